@@ -1,0 +1,148 @@
+"""The whole exception tree: every error hotqueue raises on purpose is a HotQueueError.
+
+Each message says what happened, with which value, and what to do about it.
+Control flow for the inside of a task (Retry, Reject, Ignore) lives here too. Imports nothing of hotqueue.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+
+class HotQueueError(Exception):
+    """Base class of everything hotqueue raises on purpose."""
+
+
+class ConnectionFailed(HotQueueError, ConnectionError):
+    """The store could not be reached, or stopped answering in the middle of a command."""
+
+
+class ConfigError(HotQueueError, ValueError):
+    """A setting, an option or the place where data lives has to be changed by the user."""
+
+
+class QueueFull(HotQueueError):
+    """The queue is at `max_queue_length`, or the server is out of memory: nothing of this call was stored."""
+
+
+class SerializationError(HotQueueError):
+    """A value cannot travel; the message names the argument."""
+
+
+class SignatureError(HotQueueError):
+    """An envelope or a result is unsigned, or was altered, while a secret key is set."""
+
+
+class TaskNotRegistered(HotQueueError):
+    """No task of this name is known here."""
+
+
+class DuplicateTask(HotQueueError):
+    """A task with the same unique key is already waiting or running."""
+
+
+class ResultTimeout(HotQueueError, TimeoutError):
+    """No result within the time allowed; the message says why."""
+
+
+class TaskError(HotQueueError):
+    """A task ended without a value of its own making: base of the four below."""
+
+
+class TaskRevoked(TaskError):
+    """The task was revoked before it ran, or while it ran."""
+
+
+class TaskExpired(TaskError):
+    """The task was still waiting when its `expires` passed, so it never ran."""
+
+
+class TaskRejected(TaskError):
+    """The task raised `Reject`: it is kept in the dead list."""
+
+
+class WorkerLost(TaskError):
+    """The processes that ran the task died `max_deliveries` times; it is kept in the dead list."""
+
+
+class LeaseLost(HotQueueError):
+    """Raised inside a task whose worker was given up: another worker runs the task now."""
+
+
+class TimeLimitExceeded(HotQueueError):
+    """The task ran longer than `time_limit` and was stopped from outside."""
+
+
+class SoftTimeLimitExceeded(HotQueueError):
+    """Raised inside a task that ran longer than `soft_time_limit`, so that it can clean up."""
+
+
+class RemoteError(HotQueueError):
+    """Stands for an exception that could not be pickled, or cannot be loaded here.
+
+    Attributes:
+        class_path: ``module.ClassName`` of the original exception.
+        message: its ``str()``.
+        traceback: the formatted remote traceback.
+    """
+
+    def __init__(self, class_path: str, message: str, traceback: str = "") -> None:
+        super().__init__(class_path, message, traceback)
+        self.class_path = class_path
+        self.message = message
+        self.traceback = traceback
+
+    def __str__(self) -> str:
+        return f"{self.class_path}: {self.message}" if self.message else self.class_path
+
+
+class RemoteTraceback(Exception):
+    """The traceback text of the worker, attached as the cause of a task's exception (as concurrent.futures does)."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+    def __str__(self) -> str:
+        return "\n" + self.text
+
+
+class ControlFlow(Exception):
+    """Base of what a task raises to steer its own fate; not an error, so not a HotQueueError."""
+
+
+class Retry(ControlFlow):
+    """Raise inside a task to run it again later.
+
+    Args:
+        countdown: seconds from now; None takes the task's own backoff.
+        eta: an aware datetime instead of a countdown.
+        exc: the error to report when no attempt is left.
+    """
+
+    def __init__(
+        self,
+        *,
+        countdown: float | timedelta | None = None,
+        eta: datetime | None = None,
+        exc: BaseException | None = None,
+        max_retries: int | None = None,
+    ) -> None:
+        super().__init__(countdown, eta, exc)
+        self.countdown = countdown
+        self.eta = eta
+        self.exc = exc
+        self.max_retries = max_retries
+
+
+class Reject(ControlFlow):
+    """Raise inside a task to send it to the dead list at once, without a retry."""
+
+    def __init__(self, reason: Any = "rejected by the task") -> None:
+        super().__init__(reason)
+        self.reason = str(reason)
+
+
+class Ignore(ControlFlow):
+    """Raise inside a task to end it without storing any result."""

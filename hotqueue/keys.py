@@ -1,0 +1,178 @@
+"""Every Redis key hotqueue uses, one pure function each. No I/O.
+
+The plain list of queue N is ``hotqueue:N``; everything else of the queue is ``{hotqueue:N}:<thing>``. The hash tag equals
+the plain key, so all keys of a queue, the list included, share one Cluster slot.
+"""
+
+from __future__ import annotations
+
+from hotqueue.errors import ConfigError
+
+PREFIX = "hotqueue:"
+
+
+def check_name(name: object) -> str:
+    """Return `name` when it can be a queue's name, else raise ConfigError.
+
+    A brace would move the hash tag, and with it the queue's keys, to other Cluster slots.
+    """
+    if not isinstance(name, str) or not name:
+        raise ConfigError(f"a queue's name is a non-empty str, not {name!r}")
+    if "{" in name or "}" in name:
+        raise ConfigError(f"a queue's name may not contain {{ or }}: {name!r}; choose another name")
+    return name
+
+
+def queue(name: str) -> str:
+    """List: the raw messages."""
+    return f"{PREFIX}{name}"
+
+
+def _of(name: str, thing: str) -> str:
+    return f"{{{PREFIX}{name}}}:{thing}"
+
+
+# --- plain queue -------------------------------------------------------------------------------------------------
+
+
+def consuming(name: str, consumer: str) -> str:
+    """List: the one message that a consumer holds."""
+    return _of(name, f"consuming:{consumer}")
+
+
+def consumers(name: str) -> str:
+    """Sorted set: consumer → lease deadline in ms."""
+    return _of(name, "consumers")
+
+
+def consumer(name: str, consumer: str) -> str:
+    """Hash: where a consumer's presence file is."""
+    return _of(name, f"consumer:{consumer}")
+
+
+def came_back(name: str) -> str:
+    """Hash: digest of a message → how often its holder died or raised."""
+    return _of(name, "came-back")
+
+
+def dead_messages(name: str) -> str:
+    """List: messages that came back too often."""
+    return _of(name, "dead-messages")
+
+
+# --- tasks -------------------------------------------------------------------------------------------------------
+
+
+def tasks(name: str) -> str:
+    """Hash: id → envelope of every unfinished task; a task exists iff it is here."""
+    return _of(name, "tasks")
+
+
+def attempts(name: str) -> str:
+    """Hash: id → retries, deliveries, where parked, last errors; only of tasks to which something has happened."""
+    return _of(name, "attempts")
+
+
+def seq(name: str) -> str:
+    """Counter behind the places."""
+    return _of(name, "seq")
+
+
+def ready(name: str) -> str:
+    """Sorted set: id → place, sync tasks."""
+    return _of(name, "ready")
+
+
+def ready_async(name: str) -> str:
+    """Sorted set: id → place, `async def` tasks."""
+    return _of(name, "ready:async")
+
+
+def ready_alone(name: str) -> str:
+    """Sorted set: id → place, tasks that may have killed a process."""
+    return _of(name, "ready:alone")
+
+
+def needs(name: str) -> str:
+    """Set: what parked tasks wait for; one `parked` key exists for each member."""
+    return _of(name, "needs")
+
+
+def parked(name: str, need: str) -> str:
+    """Sorted set: id → place, tasks that wait for a worker able to run them."""
+    return _of(name, f"parked:{need}")
+
+
+def scheduled(name: str) -> str:
+    """Sorted set: id → due time in ms."""
+    return _of(name, "scheduled")
+
+
+def held(name: str, worker: str) -> str:
+    """Hash: id → place and delivery number of what a worker fetched and has not finished."""
+    return _of(name, f"held:{worker}")
+
+
+def workers(name: str) -> str:
+    """Sorted set: worker → lease deadline in ms."""
+    return _of(name, "workers")
+
+
+def worker(name: str, worker: str) -> str:
+    """Hash: host, folder of its presence file, last fetch number, what it is."""
+    return _of(name, f"worker:{worker}")
+
+
+def bell(name: str) -> str:
+    """List: a few wake tokens; idle workers block on it."""
+    return _of(name, "bell")
+
+
+def bell_async(name: str) -> str:
+    """List: wake tokens for the workers of `async def` tasks."""
+    return _of(name, "bell:async")
+
+
+def result(name: str, task_id: str) -> str:
+    """String with TTL: the outcome."""
+    return _of(name, f"result:{task_id}")
+
+
+def waiters(name: str, task_id: str) -> str:
+    """Set with TTL: reply lists to tell."""
+    return _of(name, f"waiters:{task_id}")
+
+
+def reply(name: str, client: str) -> str:
+    """List with TTL: finished ids for one client process."""
+    return _of(name, f"reply:{client}")
+
+
+def done(name: str, third: int) -> str:
+    """Set with TTL: ids finished without a lasting result, by server minute modulo 3 (see docs/decisions/0003)."""
+    return _of(name, f"done:{third}")
+
+
+def dead(name: str) -> str:
+    """Sorted set: id → time of death in ms."""
+    return _of(name, "dead")
+
+
+def dead_tasks(name: str) -> str:
+    """Hash: id → envelope, attempts and reason."""
+    return _of(name, "dead:tasks")
+
+
+def stats(name: str) -> str:
+    """Hash: ``minute:what`` → count; trimmed by maintenance."""
+    return _of(name, "stats")
+
+
+def paused(name: str) -> str:
+    """String: exists while the queue is paused."""
+    return _of(name, "paused")
+
+
+def progress(name: str, task_id: str) -> str:
+    """String with TTL: the last progress a running task reported."""
+    return _of(name, f"progress:{task_id}")
