@@ -1,0 +1,200 @@
+"""Envelope: the call on the wire. Encode and decode; wire version, checksum, signature. Never unpickles.
+
+``fixed | id | task header | call header | payload [| signature]``. The fixed bytes are for Lua and for every version to
+come; the task header (JSON) is the same for all calls of a task and is encoded and decoded once; the call header is the
+arguments as text, or JSON when there is more to say; the payload is opaque.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import struct
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hotqueue.errors import SerializationError, SignatureError
+
+WIRE_VERSION = 1
+SYNC, ASYNC = ord("s"), ord("a")
+ARGS_REPR_MAX = 1024
+
+# version, kind, priority + 100, flags, checksum of all the rest, created (ms), lengths of task header, call header, id
+FIXED = struct.Struct(">BBBBIQIIB")
+_CHECKED_FROM = 8
+HAS_MORE = 1  # the call header is JSON
+BY_VALUE = 2  # the payload brings the function along
+SIGNED = 4
+SIGNATURE_BYTES = 32
+
+_headers: dict[bytes, dict[str, Any]] = {}  # decoded task headers; bounded in _task_header
+
+
+class CorruptEnvelope(SerializationError):
+    """Bytes that are no envelope, or were changed since they were written."""
+
+
+class NewerEnvelope(SerializationError):
+    """An envelope of a wire version that this hotqueue does not know."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__(f"envelope of wire version {version}; this hotqueue reads up to {WIRE_VERSION}: upgrade the worker")
+        self.version = version
+
+
+@dataclass(slots=True)
+class Envelope:
+    """A call as a worker reads it.
+
+    Attributes:
+        id: the task's id.
+        header: task name, queue, options that travel; shared by all calls of the task: do not change it.
+        kind: SYNC or ASYNC.
+        priority: −100…100.
+        created: ms since the epoch, by the producer's clock.
+        by_value: True when the payload brings the function along.
+        payload: pickled; opaque here.
+    """
+
+    id: str
+    header: dict[str, Any]
+    kind: int
+    priority: int
+    created: int
+    by_value: bool
+    payload: bytes
+    _call: bytes
+    _has_more: bool
+
+    @property
+    def task(self) -> str:
+        """The task's name."""
+        return str(self.header["task"])
+
+    @property
+    def args_repr(self) -> str:
+        """The arguments as text, at most about 1 KB."""
+        return str(self.more.get("args", "")) if self._has_more else self._call.decode("utf-8", "replace")
+
+    @property
+    def more(self) -> dict[str, Any]:
+        """What the caller said beyond the arguments: ``headers``, ``eta``."""
+        return dict(json.loads(self._call)) if self._has_more else {}
+
+    @property
+    def headers(self) -> dict[str, Any]:
+        """The caller's own headers."""
+        return dict(self.more.get("headers") or {})
+
+
+class Signer:
+    """HMAC-SHA256 with a list of keys: the first signs, all verify."""
+
+    def __init__(self, keys: Sequence[bytes]) -> None:
+        self._keys = list(keys)
+
+    def sign(self, body: bytes) -> bytes:
+        """Return the signature to append to `body`."""
+        return hmac.digest(self._keys[0], body, hashlib.sha256)
+
+    def verify(self, body: bytes, signature: bytes, what: str) -> None:
+        """Raise SignatureError unless one of the keys made this signature."""
+        if not any(hmac.compare_digest(hmac.digest(key, body, hashlib.sha256), signature) for key in self._keys):
+            raise SignatureError(f"the signature of {what} fits none of the secret keys: it was altered, or signed with another key")
+
+
+def task_header(name: str, queue: str, options: dict[str, Any], python: str = "") -> bytes:
+    """Return the part of an envelope that all calls of a task share."""
+    header: dict[str, Any] = {"task": name, "queue": queue}
+    if options:
+        header["options"] = options
+    if python:
+        header["python"] = python
+    return json.dumps(header, separators=(",", ":"), sort_keys=True).encode()
+
+
+def encode(
+    task_id: bytes,
+    header: bytes,
+    kind: int,
+    priority: int,
+    created: int,
+    call: bytes,
+    payload: bytes,
+    flags: int = 0,
+    signer: Signer | None = None,
+) -> bytes:
+    """Return an envelope's bytes; see the module for the form."""
+    if signer is not None:
+        flags |= SIGNED
+    fixed = FIXED.pack(WIRE_VERSION, kind, priority + 100, flags, 0, created, len(header), len(call), len(task_id))
+    rest = b"".join((fixed[_CHECKED_FROM:], task_id, header, call, payload))
+    checked = zlib.crc32(rest, zlib.crc32(fixed[:4])).to_bytes(4, "big")
+    body = b"".join((fixed[:4], checked, rest))
+    return body if signer is None else body + signer.sign(body)
+
+
+def call_header(args_repr: str, more: dict[str, Any] | None = None) -> tuple[bytes, int]:
+    """Return the call header and its flag."""
+    if not more:
+        return args_repr.encode("utf-8", "replace"), 0
+    return json.dumps({"args": args_repr, **more}, separators=(",", ":")).encode(), HAS_MORE
+
+
+def decode(data: bytes, signer: Signer | None = None, queue: str | None = None) -> Envelope:
+    """Return the envelope in `data`, without touching its payload.
+
+    Args:
+        signer: when given, an unsigned or altered envelope, or one of another queue, is refused.
+
+    Raises:
+        CorruptEnvelope, NewerEnvelope, SignatureError.
+    """
+    body = data
+    if signer is not None:
+        body = _verified(data, signer)
+    elif len(data) > FIXED.size and data[0] == WIRE_VERSION and data[3] & SIGNED:
+        body = data[:-SIGNATURE_BYTES]
+    if len(body) < FIXED.size:
+        raise CorruptEnvelope(f"not a hotqueue message: {len(data)} bytes starting with {data[:16]!r}")
+    version, kind, priority, flags, checksum, created, n_header, n_call, n_id = FIXED.unpack_from(body)
+    if zlib.crc32(memoryview(body)[_CHECKED_FROM:], zlib.crc32(body[:4])) != checksum:
+        raise CorruptEnvelope(f"not a hotqueue message, or altered on its way: {len(data)} bytes starting with {data[:16]!r}")
+    if version != WIRE_VERSION:
+        raise NewerEnvelope(version)
+    start = FIXED.size + n_id
+    header = body[start : start + n_header]
+    start += n_header
+    envelope = Envelope(
+        body[FIXED.size : FIXED.size + n_id].decode(),
+        _headers.get(header) or _task_header(header),
+        kind,
+        priority - 100,
+        created,
+        bool(flags & BY_VALUE),
+        body[start + n_call :],
+        body[start : start + n_call],
+        bool(flags & HAS_MORE),
+    )
+    if signer is not None and queue is not None and envelope.header["queue"] != queue:
+        raise SignatureError(f"task {envelope.id} was signed for queue {envelope.header['queue']!r}, not {queue!r}: replayed?")
+    return envelope
+
+
+def _verified(data: bytes, signer: Signer) -> bytes:
+    if len(data) < FIXED.size + SIGNATURE_BYTES or not data[3] & SIGNED:
+        raise SignatureError("an unsigned envelope, but this worker has a secret key: give the producer the same HOTQUEUE_SECRET_KEY")
+    body = data[:-SIGNATURE_BYTES]
+    signer.verify(body, data[-SIGNATURE_BYTES:], "an envelope")
+    return body
+
+
+def _task_header(data: bytes) -> dict[str, Any]:
+    if len(_headers) > 1000:
+        _headers.clear()
+    header = json.loads(data)
+    _headers[data] = header
+    return dict(header)

@@ -1,0 +1,100 @@
+-- Functions that every operation shares; put in front of each script.
+-- Places are carried as the strings Redis gives: joining a Lua number to text keeps 14 digits only and loses the place.
+local BAND = 35184372088832 -- 2^45 places in each of 201 priority bands
+local BELLS = 4             -- wake tokens kept at most
+local REPLY_MS = 60000      -- a reply list nobody reads is gone after this
+local INLINE = 65536        -- larger results are fetched by the waiter itself
+
+local function now_ms()
+  local t = redis.call('TIME')
+  return t[1] * 1000 + math.floor(t[2] / 1000)
+end
+
+local function text(number) return string.format('%.0f', number) end
+
+-- An instant: '' none, '+250' in 250 ms, '1700000000000' itself; server time, so a caller's clock does not matter.
+local function instant(spec, now)
+  if spec == '' then return nil end
+  if string.sub(spec, 1, 1) == '+' then return now + tonumber(string.sub(spec, 2)) end
+  return tonumber(spec)
+end
+
+-- Bytes 2 and 3 of an envelope: its kind and its priority + 100.
+local function kind_of(envelope) return string.sub(envelope, 2, 2) end
+
+local function new_place(seq, envelope)
+  return text((200 - string.byte(envelope, 3)) * BAND + redis.call('INCR', seq))
+end
+
+local function ring(bell, tokens)
+  local room = BELLS - redis.call('LLEN', bell)
+  for _ = 1, math.min(room, tokens) do redis.call('LPUSH', bell, '1') end
+end
+
+local function count(stats, now, what, by)
+  redis.call('HINCRBY', stats, text(math.floor(now / 60000)) .. ':' .. what, by)
+end
+
+-- attempts: 'retries deliveries need expires verdict' and then one line of JSON an error.
+local function split_attempts(value)
+  local head, rest = string.match(value or '', '^([^\n]*)(.*)$')
+  local retries, deliveries, need, expires, verdict = string.match(head, '^(%d+) (%d+) (%S+) (%S+) (%S+)')
+  if not retries then return { 0, 0, '-', '-', '-', rest } end
+  return { tonumber(retries), tonumber(deliveries), need, expires, verdict, rest }
+end
+
+local function join_attempts(a)
+  return text(a[1]) .. ' ' .. text(a[2]) .. ' ' .. a[3] .. ' ' .. a[4] .. ' ' .. a[5] .. a[6]
+end
+
+-- held: 'place number origin'; origin says which set it came from.
+local function split_held(value) return string.match(value, '^(%S+) (%S+) (%S+)$') end
+
+-- Which third of the done sets belongs to this minute; the one two minutes old has expired when its turn comes again.
+local function remember_done(done, now, id)
+  local key = done[math.floor(now / 60000) % 3 + 1]
+  redis.call('SADD', key, id)
+  redis.call('EXPIRE', key, 119)
+end
+
+local function is_done(done, id)
+  for i = 1, 3 do
+    if redis.call('SISMEMBER', done[i], id) == 1 then return true end
+  end
+  return false
+end
+
+local function tell(reply, status, id, blob)
+  if #blob > INLINE then status, blob = 'B', '' end
+  redis.call('RPUSH', reply, status .. id .. '\0' .. blob)
+  redis.call('PEXPIRE', reply, REPLY_MS)
+end
+
+-- Reply lists are found by name, the one kind of key that is not declared: they share the queue's slot.
+local function tell_all(waiters, status, id, blob)
+  for _, reply in ipairs(redis.call('SMEMBERS', waiters)) do tell(reply, status, id, blob) end
+  redis.call('DEL', waiters)
+end
+
+-- The end of a task: result, removal, waiters. The first write frees memory, so that a full server lets the rest pass.
+local function conclude(k, now, id, blob, ttl, result, waiters)
+  redis.call('HDEL', k.tasks, id)
+  redis.call('HDEL', k.attempts, id)
+  if blob == '' then
+    remember_done(k.done, now, id)
+    tell_all(waiters, 'D', id, '')
+    return
+  end
+  redis.call('SET', result, blob, 'PX', ttl)
+  if tonumber(ttl) < 120000 then remember_done(k.done, now, id) end
+  tell_all(waiters, 'R', id, blob)
+end
+
+local function must_be(kind, ...)
+  for _, key in ipairs({ ... }) do
+    local found = redis.call('TYPE', key).ok
+    if found ~= 'none' and found ~= kind then
+      return redis.error_reply('WRONGTYPE ' .. key .. ' holds a ' .. found .. ', not a ' .. kind)
+    end
+  end
+end

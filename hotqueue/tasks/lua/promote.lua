@@ -1,0 +1,23 @@
+-- Scheduled tasks that are due → ready, at most 1,000 a call.
+-- KEYS 1 tasks 2 scheduled 3 ready 4 ready:async 5 seq 6 bell 7 bell:async
+-- Returns { promoted, ms until the next due task (-1: none) }.
+local wrong = must_be('zset', KEYS[2], KEYS[3], KEYS[4])
+if wrong then return wrong end
+local now = now_ms()
+local due = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', text(now), 'LIMIT', 0, 1000)
+local sync, async = 0, 0
+for _, id in ipairs(due) do
+  redis.call('ZREM', KEYS[2], id)
+  local envelope = redis.call('HGET', KEYS[1], id)
+  if envelope and kind_of(envelope) == 'a' then
+    redis.call('ZADD', KEYS[4], new_place(KEYS[5], envelope), id)
+    async = async + 1
+  elseif envelope then
+    redis.call('ZADD', KEYS[3], new_place(KEYS[5], envelope), id)
+    sync = sync + 1
+  end
+end
+if sync > 0 then ring(KEYS[6], sync) end
+if async > 0 then ring(KEYS[7], async) end
+local first = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')
+return { #due, first[2] and math.max(0, tonumber(first[2]) - now) or -1 }

@@ -1,0 +1,8 @@
+-- Announce a worker: its lease, and what it is.
+-- KEYS 1 workers 2 worker:<worker>
+-- ARGV 1 worker 2 lease in ms 3… field, value, …
+-- Returns the server's time in ms.
+local now = now_ms()
+redis.call('ZADD', KEYS[1], text(now + ARGV[2]), ARGV[1])
+redis.call('HSET', KEYS[2], 'fetch', '0', 'since', text(now), unpack(ARGV, 3))
+return text(now)

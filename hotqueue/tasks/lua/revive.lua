@@ -1,0 +1,25 @@
+-- Dead tasks → ready, with a clean slate. At most 1,000 a call.
+-- KEYS 1 tasks 2 attempts 3 ready 4 ready:async 5 seq 6 dead 7 dead:tasks 8 bell 9 bell:async 10… result:<id> of each
+-- ARGV ids
+-- Returns the ids that went back.
+local wrong = must_be('zset', KEYS[3], KEYS[4], KEYS[6])
+if wrong then return wrong end
+local back = {}
+for n, id in ipairs(ARGV) do
+  local record = redis.call('HGET', KEYS[7], id)
+  local envelope = record and string.match(record, '^[^\n]*\n(.*)$')
+  redis.call('HDEL', KEYS[7], id)
+  redis.call('ZREM', KEYS[6], id)
+  if envelope and #envelope > 3 then
+    redis.call('DEL', KEYS[9 + n])
+    redis.call('HDEL', KEYS[2], id)
+    redis.call('ZADD', kind_of(envelope) == 'a' and KEYS[4] or KEYS[3], new_place(KEYS[5], envelope), id)
+    redis.call('HSET', KEYS[1], id, envelope)
+    back[#back + 1] = id
+  end
+end
+if #back > 0 then
+  ring(KEYS[8], #back)
+  ring(KEYS[9], #back)
+end
+return back

@@ -1,0 +1,157 @@
+"""Arguments, functions, results and exceptions → bytes and back. The only file of tasks/ that pickles.
+
+Plain pickle where it means the same (values of built-in types: several times faster), cloudpickle for the rest.
+"""
+
+from __future__ import annotations
+
+import pickle
+import traceback
+from typing import Any
+
+from hotqueue.errors import RemoteError, RemoteTraceback, SerializationError
+
+PROTOCOL = 5  # every Python that hotqueue supports reads it
+_SCALARS = frozenset({int, str, float, bool, bytes, type(None)})
+_NESTED = frozenset({tuple, list, dict})
+MESSAGE_MAX = 10_000
+TRACEBACK_MAX = 100_000
+
+
+def _is_plain(value: Any, depth: int = 0) -> bool:
+    """Tell whether plain pickle is enough: built-in values, looked into three levels and 100 items deep."""
+    kind = type(value)
+    if kind in _SCALARS:
+        return True
+    if kind not in _NESTED or depth > 3 or len(value) > 100:
+        return False
+    if kind is dict:
+        return all(type(k) in _SCALARS and _is_plain(v, depth + 1) for k, v in value.items())
+    return all(_is_plain(v, depth + 1) for v in value)
+
+
+def dumps(value: Any) -> bytes:
+    """Return `value` pickled.
+
+    Raises:
+        Exception: whatever pickling raises; see `dumps_call` and `dumps_result` for errors that say more.
+    """
+    if _is_plain(value):
+        return pickle.dumps(value, PROTOCOL)
+    import cloudpickle
+
+    return bytes(cloudpickle.dumps(value, PROTOCOL))
+
+
+def loads(data: bytes) -> Any:
+    """Return the value in `data`. Runs whatever the data says: only ever on verified bytes where a key is set."""
+    return pickle.loads(data)
+
+
+def dumps_call(name: str, args: tuple[Any, ...], kwargs: dict[str, Any], function: Any = None) -> bytes:
+    """Return a call's payload: ``(args, kwargs)``, and the function with its local options when it travels by value.
+
+    Raises:
+        SerializationError: names the argument that cannot travel.
+    """
+    call = (args, kwargs) if function is None else (args, kwargs, function)
+    try:
+        return dumps(call)
+    except RecursionError as error:
+        raise SerializationError(f"an argument of {name} is nested too deeply to be pickled; send it flatter, or its id") from error
+    except Exception as error:
+        raise SerializationError(_culprit(name, args, kwargs, function, error)) from error
+
+
+def _culprit(name: str, args: tuple[Any, ...], kwargs: dict[str, Any], function: Any, error: Exception) -> str:
+    places = [(f"argument {n + 1}", value) for n, value in enumerate(args)]
+    places += [(f"argument {key}=", value) for key, value in kwargs.items()]
+    places += [("the function itself", function)]
+    for place, value in places:
+        try:
+            dumps(value)
+        except Exception as inner:
+            return (
+                f"{place} of {name} cannot travel to a worker: {_short(value)} ({type(value).__name__}) "
+                f"cannot be pickled ({inner}); send something that names it instead, such as a path or an id"
+            )
+    return f"a call of {name} cannot travel to a worker: {error}"
+
+
+def _short(value: Any) -> str:
+    try:
+        text = repr(value)
+    except Exception as error:
+        text = f"<unprintable: {type(error).__name__}>"
+    return text if len(text) <= 200 else text[:200] + "…"
+
+
+def class_path(error: BaseException) -> str:
+    """Return ``module.Class``, without the module for built-ins."""
+    kind = type(error)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def message_of(error: BaseException) -> str:
+    """Return ``str(error)``, whatever it does."""
+    try:
+        text = str(error)
+    except BaseException as inner:
+        text = f"<its __str__ raised {type(inner).__name__}>"
+    return text if len(text) <= MESSAGE_MAX else text[:MESSAGE_MAX] + "…"
+
+
+def dumps_error(error: BaseException, skip: int = 0) -> bytes:
+    """Return an exception as bytes that load anywhere: class path, message, traceback text, and itself if it can travel.
+
+    Args:
+        skip: frames of ours to leave out at the outer end of the traceback.
+    """
+    return pickle.dumps((class_path(error), message_of(error), format_traceback(error, skip), _portable(error)), PROTOCOL)
+
+
+def format_traceback(error: BaseException, skip: int = 0) -> str:
+    """Return the traceback as text, cut to 100 KB."""
+    trace = error.__traceback__
+    for _ in range(skip):
+        trace = trace.tb_next if trace is not None and trace.tb_next is not None else trace
+    try:
+        text = "".join(traceback.format_exception(type(error), error, trace))
+    except BaseException as inner:  # an exception whose __str__ raises
+        text = f"{class_path(error)}: <its traceback cannot be formatted: {type(inner).__name__}>\n"
+    return text if len(text) <= TRACEBACK_MAX else text[:TRACEBACK_MAX] + "…\n"
+
+
+def _portable(error: BaseException) -> bytes | None:
+    """Return the exception pickled, if what comes back is the same; some pickle but cannot be loaded again."""
+    import cloudpickle
+
+    try:
+        data = bytes(cloudpickle.dumps(error, PROTOCOL))
+        if len(data) > TRACEBACK_MAX * 10 or type(pickle.loads(data)).__qualname__ != type(error).__qualname__:
+            return None
+    except BaseException:
+        return None
+    return data
+
+
+def loads_error(data: bytes) -> BaseException:
+    """Return the exception in `data`, its remote traceback as its cause; RemoteError when it cannot be made here."""
+    path, message, trace, portable = pickle.loads(data)
+    error: BaseException = RemoteError(path, message, trace)
+    if portable is not None:
+        try:
+            found = pickle.loads(portable)
+            if isinstance(found, BaseException):
+                error = found
+        except Exception:  # a class this process does not have
+            pass
+    if trace:
+        error.__cause__ = RemoteTraceback(trace)
+    return error
+
+
+def describe_error(data: bytes) -> tuple[str, str, str]:
+    """Return class path, message and traceback text without making the exception."""
+    path, message, trace, _ = pickle.loads(data)
+    return path, message, trace

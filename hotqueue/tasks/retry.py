@@ -1,0 +1,52 @@
+"""Whether an error is tried again, and after how long. Pure: randomness comes in by argument."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How a task's errors are answered.
+
+    Attributes:
+        max_retries: runs after the first; None is without end.
+        autoretry_for: error classes that are tried again by themselves.
+        dont_autoretry_for: exceptions to that.
+        base: seconds before the first retry.
+        exponential: double the delay with each retry, else keep `base`.
+        cap: seconds at most.
+        jitter: draw from 0 to the delay ("full jitter", AWS Architecture Blog, 2015), so that tasks which failed together
+            do not come back together.
+    """
+
+    max_retries: int | None = 3
+    autoretry_for: tuple[type[BaseException], ...] = ()
+    dont_autoretry_for: tuple[type[BaseException], ...] = ()
+    base: float = 1
+    exponential: bool = True
+    cap: float = 600
+    jitter: bool = True
+
+    def allows(self, retries: int, max_retries: int | None = None) -> bool:
+        """Tell whether one more retry is left after `retries` of them."""
+        limit = self.max_retries if max_retries is None else max_retries
+        return limit is None or retries < limit
+
+    def wants(self, error: BaseException) -> bool:
+        """Tell whether this error is tried again without being asked."""
+        return isinstance(error, self.autoretry_for) and not isinstance(error, self.dont_autoretry_for)
+
+
+def backoff(policy: RetryPolicy, retries: int, random: Callable[[], float]) -> float:
+    """Return the seconds before the next retry.
+
+    Args:
+        retries: how many there were before.
+        random: returns a float in [0, 1).
+    """
+    delay = policy.base
+    if policy.exponential:
+        delay = min(policy.cap, policy.base * 2 ** min(retries, 60))
+    return delay * random() if policy.jitter and policy.exponential else delay
