@@ -23,7 +23,7 @@ test: $(VENV)/.ready-test ## run the tests in parallel (ARGS="-k name" narrows, 
 check: $(VENV)/.ready-check types ## format, lint, types, import contract, tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 	$(MAKE) test
 
 types: $(VENV)/.ready-check # the types alone: mypy strict, pyright on the public API
