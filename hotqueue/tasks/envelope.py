@@ -197,4 +197,5 @@ def _task_header(data: bytes) -> dict[str, Any]:
         _headers.clear()
     header = json.loads(data)
     _headers[data] = header
-    return dict(header)
+    found: dict[str, Any] = header
+    return found

@@ -1,0 +1,126 @@
+"""What a running task can know of its run, and do about it. `current_task` is the way in; no Redis here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from datetime import UTC, datetime, timedelta
+from typing import Any, NoReturn
+
+from hotqueue.errors import Retry
+from hotqueue.tasks.attempts import Attempts
+from hotqueue.tasks.envelope import Envelope
+
+_request: ContextVar[Request] = ContextVar("hotqueue_request")
+
+
+class Request:
+    """One run of a task.
+
+    Attributes:
+        retries: how often it was run again before this run.
+        deliveries: which delivery this is; 1 unless a process died with it.
+        worker: the incarnation that runs it.
+        lost: True once another worker may run it too; what this run returns will not count.
+    """
+
+    __slots__ = ("_envelope", "_report", "deliveries", "lost", "queue", "retries", "worker")
+
+    def __init__(
+        self,
+        envelope: Envelope,
+        attempts: Attempts,
+        queue: str,
+        worker: str,
+        report: Callable[[str, str, dict[str, Any]], None] | None = None,
+    ) -> None:
+        self._envelope = envelope
+        self.retries = attempts.retries
+        self.deliveries = attempts.deliveries + 1
+        self.queue = queue
+        self.worker = worker
+        self.lost = False
+        self._report = report
+
+    @property
+    def id(self) -> str:
+        """The task's id; the right key for making its effects idempotent."""
+        return self._envelope.id
+
+    @property
+    def task(self) -> str:
+        """The task's name."""
+        return self._envelope.task
+
+    @property
+    def headers(self) -> dict[str, Any]:
+        """What the caller gave as `headers=`."""
+        return self._envelope.headers
+
+    @property
+    def eta(self) -> datetime | None:
+        """When the caller wanted it to run, if the caller said so."""
+        eta = self._envelope.more.get("eta")
+        return None if eta is None else datetime.fromtimestamp(eta / 1000, UTC)
+
+    def update_progress(self, done: float, total: float | None, message: str) -> None:
+        """Publish how far the run is."""
+        if self._report is not None:
+            self._report(self.queue, self.id, {"done": done, "total": total, "message": message})
+
+
+def current_request() -> Request | None:
+    """Return the request of the task that runs in this context, or None."""
+    return _request.get(None)
+
+
+class CurrentTask:
+    """The task that runs in this thread or coroutine; see `current_task`."""
+
+    @property
+    def request(self) -> Request:
+        """The run's request.
+
+        Raises:
+            RuntimeError: outside a task.
+        """
+        found = _request.get(None)
+        if found is None:
+            raise RuntimeError("no task is running here: current_task can only be used inside a task that a worker runs")
+        return found
+
+    @property
+    def name(self) -> str:
+        """The task's name."""
+        return self.request.task
+
+    @property
+    def lost(self) -> bool:
+        """True once this run was given up, and another worker may run the task: stop, and write nothing more."""
+        return self.request.lost
+
+    def retry(
+        self,
+        *,
+        countdown: float | timedelta | None = None,
+        eta: datetime | None = None,
+        exc: BaseException | None = None,
+        max_retries: int | None = None,
+    ) -> NoReturn:
+        """Run this task again later; raises `Retry`, so nothing after it runs.
+
+        Args:
+            countdown: seconds from now; None takes the task's backoff.
+            eta: an aware datetime instead.
+            exc: what `get` raises when no retry is left; the error being handled if not given.
+            max_retries: another bound than the task's own.
+        """
+        self.request  # noqa: B018  (raises outside a task)
+        raise Retry(countdown=countdown, eta=eta, exc=exc, max_retries=max_retries)
+
+    def update_progress(self, done: float, total: float | None = None, message: str = "") -> None:
+        """Publish how far the run is; `AsyncResult.progress` shows it."""
+        self.request.update_progress(done, total, message)
+
+
+current_task = CurrentTask()

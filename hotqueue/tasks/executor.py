@@ -1,0 +1,198 @@
+"""Run one envelope's function under its limits → Outcome. Writes nothing, decides nothing.
+
+Whatever a task raises is the task's failure: SystemExit, KeyboardInterrupt and GeneratorExit included. Real signals are
+the supervisor's affair; a worker process ignores them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from hotqueue.errors import HotQueueError, Ignore, LeaseLost, Reject, Retry, SerializationError, SoftTimeLimitExceeded
+from hotqueue.tasks import payload
+from hotqueue.tasks.context import Request, _request
+from hotqueue.tasks.lifecycle import Ended, Outcome, rejected
+from hotqueue.tasks.limits import soft_limit
+from hotqueue.tasks.options import instant_ms, seconds
+
+OUR_FRAMES = 1  # of a traceback, at its outer end
+
+
+@dataclass(slots=True)
+class Call:
+    """A function with its arguments, ready to run.
+
+    Attributes:
+        load: returns ``(args, kwargs)``; unpickling runs user code, so it happens under the task's limits.
+        bound: the task itself, when it is the first argument.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    load: Callable[[], tuple[tuple[Any, ...], dict[str, Any]]]
+    request: Request
+    is_async: bool = False
+    bound: Any = None
+    soft_time_limit: float | None = None
+
+
+def execute(call: Call) -> Outcome:
+    """Run a sync call here and now."""
+    token = _request.set(call.request)
+    try:
+        if call.soft_time_limit is None:
+            return _value(call, _run(call))
+        with soft_limit(call.soft_time_limit, call.name):
+            return _value(call, _run(call))
+    except BaseException as error:
+        return outcome_of(error)
+    finally:
+        _request.reset(token)
+
+
+def _run(call: Call) -> Any:
+    args, kwargs = _arguments(call)
+    return call.function(*args, **kwargs)
+
+
+def _arguments(call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    args, kwargs = call.load()
+    return ((call.bound, *args) if call.bound is not None else args), kwargs
+
+
+def _value(call: Call, value: Any) -> Outcome:
+    try:
+        return Outcome(Ended.RETURNED, payload.dumps(value))
+    except RecursionError as error:
+        cause: Exception = error
+    except Exception as error:
+        cause = error
+    raise SerializationError(
+        f"{call.name} ran to its end, but its result cannot be stored: {type(value).__name__} cannot be pickled ({cause}); "
+        "return something that can, or set ignore_result=True"
+    ) from cause
+
+
+def outcome_of(error: BaseException) -> Outcome:
+    """Return what a raised exception means."""
+    if isinstance(error, Retry):
+        return _asked_retry(error)
+    if isinstance(error, Reject):
+        return rejected(error.reason)
+    if isinstance(error, Ignore):
+        return Outcome(Ended.IGNORED)
+    return Outcome(Ended.RAISED, error=error, error_payload=payload.dumps_error(error, OUR_FRAMES))
+
+
+def _asked_retry(error: Retry) -> Outcome:
+    try:
+        delay = None if error.countdown is None else seconds(error.countdown, "retry countdown=")
+        if error.eta is not None:
+            instant_ms(error.eta, "retry eta=")
+    except (TypeError, ValueError) as wrong:
+        return Outcome(Ended.RAISED, error=wrong, error_payload=payload.dumps_error(wrong))
+    cause = error.exc or error.__cause__ or error.__context__
+    data = b"" if cause is None else payload.dumps_error(cause, 0)
+    return Outcome(Ended.ASKED_RETRY, b"", cause, data, delay, error.eta, max_retries=error.max_retries)
+
+
+# --- async def ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class _Running:
+    call: Call
+    done: Callable[[Outcome], None]
+    why: str = ""  # what its cancellation means: "limit", "lost" or ""
+    task: asyncio.Task[None] | None = field(default=None, repr=False)
+
+
+class EventLoop:
+    """The one event loop of a worker process, in a thread of its own; started by the first `async def` task."""
+
+    def __init__(self) -> None:
+        self._loop = _new_loop()
+        self._running: set[_Running] = set()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="hotqueue-event-loop", daemon=True)
+        self._thread.start()
+
+    def start(self, calls: list[tuple[Call, Callable[[Outcome], None]]]) -> None:
+        """Start calls together; each one's `done` is called in the loop's thread with its outcome."""
+        self._loop.call_soon_threadsafe(self._begin, [_Running(call, done) for call, done in calls])
+
+    def run(self, call: Call) -> Outcome:
+        """Run one call and wait for it, from another thread."""
+        ended = threading.Event()
+        box: list[Outcome] = []
+        self.start([(call, lambda outcome: (box.append(outcome), ended.set())[0])])
+        ended.wait()
+        return box[0]
+
+    def give_up(self) -> None:
+        """Cancel everything that runs: other workers have these tasks now."""
+        self._loop.call_soon_threadsafe(self._cancel_all, "lost")
+
+    def stop(self) -> None:
+        """Cancel everything and end the loop."""
+        self._loop.call_soon_threadsafe(self._cancel_all, "stop")
+        self._loop.call_soon_threadsafe(lambda: self._loop.call_later(0.05, self._loop.stop))
+        self._thread.join(2)
+
+    def _cancel_all(self, why: str) -> None:
+        for running in list(self._running):
+            running.why = why
+            running.call.request.lost = why == "lost"
+            if running.task is not None:
+                running.task.cancel()
+
+    def _begin(self, batch: list[_Running]) -> None:
+        for running in batch:
+            self._running.add(running)
+            running.task = self._loop.create_task(self._execute(running))
+
+    async def _execute(self, running: _Running) -> None:
+        call = running.call
+        _request.set(call.request)  # each asyncio task has a context of its own
+        timer = None
+        if call.soft_time_limit is not None:
+            timer = self._loop.call_later(call.soft_time_limit, self._cancel, running, "limit")
+        try:
+            args, kwargs = _arguments(call)
+            outcome = _value(call, await call.function(*args, **kwargs))
+        except BaseException as error:
+            outcome = outcome_of(_meaning(error, running))
+        finally:
+            if timer is not None:
+                timer.cancel()
+            self._running.discard(running)
+        running.done(outcome)
+
+    def _cancel(self, running: _Running, why: str) -> None:
+        running.why = why
+        if running.task is not None:
+            running.task.cancel()
+
+
+def _meaning(error: BaseException, running: _Running) -> BaseException:
+    """Return what a cancellation of ours stands for; a task's own CancelledError stays what it is."""
+    if not isinstance(error, asyncio.CancelledError) or not running.why:
+        return error
+    found: HotQueueError
+    if running.why == "limit":
+        found = SoftTimeLimitExceeded(f"{running.call.name} ran longer than soft_time_limit={running.call.soft_time_limit} s")
+    else:
+        found = LeaseLost(f"{running.call.name} was given up here; another worker runs it")
+    return found.with_traceback(error.__traceback__)
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    return loop

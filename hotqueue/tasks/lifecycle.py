@@ -1,0 +1,201 @@
+"""States, outcomes, actions, and the one function that decides. Pure: this file knows no Redis, no clock, no process.
+
+Everything that depends on how a task's run ended is decided here, over one table; the diagram in docs/lifecycle.md is made
+from it. The worker carries the action out, and one script makes it so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from hotqueue.errors import HotQueueError, TaskError, TaskExpired, TaskRejected, TimeLimitExceeded, WorkerLost
+from hotqueue.tasks.attempts import Attempts
+from hotqueue.tasks.retry import RetryPolicy, backoff
+
+
+class State(StrEnum):
+    """What a task is in, as users see it."""
+
+    PENDING = "PENDING"
+    SCHEDULED = "SCHEDULED"
+    STARTED = "STARTED"
+    RETRY = "RETRY"
+    SUCCESS = "SUCCESS"
+    FAILURE = "FAILURE"
+    REVOKED = "REVOKED"
+    UNKNOWN = "UNKNOWN"
+
+
+FINAL = frozenset({State.SUCCESS, State.FAILURE, State.REVOKED})
+
+
+class Ended(StrEnum):
+    """How a run, or the attempt to run, ended."""
+
+    RETURNED = "returned"
+    RAISED = "raised"
+    ASKED_RETRY = "asked for a retry"
+    REJECTED = "rejected"
+    IGNORED = "ignored"
+    EXPIRED = "expired"
+    EXHAUSTED = "killed its processes"
+    OVERRAN = "ran into its time limit"
+    UNLOADABLE = "could not be loaded"
+    UNRUNNABLE = "cannot run here"
+    INTERRUPTED = "interrupted by us"
+
+
+class Do(StrEnum):
+    """What is to become of the task; the values are the codes of step.lua."""
+
+    SUCCEED = "S"
+    FORGET = "X"
+    END = "E"
+    BURY = "D"
+    RETRY = "R"
+    PUT_BACK = "P"
+    PARK = "K"
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What the executor returns.
+
+    Attributes:
+        payload: the pickled value of a task that returned.
+        error: what was raised.
+        error_payload: the same, pickled by the executor, whose process knows its classes.
+        delay: seconds that the task asked for, or None.
+        eta: an instant that the task asked for, or None.
+        need: what a worker must have to run the task.
+        max_retries: the bound that the task itself gave with its retry.
+    """
+
+    ended: Ended
+    payload: bytes = b""
+    error: BaseException | None = None
+    error_payload: bytes = b""
+    delay: float | None = None
+    eta: datetime | None = None
+    need: str = ""
+    max_retries: int | None = None
+
+
+@dataclass(slots=True)
+class Action:
+    """What `decide` makes of an outcome.
+
+    Attributes:
+        state: the final state, for SUCCEED, END and BURY.
+        error: what `get` will raise.
+        error_payload: the same pickled, when the executor did that already.
+        delay: seconds before the retry.
+    """
+
+    do: Do
+    state: State | None = None
+    payload: bytes = b""
+    error: BaseException | None = None
+    error_payload: bytes = b""
+    delay: float = 0
+    need: str = ""
+
+
+# How a run ended → what becomes of the task: when a retry is due and left, and otherwise.
+TABLE: dict[Ended, tuple[Do, Do]] = {
+    Ended.RETURNED: (Do.SUCCEED, Do.SUCCEED),
+    Ended.RAISED: (Do.RETRY, Do.BURY),
+    Ended.ASKED_RETRY: (Do.RETRY, Do.BURY),
+    Ended.REJECTED: (Do.BURY, Do.BURY),
+    Ended.IGNORED: (Do.FORGET, Do.FORGET),
+    Ended.EXPIRED: (Do.END, Do.END),
+    Ended.EXHAUSTED: (Do.BURY, Do.BURY),
+    Ended.OVERRAN: (Do.RETRY, Do.BURY),
+    Ended.UNLOADABLE: (Do.BURY, Do.BURY),
+    Ended.UNRUNNABLE: (Do.PARK, Do.PARK),
+    Ended.INTERRUPTED: (Do.PUT_BACK, Do.PUT_BACK),
+}
+FINAL_STATE = {Do.SUCCEED: State.SUCCESS, Do.END: State.REVOKED, Do.BURY: State.FAILURE}
+SUCCEED = Action(Do.SUCCEED, State.SUCCESS)
+
+
+def decide(
+    outcome: Outcome, policy: RetryPolicy, attempts: Attempts, *, random: Callable[[], float], now: datetime | None = None
+) -> Action:
+    """Return what becomes of a task.
+
+    Args:
+        policy: the task's own.
+        attempts: its history before this run.
+        random: float in [0, 1), for jitter.
+        now: needed when the outcome has an `eta`.
+    """
+    if outcome.ended is Ended.RETURNED:
+        return Action(Do.SUCCEED, State.SUCCESS, outcome.payload)
+    retry = _retry_is_due(outcome, policy, attempts)
+    do = TABLE[outcome.ended][0 if retry else 1]
+    if do is Do.RETRY:
+        delay = _delay(outcome, policy, attempts, random, now)
+        return Action(do, error=outcome.error, error_payload=outcome.error_payload, delay=delay)
+    error = _final_error(outcome, attempts)
+    payload = outcome.error_payload if error is outcome.error else b""
+    return Action(do, FINAL_STATE.get(do), b"", error, payload, need=outcome.need)
+
+
+def _retry_is_due(outcome: Outcome, policy: RetryPolicy, attempts: Attempts) -> bool:
+    if not policy.allows(attempts.retries, outcome.max_retries):
+        return False
+    if outcome.ended is Ended.ASKED_RETRY:
+        return True
+    return outcome.error is not None and policy.wants(outcome.error)
+
+
+def _delay(
+    outcome: Outcome, policy: RetryPolicy, attempts: Attempts, random: Callable[[], float], now: datetime | None
+) -> float:
+    if outcome.eta is not None and now is not None:
+        return max(0.0, (outcome.eta - now).total_seconds())
+    return outcome.delay if outcome.delay is not None else backoff(policy, attempts.retries, random)
+
+
+def _final_error(outcome: Outcome, attempts: Attempts) -> BaseException | None:
+    if outcome.ended is Ended.ASKED_RETRY and outcome.error is None:
+        return TaskError(f"asked to be retried after {attempts.retries} retries, but no more are allowed; raise max_retries")
+    return outcome.error
+
+
+def expired(expires_ms: int, now_ms: int) -> Outcome:
+    """Return the outcome of a task that waited past its `expires`."""
+    late = (now_ms - expires_ms) / 1000
+    return Outcome(Ended.EXPIRED, error=TaskExpired(f"still waiting {late:.1f} s after its expires; it never ran"))
+
+
+def exhausted(attempts: Attempts, max_deliveries: int) -> Outcome:
+    """Return the outcome of a task that too many processes died of."""
+    causes = "; ".join(str(e.get("error")) for e in attempts.errors if e.get("kind") == "lost") or "cause unknown"
+    text = f"killed its worker process {attempts.deliveries} times (max_deliveries={max_deliveries}): {causes}"
+    return Outcome(Ended.EXHAUSTED, error=WorkerLost(text))
+
+
+def overran(attempts: Attempts) -> Outcome:
+    """Return the outcome of a task whose process was ended because of `time_limit`."""
+    text = next((str(e["error"]) for e in reversed(attempts.errors) if e.get("kind") == "time limit"), "ran too long")
+    return Outcome(Ended.OVERRAN, error=TimeLimitExceeded(text))
+
+
+def rejected(reason: str) -> Outcome:
+    """Return the outcome of a task that raised `Reject`."""
+    return Outcome(Ended.REJECTED, error=TaskRejected(reason))
+
+
+def unrunnable(need: str) -> Outcome:
+    """Return the outcome of a task that another worker has to run."""
+    return Outcome(Ended.UNRUNNABLE, need=need)
+
+
+def unloadable(error: HotQueueError) -> Outcome:
+    """Return the outcome of a task whose bytes are no good."""
+    return Outcome(Ended.UNLOADABLE, error=error)

@@ -1,0 +1,59 @@
+"""Record: how a task ended, on the wire. Encode and decode; never unpickles.
+
+``version, state, retries, date_done (ms) | payload [| signature]``: the payload is the pickled value of a success, else the
+error as `payload.dumps_error` wrote it.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+from hotqueue.errors import SerializationError, SignatureError
+from hotqueue.tasks.envelope import SIGNATURE_BYTES, Signer
+from hotqueue.tasks.lifecycle import State
+
+_FIXED = struct.Struct(">BBHQ")
+_VERSION = 1
+_CODES = {State.SUCCESS: ord("S"), State.FAILURE: ord("F"), State.REVOKED: ord("R")}
+_STATES = {code: state for state, code in _CODES.items()}
+
+
+@dataclass(slots=True)
+class Record:
+    """How a task ended.
+
+    Attributes:
+        retries: how often it was run again.
+        date_done: ms since the epoch.
+        payload: pickled value, or error.
+    """
+
+    state: State
+    retries: int
+    date_done: int
+    payload: bytes
+
+
+def encode(state: State, retries: int, date_done: int, payload: bytes, task_id: str = "", signer: Signer | None = None) -> bytes:
+    """Return a record's bytes; a signature covers the task's id as well, so that no result can stand in for another."""
+    body = _FIXED.pack(_VERSION, _CODES[state], min(retries, 65535), date_done) + payload
+    return body if signer is None else body + signer.sign(body + task_id.encode())
+
+
+def decode(data: bytes, task_id: str = "", signer: Signer | None = None) -> Record:
+    """Return the record in `data`.
+
+    Raises:
+        SignatureError: a key is set and the record is unsigned or altered.
+        SerializationError: no record, or one of a newer hotqueue.
+    """
+    if signer is not None:
+        if len(data) < _FIXED.size + SIGNATURE_BYTES:
+            raise SignatureError(f"the result of {task_id} is not signed, but a secret key is set here")
+        data, signature = data[:-SIGNATURE_BYTES], data[-SIGNATURE_BYTES:]
+        signer.verify(data + task_id.encode(), signature, f"the result of {task_id}")
+    if len(data) < _FIXED.size or data[0] != _VERSION or data[1] not in _STATES:
+        raise SerializationError(f"the result of {task_id} cannot be read: it starts with {data[:12]!r}")
+    _, code, retries, date_done = _FIXED.unpack_from(data)
+    return Record(_STATES[code], retries, date_done, data[_FIXED.size :])
