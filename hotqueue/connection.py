@@ -31,8 +31,13 @@ PATIENCE = 5.0  # seconds a client's call repeats a safe operation before it giv
 class Script(Protocol):
     """What `Store.run` runs: a Lua text and its SHA-1 in hex."""
 
-    text: bytes
-    sha: bytes
+    @property
+    def text(self) -> bytes:
+        """Return the Lua source."""
+
+    @property
+    def sha(self) -> bytes:
+        """Return its SHA-1 in hex."""
 
 
 class Store:
@@ -138,12 +143,20 @@ class Store:
 
     # --- repeating -----------------------------------------------------------------------------------------------
 
-    def repeat(self, operation: Callable[[], T], *, patience: float | None = PATIENCE, stop: threading.Event | None = None) -> T:
-        """Run an operation that may safely run twice until it succeeds.
+    def repeat(
+        self,
+        operation: Callable[[], T],
+        *,
+        patience: float | None = PATIENCE,
+        stop: threading.Event | None = None,
+        twice: bool = True,
+    ) -> T:
+        """Run an operation until it succeeds.
 
         Args:
             patience: seconds after which the last error is raised; None repeats until `stop` is set.
             stop: ends the waiting early.
+            twice: False for an operation that must not run twice: repeated only while nothing was sent.
         """
         deadline = None if patience is None else time.monotonic() + patience
         pause = 0.01
@@ -151,7 +164,7 @@ class Store:
             try:
                 return operation()
             except ConnectionFailed as error:
-                if _is_final(error, deadline, pause) or (stop is not None and stop.is_set()):
+                if _is_final(error, deadline, pause, twice) or (stop is not None and stop.is_set()):
                     raise
             if stop is not None:
                 stop.wait(pause)
@@ -159,7 +172,7 @@ class Store:
                 time.sleep(pause)
             pause = min(pause * 2, 0.5)
 
-    async def arepeat(self, operation: Callable[[], Awaitable[T]], *, patience: float | None = PATIENCE) -> T:
+    async def arepeat(self, operation: Callable[[], Awaitable[T]], *, patience: float | None = PATIENCE, twice: bool = True) -> T:
         """Asyncio twin of `repeat`."""
         deadline = None if patience is None else time.monotonic() + patience
         pause = 0.01
@@ -167,7 +180,7 @@ class Store:
             try:
                 return await operation()
             except ConnectionFailed as error:
-                if _is_final(error, deadline, pause):
+                if _is_final(error, deadline, pause, twice):
                     raise
             await asyncio.sleep(pause)
             pause = min(pause * 2, 0.5)
@@ -408,8 +421,10 @@ def _is_stale(connection: Any) -> bool:
     return True
 
 
-def _is_final(error: ConnectionFailed, deadline: float | None, pause: float) -> bool:
-    return not error.retry or (deadline is not None and time.monotonic() + pause > deadline)
+def _is_final(error: ConnectionFailed, deadline: float | None, pause: float, twice: bool) -> bool:
+    if not error.retry or (error.sent and not twice):
+        return True
+    return deadline is not None and time.monotonic() + pause > deadline
 
 
 def _refused(text: str) -> HotQueueError:
