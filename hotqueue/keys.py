@@ -173,6 +173,11 @@ def paused(name: str) -> str:
     return _of(name, "paused")
 
 
+def control(name: str) -> str:
+    """Hash: id of a running task that is to be stopped → since when."""
+    return _of(name, "control")
+
+
 def progress(name: str, task_id: str) -> str:
     """String with TTL: the last progress a running task reported."""
     return _of(name, f"progress:{task_id}")

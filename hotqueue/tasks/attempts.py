@@ -52,9 +52,7 @@ def decode(value: bytes) -> Attempts:
     head, *lines = value.decode("utf-8", "replace").split("\n")
     retries, deliveries, need, expires, verdict = (head.split(" ") + ["-"] * 5)[:5]
     errors = [parsed for parsed in map(_parsed, lines) if parsed]
-    return Attempts(
-        int(retries), int(deliveries), need, int(expires) if expires != "-" else None, verdict, errors[-KEPT_ERRORS:]
-    )
+    return Attempts(int(retries), int(deliveries), need, int(expires) if expires != "-" else None, verdict, errors[-KEPT_ERRORS:])
 
 
 def error_line(kind: str, error: str, at: int, **more: Any) -> dict[str, Any]:

@@ -103,7 +103,7 @@ class Signer:
     def verify(self, body: bytes, signature: bytes, what: str) -> None:
         """Raise SignatureError unless one of the keys made this signature."""
         if not any(hmac.compare_digest(hmac.digest(key, body, hashlib.sha256), signature) for key in self._keys):
-            raise SignatureError(f"the signature of {what} fits none of the secret keys: it was altered, or signed with another key")
+            raise SignatureError(f"the signature of {what} fits none of the secret keys: altered, or signed with another key")
 
 
 def task_header(name: str, queue: str, options: dict[str, Any], python: str = "") -> bytes:
@@ -186,7 +186,7 @@ def decode(data: bytes, signer: Signer | None = None, queue: str | None = None) 
 
 def _verified(data: bytes, signer: Signer) -> bytes:
     if len(data) < FIXED.size + SIGNATURE_BYTES or not data[3] & SIGNED:
-        raise SignatureError("an unsigned envelope, but this worker has a secret key: give the producer the same HOTQUEUE_SECRET_KEY")
+        raise SignatureError("an unsigned envelope, but this worker has a secret key: give the producer the same one")
     body = data[:-SIGNATURE_BYTES]
     signer.verify(body, data[-SIGNATURE_BYTES:], "an envelope")
     return body

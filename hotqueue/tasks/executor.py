@@ -128,7 +128,12 @@ class EventLoop:
         """Run one call and wait for it, from another thread."""
         ended = threading.Event()
         box: list[Outcome] = []
-        self.start([(call, lambda outcome: (box.append(outcome), ended.set())[0])])
+
+        def done(outcome: Outcome) -> None:
+            box.append(outcome)
+            ended.set()
+
+        self.start([(call, done)])
         ended.wait()
         return box[0]
 

@@ -153,9 +153,7 @@ def _retry_is_due(outcome: Outcome, policy: RetryPolicy, attempts: Attempts) -> 
     return outcome.error is not None and policy.wants(outcome.error)
 
 
-def _delay(
-    outcome: Outcome, policy: RetryPolicy, attempts: Attempts, random: Callable[[], float], now: datetime | None
-) -> float:
+def _delay(outcome: Outcome, policy: RetryPolicy, attempts: Attempts, random: Callable[[], float], now: datetime | None) -> float:
     if outcome.eta is not None and now is not None:
         return max(0.0, (outcome.eta - now).total_seconds())
     return outcome.delay if outcome.delay is not None else backoff(policy, attempts.retries, random)

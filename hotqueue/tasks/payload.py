@@ -58,7 +58,7 @@ def dumps_call(name: str, args: tuple[Any, ...], kwargs: dict[str, Any], functio
     try:
         return dumps(call)
     except RecursionError as error:
-        raise SerializationError(f"an argument of {name} is nested too deeply to be pickled; send it flatter, or its id") from error
+        raise SerializationError(f"an argument of {name} is nested too deeply to be pickled; send it flatter") from error
     except Exception as error:
         raise SerializationError(_culprit(name, args, kwargs, function, error)) from error
 

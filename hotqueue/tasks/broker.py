@@ -1,0 +1,460 @@
+"""Every operation on tasks in Redis, one method each. The only file of tasks/ that speaks Redis.
+
+`Broker` is one queue as anyone sees it; `Desk` is one queue as one worker sees it: the operations that are fenced by the
+worker's incarnation and its fetch numbers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hotqueue import keys
+from hotqueue.connection import Blocking, Store
+from hotqueue.errors import ConnectionFailed
+from hotqueue.tasks import scripts
+from hotqueue.tasks.attempts import Attempts
+from hotqueue.tasks.attempts import decode as decode_attempts
+
+BULK = 1000  # tasks a script call handles at most
+FETCH_BYTES = 4 * 1024 * 1024
+WAITING_MS = 90_000  # a registration for a result; renewed while somebody waits
+PAYLOAD_MAX = 64 * 1024 * 1024
+
+
+@dataclass(slots=True)
+class Delivery:
+    """One fetched task.
+
+    Attributes:
+        number: the fetch that brought it; with the worker's incarnation, the fence.
+        origin: "s", "a" or "x": the ready set it came from.
+        attempts: undecoded; b"" for a task to which nothing has happened.
+    """
+
+    id: str
+    number: int
+    origin: str
+    attempts: bytes
+    data: bytes
+
+
+@dataclass(slots=True)
+class Stepped:
+    """What `Desk.step` returns.
+
+    Attributes:
+        now: server time in ms.
+        due: ms until the next scheduled task, -1 when there is none.
+        alive: False when this worker was given up.
+        others: tasks ready for workers of the other kind.
+        alone: tasks that must run alone.
+        needs: what parked tasks wait for, how many such needs.
+        gone: ids that were not this worker's any more, so that their outcome was dropped.
+    """
+
+    now: int
+    due: int
+    alive: bool
+    others: int
+    alone: int
+    needs: int
+    gone: list[str]
+    deliveries: list[Delivery]
+
+
+@dataclass(slots=True)
+class Looked:
+    """What is known of one task: where it is, its record, history, envelope and progress."""
+
+    where: str
+    record: bytes
+    attempts: Attempts
+    detail: float
+    envelope: bytes
+    progress: dict[str, Any] | None
+
+
+Action = tuple[str, int | str, str, bytes | str, int, str]  # id, number, code, blob, ms, extra: see step.lua
+
+
+class Broker:
+    """One queue's tasks."""
+
+    def __init__(self, store: Store, name: str) -> None:
+        self.store = store
+        self.name = name
+        n = name
+        self._done = [keys.done(n, third) for third in range(3)]
+        self._ready = [keys.ready(n), keys.ready_async(n), keys.ready_alone(n)]
+        self._bells = [keys.bell(n), keys.bell_async(n)]
+        self._enqueue_keys = [
+            *(keys.tasks(n), keys.attempts(n), keys.ready(n), keys.ready_async(n), keys.scheduled(n), keys.seq(n)),
+            *(*self._bells, keys.dead_tasks(n), *self._done, keys.stats(n)),
+        ]
+
+    # --- clients -------------------------------------------------------------------------------------------------
+
+    def enqueue(self, tasks: Sequence[tuple[str, str, str, bytes]]) -> list[bool]:
+        """Store tasks; those whose id is known already stay as they are.
+
+        Args:
+            tasks: (id, due, expires, envelope) each, at most BULK; due and expires are "", "+ms from now" or "ms".
+
+        Returns:
+            One bool a task: True when it is new.
+
+        Raises:
+            ConnectionFailed: after 5 s; then it is unknown what was stored, and repeating with the same ids is safe.
+            QueueFull: the server is out of memory.
+        """
+        return self.store.repeat(lambda: self._enqueue_once(tasks))
+
+    def _enqueue_once(self, tasks: Sequence[tuple[str, str, str, bytes]]) -> list[bool]:
+        every_key, args = self._enqueue_args(tasks)
+        return [bool(new) for new in self.store.run(scripts.ENQUEUE, every_key, args, doing="enqueueing")]
+
+    async def aenqueue(self, tasks: Sequence[tuple[str, str, str, bytes]]) -> list[bool]:
+        """Asyncio twin of `enqueue`."""
+        every_key, args = self._enqueue_args(tasks)
+        answer = await self.store.arepeat(lambda: self.store.arun(scripts.ENQUEUE, every_key, args, doing="enqueueing"))
+        return [bool(new) for new in answer]
+
+    def _enqueue_args(self, tasks: Sequence[tuple[str, str, str, bytes]]) -> tuple[list[str], list[Any]]:
+        name = self.name
+        every_key = self._enqueue_keys + [keys.result(name, task[0]) for task in tasks]
+        return every_key, [part for task in tasks for part in task]
+
+    def wait(self, ids: Sequence[str], client: str) -> int:
+        """Have a client's reply list told about tasks, at once or when they end; return how many are still to come."""
+        name = self.name
+        every_key = [keys.tasks(name), *self._done, keys.reply(name, client)]
+        for task_id in ids:
+            every_key += (keys.result(name, task_id), keys.waiters(name, task_id))
+        return int(self.store.run(scripts.WAIT, every_key, [WAITING_MS, *ids], doing="waiting for a result"))
+
+    def reply_line(self, client: str, block: float) -> Callable[[], bytes | None]:
+        """Return a function that blocks up to `block` seconds for the next message of a client's reply list."""
+        key = keys.reply(self.name, client)
+        line = self.store.blocking(key, block)
+
+        def next_message() -> bytes | None:
+            found = line.call("BLPOP", key, block)
+            return None if found is None else bytes(found[1])
+
+        return next_message
+
+    def nudge(self, client: str) -> None:
+        """Wake whoever blocks on a client's reply list."""
+        key = keys.reply(self.name, client)
+        self.store.command(key, "RPUSH", key, b"N\0")
+        self.store.command(key, "PEXPIRE", key, 60_000)
+
+    def record(self, task_id: str) -> bytes | None:
+        """Return the stored record of a task."""
+        key = keys.result(self.name, task_id)
+        found = self.store.repeat(lambda: self.store.command(key, "GET", key))
+        return None if found is None else bytes(found)
+
+    def forget(self, task_id: str) -> None:
+        """Remove the stored record of a task."""
+        key = keys.result(self.name, task_id)
+        self.store.repeat(lambda: self.store.command(key, "DEL", key))
+
+    def look(self, task_id: str) -> Looked:
+        """Return what is known of a task."""
+        n = self.name
+        every_key = [
+            *(keys.tasks(n), keys.attempts(n), *self._ready, keys.scheduled(n), keys.result(n, task_id)),
+            *(*self._done, keys.dead_tasks(n), keys.progress(n, task_id)),
+        ]
+        found = self.store.repeat(lambda: self.store.run(scripts.LOOK, every_key, [task_id], doing="looking at a task"))
+        where, record, attempts, detail, envelope, progress = found
+        parsed = json.loads(progress) if progress else None
+        return Looked(where.decode(), record, decode_attempts(attempts), float(detail), envelope, parsed)
+
+    def revoke(self, task_id: str, record: bytes, ttl_ms: int, need: str = "-", terminate: bool = False) -> str:
+        """End a waiting task; return "revoked", "running" or "unknown"."""
+        n = self.name
+        every_key = [
+            *(keys.tasks(n), keys.attempts(n), *self._ready, keys.scheduled(n), keys.parked(n, need)),
+            *(keys.result(n, task_id), keys.waiters(n, task_id), *self._done, keys.control(n), keys.stats(n)),
+        ]
+        args = [task_id, record, ttl_ms, int(terminate)]
+        return str(self.store.repeat(lambda: self.store.run(scripts.REVOKE, every_key, args, doing="revoking")).decode())
+
+    def report(self, task_id: str, progress: dict[str, Any], ttl: int = 3600) -> None:
+        """Publish a running task's progress."""
+        key = keys.progress(self.name, task_id)
+        self.store.repeat(lambda: self.store.command(key, "SET", key, json.dumps(progress), "EX", ttl))
+
+    # --- the dead ------------------------------------------------------------------------------------------------
+
+    def dead(self, start: int, count: int) -> list[tuple[str, int, bytes]]:
+        """Return (id, ms of death, record) of dead tasks, newest first."""
+        n = self.name
+
+        def read() -> list[tuple[str, int, bytes]]:
+            found = self.store.command(keys.dead(n), "ZREVRANGE", keys.dead(n), start, start + count - 1, "WITHSCORES")
+            if not found:
+                return []
+            records = self.store.command(keys.dead_tasks(n), "HMGET", keys.dead_tasks(n), *found[::2])
+            rows = zip(found[::2], found[1::2], records, strict=True)
+            return [(task_id.decode(), int(float(at)), record) for task_id, at, record in rows if record]
+
+        return self.store.repeat(read)
+
+    def dead_count(self) -> int:
+        """Return how many tasks are dead."""
+        key = keys.dead(self.name)
+        return int(self.store.repeat(lambda: self.store.command(key, "ZCARD", key)))
+
+    def revive(self, ids: Sequence[str]) -> list[str]:
+        """Put dead tasks back into the queue; return the ids of those that were there."""
+        n = self.name
+        every_key = [
+            *(keys.tasks(n), keys.attempts(n), keys.ready(n), keys.ready_async(n), keys.seq(n), keys.dead(n)),
+            *(keys.dead_tasks(n), *self._bells, *(keys.result(n, task_id) for task_id in ids)),
+        ]
+        found = self.store.repeat(lambda: self.store.run(scripts.REVIVE, every_key, list(ids), doing="retrying the dead"))
+        return [task_id.decode() for task_id in found]
+
+    def discard(self, ids: Sequence[str]) -> int:
+        """Throw dead tasks away; return how many were there."""
+        n = self.name
+        self.store.repeat(lambda: self.store.command(keys.dead_tasks(n), "HDEL", keys.dead_tasks(n), *ids))
+        return int(self.store.repeat(lambda: self.store.command(keys.dead(n), "ZREM", keys.dead(n), *ids)))
+
+    # --- the queue -----------------------------------------------------------------------------------------------
+
+    def counts(self) -> dict[str, int]:
+        """Return how many tasks are unfinished, ready, scheduled, parked, dead."""
+        n = self.name
+
+        def count(command: str, key: str) -> int:
+            return int(self.store.command(key, command, key))
+
+        def read() -> dict[str, int]:
+            needs = self.store.command(keys.needs(n), "SMEMBERS", keys.needs(n))
+            return {
+                "unfinished": count("HLEN", keys.tasks(n)),
+                "ready": sum(count("ZCARD", key) for key in self._ready),
+                "scheduled": count("ZCARD", keys.scheduled(n)),
+                "parked": sum(count("ZCARD", keys.parked(n, need.decode())) for need in needs),
+                "dead": count("ZCARD", keys.dead(n)),
+            }
+
+        return self.store.repeat(read)
+
+    def workers(self) -> list[dict[str, str]]:
+        """Return what the live workers announced."""
+        n = self.name
+
+        def read() -> list[dict[str, str]]:
+            found = []
+            for worker in self.store.command(keys.workers(n), "ZRANGE", keys.workers(n), 0, -1):
+                told = self.store.command(keys.workers(n), "HGETALL", keys.worker(n, worker.decode()))
+                pairs = zip(told[::2], told[1::2], strict=True)
+                found.append({"worker": worker.decode(), **{k.decode(): v.decode() for k, v in pairs}})
+            return found
+
+        return self.store.repeat(read)
+
+    def is_paused(self) -> bool:
+        """Tell whether workers fetch nothing from this queue."""
+        key = keys.paused(self.name)
+        return bool(self.store.repeat(lambda: self.store.command(key, "EXISTS", key)))
+
+    def needs(self) -> list[str]:
+        """Return what parked tasks wait for."""
+        key = keys.needs(self.name)
+        return [need.decode() for need in self.store.command(key, "SMEMBERS", key)]
+
+    # --- maintenance ---------------------------------------------------------------------------------------------
+
+    def sweep(self, lease_ms: int, own: Sequence[str]) -> tuple[int, list[str], list[tuple[str, int]], list[str], int]:
+        """Renew the leases of `own` workers and survey the queue.
+
+        Returns:
+            ms until the next due task (-1: none), own workers that were given up, (other worker, ms left of its lease),
+            ids of running tasks to be stopped, server time in ms.
+        """
+        n = self.name
+        every_key = [keys.workers(n), keys.scheduled(n), keys.control(n), keys.needs(n)]
+        now, due, gone, others, control, _ = self.store.run(scripts.SWEEP, every_key, [lease_ms, *own], doing="renewing leases")
+        now = int(now)
+        left = [(w.decode(), int(float(at)) - now) for w, at in zip(others[::2], others[1::2], strict=True)]
+        return int(due), [w.decode() for w in gone], left, [task_id.decode() for task_id in control], now
+
+    def promote(self) -> int:
+        """Move due tasks to ready; return ms until the next one, -1 when there is none."""
+        n = self.name
+        every_key = [keys.tasks(n), keys.scheduled(n), keys.ready(n), keys.ready_async(n), keys.seq(n), *self._bells]
+        while True:
+            moved, due = self.store.run(scripts.PROMOTE, every_key, [], doing="promoting due tasks")
+            if moved < BULK:
+                return int(due)
+
+    def folder_of(self, worker: str) -> str:
+        """Return the folder of a worker's presence file, "" when it announced none."""
+        key = keys.worker(self.name, worker)
+        return (self.store.command(key, "HGET", key, "folder") or b"").decode()
+
+    def reap(
+        self,
+        worker: str,
+        *,
+        known_dead: bool,
+        cause: str = "",
+        charged: Sequence[str] | None = (),
+        verdict: str = "-",
+    ) -> list[str] | None:
+        """Put back what a worker holds, and strike it off.
+
+        Args:
+            known_dead: False reaps only if its lease has run out.
+            cause: a line of JSON for the charged tasks' history.
+            charged: ids to charge with one delivery; None charges all.
+
+        Returns:
+            The charged ids; None when the worker still has its lease.
+        """
+        n = self.name
+        every_key = [
+            *(keys.attempts(n), *self._ready, keys.held(n, worker), keys.workers(n), keys.worker(n, worker)),
+            *(*self._bells, keys.stats(n)),
+        ]
+        mode = "dead" if known_dead else "lease"
+        args = [worker, mode, cause, verdict, "*" if charged is None else "", *(charged or ())]
+        found: list[str] = []
+        while True:
+            answer = self.store.run(scripts.REAP, every_key, args, doing="reaping a worker")
+            if answer[0] == -1:
+                return None
+            found += [task_id.decode() for task_id in answer[2]]
+            if answer[1] == 0:
+                return found
+
+    def take_back(self, worker: str, number: int, count: int) -> int:
+        """Put a worker's last `count` unstarted tasks of a fetch back; `number` is the fetch number modulo 256."""
+        n = self.name
+        every_key = [keys.held(n, worker), *self._ready, *self._bells]
+        return int(self.store.run(scripts.TAKE_BACK, every_key, [number, count], doing="taking tasks back"))
+
+    def unpark(self, need: str) -> int:
+        """Put the tasks that wait for `need` back into the queue."""
+        n = self.name
+        every_key = [
+            *(keys.tasks(n), keys.attempts(n), keys.ready(n), keys.ready_async(n), keys.parked(n, need)),
+            *(keys.needs(n), *self._bells),
+        ]
+        total = 0
+        while True:
+            moved = int(self.store.run(scripts.UNPARK, every_key, [need], doing="unparking"))
+            total += moved
+            if moved < BULK:
+                return total
+
+    def trim_stats(self, oldest_minute: int) -> None:
+        """Drop counters of minutes before `oldest_minute`."""
+        key = keys.stats(self.name)
+        fields = self.store.command(key, "HKEYS", key)
+        old = [field for field in fields if int(field.partition(b":")[0]) < oldest_minute]
+        for start in range(0, len(old), BULK):
+            self.store.command(key, "HDEL", key, *old[start : start + BULK])
+
+    def ring(self, kind: str) -> None:
+        """Give a wake token back, for another worker."""
+        key = self._bells[kind == "a"]
+        self.store.command(key, "LPUSH", key, "1")
+
+    def bell_line(self, block: float) -> Blocking:
+        """Return a connection for blocking on this queue's bells."""
+        return self.store.blocking(self._bells[0], block)
+
+    def bell_key(self, kind: str) -> str:
+        """Return the key of the bell for "s" or "a" tasks."""
+        return self._bells[kind == "a"]
+
+
+class Desk:
+    """One queue as one worker sees it; numbers its fetches.
+
+    Args:
+        worker: the worker's incarnation.
+        kind: "s" or "a": which tasks it fetches.
+    """
+
+    def __init__(self, broker: Broker, worker: str, kind: str) -> None:
+        self.broker = broker
+        self.worker = worker
+        self.kind = kind
+        self.number = 0
+        n = broker.name
+        self._store = broker.store
+        self._keys: list[str | bytes] = [
+            key.encode()
+            for key in (
+                *(keys.tasks(n), keys.attempts(n), *broker._ready, keys.scheduled(n), keys.held(n, worker), keys.workers(n)),
+                *(keys.worker(n, worker), *broker._bells, keys.seq(n), keys.stats(n), keys.paused(n), keys.dead(n)),
+                *(keys.dead_tasks(n), *broker._done, keys.needs(n)),
+            )
+        ]
+        self._worker = worker.encode()
+        self._of = keys.result(n, "").encode(), keys.waiters(n, "").encode()
+
+    def register(self, lease_ms: int, told: dict[str, str]) -> None:
+        """Announce this worker."""
+        n = self.broker.name
+        args: list[Any] = [self.worker, lease_ms]
+        for field, value in told.items():
+            args += (field, value)
+        self.number = 0
+        self._store.run(scripts.REGISTER, [keys.workers(n), keys.worker(n, self.worker)], args, doing="registering a worker")
+
+    def step(self, room: int, actions: Sequence[Action] = (), alone: bool = False) -> Stepped:
+        """Carry out `actions` and fetch up to `room` tasks, in one trip.
+
+        Safe to send again with the same actions: what was carried out is then *gone*. The fetch is not: call `recover`.
+
+        Raises:
+            ConnectionFailed: no answer; call `recover`.
+        """
+        self.number += 1
+        every_key = list(self._keys)
+        args: list[Any] = [self._worker, self.number, room, self.kind, int(alone), FETCH_BYTES]
+        result, waiters = self._of
+        for action in actions:
+            if action[2] == "K":
+                every_key += [keys.parked(self.broker.name, action[5])] * 2
+            else:
+                task_id = action[0].encode()
+                every_key.append(result + task_id)
+                every_key.append(waiters + task_id)
+            args += action
+        reply = self._store.run(scripts.STEP, every_key, args, doing="finishing and fetching tasks")
+        now, due, alive, others, alone_ready, needs, gone = reply[:7]
+        if alive == 2:
+            raise ConnectionFailed("a fetch arrived late and was refused")
+        deliveries = [
+            Delivery(reply[i].decode(), self.number, reply[i + 2].decode(), reply[i + 3], reply[i + 4])
+            for i in range(7, len(reply), 5)
+        ]
+        missing = [task_id.decode() for task_id in gone]
+        return Stepped(int(now), due, alive == 1, others, alone_ready, needs, missing, deliveries)
+
+    def recover(self, in_hand: Sequence[str]) -> list[Delivery] | None:
+        """After an error: return what this worker holds but has not in hand; None when it was given up."""
+        self.number += 1
+        n = self.broker.name
+        every_key = [keys.tasks(n), keys.attempts(n), keys.held(n, self.worker), keys.workers(n), keys.worker(n, self.worker)]
+        args = [self.worker, self.number, *in_hand]
+        reply = self._store.run(scripts.RECOVER, every_key, args, doing="recovering after an error")
+        if reply[0] == 0:
+            return None
+        return [
+            Delivery(reply[i].decode(), self.number, reply[i + 2].decode(), reply[i + 3], reply[i + 4])
+            for i in range(2, len(reply), 5)
+        ]
