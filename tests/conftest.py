@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from hotqueue.address import resolve
+from hotqueue.connection import Store
 from tests import leaks, processes
 from tests.servers import KINDS, NoServer, RedisServer, Servers
 
@@ -75,6 +77,14 @@ def store_url(store_kind: str, servers: Servers, tmp_path: Path) -> str:
 
 
 @pytest.fixture
+def store(store_url: str) -> Iterator[Store]:
+    """The store itself, for looking at keys: ``store.command(key, "LLEN", key)``."""
+    opened = Store(resolve(url=store_url))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
 def queue_name() -> str:
     """A queue name that no other test uses; names made from it by adding text are this test's too."""
     return f"test-{secrets.token_hex(6)}"
@@ -127,9 +137,6 @@ class _client:
     """A redis-py client of any store, as a context."""
 
     def __init__(self, url: str) -> None:
-        from hotqueue.address import resolve
-        from hotqueue.connection import Store
-
         self._store = Store(resolve(url=url))
 
     def __enter__(self) -> Any:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import tomllib
 
 import pytest
 
 import hotqueue
-from tests.processes import run_python
+from tests.processes import ROOT, command_code, run_python
 
 HEAVY = {"redis", "cloudpickle", "asyncio", "multiprocessing"}
 
@@ -35,3 +36,27 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 def test_a_star_import_brings_all_public_names() -> None:
     run_python("from hotqueue import *; HotQueueError, Retry, __version__")
+
+
+def run_to_exit(code: str) -> str:
+    """Return source text that runs `code` and survives its SystemExit."""
+    return f"import sys\ntry:\n    {code}\nexcept SystemExit as error:\n    assert not error.code, error.code"
+
+
+COMMANDS = sorted(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"])
+
+
+@pytest.mark.parametrize("option", ["--help", "--version"])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_and_version_of_a_command_import_nothing_heavy(command: str, option: str) -> None:
+    assert not modules_after(run_to_exit(f"sys.argv[1:] = [{option!r}]; {command_code(command)}")) & HEAVY
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_shell_completion_imports_nothing_heavy(command: str) -> None:
+    variable = f"_{command.replace('-', '_')}_complete".upper()
+    env = {variable: "bash_complete", "COMP_WORDS": f"{command} --", "COMP_CWORD": "1"}
+    code = run_to_exit(command_code(command)) + "\nimport click"
+    done = run_python(code, env=env)
+    assert "--version" in done.stdout
+    assert not modules_after(code, env=env) & HEAVY

@@ -6,23 +6,16 @@ from collections.abc import Callable
 
 import pytest
 
-from hotqueue.address import resolve
 from hotqueue.connection import Store
 from tests import leaks
 from tests.servers import RedisServer
 from tests.waiting import wait_until
 
 
-@pytest.fixture
-def store(store_url: str) -> Store:
-    return Store(resolve(url=store_url))
-
-
 def test_every_kind_stores_and_returns(store: Store, queue_name: str) -> None:
     key = f"hotqueue:{queue_name}"
     assert store.command(key, "RPUSH", key, "a", "b") == 2
     assert store.command(key, "LRANGE", key, 0, -1) == [b"a", b"b"]
-    store.close()
 
 
 def test_a_key_without_ttl_or_owner_is_a_leak(store: Store, queue_name: str) -> None:
@@ -37,7 +30,6 @@ def test_a_key_without_ttl_or_owner_is_a_leak(store: Store, queue_name: str) -> 
     bad = [of + "held:gone", of + "result:2"]
     assert leaks.leaked(client, leaks.keys_of(client, queue_name)) == bad
     client.unlink(*bad)
-    store.close()
 
 
 def test_a_killed_server_starts_again_on_its_port(start_redis: Callable[..., RedisServer]) -> None:

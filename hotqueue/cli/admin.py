@@ -1,0 +1,69 @@
+"""hotqueue: looking at queues and their store, and mending them. Each group of commands is imported when first used."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+from typing import Any
+
+import click
+
+from hotqueue import __version__
+from hotqueue.cli.entry import run, settings, version_option
+from hotqueue.cli.store import opened, store_options
+
+# Commands that live in a file of their own: name → module, attribute.
+_ELSEWHERE = {"embedded": ("hotqueue.cli.embedded", "embedded")}
+
+
+class Commands(click.Group):
+    """A group that finds some of its commands in other files."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands that exist."""
+        there = [name for name, (module, _) in _ELSEWHERE.items() if importlib.util.find_spec(module)]
+        return sorted([*super().list_commands(ctx), *there])
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """Return a command, importing its file first where it has one."""
+        if name in _ELSEWHERE and name in self.list_commands(ctx):
+            module, attribute = _ELSEWHERE[name]
+            found = getattr(importlib.import_module(module), attribute)
+            assert isinstance(found, click.Command)
+            return found
+        return super().get_command(ctx, name)
+
+
+@click.group(cls=Commands, context_settings=settings, invoke_without_command=True)
+@version_option
+@click.pass_context
+def hotqueue(ctx: click.Context) -> None:
+    """Look at queues and their store, and mend them."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+@hotqueue.command()
+@store_options
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
+def info(as_json: bool, **where: Any) -> None:
+    """Show the version, the store, its server and the queues in it."""
+    from hotqueue import inventory
+
+    with opened(**where) as store:
+        facts = {"hotqueue": __version__, "store": str(store), "server": inventory.server_version(store)}
+        found = [inventory.length(store, name) for name in inventory.queue_names(store)]
+    if as_json:
+        queues = [{"name": q.name, "messages": q.messages, "tasks": q.tasks} for q in found]
+        click.echo(json.dumps({**facts, "queues": queues}, indent=2, ensure_ascii=False))
+        return
+    for name, value in facts.items():
+        click.echo(f"{name:9} {value}")
+    for queue in found:
+        click.echo(f"{'queue':9} {queue.name}: {queue.messages} messages, {queue.tasks} waiting tasks")
+
+
+def main() -> None:
+    """Run the command."""
+    run(hotqueue, "hotqueue")

@@ -1,0 +1,57 @@
+"""The options by which every command names a store, and the way from them to a `Store`.
+
+Without any of them a command looks where ``HotQueue(name)`` does: $HOTQUEUE_URL, else the user's own embedded server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from hotqueue.connection import Store
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_OPTIONS = (
+    click.option("--dbfilename", metavar="FILE", help="Database file of an embedded server."),
+    click.option("-u", "--url", metavar="URL", help="redis://, rediss://, unix://, redis+sentinel://, redis+cluster:// …"),
+    click.option("--host", metavar="HOST", help="Host of a Redis server."),
+    click.option("--port", type=click.IntRange(0, 65535), metavar="PORT", help="Port of a Redis server."),
+    click.option("--db", type=click.IntRange(0), metavar="N", help="Database number."),
+    click.option("--username", metavar="NAME", help="User to log in as."),
+    click.option(
+        "--password", metavar="PASSWORD", help="Password of the server; other users see it in ps, a URL in $HOTQUEUE_URL not."
+    ),
+)
+_KEYWORDS = ("host", "port", "db", "username", "password")
+
+
+def store_options(command: F) -> F:
+    """Give a click command the options that name a store; they arrive as keywords for `opened`."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+@contextmanager
+def opened(dbfilename: str | None = None, url: str | None = None, **given: Any) -> Iterator[Store]:
+    """Open the store that the options name, for a ``with`` block.
+
+    Raises:
+        ConfigError: options that contradict each other, or a URL of an unknown form.
+    """
+    from hotqueue.address import MEMORY, resolve
+    from hotqueue.connection import Store
+
+    if dbfilename == MEMORY:
+        raise click.UsageError(f"a {MEMORY} database is seen by the process that made it alone; name a file")
+    options = {name: given[name] for name in _KEYWORDS if given.get(name) is not None}
+    store = Store(resolve(dbfilename=dbfilename, url=url, options=options))
+    try:
+        yield store
+    finally:
+        store.close()

@@ -1,0 +1,34 @@
+"""hotwatch: how many items wait in each queue."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from hotqueue.cli.entry import run, settings, version_option
+from hotqueue.cli.store import opened, store_options
+
+
+@click.command(context_settings=settings, epilog="Without a QUEUE: every queue of the store.")
+@click.argument("queues", metavar="[QUEUE]...", nargs=-1)
+@store_options
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+@version_option
+def hotwatch(queues: tuple[str, ...], as_json: bool, **where: Any) -> None:
+    """Print how many items wait in each QUEUE: raw messages, and tasks that no worker has taken."""
+    from hotqueue import inventory
+
+    with opened(**where) as store:
+        found = [inventory.length(store, name) for name in queues or inventory.queue_names(store)]
+    if as_json:
+        rows = [{"name": q.name, "items": q.items, "messages": q.messages, "tasks": q.tasks} for q in found]
+        click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+    for queue in () if as_json else found:
+        click.echo(f"{queue.name}: {queue.items} items")
+
+
+def main() -> None:
+    """Run the command; any mistake is one line and exit code 1."""
+    run(hotwatch, "hotwatch", usage=1)

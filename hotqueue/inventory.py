@@ -1,0 +1,71 @@
+"""What a store holds: its queues, how much waits in each, which server answers. Reads only.
+
+For the commands; speaks to Redis through `Store` alone and knows the tasks by their keys, not by their code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from hotqueue import keys
+from hotqueue.connection import Store
+
+
+@dataclass(frozen=True)
+class Length:
+    """How much waits in one queue.
+
+    Attributes:
+        messages: raw messages in the list.
+        tasks: unfinished tasks that no worker holds: ready, scheduled, parked or stopped at a gate.
+    """
+
+    name: str
+    messages: int
+    tasks: int
+
+    @property
+    def items(self) -> int:
+        """Messages and tasks together."""
+        return self.messages + self.tasks
+
+
+def length(store: Store, name: str) -> Length:
+    """Return how much waits in a queue; a queue that does not exist is an empty one."""
+    listed = keys.queue(keys.check_name(name))
+    messages = store.command(listed, "LLEN", listed, doing=f"counting the messages of {name!r}")
+    return Length(name, int(messages), _waiting_tasks(store, name))
+
+
+def _waiting_tasks(store: Store, name: str) -> int:
+    doing = f"counting the tasks of {name!r}"
+    unfinished = int(store.command(keys.tasks(name), "HLEN", keys.tasks(name), doing=doing))
+    if not unfinished:
+        return 0
+    workers = store.command(keys.workers(name), "ZRANGE", keys.workers(name), 0, -1, doing=doing)
+    held = [keys.held(name, worker.decode()) for worker in workers]
+    return max(0, unfinished - sum(int(store.command(key, "HLEN", key, doing=doing)) for key in held))
+
+
+def queue_names(store: Store) -> list[str]:
+    """Return the names of all queues that have a key in the store, sorted; on a Cluster, of all its masters."""
+    found = store.client().scan_iter(match=f"*{keys.PREFIX}*", count=1000)
+    return sorted(set(_names(key.decode(errors="replace") for key in found)))
+
+
+def _names(found: Iterable[str]) -> Iterable[str]:
+    for key in found:
+        if key.startswith(keys.PREFIX):
+            yield key.removeprefix(keys.PREFIX)
+        elif key.startswith(f"{{{keys.PREFIX}") and "}:" in key:
+            yield key.removeprefix(f"{{{keys.PREFIX}").partition("}:")[0]
+
+
+def server_version(store: Store) -> str:
+    """Return what answers, such as ``Redis 7.0.15`` or ``Valkey 9.1.2``."""
+    reply = store.command(keys.PREFIX, "INFO", "server", doing="asking the server for its version")
+    said = dict(line.split(":", 1) for line in reply.decode().splitlines() if ":" in line)
+    if valkey := said.get("valkey_version"):
+        return f"Valkey {valkey}"
+    return f"Redis {said.get('redis_version', 'of unknown version')}"

