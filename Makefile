@@ -30,14 +30,14 @@ types: $(VENV)/.ready-check # the types alone: mypy strict, pyright on the publi
 	$(BIN)/mypy
 	$(BIN)/mypy tests/typing
 	$(BIN)/pyright tests/typing
-	$(BIN)/pyright --verifytypes hotqueue --ignoreexternal
+	$(BIN)/python tests/typing/public.py
 
 bench: $(VENV)/.ready-bench ## measure throughput and latency, beside huey and a bare redis-py loop
 	$(BIN)/python bench/throughput.py $(ARGS)
 	$(BIN)/python bench/latency.py $(ARGS)
 
 chaos: $(VENV)/.ready-test ## kill things at random for a while and count what was lost (by hand; not part of the tests)
-	$(BIN)/pytest -p no:xdist --timeout 0 tests/chaos $(ARGS)
+	$(BIN)/python -m tests.chaos $(ARGS)
 
 wheel-check: $(VENV)/.ready-check ## build the wheel and run the README's quickstart from it, on every Python found here
 	$(BIN)/python tests/wheel_check.py
