@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import atexit
 import os
-import secrets
 import sys
 import threading
 import weakref
@@ -204,7 +203,7 @@ _token = ""
 def _private_token() -> str:
     """One private server per process; forked children inherit the token, spawned ones get it with a pickled object."""
     global _token
-    _token = _token or secrets.token_hex(8)
+    _token = _token or os.urandom(8).hex()
     return _token
 
 

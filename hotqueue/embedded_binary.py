@@ -15,6 +15,7 @@ import subprocess
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from hotqueue import embedded_locks as locks
 from hotqueue.errors import ConfigError
 
 OLDEST = (6, 2)
@@ -81,7 +82,8 @@ def identify(path: str, size: int, changed: int) -> Server | None:
 @functools.cache
 def _identify(path: str, _size: int, _changed: int) -> Server | None:
     try:
-        said = subprocess.run([path, "-v"], stdin=subprocess.DEVNULL, capture_output=True, timeout=20, check=False).stdout
+        with locks.no_fork():
+            said = subprocess.run([path, "-v"], stdin=subprocess.DEVNULL, capture_output=True, timeout=20, check=False).stdout
     except (OSError, subprocess.SubprocessError):
         return None
     match = re.match(rb"(redis|valkey) server v=(\d+)\.(\d+)\.(\d+)", said, re.IGNORECASE)

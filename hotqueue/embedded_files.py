@@ -105,6 +105,8 @@ def check(files: Files) -> None:
         return
     if not os.path.isdir(files.folder):
         raise ConfigError(f"there is no directory {files.folder} for the database {files.database}: create it, {WAY_OUT}")
+    if "\\" in os.path.basename(files.database):
+        raise ConfigError(f"{files.database}: the server takes no backslash in a file name: choose another, {WAY_OUT}")
     for path in files.mine():
         check_owner(path)
     if os.path.isdir(files.database):

