@@ -1,7 +1,6 @@
-"""Every operation on tasks in Redis, one method each. The only file of tasks/ that speaks Redis.
+"""Every operation on tasks in Redis, one method each. With desk.py the only file of tasks/ that speaks Redis.
 
-`Broker` is one queue as anyone sees it; `Desk` is one queue as one worker sees it: the operations that are fenced by the
-worker's incarnation and its fetch numbers.
+One queue as anyone sees it. As one worker sees it, fenced by its incarnation and its fetch numbers: desk.py.
 """
 
 from __future__ import annotations
@@ -13,56 +12,13 @@ from typing import Any
 
 from hotqueue import keys
 from hotqueue.connection import Blocking, Store
-from hotqueue.errors import ConnectionFailed
 from hotqueue.tasks import scripts
 from hotqueue.tasks.attempts import Attempts
 from hotqueue.tasks.attempts import decode as decode_attempts
 
 BULK = 1000  # tasks a script call handles at most
-FETCH_BYTES = 4 * 1024 * 1024
 WAITING_MS = 90_000  # a registration for a result; renewed while somebody waits
 PAYLOAD_MAX = 64 * 1024 * 1024
-
-
-@dataclass(slots=True)
-class Delivery:
-    """One fetched task.
-
-    Attributes:
-        number: the fetch that brought it; with the worker's incarnation, the fence.
-        origin: "s", "a" or "x": the ready set it came from.
-        attempts: undecoded; b"" for a task to which nothing has happened.
-    """
-
-    id: str
-    number: int
-    origin: str
-    attempts: bytes
-    data: bytes
-
-
-@dataclass(slots=True)
-class Stepped:
-    """What `Desk.step` returns.
-
-    Attributes:
-        now: server time in ms.
-        due: ms until the next scheduled task, -1 when there is none.
-        alive: False when this worker was given up.
-        others: tasks ready for workers of the other kind.
-        alone: tasks that must run alone.
-        needs: what parked tasks wait for, how many such needs.
-        gone: ids that were not this worker's any more, so that their outcome was dropped.
-    """
-
-    now: int
-    due: int
-    alive: bool
-    others: int
-    alone: int
-    needs: int
-    gone: list[str]
-    deliveries: list[Delivery]
 
 
 @dataclass(slots=True)
@@ -77,9 +33,6 @@ class Looked:
     progress: dict[str, Any] | None
 
 
-Action = tuple[str, int | str, str, bytes | str, int, str]  # id, number, code, blob, ms, extra: see step.lua
-
-
 class Broker:
     """One queue's tasks."""
 
@@ -87,12 +40,12 @@ class Broker:
         self.store = store
         self.name = name
         n = name
-        self._done = [keys.done(n, third) for third in range(3)]
-        self._ready = [keys.ready(n), keys.ready_async(n), keys.ready_alone(n)]
-        self._bells = [keys.bell(n), keys.bell_async(n)]
+        self.done = [keys.done(n, third) for third in range(3)]
+        self.ready = [keys.ready(n), keys.ready_async(n), keys.ready_alone(n)]
+        self.bells = [keys.bell(n), keys.bell_async(n)]
         self._enqueue_keys = [
             *(keys.tasks(n), keys.attempts(n), keys.ready(n), keys.ready_async(n), keys.scheduled(n), keys.seq(n)),
-            *(*self._bells, keys.dead_tasks(n), *self._done, keys.stats(n)),
+            *(*self.bells, keys.dead_tasks(n), *self.done, keys.stats(n)),
         ]
 
     # --- clients -------------------------------------------------------------------------------------------------
@@ -129,28 +82,31 @@ class Broker:
 
     def wait(self, ids: Sequence[str], client: str) -> int:
         """Have a client's reply list told about tasks, at once or when they end; return how many are still to come."""
+        every_key, args = self._wait_args(ids, client)
+        return int(self.store.run(scripts.WAIT, every_key, args, doing="waiting for a result"))
+
+    def _wait_args(self, ids: Sequence[str], client: str) -> tuple[list[str], list[Any]]:
         name = self.name
-        every_key = [keys.tasks(name), *self._done, keys.reply(name, client)]
+        every_key = [keys.tasks(name), *self.done, keys.reply(name, client)]
         for task_id in ids:
             every_key += (keys.result(name, task_id), keys.waiters(name, task_id))
-        return int(self.store.run(scripts.WAIT, every_key, [WAITING_MS, *ids], doing="waiting for a result"))
+        return every_key, [WAITING_MS, *ids]
 
-    def reply_line(self, client: str, block: float) -> Callable[[], bytes | None]:
-        """Return a function that blocks up to `block` seconds for the next message of a client's reply list."""
+    async def await_reply(self, ids: Sequence[str], client: str) -> None:
+        """Asyncio twin of `wait`."""
+        every_key, args = self._wait_args(ids, client)
+        await self.store.arepeat(lambda: self.store.arun(scripts.WAIT, every_key, args, doing="waiting for a result"))
+
+    def reply_line(self, client: str, longest: float) -> Callable[[float], bytes | None]:
+        """Return a function that blocks some seconds, at most `longest`, for the next message of a client's reply list."""
         key = keys.reply(self.name, client)
-        line = self.store.blocking(key, block)
+        line = self.store.blocking(key, longest)
 
-        def next_message() -> bytes | None:
-            found = line.call("BLPOP", key, block)
+        def next_message(block: float) -> bytes | None:
+            found = line.call("BLPOP", key, max(block, 0.001))
             return None if found is None else bytes(found[1])
 
         return next_message
-
-    def nudge(self, client: str) -> None:
-        """Wake whoever blocks on a client's reply list."""
-        key = keys.reply(self.name, client)
-        self.store.command(key, "RPUSH", key, b"N\0")
-        self.store.command(key, "PEXPIRE", key, 60_000)
 
     def record(self, task_id: str) -> bytes | None:
         """Return the stored record of a task."""
@@ -167,8 +123,8 @@ class Broker:
         """Return what is known of a task."""
         n = self.name
         every_key = [
-            *(keys.tasks(n), keys.attempts(n), *self._ready, keys.scheduled(n), keys.result(n, task_id)),
-            *(*self._done, keys.dead_tasks(n), keys.progress(n, task_id)),
+            *(keys.tasks(n), keys.attempts(n), *self.ready, keys.scheduled(n), keys.result(n, task_id)),
+            *(*self.done, keys.dead_tasks(n), keys.progress(n, task_id)),
         ]
         found = self.store.repeat(lambda: self.store.run(scripts.LOOK, every_key, [task_id], doing="looking at a task"))
         where, record, attempts, detail, envelope, progress = found
@@ -179,8 +135,8 @@ class Broker:
         """End a waiting task; return "revoked", "running" or "unknown"."""
         n = self.name
         every_key = [
-            *(keys.tasks(n), keys.attempts(n), *self._ready, keys.scheduled(n), keys.parked(n, need)),
-            *(keys.result(n, task_id), keys.waiters(n, task_id), *self._done, keys.control(n), keys.stats(n)),
+            *(keys.tasks(n), keys.attempts(n), *self.ready, keys.scheduled(n), keys.parked(n, need)),
+            *(keys.result(n, task_id), keys.waiters(n, task_id), *self.done, keys.control(n), keys.stats(n)),
         ]
         args = [task_id, record, ttl_ms, int(terminate)]
         return str(self.store.repeat(lambda: self.store.run(scripts.REVOKE, every_key, args, doing="revoking")).decode())
@@ -216,7 +172,7 @@ class Broker:
         n = self.name
         every_key = [
             *(keys.tasks(n), keys.attempts(n), keys.ready(n), keys.ready_async(n), keys.seq(n), keys.dead(n)),
-            *(keys.dead_tasks(n), *self._bells, *(keys.result(n, task_id) for task_id in ids)),
+            *(keys.dead_tasks(n), *self.bells, *(keys.result(n, task_id) for task_id in ids)),
         ]
         found = self.store.repeat(lambda: self.store.run(scripts.REVIVE, every_key, list(ids), doing="retrying the dead"))
         return [task_id.decode() for task_id in found]
@@ -240,7 +196,7 @@ class Broker:
             needs = self.store.command(keys.needs(n), "SMEMBERS", keys.needs(n))
             return {
                 "unfinished": count("HLEN", keys.tasks(n)),
-                "ready": sum(count("ZCARD", key) for key in self._ready),
+                "ready": sum(count("ZCARD", key) for key in self.ready),
                 "scheduled": count("ZCARD", keys.scheduled(n)),
                 "parked": sum(count("ZCARD", keys.parked(n, need.decode())) for need in needs),
                 "dead": count("ZCARD", keys.dead(n)),
@@ -291,7 +247,7 @@ class Broker:
     def promote(self) -> int:
         """Move due tasks to ready; return ms until the next one, -1 when there is none."""
         n = self.name
-        every_key = [keys.tasks(n), keys.scheduled(n), keys.ready(n), keys.ready_async(n), keys.seq(n), *self._bells]
+        every_key = [keys.tasks(n), keys.scheduled(n), keys.ready(n), keys.ready_async(n), keys.seq(n), *self.bells]
         while True:
             moved, due = self.store.run(scripts.PROMOTE, every_key, [], doing="promoting due tasks")
             if moved < BULK:
@@ -323,8 +279,8 @@ class Broker:
         """
         n = self.name
         every_key = [
-            *(keys.attempts(n), *self._ready, keys.held(n, worker), keys.workers(n), keys.worker(n, worker)),
-            *(*self._bells, keys.stats(n)),
+            *(keys.attempts(n), *self.ready, keys.held(n, worker), keys.workers(n), keys.worker(n, worker)),
+            *(*self.bells, keys.stats(n)),
         ]
         mode = "dead" if known_dead else "lease"
         args = [worker, mode, cause, verdict, "*" if charged is None else "", *(charged or ())]
@@ -340,7 +296,7 @@ class Broker:
     def take_back(self, worker: str, number: int, count: int) -> int:
         """Put a worker's last `count` unstarted tasks of a fetch back; `number` is the fetch number modulo 256."""
         n = self.name
-        every_key = [keys.held(n, worker), *self._ready, *self._bells]
+        every_key = [keys.held(n, worker), *self.ready, *self.bells]
         return int(self.store.run(scripts.TAKE_BACK, every_key, [number, count], doing="taking tasks back"))
 
     def unpark(self, need: str) -> int:
@@ -348,7 +304,7 @@ class Broker:
         n = self.name
         every_key = [
             *(keys.tasks(n), keys.attempts(n), keys.ready(n), keys.ready_async(n), keys.parked(n, need)),
-            *(keys.needs(n), *self._bells),
+            *(keys.needs(n), *self.bells),
         ]
         total = 0
         while True:
@@ -367,94 +323,13 @@ class Broker:
 
     def ring(self, kind: str) -> None:
         """Give a wake token back, for another worker."""
-        key = self._bells[kind == "a"]
+        key = self.bells[kind == "a"]
         self.store.command(key, "LPUSH", key, "1")
 
     def bell_line(self, block: float) -> Blocking:
         """Return a connection for blocking on this queue's bells."""
-        return self.store.blocking(self._bells[0], block)
+        return self.store.blocking(self.bells[0], block)
 
     def bell_key(self, kind: str) -> str:
         """Return the key of the bell for "s" or "a" tasks."""
-        return self._bells[kind == "a"]
-
-
-class Desk:
-    """One queue as one worker sees it; numbers its fetches.
-
-    Args:
-        worker: the worker's incarnation.
-        kind: "s" or "a": which tasks it fetches.
-    """
-
-    def __init__(self, broker: Broker, worker: str, kind: str) -> None:
-        self.broker = broker
-        self.worker = worker
-        self.kind = kind
-        self.number = 0
-        n = broker.name
-        self._store = broker.store
-        self._keys: list[str | bytes] = [
-            key.encode()
-            for key in (
-                *(keys.tasks(n), keys.attempts(n), *broker._ready, keys.scheduled(n), keys.held(n, worker), keys.workers(n)),
-                *(keys.worker(n, worker), *broker._bells, keys.seq(n), keys.stats(n), keys.paused(n), keys.dead(n)),
-                *(keys.dead_tasks(n), *broker._done, keys.needs(n)),
-            )
-        ]
-        self._worker = worker.encode()
-        self._of = keys.result(n, "").encode(), keys.waiters(n, "").encode()
-
-    def register(self, lease_ms: int, told: dict[str, str]) -> None:
-        """Announce this worker."""
-        n = self.broker.name
-        args: list[Any] = [self.worker, lease_ms]
-        for field, value in told.items():
-            args += (field, value)
-        self.number = 0
-        self._store.run(scripts.REGISTER, [keys.workers(n), keys.worker(n, self.worker)], args, doing="registering a worker")
-
-    def step(self, room: int, actions: Sequence[Action] = (), alone: bool = False) -> Stepped:
-        """Carry out `actions` and fetch up to `room` tasks, in one trip.
-
-        Safe to send again with the same actions: what was carried out is then *gone*. The fetch is not: call `recover`.
-
-        Raises:
-            ConnectionFailed: no answer; call `recover`.
-        """
-        self.number += 1
-        every_key = list(self._keys)
-        args: list[Any] = [self._worker, self.number, room, self.kind, int(alone), FETCH_BYTES]
-        result, waiters = self._of
-        for action in actions:
-            if action[2] == "K":
-                every_key += [keys.parked(self.broker.name, action[5])] * 2
-            else:
-                task_id = action[0].encode()
-                every_key.append(result + task_id)
-                every_key.append(waiters + task_id)
-            args += action
-        reply = self._store.run(scripts.STEP, every_key, args, doing="finishing and fetching tasks")
-        now, due, alive, others, alone_ready, needs, gone = reply[:7]
-        if alive == 2:
-            raise ConnectionFailed("a fetch arrived late and was refused")
-        deliveries = [
-            Delivery(reply[i].decode(), self.number, reply[i + 2].decode(), reply[i + 3], reply[i + 4])
-            for i in range(7, len(reply), 5)
-        ]
-        missing = [task_id.decode() for task_id in gone]
-        return Stepped(int(now), due, alive == 1, others, alone_ready, needs, missing, deliveries)
-
-    def recover(self, in_hand: Sequence[str]) -> list[Delivery] | None:
-        """After an error: return what this worker holds but has not in hand; None when it was given up."""
-        self.number += 1
-        n = self.broker.name
-        every_key = [keys.tasks(n), keys.attempts(n), keys.held(n, self.worker), keys.workers(n), keys.worker(n, self.worker)]
-        args = [self.worker, self.number, *in_hand]
-        reply = self._store.run(scripts.RECOVER, every_key, args, doing="recovering after an error")
-        if reply[0] == 0:
-            return None
-        return [
-            Delivery(reply[i].decode(), self.number, reply[i + 2].decode(), reply[i + 3], reply[i + 4])
-            for i in range(2, len(reply), 5)
-        ]
+        return self.bells[kind == "a"]

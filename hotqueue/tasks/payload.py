@@ -6,11 +6,14 @@ Plain pickle where it means the same (values of built-in types: several times fa
 from __future__ import annotations
 
 import pickle
+import sys
 import traceback
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from hotqueue.errors import RemoteError, RemoteTraceback, SerializationError
 
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"  # byte code only loads in the version that made it
 PROTOCOL = 5  # every Python that hotqueue supports reads it
 _SCALARS = frozenset({int, str, float, bool, bytes, type(None)})
 _NESTED = frozenset({tuple, list, dict})
@@ -48,25 +51,53 @@ def loads(data: bytes) -> Any:
     return pickle.loads(data)
 
 
-def dumps_call(name: str, args: tuple[Any, ...], kwargs: dict[str, Any], function: Any = None) -> bytes:
-    """Return a call's payload: ``(args, kwargs)``, and the function with its local options when it travels by value.
+class Portable(NamedTuple):
+    """A function that travels by value, with the options that JSON cannot hold."""
+
+    function: Callable[..., Any]
+    bind: bool = False
+    autoretry_for: tuple[type[BaseException], ...] = ()
+    dont_autoretry_for: tuple[type[BaseException], ...] = ()
+
+
+_functions: dict[bytes, Portable] = {}  # functions that came by value, by their bytes; bounded in loads_portable
+
+
+def dumps_call(name: str, args: tuple[Any, ...], kwargs: dict[str, Any], portable: Portable | None = None) -> bytes:
+    """Return a call's payload: ``(args, kwargs)`` pickled, or (function pickled, that) when it travels by value.
 
     Raises:
         SerializationError: names the argument that cannot travel.
     """
-    call = (args, kwargs) if function is None else (args, kwargs, function)
     try:
-        return dumps(call)
+        call = dumps((args, kwargs))
+        return call if portable is None else pickle.dumps((dumps(tuple(portable)), call), PROTOCOL)
     except RecursionError as error:
         raise SerializationError(f"an argument of {name} is nested too deeply to be pickled; send it flatter") from error
     except Exception as error:
-        raise SerializationError(_culprit(name, args, kwargs, function, error)) from error
+        raise SerializationError(_culprit(name, args, kwargs, portable, error)) from error
 
 
-def _culprit(name: str, args: tuple[Any, ...], kwargs: dict[str, Any], function: Any, error: Exception) -> str:
+def split_by_value(data: bytes) -> tuple[bytes, bytes]:
+    """Return the pickled function and the pickled arguments of a payload that travels by value."""
+    function, call = pickle.loads(data)
+    return function, call
+
+
+def loads_portable(data: bytes) -> Portable:
+    """Return the function in `data`; the same bytes give the same function, so that it is unpickled once."""
+    found = _functions.get(data)
+    if found is None:
+        if len(_functions) > 100:
+            _functions.clear()
+        found = _functions[data] = Portable(*pickle.loads(data))
+    return found
+
+
+def _culprit(name: str, args: tuple[Any, ...], kwargs: dict[str, Any], portable: Any, error: Exception) -> str:
     places = [(f"argument {n + 1}", value) for n, value in enumerate(args)]
     places += [(f"argument {key}=", value) for key, value in kwargs.items()]
-    places += [("the function itself", function)]
+    places += [("the function itself", portable)]
     for place, value in places:
         try:
             dumps(value)

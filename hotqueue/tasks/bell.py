@@ -1,0 +1,113 @@
+"""Bell: how an idle worker sleeps until there is something to do, at any of its queues, or somebody wakes it.
+
+One blocking connection for all queues of a store, one for each queue on a Cluster. A BLPOP that is under way when the
+worker is woken otherwise stays under way, and is read the next time.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+from collections.abc import Sequence
+
+from hotqueue.connection import Blocking
+from hotqueue.errors import ConnectionFailed
+from hotqueue.tasks.broker import Broker
+
+LONGEST = 3.0  # seconds; only a net under the bells, which ring for every task
+
+
+class _Line:
+    """One connection and the bells that it listens to."""
+
+    def __init__(self, blocking: Blocking, keys: list[str]) -> None:
+        self.blocking = blocking
+        self.keys = keys
+        self.is_listening = False
+
+    def listen(self, seconds: float) -> None:
+        if not self.is_listening or not self.blocking.is_connected:
+            self.blocking.send("BLPOP", *self.keys, max(0.001, seconds))
+            self.is_listening = True
+
+    def read(self) -> bool:
+        self.is_listening = False
+        return self.blocking.receive() is not None
+
+
+class Bell:
+    """The bells of a worker's queues.
+
+    Args:
+        kinds: which bells: "s", "a" or "sa".
+    """
+
+    def __init__(self, brokers: Sequence[Broker], kinds: str) -> None:
+        self._brokers = brokers
+        self._read, self._write = os.pipe()
+        os.set_blocking(self._read, False)
+        os.set_blocking(self._write, False)
+        self._lines: list[_Line] = []
+        self._kinds = ""
+        self.listen_to(kinds)
+
+    def listen_to(self, kinds: str) -> None:
+        """Change which bells are listened to."""
+        if kinds == self._kinds:
+            return
+        self._close_lines()
+        self._kinds = kinds
+        lines: dict[int, _Line] = {}
+        for n, broker in enumerate(self._brokers):
+            group = n if broker.store.is_cluster else id(broker.store)
+            if group not in lines:
+                lines[group] = _Line(broker.bell_line(LONGEST), [])
+            lines[group].keys += [broker.bell_key(kind) for kind in kinds]
+        self._lines = list(lines.values())
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep until a bell rings, somebody calls `wake`, or `seconds` have passed; tell whether a bell rang.
+
+        Raises:
+            ConnectionFailed: a connection broke.
+        """
+        seconds = min(seconds, LONGEST)
+        try:
+            for line in self._lines:
+                line.listen(seconds)
+            return self._select(time.monotonic() + seconds + 0.05)
+        except ConnectionFailed:
+            self._close_lines()
+            raise
+
+    def _select(self, deadline: float) -> bool:
+        by_fd = {line.blocking.fileno(): line for line in self._lines}
+        while True:
+            left = deadline - time.monotonic()
+            ready, _, _ = select.select([*by_fd, self._read], [], [], max(0.0, left))
+            rung = [by_fd[fd].read() for fd in ready if fd in by_fd]
+            if self._read in ready:
+                os.read(self._read, 4096)
+            if any(rung) or self._read in ready or not ready or left <= 0:
+                return any(rung)
+            if len(rung) == len(self._lines):  # all BLPOPs ran out
+                return False
+
+    def wake(self) -> None:
+        """End a `wait` of another thread, or the next one."""
+        try:
+            os.write(self._write, b"w")
+        except BlockingIOError:
+            pass  # full: it is awake enough
+
+    def _close_lines(self) -> None:
+        for line in self._lines:
+            line.is_listening = False
+            line.blocking.close()
+
+    def close(self) -> None:
+        """Close the connections; a token that comes meanwhile is lost, so the next worker's net must catch it."""
+        self._close_lines()
+        os.close(self._read)
+        os.close(self._write)

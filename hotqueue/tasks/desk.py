@@ -1,0 +1,141 @@
+"""Desk: one queue as one worker sees it; every operation fenced by the worker's incarnation and its fetch numbers.
+
+With broker.py the only file of tasks/ that speaks Redis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hotqueue import keys
+from hotqueue.errors import ConnectionFailed
+from hotqueue.tasks import scripts
+from hotqueue.tasks.broker import Broker
+
+FETCH_BYTES = 4 * 1024 * 1024
+
+Action = tuple[str, int | str, str, bytes | str, int, str]  # id, number, code, blob, ms, extra: see step.lua
+
+
+@dataclass(slots=True)
+class Delivery:
+    """One fetched task.
+
+    Attributes:
+        number: the fetch that brought it; with the worker's incarnation, the fence.
+        origin: "s", "a" or "x": the ready set it came from.
+        attempts: undecoded; b"" for a task to which nothing has happened.
+    """
+
+    id: str
+    number: int
+    origin: str
+    attempts: bytes
+    data: bytes
+
+
+@dataclass(slots=True)
+class Stepped:
+    """What `Desk.step` returns.
+
+    Attributes:
+        now: server time in ms.
+        due: ms until the next scheduled task, -1 when there is none.
+        alive: False when this worker was given up.
+        others: tasks ready for workers of the other kind.
+        alone: tasks that must run alone.
+        needs: what parked tasks wait for, how many such needs.
+        gone: ids that were not this worker's any more, so that their outcome was dropped.
+    """
+
+    now: int
+    due: int
+    alive: bool
+    others: int
+    alone: int
+    needs: int
+    gone: list[str]
+    deliveries: list[Delivery]
+
+
+class Desk:
+    """One queue as one worker sees it; numbers its fetches.
+
+    Args:
+        worker: the worker's incarnation.
+        kind: "s" or "a": which tasks it fetches.
+    """
+
+    def __init__(self, broker: Broker, worker: str, kind: str) -> None:
+        self.broker = broker
+        self.worker = worker
+        self.kind = kind
+        self.number = 0
+        n = broker.name
+        self._store = broker.store
+        self._keys: list[str | bytes] = [
+            key.encode()
+            for key in (
+                *(keys.tasks(n), keys.attempts(n), *broker.ready, keys.scheduled(n), keys.held(n, worker), keys.workers(n)),
+                *(keys.worker(n, worker), *broker.bells, keys.seq(n), keys.stats(n), keys.paused(n), keys.dead(n)),
+                *(keys.dead_tasks(n), *broker.done, keys.needs(n)),
+            )
+        ]
+        self._worker = worker.encode()
+        self._of = keys.result(n, "").encode(), keys.waiters(n, "").encode()
+
+    def register(self, lease_ms: int, told: dict[str, str]) -> None:
+        """Announce this worker."""
+        n = self.broker.name
+        args: list[Any] = [self.worker, lease_ms]
+        for field, value in told.items():
+            args += (field, value)
+        self.number = 0
+        self._store.run(scripts.REGISTER, [keys.workers(n), keys.worker(n, self.worker)], args, doing="registering a worker")
+
+    def step(self, room: int, actions: Sequence[Action] = (), alone: bool = False) -> Stepped:
+        """Carry out `actions` and fetch up to `room` tasks, in one trip.
+
+        Safe to send again with the same actions: what was carried out is then *gone*. The fetch is not: call `recover`.
+
+        Raises:
+            ConnectionFailed: no answer; call `recover`.
+        """
+        self.number += 1
+        every_key = list(self._keys)
+        args: list[Any] = [self._worker, self.number, room, self.kind, int(alone), FETCH_BYTES]
+        result, waiters = self._of
+        for action in actions:
+            if action[2] == "K":
+                every_key += [keys.parked(self.broker.name, action[5])] * 2
+            else:
+                task_id = action[0].encode()
+                every_key.append(result + task_id)
+                every_key.append(waiters + task_id)
+            args += action
+        reply = self._store.run(scripts.STEP, every_key, args, doing="finishing and fetching tasks")
+        now, due, alive, others, alone_ready, needs, gone = reply[:7]
+        if alive == 2:
+            raise ConnectionFailed("a fetch arrived late and was refused")
+        deliveries = [
+            Delivery(reply[i].decode(), self.number, reply[i + 2].decode(), reply[i + 3], reply[i + 4])
+            for i in range(7, len(reply), 5)
+        ]
+        missing = [task_id.decode() for task_id in gone]
+        return Stepped(int(now), due, alive == 1, others, alone_ready, needs, missing, deliveries)
+
+    def recover(self, in_hand: Sequence[str]) -> list[Delivery] | None:
+        """After an error: return what this worker holds but has not in hand; None when it was given up."""
+        self.number += 1
+        n = self.broker.name
+        every_key = [keys.tasks(n), keys.attempts(n), keys.held(n, self.worker), keys.workers(n), keys.worker(n, self.worker)]
+        args = [self.worker, self.number, *in_hand]
+        reply = self._store.run(scripts.RECOVER, every_key, args, doing="recovering after an error")
+        if reply[0] == 0:
+            return None
+        return [
+            Delivery(reply[i].decode(), self.number, reply[i + 2].decode(), reply[i + 3], reply[i + 4])
+            for i in range(2, len(reply), 5)
+        ]

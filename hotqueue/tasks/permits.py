@@ -1,0 +1,93 @@
+"""What a worker shares with its supervisor: the permit pipe, and the table of what runs. Pure but for those two.
+
+A permit is one byte for each fetched task that has not been started; its value is the fetch number modulo 256. The worker
+reads one before each start; the supervisor takes tasks back by draining them: as many as it got, from the tail. A byte is
+had by one of them, so there is no lock and no race.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import time
+from collections import Counter
+from collections.abc import MutableSequence
+from typing import Any
+
+_ROW = struct.Struct(">ddB")  # started and hard deadline (monotonic seconds), bytes of the id; the id follows
+ID_BYTES = 200
+ROW_BYTES = _ROW.size + ID_BYTES
+
+
+class Permits:
+    """The permit pipe of one worker.
+
+    Args:
+        pipe: (read, write) descriptors made by the supervisor before the fork; a pipe of its own if None.
+    """
+
+    def __init__(self, pipe: tuple[int, int] | None = None) -> None:
+        self._read, self._write = pipe or os.pipe()
+        os.set_blocking(self._read, False)
+        os.set_blocking(self._write, False)
+
+    def add(self, number: int, count: int) -> None:
+        """Put a permit in for each task of a fetch."""
+        os.write(self._write, bytes([number % 256]) * count)
+
+    def take(self) -> bool:
+        """Take one; False when the supervisor has drained them."""
+        try:
+            return bool(os.read(self._read, 1))
+        except BlockingIOError:
+            return False
+
+    def drain(self) -> Counter[int]:
+        """Take all; return how many for each fetch number modulo 256."""
+        try:
+            return Counter(os.read(self._read, 65536))
+        except BlockingIOError:
+            return Counter()
+
+
+class Running:
+    """What a worker runs right now, where others can read it even after its death.
+
+    Args:
+        state: the bytes of its presence file; one row a task at a time.
+    """
+
+    def __init__(self, state: Any) -> None:
+        self._state: MutableSequence[int] = state
+        self._free = list(range(len(state) // ROW_BYTES - 1, -1, -1))
+
+    @staticmethod
+    def size(rows: int) -> int:
+        """Return the bytes that a table of so many rows takes."""
+        return rows * ROW_BYTES
+
+    def start(self, task_id: bytes, time_limit: float | None = None) -> int:
+        """Note that a task starts; return its row."""
+        row = self._free.pop()
+        now = time.monotonic()
+        at = row * ROW_BYTES
+        self._state[at + _ROW.size : at + _ROW.size + len(task_id)] = task_id  # type: ignore[assignment,call-overload]
+        _ROW.pack_into(self._state, at, now, now + time_limit if time_limit else 0.0, len(task_id))  # type: ignore[arg-type]
+        return row
+
+    def end(self, row: int) -> None:
+        """Note that the task in a row ended."""
+        at = row * ROW_BYTES
+        self._state[at : at + 8] = b"\0\0\0\0\0\0\0\0"  # type: ignore[assignment,call-overload]
+        self._free.append(row)
+
+
+def read_running(state: bytes) -> list[tuple[str, float, float]]:
+    """Return (id, started, hard deadline or 0) of the tasks that a state says are running."""
+    found = []
+    for at in range(0, len(state) - ROW_BYTES + 1, ROW_BYTES):
+        started, deadline, size = _ROW.unpack_from(state, at)
+        if started:
+            begin = at + _ROW.size
+            found.append((bytes(state[begin : begin + size]).decode("utf-8", "replace"), started, deadline))
+    return found

@@ -1,0 +1,255 @@
+"""Registry: a queue's task side. Its tasks by name, its broker, its replies, its dead; what HotQueue's task methods call."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from hotqueue import keys
+from hotqueue.errors import ConfigError, TaskNotRegistered
+from hotqueue.tasks import envelope, options
+from hotqueue.tasks.broker import BULK, Broker
+from hotqueue.tasks.envelope import Signer
+from hotqueue.tasks.replies import Replies
+from hotqueue.tasks.result import AsyncResult
+from hotqueue.tasks.task import Task
+
+if TYPE_CHECKING:
+    from hotqueue.tasks.testing import Eager
+
+    from hotqueue.queue import HotQueue
+
+
+@dataclass(frozen=True)
+class DeadTask:
+    """A task in the dead list.
+
+    Attributes:
+        task: its name.
+        args: its arguments as text.
+        error: class path of what ended it.
+        message: what it said.
+        errors: the last few errors, oldest first.
+        died: when.
+    """
+
+    id: str
+    task: str
+    args: str
+    error: str
+    message: str
+    traceback: str
+    retries: int
+    deliveries: int
+    errors: tuple[dict[str, Any], ...]
+    died: datetime
+
+    @property
+    def reason(self) -> str:
+        """The error in one line."""
+        return f"{self.error}: {self.message}" if self.message else self.error
+
+
+class Registry:
+    """What a HotQueue knows of tasks; made when it is first asked for."""
+
+    def __init__(self, queue: HotQueue) -> None:
+        self.queue = queue
+        self.name = queue.name
+        self.store = queue.store
+        self.signer = signer_of(queue.secret_key)
+        self.tasks: dict[str, Task[..., Any]] = {}
+        self.eager: Eager | None = None
+        self._brokers: dict[str, Broker] = {}
+        self._replies: dict[str, Replies] = {}
+        self._lock = threading.Lock()
+
+    # --- defining and sending ------------------------------------------------------------------------------------
+
+    def task(self, function: Callable[..., Any] | None, given: Mapping[str, Any]) -> Any:
+        """Return the task made of `function`, or a decorator."""
+        told = dict(given)
+        name = told.pop("name", None)
+        if name is not None and (not isinstance(name, str) or not name or any(c.isspace() for c in name)):
+            raise TypeError(f"@queue.task name= takes a str without spaces, not {name!r}")
+        made = options.make(told, "@queue.task")
+
+        def decorate(function: Callable[..., Any]) -> Task[..., Any]:
+            return self.add(Task(function, self, name, made))
+
+        return decorate if function is None else decorate(function)
+
+    def add(self, task: Task[..., Any]) -> Task[..., Any]:
+        """Register a task; one defined again (a notebook cell run twice, a reload) takes the old one's place."""
+        self.tasks[task.name] = task
+        return task
+
+    def submit(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> AsyncResult[Any]:
+        """Send a call of any callable, by value where no worker can import it."""
+        return self._anonymous(function).delay(*args, **kwargs)
+
+    def _anonymous(self, function: Callable[..., Any]) -> Task[..., Any]:
+        if isinstance(function, Task):
+            return function
+        if not callable(function):
+            raise TypeError(f"queue.submit() takes a callable and its arguments, not {function!r}")
+        task = Task(function, self, None, options.TaskOptions())
+        task._by_value = True  # a worker looks up tasks only, never bare functions
+        return task
+
+    def send(self, name: str, tasks: Sequence[tuple[str, str, str, bytes]]) -> None:
+        """Enqueue encoded tasks on the queue called `name`, at most BULK of them."""
+        self.broker_of(name).enqueue(tasks)
+
+    async def asend(self, name: str, tasks: Sequence[tuple[str, str, str, bytes]]) -> None:
+        """Asyncio twin of `send`."""
+        await self.broker_of(name).aenqueue(tasks)
+
+    def find(self, name: str) -> Task[..., Any]:
+        """Return the task called `name`.
+
+        Raises:
+            TaskNotRegistered: names the known ones.
+        """
+        if name not in self.tasks:
+            known = ", ".join(sorted(self.tasks)) or "none"
+            raise TaskNotRegistered(f"no task {name!r} on queue {self.name!r}; known are: {known}")
+        return self.tasks[name]
+
+    # --- rooms of this queue, and of others on the same store ----------------------------------------------------
+
+    def broker_of(self, name: str) -> Broker:
+        """Return the broker of a queue on this store."""
+        found = self._brokers.get(name)
+        if found is None:
+            found = self._brokers.setdefault(name, Broker(self.store, keys.check_name(name)))
+        return found
+
+    @property
+    def broker(self) -> Broker:
+        """This queue's broker."""
+        return self.broker_of(self.name)
+
+    def replies(self, name: str) -> Replies:
+        """Return where this process waits for results of a queue."""
+        with self._lock:
+            if name not in self._replies:
+                self._replies[name] = Replies(self.broker_of(name))
+            return self._replies[name]
+
+    # --- the dead ------------------------------------------------------------------------------------------------
+
+    def dead(self) -> Iterator[DeadTask]:
+        """Yield the dead, newest first."""
+        start = 0
+        while rows := self.broker.dead(start, 100):
+            yield from (_dead_task(task_id, at, data) for task_id, at, data in rows)
+            start += len(rows)
+
+    def dead_record(self, queue: str, task_id: str) -> bytes | None:
+        """Return the record of one dead task."""
+        key = keys.dead_tasks(queue)
+        found = self.store.repeat(lambda: self.store.command(key, "HGET", key, task_id))
+        return None if found is None else bytes(found)
+
+    def retry_dead(self, task_id: str | AsyncResult[Any] | None, all: bool) -> int:
+        """Put one dead task, or all of them, back into the queue; return how many."""
+        return self._over_dead(task_id, all, "retry_dead", lambda ids: len(self.broker.revive(ids)))
+
+    def discard_dead(self, task_id: str | AsyncResult[Any] | None, all: bool) -> int:
+        """Throw one dead task, or all of them, away; return how many."""
+        return self._over_dead(task_id, all, "discard_dead", self.broker.discard)
+
+    def _over_dead(self, task_id: Any, every: bool, what: str, act: Callable[[Sequence[str]], int]) -> int:
+        if (task_id is None) is not every:
+            raise TypeError(f"queue.{what}() takes the id of a dead task, or all=True")
+        if task_id is not None:
+            return act([getattr(task_id, "id", task_id)])
+        total = 0
+        for _ in range(self.broker.dead_count() // BULK + 1):  # those that die meanwhile are not meant
+            ids = [row[0] for row in self.broker.dead(0, BULK)]
+            if not ids:
+                break
+            total += act(ids)
+        return total
+
+    # --- why -----------------------------------------------------------------------------------------------------
+
+    def explain(self, queue: str, task_id: str) -> str:
+        """Say what a task is waiting for."""
+        broker = self.broker_of(queue)
+        looked = broker.look(task_id)
+        if looked.where == "parked":
+            return _parked_reason(looked.attempts.need, self.store, queue)
+        if looked.where == "held":
+            return "it is running" + (f" (retry {looked.attempts.retries})" if looked.attempts.retries else "")
+        if looked.where == "scheduled":
+            when = datetime.fromtimestamp(looked.detail / 1000, UTC)
+            again = f", after {looked.attempts.retries + 0} retries" if looked.attempts.retries else ""
+            return f"it is scheduled for {when:%Y-%m-%d %H:%M:%S} UTC{again}"
+        if looked.where != "ready":
+            return f"it is {looked.where}; ask once more"
+        workers = broker.workers()
+        if not workers:
+            return (
+                f"no worker listens on queue {queue!r} of {self.store} (user {_user()}); start one with hotqueue-worker, and see "
+                "that it names the same database file or URL"
+            )
+        if broker.is_paused():
+            return f"queue {queue!r} is paused"
+        return f"{looked.detail:.0f} tasks are ahead of it, and {len(workers)} workers are at them"
+
+
+def _user() -> str:
+    return str(os.getuid()) if hasattr(os, "getuid") else os.environ.get("USERNAME", "?")
+
+
+def _parked_reason(need: str, store: Any, queue: str) -> str:
+    kind, _, what = need.partition(":")
+    if kind == "task":
+        return (
+            f"no worker of queue {queue!r} knows a task {what!r}, so it is kept for one that does; start a worker with the "
+            "module that defines it, or correct the name"
+        )
+    if kind == "python":
+        return f"it was sent by value from Python {what}, and no worker of that version listens on queue {queue!r}"
+    return f"it needs a worker with {need}"
+
+
+def _dead_task(task_id: str, at: int, data: bytes) -> DeadTask:
+    head, _, body = data.partition(b"\n")
+    told = json.loads(head)
+    try:
+        call = envelope.decode(body)
+        name, args = call.task, call.args_repr
+    except Exception:  # it may be dead because it cannot be decoded
+        name, args = "?", f"<{len(body)} bytes>"
+    return DeadTask(
+        task_id,
+        name,
+        args,
+        told.get("error", ""),
+        told.get("message", ""),
+        told.get("traceback", ""),
+        told.get("retries", 0),
+        told.get("deliveries", 0),
+        tuple(told.get("errors", ())),
+        datetime.fromtimestamp(at / 1000, UTC),
+    )
+
+
+def signer_of(secret_key: str | Sequence[str] | None) -> Signer | None:
+    """Return the signer for a secret key: the argument, else ``$HOTQUEUE_SECRET_KEY``; several keys, comma-separated."""
+    text = secret_key if secret_key is not None else os.environ.get("HOTQUEUE_SECRET_KEY")
+    if text is None:
+        return None
+    names = text.split(",") if isinstance(text, str) else list(text)
+    found = [key.strip().encode() for key in names if key.strip()]
+    if not found:
+        raise ConfigError("secret_key is empty; give a long random text, or leave it out")
+    return Signer(found)

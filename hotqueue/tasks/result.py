@@ -1,0 +1,374 @@
+"""AsyncResult and ResultSet: the handle to a task's outcome, from any process that knows its id."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import queue as stdlib_queue
+import time
+from collections.abc import Generator, Iterator
+from concurrent.futures import Future
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+
+from hotqueue.errors import RemoteError, RemoteTraceback, ResultTimeout, TaskError, TaskRevoked
+from hotqueue.tasks import payload, record
+from hotqueue.tasks.lifecycle import FINAL, State
+from hotqueue.tasks.options import seconds
+from hotqueue.tasks.record import Record
+from hotqueue.tasks.replies import Answer, Callback
+
+if TYPE_CHECKING:
+    from hotqueue.tasks.broker import Looked
+    from hotqueue.tasks.registry import Registry
+
+R = TypeVar("R")
+_STATES = {"ready": State.PENDING, "parked": State.PENDING, "held": State.STARTED, "dead": State.FAILURE, "done": State.SUCCESS}
+
+
+class UnknownTask(TaskError):
+    """No such task: it never existed, or its result has expired."""
+
+
+class AsyncResult(Generic[R]):
+    """The handle to one task.
+
+    Attributes:
+        id: the task's id; `queue.result(id)` makes this handle again, anywhere.
+    """
+
+    __slots__ = ("_queue", "_record", "_registry", "id")
+
+    def __init__(self, task_id: str, registry: Registry, queue: str | None = None, found: Record | None = None) -> None:
+        self.id = task_id
+        self._registry = registry
+        self._queue = queue or registry.name
+        self._record = found
+
+    def __repr__(self) -> str:
+        return f"<AsyncResult {self.id} of queue {self._queue!r}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, AsyncResult) and (self.id, self._queue) == (other.id, other._queue)
+
+    def __hash__(self) -> int:
+        return hash((self.id, self._queue))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_rebuild, (self._registry.queue, self.id, self._queue))
+
+    # --- waiting -------------------------------------------------------------------------------------------------
+
+    def get(self, timeout: float | timedelta | None = None, propagate: bool = True) -> R:
+        """Wait for the task and return its value, or raise what it raised.
+
+        Args:
+            timeout: seconds to wait; None waits until it ends.
+            propagate: False returns the exception instead of raising it.
+
+        Raises:
+            ResultTimeout: not finished in time; says why.
+            Exception: the task's own, its remote traceback as the cause; RemoteError for one that cannot be made here.
+            TaskRevoked, TaskExpired, TaskRejected, WorkerLost: it ended without a value.
+            UnknownTask: no such task, or its result has expired.
+        """
+        if self._record is None:
+            allowed = None if timeout is None else seconds(timeout, "get(timeout=)")
+            answers = self._registry.replies(self._queue).wait([self.id], allowed)
+            if self.id not in answers:
+                raise self._timed_out(allowed)
+            return self._value(answers[self.id], propagate)
+        return self._value(None, propagate)
+
+    async def aget(self, timeout: float | timedelta | None = None, propagate: bool = True) -> R:
+        """Asyncio twin of `get`; ``await result`` is the same without a timeout."""
+        if self._record is not None:
+            return self._value(None, propagate)
+        allowed = None if timeout is None else seconds(timeout, "aget(timeout=)")
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Answer] = loop.create_future()
+
+        def tell(_id: str, answer: Answer) -> None:
+            loop.call_soon_threadsafe(_set_once, future, answer)
+
+        replies = self._registry.replies(self._queue)
+        replies.watch(self.id, tell)
+        try:
+            await replies.aask(self.id)
+            answer = await asyncio.wait_for(future, allowed)
+        except TimeoutError:
+            raise await asyncio.to_thread(self._timed_out, allowed) from None
+        finally:
+            replies.unwatch(self.id, tell)
+        return self._value(answer, propagate)
+
+    def __await__(self) -> Generator[Any, None, R]:
+        return self.aget().__await__()
+
+    def as_future(self) -> Future[R]:
+        """Return a `concurrent.futures.Future` that the result is delivered to; `asyncio.wrap_future` takes it."""
+        future: Future[R] = Future()
+        future.set_running_or_notify_cancel()
+
+        def tell(_id: str, answer: Answer | None) -> None:
+            try:
+                value = self._value(answer, True)
+            except BaseException as error:
+                future.set_exception(error)
+            else:
+                future.set_result(value)
+
+        if self._record is not None:
+            tell(self.id, None)
+        else:
+            self._registry.replies(self._queue).subscribe(self.id, tell)
+        return future
+
+    def _value(self, answer: Answer | None, propagate: bool) -> R:
+        try:
+            return self._unpacked(answer)
+        except Exception as error:
+            if propagate or (self._record is None and not isinstance(error, TaskError)):
+                raise
+            return error  # type: ignore[return-value]
+
+    def _unpacked(self, answer: Answer | None) -> R:
+        if answer is not None:
+            if answer.status == "D":
+                return None  # type: ignore[return-value]  # ended without storing a result
+            if answer.status == "U":
+                raise self._without_record()
+            self._record = record.decode(answer.record, self.id, self._registry.signer)
+        assert self._record is not None
+        if self._record.state is State.SUCCESS:
+            return payload.loads(self._record.payload)  # type: ignore[no-any-return]
+        raise payload.loads_error(self._record.payload)
+
+    def _without_record(self) -> Exception:
+        """Return what `get` raises for a task without a record: dead longer than its result, or unknown."""
+        looked = self._look()
+        if looked.where == "dead":
+            return _dead_error(self._registry.dead_record(self._queue, self.id))
+        if looked.where not in ("unknown", "result", "done"):
+            return ResultTimeout(f"task {self.id} is {looked.where} again: ask once more")
+        return UnknownTask(
+            f"task {self.id} is unknown on queue {self._queue!r} at {self._registry.store}: it was never sent there, or its "
+            "result has expired (result_expires)"
+        )
+
+    def _timed_out(self, allowed: float | None) -> ResultTimeout:
+        return ResultTimeout(f"no result of task {self.id} within {allowed:g} s: {self._registry.explain(self._queue, self.id)}")
+
+    # --- looking -------------------------------------------------------------------------------------------------
+
+    def _look(self) -> Looked:
+        looked = self._registry.broker_of(self._queue).look(self.id)
+        if looked.record and self._record is None:
+            self._record = record.decode(looked.record, self.id, self._registry.signer)
+        return looked
+
+    @property
+    def state(self) -> State:
+        """What the task is in; UNKNOWN for an id that does not exist or whose result has expired."""
+        if self._record is not None:
+            return self._record.state
+        looked = self._look()
+        if self._record is not None:
+            return self._record.state
+        if looked.where == "scheduled":
+            return State.RETRY if looked.attempts.retries else State.SCHEDULED
+        return _STATES.get(looked.where, State.UNKNOWN)
+
+    status = state
+
+    def ready(self) -> bool:
+        """Tell whether the task has ended."""
+        return self.state in FINAL
+
+    def successful(self) -> bool:
+        """Tell whether the task returned."""
+        return self.state is State.SUCCESS
+
+    def failed(self) -> bool:
+        """Tell whether the task failed."""
+        return self.state is State.FAILURE
+
+    @property
+    def result(self) -> Any:
+        """The value, or the exception; None while it has not ended."""
+        return self.get(timeout=5, propagate=False) if self.ready() else None
+
+    @property
+    def traceback(self) -> str | None:
+        """The remote traceback of a failed task."""
+        if not self.ready() or self._record is None or self._record.state is State.SUCCESS:
+            return None
+        return payload.describe_error(self._record.payload)[2] or None
+
+    @property
+    def retries(self) -> int:
+        """How often the task was run again after an error."""
+        looked = None if self._record else self._look()
+        if self._record is not None:
+            return self._record.retries
+        return looked.attempts.retries if looked else 0
+
+    @property
+    def date_done(self) -> datetime | None:
+        """When the task ended."""
+        if not self.ready() or self._record is None:
+            return None
+        return datetime.fromtimestamp(self._record.date_done / 1000, UTC)
+
+    @property
+    def progress(self) -> dict[str, Any] | None:
+        """What the task last reported: ``done``, ``total``, ``message``."""
+        return self._look().progress
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """The last few errors of an unfinished or dead task, oldest first: ``at`` (ms), ``kind``, ``error``."""
+        looked = self._look()
+        if looked.attempts.errors:
+            return looked.attempts.errors
+        return list(_parsed_dead(self._registry.dead_record(self._queue, self.id)).get("errors", []))
+
+    # --- acting --------------------------------------------------------------------------------------------------
+
+    def revoke(self, terminate: bool = False) -> str:
+        """Keep the task from running.
+
+        Args:
+            terminate: if it runs already, end its process; the neighbours that had started in it start again.
+
+        Returns:
+            "revoked", "running, not stopped", "running, being stopped", or "finished or unknown".
+        """
+        need = self._look().attempts.need
+        if self._record is not None:
+            return "finished or unknown"
+        error = payload.dumps_error(TaskRevoked(f"task {self.id} was revoked"))
+        data = record.encode(State.REVOKED, 0, int(time.time() * 1000), error, self.id, self._registry.signer)
+        answer = self._registry.broker_of(self._queue).revoke(self.id, data, 3_600_000, need, terminate)
+        if answer == "running":
+            return "running, being stopped" if terminate else "running, not stopped"
+        return "finished or unknown" if answer == "unknown" else answer
+
+    def forget(self) -> None:
+        """Remove the stored result."""
+        self._registry.broker_of(self._queue).forget(self.id)
+        self._record = None
+
+
+class ResultSet(Generic[R]):
+    """The results of many tasks, in the order in which they were sent."""
+
+    def __init__(self, results: list[AsyncResult[R]]) -> None:
+        self.results = results
+
+    def __len__(self) -> int:
+        return len(self.results)
+
+    def __iter__(self) -> Iterator[AsyncResult[R]]:
+        return iter(self.results)
+
+    @overload
+    def __getitem__(self, at: int) -> AsyncResult[R]: ...
+    @overload
+    def __getitem__(self, at: slice) -> ResultSet[R]: ...
+    def __getitem__(self, at: int | slice) -> AsyncResult[R] | ResultSet[R]:
+        return ResultSet(self.results[at]) if isinstance(at, slice) else self.results[at]
+
+    def __repr__(self) -> str:
+        return f"<ResultSet of {len(self.results)}>"
+
+    def get(self, timeout: float | timedelta | None = None, propagate: bool = True) -> list[R]:
+        """Return all values in order; raises the first error in that order.
+
+        Args:
+            timeout: seconds for all of them together.
+        """
+        allowed = None if timeout is None else seconds(timeout, "get(timeout=)")
+        deadline = None if allowed is None else time.monotonic() + allowed
+        for (registry, queue), some in self._by_queue().items():
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            answers = registry.replies(queue).wait([r.id for r in some], left)
+            for result in some:
+                if result.id not in answers:
+                    raise result._timed_out(allowed)
+                _keep(result, answers[result.id])
+        return [result.get(5, propagate) for result in self.results]
+
+    async def aget(self, timeout: float | timedelta | None = None, propagate: bool = True) -> list[R]:
+        """Asyncio twin of `get`."""
+        return list(await asyncio.gather(*(result.aget(timeout, propagate) for result in self.results)))
+
+    def __await__(self) -> Generator[Any, None, list[R]]:
+        return self.aget().__await__()
+
+    def as_completed(self, timeout: float | timedelta | None = None) -> Iterator[AsyncResult[R]]:
+        """Yield each result as its task ends.
+
+        Raises:
+            ResultTimeout: not all ended within `timeout` seconds.
+        """
+        allowed = None if timeout is None else seconds(timeout, "as_completed(timeout=)")
+        deadline = None if allowed is None else time.monotonic() + allowed
+        ended: stdlib_queue.SimpleQueue[tuple[AsyncResult[R], Answer]] = stdlib_queue.SimpleQueue()
+        for result in self.results:
+            result._registry.replies(result._queue).watch(result.id, _putter(ended, result))
+        for (registry, queue), some in self._by_queue().items():
+            registry.replies(queue).ask([r.id for r in some])
+        left = set(self.results)
+        while left:
+            try:
+                result, answer = ended.get(timeout=None if deadline is None else max(0.0, deadline - time.monotonic()))
+            except stdlib_queue.Empty:
+                raise next(iter(left))._timed_out(allowed) from None
+            _keep(result, answer)
+            left.discard(result)
+            yield result
+
+    def ready(self) -> bool:
+        """Tell whether all tasks have ended."""
+        return all(result.ready() for result in self.results)
+
+    def successful(self) -> bool:
+        """Tell whether all tasks returned."""
+        return all(result.successful() for result in self.results)
+
+    def _by_queue(self) -> dict[tuple[Registry, str], list[AsyncResult[R]]]:
+        found: dict[tuple[Registry, str], list[AsyncResult[R]]] = {}
+        for result in self.results:
+            if result._record is None:
+                found.setdefault((result._registry, result._queue), []).append(result)
+        return found
+
+
+def _putter(ended: stdlib_queue.SimpleQueue[tuple[AsyncResult[R], Answer]], result: AsyncResult[R]) -> Callback:
+    return lambda _id, answer: ended.put((result, answer))
+
+
+def _keep(result: AsyncResult[Any], answer: Answer) -> None:
+    if answer.status == "R":
+        result._record = record.decode(answer.record, result.id, result._registry.signer)
+
+
+def _set_once(future: asyncio.Future[Answer], answer: Answer) -> None:
+    if not future.done():
+        future.set_result(answer)
+
+
+def _rebuild(queue: Any, task_id: str, name: str) -> AsyncResult[Any]:
+    return AsyncResult(task_id, queue._tasks, name)
+
+
+def _parsed_dead(data: bytes | None) -> dict[str, Any]:
+    return dict(json.loads(data.partition(b"\n")[0])) if data else {}
+
+
+def _dead_error(data: bytes | None) -> Exception:
+    told = _parsed_dead(data)
+    error = RemoteError(told.get("error", "unknown"), told.get("message", ""), told.get("traceback", ""))
+    error.__cause__ = RemoteTraceback(error.traceback)
+    return error

@@ -1,0 +1,347 @@
+"""Task[P, R]: what `@queue.task` makes of a function. Calling it runs it here; `delay` sends it to a worker."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import reprlib
+import time
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+from functools import update_wrapper
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, ParamSpec, TypeVar
+
+from hotqueue.errors import SerializationError
+from hotqueue.tasks import by_value, envelope, payload
+from hotqueue.tasks.broker import BULK, PAYLOAD_MAX
+from hotqueue.tasks.context import Request, current_task
+from hotqueue.tasks.options import TaskOptions, instant_ms, override, seconds
+from hotqueue.tasks.result import AsyncResult, ResultSet
+
+if TYPE_CHECKING:
+    from hotqueue.tasks.registry import Registry
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_SHORT = frozenset({int, float, bool, type(None)})
+_repr = reprlib.Repr()
+_repr.maxstring = _repr.maxother = 200
+
+
+class Task(Generic[P, R]):
+    """A function that workers can run.
+
+    Attributes:
+        name: ``module.qualname`` unless the author said otherwise; what a worker looks it up by.
+        options: the decorator's.
+        is_async: True for an `async def` function.
+    """
+
+    __name__: str
+    __qualname__: str
+
+    def __init__(self, function: Callable[P, R], registry: Registry, name: str | None, options: TaskOptions) -> None:
+        if not callable(function):
+            raise TypeError(f"@queue.task decorates a function, not {function!r}")
+        update_wrapper(self, function)
+        self.__wrapped__ = function
+        self.name = name or by_value.name_of(function)
+        self.options = options
+        self.is_async = inspect.iscoroutinefunction(function)
+        self._registry = registry
+        self._signature = _signature(function, options.bind)
+        self._counts = _positional_counts(self._signature)
+        self._headers: dict[str, bytes] = {}
+        self._by_value: bool | None = None
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run the function here and now."""
+        if self.options.bind:
+            return self.__wrapped__(self, *args, **kwargs)  # type: ignore[arg-type]
+        return self.__wrapped__(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"<Task {self.name} on queue {self._registry.name!r}>"
+
+    def __get__(self, instance: Any, owner: Any = None) -> Task[P, R]:
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        kept = {k: v for k, v in self.__dict__.items() if k not in ("_registry", "_headers", "_signature", "_counts")}
+        return {**kept, "queue": self._registry.queue}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        registry = state.pop("queue")._tasks
+        self.__dict__.update(state)
+        self._registry = registry
+        self._headers = {}
+        self._signature = _signature(self.__wrapped__, self.options.bind)
+        self._counts = _positional_counts(self._signature)
+
+    # --- sending -------------------------------------------------------------------------------------------------
+
+    def delay(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[R]:
+        """Send a call to a worker; return the handle to its result.
+
+        Raises:
+            TypeError: the arguments do not fit the function's signature.
+            SerializationError: an argument cannot travel; names it.
+            ConnectionFailed: no answer for 5 s; whether it was enqueued is then unknown.
+            QueueFull: the server is out of memory.
+        """
+        registry = self._registry
+        if registry.eager is not None:
+            return registry.eager.run(self, args, kwargs)
+        task_id = os.urandom(16).hex()
+        data = self._encode(task_id, args, kwargs, self.options, registry.name)
+        registry.send(registry.name, [(task_id, *self._when(self.options), data)])
+        return AsyncResult(task_id, registry)
+
+    async def adelay(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[R]:
+        """Asyncio twin of `delay`."""
+        registry = self._registry
+        if registry.eager is not None:
+            return registry.eager.run(self, args, kwargs)
+        task_id = os.urandom(16).hex()
+        data = self._encode(task_id, args, kwargs, self.options, registry.name)
+        await registry.asend(registry.name, [(task_id, *self._when(self.options), data)])
+        return AsyncResult(task_id, registry)
+
+    def apply_async(
+        self,
+        args: Iterable[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        *,
+        countdown: float | timedelta | None = None,
+        eta: datetime | None = None,
+        expires: float | timedelta | datetime | None = None,
+        priority: int | None = None,
+        queue: str | None = None,
+        task_id: str | None = None,
+        headers: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> AsyncResult[R]:
+        """Send a call with options of its own.
+
+        Args:
+            countdown: seconds from now (server time) before it may run.
+            eta: an aware datetime before which it must not run.
+            expires: seconds from now, or an aware datetime, after which it must not start.
+            priority: −100…100; higher runs first.
+            queue: name of another queue on the same store.
+            task_id: the same id sent again is the same task: one copy, the handle returned.
+            headers: JSON values for `request.headers`.
+            **options: any option of the decorator that makes sense for one call.
+
+        Raises:
+            As `delay`; ValueError for a naive datetime or a value out of range; TypeError for an unknown option.
+        """
+        where = f"{self.name}.apply_async()"
+        if priority is not None:
+            options["priority"] = priority
+        if queue is not None:
+            options["queue"] = queue
+        merged = override(self.options, options, where) if options else self.options
+        name = queue or merged.queue or self._registry.name
+        more: dict[str, Any] = {"headers": _checked_headers(headers, where)} if headers else {}
+        due, eta_ms = _due(countdown, eta, where)
+        if eta_ms is not None:
+            more["eta"] = eta_ms
+        expiry = _expiry(expires if expires is not None else merged.expires, where)
+        args, kwargs = tuple(args), dict(kwargs or {})
+        if self._registry.eager is not None:
+            return self._registry.eager.run(self, args, kwargs, task_id, merged, more)
+        task_id = _checked_id(task_id) if task_id is not None else os.urandom(16).hex()
+        data = self._encode(task_id, args, kwargs, merged, name, more)
+        self._registry.send(name, [(task_id, due, expiry, data)])
+        return AsyncResult(task_id, self._registry, name)
+
+    def map(self, arguments: Iterable[Any]) -> ResultSet[R]:
+        """Send one call an item, in one round trip per 1,000 calls.
+
+        Args:
+            arguments: the single argument of each call.
+
+        Returns:
+            The results, in order.
+        """
+        registry = self._registry
+        results: list[AsyncResult[R]] = []
+        batch: list[tuple[str, str, str, bytes]] = []
+        when = self._when(self.options)
+        for item in arguments:
+            if registry.eager is not None:
+                results.append(registry.eager.run(self, (item,), {}))
+                continue
+            task_id = os.urandom(16).hex()
+            batch.append((task_id, *when, self._encode(task_id, (item,), {}, self.options, registry.name)))
+            results.append(AsyncResult(task_id, registry))
+            if len(batch) == BULK:
+                registry.send(registry.name, batch)
+                batch = []
+        if batch:
+            registry.send(registry.name, batch)
+        return ResultSet(results)
+
+    def _when(self, options: TaskOptions) -> tuple[str, str]:
+        return "", "" if options.expires is None else _expiry(options.expires, self.name)
+
+    def _encode(
+        self,
+        task_id: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        options: TaskOptions,
+        queue: str,
+        more: dict[str, Any] | None = None,
+    ) -> bytes:
+        if kwargs or not self._counts[0] <= len(args) <= self._counts[1]:
+            self._check(args, kwargs)
+        by_value_ = self._by_value if self._by_value is not None else self._decide()
+        data = payload.dumps_call(self.name, args, kwargs, self._portable() if by_value_ else None)
+        if len(data) > PAYLOAD_MAX:
+            raise SerializationError(
+                f"the arguments of {self.name} take {len(data) >> 20} MB pickled, but a task may have {PAYLOAD_MAX >> 20} MB; "
+                "store them elsewhere and send where"
+            )
+        call, flags = envelope.call_header(_args_repr(args, kwargs), more)
+        return envelope.encode(
+            task_id.encode(),
+            self._header(options, queue),
+            envelope.ASYNC if self.is_async else envelope.SYNC,
+            options.priority,
+            int(time.time() * 1000),
+            call,
+            data,
+            flags | (envelope.BY_VALUE if by_value_ else 0),
+            self._registry.signer,
+        )
+
+    def _check(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        try:
+            self._signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"{self.name}{self._signature} cannot be called like this: {error}") from None
+
+    def _decide(self) -> bool:
+        self._by_value = by_value.needs_value(self.__wrapped__)
+        return self._by_value
+
+    def _portable(self) -> payload.Portable:
+        local = self.options
+        return payload.Portable(self.__wrapped__, local.bind, local.autoretry_for, local.dont_autoretry_for)
+
+    def _header(self, options: TaskOptions, queue: str) -> bytes:
+        if options is self.options and queue in self._headers:
+            return self._headers[queue]
+        travelling = options.travelling()
+        if not self._by_value:  # a worker that imports the task knows the decorator's options: only this call's travel
+            own = self.options.travelling()
+            travelling = {k: v for k, v in travelling.items() if own.get(k) != v}
+            travelling |= {k: getattr(options, k) for k in own if k not in options.travelling()}
+        header = envelope.task_header(self.name, queue, travelling, payload.PYTHON if self._by_value else "")
+        if options is self.options:
+            self._headers[queue] = header
+        return header
+
+    # --- inside a running task -----------------------------------------------------------------------------------
+
+    @property
+    def request(self) -> Request:
+        """The run that goes on in this thread or coroutine; RuntimeError outside of one."""
+        return current_task.request
+
+    def retry(
+        self,
+        *,
+        countdown: float | timedelta | None = None,
+        eta: datetime | None = None,
+        exc: BaseException | None = None,
+        max_retries: int | None = None,
+    ) -> NoReturn:
+        """Run this task again later; see `current_task.retry`."""
+        current_task.retry(countdown=countdown, eta=eta, exc=exc, max_retries=max_retries)
+
+    def update_progress(self, done: float, total: float | None = None, message: str = "") -> None:
+        """Publish how far this run is."""
+        current_task.update_progress(done, total, message)
+
+
+def _signature(function: Callable[..., Any], bind: bool) -> inspect.Signature:
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # some built-ins have none: accept anything
+        return inspect.Signature(
+            [
+                inspect.Parameter("args", inspect.Parameter.VAR_POSITIONAL),
+                inspect.Parameter("kwargs", inspect.Parameter.VAR_KEYWORD),
+            ]
+        )
+    if not bind:
+        return signature
+    parameters = list(signature.parameters.values())
+    if not parameters:
+        raise TypeError("a task with bind=True gets itself as its first argument, but the function takes none")
+    return signature.replace(parameters=parameters[1:])
+
+
+def _positional_counts(signature: inspect.Signature) -> tuple[int, float]:
+    """Return the least and the most positional arguments of a call without keywords, so that most calls need no bind()."""
+    least, most = 0, 0.0
+    for parameter in signature.parameters.values():
+        required = parameter.default is parameter.empty
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            most = float("inf")
+        elif parameter.kind is parameter.KEYWORD_ONLY and required:
+            return 1, 0  # never enough: always look closely
+        elif parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
+            most += 1
+            least += required
+    return least, most
+
+
+def _args_repr(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    """Return the arguments as text, at most about 1 KB, without looking at more of them than that."""
+    if not kwargs and len(args) < 8 and all(type(a) in _SHORT or (type(a) is str and len(a) < 80) for a in args):
+        return repr(args)[1:-1].rstrip(",")
+    try:
+        parts = [_repr.repr(a) for a in args[:20]] + [f"{k}={_repr.repr(v)}" for k, v in list(kwargs.items())[:20]]
+    except Exception as error:
+        parts = [f"<unprintable: {type(error).__name__}>"]
+    return ", ".join(parts)[: envelope.ARGS_REPR_MAX]
+
+
+def _due(countdown: float | timedelta | None, eta: datetime | None, where: str) -> tuple[str, int | None]:
+    if countdown is not None and eta is not None:
+        raise TypeError(f"{where} got both countdown= and eta=; give one of them")
+    if countdown is not None:
+        ms = int(seconds(countdown, f"{where} countdown=") * 1000)
+        return f"+{ms}", int(time.time() * 1000) + ms
+    if eta is not None:
+        ms = instant_ms(eta, f"{where} eta=")
+        return str(ms), ms
+    return "", None
+
+
+def _expiry(expires: float | timedelta | datetime | None, where: str) -> str:
+    if expires is None:
+        return ""
+    if isinstance(expires, datetime):
+        return str(instant_ms(expires, f"{where} expires="))
+    return f"+{int(seconds(expires, f'{where} expires=') * 1000)}"
+
+
+def _checked_id(task_id: Any) -> str:
+    if not isinstance(task_id, str) or not task_id or len(task_id.encode()) > 200 or "\0" in task_id or "\n" in task_id:
+        raise ValueError(f"task_id= takes a str of 1 to 200 bytes without NUL or newline, not {task_id!r:.80}")
+    return task_id
+
+
+def _checked_headers(headers: Mapping[str, Any], where: str) -> dict[str, Any]:
+    import json
+
+    try:
+        return dict(json.loads(json.dumps(dict(headers))))
+    except (TypeError, ValueError) as error:
+        raise SerializationError(f"{where} headers= takes a dict of JSON values: {error}") from None
