@@ -49,12 +49,12 @@ class EmbeddedServer:
             raise ConfigError(f'durability={durability!r} is unknown: "everysec" or "always"')
         self.durability = durability
         self._hold: _Hold | None = None
-        self._token = ""
+        self._private = ""
         self._may_create = True
         self._is_default = path is None
-        self.path = MEMORY if path == MEMORY else _absolute(path)
+        self.path = _absolute(path)
         if self.path == MEMORY:
-            self._token = _private_token()
+            self._private = _private_folder()
             _unstarted.add(self)
 
     def ensure(self, after_error: bool = False) -> str:
@@ -88,11 +88,11 @@ class EmbeddedServer:
     def __getstate__(self) -> dict[str, Any]:
         if self.path == MEMORY:
             self.ensure()  # whoever gets the copy may come and go before this process needs its server
-        return {"path": self.path, "durability": self.durability, "_token": self._token, "_is_default": self._is_default}
+        return {"path": self.path, "durability": self.durability, "_private": self._private, "_is_default": self._is_default}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._may_create = self.path != MEMORY or self._token == _private_token()
+        self._may_create = self.path != MEMORY or self._private == _private_folder()
         self._hold = None
 
     def _take(self) -> _Hold:
@@ -100,7 +100,7 @@ class EmbeddedServer:
             raise ConfigError(f"the embedded server does not run on {sys.platform}: name a Redis server with url=")
         if self._is_default:
             store.make_default_folder(self.path)
-        files = Files.private(self._token) if self.path == MEMORY else Files.of(self.path)
+        files = Files.private(self._private) if self.path == MEMORY else Files.of(self.path)
         with _holding:
             if self._hold is None:
                 self._hold = _holds.setdefault(files.run, _Hold(files))
@@ -111,6 +111,8 @@ class EmbeddedServer:
 def _absolute(path: str | os.PathLike[str] | None) -> str:
     if path is None:
         return default_path()
+    if path == MEMORY:
+        return MEMORY
     text = os.fsdecode(path)
     if not text or "\0" in text:
         raise ConfigError(f"dbfilename={path!r} names no file")
@@ -197,14 +199,14 @@ def _open_users(files: Files, may_create: bool) -> int:
 _holds: dict[str, _Hold] = {}
 _holding = threading.Lock()
 _unstarted: weakref.WeakSet[EmbeddedServer] = weakref.WeakSet()
-_token = ""
+_private = ""
 
 
-def _private_token() -> str:
-    """One private server per process; forked children inherit the token, spawned ones get it with a pickled object."""
-    global _token
-    _token = _token or os.urandom(8).hex()
-    return _token
+def _private_folder() -> str:
+    """One private server per process; forked children inherit its folder's name, spawned ones get it with a pickled object."""
+    global _private
+    _private = _private or os.path.join(store.private_root(), f"m-{os.urandom(8).hex()}")
+    return _private
 
 
 @atexit.register

@@ -43,8 +43,8 @@ class Files:
         return cls(path, path + ".hotqueue")
 
     @classmethod
-    def private(cls, token: str) -> Files:
-        return cls("", os.path.join(private_root(), f"m-{token}"))
+    def private(cls, run: str) -> Files:
+        return cls("", run)
 
     @property
     def label(self) -> str:

@@ -131,7 +131,9 @@ def _try_start(files: Files, durability: str, patience: Patience) -> str:
 def claim(files: Files) -> Claim | None:
     """Take what only one server can have; None: a server has it."""
     server = locks.open_lock(files.at("server.lock"))
-    name = locks.bind_name(files.name) if locks.try_lock(server) else None
+    name = None
+    if locks.try_lock(server):
+        name = locks.bind_name(files.name) if files.database else -1
     if name is None:
         locks.close_lock(server)
         return None

