@@ -14,14 +14,17 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tests.waiting import wait_until
 
 KINDS = ("embedded", "server", "sentinel", "cluster")
 MASTER = "mymaster"
 SLOTS = 16384
+
+T = TypeVar("T", bound="RedisServer")
 
 # Replaces itself by the server after asking the kernel to end it when the test process dies.
 _LEASH = """
@@ -152,19 +155,34 @@ class RedisServer:
                 self.kill()
 
 
+def _running(started: ExitStack, server: T) -> T:
+    started.callback(server.stop)
+    return server
+
+
 class Sentinel:
     """A master, a replica, and the sentinels that watch them."""
 
     def __init__(self, folder: Path, sentinels: int = 1, *options: str) -> None:
-        self.master = RedisServer(folder / "master", "--repl-diskless-sync-delay", "0", *options)
-        self.replica = RedisServer(folder / "replica", "--replicaof", "127.0.0.1", str(self.master.port), *options)
-        self.sentinels = [_SentinelProcess(folder / f"sentinel{n}", self.master.port, sentinels) for n in range(sentinels)]
+        with ExitStack() as started:  # what runs already is ended if the rest does not come up
+            self.master = _running(started, RedisServer(folder / "master", "--repl-diskless-sync-delay", "0", *options))
+            follow = ("--replicaof", "127.0.0.1", str(self.master.port))
+            self.replica = _running(started, RedisServer(folder / "replica", *follow, *options))
+            self.sentinels = [
+                _running(started, _SentinelProcess(folder / f"sentinel{n}", self.master.port, sentinels))
+                for n in range(sentinels)
+            ]
+            self._wait()
+            started.pop_all()
+
+    def _wait(self) -> None:
         for sentinel in self.sentinels:
             wait_until(lambda s=sentinel: self._is_seen_by(s), 20, "the sentinel sees master, replica and other sentinels")
 
     def _is_seen_by(self, sentinel: RedisServer) -> bool:
         with sentinel.client(decode_responses=True) as client:
-            state = client.sentinel_master(MASTER)
+            told = client.execute_command("SENTINEL", "MASTER", MASTER)
+        state = told if isinstance(told, dict) else dict(zip(told[::2], told[1::2], strict=True))  # redis-py 8 parses it
         seen = state["flags"], int(state["num-slaves"]), int(state["num-other-sentinels"])
         return seen == ("master", 1, len(self.sentinels) - 1)
 
@@ -199,8 +217,10 @@ class Cluster:
 
     def __init__(self, folder: Path, *options: str) -> None:
         usual = ("--cluster-enabled", "yes", "--cluster-node-timeout", "2000", *options)
-        self.nodes = [RedisServer(folder / f"node{n}", *usual) for n in range(3)]
-        self._join()
+        with ExitStack() as started:  # as in Sentinel
+            self.nodes = [_running(started, RedisServer(folder / f"node{n}", *usual)) for n in range(3)]
+            self._join()
+            started.pop_all()
 
     def _join(self) -> None:
         bounds = [SLOTS * n // len(self.nodes) for n in range(len(self.nodes) + 1)]
