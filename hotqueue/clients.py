@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 COMMAND_TIMEOUT = 5.0  # seconds to wait for the reply of a command that does not block
 CONNECT_TIMEOUT = 2.0  # seconds
+ENOUGH = 10_000  # connections of an asyncio cluster client to one node; how many are used is bounded in aconnection
 
 # What a caller's client may say about its own pool that ours must decide.
 _OURS = ("retry", "retry_on_timeout", "retry_on_error", "socket_timeout", "decode_responses", "protocol", "health_check_interval")
@@ -65,7 +66,7 @@ def build_async(address: Address, server: EmbeddedServer | None) -> Any:
         sentinels = aredis.Sentinel(address.hosts, sentinel_kwargs=_sentinel_settings(address, settings, once), **_tcp(settings))
         return sentinels.master_for(address.service, redis_class=aredis.Redis)
     nodes = [aredis.cluster.ClusterNode(host, port) for host, port in address.hosts]
-    return aredis.RedisCluster(startup_nodes=nodes, **_cluster_settings(settings))
+    return aredis.RedisCluster(startup_nodes=nodes, max_connections=ENOUGH, **_cluster_settings(settings))
 
 
 def _tcp(settings: dict[str, Any]) -> dict[str, Any]:
@@ -111,7 +112,7 @@ def _async_from_client(client: Any, once: Any) -> Any:
         manager = client.nodes_manager
         nodes = [aredis.cluster.ClusterNode(n.host, n.port) for n in manager.startup_nodes.values()]
         settings = _settings(_portable(manager.connection_kwargs), once)
-        return aredis.RedisCluster(startup_nodes=nodes, **_cluster_settings(settings))
+        return aredis.RedisCluster(startup_nodes=nodes, max_connections=ENOUGH, **_cluster_settings(settings))
     pool = client.connection_pool
     if hasattr(pool, "sentinel_manager"):
         sentinels = pool.sentinel_manager

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from hotqueue import clients
+from hotqueue.aconnection import LoopClient, NotSent
 from hotqueue.address import Address
 from hotqueue.clients import COMMAND_TIMEOUT
 from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError, QueueFull
@@ -60,7 +61,7 @@ class Store:
         self._lock = threading.RLock()
         self._client: Any = None
         self._free: dict[Any, list[Any]] = {}
-        self._async: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+        self._async: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LoopClient] = weakref.WeakKeyDictionary()
         self._suspect = False  # something failed: look again for the server, the master, the cluster's layout
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -238,7 +239,7 @@ class Store:
             connection = free.pop()
         except IndexError:
             connection = _new_connection(pool, COMMAND_TIMEOUT)
-        if connection.is_connected and not _is_stale(connection):
+        if _is_open(connection) and not _is_stale(connection):
             return free, connection
         self._connect(connection)
         return free, connection
@@ -266,27 +267,35 @@ class Store:
         """
         return Blocking(self, key, block)
 
-    def async_client(self) -> Any:
-        """Return the asyncio client of the running event loop."""
+    def loop_client(self) -> LoopClient:
+        """Return the running event loop's client (built on first use)."""
         self._check_pid()
         loop = asyncio.get_running_loop()
         if loop not in self._async:
-            self._async[loop] = clients.build_async(self.address, self.embedded)
+            self._async[loop] = LoopClient(clients.build_async(self.address, self.embedded))
         return self._async[loop]
 
-    async def acommand(self, *args: Any, doing: str = "") -> Any:
-        """Asyncio twin of `command`."""
+    async def acommand(self, *args: Any, doing: str = "", blocks: float = 0) -> Any:
+        """Asyncio twin of `command`; takes no key, a cluster finds it in the command.
+
+        Args:
+            blocks: seconds that the command may block, when it is one that does.
+        """
         import redis.exceptions as rx
 
         if self._suspect and self.embedded is not None:
             self._look_again()
+        doing = doing or str(args[0])
         try:
-            return await self.async_client().execute_command(*args)
+            return await self.loop_client().exchange(args, blocks)
         except rx.NoScriptError:
             raise
+        except NotSent as error:
+            self._suspect = True
+            raise self.translated(error.__cause__ or error, "connecting", sent=False) from error.__cause__
         except (rx.RedisError, rx.RedisClusterException, OSError) as error:
             self._suspect = True
-            raise self.translated(error, doing or str(args[0])) from error
+            raise self.translated(error, doing) from error
 
     async def arun(self, script: Script, keys: Sequence[str], args: Sequence[Any], doing: str = "") -> Any:
         """Asyncio twin of `run`."""
@@ -364,7 +373,7 @@ class Blocking:
             self._store._look_again()
         if self._connection is None:
             self._connection = _new_connection(self._store._pool(self._key), self._block + BLOCK_MARGIN)
-        if not self._connection.is_connected:
+        if not _is_open(self._connection) or _is_stale(self._connection):
             self._store._connect(self._connection)
         self._guarded(lambda: self._connection.send_packed_command(self._connection.pack_command(*args), check_health=False))
 
@@ -379,7 +388,7 @@ class Blocking:
     @property
     def is_connected(self) -> bool:
         """True while the connection is open as far as this side knows."""
-        return self._connection is not None and bool(self._connection.is_connected)
+        return self._connection is not None and _is_open(self._connection)
 
     def _guarded(self, exchange: Callable[[], T]) -> T:
         import redis.exceptions as rx
@@ -406,6 +415,10 @@ class Blocking:
 
 def _new_connection(pool: Any, timeout: float) -> Any:
     return pool.connection_class(**{**pool.connection_kwargs, "socket_timeout": timeout})
+
+
+def _is_open(connection: Any) -> bool:
+    return connection._sock is not None  # `is_connected` came with redis-py 7.3
 
 
 def _is_stale(connection: Any) -> bool:

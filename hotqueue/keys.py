@@ -60,6 +60,11 @@ def dead_messages(name: str) -> str:
     return _of(name, "dead-messages")
 
 
+def taken(name: str, mark: str) -> str:
+    """List with TTL: number of the last asyncio get under this mark, and the message it removed (none: it was refused)."""
+    return _of(name, f"taken:{mark}")
+
+
 # --- tasks -------------------------------------------------------------------------------------------------------
 
 

@@ -1,19 +1,25 @@
-"""HotQueue: a FIFO list in Redis. put, get, consume, worker; asyncio twins in `aqueue`, held messages in `consume`.
+"""HotQueue: a FIFO list in Redis. put, get, consume, worker; how messages are held is in `consume`, asyncio in `aqueue`.
 
 Knows nothing of tasks but the one door to them, at the bottom of the class. Names no redis client and no pickle.
 """
 
 from __future__ import annotations
 
+import functools
+import inspect
 import os
+import time
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, Self, overload
 
-from hotqueue import address, keys, scripts, serializers
+from hotqueue import address, aqueue, consume, keys, scripts, serializers
 from hotqueue.connection import Store
-from hotqueue.errors import ConfigError, QueueFull
+from hotqueue.consume import Here, seconds
+from hotqueue.consumer import PACKAGE, SLICE
+from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError, QueueFull, SerializationError
 
-PUT = "put"  # the one script of a bounded queue
+Seconds = float | timedelta
 
 
 def key_for_name(name: str) -> str:
@@ -21,7 +27,7 @@ def key_for_name(name: str) -> str:
     return keys.queue(name)
 
 
-class HotQueue:
+class HotQueue(TaskDoor):
     """A FIFO queue of messages that maps to a list in Redis.
 
     >>> queue = HotQueue("myqueue", dbfilename="/tmp/redis.rdb")
@@ -67,6 +73,7 @@ class HotQueue:
         self.max_queue_length = _checked_length(max_queue_length)
         self.secret_key = secret_key
         self.store = Store(address.resolve(dbfilename=dbfilename, url=url, client=redis, durability=durability, options=options))
+        self._process = Here(self.name, self.store)
 
     @property
     def serializer(self) -> Any:
@@ -80,9 +87,20 @@ class HotQueue:
     def __repr__(self) -> str:
         return f"<HotQueue {self.name!r} in {self.store}>"
 
+    def __getstate__(self) -> dict[str, Any]:
+        kept = ("name", "key", "max_queue_length", "secret_key", "store")
+        return {"serializer": serializers.portable(self.serializer), **{name: getattr(self, name) for name in kept}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update({name: value for name, value in state.items() if name != "serializer"})
+        self.serializer = serializers.restored(state["serializer"])
+        self._process = Here(self.name, self.store)
+
     def __len__(self) -> int:
         """Return how many messages wait (not those that a consumer holds, nor tasks)."""
         return int(self.store.repeat(lambda: self.store.command(self.key, "LLEN", self.key, doing=f"len of {self.key}")))
+
+    # --- putting and getting -------------------------------------------------------------------------------------
 
     def put(self, *msgs: Any) -> None:
         """Append messages, all in one command or none.
@@ -92,38 +110,190 @@ class HotQueue:
             QueueFull: the queue would be longer than `max_queue_length`, or the server is out of memory.
             ConnectionFailed: no answer came; unless `.sent`, nothing was stored.
         """
-        dumps = self._codec.dumps
-        raw = [dumps(msg, f"argument {place} of put()") for place, msg in enumerate(msgs, 1)]
+        raw = self._dumped(msgs)
         if raw:
             self.store.repeat(lambda: self._push(raw), twice=False)
 
-    def _push(self, raw: list[bytes]) -> None:
-        doing = f"put of {len(raw)} message{'s'[: len(raw) > 1]} on {self.key}"
-        if self.max_queue_length is None:
-            self.store.command(self.key, "RPUSH", self.key, *raw, doing=doing)
-            return
-        length = self.store.run(scripts.load("hotqueue.lua", PUT), [self.key], [self.max_queue_length, *raw], doing)
-        self._refuse_overflow(length, len(raw))
+    async def aput(self, *msgs: Any) -> None:
+        """Asyncio twin of `put`."""
+        await aqueue.put(self, self._dumped(msgs))
 
-    def _refuse_overflow(self, length: int, more: int) -> None:
-        if length < 0:
+    def _dumped(self, msgs: Sequence[Any]) -> list[bytes]:
+        dumps = self._codec.dumps
+        return [dumps(msg, place) for place, msg in enumerate(msgs, 1)]
+
+    def _push(self, raw: list[bytes]) -> None:
+        if self.max_queue_length is None:
+            self.store.command(self.key, "RPUSH", self.key, *raw, doing=f"put on {self.key}")
+        else:
+            found = self.store.run(scripts.load(PACKAGE, "put"), [self.key], [self.max_queue_length, *raw], f"put on {self.key}")
+            self.refuse_overflow(found, len(raw))
+
+    def refuse_overflow(self, found: int, more: int) -> None:
+        if found < 0:
             raise QueueFull(
-                f"{self.key} holds {-1 - length} messages of at most {self.max_queue_length}: "
+                f"{self.key} holds {-1 - found} messages of at most {self.max_queue_length}: "
                 f"{more} more do not fit, none was stored; drain the queue or raise max_queue_length"
             )
 
-    def get(self, block: bool = False, timeout: float | timedelta | None = None) -> Any:
-        """Remove and return the oldest message, or None."""
-        raw = self.store.command(self.key, "LPOP", self.key, doing="get")
-        return None if raw is None else self._codec.loads(raw)
+    def get(self, block: bool = False, timeout: Seconds | None = None) -> Any:
+        """Remove and return the oldest message, or None when there is none. At most once: nobody else will get it.
+
+        Args:
+            block: wait for a message.
+            timeout: seconds (int, float or timedelta) to wait at most; None waits for ever.
+
+        Raises:
+            SerializationError: the message cannot be loaded; it was moved to ``{hotqueue:<name>}:dead-messages``.
+            ConnectionFailed: no answer came; unless `.sent` is False, one message may have been taken and lost.
+        """
+        limit = seconds(timeout, "get(timeout=)")
+        raw = self._pop(self._pop_now)
+        if raw is None:
+            raw = self._late(block, limit)
+        return None if raw is None else self._loaded(raw)
+
+    async def aget(self, block: bool = False, timeout: Seconds | None = None) -> Any:
+        """Asyncio twin of `get`. Cancelled at any moment, it takes no message: one already taken is put back."""
+        raw = await aqueue.get(self._here(), block, seconds(timeout, "aget(timeout=)"))
+        return None if raw is None else await aqueue.loaded(self._here(), self._codec, raw)
+
+    def _late(self, block: bool, limit: float | None) -> bytes | None:
+        """Return a message that a dead consumer held, or that comes while we wait."""
+        deadline = None if limit is None else time.monotonic() + limit
+        while True:
+            if self._here().run_sweep() and (raw := self._pop(self._pop_now)) is not None:
+                return raw
+            left = SLICE if deadline is None else min(SLICE, deadline - time.monotonic())
+            if not block or left <= 0:
+                return None
+            if (raw := self._pop(functools.partial(self._pop_waiting, left))) is not None:
+                return raw
+
+    def _pop(self, pop: Callable[[], bytes | None]) -> bytes | None:
+        try:
+            return self.store.repeat(pop, twice=False)
+        except ConnectionFailed as error:
+            if not error.sent:
+                raise
+            raise ConnectionFailed(f"{error}: one message may have been taken from {self.key}, and lost") from error
+
+    def _pop_now(self) -> bytes | None:
+        found: bytes | None = self.store.command(self.key, "LPOP", self.key, doing=f"get from {self.key}")
+        return found
+
+    def _pop_waiting(self, limit: float) -> bytes | None:
+        with self._here().blocking() as connection:
+            found = connection.call("BLPOP", self.key, max(limit, 0.001))  # 0 would wait for ever
+        return None if found is None else found[1]
+
+    def _loaded(self, raw: bytes) -> Any:
+        try:
+            return self._codec.loads(raw)
+        except SerializationError as error:
+            dead = keys.dead_messages(self.name)
+            try:
+                self.store.repeat(lambda: self.store.command(dead, "RPUSH", dead, raw, doing=f"moving it to {dead}"), twice=False)
+            except HotQueueError as failure:
+                raise SerializationError(f"{error}; {failure}") from error
+            raise SerializationError(f"{error}; it was moved to {dead}") from error
 
     def clear(self) -> None:
-        """Delete all waiting messages."""
+        """Delete all waiting messages (not those that a consumer holds, nor dead-messages)."""
         self.store.repeat(lambda: self.store.command(self.key, "DEL", self.key, doing=f"clear of {self.key}"))
 
+    # --- consuming -----------------------------------------------------------------------------------------------
+
+    def consume(
+        self, block: bool = True, timeout: Seconds | None = None, *, ack_on_break: bool = False
+    ) -> Generator[Any, None, None]:
+        """Yield messages, each held until the next one is asked for: a process killed in between loses none.
+
+        >>> for message in queue.consume():
+        ...     print(message)
+
+        Left early, the loop gives its message back to the head of the list, uncharged; wrap it in `contextlib.closing`
+        to have an exception in the body charged (a `for` loop does not tell a generator). A message whose holder died
+        or raised 5 times goes to ``{hotqueue:<name>}:dead-messages``, as does at once one that cannot be loaded. When
+        the store goes away, the loop waits for it. Ctrl-C ends the loop quietly while it waits.
+
+        Args:
+            block: wait for messages; False ends the loop when there is none.
+            timeout: seconds (int, float or timedelta) without a message after which the loop ends; None never.
+            ack_on_break: take the message as done when the loop is left by `break` or `return`; loop over the call
+                itself for this, not over a variable that keeps the generator.
+
+        Raises:
+            ConnectionFailed: the store stayed away for 5 seconds (or `timeout`, if longer); never with
+                ``timeout=None`` and `block`.
+        """
+        return consume.messages(self._here(), self._codec, block, seconds(timeout, "consume(timeout=)"), ack_on_break)
+
+    def aconsume(self, block: bool = True, timeout: Seconds | None = None) -> AsyncGenerator[Any, None]:
+        """Asyncio twin of `consume`, for ``async for``.
+
+        An async generator is closed some time after `break`; ``async with contextlib.aclosing(…)`` closes it at once.
+        """
+        return aqueue.messages(self._here(), self._codec, block, seconds(timeout, "aconsume(timeout=)"))
+
+    @overload
+    def worker(self, function: Callable[..., Any], /) -> Callable[..., Any]: ...
+
+    @overload
+    def worker(
+        self, /, *, block: bool = True, timeout: Seconds | None = None
+    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]: ...
+
+    def worker(self, function: Callable[..., Any] | None = None, /, **options: Any) -> Callable[..., Any]:
+        """Wrap a function or method, plain or `async`, in a consume loop.
+
+        >>> @queue.worker
+        ... def square(number):
+        ...     print(number * number)
+
+        ``square()`` then calls it with each message, behind what arguments it is given itself. An exception ends the
+        loop and propagates; its message goes back and is charged, see `consume`.
+
+        Args:
+            options: `block` and `timeout` of `consume`.
+        """
+        consume.check_options(options)
+        wrap = aqueue.wrapped if function and inspect.iscoroutinefunction(function) else consume.wrapped
+        if function is None:
+            return lambda wrapped: self.worker(wrapped, **options)
+        return wrap(self, function, options)
+
+    # --- closing -------------------------------------------------------------------------------------------------
+
     def close(self) -> None:
-        """Release the connections, and the hold on an embedded server. The queue may be used again."""
+        """Release the connections, and the hold on an embedded server. Used again, the queue connects again."""
+        self._here().close()
         self.store.close()
+
+    async def aclose(self) -> None:
+        """Asyncio twin of `close`."""
+        self._here().close()
+        await self.store.aclose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.aclose()
+
+    def _here(self) -> Here:
+        """Return what this process keeps; a forked child starts anew."""
+        if self._process.pid != os.getpid():
+            self._process = Here(self.name, self.store)
+        return self._process
+
+    # --- tasks: the door to hotqueue.tasks -----------------------------------------------------------------------
 
 
 def _checked_length(length: int | None) -> int | None:

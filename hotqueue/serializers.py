@@ -35,11 +35,11 @@ class Codec:
         # Does dumps make str? Then loads is given str, as json-likes of one's own expect. None: not known yet.
         self._makes_text: bool | None = None
 
-    def dumps(self, message: Any, argument: str = "the message") -> bytes:
+    def dumps(self, message: Any, place: int = 1) -> bytes:
         """Return a message as bytes.
 
         Args:
-            argument: what the message is called in the error, such as ``"argument 2 of put()"``.
+            place: which argument of put() it is, for the error.
 
         Raises:
             SerializationError: it cannot be serialized; names the argument, its value and the cause.
@@ -53,7 +53,7 @@ class Codec:
             return _as_bytes(made)
         except Exception as error:
             why = f"cannot be serialized by {self.name}: {type(error).__name__}: {error}"
-            raise SerializationError(f"{argument}, {shown(message)}, {why}; nothing was sent") from error
+            raise SerializationError(f"argument {place} of put(), {shown(message)}, {why}; nothing was sent") from error
 
     def loads(self, raw: bytes) -> Any:
         """Return the message that these bytes are.

@@ -1,0 +1,90 @@
+"""A store's connections in one event loop. Only `connection.py` uses this; nothing here retries.
+
+redis-py's own asyncio pool leaks a place when its user is cancelled in `release`, refuses the 101st caller, and does not
+tell a failure to connect from a lost reply; so connections are kept here and only built by it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from hotqueue.clients import COMMAND_TIMEOUT
+
+GATE = 64  # commands under way at once; the others wait their turn instead of opening a connection each
+
+
+class NotSent(Exception):
+    """Connecting failed, so nothing was sent; the cause is redis-py's error."""
+
+
+class LoopClient:
+    """The asyncio client of one event loop.
+
+    Args:
+        client: a redis.asyncio.Redis or RedisCluster made for this loop.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self.client = client
+        self._free: list[Any] = []
+        self._gate = asyncio.Semaphore(GATE)
+
+    async def exchange(self, args: Sequence[Any], blocks: float = 0) -> Any:
+        """Send one command and return its reply.
+
+        Args:
+            blocks: seconds that the command may block; one that blocks takes no place at the gate.
+
+        Raises:
+            NotSent: no connection could be made.
+            redis.RedisError, OSError: what redis-py makes of an error or a lost reply.
+        """
+        if blocks:
+            return await self._exchange(args, COMMAND_TIMEOUT + blocks)
+        async with self._gate:
+            return await self._exchange(args, COMMAND_TIMEOUT)
+
+    async def _exchange(self, args: Sequence[Any], patience: float) -> Any:
+        if hasattr(self.client, "get_node_from_key"):  # a cluster client keeps its nodes' connections itself
+            return await self.client.execute_command(*args)
+        connection = await self._connected()
+        try:
+            await connection.send_command(*args, check_health=False)
+            reply = await connection.read_response(timeout=patience)
+        except BaseException as error:
+            await self._give_back(connection, error)
+            raise
+        self._free.append(connection)
+        return reply
+
+    async def _connected(self) -> Any:
+        import redis.exceptions as rx
+
+        pool = self.client.connection_pool
+        connection = self._free.pop() if self._free else pool.make_connection()
+        try:
+            await pool.ensure_connection(connection)
+        except (rx.RedisError, OSError) as error:
+            await connection.disconnect(nowait=True)
+            raise NotSent from error
+        except BaseException:
+            await connection.disconnect(nowait=True)
+            raise
+        return connection
+
+    async def _give_back(self, connection: Any, error: BaseException) -> None:
+        """Keep a connection that only answered with an error; drop one whose reply may still be under way."""
+        import redis.exceptions as rx
+
+        if isinstance(error, rx.ResponseError) and not isinstance(error, rx.ReadOnlyError):
+            self._free.append(connection)
+        else:
+            await connection.disconnect(nowait=True)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        while self._free:
+            await self._free.pop().disconnect()
+        await self.client.aclose()
