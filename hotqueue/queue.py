@@ -17,6 +17,7 @@ from hotqueue import address, aqueue, consume, keys, scripts, serializers
 from hotqueue.connection import Store
 from hotqueue.consume import Here, seconds
 from hotqueue.consumer import PACKAGE, SLICE
+from hotqueue.door import TaskDoor
 from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError, QueueFull, SerializationError
 
 Seconds = float | timedelta

@@ -81,6 +81,18 @@ class Bell:
             self._close_lines()
             raise
 
+    def wait_woken(self, seconds: float) -> bool:
+        """Sleep until `wake` or for `seconds`, asking for no ring; True if one that was under way came nevertheless."""
+        under_way = [line for line in self._lines if line.is_listening and line.blocking.is_connected]
+        try:
+            ready, _, _ = select.select([*(line.blocking.fileno() for line in under_way), self._read], [], [], seconds)
+            if self._read in ready:
+                os.read(self._read, 4096)
+            return any([line.read() for line in under_way if line.blocking.fileno() in ready])
+        except ConnectionFailed:
+            self._close_lines()
+            return False
+
     def _select(self, deadline: float) -> bool:
         by_fd = {line.blocking.fileno(): line for line in self._lines}
         while True:

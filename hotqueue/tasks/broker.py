@@ -223,6 +223,18 @@ class Broker:
         key = keys.paused(self.name)
         return bool(self.store.repeat(lambda: self.store.command(key, "EXISTS", key)))
 
+    def pause(self) -> None:
+        """Have workers fetch nothing from this queue."""
+        key = keys.paused(self.name)
+        self.store.repeat(lambda: self.store.command(key, "SET", key, "1"))
+
+    def resume(self) -> None:
+        """Have workers fetch again."""
+        key = keys.paused(self.name)
+        self.store.repeat(lambda: self.store.command(key, "DEL", key))
+        for kind in "sa":
+            self.store.repeat(lambda kind=kind: self.ring(kind))  # type: ignore[misc]
+
     def needs(self) -> list[str]:
         """Return what parked tasks wait for."""
         key = keys.needs(self.name)

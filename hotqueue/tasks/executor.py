@@ -19,25 +19,23 @@ from hotqueue.tasks.lifecycle import Ended, Outcome, rejected
 from hotqueue.tasks.limits import soft_limit
 from hotqueue.tasks.options import instant_ms, seconds
 
-OUR_FRAMES = 1  # of a traceback, at its outer end
+OUR_FRAMES = 2  # of a traceback, at its outer end
 
 
 @dataclass(slots=True)
 class Call:
-    """A function with its arguments, ready to run.
+    """A call, ready to run.
 
     Attributes:
-        load: returns ``(args, kwargs)``; unpickling runs user code, so it happens under the task's limits.
-        bound: the task itself, when it is the first argument.
+        load: returns (function, args, kwargs); unpickling runs user code, so it happens under the task's limits.
     """
 
     name: str
-    function: Callable[..., Any]
-    load: Callable[[], tuple[tuple[Any, ...], dict[str, Any]]]
+    load: Callable[[], tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]]
     request: Request
     is_async: bool = False
-    bound: Any = None
     soft_time_limit: float | None = None
+    keeps_result: bool = True
 
 
 def execute(call: Call) -> Outcome:
@@ -55,16 +53,13 @@ def execute(call: Call) -> Outcome:
 
 
 def _run(call: Call) -> Any:
-    args, kwargs = _arguments(call)
-    return call.function(*args, **kwargs)
-
-
-def _arguments(call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    args, kwargs = call.load()
-    return ((call.bound, *args) if call.bound is not None else args), kwargs
+    function, args, kwargs = call.load()
+    return function(*args, **kwargs)
 
 
 def _value(call: Call, value: Any) -> Outcome:
+    if not call.keeps_result:
+        return Outcome(Ended.RETURNED)
     try:
         return Outcome(Ended.RETURNED, payload.dumps(value))
     except RecursionError as error:
@@ -166,8 +161,8 @@ class EventLoop:
         if call.soft_time_limit is not None:
             timer = self._loop.call_later(call.soft_time_limit, self._cancel, running, "limit")
         try:
-            args, kwargs = _arguments(call)
-            outcome = _value(call, await call.function(*args, **kwargs))
+            function, args, kwargs = call.load()
+            outcome = _value(call, await function(*args, **kwargs))
         except BaseException as error:
             outcome = outcome_of(_meaning(error, running))
         finally:

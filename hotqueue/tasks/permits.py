@@ -11,7 +11,6 @@ import os
 import struct
 import time
 from collections import Counter
-from collections.abc import MutableSequence
 from typing import Any
 
 _ROW = struct.Struct(">ddB")  # started and hard deadline (monotonic seconds), bytes of the id; the id follows
@@ -58,7 +57,7 @@ class Running:
     """
 
     def __init__(self, state: Any) -> None:
-        self._state: MutableSequence[int] = state
+        self._state = state
         self._free = list(range(len(state) // ROW_BYTES - 1, -1, -1))
 
     @staticmethod
@@ -71,14 +70,14 @@ class Running:
         row = self._free.pop()
         now = time.monotonic()
         at = row * ROW_BYTES
-        self._state[at + _ROW.size : at + _ROW.size + len(task_id)] = task_id  # type: ignore[assignment,call-overload]
-        _ROW.pack_into(self._state, at, now, now + time_limit if time_limit else 0.0, len(task_id))  # type: ignore[arg-type]
+        self._state[at + _ROW.size : at + _ROW.size + len(task_id)] = task_id
+        _ROW.pack_into(self._state, at, now, now + time_limit if time_limit else 0.0, len(task_id))
         return row
 
     def end(self, row: int) -> None:
         """Note that the task in a row ended."""
         at = row * ROW_BYTES
-        self._state[at : at + 8] = b"\0\0\0\0\0\0\0\0"  # type: ignore[assignment,call-overload]
+        self._state[at : at + 8] = b"\0\0\0\0\0\0\0\0"
         self._free.append(row)
 
 

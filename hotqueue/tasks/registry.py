@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import threading
@@ -17,12 +18,11 @@ from hotqueue.tasks.broker import BULK, Broker
 from hotqueue.tasks.envelope import Signer
 from hotqueue.tasks.replies import Replies
 from hotqueue.tasks.result import AsyncResult
-from hotqueue.tasks.task import Task
+from hotqueue.tasks.task import AsyncTask, Task
 
 if TYPE_CHECKING:
-    from hotqueue.tasks.testing import Eager
-
     from hotqueue.queue import HotQueue
+    from hotqueue.tasks.testing import Eager
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,8 @@ class Registry:
         made = options.make(told, "@queue.task")
 
         def decorate(function: Callable[..., Any]) -> Task[..., Any]:
-            return self.add(Task(function, self, name, made))
+            kind = AsyncTask if inspect.iscoroutinefunction(function) else Task
+            return self.add(kind(function, self, name, made))
 
         return decorate if function is None else decorate(function)
 

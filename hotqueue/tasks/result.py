@@ -37,13 +37,14 @@ class AsyncResult(Generic[R]):
         id: the task's id; `queue.result(id)` makes this handle again, anywhere.
     """
 
-    __slots__ = ("_queue", "_record", "_registry", "id")
+    __slots__ = ("_is_eager", "_queue", "_record", "_registry", "id")
 
     def __init__(self, task_id: str, registry: Registry, queue: str | None = None, found: Record | None = None) -> None:
         self.id = task_id
         self._registry = registry
         self._queue = queue or registry.name
         self._record = found
+        self._is_eager = found is not None
 
     def __repr__(self) -> str:
         return f"<AsyncResult {self.id} of queue {self._queue!r}>"
@@ -163,14 +164,19 @@ class AsyncResult(Generic[R]):
 
     def _look(self) -> Looked:
         looked = self._registry.broker_of(self._queue).look(self.id)
-        if looked.record and self._record is None:
-            self._record = record.decode(looked.record, self.id, self._registry.signer)
+        if not self._is_settled():
+            self._record = record.decode(looked.record, self.id, self._registry.signer) if looked.record else None
         return looked
+
+    def _is_settled(self) -> bool:
+        """Tell whether the record that we have is the last word; a dead task may be retried."""
+        return self._record is not None and (self._is_eager or self._record.state is not State.FAILURE)
 
     @property
     def state(self) -> State:
         """What the task is in; UNKNOWN for an id that does not exist or whose result has expired."""
-        if self._record is not None:
+        if self._is_settled():
+            assert self._record is not None
             return self._record.state
         looked = self._look()
         if self._record is not None:

@@ -6,7 +6,7 @@ import inspect
 import os
 import reprlib
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import update_wrapper
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, ParamSpec, TypeVar
@@ -92,7 +92,7 @@ class Task(Generic[P, R]):
         """
         registry = self._registry
         if registry.eager is not None:
-            return registry.eager.run(self, args, kwargs)
+            return registry.eager.run(self, args, dict(kwargs))
         task_id = os.urandom(16).hex()
         data = self._encode(task_id, args, kwargs, self.options, registry.name)
         registry.send(registry.name, [(task_id, *self._when(self.options), data)])
@@ -102,7 +102,7 @@ class Task(Generic[P, R]):
         """Asyncio twin of `delay`."""
         registry = self._registry
         if registry.eager is not None:
-            return registry.eager.run(self, args, kwargs)
+            return registry.eager.run(self, args, dict(kwargs))
         task_id = os.urandom(16).hex()
         data = self._encode(task_id, args, kwargs, self.options, registry.name)
         await registry.asend(registry.name, [(task_id, *self._when(self.options), data)])
@@ -266,6 +266,15 @@ class Task(Generic[P, R]):
     def update_progress(self, done: float, total: float | None = None, message: str = "") -> None:
         """Publish how far this run is."""
         current_task.update_progress(done, total, message)
+
+
+class AsyncTask(Task[P, R]):
+    """A task made of an `async def` function: calling it gives a coroutine; workers run it on their event loop."""
+
+    if TYPE_CHECKING:
+
+        def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:  # type: ignore[override]
+            """Make the coroutine here; the caller awaits it."""
 
 
 def _signature(function: Callable[..., Any], bind: bool) -> inspect.Signature:

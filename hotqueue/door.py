@@ -1,0 +1,143 @@
+"""The task methods of HotQueue, a line each: the one door to hotqueue.tasks, which is imported when first used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterator
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar, overload
+
+from hotqueue.connection import Store
+
+if TYPE_CHECKING:
+    from hotqueue.tasks.registry import DeadTask, Registry
+    from hotqueue.tasks.result import AsyncResult
+    from hotqueue.tasks.task import AsyncTask, Task
+    from hotqueue.tasks.testing import Eager
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class TaskDoor:
+    """What a queue can do with tasks."""
+
+    name: str
+    store: Store
+    secret_key: str | None
+    _registry: Registry | None = None
+
+    @property
+    def _tasks(self) -> Registry:
+        if self._registry is None:
+            from hotqueue.tasks.registry import Registry
+
+            self._registry = Registry(self)  # type: ignore[arg-type]  # a HotQueue is the only TaskDoor
+        return self._registry
+
+    @overload
+    def task(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...
+    @overload
+    def task(self, function: Callable[P, R], /) -> Task[P, R]: ...
+    @overload
+    def task(
+        self, *, bind: Literal[True], **options: Any
+    ) -> Callable[[Callable[Concatenate[Task[..., Any], P], R]], Task[P, R]]: ...
+    @overload
+    def task(self, **options: Any) -> _Decorator: ...
+    def task(self, function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+        """Make a task of a function: ``@queue.task`` or ``@queue.task(retries=3, …)``.
+
+        Args:
+            options: name, bind, retries, max_retries, autoretry_for, dont_autoretry_for, retry_backoff, retry_backoff_max,
+                retry_jitter, default_retry_delay, max_deliveries, time_limit, soft_time_limit, ignore_result,
+                result_expires, priority, queue, expires; times in seconds.
+
+        Raises:
+            TypeError: an unknown option, naming the nearest known one.
+        """
+        return self._tasks.task(function, options)
+
+    def submit(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[R]:
+        """Send a call of any callable, by value; a worker that has none of its code can run it."""
+        return self._tasks.submit(function, args, kwargs)
+
+    def result(self, task_id: str) -> AsyncResult[Any]:
+        """Return the handle to a task of this queue by its id."""
+        from hotqueue.tasks.result import AsyncResult
+
+        return AsyncResult(task_id, self._tasks)
+
+    @property
+    def tasks(self) -> dict[str, Task[..., Any]]:
+        """The tasks defined on this queue object, by name."""
+        return dict(self._tasks.tasks)
+
+    def pending(self) -> int:
+        """Return how many tasks wait: ready, parked or scheduled, but not in a worker's hand."""
+        counts = self._tasks.broker.counts()
+        return counts["ready"] + counts["parked"] + counts["scheduled"]
+
+    def running(self) -> int:
+        """Return how many tasks workers have in hand."""
+        counts = self._tasks.broker.counts()
+        return max(0, counts["unfinished"] - counts["ready"] - counts["parked"] - counts["scheduled"])
+
+    def scheduled(self) -> int:
+        """Return how many tasks wait for their time."""
+        return self._tasks.broker.counts()["scheduled"]
+
+    def dead(self) -> Iterator[DeadTask]:
+        """Yield the tasks of the dead list, newest first."""
+        return self._tasks.dead()
+
+    def retry_dead(self, task_id: str | AsyncResult[Any] | None = None, *, all: bool = False) -> int:
+        """Put one dead task, or all of them, back into the queue with a clean slate; return how many."""
+        return self._tasks.retry_dead(task_id, all)
+
+    def discard_dead(self, task_id: str | AsyncResult[Any] | None = None, *, all: bool = False) -> int:
+        """Throw one dead task, or all of them, away; return how many."""
+        return self._tasks.discard_dead(task_id, all)
+
+    def pause(self) -> None:
+        """Have workers fetch nothing from this queue until `resume`; what runs goes on."""
+        self._tasks.broker.pause()
+
+    def resume(self) -> None:
+        """Undo `pause`."""
+        self._tasks.broker.resume()
+
+    def workers(self) -> list[dict[str, str]]:
+        """Return what the live workers of this queue say of themselves."""
+        return self._tasks.broker.workers()
+
+    def run_worker(
+        self, *, burst: bool = False, threads: int = 1, async_concurrency: int = 100, max_tasks: int | None = None
+    ) -> int:
+        """Run a worker in this process, for tests and scripts; weaker than `hotqueue-worker`, see docs/guarantees.md.
+
+        Args:
+            burst: return when nothing is left that is ready within a second; else work until Ctrl-C.
+
+        Returns:
+            How many tasks it brought to an end.
+        """
+        from hotqueue.tasks.testing import run_worker
+
+        return run_worker([self._tasks], burst, threads, async_concurrency, max_tasks)
+
+    def testing(self) -> Eager:
+        """Return a context manager in which `delay` runs tasks at once, arguments and results still going through pickle."""
+        from hotqueue.tasks.testing import Eager
+
+        return Eager(self._tasks)
+
+
+class _Decorator:
+    """What ``@queue.task(…)`` returns, for type checkers."""
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...
+        @overload
+        def __call__(self, function: Callable[P, R], /) -> Task[P, R]: ...
+        def __call__(self, function: Callable[..., Any], /) -> Any: ...

@@ -1,0 +1,74 @@
+"""A decided Action → what step.lua carries out, with the record and the dead list's entry. Pure."""
+
+from __future__ import annotations
+
+import json
+
+from hotqueue.tasks import payload, record
+from hotqueue.tasks.attempts import Attempts, error_line
+from hotqueue.tasks.desk import Action as WireAction
+from hotqueue.tasks.desk import Delivery
+from hotqueue.tasks.envelope import Signer
+from hotqueue.tasks.lifecycle import Action, Do, State
+from hotqueue.tasks.options import TaskOptions
+
+
+def wire(
+    action: Action, delivery: Delivery, attempts: Attempts, options: TaskOptions, now: int, signer: Signer | None
+) -> WireAction:
+    """Return what to send for an action.
+
+    Args:
+        now: server time in ms.
+    """
+    do, number, task_id = action.do, delivery.number, delivery.id
+    if do is Do.SUCCEED:
+        return succeeded(delivery, action.payload, attempts.retries, options, now, signer)
+    if do is Do.RETRY:
+        line = _error_line(action, now)
+        return task_id, number, "R", b"", max(0, int(action.delay * 1000)), attempts.after_retry(line).encode()
+    if do in (Do.END, Do.BURY):
+        assert action.error is not None
+        error = action.error_payload or payload.dumps_error(action.error)
+        blob = record.encode(action.state or State.FAILURE, attempts.retries, now, error, task_id, signer)
+        extra = _dead_entry(error, attempts, now) if do is Do.BURY else ""
+        return task_id, number, do.value, blob, _ttl(options), extra
+    return task_id, number, do.value, b"", 0, action.need
+
+
+def succeeded(
+    delivery: Delivery, value: bytes, retries: int, options: TaskOptions, now: int, signer: Signer | None
+) -> WireAction:
+    """Return what to send for a success; apart, because every task takes this path."""
+    if options.ignore_result or not options.result_expires:
+        return delivery.id, delivery.number, "X", b"", 0, ""
+    blob = record.encode(State.SUCCESS, retries, now, value, delivery.id, signer)
+    return delivery.id, delivery.number, "S", blob, _ttl(options), ""
+
+
+def put_back(delivery: Delivery) -> WireAction:
+    """Return what to send to put an unstarted task back at its place, uncharged."""
+    return delivery.id, delivery.number, "P", b"", 0, ""
+
+
+def _ttl(options: TaskOptions) -> int:
+    return max(1, int(options.result_expires * 1000))
+
+
+def _error_line(action: Action, now: int) -> dict[str, object] | None:
+    if action.error is None:
+        return None
+    return error_line("error", f"{payload.class_path(action.error)}: {payload.message_of(action.error)}", now)
+
+
+def _dead_entry(error: bytes, attempts: Attempts, now: int) -> str:
+    path, message, trace = payload.describe_error(error)
+    entry = {
+        "error": path,
+        "message": message,
+        "traceback": trace,
+        "retries": attempts.retries,
+        "deliveries": attempts.deliveries,
+        "errors": [*attempts.errors, error_line("error", f"{path}: {message}", now)],
+    }
+    return json.dumps(entry, separators=(",", ":"))

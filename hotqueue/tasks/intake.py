@@ -1,0 +1,197 @@
+"""Intake: one queue as one worker works at it: what it has in hand, what is done but not yet told, what a delivery means."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from hotqueue.errors import SerializationError, SignatureError
+from hotqueue.tasks import attempts as history
+from hotqueue.tasks import envelope, lifecycle, payload
+from hotqueue.tasks.attempts import Attempts
+from hotqueue.tasks.context import Request
+from hotqueue.tasks.desk import Action, Delivery, Desk, Stepped
+from hotqueue.tasks.envelope import Envelope
+from hotqueue.tasks.executor import Call
+from hotqueue.tasks.lifecycle import Outcome
+from hotqueue.tasks.options import TaskOptions
+from hotqueue.tasks.registry import Registry
+from hotqueue.tasks.task import Task
+
+NOTHING_HAPPENED = Attempts()
+DEFAULTS = TaskOptions()
+
+
+@dataclass(slots=True)
+class Ready:
+    """A delivery that was looked at.
+
+    Attributes:
+        call: what to run; None when `outcome` already says how it ends.
+    """
+
+    delivery: Delivery
+    name: str
+    attempts: Attempts
+    options: TaskOptions
+    call: Call | None = None
+    outcome: Outcome | None = None
+
+
+class Intake:
+    """One queue as one worker works at it.
+
+    Attributes:
+        unstarted: fetched, in the order in which they will be started.
+        in_hand: id → delivery: fetched and not yet told; what `recover` must not hand out again.
+        untold: actions to send with the next step.
+    """
+
+    def __init__(self, registry: Registry, worker: str, kind: str) -> None:
+        self.registry = registry
+        self.desk = Desk(registry.broker, worker, kind)
+        self.unstarted: deque[Delivery] = deque()
+        self.in_hand: dict[str, Delivery] = {}
+        self.untold: list[Action] = []
+        self.looked_at = 0.0
+        self.due = -1
+        self._known_needs: dict[str, float] = {}
+        self._clock = (int(time.time() * 1000), time.monotonic())
+
+    @property
+    def name(self) -> str:
+        """The queue's name."""
+        return self.registry.name
+
+    def now(self) -> int:
+        """Return the server's time in ms, by our monotonic clock since it last told us."""
+        at, then = self._clock
+        return at + int((time.monotonic() - then) * 1000)
+
+    def took(self, stepped: Stepped) -> None:
+        """Note what a step told and brought."""
+        self.looked_at = time.monotonic()
+        self._clock = (stepped.now, self.looked_at)
+        self.due = stepped.due
+        self.accept(stepped.deliveries)
+
+    def accept(self, deliveries: list[Delivery]) -> None:
+        """Put deliveries in line."""
+        self.unstarted.extend(deliveries)
+        for delivery in deliveries:
+            self.in_hand[delivery.id] = delivery
+
+    def told(self, actions: list[Action]) -> None:
+        """Note that actions were carried out (or were gone, which is as final)."""
+        for action in actions:
+            delivery = self.in_hand.get(action[0])
+            if delivery is not None and delivery.number == action[1]:
+                del self.in_hand[action[0]]
+        del self.untold[: len(actions)]
+
+    def lost(self) -> None:
+        """Forget everything: this worker was given up here."""
+        self.unstarted.clear()
+        self.in_hand.clear()
+        self.untold.clear()
+
+    def satisfiable_needs(self) -> list[str]:
+        """Return what parked tasks wait for and this worker has; asks about each need once a second."""
+        now = time.monotonic()
+        found = []
+        for need in self.registry.broker.needs():
+            if now - self._known_needs.get(need, -1.0) >= 1 and self._satisfies(need):
+                self._known_needs[need] = now
+                found.append(need)
+        return found
+
+    def _satisfies(self, need: str) -> bool:
+        kind, _, what = need.partition(":")
+        if kind == "task":
+            return what in self.registry.tasks
+        if kind == "python":
+            return what == payload.PYTHON
+        return kind == "wire" and what.isdigit() and int(what) <= envelope.WIRE_VERSION
+
+    # --- what a delivery means -----------------------------------------------------------------------------------
+
+    def look(self, delivery: Delivery, worker: str, report: Callable[[str, str, dict[str, Any]], None]) -> Ready:
+        """Return what is to be done with a delivery; unpickles nothing."""
+        attempts = history.decode(delivery.attempts) if delivery.attempts else NOTHING_HAPPENED
+        try:
+            found = envelope.decode(delivery.data, self.registry.signer, self.name)
+        except envelope.NewerEnvelope as error:
+            outcome = lifecycle.unrunnable(f"wire:{error.version}")
+            return Ready(delivery, "?", attempts, DEFAULTS, outcome=outcome)
+        except (SerializationError, SignatureError) as error:
+            return Ready(delivery, "?", attempts, DEFAULTS, outcome=lifecycle.unloadable(error))
+        task = None if found.by_value else self.registry.tasks.get(found.task)
+        options = _options(task.options if task else DEFAULTS, found.header)
+        ready = Ready(delivery, found.task, attempts, options)
+        if attempts is not NOTHING_HAPPENED:
+            ready.outcome = self._foregone(attempts, options)
+        if ready.outcome is None:
+            ready.outcome = _unrunnable(found, task)
+        if ready.outcome is None:
+            request = Request(found, attempts, self.name, worker, report)
+            ready.call = Call(
+                found.task,
+                _by_name(found, task) if task is not None else self._by_value(found, ready),
+                request,
+                found.kind == envelope.ASYNC,
+                options.soft_time_limit,
+                not options.ignore_result,
+            )
+        return ready
+
+    def _foregone(self, attempts: Attempts, options: TaskOptions) -> Outcome | None:
+        """Return how a task ends that is not run: out of time, or out of deliveries."""
+        if attempts.deliveries >= options.max_deliveries:
+            return lifecycle.exhausted(attempts, options.max_deliveries)
+        if attempts.verdict == history.TIME_LIMIT:
+            return lifecycle.overran(attempts)
+        if attempts.expires is not None and attempts.expires <= self.now():
+            return lifecycle.expired(attempts.expires, self.now())
+        return None
+
+    def _by_value(self, found: Envelope, ready: Ready) -> Callable[[], tuple[Any, tuple[Any, ...], dict[str, Any]]]:
+        def load() -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
+            function, call = payload.split_by_value(found.payload)
+            portable = payload.loads_portable(function)
+            ready.options = replace(
+                ready.options,
+                bind=portable.bind,
+                autoretry_for=portable.autoretry_for,
+                dont_autoretry_for=portable.dont_autoretry_for,
+            )
+            args, kwargs = payload.loads(call)
+            if portable.bind:
+                task = Task(portable.function, self.registry, found.task, ready.options)
+                args = (task, *args)
+            return portable.function, args, kwargs
+
+        return load
+
+
+def _by_name(found: Envelope, task: Task[..., Any]) -> Callable[[], tuple[Any, tuple[Any, ...], dict[str, Any]]]:
+    def load() -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
+        args, kwargs = payload.loads(found.payload)
+        return task.__wrapped__, ((task, *args) if task.options.bind else args), kwargs
+
+    return load
+
+
+def _options(options: TaskOptions, header: dict[str, Any]) -> TaskOptions:
+    given = header.get("options")
+    return replace(options, **given) if given else options
+
+
+def _unrunnable(found: Envelope, task: Task[..., Any] | None) -> Outcome | None:
+    """Return the outcome of a task that must wait for another worker."""
+    if found.by_value:
+        python = found.header.get("python", payload.PYTHON)
+        return lifecycle.unrunnable(f"python:{python}") if python != payload.PYTHON else None
+    return lifecycle.unrunnable(f"task:{found.task}") if task is None else None

@@ -1,0 +1,114 @@
+"""What keeps queues in order whatever dies: renew leases, promote what is due, reap the lost, take back what drags, trim.
+
+A supervisor does it for its children, `run_worker` for itself; any number of them may do it side by side.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable, Sequence
+
+from hotqueue import presence
+from hotqueue.errors import ConnectionFailed
+from hotqueue.tasks.attempts import error_line
+from hotqueue.tasks.broker import Broker
+from hotqueue.tasks.permits import Permits, read_running
+
+log = logging.getLogger("hotqueue.worker")
+
+EVERY = 1.0  # seconds between two sweeps
+DRAGS = 0.05  # seconds after which a task in hand drags, and the unstarted ones behind it go to others
+
+
+class Upkeep:
+    """The upkeep of some queues by one process.
+
+    Args:
+        terminate: called with the id of a running task that is to be stopped.
+
+    Attributes:
+        own: the workers whose leases are renewed.
+    """
+
+    def __init__(self, brokers: Sequence[Broker], lease_ms: int, terminate: Callable[[Broker, str], None] | None = None) -> None:
+        self.own: list[str] = []
+        self._brokers = brokers
+        self._lease_ms = lease_ms
+        self._terminate = terminate
+        self._next = 0.0
+        self._folders: dict[str, str] = {}
+        self._healthy_since: dict[str, float] = {}
+        self._trimmed = 0
+        self._outage = False
+
+    def beat(self) -> None:
+        """Sweep every queue if it is time to; an outage is waited out."""
+        if time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + EVERY
+        for broker in self._brokers:
+            try:
+                self._sweep(broker)
+                self._outage = False
+            except ConnectionFailed as error:
+                self._healthy_since.pop(broker.name, None)
+                if not self._outage:
+                    log.warning("upkeep of queue %s: %s; trying again until it answers", broker.name, error)
+                self._outage = True
+
+    def _sweep(self, broker: Broker) -> None:
+        due, _gone, others, control, now = broker.sweep(self._lease_ms, self.own)
+        since = self._healthy_since.setdefault(broker.name, time.monotonic())
+        for worker, left in others:
+            self._look_at(broker, worker, left, time.monotonic() - since)
+        if due == 0:
+            broker.promote()
+        for task_id in control:
+            if self._terminate is not None:
+                self._terminate(broker, task_id)
+        if now // 60_000 != self._trimmed:
+            self._trimmed = now // 60_000
+            broker.trim_stats(self._trimmed - 24 * 60)
+
+    def _look_at(self, broker: Broker, worker: str, left: int, healthy: float) -> None:
+        """Reap another's worker if it is dead: known by its flock on this host, else by its lease.
+
+        After an outage every lease has run out, of the living as well: so leases count only once this process has seen
+        the server well for as long as a lease lasts.
+        """
+        if worker not in self._folders:
+            if len(self._folders) > 10_000:
+                self._folders.clear()
+            self._folders[worker] = broker.folder_of(worker)
+        folder = self._folders[worker]
+        alive = presence.is_alive(folder, worker)
+        if alive is False:
+            self._reap_dead_neighbour(broker, worker, folder)
+        elif alive is None and left < 0 and healthy * 1000 >= self._lease_ms:
+            cause = json.dumps(error_line("lost", "its worker's lease ran out (host gone, or stopped)", int(time.time() * 1000)))
+            if broker.reap(worker, known_dead=False, cause=cause, charged=None) is not None:
+                log.warning("worker %s of queue %s is lost: its lease ran out; its tasks run again", worker, broker.name)
+
+    def _reap_dead_neighbour(self, broker: Broker, worker: str, folder: str) -> None:
+        state = presence.read_state(folder, worker)
+        charged = None if state is None else [task_id for task_id, _, _ in read_running(state)]
+        cause = json.dumps(error_line("lost", "its worker and the worker's supervisor died", int(time.time() * 1000)))
+        broker.reap(worker, known_dead=True, cause=cause, charged=charged)
+        presence.forget(folder, worker)
+        log.warning("worker %s of queue %s died; its tasks run again", worker, broker.name)
+
+    def take_back_if_dragging(self, worker: str, state: bytes, permits: Permits) -> None:
+        """Put a worker's unstarted tasks back when the one in hand takes its time."""
+        running = read_running(state)
+        if not running or time.monotonic() - running[0][1] < DRAGS:
+            return
+        for number, count in permits.drain().items():
+            self.put_back(worker, number, count)
+
+    def put_back(self, worker: str, number: int, count: int) -> None:
+        """Put back the last `count` tasks of a worker's fetch, until that is done."""
+        for broker in self._brokers:
+            if broker.store.repeat(lambda broker=broker: broker.take_back(worker, number, count), patience=30):  # type: ignore[misc]
+                return

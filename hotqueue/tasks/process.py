@@ -1,0 +1,188 @@
+"""One worker process: its workers, its event loop, and when it stops. The supervisor's children run one; so does
+`queue.run_worker()`, in the caller's own process."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+
+from hotqueue.tasks.executor import EventLoop
+from hotqueue.tasks.gate import Gate
+from hotqueue.tasks.permits import Permits
+from hotqueue.tasks.registry import Registry
+from hotqueue.tasks.worker import AsyncWorker, SyncWorker, Worker
+
+log = logging.getLogger("hotqueue.worker")
+
+LEASE_MS = 15_000
+
+
+class Process:
+    """What the workers of one process share.
+
+    Args:
+        registries: the queues to work at, tasks included; all tasks of all of them are known to each.
+        threads: how many sync workers.
+        async_concurrency: `async def` tasks at a time.
+        is_burst: end when nothing is left to do.
+        max_tasks: end after so many tasks.
+        max_memory: end, between tasks, once the process takes so many bytes.
+        pipes: permit pipes made by a supervisor: one for each thread, and one for the async worker.
+        announce: called with each worker that has registered, under whatever incarnation.
+
+    Attributes:
+        stop: fetch nothing more.
+        hurry: do not even wait for Redis to come back.
+    """
+
+    def __init__(
+        self,
+        registries: list[Registry],
+        *,
+        name: str = "",
+        threads: int = 1,
+        async_concurrency: int = 100,
+        is_burst: bool = False,
+        max_tasks: int | None = None,
+        max_memory: int | None = None,
+        lease_ms: int = LEASE_MS,
+        pipes: list[tuple[int, int]] | None = None,
+        announce: Callable[[Worker, int], None] | None = None,
+    ) -> None:
+        self.registries = registries
+        self.async_concurrency = async_concurrency
+        self.is_burst = is_burst
+        self.lease_ms = lease_ms
+        self.stop = threading.Event()
+        self.hurry = threading.Event()
+        self.gate = Gate(self.stop)
+        self.done: Counter[str] = Counter()
+        self.told = {
+            "name": name,
+            "host": socket.gethostname(),
+            "pid": str(os.getpid()),
+            "python": f"{sys.version_info.major}.{sys.version_info.minor}",
+        }
+        self._limits = (max_tasks, max_memory)
+        self._announce = announce
+        self._loop: EventLoop | None = None
+        self._lock = threading.Lock()
+        self._threads: list[threading.Thread] = []
+        self._summary = (time.monotonic(), 0)
+        self._pipes = pipes
+        self.workers: list[Worker] = [SyncWorker(self, registries, self._permits(n)) for n in range(threads)]
+        for _ in self.workers:
+            self.gate.join()
+        self._async: AsyncWorker | None = None
+        self._thread_count = threads
+
+    def _permits(self, n: int) -> Permits:
+        return Permits(self._pipes[n] if self._pipes else None)
+
+    def run(self) -> None:
+        """Work until stopped, or until a burst is over; the first sync worker runs in the calling thread."""
+        if any(task.is_async for registry in self.registries for task in registry.tasks.values()):
+            self.start_async()
+        for worker in self.workers[1 : self._thread_count]:
+            self._start_thread(worker)
+        try:
+            self.workers[0].run()
+        finally:
+            if not self.is_burst:
+                self.stop_fetching()
+            for thread in self._threads:
+                thread.join()
+            if self._loop is not None:
+                self._loop.stop()
+
+    def _start_thread(self, worker: Worker) -> None:
+        thread = threading.Thread(target=self._run_worker, args=(worker,), name=f"hotqueue-worker-{worker.kind}", daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _run_worker(self, worker: Worker) -> None:
+        try:
+            worker.run()
+        except BaseException:
+            # A worker that dies of a bug of ours must not leave a process that looks alive: end it, others take over.
+            log.exception("a worker thread of process %d failed; the process stops", os.getpid())
+            self.failed = True
+            self.stop_fetching()
+
+    failed = False
+
+    def start_async(self) -> None:
+        """Start the worker for `async def` tasks, if it does not run yet."""
+        with self._lock:
+            if self._async is not None or self.stop.is_set():
+                return
+            self._async = AsyncWorker(self, self.registries, self._permits(self._thread_count))
+            self.workers.append(self._async)
+            self.gate.join()
+        self._start_thread(self._async)
+
+    def event_loop(self) -> EventLoop:
+        """Return the process's event loop, started if need be."""
+        with self._lock:
+            if self._loop is None:
+                self._loop = EventLoop()
+            return self._loop
+
+    @property
+    def is_idle(self) -> bool:
+        """True while no worker has anything in hand."""
+        return all(worker.is_idle for worker in self.workers)
+
+    def announce(self, worker: Worker) -> None:
+        """Tell whoever supervises us under which incarnation a worker works."""
+        if self._announce is not None:
+            self._announce(worker, self.workers.index(worker))
+
+    def stop_fetching(self) -> None:
+        """Have every worker finish what it runs and leave."""
+        self.stop.set()
+        for worker in list(self.workers):
+            worker.wake()
+
+    # --- counting ------------------------------------------------------------------------------------------------
+
+    def count(self, what: str) -> None:
+        """Count one more; say what was done, once a busy second."""
+        self.done[what] += 1
+        began, before = self._summary
+        now = time.monotonic()
+        if now - began >= 1:
+            total = self.done.total()
+            if before >= 0 and log.isEnabledFor(logging.INFO):
+                parts = ", ".join(f"{number} {name}" for name, number in sorted(self.done.items()))
+                log.info("%d tasks in the last %.1f s; so far %s", total - before, now - began, parts)
+            self._summary = (now, total)
+
+    def has_enough(self) -> bool:
+        """Stop fetching once this process has done its number of tasks or takes too much memory; tell whether it does."""
+        most, memory = self._limits
+        if most is not None and self.done.total() >= most and not self.stop.is_set():
+            log.info("process %d ends after %d tasks (--max-tasks)", os.getpid(), self.done.total())
+            self.stop_fetching()
+        elif memory is not None and not self.stop.is_set() and resident_bytes() > memory:
+            log.info("process %d ends, it takes %d MB (--max-memory)", os.getpid(), resident_bytes() >> 20)
+            self.stop_fetching()
+        return self.stop.is_set()
+
+
+def resident_bytes() -> int:
+    """Return the memory this process takes now."""
+    try:
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        import resource
+
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,123 @@
+"""Tasks without a worker process: eager mode, a worker in this process, and hooks that make faults."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import threading
+import time
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any
+
+from hotqueue.errors import ConnectionFailed
+from hotqueue.tasks import actions, envelope, payload
+from hotqueue.tasks.attempts import Attempts
+from hotqueue.tasks.context import Request
+from hotqueue.tasks.desk import Delivery
+from hotqueue.tasks.executor import Call, EventLoop, execute
+from hotqueue.tasks.lifecycle import Do, Ended, Outcome, State, decide
+from hotqueue.tasks.maintenance import Upkeep
+from hotqueue.tasks.options import TaskOptions
+from hotqueue.tasks.process import Process
+from hotqueue.tasks.record import Record
+from hotqueue.tasks.registry import Registry
+from hotqueue.tasks.result import AsyncResult
+from hotqueue.tasks.task import Task
+
+LEASE_MS = 120_000  # nobody renews it from outside the GIL, so it is long; same-host death is seen by flock all the same
+
+
+def run_worker(registries: list[Registry], burst: bool, threads: int, async_concurrency: int, max_tasks: int | None) -> int:
+    """Run a worker in this process; return how many tasks it brought to an end."""
+    process = Process(
+        registries,
+        threads=threads,
+        async_concurrency=async_concurrency,
+        is_burst=burst,
+        max_tasks=max_tasks,
+        lease_ms=LEASE_MS,
+    )
+    upkeep = Upkeep([registry.broker for registry in registries], LEASE_MS)
+    ended = threading.Event()
+    keeper = threading.Thread(target=_keep_up, args=(process, upkeep, ended), name="hotqueue-upkeep", daemon=True)
+    keeper.start()
+    try:
+        process.run()
+    except KeyboardInterrupt:
+        process.stop_fetching()
+    finally:
+        ended.set()
+        keeper.join()
+    return process.done["succeeded"] + process.done["bury"] + process.done["forget"] + process.done["end"]
+
+
+def _keep_up(process: Process, upkeep: Upkeep, ended: threading.Event) -> None:
+    while not ended.wait(0.1):
+        upkeep.own = [worker.presence.id for worker in process.workers]
+        upkeep.beat()
+        for worker in process.workers:
+            upkeep.take_back_if_dragging(worker.presence.id, bytes(worker.presence.state or b""), worker.permits)
+
+
+class Eager:
+    """Runs tasks at once in `delay`, in this process; arguments and results still go through pickle, retries do not wait."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._loop: EventLoop | None = None
+
+    def __enter__(self) -> Eager:
+        self._registry.eager = self
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._registry.eager = None
+        if self._loop is not None:
+            self._loop.stop()
+            self._loop = None
+
+    def run(
+        self,
+        task: Task[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        task_id: str | None = None,
+        options: TaskOptions | None = None,
+        more: dict[str, Any] | None = None,
+    ) -> AsyncResult[Any]:
+        """Run a call as a worker would, retries included; return the handle to its result."""
+        options = options or task.options
+        task_id = task_id or os.urandom(16).hex()
+        data = task._encode(task_id, tuple(args), kwargs, options, self._registry.name, more)
+        found = envelope.decode(data, self._registry.signer)
+        attempts = Attempts()
+        while True:
+            outcome = self._run_once(task, found, attempts, options)
+            now = datetime.now(UTC)
+            action = decide(outcome, options.retry_policy, attempts, random=random.random, now=now)
+            if action.do is not Do.RETRY:
+                return AsyncResult(task_id, self._registry, None, _record(action, attempts, options))
+            attempts = attempts.after_retry(None)
+
+    def _run_once(self, task: Task[..., Any], found: envelope.Envelope, attempts: Attempts, options: TaskOptions) -> Outcome:
+        def load() -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
+            data = payload.split_by_value(found.payload)[1] if found.by_value else found.payload
+            args, kwargs = payload.loads(data)
+            return task.__wrapped__, ((task, *args) if options.bind else args), kwargs
+
+        request = Request(found, attempts, self._registry.name, "eager")
+        call = Call(task.name, load, request, task.is_async, options.soft_time_limit, not options.ignore_result)
+        if not call.is_async:
+            return execute(call)
+        self._loop = self._loop or EventLoop()
+        return self._loop.run(call)
+
+
+def _record(action: Any, attempts: Attempts, options: TaskOptions) -> Record:
+    state = action.state or State.SUCCESS
+    now = int(time.time() * 1000)
+    if action.do in (Do.SUCCEED, Do.FORGET):
+        return Record(State.SUCCESS, attempts.retries, now, action.payload or payload.dumps(None))
+    return Record(state, attempts.retries, now, action.error_payload or payload.dumps_error(action.error))
