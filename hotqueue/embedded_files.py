@@ -112,7 +112,7 @@ def check(files: Files) -> None:
     if os.path.isdir(files.database):
         inside = os.path.join(files.database, "queue.rdb")
         raise ConfigError(f"{files.database} is a directory: name a file in it, such as {inside}")
-    if size(files.database) and not _starts_with(files.database, b"REDIS"):
+    if size(files.database) and not _is_database(files.database):
         raise ConfigError(f"{files.database} is not a Redis database: choose another file name, {WAY_OUT}")
 
 
@@ -250,9 +250,9 @@ def size(path: str) -> int:
         return 0
 
 
-def _starts_with(path: str, magic: bytes) -> bool:
+def _is_database(path: str) -> bool:
     with open(path, "rb") as file:
-        return file.read(len(magic)) == magic
+        return file.read(6).startswith((b"REDIS", b"VALKEY"))  # Valkey 9 signs with its own name
 
 
 # What is said to the server and about it
