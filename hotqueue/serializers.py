@@ -48,8 +48,8 @@ class Codec:
             made = _text(message) if self.serializer is None else self.serializer.dumps(message)
             if isinstance(made, bytes):
                 return made
-            if self._makes_text is None:
-                self._makes_text = isinstance(made, str)
+            if isinstance(made, str):
+                self._makes_text = True
             return _as_bytes(made)
         except Exception as error:
             why = f"cannot be serialized by {self.name}: {type(error).__name__}: {error}"
