@@ -136,6 +136,7 @@ def _files(path: str) -> Files:
 def _alone(files: Files) -> Iterator[locks.Claim]:
     """Hold every lock of a database that nobody uses, and its server's claim; refuse if somebody does."""
     store.make_run_folder(files)
+    starting.await_stop(files, 5.0)  # the last user may have gone just now
     start, users = (locks.open_lock(files.at(name)) for name in ("start.lock", "users.lock"))
     try:
         claim = starting.claim(files) if locks.try_lock(start) and locks.try_lock(users) else None

@@ -22,6 +22,7 @@ from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError
 MEMORY = ":memory:"
 SOCKET_PATH_MAX = 100  # the kernel takes 104 (macOS) or 108, and Redis binds a longer one cut off, silently
 WAY_OUT = "or name a Redis server with url="
+LEAST_TO_START = 64 * 1024  # bytes free on the disk
 ENOUGH_TO_START = 1024 * 1024  # bytes free, after a server has died of a full disk
 
 
@@ -340,6 +341,8 @@ def rotate_log(files: Files) -> None:
 
 def last_complaint(log: str) -> str:
     """The last line that says something is wrong, without its stamp."""
+    if "FATAL CONFIG FILE ERROR" in log:  # the cause comes in the lines after it
+        return " ".join(log.rpartition("FATAL CONFIG FILE ERROR")[2].split("\n")[1:]).strip()
     wrong = [line for line in log.splitlines() if re.search(r"( # |\*\*\*|rror|atal)", line) and "WARNING" not in line]
     return re.sub(r"^\d+:\w .*?\d\.\d{3} . ", "", wrong[-1]).strip() if wrong else ""
 
@@ -387,8 +390,9 @@ def cannot_use(files: Files, error: OSError) -> HotQueueError:
 
 def refuse_full_disk(files: Files) -> None:
     """A server that died of a full disk would die again at its first write: say so instead of starting it over and over."""
-    died_full = "No space left on device" in read_log(files)[-4096:]
-    if died_full and _free_bytes(files) < ENOUGH_TO_START:
+    free = _free_bytes(files)
+    died_full = "No space left on device" in read_log(files)[-4096:]  # if there was room to log it
+    if free < LEAST_TO_START or (died_full and free < ENOUGH_TO_START):
         raise disk_full(files)
 
 

@@ -18,6 +18,7 @@ try:
 except ImportError:  # Windows: the module can be imported, the server cannot be started
     fcntl = None  # type: ignore[assignment]
 
+DEFAULT, IGNORE = 0, 1  # signal.SIG_DFL, signal.SIG_IGN
 SMALL = 64 * 1024 * 1024  # below this much data the file that the user named is written at every stop
 
 
@@ -74,6 +75,7 @@ class Guardian:
 
     def _become_server(self, binary: bytes, conf: bytes) -> None:
         try:
+            _set_signals(DEFAULT)
             for held in ("server", "name"):
                 if self.fds[held] >= 0:
                     os.set_inheritable(self.fds[held], True)
@@ -201,7 +203,7 @@ def main(arguments: list[bytes]) -> None:
             os.set_inheritable(fd, False)
     os.umask(0o077)
     os.chdir("/")
-    _reset_signals()
+    _set_signals(IGNORE)
     guardian = Guardian(run, address, journal, fds)
     if binary:
         guardian.start_server(binary, conf)
@@ -212,14 +214,14 @@ def main(arguments: list[bytes]) -> None:
     guardian.finish()
 
 
-def _reset_signals() -> None:
+def _set_signals(ending: int) -> None:
     """Undo what the user's process had ignored or blocked; HUP, INT and TERM are for users and the server only."""
     import _signal  # type: ignore[import-not-found]  # the module signal costs a third of the start, for its enums
 
     _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
     _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
     for number in (_signal.SIGHUP, _signal.SIGINT, _signal.SIGTERM):
-        _signal.signal(number, _signal.SIG_IGN)
+        _signal.signal(number, ending)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ log = logging.getLogger("hotqueue.embedded")
 
 SILENCE = 10.0  # seconds that a server may be alive without answering
 LOADING = 600.0  # seconds that it may take to read its data, or another process to start it
+TELLING = 5.0  # seconds between two lines in the log while waiting
 
 
 def attach(files: Files, durability: str) -> None:
@@ -74,7 +75,7 @@ class Patience:
         if state == "taken" and not self.poked and now - self.heard > 0.25:
             self.poked = True
             locks.poke_name(self.files.name)
-        if now - self.told > 5:
+        if now - self.told > TELLING:
             self.told = now
             log.warning("%s: waiting for its embedded server (%s)", self.files.label, self._progress(state))
         time.sleep(self.pause)
@@ -247,11 +248,16 @@ def _python() -> str:
 
 
 def await_stop(files: Files, seconds: float) -> None:
-    """Return when the guardian has finished, or others go on using the server: the caller may then remove the files."""
+    """Return when the guardian has ended, or others go on using the server: the caller may then remove the files."""
+    try:
+        guardian = locks.open_lock(files.at("guardian.lock"), create=False)
+    except FileNotFoundError:
+        return
     deadline = time.monotonic() + seconds
     users, in_use = files.at("users.lock"), 0
-    while time.monotonic() < deadline and not locks.is_free(files.at("guardian.lock")):
-        in_use = in_use + 1 if not locks.is_free(users) and locks.is_free(users, shared=True) else 0
-        if in_use == 3:  # once may be the guardian, between its two looks
-            return
-        time.sleep(0.001)
+    try:
+        while time.monotonic() < deadline and not locks.try_lock(guardian) and in_use < 3:  # once may be the guardian,
+            in_use = in_use + 1 if not locks.is_free(users) and locks.is_free(users, shared=True) else 0  # between two looks
+            time.sleep(0.001)
+    finally:
+        locks.close_lock(guardian)

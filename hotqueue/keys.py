@@ -179,7 +179,7 @@ def paused(name: str) -> str:
 
 
 def control(name: str) -> str:
-    """Hash: id of a running task that is to be stopped → since when."""
+    """Hash: id of a running task that is to be stopped → the record to end it with."""
     return _of(name, "control")
 
 

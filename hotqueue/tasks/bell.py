@@ -88,7 +88,8 @@ class Bell:
             ready, _, _ = select.select([*(line.blocking.fileno() for line in under_way), self._read], [], [], seconds)
             if self._read in ready:
                 os.read(self._read, 4096)
-            return any([line.read() for line in under_way if line.blocking.fileno() in ready])
+            rung = [line.read() for line in under_way if line.blocking.fileno() in ready]
+            return any(rung)
         except ConnectionFailed:
             self._close_lines()
             return False
@@ -106,6 +107,10 @@ class Bell:
             if len(rung) == len(self._lines):  # all BLPOPs ran out
                 return False
 
+    def __del__(self) -> None:
+        os.close(self._read)
+        os.close(self._write)
+
     def wake(self) -> None:
         """End a `wait` of another thread, or the next one."""
         try:
@@ -120,6 +125,4 @@ class Bell:
 
     def close(self) -> None:
         """Close the connections; a token that comes meanwhile is lost, so the next worker's net must catch it."""
-        self._close_lines()
-        os.close(self._read)
-        os.close(self._write)
+        self._close_lines()  # the pipe stays: others may still wake us

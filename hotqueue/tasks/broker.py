@@ -242,19 +242,20 @@ class Broker:
 
     # --- maintenance ---------------------------------------------------------------------------------------------
 
-    def sweep(self, lease_ms: int, own: Sequence[str]) -> tuple[int, list[str], list[tuple[str, int]], list[str], int]:
+    def sweep(self, lease_ms: int, own: Sequence[str]) -> tuple[int, list[tuple[str, int]], dict[str, bytes], int]:
         """Renew the leases of `own` workers and survey the queue.
 
         Returns:
-            ms until the next due task (-1: none), own workers that were given up, (other worker, ms left of its lease),
-            ids of running tasks to be stopped, server time in ms.
+            ms until the next due task (-1: none), (other worker, ms left of its lease), id → record of running tasks to be
+            stopped, server time in ms.
         """
         n = self.name
         every_key = [keys.workers(n), keys.scheduled(n), keys.control(n), keys.needs(n)]
-        now, due, gone, others, control, _ = self.store.run(scripts.SWEEP, every_key, [lease_ms, *own], doing="renewing leases")
+        now, due, _, others, control, _ = self.store.run(scripts.SWEEP, every_key, [lease_ms, *own], doing="renewing leases")
         now = int(now)
         left = [(w.decode(), int(float(at)) - now) for w, at in zip(others[::2], others[1::2], strict=True)]
-        return int(due), [w.decode() for w in gone], left, [task_id.decode() for task_id in control], now
+        stops = {task_id.decode(): blob for task_id, blob in zip(control[::2], control[1::2], strict=True)}
+        return int(due), left, stops, now
 
     def promote(self) -> int:
         """Move due tasks to ready; return ms until the next one, -1 when there is none."""

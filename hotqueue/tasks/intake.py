@@ -149,10 +149,10 @@ class Intake:
 
     def _foregone(self, attempts: Attempts, options: TaskOptions) -> Outcome | None:
         """Return how a task ends that is not run: out of time, or out of deliveries."""
-        if attempts.deliveries >= options.max_deliveries:
-            return lifecycle.exhausted(attempts, options.max_deliveries)
         if attempts.verdict == history.TIME_LIMIT:
             return lifecycle.overran(attempts)
+        if attempts.deliveries >= options.max_deliveries:
+            return lifecycle.exhausted(attempts, options.max_deliveries)
         if attempts.expires is not None and attempts.expires <= self.now():
             return lifecycle.expired(attempts.expires, self.now())
         return None

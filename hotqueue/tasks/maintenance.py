@@ -19,6 +19,7 @@ from hotqueue.tasks.permits import Permits, read_running
 log = logging.getLogger("hotqueue.worker")
 
 EVERY = 1.0  # seconds between two sweeps
+REVOKED_MS = 3_600_000
 DRAGS = 0.05  # seconds after which a task in hand drags, and the unstarted ones behind it go to others
 
 
@@ -26,13 +27,13 @@ class Upkeep:
     """The upkeep of some queues by one process.
 
     Args:
-        terminate: called with the id of a running task that is to be stopped.
+        terminate: called with the id of a running task that is to be stopped, whoever runs it.
 
     Attributes:
         own: the workers whose leases are renewed.
     """
 
-    def __init__(self, brokers: Sequence[Broker], lease_ms: int, terminate: Callable[[Broker, str], None] | None = None) -> None:
+    def __init__(self, brokers: Sequence[Broker], lease_ms: int, terminate: Callable[[str], None] = lambda _id: None) -> None:
         self.own: list[str] = []
         self._brokers = brokers
         self._lease_ms = lease_ms
@@ -59,15 +60,16 @@ class Upkeep:
                 self._outage = True
 
     def _sweep(self, broker: Broker) -> None:
-        due, _gone, others, control, now = broker.sweep(self._lease_ms, self.own)
+        due, others, stops, now = broker.sweep(self._lease_ms, self.own)
         since = self._healthy_since.setdefault(broker.name, time.monotonic())
         for worker, left in others:
             self._look_at(broker, worker, left, time.monotonic() - since)
         if due == 0:
             broker.promote()
-        for task_id in control:
-            if self._terminate is not None:
-                self._terminate(broker, task_id)
+        for task_id, record in stops.items():
+            # It may have come back to the queue meanwhile; if it runs in a process of ours, that is ended.
+            if broker.revoke(task_id, record, REVOKED_MS, broker.look(task_id).attempts.need) == "running":
+                self._terminate(task_id)
         if now // 60_000 != self._trimmed:
             self._trimmed = now // 60_000
             broker.trim_stats(self._trimmed - 24 * 60)

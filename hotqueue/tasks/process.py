@@ -157,12 +157,13 @@ class Process:
         self.done[what] += 1
         began, before = self._summary
         now = time.monotonic()
-        if now - began >= 1:
-            total = self.done.total()
-            if before >= 0 and log.isEnabledFor(logging.INFO):
-                parts = ", ".join(f"{number} {name}" for name, number in sorted(self.done.items()))
-                log.info("%d tasks in the last %.1f s; so far %s", total - before, now - began, parts)
-            self._summary = (now, total)
+        if now - began < 1:
+            return
+        total = self.done.total()
+        if now - began < 2 and log.isEnabledFor(logging.INFO):  # after a quiet time the next second has to show itself busy
+            parts = ", ".join(f"{number} {name}" for name, number in sorted(self.done.items()))
+            log.info("%d tasks in %.1f s; so far %s", total - before, now - began, parts)
+        self._summary = (now, total)
 
     def has_enough(self) -> bool:
         """Stop fetching once this process has done its number of tasks or takes too much memory; tell whether it does."""

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from hotqueue import keys
+from hotqueue.connection import Store
 from hotqueue.errors import ConfigError, TaskNotRegistered
 from hotqueue.tasks import envelope, options
 from hotqueue.tasks.broker import BULK, Broker
@@ -61,7 +62,6 @@ class Registry:
     def __init__(self, queue: HotQueue) -> None:
         self.queue = queue
         self.name = queue.name
-        self.store = queue.store
         self.signer = signer_of(queue.secret_key)
         self.tasks: dict[str, Task[..., Any]] = {}
         self.eager: Eager | None = None
@@ -121,6 +121,17 @@ class Registry:
             known = ", ".join(sorted(self.tasks)) or "none"
             raise TaskNotRegistered(f"no task {name!r} on queue {self.name!r}; known are: {known}")
         return self.tasks[name]
+
+    @property
+    def store(self) -> Store:
+        """Where the queue lives."""
+        return self.queue.store
+
+    def move(self, store: Store) -> None:
+        """Have the queue, and all that is sent through it, live elsewhere: `hotqueue-worker --url`."""
+        self.queue.store = store
+        self._brokers.clear()
+        self._replies.clear()
 
     # --- rooms of this queue, and of others on the same store ----------------------------------------------------
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import random
 import threading
@@ -11,13 +10,11 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
 
-from hotqueue.errors import ConnectionFailed
-from hotqueue.tasks import actions, envelope, payload
+from hotqueue.tasks import envelope, payload
 from hotqueue.tasks.attempts import Attempts
 from hotqueue.tasks.context import Request
-from hotqueue.tasks.desk import Delivery
 from hotqueue.tasks.executor import Call, EventLoop, execute
-from hotqueue.tasks.lifecycle import Do, Ended, Outcome, State, decide
+from hotqueue.tasks.lifecycle import Do, Outcome, State, decide
 from hotqueue.tasks.maintenance import Upkeep
 from hotqueue.tasks.options import TaskOptions
 from hotqueue.tasks.process import Process

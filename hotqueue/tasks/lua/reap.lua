@@ -2,7 +2,8 @@
 -- KEYS 1 attempts 2 ready 3 ready:async 4 ready:alone 5 held:<worker> 6 workers 7 worker:<worker> 8 bell 9 bell:async 10 stats
 -- ARGV 1 worker 2 'dead' (known to be) or 'lease' (only when its lease has run out) 3 line of JSON that says what happened
 --      4 verdict for the charged ('-' or 'T': ran into its time limit) 5 '*' to charge all, or '' 6… ids to charge
--- A charged task goes to ready:alone and has one delivery more; the others go back where they came from.
+-- A charged task goes to ready:alone and has one delivery more (none with a verdict: its process was ended by us);
+-- the others go back where they came from.
 -- Returns { held tasks put back, left to do, ids charged }; { -1 } when the worker still has its lease.
 local wrong = must_be('zset', KEYS[2], KEYS[3], KEYS[4])
 if wrong then return wrong end
@@ -14,7 +15,7 @@ for i = 6, #ARGV do accused[ARGV[i]] = true end
 
 local function charge(id)
   local a = split_attempts(redis.call('HGET', KEYS[1], id))
-  a[2] = a[2] + 1
+  if ARGV[4] == '-' then a[2] = a[2] + 1 end
   a[5] = ARGV[4]
   a[6] = a[6] .. '\n' .. ARGV[3]
   redis.call('HSET', KEYS[1], id, join_attempts(a))

@@ -12,7 +12,7 @@ end
 local waited = 0
 for i = 3, 7 do waited = waited + redis.call('ZREM', KEYS[i], id) end
 if waited == 0 then
-  if ARGV[4] == '1' then redis.call('HSET', KEYS[13], id, text(now)) end
+  if ARGV[4] == '1' then redis.call('HSET', KEYS[13], id, ARGV[2]) end
   return 'running'
 end
 redis.call('HDEL', KEYS[13], id)

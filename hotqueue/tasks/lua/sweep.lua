@@ -2,7 +2,7 @@
 -- KEYS 1 workers 2 scheduled 3 control 4 needs
 -- ARGV 1 lease in ms 2… own workers
 -- Returns { now, ms until the next due task (-1: none), own workers that were given up, { other worker, deadline, … },
---           control entries, needs }.
+--           { id of a running task to be stopped, the record to end it with, … }, needs }.
 local now = now_ms()
 local own, gone, others = {}, {}, {}
 for i = 2, #ARGV do
@@ -22,4 +22,4 @@ for i = 1, #all, 2 do
 end
 local first = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')
 local due = first[2] and math.max(0, tonumber(first[2]) - now) or -1
-return { text(now), due, gone, others, redis.call('HKEYS', KEYS[3]), redis.call('SMEMBERS', KEYS[4]) }
+return { text(now), due, gone, others, redis.call('HGETALL', KEYS[3]), redis.call('SMEMBERS', KEYS[4]) }

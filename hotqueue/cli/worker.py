@@ -1,0 +1,147 @@
+"""hotqueue-worker: import modules, find their queues and tasks, run worker processes until signalled."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hotqueue import __version__
+from hotqueue.cli import logs
+from hotqueue.cli.settings import Size, from_pyproject, usable_cpus
+
+if TYPE_CHECKING:
+    from hotqueue.connection import Store
+    from hotqueue.tasks.child import Settings
+
+EXIT_USAGE = 2
+
+_HELP = """Run the tasks of MODULE (or MODULE:ATTR) until stopped.
+
+MODULE is imported, and its queues and tasks are worked at. With -Q and no MODULE: a generic worker for calls by value
+(queue.submit, lambdas, functions typed at a prompt).
+
+TERM or INT: finish what runs within --grace, put the rest back, exit 0; once more: put back at once. HUP: replace the
+processes. TTIN, TTOU: one more, one fewer. USR1: dump stacks.
+
+Exit codes: 0 clean, 1 crash, 2 usage, 3 a module cannot be imported or has no tasks, 4 Redis unreachable at start."""
+
+
+@click.command(help=_HELP, context_settings={"auto_envvar_prefix": "HOTQUEUE", "help_option_names": ["-h", "--help"]})
+@click.argument("modules", nargs=-1, metavar="MODULE[:ATTR]...")
+@click.option("-Q", "--queues", metavar="A,B", help="Work at these queues only (default: all that the modules define).")
+@click.option(
+    "-u", "--url", metavar="URL", allow_from_autoenv=False, help="Where the queues live, instead of where the modules say."
+)
+@click.option("--dbfilename", metavar="FILE", allow_from_autoenv=False, help="The same, for an embedded server's database file.")
+@click.option("-p", "--processes", type=click.IntRange(1), metavar="N", help="Worker processes (default: the CPUs it may use).")
+@click.option("-t", "--threads", type=click.IntRange(1), default=1, show_default=True, metavar="N", help="Threads a process.")
+@click.option(
+    *("--async-concurrency", "async_concurrency"),
+    type=click.IntRange(1),
+    default=100,
+    show_default=True,
+    metavar="N",
+    help="async def tasks at a time, a process.",
+)
+@click.option("-b", "--burst", is_flag=True, help="Run what is ready, and what becomes so within a second; then exit.")
+@click.option(
+    "--grace", type=click.FloatRange(0), default=25.0, show_default=True, metavar="S", help="Seconds to finish at a stop."
+)
+@click.option("--max-tasks", type=click.IntRange(1), metavar="N", help="Replace a process after N tasks.")
+@click.option("--max-memory", type=Size(), metavar="SIZE", help="Replace a process that takes more, such as 512M.")
+@click.option("--name", default="", metavar="NAME", help="What this worker calls itself.")
+@click.option("-l", "--log-level", type=click.Choice(logs.LEVELS, case_sensitive=False), default="info", show_default=True)
+@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("-q", "--quiet", is_flag=True, help="Log warnings and errors only, and no banner.")
+@click.option("-v", "--verbose", is_flag=True, help="Log each task.")
+@click.version_option(__version__, "-V", "--version", prog_name="hotqueue-worker")
+def command(modules: tuple[str, ...], queues: str | None, url: str | None, dbfilename: str | None, **given: Any) -> None:
+    """Run workers."""
+    names = tuple(name for name in (queues or "").split(",") if name)
+    if not modules and not names:
+        raise click.UsageError(
+            "name the module with your tasks: hotqueue-worker myproject.tasks (or -Q queue for a generic worker)"
+        )
+    if not hasattr(os, "fork"):
+        raise click.UsageError("hotqueue-worker needs fork; on Windows run queue.run_worker() or use WSL")
+    level = "warning" if given["quiet"] else "debug" if given["verbose"] else given["log_level"]
+    logs.set_up(level, given["log_format"])
+    sys.exit(_work(_settings(modules, names, url, dbfilename, given), level, given))
+
+
+def _settings(modules: tuple[str, ...], names: tuple[str, ...], url: str | None, dbfilename: str | None, given: Any) -> Settings:
+    from hotqueue import keys
+    from hotqueue.address import MEMORY, resolve
+    from hotqueue.errors import ConfigError
+    from hotqueue.tasks.child import Settings
+
+    if dbfilename == MEMORY:
+        raise click.UsageError(f"a {MEMORY} database is seen by the process that made it alone; name a file")
+    try:
+        for name in names:
+            keys.check_name(name)
+        address = resolve(url=url, dbfilename=dbfilename) if url or dbfilename else None
+    except ConfigError as error:
+        raise click.UsageError(str(error)) from None
+    return Settings(
+        modules=modules,
+        queues=names,
+        address=address,
+        processes=given["processes"] or usable_cpus(),
+        threads=given["threads"],
+        async_concurrency=given["async_concurrency"],
+        is_burst=given["burst"],
+        grace=given["grace"],
+        max_tasks=given["max_tasks"],
+        max_memory=given["max_memory"],
+        name=given["name"],
+    )
+
+
+def _work(settings: Settings, level: str, given: Any) -> int:
+    from hotqueue.tasks.supervisor import Supervisor
+
+    shown = not given["quiet"] and given["log_format"] == "text"
+
+    def ready(queues: list[tuple[str, Store]], tasks: list[str]) -> None:
+        if shown:
+            click.echo(banner(settings, queues, tasks), err=True)
+
+    supervisor = Supervisor(settings, ready, lambda text: click.echo(f"hotqueue-worker: {text}", err=True))
+    code = supervisor.run()
+    if code == 0 and settings.is_burst and shown:
+        later = supervisor.scheduled()
+        click.echo(f"burst done; {later} task{'s'[: later != 1]} scheduled for later", err=True)
+    return code
+
+
+def banner(settings: Settings, queues: list[tuple[str, Store]], tasks: list[str]) -> str:
+    """Return what the worker says when it is ready."""
+    stores = sorted({str(store) for _, store in queues})
+    shown = ", ".join(tasks[:20]) + (f" and {len(tasks) - 20} more" if len(tasks) > 20 else "")
+    lines = [
+        f"hotqueue {__version__}, {settings.processes} process{'es'[: 2 * (settings.processes > 1)]}, pid {os.getpid()}"
+        + (f", {settings.name}" if settings.name else ""),
+        f"  store   {', '.join(stores)}{_container_hint(queues)}",
+        f"  queues  {', '.join(sorted({name for name, _ in queues}))}",
+        f"  tasks   {shown or 'none by name; calls by value only'}",
+    ]
+    return "\n".join(lines)
+
+
+def _container_hint(queues: list[tuple[str, Store]]) -> str:
+    inside = os.path.exists("/.dockerenv") or os.path.exists("/run/.containerenv")
+    embedded = any(store.embedded is not None for _, store in queues)
+    return " (inside a container: other containers do not see it)" if inside and embedded else ""
+
+
+def main() -> None:
+    """Run the command, with defaults from pyproject.toml."""
+    try:
+        command(prog_name="hotqueue-worker", default_map=from_pyproject())
+    except click.UsageError as error:
+        error.show()
+        sys.exit(EXIT_USAGE)

@@ -1,0 +1,156 @@
+"""A supervisor's child: import the user's modules, say what they define, run one Process. Knows no other child."""
+
+from __future__ import annotations
+
+import ctypes
+import faulthandler
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from hotqueue.address import Address
+from hotqueue.connection import Store
+from hotqueue.errors import HotQueueError
+from hotqueue.tasks import payload
+from hotqueue.tasks.loading import CannotLoad, load
+from hotqueue.tasks.process import LEASE_MS, Process
+from hotqueue.tasks.registry import Registry
+from hotqueue.tasks.worker import Worker
+
+log = logging.getLogger("hotqueue.worker")
+
+EXIT_CRASH, EXIT_USAGE, EXIT_LOAD, EXIT_UNREACHABLE = 1, 2, 3, 4
+STOP = b"s"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What `hotqueue-worker` was told."""
+
+    modules: tuple[str, ...] = ()
+    queues: tuple[str, ...] = ()
+    address: Address | None = None
+    processes: int = 1
+    threads: int = 1
+    async_concurrency: int = 100
+    is_burst: bool = False
+    grace: float = 25.0
+    max_tasks: int | None = None
+    max_memory: int | None = None
+    name: str = ""
+    lease_ms: int = LEASE_MS
+    secret_key: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Pipes:
+    """A child's ends: orders from the supervisor, reports to it, and the permit pipes that both hold."""
+
+    control: int
+    report: int
+    permits: list[tuple[int, int]]
+
+
+def run(settings: Settings, pipes: Pipes) -> int:
+    """Work until told to stop; return the exit code."""
+    _be_a_child()
+    report = _Reporter(pipes.report)
+    try:
+        store = Store(settings.address) if settings.address is not None else None
+        registries = load(settings.modules, settings.queues, store, settings.secret_key)
+        report.hello(registries)
+    except CannotLoad as error:
+        report(kind="failed", code=EXIT_LOAD, text=str(error))
+        return EXIT_LOAD
+    except (HotQueueError, TypeError) as error:
+        report(kind="failed", code=EXIT_USAGE, text=str(error))
+        return EXIT_USAGE
+    process = Process(
+        registries,
+        name=settings.name,
+        threads=settings.threads,
+        async_concurrency=settings.async_concurrency,
+        is_burst=settings.is_burst,
+        max_tasks=settings.max_tasks,
+        max_memory=settings.max_memory,
+        lease_ms=settings.lease_ms,
+        pipes=pipes.permits,
+        announce=report.worker,
+    )
+    threading.Thread(target=_obey, args=(pipes.control, process), name="hotqueue-control", daemon=True).start()
+    process.run()
+    return EXIT_CRASH if process.failed else 0
+
+
+def _be_a_child() -> None:
+    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU):
+        signal.signal(ignored, signal.SIG_IGN)  # the supervisor decides
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    faulthandler.enable()
+    faulthandler.register(signal.SIGUSR1, all_threads=True)
+    if sys.platform == "linux":
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+
+
+def _obey(control: int, process: Process) -> None:
+    """Follow the supervisor's orders; its death is the order to die."""
+    while True:
+        order = os.read(control, 1)
+        if not order:
+            os._exit(EXIT_CRASH)
+        if order == STOP:
+            process.stop_fetching()
+
+
+class _Reporter:
+    """Says things to the supervisor: a length, then a dict."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._lock = threading.Lock()
+
+    def __call__(self, **told: Any) -> None:
+        data = payload.dumps(told)
+        with self._lock:
+            os.write(self._fd, len(data).to_bytes(4, "big") + data)
+
+    def hello(self, registries: list[Registry]) -> None:
+        """Say which queues and tasks there are, and where, so that the supervisor need not import them."""
+        queues = [(registry.name, registry.store) for registry in registries]
+        tasks = sorted({name for registry in registries for name in registry.tasks})
+        self(kind="hello", queues=payload.dumps(queues), tasks=tasks)
+
+    def worker(self, worker: Worker, slot: int) -> None:
+        """Say under which incarnation a worker works."""
+        self(kind="worker", slot=slot, worker=worker.presence.id, folder=worker.presence.folder, sort=worker.kind)
+
+
+def fork(settings: Settings, pipes: Pipes, close: Callable[[], None]) -> int:
+    """Fork a child; return its pid.
+
+    Args:
+        close: closes, in the child, what belongs to the supervisor.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    pid = os.fork()
+    if pid:
+        return pid
+    code = EXIT_CRASH
+    try:
+        close()
+        code = run(settings, pipes)
+    except BaseException:
+        log.exception("worker process %d failed", os.getpid())
+    finally:
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)

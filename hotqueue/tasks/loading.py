@@ -1,0 +1,123 @@
+"""``MODULE[:ATTR]`` → the queues and tasks in it. Runs in a worker process: it imports the user's code."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import os
+import pkgutil
+import sys
+import traceback
+from collections.abc import Iterable, Sequence
+from types import ModuleType
+from typing import Any
+
+from hotqueue.connection import Store
+from hotqueue.queue import HotQueue
+from hotqueue.tasks.registry import Registry
+from hotqueue.tasks.task import Task
+
+
+class CannotLoad(Exception):
+    """A module that cannot be imported, or has no tasks; the message is for the user."""
+
+
+def load(modules: Sequence[str], names: Sequence[str], store: Store | None, secret_key: str | None = None) -> list[Registry]:
+    """Return the queues to work at, each knowing all tasks.
+
+    Args:
+        modules: ``package.module`` or ``package.module:queue``.
+        names: queues to work at (``-Q``); all that are found if empty.
+        store: where they live, instead of where the modules say.
+
+    Raises:
+        CannotLoad: says what to do.
+    """
+    sys.path[:0] = [] if os.getcwd() in sys.path or "" in sys.path else [os.getcwd()]
+    found = _merged(queue for spec in modules for queue in _queues_of(spec))
+    if modules and not found:
+        raise CannotLoad(f"no queue and no task in {', '.join(modules)}; define one with @queue.task, or name another module")
+    if store is not None:
+        for registry in found.values():
+            registry.move(store)
+    tasks = {name: task for registry in found.values() for name, task in registry.tasks.items()}
+    wanted = list(names) or list(found)
+    some = next(iter(found.values()), None)
+    chosen = [found.get(name) or _another(name, some, store, secret_key) for name in wanted]
+    for registry in chosen:
+        registry.tasks.update({name: task for name, task in tasks.items() if name not in registry.tasks})
+    return chosen
+
+
+def _another(name: str, some: Registry | None, store: Store | None, secret_key: str | None) -> Registry:
+    """Return a queue that no module defines: on the store of the ones that are, or the default one."""
+    queue = HotQueue(name, secret_key=some.queue.secret_key if some else secret_key)
+    if some is not None or store is not None:
+        queue._tasks.move(store or some.store)  # type: ignore[union-attr]
+    return queue._tasks
+
+
+def _merged(queues: Iterable[HotQueue]) -> dict[str, Registry]:
+    """Return one registry a name: modules that each make a HotQueue("x") mean the same queue."""
+    found: dict[str, Registry] = {}
+    for queue in queues:
+        registry = found.setdefault(queue.name, queue._tasks)
+        if registry is not queue._tasks:
+            registry.tasks.update(queue._tasks.tasks)
+    return found
+
+
+def _queues_of(spec: str) -> list[HotQueue]:
+    name, _, attribute = spec.partition(":")
+    module = _imported(name)
+    if not attribute:
+        found = [v for v in vars(module).values() if isinstance(v, HotQueue)]
+        return found + [v._registry.queue for v in vars(module).values() if isinstance(v, Task)]
+    value: Any = module
+    for part in attribute.split("."):
+        if not hasattr(value, part):
+            near = difflib.get_close_matches(part, dir(value), n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise CannotLoad(f"{name} has no {part!r}{hint}")
+        value = getattr(value, part)
+    if isinstance(value, Task):
+        return [value._registry.queue]
+    if not isinstance(value, HotQueue):
+        raise CannotLoad(f"{spec} is a {type(value).__name__}, not a HotQueue or a task")
+    return [value]
+
+
+def _imported(name: str) -> ModuleType:
+    if name.endswith(".py"):
+        raise CannotLoad(f"{name!r} is a file; name the module: {name[:-3].replace(os.sep, '.')}")
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not (name == error.name or name.startswith(error.name + ".")):
+            raise CannotLoad(f"{name} cannot be imported: it needs {error.name!r}, which is not installed here") from error
+        raise CannotLoad(
+            f"no module named {error.name!r}{_nearest(error.name)} (looked in {os.getcwd()} and sys.path)"
+        ) from error
+    except BaseException as error:
+        trace = "".join(traceback.format_exception(error.with_traceback(_own_frames(error))))
+        raise CannotLoad(f"{trace}{name} cannot be imported: {type(error).__name__}: {error}") from error
+
+
+def _own_frames(error: BaseException) -> Any:
+    """Return the traceback from the user's first line on."""
+    trace = error.__traceback__
+    while trace is not None and (
+        "importlib" in trace.tb_frame.f_code.co_filename or trace.tb_frame.f_code.co_filename == __file__
+    ):
+        trace = trace.tb_next
+    return trace or error.__traceback__
+
+
+def _nearest(name: str) -> str:
+    parent, _, last = name.rpartition(".")
+    try:
+        where = list(importlib.import_module(parent).__path__) if parent else [os.getcwd()]
+    except Exception:
+        return ""
+    near = difflib.get_close_matches(last, [module.name for module in pkgutil.iter_modules(where)], n=1)
+    return f"; did you mean {(parent + '.' if parent else '') + near[0]!r}?" if near else ""
