@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from hotqueue.embedded_guardian import ask
+from hotqueue.embedded_start import probe
 from tests import processes
 from tests.waiting import wait_until
 
@@ -19,6 +20,7 @@ SOURCE = r"""
 import os, signal, subprocess, sys
 from hotqueue.embedded import EmbeddedServer
 from hotqueue.embedded_guardian import ask
+from hotqueue.embedded_start import probe
 from hotqueue.errors import HotQueueError
 
 server = EmbeddedServer(os.fsdecode(bytes.fromhex(sys.argv[1])))
@@ -118,7 +120,7 @@ def servers_of(folder: str | Path) -> list[int]:
                 line = (entry / "cmdline").read_bytes()
             except OSError:
                 continue
-            ours = b"embedded_guardian" in line or b"redis-server" in line or b"valkey-server" in line
+            ours = b"embedded_guardian.py" in line or b"redis-server" in line or b"valkey-server" in line
             if ours and os.fsencode(folder) in line:
                 found.append(int(entry.name))
     return found
@@ -126,7 +128,7 @@ def servers_of(folder: str | Path) -> list[int]:
 
 def guardian_of(folder: str | Path) -> int:
     """The pid of the one guardian under a folder."""
-    found = [pid for pid in servers_of(folder) if b"embedded_guardian" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    found = [pid for pid in servers_of(folder) if b"embedded_guardian.py" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     assert len(found) == 1, found
     return found[0]
 
@@ -192,5 +194,5 @@ def run_server(binary: str, folder: Path, *options: str) -> subprocess.Popen[byt
         [binary, "--port", "0", "--dir", str(folder), "--unixsocket", str(folder / "foreign"), *options],
         stdout=subprocess.DEVNULL,
     )
-    wait_until((folder / "foreign").exists)
+    wait_until(lambda: probe(str(folder / "foreign")) == "up")
     return process
