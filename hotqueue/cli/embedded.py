@@ -1,0 +1,97 @@
+"""hotqueue embedded: how the server of a database file is, mending a damaged file, handing it to a newer server."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import click
+
+from hotqueue.cli.entry import settings
+
+_FILE = click.argument("file", type=click.Path(dir_okay=False))
+_YES = click.option("--yes", is_flag=True, help="Do not ask.")
+
+
+@click.group(context_settings=settings)
+def embedded() -> None:
+    """Look after the database file of an embedded server."""
+
+
+@embedded.command()
+@click.argument("file", type=click.Path(dir_okay=False), required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
+def status(file: str | None, as_json: bool) -> None:
+    """Show how the server of FILE is (default: your own database). Starts nothing."""
+    from hotqueue import embedded as store
+
+    told = store.status(file)
+    if as_json:
+        click.echo(json.dumps(told, indent=2, ensure_ascii=False))
+        return
+    for name, value in _lines(told):
+        click.echo(f"{name:9} {value}")
+
+
+def _lines(told: dict[str, Any]) -> list[tuple[str, str]]:
+    """What a person wants to know, in the order of asking."""
+    server = f"{told['server']} {told['version']} ({told['binary']})" if told["server"] else "unknown"
+    lines = [("database", f"{told['path']}, {told['database_bytes']} bytes"), ("journal", f"{told['journal_bytes']} bytes")]
+    lines.append(("server", server))
+    lines.append(("state", _state(told)))
+    if told["running"]:
+        lines.append(("users", ", ".join(map(str, told["users"])) if told["users"] else "unknown"))
+    if "keys" in told:
+        lines.append(("holds", f"{told['keys']} keys in {told['memory_bytes'] / 1e6:.1f} MB, durability {told['durability']}"))
+    if not told.get("disk_ok", True):
+        lines.append(("disk", "full: nothing can be written"))
+    lines.append(("log", told["log"]))
+    if told["last_error"]:
+        lines.append(("last said", told["last_error"]))
+    return lines
+
+
+def _state(told: dict[str, Any]) -> str:
+    if not told["running"]:
+        return "not running, nobody uses it"
+    up = f"process {told['pid']} on {told['host']}"
+    return f"running, {up}" if told["answers"] else f"running but not answering, {up}"
+
+
+@embedded.command()
+@_FILE
+@_YES
+def repair(file: str, yes: bool) -> None:
+    """Cut the damaged journal of FILE before the damage, after a backup."""
+    from hotqueue import embedded as store
+
+    _confirm(f"Cut the journal of {file} before its first damage (a backup is kept)?", yes)
+    told = store.repair(file)
+    click.echo(f"{told['path']}: {told['kept_bytes']} bytes of the journal kept, {told['dropped_bytes']} dropped")
+    click.echo(f"backup: {told['backup']}")
+
+
+@embedded.command()
+@_FILE
+@_YES
+def upgrade(file: str, yes: bool) -> None:
+    """Hand FILE to the newest server found here, after a backup; older ones cannot read it any more."""
+    from hotqueue import embedded as store
+
+    _confirm(f"Hand {file} to the newest server found here, for good (a backup is kept)?", yes)
+    told = store.upgrade(file)
+    if told["backup"] is None:
+        click.echo(f"{told['path']}: nothing to do, {told['to']} is the server of this file")
+        return
+    click.echo(f"{told['path']}: handed from {told['from']} to {told['to']} ({told['binary']})")
+    click.echo(f"backup: {told['backup']}")
+
+
+def _confirm(question: str, yes: bool) -> None:
+    """Ask on a terminal; elsewhere only --yes will do."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise click.UsageError("there is no terminal to ask on: say --yes")
+    click.confirm(question, abort=True)

