@@ -43,7 +43,7 @@ class TaskDoor:
     ) -> Callable[[Callable[Concatenate[Task[..., Any], P], R]], Task[P, R]]: ...
     @overload
     def task(self, **options: Any) -> _Decorator: ...
-    def task(self, function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+    def task(self, function: Callable[..., Any] | None = None, /, **options: Any) -> Any:  # type: ignore[misc]
         """Make a task of a function: ``@queue.task`` or ``@queue.task(retries=3, …)``.
 
         Args:

@@ -343,7 +343,7 @@ def last_complaint(log: str) -> str:
     """The last line that says something is wrong, without its stamp."""
     if "FATAL CONFIG FILE ERROR" in log:  # the cause comes in the lines after it
         return " ".join(log.rpartition("FATAL CONFIG FILE ERROR")[2].split("\n")[1:]).strip()
-    wrong = [line for line in log.splitlines() if re.search(r"( # |\*\*\*|rror|atal)", line) and "WARNING" not in line]
+    wrong = [line for line in log.splitlines() if re.search(r"rror|atal|fail|annot|an't|Bad|ermission|No space|abort|hort read", line)]
     return re.sub(r"^\d+:\w .*?\d\.\d{3} . ", "", wrong[-1]).strip() if wrong else ""
 
 

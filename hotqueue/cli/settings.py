@@ -39,7 +39,7 @@ def usable_cpus() -> int:
     return max(1, count)
 
 
-class Size(click.ParamType):
+class Size(click.ParamType[int]):
     """A number of bytes: 512M, 2G, 1048576."""
 
     name = "size"

@@ -1,0 +1,37 @@
+"""Tasks over a queue: the public names, each imported when it is first used."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hotqueue.errors import Ignore, Reject, Retry
+    from hotqueue.tasks.context import current_task
+    from hotqueue.tasks.lifecycle import State
+    from hotqueue.tasks.registry import DeadTask
+    from hotqueue.tasks.result import AsyncResult, ResultSet, UnknownTask
+    from hotqueue.tasks.task import Task
+
+__all__ = ["AsyncResult", "DeadTask", "Ignore", "Reject", "ResultSet", "Retry", "State", "Task", "UnknownTask", "current_task"]
+
+_HOMES = {
+    "AsyncResult": "result",
+    "DeadTask": "registry",
+    "ResultSet": "result",
+    "State": "lifecycle",
+    "Task": "task",
+    "UnknownTask": "result",
+    "current_task": "context",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'hotqueue.tasks' has no attribute {name!r}")
+    home = f"hotqueue.tasks.{_HOMES[name]}" if name in _HOMES else "hotqueue.errors"
+    return getattr(import_module(home), name)
+
+
+def __dir__() -> list[str]:
+    return __all__
