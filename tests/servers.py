@@ -18,6 +18,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeVar
 
+from hotqueue.address import resolve
+from hotqueue.connection import Store
 from tests.waiting import wait_until
 
 KINDS = ("embedded", "server", "sentinel", "cluster")
@@ -256,6 +258,7 @@ class Servers:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._running: dict[str, RedisServer | Sentinel | Cluster] = {}
+        self._stores: dict[str, Store] = {}
 
     def url(self, kind: str) -> str:
         """Return the URL of the running server of a kind (not of "embedded": that one starts by itself)."""
@@ -264,7 +267,15 @@ class Servers:
             self._running[kind] = makers[kind](self._folder / kind)
         return self._running[kind].url
 
+    def store(self, kind: str) -> Store:
+        """Return a store on the running server of a kind, for looking at keys between tests."""
+        if kind not in self._stores:
+            self._stores[kind] = Store(resolve(url=self.url(kind)))
+        return self._stores[kind]
+
     def stop(self) -> None:
         """End every server that was started."""
+        for store in self._stores.values():
+            store.close()
         for server in self._running.values():
             server.stop()
