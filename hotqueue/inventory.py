@@ -1,6 +1,6 @@
 """What a store holds: its queues, how much waits in each, which server answers. Reads only.
 
-For the commands; speaks to Redis through `Store` alone and knows the tasks by their keys, not by their code.
+For the commands; speaks to Redis through `Store` and `Broker` alone.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from hotqueue import keys
 from hotqueue.connection import Store
+from hotqueue.tasks.broker import Broker
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class Length:
 
     Attributes:
         messages: raw messages in the list.
-        tasks: unfinished tasks that no worker holds: ready, scheduled, parked or stopped at a gate.
+        tasks: tasks that no worker has in hand: ready, scheduled or parked, as `HotQueue.pending` counts them.
     """
 
     name: str
@@ -39,13 +40,8 @@ def length(store: Store, name: str) -> Length:
 
 
 def _waiting_tasks(store: Store, name: str) -> int:
-    doing = f"counting the tasks of {name!r}"
-    unfinished = int(store.command(keys.tasks(name), "HLEN", keys.tasks(name), doing=doing))
-    if not unfinished:
-        return 0
-    workers = store.command(keys.workers(name), "ZRANGE", keys.workers(name), 0, -1, doing=doing)
-    held = [keys.held(name, worker.decode()) for worker in workers]
-    return max(0, unfinished - sum(int(store.command(key, "HLEN", key, doing=doing)) for key in held))
+    counts = Broker(store, name).counts()
+    return counts["ready"] + counts["parked"] + counts["scheduled"]
 
 
 def queue_names(store: Store) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,18 +31,17 @@ def test_without_names_prints_every_queue_of_the_store(store: Store, store_url: 
     names = [f"{queue_name}-{n}" for n in range(4)]
     for name in names:
         put(store, name, 1)
-    store.command(keys.tasks(queue_name), "HSET", keys.tasks(queue_name), "id", "envelope")
+    store.command(keys.ready(queue_name), "ZADD", keys.ready(queue_name), 1, "id")
     lines = run_command("hotwatch", "--url", store_url, check=True).stdout.splitlines()
     assert [line for line in lines if queue_name in line] == [f"{name}: 1 items" for name in [queue_name, *names]]
 
 
 @pytest.mark.servers("server")
-def test_counts_tasks_that_no_worker_holds(store: Store, store_url: str, queue_name: str) -> None:
-    tasks, workers, held = keys.tasks(queue_name), keys.workers(queue_name), keys.held(queue_name, "w")
-    store.command(tasks, "HSET", tasks, "a", "1", "b", "1", "c", "1")
-    store.command(workers, "ZADD", workers, 1, "w")
-    store.command(held, "HSET", held, "a", "place")
-    put(store, queue_name, 1)
+def test_counts_tasks_beside_messages(make_queue: Callable[..., Any], store_url: str, queue_name: str) -> None:
+    queue = make_queue()
+    queue.put("message")
+    queue.submit(print, "ready")
+    queue.task(print, name="later").apply_async(countdown=60)
     done = run_command("hotwatch", queue_name, "--url", store_url, "--json", check=True)
     assert json.loads(done.stdout) == [{"name": queue_name, "items": 3, "messages": 1, "tasks": 2}]
 
