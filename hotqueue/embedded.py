@@ -16,6 +16,7 @@ from typing import Any
 
 from hotqueue import embedded_files as store
 from hotqueue import embedded_locks as locks
+from hotqueue import embedded_log as server_log
 from hotqueue import embedded_start as starting
 from hotqueue.embedded_files import MEMORY, Files
 from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError
@@ -149,7 +150,7 @@ class _Hold:
                 if not self.durability:
                     self._close()
                 if isinstance(error, OSError) and not isinstance(error, HotQueueError):
-                    raise store.cannot_use(self.files, error) from error
+                    raise server_log.cannot_use(self.files, error) from error
                 raise
             self.durability = wanted
 

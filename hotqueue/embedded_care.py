@@ -14,6 +14,7 @@ from typing import Any
 from hotqueue import embedded_binary as binaries
 from hotqueue import embedded_files as store
 from hotqueue import embedded_locks as locks
+from hotqueue import embedded_log as server_log
 from hotqueue import embedded_start as starting
 from hotqueue.embedded_files import MEMORY, Files
 from hotqueue.embedded_guardian import ask
@@ -39,7 +40,7 @@ def status(path: str) -> dict[str, Any]:
         "database_bytes": store.size(files.database),
         "journal_bytes": store.journal_size(files),
         "log": files.at("redis.log"),
-        "last_error": store.last_complaint(store.read_log(files)) or None,
+        "last_error": server_log.last_complaint(server_log.read_log(files)) or None,
         **(_figures(files) if running else {}),
     }
 
@@ -91,16 +92,27 @@ def repair(path: str) -> dict[str, Any]:
 
 
 def _check_journal(files: Files, server: binaries.Server) -> str:
-    """Run the server program under the name by which it checks journals: every one of them has it built in."""
-    target = files.manifest if os.path.exists(files.manifest) else files.journal
+    """Check what was appended, and cut the last file where it is damaged."""
+    *older, last = store.appended_files(files) or [files.manifest]
+    for path in older:
+        _run_check(files, server, path)
+    return _run_check(files, server, "--fix", last)
+
+
+def _run_check(files: Files, server: binaries.Server, *arguments: str) -> str:
+    """Run the server program under the name by which it checks journals: every one of them has it built in.
+
+    File by file, not by the manifest: Valkey 9's check does not know the form in which Valkey 9 writes the first file.
+    """
     tool = f"{server.name}-check-aof"
     done = subprocess.run(
-        [tool, "--fix", target], executable=server.binary, input=b"y\n", cwd=files.folder,
+        [tool, *arguments], executable=server.binary, input=b"y\n", cwd=files.folder,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, umask=0o077,
     )  # fmt: skip
     report = done.stdout.decode("utf-8", "replace").strip()
     if done.returncode:
-        raise ConfigError(f"{target} cannot be repaired, it was left as it is: {report.splitlines()[-1] if report else tool}")
+        said = report.splitlines()[-1] if report else tool
+        raise ConfigError(f"{arguments[-1]} cannot be repaired, it was left as it is: {said}")
     return report
 
 

@@ -6,10 +6,8 @@ user named is read when there is no journal, and written at a stop while the dat
 
 from __future__ import annotations
 
-import errno
 import json
 import os
-import re
 import shutil
 import stat
 import tempfile
@@ -17,13 +15,11 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError
+from hotqueue.errors import ConfigError
 
 MEMORY = ":memory:"
 SOCKET_PATH_MAX = 100  # the kernel takes 104 (macOS) or 108, and Redis binds a longer one cut off, silently
 WAY_OUT = "or name a Redis server with url="
-LEAST_TO_START = 64 * 1024  # bytes free on the disk
-ENOUGH_TO_START = 1024 * 1024  # bytes free, after a server has died of a full disk
 
 
 def private_root() -> str:
@@ -81,7 +77,8 @@ class Files:
 
     @property
     def manifest(self) -> str:
-        return os.path.join(self.journal_folder, os.path.basename(self.journal) + ".manifest")
+        """Lists the files in the journal folder; their names are plain, for the server reads a quote in one as quoting."""
+        return os.path.join(self.journal_folder, "journal.aof.manifest")
 
     def at(self, name: str) -> str:
         return os.path.join(self.run, name)
@@ -189,20 +186,50 @@ def journal_size(files: Files) -> int:
     return sum(map(size, [files.journal, *inside]))
 
 
-def import_database(files: Files) -> bool:
-    """Make the file that the user named the start of the journal, unless there is a journal.
+def prepare_journal(files: Files, *, folders: bool) -> bool:
+    """Give the server a journal of its kind (`folders`: Redis 7 and later); True: made from the file that the user named.
 
-    A journal may begin with a database in full, so a copy is a journal already; the rename makes it all or nothing.
+    A journal may begin with a database in full, so a copy of one is a journal already. Each step leaves either the old
+    or the new state behind, whenever this process is killed.
     """
-    if not files.database or has_journal(files) or not size(files.database):
+    if not files.database or (not folders and has_journal(files)):
         return False
+    if not size(files.manifest):
+        source = files.journal if size(files.journal) else files.database
+        if not size(source):
+            return False
+        _begin_journal(files, source, folders)
+        if source == files.database:
+            return True
+    if os.path.exists(files.journal):
+        os.unlink(files.journal)  # of Redis 6.2, and all of it is in the folder now
+    return False
+
+
+def _begin_journal(files: Files, source: str, folders: bool) -> None:
     half = files.at("import")
-    shutil.copyfile(files.database, half)
+    shutil.copyfile(source, half)
     os.chmod(half, 0o600)
     _to_disk(half)
-    os.rename(half, files.journal)
+    if not folders:
+        os.rename(half, files.journal)
+    else:
+        os.makedirs(files.journal_folder, mode=0o700, exist_ok=True)
+        os.rename(half, os.path.join(files.journal_folder, "journal.aof.1.base.rdb"))
+        _to_disk(files.journal_folder)
+        write(files.manifest, b"file journal.aof.1.base.rdb seq 1 type b\n")
+        _to_disk(files.manifest)
     _to_disk(files.folder)
-    return True
+
+
+def appended_files(files: Files) -> list[str]:
+    """The files that the server appended to, oldest first."""
+    try:
+        with open(files.manifest, encoding="ascii") as file:
+            listed = [line.split() for line in file if line.rstrip().endswith("type i")]
+    except FileNotFoundError:
+        return [files.journal]
+    return [os.path.join(files.journal_folder, fields[1]) for fields in listed]
 
 
 def undo_import(files: Files) -> None:
@@ -268,9 +295,11 @@ def configuration(files: Files, durability: str, *, folders: bool) -> bytes:
         ("appendonly", b"yes" if files.database else b"no"),
     ]  # fmt: skip
     if files.database:
-        lines += [("dbfilename", os.path.basename(files.database)), ("appendfilename", os.path.basename(files.journal))]
+        lines += [("dbfilename", os.path.basename(files.database))]
     if files.database and folders:
-        lines.append(("appenddirname", os.path.basename(files.journal_folder)))
+        lines += [("appendfilename", "journal.aof"), ("appenddirname", os.path.basename(files.journal_folder))]
+    elif files.database:
+        lines += [("appendfilename", os.path.basename(files.journal))]
     return b"".join(b'%s "%s"\n' % (key.encode(), _escaped(value)) for key, value in lines)
 
 
@@ -310,92 +339,3 @@ def read_owner(files: Files) -> tuple[int, str]:
         return int(pid), host
     except (OSError, ValueError):
         return 0, ""
-
-
-# The server's log
-
-
-def log_size(files: Files) -> int:
-    return size(files.at("redis.log"))
-
-
-def read_log(files: Files, start: int = 0) -> str:
-    """The server's log from `start` on, its last 64 kB at most."""
-    try:
-        with open(files.at("redis.log"), "rb") as file:
-            file.seek(max(start, log_size(files) - 65536))
-            return file.read().decode("utf-8", "replace")
-    except OSError:
-        return ""
-
-
-def open_log(files: Files) -> int:
-    """Open the server's log for what is written to its standard error, before it has read its configuration."""
-    return os.open(files.at("redis.log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-
-
-def rotate_log(files: Files) -> None:
-    if log_size(files) > 1024 * 1024:
-        os.replace(files.at("redis.log"), files.at("redis.log.old"))
-
-
-def last_complaint(log: str) -> str:
-    """The last line that says something is wrong, without its stamp."""
-    if "FATAL CONFIG FILE ERROR" in log:  # the cause comes in the lines after it
-        return " ".join(log.rpartition("FATAL CONFIG FILE ERROR")[2].split("\n")[1:]).strip()
-    wrong = [line for line in log.splitlines() if re.search(r"rror|atal|fail|annot|an't|Bad|ermission|No space|abort|hort read", line)]
-    return re.sub(r"^\d+:\w .*?\d\.\d{3} . ", "", wrong[-1]).strip() if wrong else ""
-
-
-def cut_off(log: str) -> bool:
-    """Tell whether the server dropped an incomplete end of the journal when it started."""
-    return "Truncating the AOF" in log
-
-
-_DAMAGED = (
-    r"Bad file format|Unexpected end of file|Internal error in RDB|Short read|Wrong signature|AOF loading aborted|"
-    r"Unknown command|reading the append only file|AOF manifest|RDB checksum"
-)
-
-
-def why_it_died(files: Files, log: str, imported: bool) -> HotQueueError:
-    """Turn what the server wrote before it died into one sentence with what to do."""
-    label, where = files.label, f"(its log is {files.at('redis.log')})"
-    if "No space left on device" in log:
-        return disk_full(files)
-    if "Can't handle RDB format version" in log:
-        return ConfigError(f"{label} was written by a newer server than the one found here: install that one, {WAY_OUT} {where}")
-    if imported and re.search(_DAMAGED, log):
-        return ConfigError(f"{label} is damaged, no server can read it: put a good copy in its place, or move it away {where}")
-    if re.search(_DAMAGED, log):
-        return ConfigError(
-            f"the data of {label} is damaged and the server will not read it: `hotqueue embedded repair {label}` keeps a "
-            f"backup and saves what comes before the damage {where}"
-        )
-    return ConnectionFailed(f"the embedded server of {label} did not start: {last_complaint(log) or 'no reason given'} {where}")
-
-
-def disk_full(files: Files) -> ConnectionFailed:
-    return ConnectionFailed(
-        f"disk full on {files.folder} ({_free_bytes(files)} bytes free): the embedded server of {files.label} cannot write; "
-        f"free some space, nothing that was acknowledged is lost"
-    )
-
-
-def cannot_use(files: Files, error: OSError) -> HotQueueError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return disk_full(files)
-    return ConfigError(f"cannot use {files.label} as an embedded database ({error}): choose another place, {WAY_OUT}")
-
-
-def refuse_full_disk(files: Files) -> None:
-    """A server that died of a full disk would die again at its first write: say so instead of starting it over and over."""
-    free = _free_bytes(files)
-    died_full = "No space left on device" in read_log(files)[-4096:]  # if there was room to log it
-    if free < LEAST_TO_START or (died_full and free < ENOUGH_TO_START):
-        raise disk_full(files)
-
-
-def _free_bytes(files: Files) -> int:
-    disk = os.statvfs(files.folder)
-    return disk.f_bavail * disk.f_frsize

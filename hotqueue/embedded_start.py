@@ -17,6 +17,7 @@ from hotqueue import embedded_binary as binaries
 from hotqueue import embedded_files as store
 from hotqueue import embedded_guardian
 from hotqueue import embedded_locks as locks
+from hotqueue import embedded_log as server_log
 from hotqueue.embedded_files import Files
 from hotqueue.embedded_guardian import ask
 from hotqueue.embedded_locks import Claim
@@ -146,13 +147,13 @@ def start(files: Files, durability: str, mine: Claim, patience: Patience, server
     record = store.read_record(files)
     imported = False
     try:
-        store.refuse_full_disk(files)
+        server_log.refuse_full_disk(files)
         server = server or choose(files, record)
         store.write(files.at("redis.conf"), store.configuration(files, durability, folders=server.folders))
         store.write_record(files, binaries.to_record(server))
-        imported = store.import_database(files)
-        store.rotate_log(files)
-        before, said = store.journal_size(files), store.log_size(files)
+        imported = store.prepare_journal(files, folders=server.folders)
+        server_log.rotate_log(files)
+        before, said = store.journal_size(files), server_log.log_size(files)
         spawn_guardian(files, mine, server.binary)
     finally:
         mine.close()
@@ -160,8 +161,8 @@ def start(files: Files, durability: str, mine: Claim, patience: Patience, server
         if imported:
             store.undo_import(files)
             store.write_record(files, record)
-        raise store.why_it_died(files, store.read_log(files, said), imported)
-    _tell_started(files, server, imported, before, store.read_log(files, said))
+        raise server_log.why_it_died(files, server_log.read_log(files, said), imported)
+    _tell_started(files, server, imported, before, server_log.read_log(files, said))
 
 
 def _comes_up(files: Files, patience: Patience) -> bool:
@@ -188,7 +189,7 @@ def written_by(files: Files, record: dict[str, Any]) -> binaries.Server | None:
 
 def _tell_started(files: Files, server: binaries.Server, imported: bool, before: int, said: str) -> None:
     log.info("%s: started %s%s", files.label, server, ", its data read from the file" if imported else "")
-    if store.cut_off(said):
+    if server_log.cut_off(said):
         lost = before - store.journal_size(files)
         log.warning("%s: the last %d bytes of the journal were incomplete (a power cut?) and were dropped", files.label, lost)
 
@@ -213,7 +214,7 @@ def spawn_guardian(files: Files, mine: Claim, binary: str) -> None:
         fds = (start, users, mine.server, guardian, mine.name)
         journal = "" if not files.database else files.manifest if os.path.exists(files.manifest) else files.journal
         arguments = [files.run, files.socket, journal, binary, files.at("redis.conf"), *map(str, fds)]
-        with os.fdopen(store.open_log(files), "ab") as errors, locks.no_fork():
+        with os.fdopen(server_log.open_log(files), "ab") as errors, locks.no_fork():
             process = subprocess.Popen(
                 [_python(), "-I", "-S", embedded_guardian.__file__, *map(os.fsencode, arguments)],
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors,

