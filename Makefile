@@ -29,7 +29,7 @@ check: $(VENV)/.ready-check types ## format, lint, types, import contract, tests
 types: $(VENV)/.ready-check # the types alone: mypy strict, pyright on the public API
 	$(BIN)/mypy
 	$(BIN)/mypy tests/typing
-	$(BIN)/pyright tests/typing
+	$(BIN)/pyright --pythonpath $(BIN)/python tests/typing
 	$(BIN)/python tests/typing/public.py
 
 bench: $(VENV)/.ready-bench ## measure throughput and latency, beside huey and a bare redis-py loop

@@ -1,0 +1,60 @@
+"""What a user's type checker sees of tasks. Checked by mypy and pyright, never run; marks as in queue_api.py."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, assert_type
+
+from hotqueue import HotQueue
+from hotqueue.tasks import AsyncResult, ResultSet, Task, current_task
+
+queue = HotQueue("myqueue")
+
+
+@queue.task
+def square(n: int) -> int:
+    return n * n
+
+
+@queue.task(retries=3, autoretry_for=(OSError,), time_limit=60, retry_backoff=0.5)
+def greet(name: str, *, loud: bool = False) -> str:
+    return name.upper() if loud else name
+
+
+@queue.task(bind=True)
+def bound(self: Task[..., Any], n: int) -> int:
+    return n + self.request.retries
+
+
+@queue.task
+async def fetch(url: str) -> bytes:
+    return url.encode()
+
+
+assert_type(square(4), int)
+result = square.delay(4)
+assert_type(result, AsyncResult[int])
+assert_type(result.get(timeout=5), int)
+assert_type(greet.delay("a", loud=True).get(), str)
+assert_type(square.apply_async((4,), countdown=10, priority=5), AsyncResult[int])
+assert_type(square.apply_async((4,), eta=datetime.now(UTC) + timedelta(seconds=1)), AsyncResult[int])
+assert_type(square.map(range(1000)), ResultSet[int])
+assert_type(square.map(range(3)).get(), list[int])
+assert_type(queue.submit(greet.__wrapped__, "x"), AsyncResult[str])
+assert_type(fetch.delay("u"), AsyncResult[bytes])
+assert_type(current_task.request.retries, int)
+
+square.delay("4")  # type: ignore[arg-type]
+square.delay()  # type: ignore[call-arg]
+square.delay(4, 5)  # type: ignore[call-arg]
+greet.delay("a", quiet=True)  # type: ignore[call-arg]
+square("4")  # type: ignore[arg-type]
+
+
+async def awaits() -> None:
+    assert_type(await fetch("u"), bytes)
+    handle = await square.adelay(4)
+    assert_type(handle, AsyncResult[int])
+    assert_type(await handle, int)
+    assert_type(await square.delay(4).aget(timeout=1), int)
+    assert_type(await fetch.delay("u"), bytes)
