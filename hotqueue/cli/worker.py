@@ -52,6 +52,7 @@ Exit codes: 0 clean, 1 crash, 2 usage, 3 a module cannot be imported or has no t
 )
 @click.option("--max-tasks", type=click.IntRange(1), metavar="N", help="Replace a process after N tasks.")
 @click.option("--max-memory", type=Size(), metavar="SIZE", help="Replace a process that takes more, such as 512M.")
+@click.option("--lease", type=click.FloatRange(1), default=15.0, hidden=True)  # seconds; for tests
 @click.option("--name", default="", metavar="NAME", help="What this worker calls itself.")
 @click.option("-l", "--log-level", type=click.Choice(logs.LEVELS, case_sensitive=False), default="info", show_default=True)
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
@@ -98,6 +99,7 @@ def _settings(modules: tuple[str, ...], names: tuple[str, ...], url: str | None,
         max_tasks=given["max_tasks"],
         max_memory=given["max_memory"],
         name=given["name"],
+        lease_ms=int(given["lease"] * 1000),
     )
 
 

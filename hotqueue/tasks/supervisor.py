@@ -257,11 +257,7 @@ class Supervisor:
     def _on_worker(self, each: Child, slot: int, worker: str, folder: str, sort: str) -> None:
         old = each.slots.get(slot)
         permits = old.permits if old else Permits(each.permits[slot])
-        state = None
-        if folder:
-            with open(presence.path_of(folder, worker), "rb") as file:
-                state = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
-        each.slots[slot] = Slot(worker, folder, sort, permits, state)
+        each.slots[slot] = Slot(worker, folder, sort, permits, _shared_state(folder, worker))
 
     # --- deaths --------------------------------------------------------------------------------------------------
 
@@ -369,6 +365,15 @@ class Supervisor:
         if each.ended_for is None:
             each.ended_for = (task_id, why)
             os.kill(each.pid, signal.SIGKILL)
+
+
+def _shared_state(folder: str, worker: str) -> mmap.mmap | None:
+    """Return what a worker shows of what it runs; None when it is dead already, and a neighbour has put that in order."""
+    try:
+        with open(presence.path_of(folder, worker), "rb") as file:
+            return mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+    except OSError:
+        return None
 
 
 def _how(code: int, peak_kb: int) -> str:

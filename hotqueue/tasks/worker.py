@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from hotqueue.errors import ConnectionFailed, QueueFull
 from hotqueue.presence import Presence
-from hotqueue.tasks import actions, payload
+from hotqueue.tasks import actions, faults, payload
 from hotqueue.tasks.bell import LONGEST, Bell
 from hotqueue.tasks.desk import Stepped
 from hotqueue.tasks.executor import execute
@@ -112,6 +112,8 @@ class Worker:
     def step(self, intake: Intake, room: int, alone: bool = False) -> Stepped | None:
         """Tell an intake's outcomes and fetch up to `room` tasks into it; None when that failed and was recovered from."""
         sent = list(intake.untold)
+        if faults.IS_ARMED and sent:
+            faults.at("before_tell")
         try:
             stepped = intake.desk.step(room, sent, alone)
         except QueueFull as error:  # an empty fetch is all that a full server can refuse
@@ -128,6 +130,10 @@ class Worker:
             self._given_up(intake)
             return None
         intake.took(stepped)
+        if faults.IS_ARMED and sent:
+            faults.at("after_tell")
+        if faults.IS_ARMED and stepped.deliveries:
+            faults.at("after_fetch")
         if stepped.deliveries:
             self.permits.add(intake.desk.number, len(stepped.deliveries))
         return stepped
@@ -343,6 +349,8 @@ class SyncWorker(Worker):
             before = time.monotonic()
             outcome = self._execute(ready)
             after = time.monotonic()
+            if faults.IS_ARMED:
+                faults.at("after_run")
             self._pace.ran(after - before)
             self.conclude(intake, ready, outcome, after - before)
             if self.process.has_enough():
@@ -364,6 +372,8 @@ class SyncWorker(Worker):
             assert ready.outcome is not None
             return ready.outcome
         row = self.running.start(ready.delivery.id.encode(), ready.options.time_limit)
+        if faults.IS_ARMED:
+            faults.at("before_start")
         try:
             return self.process.event_loop().run(call) if call.is_async else execute(call)
         finally:

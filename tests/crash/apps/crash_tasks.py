@@ -1,0 +1,77 @@
+"""The tasks of the crash tests; each notes its starts and ends in plain Redis lists beside the queue."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import signal
+import time
+
+from hotqueue import HotQueue
+
+queue = HotQueue(os.environ.get("CRASH_QUEUE", "crash"), url=os.environ.get("CRASH_URL"))
+
+
+def note(what: str, n: int) -> None:
+    """Append to ``<queue key>:<what>``, which expires by itself."""
+    key = f"{{{queue.key}}}:note:{what}"
+    queue.store.command(key, "RPUSH", key, n)
+    queue.store.command(key, "EXPIRE", key, 600)
+
+
+@queue.task
+def work(n: int, seconds: float = 0.001) -> int:
+    note("start", n)
+    time.sleep(seconds)
+    note("end", n)
+    return n
+
+
+@queue.task
+async def awork(n: int, seconds: float = 0.005) -> int:
+    note("start", n)
+    await asyncio.sleep(seconds)
+    note("end", n)
+    return n
+
+
+@queue.task
+def noop(n: int) -> int:
+    return n
+
+
+@queue.task
+def die(n: int, how: str = "KILL") -> None:
+    note("death", n)
+    if how == "exit":
+        os._exit(0)
+    if how == "segfault":
+        ctypes.string_at(0)
+    os.kill(os.getpid(), getattr(signal, f"SIG{how}"))
+
+
+@queue.task
+async def adie(n: int) -> None:
+    note("death", n)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@queue.task
+def hold_the_gil(seconds: float) -> str:
+    note("start", 1)
+    ctypes.PyDLL(None).usleep(int(seconds * 1_000_000))  # PyDLL keeps the GIL: no thread of this process can run
+    return "done"
+
+
+@queue.task
+def stubborn(n: int, seconds: float) -> int:
+    """Hold on for a time, whatever is raised inside."""
+    note("start", n)
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        try:
+            time.sleep(0.05)
+        except BaseException:  # noqa: S110
+            pass
+    return n

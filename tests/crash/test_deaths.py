@@ -1,0 +1,271 @@
+"""Processes that die, stop or are stopped: nothing is lost, what ran is recorded once, work goes on within seconds."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hotqueue import WorkerLost, keys, presence
+from hotqueue.tasks import faults
+from tests.crash.deployment import Deployment, is_gone, seconds_until
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.servers("server")
+ROUNDS = int(os.environ.get("HOTQUEUE_CRASH_ROUNDS", "3"))
+
+
+@pytest.fixture
+def deployment(queue_name: str, store_url: str, tmp_path: Path) -> Iterator[Deployment]:
+    """A queue whose workers can be harmed; its logs are shown when the test fails."""
+    made = Deployment(queue_name, store_url, tmp_path / "worker.log")
+    yield made
+    made.stop()
+    print(made.log.read_text()[-5000:] if made.log.exists() else "")
+
+
+@pytest.mark.parametrize("point", faults.POINTS)
+def test_a_child_killed_at_any_point_loses_nothing(deployment: Deployment, point: str, tmp_path: Path) -> None:
+    """Rows 1 and 2."""
+    token = tmp_path / "token"
+    deployment.start("-p2", fault=f"{point}:KILL:{token}")
+    for _ in range(ROUNDS):
+        before = deployment.repeated()
+        token.touch()
+        results = deployment.tasks.work.map(range(20))
+        assert results.get(20) == list(range(20))
+        wait_until(lambda: not token.exists())
+        in_flight = 10  # about 10 ms of 1 ms tasks
+        assert deployment.repeated() - before <= in_flight
+        deployment.queue.store.command("x", "DEL", f"{{{deployment.queue.key}}}:note:start")
+    assert deployment.unfinished() == 0
+    assert list(deployment.queue.dead()) == []
+
+
+@pytest.mark.parametrize("how", ["KILL", "SEGV", "exit", "segfault"])
+def test_a_task_that_kills_its_process_is_convicted_after_five_deaths(deployment: Deployment, how: str) -> None:
+    """Rows 7, 8, 9 and 12."""
+    deployment.start("-p2")
+    killer = deployment.tasks.die.delay(1, how)
+    good = deployment.tasks.work.map(range(100))
+    assert good.get(30) == list(range(100))
+    with pytest.raises(WorkerLost, match="5 times"):
+        killer.get(30)
+    assert deployment.noted("death") == [1] * 5
+    (dead,) = deployment.queue.dead()
+    assert dead.deliveries == 5
+    assert {"KILL": "SIGKILL", "SEGV": "SIGSEGV", "exit": "exited with 0", "segfault": "SIGSEGV"}[how] in dead.message
+    assert "peak memory" in dead.message
+
+
+@pytest.mark.parametrize("options", [("-p1", "-t8"), ("-p2",)], ids=["threads", "processes"])
+def test_one_killer_among_many_good_tasks_harms_none(deployment: Deployment, options: tuple[str, ...]) -> None:
+    """Row 12: all that ran with it are charged, run alone, and finish."""
+    deployment.start(*options)
+    good = deployment.tasks.work.map(range(300))
+    killer = deployment.tasks.die.delay(1)
+    more = deployment.tasks.work.map(range(300, 600))
+    assert good.get(60) + more.get(60) == list(range(600))
+    with pytest.raises(WorkerLost):
+        killer.get(60)
+    assert [task.task for task in deployment.queue.dead()] == ["crash_tasks.die"]
+
+
+def test_one_killer_among_async_tasks_harms_none(deployment: Deployment) -> None:
+    """Row 12, with a hundred coroutines at a time."""
+    deployment.start("-p1")
+    good = deployment.tasks.awork.map(range(150))
+    killer = deployment.tasks.adie.delay(1)
+    more = deployment.tasks.awork.map(range(150, 300))
+    assert good.get(60) + more.get(60) == list(range(300))
+    with pytest.raises(WorkerLost):
+        killer.get(60)
+    assert [task.task for task in deployment.queue.dead()] == ["crash_tasks.adie"]
+
+
+def test_a_dead_child_is_replaced_and_its_task_runs_again_within_a_second(deployment: Deployment) -> None:
+    """Row 1: recovery by waitpid, not by a time-out."""
+    worker = deployment.start("-p1")
+    result = deployment.tasks.stubborn.delay(1, 0.5)
+    wait_until(lambda: deployment.noted("start") == [1])
+    (child,) = deployment.children(worker)
+    os.kill(child, signal.SIGKILL)
+    assert seconds_until(lambda: deployment.noted("start") == [1, 1]) < 1.0
+    assert result.get(10) == 1
+
+
+def test_a_whole_worker_killed_is_noticed_by_another_on_its_host(deployment: Deployment) -> None:
+    """Row 1: recovery by flock; the children die with their supervisor."""
+    doomed = deployment.start("-p1")
+    children = deployment.children(doomed)
+    result = deployment.tasks.stubborn.delay(1, 1.0)
+    wait_until(lambda: deployment.noted("start") == [1])
+    deployment.start("-p1")
+    doomed.kill()
+    assert seconds_until(lambda: all(is_gone(child) for child in children)) < 1.0
+    assert seconds_until(lambda: deployment.noted("start") == [1, 1]) < 2.5
+    assert result.get(10) == 1
+
+
+def test_a_worker_out_of_sight_is_given_up_when_its_lease_ends(deployment: Deployment) -> None:
+    """Row 1, another host: no flock to be seen, so the lease decides."""
+    doomed = deployment.start("-p1", "--lease", "2")
+    result = deployment.tasks.stubborn.delay(1, 1.0)
+    wait_until(lambda: deployment.noted("start") == [1])
+    for name in deployment.registered():
+        presence.forget(presence.folder(), name)
+    deployment.start("-p1", "--lease", "2")
+    doomed.kill()
+    took = seconds_until(lambda: deployment.noted("start") == [1, 1])
+    assert 0.5 < took < 5
+    assert result.get(10) == 1
+
+
+def test_a_stopped_worker_that_comes_back_writes_nothing(deployment: Deployment) -> None:
+    """Row 6: SIGSTOP beyond the lease, then SIGCONT; the late finisher is fenced off."""
+    stopped = deployment.start("-p1", "--lease", "1")
+    (child,) = deployment.children(stopped)
+    result = deployment.tasks.stubborn.delay(7, 0.5)
+    wait_until(lambda: deployment.noted("start") == [7])
+    for pid in (child, stopped.pid):
+        os.kill(pid, signal.SIGSTOP)
+    names = deployment.registered()
+    for name in names:
+        presence.forget(presence.folder(), name)  # as if on another host: a stopped process keeps its flock
+    deployment.start("-p1", "--lease", "1")
+    assert result.get(15) == 7
+    record = deployment.queue.store.command("x", "GET", keys.result(deployment.name, result.id))
+    for pid in (stopped.pid, child):
+        os.kill(pid, signal.SIGCONT)
+    wait_until(lambda: "was given up" in deployment.log.read_text())
+    assert deployment.queue.store.command("x", "GET", keys.result(deployment.name, result.id)) == record
+    assert len(deployment.noted("start")) == 2
+    assert deployment.tasks.noop.map(range(50)).get(10) == list(range(50))
+
+
+def test_a_stopped_worker_in_sight_is_not_taken_for_dead(deployment: Deployment) -> None:
+    """Row 6: the kernel keeps a stopped process's flock, whatever its lease says."""
+    stopped = deployment.start("-p1", "--lease", "1")
+    (child,) = deployment.children(stopped)
+    result = deployment.tasks.stubborn.delay(7, 0.2)
+    wait_until(lambda: deployment.noted("start") == [7])
+    for pid in (child, stopped.pid):
+        os.kill(pid, signal.SIGSTOP)
+    deployment.start("-p1", "--lease", "1")
+    key = keys.workers(deployment.name)
+
+    def lease_is_over() -> bool:
+        seconds, micros = deployment.queue.store.command("x", "TIME")
+        now = int(seconds) * 1000 + int(micros) // 1000
+        return any(float(at) < now - 2500 for at in deployment.queue.store.command(key, "ZRANGE", key, 0, -1, "WITHSCORES")[1::2])
+
+    wait_until(lease_is_over)
+    for pid in (stopped.pid, child):
+        os.kill(pid, signal.SIGCONT)
+    assert result.get(10) == 7
+    assert deployment.noted("start") == [7]
+
+
+def test_a_task_that_holds_the_gil_for_several_leases_is_not_taken_for_dead(deployment: Deployment) -> None:
+    """Row 14: the supervisor renews from another process."""
+    deployment.start("-p1", "--lease", "1")
+    deployment.start("-p1", "--lease", "1")
+    for name in deployment.registered():
+        presence.forget(presence.folder(), name)  # only leases count
+    assert deployment.tasks.hold_the_gil.delay(4.0).get(15) == "done"
+    assert deployment.noted("start") == [1]
+
+
+def test_term_lets_tasks_finish_and_puts_the_rest_back_uncharged(deployment: Deployment) -> None:
+    """Row 3: shutdown is free."""
+    worker = deployment.start("-p1")
+    first = deployment.tasks.stubborn.delay(0, 0.5)
+    rest = deployment.tasks.noop.map(range(50))
+    wait_until(lambda: deployment.noted("start") == [0])
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(10) == 0
+    assert first.get(5) == 0
+    assert deployment.unfinished() == 50
+    assert deployment.queue.pending() == 50
+    assert not deployment.queue.store.command("x", "EXISTS", keys.attempts(deployment.name))
+    order = deployment.queue.store.command("x", "ZRANGE", keys.ready(deployment.name), 0, -1)
+    assert [i.decode() for i in order] == [r.id for r in rest]
+    deployment.start("-p1")
+    assert rest.get(10) == list(range(50))
+
+
+def test_grace_that_runs_out_interrupts_uncharged(deployment: Deployment) -> None:
+    """Row 3: what does not finish in time goes back, and nobody is blamed."""
+    worker = deployment.start("-p1", "--grace", "0.3")
+    result = deployment.tasks.stubborn.delay(1, 3.0)
+    wait_until(lambda: deployment.noted("start") == [1])
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(5) == 0
+    assert result.state == "PENDING"
+    assert not deployment.queue.store.command("x", "EXISTS", keys.attempts(deployment.name))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_puts_back_at_once(deployment: Deployment, number: signal.Signals) -> None:
+    """Row 4."""
+    worker = deployment.start("-p1")
+    deployment.tasks.stubborn.delay(1, 20.0)
+    wait_until(lambda: deployment.noted("start") == [1])
+    worker.send_signal(number)
+    wait_until(lambda: "finishing what runs" in deployment.log.read_text())
+    worker.send_signal(number)
+    assert seconds_until(lambda: worker.poll() is not None) < 1.0
+    assert worker.returncode == 0
+    assert deployment.queue.pending() == 1
+
+
+def test_ctrl_c_reaches_the_group_but_only_the_supervisor_answers(deployment: Deployment) -> None:
+    """Row 5: in a terminal every process of the group gets SIGINT."""
+    worker = deployment.start("-p2")
+    result = deployment.tasks.stubborn.delay(1, 0.5)
+    wait_until(lambda: deployment.noted("start") == [1])
+    for pid in (*deployment.children(worker), worker.pid):
+        os.kill(pid, signal.SIGINT)
+    assert worker.wait(10) == 0
+    assert result.get(5) == 1
+    assert deployment.noted("start") == [1]
+
+
+def test_a_rolling_restart_loses_nothing_and_charges_nothing(deployment: Deployment) -> None:
+    """Row 75: one generation after the other under load."""
+    results = deployment.tasks.noop.map(range(3000))
+    worker: subprocess.Popen[str] | None = None
+    for _ in range(ROUNDS * 2):
+        successor = deployment.start("-p2")
+        if worker is not None:
+            worker.send_signal(signal.SIGTERM)
+            assert worker.wait(10) == 0
+        worker = successor
+    assert results.get(30) == list(range(3000))
+    assert deployment.unfinished() == 0
+    assert not deployment.queue.store.command("x", "EXISTS", keys.attempts(deployment.name))
+    assert list(deployment.queue.dead()) == []
+
+
+def test_random_kills_of_anything_lose_nothing(deployment: Deployment) -> None:
+    """Rows 1 and 75: children and whole workers, at random moments."""
+    deployment.start("-p2")
+    results = deployment.tasks.work.map(range(800))
+    killed = 0
+    while deployment.unfinished() and killed < 4 * ROUNDS:
+        done = 800 - deployment.unfinished()
+        wait_until(lambda done=done: not deployment.unfinished() or 800 - deployment.unfinished() > done, 20)
+        worker = deployment.workers[-1]
+        if killed % 4 == 3:
+            worker.kill()
+            deployment.start("-p2", wait=False)
+        elif children := deployment.children(worker):
+            os.kill(children[killed % len(children)], signal.SIGKILL)
+        killed += 1
+    assert results.get(60) == list(range(800))
+    assert sorted(set(deployment.noted("end"))) == list(range(800))
+    assert list(deployment.queue.dead()) == []
