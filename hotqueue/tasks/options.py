@@ -102,7 +102,7 @@ def _checked(given: Mapping[str, Any], where: str) -> dict[str, Any]:
         kept["max_retries"] = _whole(kept.pop("retries"), "retries", where, 0, None)
         kept.setdefault("autoretry_for", (Exception,))
     for name in _SECONDS:
-        if kept.get(name) is not None:
+        if name in kept and not (kept[name] is None and _DEFAULTS[name] is None):
             kept[name] = seconds(kept[name], f"{where} {name}=")
     for name in ("autoretry_for", "dont_autoretry_for"):
         if name in kept:

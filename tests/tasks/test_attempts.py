@@ -1,0 +1,37 @@
+"""What has happened to a task so far, as stored."""
+
+from __future__ import annotations
+
+from hotqueue.tasks.attempts import KEPT_ERRORS, Attempts, decode, error_line
+
+
+def test_nothing_stored_is_nothing_happened() -> None:
+    assert decode(b"") == Attempts()
+
+
+def test_what_is_encoded_is_decoded() -> None:
+    full = Attempts(2, 1, "task:a.b", 1_700_000_000_123, "T", [error_line("lost", "line\nbreak é", 5, exit=-9)])
+    assert decode(full.encode().encode()) == full
+
+
+def test_the_head_is_one_line_that_lua_can_read() -> None:
+    assert Attempts(2, 1, "task:a", 77, "-", [{"at": 1}]).encode() == '2 1 task:a 77 -\n{"at":1}'
+
+
+def test_only_the_last_few_errors_are_kept() -> None:
+    many = Attempts(errors=[{"at": n} for n in range(9)])
+    assert decode(many.encode().encode()).errors == [{"at": n} for n in range(9 - KEPT_ERRORS, 9)]
+
+
+def test_a_line_that_is_no_error_is_passed_over() -> None:
+    assert decode(b'0 1 - - -\n\nnonsense\n[1]\n{"at":3}').errors == [{"at": 3}]
+
+
+def test_a_retry_clears_need_and_verdict_and_keeps_the_rest() -> None:
+    before = Attempts(1, 2, "python:3.9", 99, "T", [{"at": 1}])
+    assert before.after_retry({"at": 2}) == Attempts(2, 2, "-", 99, "-", [{"at": 1}, {"at": 2}])
+    assert before.after_retry(None).errors == [{"at": 1}]
+
+
+def test_an_error_text_is_cut() -> None:
+    assert error_line("error", "x" * 1000, 1)["error"] == "x" * 500

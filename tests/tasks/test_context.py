@@ -1,0 +1,49 @@
+"""What a running task can know of its run; the rest is seen in test_task.py, by tasks that run."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from hotqueue.errors import Retry
+from hotqueue.tasks import envelope
+from hotqueue.tasks.attempts import Attempts
+from hotqueue.tasks.context import Request, _request, current_request, current_task
+
+
+def request_of(more: dict[str, object] | None = None, reports: list[object] | None = None) -> Request:
+    call, flags = envelope.call_header("", more)
+    data = envelope.encode(b"id", envelope.task_header("a.b", "q", {}), envelope.SYNC, 0, 1, call, b"", flags)
+    report = None if reports is None else lambda *told: reports.append(told)
+    return Request(envelope.decode(data), Attempts(2, 1), "q", "host-1-ab", report)
+
+
+def test_outside_a_task_there_is_no_request() -> None:
+    assert current_request() is None
+    with pytest.raises(RuntimeError, match="no task is running here"):
+        current_task.request  # noqa: B018
+    with pytest.raises(RuntimeError):
+        current_task.retry()
+
+
+def test_a_request_says_what_run_this_is() -> None:
+    request = request_of({"eta": 1_893_456_000_000, "headers": {"a": 1}})
+    assert (request.id, request.task, request.queue, request.worker) == ("id", "a.b", "q", "host-1-ab")
+    assert (request.retries, request.deliveries, request.lost) == (2, 2, False)
+    assert (request.headers, request.eta) == ({"a": 1}, datetime(2030, 1, 1, tzinfo=UTC))
+    assert (request_of().eta, request_of().headers) == (None, {})
+
+
+def test_current_task_speaks_of_the_request_of_this_context() -> None:
+    reports: list[object] = []
+    token = _request.set(request_of(reports=reports))
+    try:
+        assert (current_task.name, current_task.lost) == ("a.b", False)
+        current_task.update_progress(1, 2, "half")
+        with pytest.raises(Retry) as caught:
+            current_task.retry(countdown=3, max_retries=9)
+    finally:
+        _request.reset(token)
+    assert reports == [("q", "id", {"done": 1, "total": 2, "message": "half"})]
+    assert (caught.value.countdown, caught.value.max_retries) == (3, 9)

@@ -1,0 +1,85 @@
+"""What a worker shares with its supervisor: the permit pipe, and the table of what runs."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import Counter
+
+from hotqueue.tasks.permits import ID_BYTES, Permits, Running, read_running
+
+
+def test_a_permit_is_had_once() -> None:
+    permits = Permits()
+    permits.add(7, 2)
+    assert [permits.take() for _ in range(3)] == [True, True, False]
+
+
+def test_draining_says_how_many_of_which_fetch() -> None:
+    permits = Permits()
+    permits.add(7, 3)
+    permits.take()
+    permits.add(256 + 9, 2)
+    assert permits.drain() == Counter({7: 2, 9: 2})
+    assert (permits.drain(), permits.take()) == (Counter(), False)
+
+
+def test_taker_and_drainer_share_every_permit_between_them() -> None:
+    permits = Permits()
+    taken, drained, start = [], Counter[int](), threading.Barrier(2)
+
+    def take() -> None:
+        start.wait()
+        while permits.take():
+            taken.append(1)
+
+    permits.add(1, 5000)
+    thread = threading.Thread(target=take)
+    thread.start()
+    start.wait()
+    drained = permits.drain()
+    thread.join()
+    drained += permits.drain()
+    assert len(taken) + drained[1] == 5000
+
+
+def test_a_full_batch_for_each_of_many_fetches_fits_the_pipe() -> None:
+    permits = Permits()
+    for number in range(200):
+        permits.add(number, 256)
+    assert permits.drain().total() == 200 * 256
+
+
+def test_what_runs_can_be_read_from_the_bytes_alone() -> None:
+    state = bytearray(Running.size(3))
+    running = Running(state)
+    before = time.monotonic()
+    first = running.start(b"first")
+    running.start(("é" * 50).encode(), time_limit=9)
+    found = {task_id: (started, deadline) for task_id, started, deadline in read_running(bytes(state))}
+    assert set(found) == {"first", "é" * 50}
+    assert found["first"][1] == 0
+    started, deadline = found["é" * 50]
+    assert before <= started <= time.monotonic()
+    assert deadline == started + 9
+    running.end(first)
+    assert [row[0] for row in read_running(bytes(state))] == ["é" * 50]
+
+
+def test_rows_are_used_again() -> None:
+    state = bytearray(Running.size(1))
+    running = Running(state)
+    for n in range(5):
+        running.end(running.start(b"%d" % n))
+    running.start(b"x" * ID_BYTES)
+    assert read_running(bytes(state))[0][0] == "x" * ID_BYTES
+
+
+def test_the_pipe_may_be_somebody_elses() -> None:
+    pipe = os.pipe()
+    ours, theirs = Permits(pipe), Permits(pipe)
+    ours.add(3, 1)
+    assert theirs.drain() == {3: 1}
+    for fd in pipe:
+        os.close(fd)
