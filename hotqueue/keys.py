@@ -114,7 +114,7 @@ def scheduled(name: str) -> str:
 
 
 def held(name: str, worker: str) -> str:
-    """Hash: id → place and delivery number of what a worker fetched and has not finished."""
+    """Hash: id → fetch number, origin and place of what a worker fetched and has not finished."""
     return _of(name, f"held:{worker}")
 
 
@@ -143,9 +143,9 @@ def result(name: str, task_id: str) -> str:
     return _of(name, f"result:{task_id}")
 
 
-def waiters(name: str, task_id: str) -> str:
-    """Set with TTL: reply lists to tell."""
-    return _of(name, f"waiters:{task_id}")
+def waiters(name: str) -> str:
+    """Hash: id of an unfinished task → the reply lists to tell when it ends."""
+    return _of(name, "waiters")
 
 
 def reply(name: str, client: str) -> str:

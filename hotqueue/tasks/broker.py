@@ -17,7 +17,6 @@ from hotqueue.tasks.attempts import Attempts
 from hotqueue.tasks.attempts import decode as decode_attempts
 
 BULK = 1000  # tasks a script call handles at most
-WAITING_MS = 90_000  # a registration for a result; renewed while somebody waits
 PAYLOAD_MAX = 64 * 1024 * 1024
 
 
@@ -87,10 +86,8 @@ class Broker:
 
     def _wait_args(self, ids: Sequence[str], client: str) -> tuple[list[str], list[Any]]:
         name = self.name
-        every_key = [keys.tasks(name), *self.done, keys.reply(name, client)]
-        for task_id in ids:
-            every_key += (keys.result(name, task_id), keys.waiters(name, task_id))
-        return every_key, [WAITING_MS, *ids]
+        every_key = [keys.tasks(name), *self.done, keys.reply(name, client), keys.waiters(name)]
+        return every_key + [keys.result(name, task_id) for task_id in ids], list(ids)
 
     async def await_reply(self, ids: Sequence[str], client: str) -> None:
         """Asyncio twin of `wait`."""
@@ -136,7 +133,7 @@ class Broker:
         n = self.name
         every_key = [
             *(keys.tasks(n), keys.attempts(n), *self.ready, keys.scheduled(n), keys.parked(n, need)),
-            *(keys.result(n, task_id), keys.waiters(n, task_id), *self.done, keys.control(n), keys.stats(n)),
+            *(keys.result(n, task_id), keys.waiters(n), *self.done, keys.control(n), keys.stats(n)),
         ]
         args = [task_id, record, ttl_ms, int(terminate)]
         return str(self.store.repeat(lambda: self.store.run(scripts.REVOKE, every_key, args, doing="revoking")).decode())

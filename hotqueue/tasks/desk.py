@@ -80,11 +80,11 @@ class Desk:
             for key in (
                 *(keys.tasks(n), keys.attempts(n), *broker.ready, keys.scheduled(n), keys.held(n, worker), keys.workers(n)),
                 *(keys.worker(n, worker), *broker.bells, keys.seq(n), keys.stats(n), keys.paused(n), keys.dead(n)),
-                *(keys.dead_tasks(n), *broker.done, keys.needs(n)),
+                *(keys.dead_tasks(n), *broker.done, keys.needs(n), keys.waiters(n)),
             )
         ]
         self._worker = worker.encode()
-        self._of = keys.result(n, "").encode(), keys.waiters(n, "").encode()
+        self._result = keys.result(n, "").encode()
 
     def register(self, lease_ms: int, told: dict[str, str]) -> None:
         """Announce this worker."""
@@ -106,22 +106,18 @@ class Desk:
         self.number += 1
         every_key = list(self._keys)
         args: list[Any] = [self._worker, self.number, room, self.kind, int(alone), FETCH_BYTES]
-        result, waiters = self._of
+        result = self._result
         for action in actions:
-            if action[2] == "K":
-                every_key += [keys.parked(self.broker.name, action[5])] * 2
-            else:
-                task_id = action[0].encode()
-                every_key.append(result + task_id)
-                every_key.append(waiters + task_id)
+            need = action[5] if action[2] == "K" else None
+            every_key.append(result + action[0].encode() if need is None else keys.parked(self.broker.name, need).encode())
             args += action
         reply = self._store.run(scripts.STEP, every_key, args, doing="finishing and fetching tasks")
         now, due, alive, others, alone_ready, needs, gone = reply[:7]
         if alive == 2:
             raise ConnectionFailed("a fetch arrived late and was refused")
         deliveries = [
-            Delivery(reply[i].decode(), self.number, reply[i + 2].decode(), reply[i + 3], reply[i + 4])
-            for i in range(7, len(reply), 5)
+            Delivery(reply[i].decode(), self.number, reply[i + 1].decode(), reply[i + 2], reply[i + 3])
+            for i in range(7, len(reply), 4)
         ]
         missing = [task_id.decode() for task_id in gone]
         return Stepped(int(now), due, alive == 1, others, alone_ready, needs, missing, deliveries)
@@ -136,6 +132,6 @@ class Desk:
         if reply[0] == 0:
             return None
         return [
-            Delivery(reply[i].decode(), self.number, reply[i + 2].decode(), reply[i + 3], reply[i + 4])
-            for i in range(2, len(reply), 5)
+            Delivery(reply[i].decode(), self.number, reply[i + 1].decode(), reply[i + 2], reply[i + 3])
+            for i in range(2, len(reply), 4)
         ]

@@ -3,43 +3,70 @@
 --      14… result:<id> of each task
 -- ARGV per task: id, due ('', '+ms' or ms), expires (the same), envelope
 -- Returns one number a task: 1 stored, 0 known already.
--- The place is written before the task: an error in between leaves a place without a task, which fetch throws away.
-local done = { KEYS[10], KEYS[11], KEYS[12] }
+-- Places are written before tasks: an error in between leaves a place without a task, which fetch throws away.
 local now = now_ms()
-local answers, stored, sync, async, earliest = {}, 0, 0, 0, nil
+local n = #ARGV / 4
+local ids, answers = {}, {}
+for i = 1, n do ids[i] = ARGV[4 * i - 3] end
 
-local function is_known(id, result)
-  return redis.call('HEXISTS', KEYS[1], id) == 1 or redis.call('EXISTS', result) == 1
-    or redis.call('HEXISTS', KEYS[9], id) == 1 or is_done(done, id)
-end
-
-local function store(id, due, expires, envelope)
-  if expires then redis.call('HSET', KEYS[2], id, '0 0 - ' .. text(expires) .. ' -') end
-  if due and due > now then
-    redis.call('ZADD', KEYS[5], text(due), id)
-    if redis.call('ZRANGE', KEYS[5], 0, 0)[1] == id then earliest = true end
-  elseif kind_of(envelope) == 'a' then
-    redis.call('ZADD', KEYS[4], new_place(KEYS[6], envelope), id)
-    async = async + 1
-  else
-    redis.call('ZADD', KEYS[3], new_place(KEYS[6], envelope), id)
-    sync = sync + 1
+local function known_ids()
+  local known, unfinished = {}, redis.call('HMGET', KEYS[1], unpack(ids))
+  local dead = redis.call('HMGET', KEYS[9], unpack(ids))
+  local any_record = redis.call('EXISTS', unpack(KEYS, 14)) > 0
+  local any_done = redis.call('EXISTS', KEYS[10], KEYS[11], KEYS[12]) > 0
+  for i = 1, n do
+    known[i] = unfinished[i] or dead[i] or (any_record and redis.call('EXISTS', KEYS[13 + i]) == 1)
+      or (any_done and is_done({ KEYS[10], KEYS[11], KEYS[12] }, ids[i]))
   end
-  redis.call('HSET', KEYS[1], id, envelope)
+  return known
 end
 
-for i = 1, #ARGV, 4 do
-  local n = (i + 3) / 4
-  local id = ARGV[i]
-  if is_known(id, KEYS[13 + n]) then
-    answers[n] = 0
+local places = { s = {}, a = {}, later = {} }
+local tasks, attempts, seen = {}, {}, {}
+
+local function add(list, one, two)
+  list[#list + 1] = one
+  list[#list + 1] = two
+end
+
+local known = known_ids()
+local fresh = 0
+for i = 1, n do
+  if known[i] or seen[ids[i]] then
+    answers[i] = 0
   else
-    store(id, instant(ARGV[i + 1], now), instant(ARGV[i + 2], now), ARGV[i + 3])
-    answers[n] = 1
-    stored = stored + 1
+    answers[i], seen[ids[i]] = 1, true
+    fresh = fresh + 1
   end
 end
-if sync > 0 or earliest then ring(KEYS[7], math.max(sync, 1)) end
-if async > 0 then ring(KEYS[8], async) end
-if stored > 0 then count(KEYS[13], now, 'enqueued', stored) end
+if fresh == 0 then return answers end
+
+local last = redis.call('INCRBY', KEYS[6], fresh) - fresh
+for i = 1, n do
+  if answers[i] == 1 then
+    local due, expires, envelope = instant(ARGV[4 * i - 2], now), instant(ARGV[4 * i - 1], now), ARGV[4 * i]
+    last = last + 1
+    if due and due > now then
+      add(places.later, text(due), ids[i])
+    else
+      add(places[kind_of(envelope)], text((200 - string.byte(envelope, 3)) * BAND + last), ids[i])
+    end
+    if expires then add(attempts, ids[i], '0 0 - ' .. text(expires) .. ' -') end
+    add(tasks, ids[i], envelope)
+  end
+end
+
+local function store(command, key, list)
+  if #list > 0 then redis.call(command, key, unpack(list)) end
+end
+local first = #places.later > 0 and redis.call('ZRANGE', KEYS[5], 0, 0)[1]
+store('HSET', KEYS[2], attempts)
+store('ZADD', KEYS[5], places.later)
+store('ZADD', KEYS[3], places.s)
+store('ZADD', KEYS[4], places.a)
+store('HSET', KEYS[1], tasks)
+local is_earliest = #places.later > 0 and redis.call('ZRANGE', KEYS[5], 0, 0)[1] ~= first
+if #places.s > 0 or is_earliest then ring(KEYS[7], math.max(#places.s / 2, 1)) end
+if #places.a > 0 then ring(KEYS[8], #places.a / 2) end
+count(KEYS[13], now, 'enqueued', fresh)
 return answers

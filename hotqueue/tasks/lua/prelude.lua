@@ -47,8 +47,8 @@ local function join_attempts(a)
   return text(a[1]) .. ' ' .. text(a[2]) .. ' ' .. a[3] .. ' ' .. a[4] .. ' ' .. a[5] .. a[6]
 end
 
--- held: 'place number origin'; origin says which set it came from.
-local function split_held(value) return string.match(value, '^(%S+) (%S+) (%S+)$') end
+-- held: 'number origin place': the fetch that brought it, which set it came from, and where it stood there.
+local function split_held(value) return string.match(value, '^(%S+) (%S) (%S+)$') end
 
 -- Which third of the done sets belongs to this minute; the one two minutes old has expired when its turn comes again.
 local function remember_done(done, now, id)
@@ -70,25 +70,20 @@ local function tell(reply, status, id, blob)
   redis.call('PEXPIRE', reply, REPLY_MS)
 end
 
--- Reply lists are found by name, the one kind of key that is not declared: they share the queue's slot.
-local function tell_all(waiters, status, id, blob)
-  for _, reply in ipairs(redis.call('SMEMBERS', waiters)) do tell(reply, status, id, blob) end
-  redis.call('DEL', waiters)
+-- waiters: 'reply list, reply list, …' of a task. Reply lists are found by name, the one kind of key that is not declared:
+-- they share the queue's slot.
+local function tell_all(replies, status, id, blob)
+  for reply in string.gmatch(replies, '[^\n]+') do tell(reply, status, id, blob) end
 end
 
--- The end of a task: result, removal, waiters. The first write frees memory, so that a full server lets the rest pass.
-local function conclude(k, now, id, blob, ttl, result, waiters)
-  redis.call('HDEL', k.tasks, id)
-  redis.call('HDEL', k.attempts, id)
-  if blob == '' then
-    remember_done(k.done, now, id)
-    tell_all(waiters, 'D', id, '')
-    return
-  end
+-- Store how a task ended; without a record, or with a short-lived one, the id is remembered a while.
+local function keep_record(done, now, id, blob, ttl, result)
+  if blob == '' then return remember_done(done, now, id) end
   redis.call('SET', result, blob, 'PX', ttl)
-  if tonumber(ttl) < 120000 then remember_done(k.done, now, id) end
-  tell_all(waiters, 'R', id, blob)
+  if tonumber(ttl) < 120000 then remember_done(done, now, id) end
 end
+
+local function tell_end(replies, id, blob) tell_all(replies, blob == '' and 'D' or 'R', id, blob) end
 
 local function must_be(kind, ...)
   for _, key in ipairs({ ... }) do

@@ -27,7 +27,7 @@ local held = redis.call('HGETALL', KEYS[5])
 local last = math.min(#held, 2000)
 for i = 1, last, 2 do
   local id = held[i]
-  local place, _, origin = split_held(held[i + 1])
+  local _, origin, place = split_held(held[i + 1])
   redis.call('HDEL', KEYS[5], id)
   if all or accused[id] then
     charge(id)

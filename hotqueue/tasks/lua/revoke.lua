@@ -1,11 +1,10 @@
 -- End a task that waits; mark one that runs when it is to be stopped.
--- KEYS 1 tasks 2 attempts 3 ready 4 ready:async 5 ready:alone 6 scheduled 7 parked:<need> 8 result:<id> 9 waiters:<id>
+-- KEYS 1 tasks 2 attempts 3 ready 4 ready:async 5 ready:alone 6 scheduled 7 parked:<need> 8 result:<id> 9 waiters
 --      10-12 done 13 control 14 stats
 -- ARGV 1 id 2 result 3 its ms to live 4 '1': stop it if it runs
 -- Returns 'revoked', 'running' or 'unknown' (never existed, or has ended).
 local id, now = ARGV[1], now_ms()
-local k = { tasks = KEYS[1], attempts = KEYS[2], done = { KEYS[10], KEYS[11], KEYS[12] } }
-if redis.call('HEXISTS', k.tasks, id) == 0 then
+if redis.call('HEXISTS', KEYS[1], id) == 0 then
   redis.call('HDEL', KEYS[13], id)
   return 'unknown'
 end
@@ -17,5 +16,12 @@ if waited == 0 then
 end
 redis.call('HDEL', KEYS[13], id)
 count(KEYS[14], now, 'revoked', 1)
-conclude(k, now, id, ARGV[2], ARGV[3], KEYS[8], KEYS[9])
+redis.call('HDEL', KEYS[1], id)
+redis.call('HDEL', KEYS[2], id)
+keep_record({ KEYS[10], KEYS[11], KEYS[12] }, now, id, ARGV[2], ARGV[3], KEYS[8])
+local replies = redis.call('HGET', KEYS[9], id)
+if replies then
+  redis.call('HDEL', KEYS[9], id)
+  tell_end(replies, id, ARGV[2])
+end
 return 'revoked'

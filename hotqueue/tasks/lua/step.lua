@@ -1,21 +1,23 @@
 -- Finish what a worker has done and fetch what it has room for, in one trip.
 -- KEYS 1 tasks 2 attempts 3 ready 4 ready:async 5 ready:alone 6 scheduled 7 held:<worker> 8 workers 9 worker:<worker>
---      10 bell 11 bell:async 12 seq 13 stats 14 paused 15 dead 16 dead:tasks 17-19 done 20 needs
---      21… two an action: result:<id> and waiters:<id>, or parked:<need> twice
+--      10 bell 11 bell:async 12 seq 13 stats 14 paused 15 dead 16 dead:tasks 17-19 done 20 needs 21 waiters
+--      22… one an action: result:<id>, or parked:<need>
 -- ARGV 1 worker 2 fetch number 3 room (0: no fetch) 4 kind to fetch ('s', 'a') 5 '1': a task of ready:alone may come, alone
 --      6 bytes at most; then six an action: id, number it was fetched under, code, blob, ms, extra
 --      codes: S success, X end without result, E end with another result, D dead (extra: its record), R retry after ms
 --      (extra: attempts), P put back, K park (extra: need)
--- Returns { now, ms until the next due task (-1: none), alive, sizes of the other two ready sets, number of needs,
---           ids that were gone, id, place, origin, attempts, envelope, … } ; alive 0: the worker was given up; 2: late fetch.
-local k = { tasks = KEYS[1], attempts = KEYS[2], done = { KEYS[17], KEYS[18], KEYS[19] } }
-local held, seq = KEYS[7], KEYS[12]
-local now = now_ms()
-local gone, tally = {}, {}
+-- Returns { now, ms until the next due task (-1: none), alive, size of the other kind's ready set, of ready:alone,
+--           number of needs, ids that were gone, id, origin, attempts, envelope, … }
+--   alive: 0 the worker was given up; 2 a late fetch, refused.
+-- The first write frees memory (HDEL, ZPOPMIN), so that a full server lets the rest pass.
+local held, now = KEYS[7], now_ms()
+local done = { KEYS[17], KEYS[18], KEYS[19] }
 local ORIGIN = { s = KEYS[3], a = KEYS[4], x = KEYS[5] }
+local NAMES = { S = 'succeeded', X = 'succeeded', E = 'ended', D = 'failed', R = 'retried', P = 'put_back', K = 'parked' }
+local gone, tally = {}, {}
 
-local function bury(id, record)
-  redis.call('HSET', KEYS[16], id, record .. '\n' .. (redis.call('HGET', k.tasks, id) or ''))
+local function bury(id, record, envelope)
+  redis.call('HSET', KEYS[16], id, record .. '\n' .. (envelope or ''))
   redis.call('ZADD', KEYS[15], text(now), id)
   local old = redis.call('ZRANGEBYSCORE', KEYS[15], '-inf', text(now - 7776000000), 'LIMIT', 0, 10)
   local over = redis.call('ZCARD', KEYS[15]) - 10000
@@ -28,40 +30,77 @@ local function bury(id, record)
 end
 
 local function again(id, delay, attempts)
-  redis.call('HSET', k.attempts, id, attempts)
+  redis.call('HSET', KEYS[2], id, attempts)
   if delay > 0 then return redis.call('ZADD', KEYS[6], text(now + delay), id) end
-  local envelope = redis.call('HGET', k.tasks, id)
+  local envelope = redis.call('HGET', KEYS[1], id)
   if envelope then
-    redis.call('ZADD', kind_of(envelope) == 'a' and KEYS[4] or KEYS[3], new_place(seq, envelope), id)
+    redis.call('ZADD', kind_of(envelope) == 'a' and KEYS[4] or KEYS[3], new_place(KEYS[12], envelope), id)
   end
 end
 
 local function park(id, place, need, parked)
-  local a = split_attempts(redis.call('HGET', k.attempts, id))
+  local a = split_attempts(redis.call('HGET', KEYS[2], id))
   a[3] = need
-  redis.call('HSET', k.attempts, id, join_attempts(a))
+  redis.call('HSET', KEYS[2], id, join_attempts(a))
   redis.call('ZADD', parked, place, id)
   redis.call('SADD', KEYS[20], need)
 end
 
-local NAMES = { S = 'succeeded', X = 'succeeded', E = 'ended', D = 'failed', R = 'retried', P = 'put_back', K = 'parked' }
-
-local function finish(i, n)
-  local id, number, code = ARGV[i], ARGV[i + 1], ARGV[i + 2]
-  local value = redis.call('HGET', held, id)
-  local place, fetched, origin
-  if value then place, fetched, origin = split_held(value) end
-  if not value or (number ~= '*' and fetched ~= number) then
-    gone[#gone + 1] = id
-    return
+-- Which actions are of tasks that this worker still holds under the number that it says; their holds are dropped.
+local function own(count)
+  local ids, ours, freed = {}, {}, {}
+  for i = 1, count do ids[i] = ARGV[1 + 6 * i] end
+  local values = redis.call('HMGET', held, unpack(ids))
+  for i = 1, count do
+    local number = ARGV[2 + 6 * i]
+    if values[i] and (number == '*' or string.sub(values[i], 1, #number + 1) == number .. ' ') then
+      ours[#ours + 1] = { i, values[i] }
+      freed[#freed + 1] = ids[i]
+    else
+      gone[#gone + 1] = ids[i]
+    end
   end
-  redis.call('HDEL', held, id)
-  tally[NAMES[code]] = (tally[NAMES[code]] or 0) + 1
-  if code == 'R' then return again(id, tonumber(ARGV[i + 4]), ARGV[i + 5]) end
-  if code == 'P' then return redis.call('ZADD', ORIGIN[origin], place, id) end
-  if code == 'K' then return park(id, place, ARGV[i + 5], KEYS[21 + 2 * n]) end
-  if code == 'D' then bury(id, ARGV[i + 5]) end
-  conclude(k, now, id, ARGV[i + 3], ARGV[i + 4], KEYS[21 + 2 * n], KEYS[22 + 2 * n])
+  if #freed > 0 then redis.call('HDEL', held, unpack(freed)) end
+  return ours
+end
+
+local function finish(count)
+  local ended = {}
+  for _, our in ipairs(own(count)) do
+    local at = 1 + 6 * our[1]
+    local id, code = ARGV[at], ARGV[at + 2]
+    tally[NAMES[code]] = (tally[NAMES[code]] or 0) + 1
+    if code == 'R' then
+      again(id, tonumber(ARGV[at + 4]), ARGV[at + 5])
+    elseif code == 'P' or code == 'K' then
+      local _, origin, place = split_held(our[2])
+      if code == 'P' then redis.call('ZADD', ORIGIN[origin], place, id) else park(id, place, ARGV[at + 5], KEYS[21 + our[1]]) end
+    else
+      if code == 'D' then bury(id, ARGV[at + 5], redis.call('HGET', KEYS[1], id)) end
+      keep_record(done, now, id, ARGV[at + 3], ARGV[at + 4], KEYS[21 + our[1]])
+      ended[#ended + 1] = id
+    end
+  end
+  if #ended == 0 then return end
+  redis.call('HDEL', KEYS[1], unpack(ended))
+  redis.call('HDEL', KEYS[2], unpack(ended))
+  return ended
+end
+
+local function tell_waiters(ended, count)
+  local replies, told, blobs = redis.call('HMGET', KEYS[21], unpack(ended)), {}, {}
+  for n, id in ipairs(ended) do
+    if replies[n] then told[id] = replies[n] end
+  end
+  if not next(told) then return end
+  redis.call('HDEL', KEYS[21], unpack(ended))
+  for i = 1, count do
+    local id = ARGV[1 + 6 * i]
+    if told[id] then
+      tell_end(told[id], id, ARGV[4 + 6 * i])
+      told[id] = nil
+    end
+  end
 end
 
 local function fits(envelopes, limit)
@@ -78,20 +117,22 @@ local function take(key, room, origin, out)
   if #popped == 0 then return 0 end
   local ids = {}
   for i = 1, #popped, 2 do ids[#ids + 1] = popped[i] end
-  local envelopes = redis.call('HMGET', k.tasks, unpack(ids))
-  local attempts = redis.call('HMGET', k.attempts, unpack(ids))
-  local keep, pairs_ = fits(envelopes, tonumber(ARGV[6])), {}
+  local envelopes = redis.call('HMGET', KEYS[1], unpack(ids))
+  local attempts = redis.call('HMGET', KEYS[2], unpack(ids))
+  local keep, holds, at = fits(envelopes, tonumber(ARGV[6])), {}, #out
+  local stamp = ARGV[2] .. ' ' .. origin .. ' '
   for i = 1, #ids do
     if i > keep then
       redis.call('ZADD', key, popped[2 * i], ids[i])
     elseif envelopes[i] then
-      pairs_[#pairs_ + 1] = ids[i]
-      pairs_[#pairs_ + 1] = popped[2 * i] .. ' ' .. ARGV[2] .. ' ' .. origin
-      for _, v in ipairs({ ids[i], popped[2 * i], origin, attempts[i] or '', envelopes[i] }) do out[#out + 1] = v end
+      holds[#holds + 1] = ids[i]
+      holds[#holds + 1] = stamp .. popped[2 * i]
+      out[at + 1], out[at + 2], out[at + 3], out[at + 4] = ids[i], origin, attempts[i] or '', envelopes[i]
+      at = at + 4
     end
   end
-  if #pairs_ > 0 then redis.call('HSET', held, unpack(pairs_)) end
-  return #pairs_ / 2
+  if #holds > 0 then redis.call('HSET', held, unpack(holds)) end
+  return #holds / 2
 end
 
 local function fetch(out)
@@ -108,17 +149,22 @@ local function fetch(out)
   return 1
 end
 
-local n = 0
-for i = 7, #ARGV, 6 do
-  finish(i, n)
-  n = n + 1
+local actions = (#ARGV - 6) / 6
+if actions > 0 then
+  local ended = finish(actions)
+  if ended then tell_waiters(ended, actions) end
 end
-local out, alive = {}, 1
-if tonumber(ARGV[3]) > 0 then alive = fetch(out) end
+local out = {}
+local head = { text(now), -1, 1, 0, 0, 0, gone }
+if tonumber(ARGV[3]) > 0 then
+  for i = 1, 7 do out[i] = head[i] end
+  head = out
+  head[3] = fetch(out)
+end
 for what, by in pairs(tally) do count(KEYS[13], now, what, by) end
 local first = redis.call('ZRANGE', KEYS[6], 0, 0, 'WITHSCORES')
-local due = first[2] and math.max(0, tonumber(first[2]) - now) or -1
-local others = redis.call('ZCARD', ARGV[4] == 'a' and KEYS[3] or KEYS[4])
-local head = { text(now), due, alive, others, redis.call('ZCARD', KEYS[5]), redis.call('SCARD', KEYS[20]), gone }
-for i = 1, #out do head[7 + i] = out[i] end
+if first[2] then head[2] = math.max(0, tonumber(first[2]) - now) end
+head[4] = redis.call('ZCARD', ARGV[4] == 'a' and KEYS[3] or KEYS[4])
+head[5] = redis.call('ZCARD', KEYS[5])
+head[6] = redis.call('SCARD', KEYS[20])
 return head

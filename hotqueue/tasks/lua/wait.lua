@@ -1,16 +1,23 @@
 -- Tell a client's reply list about tasks that are finished or unknown; register it for the others.
--- KEYS 1 tasks 2-4 done 5 reply:<client> 6… two a task: result:<id>, waiters:<id>
--- ARGV 1 ms a registration lasts 2… ids
--- Returns how many are still to come.
+-- KEYS 1 tasks 2-4 done 5 reply:<client> 6 waiters 7… result:<id> of each task
+-- ARGV ids
+-- Returns how many are still to come. A registration lives as long as its task.
 local done, waiting = { KEYS[2], KEYS[3], KEYS[4] }, 0
-for n = 2, #ARGV do
-  local id, result, waiters = ARGV[n], KEYS[2 * n + 2], KEYS[2 * n + 3]
-  local blob = redis.call('GET', result)
+
+local function register(id)
+  local replies = redis.call('HGET', KEYS[6], id)
+  if replies and string.find('\n' .. replies .. '\n', '\n' .. KEYS[5] .. '\n', 1, true) then return end
+  -- A task that many clients wait for keeps the latest hundred; the others ask again each second.
+  local kept = replies and string.sub(replies, -8000) or nil
+  redis.call('HSET', KEYS[6], id, kept and (kept .. '\n' .. KEYS[5]) or KEYS[5])
+end
+
+for n, id in ipairs(ARGV) do
+  local blob = redis.call('GET', KEYS[6 + n])
   if blob then
     tell(KEYS[5], 'R', id, blob)
   elseif redis.call('HEXISTS', KEYS[1], id) == 1 then
-    redis.call('SADD', waiters, KEYS[5])
-    redis.call('PEXPIRE', waiters, ARGV[1])
+    register(id)
     waiting = waiting + 1
   else
     tell(KEYS[5], is_done(done, id) and 'D' or 'U', id, '')
