@@ -11,7 +11,7 @@ import signal
 
 POINTS = ("after_fetch", "before_start", "after_run", "before_tell", "after_tell")
 
-_point, _action, _token = (os.environ.get("HOTQUEUE_FAULT", "").split(":", 2) + ["", "", ""])[:3]
+_point, _action, _token = [*os.environ.get("HOTQUEUE_FAULT", "").split(":", 2), "", "", ""][:3]
 IS_ARMED = bool(_point)
 
 

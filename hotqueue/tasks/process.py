@@ -12,11 +12,13 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
+from hotqueue.tasks.async_worker import AsyncWorker
 from hotqueue.tasks.executor import EventLoop
 from hotqueue.tasks.gate import Gate
 from hotqueue.tasks.permits import Permits
 from hotqueue.tasks.registry import Registry
-from hotqueue.tasks.worker import AsyncWorker, SyncWorker, Worker
+from hotqueue.tasks.sync_worker import SyncWorker
+from hotqueue.tasks.worker import Worker
 
 log = logging.getLogger("hotqueue.worker")
 

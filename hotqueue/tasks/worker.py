@@ -1,16 +1,13 @@
 """One worker: step → execute → decide → step, over the queues of its process. A thread of a worker process runs one.
 
-`SyncWorker` runs tasks one at a time where it stands; `AsyncWorker` keeps up to a hundred going on the process's event loop.
-Neither pops a task and hopes: what is fetched is held in Redis until its outcome is told.
+What both kinds share is here: registering, stepping, recovering, being given up, leaving. sync_worker.py runs tasks one at a
+time, async_worker.py many. Neither pops a task and hopes: what is fetched is held in Redis until its outcome is told.
 """
 
 from __future__ import annotations
 
 import logging
 import random
-import time
-from collections import deque
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +16,8 @@ from hotqueue.presence import Presence
 from hotqueue.tasks import actions, faults, payload
 from hotqueue.tasks.bell import LONGEST, Bell
 from hotqueue.tasks.desk import Stepped
-from hotqueue.tasks.executor import execute
 from hotqueue.tasks.intake import Intake, Ready
 from hotqueue.tasks.lifecycle import Action, Do, Ended, Outcome, decide
-from hotqueue.tasks.pace import Pace
 from hotqueue.tasks.permits import Permits, Running
 from hotqueue.tasks.registry import Registry
 
@@ -30,9 +25,6 @@ if TYPE_CHECKING:
     from hotqueue.tasks.process import Process
 
 log = logging.getLogger("hotqueue.worker")
-
-LOOK_AROUND = 0.010  # seconds after which a busy worker looks at its other queues
-TELL_AFTER = 0.020  # seconds after which results are told though the batch is not done
 
 
 class Worker:
@@ -257,241 +249,6 @@ class Worker:
             self._note_outage(error)
             self.process.stop.wait(0.1)
             return True
-
-
-class SyncWorker(Worker):
-    """Runs tasks one at a time, in the thread that calls `run`."""
-
-    kind = "s"
-
-    def __init__(self, process: Process, registries: list[Registry], permits: Permits) -> None:
-        super().__init__(process, registries, permits, rows=1)
-        self._pace = Pace()
-        self._turn = 0
-        self._alone_waits: list[Intake] = []
-
-    def _loop(self) -> None:
-        while not self.stopping:
-            if self.turn():
-                continue
-            wait = self.next_due()
-            if self.process.is_burst and wait and not self._anything_due() and self.process.is_idle:
-                return
-            self.sleep(min(wait, 0.05) if self.process.is_burst and not self.process.is_idle else wait)
-
-    def _anything_due(self) -> bool:
-        return any(0 <= intake.due <= 1000 for intake in self.intakes)
-
-    def turn(self) -> bool:
-        """Look at each queue once, beginning where the last turn ended; run what comes. True if anything came."""
-        with self.process.gate.shared(self) as is_open:
-            if not is_open:
-                return False
-            came = self._look_around()
-        if self._alone_waits:
-            came = self._run_alone() or came
-        return came
-
-    def _look_around(self) -> bool:
-        self._alone_waits = []
-        count = len(self.intakes)
-        for offset in range(count):
-            at = (self._turn + offset) % count
-            intake = self.intakes[at]
-            stepped = self.step(intake, self._pace.room(), alone=self.process.gate.is_private)
-            if stepped is not None:
-                self._notice(intake, stepped)
-            if intake.unstarted:
-                self._work(intake)
-                if self._others_are_due(intake):
-                    self.tell(intake)
-                    self._turn = at + 1
-                else:
-                    self._turn = at
-                return True
-        return False
-
-    def _others_are_due(self, intake: Intake) -> bool:
-        now = time.monotonic()
-        return any(other is not intake and now - other.looked_at > LOOK_AROUND for other in self.intakes)
-
-    def _notice(self, intake: Intake, stepped: Stepped) -> None:
-        if stepped.others:
-            self.process.start_async()
-        if stepped.alone and not self.process.gate.is_private:
-            self._alone_waits.append(intake)
-        if stepped.needs:
-            self.unpark(intake)
-
-    def _run_alone(self) -> bool:
-        """Run one task with nothing else in the process, waiting until the rest has run empty."""
-        intake = self._alone_waits.pop(0)
-        self.tell(intake)
-        with self.process.gate.exclusive(self) as is_mine:
-            if not is_mine or self.step(intake, 1, alone=True) is None or not intake.unstarted:
-                return False
-            self._work(intake)
-            self.tell(intake)
-        return True
-
-    def _work(self, intake: Intake) -> None:
-        """Run what is in line, as far as permits go."""
-        began = time.monotonic()
-        take, line = self.permits.take, intake.unstarted
-        while line:
-            delivery = line.popleft()
-            if self.process.stop.is_set() or not take():
-                # The rest went back to the queue, or goes back in a moment: not ours to start.
-                line.appendleft(delivery)
-                self._drop(intake)
-                return
-            ready = intake.look(delivery, self.presence.id, self.report)
-            before = time.monotonic()
-            outcome = self._execute(ready)
-            after = time.monotonic()
-            if faults.IS_ARMED:
-                faults.at("after_run")
-            self._pace.ran(after - before)
-            self.conclude(intake, ready, outcome, after - before)
-            if self.process.has_enough():
-                continue
-            if line and after - began > TELL_AFTER:
-                began = after
-                self.tell(intake)
-
-    def _drop(self, intake: Intake) -> None:
-        if self.process.stop.is_set():
-            return  # _leave puts them back
-        for delivery in intake.unstarted:
-            intake.in_hand.pop(delivery.id, None)
-        intake.unstarted.clear()
-
-    def _execute(self, ready: Ready) -> Outcome:
-        call = ready.call
-        if call is None:
-            assert ready.outcome is not None
-            return ready.outcome
-        row = self.running.start(ready.delivery.id.encode(), ready.options.time_limit)
-        if faults.IS_ARMED:
-            faults.at("before_start")
-        try:
-            return self.process.event_loop().run(call) if call.is_async else execute(call)
-        finally:
-            self.running.end(row)
-
-
-class AsyncWorker(Worker):
-    """Keeps many `async def` tasks going on the process's event loop."""
-
-    kind = "a"
-
-    def __init__(self, process: Process, registries: list[Registry], permits: Permits) -> None:
-        self.slots = process.async_concurrency
-        super().__init__(process, registries, permits, rows=self.slots)
-        self._ended: deque[tuple[Intake, Ready, Outcome, int, float]] = deque()
-        self._active = 0
-        self._turn = 0
-
-    def _loop(self) -> None:
-        rung = True
-        while not (self.stopping and self._active == 0):
-            self._collect()
-            came = self._turn_around(rung)
-            if came or self._ended:
-                rung = came
-                continue
-            if self._active == 0 and self._may_end():
-                return
-            rung = self._rest()
-
-    def _may_end(self) -> bool:
-        return self.process.is_burst and self.process.is_idle and not any(0 <= i.due <= 1000 for i in self.intakes)
-
-    def _rest(self) -> bool:
-        """Sleep until a bell, an ended task, or the net under both; give a ring back that we have no room for."""
-        room = self._room()
-        self.bell.listen_to(self.kind)
-        if room == 0 or self.stopping:
-            self.process.gate.leave_if(self, self._active == 0)
-            return self._sleep_without_room()
-        wait = min(self.next_due(), 0.05) if self.process.is_burst else self.next_due()
-        began = time.monotonic()
-        return self.sleep(wait) or time.monotonic() - began >= wait
-
-    def _sleep_without_room(self) -> bool:
-        if self.bell.wait_woken(0.5):
-            for intake in self.intakes:
-                intake.registry.store.repeat(lambda intake=intake: intake.registry.broker.ring(self.kind))  # type: ignore[misc]
-        return False
-
-    def _room(self) -> int:
-        if self.stopping or self.process.gate.is_wanted_by_another(self):
-            return 0
-        return self.slots - self._active
-
-    def _turn_around(self, rung: bool) -> bool:
-        """Tell what ended; fetch where there is room and reason to."""
-        came = False
-        for offset in range(len(self.intakes)):
-            intake = self.intakes[(self._turn + offset) % len(self.intakes)]
-            room = self._room()
-            if room and not self.process.gate.enter(self):
-                room = 0
-            if not intake.untold and not (rung and room):
-                continue
-            stepped = self.step(intake, room)
-            if stepped is not None and stepped.needs:
-                self.unpark(intake)
-            came = self._start(intake) or came
-        self._turn += 1
-        if self._active == 0:
-            self.process.gate.leave(self)
-        return came
-
-    def _start(self, intake: Intake) -> bool:
-        """Start all that was fetched, together."""
-        batch: list[tuple[Any, Callable[[Outcome], None]]] = []
-        while intake.unstarted and self.permits.take():
-            ready = intake.look(intake.unstarted.popleft(), self.presence.id, self.report)
-            if ready.call is None:
-                assert ready.outcome is not None
-                self.conclude(intake, ready, ready.outcome, 0.0)
-                continue
-            row = self.running.start(ready.delivery.id.encode(), ready.options.time_limit)
-            self._active += 1
-            batch.append((ready.call, self._when_done(intake, ready, row)))
-        for delivery in intake.unstarted:  # taken back
-            intake.in_hand.pop(delivery.id, None)
-        intake.unstarted.clear()
-        if batch:
-            self.process.event_loop().start(batch)
-        return bool(batch)
-
-    def _when_done(self, intake: Intake, ready: Ready, row: int) -> Callable[[Outcome], None]:
-        began = time.monotonic()
-        running = self.running
-
-        def done(outcome: Outcome) -> None:
-            running.end(row)
-            first = not self._ended
-            self._ended.append((intake, ready, outcome, row, time.monotonic() - began))
-            if first:
-                self.bell.wake()
-
-        return done
-
-    def _collect(self) -> None:
-        while self._ended:
-            intake, ready, outcome, _, seconds = self._ended.popleft()
-            self._active -= 1
-            if intake in self.intakes and intake.in_hand.get(ready.delivery.id) is ready.delivery:
-                self.conclude(intake, ready, outcome, seconds)
-        self.process.has_enough()
-
-    def give_up_running(self) -> None:
-        """Cancel what runs, with LeaseLost."""
-        if self._active:
-            self.process.event_loop().give_up()
 
 
 def _log_action(action: Action, ready: Ready, seconds: float) -> None:

@@ -1,0 +1,131 @@
+"""The worker of `async def` tasks: keeps many going on the process's event loop, and fetches for free slots only."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from hotqueue.tasks.intake import Intake, Ready
+from hotqueue.tasks.lifecycle import Outcome
+from hotqueue.tasks.permits import Permits
+from hotqueue.tasks.registry import Registry
+from hotqueue.tasks.worker import Worker
+
+if TYPE_CHECKING:
+    from hotqueue.tasks.process import Process
+
+
+class AsyncWorker(Worker):
+    """Keeps many `async def` tasks going on the process's event loop."""
+
+    kind = "a"
+
+    def __init__(self, process: Process, registries: list[Registry], permits: Permits) -> None:
+        self.slots = process.async_concurrency
+        super().__init__(process, registries, permits, rows=self.slots)
+        self._ended: deque[tuple[Intake, Ready, Outcome, int, float]] = deque()
+        self._active = 0
+        self._turn = 0
+
+    def _loop(self) -> None:
+        rung = True
+        while not (self.stopping and self._active == 0):
+            self._collect()
+            came = self._turn_around(rung)
+            if came or self._ended:
+                rung = came
+                continue
+            if self._active == 0 and self._may_end():
+                return
+            rung = self._rest()
+
+    def _may_end(self) -> bool:
+        return self.process.is_burst and self.process.is_idle and not any(0 <= i.due <= 1000 for i in self.intakes)
+
+    def _rest(self) -> bool:
+        """Sleep until a bell, an ended task, or the net under both; give a ring back that we have no room for."""
+        room = self._room()
+        self.bell.listen_to(self.kind)
+        if room == 0 or self.stopping:
+            self.process.gate.leave_if(self, self._active == 0)
+            return self._sleep_without_room()
+        wait = min(self.next_due(), 0.05) if self.process.is_burst else self.next_due()
+        began = time.monotonic()
+        return self.sleep(wait) or time.monotonic() - began >= wait
+
+    def _sleep_without_room(self) -> bool:
+        if self.bell.wait_woken(0.5):
+            for intake in self.intakes:
+                intake.registry.store.repeat(lambda intake=intake: intake.registry.broker.ring(self.kind))  # type: ignore[misc]
+        return False
+
+    def _room(self) -> int:
+        if self.stopping or self.process.gate.is_wanted_by_another(self):
+            return 0
+        return self.slots - self._active
+
+    def _turn_around(self, rung: bool) -> bool:
+        """Tell what ended; fetch where there is room and reason to."""
+        came = False
+        for offset in range(len(self.intakes)):
+            intake = self.intakes[(self._turn + offset) % len(self.intakes)]
+            room = self._room()
+            if room and not self.process.gate.enter(self):
+                room = 0
+            if not intake.untold and not (rung and room):
+                continue
+            stepped = self.step(intake, room)
+            if stepped is not None and stepped.needs:
+                self.unpark(intake)
+            came = self._start(intake) or came
+        self._turn += 1
+        if self._active == 0:
+            self.process.gate.leave(self)
+        return came
+
+    def _start(self, intake: Intake) -> bool:
+        """Start all that was fetched, together."""
+        batch: list[tuple[Any, Callable[[Outcome], None]]] = []
+        while intake.unstarted and self.permits.take():
+            ready = intake.look(intake.unstarted.popleft(), self.presence.id, self.report)
+            if ready.call is None:
+                assert ready.outcome is not None
+                self.conclude(intake, ready, ready.outcome, 0.0)
+                continue
+            row = self.running.start(ready.delivery.id.encode(), ready.options.time_limit)
+            self._active += 1
+            batch.append((ready.call, self._when_done(intake, ready, row)))
+        for delivery in intake.unstarted:  # taken back
+            intake.in_hand.pop(delivery.id, None)
+        intake.unstarted.clear()
+        if batch:
+            self.process.event_loop().start(batch)
+        return bool(batch)
+
+    def _when_done(self, intake: Intake, ready: Ready, row: int) -> Callable[[Outcome], None]:
+        began = time.monotonic()
+        running = self.running
+
+        def done(outcome: Outcome) -> None:
+            running.end(row)
+            first = not self._ended
+            self._ended.append((intake, ready, outcome, row, time.monotonic() - began))
+            if first:
+                self.bell.wake()
+
+        return done
+
+    def _collect(self) -> None:
+        while self._ended:
+            intake, ready, outcome, _, seconds = self._ended.popleft()
+            self._active -= 1
+            if intake in self.intakes and intake.in_hand.get(ready.delivery.id) is ready.delivery:
+                self.conclude(intake, ready, outcome, seconds)
+        self.process.has_enough()
+
+    def give_up_running(self) -> None:
+        """Cancel what runs, with LeaseLost."""
+        if self._active:
+            self.process.event_loop().give_up()

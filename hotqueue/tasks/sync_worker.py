@@ -1,0 +1,143 @@
+"""The worker of sync tasks: one at a time, in the thread that calls `run`; batches that adapt to how long tasks take."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from hotqueue.tasks import faults
+from hotqueue.tasks.desk import Stepped
+from hotqueue.tasks.executor import execute
+from hotqueue.tasks.intake import Intake, Ready
+from hotqueue.tasks.lifecycle import Outcome
+from hotqueue.tasks.pace import Pace
+from hotqueue.tasks.permits import Permits
+from hotqueue.tasks.registry import Registry
+from hotqueue.tasks.worker import Worker
+
+if TYPE_CHECKING:
+    from hotqueue.tasks.process import Process
+
+LOOK_AROUND = 0.010  # seconds after which a busy worker looks at its other queues
+TELL_AFTER = 0.020  # seconds after which results are told though the batch is not done
+
+
+class SyncWorker(Worker):
+    """Runs tasks one at a time, in the thread that calls `run`."""
+
+    kind = "s"
+
+    def __init__(self, process: Process, registries: list[Registry], permits: Permits) -> None:
+        super().__init__(process, registries, permits, rows=1)
+        self._pace = Pace()
+        self._turn = 0
+        self._alone_waits: list[Intake] = []
+
+    def _loop(self) -> None:
+        while not self.stopping:
+            if self.turn():
+                continue
+            wait = self.next_due()
+            if self.process.is_burst and wait and not self._anything_due() and self.process.is_idle:
+                return
+            self.sleep(min(wait, 0.05) if self.process.is_burst and not self.process.is_idle else wait)
+
+    def _anything_due(self) -> bool:
+        return any(0 <= intake.due <= 1000 for intake in self.intakes)
+
+    def turn(self) -> bool:
+        """Look at each queue once, beginning where the last turn ended; run what comes. True if anything came."""
+        with self.process.gate.shared(self) as is_open:
+            if not is_open:
+                return False
+            came = self._look_around()
+        if self._alone_waits:
+            came = self._run_alone() or came
+        return came
+
+    def _look_around(self) -> bool:
+        self._alone_waits = []
+        count = len(self.intakes)
+        for offset in range(count):
+            at = (self._turn + offset) % count
+            intake = self.intakes[at]
+            stepped = self.step(intake, self._pace.room(), alone=self.process.gate.is_private)
+            if stepped is not None:
+                self._notice(intake, stepped)
+            if intake.unstarted:
+                self._work(intake)
+                if self._others_are_due(intake):
+                    self.tell(intake)
+                    self._turn = at + 1
+                else:
+                    self._turn = at
+                return True
+        return False
+
+    def _others_are_due(self, intake: Intake) -> bool:
+        now = time.monotonic()
+        return any(other is not intake and now - other.looked_at > LOOK_AROUND for other in self.intakes)
+
+    def _notice(self, intake: Intake, stepped: Stepped) -> None:
+        if stepped.others:
+            self.process.start_async()
+        if stepped.alone and not self.process.gate.is_private:
+            self._alone_waits.append(intake)
+        if stepped.needs:
+            self.unpark(intake)
+
+    def _run_alone(self) -> bool:
+        """Run one task with nothing else in the process, waiting until the rest has run empty."""
+        intake = self._alone_waits.pop(0)
+        self.tell(intake)
+        with self.process.gate.exclusive(self) as is_mine:
+            if not is_mine or self.step(intake, 1, alone=True) is None or not intake.unstarted:
+                return False
+            self._work(intake)
+            self.tell(intake)
+        return True
+
+    def _work(self, intake: Intake) -> None:
+        """Run what is in line, as far as permits go."""
+        began = time.monotonic()
+        take, line = self.permits.take, intake.unstarted
+        while line:
+            delivery = line.popleft()
+            if self.process.stop.is_set() or not take():
+                # The rest went back to the queue, or goes back in a moment: not ours to start.
+                line.appendleft(delivery)
+                self._drop(intake)
+                return
+            ready = intake.look(delivery, self.presence.id, self.report)
+            before = time.monotonic()
+            outcome = self._execute(ready)
+            after = time.monotonic()
+            if faults.IS_ARMED:
+                faults.at("after_run")
+            self._pace.ran(after - before)
+            self.conclude(intake, ready, outcome, after - before)
+            if self.process.has_enough():
+                continue
+            if line and after - began > TELL_AFTER:
+                began = after
+                self.tell(intake)
+
+    def _drop(self, intake: Intake) -> None:
+        if self.process.stop.is_set():
+            return  # _leave puts them back
+        for delivery in intake.unstarted:
+            intake.in_hand.pop(delivery.id, None)
+        intake.unstarted.clear()
+
+    def _execute(self, ready: Ready) -> Outcome:
+        call = ready.call
+        if call is None:
+            assert ready.outcome is not None
+            return ready.outcome
+        row = self.running.start(ready.delivery.id.encode(), ready.options.time_limit)
+        if faults.IS_ARMED:
+            faults.at("before_start")
+        try:
+            return self.process.event_loop().run(call) if call.is_async else execute(call)
+        finally:
+            self.running.end(row)
