@@ -117,7 +117,7 @@ def test_an_argument_nested_too_deeply_is_an_error_not_a_crash() -> None:
     deep: list[Any] = []
     for _ in range(100_000):
         deep = [deep]
-    with pytest.raises(SerializationError, match="argument 1 of my.task cannot travel .*deep"):
+    with pytest.raises(SerializationError, match=r"argument 1 of my.task cannot travel .*deep"):
         payload.dumps_call("my.task", (deep,), {})
     while deep:  # freed step by step
         deep = deep.pop()

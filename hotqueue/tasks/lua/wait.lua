@@ -8,7 +8,8 @@ local function register(id)
   local replies = redis.call('HGET', KEYS[6], id)
   if replies and string.find('\n' .. replies .. '\n', '\n' .. KEYS[5] .. '\n', 1, true) then return end
   -- A task that many clients wait for keeps the latest hundred; the others ask again each second.
-  local kept = replies and string.sub(replies, -8000) or nil
+  local kept = replies
+  if kept and #kept > 8000 then kept = string.match(string.sub(kept, -8000), '\n(.*)$') end
   redis.call('HSET', KEYS[6], id, kept and (kept .. '\n' .. KEYS[5]) or KEYS[5])
 end
 

@@ -1,0 +1,18 @@
+"""Fixtures of the tests of tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.tasks.contents import Room
+
+
+@pytest.fixture
+def room(make_queue: Callable[..., Any]) -> Iterator[Room]:
+    """The keys of this test's queue; emptied afterwards, since tests put there what no worker would leave."""
+    made = Room(make_queue())
+    yield made
+    made.wipe()

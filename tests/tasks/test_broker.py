@@ -1,0 +1,383 @@
+"""What clients' and maintenance's operations make of given contents: every key, before and after."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from hotqueue.errors import ConfigError
+from hotqueue.tasks.attempts import Attempts
+from tests.tasks.contents import BAND, Room, coro, place, sync
+
+pytestmark = pytest.mark.servers("server")
+LATER = 9_999_999_999_999
+
+
+def now() -> int:
+    return int(time.time() * 1000)
+
+
+def one(task_id: str = "t", due: str = "", expires: str = "", envelope: str | None = None) -> tuple[str, str, str, bytes]:
+    return task_id, due, expires, (envelope or sync()).encode()
+
+
+class TestEnqueue:
+    def test_a_new_task_is_stored_placed_and_rung_for(self, room: Room) -> None:
+        assert room.broker.enqueue([one()]) == [True]
+        assert room.contents() == {
+            "tasks": {"t": sync()},
+            "ready": {"t": place(1)},
+            "seq": "1",
+            "bell": ["1"],
+            "stats": {"enqueued": 1},
+        }
+
+    def test_an_async_task_has_a_line_and_a_bell_of_its_own(self, room: Room) -> None:
+        room.broker.enqueue([one(envelope=coro())])
+        assert room.contents() == {
+            "tasks": {"t": coro()},
+            "ready:async": {"t": place(1)},
+            "seq": "1",
+            "bell:async": ["1"],
+            "stats": {"enqueued": 1},
+        }
+
+    @pytest.mark.parametrize(
+        "before",
+        [
+            {"tasks": {"t": "old"}},
+            {"result:t": "blob"},
+            {"dead:tasks": {"t": "{}\n"}},
+            {"done:0": ["t"]},
+            {"done:1": ["t"]},
+            {"done:2": ["t"]},
+        ],
+        ids=lambda before: next(iter(before)),
+    )
+    def test_a_known_id_changes_nothing(self, room: Room, before: dict[str, Any]) -> None:
+        contents = room.fill(before).contents()
+        assert room.broker.enqueue([one()]) == [False]
+        assert room.contents() == contents
+
+    def test_the_same_id_twice_in_one_call_is_one_task(self, room: Room) -> None:
+        assert room.broker.enqueue([one(), one(envelope=sync("other"))]) == [True, False]
+        assert room["tasks"] == {"t": sync()}
+
+    def test_priorities_are_bands_of_places(self, room: Room) -> None:
+        room.broker.enqueue([one(f"p{p}", envelope=sync(priority=p)) for p in (0, -100, 27)])
+        assert room["ready"] == {"p0": 100 * BAND + 1, "p-100": 200 * BAND + 2, "p27": 73 * BAND + 3}
+
+    @pytest.mark.parametrize("due", ["+5000", "at"])
+    def test_a_task_for_later_is_scheduled(self, room: Room, due: str) -> None:
+        room.broker.enqueue([one(due=str(now() + 5000) if due == "at" else due)])
+        found = room.contents()
+        assert 3000 < found.pop("scheduled")["t"] - now() <= 6000
+        assert found == {"tasks": {"t": sync()}, "seq": "1", "bell": ["1"], "stats": {"enqueued": 1}}
+
+    def test_only_a_new_earliest_due_time_rings(self, room: Room) -> None:
+        room.fill({"scheduled": {"z": now() + 1000}})
+        room.broker.enqueue([one(due="+60000")])
+        assert room["bell"] is None
+
+    @pytest.mark.parametrize("due", ["+0", "1000"])
+    def test_what_is_due_already_is_ready(self, room: Room, due: str) -> None:
+        room.broker.enqueue([one(due=due)])
+        assert (room["ready"], room["scheduled"]) == ({"t": place(1)}, None)
+
+    def test_an_expiry_is_the_tasks_first_history(self, room: Room) -> None:
+        room.broker.enqueue([one(expires="+5000"), one("u", expires="1893456000000")])
+        retries, deliveries, need, expires, verdict = room["attempts"]["t"].split(" ")
+        assert (retries, deliveries, need, verdict) == ("0", "0", "-", "-")
+        assert 3000 < int(expires) - now() <= 6000
+        assert room["attempts"]["u"] == "0 0 - 1893456000000 -"
+
+    def test_a_bell_holds_few_tokens(self, room: Room) -> None:
+        room.broker.enqueue([one(f"t{n}") for n in range(50)])
+        assert room["bell"] == ["1"] * 4
+
+    def test_a_key_of_another_type_is_named(self, room: Room) -> None:
+        room.client.set(room.prefix + "tasks", "x")
+        with pytest.raises(ConfigError, match="another type"):
+            room.broker.enqueue([one()])
+
+
+class TestLook:
+    @pytest.mark.parametrize(
+        ("contents", "where", "detail"),
+        [
+            ({}, "unknown", 0),
+            ({"result:t": "blob"}, "result", 0),
+            ({"done:1": ["t"]}, "done", 0),
+            ({"dead:tasks": {"t": "{}"}}, "dead", 0),
+            ({"tasks": {"t": "E"}, "ready": {"a": 1, "b": 2, "t": 3}}, "ready", 2),
+            ({"tasks": {"t": "E"}, "ready:async": {"t": 3}}, "ready", 0),
+            ({"tasks": {"t": "E"}, "ready:alone": {"t": 3}}, "ready", 0),
+            ({"tasks": {"t": "E"}, "scheduled": {"t": 777}}, "scheduled", 777),
+            ({"tasks": {"t": "E"}, "attempts": {"t": "0 0 task:x - -"}, "parked:task:x": {"t": 1}}, "parked", 0),
+            ({"tasks": {"t": "E"}, "held:w": {"t": "1 s 1"}}, "held", 0),
+        ],
+    )
+    def test_where_a_task_is(self, room: Room, contents: dict[str, Any], where: str, detail: int) -> None:
+        looked = room.fill(contents).broker.look("t")
+        assert (looked.where, looked.detail) == (where, detail)
+        assert looked.envelope == (b"E" if "tasks" in contents else b"")
+
+    def test_what_else_is_known(self, room: Room) -> None:
+        room.fill({"result:t": "blob", "attempts": {"t": "2 1 - 5 -"}})
+        room.broker.report("t", {"done": 1, "total": 2, "message": ""})
+        looked = room.broker.look("t")
+        assert (looked.record, looked.attempts) == (b"blob", Attempts(2, 1, expires=5))
+        assert looked.progress == {"done": 1, "total": 2, "message": ""}
+        assert room.ttl("progress:t") > 0
+
+
+class TestWait:
+    def test_what_has_ended_is_told_at_once(self, room: Room) -> None:
+        room.fill({"result:r": "blob", "done:2": ["d"]})
+        assert room.broker.wait(["r", "d", "u"], "c") == 0
+        assert room["reply:c"] == ["Rr\0blob", "Dd\0", "Uu\0"]
+        assert 0 < room.ttl("reply:c") <= 60_000
+
+    def test_for_what_has_not_the_reply_list_is_registered(self, room: Room) -> None:
+        before = room.fill({"tasks": {"t": sync(), "v": sync()}}).contents()
+        assert room.broker.wait(["t", "v"], "c") == 2
+        assert room.contents() == {**before, "waiters": dict.fromkeys("tv", room.prefix + "reply:c")}
+
+    def test_each_client_is_registered_once(self, room: Room) -> None:
+        room.fill({"tasks": {"t": sync()}})
+        for client in ("c", "cc", "c", "cc"):
+            room.broker.wait(["t"], client)
+        assert room["waiters"] == {"t": f"{room.prefix}reply:c\n{room.prefix}reply:cc"}
+
+    def test_of_very_many_clients_the_latest_are_registered(self, room: Room) -> None:
+        room.fill({"tasks": {"t": sync()}})
+        for n in range(300):
+            room.broker.wait(["t"], f"client-{n}")
+        kept = room["waiters"]["t"].split("\n")
+        assert kept[-1] == f"{room.prefix}reply:client-299"
+        assert 50 < len(kept) < 200
+        assert all(name.startswith(room.prefix) for name in kept)
+
+
+class TestRevoke:
+    @pytest.mark.parametrize("where", ["ready", "ready:async", "ready:alone", "scheduled", "parked:task:x"])
+    @pytest.mark.parametrize("terminate", [False, True])
+    def test_a_waiting_task_is_ended_wherever_it_waits(self, room: Room, where: str, terminate: bool) -> None:
+        attempts = "0 0 task:x - -" if where.startswith("parked") else "1 0 - - -"
+        room.fill(
+            {"tasks": {"t": sync()}, "attempts": {"t": attempts}, where: {"t": 5}, "waiters": {"t": room.prefix + "reply:c"}}
+        )
+        assert room.broker.revoke("t", b"gone", 300_000, "task:x", terminate) == "revoked"
+        assert room.contents() == {"result:t": "gone", "reply:c": ["Rt\0gone"], "stats": {"revoked": 1}}
+
+    @pytest.mark.parametrize("terminate", [False, True])
+    def test_a_running_task_goes_on_or_is_marked_to_be_stopped(self, room: Room, terminate: bool) -> None:
+        before = room.fill({"tasks": {"t": sync()}, "held:w": {"t": "1 s 1"}}).contents()
+        assert room.broker.revoke("t", b"gone", 1000, terminate=terminate) == "running"
+        assert room.contents() == ({**before, "control": {"t": "gone"}} if terminate else before)
+
+    def test_an_ended_task_is_unknown_and_no_mark_stays(self, room: Room) -> None:
+        room.fill({"control": {"t": "gone"}})
+        assert room.broker.revoke("t", b"gone", 1000, terminate=True) == "unknown"
+        assert room.contents() == {}
+
+
+class TestDead:
+    def fill(self, room: Room) -> None:
+        room.fill({"dead": {"s": 10, "a": 20, "bad": 30}, "seq": "41"})
+        room.fill({"dead:tasks": {"s": "{}\n" + sync("S", 3), "a": "{}\n" + coro("A\nA"), "bad": "{}\n"}})
+        room.fill({"result:s": "failed", "attempts": {"s": "3 5 - 7 T"}})
+
+    def test_the_newest_come_first(self, room: Room) -> None:
+        self.fill(room)
+        assert [row[:2] for row in room.broker.dead(0, 2)] == [("bad", 30), ("a", 20)]
+        assert room.broker.dead(1, 9)[-1] == ("s", 10, ("{}\n" + sync("S", 3)).encode())
+        assert (room.broker.dead(3, 9), room.broker.dead_count()) == ([], 3)
+
+    def test_the_revived_have_a_clean_slate_and_a_new_place(self, room: Room) -> None:
+        self.fill(room)
+        assert room.broker.revive(["s", "a", "bad", "unknown"]) == ["s", "a"]
+        assert room.contents() == {
+            "tasks": {"s": sync("S", 3), "a": coro("A\nA")},
+            "ready": {"s": place(42, 3)},
+            "ready:async": {"a": place(43)},
+            "seq": "43",
+            "bell": ["1"] * 2,
+            "bell:async": ["1"] * 2,
+        }
+
+    def test_the_discarded_are_gone(self, room: Room) -> None:
+        self.fill(room)
+        assert room.broker.discard(["s", "a", "unknown"]) == 2
+        assert (room["dead"], room["dead:tasks"]) == ({"bad": 30}, {"bad": "{}\n"})
+
+
+class TestCounts:
+    def test_each_task_is_counted_where_it_is(self, room: Room) -> None:
+        room.fill({"tasks": dict.fromkeys("abcdefg", "E"), "ready": {"a": 1}, "ready:async": {"b": 1}, "ready:alone": {"c": 1}})
+        room.fill(
+            {"scheduled": {"d": 1}, "needs": ["task:x", "python:3.9"], "parked:task:x": {"e": 1}, "parked:python:3.9": {"f": 1}}
+        )
+        room.fill({"dead": {"z": 1}})
+        assert room.broker.counts() == {"unfinished": 7, "ready": 3, "scheduled": 1, "parked": 2, "dead": 1}
+
+
+class TestPause:
+    def test_pause_and_resume(self, room: Room) -> None:
+        room.broker.pause()
+        assert (room.contents(), room.broker.is_paused()) == ({"paused": "1"}, True)
+        room.broker.resume()
+        assert (room.contents(), room.broker.is_paused()) == ({"bell": ["1"], "bell:async": ["1"]}, False)
+
+
+class TestSweep:
+    def test_own_leases_are_renewed_and_the_rest_is_surveyed(self, room: Room) -> None:
+        far = now() + 90_000
+        room.fill({"workers": {"mine": 5, "other": far}, "scheduled": {"t": far}, "control": {"r": "blob"}})
+        due, others, stops, at = room.broker.sweep(60_000, ["mine", "given-up"])
+        assert abs(at - now()) < 5000
+        assert 80_000 < due <= 90_000
+        assert others == [("other", far - at)]
+        assert stops == {"r": b"blob"}
+        assert room["workers"].keys() == {"mine", "other"}
+        assert room["workers"]["mine"] == at + 60_000
+
+    def test_due_is_nought_when_late_and_minus_one_when_there_is_none(self, room: Room) -> None:
+        assert room.broker.sweep(1000, [])[0] == -1
+        assert room.fill({"scheduled": {"t": 5}}).broker.sweep(1000, [])[0] == 0
+
+
+class TestPromote:
+    def test_due_tasks_take_places_in_the_order_of_their_time(self, room: Room) -> None:
+        room.fill({"tasks": {"a": sync("A"), "b": sync("B", 5), "c": coro("C"), "later": sync()}, "seq": "41"})
+        room.fill({"scheduled": {"b": 10, "a": 20, "c": 30, "taskless": 40, "later": LATER}})
+        assert room.broker.promote() > 10**9
+        assert room.contents() == {
+            "tasks": {"a": sync("A"), "b": sync("B", 5), "c": coro("C"), "later": sync()},
+            "scheduled": {"later": LATER},
+            "ready": {"b": place(42, 5), "a": place(43)},
+            "ready:async": {"c": place(44)},
+            "seq": "44",
+            "bell": ["1"] * 2,
+            "bell:async": ["1"],
+        }
+
+    def test_more_than_a_thousand_are_promoted_too(self, room: Room) -> None:
+        many = [f"t{n}" for n in range(2500)]
+        room.fill({"tasks": dict.fromkeys(many, sync()), "scheduled": dict.fromkeys(many, 5)})
+        assert room.broker.promote() == -1
+        assert (len(room["ready"]), room["scheduled"]) == (2500, None)
+
+
+class TestReap:
+    def given(self, room: Room, lease: int = 5) -> None:
+        room.fill({"tasks": {n: sync(n) for n in "abc"}, "attempts": {"a": "1 2 - 9 -\n{}"}})
+        room.fill({"held:w": {"a": f"1 s {place(1)}", "b": f"1 a {place(2)}", "c": f"1 x {place(3)}"}})
+        room.fill({"workers": {"w": lease, "o": 7}, "worker:w": {"folder": "/f"}})
+
+    def test_the_unstarted_have_their_places_again_uncharged(self, room: Room) -> None:
+        self.given(room)
+        assert room.broker.reap("w", known_dead=True) == []
+        assert room.contents() == {
+            "tasks": {n: sync(n) for n in "abc"},
+            "attempts": {"a": "1 2 - 9 -\n{}"},
+            "ready": {"a": place(1)},
+            "ready:async": {"b": place(2)},
+            "ready:alone": {"c": place(3)},
+            "workers": {"o": 7},
+            "bell": ["1"] * 4,
+            "bell:async": ["1"] * 4,
+        }
+
+    def test_what_ran_is_charged_and_runs_again_alone(self, room: Room) -> None:
+        self.given(room)
+        assert room.broker.reap("w", known_dead=True, cause='{"kind":"lost"}', charged=["a", "not-held"]) == ["a"]
+        assert room["attempts"] == {"a": '1 3 - 9 -\n{}\n{"kind":"lost"}'}
+        assert room["ready:alone"] == {"a": place(1), "c": place(3)}
+        assert (room["ready"], room["stats"]) == (None, {"lost": 1})
+
+    def test_all_are_charged_when_nobody_knows_what_ran(self, room: Room) -> None:
+        self.given(room)
+        assert sorted(room.broker.reap("w", known_dead=False, cause="{}", charged=None) or ()) == ["a", "b", "c"]
+        assert room["attempts"] == {"a": "1 3 - 9 -\n{}\n{}", "b": "0 1 - - -\n{}", "c": "0 1 - - -\n{}"}
+
+    def test_a_verdict_is_noted_without_a_charge(self, room: Room) -> None:
+        self.given(room)
+        room.broker.reap("w", known_dead=True, cause="{}", charged=["b"], verdict="T")
+        assert room["attempts"]["b"] == "0 0 - - T\n{}"
+
+    def test_a_worker_that_has_its_lease_is_left_alone_unless_known_to_be_dead(self, room: Room) -> None:
+        self.given(room, LATER)
+        before = room.contents()
+        assert room.broker.reap("w", known_dead=False, charged=None) is None
+        assert room.broker.reap("never-was", known_dead=False, charged=None) is None
+        assert room.contents() == before
+        assert room.broker.reap("w", known_dead=True) == []
+
+    def test_twice_is_as_once(self, room: Room) -> None:
+        self.given(room)
+        room.broker.reap("w", known_dead=True, cause="{}", charged=["a"])
+        before = room.contents()
+        room.broker.reap("w", known_dead=True, cause="{}", charged=["a"])
+        assert {**room.contents(), "bell": 0, "bell:async": 0} == {**before, "bell": 0, "bell:async": 0}
+
+    def test_more_than_a_thousand_are_put_back_too(self, room: Room) -> None:
+        many = [f"t{n}" for n in range(2500)]
+        room.fill({"workers": {"w": 5}, "worker:w": {"folder": ""}, "held:w": {n: f"1 s {place(i)}" for i, n in enumerate(many)}})
+        room.broker.reap("w", known_dead=True)
+        assert (len(room["ready"]), room["held:w"], room["workers"]) == (2500, None, None)
+
+
+class TestTakeBack:
+    def test_as_many_as_were_drained_go_back_from_the_tail_of_their_fetch(self, room: Room) -> None:
+        held = {"a": f"257 s {place(10)}", "b": f"257 s {place(9)}", "c": f"257 a {place(2)}", "d": f"258 s {place(99)}"}
+        room.fill({"held:w": held})
+        assert room.broker.take_back("w", 1, 2) == 2
+        assert room.contents() == {
+            "held:w": {"c": held["c"], "d": held["d"]},
+            "ready": {"a": place(10), "b": place(9)},
+            "bell": ["1"] * 2,
+        }
+
+    def test_no_more_than_there_are(self, room: Room) -> None:
+        room.fill({"held:w": {"a": f"1 x {place(1)}", "b": f"1 a {place(2)}"}})
+        assert room.broker.take_back("w", 1, 99) == 2
+        assert (room["held:w"], room["ready:alone"], room["ready:async"]) == (None, {"a": place(1)}, {"b": place(2)})
+        assert room.broker.take_back("w", 1, 99) == 0
+
+
+class TestUnpark:
+    def test_parked_tasks_have_their_places_again(self, room: Room) -> None:
+        room.fill({"tasks": {"s": sync(), "a": coro()}, "attempts": {"s": "1 0 task:x 5 -\n{}"}, "needs": ["task:x", "task:y"]})
+        room.fill({"parked:task:x": {"s": place(3), "a": place(4), "taskless": place(5)}})
+        assert room.broker.needs() in (["task:x", "task:y"], ["task:y", "task:x"])
+        assert room.broker.unpark("task:x") == 3
+        assert room.contents() == {
+            "tasks": {"s": sync(), "a": coro()},
+            "attempts": {"s": "1 0 - 5 -\n{}", "a": "0 0 - - -"},
+            "ready": {"s": place(3)},
+            "ready:async": {"a": place(4)},
+            "needs": {"task:y"},
+            "bell": ["1"] * 3,
+            "bell:async": ["1"] * 3,
+        }
+
+
+class TestOthers:
+    def test_workers_are_told_with_what_they_announced(self, room: Room) -> None:
+        room.fill({"workers": {"w": 5}, "worker:w": {"host": "h", "folder": "/f"}})
+        assert room.broker.workers() == [{"worker": "w", "host": "h", "folder": "/f"}]
+        assert (room.broker.folder_of("w"), room.broker.folder_of("x")) == ("/f", "")
+
+    def test_old_counters_are_trimmed(self, room: Room) -> None:
+        room.client.hset(room.prefix + "stats", mapping={"99:succeeded": 1, "100:succeeded": 2, "101:failed": 3})
+        room.broker.trim_stats(100)
+        assert room["stats"] == {"succeeded": 2, "failed": 3}
+
+    def test_records_can_be_read_and_forgotten(self, room: Room) -> None:
+        room.fill({"result:t": "blob"})
+        assert (room.broker.record("t"), room.broker.record("u")) == (b"blob", None)
+        room.broker.forget("t")
+        assert room.contents() == {}
