@@ -48,11 +48,13 @@ class LoopClient:
 
     async def _exchange(self, args: Sequence[Any], patience: float) -> Any:
         if hasattr(self.client, "get_node_from_key"):  # a cluster client keeps its nodes' connections itself
-            return await self.client.execute_command(*args)
+            async with asyncio.timeout(patience):
+                return await self.client.execute_command(*args)
         connection = await self._connected()
         try:
-            await connection.send_command(*args, check_health=False)
-            reply = await connection.read_response(timeout=patience)
+            async with asyncio.timeout(patience):
+                await connection.send_command(*args, check_health=False)
+                reply = await connection.read_response()
         except BaseException as error:
             await self._give_back(connection, error)
             raise
@@ -65,7 +67,8 @@ class LoopClient:
         pool = self.client.connection_pool
         connection = self._free.pop() if self._free else pool.make_connection()
         try:
-            await pool.ensure_connection(connection)
+            async with asyncio.timeout(COMMAND_TIMEOUT):
+                await pool.ensure_connection(connection)
         except (rx.RedisError, OSError) as error:
             await connection.disconnect(nowait=True)
             raise NotSent from error
@@ -88,3 +91,6 @@ class LoopClient:
         while self._free:
             await self._free.pop().disconnect()
         await self.client.aclose()
+        sentinels = getattr(getattr(self.client, "connection_pool", None), "sentinel_manager", None)
+        for sentinel in sentinels.sentinels if sentinels else ():  # redis-py leaves these open
+            await sentinel.aclose()

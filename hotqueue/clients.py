@@ -25,6 +25,14 @@ def _settings(options: dict[str, Any], retry: Any) -> dict[str, Any]:
     return {**kept, "socket_timeout": COMMAND_TIMEOUT, "retry": retry, "protocol": 2, "decode_responses": False}
 
 
+def _async_settings(options: dict[str, Any], retry: Any) -> dict[str, Any]:
+    """Return client keywords for asyncio, without a socket timeout: aconnection has its own.
+
+    With one, redis-py sends inside `asyncio.wait_for`, which on Python 3.11 can swallow a cancellation.
+    """
+    return {**_settings(options, retry), "socket_timeout": None}
+
+
 def build(address: Address, server: EmbeddedServer | None) -> Any:
     """Return the sync client of an address."""
     import redis
@@ -58,8 +66,8 @@ def build_async(address: Address, server: EmbeddedServer | None) -> Any:
     if address.kind == "client":
         return _async_from_client(address.client, once)
     if server is not None:
-        return aredis.Redis(unix_socket_path=server.ensure(), **_settings({}, once))
-    settings = _settings(address.options, once)
+        return aredis.Redis(unix_socket_path=server.ensure(), **_async_settings({}, once))
+    settings = _async_settings(address.options, once)
     if address.kind == "server":
         return aredis.Redis(**_tcp(settings))
     if address.kind == "sentinel":
@@ -111,12 +119,12 @@ def _async_from_client(client: Any, once: Any) -> Any:
     if hasattr(client, "nodes_manager"):
         manager = client.nodes_manager
         nodes = [aredis.cluster.ClusterNode(n.host, n.port) for n in manager.startup_nodes.values()]
-        settings = _settings(_portable(manager.connection_kwargs), once)
+        settings = _async_settings(_portable(manager.connection_kwargs), once)
         return aredis.RedisCluster(startup_nodes=nodes, max_connections=ENOUGH, **_cluster_settings(settings))
     pool = client.connection_pool
     if hasattr(pool, "sentinel_manager"):
         sentinels = pool.sentinel_manager
-        settings = _settings(_portable(sentinels.connection_kwargs), once)
+        settings = _async_settings(_portable(sentinels.connection_kwargs), once)
         again = aredis.Sentinel([_host_port(s) for s in sentinels.sentinels], **settings)
         return again.master_for(pool.service_name, redis_class=aredis.Redis)
     options = _portable(pool.connection_kwargs)
@@ -124,7 +132,7 @@ def _async_from_client(client: Any, once: Any) -> Any:
         options["ssl"] = True
     if "path" in options:
         options["unix_socket_path"] = options.pop("path")
-    return aredis.Redis(**_settings(options, once))
+    return aredis.Redis(**_async_settings(options, once))
 
 
 def _host_port(sentinel: Any) -> tuple[str, int]:
