@@ -56,7 +56,9 @@ class Deployment:
         env = {**self._env, **({"HOTQUEUE_FAULT": fault} if fault else {})}
         file = open(self.log, "a")  # noqa: SIM115
         before = len(self.registered())
-        worker = start_command("hotqueue-worker", "crash_tasks", *args, env=env, stdin=subprocess.DEVNULL, stdout=file, stderr=file)
+        worker = start_command(
+            "hotqueue-worker", "crash_tasks", *args, env=env, stdin=subprocess.DEVNULL, stdout=file, stderr=file
+        )
         file.close()
         self.workers.append(worker)
         if wait:
@@ -79,6 +81,10 @@ class Deployment:
         """Return what the tasks noted."""
         key = f"{{{self.queue.key}}}:note:{what}"
         return [int(n) for n in self.queue.store.command(key, "LRANGE", key, 0, -1)]
+
+    def release(self) -> None:
+        """Let the `hold` tasks end."""
+        self.tasks.note("release", 1)
 
     def repeated(self) -> int:
         """Return how many starts were one too many."""

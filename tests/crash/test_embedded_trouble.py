@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import resource
 import signal
 import subprocess
 import threading
@@ -165,3 +166,24 @@ def test_a_user_killed_in_the_middle_of_a_start(tmp_path: Path, users: Users) ->
     assert set(map(str, range(12))) <= set(ask(server.ensure(), b"LRANGE", b"q", b"0", b"-1").decode().split("\n"))
     assert server_pid(server.ensure())
     server.close()
+
+
+def test_a_script_without_end_does_not_keep_the_server(tmp_path: Path, users: Users) -> None:
+    user = users(tmp_path / "db.rdb", "put", "a")
+    socket = user.do("open")
+    ask(socket, b"CONFIG", b"SET", b"lua-time-limit", b"50")
+    with pytest.raises(OSError, match="timed out"):
+        ask(socket, b"EVAL", b"while true do end", b"0", timeout=0.1)
+    user.kill()
+    nothing_left(tmp_path)
+    assert users(tmp_path / "db.rdb").do("len") == "1"
+
+
+def test_limits_of_a_user_are_not_the_servers(tmp_path: Path, users: Users) -> None:
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
+        resource.setrlimit(resource.RLIMIT_AS, (2**31, resource.RLIM_INFINITY))
+
+    user = users(tmp_path / "db.rdb", "open", preexec_fn=limit)
+    assert user.do("put", *range(1000)) == "1000"
+    assert resource.prlimit(int(user.do("pid")), resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY

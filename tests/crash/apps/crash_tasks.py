@@ -75,3 +75,12 @@ def stubborn(n: int, seconds: float) -> int:
         except BaseException:  # noqa: S110
             pass
     return n
+
+
+@queue.task
+def hold(n: int) -> int:
+    """Run until the test says `release`."""
+    note("start", n)
+    while not queue.store.command("x", "EXISTS", f"{{{queue.key}}}:note:release"):
+        time.sleep(0.02)
+    return n
