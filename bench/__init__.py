@@ -1,0 +1,1 @@
+"""hotqueue measured beside its peers and the floor. See README.md."""

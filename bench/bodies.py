@@ -1,0 +1,82 @@
+"""The functions that every contender makes its tasks of. Each takes one argument, notes that it ran, and returns."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from time import monotonic
+
+from bench.ticks import Ticks
+
+SLEEP = 0.1  # seconds
+PAYLOAD = 100_000  # bytes
+
+_ticks = Ticks(os.environ["BENCH_TICKS"])
+_started, _ended, _runs = _ticks.started, _ticks.ended, _ticks.runs
+
+
+def noop(n: int) -> int:
+    """Do nothing."""
+    _started[n] = monotonic()
+    _runs[n] += 1
+    return n
+
+
+async def anoop(n: int) -> int:
+    """Do nothing, on an event loop."""
+    return noop(n)
+
+
+def sleep(n: int) -> int:
+    """Wait, as for a web service."""
+    _started[n] = monotonic()
+    time.sleep(SLEEP)
+    return _end(n)
+
+
+async def asleep(n: int) -> int:
+    """Wait on an event loop."""
+    _started[n] = monotonic()
+    await asyncio.sleep(SLEEP)
+    return _end(n)
+
+
+def spin1(n: int) -> int:
+    """Take 1 ms of CPU."""
+    return _spin(n, 0.001)
+
+
+def spin10(n: int) -> int:
+    """Take 10 ms of CPU."""
+    return _spin(n, 0.010)
+
+
+def payload(text: str) -> str:
+    """Return 100 KB that came as an argument; the number of the task is in front."""
+    noop(int(text[:8]))
+    return text
+
+
+def _spin(n: int, seconds: float) -> int:
+    _started[n] = monotonic()
+    until = time.thread_time() + seconds
+    while time.thread_time() < until:
+        pass
+    return _end(n)
+
+
+def _end(n: int) -> int:
+    _ended[n] = monotonic()
+    _runs[n] += 1
+    return n
+
+
+SYNC = (noop, sleep, spin1, spin10, payload)
+ASYNC = (anoop, asleep)
+
+
+def arguments(task: str, first: int, count: int) -> list[int] | list[str]:
+    """Return the arguments of `count` calls."""
+    numbers = list(range(first, first + count))
+    return [f"{n:08}".ljust(PAYLOAD, "x") for n in numbers] if task == "payload" else numbers

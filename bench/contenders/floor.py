@@ -1,0 +1,172 @@
+"""The floor: what redis-py and Redis take for the same scripts with the same bytes, with nothing around them.
+
+`record` runs one task through hotqueue and keeps the commands that it sent. The producer and the worker here send those
+again, with other ids in them, through a plain redis.Redis: no encoding, no limits, no threads, nothing decided.
+"""
+
+import json
+import os
+import sys
+
+import redis
+
+from bench import bodies, wire
+
+NAME = "floor"
+REQUIREMENTS = ()
+VERSIONS = ("redis", "hiredis")
+WORKERS = {
+    "one": "python -m bench.contenders.floor work one",
+    "two": ["python -m bench.contenders.floor work one", "python -m bench.contenders.floor work two"],
+}
+
+LACKS = ("spin1", "spin10", "payload")  # it decodes no arguments, so it cannot run these
+
+TAPE = os.environ["BENCH_TAPE"]
+BATCH = 256  # tasks in a trip, as many as a hotqueue worker takes at most
+BULK = 1000  # tasks in a bulk call
+FETCH, ROOM = 1, 2  # where step.lua takes the number of a fetch and the most it may bring
+HEAD, ID = 7, 32  # of its answer: what comes before the tasks; the one part of each that is so long is its id
+
+
+def record() -> None:
+    """Run one task through hotqueue, and write down what was sent."""
+    with wire.relay(os.environ["BENCH_URL"]) as (url, streams):
+        os.environ["BENCH_URL"] = url
+        from bench.contenders import hotqueue_
+
+        result = hotqueue_.send("noop", 12345)
+        hotqueue_.queue.run_worker(burst=True)
+        hotqueue_.wait(result)
+        hotqueue_.queue.close()
+        sent = [command for stream in streams for command in wire.commands(bytes(stream))]
+    with open(TAPE, "w") as file:
+        json.dump({"id": result.id, **_scripts(sent)}, file)
+
+
+def _scripts(sent):
+    from hotqueue.tasks import scripts
+
+    found = {}
+    for name in ("STEP", "REGISTER", "ENQUEUE", "WAIT"):
+        script = getattr(scripts, name)
+        calls = [call for call in sent if call[:2] == [b"EVALSHA", script.sha]]
+        if name == "REGISTER":  # of the workers that came, the one that did the step
+            calls = [call for call in calls if found["step"]["args"][0].encode() in call]
+        call = max(calls, key=len)  # of the steps, the one that tells an outcome
+        keys, args = call[3 : 3 + int(call[2])], call[3 + int(call[2]) :]
+        found[name.lower()] = {"text": _text(script.text), "keys": [*map(_text, keys)], "args": [*map(_text, args)]}
+    return found
+
+
+def _text(data):
+    return data.decode("latin-1")
+
+
+class Call:
+    """A recorded script call of one task, to be sent again with other ids.
+
+    Its keys and arguments are those that all tasks share, and then, from the first with an id in it, those of each task.
+    """
+
+    def __init__(self, client, tape, name, before="", after=""):
+        def parts(which):
+            return [part.replace(before, after).encode("latin-1") for part in tape[name][which]]
+
+        self.client = client
+        self.was = tape["id"].encode()
+        self.sha = client.script_load(tape[name]["text"].encode("latin-1"))
+        self.keys, self.each_keys = self._split(parts("keys"))
+        self.args, self.each_args = self._split(parts("args"))
+
+    def _split(self, parts):
+        first = next((n for n, part in enumerate(parts) if self.was in part), len(parts))
+        return parts[:first], parts[first:]
+
+    def of(self, parts, ids):
+        """Return the parts of each id."""
+        was = self.was
+        return [part.replace(was, new) for new in ids for part in parts]
+
+    def send(self, ids):
+        keys = self.keys + self.of(self.each_keys, ids)
+        return self.run(keys, self.args + self.of(self.each_args, ids))
+
+    def run(self, keys, args):
+        return self.client.execute_command("EVALSHA", self.sha, len(keys), *keys, *args)
+
+
+def _opened():
+    with open(TAPE) as file:
+        return redis.Redis.from_url(os.environ["BENCH_URL"]), json.load(file)
+
+
+class Producer:
+    """Sends and waits."""
+
+    def __init__(self):
+        self.client, tape = _opened()
+        self.enqueue = Call(self.client, tape, "enqueue")
+        self.ask = Call(self.client, tape, "wait")
+        self.reply = next(key for key in self.ask.keys if b":reply:" in key)
+
+    def send(self, n):
+        self.enqueue.send([b"%032x" % n])
+        return n
+
+    def send_many(self, numbers):
+        for start in range(0, len(numbers), BULK):
+            self.enqueue.send([b"%032x" % n for n in numbers[start : start + BULK]])
+
+    def wait(self, n):
+        self.ask.send([b"%032x" % n])
+        _, message = self.client.blpop([self.reply], 10)
+        return int(message[1:33], 16)
+
+
+def work(name: str) -> None:
+    """Finish and fetch, for ever, from one connection."""
+    client, tape = _opened()
+    worker = tape["step"]["args"][0]
+    renamed = worker[: -len(name)] + name
+    Call(client, tape, "register", worker, renamed).send([])
+    step = Call(client, tape, "step", worker, renamed)
+    bell = next(key for key in step.keys if key.endswith(b":bell"))
+    number, done = 0, []
+    while True:
+        number += 1
+        step.args[FETCH], step.args[ROOM] = number, BATCH
+        step.each_args[1] = b"%d" % (number - 1)
+        done = [part for part in step.send(done)[HEAD:] if len(part) == ID]
+        for task_id in done:
+            bodies.noop(int(task_id, 16))
+        if not done:
+            client.blpop([bell], 1)
+
+
+_producer = None
+
+
+def _sender():
+    global _producer
+    _producer = _producer or Producer()
+    return _producer
+
+
+def send(_task, n):
+    """Enqueue one call."""
+    return _sender().send(n)
+
+
+def send_many(_task, numbers):
+    """Enqueue many calls."""
+    _sender().send_many(numbers)
+
+
+def wait(n):
+    """Return the value of a call."""
+    return _sender().wait(n)
+
+
+if __name__ == "__main__":
+    record() if sys.argv[1] == "record" else work(sys.argv[2])

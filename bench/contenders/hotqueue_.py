@@ -1,0 +1,42 @@
+"""hotqueue, as it comes: results on, every guarantee on."""
+
+import os
+
+from bench import bodies
+from hotqueue import HotQueue
+
+NAME = "hotqueue"
+REQUIREMENTS = ()
+VERSIONS = ("hotqueue", "redis", "hiredis", "uvloop")
+WORKERS = {
+    "one": "hotqueue-worker bench.contenders.hotqueue_ -p 1 -q",
+    "two": "hotqueue-worker bench.contenders.hotqueue_ -p 2 -q",
+    "threads8": "hotqueue-worker bench.contenders.hotqueue_ -p 1 -t 8 -q",
+    "async": "hotqueue-worker bench.contenders.hotqueue_ -p 1 -q",
+    "sleep": "hotqueue-worker bench.contenders.hotqueue_ -p 1 -t 100 -q",
+    "asleep": "hotqueue-worker bench.contenders.hotqueue_ -p 1 --async-concurrency 100 -q",
+    "ten": "hotqueue-worker bench.contenders.hotqueue_ -p 10 -q",
+}
+
+queue = HotQueue("bench", url=os.environ["BENCH_URL"])
+TASKS = {function.__name__: queue.task(function) for function in (*bodies.SYNC, *bodies.ASYNC)}
+
+
+def send(task, arg):
+    """Enqueue one call; return its handle."""
+    return TASKS[task].delay(arg)
+
+
+def send_many(task, args):
+    """Enqueue many calls."""
+    TASKS[task].map(args)
+
+
+def wait(handle):
+    """Return the value of a call."""
+    return handle.get(timeout=10)
+
+
+async def asend(task, arg):
+    """Enqueue one call from an event loop."""
+    return await TASKS[task].adelay(arg)
