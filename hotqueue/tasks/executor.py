@@ -112,8 +112,16 @@ class EventLoop:
     def __init__(self) -> None:
         self._loop = _new_loop()
         self._running: set[_Running] = set()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="hotqueue-event-loop", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="hotqueue-event-loop", daemon=True)
         self._thread.start()
+
+    def _run(self) -> None:
+        """Run until stopped: a SystemExit in an asyncio task that a task started comes out of here, and is not for us."""
+        while True:
+            try:
+                return self._loop.run_forever()
+            except (SystemExit, KeyboardInterrupt):
+                pass
 
     def start(self, calls: list[tuple[Call, Callable[[Outcome], None]]]) -> None:
         """Start calls together; each one's `done` is called in the loop's thread with its outcome."""
@@ -141,6 +149,8 @@ class EventLoop:
         self._loop.call_soon_threadsafe(self._cancel_all, "stop")
         self._loop.call_soon_threadsafe(lambda: self._loop.call_later(0.05, self._loop.stop))
         self._thread.join(2)
+        if not self._thread.is_alive():
+            self._loop.close()
 
     def _cancel_all(self, why: str) -> None:
         for running in list(self._running):
