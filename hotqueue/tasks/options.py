@@ -64,6 +64,7 @@ _DEFAULTS = {f.name: f.default for f in fields(TaskOptions)}
 _SECONDS = ("retry_backoff_max", "default_retry_delay", "time_limit", "soft_time_limit", "result_expires", "expires")
 NAMES = frozenset({*_DEFAULTS, "retries"})
 PER_CALL = NAMES - {"bind", "autoretry_for", "dont_autoretry_for"}
+OF_THE_CALL = frozenset({"args", "kwargs", "countdown", "eta", "task_id", "headers"})  # apply_async's own, to be named as near
 
 
 def make(given: Mapping[str, Any], where: str) -> TaskOptions:
@@ -83,7 +84,7 @@ def make(given: Mapping[str, Any], where: str) -> TaskOptions:
 
 def override(options: TaskOptions, given: Mapping[str, Any], where: str) -> TaskOptions:
     """Return `options` with those of one call over them."""
-    check_names(given, PER_CALL, where)
+    check_names(given, PER_CALL | OF_THE_CALL, where)
     return replace(options, **_checked(given, where))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.tasks import sample
 from tests.tasks.contents import Room
 
 
@@ -16,3 +17,8 @@ def room(make_queue: Callable[..., Any]) -> Iterator[Room]:
     made = Room(make_queue())
     yield made
     made.wipe()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_seen_yet() -> None:
+    sample.seen.clear()
