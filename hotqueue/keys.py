@@ -79,7 +79,7 @@ def attempts(name: str) -> str:
 
 
 def seq(name: str) -> str:
-    """Counter behind the places."""
+    """String: counter behind the places."""
     return _of(name, "seq")
 
 

@@ -52,6 +52,7 @@ Exit codes: 0 clean, 1 crash, 2 usage, 3 a module cannot be imported or has no t
 )
 @click.option("--max-tasks", type=click.IntRange(1), metavar="N", help="Replace a process after N tasks.")
 @click.option("--max-memory", type=Size(), metavar="SIZE", help="Replace a process that takes more, such as 512M.")
+@click.option("--health-port", type=click.IntRange(0, 65535), metavar="PORT", help="Answer /livez and /readyz over HTTP.")
 @click.option("--lease", type=click.FloatRange(1), default=15.0, hidden=True)  # seconds; for tests
 @click.option("--name", default="", metavar="NAME", help="What this worker calls itself.")
 @click.option("-l", "--log-level", type=click.Choice(logs.LEVELS, case_sensitive=False), default="info", show_default=True)
@@ -99,11 +100,13 @@ def _settings(modules: tuple[str, ...], names: tuple[str, ...], url: str | None,
         max_tasks=given["max_tasks"],
         max_memory=given["max_memory"],
         name=given["name"],
+        health_port=given["health_port"],
         lease_ms=int(given["lease"] * 1000),
     )
 
 
 def _work(settings: Settings, level: str, given: Any) -> int:
+    from hotqueue.errors import ConfigError
     from hotqueue.tasks.supervisor import Supervisor
 
     shown = not given["quiet"] and given["log_format"] == "text"
@@ -113,7 +116,10 @@ def _work(settings: Settings, level: str, given: Any) -> int:
             click.echo(banner(settings, queues, tasks), err=True)
 
     supervisor = Supervisor(settings, ready, lambda text: click.echo(f"hotqueue-worker: {text}", err=True))
-    code = supervisor.run()
+    try:
+        code = supervisor.run()
+    except ConfigError as error:
+        raise click.UsageError(str(error)) from None
     if code == 0 and settings.is_burst and shown:
         later = supervisor.scheduled()
         click.echo(f"burst done; {later} task{'s'[: later != 1]} scheduled for later", err=True)

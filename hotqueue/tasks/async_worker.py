@@ -32,6 +32,7 @@ class AsyncWorker(Worker):
     def _loop(self) -> None:
         rung = True
         while not (self.stopping and self._active == 0):
+            self.running.progress()
             self._collect()
             came = self._turn_around(rung)
             if came or self._ended:

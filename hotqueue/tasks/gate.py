@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -57,24 +57,27 @@ class Gate:
 
     @contextmanager
     def shared(self, worker: Any) -> Iterator[bool]:
-        """Be inside for the body, after waiting for who wants to be alone; False when there is no sense in waiting."""
+        """Be inside for the body, after waiting for who wants to be alone; False when they still are after half a second."""
         if self.is_private:
             yield True
             return
-        while not self.enter(worker):
-            with self._changed:
-                self._changed.wait_for(lambda: self._stop.is_set() or not self.is_wanted_by_another(worker), timeout=0.5)
-            if self._stop.is_set():
-                yield False
-                return
+        with self._changed:
+            self._changed.wait_for(lambda: self._stop.is_set() or not self.is_wanted_by_another(worker), timeout=0.5)
+        if self._stop.is_set() or not self.enter(worker):
+            yield False
+            return
         try:
             yield True
         finally:
             self.leave(worker)
 
     @contextmanager
-    def exclusive(self, worker: Any) -> Iterator[bool]:
-        """Be alone for the body, once the others have run empty; False when another is, or wants to be."""
+    def exclusive(self, worker: Any, alive: Callable[[], None]) -> Iterator[bool]:
+        """Be alone for the body, once the others have run empty; False when another is, or wants to be.
+
+        Args:
+            alive: called now and then while waiting, since waiting is not being stuck.
+        """
         with self._changed:
             if self._wanted_by is not None:
                 yield False
@@ -82,7 +85,8 @@ class Gate:
             self._wanted_by = worker
         try:
             with self._changed:
-                self._changed.wait_for(lambda: self._stop.is_set() or not (self._inside - {worker}))
+                while not self._changed.wait_for(lambda: self._stop.is_set() or not (self._inside - {worker}), timeout=0.5):
+                    alive()
             yield not self._stop.is_set()
         finally:
             with self._changed:

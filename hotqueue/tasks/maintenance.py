@@ -43,6 +43,11 @@ class Upkeep:
         self._healthy_since: dict[str, float] = {}
         self._trimmed = 0
         self._outage = False
+        self._succeeded: float | None = None
+
+    def seconds_since_success(self) -> float | None:
+        """Return how long ago all queues were last swept; None if never."""
+        return None if self._succeeded is None else time.monotonic() - self._succeeded
 
     def beat(self) -> None:
         """Sweep every queue if it is time to; an outage is waited out."""
@@ -53,6 +58,7 @@ class Upkeep:
             try:
                 self._sweep(broker)
                 self._outage = False
+                self._succeeded = time.monotonic()
             except ConnectionFailed as error:
                 self._healthy_since.pop(broker.name, None)
                 if not self._outage:

@@ -16,6 +16,7 @@ from typing import Any
 _ROW = struct.Struct(">ddB")  # started and hard deadline (monotonic seconds), bytes of the id; the id follows
 ID_BYTES = 200
 ROW_BYTES = _ROW.size + ID_BYTES
+_HEAD = struct.Struct(">d")  # when progress was last made (monotonic seconds)
 
 
 class Permits:
@@ -58,33 +59,43 @@ class Running:
 
     def __init__(self, state: Any) -> None:
         self._state = state
-        self._free = list(range(len(state) // ROW_BYTES - 1, -1, -1))
+        self._free = list(range((len(state) - _HEAD.size) // ROW_BYTES - 1, -1, -1))
+        self.progress()
 
     @staticmethod
     def size(rows: int) -> int:
         """Return the bytes that a table of so many rows takes."""
-        return rows * ROW_BYTES
+        return _HEAD.size + rows * ROW_BYTES
+
+    def progress(self) -> None:
+        """Note that the worker turns."""
+        _HEAD.pack_into(self._state, 0, time.monotonic())
 
     def start(self, task_id: bytes, time_limit: float | None = None) -> int:
         """Note that a task starts; return its row."""
         row = self._free.pop()
         now = time.monotonic()
-        at = row * ROW_BYTES
+        at = _HEAD.size + row * ROW_BYTES
         self._state[at + _ROW.size : at + _ROW.size + len(task_id)] = task_id
         _ROW.pack_into(self._state, at, now, now + time_limit if time_limit else 0.0, len(task_id))
         return row
 
     def end(self, row: int) -> None:
         """Note that the task in a row ended."""
-        at = row * ROW_BYTES
+        at = _HEAD.size + row * ROW_BYTES
         self._state[at : at + 8] = b"\0\0\0\0\0\0\0\0"
         self._free.append(row)
+
+
+def read_progress(state: bytes) -> float:
+    """Return when a state says that progress was last made."""
+    return float(_HEAD.unpack_from(state, 0)[0])
 
 
 def read_running(state: bytes) -> list[tuple[str, float, float]]:
     """Return (id, started, hard deadline or 0) of the tasks that a state says are running."""
     found = []
-    for at in range(0, len(state) - ROW_BYTES + 1, ROW_BYTES):
+    for at in range(_HEAD.size, len(state) - ROW_BYTES + 1, ROW_BYTES):
         started, deadline, size = _ROW.unpack_from(state, at)
         if started:
             begin = at + _ROW.size

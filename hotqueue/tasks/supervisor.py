@@ -8,67 +8,29 @@ from __future__ import annotations
 
 import json
 import logging
-import mmap
 import os
 import select
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from typing import Any
 
 from hotqueue import presence
 from hotqueue.connection import Store
 from hotqueue.errors import ConnectionFailed, HotQueueError
 from hotqueue.tasks import attempts, child, payload
 from hotqueue.tasks.broker import Broker
-from hotqueue.tasks.child import Pipes, Settings
+from hotqueue.tasks.child import Settings
+from hotqueue.tasks.children import Child, Slot, how_it_died, spawn
+from hotqueue.tasks.health import HealthPort
 from hotqueue.tasks.maintenance import Upkeep
-from hotqueue.tasks.permits import Permits, read_running
 
 log = logging.getLogger("hotqueue.worker")
 
 TICK = 0.1  # seconds between two looks at what the children run
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGTTIN, signal.SIGTTOU, signal.SIGCHLD)
+STUCK = 30.0  # seconds without progress and without a task after which a process is replaced
 QUICK = 1.0  # seconds; a child that dies younger than this is replaced more and more slowly
-
-
-@dataclass
-class Slot:
-    """One worker of a child, as its supervisor sees it."""
-
-    worker: str
-    folder: str
-    kind: str
-    permits: Permits
-    state: mmap.mmap | None
-
-    def running(self) -> list[tuple[str, float, float]]:
-        """Return (id, started, hard deadline) of what it runs."""
-        return [] if self.state is None else read_running(self.state[:])
-
-
-@dataclass(eq=False)
-class Child:
-    """One worker process."""
-
-    pid: int
-    control: int
-    report: int
-    permits: list[tuple[int, int]]
-    born: float = field(default_factory=time.monotonic)
-    slots: dict[int, Slot] = field(default_factory=dict)
-    inbox: bytes = b""
-    is_ready: bool = False
-    is_stopping: bool = False
-    ended_for: tuple[str, str] | None = None  # (task id, "time limit" or "revoked" or "shutdown")
-
-    def close(self) -> None:
-        """Close our ends."""
-        for fd in (self.control, self.report, *(fd for pipe in self.permits for fd in pipe)):
-            os.close(fd)
-        for slot in self.slots.values():
-            if slot.state is not None:
-                slot.state.close()
 
 
 class Supervisor:
@@ -97,10 +59,14 @@ class Supervisor:
         self._owed: list[Callable[[], None]] = []
         self._quick_deaths = 0
         self._spawn_at = 0.0
+        self._health: HealthPort | None = None
 
     def run(self) -> int:
         """Work until told to stop, or until a burst is over; return the exit code."""
         self._listen_to_signals()
+        if self._settings.health_port is not None:
+            self._health = HealthPort(self._settings.health_port, {"/livez": self._is_live, "/readyz": self._is_ready})
+            log.info("health port: http://0.0.0.0:%d/livez and /readyz", self._health.port)
         self._spawn()
         while True:
             self._select()
@@ -115,6 +81,21 @@ class Supervisor:
     def scheduled(self) -> int:
         """Return how many tasks of the queues wait for their time."""
         return sum(broker.counts()["scheduled"] for broker in self._brokers)
+
+    # --- health --------------------------------------------------------------------------------------------------
+
+    def _is_live(self) -> tuple[bool, dict[str, object]]:
+        idle = [slot.idle_for() for each in self._children for slot in each.slots.values()]
+        return max(idle, default=0.0) <= STUCK, {
+            "processes": len(self._children),
+            "longest_without_progress": max(idle, default=0.0),
+        }
+
+    def _is_ready(self) -> tuple[bool, dict[str, object]]:
+        working = [each.pid for each in self._children if each.slots and not each.is_stopping]
+        since = None if self._upkeep is None else self._upkeep.seconds_since_success()
+        reached = since is not None and since * 1000 <= self._settings.lease_ms
+        return bool(working) and reached and self._exit is None, {"processes": len(working), "seconds_since_redis": since}
 
     # --- signals -------------------------------------------------------------------------------------------------
 
@@ -158,11 +139,7 @@ class Supervisor:
 
     def _stop_child(self, each: Child) -> None:
         """Have a child finish what it runs; what it has not started goes back at once."""
-        each.is_stopping = True
-        try:
-            os.write(each.control, child.STOP)
-        except BrokenPipeError:
-            return  # it is dead already
+        each.stop()
         for slot in each.slots.values():
             for number, count in slot.permits.drain().items():
                 self._owe(lambda slot=slot, number=number, count=count: self._put_back(slot, number, count))  # type: ignore[misc]
@@ -175,21 +152,10 @@ class Supervisor:
     # --- children ------------------------------------------------------------------------------------------------
 
     def _spawn(self) -> None:
-        control_read, control_write = os.pipe()
-        report_read, report_write = os.pipe()
-        permits = [os.pipe() for _ in range(self._settings.threads + 1)]
-        pipes = Pipes(control_read, report_write, permits)
-
-        def close() -> None:
-            for fd in (control_write, report_read, self._wake_read, self._wake_write):
-                os.close(fd)
-            for other in self._children:
-                other.close()
-
-        pid = child.fork(self._settings, pipes, close)
-        os.close(control_read)
-        os.close(report_write)
-        self._children.append(Child(pid, control_write, report_read, permits))
+        ours = [self._wake_read, self._wake_write]
+        if self._health is not None:
+            ours.append(self._health.fileno())
+        self._children.append(spawn(self._settings, self._children, tuple(ours)))
 
     def _replenish(self) -> None:
         if self._exit is not None or self._upkeep is None or time.monotonic() < self._spawn_at:
@@ -203,28 +169,19 @@ class Supervisor:
 
     def _select(self) -> None:
         by_fd = {each.report: each for each in self._children}
-        ready, _, _ = select.select([self._wake_read, *by_fd], [], [], TICK)
+        health = [self._health.fileno()] if self._health is not None else []
+        ready, _, _ = select.select([self._wake_read, *health, *by_fd], [], [], TICK)
         for fd in ready:
             if fd == self._wake_read:
                 try:
                     os.read(fd, 4096)
                 except BlockingIOError:
                     pass
+            elif fd in health and self._health is not None:
+                self._health.answer()
             else:
-                self._read_report(by_fd[fd])
-
-    def _read_report(self, each: Child) -> None:
-        data = os.read(each.report, 65536)
-        if not data:
-            time.sleep(0.001)  # it is about to be collected; do not spin until the kernel says so
-        each.inbox += data
-        while len(each.inbox) >= 4:
-            size = int.from_bytes(each.inbox[:4], "big")
-            if len(each.inbox) < 4 + size:
-                return
-            told = payload.loads(each.inbox[4 : 4 + size])
-            each.inbox = each.inbox[4 + size :]
-            getattr(self, f"_on_{told.pop('kind')}")(each, **told)
+                for told in by_fd[fd].reports():
+                    getattr(self, f"_on_{told.pop('kind')}")(by_fd[fd], **told)
 
     def _on_hello(self, each: Child, queues: bytes, tasks: list[str]) -> None:
         each.is_ready = True
@@ -254,10 +211,8 @@ class Supervisor:
         else:
             log.error("process %d cannot load the modules any more: %s", each.pid, text)
 
-    def _on_worker(self, each: Child, slot: int, worker: str, folder: str, sort: str) -> None:
-        old = each.slots.get(slot)
-        permits = old.permits if old else Permits(each.permits[slot])
-        each.slots[slot] = Slot(worker, folder, sort, permits, _shared_state(folder, worker))
+    def _on_worker(self, each: Child, **told: Any) -> None:
+        each.note_worker(**told)
 
     # --- deaths --------------------------------------------------------------------------------------------------
 
@@ -270,8 +225,7 @@ class Supervisor:
 
     def _bury(self, each: Child, code: int, peak_kb: int) -> None:
         """Put back what a dead child held; charge what ran, unless its end was our doing."""
-        running = [task_id for slot in each.slots.values() for task_id, _, _ in slot.running()]
-        cause, verdict, charged = self._verdict(each, code, peak_kb, running)
+        cause, verdict, charged = self._verdict(each, code, peak_kb)
         for slot in each.slots.values():
             for broker in self._brokers:
                 self._owe(self._reaping(broker, slot, cause, verdict, charged))
@@ -280,14 +234,14 @@ class Supervisor:
             return
         if each.is_ready and not (self._exit is not None and each.is_stopping):
             what = f"; it ran {', '.join(charged)}, which run{'s' * (len(charged) == 1)} again alone" if charged else ""
-            log.error("process %d %s%s", each.pid, _how(code, peak_kb), what)
+            log.error("process %d %s%s", each.pid, how_it_died(code, peak_kb), what)
         self._slow_down(each)
 
-    def _verdict(self, each: Child, code: int, peak_kb: int, running: list[str]) -> tuple[str, str, list[str]]:
+    def _verdict(self, each: Child, code: int, peak_kb: int) -> tuple[str, str, list[str]]:
         now = int(time.time() * 1000)
         if each.ended_for is None:
-            line = attempts.error_line("lost", _how(code, peak_kb), now, exit=code, peak_kb=peak_kb)
-            return json.dumps(line), "-", running
+            line = attempts.error_line("lost", how_it_died(code, peak_kb), now, exit=code, peak_kb=peak_kb)
+            return json.dumps(line), "-", each.running()
         task_id, why = each.ended_for
         if why == "time limit":
             line = attempts.error_line("time limit", "ran longer than its time_limit and was stopped", now)
@@ -333,7 +287,7 @@ class Supervisor:
         self._pay()
         if self._stop_at is not None and time.monotonic() >= self._stop_at:
             for each in self._children:
-                self._end(each, "", "shutdown")
+                each.end("", "shutdown")
         if self._upkeep is None:
             return
         self._upkeep.own = [slot.worker for each in self._children for slot in each.slots.values()]
@@ -350,40 +304,18 @@ class Supervisor:
                 log.error(
                     "task %s runs for %.1f s, over its time_limit; its process %d is ended", task_id, now - started, each.pid
                 )
-                self._end(each, task_id, "time limit")
+                each.end(task_id, "time limit")
                 return
+        if slot.idle_for() > STUCK:
+            log.error(
+                "process %d has made no progress for %.0f s though it runs no task; it is replaced", each.pid, slot.idle_for()
+            )
+            each.end("", "stuck")
         if slot.kind == "s" and self._upkeep is not None and slot.state is not None:
             self._upkeep.take_back_if_dragging(slot.worker, slot.state[:], slot.permits)
 
     def _terminate(self, task_id: str) -> None:
         for each in self._children:
-            if any(task_id == found for slot in each.slots.values() for found, _, _ in slot.running()):
+            if task_id in each.running():
                 log.warning("task %s was revoked with terminate=True; its process %d is ended", task_id, each.pid)
-                self._end(each, task_id, "revoked")
-
-    def _end(self, each: Child, task_id: str, why: str) -> None:
-        if each.ended_for is None:
-            each.ended_for = (task_id, why)
-            os.kill(each.pid, signal.SIGKILL)
-
-
-def _shared_state(folder: str, worker: str) -> mmap.mmap | None:
-    """Return what a worker shows of what it runs; None when it is dead already, and a neighbour has put that in order."""
-    try:
-        with open(presence.path_of(folder, worker), "rb") as file:
-            return mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
-    except OSError:
-        return None
-
-
-def _how(code: int, peak_kb: int) -> str:
-    """Return how a process ended, in words."""
-    memory = f"(peak memory {peak_kb // 1024} MB)"
-    if code >= 0:
-        return f"exited with {code} without finishing its task {memory}"
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:
-        name = f"signal {-code}"
-    hint = ", probably out of memory" if -code == signal.SIGKILL else ""
-    return f"was killed by {name}{hint} {memory}"
+                each.end(task_id, "revoked")

@@ -47,9 +47,10 @@ class SyncWorker(Worker):
 
     def turn(self) -> bool:
         """Look at each queue once, beginning where the last turn ended; run what comes. True if anything came."""
+        self.running.progress()
         with self.process.gate.shared(self) as is_open:
             if not is_open:
-                return False
+                return True
             came = self._look_around()
         if self._alone_waits:
             came = self._run_alone() or came
@@ -90,7 +91,7 @@ class SyncWorker(Worker):
         """Run one task with nothing else in the process, waiting until the rest has run empty."""
         intake = self._alone_waits.pop(0)
         self.tell(intake)
-        with self.process.gate.exclusive(self) as is_mine:
+        with self.process.gate.exclusive(self, self.running.progress) as is_mine:
             if not is_mine or self.step(intake, 1, alone=True) is None or not intake.unstarted:
                 return False
             self._work(intake)

@@ -15,7 +15,7 @@ from hotqueue.errors import ConnectionFailed, QueueFull
 from hotqueue.presence import Presence
 from hotqueue.tasks import actions, faults, payload
 from hotqueue.tasks.bell import LONGEST, Bell
-from hotqueue.tasks.desk import Stepped
+from hotqueue.tasks.desk import Delivery, Stepped
 from hotqueue.tasks.intake import Intake, Ready
 from hotqueue.tasks.lifecycle import Action, Do, Ended, Outcome, decide
 from hotqueue.tasks.permits import Permits, Running
@@ -103,6 +103,7 @@ class Worker:
 
     def step(self, intake: Intake, room: int, alone: bool = False) -> Stepped | None:
         """Tell an intake's outcomes and fetch up to `room` tasks into it; None when that failed and was recovered from."""
+        self.running.progress()
         sent = list(intake.untold)
         if faults.IS_ARMED and sent:
             faults.at("before_tell")
@@ -138,9 +139,12 @@ class Worker:
     def _recover(self, intake: Intake, error: ConnectionFailed) -> None:
         """After any error: find out what we hold, until that is known, or nobody wants to know any more."""
         self._note_outage(error)
-        found = intake.registry.store.repeat(
-            lambda: intake.desk.recover(list(intake.in_hand)), patience=None, stop=self.process.hurry
-        )
+
+        def recover() -> list[Delivery] | None:
+            self.running.progress()  # waiting for Redis is not being stuck
+            return intake.desk.recover(list(intake.in_hand))
+
+        found = intake.registry.store.repeat(recover, patience=None, stop=self.process.hurry)
         log.info("queue %s answers again", intake.name)
         self._outage = False
         if found is None:
@@ -247,6 +251,7 @@ class Worker:
             return self.bell.wait(seconds)
         except ConnectionFailed as error:
             self._note_outage(error)
+            self.running.progress()
             self.process.stop.wait(0.1)
             return True
 

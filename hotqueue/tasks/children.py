@@ -1,0 +1,150 @@
+"""A supervisor's view of its children: their pipes, their workers, what they run, how they died."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from hotqueue import presence
+from hotqueue.tasks import child, payload
+from hotqueue.tasks.child import Pipes, Settings
+from hotqueue.tasks.permits import Permits, read_progress, read_running
+
+
+@dataclass
+class Slot:
+    """One worker of a child."""
+
+    worker: str
+    folder: str
+    kind: str
+    permits: Permits
+    state: mmap.mmap | None
+
+    def running(self) -> list[tuple[str, float, float]]:
+        """Return (id, started, hard deadline) of what it runs."""
+        return [] if self.state is None else read_running(self.state[:])
+
+    def idle_for(self) -> float:
+        """Return the seconds since it last made progress, 0 while it runs something."""
+        if self.state is None or self.running():
+            return 0.0
+        return max(0.0, time.monotonic() - read_progress(self.state[:]))
+
+
+@dataclass(eq=False)
+class Child:
+    """One worker process.
+
+    Attributes:
+        ended_for: (task id, why) once we have ended it: "time limit", "revoked", "shutdown" or "stuck".
+    """
+
+    pid: int
+    control: int
+    report: int
+    permits: list[tuple[int, int]]
+    born: float = field(default_factory=time.monotonic)
+    slots: dict[int, Slot] = field(default_factory=dict)
+    inbox: bytes = b""
+    is_ready: bool = False
+    is_stopping: bool = False
+    ended_for: tuple[str, str] | None = None
+
+    def running(self) -> list[str]:
+        """Return the ids of what it runs."""
+        return [task_id for slot in self.slots.values() for task_id, _, _ in slot.running()]
+
+    def stop(self) -> None:
+        """Have it fetch nothing more and finish what it runs."""
+        self.is_stopping = True
+        try:
+            os.write(self.control, child.STOP)
+        except BrokenPipeError:
+            pass  # it is dead already
+
+    def end(self, task_id: str, why: str) -> None:
+        """Kill it, once, and note why."""
+        if self.ended_for is None:
+            self.ended_for = (task_id, why)
+            os.kill(self.pid, signal.SIGKILL)
+
+    def reports(self) -> Iterator[dict[str, Any]]:
+        """Read what it has to say."""
+        data = os.read(self.report, 65536)
+        if not data:
+            time.sleep(0.001)  # it is about to be collected; do not spin until the kernel says so
+        self.inbox += data
+        while len(self.inbox) >= 4:
+            size = int.from_bytes(self.inbox[:4], "big")
+            if len(self.inbox) < 4 + size:
+                return
+            told: dict[str, Any] = payload.loads(self.inbox[4 : 4 + size])
+            self.inbox = self.inbox[4 + size :]
+            yield told
+
+    def note_worker(self, slot: int, worker: str, folder: str, sort: str) -> None:
+        """Note under which incarnation one of its workers works."""
+        old = self.slots.get(slot)
+        permits = old.permits if old else Permits(self.permits[slot])
+        self.slots[slot] = Slot(worker, folder, sort, permits, _shared_state(folder, worker))
+
+    def close(self) -> None:
+        """Close our ends."""
+        for fd in (self.control, self.report, *(fd for pipe in self.permits for fd in pipe)):
+            os.close(fd)
+        for slot in self.slots.values():
+            if slot.state is not None:
+                slot.state.close()
+
+
+def spawn(settings: Settings, others: list[Child], ours: tuple[int, ...]) -> Child:
+    """Fork a child.
+
+    Args:
+        others: whose pipe ends it must not keep: an order to die is an end that nobody holds any more.
+        ours: further descriptors that are the supervisor's alone.
+    """
+    control_read, control_write = os.pipe()
+    report_read, report_write = os.pipe()
+    permits = [os.pipe() for _ in range(settings.threads + 1)]
+
+    def close() -> None:
+        for fd in (control_write, report_read, *ours):
+            os.close(fd)
+        for other in others:
+            other.close()
+
+    pid = child.fork(settings, Pipes(control_read, report_write, permits), close)
+    os.close(control_read)
+    os.close(report_write)
+    return Child(pid, control_write, report_read, permits)
+
+
+def _shared_state(folder: str, worker: str) -> mmap.mmap | None:
+    """Return what a worker shows of what it runs; None when it is dead already, and a neighbour has put that in order."""
+    if not folder:
+        return None
+    try:
+        with open(presence.path_of(folder, worker), "rb") as file:
+            return mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+    except OSError:
+        return None
+
+
+def how_it_died(code: int, peak_kb: int) -> str:
+    """Return how a process ended, in words."""
+    memory = f"(peak memory {peak_kb // 1024} MB)"
+    if code >= 0:
+        return f"exited with {code} without finishing its task {memory}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    hint = ", probably out of memory" if -code == signal.SIGKILL else ""
+    return f"was killed by {name}{hint} {memory}"
