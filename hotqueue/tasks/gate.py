@@ -72,7 +72,7 @@ class Gate:
             self.leave(worker)
 
     @contextmanager
-    def exclusive(self, worker: Any, alive: Callable[[], None]) -> Iterator[bool]:
+    def exclusive(self, worker: Any, alive: Callable[[], object] = lambda: None) -> Iterator[bool]:
         """Be alone for the body, once the others have run empty; False when another is, or wants to be.
 
         Args:
