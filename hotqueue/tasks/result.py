@@ -128,7 +128,7 @@ class AsyncResult(Generic[R]):
     def _value(self, answer: Answer | None, propagate: bool) -> R:
         try:
             return self._unpacked(answer)
-        except Exception as error:
+        except BaseException as error:  # a task may have raised SystemExit
             if propagate or (self._record is None and not isinstance(error, TaskError)):
                 raise
             return error  # type: ignore[return-value]

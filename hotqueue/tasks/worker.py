@@ -256,12 +256,14 @@ class Worker:
             return True
 
 
+def _in_one_line(error: BaseException) -> str:
+    said = payload.message_of(error).strip().partition("\n")[0][:300]
+    return f"{payload.class_path(error)}: {said}" if said else payload.class_path(error)
+
+
 def _log_action(action: Action, ready: Ready, seconds: float) -> None:
     name, task_id = ready.name, ready.delivery.id
-    error = action.error
-    what = (
-        f"{payload.class_path(error)}: {payload.message_of(error).splitlines()[0][:300] if str(error) else ''}" if error else ""
-    )
+    what = "" if action.error is None else _in_one_line(action.error)
     if action.do is Do.RETRY:
         log.warning(
             "%s[%s] will be retried in %.1f s (retry %d): %s", name, task_id, action.delay, ready.attempts.retries + 1, what
