@@ -1,0 +1,143 @@
+"""The dead told from the living by a flock: killed, stopped, forked, zombie, out of sight."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hotqueue import presence
+from hotqueue.presence import Presence, forget, is_alive, path_of, read_state
+from tests.processes import run_python
+from tests.waiting import wait_until
+
+ANNOUNCE = """
+import sys
+from hotqueue.presence import Presence
+mine = Presence(8)
+mine.state[:3] = b"abc"
+print(mine.folder, mine.id, flush=True)
+sys.stdin.readline()
+"""
+
+StartPython = Callable[..., subprocess.Popen[str]]
+
+
+def announced(process: subprocess.Popen[str]) -> tuple[str, str]:
+    assert process.stdout
+    folder, name = process.stdout.readline().split()
+    return folder, name
+
+
+def test_one_that_lives_is_alive_until_it_leaves() -> None:
+    mine = Presence()
+    assert is_alive(mine.folder, mine.id) is True
+    mine.close()
+    assert is_alive(mine.folder, mine.id) is None  # no file: nothing is known of it
+    mine.close()
+
+
+def test_every_presence_has_a_name_of_its_own() -> None:
+    made = [Presence() for _ in range(10)]
+    assert len({each.id for each in made}) == 10
+    assert all(f"-{os.getpid()}-" in each.id and not set("{}:/ ") & set(each.id) for each in made)
+    for each in made:
+        each.close()
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_one_that_was_killed_is_dead_even_as_a_zombie(start_python: StartPython, how: signal.Signals) -> None:
+    process = start_python(ANNOUNCE)
+    folder, name = announced(process)
+    assert is_alive(folder, name) is True
+    process.send_signal(how)  # and nobody waits for it
+    wait_until(lambda: is_alive(folder, name) is False)
+    forget(folder, name)
+    forget(folder, name)
+    assert is_alive(folder, name) is None
+
+
+def test_one_that_was_stopped_is_alive(start_python: StartPython) -> None:
+    process = start_python(ANNOUNCE)
+    folder, name = announced(process)
+    process.send_signal(signal.SIGSTOP)
+    wait_until(lambda: Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T")
+    assert is_alive(folder, name) is True
+
+
+def test_asking_does_not_kill(start_python: StartPython) -> None:
+    process = start_python(ANNOUNCE)
+    folder, name = announced(process)
+    assert {is_alive(folder, name) for _ in range(1000)} == {True}
+
+
+def test_a_forked_child_does_not_keep_its_parent_alive() -> None:
+    code = """
+import os, sys, time
+from hotqueue.presence import Presence, is_alive
+reader, writer = os.pipe()
+parent = os.fork()
+if not parent:
+    mine = Presence()
+    child = os.fork()
+    if child:
+        os.write(writer, f"{mine.folder} {mine.id}".encode())
+        os._exit(0)
+    time.sleep(60)  # outlives it
+    os._exit(0)
+folder, name = os.read(reader, 1000).decode().split()
+os.waitpid(parent, 0)
+assert is_alive(folder, name) is False
+os.killpg(os.getpgid(0), 9)
+"""
+    done = run_python(code, check=False, start_new_session=True)
+    assert (done.returncode, done.stderr) == (-signal.SIGKILL, "")
+
+
+def test_let_go_leaves_the_file_as_death_does() -> None:
+    mine = Presence()
+    mine.let_go()
+    assert is_alive(mine.folder, mine.id) is False
+    forget(mine.folder, mine.id)
+
+
+def test_the_state_can_be_read_and_outlives_its_owner(start_python: StartPython) -> None:
+    process = start_python(ANNOUNCE)
+    folder, name = announced(process)
+    assert read_state(folder, name) == b"abc\0\0\0\0\0"
+    process.kill()
+    process.wait()
+    assert read_state(folder, name) == b"abc\0\0\0\0\0"
+    forget(folder, name)
+    assert read_state(folder, name) is None
+
+
+@pytest.mark.parametrize("folder", ["", "/tmp/hotqueue-0/present-elsewhere"])
+def test_what_is_out_of_sight_is_unknown(folder: str) -> None:
+    assert is_alive(folder, "host-1-abcdef") is None
+
+
+def test_a_folder_of_somebody_else_is_not_trusted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(presence, "Path", lambda path: Path(str(path).replace("/tmp", str(tmp_path))))
+    (mine := tmp_path / f"hotqueue-{os.getuid()}").mkdir(mode=0o700)
+    assert presence.folder().startswith(str(mine))
+    mine.chmod(0o777)
+    assert presence.folder() == ""
+
+
+def test_without_flock_leases_decide(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(presence, "fcntl", None)  # as on Windows
+    mine = Presence(4)
+    assert (mine.folder, bytes(mine.state or b""), is_alive(mine.folder, mine.id)) == ("", b"\0\0\0\0", None)
+    mine.close()
+
+
+def test_the_file_is_private() -> None:
+    mine = Presence()
+    assert os.stat(path_of(mine.folder, mine.id)).st_mode & 0o777 == 0o600
+    assert os.stat(mine.folder).st_mode & 0o777 == 0o700
+    mine.close()
