@@ -1,0 +1,118 @@
+"""The documentation names what there is: rooms, keys, scripts, options, states, errors; generated parts are current."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from hotqueue import errors
+from hotqueue.tasks import options
+from hotqueue.tasks.lifecycle import State
+from tests.processes import ROOT, run_python
+
+DOCS = ROOT / "docs"
+README = ROOT / "README.md"
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
+WRITTEN_ELSEWHERE = {DOCS / "performance.md"}  # by `make bench`
+
+
+def rows(page: Path, heading: str) -> list[str]:
+    """Return the first cells of the table under a heading."""
+    part = page.read_text().split(f"{heading}\n", 1)[1]
+    part = re.split(r"^#+ ", part, maxsplit=1, flags=re.MULTILINE)[0]
+    return [line.split("|")[1].strip() for line in part.splitlines() if line.startswith("| `")]
+
+
+@pytest.mark.parametrize("script", ["make_lifecycle.py", "make_design.py"])
+def test_generated_parts_are_current(script: str) -> None:
+    done = run_python(DOCS / script, "--check", check=False)
+    assert done.returncode == 0, f"{done.stderr}\n(python docs/{script} makes it so)"
+
+
+def test_design_names_every_room() -> None:
+    text = (DOCS / "design.md").read_text()
+    package = ROOT / "hotqueue"
+    rooms = [path.relative_to(package).as_posix() for path in package.rglob("*.py") if path.name != "__init__.py"]
+    assert [room for room in sorted(rooms) if f"`{room}`" not in text] == []
+
+
+def test_design_names_no_room_that_is_not_there() -> None:
+    text = (DOCS / "design.md").read_text().split("## 2.")[0]
+    named = re.findall(r"`([a-z_/]+\.py)`", text)
+    assert [name for name in named if not (ROOT / "hotqueue" / name).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(page: Path) -> None:
+    text = page.read_text()
+    anchors = {
+        re.sub(r"[^a-z0-9 -]", "", line.lower()).replace(" ", "-") for line in re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    }
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        where, _, anchor = link.partition("#")
+        if "://" in link:
+            continue
+        target = (page.parent / where).resolve() if where else page
+        assert target.exists() or target in WRITTEN_ELSEWHERE, f"{page.name}: {link}"
+        assert not anchor or where or anchor in anchors, f"{page.name}: {link}"
+
+
+def test_decisions_are_numbered_listed_and_complete() -> None:
+    pages = sorted((DOCS / "decisions").glob("0*.md"))
+    assert [page.name[:4] for page in pages] == [f"{n:04}" for n in range(1, len(pages) + 1)]
+    index = (DOCS / "decisions" / "README.md").read_text()
+    for page in pages:
+        text = page.read_text()
+        title = re.match(rf"# {page.name[:4]}: (.+)\n", text)
+        assert title, page.name
+        assert f"- [{page.name[:4]}]({page.name}): {title[1]}\n" in index
+        assert re.findall(r"^## (.*)$", text, re.MULTILINE) == ["Context", "Decision", "Consequences"], page.name
+
+
+def test_readme_has_every_option_of_the_worker() -> None:
+    from hotqueue.cli.worker import command
+
+    context = click.Context(command, **command.context_settings)
+    there = [option for option in command.get_params(context) if isinstance(option, click.Option) and not option.hidden]
+    flags = [flag for option in there for flag in option.opts]
+    listed = rows(README, "### Options of `hotqueue-worker`")
+    assert sorted(re.findall(r"(?<=[`\s])--?[a-zA-Z][a-z-]*", " ".join(listed))) == sorted(flags)
+
+
+def test_readme_has_every_option_of_a_task() -> None:
+    listed = [row.strip("`") for row in rows(README, "### Options of a task")]
+    assert sorted(listed) == sorted({*options.NAMES, "name"})
+
+
+def test_readme_says_which_options_a_call_may_have() -> None:
+    part = README.read_text().split("### Options of a task\n")[1].split("### States")[0]
+    lines = [[cell.strip() for cell in line.split("|")[1:]] for line in part.splitlines() if line.startswith("| `")]
+    ticked = {line[0].strip("`") for line in lines if line[2] == "✓"}
+    assert ticked == options.PER_CALL
+
+
+def test_readme_has_the_defaults_of_the_task_options() -> None:
+    part = README.read_text().split("### Options of a task\n")[1].split("### States")[0]
+    told = {
+        line.split("|")[1].strip(" `"): line.split("|")[2].strip(" `") for line in part.splitlines() if line.startswith("| `")
+    }
+    defaults = options.TaskOptions()
+    for name in options.NAMES - {"retries", "queue"}:
+        default = getattr(defaults, name)
+        assert told[name] == ("" if default is None else str(default)), name
+
+
+@pytest.mark.parametrize("page", [(README, "### States"), (DOCS / "lifecycle.md", "# The life of a task")])
+def test_every_state_is_told(page: tuple[Path, str]) -> None:
+    assert [row.strip("`") for row in rows(*page)] == [state.value for state in State]
+
+
+def test_readme_has_every_error() -> None:
+    listed = set(re.findall(r"`(\w+)`", " ".join(rows(README, "### Errors"))))
+    internal = {"HotQueueError", "TaskError", "RemoteTraceback", "ControlFlow", "Retry", "Reject", "Ignore"}
+    not_raised_yet = {"DuplicateTask"}  # comes with unique tasks
+    there = {name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, Exception)}
+    assert listed == there - internal - not_raised_yet
