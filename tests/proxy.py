@@ -1,54 +1,144 @@
-"""A TCP proxy in front of a server, which loses a request or a reply when told to: what a broken network does."""
+"""A TCP proxy in front of a server that does what a broken network does: loses, delays, repeats, cuts, goes silent.
+
+It reads whole requests and whole replies, so a fault hits exactly one operation: the next whose bytes hold a mark, such as
+the SHA of a script, or a random share of all of them.
+"""
 
 from __future__ import annotations
 
+import random
+import select
 import socket
 import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from urllib.parse import urlsplit
+
+Mark = bytes | Callable[[bytes], bool]
+
+LOSE_REQUEST, LOSE_REPLY, DELAY, TWICE, SILENCE = "lose request", "lose reply", "delay", "twice", "silence"
+FAULTS = (LOSE_REQUEST, LOSE_REPLY, DELAY, TWICE, SILENCE)
+
+
+@dataclass
+class Fault:
+    """What happens to the next request that fits.
+
+    Attributes:
+        kind: one of FAULTS. A delay comes between request and reply; a request sent twice has its second reply dropped;
+            silence keeps the connection open and lets nothing pass any more.
+        mark: bytes that the request holds, or what decides over its bytes.
+    """
+
+    kind: str
+    mark: Mark
+    seconds: float = 0.0
+
+    def fits(self, request: bytes) -> bool:
+        """Tell whether a request is meant."""
+        return self.mark in request if isinstance(self.mark, bytes) else self.mark(request)
 
 
 class Proxy:
-    """Forwards connections to a Redis URL from a free loopback port, until told to cut one.
+    """Forwards connections to a Redis URL from a free loopback port, until told to do harm.
 
     Args:
         url: ``redis://host:port/0`` of the server.
+
+    Attributes:
+        target: host and port of the server for connections to come; may be changed.
+        latency: seconds that each reply comes late, and how much that varies.
+        requests: how often clients sent something; what is sent together counts once.
+        faults: how many times each kind of harm was done.
     """
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
-        self._server = (parts.hostname, parts.port)
+        self.target = (parts.hostname or "127.0.0.1", parts.port or 6379)
+        self.latency = (0.0, 0.0)
+        self.requests = 0
+        self.faults: dict[str, int] = dict.fromkeys(FAULTS, 0)
         self._lock = threading.Lock()
-        self._cuts: list[tuple[bytes, bool]] = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"redis://127.0.0.1:{self._listener.getsockname()[1]}/0"
-        self._links: list[socket.socket] = []
-        self.requests = 0  # chunks that clients sent; a small command is one
+        self._due: list[Fault] = []
+        self._random = random.Random(0)
+        self._share, self._kinds = 0.0, FAULTS
+        self._marks: Sequence[Mark] = ()
+        self._delay = 0.0
+        self._rewrite: tuple[bytes, bytes] | None = None
+        self._silent = threading.Event()
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.port: int = self._listener.getsockname()[1]
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._links: set[socket.socket] = set()
         threading.Thread(target=self._accept, daemon=True).start()
 
-    def lose_reply(self, mark: bytes, times: int = 1) -> None:
-        """Let the server carry out the next `times` requests that hold `mark`, and close the connection before the reply."""
-        with self._lock:
-            self._cuts += [(mark, True)] * times
+    # --- harm ----------------------------------------------------------------------------------------------------
 
-    def lose_request(self, mark: bytes) -> None:
-        """Close the connection on the next request that holds `mark`; the server never sees it."""
+    def lose_reply(self, mark: Mark, times: int = 1) -> None:
+        """Let the server carry out the next `times` requests that fit, and close the connection before the reply."""
+        self.add(Fault(LOSE_REPLY, mark), times)
+
+    def lose_request(self, mark: Mark, times: int = 1) -> None:
+        """Close the connection on the next requests that fit; the server never sees them."""
+        self.add(Fault(LOSE_REQUEST, mark), times)
+
+    def add(self, fault: Fault, times: int = 1) -> None:
+        """Do harm to the next requests that fit."""
         with self._lock:
-            self._cuts.append((mark, False))
+            self._due += [fault] * times
+
+    def shake(self, seed: int, share: float, kinds: Sequence[str], marks: Sequence[Mark] = (b"",), delay: float = 0.3) -> None:
+        """Do harm to a random share of the requests that fit one of the marks; a share of 0 ends it."""
+        with self._lock:
+            self._random = random.Random(seed)
+            self._share, self._kinds, self._marks, self._delay = share, tuple(kinds), tuple(marks), delay
+
+    def rewrite(self, old: bytes, new: bytes) -> None:
+        """Replace bytes in every reply; of the same length, so that it stays a reply."""
+        assert len(old) == len(new)
+        self._rewrite = (old, new)
+
+    def fall_silent(self) -> None:
+        """Let nothing pass on any connection, nor open one, and close none: half-open, as after a firewall's timeout."""
+        self._silent.set()
+
+    def speak(self) -> None:
+        """Serve new connections again; what fell silent stays so."""
+        with self._lock:
+            self._silent.set()  # each connection has the event it was opened under
+            self._silent = threading.Event()
+
+    def cut(self) -> None:
+        """Close every open connection."""
+        with self._lock:
+            links = list(self._links)
+        for link in links:
+            try:
+                link.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
 
     @property
     def pending(self) -> int:
-        """How many cuts have not happened yet."""
+        """How many single faults have not happened yet."""
         with self._lock:
-            return len(self._cuts)
+            return len(self._due)
 
-    def _cut_for(self, request: bytes) -> bool | None:
+    def _fault_for(self, request: bytes) -> Fault | None:
         with self._lock:
-            self.requests += 1
-            for cut in self._cuts:
-                if cut[0] in request:
-                    self._cuts.remove(cut)
-                    return cut[1]
-        return None
+            found = next((fault for fault in self._due if fault.fits(request)), None)
+            if found is not None:
+                self._due.remove(found)
+            elif self._share and self._random.random() < self._share:
+                kind = self._random.choice(self._kinds)
+                some = Fault(kind, b"", self._delay)
+                found = some if any(Fault(kind, mark).fits(request) for mark in self._marks) else None
+            if found is not None:
+                self.faults[found.kind] += 1
+        return found
+
+    # --- passing on ----------------------------------------------------------------------------------------------
 
     def _accept(self) -> None:
         while True:
@@ -56,32 +146,111 @@ class Proxy:
                 client, _ = self._listener.accept()
             except OSError:
                 return
-            try:
-                server = socket.create_connection(self._server)
-            except OSError:
-                client.close()
-                continue
-            self._links += [client, server]
-            threading.Thread(target=self._serve, args=(client, server), daemon=True).start()
+            threading.Thread(target=self._serve, args=(client, self._silent), daemon=True).start()
 
-    def _serve(self, client: socket.socket, server: socket.socket) -> None:
-        """Pass one connection's requests and replies in turn: a client has one command under way at a time."""
-        with client, server:
+    def _serve(self, client: socket.socket, silent: threading.Event) -> None:
+        with client:
+            with self._lock:
+                self._links.add(client)
             try:
-                while request := client.recv(1 << 20):
-                    carried_out = self._cut_for(request)
-                    if carried_out is not False:
-                        server.sendall(request)
-                        reply = server.recv(1 << 20)
-                    if carried_out is not None:
-                        return
-                    client.sendall(reply)
-                    while len(reply) == 1 << 20:
-                        client.sendall(reply := server.recv(1 << 20))
-            except OSError:
-                return
+                with socket.create_connection(self.target) as server:
+                    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                    server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                    self._pass_on(_Frames(client, server), _Frames(server, client), silent)
+            except (OSError, EOFError):
+                pass
+            finally:
+                with self._lock:
+                    self._links.discard(client)
+
+    def _pass_on(self, client: _Frames, server: _Frames, silent: threading.Event) -> None:
+        """Pass one connection's requests and replies in turn: a client has one command under way at a time."""
+        while True:
+            request = client.read()
+            self.requests += client.is_drained
+            fault = self._fault_for(request)
+            kind = fault.kind if fault is not None else ""
+            if silent.is_set() or kind == SILENCE:
+                return self._hold(client.link)
+            if kind == LOSE_REQUEST:
+                return None
+            server.link.sendall(request)
+            if kind == TWICE:
+                server.link.sendall(request)
+            reply = server.read()
+            if kind == TWICE:
+                server.read()
+            if kind == LOSE_REPLY:
+                return None
+            if silent.is_set():
+                return self._hold(client.link)
+            self._wait(fault.seconds if fault is not None and kind == DELAY else 0.0)
+            client.link.sendall(reply if self._rewrite is None else reply.replace(*self._rewrite))
+
+    def _wait(self, delay: float) -> None:
+        mean, jitter = self.latency
+        if mean:
+            with self._lock:
+                delay += max(0.0, self._random.gauss(mean, jitter))
+        if delay:
+            time.sleep(delay)
+
+    def _hold(self, link: socket.socket) -> None:
+        """Read and forget until the other side has enough."""
+        while link.recv(65536):
+            pass
 
     def close(self) -> None:
         """Close every connection."""
-        for link in (self._listener, *self._links):
-            link.close()
+        self._listener.close()
+        self.cut()
+
+
+class _Frames:
+    """The whole requests, or replies, that come from one side, as long as the other side is there."""
+
+    def __init__(self, link: socket.socket, other: socket.socket) -> None:
+        self.link = link
+        self._other = other
+        self._buffer = b""
+
+    @property
+    def is_drained(self) -> bool:
+        """True when nothing was sent together with what was read last, behind it."""
+        return not self._buffer
+
+    def read(self) -> bytes:
+        """Return the next one.
+
+        Raises:
+            EOFError: one of the sides is gone.
+        """
+        while (end := _end_of(self._buffer)) is None:
+            ready, _, _ = select.select([self.link, self._other], [], [])
+            if self.link in ready:
+                more = self.link.recv(1 << 20)
+                if not more:
+                    raise EOFError
+                self._buffer += more
+            elif not self._other.recv(1, socket.MSG_PEEK):
+                raise EOFError
+            else:
+                time.sleep(0.001)  # it talks out of turn: let the reply come first
+        found, self._buffer = self._buffer[:end], self._buffer[end:]
+        return found
+
+
+def _end_of(data: bytes, at: int = 0) -> int | None:
+    """Return where the value that starts at `at` ends; None when it is not all there."""
+    eol = data.find(b"\r\n", at)
+    if eol < 0:
+        return None
+    kind, body = data[at : at + 1], data[at + 1 : eol]
+    end: int | None = eol + 2
+    if kind == b"$" and int(body) >= 0:
+        end = eol + 4 + int(body)
+        return end if len(data) >= end else None
+    if kind == b"*":
+        for _ in range(int(body)):
+            end = _end_of(data, end) if end is not None else None
+    return end

@@ -1,0 +1,128 @@
+"""The tasks of the network and data fault tests; they note their starts in a file, which no fault of Redis reaches."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from typing import Any
+
+from hotqueue import HotQueue
+
+queue = HotQueue(os.environ.get("CRASH_QUEUE", "crash"), url=os.environ.get("CRASH_URL"))
+_notes = os.open(os.environ.get("CRASH_NOTES", os.devnull), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+
+
+def note(n: object) -> None:
+    """Append one line; short enough to be written as one."""
+    os.write(_notes, f"{n}\n".encode())
+
+
+@queue.task
+def work(n: int, seconds: float = 0.0) -> int:
+    note(n)
+    if seconds:
+        time.sleep(seconds)
+    return n
+
+
+@queue.task
+async def awork(n: int, seconds: float = 0.0) -> int:
+    note(n)
+    await asyncio.sleep(seconds)
+    return n
+
+
+@queue.task(max_retries=5, autoretry_for=(OSError,), retry_backoff=0.01)
+def flaky(n: int, failures: int) -> int:
+    """Fail so many times before it returns."""
+    note(n)
+    if flaky.request.retries < failures:
+        raise OSError("not yet")
+    return n
+
+
+@queue.task
+def blob(size: int) -> bytes:
+    return b"x" * size
+
+
+@queue.task
+def echo(value: Any) -> Any:
+    note("echo")
+    return value
+
+
+@queue.task(time_limit=1)
+def limited(value: Any) -> Any:
+    note("limited")
+    return value
+
+
+@queue.task(result_expires=1)
+def short_lived(n: int) -> int:
+    return n
+
+
+@queue.task
+def give(what: str) -> Any:
+    """Return, or raise, something that travels badly."""
+    return CASES[what]()
+
+
+class NeedsTwo(Exception):
+    """Pickles, but cannot be loaded: its constructor wants more than `args` holds."""
+
+    def __init__(self, one: int, two: int) -> None:
+        super().__init__(f"{one} and {two}")
+
+
+class Unprintable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+class HoldsASocket(Exception):
+    def __init__(self) -> None:
+        import socket
+
+        super().__init__("holds a socket")
+        self.socket = socket.socket()
+
+
+def _raise(error: BaseException) -> Any:
+    raise error
+
+
+def _local() -> Any:
+    class Local(Exception):
+        pass
+
+    raise Local("made in a function")
+
+
+def _nested() -> Any:
+    try:
+        raise NeedsTwo(1, 2)
+    except NeedsTwo as error:
+        raise HoldsASocket from error
+
+
+def _lock() -> Any:
+    import threading
+
+    return threading.Lock()
+
+
+CASES = {
+    "a lock": _lock,
+    "a generator": lambda: (n for n in range(3)),
+    "needs two": lambda: _raise(NeedsTwo(1, 2)),
+    "unprintable": lambda: _raise(Unprintable()),
+    "holds a socket": lambda: _raise(HoldsASocket()),
+    "local": _local,
+    "nested": _nested,
+    "huge": lambda: _raise(ValueError("x" * 5_000_000)),
+    "group": lambda: _raise(ExceptionGroup("several", [ValueError(1), NeedsTwo(1, 2)])),
+    "exit": lambda: _raise(SystemExit(3)),
+}
