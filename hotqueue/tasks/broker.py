@@ -6,6 +6,7 @@ One queue as anyone sees it. As one worker sees it, fenced by its incarnation an
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -303,11 +304,17 @@ class Broker:
             if answer[1] == 0:
                 return found
 
-    def take_back(self, worker: str, number: int, count: int) -> int:
-        """Put a worker's last `count` unstarted tasks of a fetch back; `number` is the fetch number modulo 256."""
+    def take_back(self, worker: str, number: int, count: int, mark: str = "") -> int:
+        """Put a worker's last `count` unstarted tasks of a fetch back; return how many that were.
+
+        Args:
+            number: the fetch number modulo 256.
+            mark: names this call; repeated under the same mark, it changes nothing more.
+        """
         n = self.name
-        every_key = [keys.held(n, worker), *self.ready, *self.bells]
-        return int(self.store.run(scripts.TAKE_BACK, every_key, [number, count], doing="taking tasks back"))
+        every_key = [keys.held(n, worker), *self.ready, *self.bells, keys.worker(n, worker)]
+        args = [number, count, mark or os.urandom(8).hex()]
+        return int(self.store.run(scripts.TAKE_BACK, every_key, args, doing="taking tasks back"))
 
     def unpark(self, need: str) -> int:
         """Put the tasks that wait for `need` back into the queue."""

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 
 from hotqueue import presence
-from hotqueue.errors import ConnectionFailed
+from hotqueue.errors import ConnectionFailed, HotQueueError
 from hotqueue.tasks.attempts import error_line
 from hotqueue.tasks.broker import Broker
 from hotqueue.tasks.permits import Permits, read_running
@@ -23,6 +25,37 @@ REVOKED_MS = 3_600_000
 DRAGS = 0.05  # seconds after which a task in hand drags, and the unstarted ones behind it go to others
 
 
+class Debts:
+    """Writes that have to be done, in order, now or when Redis is back; each may be repeated."""
+
+    def __init__(self) -> None:
+        self._writes: deque[Callable[[], None]] = deque()
+        self._told = ""
+
+    def owe(self, write: Callable[[], None]) -> None:
+        """Do a write now, or keep it for `pay`."""
+        self._writes.append(write)
+        self.pay()
+
+    def pay(self, patience: float = 0.0) -> None:
+        """Do what is owed, as far as Redis lets us; try for `patience` seconds."""
+        deadline = time.monotonic() + patience
+        while self._writes:
+            try:
+                self._writes[0]()
+            except HotQueueError as error:
+                if time.monotonic() >= deadline:
+                    if patience:
+                        log.warning("%s; other workers put its tasks back", error)
+                    elif not isinstance(error, ConnectionFailed) and str(error) != self._told:
+                        self._told = str(error)
+                        log.error("%s; trying again until it can be done", error)
+                    return
+                time.sleep(0.1)
+            else:
+                self._writes.popleft()
+
+
 class Upkeep:
     """The upkeep of some queues by one process.
 
@@ -31,10 +64,18 @@ class Upkeep:
 
     Attributes:
         own: the workers whose leases are renewed.
+        debts: writes that could not be done yet.
     """
 
-    def __init__(self, brokers: Sequence[Broker], lease_ms: int, terminate: Callable[[str], None] = lambda _id: None) -> None:
+    def __init__(
+        self,
+        brokers: Sequence[Broker],
+        lease_ms: int,
+        terminate: Callable[[str], None] = lambda _id: None,
+        debts: Debts | None = None,
+    ) -> None:
         self.own: list[str] = []
+        self.debts = debts or Debts()
         self._brokers = brokers
         self._lease_ms = lease_ms
         self._terminate = terminate
@@ -50,7 +91,8 @@ class Upkeep:
         return None if self._succeeded is None else time.monotonic() - self._succeeded
 
     def beat(self) -> None:
-        """Sweep every queue if it is time to; an outage is waited out."""
+        """Sweep every queue if it is time to; an outage, or a key of the wrong type, is waited out."""
+        self.debts.pay()
         if time.monotonic() < self._next:
             return
         self._next = time.monotonic() + EVERY
@@ -59,7 +101,7 @@ class Upkeep:
                 self._sweep(broker)
                 self._outage = False
                 self._succeeded = time.monotonic()
-            except ConnectionFailed as error:
+            except HotQueueError as error:
                 self._healthy_since.pop(broker.name, None)
                 if not self._outage:
                     log.warning("upkeep of queue %s: %s; trying again until it answers", broker.name, error)
@@ -110,13 +152,21 @@ class Upkeep:
     def take_back_if_dragging(self, worker: str, state: bytes, permits: Permits) -> None:
         """Put a worker's unstarted tasks back when the one in hand takes its time."""
         running = read_running(state)
-        if not running or time.monotonic() - running[0][1] < DRAGS:
-            return
-        for number, count in permits.drain().items():
-            self.put_back(worker, number, count)
+        if running and time.monotonic() - running[0][1] >= DRAGS:
+            self.take_back(worker, permits)
 
-    def put_back(self, worker: str, number: int, count: int) -> None:
-        """Put back the last `count` tasks of a worker's fetch, until that is done."""
-        for broker in self._brokers:
-            if broker.store.repeat(lambda broker=broker: broker.take_back(worker, number, count), patience=30):  # type: ignore[misc]
+    def take_back(self, worker: str, permits: Permits) -> None:
+        """Put a worker's unstarted tasks back, now or when Redis is back."""
+        for number, count in permits.drain().items():
+            self.debts.owe(_taking_back(self._brokers, worker, number, count))
+
+
+def _taking_back(brokers: Sequence[Broker], worker: str, number: int, count: int) -> Callable[[], None]:
+    mark = os.urandom(8).hex()  # one for all tries: the reply of an earlier one may be what was lost
+
+    def write() -> None:
+        for broker in brokers:
+            if broker.take_back(worker, number, count, mark):
                 return
+
+    return write

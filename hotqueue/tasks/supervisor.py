@@ -23,7 +23,7 @@ from hotqueue.tasks.broker import Broker
 from hotqueue.tasks.child import Settings
 from hotqueue.tasks.children import Child, Slot, how_it_died, spawn
 from hotqueue.tasks.health import HealthPort
-from hotqueue.tasks.maintenance import Upkeep
+from hotqueue.tasks.maintenance import Debts, Upkeep
 
 log = logging.getLogger("hotqueue.worker")
 
@@ -56,7 +56,7 @@ class Supervisor:
         self._noted: list[int] = []
         self._stop_at: float | None = None
         self._exit: int | None = None
-        self._owed: list[Callable[[], None]] = []
+        self._debts = Debts()
         self._quick_deaths = 0
         self._spawn_at = 0.0
         self._health: HealthPort | None = None
@@ -74,7 +74,7 @@ class Supervisor:
             self._collect_dead()
             self._look_after()
             if self._exit is not None and not self._children:
-                self._pay(patience=5.0)
+                self._debts.pay(patience=5.0)
                 return self._exit
             self._replenish()
 
@@ -141,13 +141,8 @@ class Supervisor:
         """Have a child finish what it runs; what it has not started goes back at once."""
         each.stop()
         for slot in each.slots.values():
-            for number, count in slot.permits.drain().items():
-                self._owe(lambda slot=slot, number=number, count=count: self._put_back(slot, number, count))  # type: ignore[misc]
-
-    def _put_back(self, slot: Slot, number: int, count: int) -> None:
-        for broker in self._brokers:
-            if broker.take_back(slot.worker, number, count):
-                return
+            if self._upkeep is not None:
+                self._upkeep.take_back(slot.worker, slot.permits)
 
     # --- children ------------------------------------------------------------------------------------------------
 
@@ -197,7 +192,7 @@ class Supervisor:
             self._on_failed(each, child.EXIT_UNREACHABLE if isinstance(error, ConnectionFailed) else child.EXIT_USAGE, str(error))
             return
         self._brokers = [Broker(store, name) for name, store in found]
-        self._upkeep = Upkeep(self._brokers, self._settings.lease_ms, self._terminate)
+        self._upkeep = Upkeep(self._brokers, self._settings.lease_ms, self._terminate, self._debts)
         self._tell_ready(found, tasks)
         for _ in range(self._wanted - 1):
             self._spawn()
@@ -228,7 +223,7 @@ class Supervisor:
         cause, verdict, charged = self._verdict(each, code, peak_kb)
         for slot in each.slots.values():
             for broker in self._brokers:
-                self._owe(self._reaping(broker, slot, cause, verdict, charged))
+                self._debts.owe(self._reaping(broker, slot, cause, verdict, charged))
         each.close()
         if code == 0 or each.ended_for:
             return
@@ -262,29 +257,10 @@ class Supervisor:
         if self._quick_deaths > 3:
             self._spawn_at = time.monotonic() + min(5.0, 0.1 * 2.0**self._quick_deaths)
 
-    def _owe(self, write: Callable[[], None]) -> None:
-        """Do a write that has to be done, now or when Redis is back."""
-        self._owed.append(write)
-        self._pay()
-
-    def _pay(self, patience: float = 0.0) -> None:
-        deadline = time.monotonic() + patience
-        while self._owed:
-            try:
-                self._owed[0]()
-            except ConnectionFailed as error:
-                if time.monotonic() >= deadline:
-                    if patience:
-                        log.warning("%s; other workers put its tasks back", error)
-                    return
-                time.sleep(0.1)
-            else:
-                self._owed.pop(0)
-
     # --- looking after -------------------------------------------------------------------------------------------
 
     def _look_after(self) -> None:
-        self._pay()
+        self._debts.pay()
         if self._stop_at is not None and time.monotonic() >= self._stop_at:
             for each in self._children:
                 each.end("", "shutdown")
