@@ -141,6 +141,8 @@ class _Hold:
         with self.mutex:
             if self.serves(durability) and not after_error:
                 return
+            if not self.count:
+                raise ConnectionFailed(f"the queue on {self.files.label} was closed by another thread")
             wanted = "always" if self.durability == "always" else durability
             try:
                 store.check(self.files)
@@ -214,7 +216,7 @@ def _private_folder() -> str:
 def _let_go_at_exit() -> None:
     held = [hold for hold in _holds.values() if hold.users >= 0]
     for hold in held:
-        hold.let_go()
+        hold._close()  # whoever has the mutex is a daemon thread that will not come to an end
     for hold in held:
         starting.await_stop(hold.files, EXITING)
 

