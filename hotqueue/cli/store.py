@@ -1,15 +1,18 @@
 """The options by which every command names a store, and the way from them to a `Store`.
 
-Without any of them a command looks where ``HotQueue(name)`` does: $HOTQUEUE_URL, else the user's own embedded server.
+Without any of them: $HOTQUEUE_URL, else what [tool.hotqueue] in pyproject.toml says, else the user's own embedded server.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from hotqueue.cli.settings import from_pyproject
 
 if TYPE_CHECKING:
     from hotqueue.connection import Store
@@ -49,9 +52,17 @@ def opened(dbfilename: str | None = None, url: str | None = None, **given: Any) 
 
     if dbfilename == MEMORY:
         raise click.UsageError(f"a {MEMORY} database is seen by the process that made it alone; name a file")
-    options = {name: given[name] for name in _KEYWORDS if given.get(name) is not None}
-    store = Store(resolve(dbfilename=dbfilename, url=url, options=options))
+    where = {name: value for name, value in {"dbfilename": dbfilename, "url": url, **given}.items() if value is not None}
+    where = where or _from_settings()
+    options = {name: where[name] for name in _KEYWORDS if name in where}
+    store = Store(resolve(dbfilename=where.get("dbfilename"), url=where.get("url"), options=options))
     try:
         yield store
     finally:
         store.close()
+
+
+def _from_settings() -> dict[str, Any]:
+    if os.environ.get("HOTQUEUE_URL"):
+        return {}  # `resolve` takes it
+    return {name: value for name, value in from_pyproject().items() if name in ("dbfilename", "url", *_KEYWORDS)}

@@ -69,6 +69,23 @@ def test_looks_where_the_environment_says(start_redis: Callable[..., RedisServer
     assert run_command("hotwatch", "q", env={"HOTQUEUE_URL": server.url}, check=True).stdout == "q: 2 items\n"
 
 
+def test_the_environment_is_stronger_than_pyproject_and_options_than_both(
+    start_redis: Callable[..., RedisServer], tmp_path: Path
+) -> None:
+    servers = [start_redis() for _ in range(3)]
+    for n, server in enumerate(servers):
+        with server.client() as client:
+            client.rpush("hotqueue:q", *range(n + 1))
+    (tmp_path / "pyproject.toml").write_text(f'[tool.hotqueue]\nurl = "{servers[0].url}"\n')
+    env = {"HOTQUEUE_URL": servers[1].url}
+    option = ["--port", servers[2].port]
+    told = [
+        run_command("hotwatch", "q", *args, cwd=tmp_path, env=env, check=True).stdout
+        for args, env in (([], {}), ([], env), (option, env))
+    ]
+    assert told == ["q: 1 items\n", "q: 2 items\n", "q: 3 items\n"]
+
+
 MISTAKES = {
     "two stores": (["q", "--dbfilename", "x.rdb", "--url", "redis://h"], "a queue lives in one store"),
     "two more": (["q", "--dbfilename", "x.rdb", "--host", "h"], "a queue lives in one store"),
