@@ -25,6 +25,18 @@ with hotqueue.HotQueue("myqueue", dbfilename="queue.rdb") as queue:
     assert [queue.get(), queue.get()] == [4, "five"]
 """
 
+TASKS = """
+from hotqueue import HotQueue
+
+queue = HotQueue("tasks", dbfilename="queue.rdb")
+
+@queue.task
+def square(n: int) -> int:
+    return n * n
+"""
+
+SEND = "import sys; sys.path.insert(0, '.'); import tasks; print(tasks.square.delay(4).get(timeout=30))"
+
 
 def build(folder: Path) -> Path:
     """Return the wheel, built by way of the sdist."""
@@ -60,6 +72,14 @@ def check(python: str, wheel: Path, folder: Path) -> None:
         [commands / "hotqueue-worker", "--version"],
     ):
         subprocess.run(command, check=True, cwd=empty, env=clean)
+    (empty / "tasks.py").write_text(TASKS)
+    worker = subprocess.Popen([commands / "hotqueue-worker", "tasks", "-p", "1"], cwd=empty, env=clean)
+    try:
+        told = subprocess.run([commands / "python", "-c", SEND], check=True, cwd=empty, env=clean, capture_output=True, text=True)
+        assert told.stdout == "16\n", told.stdout
+    finally:
+        worker.terminate()
+        assert worker.wait() == 0
 
 
 def main() -> None:

@@ -43,7 +43,8 @@ class AsyncWorker(Worker):
             rung = self._rest()
 
     def _may_end(self) -> bool:
-        return self.process.is_burst and self.process.is_idle and not any(0 <= i.due <= 1000 for i in self.intakes)
+        """Tell whether a burst is over; that is for the sync workers to say, whose tasks may send more for us."""
+        return self.process.is_burst and self.process.is_idle and self.process.has_left("s")
 
     def _rest(self) -> bool:
         """Sleep until a bell, an ended task, or the net under both; give a ring back that we have no room for."""
@@ -79,7 +80,7 @@ class AsyncWorker(Worker):
                 continue
             stepped = self.step(intake, room)
             if stepped is not None and stepped.needs:
-                self.unpark(intake)
+                came = self.unpark(intake) or came
             came = self._start(intake) or came
         self._turn += 1
         if self._active == 0:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -144,13 +144,20 @@ class EventLoop:
         """Cancel everything that runs: other workers have these tasks now."""
         self._loop.call_soon_threadsafe(self._cancel_all, "lost")
 
-    def stop(self) -> None:
-        """Cancel everything and end the loop."""
+    def stop(self, farewells: Iterable[Callable[[], Coroutine[Any, Any, None]]] = ()) -> None:
+        """Cancel everything, run `farewells` and end the loop."""
         self._loop.call_soon_threadsafe(self._cancel_all, "stop")
-        self._loop.call_soon_threadsafe(lambda: self._loop.call_later(0.05, self._loop.stop))
+        asyncio.run_coroutine_threadsafe(self._end(farewells), self._loop)
         self._thread.join(2)
         if not self._thread.is_alive():
             self._loop.close()
+
+    async def _end(self, farewells: Iterable[Callable[[], Coroutine[Any, Any, None]]]) -> None:
+        try:
+            for farewell in farewells:
+                await farewell()
+        finally:
+            self._loop.call_later(0.05 if self._running else 0, self._loop.stop)
 
     def _cancel_all(self, why: str) -> None:
         for running in list(self._running):

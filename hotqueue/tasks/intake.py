@@ -58,6 +58,7 @@ class Intake:
         self.untold: list[Action] = []
         self.looked_at = 0.0
         self.due = -1
+        self.others = 0
         self._known_needs: dict[str, float] = {}
         self._clock = (int(time.time() * 1000), time.monotonic())
 
@@ -76,6 +77,7 @@ class Intake:
         self.looked_at = time.monotonic()
         self._clock = (stepped.now, self.looked_at)
         self.due = stepped.due
+        self.others = stepped.others
         self.accept(stepped.deliveries)
 
     def accept(self, deliveries: list[Delivery]) -> None:

@@ -101,7 +101,7 @@ class Process:
             for thread in self._threads:
                 thread.join()
             if self._loop is not None:
-                self._loop.stop()
+                self._loop.stop({registry.store.leave_loop for registry in self.registries})
 
     def _start_thread(self, worker: Worker) -> None:
         thread = threading.Thread(target=self._run_worker, args=(worker,), name=f"hotqueue-worker-{worker.kind}", daemon=True)
@@ -140,6 +140,10 @@ class Process:
     def is_idle(self) -> bool:
         """True while no worker has anything in hand."""
         return all(worker.is_idle for worker in self.workers)
+
+    def has_left(self, kind: str) -> bool:
+        """Tell whether no worker of a kind works any more."""
+        return all(worker.has_left for worker in list(self.workers) if worker.kind == kind)
 
     def announce(self, worker: Worker) -> None:
         """Tell whoever supervises us under which incarnation a worker works."""

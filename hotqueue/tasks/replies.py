@@ -16,6 +16,7 @@ from hotqueue.errors import ConnectionFailed, HotQueueError, QueueFull
 from hotqueue.tasks.broker import BULK, Broker
 
 SLICE = 1.0  # seconds a leader blocks at most
+IDLE = 10.0  # seconds without callbacks after which the thread that reads for them ends
 ASK_AGAIN = 5.0  # seconds between questions while other answers come in
 
 
@@ -92,7 +93,7 @@ class Replies:
             self._reset()
         with self._lock:
             self._waiters.setdefault(task_id, []).append(callback)
-            if self._thread is None or not self._thread.is_alive():
+            if self._thread is None:
                 self._thread = threading.Thread(target=self._lead_for_callbacks, name="hotqueue-replies", daemon=True)
                 self._thread.start()
 
@@ -204,11 +205,13 @@ class Replies:
     def _lead_for_callbacks(self) -> None:
         """Read while there are callbacks; a thread, because nobody else may be waiting."""
         idle_since = time.monotonic()
-        while time.monotonic() - idle_since < 10:
+        while True:
             with self._lock:
-                wanted = any(not isinstance(w, Waiter) for waiting in self._waiters.values() for w in waiting)
-            if wanted:
-                idle_since = time.monotonic()
+                if any(not isinstance(w, Waiter) for waiting in self._waiters.values() for w in waiting):
+                    idle_since = time.monotonic()
+                elif time.monotonic() - idle_since > IDLE:
+                    self._thread = None  # under the lock: whoever comes next starts another
+                    break
             with self._leading:
                 try:
                     self._read(SLICE)

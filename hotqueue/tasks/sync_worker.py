@@ -35,15 +35,17 @@ class SyncWorker(Worker):
 
     def _loop(self) -> None:
         while not self.stopping:
+            before = self.process.done.total()
             if self.turn():
                 continue
             wait = self.next_due()
-            if self.process.is_burst and wait and not self._anything_due() and self.process.is_idle:
+            if self.process.is_burst and wait and self._burst_is_over(before):
                 return
-            self.sleep(min(wait, 0.05) if self.process.is_burst and not self.process.is_idle else wait)
+            self.sleep(min(wait, 0.05) if self.process.is_burst else wait)
 
-    def _anything_due(self) -> bool:
-        return any(0 <= intake.due <= 1000 for intake in self.intakes)
+    def _burst_is_over(self, before: int) -> bool:
+        """Tell whether nothing is left: also nothing that a task of another worker sent since we looked."""
+        return not self.may_become_busy and self.process.is_idle and self.process.done.total() == before
 
     def turn(self) -> bool:
         """Look at each queue once, beginning where the last turn ended; run what comes. True if anything came."""
@@ -63,8 +65,8 @@ class SyncWorker(Worker):
             at = (self._turn + offset) % count
             intake = self.intakes[at]
             stepped = self.step(intake, self._pace.room(), alone=self.process.gate.is_private)
-            if stepped is not None:
-                self._notice(intake, stepped)
+            if stepped is not None and self._notice(intake, stepped):
+                return True
             if intake.unstarted:
                 self._work(intake)
                 if self._others_are_due(intake):
@@ -79,13 +81,13 @@ class SyncWorker(Worker):
         now = time.monotonic()
         return any(other is not intake and now - other.looked_at > LOOK_AROUND for other in self.intakes)
 
-    def _notice(self, intake: Intake, stepped: Stepped) -> None:
+    def _notice(self, intake: Intake, stepped: Stepped) -> bool:
+        """See to what a step said beyond its tasks; tell whether there is more to fetch, by the way."""
         if stepped.others:
             self.process.start_async()
         if stepped.alone and not self.process.gate.is_private:
             self._alone_waits.append(intake)
-        if stepped.needs:
-            self.unpark(intake)
+        return bool(stepped.needs) and self.unpark(intake) and not intake.unstarted
 
     def _run_alone(self) -> bool:
         """Run one task with nothing else in the process, waiting until the rest has run empty."""

@@ -44,6 +44,8 @@ class Worker:
         self._rows = rows
         self._registries = registries
         self._outage = False
+        self._is_stepping = False
+        self.has_left = False
         self._new_incarnation()
 
     def _new_incarnation(self) -> None:
@@ -58,8 +60,13 @@ class Worker:
 
     @property
     def is_idle(self) -> bool:
-        """True while nothing is in hand."""
-        return not any(intake.in_hand for intake in self.intakes)
+        """True while nothing is in hand, nor on its way here."""
+        return not (self._is_stepping or any(intake.in_hand for intake in self.intakes))
+
+    @property
+    def may_become_busy(self) -> bool:
+        """True while this worker knows of tasks that wait, or are due within a second: a burst is not over."""
+        return any(intake.others or 0 <= intake.due <= 1000 for intake in self.intakes)
 
     # --- life ----------------------------------------------------------------------------------------------------
 
@@ -69,6 +76,7 @@ class Worker:
         try:
             self._loop()
         finally:
+            self.has_left = True
             self._leave()
 
     def _loop(self) -> None:
@@ -103,6 +111,13 @@ class Worker:
 
     def step(self, intake: Intake, room: int, alone: bool = False) -> Stepped | None:
         """Tell an intake's outcomes and fetch up to `room` tasks into it; None when that failed and was recovered from."""
+        self._is_stepping = True
+        try:
+            return self._step(intake, room, alone)
+        finally:
+            self._is_stepping = False
+
+    def _step(self, intake: Intake, room: int, alone: bool) -> Stepped | None:
         self.running.progress()
         sent = list(intake.untold)
         if faults.IS_ARMED and sent:
@@ -212,14 +227,17 @@ class Worker:
         self.process.count(action.do.name.lower())
         _log_action(action, ready, seconds)
 
-    def unpark(self, intake: Intake) -> None:
-        """Take parked tasks back that this worker can run."""
+    def unpark(self, intake: Intake) -> bool:
+        """Take parked tasks back that this worker can run; tell whether there were any."""
+        any_moved = False
         try:
             for need in intake.satisfiable_needs():
                 moved = intake.registry.broker.unpark(need)
+                any_moved = any_moved or moved > 0
                 log.info("queue %s: %d parked tasks go back, they waited for %s", intake.name, moved, need)
         except ConnectionFailed as error:
             self._note_outage(error)
+        return any_moved
 
     def report(self, _queue: str, task_id: str, progress: dict[str, Any]) -> None:
         """Publish a task's progress."""

@@ -333,6 +333,27 @@ class TestTask:
         work(queue)
         assert [[child.get(timeout=5) for child in parent.get(timeout=5)] for parent in parents] == [[4, 9], [16, 25]]
 
+    @pytest.mark.parametrize("first", ["sync", "coro"])
+    def test_a_burst_follows_tasks_from_kind_to_kind(self, make_queue: MakeQueue, first: str) -> None:
+        queue = make_queue()
+
+        @queue.task(name="coro")
+        async def coro(left: int) -> Any:
+            await asyncio.sleep(0.05)
+            return await queue.tasks["sync"].adelay(left - 1) if left else "end"
+
+        @queue.task(name="sync")
+        def sync(left: int) -> Any:
+            return queue.tasks["coro"].delay(left - 1) if left else "end"
+
+        for task in (sync, coro):
+            task._by_value = False
+        result = queue.tasks[first].delay(5)
+        assert work(queue) == 6
+        for _ in range(6):
+            result = result.get(timeout=5)
+        assert result == "end"
+
     def test_ids_are_of_200_bytes_at_most_and_any_characters(self, make_queue: MakeQueue) -> None:
         queue = make_queue()
         ids = ["é" * 100, "with space", "{brace}", "x" * 200]

@@ -13,10 +13,11 @@ local function known_ids()
   local known, unfinished = {}, redis.call('HMGET', KEYS[1], unpack(ids))
   local dead = redis.call('HMGET', KEYS[9], unpack(ids))
   local any_record = redis.call('EXISTS', unpack(KEYS, 14)) > 0
-  local any_done = redis.call('EXISTS', KEYS[10], KEYS[11], KEYS[12]) > 0
+  local done = { KEYS[10], KEYS[11], KEYS[12] }
+  local any_done = redis.call('EXISTS', unpack(done)) > 0
   for i = 1, n do
     known[i] = unfinished[i] or dead[i] or (any_record and redis.call('EXISTS', KEYS[13 + i]) == 1)
-      or (any_done and is_done({ KEYS[10], KEYS[11], KEYS[12] }, ids[i]))
+      or (any_done and (is_done(done, ids[i]) or is_done(done, had_record(ids[i]))))
   end
   return known
 end
