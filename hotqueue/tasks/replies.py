@@ -93,7 +93,7 @@ class Replies:
             self._reset()
         with self._lock:
             self._waiters.setdefault(task_id, []).append(callback)
-            if self._thread is None:
+            if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._lead_for_callbacks, name="hotqueue-replies", daemon=True)
                 self._thread.start()
 

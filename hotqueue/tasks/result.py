@@ -90,7 +90,10 @@ class AsyncResult(Generic[R]):
         future: asyncio.Future[Answer] = loop.create_future()
 
         def tell(_id: str, answer: Answer) -> None:
-            loop.call_soon_threadsafe(_set_once, future, answer)
+            try:
+                loop.call_soon_threadsafe(_set_once, future, answer)
+            except RuntimeError:
+                pass  # that loop was closed, and nobody waits in it any more
 
         replies = self._registry.replies(self._queue)
         replies.watch(self.id, tell)
