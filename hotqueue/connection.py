@@ -320,10 +320,14 @@ class Store:
 
     async def aclose(self) -> None:
         """Asyncio twin of `close`: closes the running loop's client as well."""
+        await self.leave_loop()
+        self.close()
+
+    async def leave_loop(self) -> None:
+        """Close the running loop's client alone; the loop is about to end."""
         client = self._async.pop(asyncio.get_running_loop(), None)
         if client is not None:
             await client.aclose()
-        self.close()
 
     # --- errors --------------------------------------------------------------------------------------------------
 
