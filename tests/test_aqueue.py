@@ -16,7 +16,7 @@ import pytest
 
 from hotqueue import ConfigError, ConnectionFailed, HotQueue, QueueFull, SerializationError, keys
 from tests.processes import run_python
-from tests.proxy import Proxy
+from tests.proxy import LOSE_REPLY, LOSE_REQUEST, TWICE, Fault, Proxy
 from tests.servers import RedisServer
 from tests.waiting import wait_until
 
@@ -161,7 +161,7 @@ def test_errors_are_those_of_the_others(make_queue: MakeQueue) -> None:
 def test_no_server_is_an_error() -> None:
     async def use(queue: HotQueue) -> None:
         with pytest.raises(ConnectionFailed, match="nothing was sent") as info:
-            await queue.aput(1)
+            await queue.store.acommand("PING")  # aput tries for 5 s
         assert not info.value.sent
 
     run(HotQueue("q", url="redis://127.0.0.1:1/0"), use)
@@ -351,8 +351,8 @@ def test_lost_replies_lose_and_double_nothing(make_queue: MakeQueue, store_url: 
 
     async def use(queue: HotQueue) -> None:
         got = []
-        for lose in [proxy.lose_reply, proxy.lose_request] * 3:
-            lose(b"EVALSHA")
+        for harm in [LOSE_REPLY, LOSE_REQUEST, TWICE] * 2:
+            proxy.add(Fault(harm, b"EVALSHA"))
             got.append(await queue.aget())
         async for message in queue.aconsume(block=False):
             got.append(message)
