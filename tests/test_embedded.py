@@ -16,7 +16,8 @@ from hotqueue import embedded_start
 from hotqueue.embedded import EmbeddedServer, default_path
 from hotqueue.embedded_guardian import ask
 from hotqueue.errors import ConfigError, ConnectionFailed
-from tests.embedded_users import PROGRAMS, (
+from tests.embedded_users import (
+    PROGRAMS,
     Users,
     guardian_of,
     is_gone,
