@@ -87,7 +87,7 @@ class Broker:
 
     def _wait_args(self, ids: Sequence[str], client: str) -> tuple[list[str], list[Any]]:
         name = self.name
-        every_key = [keys.tasks(name), *self.done, keys.reply(name, client), keys.waiters(name)]
+        every_key = [keys.tasks(name), *self.done, keys.reply(name, client), keys.waiters(name), keys.attempts(name)]
         return every_key + [keys.result(name, task_id) for task_id in ids], list(ids)
 
     async def await_reply(self, ids: Sequence[str], client: str) -> None:

@@ -6,19 +6,22 @@ import inspect
 import json
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hotqueue import keys
 from hotqueue.connection import Store
 from hotqueue.errors import ConfigError, TaskNotRegistered
-from hotqueue.tasks import envelope, options
+from hotqueue.tasks import envelope, lifecycle, options, payload, record
 from hotqueue.tasks.broker import BULK, Broker
 from hotqueue.tasks.envelope import Signer
+from hotqueue.tasks.lifecycle import State
 from hotqueue.tasks.replies import Replies
-from hotqueue.tasks.result import AsyncResult
+from hotqueue.tasks.result import REVOKED_MS, AsyncResult
 from hotqueue.tasks.task import AsyncTask, Task
 
 if TYPE_CHECKING:
@@ -151,8 +154,16 @@ class Registry:
         """Return where this process waits for results of a queue."""
         with self._lock:
             if name not in self._replies:
-                self._replies[name] = Replies(self.broker_of(name))
+                self._replies[name] = Replies(self.broker_of(name), partial(self._end_expired, name))
             return self._replies[name]
+
+    def _end_expired(self, name: str, task_id: str, late_ms: int) -> None:
+        """End a task that somebody waits for and that is past its expiry, unless it runs."""
+        outcome, now = lifecycle.expired(0, late_ms), int(time.time() * 1000)
+        assert outcome.error is not None
+        blob = record.encode(State.REVOKED, 0, now, payload.dumps_error(outcome.error), task_id, self.signer)
+        broker = self.broker_of(name)
+        broker.revoke(task_id, blob, REVOKED_MS, broker.look(task_id).attempts.need)
 
     # --- the dead ------------------------------------------------------------------------------------------------
 

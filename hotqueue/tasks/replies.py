@@ -48,10 +48,15 @@ class Waiter:
 
 
 class Replies:
-    """The reply list of this process at one queue."""
+    """The reply list of this process at one queue.
 
-    def __init__(self, broker: Broker) -> None:
+    Args:
+        end_expired: called with a task's id and how many ms it is past its expiry; ends it if it still waits.
+    """
+
+    def __init__(self, broker: Broker, end_expired: Callable[[str, int], None]) -> None:
         self._broker = broker
+        self._end_expired = end_expired
         self._reset()
 
     def _reset(self) -> None:
@@ -190,7 +195,9 @@ class Replies:
         if status == "B":
             stored = self._broker.record(task_id)
             status, record = ("R", stored) if stored is not None else ("U", b"")
-        if status != "N":
+        if status == "E":
+            self._end_expired(task_id, int(record))
+        elif status != "N":
             self._dispatch(task_id, Answer(status, record))
 
     def _dispatch(self, task_id: str, answer: Answer) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hotqueue.tasks.registry import Registry
 
 R = TypeVar("R")
+REVOKED_MS = 3_600_000  # how long it is known that a task was revoked
 _STATES = {"ready": State.PENDING, "parked": State.PENDING, "held": State.STARTED, "dead": State.FAILURE, "done": State.SUCCESS}
 
 
@@ -258,7 +259,7 @@ class AsyncResult(Generic[R]):
             return "finished or unknown"
         error = payload.dumps_error(TaskRevoked(f"task {self.id} was revoked"))
         data = record.encode(State.REVOKED, 0, int(time.time() * 1000), error, self.id, self._registry.signer)
-        answer = self._registry.broker_of(self._queue).revoke(self.id, data, 3_600_000, need, terminate)
+        answer = self._registry.broker_of(self._queue).revoke(self.id, data, REVOKED_MS, need, terminate)
         if answer == "running":
             return "running, being stopped" if terminate else "running, not stopped"
         return "finished or unknown" if answer == "unknown" else answer
