@@ -61,6 +61,7 @@ class Store:
         self._lock = threading.RLock()
         self._client: Any = None
         self._free: dict[Any, list[Any]] = {}
+        self._local = threading.local()  # .deadline: when the patience of this thread's call ends
         self._async: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LoopClient] = weakref.WeakKeyDictionary()
         self._suspect = False  # something failed: look again for the server, the master, the cluster's layout
 
@@ -123,12 +124,19 @@ class Store:
 
     def _exchange(self, key: str | bytes, args: Sequence[Any]) -> Any:
         free, connection = self._take(key)
+        left = self._left()
         try:
+            if left < COMMAND_TIMEOUT:
+                connection._sock.settimeout(left)
             connection.send_packed_command(connection.pack_command(*args), check_health=False)
             reply = connection.read_response()
         except BaseException as error:
+            if left < COMMAND_TIMEOUT and connection._sock is not None:
+                connection._sock.settimeout(COMMAND_TIMEOUT)
             self._give_back(free, connection, error)
             raise
+        if left < COMMAND_TIMEOUT:
+            connection._sock.settimeout(COMMAND_TIMEOUT)
         free.append(connection)
         return reply
 
@@ -163,7 +171,7 @@ class Store:
         pause = 0.01
         while True:
             try:
-                return operation()
+                return operation() if pause == 0.01 else self._within(deadline, operation)
             except ConnectionFailed as error:
                 if _is_final(error, deadline, pause, twice) or (stop is not None and stop.is_set()):
                     raise
@@ -173,16 +181,35 @@ class Store:
                 time.sleep(pause)
             pause = min(pause * 2, 0.5)
 
+    def _within(self, deadline: float | None, operation: Callable[[], T]) -> T:
+        """Run an operation whose connecting and reading end when patience does, so that a second try adds no timeout."""
+        self._local.deadline = deadline
+        try:
+            return operation()
+        finally:
+            self._local.deadline = None
+
+    def _left(self) -> float:
+        """Return how long a command of this thread may take."""
+        deadline = getattr(self._local, "deadline", None)
+        return COMMAND_TIMEOUT if deadline is None else min(COMMAND_TIMEOUT, max(0.1, deadline - time.monotonic()))
+
     async def arepeat(self, operation: Callable[[], Awaitable[T]], *, patience: float | None = PATIENCE, twice: bool = True) -> T:
         """Asyncio twin of `repeat`."""
         deadline = None if patience is None else time.monotonic() + patience
-        pause = 0.01
+        pause, last = 0.01, None
         while True:
             try:
-                return await operation()
+                async with asyncio.timeout(None if deadline is None or last is None else max(0.1, deadline - time.monotonic())):
+                    return await operation()
+            except TimeoutError:
+                if last is None:
+                    raise
+                raise ConnectionFailed(f"{last}; tried again without an answer") from last
             except ConnectionFailed as error:
                 if _is_final(error, deadline, pause, twice):
                     raise
+                last = error
             await asyncio.sleep(pause)
             pause = min(pause * 2, 0.5)
 
@@ -248,9 +275,15 @@ class Store:
         """Connect before anything is sent, so that a failure is known to have changed nothing."""
         import redis.exceptions as rx
 
+        usual = connection.socket_timeout, getattr(connection, "socket_connect_timeout", None)
+        left = self._left()
         for last in (False, True):
             try:
+                if left < COMMAND_TIMEOUT:
+                    connection.socket_timeout, connection.socket_connect_timeout = left, left
                 connection.connect()
+                if left < COMMAND_TIMEOUT:
+                    connection._sock.settimeout(usual[0])
                 return
             except (rx.RedisError, OSError) as error:
                 connection.disconnect()
@@ -258,6 +291,8 @@ class Store:
                 if last or self.embedded is None:
                     raise self.translated(error, "connecting", sent=False) from error
                 self._look_again()
+            finally:
+                connection.socket_timeout, connection.socket_connect_timeout = usual
 
     def blocking(self, key: str, block: float) -> Blocking:
         """Return a connection of the caller's own to the server that holds `key`, for commands that block.
@@ -371,15 +406,20 @@ class Blocking:
         self.send(*args)
         return self.receive()
 
-    def send(self, *args: Any) -> None:
-        """Send a command without waiting for the reply; connects first where needed."""
+    def send(self, *args: Any, then: Sequence[Any] = ()) -> None:
+        """Send a command without waiting for the reply; connects first where needed.
+
+        Args:
+            then: a second command to send along; its reply is received after that of the first.
+        """
         if self._store._suspect:
             self._store._look_again()
         if self._connection is None:
             self._connection = _new_connection(self._store._pool(self._key), self._block + BLOCK_MARGIN)
         if not _is_open(self._connection) or _is_stale(self._connection):
             self._store._connect(self._connection)
-        self._guarded(lambda: self._connection.send_packed_command(self._connection.pack_command(*args), check_health=False))
+        packed = [*self._connection.pack_command(*args), *(self._connection.pack_command(*then) if then else ())]
+        self._guarded(lambda: self._connection.send_packed_command(packed, check_health=False))
 
     def receive(self) -> Any:
         """Wait for the reply of the last command."""

@@ -95,16 +95,21 @@ class Broker:
         every_key, args = self._wait_args(ids, client)
         await self.store.arepeat(lambda: self.store.arun(scripts.WAIT, every_key, args, doing="waiting for a result"))
 
-    def reply_line(self, client: str, longest: float) -> Callable[[float], bytes | None]:
-        """Return a function that blocks some seconds, at most `longest`, for the next message of a client's reply list."""
+    def reply_line(self, client: str, longest: float) -> Callable[[float, bool], list[bytes]]:
+        """Return a function that blocks some seconds, at most `longest`, for the next message of a client's reply list.
+
+        Told that many are waited for, it brings along what else is there: one trip a message is slow on a slow network.
+        """
         key = keys.reply(self.name, client)
         line = self.store.blocking(key, longest)
 
-        def next_message(block: float) -> bytes | None:
-            found = line.call("BLPOP", key, max(block, 0.001))
-            return None if found is None else bytes(found[1])
+        def next_messages(block: float, many: bool) -> list[bytes]:
+            line.send("BLPOP", key, max(block, 0.001), then=("LPOP", key, BULK) if many else ())
+            found = line.receive()
+            more = line.receive() if many else None
+            return [*([] if found is None else found[1:]), *(more or [])]
 
-        return next_message
+        return next_messages
 
     def record(self, task_id: str) -> bytes | None:
         """Return the stored record of a task."""

@@ -169,15 +169,15 @@ class Replies:
                         return
 
     def _read(self, block: float) -> None:
-        """Read and deliver one message; ask again when none came, or none of late."""
+        """Read and deliver what is there; ask again when nothing came, or nothing of late."""
         try:
-            message = self._line(block)
+            messages = self._line(block, len(self._waiters) > 1)
         except ConnectionFailed:
-            message = None
+            messages = []
             time.sleep(min(block, 0.1))
-        if message is not None:
+        for message in messages:
             self._deliver(message)
-        if message is None or time.monotonic() - self._asked > ASK_AGAIN:
+        if not messages or time.monotonic() - self._asked > ASK_AGAIN:
             self._ask_again()
 
     def _ask_again(self) -> None:
