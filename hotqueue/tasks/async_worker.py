@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from hotqueue.errors import HotQueueError
 from hotqueue.tasks.intake import Intake, Ready
 from hotqueue.tasks.lifecycle import Outcome
 from hotqueue.tasks.permits import Permits
@@ -60,7 +61,10 @@ class AsyncWorker(Worker):
     def _sleep_without_room(self) -> bool:
         if self.bell.wait_woken(0.5):
             for intake in self.intakes:
-                intake.registry.store.repeat(lambda intake=intake: intake.registry.broker.ring(self.kind))  # type: ignore[misc]
+                try:
+                    intake.registry.broker.ring(self.kind)
+                except HotQueueError as error:  # whoever sleeps looks for itself every few seconds
+                    self._note_outage(error)
         return False
 
     def _room(self) -> int:

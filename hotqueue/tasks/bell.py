@@ -16,6 +16,7 @@ from hotqueue.errors import ConnectionFailed
 from hotqueue.tasks.broker import Broker
 
 LONGEST = 3.0  # seconds; only a net under the bells, which ring for every task
+LATE = 2.0  # seconds after which the reply of a BLPOP that has run out is not waited for: the connection is dead
 
 
 class _Line:
@@ -25,11 +26,19 @@ class _Line:
         self.blocking = blocking
         self.keys = keys
         self.is_listening = False
+        self._answers_by = 0.0
 
     def listen(self, seconds: float) -> None:
+        if self.is_listening and time.monotonic() > self._answers_by:
+            self.drop()
         if not self.is_listening or not self.blocking.is_connected:
             self.blocking.send("BLPOP", *self.keys, max(0.001, seconds))
             self.is_listening = True
+            self._answers_by = time.monotonic() + seconds + LATE
+
+    def drop(self) -> None:
+        self.is_listening = False
+        self.blocking.close()
 
     def read(self) -> bool:
         self.is_listening = False
@@ -50,6 +59,7 @@ class Bell:
         os.set_blocking(self._write, False)
         self._lines: list[_Line] = []
         self._kinds = ""
+        self._rings = False
         self.listen_to(kinds)
 
     def listen_to(self, kinds: str) -> None:
@@ -72,6 +82,9 @@ class Bell:
         Raises:
             ConnectionFailed: a connection broke.
         """
+        if self._rings:
+            self._rings = False
+            return True
         seconds = min(seconds, LONGEST)
         try:
             for line in self._lines:
@@ -80,6 +93,11 @@ class Bell:
         except ConnectionFailed:
             self._close_lines()
             raise
+
+    def start_over(self) -> None:
+        """Drop all connections, and have the next `wait` end at once as if a bell rang: one may have rung unheard."""
+        self._close_lines()
+        self._rings = True
 
     def wait_woken(self, seconds: float) -> bool:
         """Sleep until `wake` or for `seconds`, asking for no ring; True if one that was under way came nevertheless."""
@@ -120,8 +138,7 @@ class Bell:
 
     def _close_lines(self) -> None:
         for line in self._lines:
-            line.is_listening = False
-            line.blocking.close()
+            line.drop()
 
     def close(self) -> None:
         """Close the connections; a token that comes meanwhile is lost, so the next worker's net must catch it."""
