@@ -83,10 +83,9 @@ reader, writer = os.pipe()
 parent = os.fork()
 if not parent:
     mine = Presence()
-    child = os.fork()
-    if child:
-        os.write(writer, f"{mine.folder} {mine.id}".encode())
+    if os.fork():
         os._exit(0)
+    os.write(writer, f"{mine.folder} {mine.id}".encode())  # what runs after a fork has run
     time.sleep(60)  # outlives it
     os._exit(0)
 folder, name = os.read(reader, 1000).decode().split()
