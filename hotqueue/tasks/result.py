@@ -74,17 +74,17 @@ class AsyncResult(Generic[R]):
             TaskRevoked, TaskExpired, TaskRejected, WorkerLost: it ended without a value.
             UnknownTask: no such task, or its result has expired.
         """
-        if self._record is None:
-            allowed = None if timeout is None else seconds(timeout, "get(timeout=)")
-            answers = self._registry.replies(self._queue).wait([self.id], allowed)
-            if self.id not in answers:
-                raise self._timed_out(allowed)
-            return self._value(answers[self.id], propagate)
-        return self._value(None, propagate)
+        if self._is_settled():
+            return self._value(None, propagate)
+        allowed = None if timeout is None else seconds(timeout, "get(timeout=)")
+        answers = self._registry.replies(self._queue).wait([self.id], allowed)
+        if self.id not in answers:
+            raise self._timed_out(allowed)
+        return self._value(answers[self.id], propagate)
 
     async def aget(self, timeout: float | timedelta | None = None, propagate: bool = True) -> R:
         """Asyncio twin of `get`; ``await result`` is the same without a timeout."""
-        if self._record is not None:
+        if self._is_settled():
             return self._value(None, propagate)
         allowed = None if timeout is None else seconds(timeout, "aget(timeout=)")
         loop = asyncio.get_running_loop()
@@ -123,7 +123,7 @@ class AsyncResult(Generic[R]):
             else:
                 future.set_result(value)
 
-        if self._record is not None:
+        if self._is_settled():
             tell(self.id, None)
         else:
             self._registry.replies(self._queue).subscribe(self.id, tell)
@@ -141,9 +141,10 @@ class AsyncResult(Generic[R]):
         if answer is not None:
             if answer.status == "D":
                 return None  # type: ignore[return-value]  # ended without storing a result
-            if answer.status == "U":
+            if answer.status == "U" and self._record is None:
                 raise self._without_record()
-            self._record = record.decode(answer.record, self.id, self._registry.signer)
+            if answer.status == "R":
+                self._record = record.decode(answer.record, self.id, self._registry.signer)
         assert self._record is not None
         if self._record.state is State.SUCCESS:
             return payload.loads(self._record.payload)  # type: ignore[no-any-return]
@@ -307,7 +308,7 @@ class ResultSet(Generic[R]):
                 if result.id not in answers:
                     raise result._timed_out(allowed)
                 _keep(result, answers[result.id])
-        return [result.get(5, propagate) for result in self.results]
+        return [result._value(None, propagate) if result._record else result.get(5, propagate) for result in self.results]
 
     async def aget(self, timeout: float | timedelta | None = None, propagate: bool = True) -> list[R]:
         """Asyncio twin of `get`."""
@@ -350,7 +351,7 @@ class ResultSet(Generic[R]):
     def _by_queue(self) -> dict[tuple[Registry, str], list[AsyncResult[R]]]:
         found: dict[tuple[Registry, str], list[AsyncResult[R]]] = {}
         for result in self.results:
-            if result._record is None:
+            if not result._is_settled():
                 found.setdefault((result._registry, result._queue), []).append(result)
         return found
 

@@ -101,3 +101,26 @@ def large(size: int) -> bytes:
 
 def raise_it(error: BaseException) -> None:
     raise error
+
+
+meeting = threading.Barrier(1)
+
+
+def meet(n: int) -> int:
+    """Return once as many run side by side as `meeting` waits for."""
+    meeting.wait(10)
+    return n
+
+
+_inside = 0
+
+
+async def crowd(_: None) -> int:
+    """Return how many of these ran at once."""
+    global _inside
+    _inside += 1
+    await asyncio.sleep(0.05)
+    found = _inside
+    await asyncio.sleep(0)
+    _inside -= 1
+    return found
