@@ -9,13 +9,14 @@ import secrets
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hotqueue import keys
+from hotqueue import ConnectionFailed, keys
 from hotqueue.tasks import scripts
 from tests import leaks
 from tests.processes import start_command
@@ -88,6 +89,15 @@ class Rig:
         """Return how often each task noted its start."""
         return Counter(self._notes.read_text().split() if self._notes.exists() else ())
 
+    def send(self, task: Any, *args: Any, **options: Any) -> Any:
+        """Send a call, as often as it takes, under one id; return its result's handle."""
+        task_id = secrets.token_hex(8)
+        while True:
+            try:
+                return task.apply_async(args, task_id=task_id, **options)
+            except ConnectionFailed:
+                continue
+
     def unfinished(self) -> int:
         """Return how many tasks have not ended."""
         return int(self.redis.hlen(keys.tasks(self.name)))
@@ -131,6 +141,45 @@ class Rig:
         self.queue.close()
 
 
+class Load:
+    """A producer in a thread of its own, which sends calls without end and never twice under two ids.
+
+    Args:
+        pause: seconds between two calls.
+    """
+
+    def __init__(self, rig: Rig, pause: float = 0.002) -> None:
+        self.results: list[Any] = []
+        self._rig, self._pause = rig, pause
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def _run(self) -> None:
+        tasks = (self._rig.tasks.work, self._rig.tasks.work, self._rig.tasks.awork)
+        while not self._ended.wait(self._pause):
+            n = len(self.results)
+            self.results.append(self._rig.send(tasks[n % 3], n))
+
+    def __enter__(self) -> Load:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._ended.set()
+        self._thread.join(15)
+
+    def ended(self) -> int:
+        """Return how many tasks have ended."""
+        return self._rig.counted("succeeded")
+
+    def check_all_done(self, timeout: float = 20) -> None:
+        """Fail unless every call that was acknowledged came to its end, once."""
+        deadline = time.monotonic() + timeout
+        for n, result in enumerate(self.results):
+            assert result.get(max(0.1, deadline - time.monotonic())) == n
+        self._rig.check_nothing_left()
+
+
 def load_scripts(redis: Any) -> None:
     """Have a server know every script, so that each call of one is a single request that holds its SHA."""
     for script in vars(scripts).values():
@@ -143,3 +192,13 @@ def seconds_until(condition: Callable[[], object], timeout: float = 10, what: st
     began = time.monotonic()
     wait_until(lambda: condition(), timeout, what)
     return time.monotonic() - began
+
+
+def report(fault: str, times: list[float]) -> None:
+    """Note how long work took to go on after a fault, in the file that $HOTQUEUE_CRASH_TIMES names."""
+    told = sorted(times)
+    text = f"{fault}: n={len(told)} p50={told[len(told) // 2]:.2f} s max={told[-1]:.2f} s"
+    print(text)
+    if path := os.environ.get("HOTQUEUE_CRASH_TIMES"):
+        with open(path, "a") as file:
+            file.write(text + "\n")

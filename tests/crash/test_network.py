@@ -69,16 +69,6 @@ def finishes(request: bytes) -> bool:
     return scripts.STEP.sha in request and int(words(request)[2]) > STEP_KEYS
 
 
-def send(net: Net, task: Any, *args: Any, **options: Any) -> Any:
-    """Send a call, as often as it takes, under one id; return its result's handle."""
-    task_id = os.urandom(8).hex()
-    while True:
-        try:
-            return task.apply_async(args, task_id=task_id, **options)
-        except ConnectionFailed:
-            continue
-
-
 # --- one fault at each operation -------------------------------------------------------------------------------------
 
 
@@ -99,20 +89,20 @@ def test_every_operation_survives(net: Net, kind: str) -> None:
         harm(net.front, b"BLPOP")
         harm(net.back, b"BLPOP")
     worker = net.start()
-    results = [send(net, tasks.work, n) for n in range(40)]
-    results += [send(net, tasks.awork, n) for n in range(40, 60)]
-    results += [send(net, tasks.flaky, n, 1) for n in range(60, 70)]
-    results += [send(net, tasks.work, n, countdown=0.2) for n in range(70, 80)]
+    results = [net.send(tasks.work, n) for n in range(40)]
+    results += [net.send(tasks.awork, n) for n in range(40, 60)]
+    results += [net.send(tasks.flaky, n, 1) for n in range(60, 70)]
+    results += [net.send(tasks.work, n, countdown=0.2) for n in range(70, 80)]
     assert [r.get(20) for r in results] == list(range(80))
     assert all(times == (2 if 60 <= int(n) < 70 else 1) for n, times in net.starts().items())
 
     harm(net.back, scripts.TAKE_BACK.sha, times=3)
-    dragging = [send(net, tasks.work, 100 + n, 0.2 if n % 20 == 10 else 0.0) for n in range(80)]
+    dragging = [net.send(tasks.work, 100 + n, 0.2 if n % 20 == 10 else 0.0) for n in range(80)]
     assert [r.get(20) for r in dragging] == list(range(100, 180))
     assert all(net.starts()[str(n)] == 1 for n in range(100, 180)), "a task that was taken back ran twice"
 
     harm(net.back, scripts.REAP.sha)
-    slow = send(net, tasks.work, 200, 0.7)
+    slow = net.send(tasks.work, 200, 0.7)
     wait_until(lambda: net.starts()["200"])
     (child,) = Path(f"/proc/{worker.pid}/task/{worker.pid}/children").read_text().split()
     os.kill(int(child), signal.SIGKILL)
@@ -120,7 +110,7 @@ def test_every_operation_survives(net: Net, kind: str) -> None:
     assert net.starts()["200"] == 2
 
     harm(net.back, finishes, scripts.TAKE_BACK.sha, scripts.REAP.sha, times=1)
-    rest = [send(net, tasks.work, 300 + n, 0.02) for n in range(100)]
+    rest = [net.send(tasks.work, 300 + n, 0.02) for n in range(100)]
     wait_until(lambda: net.starts()["305"])
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(15) == 0
@@ -137,7 +127,7 @@ def test_every_operation_survives(net: Net, kind: str) -> None:
 def test_a_reply_that_comes_too_late_does_no_harm(net: Net) -> None:
     """Row 30: replies later than our patience, to a fetch, to a finish and to an enqueue; the late fetch strands nothing."""
     net.start()
-    assert send(net, net.tasks.work, 0).get(10) == 0
+    assert net.send(net.tasks.work, 0).get(10) == 0
     net.back.add(Fault(DELAY, fetches, 6))
     net.front.add(Fault(DELAY, scripts.ENQUEUE.sha, 6))
     began = time.monotonic()
@@ -146,7 +136,7 @@ def test_a_reply_that_comes_too_late_does_no_harm(net: Net) -> None:
     assert 4 < time.monotonic() - began < 6
     assert raised.value.sent
     again = net.tasks.work.apply_async((1,), task_id="late")
-    more = [send(net, net.tasks.work, n) for n in range(2, 20)]
+    more = [net.send(net.tasks.work, n) for n in range(2, 20)]
     assert again.get(10) == 1
     assert [r.get(10) for r in more] == list(range(2, 20))
     assert set(net.starts().values()) == {1}
@@ -166,7 +156,7 @@ def test_random_harm_loses_and_doubles_nothing(net: Net, seed: int) -> None:
     dice, results = random.Random(seed), []
     for n in range(400):
         task = dice.choice([net.tasks.work, net.tasks.awork])
-        results.append(send(net, task, n, dice.choice([0.0, 0.0, 0.01]), countdown=dice.choice([None, None, 0.1])))
+        results.append(net.send(task, n, dice.choice([0.0, 0.0, 0.01]), countdown=dice.choice([None, None, 0.1])))
     kills = 0
     for n, result in enumerate(results):
         if n % 130 == 100:
@@ -205,13 +195,13 @@ def test_a_slow_network_is_not_taken_for_death(net: Net) -> None:
 def test_a_half_open_connection_is_noticed_and_left(net: Net) -> None:
     """Row 32: every connection stays open and dead; new ones work. Afterwards bells wake the worker as before."""
     net.start("--async-concurrency", "5")
-    assert send(net, net.tasks.work, 0).get(10) == 0
-    assert send(net, net.tasks.awork, 0).get(10) == 0
+    assert net.send(net.tasks.work, 0).get(10) == 0
+    assert net.send(net.tasks.awork, 0).get(10) == 0
     net.back.fall_silent()
     net.back.speak()  # for connections to come
     took = seconds_until(lambda: True)
     began = time.monotonic()
-    first, second = send(net, net.tasks.work, 1), send(net, net.tasks.awork, 2)
+    first, second = net.send(net.tasks.work, 1), net.send(net.tasks.awork, 2)
     assert (first.get(9), second.get(9)) == (1, 2)
     took = time.monotonic() - began
     assert took < 9
@@ -220,7 +210,7 @@ def test_a_half_open_connection_is_noticed_and_left(net: Net) -> None:
         for n in range(3):
             wait_until(lambda n=n: net.redis.llen(f"{{hotqueue:{net.name}}}:bell") == 0)
             began = time.monotonic()
-            assert send(net, task, n).get(10) == n
+            assert net.send(task, n).get(10) == n
             waits.append(time.monotonic() - began)
         assert min(waits) < 0.5, f"the bell of {task.name} does not wake the worker any more: {waits}"
 
@@ -228,7 +218,7 @@ def test_a_half_open_connection_is_noticed_and_left(net: Net) -> None:
 @pytest.mark.parametrize("how", ["silent", "refused", "refused, then silent"])
 def test_delay_gives_up_in_time_and_may_be_repeated(net: Net, start_redis: Callable[..., RedisServer], how: str) -> None:
     """Rows 22 and 32: a clear error within 5 s; the same id sent again is the same task."""
-    assert send(net, net.tasks.work, 0)
+    assert net.send(net.tasks.work, 0)
     host, port = net.front.target
     if how == "silent":
         net.front.fall_silent()
