@@ -52,7 +52,11 @@ def decode(value: bytes) -> Attempts:
     head, *lines = value.decode("utf-8", "replace").split("\n")
     retries, deliveries, need, expires, verdict = (head.split(" ") + ["-"] * 5)[:5]
     errors = [parsed for parsed in map(_parsed, lines) if parsed]
-    return Attempts(int(retries), int(deliveries), need, int(expires) if expires != "-" else None, verdict, errors[-KEPT_ERRORS:])
+    try:
+        counts, until = (int(retries), int(deliveries)), int(expires) if expires != "-" else None
+    except ValueError:  # somebody else wrote here: take the task for a new one
+        return Attempts()
+    return Attempts(*counts, need, until, verdict, errors[-KEPT_ERRORS:])
 
 
 def error_line(kind: str, error: str, at: int, **more: Any) -> dict[str, Any]:

@@ -5,6 +5,10 @@ local BELLS = 4             -- wake tokens kept at most
 local REPLY_MS = 60000      -- a reply list nobody reads is gone after this
 local INLINE = 65536        -- larger results are fetched by the waiter itself
 
+-- Redis asks about memory only until a script has written: a first write that takes none, here one that changes nothing,
+-- lets a full server pass the rest, which is how workers drain it.
+local function may_grow(hash) redis.call('HDEL', hash, '') end
+
 local function now_ms()
   local t = redis.call('TIME')
   return t[1] * 1000 + math.floor(t[2] / 1000)
@@ -23,7 +27,7 @@ end
 local function kind_of(envelope) return string.sub(envelope, 2, 2) end
 
 local function new_place(seq, envelope)
-  return text((200 - string.byte(envelope, 3)) * BAND + redis.call('INCR', seq))
+  return text((200 - (string.byte(envelope, 3) or 100)) * BAND + redis.call('INCR', seq))
 end
 
 local function ring(bell, tokens)
@@ -48,7 +52,12 @@ local function join_attempts(a)
 end
 
 -- held: 'number origin place': the fetch that brought it, which set it came from, and where it stood there.
-local function split_held(value) return string.match(value, '^(%S+) (%S) (%S+)$') end
+-- What is none of that came from elsewhere: its task, if it is one, is put where it harms nobody.
+local function split_held(value)
+  local number, origin, place = string.match(value, '^(%d+) ([sax]) ([%d.e+-]+)$')
+  if not number then return '0', 'x', '0' end
+  return number, origin, place
+end
 
 -- Which third of the done sets belongs to this minute; the one two minutes old has expired when its turn comes again.
 local function remember_done(done, now, id)
@@ -87,6 +96,12 @@ local function keep_record(done, now, id, blob, ttl, result)
 end
 
 local function tell_end(replies, id, blob) tell_all(replies, blob == '' and 'D' or 'R', id, blob) end
+
+-- The error of a call that was caught, for the reply.
+local function failure(caught)
+  if type(caught) == 'table' then return caught end
+  return redis.error_reply(string.match(caught, 'WRONGTYPE.*') or caught)
+end
 
 local function must_be(kind, ...)
   for _, key in ipairs({ ... }) do

@@ -1,7 +1,7 @@
 -- Scheduled tasks that are due → ready, at most 1,000 a call.
 -- KEYS 1 tasks 2 scheduled 3 ready 4 ready:async 5 seq 6 bell 7 bell:async
 -- Returns { promoted, ms until the next due task (-1: none) }.
-local wrong = must_be('zset', KEYS[2], KEYS[3], KEYS[4])
+local wrong = must_be('zset', KEYS[2], KEYS[3], KEYS[4]) or must_be('hash', KEYS[1])
 if wrong then return wrong end
 local now = now_ms()
 local due = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', text(now), 'LIMIT', 0, 1000)

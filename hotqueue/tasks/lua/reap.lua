@@ -5,7 +5,7 @@
 -- A charged task goes to ready:alone and has one delivery more (none with a verdict: its process was ended by us);
 -- the others go back where they came from.
 -- Returns { held tasks put back, left to do, ids charged }; { -1 } when the worker still has its lease.
-local wrong = must_be('zset', KEYS[2], KEYS[3], KEYS[4])
+local wrong = must_be('zset', KEYS[2], KEYS[3], KEYS[4]) or must_be('hash', KEYS[1], KEYS[5], KEYS[7])
 if wrong then return wrong end
 local now = now_ms()
 local deadline = redis.call('ZSCORE', KEYS[6], ARGV[1])
@@ -23,8 +23,10 @@ local function charge(id)
 end
 
 local ORIGIN = { s = KEYS[2], a = KEYS[3], x = KEYS[4] }
-local held = redis.call('HGETALL', KEYS[5])
-local last = math.min(#held, 2000)
+local all_held = redis.call('HLEN', KEYS[5])
+-- Which ones come first does not matter: each goes back to its place. A dead worker may have left very many.
+local held = all_held > 1000 and redis.call('HRANDFIELD', KEYS[5], 500, 'WITHVALUES') or redis.call('HGETALL', KEYS[5])
+local last = #held
 for i = 1, last, 2 do
   local id = held[i]
   local _, origin, place = split_held(held[i + 1])
@@ -35,11 +37,11 @@ for i = 1, last, 2 do
   end
   redis.call('ZADD', ORIGIN[origin], place, id)
 end
-if last == #held then
+if last / 2 == all_held then
   redis.call('ZREM', KEYS[6], ARGV[1])
   redis.call('DEL', KEYS[7])
 end
 if #charged > 0 then count(KEYS[10], now, 'lost', #charged) end
 if redis.call('ZCARD', KEYS[2]) + redis.call('ZCARD', KEYS[4]) > 0 then ring(KEYS[8], last / 2 + 1) end
 if redis.call('ZCARD', KEYS[3]) > 0 then ring(KEYS[9], last / 2 + 1) end
-return { last / 2, (#held - last) / 2, charged }
+return { last / 2, all_held - last / 2, charged }

@@ -4,6 +4,7 @@
 -- Returns { alive, now, id, origin, attempts, envelope, … }; what comes is stamped with the new number.
 local now = now_ms()
 if not redis.call('ZSCORE', KEYS[4], ARGV[1]) then return { 0, text(now) } end
+may_grow(KEYS[5])
 local in_hand = {}
 for i = 3, #ARGV do in_hand[ARGV[i]] = true end
 redis.call('HSET', KEYS[5], 'fetch', ARGV[2])

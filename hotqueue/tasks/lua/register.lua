@@ -3,6 +3,7 @@
 -- ARGV 1 worker 2 lease in ms 3… field, value, …
 -- Returns the server's time in ms.
 local now = now_ms()
+may_grow(KEYS[2])
 redis.call('ZADD', KEYS[1], text(now + ARGV[2]), ARGV[1])
 redis.call('HSET', KEYS[2], 'fetch', '0', 'since', text(now), unpack(ARGV, 3))
 return text(now)

@@ -2,7 +2,7 @@
 -- KEYS 1 tasks 2 attempts 3 ready 4 ready:async 5 seq 6 dead 7 dead:tasks 8 bell 9 bell:async 10… result:<id> of each
 -- ARGV ids
 -- Returns the ids that went back.
-local wrong = must_be('zset', KEYS[3], KEYS[4], KEYS[6])
+local wrong = must_be('zset', KEYS[3], KEYS[4], KEYS[6]) or must_be('hash', KEYS[1], KEYS[2], KEYS[7])
 if wrong then return wrong end
 local back = {}
 for n, id in ipairs(ARGV) do

@@ -9,7 +9,6 @@
 -- Returns { now, ms until the next due task (-1: none), alive, size of the other kind's ready set, of ready:alone,
 --           number of needs, ids that were gone, id, origin, attempts, envelope, … }
 --   alive: 0 the worker was given up; 2 a late fetch, refused.
--- The first write frees memory (HDEL, ZPOPMIN), so that a full server lets the rest pass.
 local held, now = KEYS[7], now_ms()
 local done = { KEYS[17], KEYS[18], KEYS[19] }
 local ORIGIN = { s = KEYS[3], a = KEYS[4], x = KEYS[5] }
@@ -60,13 +59,14 @@ local function own(count)
       gone[#gone + 1] = ids[i]
     end
   end
+  may_grow(held)
   if #freed > 0 then redis.call('HDEL', held, unpack(freed)) end
   return ours
 end
 
-local function finish(count)
+local function carry_out(ours)
   local ended = {}
-  for _, our in ipairs(own(count)) do
+  for _, our in ipairs(ours) do
     local at = 1 + 6 * our[1]
     local id, code = ARGV[at], ARGV[at + 2]
     tally[NAMES[code]] = (tally[NAMES[code]] or 0) + 1
@@ -80,11 +80,23 @@ local function finish(count)
       keep_record(done, now, id, ARGV[at + 3], ARGV[at + 4], KEYS[21 + our[1]])
       ended[#ended + 1] = id
     end
+    our.is_moved = #ended == 0 or ended[#ended] ~= id
   end
   if #ended == 0 then return end
   redis.call('HDEL', KEYS[1], unpack(ended))
   redis.call('HDEL', KEYS[2], unpack(ended))
   return ended
+end
+
+-- A key of the wrong type stops a script in its middle: what was not carried out stays held, and can be told again.
+local function finish(count)
+  local ours = own(count)
+  local fine, ended = pcall(carry_out, ours)
+  if fine then return ended end
+  for _, our in ipairs(ours) do
+    if not our.is_moved then redis.call('HSET', held, ARGV[1 + 6 * our[1]], our[2]) end
+  end
+  return nil, failure(ended)
 end
 
 local function tell_waiters(ended, count)
@@ -112,9 +124,7 @@ local function fits(envelopes, limit)
   return #envelopes
 end
 
-local function take(key, room, origin, out)
-  local popped = redis.call('ZPOPMIN', key, room)
-  if #popped == 0 then return 0 end
+local function hold(popped, key, origin, out)
   local ids = {}
   for i = 1, #popped, 2 do ids[#ids + 1] = popped[i] end
   local envelopes = redis.call('HMGET', KEYS[1], unpack(ids))
@@ -135,6 +145,15 @@ local function take(key, room, origin, out)
   return #holds / 2
 end
 
+local function take(key, room, origin, out)
+  local popped = redis.call('ZPOPMIN', key, room)
+  if #popped == 0 then return 0 end
+  local fine, got = pcall(hold, popped, key, origin, out)
+  if fine then return got end
+  for i = 1, #popped, 2 do redis.call('ZADD', key, popped[i + 1], popped[i]) end
+  error(got, 0)
+end
+
 local function fetch(out)
   if not redis.call('ZSCORE', KEYS[8], ARGV[1]) then return 0 end
   if tonumber(redis.call('HGET', KEYS[9], 'fetch') or '0') >= tonumber(ARGV[2]) then return 2 end
@@ -151,7 +170,8 @@ end
 
 local actions = (#ARGV - 6) / 6
 if actions > 0 then
-  local ended = finish(actions)
+  local ended, failed = finish(actions)
+  if failed then return failed end
   if ended then tell_waiters(ended, actions) end
 end
 local out = {}

@@ -4,6 +4,7 @@
 -- Returns { now, ms until the next due task (-1: none), own workers that were given up, { other worker, deadline, … },
 --           { id of a running task to be stopped, the record to end it with, … }, needs }.
 local now = now_ms()
+may_grow(KEYS[3])
 local own, gone, others = {}, {}, {}
 for i = 2, #ARGV do
   own[ARGV[i]] = true

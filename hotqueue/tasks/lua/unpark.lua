@@ -2,7 +2,7 @@
 -- KEYS 1 tasks 2 attempts 3 ready 4 ready:async 5 parked:<need> 6 needs 7 bell 8 bell:async
 -- ARGV 1 need
 -- Returns how many went back.
-local wrong = must_be('zset', KEYS[3], KEYS[4], KEYS[5])
+local wrong = must_be('zset', KEYS[3], KEYS[4], KEYS[5]) or must_be('hash', KEYS[1], KEYS[2])
 if wrong then return wrong end
 local popped = redis.call('ZPOPMIN', KEYS[5], 1000)
 for i = 1, #popped, 2 do
