@@ -372,7 +372,7 @@ class Store:
         On Redis 6.2 an error inside a script loses its code, so the text is matched; AuthenticationError and
         BusyLoadingError are ConnectionErrors in redis-py, so the text comes before the class.
         """
-        text = str(error)
+        text = _words_of(error)
         code = str(getattr(error, "status_code", "") or "")
         said = f"{code} {text}".strip()
         doing = doing or "talking to Redis"
@@ -385,8 +385,14 @@ class Store:
             return _refused(f"{doing} at {self}: {said}")
         if isinstance(error, rx.ResponseError) and not isinstance(error, rx.ClusterDownError | rx.ReadOnlyError):
             return ConfigError(f"{doing} at {self}: Redis answered: {said}")
+        if isinstance(error, rx.InvalidResponse):
+            return ConnectionFailed(
+                f"{doing} at {self}: what answers there is not a Redis server ({said})", retry=False, sent=sent
+            )
         if isinstance(error, rx.DataError):
             return ConfigError(f"{doing} at {self}: {said}")
+        if not sent and self.address.options.get("ssl"):
+            said = f"{said or type(error).__name__} (the URL asks for TLS: does this port speak it?)"
         fate = "; whether it was carried out is unknown" if sent else "; nothing was sent"
         return ConnectionFailed(f"{doing} at {self} failed: {said or type(error).__name__}{fate}", sent=sent)
 
@@ -484,6 +490,16 @@ def _is_final(error: ConnectionFailed, deadline: float | None, pause: float, twi
     return deadline is not None and time.monotonic() + pause > deadline
 
 
+def _words_of(error: BaseException) -> str:
+    """Return what an error says, without the objects that redis-py prints into it, in one line."""
+    text = str(error).partition(" : <redis.")[0]
+    return " ".join(text.split())
+
+
+def _no_sentinel(text: str) -> HotQueueError:
+    return ConnectionFailed(f"{text}; what answers there is not a Sentinel: name the sentinels, or use redis://", retry=False)
+
+
 def _refused(text: str) -> HotQueueError:
     return ConnectionFailed(f"{text}; check the user name, the password and the user's permissions", retry=False, sent=False)
 
@@ -513,6 +529,8 @@ def _too_old(text: str) -> HotQueueError:
 # What a reply's text means; the first that matches counts.
 _MEANINGS: list[tuple[tuple[str, ...], Callable[[str], HotQueueError]]] = [
     (("NOAUTH", "WRONGPASS", "NOPERM", "invalid password", "Client sent AUTH, but no password"), _refused),
+    (("unauthenticated multibulk length", "unauthenticated bulk length"), _refused),
+    (("unknown command 'SENTINEL'", "unknown command `SENTINEL`"), _no_sentinel),
     (("MISCONF",), _disk),
     (("OOM command not allowed", "OOM ", "maxmemory"), _full),
     (("WRONGTYPE",), _wrong_type),

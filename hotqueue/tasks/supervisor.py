@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from hotqueue import presence
+from hotqueue import inventory, presence
 from hotqueue.connection import Store
 from hotqueue.errors import ConnectionFailed, HotQueueError
 from hotqueue.tasks import attempts, child, payload
@@ -188,6 +188,10 @@ class Supervisor:
         try:
             for store in stores.values():
                 store.repeat(lambda store=store: store.command("hotqueue", "PING"), patience=5.0)  # type: ignore[misc]
+                for danger in inventory.check_server(store):
+                    log.error("%s", danger)
+            for name, store in found:
+                _check_permission(Broker(store, name))
         except HotQueueError as error:
             self._on_failed(each, child.EXIT_UNREACHABLE if isinstance(error, ConnectionFailed) else child.EXIT_USAGE, str(error))
             return
@@ -295,3 +299,14 @@ class Supervisor:
             if task_id in each.running():
                 log.warning("task %s was revoked with terminate=True; its process %d is ended", task_id, each.pid)
                 each.end(task_id, "revoked")
+
+
+def _check_permission(broker: Broker) -> None:
+    """Run a script that changes nothing. What may heal while we wait is the workers' affair."""
+    try:
+        broker.sweep(0, [])
+    except ConnectionFailed as error:
+        if not error.retry:
+            raise
+    except HotQueueError:
+        pass
