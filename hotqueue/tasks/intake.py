@@ -17,7 +17,7 @@ from hotqueue.tasks.desk import Action, Delivery, Desk, Stepped
 from hotqueue.tasks.envelope import Envelope
 from hotqueue.tasks.executor import Call
 from hotqueue.tasks.lifecycle import Outcome
-from hotqueue.tasks.options import TaskOptions
+from hotqueue.tasks.options import TaskOptions, received
 from hotqueue.tasks.registry import Registry
 from hotqueue.tasks.task import Task
 
@@ -188,7 +188,7 @@ def _by_name(found: Envelope, task: Task[..., Any]) -> Callable[[], tuple[Any, t
 
 def _options(options: TaskOptions, header: dict[str, Any]) -> TaskOptions:
     given = header.get("options")
-    return replace(options, **given) if given else options
+    return received(options, given) if given else options
 
 
 def _unrunnable(found: Envelope, task: Task[..., Any] | None) -> Outcome | None:

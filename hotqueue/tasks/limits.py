@@ -44,7 +44,9 @@ def _by_signal(seconds: float, text: str) -> Iterator[None]:
 
 @contextmanager
 def _by_thread(seconds: float, text: str) -> Iterator[None]:
-    class TooLong(SoftTimeLimitExceeded):
+    class TooLong(SoftTimeLimitExceeded):  # what is raised there is a class; it goes by the name of its base
+        __module__, __qualname__ = SoftTimeLimitExceeded.__module__, SoftTimeLimitExceeded.__qualname__
+
         def __init__(self, *args: object) -> None:
             super().__init__(*(args or (text,)))
 

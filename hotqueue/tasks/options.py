@@ -55,9 +55,11 @@ class TaskOptions:
     def travelling(self) -> dict[str, Any]:
         """Return what differs from the defaults and can be written as JSON: a worker's half of the options."""
         kept = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _LOCAL}
-        return {name: value for name, value in kept.items() if value != _DEFAULTS[name]}
+        differing = {name: value for name, value in kept.items() if value != _DEFAULTS[name]}
+        return {**differing, _EVERY_ERROR: True} if self.autoretry_for == (Exception,) else differing
 
 
+_EVERY_ERROR = "autoretry"  # what `retries=` means, the one choice of error classes that can be written down
 # Classes cannot be written as JSON; queue, priority and expires are spent when the task is enqueued.
 _LOCAL = frozenset({"bind", "autoretry_for", "dont_autoretry_for", "queue", "priority", "expires"})
 _DEFAULTS = {f.name: f.default for f in fields(TaskOptions)}
@@ -85,7 +87,17 @@ def make(given: Mapping[str, Any], where: str) -> TaskOptions:
 def override(options: TaskOptions, given: Mapping[str, Any], where: str) -> TaskOptions:
     """Return `options` with those of one call over them."""
     check_names(given, PER_CALL | OF_THE_CALL, where)
+    if "retries" in given and options.autoretry_for:
+        given = {**given, "autoretry_for": options.autoretry_for}
     return replace(options, **_checked(given, where))
+
+
+def received(options: TaskOptions, travelled: Mapping[str, Any]) -> TaskOptions:
+    """Return `options` with those over them that travelled with a call."""
+    given = dict(travelled)
+    if given.pop(_EVERY_ERROR, False):
+        given["autoretry_for"] = (Exception,)
+    return replace(options, **given)
 
 
 def check_names(given: Mapping[str, Any], known: frozenset[str], where: str) -> None:

@@ -199,7 +199,7 @@ class Task(Generic[P, R]):
         if kwargs or not self._counts[0] <= len(args) <= self._counts[1]:
             self._check(args, kwargs)
         by_value_ = self._by_value if self._by_value is not None else self._decide()
-        data = payload.dumps_call(self.name, args, kwargs, self._portable() if by_value_ else None)
+        data = payload.dumps_call(self.name, args, kwargs, self._portable(options) if by_value_ else None)
         if len(data) > PAYLOAD_MAX:
             raise SerializationError(
                 f"the arguments of {self.name} take {len(data) >> 20} MB pickled, but a task may have {PAYLOAD_MAX >> 20} MB; "
@@ -228,9 +228,8 @@ class Task(Generic[P, R]):
         self._by_value = by_value.needs_value(self.__wrapped__)
         return self._by_value
 
-    def _portable(self) -> payload.Portable:
-        local = self.options
-        return payload.Portable(self.__wrapped__, local.bind, local.autoretry_for, local.dont_autoretry_for)
+    def _portable(self, options: TaskOptions) -> payload.Portable:
+        return payload.Portable(self.__wrapped__, options.bind, options.autoretry_for, options.dont_autoretry_for)
 
     def _header(self, options: TaskOptions, queue: str) -> bytes:
         if options is self.options and queue in self._headers:
