@@ -99,6 +99,21 @@ class Store:
         except rx.NoScriptError:
             return self._asked(keys[0], (b"EVAL", script.text, len(keys), *keys, *args), doing)
 
+    def send(self, script: Script, keys: Sequence[str | bytes], args: Sequence[Any], doing: str = "") -> Sent:
+        """Send a script call and do not wait; otherwise as `run`. The caller receives the reply, or abandons it."""
+        import redis.exceptions as rx
+
+        call = (script.sha, len(keys), *keys, *args)
+        free, connection = self._take(keys[0])
+        try:
+            connection.send_packed_command(connection.pack_command(b"EVALSHA", *call), check_health=False)
+        except BaseException as error:
+            self._give_back(free, connection, error)
+            if isinstance(error, rx.RedisError | OSError):
+                raise self.translated(error, doing) from error
+            raise
+        return Sent(self, free, connection, (b"EVAL", script.text, *call[1:]), doing)
+
     def _asked(self, key: str | bytes, args: Sequence[Any], doing: str) -> Any:
         import redis.exceptions as rx
 
@@ -395,6 +410,37 @@ class Store:
             said = f"{said or type(error).__name__} (the URL asks for TLS: does this port speak it?)"
         fate = "; whether it was carried out is unknown" if sent else "; nothing was sent"
         return ConnectionFailed(f"{doing} at {self} failed: {said or type(error).__name__}{fate}", sent=sent)
+
+
+class Sent:
+    """A script call whose reply is still to come, on a connection that is its own until then."""
+
+    def __init__(self, store: Store, free: list[Any], connection: Any, whole: tuple[Any, ...], doing: str) -> None:
+        self._store, self._free, self._connection, self._whole, self._doing = store, free, connection, whole, doing
+
+    def receive(self) -> Any:
+        """Wait for the reply; errors as of `Store.run`."""
+        import redis.exceptions as rx
+
+        try:
+            reply = self._connection.read_response()
+        except rx.NoScriptError as error:
+            self._store._give_back(self._free, self._connection, error)
+            return self._store._asked(self._whole[3], self._whole, self._doing)
+        except rx.AskError as error:
+            self._store._give_back(self._free, self._connection, error)
+            return self._store._redirected(self._whole, self._doing)
+        except BaseException as error:
+            self._store._give_back(self._free, self._connection, error)
+            if isinstance(error, rx.RedisError | rx.RedisClusterException | OSError):
+                raise self._store.translated(error, self._doing) from error
+            raise
+        self._free.append(self._connection)
+        return reply
+
+    def abandon(self) -> None:
+        """Give the reply up: whether the call ran stays unknown."""
+        self._connection.disconnect()
 
 
 class Blocking:

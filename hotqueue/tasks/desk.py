@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hotqueue import keys
+from hotqueue.connection import Sent
 from hotqueue.errors import ConnectionFailed
 from hotqueue.tasks import scripts
 from hotqueue.tasks.broker import Broker
@@ -60,6 +61,39 @@ class Stepped:
     deliveries: list[Delivery]
 
 
+class Step:
+    """A step that was sent.
+
+    Attributes:
+        number: of its fetch.
+        room: how many tasks it may bring.
+        actions: what it carries; to be told again if it fails.
+    """
+
+    def __init__(self, sent: Sent, number: int, room: int, actions: Sequence[Action]) -> None:
+        self._sent = sent
+        self.number = number
+        self.room = room
+        self.actions = actions
+
+    def end(self) -> Stepped:
+        """Wait for what it brings."""
+        reply = self._sent.receive()
+        now, due, alive, others, alone, needs, gone = reply[:7]
+        if alive == 2:
+            raise ConnectionFailed("a fetch arrived late and was refused")
+        deliveries = [
+            Delivery(reply[i].decode(), self.number, reply[i + 1].decode(), reply[i + 2], reply[i + 3])
+            for i in range(7, len(reply), 4)
+        ]
+        missing = [task_id.decode() for task_id in gone]
+        return Stepped(int(now), due, alive == 1, others, alone, needs, missing, deliveries)
+
+    def abandon(self) -> None:
+        """Give it up; `recover` finds out what it brought."""
+        self._sent.abandon()
+
+
 class Desk:
     """One queue as one worker sees it; numbers its fetches.
 
@@ -103,6 +137,10 @@ class Desk:
         Raises:
             ConnectionFailed: no answer; call `recover`.
         """
+        return self.begin(room, actions, alone).end()
+
+    def begin(self, room: int, actions: Sequence[Action] = (), alone: bool = False) -> Step:
+        """Send a step and do not wait for what it brings."""
         self.number += 1
         every_key = list(self._keys)
         args: list[Any] = [self._worker, self.number, room, self.kind, int(alone), FETCH_BYTES]
@@ -111,16 +149,8 @@ class Desk:
             need = action[5] if action[2] == "K" else None
             every_key.append(result + action[0].encode() if need is None else keys.parked(self.broker.name, need).encode())
             args += action
-        reply = self._store.run(scripts.STEP, every_key, args, doing="finishing and fetching tasks")
-        now, due, alive, others, alone_ready, needs, gone = reply[:7]
-        if alive == 2:
-            raise ConnectionFailed("a fetch arrived late and was refused")
-        deliveries = [
-            Delivery(reply[i].decode(), self.number, reply[i + 1].decode(), reply[i + 2], reply[i + 3])
-            for i in range(7, len(reply), 4)
-        ]
-        missing = [task_id.decode() for task_id in gone]
-        return Stepped(int(now), due, alive == 1, others, alone_ready, needs, missing, deliveries)
+        sent = self._store.send(scripts.STEP, every_key, args, doing="finishing and fetching tasks")
+        return Step(sent, self.number, room, actions)
 
     def recover(self, in_hand: Sequence[str]) -> list[Delivery] | None:
         """After an error: return what this worker holds but has not in hand; None when it was given up."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from hotqueue.tasks import attempts as history
 from hotqueue.tasks import envelope, lifecycle, payload
 from hotqueue.tasks.attempts import Attempts
 from hotqueue.tasks.context import Request
-from hotqueue.tasks.desk import Action, Delivery, Desk, Stepped
+from hotqueue.tasks.desk import Action, Delivery, Desk, Step, Stepped
 from hotqueue.tasks.envelope import Envelope
 from hotqueue.tasks.executor import Call
 from hotqueue.tasks.lifecycle import Outcome
@@ -48,6 +48,7 @@ class Intake:
         unstarted: fetched, in the order in which they will be started.
         in_hand: id → delivery: fetched and not yet told; what `recover` must not hand out again.
         untold: actions to send with the next step.
+        ahead: a step under way that fetches the next batch while this one is worked at.
     """
 
     def __init__(self, registry: Registry, worker: str, kind: str) -> None:
@@ -56,6 +57,7 @@ class Intake:
         self.unstarted: deque[Delivery] = deque()
         self.in_hand: dict[str, Delivery] = {}
         self.untold: list[Action] = []
+        self.ahead: Step | None = None
         self.looked_at = 0.0
         self.due = -1
         self.others = 0
@@ -86,16 +88,22 @@ class Intake:
         for delivery in deliveries:
             self.in_hand[delivery.id] = delivery
 
-    def told(self, actions: list[Action]) -> None:
+    def told(self, actions: Sequence[Action]) -> None:
         """Note that actions were carried out (or were gone, which is as final)."""
         for action in actions:
             delivery = self.in_hand.get(action[0])
             if delivery is not None and delivery.number == action[1]:
                 del self.in_hand[action[0]]
-        del self.untold[: len(actions)]
+
+    def untell(self, actions: Sequence[Action]) -> None:
+        """Note that actions may not have arrived: they are to be told again."""
+        self.untold[:0] = actions
 
     def lost(self) -> None:
         """Forget everything: this worker was given up here."""
+        if self.ahead is not None:
+            self.ahead.abandon()
+            self.ahead = None
         self.unstarted.clear()
         self.in_hand.clear()
         self.untold.clear()

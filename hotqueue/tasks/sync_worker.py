@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from hotqueue.tasks import faults
+from hotqueue.tasks import actions, faults
 from hotqueue.tasks.desk import Stepped
 from hotqueue.tasks.executor import execute
 from hotqueue.tasks.intake import Intake, Ready
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from hotqueue.tasks.process import Process
 
 LOOK_AROUND = 0.010  # seconds after which a busy worker looks at its other queues
+AHEAD_FROM = 32  # tasks in a batch from which the next one is fetched ahead
 TELL_AFTER = 0.020  # seconds after which results are told though the batch is not done
 
 
@@ -64,10 +65,11 @@ class SyncWorker(Worker):
         for offset in range(count):
             at = (self._turn + offset) % count
             intake = self.intakes[at]
-            stepped = self.step(intake, self._pace.room(), alone=self.process.gate.is_private)
+            stepped = self._next_batch(intake)
             if stepped is not None and self._notice(intake, stepped):
                 return True
             if intake.unstarted:
+                self._fetch_ahead(intake, stepped)
                 self._work(intake)
                 if self._others_are_due(intake):
                     self.tell(intake)
@@ -76,6 +78,26 @@ class SyncWorker(Worker):
                     self._turn = at
                 return True
         return False
+
+    def _next_batch(self, intake: Intake) -> Stepped | None:
+        if intake.ahead is None:
+            return self.step(intake, self._pace.room(), alone=self.process.gate.is_private)
+        step, intake.ahead = intake.ahead, None
+        return self.end(intake, step, are_permits_out=True)
+
+    def _fetch_ahead(self, intake: Intake, stepped: Stepped | None) -> None:
+        """Have Redis fetch the next batch, and take in the last one's outcomes, while this one is worked at.
+
+        Only where tasks are so short that a batch is large; the permits for it go in beforehand, so that a supervisor who
+        finds us dragging takes it back as well.
+        """
+        room = self._pace.room()
+        if room < AHEAD_FROM or len(self.intakes) > 1 or stepped is None or stepped.alone or self.stopping:
+            return
+        self.permits.add(intake.desk.number + 1, room)
+        intake.ahead = self.begin(intake, room)
+        if intake.ahead is None:
+            self.permits.drain()
 
     def _others_are_due(self, intake: Intake) -> bool:
         now = time.monotonic()
@@ -130,6 +152,8 @@ class SyncWorker(Worker):
             return  # _leave puts them back
         for delivery in intake.unstarted:
             intake.in_hand.pop(delivery.id, None)
+            # Whoever took them back may have come before the fetch did: to put them back twice does no harm.
+            intake.untold.append(actions.put_back(delivery))
         intake.unstarted.clear()
 
     def _execute(self, ready: Ready) -> Outcome:

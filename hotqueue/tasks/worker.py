@@ -15,7 +15,7 @@ from hotqueue.errors import ConnectionFailed, QueueFull
 from hotqueue.presence import Presence
 from hotqueue.tasks import actions, faults, payload
 from hotqueue.tasks.bell import LONGEST, Bell
-from hotqueue.tasks.desk import Delivery, Stepped
+from hotqueue.tasks.desk import Delivery, Step, Stepped
 from hotqueue.tasks.intake import Intake, Ready
 from hotqueue.tasks.lifecycle import Action, Do, Ended, Outcome, decide
 from hotqueue.tasks.permits import Permits, Running
@@ -61,7 +61,7 @@ class Worker:
     @property
     def is_idle(self) -> bool:
         """True while nothing is in hand, nor on its way here."""
-        return not (self._is_stepping or any(intake.in_hand for intake in self.intakes))
+        return not (self._is_stepping or any(intake.in_hand or intake.ahead for intake in self.intakes))
 
     @property
     def may_become_busy(self) -> bool:
@@ -95,6 +95,10 @@ class Worker:
 
     def _leave(self) -> None:
         """Tell what is done, put back what was not started, strike ourselves off."""
+        for intake in self.intakes:
+            if intake.ahead is not None:
+                step, intake.ahead = intake.ahead, None
+                self.end(intake, step, are_permits_out=True)
         self.permits.drain()
         for intake in self.intakes:
             intake.untold += [actions.put_back(delivery) for delivery in intake.unstarted]
@@ -118,16 +122,37 @@ class Worker:
             self._is_stepping = False
 
     def _step(self, intake: Intake, room: int, alone: bool) -> Stepped | None:
+        step = self.begin(intake, room, alone)
+        return None if step is None else self.end(intake, step)
+
+    def begin(self, intake: Intake, room: int, alone: bool = False) -> Step | None:
+        """Send a step; None when that failed and was recovered from."""
         self.running.progress()
-        sent = list(intake.untold)
-        if faults.IS_ARMED and sent:
+        telling, intake.untold = intake.untold, []
+        if faults.IS_ARMED and telling:
             faults.at("before_tell")
         try:
-            stepped = intake.desk.step(room, sent, alone)
+            return intake.desk.begin(room, telling, alone)
+        except ConnectionFailed as error:
+            intake.untell(telling)
+            self._recover(intake, error)
+            return None
+
+    def end(self, intake: Intake, step: Step, are_permits_out: bool = False) -> Stepped | None:
+        """Wait for what a step brings, and put it in line.
+
+        Args:
+            are_permits_out: permits for all of its room were put in when it was sent.
+        """
+        sent = step.actions
+        try:
+            stepped = step.end()
         except QueueFull as error:  # an empty fetch is all that a full server can refuse
+            intake.untell(sent)
             self._note_outage(error)
             return None
         except ConnectionFailed as error:
+            intake.untell(sent)
             self._recover(intake, error)
             return None
         self._outage = False
@@ -142,8 +167,10 @@ class Worker:
             faults.at("after_tell")
         if faults.IS_ARMED and stepped.deliveries:
             faults.at("after_fetch")
-        if stepped.deliveries:
-            self.permits.add(intake.desk.number, len(stepped.deliveries))
+        if are_permits_out:
+            self.permits.withdraw(step.room - len(stepped.deliveries))
+        elif stepped.deliveries:
+            self.permits.add(step.number, len(stepped.deliveries))
         return stepped
 
     def tell(self, intake: Intake) -> None:
@@ -154,6 +181,7 @@ class Worker:
     def _recover(self, intake: Intake, error: ConnectionFailed) -> None:
         """After any error: find out what we hold, until that is known, or nobody wants to know any more."""
         self._note_outage(error)
+        self._abandon(intake)
 
         def recover() -> list[Delivery] | None:
             self.running.progress()  # waiting for Redis is not being stuck
@@ -167,6 +195,18 @@ class Worker:
         elif found:
             intake.accept(found)
             self.permits.add(intake.desk.number, len(found))
+
+    def _abandon(self, intake: Intake) -> None:
+        """Give up a step that fetches ahead: `recover` hands over what it brought, under another number."""
+        if intake.ahead is None:
+            return
+        intake.ahead.abandon()
+        intake.untell(intake.ahead.actions)
+        intake.ahead = None
+        self.permits.drain()  # those of the tasks in line as well; whoever drained before us has put these back
+        for delivery in intake.unstarted:
+            intake.in_hand.pop(delivery.id, None)
+        intake.unstarted.clear()
 
     def _note_outage(self, error: Exception) -> None:
         if not self._outage:
