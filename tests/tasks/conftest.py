@@ -22,3 +22,4 @@ def room(make_queue: Callable[..., Any]) -> Iterator[Room]:
 @pytest.fixture(autouse=True)
 def _nothing_seen_yet() -> None:
     sample.seen.clear()
+    sample.go_on.clear()

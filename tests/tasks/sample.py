@@ -124,3 +124,56 @@ async def crowd(_: None) -> int:
     await asyncio.sleep(0)
     _inside -= 1
     return found
+
+
+go_on = threading.Event()
+
+
+def hold(value: Any) -> Any:
+    """Return once `go_on` is set."""
+    seen.append(value)
+    go_on.wait(20)
+    return value
+
+
+async def ahold(value: Any) -> Any:
+    seen.append(value)
+    try:
+        while not go_on.is_set():
+            await asyncio.sleep(0.005)
+    except asyncio.CancelledError:
+        seen.append("LeaseLost" if current_task.lost else "cancelled")
+        raise
+    return value
+
+
+_beside = 0
+
+
+def beside(n: int) -> int:
+    global _beside
+    _beside += 1
+    threading.Event().wait(0.005)
+    _beside -= 1
+    return n
+
+
+async def abeside(n: int) -> int:
+    global _beside
+    _beside += 1
+    await asyncio.sleep(0.005)
+    _beside -= 1
+    return n
+
+
+def alone() -> int:
+    """Return how many others ran meanwhile, at most."""
+    most = 0
+    for _ in range(20):
+        most = max(most, _beside)
+        threading.Event().wait(0.002)
+    return most
+
+
+def nap(seconds: float) -> None:
+    threading.Event().wait(seconds)

@@ -1,0 +1,148 @@
+"""What a delivery means to a worker, looked at without unpickling."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hotqueue import HotQueue
+from hotqueue.tasks import envelope, payload
+from hotqueue.tasks.attempts import Attempts
+from hotqueue.tasks.desk import Delivery, Stepped
+from hotqueue.tasks.intake import Intake, Ready
+from hotqueue.tasks.lifecycle import Ended
+from tests.tasks import sample
+from tests.tasks.contents import Room, sync
+
+pytestmark = pytest.mark.servers("server")
+
+
+class Bomb:
+    def __reduce__(self) -> Any:
+        return (pytest.fail, ("the payload was unpickled",))
+
+
+@pytest.fixture
+def queue(room: Room) -> HotQueue:
+    return room.queue
+
+
+@pytest.fixture
+def intake(queue: HotQueue) -> Intake:
+    return Intake(queue._tasks, "w", "s")
+
+
+def deliver(
+    task: str = "tests.tasks.sample.note", value: Any = 1, attempts: Attempts | None = None, queue: str = "q", **more: Any
+) -> Delivery:
+    header = envelope.task_header(task, queue, more.get("options", {}), more.get("python", ""))
+    flags = envelope.BY_VALUE if "python" in more else 0
+    data = envelope.encode(b"id", header, envelope.SYNC, 0, 1, b"", payload.dumps(((value,), {})), flags)
+    return Delivery("id", 1, "s", attempts.encode().encode() if attempts else b"", data)
+
+
+def look(intake: Intake, delivery: Delivery) -> Ready:
+    return intake.look(delivery, "w", lambda *_: None)
+
+
+def test_a_known_task_is_ready_to_run_and_was_not_unpickled(queue: HotQueue, intake: Intake) -> None:
+    queue.task(soft_time_limit=7, ignore_result=True)(sample.note)
+    ready = look(intake, deliver(value=Bomb()))
+    assert ready.outcome is None
+    assert ready.call is not None
+    assert (ready.call.name, ready.call.soft_time_limit, ready.call.keeps_result) == ("tests.tasks.sample.note", 7, False)
+
+
+def test_options_that_came_with_the_call_lie_over_the_tasks(queue: HotQueue, intake: Intake) -> None:
+    queue.task(soft_time_limit=7, time_limit=9)(sample.note)
+    ready = look(intake, deliver(options={"soft_time_limit": 3, "autoretry": True}))
+    assert (ready.options.soft_time_limit, ready.options.time_limit, ready.options.autoretry_for) == (3, 9, (Exception,))
+
+
+@pytest.mark.parametrize(
+    ("attempts", "ended"),
+    [
+        (Attempts(deliveries=5), Ended.EXHAUSTED),
+        (Attempts(deliveries=4), None),
+        (Attempts(verdict="T"), Ended.OVERRAN),
+        (Attempts(expires=5), Ended.EXPIRED),
+        (Attempts(expires=9_999_999_999_999), None),
+        (Attempts(retries=99), None),
+    ],
+    ids=str,
+)
+def test_a_history_may_say_how_it_ends_without_a_run(
+    queue: HotQueue, intake: Intake, attempts: Attempts, ended: Ended | None
+) -> None:
+    queue.task(sample.note)
+    ready = look(intake, deliver(attempts=attempts))
+    assert (ready.outcome.ended if ready.outcome else None) is ended
+    assert (ready.call is None) is (ended is not None)
+
+
+@pytest.mark.parametrize(
+    ("delivery", "need"),
+    [
+        (deliver("no.such.task", Bomb()), "task:no.such.task"),
+        (deliver("a.lambda", Bomb(), python="3.99"), "python:3.99"),
+    ],
+    ids=["task", "python"],
+)
+def test_what_cannot_run_here_says_what_it_needs(intake: Intake, delivery: Delivery, need: str) -> None:
+    outcome = look(intake, delivery).outcome
+    assert outcome is not None
+    assert (outcome.ended, outcome.need) == (Ended.UNRUNNABLE, need)
+
+
+def test_a_newer_wire_version_is_for_a_newer_worker(intake: Intake) -> None:
+    import zlib
+
+    data = bytearray(deliver().data)
+    data[0] = 2
+    data[4:8] = zlib.crc32(data[8:], zlib.crc32(data[:4])).to_bytes(4, "big")
+    outcome = look(intake, Delivery("id", 1, "s", b"", bytes(data))).outcome
+    assert outcome is not None
+    assert (outcome.ended, outcome.need) == (Ended.UNRUNNABLE, "wire:2")
+
+
+@pytest.mark.parametrize("data", [b"", b"nonsense", deliver().data[:-1]])
+def test_bytes_that_are_no_envelope_are_the_tasks_failure(intake: Intake, data: bytes) -> None:
+    outcome = look(intake, Delivery("id", 1, "s", b"", data)).outcome
+    assert outcome is not None
+    assert outcome.ended is Ended.UNLOADABLE
+
+
+def test_needs_that_this_worker_can_meet_are_asked_about_once_a_second(queue: HotQueue, room: Room) -> None:
+    room.fill({"needs": ["task:known", "task:unknown", f"python:{payload.PYTHON}", "python:2.7", "wire:1", "wire:9", "odd"]})
+    queue.task(name="known")(sample.note)
+    intake = Intake(queue._tasks, "w", "s")
+    assert sorted(intake.satisfiable_needs()) == [f"python:{payload.PYTHON}", "task:known", "wire:1"]
+    assert intake.satisfiable_needs() == []
+
+
+def stepped(now: int, *deliveries: Delivery) -> Stepped:
+    return Stepped(now, 5, True, 0, 0, 0, [], list(deliveries))
+
+
+def test_time_is_the_servers(intake: Intake) -> None:
+    intake.took(stepped(1_000_000))
+    assert 1_000_000 <= intake.now() < 1_010_000
+
+
+def test_what_was_told_is_no_longer_in_hand_unless_it_came_again_under_another_number(intake: Intake) -> None:
+    first, again = deliver(), Delivery("id", 2, "s", b"", sync().encode())
+    intake.took(stepped(1, first))
+    assert (list(intake.unstarted), intake.in_hand) == ([first], {"id": first})
+    intake.accept([again])
+    intake.told([("id", 1, "S", b"", 0, "")])
+    assert intake.in_hand == {"id": again}
+    intake.told([("id", 2, "S", b"", 0, "")])
+    assert intake.in_hand == {}
+
+
+def test_a_worker_that_was_given_up_has_nothing_left(intake: Intake) -> None:
+    intake.took(stepped(1, deliver()))
+    intake.untold.append(("id", 1, "S", b"", 0, ""))
+    intake.lost()
+    assert (len(intake.unstarted), intake.in_hand, intake.untold) == (0, {}, [])
