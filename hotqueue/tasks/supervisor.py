@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from hotqueue import inventory, presence
+from hotqueue import presence
 from hotqueue.connection import Store
 from hotqueue.errors import ConnectionFailed, HotQueueError
 from hotqueue.tasks import attempts, child, payload
@@ -24,6 +24,7 @@ from hotqueue.tasks.child import Settings
 from hotqueue.tasks.children import Child, Slot, how_it_died, spawn
 from hotqueue.tasks.health import HealthPort
 from hotqueue.tasks.maintenance import Debts, Upkeep
+from hotqueue.tasks.server_check import check_server
 
 log = logging.getLogger("hotqueue.worker")
 
@@ -188,7 +189,7 @@ class Supervisor:
         try:
             for store in stores.values():
                 store.repeat(lambda store=store: store.command("hotqueue", "PING"), patience=5.0)  # type: ignore[misc]
-                for danger in inventory.check_server(store):
+                for danger in check_server(store):
                     log.error("%s", danger)
             for name, store in found:
                 _check_permission(Broker(store, name))
