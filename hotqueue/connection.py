@@ -131,7 +131,8 @@ class Store:
 
         self._suspect = True
         try:
-            return self.client().execute_command(*args)
+            name = args[0].decode() if isinstance(args[0], bytes) else args[0]  # the cluster client looks it up as text
+            return self.client().execute_command(name, *args[1:])
         except rx.NoScriptError:
             raise
         except (rx.RedisError, rx.RedisClusterException, OSError) as error:
