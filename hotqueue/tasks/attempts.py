@@ -11,6 +11,7 @@ from typing import Any
 
 KEPT_ERRORS = 5
 TIME_LIMIT = "T"  # verdict: its process was ended because the task ran into its time limit
+REVOKED = "R"  # verdict: its process was ended because the task was revoked
 
 
 @dataclass(slots=True)

@@ -85,6 +85,8 @@ def run(settings: Settings, pipes: Pipes) -> int:
     )
     threading.Thread(target=_obey, args=(pipes.control, process), name="hotqueue-control", daemon=True).start()
     process.run()
+    if process.had_enough:
+        report(kind="enough")
     return EXIT_CRASH if process.failed else 0
 
 

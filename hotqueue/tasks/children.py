@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import select
 import signal
 import time
 from collections.abc import Iterator
@@ -42,6 +43,7 @@ class Child:
     """One worker process.
 
     Attributes:
+        had_enough: True once it said that it ends because of --max-tasks or --max-memory.
         ended_for: (task id, why) once we have ended it: "time limit", "revoked", "shutdown" or "stuck".
     """
 
@@ -54,6 +56,7 @@ class Child:
     inbox: bytes = b""
     is_ready: bool = False
     is_stopping: bool = False
+    had_enough: bool = False
     ended_for: tuple[str, str] | None = None
 
     def running(self) -> list[str]:
@@ -87,6 +90,14 @@ class Child:
             told: dict[str, Any] = payload.loads(self.inbox[4 : 4 + size])
             self.inbox = self.inbox[4 + size :]
             yield told
+
+    def last_words(self) -> Iterator[dict[str, Any]]:
+        """Read what it said before it died and nobody has heard yet."""
+        while select.select([self.report], [], [], 0)[0]:
+            before = self.inbox
+            yield from self.reports()
+            if self.inbox == before:
+                return
 
     def note_worker(self, slot: int, worker: str, folder: str, sort: str) -> None:
         """Note under which incarnation one of its workers works."""

@@ -142,7 +142,7 @@ class Intake:
         options = _options(task.options if task else DEFAULTS, found.header)
         ready = Ready(delivery, found.task, attempts, options)
         if attempts is not NOTHING_HAPPENED:
-            ready.outcome = self._foregone(attempts, options)
+            ready.outcome = self._foregone(delivery.id, attempts, options)
         if ready.outcome is None:
             ready.outcome = _unrunnable(found, task)
         if ready.outcome is None:
@@ -157,8 +157,10 @@ class Intake:
             )
         return ready
 
-    def _foregone(self, attempts: Attempts, options: TaskOptions) -> Outcome | None:
-        """Return how a task ends that is not run: out of time, or out of deliveries."""
+    def _foregone(self, task_id: str, attempts: Attempts, options: TaskOptions) -> Outcome | None:
+        """Return how a task ends that is not run: out of time, out of deliveries, or stopped."""
+        if attempts.verdict == history.REVOKED:
+            return lifecycle.revoked(task_id)
         if attempts.verdict == history.TIME_LIMIT:
             return lifecycle.overran(attempts)
         if attempts.deliveries >= options.max_deliveries:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from hotqueue.errors import HotQueueError, TaskError, TaskExpired, TaskRejected, TimeLimitExceeded, WorkerLost
+from hotqueue.errors import HotQueueError, TaskError, TaskExpired, TaskRejected, TaskRevoked, TimeLimitExceeded, WorkerLost
 from hotqueue.tasks.attempts import Attempts
 from hotqueue.tasks.retry import RetryPolicy, backoff
 
@@ -43,6 +43,7 @@ class Ended(StrEnum):
     EXPIRED = "expired"
     EXHAUSTED = "killed its processes"
     OVERRAN = "ran into its time limit"
+    REVOKED = "was revoked while it ran"
     UNLOADABLE = "could not be loaded"
     UNRUNNABLE = "cannot run here"
     INTERRUPTED = "interrupted by us"
@@ -114,6 +115,7 @@ TABLE: dict[Ended, tuple[Do, Do]] = {
     Ended.EXPIRED: (Do.END, Do.END),
     Ended.EXHAUSTED: (Do.BURY, Do.BURY),
     Ended.OVERRAN: (Do.RETRY, Do.BURY),
+    Ended.REVOKED: (Do.END, Do.END),
     Ended.UNLOADABLE: (Do.BURY, Do.BURY),
     Ended.UNRUNNABLE: (Do.PARK, Do.PARK),
     Ended.INTERRUPTED: (Do.PUT_BACK, Do.PUT_BACK),
@@ -182,6 +184,11 @@ def overran(attempts: Attempts) -> Outcome:
     """Return the outcome of a task whose process was ended because of `time_limit`."""
     text = next((str(e["error"]) for e in reversed(attempts.errors) if e.get("kind") == "time limit"), "ran too long")
     return Outcome(Ended.OVERRAN, error=TimeLimitExceeded(text))
+
+
+def revoked(task_id: str) -> Outcome:
+    """Return the outcome of a task whose process was ended because it was revoked."""
+    return Outcome(Ended.REVOKED, error=TaskRevoked(f"task {task_id} was revoked while it ran"))
 
 
 def rejected(reason: str) -> Outcome:

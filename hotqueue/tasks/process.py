@@ -118,6 +118,7 @@ class Process:
             self.stop_fetching()
 
     failed = False
+    had_enough = False
 
     def start_async(self) -> None:
         """Start the worker for `async def` tasks, if it does not run yet."""
@@ -176,9 +177,11 @@ class Process:
         most, memory = self._limits
         if most is not None and self.done.total() >= most and not self.stop.is_set():
             log.info("process %d ends after %d tasks (--max-tasks)", os.getpid(), self.done.total())
+            self.had_enough = True
             self.stop_fetching()
         elif memory is not None and not self.stop.is_set() and resident_bytes() > memory:
             log.info("process %d ends, it takes %d MB (--max-memory)", os.getpid(), resident_bytes() >> 20)
+            self.had_enough = True
             self.stop_fetching()
         return self.stop.is_set()
 

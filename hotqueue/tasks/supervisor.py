@@ -12,7 +12,7 @@ import os
 import select
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from hotqueue import presence
@@ -57,6 +57,7 @@ class Supervisor:
         self._noted: list[int] = []
         self._stop_at: float | None = None
         self._exit: int | None = None
+        self._heirs = 0
         self._debts = Debts()
         self._quick_deaths = 0
         self._spawn_at = 0.0
@@ -157,6 +158,9 @@ class Supervisor:
         if self._exit is not None or self._upkeep is None or time.monotonic() < self._spawn_at:
             return
         if self._settings.is_burst:
+            for _ in range(self._heirs):  # a burst is over when its processes say so, not when they die
+                self._spawn()
+            self._heirs = 0
             if not self._children:
                 self._exit = 0
             return
@@ -176,8 +180,11 @@ class Supervisor:
             elif fd in health and self._health is not None:
                 self._health.answer()
             else:
-                for told in by_fd[fd].reports():
-                    getattr(self, f"_on_{told.pop('kind')}")(by_fd[fd], **told)
+                self._hear(by_fd[fd], by_fd[fd].reports())
+
+    def _hear(self, each: Child, reports: Iterable[dict[str, Any]]) -> None:
+        for told in reports:
+            getattr(self, f"_on_{told.pop('kind')}")(each, **told)
 
     def _on_hello(self, each: Child, queues: bytes, tasks: list[str]) -> None:
         each.is_ready = True
@@ -211,6 +218,9 @@ class Supervisor:
         else:
             log.error("process %d cannot load the modules any more: %s", each.pid, text)
 
+    def _on_enough(self, each: Child) -> None:
+        each.had_enough = True
+
     def _on_worker(self, each: Child, **told: Any) -> None:
         each.note_worker(**told)
 
@@ -220,6 +230,7 @@ class Supervisor:
         for each in list(self._children):
             pid, status, usage = os.wait4(each.pid, os.WNOHANG)  # our own pids only: others may be somebody's affair
             if pid:
+                self._hear(each, each.last_words())
                 self._children.remove(each)
                 self._bury(each, os.waitstatus_to_exitcode(status), usage.ru_maxrss)
 
@@ -230,6 +241,12 @@ class Supervisor:
             for broker in self._brokers:
                 self._debts.owe(self._reaping(broker, slot, cause, verdict, charged))
         each.close()
+        if self._upkeep is None and self._exit is None:
+            self._tell_failure(f"the first process {how_it_died(code, peak_kb)}, before it had imported the modules")
+            self._exit = child.EXIT_CRASH
+            return
+        if each.is_ready and (code != 0 or each.had_enough):
+            self._heirs += 1
         if code == 0 or each.ended_for:
             return
         if each.is_ready and not (self._exit is not None and each.is_stopping):
@@ -246,6 +263,8 @@ class Supervisor:
         if why == "time limit":
             line = attempts.error_line("time limit", "ran longer than its time_limit and was stopped", now)
             return json.dumps(line), attempts.TIME_LIMIT, [task_id]
+        if why == "revoked":  # it would start again before anyone could end it where it waits
+            return json.dumps(attempts.error_line("revoked", "was stopped by revoke()", now)), attempts.REVOKED, [task_id]
         return "", "-", []
 
     def _reaping(self, broker: Broker, slot: Slot, cause: str, verdict: str, charged: list[str]) -> Callable[[], None]:

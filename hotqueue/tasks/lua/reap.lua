@@ -1,7 +1,7 @@
 -- Put back what a worker holds, at its old place, and strike the worker off once nothing is left. At most 1,000 a call.
 -- KEYS 1 attempts 2 ready 3 ready:async 4 ready:alone 5 held:<worker> 6 workers 7 worker:<worker> 8 bell 9 bell:async 10 stats
 -- ARGV 1 worker 2 'dead' (known to be) or 'lease' (only when its lease has run out) 3 line of JSON that says what happened
---      4 verdict for the charged ('-' or 'T': ran into its time limit) 5 '*' to charge all, or '' 6… ids to charge
+--      4 verdict for the charged ('-', 'T': ran into its time limit, 'R': was revoked) 5 '*' to charge all, or '' 6… ids to charge
 -- A charged task goes to ready:alone and has one delivery more (none with a verdict: its process was ended by us);
 -- the others go back where they came from.
 -- Returns { held tasks put back, left to do, ids charged }; { -1 } when the worker still has its lease.
