@@ -34,12 +34,13 @@ def load(modules: Sequence[str], names: Sequence[str], store: Store | None, secr
         CannotLoad: says what to do.
     """
     sys.path[:0] = [] if os.getcwd() in sys.path or "" in sys.path else [os.getcwd()]
-    found = _merged(queue for spec in modules for queue in _queues_of(spec))
+    queues = [queue for spec in modules for queue in _queues_of(spec)]
+    if store is not None:
+        for queue in queues:  # all of them: a task may send through any
+            queue._tasks.move(store)
+    found = _merged(queues)
     if modules and not found:
         raise CannotLoad(f"no queue and no task in {', '.join(modules)}; define one with @queue.task, or name another module")
-    if store is not None:
-        for registry in found.values():
-            registry.move(store)
     tasks = {name: task for registry in found.values() for name, task in registry.tasks.items()}
     wanted = list(names) or list(found)
     some = next(iter(found.values()), None)

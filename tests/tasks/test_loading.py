@@ -1,0 +1,114 @@
+"""``MODULE[:ATTR]`` → the queues and tasks in it. Each in a process of its own, since modules stay imported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.processes import run_python
+
+FILES = {
+    "one.py": """
+from hotqueue import HotQueue
+queue = HotQueue("q1", host="one")
+@queue.task
+def a(): ...
+""",
+    "two.py": """
+from hotqueue import HotQueue
+queue, other = HotQueue("q1", host="two"), HotQueue("q2", host="two")
+@queue.task
+def b(): ...
+@other.task
+def c(): ...
+""",
+    "user.py": "from two import c\n",
+    "package/__init__.py": "",
+    "package/tasks.py": "from hotqueue import HotQueue\nclass Holder:\n    queue = HotQueue('q3')\nnumber = 3\n",
+    "package/broken.py": "import package.missing\n",
+}
+CODE = """
+import sys
+from hotqueue.address import resolve
+from hotqueue.connection import Store
+from hotqueue.tasks.loading import CannotLoad, load
+modules, names, url = eval(sys.argv[1])
+try:
+    found = load(modules, names, Store(resolve(url=url)) if url else None)
+except CannotLoad as error:
+    print(error)
+else:
+    print(sorted((r.name, str(r.store), sorted(t.partition(".")[2] for t in r.tasks)) for r in found))
+    queues = {id(t._registry): t._registry for r in found for t in r.tasks.values()}.values()
+    print(sorted({str(r.store) for r in queues}))
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name, text in FILES.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def loaded(folder: Path, *modules: str, names: tuple[str, ...] = (), url: str = "") -> list[str]:
+    return run_python(CODE, (modules, names, url), cwd=folder).stdout.splitlines()
+
+
+def at(host: str) -> str:
+    return f"redis://{host}:6379/0"
+
+
+@pytest.mark.parametrize(
+    ("modules", "names", "wanted"),
+    [
+        (["one"], (), [("q1", at("one"), ["a"])]),
+        (["two"], (), [("q1", at("two"), ["b", "c"]), ("q2", at("two"), ["b", "c"])]),
+        (["two:other"], (), [("q2", at("two"), ["c"])]),
+        (["two:c"], (), [("q2", at("two"), ["c"])]),
+        (["user"], (), [("q2", at("two"), ["c"])]),
+        (["one", "two"], (), [("q1", at("one"), ["a", "b", "c"]), ("q2", at("two"), ["a", "b", "c"])]),
+        (["two"], ("q2",), [("q2", at("two"), ["b", "c"])]),
+        (["one"], ("more", "q1"), [("more", at("one"), ["a"]), ("q1", at("one"), ["a"])]),
+        (["package.tasks:Holder.queue"], ("q9",), None),
+    ],
+    ids=str,
+)
+def test_queues_and_tasks_are_found(folder: Path, modules: list[str], names: tuple[str, ...], wanted: Any) -> None:
+    found = loaded(folder, *modules, names=names)[0]
+    if wanted is None:
+        assert found.startswith("[('q9', ")
+    else:
+        assert found == repr(wanted)
+
+
+def test_a_store_that_is_named_is_where_all_of_it_lives(folder: Path) -> None:
+    queues, stores = loaded(folder, "one", "two", names=("q1", "q2", "more"), url="redis://named:1/0")
+    assert queues.count("redis://named:1/0") == 3
+    assert stores == "['redis://named:1/0']"
+
+
+def test_a_queue_without_a_module_is_a_generic_one(folder: Path) -> None:
+    assert loaded(folder, names=("any",), url=at("x")) == [repr([("any", at("x"), [])]), "[]"]
+
+
+@pytest.mark.parametrize(
+    ("module", "text"),
+    [
+        ("oen", "no module named 'oen'; did you mean 'one'? (looked in "),
+        ("package.task", "no module named 'package.task'; did you mean 'package.tasks'? (looked in "),
+        ("xyzzy", "no module named 'xyzzy' (looked in "),
+        ("one:queeu", "one has no 'queeu'; did you mean 'queue'?"),
+        ("package.tasks:Holder.quee", "package.tasks has no 'quee'; did you mean 'queue'?"),
+        ("package.tasks:number", "package.tasks:number is a int, not a HotQueue or a task"),
+        ("package/tasks.py", "'package/tasks.py' is a file; name the module: package.tasks"),
+        ("package", "no queue and no task in package; define one with @queue.task, or name another module"),
+        ("package.broken", "package.broken cannot be imported: it needs 'package.missing', which is not installed here"),
+    ],
+)
+def test_what_cannot_be_loaded_says_why_in_one_line(folder: Path, module: str, text: str) -> None:
+    (line,) = loaded(folder, module)
+    assert line.startswith(text)
