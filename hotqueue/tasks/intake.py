@@ -49,6 +49,9 @@ class Intake:
         in_hand: id → delivery: fetched and not yet told; what `recover` must not hand out again.
         untold: actions to send with the next step.
         ahead: a step under way that fetches the next batch while this one is worked at.
+        sick_until: when to try again (monotonic) after the server refused us: a key of the wrong type, no permission.
+        must_recover: an error left open what we hold.
+        refusal: what the server said then.
     """
 
     def __init__(self, registry: Registry, worker: str, kind: str) -> None:
@@ -58,6 +61,9 @@ class Intake:
         self.in_hand: dict[str, Delivery] = {}
         self.untold: list[Action] = []
         self.ahead: Step | None = None
+        self.sick_until = 0.0
+        self.must_recover = False
+        self.refusal = ""
         self.looked_at = 0.0
         self.due = -1
         self.others = 0
@@ -68,6 +74,11 @@ class Intake:
     def name(self) -> str:
         """The queue's name."""
         return self.registry.name
+
+    @property
+    def is_sick(self) -> bool:
+        """True while there is no use in asking again."""
+        return time.monotonic() < self.sick_until
 
     def now(self) -> int:
         """Return the server's time in ms, by our monotonic clock since it last told us."""

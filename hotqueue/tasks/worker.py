@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import logging
 import random
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from hotqueue.errors import ConnectionFailed, QueueFull
+from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError, QueueFull
 from hotqueue.presence import Presence
 from hotqueue.tasks import actions, faults, payload
 from hotqueue.tasks.bell import LONGEST, Bell
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from hotqueue.tasks.process import Process
 
 log = logging.getLogger("hotqueue.worker")
+
+SICK = 1.0  # seconds between two tries at a queue whose server refuses us
 
 
 class Worker:
@@ -85,13 +88,20 @@ class Worker:
     def _register(self) -> None:
         told = {**self.process.told, "folder": self.presence.folder, "kind": self.kind}
         for intake in self.intakes:
-            store = intake.registry.store
-            store.repeat(
-                lambda intake=intake: intake.desk.register(self.process.lease_ms, told),  # type: ignore[misc]
-                patience=None,
-                stop=self.process.stop,
-            )
+            self._register_at(intake, told)
         self.process.announce(self)
+
+    def _register_at(self, intake: Intake, told: dict[str, str]) -> None:
+        while True:
+            try:
+                intake.registry.store.repeat(
+                    lambda: intake.desk.register(self.process.lease_ms, told), patience=None, stop=self.process.stop
+                )
+                return
+            except (ConnectionFailed, ConfigError) as error:
+                self._note_refusal(intake, error)
+                if self.process.stop.wait(SICK):
+                    raise
 
     def _leave(self) -> None:
         """Tell what is done, put back what was not started, strike ourselves off."""
@@ -106,7 +116,7 @@ class Worker:
             try:
                 self.tell(intake)
                 intake.registry.broker.reap(self.presence.id, known_dead=True)
-            except ConnectionFailed as error:
+            except HotQueueError as error:
                 log.warning("could not take leave of queue %s: %s; its tasks go back when the lease ends", intake.name, error)
         self.presence.close()
         self.bell.close()
@@ -128,6 +138,8 @@ class Worker:
     def begin(self, intake: Intake, room: int, alone: bool = False) -> Step | None:
         """Send a step; None when that failed and was recovered from."""
         self.running.progress()
+        if intake.is_sick or (intake.must_recover and not self._recover(intake)):
+            return None
         telling, intake.untold = intake.untold, []
         if faults.IS_ARMED and telling:
             faults.at("before_tell")
@@ -135,7 +147,12 @@ class Worker:
             return intake.desk.begin(room, telling, alone)
         except ConnectionFailed as error:
             intake.untell(telling)
-            self._recover(intake, error)
+            self._note_outage(error)
+            self._recover(intake)
+            return None
+        except ConfigError as error:
+            intake.untell(telling)
+            self._note_refusal(intake, error)
             return None
 
     def end(self, intake: Intake, step: Step, are_permits_out: bool = False) -> Stepped | None:
@@ -153,9 +170,14 @@ class Worker:
             return None
         except ConnectionFailed as error:
             intake.untell(sent)
-            self._recover(intake, error)
+            self._note_outage(error)
+            self._recover(intake)
             return None
-        self._outage = False
+        except ConfigError as error:
+            intake.untell(sent)
+            self._note_refusal(intake, error)
+            return None
+        self._outage, intake.refusal = False, ""
         if stepped.gone:
             self._note_gone(intake, stepped.gone)
         intake.told(sent)
@@ -175,26 +197,42 @@ class Worker:
 
     def tell(self, intake: Intake) -> None:
         """Tell what is done, and fetch nothing."""
-        while intake.untold:
+        while intake.untold and not intake.is_sick:
             self.step(intake, 0)
 
-    def _recover(self, intake: Intake, error: ConnectionFailed) -> None:
-        """After any error: find out what we hold, until that is known, or nobody wants to know any more."""
-        self._note_outage(error)
+    def _recover(self, intake: Intake) -> bool:
+        """After any error: find out what we hold, until that is known, or nobody wants to know any more; False if refused."""
         self._abandon(intake)
 
         def recover() -> list[Delivery] | None:
             self.running.progress()  # waiting for Redis is not being stuck
             return intake.desk.recover(list(intake.in_hand))
 
-        found = intake.registry.store.repeat(recover, patience=None, stop=self.process.hurry)
-        log.info("queue %s answers again", intake.name)
-        self._outage = False
+        try:
+            found = intake.registry.store.repeat(recover, patience=None, stop=self.process.hurry)
+        except (ConnectionFailed, ConfigError) as error:
+            if self.process.hurry.is_set():
+                raise
+            self._note_refusal(intake, error)
+            return False
+        if self._outage:
+            log.info("queue %s answers again", intake.name)
+        self._outage = intake.must_recover = False
+        self.bell.start_over()
         if found is None:
             self._given_up(intake)
         elif found:
             intake.accept(found)
             self.permits.add(intake.desk.number, len(found))
+        return True
+
+    def _note_refusal(self, intake: Intake, error: HotQueueError) -> None:
+        """The server answers, but not as it should: somebody has to act. Say so once; leave this queue alone for a while."""
+        if str(error) != intake.refusal:
+            log.error("queue %s: %s; trying again until it is put right", intake.name, error)
+        intake.refusal = str(error)
+        intake.must_recover = True
+        intake.sick_until = time.monotonic() + SICK
 
     def _abandon(self, intake: Intake) -> None:
         """Give up a step that fetches ahead: `recover` hands over what it brought, under another number."""
@@ -232,7 +270,7 @@ class Worker:
                 self.tell(other)
             try:
                 other.registry.broker.reap(old.id, known_dead=True)
-            except ConnectionFailed:
+            except HotQueueError:
                 pass  # its lease runs out
             other.lost()
         self._new_incarnation()
@@ -275,7 +313,7 @@ class Worker:
                 moved = intake.registry.broker.unpark(need)
                 any_moved = any_moved or moved > 0
                 log.info("queue %s: %d parked tasks go back, they waited for %s", intake.name, moved, need)
-        except ConnectionFailed as error:
+        except HotQueueError as error:
             self._note_outage(error)
         return any_moved
 
@@ -296,7 +334,11 @@ class Worker:
                     intake.due = intake.registry.broker.promote()
                 except ConnectionFailed as error:
                     self._note_outage(error)
-                return 0.0
+                except ConfigError as error:
+                    self._note_refusal(intake, error)
+                return SICK if intake.is_sick else 0.0
+            if intake.is_sick:
+                wait = min(wait, SICK)
             if intake.due > 0:
                 wait = min(wait, intake.due / 1000)
         return wait
