@@ -94,7 +94,7 @@ class AsyncWorker(Worker):
     def _start(self, intake: Intake) -> bool:
         """Start all that was fetched, together."""
         batch: list[tuple[Any, Callable[[Outcome], None]]] = []
-        while intake.unstarted and self.permits.take():
+        while intake.unstarted and self.permits.take(intake.unstarted[0].number):
             ready = intake.look(intake.unstarted.popleft(), self.presence.id, self.report)
             if ready.call is None:
                 assert ready.outcome is not None

@@ -142,15 +142,22 @@ class Desk:
     def begin(self, room: int, actions: Sequence[Action] = (), alone: bool = False) -> Step:
         """Send a step and do not wait for what it brings."""
         self.number += 1
+        return self._send(self.number, room, actions, alone)
+
+    def tell(self, actions: Sequence[Action]) -> Stepped:
+        """Carry out actions and fetch nothing; unlike the others for any thread, since it has no number."""
+        return self._send(0, 0, actions, False).end()
+
+    def _send(self, number: int, room: int, actions: Sequence[Action], alone: bool) -> Step:
         every_key = list(self._keys)
-        args: list[Any] = [self._worker, self.number, room, self.kind, int(alone), FETCH_BYTES]
+        args: list[Any] = [self._worker, number, room, self.kind, int(alone), FETCH_BYTES]
         result = self._result
         for action in actions:
             need = action[5] if action[2] == "K" else None
             every_key.append(result + action[0].encode() if need is None else keys.parked(self.broker.name, need).encode())
             args += action
         sent = self._store.send(scripts.STEP, every_key, args, doing="finishing and fetching tasks")
-        return Step(sent, self.number, room, actions)
+        return Step(sent, number, room, actions)
 
     def recover(self, in_hand: Sequence[str]) -> list[Delivery] | None:
         """After an error: return what this worker holds but has not in hand; None when it was given up."""

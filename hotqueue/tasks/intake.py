@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -60,6 +61,7 @@ class Intake:
         self.unstarted: deque[Delivery] = deque()
         self.in_hand: dict[str, Delivery] = {}
         self.untold: list[Action] = []
+        self.lock = threading.Lock()  # of `untold`, which a Teller empties from another thread
         self.ahead: Step | None = None
         self.sick_until = 0.0
         self.must_recover = False
@@ -104,11 +106,23 @@ class Intake:
         for action in actions:
             delivery = self.in_hand.get(action[0])
             if delivery is not None and delivery.number == action[1]:
-                del self.in_hand[action[0]]
+                self.in_hand.pop(action[0], None)
+
+    def tell_later(self, action: Action) -> None:
+        """Line up an action for the next step."""
+        with self.lock:
+            self.untold.append(action)
+
+    def take_untold(self) -> list[Action]:
+        """Return what is to be told, for whoever tells it."""
+        with self.lock:
+            taken, self.untold = self.untold, []
+        return taken
 
     def untell(self, actions: Sequence[Action]) -> None:
         """Note that actions may not have arrived: they are to be told again."""
-        self.untold[:0] = actions
+        with self.lock:
+            self.untold[:0] = actions
 
     def lost(self) -> None:
         """Forget everything: this worker was given up here."""
@@ -117,7 +131,7 @@ class Intake:
             self.ahead = None
         self.unstarted.clear()
         self.in_hand.clear()
-        self.untold.clear()
+        self.take_untold()
 
     def satisfiable_needs(self) -> list[str]:
         """Return what parked tasks wait for and this worker has; asks about each need once a second."""

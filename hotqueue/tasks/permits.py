@@ -35,12 +35,16 @@ class Permits:
         """Put a permit in for each task of a fetch."""
         os.write(self._write, bytes([number % 256]) * count)
 
-    def take(self) -> bool:
-        """Take one; False when the supervisor has drained them."""
+    def take(self, number: int) -> bool:
+        """Take one of a fetch; False when its permits have been drained, though those of the next may be in already."""
         try:
-            return bool(os.read(self._read, 1))
+            permit = os.read(self._read, 1)
         except BlockingIOError:
             return False
+        if permit and permit[0] == number % 256:
+            return True
+        os.write(self._write, permit)
+        return False
 
     def withdraw(self, count: int) -> None:
         """Take out permits that were put in for tasks that did not come; fewer when they were drained."""

@@ -18,6 +18,7 @@ from hotqueue.tasks.gate import Gate
 from hotqueue.tasks.permits import Permits
 from hotqueue.tasks.registry import Registry
 from hotqueue.tasks.sync_worker import SyncWorker
+from hotqueue.tasks.teller import Teller
 from hotqueue.tasks.worker import Worker
 
 log = logging.getLogger("hotqueue.worker")
@@ -78,7 +79,9 @@ class Process:
         self._threads: list[threading.Thread] = []
         self._summary = (time.monotonic(), 0)
         self._pipes = pipes
-        self.workers: list[Worker] = [SyncWorker(self, registries, self._permits(n)) for n in range(threads)]
+        sync = [SyncWorker(self, registries, self._permits(n)) for n in range(threads)]
+        self.workers: list[Worker] = list(sync)
+        self.teller = Teller([worker.tell_behind for worker in sync])
         for _ in self.workers:
             self.gate.join()
         self._async: AsyncWorker | None = None

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from hotqueue.errors import HotQueueError
 from hotqueue.tasks import actions, faults
-from hotqueue.tasks.desk import Stepped
+from hotqueue.tasks.desk import Delivery, Stepped
 from hotqueue.tasks.executor import execute
 from hotqueue.tasks.intake import Intake, Ready
 from hotqueue.tasks.lifecycle import Outcome
@@ -32,6 +35,8 @@ class SyncWorker(Worker):
         super().__init__(process, registries, permits, rows=1)
         self._pace = Pace()
         self._turn = 0
+        self._at_batch: Intake | None = None
+        self._began = 0.0
         self._alone_waits: list[Intake] = []
 
     def _loop(self) -> None:
@@ -126,15 +131,24 @@ class SyncWorker(Worker):
         """Run what is in line, as far as permits go."""
         began = time.monotonic()
         take, line = self.permits.take, intake.unstarted
+        if len(line) > 1:
+            self._at_batch = intake
+            self.process.teller.watch()
+        try:
+            self._run_line(intake, began, take, line)
+        finally:
+            self._at_batch = None
+
+    def _run_line(self, intake: Intake, began: float, take: Callable[[int], bool], line: deque[Delivery]) -> None:
         while line:
             delivery = line.popleft()
-            if self.process.stop.is_set() or not take():
+            if self.process.stop.is_set() or not take(delivery.number):
                 # The rest went back to the queue, or goes back in a moment: not ours to start.
                 line.appendleft(delivery)
                 self._drop(intake)
                 return
             ready = intake.look(delivery, self.presence.id, self.report)
-            before = time.monotonic()
+            self._began = before = time.monotonic()
             outcome = self._execute(ready)
             after = time.monotonic()
             if faults.IS_ARMED:
@@ -146,6 +160,22 @@ class SyncWorker(Worker):
             if line and after - began > TELL_AFTER:
                 began = after
                 self.tell(intake)
+
+    def tell_behind(self, since: float) -> bool:
+        """Tell what ended before a task that runs since before `since`; for a Teller. True while at a batch."""
+        intake = self._at_batch
+        if intake is None:
+            return False
+        if self._began < since and intake.untold:
+            telling = intake.take_untold()
+            try:
+                stepped = intake.desk.tell(telling)
+            except HotQueueError:  # the worker finds out by itself, and recovers
+                intake.untell(telling)
+            else:
+                self._note_gone(intake, stepped.gone)
+                intake.told(telling)
+        return True
 
     def _drop(self, intake: Intake) -> None:
         if self.process.stop.is_set():

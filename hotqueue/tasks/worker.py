@@ -140,7 +140,7 @@ class Worker:
         self.running.progress()
         if intake.is_sick or (intake.must_recover and not self._recover(intake)):
             return None
-        telling, intake.untold = intake.untold, []
+        telling = intake.take_untold()
         if faults.IS_ARMED and telling:
             faults.at("before_tell")
         try:
@@ -184,6 +184,8 @@ class Worker:
         if not stepped.alive:
             self._given_up(intake)
             return None
+        if not (are_permits_out or intake.ahead or intake.unstarted):
+            self.permits.drain()  # what an error may have left: nothing is in line now
         intake.took(stepped)
         if faults.IS_ARMED and sent:
             faults.at("after_tell")
@@ -294,14 +296,14 @@ class Worker:
         signer = intake.registry.signer
         if outcome.ended is Ended.RETURNED:
             done = actions.succeeded(ready.delivery, outcome.payload, ready.attempts.retries, ready.options, intake.now(), signer)
-            intake.untold.append(done)
+            intake.tell_later(done)
             self.process.count("succeeded")
             if log.isEnabledFor(logging.DEBUG):
                 log.debug("%s[%s] succeeded in %.3f s", ready.name, ready.delivery.id, seconds)
             return
         now = datetime.now(UTC) if outcome.eta else None
         action = decide(outcome, ready.options.retry_policy, ready.attempts, random=random.random, now=now)
-        intake.untold.append(actions.wire(action, ready.delivery, ready.attempts, ready.options, intake.now(), signer))
+        intake.tell_later(actions.wire(action, ready.delivery, ready.attempts, ready.options, intake.now(), signer))
         self.process.count(action.do.name.lower())
         _log_action(action, ready, seconds)
 

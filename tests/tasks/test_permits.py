@@ -13,16 +13,25 @@ from hotqueue.tasks.permits import ID_BYTES, Permits, Running, read_running
 def test_a_permit_is_had_once() -> None:
     permits = Permits()
     permits.add(7, 2)
-    assert [permits.take() for _ in range(3)] == [True, True, False]
+    assert [permits.take(7) for _ in range(3)] == [True, True, False]
+
+
+def test_a_permit_of_the_next_fetch_is_not_had_for_this_one() -> None:
+    permits = Permits()
+    permits.add(7, 2)
+    permits.drain()  # somebody takes the fetch back while the permits for the next one go in
+    permits.add(8, 3)
+    assert permits.take(7) is False
+    assert permits.drain() == Counter({8: 3})
 
 
 def test_draining_says_how_many_of_which_fetch() -> None:
     permits = Permits()
     permits.add(7, 3)
-    permits.take()
+    permits.take(7)
     permits.add(256 + 9, 2)
     assert permits.drain() == Counter({7: 2, 9: 2})
-    assert (permits.drain(), permits.take()) == (Counter(), False)
+    assert (permits.drain(), permits.take(7)) == (Counter(), False)
 
 
 def test_taker_and_drainer_share_every_permit_between_them() -> None:
@@ -31,7 +40,7 @@ def test_taker_and_drainer_share_every_permit_between_them() -> None:
 
     def take() -> None:
         start.wait()
-        while permits.take():
+        while permits.take(1):
             taken.append(1)
 
     permits.add(1, 5000)
