@@ -81,7 +81,9 @@ class Presence:
         fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if size:
             os.ftruncate(self._fd, size)
-            self.state = mmap.mmap(self._fd, size)
+            # Opened anew: mmap keeps a duplicate of its descriptor, by which every forked grandchild would keep the lock.
+            with open(path_of(self.folder, self.id), "r+b") as file:
+                self.state = mmap.mmap(file.fileno(), size)
 
     def let_go(self) -> None:
         """Drop the lock but leave the file, as death would: for a child after fork."""

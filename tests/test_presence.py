@@ -75,14 +75,15 @@ def test_asking_does_not_kill(start_python: StartPython) -> None:
     assert {is_alive(folder, name) for _ in range(1000)} == {True}
 
 
-def test_a_forked_child_does_not_keep_its_parent_alive() -> None:
+@pytest.mark.parametrize("size", [0, 64], ids=["bare", "with state"])
+def test_a_forked_child_does_not_keep_its_parent_alive(size: int) -> None:
     code = """
 import os, sys, time
 from hotqueue.presence import Presence, is_alive
 reader, writer = os.pipe()
 parent = os.fork()
 if not parent:
-    mine = Presence()
+    mine = Presence(int(sys.argv[1]))
     if os.fork():
         os._exit(0)
     os.write(writer, f"{mine.folder} {mine.id}".encode())  # what runs after a fork has run
@@ -93,7 +94,7 @@ os.waitpid(parent, 0)
 assert is_alive(folder, name) is False
 os.killpg(os.getpgid(0), 9)
 """
-    done = run_python(code, check=False, start_new_session=True)
+    done = run_python(code, size, check=False, start_new_session=True)
     assert (done.returncode, done.stderr) == (-signal.SIGKILL, "")
 
 

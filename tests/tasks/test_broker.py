@@ -236,17 +236,19 @@ class TestSweep:
     def test_own_leases_are_renewed_and_the_rest_is_surveyed(self, room: Room) -> None:
         far = now() + 90_000
         room.fill({"workers": {"mine": 5, "other": far}, "scheduled": {"t": far}, "control": {"r": "blob"}})
-        due, others, stops, at = room.broker.sweep(60_000, ["mine", "given-up"])
+        survey = room.broker.sweep(60_000, ["mine", "given-up"])
+        at = survey.now
         assert abs(at - now()) < 5000
-        assert 80_000 < due <= 90_000
-        assert others == [("other", far - at)]
-        assert stops == {"r": b"blob"}
+        assert 80_000 < survey.due <= 90_000
+        assert survey.others == [("other", far - at)]
+        assert survey.gone == ["given-up"]
+        assert survey.stops == {"r": b"blob"}
         assert room["workers"].keys() == {"mine", "other"}
         assert room["workers"]["mine"] == at + 60_000
 
     def test_due_is_nought_when_late_and_minus_one_when_there_is_none(self, room: Room) -> None:
-        assert room.broker.sweep(1000, [])[0] == -1
-        assert room.fill({"scheduled": {"t": 5}}).broker.sweep(1000, [])[0] == 0
+        assert room.broker.sweep(1000, []).due == -1
+        assert room.fill({"scheduled": {"t": 5}}).broker.sweep(1000, []).due == 0
 
 
 class TestPromote:

@@ -1,0 +1,193 @@
+"""What keeps queues in order: leases, promotion, the dead on this host and elsewhere, what drags, debts."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from collections.abc import Callable
+
+import pytest
+
+from hotqueue import presence
+from hotqueue.errors import ConnectionFailed
+from hotqueue.presence import Presence
+from hotqueue.tasks.maintenance import Debts, Upkeep
+from hotqueue.tasks.permits import Permits, Running
+from tests.tasks.contents import Room, place, sync
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.servers("server")
+LATER = 9_999_999_999_999
+
+
+def upkeep_of(room: Room, lease_ms: int = 60_000, **options: object) -> Upkeep:
+    return Upkeep([room.broker], lease_ms, **options)  # type: ignore[arg-type]
+
+
+def beat(upkeep: Upkeep) -> None:
+    """Sweep now, though a second has not passed."""
+    upkeep._next = 0.0
+    upkeep.beat()
+
+
+def dead_presence(room: Room, *running: str, lease: int = LATER) -> Presence:
+    """Return the presence of a process that died while it ran some of the tasks "a", "b", "c" that it held."""
+    gone = Presence(Running.size(3))
+    table = Running(gone.state)
+    for task_id in running:
+        table.start(task_id.encode())
+    gone.let_go()
+    room.fill({"tasks": {n: sync(n) for n in "abc"}, f"held:{gone.id}": {n: f"1 s {place(i)}" for i, n in enumerate("abc")}})
+    room.fill({"workers": {gone.id: lease}, f"worker:{gone.id}": {"folder": gone.folder, "fetch": 1}})
+    return gone
+
+
+def test_leases_of_our_own_are_renewed_once_a_second(room: Room) -> None:
+    room.fill({"workers": {"mine": 5}})
+    upkeep = upkeep_of(room)
+    upkeep.own = ["mine"]
+    upkeep.beat()
+    renewed = room["workers"]["mine"]
+    assert renewed > time.time() * 1000 + 50_000
+    upkeep.beat()
+    assert room["workers"]["mine"] == renewed
+
+
+def test_due_tasks_are_promoted(room: Room) -> None:
+    room.fill({"tasks": {"t": sync()}, "scheduled": {"t": 5}})
+    beat(upkeep_of(room))
+    assert room["ready"] == {"t": place(1)}
+
+
+def test_the_tasks_of_a_dead_neighbour_run_again_at_once_and_what_it_ran_is_charged(room: Room) -> None:
+    gone = dead_presence(room, "b")
+    beat(upkeep_of(room))
+    assert (room["ready"], room["ready:alone"]) == ({"a": place(0), "c": place(2)}, {"b": place(1)})
+    head, line = room["attempts"]["b"].split("\n")
+    assert head == "0 1 - - -"
+    assert json.loads(line)["kind"] == "lost"
+    assert room["workers"] is None
+    assert not os.path.exists(presence.path_of(gone.folder, gone.id))
+
+
+def test_a_neighbour_that_lives_is_left_alone_though_its_lease_ran_out(room: Room) -> None:
+    alive = Presence(Running.size(1))
+    room.fill({"workers": {alive.id: 5}, f"worker:{alive.id}": {"folder": alive.folder}, f"held:{alive.id}": {"a": "1 s 1"}})
+    before = room.contents()
+    beat(upkeep_of(room, lease_ms=0))
+    assert room.contents() == before
+    alive.close()
+
+
+class TestOutOfSight:
+    def given(self, room: Room, lease: int) -> None:
+        room.fill({"tasks": {"a": sync()}, "held:far": {"a": f"1 s {place(1)}"}, "workers": {"far": lease}})
+        room.fill({"worker:far": {"folder": "/nowhere/at/all"}})
+
+    def test_its_lease_decides_and_all_is_charged_since_nobody_knows_what_ran(self, room: Room) -> None:
+        self.given(room, 5)
+        beat(upkeep_of(room, lease_ms=0))
+        assert (room["ready:alone"], room["workers"]) == ({"a": place(1)}, None)
+        assert room["attempts"]["a"].startswith("0 1 - - -\n")
+
+    def test_it_keeps_what_it_holds_while_its_lease_lasts(self, room: Room) -> None:
+        self.given(room, LATER)
+        before = room.contents()
+        beat(upkeep_of(room, lease_ms=0))
+        assert room.contents() == before
+
+    def test_leases_do_not_count_before_we_saw_the_server_well_for_as_long_as_one(self, room: Room) -> None:
+        self.given(room, 5)
+        before = room.contents()
+        upkeep = upkeep_of(room, lease_ms=200)
+        beat(upkeep)
+        assert room.contents() == before
+        wait_until(lambda: beat(upkeep) or room["workers"] is None)  # type: ignore[func-returns-value]
+
+
+def test_a_running_task_to_be_stopped_is_ended_by_who_runs_it_and_the_mark_goes_when_it_has_ended(room: Room) -> None:
+    room.fill({"tasks": {"r": sync(), "w": sync()}, "held:x": {"r": "1 s 1"}, "ready": {"w": 2}})
+    room.fill({"workers": {"x": LATER}, "control": {"r": "stopped", "w": "stopped", "ended": "stopped"}})
+    told: list[str] = []
+    beat(upkeep_of(room, terminate=told.append))
+    assert told == ["r"]
+    assert room["control"] == {"r": "stopped"}
+    assert (room["result:w"], room["ready"]) == ("stopped", None)
+
+
+def test_old_counters_are_trimmed(room: Room) -> None:
+    minute = int(time.time() // 60)
+    room.client.hset(room.prefix + "stats", mapping={f"{minute}:new": 1, f"{minute - 2 * 24 * 60}:old": 1})
+    beat(upkeep_of(room))
+    assert room["stats"] == {"new": 1}
+
+
+def test_what_stands_behind_a_task_that_drags_is_put_back(room: Room) -> None:
+    room.fill({"tasks": {n: sync(n) for n in "abc"}, "held:w": {n: f"3 s {place(i)}" for i, n in enumerate("abc")}})
+    state = bytearray(Running.size(1))
+    permits = Permits()
+    permits.add(3, 2)
+    Running(state).start(b"a")
+    upkeep = upkeep_of(room)
+    began = time.monotonic()
+    wait_until(lambda: upkeep.take_back_if_dragging("w", bytes(state), permits) or room["ready"])  # type: ignore[func-returns-value]
+    assert time.monotonic() - began > 0.03
+    assert (room["held:w"], room["ready"]) == ({"a": f"3 s {place(0)}"}, {"b": place(1), "c": place(2)})
+
+
+def test_nothing_is_taken_back_while_nothing_runs(room: Room) -> None:
+    permits = Permits()
+    permits.add(3, 2)
+    upkeep_of(room).take_back_if_dragging("w", bytes(Running.size(1)), permits)
+    assert permits.drain() == {3: 2}
+
+
+def test_an_outage_is_told_once_and_waited_out(
+    room: Room, start_redis: Callable[..., object], caplog: pytest.LogCaptureFixture
+) -> None:
+    from hotqueue.address import resolve
+    from hotqueue.connection import Store
+    from hotqueue.tasks.broker import Broker
+
+    server = start_redis()
+    store = Store(resolve(url=server.url))  # type: ignore[attr-defined]
+    upkeep = Upkeep([Broker(store, "q")], 1000)
+    beat(upkeep)
+    assert (upkeep.seconds_since_success() or 9) < 5
+    server.kill()  # type: ignore[attr-defined]
+    with caplog.at_level(logging.WARNING, "hotqueue.worker"):
+        for _ in range(3):
+            beat(upkeep)
+    assert len([r for r in caplog.records if "trying again until it answers" in r.getMessage()]) == 1
+    server.start()  # type: ignore[attr-defined]
+    caplog.clear()
+    wait_until(lambda: beat(upkeep) or not upkeep._outage)  # type: ignore[func-returns-value]
+    store.close()
+
+
+class TestDebts:
+    def test_writes_are_done_in_order_when_redis_is_back(self) -> None:
+        done: list[int] = []
+        is_down = True
+
+        def write(n: int) -> Callable[[], None]:
+            def body() -> None:
+                if is_down:
+                    raise ConnectionFailed("down")
+                done.append(n)
+
+            return body
+
+        debts = Debts()
+        for n in range(3):
+            debts.owe(write(n))
+        assert done == []
+        debts.pay(patience=0.05)
+        assert done == []
+        is_down = False
+        debts.owe(write(3))
+        assert done == [0, 1, 2, 3]
+        debts.pay()
+        assert done == [0, 1, 2, 3]
