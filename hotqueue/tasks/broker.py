@@ -33,6 +33,25 @@ class Looked:
     progress: dict[str, Any] | None
 
 
+@dataclass(slots=True)
+class Survey:
+    """What a sweep finds.
+
+    Attributes:
+        now: server time in ms.
+        due: ms until the next scheduled task, -1 when there is none.
+        gone: own workers that were given up.
+        others: (worker of somebody else, ms left of its lease).
+        stops: id of a running task that is to be stopped → the record to end it with.
+    """
+
+    now: int
+    due: int
+    gone: list[str]
+    others: list[tuple[str, int]]
+    stops: dict[str, bytes]
+
+
 class Broker:
     """One queue's tasks."""
 
@@ -245,20 +264,15 @@ class Broker:
 
     # --- maintenance ---------------------------------------------------------------------------------------------
 
-    def sweep(self, lease_ms: int, own: Sequence[str]) -> tuple[int, list[tuple[str, int]], dict[str, bytes], int]:
-        """Renew the leases of `own` workers and survey the queue.
-
-        Returns:
-            ms until the next due task (-1: none), (other worker, ms left of its lease), id → record of running tasks to be
-            stopped, server time in ms.
-        """
+    def sweep(self, lease_ms: int, own: Sequence[str]) -> Survey:
+        """Renew the leases of `own` workers and survey the queue."""
         n = self.name
         every_key = [keys.workers(n), keys.scheduled(n), keys.control(n), keys.needs(n)]
-        now, due, _, others, control, _ = self.store.run(scripts.SWEEP, every_key, [lease_ms, *own], doing="renewing leases")
+        now, due, gone, others, control, _ = self.store.run(scripts.SWEEP, every_key, [lease_ms, *own], doing="renewing leases")
         now = int(now)
         left = [(w.decode(), int(float(at)) - now) for w, at in zip(others[::2], others[1::2], strict=True)]
         stops = {task_id.decode(): blob for task_id, blob in zip(control[::2], control[1::2], strict=True)}
-        return int(due), left, stops, now
+        return Survey(now, int(due), [w.decode() for w in gone], left, stops)
 
     def promote(self) -> int:
         """Move due tasks to ready; return ms until the next one, -1 when there is none."""

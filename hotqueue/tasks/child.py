@@ -25,7 +25,7 @@ from hotqueue.tasks.worker import Worker
 log = logging.getLogger("hotqueue.worker")
 
 EXIT_CRASH, EXIT_USAGE, EXIT_LOAD, EXIT_UNREACHABLE = 1, 2, 3, 4
-STOP = b"s"
+STOP, GIVE_UP = b"s", b"g"  # orders; the number of a worker follows the second
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +110,8 @@ def _obey(control: int, process: Process) -> None:
             os._exit(EXIT_CRASH)
         if order == STOP:
             process.stop_fetching()
+        elif order == GIVE_UP:
+            process.workers[os.read(control, 1)[0]].give_up_running()
 
 
 class _Reporter:

@@ -66,8 +66,17 @@ class Child:
     def stop(self) -> None:
         """Have it fetch nothing more and finish what it runs."""
         self.is_stopping = True
+        self._order(child.STOP)
+
+    def give_up(self, worker: str) -> None:
+        """If this is one of its workers, say that what it runs is lost."""
+        for number, slot in self.slots.items():
+            if slot.worker == worker:
+                self._order(child.GIVE_UP + bytes([number % 256]))
+
+    def _order(self, order: bytes) -> None:
         try:
-            os.write(self.control, child.STOP)
+            os.write(self.control, order)
         except BrokenPipeError:
             pass  # it is dead already
 

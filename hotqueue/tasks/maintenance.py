@@ -61,6 +61,7 @@ class Upkeep:
 
     Args:
         terminate: called with the id of a running task that is to be stopped, whoever runs it.
+        give_up: called with one of our workers that others have given up: what it runs is lost.
 
     Attributes:
         own: the workers whose leases are renewed.
@@ -72,6 +73,7 @@ class Upkeep:
         brokers: Sequence[Broker],
         lease_ms: int,
         terminate: Callable[[str], None] = lambda _id: None,
+        give_up: Callable[[str], None] = lambda _worker: None,
         debts: Debts | None = None,
     ) -> None:
         self.own: list[str] = []
@@ -79,6 +81,7 @@ class Upkeep:
         self._brokers = brokers
         self._lease_ms = lease_ms
         self._terminate = terminate
+        self._give_up = give_up
         self._next = 0.0
         self._folders: dict[str, str] = {}
         self._healthy_since: dict[str, float] = {}
@@ -108,18 +111,20 @@ class Upkeep:
                 self._outage = True
 
     def _sweep(self, broker: Broker) -> None:
-        due, others, stops, now = broker.sweep(self._lease_ms, self.own)
+        survey = broker.sweep(self._lease_ms, self.own)
         since = self._healthy_since.setdefault(broker.name, time.monotonic())
-        for worker, left in others:
+        for worker, left in survey.others:
             self._look_at(broker, worker, left, time.monotonic() - since)
-        if due == 0:
+        for worker in survey.gone:
+            self._give_up(worker)
+        if survey.due == 0:
             broker.promote()
-        for task_id, record in stops.items():
+        for task_id, record in survey.stops.items():
             # It may have come back to the queue meanwhile; if it runs in a process of ours, that is ended.
             if broker.revoke(task_id, record, REVOKED_MS, broker.look(task_id).attempts.need) == "running":
                 self._terminate(task_id)
-        if now // 60_000 != self._trimmed:
-            self._trimmed = now // 60_000
+        if survey.now // 60_000 != self._trimmed:
+            self._trimmed = survey.now // 60_000
             broker.trim_stats(self._trimmed - 24 * 60)
 
     def _look_at(self, broker: Broker, worker: str, left: int, healthy: float) -> None:

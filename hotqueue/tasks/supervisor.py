@@ -204,7 +204,7 @@ class Supervisor:
             self._on_failed(each, child.EXIT_UNREACHABLE if isinstance(error, ConnectionFailed) else child.EXIT_USAGE, str(error))
             return
         self._brokers = [Broker(store, name) for name, store in found]
-        self._upkeep = Upkeep(self._brokers, self._settings.lease_ms, self._terminate, self._debts)
+        self._upkeep = Upkeep(self._brokers, self._settings.lease_ms, self._terminate, self._give_up, self._debts)
         self._tell_ready(found, tasks)
         for _ in range(self._wanted - 1):
             self._spawn()
@@ -313,6 +313,10 @@ class Supervisor:
             each.end("", "stuck")
         if slot.kind == "s" and self._upkeep is not None and slot.state is not None:
             self._upkeep.take_back_if_dragging(slot.worker, slot.state[:], slot.permits)
+
+    def _give_up(self, worker: str) -> None:
+        for each in self._children:
+            each.give_up(worker)
 
     def _terminate(self, task_id: str) -> None:
         for each in self._children:

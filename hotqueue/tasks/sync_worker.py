@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from hotqueue.errors import HotQueueError
 from hotqueue.tasks import actions, faults
+from hotqueue.tasks.context import Request
 from hotqueue.tasks.desk import Delivery, Stepped
 from hotqueue.tasks.executor import execute
 from hotqueue.tasks.intake import Intake, Ready
@@ -37,6 +38,7 @@ class SyncWorker(Worker):
         self._turn = 0
         self._at_batch: Intake | None = None
         self._began = 0.0
+        self._request: Request | None = None
         self._alone_waits: list[Intake] = []
 
     def _loop(self) -> None:
@@ -177,6 +179,11 @@ class SyncWorker(Worker):
                 intake.told(telling)
         return True
 
+    def give_up_running(self) -> None:
+        """Have the task that runs see `current_task.lost`; a thread cannot be stopped from outside."""
+        if self._request is not None:
+            self._request.lost = True
+
     def _drop(self, intake: Intake) -> None:
         if self.process.stop.is_set():
             return  # _leave puts them back
@@ -191,6 +198,7 @@ class SyncWorker(Worker):
         if call is None:
             assert ready.outcome is not None
             return ready.outcome
+        self._request = call.request
         row = self.running.start(ready.delivery.id.encode(), ready.options.time_limit)
         if faults.IS_ARMED:
             faults.at("before_start")

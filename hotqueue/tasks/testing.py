@@ -36,7 +36,13 @@ def run_worker(registries: list[Registry], burst: bool, threads: int, async_conc
         max_tasks=max_tasks,
         lease_ms=LEASE_MS,
     )
-    upkeep = Upkeep([registry.broker for registry in registries], LEASE_MS)
+
+    def give_up(lost: str) -> None:
+        for worker in process.workers:
+            if worker.presence.id == lost:
+                worker.give_up_running()
+
+    upkeep = Upkeep([registry.broker for registry in registries], LEASE_MS, give_up=give_up)
     ended = threading.Event()
     keeper = threading.Thread(target=_keep_up, args=(process, upkeep, ended), name="hotqueue-upkeep", daemon=True)
     keeper.start()

@@ -185,6 +185,20 @@ def test_a_task_that_holds_the_gil_for_several_leases_is_not_taken_for_dead(depl
     assert deployment.noted("start") == [1]
 
 
+@pytest.mark.parametrize("task", ["until_lost", "until_cancelled"])
+def test_a_task_learns_that_its_worker_was_given_up(deployment: Deployment, task: str) -> None:
+    """Row 6: sync tasks see `current_task.lost`, async ones are cancelled; what they return does not count."""
+    deployment.start("-p1", "--lease", "2")
+    result = getattr(deployment.tasks, task).delay(3)
+    wait_until(lambda: deployment.noted("start") == [3])
+    broker = deployment.queue._tasks.broker
+    for name in deployment.registered():
+        broker.reap(name, known_dead=True, charged=None)
+    wait_until(lambda: deployment.noted("lost") == [3])
+    assert result.get(10) == 2
+    assert deployment.noted("start") == [3, 3]
+
+
 def test_term_lets_tasks_finish_and_puts_the_rest_back_uncharged(deployment: Deployment) -> None:
     """Row 3: shutdown is free."""
     worker = deployment.start("-p1")

@@ -9,6 +9,7 @@ import signal
 import time
 
 from hotqueue import HotQueue
+from hotqueue.tasks import current_task
 
 queue = HotQueue(os.environ.get("CRASH_QUEUE", "crash"), url=os.environ.get("CRASH_URL"))
 
@@ -72,7 +73,7 @@ def stubborn(n: int, seconds: float) -> int:
     while time.monotonic() < until:
         try:
             time.sleep(0.05)
-        except BaseException:  # noqa: S110
+        except BaseException:
             pass
     return n
 
@@ -84,3 +85,26 @@ def hold(n: int) -> int:
     while not queue.store.command("x", "EXISTS", f"{{{queue.key}}}:note:release"):
         time.sleep(0.02)
     return n
+
+
+@queue.task
+def until_lost(n: int) -> int:
+    """Run until this run is given up, or, the second time, not at all."""
+    note("start", n)
+    if current_task.request.deliveries == 1:
+        while not current_task.lost:
+            time.sleep(0.02)
+        note("lost", n)
+    return current_task.request.deliveries
+
+
+@queue.task
+async def until_cancelled(n: int) -> int:
+    note("start", n)
+    if current_task.request.deliveries == 1:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            note("lost", n)
+            raise
+    return current_task.request.deliveries
