@@ -24,6 +24,7 @@ from bench.ticks import Ticks
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
+LONGEST = 120  # seconds for one producer
 SPARE = 2000  # numbers beyond those of a measure, for warming up
 
 
@@ -44,7 +45,7 @@ class Contender:
         self.name: str = told["NAME"]
         self.about = (ast.get_docstring(parsed) or "").partition("\n")[0]
         self.requirements: tuple[str, ...] = told["REQUIREMENTS"]
-        self.workers: dict[str, str | list[str]] = told["WORKERS"]
+        self.workers: dict[str, str] = told["WORKERS"]
         self.lacks: tuple[str, ...] = told.get("LACKS", ())
         self.is_async = any(isinstance(node, ast.AsyncFunctionDef) and node.name == "asend" for node in parsed.body)
 
@@ -67,11 +68,12 @@ class Contender:
             stamp.write_text(wanted)
         return place / "bin"
 
-    def commands(self, kind: str) -> list[list[str]]:
-        """Return the commands that start its workers."""
-        given = self.workers[kind]
-        lines = [given] if isinstance(given, str) else given
-        return [[str(self.bin / program), *rest] for program, *rest in (line.split() for line in lines)]
+    def commands(self, kind: str, url: str = "URL") -> list[list[str]]:
+        """Return the commands that start its workers; "2x …" is a command started twice."""
+        times, _, rest = self.workers[kind].partition("x ")
+        line = rest if times.isdigit() else self.workers[kind]
+        command = [url if part == "URL" else part for part in line.split()]
+        return [command] * (int(times) if times.isdigit() else 1)
 
 
 class Workers:
@@ -110,6 +112,10 @@ class Bench:
         self.server.client.flushall()
         self.ticks = Ticks.create(self.folder / "ticks", count + spare)
 
+    def requests(self) -> int:
+        """Return how many requests the server has read since it began."""
+        return int(self.server.info()["total_reads_processed"])
+
     def env(self, contender: Contender, purpose: str) -> dict[str, str]:
         """Return the environment of a contender's processes."""
         return {
@@ -125,7 +131,7 @@ class Bench:
     def produce(self, contender: Contender, action: str, task: str, count: int, purpose: str = "throughput") -> Any:
         """Run a producer to its end; return what it printed."""
         with self.producing(contender, action, task, 0, count, purpose) as process:
-            out, _ = process.communicate()
+            out, _ = process.communicate(timeout=LONGEST)
         if process.returncode:
             raise RuntimeError(f"the producer of {contender.name} failed, see {self.folder / 'log'}")
         return json.loads(out)
@@ -150,8 +156,9 @@ class Bench:
     @contextmanager
     def workers(self, contender: Contender, kind: str, purpose: str = "throughput") -> Iterator[Workers]:
         """Run a contender's workers."""
-        env = self.env(contender, purpose)
-        running = [processes.start(command, env, self.folder / "log") for command in contender.commands(kind)]
+        env = {**self.env(contender, purpose), "BENCH_KIND": kind}
+        commands = contender.commands(kind, env["BENCH_URL"])
+        running = [processes.start(command, env, self.folder / "log") for command in commands]
         try:
             yield Workers(running)
         finally:

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import quantiles
-from typing import Any
 
 from bench import processes
 from bench.field import Bench, Contender
@@ -154,11 +153,10 @@ def _drained(bench: Bench, contender: Contender, kind: str, count: int) -> Figur
 
 
 def latency(bench: Bench, contender: Contender) -> Figures:
-    """Round trips to an idle worker, from call to value; then what that worker takes while nothing comes."""
+    """Round trips to an idle worker, from call to value."""
     bench.clear(TRIPS)
-    with bench.workers(contender, "one", "latency") as workers:
-        found = bench.produce(contender, "trips", "noop", TRIPS, "latency")
-        return {**_percentiles("", found["ms"]), **_idle(bench, workers)}
+    with bench.workers(contender, "one", "latency"):
+        return _percentiles("", bench.produce(contender, "trips", "noop", TRIPS, "latency")["ms"])
 
 
 def latency_loaded(bench: Bench, contender: Contender) -> Figures:
@@ -175,23 +173,27 @@ def _percentiles(prefix: str, ms: list[float]) -> Figures:
     return {f"{prefix}p{p}": cuts[p - 1] for p in (50, 95, 99)}
 
 
-def _idle(bench: Bench, workers: Any) -> Figures:
-    time.sleep(1.0)
-    pids = workers.pids()
-    memory = {pid: processes.memory(pid) for pid in pids}
-    used, info, began = processes.cpu(pids), bench.server.info(), time.monotonic()
-    time.sleep(4.0)
-    took = time.monotonic() - began
-    requests = bench.server.info()["total_reads_processed"] - info["total_reads_processed"] - 1
-    largest = max(pids, key=lambda pid: memory[pid]["rss"])
-    figures = {
-        "idle_rss": memory[largest]["rss"],
-        "idle_pss": memory[largest]["pss"],
-        "idle_total": sum(each["pss"] for each in memory.values()),
-        "idle_cpu": (processes.cpu(pids) - used) / took * 100,
-        "idle_requests": max(0, requests) / took,
-    }
-    return figures if largest == workers.first else {**figures, "idle_parent": memory[workers.first]["rss"]}
+def idle(bench: Bench, contender: Contender) -> Figures:
+    """What a worker that has run a few tasks takes while nothing comes."""
+    bench.clear(100)
+    bench.produce(contender, "one", "noop", 100)
+    with bench.workers(contender, "one") as workers:
+        bench.await_tasks(100, 20)
+        time.sleep(1.0)
+        pids = workers.pids()
+        memory = {pid: processes.memory(pid) for pid in pids}
+        used, requests, began = processes.cpu(pids), bench.requests(), time.monotonic()
+        time.sleep(5.0)
+        took = time.monotonic() - began
+        largest = max(pids, key=lambda pid: memory[pid]["rss"])
+        figures = {
+            "idle_rss": memory[largest]["rss"],
+            "idle_pss": memory[largest]["pss"],
+            "idle_total": sum(each["pss"] for each in memory.values()),
+            "idle_cpu": (processes.cpu(pids) - used) / took * 100,
+            "idle_requests": max(0, bench.requests() - requests - 1) / took,
+        }
+        return figures if largest == workers.first else {**figures, "idle_parent": memory[workers.first]["rss"]}
 
 
 def start(bench: Bench, contender: Contender) -> Figures:
@@ -253,8 +255,8 @@ def ten(bench: Bench, contender: Contender) -> Figures:
 
 Measure = Callable[[Bench, Contender], Figures]
 THROUGHPUT: list[Measure] = [enqueue, drain]
-LATENCY: list[Measure] = [latency, start]
+LATENCY: list[Measure] = [latency, start, idle]
 EVERYTHING: list[Measure] = [
-    *(enqueue, together, drain, drain_two, drain_threads, drain_async, latency, latency_loaded, start),
+    *(enqueue, together, drain, drain_two, drain_threads, drain_async, latency, latency_loaded, start, idle),
     *(sleeps, spins, payloads, ten),
 ]

@@ -140,7 +140,11 @@ ACTIONS = {"one": one, "bulk": bulk, "together": together, "trips": trips, "stea
 async def _within(contender: Any, action: Coroutine[Any, Any, Any]) -> Any:
     if hasattr(contender, "connect"):
         await contender.connect()
-    return await action
+    try:
+        return await action
+    finally:
+        if hasattr(contender, "disconnect"):
+            await contender.disconnect()
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import subprocess
 import sys
 import tempfile
@@ -30,6 +31,7 @@ def options(about: str, contenders: Sequence[str], kinds: Sequence[str]) -> argp
 
 def main(name: str, measures: Sequence[Measure], contenders: Sequence[str], kinds: Sequence[str] = servers.KINDS) -> None:
     """Run measures as the command line says; print the table and write the results."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended
     given = options(f"Measure {name} of hotqueue and others.", contenders, kinds)
     field = [Contender(each if each == "floor" else f"{each}_") for each in given.contenders.split(",")]
     wanted = [each for each in measures if not given.only or each.__name__ in given.only.split(",")]
@@ -102,14 +104,10 @@ class Run:
             each.name: {
                 "about": each.about,
                 "versions": bench.produce(each, "versions", "noop", 0),
-                "commands": {kind: _shown(each.commands(kind)) for kind in each.workers},
+                "commands": each.workers,
             }
             for each in self.field
         }
-
-
-def _shown(commands: list[list[str]]) -> str:
-    return " & ".join(" ".join([Path(program).name, *rest]) for program, *rest in commands)
 
 
 def _tape(bench: Bench) -> None:

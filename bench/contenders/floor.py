@@ -16,8 +16,8 @@ NAME = "floor"
 REQUIREMENTS = ()
 VERSIONS = ("redis", "hiredis")
 WORKERS = {
-    "one": "python -m bench.contenders.floor work one",
-    "two": ["python -m bench.contenders.floor work one", "python -m bench.contenders.floor work two"],
+    "one": "python -m bench.contenders.floor work",
+    "two": "2x python -m bench.contenders.floor work",
 }
 
 LACKS = ("spin1", "spin10", "payload")  # it decodes no arguments, so it cannot run these
@@ -124,11 +124,11 @@ class Producer:
         return int(message[1:33], 16)
 
 
-def work(name: str) -> None:
+def work() -> None:
     """Finish and fetch, for ever, from one connection."""
     client, tape = _opened()
     worker = tape["step"]["args"][0]
-    renamed = worker[: -len(name)] + name
+    renamed = f"{os.getpid():0{len(worker)}}"  # as long, so that the bytes are as many
     Call(client, tape, "register", worker, renamed).send([])
     step = Call(client, tape, "step", worker, renamed)
     bell = next(key for key in step.keys if key.endswith(b":bell"))
@@ -169,4 +169,4 @@ def wait(n):
 
 
 if __name__ == "__main__":
-    record() if sys.argv[1] == "record" else work(sys.argv[2])
+    record() if sys.argv[1] == "record" else work()

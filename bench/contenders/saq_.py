@@ -1,0 +1,61 @@
+"""SAQ over Redis; results are waited for by its notifications."""
+
+import asyncio
+import os
+
+from saq import Job, Queue
+
+from bench import bodies
+
+NAME = "saq"
+REQUIREMENTS = ("saq==0.26.4", "redis==7.4.1", "hiredis==3.5.0", "uvloop==0.23.0", "typing_extensions", "croniter")
+VERSIONS = ("saq", "redis", "hiredis", "uvloop")
+WORKERS = {
+    "one": "saq bench.contenders.saq_.settings -q",
+    "two": "saq bench.contenders.saq_.settings -q --workers 2",
+    "async": "saq bench.contenders.saq_.settings -q",
+    "asleep": "saq bench.contenders.saq_.settings -q",
+    "ten": "saq bench.contenders.saq_.settings -q --workers 10",
+}
+
+queue = Queue.from_url(os.environ["BENCH_URL"], name="bench", max_concurrent_ops=100)
+TASKS = {function.__name__: function for function in (*bodies.SYNC, *bodies.ASYNC)}
+
+
+def _function(name):
+    body = TASKS[name]
+
+    async def run(ctx, *, arg):
+        value = body(arg)
+        return await value if asyncio.iscoroutine(value) else value
+
+    return name, run
+
+
+settings = {
+    "queue": queue,
+    "functions": [_function(name) for name in TASKS],
+    "concurrency": 100 if os.environ.get("BENCH_KIND") == "asleep" else 10,
+}
+
+
+async def connect():
+    """Open what sending needs."""
+    await queue.connect()
+
+
+async def asend(task, arg):
+    """Enqueue one call; return its handle."""
+    return await queue.enqueue(Job(task, kwargs={"arg": arg}, ttl=3600))
+
+
+async def asend_many(task, args):
+    """Enqueue many calls; SAQ sends them one by one, but together."""
+    for start in range(0, len(args), 1000):
+        await asyncio.gather(*(asend(task, arg) for arg in args[start : start + 1000]))
+
+
+async def await_value(handle):
+    """Return the value of a call."""
+    await handle.refresh(until_complete=10)
+    return handle.result
