@@ -77,7 +77,7 @@ class Rig:
 
     def registered(self) -> list[str]:
         """Return the workers that are registered."""
-        return [w.decode() for w in self.redis.zrange(keys.workers(self.name), 0, -1)]
+        return [w.decode(errors="replace") for w in self.redis.zrange(keys.workers(self.name), 0, -1)]
 
     def said(self) -> str:
         """Return what the workers said."""
@@ -111,7 +111,7 @@ class Rig:
         """Return how many tasks stand anywhere in the queue, or are held."""
         n = self.name
         sets = [keys.ready(n), keys.ready_async(n), keys.ready_alone(n), keys.scheduled(n)]
-        sets += [keys.parked(n, need.decode()) for need in self.redis.smembers(keys.needs(n))]
+        sets += [keys.parked(n, keys.text(need)) for need in self.redis.smembers(keys.needs(n))]
         held = list(self.redis.scan_iter(match=f"{{hotqueue:{n}}}:held:*"))
         return sum(self.redis.zcard(key) for key in sets) + sum(self.redis.hlen(key) for key in held)
 

@@ -312,6 +312,7 @@ def test_a_server_that_may_evict_tasks_is_warned_of(start_rig: StartRig, policy:
     """Row 26."""
     rig, _ = start_rig("--maxmemory", "100mb", "--maxmemory-policy", policy)
     rig.start()
+    wait_until(lambda: "  queues" in rig.said(), what="the banner, which comes after the check")
     assert ("may throw away tasks" in rig.said()) is warned
     assert rig.said().count(policy) == warned
 
