@@ -14,7 +14,7 @@ import weakref
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from hotqueue import clients
+from hotqueue import clients, keys
 from hotqueue.aconnection import LoopClient, NotSent
 from hotqueue.address import Address
 from hotqueue.clients import COMMAND_TIMEOUT
@@ -106,7 +106,7 @@ class Store:
         call = (script.sha, len(keys), *keys, *args)
         free, connection = self._take(keys[0])
         try:
-            connection.send_packed_command(connection.pack_command(b"EVALSHA", *call), check_health=False)
+            connection.send_packed_command(_packed(connection, (b"EVALSHA", *call)), check_health=False)
         except BaseException as error:
             self._give_back(free, connection, error)
             if isinstance(error, rx.RedisError | OSError):
@@ -124,7 +124,22 @@ class Store:
         except rx.AskError:  # MOVED is a kind of ASK; the cluster client follows both and learns the new layout
             return self._redirected(args, doing)
         except (rx.RedisError, rx.RedisClusterException, OSError) as error:
-            raise self.translated(error, doing) from error
+            raise self.translated(error, f"{doing}{self._wrong_key(error, args)}") from error
+
+    def _wrong_key(self, error: BaseException, args: Sequence[Any]) -> str:
+        """Return which of a command's keys holds the wrong type, where that is what Redis complains of: it does not say."""
+        if "WRONGTYPE" not in str(error):
+            return ""
+        found = args[3 : 3 + int(args[2])] if args[0] in (b"EVALSHA", b"EVAL") else args[1:2]
+        for key in (each.decode() if isinstance(each, bytes) else str(each) for each in found):
+            wanted = keys.type_of(key)
+            try:
+                held = self._exchange(key, ("TYPE", key)).decode()
+            except Exception:  # the complaint itself is what matters
+                return ""
+            if wanted is not None and held not in (wanted, "none"):
+                return f" ({key} holds a {held}, not a {wanted})"
+        return ""
 
     def _redirected(self, args: Sequence[Any], doing: str) -> Any:
         import redis.exceptions as rx
@@ -144,7 +159,7 @@ class Store:
         try:
             if left < COMMAND_TIMEOUT:
                 connection._sock.settimeout(left)
-            connection.send_packed_command(connection.pack_command(*args), check_health=False)
+            connection.send_packed_command(_packed(connection, args), check_health=False)
             reply = connection.read_response()
         except BaseException as error:
             if left < COMMAND_TIMEOUT and connection._sock is not None:
@@ -434,7 +449,8 @@ class Sent:
         except BaseException as error:
             self._store._give_back(self._free, self._connection, error)
             if isinstance(error, rx.RedisError | rx.RedisClusterException | OSError):
-                raise self._store.translated(error, self._doing) from error
+                wrong = self._store._wrong_key(error, self._whole)
+                raise self._store.translated(error, f"{self._doing}{wrong}") from error
             raise
         self._free.append(self._connection)
         return reply
@@ -508,6 +524,13 @@ class Blocking:
         if self._connection is not None:
             self._connection.disconnect()
             self._connection = None
+
+
+def _packed(connection: Any, args: Sequence[Any]) -> Any:
+    try:
+        return connection.pack_command(*args)
+    except UnicodeEncodeError:  # names that are not UTF-8, as `keys.text` reads them
+        return connection.pack_command(*(keys.raw(arg) if isinstance(arg, str) else arg for arg in args))
 
 
 def _new_connection(pool: Any, timeout: float) -> Any:

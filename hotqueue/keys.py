@@ -65,6 +65,35 @@ def taken(name: str, mark: str) -> str:
     return _of(name, f"taken:{mark}")
 
 
+# --- what a key must hold --------------------------------------------------------------------------------------------
+
+_TYPES = {
+    **dict.fromkeys(("tasks", "attempts", "held", "worker", "dead:tasks", "stats", "control", "waiters"), "hash"),
+    **dict.fromkeys(("ready", "ready:async", "ready:alone", "parked", "scheduled", "workers", "dead"), "zset"),
+    **dict.fromkeys(("bell", "bell:async", "reply"), "list"),
+    **dict.fromkeys(("needs", "done"), "set"),
+    **dict.fromkeys(("seq", "result", "paused", "progress"), "string"),
+}
+
+
+def type_of(key: str) -> str | None:
+    """Return the Redis type of what a queue keeps under `key`; None for a key that is not known here."""
+    if key.startswith(PREFIX):
+        return "list"
+    thing = key.partition("}:")[2]
+    return _TYPES.get(thing) or _TYPES.get(thing.partition(":")[0])
+
+
+def text(raw: bytes) -> str:
+    """Return an id or name that Redis gave as text; what is not UTF-8 survives the way back through `raw`."""
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def raw(text: str) -> bytes:
+    """Undo `text`."""
+    return text.encode("utf-8", "surrogateescape")
+
+
 # --- tasks -------------------------------------------------------------------------------------------------------
 
 

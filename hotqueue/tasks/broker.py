@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -180,7 +180,7 @@ class Broker:
                 return []
             records = self.store.command(keys.dead_tasks(n), "HMGET", keys.dead_tasks(n), *found[::2])
             rows = zip(found[::2], found[1::2], records, strict=True)
-            return [(task_id.decode(), int(float(at)), record) for task_id, at, record in rows if record]
+            return [(keys.text(task_id), int(float(at)), record) for task_id, at, record in rows if record]
 
         return self.store.repeat(read)
 
@@ -197,7 +197,7 @@ class Broker:
             *(keys.dead_tasks(n), *self.bells, *(keys.result(n, task_id) for task_id in ids)),
         ]
         found = self.store.repeat(lambda: self.store.run(scripts.REVIVE, every_key, list(ids), doing="retrying the dead"))
-        return [task_id.decode() for task_id in found]
+        return [keys.text(task_id) for task_id in found]
 
     def discard(self, ids: Sequence[str]) -> int:
         """Throw dead tasks away; return how many were there."""
@@ -220,7 +220,7 @@ class Broker:
                 "unfinished": count("HLEN", keys.tasks(n)),
                 "ready": sum(count("ZCARD", key) for key in self.ready),
                 "scheduled": count("ZCARD", keys.scheduled(n)),
-                "parked": sum(count("ZCARD", keys.parked(n, need.decode())) for need in needs),
+                "parked": sum(count("ZCARD", keys.parked(n, keys.text(need))) for need in needs),
                 "dead": count("ZCARD", keys.dead(n)),
             }
 
@@ -233,9 +233,9 @@ class Broker:
         def read() -> list[dict[str, str]]:
             found = []
             for worker in self.store.command(keys.workers(n), "ZRANGE", keys.workers(n), 0, -1):
-                told = self.store.command(keys.workers(n), "HGETALL", keys.worker(n, worker.decode()))
+                told = self.store.command(keys.workers(n), "HGETALL", keys.worker(n, keys.text(worker)))
                 pairs = zip(told[::2], told[1::2], strict=True)
-                found.append({"worker": worker.decode(), **{k.decode(): v.decode() for k, v in pairs}})
+                found.append({"worker": keys.text(worker), **{keys.text(k): keys.text(v) for k, v in pairs}})
             return found
 
         return self.store.repeat(read)
@@ -260,7 +260,7 @@ class Broker:
     def needs(self) -> list[str]:
         """Return what parked tasks wait for."""
         key = keys.needs(self.name)
-        return [need.decode() for need in self.store.command(key, "SMEMBERS", key)]
+        return [keys.text(need) for need in self.store.command(key, "SMEMBERS", key)]
 
     # --- maintenance ---------------------------------------------------------------------------------------------
 
@@ -270,8 +270,8 @@ class Broker:
         every_key = [keys.workers(n), keys.scheduled(n), keys.control(n), keys.needs(n)]
         now, due, gone, others, control, _ = self.store.run(scripts.SWEEP, every_key, [lease_ms, *own], doing="renewing leases")
         now = int(now)
-        left = [(w.decode(), int(float(at)) - now) for w, at in zip(others[::2], others[1::2], strict=True)]
-        stops = {task_id.decode(): blob for task_id, blob in zip(control[::2], control[1::2], strict=True)}
+        left = [(keys.text(w), int(float(at)) - now) for w, at in zip(others[::2], others[1::2], strict=True)]
+        stops = {keys.text(task_id): blob for task_id, blob in zip(control[::2], control[1::2], strict=True)}
         return Survey(now, int(due), [w.decode() for w in gone], left, stops)
 
     def promote(self) -> int:
@@ -286,7 +286,7 @@ class Broker:
     def folder_of(self, worker: str) -> str:
         """Return the folder of a worker's presence file, "" when it announced none."""
         key = keys.worker(self.name, worker)
-        return (self.store.command(key, "HGET", key, "folder") or b"").decode()
+        return (self.store.command(key, "HGET", key, "folder") or b"").decode(errors="replace")
 
     def reap(
         self,
@@ -319,9 +319,53 @@ class Broker:
             answer = self.store.run(scripts.REAP, every_key, args, doing="reaping a worker")
             if answer[0] == -1:
                 return None
-            found += [task_id.decode() for task_id in answer[2]]
+            found += [keys.text(task_id) for task_id in answer[2]]
             if answer[1] == 0:
                 return found
+
+    def audit(self) -> int:
+        """Find tasks that stand nowhere, which only a hand at our keys can bring about, and restore them; return how many.
+
+        What a worker without a lease holds goes back first: where it was, and fenced, should that worker live after all.
+        """
+        if self._audit_once(())[0] <= 0:
+            return 0
+        restored = sum(self._reap_strays())
+        cursor: Any = b"0"
+        while True:
+            cursor, found = self.store.command(keys.tasks(self.name), "HSCAN", keys.tasks(self.name), cursor, "COUNT", 100)
+            nowhere, some = self._audit_once(found[::2][:BULK])
+            restored += len(some)
+            if nowhere <= 0 or cursor == b"0":
+                return restored
+
+    def _audit_once(self, ids: Sequence[bytes]) -> tuple[int, list[bytes]]:
+        n = self.name
+        workers = self.store.command(keys.workers(n), "ZRANGE", keys.workers(n), 0, -1)
+        needs = self.store.command(keys.needs(n), "SMEMBERS", keys.needs(n))
+        every_key = [
+            *(keys.tasks(n), *self.ready, keys.scheduled(n), keys.workers(n), keys.needs(n), keys.seq(n), *self.bells),
+            *(keys.held(n, keys.text(worker)) for worker in workers),
+            *(keys.parked(n, keys.text(need)) for need in needs),
+        ]
+        args = [len(workers), len(needs), *workers, *needs, *ids]
+        answer = self.store.run(scripts.AUDIT, every_key, args, doing="looking for tasks that stand nowhere")
+        return int(answer[0]), list(answer[1]) if len(answer) > 1 else []
+
+    def _reap_strays(self) -> Iterator[int]:
+        """Reap the workers that hold tasks but have no lease; yield how many tasks each held."""
+        n, cursor = self.name, b"0"
+        prefix = keys.held(n, "")
+        while True:
+            match = prefix.replace("[", "?").replace("]", "?").replace("*", "?") + "*"
+            cursor, found = self.store.command(keys.workers(n), "SCAN", cursor, "MATCH", match, "COUNT", 1000)
+            for worker in (keys.text(key).removeprefix(prefix) for key in found):
+                if self.store.command(keys.workers(n), "ZSCORE", keys.workers(n), worker) is None:
+                    held = int(self.store.command(keys.workers(n), "HLEN", keys.held(n, worker)))
+                    self.reap(worker, known_dead=True)
+                    yield held
+            if cursor == b"0":
+                return
 
     def take_back(self, worker: str, number: int, count: int, mark: str = "") -> int:
         """Put a worker's last `count` unstarted tasks of a fetch back; return how many that were.
@@ -353,7 +397,8 @@ class Broker:
         """Drop counters of minutes before `oldest_minute`."""
         key = keys.stats(self.name)
         fields = self.store.command(key, "HKEYS", key)
-        old = [field for field in fields if int(field.partition(b":")[0]) < oldest_minute]
+        minutes = [(field, field.partition(b":")[0]) for field in fields]
+        old = [field for field, minute in minutes if not minute.isdigit() or int(minute) < oldest_minute]
         for start in range(0, len(old), BULK):
             self.store.command(key, "HDEL", key, *old[start : start + BULK])
 

@@ -83,10 +83,10 @@ class Step:
         if alive == 2:
             raise ConnectionFailed("a fetch arrived late and was refused")
         deliveries = [
-            Delivery(reply[i].decode(), self.number, reply[i + 1].decode(), reply[i + 2], reply[i + 3])
+            Delivery(keys.text(reply[i]), self.number, reply[i + 1].decode(), reply[i + 2], reply[i + 3])
             for i in range(7, len(reply), 4)
         ]
-        missing = [task_id.decode() for task_id in gone]
+        missing = [keys.text(task_id) for task_id in gone]
         return Stepped(int(now), due, alive == 1, others, alone, needs, missing, deliveries)
 
     def abandon(self) -> None:
@@ -154,7 +154,7 @@ class Desk:
         result = self._result
         for action in actions:
             need = action[5] if action[2] == "K" else None
-            every_key.append(result + action[0].encode() if need is None else keys.parked(self.broker.name, need).encode())
+            every_key.append(result + keys.raw(action[0]) if need is None else keys.parked(self.broker.name, need).encode())
             args += action
         sent = self._store.send(scripts.STEP, every_key, args, doing="finishing and fetching tasks")
         return Step(sent, number, room, actions)
@@ -169,6 +169,6 @@ class Desk:
         if reply[0] == 0:
             return None
         return [
-            Delivery(reply[i].decode(), self.number, reply[i + 1].decode(), reply[i + 2], reply[i + 3])
+            Delivery(keys.text(reply[i]), self.number, reply[i + 1].decode(), reply[i + 2], reply[i + 3])
             for i in range(2, len(reply), 4)
         ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import random
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -21,6 +22,7 @@ from hotqueue.tasks.permits import Permits, read_running
 log = logging.getLogger("hotqueue.worker")
 
 EVERY = 1.0  # seconds between two sweeps
+AUDIT_EVERY = 5.0  # seconds between two looks for tasks that stand nowhere
 REVOKED_MS = 3_600_000
 DRAGS = 0.05  # seconds after which a task in hand drags, and the unstarted ones behind it go to others
 
@@ -85,6 +87,7 @@ class Upkeep:
         self._next = 0.0
         self._folders: dict[str, str] = {}
         self._healthy_since: dict[str, float] = {}
+        self._audit_at: dict[str, float] = {}
         self._trimmed = 0
         self._outage = False
         self._succeeded: float | None = None
@@ -119,6 +122,7 @@ class Upkeep:
             self._give_up(worker)
         if survey.due == 0:
             broker.promote()
+        self._audit(broker)
         for task_id, record in survey.stops.items():
             # It may have come back to the queue meanwhile; if it runs in a process of ours, that is ended.
             if broker.revoke(task_id, record, REVOKED_MS, broker.look(task_id).attempts.need) == "running":
@@ -126,6 +130,13 @@ class Upkeep:
         if survey.now // 60_000 != self._trimmed:
             self._trimmed = survey.now // 60_000
             broker.trim_stats(self._trimmed - 24 * 60)
+
+    def _audit(self, broker: Broker) -> None:
+        if time.monotonic() < self._audit_at.setdefault(broker.name, time.monotonic() + random.uniform(1, AUDIT_EVERY)):
+            return
+        self._audit_at[broker.name] = time.monotonic() + AUDIT_EVERY
+        if restored := broker.audit():
+            log.error("queue %s: %d tasks stood nowhere (was one of its keys deleted?); they run again", broker.name, restored)
 
     def _look_at(self, broker: Broker, worker: str, left: int, healthy: float) -> None:
         """Reap another's worker if it is dead: known by its flock on this host, else by its lease.

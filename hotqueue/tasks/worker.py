@@ -356,6 +356,10 @@ class Worker:
             self.running.progress()
             self.process.stop.wait(0.1)
             return True
+        except ConfigError as error:  # a bell of the wrong type
+            self._note_refusal(self.intakes[0], error)
+            self.process.stop.wait(SICK)
+            return True
 
 
 def _in_one_line(error: BaseException) -> str:
@@ -364,7 +368,7 @@ def _in_one_line(error: BaseException) -> str:
 
 
 def _log_action(action: Action, ready: Ready, seconds: float) -> None:
-    name, task_id = ready.name, ready.delivery.id
+    name, task_id = ready.name, ready.delivery.id.encode("utf-8", "backslashreplace").decode()
     what = "" if action.error is None else _in_one_line(action.error)
     if action.do is Do.RETRY:
         log.warning(

@@ -30,13 +30,16 @@ local function new_place(seq, envelope)
   return text((200 - (string.byte(envelope, 3) or 100)) * BAND + redis.call('INCR', seq))
 end
 
+-- Bells and counters do without: a key of the wrong type there stops no work.
 local function ring(bell, tokens)
-  local room = BELLS - redis.call('LLEN', bell)
+  local length = redis.pcall('LLEN', bell)
+  if type(length) == 'table' then return end
+  local room = BELLS - length
   for _ = 1, math.min(room, tokens) do redis.call('LPUSH', bell, '1') end
 end
 
 local function count(stats, now, what, by)
-  redis.call('HINCRBY', stats, text(math.floor(now / 60000)) .. ':' .. what, by)
+  redis.pcall('HINCRBY', stats, text(math.floor(now / 60000)) .. ':' .. what, by)
 end
 
 -- attempts: 'retries deliveries need expires verdict' and then one line of JSON an error.

@@ -164,7 +164,7 @@ local function fetch(out)
   end
   redis.call('HSET', KEYS[9], 'fetch', ARGV[2])
   local bell = kind == 'a' and KEYS[11] or KEYS[10]
-  if redis.call('ZCARD', ORIGIN[kind]) > 0 and redis.call('LLEN', bell) == 0 then redis.call('LPUSH', bell, '1') end
+  if redis.call('ZCARD', ORIGIN[kind]) > 0 and redis.pcall('LLEN', bell) == 0 then redis.call('LPUSH', bell, '1') end
   return 1
 end
 
