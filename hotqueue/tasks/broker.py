@@ -234,6 +234,8 @@ class Broker:
             found = []
             for worker in self.store.command(keys.workers(n), "ZRANGE", keys.workers(n), 0, -1):
                 told = self.store.command(keys.workers(n), "HGETALL", keys.worker(n, keys.text(worker)))
+                if not told:
+                    continue  # it left just now
                 pairs = zip(told[::2], told[1::2], strict=True)
                 found.append({"worker": keys.text(worker), **{keys.text(k): keys.text(v) for k, v in pairs}})
             return found

@@ -327,7 +327,13 @@ class TestReap:
 
     def test_more_than_a_thousand_are_put_back_too(self, room: Room) -> None:
         many = [f"t{n}" for n in range(2500)]
-        room.fill({"workers": {"w": 5}, "worker:w": {"folder": ""}, "held:w": {n: f"1 s {place(i)}" for i, n in enumerate(many)}})
+        room.fill(
+            {
+                "workers": {"w": 5, "leaves-just-now": 6},
+                "worker:w": {"folder": ""},
+                "held:w": {n: f"1 s {place(i)}" for i, n in enumerate(many)},
+            }
+        )
         room.broker.reap("w", known_dead=True)
         assert (len(room["ready"]), room["held:w"], room["workers"]) == (2500, None, None)
 
