@@ -329,7 +329,7 @@ class TestReap:
         many = [f"t{n}" for n in range(2500)]
         room.fill(
             {
-                "workers": {"w": 5, "leaves-just-now": 6},
+                "workers": {"w": 5},
                 "worker:w": {"folder": ""},
                 "held:w": {n: f"1 s {place(i)}" for i, n in enumerate(many)},
             }
@@ -375,7 +375,7 @@ class TestUnpark:
 
 class TestOthers:
     def test_workers_are_told_with_what_they_announced(self, room: Room) -> None:
-        room.fill({"workers": {"w": 5}, "worker:w": {"host": "h", "folder": "/f"}})
+        room.fill({"workers": {"w": 5, "leaves-just-now": 6}, "worker:w": {"host": "h", "folder": "/f"}})
         assert room.broker.workers() == [{"worker": "w", "host": "h", "folder": "/f"}]
         assert (room.broker.folder_of("w"), room.broker.folder_of("x")) == ("/f", "")
 
