@@ -24,10 +24,15 @@ def key_table() -> str:
     """Return every key that keys.py names, with what its docstring says."""
     rows = ["| key | type | holds |", "|---|---|---|"]
     for name, function in vars(keys).items():
-        if inspect.isfunction(function) and not name.startswith("_") and name != "check_name":
+        if inspect.isfunction(function) and _names_a_key(function):
             kind, _, holds = (function.__doc__ or "").partition(": ")
             rows.append(f"| `{_shown(function)}` | {kind} | {' '.join(holds.replace('``', '`').split()).removesuffix('.')} |")
     return "\n".join(rows)
+
+
+def _names_a_key(function: Callable[..., str]) -> bool:
+    public = not function.__name__.startswith("_") and function is not keys.check_name
+    return public and next(iter(inspect.signature(function).parameters)) == "name"
 
 
 def _shown(function: Callable[..., str]) -> str:
