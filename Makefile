@@ -9,7 +9,7 @@ JOBS   ?= 4
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check types bench chaos wheel-check clean
+.PHONY: help demo test check types bench bench-quick chaos wheel-check clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,9 +32,11 @@ types: $(VENV)/.ready-check # the types alone: mypy strict, pyright on the publi
 	$(BIN)/pyright --pythonpath $(BIN)/python tests/typing
 	$(BIN)/python tests/typing/public.py
 
-bench: $(VENV)/.ready-bench ## measure throughput and latency, beside huey and a bare redis-py loop
-	$(BIN)/python bench/throughput.py $(ARGS)
-	$(BIN)/python bench/latency.py $(ARGS)
+bench: $(VENV)/.ready-bench ## measure everything beside eight peers and a bare redis-py loop; takes an hour or more
+	$(BIN)/python bench/suite.py $(ARGS)
+
+bench-quick: $(VENV)/.ready-bench ## the main figures beside the two fastest peers, in less than four minutes
+	$(BIN)/python bench/suite.py --quick $(ARGS)
 
 chaos: $(VENV)/.ready-test ## kill things at random for a while and count what was lost (by hand; not part of the tests)
 	$(BIN)/python -m tests.chaos $(ARGS)

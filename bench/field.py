@@ -128,9 +128,11 @@ class Bench:
             "BENCH_FOR": purpose,
         }
 
-    def produce(self, contender: Contender, action: str, task: str, count: int, purpose: str = "throughput") -> Any:
+    def produce(
+        self, contender: Contender, action: str, task: str, count: int, purpose: str = "throughput", first: int = 0
+    ) -> Any:
         """Run a producer to its end; return what it printed."""
-        with self.producing(contender, action, task, 0, count, purpose) as process:
+        with self.producing(contender, action, task, first, count, purpose) as process:
             out, _ = process.communicate(timeout=LONGEST)
         if process.returncode:
             raise RuntimeError(f"the producer of {contender.name} failed, see {self.folder / 'log'}")

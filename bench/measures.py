@@ -18,6 +18,7 @@ Figures = dict[str, float]
 TASKS = 20_000
 CALLS = 3_000
 TRIPS = 500
+FEW, MANY = 10_000, 1_000_000  # waiting tasks
 PATIENCE = 60.0  # seconds for one drain
 
 
@@ -66,6 +67,9 @@ FIGURES = {
     "spin1": Figure("1 ms tasks, % of ideal", False),
     "spin10": Figure("10 ms tasks, % of ideal", False),
     "payload": Figure("100 KB, tasks/s", False),
+    "deep_bytes": Figure("bytes a waiting task"),
+    "deep_enqueue": Figure("cost of a call, 10⁶ to 10⁴ waiting"),
+    "deep_drain": Figure("cost of a task, 10⁶ to 10⁴ waiting"),
     "ten": Figure("20,000 tasks, 10 workers, s"),
 }
 
@@ -253,10 +257,32 @@ def ten(bench: Bench, contender: Contender) -> Figures:
         return {"ten": max(bench.ticks.started) - began} if bench.await_tasks(TASKS, 180) else {}
 
 
+def growth(bench: Bench, contender: Contender) -> Figures:
+    """What a million waiting tasks change; left out for contenders that take minutes to enqueue them."""
+    rate, enqueue_few, drain_few, _ = _at_depth(bench, contender, FEW)
+    if rate < MANY / 100:
+        return {}
+    _, enqueue_many, drain_many, size = _at_depth(bench, contender, MANY)
+    return {"deep_bytes": size, "deep_enqueue": enqueue_many / enqueue_few, "deep_drain": drain_few / drain_many}
+
+
+def _at_depth(bench: Bench, contender: Contender, depth: int) -> tuple[float, float, float, float]:
+    """Return bulk calls/s; then, with that many waiting, seconds of 1,000 calls, tasks/s of a drain, bytes a task."""
+    bench.clear(depth, spare=10_000)
+    empty = bench.server.info()["used_memory"]
+    rate = depth / bench.produce(contender, "bulk", "noop", depth)["seconds"]
+    size = (bench.server.info()["used_memory"] - empty) / depth
+    calls = bench.produce(contender, "one", "noop", 1000, first=depth + 2000)["seconds"]
+    with bench.workers(contender, "one"):
+        bench.await_tasks(FEW, PATIENCE)
+        return rate, calls, (FEW - 1) / bench.ticks.span(FEW), size
+
+
 Measure = Callable[[Bench, Contender], Figures]
 THROUGHPUT: list[Measure] = [enqueue, drain]
 LATENCY: list[Measure] = [latency, start, idle]
 EVERYTHING: list[Measure] = [
     *(enqueue, together, drain, drain_two, drain_threads, drain_async, latency, latency_loaded, start, idle),
-    *(sleeps, spins, payloads, ten),
+    *(sleeps, spins, payloads, ten, growth),
 ]
+QUICK: list[Measure] = [enqueue, drain, latency]
