@@ -10,6 +10,7 @@ import click
 
 from hotqueue import __version__
 from hotqueue.cli import logs
+from hotqueue.cli.entry import version_option
 from hotqueue.cli.settings import Size, from_pyproject, usable_cpus
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ Exit codes: 0 clean, 1 crash, 2 usage, 3 a module cannot be imported or has no t
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option("-q", "--quiet", is_flag=True, help="Log warnings and errors only, and no banner.")
 @click.option("-v", "--verbose", is_flag=True, help="Log each task.")
-@click.version_option(__version__, "-V", "--version", prog_name="hotqueue-worker")
+@version_option
 def command(modules: tuple[str, ...], queues: str | None, url: str | None, dbfilename: str | None, **given: Any) -> None:
     """Run workers."""
     names = tuple(name for name in (queues or "").split(",") if name)

@@ -381,16 +381,16 @@ class Broker:
         args = [number, count, mark or os.urandom(8).hex()]
         return int(self.store.run(scripts.TAKE_BACK, every_key, args, doing="taking tasks back"))
 
-    def unpark(self, need: str) -> int:
-        """Put the tasks that wait for `need` back into the queue."""
+    def unpark(self, need: str, kind: str) -> int:
+        """Put the tasks that wait for `need` back into the queue; whoever asks, a worker of `kind`, fetches them next."""
         n = self.name
         every_key = [
             *(keys.tasks(n), keys.attempts(n), keys.ready(n), keys.ready_async(n), keys.parked(n, need)),
-            *(keys.needs(n), *self.bells),
+            *(keys.needs(n), self.bells[1]),
         ]
         total = 0
         while True:
-            moved = int(self.store.run(scripts.UNPARK, every_key, [need], doing="unparking"))
+            moved = int(self.store.run(scripts.UNPARK, every_key, [need, kind], doing="unparking"))
             total += moved
             if moved < BULK:
                 return total

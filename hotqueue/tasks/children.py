@@ -166,5 +166,5 @@ def how_it_died(code: int, peak_kb: int) -> str:
         name = signal.Signals(-code).name
     except ValueError:
         name = f"signal {-code}"
-    hint = ", probably out of memory" if -code == signal.SIGKILL else ""
+    hint = ", by hand or for want of memory" if -code == signal.SIGKILL else ""
     return f"was killed by {name}{hint} {memory}"

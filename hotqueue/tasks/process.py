@@ -160,6 +160,12 @@ class Process:
         for worker in list(self.workers):
             worker.wake()
 
+    def wake_others(self, waker: Worker) -> None:
+        """Have the other workers look for tasks."""
+        for worker in list(self.workers):
+            if worker is not waker:
+                worker.wake()
+
     # --- counting ------------------------------------------------------------------------------------------------
 
     def count(self, what: str) -> None:

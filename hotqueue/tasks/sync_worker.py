@@ -87,20 +87,22 @@ class SyncWorker(Worker):
         return False
 
     def _next_batch(self, intake: Intake) -> Stepped | None:
-        if intake.ahead is None:
-            return self.step(intake, self._pace.room(), alone=self.process.gate.is_private)
-        step, intake.ahead = intake.ahead, None
-        return self.end(intake, step, are_permits_out=True)
+        if intake.ahead is not None:
+            step, intake.ahead = intake.ahead, None
+            stepped = self.end(intake, step, are_permits_out=True)
+            if intake.unstarted or not intake.untold:
+                return stepped
+        return self.step(intake, self._pace.room(), alone=self.process.gate.is_private)
 
     def _fetch_ahead(self, intake: Intake, stepped: Stepped | None) -> None:
         """Have Redis fetch the next batch, and take in the last one's outcomes, while this one is worked at.
 
-        Only where tasks are so short that a batch is large; the permits for it go in beforehand, so that a supervisor who
-        finds us dragging takes it back as well.
+        Only where tasks are so short, and so many, that a batch is large; the permits for it go in beforehand, so that a
+        supervisor who finds us dragging takes it back as well.
         """
-        room = self._pace.room()
-        if room < AHEAD_FROM or len(self.intakes) > 1 or stepped is None or stepped.alone or self.stopping:
+        if stepped is None or len(stepped.deliveries) < AHEAD_FROM or stepped.alone or len(self.intakes) > 1 or self.stopping:
             return
+        room = self._pace.room()
         self.permits.add(intake.desk.number + 1, room)
         intake.ahead = self.begin(intake, room)
         if intake.ahead is None:

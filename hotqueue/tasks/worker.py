@@ -312,11 +312,13 @@ class Worker:
         any_moved = False
         try:
             for need in intake.satisfiable_needs():
-                moved = intake.registry.broker.unpark(need)
+                moved = intake.registry.broker.unpark(need, self.kind)
                 any_moved = any_moved or moved > 0
                 log.info("queue %s: %d parked tasks go back, they waited for %s", intake.name, moved, need)
         except HotQueueError as error:
             self._note_outage(error)
+        if any_moved:
+            self.process.wake_others(self)
         return any_moved
 
     def report(self, _queue: str, task_id: str, progress: dict[str, Any]) -> None:
