@@ -75,8 +75,8 @@ class Worker:
 
     def run(self) -> None:
         """Work until told to stop, or, in a burst, until nothing is left."""
-        self._register()
         try:
+            self._register()
             self._loop()
         finally:
             self.has_left = True
@@ -101,7 +101,7 @@ class Worker:
             except (ConnectionFailed, ConfigError) as error:
                 self._note_refusal(intake, error)
                 if self.process.stop.wait(SICK):
-                    raise
+                    return  # the loop ends before it has begun
 
     def _leave(self) -> None:
         """Tell what is done, put back what was not started, strike ourselves off."""

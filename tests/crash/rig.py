@@ -22,6 +22,7 @@ from tests import leaks
 from tests.processes import start_command
 from tests.waiting import wait_until
 
+BANNER = "\n  queues "
 APPS = Path(__file__).parent / "apps"
 ROUNDS = int(os.environ.get("HOTQUEUE_CRASH_ROUNDS", "1"))
 
@@ -66,13 +67,14 @@ class Rig:
 
     def start(self, *args: object, url: str = "", wait: bool = True, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
         """Start a worker, of one process unless `args` say otherwise, and wait until it has registered."""
-        before = len(self.registered()) if wait else 0
+        before, banners = (set(self.registered()), self.said().count(BANNER)) if wait else (set(), 0)
         told = ["fault_tasks", "-u", url or self._url, *(["-p1"] if "-p2" not in args else []), *args]
         with open(self.log, "a") as file:
             pipes = {"stdin": subprocess.DEVNULL, "stdout": file, "stderr": file}
             self.workers.append(start_command("hotqueue-worker", *told, env={**self.env, **(env or {})}, **pipes))
         if wait:
-            wait_until(lambda: len(self.registered()) > before, 20, "a worker registers")
+            wait_until(lambda: set(self.registered()) - before, 20, "a worker registers")
+            wait_until(lambda: self.said().count(BANNER) > banners, 20, "it is ready")
         return self.workers[-1]
 
     def registered(self) -> list[str]:

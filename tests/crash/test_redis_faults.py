@@ -42,6 +42,15 @@ def start_rig(start_redis: Callable[..., RedisServer], tmp_path: Path) -> Iterat
         print(rig.said()[-4000:])
 
 
+def test_lone_quick_tasks_are_told_at_once(start_rig: StartRig) -> None:
+    """A worker that has learned to take many never goes to sleep on what it has not told."""
+    rig, _ = start_rig()
+    rig.start()
+    took = [seconds_until(lambda n=n: rig.send(rig.tasks.work, n).get(10) == n) for n in range(30)]
+    took += [seconds_until(lambda: rig.tasks.work.map(range(40)).get(10) == list(range(40))) for _ in range(30)]
+    assert max(took) < 1.5
+
+
 # --- restarts --------------------------------------------------------------------------------------------------------
 
 
@@ -297,11 +306,11 @@ def test_a_permission_that_is_taken_away_and_given_back(start_rig: StartRig) -> 
     rig.redis.execute_command("ACL", "SETUSER", "app", "-evalsha", "-eval")
     result = rig.send(rig.tasks.work, 1)
     wait_until(lambda: "evalsha" in rig.said())
-    wait_until(lambda: rig.redis.acl_log()[0]["count"] >= 5, what="the worker has tried again some times")
+    wait_until(lambda: max(entry["count"] for entry in rig.redis.acl_log()) >= 5, what="the worker has tried again some times")
     rig.redis.execute_command("ACL", "SETUSER", "app", "+evalsha", "+eval")
     assert result.get(5) == 1
     assert worker.poll() is None
-    assert rig.said().count("ERROR") == 1
+    assert rig.said().count("ERROR") <= 3  # one a worker, not one a try
     assert "Traceback" not in rig.said()
 
 
