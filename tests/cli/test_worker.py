@@ -301,11 +301,14 @@ class TestSignals:
         assert str(deployment.task["pid"].delay().get(timeout=20)) in pids()
 
     def test_usr1_shows_what_each_process_is_at(self, deployment: Deployment) -> None:
-        deployment.task["nap"].delay(3)
-        worker = deployment.start("tasks", "-p", 1)
+        result = deployment.task["nap"].delay(60)
+        worker = deployment.start("tasks", "-p", 1, "--grace", 0)
         wait_until(lambda: deployment.marked("nap"))
         worker.signal(signal.SIGUSR1)
         wait_until(lambda: re.search(r'tasks.py", line \d+ in nap', worker.said()))
+        worker.signal(signal.SIGTERM)
+        assert worker.end() == 0
+        assert result.revoke() == "revoked"
 
 
 @only_server

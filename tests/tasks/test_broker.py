@@ -361,16 +361,20 @@ class TestUnpark:
         room.fill({"tasks": {"s": sync(), "a": coro()}, "attempts": {"s": "1 0 task:x 5 -\n{}"}, "needs": ["task:x", "task:y"]})
         room.fill({"parked:task:x": {"s": place(3), "a": place(4), "taskless": place(5)}})
         assert room.broker.needs() in (["task:x", "task:y"], ["task:y", "task:x"])
-        assert room.broker.unpark("task:x") == 3
+        assert room.broker.unpark("task:x", "s") == 3
         assert room.contents() == {
             "tasks": {"s": sync(), "a": coro()},
             "attempts": {"s": "1 0 - 5 -\n{}", "a": "0 0 - - -"},
             "ready": {"s": place(3)},
             "ready:async": {"a": place(4)},
             "needs": {"task:y"},
-            "bell": ["1"] * 3,
-            "bell:async": ["1"] * 3,
+            "bell:async": ["1"],
         }
+
+    def test_who_asks_fetches_them_and_rings_for_nobody(self, room: Room) -> None:
+        room.fill({"tasks": {"s": sync(), "a": coro()}, "needs": ["task:x"], "parked:task:x": {"s": 3, "a": 4}})
+        assert room.broker.unpark("task:x", "a") == 2
+        assert (room["bell"], room["bell:async"], room["needs"]) == (None, None, None)
 
 
 class TestOthers:
