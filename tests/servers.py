@@ -29,7 +29,7 @@ SLOTS = 16384
 T = TypeVar("T", bound="RedisServer")
 
 # Replaces itself by the server after asking the kernel to end it when the test process dies.
-_LEASH = """
+LEASH = """
 import ctypes, os, signal, sys
 if sys.platform == "linux":
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)
@@ -102,7 +102,7 @@ class RedisServer:
         """Start the server, on the port it had before or on a free one, and wait until it answers."""
         for _ in range(5):
             port = self.port or free_port()
-            self._process = subprocess.Popen([sys.executable, "-SE", "-c", _LEASH, *self._command(port)], cwd=self.folder)
+            self._process = subprocess.Popen([sys.executable, "-SE", "-c", LEASH, *self._command(port)], cwd=self.folder)
             self._port_asked = port
             wait_until(lambda: self._process.poll() is not None or self._answers(), 20, f"the server on port {port} answers")
             if self._process.poll() is None:

@@ -1,0 +1,221 @@
+"""``make chaos``: break things at random for a while, and account for every task. Linux only; everything on loopback.
+
+The same --seed, --seconds and --server give the same schedule of faults. Exit code 0: nothing was lost, nothing was recorded
+twice, the queue drained, no key was left; 1: something was not so; 2: wrong arguments; 130: Ctrl-C, after cleaning up.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from hotqueue import HotQueueError, keys
+from hotqueue.tasks import record
+from hotqueue.tasks.lifecycle import State
+from tests import leaks
+from tests.chaos import report, stores
+from tests.chaos.faults import Scene
+from tests.chaos.sampler import Sampler
+from tests.chaos.schedule import plan
+from tests.processes import environment
+from tests.servers import LEASH
+from tests.waiting import wait_until
+
+DRAIN = 60.0  # seconds after the last fault
+PRODUCERS = 2
+
+
+class Chaos:
+    """One run.
+
+    Args:
+        folder: for the servers' data and for what is written down.
+    """
+
+    def __init__(self, args: argparse.Namespace, folder: Path) -> None:
+        self.args, self.folder = args, folder
+        self.name = f"chaos-{secrets.token_hex(4)}"
+        self.notes = folder / "notes"
+        self.notes.touch()
+        self.files = [folder / f"producer{n}" for n in range(PRODUCERS)]
+        self.blows = plan(args.seed, args.seconds, args.server, args.pace)
+
+    def run(self) -> dict[str, Any]:
+        """Run it, and return the figures."""
+        with ExitStack() as ending:
+            self.backend = stores.KINDS[self.args.server](self.folder, self.name)
+            ending.callback(self.backend.stop)
+            self.env = {"CHAOS_QUEUE": self.name, "CHAOS_URL": self.backend.url, "CHAOS_NOTES": str(self.notes)}
+            if "HOTQUEUE_SERVER" in os.environ:
+                self.env["HOTQUEUE_SERVER"] = os.environ["HOTQUEUE_SERVER"]
+            scene = Scene(self.backend, self.env, self.folder / "workers.log", self.args.workers)
+            ending.callback(scene.stop)
+            wait_until(lambda: self._count("ZCARD", keys.workers(self.name)) >= 2 * self.args.workers, 60, "the workers register")
+            sampler = Sampler(self.backend.store, self.name, self.files)
+            sampler.start()
+            producers = [self._produce(n, ending) for n in range(PRODUCERS)]
+            self._break(scene)
+            last_fault = time.monotonic()
+            for producer in producers:
+                producer.wait(90)
+            unfinished, took = self._drain(scene, last_fault)
+            there = sampler.finish()
+            wrong = scene.left_by_themselves + scene.stop()
+            return self._figures(scene, sampler, there, unfinished, took, wrong)
+
+    def _count(self, command: str, key: str) -> int:
+        try:
+            return int(self.backend.store.command(key, command, key))
+        except HotQueueError:
+            return -1
+
+    def _produce(self, n: int, ending: ExitStack) -> subprocess.Popen[bytes]:
+        poisons = [str(blow.at) for blow in self.blows if blow.kind == "poison" and int(blow.aim * PRODUCERS) == n]
+        args = [self.files[n], str(n), f"{self.args.seed} {n}", str(self.args.seconds), *poisons]
+        command = [sys.executable, "-SE", "-c", LEASH, sys.executable, "-m", "tests.chaos.producer", *map(str, args)]
+        producer = subprocess.Popen(command, env=environment({**self.env, "CHAOS_NOTES": os.devnull}), stdin=subprocess.DEVNULL)
+        ending.callback(producer.wait)
+        ending.callback(producer.kill)
+        return producer
+
+    def _break(self, scene: Scene) -> None:
+        began = time.monotonic()
+        for blow in self.blows:
+            while (left := began + blow.at - time.monotonic()) > 0:
+                time.sleep(min(left, 0.05, max(0.0, (scene.due() or began + blow.at) - time.monotonic())))
+                scene.undo()
+            if self.args.verbose:
+                print(f"  {blow.at:7.2f} s  {blow.kind}", flush=True)
+            scene.strike(blow)
+        scene.settle()
+
+    def _drain(self, scene: Scene, since: float) -> tuple[int, float]:
+        while (left := self._count("HLEN", keys.tasks(self.name))) != 0 and time.monotonic() < since + DRAIN:
+            time.sleep(0.05)
+            scene.undo()
+        return left, round(time.monotonic() - since, 2)
+
+    def _figures(
+        self, scene: Scene, sampler: Sampler, there: dict[str, bytes], unfinished: int, took: float, wrong: list[str]
+    ) -> dict[str, Any]:
+        sent = report.Sent()
+        for path in self.files:
+            sent.read(path.read_text().splitlines())
+        runs = report.read_runs(self.notes.read_text().splitlines())
+        states = {task_id: record.decode(data, task_id).state for task_id, data in there.items()}
+        successes = {task_id for task_id, state in states.items() if state is State.SUCCESS}
+        times = report.recovery(runs, scene.faults, sent)
+        figures = report.account(sent, runs, successes, set(states) - successes, scene.faults)
+        changed, changed_by_failover = self._changed(scene, sampler)
+        return {
+            **{k: getattr(self.args, k) for k in ("server", "seconds", "seed", "workers")},
+            **figures,
+            "recorded twice": changed + self._ended_too_often(),
+            "recorded again after a failover": changed_by_failover,
+            "unfinished": unfinished,
+            "seconds to drain": took,
+            "keys left": self._keys_left(),
+            "wrong with workers": wrong + self._tracebacks(),
+            "faults": dict(sorted(_counted(scene).items())),
+            "recovery": {
+                kind: {what: report.summary(told) for what, told in by.items() if told}
+                for kind, by in times.items()
+                if any(by.values())
+            },
+            "samples": {kind: {what: told for what, told in by.items() if told} for kind, by in times.items()},
+        }
+
+    def _changed(self, scene: Scene, sampler: Sampler) -> tuple[int, int]:
+        failovers = [fault.at for fault in scene.faults if fault.kind == "failover"]
+        excused = sum(any(first <= at <= then for at in failovers) for first, then in sampler.changed.values())
+        return len(sampler.changed) - excused, excused
+
+    def _ended_too_often(self) -> int:
+        """Return by how much the ends that the scripts counted exceed the tasks that they let in."""
+        key = keys.stats(self.name)
+        found = self.backend.store.repeat(lambda: self.backend.store.command(key, "HGETALL", key))
+        total: dict[str, int] = {}
+        for field, value in zip(found[::2], found[1::2], strict=True):
+            what = field.decode().partition(":")[2]
+            total[what] = total.get(what, 0) + int(value)
+        return max(0, total.get("succeeded", 0) + total.get("failed", 0) - total.get("enqueued", 0))
+
+    def _keys_left(self) -> list[str]:
+        client = self.backend.store.client()
+
+        def left() -> list[str]:
+            return leaks.leaked(client, leaks.keys_of(client, self.name))
+
+        try:
+            wait_until(lambda: not left(), 10)
+        except AssertionError:
+            pass
+        return left()
+
+    def _tracebacks(self) -> list[str]:
+        times = (self.folder / "workers.log").read_text().count("Traceback")
+        return [f"{times} tracebacks in the workers' log"] if times else []
+
+
+def _counted(scene: Scene) -> dict[str, int]:
+    kinds = [fault.kind for fault in scene.faults]
+    return {kind: kinds.count(kind) for kind in kinds}
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.chaos", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--seconds", type=float, default=300.0, help="how long faults and calls go on (300)")
+    parser.add_argument("--server", choices=stores.KINDS, default="server", help="what the queue lives on (server)")
+    parser.add_argument("--seed", type=int, default=random.randrange(1_000_000), help="of the schedule (drawn, and printed)")
+    parser.add_argument("--workers", type=int, default=3, help="hotqueue-worker commands, of two processes each (3)")
+    parser.add_argument("--pace", type=float, default=1.5, help="seconds between two faults, on average (1.5)")
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    parser.add_argument("--keep", type=Path, help="work in this folder, and leave it")
+    parser.add_argument("--verbose", action="store_true", help="print each fault as it is done")
+    return parser.parse_args()
+
+
+def _interrupt(_number: int, _frame: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def main() -> int:
+    """Run it and say how it went."""
+    args = _arguments()
+    signal.signal(signal.SIGTERM, _interrupt)
+    folder = args.keep or Path(tempfile.mkdtemp(prefix="hotqueue-chaos-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    again = f"python -m tests.chaos --server {args.server} --seconds {args.seconds:g} --seed {args.seed}"
+    print(again, flush=True)
+    try:
+        figures = Chaos(args, folder).run()
+    except KeyboardInterrupt:
+        print("stopped; everything that was started has been ended", file=sys.stderr)
+        return 130
+    finally:
+        if not args.keep:
+            shutil.rmtree(folder, ignore_errors=True)
+    print(report.table(figures))
+    if args.json:
+        args.json.write_text(json.dumps(figures, indent=1))
+    wrong = report.verdict(figures)
+    print("\n".join(f"WRONG  {each}" for each in wrong) or "held: nothing lost, nothing recorded twice, nothing left")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

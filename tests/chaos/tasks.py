@@ -1,0 +1,57 @@
+"""The tasks of the chaos run; each run of one is noted in a file, which no fault of Redis reaches."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+
+from hotqueue import HotQueue
+from hotqueue.tasks import current_task
+
+queue = HotQueue(os.environ.get("CHAOS_QUEUE", "chaos"), url=os.environ.get("CHAOS_URL"))
+_notes = os.open(os.environ.get("CHAOS_NOTES", os.devnull), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+
+
+def note(what: str, n: str) -> None:
+    """Append ``moment what n retries pid``, short enough to be written as one; moments are comparable between processes."""
+    os.write(_notes, f"{time.monotonic():.6f} {what} {n} {current_task.request.retries} {os.getpid()}\n".encode())
+
+
+@queue.task
+def work(n: str, seconds: float = 0.004) -> str:
+    note("start", n)
+    time.sleep(seconds)
+    note("end", n)
+    return n
+
+
+@queue.task
+async def awork(n: str, seconds: float = 0.02) -> str:
+    note("start", n)
+    await asyncio.sleep(seconds)
+    note("end", n)
+    return n
+
+
+@queue.task(retries=3, retry_backoff=0.1)
+def flaky(n: str) -> str:
+    note("start", n)
+    if current_task.request.retries < 1:
+        note("end", n)
+        raise OSError("not yet")
+    note("end", n)
+    return n
+
+
+@queue.task
+def poison(n: str) -> None:
+    note("start", n)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@queue.task
+async def apoison(n: str) -> None:
+    note("start", n)
+    signal.raise_signal(signal.SIGSEGV)  # of this thread: another one's would leave it time to return
