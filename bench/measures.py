@@ -133,6 +133,8 @@ def _filled(bench: Bench, contender: Contender, task: str, count: int) -> Figure
 def _drained(bench: Bench, contender: Contender, kind: str, count: int) -> Figures:
     before = bench.server.info()
     with bench.workers(contender, kind) as workers:
+        bench.await_tasks(1, PATIENCE)
+        seen, started = bench.ticks.count(count), processes.cpu(workers.pids())  # starting up is not the tasks' cost
         if not bench.await_tasks(count, PATIENCE):
             return {}
         pids = workers.pids()
@@ -145,7 +147,7 @@ def _drained(bench: Bench, contender: Contender, kind: str, count: int) -> Figur
     redis_cpu = sum(after[name] - before[name] for name in ("used_cpu_user", "used_cpu_sys"))
     return {
         f"drain_{kind}": (count - 1) / bench.ticks.span(count),
-        f"drain_{kind}_cpu": used / count * 1e6,
+        f"drain_{kind}_cpu": (used - started) / (count - seen + 1) * 1e6,
         f"drain_{kind}_redis_cpu": redis_cpu / count * 1e6,
         f"drain_{kind}_trips": (after["total_reads_processed"] - before["total_reads_processed"]) / count,
         f"drain_{kind}_bytes": (after["total_net_input_bytes"] - before["total_net_input_bytes"]) / count,
