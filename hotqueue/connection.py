@@ -18,14 +18,15 @@ from hotqueue import clients, keys
 from hotqueue.aconnection import LoopClient, NotSent
 from hotqueue.address import Address
 from hotqueue.clients import COMMAND_TIMEOUT
-from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError, QueueFull
+from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError
+from hotqueue.lines import Blocking, Sent, is_open, is_stale, new_connection, packed
+from hotqueue.meanings import meaning
 
 if TYPE_CHECKING:
     from hotqueue.embedded import EmbeddedServer
 
 T = TypeVar("T")
 
-BLOCK_MARGIN = 5.0  # seconds that the reply of a blocking command may come late
 PATIENCE = 5.0  # seconds a client's call repeats a safe operation before it gives up
 
 
@@ -106,7 +107,7 @@ class Store:
         call = (script.sha, len(keys), *keys, *args)
         free, connection = self._take(keys[0])
         try:
-            connection.send_packed_command(_packed(connection, (b"EVALSHA", *call)), check_health=False)
+            connection.send_packed_command(packed(connection, (b"EVALSHA", *call)), check_health=False)
         except BaseException as error:
             self._give_back(free, connection, error)
             if isinstance(error, rx.RedisError | OSError):
@@ -159,7 +160,7 @@ class Store:
         try:
             if left < COMMAND_TIMEOUT:
                 connection._sock.settimeout(left)
-            connection.send_packed_command(_packed(connection, args), check_health=False)
+            connection.send_packed_command(packed(connection, args), check_health=False)
             reply = connection.read_response()
         except BaseException as error:
             if left < COMMAND_TIMEOUT and connection._sock is not None:
@@ -296,8 +297,8 @@ class Store:
         try:
             connection = free.pop()
         except IndexError:
-            connection = _new_connection(pool, COMMAND_TIMEOUT)
-        if _is_open(connection) and not _is_stale(connection):
+            connection = new_connection(pool, COMMAND_TIMEOUT)
+        if is_open(connection) and not is_stale(connection):
             return free, connection
         self._connect(connection)
         return free, connection
@@ -398,213 +399,12 @@ class Store:
     # --- errors --------------------------------------------------------------------------------------------------
 
     def translated(self, error: BaseException, doing: str, *, sent: bool = True) -> HotQueueError:
-        """Return what an error of redis-py means, in our words.
-
-        On Redis 6.2 an error inside a script loses its code, so the text is matched; AuthenticationError and
-        BusyLoadingError are ConnectionErrors in redis-py, so the text comes before the class.
-        """
-        text = _words_of(error)
-        code = str(getattr(error, "status_code", "") or "")
-        said = f"{code} {text}".strip()
-        doing = doing or "talking to Redis"
-        for marks, make in _MEANINGS:
-            if any(mark in said for mark in marks):
-                return make(f"{doing} at {self}: {said}")
-        import redis.exceptions as rx
-
-        if isinstance(error, rx.AuthenticationError | rx.AuthorizationError | rx.NoPermissionError):
-            return _refused(f"{doing} at {self}: {said}")
-        if isinstance(error, rx.ResponseError) and not isinstance(error, rx.ClusterDownError | rx.ReadOnlyError):
-            return ConfigError(f"{doing} at {self}: Redis answered: {said}")
-        if isinstance(error, rx.InvalidResponse):
-            return ConnectionFailed(
-                f"{doing} at {self}: what answers there is not a Redis server ({said})", retry=False, sent=sent
-            )
-        if isinstance(error, rx.DataError):
-            return ConfigError(f"{doing} at {self}: {said}")
-        if not sent and self.address.options.get("ssl"):
-            said = f"{said or type(error).__name__} (the URL asks for TLS: does this port speak it?)"
-        fate = "; whether it was carried out is unknown" if sent else "; nothing was sent"
-        return ConnectionFailed(f"{doing} at {self} failed: {said or type(error).__name__}{fate}", sent=sent)
-
-
-class Sent:
-    """A script call whose reply is still to come, on a connection that is its own until then."""
-
-    def __init__(self, store: Store, free: list[Any], connection: Any, whole: tuple[Any, ...], doing: str) -> None:
-        self._store, self._free, self._connection, self._whole, self._doing = store, free, connection, whole, doing
-
-    def receive(self) -> Any:
-        """Wait for the reply; errors as of `Store.run`."""
-        import redis.exceptions as rx
-
-        try:
-            reply = self._connection.read_response()
-        except rx.NoScriptError as error:
-            self._store._give_back(self._free, self._connection, error)
-            return self._store._asked(self._whole[3], self._whole, self._doing)
-        except rx.AskError as error:
-            self._store._give_back(self._free, self._connection, error)
-            return self._store._redirected(self._whole, self._doing)
-        except BaseException as error:
-            self._store._give_back(self._free, self._connection, error)
-            if isinstance(error, rx.RedisError | rx.RedisClusterException | OSError):
-                wrong = self._store._wrong_key(error, self._whole)
-                raise self._store.translated(error, f"{self._doing}{wrong}") from error
-            raise
-        self._free.append(self._connection)
-        return reply
-
-    def abandon(self) -> None:
-        """Give the reply up: whether the call ran stays unknown."""
-        self._connection.disconnect()
-
-
-class Blocking:
-    """A connection for commands that block, owned by one thread.
-
-    `send` and `receive` are apart so that the owner can wait for several of them, and for other things, with select().
-    """
-
-    def __init__(self, store: Store, key: str, block: float) -> None:
-        self._store, self._key, self._block = store, key, block
-        self._connection: Any = None
-
-    def call(self, *args: Any) -> Any:
-        """Send a command and wait for its reply."""
-        self.send(*args)
-        return self.receive()
-
-    def send(self, *args: Any, then: Sequence[Any] = ()) -> None:
-        """Send a command without waiting for the reply; connects first where needed.
-
-        Args:
-            then: a second command to send along; its reply is received after that of the first.
-        """
-        if self._store._suspect:
-            self._store._look_again()
-        if self._connection is None:
-            self._connection = _new_connection(self._store._pool(self._key), self._block + BLOCK_MARGIN)
-        if not _is_open(self._connection) or _is_stale(self._connection):
-            self._store._connect(self._connection)
-        packed = [*self._connection.pack_command(*args), *(self._connection.pack_command(*then) if then else ())]
-        self._guarded(lambda: self._connection.send_packed_command(packed, check_health=False))
-
-    def receive(self) -> Any:
-        """Wait for the reply of the last command."""
-        return self._guarded(lambda: self._connection.read_response())
-
-    def fileno(self) -> int:
-        """Return the socket's descriptor, for select(); redis-py has no public way to it."""
-        return int(self._connection._sock.fileno())
-
-    @property
-    def is_connected(self) -> bool:
-        """True while the connection is open as far as this side knows."""
-        return self._connection is not None and _is_open(self._connection)
-
-    def _guarded(self, exchange: Callable[[], T]) -> T:
-        import redis.exceptions as rx
-
-        try:
-            return exchange()
-        except rx.AskError as error:
-            self.close()
-            self._store._suspect = True
-            raise ConnectionFailed(f"{self._key} has moved to another node: {error}", sent=False) from error
-        except BaseException as error:
-            self.close()
-            if isinstance(error, rx.RedisError | rx.RedisClusterException | OSError):
-                self._store._suspect = True
-                raise self._store.translated(error, "waiting") from error
-            raise
-
-    def close(self) -> None:
-        """Drop the connection; the next `send` opens another."""
-        if self._connection is not None:
-            self._connection.disconnect()
-            self._connection = None
-
-
-def _packed(connection: Any, args: Sequence[Any]) -> Any:
-    try:
-        return connection.pack_command(*args)
-    except UnicodeEncodeError:  # names that are not UTF-8, as `keys.text` reads them
-        return connection.pack_command(*(keys.raw(arg) if isinstance(arg, str) else arg for arg in args))
-
-
-def _new_connection(pool: Any, timeout: float) -> Any:
-    return pool.connection_class(**{**pool.connection_kwargs, "socket_timeout": timeout})
-
-
-def _is_open(connection: Any) -> bool:
-    return connection._sock is not None  # `is_connected` came with redis-py 7.3
-
-
-def _is_stale(connection: Any) -> bool:
-    """Tell whether the server closed an idle connection (or left bytes on it), before anything is risked on it."""
-    import redis.exceptions as rx
-
-    try:
-        if not connection.can_read(timeout=0):
-            return False
-    except (rx.RedisError, OSError):
-        pass
-    connection.disconnect()
-    return True
+        """Return what an error of redis-py means, in our words."""
+        tls = bool(self.address.options.get("ssl"))
+        return meaning(error, f"{doing or 'talking to Redis'} at {self}", sent=sent, tls=tls)
 
 
 def _is_final(error: ConnectionFailed, deadline: float | None, pause: float, twice: bool) -> bool:
     if not error.retry or (error.sent and not twice):
         return True
     return deadline is not None and time.monotonic() + pause > deadline
-
-
-def _words_of(error: BaseException) -> str:
-    """Return what an error says, without the objects that redis-py prints into it, in one line."""
-    text = str(error).partition(" : <redis.")[0]
-    return " ".join(text.split())
-
-
-def _no_sentinel(text: str) -> HotQueueError:
-    return ConnectionFailed(f"{text}; what answers there is not a Sentinel: name the sentinels, or use redis://", retry=False)
-
-
-def _refused(text: str) -> HotQueueError:
-    return ConnectionFailed(f"{text}; check the user name, the password and the user's permissions", retry=False, sent=False)
-
-
-def _wrong_type(text: str) -> HotQueueError:
-    return ConfigError(f"{text}; a key of the queue holds another type of value: look at it with TYPE, then rename or delete it")
-
-
-def _not_now(text: str) -> HotQueueError:
-    return ConnectionFailed(text, sent=False)
-
-
-def _disk(text: str) -> HotQueueError:
-    return ConnectionFailed(
-        f"{text}; the disk of the Redis server is full or failing: free space, it heals by itself", sent=False
-    )
-
-
-def _full(text: str) -> HotQueueError:
-    return QueueFull(f"{text}; the server has reached maxmemory: drain the queue or raise maxmemory")
-
-
-def _too_old(text: str) -> HotQueueError:
-    return ConfigError(f"{text}; hotqueue needs Redis 6.2 or newer (or Valkey)")
-
-
-# What a reply's text means; the first that matches counts.
-_MEANINGS: list[tuple[tuple[str, ...], Callable[[str], HotQueueError]]] = [
-    (("NOAUTH", "WRONGPASS", "NOPERM", "invalid password", "Client sent AUTH, but no password"), _refused),
-    (("unauthenticated multibulk length", "unauthenticated bulk length"), _refused),
-    (("unknown command 'SENTINEL'", "unknown command `SENTINEL`"), _no_sentinel),
-    (("MISCONF",), _disk),
-    (("OOM command not allowed", "OOM ", "maxmemory"), _full),
-    (("WRONGTYPE",), _wrong_type),
-    (("READONLY", "read only replica", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "UNBLOCKED", "LOADING", "NOREPLICAS"), _not_now),
-    (("BUSY ", "is busy running a script", "max number of clients"), _not_now),
-    (("unknown command",), _too_old),
-]

@@ -20,9 +20,10 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from hotqueue import keys, scripts
-from hotqueue.connection import PATIENCE, Blocking, Store
+from hotqueue.connection import PATIENCE, Store
 from hotqueue.consumer import BACK, CHARGED, DEAD, DONE, LEASE, PACKAGE, SLICE, Call, Loop, Outage, Steps, Sweep, log, log_dead
 from hotqueue.errors import ConnectionFailed, HotQueueError, QueueFull, SerializationError
+from hotqueue.lines import Blocking
 from hotqueue.serializers import Codec
 
 if TYPE_CHECKING:

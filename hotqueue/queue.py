@@ -9,11 +9,12 @@ import functools
 import inspect
 import os
 import time
+import weakref
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from datetime import timedelta
 from typing import Any, Self, overload
 
-from hotqueue import address, aqueue, consume, keys, scripts, serializers
+from hotqueue import address, aqueue, consume, keys, scripts, secret, serializers
 from hotqueue.connection import Store
 from hotqueue.consume import Here, seconds
 from hotqueue.consumer import PACKAGE, SLICE
@@ -21,6 +22,9 @@ from hotqueue.door import TaskDoor
 from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError, QueueFull, SerializationError
 
 Seconds = float | timedelta
+
+# Queues of this process that were given a secret key, by name: what their pickles left behind is found here again.
+_with_key: weakref.WeakValueDictionary[str, HotQueue] = weakref.WeakValueDictionary()
 
 
 def key_for_name(name: str) -> str:
@@ -47,11 +51,12 @@ class HotQueue(TaskDoor):
         dbfilename: database file of an embedded server, or ":memory:" for a private one.
         url: where the store is, see `hotqueue.address.FORMS`. Without any: ``$HOTQUEUE_URL``, else the user's own server.
         durability: of an embedded server: "everysec", or "always" to have each write on disk before it is answered.
-        secret_key: signs tasks; raw messages are not signed.
+        secret_key: signs tasks; raw messages are not signed. Several, separated by commas: the first signs, all verify. Without
+            one: ``$HOTQUEUE_SECRET_KEY``. Stays behind when the queue is pickled, except for a child of multiprocessing.
         options: any keyword of redis.Redis (host, port, db, password, …).
 
     Raises:
-        ConfigError: an impossible name, URL or combination.
+        ConfigError: an impossible name, URL, secret key or combination.
         TypeError: an unknown option, or a serializer without dumps and loads.
     """
 
@@ -73,6 +78,9 @@ class HotQueue(TaskDoor):
         self.serializer = serializer
         self.max_queue_length = _checked_length(max_queue_length)
         self.secret_key = secret_key
+        if secret_key is not None:
+            secret.split(secret_key)  # refuse it here, where it was given
+            _with_key[name] = self
         self.store = Store(address.resolve(dbfilename=dbfilename, url=url, client=redis, durability=durability, options=options))
         self._process = Here(self.name, self.store)
 
@@ -89,12 +97,16 @@ class HotQueue(TaskDoor):
         return f"<HotQueue {self.name!r} in {self.store}>"
 
     def __getstate__(self) -> dict[str, Any]:
-        kept = ("name", "key", "max_queue_length", "secret_key", "store")
-        return {"serializer": serializers.portable(self.serializer), **{name: getattr(self, name) for name in kept}}
+        kept = ("name", "key", "max_queue_length", "store")
+        state = {"serializer": serializers.portable(self.serializer), **{name: getattr(self, name) for name in kept}}
+        key = self.secret_key
+        return {**state, "secret_key": key if key is None or secret.may_travel() else secret.KEPT_BACK}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update({name: value for name, value in state.items() if name != "serializer"})
         self.serializer = serializers.restored(state["serializer"])
+        if self.secret_key == secret.KEPT_BACK and self.name in _with_key:
+            self.secret_key = _with_key[self.name].secret_key
         self._process = Here(self.name, self.store)
 
     def __len__(self) -> int:

@@ -11,8 +11,8 @@ import select
 import time
 from collections.abc import Sequence
 
-from hotqueue.connection import Blocking
 from hotqueue.errors import ConnectionFailed
+from hotqueue.lines import Blocking
 from hotqueue.tasks.broker import Broker
 
 LONGEST = 3.0  # seconds; only a net under the bells, which ring for every task

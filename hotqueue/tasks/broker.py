@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from hotqueue import keys
-from hotqueue.connection import Blocking, Store
+from hotqueue.connection import Store
+from hotqueue.lines import Blocking
 from hotqueue.tasks import scripts
 from hotqueue.tasks.attempts import Attempts
 from hotqueue.tasks.attempts import decode as decode_attempts

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from hotqueue import keys
-from hotqueue.connection import Sent
 from hotqueue.errors import ConnectionFailed
+from hotqueue.lines import Sent
 from hotqueue.tasks import scripts
 from hotqueue.tasks.broker import Broker
 

@@ -14,7 +14,7 @@ import struct
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from hotqueue.errors import SerializationError, SignatureError
 
@@ -91,18 +91,36 @@ class Envelope:
 
 
 class Signer:
-    """HMAC-SHA256 with a list of keys: the first signs, all verify."""
+    """HMAC-SHA256 with a list of keys: the first signs, all verify.
 
-    def __init__(self, keys: Sequence[bytes]) -> None:
+    Args:
+        scope: signed in front of everything, so that what was signed for one purpose is good for no other.
+    """
+
+    def __init__(self, keys: Sequence[bytes], scope: bytes = b"") -> None:
         self._keys = list(keys)
+        self._scope = scope
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a signer is not pickled: its secret keys would go along")
+
+    def for_results(self, queue: str) -> Signer:
+        """Return the signer of the results of a queue; an envelope begins with other bytes than its scope."""
+        name = queue.encode()
+        return Signer(self._keys, b"result" + len(name).to_bytes(4, "big") + name)
+
+    def agrees_with(self, other: Signer | None) -> bool:
+        """Tell whether both have the same keys."""
+        return other is not None and self._keys == other._keys
 
     def sign(self, body: bytes) -> bytes:
         """Return the signature to append to `body`."""
-        return hmac.digest(self._keys[0], body, hashlib.sha256)
+        return hmac.digest(self._keys[0], self._scope + body, hashlib.sha256)
 
     def verify(self, body: bytes, signature: bytes, what: str) -> None:
         """Raise SignatureError unless one of the keys made this signature."""
-        if not any(hmac.compare_digest(hmac.digest(key, body, hashlib.sha256), signature) for key in self._keys):
+        message = self._scope + body
+        if not any(hmac.compare_digest(hmac.digest(key, message, hashlib.sha256), signature) for key in self._keys):
             raise SignatureError(f"the signature of {what} fits none of the secret keys: altered, or signed with another key")
 
 
@@ -144,11 +162,11 @@ def call_header(args_repr: str, more: dict[str, Any] | None = None) -> tuple[byt
     return json.dumps({"args": args_repr, **more}, separators=(",", ":")).encode(), HAS_MORE
 
 
-def decode(data: bytes, signer: Signer | None = None, queue: str | None = None) -> Envelope:
+def decode(data: bytes, signer: Signer | None = None, queue: str | None = None, task_id: str | None = None) -> Envelope:
     """Return the envelope in `data`, without touching its payload.
 
     Args:
-        signer: when given, an unsigned or altered envelope, or one of another queue, is refused.
+        signer: when given, an unsigned or altered envelope, or one of another queue or another id, is refused.
 
     Raises:
         CorruptEnvelope, NewerEnvelope, SignatureError.
@@ -181,6 +199,8 @@ def decode(data: bytes, signer: Signer | None = None, queue: str | None = None) 
     )
     if signer is not None and queue is not None and envelope.header["queue"] != queue:
         raise SignatureError(f"task {envelope.id} was signed for queue {envelope.header['queue']!r}, not {queue!r}: replayed?")
+    if signer is not None and task_id is not None and envelope.id != task_id:
+        raise SignatureError(f"the envelope of task {envelope.id} stood under another id, {task_id!r:.300}: replayed?")
     return envelope
 
 

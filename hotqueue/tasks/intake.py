@@ -58,6 +58,7 @@ class Intake:
     def __init__(self, registry: Registry, worker: str, kind: str) -> None:
         self.registry = registry
         self.desk = Desk(registry.broker, worker, kind)
+        self.result_signer = registry.result_signer(registry.name)
         self.unstarted: deque[Delivery] = deque()
         self.in_hand: dict[str, Delivery] = {}
         self.untold: list[Action] = []
@@ -157,7 +158,7 @@ class Intake:
         """Return what is to be done with a delivery; unpickles nothing."""
         attempts = history.decode(delivery.attempts) if delivery.attempts else NOTHING_HAPPENED
         try:
-            found = envelope.decode(delivery.data, self.registry.signer, self.name)
+            found = envelope.decode(delivery.data, self.registry.signer, self.name, delivery.id)
         except envelope.NewerEnvelope as error:
             outcome = lifecycle.unrunnable(f"wire:{error.version}")
             return Ready(delivery, "?", attempts, DEFAULTS, outcome=outcome)

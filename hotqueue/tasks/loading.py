@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from types import ModuleType
 from typing import Any
 
+from hotqueue import secret
 from hotqueue.connection import Store
 from hotqueue.queue import HotQueue
 from hotqueue.tasks.registry import Registry
@@ -64,8 +65,17 @@ def _merged(queues: Iterable[HotQueue]) -> dict[str, Registry]:
     for queue in queues:
         registry = found.setdefault(queue.name, queue._tasks)
         if registry is not queue._tasks:
+            _check_keys(registry, queue._tasks)
             registry.tasks.update(queue._tasks.tasks)
     return found
+
+
+def _check_keys(one: Registry, other: Registry) -> None:
+    if not one.signer.agrees_with(other.signer) if one.signer else other.signer is not None:
+        raise CannotLoad(
+            f"queue {one.name!r} is made more than once, with different secret keys (or once without one); make it once, or set "
+            f"${secret.VARIABLE} for all of them"
+        )
 
 
 def _queues_of(spec: str) -> list[HotQueue]:

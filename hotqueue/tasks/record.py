@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
+from hotqueue import keys
 from hotqueue.errors import SerializationError, SignatureError
 from hotqueue.tasks.envelope import SIGNATURE_BYTES, Signer
 from hotqueue.tasks.lifecycle import State
@@ -38,7 +39,7 @@ class Record:
 def encode(state: State, retries: int, date_done: int, payload: bytes, task_id: str = "", signer: Signer | None = None) -> bytes:
     """Return a record's bytes; a signature covers the task's id as well, so that no result can stand in for another."""
     body = _FIXED.pack(_VERSION, _CODES[state], min(retries, 65535), date_done) + payload
-    return body if signer is None else body + signer.sign(body + task_id.encode())
+    return body if signer is None else body + signer.sign(_named(task_id) + body)
 
 
 def decode(data: bytes, task_id: str = "", signer: Signer | None = None) -> Record:
@@ -52,8 +53,14 @@ def decode(data: bytes, task_id: str = "", signer: Signer | None = None) -> Reco
         if len(data) < _FIXED.size + SIGNATURE_BYTES:
             raise SignatureError(f"the result of {task_id} is not signed, but a secret key is set here")
         data, signature = data[:-SIGNATURE_BYTES], data[-SIGNATURE_BYTES:]
-        signer.verify(data + task_id.encode(), signature, f"the result of {task_id}")
+        signer.verify(_named(task_id) + data, signature, f"the result of {task_id}")
     if len(data) < _FIXED.size or data[0] != _VERSION or data[1] not in _STATES:
         raise SerializationError(f"the result of {task_id} cannot be read: it starts with {data[:12]!r}")
     _, code, retries, date_done = _FIXED.unpack_from(data)
     return Record(_STATES[code], retries, date_done, data[_FIXED.size :])
+
+
+def _named(task_id: str) -> bytes:
+    """Return what is signed in front of a record; with its length, so that no part of an id can be taken for a record."""
+    name = keys.raw(task_id)
+    return len(name).to_bytes(4, "big") + name

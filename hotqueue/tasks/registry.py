@@ -10,10 +10,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from hotqueue import keys
+from hotqueue import keys, secret
 from hotqueue.connection import Store
 from hotqueue.errors import ConfigError, TaskNotRegistered
 from hotqueue.tasks import envelope, lifecycle, options, payload, record
@@ -65,12 +65,22 @@ class Registry:
     def __init__(self, queue: HotQueue) -> None:
         self.queue = queue
         self.name = queue.name
-        self.signer = signer_of(queue.secret_key)
+        if queue.secret_key != secret.KEPT_BACK:  # else a task may have got it as an argument and never use it
+            _ = self.signer  # refuse impossible keys early
         self.tasks: dict[str, Task[..., Any]] = {}
         self.eager: Eager | None = None
         self._brokers: dict[str, Broker] = {}
         self._replies: dict[str, Replies] = {}
         self._lock = threading.Lock()
+
+    @cached_property
+    def signer(self) -> Signer | None:
+        """What signs and verifies this queue's envelopes; None without a secret key."""
+        return signer_of(self.queue.secret_key, self.name)
+
+    def result_signer(self, name: str) -> Signer | None:
+        """Return what signs and verifies the results of a queue."""
+        return None if self.signer is None else self.signer.for_results(name)
 
     # --- defining and sending ------------------------------------------------------------------------------------
 
@@ -161,7 +171,7 @@ class Registry:
         """End a task that somebody waits for and that is past its expiry, unless it runs."""
         outcome, now = lifecycle.expired(0, late_ms), int(time.time() * 1000)
         assert outcome.error is not None
-        blob = record.encode(State.REVOKED, 0, now, payload.dumps_error(outcome.error), task_id, self.signer)
+        blob = record.encode(State.REVOKED, 0, now, payload.dumps_error(outcome.error), task_id, self.result_signer(name))
         broker = self.broker_of(name)
         broker.revoke(task_id, blob, REVOKED_MS, broker.look(task_id).attempts.need)
 
@@ -266,13 +276,16 @@ def _dead_task(task_id: str, at: int, data: bytes) -> DeadTask:
     )
 
 
-def signer_of(secret_key: str | Sequence[str] | None) -> Signer | None:
-    """Return the signer for a secret key: the argument, else ``$HOTQUEUE_SECRET_KEY``; several keys, comma-separated."""
-    text = secret_key if secret_key is not None else os.environ.get("HOTQUEUE_SECRET_KEY")
-    if text is None:
-        return None
-    names = text.split(",") if isinstance(text, str) else list(text)
-    found = [key.strip().encode() for key in names if key.strip()]
-    if not found:
-        raise ConfigError("secret_key is empty; give a long random text, or leave it out")
-    return Signer(found)
+def signer_of(secret_key: str | None, queue: str) -> Signer | None:
+    """Return the signer for a secret key: the argument, else ``$HOTQUEUE_SECRET_KEY``."""
+    if secret_key:
+        return Signer(secret.split(secret_key))
+    text = os.environ.get(secret.VARIABLE)
+    if text is not None:
+        return Signer(secret.split(text, f"${secret.VARIABLE}"))
+    if secret_key == secret.KEPT_BACK:
+        raise ConfigError(
+            f"queue {queue!r} came here in a pickle, and its secret key does not travel in one; import the queue instead, or set "
+            f"${secret.VARIABLE}"
+        )
+    return None

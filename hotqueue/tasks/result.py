@@ -20,6 +20,7 @@ from hotqueue.tasks.replies import Answer, Callback
 
 if TYPE_CHECKING:
     from hotqueue.tasks.broker import Looked
+    from hotqueue.tasks.envelope import Signer
     from hotqueue.tasks.registry import Registry
 
 R = TypeVar("R")
@@ -144,7 +145,7 @@ class AsyncResult(Generic[R]):
             if answer.status == "U" and self._record is None:
                 raise self._without_record()
             if answer.status == "R":
-                self._record = record.decode(answer.record, self.id, self._registry.signer)
+                self._record = record.decode(answer.record, self.id, self._signer())
         assert self._record is not None
         if self._record.state is State.SUCCESS:
             return payload.loads(self._record.payload)  # type: ignore[no-any-return]
@@ -165,12 +166,15 @@ class AsyncResult(Generic[R]):
     def _timed_out(self, allowed: float | None) -> ResultTimeout:
         return ResultTimeout(f"no result of task {self.id} within {allowed:g} s: {self._registry.explain(self._queue, self.id)}")
 
+    def _signer(self) -> Signer | None:
+        return self._registry.result_signer(self._queue)
+
     # --- looking -------------------------------------------------------------------------------------------------
 
     def _look(self) -> Looked:
         looked = self._registry.broker_of(self._queue).look(self.id)
         if not self._is_settled():
-            self._record = record.decode(looked.record, self.id, self._registry.signer) if looked.record else None
+            self._record = record.decode(looked.record, self.id, self._signer()) if looked.record else None
         return looked
 
     def _is_settled(self) -> bool:
@@ -259,7 +263,7 @@ class AsyncResult(Generic[R]):
         if self._record is not None:
             return "finished or unknown"
         error = payload.dumps_error(TaskRevoked(f"task {self.id} was revoked"))
-        data = record.encode(State.REVOKED, 0, int(time.time() * 1000), error, self.id, self._registry.signer)
+        data = record.encode(State.REVOKED, 0, int(time.time() * 1000), error, self.id, self._signer())
         answer = self._registry.broker_of(self._queue).revoke(self.id, data, REVOKED_MS, need, terminate)
         if answer == "running":
             return "running, being stopped" if terminate else "running, not stopped"
@@ -362,7 +366,7 @@ def _putter(ended: stdlib_queue.SimpleQueue[tuple[AsyncResult[R], Answer]], resu
 
 def _keep(result: AsyncResult[Any], answer: Answer) -> None:
     if answer.status == "R":
-        result._record = record.decode(answer.record, result.id, result._registry.signer)
+        result._record = record.decode(answer.record, result.id, result._signer())
 
 
 def _set_once(future: asyncio.Future[Answer], answer: Answer) -> None:

@@ -293,7 +293,7 @@ class Worker:
 
     def conclude(self, intake: Intake, ready: Ready, outcome: Outcome, seconds: float) -> None:
         """Decide what becomes of a task, and line that up to be told."""
-        signer = intake.registry.signer
+        signer = intake.result_signer
         if outcome.ended is Ended.RETURNED:
             done = actions.succeeded(ready.delivery, outcome.payload, ready.attempts.retries, ready.options, intake.now(), signer)
             intake.tell_later(done)

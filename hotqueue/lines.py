@@ -1,0 +1,142 @@
+"""Single connections: one whose reply is still to come, one for commands that block. Made by a Store, for one thread each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from hotqueue import keys
+from hotqueue.errors import ConnectionFailed
+
+if TYPE_CHECKING:
+    from hotqueue.connection import Store
+
+T = TypeVar("T")
+
+BLOCK_MARGIN = 5.0  # seconds that the reply of a blocking command may come late
+
+
+class Sent:
+    """A script call whose reply is still to come, on a connection that is its own until then."""
+
+    def __init__(self, store: Store, free: list[Any], connection: Any, whole: tuple[Any, ...], doing: str) -> None:
+        self._store, self._free, self._connection, self._whole, self._doing = store, free, connection, whole, doing
+
+    def receive(self) -> Any:
+        """Wait for the reply; errors as of `Store.run`."""
+        import redis.exceptions as rx
+
+        try:
+            reply = self._connection.read_response()
+        except rx.NoScriptError as error:
+            self._store._give_back(self._free, self._connection, error)
+            return self._store._asked(self._whole[3], self._whole, self._doing)
+        except rx.AskError as error:
+            self._store._give_back(self._free, self._connection, error)
+            return self._store._redirected(self._whole, self._doing)
+        except BaseException as error:
+            self._store._give_back(self._free, self._connection, error)
+            if isinstance(error, rx.RedisError | rx.RedisClusterException | OSError):
+                wrong = self._store._wrong_key(error, self._whole)
+                raise self._store.translated(error, f"{self._doing}{wrong}") from error
+            raise
+        self._free.append(self._connection)
+        return reply
+
+    def abandon(self) -> None:
+        """Give the reply up: whether the call ran stays unknown."""
+        self._connection.disconnect()
+
+
+class Blocking:
+    """A connection for commands that block, owned by one thread.
+
+    `send` and `receive` are apart so that the owner can wait for several of them, and for other things, with select().
+    """
+
+    def __init__(self, store: Store, key: str, block: float) -> None:
+        self._store, self._key, self._block = store, key, block
+        self._connection: Any = None
+
+    def call(self, *args: Any) -> Any:
+        """Send a command and wait for its reply."""
+        self.send(*args)
+        return self.receive()
+
+    def send(self, *args: Any, then: Sequence[Any] = ()) -> None:
+        """Send a command without waiting for the reply; connects first where needed.
+
+        Args:
+            then: a second command to send along; its reply is received after that of the first.
+        """
+        if self._store._suspect:
+            self._store._look_again()
+        if self._connection is None:
+            self._connection = new_connection(self._store._pool(self._key), self._block + BLOCK_MARGIN)
+        if not is_open(self._connection) or is_stale(self._connection):
+            self._store._connect(self._connection)
+        packed = [*self._connection.pack_command(*args), *(self._connection.pack_command(*then) if then else ())]
+        self._guarded(lambda: self._connection.send_packed_command(packed, check_health=False))
+
+    def receive(self) -> Any:
+        """Wait for the reply of the last command."""
+        return self._guarded(lambda: self._connection.read_response())
+
+    def fileno(self) -> int:
+        """Return the socket's descriptor, for select(); redis-py has no public way to it."""
+        return int(self._connection._sock.fileno())
+
+    @property
+    def is_connected(self) -> bool:
+        """True while the connection is open as far as this side knows."""
+        return self._connection is not None and is_open(self._connection)
+
+    def _guarded(self, exchange: Callable[[], T]) -> T:
+        import redis.exceptions as rx
+
+        try:
+            return exchange()
+        except rx.AskError as error:
+            self.close()
+            self._store._suspect = True
+            raise ConnectionFailed(f"{self._key} has moved to another node: {error}", sent=False) from error
+        except BaseException as error:
+            self.close()
+            if isinstance(error, rx.RedisError | rx.RedisClusterException | OSError):
+                self._store._suspect = True
+                raise self._store.translated(error, "waiting") from error
+            raise
+
+    def close(self) -> None:
+        """Drop the connection; the next `send` opens another."""
+        if self._connection is not None:
+            self._connection.disconnect()
+            self._connection = None
+
+
+def packed(connection: Any, args: Sequence[Any]) -> Any:
+    try:
+        return connection.pack_command(*args)
+    except UnicodeEncodeError:  # names that are not UTF-8, as `keys.text` reads them
+        return connection.pack_command(*(keys.raw(arg) if isinstance(arg, str) else arg for arg in args))
+
+
+def new_connection(pool: Any, timeout: float) -> Any:
+    return pool.connection_class(**{**pool.connection_kwargs, "socket_timeout": timeout})
+
+
+def is_open(connection: Any) -> bool:
+    return connection._sock is not None  # `is_connected` came with redis-py 7.3
+
+
+def is_stale(connection: Any) -> bool:
+    """Tell whether the server closed an idle connection (or left bytes on it), before anything is risked on it."""
+    import redis.exceptions as rx
+
+    try:
+        if not connection.can_read(timeout=0):
+            return False
+    except (rx.RedisError, OSError):
+        pass
+    connection.disconnect()
+    return True

@@ -1,0 +1,89 @@
+"""What redis-py's errors mean, in our words: what happened, where, what to do, and whether trying again can help."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError, QueueFull
+
+
+def meaning(error: BaseException, doing: str, *, sent: bool, tls: bool = False) -> HotQueueError:
+    """Return our error for one of redis-py's.
+
+    On Redis 6.2 an error inside a script loses its code, so the text is matched; AuthenticationError and BusyLoadingError
+    are ConnectionErrors in redis-py, so the text comes before the class.
+
+    Args:
+        doing: what was being done, and at which store.
+        sent: whether the command may have run.
+        tls: whether TLS was asked for.
+    """
+    import redis.exceptions as rx
+
+    code = str(getattr(error, "status_code", "") or "")
+    said = f"{code} {_words_of(error)}".strip()
+    for marks, make in _MEANINGS:
+        if any(mark in said for mark in marks):
+            return make(f"{doing}: {said}")
+    if isinstance(error, rx.AuthenticationError | rx.AuthorizationError | rx.NoPermissionError):
+        return _refused(f"{doing}: {said}")
+    if isinstance(error, rx.ResponseError) and not isinstance(error, rx.ClusterDownError | rx.ReadOnlyError):
+        return ConfigError(f"{doing}: Redis answered: {said}")
+    if isinstance(error, rx.InvalidResponse):
+        return ConnectionFailed(f"{doing}: what answers there is not a Redis server ({said})", retry=False, sent=sent)
+    if isinstance(error, rx.DataError):
+        return ConfigError(f"{doing}: {said}")
+    if not sent and tls:
+        said = f"{said or type(error).__name__} (the URL asks for TLS: does this port speak it?)"
+    fate = "; whether it was carried out is unknown" if sent else "; nothing was sent"
+    return ConnectionFailed(f"{doing} failed: {said or type(error).__name__}{fate}", sent=sent)
+
+
+def _words_of(error: BaseException) -> str:
+    """Return what an error says, without the objects that redis-py prints into it, in one line."""
+    text = str(error).partition(" : <redis.")[0]
+    return " ".join(text.split())
+
+
+def _no_sentinel(text: str) -> HotQueueError:
+    return ConnectionFailed(f"{text}; what answers there is not a Sentinel: name the sentinels, or use redis://", retry=False)
+
+
+def _refused(text: str) -> HotQueueError:
+    return ConnectionFailed(f"{text}; check the user name, the password and the user's permissions", retry=False, sent=False)
+
+
+def _wrong_type(text: str) -> HotQueueError:
+    return ConfigError(f"{text}; a key of the queue holds another type of value: look at it with TYPE, then rename or delete it")
+
+
+def _not_now(text: str) -> HotQueueError:
+    return ConnectionFailed(text, sent=False)
+
+
+def _disk(text: str) -> HotQueueError:
+    return ConnectionFailed(
+        f"{text}; the disk of the Redis server is full or failing: free space, it heals by itself", sent=False
+    )
+
+
+def _full(text: str) -> HotQueueError:
+    return QueueFull(f"{text}; the server has reached maxmemory: drain the queue or raise maxmemory")
+
+
+def _too_old(text: str) -> HotQueueError:
+    return ConfigError(f"{text}; hotqueue needs Redis 6.2 or newer (or Valkey)")
+
+
+# What a reply's text means; the first that matches counts.
+_MEANINGS: list[tuple[tuple[str, ...], Callable[[str], HotQueueError]]] = [
+    (("NOAUTH", "WRONGPASS", "NOPERM", "invalid password", "Client sent AUTH, but no password"), _refused),
+    (("unauthenticated multibulk length", "unauthenticated bulk length"), _refused),
+    (("unknown command 'SENTINEL'", "unknown command `SENTINEL`"), _no_sentinel),
+    (("MISCONF",), _disk),
+    (("OOM command not allowed", "OOM ", "maxmemory"), _full),
+    (("WRONGTYPE",), _wrong_type),
+    (("READONLY", "read only replica", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "UNBLOCKED", "LOADING", "NOREPLICAS"), _not_now),
+    (("BUSY ", "is busy running a script", "max number of clients"), _not_now),
+    (("unknown command",), _too_old),
+]
