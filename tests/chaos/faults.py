@@ -20,6 +20,7 @@ from tests.processes import command_code, environment
 from tests.servers import LEASH
 
 LEASE = 2  # seconds
+UNREACHABLE = 4  # the exit code of a worker that finds no server when it starts
 FAILING_OVER = 30.0  # seconds that the sentinels may take
 
 
@@ -86,7 +87,8 @@ class Scene:
         self._leaving = [worker for worker in self._leaving if worker.poll() is None]
         for at, worker in enumerate(self.workers):
             if worker.poll() is not None:
-                self.left_by_themselves.append(f"worker {worker.pid} ended with {worker.returncode}")
+                if worker.returncode != UNREACHABLE:  # a worker that starts without a server gives up, as documented
+                    self.left_by_themselves.append(f"worker {worker.pid} ended with {worker.returncode}")
                 self.workers[at] = self.start()
 
     # --- blows ---------------------------------------------------------------------------------------------------
@@ -179,12 +181,18 @@ class Scene:
 
         def bring_back() -> None:
             self.backend.revive()
+            look()
+
+        def look() -> None:
+            if not self.backend.is_whole():
+                self._after(0.02, look)
+                return
             fault.back = time.monotonic()
             self._away = False
 
         self._after(blow.lasts if self.backend.has_to_be_revived else 0, bring_back)
 
-    _restart_the_server = _kill_the_server
+    _restart_the_server = _keep_the_server_away = _kill_the_server
 
     def _failover(self, blow: Blow) -> None:
         backend: Watched = self.backend
@@ -195,11 +203,17 @@ class Scene:
         self._away = True
         fault = self._done(blow.kind, [])
 
+        def bring_back() -> None:
+            if backend.is_known():
+                backend.revive()
+            else:
+                self._after(0.1, bring_back)
+
         def look() -> None:
             if backend.is_promoted():
                 fault.back = time.monotonic()
-                backend.revive()
                 self._away = False
+                self._after(0.1, bring_back)
             elif time.monotonic() < fault.at + FAILING_OVER:
                 self._after(0.02, look)
             else:
@@ -233,7 +247,8 @@ class Scene:
                 _send(pids, signal.SIGKILL)
                 worker.wait()
             else:
-                wrong += [f"worker {worker.pid} ended with {code} after TERM"] if code else []
+                if code not in (0, -signal.SIGTERM):  # TERM itself: it had only just begun to start
+                    wrong.append(f"worker {worker.pid} ended with {code} after TERM")
         return wrong
 
 

@@ -12,6 +12,7 @@ from tests.chaos.faults import Fault
 
 JUST_ENDED = 0.05  # seconds: a task that ended so shortly before its process died may not have been told yet
 AT_FAILOVER = 5.0  # seconds before a failover in which an acknowledgement may have reached the old master alone
+NEAR = 1.0  # seconds for which a server that is back may still lengthen the recovery from another fault
 MISSED = 20.0  # seconds after which nothing is put down to a fault any more
 
 
@@ -151,14 +152,22 @@ def recovery(runs: list[Run], faults: list[Fault], sent: Sent) -> dict[str, dict
         broken = [run for run in hit if run.end == math.inf or fault.kind == "pause a worker"] if fault.pids else []
         for run in broken:
             again = [at - fault.at for at in starts[run.n] if fault.at < at < fault.at + MISSED]
-            times[fault.kind]["again"] += again[:1]
+            if again:
+                times[_row(fault, again[0], faults)]["again"].append(again[0])
     for fault in faults:
         new = min((at - fault.at for at in first_of.values() if fault.at < at < fault.at + MISSED), default=None)
         if fault.pids and fault.kind != "pause a worker" and new is not None:
-            times[fault.kind]["new"].append(new)
+            times[_row(fault, new, faults)]["new"].append(new)
         if not fault.pids and fault.back is not None:
             times[fault.kind]["after"] += [run.start - fault.back for run in runs if run.start > fault.back][:1]
     return times
+
+
+def _row(fault: Fault, seconds: float, faults: list[Fault]) -> str:
+    """Return the kind of a fault, for the table: where the server's absence made it longer, that has a row of its own."""
+    absences = [(f.at, f.back or f.at) for f in faults if not f.pids]
+    away = any(at < fault.at + seconds and fault.at < back + NEAR for at, back in absences)
+    return "with a server fault" if away else fault.kind
 
 
 def summary(values: list[float]) -> dict[str, float]:

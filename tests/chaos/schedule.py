@@ -17,18 +17,21 @@ WEIGHTS = {
 }
 SERVER_WEIGHTS = {
     "embedded": {"kill the server": 2, "restart the server": 1},
-    "server": {"kill the server": 2, "restart the server": 1},
-    "cluster": {"kill the server": 2, "restart the server": 1},
+    "server": {"kill the server": 2, "restart the server": 1, "keep the server away": 1},
+    "cluster": {"kill the server": 2, "restart the server": 1, "keep the server away": 1},
     "sentinel": {"failover": 3},
 }
-GAP = {"kill the server": 5.0, "restart the server": 5.0, "failover": 16.0}  # seconds to the next one of this group
+LONG = "keep the server away"  # for longer than a call waits, so that its outcome is unknown
+GAP = {"kill the server": 5.0, "restart the server": 5.0, LONG: 12.0, "failover": 16.0}  # seconds to the next one of this group
 LASTS = {
     "pause a worker": (2.5, 5.0),
     "kill the server": (0.0, 1.5),
     "restart the server": (0.0, 1.5),
+    LONG: (6.0, 7.5),
     "rolling restart": (3.0, 3.0),
 }
 FIRST = 1.0  # seconds
+SHORT = 45.0  # seconds: a run shorter than that has no time for `LONG`
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ def plan(seed: int, seconds: float, server: str, pace: float = 1.5) -> list[Blow
         pace: seconds from one to the next, on average.
     """
     dice = random.Random(f"{seed} {seconds:g} {server}")
-    weights = {**WEIGHTS, **SERVER_WEIGHTS[server]}
+    weights = {kind: weight for kind, weight in {**WEIGHTS, **SERVER_WEIGHTS[server]}.items() if kind != LONG or seconds >= SHORT}
     first = sorted(weights)
     dice.shuffle(first)
     blows: list[Blow] = []

@@ -10,7 +10,8 @@ from typing import Any
 from hotqueue import keys
 from hotqueue.address import resolve
 from hotqueue.connection import Store
-from tests.servers import Cluster, RedisServer, Sentinel
+from tests.chaos.schedule import LONG
+from tests.servers import MASTER, Cluster, RedisServer, Sentinel
 
 AOF = ("--appendonly", "yes", "--appendfsync", "everysec")
 
@@ -44,6 +45,10 @@ class Backend:
     def revive(self) -> None:
         """Start it again, and return once it answers."""
         self._home().start()
+
+    def is_whole(self) -> bool:
+        """Tell whether what answers takes writes, too."""
+        return True
 
     def stop(self) -> None:
         """End it all."""
@@ -81,6 +86,11 @@ class Clustered(Backend):
     def _home(self) -> RedisServer:
         return self._node
 
+    def is_whole(self) -> bool:
+        """Tell whether the node takes part again: for two seconds after its start a master of a cluster refuses."""
+        with self._node.client(socket_timeout=1) as client:
+            return bool(client.execute_command("CLUSTER INFO")["cluster_state"] == "ok")
+
 
 class Watched(Backend):
     """A master and a replica under three sentinels."""
@@ -106,9 +116,22 @@ class Watched(Backend):
         self._pair.reverse()
         return True
 
+    def is_known(self) -> bool:
+        """Tell whether every sentinel names the new master.
+
+        An old master that comes back before that is taken for the master by whoever asks just then, for some ten seconds, and
+        what it acknowledges is lost: that is Sentinel's, and `min-replicas-to-write` is its cure.
+        """
+        return all(_named_by(sentinel) == self._pair[0].port for sentinel in self._servers.sentinels)
+
     def revive(self) -> None:
         """Bring the old master back; the sentinels make it follow."""
         self._pair[1].start()
+
+
+def _named_by(sentinel: RedisServer) -> int:
+    with sentinel.client(socket_timeout=1) as client:
+        return int(client.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", MASTER)[1])
 
 
 def _replication(server: RedisServer) -> dict[str, Any]:
@@ -140,4 +163,4 @@ class Embedded(Backend):
 
 
 KINDS: dict[str, type[Any]] = {"embedded": Embedded, "server": Single, "sentinel": Watched, "cluster": Clustered}
-HOW = {"kill the server": signal.SIGKILL, "restart the server": signal.SIGTERM, "failover": signal.SIGKILL}
+HOW = {"kill the server": signal.SIGKILL, "restart the server": signal.SIGTERM, LONG: signal.SIGKILL, "failover": signal.SIGKILL}
