@@ -75,8 +75,11 @@ class Worker:
 
     def run(self) -> None:
         """Work until told to stop, or, in a burst, until nothing is left."""
+        if not self._register():
+            self.has_left = True
+            self.presence.close()
+            return
         try:
-            self._register()
             self._loop()
         finally:
             self.has_left = True
@@ -85,23 +88,28 @@ class Worker:
     def _loop(self) -> None:
         raise NotImplementedError
 
-    def _register(self) -> None:
+    def _register(self) -> bool:
+        """Announce ourselves at every queue; False when told to stop before that could be done."""
         told = {**self.process.told, "folder": self.presence.folder, "kind": self.kind}
         for intake in self.intakes:
-            self._register_at(intake, told)
+            if not self._register_at(intake, told):
+                return False
         self.process.announce(self)
+        return True
 
-    def _register_at(self, intake: Intake, told: dict[str, str]) -> None:
+    def _register_at(self, intake: Intake, told: dict[str, str]) -> bool:
         while True:
             try:
                 intake.registry.store.repeat(
                     lambda: intake.desk.register(self.process.lease_ms, told), patience=None, stop=self.process.stop
                 )
-                return
+                return True
             except (ConnectionFailed, ConfigError) as error:
+                if self.process.stop.is_set():
+                    return False
                 self._note_refusal(intake, error)
                 if self.process.stop.wait(SICK):
-                    return  # the loop ends before it has begun
+                    return False
 
     def _leave(self) -> None:
         """Tell what is done, put back what was not started, strike ourselves off."""

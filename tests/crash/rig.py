@@ -199,7 +199,7 @@ def seconds_until(condition: Callable[[], object], timeout: float = 10, what: st
 def report(fault: str, times: list[float]) -> None:
     """Note how long work took to go on after a fault, in the file that $HOTQUEUE_CRASH_TIMES names."""
     told = sorted(times)
-    text = f"{fault}: n={len(told)} p50={told[len(told) // 2]:.2f} s max={told[-1]:.2f} s"
+    text = f"{fault}: n={len(told)} p50={told[len(told) // 2]:.3f} s max={told[-1]:.3f} s"
     print(text)
     if path := os.environ.get("HOTQUEUE_CRASH_TIMES"):
         with open(path, "a") as file:
