@@ -105,8 +105,8 @@ class HotQueue(TaskDoor):
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update({name: value for name, value in state.items() if name != "serializer"})
         self.serializer = serializers.restored(state["serializer"])
-        if self.secret_key == secret.KEPT_BACK and self.name in _with_key:
-            self.secret_key = _with_key[self.name].secret_key
+        if self.secret_key == secret.KEPT_BACK and (other := _with_key.get(self.name)) is not None:
+            self.secret_key = other.secret_key
         self._process = Here(self.name, self.store)
 
     def __len__(self) -> int:
