@@ -91,12 +91,18 @@ class Store:
         """
         return self._asked(key, args, doing or str(args[0]))
 
-    def run(self, script: Script, keys: Sequence[str | bytes], args: Sequence[Any], doing: str = "") -> Any:
-        """Run a script by its SHA, loading it where the server does not have it; otherwise as `command`."""
+    def run(
+        self, script: Script, keys: Sequence[str | bytes], args: Sequence[Any], doing: str = "", *, repeatable: bool = False
+    ) -> Any:
+        """Run a script by its SHA, loading it where the server does not have it; otherwise as `command`.
+
+        Args:
+            repeatable: the caller repeats it after an error, so that an idle connection may be tried unseen.
+        """
         import redis.exceptions as rx
 
         try:
-            return self._asked(keys[0], (b"EVALSHA", script.sha, len(keys), *keys, *args), doing)
+            return self._asked(keys[0], (b"EVALSHA", script.sha, len(keys), *keys, *args), doing, repeatable)
         except rx.NoScriptError:
             return self._asked(keys[0], (b"EVAL", script.text, len(keys), *keys, *args), doing)
 
@@ -115,11 +121,11 @@ class Store:
             raise
         return Sent(self, free, connection, (b"EVAL", script.text, *call[1:]), doing)
 
-    def _asked(self, key: str | bytes, args: Sequence[Any], doing: str) -> Any:
+    def _asked(self, key: str | bytes, args: Sequence[Any], doing: str, repeatable: bool = False) -> Any:
         import redis.exceptions as rx
 
         try:
-            return self._exchange(key, args)
+            return self._exchange(key, args, repeatable)
         except (rx.NoScriptError, HotQueueError):
             raise
         except rx.AskError:  # MOVED is a kind of ASK; the cluster client follows both and learns the new layout
@@ -154,8 +160,8 @@ class Store:
         except (rx.RedisError, rx.RedisClusterException, OSError) as error:
             raise self.translated(error, doing) from error
 
-    def _exchange(self, key: str | bytes, args: Sequence[Any]) -> Any:
-        free, connection = self._take(key)
+    def _exchange(self, key: str | bytes, args: Sequence[Any], repeatable: bool = False) -> Any:
+        free, connection = self._take(key, repeatable)
         left = self._left()
         try:
             if left < COMMAND_TIMEOUT:
@@ -288,7 +294,7 @@ class Store:
             return client.connection_pool
         return client.get_redis_connection(client.get_node_from_key(key)).connection_pool
 
-    def _take(self, key: str | bytes) -> tuple[list[Any], Any]:
+    def _take(self, key: str | bytes, repeatable: bool = False) -> tuple[list[Any], Any]:
         self._check_pid()
         if self._suspect:
             self._look_again()
@@ -298,7 +304,7 @@ class Store:
             connection = free.pop()
         except IndexError:
             connection = new_connection(pool, COMMAND_TIMEOUT)
-        if is_open(connection) and not is_stale(connection):
+        if is_open(connection) and (repeatable or not is_stale(connection)):
             return free, connection
         self._connect(connection)
         return free, connection

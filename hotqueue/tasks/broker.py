@@ -87,7 +87,7 @@ class Broker:
 
     def _enqueue_once(self, tasks: Sequence[tuple[str, str, str, bytes]]) -> list[bool]:
         every_key, args = self._enqueue_args(tasks)
-        return [bool(new) for new in self.store.run(scripts.ENQUEUE, every_key, args, doing="enqueueing")]
+        return [bool(new) for new in self.store.run(scripts.ENQUEUE, every_key, args, "enqueueing", repeatable=True)]
 
     async def aenqueue(self, tasks: Sequence[tuple[str, str, str, bytes]]) -> list[bool]:
         """Asyncio twin of `enqueue`."""

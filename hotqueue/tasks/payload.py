@@ -5,10 +5,14 @@ Plain pickle where it means the same (values of built-in types: several times fa
 
 from __future__ import annotations
 
+import os
 import pickle
 import sys
+import sysconfig
+import threading
 import traceback
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any, NamedTuple
 
 from hotqueue.errors import RemoteError, RemoteTraceback, SerializationError
@@ -17,6 +21,7 @@ PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"  # byte code only 
 PROTOCOL = 5  # every Python that hotqueue supports reads it
 _SCALARS = frozenset({int, str, float, bool, bytes, type(None)})
 _NESTED = frozenset({tuple, list, dict})
+_by_value_lock = threading.Lock()
 MESSAGE_MAX = 10_000
 TRACEBACK_MAX = 100_000
 
@@ -29,8 +34,14 @@ def _is_plain(value: Any, depth: int = 0) -> bool:
     if kind not in _NESTED or depth > 3 or len(value) > 100:
         return False
     if kind is dict:
-        return all(type(k) in _SCALARS and _is_plain(v, depth + 1) for k, v in value.items())
-    return all(_is_plain(v, depth + 1) for v in value)
+        for key in value:
+            if type(key) not in _SCALARS:
+                return False
+        value = value.values()
+    for item in value:  # noqa: SIM110  (loops, not all(): every task passes here twice)
+        if type(item) not in _SCALARS and not _is_plain(item, depth + 1):
+            return False
+    return True
 
 
 def dumps(value: Any) -> bytes:
@@ -71,11 +82,35 @@ def dumps_call(name: str, args: tuple[Any, ...], kwargs: dict[str, Any], portabl
     """
     try:
         call = dumps((args, kwargs))
-        return call if portable is None else pickle.dumps((dumps(tuple(portable)), call), PROTOCOL)
+        return call if portable is None else pickle.dumps((_dumps_portable(portable), call), PROTOCOL)
     except RecursionError as error:
         raise SerializationError(f"an argument of {name} is nested too deeply to be pickled; send it flatter") from error
     except Exception as error:
         raise SerializationError(_culprit(name, args, kwargs, portable, error)) from error
+
+
+def _dumps_portable(portable: Portable) -> bytes:
+    """Return a function pickled so that a worker without its module can run it."""
+    module = sys.modules.get(getattr(portable.function, "__module__", None) or "")
+    if module is None or not _is_users_own(module):
+        return dumps(tuple(portable))
+    import cloudpickle
+
+    with _by_value_lock:  # the registry of modules is cloudpickle's, one for the process
+        cloudpickle.register_pickle_by_value(module)
+        try:
+            return dumps(tuple(portable))
+        finally:
+            cloudpickle.unregister_pickle_by_value(module)
+
+
+def _is_users_own(module: ModuleType) -> bool:
+    """Tell whether a module is part of the user's program, rather than of Python or of an installed package."""
+    file = getattr(module, "__file__", None)
+    if module.__name__ == "__main__" or not file:
+        return False  # the first travels by value anyway
+    installed = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+    return not any(os.path.abspath(file).startswith(folder + os.sep) for folder in installed if folder)
 
 
 def split_by_value(data: bytes) -> tuple[bytes, bytes]:

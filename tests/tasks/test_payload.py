@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime
 import pickle
+import sys
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ import pytest
 from hotqueue.errors import RemoteError, RemoteTraceback, SerializationError
 from hotqueue.tasks import payload
 from hotqueue.tasks.payload import Portable
+from tests.processes import ROOT, run_python
 
 
 @dataclass
@@ -215,3 +218,13 @@ def test_our_own_frames_are_left_out_of_the_traceback() -> None:
 @pytest.mark.parametrize(("error", "path"), [(ValueError(), "ValueError"), (NeedsTwo(1, 2), f"{__name__}.NeedsTwo")])
 def test_class_paths(error: Exception, path: str) -> None:
     assert payload.class_path(error) == path
+
+
+def test_a_function_of_the_users_own_module_needs_none_of_its_code(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text("FACTOR = 3\ndef helper(x):\n    return x * FACTOR\ndef f(x):\n    return helper(x) + 1\n")
+    dump = "import own, sys; from hotqueue.tasks import payload as p; sys.stdout.write(p.dumps_call('f', (4,), {}, p.Portable(own.f)).hex())"
+    data = run_python(dump, env={"PYTHONPATH": f"{tmp_path}:{ROOT}"}).stdout
+    function, call = payload.split_by_value(bytes.fromhex(data))
+    args, _ = payload.loads(call)
+    assert payload.loads_portable(function).function(*args) == 13
+    assert "own" not in sys.modules
