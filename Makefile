@@ -38,7 +38,7 @@ bench: $(VENV)/.ready-bench ## measure everything beside eight peers and a bare 
 bench-quick: $(VENV)/.ready-bench ## the main figures beside the two fastest peers, in less than four minutes
 	$(BIN)/python bench/suite.py --quick $(ARGS)
 
-chaos: $(VENV)/.ready-test ## kill things at random for a while and count what was lost (by hand; not part of the tests)
+chaos: $(VENV)/.ready-test ## kill processes and servers at random for five minutes, and account for every task (ARGS="--seconds 60")
 	$(BIN)/python -m tests.chaos $(ARGS)
 
 wheel-check: $(VENV)/.ready-check ## build the wheel and run the README's quickstart from it, on every Python found here

@@ -6,6 +6,7 @@ import json
 import math
 import sys
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -22,9 +23,9 @@ def test_the_same_seed_gives_the_same_faults(server: str) -> None:
     blows = plan(7, 300, server)
     assert blows == plan(7, 300, server) != plan(8, 300, server)
     assert {blow.kind for blow in blows} == WEIGHTS.keys() | SERVER_WEIGHTS[server].keys()
-    assert all(one.at < other.at < 300 for one, other in zip(blows, blows[1:], strict=False))
+    assert all(one.at < other.at < 300 for one, other in pairwise(blows))
     hard = [blow for blow in blows if blow.kind in GAP]
-    assert all(other.at - one.at >= GAP[one.kind] - 0.001 for one, other in zip(hard, hard[1:], strict=False))
+    assert all(other.at - one.at >= GAP[one.kind] - 0.001 for one, other in pairwise(hard))
 
 
 def test_a_short_schedule_has_every_fault_it_has_time_for() -> None:
@@ -33,27 +34,11 @@ def test_a_short_schedule_has_every_fault_it_has_time_for() -> None:
 
 def test_the_account() -> None:
     sent = Sent()
-    sent.read(
-        [
-            "1 attempt a id",
-            "1 ack a A 0.1",
-            "1 attempt b map",
-            "6 unknown b 5.0 ConnectionFailed",
-            "7 attempt c id",
-            "7 ack c C 0.1",
-        ]
-    )
-    sent.read(["1 attempt p poison", "2 ack p P 0.1", "8 attempt q delay", "9 ack q Q 0.1"])
-    lines = [
-        "1 start a 0 10",
-        "2.5 start a 0 11",
-        "2.6 end a 0 11",
-        "3 start b 0 11",
-        "3.1 end b 0 11",
-        "4 start p 0 11",
-        "4 start z 0 12",
-    ]
-    runs = read_runs([*lines, "5 start q 0 12", "5.1 end q 0 12", "5.3 start q 1 12", "5.4 end q 1 12"])
+    sent.read(["1 attempt a id", "1 ack a A 0.1", "1 attempt b map", "6 unknown b 5.0 ConnectionFailed"])
+    sent.read(["7 attempt c id", "7 ack c C 0.1", "1 attempt p poison", "2 ack p P 0.1", "8 attempt q delay", "9 ack q Q 0.1"])
+    lines = ["1 start a 0 10", "2.5 start a 0 11", "2.6 end a 0 11", "3 start b 0 11", "3.1 end b 0 11", "4 start p 0 11"]
+    lines += ["4 start z 0 12", "5 start q 0 12", "5.1 end q 0 12", "5.3 start q 1 12", "5.4 end q 1 12"]
+    runs = read_runs(lines)
     faults = [Fault("kill a process", 2.0, pids=[10])]
     found = account(sent, runs, {"A", "Q"}, {"P"}, faults)
     assert (found["attempted"], found["acknowledged"], found["completed"]) == (5, 4, 4)
