@@ -140,7 +140,7 @@ class Scene:
         def go_on() -> None:
             self._paused.discard(worker.pid)
             _send([pid for pid in pids if pid != worker.pid or worker.poll() is None], signal.SIGCONT)
-            fault.note = f"for {time.monotonic() - fault.at:.1f} s"
+            fault.back = time.monotonic()
 
         self._after(blow.lasts, go_on)
 

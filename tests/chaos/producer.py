@@ -59,7 +59,7 @@ class Producer:
             self._with_id(tasks.awork, "id", round(self._dice.uniform(0, 0.3), 4))
         elif drawn < 0.55:
             self._with_id(tasks.flaky, "id")
-        elif drawn < 0.58:
+        elif drawn < 0.62:
             self._with_id(tasks.work, "id", 0.5)
         elif drawn < 0.92:
             n = self._next("delay")

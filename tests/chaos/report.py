@@ -12,7 +12,7 @@ from tests.chaos.faults import Fault
 
 JUST_ENDED = 0.05  # seconds: a task that ended so shortly before its process died may not have been told yet
 AT_FAILOVER = 5.0  # seconds before a failover in which an acknowledgement may have reached the old master alone
-NEAR = 1.0  # seconds for which a server that is back may still lengthen the recovery from another fault
+NEAR = 1.0  # seconds for which what is back may still lengthen the recovery from another fault
 MISSED = 20.0  # seconds after which nothing is put down to a fault any more
 
 
@@ -164,10 +164,11 @@ def recovery(runs: list[Run], faults: list[Fault], sent: Sent) -> dict[str, dict
 
 
 def _row(fault: Fault, seconds: float, faults: list[Fault]) -> str:
-    """Return the kind of a fault, for the table: where the server's absence made it longer, that has a row of its own."""
-    absences = [(f.at, f.back or f.at) for f in faults if not f.pids]
+    """Return the kind of a fault, for the table: where the server's absence, or a paused worker that had taken the task,
+    made it longer, that has a row of its own."""
+    absences = [(f.at, f.back or f.at) for f in faults if f is not fault and (not f.pids or f.kind == "pause a worker")]
     away = any(at < fault.at + seconds and fault.at < back + NEAR for at, back in absences)
-    return "with a server fault" if away else fault.kind
+    return "with another fault" if away else fault.kind
 
 
 def summary(values: list[float]) -> dict[str, float]:
