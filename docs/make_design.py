@@ -23,7 +23,7 @@ PRELUDES = ("prelude", "held")
 def key_table() -> str:
     """Return every key that keys.py names, with what its docstring says."""
     rows = ["| key | type | holds |", "|---|---|---|"]
-    for name, function in vars(keys).items():
+    for function in vars(keys).values():
         if inspect.isfunction(function) and _names_a_key(function):
             kind, _, holds = (function.__doc__ or "").partition(": ")
             rows.append(f"| `{_shown(function)}` | {kind} | {' '.join(holds.replace('``', '`').split()).removesuffix('.')} |")
