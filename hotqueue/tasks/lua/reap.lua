@@ -25,7 +25,7 @@ end
 local ORIGIN = { s = KEYS[2], a = KEYS[3], x = KEYS[4] }
 local all_held = redis.call('HLEN', KEYS[5])
 -- Which ones come first does not matter: each goes back to its place. A dead worker may have left very many.
-local held = all_held > 1000 and redis.call('HRANDFIELD', KEYS[5], 500, 'WITHVALUES') or redis.call('HGETALL', KEYS[5])
+local held = all_held > 400 and redis.call('HRANDFIELD', KEYS[5], 200, 'WITHVALUES') or redis.call('HGETALL', KEYS[5])
 local last = #held
 for i = 1, last, 2 do
   local id = held[i]
