@@ -34,7 +34,7 @@ def meaning(error: BaseException, doing: str, *, sent: bool, tls: bool = False) 
     if isinstance(error, rx.DataError):
         return ConfigError(f"{doing}: {said}")
     if not sent and tls:
-        said = f"{said or type(error).__name__} (the URL asks for TLS: does this port speak it?)"
+        said = f"{said or type(error).__name__} ({_TLS})"
     fate = "; whether it was carried out is unknown" if sent else "; nothing was sent"
     return ConnectionFailed(f"{doing} failed: {said or type(error).__name__}{fate}", sent=sent)
 
@@ -51,6 +51,14 @@ def _no_sentinel(text: str) -> HotQueueError:
 
 def _refused(text: str) -> HotQueueError:
     return ConnectionFailed(f"{text}; check the user name, the password and the user's permissions", retry=False, sent=False)
+
+
+def _untrusted(text: str) -> HotQueueError:
+    return ConnectionFailed(
+        f"{text}; nothing was sent: name the CA of the server's certificate with ssl_ca_certs, and the host as it does",
+        retry=False,
+        sent=False,
+    )
 
 
 def _wrong_type(text: str) -> HotQueueError:
@@ -75,11 +83,14 @@ def _too_old(text: str) -> HotQueueError:
     return ConfigError(f"{text}; hotqueue needs Redis 6.2 or newer (or Valkey)")
 
 
+_TLS = "the URL asks for TLS: does this port speak it, or does it ask for a certificate of yours?"
+
 # What a reply's text means; the first that matches counts.
 _MEANINGS: list[tuple[tuple[str, ...], Callable[[str], HotQueueError]]] = [
     (("NOAUTH", "WRONGPASS", "NOPERM", "invalid password", "Client sent AUTH, but no password"), _refused),
     (("unauthenticated multibulk length", "unauthenticated bulk length"), _refused),
     (("unknown command 'SENTINEL'", "unknown command `SENTINEL`"), _no_sentinel),
+    (("CERTIFICATE_VERIFY_FAILED",), _untrusted),
     (("MISCONF",), _disk),
     (("OOM command not allowed", "OOM ", "maxmemory"), _full),
     (("WRONGTYPE",), _wrong_type),
