@@ -50,6 +50,7 @@ class Chaos:
         self.notes = folder / "notes"
         self.notes.touch()
         self.files = [folder / f"producer{n}" for n in range(PRODUCERS)]
+        self.stall = 0.0
         self.blows = plan(args.seed, args.seconds, args.server, args.pace)
 
     def run(self) -> dict[str, Any]:
@@ -94,12 +95,18 @@ class Chaos:
         began = time.monotonic()
         for blow in self.blows:
             while (left := began + blow.at - time.monotonic()) > 0:
-                time.sleep(min(left, 0.05, max(0.0, (scene.due() or began + blow.at) - time.monotonic())))
+                self._sleep(min(left, 0.05, max(0.0, (scene.due() or began + blow.at) - time.monotonic())))
                 scene.undo()
             if self.args.verbose:
                 print(f"  {blow.at:7.2f} s  {blow.kind}", flush=True)
             scene.strike(blow)
         scene.settle()
+
+    def _sleep(self, seconds: float) -> None:
+        """Sleep, and note by how much this machine makes it longer: nothing here can be faster than that."""
+        until = time.monotonic() + seconds
+        time.sleep(seconds)
+        self.stall = max(self.stall, time.monotonic() - until)
 
     def _drain(self, scene: Scene, since: float) -> tuple[int, float]:
         while (left := self._count("HLEN", keys.tasks(self.name))) != 0 and time.monotonic() < since + DRAIN:
@@ -126,6 +133,7 @@ class Chaos:
             "recorded again after a failover": changed_by_failover,
             "unfinished": unfinished,
             "seconds to drain": took,
+            "longest stall of the machine": round(self.stall, 3),
             "keys left": self._keys_left(),
             "wrong with workers": wrong + self._tracebacks(),
             "faults": dict(sorted(_counted(scene).items())),
