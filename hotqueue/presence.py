@@ -7,6 +7,7 @@ stopped process. Where the folder is not in sight the answer is None, and only a
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import mmap
 import os
@@ -33,7 +34,7 @@ def folder() -> str:
     if fcntl is None:
         return ""
     where = Path(f"/tmp/hotqueue-{os.getuid()}")
-    name = where / f"present-{_here()}"
+    name = where / f"present-{_here(os.getpid())}"
     try:
         where.mkdir(mode=0o700, exist_ok=True)
         seen = where.lstat()
@@ -45,7 +46,8 @@ def folder() -> str:
     return str(name)
 
 
-def _here() -> str:
+@functools.lru_cache(maxsize=1)
+def _here(_pid: int) -> str:
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         space = os.readlink("/proc/self/ns/mnt")
@@ -94,7 +96,8 @@ class Presence:
     def close(self) -> None:
         """Leave: drop the lock and remove the file. Only after everything held under this name was given back."""
         if self._fd >= 0:
-            forget(self.folder, self.id)
+            with contextlib.suppress(OSError):
+                os.unlink(path_of(self.folder, self.id))
         self.let_go()
         _open.discard(self)
 
@@ -104,13 +107,23 @@ def path_of(folder: str, incarnation: str) -> str:
     return os.path.join(folder, incarnation)
 
 
+def _is_in_sight(where: str, incarnation: str) -> bool:
+    """Tell whether this can be the file of an incarnation of this host and user.
+
+    Folder and name come from Redis. Were they believed, whoever can write there could have any file of ours opened, read
+    and removed.
+    """
+    is_name = bool(incarnation) and "/" not in incarnation and "\0" not in incarnation
+    return is_name and bool(where) and where == folder()
+
+
 def is_alive(folder: str, incarnation: str) -> bool | None:
     """Tell whether an incarnation's process lives; None when that cannot be told from here.
 
     Args:
         folder: the folder it announced, as it announced it.
     """
-    if fcntl is None or not folder:
+    if not _is_in_sight(folder, incarnation):
         return None
     try:
         fd = os.open(path_of(folder, incarnation), os.O_RDWR | os.O_CLOEXEC)
@@ -127,6 +140,8 @@ def is_alive(folder: str, incarnation: str) -> bool | None:
 
 def read_state(folder: str, incarnation: str) -> bytes | None:
     """Return the state that an incarnation left in its file, or None."""
+    if not _is_in_sight(folder, incarnation):
+        return None
     try:
         return Path(path_of(folder, incarnation)).read_bytes()
     except OSError:
@@ -135,7 +150,7 @@ def read_state(folder: str, incarnation: str) -> bytes | None:
 
 def forget(folder: str, incarnation: str) -> None:
     """Remove the file of an incarnation that holds nothing any more."""
-    if folder:
+    if _is_in_sight(folder, incarnation):
         with contextlib.suppress(OSError):
             os.unlink(path_of(folder, incarnation))
 

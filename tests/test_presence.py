@@ -121,6 +121,22 @@ def test_what_is_out_of_sight_is_unknown(folder: str) -> None:
     assert is_alive(folder, "host-1-abcdef") is None
 
 
+@pytest.mark.parametrize("name", ["precious", "../precious", "deeper/../../precious", "precious\0", "..", ""])
+def test_no_file_but_a_presence_is_opened_or_removed_whatever_redis_says(tmp_path: Path, name: str) -> None:
+    """Folder and name come from there, and who can write there must not reach the files here."""
+    (precious := tmp_path / "precious").write_text("mine")
+    (tmp_path / "folder").mkdir()
+    mine = Presence()
+    away = os.path.relpath(tmp_path, mine.folder)
+    for folder, incarnation in ((str(tmp_path), name), (f"{tmp_path}/folder", name), (mine.folder, f"{away}/{name}")):
+        assert is_alive(folder, incarnation) is None
+        assert read_state(folder, incarnation) is None
+        forget(folder, incarnation)
+    assert precious.read_text() == "mine"
+    assert (tmp_path / "folder").exists()
+    mine.close()
+
+
 def test_a_folder_of_somebody_else_is_not_trusted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(presence, "Path", lambda path: Path(str(path).replace("/tmp", str(tmp_path))))
     (mine := tmp_path / f"hotqueue-{os.getuid()}").mkdir(mode=0o700)
