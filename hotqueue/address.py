@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -173,6 +174,7 @@ def parse(url: str, options: dict[str, Any] | None = None, durability: str = "ev
 
 
 def _mask_url(url: str) -> str:
+    url = re.sub(r"(password=)[^&#]*", r"\1***", url)
     parts = urlsplit(url)
     if "@" not in parts.netloc:
         return url
@@ -186,7 +188,7 @@ def _plain_options(url: str, scheme: str) -> dict[str, Any]:
     if scheme == "unix":
         path = unquote(parts.path)
         if not path:
-            raise ConfigError(f"{url!r} names no socket; write unix:///path/to/redis.sock")
+            raise ConfigError(f"{_mask_url(url)!r} names no socket; write unix:///path/to/redis.sock")
         options["unix_socket_path"] = path
     else:
         options["host"] = parts.hostname or "localhost"

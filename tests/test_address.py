@@ -87,7 +87,13 @@ def test_a_wrong_url_says_what_is_wrong(url: str, says: str) -> None:
     assert says in str(info.value)
 
 
-@pytest.mark.parametrize("url", ["http://user:secret@host", "redis+sentinel://user:secret@h", "redis+cluster://:secret@h/1"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("http://user:secret@host", "redis+sentinel://user:secret@h", "redis+cluster://:secret@h/1", "unix://user:secret@"),
+        *("http://host?password=secret", "redis+sentinel://h/m/db?db=1&sentinel_password=secret&x=1"),
+    ],
+)
 def test_no_password_in_an_error(url: str) -> None:
     with pytest.raises(ConfigError) as info:
         parse(url)
