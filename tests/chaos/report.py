@@ -91,6 +91,7 @@ def account(sent: Sent, runs: list[Run], successes: set[str], failures: set[str]
         "unexpected": len({run.n for run in runs} - sent.attempted.keys()),
         "recovered": len((completed | ended) - sent.acknowledged.keys()),
         "duplicated": sum(times - 1 for times in starts.values()),
+        "of these after an end": _after_an_end(runs, poisons),
         "in flight at deaths": sum(len(hit) for fault, hit in _hits(runs, faults, poisons) if fault.pids),
         "just ended at deaths": _just_ended(runs, faults, poisons),
         "in flight at server faults": sum(len(hit) for fault, hit in _hits(runs, faults, poisons) if not fault.pids),
@@ -102,6 +103,17 @@ def account(sent: Sent, runs: list[Run], successes: set[str], failures: set[str]
         "slowest error of a call": sent.slowest_error,
         "slowest acknowledged call": sent.slowest_ack,
     }
+
+
+def _after_an_end(runs: list[Run], poisons: set[str]) -> int:
+    """Return how many starts followed a run that had ended: it was not recorded yet when its process or the server died."""
+    before: dict[tuple[str, int], Run] = {}
+    count = 0
+    for run in runs:
+        last = before.get((run.n, run.retries))
+        count += last is not None and last.end < math.inf and run.n not in poisons
+        before[run.n, run.retries] = run
+    return count
 
 
 def _is_before_a_failover(at: float, completed: set[str], n: str, runs: list[Run], faults: list[Fault]) -> bool:
