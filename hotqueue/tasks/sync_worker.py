@@ -135,7 +135,7 @@ class SyncWorker(Worker):
         """Run what is in line, as far as permits go."""
         began = time.monotonic()
         take, line = self.permits.take, intake.unstarted
-        if len(line) > 1:
+        if len(line) > 1 or intake.untold:  # what a fetch ahead did not carry any more
             self._at_batch = intake
             self.process.teller.watch()
         try:

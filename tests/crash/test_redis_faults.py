@@ -375,7 +375,7 @@ class Places:
 WRONG = [
     ("redis://127.0.0.1:{nobody}/0", ConnectionFailed, "refused"),
     ("redis://no-such-host.invalid:6379/0", ConnectionFailed, "no-such-host.invalid"),
-    ("redis://127.0.0.1:{http}/0", ConnectionFailed, "is not a Redis server"),
+    ("redis://127.0.0.1:{http}/0", ConnectionFailed, "is not a Redis server|closed by server"),
     ("redis://127.0.0.1:{ssh}/0", ConnectionFailed, "is not a Redis server"),
     ("rediss://127.0.0.1:{redis}/0", ConnectionFailed, "TLS"),
     ("redis://127.0.0.1:{redis}/99", ConfigError, "DB index is out of range|database"),
