@@ -33,7 +33,7 @@ def test_short_tasks_pass_long_ones(deployment: Deployment, options: tuple[str, 
     after = deployment.tasks.noop.map(range(1500))
     assert before.get(10) == list(range(500))
     assert after.get(10) == list(range(1500))
-    assert sorted(deployment.noted("start")) == list(range(longs))
+    wait_until(lambda: sorted(deployment.noted("start")) == list(range(longs)))
     assert not any(result.ready() for result in held)
     deployment.release()
     assert [result.get(10) for result in held] == list(range(longs))
