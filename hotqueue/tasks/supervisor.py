@@ -30,6 +30,7 @@ log = logging.getLogger("hotqueue.worker")
 
 TICK = 0.1  # seconds between two looks at what the children run
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGTTIN, signal.SIGTTOU, signal.SIGCHLD)
+LONG_IMPORT = 5.0  # seconds of importing after which a word is due
 STUCK = 30.0  # seconds without progress and without a task after which a process is replaced
 QUICK = 1.0  # seconds; a child that dies younger than this is replaced more and more slowly
 
@@ -60,6 +61,7 @@ class Supervisor:
         self._heirs = 0
         self._debts = Debts()
         self._quick_deaths = 0
+        self._warned = False
         self._spawn_at = 0.0
         self._health: HealthPort | None = None
 
@@ -77,6 +79,7 @@ class Supervisor:
             self._look_after()
             if self._exit is not None and not self._children:
                 self._debts.pay(patience=5.0)
+                log.info("stopped")
                 return self._exit
             self._replenish()
 
@@ -132,6 +135,9 @@ class Supervisor:
             self._exit = 0
             self._stop_at = time.monotonic() + self._settings.grace
             self._stop_children()
+            for each in self._children:
+                if not each.is_ready:  # it still imports: there is nothing to finish
+                    each.end("", "shutdown")
         else:
             self._stop_at = 0.0
 
@@ -252,7 +258,8 @@ class Supervisor:
         if each.is_ready and not (self._exit is not None and each.is_stopping):
             what = f"; it ran {', '.join(charged)}, which run{'s' * (len(charged) == 1)} again alone" if charged else ""
             log.error("process %d %s%s", each.pid, how_it_died(code, peak_kb), what)
-        self._slow_down(each)
+        if not charged:  # a task that kills its process must not hold up the others
+            self._slow_down(each)
 
     def _verdict(self, each: Child, code: int, peak_kb: int) -> tuple[str, str, list[str]]:
         now = int(time.time() * 1000)
@@ -276,15 +283,19 @@ class Supervisor:
         return reap
 
     def _slow_down(self, each: Child) -> None:
+        """Replace processes that die at once, of no task, more and more slowly."""
         quick = time.monotonic() - each.born < QUICK
         self._quick_deaths = self._quick_deaths + 1 if quick else 0
         if self._quick_deaths > 3:
-            self._spawn_at = time.monotonic() + min(5.0, 0.1 * 2.0**self._quick_deaths)
+            pause = min(5.0, 0.1 * 2.0**self._quick_deaths)
+            self._spawn_at = time.monotonic() + pause
+            log.warning("processes die as soon as they start; the next one starts in %.1f s", pause)
 
     # --- looking after -------------------------------------------------------------------------------------------
 
     def _look_after(self) -> None:
         self._debts.pay()
+        self._warn_of_a_long_import()
         if self._stop_at is not None and time.monotonic() >= self._stop_at:
             for each in self._children:
                 each.end("", "shutdown")
@@ -295,6 +306,17 @@ class Supervisor:
         for each in self._children:
             for slot in each.slots.values():
                 self._look_at(each, slot)
+
+    def _warn_of_a_long_import(self) -> None:
+        first = self._children[0] if self._children else None
+        if self._upkeep is None and first is not None and not self._warned and time.monotonic() - first.born > LONG_IMPORT:
+            self._warned = True
+            log.warning(
+                "still importing %s after %g s: does it wait for a task while it is imported? Put what is to run only as a "
+                'script under `if __name__ == "__main__":`',
+                ", ".join(self._settings.modules),
+                LONG_IMPORT,
+            )
 
     def _look_at(self, each: Child, slot: Slot) -> None:
         running = slot.running()

@@ -380,15 +380,23 @@ def _in_one_line(error: BaseException) -> str:
 def _log_action(action: Action, ready: Ready, seconds: float) -> None:
     name, task_id = ready.name, ready.delivery.id.encode("utf-8", "backslashreplace").decode()
     what = "" if action.error is None else _in_one_line(action.error)
+    told: dict[str, Any] = {"task": name, "task_id": task_id, "seconds": round(seconds, 6), "error": what or None}
     if action.do is Do.RETRY:
-        log.warning(
-            "%s[%s] will be retried in %.1f s (retry %d): %s", name, task_id, action.delay, ready.attempts.retries + 1, what
-        )
+        why = f": {what}" if what else ", as it asked"
+        retry = ready.attempts.retries + 1
+        log.warning("%s[%s] will be retried in %.1f s (retry %d)%s", name, task_id, action.delay, retry, why, extra=_extra(told))
     elif action.do is Do.BURY:
-        log.error("%s[%s] failed after %.3f s: %s; kept in the dead list", name, task_id, seconds, what)
+        told["traceback"] = payload.describe_error(action.error_payload)[2] if action.error_payload else None
+        log.error("%s[%s] failed after %.3f s: %s; kept in the dead list", name, task_id, seconds, what, extra=_extra(told))
+        log.debug("%s[%s]: %s", name, task_id, told["traceback"])
     elif action.do is Do.PARK:
-        log.warning("%s[%s] cannot run here and is kept for a worker with %s", name, task_id, action.need)
+        log.warning("%s[%s] cannot run here and is kept for a worker with %s", name, task_id, action.need, extra=_extra(told))
     elif action.do is Do.END:
-        log.warning("%s[%s] ended without running: %s", name, task_id, what)
+        log.warning("%s[%s] ended without running: %s", name, task_id, what, extra=_extra(told))
     else:
         log.debug("%s[%s]: %s", name, task_id, action.do.name.lower())
+
+
+def _extra(told: dict[str, Any]) -> dict[str, Any]:
+    """Return what a JSON line says beyond its message."""
+    return {"fields": {key: value for key, value in told.items() if value is not None}}
