@@ -79,7 +79,8 @@ class Supervisor:
             self._look_after()
             if self._exit is not None and not self._children:
                 self._debts.pay(patience=5.0)
-                log.info("stopped")
+                if self._stop_at is not None and self._upkeep is not None:
+                    log.info("stopped")
                 return self._exit
             self._replenish()
 
