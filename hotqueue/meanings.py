@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable
 
 from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError, QueueFull
@@ -33,10 +35,20 @@ def meaning(error: BaseException, doing: str, *, sent: bool, tls: bool = False) 
         return ConnectionFailed(f"{doing}: what answers there is not a Redis server ({said})", retry=False, sent=sent)
     if isinstance(error, rx.DataError):
         return ConfigError(f"{doing}: {said}")
+    said = _without_address(said, doing).removesuffix(".") or type(error).__name__
     if not sent and tls:
-        said = f"{said or type(error).__name__} ({_TLS})"
+        said = f"{said} ({_TLS})"
     fate = "; whether it was carried out is unknown" if sent else "; nothing was sent"
-    return ConnectionFailed(f"{doing} failed: {said or type(error).__name__}{fate}", sent=sent)
+    advice = f": {_ANYBODY}" if not sent and not tls and "://" in doing else ""
+    return ConnectionFailed(f"{doing} failed: {said}{fate}{advice}", sent=sent)
+
+
+def _without_address(said: str, doing: str) -> str:
+    """Return what redis-py says of an attempt to connect, without the address where `doing` names it already."""
+    found = re.match(r"Error (.+?) (?:while )?connecting to (\S+?)\.(?: (.+))?$", said)
+    if found is None or found[2].removeprefix("unix:") not in doing:
+        return said
+    return os.strerror(int(found[1])) if found[1].isdigit() else found[3] or found[1]
 
 
 def _words_of(error: BaseException) -> str:
@@ -83,6 +95,7 @@ def _too_old(text: str) -> HotQueueError:
     return ConfigError(f"{text}; hotqueue needs Redis 6.2 or newer (or Valkey)")
 
 
+_ANYBODY = "is Redis running there? check the URL"
 _TLS = "the URL asks for TLS: does this port speak it, or does it ask for a certificate of yours?"
 
 # What a reply's text means; the first that matches counts.

@@ -25,6 +25,9 @@ only_server = pytest.mark.servers("server")
 only_embedded = pytest.mark.servers("embedded")
 
 NOBODY = "redis://127.0.0.1:1/0"
+SAYS_REFUSED = (
+    r"^connecting at redis://127\.0\.0\.1:1/0 failed: [^.:]*; nothing was sent: is Redis running there\? check the URL$"
+)
 
 
 def script(text: str) -> Script:
@@ -92,7 +95,7 @@ def test_a_blocking_connection_waits_and_is_used_again(store: Store, key: str) -
 
 
 def test_nothing_was_sent_to_a_server_that_is_not_there() -> None:
-    with pytest.raises(ConnectionFailed, match=r"connecting at redis://127\.0\.0\.1:1/0 failed: .*; nothing was sent") as info:
+    with pytest.raises(ConnectionFailed, match=SAYS_REFUSED) as info:
         Store(parse(NOBODY)).command("k", "GET", "k")
     assert (info.value.sent, info.value.retry) == (False, True)
 

@@ -95,6 +95,10 @@ MISTAKES = {
     "unknown option": (["q", "--bdfilename", "x"], "--dbfilename"),
     "bad name": (["{q}", "--url", "redis://127.0.0.1:1"], "may not contain { or }"),
     "nobody there": (["q", "--url", "redis://127.0.0.1:1"], "Connection refused"),
+    "nobody there, all queues": (
+        ["--url", "redis://127.0.0.1:1"],
+        "Connection refused; nothing was sent: is Redis running there?",
+    ),
 }
 
 
@@ -105,6 +109,16 @@ def test_a_mistake_is_one_line_and_exit_code_1(mistake: str, tmp_path: Path) -> 
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("hotwatch: ")
     assert says in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", [("hotwatch",), ("hotwatch", "q"), ("hotqueue", "info")], ids=" ".join)
+def test_a_wrong_password_is_one_line(command: tuple[str, ...], start_redis: Callable[..., RedisServer]) -> None:
+    server = start_redis("--requirepass", "secret")
+    done = run_command(*command, "--url", f"redis://:wrong@127.0.0.1:{server.port}")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "check the user name, the password" in done.stderr
+    assert "wrong@" not in done.stderr
     assert done.stderr.count("\n") == 1
 
 
