@@ -88,7 +88,7 @@ def _queues_of(spec: str) -> list[HotQueue]:
     for part in attribute.split("."):
         if not hasattr(value, part):
             near = difflib.get_close_matches(part, dir(value), n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
+            hint = f"; did you mean {near[0]!r}?" if near else _what_there_is(value)
             raise CannotLoad(f"{name} has no {part!r}{hint}")
         value = getattr(value, part)
     if isinstance(value, Task):
@@ -98,9 +98,21 @@ def _queues_of(spec: str) -> list[HotQueue]:
     return [value]
 
 
+def _what_there_is(holder: Any) -> str:
+    """Return the names of the queues and tasks in a module or a class, as the end of a message."""
+    there = (
+        [name for name, value in vars(holder).items() if isinstance(value, HotQueue | Task)]
+        if hasattr(holder, "__dict__")
+        else []
+    )
+    if not there:
+        return "; there is no queue and no task in it"
+    return f"; there {'are' if len(there) > 1 else 'is'} {', '.join(there[:10])}{' …' if len(there) > 10 else ''}"
+
+
 def _imported(name: str) -> ModuleType:
     if name.endswith(".py"):
-        raise CannotLoad(f"{name!r} is a file; name the module: {name[:-3].replace(os.sep, '.')}")
+        raise CannotLoad(f"{name!r} is a file; {_module_of(name)}")
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -110,18 +122,27 @@ def _imported(name: str) -> ModuleType:
             f"no module named {error.name!r}{_nearest(error.name)} (looked in {os.getcwd()} and sys.path)"
         ) from error
     except BaseException as error:
-        trace = "".join(traceback.format_exception(error.with_traceback(_own_frames(error))))
-        raise CannotLoad(f"{trace}{name} cannot be imported: {type(error).__name__}: {error}") from error
+        trace = "".join(traceback.format_exception(error.with_traceback(_own_frames(error)))).rstrip()
+        raise CannotLoad(f"{name} cannot be imported:\n{trace}") from error
+
+
+def _module_of(file: str) -> str:
+    """Return what to name instead of a file."""
+    path = os.path.relpath(os.path.abspath(file))
+    folder, module = os.path.split(path[: -len(".py")])
+    if path.startswith(os.pardir + os.sep):
+        return f"start in {os.path.dirname(os.path.abspath(file))}, or put it on $PYTHONPATH, and name the module: {module}"
+    return f"name the module: {'.'.join([*folder.split(os.sep), module] if folder else [module])}"
 
 
 def _own_frames(error: BaseException) -> Any:
-    """Return the traceback from the user's first line on."""
+    """Return the traceback from the user's first line on; None where none of it ran, as with a file that is not Python."""
     trace = error.__traceback__
     while trace is not None and (
         "importlib" in trace.tb_frame.f_code.co_filename or trace.tb_frame.f_code.co_filename == __file__
     ):
         trace = trace.tb_next
-    return trace or error.__traceback__
+    return trace
 
 
 def _nearest(name: str) -> str:

@@ -27,6 +27,8 @@ def c(): ...
     "user.py": "from two import c\n",
     "package/__init__.py": "",
     "package/tasks.py": "from hotqueue import HotQueue\nclass Holder:\n    queue = HotQueue('q3')\nnumber = 3\n",
+    "wrong.py": "def f(:\n",
+    "through.py": "import wrong\n",
     "package/broken.py": "import package.missing\n",
 }
 CODE = """
@@ -105,6 +107,11 @@ def test_a_queue_without_a_module_is_a_generic_one(folder: Path) -> None:
         ("package.tasks:Holder.quee", "package.tasks has no 'quee'; did you mean 'queue'?"),
         ("package.tasks:number", "package.tasks:number is a int, not a HotQueue or a task"),
         ("package/tasks.py", "'package/tasks.py' is a file; name the module: package.tasks"),
+        ("./package/tasks.py", "'./package/tasks.py' is a file; name the module: package.tasks"),
+        ("./one.py", "'./one.py' is a file; name the module: one"),
+        ("../one.py", "'../one.py' is a file; start in /"),
+        ("two:xyzzy", "two has no 'xyzzy'; there are queue, other, b, c"),
+        ("package.tasks:xyzzy", "package.tasks has no 'xyzzy'; there is no queue and no task in it"),
         ("package", "no queue and no task in package; define one with @queue.task, or name another module"),
         ("package.broken", "package.broken cannot be imported: it needs 'package.missing', which is not installed here"),
     ],
@@ -112,3 +119,12 @@ def test_a_queue_without_a_module_is_a_generic_one(folder: Path) -> None:
 def test_what_cannot_be_loaded_says_why_in_one_line(folder: Path, module: str, text: str) -> None:
     (line,) = loaded(folder, module)
     assert line.startswith(text)
+
+
+@pytest.mark.parametrize(("module", "own"), [("wrong", []), ("through", ["through.py"])])
+def test_a_mistake_of_the_module_shows_its_own_lines_alone_and_is_told_once(folder: Path, module: str, own: list[str]) -> None:
+    lines = loaded(folder, module)
+    assert lines[0] == f"{module} cannot be imported:"
+    assert lines[-1] == "SyntaxError: invalid syntax"
+    assert [line.split('"')[1] for line in lines if "File" in line] == [str(folder / name) for name in [*own, "wrong.py"]]
+    assert sum("invalid syntax" in line for line in lines) == 1
