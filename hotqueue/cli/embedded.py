@@ -14,9 +14,12 @@ _FILE = click.argument("file", type=click.Path(dir_okay=False))
 _YES = click.option("--yes", is_flag=True, help="Do not ask.")
 
 
-@click.group(context_settings=settings)
-def embedded() -> None:
+@click.group(context_settings=settings, invoke_without_command=True)
+@click.pass_context
+def embedded(ctx: click.Context) -> None:
     """Look after the database file of an embedded server."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
 
 
 @embedded.command()
@@ -66,6 +69,7 @@ def repair(file: str, yes: bool) -> None:
     """Cut the damaged journal of FILE before the damage, after a backup."""
     from hotqueue import embedded as store
 
+    store.status(file)  # no question about a file that is not there
     _confirm(f"Cut the journal of {file} before its first damage (a backup is kept)?", yes)
     told = store.repair(file)
     click.echo(f"{told['path']}: {told['kept_bytes']} bytes of the journal kept, {told['dropped_bytes']} dropped")
@@ -79,6 +83,7 @@ def upgrade(file: str, yes: bool) -> None:
     """Hand FILE to the newest server found here, after a backup; older ones cannot read it any more."""
     from hotqueue import embedded as store
 
+    store.status(file)  # no question about a file that is not there
     _confirm(f"Hand {file} to the newest server found here, for good (a backup is kept)?", yes)
     told = store.upgrade(file)
     if told["backup"] is None:

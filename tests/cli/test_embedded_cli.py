@@ -54,6 +54,21 @@ def test_status_without_a_file_is_of_the_default(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
+def test_without_a_subcommand_it_prints_its_help() -> None:
+    done = run_command("hotqueue", "embedded", check=True)
+    assert done.stdout == run_command("hotqueue", "embedded", "--help", check=True).stdout
+    assert done.stdout.startswith("Usage: hotqueue embedded")
+    assert done.stdout.count("\n") > 8
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("command", ["repair", "upgrade"])
+def test_a_file_that_is_not_there_is_told_before_any_question(command: str, tmp_path: Path) -> None:
+    done = run_command("hotqueue", "embedded", command, "none.rdb", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"hotqueue: there is no database {tmp_path / 'none.rdb'}\n"
+
+
 def test_repair_asks_and_says_what_it_did(path: Path) -> None:
     with path.with_name("db.rdb.aof").open("r+b") as journal:
         journal.seek(path.with_name("db.rdb.aof").stat().st_size // 2)
