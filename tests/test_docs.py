@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import click
 import pytest
 
 from hotqueue import errors
-from hotqueue.tasks import options
+from hotqueue.tasks import AsyncResult, DeadTask, UnknownTask, options
 from hotqueue.tasks.lifecycle import State
-from tests.processes import ROOT, run_python
+from tests.processes import ROOT, run_command, run_python
 
 DOCS = ROOT / "docs"
 README = ROOT / "README.md"
@@ -112,7 +114,25 @@ def test_every_state_is_told(page: tuple[Path, str]) -> None:
 
 def test_readme_has_every_error() -> None:
     listed = set(re.findall(r"`(\w+)`", " ".join(rows(README, "### Errors"))))
-    internal = {"HotQueueError", "TaskError", "RemoteTraceback", "ControlFlow", "Retry", "Reject", "Ignore"}
+    internal = {"HotQueueError", "RemoteTraceback", "ControlFlow", "Retry", "Reject", "Ignore"}
     not_raised_yet = {"DuplicateTask"}  # comes with unique tasks
     there = {name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, Exception)}
-    assert listed == there - internal - not_raised_yet
+    assert listed == (there | {UnknownTask.__name__}) - internal - not_raised_yet
+
+
+@pytest.mark.parametrize("kind", [AsyncResult, DeadTask])
+def test_readme_has_every_member_of_a_result_and_of_a_dead_task(kind: type) -> None:
+    part = README.read_text().split(f"`hotqueue.tasks.{kind.__name__}`", 1)[1].split("|---|---|\n", 1)[1].split("\n\n")[0]
+    listed = {name for line in part.splitlines() for name in re.findall(r"`(?!await)(\w+)", line.split("|")[1])}
+    there = {name for name in (*vars(kind), *vars(kind).get("__annotations__", ())) if not name.startswith("_")}
+    assert listed == there | {"id"}
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")
+@pytest.mark.parametrize("name", ["hotqueue", "hotqueue-worker", "hotwatch"])
+def test_the_shell_completion_of_the_readme_is_one(name: str) -> None:
+    variable = f"_{name.upper().replace('-', '_')}_COMPLETE"
+    assert f'eval "$({variable}=bash_source {name})"\n' in README.read_text()
+    script = run_command(name, env={variable: "bash_source"}, check=True).stdout
+    done = subprocess.run(["bash", "-c", f"{script}\ncomplete -p {name}"], capture_output=True, text=True, check=True, timeout=30)
+    assert done.stdout.endswith(f" {name}\n")
