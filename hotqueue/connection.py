@@ -121,6 +121,21 @@ class Store:
             raise
         return Sent(self, free, connection, (b"EVAL", script.text, *call[1:]), doing)
 
+    def scan(self, pattern: str) -> list[bytes]:
+        """Return the keys that match a glob, of all masters of a Cluster. Slow: for people who look, never for work.
+
+        Raises:
+            ConnectionFailed, ConfigError: as `command`.
+        """
+        import redis.exceptions as rx
+
+        try:
+            return list(self.client().scan_iter(match=pattern, count=1000))
+        except HotQueueError:
+            raise
+        except (rx.RedisError, rx.RedisClusterException, OSError) as error:
+            raise self.translated(error, "listing keys", sent=False) from error
+
     def _asked(self, key: str | bytes, args: Sequence[Any], doing: str, repeatable: bool = False) -> Any:
         import redis.exceptions as rx
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from hotqueue import keys
 from hotqueue.connection import Store
-from hotqueue.errors import HotQueueError
 from hotqueue.tasks.broker import Broker
 
 
@@ -47,14 +46,7 @@ def _waiting_tasks(store: Store, name: str) -> int:
 
 def queue_names(store: Store) -> list[str]:
     """Return the names of all queues that have a key in the store, sorted; on a Cluster, of all its masters."""
-    import redis.exceptions as rx
-
-    try:
-        found = list(store.client().scan_iter(match=f"*{keys.PREFIX}*", count=1000))
-    except (rx.RedisError, rx.RedisClusterException, OSError) as error:
-        if isinstance(error, HotQueueError):  # a ConnectionFailed is an OSError
-            raise
-        raise store.translated(error, "listing the queues", sent=False) from error
+    found = store.scan(f"*{keys.PREFIX}*")
     return sorted(set(_names(key.decode(errors="replace") for key in found)))
 
 
