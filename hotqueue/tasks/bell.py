@@ -7,13 +7,13 @@ worker is woken otherwise stays under way, and is read the next time.
 from __future__ import annotations
 
 import os
-import select
 import time
 from collections.abc import Sequence
 
 from hotqueue.errors import ConnectionFailed
 from hotqueue.lines import Blocking
 from hotqueue.tasks.broker import Broker
+from hotqueue.tasks.readable import readable
 
 LONGEST = 3.0  # seconds; only a net under the bells, which ring for every task
 LATE = 2.0  # seconds after which the reply of a BLPOP that has run out is not waited for: the connection is dead
@@ -103,7 +103,7 @@ class Bell:
         """Sleep until `wake` or for `seconds`, asking for no ring; True if one that was under way came nevertheless."""
         under_way = [line for line in self._lines if line.is_listening and line.blocking.is_connected]
         try:
-            ready, _, _ = select.select([*(line.blocking.fileno() for line in under_way), self._read], [], [], seconds)
+            ready = readable([*(line.blocking.fileno() for line in under_way), self._read], seconds)
             if self._read in ready:
                 os.read(self._read, 4096)
             rung = [line.read() for line in under_way if line.blocking.fileno() in ready]
@@ -116,7 +116,7 @@ class Bell:
         by_fd = {line.blocking.fileno(): line for line in self._lines}
         while True:
             left = deadline - time.monotonic()
-            ready, _, _ = select.select([*by_fd, self._read], [], [], max(0.0, left))
+            ready = readable([*by_fd, self._read], max(0.0, left))
             rung = [by_fd[fd].read() for fd in ready if fd in by_fd]
             if self._read in ready:
                 os.read(self._read, 4096)

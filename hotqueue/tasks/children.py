@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import mmap
 import os
-import select
 import signal
 import time
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from hotqueue import presence
 from hotqueue.tasks import child, payload
 from hotqueue.tasks.child import Pipes, Settings
 from hotqueue.tasks.permits import Permits, read_progress, read_running
+from hotqueue.tasks.readable import readable
 
 
 @dataclass
@@ -102,7 +102,7 @@ class Child:
 
     def last_words(self) -> Iterator[dict[str, Any]]:
         """Read what it said before it died and nobody has heard yet."""
-        while select.select([self.report], [], [], 0)[0]:
+        while readable([self.report], 0):
             before = self.inbox
             yield from self.reports()
             if self.inbox == before:

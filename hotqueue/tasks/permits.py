@@ -28,8 +28,15 @@ class Permits:
 
     def __init__(self, pipe: tuple[int, int] | None = None) -> None:
         self._read, self._write = pipe or os.pipe()
+        self._is_own = pipe is None
         os.set_blocking(self._read, False)
         os.set_blocking(self._write, False)
+
+    def __del__(self) -> None:
+        # Not sooner: whoever keeps a worker in order may still drain them, and numbers of descriptors are used again.
+        if getattr(self, "_is_own", False):
+            os.close(self._read)
+            os.close(self._write)
 
     def add(self, number: int, count: int) -> None:
         """Put a permit in for each task of a fetch."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import select
 import signal
 import time
 from collections.abc import Callable, Iterable
@@ -24,6 +23,7 @@ from hotqueue.tasks.child import Settings
 from hotqueue.tasks.children import Child, Slot, how_it_died, spawn
 from hotqueue.tasks.health import HealthPort
 from hotqueue.tasks.maintenance import Debts, Upkeep
+from hotqueue.tasks.readable import readable
 from hotqueue.tasks.server_check import check_server
 
 log = logging.getLogger("hotqueue.worker")
@@ -177,7 +177,7 @@ class Supervisor:
     def _select(self) -> None:
         by_fd = {each.report: each for each in self._children}
         health = [self._health.fileno()] if self._health is not None else []
-        ready, _, _ = select.select([self._wake_read, *health, *by_fd], [], [], TICK)
+        ready = readable([self._wake_read, *health, *by_fd], TICK)
         for fd in ready:
             if fd == self._wake_read:
                 try:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
+import os
 import threading
 from collections.abc import Callable
 
@@ -147,3 +150,24 @@ class TestRunWorker:
             assert (square.delay(n).get(timeout=10), asquare.delay(n).get(timeout=10)) == (n * n, n * n)
         thread.join(10)
         assert not thread.is_alive()
+
+
+@pytest.mark.servers("server")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # what other tests left to be collected
+def test_workers_in_this_process_leave_no_descriptors_open(make_queue: Callable[..., HotQueue]) -> None:
+    queue = make_queue()
+    queue.run_worker(burst=True)
+    gc.collect()
+    before = _pipes()
+    for _ in range(5):
+        queue.run_worker(burst=True)
+    gc.collect()
+    assert _pipes() <= before
+
+
+def _pipes() -> int:
+    found = 0
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            found += os.readlink(f"/proc/self/fd/{name}").startswith("pipe:")
+    return found
