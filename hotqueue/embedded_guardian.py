@@ -17,6 +17,7 @@ if sys.platform != "win32":  # there the package can be imported, and refuses
     import fcntl
 
 DEFAULT, IGNORE = 0, 1  # signal.SIG_DFL, signal.SIG_IGN
+PATIENCE = 5  # seconds between the first SIGTERM to a server that does not answer and SIGKILL
 SMALL = 64 * 1024 * 1024  # below this much data the file that the user named is written at every stop
 
 
@@ -65,9 +66,11 @@ class Guardian:
         self.stopped.acquire()
 
     def start_server(self, binary: bytes, conf: bytes) -> None:
+        _block_signals()  # a SIGTERM that comes before the child takes signals waits, instead of being ignored
         self.child = os.fork()
         if not self.child:
             self._become_server(binary, conf)
+        _set_signals(IGNORE)
         os.ftruncate(self.fds["server"], 0)
         os.pwrite(self.fds["server"], f"{self.child} {os.uname().nodename}".encode("utf-8", "replace"), 0)
         os.close(self.fds["server"])  # from here on the lock is the server's alone
@@ -131,7 +134,7 @@ class Guardian:
                 return True
             except OSError:
                 break
-        return self._terminate() or self.ended
+        return self._end_child() or self.ended
 
     def _ways_to_stop(self, info: bytes) -> tuple[bytes, ...]:
         used = info.partition(b"\r\nused_memory:")[2].split(b"\r\n")[0]
@@ -139,10 +142,23 @@ class Guardian:
             return (b"NOSAVE",)
         return b"SAVE", b"NOSAVE"
 
-    def _terminate(self) -> bool:
+    def _end_child(self) -> bool:
+        """See the server, which does not answer, to its end: what it acknowledged is with the system, in the journal."""
+        deadline = time.monotonic() + PATIENCE
+        while self._terminate(15 if time.monotonic() < deadline else 9):
+            for _ in range(100):
+                if self.ended:
+                    return True
+                time.sleep(0.01)
+        return False
+
+    def _terminate(self, number: int = 15) -> bool:
         if not self.child or self.ended:
             return False
-        os.kill(self.child, 15)  # its own child, not yet waited for: the number cannot be someone else's
+        try:
+            os.kill(self.child, number)  # its own child, not yet waited for: the number cannot be someone else's
+        except ProcessLookupError:
+            pass  # it has just ended
         return True
 
     def answer_pokes(self) -> None:
@@ -247,10 +263,16 @@ def _set_signals(ending: int) -> None:
     """Undo what the user's process had ignored or blocked; HUP, INT and TERM are for users and the server only."""
     import _signal  # type: ignore[import-not-found]  # the module signal costs a third of the start, for its enums
 
-    _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
     _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
     for number in (_signal.SIGHUP, _signal.SIGINT, _signal.SIGTERM):
         _signal.signal(number, ending)
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
+
+
+def _block_signals() -> None:
+    import _signal
+
+    _signal.pthread_sigmask(_signal.SIG_BLOCK, (_signal.SIGTERM,))
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from hotqueue.embedded import EmbeddedServer
 from hotqueue.embedded_guardian import ask
 from hotqueue.errors import ConnectionFailed
 from tests.embedded_users import Users, guardian_of, is_gone, nothing_left, real_server, server_pid, servers_of, users
+from tests.processes import run_python
 from tests.waiting import wait_until
 
 __all__ = ["users"]  # a fixture
@@ -187,3 +188,23 @@ def test_limits_of_a_user_are_not_the_servers(tmp_path: Path, users: Users) -> N
     user = users(tmp_path / "db.rdb", "open", preexec_fn=limit)
     assert user.do("put", *range(1000)) == "1000"
     assert resource.prlimit(int(user.do("pid")), resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY
+
+
+# Sends SIGTERM to a server that is being started, before it can have taken signals; prints how each ended.
+STOPPED_AT_BIRTH = r"""
+import os, sys
+from hotqueue import embedded_guardian as guardian
+
+guardian._set_signals(guardian.IGNORE)
+for _ in range(50):
+    server = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
+    one = guardian.Guardian(b"", b"", b"", {"server": server, "name": -1})
+    one.start_server(b"/bin/sleep", b"20")
+    one._terminate()
+    print(os.WTERMSIG(os.waitpid(one.child, 0)[1]))
+"""
+
+
+def test_a_server_that_is_stopped_while_it_is_being_started_ends(tmp_path: Path) -> None:
+    ended = run_python(STOPPED_AT_BIRTH, tmp_path / "server.lock", timeout=60)
+    assert ended.stdout.split() == [str(int(signal.SIGTERM))] * 50, ended.stderr
