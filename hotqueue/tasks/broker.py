@@ -386,7 +386,7 @@ class Broker:
         """Put the tasks that wait for `need` back into the queue; whoever asks, a worker of `kind`, fetches them next."""
         n = self.name
         every_key = [
-            *(keys.tasks(n), keys.attempts(n), keys.ready(n), keys.ready_async(n), keys.parked(n, need)),
+            *(keys.tasks(n), keys.attempts(n), *self.ready, keys.parked(n, need)),
             *(keys.needs(n), self.bells[1]),
         ]
         total = 0

@@ -18,7 +18,8 @@ from typing import Any, NoReturn
 
 from hotqueue.errors import SerializationError, SignatureError
 
-WIRE_VERSION = 1
+WIRE_VERSION = 1  # what is written
+OLDEST_READ = 1  # from here to what is written, all are read
 SYNC, ASYNC = ord("s"), ord("a")
 ARGS_REPR_MAX = 1024
 
@@ -174,15 +175,17 @@ def decode(data: bytes, signer: Signer | None = None, queue: str | None = None, 
     body = data
     if signer is not None:
         body = _verified(data, signer)
-    elif len(data) > FIXED.size and data[0] == WIRE_VERSION and data[3] & SIGNED:
+    elif len(data) > FIXED.size and data[3] & SIGNED:  # the flag means the same in every version
         body = data[:-SIGNATURE_BYTES]
     if len(body) < FIXED.size:
         raise CorruptEnvelope(f"not a hotqueue message: {len(data)} bytes starting with {data[:16]!r}")
     version, kind, priority, flags, checksum, created, n_header, n_call, n_id = FIXED.unpack_from(body)
     if zlib.crc32(memoryview(body)[_CHECKED_FROM:], zlib.crc32(body[:4])) != checksum:
         raise CorruptEnvelope(f"not a hotqueue message, or altered on its way: {len(data)} bytes starting with {data[:16]!r}")
-    if version != WIRE_VERSION:
+    if version > WIRE_VERSION:
         raise NewerEnvelope(version)
+    if version < OLDEST_READ:
+        raise CorruptEnvelope(f"envelope of wire version {version}; this hotqueue reads from {OLDEST_READ} to {WIRE_VERSION}")
     start = FIXED.size + n_id
     header = body[start : start + n_header]
     start += n_header

@@ -371,6 +371,12 @@ class TestUnpark:
             "bell:async": ["1"],
         }
 
+    @pytest.mark.parametrize("task", [sync(), coro()])
+    def test_one_that_a_process_died_with_still_runs_alone(self, room: Room, task: str) -> None:
+        room.fill({"tasks": {"t": task}, "attempts": {"t": "0 2 wire:2 - -\n{}"}, "needs": ["wire:2"], "parked:wire:2": {"t": 3}})
+        assert room.broker.unpark("wire:2", "s") == 1
+        assert room.contents() == {"tasks": {"t": task}, "attempts": {"t": "0 2 - - -\n{}"}, "ready:alone": {"t": 3}}
+
     def test_who_asks_fetches_them_and_rings_for_nobody(self, room: Room) -> None:
         room.fill({"tasks": {"s": sync(), "a": coro()}, "needs": ["task:x"], "parked:task:x": {"s": 3, "a": 4}})
         assert room.broker.unpark("task:x", "a") == 2

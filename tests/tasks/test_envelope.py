@@ -63,13 +63,32 @@ def test_a_piece_of_an_envelope_is_none(length: int) -> None:
         envelope.decode(encoded()[:length])
 
 
+def of_version(version: int, data: bytes, signature: bytes = b"") -> bytes:
+    body = bytes([version]) + data[1:]
+    return body[:4] + zlib.crc32(body[8:], zlib.crc32(body[:4])).to_bytes(4, "big") + body[8:] + signature
+
+
 def test_a_newer_wire_version_says_so() -> None:
-    data = bytearray(encoded())
-    data[0] = 9
-    data[4:8] = zlib.crc32(data[8:], zlib.crc32(data[:4])).to_bytes(4, "big")
     with pytest.raises(NewerEnvelope, match="wire version 9") as caught:
-        envelope.decode(bytes(data))
+        envelope.decode(of_version(9, encoded()))
     assert caught.value.version == 9
+
+
+def test_a_newer_one_that_is_signed_is_no_damage_to_a_worker_without_a_key() -> None:
+    with pytest.raises(NewerEnvelope):
+        envelope.decode(of_version(9, encoded(flags=envelope.SIGNED), b"x" * envelope.SIGNATURE_BYTES))
+
+
+def test_an_older_wire_version_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = encoded()
+    monkeypatch.setattr(envelope, "WIRE_VERSION", 2)
+    assert (data[0], envelope.decode(data).id) == (1, "the-id")
+    assert (encoded()[0], envelope.decode(encoded()).id) == (2, "the-id")
+
+
+def test_one_too_old_to_be_read_waits_for_nobody() -> None:
+    with pytest.raises(CorruptEnvelope, match="wire version 0; this hotqueue reads from 1 to"):
+        envelope.decode(of_version(0, encoded()))
 
 
 class TestSigned:

@@ -1,12 +1,13 @@
 -- Tasks that waited for a worker able to run them → ready, at their places. At most 1,000 a call.
--- KEYS 1 tasks 2 attempts 3 ready 4 ready:async 5 parked:<need> 6 needs 7 bell:async
+-- KEYS 1 tasks 2 attempts 3 ready 4 ready:async 5 ready:alone 6 parked:<need> 7 needs 8 bell:async
 -- ARGV 1 need 2 kind of the worker that asks
 -- Returns how many went back. Rings for no worker of its kind, nor for sync ones of others: the first in line may be one that
 -- parks them again, and again. Who asks fetches them at once, or wakes its own; what it leaves behind, fetch rings for.
-local wrong = must_be('zset', KEYS[3], KEYS[4], KEYS[5]) or must_be('hash', KEYS[1], KEYS[2])
+-- One that a process died with runs alone, as before it was parked.
+local wrong = must_be('zset', KEYS[3], KEYS[4], KEYS[5], KEYS[6]) or must_be('hash', KEYS[1], KEYS[2])
 if wrong then return wrong end
 local async = 0
-local popped = redis.call('ZPOPMIN', KEYS[5], 1000)
+local popped = redis.call('ZPOPMIN', KEYS[6], 1000)
 for i = 1, #popped, 2 do
   local id = popped[i]
   local envelope = redis.call('HGET', KEYS[1], id)
@@ -14,11 +15,15 @@ for i = 1, #popped, 2 do
     local a = split_attempts(redis.call('HGET', KEYS[2], id))
     a[3] = '-'
     redis.call('HSET', KEYS[2], id, join_attempts(a))
-    local is_async = kind_of(envelope) == 'a'
-    if is_async then async = async + 1 end
-    redis.call('ZADD', is_async and KEYS[4] or KEYS[3], popped[i + 1], id)
+    local ready = KEYS[3]
+    if a[2] > 0 then
+      ready = KEYS[5]
+    elseif kind_of(envelope) == 'a' then
+      ready, async = KEYS[4], async + 1
+    end
+    redis.call('ZADD', ready, popped[i + 1], id)
   end
 end
-if redis.call('EXISTS', KEYS[5]) == 0 then redis.call('SREM', KEYS[6], ARGV[1]) end
-if async > 0 and ARGV[2] ~= 'a' then ring(KEYS[7], async) end
+if redis.call('EXISTS', KEYS[6]) == 0 then redis.call('SREM', KEYS[7], ARGV[1]) end
+if async > 0 and ARGV[2] ~= 'a' then ring(KEYS[8], async) end
 return #popped / 2
