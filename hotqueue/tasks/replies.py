@@ -191,14 +191,20 @@ class Replies:
 
     def _deliver(self, message: bytes) -> None:
         head, _, record = message.partition(b"\0")
-        status, task_id = head[:1].decode(), head[1:].decode()
+        try:
+            status, task_id = head[:1].decode(), head[1:].decode()
+            late_ms = int(record) if status == "E" else 0
+        except ValueError:
+            status = ""
         if status == "B":
             stored = self._broker.record(task_id)
             status, record = ("R", stored) if stored is not None else ("U", b"")
         if status == "E":
-            self._end_expired(task_id, int(record))
-        elif status != "N":
+            self._end_expired(task_id, late_ms)
+        elif status in ("D", "U") or (status == "R" and record):
             self._dispatch(task_id, Answer(status, record))
+        else:
+            self._asked = float("-inf")  # no message of ours: whatever it stands in for, ask the server again
 
     def _dispatch(self, task_id: str, answer: Answer) -> None:
         with self._lock:

@@ -119,6 +119,26 @@ def test_an_expired_task_is_ended_unless_it_runs(room: Room, replies: Replies) -
     assert replies.wait(["held"], 0.1) == {}
 
 
+MALFORMED = [b"", b"E", b"Et", b"Et\0", b"Et\0soon", b"Et\0" + b"9" * 5000, b"\xff", b"Zt\0blob", b"R\xff\0blob", b"t", b"{}"]
+
+
+@pytest.mark.parametrize("as_callback", [False, True])
+def test_a_malformed_message_is_passed_over_and_the_server_asked_again(room: Room, replies: Replies, as_callback: bool) -> None:
+    waiting_room(room, "t")
+    told: list[object] = []
+    if as_callback:
+        replies.subscribe("t", lambda _id, answer: told.append(answer))
+    else:
+        threading.Thread(target=lambda: told.append(replies.wait(["t"], 20)["t"])).start()
+    wait_until(lambda: room["waiters"])
+    room.client.hdel(room.prefix + "waiters", "t")  # only who asks again is told
+    room.client.rpush(room.prefix + f"reply:{replies._client}", *MALFORMED)
+    wait_until(lambda: room["waiters"])
+    finish(room, "t")
+    wait_until(lambda: told)
+    assert told == [Answer("R", b"blob")]
+
+
 def test_an_outage_is_waited_out(room: Room, start_redis: Callable[..., RedisServer], make_queue: Callable[..., object]) -> None:
     server = start_redis("--appendonly", "yes")
     own = Room(make_queue(url=server.url))  # type: ignore[arg-type]
