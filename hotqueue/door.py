@@ -62,9 +62,9 @@ class TaskDoor:
 
     def result(self, task_id: str) -> AsyncResult[Any]:
         """Return the handle to a task of this queue by its id."""
-        from hotqueue.tasks.result import AsyncResult
+        from hotqueue.tasks.result import AsyncResult, check_id
 
-        return AsyncResult(task_id, self._tasks)
+        return AsyncResult(check_id(task_id, "queue.result()"), self._tasks)
 
     @property
     def tasks(self) -> dict[str, Task[..., Any]]:

@@ -11,15 +11,24 @@ from hotqueue.errors import ConfigError
 PREFIX = "hotqueue:"
 
 
-def check_name(name: object) -> str:
+def check_name(name: object, what: str = "a queue's name") -> str:
     """Return `name` when it can be a queue's name, else raise ConfigError.
 
     A brace would move the hash tag, and with it the queue's keys, to other Cluster slots.
+
+    Args:
+        what: how to call it in an error, such as "queue=".
     """
     if not isinstance(name, str) or not name:
-        raise ConfigError(f"a queue's name is a non-empty str, not {name!r}")
+        its_name = getattr(name, "name", None)  # of a HotQueue
+        hint = f"; did you mean {its_name!r}?" if isinstance(its_name, str) else ""
+        raise ConfigError(f"{what} is a non-empty str, not {name!r:.80}{hint}")
     if "{" in name or "}" in name:
-        raise ConfigError(f"a queue's name may not contain {{ or }}: {name!r}; choose another name")
+        raise ConfigError(f"{what} may not contain {{ or }}: {name!r:.80}; choose another name")
+    try:
+        raw(name)
+    except UnicodeEncodeError:
+        raise ConfigError(f"{what} cannot be written as UTF-8: {name!r:.80}; choose another name") from None
     return name
 
 

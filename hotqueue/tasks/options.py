@@ -6,12 +6,13 @@ names the nearest.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from hotqueue import keys
+from hotqueue.hints import check_flag, did_you_mean
 from hotqueue.tasks.retry import RetryPolicy
 
 Seconds = int | float | timedelta
@@ -63,10 +64,14 @@ _EVERY_ERROR = "autoretry"  # what `retries=` means, the one choice of error cla
 # Classes cannot be written as JSON; queue, priority and expires are spent when the task is enqueued.
 _LOCAL = frozenset({"bind", "autoretry_for", "dont_autoretry_for", "queue", "priority", "expires"})
 _DEFAULTS = {f.name: f.default for f in fields(TaskOptions)}
+_FLAGS = ("bind", "ignore_result", "retry_jitter")
+_LIMITS = ("time_limit", "soft_time_limit")
 _SECONDS = ("retry_backoff_max", "default_retry_delay", "time_limit", "soft_time_limit", "result_expires", "expires")
 NAMES = frozenset({*_DEFAULTS, "retries"})
 PER_CALL = NAMES - {"bind", "autoretry_for", "dont_autoretry_for"}
 OF_THE_CALL = frozenset({"args", "kwargs", "countdown", "eta", "task_id", "headers"})  # apply_async's own, to be named as near
+_OF_THE_TASK = (NAMES | {"name"}) - PER_CALL  # the decorator's alone
+_LONGEST = 1e11  # seconds; what comes after it no datetime can show
 
 
 def make(given: Mapping[str, Any], where: str) -> TaskOptions:
@@ -80,16 +85,19 @@ def make(given: Mapping[str, Any], where: str) -> TaskOptions:
         TypeError: an unknown option, or a value of a wrong type.
         ValueError: a value out of range, a naive datetime.
     """
-    check_names(given, NAMES, where)
-    return TaskOptions(**_checked(given, where))
+    check_names(given, NAMES, where, also_near=("name",))
+    return _consistent(TaskOptions(**_checked(given, where)), where)
 
 
 def override(options: TaskOptions, given: Mapping[str, Any], where: str) -> TaskOptions:
     """Return `options` with those of one call over them."""
+    for name in given:
+        if name in _OF_THE_TASK:
+            raise TypeError(f"{where} got an unknown option {name!r}: @queue.task has it, it cannot be said for one call")
     check_names(given, PER_CALL | OF_THE_CALL, where)
     if "retries" in given and options.autoretry_for:
         given = {**given, "autoretry_for": options.autoretry_for}
-    return replace(options, **_checked(given, where))
+    return _consistent(replace(options, **_checked(given, where)), where)
 
 
 def received(options: TaskOptions, travelled: Mapping[str, Any]) -> TaskOptions:
@@ -100,13 +108,19 @@ def received(options: TaskOptions, travelled: Mapping[str, Any]) -> TaskOptions:
     return replace(options, **given)
 
 
-def check_names(given: Mapping[str, Any], known: frozenset[str], where: str) -> None:
+def check_names(given: Mapping[str, Any], known: frozenset[str], where: str, also_near: tuple[str, ...] = ()) -> None:
     """Raise TypeError for the first unknown name, naming the nearest known one."""
     for name in given:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(sorted(known))}"
+            hint = did_you_mean(name, [*known, *also_near]) or f"; known are {', '.join(sorted(known))}"
             raise TypeError(f"{where} got an unknown option {name!r}{hint}")
+
+
+def _consistent(options: TaskOptions, where: str) -> TaskOptions:
+    soft, hard = options.soft_time_limit, options.time_limit
+    if soft is not None and hard is not None and soft > hard:
+        raise ValueError(f"{where} soft_time_limit= is {soft:g} s, but time_limit= ends the task before that, after {hard:g} s")
+    return options
 
 
 def _checked(given: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -117,6 +131,14 @@ def _checked(given: Mapping[str, Any], where: str) -> dict[str, Any]:
     for name in _SECONDS:
         if name in kept and not (kept[name] is None and _DEFAULTS[name] is None):
             kept[name] = seconds(kept[name], f"{where} {name}=")
+    for name in _LIMITS:
+        if kept.get(name) == 0:
+            raise ValueError(f"{where} {name}= is 0, but a task takes some time; None is without a limit")
+    for name in _FLAGS:
+        if name in kept:
+            check_flag(kept[name], f"{where} {name}=")
+    if kept.get("queue") is not None:
+        kept["queue"] = keys.check_name(kept["queue"], f"{where} queue=")
     for name in ("autoretry_for", "dont_autoretry_for"):
         if name in kept:
             kept[name] = _error_types(kept[name], f"{where} {name}=")
@@ -133,9 +155,10 @@ def _checked(given: Mapping[str, Any], where: str) -> dict[str, Any]:
 
 def _whole(value: Any, name: str, where: str, low: int, high: int | None) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{where} {name}= takes a whole number, not {value!r}")
+        raise TypeError(f"{where} {name}= takes a whole number, not {value!r:.80}")
     if value < low or (high is not None and value > high):
-        raise ValueError(f"{where} {name}= is {value}, but it goes from {low} to {high if high is not None else 'any number'}")
+        allowed = f"of at least {low}" if high is None else f"from {low} to {high}"
+        raise ValueError(f"{where} {name}= takes a whole number {allowed}, not {value!r:.80}")
     return value
 
 
@@ -143,7 +166,7 @@ def _error_types(value: Any, what: str) -> ErrorTypes:
     kinds = value if isinstance(value, tuple | list) else (value,)
     for kind in kinds:
         if not (isinstance(kind, type) and issubclass(kind, BaseException)):
-            raise TypeError(f"{what} takes exception classes, not {kind!r}")
+            raise TypeError(f"{what} takes exception classes, such as (OSError,), not {kind!r:.80}")
     return tuple(kinds)
 
 
@@ -152,16 +175,16 @@ def seconds(value: Any, what: str) -> float:
     if isinstance(value, timedelta):
         value = value.total_seconds()
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"{what} takes seconds (int, float or timedelta), not {value!r}")
-    if not 0 <= value < 1e11:
-        raise ValueError(f"{what} takes seconds from 0, not {value!r}")
+        raise TypeError(f"{what} takes seconds (int, float or timedelta), not {value!r:.80}")
+    if not 0 <= value < _LONGEST:
+        raise ValueError(f"{what} takes seconds from 0 to {_LONGEST:g}, not {value!r:.80}")
     return value
 
 
 def instant_ms(value: datetime, what: str) -> int:
     """Return an aware datetime as ms since the epoch."""
     if not isinstance(value, datetime):
-        raise TypeError(f"{what} takes an aware datetime, not {value!r}")
-    if value.tzinfo is None:
+        raise TypeError(f"{what} takes an aware datetime, not {value!r:.80}")
+    if value.utcoffset() is None:
         raise ValueError(f"{what} got the naive {value!r}; say which zone it is in, e.g. {value.replace(tzinfo=UTC)!r}")
     return int(value.timestamp() * 1000)

@@ -21,7 +21,7 @@ from hotqueue.tasks.broker import BULK, Broker
 from hotqueue.tasks.envelope import Signer
 from hotqueue.tasks.lifecycle import State
 from hotqueue.tasks.replies import Replies
-from hotqueue.tasks.result import REVOKED_MS, AsyncResult
+from hotqueue.tasks.result import REVOKED_MS, AsyncResult, check_id
 from hotqueue.tasks.task import AsyncTask, Task
 
 if TYPE_CHECKING:
@@ -88,8 +88,8 @@ class Registry:
         """Return the task made of `function`, or a decorator."""
         told = dict(given)
         name = told.pop("name", None)
-        if name is not None and (not isinstance(name, str) or not name or any(c.isspace() for c in name)):
-            raise TypeError(f"@queue.task name= takes a str without spaces, not {name!r}")
+        if name is not None and not _is_task_name(name):
+            raise TypeError(f"@queue.task name= takes a str without spaces, not {name!r:.80}")
         made = options.make(told, "@queue.task")
 
         def decorate(function: Callable[..., Any]) -> Task[..., Any]:
@@ -202,7 +202,7 @@ class Registry:
         if (task_id is None) is not every:
             raise TypeError(f"queue.{what}() takes the id of a dead task, or all=True")
         if task_id is not None:
-            return act([getattr(task_id, "id", task_id)])
+            return act([check_id(getattr(task_id, "id", task_id), f"queue.{what}()")])
         total = 0
         for _ in range(self.broker.dead_count() // BULK + 1):  # those that die meanwhile are not meant
             ids = [row[0] for row in self.broker.dead(0, BULK)]
@@ -236,6 +236,12 @@ class Registry:
         if broker.is_paused():
             return f"queue {queue!r} is paused"
         return f"{looked.detail:.0f} tasks are ahead of it, and {len(workers)} workers are at them"
+
+
+def _is_task_name(name: object) -> bool:
+    if not isinstance(name, str) or not name or any(c.isspace() for c in name):
+        return False
+    return name.isascii() or not any("\ud800" <= c <= "\udfff" for c in name)
 
 
 def _user() -> str:

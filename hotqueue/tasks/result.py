@@ -374,6 +374,13 @@ def _set_once(future: asyncio.Future[Answer], answer: Answer) -> None:
         future.set_result(answer)
 
 
+def check_id(task_id: object, where: str) -> str:
+    """Return `task_id` when it can be one, else raise TypeError."""
+    if not isinstance(task_id, str) or not task_id:
+        raise TypeError(f"{where} takes the id of a task, a non-empty str such as result.id, not {task_id!r:.80}")
+    return task_id
+
+
 def _rebuild(queue: Any, task_id: str, name: str) -> AsyncResult[Any]:
     return AsyncResult(task_id, queue._tasks, name)
 

@@ -6,16 +6,17 @@ import inspect
 import os
 import reprlib
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Set
 from datetime import datetime, timedelta
 from functools import update_wrapper
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, ParamSpec, TypeVar
 
 from hotqueue.errors import SerializationError
+from hotqueue.hints import did_you_mean
 from hotqueue.tasks import by_value, envelope, payload
 from hotqueue.tasks.broker import BULK, PAYLOAD_MAX
 from hotqueue.tasks.context import Request, current_task
-from hotqueue.tasks.options import TaskOptions, instant_ms, override, seconds
+from hotqueue.tasks.options import OF_THE_CALL, PER_CALL, TaskOptions, instant_ms, override, seconds
 from hotqueue.tasks.result import AsyncResult, ResultSet
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ class Task(Generic[P, R]):
 
     def apply_async(
         self,
-        args: Iterable[Any] = (),
+        args: Iterable[Any] | None = (),
         kwargs: Mapping[str, Any] | None = None,
         *,
         countdown: float | timedelta | None = None,
@@ -135,21 +136,23 @@ class Task(Generic[P, R]):
             **options: any option of the decorator that makes sense for one call.
 
         Raises:
-            As `delay`; ValueError for a naive datetime or a value out of range; TypeError for an unknown option.
+            As `delay`; TypeError for `args` that are no sequence of arguments, or an unknown option; ValueError for a naive
+            datetime or a value out of range.
         """
         where = f"{self.name}.apply_async()"
+        args, kwargs = _checked_args(args, where), _checked_kwargs(kwargs, where)
         if priority is not None:
             options["priority"] = priority
         if queue is not None:
             options["queue"] = queue
+        self._refuse_arguments_as_options(options, where)
         merged = override(self.options, options, where) if options else self.options
         name = queue or merged.queue or self._registry.name
-        more: dict[str, Any] = {"headers": _checked_headers(headers, where)} if headers else {}
+        more: dict[str, Any] = {"headers": _checked_headers(headers, where)} if headers is not None else {}
         due, eta_ms = _due(countdown, eta, where)
         if eta_ms is not None:
             more["eta"] = eta_ms
         expiry = _expiry(expires if expires is not None else merged.expires, where)
-        args, kwargs = tuple(args), dict(kwargs or {})
         if self._registry.eager is not None:
             return self._registry.eager.run(self, args, kwargs, task_id, merged, more)
         task_id = _checked_id(task_id) if task_id is not None else os.urandom(16).hex()
@@ -170,12 +173,18 @@ class Task(Generic[P, R]):
         results: list[AsyncResult[R]] = []
         batch: list[tuple[str, str, str, bytes]] = []
         when = self._when(self.options)
-        for item in arguments:
+        for item in _checked_items(arguments, f"{self.name}.map()"):
             if registry.eager is not None:
                 results.append(registry.eager.run(self, (item,), {}))
                 continue
             task_id = os.urandom(16).hex()
-            batch.append((task_id, *when, self._encode(task_id, (item,), {}, self.options, registry.name)))
+            try:
+                data = self._encode(task_id, (item,), {}, self.options, registry.name)
+            except (TypeError, SerializationError) as error:
+                sent = len(results) - len(batch)
+                told = f"{sent} calls before it were sent" if sent else "nothing was sent"
+                raise type(error)(f"item {len(results)} of map(): {error}; {told}") from error
+            batch.append((task_id, *when, data))
             results.append(AsyncResult(task_id, registry))
             if len(batch) == BULK:
                 registry.send(registry.name, batch)
@@ -222,7 +231,26 @@ class Task(Generic[P, R]):
         try:
             self._signature.bind(*args, **kwargs)
         except TypeError as error:
-            raise TypeError(f"{self.name}{self._signature} cannot be called like this: {error}") from None
+            why = self._unknown_argument(kwargs) or error
+            raise TypeError(f"{self.name}{self._signature} cannot be called like this: {why}") from None
+
+    def _unknown_argument(self, kwargs: dict[str, Any]) -> str:
+        """Say which keyword is none of the function's, before what is missing for want of it."""
+        known = [p.name for p in self._signature.parameters.values() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+        if any(p.kind is p.VAR_KEYWORD for p in self._signature.parameters.values()):
+            return ""
+        for name in kwargs:
+            if name in known or not isinstance(name, str):
+                continue
+            if name in PER_CALL | OF_THE_CALL:
+                return f"it has no argument {name!r}; an option of the call goes into apply_async(args, kwargs, {name}=…)"
+            return f"it has no argument {name!r}{did_you_mean(name, known)}"
+        return ""
+
+    def _refuse_arguments_as_options(self, options: Mapping[str, Any], where: str) -> None:
+        for name in options:
+            if name in self._signature.parameters and name not in PER_CALL | OF_THE_CALL:
+                raise TypeError(f"{where} got an unknown option {name!r}: the task has it, write kwargs={{{name!r}: …}}")
 
     def _decide(self) -> bool:
         self._by_value = by_value.needs_value(self.__wrapped__)
@@ -340,16 +368,49 @@ def _expiry(expires: float | timedelta | datetime | None, where: str) -> str:
     return f"+{int(seconds(expires, f'{where} expires=') * 1000)}"
 
 
+def _checked_args(args: Any, where: str) -> tuple[Any, ...]:
+    """Return the positional arguments; one that stands alone would be taken apart, or fail further down."""
+    if args is None:
+        return ()
+    if isinstance(args, str | bytes | bytearray | Mapping | Set) or not isinstance(args, Iterable):
+        shown = f"{args!r:.80}"
+        hint = f"kwargs={shown}" if isinstance(args, Mapping) else f"apply_async(({shown},))"
+        raise TypeError(f"{where} takes a tuple or list of arguments, not {shown}; did you mean {hint}?")
+    return tuple(args)
+
+
+def _checked_items(items: Any, where: str) -> Iterable[Any]:
+    if isinstance(items, str | bytes | bytearray) or not isinstance(items, Iterable):
+        also = "; list(…) of it for one call a character" if isinstance(items, str) else ""
+        raise TypeError(f"{where} takes the items, one call each, not {items!r:.80}; did you mean map([{items!r:.80}])?{also}")
+    return items
+
+
+def _checked_kwargs(kwargs: Any, where: str) -> dict[str, Any]:
+    if kwargs is None:
+        return {}
+    if not isinstance(kwargs, Mapping):
+        raise TypeError(f"{where} kwargs= takes a dict of the task's keyword arguments, not {kwargs!r:.80}")
+    return dict(kwargs)
+
+
 def _checked_id(task_id: Any) -> str:
-    if not isinstance(task_id, str) or not task_id or len(task_id.encode()) > 200 or "\0" in task_id or "\n" in task_id:
-        raise ValueError(f"task_id= takes a str of 1 to 200 bytes without NUL or newline, not {task_id!r:.80}")
-    return task_id
+    if isinstance(task_id, str) and task_id and not {"\0", "\n"} & set(task_id):
+        try:
+            if len(task_id.encode()) <= 200:
+                return task_id
+        except UnicodeEncodeError:
+            pass
+    raise ValueError(f"task_id= takes a str of 1 to 200 bytes (as UTF-8) without NUL or newline, not {task_id!r:.80}")
 
 
-def _checked_headers(headers: Mapping[str, Any], where: str) -> dict[str, Any]:
+def _checked_headers(headers: Any, where: str) -> dict[str, Any]:
     import json
 
+    what = f"{where} headers= takes a dict of JSON values with str keys"
+    if not isinstance(headers, Mapping) or not all(isinstance(name, str) for name in headers):
+        raise SerializationError(f"{what}, not {headers!r:.80}")
     try:
-        return dict(json.loads(json.dumps(dict(headers))))
-    except (TypeError, ValueError) as error:
-        raise SerializationError(f"{where} headers= takes a dict of JSON values: {error}") from None
+        return dict(json.loads(json.dumps(dict(headers), allow_nan=False)))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise SerializationError(f"{what}: {error}") from None

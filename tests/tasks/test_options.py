@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from hotqueue import ConfigError, HotQueue
 from hotqueue.tasks.options import TaskOptions, instant_ms, make, override, seconds
 
 
@@ -21,6 +22,24 @@ def test_an_unknown_option_is_a_type_error_that_names_the_nearest(given: str, ne
 def test_an_option_that_is_near_nothing_lists_all() -> None:
     with pytest.raises(TypeError, match=r"known are .*max_retries.*time_limit"):
         make({"xyzzy": 1}, "@queue.task")
+
+
+def test_the_name_of_a_task_is_among_what_may_be_meant() -> None:
+    with pytest.raises(TypeError, match="did you mean 'name'"):
+        make({"nam": 1}, "@queue.task")
+
+
+def test_a_soft_limit_beyond_the_hard_one_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"x soft_time_limit= is 5 s, but time_limit= ends the task before that, after 3 s"):
+        make({"soft_time_limit": 5, "time_limit": 3}, "x")
+    made = make({"soft_time_limit": 5, "time_limit": 5}, "x")
+    with pytest.raises(ValueError, match="soft_time_limit= is 5 s"):
+        override(made, {"time_limit": 1}, "x")
+
+
+def test_a_queue_given_for_its_name_is_told_its_name() -> None:
+    with pytest.raises(ConfigError, match=r"x queue= is a non-empty str, not <HotQueue 'mine' .*; did you mean 'mine'"):
+        make({"queue": HotQueue("mine", dbfilename=":memory:")}, "x")
 
 
 def test_retries_is_short_for_max_retries_and_autoretry_for_everything() -> None:
@@ -54,6 +73,19 @@ def test_durations_may_be_timedeltas() -> None:
         ("retry_backoff", None, TypeError),
         ("autoretry_for", "OSError", TypeError),
         ("autoretry_for", (OSError, 3), TypeError),
+        ("autoretry_for", None, TypeError),
+        ("time_limit", 0, ValueError),
+        ("soft_time_limit", timedelta(), ValueError),
+        ("time_limit", float("inf"), ValueError),
+        ("result_expires", 1e12, ValueError),
+        ("bind", "yes", TypeError),
+        ("bind", 1, TypeError),
+        ("ignore_result", None, TypeError),
+        ("retry_jitter", 5, TypeError),
+        ("queue", "", ConfigError),
+        ("queue", 5, ConfigError),
+        ("queue", "a{b}", ConfigError),
+        ("queue", "\ud800", ConfigError),
     ],
 )
 def test_a_wrong_value_is_refused_with_the_option_named(option: str, value: Any, error: type[Exception]) -> None:
@@ -68,7 +100,7 @@ def test_none_means_without_for_options_that_can_be_absent(option: str) -> None:
 
 @pytest.mark.parametrize("option", ["bind", "autoretry_for", "dont_autoretry_for"])
 def test_what_cannot_be_said_for_one_call_is_refused_there(option: str) -> None:
-    with pytest.raises(TypeError, match="unknown option"):
+    with pytest.raises(TypeError, match=f"x got an unknown option '{option}': @queue.task has it"):
         override(TaskOptions(), {option: ()}, "x")
 
 

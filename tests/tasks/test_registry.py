@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -94,6 +95,13 @@ class TestDead:
             for wrong in ((), ("id", True)):
                 with pytest.raises(TypeError, match=r"takes the id of a dead task, or all=True"):
                     method(*wrong[:1], **({"all": True} if wrong[1:] else {}))
+
+    @pytest.mark.parametrize("wrong", [5, "", ["a"], b"a"], ids=str)
+    def test_an_id_is_a_text(self, make_queue: MakeQueue, wrong: Any) -> None:
+        queue = make_queue()
+        for method in (queue.retry_dead, queue.discard_dead, queue.result):
+            with pytest.raises(TypeError, match=r"takes the id of a task, a non-empty str such as result.id, not "):
+                method(wrong)
 
     def test_what_cannot_be_decoded_is_dead_with_the_reason(self, make_queue: MakeQueue) -> None:
         queue = make_queue()

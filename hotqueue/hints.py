@@ -1,0 +1,54 @@
+"""What somebody who mistyped a name probably meant. Pure; imports nothing of hotqueue."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return ``; did you mean 'x'?`` for the known name that is nearest, or nothing: the end of a message."""
+    import difflib
+
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def hinting(function: F) -> F:
+    """Have a method name the nearest known keyword when it is given an unknown one (Python itself does so from 3.13 on)."""
+    known = frozenset(inspect.signature(function).parameters) - {"self"}
+
+    def check(given: dict[str, Any]) -> None:
+        for name in given:
+            if name not in known:
+                hint = did_you_mean(name, known) or f"; known are {', '.join(sorted(known))}"
+                raise TypeError(f"{function.__name__}() got an unknown option {name!r}{hint}")
+
+    @functools.wraps(function)
+    def called(*args: Any, **kwargs: Any) -> Any:
+        if kwargs:
+            check(kwargs)
+        return function(*args, **kwargs)
+
+    @functools.wraps(function)
+    async def awaited(*args: Any, **kwargs: Any) -> Any:
+        if kwargs:
+            check(kwargs)
+        return await function(*args, **kwargs)
+
+    return awaited if inspect.iscoroutinefunction(function) else called  # type: ignore[return-value]
+
+
+def check_flag(value: Any, what: str) -> bool:
+    """Return `value` when it is True or False.
+
+    Raises:
+        TypeError: it is not; a number in the place of a flag is most often meant for the option after it.
+    """
+    if not isinstance(value, bool):
+        raise TypeError(f"{what} takes True or False, not {value!r:.80}")
+    return value
