@@ -51,6 +51,7 @@ class Proxy:
         latency: seconds that each reply comes late, and how much that varies.
         requests: how often clients sent something; what is sent together counts once.
         faults: how many times each kind of harm was done.
+        swallowed: the requests that fell into silence.
     """
 
     def __init__(self, url: str) -> None:
@@ -59,6 +60,7 @@ class Proxy:
         self.latency = (0.0, 0.0)
         self.requests = 0
         self.faults: dict[str, int] = dict.fromkeys(FAULTS, 0)
+        self.swallowed: list[bytes] = []
         self._lock = threading.Lock()
         self._due: list[Fault] = []
         self._random = random.Random(0)
@@ -171,6 +173,7 @@ class Proxy:
             fault = self._fault_for(request)
             kind = fault.kind if fault is not None else ""
             if silent.is_set() or kind == SILENCE:
+                self.swallowed.append(request)
                 return self._hold(client.link)
             if kind == LOSE_REQUEST:
                 return None

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from hotqueue import presence
-from hotqueue.presence import Presence, forget, is_alive, path_of, read_state
+from hotqueue.presence import Presence, clear_state, forget, is_alive, path_of, read_state
 from tests.processes import run_python
 from tests.waiting import wait_until
 
@@ -157,3 +157,15 @@ def test_the_file_is_private() -> None:
     assert os.stat(path_of(mine.folder, mine.id)).st_mode & 0o777 == 0o600
     assert os.stat(mine.folder).st_mode & 0o777 == 0o700
     mine.close()
+
+
+def test_the_state_of_the_dead_can_be_cleared() -> None:
+    mine = Presence(16)
+    mine.state[:4] = b"runs"  # type: ignore[index]
+    mine.let_go()
+    assert (read_state(mine.folder, mine.id) or b"")[:4] == b"runs"
+    clear_state(mine.folder, mine.id)
+    assert (read_state(mine.folder, mine.id), is_alive(mine.folder, mine.id)) == (bytes(16), False)
+    forget(mine.folder, mine.id)
+    clear_state(mine.folder, mine.id)
+    assert not os.path.exists(path_of(mine.folder, mine.id))

@@ -123,6 +123,8 @@ def _work(settings: Settings, level: str, given: Any) -> int:
         raise click.UsageError(str(error)) from None
     if code == 0 and settings.is_burst and shown:
         later = supervisor.scheduled()
+        if later is None:
+            return code
         click.echo(f"burst done; {later} task{'s'[: later != 1]} scheduled for later", err=True)
     return code
 

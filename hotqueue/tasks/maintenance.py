@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from hotqueue import presence
+from hotqueue.connection import Store
 from hotqueue.errors import ConnectionFailed, HotQueueError
 from hotqueue.tasks.attempts import error_line
 from hotqueue.tasks.broker import Broker
@@ -24,38 +25,44 @@ log = logging.getLogger("hotqueue.worker")
 EVERY = 1.0  # seconds between two sweeps
 AUDIT_EVERY = 5.0  # seconds between two looks for tasks that stand nowhere
 REVOKED_MS = 3_600_000
+PAY_AGAIN = 0.1  # seconds between two tries at a write that Redis did not take
 DRAGS = 0.05  # seconds after which a task in hand drags, and the unstarted ones behind it go to others
 
 
 class Debts:
-    """Writes that have to be done, in order, now or when Redis is back; each may be repeated."""
+    """Writes that have to be done, in order, now or when Redis is back; each may be repeated. One thread pays at a time."""
 
     def __init__(self) -> None:
         self._writes: deque[Callable[[], None]] = deque()
         self._told = ""
+        self._again_at = 0.0
 
     def owe(self, write: Callable[[], None]) -> None:
-        """Do a write now, or keep it for `pay`."""
+        """Keep a write for `pay`."""
         self._writes.append(write)
-        self.pay()
 
-    def pay(self, patience: float = 0.0) -> None:
-        """Do what is owed, as far as Redis lets us; try for `patience` seconds."""
-        deadline = time.monotonic() + patience
+    @property
+    def are_left(self) -> bool:
+        """True while something is owed."""
+        return bool(self._writes)
+
+    @property
+    def are_due(self) -> bool:
+        """True when there is something to pay, and Redis has not refused it just now."""
+        return bool(self._writes) and time.monotonic() >= self._again_at
+
+    def pay(self) -> None:
+        """Do what is owed, as far as Redis lets us."""
         while self._writes:
             try:
                 self._writes[0]()
             except HotQueueError as error:
-                if time.monotonic() >= deadline:
-                    if patience:
-                        log.warning("%s; other workers put its tasks back", error)
-                    elif not isinstance(error, ConnectionFailed) and str(error) != self._told:
-                        self._told = str(error)
-                        log.error("%s; trying again until it can be done", error)
-                    return
-                time.sleep(0.1)
-            else:
-                self._writes.popleft()
+                self._again_at = time.monotonic() + PAY_AGAIN
+                if not isinstance(error, ConnectionFailed) and str(error) != self._told:
+                    self._told = str(error)
+                    log.error("%s; trying again until it can be done", error)
+                return
+            self._writes.popleft()
 
 
 class Upkeep:
@@ -96,19 +103,30 @@ class Upkeep:
         """Return how long ago all queues were last swept; None if never."""
         return None if self._succeeded is None else time.monotonic() - self._succeeded
 
+    @property
+    def is_due(self) -> bool:
+        """True when `beat` has something to do."""
+        return self.debts.are_due or time.monotonic() >= self._next
+
     def beat(self) -> None:
-        """Sweep every queue if it is time to; an outage, or a key of the wrong type, is waited out."""
+        """Pay what is owed, and sweep every queue if it is time to; an outage, or a key of the wrong type, is waited out."""
         self.debts.pay()
         if time.monotonic() < self._next:
             return
         self._next = time.monotonic() + EVERY
+        away: list[Store] = []
         for broker in self._brokers:
+            if broker.store in away:  # one server that answers nothing costs one time-out, not one for each queue
+                self._healthy_since.pop(broker.name, None)
+                continue
             try:
                 self._sweep(broker)
                 self._outage = False
                 self._succeeded = time.monotonic()
             except HotQueueError as error:
                 self._healthy_since.pop(broker.name, None)
+                if isinstance(error, ConnectionFailed) and not broker.store.is_cluster:
+                    away.append(broker.store)
                 if not self._outage:
                     log.warning("upkeep of queue %s: %s; trying again until it answers", broker.name, error)
                 self._outage = True
@@ -166,13 +184,13 @@ class Upkeep:
         log.warning("worker %s of queue %s died; its tasks run again", worker, broker.name)
 
     def take_back_if_dragging(self, worker: str, state: bytes, permits: Permits) -> None:
-        """Put a worker's unstarted tasks back when the one in hand takes its time."""
+        """As `take_back`, when the task in hand takes its time."""
         running = read_running(state)
         if running and time.monotonic() - running[0][1] >= DRAGS:
             self.take_back(worker, permits)
 
     def take_back(self, worker: str, permits: Permits) -> None:
-        """Put a worker's unstarted tasks back, now or when Redis is back."""
+        """Have a worker's unstarted tasks put back: it starts none of them from now on, and `debts` holds the rest."""
         for number, count in permits.drain().items():
             self.debts.owe(_taking_back(self._brokers, worker, number, count))
 

@@ -2,11 +2,41 @@
 
 from __future__ import annotations
 
+import logging
+
 from hotqueue import keys
-from hotqueue.connection import Store
-from hotqueue.errors import ConfigError, HotQueueError
+from hotqueue.connection import PATIENCE, Store
+from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError
+from hotqueue.tasks.broker import Broker
+
+log = logging.getLogger("hotqueue.worker")
 
 OLDEST = (6, 2)  # of Redis
+
+
+def check_queues(found: list[tuple[str, Store]]) -> HotQueueError | None:
+    """Return why queues cannot be worked at, if so; log what is dangerous about their servers."""
+    try:
+        for store in {id(store): store for _, store in found}.values():
+            store.repeat(lambda store=store: store.command("hotqueue", "PING"), patience=PATIENCE)  # type: ignore[misc]
+            for danger in check_server(store):
+                log.error("%s", danger)
+        for name, store in found:
+            _check_permission(Broker(store, name))
+    except HotQueueError as error:
+        return error
+    return None
+
+
+def _check_permission(broker: Broker) -> None:
+    """Run a script that changes nothing. What may heal while we wait is the workers' affair."""
+    try:
+        broker.sweep(0, [])
+    except ConnectionFailed as error:
+        if not error.retry:
+            raise
+    except HotQueueError:
+        pass
 
 
 def check_server(store: Store) -> list[str]:

@@ -1,7 +1,7 @@
 """The parent of the worker processes: signals, leases, deaths, limits. Imports no user code and runs none.
 
-So no GIL, event loop or leak of a task can stop a lease from being renewed. One thread, one loop: handlers of signals only
-note them.
+So no GIL, event loop or leak of a task can stop a lease from being renewed. One loop: handlers of signals only note them, and
+what Redis has to do with is an errand for a thread of its own, so that the loop never waits for Redis.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ import logging
 import os
 import signal
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from hotqueue import presence
@@ -21,10 +23,11 @@ from hotqueue.tasks import attempts, child, payload
 from hotqueue.tasks.broker import Broker
 from hotqueue.tasks.child import Settings
 from hotqueue.tasks.children import Child, Slot, how_it_died, spawn
+from hotqueue.tasks.errands import Errands
 from hotqueue.tasks.health import HealthPort
 from hotqueue.tasks.maintenance import Debts, Upkeep
 from hotqueue.tasks.readable import readable
-from hotqueue.tasks.server_check import check_server
+from hotqueue.tasks.server_check import check_queues
 
 log = logging.getLogger("hotqueue.worker")
 
@@ -32,6 +35,7 @@ TICK = 0.1  # seconds between two looks at what the children run
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGTTIN, signal.SIGTTOU, signal.SIGCHLD)
 LONG_IMPORT = 5.0  # seconds of importing after which a word is due
 STUCK = 30.0  # seconds without progress and without a task after which a process is replaced
+PAYING = (1.0, 5.0)  # seconds, at least and at most, for what is owed to Redis once the last child has gone
 QUICK = 1.0  # seconds; a child that dies younger than this is replaced more and more slowly
 
 
@@ -60,6 +64,9 @@ class Supervisor:
         self._exit: int | None = None
         self._heirs = 0
         self._debts = Debts()
+        self._errands = Errands(self._wake)
+        self._orders: deque[Callable[[], None]] = deque()  # from errands, for this loop
+        self._childless_since: float | None = None
         self._quick_deaths = 0
         self._warned = False
         self._spawn_at = 0.0
@@ -74,19 +81,51 @@ class Supervisor:
         self._spawn()
         while True:
             self._select()
+            self._conclude_errands()
             self._answer_signals()
             self._collect_dead()
-            self._look_after()
-            if self._exit is not None and not self._children:
-                self._debts.pay(patience=5.0)
+            if self._exit is not None and not self._children and self._have_paid():
                 if self._stop_at is not None and self._upkeep is not None:
                     log.info("stopped")
                 return self._exit
-            self._replenish()
+            self._replenish()  # before errands: a process that forks has one thread
+            self._look_after()
 
-    def scheduled(self) -> int:
-        """Return how many tasks of the queues wait for their time."""
-        return sum(broker.counts()["scheduled"] for broker in self._brokers)
+    def scheduled(self) -> int | None:
+        """Return how many tasks of the queues wait for their time; None when stopped, or when Redis does not say."""
+        if self._stop_at is not None:
+            return None
+        try:
+            return sum(broker.counts()["scheduled"] for broker in self._brokers)
+        except HotQueueError:
+            return None
+
+    # --- errands -------------------------------------------------------------------------------------------------
+
+    def _wake(self) -> None:
+        try:
+            os.write(self._wake_write, b"e")
+        except BlockingIOError:
+            pass  # full: it is awake enough
+
+    def _conclude_errands(self) -> None:
+        self._errands.conclude()
+        while self._orders:
+            self._orders.popleft()()
+
+    def _have_paid(self) -> bool:
+        """Tell whether nothing is owed to Redis any more, or it did not take it in time."""
+        if self._errands.is_free and not self._debts.are_left:
+            return True
+        now = time.monotonic()
+        self._childless_since = self._childless_since or now
+        least, most = PAYING
+        until = self._childless_since + (most if self._stop_at is None else min(most, self._stop_at - self._childless_since))
+        if now < max(until, self._childless_since + least):
+            return False
+        if self._debts.are_left:
+            log.warning("Redis did not take what was left to tell; other workers put it in order")
+        return True
 
     # --- health --------------------------------------------------------------------------------------------------
 
@@ -162,7 +201,7 @@ class Supervisor:
         self._children.append(spawn(self._settings, self._children, tuple(ours)))
 
     def _replenish(self) -> None:
-        if self._exit is not None or self._upkeep is None or time.monotonic() < self._spawn_at:
+        if self._exit is not None or self._upkeep is None or time.monotonic() < self._spawn_at or not self._errands.is_free:
             return
         if self._settings.is_burst:
             for _ in range(self._heirs):  # a burst is over when its processes say so, not when they die
@@ -195,23 +234,31 @@ class Supervisor:
 
     def _on_hello(self, each: Child, queues: bytes, tasks: list[str]) -> None:
         each.is_ready = True
-        if self._upkeep is not None:
+        if self._upkeep is not None or not self._errands.is_free:
             return
         found: list[tuple[str, Store]] = payload.loads(queues)
         stores: dict[str, Store] = {}
         found = [(name, stores.setdefault(str(store), store)) for name, store in found]
-        try:
-            for store in stores.values():
-                store.repeat(lambda store=store: store.command("hotqueue", "PING"), patience=5.0)  # type: ignore[misc]
-                for danger in check_server(store):
-                    log.error("%s", danger)
-            for name, store in found:
-                _check_permission(Broker(store, name))
-        except HotQueueError as error:
-            self._on_failed(each, child.EXIT_UNREACHABLE if isinstance(error, ConnectionFailed) else child.EXIT_USAGE, str(error))
+        self._errands.begin(partial(check_queues, found), partial(self._after_greeting, each, found, tasks))
+
+    def _after_greeting(
+        self, each: Child, found: list[tuple[str, Store]], tasks: list[str], refusal: HotQueueError | None
+    ) -> None:
+        if refusal is not None:
+            code = child.EXIT_UNREACHABLE if isinstance(refusal, ConnectionFailed) else child.EXIT_USAGE
+            if self._exit is None:
+                self._on_failed(each, code, str(refusal))
             return
         self._brokers = [Broker(store, name) for name, store in found]
-        self._upkeep = Upkeep(self._brokers, self._settings.lease_ms, self._terminate, self._give_up, self._debts)
+        self._upkeep = Upkeep(
+            self._brokers,
+            self._settings.lease_ms,
+            lambda task_id: self._orders.append(partial(self._terminate, task_id)),
+            lambda worker: self._orders.append(partial(self._give_up, worker)),
+            self._debts,
+        )
+        if self._exit is not None:
+            return
         self._tell_ready(found, tasks)
         for _ in range(self._wanted - 1):
             self._spawn()
@@ -245,10 +292,12 @@ class Supervisor:
         """Put back what a dead child held; charge what ran, unless its end was our doing."""
         cause, verdict, charged = self._verdict(each, code, peak_kb)
         for slot in each.slots.values():
+            if not charged:  # should Redis stay away until we have left as well, others read it there
+                presence.clear_state(slot.folder, slot.worker)
             for broker in self._brokers:
                 self._debts.owe(self._reaping(broker, slot, cause, verdict, charged))
         each.close()
-        if self._upkeep is None and self._exit is None:
+        if self._upkeep is None and self._exit is None and not each.is_ready:
             self._tell_failure(f"the first process {how_it_died(code, peak_kb)}, before it had imported the modules")
             self._exit = child.EXIT_CRASH
             return
@@ -295,18 +344,18 @@ class Supervisor:
     # --- looking after -------------------------------------------------------------------------------------------
 
     def _look_after(self) -> None:
-        self._debts.pay()
         self._warn_of_a_long_import()
         if self._stop_at is not None and time.monotonic() >= self._stop_at:
             for each in self._children:
                 each.end("", "shutdown")
         if self._upkeep is None:
             return
-        self._upkeep.own = [slot.worker for each in self._children for slot in each.slots.values()]
-        self._upkeep.beat()
         for each in self._children:
             for slot in each.slots.values():
                 self._look_at(each, slot)
+        if self._errands.is_free and self._upkeep.is_due:
+            self._upkeep.own = [slot.worker for each in self._children for slot in each.slots.values()]
+            self._errands.begin(self._upkeep.beat)
 
     def _warn_of_a_long_import(self) -> None:
         first = self._children[0] if self._children else None
@@ -346,14 +395,3 @@ class Supervisor:
             if task_id in each.running():
                 log.warning("task %s was revoked with terminate=True; its process %d is ended", task_id, each.pid)
                 each.end(task_id, "revoked")
-
-
-def _check_permission(broker: Broker) -> None:
-    """Run a script that changes nothing. What may heal while we wait is the workers' affair."""
-    try:
-        broker.sweep(0, [])
-    except ConnectionFailed as error:
-        if not error.retry:
-            raise
-    except HotQueueError:
-        pass

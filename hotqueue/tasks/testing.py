@@ -62,6 +62,7 @@ def _keep_up(process: Process, upkeep: Upkeep, ended: threading.Event) -> None:
         upkeep.beat()
         for worker in process.workers:
             upkeep.take_back_if_dragging(worker.presence.id, bytes(worker.presence.state or b""), worker.permits)
+        upkeep.debts.pay()
 
 
 class Eager:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from hotqueue import ConnectionFailed
+from hotqueue import ConnectionFailed, TimeLimitExceeded
 from hotqueue.tasks import scripts
 from tests.crash.rig import ROUNDS, Rig, load_scripts, seconds_until
 from tests.proxy import DELAY, LOSE_REPLY, LOSE_REQUEST, TWICE, Fault, Proxy
@@ -213,6 +214,58 @@ def test_a_half_open_connection_is_noticed_and_left(net: Net) -> None:
             assert net.send(task, n).get(10) == n
             waits.append(time.monotonic() - began)
         assert min(waits) < 0.5, f"the bell of {task.name} does not wake the worker any more: {waits}"
+
+
+def children(worker: subprocess.Popen[str]) -> list[int]:
+    return [int(pid) for pid in Path(f"/proc/{worker.pid}/task/{worker.pid}/children").read_text().split()]
+
+
+def fall_silent(net: Net) -> None:
+    """Have Redis fall silent for the workers, and wait until the supervisor waits for an answer."""
+    net.back.fall_silent()
+    wait_until(lambda: any(scripts.SWEEP.sha in request for request in net.back.swallowed))
+
+
+def test_time_limits_and_deaths_do_not_wait_for_a_silent_redis(net: Net) -> None:
+    """Row 32: the supervisor's own work is done in time while Redis answers nothing."""
+    worker = net.start("-p2")
+    over, dies = net.send(net.tasks.overruns, 1, 60), net.send(net.tasks.work, 2, 60)
+    wait_until(lambda: len(net.starts()) == 2)
+    began = time.monotonic()
+    fall_silent(net)
+    wait_until(lambda: "over its time_limit" in net.said(), 10)
+    assert time.monotonic() - began < 3, "the time limit was late"
+    (child,) = wait_until(lambda: children(worker) if len(children(worker)) == 1 else None)
+    os.kill(child, signal.SIGKILL)
+    assert seconds_until(lambda: f"process {child} was killed by SIGKILL" in net.said()) < 1
+    net.back.speak()
+    with pytest.raises(TimeLimitExceeded):
+        over.get(15)
+    wait_until(lambda: net.starts()["2"] == 2, 15)
+    assert dies.revoke(terminate=True)
+    wait_until(lambda: net.unfinished() == 0)
+
+
+@pytest.mark.parametrize("signals", [1, 2])
+def test_a_worker_is_stopped_in_time_though_redis_is_silent(net: Net, signals: int) -> None:
+    """Rows 3, 4 and 32: TERM is obeyed within its grace, and a second one at once."""
+    worker = net.start("--grace", "1.5" if signals == 1 else "30")
+    result = net.send(net.tasks.work, 1, 60)
+    wait_until(lambda: net.starts()["1"])
+    fall_silent(net)
+    began = time.monotonic()
+    worker.send_signal(signal.SIGTERM)
+    assert seconds_until(lambda: "SIGTERM: finishing what runs" in net.said()) < 1
+    if signals == 2:
+        worker.send_signal(signal.SIGTERM)
+    assert worker.wait(20) == 0
+    assert time.monotonic() - began < (1.5 if signals == 1 else 0) + 1.5
+    net.back.speak()
+    net.start()  # a neighbour puts in order what could not be told
+    wait_until(lambda: net.starts()["1"] == 2, 15)
+    assert net.queue._tasks.broker.look(result.id).attempts.deliveries == 0, "it was charged though we ended it"
+    assert result.revoke(terminate=True)
+    wait_until(lambda: net.unfinished() == 0)
 
 
 @pytest.mark.parametrize("how", ["silent", "refused", "refused, then silent"])

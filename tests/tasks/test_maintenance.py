@@ -132,8 +132,10 @@ def test_what_stands_behind_a_task_that_drags_is_put_back(room: Room) -> None:
     Running(state).start(b"a")
     upkeep = upkeep_of(room)
     began = time.monotonic()
-    wait_until(lambda: upkeep.take_back_if_dragging("w", bytes(state), permits) or room["ready"])  # type: ignore[func-returns-value]
+    wait_until(lambda: upkeep.take_back_if_dragging("w", bytes(state), permits) or upkeep.debts.are_due)  # type: ignore[func-returns-value]
     assert time.monotonic() - began > 0.03
+    assert upkeep.is_due
+    upkeep.debts.pay()
     assert (room["held:w"], room["ready"]) == ({"a": f"3 s {place(0)}"}, {"b": place(1), "c": place(2)})
 
 
@@ -181,13 +183,16 @@ class TestDebts:
             return body
 
         debts = Debts()
+        assert not debts.are_due
         for n in range(3):
             debts.owe(write(n))
-        assert done == []
-        debts.pay(patience=0.05)
-        assert done == []
+        assert debts.are_due
+        debts.pay()
+        assert (done, debts.are_due, debts.are_left) == ([], False, True)
         is_down = False
+        wait_until(lambda: debts.are_due)
         debts.owe(write(3))
-        assert done == [0, 1, 2, 3]
+        debts.pay()
+        assert (done, debts.are_left) == ([0, 1, 2, 3], False)
         debts.pay()
         assert done == [0, 1, 2, 3]

@@ -59,6 +59,13 @@ def limited(value: Any) -> Any:
     return value
 
 
+@queue.task(time_limit=1)
+def overruns(n: int, seconds: float) -> int:
+    note(n)
+    time.sleep(seconds)
+    return n
+
+
 @queue.task(result_expires=1)
 def short_lived(n: int) -> int:
     return n
