@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections.abc import Awaitable, Callable
 from time import monotonic
+from typing import Any
 
 from bench.ticks import Ticks
 
@@ -74,6 +76,20 @@ def _end(n: int) -> int:
 
 SYNC = (noop, sleep, spin1, spin10, payload)
 ASYNC = (anoop, asleep)
+
+
+def _on_a_loop(body: Callable[[Any], Any]) -> Callable[[Any], Awaitable[Any]]:
+    async def run(arg: Any) -> Any:
+        return body(arg)
+
+    run.__name__ = run.__qualname__ = body.__name__
+    return run
+
+
+# For libraries that run everything on an event loop: a plain function would take a hop to a thread each.
+COROUTINES = {body.__name__: _on_a_loop(body) for body in (noop, spin1, spin10, payload)} | {
+    body.__name__: body for body in ASYNC
+}
 
 
 def arguments(task: str, first: int, count: int) -> list[int] | list[str]:

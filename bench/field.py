@@ -25,29 +25,36 @@ from bench.ticks import Ticks
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 LONGEST = 120  # seconds for one producer
-SPARE = 2000  # numbers beyond those of a measure, for warming up
+PATIENCE = 60  # seconds for the tasks of one measure
+SPARE = 2_000  # numbers beyond those of a measure, for warming up
+
+
+class Unfinished(Exception):
+    """A contender did not run its tasks in time."""
 
 
 class Contender:
-    """One file of contenders/."""
+    """One file of contenders/; `LIKE` in it names another file, which it is but for what it says itself.
+
+    Attributes:
+        requirements: what is installed in its environment.
+        environment: the name of that; two contenders may share one.
+        workers: the commands that start its workers, by kind.
+    """
 
     def __init__(self, module: str) -> None:
-        path = HERE / "contenders" / f"{module}.py"
-        parsed = ast.parse(path.read_text())
-        told: dict[str, Any] = {}
-        for node in parsed.body:
-            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id.isupper():
-                try:
-                    told[node.targets[0].id] = ast.literal_eval(node.value)
-                except ValueError:
-                    pass
-        self.module = module
+        about, told, is_async = _read(module)
+        self.module = told.get("LIKE", module)
+        if self.module != module:
+            _, base, is_async = _read(self.module)
+            told = {**base, **told}
+        self.about = about
         self.name: str = told["NAME"]
-        self.about = (ast.get_docstring(parsed) or "").partition("\n")[0]
+        self.environment: str = told.get("ENVIRONMENT", self.name)
         self.requirements: tuple[str, ...] = told["REQUIREMENTS"]
         self.workers: dict[str, str] = told["WORKERS"]
         self.lacks: tuple[str, ...] = told.get("LACKS", ())
-        self.is_async = any(isinstance(node, ast.AsyncFunctionDef) and node.name == "asend" for node in parsed.body)
+        self.is_async = is_async
 
     def has(self, kind: str, task: str) -> bool:
         """Tell whether it can run a task with such workers."""
@@ -55,18 +62,21 @@ class Contender:
 
     @property
     def bin(self) -> Path:
-        """Where its commands are; its environment is made if need be."""
-        if not self.requirements:
-            return Path(sys.executable).parent
-        place = HERE / ".venvs" / self.name
+        """Where its commands are."""
+        return HERE / ".venvs" / self.environment / "bin"
+
+    def prepare(self) -> None:
+        """Make its environment, unless it is there."""
+        place = self.bin.parent
         stamp = place / "requirements.txt"
         wanted = "\n".join(self.requirements)
-        if not stamp.exists() or stamp.read_text() != wanted:
-            print(f"making the environment of {self.name} …", file=sys.stderr)
-            venv.create(place, with_pip=True, clear=True)
-            subprocess.run([place / "bin/python", "-m", "pip", "install", "--quiet", *self.requirements], check=True)
-            stamp.write_text(wanted)
-        return place / "bin"
+        if stamp.exists() and stamp.read_text() == wanted:
+            return
+        print(f"making the environment of {self.name} …", file=sys.stderr)
+        venv.create(place, with_pip=True, clear=True)
+        packages = [part.replace("ROOT", str(ROOT)) for part in self.requirements]
+        subprocess.run([place / "bin/python", "-m", "pip", "install", "--quiet", *packages], check=True, timeout=600)
+        stamp.write_text(wanted)
 
     def commands(self, kind: str, url: str = "URL") -> list[list[str]]:
         """Return the commands that start its workers; "2x …" is a command started twice."""
@@ -74,6 +84,20 @@ class Contender:
         line = rest if times.isdigit() else self.workers[kind]
         command = [url if part == "URL" else part for part in line.split()]
         return [command] * (int(times) if times.isdigit() else 1)
+
+
+def _read(module: str) -> tuple[str, dict[str, Any], bool]:
+    """Return what a contender's file is about, its literals, and whether it can send from an event loop."""
+    parsed = ast.parse((HERE / "contenders" / f"{module}.py").read_text())
+    told: dict[str, Any] = {}
+    for node in parsed.body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id.isupper():
+            try:
+                told[node.targets[0].id] = ast.literal_eval(node.value)
+            except ValueError:
+                pass
+    is_async = any(isinstance(node, ast.AsyncFunctionDef) and node.name == "asend" for node in parsed.body)
+    return (ast.get_docstring(parsed) or "").partition("\n")[0], told, is_async
 
 
 class Workers:
@@ -87,17 +111,27 @@ class Workers:
         """Return all their processes."""
         return [pid for each in self._running for pid in processes.tree(each.pid)]
 
+    def peak(self) -> float:
+        """Return the most memory that each has had, in MiB, added up."""
+        return sum(processes.peak(pid) for pid in self.pids())
+
 
 class Bench:
     """A server, the notes that tasks leave, and processes started against both.
 
     Attributes:
+        scale: 1, or less for a trial whose figures mean nothing.
+        sizes: how many tasks each contender was given for each measure.
+        empty: bytes of memory the server had when it was emptied last.
         notes: what went wrong.
     """
 
-    def __init__(self, server: Server, folder: Path) -> None:
+    def __init__(self, server: Server, folder: Path, scale: float, sizes: dict[str, int]) -> None:
         self.server = server
         self.folder = folder
+        self.scale = scale
+        self.sizes = sizes
+        self.empty = 0
         self.notes: list[str] = []
         self.ticks: Ticks
         self.clear(1)
@@ -105,16 +139,12 @@ class Bench:
     def note(self, text: str) -> None:
         """Keep a line for the report."""
         self.notes.append(text)
-        print(f"  ! {text}", file=sys.stderr)
 
     def clear(self, count: int, spare: int = SPARE) -> None:
         """Empty the server, and make room for the notes of `count` tasks."""
         self.server.client.flushall()
+        self.empty = self.server.memory()
         self.ticks = Ticks.create(self.folder / "ticks", count + spare)
-
-    def requests(self) -> int:
-        """Return how many requests the server has read since it began."""
-        return int(self.server.info()["total_reads_processed"])
 
     def env(self, contender: Contender, purpose: str) -> dict[str, str]:
         """Return the environment of a contender's processes."""
@@ -126,6 +156,7 @@ class Bench:
             "BENCH_TICKS": str(self.folder / "ticks"),
             "BENCH_TAPE": str(self.folder / "tape"),
             "BENCH_FOR": purpose,
+            "BENCH_SECONDS": str(2.0 * self.scale),
         }
 
     def produce(
@@ -135,8 +166,12 @@ class Bench:
         with self.producing(contender, action, task, first, count, purpose) as process:
             out, _ = process.communicate(timeout=LONGEST)
         if process.returncode:
-            raise RuntimeError(f"the producer of {contender.name} failed, see {self.folder / 'log'}")
+            raise RuntimeError(f"the producer failed: {self._last_words()}")
         return json.loads(out)
+
+    def _last_words(self) -> str:
+        lines = (self.folder / "log").read_text(errors="replace").strip().splitlines()
+        return lines[-1] if lines else "it said nothing"
 
     @contextmanager
     def producing(
@@ -160,18 +195,19 @@ class Bench:
         """Run a contender's workers."""
         env = {**self.env(contender, purpose), "BENCH_KIND": kind}
         commands = contender.commands(kind, env["BENCH_URL"])
-        running = [processes.start(command, env, self.folder / "log") for command in commands]
+        running: list[subprocess.Popen[bytes]] = []
         try:
+            running.extend(processes.start(command, env, self.folder / "log") for command in commands)
             yield Workers(running)
         finally:
             processes.stop(running)
 
-    def await_tasks(self, count: int, patience: float) -> bool:
-        """Wait until `count` tasks have run; False, and a note, when that takes too long."""
-        deadline = time.monotonic() + patience
+    def await_tasks(self, count: int) -> None:
+        """Wait until `count` tasks have run."""
+        deadline = time.monotonic() + PATIENCE
         while (found := self.ticks.count(count)) < count:
             if time.monotonic() > deadline:
-                self.note(f"{found:,} of {count:,} tasks had run after {patience:.0f} s; given up")
-                return False
+                raise Unfinished(
+                    f"{found:,} of {count:,} tasks had run after {PATIENCE} s; last in the log: {self._last_words()}"
+                )
             time.sleep(0.01)
-        return True

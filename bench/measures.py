@@ -1,77 +1,43 @@
 """What is measured, and how: each measure takes a bench and a contender and returns figures by name.
 
-A figure that a contender cannot give, or not within its time, is left out. Nothing here knows any contender.
+A figure that a contender cannot give, or not within its time, is left out. Nothing here knows any contender. How many tasks
+a contender is given is found in its first round, so that its rate is taken over two seconds or more; it then stays the same.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from statistics import quantiles
 
 from bench import processes
 from bench.field import Bench, Contender
+from bench.ticks import WARM_TRIPS, WARM_UP
 
 Figures = dict[str, float]
 
-TASKS = 20_000
-CALLS = 3_000
-TRIPS = 500
-FEW, MANY = 10_000, 1_000_000  # waiting tasks
-PATIENCE = 60.0  # seconds for one drain
+SECONDS = 2.0  # of a rate, at least
+TRIPS = 2_000  # at most
+SLEEPS = 1_000
+JOBS = 20_000  # of the load test
+AHEAD = 60_000  # tasks drained with others behind them
+DEEPEST = 6  # 10⁶ waiting tasks
 
 
-@dataclass(frozen=True)
-class Figure:
-    """How a figure is shown.
+def sized(bench: Bench, key: str, first: int, most: int, go: Callable[[int], float], seconds: float = SECONDS) -> int:
+    """Call `go` with as many as make its seconds long enough; return that number.
 
-    Attributes:
-        title: of the column.
-        less_is_better: False for rates.
+    The number is kept, and made smaller for the next time where it took more than twice as long as it has to.
     """
-
-    title: str
-    less_is_better: bool = True
-
-
-FIGURES = {
-    "one": Figure("enqueue, calls/s", False),
-    "one_cpu": Figure("client CPU µs"),
-    "bulk": Figure("bulk, calls/s", False),
-    "together": Figure("50 coroutines, calls/s", False),
-    "drain_one": Figure("drain, tasks/s", False),
-    "drain_one_cpu": Figure("worker CPU µs a task"),
-    "drain_one_redis_cpu": Figure("Redis CPU µs a task"),
-    "drain_one_trips": Figure("requests a task"),
-    "drain_one_bytes": Figure("bytes a task"),
-    "drain_one_peak": Figure("peak RSS MiB"),
-    "drain_two": Figure("2 processes", False),
-    "drain_threads8": Figure("8 threads", False),
-    "drain_async": Figure("async", False),
-    "p50": Figure("p50 ms"),
-    "p95": Figure("p95 ms"),
-    "p99": Figure("p99 ms"),
-    "loaded_p50": Figure("loaded p50 ms"),
-    "loaded_p95": Figure("loaded p95 ms"),
-    "loaded_p99": Figure("loaded p99 ms"),
-    "start": Figure("start to first task s"),
-    "idle_rss": Figure("worker RSS MiB"),
-    "idle_pss": Figure("worker PSS MiB"),
-    "idle_parent": Figure("parent RSS MiB"),
-    "idle_total": Figure("all PSS MiB"),
-    "idle_cpu": Figure("idle CPU %"),
-    "idle_requests": Figure("idle requests/s"),
-    "sleep": Figure("1,000 sleeps, threads, s"),
-    "asleep": Figure("1,000 sleeps, async, s"),
-    "spin1": Figure("1 ms tasks, % of ideal", False),
-    "spin10": Figure("10 ms tasks, % of ideal", False),
-    "payload": Figure("100 KB, tasks/s", False),
-    "deep_bytes": Figure("bytes a waiting task"),
-    "deep_enqueue": Figure("cost of a call, 10⁶ to 10⁴ waiting"),
-    "deep_drain": Figure("cost of a task, 10⁶ to 10⁴ waiting"),
-    "ten": Figure("20,000 tasks, 10 workers, s"),
-}
+    wanted = seconds * bench.scale
+    count = bench.sizes.get(key, first)
+    while True:
+        took = go(count)
+        factor = min(20.0, 1.2 * wanted / max(took, 1e-3))
+        if took >= 0.9 * wanted or count >= most:
+            bench.sizes[key] = max(10, int(count * factor)) if took > 2 * wanted else count
+            return count
+        count = min(most, int(count * factor) + 1)
 
 
 # --- enqueue -----------------------------------------------------------------------------------------------------
@@ -79,18 +45,35 @@ FIGURES = {
 
 def enqueue(bench: Bench, contender: Contender) -> Figures:
     """One at a time, one after the other."""
-    bench.clear(CALLS)
-    found = bench.produce(contender, "one", "noop", CALLS)
-    return {"one": CALLS / found["seconds"], "one_cpu": found["cpu"] / CALLS * 1e6}
+    found = _sent(bench, contender, "one", 1_000, 50_000)
+    return {f"one{name}": value for name, value in found.items()}
 
 
 def together(bench: Bench, contender: Contender) -> Figures:
     """From 50 coroutines of one event loop."""
-    if not contender.is_async:
-        return {}
-    bench.clear(CALLS)
-    found = bench.produce(contender, "together", "noop", CALLS)
-    return {"together": CALLS / found["seconds"]}
+    return {"together": _sent(bench, contender, "together", 1_000, 100_000)[""]} if contender.is_async else {}
+
+
+def bulk(bench: Bench, contender: Contender) -> Figures:
+    """The fastest way there is to send many calls."""
+    found = _sent(bench, contender, "bulk", 2_000, 400_000)
+    return {f"bulk{name}": value for name, value in found.items()}
+
+
+def _sent(bench: Bench, contender: Contender, action: str, first: int, most: int) -> Figures:
+    found: Figures = {}
+
+    def go(count: int) -> float:
+        bench.clear(count)
+        before = bench.server.work()
+        told = bench.produce(contender, action, "noop", count)
+        calls = count + (1 if action == "bulk" else WARM_UP)
+        found.update({f"_{name}": value / calls for name, value in bench.server.since(before).items()})
+        found.update({"": count / told["seconds"], "_cpu": told["cpu"] / count * 1e6})
+        return float(told["seconds"])
+
+    sized(bench, f"{action} {contender.name}", first, most, go)
+    return found
 
 
 # --- drains ------------------------------------------------------------------------------------------------------
@@ -98,7 +81,7 @@ def together(bench: Bench, contender: Contender) -> Figures:
 
 def drain(bench: Bench, contender: Contender) -> Figures:
     """Bulk enqueue, then one process that runs it all: no-op tasks with results."""
-    return {**_filled(bench, contender, "noop", TASKS), **_drained(bench, contender, "one", TASKS)}
+    return _drain(bench, contender, "one", "noop")
 
 
 def drain_two(bench: Bench, contender: Contender) -> Figures:
@@ -117,41 +100,41 @@ def drain_async(bench: Bench, contender: Contender) -> Figures:
 
 
 def _drain(bench: Bench, contender: Contender, kind: str, task: str) -> Figures:
-    if kind not in contender.workers:
-        return {}
-    _filled(bench, contender, task, TASKS)
-    found = _drained(bench, contender, kind, TASKS)
-    return {name: value for name, value in found.items() if name == f"drain_{kind}"}
+    found: Figures = {}
+
+    def go(count: int) -> float:
+        _fill(bench, contender, task, count)
+        found.update(_drained(bench, contender, kind, count))
+        return bench.ticks.span(count)
+
+    if contender.has(kind, task):
+        sized(bench, f"drain {kind} {contender.name}", 500, 400_000, go)
+    return {f"drain_{kind}{name}": value for name, value in found.items()}
 
 
-def _filled(bench: Bench, contender: Contender, task: str, count: int) -> Figures:
+def _fill(bench: Bench, contender: Contender, task: str, count: int) -> None:
     bench.clear(count)
-    found = bench.produce(contender, "bulk", task, count)
-    return {"bulk": count / found["seconds"]}
+    bench.produce(contender, "bulk", task, count)
 
 
 def _drained(bench: Bench, contender: Contender, kind: str, count: int) -> Figures:
-    before = bench.server.info()
+    before = bench.server.work()
     with bench.workers(contender, kind) as workers:
-        bench.await_tasks(1, PATIENCE)
+        bench.await_tasks(1)
         seen, started = bench.ticks.count(count), processes.cpu(workers.pids())  # starting up is not the tasks' cost
-        if not bench.await_tasks(count, PATIENCE):
-            return {}
-        pids = workers.pids()
-        used, peak = processes.cpu(pids), sum(processes.peak(pid) for pid in pids)
+        bench.await_tasks(count)
+        used, peak = processes.cpu(workers.pids()), workers.peak()
         time.sleep(0.05)  # for the last results
-        after = bench.server.info()
-    repeated = bench.ticks.repeated(count)
-    if repeated:
+        work = bench.server.since(before)
+        kept = bench.server.memory() - bench.empty
+    if repeated := bench.ticks.repeated(count):
         bench.note(f"{contender.name} ran {repeated} of {count:,} tasks twice")
-    redis_cpu = sum(after[name] - before[name] for name in ("used_cpu_user", "used_cpu_sys"))
     return {
-        f"drain_{kind}": (count - 1) / bench.ticks.span(count),
-        f"drain_{kind}_cpu": (used - started) / (count - seen + 1) * 1e6,
-        f"drain_{kind}_redis_cpu": redis_cpu / count * 1e6,
-        f"drain_{kind}_trips": (after["total_reads_processed"] - before["total_reads_processed"]) / count,
-        f"drain_{kind}_bytes": (after["total_net_input_bytes"] - before["total_net_input_bytes"]) / count,
-        f"drain_{kind}_peak": peak,
+        "": bench.ticks.rate(count),
+        "_cpu": (used - started) / (count - seen + 1) * 1e6,
+        "_peak": peak,
+        "_kept": kept / count,
+        **{f"_{name}": value / count for name, value in work.items()},
     }
 
 
@@ -159,19 +142,25 @@ def _drained(bench: Bench, contender: Contender, kind: str, count: int) -> Figur
 
 
 def latency(bench: Bench, contender: Contender) -> Figures:
-    """Round trips to an idle worker, from call to value."""
-    bench.clear(TRIPS)
-    with bench.workers(contender, "one", "latency"):
-        return _percentiles("", bench.produce(contender, "trips", "noop", TRIPS, "latency")["ms"])
-
-
-def latency_loaded(bench: Bench, contender: Contender) -> Figures:
-    """The same while another producer sends 200 calls a second."""
-    bench.clear(TRIPS, spare=10_000)
-    with bench.workers(contender, "one", "latency"):
-        with bench.producing(contender, "steadily", "noop", TRIPS + 1000, 4000, "latency"):
-            found = bench.produce(contender, "trips", "noop", TRIPS, "latency")
-        return _percentiles("loaded_", found["ms"])
+    """Round trips from call to value, to a worker that is idle, and then to one that gets 200 other calls a second."""
+    bench.clear(TRIPS, spare=20_000)
+    with bench.workers(contender, "one", "latency") as workers:
+        bench.produce(contender, "trips", "noop", 1, "latency")  # so that the worker is there
+        before, used = bench.server.work(), processes.precise_cpu(workers.pids())
+        ms = bench.produce(contender, "trips", "noop", TRIPS, "latency")["ms"]
+        used, work = processes.precise_cpu(workers.pids()) - used, bench.server.since(before)
+        trips = len(ms) + WARM_TRIPS
+        figures = {
+            **_percentiles("", ms),
+            "trip_requests": work["requests"] / trips,
+            "trip_redis_cpu": work["redis_cpu"] / trips,
+            "trip_worker_cpu": used / trips * 1e6,
+        }
+        with bench.producing(contender, "steadily", "noop", TRIPS + WARM_UP, 8_000, "latency") as load:
+            assert load.stdout is not None
+            load.stdout.readline()  # it has begun
+            ms = bench.produce(contender, "trips", "noop", TRIPS, "latency")["ms"]
+        return {**figures, **_percentiles("loaded_", ms)}
 
 
 def _percentiles(prefix: str, ms: list[float]) -> Figures:
@@ -180,36 +169,28 @@ def _percentiles(prefix: str, ms: list[float]) -> Figures:
 
 
 def idle(bench: Bench, contender: Contender) -> Figures:
-    """What a worker that has run a few tasks takes while nothing comes."""
-    bench.clear(100)
-    bench.produce(contender, "one", "noop", 100)
-    with bench.workers(contender, "one") as workers:
-        bench.await_tasks(100, 20)
+    """How soon after its command a worker runs its first task; then, what it takes while nothing comes."""
+    bench.clear(20)
+    bench.produce(contender, "one", "noop", 20, "idle")
+    began = time.monotonic()
+    with bench.workers(contender, "one", "idle") as workers:
+        bench.await_tasks(20)
+        figures = {"start": min(at for at in bench.ticks.started[:20] if at) - began}
         time.sleep(1.0)
         pids = workers.pids()
         memory = {pid: processes.memory(pid) for pid in pids}
-        used, requests, began = processes.cpu(pids), bench.requests(), time.monotonic()
-        time.sleep(5.0)
+        used, before, began = processes.precise_cpu(pids), bench.server.work(), time.monotonic()
+        time.sleep(5.0 * bench.scale)
         took = time.monotonic() - began
+        used, requests = processes.precise_cpu(pids) - used, bench.server.since(before)["requests"]
         largest = max(pids, key=lambda pid: memory[pid]["rss"])
-        figures = {
+        figures |= {
             "idle_rss": memory[largest]["rss"],
-            "idle_pss": memory[largest]["pss"],
             "idle_total": sum(each["pss"] for each in memory.values()),
-            "idle_cpu": (processes.cpu(pids) - used) / took * 100,
-            "idle_requests": max(0, bench.requests() - requests - 1) / took,
+            "idle_cpu": used / took * 100,
+            "idle_requests": requests / took,
         }
         return figures if largest == workers.first else {**figures, "idle_parent": memory[workers.first]["rss"]}
-
-
-def start(bench: Bench, contender: Contender) -> Figures:
-    """From the worker's command to its first task."""
-    bench.clear(1)
-    bench.produce(contender, "one", "noop", 1)
-    began = time.monotonic()
-    with bench.workers(contender, "one"):
-        bench.await_tasks(1, 20)
-        return {"start": bench.ticks.started[0] - began} if bench.ticks.started[0] else {}
 
 
 # --- tasks that take time ----------------------------------------------------------------------------------------
@@ -219,72 +200,109 @@ def sleeps(bench: Bench, contender: Contender) -> Figures:
     """1,000 sleeps of 0.1 s, 100 at once: 1.0 s is ideal."""
     figures = {}
     for kind in ("sleep", "asleep"):
-        if kind in contender.workers:
-            _filled(bench, contender, kind, 1000)
-            with bench.workers(contender, kind):
-                if bench.await_tasks(1000, PATIENCE):
-                    figures[kind] = bench.ticks.span(1000)
+        if contender.has(kind, kind):
+            _fill(bench, contender, kind, SLEEPS)
+            with bench.workers(contender, kind) as workers:
+                bench.await_tasks(SLEEPS)
+                figures |= {kind: bench.ticks.span(SLEEPS), f"{kind}_peak": workers.peak()}
     return figures
 
 
-def spins(bench: Bench, contender: Contender) -> Figures:
-    """Tasks of 1 and 10 ms of CPU on two processes, against the ideal."""
-    figures = {}
-    for task, seconds, count in (("spin1", 0.001, 2000), ("spin10", 0.010, 300)):
-        if not contender.has("two", task):
-            continue
-        _filled(bench, contender, task, count)
-        with bench.workers(contender, "two"):
-            if bench.await_tasks(count, PATIENCE):
-                figures[task] = 100 * count * seconds / 2 / bench.ticks.span(count)
-    return figures
+def spin1_one(bench: Bench, contender: Contender) -> Figures:
+    """Tasks of 1 ms of CPU on one process, against the ideal."""
+    return _spins(bench, contender, "spin1_one", "spin1", "one", 1000)
+
+
+def spin1(bench: Bench, contender: Contender) -> Figures:
+    """The same on two processes."""
+    return _spins(bench, contender, "spin1", "spin1", "two", 2000)
+
+
+def spin10(bench: Bench, contender: Contender) -> Figures:
+    """Tasks of 10 ms of CPU on two processes, against the ideal."""
+    return _spins(bench, contender, "spin10", "spin10", "two", 200)
+
+
+def _spins(bench: Bench, contender: Contender, name: str, task: str, kind: str, rate: int) -> Figures:
+    if not contender.has(kind, task):
+        return {}
+
+    def go(count: int) -> float:
+        _fill(bench, contender, task, count)
+        with bench.workers(contender, kind):
+            bench.await_tasks(count)
+        return bench.ticks.span(count)
+
+    count = sized(bench, f"{name} {contender.name}", int(rate * SECONDS * bench.scale), 20 * rate, go)
+    return {name: 100 * bench.ticks.rate(count) / rate}
 
 
 def payloads(bench: Bench, contender: Contender) -> Figures:
     """Arguments and results of 100 KB."""
     if not contender.has("one", "payload"):
         return {}
-    _filled(bench, contender, "payload", 500)
-    with bench.workers(contender, "one"):
-        return {"payload": 499 / bench.ticks.span(500)} if bench.await_tasks(500, PATIENCE) else {}
+
+    def go(count: int) -> float:
+        _fill(bench, contender, "payload", count)
+        with bench.workers(contender, "one"):
+            bench.await_tasks(count)
+        return bench.ticks.span(count)
+
+    count = sized(bench, f"payload {contender.name}", 300, 4_000, go)
+    return {"payload": bench.ticks.rate(count)}
 
 
 def ten(bench: Bench, contender: Contender) -> Figures:
-    """20,000 waiting tasks and ten workers: from their command to the last task."""
-    if "ten" not in contender.workers:
+    """20,000 waiting tasks and ten workers: from their command to the last task.
+
+    One that would take long is given fewer; the others are added at the rate of the second half of what it ran.
+    """
+    if not contender.has("ten", "noop"):
         return {}
-    _filled(bench, contender, "noop", TASKS)
-    began = time.monotonic()
-    with bench.workers(contender, "ten"):
-        return {"ten": max(bench.ticks.started) - began} if bench.await_tasks(TASKS, 180) else {}
+    jobs, figures = int(JOBS * bench.scale), {}
+
+    def go(count: int) -> float:
+        _fill(bench, contender, "noop", count)
+        began = time.monotonic()
+        with bench.workers(contender, "ten") as workers:
+            bench.await_tasks(count)
+            figures["ten_peak"] = workers.peak()
+        wall = max(bench.ticks.started) - began
+        figures["ten"] = wall + (jobs - count) / bench.ticks.rate(count, skip=0.5)
+        return wall
+
+    count = sized(bench, f"ten {contender.name}", min(2_000, jobs), jobs, go, seconds=6.0)
+    if count < jobs:
+        bench.note(f"load test: {contender.name} ran fewer than {jobs:,} tasks; the others are added at its rate")
+    return figures
+
+
+# --- growth ------------------------------------------------------------------------------------------------------
 
 
 def growth(bench: Bench, contender: Contender) -> Figures:
-    """What a million waiting tasks change; left out for contenders that take minutes to enqueue them."""
-    rate, enqueue_few, drain_few, _ = _at_depth(bench, contender, FEW)
-    if rate < MANY / 100:
-        return {}
-    _, enqueue_many, drain_many, size = _at_depth(bench, contender, MANY)
-    return {"deep_bytes": size, "deep_enqueue": enqueue_many / enqueue_few, "deep_drain": drain_few / drain_many}
+    """What a call, and a task, cost while a thousand to a million others wait."""
+    figures: Figures = {}
+    deepest = DEEPEST if bench.scale == 1 else DEEPEST - 1
+    for power in range(3, deepest + 1):
+        figures |= _at_depth(bench, contender, power)
+    for name in ("deep_one", "deep_drain"):
+        figures[name] = figures[f"{name}_{deepest}"] / figures[f"{name}_3"]
+    return figures
 
 
-def _at_depth(bench: Bench, contender: Contender, depth: int) -> tuple[float, float, float, float]:
-    """Return bulk calls/s; then, with that many waiting, seconds of 1,000 calls, tasks/s of a drain, bytes a task."""
-    bench.clear(depth, spare=10_000)
-    empty = bench.server.info()["used_memory"]
-    rate = depth / bench.produce(contender, "bulk", "noop", depth)["seconds"]
-    size = (bench.server.info()["used_memory"] - empty) / depth
-    calls = bench.produce(contender, "one", "noop", 1000, first=depth + 2000)["seconds"]
+def _at_depth(bench: Bench, contender: Contender, power: int) -> Figures:
+    depth, ahead = 10**power, int(AHEAD * bench.scale)
+    calls = ahead // 20
+    bench.clear(depth + ahead)
+    bench.produce(contender, "bulk", "noop", depth)
+    size = (bench.server.memory() - bench.empty) / depth
+    called = bench.produce(contender, "one", "noop", calls, first=depth)["seconds"] / calls
+    there = depth + calls + WARM_UP
+    bench.produce(contender, "bulk", "noop", depth + ahead - there, first=there)
     with bench.workers(contender, "one"):
-        bench.await_tasks(FEW, PATIENCE)
-        return rate, calls, (FEW - 1) / bench.ticks.span(FEW), size
+        bench.await_tasks(ahead)
+        return {"deep_bytes": size, f"deep_one_{power}": called * 1e6, f"deep_drain_{power}": 1e6 / bench.ticks.rate(ahead)}
 
 
 Measure = Callable[[Bench, Contender], Figures]
-THROUGHPUT: list[Measure] = [enqueue, drain]
-LATENCY: list[Measure] = [latency, start, idle]
-EVERYTHING: list[Measure] = [
-    *(enqueue, together, drain, drain_two, drain_threads, drain_async, latency, latency_loaded, start, idle),
-    *(sleeps, spins, payloads, ten, growth),
-]
-QUICK: list[Measure] = [enqueue, drain, latency]

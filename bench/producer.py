@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import json
+import os
 import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine
@@ -17,9 +18,12 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from bench import bodies
+from bench.contenders import chunks
+from bench.ticks import WARM_TRIPS, WARM_UP
 
-WARM_UP = 100  # calls before the clock starts; their tasks get the numbers behind the others
 AT_ONCE = 50  # coroutines that enqueue together
+SECONDS = float(os.environ["BENCH_SECONDS"])  # of round trips
+LEAST_TRIPS = 20
 
 
 def versions(contender: Any) -> dict[str, str]:
@@ -67,10 +71,17 @@ def one(contender: Any, task: str, warm: list[Any], args: list[Any]) -> Any:
 
 
 def bulk(contender: Any, task: str, warm: list[Any], args: list[Any]) -> Any:
-    """Enqueue all, the fastest way there is."""
+    """Enqueue all, the fastest way there is: in bulk, or, where the library has no such thing, one by one but together."""
     if hasattr(contender, "send_many"):
         return timed(lambda some: contender.send_many(task, some), warm[:1], args)
-    return atimed(lambda some: contender.asend_many(task, some), warm[:1], args)
+    if hasattr(contender, "asend_many"):
+        return atimed(lambda some: contender.asend_many(task, some), warm[:1], args)
+
+    async def action(some: list[Any]) -> None:
+        for few in chunks(some, getattr(contender, "TOGETHER", 1000)):
+            await asyncio.gather(*(contender.asend(task, arg) for arg in few))
+
+    return atimed(action, warm[:1], args)
 
 
 def together(contender: Any, task: str, warm: list[Any], args: list[Any]) -> Any:
@@ -89,12 +100,23 @@ def together(contender: Any, task: str, warm: list[Any], args: list[Any]) -> Any
 
 
 def trips(contender: Any, task: str, warm: list[Any], args: list[Any]) -> Any:
-    """Send a call and wait for its value, again and again; return each trip's ms."""
+    """Send a call and wait for its value, again and again, while there is time; return each trip's ms."""
+    warm = warm[:WARM_TRIPS]
     if hasattr(contender, "send"):
-        return {"ms": [_trip(contender, task, arg) for arg in (*warm, *args)][len(warm) :]}
+        for arg in warm:
+            _trip(contender, task, arg)
+        found, until = [], time.monotonic() + SECONDS
+        while len(found) < len(args) and (len(found) < LEAST_TRIPS or time.monotonic() < until):
+            found.append(_trip(contender, task, args[len(found)]))
+        return {"ms": found}
 
     async def all_trips() -> dict[str, list[float]]:
-        return {"ms": [await _atrip(contender, task, arg) for arg in (*warm, *args)][len(warm) :]}
+        for arg in warm:
+            await _atrip(contender, task, arg)
+        found, until = [], time.monotonic() + SECONDS
+        while len(found) < len(args) and (len(found) < LEAST_TRIPS or time.monotonic() < until):
+            found.append(await _atrip(contender, task, args[len(found)]))
+        return {"ms": found}
 
     return all_trips()
 
@@ -125,6 +147,7 @@ def steadily(contender: Any, task: str, _warm: list[Any], args: list[Any]) -> An
             await contender.asend(task, arg)
 
     async def all_calls() -> dict[str, int]:
+        print("begun", flush=True)
         began = time.monotonic()
         for n, arg in enumerate(args):
             await asyncio.sleep(max(0.0, began + n / 200 - time.monotonic()))

@@ -21,6 +21,9 @@ import redis
 KINDS = ("redis-server", "embedded")
 
 
+Work = dict[str, float]
+
+
 class Server:
     """A running server.
 
@@ -37,11 +40,31 @@ class Server:
 
     def url_for(self, contender: str) -> str:
         """Return what a contender is to connect to."""
-        return self.hotqueue_url if contender == "hotqueue" else self.url
+        return self.hotqueue_url if contender.startswith("hotqueue") else self.url
 
     def info(self) -> dict[str, Any]:
         """Return INFO."""
         return dict(self.client.info())
+
+    def memory(self) -> int:
+        """Return the bytes it uses."""
+        return int(self.info()["used_memory"])
+
+    def work(self) -> Work:
+        """Return what it has done since it was started; the CPU in µs."""
+        info = self.info()
+        return {
+            "requests": info["total_reads_processed"],
+            "commands": info["total_commands_processed"],
+            "bytes": info["total_net_input_bytes"] + info["total_net_output_bytes"],
+            "redis_cpu": 1e6 * (info["used_cpu_user"] + info["used_cpu_sys"]),
+        }
+
+    def since(self, before: Work) -> Work:
+        """Return what it has done since `work()` gave `before`, less what asking took."""
+        now = self.work()
+        asking = self.work()
+        return {name: max(0.0, 2 * now[name] - before[name] - asking[name]) for name in now}
 
     @property
     def version(self) -> str:

@@ -1,19 +1,39 @@
 """Everything, against everyone; with --quick the main figures beside the two fastest peers, in less than four minutes.
 
-python bench/suite.py [--rounds 3] [--only drain,latency] [--contenders hotqueue,celery,…] [--servers redis-server]
+python -m bench.suite [--rounds 3] [--only drain,latency] [--limit 540] [--again] [--fresh]
+
+What was measured is kept in results/suite.json after every turn; a run that was stopped, or that its limit ended, goes on
+where it was when it is started again.
 """
 
-import sys
-
 from bench import measures, run
+from bench.run import Part
 
-FIELD = ("hotqueue", "huey", "dramatiq", "celery", "rq", "taskiq", "arq", "saq", "streaq", "floor")
-FASTEST = ("hotqueue", "huey", "dramatiq", "floor")
+PEERS = ("huey", "dramatiq", "celery", "rq", "taskiq", "arq", "saq", "streaq")
+EVERYONE = ("hotqueue", *PEERS, "floor")
+PLAIN = ("hotqueue-plain",)
+OURS = ("hotqueue", "floor")
+FASTEST = ("hotqueue", "huey", "dramatiq", "floor")  # of peers, one process that drains
+
+EVERYTHING = [
+    Part(measures.enqueue, EVERYONE + PLAIN, embedded=OURS),
+    Part(measures.together, EVERYONE + PLAIN),
+    Part(measures.bulk, EVERYONE + PLAIN, embedded=OURS),
+    Part(measures.drain, EVERYONE + PLAIN, embedded=OURS),
+    Part(measures.drain_two, EVERYONE),
+    Part(measures.drain_threads, EVERYONE),
+    Part(measures.drain_async, EVERYONE + PLAIN),
+    Part(measures.latency, EVERYONE + PLAIN, embedded=OURS),
+    Part(measures.idle, ("hotqueue", *PEERS, *PLAIN)),
+    Part(measures.sleeps, EVERYONE),
+    Part(measures.spin1_one, EVERYONE),
+    Part(measures.spin1, EVERYONE),
+    Part(measures.spin10, EVERYONE),
+    Part(measures.payloads, EVERYONE),
+    Part(measures.ten, EVERYONE),
+    Part(measures.growth, OURS),
+]
+QUICK = [Part(measure, FASTEST) for measure in (measures.enqueue, measures.bulk, measures.drain, measures.latency)]
 
 if __name__ == "__main__":
-    if "--quick" in sys.argv:
-        sys.argv.remove("--quick")
-        sys.argv[1:1] = ["--limit", "210"]
-        run.main("quick", measures.QUICK, FASTEST, ("redis-server",))
-    else:
-        run.main("suite", measures.EVERYTHING, FIELD, ("redis-server",))
+    run.main(EVERYTHING, QUICK)

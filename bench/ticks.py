@@ -10,6 +10,8 @@ import mmap
 import os
 from pathlib import Path
 
+WARM_UP = 100  # calls before the clock starts; their tasks have the numbers behind the others
+WARM_TRIPS = 20  # the same of round trips
 ROW = 17  # bytes a task: two doubles and a counter
 
 
@@ -45,7 +47,16 @@ class Ticks:
         """Return how many runs there were too many."""
         return sum(runs - 1 for runs in bytes(self.runs[:first]) if runs > 1)
 
-    def span(self, first: int) -> float:
-        """Return the seconds between the first start and the last start (or end, of tasks that take time)."""
+    def span(self, first: int, skip: float = 0.0) -> float:
+        """Return the seconds from the first start to the last start, or end, of tasks that take time.
+
+        Args:
+            first: how many tasks there were.
+            skip: which part of them is left out at the beginning.
+        """
         started = sorted(at for at in self.started[:first] if at)
-        return max(started[-1], max(self.ended[:first])) - started[0] if started else 0.0
+        return max(started[-1], max(self.ended[:first])) - started[int(first * skip)]
+
+    def rate(self, first: int, skip: float = 0.1) -> float:
+        """Return the tasks in a second, without the first ones: until then, some of the workers may still have been starting."""
+        return (first - int(first * skip) - 1) / self.span(first, skip)

@@ -8,12 +8,14 @@ import json
 import os
 import sys
 
-import redis
+import redis.asyncio
 
 from bench import bodies, wire
+from bench.contenders import chunks
 
 NAME = "floor"
-REQUIREMENTS = ()
+REQUIREMENTS = ("redis==8.1.0", "hiredis==3.5.0", "uvloop==0.23.0", "cloudpickle==3.1.3", "--editable", "ROOT")
+ENVIRONMENT = "hotqueue"
 VERSIONS = ("redis", "hiredis")
 WORKERS = {
     "one": "python -m bench.contenders.floor work",
@@ -35,28 +37,53 @@ def record() -> None:
         os.environ["BENCH_URL"] = url
         from bench.contenders import hotqueue_
 
-        result = hotqueue_.send("noop", 12345)
+        single = hotqueue_.send("noop", 12345)
         hotqueue_.queue.run_worker(burst=True)
-        hotqueue_.wait(result)
+        hotqueue_.wait(single)
+        of_many = hotqueue_.TASKS["noop"].map([12345, 12346])[0]
         hotqueue_.queue.close()
         sent = [command for stream in streams for command in wire.commands(bytes(stream))]
     with open(TAPE, "w") as file:
-        json.dump({"id": result.id, **_scripts(sent)}, file)
+        json.dump(_tape(sent, single.id, of_many.id), file)
 
 
-def _scripts(sent):
+def _tape(sent, single, of_many):
     from hotqueue.tasks import scripts
 
-    found = {}
-    for name in ("STEP", "REGISTER", "ENQUEUE", "WAIT"):
-        script = getattr(scripts, name)
-        calls = [call for call in sent if call[:2] == [b"EVALSHA", script.sha]]
-        if name == "REGISTER":  # of the workers that came, the one that did the step
-            calls = [call for call in calls if found["step"]["args"][0].encode() in call]
-        call = max(calls, key=len)  # of the steps, the one that tells an outcome
-        keys, args = call[3 : 3 + int(call[2])], call[3 + int(call[2]) :]
-        found[name.lower()] = {"text": _text(script.text), "keys": [*map(_text, keys)], "args": [*map(_text, args)]}
-    return found
+    calls = [call for call in sent if call[0] == b"EVALSHA"]
+
+    def about(needle, *shas):
+        """The calls in which something occurs, of these scripts; the longest one."""
+        found = [call for call in calls if needle.encode() in b" ".join(call) and (not shas or call[1] in shas)]
+        return max(found, key=len)
+
+    known = {scripts.STEP.sha, scripts.WAIT.sha, scripts.REGISTER.sha}
+    enqueuing = {call[1] for call in calls} - known
+    tape = {
+        "one": _noted(about(single, *enqueuing), single),
+        "bulk": _halved(_noted(about(of_many, *enqueuing), of_many)),
+        "wait": _noted(about(single, scripts.WAIT.sha), single),
+        "step": _noted(about(single, scripts.STEP.sha), single),  # the one that tells its outcome
+    }
+    worker = tape["step"]["args"][0]  # of the workers that came, the one that did the step
+    return {**tape, "register": _noted(about(worker, scripts.REGISTER.sha), single)}
+
+
+def _noted(call, task_id):
+    from hotqueue.tasks import scripts
+
+    text = next(each.text for each in vars(scripts).values() if getattr(each, "sha", None) == call[1])
+    keys, args = call[3 : 3 + int(call[2])], call[3 + int(call[2]) :]
+    return {"id": task_id, "text": _text(text), "keys": [*map(_text, keys)], "args": [*map(_text, args)]}
+
+
+def _halved(noted):
+    """Of a call with two tasks, leave the first one."""
+    for which in ("keys", "args"):
+        parts = noted[which]
+        first = next(n for n, part in enumerate(parts) if noted["id"] in part)
+        noted[which] = parts[: first + (len(parts) - first) // 2]
+    return noted
 
 
 def _text(data):
@@ -74,7 +101,7 @@ class Call:
             return [part.replace(before, after).encode("latin-1") for part in tape[name][which]]
 
         self.client = client
-        self.was = tape["id"].encode()
+        self.was = tape[name]["id"].encode()
         self.sha = client.script_load(tape[name]["text"].encode("latin-1"))
         self.keys, self.each_keys = self._split(parts("keys"))
         self.args, self.each_args = self._split(parts("args"))
@@ -88,12 +115,12 @@ class Call:
         was = self.was
         return [part.replace(was, new) for new in ids for part in parts]
 
-    def send(self, ids):
+    def command(self, ids):
         keys = self.keys + self.of(self.each_keys, ids)
-        return self.run(keys, self.args + self.of(self.each_args, ids))
+        return ["EVALSHA", self.sha, len(keys), *keys, *self.args, *self.of(self.each_args, ids)]
 
-    def run(self, keys, args):
-        return self.client.execute_command("EVALSHA", self.sha, len(keys), *keys, *args)
+    def send(self, ids):
+        return self.client.execute_command(*self.command(ids))
 
 
 def _opened():
@@ -106,17 +133,23 @@ class Producer:
 
     def __init__(self):
         self.client, tape = _opened()
-        self.enqueue = Call(self.client, tape, "enqueue")
+        self.aclient = None
+        self.one = Call(self.client, tape, "one")
+        self.bulk = Call(self.client, tape, "bulk")
         self.ask = Call(self.client, tape, "wait")
         self.reply = next(key for key in self.ask.keys if b":reply:" in key)
 
     def send(self, n):
-        self.enqueue.send([b"%032x" % n])
+        self.one.send([b"%032x" % n])
         return n
 
     def send_many(self, numbers):
-        for start in range(0, len(numbers), BULK):
-            self.enqueue.send([b"%032x" % n for n in numbers[start : start + BULK]])
+        for few in chunks(numbers, BULK):
+            self.bulk.send([b"%032x" % n for n in few])
+
+    async def asend(self, n):
+        self.aclient = self.aclient or redis.asyncio.Redis.from_url(os.environ["BENCH_URL"])
+        await self.aclient.execute_command(*self.one.command([b"%032x" % n]))
 
     def wait(self, n):
         self.ask.send([b"%032x" % n])
@@ -161,6 +194,11 @@ def send(_task, n):
 def send_many(_task, numbers):
     """Enqueue many calls."""
     _sender().send_many(numbers)
+
+
+async def asend(_task, n):
+    """Enqueue one call from an event loop."""
+    await _sender().asend(n)
 
 
 def wait(n):

@@ -1,4 +1,4 @@
-"""hotqueue, as it comes: results on, every guarantee on."""
+"""hotqueue as it comes, with its [fast] extra: results on, every guarantee on."""
 
 import os
 
@@ -6,7 +6,7 @@ from bench import bodies
 from hotqueue import HotQueue
 
 NAME = "hotqueue"
-REQUIREMENTS = ()
+REQUIREMENTS = ("redis==8.1.0", "hiredis==3.5.0", "uvloop==0.23.0", "cloudpickle==3.1.3", "--editable", "ROOT")
 VERSIONS = ("hotqueue", "redis", "hiredis", "uvloop")
 WORKERS = {
     "one": "hotqueue-worker bench.contenders.hotqueue_ -p 1 -q",

@@ -6,6 +6,7 @@ from redis import Redis
 from rq import Queue
 
 from bench import bodies
+from bench.contenders import chunks
 
 NAME = "rq"
 REQUIREMENTS = ("rq==3.0.0", "redis==8.1.0", "hiredis==3.5.0")
@@ -28,8 +29,8 @@ def send(task, arg):
 def send_many(task, args):
     """Enqueue many calls."""
     function = TASKS[task]
-    for start in range(0, len(args), 1000):
-        queue.enqueue_many([Queue.prepare_data(function, (arg,)) for arg in args[start : start + 1000]])
+    for few in chunks(args, 1000):
+        queue.enqueue_many([Queue.prepare_data(function, (arg,)) for arg in few])
 
 
 def wait(handle):

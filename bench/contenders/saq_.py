@@ -1,6 +1,5 @@
 """SAQ over Redis; results are waited for by its notifications."""
 
-import asyncio
 import os
 
 from saq import Job, Queue
@@ -19,22 +18,18 @@ WORKERS = {
 }
 
 queue = Queue.from_url(os.environ["BENCH_URL"], name="bench", max_concurrent_ops=100)
-TASKS = {function.__name__: function for function in (*bodies.SYNC, *bodies.ASYNC)}
 
 
-def _function(name):
-    body = TASKS[name]
-
+def _function(name, body):
     async def run(ctx, *, arg):
-        value = body(arg)
-        return await value if asyncio.iscoroutine(value) else value
+        return await body(arg)
 
     return name, run
 
 
 settings = {
     "queue": queue,
-    "functions": [_function(name) for name in TASKS],
+    "functions": [_function(*each) for each in bodies.COROUTINES.items()],
     "concurrency": 100 if os.environ.get("BENCH_KIND") == "asleep" else 10,
 }
 
@@ -47,12 +42,6 @@ async def connect():
 async def asend(task, arg):
     """Enqueue one call; return its handle."""
     return await queue.enqueue(Job(task, kwargs={"arg": arg}, ttl=3600))
-
-
-async def asend_many(task, args):
-    """Enqueue many calls; SAQ sends them one by one, but together."""
-    for start in range(0, len(args), 1000):
-        await asyncio.gather(*(asend(task, arg) for arg in args[start : start + 1000]))
 
 
 async def await_value(handle):

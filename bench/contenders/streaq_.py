@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from streaq import Worker
 
 from bench import bodies
+from bench.contenders import chunks
 
 NAME = "streaq"
 REQUIREMENTS = ("streaq==7.2.0", "coredis==6.9.0", "uvloop==0.23.0")
@@ -24,29 +25,7 @@ worker = Worker(
     concurrency=100 if os.environ.get("BENCH_KIND") == "asleep" else 16,
     anyio_kwargs={"use_uvloop": True},
 )
-
-
-async def noop(n: int) -> int:  # sync functions would take a thread hop each
-    """Do nothing."""
-    return bodies.noop(n)
-
-
-async def spin1(n: int) -> int:
-    """Take 1 ms of CPU."""
-    return bodies.spin1(n)
-
-
-async def spin10(n: int) -> int:
-    """Take 10 ms of CPU."""
-    return bodies.spin10(n)
-
-
-async def payload(text: str) -> str:
-    """Return 100 KB."""
-    return bodies.payload(text)
-
-
-TASKS = {f.__name__: worker.task(name=f.__name__, ttl=3600)(f) for f in (noop, spin1, spin10, payload, *bodies.ASYNC)}
+TASKS = {name: worker.task(name=name, ttl=3600)(function) for name, function in bodies.COROUTINES.items()}
 _stack = AsyncExitStack()
 
 
@@ -67,8 +46,8 @@ async def asend(task, arg):
 
 async def asend_many(task, args):
     """Enqueue many calls in one pipeline for each thousand."""
-    for start in range(0, len(args), 1000):
-        await worker.enqueue_many([TASKS[task].enqueue(arg) for arg in args[start : start + 1000]])
+    for few in chunks(args, 1000):
+        await worker.enqueue_many([TASKS[task].enqueue(arg) for arg in few])
 
 
 async def await_value(handle):

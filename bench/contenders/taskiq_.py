@@ -1,6 +1,5 @@
 """taskiq with taskiq-redis's list broker, its fastest, and its result backend; uvloop is installed, which it uses."""
 
-import asyncio
 import os
 
 from taskiq_redis import ListQueueBroker, RedisAsyncResultBackend
@@ -20,29 +19,7 @@ WORKERS = {
 
 URL = os.environ["BENCH_URL"]
 broker = ListQueueBroker(URL, queue_name="bench").with_result_backend(RedisAsyncResultBackend(URL, result_ex_time=3600))
-
-
-async def noop(n: int) -> int:  # sync functions would take a thread hop each
-    """Do nothing."""
-    return bodies.noop(n)
-
-
-async def spin1(n: int) -> int:
-    """Take 1 ms of CPU."""
-    return bodies.spin1(n)
-
-
-async def spin10(n: int) -> int:
-    """Take 10 ms of CPU."""
-    return bodies.spin10(n)
-
-
-async def payload(text: str) -> str:
-    """Return 100 KB."""
-    return bodies.payload(text)
-
-
-TASKS = {f.__name__: broker.task(task_name=f.__name__)(f) for f in (noop, spin1, spin10, payload, *bodies.ASYNC)}
+TASKS = {name: broker.task(task_name=name)(function) for name, function in bodies.COROUTINES.items()}
 
 
 async def connect():
@@ -53,12 +30,6 @@ async def connect():
 async def asend(task, arg):
     """Enqueue one call; return its handle."""
     return await TASKS[task].kiq(arg)
-
-
-async def asend_many(task, args):
-    """Enqueue many calls; taskiq sends them one by one, but together."""
-    for start in range(0, len(args), 1000):
-        await asyncio.gather(*(TASKS[task].kiq(arg) for arg in args[start : start + 1000]))
 
 
 async def await_value(handle):
