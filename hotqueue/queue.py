@@ -16,10 +16,11 @@ from typing import Any, Self, overload
 
 from hotqueue import address, aqueue, consume, keys, scripts, secret, serializers
 from hotqueue.connection import Store
-from hotqueue.consume import Here, seconds
+from hotqueue.consume import Here, patience
 from hotqueue.consumer import PACKAGE, SLICE
 from hotqueue.door import TaskDoor
 from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError, QueueFull, SerializationError
+from hotqueue.hints import check_flag, hinting
 
 Seconds = float | timedelta
 
@@ -149,6 +150,7 @@ class HotQueue(TaskDoor):
                 f"{more} more do not fit, none was stored; drain the queue or raise max_queue_length"
             )
 
+    @hinting
     def get(self, block: bool = False, timeout: Seconds | None = None) -> Any:
         """Remove and return the oldest message, or None when there is none. At most once: nobody else will get it.
 
@@ -160,15 +162,16 @@ class HotQueue(TaskDoor):
             SerializationError: the message cannot be loaded; it was moved to ``{hotqueue:<name>}:dead-messages``.
             ConnectionFailed: no answer came; unless `.sent` is False, one message may have been taken and lost.
         """
-        limit = seconds(timeout, "get(timeout=)")
+        limit = patience(block, timeout, "get")
         raw = self._pop(self._pop_now)
         if raw is None:
             raw = self._late(block, limit)
         return None if raw is None else self._loaded(raw)
 
+    @hinting
     async def aget(self, block: bool = False, timeout: Seconds | None = None) -> Any:
         """Asyncio twin of `get`. Cancelled at any moment, it takes no message: one already taken is put back."""
-        raw = await aqueue.get(self._here(), block, seconds(timeout, "aget(timeout=)"))
+        raw = await aqueue.get(self._here(), block, patience(block, timeout, "aget"))
         return None if raw is None else await aqueue.loaded(self._here(), self._codec, raw)
 
     def _late(self, block: bool, limit: float | None) -> bytes | None:
@@ -217,6 +220,7 @@ class HotQueue(TaskDoor):
 
     # --- consuming -----------------------------------------------------------------------------------------------
 
+    @hinting
     def consume(
         self, block: bool = True, timeout: Seconds | None = None, *, ack_on_break: bool = False
     ) -> Generator[Any, None, None]:
@@ -240,14 +244,17 @@ class HotQueue(TaskDoor):
             ConnectionFailed: the store stayed away for 5 seconds (or `timeout`, if longer); never with
                 ``timeout=None`` and `block`.
         """
-        return consume.messages(self._here(), self._codec, block, seconds(timeout, "consume(timeout=)"), ack_on_break)
+        limit = patience(block, timeout, "consume")
+        check_flag(ack_on_break, "consume(ack_on_break=)")
+        return consume.messages(self._here(), self._codec, block, limit, ack_on_break)
 
+    @hinting
     def aconsume(self, block: bool = True, timeout: Seconds | None = None) -> AsyncGenerator[Any, None]:
         """Asyncio twin of `consume`, for ``async for``.
 
         An async generator is closed some time after `break`; ``async with contextlib.aclosing(…)`` closes it at once.
         """
-        return aqueue.messages(self._here(), self._codec, block, seconds(timeout, "aconsume(timeout=)"))
+        return aqueue.messages(self._here(), self._codec, block, patience(block, timeout, "aconsume"))
 
     @overload
     def worker(self, function: Callable[..., Any], /) -> Callable[..., Any]: ...
@@ -271,6 +278,10 @@ class HotQueue(TaskDoor):
             options: `block` and `timeout` of `consume`.
         """
         consume.check_options(options)
+        if function is not None and not callable(function):
+            raise TypeError(
+                f"@queue.worker decorates a function, not {function!r:.80}; its options have names, such as timeout=1"
+            )
         wrap = aqueue.wrapped if function and inspect.iscoroutinefunction(function) else consume.wrapped
         if function is None:
             return lambda wrapped: self.worker(wrapped, **options)

@@ -79,6 +79,13 @@ def test_a_url_of_an_embedded_server() -> None:
         ("redis+cluster://h/3", "a Redis Cluster has only database 0"),
         ("redis+sentinel://h1:26379", "names no master"),
         ("redis+cluster://", "names no host"),
+        ("redis:/localhost:6379", "two slashes come after redis:"),
+        ("redis+sentinel:h/m", "two slashes come after redis+sentinel:"),
+        ("redis://[::1", "is no URL: Invalid IPv6 URL"),
+        ("redis+cluster://h1,[::1", "is no URL"),
+        ("redis://h?socket_timeout=soon", "socket_timeout takes seconds, not 'soon'"),
+        ("redis://h?socket_timeout=nan", "socket_timeout takes seconds, not 'nan'"),
+        ("redis://h?sockt_timeout=3", "has an unknown option 'sockt_timeout'; did you mean 'socket_timeout'?"),
     ],
 )
 def test_a_wrong_url_says_what_is_wrong(url: str, says: str) -> None:
@@ -91,6 +98,13 @@ def test_a_wrong_url_says_what_is_wrong(url: str, says: str) -> None:
     "url",
     [
         *("http://user:secret@host", "redis+sentinel://user:secret@h", "redis+cluster://:secret@h/1", "unix://user:secret@"),
+        *(
+            "u:secret@host",
+            "redis:/u:secret@host",
+            "redis://u:secret@[::1",
+            "redis://u:secret@h?sockt=1",
+            "redis://u:se\ncret@h/x",
+        ),
         *("http://host?password=secret", "redis+sentinel://h/m/db?db=1&sentinel_password=secret&x=1"),
     ],
 )
@@ -98,6 +112,7 @@ def test_no_password_in_an_error(url: str) -> None:
     with pytest.raises(ConfigError) as info:
         parse(url)
     assert "secret" not in str(info.value)
+    assert "cret@" not in str(info.value)
 
 
 @pytest.mark.parametrize(
@@ -134,6 +149,8 @@ def test_keywords_add_to_a_url() -> None:
         {"dbfilename": "/x.rdb", "options": {"host": "h"}},
         {"url": "redis://h", "client": redis.Redis()},
         {"client": redis.Redis(), "options": {"db": 1}},
+        {"url": "redis://h", "options": {"host": "other"}},
+        {"url": "redis://h", "options": {"port": 1}},
     ],
 )
 def test_two_stores_at_once_are_refused(given: dict[str, Any]) -> None:
@@ -148,6 +165,39 @@ def test_two_stores_at_once_are_refused(given: dict[str, Any]) -> None:
 def test_an_unknown_option_names_the_nearest(option: str, near: str) -> None:
     with pytest.raises(TypeError, match=f"unknown option '{option}'; did you mean '{near}'"):
         resolve(options={option: 1})
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"dbfilename": 5}, "dbfilename= takes the name of a file, not 5"),
+        ({"url": 5}, "url= takes a str such as redis://host:6379/0, not int"),
+        ({"url": b"redis://h"}, "url= takes a str .*, not bytes"),
+        ({"url": ""}, "url= is empty; name a store, or leave it out"),
+        ({"options": {"host": 5}}, "host= takes a host's name, not 5"),
+        ({"options": {"port": "abc"}}, "port= takes a number from 0 to 65535, not 'abc'"),
+        ({"options": {"port": -1}}, "port= takes"),
+        ({"options": {"port": 99999}}, "port= takes"),
+        ({"options": {"port": True}}, "port= takes"),
+        ({"options": {"db": "a"}}, "db= takes a number from 0, not 'a'"),
+        ({"options": {"socket_connect_timeout": "x"}}, "socket_connect_timeout= takes seconds, not 'x'"),
+    ],
+    ids=str,
+)
+def test_a_wrong_value_is_refused_where_it_is_given(given: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        resolve(**given)
+
+
+def test_values_may_be_text_and_file_names_bytes() -> None:
+    assert resolve(options={"host": "h", "port": "6379", "db": "1"}).kind == "server"
+    assert resolve(dbfilename=b"/x.rdb").path == "/x.rdb"  # type: ignore[arg-type]
+
+
+def test_an_error_of_the_environments_url_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOTQUEUE_URL", "ftp://u:secret@h")
+    with pytest.raises(ConfigError, match=r"^\$HOTQUEUE_URL: unknown store URL 'ftp://\*\*\*@h'"):
+        resolve()
 
 
 def test_any_keyword_of_redis_is_known() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import json
 import pickle
 import threading
@@ -101,6 +103,46 @@ def test_a_wrong_timeout_is_refused_at_once(method: str, timeout: Any, error: ty
     queue = HotQueue("q", url="redis://127.0.0.1:1/0")  # nobody there: nothing may be sent
     with pytest.raises(error, match=f"{method}\\(timeout=\\) takes seconds"):
         getattr(queue, method)(timeout=timeout)
+
+
+@pytest.mark.parametrize("method", ["get", "aget", "consume", "aconsume"])
+def test_a_wrong_option_is_refused_with_what_was_meant(method: str) -> None:
+    """In asyncio too, and before anything is connected."""
+    queue = HotQueue("q", url="redis://127.0.0.1:1")
+
+    def call(*args: Any, **options: Any) -> Any:
+        made = getattr(queue, method)(*args, **options)
+        return asyncio.run(made) if inspect.iscoroutine(made) else made
+
+    with pytest.raises(TypeError, match=rf"{method}\(\) got an unknown option 'blok'; did you mean 'block'\?"):
+        call(blok=True)
+    with pytest.raises(TypeError, match=rf"{method}\(\) got an unknown option 'xyz'; known are .*timeout"):
+        call(xyz=True)
+    with pytest.raises(TypeError, match=rf"{method}\(block=\) takes True or False, not 5; did you mean timeout=5\?"):
+        call(5)
+    with pytest.raises(TypeError, match=rf"{method}\(block=\) takes True or False, not 'no'$"):
+        call("no")
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [({"timeout": -1}, ValueError), ({"timeout": "x"}, TypeError), ({"block": 1}, TypeError), ({"timeot": 1}, TypeError)],
+    ids=str,
+)
+def test_a_wrong_option_of_a_worker_is_refused_where_it_is_decorated(options: dict[str, Any], error: type[Exception]) -> None:
+    with pytest.raises(error, match=r"@queue\.worker"):
+        HotQueue("q", url="redis://h").worker(**options)
+
+
+def test_a_worker_decorates_a_function() -> None:
+    for wrong in (5, "x"):
+        with pytest.raises(TypeError, match=r"decorates a function, not .*; its options have names, such as timeout=1"):
+            HotQueue("q", url="redis://h").worker(wrong)  # type: ignore[call-overload]
+
+
+def test_a_misspelt_name_of_the_package_is_hinted_at() -> None:
+    done = run_python("import hotqueue; hotqueue.HotQueu", check=False)
+    assert "has no attribute 'HotQueu'. Did you mean: 'HotQueue'?" in done.stderr
 
 
 @only_embedded

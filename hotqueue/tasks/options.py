@@ -126,7 +126,7 @@ def _consistent(options: TaskOptions, where: str) -> TaskOptions:
 def _checked(given: Mapping[str, Any], where: str) -> dict[str, Any]:
     kept = dict(given)
     if "retries" in kept:
-        kept["max_retries"] = _whole(kept.pop("retries"), "retries", where, 0, None)
+        kept["max_retries"] = whole(kept.pop("retries"), "retries", where, 0, None)
         kept.setdefault("autoretry_for", (Exception,))
     for name in _SECONDS:
         if name in kept and not (kept[name] is None and _DEFAULTS[name] is None):
@@ -143,17 +143,18 @@ def _checked(given: Mapping[str, Any], where: str) -> dict[str, Any]:
         if name in kept:
             kept[name] = _error_types(kept[name], f"{where} {name}=")
     if "priority" in kept:
-        kept["priority"] = _whole(kept["priority"], "priority", where, -100, 100)
+        kept["priority"] = whole(kept["priority"], "priority", where, -100, 100)
     if "max_deliveries" in kept:
-        kept["max_deliveries"] = _whole(kept["max_deliveries"], "max_deliveries", where, 1, None)
+        kept["max_deliveries"] = whole(kept["max_deliveries"], "max_deliveries", where, 1, None)
     if kept.get("max_retries") is not None:
-        kept["max_retries"] = _whole(kept["max_retries"], "max_retries", where, 0, None)
+        kept["max_retries"] = whole(kept["max_retries"], "max_retries", where, 0, None)
     if "retry_backoff" in kept and not isinstance(kept["retry_backoff"], bool):
         kept["retry_backoff"] = seconds(kept["retry_backoff"], f"{where} retry_backoff=")
     return kept
 
 
-def _whole(value: Any, name: str, where: str, low: int, high: int | None) -> int:
+def whole(value: Any, name: str, where: str, low: int, high: int | None) -> int:
+    """Return `value` when it is a whole number from `low` to `high` (None: no bound)."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{where} {name}= takes a whole number, not {value!r:.80}")
     if value < low or (high is not None and value > high):

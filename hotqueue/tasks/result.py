@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from hotqueue.errors import RemoteError, RemoteTraceback, ResultTimeout, TaskError, TaskRevoked
+from hotqueue.hints import hinting
 from hotqueue.tasks import payload, record
 from hotqueue.tasks.lifecycle import FINAL, State
 from hotqueue.tasks.options import seconds
@@ -62,6 +63,7 @@ class AsyncResult(Generic[R]):
 
     # --- waiting -------------------------------------------------------------------------------------------------
 
+    @hinting
     def get(self, timeout: float | timedelta | None = None, propagate: bool = True) -> R:
         """Wait for the task and return its value, or raise what it raised.
 
@@ -83,6 +85,7 @@ class AsyncResult(Generic[R]):
             raise self._timed_out(allowed)
         return self._value(answers[self.id], propagate)
 
+    @hinting
     async def aget(self, timeout: float | timedelta | None = None, propagate: bool = True) -> R:
         """Asyncio twin of `get`; ``await result`` is the same without a timeout."""
         if self._is_settled():
@@ -297,6 +300,7 @@ class ResultSet(Generic[R]):
     def __repr__(self) -> str:
         return f"<ResultSet of {len(self.results)}>"
 
+    @hinting
     def get(self, timeout: float | timedelta | None = None, propagate: bool = True) -> list[R]:
         """Return all values in order; raises the first error in that order.
 
@@ -314,6 +318,7 @@ class ResultSet(Generic[R]):
                 _keep(result, answers[result.id])
         return [result._value(None, propagate) if result._record else result.get(5, propagate) for result in self.results]
 
+    @hinting
     async def aget(self, timeout: float | timedelta | None = None, propagate: bool = True) -> list[R]:
         """Asyncio twin of `get`."""
         return list(await asyncio.gather(*(result.aget(timeout, propagate) for result in self.results)))

@@ -153,9 +153,9 @@ class Task(Generic[P, R]):
         if eta_ms is not None:
             more["eta"] = eta_ms
         expiry = _expiry(expires if expires is not None else merged.expires, where)
+        task_id = _checked_id(task_id) if task_id is not None else os.urandom(16).hex()
         if self._registry.eager is not None:
             return self._registry.eager.run(self, args, kwargs, task_id, merged, more)
-        task_id = _checked_id(task_id) if task_id is not None else os.urandom(16).hex()
         data = self._encode(task_id, args, kwargs, merged, name, more)
         self._registry.send(name, [(task_id, due, expiry, data)])
         return AsyncResult(task_id, self._registry, name)

@@ -10,13 +10,14 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
 
+from hotqueue.hints import check_flag
 from hotqueue.tasks import envelope, payload
 from hotqueue.tasks.attempts import Attempts
 from hotqueue.tasks.context import Request
 from hotqueue.tasks.executor import Call, EventLoop, execute
 from hotqueue.tasks.lifecycle import Do, Outcome, State, decide
 from hotqueue.tasks.maintenance import Upkeep
-from hotqueue.tasks.options import TaskOptions
+from hotqueue.tasks.options import TaskOptions, whole
 from hotqueue.tasks.process import Process
 from hotqueue.tasks.record import Record
 from hotqueue.tasks.registry import Registry
@@ -28,6 +29,10 @@ LEASE_MS = 120_000  # nobody renews it from outside the GIL, so it is long; same
 
 def run_worker(registries: list[Registry], burst: bool, threads: int, async_concurrency: int, max_tasks: int | None) -> int:
     """Run a worker in this process; return how many tasks it brought to an end."""
+    check_flag(burst, "run_worker(burst=)")
+    for name, number in (("threads", threads), ("async_concurrency", async_concurrency), ("max_tasks", max_tasks)):
+        if number is not None or name != "max_tasks":
+            whole(number, name, "run_worker()", 1, None)
     process = Process(
         registries,
         threads=threads,

@@ -420,6 +420,10 @@ class TestTimeout:
             result.get(timeout=timedelta(milliseconds=10))
         with pytest.raises(TypeError, match="timeout"):
             result.get(timeout="5")  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match=r"^get\(\) got an unknown option 'timout'; did you mean 'timeout'\?"):
+            result.get(timout=5)  # type: ignore[call-arg]
+        with pytest.raises(TypeError, match=r"^aget\(\) got an unknown option 'timout'"):
+            asyncio.run(result.aget(timout=5))  # type: ignore[call-arg]
 
 
 # --- one kind is enough: many waiters, processes --------------------------------------------------------------------

@@ -8,6 +8,7 @@ import gc
 import os
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -25,6 +26,24 @@ only_server = pytest.mark.servers("server")
 def nowhere() -> HotQueue:
     """Return a queue whose store does not exist: eager mode must not need it."""
     return HotQueue("eager", host="127.0.0.1", port=1)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"threads": 0}, r"run_worker\(\) threads= takes a whole number of at least 1, not 0"),
+        ({"threads": "x"}, r"run_worker\(\) threads= takes a whole number, not 'x'"),
+        ({"threads": None}, r"threads= takes a whole number, not None"),
+        ({"async_concurrency": 0}, r"async_concurrency= takes a whole number of at least 1, not 0"),
+        ({"max_tasks": 0}, r"max_tasks= takes a whole number of at least 1, not 0"),
+        ({"burst": 1}, r"run_worker\(burst=\) takes True or False, not 1"),
+        ({"burts": True}, r"run_worker\(\) got an unknown option 'burts'; did you mean 'burst'\?"),
+    ],
+    ids=str,
+)
+def test_a_wrong_option_of_a_worker_here_is_refused(options: dict[str, Any], says: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=says):
+        nowhere().run_worker(**options)
 
 
 class TestEager:
