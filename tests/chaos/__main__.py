@@ -25,7 +25,7 @@ from hotqueue import HotQueueError, keys
 from hotqueue.tasks import record
 from hotqueue.tasks.lifecycle import State
 from tests import leaks
-from tests.chaos import report, stores
+from tests.chaos import report, stores, wire
 from tests.chaos.faults import Scene
 from tests.chaos.sampler import Sampler
 from tests.chaos.schedule import plan
@@ -34,7 +34,8 @@ from tests.servers import LEASH
 from tests.waiting import wait_until
 
 DRAIN = 60.0  # seconds after the last fault
-PRODUCERS = 2
+PRODUCERS = (wire.NOW, wire.NOW, wire.NEXT)  # the wire version of each
+SLOWNESS = {wire.NOW: 1, wire.NEXT: 4}  # fewer calls of the next version: they pile up until there is a worker for them
 
 
 class Chaos:
@@ -49,9 +50,9 @@ class Chaos:
         self.name = f"chaos-{secrets.token_hex(4)}"
         self.notes = folder / "notes"
         self.notes.touch()
-        self.files = [folder / f"producer{n}" for n in range(PRODUCERS)]
+        self.files = [folder / f"producer{n}" for n in range(len(PRODUCERS))]
         self.stall = 0.0
-        self.blows = plan(args.seed, args.seconds, args.server, args.pace)
+        self.blows = plan(args.seed, args.seconds, args.server, args.pace, args.workers)
 
     def run(self) -> dict[str, Any]:
         """Run it, and return the figures."""
@@ -61,12 +62,12 @@ class Chaos:
             self.env = {"CHAOS_QUEUE": self.name, "CHAOS_URL": self.backend.url, "CHAOS_NOTES": str(self.notes)}
             if "HOTQUEUE_SERVER" in os.environ:
                 self.env["HOTQUEUE_SERVER"] = os.environ["HOTQUEUE_SERVER"]
-            scene = Scene(self.backend, self.env, self.folder / "workers.log", self.args.workers)
+            scene = Scene(self.backend, self.name, self.env, self.folder / "workers.log", self.args.workers)
             ending.callback(scene.stop)
             wait_until(lambda: self._count("ZCARD", keys.workers(self.name)) >= 2 * self.args.workers, 60, "the workers register")
             sampler = Sampler(self.backend.store, self.name, self.files)
             sampler.start()
-            producers = [self._produce(n, ending) for n in range(PRODUCERS)]
+            producers = [self._produce(n, ending) for n in range(len(PRODUCERS))]
             self._break(scene)
             last_fault = time.monotonic()
             for producer in producers:
@@ -83,10 +84,11 @@ class Chaos:
             return -1
 
     def _produce(self, n: int, ending: ExitStack) -> subprocess.Popen[bytes]:
-        poisons = [str(blow.at) for blow in self.blows if blow.kind == "poison" and int(blow.aim * PRODUCERS) == n]
-        args = [self.files[n], str(n), f"{self.args.seed} {n}", str(self.args.seconds), *poisons]
+        poisons = [str(blow.at) for blow in self.blows if blow.kind == "poison" and int(blow.aim * len(PRODUCERS)) == n]
+        args = [self.files[n], str(n), f"{self.args.seed} {n}", str(self.args.seconds), SLOWNESS[PRODUCERS[n]], *poisons]
         command = [sys.executable, "-SE", "-c", LEASH, sys.executable, "-m", "tests.chaos.producer", *map(str, args)]
-        producer = subprocess.Popen(command, env=environment({**self.env, "CHAOS_NOTES": os.devnull}), stdin=subprocess.DEVNULL)
+        env = environment({**self.env, "CHAOS_NOTES": os.devnull, wire.VARIABLE: str(PRODUCERS[n])})
+        producer = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL)
         ending.callback(producer.wait)
         ending.callback(producer.kill)
         return producer
@@ -138,7 +140,7 @@ class Chaos:
             "wrong with workers": wrong + self._tracebacks(),
             "faults": dict(sorted(_counted(scene).items())),
             "recovery": {
-                kind: {what: report.summary(told) for what, told in by.items() if told}
+                kind: {what: report.summary(told, kind, what) for what, told in by.items() if told}
                 for kind, by in times.items()
                 if any(by.values())
             },

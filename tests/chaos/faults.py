@@ -14,12 +14,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hotqueue import HotQueueError, keys
+from tests.chaos import wire
 from tests.chaos.schedule import Blow
 from tests.chaos.stores import HOW, Watched
 from tests.processes import command_code, environment
 from tests.servers import LEASH
 
 LEASE = 2  # seconds
+THREADS = 2  # of a process
+AIMING = 0.4  # seconds that a blow may wait for tasks to hit
 UNREACHABLE = 4  # the exit code of a worker that finds no server when it starts
 FAILING_OVER = 30.0  # seconds that the sentinels may take
 
@@ -32,6 +36,8 @@ class Fault:
         at: the moment it was done.
         back: the moment what it broke was whole again; None: never, or it broke nothing that needs that.
         pids: the processes that it ended or paused.
+        held: ids of the tasks that those had fetched.
+        was_paused: it hit a worker that was paused, so that nobody but a neighbour could see to it.
         note: what happened beside.
     """
 
@@ -39,6 +45,8 @@ class Fault:
     at: float
     back: float | None = None
     pids: list[int] = field(default_factory=list)
+    held: list[str] = field(default_factory=list)
+    was_paused: bool = False
     note: str = ""
 
 
@@ -46,27 +54,31 @@ class Scene:
     """Workers and a server, and the faults that befall them.
 
     Args:
+        name: the queue's.
         env: of the workers.
         log: the file that the workers write to.
     """
 
-    def __init__(self, backend: Any, env: dict[str, str], log: Path, workers: int) -> None:
+    def __init__(self, backend: Any, name: str, env: dict[str, str], log: Path, workers: int) -> None:
         self.backend, self.faults = backend, list[Fault]()
         self.left_by_themselves: list[str] = []
-        self._env, self._log = env, log
+        self._name, self._env, self._log = name, env, log
         self._leaving: list[subprocess.Popen[bytes]] = []
         self._paused: set[int] = set()
         self._later: list[tuple[float, int, Callable[[], None]]] = []
         self._number = itertools.count()
         self._away = False
-        self.workers = [self.start() for _ in range(workers)]
+        self._frozen = 0
+        self._wires = [wire.NOW] * workers
+        self.workers = [self.start(at) for at in range(workers)]
 
-    def start(self) -> subprocess.Popen[bytes]:
-        """Start a worker of two processes, each of two threads and a few async tasks."""
-        options = ["-p2", "-t2", "--async-concurrency", "8", "--lease", LEASE, "--grace", "5", "tests.chaos.tasks"]
+    def start(self, at: int) -> subprocess.Popen[bytes]:
+        """Start a worker of two processes, each of two threads and a few async tasks, to be number `at`."""
+        options = ["-p2", f"-t{THREADS}", "--async-concurrency", "8", "--lease", LEASE, "--grace", "5", "tests.chaos.tasks"]
         command = [sys.executable, "-SE", "-c", LEASH, sys.executable, "-c", command_code("hotqueue-worker"), *map(str, options)]
+        env = environment({**self._env, wire.VARIABLE: str(self._wires[at])})
         with open(self._log, "a") as log:
-            return subprocess.Popen(command, env=environment(self._env), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            return subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     # --- time ----------------------------------------------------------------------------------------------------
 
@@ -89,7 +101,7 @@ class Scene:
             if worker.poll() is not None:
                 if worker.returncode != UNREACHABLE:  # a worker that starts without a server gives up, as documented
                     self.left_by_themselves.append(f"worker {worker.pid} ended with {worker.returncode}")
-                self.workers[at] = self.start()
+                self.workers[at] = self.start(at)
 
     # --- blows ---------------------------------------------------------------------------------------------------
 
@@ -100,17 +112,37 @@ class Scene:
     def _victim(self, blow: Blow) -> int:
         return int(blow.aim * len(self.workers))
 
-    def _done(self, kind: str, pids: list[int], note: str = "") -> Fault:
-        self.faults.append(Fault(kind, time.monotonic(), pids=pids, note=note))
+    def _done(self, kind: str, pids: list[int], note: str = "", held: list[str] | None = None) -> Fault:
+        self.faults.append(Fault(kind, time.monotonic(), None, pids, held or [], note=note))
         return self.faults[-1]
 
+    def _busy_moment(self, pids: list[int]) -> list[str]:
+        """Wait a little for a moment at which some processes hold more than they run; return the ids of what they hold."""
+        until = time.monotonic() + AIMING
+        while len(held := self._held_by(pids)) <= THREADS and not self._away and time.monotonic() < until:
+            time.sleep(0.002)
+        return held
+
+    def _held_by(self, pids: list[int]) -> list[str]:
+        """Return the ids of the tasks that the workers of some processes hold; none when the server does not answer."""
+        store, key = self.backend.store, keys.workers(self._name)
+        if self._away:
+            return []
+        try:
+            found = [keys.text(worker) for worker in store.command(key, "ZRANGE", key, 0, -1)]
+            theirs = [keys.held(self._name, w) for w in found if int(w.split("-")[-2]) in pids]
+            return [keys.text(task_id) for held in theirs for task_id in store.command(held, "HKEYS", held)]
+        except HotQueueError:
+            return []
+
     def _kill_a_process(self, blow: Blow) -> None:
-        pids = [pid for worker in self.workers for pid in children(worker.pid)]
+        pids = [(pid, worker) for worker in self.workers for pid in children(worker.pid)]
         if not pids:
             return
-        pid = pids[int(blow.aim * len(pids))]
+        pid, worker = pids[int(blow.aim * len(pids))]
+        held = self._busy_moment([pid])
         _send([pid], signal.SIGKILL)
-        self._done(blow.kind, [pid])
+        self._done(blow.kind, [pid], held=held).was_paused = worker.pid in self._paused
 
     def _kill_a_supervisor(self, blow: Blow) -> None:
         self._kill(blow, lambda worker: [worker.pid])
@@ -123,12 +155,13 @@ class Scene:
         worker = self.workers[at]
         family = [worker.pid, *children(worker.pid)]
         pids = whom(worker)
+        held = self._busy_moment(family)
         _send(pids, signal.SIGKILL)
-        self._done(blow.kind, family)
+        self._done(blow.kind, family, held=held)
         worker.wait()
         if worker.pid in self._paused:
             _send(family, signal.SIGCONT)
-        self.workers[at] = self.start()
+        self.workers[at] = self.start(at)
 
     def _pause_a_worker(self, blow: Blow) -> None:
         worker = self.workers[self._victim(blow)]
@@ -149,13 +182,18 @@ class Scene:
             self._after(n * blow.lasts / len(self.workers), lambda n=n: self._restart(n))  # type: ignore[misc]
         self.undo()
 
-    def _restart(self, at: int) -> None:
+    def _upgrade_a_worker(self, blow: Blow) -> None:
+        at = self._victim(blow)
+        self._wires[at] = wire.NEXT
+        self._restart(at, blow.kind)
+
+    def _restart(self, at: int, kind: str = "rolling restart") -> None:
         old = self.workers[at]
-        self._done("rolling restart", [old.pid, *children(old.pid)])
+        self._done(kind, [old.pid, *children(old.pid)])
         if old.poll() is None:
             old.terminate()
         self._leaving.append(old)
-        self.workers[at] = self.start()
+        self.workers[at] = self.start(at)
 
     def _poison(self, blow: Blow) -> None:
         """Do nothing here: a producer sends it, at its time."""
@@ -181,18 +219,33 @@ class Scene:
 
         def bring_back() -> None:
             self.backend.revive()
-            look()
-
-        def look() -> None:
-            if not self.backend.is_whole():
-                self._after(0.02, look)
-                return
-            fault.back = time.monotonic()
-            self._away = False
+            self._look(fault)
 
         self._after(blow.lasts if self.backend.has_to_be_revived else 0, bring_back)
 
     _restart_the_server = _keep_the_server_away = _kill_the_server
+
+    def _look(self, fault: Fault) -> None:
+        """Wait until the server answers again."""
+        if not self.backend.answers():
+            self._after(0.02, lambda: self._look(fault))
+            return
+        fault.back = time.monotonic()
+        self._away = False
+
+    def _freeze_the_server(self, blow: Blow) -> None:
+        if self._away:
+            return
+        self._frozen = self.backend.pid()
+        _send([self._frozen], signal.SIGSTOP)
+        self._away = True
+        fault = self._done(blow.kind, [])
+        self._after(blow.lasts, lambda: self._thaw(fault))
+
+    def _thaw(self, fault: Fault) -> None:
+        _send([self._frozen], signal.SIGCONT)
+        self._frozen = 0
+        self._look(fault)
 
     def _failover(self, blow: Blow) -> None:
         backend: Watched = self.backend
@@ -233,6 +286,8 @@ class Scene:
     def stop(self) -> list[str]:
         """End every worker, gently if it can be; return what went wrong in that."""
         wrong = []
+        if self._frozen:
+            _send([self._frozen], signal.SIGCONT)
         for worker in (*self.workers, *self._leaving):
             if worker.poll() is None:
                 _send([worker.pid, *children(worker.pid)], signal.SIGCONT)

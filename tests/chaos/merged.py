@@ -17,6 +17,7 @@ COUNTS = {
     "lost at a failover": "lost at a failover",
     "recorded twice": "recorded twice",
     "unexpected": "unexpected",
+    "doubled": "doubled",
     "duplicated": "started once more",
     "in flight at deaths": "in flight at deaths",
 }
@@ -40,10 +41,11 @@ def by_fault(runs: list[dict[str, Any]]) -> str:
         for kind, by in run["samples"].items():
             for what, told in by.items():
                 times[kind, what] += told
-    lines = ["| fault | until | n | p50 | p99 | max |", "|---|---|---|---|---|---|"]
+    lines = ["| fault | until | n | p50 | p99 | max | target |", "|---|---|---|---|---|---|---|"]
     for (kind, what), told in sorted(times.items()):
-        s = summary(told)
-        lines.append(f"| {kind} | {WORDS[what]} | {s['n']} | {s['p50']:.2f} s | {s['p99']:.2f} s | {s['max']:.2f} s |")
+        s = summary(told, kind, what)
+        target = f"{s['target']:g} s" if "target" in s else ""
+        lines.append(f"| {kind} | {WORDS[what]} | {s['n']} | {s['p50']:.2f} s | {s['p99']:.2f} s | {s['max']:.2f} s | {target} |")
     return "\n".join(lines)
 
 

@@ -8,30 +8,36 @@ from dataclasses import dataclass
 # How often each fault is drawn, beside the others.
 WEIGHTS = {
     "kill a process": 6,  # a child of a supervisor
-    "kill a supervisor": 2,
+    "kill a supervisor": 3,
     "kill a whole worker": 3,
-    "pause a worker": 2,  # SIGSTOP for longer than the lease, then SIGCONT
-    "cut connections": 3,
+    "pause a worker": 4,  # SIGSTOP for longer than the lease, then SIGCONT
+    "cut connections": 4,
     "poison": 2,  # a task that kills its process
     "rolling restart": 1,
 }
+# Both for longer than a call waits, so that its outcome is unknown: away, it was rarely stored; frozen, it is stored afterwards.
+AWAY, FROZEN = "keep the server away", "freeze the server"
+LONG = {AWAY, FROZEN}
 SERVER_WEIGHTS = {
-    "embedded": {"kill the server": 2, "restart the server": 1},
-    "server": {"kill the server": 2, "restart the server": 1, "keep the server away": 1},
-    "cluster": {"kill the server": 2, "restart the server": 1, "keep the server away": 1},
-    "sentinel": {"failover": 3},
+    "embedded": {"kill the server": 4, "restart the server": 4, FROZEN: 1},
+    "server": {"kill the server": 4, "restart the server": 4, AWAY: 1, FROZEN: 1},
+    "cluster": {"kill the server": 4, "restart the server": 4, AWAY: 1, FROZEN: 1},
+    "sentinel": {"failover": 8},
 }
-LONG = "keep the server away"  # for longer than a call waits, so that its outcome is unknown
-GAP = {"kill the server": 5.0, "restart the server": 5.0, LONG: 12.0, "failover": 16.0}  # seconds to the next one of this group
+# Seconds to the next one of this group.
+GAP = {"kill the server": 5.0, "restart the server": 5.0, AWAY: 12.0, FROZEN: 12.0, "failover": 13.0}
 LASTS = {
     "pause a worker": (2.5, 5.0),
     "kill the server": (0.0, 1.5),
     "restart the server": (0.0, 1.5),
-    LONG: (6.0, 7.5),
+    AWAY: (6.0, 7.5),
+    FROZEN: (6.0, 7.5),
     "rolling restart": (3.0, 3.0),
 }
 FIRST = 1.0  # seconds
 SHORT = 45.0  # seconds: a run shorter than that has no time for `LONG`
+UPGRADE = "upgrade a worker"
+MIXED = 0.3, 0.6  # the shares of a run at which the first and the last worker are replaced by one of the next wire version
 
 
 @dataclass(frozen=True)
@@ -50,14 +56,16 @@ class Blow:
     lasts: float
 
 
-def plan(seed: int, seconds: float, server: str, pace: float = 1.5) -> list[Blow]:
-    """Return the faults of a run: first one of each kind in some order, then as they are drawn.
+def plan(seed: int, seconds: float, server: str, pace: float = 1.5, workers: int = 3) -> list[Blow]:
+    """Return the faults of a run: first one of each kind in some order, then as they are drawn; and one upgrade a worker.
 
     Args:
         pace: seconds from one to the next, on average.
     """
     dice = random.Random(f"{seed} {seconds:g} {server}")
-    weights = {kind: weight for kind, weight in {**WEIGHTS, **SERVER_WEIGHTS[server]}.items() if kind != LONG or seconds >= SHORT}
+    weights = {
+        kind: weight for kind, weight in {**WEIGHTS, **SERVER_WEIGHTS[server]}.items() if kind not in LONG or seconds >= SHORT
+    }
     first = sorted(weights)
     dice.shuffle(first)
     blows: list[Blow] = []
@@ -73,4 +81,10 @@ def plan(seed: int, seconds: float, server: str, pace: float = 1.5) -> list[Blow
         if kind in GAP:
             server_free = at + GAP[kind]
         at += dice.uniform(0.5 * pace, 1.5 * pace)
-    return blows
+    return sorted([*blows, *_upgrades(seconds, workers)], key=lambda blow: blow.at)
+
+
+def _upgrades(seconds: float, workers: int) -> list[Blow]:
+    first, last = MIXED
+    step = (last - first) / max(1, workers - 1)
+    return [Blow(round(seconds * (first + n * step), 3), UPGRADE, (n + 0.5) / workers, 0.0) for n in range(workers)]

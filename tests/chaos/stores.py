@@ -7,10 +7,12 @@ import signal
 from pathlib import Path
 from typing import Any
 
+from redis import RedisError
+
 from hotqueue import keys
 from hotqueue.address import resolve
 from hotqueue.connection import Store
-from tests.chaos.schedule import LONG
+from tests.chaos.schedule import AWAY
 from tests.servers import MASTER, Cluster, RedisServer, Sentinel
 
 AOF = ("--appendonly", "yes", "--appendfsync", "everysec")
@@ -36,11 +38,22 @@ class Backend:
         with self._home().client() as client:
             client.execute_command("CLIENT", "KILL", "TYPE", "normal")
 
+    def pid(self) -> int:
+        """Return the process of the server that has the queue."""
+        return self._home().pid
+
     def kill(self, number: int) -> None:
-        """End the server that has the queue, by signal."""
+        """End that server, by signal."""
         home = self._home()
         os.kill(home.pid, number)
         home._process.wait()
+
+    def answers(self) -> bool:
+        """Tell whether it answers, and takes writes, too."""
+        try:
+            return self.is_whole()
+        except RedisError:
+            return False
 
     def revive(self) -> None:
         """Start it again, and return once it answers."""
@@ -152,8 +165,11 @@ class Embedded(Backend):
     def cut(self) -> None:
         self.store.client().execute_command("CLIENT", "KILL", "TYPE", "normal")
 
+    def pid(self) -> int:
+        return int(self.store.client().info("server")["process_id"])
+
     def kill(self, number: int) -> None:
-        os.kill(int(self.store.client().info("server")["process_id"]), number)
+        os.kill(self.pid(), number)
 
     def revive(self) -> None:
         """Do nothing: whoever needs it next starts it."""
@@ -163,4 +179,4 @@ class Embedded(Backend):
 
 
 KINDS: dict[str, type[Any]] = {"embedded": Embedded, "server": Single, "sentinel": Watched, "cluster": Clustered}
-HOW = {"kill the server": signal.SIGKILL, "restart the server": signal.SIGTERM, LONG: signal.SIGKILL, "failover": signal.SIGKILL}
+HOW = {"kill the server": signal.SIGKILL, "restart the server": signal.SIGTERM, AWAY: signal.SIGKILL, "failover": signal.SIGKILL}

@@ -1,0 +1,21 @@
+"""Which wire version a process of the chaos run speaks: today's, or the next one, as a release to come would.
+
+There is one version so far, so the next release is played: it writes the next number and reads both, by the same code that will
+read old envelopes then. To a process of today its envelopes are what they will be: of a version it does not know.
+"""
+
+from __future__ import annotations
+
+import os
+
+from hotqueue.tasks import envelope
+
+NOW = envelope.WIRE_VERSION
+NEXT = NOW + 1
+VARIABLE = "CHAOS_WIRE"
+
+
+def speak() -> int:
+    """Have this process speak the version that the environment names; return it."""
+    envelope.WIRE_VERSION = int(os.environ.get(VARIABLE, NOW))
+    return envelope.WIRE_VERSION
