@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 
 WARM_UP = 100  # calls before the clock starts; their tasks have the numbers behind the others
-WARM_TRIPS = 20  # the same of round trips
+WARM_TRIPS = 10  # the same of round trips
 ROW = 17  # bytes a task: two doubles and a counter
 
 

@@ -1,4 +1,4 @@
-"""SAQ over Redis; results are waited for by its notifications."""
+"""SAQ over Redis, 100 jobs at a time, with which it is faster than with its default of 10; it is notified of results."""
 
 import os
 
@@ -30,7 +30,7 @@ def _function(name, body):
 settings = {
     "queue": queue,
     "functions": [_function(*each) for each in bodies.COROUTINES.items()],
-    "concurrency": 100 if os.environ.get("BENCH_KIND") == "asleep" else 10,
+    "concurrency": 100,
 }
 
 
