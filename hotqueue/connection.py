@@ -385,7 +385,7 @@ class Store:
             self._suspect = True
             raise self.translated(error, doing) from error
 
-    async def arun(self, script: Script, keys: Sequence[str], args: Sequence[Any], doing: str = "") -> Any:
+    async def arun(self, script: Script, keys: Sequence[str | bytes], args: Sequence[Any], doing: str = "") -> Any:
         """Asyncio twin of `run`."""
         import redis.exceptions as rx
 

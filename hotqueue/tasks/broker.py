@@ -14,9 +14,11 @@ from typing import Any
 from hotqueue import keys
 from hotqueue.connection import Store
 from hotqueue.lines import Blocking
+from hotqueue.packed import PackedCall
 from hotqueue.tasks import scripts
 from hotqueue.tasks.attempts import Attempts
 from hotqueue.tasks.attempts import decode as decode_attempts
+from hotqueue.tasks.envelope import ASYNC
 
 BULK = 1000  # tasks a script call handles at most
 PAYLOAD_MAX = 64 * 1024 * 1024
@@ -67,6 +69,8 @@ class Broker:
             *(keys.tasks(n), keys.attempts(n), keys.ready(n), keys.ready_async(n), keys.scheduled(n), keys.seq(n)),
             *(*self.bells, keys.dead_tasks(n), *self.done, keys.stats(n)),
         ]
+        self._result = keys.raw(keys.result(n, ""))
+        self._enqueue_one = [self._packed_enqueue(is_async) for is_async in (0, 1)]
 
     # --- clients -------------------------------------------------------------------------------------------------
 
@@ -83,7 +87,21 @@ class Broker:
             ConnectionFailed: after 5 s; then it is unknown what was stored, and repeating with the same ids is safe.
             QueueFull: the server is out of memory.
         """
+        if len(tasks) == 1 and not tasks[0][1] and not tasks[0][2]:
+            call, *args = self._simple_enqueue(tasks[0])
+            return [call(*args)]
         return self.store.repeat(lambda: self._enqueue_once(tasks))
+
+    def _simple_enqueue(self, task: tuple[str, str, str, bytes]) -> tuple[PackedCall, bytes, bytes, bytes]:
+        """Return the call, and its arguments, that enqueues a task that may run at once."""
+        task_id, envelope = keys.raw(task[0]), task[3]
+        return self._enqueue_one[envelope[1] == ASYNC], self._result + task_id, task_id, envelope
+
+    def _packed_enqueue(self, is_async: int) -> PackedCall:
+        n = self.name
+        ready, bell = self.ready[is_async], self.bells[is_async]
+        own = (keys.tasks(n), ready, keys.seq(n), bell, keys.dead_tasks(n), *self.done, keys.stats(n))
+        return PackedCall(self.store, scripts.ENQUEUE_ONE, [keys.raw(key) for key in own], 2, "enqueueing")
 
     def _enqueue_once(self, tasks: Sequence[tuple[str, str, str, bytes]]) -> list[bool]:
         every_key, args = self._enqueue_args(tasks)
@@ -91,6 +109,9 @@ class Broker:
 
     async def aenqueue(self, tasks: Sequence[tuple[str, str, str, bytes]]) -> list[bool]:
         """Asyncio twin of `enqueue`."""
+        if len(tasks) == 1 and not tasks[0][1] and not tasks[0][2]:
+            call, *simple = self._simple_enqueue(tasks[0])
+            return [await call.acall(*simple)]
         every_key, args = self._enqueue_args(tasks)
         answer = await self.store.arepeat(lambda: self.store.arun(scripts.ENQUEUE, every_key, args, doing="enqueueing"))
         return [bool(new) for new in answer]

@@ -10,6 +10,7 @@ def _script(name: str) -> Script:
 
 
 ENQUEUE = _script("enqueue")
+ENQUEUE_ONE = load("hotqueue.tasks.lua", "enqueue_one")
 STEP = _script("step")
 RECOVER = _script("recover")
 REGISTER = _script("register")

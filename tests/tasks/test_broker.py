@@ -44,6 +44,13 @@ class TestEnqueue:
             "stats": {"enqueued": 1},
         }
 
+    @pytest.mark.parametrize("thing", ["ready", "seq"])
+    def test_a_key_of_the_wrong_type_stores_nothing(self, room: Room, thing: str) -> None:
+        room.client.rpush(room.prefix + thing, "not ours")
+        with pytest.raises(ConfigError, match="list|integer|number"):
+            room.broker.enqueue([one()])
+        assert {k: v for k, v in room.contents().items() if k != "seq" or thing == "seq"} == {thing: ["not ours"]}
+
     @pytest.mark.parametrize(
         "before",
         [
@@ -53,6 +60,7 @@ class TestEnqueue:
             {"done:0": ["t"]},
             {"done:1": ["t"]},
             {"done:2": ["t"]},
+            {"done:1": ["\0t"]},
         ],
         ids=lambda before: next(iter(before)),
     )

@@ -7,19 +7,6 @@
 local now = now_ms()
 local n = #ARGV / 4
 
--- One task that may run at once and whose id nobody can know: what `delay` sends. Few calls, no tables.
-local function store_one(id, envelope)
-  if redis.call('HEXISTS', KEYS[1], id) + redis.call('HEXISTS', KEYS[9], id) > 0 then return false end
-  if redis.call('EXISTS', KEYS[14], KEYS[10], KEYS[11], KEYS[12]) > 0 then return false end
-  local is_async = kind_of(envelope) == 'a'
-  redis.call('ZADD', is_async and KEYS[4] or KEYS[3], new_place(KEYS[6], envelope), id)
-  redis.call('HSET', KEYS[1], id, envelope)
-  ring(is_async and KEYS[8] or KEYS[7], 1)
-  count(KEYS[13], now, 'enqueued', 1)
-  return true
-end
-if n == 1 and ARGV[2] == '' and ARGV[3] == '' and store_one(ARGV[1], ARGV[4]) then return { 1 } end
-
 local ids, answers = {}, {}
 for i = 1, n do ids[i] = ARGV[4 * i - 3] end
 

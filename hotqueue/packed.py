@@ -1,0 +1,78 @@
+"""A script call whose constant part is packed once: the path of every `delay`, past redis-py's packing and parsing.
+
+It speaks through redis-py's own connections, so that Sentinel, Cluster, TLS and reconnecting stay redis-py's affair, and
+knows two answers, 0 and 1. Whatever else comes is for the ordinary way, `Store.run`, to repeat and to understand.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from hotqueue.connection import PATIENCE, Script, Store
+from hotqueue.errors import ConnectionFailed
+
+_ANSWERS = {b":0\r\n": False, b":1\r\n": True}
+
+
+class PackedCall:
+    """A script call that answers 0 or 1 and may safely run twice.
+
+    Args:
+        keys: those that are the same in every call; each call adds one of its own.
+        args: how many arguments a call has.
+        doing: for errors.
+    """
+
+    def __init__(self, store: Store, script: Script, keys: Sequence[bytes], args: int, doing: str) -> None:
+        self._store, self._script, self._keys, self._doing = store, script, keys, doing
+        constant = (b"EVALSHA", script.sha, b"%d" % (len(keys) + 1), *keys)
+        self._head = b"*%d\r\n" % (len(constant) + 1 + args) + b"".join(map(_part, constant))
+
+    def __call__(self, key: bytes, *args: bytes) -> bool:
+        """Run it, for at most PATIENCE seconds.
+
+        Raises:
+            ConnectionFailed, QueueFull, ConfigError: as `Store.run`.
+        """
+        began = time.monotonic()
+        try:
+            answer = self._ask(key, args)
+        except ConnectionFailed:
+            left = began + PATIENCE - time.monotonic()
+            if left <= 0:
+                raise
+        else:
+            if answer is not None:
+                return answer
+            left = PATIENCE
+        ordinary = [*self._keys, key]
+        run = self._store.run
+        return bool(self._store.repeat(lambda: run(self._script, ordinary, args, self._doing, repeatable=True), patience=left))
+
+    async def acall(self, key: bytes, *args: bytes) -> bool:
+        """Asyncio twin of a call, by the ordinary way."""
+        every_key = [*self._keys, key]
+        return bool(await self._store.arepeat(lambda: self._store.arun(self._script, every_key, args, self._doing)))
+
+    def _ask(self, key: bytes, args: Sequence[bytes]) -> bool | None:
+        store = self._store
+        free, connection = store._take(self._keys[0], repeatable=True)
+        try:
+            connection._sock.sendall(self._head + b"".join(map(_part, (key, *args))))
+            answer = _ANSWERS.get(connection._sock.recv(64))
+        except BaseException as error:
+            store._give_back(free, connection, error)
+            if isinstance(error, OSError):
+                raise store.translated(error, self._doing) from error
+            raise
+        if answer is None:  # an error, or half an answer, and what else is under way on this connection is nobody's
+            connection.disconnect()
+        else:
+            free.append(connection)
+        return answer
+
+
+def _part(data: Any) -> bytes:
+    return b"$%d\r\n%b\r\n" % (len(data), data)
