@@ -64,3 +64,12 @@ def run_command(name: str, *args: object, check: bool = False, **options: Any) -
 def start_command(name: str, *args: object, **options: Any) -> subprocess.Popen[str]:
     """Start a command of the package; the caller ends it."""
     return start_python(command_code(name), *args, **options)
+
+
+def worker_processes(supervisor: int) -> list[int]:
+    """Return the pids of the processes of a `hotqueue-worker`, by that of its supervisor. Linux only."""
+    try:
+        found = [int(child) for child in Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()]
+        return [child for child in found if b"hotqueue.cli.worker" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    except OSError:
+        return []

@@ -18,7 +18,7 @@ from hotqueue import HotQueueError, keys
 from tests.chaos import wire
 from tests.chaos.schedule import Blow
 from tests.chaos.stores import HOW, Watched
-from tests.processes import command_code, environment
+from tests.processes import command_code, environment, worker_processes
 from tests.servers import LEASH
 
 LEASE = 2  # seconds
@@ -136,7 +136,7 @@ class Scene:
             return []
 
     def _kill_a_process(self, blow: Blow) -> None:
-        pids = [(pid, worker) for worker in self.workers for pid in children(worker.pid)]
+        pids = [(pid, worker) for worker in self.workers for pid in worker_processes(worker.pid)]
         if not pids:
             return
         pid, worker = pids[int(blow.aim * len(pids))]
@@ -148,12 +148,12 @@ class Scene:
         self._kill(blow, lambda worker: [worker.pid])
 
     def _kill_a_whole_worker(self, blow: Blow) -> None:
-        self._kill(blow, lambda worker: [worker.pid, *children(worker.pid)])
+        self._kill(blow, lambda worker: [worker.pid, *worker_processes(worker.pid)])
 
     def _kill(self, blow: Blow, whom: Callable[[subprocess.Popen[bytes]], list[int]]) -> None:
         at = self._victim(blow)
         worker = self.workers[at]
-        family = [worker.pid, *children(worker.pid)]
+        family = [worker.pid, *worker_processes(worker.pid)]
         pids = whom(worker)
         held = self._busy_moment(family)
         _send(pids, signal.SIGKILL)
@@ -165,7 +165,7 @@ class Scene:
 
     def _pause_a_worker(self, blow: Blow) -> None:
         worker = self.workers[self._victim(blow)]
-        pids = [worker.pid, *children(worker.pid)]
+        pids = [worker.pid, *worker_processes(worker.pid)]
         _send(pids, signal.SIGSTOP)
         self._paused.add(worker.pid)
         fault = self._done(blow.kind, pids)
@@ -189,7 +189,7 @@ class Scene:
 
     def _restart(self, at: int, kind: str = "rolling restart") -> None:
         old = self.workers[at]
-        self._done(kind, [old.pid, *children(old.pid)])
+        self._done(kind, [old.pid, *worker_processes(old.pid)])
         if old.poll() is None:
             old.terminate()
         self._leaving.append(old)
@@ -290,14 +290,14 @@ class Scene:
             _send([self._frozen], signal.SIGCONT)
         for worker in (*self.workers, *self._leaving):
             if worker.poll() is None:
-                _send([worker.pid, *children(worker.pid)], signal.SIGCONT)
+                _send([worker.pid, *worker_processes(worker.pid)], signal.SIGCONT)
                 worker.terminate()
         until = time.monotonic() + 15
         for worker in (*self.workers, *self._leaving):
             try:
                 code = worker.wait(max(0.1, until - time.monotonic()))
             except subprocess.TimeoutExpired:
-                pids = [worker.pid, *children(worker.pid)]
+                pids = [worker.pid, *worker_processes(worker.pid)]
                 wrong.append(f"worker {worker.pid} does not end after TERM")
                 _send(pids, signal.SIGKILL)
                 worker.wait()
@@ -305,15 +305,6 @@ class Scene:
                 if code not in (0, -signal.SIGTERM):  # TERM itself: it had only just begun to start
                     wrong.append(f"worker {worker.pid} ended with {code} after TERM")
         return wrong
-
-
-def children(pid: int) -> list[int]:
-    """Return the worker processes of a supervisor."""
-    try:
-        found = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-        return [child for child in found if b"hotqueue.cli.worker" in Path(f"/proc/{child}/cmdline").read_bytes()]
-    except OSError:
-        return []
 
 
 def _send(pids: list[int], number: int) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from hotqueue import HotQueueError
 from tests.chaos import tasks
+from tests.notes import Notes
 
 THREADS = 3  # of a producer, so that several calls are under way when the server goes away
 PAUSE = 0.09  # seconds between two calls of a thread: the load, not a synchronisation
@@ -63,12 +64,12 @@ class Producer:
     """
 
     def __init__(self, path: str, mark: str, seed: str, pause: float, poisons: list[float]) -> None:
-        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        self._notes = Notes(path)
         self._mark, self._dice, self._pause, self._poisons = mark, random.Random(seed), pause, poisons
         self._count = 0
 
     def _note(self, what: str, n: str, more: object = "-") -> None:
-        os.write(self._file, f"{time.monotonic():.6f} {what} {n} {more}\n".encode())
+        self._notes.write(f"{time.monotonic():.6f}", what, n, more)
 
     def _next(self, kind: str) -> str:
         self._count += 1

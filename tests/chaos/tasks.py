@@ -10,16 +10,17 @@ import time
 from hotqueue import HotQueue
 from hotqueue.tasks import current_task
 from tests.chaos import wire
+from tests.notes import Notes
 
 WIRE = wire.speak()
 queue = HotQueue(os.environ.get("CHAOS_QUEUE", "chaos"), url=os.environ.get("CHAOS_URL"))
-_notes = os.open(os.environ.get("CHAOS_NOTES", os.devnull), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+_notes = Notes(os.environ.get("CHAOS_NOTES"))
 
 
 def note(what: str, n: str) -> None:
-    """Append ``moment what n retries pid wire id``, short enough to be one write; moments are comparable between processes."""
+    """Note ``moment what n retries pid wire id``; moments are comparable between processes."""
     request = current_task.request
-    os.write(_notes, f"{time.monotonic():.6f} {what} {n} {request.retries} {os.getpid()} {WIRE} {request.id}\n".encode())
+    _notes.write(f"{time.monotonic():.6f}", what, n, request.retries, os.getpid(), WIRE, request.id)
 
 
 @queue.task

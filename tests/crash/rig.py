@@ -3,93 +3,38 @@ each side through an address of its own, so that a proxy can stand in the way of
 
 from __future__ import annotations
 
-import importlib
 import os
 import secrets
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from hotqueue import ConnectionFailed, keys
 from hotqueue.tasks import scripts
 from tests import leaks
-from tests.processes import start_command
+from tests.crash.workers import Workers
+from tests.crash.workers import seconds_until as seconds_until
 from tests.waiting import wait_until
 
-BANNER = "\n  queues "
-APPS = Path(__file__).parent / "apps"
 ROUNDS = int(os.environ.get("HOTQUEUE_CRASH_ROUNDS", "1"))
 
 
-class Rig:
-    """One queue, its tasks in this process, its workers in others.
+class Rig(Workers):
+    """Workers of one queue, with the tasks of `fault_tasks`, and a look at all that is in its keys.
 
     Args:
         url: where the producer finds the queue.
-        redis: a client that no fault stands in the way of, for looking.
+        redis: a client that no fault stands in the way of.
     """
 
     def __init__(self, folder: Path, url: str, redis: Any) -> None:
-        self.name = f"rig-{secrets.token_hex(4)}"
-        self.redis = redis
-        self.log = folder / "worker.log"
-        self._notes = folder / "notes"
-        self._url = url
-        self.env = {
-            "CRASH_QUEUE": self.name,
-            "CRASH_URL": url,
-            "CRASH_NOTES": str(self._notes),
-            "PYTHONPATH": os.pathsep.join([str(APPS), str(APPS.parent.parent.parent)]),
-        }
-        self.workers: list[subprocess.Popen[str]] = []
-        self.tasks = self._load()
-        self.queue = self.tasks.queue
-
-    def _load(self) -> Any:
-        before = {k: os.environ.get(k) for k in self.env}
-        os.environ.update({k: v for k, v in self.env.items() if k in ("CRASH_QUEUE", "CRASH_URL")})
-        sys.path.insert(0, str(APPS))
-        try:
-            sys.modules.pop("fault_tasks", None)
-            return importlib.import_module("fault_tasks")
-        finally:
-            sys.path.remove(str(APPS))
-            for k, v in before.items():
-                os.environ.pop(k, None) if v is None else os.environ.__setitem__(k, v)
-
-    # --- workers -------------------------------------------------------------------------------------------------
-
-    def start(self, *args: object, url: str = "", wait: bool = True, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
-        """Start a worker, of one process unless `args` say otherwise, and wait until it has registered."""
-        before, banners = (set(self.registered()), self.said().count(BANNER)) if wait else (set(), 0)
-        told = ["fault_tasks", "-u", url or self._url, *(["-p1"] if "-p2" not in args else []), *args]
-        with open(self.log, "a") as file:
-            pipes = {"stdin": subprocess.DEVNULL, "stdout": file, "stderr": file}
-            self.workers.append(start_command("hotqueue-worker", *told, env={**self.env, **(env or {})}, **pipes))
-        if wait:
-            wait_until(lambda: set(self.registered()) - before, 20, "a worker registers")
-            wait_until(lambda: self.said().count(BANNER) > banners, 20, "it is ready")
-        return self.workers[-1]
-
-    def registered(self) -> list[str]:
-        """Return the workers that are registered."""
-        return [w.decode(errors="replace") for w in self.redis.zrange(keys.workers(self.name), 0, -1)]
-
-    def said(self) -> str:
-        """Return what the workers said."""
-        return self.log.read_text() if self.log.exists() else ""
-
-    # --- looking -------------------------------------------------------------------------------------------------
+        super().__init__("fault_tasks", f"rig-{secrets.token_hex(4)}", url, folder, redis)
 
     def starts(self) -> Counter[str]:
         """Return how often each task noted its start."""
-        return Counter(self._notes.read_text().split() if self._notes.exists() else ())
+        return Counter(line[0] for line in self.noted())
 
     def send(self, task: Any, *args: Any, **options: Any) -> Any:
         """Send a call, as often as it takes, under one id; return its result's handle."""
@@ -99,10 +44,6 @@ class Rig:
                 return task.apply_async(args, task_id=task_id, **options)
             except ConnectionFailed:
                 continue
-
-    def unfinished(self) -> int:
-        """Return how many tasks have not ended."""
-        return int(self.redis.hlen(keys.tasks(self.name)))
 
     def counted(self, what: str) -> int:
         """Return how often the queue counted something: each end is counted by the script that records it."""
@@ -125,22 +66,6 @@ class Rig:
         """Fail unless the queue is empty and no key has stayed that should not."""
         wait_until(self.is_settled, 10, "nothing unfinished, held or in any place")
         wait_until(lambda: not leaks.leaked(self.redis, leaks.keys_of(self.redis, self.name)), 5, "no key without TTL or owner")
-
-    # --- the end -------------------------------------------------------------------------------------------------
-
-    def stop(self) -> None:
-        """End every worker, gently if it can be."""
-        for worker in self.workers:
-            if worker.poll() is None:
-                worker.send_signal(signal.SIGCONT)
-                worker.send_signal(signal.SIGTERM)
-        for worker in self.workers:
-            try:
-                worker.wait(3)
-            except subprocess.TimeoutExpired:
-                worker.kill()
-                worker.wait()
-        self.queue.close()
 
 
 class Load:
@@ -187,13 +112,6 @@ def load_scripts(redis: Any) -> None:
     for script in vars(scripts).values():
         if isinstance(script, scripts.Script):
             redis.script_load(script.text)
-
-
-def seconds_until(condition: Callable[[], object], timeout: float = 10, what: str = "") -> float:
-    """Return how long it took until `condition` came true."""
-    began = time.monotonic()
-    wait_until(lambda: condition(), timeout, what)
-    return time.monotonic() - began
 
 
 def report(fault: str, times: list[float]) -> None:

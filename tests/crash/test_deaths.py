@@ -12,7 +12,9 @@ import pytest
 
 from hotqueue import WorkerLost, keys, presence
 from hotqueue.tasks import faults
-from tests.crash.deployment import Deployment, is_gone, seconds_until
+from tests.crash.deployment import Deployment, is_gone
+from tests.crash.workers import seconds_until
+from tests.processes import worker_processes
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.servers("server")
@@ -22,10 +24,10 @@ ROUNDS = int(os.environ.get("HOTQUEUE_CRASH_ROUNDS", "3"))
 @pytest.fixture
 def deployment(queue_name: str, store_url: str, tmp_path: Path) -> Iterator[Deployment]:
     """A queue whose workers can be harmed; its logs are shown when the test fails."""
-    made = Deployment(queue_name, store_url, tmp_path / "worker.log")
+    made = Deployment(queue_name, store_url, tmp_path)
     yield made
     made.stop()
-    print(made.log.read_text()[-5000:] if made.log.exists() else "")
+    print(made.said()[-5000:])
 
 
 @pytest.mark.parametrize("point", faults.POINTS)
@@ -41,7 +43,7 @@ def test_a_child_killed_at_any_point_loses_nothing(deployment: Deployment, point
         wait_until(lambda: not token.exists())
         in_flight = 10  # about 10 ms of 1 ms tasks
         assert deployment.repeated() - before <= in_flight
-        deployment.queue.store.command("x", "DEL", f"{{{deployment.queue.key}}}:note:start")
+        deployment.forget()
     assert deployment.unfinished() == 0
     assert list(deployment.queue.dead()) == []
 
@@ -55,7 +57,7 @@ def test_a_task_that_kills_its_process_is_convicted_after_five_deaths(deployment
     assert good.get(30) == list(range(100))
     with pytest.raises(WorkerLost, match="5 times"):
         killer.get(30)
-    assert deployment.noted("death") == [1] * 5
+    assert deployment.numbers("death") == [1] * 5
     (dead,) = deployment.queue.dead()
     assert dead.deliveries == 5
     assert {"KILL": "SIGKILL", "SEGV": "SIGSEGV", "exit": "exited with 0", "segfault": "SIGSEGV"}[how] in dead.message
@@ -91,10 +93,10 @@ def test_a_dead_child_is_replaced_and_its_task_runs_again_within_a_second(deploy
     """Row 1: recovery by waitpid, not by a time-out."""
     worker = deployment.start("-p1")
     result = deployment.tasks.hold.delay(1)
-    wait_until(lambda: deployment.noted("start") == [1])
-    (child,) = deployment.children(worker)
+    wait_until(lambda: deployment.numbers("start") == [1])
+    (child,) = worker_processes(worker.pid)
     os.kill(child, signal.SIGKILL)
-    assert seconds_until(lambda: deployment.noted("start") == [1, 1]) < 2.0  # under 1 s where the machine is not shared
+    assert seconds_until(lambda: deployment.numbers("start") == [1, 1]) < 2.0  # under 1 s where the machine is not shared
     deployment.release()
     assert result.get(10) == 1
 
@@ -102,13 +104,13 @@ def test_a_dead_child_is_replaced_and_its_task_runs_again_within_a_second(deploy
 def test_a_whole_worker_killed_is_noticed_by_another_on_its_host(deployment: Deployment) -> None:
     """Row 1: recovery by flock; the children die with their supervisor."""
     doomed = deployment.start("-p1")
-    children = deployment.children(doomed)
+    children = worker_processes(doomed.pid)
     result = deployment.tasks.hold.delay(1)
-    wait_until(lambda: deployment.noted("start") == [1])
+    wait_until(lambda: deployment.numbers("start") == [1])
     deployment.start("-p1")
     doomed.kill()
     assert seconds_until(lambda: all(is_gone(child) for child in children)) < 1.0
-    assert seconds_until(lambda: deployment.noted("start") == [1, 1]) < 2.5
+    assert seconds_until(lambda: deployment.numbers("start") == [1, 1]) < 2.5
     deployment.release()
     assert result.get(10) == 1
 
@@ -117,12 +119,12 @@ def test_a_worker_out_of_sight_is_given_up_when_its_lease_ends(deployment: Deplo
     """Row 1, another host: no flock to be seen, so the lease decides."""
     doomed = deployment.start("-p1", "--lease", "2")
     result = deployment.tasks.hold.delay(1)
-    wait_until(lambda: deployment.noted("start") == [1])
+    wait_until(lambda: deployment.numbers("start") == [1])
     for name in deployment.registered():
         presence.forget(presence.folder(), name)
     deployment.start("-p1", "--lease", "2")
     doomed.kill()
-    took = seconds_until(lambda: deployment.noted("start") == [1, 1])
+    took = seconds_until(lambda: deployment.numbers("start") == [1, 1])
     assert 0.5 < took < 6  # a lease, a lease's worth of good health of its judge, a sweep
     deployment.release()
     assert result.get(10) == 1
@@ -131,9 +133,9 @@ def test_a_worker_out_of_sight_is_given_up_when_its_lease_ends(deployment: Deplo
 def test_a_stopped_worker_that_comes_back_writes_nothing(deployment: Deployment) -> None:
     """Row 6: SIGSTOP beyond the lease, then SIGCONT; the late finisher is fenced off."""
     stopped = deployment.start("-p1", "--lease", "1")
-    (child,) = deployment.children(stopped)
+    (child,) = worker_processes(stopped.pid)
     result = deployment.tasks.hold.delay(7)
-    wait_until(lambda: deployment.noted("start") == [7])
+    wait_until(lambda: deployment.numbers("start") == [7])
     for pid in (child, stopped.pid):
         os.kill(pid, signal.SIGSTOP)
     deployment.release()
@@ -145,18 +147,18 @@ def test_a_stopped_worker_that_comes_back_writes_nothing(deployment: Deployment)
     record = deployment.queue.store.command("x", "GET", keys.result(deployment.name, result.id))
     for pid in (stopped.pid, child):
         os.kill(pid, signal.SIGCONT)
-    wait_until(lambda: "was given up" in deployment.log.read_text())
+    wait_until(lambda: "was given up" in deployment.said())
     assert deployment.queue.store.command("x", "GET", keys.result(deployment.name, result.id)) == record
-    assert len(deployment.noted("start")) == 2
+    assert len(deployment.numbers("start")) == 2
     assert deployment.tasks.noop.map(range(50)).get(10) == list(range(50))
 
 
 def test_a_stopped_worker_in_sight_is_not_taken_for_dead(deployment: Deployment) -> None:
     """Row 6: the kernel keeps a stopped process's flock, whatever its lease says."""
     stopped = deployment.start("-p1", "--lease", "1")
-    (child,) = deployment.children(stopped)
+    (child,) = worker_processes(stopped.pid)
     result = deployment.tasks.hold.delay(7)
-    wait_until(lambda: deployment.noted("start") == [7])
+    wait_until(lambda: deployment.numbers("start") == [7])
     for pid in (child, stopped.pid):
         os.kill(pid, signal.SIGSTOP)
     deployment.release()
@@ -172,7 +174,7 @@ def test_a_stopped_worker_in_sight_is_not_taken_for_dead(deployment: Deployment)
     for pid in (stopped.pid, child):
         os.kill(pid, signal.SIGCONT)
     assert result.get(10) == 7
-    assert deployment.noted("start") == [7]
+    assert deployment.numbers("start") == [7]
 
 
 def test_a_task_that_holds_the_gil_for_several_leases_is_not_taken_for_dead(deployment: Deployment) -> None:
@@ -182,7 +184,7 @@ def test_a_task_that_holds_the_gil_for_several_leases_is_not_taken_for_dead(depl
     for name in deployment.registered():
         presence.forget(presence.folder(), name)  # only leases count
     assert deployment.tasks.hold_the_gil.delay(4.0).get(15) == "done"
-    assert deployment.noted("start") == [1]
+    assert deployment.numbers("start") == [1]
 
 
 @pytest.mark.parametrize("task", ["until_lost", "until_cancelled"])
@@ -190,13 +192,13 @@ def test_a_task_learns_that_its_worker_was_given_up(deployment: Deployment, task
     """Row 6: sync tasks see `current_task.lost`, async ones are cancelled; what they return does not count."""
     deployment.start("-p1", "--lease", "2")
     result = getattr(deployment.tasks, task).delay(3)
-    wait_until(lambda: deployment.noted("start") == [3])
+    wait_until(lambda: deployment.numbers("start") == [3])
     broker = deployment.queue._tasks.broker
     for name in deployment.registered():
         broker.reap(name, known_dead=True, charged=None)
-    wait_until(lambda: deployment.noted("lost") == [3])
+    wait_until(lambda: deployment.numbers("lost") == [3])
     assert result.get(10) == 2
-    assert deployment.noted("start") == [3, 3]
+    assert deployment.numbers("start") == [3, 3]
 
 
 def test_term_lets_tasks_finish_and_puts_the_rest_back_uncharged(deployment: Deployment) -> None:
@@ -204,9 +206,9 @@ def test_term_lets_tasks_finish_and_puts_the_rest_back_uncharged(deployment: Dep
     worker = deployment.start("-p1")
     first = deployment.tasks.hold.delay(0)
     rest = deployment.tasks.noop.map(range(50))
-    wait_until(lambda: deployment.noted("start") == [0])
+    wait_until(lambda: deployment.numbers("start") == [0])
     worker.send_signal(signal.SIGTERM)
-    wait_until(lambda: "finishing what runs" in deployment.log.read_text())
+    wait_until(lambda: "finishing what runs" in deployment.said())
     deployment.release()
     assert worker.wait(10) == 0
     assert first.get(5) == 0
@@ -223,7 +225,7 @@ def test_grace_that_runs_out_interrupts_uncharged(deployment: Deployment) -> Non
     """Row 3: what does not finish in time goes back, and nobody is blamed."""
     worker = deployment.start("-p1", "--grace", "0.3")
     result = deployment.tasks.stubborn.delay(1, 3.0)
-    wait_until(lambda: deployment.noted("start") == [1])
+    wait_until(lambda: deployment.numbers("start") == [1])
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(5) == 0
     assert result.state == "PENDING"
@@ -235,9 +237,9 @@ def test_a_second_signal_puts_back_at_once(deployment: Deployment, number: signa
     """Row 4."""
     worker = deployment.start("-p1")
     deployment.tasks.stubborn.delay(1, 20.0)
-    wait_until(lambda: deployment.noted("start") == [1])
+    wait_until(lambda: deployment.numbers("start") == [1])
     worker.send_signal(number)
-    wait_until(lambda: "finishing what runs" in deployment.log.read_text())
+    wait_until(lambda: "finishing what runs" in deployment.said())
     worker.send_signal(number)
     assert seconds_until(lambda: worker.poll() is not None) < 2.0  # under 1 s where the machine is not shared
     assert worker.returncode == 0
@@ -248,13 +250,13 @@ def test_ctrl_c_reaches_the_group_but_only_the_supervisor_answers(deployment: De
     """Row 5: in a terminal every process of the group gets SIGINT."""
     worker = deployment.start("-p2")
     result = deployment.tasks.hold.delay(1)
-    wait_until(lambda: deployment.noted("start") == [1])
-    for pid in (*deployment.children(worker), worker.pid):
+    wait_until(lambda: deployment.numbers("start") == [1])
+    for pid in (*worker_processes(worker.pid), worker.pid):
         os.kill(pid, signal.SIGINT)
     deployment.release()
     assert worker.wait(10) == 0
     assert result.get(5) == 1
-    assert deployment.noted("start") == [1]
+    assert deployment.numbers("start") == [1]
 
 
 def test_a_rolling_restart_loses_nothing_and_charges_nothing(deployment: Deployment) -> None:
@@ -285,9 +287,9 @@ def test_random_kills_of_anything_lose_nothing(deployment: Deployment) -> None:
         if killed % 4 == 3:
             worker.kill()
             deployment.start("-p2", wait=False)
-        elif children := deployment.children(worker):
+        elif children := worker_processes(worker.pid):
             os.kill(children[killed % len(children)], signal.SIGKILL)
         killed += 1
     assert results.get(60) == list(range(800))
-    assert sorted(set(deployment.noted("end"))) == list(range(800))
+    assert sorted(set(deployment.numbers("end"))) == list(range(800))
     assert list(deployment.queue.dead()) == []

@@ -16,10 +16,10 @@ pytestmark = pytest.mark.servers("server")
 @pytest.fixture
 def deployment(queue_name: str, store_url: str, tmp_path: Path) -> Iterator[Deployment]:
     """A queue with workers."""
-    made = Deployment(queue_name, store_url, tmp_path / "worker.log")
+    made = Deployment(queue_name, store_url, tmp_path)
     yield made
     made.stop()
-    print(made.log.read_text()[-3000:] if made.log.exists() else "")
+    print(made.said()[-3000:])
 
 
 @pytest.mark.parametrize("longs", [1, 2])
@@ -33,7 +33,7 @@ def test_short_tasks_pass_long_ones(deployment: Deployment, options: tuple[str, 
     after = deployment.tasks.noop.map(range(1500))
     assert before.get(10) == list(range(500))
     assert after.get(10) == list(range(1500))
-    wait_until(lambda: sorted(deployment.noted("start")) == list(range(longs)))
+    wait_until(lambda: sorted(deployment.numbers("start")) == list(range(longs)))
     assert not any(result.ready() for result in held)
     deployment.release()
     assert [result.get(10) for result in held] == list(range(longs))
@@ -46,8 +46,8 @@ def test_a_lone_worker_takes_its_own_hoard_again(deployment: Deployment) -> None
     assert len(deployment.tasks.noop.map(range(3000)).get(30)) == 3000
     held = deployment.tasks.hold.delay(0)
     after = deployment.tasks.work.map(range(1, 101))
-    wait_until(lambda: deployment.noted("start") == [0])
+    wait_until(lambda: deployment.numbers("start") == [0])
     deployment.release()
     assert held.get(10) == 0
     assert after.get(10) == list(range(1, 101))
-    assert deployment.noted("start") == list(range(101))
+    assert deployment.numbers("start") == list(range(101))

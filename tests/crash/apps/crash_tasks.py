@@ -1,4 +1,4 @@
-"""The tasks of the crash tests; each notes its starts and ends in plain Redis lists beside the queue."""
+"""The tasks of the tests of processes that die; each notes its starts and ends."""
 
 from __future__ import annotations
 
@@ -10,15 +10,11 @@ import time
 
 from hotqueue import HotQueue
 from hotqueue.tasks import current_task
+from tests.notes import Notes
 
 queue = HotQueue(os.environ.get("CRASH_QUEUE", "crash"), url=os.environ.get("CRASH_URL"))
-
-
-def note(what: str, n: int) -> None:
-    """Append to ``<queue key>:<what>``, which expires by itself."""
-    key = f"{{{queue.key}}}:note:{what}"
-    queue.store.command(key, "RPUSH", key, n)
-    queue.store.command(key, "EXPIRE", key, 600)
+_notes = os.environ.get("CRASH_NOTES", "")
+note = Notes(_notes).write
 
 
 @queue.task
@@ -82,7 +78,7 @@ def stubborn(n: int, seconds: float) -> int:
 def hold(n: int) -> int:
     """Run until the test says `release`."""
     note("start", n)
-    while not queue.store.command("x", "EXISTS", f"{{{queue.key}}}:note:release"):
+    while not os.path.exists(f"{_notes}.released"):
         time.sleep(0.02)
     return n
 
