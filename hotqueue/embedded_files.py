@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -221,6 +222,18 @@ def _begin_journal(files: Files, source: str, folders: bool) -> None:
         write(files.manifest, b"file journal.aof.1.base.rdb seq 1 type b\n")
         _to_disk(files.manifest)
     _to_disk(files.folder)
+
+
+def signature(files: Files) -> tuple[str, tuple[int, ...]] | None:
+    """Which server wrote the beginning of the journal, by what it says in there."""
+    try:
+        with open(files.manifest, encoding="ascii") as listed:
+            first = next(line.split()[1] for line in listed if line.rstrip().endswith("type b"))
+        with open(os.path.join(files.journal_folder, first), "rb") as base:
+            said = re.search(rb"(redis|valkey)-ver.(\d+)\.(\d+)\.(\d+)", base.read(256), re.DOTALL)
+    except (OSError, StopIteration, IndexError, UnicodeDecodeError):
+        return None
+    return (said[1].decode(), tuple(int(said[group]) for group in (2, 3, 4))) if said else None
 
 
 def appended_files(files: Files) -> list[str]:

@@ -186,10 +186,12 @@ def choose(files: Files, record: dict[str, Any]) -> binaries.Server:
 
 
 def written_by(files: Files, record: dict[str, Any]) -> binaries.Server | None:
-    """Who wrote the database: what server.json says, else what the form of the journal tells."""
+    """Who wrote the database: what server.json says, else what the journal itself tells."""
     if not store.has_data(files):
         return None
     written = binaries.from_record(record)
+    if written is None and (signed := store.signature(files)) is not None:
+        return binaries.Server(*signed)
     if written is None and store.has_journal(files):
         return binaries.Server("redis", (7, 0) if os.path.exists(files.manifest) else (6, 2))
     return written

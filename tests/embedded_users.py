@@ -209,3 +209,9 @@ def run_server(binary: str, folder: Path, *options: str) -> subprocess.Popen[byt
     )
     wait_until(lambda: probe(str(folder / "foreign")) == "up")
     return process
+
+
+def journal(path: Path) -> Path:
+    """The file that the server appends to."""
+    folder = path.with_name("db.rdb.aofdir")
+    return sorted(folder.glob("*.incr.aof"))[-1] if folder.exists() else path.with_name("db.rdb.aof")

@@ -15,7 +15,7 @@ from hotqueue import embedded
 from hotqueue.embedded import EmbeddedServer
 from hotqueue.embedded_guardian import ask
 from hotqueue.errors import ConfigError
-from tests.embedded_users import PROGRAMS, Users, nothing_left, real_server, run_server, server_pid, users
+from tests.embedded_users import PROGRAMS, Users, journal, nothing_left, real_server, run_server, server_pid, users
 from tests.processes import run_python
 
 __all__ = ["users"]  # a fixture
@@ -57,12 +57,6 @@ def count(path: Path) -> int:
         return int(ask(made.ensure(), b"LLEN", b"q"))
     finally:
         made.close()
-
-
-def journal(path: Path) -> Path:
-    """The file that the server appends to."""
-    folder = path.with_name("db.rdb.aofdir")
-    return sorted(folder.glob("*.incr.aof"))[-1] if folder.exists() else path.with_name("db.rdb.aof")
 
 
 # Importing

@@ -32,9 +32,10 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
         subprocess.run(["openssl", *command.split()], cwd=folder, check=True, capture_output=True)
 
     key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes"
+    usage = "-addext keyUsage=critical,keyCertSign,cRLSign"  # without it, and the key identifier, Python 3.13 refuses
     for ca in ("ca", "other-ca"):
-        openssl(f"req -x509 {key} -keyout {ca}.key -out {ca}.crt -days 3650 -subj /CN=hotqueue-{ca}")
-    (folder / "san").write_text("subjectAltName=DNS:localhost\n")
+        openssl(f"req -x509 {key} -keyout {ca}.key -out {ca}.crt -days 3650 -subj /CN=hotqueue-{ca} {usage}")
+    (folder / "san").write_text("subjectAltName=DNS:localhost\nauthorityKeyIdentifier=keyid\n")
     for name in ("redis", "client"):
         openssl(f"req {key} -keyout {name}.key -out {name}.csr -subj /CN={name}")
         openssl(f"x509 -req -in {name}.csr -CA ca.crt -CAkey ca.key -CAcreateserial -out {name}.crt -days 365 -extfile san")

@@ -12,7 +12,7 @@ import pytest
 
 from hotqueue.embedded import EmbeddedServer
 from hotqueue.embedded_guardian import ask
-from tests.embedded_users import nothing_left, real_server
+from tests.embedded_users import journal, nothing_left, real_server
 from tests.processes import run_command, start_command
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="no embedded server on Windows")
@@ -70,9 +70,9 @@ def test_a_file_that_is_not_there_is_told_before_any_question(command: str, tmp_
 
 
 def test_repair_asks_and_says_what_it_did(path: Path) -> None:
-    with path.with_name("db.rdb.aof").open("r+b") as journal:
-        journal.seek(path.with_name("db.rdb.aof").stat().st_size // 2)
-        journal.write(b"\0" * 20)
+    with journal(path).open("r+b") as damaged:
+        damaged.seek(journal(path).stat().st_size // 2)
+        damaged.write(b"\0" * 20)
     refused = run_command("hotqueue", "embedded", "repair", path)
     assert refused.returncode == 2
     assert "--yes" in refused.stderr
