@@ -47,7 +47,7 @@ class TestEnqueue:
     @pytest.mark.parametrize("thing", ["ready", "seq"])
     def test_a_key_of_the_wrong_type_stores_nothing(self, room: Room, thing: str) -> None:
         room.client.rpush(room.prefix + thing, "not ours")
-        with pytest.raises(ConfigError, match="list|integer|number"):
+        with pytest.raises(ConfigError, match=r"list|integer|number"):
             room.broker.enqueue([one()])
         assert {k: v for k, v in room.contents().items() if k != "seq" or thing == "seq"} == {thing: ["not ours"]}
 
