@@ -179,6 +179,8 @@ class Supervisor:
                 if not each.is_ready:  # it still imports: there is nothing to finish
                     each.end("", "shutdown")
         else:
+            if self._stop_at:
+                log.info("%s again: what runs is ended at once, and goes back uncharged", why)
             self._stop_at = 0.0
 
     def _stop_children(self) -> None:

@@ -280,6 +280,7 @@ class TestSignals:
             wait_until(lambda: "once more to stop at once" in worker.said())
             worker.signal(signal.SIGINT)
         assert worker.end(10) == 0
+        assert worker.said().count("SIGINT again: what runs is ended at once") == (how == "second INT")
         looked = deployment.queue._tasks.broker.look(result.id)
         assert (looked.where, looked.attempts.deliveries, deployment.marked("woken")) == ("ready", 0, [])
         assert result.revoke() == "revoked"
