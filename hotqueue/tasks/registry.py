@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from hotqueue import keys, secret
 from hotqueue.connection import Store
-from hotqueue.errors import ConfigError, TaskNotRegistered
+from hotqueue.errors import ConfigError, HotQueueError, TaskNotRegistered
 from hotqueue.tasks import envelope, lifecycle, options, payload, record
 from hotqueue.tasks.broker import BULK, Broker
 from hotqueue.tasks.envelope import Signer
@@ -228,6 +228,11 @@ class Registry:
         if looked.where != "ready":
             return f"it is {looked.where}; ask once more"
         workers = broker.workers()
+        if not workers and self._worked_lately(queue):
+            return (
+                f"no worker listens on queue {queue!r} of {self.store} just now, but one did in the last two minutes: if it is "
+                "starting again, ask once more; if it was stopped, start one with hotqueue-worker"
+            )
         if not workers:
             return (
                 f"no worker listens on queue {queue!r} of {self.store} (user {_user()}); start one with hotqueue-worker, and see "
@@ -236,6 +241,19 @@ class Registry:
         if broker.is_paused():
             return f"queue {queue!r} is paused"
         return f"{looked.detail:.0f} tasks are ahead of it, and {len(workers)} workers are at them"
+
+    def _worked_lately(self, queue: str) -> bool:
+        """Tell whether a worker did anything at a queue in this minute or the one before, by the server's clock."""
+        key = keys.stats(queue)
+        try:
+            minute = int(self.store.repeat(lambda: self.store.command(key, "TIME"))[0]) // 60
+            fields = [f"{when}:{what}" for when in (minute, minute - 1) for what in _OF_WORKERS]
+            return any(self.store.repeat(lambda: self.store.command(key, "HMGET", key, *fields)))
+        except HotQueueError:  # not worth another error than the one that is being told
+            return False
+
+
+_OF_WORKERS = ("succeeded", "ended", "failed", "retried", "put_back", "parked", "lost")  # what is counted when a worker acts
 
 
 def _is_task_name(name: object) -> bool:

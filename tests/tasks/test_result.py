@@ -377,6 +377,16 @@ class TestTimeout:
         assert "no worker listens on queue" in self.reason(result)
         assert str(queue.store) in self.reason(result)
 
+    def test_whoever_listened_lately_may_be_starting_again(self, make_queue: MakeQueue) -> None:
+        queue = make_queue()
+        square = queue.task(sample.square)
+        square.delay(1)
+        work(queue)
+        with pytest.raises(
+            ResultTimeout, match=r"no worker listens on queue .* just now, but one did .*: if it is starting again, ask"
+        ):
+            square.delay(2).get(timeout=0.1)
+
     def test_it_is_for_later(self, make_queue: MakeQueue) -> None:
         when = datetime(2099, 1, 2, 3, 4, 5, tzinfo=UTC)
         assert "scheduled for 2099-01-02 03:04:05 UTC" in self.reason(
