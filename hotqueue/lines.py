@@ -63,20 +63,20 @@ class Blocking:
         self.send(*args)
         return self.receive()
 
-    def send(self, *args: Any, then: Sequence[Any] = ()) -> None:
-        """Send a command without waiting for the reply; connects first where needed.
+    def send(self, *args: Any) -> None:
+        """Send a command without waiting for the reply; connects first where needed."""
+        self.send_all([args])
 
-        Args:
-            then: a second command to send along; its reply is received after that of the first.
-        """
+    def send_all(self, commands: Sequence[Sequence[Any]]) -> None:
+        """Send commands in one go; each one's reply is received in its turn."""
         if self._store._suspect:
             self._store._look_again()
         if self._connection is None:
             self._connection = new_connection(self._store._pool(self._key), self._block + BLOCK_MARGIN)
         if not is_open(self._connection) or is_stale(self._connection):
             self._store._connect(self._connection)
-        packed = [*self._connection.pack_command(*args), *(self._connection.pack_command(*then) if then else ())]
-        self._guarded(lambda: self._connection.send_packed_command(packed, check_health=False))
+        parts = [part for args in commands for part in packed(self._connection, args)]
+        self._guarded(lambda: self._connection.send_packed_command(parts, check_health=False))
 
     def receive(self) -> Any:
         """Wait for the reply of the last command."""

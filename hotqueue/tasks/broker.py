@@ -136,16 +136,25 @@ class Broker:
         every_key, args = self._wait_args(ids, client)
         await self.store.arepeat(lambda: self.store.arun(scripts.WAIT, every_key, args, doing="waiting for a result"))
 
-    def reply_line(self, client: str, longest: float) -> Callable[[float, bool], list[bytes]]:
+    def reply_line(self, client: str, longest: float) -> Callable[[float, bool, Sequence[str]], list[bytes]]:
         """Return a function that blocks some seconds, at most `longest`, for the next message of a client's reply list.
 
         Told that many are waited for, it brings along what else is there: one trip a message is slow on a slow network.
+        Given ids, it asks about them first, as `wait`, in the same trip: a lone `get` takes no more than that.
         """
         key = keys.reply(self.name, client)
         line = self.store.blocking(key, longest)
 
-        def next_messages(block: float, many: bool) -> list[bytes]:
-            line.send("BLPOP", key, max(block, 0.001), then=("LPOP", key, BULK) if many else ())
+        def next_messages(block: float, many: bool, ask: Sequence[str]) -> list[bytes]:
+            commands: list[Sequence[Any]] = [("BLPOP", key, max(block, 0.001))]
+            if many:
+                commands.append(("LPOP", key, BULK))
+            if ask:
+                every_key, args = self._wait_args(ask, client)
+                commands.insert(0, (b"EVALSHA", scripts.WAIT.sha, len(every_key), *every_key, *args))
+            line.send_all(commands)
+            if ask:
+                line.receive()
             found = line.receive()
             more = line.receive() if many else None
             return [*([] if found is None else found[1:]), *(more or [])]

@@ -77,7 +77,8 @@ class Replies:
         deadline = None if timeout is None else time.monotonic() + timeout
         self._enter(waiter, waiter.remaining)
         try:
-            self._ask(sorted(waiter.remaining), timeout)
+            if len(waiter.remaining) != 1 or not self._ask_and_read(waiter, SLICE if timeout is None else min(SLICE, timeout)):
+                self._ask(sorted(waiter.remaining), timeout)
             while waiter.remaining:
                 left = SLICE if deadline is None else min(SLICE, deadline - time.monotonic())
                 if left <= 0:
@@ -145,6 +146,21 @@ class Replies:
                     if (record := self._broker.record(task_id)) is not None:
                         self._dispatch(task_id, Answer("R", record))
 
+    def _ask_and_read(self, waiter: Waiter, block: float) -> bool:
+        """Ask about one task and read the list in one trip, for whoever leads at once; False: ask in the ordinary way."""
+        if block <= 0 or not self._leading.acquire(blocking=False):
+            return False
+        try:
+            messages = self._line(block, len(self._waiters) > 1, list(waiter.remaining))
+            for message in messages:
+                self._deliver(message)
+        except HotQueueError:  # Redis away, full, or without the script: the ordinary way knows what to do, or to say
+            return False
+        finally:
+            self._leading.release()
+            self._hand_over()
+        return True
+
     def _wait_a_slice(self, waiter: Waiter, left: float) -> None:
         if not self._leading.acquire(blocking=False):
             waiter.awake.wait(left)
@@ -171,7 +187,7 @@ class Replies:
     def _read(self, block: float) -> None:
         """Read and deliver what is there; ask again when nothing came, or nothing of late."""
         try:
-            messages = self._line(block, len(self._waiters) > 1)
+            messages = self._line(block, len(self._waiters) > 1, ())
         except ConnectionFailed:
             messages = []
             time.sleep(min(block, 0.1))
