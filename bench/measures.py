@@ -144,8 +144,10 @@ def _drained(bench: Bench, contender: Contender, kind: str, count: int) -> Figur
 def latency(bench: Bench, contender: Contender) -> Figures:
     """Round trips from call to value, to a worker that is idle, and then to one that gets 200 other calls a second."""
     bench.clear(TRIPS, spare=20_000)
+    bench.produce(contender, "one", "noop", 20, "latency")
     with bench.workers(contender, "one", "latency") as workers:
-        bench.produce(contender, "trips", "noop", 1, "latency")  # so that the worker is there
+        bench.await_tasks(20)
+        time.sleep(0.5)  # until all that a worker does at its start is done
         before, used = bench.server.work(), processes.precise_cpu(workers.pids())
         ms = bench.produce(contender, "trips", "noop", TRIPS, "latency")["ms"]
         used, work = processes.precise_cpu(workers.pids()) - used, bench.server.since(before)

@@ -131,7 +131,10 @@ def _trip(contender: Any, task: str, arg: Any) -> float:
 
 async def _atrip(contender: Any, task: str, arg: Any) -> float:
     began = time.perf_counter()
-    value = await contender.await_value(await contender.asend(task, arg))
+    if hasattr(contender, "atrip"):
+        value = await contender.atrip(task, arg)
+    else:
+        value = await contender.await_value(await contender.asend(task, arg))
     took = time.perf_counter() - began
     assert value == arg, f"{task}({arg!r:.40}) came back as {value!r:.40}"
     return took * 1000
