@@ -19,6 +19,7 @@ log = logging.getLogger("hotqueue.queue")
 
 LEASE = 120.0  # seconds after which a consumer whose host we cannot see counts as dead, unless it renews
 GRACE = 2.0  # seconds an ended lease must be seen ended: after an outage everybody's has, until they renew
+JUMP_GRACE = LEASE / 4 + GRACE  # the same after the server's clock was put: they renew four times a lease, and do not know
 SLICE = 1.0  # seconds of one wait, and between two looks for dead consumers
 PACKAGE = "hotqueue.lua"
 
@@ -152,7 +153,8 @@ class Sweep:
     def __init__(self, name: str) -> None:
         self._name = name
         self._folders: dict[str, str] = {}
-        self._ended: dict[str, float] = {}  # consumer → when its lease was first seen to have ended
+        self._left: dict[str, tuple[float, int]] = {}  # consumer → when it was last looked at, and how long its lease ran then
+        self._over: dict[str, float] = {}  # consumer → when it may be taken for dead, unless it renews
 
     def steps(self) -> Steps:
         """Look once; return how many messages went back to the list."""
@@ -176,11 +178,15 @@ class Sweep:
         alive = presence.is_alive(self._folders.get(consumer, ""), consumer)
         if alive is False:
             return "dead"
-        if alive or left > 0:
-            self._ended.pop(consumer, None)
-            return ""
         now = time.monotonic()
-        return "lease" if now - self._ended.setdefault(consumer, now) >= GRACE else ""
+        seen_at, before = self._left.get(consumer, (now, left))
+        self._left[consumer] = (now, left)
+        if alive or 0 < left <= LEASE * 1000:
+            self._over.pop(consumer, None)
+            return ""
+        has_jumped = left > LEASE * 1000 or left < before - (now - seen_at + GRACE) * 1000
+        over = self._over.setdefault(consumer, now + (JUMP_GRACE if has_jumped else GRACE))
+        return "lease" if now >= over else ""
 
     def _put_back(self, consumer: str, why: str) -> Call:
         found = [*_held(self._name, consumer), keys.consumers(self._name)]
@@ -196,7 +202,8 @@ class Sweep:
 
     def _forget(self, consumer: str) -> None:
         self._folders.pop(consumer, None)
-        self._ended.pop(consumer, None)
+        self._left.pop(consumer, None)
+        self._over.pop(consumer, None)
 
 
 class Outage:

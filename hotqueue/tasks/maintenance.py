@@ -94,6 +94,7 @@ class Upkeep:
         self._next = 0.0
         self._folders: dict[str, str] = {}
         self._healthy_since: dict[str, float] = {}
+        self._clocks: dict[str, float] = {}
         self._audit_at: dict[str, float] = {}
         self._trimmed = 0
         self._outage = False
@@ -133,6 +134,8 @@ class Upkeep:
 
     def _sweep(self, broker: Broker) -> None:
         survey = broker.sweep(self._lease_ms, self.own)
+        if self._is_ahead(broker.name, survey.now):
+            self._healthy_since.pop(broker.name, None)
         since = self._healthy_since.setdefault(broker.name, time.monotonic())
         for worker, left in survey.others:
             self._look_at(broker, worker, left, time.monotonic() - since)
@@ -149,6 +152,12 @@ class Upkeep:
             self._trimmed = survey.now // 60_000
             broker.trim_stats(self._trimmed - 24 * 60)
 
+    def _is_ahead(self, queue: str, now: int) -> bool:
+        """Tell whether the server's clock was put ahead since the last sweep (or another server took over): leases ran out."""
+        ahead = now - time.monotonic() * 1000
+        before, self._clocks[queue] = self._clocks.get(queue, ahead), ahead
+        return ahead - before > self._lease_ms / 2
+
     def _audit(self, broker: Broker) -> None:
         if time.monotonic() < self._audit_at.setdefault(broker.name, time.monotonic() + random.uniform(1, AUDIT_EVERY)):
             return
@@ -159,8 +168,8 @@ class Upkeep:
     def _look_at(self, broker: Broker, worker: str, left: int, healthy: float) -> None:
         """Reap another's worker if it is dead: known by its flock on this host, else by its lease.
 
-        After an outage every lease has run out, of the living as well: so leases count only once this process has seen
-        the server well for as long as a lease lasts.
+        After an outage, or when the server's clock was put ahead, every lease has run out, of the living as well: so leases
+        count only once this process has seen the server well for as long as a lease lasts.
         """
         if worker not in self._folders:
             if len(self._folders) > 10_000:

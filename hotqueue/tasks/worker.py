@@ -309,7 +309,7 @@ class Worker:
             if log.isEnabledFor(logging.DEBUG):
                 log.debug("%s[%s] succeeded in %.3f s", ready.name, ready.delivery.id, seconds)
             return
-        now = datetime.now(UTC) if outcome.eta else None
+        now = datetime.fromtimestamp(intake.now() / 1000, UTC) if outcome.eta else None  # due by the server's time, like all
         action = decide(outcome, ready.options.retry_policy, ready.attempts, random=random.random, now=now)
         intake.tell_later(actions.wire(action, ready.delivery, ready.attempts, ready.options, intake.now(), signer))
         self.process.count(action.do.name.lower())

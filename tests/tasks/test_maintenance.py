@@ -107,6 +107,33 @@ class TestOutOfSight:
         wait_until(lambda: beat(upkeep) or room["workers"] is None)  # type: ignore[func-returns-value]
 
 
+def held_out_of_sight(room: Room, lease: float) -> Upkeep:
+    room.fill({"tasks": {"t": sync()}, "held:other": {"t": f"1 s {place(1)}"}, "workers": {"other": lease}})
+    return upkeep_of(room, lease_ms=200)
+
+
+def test_a_lease_from_before_the_clock_was_put_back_strands_nothing(room: Room) -> None:
+    upkeep = held_out_of_sight(room, time.time() * 1000 + 3_600_000)
+    beat(upkeep)
+    assert room["workers"]["other"] < time.time() * 1000 + 1000
+    wait_until(lambda: beat(upkeep) or room["ready:alone"] == {"t": place(1)})
+
+
+def test_the_longest_lease_there_is_stays_as_it_is(room: Room) -> None:
+    at = int(time.time() * 1000) + 119_000
+    beat(held_out_of_sight(room, at))
+    assert room["workers"] == {"other": at}
+
+
+def test_leases_do_not_count_just_after_the_clock_was_put_ahead(room: Room) -> None:
+    upkeep = held_out_of_sight(room, 5)
+    upkeep._healthy_since[room.queue.name] = 0.0
+    upkeep._clocks[room.queue.name] = (time.time() - time.monotonic()) * 1000 - 3_600_000  # an hour ago, a moment ago
+    beat(upkeep)
+    assert room["held:other"]
+    wait_until(lambda: beat(upkeep) or room["ready:alone"] == {"t": place(1)})
+
+
 def test_a_running_task_to_be_stopped_is_ended_by_who_runs_it_and_the_mark_goes_when_it_has_ended(room: Room) -> None:
     room.fill({"tasks": {"r": sync(), "w": sync()}, "held:x": {"r": "1 s 1"}, "ready": {"w": 2}})
     room.fill({"workers": {"x": LATER}, "control": {"r": "stopped", "w": "stopped", "ended": "stopped"}})

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from datetime import datetime
 from typing import Any
 
 from hotqueue import HotQueue
+from hotqueue.tasks import current_task
 
 queue = HotQueue(os.environ.get("CRASH_QUEUE", "crash"), url=os.environ.get("CRASH_URL"))
 _notes = os.open(os.environ.get("CRASH_NOTES", os.devnull), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
@@ -133,3 +135,24 @@ CASES = {
     "group": lambda: _raise(ExceptionGroup("several", [ValueError(1), NeedsTwo(1, 2)])),
     "exit": lambda: _raise(SystemExit(3)),
 }
+
+
+@queue.task(time_limit=4)
+def limited_work(n: int, seconds: float) -> int:
+    note(n)
+    time.sleep(seconds)
+    return n
+
+
+@queue.task
+def retry_at(n: int, at: datetime) -> int:
+    """Ask once to be run again at an instant."""
+    note(n)
+    if current_task.request.retries == 0:
+        current_task.retry(eta=at)
+    return n
+
+
+@queue.task
+def time_of_day() -> float:
+    return time.time()
