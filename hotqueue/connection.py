@@ -106,20 +106,23 @@ class Store:
         except rx.NoScriptError:
             return self._asked(keys[0], (b"EVAL", script.text, len(keys), *keys, *args), doing)
 
-    def send(self, script: Script, keys: Sequence[str | bytes], args: Sequence[Any], doing: str = "") -> Sent:
-        """Send a script call and do not wait; otherwise as `run`. The caller receives the reply, or abandons it."""
+    def send(self, script: Script, keys: Sequence[bytes], args: Sequence[bytes], doing: str, call: bytes) -> Sent:
+        """Send a script call and do not wait; otherwise as `run`. The caller receives the reply, or abandons it.
+
+        Args:
+            call: the same, packed.
+        """
         import redis.exceptions as rx
 
-        call = (script.sha, len(keys), *keys, *args)
         free, connection = self._take(keys[0])
         try:
-            connection.send_packed_command(packed(connection, (b"EVALSHA", *call)), check_health=False)
+            connection.send_packed_command([call], check_health=False)
         except BaseException as error:
             self._give_back(free, connection, error)
             if isinstance(error, rx.RedisError | OSError):
                 raise self.translated(error, doing) from error
             raise
-        return Sent(self, free, connection, (b"EVAL", script.text, *call[1:]), doing)
+        return Sent(self, free, connection, (b"EVAL", script.text, len(keys), *keys, *args), doing)
 
     def scan(self, pattern: str) -> list[bytes]:
         """Return the keys that match a glob, of all masters of a Cluster. Slow: for people who look, never for work.

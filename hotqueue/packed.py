@@ -1,7 +1,6 @@
-"""A script call whose constant part is packed once: the path of every `delay`, past redis-py's packing and parsing.
+"""Script calls whose constant part is packed once: the path of every task, where redis-py's packing costs the most.
 
-It speaks through redis-py's own connections, so that Sentinel, Cluster, TLS and reconnecting stay redis-py's affair, and
-knows two answers, 0 and 1. Whatever else comes is for the ordinary way, `Store.run`, to repeat and to understand.
+They go through redis-py's own connections, so that Sentinel, Cluster, TLS and reconnecting stay redis-py's affair.
 """
 
 from __future__ import annotations
@@ -16,8 +15,30 @@ from hotqueue.errors import ConnectionFailed
 _ANSWERS = {b":0\r\n": False, b":1\r\n": True}
 
 
+class PackedKeys:
+    """A script with the keys that all its calls have in common, packed.
+
+    Args:
+        keys: the first keys of every call; a call may add some of its own.
+    """
+
+    def __init__(self, script: Script, keys: Sequence[bytes]) -> None:
+        self.script = script
+        self.keys = keys
+        self._name = _part(b"EVALSHA") + _part(script.sha)
+        self._packed = b"".join(map(_part, keys))
+
+    def call(self, more: Sequence[bytes], args: Sequence[bytes]) -> bytes:
+        """Return a call as it goes over the wire."""
+        count = len(self.keys) + len(more)
+        head = b"*%d\r\n%b%b%b" % (3 + count + len(args), self._name, _part(b"%d" % count), self._packed)
+        return head + b"".join(map(_part, more)) + b"".join(map(_part, args))
+
+
 class PackedCall:
-    """A script call that answers 0 or 1 and may safely run twice.
+    """A script call that answers 0 or 1 and may safely run twice; past redis-py's parsing as well.
+
+    Any other answer is for the ordinary way, `Store.run`, to repeat and to understand.
 
     Args:
         keys: those that are the same in every call; each call adds one of its own.

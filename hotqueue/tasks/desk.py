@@ -12,10 +12,12 @@ from typing import Any
 from hotqueue import keys
 from hotqueue.errors import ConnectionFailed
 from hotqueue.lines import Sent
+from hotqueue.packed import PackedKeys
 from hotqueue.tasks import scripts
 from hotqueue.tasks.broker import Broker
 
 FETCH_BYTES = 4 * 1024 * 1024
+_MOST_BYTES = b"%d" % FETCH_BYTES
 
 Action = tuple[str, int | str, str, bytes | str, int, str]  # id, number, code, blob, ms, extra: see step.lua
 
@@ -106,10 +108,11 @@ class Desk:
         self.broker = broker
         self.worker = worker
         self.kind = kind
+        self._kind = kind.encode()
         self.number = 0
         n = broker.name
         self._store = broker.store
-        self._keys: list[str | bytes] = [
+        shared: list[bytes] = [
             key.encode()
             for key in (
                 *(keys.tasks(n), keys.attempts(n), *broker.ready, keys.scheduled(n), keys.held(n, worker), keys.workers(n)),
@@ -117,6 +120,7 @@ class Desk:
                 *(keys.dead_tasks(n), *broker.done, keys.needs(n), keys.waiters(n)),
             )
         ]
+        self._step = PackedKeys(scripts.STEP, shared)
         self._worker = worker.encode()
         self._result = keys.result(n, "").encode()
 
@@ -149,14 +153,14 @@ class Desk:
         return self._send(0, 0, actions, False).end()
 
     def _send(self, number: int, room: int, actions: Sequence[Action], alone: bool) -> Step:
-        every_key = list(self._keys)
-        args: list[Any] = [self._worker, number, room, self.kind, int(alone), FETCH_BYTES]
+        more: list[bytes] = []
+        args = [self._worker, b"%d" % number, b"%d" % room, self._kind, b"1" if alone else b"0", _MOST_BYTES]
         result = self._result
-        for action in actions:
-            need = action[5] if action[2] == "K" else None
-            every_key.append(result + keys.raw(action[0]) if need is None else keys.parked(self.broker.name, need).encode())
-            args += action
-        sent = self._store.send(scripts.STEP, every_key, args, doing="finishing and fetching tasks")
+        for task_id, held_as, code, blob, ms, extra in actions:
+            more.append(keys.parked(self.broker.name, extra).encode() if code == "K" else result + keys.raw(task_id))
+            args += (_raw(task_id), _raw(held_as), code.encode(), _raw(blob), b"%d" % ms, _raw(extra))
+        step, every_key = self._step, [*self._step.keys, *more]
+        sent = self._store.send(step.script, every_key, args, "finishing and fetching tasks", step.call(more, args))
         return Step(sent, number, room, actions)
 
     def recover(self, in_hand: Sequence[str]) -> list[Delivery] | None:
@@ -172,3 +176,9 @@ class Desk:
             Delivery(keys.text(reply[i]), self.number, reply[i + 1].decode(), reply[i + 2], reply[i + 3])
             for i in range(2, len(reply), 4)
         ]
+
+
+def _raw(part: bytes | str | int) -> bytes:
+    if isinstance(part, bytes):
+        return part
+    return keys.raw(part) if isinstance(part, str) else b"%d" % part
