@@ -152,8 +152,10 @@ class Producer:
         await self.aclient.execute_command(*self.one.command([b"%032x" % n]))
 
     def wait(self, n):
-        self.ask.send([b"%032x" % n])
-        _, message = self.client.blpop([self.reply], 10)
+        both = self.client.pipeline(transaction=False)
+        both.execute_command(*self.ask.command([b"%032x" % n]))
+        both.blpop([self.reply], 10)
+        _, message = both.execute()[1]
         return int(message[1:33], 16)
 
 
