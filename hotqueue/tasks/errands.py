@@ -50,6 +50,11 @@ class Errands:
         self._is_done = True
         self._ended()
 
+    def wait(self, seconds: float) -> None:
+        """Wait so long at most for the errand that is under way."""
+        if self._thread is not None:
+            self._thread.join(seconds)
+
     def conclude(self) -> None:
         """End an errand that is done, in the caller's thread; raise what it raised."""
         if self._thread is None or not self._is_done:

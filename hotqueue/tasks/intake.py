@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
@@ -82,6 +83,15 @@ class Intake:
     def is_sick(self) -> bool:
         """True while there is no use in asking again."""
         return time.monotonic() < self.sick_until
+
+    @property
+    def is_given_up(self) -> bool:
+        """True once `give_up` was called."""
+        return self.sick_until == math.inf
+
+    def give_up(self) -> None:
+        """Ask never again: we leave, and Redis is away."""
+        self.sick_until = math.inf
 
     def now(self) -> int:
         """Return the server's time in ms, by our monotonic clock since it last told us."""

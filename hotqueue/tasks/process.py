@@ -38,10 +38,12 @@ class Process:
         max_memory: end, between tasks, once the process takes so many bytes.
         pipes: permit pipes made by a supervisor: one for each thread, and one for the async worker.
         announce: called with each worker that has registered, under whatever incarnation.
+        last_wait: seconds that a worker told to stop waits for Redis, to tell what it did; None: as long as it is let.
 
     Attributes:
         stop: fetch nothing more.
         hurry: do not even wait for Redis to come back.
+        interrupts: how often somebody pressed Ctrl-C.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Process:
         lease_ms: int = LEASE_MS,
         pipes: list[tuple[int, int]] | None = None,
         announce: Callable[[Worker, int], None] | None = None,
+        last_wait: float | None = None,
     ) -> None:
         self.registries = registries
         self.async_concurrency = async_concurrency
@@ -64,6 +67,9 @@ class Process:
         self.lease_ms = lease_ms
         self.stop = threading.Event()
         self.hurry = threading.Event()
+        self.interrupts = 0
+        self._last_wait = last_wait
+        self._stopped_at = 0.0
         self.gate = Gate(self.stop)
         self.done: Counter[str] = Counter()
         self.told = {
@@ -156,9 +162,17 @@ class Process:
 
     def stop_fetching(self) -> None:
         """Have every worker finish what it runs and leave."""
+        if not self.stop.is_set():
+            self._stopped_at = time.monotonic()
         self.stop.set()
         for worker in list(self.workers):
             worker.wake()
+
+    @property
+    def may_wait(self) -> bool:
+        """True while a worker that has something to tell may wait for Redis, though it was told to stop."""
+        waited = time.monotonic() - self._stopped_at
+        return not self.hurry.is_set() and (self._last_wait is None or waited < self._last_wait)
 
     def wake_others(self, waker: Worker) -> None:
         """Have the other workers look for tasks."""

@@ -35,7 +35,7 @@ TICK = 0.1  # seconds between two looks at what the children run
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGTTIN, signal.SIGTTOU, signal.SIGCHLD)
 LONG_IMPORT = 5.0  # seconds of importing after which a word is due
 STUCK = 30.0  # seconds without progress and without a task after which a process is replaced
-PAYING = (1.0, 5.0)  # seconds, at least and at most, for what is owed to Redis once the last child has gone
+PAYING = 1.0  # seconds for what is owed to Redis once the last child has gone; neighbours can do the rest
 QUICK = 1.0  # seconds; a child that dies younger than this is replaced more and more slowly
 
 
@@ -117,11 +117,8 @@ class Supervisor:
         """Tell whether nothing is owed to Redis any more, or it did not take it in time."""
         if self._errands.is_free and not self._debts.are_left:
             return True
-        now = time.monotonic()
-        self._childless_since = self._childless_since or now
-        least, most = PAYING
-        until = self._childless_since + (most if self._stop_at is None else min(most, self._stop_at - self._childless_since))
-        if now < max(until, self._childless_since + least):
+        self._childless_since = self._childless_since or time.monotonic()
+        if time.monotonic() - self._childless_since < PAYING:
             return False
         if self._debts.are_left:
             log.warning("Redis did not take what was left to tell; other workers put it in order")

@@ -158,6 +158,9 @@ class SyncWorker(Worker):
             if faults.IS_ARMED:
                 faults.at("after_run")
             self._pace.ran(after - before)
+            if self.process.interrupts > 1 and isinstance(outcome.error, KeyboardInterrupt):
+                intake.tell_later(actions.put_back(delivery))  # interrupted by us is not failed
+                return
             self.conclude(intake, ready, outcome, after - before)
             if self.process.has_enough():
                 continue

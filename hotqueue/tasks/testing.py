@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import random
+import signal
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any
 
+from hotqueue.connection import PATIENCE
 from hotqueue.hints import check_flag
 from hotqueue.tasks import envelope, payload
 from hotqueue.tasks.attempts import Attempts
 from hotqueue.tasks.context import Request
+from hotqueue.tasks.errands import Errands
 from hotqueue.tasks.executor import Call, EventLoop, execute
 from hotqueue.tasks.lifecycle import Do, Outcome, State, decide
 from hotqueue.tasks.maintenance import Upkeep
@@ -24,6 +30,9 @@ from hotqueue.tasks.registry import Registry
 from hotqueue.tasks.result import AsyncResult
 from hotqueue.tasks.task import Task
 
+log = logging.getLogger("hotqueue.worker")
+
+TICK = 0.1  # seconds between two looks at what runs here
 LEASE_MS = 120_000  # nobody renews it from outside the GIL, so it is long; same-host death is seen by flock all the same
 
 
@@ -40,6 +49,7 @@ def run_worker(registries: list[Registry], burst: bool, threads: int, async_conc
         is_burst=burst,
         max_tasks=max_tasks,
         lease_ms=LEASE_MS,
+        last_wait=PATIENCE,
     )
 
     def give_up(lost: str) -> None:
@@ -52,7 +62,8 @@ def run_worker(registries: list[Registry], burst: bool, threads: int, async_conc
     keeper = threading.Thread(target=_keep_up, args=(process, upkeep, ended), name="hotqueue-upkeep", daemon=True)
     keeper.start()
     try:
-        process.run()
+        with _ctrl_c(process):
+            process.run()
     except KeyboardInterrupt:
         process.stop_fetching()
     finally:
@@ -61,13 +72,44 @@ def run_worker(registries: list[Registry], burst: bool, threads: int, async_conc
     return process.done["succeeded"] + process.done["bury"] + process.done["forget"] + process.done["end"]
 
 
+@contextmanager
+def _ctrl_c(process: Process) -> Iterator[None]:
+    """Take Ctrl-C as an order to finish and leave, unless the program has a handler of its own; a second one as Ctrl-C.
+
+    The handler only counts: whatever it interrupts may hold a lock. `_keep_up` does the rest.
+    """
+
+    def count(_signal: int, _frame: FrameType | None) -> None:
+        process.interrupts += 1
+        if process.interrupts > 1:
+            raise KeyboardInterrupt
+
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    signal.signal(signal.SIGINT, count)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def _keep_up(process: Process, upkeep: Upkeep, ended: threading.Event) -> None:
-    while not ended.wait(0.1):
-        upkeep.own = [worker.presence.id for worker in process.workers]
-        upkeep.beat()
+    errands = Errands(lambda: None)  # Redis may be silent, and Ctrl-C must not wait for it
+    while not ended.wait(TICK):
+        errands.conclude()
+        if process.interrupts and not process.stop.is_set():
+            log.warning("Ctrl-C: finishing what runs; once more to stop at once")
+            process.stop_fetching()
+        if process.interrupts > 1:
+            process.hurry.set()
         for worker in process.workers:
             upkeep.take_back_if_dragging(worker.presence.id, bytes(worker.presence.state or b""), worker.permits)
-        upkeep.debts.pay()
+        if errands.is_free and upkeep.is_due:
+            upkeep.own = [worker.presence.id for worker in process.workers]
+            errands.begin(upkeep.beat)
+    errands.wait(1.0)
 
 
 class Eager:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import logging
 import random
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError, QueueFull
 from hotqueue.presence import Presence
@@ -25,6 +26,7 @@ from hotqueue.tasks.registry import Registry
 if TYPE_CHECKING:
     from hotqueue.tasks.process import Process
 
+T = TypeVar("T")
 log = logging.getLogger("hotqueue.worker")
 
 SICK = 1.0  # seconds between two tries at a queue whose server refuses us
@@ -77,10 +79,13 @@ class Worker:
         """Work until told to stop, or, in a burst, until nothing is left."""
         if not self._register():
             self.has_left = True
-            self.presence.close()
+            self.presence.let_go()  # it may be registered: the reply may be what was lost
             return
         try:
             self._loop()
+        except BaseException:  # of a bug, or Ctrl-C: nobody goes on as if nothing had happened
+            self.process.stop_fetching()
+            raise
         finally:
             self.has_left = True
             self._leave()
@@ -118,16 +123,25 @@ class Worker:
                 step, intake.ahead = intake.ahead, None
                 self.end(intake, step, are_permits_out=True)
         self.permits.drain()
-        for intake in self.intakes:
-            intake.untold += [actions.put_back(delivery) for delivery in intake.unstarted]
-            intake.unstarted.clear()
-            try:
-                self.tell(intake)
-                intake.registry.broker.reap(self.presence.id, known_dead=True)
-            except HotQueueError as error:
-                log.warning("could not take leave of queue %s: %s; its tasks go back when the lease ends", intake.name, error)
-        self.presence.close()
+        if all([self._leave_queue(intake) for intake in self.intakes]):  # noqa: C419  (every one of them)
+            self.presence.close()
+        else:
+            self.presence.let_go()  # the file stays: a neighbour sees that we are dead, and that we ran nothing
         self.bell.close()
+
+    def _leave_queue(self, intake: Intake) -> bool:
+        intake.untold += [actions.put_back(delivery) for delivery in intake.unstarted]
+        intake.unstarted.clear()
+        try:
+            self.tell(intake)
+            if not intake.is_given_up:
+                intake.registry.broker.reap(self.presence.id, known_dead=True)
+                return True
+            why = intake.refusal
+        except HotQueueError as error:
+            why = str(error)
+        log.warning("could not take leave of queue %s: %s; others put in order what it held", intake.name, why)
+        return False
 
     # --- stepping ------------------------------------------------------------------------------------------------
 
@@ -162,6 +176,10 @@ class Worker:
             intake.untell(telling)
             self._note_refusal(intake, error)
             return None
+        except BaseException:  # Ctrl-C: whether it arrived is unknown
+            intake.must_recover = True
+            intake.untell(telling)
+            raise
 
     def end(self, intake: Intake, step: Step, are_permits_out: bool = False) -> Stepped | None:
         """Wait for what a step brings, and put it in line.
@@ -185,6 +203,10 @@ class Worker:
             intake.untell(sent)
             self._note_refusal(intake, error)
             return None
+        except BaseException:  # as in `begin`
+            intake.must_recover = True
+            intake.untell(sent)
+            raise
         self._outage, intake.refusal = False, ""
         if stepped.gone:
             self._note_gone(intake, stepped.gone)
@@ -219,11 +241,11 @@ class Worker:
             return intake.desk.recover(list(intake.in_hand))
 
         try:
-            found = intake.registry.store.repeat(recover, patience=None, stop=self.process.hurry)
+            found = self._patiently(intake, recover)
         except (ConnectionFailed, ConfigError) as error:
-            if self.process.hurry.is_set():
-                raise
             self._note_refusal(intake, error)
+            if self.stopping:
+                intake.give_up()
             return False
         if self._outage:
             log.info("queue %s answers again", intake.name)
@@ -236,9 +258,19 @@ class Worker:
             self.permits.add(intake.desk.number, len(found))
         return True
 
+    def _patiently(self, intake: Intake, operation: Callable[[], T]) -> T:
+        """Wait for Redis as long as it takes; once told to stop, only while there is something to tell, and time."""
+        while True:
+            try:
+                return intake.registry.store.repeat(operation, patience=None, stop=self.process.stop)
+            except ConnectionFailed as error:
+                if not (error.retry and intake.untold and self.process.may_wait):
+                    raise
+                self.process.hurry.wait(0.1)
+
     def _note_refusal(self, intake: Intake, error: HotQueueError) -> None:
         """The server answers, but not as it should: somebody has to act. Say so once; leave this queue alone for a while."""
-        if str(error) != intake.refusal:
+        if str(error) != intake.refusal and not self.stopping:
             log.error("queue %s: %s; trying again until it is put right", intake.name, error)
         intake.refusal = str(error)
         intake.must_recover = True
