@@ -22,7 +22,7 @@ from hotqueue.errors import ConnectionFailed, HotQueueError
 from hotqueue.tasks import attempts, child, payload
 from hotqueue.tasks.broker import Broker
 from hotqueue.tasks.child import Settings
-from hotqueue.tasks.children import Child, Slot, how_it_died, spawn
+from hotqueue.tasks.children import Child, Orphans, Slot, how_it_died, spawn
 from hotqueue.tasks.errands import Errands
 from hotqueue.tasks.health import HealthPort
 from hotqueue.tasks.maintenance import Debts, Upkeep
@@ -65,6 +65,7 @@ class Supervisor:
         self._heirs = 0
         self._debts = Debts()
         self._errands = Errands(self._wake)
+        self._orphans = Orphans()
         self._orders: deque[Callable[[], None]] = deque()  # from errands, for this loop
         self._childless_since: float | None = None
         self._quick_deaths = 0
@@ -281,11 +282,12 @@ class Supervisor:
 
     def _collect_dead(self) -> None:
         for each in list(self._children):
-            pid, status, usage = os.wait4(each.pid, os.WNOHANG)  # our own pids only: others may be somebody's affair
+            pid, status, usage = os.wait4(each.pid, os.WNOHANG)  # our own pids only: others may be another's
             if pid:
                 self._hear(each, each.last_words())
                 self._children.remove(each)
                 self._bury(each, os.waitstatus_to_exitcode(status), usage.ru_maxrss)
+        self._orphans.collect([each.pid for each in self._children])
 
     def _bury(self, each: Child, code: int, peak_kb: int) -> None:
         """Put back what a dead child held; charge what ran, unless its end was our doing."""

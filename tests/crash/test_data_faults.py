@@ -25,7 +25,7 @@ from hotqueue import (
 from hotqueue.tasks import envelope
 from hotqueue.tasks.result import UnknownTask
 from tests.crash.rig import Load, Rig, report, seconds_until
-from tests.processes import run_python
+from tests.processes import run_python, worker_processes
 from tests.servers import RedisServer
 from tests.waiting import wait_until
 
@@ -400,6 +400,28 @@ def test_results_and_errors_that_cannot_travel(rig: Rig) -> None:
     assert rig.tasks.work.delay(1).get(10) == 1
     assert "was killed" not in rig.said()
     assert len({line.split()[2] for line in rig.said().splitlines() if "failed after" in line}) == 1
+
+
+@pytest.mark.parametrize("threads", ["-t1", "-t4"])
+@pytest.mark.parametrize("what", ["exit", "interrupt", "generator exit"])
+def test_what_only_ends_a_program_ends_the_task_alone(rig: Rig, what: str, threads: str) -> None:
+    """Rows 10 and 11: a failure of that task, sync or async; neither the process nor its neighbours take it for a signal."""
+    worker = rig.start("-p1", threads)
+    (process,) = worker_processes(worker.pid)
+    beside = [rig.tasks.awork.delay(50 + n, 0.3) for n in range(3)]
+    sent = [task.delay(what) for _ in range(2) for task in (rig.tasks.give, rig.tasks.agive)]
+    after = rig.tasks.work.map(range(20))
+    kind = {"exit": SystemExit, "interrupt": KeyboardInterrupt, "generator exit": GeneratorExit}[what]
+    for result in sent:
+        with pytest.raises(kind):
+            result.get(10)
+        assert (result.state.name, result.retries) == ("FAILURE", 0)
+    assert [r.get(10) for r in beside] == [50, 51, 52]
+    assert after.get(10) == list(range(20))
+    assert worker_processes(worker.pid) == [process]
+    assert worker.poll() is None
+    assert rig.starts() == {str(n): 1 for n in (*range(20), 50, 51, 52)}
+    rig.check_nothing_left()
 
 
 # --- ids, results, time ----------------------------------------------------------------------------------------------

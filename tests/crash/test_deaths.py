@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from hotqueue import WorkerLost, keys, presence
 from hotqueue.tasks import faults
 from tests.crash.deployment import Deployment, is_gone
 from tests.crash.workers import seconds_until
-from tests.processes import worker_processes
+from tests.processes import command_code, environment, worker_processes
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.servers("server")
@@ -293,3 +294,53 @@ def test_random_kills_of_anything_lose_nothing(deployment: Deployment) -> None:
     assert results.get(60) == list(range(800))
     assert sorted(set(deployment.numbers("end"))) == list(range(800))
     assert list(deployment.queue.dead()) == []
+
+
+@pytest.fixture
+def start_as_pid_1(deployment: Deployment) -> Iterator[Callable[..., int]]:
+    """``start_as_pid_1(*args)`` → the pid, as seen from here, of a worker that is PID 1 of a namespace, as in a container."""
+    outer: list[subprocess.Popen[bytes]] = []
+    inside = ["unshare", "--fork", "--pid", "--mount-proc", "--kill-child"]
+    try:
+        subprocess.run([*inside, "true"], check=True, capture_output=True, timeout=10)
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"no right to make a PID namespace: {error}")
+
+    def start(*args: str) -> int:
+        command = [sys.executable, "-c", command_code("hotqueue-worker"), "crash_tasks", *args]
+        with open(deployment.log, "ab") as log:
+            outer.append(subprocess.Popen([*inside, *command], env=environment(deployment.env), stdout=log, stderr=log))
+        wait_until(deployment.registered)
+        (pid,) = wait_until(lambda: children_of(outer[-1].pid))
+        return pid
+
+    start.outer = outer  # type: ignore[attr-defined]
+    yield start
+    for process in outer:
+        process.kill()
+        process.wait()
+
+
+def children_of(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def test_a_worker_may_be_pid_1(deployment: Deployment, start_as_pid_1: Callable[..., int]) -> None:
+    """Row 16: signals end it, its own dead are told from strangers', and orphans that it inherits do not stay zombies."""
+    one = start_as_pid_1("-p1", "-u", deployment.env["CRASH_URL"])
+    (own,) = children_of(one)
+    assert deployment.tasks.leave_orphans.delay(40).get(10) == 0
+    orphans = set(wait_until(lambda: (found := children_of(one)) and len(found) > 20 and found)) - {own}
+    wait_until(lambda: not orphans & set(children_of(one)), 15, "PID 1 has reaped what it inherited")
+    assert children_of(one) == [own]
+    result = deployment.tasks.hold.delay(1)
+    wait_until(lambda: deployment.numbers("start") == [1])
+    os.kill(own, signal.SIGKILL)
+    wait_until(lambda: deployment.numbers("start") == [1, 1])
+    deployment.release()
+    assert result.get(10) == 1
+    with pytest.raises(WorkerLost, match="5 times"):
+        deployment.tasks.die.delay(2).get(20)
+    os.kill(one, signal.SIGTERM)
+    assert start_as_pid_1.outer[0].wait(10) == 0  # type: ignore[attr-defined]
+    assert deployment.registered() == []

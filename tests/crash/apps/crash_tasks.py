@@ -6,6 +6,7 @@ import asyncio
 import ctypes
 import os
 import signal
+import subprocess
 import time
 
 from hotqueue import HotQueue
@@ -104,3 +105,10 @@ async def until_cancelled(n: int) -> int:
             note("lost", n)
             raise
     return current_task.request.deliveries
+
+
+@queue.task
+def leave_orphans(n: int) -> int:
+    """Have grandchildren that outlive their parent by a little."""
+    script = f"for _ in $(seq {n}); do (sleep 0.3) & done"
+    return subprocess.run(["sh", "-c", script], stdout=subprocess.DEVNULL, check=True).returncode

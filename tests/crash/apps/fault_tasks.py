@@ -79,6 +79,12 @@ def give(what: str) -> Any:
     return CASES[what]()
 
 
+@queue.task
+async def agive(what: str) -> Any:
+    """The same, on the event loop."""
+    return CASES[what]()
+
+
 class NeedsTwo(Exception):
     """Pickles, but cannot be loaded: its constructor wants more than `args` holds."""
 
@@ -134,6 +140,8 @@ CASES = {
     "huge": lambda: _raise(ValueError("x" * 5_000_000)),
     "group": lambda: _raise(ExceptionGroup("several", [ValueError(1), NeedsTwo(1, 2)])),
     "exit": lambda: _raise(SystemExit(3)),
+    "interrupt": lambda: _raise(KeyboardInterrupt("not by hand")),
+    "generator exit": lambda: _raise(GeneratorExit("not by close")),
 }
 
 
