@@ -136,9 +136,12 @@ def resolve(
 
 def _file_name(given: Any) -> str:
     try:
-        return os.fsdecode(given)
+        name = os.fsdecode(given)
     except TypeError:
         raise ConfigError(f"dbfilename= takes the name of a file, not {given!r:.80}") from None
+    if not name or "\0" in name:
+        raise ConfigError(f"dbfilename={given!r:.80} names no file")
+    return name
 
 
 def _url_text(given: Any) -> str:

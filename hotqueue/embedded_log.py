@@ -37,13 +37,15 @@ def rotate_log(files: Files) -> None:
         os.replace(files.at("redis.log"), files.at("redis.log.old"))
 
 
+_WRONG = r"rror|atal|fail|annot|an't|Bad|ermission|No space|abort|hort read"
+_ADVICE = r"overcommit|Transparent Huge Pages|TCP backlog"  # on the machine's settings, at each start; it can be left as it is
+
+
 def last_complaint(log: str) -> str:
     """The last line that says something is wrong, without its stamp."""
     if "FATAL CONFIG FILE ERROR" in log:  # the cause comes in the lines after it
         return " ".join(log.rpartition("FATAL CONFIG FILE ERROR")[2].split("\n")[1:]).strip()
-    wrong = [
-        line for line in log.splitlines() if re.search(r"rror|atal|fail|annot|an't|Bad|ermission|No space|abort|hort read", line)
-    ]
+    wrong = [line for line in log.splitlines() if re.search(_WRONG, line) and not re.search(_ADVICE, line)]
     return re.sub(r"^\d+:\w .*?\d\.\d{3} . ", "", wrong[-1]).strip() if wrong else ""
 
 

@@ -10,12 +10,17 @@ from typing import Any, TypeVar
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return ``; did you mean 'x'?`` for the known name that is nearest, or nothing: the end of a message."""
+def did_you_mean(name: str, known: Iterable[str], before: str = "", cutoff: float = 0.6) -> str:
+    """Return ``; did you mean 'x'?`` for the known name that is nearest, or nothing: the end of a message.
+
+    Args:
+        before: what to put before the name, such as the package of a module.
+        cutoff: how near it has to be, from 0 to 1.
+    """
     import difflib
 
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)
+    return f"; did you mean {before + near[0]!r}?" if near else ""
 
 
 def hinting(function: F) -> F:

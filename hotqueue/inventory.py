@@ -5,7 +5,6 @@ For the commands; speaks to Redis through `Store` and `Broker` alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hotqueue import keys
@@ -47,15 +46,7 @@ def _waiting_tasks(store: Store, name: str) -> int:
 def queue_names(store: Store) -> list[str]:
     """Return the names of all queues that have a key in the store, sorted; on a Cluster, of all its masters."""
     found = store.scan(f"*{keys.PREFIX}*")
-    return sorted(set(_names(key.decode(errors="replace") for key in found)))
-
-
-def _names(found: Iterable[str]) -> Iterable[str]:
-    for key in found:
-        if key.startswith(keys.PREFIX):
-            yield key.removeprefix(keys.PREFIX)
-        elif key.startswith(f"{{{keys.PREFIX}") and "}:" in key:
-            yield key.removeprefix(f"{{{keys.PREFIX}").partition("}:")[0]
+    return sorted({keys.name_of(key.decode(errors="replace")) for key in found} - {""})
 
 
 def server_version(store: Store) -> str:

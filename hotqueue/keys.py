@@ -32,6 +32,15 @@ def check_name(name: object, what: str = "a queue's name") -> str:
     return name
 
 
+def name_of(key: str) -> str:
+    """Return the name of the queue that a key belongs to; empty for a key that is none of ours."""
+    if key.startswith(PREFIX):
+        return key.removeprefix(PREFIX)
+    if key.startswith(f"{{{PREFIX}") and "}:" in key:
+        return key.removeprefix(f"{{{PREFIX}").partition("}:")[0]
+    return ""
+
+
 def queue(name: str) -> str:
     """List: the raw messages."""
     return f"{PREFIX}{name}"

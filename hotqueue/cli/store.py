@@ -6,15 +6,16 @@ Without any of them: $HOTQUEUE_URL, else what [tool.hotqueue] in pyproject.toml 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from hotqueue.cli.settings import from_pyproject
+from hotqueue.cli.settings import STORE, TABLE, from_pyproject
 
 if TYPE_CHECKING:
+    from hotqueue.address import Address
     from hotqueue.connection import Store
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -53,16 +54,29 @@ def opened(dbfilename: str | None = None, url: str | None = None, **given: Any) 
     if dbfilename == MEMORY:
         raise click.UsageError(f"a {MEMORY} database is seen by the process that made it alone; name a file")
     where = {name: value for name, value in {"dbfilename": dbfilename, "url": url, **given}.items() if value is not None}
-    where = where or _from_settings()
-    options = {name: where[name] for name in _KEYWORDS if name in where}
-    store = Store(resolve(dbfilename=where.get("dbfilename"), url=where.get("url"), options=options))
+    store = Store(address_of(where) if where else from_settings() or resolve())
     try:
         yield store
     finally:
         store.close()
 
 
-def _from_settings() -> dict[str, Any]:
-    if os.environ.get("HOTQUEUE_URL"):
-        return {}  # `resolve` takes it
-    return {name: value for name, value in from_pyproject().items() if name in ("dbfilename", "url", *_KEYWORDS)}
+def address_of(where: Mapping[str, Any]) -> Address:
+    """Return the address that these of STORE name; ConfigError as of `resolve`."""
+    from hotqueue.address import resolve
+
+    options = {name: where[name] for name in _KEYWORDS if name in where}
+    return resolve(dbfilename=where.get("dbfilename"), url=where.get("url"), options=options)
+
+
+def from_settings() -> Address | None:
+    """Return the address that [tool.hotqueue] names, unless $HOTQUEUE_URL is stronger."""
+    from hotqueue.errors import ConfigError
+
+    where = {name: value for name, value in from_pyproject().items() if name in STORE}
+    if not where or os.environ.get("HOTQUEUE_URL"):
+        return None
+    try:
+        return address_of(where)
+    except ConfigError as error:
+        raise ConfigError(f"{TABLE} in pyproject.toml: {error}") from None

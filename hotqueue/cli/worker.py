@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from typing import TYPE_CHECKING, Any
@@ -10,14 +11,15 @@ import click
 
 from hotqueue import __version__
 from hotqueue.cli import logs
-from hotqueue.cli.entry import version_option
-from hotqueue.cli.settings import Size, from_pyproject, usable_cpus
+from hotqueue.cli.entry import run, version_option
+from hotqueue.cli.settings import Seconds, Size, defaults_of, misspelt_variables, usable_cpus
+from hotqueue.cli.store import from_settings
 
 if TYPE_CHECKING:
     from hotqueue.connection import Store
     from hotqueue.tasks.child import Settings
 
-EXIT_USAGE = 2
+log = logging.getLogger("hotqueue.worker")
 
 _HELP = """Run the tasks of MODULE (or MODULE:ATTR) until stopped.
 
@@ -48,9 +50,7 @@ Exit codes: 0 clean, 1 crash, 2 usage, 3 a module cannot be imported or has no t
     help="async def tasks at a time, a process.",
 )
 @click.option("-b", "--burst", is_flag=True, help="Run what is ready, and what becomes so within a second; then exit.")
-@click.option(
-    "--grace", type=click.FloatRange(0), default=25.0, show_default=True, metavar="S", help="Seconds to finish at a stop."
-)
+@click.option("--grace", type=Seconds(0), default=25.0, show_default=True, metavar="S", help="Seconds to finish at a stop.")
 @click.option("--max-tasks", type=click.IntRange(1), metavar="N", help="Replace a process after N tasks.")
 @click.option("--max-memory", type=Size(), metavar="SIZE", help="Replace a process that takes more, such as 512M.")
 @click.option("--health-port", type=click.IntRange(0, 65535), metavar="PORT", help="Answer /livez and /readyz over HTTP.")
@@ -63,7 +63,9 @@ Exit codes: 0 clean, 1 crash, 2 usage, 3 a module cannot be imported or has no t
 @version_option
 def command(modules: tuple[str, ...], queues: str | None, url: str | None, dbfilename: str | None, **given: Any) -> None:
     """Run workers."""
-    names = tuple(name for name in (queues or "").split(",") if name)
+    names = tuple(name.strip() for name in (queues or "").split(",") if name.strip())
+    if queues and not names:
+        raise click.UsageError(f"-Q {queues!r} names no queue; write -Q one,another")
     if not modules and not names:
         raise click.UsageError(
             "name the module with your tasks: hotqueue-worker myproject.tasks (or -Q queue for a generic worker)"
@@ -72,21 +74,28 @@ def command(modules: tuple[str, ...], queues: str | None, url: str | None, dbfil
         raise click.UsageError("hotqueue-worker needs fork; on Windows run queue.run_worker() or use WSL")
     level = "warning" if given["quiet"] else "debug" if given["verbose"] else given["log_level"]
     logs.set_up(level, given["log_format"])
+    for warning in misspelt_variables(command):
+        log.warning("%s", warning)
     sys.exit(_work(_settings(modules, names, url, dbfilename, given), level, given))
 
 
 def _settings(modules: tuple[str, ...], names: tuple[str, ...], url: str | None, dbfilename: str | None, given: Any) -> Settings:
-    from hotqueue import keys
+    from hotqueue import keys, secret
     from hotqueue.address import MEMORY, resolve
     from hotqueue.errors import ConfigError
     from hotqueue.tasks.child import Settings
 
+    if not given["name"].isprintable():
+        raise click.UsageError(f"--name takes one line of text, not {given['name']!r}")
     if dbfilename == MEMORY:
         raise click.UsageError(f"a {MEMORY} database is seen by the process that made it alone; name a file")
     try:
         for name in names:
             keys.check_name(name)
-        address = resolve(url=url, dbfilename=dbfilename) if url or dbfilename else None
+        if secret.VARIABLE in os.environ:
+            secret.split(os.environ[secret.VARIABLE], f"${secret.VARIABLE}")
+        is_named = url is not None or dbfilename is not None
+        address = resolve(url=url, dbfilename=dbfilename) if is_named else None if modules else from_settings()
     except ConfigError as error:
         raise click.UsageError(str(error)) from None
     return Settings(
@@ -108,11 +117,13 @@ def _settings(modules: tuple[str, ...], names: tuple[str, ...], url: str | None,
 
 def _work(settings: Settings, level: str, given: Any) -> int:
     from hotqueue.errors import ConfigError
+    from hotqueue.tasks.child import STRAYS
     from hotqueue.tasks.supervisor import Supervisor
 
     shown = not given["quiet"] and given["log_format"] == "text"
 
     def ready(queues: list[tuple[str, Store]], tasks: list[str]) -> None:
+        settings.said.add(STRAYS)  # the first process has said so
         if shown:
             click.echo(banner(settings, queues, tasks), err=True)
 
@@ -150,9 +161,5 @@ def _container_hint(queues: list[tuple[str, Store]]) -> str:
 
 
 def main() -> None:
-    """Run the command, with defaults from pyproject.toml."""
-    try:
-        command(prog_name="hotqueue-worker", default_map=from_pyproject())
-    except click.UsageError as error:
-        error.show()
-        sys.exit(EXIT_USAGE)
+    """Run the command; any mistake is one line."""
+    run(command, "hotqueue-worker", defaults=defaults_of)

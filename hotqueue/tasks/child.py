@@ -16,7 +16,7 @@ from typing import Any
 from hotqueue.address import Address
 from hotqueue.connection import Store
 from hotqueue.errors import HotQueueError
-from hotqueue.tasks import payload
+from hotqueue.tasks import payload, strays
 from hotqueue.tasks.loading import CannotLoad, load
 from hotqueue.tasks.process import LEASE_MS, Process
 from hotqueue.tasks.registry import Registry
@@ -25,12 +25,17 @@ from hotqueue.tasks.worker import Worker
 log = logging.getLogger("hotqueue.worker")
 
 EXIT_CRASH, EXIT_USAGE, EXIT_LOAD, EXIT_UNREACHABLE = 1, 2, 3, 4
+STRAYS = "strays"  # in `Settings.said`
 STOP, GIVE_UP = b"s", b"g"  # orders; the number of a worker follows the second
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What `hotqueue-worker` was told."""
+    """What `hotqueue-worker` was told.
+
+    Attributes:
+        said: what need not be said again; a process that is forked later inherits it.
+    """
 
     modules: tuple[str, ...] = ()
     queues: tuple[str, ...] = ()
@@ -46,6 +51,7 @@ class Settings:
     lease_ms: int = LEASE_MS
     health_port: int | None = None
     secret_key: str | None = field(default=None, repr=False)
+    said: set[str] = field(default_factory=set, repr=False)
 
 
 @dataclass(frozen=True)
@@ -63,7 +69,8 @@ def run(settings: Settings, pipes: Pipes) -> int:
     report = _Reporter(pipes.report)
     try:
         store = Store(settings.address) if settings.address is not None else None
-        registries = load(settings.modules, settings.queues, store, settings.secret_key)
+        defined: list[str] = []
+        registries = load(settings.modules, settings.queues, store, settings.secret_key, defined)
         report.hello(registries)
     except CannotLoad as error:
         report(kind="failed", code=EXIT_LOAD, text=str(error))
@@ -84,6 +91,9 @@ def run(settings: Settings, pipes: Pipes) -> int:
         announce=report.worker,
     )
     threading.Thread(target=_obey, args=(pipes.control, process), name="hotqueue-control", daemon=True).start()
+    unknown = [name for name in settings.queues if name not in defined]
+    if unknown and STRAYS not in settings.said:  # in a large Redis it takes a while to see what there is
+        threading.Thread(target=strays.warn, args=(unknown, defined, registries), name="hotqueue-strays", daemon=True).start()
     process.run()
     if process.had_enough:
         report(kind="enough")

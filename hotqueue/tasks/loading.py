@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import os
 import pkgutil
@@ -14,6 +13,8 @@ from typing import Any
 
 from hotqueue import secret
 from hotqueue.connection import Store
+from hotqueue.errors import HotQueueError
+from hotqueue.hints import did_you_mean
 from hotqueue.queue import HotQueue
 from hotqueue.tasks.registry import Registry
 from hotqueue.tasks.task import Task
@@ -23,13 +24,20 @@ class CannotLoad(Exception):
     """A module that cannot be imported, or has no tasks; the message is for the user."""
 
 
-def load(modules: Sequence[str], names: Sequence[str], store: Store | None, secret_key: str | None = None) -> list[Registry]:
+def load(
+    modules: Sequence[str],
+    names: Sequence[str],
+    store: Store | None,
+    secret_key: str | None = None,
+    defined: list[str] | None = None,
+) -> list[Registry]:
     """Return the queues to work at, each knowing all tasks.
 
     Args:
         modules: ``package.module`` or ``package.module:queue``.
         names: queues to work at (``-Q``); all that are found if empty.
         store: where they live, instead of where the modules say.
+        defined: gets the names of the queues that the modules define.
 
     Raises:
         CannotLoad: says what to do.
@@ -40,6 +48,8 @@ def load(modules: Sequence[str], names: Sequence[str], store: Store | None, secr
         for queue in queues:  # all of them: a task may send through any
             queue._tasks.move(store)
     found = _merged(queues)
+    if defined is not None:
+        defined += found
     if modules and not found:
         raise CannotLoad(f"no queue and no task in {', '.join(modules)}; define one with @queue.task, or name another module")
     tasks = {name: task for registry in found.values() for name, task in registry.tasks.items()}
@@ -79,7 +89,9 @@ def _check_keys(one: Registry, other: Registry) -> None:
 
 
 def _queues_of(spec: str) -> list[HotQueue]:
-    name, _, attribute = spec.partition(":")
+    name, colon, attribute = spec.partition(":")
+    if not name or (colon and not attribute):
+        raise CannotLoad(f"{spec!r} names no module; write {'module:queue' if colon else 'the module with your tasks'}")
     module = _imported(name)
     if not attribute:
         found = [v for v in vars(module).values() if isinstance(v, HotQueue)]
@@ -87,10 +99,9 @@ def _queues_of(spec: str) -> list[HotQueue]:
     value: Any = module
     for part in attribute.split("."):
         if not hasattr(value, part):
-            near = difflib.get_close_matches(part, dir(value), n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else _what_there_is(value)
-            raise CannotLoad(f"{name} has no {part!r}{hint}")
+            raise CannotLoad(f"{name} has no {part!r}{did_you_mean(part, dir(value)) or _what_there_is(value)}")
         value = getattr(value, part)
+        name = f"{name}.{part}"
     if isinstance(value, Task):
         return [value._registry.queue]
     if not isinstance(value, HotQueue):
@@ -111,8 +122,10 @@ def _what_there_is(holder: Any) -> str:
 
 
 def _imported(name: str) -> ModuleType:
-    if name.endswith(".py"):
+    if name.endswith(".py") or os.sep in name:
         raise CannotLoad(f"{name!r} is a file; {_module_of(name)}")
+    if name.startswith("."):
+        raise CannotLoad(f"{name!r} is relative; name the module in full, as it is imported: package.module")
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -123,13 +136,15 @@ def _imported(name: str) -> ModuleType:
         ) from error
     except BaseException as error:
         trace = "".join(traceback.format_exception(error.with_traceback(_own_frames(error)))).rstrip()
+        if isinstance(error, HotQueueError):
+            trace = _without_ours(error)
         raise CannotLoad(f"{name} cannot be imported:\n{trace}") from error
 
 
 def _module_of(file: str) -> str:
     """Return what to name instead of a file."""
     path = os.path.relpath(os.path.abspath(file))
-    folder, module = os.path.split(path[: -len(".py")])
+    folder, module = os.path.split(path.removesuffix(".py"))
     if path.startswith(os.pardir + os.sep):
         return f"start in {os.path.dirname(os.path.abspath(file))}, or put it on $PYTHONPATH, and name the module: {module}"
     return f"name the module: {'.'.join([*folder.split(os.sep), module] if folder else [module])}"
@@ -145,11 +160,18 @@ def _own_frames(error: BaseException) -> Any:
     return trace
 
 
+def _without_ours(error: HotQueueError) -> str:
+    """Return the traceback of an error that we raised on purpose, down to the user's last line: what it says is about that."""
+    told = traceback.TracebackException.from_exception(error)
+    ours = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+    told.stack = traceback.StackSummary.from_list([frame for frame in told.stack if not frame.filename.startswith(ours)])
+    return "".join(told.format(chain=False)).rstrip()
+
+
 def _nearest(name: str) -> str:
     parent, _, last = name.rpartition(".")
     try:
         where = list(importlib.import_module(parent).__path__) if parent else [os.getcwd()]
     except Exception:
         return ""
-    near = difflib.get_close_matches(last, [module.name for module in pkgutil.iter_modules(where)], n=1)
-    return f"; did you mean {(parent + '.' if parent else '') + near[0]!r}?" if near else ""
+    return did_you_mean(last, [module.name for module in pkgutil.iter_modules(where)], f"{parent}." if parent else "")

@@ -137,6 +137,11 @@ def _culprit(name: str, args: tuple[Any, ...], kwargs: dict[str, Any], portable:
         try:
             dumps(value)
         except Exception as inner:
+            if value is portable and portable is not None:
+                return (
+                    f"{name} cannot travel to a worker: something that it uses, or is bound to, cannot be pickled ({inner}); "
+                    "have it make that itself, or define it in a module that the worker can import"
+                )
             return (
                 f"{place} of {name} cannot travel to a worker: {_short(value)} ({type(value).__name__}) "
                 f"cannot be pickled ({inner}); send something that names it instead, such as a path or an id"

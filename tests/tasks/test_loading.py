@@ -29,6 +29,7 @@ def c(): ...
     "package/tasks.py": "from hotqueue import HotQueue\nclass Holder:\n    queue = HotQueue('q3')\nnumber = 3\n",
     "wrong.py": "def f(:\n",
     "through.py": "import wrong\n",
+    "typo.py": "from hotqueue import HotQueue\nqueue = HotQueue('q', url='ftp://x')\n",
     "package/broken.py": "import package.missing\n",
 }
 CODE = """
@@ -104,7 +105,12 @@ def test_a_queue_without_a_module_is_a_generic_one(folder: Path) -> None:
         ("package.task", "no module named 'package.task'; did you mean 'package.tasks'? (looked in "),
         ("xyzzy", "no module named 'xyzzy' (looked in "),
         ("one:queeu", "one has no 'queeu'; did you mean 'queue'?"),
-        ("package.tasks:Holder.quee", "package.tasks has no 'quee'; did you mean 'queue'?"),
+        ("package.tasks:Holder.quee", "package.tasks.Holder has no 'quee'; did you mean 'queue'?"),
+        ("", "'' names no module; write the module with your tasks"),
+        ("one:", "'one:' names no module; write module:queue"),
+        (":queue", "':queue' names no module; write module:queue"),
+        (".one", "'.one' is relative; name the module in full"),
+        ("package/tasks", "'package/tasks' is a file; name the module: package.tasks"),
         ("package.tasks:number", "package.tasks:number is a int, not a HotQueue or a task"),
         ("package/tasks.py", "'package/tasks.py' is a file; name the module: package.tasks"),
         ("./package/tasks.py", "'./package/tasks.py' is a file; name the module: package.tasks"),
@@ -128,3 +134,9 @@ def test_a_mistake_of_the_module_shows_its_own_lines_alone_and_is_told_once(fold
     assert lines[-1] == "SyntaxError: invalid syntax"
     assert [line.split('"')[1] for line in lines if "File" in line] == [str(folder / name) for name in [*own, "wrong.py"]]
     assert sum("invalid syntax" in line for line in lines) == 1
+
+
+def test_an_error_that_hotqueue_raises_shows_the_users_line_and_none_of_ours(folder: Path) -> None:
+    lines = loaded(folder, "typo")
+    assert [line.split('"')[1] for line in lines if "File" in line] == [str(folder / "typo.py")]
+    assert lines[-1].startswith("hotqueue.errors.ConfigError: unknown store URL 'ftp://x'")

@@ -112,7 +112,9 @@ def test_an_argument_that_cannot_travel_is_named(args: Any, kwargs: Any, place: 
 
 def test_a_function_that_cannot_travel_is_named() -> None:
     lock = threading.Lock()
-    with pytest.raises(SerializationError, match="the function itself"):
+    with pytest.raises(
+        SerializationError, match=r"something that it uses, or is bound to, cannot be pickled .*; have it make that itself"
+    ):
         payload.dumps_call("my.task", (), {}, Portable(lambda: lock))
 
 

@@ -1,0 +1,48 @@
+"""Queues that a worker is to work at and nobody knows: most likely misspelt. Only says so; a queue may come later."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from hotqueue import keys
+from hotqueue.connection import Store
+from hotqueue.errors import HotQueueError
+from hotqueue.hints import did_you_mean
+from hotqueue.tasks.registry import Registry
+
+log = logging.getLogger("hotqueue.worker")
+
+_OF_WORKERS = ("workers", "worker:", "held:", "bell")  # what a queue has of its workers alone, and so of ourselves
+
+
+def warn(strays: Sequence[str], defined: Sequence[str], registries: Sequence[Registry]) -> None:
+    """Warn of each queue that is neither defined nor in use, naming the nearest that is.
+
+    Args:
+        strays: names that were asked for, and that no module defines.
+        defined: names that the modules define.
+    """
+    for store in {registry.store for registry in registries}:
+        here = [registry.name for registry in registries if registry.store is store and registry.name in strays]
+        used = _in_use(store) if here else set()
+        for name in here:
+            if name not in used:
+                _warn_of(name, defined, used)
+
+
+def _warn_of(name: str, defined: Sequence[str], used: set[str]) -> None:
+    near = did_you_mean(name, [*defined, *sorted(used)])
+    if near or defined:
+        there = f" (there {'are' if len(defined) > 1 else 'is'} {', '.join(map(repr, sorted(defined)))})" if defined else ""
+        what = "no module defines it" + there if defined else "nothing was ever sent to it"
+        log.warning("queue %r is unknown: %s%s; working at it all the same", name, what, near.removesuffix("?"))
+
+
+def _in_use(store: Store) -> set[str]:
+    """Return the names of the queues in which there is something."""
+    try:
+        found = [keys.text(key) for key in store.scan(f"*{keys.PREFIX}*")]
+    except HotQueueError:  # an outage, or no permission to list keys
+        return set()
+    return {keys.name_of(key) for key in found if not key.partition("}:")[2].startswith(_OF_WORKERS)}
