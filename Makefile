@@ -32,11 +32,11 @@ types: $(VENV)/.ready-check # the types alone: mypy strict, pyright on the publi
 	$(BIN)/pyright --pythonpath $(BIN)/python tests/typing
 	$(BIN)/python tests/typing/public.py
 
-bench: $(VENV)/.ready-bench ## measure everything beside eight peers and a bare redis-py loop; takes an hour or more
-	$(BIN)/python bench/suite.py $(ARGS)
+bench: $(VENV)/.ready-bench ## measure everything beside eight peers and a bare redis-py loop; 35 to 45 minutes, or in parts (ARGS="--limit 500")
+	$(BIN)/python -m bench.suite $(ARGS)
 
 bench-quick: $(VENV)/.ready-bench ## the main figures beside the two fastest peers, in less than four minutes
-	$(BIN)/python bench/suite.py --quick $(ARGS)
+	$(BIN)/python -m bench.suite --quick $(ARGS)
 
 chaos: $(VENV)/.ready-test ## kill processes and servers at random for five minutes, and account for every task (ARGS="--seconds 60")
 	$(BIN)/python -m tests.chaos $(ARGS)

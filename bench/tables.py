@@ -95,14 +95,18 @@ def _example(cost: dict[str, float]) -> str:
     kept = RATE * KEPT_HOURS * 3600 * cost["drain_one_kept"] / 2**20
     network = RATE * (cost["one_bytes"] + cost["drain_one_bytes"]) * 8 / 1e6
     hour = RATE * 3600 * cost["deep_bytes"] / 2**20
-    return (
-        f"**Example.** {RATE:,} tasks a second, sent one at a time by web servers, {CPU_MS} ms of CPU each, small arguments, results"
-        f" kept for {KEPT_HOURS} hour. Redis: {redis_low:.0f} % of one core while workers find enough to fetch in batches, at most"
-        f" {redis_high:.0f} % when every task is fetched alone: one Redis will do. Workers:"
-        f" {RATE:,} × ({CPU_MS} ms + {cost['trip_worker_cpu'] / 1e3:.2f} ms) ÷ {HEADROOM} = {processes:.0f} processes, each on a core."
-        f" Network: {network:.1f} Mbit/s. Memory: {kept:,.0f} MiB of results; with `ignore_result=True` for what nobody asks for, none."
-        f" If all workers stop for an hour, {hour:,.0f} MiB of waiting tasks; add the bytes of arguments beyond a few to both."
-    )
+    lines = [
+        f"**Example.** {RATE:,} tasks a second, sent one at a time by web servers, {CPU_MS} ms of CPU each, small arguments,",
+        f"results kept for {KEPT_HOURS} hour.",
+        "",
+        f"- Redis: {redis_low:.0f} % of a core while workers find batches, {redis_high:.0f} % when each task is fetched alone.",
+        f"- Workers: {RATE:,} × ({CPU_MS} ms + {cost['trip_worker_cpu'] / 1e3:.2f} ms) ÷ {HEADROOM} = {processes:.0f} processes,",
+        "  each on a core of its own.",
+        f"- Network: {network:.1f} Mbit/s.",
+        f"- Memory: {kept:,.0f} MiB of results; none with `ignore_result=True`. {hour:,.0f} MiB of waiting tasks, if all workers",
+        "  stop for an hour. Add the bytes of arguments and values to both.",
+    ]
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":
