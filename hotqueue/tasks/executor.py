@@ -17,7 +17,7 @@ from hotqueue.tasks import payload
 from hotqueue.tasks.context import Request, _request
 from hotqueue.tasks.lifecycle import Ended, Outcome, rejected
 from hotqueue.tasks.limits import soft_limit
-from hotqueue.tasks.options import instant_ms, seconds
+from hotqueue.tasks.options import instant_ms, seconds, whole
 
 OUR_FRAMES = 2  # of a traceback, at its outer end
 
@@ -88,6 +88,12 @@ def _asked_retry(error: Retry) -> Outcome:
         delay = None if error.countdown is None else seconds(error.countdown, "retry countdown=")
         if error.eta is not None:
             instant_ms(error.eta, "retry eta=")
+        if error.countdown is not None and error.eta is not None:
+            raise TypeError("retry got both countdown= and eta=; give one of them")
+        if error.max_retries is not None:
+            whole(error.max_retries, "max_retries", "retry", 0, None)
+        if error.exc is not None and not isinstance(error.exc, BaseException):
+            raise TypeError(f"retry exc= takes an exception that was made, such as ValueError('why'), not {error.exc!r:.80}")
     except (TypeError, ValueError) as wrong:
         return Outcome(Ended.RAISED, error=wrong, error_payload=payload.dumps_error(wrong))
     cause = error.exc or error.__cause__ or error.__context__

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -68,6 +69,22 @@ def test_a_retry_with_an_impossible_time_is_an_error() -> None:
     for retry in (Retry(countdown=-1), Retry(eta=datetime(2030, 1, 1)), Retry(countdown="3")):  # type: ignore[arg-type]  # noqa: DTZ001
         outcome = outcome_of(retry)
         assert (outcome.ended, type(outcome.error)) in ((Ended.RAISED, ValueError), (Ended.RAISED, TypeError))
+
+
+@pytest.mark.parametrize(
+    ("retry", "says"),
+    [
+        (Retry(max_retries="x"), "retry max_retries= takes a whole number, not 'x'"),  # type: ignore[arg-type]
+        (Retry(max_retries=-1), "retry max_retries= takes a whole number of at least 0, not -1"),
+        (Retry(exc="boom"), "retry exc= takes an exception that was made, .*, not 'boom'"),  # type: ignore[arg-type]
+        (Retry(exc=OSError), "retry exc= takes an exception that was made"),  # type: ignore[arg-type]
+        (Retry(countdown=1, eta=datetime.now(UTC)), "both countdown= and eta="),
+    ],
+)
+def test_a_retry_with_wrong_options_is_a_failure_and_never_the_end_of_the_worker(retry: Retry, says: str) -> None:
+    outcome = outcome_of(retry)
+    assert outcome.ended is Ended.RAISED
+    assert re.search(says, str(outcome.error))
 
 
 def test_a_retry_out_of_an_except_block_is_for_the_error_caught_there() -> None:
