@@ -361,7 +361,8 @@ class Broker:
 
         What a worker without a lease holds goes back first: where it was, and fenced, should that worker live after all.
         """
-        if self._audit_once(())[0] <= 0:
+        unfinished = self.store.command(keys.tasks(self.name), "HLEN", keys.tasks(self.name))
+        if not unfinished or self._audit_once(())[0] <= 0:  # an idle queue costs one command
             return 0
         restored = sum(self._reap_strays())
         cursor: Any = b"0"
