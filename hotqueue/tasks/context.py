@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
@@ -65,8 +66,18 @@ class Request:
 
     def update_progress(self, done: float, total: float | None, message: str) -> None:
         """Publish how far the run is."""
+        told = {"done": _number(done, "done"), "total": None if total is None else _number(total, "total"), "message": message}
+        if not isinstance(message, str):
+            raise TypeError(f"update_progress(message=) takes a str, not {message!r:.80}")
         if self._report is not None:
-            self._report(self.queue, self.id, {"done": done, "total": total, "message": message})
+            self._report(self.queue, self.id, told)
+
+
+def _number(value: Any, name: str) -> float:
+    """Return a number of any kind as one that JSON has."""
+    if not isinstance(value, numbers.Real):
+        raise TypeError(f"update_progress({name}=) takes a number, not {value!r:.80}")
+    return int(value) if isinstance(value, numbers.Integral) else float(value)
 
 
 def current_request() -> Request | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from fractions import Fraction
 
 import pytest
 
@@ -47,3 +48,14 @@ def test_current_task_speaks_of_the_request_of_this_context() -> None:
         _request.reset(token)
     assert reports == [("q", "id", {"done": 1, "total": 2, "message": "half"})]
     assert (caught.value.countdown, caught.value.max_retries) == (3, 9)
+
+
+def test_progress_is_numbers_and_a_text() -> None:
+    reports: list[object] = []
+    request = request_of(reports=reports)
+    request.update_progress(Fraction(1, 2), True, "")
+    assert reports == [("q", "id", {"done": 0.5, "total": 1, "message": ""})]
+    for wrong, name in [((object(), 1, ""), "done"), ((1, "2", ""), "total"), ((1, None, 3), "message")]:
+        with pytest.raises(TypeError, match=rf"update_progress\({name}=\) takes a"):
+            request.update_progress(*wrong)  # type: ignore[arg-type]
+    assert len(reports) == 1
