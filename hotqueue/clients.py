@@ -125,7 +125,9 @@ def _async_from_client(client: Any, once: Any) -> Any:
     if hasattr(pool, "sentinel_manager"):
         sentinels = pool.sentinel_manager
         settings = _async_settings(_portable(sentinels.connection_kwargs), once)
-        again = aredis.Sentinel([_host_port(s) for s in sentinels.sentinels], **settings)
+        asking = {k: v for k, v in _portable(sentinels.sentinel_kwargs).items() if k != "retry"}
+        hosts = [_host_port(s) for s in sentinels.sentinels]
+        again = aredis.Sentinel(hosts, sentinel_kwargs={**asking, "retry": once}, **settings)
         return again.master_for(pool.service_name, redis_class=aredis.Redis)
     options = _portable(pool.connection_kwargs)
     if "SSL" in pool.connection_class.__name__:

@@ -96,7 +96,7 @@ def _too_old(text: str) -> HotQueueError:
 
 
 _ANYBODY = "is Redis running there? check the URL"
-_TLS = "the URL asks for TLS: does this port speak it, or does it ask for a certificate of yours?"
+_TLS = "the URL asks for TLS: does this port speak it, is its CA one of ssl_ca_certs, or does it ask for a certificate of yours?"
 
 # What a reply's text means; the first that matches counts.
 _MEANINGS: list[tuple[tuple[str, ...], Callable[[str], HotQueueError]]] = [

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 
 from hotqueue import ConnectionFailed, HotQueue
 from tests.processes import run_command
-from tests.servers import NoServer, RedisServer, binary
+from tests.servers import MASTER, Cluster, NoServer, RedisServer, Sentinel, binary
+from tests.waiting import wait_until
 
 NAME = "tls-test"
 REFUSED = r"CERTIFICATE_VERIFY_FAILED.*nothing was sent: name the CA .* with ssl_ca_certs"
@@ -35,24 +37,27 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     usage = "-addext keyUsage=critical,keyCertSign,cRLSign"  # without it, and the key identifier, Python 3.13 refuses
     for ca in ("ca", "other-ca"):
         openssl(f"req -x509 {key} -keyout {ca}.key -out {ca}.crt -days 3650 -subj /CN=hotqueue-{ca} {usage}")
-    (folder / "san").write_text("subjectAltName=DNS:localhost\nauthorityKeyIdentifier=keyid\n")
-    for name in ("redis", "client"):
+    for name, also in (("redis", ""), ("client", ""), ("by-address", ",IP:127.0.0.1")):
+        (folder / "san").write_text(f"subjectAltName=DNS:localhost{also}\nauthorityKeyIdentifier=keyid\n")
         openssl(f"req {key} -keyout {name}.key -out {name}.csr -subj /CN={name}")
         openssl(f"x509 -req -in {name}.csr -CA ca.crt -CAkey ca.key -CAcreateserial -out {name}.crt -days 365 -extfile san")
     return folder
 
 
 class TlsServer(RedisServer):
-    """A server that speaks TLS alone."""
+    """A server that speaks TLS alone; its certificate is for localhost, or `name` says for what."""
 
-    def __init__(self, folder: Path, certificates: Path, *options: str) -> None:
-        self.certificates = certificates
+    def __init__(self, folder: Path, certificates: Path, *options: str, name: str = "redis") -> None:
+        self.certificates, self._name = certificates, name
         super().__init__(folder, *options)
+
+    def client(self, **options: Any) -> redis.Redis:
+        return redis.Redis(host="localhost", port=self.port, ssl=True, ssl_ca_certs=str(self.certificates / "ca.crt"), **options)
 
     def _command(self, port: int) -> list[str]:
         made = super()._command(port)
         made[made.index("--port")] = "--tls-port"
-        files = {"cert": "redis.crt", "key": "redis.key", "ca-cert": "ca.crt"}
+        files = {"cert": f"{self._name}.crt", "key": f"{self._name}.key", "ca-cert": "ca.crt"}
         return [*made, "--port", "0", *(x for n, f in files.items() for x in (f"--tls-{n}-file", str(self.certificates / f)))]
 
     def _answers(self) -> bool:
@@ -174,3 +179,157 @@ def test_a_server_may_ask_for_a_certificate_of_the_client(start_tls: Callable[..
         ask_once(url(strict, ssl_ca_certs=certificates / "ca.crt"))
     own = {"ssl_certfile": certificates / "client.crt", "ssl_keyfile": certificates / "client.key"}
     use(url(strict, ssl_ca_certs=certificates / "ca.crt", **own))
+
+
+# --- Sentinel, Cluster -----------------------------------------------------------------------------------------------
+
+# Sentinels and nodes of a cluster name others by address, so the certificates are for the address as well.
+AMONG_THEMSELVES = ("--tls-auth-clients", "no", "--tls-replication", "yes")
+
+
+class TlsSentinelProcess(TlsServer):
+    """A sentinel that speaks TLS alone, with the servers it watches as well."""
+
+    def __init__(self, folder: Path, certificates: Path, master: int) -> None:
+        folder.mkdir(parents=True)
+        self._conf = folder / "sentinel.conf"
+        self._conf.write_text(f"sentinel monitor {MASTER} 127.0.0.1 {master} 1\nsentinel down-after-milliseconds {MASTER} 1000\n")
+        super().__init__(folder, certificates, *AMONG_THEMSELVES, name="by-address")
+
+    def _command(self, port: int) -> list[str]:
+        made = super()._command(port)
+        cut = made.index("--save"), made.index("--daemonize")
+        return [made[0], str(self._conf), "--sentinel", *made[1 : cut[0]], *made[cut[1] + 2 :]]
+
+
+class TlsSentinel(Sentinel):
+    """A master, a replica and a sentinel; nothing is said without TLS, to clients or among them."""
+
+    def __init__(self, folder: Path, certificates: Path) -> None:
+        started: list[RedisServer] = []
+        try:
+            quick = ("--repl-diskless-sync-delay", "0", *AMONG_THEMSELVES)
+            self.master = TlsServer(folder / "master", certificates, *quick, name="by-address")
+            started.append(self.master)
+            follow = ("--replicaof", "127.0.0.1", str(self.master.port))
+            self.replica = TlsServer(folder / "replica", certificates, *quick, *follow, name="by-address")
+            started.append(self.replica)
+            self.sentinels = [TlsSentinelProcess(folder / "sentinel", certificates, self.master.port)]
+            started += self.sentinels
+            self._wait()
+        except BaseException:
+            for server in started:
+                server.stop()
+            raise
+
+
+class TlsCluster(Cluster):
+    """Three masters that speak nothing but TLS, to clients and among them."""
+
+    def __init__(self, folder: Path, certificates: Path) -> None:
+        options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--tls-cluster", "yes", *AMONG_THEMSELVES)
+        self.nodes = []
+        try:
+            for n in range(3):
+                self.nodes.append(TlsServer(folder / f"node{n}", certificates, *options, name="by-address"))
+            self._join()
+        except BaseException:
+            self.stop()
+            raise
+
+
+@pytest.fixture(scope="module")
+def sentinel(certificates: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsSentinel]:
+    _skip_without_tls()
+    made = TlsSentinel(tmp_path_factory.mktemp("sentinel"), certificates)
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="module")
+def cluster(certificates: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsCluster]:
+    _skip_without_tls()
+    made = TlsCluster(tmp_path_factory.mktemp("cluster"), certificates)
+    yield made
+    made.stop()
+
+
+@pytest.fixture(params=["sentinel", "cluster"])
+def many(request: pytest.FixtureRequest) -> TlsSentinel | TlsCluster:
+    """Each kind of store of several servers."""
+    found: TlsSentinel | TlsCluster = request.getfixturevalue(request.param)
+    return found
+
+
+UNKNOWN_CA = "CERTIFICATE_VERIFY_FAILED.*name the CA|No master found.*is its CA one of ssl_ca_certs"  # no word more of redis-py
+
+
+def many_url(many: TlsSentinel | TlsCluster, ca: Path | None) -> str:
+    return many.url.replace("redis+", "rediss+") + (f"?ssl_ca_certs={ca}" if ca else "")
+
+
+def test_several_servers_over_tls(many: TlsSentinel | TlsCluster, certificates: Path, start_command: Callable[..., Any]) -> None:
+    where = many_url(many, certificates / "ca.crt")
+    use(where)
+    worker = start_command("hotqueue-worker", "-Q", NAME, "-p", "1", env={"HOTQUEUE_URL": where})
+    with HotQueue(NAME, url=where) as queue:
+        assert queue.submit(lambda: "done over TLS").get(timeout=20) == "done over TLS"
+        assert asyncio.run(_from_a_loop(queue)) == ("hello", 3)
+    worker.terminate()
+    assert worker.wait(20) == 0
+
+
+@pytest.mark.parametrize("ca", [None, "other-ca.crt"])
+def test_several_servers_that_no_known_ca_vouches_for_are_refused(
+    many: TlsSentinel | TlsCluster, certificates: Path, ca: str | None
+) -> None:
+    with pytest.raises(ConnectionFailed, match=UNKNOWN_CA) as caught:
+        ask_once(many_url(many, certificates / ca if ca else None))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_client_of_several_servers_over_tls_is_used_with_its_settings(
+    many: TlsSentinel | TlsCluster, certificates: Path
+) -> None:
+    tls = {"ssl": True, "ssl_ca_certs": str(certificates / "ca.crt")}
+    if isinstance(many, TlsSentinel):
+        from redis.sentinel import Sentinel as Sentinels
+
+        hosts = [("127.0.0.1", server.port) for server in many.sentinels]
+        client = Sentinels(hosts, sentinel_kwargs=tls, **tls).master_for(MASTER)
+    else:
+        client = redis.RedisCluster(host="127.0.0.1", port=many.nodes[0].port, **tls)
+    with HotQueue(NAME, redis=client) as queue:
+        queue.put(1)
+        assert queue.get() == 1
+        assert asyncio.run(_put_and_get(queue)) == 2
+    client.close()
+
+
+async def _put_and_get(queue: HotQueue) -> Any:
+    async with queue:
+        await queue.aput(2)
+        return await queue.aget()
+
+
+def test_sentinel_promotes_a_replica_over_tls(
+    sentinel: TlsSentinel, certificates: Path, start_command: Callable[..., Any]
+) -> None:
+    where = many_url(sentinel, certificates / "ca.crt")
+    worker = start_command("hotqueue-worker", "-Q", NAME, "-p", "1", env={"HOTQUEUE_URL": where})
+    with HotQueue(NAME, url=where) as queue:
+        assert queue.submit(len, "abc").get(timeout=20) == 3
+        wait_until(lambda: sentinel.replica.client().info("replication")["master_link_status"] == "up", 20)
+        sentinel.master.kill()
+        wait_until(lambda: sentinel.replica.client().info("replication")["role"] == "master", 30)
+        result = wait_until(lambda: _sent(queue), 10)
+        assert result.get(timeout=20) == 4
+    worker.terminate()
+    assert worker.wait(20) == 0
+
+
+def _sent(queue: HotQueue) -> Any:
+    try:
+        return queue.submit(len, "abcd")
+    except ConnectionFailed:
+        return None
