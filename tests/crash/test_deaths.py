@@ -296,6 +296,30 @@ def test_random_kills_of_anything_lose_nothing(deployment: Deployment) -> None:
     assert list(deployment.queue.dead()) == []
 
 
+@pytest.mark.parametrize("point", [*faults.POINTS, "the whole worker"])
+def test_five_queues_at_once_lose_as_little_as_one(deployment: Deployment, point: str, tmp_path: Path) -> None:
+    """Row 69: row 1 with five queues and three priorities, by one worker; a task waits in the queue where it was."""
+    names = [deployment.name, *(f"{deployment.name}-{n}" for n in range(4))]
+    options = ("-p2", "-Q", ",".join(names))
+    token = tmp_path / "token"
+    worker = deployment.start(*options, fault="" if point == "the whole worker" else f"{point}:KILL:{token}")
+    for _ in range(ROUNDS):
+        token.touch()
+        results = [deployment.tasks.work.apply_async((n,), queue=names[n % 5], priority=n % 3) for n in range(100)]
+        if point == "the whole worker":
+            wait_until(lambda: deployment.numbers("end"))
+            worker.kill()
+            worker = deployment.start(*options, wait=False)
+            token.unlink()
+        assert [result.get(30) for result in results] == list(range(100))
+        wait_until(lambda: not token.exists())
+        in_flight = 10 * (2 if point == "the whole worker" else 1)  # a process: about 10 ms of 1 ms tasks
+        assert deployment.repeated() <= in_flight
+        deployment.forget()
+    assert [deployment.redis.hlen(keys.tasks(name)) for name in names] == [0] * 5
+    assert [deployment.redis.zcard(keys.dead(name)) for name in names] == [0] * 5
+
+
 @pytest.fixture
 def start_as_pid_1(deployment: Deployment) -> Iterator[Callable[..., int]]:
     """``start_as_pid_1(*args)`` → the pid, as seen from here, of a worker that is PID 1 of a namespace, as in a container."""
