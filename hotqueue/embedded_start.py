@@ -27,6 +27,7 @@ log = logging.getLogger("hotqueue.embedded")
 
 SILENCE = 10.0  # seconds that a server may be alive without answering
 LOADING = 600.0  # seconds that it may take to read its data, or another process to start it
+LONG_JOURNAL = 32 * 1024 * 1024  # bytes, which take about a second to load
 TELLING = 5.0  # seconds between two lines in the log while waiting
 
 
@@ -171,6 +172,8 @@ def start(files: Files, durability: str, mine: Claim, patience: Patience, server
     if aside:
         log.warning("%s: another program has written this file, which counts now; what was there is in %s", files.label, aside)
     _tell_started(files, server, imported, before, server_log.read_log(files, said))
+    if before > LONG_JOURNAL:  # the server by itself waits until it has doubled since this start: often started, it never would
+        ask(files.socket, b"BGREWRITEAOF")
 
 
 def _comes_up(files: Files, patience: Patience) -> bool:

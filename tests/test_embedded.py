@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from hotqueue import embedded_start
+from hotqueue import embedded_files, embedded_start
 from hotqueue.embedded import EmbeddedServer, default_path
 from hotqueue.embedded_guardian import ask
 from hotqueue.errors import ConfigError, ConnectionFailed
@@ -77,6 +77,20 @@ def test_a_killed_server_comes_back_with_its_data(server: EmbeddedServer) -> Non
     assert server.ensure(after_error=True) == socket
     assert server_pid(socket) != first
     assert ask(socket, b"LLEN", b"q") == b"100"
+
+
+def test_a_long_journal_is_rewritten_at_a_start(path: Path, server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that is killed again and again would take longer to load each time."""
+    monkeypatch.setattr(embedded_start, "LONG_JOURNAL", 100_000)
+    socket, files = server.ensure(), embedded_files.Files.of(str(path))
+    for _ in range(30):
+        ask(socket, b"SET", b"k", b"x" * 10_000)
+    size = embedded_files.journal_size(files)
+    assert size > 300_000
+    os.kill(server_pid(socket), signal.SIGKILL)
+    server.ensure(after_error=True)
+    wait_until(lambda: embedded_files.journal_size(files) < 50_000)
+    assert ask(socket, b"STRLEN", b"k") == b"10000"
 
 
 def test_after_a_false_alarm_the_server_is_the_same(server: EmbeddedServer) -> None:
