@@ -9,6 +9,7 @@ from hotqueue.connection import Store
 from hotqueue.hints import hinting
 
 if TYPE_CHECKING:
+    from hotqueue.tasks.batch import Batch
     from hotqueue.tasks.registry import DeadTask, Registry
     from hotqueue.tasks.result import AsyncResult
     from hotqueue.tasks.task import AsyncTask, Task
@@ -60,6 +61,16 @@ class TaskDoor:
     def submit(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[R]:
         """Send a call of any callable, by value; a worker that has none of its code can run it."""
         return self._tasks.submit(function, args, kwargs)
+
+    def batch(self) -> Batch:
+        """Return a context manager, sync and async, inside of which this thread's or asyncio task's calls are collected.
+
+        They are sent at its end, 1,000 in a trip, each trip whole or not at all; nothing is when the block raises. When the
+        sending fails, the batch's `send()` may be called again: no task is doubled.
+        """
+        from hotqueue.tasks.batch import Batch
+
+        return Batch(self._tasks)
 
     def result(self, task_id: str) -> AsyncResult[Any]:
         """Return the handle to a task of this queue by its id."""

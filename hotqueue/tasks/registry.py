@@ -17,6 +17,7 @@ from hotqueue import keys, secret
 from hotqueue.connection import Store
 from hotqueue.errors import ConfigError, HotQueueError, TaskNotRegistered
 from hotqueue.tasks import envelope, lifecycle, options, payload, record
+from hotqueue.tasks.batch import open_batch
 from hotqueue.tasks.broker import BULK, Broker
 from hotqueue.tasks.envelope import Signer
 from hotqueue.tasks.lifecycle import State
@@ -117,12 +118,20 @@ class Registry:
         return task
 
     def send(self, name: str, tasks: Sequence[tuple[str, str, str, bytes]]) -> None:
-        """Enqueue encoded tasks on the queue called `name`, at most BULK of them."""
-        self.broker_of(name).enqueue(tasks)
+        """Enqueue encoded tasks on the queue called `name`, at most BULK of them; inside of a batch, at its end."""
+        batch = open_batch(self)
+        if batch is None:
+            self.broker_of(name).enqueue(tasks)
+        else:
+            batch.add(name, tasks)
 
     async def asend(self, name: str, tasks: Sequence[tuple[str, str, str, bytes]]) -> None:
         """Asyncio twin of `send`."""
-        await self.broker_of(name).aenqueue(tasks)
+        batch = open_batch(self)
+        if batch is None:
+            await self.broker_of(name).aenqueue(tasks)
+        else:
+            batch.add(name, tasks)
 
     def find(self, name: str) -> Task[..., Any]:
         """Return the task called `name`.

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, ParamSpec, TypeVar
 from hotqueue.errors import SerializationError
 from hotqueue.hints import did_you_mean
 from hotqueue.tasks import by_value, envelope, payload
+from hotqueue.tasks.batch import TRIP_BYTES
 from hotqueue.tasks.broker import BULK, PAYLOAD_MAX
 from hotqueue.tasks.context import Request, current_task
 from hotqueue.tasks.options import OF_THE_CALL, PER_CALL, TaskOptions, instant_ms, override, seconds
@@ -172,6 +173,7 @@ class Task(Generic[P, R]):
         registry = self._registry
         results: list[AsyncResult[R]] = []
         batch: list[tuple[str, str, str, bytes]] = []
+        size = 0
         when = self._when(self.options)
         for item in _checked_items(arguments, f"{self.name}.map()"):
             if registry.eager is not None:
@@ -186,9 +188,10 @@ class Task(Generic[P, R]):
                 raise type(error)(f"item {len(results)} of map(): {error}; {told}") from error
             batch.append((task_id, *when, data))
             results.append(AsyncResult(task_id, registry))
-            if len(batch) == BULK:
+            size += len(data)
+            if len(batch) == BULK or size > TRIP_BYTES:
                 registry.send(registry.name, batch)
-                batch = []
+                batch, size = [], 0
         if batch:
             registry.send(registry.name, batch)
         return ResultSet(results)

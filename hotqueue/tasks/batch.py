@@ -1,0 +1,117 @@
+"""Batch: what is enqueued inside a ``with`` block goes out at its end, up to 1,000 tasks a trip."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextvars import ContextVar, Token
+from typing import TYPE_CHECKING
+
+from hotqueue.tasks.broker import BULK
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from hotqueue.tasks.registry import Registry
+
+TRIP_BYTES = 8 * 1024 * 1024  # a trip with more than this waits for no further task
+
+Encoded = tuple[str, str, str, bytes]  # id, due, expires, envelope: see Broker.enqueue
+
+
+class Batch:
+    """The tasks that one thread, or one asyncio task, enqueues on a queue inside its block. `queue.batch()` makes it."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._waiting: dict[str, list[Encoded]] = {}
+        self._token: Token[Batch | None] | None = None
+        self._outer: Batch | None = None
+
+    def __len__(self) -> int:
+        """Return how many tasks were not sent yet."""
+        return sum(map(len, self._waiting.values()))
+
+    def __repr__(self) -> str:
+        return f"<Batch of {len(self)} tasks for queue {self._registry.name!r}>"
+
+    def send(self) -> None:
+        """Send what was not sent yet; the end of the block does it. Safe to call again after an error.
+
+        Raises:
+            ConnectionFailed, QueueFull: as `delay`; `len(batch)` tasks were not acknowledged.
+        """
+        for name, trip in self._trips():
+            self._registry.broker_of(name).enqueue(trip)
+            self._sent(name, trip)
+
+    async def asend(self) -> None:
+        """Asyncio twin of `send`."""
+        for name, trip in self._trips():
+            await self._registry.broker_of(name).aenqueue(trip)
+            self._sent(name, trip)
+
+    def add(self, name: str, tasks: Sequence[Encoded]) -> None:
+        """Keep tasks for the queue called `name`."""
+        self._waiting.setdefault(name, []).extend(tasks)
+
+    def _trips(self) -> Iterator[tuple[str, list[Encoded]]]:
+        for name, tasks in list(self._waiting.items()):
+            for trip in list(trips(tasks)):
+                yield name, trip
+
+    def _sent(self, name: str, trip: Sequence[Encoded]) -> None:
+        del self._waiting[name][: len(trip)]
+
+    def __enter__(self) -> Batch:
+        self._open()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._close()
+        if kind is None:
+            self.send()
+
+    async def __aenter__(self) -> Batch:
+        self._open()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._close()
+        if kind is None:
+            await self.asend()
+
+    def _open(self) -> None:
+        if self._token is not None:
+            raise RuntimeError("this batch is open already; queue.batch() makes another")
+        self._outer = _innermost.get()
+        self._token = _innermost.set(self)
+
+    def _close(self) -> None:
+        assert self._token is not None
+        _innermost.reset(self._token)
+        self._token = self._outer = None
+
+
+_innermost: ContextVar[Batch | None] = ContextVar("hotqueue_batch", default=None)
+
+
+def open_batch(registry: Registry) -> Batch | None:
+    """Return the batch that tasks of a queue go to, here and now."""
+    batch = _innermost.get()
+    while batch is not None and batch._registry is not registry:
+        batch = batch._outer
+    return batch
+
+
+def trips(tasks: Sequence[Encoded]) -> Iterator[list[Encoded]]:
+    """Cut tasks into what one trip carries, by count and by bytes."""
+    trip: list[Encoded] = []
+    size = 0
+    for task in tasks:
+        trip.append(task)
+        size += len(task[3])
+        if len(trip) == BULK or size > TRIP_BYTES:
+            yield trip
+            trip, size = [], 0
+    if trip:
+        yield trip
