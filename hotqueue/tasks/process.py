@@ -24,6 +24,14 @@ from hotqueue.tasks.worker import Worker
 log = logging.getLogger("hotqueue.worker")
 
 LEASE_MS = 15_000
+_DONE = {  # what the log says of what became of tasks
+    "bury": "failed",
+    "end": "ended without running",
+    "forget": "without a result",
+    "park": "parked",
+    "put_back": "put back",
+    "retry": "to be retried",
+}
 
 
 class Process:
@@ -191,8 +199,9 @@ class Process:
             return
         total = self.done.total()
         if now - began < 2 and log.isEnabledFor(logging.INFO):  # after a quiet time the next second has to show itself busy
-            parts = ", ".join(f"{number} {name}" for name, number in sorted(self.done.items()))
-            log.info("%d tasks in %.1f s; so far %s", total - before, now - began, parts)
+            parts = ", ".join(f"{number} {_DONE.get(name, name)}" for name, number in sorted(self.done.items()))
+            count = total - before
+            log.info("%d task%s in %.1f s; so far %s", count, "s"[: count != 1], now - began, parts)
         self._summary = (now, total)
 
     def has_enough(self) -> bool:
