@@ -14,6 +14,7 @@ import os
 import secrets
 import socket
 import stat
+import time
 import weakref
 from pathlib import Path
 
@@ -160,6 +161,15 @@ def forget(folder: str, incarnation: str) -> None:
     if _is_in_sight(folder, incarnation):
         with contextlib.suppress(OSError):
             os.unlink(path_of(folder, incarnation))
+
+
+def tidy(older: float) -> None:
+    """Remove the files, untouched for `older` seconds, of this host's incarnations that are dead."""
+    here = folder()
+    with contextlib.suppress(OSError):
+        for entry in os.scandir(here) if here else ():
+            if entry.stat().st_mtime < time.time() - older and is_alive(here, entry.name) is False:
+                forget(here, entry.name)
 
 
 def _after_fork_in_child() -> None:

@@ -26,6 +26,8 @@ EVERY = 1.0  # seconds between two sweeps
 AUDIT_EVERY = 5.0  # seconds between two looks for tasks that stand nowhere
 REVOKED_MS = 3_600_000
 PAY_AGAIN = 0.1  # seconds between two tries at a write that Redis did not take
+OLD = 3600.0  # seconds after which a dead worker's file is nobody's affair: whoever was to remove it died too
+REMEMBERED = 150.0  # seconds a dead worker's file stays: longer than any lease
 DRAGS = 0.05  # seconds after which a task in hand drags, and the unstarted ones behind it go to others
 
 
@@ -95,10 +97,12 @@ class Upkeep:
         self._folders: dict[str, str] = {}
         self._healthy_since: dict[str, float] = {}
         self._clocks: dict[str, float] = {}
+        self._buried: dict[tuple[str, str], float] = {}
         self._audit_at: dict[str, float] = {}
         self._trimmed = 0
         self._outage = False
         self._succeeded: float | None = None
+        presence.tidy(OLD)
 
     def seconds_since_success(self) -> float | None:
         """Return how long ago all queues were last swept; None if never."""
@@ -115,6 +119,7 @@ class Upkeep:
         if time.monotonic() < self._next:
             return
         self._next = time.monotonic() + EVERY
+        self._forget_the_buried()
         away: list[Store] = []
         for broker in self._brokers:
             if broker.store in away:  # one server that answers nothing costs one time-out, not one for each queue
@@ -189,8 +194,15 @@ class Upkeep:
         charged = None if state is None else [task_id for task_id, _, _ in read_running(state)]
         cause = json.dumps(error_line("lost", "its worker and the worker's supervisor died", int(time.time() * 1000)))
         broker.reap(worker, known_dead=True, cause=cause, charged=charged)
-        presence.forget(folder, worker)
+        self._buried.setdefault((folder, worker), time.monotonic())
         log.warning("worker %s of queue %s died; its tasks run again", worker, broker.name)
+
+    def _forget_the_buried(self) -> None:
+        """Remove what the dead left, but late: who looks after their other queues sees by it that they died, and of what."""
+        now = time.monotonic()
+        for buried in [each for each, at in self._buried.items() if now - at >= REMEMBERED]:
+            del self._buried[buried]
+            presence.forget(*buried)
 
     def take_back_if_dragging(self, worker: str, state: bytes, permits: Permits) -> None:
         """As `take_back`, when the task in hand takes its time."""

@@ -13,6 +13,7 @@ import pytest
 from hotqueue import presence
 from hotqueue.errors import ConnectionFailed
 from hotqueue.presence import Presence
+from hotqueue.tasks import maintenance
 from hotqueue.tasks.maintenance import Debts, Upkeep
 from hotqueue.tasks.permits import Permits, Running
 from tests.tasks.contents import Room, place, sync
@@ -62,14 +63,32 @@ def test_due_tasks_are_promoted(room: Room) -> None:
 
 
 def test_the_tasks_of_a_dead_neighbour_run_again_at_once_and_what_it_ran_is_charged(room: Room) -> None:
-    gone = dead_presence(room, "b")
+    dead_presence(room, "b")
     beat(upkeep_of(room))
     assert (room["ready"], room["ready:alone"]) == ({"a": place(0), "c": place(2)}, {"b": place(1)})
     head, line = room["attempts"]["b"].split("\n")
     assert head == "0 1 - - -"
     assert json.loads(line)["kind"] == "lost"
     assert room["workers"] is None
+
+
+def test_what_the_dead_left_is_removed_once_everybody_has_seen_it(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone, upkeep = dead_presence(room), upkeep_of(room)
+    beat(upkeep)
+    assert presence.is_alive(gone.folder, gone.id) is False
+    monkeypatch.setattr(maintenance, "REMEMBERED", 0.0)
+    beat(upkeep)
     assert not os.path.exists(presence.path_of(gone.folder, gone.id))
+
+
+def test_what_nobody_removed_is_removed_when_it_is_old(room: Room) -> None:
+    old, new, alive = dead_presence(room), dead_presence(room), Presence(8)
+    for each in (old, alive):
+        os.utime(presence.path_of(each.folder, each.id), (5, 5))
+    upkeep_of(room)
+    assert [os.path.exists(presence.path_of(each.folder, each.id)) for each in (old, new, alive)] == [False, True, True]
+    alive.close()
+    presence.forget(new.folder, new.id)
 
 
 def test_a_neighbour_that_lives_is_left_alone_though_its_lease_ran_out(room: Room) -> None:
