@@ -125,6 +125,8 @@ def _consistent(options: TaskOptions, where: str) -> TaskOptions:
 
 def _checked(given: Mapping[str, Any], where: str) -> dict[str, Any]:
     kept = dict(given)
+    if "retries" in kept and "max_retries" in kept:
+        raise TypeError(f"{where} got both retries= and max_retries=; retries= is short for max_retries= and autoretry_for=")
     if "retries" in kept:
         kept["max_retries"] = whole(kept.pop("retries"), "retries", where, 0, None)
         kept.setdefault("autoretry_for", (Exception,))

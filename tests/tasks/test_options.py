@@ -48,6 +48,11 @@ def test_retries_is_short_for_max_retries_and_autoretry_for_everything() -> None
     assert make({"retries": 7, "autoretry_for": OSError}, "x").autoretry_for == (OSError,)
 
 
+def test_retries_and_max_retries_are_one_too_many() -> None:
+    with pytest.raises(TypeError, match="x got both retries= and max_retries="):
+        make({"retries": 1, "max_retries": 2}, "x")
+
+
 def test_durations_may_be_timedeltas() -> None:
     made = make({"time_limit": timedelta(minutes=1), "result_expires": timedelta(hours=2), "retry_backoff": 3}, "x")
     assert (made.time_limit, made.result_expires, made.retry_policy.base) == (60, 7200, 3)
