@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import redis
 
-from hotqueue import ConnectionFailed, HotQueue, SerializationError, keys
+from hotqueue import ConnectionFailed, HotQueue, SerializationError, embedded_binary, keys
 from hotqueue.errors import TaskRevoked, TimeLimitExceeded
 from hotqueue.tasks import State
 from tests.processes import ROOT, run_command
@@ -43,8 +43,16 @@ class Server:
         return [each for each in found if not each[1].startswith("client")]
 
 
-@pytest.fixture
-def server(start_redis: Callable[..., RedisServer]) -> Iterator[Server]:
+@pytest.fixture(params=["server", "embedded"])
+def server(
+    request: pytest.FixtureRequest, start_redis: Callable[..., RedisServer], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Server]:
+    """The server that is installed here; and the one the embedded package brings, which is of another version."""
+    if request.param == "embedded":
+        brought = next(embedded_binary.paths(), None)
+        if brought is None or "site-packages" not in brought:
+            pytest.skip("no embedded package brings a server here")
+        monkeypatch.setenv("HOTQUEUE_TEST_SERVER", brought)
     made = Server(start_redis("--include", str(FILE)))
     yield made
     made.admin.close()
@@ -269,7 +277,7 @@ def test_as_an_aclfile_it_says_the_same(start_redis: Callable[..., RedisServer],
     other.admin.close()
 
 
-NO = r"no permission|NOPERM|can't access|can't run"
+NO = r"(?i)no permission|NOPERM|can't access|can't run"
 CLIENT_SCRIPTS = ("prelude", "enqueue", "wait", "look", "revoke", "revive")
 
 
