@@ -166,10 +166,11 @@ class Bench:
         with self.producing(contender, action, task, first, count, purpose) as process:
             out, _ = process.communicate(timeout=LONGEST)
         if process.returncode:
-            raise RuntimeError(f"the producer failed: {self._last_words()}")
+            raise RuntimeError(f"the producer failed: {self.last_words()}")
         return json.loads(out)
 
-    def _last_words(self) -> str:
+    def last_words(self) -> str:
+        """Return the last line that a contender printed."""
         lines = (self.folder / "log").read_text(errors="replace").strip().splitlines()
         return lines[-1] if lines else "it said nothing"
 
@@ -207,7 +208,5 @@ class Bench:
         deadline = time.monotonic() + PATIENCE
         while (found := self.ticks.count(count)) < count:
             if time.monotonic() > deadline:
-                raise Unfinished(
-                    f"{found:,} of {count:,} tasks had run after {PATIENCE} s; last in the log: {self._last_words()}"
-                )
+                raise Unfinished(f"{found:,} of {count:,} tasks had run after {PATIENCE} s; last in the log: {self.last_words()}")
             time.sleep(0.01)

@@ -33,7 +33,7 @@ def sized(bench: Bench, key: str, first: int, most: int, go: Callable[[int], flo
     count = bench.sizes.get(key, first)
     while True:
         took = go(count)
-        factor = min(20.0, 1.2 * wanted / max(took, 1e-3))
+        factor = min(20.0, 1.1 * wanted / max(took, 1e-3))
         if took >= 0.9 * wanted or count >= most:
             bench.sizes[key] = max(10, int(count * factor)) if took > 2 * wanted else count
             return count
@@ -128,7 +128,7 @@ def _drained(bench: Bench, contender: Contender, kind: str, count: int) -> Figur
         work = bench.server.since(before)
         kept = bench.server.memory() - bench.empty
     if repeated := bench.ticks.repeated(count):
-        bench.note(f"{contender.name} ran {repeated} of {count:,} tasks twice")
+        bench.note(f"{contender.name} ran {repeated} of {count:,} tasks twice; last in its log: {bench.last_words()}")
     return {
         "": bench.ticks.rate(count),
         "_cpu": (used - started) / (count - seen + 1) * 1e6,

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 TICK = os.sysconf("SC_CLK_TCK")
-GRACE = 1.0  # seconds
+GRACE = 0.3  # seconds
 
 
 def tree(pid: int) -> list[int]:
