@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hotqueue.clients import COMMAND_TIMEOUT
+from hotqueue.sentinels import Watch
 
 GATE = 64  # commands under way at once; the others wait their turn instead of opening a connection each
 
@@ -24,10 +25,12 @@ class LoopClient:
 
     Args:
         client: a redis.asyncio.Redis or RedisCluster made for this loop.
+        watch: of the client's sentinels, if it has some.
     """
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: Any, watch: Watch | None = None) -> None:
         self.client = client
+        self._watch = watch
         self._free: list[Any] = []
         self._gate = asyncio.Semaphore(GATE)
 
@@ -66,6 +69,8 @@ class LoopClient:
 
         pool = self.client.connection_pool
         connection = self._free.pop() if self._free else pool.make_connection()
+        if self._watch is not None:
+            await self._leave_old_master(connection, self._watch)
         try:
             async with asyncio.timeout(COMMAND_TIMEOUT):
                 await pool.ensure_connection(connection)
@@ -76,6 +81,15 @@ class LoopClient:
             await connection.disconnect(nowait=True)
             raise
         return connection
+
+    async def _leave_old_master(self, connection: Any, watch: Watch) -> None:
+        """As `Store._leave_old_master`; whoever is cancelled meanwhile leaves the connection to the collector."""
+        if watch.is_fresh:
+            watch.look()
+        else:
+            await asyncio.to_thread(watch.look)
+        if connection.is_connected and not watch.is_current(connection):
+            await connection.disconnect(nowait=True)
 
     async def _give_back(self, connection: Any, error: BaseException) -> None:
         """Keep a connection that only answered with an error; drop one whose reply may still be under way."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from hotqueue.address import Address
 from hotqueue.errors import ConfigError
+from hotqueue.sentinels import Watch
 
 if TYPE_CHECKING:
     from hotqueue.embedded import EmbeddedServer
@@ -75,6 +77,27 @@ def build_async(address: Address, server: EmbeddedServer | None) -> Any:
         return sentinels.master_for(address.service, redis_class=aredis.Redis)
     nodes = [aredis.cluster.ClusterNode(host, port) for host, port in address.hosts]
     return aredis.RedisCluster(startup_nodes=nodes, max_connections=ENOUGH, **_cluster_settings(settings))
+
+
+def watch(client: Any) -> Watch | None:
+    """Have a sync client of sentinels find its master by the word of all of them; None for any other client."""
+    pool = getattr(client, "connection_pool", None)
+    manager = getattr(pool, "sentinel_manager", None)
+    if pool is None or manager is None:
+        return None
+    force_ip = getattr(manager, "_force_master_ip", None)
+    made = Watch(manager.sentinels, pool.service_name, manager.check_master_state, force_ip)
+    manager.discover_master = made.ask
+    return made
+
+
+def follow(client: Any, made: Watch) -> None:
+    """Have an asyncio client find its master in the same way."""
+
+    async def discover_master(_service: str) -> tuple[str, int]:
+        return await asyncio.to_thread(made.ask)
+
+    client.connection_pool.sentinel_manager.discover_master = discover_master
 
 
 def _tcp(settings: dict[str, Any]) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from hotqueue.meanings import meaning
 
 if TYPE_CHECKING:
     from hotqueue.embedded import EmbeddedServer
+    from hotqueue.sentinels import Watch
 
 T = TypeVar("T")
 
@@ -64,6 +65,7 @@ class Store:
         self._free: dict[Any, list[Any]] = {}
         self._local = threading.local()  # .deadline: when the patience of this thread's call ends
         self._async: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LoopClient] = weakref.WeakKeyDictionary()
+        self._watch: Watch | None = None  # of sentinels; made with the client
         self._suspect = False  # something failed: look again for the server, the master, the cluster's layout
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -284,7 +286,9 @@ class Store:
         import redis.exceptions as rx
 
         try:
-            return clients.build(self.address, self.embedded)
+            client = clients.build(self.address, self.embedded)
+            self._watch = clients.watch(client)
+            return client
         except (rx.RedisError, rx.RedisClusterException, OSError) as error:  # a cluster client connects at once
             raise self.translated(error, "connecting", sent=False) from error
 
@@ -322,10 +326,20 @@ class Store:
             connection = free.pop()
         except IndexError:
             connection = new_connection(pool, COMMAND_TIMEOUT)
+        if self._watch is not None:
+            self._leave_old_master(connection)
         if is_open(connection) and (repeatable or not is_stale(connection)):
             return free, connection
         self._connect(connection)
         return free, connection
+
+    def _leave_old_master(self, connection: Any) -> None:
+        """Close a connection to a server that the sentinels do not name any more: what it takes may be thrown away."""
+        if self._watch is None:
+            return
+        self._watch.look()
+        if is_open(connection) and not self._watch.is_current(connection):
+            connection.disconnect()
 
     def _connect(self, connection: Any) -> None:
         """Connect before anything is sent, so that a failure is known to have changed nothing."""
@@ -363,8 +377,17 @@ class Store:
         self._check_pid()
         loop = asyncio.get_running_loop()
         if loop not in self._async:
-            self._async[loop] = LoopClient(clients.build_async(self.address, self.embedded))
+            self._async[loop] = self._built_async()
         return self._async[loop]
+
+    def _built_async(self) -> LoopClient:
+        client = clients.build_async(self.address, self.embedded)
+        if not hasattr(getattr(client, "connection_pool", None), "sentinel_manager"):
+            return LoopClient(client)
+        self.client()  # makes the watch
+        assert self._watch is not None
+        clients.follow(client, self._watch)
+        return LoopClient(client, self._watch)
 
     async def acommand(self, *args: Any, doing: str = "", blocks: float = 0) -> Any:
         """Asyncio twin of `command`; takes no key, a cluster finds it in the command.
@@ -403,6 +426,8 @@ class Store:
         for free in self._free.values():
             while free:
                 free.pop().disconnect()
+        if self._watch is not None:
+            self._watch.close()
         if self._client is not None:
             self._client.close()
         if self.embedded is not None:

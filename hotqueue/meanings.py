@@ -81,6 +81,14 @@ def _not_now(text: str) -> HotQueueError:
     return ConnectionFailed(text, sent=False)
 
 
+def _too_few_replicas(text: str) -> HotQueueError:
+    return ConnectionFailed(
+        f"{text}; the master has too few replicas in reach for its min-replicas-to-write: nothing was stored, it heals once "
+        "they are back",
+        sent=False,
+    )
+
+
 def _disk(text: str) -> HotQueueError:
     return ConnectionFailed(
         f"{text}; the disk of the Redis server is full or failing: free space, it heals by itself", sent=False
@@ -107,7 +115,9 @@ _MEANINGS: list[tuple[tuple[str, ...], Callable[[str], HotQueueError]]] = [
     (("MISCONF",), _disk),
     (("OOM command not allowed", "OOM ", "maxmemory"), _full),
     (("WRONGTYPE",), _wrong_type),
-    (("READONLY", "read only replica", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "UNBLOCKED", "LOADING", "NOREPLICAS"), _not_now),
+    (("NOREPLICAS",), _too_few_replicas),
+    (("READONLY", "read only replica", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "UNBLOCKED", "LOADING"), _not_now),
+    (("The previous master is now a",), _not_now),  # what redis-py makes of READONLY behind Sentinel
     (("BUSY ", "is busy running a script", "max number of clients"), _not_now),
     (("unknown command",), _too_old),
 ]
