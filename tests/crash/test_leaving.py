@@ -17,9 +17,7 @@ from tests.servers import RedisServer
 from tests.waiting import wait_until
 
 AOF = ("--appendonly", "yes", "--appendfsync", "always")
-RUN_WORKER = (
-    "import logging, fault_tasks; logging.basicConfig(); print('ended', fault_tasks.queue.run_worker(threads={threads}))"
-)
+RUN_WORKER = "import logging, fault_tasks; logging.basicConfig(); print('ended', fault_tasks.queue.run_worker(threads={threads}))"
 StartRig = Callable[..., tuple[Rig, RedisServer]]
 
 
