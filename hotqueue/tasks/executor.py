@@ -7,6 +7,7 @@ the supervisor's affair; a worker process ignores them.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import threading
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ class Call:
 
     Attributes:
         load: returns (function, args, kwargs); unpickling runs user code, so it happens under the task's limits.
+        is_misfit: True once it was found that the arguments are not such as the function takes.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Call:
     is_async: bool = False
     soft_time_limit: float | None = None
     keeps_result: bool = True
+    is_misfit: bool = False
 
 
 def execute(call: Call) -> Outcome:
@@ -43,18 +46,38 @@ def execute(call: Call) -> Outcome:
     token = _request.set(call.request)
     try:
         if call.soft_time_limit is None:
-            return _value(call, _run(call))
+            return _value(call, _begun(call))
         with soft_limit(call.soft_time_limit, call.name):
-            return _value(call, _run(call))
+            return _value(call, _begun(call))
     except BaseException as error:
-        return outcome_of(error)
+        return outcome_of(error, call.is_misfit)
     finally:
         _request.reset(token)
 
 
-def _run(call: Call) -> Any:
+def _begun(call: Call) -> Any:
+    """Call the function: the value of a sync one, the coroutine of an async one."""
     function, args, kwargs = call.load()
-    return function(*args, **kwargs)
+    try:
+        return function(*args, **kwargs)
+    except TypeError as error:
+        _check_fit(call, error, function, args, kwargs)
+        raise
+
+
+def _check_fit(call: Call, error: TypeError, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Note, with the error, whether it is that another version of the code sent this call: no retry makes it fit."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return
+    try:
+        signature.bind(*args, **kwargs)
+    except TypeError:
+        call.is_misfit = True
+        error.add_note(
+            f"The function of this worker is {call.name}{signature}: was the call sent by another version of the code?"
+        )
 
 
 def _value(call: Call, value: Any) -> Outcome:
@@ -72,8 +95,10 @@ def _value(call: Call, value: Any) -> Outcome:
     ) from cause
 
 
-def outcome_of(error: BaseException) -> Outcome:
-    """Return what a raised exception means."""
+def outcome_of(error: BaseException, is_misfit: bool = False) -> Outcome:
+    """Return what a raised exception means; of a misfit, that it is not retried."""
+    if is_misfit:
+        return Outcome(Ended.UNLOADABLE, error=error, error_payload=payload.dumps_error(error, OUR_FRAMES))
     if isinstance(error, Retry):
         return _asked_retry(error)
     if isinstance(error, Reject):
@@ -184,10 +209,9 @@ class EventLoop:
         if call.soft_time_limit is not None:
             timer = self._loop.call_later(call.soft_time_limit, self._cancel, running, "limit")
         try:
-            function, args, kwargs = call.load()
-            outcome = _value(call, await function(*args, **kwargs))
+            outcome = _value(call, await _begun(call))
         except BaseException as error:
-            outcome = outcome_of(_meaning(error, running))
+            outcome = outcome_of(_meaning(error, running), call.is_misfit)
         finally:
             if timer is not None:
                 timer.cancel()

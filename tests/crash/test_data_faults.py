@@ -327,13 +327,18 @@ def test_tasks_that_changed_between_deploys(rig: Rig) -> None:
     text = (
         app.read_text().replace("def work(n: int, seconds: float = 0.0)", "def work(n: int)").replace("if seconds:", "if False:")
     )
-    (old / "fault_tasks.py").write_text(text.replace("def awork", "def another"))
+    (old / "fault_tasks.py").write_text(text.replace("def awork", "def another").replace("n: int, more: int = 0", "n: int"))
     worker = rig.start(env={"PYTHONPATH": os.pathsep.join([str(old), rig.env["PYTHONPATH"]])})
     unknown = rig.tasks.awork.delay(1)
     changed = rig.tasks.work.delay(2, 0.0)
     with pytest.raises(TypeError, match="takes 1 positional argument but 2 were given"):
         changed.get(10)
     assert changed.retries == 0
+    retried = rig.tasks.changed.delay(3, 4)
+    with pytest.raises(TypeError, match="takes 1 positional argument but 2 were given") as caught:
+        retried.get(10)
+    assert "sent by another version of the code" in str(caught.value.__notes__)
+    assert (retried.retries, {d.id for d in rig.queue.dead()}) == (0, {changed.id, retried.id})
     wait_until(lambda: rig.redis.scard(keys.needs(rig.name)))
     with pytest.raises(TimeoutError, match=r"fault_tasks\.awork"):
         unknown.get(0.5)
@@ -341,6 +346,8 @@ def test_tasks_that_changed_between_deploys(rig: Rig) -> None:
     assert worker.wait(10) == 0
     rig.start()
     assert unknown.get(10) == 1
+    assert rig.queue.retry_dead(all=True) == 2
+    assert (changed.get(10), retried.get(10)) == (2, 3)
 
 
 def nested(depth: int) -> list[Any]:

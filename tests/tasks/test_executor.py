@@ -97,6 +97,24 @@ def test_a_retry_out_of_an_except_block_is_for_the_error_caught_there() -> None:
     assert isinstance(execute(call(body)).error, OSError)
 
 
+def misfits(outcome: Outcome) -> bool:
+    return outcome.ended is Ended.UNLOADABLE and "sent by another version" in str(getattr(outcome.error, "__notes__", ""))
+
+
+def test_a_call_that_does_not_fit_the_function_is_not_for_a_retry() -> None:
+    def takes_one(n: int) -> int:
+        return n + ""  # type: ignore[operator]
+
+    async def takes_none() -> None: ...
+
+    assert misfits(execute(call(takes_one, 1, 2)))
+    assert not misfits(execute(call(takes_one, 1)))  # a TypeError of its own
+    assert not misfits(execute(call(len, 1)))
+    loop = EventLoop()
+    assert misfits(loop.run(call(takes_none, 1)))
+    loop.stop()
+
+
 class TestEventLoop:
     def test_calls_run_together_each_in_a_context_of_its_own(self) -> None:
         loop = EventLoop()

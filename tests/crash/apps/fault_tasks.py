@@ -44,6 +44,12 @@ def flaky(n: int, failures: int) -> int:
     return n
 
 
+@queue.task(retries=3, retry_backoff=0.01)
+def changed(n: int, more: int = 0) -> int:
+    note(n)
+    return n
+
+
 @queue.task
 def blob(size: int) -> bytes:
     return b"x" * size
