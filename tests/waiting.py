@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -12,19 +13,24 @@ T = TypeVar("T")
 POLL = 0.005  # seconds
 
 
+def allowed(seconds: float) -> float:
+    """Return how long something may take that takes `seconds` at most on a machine which is not overloaded."""
+    return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
 def wait_until(condition: Callable[[], T], timeout: float = 10, what: str = "") -> T:
     """Call `condition` until it returns something true, and return that.
 
     Args:
-        timeout: seconds after which the wait has failed.
+        timeout: seconds after which the wait has failed; more of them on an overloaded machine.
         what: what is waited for, for the message; by default the source line of the condition.
 
     Raises:
         AssertionError: says what did not come true, and what the condition returned last.
     """
-    deadline = time.monotonic() + timeout
+    began = time.monotonic()
     while not (found := condition()):
-        if time.monotonic() > deadline:
+        if time.monotonic() - began > timeout and time.monotonic() - began > allowed(timeout):
             raise AssertionError(f"not true within {timeout} s: {what or _source(condition)} (last: {found!r})")
         time.sleep(POLL)
     return found

@@ -16,7 +16,7 @@ from hotqueue.tasks import faults
 from tests.crash.deployment import Deployment, is_gone
 from tests.crash.workers import seconds_until
 from tests.processes import command_code, environment, worker_processes
-from tests.waiting import wait_until
+from tests.waiting import allowed, wait_until
 
 pytestmark = pytest.mark.servers("server")
 ROUNDS = int(os.environ.get("HOTQUEUE_CRASH_ROUNDS", "3"))
@@ -97,7 +97,7 @@ def test_a_dead_child_is_replaced_and_its_task_runs_again_within_a_second(deploy
     wait_until(lambda: deployment.numbers("start") == [1])
     (child,) = worker_processes(worker.pid)
     os.kill(child, signal.SIGKILL)
-    assert seconds_until(lambda: deployment.numbers("start") == [1, 1]) < 2.0  # under 1 s where the machine is not shared
+    assert seconds_until(lambda: deployment.numbers("start") == [1, 1]) < allowed(2.0)  # under 1 s on a quiet one
     deployment.release()
     assert result.get(10) == 1
 
@@ -110,8 +110,8 @@ def test_a_whole_worker_killed_is_noticed_by_another_on_its_host(deployment: Dep
     wait_until(lambda: deployment.numbers("start") == [1])
     deployment.start("-p1")
     doomed.kill()
-    assert seconds_until(lambda: all(is_gone(child) for child in children)) < 1.0
-    assert seconds_until(lambda: deployment.numbers("start") == [1, 1]) < 2.5
+    assert seconds_until(lambda: all(is_gone(child) for child in children)) < allowed(1.0)
+    assert seconds_until(lambda: deployment.numbers("start") == [1, 1]) < allowed(2.5)
     deployment.release()
     assert result.get(10) == 1
 
@@ -126,7 +126,7 @@ def test_a_worker_out_of_sight_is_given_up_when_its_lease_ends(deployment: Deplo
     deployment.start("-p1", "--lease", "2")
     doomed.kill()
     took = seconds_until(lambda: deployment.numbers("start") == [1, 1])
-    assert 0.5 < took < 6  # a lease, a lease's worth of good health of its judge, a sweep
+    assert 0.5 < took < allowed(6)  # a lease, a lease's worth of good health of its judge, a sweep
     deployment.release()
     assert result.get(10) == 1
 
@@ -242,7 +242,7 @@ def test_a_second_signal_puts_back_at_once(deployment: Deployment, number: signa
     worker.send_signal(number)
     wait_until(lambda: "finishing what runs" in deployment.said())
     worker.send_signal(number)
-    assert seconds_until(lambda: worker.poll() is not None) < 2.0  # under 1 s where the machine is not shared
+    assert seconds_until(lambda: worker.poll() is not None) < allowed(2.0)  # under 1 s where the machine is not shared
     assert worker.returncode == 0
     assert deployment.queue.pending() == 1
 
@@ -312,7 +312,7 @@ def test_five_queues_at_once_lose_as_little_as_one(deployment: Deployment, point
             worker = deployment.start(*options, wait=False)
             token.unlink()
         took = seconds_until(lambda results=results: [result.get(30) for result in results] == list(range(100)))
-        assert took < 8, "one of the queues waited for a lease"
+        assert took < allowed(8), "one of the queues waited for a lease"
         wait_until(lambda: not token.exists())
         in_flight = 10 * (2 if point == "the whole worker" else 1)  # a process: about 10 ms of 1 ms tasks
         assert deployment.repeated() <= in_flight

@@ -19,7 +19,7 @@ from hotqueue.tasks import scripts
 from tests.crash.rig import ROUNDS, Rig, load_scripts, seconds_until
 from tests.proxy import DELAY, LOSE_REPLY, LOSE_REQUEST, TWICE, Fault, Proxy
 from tests.servers import RedisServer
-from tests.waiting import wait_until
+from tests.waiting import allowed, wait_until
 
 STEP_KEYS = 21  # of a step without actions
 
@@ -134,7 +134,7 @@ def test_a_reply_that_comes_too_late_does_no_harm(net: Net) -> None:
     began = time.monotonic()
     with pytest.raises(ConnectionFailed, match="unknown") as raised:
         net.tasks.work.apply_async((1,), task_id="late")
-    assert 4 < time.monotonic() - began < 6
+    assert 4 < time.monotonic() - began < allowed(6)
     assert raised.value.sent
     again = net.tasks.work.apply_async((1,), task_id="late")
     more = [net.send(net.tasks.work, n) for n in range(2, 20)]
@@ -183,7 +183,7 @@ def test_a_slow_network_is_not_taken_for_death(net: Net) -> None:
     began = time.monotonic()
     results = net.tasks.work.map(range(200))
     assert results.get(20) == list(range(200))
-    assert time.monotonic() - began < 8, "too little goes out in one trip"
+    assert time.monotonic() - began < allowed(8), "too little goes out in one trip"
     assert set(net.starts().values()) == {1}
     assert "given up" not in net.said()
     assert "is lost" not in net.said()
@@ -203,9 +203,9 @@ def test_a_half_open_connection_is_noticed_and_left(net: Net) -> None:
     took = seconds_until(lambda: True)
     began = time.monotonic()
     first, second = net.send(net.tasks.work, 1), net.send(net.tasks.awork, 2)
-    assert (first.get(9), second.get(9)) == (1, 2)
+    assert (first.get(allowed(9)), second.get(allowed(9))) == (1, 2)
     took = time.monotonic() - began
-    assert took < 9
+    assert took < allowed(9)
     for task in (net.tasks.work, net.tasks.awork):
         waits = []
         for n in range(3):
@@ -213,7 +213,7 @@ def test_a_half_open_connection_is_noticed_and_left(net: Net) -> None:
             began = time.monotonic()
             assert net.send(task, n).get(10) == n
             waits.append(time.monotonic() - began)
-        assert min(waits) < 0.5, f"the bell of {task.name} does not wake the worker any more: {waits}"
+        assert min(waits) < allowed(0.5), f"the bell of {task.name} does not wake the worker any more: {waits}"
 
 
 def children(worker: subprocess.Popen[str]) -> list[int]:
@@ -234,10 +234,10 @@ def test_time_limits_and_deaths_do_not_wait_for_a_silent_redis(net: Net) -> None
     began = time.monotonic()
     fall_silent(net)
     wait_until(lambda: "over its time_limit" in net.said(), 10)
-    assert time.monotonic() - began < 3, "the time limit was late"
+    assert time.monotonic() - began < allowed(3), "the time limit was late"
     (child,) = wait_until(lambda: children(worker) if len(children(worker)) == 1 else None)
     os.kill(child, signal.SIGKILL)
-    assert seconds_until(lambda: f"process {child} was killed by SIGKILL" in net.said()) < 1
+    assert seconds_until(lambda: f"process {child} was killed by SIGKILL" in net.said()) < allowed(1)
     net.back.speak()
     with pytest.raises(TimeLimitExceeded):
         over.get(15)
@@ -255,11 +255,11 @@ def test_a_worker_is_stopped_in_time_though_redis_is_silent(net: Net, signals: i
     fall_silent(net)
     began = time.monotonic()
     worker.send_signal(signal.SIGTERM)
-    assert seconds_until(lambda: "SIGTERM: finishing what runs" in net.said()) < 1
+    assert seconds_until(lambda: "SIGTERM: finishing what runs" in net.said()) < allowed(1)
     if signals == 2:
         worker.send_signal(signal.SIGTERM)
     assert worker.wait(20) == 0
-    assert time.monotonic() - began < (1.5 if signals == 1 else 0) + 1.5
+    assert time.monotonic() - began < allowed((1.5 if signals == 1 else 0) + 1.5)
     net.back.speak()
     net.start()  # a neighbour puts in order what could not be told
     wait_until(lambda: net.starts()["1"] == 2, 15)
@@ -284,7 +284,7 @@ def test_delay_gives_up_in_time_and_may_be_repeated(net: Net, start_redis: Calla
     began = time.monotonic()
     with pytest.raises(ConnectionFailed) as raised:
         net.tasks.work.apply_async((1,), task_id="mine")
-    assert time.monotonic() - began < 5.8
+    assert time.monotonic() - began < allowed(5.8)
     assert ("unknown" in str(raised.value)) == raised.value.sent
     net.front.target = (host, port)
     net.front.speak()

@@ -20,7 +20,7 @@ from hotqueue import ConfigError, ConnectionFailed, HotQueue, HotQueueError, Que
 from tests.crash.rig import ROUNDS, Load, Rig, report, seconds_until
 from tests.proxy import Proxy
 from tests.servers import RedisServer, free_port
-from tests.waiting import wait_until
+from tests.waiting import allowed, wait_until
 
 AOF = ("--appendonly", "yes", "--appendfsync", "everysec")
 StartRig = Callable[..., tuple[Rig, RedisServer]]
@@ -48,7 +48,7 @@ def test_lone_quick_tasks_are_told_at_once(start_rig: StartRig) -> None:
     rig.start()
     took = [seconds_until(lambda n=n: rig.send(rig.tasks.work, n).get(10) == n) for n in range(30)]
     took += [seconds_until(lambda: rig.tasks.work.map(range(40)).get(10) == list(range(40))) for _ in range(30)]
-    assert max(took) < 1.5
+    assert max(took) < allowed(1.5)
 
 
 # --- restarts --------------------------------------------------------------------------------------------------------
@@ -77,7 +77,7 @@ def test_work_goes_on_after_a_restart(start_rig: StartRig, end: Callable[[RedisS
             loaded.append(seconds_until(lambda before=before: load.ended() > before))
     report(f"Redis {end.__name__}, under load", loaded)
     load.check_all_done()
-    assert max(took + loaded) < 2
+    assert max(took + loaded) < allowed(2)
     assert worker.poll() is None
     assert rig.said().count("Traceback") == 0
     if end is RedisServer.stop:
@@ -108,7 +108,7 @@ def test_work_goes_on_after_a_long_loading(start_rig: StartRig) -> None:
     took = seconds_until(lambda: sent and sent[0].get(5) == 1)
     thread.join()
     report("Redis loads for some seconds", [took])
-    assert took < 2
+    assert took < allowed(2)
     assert "Traceback" not in rig.said()
 
 
@@ -188,7 +188,7 @@ def test_a_restart_without_the_data_is_a_new_start(start_rig: StartRig) -> None:
     assert rig.send(rig.tasks.work, 0).get(10) == 0
     server.kill()
     server.start()
-    assert seconds_until(lambda: rig.send(rig.tasks.work, 1).get(10) == 1) < 2
+    assert seconds_until(lambda: rig.send(rig.tasks.work, 1).get(10) == 1) < allowed(2)
     wait_until(lambda: len(rig.registered()) >= 2)
     assert worker.poll() is None
 
@@ -214,7 +214,7 @@ def test_a_full_server_is_drained(start_rig: StartRig) -> None:
     assert rig.registered()
     rig.check_nothing_left()
     rig.redis.config_set("maxmemory", 0)
-    assert seconds_until(lambda: rig.tasks.work.delay(1).get(10) == 1) < 4
+    assert seconds_until(lambda: rig.tasks.work.delay(1).get(10) == 1) < allowed(4)
     assert "Traceback" not in rig.said()
 
 
@@ -250,7 +250,7 @@ def test_a_full_disk_is_waited_out(small_disk: Path, tmp_path: Path) -> None:
         (small_disk / "filler").unlink()
         took = seconds_until(lambda: rig.send(rig.tasks.work, 9).get(10) == 9)
         report("disk full, then space", [took])
-        assert took < 4  # Redis itself looks again once a second
+        assert took < allowed(4)  # Redis itself looks again once a second
         assert [r.get(10) for r in slow] == [0, 1]
         assert (rig.starts()["0"], rig.starts()["1"]) == (1, 1)
         rig.check_nothing_left()
@@ -282,8 +282,8 @@ def test_a_refused_worker_says_so_and_exits(start_rig: StartRig, user: str, said
     url = server.url.replace("//", f"//{user}@") if user else server.url
     began = time.monotonic()
     worker = rig.start(url=url, wait=False)
-    assert worker.wait(10) == 4
-    assert time.monotonic() - began < 5
+    assert worker.wait(allowed(10)) == 4
+    assert time.monotonic() - began < allowed(5)
     (line,) = [line for line in rig.said().splitlines() if line.startswith("hotqueue-worker:")]
     assert said in line
     assert "check the user name, the password and the user's permissions" in line
@@ -292,7 +292,7 @@ def test_a_refused_worker_says_so_and_exits(start_rig: StartRig, user: str, said
     began = time.monotonic()
     with pytest.raises(ConnectionFailed, match="permission") as raised:
         queue.submit(len, "x")
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < allowed(1)
     assert not raised.value.retry
     queue.close()
 
@@ -403,9 +403,9 @@ def test_a_wrong_url_is_one_sentence(start_redis: Callable[..., RedisServer], ur
     text = str(raised.value)
     assert "\n" not in text.strip()
     assert len(text) < 500
-    assert took < 6
+    assert took < allowed(6)
     if isinstance(raised.value, ConnectionFailed) and not raised.value.retry:
-        assert took < 1
+        assert took < allowed(1)
     if "://127" in url and not url.startswith("http:"):
         assert url.rpartition("@")[2].split("//")[-1].split("/")[0] in text, "it does not name the place"
     assert "secret" not in text
@@ -419,7 +419,7 @@ def test_a_worker_without_a_server_says_so(start_rig: StartRig) -> None:
     with pytest.raises(ConnectionFailed, match="nothing was sent") as raised:
         rig.tasks.work.delay(1)
     assert not raised.value.sent
-    assert worker.wait(10) == 4
+    assert worker.wait(allowed(10)) == 4
     (line,) = [line for line in rig.said().splitlines() if line]
     assert line.startswith("hotqueue-worker:")
     assert str(server.port) in line
