@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from hotqueue import keys, scripts
 from hotqueue.connection import PATIENCE, Store
 from hotqueue.consume import FULL_PAUSE, Here
-from hotqueue.consumer import CHARGED, DEAD, DONE, PACKAGE, SLICE, Call, Loop, Outage, Steps, awaiting, log, log_dead
+from hotqueue.consumer import CHARGED, DEAD, DONE, PACKAGE, SLICE, Call, Loop, Outage, Steps, awaiting, is_slow, log, log_dead
 from hotqueue.errors import ConnectionFailed, HotQueueError, QueueFull, SerializationError
 from hotqueue.serializers import Codec
 
@@ -136,7 +136,13 @@ class Holder:
         return await adrive(self.loop.next(block, limit), self._steadily)
 
     async def _steadily(self, call: Call) -> Any:
-        return await self._here.store.arepeat(lambda: self._attempt(call), patience=self._patience)
+        store = self._here.store
+        try:
+            return await store.arepeat(lambda: self._attempt(call), patience=self._patience)
+        except ConnectionFailed as error:
+            if not is_slow(error):
+                raise
+        return await store.arepeat(lambda: self._attempt(call), patience=self._patience)
 
     async def _attempt(self, call: Call) -> Any:
         try:

@@ -20,7 +20,23 @@ from typing import TYPE_CHECKING, Any
 
 from hotqueue import keys, scripts
 from hotqueue.connection import PATIENCE, Store
-from hotqueue.consumer import BACK, CHARGED, DEAD, DONE, LEASE, PACKAGE, SLICE, Call, Loop, Outage, Steps, Sweep, log, log_dead
+from hotqueue.consumer import (
+    BACK,
+    CHARGED,
+    DEAD,
+    DONE,
+    LEASE,
+    PACKAGE,
+    SLICE,
+    Call,
+    Loop,
+    Outage,
+    Steps,
+    Sweep,
+    is_slow,
+    log,
+    log_dead,
+)
 from hotqueue.errors import ConnectionFailed, HotQueueError, QueueFull, SerializationError
 from hotqueue.hints import did_you_mean
 from hotqueue.lines import Blocking
@@ -137,7 +153,13 @@ class Holder:
         return drive(self.loop.next(block, limit), self._steadily)
 
     def _steadily(self, call: Call) -> Any:
-        return self._here.store.repeat(lambda: self._attempt(call), patience=self._patience)
+        store = self._here.store
+        try:
+            return store.repeat(lambda: self._attempt(call), patience=self._patience)
+        except ConnectionFailed as error:
+            if not is_slow(error):
+                raise
+        return store.repeat(lambda: self._attempt(call), patience=self._patience)
 
     def _attempt(self, call: Call) -> Any:
         try:

@@ -13,6 +13,7 @@ from collections.abc import Generator
 from typing import Any, NamedTuple
 
 from hotqueue import keys, presence, scripts
+from hotqueue.errors import ConnectionFailed
 from hotqueue.scripts import Script
 
 log = logging.getLogger("hotqueue.queue")
@@ -239,6 +240,14 @@ def awaiting(name: str, seconds: float) -> Call:
     """
     key, slice_ = keys.queue(name), min(max(seconds, 0.001), SLICE)  # 0 would block for ever
     return Call(None, [key], ["BLMOVE", key, key, "LEFT", "LEFT", slice_], f"waiting for {key}", slice_)
+
+
+def is_slow(error: ConnectionFailed) -> bool:
+    """Tell whether a call that was given up may be tried for as long again: it was taken, and the answer did not come in time.
+
+    A server under load, or on a disk that stalls, is not one that is away; and each of our calls may be repeated.
+    """
+    return error.sent and error.retry
 
 
 def log_dead(name: str, error: Exception) -> None:

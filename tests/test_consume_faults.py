@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import signal
@@ -19,7 +20,7 @@ from hotqueue import ConfigError, ConnectionFailed, HotQueue, consume, keys
 from hotqueue import consumer as consumer_module
 from tests.plain_queue import HOLD, consumers, listed, waiting
 from tests.processes import run_python
-from tests.proxy import LOSE_REPLY, LOSE_REQUEST, TWICE, Fault, Proxy
+from tests.proxy import DELAY, LOSE_REPLY, LOSE_REQUEST, TWICE, Fault, Proxy
 from tests.servers import RedisServer
 from tests.waiting import wait_until
 
@@ -236,6 +237,26 @@ def test_a_turn_that_is_lost_or_doubled_loses_and_doubles_nothing(make_queue: Ma
         proxy.add(Fault(harm, b"EVALSHA"))
     assert got == [*["same"] * 5, *range(5)]
     assert (proxy.faults[harm], len(direct), consumers(direct)) == (10, 0, [])
+
+
+@only_server
+@pytest.mark.parametrize("mark", [b"EVALSHA", b"BLMOVE"], ids=["a turn", "a wait"])
+@pytest.mark.parametrize("how", ["threads", "asyncio"])
+def test_a_server_that_stalls_is_not_one_that_is_away(make_queue: MakeQueue, proxy: Proxy, mark: bytes, how: str) -> None:
+    """An answer later than we wait for one, from a disk that stalls or a machine under load, ends no loop: it is asked again."""
+    queue, direct = make_queue(url=proxy.url), make_queue()
+    assert queue.get() is None
+    if mark != b"BLMOVE":
+        direct.put("x")
+    proxy.add(Fault(DELAY, mark, 8))
+    got = list(queue.consume(timeout=0.2)) if how == "threads" else asyncio.run(_aconsumed(proxy.url, queue.name))
+    assert (got, proxy.faults[DELAY]) == ([] if mark == b"BLMOVE" else ["x"], 1)
+    assert (len(direct), consumers(direct)) == (0, [])
+
+
+async def _aconsumed(url: str, name: str) -> list[object]:
+    async with HotQueue(name, url=url) as queue:
+        return [message async for message in queue.aconsume(timeout=0.2)]
 
 
 @only_server
