@@ -22,8 +22,9 @@ def meaning(error: BaseException, doing: str, *, sent: bool, tls: bool = False) 
     """
     import redis.exceptions as rx
 
-    code = str(getattr(error, "status_code", "") or "")
-    said = f"{code} {_words_of(error)}".strip()
+    code = str(getattr(error, "status_code", "") or _CODES.get(type(error).__name__, ""))
+    said = _words_of(error)
+    said = said if said.startswith(code) else f"{code} {said}"
     for marks, make in _MEANINGS:
         if any(mark in said for mark in marks):
             return make(f"{doing}: {said}")
@@ -102,6 +103,17 @@ def _full(text: str) -> HotQueueError:
 def _too_old(text: str) -> HotQueueError:
     return ConfigError(f"{text}; hotqueue needs Redis 6.2 or newer (or Valkey)")
 
+
+# The codes that older redis-py takes off what a server says; what is left is its class.
+_CODES = {
+    "NoPermissionError": "NOPERM",
+    "TryAgainError": "TRYAGAIN",
+    "ClusterDownError": "CLUSTERDOWN",
+    "MasterDownError": "MASTERDOWN",
+    "ReadOnlyError": "READONLY",
+    "BusyLoadingError": "LOADING",
+    "OutOfMemoryError": "OOM",
+}
 
 _ANYBODY = "is Redis running there? check the URL"
 _TLS = "the URL asks for TLS: does this port speak it, is its CA one of ssl_ca_certs, or does it ask for a certificate of yours?"

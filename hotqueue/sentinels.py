@@ -117,7 +117,8 @@ class Watch:
                 continue
             place = (state["ip"], int(state["port"]))
             if "failover_in_progress" in state["flags"]:
-                promoted = _place(sentinel.sentinel_get_master_addr_by_name(self._service))  # the new one, once it is there
+                told = sentinel.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._service)
+                promoted = _place(told)  # the new one, once it is there
                 if promoted == place:
                     raise MasterNotFoundError(f"another master of {self._service!r} is being promoted")
                 found.append(promoted)
@@ -154,7 +155,7 @@ class Watch:
         self._closed.set()
 
 
-def _place(said: tuple[str | bytes, Any]) -> Place:
+def _place(said: Sequence[str | bytes]) -> Place:
     return said[0].decode() if isinstance(said[0], bytes) else said[0], int(said[1])
 
 

@@ -128,6 +128,16 @@ class RedisServer:
 
         return redis.Redis(port=self.port, **options)
 
+    def role(self) -> str:
+        """Return what the server takes itself for; "" when it does not say, as while Sentinel changes that."""
+        import redis
+
+        try:
+            with self.client() as client:
+                return str(client.info("replication")["role"])
+        except redis.ConnectionError:
+            return ""
+
     def log(self) -> str:
         """Return what the server wrote to its log."""
         path = self.folder / "server.log"

@@ -44,13 +44,13 @@ def named(servers: Sentinel) -> set[int]:
     found = set()
     for sentinel in servers.sentinels:
         with sentinel.client() as client:
-            found.add(int(client.sentinel_get_master_addr_by_name(MASTER)[1]))
+            found.add(int(client.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", MASTER)[1]))
     return found
 
 
 def flags(servers: Sentinel) -> set[str]:
     with servers.sentinels[0].client() as client:
-        said = client.sentinel_master(MASTER)["flags"]
+        said = client.sentinel_masters()[MASTER]["flags"]
     return set(said.split(",")) if isinstance(said, str) else set(said)
 
 

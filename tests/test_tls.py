@@ -321,7 +321,7 @@ def test_sentinel_promotes_a_replica_over_tls(
         assert queue.submit(len, "abc").get(timeout=20) == 3
         wait_until(lambda: sentinel.replica.client().info("replication")["master_link_status"] == "up", 20)
         sentinel.master.kill()
-        wait_until(lambda: sentinel.replica.client().info("replication")["role"] == "master", 30)
+        wait_until(lambda: sentinel.replica.role() == "master", 30)
         result = wait_until(lambda: _sent(queue), 10)
         assert result.get(timeout=20) == 4
     worker.terminate()
