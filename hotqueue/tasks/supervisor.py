@@ -360,7 +360,9 @@ class Supervisor:
 
     def _warn_of_a_long_import(self) -> None:
         first = self._children[0] if self._children else None
-        if self._upkeep is None and first is not None and not self._warned and time.monotonic() - first.born > LONG_IMPORT:
+        if first is None or first.is_ready or self._warned:
+            return
+        if self._upkeep is None and time.monotonic() - first.born > LONG_IMPORT:
             self._warned = True
             log.warning(
                 "still importing %s after %g s: does it wait for a task while it is imported? Put what is to run only as a "
