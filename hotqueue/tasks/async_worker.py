@@ -80,12 +80,11 @@ class AsyncWorker(Worker):
             room = self._room()
             if room and not self.process.gate.enter(self):
                 room = 0
-            if not intake.untold and not (rung and room):
+            came_back = room > 0 and intake.may_unpark and self.unpark(intake, room)
+            if not intake.untold and not ((rung or came_back) and room):
                 continue
-            stepped = self.step(intake, room)
-            if stepped is not None and stepped.needs:
-                came = self.unpark(intake) or came
-            came = self._start(intake) or came
+            self.step(intake, room)
+            came = self._start(intake) or (room > 0 and intake.may_unpark) or came
         self._turn += 1
         if self._active == 0:
             self.process.gate.leave(self)

@@ -413,19 +413,18 @@ class Broker:
         args = [number, count, mark or os.urandom(8).hex()]
         return int(self.store.run(scripts.TAKE_BACK, every_key, args, doing="taking tasks back"))
 
-    def unpark(self, need: str, kind: str) -> int:
-        """Put the tasks that wait for `need` back into the queue; whoever asks, a worker of `kind`, fetches them next."""
+    def unpark(self, need: str, kind: str, count: int) -> int:
+        """Put tasks that wait for `need` back into the queue, the first `count` of them; return how many there were.
+
+        Whoever asks, a worker of `kind`, fetches them next. It asks for few, and often: while others that cannot run them
+        are at the same queue, they fetch what lies there, and park it again.
+        """
         n = self.name
         every_key = [
             *(keys.tasks(n), keys.attempts(n), *self.ready, keys.parked(n, need)),
             *(keys.needs(n), self.bells[1]),
         ]
-        total = 0
-        while True:
-            moved = int(self.store.run(scripts.UNPARK, every_key, [need, kind], doing="unparking"))
-            total += moved
-            if moved < BULK:
-                return total
+        return int(self.store.run(scripts.UNPARK, every_key, [need, kind, count], doing="unparking"))
 
     def trim_stats(self, oldest_minute: int) -> None:
         """Drop counters of minutes before `oldest_minute`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 import time
@@ -25,6 +26,10 @@ from hotqueue.tasks.task import Task
 
 NOTHING_HAPPENED = Attempts()
 DEFAULTS = TaskOptions()
+MIXED, LOOK_OFTEN = 60.0, 0.25  # seconds for which others may park what we can run; between two looks of an idle worker then
+ASK_LATER, ASK_AGAIN = 1.0, 0.005  # seconds until parked tasks are looked for again: there were none for us, there were some
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -51,6 +56,8 @@ class Intake:
         in_hand: id → delivery: fetched and not yet told; what `recover` must not hand out again.
         untold: actions to send with the next step.
         ahead: a step under way that fetches the next batch while this one is worked at.
+        needs: how many things parked tasks wait for, when last told.
+        unpark_at: when to look for such tasks again (monotonic).
         sick_until: when to try again (monotonic) after the server refused us: a key of the wrong type, no permission.
         must_recover: an error left open what we hold.
         refusal: what the server said then.
@@ -71,7 +78,8 @@ class Intake:
         self.looked_at = 0.0
         self.due = -1
         self.others = 0
-        self._known_needs: dict[str, float] = {}
+        self.needs = 0
+        self.unpark_at = self._mixed_until = 0.0
         self._clock = (int(time.time() * 1000), time.monotonic())
 
     @property
@@ -104,6 +112,7 @@ class Intake:
         self._clock = (stepped.now, self.looked_at)
         self.due = stepped.due
         self.others = stepped.others
+        self.needs = stepped.needs
         self.accept(stepped.deliveries)
 
     def accept(self, deliveries: list[Delivery]) -> None:
@@ -144,15 +153,35 @@ class Intake:
         self.in_hand.clear()
         self.take_untold()
 
-    def satisfiable_needs(self) -> list[str]:
-        """Return what parked tasks wait for and this worker has; asks about each need once a second."""
+    @property
+    def may_unpark(self) -> bool:
+        """True when it is time to look for parked tasks that this worker can run."""
+        return self.needs > 0 and time.monotonic() >= self.unpark_at
+
+    def until_look(self) -> float:
+        """Return seconds until an idle worker is to look for parked tasks, which nobody rings for."""
         now = time.monotonic()
-        found = []
+        if self.needs:
+            return max(0.0, self.unpark_at - now)
+        return LOOK_OFTEN if now < self._mixed_until else math.inf
+
+    def unpark(self, kind: str, room: int) -> int:
+        """Have some of these tasks go back, for a worker of `kind` that fetches as many at once; return how many did.
+
+        No more than that, and soon again: others that cannot run them may be at the queue, and fetch and park what lies there.
+        """
+        total = 0
+        self.unpark_at = time.monotonic() + ASK_LATER
         for need in self.registry.broker.needs():
-            if now - self._known_needs.get(need, -1.0) >= 1 and self._satisfies(need):
-                self._known_needs[need] = now
-                found.append(need)
-        return found
+            if self._satisfies(need):
+                moved = self.registry.broker.unpark(need, kind, room)
+                total += moved
+                if moved:
+                    log.debug("queue %s: %d parked tasks go back, they waited for %s", self.name, moved, need)
+        if total:
+            self.unpark_at = time.monotonic() + ASK_AGAIN
+            self._mixed_until = time.monotonic() + MIXED
+        return total
 
     def _satisfies(self, need: str) -> bool:
         kind, _, what = need.partition(":")

@@ -92,7 +92,10 @@ class SyncWorker(Worker):
             stepped = self.end(intake, step, are_permits_out=True)
             if intake.unstarted or not intake.untold:
                 return stepped
-        return self.step(intake, self._pace.room(), alone=self.process.gate.is_private)
+        room = self._pace.room()
+        if intake.may_unpark:
+            self.unpark(intake, room)
+        return self.step(intake, room, alone=self.process.gate.is_private)
 
     def _fetch_ahead(self, intake: Intake, stepped: Stepped | None) -> None:
         """Have Redis fetch the next batch, and take in the last one's outcomes, while this one is worked at.
@@ -101,6 +104,8 @@ class SyncWorker(Worker):
         supervisor who finds us dragging takes it back as well.
         """
         if stepped is None or len(stepped.deliveries) < AHEAD_FROM or stepped.alone or len(self.intakes) > 1 or self.stopping:
+            return
+        if intake.may_unpark:
             return
         room = self._pace.room()
         self.permits.add(intake.desk.number + 1, room)
@@ -118,7 +123,7 @@ class SyncWorker(Worker):
             self.process.start_async()
         if stepped.alone and not self.process.gate.is_private:
             self._alone_waits.append(intake)
-        return bool(stepped.needs) and self.unpark(intake) and not intake.unstarted
+        return intake.may_unpark and not intake.unstarted
 
     def _run_alone(self) -> bool:
         """Run one task with nothing else in the process, waiting until the rest has run empty."""

@@ -347,16 +347,13 @@ class Worker:
         self.process.count(action.do.name.lower())
         _log_action(action, ready, seconds)
 
-    def unpark(self, intake: Intake) -> bool:
-        """Take parked tasks back that this worker can run; tell whether there were any."""
-        any_moved = False
+    def unpark(self, intake: Intake, room: int) -> bool:
+        """Take up to `room` parked tasks back that this worker can run; tell whether there were any."""
         try:
-            for need in intake.satisfiable_needs():
-                moved = intake.registry.broker.unpark(need, self.kind)
-                any_moved = any_moved or moved > 0
-                log.info("queue %s: %d parked tasks go back, they waited for %s", intake.name, moved, need)
+            any_moved = intake.unpark(self.kind, room) > 0
         except HotQueueError as error:
             self._note_outage(error)
+            return False
         if any_moved:
             self.process.wake_others(self)
         return any_moved
@@ -381,8 +378,7 @@ class Worker:
                 except ConfigError as error:
                     self._note_refusal(intake, error)
                 return SICK if intake.is_sick else 0.0
-            if intake.is_sick:
-                wait = min(wait, SICK)
+            wait = min(wait, SICK if intake.is_sick else intake.until_look())
             if intake.due > 0:
                 wait = min(wait, intake.due / 1000)
         return wait

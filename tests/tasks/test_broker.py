@@ -369,7 +369,7 @@ class TestUnpark:
         room.fill({"tasks": {"s": sync(), "a": coro()}, "attempts": {"s": "1 0 task:x 5 -\n{}"}, "needs": ["task:x", "task:y"]})
         room.fill({"parked:task:x": {"s": place(3), "a": place(4), "taskless": place(5)}})
         assert room.broker.needs() in (["task:x", "task:y"], ["task:y", "task:x"])
-        assert room.broker.unpark("task:x", "s") == 3
+        assert room.broker.unpark("task:x", "s", 9) == 3
         assert room.contents() == {
             "tasks": {"s": sync(), "a": coro()},
             "attempts": {"s": "1 0 - 5 -\n{}", "a": "0 0 - - -"},
@@ -379,15 +379,20 @@ class TestUnpark:
             "bell:async": ["1"],
         }
 
+    def test_no_more_than_the_worker_has_room_for(self, room: Room) -> None:
+        room.fill({"tasks": {id: sync() for id in "abc"}, "needs": ["task:x"], "parked:task:x": {"a": 1, "b": 2, "c": 3}})
+        assert room.broker.unpark("task:x", "s", 2) == 2
+        assert (room["ready"], room["parked:task:x"], room["needs"]) == ({"a": 1, "b": 2}, {"c": 3}, {"task:x"})
+
     @pytest.mark.parametrize("task", [sync(), coro()])
     def test_one_that_a_process_died_with_still_runs_alone(self, room: Room, task: str) -> None:
         room.fill({"tasks": {"t": task}, "attempts": {"t": "0 2 wire:2 - -\n{}"}, "needs": ["wire:2"], "parked:wire:2": {"t": 3}})
-        assert room.broker.unpark("wire:2", "s") == 1
+        assert room.broker.unpark("wire:2", "s", 9) == 1
         assert room.contents() == {"tasks": {"t": task}, "attempts": {"t": "0 2 - - -\n{}"}, "ready:alone": {"t": 3}}
 
     def test_who_asks_fetches_them_and_rings_for_nobody(self, room: Room) -> None:
         room.fill({"tasks": {"s": sync(), "a": coro()}, "needs": ["task:x"], "parked:task:x": {"s": 3, "a": 4}})
-        assert room.broker.unpark("task:x", "a") == 2
+        assert room.broker.unpark("task:x", "a", 9) == 2
         assert (room["bell"], room["bell:async"], room["needs"]) == (None, None, None)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ from hotqueue import HotQueue
 from hotqueue.tasks import envelope, payload
 from hotqueue.tasks.attempts import Attempts
 from hotqueue.tasks.desk import Delivery, Stepped
-from hotqueue.tasks.intake import Intake, Ready
+from hotqueue.tasks.intake import ASK_AGAIN, ASK_LATER, Intake, Ready
 from hotqueue.tasks.lifecycle import Ended
 from tests.tasks import sample
 from tests.tasks.contents import Room, sync
@@ -113,12 +115,30 @@ def test_bytes_that_are_no_envelope_are_the_tasks_failure(intake: Intake, data: 
     assert outcome.ended is Ended.UNLOADABLE
 
 
-def test_needs_that_this_worker_can_meet_are_asked_about_once_a_second(queue: HotQueue, room: Room) -> None:
-    room.fill({"needs": ["task:known", "task:unknown", f"python:{payload.PYTHON}", "python:2.7", "wire:1", "wire:9", "odd"]})
+def test_parked_tasks_that_this_worker_can_run_go_back_few_at_a_time(queue: HotQueue, room: Room) -> None:
+    mine = ["task:known", f"python:{payload.PYTHON}", "wire:1"]
+    others = ["task:unknown", "python:2.7", "wire:9", "odd"]
+    room.fill({"tasks": {need: sync() for need in mine + others}, "needs": mine + others})
+    for need in mine + others:
+        room.fill({f"parked:{need}": {need: 1}})
     queue.task(name="known")(sample.note)
     intake = Intake(queue._tasks, "w", "s")
-    assert sorted(intake.satisfiable_needs()) == [f"python:{payload.PYTHON}", "task:known", "wire:1"]
-    assert intake.satisfiable_needs() == []
+    assert (intake.may_unpark, intake.until_look()) == (False, math.inf)
+    intake.took(replace(stepped(1), needs=7))
+    assert intake.may_unpark
+    assert intake.unpark("s", 5) == 3
+    assert room["ready"] == dict.fromkeys(mine, 1)
+    assert room["needs"] == set(others)
+    assert intake.until_look() <= ASK_AGAIN, "soon: others may park them again"
+
+
+def test_parked_tasks_of_others_are_looked_at_once_a_second(queue: HotQueue, room: Room) -> None:
+    room.fill({"needs": ["task:unknown"], "parked:task:unknown": {"u": 1}})
+    intake = Intake(queue._tasks, "w", "s")
+    intake.took(replace(stepped(1), needs=1))
+    assert intake.unpark("s", 5) == 0
+    assert not intake.may_unpark
+    assert ASK_AGAIN < intake.until_look() <= ASK_LATER
 
 
 def stepped(now: int, *deliveries: Delivery) -> Stepped:

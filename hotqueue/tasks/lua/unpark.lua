@@ -1,13 +1,13 @@
--- Tasks that waited for a worker able to run them → ready, at their places. At most 1,000 a call.
+-- Tasks that waited for a worker able to run them → ready, at their places.
 -- KEYS 1 tasks 2 attempts 3 ready 4 ready:async 5 ready:alone 6 parked:<need> 7 needs 8 bell:async
--- ARGV 1 need 2 kind of the worker that asks
+-- ARGV 1 need 2 kind of the worker that asks 3 how many at most
 -- Returns how many went back. Rings for no worker of its kind, nor for sync ones of others: the first in line may be one that
 -- parks them again, and again. Who asks fetches them at once, or wakes its own; what it leaves behind, fetch rings for.
 -- One that a process died with runs alone, as before it was parked.
 local wrong = must_be('zset', KEYS[3], KEYS[4], KEYS[5], KEYS[6]) or must_be('hash', KEYS[1], KEYS[2])
 if wrong then return wrong end
 local async = 0
-local popped = redis.call('ZPOPMIN', KEYS[6], 1000)
+local popped = redis.call('ZPOPMIN', KEYS[6], ARGV[3])
 for i = 1, #popped, 2 do
   local id = popped[i]
   local envelope = redis.call('HGET', KEYS[1], id)
