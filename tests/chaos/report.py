@@ -226,6 +226,8 @@ def recovery(runs: list[Run], faults: list[Fault], sent: Sent) -> dict[str, dict
     calls = {task_id: n for n, (_, task_id) in sent.acknowledged.items()}
     for fault in faults:
         for n in {calls[task_id] for task_id in fault.held if task_id in calls}:
+            if rows.is_mixed(fault, n):
+                continue  # fetched by one that cannot run it: it waits for no recovery but for an upgrade
             if starts[n] and starts[n][0] > fault.at and first_by[n] not in fault.pids:
                 times[rows.of(fault, starts[n][0] - fault.at, n)]["held"].append(starts[n][0] - fault.at)
         new = min((at - fault.at for at in first_of.values() if fault.at < at < fault.at + MISSED), default=None)
@@ -247,12 +249,18 @@ class _Rows:
 
     def of(self, fault: Fault, seconds: float, n: str = "") -> str:
         """Return the row of a time: the server was away meanwhile, or a worker was paused that may have taken the task."""
+        if self.is_mixed(fault, n):
+            return MIXED_WIRE
         then = fault.at + seconds
         if fault.was_paused or any(fault.at < at < then for at in self._pauses):
             return OTHER_FAULT
         if any(at < then and fault.at < back + NEAR for at, back in self._absences if at != fault.at):
             return OTHER_FAULT
-        return MIXED_WIRE if fault.at < self._all_new and self._wires.get(n) == wire.NEXT else fault.kind
+        return fault.kind
+
+    def is_mixed(self, fault: Fault, n: str) -> bool:
+        """Tell whether a task had to pass by workers that do not know its wire version."""
+        return fault.at < self._all_new and self._wires.get(n) == wire.NEXT
 
 
 def summary(values: list[float], kind: str = "", what: str = "") -> dict[str, float]:
