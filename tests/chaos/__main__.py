@@ -1,5 +1,8 @@
 """``make chaos``: break things at random for a while, and account for every task. Linux only; everything on loopback.
 
+Two wire versions take part: two producers write today's to the end, one writes the next; the workers know today's at first, and
+are replaced one by one, at 30 to 60 % of the run, by such as read both. There is no next version yet: its number stands for it.
+
 The same --seed, --seconds and --server give the same schedule of faults. Exit code 0: nothing was lost, nothing was recorded
 twice, the queue drained, no key was left; 1: something was not so; 2: wrong arguments; 130: Ctrl-C, after cleaning up.
 """
@@ -130,6 +133,7 @@ class Chaos:
         changed, changed_by_failover = self._changed(scene, sampler)
         return {
             **{k: getattr(self.args, k) for k in ("server", "seconds", "seed", "workers")},
+            "wire versions of the producers": " ".join(map(str, PRODUCERS)),
             **figures,
             "recorded twice": changed + self._ended_too_often(),
             "recorded again after a failover": changed_by_failover,

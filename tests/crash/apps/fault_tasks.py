@@ -10,14 +10,10 @@ from typing import Any
 
 from hotqueue import HotQueue
 from hotqueue.tasks import current_task
+from tests.notes import Notes
 
 queue = HotQueue(os.environ.get("CRASH_QUEUE", "crash"), url=os.environ.get("CRASH_URL"))
-_notes = os.open(os.environ.get("CRASH_NOTES", os.devnull), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-
-
-def note(n: object) -> None:
-    """Append one line; short enough to be written as one."""
-    os.write(_notes, f"{n}\n".encode())
+note = Notes(os.environ.get("CRASH_NOTES")).write
 
 
 @queue.task
