@@ -104,6 +104,7 @@ def _panel(axis: Axes, rows: Rows, figure: str, title: str) -> None:
         axis.annotate(short(middle), (middle + above[n], n), xytext=(4, 0), textcoords="offset points", va="center", fontsize=8)
     axis.spines[["top", "right"]].set_visible(False)
     axis.tick_params(length=0)
+    axis.locator_params(axis="x", nbins=5)
     axis.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}" if value >= 10 or value == int(value) else f"{value:g}")
 
 
