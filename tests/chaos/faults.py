@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from redis import RedisError
+
 from hotqueue import HotQueueError, keys
 from tests.chaos import wire
 from tests.chaos.schedule import Blow
@@ -37,6 +39,7 @@ class Fault:
         back: the moment what it broke was whole again; None: never, or it broke nothing that needs that.
         pids: the processes that it ended or paused.
         held: ids of the tasks that those had fetched.
+        is_on_lagging_disk: it killed a server that had acknowledged more than it had written.
         was_paused: it hit a worker that was paused, so that nobody but a neighbour could see to it.
         note: what happened beside.
     """
@@ -46,6 +49,7 @@ class Fault:
     back: float | None = None
     pids: list[int] = field(default_factory=list)
     held: list[str] = field(default_factory=list)
+    is_on_lagging_disk: bool = False
     was_paused: bool = False
     note: str = ""
 
@@ -213,9 +217,11 @@ class Scene:
     def _kill_the_server(self, blow: Blow) -> None:
         if self._away:
             return
+        lags = self._lags()
         self.backend.kill(HOW[blow.kind])
         self._away = True
         fault = self._done(blow.kind, [])
+        fault.is_on_lagging_disk = lags and HOW[blow.kind] is signal.SIGKILL
 
         def bring_back() -> None:
             self.backend.revive()
@@ -224,6 +230,12 @@ class Scene:
         self._after(blow.lasts if self.backend.has_to_be_revived else 0, bring_back)
 
     _restart_the_server = _keep_the_server_away = _kill_the_server
+
+    def _lags(self) -> bool:
+        try:
+            return bool(self.backend.lags())
+        except RedisError:
+            return False
 
     def _look(self, fault: Fault) -> None:
         """Wait until the server answers again."""

@@ -15,6 +15,7 @@ COUNTS = {
     "faults": "faults",
     "lost": "lost",
     "lost at a failover": "lost at a failover",
+    "lost by a server killed while its disk lagged": "lost by a server killed while its disk lagged",
     "recorded twice": "recorded twice",
     "unexpected": "unexpected",
     "doubled": "doubled",

