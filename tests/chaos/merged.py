@@ -10,6 +10,15 @@ from typing import Any
 
 from tests.chaos.report import WORDS, summary
 
+OUTCOMES = (
+    "outcome unknown at first",
+    "repeated under their ids",
+    "of these stored already",
+    "left unknown",
+    "recovered",
+    "doubled",
+)
+WIRES = ("of the next wire version", "kept until there was a worker for it", "run by a worker too old")
 COUNTS = {
     "acknowledged": "acknowledged",
     "faults": "faults",
@@ -18,7 +27,6 @@ COUNTS = {
     "lost by a server killed while its disk lagged": "lost by a server killed while its disk lagged",
     "recorded twice": "recorded twice",
     "unexpected": "unexpected",
-    "doubled": "doubled",
     "duplicated": "started once more",
     "in flight at deaths": "in flight at deaths",
 }
@@ -26,10 +34,14 @@ COUNTS = {
 
 def by_server(runs: list[dict[str, Any]]) -> str:
     """Return a row of counts for each kind of server."""
-    lines = ["| server | runs | " + " | ".join(COUNTS.values()) + " |", "|---" * (len(COUNTS) + 2) + "|"]
+    return _table(runs, COUNTS)
+
+
+def _table(runs: list[dict[str, Any]], counts: dict[str, str]) -> str:
+    lines = ["| server | runs | " + " | ".join(counts.values()) + " |", "|---" * (len(counts) + 2) + "|"]
     for server in sorted({run["server"] for run in runs}):
         these = [run for run in runs if run["server"] == server]
-        told = [sum(_number(run[what]) for run in these) for what in COUNTS]
+        told = [sum(_number(run[what]) for run in these) for what in counts]
         seconds = sum(run["seconds"] for run in these)
         lines.append(f"| {server} | {len(these)}, {seconds:g} s | " + " | ".join(f"{n:,}" for n in told) + " |")
     return "\n".join(lines)
@@ -56,4 +68,5 @@ def _number(told: Any) -> int:
 
 if __name__ == "__main__":
     told = [json.loads(Path(name).read_text()) for name in sys.argv[1:]]
-    print(by_server(told), by_fault(told), sep="\n\n")
+    more = [_table(told, dict(zip(names, names, strict=True))) for names in (OUTCOMES, WIRES)]
+    print(by_server(told), *more, by_fault(told), sep="\n\n")
