@@ -223,7 +223,9 @@ def children(worker: subprocess.Popen[str]) -> list[int]:
 def fall_silent(net: Net) -> None:
     """Have Redis fall silent for the workers, and wait until the supervisor waits for an answer."""
     net.back.fall_silent()
-    wait_until(lambda: any(scripts.SWEEP.sha in request for request in net.back.swallowed))
+    # A sweep, or what may come between two: a supervisor that waits for that sends no sweep any more.
+    its = (scripts.SWEEP.sha, scripts.PROMOTE.sha, scripts.AUDIT.sha, b"ZRANGE", b"SMEMBERS")
+    wait_until(lambda: any(each in request for request in net.back.swallowed for each in its))
 
 
 def test_time_limits_and_deaths_do_not_wait_for_a_silent_redis(net: Net) -> None:
