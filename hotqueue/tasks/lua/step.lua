@@ -145,8 +145,16 @@ local function hold(popped, key, origin, out)
   return #holds / 2
 end
 
+-- How many to pop: no more than fit if all are as long as the first, since what is popped is read, and what is too much put back.
+local function likely(key, room)
+  if room == 1 then return 1 end
+  local first = redis.call('ZRANGE', key, 0, 0)[1]
+  local bytes = first and redis.call('HSTRLEN', KEYS[1], first) or 0
+  return math.max(1, math.min(room, math.floor(tonumber(ARGV[6]) / math.max(1, bytes))))
+end
+
 local function take(key, room, origin, out)
-  local popped = redis.call('ZPOPMIN', key, room)
+  local popped = redis.call('ZPOPMIN', key, likely(key, room))
   if #popped == 0 then return 0 end
   local fine, got = pcall(hold, popped, key, origin, out)
   if fine then return got end
