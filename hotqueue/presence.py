@@ -166,10 +166,14 @@ def forget(folder: str, incarnation: str) -> None:
 def tidy(older: float) -> None:
     """Remove the files, untouched for `older` seconds, of this host's incarnations that are dead."""
     here = folder()
-    with contextlib.suppress(OSError):
-        for entry in os.scandir(here) if here else ():
-            if entry.stat().st_mtime < time.time() - older and is_alive(here, entry.name) is False:
-                forget(here, entry.name)
+    try:
+        names = os.listdir(here) if here else []
+    except OSError:
+        return
+    for name in names:
+        with contextlib.suppress(OSError):  # another process tidied it away
+            if os.stat(path_of(here, name)).st_mtime < time.time() - older and is_alive(here, name) is False:
+                forget(here, name)
 
 
 def _after_fork_in_child() -> None:

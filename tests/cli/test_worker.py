@@ -291,9 +291,11 @@ def test_a_misspelt_queue_is_told_once_and_worked_at(deployment: Deployment) -> 
     worker = deployment.start("tasks", "-Q", typo, "-p", 2)
     result = deployment.task["square"].apply_async((4,), queue=typo)
     assert result.get(timeout=20) == 16
-    assert worker.said().count(f"did you mean {deployment.queue.name!r}") == 1
+    hint = f"did you mean {deployment.queue.name!r}"
+    wait_until(lambda: hint in worker.said())
     deployment.workers[0].signal(signal.SIGTERM)
     assert worker.end() == 0
+    assert worker.said().count(hint) == 1
 
 
 @only_server
