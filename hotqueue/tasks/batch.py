@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ class Batch:
         self._registry = registry
         self._waiting: dict[str, list[Encoded]] = {}
         self._token: Token[Batch | None] | None = None
+        self._thread = 0
         self._outer: Batch | None = None
 
     def __len__(self) -> int:
@@ -80,25 +82,32 @@ class Batch:
         if kind is None:
             await self.asend()
 
+    def _collects(self, registry: Registry) -> bool:
+        return self._registry is registry and self._token is not None and self._thread == threading.get_ident()
+
     def _open(self) -> None:
         if self._token is not None:
             raise RuntimeError("this batch is open already; queue.batch() makes another")
-        self._outer = _innermost.get()
+        self._outer, self._thread = _innermost.get(), threading.get_ident()
         self._token = _innermost.set(self)
 
     def _close(self) -> None:
         assert self._token is not None
         _innermost.reset(self._token)
-        self._token = self._outer = None
+        self._token = None  # but it still leads to the outer one, which may be open
 
 
 _innermost: ContextVar[Batch | None] = ContextVar("hotqueue_batch", default=None)
 
 
 def open_batch(registry: Registry) -> Batch | None:
-    """Return the batch that tasks of a queue go to, here and now."""
+    """Return the batch that tasks of a queue go to, here and now.
+
+    An asyncio task, or a function in a thread, that was started inside a block inherits its batch: one that outlives the
+    block finds it closed, and one in another thread might add to it while it is being sent.
+    """
     batch = _innermost.get()
-    while batch is not None and batch._registry is not registry:
+    while batch is not None and not batch._collects(registry):
         batch = batch._outer
     return batch
 

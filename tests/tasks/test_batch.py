@@ -103,6 +103,30 @@ def test_async_calls_are_collected(make_queue: MakeQueue) -> None:
 
 
 @only_server
+def test_what_was_started_inside_and_outlives_the_block_is_not_lost(make_queue: MakeQueue) -> None:
+    queue = make_queue()
+    square = queue.task(sample.square)
+
+    async def later(is_over: asyncio.Event) -> None:
+        await is_over.wait()
+        await square.adelay(2)
+
+    async def main() -> None:
+        is_over = asyncio.Event()
+        async with queue.batch() as batch:
+            late = asyncio.create_task(later(is_over))
+            await asyncio.sleep(0)
+            await asyncio.to_thread(square.delay, 1)  # a thread of its own adds to no batch of ours
+            assert len(batch) == 0
+        is_over.set()
+        await late
+        await queue.aclose()
+
+    asyncio.run(main())
+    assert queue.pending() == 2
+
+
+@only_server
 def test_one_batch_is_opened_once(make_queue: MakeQueue) -> None:
     batch = make_queue().batch()
     with batch, pytest.raises(RuntimeError, match="another"), batch:
