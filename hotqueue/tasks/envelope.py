@@ -189,9 +189,13 @@ def decode(data: bytes, signer: Signer | None = None, queue: str | None = None, 
     start = FIXED.size + n_id
     header = body[start : start + n_header]
     start += n_header
+    try:
+        its_id, told = body[FIXED.size : FIXED.size + n_id].decode(), _headers.get(header) or _task_header(header)
+    except (ValueError, TypeError, LookupError, AttributeError) as error:  # whole, but of a producer that is none of ours
+        raise CorruptEnvelope(f"an envelope with a wrong id or header, {bytes(header[:200])!r}: {error}") from None
     envelope = Envelope(
-        body[FIXED.size : FIXED.size + n_id].decode(),
-        _headers.get(header) or _task_header(header),
+        its_id,
+        told,
         kind,
         priority - 100,
         created,
@@ -219,6 +223,7 @@ def _task_header(data: bytes) -> dict[str, Any]:
     if len(_headers) > 1000:
         _headers.clear()
     header = json.loads(data)
+    header["task"].encode()  # it becomes a part of a key
     _headers[data] = header
     found: dict[str, Any] = header
     return found

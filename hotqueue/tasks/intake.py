@@ -204,7 +204,11 @@ class Intake:
         except (SerializationError, SignatureError) as error:
             return Ready(delivery, "?", attempts, DEFAULTS, outcome=lifecycle.unloadable(error))
         task = None if found.by_value else self.registry.tasks.get(found.task)
-        options = _options(task.options if task else DEFAULTS, found.header)
+        try:
+            options = _options(task.options if task else DEFAULTS, found.header)
+        except (TypeError, ValueError) as error:  # of a producer that is none of ours
+            outcome = lifecycle.unloadable(envelope.CorruptEnvelope(f"options that this worker does not know: {error}"))
+            return Ready(delivery, found.task, attempts, DEFAULTS, outcome=outcome)
         ready = Ready(delivery, found.task, attempts, options)
         if attempts is not NOTHING_HAPPENED:
             ready.outcome = self._foregone(delivery.id, attempts, options)

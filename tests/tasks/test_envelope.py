@@ -63,6 +63,14 @@ def test_a_piece_of_an_envelope_is_none(length: int) -> None:
         envelope.decode(encoded()[:length])
 
 
+@pytest.mark.parametrize("header", [b"", b"{", b"[]", b"{}", b'{"task":5}', b'{"task":"\xff"}', b'{"task":"\\ud800"}'])
+def test_a_header_that_says_no_task_is_no_reason_to_die(header: bytes) -> None:
+    with pytest.raises(CorruptEnvelope, match="wrong id or header"):
+        envelope.decode(envelope.encode(b"id", header, SYNC, 0, 1, b"", b""))
+    with pytest.raises(CorruptEnvelope, match="wrong id or header"):
+        envelope.decode(envelope.encode(b"\xff", b'{"task":"a"}', SYNC, 0, 1, b"", b""))
+
+
 def of_version(version: int, data: bytes, signature: bytes = b"") -> bytes:
     body = bytes([version]) + data[1:]
     return body[:4] + zlib.crc32(body[8:], zlib.crc32(body[:4])).to_bytes(4, "big") + body[8:] + signature
