@@ -102,7 +102,7 @@ class Upkeep:
         self._trimmed = 0
         self._outage = False
         self._succeeded: float | None = None
-        presence.tidy(OLD)
+        self._tidy_at = time.monotonic() + REMEMBERED
 
     def seconds_since_success(self) -> float | None:
         """Return how long ago all queues were last swept; None if never."""
@@ -203,6 +203,9 @@ class Upkeep:
         for buried in [each for each, at in self._buried.items() if now - at >= REMEMBERED]:
             del self._buried[buried]
             presence.forget(*buried)
+        if now >= self._tidy_at:  # not at the start: of a worker that died just before, its file tells what it ran
+            self._tidy_at = now + OLD
+            presence.tidy(OLD)
 
     def take_back_if_dragging(self, worker: str, state: bytes, permits: Permits) -> None:
         """As `take_back`, when the task in hand takes its time."""

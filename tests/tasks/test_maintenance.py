@@ -72,6 +72,15 @@ def test_the_tasks_of_a_dead_neighbour_run_again_at_once_and_what_it_ran_is_char
     assert room["workers"] is None
 
 
+def test_what_ran_is_known_of_a_dead_neighbour_whose_file_was_long_untouched(room: Room) -> None:
+    gone = dead_presence(room, "b")
+    os.utime(presence.path_of(gone.folder, gone.id), (5, 5))  # as of any that worked for long, in a tmpfs
+    beat(upkeep_of(room))
+    assert room["ready:alone"] == {"b": place(1)}
+    assert room["held:" + gone.id] is None
+    presence.forget(gone.folder, gone.id)
+
+
 def test_what_the_dead_left_is_removed_once_everybody_has_seen_it(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     gone, upkeep = dead_presence(room), upkeep_of(room)
     beat(upkeep)
@@ -81,11 +90,12 @@ def test_what_the_dead_left_is_removed_once_everybody_has_seen_it(room: Room, mo
     assert not os.path.exists(presence.path_of(gone.folder, gone.id))
 
 
-def test_what_nobody_removed_is_removed_when_it_is_old(room: Room) -> None:
+def test_what_nobody_removed_is_removed_when_it_is_old(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(maintenance, "REMEMBERED", 0.0)
     old, new, alive = dead_presence(room), dead_presence(room), Presence(8)
     for each in (old, alive):
         os.utime(presence.path_of(each.folder, each.id), (5, 5))
-    upkeep_of(room)
+    beat(upkeep_of(room))
     assert [os.path.exists(presence.path_of(each.folder, each.id)) for each in (old, new, alive)] == [False, True, True]
     alive.close()
     presence.forget(new.folder, new.id)
