@@ -314,7 +314,13 @@ class Store:
         client = self.client()
         if not self.is_cluster:
             return client.connection_pool
-        return client.get_redis_connection(client.get_node_from_key(key)).connection_pool
+        import redis.exceptions as rx
+
+        try:
+            return client.get_redis_connection(client.get_node_from_key(key)).connection_pool
+        except rx.RedisClusterException as error:  # no node has this slot, as far as we know: look again
+            self._suspect = True
+            raise self.translated(error, "finding the node", sent=False) from error
 
     def _take(self, key: str | bytes, repeatable: bool = False) -> tuple[list[Any], Any]:
         self._check_pid()

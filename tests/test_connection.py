@@ -94,6 +94,16 @@ def test_a_blocking_connection_waits_and_is_used_again(store: Store, key: str) -
 # --- failures --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.servers("cluster")
+def test_a_slot_of_which_no_node_is_known_is_looked_for_again(store: Store, key: str) -> None:
+    for attempt in (lambda: store._take(key)[1].disconnect(), lambda: store.blocking(key, 1.0).send("PING")):
+        store.client().nodes_manager.slots_cache.clear()
+        with pytest.raises(ConnectionFailed, match="is not covered") as raised:
+            attempt()
+        assert not raised.value.sent
+        assert store.command(key, "LLEN", key) == 0
+
+
 def test_nothing_was_sent_to_a_server_that_is_not_there() -> None:
     with pytest.raises(ConnectionFailed, match=SAYS_REFUSED) as info:
         Store(parse(NOBODY)).command("k", "GET", "k")
