@@ -5,6 +5,7 @@ Called by `embedded` on behalf of a process that already shares users.lock, so t
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shutil
@@ -173,7 +174,8 @@ def start(files: Files, durability: str, mine: Claim, patience: Patience, server
         log.warning("%s: another program has written this file, which counts now; what was there is in %s", files.label, aside)
     _tell_started(files, server, imported, before, server_log.read_log(files, said))
     if before > LONG_JOURNAL:  # the server by itself waits until it has doubled since this start: often started, it never would
-        ask(files.socket, b"BGREWRITEAOF")
+        with contextlib.suppress(OSError):  # it is up, whatever it says to this
+            ask(files.socket, b"BGREWRITEAOF")
 
 
 def _comes_up(files: Files, patience: Patience) -> bool:

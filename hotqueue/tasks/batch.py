@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING
 
@@ -43,26 +44,34 @@ class Batch:
             ConnectionFailed, QueueFull: as `delay`; `len(batch)` tasks were not acknowledged.
         """
         for name, trip in self._trips():
-            self._registry.broker_of(name).enqueue(trip)
-            self._sent(name, trip)
+            with self._kept_if_refused(name, trip):
+                self._registry.broker_of(name).enqueue(trip)
 
     async def asend(self) -> None:
         """Asyncio twin of `send`."""
         for name, trip in self._trips():
-            await self._registry.broker_of(name).aenqueue(trip)
-            self._sent(name, trip)
+            with self._kept_if_refused(name, trip):
+                await self._registry.broker_of(name).aenqueue(trip)
 
     def add(self, name: str, tasks: Sequence[Encoded]) -> None:
         """Keep tasks for the queue called `name`."""
         self._waiting.setdefault(name, []).extend(tasks)
 
     def _trips(self) -> Iterator[tuple[str, list[Encoded]]]:
-        for name, tasks in list(self._waiting.items()):
-            for trip in list(trips(tasks)):
+        """Take out one trip after the other, so that nobody else sends it at the same time."""
+        for name in list(self._waiting):
+            while tasks := self._waiting[name]:
+                trip = next(trips(tasks))
+                del tasks[: len(trip)]
                 yield name, trip
 
-    def _sent(self, name: str, trip: Sequence[Encoded]) -> None:
-        del self._waiting[name][: len(trip)]
+    @contextmanager
+    def _kept_if_refused(self, name: str, trip: list[Encoded]) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self._waiting[name][:0] = trip
+            raise
 
     def __enter__(self) -> Batch:
         self._open()

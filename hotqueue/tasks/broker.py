@@ -153,10 +153,12 @@ class Broker:
                 every_key, args = self._wait_args(ask, client)
                 commands.insert(0, (b"EVALSHA", scripts.WAIT.sha, len(every_key), *every_key, *args))
             line.send_all(commands)
-            if ask:
-                line.receive()
-            found = line.receive()
-            more = line.receive() if many else None
+            try:
+                replies = [line.receive() for _ in commands]
+            except BaseException:  # Ctrl-C too: what is still under way must not be taken for the next answers
+                line.close()
+                raise
+            found, more = replies[1 if ask else 0], replies[-1] if many else None
             return [*([] if found is None else found[1:]), *(more or [])]
 
         return next_messages

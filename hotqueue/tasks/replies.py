@@ -77,8 +77,8 @@ class Replies:
         deadline = None if timeout is None else time.monotonic() + timeout
         self._enter(waiter, waiter.remaining)
         try:
-            if len(waiter.remaining) != 1 or not self._ask_and_read(waiter, SLICE if timeout is None else min(SLICE, timeout)):
-                self._ask(sorted(waiter.remaining), timeout)
+            if not self._ask_and_read(waiter, SLICE if timeout is None else min(SLICE, timeout)):
+                self._ask(sorted(waiter.remaining), timeout if deadline is None else max(0.0, deadline - time.monotonic()))
             while waiter.remaining:
                 left = SLICE if deadline is None else min(SLICE, deadline - time.monotonic())
                 if left <= 0:
@@ -148,7 +148,7 @@ class Replies:
 
     def _ask_and_read(self, waiter: Waiter, block: float) -> bool:
         """Ask about one task and read the list in one trip, for whoever leads at once; False: ask in the ordinary way."""
-        if block <= 0 or not self._leading.acquire(blocking=False):
+        if block <= 0 or len(waiter.remaining) != 1 or not self._leading.acquire(blocking=False):
             return False
         try:
             messages = self._line(block, len(self._waiters) > 1, list(waiter.remaining))
