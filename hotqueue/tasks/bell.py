@@ -15,7 +15,7 @@ from hotqueue.lines import Blocking
 from hotqueue.tasks.broker import Broker
 from hotqueue.tasks.readable import readable
 
-LONGEST = 5.0  # seconds; only a net under the bells, which ring for every task
+LONGEST = 3.0  # seconds; only a net under the bells, which ring for every task
 LATE = 2.0  # seconds after which the reply of a BLPOP that has run out is not waited for: the connection is dead
 
 
