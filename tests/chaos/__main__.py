@@ -227,7 +227,7 @@ def main() -> int:
     if args.json:
         args.json.write_text(json.dumps(figures, indent=1))
     wrong = report.verdict(figures)
-    print("\n".join(f"WRONG  {each}" for each in wrong) or "held: nothing lost, nothing recorded twice, nothing left")
+    print("\n".join(f"WRONG  {each}" for each in wrong) or report.held(figures))
     return 1 if wrong else 0
 
 

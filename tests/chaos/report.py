@@ -280,6 +280,7 @@ def _at(told: list[float], share: float) -> float:
 
 
 MUST_NOT_BE = ("lost", "unexpected", "doubled", "recorded twice", "run by a worker too old")
+EXCUSED = ("lost at a failover", "lost by a server killed while its disk lagged")
 # Seconds that the 99th percentile is to stay under: a process of a worker, a whole worker on the same machine, the server.
 TARGETS = {
     ("kill a process", "held"): 1.0,
@@ -316,3 +317,9 @@ def verdict(figures: dict[str, Any]) -> list[str]:
     if figures["unfinished"]:
         wrong.append(f"not drained: {figures['unfinished']} tasks were unfinished {figures['seconds to drain']} s after the end")
     return wrong
+
+
+def held(figures: dict[str, Any]) -> str:
+    """Return what is said of a run that held; what the server itself lost is no secret."""
+    excused = [f"{figures[what]} {what}" for what in EXCUSED if figures[what]]
+    return f"held: {', '.join(excused) or 'nothing lost'}, nothing recorded twice, nothing left"
