@@ -52,7 +52,7 @@ class LoopClient:
     async def _exchange(self, args: Sequence[Any], patience: float) -> Any:
         if hasattr(self.client, "get_node_from_key"):  # a cluster client keeps its nodes' connections itself
             async with asyncio.timeout(patience):
-                return await self.client.execute_command(*args)
+                return await self._by_cluster(args)
         connection = await self._connected()
         try:
             async with asyncio.timeout(patience):
@@ -63,6 +63,17 @@ class LoopClient:
             raise
         self._free.append(connection)
         return reply
+
+    async def _by_cluster(self, args: Sequence[Any]) -> Any:
+        import redis.exceptions as rx
+
+        try:
+            return await self.client.execute_command(*args)
+        except (TypeError, AttributeError) as error:
+            if not str(error).startswith("'NoneType' object"):
+                raise
+            # asyncio of Python 3.12 and 3.13.0, when something is written to a transport that has been closed.
+            raise NotSent from rx.ConnectionError("the connection was closed")
 
     async def _connected(self) -> Any:
         import redis.exceptions as rx

@@ -207,6 +207,23 @@ def test_an_asyncio_command_that_gets_no_answer_is_an_error_not_none(
     asyncio.run(use())
 
 
+@pytest.mark.servers("server", "cluster")
+def test_an_asyncio_connection_that_was_closed_under_us_is_replaced(store: Store, key: str) -> None:
+    """asyncio of Python 3.12 and 3.13.0 raises a TypeError from its insides when something is written to a closed transport."""
+
+    async def use() -> None:
+        assert await store.acommand("RPUSH", key, 1) == 1
+        line = store.loop_client()
+        nodes = line.client.get_nodes() if store.is_cluster else []
+        for connection in [*line._free, *(each for node in nodes for each in node._free)]:
+            connection._writer.transport.abort()
+        await asyncio.sleep(0)  # the transport ends
+        assert await store.arepeat(lambda: store.acommand("LLEN", key)) == 1
+        await store.aclose()
+
+    asyncio.run(use())
+
+
 @pytest.mark.parametrize(
     ("password", "says"),
     [("wrong", "invalid username-password pair|WRONGPASS"), (None, "Authentication required|NOAUTH")],

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from hotqueue.errors import HotQueueError
 from hotqueue.tasks.intake import Intake, Ready
 from hotqueue.tasks.lifecycle import Outcome
+from hotqueue.tasks.limits import leave_ctrl_c_to_main
 from hotqueue.tasks.permits import Permits
 from hotqueue.tasks.registry import Registry
 from hotqueue.tasks.worker import Worker
@@ -31,6 +32,7 @@ class AsyncWorker(Worker):
         self._turn = 0
 
     def _loop(self) -> None:
+        leave_ctrl_c_to_main()
         rung = True
         while not (self.stopping and self._active == 0):
             self.running.progress()

@@ -71,3 +71,13 @@ def _by_thread(seconds: float, text: str) -> Iterator[None]:
         with lock:
             ended = True
         timer.cancel()
+
+
+def leave_ctrl_c_to_main() -> None:
+    """Have this thread, and those it starts, take no SIGINT; for threads that run no code of the user's.
+
+    The kernel may give a signal to whichever thread is just awake, and then the main thread sleeps on, for as long as it was
+    going to, before Python runs the handler.
+    """
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})

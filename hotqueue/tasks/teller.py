@@ -9,6 +9,8 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
+from hotqueue.tasks.limits import leave_ctrl_c_to_main
+
 DRAGS = 0.02  # seconds that a task may take before what ended earlier is told without it
 
 
@@ -32,6 +34,7 @@ class Teller:
         self._wanted.set()
 
     def _run(self) -> None:
+        leave_ctrl_c_to_main()
         while True:
             self._wanted.wait()
             self._wanted.clear()

@@ -22,6 +22,7 @@ from hotqueue.tasks.context import Request
 from hotqueue.tasks.errands import Errands
 from hotqueue.tasks.executor import Call, EventLoop, execute
 from hotqueue.tasks.lifecycle import Do, Outcome, State, decide
+from hotqueue.tasks.limits import leave_ctrl_c_to_main
 from hotqueue.tasks.maintenance import Upkeep
 from hotqueue.tasks.options import TaskOptions, whole
 from hotqueue.tasks.process import Process
@@ -96,6 +97,7 @@ def _ctrl_c(process: Process) -> Iterator[None]:
 
 
 def _keep_up(process: Process, upkeep: Upkeep, ended: threading.Event) -> None:
+    leave_ctrl_c_to_main()
     errands = Errands(lambda: None)  # Redis may be silent, and Ctrl-C must not wait for it
     while not ended.wait(TICK):
         errands.conclude()
