@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from hotqueue import embedded, embedded_start
+from hotqueue import embedded_locks as locks
 from hotqueue.embedded import EmbeddedServer
 from hotqueue.embedded_guardian import ask
 from hotqueue.errors import ConnectionFailed
@@ -145,6 +146,8 @@ def test_a_server_that_hangs_when_its_last_user_goes(tmp_path: Path, users: User
     os.kill(pid, signal.SIGSTOP)
     try:
         user.kill()
+        lock = str(tmp_path / "db.rdb.hotqueue" / "users.lock")
+        wait_until(lambda: not locks.is_free(lock, shared=True))  # its guardian is about to stop it
         late = users(tmp_path / "db.rdb")
         late.tell("len")
         assert set(servers_of(tmp_path)) == {pid, guardian_of(tmp_path)}
