@@ -32,6 +32,7 @@ class LoopClient:
         self.client = client
         self._watch = watch
         self._free: list[Any] = []
+        self._is_closed = False
         self._gate = asyncio.Semaphore(GATE)
 
     async def exchange(self, args: Sequence[Any], blocks: float = 0) -> Any:
@@ -61,8 +62,15 @@ class LoopClient:
         except BaseException as error:
             await self._give_back(connection, error)
             raise
-        self._free.append(connection)
+        await self._keep(connection)
         return reply
+
+    async def _keep(self, connection: Any) -> None:
+        """Keep a connection for the next command; not once we were closed, while its reply was under way."""
+        if self._is_closed:
+            await connection.disconnect(nowait=True)
+        else:
+            self._free.append(connection)
 
     async def _by_cluster(self, args: Sequence[Any]) -> Any:
         import redis.exceptions as rx
@@ -107,12 +115,13 @@ class LoopClient:
         import redis.exceptions as rx
 
         if isinstance(error, rx.ResponseError) and not isinstance(error, rx.ReadOnlyError):
-            self._free.append(connection)
+            await self._keep(connection)
         else:
             await connection.disconnect(nowait=True)
 
     async def aclose(self) -> None:
-        """Close the connections."""
+        """Close the connections; those under way are closed when their replies are there."""
+        self._is_closed = True
         while self._free:
             await self._free.pop().disconnect()
         await self.client.aclose()

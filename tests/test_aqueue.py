@@ -398,3 +398,17 @@ def test_a_waiting_get_outlives_a_restart(start_redis: Callable[..., RedisServer
         assert await got == "after"
 
     run(HotQueue("q", url=server.url), use)
+
+
+@only_server
+def test_a_reply_that_comes_after_the_end_leaves_no_connection_open(make_queue: MakeQueue) -> None:
+    async def use(queue: HotQueue) -> None:
+        line = queue.store.loop_client()
+        late = asyncio.create_task(queue.store.acommand("BLPOP", queue.key, 0.5, blocks=0.5))
+        looking = queue.store.client()
+        await until(lambda: any(each["cmd"] == "blpop" for each in looking.client_list()))
+        await queue.store.leave_loop()
+        assert await late is None
+        assert line._free == []
+
+    run(make_queue(), use)

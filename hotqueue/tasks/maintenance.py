@@ -113,6 +113,10 @@ class Upkeep:
         """True when `beat` has something to do."""
         return self.debts.are_due or time.monotonic() >= self._next
 
+    def sweep_soon(self) -> None:
+        """Have the next `beat` sweep: somebody died, and may have left more than we know of."""
+        self._next = 0.0
+
     def beat(self) -> None:
         """Pay what is owed, and sweep every queue if it is time to; an outage, or a key of the wrong type, is waited out."""
         self.debts.pay()

@@ -116,7 +116,7 @@ class Supervisor:
 
     def _have_paid(self) -> bool:
         """Tell whether nothing is owed to Redis any more, or it did not take it in time."""
-        if self._errands.is_free and not self._debts.are_left:
+        if self._errands.is_free and not self._debts.are_left and not (self._upkeep is not None and self._upkeep.is_due):
             return True
         self._childless_since = self._childless_since or time.monotonic()
         if time.monotonic() - self._childless_since < PAYING:
@@ -297,6 +297,8 @@ class Supervisor:
                 presence.clear_state(slot.folder, slot.worker)
             for broker in self._brokers:
                 self._debts.owe(self._reaping(broker, slot, cause, verdict, charged))
+        if self._upkeep is not None and (code != 0 or each.ended_for):
+            self._upkeep.sweep_soon()  # it may have registered a worker and died before it could say so
         each.close()
         if self._upkeep is None and self._exit is None and not each.is_ready:
             self._tell_failure(f"the first process {how_it_died(code, peak_kb)}, before it had imported the modules")
