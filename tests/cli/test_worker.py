@@ -289,10 +289,10 @@ def test_a_port_that_is_taken_is_said_in_one_line(deployment: Deployment) -> Non
 def test_a_misspelt_queue_is_told_once_and_worked_at(deployment: Deployment) -> None:
     typo = deployment.queue.name[:-1]
     worker = deployment.start("tasks", "-Q", typo, "-p", 2)
+    hint = f"did you mean {deployment.queue.name!r}"
+    wait_until(lambda: hint in worker.said())  # before anything is sent to it: a queue in use is no stray
     result = deployment.task["square"].apply_async((4,), queue=typo)
     assert result.get(timeout=20) == 16
-    hint = f"did you mean {deployment.queue.name!r}"
-    wait_until(lambda: hint in worker.said())
     deployment.workers[0].signal(signal.SIGTERM)
     assert worker.end() == 0
     assert worker.said().count(hint) == 1
