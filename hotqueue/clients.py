@@ -79,14 +79,14 @@ def build_async(address: Address, server: EmbeddedServer | None) -> Any:
     return aredis.RedisCluster(startup_nodes=nodes, max_connections=ENOUGH, **_cluster_settings(settings))
 
 
-def watch(client: Any) -> Watch | None:
+def watch(client: Any, *, beside: bool) -> Watch | None:
     """Have a sync client of sentinels find its master by the word of all of them; None for any other client."""
     pool = getattr(client, "connection_pool", None)
     manager = getattr(pool, "sentinel_manager", None)
     if pool is None or manager is None:
         return None
     force_ip = getattr(manager, "_force_master_ip", None)
-    made = Watch(manager.sentinels, pool.service_name, manager.check_master_state, force_ip)
+    made = Watch(manager.sentinels, pool.service_name, manager.check_master_state, force_ip, beside=beside)
     manager.discover_master = made.ask
     return made
 

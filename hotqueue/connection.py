@@ -47,6 +47,9 @@ class Store:
     """One place where queues live, shared by the threads of a process.
 
     Survives fork (a child opens connections of its own) and can be pickled unless the caller gave a client.
+
+    Attributes:
+        starts_threads: False for a process that forks: then what would be done beside the work is done in it.
     """
 
     def __init__(self, address: Address, server: EmbeddedServer | None = None) -> None:
@@ -56,6 +59,7 @@ class Store:
             from hotqueue.embedded import EmbeddedServer
 
             self.embedded = EmbeddedServer(address.path, durability=address.durability)
+        self.starts_threads = True
         self._forget_connections()
 
     def _forget_connections(self) -> None:
@@ -287,7 +291,7 @@ class Store:
 
         try:
             client = clients.build(self.address, self.embedded)
-            self._watch = clients.watch(client)
+            self._watch = clients.watch(client, beside=self.starts_threads)
             return client
         except (rx.RedisError, rx.RedisClusterException, OSError) as error:  # a cluster client connects at once
             raise self.translated(error, "connecting", sent=False) from error
@@ -332,8 +336,7 @@ class Store:
             connection = free.pop()
         except IndexError:
             connection = new_connection(pool, COMMAND_TIMEOUT)
-        if self._watch is not None:
-            self._leave_old_master(connection)
+        self._leave_old_master(connection)
         if is_open(connection) and (repeatable or not is_stale(connection)):
             return free, connection
         self._connect(connection)

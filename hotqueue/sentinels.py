@@ -28,15 +28,23 @@ class Watch:
         service: what they call the master.
         is_up: what redis-py makes of one sentinel's word: True for a master that is up, and seen by enough of them.
         force_ip: the address to use whatever they say, if any.
+        beside: ask in a thread beside the work too; without, `look` asks whenever its answer is too old.
     """
 
     def __init__(
-        self, sentinels: Sequence[Any], service: str, is_up: Callable[[dict[str, Any], str], bool], force_ip: str | None = None
+        self,
+        sentinels: Sequence[Any],
+        service: str,
+        is_up: Callable[[dict[str, Any], str], bool],
+        force_ip: str | None = None,
+        *,
+        beside: bool = True,
     ) -> None:
         self._sentinels = sentinels
         self._service = service
         self._is_up = is_up
         self._force_ip = force_ip
+        self._beside = beside
         self._master: Place | None = None
         self._away_until = [0.0] * len(sentinels)
         self._asking = threading.Lock()
@@ -53,7 +61,7 @@ class Watch:
         self._used = now
         if now >= self._fresh_until:
             self._refresh()
-        if self._thread is None:
+        if self._beside and self._thread is None:
             self._start()
 
     @property

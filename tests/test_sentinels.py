@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -75,6 +76,17 @@ def test_what_is_put_on_an_idle_connection_goes_to_the_new_master(start_sentinel
             assert client.info("replication")["role"] == "master"
         queue.put("after")
         assert held(servers.replica, queue.key) == [b"before", b"after"]
+
+
+def test_so_does_what_a_process_that_forks_puts_without_a_thread_to_look(start_sentinel: START) -> None:
+    servers = start_sentinel(3)
+    with HotQueue("q", url=servers.url, serializer=None) as queue:
+        queue.store.starts_threads = False
+        queue.put("before")
+        change_master(servers)
+        queue.put("after")
+        assert held(servers.replica, queue.key) == [b"before", b"after"]
+        assert not [thread for thread in threading.enumerate() if thread.name == "hotqueue-sentinels"]
 
 
 async def _aput(url: str, between: Callable[[], None]) -> str:

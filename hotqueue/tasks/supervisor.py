@@ -239,6 +239,8 @@ class Supervisor:
         found: list[tuple[str, Store]] = payload.loads(queues)
         stores: dict[str, Store] = {}
         found = [(name, stores.setdefault(str(store), store)) for name, store in found]
+        for store in stores.values():
+            store.starts_threads = False
         self._errands.begin(partial(check_queues, found), partial(self._after_greeting, each, found, tasks))
 
     def _after_greeting(
