@@ -207,7 +207,7 @@ class Intake:
         try:
             options = _options(task.options if task else DEFAULTS, found.header)
         except (TypeError, ValueError) as error:  # of a producer that is none of ours
-            outcome = lifecycle.unloadable(envelope.CorruptEnvelope(f"options that this worker does not know: {error}"))
+            outcome = lifecycle.unloadable(envelope.CorruptEnvelope(f"options that this worker cannot take: {error}"))
             return Ready(delivery, found.task, attempts, DEFAULTS, outcome=outcome)
         ready = Ready(delivery, found.task, attempts, options)
         if attempts is not NOTHING_HAPPENED:

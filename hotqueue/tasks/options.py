@@ -101,11 +101,15 @@ def override(options: TaskOptions, given: Mapping[str, Any], where: str) -> Task
 
 
 def received(options: TaskOptions, travelled: Mapping[str, Any]) -> TaskOptions:
-    """Return `options` with those over them that travelled with a call."""
+    """Return `options` with those over them that travelled with a call.
+
+    Raises:
+        TypeError, ValueError: they are none, as `make`; whoever sent them may be none of ours.
+    """
     given = dict(travelled)
     if given.pop(_EVERY_ERROR, False):
         given["autoretry_for"] = (Exception,)
-    return replace(options, **given)
+    return replace(options, **_checked(given, "a call's"))
 
 
 def check_names(given: Mapping[str, Any], known: frozenset[str], where: str, also_near: tuple[str, ...] = ()) -> None:

@@ -56,13 +56,17 @@ def test_a_known_task_is_ready_to_run_and_was_not_unpickled(queue: HotQueue, int
     assert (ready.call.name, ready.call.soft_time_limit, ready.call.keeps_result) == ("tests.tasks.sample.note", 7, False)
 
 
-@pytest.mark.parametrize("options", [{"unheard_of": 1}, 5])
-def test_options_that_nobody_knows_end_the_task_and_not_the_worker(queue: HotQueue, intake: Intake, options: Any) -> None:
+@pytest.mark.parametrize(
+    "options",
+    [{"unheard_of": 1}, 5, {"time_limit": "x"}, {"result_expires": None}, {"autoretry_for": ["OSError"]}, {"max_retries": -1}],
+    ids=str,
+)
+def test_options_that_are_none_end_the_task_and_not_the_worker(queue: HotQueue, intake: Intake, options: Any) -> None:
     queue.task(sample.note)
     ready = look(intake, deliver(options=options))
     assert ready.outcome is not None
     assert ready.outcome.ended is Ended.UNLOADABLE
-    assert "options that this worker does not know" in str(ready.outcome.error)
+    assert "options that this worker cannot take" in str(ready.outcome.error)
 
 
 def test_options_that_came_with_the_call_lie_over_the_tasks(queue: HotQueue, intake: Intake) -> None:
