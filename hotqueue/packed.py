@@ -42,14 +42,12 @@ class PackedCall:
 
     Args:
         keys: those that are the same in every call; each call adds one of its own.
-        args: how many arguments a call has.
         doing: for errors.
     """
 
-    def __init__(self, store: Store, script: Script, keys: Sequence[bytes], args: int, doing: str) -> None:
-        self._store, self._script, self._keys, self._doing = store, script, keys, doing
-        constant = (b"EVALSHA", script.sha, b"%d" % (len(keys) + 1), *keys)
-        self._head = b"*%d\r\n" % (len(constant) + 1 + args) + b"".join(map(_part, constant))
+    def __init__(self, store: Store, script: Script, keys: Sequence[bytes], doing: str) -> None:
+        self._store, self._doing = store, doing
+        self._packed = PackedKeys(script, keys)
 
     def __call__(self, key: bytes, *args: bytes) -> bool:
         """Run it, for at most PATIENCE seconds.
@@ -68,20 +66,19 @@ class PackedCall:
             if answer is not None:
                 return answer
             left = PATIENCE
-        ordinary = [*self._keys, key]
-        run = self._store.run
-        return bool(self._store.repeat(lambda: run(self._script, ordinary, args, self._doing, repeatable=True), patience=left))
+        store, script, every_key = self._store, self._packed.script, [*self._packed.keys, key]
+        return bool(store.repeat(lambda: store.run(script, every_key, args, self._doing, repeatable=True), patience=left))
 
     async def acall(self, key: bytes, *args: bytes) -> bool:
         """Asyncio twin of a call, by the ordinary way."""
-        every_key = [*self._keys, key]
-        return bool(await self._store.arepeat(lambda: self._store.arun(self._script, every_key, args, self._doing)))
+        store, script, every_key = self._store, self._packed.script, [*self._packed.keys, key]
+        return bool(await store.arepeat(lambda: store.arun(script, every_key, args, self._doing)))
 
     def _ask(self, key: bytes, args: Sequence[bytes]) -> bool | None:
         store = self._store
-        free, connection = store._take(self._keys[0], repeatable=True)
+        free, connection = store._take(self._packed.keys[0], repeatable=True)
         try:
-            connection._sock.sendall(self._head + b"".join(map(_part, (key, *args))))
+            connection._sock.sendall(self._packed.call((key,), args))
             answer = _ANSWERS.get(connection._sock.recv(64))
         except BaseException as error:
             store._give_back(free, connection, error)

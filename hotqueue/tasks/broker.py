@@ -101,7 +101,7 @@ class Broker:
         n = self.name
         ready, bell = self.ready[is_async], self.bells[is_async]
         own = (keys.tasks(n), ready, keys.seq(n), bell, keys.dead_tasks(n), *self.done, keys.stats(n))
-        return PackedCall(self.store, scripts.ENQUEUE_ONE, [keys.raw(key) for key in own], 2, "enqueueing")
+        return PackedCall(self.store, scripts.ENQUEUE_ONE, [keys.raw(key) for key in own], "enqueueing")
 
     def _enqueue_once(self, tasks: Sequence[tuple[str, str, str, bytes]]) -> list[bool]:
         every_key, args = self._enqueue_args(tasks)
