@@ -7,7 +7,6 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,18 +25,7 @@ from hotqueue.tasks import envelope
 from hotqueue.tasks.result import UnknownTask
 from tests.crash.rig import Load, Rig, report, seconds_until
 from tests.processes import run_python, worker_processes
-from tests.servers import RedisServer
 from tests.waiting import wait_until
-
-
-@pytest.fixture
-def rig(start_redis: Callable[..., RedisServer], tmp_path: Path) -> Iterator[Rig]:
-    """A queue on a server of its own; the workers' log is shown when the test fails."""
-    server = start_redis()
-    made = Rig(tmp_path, server.url, server.client())
-    yield made
-    made.stop()
-    print(made.said()[-4000:])
 
 
 def plant(rig: Rig, task_id: bytes, data: bytes, place: float | None = None) -> None:

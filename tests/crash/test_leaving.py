@@ -7,9 +7,11 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from hotqueue.tasks import AsyncResult
 from hotqueue.tasks.lifecycle import State
 from tests.crash.rig import Rig
 from tests.processes import start_python
@@ -107,13 +109,19 @@ def test_run_worker_leaves_at_once_when_it_has_nothing_to_tell(start_rig: StartR
     wait_until(lambda: before.isdisjoint(rig.registered()), 5, f"whoever comes next strikes it off: {before}")
 
 
-def test_run_worker_waits_a_moment_to_tell_what_it_did_and_else_leaves_it_to_others(start_rig: StartRig) -> None:
-    rig, server = start_rig()
+def with_something_to_tell(rig: Here, server: RedisServer) -> tuple[subprocess.Popen[str], AsyncResult[Any]]:
+    """Return a worker in a process of its own that has run a task and finds no Redis to tell, and the task's result."""
     result = rig.send(rig.tasks.work, 1, 0.5)
     worker = rig.run_worker()
     wait_until(lambda: rig.starts()["1"])
     server.kill()
     wait_until(lambda: rig.said().count("trying again until it answers") >= 2)  # the upkeep, and the worker with its outcome
+    return worker, result
+
+
+def test_run_worker_waits_a_moment_to_tell_what_it_did_and_else_leaves_it_to_others(start_rig: StartRig) -> None:
+    rig, server = start_rig()
+    worker, result = with_something_to_tell(rig, server)
     took = seconds_to_end(worker, signal.SIGINT)
     assert 3 < took < allowed(7)
     server.start()
@@ -127,11 +135,7 @@ def test_run_worker_waits_a_moment_to_tell_what_it_did_and_else_leaves_it_to_oth
 
 def test_run_worker_tells_what_it_did_when_redis_comes_back_in_time(start_rig: StartRig) -> None:
     rig, server = start_rig()
-    result = rig.send(rig.tasks.work, 1, 0.5)
-    worker = rig.run_worker()
-    wait_until(lambda: rig.starts()["1"])
-    server.kill()
-    wait_until(lambda: rig.said().count("trying again until it answers") >= 2)  # the upkeep, and the worker with its outcome
+    worker, result = with_something_to_tell(rig, server)
     worker.send_signal(signal.SIGINT)
     server.start()
     assert worker.wait(10) == 0

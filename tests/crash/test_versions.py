@@ -7,7 +7,6 @@ them: it is good for one minor version of Python, and parked for a worker of tha
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,20 +15,9 @@ from hotqueue import keys
 from hotqueue.tasks import envelope
 from hotqueue.tasks.registry import signer_of
 from tests.crash.rig import Rig
-from tests.servers import RedisServer
 
 GOLDEN = Path(__file__).parent / "golden"
 RUN = [path for path in sorted(GOLDEN.glob("wire-*.bin")) if "signed" not in path.name]  # signed for another queue than ours
-
-
-@pytest.fixture
-def rig(start_redis: Callable[..., RedisServer], tmp_path: Path) -> Iterator[Rig]:
-    """A queue on a server of its own; the workers' log is shown when the test fails."""
-    server = start_redis()
-    made = Rig(tmp_path, server.url, server.client())
-    yield made
-    made.stop()
-    print(made.said()[-4000:])
 
 
 def test_there_are_files_of_every_version() -> None:
