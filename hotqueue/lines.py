@@ -69,6 +69,23 @@ class Blocking:
 
     def send_all(self, commands: Sequence[Sequence[Any]]) -> None:
         """Send commands in one go; each one's reply is received in its turn."""
+        self._connect()
+        self._send([part for args in commands for part in packed(self._connection, args)])
+
+    def send_packed(self, commands: bytes) -> None:
+        """Send commands as they go over the wire; each one's reply is received in its turn."""
+        self._connect()
+        self._send([commands])
+
+    def last(self, script: tuple[Any, ...], doing: str) -> Sent:
+        """Return what receives the reply of a script call that was sent as the last of several commands.
+
+        Args:
+            script: the call with its text, as an EVAL: for a server that does not have it.
+        """
+        return Sent(self._store, [], self._connection, script, doing)
+
+    def _connect(self) -> None:
         if self._store._suspect:
             self._store._look_again()
         if self._connection is None:
@@ -76,7 +93,8 @@ class Blocking:
         self._store._leave_old_master(self._connection)
         if not is_open(self._connection) or is_stale(self._connection):
             self._store._connect(self._connection)
-        parts = [part for args in commands for part in packed(self._connection, args)]
+
+    def _send(self, parts: list[bytes]) -> None:
         self._guarded(lambda: self._connection.send_packed_command(parts, check_health=False))
 
     def receive(self) -> Any:

@@ -92,5 +92,10 @@ class PackedCall:
         return answer
 
 
+def command(*args: bytes) -> bytes:
+    """Return a command as it goes over the wire."""
+    return b"*%d\r\n" % len(args) + b"".join(map(_part, args))
+
+
 def _part(data: Any) -> bytes:
     return b"$%d\r\n%b\r\n" % (len(data), data)

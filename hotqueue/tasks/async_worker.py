@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from hotqueue.errors import HotQueueError
 from hotqueue.tasks.intake import Intake, Ready
 from hotqueue.tasks.lifecycle import Outcome
 from hotqueue.tasks.limits import leave_ctrl_c_to_main
@@ -63,10 +62,7 @@ class AsyncWorker(Worker):
     def _sleep_without_room(self) -> bool:
         if self.bell.wait_woken(0.5):
             for intake in self.intakes:
-                try:
-                    intake.registry.broker.ring(self.kind)
-                except HotQueueError as error:  # whoever sleeps looks for itself every few seconds
-                    self._note_outage(error)
+                self.ring(intake)
         return False
 
     def _room(self) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 from hotqueue import keys
 from hotqueue.connection import Store
 from hotqueue.lines import Blocking
-from hotqueue.packed import PackedCall
+from hotqueue.packed import PackedCall, PackedKeys, command
 from hotqueue.tasks import scripts
 from hotqueue.tasks.attempts import Attempts
 from hotqueue.tasks.attempts import decode as decode_attempts
@@ -127,9 +127,11 @@ class Broker:
         return int(self.store.run(scripts.WAIT, every_key, args, doing="waiting for a result"))
 
     def _wait_args(self, ids: Sequence[str], client: str) -> tuple[list[str], list[Any]]:
+        return self._wait_keys(client) + [keys.result(self.name, task_id) for task_id in ids], list(ids)
+
+    def _wait_keys(self, client: str) -> list[str]:
         name = self.name
-        every_key = [keys.tasks(name), *self.done, keys.reply(name, client), keys.waiters(name), keys.attempts(name)]
-        return every_key + [keys.result(name, task_id) for task_id in ids], list(ids)
+        return [keys.tasks(name), *self.done, keys.reply(name, client), keys.waiters(name), keys.attempts(name)]
 
     async def await_reply(self, ids: Sequence[str], client: str) -> None:
         """Asyncio twin of `wait`."""
@@ -143,18 +145,19 @@ class Broker:
         Given ids, it asks about them first, as `wait`, in the same trip: a lone `get` takes no more than that.
         """
         key = keys.reply(self.name, client)
+        raw_key = keys.raw(key)
         line = self.store.blocking(key, longest)
+        question = PackedKeys(scripts.WAIT, [keys.raw(each) for each in self._wait_keys(client)])
+        rest = command(b"LPOP", raw_key, b"%d" % BULK)
 
         def next_messages(block: float, many: bool, ask: Sequence[str]) -> list[bytes]:
-            commands: list[Sequence[Any]] = [("BLPOP", key, max(block, 0.001))]
-            if many:
-                commands.append(("LPOP", key, BULK))
+            sent = command(b"BLPOP", raw_key, b"%.3f" % max(block, 0.001))
             if ask:
-                every_key, args = self._wait_args(ask, client)
-                commands.insert(0, (b"EVALSHA", scripts.WAIT.sha, len(every_key), *every_key, *args))
-            line.send_all(commands)
+                ids = [keys.raw(task_id) for task_id in ask]
+                sent = question.call([self._result + task_id for task_id in ids], ids) + sent
+            line.send_packed(sent + rest if many else sent)
             try:
-                replies = [line.receive() for _ in commands]
+                replies = [line.receive() for _ in range(1 + bool(ask) + many)]
             except BaseException:  # Ctrl-C too: what is still under way must not be taken for the next answers
                 line.close()
                 raise

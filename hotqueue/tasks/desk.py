@@ -11,13 +11,14 @@ from typing import Any
 
 from hotqueue import keys
 from hotqueue.errors import ConnectionFailed
-from hotqueue.lines import Sent
+from hotqueue.lines import Blocking, Sent
 from hotqueue.packed import PackedKeys
 from hotqueue.tasks import scripts
 from hotqueue.tasks.broker import Broker
 
 FETCH_BYTES = 4 * 1024 * 1024
 _MOST_BYTES = b"%d" % FETCH_BYTES
+DOING = "finishing and fetching tasks"
 
 Action = tuple[str, int | str, str, bytes | str, int, str]  # id, number, code, blob, ms, extra: see step.lua
 
@@ -154,14 +155,29 @@ class Desk:
 
     def _send(self, number: int, room: int, actions: Sequence[Action], alone: bool) -> Step:
         more: list[bytes] = []
-        args = [self._worker, b"%d" % number, b"%d" % room, self._kind, b"1" if alone else b"0", _MOST_BYTES]
+        args = self._head(number, room, alone)
         result = self._result
         for task_id, held_as, code, blob, ms, extra in actions:
             more.append(keys.parked(self.broker.name, extra).encode() if code == "K" else result + keys.raw(task_id))
             args += (_raw(task_id), _raw(held_as), code.encode(), _raw(blob), b"%d" % ms, _raw(extra))
         step, every_key = self._step, [*self._step.keys, *more]
-        sent = self._store.send(step.script, every_key, args, "finishing and fetching tasks", step.call(more, args))
+        sent = self._store.send(step.script, every_key, args, DOING, step.call(more, args))
         return Step(sent, number, room, actions)
+
+    def begin_behind(self, first: bytes, line: Blocking, room: int, alone: bool) -> Step:
+        """Send a command that blocks, packed, and a fetch behind it, which Redis carries out in the moment in which that ends.
+
+        The caller receives the reply of the first from the line, then that of the step.
+        """
+        self.number += 1
+        args = self._head(self.number, room, alone)
+        step = self._step
+        line.send_packed(first + step.call((), args))
+        whole = (b"EVAL", step.script.text, len(step.keys), *step.keys, *args)
+        return Step(line.last(whole, DOING), self.number, room, ())
+
+    def _head(self, number: int, room: int, alone: bool) -> list[bytes]:
+        return [self._worker, b"%d" % number, b"%d" % room, self._kind, b"1" if alone else b"0", _MOST_BYTES]
 
     def recover(self, in_hand: Sequence[str]) -> list[Delivery] | None:
         """After an error: return what this worker holds but has not in hand; None when it was given up."""

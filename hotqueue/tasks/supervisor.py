@@ -34,6 +34,7 @@ log = logging.getLogger("hotqueue.worker")
 TICK = 0.1  # seconds between two looks at what the children run
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGTTIN, signal.SIGTTOU, signal.SIGCHLD)
 LONG_IMPORT = 5.0  # seconds of importing after which a word is due
+FROZEN = 5.0  # seconds without progress and without a task after which others get what a worker fetched asleep
 STUCK = 30.0  # seconds without progress and without a task after which a process is replaced
 PAYING = 1.0  # seconds for what is owed to Redis once the last child has gone; neighbours can do the rest
 QUICK = 1.0  # seconds; a child that dies younger than this is replaced more and more slowly
@@ -391,6 +392,8 @@ class Supervisor:
             )
             each.end("", "stuck")
         if slot.kind == "s" and self._upkeep is not None and slot.state is not None:
+            if slot.idle_for() > FROZEN:
+                self._upkeep.take_back(slot.worker, slot.permits)
             self._upkeep.take_back_if_dragging(slot.worker, slot.state[:], slot.permits)
 
     def _give_up(self, worker: str) -> None:

@@ -49,7 +49,32 @@ class SyncWorker(Worker):
             wait = self.next_due()
             if self.process.is_burst and wait and self._burst_is_over(before):
                 return
-            self.sleep(min(wait, 0.05) if self.process.is_burst else wait)
+            if self._may_fetch_asleep(wait):
+                self._sleep_and_fetch(self.intakes[0], wait)
+            else:
+                self.sleep(min(wait, 0.05) if self.process.is_burst else wait)
+
+    def _may_fetch_asleep(self, wait: float) -> bool:
+        if wait <= 0 or len(self.intakes) > 1 or self.process.is_burst or not self.bell.may_fetch:
+            return False
+        intake = self.intakes[0]
+        return not (intake.is_sick or intake.must_recover or intake.untold or intake.needs)
+
+    def _sleep_and_fetch(self, intake: Intake, seconds: float) -> None:
+        """Sleep with a fetch behind the bell, so that a task starts one trip sooner; its permits go in beforehand."""
+        room = self._pace.room()
+        self.permits.add(intake.desk.number + 1, room)
+        alone = self.process.gate.is_private
+        step = None
+        try:
+            step = self.patient(
+                lambda: self.bell.wait_and_fetch(seconds, lambda bell, line: intake.desk.begin_behind(bell, line, room, alone))
+            )
+        finally:
+            intake.ahead = step
+            if step is None:
+                intake.must_recover = True
+                self.permits.drain()
 
     def _burst_is_over(self, before: int) -> bool:
         """Tell whether nothing is left: also nothing that a task of another worker sent since we looked."""
@@ -58,6 +83,8 @@ class SyncWorker(Worker):
     def turn(self) -> bool:
         """Look at each queue once, beginning where the last turn ended; run what comes. True if anything came."""
         self.running.progress()
+        if self.process.gate.is_wanted_by_another(self):
+            self._hand_back()
         with self.process.gate.shared(self) as is_open:
             if not is_open:
                 return True
@@ -135,6 +162,18 @@ class SyncWorker(Worker):
             self._work(intake)
             self.tell(intake)
         return True
+
+    def _hand_back(self) -> None:
+        """Give others what was fetched ahead, or asleep: somebody here wants to run alone, and that may take long."""
+        for intake in self.intakes:
+            if intake.ahead is not None:
+                step, intake.ahead = intake.ahead, None
+                self.end(intake, step, are_permits_out=True)
+            if intake.unstarted:
+                self.permits.drain()
+                self._drop(intake)
+                self.tell(intake)
+                self.ring(intake)
 
     def _work(self, intake: Intake) -> None:
         """Run what is in line, as far as permits go."""

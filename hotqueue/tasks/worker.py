@@ -383,21 +383,31 @@ class Worker:
                 wait = min(wait, intake.due / 1000)
         return wait
 
+    def ring(self, intake: Intake) -> None:
+        """Wake another worker of our kind, for what is not for us."""
+        try:
+            intake.registry.broker.ring(self.kind)
+        except HotQueueError as error:  # whoever sleeps looks for itself every few seconds
+            self._note_outage(error)
+
     def sleep(self, seconds: float) -> bool:
         """Wait for a bell; tell whether one rang. A broken connection is waited out."""
         if seconds <= 0:
             return True
+        return self.patient(lambda: self.bell.wait(seconds)) is not False
+
+    def patient(self, wait: Callable[[], T]) -> T | None:
+        """Wait for a bell; None when that failed, after a pause."""
         try:
-            return self.bell.wait(seconds)
+            return wait()
         except ConnectionFailed as error:
             self._note_outage(error)
             self.running.progress()
             self.process.stop.wait(0.1)
-            return True
         except ConfigError as error:  # a bell of the wrong type
             self._note_refusal(self.intakes[0], error)
             self.process.stop.wait(SICK)
-            return True
+        return None
 
 
 def _in_one_line(error: BaseException) -> str:
