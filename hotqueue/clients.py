@@ -1,4 +1,4 @@
-"""An address → redis-py clients, sync and asyncio. Only `connection.py` uses this; nothing here retries."""
+"""An address → redis-py clients, sync and asyncio. Only `connection.py` builds them; nothing here retries."""
 
 from __future__ import annotations
 
@@ -18,6 +18,11 @@ ENOUGH = 10_000  # connections of an asyncio cluster client to one node; how man
 
 # What a caller's client may say about its own pool that ours must decide.
 _OURS = ("retry", "retry_on_timeout", "retry_on_error", "socket_timeout", "decode_responses", "protocol", "health_check_interval")
+
+
+def preload() -> None:
+    """Import redis-py, in a process that is about to fork: its children share that, and need not import it each for itself."""
+    import redis  # noqa: F401
 
 
 def _settings(options: dict[str, Any], retry: Any) -> dict[str, Any]:

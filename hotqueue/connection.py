@@ -49,6 +49,7 @@ class Store:
     Survives fork (a child opens connections of its own) and can be pickled unless the caller gave a client.
 
     Attributes:
+        is_cluster: True when keys of different queues may live on different servers.
         starts_threads: False for a process that forks: then what would be done beside the work is done in it.
     """
 
@@ -59,6 +60,7 @@ class Store:
             from hotqueue.embedded import EmbeddedServer
 
             self.embedded = EmbeddedServer(address.path, durability=address.durability)
+        self.is_cluster = address.kind == "cluster" or hasattr(address.client, "get_node_from_key")
         self.starts_threads = True
         self._forget_connections()
 
@@ -79,11 +81,6 @@ class Store:
 
     def __str__(self) -> str:
         return f"embedded server of {self.embedded.path}" if self.embedded else str(self.address)
-
-    @property
-    def is_cluster(self) -> bool:
-        """True when keys of different queues may live on different servers."""
-        return self.address.kind == "cluster" or hasattr(self.address.client, "get_node_from_key")
 
     # --- commands ------------------------------------------------------------------------------------------------
 
@@ -331,21 +328,23 @@ class Store:
         if self._suspect:
             self._look_again()
         pool = self._pool(key)
-        free = self._free.setdefault(pool, [])
+        free = self._free.get(pool)
+        if free is None:
+            free = self._free.setdefault(pool, [])
         try:
             connection = free.pop()
         except IndexError:
             connection = new_connection(pool, COMMAND_TIMEOUT)
-        self._leave_old_master(connection)
-        if is_open(connection) and (repeatable or not is_stale(connection)):
+        if self._watch is not None:
+            self._leave_old_master(connection)
+        if connection._sock is not None and (repeatable or not is_stale(connection)):
             return free, connection
         self._connect(connection)
         return free, connection
 
     def _leave_old_master(self, connection: Any) -> None:
         """Close a connection to a server that the sentinels do not name any more: what it takes may be thrown away."""
-        if self._watch is None:
-            return
+        assert self._watch is not None
         self._watch.look()
         if is_open(connection) and not self._watch.is_current(connection):
             connection.disconnect()

@@ -90,7 +90,8 @@ class Blocking:
             self._store._look_again()
         if self._connection is None:
             self._connection = new_connection(self._store._pool(self._key), self._block + BLOCK_MARGIN)
-        self._store._leave_old_master(self._connection)
+        if self._store._watch is not None:
+            self._store._leave_old_master(self._connection)
         if not is_open(self._connection) or is_stale(self._connection):
             self._store._connect(self._connection)
 

@@ -88,14 +88,13 @@ class Broker:
             QueueFull: the server is out of memory.
         """
         if len(tasks) == 1 and not tasks[0][1] and not tasks[0][2]:
-            call, *args = self._simple_enqueue(tasks[0])
-            return [call(*args)]
+            return [self.enqueue_one(tasks[0][0], tasks[0][3])]
         return self.store.repeat(lambda: self._enqueue_once(tasks))
 
-    def _simple_enqueue(self, task: tuple[str, str, str, bytes]) -> tuple[PackedCall, bytes, bytes, bytes]:
-        """Return the call, and its arguments, that enqueues a task that may run at once."""
-        task_id, envelope = keys.raw(task[0]), task[3]
-        return self._enqueue_one[envelope[1] == ASYNC], self._result + task_id, task_id, envelope
+    def enqueue_one(self, task_id: str, envelope: bytes) -> bool:
+        """Store a task that may run at once, unless its id is known already; as `enqueue`."""
+        raw_id = keys.raw(task_id)
+        return self._enqueue_one[envelope[1] == ASYNC](self._result + raw_id, raw_id, envelope)
 
     def _packed_enqueue(self, is_async: int) -> PackedCall:
         n = self.name
@@ -110,8 +109,8 @@ class Broker:
     async def aenqueue(self, tasks: Sequence[tuple[str, str, str, bytes]]) -> list[bool]:
         """Asyncio twin of `enqueue`."""
         if len(tasks) == 1 and not tasks[0][1] and not tasks[0][2]:
-            call, *simple = self._simple_enqueue(tasks[0])
-            return [await call.acall(*simple)]
+            task_id, envelope = keys.raw(tasks[0][0]), tasks[0][3]
+            return [await self._enqueue_one[envelope[1] == ASYNC].acall(self._result + task_id, task_id, envelope)]
         every_key, args = self._enqueue_args(tasks)
         answer = await self.store.arepeat(lambda: self.store.arun(scripts.ENQUEUE, every_key, args, doing="enqueueing"))
         return [bool(new) for new in answer]

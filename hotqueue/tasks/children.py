@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import glob
 import mmap
 import os
 import signal
@@ -186,6 +185,8 @@ class Orphans:
 
 
 def _zombies() -> Iterator[int]:
+    import glob
+
     for thread in glob.glob("/proc/self/task/*/children"):
         with contextlib.suppress(OSError), open(thread) as file:
             for pid in file.read().split():

@@ -26,6 +26,7 @@ ARGS_REPR_MAX = 1024
 # version, kind, priority + 100, flags, checksum of all the rest, created (ms), lengths of task header, call header, id
 FIXED = struct.Struct(">BBBBIQIIB")
 _CHECKED_FROM = 8
+_CHECKED = struct.Struct(">QIIB")  # of these, what the checksum covers as one piece with all that follows
 HAS_MORE = 1  # the call header is JSON
 BY_VALUE = 2  # the payload brings the function along
 SIGNED = 4
@@ -135,25 +136,30 @@ def task_header(name: str, queue: str, options: dict[str, Any], python: str = ""
     return json.dumps(header, separators=(",", ":"), sort_keys=True).encode()
 
 
-def encode(
-    task_id: bytes,
-    header: bytes,
-    kind: int,
-    priority: int,
-    created: int,
-    call: bytes,
-    payload: bytes,
-    flags: int = 0,
-    signer: Signer | None = None,
-) -> bytes:
-    """Return an envelope's bytes; see the module for the form."""
-    if signer is not None:
-        flags |= SIGNED
-    fixed = FIXED.pack(WIRE_VERSION, kind, priority + 100, flags, 0, created, len(header), len(call), len(task_id))
-    rest = b"".join((fixed[_CHECKED_FROM:], task_id, header, call, payload))
-    checked = zlib.crc32(rest, zlib.crc32(fixed[:4])).to_bytes(4, "big")
-    body = b"".join((fixed[:4], checked, rest))
-    return body if signer is None else body + signer.sign(body)
+class Form:
+    """What the envelopes of a task have in common, encoded once: it is on the path of every call.
+
+    Args:
+        header: see `task_header`.
+        kind: SYNC or ASYNC.
+        priority: −100…100.
+        flags: HAS_MORE, BY_VALUE.
+        signer: signs the envelopes.
+    """
+
+    __slots__ = ("_crc", "_first", "_header", "_signer", "_size")
+
+    def __init__(self, header: bytes, kind: int, priority: int, flags: int = 0, signer: Signer | None = None) -> None:
+        self._first = bytes((WIRE_VERSION, kind, priority + 100, flags if signer is None else flags | SIGNED))
+        self._crc = zlib.crc32(self._first)
+        self._header, self._size, self._signer = header, len(header), signer
+
+    def encode(self, task_id: bytes, created: int, call: bytes, payload: bytes) -> bytes:
+        """Return an envelope's bytes; see the module for the form."""
+        lengths = _CHECKED.pack(created, self._size, len(call), len(task_id))
+        rest = b"%b%b%b%b%b" % (lengths, task_id, self._header, call, payload)
+        body = b"%b%b%b" % (self._first, zlib.crc32(rest, self._crc).to_bytes(4, "big"), rest)
+        return body if self._signer is None else body + self._signer.sign(body)
 
 
 def call_header(args_repr: str, more: dict[str, Any] | None = None) -> tuple[bytes, int]:

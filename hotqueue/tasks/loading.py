@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import pkgutil
 import sys
 import traceback
 from collections.abc import Iterable, Sequence
@@ -169,6 +168,8 @@ def _without_ours(error: HotQueueError) -> str:
 
 
 def _nearest(name: str) -> str:
+    import pkgutil
+
     parent, _, last = name.rpartition(".")
     try:
         where = list(importlib.import_module(parent).__path__) if parent else [os.getcwd()]

@@ -117,6 +117,14 @@ class Registry:
         task._by_value = True  # a worker looks up tasks only, never bare functions
         return task
 
+    def send_one(self, name: str, task_id: str, data: bytes) -> None:
+        """Enqueue an encoded task that may run at once: what `delay` does."""
+        batch = open_batch(self)
+        if batch is None:
+            self.broker_of(name).enqueue_one(task_id, data)
+        else:
+            batch.add(name, [(task_id, "", "", data)])
+
     def send(self, name: str, tasks: Sequence[tuple[str, str, str, bytes]]) -> None:
         """Enqueue encoded tasks on the queue called `name`, at most BULK of them; inside of a batch, at its end."""
         batch = open_batch(self)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from hotqueue import presence
+from hotqueue import clients, presence
 from hotqueue.connection import Store
 from hotqueue.errors import ConnectionFailed, HotQueueError
 from hotqueue.tasks import attempts, child, payload
@@ -80,6 +80,7 @@ class Supervisor:
         if self._settings.health_port is not None:
             self._health = HealthPort(self._settings.health_port, {"/livez": self._is_live, "/readyz": self._is_ready})
             log.info("health port: http://0.0.0.0:%d/livez and /readyz", self._health.port)
+        clients.preload()
         self._spawn()
         while True:
             self._select()

@@ -54,7 +54,7 @@ class Task(Generic[P, R]):
         self._registry = registry
         self._signature = _signature(function, options.bind)
         self._counts = _positional_counts(self._signature)
-        self._headers: dict[str, bytes] = {}
+        self._forms: dict[tuple[str, int], envelope.Form] = {}  # of calls without options of their own, by queue and flags
         self._by_value: bool | None = None
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -70,14 +70,14 @@ class Task(Generic[P, R]):
         return self
 
     def __getstate__(self) -> dict[str, Any]:
-        kept = {k: v for k, v in self.__dict__.items() if k not in ("_registry", "_headers", "_signature", "_counts")}
+        kept = {k: v for k, v in self.__dict__.items() if k not in ("_registry", "_forms", "_signature", "_counts")}
         return {**kept, "queue": self._registry.queue}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         registry = state.pop("queue")._tasks
         self.__dict__.update(state)
         self._registry = registry
-        self._headers = {}
+        self._forms = {}
         self._signature = _signature(self.__wrapped__, self.options.bind)
         self._counts = _positional_counts(self._signature)
 
@@ -97,7 +97,10 @@ class Task(Generic[P, R]):
             return registry.eager.run(self, args, dict(kwargs))
         task_id = os.urandom(16).hex()
         data = self._encode(task_id, args, kwargs, self.options, registry.name)
-        registry.send(registry.name, [(task_id, *self._when(self.options), data)])
+        if self.options.expires is None:
+            registry.send_one(registry.name, task_id, data)
+        else:
+            registry.send(registry.name, [(task_id, *self._when(self.options), data)])
         return AsyncResult(task_id, registry)
 
     async def adelay(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[R]:
@@ -211,24 +214,33 @@ class Task(Generic[P, R]):
         if kwargs or not self._counts[0] <= len(args) <= self._counts[1]:
             self._check(args, kwargs)
         by_value_ = self._by_value if self._by_value is not None else self._decide()
-        data = payload.dumps_call(self.name, args, kwargs, self._portable(options) if by_value_ else None)
+        if by_value_ or kwargs or not _are_short(args):
+            data, shown = self._payload(args, kwargs, self._portable(options) if by_value_ else None), _args_repr(args, kwargs)
+        else:
+            data, shown = payload.dumps_plain((args, kwargs)), repr(args)[1:-1].rstrip(",")
+        call, flags = envelope.call_header(shown, more)
+        form = self._forms.get((queue, flags)) if options is self.options else None
+        if form is None:
+            form = self._form(options, queue, flags)
+        return form.encode(task_id.encode(), int(time.time() * 1000), call, data)
+
+    def _payload(self, args: tuple[Any, ...], kwargs: dict[str, Any], portable: payload.Portable | None) -> bytes:
+        data = payload.dumps_call(self.name, args, kwargs, portable)
         if len(data) > PAYLOAD_MAX:
             raise SerializationError(
                 f"the arguments of {self.name} take {len(data) >> 20} MB pickled, but a task may have {PAYLOAD_MAX >> 20} MB; "
                 "store them elsewhere and send where"
             )
-        call, flags = envelope.call_header(_args_repr(args, kwargs), more)
-        return envelope.encode(
-            task_id.encode(),
-            self._header(options, queue),
-            envelope.ASYNC if self.is_async else envelope.SYNC,
-            options.priority,
-            int(time.time() * 1000),
-            call,
-            data,
-            flags | (envelope.BY_VALUE if by_value_ else 0),
-            self._registry.signer,
-        )
+        return data
+
+    def _form(self, options: TaskOptions, queue: str, flags: int) -> envelope.Form:
+        kind = envelope.ASYNC if self.is_async else envelope.SYNC
+        if self._by_value:
+            flags |= envelope.BY_VALUE
+        form = envelope.Form(self._header(options, queue), kind, options.priority, flags, self._registry.signer)
+        if options is self.options:
+            self._forms[queue, flags & envelope.HAS_MORE] = form
+        return form
 
     def _check(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         try:
@@ -263,17 +275,12 @@ class Task(Generic[P, R]):
         return payload.Portable(self.__wrapped__, options.bind, options.autoretry_for, options.dont_autoretry_for)
 
     def _header(self, options: TaskOptions, queue: str) -> bytes:
-        if options is self.options and queue in self._headers:
-            return self._headers[queue]
         travelling = options.travelling()
         if not self._by_value:  # a worker that imports the task knows the decorator's options: only this call's travel
             own = self.options.travelling()
             travelling = {k: v for k, v in travelling.items() if own.get(k) != v}
             travelling |= {k: getattr(options, k) for k in own if k not in options.travelling()}
-        header = envelope.task_header(self.name, queue, travelling, payload.PYTHON if self._by_value else "")
-        if options is self.options:
-            self._headers[queue] = header
-        return header
+        return envelope.task_header(self.name, queue, travelling, payload.PYTHON if self._by_value else "")
 
     # --- inside a running task -----------------------------------------------------------------------------------
 
@@ -340,9 +347,20 @@ def _positional_counts(signature: inspect.Signature) -> tuple[int, float]:
     return least, most
 
 
+def _are_short(args: tuple[Any, ...]) -> bool:
+    """Tell whether plain pickle and plain repr do, as for most calls: one look at a few arguments."""
+    if len(args) > 7:
+        return False
+    for value in args:
+        kind = type(value)
+        if kind not in _SHORT and not (kind is str and len(value) < 80):
+            return False
+    return True
+
+
 def _args_repr(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
     """Return the arguments as text, at most about 1 KB, without looking at more of them than that."""
-    if not kwargs and len(args) < 8 and all(type(a) in _SHORT or (type(a) is str and len(a) < 80) for a in args):
+    if not kwargs and _are_short(args):
         return repr(args)[1:-1].rstrip(",")
     try:
         parts = [_repr.repr(a) for a in args[:20]] + [f"{k}={_repr.repr(v)}" for k, v in list(kwargs.items())[:20]]

@@ -15,7 +15,7 @@ from hotqueue.tasks.context import Request, _request, current_request, current_t
 
 def request_of(more: dict[str, object] | None = None, reports: list[object] | None = None) -> Request:
     call, flags = envelope.call_header("", more)
-    data = envelope.encode(b"id", envelope.task_header("a.b", "q", {}), envelope.SYNC, 0, 1, call, b"", flags)
+    data = envelope.Form(envelope.task_header("a.b", "q", {}), envelope.SYNC, 0, flags).encode(b"id", 1, call, b"")
     report = None if reports is None else lambda *told: reports.append(told)
     return Request(envelope.decode(data), Attempts(2, 1), "q", "host-1-ab", report)
 

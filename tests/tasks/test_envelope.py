@@ -22,7 +22,7 @@ def encoded(
     kind: int = SYNC,
     payload: bytes = b"\x80abc",
 ) -> bytes:
-    return envelope.encode(b"the-id", HEADER, kind, priority, 1234, call, payload, flags, signer)
+    return envelope.Form(HEADER, kind, priority, flags, signer).encode(b"the-id", 1234, call, payload)
 
 
 def test_what_is_encoded_is_decoded() -> None:
@@ -66,9 +66,9 @@ def test_a_piece_of_an_envelope_is_none(length: int) -> None:
 @pytest.mark.parametrize("header", [b"", b"{", b"[]", b"{}", b'{"task":5}', b'{"task":"\xff"}', b'{"task":"\\ud800"}'])
 def test_a_header_that_says_no_task_is_no_reason_to_die(header: bytes) -> None:
     with pytest.raises(CorruptEnvelope, match="wrong id or header"):
-        envelope.decode(envelope.encode(b"id", header, SYNC, 0, 1, b"", b""))
+        envelope.decode(envelope.Form(header, SYNC, 0).encode(b"id", 1, b"", b""))
     with pytest.raises(CorruptEnvelope, match="wrong id or header"):
-        envelope.decode(envelope.encode(b"\xff", b'{"task":"a"}', SYNC, 0, 1, b"", b""))
+        envelope.decode(envelope.Form(b'{"task":"a"}', SYNC, 0).encode(b"\xff", 1, b"", b""))
 
 
 def of_version(version: int, data: bytes, signature: bytes = b"") -> bytes:

@@ -40,7 +40,7 @@ def deliver(
 ) -> Delivery:
     header = envelope.task_header(task, queue, more.get("options", {}), more.get("python", ""))
     flags = envelope.BY_VALUE if "python" in more else 0
-    data = envelope.encode(b"id", header, envelope.SYNC, 0, 1, b"", payload.dumps(((value,), {})), flags)
+    data = envelope.Form(header, envelope.SYNC, 0, flags).encode(b"id", 1, b"", payload.dumps(((value,), {})))
     return Delivery("id", 1, "s", attempts.encode().encode() if attempts else b"", data)
 
 

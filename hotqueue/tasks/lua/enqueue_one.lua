@@ -2,27 +2,24 @@
 -- KEYS 1 tasks 2 ready or ready:async 3 seq 4 the bell of that 5 dead:tasks 6-8 done 9 stats 10 result:<id>
 -- ARGV 1 id 2 envelope
 -- Returns 1 stored, 0 known already.
-local id, envelope = ARGV[1], ARGV[2]
-if redis.call('HEXISTS', KEYS[5], id) == 1 then return 0 end
-if redis.call('EXISTS', KEYS[6], KEYS[7], KEYS[8], KEYS[10]) > 0 then
-  if redis.call('EXISTS', KEYS[10]) == 1 then return 0 end
+local id, envelope, call, pcall = ARGV[1], ARGV[2], redis.call, redis.pcall
+if call('EXISTS', KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[10]) > 0 then
+  if call('HEXISTS', KEYS[5], id) + call('EXISTS', KEYS[10]) > 0 then return 0 end
   for third = 6, 8 do -- how a task that ended is remembered: see keep_record in the prelude
-    if redis.call('SISMEMBER', KEYS[third], id) + redis.call('SISMEMBER', KEYS[third], '\0' .. id) > 0 then return 0 end
+    if call('SISMEMBER', KEYS[third], id) + call('SISMEMBER', KEYS[third], '\0' .. id) > 0 then return 0 end
   end
 end
-if redis.call('HSETNX', KEYS[1], id, envelope) == 0 then return 0 end
-local seq = redis.pcall('INCR', KEYS[3])
+if call('HSETNX', KEYS[1], id, envelope) == 0 then return 0 end
+local seq = pcall('INCR', KEYS[3])
 local placed = seq
-if type(seq) == 'number' then
-  local place = (200 - (string.byte(envelope, 3) or 100)) * 35184372088832 + seq -- new_place of the prelude
-  placed = redis.pcall('ZADD', KEYS[2], string.format('%.0f', place), id)
+if type(seq) == 'number' then -- a number as an argument keeps all its digits, unlike one joined to text; see new_place
+  placed = pcall('ZADD', KEYS[2], (200 - (string.byte(envelope, 3) or 100)) * 35184372088832 + seq, id)
 end
 if type(placed) == 'table' then -- a key of the wrong type: nothing was stored
-  redis.call('HDEL', KEYS[1], id)
+  call('HDEL', KEYS[1], id)
   return placed
 end
-local tokens = redis.pcall('LLEN', KEYS[4])
-if type(tokens) == 'number' and tokens < 4 then redis.call('LPUSH', KEYS[4], '1') end
-local minute = math.floor(redis.call('TIME')[1] / 60)
-redis.pcall('HINCRBY', KEYS[9], string.format('%.0f:enqueued', minute), 1)
+local tokens = pcall('LLEN', KEYS[4])
+if type(tokens) == 'number' and tokens < 4 then call('LPUSH', KEYS[4], '1') end
+pcall('HINCRBY', KEYS[9], math.floor(call('TIME')[1] / 60) .. ':enqueued', 1)
 return 1
