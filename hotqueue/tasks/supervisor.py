@@ -6,6 +6,7 @@ what Redis has to do with is an errand for a thread of its own, so that the loop
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -81,6 +82,7 @@ class Supervisor:
             self._health = HealthPort(self._settings.health_port, {"/livez": self._is_live, "/readyz": self._is_ready})
             log.info("health port: http://0.0.0.0:%d/livez and /readyz", self._health.port)
         clients.preload()
+        gc.freeze()  # a collection in a child writes to all objects that it looks through: it would copy what they share
         self._spawn()
         while True:
             self._select()
