@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.crash.deployment import Deployment
+from tests.crash.rig import Rig
+from tests.processes import worker_processes
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.servers("server")
@@ -51,3 +55,18 @@ def test_a_lone_worker_takes_its_own_hoard_again(deployment: Deployment) -> None
     assert held.get(10) == 0
     assert after.get(10) == list(range(1, 101))
     assert deployment.numbers("start") == list(range(101))
+
+
+def test_what_a_frozen_sleeper_was_given_goes_to_others(rig: Rig) -> None:
+    """A worker that sleeps is given a task by Redis itself: one that does not wake up must not keep it."""
+    worker = rig.start("-p2")
+    wait_until(lambda: len(rig.registered()) == 2)
+    assert [rig.tasks.work.delay(n).get(10) for n in range(10, 30)] == list(range(10, 30))
+    wait_until(lambda: sum("b" in client["flags"] for client in rig.redis.client_list()) == 4)  # two for async tasks
+    frozen = worker_processes(worker.pid)[0]
+    os.kill(frozen, signal.SIGSTOP)
+    results = [rig.tasks.work.delay(n) for n in range(4)]
+    assert [result.get(20) for result in results] == [0, 1, 2, 3]
+    os.kill(frozen, signal.SIGCONT)
+    rig.check_nothing_left()
+    assert all(times == 1 for times in rig.starts().values())
