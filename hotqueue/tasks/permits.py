@@ -13,10 +13,10 @@ import time
 from collections import Counter
 from typing import Any
 
-_ROW = struct.Struct(">ddB")  # started and hard deadline (monotonic seconds), bytes of the id; the id follows
+_HEAD = struct.Struct("=d")  # when progress was last made (monotonic seconds)
+_ROW = struct.Struct("=ddB")  # started and hard deadline (monotonic seconds), bytes of the id; the id follows
 ID_BYTES = 200
-ROW_BYTES = _ROW.size + ID_BYTES
-_HEAD = struct.Struct(">d")  # when progress was last made (monotonic seconds)
+ROW_BYTES = 224  # so that every number lies where it is written in one go
 
 
 class Permits:
@@ -72,12 +72,16 @@ class Permits:
 class Running:
     """What a worker runs right now, where others can read it even after its death.
 
+    They read it at any time, so each number is written as a whole: `struct.pack_into` clears the place first, and a
+    supervisor that looked just then would take its worker for stuck, or a task for one past its time limit.
+
     Args:
         state: the bytes of its presence file; one row a task at a time.
     """
 
     def __init__(self, state: Any) -> None:
         self._state = state
+        self._numbers = memoryview(state).cast("d")
         self._free = list(range((len(state) - _HEAD.size) // ROW_BYTES - 1, -1, -1))
         self.progress()
 
@@ -88,21 +92,21 @@ class Running:
 
     def progress(self) -> None:
         """Note that the worker turns."""
-        _HEAD.pack_into(self._state, 0, time.monotonic())
+        self._numbers[0] = time.monotonic()
 
     def start(self, task_id: bytes, time_limit: float | None = None) -> int:
         """Note that a task starts; return its row."""
         row = self._free.pop()
         now = time.monotonic()
         at = _HEAD.size + row * ROW_BYTES
-        self._state[at + _ROW.size : at + _ROW.size + len(task_id)] = task_id
-        _ROW.pack_into(self._state, at, now, now + time_limit if time_limit else 0.0, len(task_id))
+        self._state[at + _ROW.size - 1 : at + _ROW.size + len(task_id)] = bytes((len(task_id),)) + task_id
+        self._numbers[at // 8 + 1] = now + time_limit if time_limit else 0.0
+        self._numbers[at // 8] = now  # last: this makes it a row that counts
         return row
 
     def end(self, row: int) -> None:
         """Note that the task in a row ended."""
-        at = _HEAD.size + row * ROW_BYTES
-        self._state[at : at + 8] = b"\0\0\0\0\0\0\0\0"
+        self._numbers[(_HEAD.size + row * ROW_BYTES) // 8] = 0.0
         self._free.append(row)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import threading
 import time
 from collections import Counter
 
-from hotqueue.tasks.permits import ID_BYTES, Permits, Running, read_running
+from hotqueue.tasks.permits import ID_BYTES, Permits, Running, read_progress, read_running
 
 
 def test_a_permit_is_had_once() -> None:
@@ -83,6 +84,31 @@ def test_rows_are_used_again() -> None:
         running.end(running.start(b"%d" % n))
     running.start(b"x" * ID_BYTES)
     assert read_running(bytes(state))[0][0] == "x" * ID_BYTES
+
+
+def test_a_reader_never_sees_half_a_number() -> None:
+    """A supervisor that reads a progress of 0 would end a process that works; a torn deadline, one whose task is in time."""
+    state = mmap.mmap(-1, Running.size(1))
+    running, born = Running(state), time.monotonic()
+    pid = os.fork()
+    if pid == 0:
+        while time.monotonic() - born < 1:
+            running.progress()
+            running.end(running.start(b"a", time_limit=1000))
+        os._exit(0)
+    torn = []
+    while os.waitpid(pid, os.WNOHANG) == (0, 0):
+        seen = [state[:] for _ in range(1000)]
+        torn += [each for each in seen if not _is_whole(each, born)]
+    assert torn == []
+
+
+def _is_whole(state: bytes, born: float) -> bool:
+    rows = read_running(state)
+    return born - 1 <= read_progress(state) <= born + 60 and all(
+        task_id == "a" and born <= started <= born + 60 and born + 1000 <= deadline <= born + 1060
+        for task_id, started, deadline in rows
+    )
 
 
 def test_the_pipe_may_be_somebody_elses() -> None:
