@@ -7,6 +7,7 @@ kind of command, protocol 2. Repeating is `Store.repeat`, and only around operat
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import threading
 import time
@@ -428,12 +429,17 @@ class Store:
         except rx.NoScriptError:
             return await self.acommand("EVAL", script.text, len(keys), *keys, *args, doing=doing)
 
+    def drop_idle(self) -> None:
+        """Close the connections that are open and not in use."""
+        for free in list(self._free.values()):
+            with contextlib.suppress(IndexError):  # other threads take from it as well
+                while True:
+                    free.pop().disconnect()
+
     def close(self) -> None:
         """Close this process's connections and let go of the embedded server."""
         self._check_pid()
-        for free in self._free.values():
-            while free:
-                free.pop().disconnect()
+        self.drop_idle()
         if self._watch is not None:
             self._watch.close()
         if self._client is not None:

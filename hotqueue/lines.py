@@ -127,6 +127,11 @@ class Blocking:
                 raise self._store.translated(error, "waiting") from error
             raise
 
+    def distrust(self) -> None:
+        """Drop this and the idle connections of the store: no reply came, and what else was open then may be as dead."""
+        self.close()
+        self._store.drop_idle()
+
     def close(self) -> None:
         """Drop the connection; the next `send` opens another."""
         if self._connection is not None:

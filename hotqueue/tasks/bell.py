@@ -140,6 +140,8 @@ class Bell:
             self._close_lines()
             raise
         self._close_lines()
+        if not ready:
+            line.blocking.distrust()
         return None
 
     def wait_woken(self, seconds: float) -> bool:
