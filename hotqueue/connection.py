@@ -7,7 +7,6 @@ kind of command, protocol 2. Repeating is `Store.repeat`, and only around operat
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import threading
 import time
@@ -20,7 +19,7 @@ from hotqueue.aconnection import LoopClient, NotSent
 from hotqueue.address import Address
 from hotqueue.clients import COMMAND_TIMEOUT
 from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError
-from hotqueue.lines import Blocking, Sent, is_open, is_stale, new_connection, packed
+from hotqueue.lines import Blocking, Idle, Sent, is_open, is_stale, new_connection, packed
 from hotqueue.meanings import meaning
 
 if TYPE_CHECKING:
@@ -69,7 +68,7 @@ class Store:
         self._pid = os.getpid()
         self._lock = threading.RLock()
         self._client: Any = None
-        self._free: dict[Any, list[Any]] = {}
+        self._idle: dict[Any, Idle] = {}  # by the pool of their server
         self._local = threading.local()  # .deadline: when the patience of this thread's call ends
         self._async: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LoopClient] = weakref.WeakKeyDictionary()
         self._watch: Watch | None = None  # of sentinels; made with the client
@@ -118,15 +117,15 @@ class Store:
         """
         import redis.exceptions as rx
 
-        free, connection = self._take(keys[0])
+        idle, connection = self._take(keys[0], recoverable=True)
         try:
             connection.send_packed_command([call], check_health=False)
         except BaseException as error:
-            self._give_back(free, connection, error)
+            self._give_back(idle, connection, error)
             if isinstance(error, rx.RedisError | OSError):
                 raise self.translated(error, doing) from error
             raise
-        return Sent(self, free, connection, (b"EVAL", script.text, len(keys), *keys, *args), doing)
+        return Sent(self, idle, connection, (b"EVAL", script.text, len(keys), *keys, *args), doing)
 
     def scan(self, pattern: str) -> list[bytes]:
         """Return the keys that match a glob, of all masters of a Cluster. Slow: for people who look, never for work.
@@ -183,7 +182,7 @@ class Store:
             raise self.translated(error, doing) from error
 
     def _exchange(self, key: str | bytes, args: Sequence[Any], repeatable: bool = False) -> Any:
-        free, connection = self._take(key, repeatable)
+        idle, connection = self._take(key, repeatable)
         left = self._left()
         try:
             if left < COMMAND_TIMEOUT:
@@ -193,19 +192,19 @@ class Store:
         except BaseException as error:
             if left < COMMAND_TIMEOUT and connection._sock is not None:
                 connection._sock.settimeout(COMMAND_TIMEOUT)
-            self._give_back(free, connection, error)
+            self._give_back(idle, connection, error)
             raise
         if left < COMMAND_TIMEOUT:
             connection._sock.settimeout(COMMAND_TIMEOUT)
-        free.append(connection)
+        idle.put(connection)
         return reply
 
-    def _give_back(self, free: list[Any], connection: Any, error: BaseException) -> None:
+    def _give_back(self, idle: Idle, connection: Any, error: BaseException) -> None:
         """Keep a connection that only answered with an error; drop one whose reply may still be under way."""
         import redis.exceptions as rx
 
         if isinstance(error, rx.ResponseError) and not isinstance(error, rx.ReadOnlyError):
-            free.append(connection)
+            idle.put(connection)
         else:
             connection.disconnect()
             self._suspect = True
@@ -324,24 +323,30 @@ class Store:
             self._suspect = True
             raise self.translated(error, "finding the node", sent=False) from error
 
-    def _take(self, key: str | bytes, repeatable: bool = False) -> tuple[list[Any], Any]:
+    def _take(self, key: str | bytes, repeatable: bool = False, recoverable: bool = False) -> tuple[Idle, Any]:
+        """Return an open connection to the server that holds `key`, and where it goes afterwards.
+
+        Args:
+            repeatable: the command may be sent again at once, so that a look at the connection is not worth its time.
+            recoverable: an error costs its sender more than that; but of a connection that has just answered, none is likely.
+        """
         self._check_pid()
         if self._suspect:
             self._look_again()
         pool = self._pool(key)
-        free = self._free.get(pool)
-        if free is None:
-            free = self._free.setdefault(pool, [])
+        idle = self._idle.get(pool)
+        if idle is None:
+            idle = self._idle.setdefault(pool, Idle())
         try:
-            connection = free.pop()
+            connection, is_fresh = idle.take()
         except IndexError:
-            connection = new_connection(pool, COMMAND_TIMEOUT)
+            connection, is_fresh = new_connection(pool, COMMAND_TIMEOUT), False
         if self._watch is not None:
             self._leave_old_master(connection)
-        if connection._sock is not None and (repeatable or not is_stale(connection)):
-            return free, connection
+        if connection._sock is not None and (repeatable or (recoverable and is_fresh) or not is_stale(connection)):
+            return idle, connection
         self._connect(connection)
-        return free, connection
+        return idle, connection
 
     def _leave_old_master(self, connection: Any) -> None:
         """Close a connection to a server that the sentinels do not name any more: what it takes may be thrown away."""
@@ -431,10 +436,8 @@ class Store:
 
     def drop_idle(self) -> None:
         """Close the connections that are open and not in use."""
-        for free in list(self._free.values()):
-            with contextlib.suppress(IndexError):  # other threads take from it as well
-                while True:
-                    free.pop().disconnect()
+        for idle in list(self._idle.values()):
+            idle.drop()
 
     def close(self) -> None:
         """Close this process's connections and let go of the embedded server."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,13 +16,36 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 BLOCK_MARGIN = 5.0  # seconds that the reply of a blocking command may come late
+FRESH = 1.0  # seconds after its last reply for which a connection is taken to be open without a look
+
+
+class Idle:
+    """The open connections to one server that nobody uses just now; for any thread."""
+
+    def __init__(self) -> None:
+        self._connections: list[tuple[Any, float]] = []
+
+    def put(self, connection: Any) -> None:
+        """Take in a connection that has just answered."""
+        self._connections.append((connection, time.monotonic()))
+
+    def take(self) -> tuple[Any, bool]:
+        """Return the one that answered last, and whether that was just now; IndexError when there is none."""
+        connection, answered = self._connections.pop()
+        return connection, time.monotonic() - answered < FRESH
+
+    def drop(self) -> None:
+        """Close them all."""
+        with contextlib.suppress(IndexError):  # other threads take from them as well
+            while True:
+                self._connections.pop()[0].disconnect()
 
 
 class Sent:
     """A script call whose reply is still to come, on a connection that is its own until then."""
 
-    def __init__(self, store: Store, free: list[Any], connection: Any, whole: tuple[Any, ...], doing: str) -> None:
-        self._store, self._free, self._connection, self._whole, self._doing = store, free, connection, whole, doing
+    def __init__(self, store: Store, idle: Idle, connection: Any, whole: tuple[Any, ...], doing: str) -> None:
+        self._store, self._idle, self._connection, self._whole, self._doing = store, idle, connection, whole, doing
 
     def receive(self) -> Any:
         """Wait for the reply; errors as of `Store.run`."""
@@ -29,18 +54,18 @@ class Sent:
         try:
             reply = self._connection.read_response()
         except rx.NoScriptError as error:
-            self._store._give_back(self._free, self._connection, error)
+            self._store._give_back(self._idle, self._connection, error)
             return self._store._asked(self._whole[3], self._whole, self._doing)
         except rx.AskError as error:
-            self._store._give_back(self._free, self._connection, error)
+            self._store._give_back(self._idle, self._connection, error)
             return self._store._redirected(self._whole, self._doing)
         except BaseException as error:
-            self._store._give_back(self._free, self._connection, error)
+            self._store._give_back(self._idle, self._connection, error)
             if isinstance(error, rx.RedisError | rx.RedisClusterException | OSError):
                 wrong = self._store._wrong_key(error, self._whole)
                 raise self._store.translated(error, f"{self._doing}{wrong}") from error
             raise
-        self._free.append(self._connection)
+        self._idle.put(self._connection)
         return reply
 
     def abandon(self) -> None:
@@ -83,7 +108,7 @@ class Blocking:
         Args:
             script: the call with its text, as an EVAL: for a server that does not have it.
         """
-        return Sent(self._store, [], self._connection, script, doing)
+        return Sent(self._store, Idle(), self._connection, script, doing)
 
     def _connect(self) -> None:
         if self._store._suspect:

@@ -85,19 +85,19 @@ class PackedCall:
 
     def _ask(self, key: bytes, args: Sequence[bytes]) -> bool | None:
         store = self._store
-        free, connection = store._take(self._packed.keys[0], repeatable=True)
+        idle, connection = store._take(self._packed.keys[0], repeatable=True)
         try:
             connection._sock.sendall(self._packed.call((key,), args))
             answer = _ANSWERS.get(connection._sock.recv(64))
         except BaseException as error:
-            store._give_back(free, connection, error)
+            store._give_back(idle, connection, error)
             if isinstance(error, OSError):
                 raise store.translated(error, self._doing) from error
             raise
         if answer is None:  # an error, or half an answer, and what else is under way on this connection is nobody's
             connection.disconnect()
         else:
-            free.append(connection)
+            idle.put(connection)
         return answer
 
 

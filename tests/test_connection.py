@@ -178,7 +178,7 @@ def test_a_server_that_stops_answering_is_given_up(start_redis: Callable[..., Re
     store.command("k", "PING")
     server.pause()
     start = time.monotonic()
-    store._free.clear()  # its connection has the usual timeout
+    store._idle.clear()  # its connection has the usual timeout
     with pytest.raises(ConnectionFailed):
         store.command("k", "INCR", "k")
     assert time.monotonic() - start < 2

@@ -51,6 +51,7 @@ class Stepped:
         others: tasks ready for workers of the other kind.
         alone: tasks that must run alone.
         needs: what parked tasks wait for, how many such needs.
+        left: tasks of our kind that are still ready after a fetch.
         gone: ids that were not this worker's any more, so that their outcome was dropped.
     """
 
@@ -60,6 +61,7 @@ class Stepped:
     others: int
     alone: int
     needs: int
+    left: int
     gone: list[str]
     deliveries: list[Delivery]
 
@@ -82,15 +84,15 @@ class Step:
     def end(self) -> Stepped:
         """Wait for what it brings."""
         reply = self._sent.receive()
-        now, due, alive, others, alone, needs, gone = reply[:7]
+        now, due, alive, others, alone, needs, left, gone = reply[:8]
         if alive == 2:
             raise ConnectionFailed("a fetch arrived late and was refused")
         deliveries = [
             Delivery(keys.text(reply[i]), self.number, reply[i + 1].decode(), reply[i + 2], reply[i + 3])
-            for i in range(7, len(reply), 4)
+            for i in range(8, len(reply), 4)
         ]
         missing = [keys.text(task_id) for task_id in gone]
-        return Stepped(int(now), due, alive == 1, others, alone, needs, missing, deliveries)
+        return Stepped(int(now), due, alive == 1, others, alone, needs, left, missing, deliveries)
 
     def abandon(self) -> None:
         """Give it up; `recover` finds out what it brought."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hotqueue.tasks.process import Process
 
 LOOK_AROUND = 0.010  # seconds after which a busy worker looks at its other queues
-AHEAD_FROM = 32  # tasks in a batch from which the next one is fetched ahead
+AHEAD_FROM = 4  # tasks in a batch from which the next one is fetched ahead
 TELL_AFTER = 0.020  # seconds after which results are told though the batch is not done
 
 
@@ -36,6 +36,7 @@ class SyncWorker(Worker):
         super().__init__(process, registries, permits, rows=1)
         self._pace = Pace()
         self._turn = 0
+        self._had_left = False
         self._at_batch: Intake | None = None
         self._began = 0.0
         self._request: Request | None = None
@@ -127,12 +128,13 @@ class SyncWorker(Worker):
     def _fetch_ahead(self, intake: Intake, stepped: Stepped | None) -> None:
         """Have Redis fetch the next batch, and take in the last one's outcomes, while this one is worked at.
 
-        Only where tasks are so short, and so many, that a batch is large; the permits for it go in beforehand, so that a
-        supervisor who finds us dragging takes it back as well.
+        Only where tasks are short, and so many that some were left twice in a row: what we fetch ahead, a worker that is idle
+        might run sooner. The permits for it go in beforehand, so that a supervisor who finds us dragging takes it back as well.
         """
+        had_left, self._had_left = self._had_left, stepped is not None and stepped.left > 0
         if stepped is None or len(stepped.deliveries) < AHEAD_FROM or stepped.alone or len(self.intakes) > 1 or self.stopping:
             return
-        if intake.may_unpark:
+        if intake.may_unpark or not (had_left and self._had_left):
             return
         room = self._pace.room()
         self.permits.add(intake.desk.number + 1, room)

@@ -155,7 +155,7 @@ def test_parked_tasks_of_others_are_looked_at_once_a_second(queue: HotQueue, roo
 
 
 def stepped(now: int, *deliveries: Delivery) -> Stepped:
-    return Stepped(now, 5, True, 0, 0, 0, [], list(deliveries))
+    return Stepped(now, 5, True, 0, 0, 0, 0, [], list(deliveries))
 
 
 def test_time_is_the_servers(intake: Intake) -> None:

@@ -7,7 +7,8 @@
 --      codes: S success, X end without result, E end with another result, D dead (extra: its record), R retry after ms
 --      (extra: attempts), P put back, K park (extra: need)
 -- Returns { now, ms until the next due task (-1: none), alive, size of the other kind's ready set, of ready:alone,
---           number of needs, ids that were gone, id, origin, attempts, envelope, … }
+--           number of needs, size of our kind's ready set after a fetch, ids that were gone,
+--           id, origin, attempts, envelope, … }
 --   alive: 0 the worker was given up; 2 a late fetch, refused.
 local held, now = KEYS[7], now_ms()
 local done = { KEYS[17], KEYS[18], KEYS[19] }
@@ -163,8 +164,8 @@ local function take(key, room, origin, out)
 end
 
 local function fetch(out)
-  if not redis.call('ZSCORE', KEYS[8], ARGV[1]) then return 0 end
-  if tonumber(redis.call('HGET', KEYS[9], 'fetch') or '0') >= tonumber(ARGV[2]) then return 2 end
+  if not redis.call('ZSCORE', KEYS[8], ARGV[1]) then return 0, 0 end
+  if tonumber(redis.call('HGET', KEYS[9], 'fetch') or '0') >= tonumber(ARGV[2]) then return 2, 0 end
   local kind, room, got = ARGV[4], tonumber(ARGV[3]), 0
   if redis.call('EXISTS', KEYS[14]) == 0 then
     if ARGV[5] == '1' then got = take(KEYS[5], 1, 'x', out) end
@@ -172,8 +173,9 @@ local function fetch(out)
   end
   redis.call('HSET', KEYS[9], 'fetch', ARGV[2])
   local bell = kind == 'a' and KEYS[11] or KEYS[10]
-  if redis.call('ZCARD', ORIGIN[kind]) > 0 and redis.pcall('LLEN', bell) == 0 then redis.call('LPUSH', bell, '1') end
-  return 1
+  local left = redis.call('ZCARD', ORIGIN[kind])
+  if left > 0 and redis.pcall('LLEN', bell) == 0 then redis.call('LPUSH', bell, '1') end
+  return 1, left
 end
 
 local actions = (#ARGV - 6) / 6
@@ -183,11 +185,11 @@ if actions > 0 then
   if ended then tell_waiters(ended, actions) end
 end
 local out = {}
-local head = { text(now), -1, 1, 0, 0, 0, gone }
+local head = { text(now), -1, 1, 0, 0, 0, 0, gone }
 if tonumber(ARGV[3]) > 0 then
-  for i = 1, 7 do out[i] = head[i] end
+  for i = 1, 8 do out[i] = head[i] end
   head = out
-  head[3] = fetch(out)
+  head[3], head[7] = fetch(out)
 end
 for what, by in pairs(tally) do count(KEYS[13], now, what, by) end
 local first = redis.call('ZRANGE', KEYS[6], 0, 0, 'WITHSCORES')
