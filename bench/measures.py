@@ -212,20 +212,20 @@ def sleeps(bench: Bench, contender: Contender) -> Figures:
 
 def spin1_one(bench: Bench, contender: Contender) -> Figures:
     """Tasks of 1 ms of CPU on one process, against the ideal."""
-    return _spins(bench, contender, "spin1_one", "spin1", "one", 1000)
+    return _spins(bench, contender, "spin1_one", "spin1", "one", 1, 1000)
 
 
 def spin1(bench: Bench, contender: Contender) -> Figures:
     """The same on two processes."""
-    return _spins(bench, contender, "spin1", "spin1", "two", 2000)
+    return _spins(bench, contender, "spin1", "spin1", "two", 2, 2000)
 
 
 def spin10(bench: Bench, contender: Contender) -> Figures:
     """Tasks of 10 ms of CPU on two processes, against the ideal."""
-    return _spins(bench, contender, "spin10", "spin10", "two", 200)
+    return _spins(bench, contender, "spin10", "spin10", "two", 2, 200)
 
 
-def _spins(bench: Bench, contender: Contender, name: str, task: str, kind: str, rate: int) -> Figures:
+def _spins(bench: Bench, contender: Contender, name: str, task: str, kind: str, processes: int, rate: int) -> Figures:
     if not contender.has(kind, task):
         return {}
 
@@ -236,7 +236,7 @@ def _spins(bench: Bench, contender: Contender, name: str, task: str, kind: str, 
         return bench.ticks.span(count)
 
     count = sized(bench, f"{name} {contender.name}", int(rate * SECONDS * bench.scale), 20 * rate, go)
-    return {name: 100 * bench.ticks.rate(count) / rate}
+    return {name: 100 * bench.ticks.rate(count) / rate, f"{name}_own": 100 * bench.ticks.own(count) / processes}
 
 
 def payloads(bench: Bench, contender: Contender) -> Figures:

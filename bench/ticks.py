@@ -57,6 +57,11 @@ class Ticks:
         started = sorted(at for at in self.started[:first] if at)
         return max(started[-1], max(self.ended[:first])) - started[int(first * skip)]
 
+    def own(self, first: int) -> float:
+        """Return which part of the time, from the first start to the last end, was the tasks' own; 1 for each that always ran."""
+        pairs = zip(self.started[:first], self.ended[:first], strict=True)
+        return sum(ended - started for started, ended in pairs) / self.span(first)
+
     def rate(self, first: int, skip: float = 0.1) -> float:
         """Return the tasks in a second, without the first ones: until then, some of the workers may still have been starting."""
         return (first - int(first * skip) - 1) / self.span(first, skip)

@@ -28,7 +28,7 @@ TAPE = os.environ["BENCH_TAPE"]
 BATCH = 256  # tasks in a trip, as many as a hotqueue worker takes at most
 BULK = 1000  # tasks in a bulk call
 FETCH, ROOM = 1, 2  # where step.lua takes the number of a fetch and the most it may bring
-HEAD, ID = 7, 32  # of its answer: what comes before the tasks; the one part of each that is so long is its id
+HEAD, ID = 8, 32  # of its answer: what comes before the tasks; the one part of each that is so long is its id
 
 
 def record() -> None:
