@@ -51,6 +51,11 @@ def put_back(delivery: Delivery) -> WireAction:
     return delivery.id, delivery.number, "P", b"", 0, ""
 
 
+def is_put_back(action: WireAction) -> bool:
+    """Tell whether an action is of a task that was not started."""
+    return action[2] == "P"
+
+
 def _ttl(options: TaskOptions) -> int:
     return max(1, int(options.result_expires * 1000))
 

@@ -226,7 +226,7 @@ class SyncWorker(Worker):
             except HotQueueError:  # the worker finds out by itself, and recovers
                 intake.untell(telling)
             else:
-                self._note_gone(intake, stepped.gone)
+                self._note_gone(intake, stepped.gone, telling)
                 intake.told(telling)
         return True
 

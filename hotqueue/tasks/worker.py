@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,6 +17,7 @@ from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError, QueueF
 from hotqueue.presence import Presence
 from hotqueue.tasks import actions, faults, payload
 from hotqueue.tasks.bell import LONGEST, Bell
+from hotqueue.tasks.desk import Action as WireAction
 from hotqueue.tasks.desk import Delivery, Step, Stepped
 from hotqueue.tasks.intake import Intake, Ready
 from hotqueue.tasks.lifecycle import Action, Do, Ended, Outcome, decide
@@ -209,7 +210,7 @@ class Worker:
             raise
         self._outage, intake.refusal = False, ""
         if stepped.gone:
-            self._note_gone(intake, stepped.gone)
+            self._note_gone(intake, stepped.gone, sent)
         intake.told(sent)
         if not stepped.alive:
             self._given_up(intake)
@@ -293,10 +294,10 @@ class Worker:
             log.warning("%s; trying again until it answers", error)
         self._outage = True
 
-    def _note_gone(self, intake: Intake, gone: list[str]) -> None:
+    def _note_gone(self, intake: Intake, gone: list[str], told: Sequence[WireAction]) -> None:
+        never_ran = {action[0] for action in told if actions.is_put_back(action)}  # the supervisor put these back before us
         for task_id in gone:
-            delivery = intake.in_hand.get(task_id)
-            if delivery is not None:
+            if task_id in intake.in_hand and task_id not in never_ran:
                 log.warning("task %s was no longer ours when it ended; its outcome here does not count", task_id)
 
     def _given_up(self, intake: Intake) -> None:

@@ -189,3 +189,18 @@ def test_a_worker_that_has_something_to_tell_waits_for_redis_as_long_as_its_grac
     assert result.get(10) == 1
     assert rig.queue._tasks.broker.look(result.id).attempts.deliveries == 0
     rig.check_nothing_left()
+
+
+def test_leaving_in_the_middle_of_many_doubles_nothing_and_cries_no_wolf(start_rig: StartRig) -> None:
+    """The worker and its supervisor both put back what was not started; that one finds it done is no loss to warn of."""
+    rig, _ = start_rig()
+    results = rig.tasks.work.map(range(20_000))
+    first = rig.start("-p1", wait=False)
+    wait_until(lambda: rig.counted("succeeded") > 1000)
+    seconds_to_end(first, signal.SIGTERM)
+    assert 0 < rig.unfinished() < 20_000
+    assert "no longer ours" not in rig.said()
+    rig.start("-p1")
+    assert results.get(30) == list(range(20_000))
+    assert set(rig.starts().values()) == {1}
+    rig.check_nothing_left()
