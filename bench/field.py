@@ -147,9 +147,9 @@ class Bench:
         self.ticks = Ticks.create(self.folder / "ticks", count + spare)
 
     def env(self, contender: Contender, purpose: str) -> dict[str, str]:
-        """Return the environment of a contender's processes."""
+        """Return the environment of a contender's processes. Bytecode is kept: of what pip installed, it is there."""
         return {
-            **{name: value for name, value in os.environ.items() if not name.startswith("HOTQUEUE_")},
+            **{name: value for name, value in os.environ.items() if not name.startswith(("HOTQUEUE_", "PYTHON"))},
             "PYTHONPATH": str(ROOT),
             "PATH": f"{contender.bin}{os.pathsep}{os.environ.get('PATH', '')}",
             "BENCH_URL": self.server.url_for(contender.name),

@@ -185,14 +185,15 @@ def idle(bench: Bench, contender: Contender) -> Figures:
         time.sleep(5.0 * bench.scale)
         took = time.monotonic() - began
         used, requests = processes.precise_cpu(pids) - used, bench.server.since(before)["requests"]
-        largest = max(pids, key=lambda pid: memory[pid]["rss"])
+        children = [pid for pid in pids if pid != workers.first]
+        worker = max(children or pids, key=lambda pid: memory[pid]["rss"])
         figures |= {
-            "idle_rss": memory[largest]["rss"],
+            "idle_rss": memory[worker]["rss"],
             "idle_total": sum(each["pss"] for each in memory.values()),
             "idle_cpu": used / took * 100,
             "idle_requests": requests / took,
         }
-        return figures if largest == workers.first else {**figures, "idle_parent": memory[workers.first]["rss"]}
+        return {**figures, "idle_parent": memory[workers.first]["rss"]} if children else figures
 
 
 # --- tasks that take time ----------------------------------------------------------------------------------------
