@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_SHORT = frozenset({int, float, bool, type(None)})
+_SHORT = frozenset({float, bool, type(None)})
+_WIDE = 1 << 64  # Python refuses to print an int of more than 4,300 digits
 _repr = reprlib.Repr()
 _repr.maxstring = _repr.maxother = 200
 
@@ -353,7 +354,7 @@ def _are_short(args: tuple[Any, ...]) -> bool:
         return False
     for value in args:
         kind = type(value)
-        if kind not in _SHORT and not (kind is str and len(value) < 80):
+        if not (kind in _SHORT or (kind is int and -_WIDE < value < _WIDE) or (kind is str and len(value) < 80)):
             return False
     return True
 

@@ -194,6 +194,8 @@ class Worker:
         except QueueFull as error:  # an empty fetch is all that a full server can refuse
             intake.untell(sent)
             self._note_outage(error)
+            if are_permits_out:
+                self.permits.withdraw(step.room)  # nothing recovers: every sleep would add as many, until the pipe is full
             return None
         except ConnectionFailed as error:
             intake.untell(sent)

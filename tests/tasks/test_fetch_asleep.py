@@ -158,6 +158,21 @@ def test_a_server_that_goes_away_meanwhile_loses_nothing(make_queue: MakeQueue, 
     worker._leave()
 
 
+@pytest.mark.servers("server")
+def test_a_full_server_that_refuses_the_fetch_leaves_no_permits(
+    make_queue: MakeQueue, start_redis: Callable[..., RedisServer]
+) -> None:
+    queue = make_queue(url=start_redis().url)
+    worker = _worker(queue)
+    queue.pause()  # what takes nothing out writes first what it grows by
+    queue.store.command("x", "CONFIG", "SET", "maxmemory", "1")
+    worker._sleep_and_fetch(worker.intakes[0], 0.01)
+    assert not worker.turn()
+    assert worker.permits.drain().total() == 0
+    queue.store.command("x", "CONFIG", "SET", "maxmemory", "0")
+    worker._leave()
+
+
 def test_what_comes_while_another_thread_is_to_run_alone_goes_to_others(queue: HotQueue) -> None:
     worker = _worker(queue, threads=2)
     other = _worker(queue)

@@ -188,6 +188,14 @@ def test_a_running_task_knows_its_request(make_queue: MakeQueue) -> None:
 # --- one kind is enough ---------------------------------------------------------------------------------------------
 
 
+@only_server
+def test_a_number_that_python_does_not_print_can_be_sent(make_queue: MakeQueue) -> None:
+    queue = make_queue()
+    result = queue.task(sample.square).delay(10**3000 - 1), queue.submit(int.bit_length, 1 << 20_000)
+    assert work(queue) == 2
+    assert [each.get(timeout=5) for each in result] == [(10**3000 - 1) ** 2, 20_001]
+
+
 class Nowhere(tzinfo):
     """A zone that does not say what its offset is: its times are naive all the same."""
 
