@@ -130,10 +130,12 @@ class Bell:
         [line] = self._lines
         try:
             step = line.listen_and_fetch(seconds, fetch)
+            deadline = time.monotonic() + seconds + LATE
             ready = readable([line.blocking.fileno(), self._read], seconds + LATE)
             if self._read in ready:
                 os.read(self._read, 4096)
-            if line.blocking.fileno() in ready:
+            # Later than that we were stopped, and others may have what came for us.
+            if line.blocking.fileno() in ready and time.monotonic() < deadline:
                 line.read()
                 return step
         except BaseException:

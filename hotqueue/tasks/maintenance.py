@@ -175,7 +175,8 @@ class Upkeep:
             log.error("queue %s: %d tasks stood nowhere (was one of its keys deleted?); they run again", broker.name, restored)
 
     def _look_at(self, broker: Broker, worker: str, left: int, healthy: float) -> None:
-        """Reap another's worker if it is dead: known by its flock on this host, else by its lease.
+        """Reap another's worker if it is dead: known by its flock on this host, else by its lease. One that lives, but is
+        stopped (Ctrl-Z) together with its supervisor, keeps what it runs and nothing else.
 
         After an outage, or when the server's clock was put ahead, every lease has run out, of the living as well: so leases
         count only once this process has seen the server well for as long as a lease lasts.
@@ -186,9 +187,13 @@ class Upkeep:
             self._folders[worker] = broker.folder_of(worker)
         folder = self._folders[worker]
         alive = presence.is_alive(folder, worker)
+        is_overdue = left < 0 and healthy * 1000 >= self._lease_ms
         if alive is False:
             self._reap_dead_neighbour(broker, worker, folder)
-        elif alive is None and left < 0 and healthy * 1000 >= self._lease_ms:
+        elif alive and is_overdue and not read_running(presence.read_state(folder, worker) or b""):
+            if broker.reap(worker, known_dead=False) is not None:
+                log.warning("worker %s of queue %s is stopped: what it had not started goes to others", worker, broker.name)
+        elif alive is None and is_overdue:
             cause = json.dumps(error_line("lost", "its worker's lease ran out (host gone, or stopped)", int(time.time() * 1000)))
             if broker.reap(worker, known_dead=False, cause=cause, charged=None) is not None:
                 log.warning("worker %s of queue %s is lost: its lease ran out; its tasks run again", worker, broker.name)

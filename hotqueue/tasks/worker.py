@@ -194,17 +194,18 @@ class Worker:
         except QueueFull as error:  # an empty fetch is all that a full server can refuse
             intake.untell(sent)
             self._note_outage(error)
-            if are_permits_out:
-                self.permits.withdraw(step.room)  # nothing recovers: every sleep would add as many, until the pipe is full
+            self._withdraw(step, are_permits_out)  # nothing recovers: every sleep would add as many, until the pipe is full
             return None
         except ConnectionFailed as error:
             intake.untell(sent)
             self._note_outage(error)
+            self._withdraw(step, are_permits_out)
             self._recover(intake)
             return None
         except ConfigError as error:
             intake.untell(sent)
             self._note_refusal(intake, error)
+            self._withdraw(step, are_permits_out)
             return None
         except BaseException:  # as in `begin`
             intake.must_recover = True
@@ -229,6 +230,10 @@ class Worker:
         elif stepped.deliveries:
             self.permits.add(step.number, len(stepped.deliveries))
         return stepped
+
+    def _withdraw(self, step: Step, are_permits_out: bool) -> None:
+        if are_permits_out:
+            self.permits.withdraw(step.room)
 
     def tell(self, intake: Intake) -> None:
         """Tell what is done, and fetch nothing."""

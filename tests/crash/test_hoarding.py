@@ -60,13 +60,30 @@ def test_a_lone_worker_takes_its_own_hoard_again(deployment: Deployment) -> None
 def test_what_a_frozen_sleeper_was_given_goes_to_others(rig: Rig) -> None:
     """A worker that sleeps is given a task by Redis itself: one that does not wake up must not keep it."""
     worker = rig.start("-p2")
-    wait_until(lambda: len(rig.registered()) == 2)
+    wait_until(lambda: len(rig.registered()) == 4)  # two for async tasks
     assert [rig.tasks.work.delay(n).get(10) for n in range(10, 30)] == list(range(10, 30))
-    wait_until(lambda: sum("b" in client["flags"] for client in rig.redis.client_list()) == 4)  # two for async tasks
+    wait_until(lambda: sum("b" in client["flags"] for client in rig.redis.client_list()) == 4)
     frozen = worker_processes(worker.pid)[0]
     os.kill(frozen, signal.SIGSTOP)
     results = [rig.tasks.work.delay(n) for n in range(4)]
     assert [result.get(20) for result in results] == [0, 1, 2, 3]
     os.kill(frozen, signal.SIGCONT)
+    rig.check_nothing_left()
+    assert all(times == 1 for times in rig.starts().values())
+
+
+def test_what_a_sleeper_that_was_stopped_with_its_supervisor_was_given_goes_to_others(rig: Rig) -> None:
+    """Ctrl-Z: nobody of that worker can take anything back, and its lock says that it lives."""
+    stopped = rig.start("-p1", "--lease", "6")
+    rig.start("-p1", "--lease", "6")
+    assert [rig.tasks.work.delay(n).get(10) for n in range(10, 30)] == list(range(10, 30))
+    wait_until(lambda: sum("b" in client["flags"] for client in rig.redis.client_list()) == 4)
+    pids = [stopped.pid, *worker_processes(stopped.pid)]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    results = [rig.tasks.work.delay(n) for n in range(4)]
+    assert [result.get(30) for result in results] == [0, 1, 2, 3]
+    for pid in reversed(pids):
+        os.kill(pid, signal.SIGCONT)
     rig.check_nothing_left()
     assert all(times == 1 for times in rig.starts().values())

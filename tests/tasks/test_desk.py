@@ -72,6 +72,12 @@ class TestFetch:
         desk.step(0, [("a", 1, "P", b"", 0, "")])
         assert room["ready"] == {"a": far}
 
+    def test_a_paused_queue_gives_nothing_and_wakes_nobody(self, room: Room) -> None:
+        """A token for tasks that nobody may have would send an idle worker round and round."""
+        room.fill({"tasks": {"a": sync()}, "ready": {"a": place(1)}, "paused": "1"})
+        assert desk_of(room).step(1).deliveries == []
+        assert (room["ready"], room["bell"]) == ({"a": place(1)}, None)
+
     def test_a_worker_without_a_lease_gets_nothing(self, room: Room) -> None:
         before = room.fill({"tasks": {"a": sync()}, "ready": {"a": 1}}).contents()
         stepped = Desk(room.broker, "w", "s").step(1)

@@ -103,10 +103,21 @@ def test_what_nobody_removed_is_removed_when_it_is_old(room: Room, monkeypatch: 
 
 def test_a_neighbour_that_lives_is_left_alone_though_its_lease_ran_out(room: Room) -> None:
     alive = Presence(Running.size(1))
+    Running(alive.state).start(b"a")
     room.fill({"workers": {alive.id: 5}, f"worker:{alive.id}": {"folder": alive.folder}, f"held:{alive.id}": {"a": "1 s 1"}})
     before = room.contents()
     beat(upkeep_of(room, lease_ms=0))
     assert room.contents() == before
+    alive.close()
+
+
+def test_a_neighbour_that_is_stopped_and_runs_nothing_keeps_nothing_once_its_lease_ran_out(room: Room) -> None:
+    alive = Presence(Running.size(1))
+    Running(alive.state)
+    room.fill({"tasks": {"a": sync()}, "workers": {alive.id: 5}, f"worker:{alive.id}": {"folder": alive.folder}})
+    room.fill({f"held:{alive.id}": {"a": f"1 s {place(1)}"}})
+    beat(upkeep_of(room, lease_ms=0))
+    assert (room["ready"], room["attempts"], room["workers"]) == ({"a": place(1)}, None, None)
     alive.close()
 
 

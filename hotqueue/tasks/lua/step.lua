@@ -167,14 +167,15 @@ local function fetch(out)
   if not redis.call('ZSCORE', KEYS[8], ARGV[1]) then return 0, 0 end
   if tonumber(redis.call('HGET', KEYS[9], 'fetch') or '0') >= tonumber(ARGV[2]) then return 2, 0 end
   local kind, room, got = ARGV[4], tonumber(ARGV[3]), 0
-  if redis.call('EXISTS', KEYS[14]) == 0 then
+  local is_paused = redis.call('EXISTS', KEYS[14]) == 1
+  if not is_paused then
     if ARGV[5] == '1' then got = take(KEYS[5], 1, 'x', out) end
     if got == 0 then take(ORIGIN[kind], room, kind, out) end
   end
   redis.call('HSET', KEYS[9], 'fetch', ARGV[2])
   local bell = kind == 'a' and KEYS[11] or KEYS[10]
   local left = redis.call('ZCARD', ORIGIN[kind])
-  if left > 0 and redis.pcall('LLEN', bell) == 0 then redis.call('LPUSH', bell, '1') end
+  if left > 0 and not is_paused and redis.pcall('LLEN', bell) == 0 then redis.call('LPUSH', bell, '1') end
   return 1, left
 end
 
