@@ -121,6 +121,9 @@ def test_a_fetch_whose_reply_is_lost_is_recovered(queue: HotQueue, worker: SyncW
     worker._sleep_and_fetch(intake, 3.0)  # the bell rings already
     assert intake.ahead is not None
     intake.ahead.abandon()
+    intake.ahead, intake.must_recover = None, True
+    worker.permits.drain()
+    assert held(queue, worker) == 1
     run(worker, result)
     assert result.get(5) == 8
     assert held(queue, worker) == 0
