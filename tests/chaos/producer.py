@@ -37,11 +37,16 @@ class Outbox(threading.local):
     def watch(self) -> None:
         """Have every call of the queue go through here."""
         tasks.queue._tasks.send = self.send  # type: ignore[method-assign, assignment]
+        tasks.queue._tasks.send_one = self.send_one  # type: ignore[method-assign]
 
     def send(self, name: str, sent: Sequence[tuple[str, str, str, bytes]]) -> None:
         """Enqueue, as the registry does."""
         self.sent, self.were_new = (name, sent), ()
         self.were_new = tasks.queue._tasks.broker_of(name).enqueue(sent)
+
+    def send_one(self, name: str, task_id: str, data: bytes) -> None:
+        """Enqueue what `delay` sends."""
+        self.send(name, [(task_id, "", "", data)])
 
     def send_again(self) -> list[Any]:
         """Repeat the last call under the same ids."""
