@@ -154,12 +154,12 @@ class TestTasks:
 
     def test_workers_say_what_they_are(self, make_queue: MakeQueue) -> None:
         queue = make_queue()
-        result = queue.task(sample.note).apply_async((1,), countdown=0.01)
+        task = queue.task(sample.note)
         thread = threading.Thread(target=queue.run_worker, kwargs={"max_tasks": 1})
         thread.start()
         (told,) = wait_until(queue.workers)
         assert {"worker", "host", "pid", "python", "kind", "folder"} <= set(told)
-        result.get(timeout=10)
+        task.delay(1).get(timeout=10)  # which ends it
         thread.join()
         assert queue.workers() == []
 
