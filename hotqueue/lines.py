@@ -90,15 +90,11 @@ class Blocking:
 
     def send(self, *args: Any) -> None:
         """Send a command without waiting for the reply; connects first where needed."""
-        self.send_all([args])
-
-    def send_all(self, commands: Sequence[Sequence[Any]]) -> None:
-        """Send commands in one go; each one's reply is received in its turn."""
         self._connect()
-        self._send([part for args in commands for part in packed(self._connection, args)])
+        self._send(packed(self._connection, args))
 
     def send_packed(self, commands: bytes) -> None:
-        """Send commands as they go over the wire; each one's reply is received in its turn."""
+        """Send commands as they go over the wire, in one go; each one's reply is received in its turn."""
         self._connect()
         self._send([commands])
 
@@ -120,7 +116,7 @@ class Blocking:
         if not is_open(self._connection) or is_stale(self._connection):
             self._store._connect(self._connection)
 
-    def _send(self, parts: list[bytes]) -> None:
+    def _send(self, parts: Sequence[bytes]) -> None:
         self._guarded(lambda: self._connection.send_packed_command(parts, check_health=False))
 
     def receive(self) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from hotqueue import HotQueue
 from tests.tasks import sample
 from tests.tasks.contents import Room
 
@@ -17,6 +18,14 @@ def room(make_queue: Callable[..., Any]) -> Iterator[Room]:
     made = Room(make_queue())
     yield made
     made.wipe()
+
+
+@pytest.fixture
+def queue(make_queue: Callable[..., HotQueue]) -> HotQueue:
+    """A queue with one task, `double`, that workers in this process know by name."""
+    made = make_queue()
+    made.task(name="double")(sample.double)._by_value = False
+    return made
 
 
 @pytest.fixture(autouse=True)

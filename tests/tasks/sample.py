@@ -11,6 +11,10 @@ from hotqueue.tasks import Ignore, Reject, Retry, current_task
 seen: list[Any] = []
 
 
+def double(n: int) -> int:
+    return 2 * n
+
+
 def square(n: int) -> int:
     return n * n
 

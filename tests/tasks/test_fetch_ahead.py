@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
@@ -13,18 +13,6 @@ from hotqueue.tasks.process import Process
 from hotqueue.tasks.sync_worker import AHEAD_FROM, SyncWorker
 
 pytestmark = pytest.mark.servers("server")
-MakeQueue = Callable[..., HotQueue]
-
-
-def double(n: int) -> int:
-    return 2 * n
-
-
-@pytest.fixture
-def queue(make_queue: MakeQueue) -> HotQueue:
-    made = make_queue()
-    made.task(name="double")(double)._by_value = False
-    return made
 
 
 @pytest.fixture

@@ -15,20 +15,10 @@ from hotqueue.tasks.process import Process
 from hotqueue.tasks.result import AsyncResult
 from hotqueue.tasks.sync_worker import SyncWorker
 from tests.servers import RedisServer
+from tests.tasks import sample
 from tests.waiting import wait_until
 
 MakeQueue = Callable[..., HotQueue]
-
-
-def double(n: int) -> int:
-    return 2 * n
-
-
-@pytest.fixture
-def queue(make_queue: MakeQueue) -> HotQueue:
-    made = make_queue()
-    made.task(name="double")(double)._by_value = False
-    return made
 
 
 @pytest.fixture
@@ -143,7 +133,7 @@ def test_a_server_that_forgot_the_scripts_is_told_them(queue: HotQueue, worker: 
 def test_a_server_that_goes_away_meanwhile_loses_nothing(make_queue: MakeQueue, start_redis: Callable[..., RedisServer]) -> None:
     server = start_redis("--appendonly", "yes", "--appendfsync", "always")
     queue = make_queue(url=server.url)
-    queue.task(name="double")(double)._by_value = False
+    queue.task(name="double")(sample.double)._by_value = False
     worker = _worker(queue)
     with asleep(worker):
         server.kill()
