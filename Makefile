@@ -32,7 +32,7 @@ types: $(VENV)/.ready-check # the types alone: mypy strict, pyright on the publi
 	$(BIN)/pyright --pythonpath $(BIN)/python tests/typing
 	$(BIN)/python tests/typing/public.py
 
-bench: $(VENV)/.ready-bench ## measure everything beside eight peers and a bare redis-py loop; 35 to 45 minutes, or in parts (ARGS="--limit 500")
+bench: $(VENV)/.ready-bench ## measure everything beside eleven peers and a bare redis-py loop; 35 to 45 minutes, or in parts (ARGS="--limit 500")
 	$(BIN)/python -m bench.suite $(ARGS)
 
 bench-quick: $(VENV)/.ready-bench ## the main figures beside the two fastest peers, in less than four minutes

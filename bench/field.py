@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -40,6 +41,9 @@ class Contender:
         requirements: what is installed in its environment.
         environment: the name of that; two contenders may share one.
         workers: the commands that start its workers, by kind.
+        promises_not: what hotqueue promises and it does not; said beside its figures.
+        has_own_store: True for one that keeps its tasks without a server: what the server does says nothing of it.
+        python: the least version of Python that it needs; "" for the one that runs this.
     """
 
     def __init__(self, module: str) -> None:
@@ -54,6 +58,9 @@ class Contender:
         self.requirements: tuple[str, ...] = told["REQUIREMENTS"]
         self.workers: dict[str, str] = told["WORKERS"]
         self.lacks: tuple[str, ...] = told.get("LACKS", ())
+        self.promises_not: str = told.get("PROMISES_NOT", "")
+        self.has_own_store: bool = told.get("HAS_OWN_STORE", False)
+        self.python: str = told.get("PYTHON", "")
         self.is_async = is_async
 
     def has(self, kind: str, task: str) -> bool:
@@ -73,7 +80,10 @@ class Contender:
         if stamp.exists() and stamp.read_text() == wanted:
             return
         print(f"making the environment of {self.name} …", file=sys.stderr)
-        venv.create(place, with_pip=True, clear=True)
+        if self.python:
+            subprocess.run([_python(self.python), "-m", "venv", "--clear", place], check=True, timeout=120)
+        else:
+            venv.create(place, with_pip=True, clear=True)
         packages = [part.replace("ROOT", str(ROOT)) for part in self.requirements]
         subprocess.run([place / "bin/python", "-m", "pip", "install", "--quiet", *packages], check=True, timeout=600)
         stamp.write_text(wanted)
@@ -84,6 +94,19 @@ class Contender:
         line = rest if times.isdigit() else self.workers[kind]
         command = [url if part == "URL" else part for part in line.split()]
         return [command] * (int(times) if times.isdigit() else 1)
+
+
+def _python(least: str) -> str:
+    """Return a Python of this version or a newer one that is installed here."""
+    major, minor = map(int, least.split("."))
+    if sys.version_info >= (major, minor):
+        return sys.executable
+    for newer in range(minor, minor + 5):
+        name = f"python{major}.{newer}"
+        for found in (shutil.which(name), *map(str, sorted(Path.home().glob(f".pyenv/versions/{major}.{newer}.*/bin/{name}")))):
+            if found and subprocess.run([found, "-c", ""], capture_output=True, check=False).returncode == 0:  # no shim
+                return found
+    raise RuntimeError(f"it needs Python {least} or newer, and there is none here")
 
 
 def _read(module: str) -> tuple[str, dict[str, Any], bool]:
@@ -144,6 +167,8 @@ class Bench:
         """Empty the server, and make room for the notes of `count` tasks."""
         self.server.client.flushall()
         self.empty = self.server.memory()
+        shutil.rmtree(self.folder / "store", ignore_errors=True)
+        (self.folder / "store").mkdir()
         self.ticks = Ticks.create(self.folder / "ticks", count + spare)
 
     def env(self, contender: Contender, purpose: str) -> dict[str, str]:
@@ -153,6 +178,7 @@ class Bench:
             "PYTHONPATH": str(ROOT),
             "PATH": f"{contender.bin}{os.pathsep}{os.environ.get('PATH', '')}",
             "BENCH_URL": self.server.url_for(contender.name),
+            "BENCH_STORE": str(self.folder / "store"),
             "BENCH_TICKS": str(self.folder / "ticks"),
             "BENCH_TAPE": str(self.folder / "tape"),
             "BENCH_FOR": purpose,
@@ -165,8 +191,10 @@ class Bench:
         """Run a producer to its end; return what it printed."""
         with self.producing(contender, action, task, first, count, purpose) as process:
             out, _ = process.communicate(timeout=LONGEST)
-        if process.returncode:
-            raise RuntimeError(f"the producer failed: {self.last_words()}")
+        if process.returncode < 0 and out.endswith(b"\n"):  # it had measured, and crashed on its way out
+            self.note(f"{contender.name}: its producer ends with signal {-process.returncode} now and then, after its work")
+        elif process.returncode:
+            raise RuntimeError(f"the producer failed ({process.returncode}): {self.last_words()}")
         return json.loads(out)
 
     def last_words(self) -> str:

@@ -183,7 +183,7 @@ def main() -> None:
     args = bodies.arguments(task, int(first), int(count))
     warm = bodies.arguments(task, int(first) + int(count), WARM_UP)
     found = ACTIONS[action](contender, task, warm, args)
-    print(json.dumps(asyncio.run(_within(contender, found)) if asyncio.iscoroutine(found) else found))
+    print(json.dumps(asyncio.run(_within(contender, found)) if asyncio.iscoroutine(found) else found), flush=True)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -12,7 +12,10 @@ from typing import Any
 from bench.figures import FAST, FIGURES, MAIN, TABLES, TARGETS, Target
 
 OURS, FLOOR, PLAIN = "hotqueue", "floor", "hotqueue-plain"
-ORDER = (OURS, "huey", "dramatiq", "celery", "rq", "taskiq", "arq", "saq", "streaq", FLOOR)
+ORDER = (OURS, "huey", "dramatiq", "celery", "rq", "taskiq", "arq", "saq", "streaq", "cauli", "ardiq", "taskito", FLOOR)
+
+MARKS = "¹²³⁴⁵⁶⁷⁸⁹"
+OF_THE_SERVER = {name for name in FIGURES if name.endswith(("_requests", "_commands", "_bytes", "redis_cpu", "_kept"))}
 
 # contender → figure → one value a round (None: it gave none)
 Rows = dict[str, dict[str, list[float | None]]]
@@ -62,21 +65,31 @@ def grid(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([lines[0], "|---" * len(rows[0]) + "|", *lines[1:]])
 
 
-def table(rows: Rows, figures: Sequence[str]) -> str:
-    """Return one table: a row a contender, then what hotqueue is to the best peer and to the floor."""
+def table(rows: Rows, figures: Sequence[str], promises_not: Mapping[str, str] | None = None) -> str:
+    """Return one table: a row a contender, then what hotqueue is to the best peer and to the floor.
+
+    Args:
+        promises_not: what a contender does not promise and hotqueue does; said below the table.
+    """
     figures = [figure for figure in figures if any(figure in found for found in rows.values())]
     if not figures:
         return ""
     shown = [["", *(FIGURES[figure].title for figure in figures)]]
+    notes: list[str] = []
     for name in ORDER:
         found = rows.get(name, {})
         if any(figure in found for figure in figures):
+            if said := (promises_not or {}).get(name):
+                mark = MARKS[len(notes)]
+                notes.append(f"{mark} {name}: {said}.")
+                name += mark
             shown.append([name, *(spread(found.get(figure, [])) for figure in figures)])
     for title, others in (("hotqueue ÷ best peer", peers(rows)), ("hotqueue ÷ floor", [FLOOR])):
         compared = [spread(against(rows, figure, others)) for figure in figures]
         if any(cell != "–" for cell in compared):
             shown.append([title, *("–" if cell == "–" else f"**{cell}**" for cell in compared)])
-    return grid(shown)
+    below = " ".join(["Not promised, and promised by hotqueue.", *notes]) if notes else ""
+    return "\n\n".join(part for part in (grid(shown), below) if part)
 
 
 def compared(first: dict[str, Any], second: dict[str, Any], figures: Sequence[str], names: tuple[str, str]) -> str:
@@ -122,8 +135,9 @@ def markdown(told: dict[str, Any]) -> str:
     """Return all tables, and how they came about."""
     rows, embedded = told["values"].get("redis-server", {}), told["values"].get("embedded", {})
     parts = [_when(told)]
+    promises_not = {name: found.get("promises_not", "") for name, found in told["contenders"].items()}
     for each in TABLES:
-        if made := table(rows, each.figures):
+        if made := table(rows, each.figures, promises_not):
             parts += [f"### {each.title}", each.about, made]
     names = (f"{told['servers'].get(kind, kind)}" for kind in ("embedded", "redis-server"))
     if made := compared(embedded.get(OURS, {}), rows.get(OURS, {}), MAIN, (f"embedded: {next(names)}", next(names))):

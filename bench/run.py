@@ -201,8 +201,11 @@ class Run:
 
     def go(self, limit: float) -> int:
         """Take turns until the limit; return how many are left."""
-        for each in self.field.values():
-            each.prepare()
+        for name, each in list(self.field.items()):
+            try:
+                each.prepare()
+            except RuntimeError as error:  # a Python that is not here
+                self._leave_out(name, str(error))
         began = time.monotonic()
         session = {"when": time.strftime("%Y-%m-%d %H:%M"), "commit": _commit(), "seconds": 0.0, "load": os.getloadavg()[0]}
         with ExitStack() as stack:
@@ -226,11 +229,20 @@ class Run:
                 self.kept.save()
         return 0
 
+    def _leave_out(self, name: str, why: str) -> None:
+        print(f"{name} takes no part: {why}", file=sys.stderr)
+        self.kept.told["notes"].append(f"{name} took no part: {why}")
+        self.turns = [turn for turn in self.turns if turn.contender != name]
+        del self.field[name]
+
     def _take(self, turn: Turn, bench: Bench) -> None:
         print(f"{turn.number + 1}: {turn.part.name} {turn.contender} on {turn.kind}", end="", file=sys.stderr, flush=True)
         began = time.monotonic()
         try:
-            figures = turn.part.measure(bench, self.field[turn.contender])
+            contender = self.field[turn.contender]
+            figures = turn.part.measure(bench, contender)
+            if contender.has_own_store:
+                figures = {name: value for name, value in figures.items() if name not in report.OF_THE_SERVER}
         except Exception as error:
             bench.note(f"{turn.part.name} of {turn.contender}: {type(error).__name__}: {error}")
             figures = {}
@@ -248,6 +260,7 @@ class Run:
                 "versions": bench.produce(each, "versions", "noop", 0),
                 "requirements": each.requirements,
                 "commands": each.workers,
+                "promises_not": each.promises_not,
             }
             for name, each in self.field.items()
         }

@@ -9,11 +9,11 @@ where it was when it is started again.
 from bench import measures, run
 from bench.run import Part
 
-PEERS = ("huey", "dramatiq", "celery", "rq", "taskiq", "arq", "saq", "streaq")
+PEERS = ("huey", "dramatiq", "celery", "rq", "taskiq", "arq", "saq", "streaq", "cauli", "ardiq", "taskito")
 EVERYONE = ("hotqueue", *PEERS, "floor")
 PLAIN = ("hotqueue-plain",)
 OURS = ("hotqueue", "floor")
-FASTEST = ("hotqueue", "huey", "dramatiq", "floor")  # of peers, one process that drains
+FASTEST = ("hotqueue", "cauli", "ardiq", "floor")
 
 EVERYTHING = [
     Part(measures.enqueue, EVERYONE + PLAIN, embedded=OURS),
