@@ -58,7 +58,7 @@ class Task(Generic[P, R]):
         self._forms: dict[tuple[str, int], envelope.Form] = {}  # of calls without options of their own, by queue and flags
         self._by_value: bool | None = None
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the function here and now."""
         if self.options.bind:
             return self.__wrapped__(self, *args, **kwargs)  # type: ignore[arg-type]
@@ -84,7 +84,7 @@ class Task(Generic[P, R]):
 
     # --- sending -------------------------------------------------------------------------------------------------
 
-    def delay(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[R]:
+    def delay(self, /, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[R]:
         """Send a call to a worker; return the handle to its result.
 
         Raises:
@@ -104,7 +104,7 @@ class Task(Generic[P, R]):
             registry.send(registry.name, [(task_id, *self._when(self.options), data)])
         return AsyncResult(task_id, registry)
 
-    async def adelay(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[R]:
+    async def adelay(self, /, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[R]:
         """Asyncio twin of `delay`."""
         registry = self._registry
         if registry.eager is not None:
@@ -311,7 +311,7 @@ class AsyncTask(Task[P, R]):
 
     if TYPE_CHECKING:
 
-        def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:  # type: ignore[override]
+        def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:  # type: ignore[override]
             """Make the coroutine here; the caller awaits it."""
 
 

@@ -31,6 +31,14 @@ async def fetch(url: str) -> bytes:
     return url.encode()
 
 
+@queue.task
+def odd_names(n: int, *, self: int, function: str = "") -> int:
+    return n + self
+
+
+assert_type(odd_names(1, self=2), int)
+assert_type(odd_names.delay(1, self=2, function="f"), AsyncResult[int])
+assert_type(queue.submit(odd_names.__wrapped__, 1, self=2, function="f"), AsyncResult[int])
 assert_type(square(4), int)
 result = square.delay(4)
 assert_type(result, AsyncResult[int])
