@@ -21,7 +21,6 @@ from hotqueue.tasks.attempts import decode as decode_attempts
 from hotqueue.tasks.envelope import ASYNC
 
 BULK = 1000  # tasks a script call handles at most
-PAYLOAD_MAX = 64 * 1024 * 1024
 
 
 @dataclass(slots=True)

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from hotqueue.errors import Retry
 from hotqueue.tasks.attempts import Attempts
 from hotqueue.tasks.envelope import Envelope
+from hotqueue.tasks.payload import shortened
 
 _request: ContextVar[Request] = ContextVar("hotqueue_request")
 
@@ -66,9 +67,10 @@ class Request:
 
     def update_progress(self, done: float, total: float | None, message: str) -> None:
         """Publish how far the run is."""
-        told = {"done": _number(done, "done"), "total": None if total is None else _number(total, "total"), "message": message}
         if not isinstance(message, str):
             raise TypeError(f"update_progress(message=) takes a str, not {message!r:.80}")
+        text = shortened(message)
+        told = {"done": _number(done, "done"), "total": None if total is None else _number(total, "total"), "message": text}
         if self._report is not None:
             self._report(self.queue, self.id, told)
 

@@ -84,15 +84,9 @@ def _value(call: Call, value: Any) -> Outcome:
     if not call.keeps_result:
         return Outcome(Ended.RETURNED)
     try:
-        return Outcome(Ended.RETURNED, payload.dumps(value))
-    except RecursionError as error:
-        cause: Exception = error
-    except Exception as error:
-        cause = error
-    raise SerializationError(
-        f"{call.name} ran to its end, but its result cannot be stored: {type(value).__name__} cannot be pickled ({cause}); "
-        "return something that can, or set ignore_result=True"
-    ) from cause
+        return Outcome(Ended.RETURNED, payload.dumps_result(call.name, value))
+    except SerializationError as error:
+        return Outcome(Ended.UNSTORABLE, error=error, error_payload=payload.dumps_error(error, OUR_FRAMES))
 
 
 def outcome_of(error: BaseException, is_misfit: bool = False) -> Outcome:
@@ -102,7 +96,7 @@ def outcome_of(error: BaseException, is_misfit: bool = False) -> Outcome:
     if isinstance(error, Retry):
         return _asked_retry(error)
     if isinstance(error, Reject):
-        return rejected(error.reason)
+        return rejected(payload.shortened(error.reason))
     if isinstance(error, Ignore):
         return Outcome(Ended.IGNORED)
     return Outcome(Ended.RAISED, error=error, error_payload=payload.dumps_error(error, OUR_FRAMES))

@@ -45,6 +45,7 @@ class Ended(StrEnum):
     OVERRAN = "ran into its time limit"
     REVOKED = "was revoked while it ran"
     UNLOADABLE = "could not be loaded"
+    UNSTORABLE = "returned what cannot be stored"
     UNRUNNABLE = "cannot run here"
     INTERRUPTED = "interrupted by us"
 
@@ -117,6 +118,7 @@ TABLE: dict[Ended, tuple[Do, Do]] = {
     Ended.OVERRAN: (Do.RETRY, Do.BURY),
     Ended.REVOKED: (Do.END, Do.END),
     Ended.UNLOADABLE: (Do.BURY, Do.BURY),
+    Ended.UNSTORABLE: (Do.BURY, Do.BURY),  # it ran to its end: again, it would make the same, and what it did would be done twice
     Ended.UNRUNNABLE: (Do.PARK, Do.PARK),
     Ended.INTERRUPTED: (Do.PUT_BACK, Do.PUT_BACK),
 }

@@ -16,10 +16,12 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from hotqueue.errors import RemoteError, RemoteTraceback, SerializationError
+from hotqueue.tasks.sizes import LARGE, PAYLOAD_MAX, Bounded, TooLarge, in_words
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"  # byte code only loads in the version that made it
 PROTOCOL = 5  # every Python that hotqueue supports reads it
-_SCALARS = frozenset({int, str, float, bool, bytes, type(None)})
+_SCALARS = frozenset({int, float, bool, type(None)})
+_SIZED = frozenset({str, bytes})
 _NESTED = frozenset({tuple, list, dict})
 _by_value_lock = threading.Lock()
 MESSAGE_MAX = 10_000
@@ -27,15 +29,17 @@ TRACEBACK_MAX = 100_000
 
 
 def _is_plain(value: Any, depth: int = 0) -> bool:
-    """Tell whether plain pickle is enough: built-in values, looked into three levels and 100 items deep."""
+    """Tell whether plain pickle is enough: small built-in values, looked into three levels and 100 items deep."""
     kind = type(value)
     if kind in _SCALARS:
         return True
+    if kind in _SIZED:
+        return len(value) < LARGE
     if kind not in _NESTED or depth > 3 or len(value) > 100:
         return False
     if kind is dict:
         for key in value:
-            if type(key) not in _SCALARS:
+            if type(key) not in _SCALARS and not (type(key) in _SIZED and len(key) < LARGE):
                 return False
         value = value.values()
     for item in value:  # noqa: SIM110  (loops, not all(): every task passes here twice)
@@ -48,13 +52,43 @@ def dumps(value: Any) -> bytes:
     """Return `value` pickled.
 
     Raises:
+        TooLarge: it takes more than PAYLOAD_MAX bytes.
         Exception: whatever pickling raises; see `dumps_call` and `dumps_result` for errors that say more.
     """
     if _is_plain(value):
-        return pickle.dumps(value, PROTOCOL)
+        data = pickle.dumps(value, PROTOCOL)
+        if len(data) > PAYLOAD_MAX:
+            raise TooLarge(len(data))
+        return data
     import cloudpickle
 
-    return bytes(cloudpickle.dumps(value, PROTOCOL))
+    file = Bounded()
+    cloudpickle.Pickler(file, PROTOCOL).dump(value)
+    return file.content()
+
+
+def dumps_result(name: str, value: Any) -> bytes:
+    """Return what a task returned, pickled.
+
+    Raises:
+        SerializationError: it cannot travel; says why, or how large it is.
+    """
+    try:
+        return dumps(value)
+    except TooLarge as error:
+        raise SerializationError(
+            f"{name} ran to its end, but its result cannot be stored: it takes {in_words(error.size)} pickled, and a result may "
+            f"have {in_words(PAYLOAD_MAX)}; store it elsewhere (a file, a bucket, a database) and return where, or set "
+            "ignore_result=True; the task is not run again, since that would make the same"
+        ) from None
+    except RecursionError as error:
+        cause: Exception = error
+    except Exception as error:
+        cause = error
+    raise SerializationError(
+        f"{name} ran to its end, but its result cannot be stored: {type(value).__name__} cannot be pickled ({cause}); "
+        "return something that can, or set ignore_result=True"
+    ) from cause
 
 
 def dumps_plain(value: Any) -> bytes:
@@ -83,11 +117,22 @@ def dumps_call(name: str, args: tuple[Any, ...], kwargs: dict[str, Any], portabl
     """Return a call's payload: ``(args, kwargs)`` pickled, or (function pickled, that) when it travels by value.
 
     Raises:
-        SerializationError: names the argument that cannot travel.
+        SerializationError: names the argument that cannot travel, or says how large the call is.
     """
     try:
         call = dumps((args, kwargs))
-        return call if portable is None else pickle.dumps((_dumps_portable(portable), call), PROTOCOL)
+        if portable is None:
+            return call
+        function = _dumps_portable(portable)
+        if len(function) + len(call) > PAYLOAD_MAX:
+            raise TooLarge(len(function) + len(call))
+        return pickle.dumps((function, call), PROTOCOL)
+    except TooLarge as error:
+        what = "arguments" if portable is None else "arguments, and the function with what it uses,"
+        raise SerializationError(
+            f"the {what} of {name} take {in_words(error.size)} pickled, but a task may have {in_words(PAYLOAD_MAX)}; "
+            "store them elsewhere and send where"
+        ) from None
     except RecursionError as error:
         raise SerializationError(f"an argument of {name} is nested too deeply to be pickled; send it flatter") from error
     except Exception as error:
@@ -174,7 +219,7 @@ def message_of(error: BaseException) -> str:
         text = str(error)
     except BaseException as inner:
         text = f"<its __str__ raised {type(inner).__name__}>"
-    return text if len(text) <= MESSAGE_MAX else text[:MESSAGE_MAX] + "…"
+    return shortened(text)
 
 
 def dumps_error(error: BaseException, skip: int = 0) -> bytes:
@@ -192,18 +237,33 @@ def format_traceback(error: BaseException, skip: int = 0) -> str:
     for _ in range(skip):
         trace = trace.tb_next if trace is not None and trace.tb_next is not None else trace
     try:
-        text = "".join(traceback.format_exception(type(error), error, trace))
+        told = traceback.TracebackException(type(error), error, trace, compact=True)
+        _shorten(told)
+        text = "".join(told.format())
     except BaseException as inner:  # an exception whose __str__ raises
         text = f"{class_path(error)}: <its traceback cannot be formatted: {type(inner).__name__}>\n"
     return text if len(text) <= TRACEBACK_MAX else text[:TRACEBACK_MAX] + "…\n"
 
 
+def _shorten(told: traceback.TracebackException) -> None:
+    """Cut what the errors of a chain say, before text is made of it: they may say half a gigabyte."""
+    waiting: list[traceback.TracebackException | None] = [told]
+    while waiting:
+        one = waiting.pop()
+        if one is not None:
+            one._str = shortened(one._str)  # type: ignore[attr-defined]
+            waiting += [one.__cause__, one.__context__, *(getattr(one, "exceptions", None) or ())]
+
+
+def shortened(text: str) -> str:
+    """Return a text cut at MESSAGE_MAX."""
+    return text if len(text) <= MESSAGE_MAX else text[:MESSAGE_MAX] + "…"
+
+
 def _portable(error: BaseException) -> bytes | None:
     """Return the exception pickled, if what comes back is the same; some pickle but cannot be loaded again."""
-    import cloudpickle
-
     try:
-        data = bytes(cloudpickle.dumps(error, PROTOCOL))
+        data = dumps(error)
         if len(data) > TRACEBACK_MAX * 10 or type(pickle.loads(data)).__qualname__ != type(error).__qualname__:
             return None
     except BaseException:

@@ -15,10 +15,11 @@ from hotqueue.errors import SerializationError
 from hotqueue.hints import did_you_mean
 from hotqueue.tasks import by_value, envelope, payload
 from hotqueue.tasks.batch import TRIP_BYTES
-from hotqueue.tasks.broker import BULK, PAYLOAD_MAX
+from hotqueue.tasks.broker import BULK
 from hotqueue.tasks.context import Request, current_task
 from hotqueue.tasks.options import OF_THE_CALL, PER_CALL, TaskOptions, instant_ms, override, seconds
 from hotqueue.tasks.result import AsyncResult, ResultSet
+from hotqueue.tasks.sizes import PAYLOAD_MAX, in_words
 
 if TYPE_CHECKING:
     from hotqueue.tasks.registry import Registry
@@ -28,8 +29,22 @@ R = TypeVar("R")
 
 _SHORT = frozenset({float, bool, type(None)})
 _WIDE = 1 << 64  # Python refuses to print an int of more than 4,300 digits
-_repr = reprlib.Repr()
-_repr.maxstring = _repr.maxother = 200
+
+
+class _Shorten(reprlib.Repr):
+    """As reprlib, which has no way of its own to look at the beginning of bytes alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxstring = self.maxother = 200
+
+    def repr_bytes(self, value: bytes, level: int) -> str:
+        return self.repr_instance(value if len(value) <= self.maxother else value[: self.maxother] + b"...", level)
+
+    repr_bytearray = repr_bytes
+
+
+_repr = _Shorten()
 
 
 class Task(Generic[P, R]):
@@ -216,7 +231,8 @@ class Task(Generic[P, R]):
             self._check(args, kwargs)
         by_value_ = self._by_value if self._by_value is not None else self._decide()
         if by_value_ or kwargs or not _are_short(args):
-            data, shown = self._payload(args, kwargs, self._portable(options) if by_value_ else None), _args_repr(args, kwargs)
+            portable = self._portable(options) if by_value_ else None
+            data, shown = payload.dumps_call(self.name, args, kwargs, portable), _args_repr(args, kwargs)
         else:
             data, shown = payload.dumps_plain((args, kwargs)), repr(args)[1:-1].rstrip(",")
         call, flags = envelope.call_header(shown, more)
@@ -224,15 +240,6 @@ class Task(Generic[P, R]):
         if form is None:
             form = self._form(options, queue, flags)
         return form.encode(task_id.encode(), int(time.time() * 1000), call, data)
-
-    def _payload(self, args: tuple[Any, ...], kwargs: dict[str, Any], portable: payload.Portable | None) -> bytes:
-        data = payload.dumps_call(self.name, args, kwargs, portable)
-        if len(data) > PAYLOAD_MAX:
-            raise SerializationError(
-                f"the arguments of {self.name} take {len(data) >> 20} MB pickled, but a task may have {PAYLOAD_MAX >> 20} MB; "
-                "store them elsewhere and send where"
-            )
-        return data
 
     def _form(self, options: TaskOptions, queue: str, flags: int) -> envelope.Form:
         kind = envelope.ASYNC if self.is_async else envelope.SYNC
@@ -433,6 +440,12 @@ def _checked_headers(headers: Any, where: str) -> dict[str, Any]:
     if not isinstance(headers, Mapping) or not all(isinstance(name, str) for name in headers):
         raise SerializationError(f"{what}, not {headers!r:.80}")
     try:
-        return dict(json.loads(json.dumps(dict(headers), allow_nan=False)))
+        data = json.dumps(dict(headers), allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise SerializationError(f"{what}: {error}") from None
+    if len(data) > PAYLOAD_MAX:
+        limit = in_words(PAYLOAD_MAX)
+        raise SerializationError(
+            f"{where} headers= take {in_words(len(data))}, but may have {limit}; send where they are instead"
+        )
+    return dict(json.loads(data))
