@@ -5,12 +5,13 @@ from __future__ import annotations
 import numbers
 from collections.abc import Callable
 from contextvars import ContextVar
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, NoReturn
 
 from hotqueue.errors import Retry
 from hotqueue.tasks.attempts import Attempts
 from hotqueue.tasks.envelope import Envelope
+from hotqueue.tasks.options import datetime_of
 from hotqueue.tasks.payload import shortened
 
 _request: ContextVar[Request] = ContextVar("hotqueue_request")
@@ -63,7 +64,7 @@ class Request:
     def eta(self) -> datetime | None:
         """When the caller wanted it to run, if the caller said so."""
         eta = self._envelope.more.get("eta")
-        return None if eta is None else datetime.fromtimestamp(eta / 1000, UTC)
+        return None if eta is None else datetime_of(eta)
 
     def update_progress(self, done: float, total: float | None, message: str) -> None:
         """Publish how far the run is."""

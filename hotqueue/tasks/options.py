@@ -71,7 +71,9 @@ NAMES = frozenset({*_DEFAULTS, "retries"})
 PER_CALL = NAMES - {"bind", "autoretry_for", "dont_autoretry_for"}
 OF_THE_CALL = frozenset({"args", "kwargs", "countdown", "eta", "task_id", "headers"})  # apply_async's own, to be named as near
 _OF_THE_TASK = (NAMES | {"name"}) - PER_CALL  # the decorator's alone
-_LONGEST = 1e11  # seconds; what comes after it no datetime can show
+_LONGEST = 9e9  # seconds, 285 years: what comes after it no lock, socket or timer can wait for
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 def make(given: Mapping[str, Any], where: str) -> TaskOptions:
@@ -189,9 +191,17 @@ def seconds(value: Any, what: str) -> float:
 
 
 def instant_ms(value: datetime, what: str) -> int:
-    """Return an aware datetime as ms since the epoch."""
+    """Return an aware datetime as ms since the epoch; one beyond the years 1 to 9999 of UTC as the nearest within."""
     if not isinstance(value, datetime):
         raise TypeError(f"{what} takes an aware datetime, not {value!r:.80}")
     if value.utcoffset() is None:
         raise ValueError(f"{what} got the naive {value!r}; say which zone it is in, e.g. {value.replace(tzinfo=UTC)!r}")
-    return int(value.timestamp() * 1000)
+    return (min(max(value, _FIRST), _LAST) - _EPOCH) // timedelta(milliseconds=1)
+
+
+def datetime_of(ms: float) -> datetime:
+    """Return ms since the epoch as a datetime in UTC; years that no datetime can show as the nearest one that can."""
+    try:
+        return _EPOCH + timedelta(milliseconds=ms)
+    except OverflowError:
+        return _FIRST if ms < 0 else _LAST

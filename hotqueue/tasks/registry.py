@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -239,7 +239,7 @@ class Registry:
         if looked.where == "held":
             return "it is running" + (f" (retry {looked.attempts.retries})" if looked.attempts.retries else "")
         if looked.where == "scheduled":
-            when = datetime.fromtimestamp(looked.detail / 1000, UTC)
+            when = options.datetime_of(looked.detail)
             again = f", after {looked.attempts.retries + 0} retries" if looked.attempts.retries else ""
             return f"it is scheduled for {when:%Y-%m-%d %H:%M:%S} UTC{again}"
         if looked.where != "ready":
@@ -313,7 +313,7 @@ def _dead_task(task_id: str, at: int, data: bytes) -> DeadTask:
         told.get("retries", 0),
         told.get("deliveries", 0),
         tuple(told.get("errors", ())),
-        datetime.fromtimestamp(at / 1000, UTC),
+        options.datetime_of(at),
     )
 
 

@@ -8,14 +8,14 @@ import queue as stdlib_queue
 import time
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from hotqueue.errors import RemoteError, RemoteTraceback, ResultTimeout, TaskError, TaskRevoked
 from hotqueue.hints import hinting
 from hotqueue.tasks import payload, record
 from hotqueue.tasks.lifecycle import FINAL, State
-from hotqueue.tasks.options import seconds
+from hotqueue.tasks.options import datetime_of, seconds
 from hotqueue.tasks.record import Record
 from hotqueue.tasks.replies import Answer, Callback
 
@@ -236,7 +236,7 @@ class AsyncResult(Generic[R]):
         """When the task ended."""
         if not self.ready() or self._record is None:
             return None
-        return datetime.fromtimestamp(self._record.date_done / 1000, UTC)
+        return datetime_of(self._record.date_done)
 
     @property
     def progress(self) -> dict[str, Any] | None:

@@ -10,7 +10,6 @@ import logging
 import random
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError, QueueFull
@@ -21,6 +20,7 @@ from hotqueue.tasks.desk import Action as WireAction
 from hotqueue.tasks.desk import Delivery, Step, Stepped
 from hotqueue.tasks.intake import Intake, Ready
 from hotqueue.tasks.lifecycle import Action, Do, Ended, Outcome, decide
+from hotqueue.tasks.options import datetime_of
 from hotqueue.tasks.permits import Permits, Running
 from hotqueue.tasks.registry import Registry
 
@@ -349,7 +349,7 @@ class Worker:
             if log.isEnabledFor(logging.DEBUG):
                 log.debug("%s[%s] succeeded in %.3f s", ready.name, ready.delivery.id, seconds)
             return
-        now = datetime.fromtimestamp(intake.now() / 1000, UTC) if outcome.eta else None  # due by the server's time, like all
+        now = datetime_of(intake.now()) if outcome.eta else None  # due by the server's time, like all
         action = decide(outcome, ready.options.retry_policy, ready.attempts, random=random.random, now=now)
         intake.tell_later(actions.wire(action, ready.delivery, ready.attempts, ready.options, intake.now(), signer))
         self.process.count(action.do.name.lower())
