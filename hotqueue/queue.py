@@ -114,6 +114,10 @@ class HotQueue(TaskDoor):
         """Return how many messages wait (not those that a consumer holds, nor tasks)."""
         return int(self.store.repeat(lambda: self.store.command(self.key, "LLEN", self.key, doing=f"len of {self.key}")))
 
+    def __bool__(self) -> bool:
+        """Return True: an empty queue is a queue too, so that ``queue or default`` asks no server and means what it says."""
+        return True
+
     # --- putting and getting -------------------------------------------------------------------------------------
 
     def put(self, *msgs: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import inspect
 import json
 import pickle
@@ -345,3 +346,37 @@ def test_a_given_cluster_client_works_too(make_queue: MakeQueue, store_url: str)
         queue = make_queue(url=None, redis=client)
         queue.put(1, 2)
         assert list(queue.consume(block=False)) == [1, 2]
+
+
+# --- as a Python object ----------------------------------------------------------------------------------------------
+# What Python asks an object besides: none of it may need the server, or take an empty queue for no queue.
+
+AWAY = "redis://127.0.0.1:1/0"
+
+
+def test_a_queue_is_true_also_when_it_is_empty(make_queue: MakeQueue) -> None:
+    queue = make_queue()
+    assert (queue or "default") is queue
+    with queue.batch() as batch:
+        assert (len(batch), bool(batch)) == (0, True)
+
+
+def test_what_python_asks_a_queue_needs_no_server() -> None:
+    queue = HotQueue("away", url=AWAY)
+    assert (queue or "default") is queue
+    assert bool(queue.result("some-id"))
+    assert repr(queue) == f"<HotQueue 'away' in {AWAY}>"
+    assert queue == queue
+    assert queue != HotQueue("away", url=AWAY)
+    assert len({queue, queue}) == 1
+    for again in (copy.copy(queue), copy.deepcopy(queue)):
+        assert (again.name, repr(again)) == ("away", repr(queue))
+    with pytest.raises(TypeError, match="not iterable"):
+        iter(queue)  # type: ignore[call-overload]
+
+
+def test_a_copy_of_a_queue_works_and_keeps_its_secret_key(make_queue: MakeQueue) -> None:
+    queue = make_queue(secret_key="k")
+    again = copy.copy(queue)
+    again.put(1)
+    assert (queue.get(), again.secret_key) == (1, "k")

@@ -34,6 +34,10 @@ class Batch:
         """Return how many tasks were not sent yet."""
         return sum(map(len, self._waiting.values()))
 
+    def __bool__(self) -> bool:
+        """Return True, also of one with nothing in it."""
+        return True
+
     def __repr__(self) -> str:
         return f"<Batch of {len(self)} tasks for queue {self._registry.name!r}>"
 
