@@ -21,11 +21,23 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "process": record.process,
             "message": record.getMessage(),
-            **getattr(record, "fields", {}),
+            **{name: value for name in ("task", "task_id") if (value := getattr(record, name, ""))},
+            **getattr(record, "hotqueue_fields", {}),
         }
         if record.exc_info:
             told["exception"] = self.formatException(record.exc_info)
         return json.dumps(told, ensure_ascii=False)
+
+
+class TextFormatter(logging.Formatter):
+    """One line for people; what a task itself logs begins with its name and id."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        task_id = getattr(record, "task_id", "")
+        if task_id and not hasattr(record, "hotqueue_fields"):  # our own lines name the task where it fits
+            record.message = f"{getattr(record, 'task', '')}[{task_id}] {record.message}"
+        return super().formatMessage(record)
 
 
 def set_up(level: str, form: str) -> None:
@@ -35,8 +47,11 @@ def set_up(level: str, form: str) -> None:
         level: one of LEVELS.
         form: "text" or "json".
     """
+    from hotqueue.tasks.context import TaskFilter
+
     handler = logging.StreamHandler(sys.stderr)
-    text = logging.Formatter("%(asctime)s %(levelname)-7s %(process)d %(message)s", "%H:%M:%S")
+    handler.addFilter(TaskFilter())
+    text = TextFormatter("%(asctime)s %(levelname)-7s %(process)d %(message)s", "%H:%M:%S")
     handler.setFormatter(JsonFormatter() if form == "json" else text)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.getLogger("asyncio").setLevel(logging.INFO)

@@ -7,13 +7,25 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hotqueue.errors import Ignore, Reject, Retry
-    from hotqueue.tasks.context import current_task
+    from hotqueue.tasks.context import TaskFilter, current_task
     from hotqueue.tasks.lifecycle import State
     from hotqueue.tasks.registry import DeadTask
     from hotqueue.tasks.result import AsyncResult, ResultSet, UnknownTask
     from hotqueue.tasks.task import Task
 
-__all__ = ["AsyncResult", "DeadTask", "Ignore", "Reject", "ResultSet", "Retry", "State", "Task", "UnknownTask", "current_task"]
+__all__ = [
+    "AsyncResult",
+    "DeadTask",
+    "Ignore",
+    "Reject",
+    "ResultSet",
+    "Retry",
+    "State",
+    "Task",
+    "TaskFilter",
+    "UnknownTask",
+    "current_task",
+]
 
 _HOMES = {
     "AsyncResult": "result",
@@ -21,6 +33,7 @@ _HOMES = {
     "ResultSet": "result",
     "State": "lifecycle",
     "Task": "task",
+    "TaskFilter": "context",
     "UnknownTask": "result",
     "current_task": "context",
 }

@@ -97,7 +97,7 @@ class AsyncWorker(Worker):
                 assert ready.outcome is not None
                 self.conclude(intake, ready, ready.outcome, 0.0)
                 continue
-            row = self.running.start(ready.delivery.id.encode(), ready.options.time_limit)
+            row = self.running.start(ready.delivery.id.encode(), ready.options.time_limit, ready.is_last)
             self._active += 1
             batch.append((ready.call, self._when_done(intake, ready, row)))
         for delivery in intake.unstarted:  # taken back

@@ -26,7 +26,7 @@ log = logging.getLogger("hotqueue.worker")
 
 EXIT_CRASH, EXIT_USAGE, EXIT_LOAD, EXIT_UNREACHABLE = 1, 2, 3, 4
 STRAYS = "strays"  # in `Settings.said`
-STOP, GIVE_UP = b"s", b"g"  # orders; the number of a worker follows the second
+GO, STOP, GIVE_UP = b"r", b"s", b"g"  # orders; the number of a worker follows the last
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,10 +90,14 @@ def run(settings: Settings, pipes: Pipes) -> int:
         pipes=pipes.permits,
         announce=report.worker,
     )
-    threading.Thread(target=_obey, args=(pipes.control, process), name="hotqueue-control", daemon=True).start()
+    may_begin = threading.Event()
+    threading.Thread(target=_obey, args=(pipes.control, process, may_begin), name="hotqueue-control", daemon=True).start()
     unknown = [name for name in settings.queues if name not in defined]
     if unknown and STRAYS not in settings.said:  # in a large Redis it takes a while to see what there is
         threading.Thread(target=strays.warn, args=(unknown, defined, registries), name="hotqueue-strays", daemon=True).start()
+    may_begin.wait()  # until the supervisor has found the servers fit: else we would try, and promise, in vain
+    if process.stop.is_set():
+        return 0
     process.run()
     if process.had_enough:
         report(kind="enough")
@@ -112,14 +116,17 @@ def _be_a_child() -> None:
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
 
 
-def _obey(control: int, process: Process) -> None:
+def _obey(control: int, process: Process, may_begin: threading.Event) -> None:
     """Follow the supervisor's orders; its death is the order to die."""
     while True:
         order = os.read(control, 1)
         if not order:
             os._exit(EXIT_CRASH)
-        if order == STOP:
+        if order == GO:
+            may_begin.set()
+        elif order == STOP:
             process.stop_fetching()
+            may_begin.set()
         elif order == GIVE_UP:
             process.workers[os.read(control, 1)[0]].give_up_running()
 

@@ -14,7 +14,8 @@ from typing import Any
 from hotqueue import presence
 from hotqueue.tasks import child, payload
 from hotqueue.tasks.child import Pipes, Settings
-from hotqueue.tasks.permits import Permits, read_progress, read_running
+from hotqueue.tasks.logbook import shown
+from hotqueue.tasks.permits import Permits, read_last, read_progress, read_running
 from hotqueue.tasks.readable import readable
 
 ORPHANED = 5.0  # seconds after which nobody waits for a dead process any more
@@ -65,6 +66,15 @@ class Child:
     def running(self) -> list[str]:
         """Return the ids of what it runs."""
         return [task_id for slot in self.slots.values() for task_id, _, _ in slot.running()]
+
+    def last_deliveries(self) -> set[str]:
+        """Return the ids of those of them that are not delivered again, should it die of them."""
+        states = [slot.state[:] for slot in self.slots.values() if slot.state is not None]
+        return set().union(*map(read_last, states))
+
+    def begin(self) -> None:
+        """Have it register its workers and work."""
+        self._order(child.GO)
 
     def stop(self) -> None:
         """Have it fetch nothing more and finish what it runs."""
@@ -206,3 +216,18 @@ def how_it_died(code: int, peak_kb: int) -> str:
         name = f"signal {-code}"
     hint = ", by hand or for want of memory" if -code == signal.SIGKILL else ""
     return f"was killed by {name}{hint} {memory}"
+
+
+def fate(charged: list[str], last: set[str]) -> str:
+    """Return what becomes of the tasks that a dead process ran, as the end of a message.
+
+    Args:
+        last: those that are not delivered again.
+    """
+    again = [shown(task_id) for task_id in charged if task_id not in last]
+    dead = [shown(task_id) for task_id in charged if task_id in last]
+    parts = [f"; it ran {', '.join(again)}, which run{'s' * (len(again) == 1)} again alone"] if again else []
+    if dead:
+        goes = "goes" if len(dead) == 1 else "go"
+        parts.append(f"; it ran {', '.join(dead)} for the last time (max_deliveries), which {goes} to the dead list")
+    return "".join(parts)

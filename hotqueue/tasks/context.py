@@ -1,7 +1,11 @@
-"""What a running task can know of its run, and do about it. `current_task` is the way in; no Redis here."""
+"""What a running task can know of its run, and do about it; which task a log line is of. `current_task` is the way in.
+
+No Redis here.
+"""
 
 from __future__ import annotations
 
+import logging
 import numbers
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -138,3 +142,18 @@ class CurrentTask:
 
 
 current_task = CurrentTask()
+
+
+class TaskFilter(logging.Filter):
+    """Tell of each log line which task wrote it: sets `record.task` (its name) and `record.task_id`, both "" outside of one.
+
+    It lets every line pass. Put it on a handler, so that the lines of all loggers come by; then a format may name
+    ``%(task)s`` and ``%(task_id)s``. The handlers of `hotqueue-worker` have it.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Add the two attributes, unless the line has them already, as those of the worker itself about a task have."""
+        if not hasattr(record, "task_id"):
+            request = _request.get(None)
+            record.task, record.task_id = ("", "") if request is None else (request.task, request.id)
+        return True

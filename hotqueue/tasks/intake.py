@@ -47,6 +47,11 @@ class Ready:
     call: Call | None = None
     outcome: Outcome | None = None
 
+    @property
+    def is_last(self) -> bool:
+        """True when this is the last delivery: should its process die of it, it goes to the dead list."""
+        return self.attempts.deliveries + 1 >= self.options.max_deliveries
+
 
 class Intake:
     """One queue as one worker works at it.

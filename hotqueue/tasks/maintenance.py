@@ -196,7 +196,9 @@ class Upkeep:
         elif alive is None and is_overdue:
             cause = json.dumps(error_line("lost", "its worker's lease ran out (host gone, or stopped)", int(time.time() * 1000)))
             if broker.reap(worker, known_dead=False, cause=cause, charged=None) is not None:
-                log.warning("worker %s of queue %s is lost: its lease ran out; its tasks run again", worker, broker.name)
+                log.warning(
+                    "worker %s of queue %s is lost: its lease ran out; what it held goes back to the queue", worker, broker.name
+                )
 
     def _reap_dead_neighbour(self, broker: Broker, worker: str, folder: str) -> None:
         state = presence.read_state(folder, worker)
@@ -204,7 +206,7 @@ class Upkeep:
         cause = json.dumps(error_line("lost", "its worker and the worker's supervisor died", int(time.time() * 1000)))
         broker.reap(worker, known_dead=True, cause=cause, charged=charged)
         self._buried.setdefault((folder, worker), time.monotonic())
-        log.warning("worker %s of queue %s died; its tasks run again", worker, broker.name)
+        log.warning("worker %s of queue %s died; what it held goes back to the queue", worker, broker.name)
 
     def _forget_the_buried(self) -> None:
         """Remove what the dead left, but late: who looks after their other queues sees by it that they died, and of what."""

@@ -11,10 +11,12 @@ import os
 import struct
 import time
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 _HEAD = struct.Struct("=d")  # when progress was last made (monotonic seconds)
-_ROW = struct.Struct("=ddB")  # started and hard deadline (monotonic seconds), bytes of the id; the id follows
+# started and hard deadline (monotonic seconds), 1 if it is the task's last delivery, bytes of the id; the id follows
+_ROW = struct.Struct("=ddBB")
 ID_BYTES = 200
 ROW_BYTES = 224  # so that every number lies where it is written in one go
 
@@ -94,12 +96,16 @@ class Running:
         """Note that the worker turns."""
         self._numbers[0] = time.monotonic()
 
-    def start(self, task_id: bytes, time_limit: float | None = None) -> int:
-        """Note that a task starts; return its row."""
+    def start(self, task_id: bytes, time_limit: float | None = None, is_last: bool = False) -> int:
+        """Note that a task starts; return its row.
+
+        Args:
+            is_last: should its process die of it, it is not delivered again.
+        """
         row = self._free.pop()
         now = time.monotonic()
         at = _HEAD.size + row * ROW_BYTES
-        self._state[at + _ROW.size - 1 : at + _ROW.size + len(task_id)] = bytes((len(task_id),)) + task_id
+        self._state[at + _ROW.size - 2 : at + _ROW.size + len(task_id)] = bytes((is_last, len(task_id))) + task_id
         self._numbers[at // 8 + 1] = now + time_limit if time_limit else 0.0
         self._numbers[at // 8] = now  # last: this makes it a row that counts
         return row
@@ -117,10 +123,17 @@ def read_progress(state: bytes) -> float:
 
 def read_running(state: bytes) -> list[tuple[str, float, float]]:
     """Return (id, started, hard deadline or 0) of the tasks that a state says are running."""
-    found = []
+    return [(task_id, started, deadline) for task_id, started, deadline, _ in _rows(state)]
+
+
+def read_last(state: bytes) -> set[str]:
+    """Return the ids of running tasks that are not delivered again, should their process die of them."""
+    return {task_id for task_id, _, _, is_last in _rows(state) if is_last}
+
+
+def _rows(state: bytes) -> Iterator[tuple[str, float, float, int]]:
     for at in range(_HEAD.size, len(state) - ROW_BYTES + 1, ROW_BYTES):
-        started, deadline, size = _ROW.unpack_from(state, at)
+        started, deadline, is_last, size = _ROW.unpack_from(state, at)
         if started:
             begin = at + _ROW.size
-            found.append((bytes(state[begin : begin + size]).decode("utf-8", "replace"), started, deadline))
-    return found
+            yield bytes(state[begin : begin + size]).decode("utf-8", "replace"), started, deadline, is_last

@@ -26,7 +26,7 @@ log = logging.getLogger("hotqueue.worker")
 LEASE_MS = 15_000
 _DONE = {  # what the log says of what became of tasks
     "bury": "failed",
-    "end": "ended without running",
+    "end": "revoked or expired",
     "forget": "without a result",
     "park": "parked",
     "put_back": "put back",

@@ -20,10 +20,10 @@ from typing import Any
 from hotqueue import clients, presence
 from hotqueue.connection import Store
 from hotqueue.errors import ConnectionFailed, HotQueueError
-from hotqueue.tasks import attempts, child, payload
+from hotqueue.tasks import attempts, child, logbook, payload
 from hotqueue.tasks.broker import Broker
 from hotqueue.tasks.child import Settings
-from hotqueue.tasks.children import Child, Orphans, Slot, how_it_died, spawn
+from hotqueue.tasks.children import Child, Orphans, Slot, fate, how_it_died, spawn
 from hotqueue.tasks.errands import Errands
 from hotqueue.tasks.health import HealthPort
 from hotqueue.tasks.maintenance import Debts, Upkeep
@@ -238,7 +238,8 @@ class Supervisor:
 
     def _on_hello(self, each: Child, queues: bytes, tasks: list[str]) -> None:
         each.is_ready = True
-        if self._upkeep is not None or not self._errands.is_free:
+        if self._upkeep is not None:
+            each.begin()
             return
         found: list[tuple[str, Store]] = payload.loads(queues)
         stores: dict[str, Store] = {}
@@ -266,6 +267,8 @@ class Supervisor:
         if self._exit is not None:
             return
         self._tell_ready(found, tasks)
+        if each in self._children:
+            each.begin()
         for _ in range(self._wanted - 1):
             self._spawn()
 
@@ -298,6 +301,7 @@ class Supervisor:
     def _bury(self, each: Child, code: int, peak_kb: int) -> None:
         """Put back what a dead child held; charge what ran, unless its end was our doing."""
         cause, verdict, charged = self._verdict(each, code, peak_kb)
+        what = fate(charged, each.last_deliveries())
         for slot in each.slots.values():
             if not charged:  # should Redis stay away until we have left as well, others read it there
                 presence.clear_state(slot.folder, slot.worker)
@@ -315,8 +319,8 @@ class Supervisor:
         if code == 0 or each.ended_for:
             return
         if each.is_ready and not (self._exit is not None and each.is_stopping):
-            what = f"; it ran {', '.join(charged)}, which run{'s' * (len(charged) == 1)} again alone" if charged else ""
-            log.error("process %d %s%s", each.pid, how_it_died(code, peak_kb), what)
+            told = logbook.about(charged[0] if len(charged) == 1 else "", exit=code, task_ids=charged or None)
+            log.error("process %d %s%s", each.pid, how_it_died(code, peak_kb), what, extra=told)
         if not charged:  # a task that kills its process must not hold up the others
             self._slow_down(each)
 
@@ -384,9 +388,9 @@ class Supervisor:
         now = time.monotonic()
         for task_id, started, deadline in running:
             if deadline and now > deadline:
-                log.error(
-                    "task %s runs for %.1f s, over its time_limit; its process %d is ended", task_id, now - started, each.pid
-                )
+                text = "task %s runs for %.1f s, over its time_limit; its process %d is ended"
+                told = logbook.about(task_id, seconds=round(now - started, 3))
+                log.error(text, logbook.shown(task_id), now - started, each.pid, extra=told)
                 each.end(task_id, "time limit")
                 return
         if slot.idle_for() > STUCK:
@@ -406,5 +410,6 @@ class Supervisor:
     def _terminate(self, task_id: str) -> None:
         for each in self._children:
             if task_id in each.running():
-                log.warning("task %s was revoked with terminate=True; its process %d is ended", task_id, each.pid)
+                text = "task %s was revoked with terminate=True; its process %d is ended"
+                log.warning(text, logbook.shown(task_id), each.pid, extra=logbook.about(task_id))
                 each.end(task_id, "revoked")

@@ -250,7 +250,7 @@ class SyncWorker(Worker):
             assert ready.outcome is not None
             return ready.outcome
         self._request = call.request
-        row = self.running.start(ready.delivery.id.encode(), ready.options.time_limit)
+        row = self.running.start(ready.delivery.id.encode(), ready.options.time_limit, ready.is_last)
         if faults.IS_ARMED:
             faults.at("before_start")
         try:

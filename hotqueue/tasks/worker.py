@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError, QueueFull
 from hotqueue.presence import Presence
-from hotqueue.tasks import actions, faults, payload
+from hotqueue.tasks import actions, faults, logbook
 from hotqueue.tasks.bell import LONGEST, Bell
 from hotqueue.tasks.desk import Action as WireAction
 from hotqueue.tasks.desk import Delivery, Step, Stepped
 from hotqueue.tasks.intake import Intake, Ready
-from hotqueue.tasks.lifecycle import Action, Do, Ended, Outcome, decide
+from hotqueue.tasks.lifecycle import Ended, Outcome, decide
 from hotqueue.tasks.options import datetime_of
 from hotqueue.tasks.permits import Permits, Running
 from hotqueue.tasks.registry import Registry
@@ -305,7 +305,8 @@ class Worker:
         never_ran = {action[0] for action in told if actions.is_put_back(action)}  # the supervisor put these back before us
         for task_id in gone:
             if task_id in intake.in_hand and task_id not in never_ran:
-                log.warning("task %s was no longer ours when it ended; its outcome here does not count", task_id)
+                text = "task %s was no longer ours when it ended; its outcome here does not count"
+                log.warning(text, logbook.shown(task_id), extra=logbook.about(task_id))
 
     def _given_up(self, intake: Intake) -> None:
         """Others have our tasks: forget them, take a new name, go on."""
@@ -346,14 +347,13 @@ class Worker:
             done = actions.succeeded(ready.delivery, outcome.payload, ready.attempts.retries, ready.options, intake.now(), signer)
             intake.tell_later(done)
             self.process.count("succeeded")
-            if log.isEnabledFor(logging.DEBUG):
-                log.debug("%s[%s] succeeded in %.3f s", ready.name, ready.delivery.id, seconds)
+            logbook.succeeded(ready, seconds)
             return
         now = datetime_of(intake.now()) if outcome.eta else None  # due by the server's time, like all
         action = decide(outcome, ready.options.retry_policy, ready.attempts, random=random.random, now=now)
         intake.tell_later(actions.wire(action, ready.delivery, ready.attempts, ready.options, intake.now(), signer))
         self.process.count(action.do.name.lower())
-        _log_action(action, ready, seconds)
+        logbook.concluded(action, outcome, ready, seconds)
 
     def unpark(self, intake: Intake, room: int) -> bool:
         """Take up to `room` parked tasks back that this worker can run; tell whether there were any."""
@@ -416,33 +416,3 @@ class Worker:
             self._note_refusal(self.intakes[0], error)
             self.process.stop.wait(SICK)
         return None
-
-
-def _in_one_line(error: BaseException) -> str:
-    said = payload.message_of(error).strip().partition("\n")[0][:300]
-    return f"{payload.class_path(error)}: {said}" if said else payload.class_path(error)
-
-
-def _log_action(action: Action, ready: Ready, seconds: float) -> None:
-    name, task_id = ready.name, ready.delivery.id.encode("utf-8", "backslashreplace").decode()
-    what = "" if action.error is None else _in_one_line(action.error)
-    told: dict[str, Any] = {"task": name, "task_id": task_id, "seconds": round(seconds, 6), "error": what or None}
-    if action.do is Do.RETRY:
-        why = f": {what}" if what else ", as it asked"
-        retry = ready.attempts.retries + 1
-        log.warning("%s[%s] will be retried in %.1f s (retry %d)%s", name, task_id, action.delay, retry, why, extra=_extra(told))
-    elif action.do is Do.BURY:
-        told["traceback"] = payload.describe_error(action.error_payload)[2] if action.error_payload else None
-        log.error("%s[%s] failed after %.3f s: %s; kept in the dead list", name, task_id, seconds, what, extra=_extra(told))
-        log.debug("%s[%s]: %s", name, task_id, told["traceback"])
-    elif action.do is Do.PARK:
-        log.warning("%s[%s] cannot run here and is kept for a worker with %s", name, task_id, action.need, extra=_extra(told))
-    elif action.do is Do.END:
-        log.warning("%s[%s] ended without running: %s", name, task_id, what, extra=_extra(told))
-    else:
-        log.debug("%s[%s]: %s", name, task_id, action.do.name.lower())
-
-
-def _extra(told: dict[str, Any]) -> dict[str, Any]:
-    """Return what a JSON line says beyond its message."""
-    return {"fields": {key: value for key, value in told.items() if value is not None}}

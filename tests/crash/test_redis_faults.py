@@ -335,6 +335,7 @@ def test_a_server_that_is_too_old_is_refused(start_rig: StartRig) -> None:
     worker = rig.start(url=proxy.url, wait=False)
     assert worker.wait(10) == 2
     assert "hotqueue needs Redis 6.2 or newer" in rig.said()
+    assert "trying again" not in rig.said()  # nor did a process begin to work before that was found
     proxy.close()
 
 

@@ -1,0 +1,74 @@
+"""What the worker's log says of a task: a sentence for people, and fields for whoever collects JSON. Decides nothing.
+
+Every line about a task carries `task` (where its name is known) and `task_id`, like the lines that a task itself logs (see
+`context.TaskFilter`); beside them in `hotqueue_fields` what is known of this end: `seconds`, `error`, `traceback`, `retries` …
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from hotqueue.tasks import payload
+from hotqueue.tasks.intake import Ready
+from hotqueue.tasks.lifecycle import Action, Do, Ended, Outcome
+
+log = logging.getLogger("hotqueue.worker")
+
+
+def about(task_id: str, task: str = "", **fields: Any) -> dict[str, Any]:
+    """Return the `extra=` of a line about a task.
+
+    Args:
+        fields: what a JSON line says besides; those that are None are left out.
+    """
+    kept = {name: value for name, value in fields.items() if value is not None}
+    return {"task": task, "task_id": shown(task_id), "hotqueue_fields": kept}
+
+
+def shown(task_id: str) -> str:
+    """Return an id as it can be written anywhere."""
+    return task_id.encode("utf-8", "backslashreplace").decode()
+
+
+def succeeded(ready: Ready, seconds: float) -> None:
+    """Say that a task returned."""
+    if log.isEnabledFor(logging.DEBUG):  # every task passes here
+        told = about(ready.delivery.id, ready.name, seconds=round(seconds, 6), retries=ready.attempts.retries)
+        log.debug("%s[%s] succeeded in %.3f s", ready.name, told["task_id"], seconds, extra=told)
+
+
+def concluded(action: Action, outcome: Outcome, ready: Ready, seconds: float) -> None:
+    """Say what became of a task that did not return."""
+    name, has_run = ready.name, ready.call is not None
+    what = "" if action.error is None else _in_one_line(action.error)
+    spent = round(seconds, 6) if has_run else None
+    told = about(ready.delivery.id, name, seconds=spent, error=what or None, retries=ready.attempts.retries)
+    task_id = told["task_id"]
+    if action.do is Do.RETRY:
+        why = f": {what}" if what else ", as it asked"
+        told["hotqueue_fields"]["delay"] = round(action.delay, 3)
+        retry = ready.attempts.retries + 1
+        log.warning("%s[%s] will be retried in %.1f s (retry %d)%s", name, task_id, action.delay, retry, why, extra=told)
+    elif action.do is Do.BURY:
+        trace = payload.describe_error(action.error_payload)[2] if action.error_payload else None
+        told["hotqueue_fields"] |= {} if trace is None else {"traceback": trace}
+        after = f" after {seconds:.3f} s" if has_run else ""
+        log.error("%s[%s] failed%s: %s; kept in the dead list", name, task_id, after, what, extra=told)
+        log.debug("%s[%s]: %s", name, task_id, trace, extra=about(ready.delivery.id, name))
+    elif action.do is Do.PARK:
+        told["hotqueue_fields"]["need"] = action.need
+        log.warning("%s[%s] cannot run here and is kept for a worker with %s", name, task_id, action.need, extra=told)
+    elif action.do is Do.END:
+        how = "was stopped" if outcome.ended is Ended.REVOKED else "ended without running"
+        log.warning("%s[%s] %s: %s", name, task_id, how, what, extra=told)
+    else:
+        log.debug("%s[%s]: %s", name, task_id, _ELSE.get(action.do, action.do.name.lower()), extra=told)
+
+
+_ELSE = {Do.FORGET: "ended without a result, as it asked", Do.PUT_BACK: "goes back, uncharged"}
+
+
+def _in_one_line(error: BaseException) -> str:
+    said = payload.message_of(error).strip().partition("\n")[0][:300]
+    return f"{payload.class_path(error)}: {said}" if said else payload.class_path(error)
