@@ -156,3 +156,7 @@ class Reject(ControlFlow):
 
 class Ignore(ControlFlow):
     """Raise inside a task to end it without storing any result."""
+
+
+class TaskNameWarning(UserWarning):
+    """Two functions were defined under one task name; a worker that loads them refuses to start."""

@@ -38,6 +38,11 @@ def name_of(function: Callable[..., Any]) -> str:
     return f"{module_of(function)}.{qualname}"
 
 
+def is_nameless(name: str, function: Callable[..., Any]) -> bool:
+    """Tell whether a task's name leads to no function, like that of a lambda: its calls go by value, and by no name."""
+    return "<" in name and name == name_of(function)
+
+
 def needs_value(function: Callable[..., Any]) -> bool:
     """Tell whether `function` has to travel by value, because no worker can import it."""
     qualname = getattr(function, "__qualname__", "")

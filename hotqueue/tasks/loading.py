@@ -15,6 +15,7 @@ from hotqueue.connection import Store
 from hotqueue.errors import HotQueueError
 from hotqueue.hints import did_you_mean
 from hotqueue.queue import HotQueue
+from hotqueue.tasks.names import are_two, quietly
 from hotqueue.tasks.registry import Registry
 from hotqueue.tasks.task import Task
 
@@ -42,16 +43,19 @@ def load(
         CannotLoad: says what to do.
     """
     sys.path[:0] = [] if os.getcwd() in sys.path or "" in sys.path else [os.getcwd()]
-    queues = [queue for spec in modules for queue in _queues_of(spec)]
+    with quietly():
+        queues = [queue for spec in modules for queue in _queues_of(spec)]
+        found = _merged(queues)
+    if clashes := [clash for registry in found.values() for clash in registry.clashes]:
+        raise CannotLoad("\n".join(dict.fromkeys(clashes)))
     if store is not None:
         for queue in queues:  # all of them: a task may send through any
             queue._tasks.move(store)
-    found = _merged(queues)
     if defined is not None:
         defined += found
     if modules and not found:
         raise CannotLoad(f"no queue and no task in {', '.join(modules)}; define one with @queue.task, or name another module")
-    tasks = {name: task for registry in found.values() for name, task in registry.tasks.items()}
+    tasks = _of_all(found.values())
     wanted = list(names) or list(found)
     some = next(iter(found.values()), None)
     chosen = [found.get(name) or _another(name, some, store, secret_key) for name in wanted]
@@ -75,8 +79,21 @@ def _merged(queues: Iterable[HotQueue]) -> dict[str, Registry]:
         registry = found.setdefault(queue.name, queue._tasks)
         if registry is not queue._tasks:
             _check_keys(registry, queue._tasks)
-            registry.tasks.update(queue._tasks.tasks)
+            for task in queue._tasks.tasks.values():
+                registry.add(task)
+            registry.clashes += queue._tasks.clashes
     return found
+
+
+def _of_all(registries: Iterable[Registry]) -> dict[str, Task[..., Any]]:
+    """Return the tasks of all queues by name, for the queues that do not define them; but none whose name means two."""
+    found: dict[str, Task[..., Any]] = {}
+    unclear = set()
+    for registry in registries:
+        for name, task in registry.tasks.items():
+            if are_two(found.setdefault(name, task).__wrapped__, task.__wrapped__):
+                unclear.add(name)
+    return {name: task for name, task in found.items() if name not in unclear}
 
 
 def _check_keys(one: Registry, other: Registry) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from hotqueue import keys, secret
 from hotqueue.connection import Store
 from hotqueue.errors import ConfigError, HotQueueError, TaskNotRegistered
-from hotqueue.tasks import envelope, lifecycle, options, payload, record
+from hotqueue.tasks import by_value, envelope, lifecycle, names, options, payload, record
 from hotqueue.tasks.batch import open_batch
 from hotqueue.tasks.broker import BULK, Broker
 from hotqueue.tasks.envelope import Signer
@@ -69,6 +69,7 @@ class Registry:
         if queue.secret_key != secret.KEPT_BACK:  # else a task may have got it as an argument and never use it
             _ = self.signer  # refuse impossible keys early
         self.tasks: dict[str, Task[..., Any]] = {}
+        self.clashes: list[str] = []  # what was defined under a name that another function had
         self.eager: Eager | None = None
         self._brokers: dict[str, Broker] = {}
         self._replies: dict[str, Replies] = {}
@@ -100,7 +101,13 @@ class Registry:
         return decorate if function is None else decorate(function)
 
     def add(self, task: Task[..., Any]) -> Task[..., Any]:
-        """Register a task; one defined again (a notebook cell run twice, a reload) takes the old one's place."""
+        """Register a task; one defined again takes the old one's place, with a warning if it is another function."""
+        old = self.tasks.get(task.name)
+        if old is not None and not by_value.is_nameless(task.name, task.__wrapped__):
+            clash = names.clash(task.name, self.name, old.__wrapped__, task.__wrapped__)
+            if clash:
+                self.clashes.append(clash)
+                names.warn(clash)
         self.tasks[task.name] = task
         return task
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hotqueue import ConfigError, HotQueue, SignatureError, TaskNotRegistered
+from hotqueue import ConfigError, HotQueue, SignatureError, TaskNameWarning, TaskNotRegistered
 from hotqueue.tasks import State
 from tests.tasks import sample
 from tests.tasks.sample import seen
@@ -74,7 +74,8 @@ class TestDead:
         work(queue)
         with pytest.raises(OSError, match="boom"):
             result.get(timeout=5)
-        queue.task(name="flaky")(sample.note)  # mended
+        with pytest.warns(TaskNameWarning):
+            queue.task(name="flaky")(sample.note)  # mended
         queue.retry_dead(result)
         work(queue)
         assert result.get(timeout=5) is None
@@ -121,7 +122,8 @@ class TestTasks:
     def test_tasks_are_known_by_name_and_a_later_one_takes_an_earlier_ones_place(self, make_queue: MakeQueue) -> None:
         queue = make_queue()
         queue.task(name="a")(sample.square)
-        again = queue.task(name="a")(sample.note)
+        with pytest.warns(TaskNameWarning):
+            again = queue.task(name="a")(sample.note)
         assert queue.tasks == {"a": again}
         assert queue._tasks.find("a") is again
         with pytest.raises(TaskNotRegistered, match=r"no task 'b' on queue .*; known are: a"):
