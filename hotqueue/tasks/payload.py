@@ -113,8 +113,17 @@ class Portable(NamedTuple):
 _functions: dict[bytes, Portable] = {}  # functions that came by value, by their bytes; bounded in loads_portable
 
 
-def dumps_call(name: str, args: tuple[Any, ...], kwargs: dict[str, Any], portable: Portable | None = None) -> bytes:
+def dumps_call(
+    name: str,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    portable: Portable | None = None,
+    has_self: Callable[[], bool] = bool,
+) -> bytes:
     """Return a call's payload: ``(args, kwargs)`` pickled, or (function pickled, that) when it travels by value.
+
+    Args:
+        has_self: tells whether the first argument is the instance whose method is called.
 
     Raises:
         SerializationError: names the argument that cannot travel, or says how large the call is.
@@ -136,7 +145,7 @@ def dumps_call(name: str, args: tuple[Any, ...], kwargs: dict[str, Any], portabl
     except RecursionError as error:
         raise SerializationError(f"an argument of {name} is nested too deeply to be pickled; send it flatter") from error
     except Exception as error:
-        raise SerializationError(_culprit(name, args, kwargs, portable, error)) from error
+        raise SerializationError(_culprit(name, args, kwargs, portable, error, has_self())) from error
 
 
 def _dumps_portable(portable: Portable) -> bytes:
@@ -179,7 +188,7 @@ def loads_portable(data: bytes) -> Portable:
     return found
 
 
-def _culprit(name: str, args: tuple[Any, ...], kwargs: dict[str, Any], portable: Any, error: Exception) -> str:
+def _culprit(name: str, args: tuple[Any, ...], kwargs: dict[str, Any], portable: Any, error: Exception, has_self: bool) -> str:
     places = [(f"argument {n + 1}", value) for n, value in enumerate(args)]
     places += [(f"argument {key}=", value) for key, value in kwargs.items()]
     places += [("the function itself", portable)]
@@ -191,6 +200,11 @@ def _culprit(name: str, args: tuple[Any, ...], kwargs: dict[str, Any], portable:
                 return (
                     f"{name} cannot travel to a worker: something that it uses, or is bound to, cannot be pickled ({inner}); "
                     "have it make that itself, or define it in a module that the worker can import"
+                )
+            if has_self and args and value is args[0]:
+                return (
+                    f"the instance (self) of {name} cannot travel to a worker: {_short(value)} ({type(value).__name__}) cannot "
+                    f"be pickled ({inner}); make the task a function, and pass what names the instance, such as an id"
                 )
             return (
                 f"{place} of {name} cannot travel to a worker: {_short(value)} ({type(value).__name__}) "

@@ -21,6 +21,7 @@ from hotqueue.tasks.batch import open_batch
 from hotqueue.tasks.broker import BULK, Broker
 from hotqueue.tasks.envelope import Signer
 from hotqueue.tasks.lifecycle import State
+from hotqueue.tasks.method import TaskMethod, unbound
 from hotqueue.tasks.replies import Replies
 from hotqueue.tasks.result import REVOKED_MS, AsyncResult, check_id
 from hotqueue.tasks.task import AsyncTask, Task
@@ -95,8 +96,11 @@ class Registry:
         made = options.make(told, "@queue.task")
 
         def decorate(function: Callable[..., Any]) -> Task[..., Any]:
+            function, bound_to = unbound(function)
             kind = AsyncTask if inspect.iscoroutinefunction(function) else Task
-            return self.add(kind(function, self, name, made))
+            task = kind(function, self, name, made)
+            task._bound_to = bound_to
+            return self.add(task)
 
         return decorate if function is None else decorate(function)
 
@@ -115,8 +119,8 @@ class Registry:
         """Send a call of any callable, by value where no worker can import it."""
         return self._anonymous(function).delay(*args, **kwargs)
 
-    def _anonymous(self, function: Callable[..., Any]) -> Task[..., Any]:
-        if isinstance(function, Task):
+    def _anonymous(self, function: Callable[..., Any]) -> Task[..., Any] | TaskMethod[..., Any]:
+        if isinstance(function, Task | TaskMethod):
             return function
         if not callable(function):
             raise TypeError(f"queue.submit() takes a callable and its arguments, not {function!r}")

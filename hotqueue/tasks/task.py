@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Set
 from datetime import datetime, timedelta
 from functools import update_wrapper
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, NoReturn, ParamSpec, Self, TypeVar, overload
 
 from hotqueue.errors import SerializationError
 from hotqueue.hints import did_you_mean
@@ -17,6 +17,7 @@ from hotqueue.tasks import by_value, envelope, payload
 from hotqueue.tasks.batch import TRIP_BYTES
 from hotqueue.tasks.broker import BULK
 from hotqueue.tasks.context import Request, current_task
+from hotqueue.tasks.method import AsyncTaskMethod, TaskMethod, is_in_class, is_method_of
 from hotqueue.tasks.options import OF_THE_CALL, PER_CALL, TaskOptions, instant_ms, override, seconds
 from hotqueue.tasks.result import AsyncResult, ResultSet
 from hotqueue.tasks.sizes import PAYLOAD_MAX, in_words
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from hotqueue.tasks.registry import Registry
 
 P = ParamSpec("P")
+Q = ParamSpec("Q")
 R = TypeVar("R")
 
 _SHORT = frozenset({float, bool, type(None)})
@@ -58,6 +60,7 @@ class Task(Generic[P, R]):
 
     __name__: str
     __qualname__: str
+    _bound_to = "instance"
 
     def __init__(self, function: Callable[P, R], registry: Registry, name: str | None, options: TaskOptions) -> None:
         if not callable(function):
@@ -82,8 +85,16 @@ class Task(Generic[P, R]):
     def __repr__(self) -> str:
         return f"<Task {self.name} on queue {self._registry.name!r}>"
 
-    def __get__(self, instance: Any, owner: Any = None) -> Task[P, R]:
-        return self
+    @overload
+    def __get__(self, instance: None, owner: type, /) -> Self: ...
+    @overload
+    def __get__(self: Task[Concatenate[Any, Q], R], instance: object, owner: type | None = None, /) -> TaskMethod[Q, R]: ...
+    def __get__(self, instance: Any, owner: type | None = None, /) -> Any:
+        if self._bound_to == "class":
+            return TaskMethod(self, type(instance) if owner is None else owner)
+        if instance is None or self._bound_to == "nothing" or not is_method_of(self.__wrapped__, instance):
+            return self
+        return TaskMethod(self, instance)
 
     def __getstate__(self) -> dict[str, Any]:
         kept = {k: v for k, v in self.__dict__.items() if k not in ("_registry", "_forms", "_signature", "_counts")}
@@ -189,6 +200,9 @@ class Task(Generic[P, R]):
         Returns:
             The results, in order.
         """
+        return self._map(arguments, ())
+
+    def _map(self, arguments: Iterable[Any], before: tuple[Any, ...]) -> ResultSet[R]:
         registry = self._registry
         results: list[AsyncResult[R]] = []
         batch: list[tuple[str, str, str, bytes]] = []
@@ -196,11 +210,11 @@ class Task(Generic[P, R]):
         when = self._when(self.options)
         for item in _checked_items(arguments, f"{self.name}.map()"):
             if registry.eager is not None:
-                results.append(registry.eager.run(self, (item,), {}))
+                results.append(registry.eager.run(self, (*before, item), {}))
                 continue
             task_id = os.urandom(16).hex()
             try:
-                data = self._encode(task_id, (item,), {}, self.options, registry.name)
+                data = self._encode(task_id, (*before, item), {}, self.options, registry.name)
             except (TypeError, SerializationError) as error:
                 sent = len(results) - len(batch)
                 told = f"{sent} calls before it were sent" if sent else "nothing was sent"
@@ -232,7 +246,7 @@ class Task(Generic[P, R]):
         by_value_ = self._by_value if self._by_value is not None else self._decide()
         if by_value_ or kwargs or not _are_short(args):
             portable = self._portable(options) if by_value_ else None
-            data, shown = payload.dumps_call(self.name, args, kwargs, portable), _args_repr(args, kwargs)
+            data, shown = payload.dumps_call(self.name, args, kwargs, portable, self._has_self), _args_repr(args, kwargs)
         else:
             data, shown = payload.dumps_plain((args, kwargs)), repr(args)[1:-1].rstrip(",")
         call, flags = envelope.call_header(shown, more)
@@ -254,7 +268,7 @@ class Task(Generic[P, R]):
         try:
             self._signature.bind(*args, **kwargs)
         except TypeError as error:
-            why = self._unknown_argument(kwargs) or error
+            why = self._unknown_argument(kwargs) or self._lost_class(args) or error
             raise TypeError(f"{self.name}{self._signature} cannot be called like this: {why}") from None
 
     def _unknown_argument(self, kwargs: dict[str, Any]) -> str:
@@ -270,10 +284,25 @@ class Task(Generic[P, R]):
             return f"it has no argument {name!r}{did_you_mean(name, known)}"
         return ""
 
+    def _lost_class(self, args: tuple[Any, ...]) -> str:
+        """Say what is wrong with a class method that got no class: from Python 3.13 on, `classmethod` does not bind tasks."""
+        first = next(iter(self._signature.parameters), "")
+        if first != "cls" or not is_in_class(self.__wrapped__) or (args and isinstance(args[0], type)):
+            return ""
+        return "it got no class; write @queue.task above @classmethod"
+
     def _refuse_arguments_as_options(self, options: Mapping[str, Any], where: str) -> None:
         for name in options:
             if name in self._signature.parameters and name not in PER_CALL | OF_THE_CALL:
                 raise TypeError(f"{where} got an unknown option {name!r}: the task has it, write kwargs={{{name!r}: …}}")
+
+    def _has_self(self) -> bool:
+        """Tell whether the first argument is the instance whose method this is."""
+        return (
+            self._bound_to == "instance"
+            and is_in_class(self.__wrapped__)
+            and next(iter(self._signature.parameters), "") == "self"
+        )
 
     def _decide(self) -> bool:
         self._by_value = by_value.needs_value(self.__wrapped__)
@@ -320,6 +349,14 @@ class AsyncTask(Task[P, R]):
 
         def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:  # type: ignore[override]
             """Make the coroutine here; the caller awaits it."""
+
+        @overload
+        def __get__(self, instance: None, owner: type, /) -> Self: ...
+        @overload
+        def __get__(
+            self: AsyncTask[Concatenate[Any, Q], R], instance: object, owner: type | None = None, /
+        ) -> AsyncTaskMethod[Q, R]: ...
+        def __get__(self, instance: Any, owner: type | None = None, /) -> Any: ...
 
 
 def _signature(function: Callable[..., Any], bind: bool) -> inspect.Signature:

@@ -190,7 +190,7 @@ def test_what_is_typed_again_at_a_prompt_may() -> None:
 def test_the_script_that_is_run_and_the_module_of_its_file_are_one(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(HEAD + "queue = HotQueue('q', host='x')\n")
     (tmp_path / "shop.py").write_text("from app import queue\n" + ONE + "import shop\n")
-    env = {"PYTHONPATH": str(tmp_path), "PYTHONWARNINGS": "error"}
+    env = {"PYTHONWARNINGS": "error"}
     for script in ("shop.py", str(tmp_path / "shop.py")):
         run_python(
             f"import sys, runpy; sys.path.insert(0, '{tmp_path}'); runpy.run_path({script!r}, run_name='__main__')",

@@ -36,6 +36,37 @@ def odd_names(n: int, *, self: int, function: str = "") -> int:
     return n + self
 
 
+class Order:
+    @queue.task
+    def ship(self, n: int, *, fast: bool = False) -> str:
+        return "shipped"
+
+    @queue.task(retries=3)
+    def pay(self, cents: int) -> int:
+        return cents
+
+    @queue.task
+    async def track(self, n: int) -> bytes:
+        return b""
+
+
+order = Order()
+assert_type(order.ship(4), str)
+assert_type(order.ship.delay(4, fast=True), AsyncResult[str])
+assert_type(order.pay.delay(4), AsyncResult[int])
+assert_type(Order.ship.delay(order, 4), AsyncResult[str])
+assert_type(order.ship.map(range(3)), ResultSet[str])
+assert_type(order.track.delay(4), AsyncResult[bytes])
+order.ship.delay("4")  # type: ignore[arg-type]
+order.ship.delay()  # type: ignore[call-arg]
+Order.ship.delay(4)  # type: ignore[call-arg, arg-type]
+
+
+async def tracks() -> None:
+    assert_type(await order.track(4), bytes)
+    assert_type(await order.track.adelay(4), AsyncResult[bytes])
+
+
 assert_type(odd_names(1, self=2), int)
 assert_type(odd_names.delay(1, self=2, function="f"), AsyncResult[int])
 assert_type(queue.submit(odd_names.__wrapped__, 1, self=2, function="f"), AsyncResult[int])

@@ -1,0 +1,109 @@
+"""TaskMethod: a task that was defined in a class, as an instance has it. The instance goes along as the first argument."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Set
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
+
+if TYPE_CHECKING:
+    from hotqueue.tasks.result import AsyncResult, ResultSet
+    from hotqueue.tasks.task import Task
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class TaskMethod(Generic[P, R]):
+    """What ``order.ship`` is when `ship` is a task of the class: ``order.ship.delay(…)`` sends the order and the arguments.
+
+    The instance is pickled, as any argument; the worker runs the method on the copy. What is not here is the task's own.
+    """
+
+    __slots__ = ("__self__", "_task")
+
+    def __init__(self, task: Task[..., R], instance: Any) -> None:
+        self._task = task
+        self.__self__ = instance
+
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run the method here and now."""
+        return self._task(self.__self__, *args, **kwargs)
+
+    def delay(self, /, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[R]:
+        """Send a call; see `Task.delay`."""
+        return self._task.delay(self.__self__, *args, **kwargs)
+
+    async def adelay(self, /, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[R]:
+        """Asyncio twin of `delay`."""
+        return await self._task.adelay(self.__self__, *args, **kwargs)
+
+    def apply_async(
+        self, args: Iterable[Any] | None = (), kwargs: Mapping[str, Any] | None = None, **options: Any
+    ) -> AsyncResult[R]:
+        """Send a call with options of its own; see `Task.apply_async`."""
+        if args is None:
+            args = ()
+        if isinstance(args, Iterable) and not isinstance(args, str | bytes | bytearray | Mapping | Set):  # else refused there
+            args = (self.__self__, *args)
+        return self._task.apply_async(args, kwargs, **options)
+
+    def map(self, arguments: Iterable[Any]) -> ResultSet[R]:
+        """Send one call an item, all on this instance; see `Task.map`."""
+        return self._task._map(arguments, (self.__self__,))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._task, name)
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        signature = self._task._signature
+        return signature.replace(parameters=list(signature.parameters.values())[1:])
+
+    def __repr__(self) -> str:
+        return f"<TaskMethod {self._task.name} of {self.__self__!r:.80}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, TaskMethod) and self._task is other._task and self.__self__ is other.__self__
+
+    def __hash__(self) -> int:
+        return hash((id(self._task), id(self.__self__)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (TaskMethod, (self._task, self.__self__))
+
+
+class AsyncTaskMethod(TaskMethod[P, R]):
+    """A `TaskMethod` made of an `async def` method, for type checkers."""
+
+    if TYPE_CHECKING:
+
+        def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:  # type: ignore[override]
+            """Make the coroutine here; the caller awaits it."""
+
+
+def unbound(function: Any) -> tuple[Any, str]:
+    """Return the function beneath a `staticmethod` or `classmethod`, and what it is bound to: nothing, class or instance."""
+    if isinstance(function, staticmethod):
+        return function.__func__, "nothing"
+    if isinstance(function, classmethod):
+        return function.__func__, "class"
+    return function, "instance"
+
+
+def is_in_class(function: Callable[..., Any]) -> bool:
+    """Tell whether a function was defined in the body of a class."""
+    holder = getattr(function, "__qualname__", "").rpartition(".")[0]
+    return bool(holder) and not holder.endswith("<locals>")
+
+
+def is_method_of(function: Callable[..., Any], instance: Any) -> bool:
+    """Tell whether a function was defined in the class of `instance`, or one above; or in `instance`, when that is a class.
+
+    A task that was made elsewhere and put into a class, such as ``job = other.task``, is none: it has no `self`.
+    """
+    if not is_in_class(function):
+        return False
+    holder = (function.__module__, function.__qualname__.rpartition(".")[0])
+    classes = (*type(instance).__mro__, *(instance.__mro__ if isinstance(instance, type) else ()))
+    return any((each.__module__, each.__qualname__) == holder for each in classes)
