@@ -33,17 +33,20 @@ def _is_plain(value: Any, depth: int = 0) -> bool:
     kind = type(value)
     if kind in _SCALARS:
         return True
-    if kind in _SIZED:
-        return len(value) < LARGE
-    if kind not in _NESTED or depth > 3 or len(value) > 100:
+    if kind not in _NESTED:
+        return kind in _SIZED and len(value) < LARGE
+    if depth > 3 or len(value) > 100:
         return False
     if kind is dict:
         for key in value:
             if type(key) not in _SCALARS and not (type(key) in _SIZED and len(key) < LARGE):
                 return False
         value = value.values()
-    for item in value:  # noqa: SIM110  (loops, not all(): every task passes here twice)
-        if type(item) not in _SCALARS and not _is_plain(item, depth + 1):
+    for item in value:  # loops, not all(), and no call where a look does: every task passes here twice
+        kind = type(item)
+        if kind in _SCALARS or (kind in _SIZED and len(item) < LARGE):
+            continue
+        if not _is_plain(item, depth + 1):
             return False
     return True
 
