@@ -19,8 +19,9 @@ from hotqueue.aconnection import LoopClient, NotSent
 from hotqueue.address import Address
 from hotqueue.clients import COMMAND_TIMEOUT
 from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError
-from hotqueue.lines import Blocking, Idle, Sent, is_open, is_stale, new_connection, packed
+from hotqueue.lines import Blocking, Idle, Sent, await_reply, is_open, is_stale, new_connection, packed, send, size_of, with_size
 from hotqueue.meanings import meaning
+from hotqueue.sizes import LARGE
 
 if TYPE_CHECKING:
     from hotqueue.embedded import EmbeddedServer
@@ -109,23 +110,23 @@ class Store:
         except rx.NoScriptError:
             return self._asked(keys[0], (b"EVAL", script.text, len(keys), *keys, *args), doing)
 
-    def send(self, script: Script, keys: Sequence[bytes], args: Sequence[bytes], doing: str, call: bytes) -> Sent:
+    def send(self, script: Script, keys: Sequence[bytes], args: Sequence[bytes], doing: str, call: Sequence[bytes]) -> Sent:
         """Send a script call and do not wait; otherwise as `run`. The caller receives the reply, or abandons it.
 
         Args:
-            call: the same, packed.
+            call: the same, packed, in pieces.
         """
         import redis.exceptions as rx
 
         idle, connection = self._take(keys[0], recoverable=True)
         try:
-            connection.send_packed_command([call], check_health=False)
+            size = send(connection, call)
         except BaseException as error:
             self._give_back(idle, connection, error)
             if isinstance(error, rx.RedisError | OSError):
-                raise self.translated(error, doing) from error
+                raise self.translated(error, with_size(doing, args)) from error
             raise
-        return Sent(self, idle, connection, (b"EVAL", script.text, len(keys), *keys, *args), doing)
+        return Sent(self, idle, connection, (b"EVAL", script.text, len(keys), *keys, *args), doing, size)
 
     def scan(self, pattern: str) -> list[bytes]:
         """Return the keys that match a glob, of all masters of a Cluster. Slow: for people who look, never for work.
@@ -152,7 +153,7 @@ class Store:
         except rx.AskError:  # MOVED is a kind of ASK; the cluster client follows both and learns the new layout
             return self._redirected(args, doing)
         except (rx.RedisError, rx.RedisClusterException, OSError) as error:
-            raise self.translated(error, f"{doing}{self._wrong_key(error, args)}") from error
+            raise self.translated(error, with_size(f"{doing}{self._wrong_key(error, args)}", args)) from error
 
     def _wrong_key(self, error: BaseException, args: Sequence[Any]) -> str:
         """Return which of a command's keys holds the wrong type, where that is what Redis complains of: it does not say."""
@@ -187,7 +188,9 @@ class Store:
         try:
             if left < COMMAND_TIMEOUT:
                 connection._sock.settimeout(left)
-            connection.send_packed_command(packed(connection, args), check_health=False)
+            size = send(connection, packed(connection, args))
+            if size:
+                await_reply(connection, size)
             reply = connection.read_response()
         except BaseException as error:
             if left < COMMAND_TIMEOUT and connection._sock is not None:
@@ -203,7 +206,7 @@ class Store:
         """Keep a connection that only answered with an error; drop one whose reply may still be under way."""
         import redis.exceptions as rx
 
-        if isinstance(error, rx.ResponseError) and not isinstance(error, rx.ReadOnlyError):
+        if isinstance(error, rx.ResponseError) and not (isinstance(error, rx.ReadOnlyError) or "Protocol error" in str(error)):
             idle.put(connection)
         else:
             connection.disconnect()
@@ -411,9 +414,11 @@ class Store:
         """
         import redis.exceptions as rx
 
+        doing = doing or str(args[0])
+        if not blocks and size_of(args) >= LARGE:  # by a thread: there its deadline counts from the last progress
+            return await asyncio.to_thread(self._asked, args[3 if args[0] in ("EVALSHA", "EVAL") else 1], args, doing)
         if self._suspect and self.embedded is not None:
             self._look_again()
-        doing = doing or str(args[0])
         try:
             return await self.loop_client().exchange(args, blocks)
         except rx.NoScriptError:

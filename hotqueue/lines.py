@@ -1,14 +1,22 @@
-"""Single connections: one whose reply is still to come, one for commands that block. Made by a Store, for one thread each."""
+"""Single connections: one whose reply is still to come, one for commands that block. Made by a Store, for one thread each.
+
+And how something large goes over one: its deadline counts from the last bytes that were taken, not from the first, and the
+server may interrupt it, to refuse.
+"""
 
 from __future__ import annotations
 
+import array
 import contextlib
+import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hotqueue import keys
+from hotqueue.clients import COMMAND_TIMEOUT
 from hotqueue.errors import ConnectionFailed
+from hotqueue.sizes import LARGE, in_words
 
 if TYPE_CHECKING:
     from hotqueue.connection import Store
@@ -16,6 +24,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 BLOCK_MARGIN = 5.0  # seconds that the reply of a blocking command may come late
+CHUNK = 1 << 20  # bytes of something large between two looks at what the server says
+SLOWEST = 256 * 1024  # bytes a second at which what has left this machine is taken to arrive, with whatever is on the way
 FRESH = 1.0  # seconds after its last reply for which a connection is taken to be open without a look
 
 
@@ -44,14 +54,17 @@ class Idle:
 class Sent:
     """A script call whose reply is still to come, on a connection that is its own until then."""
 
-    def __init__(self, store: Store, idle: Idle, connection: Any, whole: tuple[Any, ...], doing: str) -> None:
+    def __init__(self, store: Store, idle: Idle, connection: Any, whole: tuple[Any, ...], doing: str, size: int = 0) -> None:
         self._store, self._idle, self._connection, self._whole, self._doing = store, idle, connection, whole, doing
+        self._size = size  # of the call, if that is large
 
     def receive(self) -> Any:
         """Wait for the reply; errors as of `Store.run`."""
         import redis.exceptions as rx
 
         try:
+            if self._size:
+                await_reply(self._connection, self._size)
             reply = self._connection.read_response()
         except rx.NoScriptError as error:
             self._store._give_back(self._idle, self._connection, error)
@@ -63,7 +76,7 @@ class Sent:
             self._store._give_back(self._idle, self._connection, error)
             if isinstance(error, rx.RedisError | rx.RedisClusterException | OSError):
                 wrong = self._store._wrong_key(error, self._whole)
-                raise self._store.translated(error, f"{self._doing}{wrong}") from error
+                raise self._store.translated(error, with_size(f"{self._doing}{wrong}", self._whole)) from error
             raise
         self._idle.put(self._connection)
         return reply
@@ -158,6 +171,77 @@ class Blocking:
         if self._connection is not None:
             self._connection.disconnect()
             self._connection = None
+
+
+def send(connection: Any, parts: Sequence[Any]) -> int:
+    """Send a command, packed; return how many bytes it has if it is a large one, whose reply `await_reply` is to wait for.
+
+    Raises:
+        redis.RedisError, OSError: it was not sent, or not all of it; a ResponseError is what the server said of it.
+    """
+    size = sum(map(len, parts))
+    if size < LARGE:
+        connection.send_packed_command(parts, check_health=False)
+        return 0
+    try:
+        for part in parts:
+            _send_part(connection, memoryview(part))
+    except TimeoutError:
+        raise
+    except OSError:  # the server has closed: it may have said why before
+        connection.read_response()
+        raise
+    return size
+
+
+def _send_part(connection: Any, left: memoryview) -> None:
+    while left:
+        left = left[connection._sock.send(left[:CHUNK]) :]
+        if len(left) > CHUNK and connection.can_read(timeout=0):  # nothing is to be said before all is there but a refusal
+            connection.read_response()
+            raise ConnectionError("the server answered before it had everything")
+
+
+def await_reply(connection: Any, size: int) -> None:
+    """Wait until the reply to something large begins: as long as bytes leave this machine, and then some.
+
+    Raises:
+        TimeoutError: nothing moved for as long as any command may take.
+    """
+    moved, unsent = time.monotonic(), size
+    while not connection.can_read(timeout=0.2):
+        now, still = time.monotonic(), _unsent(connection._sock)
+        if still < unsent:
+            moved, unsent = now, still
+        # What left us may lie in a proxy, or wait its turn in the server.
+        if now - moved > COMMAND_TIMEOUT + (0 if unsent else size / SLOWEST):
+            raise TimeoutError("Timeout reading from socket")
+
+
+def _unsent(sock: Any) -> int:
+    """Return how many bytes the other side has not acknowledged yet; 0 where the system does not say."""
+    if not sys.platform.startswith("linux"):
+        return 0
+    import fcntl
+    import termios
+
+    found = array.array("i", [0])
+    try:
+        fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, found)
+    except OSError:
+        return 0
+    return found[0]
+
+
+def size_of(args: Sequence[Any]) -> int:
+    """Return how large a command is, about."""
+    return sum([len(arg) for arg in args if isinstance(arg, bytes | str)])
+
+
+def with_size(doing: str, args: Sequence[Any]) -> str:
+    """Return what was being done, with the size of what was sent if that is large."""
+    size = size_of(args)
+    return doing if size < LARGE else f"{doing} ({in_words(size)})"
 
 
 def packed(connection: Any, args: Sequence[Any]) -> Any:

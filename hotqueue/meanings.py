@@ -6,7 +6,11 @@ import os
 import re
 from collections.abc import Callable
 
-from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError, QueueFull
+from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError, QueueFull, SerializationError
+
+
+class Refused(ConfigError):
+    """The server answers, and does not take what it was sent, in words that we do not know: that may be because of what it is."""
 
 
 def meaning(error: BaseException, doing: str, *, sent: bool, tls: bool = False) -> HotQueueError:
@@ -31,7 +35,7 @@ def meaning(error: BaseException, doing: str, *, sent: bool, tls: bool = False) 
     if isinstance(error, rx.AuthenticationError | rx.AuthorizationError | rx.NoPermissionError):
         return _refused(f"{doing}: {said}")
     if isinstance(error, rx.ResponseError) and not isinstance(error, rx.ClusterDownError | rx.ReadOnlyError):
-        return ConfigError(f"{doing}: Redis answered: {said}")
+        return Refused(f"{doing}: Redis answered: {said}")
     if isinstance(error, rx.InvalidResponse):
         return ConnectionFailed(f"{doing}: what answers there is not a Redis server ({said})", retry=False, sent=sent)
     if isinstance(error, rx.DataError):
@@ -100,6 +104,13 @@ def _full(text: str) -> HotQueueError:
     return QueueFull(f"{text}; the server has reached maxmemory: drain the queue or raise maxmemory")
 
 
+def _too_large(text: str) -> HotQueueError:
+    return SerializationError(
+        f"{text}; the server takes nothing as large as that, and nothing was stored: store it elsewhere and send where it is, or "
+        "raise the server's limit (proto-max-bulk-len)"
+    )
+
+
 def _too_old(text: str) -> HotQueueError:
     return ConfigError(f"{text}; hotqueue needs Redis 6.2 or newer (or Valkey)")
 
@@ -118,6 +129,12 @@ _CODES = {
 _ANYBODY = "is Redis running there? check the URL"
 _TLS = "the URL asks for TLS: does this port speak it, is its CA one of ssl_ca_certs, or does it ask for a certificate of yours?"
 
+# What servers, and proxies in front of them, say of a request that is too large for them.
+TOO_LARGE = (
+    *("invalid bulk length", "invalid multibulk length", "too big mbulk count", "too big bulk count"),
+    *("exceeds maximum allowed size", "max request size exceeded", "query buffer", "request too large", "max packet size"),
+)
+
 # What a reply's text means; the first that matches counts.
 _MEANINGS: list[tuple[tuple[str, ...], Callable[[str], HotQueueError]]] = [
     (("NOAUTH", "WRONGPASS", "NOPERM", "invalid password", "Client sent AUTH, but no password"), _refused),
@@ -125,6 +142,7 @@ _MEANINGS: list[tuple[tuple[str, ...], Callable[[str], HotQueueError]]] = [
     (("unknown command 'SENTINEL'", "unknown command `SENTINEL`"), _no_sentinel),
     (("CERTIFICATE_VERIFY_FAILED",), _untrusted),
     (("MISCONF",), _disk),
+    (TOO_LARGE, _too_large),
     (("OOM command not allowed", "OOM ", "maxmemory"), _full),
     (("WRONGTYPE",), _wrong_type),
     (("NOREPLICAS",), _too_few_replicas),

@@ -11,6 +11,7 @@ from typing import Any
 
 from hotqueue.connection import PATIENCE, Script, Store
 from hotqueue.errors import ConnectionFailed
+from hotqueue.sizes import LARGE
 
 _ANSWERS = {b":0\r\n": False, b":1\r\n": True}
 
@@ -33,6 +34,13 @@ class PackedKeys:
         head = self._heads.get(sizes) or self._head(*sizes)
         # Formatted here and not by a function: of a thousand tasks, that costs as much as all else.
         return head + b"".join([b"$%d\r\n%b\r\n" % (len(part), part) for part in (*more, *args)])
+
+    def parts(self, more: Sequence[bytes], args: Sequence[bytes]) -> list[bytes]:
+        """Return the same in pieces, so that large ones are not copied."""
+        found = [self._heads.get((len(more), len(args))) or self._head(len(more), len(args))]
+        for part in (*more, *args):
+            found += (b"$%d\r\n" % len(part), part, b"\r\n")
+        return found
 
     def _head(self, more: int, args: int) -> bytes:
         """Return what is the same for all calls with so many keys and arguments of their own."""
@@ -66,7 +74,7 @@ class PackedCall:
         """
         began = time.monotonic()
         try:
-            answer = self._ask(key, args)
+            answer = self._ask(key, args) if len(args[-1]) < LARGE else None
         except ConnectionFailed:
             left = began + PATIENCE - time.monotonic()
             if left <= 0:

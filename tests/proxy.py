@@ -49,6 +49,7 @@ class Proxy:
     Attributes:
         target: host and port of the server for connections to come; may be changed.
         latency: seconds that each reply comes late, and how much that varies.
+        rate: bytes a second that pass from clients to the server, on each connection; 0: as many as come.
         requests: how often clients sent something; what is sent together counts once.
         faults: how many times each kind of harm was done.
         swallowed: the requests that fell into silence.
@@ -58,6 +59,7 @@ class Proxy:
         parts = urlsplit(url)
         self.target = (parts.hostname or "127.0.0.1", parts.port or 6379)
         self.latency = (0.0, 0.0)
+        self.rate = 0.0
         self.requests = 0
         self.faults: dict[str, int] = dict.fromkeys(FAULTS, 0)
         self.swallowed: list[bytes] = []
@@ -158,7 +160,7 @@ class Proxy:
                 with socket.create_connection(self.target) as server:
                     client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                     server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                    self._pass_on(_Frames(client, server), _Frames(server, client), silent)
+                    self._pass_on(_Frames(client, server, self._slow_down), _Frames(server, client), silent)
             except (OSError, EOFError):
                 pass
             finally:
@@ -190,6 +192,10 @@ class Proxy:
             self._wait(fault.seconds if fault is not None and kind == DELAY else 0.0)
             client.link.sendall(reply if self._rewrite is None else reply.replace(*self._rewrite))
 
+    def _slow_down(self, count: int) -> None:
+        if self.rate:
+            time.sleep(count / self.rate)
+
     def _wait(self, delay: float) -> None:
         mean, jitter = self.latency
         if mean:
@@ -210,12 +216,17 @@ class Proxy:
 
 
 class _Frames:
-    """The whole requests, or replies, that come from one side, as long as the other side is there."""
+    """The whole requests, or replies, that come from one side, as long as the other side is there.
 
-    def __init__(self, link: socket.socket, other: socket.socket) -> None:
+    Args:
+        passed: called with the number of bytes that came.
+    """
+
+    def __init__(self, link: socket.socket, other: socket.socket, passed: Callable[[int], None] = lambda _: None) -> None:
         self.link = link
         self._other = other
-        self._buffer = b""
+        self._passed = passed
+        self._buffer = bytearray()
 
     @property
     def is_drained(self) -> bool:
@@ -231,19 +242,21 @@ class _Frames:
         while (end := _end_of(self._buffer)) is None:
             ready, _, _ = select.select([self.link, self._other], [], [])
             if self.link in ready:
-                more = self.link.recv(1 << 20)
+                more = self.link.recv(1 << 16)
                 if not more:
                     raise EOFError
                 self._buffer += more
+                self._passed(len(more))
             elif not self._other.recv(1, socket.MSG_PEEK):
                 raise EOFError
             else:
                 time.sleep(0.001)  # it talks out of turn: let the reply come first
-        found, self._buffer = self._buffer[:end], self._buffer[end:]
+        found = bytes(self._buffer[:end])
+        del self._buffer[:end]
         return found
 
 
-def _end_of(data: bytes, at: int = 0) -> int | None:
+def _end_of(data: bytearray, at: int = 0) -> int | None:
     """Return where the value that starts at `at` ends; None when it is not all there."""
     eol = data.find(b"\r\n", at)
     if eol < 0:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING
 
-from hotqueue.tasks.broker import BULK
+from hotqueue.tasks.broker import BULK, NotTaken
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -45,7 +45,8 @@ class Batch:
         """Send what was not sent yet; the end of the block does it. Safe to call again after an error.
 
         Raises:
-            ConnectionFailed, QueueFull: as `delay`; `len(batch)` tasks were not acknowledged.
+            ConnectionFailed, QueueFull, SerializationError: as `delay`; `len(batch)` tasks were not acknowledged. Of those that
+                go in one trip, the ones that the server refuses for their size hold up no others.
         """
         for name, trip in self._trips():
             with self._kept_if_refused(name, trip):
@@ -73,6 +74,9 @@ class Batch:
     def _kept_if_refused(self, name: str, trip: list[Encoded]) -> Iterator[None]:
         try:
             yield
+        except NotTaken as error:
+            self._waiting[name][:0] = [task for task in trip if task[0] in error.ids]
+            raise
         except BaseException:
             self._waiting[name][:0] = trip
             raise

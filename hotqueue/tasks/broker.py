@@ -5,6 +5,7 @@ One queue as anyone sees it. As one worker sees it, fenced by its incarnation an
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +14,7 @@ from typing import Any
 
 from hotqueue import keys
 from hotqueue.connection import Store
+from hotqueue.errors import SerializationError
 from hotqueue.lines import Blocking
 from hotqueue.packed import PackedCall, PackedKeys, command
 from hotqueue.tasks import scripts
@@ -21,6 +23,18 @@ from hotqueue.tasks.attempts import decode as decode_attempts
 from hotqueue.tasks.envelope import ASYNC
 
 BULK = 1000  # tasks a script call handles at most
+
+
+class NotTaken(SerializationError):
+    """Some of the tasks that were sent together were refused by the server, for what they are; the others were sent.
+
+    Attributes:
+        ids: of those that were refused.
+    """
+
+    def __init__(self, message: str, ids: set[str]) -> None:
+        super().__init__(message)
+        self.ids = ids
 
 
 @dataclass(slots=True)
@@ -85,10 +99,30 @@ class Broker:
         Raises:
             ConnectionFailed: after 5 s; then it is unknown what was stored, and repeating with the same ids is safe.
             QueueFull: the server is out of memory.
+            SerializationError: the server takes nothing as large; NotTaken where others of `tasks` were stored.
         """
         if len(tasks) == 1 and not tasks[0][1] and not tasks[0][2]:
             return [self.enqueue_one(tasks[0][0], tasks[0][3])]
-        return self.store.repeat(lambda: self._enqueue_once(tasks))
+        try:
+            return self.store.repeat(lambda: self._enqueue_once(tasks))
+        except SerializationError:
+            if len(tasks) == 1:
+                raise
+        return self._enqueue_apart(tasks)
+
+    def _enqueue_apart(self, tasks: Sequence[tuple[str, str, str, bytes]]) -> list[bool]:
+        """Store tasks one by one, after a refusal of all that was because of some."""
+        stored: list[bool] = []
+        refused: dict[str, SerializationError] = {}
+        for task in tasks:
+            try:
+                stored += self.enqueue([task])
+            except SerializationError as error:
+                refused[task[0]] = error
+        if refused:
+            first = next(iter(refused.values()))
+            raise NotTaken(f"{len(refused)} of {len(tasks)} tasks were refused, the others were sent: {first}", set(refused))
+        return stored
 
     def enqueue_one(self, task_id: str, envelope: bytes) -> bool:
         """Store a task that may run at once, unless its id is known already; as `enqueue`."""
@@ -111,7 +145,12 @@ class Broker:
             task_id, envelope = keys.raw(tasks[0][0]), tasks[0][3]
             return [await self._enqueue_one[envelope[1] == ASYNC].acall(self._result + task_id, task_id, envelope)]
         every_key, args = self._enqueue_args(tasks)
-        answer = await self.store.arepeat(lambda: self.store.arun(scripts.ENQUEUE, every_key, args, doing="enqueueing"))
+        try:
+            answer = await self.store.arepeat(lambda: self.store.arun(scripts.ENQUEUE, every_key, args, doing="enqueueing"))
+        except SerializationError:
+            if len(tasks) == 1:
+                raise
+            return await asyncio.to_thread(self._enqueue_apart, tasks)
         return [bool(new) for new in answer]
 
     def _enqueue_args(self, tasks: Sequence[tuple[str, str, str, bytes]]) -> tuple[list[str], list[Any]]:

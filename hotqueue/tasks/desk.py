@@ -13,6 +13,7 @@ from hotqueue import keys
 from hotqueue.errors import ConnectionFailed
 from hotqueue.lines import Blocking, Sent
 from hotqueue.packed import PackedKeys
+from hotqueue.sizes import LARGE
 from hotqueue.tasks import scripts
 from hotqueue.tasks.broker import Broker
 
@@ -158,12 +159,14 @@ class Desk:
     def _send(self, number: int, room: int, actions: Sequence[Action], alone: bool) -> Step:
         more: list[bytes] = []
         args = self._head(number, room, alone)
-        result = self._result
+        result, size = self._result, 0
         for task_id, held_as, code, blob, ms, extra in actions:
+            size += len(blob)
             more.append(keys.parked(self.broker.name, extra).encode() if code == "K" else result + keys.raw(task_id))
             args += (_raw(task_id), _raw(held_as), code.encode(), _raw(blob), b"%d" % ms, _raw(extra))
         step, every_key = self._step, [*self._step.keys, *more]
-        sent = self._store.send(step.script, every_key, args, DOING, step.call(more, args))
+        call = [step.call(more, args)] if size < LARGE else step.parts(more, args)
+        sent = self._store.send(step.script, every_key, args, DOING, call)
         return Step(sent, number, room, actions)
 
     def begin_behind(self, first: bytes, line: Blocking, room: int, alone: bool) -> Step:

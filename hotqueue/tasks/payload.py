@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from hotqueue.errors import RemoteError, RemoteTraceback, SerializationError
-from hotqueue.tasks.sizes import LARGE, PAYLOAD_MAX, Bounded, TooLarge, in_words
+from hotqueue.sizes import LARGE, PAYLOAD_MAX, Bounded, TooLarge, in_words
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"  # byte code only loads in the version that made it
 PROTOCOL = 5  # every Python that hotqueue supports reads it

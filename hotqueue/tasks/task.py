@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, NoReturn, ParamSpec
 
 from hotqueue.errors import SerializationError
 from hotqueue.hints import did_you_mean
+from hotqueue.sizes import PAYLOAD_MAX, in_words
 from hotqueue.tasks import by_value, envelope, payload
 from hotqueue.tasks.batch import TRIP_BYTES
 from hotqueue.tasks.broker import BULK
@@ -20,7 +21,6 @@ from hotqueue.tasks.context import Request, current_task
 from hotqueue.tasks.method import AsyncTaskMethod, TaskMethod, is_in_class, is_method_of
 from hotqueue.tasks.options import OF_THE_CALL, PER_CALL, TaskOptions, instant_ms, override, seconds
 from hotqueue.tasks.result import AsyncResult, ResultSet
-from hotqueue.tasks.sizes import PAYLOAD_MAX, in_words
 
 if TYPE_CHECKING:
     from hotqueue.tasks.registry import Registry

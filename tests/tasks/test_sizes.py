@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from hotqueue import HotQueue, RemoteError, Retry, SerializationError, TaskRejected
+from hotqueue import HotQueue, RemoteError, Retry, SerializationError, TaskRejected, sizes
 from hotqueue.errors import Reject
-from hotqueue.tasks import payload, sizes
+from hotqueue.tasks import payload
 from hotqueue.tasks.executor import Call, execute
 from hotqueue.tasks.lifecycle import Ended
 from hotqueue.tasks.task import _args_repr

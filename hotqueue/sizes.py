@@ -63,4 +63,5 @@ def in_words(size: int) -> str:
     """Return a number of bytes as people say it."""
     if size < 1000 or (size > PAYLOAD_MAX and size - PAYLOAD_MAX < 1 << 16):  # so little over the limit shows in bytes alone
         return f"{size:,} bytes"
-    return f"{size / (1 << 10):,.4g} KB" if size < 1 << 20 else f"{size / (1 << 20):,.4g} MB"
+    unit, name = (1 << 10, "KB") if size < 1 << 20 else (1 << 20, "MB")
+    return f"{size / unit:,.1f} {name}".replace(".0 ", " ")
