@@ -315,6 +315,11 @@ class Broker:
 
         return self.store.repeat(read)
 
+    def held(self, worker: str) -> list[str]:
+        """Return the ids of what a worker has in hand."""
+        key = keys.held(self.name, worker)
+        return [keys.text(task_id) for task_id in self.store.repeat(lambda: self.store.command(key, "HKEYS", key))]
+
     def is_paused(self) -> bool:
         """Tell whether workers fetch nothing from this queue."""
         key = keys.paused(self.name)

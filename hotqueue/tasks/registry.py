@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from hotqueue import keys, secret
 from hotqueue.connection import Store
-from hotqueue.errors import ConfigError, HotQueueError, TaskNotRegistered
+from hotqueue.errors import ConfigError, TaskNotRegistered
 from hotqueue.tasks import by_value, envelope, lifecycle, names, options, payload, record
 from hotqueue.tasks.batch import open_batch
 from hotqueue.tasks.broker import BULK, Broker
@@ -239,71 +239,11 @@ class Registry:
             total += act(ids)
         return total
 
-    # --- why -----------------------------------------------------------------------------------------------------
-
-    def explain(self, queue: str, task_id: str) -> str:
-        """Say what a task is waiting for."""
-        broker = self.broker_of(queue)
-        looked = broker.look(task_id)
-        if looked.where == "parked":
-            return _parked_reason(looked.attempts.need, self.store, queue)
-        if looked.where == "held":
-            return "it is running" + (f" (retry {looked.attempts.retries})" if looked.attempts.retries else "")
-        if looked.where == "scheduled":
-            when = options.datetime_of(looked.detail)
-            again = f", after {looked.attempts.retries + 0} retries" if looked.attempts.retries else ""
-            return f"it is scheduled for {when:%Y-%m-%d %H:%M:%S} UTC{again}"
-        if looked.where != "ready":
-            return f"it is {looked.where}; ask once more"
-        workers = broker.workers()
-        if not workers and self._worked_lately(queue):
-            return (
-                f"no worker listens on queue {queue!r} of {self.store} just now, but one did in the last two minutes: if it is "
-                "starting again, ask once more; if it was stopped, start one with hotqueue-worker"
-            )
-        if not workers:
-            return (
-                f"no worker listens on queue {queue!r} of {self.store} (user {_user()}); start one with hotqueue-worker, and see "
-                "that it names the same database file or URL"
-            )
-        if broker.is_paused():
-            return f"queue {queue!r} is paused"
-        return f"{looked.detail:.0f} tasks are ahead of it, and {len(workers)} workers are at them"
-
-    def _worked_lately(self, queue: str) -> bool:
-        """Tell whether a worker did anything at a queue in this minute or the one before, by the server's clock."""
-        key = keys.stats(queue)
-        try:
-            minute = int(self.store.repeat(lambda: self.store.command(key, "TIME"))[0]) // 60
-            fields = [f"{when}:{what}" for when in (minute, minute - 1) for what in _OF_WORKERS]
-            return any(self.store.repeat(lambda: self.store.command(key, "HMGET", key, *fields)))
-        except HotQueueError:  # not worth another error than the one that is being told
-            return False
-
-
-_OF_WORKERS = ("succeeded", "ended", "failed", "retried", "put_back", "parked", "lost")  # what is counted when a worker acts
-
 
 def _is_task_name(name: object) -> bool:
     if not isinstance(name, str) or not name or any(c.isspace() for c in name):
         return False
     return name.isascii() or not any("\ud800" <= c <= "\udfff" for c in name)
-
-
-def _user() -> str:
-    return str(os.getuid()) if hasattr(os, "getuid") else os.environ.get("USERNAME", "?")
-
-
-def _parked_reason(need: str, store: Any, queue: str) -> str:
-    kind, _, what = need.partition(":")
-    if kind == "task":
-        return (
-            f"no worker of queue {queue!r} knows a task {what!r}, so it is kept for one that does; start a worker with the "
-            "module that defines it, or correct the name"
-        )
-    if kind == "python":
-        return f"it was sent by value from Python {what}, and no worker of that version listens on queue {queue!r}"
-    return f"it needs a worker with {need}"
 
 
 def _dead_task(task_id: str, at: int, data: bytes) -> DeadTask:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import queue as stdlib_queue
 import time
 from collections.abc import Generator, Iterator
@@ -14,10 +15,12 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 from hotqueue.errors import RemoteError, RemoteTraceback, ResultTimeout, TaskError, TaskRevoked
 from hotqueue.hints import hinting
 from hotqueue.tasks import payload, record
+from hotqueue.tasks.context import current_request
 from hotqueue.tasks.lifecycle import FINAL, State
 from hotqueue.tasks.options import datetime_of, seconds
 from hotqueue.tasks.record import Record
 from hotqueue.tasks.replies import Answer, Callback
+from hotqueue.tasks.why import explain, waits_for_itself
 
 if TYPE_CHECKING:
     from hotqueue.tasks.broker import Looked
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from hotqueue.tasks.registry import Registry
 
 R = TypeVar("R")
+log = logging.getLogger("hotqueue.worker")
+TELL_AFTER = 5.0  # seconds after which a task that waits for itself is told of in the log
 REVOKED_MS = 3_600_000  # how long it is known that a task was revoked
 _STATES = {"ready": State.PENDING, "parked": State.PENDING, "held": State.STARTED, "dead": State.FAILURE, "done": State.SUCCESS}
 
@@ -80,7 +85,7 @@ class AsyncResult(Generic[R]):
         if self._is_settled():
             return self._value(None, propagate)
         allowed = None if timeout is None else seconds(timeout, "get(timeout=)")
-        answers = self._registry.replies(self._queue).wait([self.id], allowed)
+        answers = _answers(self._registry, self._queue, [self.id], allowed)
         if self.id not in answers:
             raise self._timed_out(allowed)
         return self._value(answers[self.id], propagate)
@@ -167,7 +172,8 @@ class AsyncResult(Generic[R]):
         )
 
     def _timed_out(self, allowed: float | None) -> ResultTimeout:
-        return ResultTimeout(f"no result of task {self.id} within {allowed:g} s: {self._registry.explain(self._queue, self.id)}")
+        why = explain(self._registry.broker_of(self._queue), self.id)
+        return ResultTimeout(f"no result of task {self.id} within {allowed:g} s: {why}")
 
     def _signer(self) -> Signer | None:
         return self._registry.result_signer(self._queue)
@@ -311,7 +317,7 @@ class ResultSet(Generic[R]):
         deadline = None if allowed is None else time.monotonic() + allowed
         for (registry, queue), some in self._by_queue().items():
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            answers = registry.replies(queue).wait([r.id for r in some], left)
+            answers = _answers(registry, queue, [r.id for r in some], left)
             for result in some:
                 if result.id not in answers:
                     raise result._timed_out(allowed)
@@ -363,6 +369,21 @@ class ResultSet(Generic[R]):
             if not result._is_settled():
                 found.setdefault((result._registry, result._queue), []).append(result)
         return found
+
+
+def _answers(registry: Registry, queue: str, ids: list[str], allowed: float | None) -> dict[str, Answer]:
+    """Wait for tasks of one queue; one that waits for itself, without an end or a long one, is to be seen in the log."""
+    replies = registry.replies(queue)
+    caller = current_request()
+    if caller is None or (allowed is not None and allowed <= TELL_AFTER):
+        return replies.wait(ids, allowed)
+    answers = replies.wait(ids, TELL_AFTER)
+    left = [task_id for task_id in ids if task_id not in answers]
+    if not left:
+        return answers
+    if why := waits_for_itself(registry.broker_of(queue), left[0]):
+        log.warning("no result of task %s within %g s: %s", left[0], TELL_AFTER, why)
+    return answers | replies.wait(left, None if allowed is None else allowed - TELL_AFTER)
 
 
 def _putter(ended: stdlib_queue.SimpleQueue[tuple[AsyncResult[R], Answer]], result: AsyncResult[R]) -> Callback:

@@ -1,0 +1,109 @@
+"""Why a task waits, in a sentence: what `ResultTimeout` says. Looks, and changes nothing."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from hotqueue import keys
+from hotqueue.errors import HotQueueError
+from hotqueue.tasks.context import current_request
+from hotqueue.tasks.envelope import ASYNC
+from hotqueue.tasks.options import datetime_of
+
+if TYPE_CHECKING:
+    from hotqueue.connection import Store
+    from hotqueue.tasks.broker import Broker, Looked
+
+_OF_WORKERS = ("succeeded", "ended", "failed", "retried", "put_back", "parked", "lost")  # what is counted when a worker acts
+
+
+def explain(broker: Broker, task_id: str) -> str:
+    """Say what a task is waiting for."""
+    queue, store, looked = broker.name, broker.store, broker.look(task_id)
+    if looked.where == "parked":
+        return _parked_reason(looked.attempts.need, store, queue)
+    if looked.where in ("held", "ready") and (told := waits_for_itself(broker, task_id, looked)):
+        return told
+    if looked.where == "held":
+        return "it is running" + (f" (retry {looked.attempts.retries})" if looked.attempts.retries else "")
+    if looked.where == "scheduled":
+        when = datetime_of(looked.detail)
+        again = f", after {looked.attempts.retries} retries" if looked.attempts.retries else ""
+        return f"it is scheduled for {when:%Y-%m-%d %H:%M:%S} UTC{again}"
+    if looked.where != "ready":
+        return f"it is {looked.where}; ask once more"
+    workers = broker.workers()
+    if not workers and _worked_lately(store, queue):
+        return (
+            f"no worker listens on queue {queue!r} of {store} just now, but one did in the last two minutes: if it is "
+            "starting again, ask once more; if it was stopped, start one with hotqueue-worker"
+        )
+    if not workers:
+        return (
+            f"no worker listens on queue {queue!r} of {store} (user {_user()}); start one with hotqueue-worker, and see "
+            "that it names the same database file or URL"
+        )
+    if broker.is_paused():
+        return f"queue {queue!r} is paused"
+    return f"{looked.detail:.0f} tasks are ahead of it, and {len(workers)} workers are at them"
+
+
+def waits_for_itself(broker: Broker, task_id: str, looked: Looked | None = None) -> str:
+    """Say, inside a task, that it waits for one that only its own worker could run; "" where that is not so."""
+    caller = current_request()
+    if caller is None:
+        return ""
+    looked = looked or broker.look(task_id)
+    if looked.where == "held":
+        if task_id not in broker.held(caller.worker):
+            return ""  # somebody else runs it
+    elif looked.where != "ready":
+        return ""
+    kind = "a" if looked.envelope[1] == ASYNC else "s"
+    able = [each for each in broker.workers() if each.get("kind") == kind]
+    own = [each for each in able if each["worker"] == caller.worker]
+    if not own or (kind == "s" and any(not broker.held(each["worker"]) for each in able)):
+        return ""
+    who = f"the task that waits for it, {caller.task}[{caller.id}], "
+    if kind == "a":
+        return (
+            f"{who}is one of those that fill worker {own[0].get('name')!r}; tasks that wait for others need room for both: "
+            "raise --async-concurrency, start another worker, or do not wait"
+        )
+    if len(able) == 1:
+        return (
+            f"{who}holds the only free process of worker {own[0].get('name')!r}; a task that waits for another needs a second "
+            "one (hotqueue-worker -p 2, or -t 2), or must not wait"
+        )
+    return (
+        f"{who}holds one of the {len(able)} processes and threads at queue {broker.name!r}, and tasks hold all others; tasks "
+        "that wait for others need more of them than there are such tasks (hotqueue-worker -p, or -t), or must not wait"
+    )
+
+
+def _worked_lately(store: Store, queue: str) -> bool:
+    """Tell whether a worker did anything at a queue in this minute or the one before, by the server's clock."""
+    key = keys.stats(queue)
+    try:
+        minute = int(store.repeat(lambda: store.command(key, "TIME"))[0]) // 60
+        fields = [f"{when}:{what}" for when in (minute, minute - 1) for what in _OF_WORKERS]
+        return any(store.repeat(lambda: store.command(key, "HMGET", key, *fields)))
+    except HotQueueError:  # not worth another error than the one that is being told
+        return False
+
+
+def _user() -> str:
+    return str(os.getuid()) if hasattr(os, "getuid") else os.environ.get("USERNAME", "?")
+
+
+def _parked_reason(need: str, store: Store, queue: str) -> str:
+    kind, _, what = need.partition(":")
+    if kind == "task":
+        return (
+            f"no worker of queue {queue!r} knows a task {what!r}, so it is kept for one that does; start a worker with the "
+            "module that defines it, or correct the name"
+        )
+    if kind == "python":
+        return f"it was sent by value from Python {what}, and no worker of that version listens on queue {queue!r}"
+    return f"it needs a worker with {need}"
