@@ -223,7 +223,8 @@ class Outage:
         """Note a failure."""
         if self._since is None:
             self._since = time.monotonic()
-            log.warning("consuming %s is interrupted; it goes on by itself: %s", self._key, error)
+            if getattr(error, "retry", True):  # else it is raised
+                log.warning("consuming %s is interrupted; it goes on by itself: %s", self._key, error)
 
     def ended(self) -> None:
         """Note an answer."""

@@ -5,10 +5,13 @@ For the commands; speaks to Redis through `Store` and `Broker` alone.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hotqueue import keys
 from hotqueue.connection import Store
+from hotqueue.errors import HotQueueError
+from hotqueue.hints import did_you_mean
 from hotqueue.tasks.broker import Broker
 
 
@@ -47,6 +50,26 @@ def queue_names(store: Store) -> list[str]:
     """Return the names of all queues that have a key in the store, sorted; on a Cluster, of all its masters."""
     found = store.scan(f"*{keys.PREFIX}*")
     return sorted({keys.name_of(key.decode(errors="replace")) for key in found} - {""})
+
+
+def doubts(store: Store, names: Sequence[str]) -> list[str]:
+    """Return a sentence for each of these queues of which the store has no trace: its name may be misspelt.
+
+    An empty plain queue leaves none either, so that nobody can tell. Nothing, where the server does not list its keys.
+    """
+    try:
+        known = queue_names(store) if names else []
+    except HotQueueError:
+        return []
+    near = {name: did_you_mean(name, known) or _there_are(known) for name in names if name not in known}
+    return [
+        f"there is no trace of a queue {name!r} in {store} (an empty one may leave none){hint}" for name, hint in near.items()
+    ]
+
+
+def _there_are(known: Sequence[str]) -> str:
+    shown = ", ".join(known[:10]) + (f" and {len(known) - 10} more" if len(known) > 10 else "")
+    return f"; there {'is' if len(known) == 1 else 'are'} {shown}" if known else "; there is none at all"
 
 
 def server_version(store: Store) -> str:

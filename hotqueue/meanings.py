@@ -111,8 +111,25 @@ def _too_large(text: str) -> HotQueueError:
     )
 
 
-def _too_old(text: str) -> HotQueueError:
-    return ConfigError(f"{text}; hotqueue needs Redis 6.2 or newer (or Valkey)")
+def _unknown_command(text: str) -> HotQueueError:
+    """Tell a server that is too old from one where a command was disabled, or a proxy that does not pass it on.
+
+    The command's arguments, which a server may repeat, are left out: they may be a secret, and are no help.
+    """
+    text = re.split(r",? with args beginning with", text)[0]
+    found = re.search(r"(?:unknown|unsupported) command:? *[`'\"]?(\w+)", text)
+    if found is not None and found[1].upper() in _SINCE_6_2:
+        return ConfigError(f"{text}; hotqueue needs Redis 6.2 or newer (or Valkey)")
+    if found is None:  # a script called it
+        return ConfigError(
+            f"{text}; hotqueue needs Redis 6.2 or newer (or Valkey), with none of its commands renamed or disabled"
+        )
+    return ConnectionFailed(
+        f"{text}; every Redis since 2.6 knows it, so it was renamed or disabled there (rename-command), or a proxy in between "
+        "does not pass it on: hotqueue cannot do without",
+        retry=False,
+        sent=False,
+    )
 
 
 # The codes that older redis-py takes off what a server says; what is left is its class.
@@ -126,6 +143,9 @@ _CODES = {
     "OutOfMemoryError": "OOM",
 }
 
+# Commands of ours that Redis 6.2 brought, so that an older one does not know them.
+_SINCE_6_2 = frozenset({"LMOVE", "BLMOVE", "HRANDFIELD", "GETDEL", "GETEX"})
+
 _ANYBODY = "is Redis running there? check the URL"
 _TLS = "the URL asks for TLS: does this port speak it, is its CA one of ssl_ca_certs, or does it ask for a certificate of yours?"
 
@@ -138,6 +158,7 @@ TOO_LARGE = (
 # What a reply's text means; the first that matches counts.
 _MEANINGS: list[tuple[tuple[str, ...], Callable[[str], HotQueueError]]] = [
     (("NOAUTH", "WRONGPASS", "NOPERM", "invalid password", "Client sent AUTH, but no password"), _refused),
+    (("The user executing the script can't run", "ACL failure in script"), _refused),
     (("unauthenticated multibulk length", "unauthenticated bulk length"), _refused),
     (("unknown command 'SENTINEL'", "unknown command `SENTINEL`"), _no_sentinel),
     (("CERTIFICATE_VERIFY_FAILED",), _untrusted),
@@ -149,5 +170,5 @@ _MEANINGS: list[tuple[tuple[str, ...], Callable[[str], HotQueueError]]] = [
     (("READONLY", "read only replica", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "UNBLOCKED", "LOADING"), _not_now),
     (("The previous master is now a",), _not_now),  # what redis-py makes of READONLY behind Sentinel
     (("BUSY ", "is busy running a script", "max number of clients"), _not_now),
-    (("unknown command",), _too_old),
+    (("unknown command", "unsupported command", "Unknown Redis command"), _unknown_command),
 ]

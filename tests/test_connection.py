@@ -30,6 +30,9 @@ SAYS_REFUSED = (
 )
 
 
+ENTER = load("hotqueue.lua", "enter")
+
+
 def script(text: str) -> Script:
     return Script(text.encode(), hashlib.sha1(text.encode()).hexdigest().encode())
 
@@ -271,10 +274,37 @@ def test_replies_that_mean_a_mistake(store: Store, key: str) -> None:
     store.command(key, "SET", key, "x")
     with pytest.raises(ConfigError, match="another type of value"):
         store.command(key, "LPOP", key)
-    with pytest.raises(ConfigError, match=r"hotqueue needs Redis 6\.2"):
-        store.command(key, "FLY", key)
     with pytest.raises(ConfigError, match="Redis answered: "):
         store.command(key, "INCR", key)
+
+
+def test_a_command_that_is_not_there_has_a_cause(start_redis: Callable[..., RedisServer]) -> None:
+    """Too old, disabled, or forbidden: each has another remedy. What a server repeats of the arguments stays out."""
+    renamed = [part for name in ("EVAL", "EVALSHA", "GETDEL") for part in ("--rename-command", name, "")]
+    store = Store(parse(start_redis(*renamed).url))
+    with pytest.raises(ConfigError, match=r"hotqueue needs Redis 6\.2"):
+        store.command("k", "GETDEL", "k")
+    with pytest.raises(ConnectionFailed, match=r"unknown command .EVALSHA.; .* renamed or disabled .*, or a proxy") as info:
+        store.run(ENTER, ["secret"], ["secret"], "entering")
+    assert (info.value.retry, "secret" in str(info.value), "6.2" in str(info.value)) == (False, False, False)
+    store.close()
+    inside = Store(parse(start_redis("--rename-command", "ZADD", "").url))
+    with pytest.raises(ConfigError, match=r"needs Redis 6\.2 or newer .*, with none of its commands renamed or disabled"):
+        inside.run(ENTER, ["c", "d"], ["a", "1", "2", "3"], "entering")
+    inside.close()
+
+
+def test_a_command_that_is_forbidden_has_another_cause(start_redis: Callable[..., RedisServer]) -> None:
+    server = start_redis()
+    with server.client() as client:
+        for name, commands in {"outer": ["-eval", "-evalsha"], "inner": ["-zadd"]}.items():
+            client.acl_setuser(name, enabled=True, nopass=True, keys="*", commands=["+@all", *commands])
+    for name in ("outer", "inner"):
+        store = Store(parse(f"redis://{name}:x@127.0.0.1:{server.port}"))
+        with pytest.raises(ConnectionFailed, match="check the user name, the password and the user's permissions") as info:
+            store.run(ENTER, ["c", "d"], ["a", "1", "2", "3"], "entering")
+        assert (info.value.retry, "6.2" in str(info.value)) == (False, False)
+        store.close()
 
 
 def test_a_server_of_something_else_is_one_sentence() -> None:

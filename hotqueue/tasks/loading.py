@@ -54,7 +54,7 @@ def load(
     if defined is not None:
         defined += found
     if modules and not found:
-        raise CannotLoad(f"no queue and no task in {', '.join(modules)}; define one with @queue.task, or name another module")
+        raise CannotLoad(_nothing_in(modules))
     tasks = _of_all(found.values())
     wanted = list(names) or list(found)
     some = next(iter(found.values()), None)
@@ -62,6 +62,50 @@ def load(
     for registry in chosen:
         registry.tasks.update({name: task for name, task in tasks.items() if name not in registry.tasks})
     return chosen
+
+
+def _nothing_in(modules: Sequence[str]) -> str:
+    """Say which files were imported, and which of them were hardly meant."""
+    names = [spec.partition(":")[0] for spec in modules]
+    looked = ", ".join(f"{name} ({_file_of(name)})" for name in names)
+    taken = "".join(map(_taken, names))
+    return f"no queue and no task in {looked}{taken or '; define one with @queue.task, or name another module'}"
+
+
+def _taken(name: str) -> str:
+    """Return, as the end of a message, that a module of this name came from where the user's own code is not; or ""."""
+    mine = _shadowed(name)
+    theirs = name.partition(".")[0] in sys.stdlib_module_names and not _file_of(name).startswith(os.getcwd() + os.sep)
+    if not mine and not theirs:
+        return ""
+    whose = "the standard library's" if theirs else f"another, {_file_of(name)}"
+    found = f", so that {mine} is not found" if mine else ""
+    return f"; module {name!r} is {whose}{found}: give yours another name"
+
+
+def _taken_above(name: str) -> str:
+    parent = name.rpartition(".")[0]
+    return _taken(parent) if parent else ""
+
+
+def _file_of(name: str) -> str:
+    return getattr(sys.modules.get(name), "__file__", None) or "built in"
+
+
+def _shadowed(name: str) -> str:
+    """Return the file in the current folder that has a module's name, where it is another one that was imported."""
+    path = os.path.join(os.getcwd(), *name.split("."))
+    for file in (f"{path}.py", os.path.join(path, "__init__.py")):
+        if os.path.isfile(file) and not _is_same(file, _file_of(name)):
+            return file
+    return ""
+
+
+def _is_same(file: str, other: str) -> bool:
+    try:
+        return os.path.samefile(file, other)
+    except OSError:
+        return False
 
 
 def _another(name: str, some: Registry | None, store: Store | None, secret_key: str | None) -> Registry:
@@ -115,7 +159,8 @@ def _queues_of(spec: str) -> list[HotQueue]:
     value: Any = module
     for part in attribute.split("."):
         if not hasattr(value, part):
-            raise CannotLoad(f"{name} has no {part!r}{did_you_mean(part, dir(value)) or _what_there_is(value)}")
+            hint = did_you_mean(part, dir(value)) or _what_there_is(value)
+            raise CannotLoad(f"{name} has no {part!r}{_taken(name) if value is module else ''}{hint}")
         value = getattr(value, part)
         name = f"{name}.{part}"
     if isinstance(value, Task):
@@ -148,7 +193,8 @@ def _imported(name: str) -> ModuleType:
         if error.name is None or not (name == error.name or name.startswith(error.name + ".")):
             raise CannotLoad(f"{name} cannot be imported: it needs {error.name!r}, which is not installed here") from error
         raise CannotLoad(
-            f"no module named {error.name!r}{_nearest(error.name)} (looked in {os.getcwd()} and sys.path)"
+            f"no module named {error.name!r}{_taken_above(error.name)}{_nearest(error.name)} "
+            f"(looked in {os.getcwd()} and sys.path)"
         ) from error
     except BaseException as error:
         trace = "".join(traceback.format_exception(error.with_traceback(_own_frames(error)))).rstrip()

@@ -19,8 +19,8 @@ def check_queues(found: list[tuple[str, Store]]) -> HotQueueError | None:
     try:
         for store in {id(store): store for _, store in found}.values():
             store.repeat(lambda store=store: store.command("hotqueue", "PING"), patience=PATIENCE)  # type: ignore[misc]
-            for danger in check_server(store):
-                log.error("%s", danger)
+            for level, danger in check_server(store):
+                log.log(level, "%s", danger)
         for name, store in found:
             _check_permission(Broker(store, name))
     except HotQueueError as error:
@@ -39,8 +39,8 @@ def _check_permission(broker: Broker) -> None:
         pass
 
 
-def check_server(store: Store) -> list[str]:
-    """Return what is dangerous about the server that answers, as sentences.
+def check_server(store: Store) -> list[tuple[int, str]]:
+    """Return what is dangerous about the server that answers, as log levels and sentences.
 
     Raises:
         ConfigError: it is too old.
@@ -53,10 +53,18 @@ def check_server(store: Store) -> list[str]:
     version = said.get("redis_version", "")
     if tuple(int(part) for part in version.split(".")[:2] if part.isdigit()) < OLDEST and version:
         raise ConfigError(f"{store} is Redis {version}; hotqueue needs Redis {OLDEST[0]}.{OLDEST[1]} or newer (or Valkey)")
+    found = []
     policy = said.get("maxmemory_policy", "")
     if policy.startswith("allkeys-"):
-        return [
+        text = (
             f"{store} may throw away tasks when its memory is full: its maxmemory-policy is {policy}; "
             "set it to noeviction (CONFIG SET maxmemory-policy noeviction)"
-        ]
-    return []
+        )
+        found.append((logging.ERROR, text))
+    if store.embedded is None and said.get("aof_enabled", "").strip() == "0":  # of an embedded server we see to that
+        text = (
+            f"{store} forgets the tasks since its last snapshot when it is killed: its appendonly is no; "
+            "set it to yes (CONFIG SET appendonly yes, and the same in its configuration file)"
+        )
+        found.append((logging.WARNING, text))
+    return found

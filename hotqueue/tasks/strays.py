@@ -27,22 +27,21 @@ def warn(strays: Sequence[str], defined: Sequence[str], registries: Sequence[Reg
         here = [registry.name for registry in registries if registry.store is store and registry.name in strays]
         used = _in_use(store) if here else set()
         for name in here:
-            if name not in used:
-                _warn_of(name, defined, used)
+            if name not in (used or ()) and (defined or used is not None):
+                _warn_of(name, defined, used or set())
 
 
 def _warn_of(name: str, defined: Sequence[str], used: set[str]) -> None:
     near = did_you_mean(name, [*defined, *sorted(used)])
-    if near or defined:
-        there = f" (there {'are' if len(defined) > 1 else 'is'} {', '.join(map(repr, sorted(defined)))})" if defined else ""
-        what = "no module defines it" + there if defined else "nothing was ever sent to it"
-        log.warning("queue %r is unknown: %s%s; working at it all the same", name, what, near.removesuffix("?"))
+    there = f" (there {'are' if len(defined) > 1 else 'is'} {', '.join(map(repr, sorted(defined)))})" if defined else ""
+    what = "no module defines it" + there if defined else "nothing was ever sent to it"
+    log.warning("queue %r is unknown: %s%s; working at it all the same", name, what, near.removesuffix("?"))
 
 
-def _in_use(store: Store) -> set[str]:
-    """Return the names of the queues in which there is something."""
+def _in_use(store: Store) -> set[str] | None:
+    """Return the names of the queues in which there is something; None when the server does not say."""
     try:
         found = [keys.text(key) for key in store.scan(f"*{keys.PREFIX}*")]
     except HotQueueError:  # an outage, or no permission to list keys
-        return set()
+        return None
     return {keys.name_of(key) for key in found if not key.partition("}:")[2].startswith(_OF_WORKERS)}

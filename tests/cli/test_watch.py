@@ -86,6 +86,35 @@ def test_the_environment_is_stronger_than_pyproject_and_options_than_both(
     assert told == ["q: 1 items\n", "q: 2 items\n", "q: 3 items\n"]
 
 
+def test_a_queue_that_nobody_knows_is_told(start_redis: Callable[..., RedisServer]) -> None:
+    """On stderr, and no error: an empty plain queue leaves no trace, and is no mistake."""
+    server = start_redis()
+    where = ["--url", server.url]
+    done = run_command("hotwatch", "typo", *where)
+    assert (done.returncode, done.stdout) == (0, "typo: 0 items\n")
+    assert done.stderr == (
+        f"hotwatch: there is no trace of a queue 'typo' in {server.url} (an empty one may leave none); there is none at all\n"
+    )
+    with server.client() as client:
+        client.rpush("hotqueue:orders", "a")
+        client.zadd("{hotqueue:mail}:ready", {"id": 1})
+    done = run_command("hotwatch", "ordres", "orders", "typo", *where)
+    assert done.stdout == "ordres: 0 items\norders: 1 items\ntypo: 0 items\n"
+    near, other = done.stderr.splitlines()
+    assert near.endswith("'ordres' in " + server.url + " (an empty one may leave none); did you mean 'orders'?")
+    assert other.endswith("; there are mail, orders")
+    for silent in (["mail", "orders"], []):
+        assert run_command("hotwatch", *silent, *where, check=True).stderr == ""
+
+
+def test_a_server_that_lists_no_keys_is_not_asked_twice(start_redis: Callable[..., RedisServer]) -> None:
+    server = start_redis()
+    with server.client() as client:
+        client.acl_setuser("watcher", enabled=True, nopass=True, keys="*", commands=["+@all", "-scan"])
+    done = run_command("hotwatch", "typo", "--url", f"redis://watcher:x@127.0.0.1:{server.port}")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "typo: 0 items\n", "")
+
+
 MISTAKES = {
     "two stores": (["q", "--dbfilename", "x.rdb", "--url", "redis://h"], "a queue lives in one store"),
     "two more": (["q", "--dbfilename", "x.rdb", "--host", "h"], "a queue lives in one store"),

@@ -326,6 +326,24 @@ def test_a_server_that_may_evict_tasks_is_warned_of(start_rig: StartRig, policy:
     assert rig.said().count(policy) == warned
 
 
+@pytest.mark.parametrize(("persists", "warned"), [("no", 1), ("yes", 0)])
+def test_a_server_that_forgets_tasks_is_warned_of_once(start_rig: StartRig, persists: str, warned: int) -> None:
+    rig, _ = start_rig("--appendonly", persists)
+    rig.start("-p", 2)
+    wait_until(lambda: len(rig.queue.workers()) >= 2, what="both processes")
+    assert rig.said().count("its appendonly is no; set it to yes") == warned
+
+
+def test_a_server_that_runs_no_scripts_is_refused(start_rig: StartRig) -> None:
+    """And is not called too old; nor does a worker try for ever."""
+    rig, _ = start_rig("--rename-command", "EVAL", "", "--rename-command", "EVALSHA", "")
+    worker = rig.start(wait=False)
+    assert worker.wait(10) == 4
+    assert "renamed or disabled there" in rig.said()
+    assert "6.2" not in rig.said()
+    assert "trying again" not in rig.said()
+
+
 def test_a_server_that_is_too_old_is_refused(start_rig: StartRig) -> None:
     """Row 38."""
     rig, server = start_rig()

@@ -118,7 +118,7 @@ def test_a_queue_without_a_module_is_a_generic_one(folder: Path) -> None:
         ("../one.py", "'../one.py' is a file; start in /"),
         ("two:xyzzy", "two has no 'xyzzy'; there are queue, other, b, c"),
         ("package.tasks:xyzzy", "package.tasks has no 'xyzzy'; there is no queue and no task in it"),
-        ("package", "no queue and no task in package; define one with @queue.task, or name another module"),
+        ("package", "no queue and no task in package (/"),
         ("package.broken", "package.broken cannot be imported: it needs 'package.missing', which is not installed here"),
     ],
 )
@@ -140,3 +140,32 @@ def test_an_error_that_hotqueue_raises_shows_the_users_line_and_none_of_ours(fol
     lines = loaded(folder, "typo")
     assert [line.split('"')[1] for line in lines if "File" in line] == [str(folder / "typo.py")]
     assert lines[-1].startswith("hotqueue.errors.ConfigError: unknown store URL 'ftp://x'")
+
+
+@pytest.mark.parametrize("module", ["queue", "email", "queue:queue", "email.tasks"])
+@pytest.mark.parametrize("has_own", [True, False])
+def test_a_module_of_the_standard_library_is_called_that(folder: Path, module: str, has_own: bool) -> None:
+    """They are imported before the user's own of the same name can be, and have no tasks."""
+    name = module.partition(":")[0].partition(".")[0]
+    own = folder / f"{name}.py"
+    if has_own:
+        own.write_text(FILES["one.py"])
+    code = f"import queue, email; {CODE}"
+    said = run_python(code, ((module,), (), ""), cwd=folder, env={"PYTHONSAFEPATH": "1"}).stdout
+    assert f"module {name!r} is the standard library's" in said
+    assert (f"so that {own} is not found" in said) is has_own
+    assert "give yours another name" in said
+    assert said.count("\n") == 1
+
+
+def test_what_was_found_is_named_by_its_file(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Another module of that name may come first: what was imported is what the message names."""
+    other = tmp_path_factory.mktemp("other")
+    (other / "tasks.py").write_text("number = 3\n")
+    (folder / "tasks.py").write_text(FILES["one.py"])
+    code = f"import sys; sys.path.insert(0, {str(other)!r}); import tasks; {CODE}"
+    said = run_python(code, (("tasks",), (), ""), cwd=folder).stdout
+    assert said.startswith(
+        f"no queue and no task in tasks ({other}/tasks.py); module 'tasks' is another, {other}/tasks.py, so that "
+    )
+    assert f"so that {folder}/tasks.py is not found" in said

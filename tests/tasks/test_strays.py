@@ -39,7 +39,9 @@ def test_a_queue_in_use_is_known_and_may_be_what_was_meant(
     make_queue: MakeQueue, queue_name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     queue, typo = make_queue(), make_queue(queue_name[:-1])
-    assert not any(repr(queue_name) in line for line in told(typo, [], caplog))  # other tests' queues are in use
+    (line,) = told(typo, [], caplog)
+    assert "nothing was ever sent to it" in line
+    assert repr(queue_name) not in line  # other tests' queues are in use
     queue.put(1)
     (line,) = told(typo, [], caplog)
     assert f"nothing was ever sent to it; did you mean {queue_name!r}; working" in line
