@@ -29,6 +29,8 @@ DEFAULTS = TaskOptions()
 MIXED, LOOK_OFTEN = 60.0, 0.25  # seconds for which others may park what we can run; between two looks of an idle worker then
 ASK_LATER, ASK_AGAIN = 1.0, 0.005  # seconds until parked tasks are looked for again: there were none for us, there were some
 
+Report = Callable[[str, str, dict[str, Any]], None]  # queue, id and progress → published
+
 log = logging.getLogger(__name__)
 
 
@@ -196,75 +198,97 @@ class Intake:
             return what == payload.PYTHON
         return kind == "wire" and what.isdigit() and int(what) <= envelope.WIRE_VERSION
 
-    # --- what a delivery means -----------------------------------------------------------------------------------
+    def look(self, delivery: Delivery, worker: str, report: Report) -> Ready:
+        """Return what is to be done with a delivery; see the function of this name."""
+        return look(self.registry, self.name, delivery, worker, report, self.now)
 
-    def look(self, delivery: Delivery, worker: str, report: Callable[[str, str, dict[str, Any]], None]) -> Ready:
-        """Return what is to be done with a delivery; unpickles nothing."""
-        attempts = history.decode(delivery.attempts) if delivery.attempts else NOTHING_HAPPENED
-        try:
-            found = envelope.decode(delivery.data, self.registry.signer, self.name, delivery.id)
-        except envelope.NewerEnvelope as error:
-            outcome = lifecycle.unrunnable(f"wire:{error.version}")
-            return Ready(delivery, "?", attempts, DEFAULTS, outcome=outcome)
-        except (SerializationError, SignatureError) as error:
-            return Ready(delivery, "?", attempts, DEFAULTS, outcome=lifecycle.unloadable(error))
-        task = None if found.by_value else self.registry.tasks.get(found.task)
-        try:
-            options = _options(task.options if task else DEFAULTS, found.header)
-        except (TypeError, ValueError) as error:  # of a producer that is none of ours
-            outcome = lifecycle.unloadable(envelope.CorruptEnvelope(f"options that this worker cannot take: {error}"))
-            return Ready(delivery, found.task, attempts, DEFAULTS, outcome=outcome)
-        ready = Ready(delivery, found.task, attempts, options)
-        if attempts is not NOTHING_HAPPENED:
-            ready.outcome = self._foregone(delivery.id, attempts, options)
-        if ready.outcome is None:
-            ready.outcome = _unrunnable(found, task)
-        if ready.outcome is None:
-            request = Request(found, attempts, self.name, worker, report)
-            ready.call = Call(
-                found.task,
-                _by_name(found, task) if task is not None else self._by_value(found, ready),
-                request,
-                found.kind == envelope.ASYNC,
-                options.soft_time_limit,
-                not options.ignore_result,
-            )
-        return ready
 
-    def _foregone(self, task_id: str, attempts: Attempts, options: TaskOptions) -> Outcome | None:
-        """Return how a task ends that is not run: out of time, out of deliveries, or stopped."""
-        if attempts.verdict == history.REVOKED:
-            return lifecycle.revoked(task_id)
-        if attempts.verdict == history.TIME_LIMIT:
-            return lifecycle.overran(attempts)
-        if attempts.deliveries >= options.max_deliveries:
-            return lifecycle.exhausted(attempts, options.max_deliveries)
-        if attempts.expires is not None and attempts.expires <= self.now():
-            return lifecycle.expired(attempts.expires, self.now())
-        return None
+# --- what a delivery means -------------------------------------------------------------------------------------------
 
-    def _by_value(self, found: Envelope, ready: Ready) -> Callable[[], tuple[Any, tuple[Any, ...], dict[str, Any]]]:
-        def load() -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
-            function, call = payload.split_by_value(found.payload)
-            portable = payload.loads_portable(function)
-            ready.options = replace(
-                ready.options,
-                bind=portable.bind,
-                autoretry_for=portable.autoretry_for,
-                dont_autoretry_for=portable.dont_autoretry_for,
-            )
-            args, kwargs = payload.loads(call)
-            if portable.bind:
-                task = Task(portable.function, self.registry, found.task, ready.options)
-                args = (task, *args)
-            return portable.function, args, kwargs
 
-        return load
+def look(
+    registry: Registry,
+    queue: str,
+    delivery: Delivery,
+    worker: str,
+    report: Report,
+    clock: Callable[[], int],
+    original: Task[..., Any] | None = None,
+) -> Ready:
+    """Return what is to be done with a delivery; unpickles nothing.
+
+    Args:
+        report: publishes progress.
+        clock: server time in ms.
+        original: the task that was sent, where it was sent by value and is at hand.
+    """
+    attempts = history.decode(delivery.attempts) if delivery.attempts else NOTHING_HAPPENED
+    try:
+        found = envelope.decode(delivery.data, registry.signer, queue, delivery.id)
+    except envelope.NewerEnvelope as error:
+        outcome = lifecycle.unrunnable(f"wire:{error.version}")
+        return Ready(delivery, "?", attempts, DEFAULTS, outcome=outcome)
+    except (SerializationError, SignatureError) as error:
+        return Ready(delivery, "?", attempts, DEFAULTS, outcome=lifecycle.unloadable(error))
+    task = original if found.by_value else registry.tasks.get(found.task)
+    try:
+        options = _options(task.options if task else DEFAULTS, found.header)
+    except (TypeError, ValueError) as error:  # of a producer that is none of ours
+        outcome = lifecycle.unloadable(envelope.CorruptEnvelope(f"options that this worker cannot take: {error}"))
+        return Ready(delivery, found.task, attempts, DEFAULTS, outcome=outcome)
+    ready = Ready(delivery, found.task, attempts, options)
+    if attempts is not NOTHING_HAPPENED:
+        ready.outcome = _foregone(delivery.id, attempts, options, clock)
+    if ready.outcome is None:
+        ready.outcome = _unrunnable(found, task)
+    if ready.outcome is None:
+        request = Request(found, attempts, queue, worker, report)
+        ready.call = Call(
+            found.task,
+            _by_name(found, task) if task is not None else _by_value(found, ready, registry),
+            request,
+            found.kind == envelope.ASYNC,
+            options.soft_time_limit,
+            not options.ignore_result,
+        )
+    return ready
+
+
+def _foregone(task_id: str, attempts: Attempts, options: TaskOptions, clock: Callable[[], int]) -> Outcome | None:
+    """Return how a task ends that is not run: out of time, out of deliveries, or stopped."""
+    if attempts.verdict == history.REVOKED:
+        return lifecycle.revoked(task_id)
+    if attempts.verdict == history.TIME_LIMIT:
+        return lifecycle.overran(attempts)
+    if attempts.deliveries >= options.max_deliveries:
+        return lifecycle.exhausted(attempts, options.max_deliveries)
+    if attempts.expires is not None and attempts.expires <= clock():
+        return lifecycle.expired(attempts.expires, clock())
+    return None
+
+
+def _by_value(found: Envelope, ready: Ready, registry: Registry) -> Callable[[], tuple[Any, tuple[Any, ...], dict[str, Any]]]:
+    def load() -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
+        function, call = payload.split_by_value(found.payload)
+        portable = payload.loads_portable(function)
+        ready.options = replace(
+            ready.options,
+            bind=portable.bind,
+            autoretry_for=portable.autoretry_for,
+            dont_autoretry_for=portable.dont_autoretry_for,
+        )
+        args, kwargs = payload.loads(call)
+        if portable.bind:
+            task = Task(portable.function, registry, found.task, ready.options)
+            args = (task, *args)
+        return portable.function, args, kwargs
+
+    return load
 
 
 def _by_name(found: Envelope, task: Task[..., Any]) -> Callable[[], tuple[Any, tuple[Any, ...], dict[str, Any]]]:
     def load() -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
-        args, kwargs = payload.loads(found.payload)
+        args, kwargs = payload.loads(payload.split_by_value(found.payload)[1] if found.by_value else found.payload)
         return task.__wrapped__, ((task, *args) if task.options.bind else args), kwargs
 
     return load
