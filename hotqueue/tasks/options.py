@@ -39,6 +39,7 @@ class TaskOptions:
     priority: int = 0
     queue: str | None = None
     expires: float | None = None
+    sensitive: bool | tuple[str, ...] = False
 
     @property
     def retry_policy(self) -> RetryPolicy:
@@ -61,8 +62,8 @@ class TaskOptions:
 
 
 _EVERY_ERROR = "autoretry"  # what `retries=` means, the one choice of error classes that can be written down
-# Classes cannot be written as JSON; queue, priority and expires are spent when the task is enqueued.
-_LOCAL = frozenset({"bind", "autoretry_for", "dont_autoretry_for", "queue", "priority", "expires"})
+# Classes cannot be written as JSON; queue, priority, expires and sensitive are spent when the task is enqueued.
+_LOCAL = frozenset({"bind", "autoretry_for", "dont_autoretry_for", "queue", "priority", "expires", "sensitive"})
 _DEFAULTS = {f.name: f.default for f in fields(TaskOptions)}
 _FLAGS = ("bind", "ignore_result", "retry_jitter")
 _LIMITS = ("time_limit", "soft_time_limit")
@@ -158,7 +159,18 @@ def _checked(given: Mapping[str, Any], where: str) -> dict[str, Any]:
         kept["max_retries"] = whole(kept["max_retries"], "max_retries", where, 0, None)
     if "retry_backoff" in kept and not isinstance(kept["retry_backoff"], bool):
         kept["retry_backoff"] = seconds(kept["retry_backoff"], f"{where} retry_backoff=")
+    if "sensitive" in kept:
+        kept["sensitive"] = _names_or_flag(kept["sensitive"], f"{where} sensitive=")
     return kept
+
+
+def _names_or_flag(value: Any, what: str) -> bool | tuple[str, ...]:
+    if isinstance(value, bool):
+        return value
+    names = (value,) if isinstance(value, str) else value
+    if not isinstance(names, tuple | list | set | frozenset) or not all(isinstance(name, str) for name in names):
+        raise TypeError(f"{what} takes True, or the names of arguments such as ('password',), not {value!r:.80}")
+    return tuple(names)
 
 
 def whole(value: Any, name: str, where: str, low: int, high: int | None) -> int:

@@ -122,11 +122,13 @@ def dumps_call(
     kwargs: dict[str, Any],
     portable: Portable | None = None,
     has_self: Callable[[], bool] = bool,
+    visible: tuple[tuple[Any, ...], dict[str, Any]] | None = None,
 ) -> bytes:
     """Return a call's payload: ``(args, kwargs)`` pickled, or (function pickled, that) when it travels by value.
 
     Args:
         has_self: tells whether the first argument is the instance whose method is called.
+        visible: the arguments as a message may show them.
 
     Raises:
         SerializationError: names the argument that cannot travel, or says how large the call is.
@@ -148,7 +150,9 @@ def dumps_call(
     except RecursionError as error:
         raise SerializationError(f"an argument of {name} is nested too deeply to be pickled; send it flatter") from error
     except Exception as error:
-        raise SerializationError(_culprit(name, args, kwargs, portable, error, has_self())) from error
+        raise SerializationError(
+            _culprit(name, (args, kwargs), visible or (args, kwargs), portable, error, has_self())
+        ) from error
 
 
 def _dumps_portable(portable: Portable) -> bytes:
@@ -191,11 +195,12 @@ def loads_portable(data: bytes) -> Portable:
     return found
 
 
-def _culprit(name: str, args: tuple[Any, ...], kwargs: dict[str, Any], portable: Any, error: Exception, has_self: bool) -> str:
-    places = [(f"argument {n + 1}", value) for n, value in enumerate(args)]
-    places += [(f"argument {key}=", value) for key, value in kwargs.items()]
-    places += [("the function itself", portable)]
-    for place, value in places:
+def _culprit(name: str, call: Any, visible: Any, portable: Any, error: Exception, has_self: bool) -> str:
+    args, kwargs = call
+    places = [(f"argument {n + 1}", value, visible[0][n]) for n, value in enumerate(args)]
+    places += [(f"argument {key}=", value, visible[1][key]) for key, value in kwargs.items()]
+    places += [("the function itself", portable, portable)]
+    for place, value, shown in places:
         try:
             dumps(value)
         except Exception as inner:
@@ -206,12 +211,13 @@ def _culprit(name: str, args: tuple[Any, ...], kwargs: dict[str, Any], portable:
                 )
             if has_self and args and value is args[0]:
                 return (
-                    f"the instance (self) of {name} cannot travel to a worker: {_short(value)} ({type(value).__name__}) cannot "
+                    f"the instance (self) of {name} cannot travel to a worker: {_short(shown)} ({type(value).__name__}) cannot "
                     f"be pickled ({inner}); make the task a function, and pass what names the instance, such as an id"
                 )
+            why = f" ({inner})" if shown is value else ""  # it may quote what is not to be shown
             return (
-                f"{place} of {name} cannot travel to a worker: {_short(value)} ({type(value).__name__}) "
-                f"cannot be pickled ({inner}); send something that names it instead, such as a path or an id"
+                f"{place} of {name} cannot travel to a worker: {_short(shown)} ({type(value).__name__}) "
+                f"cannot be pickled{why}; send something that names it instead, such as a path or an id"
             )
     return f"a call of {name} cannot travel to a worker: {error}"
 

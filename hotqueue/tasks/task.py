@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import os
-import reprlib
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Set
 from datetime import datetime, timedelta
@@ -15,6 +14,7 @@ from hotqueue.errors import SerializationError
 from hotqueue.hints import did_you_mean
 from hotqueue.sizes import PAYLOAD_MAX, in_words
 from hotqueue.tasks import by_value, envelope, payload
+from hotqueue.tasks.args_text import HIDDEN, are_short, args_text, check_sensitive, readable
 from hotqueue.tasks.batch import TRIP_BYTES
 from hotqueue.tasks.broker import BULK
 from hotqueue.tasks.context import Request, current_task
@@ -28,25 +28,6 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 Q = ParamSpec("Q")
 R = TypeVar("R")
-
-_SHORT = frozenset({float, bool, type(None)})
-_WIDE = 1 << 64  # Python refuses to print an int of more than 4,300 digits
-
-
-class _Shorten(reprlib.Repr):
-    """As reprlib, which has no way of its own to look at the beginning of bytes alone."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.maxstring = self.maxother = 200
-
-    def repr_bytes(self, value: bytes, level: int) -> str:
-        return self.repr_instance(value if len(value) <= self.maxother else value[: self.maxother] + b"...", level)
-
-    repr_bytearray = repr_bytes
-
-
-_repr = _Shorten()
 
 
 class Task(Generic[P, R]):
@@ -73,6 +54,7 @@ class Task(Generic[P, R]):
         self._registry = registry
         self._signature = _signature(function, options.bind)
         self._counts = _positional_counts(self._signature)
+        check_sensitive(options.sensitive, self._signature, "@queue.task")
         self._forms: dict[tuple[str, int], envelope.Form] = {}  # of calls without options of their own, by queue and flags
         self._by_value: bool | None = None
 
@@ -171,13 +153,16 @@ class Task(Generic[P, R]):
             datetime or a value out of range.
         """
         where = f"{self.name}.apply_async()"
-        args, kwargs = _checked_args(args, where), _checked_kwargs(kwargs, where)
+        is_secret = bool(self.options.sensitive or options.get("sensitive"))
+        args, kwargs = _checked_args(args, where, is_secret), _checked_kwargs(kwargs, where, is_secret)
         if priority is not None:
             options["priority"] = priority
         if queue is not None:
             options["queue"] = queue
         self._refuse_arguments_as_options(options, where)
         merged = override(self.options, options, where) if options else self.options
+        if merged.sensitive is not self.options.sensitive:
+            check_sensitive(merged.sensitive, self._signature, where)
         name = queue or merged.queue or self._registry.name
         more: dict[str, Any] = {"headers": _checked_headers(headers, where)} if headers is not None else {}
         due, eta_ms = _due(countdown, eta, where)
@@ -208,7 +193,7 @@ class Task(Generic[P, R]):
         batch: list[tuple[str, str, str, bytes]] = []
         size = 0
         when = self._when(self.options)
-        for item in _checked_items(arguments, f"{self.name}.map()"):
+        for item in _checked_items(arguments, f"{self.name}.map()", bool(self.options.sensitive)):
             if registry.eager is not None:
                 results.append(registry.eager.run(self, (*before, item), {}))
                 continue
@@ -244,9 +229,11 @@ class Task(Generic[P, R]):
         if kwargs or not self._counts[0] <= len(args) <= self._counts[1]:
             self._check(args, kwargs)
         by_value_ = self._by_value if self._by_value is not None else self._decide()
-        if by_value_ or kwargs or not _are_short(args):
+        if by_value_ or kwargs or options.sensitive or not are_short(args):
             portable = self._portable(options) if by_value_ else None
-            data, shown = payload.dumps_call(self.name, args, kwargs, portable, self._has_self), _args_repr(args, kwargs)
+            visible = readable(args, kwargs, self._signature, options.sensitive)
+            data = payload.dumps_call(self.name, args, kwargs, portable, self._has_self, visible)
+            shown = args_text(*visible)
         else:
             data, shown = payload.dumps_plain((args, kwargs)), repr(args)[1:-1].rstrip(",")
         call, flags = envelope.call_header(shown, more)
@@ -392,28 +379,6 @@ def _positional_counts(signature: inspect.Signature) -> tuple[int, float]:
     return least, most
 
 
-def _are_short(args: tuple[Any, ...]) -> bool:
-    """Tell whether plain pickle and plain repr do, as for most calls: one look at a few arguments."""
-    if len(args) > 7:
-        return False
-    for value in args:
-        kind = type(value)
-        if not (kind in _SHORT or (kind is int and -_WIDE < value < _WIDE) or (kind is str and len(value) < 80)):
-            return False
-    return True
-
-
-def _args_repr(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
-    """Return the arguments as text, at most about 1 KB, without looking at more of them than that."""
-    if not kwargs and _are_short(args):
-        return repr(args)[1:-1].rstrip(",")
-    try:
-        parts = [_repr.repr(a) for a in args[:20]] + [f"{k}={_repr.repr(v)}" for k, v in list(kwargs.items())[:20]]
-    except Exception as error:
-        parts = [f"<unprintable: {type(error).__name__}>"]
-    return ", ".join(parts)[: envelope.ARGS_REPR_MAX]
-
-
 def _due(countdown: float | timedelta | None, eta: datetime | None, where: str) -> tuple[str, int | None]:
     if countdown is not None and eta is not None:
         raise TypeError(f"{where} got both countdown= and eta=; give one of them")
@@ -434,29 +399,31 @@ def _expiry(expires: float | timedelta | datetime | None, where: str) -> str:
     return f"+{int(seconds(expires, f'{where} expires=') * 1000)}"
 
 
-def _checked_args(args: Any, where: str) -> tuple[Any, ...]:
+def _checked_args(args: Any, where: str, is_secret: bool) -> tuple[Any, ...]:
     """Return the positional arguments; one that stands alone would be taken apart, or fail further down."""
     if args is None:
         return ()
     if isinstance(args, str | bytes | bytearray | Mapping | Set) or not isinstance(args, Iterable):
-        shown = f"{args!r:.80}"
+        shown = repr(HIDDEN) if is_secret else f"{args!r:.80}"
         hint = f"kwargs={shown}" if isinstance(args, Mapping) else f"apply_async(({shown},))"
         raise TypeError(f"{where} takes a tuple or list of arguments, not {shown}; did you mean {hint}?")
     return tuple(args)
 
 
-def _checked_items(items: Any, where: str) -> Iterable[Any]:
+def _checked_items(items: Any, where: str, is_secret: bool) -> Iterable[Any]:
     if isinstance(items, str | bytes | bytearray) or not isinstance(items, Iterable):
         also = "; list(…) of it for one call a character" if isinstance(items, str) else ""
-        raise TypeError(f"{where} takes the items, one call each, not {items!r:.80}; did you mean map([{items!r:.80}])?{also}")
+        shown = repr(HIDDEN) if is_secret else f"{items!r:.80}"
+        raise TypeError(f"{where} takes the items, one call each, not {shown}; did you mean map([{shown}])?{also}")
     return items
 
 
-def _checked_kwargs(kwargs: Any, where: str) -> dict[str, Any]:
+def _checked_kwargs(kwargs: Any, where: str, is_secret: bool) -> dict[str, Any]:
     if kwargs is None:
         return {}
     if not isinstance(kwargs, Mapping):
-        raise TypeError(f"{where} kwargs= takes a dict of the task's keyword arguments, not {kwargs!r:.80}")
+        shown = repr(HIDDEN) if is_secret else f"{kwargs!r:.80}"
+        raise TypeError(f"{where} kwargs= takes a dict of the task's keyword arguments, not {shown}")
     return dict(kwargs)
 
 

@@ -13,9 +13,9 @@ import pytest
 from hotqueue import HotQueue, RemoteError, Retry, SerializationError, TaskRejected, sizes
 from hotqueue.errors import Reject
 from hotqueue.tasks import payload
+from hotqueue.tasks.args_text import args_text
 from hotqueue.tasks.executor import Call, execute
 from hotqueue.tasks.lifecycle import Ended
-from hotqueue.tasks.task import _args_repr
 from tests.processes import run_python
 from tests.tasks.test_context import request_of
 
@@ -141,5 +141,5 @@ def test_arguments_as_text_look_at_no_more_than_they_show() -> None:
         def __repr__(self) -> str:
             raise AssertionError("all of it was written out")
 
-    assert len(_args_repr((bytes(50 << 20), bytearray(50 << 20), "x" * (50 << 20)), {"k" * 5000: 1})) <= 1024
-    assert "50 MB" not in _args_repr((Counted(10),), {})
+    assert len(args_text((bytes(50 << 20), bytearray(50 << 20), "x" * (50 << 20)), {"k" * 5000: 1})) <= 1024
+    assert "50 MB" not in args_text((Counted(10),), {})
