@@ -8,6 +8,7 @@ every process that uses it), server.lock (the server's own). Here: what this pro
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import sys
 import threading
@@ -224,7 +225,8 @@ def _let_go_at_exit() -> None:
 def _start_private_servers() -> None:
     """Start, before a fork, what parent and child are to share: the child may put, and be gone, before the parent gets."""
     for server in list(_unstarted):
-        server.ensure()
+        with contextlib.suppress(HotQueueError):  # told to whoever uses it; a fork alone does not
+            server.ensure()
 
 
 def _renew_mutexes() -> None:
@@ -239,10 +241,12 @@ if hasattr(os, "register_at_fork"):
 
 
 def status(path: str | os.PathLike[str] | None) -> dict[str, Any]:
-    """Tell, without starting anything, how the server of a database file is; the answer can be made JSON."""
-    from hotqueue import embedded_care
+    """Tell, without starting anything, how the server of a database file is; the answer can be made JSON.
 
-    return embedded_care.status(_absolute(path))
+    Raises:
+        ConfigError: there is no such database, or it is not this user's.
+    """
+    return _care("status", path)
 
 
 def repair(path: str | os.PathLike[str] | None) -> dict[str, Any]:
@@ -251,9 +255,7 @@ def repair(path: str | os.PathLike[str] | None) -> dict[str, Any]:
     Raises:
         ConfigError: the database is in use, or cannot be repaired this way.
     """
-    from hotqueue import embedded_care
-
-    return embedded_care.repair(_absolute(path))
+    return _care("repair", path)
 
 
 def upgrade(path: str | os.PathLike[str] | None) -> dict[str, Any]:
@@ -262,6 +264,17 @@ def upgrade(path: str | os.PathLike[str] | None) -> dict[str, Any]:
     Raises:
         ConfigError: the database is in use, or no newer server can read it.
     """
+    return _care("upgrade", path)
+
+
+def _care(what: str, path: str | os.PathLike[str] | None) -> dict[str, Any]:
     from hotqueue import embedded_care
 
-    return embedded_care.upgrade(_absolute(path))
+    found = _absolute(path)
+    try:
+        told: dict[str, Any] = getattr(embedded_care, what)(found)
+    except OSError as error:
+        if isinstance(error, HotQueueError):
+            raise
+        raise server_log.cannot_use(Files.of(found), error) from error
+    return told

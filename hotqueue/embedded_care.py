@@ -138,7 +138,8 @@ def _files(path: str) -> Files:
     if path == MEMORY:
         raise ConfigError("a private server (:memory:) has no file to care for")
     files = Files.of(path)
-    store.check(files)
+    if store.is_there(files.folder):
+        store.check(files)
     if not store.has_data(files) and not os.path.exists(files.run):
         raise ConfigError(f"there is no database {path}")
     return files
@@ -153,7 +154,7 @@ def _alone(files: Files) -> Iterator[locks.Claim]:
     try:
         claim = starting.claim(files) if locks.try_lock(start) and locks.try_lock(users) else None
         if claim is None:
-            using = ", ".join(map(str, _users(files) or ())) or "see `hotqueue embedded status`"
+            using = ", ".join(map(str, _users(files) or ())) or "unknown"
             raise ConfigError(f"{files.database} is in use (by process {using}): stop its workers and programs first")
         try:
             yield claim

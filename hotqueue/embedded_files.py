@@ -13,6 +13,7 @@ import shutil
 import stat
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,17 +104,26 @@ def check(files: Files) -> None:
     """Refuse what could only end badly: no place to write, somebody else's files, something that is no database."""
     if not files.database:
         return
-    if not os.path.isdir(files.folder):
+    if not is_there(files.folder, stat.S_ISDIR):
         raise ConfigError(f"there is no directory {files.folder} for the database {files.database}: create it, {WAY_OUT}")
     if "\\" in os.path.basename(files.database):
         raise ConfigError(f"{files.database}: the server takes no backslash in a file name: choose another, {WAY_OUT}")
-    for path in files.mine():
-        check_owner(path)
+    for path in (files.database, files.journal, files.journal_folder, files.run):
+        if is_there(path):
+            check_owner(path)
     if os.path.isdir(files.database):
         inside = os.path.join(files.database, "queue.rdb")
         raise ConfigError(f"{files.database} is a directory: name a file in it, such as {inside}")
     if size(files.database) and not _is_database(files.database):
         raise ConfigError(f"{files.database} is not a Redis database: choose another file name, {WAY_OUT}")
+
+
+def is_there(path: str, kind: Callable[[int], bool] = lambda mode: True) -> bool:
+    """Tell whether a path is there, and of a kind; unlike `os.path.exists`, an OSError where that cannot be seen."""
+    try:
+        return kind(os.lstat(path).st_mode) or kind(os.stat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def check_owner(path: str) -> None:

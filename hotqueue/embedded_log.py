@@ -8,6 +8,7 @@ import re
 
 from hotqueue.embedded_files import WAY_OUT, Files, size
 from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError
+from hotqueue.hints import shell_command
 
 LEAST_TO_START = 64 * 1024  # bytes free on the disk
 ENOUGH_TO_START = 1024 * 1024  # bytes free, after a server has died of a full disk
@@ -70,9 +71,10 @@ def why_it_died(files: Files, log: str, imported: bool) -> HotQueueError:
     if imported and re.search(_DAMAGED, log):
         return ConfigError(f"{label} is damaged, no server can read it: put a good copy in its place, or move it away {where}")
     if re.search(_DAMAGED, log):
+        repair = shell_command("hotqueue", "embedded", "repair", label)
         return ConfigError(
-            f"the data of {label} is damaged and the server will not read it: `hotqueue embedded repair {label}` keeps a "
-            f"backup and saves what comes before the damage {where}"
+            f"the data of {label} is damaged and the server will not read it: `{repair}` keeps a backup and saves what "
+            f"comes before the damage {where}"
         )
     return ConnectionFailed(f"the embedded server of {label} did not start: {last_complaint(log) or 'no reason given'} {where}")
 

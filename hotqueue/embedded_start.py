@@ -287,16 +287,20 @@ def _python() -> str:
 
 
 def await_stop(files: Files, seconds: float) -> None:
-    """Return when the guardian has ended, or others go on using the server: the caller may then remove the files."""
-    try:
+    """Return when the guardian has ended, or others go on using the server: the caller may then remove the files.
+
+    Raises nothing: closing must not fail, and whoever cannot look (any more) has nothing to wait for.
+    """
+    with contextlib.suppress(OSError):
         guardian = locks.open_lock(files.at("guardian.lock"), create=False)
-    except FileNotFoundError:
-        return
-    deadline = time.monotonic() + seconds
-    users, in_use = files.at("users.lock"), 0
-    try:
-        while time.monotonic() < deadline and not locks.try_lock(guardian) and in_use < 3:  # once may be the guardian,
-            in_use = in_use + 1 if not locks.is_free(users) and locks.is_free(users, shared=True) else 0  # between two looks
-            time.sleep(0.001)
-    finally:
-        locks.close_lock(guardian)
+        try:
+            _await_lock(guardian, files.at("users.lock"), time.monotonic() + seconds)
+        finally:
+            locks.close_lock(guardian)
+
+
+def _await_lock(guardian: int, users: str, deadline: float) -> None:
+    in_use = 0
+    while time.monotonic() < deadline and not locks.try_lock(guardian) and in_use < 3:  # once may be the guardian,
+        in_use = in_use + 1 if not locks.is_free(users) and locks.is_free(users, shared=True) else 0  # between two looks
+        time.sleep(0.001)

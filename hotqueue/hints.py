@@ -1,9 +1,11 @@
-"""What somebody who mistyped a name probably meant. Pure; imports nothing of hotqueue."""
+"""What somebody who mistyped a name probably meant; what to type next. Imports nothing of hotqueue."""
 
 from __future__ import annotations
 
 import functools
 import inspect
+import os
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
@@ -21,6 +23,22 @@ def did_you_mean(name: str, known: Iterable[str], before: str = "", cutoff: floa
 
     near = difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)
     return f"; did you mean {before + near[0]!r}?" if near else ""
+
+
+def shell_command(*words: str) -> str:
+    """Return a command of this Python's packages as it can be pasted into a shell: ``hotqueue embedded repair 'my file.rdb'``.
+
+    Args:
+        words: the command's name and its arguments. The name gets its folder where the shell would find none, or another one.
+    """
+    import shlex
+    import shutil
+
+    ours = os.path.join(os.path.dirname(sys.executable or ""), words[0])
+    found = shutil.which(words[0])
+    is_ours = found is not None and os.path.exists(ours) and os.path.samefile(found, ours)
+    name = ours if os.path.exists(ours) and not is_ours else words[0]
+    return shlex.join([name, *words[1:]])
 
 
 def hinting(function: F) -> F:

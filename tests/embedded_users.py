@@ -215,3 +215,27 @@ def journal(path: Path) -> Path:
     """The file that the server appends to."""
     folder = path.with_name("db.rdb.aofdir")
     return sorted(folder.glob("*.incr.aof"))[-1] if folder.exists() else path.with_name("db.rdb.aof")
+
+
+STRANGER = 12345  # the number of a user that owns nothing here
+
+# Source text: become the stranger, then do what follows. Whatever may be needed is imported first: the Python that runs the
+# tests may lie in a home that others cannot read.
+AS_STRANGER = f"""
+import difflib, encodings.idna, importlib, multiprocessing, os, pkgutil, pwd, resource, tomllib, uuid
+import hotqueue, redis.asyncio, redis.cluster, redis.sentinel
+for module in pkgutil.walk_packages(hotqueue.__path__, "hotqueue."):
+    importlib.import_module(module.name)
+os.setgroups([]); os.setgid({STRANGER}); os.setuid({STRANGER})
+"""
+
+
+def disguised(binary: str, version: str, folder: Path) -> str:
+    """A program that calls itself Redis of another version: a second kind of server, where there is but one.
+
+    Up to 6.9 it keeps its journal as Redis 6.2 does.
+    """
+    program = folder / f"redis-server-{version}"
+    program.write_text(f'#!/bin/sh\n[ "$1" = -v ] && echo "Redis server v={version} sha=0" && exit\nexec {binary} "$@"\n')
+    program.chmod(0o755)
+    return str(program)

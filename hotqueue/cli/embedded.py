@@ -10,7 +10,7 @@ import click
 
 from hotqueue.cli.entry import settings
 
-_FILE = click.argument("file", type=click.Path(dir_okay=False))
+_FILE = click.argument("file", type=click.Path(readable=False), required=False)  # what is wrong with it, the store says best
 _YES = click.option("--yes", is_flag=True, help="Do not ask.")
 
 
@@ -23,7 +23,7 @@ def embedded(ctx: click.Context) -> None:
 
 
 @embedded.command()
-@click.argument("file", type=click.Path(dir_okay=False), required=False)
+@_FILE
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 def status(file: str | None, as_json: bool) -> None:
     """Show how the server of FILE is (default: your own database). Starts nothing."""
@@ -65,12 +65,12 @@ def _state(told: dict[str, Any]) -> str:
 @embedded.command()
 @_FILE
 @_YES
-def repair(file: str, yes: bool) -> None:
-    """Cut the damaged journal of FILE before the damage, after a backup."""
+def repair(file: str | None, yes: bool) -> None:
+    """Cut the damaged journal of FILE (default: your own database) before the damage, after a backup."""
     from hotqueue import embedded as store
 
-    store.status(file)  # no question about a file that is not there
-    _confirm(f"Cut the journal of {file} before its first damage (a backup is kept)?", yes)
+    path = store.status(file)["path"]  # no question about a file that is not there
+    _confirm(f"Cut the journal of {path} before its first damage (a backup is kept)?", yes)
     told = store.repair(file)
     click.echo(f"{told['path']}: {told['kept_bytes']} bytes of the journal kept, {told['dropped_bytes']} dropped")
     click.echo(f"backup: {told['backup']}")
@@ -79,12 +79,12 @@ def repair(file: str, yes: bool) -> None:
 @embedded.command()
 @_FILE
 @_YES
-def upgrade(file: str, yes: bool) -> None:
-    """Hand FILE to the newest server found here, after a backup; older ones cannot read it any more."""
+def upgrade(file: str | None, yes: bool) -> None:
+    """Hand FILE (default: your own database) to the newest server here, after a backup; older ones cannot read it any more."""
     from hotqueue import embedded as store
 
-    store.status(file)  # no question about a file that is not there
-    _confirm(f"Hand {file} to the newest server found here, for good (a backup is kept)?", yes)
+    path = store.status(file)["path"]  # no question about a file that is not there
+    _confirm(f"Hand {path} to the newest server found here, for good (a backup is kept)?", yes)
     told = store.upgrade(file)
     if told["backup"] is None:
         click.echo(f"{told['path']}: nothing to do, {told['to']} is the server of this file")
