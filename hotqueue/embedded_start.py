@@ -152,7 +152,7 @@ def start(files: Files, durability: str, mine: Claim, patience: Patience, server
         server_log.refuse_full_disk(files)
         if not files.database:
             _sweep_private(os.path.dirname(files.run))
-        server = server or choose(files, record)
+        server = server or _choose_or_start_over(files, record)
         aside = store.set_aside(files) if files.database else ""
         store.write(files.at("redis.conf"), store.configuration(files, durability, folders=server.folders))
         store.write_record(files, binaries.to_record(server))
@@ -184,6 +184,19 @@ def _comes_up(files: Files, patience: Patience) -> bool:
             return False
         patience.wait(state if state == "loading" else "starting")
     return True
+
+
+def _choose_or_start_over(files: Files, record: dict[str, Any]) -> binaries.Server:
+    """An empty database is any server's: which one this Python brings must not matter to who has nothing in it."""
+    try:
+        return choose(files, record)
+    except ConfigError:
+        if not store.is_empty(files):
+            raise
+    server = binaries.choose(None, files.label)
+    store.start_over(files)
+    log.info("%s: it was empty, and goes from %s to %s", files.label, binaries.from_record(record), server)
+    return server
 
 
 def choose(files: Files, record: dict[str, Any]) -> binaries.Server:
