@@ -16,7 +16,7 @@ from typing import Any
 from hotqueue.address import Address
 from hotqueue.connection import Store
 from hotqueue.errors import HotQueueError
-from hotqueue.tasks import payload, strays
+from hotqueue.tasks import exits, payload, strays
 from hotqueue.tasks.loading import CannotLoad, load
 from hotqueue.tasks.process import LEASE_MS, Process
 from hotqueue.tasks.registry import Registry
@@ -96,17 +96,19 @@ def run(settings: Settings, pipes: Pipes) -> int:
     if unknown and STRAYS not in settings.said:  # in a large Redis it takes a while to see what there is
         threading.Thread(target=strays.warn, args=(unknown, defined, registries), name="hotqueue-strays", daemon=True).start()
     may_begin.wait()  # until the supervisor has found the servers fit: else we would try, and promise, in vain
-    if process.stop.is_set():
-        return 0
-    process.run()
-    if process.had_enough:
-        report(kind="enough")
-    return EXIT_CRASH if process.failed else 0
+    if not process.stop.is_set():
+        process.run()
+    if process.failed:
+        return EXIT_CRASH
+    report(kind="leaving", had_enough=process.had_enough)
+    exits.run()
+    return 0
 
 
 def _be_a_child() -> None:
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU):
         signal.signal(ignored, signal.SIG_IGN)  # the supervisor decides
+    exits.forget_inherited()
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     faulthandler.enable()

@@ -48,6 +48,7 @@ class Child:
 
     Attributes:
         had_enough: True once it said that it ends because of --max-tasks or --max-memory.
+        leaves_by: when it has to have ended (monotonic), once all its workers have left and it does what is done at an exit.
         ended_for: (task id, why) once we have ended it: "time limit", "revoked", "shutdown" or "stuck".
     """
 
@@ -61,6 +62,7 @@ class Child:
     is_ready: bool = False
     is_stopping: bool = False
     had_enough: bool = False
+    leaves_by: float | None = None
     ended_for: tuple[str, str] | None = None
 
     def running(self) -> list[str]:

@@ -132,14 +132,14 @@ class Supervisor:
     # --- health --------------------------------------------------------------------------------------------------
 
     def _is_live(self) -> tuple[bool, dict[str, object]]:
-        idle = [slot.idle_for() for each in self._children for slot in each.slots.values()]
+        idle = [slot.idle_for() for each in self._working() for slot in each.slots.values()]
         return max(idle, default=0.0) <= STUCK, {
             "processes": len(self._children),
             "longest_without_progress": max(idle, default=0.0),
         }
 
     def _is_ready(self) -> tuple[bool, dict[str, object]]:
-        working = [each.pid for each in self._children if each.slots and not each.is_stopping]
+        working = [each.pid for each in self._working() if each.slots and not each.is_stopping]
         since = None if self._upkeep is None else self._upkeep.seconds_since_success()
         reached = since is not None and since * 1000 <= self._settings.lease_ms
         return bool(working) and reached and self._exit is None, {"processes": len(working), "seconds_since_redis": since}
@@ -214,8 +214,12 @@ class Supervisor:
             if not self._children:
                 self._exit = 0
             return
-        while len(self._children) < self._wanted:
+        while len(self._working()) < self._wanted:
             self._spawn()
+
+    def _working(self) -> list[Child]:
+        """Return the children but for those that only do what is done at an exit, which may take its time."""
+        return [each for each in self._children if each.leaves_by is None]
 
     def _select(self) -> None:
         by_fd = {each.report: each for each in self._children}
@@ -281,8 +285,9 @@ class Supervisor:
         else:
             log.error("process %d cannot load the modules any more: %s", each.pid, text)
 
-    def _on_enough(self, each: Child) -> None:
-        each.had_enough = True
+    def _on_leaving(self, each: Child, had_enough: bool) -> None:
+        each.had_enough = had_enough
+        each.leaves_by = time.monotonic() + self._settings.grace
 
     def _on_worker(self, each: Child, **told: Any) -> None:
         each.note_worker(**told)
@@ -314,11 +319,13 @@ class Supervisor:
             self._tell_failure(f"the first process {how_it_died(code, peak_kb)}, before it had imported the modules")
             self._exit = child.EXIT_CRASH
             return
-        if each.is_ready and (code != 0 or each.had_enough):
+        if each.is_ready and ((code != 0 and each.leaves_by is None) or each.had_enough):
             self._heirs += 1
         if code == 0 or each.ended_for:
             return
-        if each.is_ready and not (self._exit is not None and each.is_stopping):
+        if each.leaves_by is not None:
+            log.error("process %d ended with exit code %d while it did what is done at an exit", each.pid, code)
+        elif each.is_ready and not (self._exit is not None and each.is_stopping):
             told = logbook.about(charged[0] if len(charged) == 1 else "", exit=code, task_ids=charged or None)
             log.error("process %d %s%s", each.pid, how_it_died(code, peak_kb), what, extra=told)
         if not charged:  # a task that kills its process must not hold up the others
@@ -361,13 +368,18 @@ class Supervisor:
         if self._stop_at is not None and time.monotonic() >= self._stop_at:
             for each in self._children:
                 each.end("", "shutdown")
+        for each in self._children:
+            if each.leaves_by is not None and time.monotonic() >= each.leaves_by and each.ended_for is None:
+                text = "process %d is ended: what it does at its exit (atexit, threads) takes longer than --grace"
+                log.warning(text, each.pid)
+                each.end("", "shutdown")
         if self._upkeep is None:
             return
-        for each in self._children:
+        for each in self._working():
             for slot in each.slots.values():
                 self._look_at(each, slot)
         if self._errands.is_free and self._upkeep.is_due:
-            self._upkeep.own = [slot.worker for each in self._children for slot in each.slots.values()]
+            self._upkeep.own = [slot.worker for each in self._working() for slot in each.slots.values()]
             self._errands.begin(self._upkeep.beat)
 
     def _warn_of_a_long_import(self) -> None:
