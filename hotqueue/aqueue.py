@@ -14,11 +14,12 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from hotqueue import keys, scripts
+from hotqueue import in_place, keys, scripts
 from hotqueue.connection import PATIENCE, Store
 from hotqueue.consume import FULL_PAUSE, Here
 from hotqueue.consumer import CHARGED, DEAD, DONE, PACKAGE, SLICE, Call, Loop, Outage, Steps, awaiting, is_slow, log, log_dead
 from hotqueue.errors import ConnectionFailed, HotQueueError, QueueFull, SerializationError
+from hotqueue.memory_list import AsyncMemoryHolder
 from hotqueue.serializers import Codec
 
 if TYPE_CHECKING:
@@ -168,7 +169,9 @@ class Holder:
 
 async def messages(here: Here, codec: Codec, block: bool, limit: float | None) -> AsyncGenerator[Any, None]:
     """Yield messages, each held until the next one is asked for; see `consume.messages`."""
-    holder = Holder(here, None if block and limit is None else max(PATIENCE, limit or 0))
+    kept = in_place.list_of(here.store, here.name)
+    patience = None if block and limit is None else max(PATIENCE, limit or 0)
+    holder: Any = Holder(here, patience) if kept is None else AsyncMemoryHolder(kept)
     try:
         while (raw := await holder.next(block, limit)) is not None:
             consumer = holder.loop.consumer

@@ -18,7 +18,7 @@ from datetime import timedelta
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from hotqueue import keys, scripts
+from hotqueue import in_place, keys, scripts
 from hotqueue.connection import PATIENCE, Store
 from hotqueue.consumer import (
     BACK,
@@ -40,6 +40,7 @@ from hotqueue.consumer import (
 from hotqueue.errors import ConnectionFailed, HotQueueError, QueueFull, SerializationError
 from hotqueue.hints import did_you_mean
 from hotqueue.lines import Blocking
+from hotqueue.memory_list import MemoryHolder
 from hotqueue.serializers import Codec
 
 if TYPE_CHECKING:
@@ -200,7 +201,9 @@ def messages(here: Here, codec: Codec, block: bool, limit: float | None, ack_on_
     back uncharged, unless the exception can be seen: thrown in (as `worker` does), or while `contextlib.closing` handles
     it; and `ack_on_break` takes as done only what surely was a `break` or `return`.
     """
-    holder = Holder(here, None if block and limit is None else max(PATIENCE, limit or 0))
+    kept = in_place.list_of(here.store, here.name)
+    patience = None if block and limit is None else max(PATIENCE, limit or 0)
+    holder: Any = Holder(here, patience) if kept is None else MemoryHolder(kept)
     consumer = None
     try:
         while True:

@@ -10,10 +10,10 @@ from hotqueue.hints import hinting
 
 if TYPE_CHECKING:
     from hotqueue.tasks.batch import Batch
+    from hotqueue.tasks.eager import Eager
     from hotqueue.tasks.registry import DeadTask, Registry
     from hotqueue.tasks.result import AsyncResult
     from hotqueue.tasks.task import AsyncTask, Task
-    from hotqueue.tasks.testing import Eager
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -141,10 +141,15 @@ class TaskDoor:
         return run_worker([self._tasks], burst, threads, async_concurrency, max_tasks)
 
     def testing(self) -> Eager:
-        """Return a context manager in which `delay` runs tasks at once, arguments and results still going through pickle."""
-        from hotqueue.tasks.testing import Eager
+        """Return a context manager, sync and async, and decorator, inside of which tasks run at once, in this process.
 
-        return Eager(self._tasks)
+        Nothing leaves the process: the tasks and messages of all queues are kept in memory, results, progress and the dead
+        included. Arguments and results still go through pickle, retries and countdowns do not wait, errors come out of `get`.
+        `async def` tasks run on one event loop in a thread beside. `time_limit` is not enforced; `soft_time_limit` is.
+        """
+        from hotqueue.tasks.eager import Eager
+
+        return Eager()
 
 
 class _Decorator:

@@ -19,6 +19,7 @@ from hotqueue import embedded_files as store
 from hotqueue import embedded_locks as locks
 from hotqueue import embedded_log as server_log
 from hotqueue import embedded_start as starting
+from hotqueue import in_place
 from hotqueue.embedded_files import MEMORY, Files
 from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError
 
@@ -88,7 +89,7 @@ class EmbeddedServer:
         return f"EmbeddedServer({self.path!r})"
 
     def __getstate__(self) -> dict[str, Any]:
-        if self.path == MEMORY:
+        if self.path == MEMORY and in_place.stage is None:
             self.ensure()  # whoever gets the copy may come and go before this process needs its server
         return {"path": self.path, "durability": self.durability, "_private": self._private, "_is_default": self._is_default}
 

@@ -14,13 +14,14 @@ from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from datetime import timedelta
 from typing import Any, Self, overload
 
-from hotqueue import address, aqueue, consume, keys, scripts, secret, serializers
+from hotqueue import address, aqueue, consume, in_place, keys, scripts, secret, serializers
 from hotqueue.connection import Store
 from hotqueue.consume import Here, patience
 from hotqueue.consumer import PACKAGE, SLICE
 from hotqueue.door import TaskDoor
 from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError, QueueFull, SerializationError
 from hotqueue.hints import check_flag, hinting
+from hotqueue.memory_list import MemoryList
 
 Seconds = float | timedelta
 
@@ -112,6 +113,8 @@ class HotQueue(TaskDoor):
 
     def __len__(self) -> int:
         """Return how many messages wait (not those that a consumer holds, nor tasks)."""
+        if (here := self._in_place) is not None:
+            return len(here)
         return int(self.store.repeat(lambda: self.store.command(self.key, "LLEN", self.key, doing=f"len of {self.key}")))
 
     def __bool__(self) -> bool:
@@ -129,12 +132,17 @@ class HotQueue(TaskDoor):
             ConnectionFailed: no answer came; unless `.sent`, nothing was stored.
         """
         raw = self._dumped(msgs)
-        if raw:
+        if raw and (here := self._in_place) is not None:
+            self.refuse_overflow(here.put(raw, self.max_queue_length), len(raw))
+        elif raw:
             self.store.repeat(lambda: self._push(raw), twice=False)
 
     async def aput(self, *msgs: Any) -> None:
         """Asyncio twin of `put`."""
-        await aqueue.put(self, self._dumped(msgs))
+        if self._in_place is None:
+            await aqueue.put(self, self._dumped(msgs))
+        else:
+            self.put(*msgs)
 
     def _dumped(self, msgs: Sequence[Any]) -> list[bytes]:
         dumps = self._codec.dumps
@@ -167,6 +175,9 @@ class HotQueue(TaskDoor):
             ConnectionFailed: no answer came; unless `.sent` is False, one message may have been taken and lost.
         """
         limit = patience(block, timeout, "get")
+        if (here := self._in_place) is not None:
+            raw = here.pop(block, limit)
+            return None if raw is None else self._loaded(raw)
         raw = self._pop(self._pop_now)
         if raw is None:
             raw = self._late(block, limit)
@@ -175,7 +186,11 @@ class HotQueue(TaskDoor):
     @hinting
     async def aget(self, block: bool = False, timeout: Seconds | None = None) -> Any:
         """Asyncio twin of `get`. Cancelled at any moment, it takes no message: one already taken is put back."""
-        raw = await aqueue.get(self._here(), block, patience(block, timeout, "aget"))
+        limit = patience(block, timeout, "aget")
+        if (here := self._in_place) is not None:
+            raw = await here.apop(block, limit)
+            return None if raw is None else self._loaded(raw)
+        raw = await aqueue.get(self._here(), block, limit)
         return None if raw is None else await aqueue.loaded(self._here(), self._codec, raw)
 
     def _late(self, block: bool, limit: float | None) -> bytes | None:
@@ -212,6 +227,9 @@ class HotQueue(TaskDoor):
             return self._codec.loads(raw)
         except SerializationError as error:
             dead = keys.dead_messages(self.name)
+            if (here := self._in_place) is not None:
+                here.dead.append(raw)
+                raise
             try:
                 self.store.repeat(lambda: self.store.command(dead, "RPUSH", dead, raw, doing=f"moving it to {dead}"), twice=False)
             except HotQueueError as failure:
@@ -220,7 +238,10 @@ class HotQueue(TaskDoor):
 
     def clear(self) -> None:
         """Delete all waiting messages (not those that a consumer holds, nor dead-messages)."""
-        self.store.repeat(lambda: self.store.command(self.key, "DEL", self.key, doing=f"clear of {self.key}"))
+        if (here := self._in_place) is not None:
+            here.clear()
+        else:
+            self.store.repeat(lambda: self.store.command(self.key, "DEL", self.key, doing=f"clear of {self.key}"))
 
     # --- consuming -----------------------------------------------------------------------------------------------
 
@@ -314,6 +335,11 @@ class HotQueue(TaskDoor):
 
     async def __aexit__(self, *exc: object) -> None:
         await self.aclose()
+
+    @property
+    def _in_place(self) -> MemoryList | None:
+        """The messages, inside `queue.testing()`."""
+        return in_place.list_of(self.store, self.name)
 
     def _here(self) -> Here:
         """Return what this process keeps; a forked child starts anew."""

@@ -71,6 +71,8 @@ class Survey:
 class Broker:
     """One queue's tasks."""
 
+    is_in_place = False
+
     def __init__(self, store: Store, name: str) -> None:
         self.store = store
         self.name = name
@@ -261,6 +263,12 @@ class Broker:
         """Return how many tasks are dead."""
         key = keys.dead(self.name)
         return int(self.store.repeat(lambda: self.store.command(key, "ZCARD", key)))
+
+    def dead_record(self, task_id: str) -> bytes | None:
+        """Return the record of one dead task."""
+        key = keys.dead_tasks(self.name)
+        found = self.store.repeat(lambda: self.store.command(key, "HGET", key, task_id))
+        return None if found is None else bytes(found)
 
     def revive(self, ids: Sequence[str]) -> list[str]:
         """Put dead tasks back into the queue; return the ids of those that were there."""

@@ -165,6 +165,11 @@ class EventLoop:
         ended.wait()
         return box[0]
 
+    @property
+    def is_here(self) -> bool:
+        """True in the loop's own thread."""
+        return threading.current_thread() is self._thread
+
     def give_up(self) -> None:
         """Cancel everything that runs: other workers have these tasks now."""
         self._loop.call_soon_threadsafe(self._cancel_all, "lost")

@@ -1,7 +1,8 @@
 """Two functions under one task name: the same code defined again, or other code? Pure, but that it looks at who calls.
 
 Again: a reload, a notebook cell that was edited, a factory, the script that is run and the module of the same file. Other code is
-a mistake: a worker can run only one of the two. Why it is told apart like this: docs/decisions/0025.
+a mistake: a worker can run only one of the two. Two functions that one run of a module (a cell, a function) defines are two, even
+of one name; that is seen by their code being constants of the code that runs. What an earlier run defined was defined again.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from datetime import datetime
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from hotqueue import keys, secret
+from hotqueue import in_place, keys, secret
 from hotqueue.connection import Store
 from hotqueue.errors import ConfigError, TaskNotRegistered
 from hotqueue.tasks import by_value, envelope, lifecycle, names, options, payload, record
@@ -28,7 +28,6 @@ from hotqueue.tasks.task import AsyncTask, Task
 
 if TYPE_CHECKING:
     from hotqueue.queue import HotQueue
-    from hotqueue.tasks.testing import Eager
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,6 @@ class Registry:
             _ = self.signer  # refuse impossible keys early
         self.tasks: dict[str, Task[..., Any]] = {}
         self.clashes: list[str] = []  # what was defined under a name that another function had
-        self.eager: Eager | None = None
         self._brokers: dict[str, Broker] = {}
         self._replies: dict[str, Replies] = {}
         self._lock = threading.Lock()
@@ -177,7 +175,12 @@ class Registry:
     # --- rooms of this queue, and of others on the same store ----------------------------------------------------
 
     def broker_of(self, name: str) -> Broker:
-        """Return the broker of a queue on this store."""
+        """Return the broker of a queue on this store; inside `queue.testing()`, the one in memory."""
+        if in_place.stage is not None:
+            return in_place.stage.broker_of(self, name)  # type: ignore[no-any-return]  # as far as programs call it
+        return self._own_broker(name)
+
+    def _own_broker(self, name: str) -> Broker:
         found = self._brokers.get(name)
         if found is None:
             found = self._brokers.setdefault(name, Broker(self.store, keys.check_name(name)))
@@ -190,9 +193,11 @@ class Registry:
 
     def replies(self, name: str) -> Replies:
         """Return where this process waits for results of a queue."""
+        if in_place.stage is not None:
+            return in_place.stage.replies_of(self, name)  # type: ignore[no-any-return]
         with self._lock:
             if name not in self._replies:
-                self._replies[name] = Replies(self.broker_of(name), partial(self._end_expired, name))
+                self._replies[name] = Replies(self._own_broker(name), partial(self._end_expired, name))
             return self._replies[name]
 
     def _end_expired(self, name: str, task_id: str, late_ms: int) -> None:
@@ -200,7 +205,7 @@ class Registry:
         outcome, now = lifecycle.expired(0, late_ms), int(time.time() * 1000)
         assert outcome.error is not None
         blob = record.encode(State.REVOKED, 0, now, payload.dumps_error(outcome.error), task_id, self.result_signer(name))
-        broker = self.broker_of(name)
+        broker = self._own_broker(name)
         broker.revoke(task_id, blob, REVOKED_MS, broker.look(task_id).attempts.need)
 
     # --- the dead ------------------------------------------------------------------------------------------------
@@ -211,12 +216,6 @@ class Registry:
         while rows := self.broker.dead(start, 100):
             yield from (_dead_task(task_id, at, data) for task_id, at, data in rows)
             start += len(rows)
-
-    def dead_record(self, queue: str, task_id: str) -> bytes | None:
-        """Return the record of one dead task."""
-        key = keys.dead_tasks(queue)
-        found = self.store.repeat(lambda: self.store.command(key, "HGET", key, task_id))
-        return None if found is None else bytes(found)
 
     def retry_dead(self, task_id: str | AsyncResult[Any] | None, all: bool) -> int:
         """Put one dead task, or all of them, back into the queue; return how many."""

@@ -12,6 +12,7 @@ from concurrent.futures import Future
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
+from hotqueue import in_place
 from hotqueue.errors import RemoteError, RemoteTraceback, ResultTimeout, TaskError, TaskRevoked
 from hotqueue.hints import hinting
 from hotqueue.tasks import payload, record
@@ -19,11 +20,11 @@ from hotqueue.tasks.context import current_request
 from hotqueue.tasks.lifecycle import FINAL, State
 from hotqueue.tasks.options import datetime_of, seconds
 from hotqueue.tasks.record import Record
-from hotqueue.tasks.replies import Answer, Callback
+from hotqueue.tasks.replies import Answer, Callback, Replies
 from hotqueue.tasks.why import explain, waits_for_itself
 
 if TYPE_CHECKING:
-    from hotqueue.tasks.broker import Looked
+    from hotqueue.tasks.broker import Broker, Looked
     from hotqueue.tasks.envelope import Signer
     from hotqueue.tasks.registry import Registry
 
@@ -45,14 +46,14 @@ class AsyncResult(Generic[R]):
         id: the task's id; `queue.result(id)` makes this handle again, anywhere.
     """
 
-    __slots__ = ("_is_eager", "_queue", "_record", "_registry", "id")
+    __slots__ = ("_queue", "_record", "_registry", "_stage", "id")
 
-    def __init__(self, task_id: str, registry: Registry, queue: str | None = None, found: Record | None = None) -> None:
+    def __init__(self, task_id: str, registry: Registry, queue: str | None = None) -> None:
         self.id = task_id
         self._registry = registry
         self._queue = queue or registry.name
-        self._record = found
-        self._is_eager = found is not None
+        self._record: Record | None = None
+        self._stage = in_place.stage  # what was sent inside queue.testing() stays there
 
     def __repr__(self) -> str:
         return f"<AsyncResult {self.id} of queue {self._queue!r}>"
@@ -65,6 +66,16 @@ class AsyncResult(Generic[R]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (_rebuild, (self._registry.queue, self.id, self._queue))
+
+    @property
+    def _broker(self) -> Broker:
+        stage, queue = self._stage, self._queue
+        return self._registry.broker_of(queue) if stage is None else stage.broker_of(self._registry, queue)
+
+    @property
+    def _replies(self) -> Replies:
+        stage, queue = self._stage, self._queue
+        return self._registry.replies(queue) if stage is None else stage.replies_of(self._registry, queue)
 
     # --- waiting -------------------------------------------------------------------------------------------------
 
@@ -85,7 +96,7 @@ class AsyncResult(Generic[R]):
         if self._is_settled():
             return self._value(None, propagate)
         allowed = None if timeout is None else seconds(timeout, "get(timeout=)")
-        answers = _answers(self._registry, self._queue, [self.id], allowed)
+        answers = _answers(self, [self.id], allowed)
         if self.id not in answers:
             raise self._timed_out(allowed)
         return self._value(answers[self.id], propagate)
@@ -105,7 +116,7 @@ class AsyncResult(Generic[R]):
             except RuntimeError:
                 pass  # that loop was closed, and nobody waits in it any more
 
-        replies = self._registry.replies(self._queue)
+        replies = self._replies
         replies.watch(self.id, tell)
         try:
             await replies.aask(self.id)
@@ -135,7 +146,7 @@ class AsyncResult(Generic[R]):
         if self._is_settled():
             tell(self.id, None)
         else:
-            self._registry.replies(self._queue).subscribe(self.id, tell)
+            self._replies.subscribe(self.id, tell)
         return future
 
     def _value(self, answer: Answer | None, propagate: bool) -> R:
@@ -163,7 +174,7 @@ class AsyncResult(Generic[R]):
         """Return what `get` raises for a task without a record: dead longer than its result, or unknown."""
         looked = self._look()
         if looked.where == "dead":
-            return _dead_error(self._registry.dead_record(self._queue, self.id))
+            return _dead_error(self._broker.dead_record(self.id))
         if looked.where not in ("unknown", "result", "done"):
             return ResultTimeout(f"task {self.id} is {looked.where} again: ask once more")
         return UnknownTask(
@@ -172,7 +183,7 @@ class AsyncResult(Generic[R]):
         )
 
     def _timed_out(self, allowed: float | None) -> ResultTimeout:
-        why = explain(self._registry.broker_of(self._queue), self.id)
+        why = explain(self._broker, self.id)
         return ResultTimeout(f"no result of task {self.id} within {allowed:g} s: {why}")
 
     def _signer(self) -> Signer | None:
@@ -181,14 +192,14 @@ class AsyncResult(Generic[R]):
     # --- looking -------------------------------------------------------------------------------------------------
 
     def _look(self) -> Looked:
-        looked = self._registry.broker_of(self._queue).look(self.id)
+        looked = self._broker.look(self.id)
         if not self._is_settled():
             self._record = record.decode(looked.record, self.id, self._signer()) if looked.record else None
         return looked
 
     def _is_settled(self) -> bool:
         """Tell whether the record that we have is the last word; a dead task may be retried."""
-        return self._record is not None and (self._is_eager or self._record.state is not State.FAILURE)
+        return self._record is not None and self._record.state is not State.FAILURE
 
     @property
     def state(self) -> State:
@@ -255,7 +266,7 @@ class AsyncResult(Generic[R]):
         looked = self._look()
         if looked.attempts.errors:
             return looked.attempts.errors
-        return list(_parsed_dead(self._registry.dead_record(self._queue, self.id)).get("errors", []))
+        return list(_parsed_dead(self._broker.dead_record(self.id)).get("errors", []))
 
     # --- acting --------------------------------------------------------------------------------------------------
 
@@ -273,14 +284,14 @@ class AsyncResult(Generic[R]):
             return "finished or unknown"
         error = payload.dumps_error(TaskRevoked(f"task {self.id} was revoked"))
         data = record.encode(State.REVOKED, 0, int(time.time() * 1000), error, self.id, self._signer())
-        answer = self._registry.broker_of(self._queue).revoke(self.id, data, REVOKED_MS, need, terminate)
+        answer = self._broker.revoke(self.id, data, REVOKED_MS, need, terminate)
         if answer == "running":
             return "running, being stopped" if terminate else "running, not stopped"
         return "finished or unknown" if answer == "unknown" else answer
 
     def forget(self) -> None:
         """Remove the stored result."""
-        self._registry.broker_of(self._queue).forget(self.id)
+        self._broker.forget(self.id)
         self._record = None
 
 
@@ -315,9 +326,9 @@ class ResultSet(Generic[R]):
         """
         allowed = None if timeout is None else seconds(timeout, "get(timeout=)")
         deadline = None if allowed is None else time.monotonic() + allowed
-        for (registry, queue), some in self._by_queue().items():
+        for some in self._by_queue():
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            answers = _answers(registry, queue, [r.id for r in some], left)
+            answers = _answers(some[0], [r.id for r in some], left)
             for result in some:
                 if result.id not in answers:
                     raise result._timed_out(allowed)
@@ -341,11 +352,13 @@ class ResultSet(Generic[R]):
         allowed = None if timeout is None else seconds(timeout, "as_completed(timeout=)")
         deadline = None if allowed is None else time.monotonic() + allowed
         ended: stdlib_queue.SimpleQueue[tuple[AsyncResult[R], Answer]] = stdlib_queue.SimpleQueue()
-        for result in self.results:
-            result._registry.replies(result._queue).watch(result.id, _putter(ended, result))
-        for (registry, queue), some in self._by_queue().items():
-            registry.replies(queue).ask([r.id for r in some])
-        left = set(self.results)
+        some_to_come = self._by_queue()
+        left = {result for some in some_to_come for result in some}
+        for result in left:
+            result._replies.watch(result.id, _putter(ended, result))
+        for some in some_to_come:
+            some[0]._replies.ask([r.id for r in some])
+        yield from (result for result in self.results if result not in left)
         while left:
             try:
                 result, answer = ended.get(timeout=None if deadline is None else max(0.0, deadline - time.monotonic()))
@@ -363,17 +376,18 @@ class ResultSet(Generic[R]):
         """Tell whether all tasks returned."""
         return all(result.successful() for result in self.results)
 
-    def _by_queue(self) -> dict[tuple[Registry, str], list[AsyncResult[R]]]:
-        found: dict[tuple[Registry, str], list[AsyncResult[R]]] = {}
+    def _by_queue(self) -> list[list[AsyncResult[R]]]:
+        """Return the results that may still come, those together that are waited for in one place."""
+        found: dict[Any, list[AsyncResult[R]]] = {}
         for result in self.results:
             if not result._is_settled():
-                found.setdefault((result._registry, result._queue), []).append(result)
-        return found
+                found.setdefault((result._registry, result._queue, result._stage), []).append(result)
+        return list(found.values())
 
 
-def _answers(registry: Registry, queue: str, ids: list[str], allowed: float | None) -> dict[str, Answer]:
+def _answers(one: AsyncResult[Any], ids: list[str], allowed: float | None) -> dict[str, Answer]:
     """Wait for tasks of one queue; one that waits for itself, without an end or a long one, is to be seen in the log."""
-    replies = registry.replies(queue)
+    replies = one._replies
     caller = current_request()
     if caller is None or (allowed is not None and allowed <= TELL_AFTER):
         return replies.wait(ids, allowed)
@@ -381,7 +395,7 @@ def _answers(registry: Registry, queue: str, ids: list[str], allowed: float | No
     left = [task_id for task_id in ids if task_id not in answers]
     if not left:
         return answers
-    if why := waits_for_itself(registry.broker_of(queue), left[0]):
+    if why := waits_for_itself(one._broker, left[0]):
         log.warning("no result of task %s within %g s: %s", left[0], TELL_AFTER, why)
     return answers | replies.wait(left, None if allowed is None else allowed - TELL_AFTER)
 

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from functools import update_wrapper
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, NoReturn, ParamSpec, Self, TypeVar, overload
 
+from hotqueue import in_place
 from hotqueue.errors import SerializationError
 from hotqueue.hints import did_you_mean
 from hotqueue.sizes import PAYLOAD_MAX, in_words
@@ -102,25 +103,23 @@ class Task(Generic[P, R]):
             QueueFull: the server is out of memory.
         """
         registry = self._registry
-        if registry.eager is not None:
-            return registry.eager.run(self, args, dict(kwargs))
         task_id = os.urandom(16).hex()
         data = self._encode(task_id, args, kwargs, self.options, registry.name)
+        result: AsyncResult[R] = AsyncResult(task_id, registry)
         if self.options.expires is None:
             registry.send_one(registry.name, task_id, data)
         else:
             registry.send(registry.name, [(task_id, *self._when(self.options), data)])
-        return AsyncResult(task_id, registry)
+        return result
 
     async def adelay(self, /, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[R]:
         """Asyncio twin of `delay`."""
         registry = self._registry
-        if registry.eager is not None:
-            return registry.eager.run(self, args, dict(kwargs))
         task_id = os.urandom(16).hex()
         data = self._encode(task_id, args, kwargs, self.options, registry.name)
+        result: AsyncResult[R] = AsyncResult(task_id, registry)
         await registry.asend(registry.name, [(task_id, *self._when(self.options), data)])
-        return AsyncResult(task_id, registry)
+        return result
 
     def apply_async(
         self,
@@ -170,11 +169,10 @@ class Task(Generic[P, R]):
             more["eta"] = eta_ms
         expiry = _expiry(expires if expires is not None else merged.expires, where)
         task_id = _checked_id(task_id) if task_id is not None else os.urandom(16).hex()
-        if self._registry.eager is not None:
-            return self._registry.eager.run(self, args, kwargs, task_id, merged, more)
         data = self._encode(task_id, args, kwargs, merged, name, more)
+        result: AsyncResult[R] = AsyncResult(task_id, self._registry, name)
         self._registry.send(name, [(task_id, due, expiry, data)])
-        return AsyncResult(task_id, self._registry, name)
+        return result
 
     def map(self, arguments: Iterable[Any]) -> ResultSet[R]:
         """Send one call an item, in one round trip per 1,000 calls.
@@ -194,9 +192,6 @@ class Task(Generic[P, R]):
         size = 0
         when = self._when(self.options)
         for item in _checked_items(arguments, f"{self.name}.map()", bool(self.options.sensitive)):
-            if registry.eager is not None:
-                results.append(registry.eager.run(self, (*before, item), {}))
-                continue
             task_id = os.urandom(16).hex()
             try:
                 data = self._encode(task_id, (*before, item), {}, self.options, registry.name)
@@ -229,6 +224,8 @@ class Task(Generic[P, R]):
         if kwargs or not self._counts[0] <= len(args) <= self._counts[1]:
             self._check(args, kwargs)
         by_value_ = self._by_value if self._by_value is not None else self._decide()
+        if by_value_ and in_place.stage is not None:
+            in_place.stage.originals[task_id] = self
         if by_value_ or kwargs or options.sensitive or not are_short(args):
             portable = self._portable(options) if by_value_ else None
             visible = readable(args, kwargs, self._signature, options.sensitive)

@@ -1,35 +1,23 @@
-"""Tasks without a worker process: eager mode, a worker in this process, and hooks that make faults."""
+"""A worker in this process: `queue.run_worker()`."""
 
 from __future__ import annotations
 
 import logging
-import os
-import random
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from types import FrameType, TracebackType
-from typing import Any
+from types import FrameType
 
+from hotqueue import in_place
 from hotqueue.connection import PATIENCE
 from hotqueue.hints import check_flag
-from hotqueue.tasks import envelope, payload
-from hotqueue.tasks.attempts import Attempts
-from hotqueue.tasks.context import Request
 from hotqueue.tasks.errands import Errands
-from hotqueue.tasks.executor import Call, EventLoop, execute
-from hotqueue.tasks.lifecycle import Do, Outcome, State, decide
 from hotqueue.tasks.limits import leave_ctrl_c_to_main
 from hotqueue.tasks.maintenance import Upkeep
-from hotqueue.tasks.options import TaskOptions, whole
+from hotqueue.tasks.options import whole
 from hotqueue.tasks.process import Process
-from hotqueue.tasks.record import Record
 from hotqueue.tasks.registry import Registry
-from hotqueue.tasks.result import AsyncResult
-from hotqueue.tasks.task import Task
 
 log = logging.getLogger("hotqueue.worker")
 
@@ -43,6 +31,8 @@ def run_worker(registries: list[Registry], burst: bool, threads: int, async_conc
     for name, number in (("threads", threads), ("async_concurrency", async_concurrency), ("max_tasks", max_tasks)):
         if number is not None or name != "max_tasks":
             whole(number, name, "run_worker()", 1, None)
+    if in_place.stage is not None:
+        return _nothing_left(burst)
     process = Process(
         registries,
         threads=threads,
@@ -71,6 +61,12 @@ def run_worker(registries: list[Registry], burst: bool, threads: int, async_conc
         ended.set()
         keeper.join()
     return process.done["succeeded"] + process.done["bury"] + process.done["forget"] + process.done["end"]
+
+
+def _nothing_left(burst: bool) -> int:
+    if not burst:
+        raise RuntimeError("run_worker() would wait for ever inside queue.testing(): what is sent there has run already")
+    return 0
 
 
 @contextmanager
@@ -112,65 +108,3 @@ def _keep_up(process: Process, upkeep: Upkeep, ended: threading.Event) -> None:
             upkeep.own = [worker.presence.id for worker in process.workers]
             errands.begin(upkeep.beat)
     errands.wait(1.0)
-
-
-class Eager:
-    """Runs tasks at once in `delay`, in this process; arguments and results still go through pickle, retries do not wait."""
-
-    def __init__(self, registry: Registry) -> None:
-        self._registry = registry
-        self._loop: EventLoop | None = None
-
-    def __enter__(self) -> Eager:
-        self._registry.eager = self
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._registry.eager = None
-        if self._loop is not None:
-            self._loop.stop()
-            self._loop = None
-
-    def run(
-        self,
-        task: Task[..., Any],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        task_id: str | None = None,
-        options: TaskOptions | None = None,
-        more: dict[str, Any] | None = None,
-    ) -> AsyncResult[Any]:
-        """Run a call as a worker would, retries included; return the handle to its result."""
-        options = options or task.options
-        task_id = task_id or os.urandom(16).hex()
-        data = task._encode(task_id, tuple(args), kwargs, options, self._registry.name, more)
-        found = envelope.decode(data, self._registry.signer)
-        attempts = Attempts()
-        while True:
-            outcome = self._run_once(task, found, attempts, options)
-            now = datetime.now(UTC)
-            action = decide(outcome, options.retry_policy, attempts, random=random.random, now=now)
-            if action.do is not Do.RETRY:
-                return AsyncResult(task_id, self._registry, None, _record(action, attempts, options))
-            attempts = attempts.after_retry(None)
-
-    def _run_once(self, task: Task[..., Any], found: envelope.Envelope, attempts: Attempts, options: TaskOptions) -> Outcome:
-        def load() -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
-            data = payload.split_by_value(found.payload)[1] if found.by_value else found.payload
-            args, kwargs = payload.loads(data)
-            return task.__wrapped__, ((task, *args) if options.bind else args), kwargs
-
-        request = Request(found, attempts, self._registry.name, "eager")
-        call = Call(task.name, load, request, task.is_async, options.soft_time_limit, not options.ignore_result)
-        if not call.is_async:
-            return execute(call)
-        self._loop = self._loop or EventLoop()
-        return self._loop.run(call)
-
-
-def _record(action: Any, attempts: Attempts, options: TaskOptions) -> Record:
-    state = action.state or State.SUCCESS
-    now = int(time.time() * 1000)
-    if action.do in (Do.SUCCEED, Do.FORGET):
-        return Record(State.SUCCESS, attempts.retries, now, action.payload or payload.dumps(None))
-    return Record(state, attempts.retries, now, action.error_payload or payload.dumps_error(action.error))

@@ -33,6 +33,8 @@ def explain(broker: Broker, task_id: str) -> str:
         return f"it is scheduled for {when:%Y-%m-%d %H:%M:%S} UTC{again}"
     if looked.where != "ready":
         return f"it is {looked.where}; ask once more"
+    if broker.is_in_place:
+        return f"queue {queue!r} is paused, and this is inside queue.testing(): resume() runs what waits"
     workers = broker.workers()
     if not workers and _worked_lately(store, queue):
         return (

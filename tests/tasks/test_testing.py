@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from hotqueue import HotQueue, SerializationError
+from hotqueue import HotQueue, SerializationError, in_place
 from hotqueue.errors import SoftTimeLimitExceeded, TaskRejected
 from hotqueue.tasks import State
 from tests.tasks import sample
@@ -57,7 +57,7 @@ class TestEager:
             assert square.map(range(4)).get() == [0, 1, 4, 9]
             assert queue.submit(lambda x: x + 1, 1).get() == 2
             assert square.apply_async((5,), countdown=60, task_id="five").id == "five"
-        assert queue._tasks.eager is None
+        assert in_place.stage is None
 
     def test_arguments_and_results_still_go_through_pickle(self) -> None:
         queue = nowhere()
