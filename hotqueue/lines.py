@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+LEAST_BLOCK = 0.002  # seconds to block for: 0 is for ever, and Redis 6.2 takes 0.001 for 0
 BLOCK_MARGIN = 5.0  # seconds that the reply of a blocking command may come late
 CHUNK = 1 << 20  # bytes of something large between two looks at what the server says
 SLOWEST = 256 * 1024  # bytes a second at which what has left this machine is taken to arrive, with whatever is on the way

@@ -21,6 +21,7 @@ from hotqueue.consumer import PACKAGE, SLICE
 from hotqueue.door import TaskDoor
 from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError, QueueFull, SerializationError
 from hotqueue.hints import check_flag, hinting
+from hotqueue.lines import LEAST_BLOCK
 from hotqueue.memory_list import MemoryList
 
 Seconds = float | timedelta
@@ -219,7 +220,7 @@ class HotQueue(TaskDoor):
 
     def _pop_waiting(self, limit: float) -> bytes | None:
         with self._here().blocking() as connection:
-            found = connection.call("BLPOP", self.key, max(limit, 0.001))  # 0 would wait for ever
+            found = connection.call("BLPOP", self.key, max(limit, LEAST_BLOCK))
         return None if found is None else found[1]
 
     def _loaded(self, raw: bytes) -> Any:

@@ -21,7 +21,7 @@ import redis
 
 from hotqueue import ConfigError, HotQueue, QueueFull, SerializationError, key_for_name
 from tests.processes import run_python
-from tests.waiting import wait_until
+from tests.waiting import allowed, wait_until
 
 MakeQueue = Callable[..., HotQueue]
 only_server = pytest.mark.servers("server")
@@ -346,6 +346,15 @@ def test_a_given_cluster_client_works_too(make_queue: MakeQueue, store_url: str)
         queue = make_queue(url=None, redis=client)
         queue.put(1, 2)
         assert list(queue.consume(block=False)) == [1, 2]
+
+
+def test_a_wait_of_a_millisecond_is_no_wait_for_ever(make_queue: MakeQueue) -> None:
+    queue = make_queue()
+    began = time.monotonic()
+    for timeout in (0.0001, 0.001, 0.0011, 0.0019):
+        assert queue.get(block=True, timeout=timeout) is None
+        assert list(queue.consume(timeout=timeout)) == []
+    assert time.monotonic() - began < allowed(2)
 
 
 # --- as a Python object ----------------------------------------------------------------------------------------------

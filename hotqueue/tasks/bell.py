@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from hotqueue.errors import ConnectionFailed
 from hotqueue.keys import raw
-from hotqueue.lines import Blocking
+from hotqueue.lines import LEAST_BLOCK, Blocking
 from hotqueue.packed import command
 from hotqueue.tasks.broker import Broker
 from hotqueue.tasks.desk import Step
@@ -37,12 +37,12 @@ class _Line:
         if self.is_listening and time.monotonic() > self._answers_by:
             self.drop()
         if not self.is_listening or not self.blocking.is_connected:
-            self.blocking.send("BLPOP", *self.keys, max(0.001, seconds))
+            self.blocking.send("BLPOP", *self.keys, max(LEAST_BLOCK, seconds))
             self.is_listening = True
             self._answers_by = time.monotonic() + seconds + LATE
 
     def listen_and_fetch(self, seconds: float, fetch: Fetch) -> Step:
-        question = command(b"BLPOP", *map(raw, self.keys), b"%.3f" % max(0.001, seconds))
+        question = command(b"BLPOP", *map(raw, self.keys), b"%.3f" % max(LEAST_BLOCK, seconds))
         step = fetch(question, self.blocking)
         self.is_listening = True
         return step

@@ -15,7 +15,7 @@ from typing import Any
 from hotqueue import keys
 from hotqueue.connection import Store
 from hotqueue.errors import SerializationError
-from hotqueue.lines import Blocking
+from hotqueue.lines import LEAST_BLOCK, Blocking
 from hotqueue.packed import PackedCall, PackedKeys, command
 from hotqueue.tasks import scripts
 from hotqueue.tasks.attempts import Attempts
@@ -190,7 +190,7 @@ class Broker:
         rest = command(b"LPOP", raw_key, b"%d" % BULK)
 
         def next_messages(block: float, many: bool, ask: Sequence[str]) -> list[bytes]:
-            sent = command(b"BLPOP", raw_key, b"%.3f" % max(block, 0.001))
+            sent = command(b"BLPOP", raw_key, b"%.3f" % max(block, LEAST_BLOCK))
             if ask:
                 ids = [keys.raw(task_id) for task_id in ask]
                 sent = question.call([self._result + task_id for task_id in ids], ids) + sent
