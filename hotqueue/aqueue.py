@@ -226,7 +226,7 @@ async def send(store: Store, call: Call) -> Any:
 
 async def wait(here: Here, call: Call) -> None:
     """Make a call that waits, when its turn in the line comes; return when it is answered or its time is over."""
-    line = here.lines.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+    line = here.store.loop_client().lines.setdefault(here.name, asyncio.Lock())
     try:
         async with asyncio.timeout(call.blocks):
             await line.acquire()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 from hotqueue.address import Address
+from hotqueue.ending import in_thread
 from hotqueue.errors import ConfigError
 from hotqueue.sentinels import Watch
 
@@ -100,7 +100,7 @@ def follow(client: Any, made: Watch) -> None:
     """Have an asyncio client find its master in the same way."""
 
     async def discover_master(_service: str) -> tuple[str, int]:
-        return await asyncio.to_thread(made.ask)
+        return await in_thread(made.ask)
 
     client.connection_pool.sentinel_manager.discover_master = discover_master
 

@@ -10,12 +10,11 @@ import asyncio
 import os
 import threading
 import time
-import weakref
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from hotqueue import clients, keys
-from hotqueue.aconnection import LoopClient, NotSent
+from hotqueue.aconnection import LoopClient, Loops, NotSent
 from hotqueue.address import Address
 from hotqueue.clients import COMMAND_TIMEOUT
 from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError
@@ -71,7 +70,7 @@ class Store:
         self._client: Any = None
         self._idle: dict[Any, Idle] = {}  # by the pool of their server
         self._local = threading.local()  # .deadline: when the patience of this thread's call ends
-        self._async: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LoopClient] = weakref.WeakKeyDictionary()
+        self._async = Loops()
         self._watch: Watch | None = None  # of sentinels; made with the client
         self._suspect = False  # something failed: look again for the server, the master, the cluster's layout
 
@@ -393,9 +392,11 @@ class Store:
         """Return the running event loop's client (built on first use)."""
         self._check_pid()
         loop = asyncio.get_running_loop()
-        if loop not in self._async:
-            self._async[loop] = self._built_async()
-        return self._async[loop]
+        found = self._async.clients.get(loop)
+        if found is None or found.is_closed:
+            self._async.bury()
+            found = self._async.clients[loop] = self._built_async()
+        return found
 
     def _built_async(self) -> LoopClient:
         client = clients.build_async(self.address, self.embedded)
@@ -445,7 +446,7 @@ class Store:
             idle.drop()
 
     def close(self) -> None:
-        """Close this process's connections and let go of the embedded server."""
+        """Close this process's connections, those of event loops in their loops, and let go of the embedded server."""
         self._check_pid()
         self.drop_idle()
         if self._watch is not None:
@@ -454,7 +455,10 @@ class Store:
             self._client.close()
         if self.embedded is not None:
             self.embedded.close()
+        loops = self._async
+        loops.close()
         self._forget_connections()
+        self._async = loops
 
     async def aclose(self) -> None:
         """Asyncio twin of `close`: closes the running loop's client as well."""
@@ -463,7 +467,7 @@ class Store:
 
     async def leave_loop(self) -> None:
         """Close the running loop's client alone; the loop is about to end."""
-        client = self._async.pop(asyncio.get_running_loop(), None)
+        client = self._async.clients.pop(asyncio.get_running_loop(), None)
         if client is not None:
             await client.aclose()
 

@@ -12,7 +12,6 @@ import os
 import sys
 import threading
 import time
-import weakref
 from collections.abc import Callable, Generator
 from datetime import timedelta
 from types import FrameType
@@ -37,6 +36,7 @@ from hotqueue.consumer import (
     log,
     log_dead,
 )
+from hotqueue.ending import start_thread
 from hotqueue.errors import ConnectionFailed, HotQueueError, QueueFull, SerializationError
 from hotqueue.hints import did_you_mean
 from hotqueue.lines import Blocking
@@ -61,7 +61,6 @@ class Here:
         self.store = store
         self.sweep = Sweep(name)
         self.leases = Leases(name, store)
-        self.lines: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()  # event loop → its waiting line
         self.marks: list[Any] = []  # of asyncio gets
         self._idle: list[Blocking] = []
 
@@ -101,8 +100,10 @@ class Leases:
         with self._lock:
             self._loops.add(loop)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name=f"hotqueue leases of {self._name}", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name=f"hotqueue leases of {self._name}", daemon=True)
+                self._thread = (
+                    thread if start_thread(thread) else None
+                )  # without: it lives for one lease, here for as long as its presence
 
     def drop(self, loop: Loop) -> None:
         """Stop renewing; the thread ends at its next round when no loop is left."""

@@ -14,6 +14,8 @@ import sys
 import threading
 from collections.abc import Generator
 
+from hotqueue import descriptors
+
 if sys.platform != "win32":  # there the package can be imported, and refuses
     import fcntl
 
@@ -35,7 +37,7 @@ def open_lock(path: str, *, create: bool = True) -> int:
     """Open a lock file; raises FileNotFoundError when it is missing and may not be created."""
     flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | (os.O_CREAT if create else 0)
     with _forking:
-        fd = os.open(path, flags, 0o600)
+        fd = descriptors.above_standard(os.open(path, flags, 0o600))  # a guardian gets it beside its own streams
         _passing.add(fd)
     return fd
 
@@ -109,8 +111,9 @@ def bind_name(name: bytes) -> int | None:
         except OSError:
             held.close()
         else:
-            _passing.add(held.fileno())
-            return held.detach()
+            fd = descriptors.above_standard(held.detach())
+            _passing.add(fd)
+            return fd
     return None if poke_name(name) == os.geteuid() else -1
 
 

@@ -6,6 +6,7 @@ import errno
 import os
 import re
 
+from hotqueue import descriptors
 from hotqueue.embedded_files import WAY_OUT, Files, size
 from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError
 from hotqueue.hints import shell_command
@@ -30,7 +31,8 @@ def read_log(files: Files, start: int = 0) -> str:
 
 def open_log(files: Files) -> int:
     """Open the server's log for what is written to its standard error, before it has read its configuration."""
-    return os.open(files.at("redis.log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+    return descriptors.above_standard(os.open(files.at("redis.log"), flags, 0o600))
 
 
 def rotate_log(files: Files) -> None:
@@ -89,6 +91,8 @@ def disk_full(files: Files) -> ConnectionFailed:
 def cannot_use(files: Files, error: OSError) -> HotQueueError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return disk_full(files)
+    if shortage := descriptors.shortage(error):
+        return ConnectionFailed(f"the embedded server of {files.label} cannot be reached: {shortage}", sent=False)
     return ConfigError(f"cannot use {files.label} as an embedded database ({error}): choose another place, {WAY_OUT}")
 
 

@@ -14,9 +14,9 @@ import sys
 import time
 from typing import Any
 
+from hotqueue import descriptors, embedded_guardian
 from hotqueue import embedded_binary as binaries
 from hotqueue import embedded_files as store
-from hotqueue import embedded_guardian
 from hotqueue import embedded_locks as locks
 from hotqueue import embedded_log as server_log
 from hotqueue.embedded_files import Files
@@ -54,7 +54,9 @@ def probe(address: str) -> str:
         return "silent"
     except PermissionError as error:
         raise ConfigError(f"no right to connect to {address}: {error.strerror}") from error
-    except OSError:
+    except OSError as error:
+        if descriptors.shortage(error):
+            raise
         return "absent"
     return "loading" if reply.startswith(b"-LOADING") else "up"  # any other complaint comes from a server that is alive
 
@@ -136,12 +138,13 @@ def claim(files: Files) -> Claim | None:
     """Take what only one server can have; None: a server has it."""
     server = locks.open_lock(files.at("server.lock"))
     name = None
-    if locks.try_lock(server):
-        name = locks.bind_name(files.name) if files.database else -1
-    if name is None:
-        locks.close_lock(server)
-        return None
-    return Claim(server, name)
+    try:
+        if locks.try_lock(server):
+            name = locks.bind_name(files.name) if files.database else -1
+    finally:
+        if name is None:
+            locks.close_lock(server)
+    return None if name is None else Claim(server, name)
 
 
 def start(files: Files, durability: str, mine: Claim, patience: Patience, server: binaries.Server | None = None) -> None:
@@ -259,8 +262,11 @@ def _end(left: Files) -> None:
 
 def spawn_guardian(files: Files, mine: Claim, binary: str) -> None:
     """Start the guardian, with a server (`binary`) or for one that runs; it gets descriptors, so that names do not matter."""
-    start, users, guardian = (locks.open_lock(files.at(name)) for name in ("start.lock", "users.lock", "guardian.lock"))
+    opened: list[int] = []
     try:
+        for name in ("start.lock", "users.lock", "guardian.lock"):
+            opened.append(locks.open_lock(files.at(name)))  # noqa: PERF401  (closed when the next one cannot be opened)
+        start, users, guardian = opened
         _take_from_predecessor(guardian)
         fds = (start, users, mine.server, guardian, mine.name)
         journal = "" if not files.database else files.manifest if os.path.exists(files.manifest) else files.journal
@@ -273,7 +279,7 @@ def spawn_guardian(files: Files, mine: Claim, binary: str) -> None:
             )  # fmt: skip
         process.wait()  # the guardian goes on as nobody's child
     finally:
-        for fd in (start, users, guardian):
+        for fd in opened:
             locks.close_lock(fd)
 
 

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable
 
+from hotqueue import descriptors
 from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError, QueueFull, SerializationError
 
 
@@ -40,6 +41,8 @@ def meaning(error: BaseException, doing: str, *, sent: bool, tls: bool = False) 
         return ConnectionFailed(f"{doing}: what answers there is not a Redis server ({said})", retry=False, sent=sent)
     if isinstance(error, rx.DataError):
         return ConfigError(f"{doing}: {said}")
+    if shortage := descriptors.shortage(error, probe=not sent):  # of opening something, so nothing went out
+        return ConnectionFailed(f"{doing} failed: {shortage}; nothing was sent", sent=False)
     said = _without_address(said, doing).removesuffix(".") or type(error).__name__
     if not sent and tls:
         said = f"{said} ({_TLS})"

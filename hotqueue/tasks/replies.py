@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from hotqueue.ending import start_thread
 from hotqueue.errors import ConnectionFailed, HotQueueError, QueueFull
 from hotqueue.tasks.broker import BULK, Broker
 
@@ -26,6 +27,10 @@ class Answer:
 
     status: str
     record: bytes = b""
+
+
+class NoThread(RuntimeError):
+    """Nothing can wait for results beside the work any more."""
 
 
 Callback = Callable[[str, Answer], None]
@@ -94,14 +99,21 @@ class Replies:
         self._ask([task_id], None)
 
     def watch(self, task_id: str, callback: Callback) -> None:
-        """Register a callback; the caller sees to it that the server is asked."""
+        """Register a callback; the caller sees to it that the server is asked.
+
+        Raises:
+            NoThread: the program ends, and no thread can be had that would call it.
+        """
         if self._pid != os.getpid():
             self._reset()
         with self._lock:
             self._waiters.setdefault(task_id, []).append(callback)
             if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._lead_for_callbacks, name="hotqueue-replies", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._lead_for_callbacks, name="hotqueue-replies", daemon=True)
+                self._thread = thread if start_thread(thread) else None
+        if self._thread is None:
+            self._remove(task_id, callback)
+            raise NoThread("the program ends, and no thread can be had that waits for results: use result.get(timeout=…) there")
 
     def unwatch(self, task_id: str, callback: Callback) -> None:
         """Forget a callback."""

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from hotqueue import in_place
+from hotqueue.ending import in_thread
 from hotqueue.errors import RemoteError, RemoteTraceback, ResultTimeout, TaskError, TaskRevoked
 from hotqueue.hints import hinting
 from hotqueue.tasks import payload, record
@@ -20,7 +21,7 @@ from hotqueue.tasks.context import current_request
 from hotqueue.tasks.lifecycle import FINAL, State
 from hotqueue.tasks.options import datetime_of, seconds
 from hotqueue.tasks.record import Record
-from hotqueue.tasks.replies import Answer, Callback, Replies
+from hotqueue.tasks.replies import Answer, Callback, NoThread, Replies
 from hotqueue.tasks.why import explain, waits_for_itself
 
 if TYPE_CHECKING:
@@ -117,12 +118,15 @@ class AsyncResult(Generic[R]):
                 pass  # that loop was closed, and nobody waits in it any more
 
         replies = self._replies
-        replies.watch(self.id, tell)
+        try:
+            replies.watch(self.id, tell)
+        except NoThread:
+            return self.get(timeout, propagate)  # the loop stands still meanwhile, at the end of its program
         try:
             await replies.aask(self.id)
             answer = await asyncio.wait_for(future, allowed)
         except TimeoutError:
-            raise await asyncio.to_thread(self._timed_out, allowed) from None
+            raise await in_thread(self._timed_out, allowed) from None
         finally:
             replies.unwatch(self.id, tell)
         return self._value(answer, propagate)
