@@ -70,6 +70,9 @@ async def wait_for_ever():
     await queue.aget(block=True)
 
 async def until_it_waits():
+    mine = queue.store._async.clients
+    while not any(lock.locked() for client in list(mine.values()) for lock in client.lines.values()):
+        await asyncio.sleep(0.002)
     while b"blocked_clients:1" not in queue.store.command("", "INFO", "clients"):
         await asyncio.sleep(0.002)
 
