@@ -17,6 +17,7 @@ from hotqueue import clients, keys
 from hotqueue.aconnection import LoopClient, Loops, NotSent
 from hotqueue.address import Address
 from hotqueue.clients import COMMAND_TIMEOUT
+from hotqueue.ending import in_thread
 from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError
 from hotqueue.lines import Blocking, Idle, Sent, await_reply, is_open, is_stale, new_connection, packed, send, size_of, with_size
 from hotqueue.meanings import meaning
@@ -417,7 +418,7 @@ class Store:
 
         doing = doing or str(args[0])
         if not blocks and size_of(args) >= LARGE:  # by a thread: there its deadline counts from the last progress
-            return await asyncio.to_thread(self._asked, args[3 if args[0] in ("EVALSHA", "EVAL") else 1], args, doing)
+            return await in_thread(self._asked, args[3 if args[0] in ("EVALSHA", "EVAL") else 1], args, doing)
         if self._suspect and self.embedded is not None:
             self._look_again()
         try:

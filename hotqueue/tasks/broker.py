@@ -5,7 +5,6 @@ One queue as anyone sees it. As one worker sees it, fenced by its incarnation an
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +13,7 @@ from typing import Any
 
 from hotqueue import keys
 from hotqueue.connection import Store
+from hotqueue.ending import in_thread
 from hotqueue.errors import SerializationError
 from hotqueue.lines import LEAST_BLOCK, Blocking
 from hotqueue.packed import PackedCall, PackedKeys, command
@@ -152,7 +152,7 @@ class Broker:
         except SerializationError:
             if len(tasks) == 1:
                 raise
-            return await asyncio.to_thread(self._enqueue_apart, tasks)
+            return await in_thread(self._enqueue_apart, tasks)
         return [bool(new) for new in answer]
 
     def _enqueue_args(self, tasks: Sequence[tuple[str, str, str, bytes]]) -> tuple[list[str], list[Any]]:
