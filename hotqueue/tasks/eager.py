@@ -243,13 +243,12 @@ class Stage:
 
     def _is_to_run_again(self, shelf: Shelf, entry: Entry, ready: Ready, outcome: Outcome) -> bool:
         """Decide what becomes of a task, make it so, and tell whether that is a retry."""
-        with self._lock:
-            if self._is_closed:
-                return False
-            signer, now = entry.registry.result_signer(shelf.name), datetime.now(UTC)
-            action = decide(outcome, ready.options.retry_policy, ready.attempts, random=random.random, now=now)
-            ms = int(now.timestamp() * 1000)
-            told = actions.wire(action, ready.delivery, ready.attempts, ready.options, ms, signer)
+        if self._is_closed:
+            return False
+        signer, now = entry.registry.result_signer(shelf.name), datetime.now(UTC)
+        action = decide(outcome, ready.options.retry_policy, ready.attempts, random=random.random, now=now)
+        ms = int(now.timestamp() * 1000)
+        told = actions.wire(action, ready.delivery, ready.attempts, ready.options, ms, signer)
         shelf.carry_out(entry, told)
         if told[2] == "R":
             return True

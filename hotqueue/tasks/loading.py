@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import sys
 import traceback
@@ -18,6 +19,8 @@ from hotqueue.queue import HotQueue
 from hotqueue.tasks.names import are_two, quietly
 from hotqueue.tasks.registry import Registry
 from hotqueue.tasks.task import Task
+
+log = logging.getLogger("hotqueue.worker")
 
 
 class CannotLoad(Exception):
@@ -55,11 +58,13 @@ def load(
         defined += found
     if modules and not found:
         raise CannotLoad(_nothing_in(modules))
-    tasks = _of_all(found.values())
+    tasks, unclear = _of_all(found.values())
     wanted = list(names) or list(found)
     some = next(iter(found.values()), None)
     chosen = [found.get(name) or _another(name, some, store, secret_key) for name in wanted]
     for registry in chosen:
+        if missed := sorted(unclear - registry.tasks.keys()):
+            log.warning("queue %r runs no task %s: several queues have one of this name", registry.name, ", ".join(missed))
         registry.tasks.update({name: task for name, task in tasks.items() if name not in registry.tasks})
     return chosen
 
@@ -129,15 +134,15 @@ def _merged(queues: Iterable[HotQueue]) -> dict[str, Registry]:
     return found
 
 
-def _of_all(registries: Iterable[Registry]) -> dict[str, Task[..., Any]]:
-    """Return the tasks of all queues by name, for the queues that do not define them; but none whose name means two."""
+def _of_all(registries: Iterable[Registry]) -> tuple[dict[str, Task[..., Any]], set[str]]:
+    """Return the tasks of all queues, for those that do not define them, and the names under which there are several."""
     found: dict[str, Task[..., Any]] = {}
     unclear = set()
     for registry in registries:
         for name, task in registry.tasks.items():
             if are_two(found.setdefault(name, task).__wrapped__, task.__wrapped__):
                 unclear.add(name)
-    return {name: task for name, task in found.items() if name not in unclear}
+    return {name: task for name, task in found.items() if name not in unclear}, unclear
 
 
 def _check_keys(one: Registry, other: Registry) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from hotqueue import in_place
 from hotqueue.ending import in_thread
-from hotqueue.errors import RemoteError, RemoteTraceback, ResultTimeout, TaskError, TaskRevoked
+from hotqueue.errors import HotQueueError, RemoteError, RemoteTraceback, ResultTimeout, TaskError, TaskRevoked
 from hotqueue.hints import hinting
 from hotqueue.tasks import payload, record
 from hotqueue.tasks.context import current_request
@@ -399,8 +399,11 @@ def _answers(one: AsyncResult[Any], ids: list[str], allowed: float | None) -> di
     left = [task_id for task_id in ids if task_id not in answers]
     if not left:
         return answers
-    if why := waits_for_itself(one._broker, left[0]):
-        log.warning("no result of task %s within %g s: %s", left[0], TELL_AFTER, why)
+    try:
+        if why := waits_for_itself(one._broker, left[0]):
+            log.warning("no result of task %s within %g s: %s", left[0], TELL_AFTER, why)
+    except HotQueueError:  # a store that is away just now: it is waited for all the same
+        pass
     return answers | replies.wait(left, None if allowed is None else allowed - TELL_AFTER)
 
 

@@ -299,7 +299,9 @@ def test_a_name_that_means_two_is_not_lent_to_a_queue_that_has_none(tmp_path: Pa
         + "@a.task(name='own')\ndef own(): ...\n"
     )
     code = "from hotqueue.tasks.loading import load\nprint(sorted(load(['two'], ['c', 'a'], None)[0].tasks))"
-    assert run_python(code, cwd=tmp_path).stdout.strip() == "['own']"
+    done = run_python(code, cwd=tmp_path)
+    assert done.stdout.strip() == "['own']"
+    assert done.stderr == "queue 'c' runs no task send: several queues have one of this name\n"
 
 
 @pytest.fixture(autouse=True)
