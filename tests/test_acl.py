@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 import redis
 
-from hotqueue import ConnectionFailed, HotQueue, SerializationError, embedded_binary, keys
+from hotqueue import ConnectionFailed, HotQueue, SerializationError, keys
 from hotqueue.errors import TaskRevoked, TimeLimitExceeded
 from hotqueue.tasks import State
 from tests.processes import ROOT, run_command
-from tests.servers import RedisServer
+from tests.servers import RedisServer, binaries
 from tests.waiting import wait_until
 
 FILE = ROOT / "examples" / "redis-acl.conf"
@@ -43,16 +43,16 @@ class Server:
         return [each for each in found if not each[1].startswith("client")]
 
 
-@pytest.fixture(params=["server", "embedded"])
+# The server of all tests; and the one that the embedded package brings, when that is another one.
+TESTED = dict(zip(("server", "embedded"), dict.fromkeys([*binaries()[:1], *binaries()[-1:]]), strict=False))
+
+
+@pytest.fixture(params=TESTED)
 def server(
     request: pytest.FixtureRequest, start_redis: Callable[..., RedisServer], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Server]:
-    """The server that is installed here; and the one the embedded package brings, which is of another version."""
-    if request.param == "embedded":
-        brought = next(embedded_binary.paths(), None)
-        if brought is None or "site-packages" not in brought:
-            pytest.skip("no embedded package brings a server here")
-        monkeypatch.setenv("HOTQUEUE_TEST_SERVER", brought)
+    """Each of the servers, with the users of the file."""
+    monkeypatch.setenv("HOTQUEUE_TEST_SERVER", TESTED[request.param])
     made = Server(start_redis("--include", str(FILE)))
     yield made
     made.admin.close()

@@ -15,6 +15,7 @@ from typing import IO
 import pytest
 
 from hotqueue import HotQueue
+from tests.needs import lacking
 from tests.processes import ROOT, command_code, environment, run_python
 
 EXAMPLES = ROOT / "examples"
@@ -70,7 +71,7 @@ def test_worker_decorator(run: Run) -> None:
 def test_json_from_another_language(run: Run, language: str) -> None:
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     if language != "python" and not shutil.which(language, path=path):
-        pytest.skip(f"there is no {language} here")
+        raise lacking(language)
     assert run("json_other_language.py", language) == f"Grace came from Python\nAda came from {language}\n"
 
 
@@ -96,7 +97,7 @@ def test_systemd_unit(tmp_path: Path, env: dict[str, str]) -> None:
     text = (EXAMPLES / "hotqueue.service").read_text()
     assert "KillMode=mixed" in text
     if not shutil.which("systemd-analyze"):
-        pytest.skip("there is no systemd-analyze here")
+        raise lacking("systemd-analyze", "systemd")
     unit = tmp_path / "hotqueue.service"
     worker = shutil.which("hotqueue-worker", path=env["PATH"])
     unit.write_text(text.replace("/srv/shop/.venv/bin/hotqueue-worker", str(worker)))

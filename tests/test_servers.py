@@ -1,14 +1,18 @@
-"""The test servers themselves: every kind answers, a server that is killed can be started again, leaks are seen."""
+"""The test servers themselves: every kind answers, also on a machine that has Python alone; a server that is killed can
+be started again; leaks are seen; what was skipped is told."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from hotqueue import embedded_binary
 from hotqueue.connection import Store
-from tests import leaks
-from tests.servers import RedisServer
+from tests import leaks, needs
+from tests.servers import NoServer, RedisServer, binary
 from tests.waiting import wait_until
 
 
@@ -46,3 +50,24 @@ def test_a_killed_server_starts_again_on_its_port(start_redis: Callable[..., Red
 def test_wait_until_says_what_did_not_come_true() -> None:
     with pytest.raises(AssertionError, match=r"not true within 0\.01 s: the moon is blue \(last: \[\]\)"):
         wait_until(list, 0.01, "the moon is blue")
+
+
+def test_the_embedded_packages_server_serves_where_no_other_does(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A fresh machine: nothing is skipped there for want of a server."""
+    monkeypatch.delenv("HOTQUEUE_TEST_SERVER", raising=False)
+    monkeypatch.setenv("PATH", str(Path(sys.prefix) / "bin"))  # in which the package puts a server, too
+    assert binary() == next(embedded_binary.brought())
+    monkeypatch.setattr(embedded_binary, "brought", lambda: iter(()))
+    with pytest.raises(NoServer):
+        binary()
+
+
+def test_what_was_skipped_is_told_in_one_line() -> None:
+    reasons = ["needs a server with TLS (apt-get install redis-server)"] * 2
+    reasons += ["needs libfaketime (apt-get install faketime)", "needs root", "there is no fork here"]
+    assert needs.told(reasons) == (
+        "5 tests need what is not here: a server with TLS (2), libfaketime (1): `apt-get install faketime redis-server` "
+        "runs these as well; root (1), there is no fork here (1)"
+    )
+    assert needs.told(["needs root"]) == "1 test needs what is not here: root (1)"
+    assert needs.told([]) == ""

@@ -15,8 +15,9 @@ import pytest
 import redis
 
 from hotqueue import ConnectionFailed, HotQueue
+from tests.needs import are_required, lacking
 from tests.processes import run_command
-from tests.servers import MASTER, Cluster, NoServer, RedisServer, Sentinel, binary
+from tests.servers import MASTER, Cluster, RedisServer, Sentinel, binary
 from tests.waiting import wait_until
 
 NAME = "tls-test"
@@ -27,7 +28,7 @@ REFUSED = r"CERTIFICATE_VERIFY_FAILED.*nothing was sent: name the CA .* with ssl
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with ca.crt, and keys and certificates of a server and a client; the commands are those of the docs."""
     if not shutil.which("openssl"):
-        pytest.skip("there is no openssl command")
+        raise lacking("openssl", "openssl")
     folder = tmp_path_factory.mktemp("tls")
 
     def openssl(command: str) -> None:
@@ -90,15 +91,10 @@ def start_tls(certificates: Path, tmp_path_factory: pytest.TempPathFactory) -> I
 
 
 def _skip_without_tls() -> None:
-    try:
-        # A server without TLS does not know the option; one with it fails for want of a certificate.
-        done = subprocess.run(
-            [binary(), "--port", "0", "--tls-port", "1"], capture_output=True, text=True, timeout=20, check=False
-        )
-    except NoServer as error:
-        pytest.skip(str(error))
+    # A server without TLS does not know the option; one with it fails for want of a certificate.
+    done = subprocess.run([binary(), "--port", "0", "--tls-port", "1"], capture_output=True, text=True, timeout=20, check=False)
     if "tls-port" in done.stdout + done.stderr and "Bad directive" in done.stdout + done.stderr:
-        pytest.skip("this server was built without TLS")
+        raise lacking("a server with TLS", "redis-server", required=are_required())
 
 
 @pytest.fixture(scope="module")

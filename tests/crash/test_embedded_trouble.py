@@ -14,12 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from hotqueue import embedded, embedded_start
+from hotqueue import embedded, embedded_binary, embedded_start
 from hotqueue import embedded_locks as locks
 from hotqueue.embedded import EmbeddedServer
 from hotqueue.embedded_guardian import ask
 from hotqueue.errors import ConnectionFailed
-from tests.embedded_users import Users, guardian_of, is_gone, nothing_left, real_server, server_pid, servers_of, users
+from tests.embedded_users import Users, guardian_of, is_gone, nothing_left, server_pid, servers_of, users
+from tests.needs import lacking
 from tests.processes import run_python
 from tests.waiting import wait_until
 
@@ -34,7 +35,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     disk.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", disk], capture_output=True, check=False)
     if mounted.returncode:
-        pytest.skip("no right to mount a file system")
+        raise lacking("the right to mount a file system")
     yield disk
     try:
         wait_until(lambda: not servers_of(disk))
@@ -99,18 +100,14 @@ def test_a_start_on_a_full_disk_says_so(small_disk: Path) -> None:
 def test_loading_is_waited_for_and_logged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Two thousand keys at half a millisecond each; a second opener waits as well."""
-    real = real_server("debian")
-    if not real:
-        pytest.skip("needs the options of Redis 7")
-    monkeypatch.setenv("HOTQUEUE_SERVER", real)
+    """Three thousand keys at half a millisecond each; a second opener waits as well."""
+    real = next(embedded_binary.paths())
     server = EmbeddedServer(tmp_path / "db.rdb")
-    for number in range(2000):
+    for number in range(3000):
         ask(server.ensure(), b"SET", b"k%d" % number, b"x")
     server.close()
     slow = tmp_path / "slow"
-    options = "--key-load-delay 500 --loading-process-events-interval-bytes 1024"
-    slow.write_text(f'#!/bin/sh\n[ "$1" = -v ] && exec {real} -v\nexec {real} "$@" {options}\n')
+    slow.write_text(f'#!/bin/sh\n[ "$1" = -v ] && exec {real} -v\nexec {real} "$@" --key-load-delay 500\n')
     slow.chmod(0o755)
     monkeypatch.setenv("HOTQUEUE_SERVER", str(slow))
     monkeypatch.setattr(embedded_start, "SILENCE", 0.5)
@@ -119,7 +116,7 @@ def test_loading_is_waited_for_and_logged(
     second = threading.Thread(target=other.ensure)
     with caplog.at_level(logging.WARNING, logger="hotqueue.embedded"):
         second.start()
-        assert ask(server.ensure(), b"DBSIZE") == b"2000"
+        assert ask(server.ensure(), b"DBSIZE") == b"3000"
         second.join()
     assert "it reads its data, " in caplog.text
     server.close()

@@ -18,6 +18,7 @@ import redis.exceptions as rx
 
 from hotqueue import ConfigError, ConnectionFailed, HotQueue, HotQueueError, QueueFull, keys
 from tests.crash.rig import ROUNDS, Load, Rig, report, seconds_until
+from tests.needs import lacking
 from tests.proxy import Proxy
 from tests.servers import RedisServer, free_port
 from tests.waiting import allowed, wait_until
@@ -85,14 +86,13 @@ def test_work_goes_on_after_a_restart(start_rig: StartRig, end: Callable[[RedisS
 
 
 def test_work_goes_on_after_a_long_loading(start_rig: StartRig) -> None:
-    """Row 37: LOADING is waited out, by producer and worker."""
-    slow = ("--key-load-delay", "400", "--loading-process-events-interval-bytes", "1024")
-    rig, server = start_rig(*slow)
+    """Row 37: LOADING is waited out, by producer and worker. A server answers while it loads once in 2 MB."""
+    rig, server = start_rig("--key-load-delay", "2000", "--rdbcompression", "no")
     rig.start()
     assert rig.send(rig.tasks.work, 0).get(10) == 0
     with rig.redis.pipeline() as pipe:
-        for n in range(5000):
-            pipe.set(f"ballast:{n}", n)
+        for n in range(1000):
+            pipe.set(f"ballast:{n}", bytes(20_000))
         pipe.execute()
     rig.redis.save()
     server.kill()
@@ -225,7 +225,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     disk.mkdir()
     done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", disk], capture_output=True, text=True, check=False)
     if done.returncode:
-        pytest.skip(f"no right to mount a file system: {done.stderr.strip()}")
+        raise lacking("the right to mount a file system")
     yield disk
     subprocess.run(["umount", "--lazy", disk], check=True)
 
