@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import secrets
+import signal
 import subprocess
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -21,6 +22,12 @@ from tests import leaks, needs, processes
 from tests.servers import KINDS, NoServer, RedisServer, Servers
 
 _FAILED = pytest.StashKey[bool]()
+
+
+def pytest_configure() -> None:
+    """Have Ctrl-C reach the processes of the tests, though a shell that ran these in the background had it ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

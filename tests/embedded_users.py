@@ -143,6 +143,23 @@ def server_pid(socket: str) -> int:
     return int(ask(socket, b"INFO", b"server").partition(b"process_id:")[2].split()[0])
 
 
+def hold_writes(socket: str) -> None:
+    """Have the server at a socket acknowledge nothing more for ten seconds, and wait until it has written what it did.
+
+    While its disk lags, a server holds a write back that it has acknowledged, for up to two seconds ("everysec").
+    """
+    ask(socket, b"CLIENT", b"PAUSE", b"10000", b"WRITE")
+    wait_until(
+        lambda: b"aof_buffer_length:0\r\n" in ask(socket, b"INFO", b"persistence"), what="all that is acknowledged is written"
+    )
+
+
+def kill_server(socket: str) -> None:
+    """Kill the server at a socket; what it acknowledged is there afterwards."""
+    hold_writes(socket)
+    os.kill(server_pid(socket), signal.SIGKILL)
+
+
 def is_gone(pid: int) -> bool:
     """Tell whether a process has ended; one that nobody has waited for yet has."""
     try:

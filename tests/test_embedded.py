@@ -22,6 +22,7 @@ from tests.embedded_users import (
     guardian_of,
     is_gone,
     kill_guardian,
+    kill_server,
     nothing_left,
     real_server,
     server_pid,
@@ -73,7 +74,7 @@ def test_a_killed_server_comes_back_with_its_data(server: EmbeddedServer) -> Non
     for number in range(100):
         ask(socket, b"RPUSH", b"q", b"%d" % number)
     first = server_pid(socket)
-    os.kill(first, signal.SIGKILL)
+    kill_server(socket)
     assert server.ensure(after_error=True) == socket
     assert server_pid(socket) != first
     assert ask(socket, b"LLEN", b"q") == b"100"
@@ -87,7 +88,7 @@ def test_a_long_journal_is_rewritten_at_a_start(path: Path, server: EmbeddedServ
         ask(socket, b"SET", b"k", b"x" * 10_000)
     size = embedded_files.journal_size(files)
     assert size > 300_000
-    os.kill(server_pid(socket), signal.SIGKILL)
+    kill_server(socket)
     server.ensure(after_error=True)
     wait_until(lambda: embedded_files.journal_size(files) < 50_000)
     assert ask(socket, b"STRLEN", b"k") == b"10000"
@@ -253,7 +254,7 @@ def test_an_adopted_server_that_dies_is_started_again(path: Path, users: Users) 
     user = users(path, "put", "a")
     kill_guardian(path.parent)
     user.do("again")
-    os.kill(int(user.do("pid")), signal.SIGKILL)
+    kill_server(user.do("open"))
     user.do("again")
     assert user.do("len") == "1"
 
@@ -331,7 +332,7 @@ def test_two_databases_in_one_folder_stay_apart(tmp_path: Path) -> None:
         for _ in range(count):
             ask(made.ensure(), b"RPUSH", b"q", b"x")
     for made, count in ((one, b"3"), (two, b"1")):
-        os.kill(server_pid(made.ensure()), signal.SIGKILL)
+        kill_server(made.ensure())
         assert ask(made.ensure(after_error=True), b"LLEN", b"q") == count
         made.close()
     nothing_left(tmp_path)

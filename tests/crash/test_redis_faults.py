@@ -20,7 +20,7 @@ from hotqueue import ConfigError, ConnectionFailed, HotQueue, HotQueueError, Que
 from tests.crash.rig import ROUNDS, Load, Rig, report, seconds_until
 from tests.needs import lacking
 from tests.proxy import Proxy
-from tests.servers import RedisServer, free_port
+from tests.servers import LOSES_NOTHING, RedisServer, free_port
 from tests.waiting import allowed, wait_until
 
 AOF = ("--appendonly", "yes", "--appendfsync", "everysec")
@@ -58,7 +58,7 @@ def test_lone_quick_tasks_are_told_at_once(start_rig: StartRig) -> None:
 @pytest.mark.parametrize("end", [RedisServer.stop, RedisServer.kill], ids=["clean", "kill -9"])
 def test_work_goes_on_after_a_restart(start_rig: StartRig, end: Callable[[RedisServer], None]) -> None:
     """Rows 19 and 20: idle and under load; consuming again within 2 s of the server's return, nothing lost."""
-    rig, server = start_rig(*AOF)
+    rig, server = start_rig(*LOSES_NOTHING)
     worker = rig.start("-p2")
     assert rig.send(rig.tasks.work, 0).get(10) == 0
     took = []

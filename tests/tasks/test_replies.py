@@ -10,7 +10,7 @@ import pytest
 
 from hotqueue.tasks.broker import Broker
 from hotqueue.tasks.replies import Answer, Replies
-from tests.servers import RedisServer
+from tests.servers import LOSES_NOTHING, RedisServer
 from tests.tasks.contents import Room, sync
 from tests.waiting import wait_until
 
@@ -140,7 +140,7 @@ def test_a_malformed_message_is_passed_over_and_the_server_asked_again(room: Roo
 
 
 def test_an_outage_is_waited_out(room: Room, start_redis: Callable[..., RedisServer], make_queue: Callable[..., object]) -> None:
-    server = start_redis("--appendonly", "yes")
+    server = start_redis(*LOSES_NOTHING)
     own = Room(make_queue(url=server.url))  # type: ignore[arg-type]
     waiting_room(own, "t")
     replies = Replies(Broker(own.queue.store, own.queue.name), lambda *_: None)
