@@ -143,7 +143,7 @@ def test_upgrade_only_when_told_and_with_a_backup(
     monkeypatch.setenv("HOTQUEUE_SERVER", old.binary)
     fill(path, 10)
     monkeypatch.setenv("HOTQUEUE_SERVER", new.binary)
-    with pytest.raises(ConfigError, match=f"written by {old}.*`hotqueue embedded upgrade .*backup"):
+    with pytest.raises(ConfigError, match=f"written by {old}.*hotqueue embedded upgrade .*backup"):
         count(path)
     if not old.folders:
         path.with_name("db.rdb.hotqueue").joinpath("server.json").unlink()

@@ -221,13 +221,10 @@ def test_a_database_of_a_newer_server(
     monkeypatch.setenv("HOTQUEUE_SERVER", old.binary)
     said = refusal()
     assert f"was written by {new}" in said
-    assert (
-        f"which cannot read it: set HOTQUEUE_SERVER={new.binary} or install {new.name} {'.'.join(map(str, new.version[:2]))}"
-        in said
-    )
+    assert f"which cannot read it: set HOTQUEUE_SERVER={new.binary} or " in said
     shutil.rmtree(path.with_name("db.rdb.hotqueue"))
     if not old.folders:
-        assert "was written by redis 7.0" in refusal()  # the journal's form tells
+        assert f"was written by {new.name} {new.version[0]}." in refusal()  # the journal tells
     shutil.rmtree(path.with_name("db.rdb.aofdir"))
     assert "was written by a newer server" in refusal()  # the server itself tells
     monkeypatch.delenv("HOTQUEUE_SERVER")

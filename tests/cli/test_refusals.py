@@ -12,6 +12,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,6 +21,7 @@ import pytest
 from hotqueue.embedded import EmbeddedServer
 from hotqueue.embedded_guardian import ask
 from tests.embedded_users import AS_STRANGER, STRANGER, journal, nothing_left, short_folder
+from tests.needs import lacking
 from tests.processes import command_code, run_command, run_python, start_python
 
 __all__ = ["short_folder"]  # a fixture
@@ -143,17 +145,18 @@ Setup = Callable[[Path], Path]
 def check(setup: Setup, folder: Path, before: str) -> None:
     """Run all commands and programs at once: each says one sentence."""
     path = setup(folder)
+    env = {"PATH": str(Path(sys.executable).parent)}  # no server of the system's, to which `upgrade` would want to go on
     sources = {name: (command_code(words[0]), words[1:]) for name, words in COMMANDS.items() if name != "repair"}
     programs = PROGRAMS if setup in (of_another, a_directory) else ["with"]
     sources |= {name: (IMPORTS + PROGRAMS[name], ["FILE"]) for name in programs}
     started = {
-        name: start_python(before + source, *[str(path) if word == "FILE" else word for word in words])
+        name: start_python(before + source, *[str(path) if word == "FILE" else word for word in words], env=env)
         for name, (source, words) in sources.items()
     }
     for name, process in started.items():
         _judge(name, process, *process.communicate(timeout=60), lets=LETS.get(setup.__name__, ()))
     code, words = command_code("hotqueue"), COMMANDS["repair"]  # last: it may put it right
-    mending = start_python(before + code, *[str(path) if word == "FILE" else word for word in words[1:]])
+    mending = start_python(before + code, *[str(path) if word == "FILE" else word for word in words[1:]], env=env)
     _judge("repair", mending, *mending.communicate(timeout=60), lets=LETS.get(setup.__name__, ()))
 
 
@@ -204,7 +207,7 @@ def read_only(short_folder: Path) -> Iterator[Path]:
     mounted = short_folder / "disk"
     mounted.mkdir()
     if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "none", mounted], capture_output=True, check=False).returncode:
-        pytest.skip("cannot mount")
+        raise lacking("the right to mount a file system")
     try:
         fill(mounted / "db.rdb")
         nothing_left(mounted)
