@@ -89,7 +89,9 @@ class SoftTimeLimitExceeded(HotQueueError):
 
 
 class RemoteError(HotQueueError):
-    """Stands for an exception that could not be pickled, or cannot be loaded here.
+    """Stands for an exception that cannot be made here as it was, or that must not be raised here (`SystemExit` …).
+
+    Where the original's class can be imported, it is of that class too, so that ``except`` by name still works.
 
     Attributes:
         class_path: ``module.ClassName`` of the original exception.
@@ -99,9 +101,20 @@ class RemoteError(HotQueueError):
 
     def __init__(self, class_path: str, message: str, traceback: str = "") -> None:
         super().__init__(class_path, message, traceback)
-        self.class_path = class_path
-        self.message = message
-        self.traceback = traceback
+
+    # Properties over args: an original's class, which may come behind this one, cannot get in their way.
+
+    @property
+    def class_path(self) -> str:
+        return str(self.args[0])
+
+    @property
+    def message(self) -> str:
+        return str(self.args[1])
+
+    @property
+    def traceback(self) -> str:
+        return str(self.args[2])
 
     def __str__(self) -> str:
         return f"{self.class_path}: {self.message}" if self.message else self.class_path

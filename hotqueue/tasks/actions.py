@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from hotqueue.tasks import payload, record
+from hotqueue.tasks import exceptions, payload, record
 from hotqueue.tasks.attempts import Attempts, error_line
 from hotqueue.tasks.desk import Action as WireAction
 from hotqueue.tasks.desk import Delivery
@@ -63,7 +63,7 @@ def _ttl(options: TaskOptions) -> int:
 def _error_line(action: Action, now: int) -> dict[str, object] | None:
     if action.error is None:
         return None
-    return error_line("error", f"{payload.class_path(action.error)}: {payload.message_of(action.error)}", now)
+    return error_line("error", f"{exceptions.class_path(action.error)}: {exceptions.message_of(action.error)}", now)
 
 
 def _dead_entry(error: bytes, attempts: Attempts, now: int) -> str:

@@ -15,8 +15,8 @@ from typing import Any, NoReturn
 from hotqueue.errors import Retry
 from hotqueue.tasks.attempts import Attempts
 from hotqueue.tasks.envelope import Envelope
+from hotqueue.tasks.exceptions import shortened
 from hotqueue.tasks.options import datetime_of
-from hotqueue.tasks.payload import shortened
 
 _request: ContextVar[Request] = ContextVar("hotqueue_request")
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hotqueue.errors import HotQueueError, Ignore, LeaseLost, Reject, Retry, SerializationError, SoftTimeLimitExceeded
-from hotqueue.tasks import payload
+from hotqueue.tasks import exceptions, payload
 from hotqueue.tasks.context import Request, _request
 from hotqueue.tasks.lifecycle import Ended, Outcome, rejected
 from hotqueue.tasks.limits import soft_limit
@@ -96,7 +96,7 @@ def outcome_of(error: BaseException, is_misfit: bool = False) -> Outcome:
     if isinstance(error, Retry):
         return _asked_retry(error)
     if isinstance(error, Reject):
-        return rejected(payload.shortened(error.reason))
+        return rejected(exceptions.shortened(error.reason))
     if isinstance(error, Ignore):
         return Outcome(Ended.IGNORED)
     return Outcome(Ended.RAISED, error=error, error_payload=payload.dumps_error(error, OUR_FRAMES))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from hotqueue.tasks import payload
+from hotqueue.tasks import exceptions, payload
 from hotqueue.tasks.intake import Ready
 from hotqueue.tasks.lifecycle import Action, Do, Ended, Outcome
 
@@ -70,5 +70,5 @@ _ELSE = {Do.FORGET: "ended without a result, as it asked", Do.PUT_BACK: "goes ba
 
 
 def _in_one_line(error: BaseException) -> str:
-    said = payload.message_of(error).strip().partition("\n")[0][:300]
-    return f"{payload.class_path(error)}: {said}" if said else payload.class_path(error)
+    said = exceptions.message_of(error).strip().partition("\n")[0][:300]
+    return f"{exceptions.class_path(error)}: {said}" if said else exceptions.class_path(error)

@@ -10,13 +10,14 @@ import pickle
 import sys
 import sysconfig
 import threading
-import traceback
 from collections.abc import Callable
-from types import ModuleType
+from functools import cache
+from types import FunctionType, ModuleType
 from typing import Any, NamedTuple
 
 from hotqueue.errors import RemoteError, RemoteTraceback, SerializationError
 from hotqueue.sizes import LARGE, PAYLOAD_MAX, Bounded, TooLarge, in_words
+from hotqueue.tasks import chain, exceptions
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"  # byte code only loads in the version that made it
 PROTOCOL = 5  # every Python that hotqueue supports reads it
@@ -24,8 +25,6 @@ _SCALARS = frozenset({int, float, bool, type(None)})
 _SIZED = frozenset({str, bytes})
 _NESTED = frozenset({tuple, list, dict})
 _by_value_lock = threading.Lock()
-MESSAGE_MAX = 10_000
-TRACEBACK_MAX = 100_000
 
 
 def _is_plain(value: Any, depth: int = 0) -> bool:
@@ -63,11 +62,29 @@ def dumps(value: Any) -> bytes:
         if len(data) > PAYLOAD_MAX:
             raise TooLarge(len(data))
         return data
+    file = Bounded()
+    _pickler_class()(file, PROTOCOL).dump(value)
+    return file.content()
+
+
+@cache
+def _pickler_class() -> Any:
+    """Return cloudpickle's pickler with a rule on top; made late, as most programs never need it."""
     import cloudpickle
 
-    file = Bounded()
-    cloudpickle.Pickler(file, PROTOCOL).dump(value)
-    return file.content()
+    class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+        def reducer_override(self, value: Any) -> Any:
+            kind = type(value)
+            if issubclass(kind, type | FunctionType):
+                found = (
+                    exceptions.reduced_class(value)
+                    if issubclass(kind, type) and issubclass(value, RemoteError)
+                    else NotImplemented
+                )
+                return super().reducer_override(value) if found is NotImplemented else found
+            return exceptions.reduced(value) if issubclass(kind, BaseException) else NotImplemented
+
+    return Pickler
 
 
 def dumps_result(name: str, value: Any) -> bytes:
@@ -230,84 +247,45 @@ def _short(value: Any) -> str:
     return text if len(text) <= 200 else text[:200] + "…"
 
 
-def class_path(error: BaseException) -> str:
-    """Return ``module.Class``, without the module for built-ins."""
-    kind = type(error)
-    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-
-
-def message_of(error: BaseException) -> str:
-    """Return ``str(error)``, whatever it does."""
-    try:
-        text = str(error)
-    except BaseException as inner:
-        text = f"<its __str__ raised {type(inner).__name__}>"
-    return shortened(text)
-
-
 def dumps_error(error: BaseException, skip: int = 0) -> bytes:
-    """Return an exception as bytes that load anywhere: class path, message, traceback text, and itself if it can travel.
+    """Return an exception as bytes that load anywhere: class path, message, traceback text, and itself as far as it can travel.
 
     Args:
         skip: frames of ours to leave out at the outer end of the traceback.
     """
-    return pickle.dumps((class_path(error), message_of(error), format_traceback(error, skip), _portable(error)), PROTOCOL)
-
-
-def format_traceback(error: BaseException, skip: int = 0) -> str:
-    """Return the traceback as text, cut to 100 KB."""
-    trace = error.__traceback__
-    for _ in range(skip):
-        trace = trace.tb_next if trace is not None and trace.tb_next is not None else trace
     try:
-        told = traceback.TracebackException(type(error), error, trace, compact=True)
-        _shorten(told)
-        text = "".join(told.format())
-    except BaseException as inner:  # an exception whose __str__ raises
-        text = f"{class_path(error)}: <its traceback cannot be formatted: {type(inner).__name__}>\n"
-    return text if len(text) <= TRACEBACK_MAX else text[:TRACEBACK_MAX] + "…\n"
+        sent = pickle.dumps((PYTHON, chain.taken_apart(error, dumps, loads)), PROTOCOL)
+    except BaseException:  # a class that answers no question without raising; the rest says what there is to say
+        sent = None
+    path, message, trace = exceptions.class_path(error), exceptions.message_of(error), exceptions.format_traceback(error, skip)
+    return pickle.dumps((path, message, trace, sent), PROTOCOL)
 
 
-def _shorten(told: traceback.TracebackException) -> None:
-    """Cut what the errors of a chain say, before text is made of it: they may say half a gigabyte."""
-    waiting: list[traceback.TracebackException | None] = [told]
-    while waiting:
-        one = waiting.pop()
-        if one is not None:
-            one._str = shortened(one._str)  # type: ignore[attr-defined]
-            waiting += [one.__cause__, one.__context__, *(getattr(one, "exceptions", None) or ())]
+def loads_error(data: bytes) -> Exception:
+    """Return the exception in `data`, fit to be raised here; RemoteError when it cannot be made here, or must not be.
 
-
-def shortened(text: str) -> str:
-    """Return a text cut at MESSAGE_MAX."""
-    return text if len(text) <= MESSAGE_MAX else text[:MESSAGE_MAX] + "…"
-
-
-def _portable(error: BaseException) -> bytes | None:
-    """Return the exception pickled, if what comes back is the same; some pickle but cannot be loaded again."""
-    try:
-        data = dumps(error)
-        if len(data) > TRACEBACK_MAX * 10 or type(pickle.loads(data)).__qualname__ != type(error).__qualname__:
-            return None
-    except BaseException:
-        return None
-    return data
-
-
-def loads_error(data: bytes) -> BaseException:
-    """Return the exception in `data`, its remote traceback as its cause; RemoteError when it cannot be made here."""
-    path, message, trace, portable = pickle.loads(data)
-    error: BaseException = RemoteError(path, message, trace)
-    if portable is not None:
+    Its cause is the remote traceback, and the cause of that the cause that it had.
+    """
+    path, message, trace, sent = pickle.loads(data)
+    error: Exception = RemoteError(path, message, trace)
+    if sent is not None:
+        python, parts = pickle.loads(sent)
         try:
-            found = pickle.loads(portable)
-            if isinstance(found, BaseException):
-                error = found
-        except Exception:  # a class this process does not have
+            error = chain.put_together(parts, trace, loads if python == PYTHON else _loads_names)
+        except Exception:  # a class that keeps its instances from being made, or told apart
             pass
     if trace:
-        error.__cause__ = RemoteTraceback(trace)
+        told = RemoteTraceback(trace)
+        told.__cause__ = error.__cause__
+        object.__setattr__(error, "__cause__", told)
     return error
+
+
+def _loads_names(data: bytes) -> Any:
+    """Return what travelled by name; byte code of another Python would crash this one."""
+    if b"cloudpickle" in data:
+        raise SerializationError("made by another version of Python")
+    return loads(data)
 
 
 def describe_error(data: bytes) -> tuple[str, str, str]:

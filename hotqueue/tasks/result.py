@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from hotqueue import in_place
 from hotqueue.ending import in_thread
-from hotqueue.errors import HotQueueError, RemoteError, RemoteTraceback, ResultTimeout, TaskError, TaskRevoked
+from hotqueue.errors import (
+    HotQueueError,
+    RemoteError,
+    RemoteTraceback,
+    ResultTimeout,
+    SerializationError,
+    TaskError,
+    TaskRevoked,
+)
 from hotqueue.hints import hinting
 from hotqueue.tasks import payload, record
 from hotqueue.tasks.context import current_request
@@ -154,25 +162,37 @@ class AsyncResult(Generic[R]):
         return future
 
     def _value(self, answer: Answer | None, propagate: bool) -> R:
+        if answer is not None and answer.status == "D":
+            return None  # type: ignore[return-value]  # ended without storing a result
         try:
-            return self._unpacked(answer)
-        except BaseException as error:  # a task may have raised SystemExit
-            if propagate or (self._record is None and not isinstance(error, TaskError)):
+            found = self._known(answer)
+        except TaskError as error:
+            if propagate:
                 raise
             return error  # type: ignore[return-value]
+        if found.state is State.SUCCESS:
+            return self._loaded(found.payload)
+        if propagate:
+            raise payload.loads_error(found.payload)
+        return payload.loads_error(found.payload)  # type: ignore[return-value]
 
-    def _unpacked(self, answer: Answer | None) -> R:
+    def _known(self, answer: Answer | None) -> Record:
         if answer is not None:
-            if answer.status == "D":
-                return None  # type: ignore[return-value]  # ended without storing a result
             if answer.status == "U" and self._record is None:
                 raise self._without_record()
             if answer.status == "R":
                 self._record = record.decode(answer.record, self.id, self._signer())
         assert self._record is not None
-        if self._record.state is State.SUCCESS:
-            return payload.loads(self._record.payload)  # type: ignore[no-any-return]
-        raise payload.loads_error(self._record.payload)
+        return self._record
+
+    def _loaded(self, data: bytes) -> R:
+        try:
+            return payload.loads(data)  # type: ignore[no-any-return]
+        except (Exception, SystemExit) as error:  # not the task's: it ended well
+            raise SerializationError(
+                f"task {self.id} succeeded, but its result cannot be loaded here ({type(error).__name__}: {error}); have this "
+                "program import what the worker has, or return values of built-in types"
+            ) from error
 
     def _without_record(self) -> Exception:
         """Return what `get` raises for a task without a record: dead longer than its result, or unknown."""

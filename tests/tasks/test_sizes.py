@@ -12,7 +12,7 @@ import pytest
 
 from hotqueue import HotQueue, RemoteError, Retry, SerializationError, TaskRejected, sizes
 from hotqueue.errors import Reject
-from hotqueue.tasks import payload
+from hotqueue.tasks import exceptions, payload
 from hotqueue.tasks.args_text import args_text
 from hotqueue.tasks.executor import Call, execute
 from hotqueue.tasks.lifecycle import Ended
@@ -124,7 +124,7 @@ def test_reasons_are_cut() -> None:
 
     error = run(rejects).error
     assert isinstance(error, TaskRejected)
-    assert len(str(error)) == payload.MESSAGE_MAX + 1
+    assert len(str(error)) == exceptions.MESSAGE_MAX + 1
     assert len(run(asks).error_payload) < 250_000
 
 
@@ -133,7 +133,7 @@ def test_progress_is_cut() -> None:
     request = request_of()
     request._report = lambda _queue, _id, progress: told.append(progress)
     request.update_progress(1, 2, "x" * (70 << 20))
-    assert len(told[0]["message"]) == payload.MESSAGE_MAX + 1
+    assert len(told[0]["message"]) == exceptions.MESSAGE_MAX + 1
 
 
 def test_arguments_as_text_look_at_no_more_than_they_show() -> None:
