@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 
@@ -12,7 +12,7 @@ class RetryPolicy:
 
     Attributes:
         max_retries: runs after the first; None is without end.
-        autoretry_for: error classes that are tried again by themselves.
+        autoretry_for: error classes that are tried again by themselves; an exception group, when all errors in it are.
         dont_autoretry_for: exceptions to that.
         base: seconds before the first retry.
         exponential: double the delay with each retry, else keep `base`.
@@ -35,8 +35,22 @@ class RetryPolicy:
         return limit is None or retries < limit
 
     def wants(self, error: BaseException) -> bool:
-        """Tell whether this error is tried again without being asked."""
-        return isinstance(error, self.autoretry_for) and not isinstance(error, self.dont_autoretry_for)
+        """Tell whether this error is tried again without being asked; a group is as the errors in it are, all of them."""
+        within = list(_within(error))
+        if any(isinstance(one, self.dont_autoretry_for) for one in within):
+            return False
+        leaves = [one for one in within if not isinstance(one, BaseExceptionGroup)]
+        return isinstance(error, self.autoretry_for) or all(isinstance(leaf, self.autoretry_for) for leaf in leaves)
+
+
+def _within(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error, and whatever is in it if it is a group."""
+    left = [error]
+    while left:
+        one = left.pop()
+        yield one
+        if isinstance(one, BaseExceptionGroup):
+            left += one.exceptions
 
 
 def backoff(policy: RetryPolicy, retries: int, random: Callable[[], float]) -> float:

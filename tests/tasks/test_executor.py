@@ -238,6 +238,34 @@ class TestRetries:
         assert seen == ["boom"] * runs
         queue.discard_dead(all=True)
 
+    def test_a_task_group_is_retried_when_all_its_errors_are_such(self, make_queue: MakeQueue) -> None:
+        queue = make_queue()
+        options: dict[str, Any] = {
+            "autoretry_for": (OSError,),
+            "retry_backoff": False,
+            "default_retry_delay": 0,
+            "max_retries": 2,
+        }
+
+        @queue.task(**options)
+        async def several(last: type[Exception]) -> int:
+            async def fail(kind: type[Exception]) -> None:
+                raise kind
+
+            async with asyncio.TaskGroup() as group:
+                if current_task.request.retries < 2:
+                    group.create_task(fail(ConnectionError))
+                    group.create_task(fail(last))
+            return current_task.request.retries
+
+        good, bad = several.delay(TimeoutError), several.delay(ValueError)
+        queue.run_worker(burst=True)
+        assert good.get(timeout=5) == 2
+        with pytest.raises(ExceptionGroup):
+            bad.get(timeout=5)
+        assert bad.retries == 0
+        queue.discard_dead(all=True)
+
     def test_by_value_too(self, make_queue: MakeQueue) -> None:
         queue = make_queue()
 

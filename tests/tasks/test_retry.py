@@ -37,5 +37,38 @@ def test_classes_and_their_exceptions_say_what_is_tried_again(error: Exception, 
     assert policy.wants(error) is wanted
 
 
+GROUPS: list[tuple[BaseException, bool]] = [
+    (ExceptionGroup("g", [OSError(), ConnectionError()]), True),
+    (ExceptionGroup("g", [OSError(), ExceptionGroup("h", [TimeoutError()])]), True),
+    (ExceptionGroup("g", [OSError(), ValueError()]), False),
+    (ExceptionGroup("g", [OSError(), ExceptionGroup("h", [ValueError()])]), False),
+    (ExceptionGroup("g", [OSError(), ExceptionGroup("h", [FileNotFoundError()])]), False),
+    (BaseExceptionGroup("g", [OSError(), KeyboardInterrupt()]), False),
+]
+
+
+@pytest.mark.parametrize(("error", "wanted"), GROUPS, ids=str)
+def test_a_group_is_tried_again_when_all_that_is_in_it_is(error: Exception, wanted: bool) -> None:
+    policy = RetryPolicy(autoretry_for=(OSError,), dont_autoretry_for=(FileNotFoundError,))
+    assert policy.wants(error) is wanted
+
+
+def test_a_group_may_be_named_itself_or_forbidden() -> None:
+    class Own(ExceptionGroup[Exception]): ...
+
+    mixed, own = ExceptionGroup("g", [OSError(), ValueError()]), ExceptionGroup("g", [Own("h", [OSError()])])
+    assert RetryPolicy(autoretry_for=(ExceptionGroup,)).wants(mixed)
+    assert RetryPolicy(autoretry_for=(Exception,)).wants(mixed)
+    assert not RetryPolicy(autoretry_for=(Exception,), dont_autoretry_for=(ValueError,)).wants(mixed)
+    assert not RetryPolicy(autoretry_for=(OSError,), dont_autoretry_for=(Own,)).wants(own)
+    assert not RetryPolicy(autoretry_for=(Exception,)).wants(BaseExceptionGroup("g", [OSError(), SystemExit()]))
+
+
+def test_causes_and_contexts_do_not_count() -> None:
+    error = ValueError()
+    error.__cause__ = error.__context__ = OSError()
+    assert not RetryPolicy(autoretry_for=(OSError,)).wants(error)
+
+
 def test_nothing_is_tried_again_by_default() -> None:
     assert not RetryPolicy().wants(Exception())
