@@ -7,29 +7,20 @@ closure, a function of a module that has no file a worker could find.
 from __future__ import annotations
 
 import importlib.util
-import os
 import sys
 from collections.abc import Callable
 from typing import Any
 
+from hotqueue.tasks import main_module
+
 
 def module_of(function: Callable[..., Any]) -> str:
-    """Return the module that a worker has to import for `function`.
-
-    A script run as ``python tasks.py`` is ``__main__`` here but ``tasks`` to a worker; ``python -m shop.tasks`` likewise.
-    """
+    """Return the module that a worker has to import for `function`; that of the running script is not `__main__` to a worker."""
     module = getattr(function, "__module__", None) or "__main__"
-    return main_module() or module if module == "__main__" else module
-
-
-def main_module() -> str | None:
-    """Return the name under which others can import the running script, or None (a prompt, a notebook, ``-c``)."""
-    main = sys.modules.get("__main__")
-    spec = getattr(main, "__spec__", None)
-    if spec is not None and spec.name:
-        return str(spec.name)
-    stem, ending = os.path.splitext(os.path.basename(getattr(main, "__file__", None) or ""))
-    return stem if ending == ".py" and stem.isidentifier() else None
+    if module not in main_module.MAINS:
+        return module
+    found = main_module.named(function, is_bound=False)
+    return found[0] if found else "__main__"
 
 
 def name_of(function: Callable[..., Any]) -> str:
@@ -49,8 +40,8 @@ def needs_value(function: Callable[..., Any]) -> bool:
     module = getattr(function, "__module__", None)
     if not qualname or "<" in qualname or not module:
         return True
-    if module == "__main__":
-        return main_module() is None
+    if module in main_module.MAINS:
+        return main_module.named(function, is_bound=False) is None or not main_module.leads_to(qualname, function)
     return not _leads_to(module, qualname, function) or not _has_file(module)
 
 

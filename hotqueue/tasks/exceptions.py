@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from hotqueue.errors import RemoteError
+from hotqueue.tasks import main_module
 
 MESSAGE_MAX = 10_000
 TRACEBACK_MAX = 100_000
@@ -26,8 +27,10 @@ FAULTS = (Exception, SystemExit)  # what a user's code may answer with, where we
 
 
 def class_path(error: BaseException) -> str:
-    """Return ``module.Class``, without the module for built-ins."""
+    """Return ``module.Class`` as a worker would call it, without the module for built-ins."""
     kind = type(error)
+    if kind.__module__ in main_module.MAINS and (found := main_module.named(kind)):
+        return ".".join(found)
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 

@@ -5,6 +5,8 @@ Plain pickle where it means the same (values of built-in types: several times fa
 
 from __future__ import annotations
 
+import copyreg
+import io
 import os
 import pickle
 import sys
@@ -13,11 +15,11 @@ import threading
 from collections.abc import Callable
 from functools import cache
 from types import FunctionType, ModuleType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NewType
 
 from hotqueue.errors import RemoteError, RemoteTraceback, SerializationError
 from hotqueue.sizes import LARGE, PAYLOAD_MAX, Bounded, TooLarge, in_words
-from hotqueue.tasks import chain, exceptions
+from hotqueue.tasks import chain, exceptions, main_module
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"  # byte code only loads in the version that made it
 PROTOCOL = 5  # every Python that hotqueue supports reads it
@@ -50,8 +52,11 @@ def _is_plain(value: Any, depth: int = 0) -> bool:
     return True
 
 
-def dumps(value: Any) -> bytes:
+def dumps(value: Any, by_value: bool = False) -> bytes:
     """Return `value` pickled.
+
+    Args:
+        by_value: for a reader that cannot import the running script.
 
     Raises:
         TooLarge: it takes more than PAYLOAD_MAX bytes.
@@ -63,28 +68,50 @@ def dumps(value: Any) -> bytes:
             raise TooLarge(len(data))
         return data
     file = Bounded()
-    _pickler_class()(file, PROTOCOL).dump(value)
+    pickler = _pickler_class()(file, PROTOCOL)
+    pickler.is_by_value = by_value
+    pickler.dump(value)
     return file.content()
 
 
 @cache
 def _pickler_class() -> Any:
-    """Return cloudpickle's pickler with a rule on top; made late, as most programs never need it."""
+    """Return cloudpickle's pickler with two rules on top; made late, as most programs never need it."""
     import cloudpickle
 
     class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+        is_by_value = False
+
         def reducer_override(self, value: Any) -> Any:
             kind = type(value)
-            if issubclass(kind, type | FunctionType):
-                found = (
-                    exceptions.reduced_class(value)
-                    if issubclass(kind, type) and issubclass(value, RemoteError)
-                    else NotImplemented
-                )
+            if issubclass(kind, type | FunctionType | NewType):
+                found = NotImplemented
+                if getattr(value, "__module__", None) in main_module.MAINS and not self.is_by_value:
+                    found = _by_name(main_module.named(value))
+                elif issubclass(kind, type) and issubclass(value, RemoteError):
+                    found = exceptions.reduced_class(value)
                 return super().reducer_override(value) if found is NotImplemented else found
-            return exceptions.reduced(value) if issubclass(kind, BaseException) else NotImplemented
+            if issubclass(kind, BaseException):
+                return exceptions.reduced(value)
+            if kind.__module__ in main_module.MAINS and not self.is_by_value:
+                return _singleton(value, kind)
+            return NotImplemented
 
     return Pickler
+
+
+def _by_name(found: tuple[str, str] | None) -> Any:
+    return NotImplemented if found is None else (main_module.find, found)
+
+
+def _singleton(value: Any, kind: type) -> Any:
+    """Return how to pickle a value of the running script whose class may say that it goes by a name."""
+    silent: Any = object
+    is_silent = kind.__reduce__ is silent.__reduce__ and kind.__reduce_ex__ is silent.__reduce_ex__
+    if is_silent or kind in copyreg.dispatch_table:
+        return NotImplemented
+    reduced = value.__reduce_ex__(PROTOCOL)
+    return _by_name(main_module.named_as(value, reduced)) if isinstance(reduced, str) else reduced
 
 
 def dumps_result(name: str, value: Any) -> bytes:
@@ -118,7 +145,17 @@ def dumps_plain(value: Any) -> bytes:
 
 def loads(data: bytes) -> Any:
     """Return the value in `data`. Runs whatever the data says: only ever on verified bytes where a key is set."""
-    return pickle.loads(data)
+    mark = main_module.mark()
+    if mark is None or mark not in data:
+        return pickle.loads(data)
+    return _Unpickler(io.BytesIO(data)).load()
+
+
+class _Unpickler(pickle.Unpickler):
+    """Finds in the running script what others know by the name of its module."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        return main_module.find(module, name) if main_module.is_script(module) else super().find_class(module, name)
 
 
 class Portable(NamedTuple):
@@ -151,7 +188,7 @@ def dumps_call(
         SerializationError: names the argument that cannot travel, or says how large the call is.
     """
     try:
-        call = dumps((args, kwargs))
+        call = dumps((args, kwargs), by_value=portable is not None)
         if portable is None:
             return call
         function = _dumps_portable(portable)
@@ -176,13 +213,13 @@ def _dumps_portable(portable: Portable) -> bytes:
     """Return a function pickled so that a worker without its module can run it."""
     module = sys.modules.get(getattr(portable.function, "__module__", None) or "")
     if module is None or not _is_users_own(module):
-        return dumps(tuple(portable))
+        return dumps(tuple(portable), by_value=True)
     import cloudpickle
 
     with _by_value_lock:  # the registry of modules is cloudpickle's, one for the process
         cloudpickle.register_pickle_by_value(module)
         try:
-            return dumps(tuple(portable))
+            return dumps(tuple(portable), by_value=True)
         finally:
             cloudpickle.unregister_pickle_by_value(module)
 
@@ -190,7 +227,7 @@ def _dumps_portable(portable: Portable) -> bytes:
 def _is_users_own(module: ModuleType) -> bool:
     """Tell whether a module is part of the user's program, rather than of Python or of an installed package."""
     file = getattr(module, "__file__", None)
-    if module.__name__ == "__main__" or not file:
+    if module.__name__ in main_module.MAINS or not file:
         return False  # the first travels by value anyway
     installed = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
     return not any(os.path.abspath(file).startswith(folder + os.sep) for folder in installed if folder)
@@ -208,7 +245,7 @@ def loads_portable(data: bytes) -> Portable:
     if found is None:
         if len(_functions) > 100:
             _functions.clear()
-        found = _functions[data] = Portable(*pickle.loads(data))
+        found = _functions[data] = Portable(*loads(data))
     return found
 
 

@@ -14,7 +14,7 @@ from hotqueue import in_place
 from hotqueue.errors import SerializationError
 from hotqueue.hints import did_you_mean
 from hotqueue.sizes import PAYLOAD_MAX, in_words
-from hotqueue.tasks import by_value, envelope, payload
+from hotqueue.tasks import by_value, envelope, main_module, payload
 from hotqueue.tasks.args_text import HIDDEN, are_short, args_text, check_sensitive, readable
 from hotqueue.tasks.batch import TRIP_BYTES
 from hotqueue.tasks.broker import BULK
@@ -49,6 +49,7 @@ class Task(Generic[P, R]):
             raise TypeError(f"@queue.task decorates a function, not {function!r}")
         update_wrapper(self, function)
         self.__wrapped__ = function
+        main_module.adopt(function)
         self.name = name or by_value.name_of(function)
         self.options = options
         self.is_async = inspect.iscoroutinefunction(function)
