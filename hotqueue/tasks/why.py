@@ -70,18 +70,23 @@ def waits_for_itself(broker: Broker, task_id: str, looked: Looked | None = None)
     who = f"the task that waits for it, {caller.task}[{caller.id}], "
     if kind == "a":
         return (
-            f"{who}is one of those that fill worker {own[0].get('name')!r}; tasks that wait for others need room for both: "
+            f"{who}is one of those that fill {_named(own[0])}; tasks that wait for others need room for both: "
             "raise --async-concurrency, start another worker, or do not wait"
         )
     if len(able) == 1:
         return (
-            f"{who}holds the only free process of worker {own[0].get('name')!r}; a task that waits for another needs a second "
+            f"{who}holds the only free process of {_named(own[0])}; a task that waits for another needs a second "
             "one (hotqueue-worker -p 2, or -t 2), or must not wait"
         )
     return (
         f"{who}holds one of the {len(able)} processes and threads at queue {broker.name!r}, and tasks hold all others; tasks "
         "that wait for others need more of them than there are such tasks (hotqueue-worker -p, or -t), or must not wait"
     )
+
+
+def _named(told: dict[str, str]) -> str:
+    name = told.get("name")
+    return f"worker {name!r}" if name else f"the worker with process {told.get('pid')} on {told.get('host')}"
 
 
 def _worked_lately(store: Store, queue: str) -> bool:

@@ -102,8 +102,14 @@ def test_a_task_that_waits_for_another_on_its_own_process_is_told_so(site: Site)
 
 def test_one_that_waits_without_an_end_is_told_of_in_the_log(site: Site) -> None:
     site.work("-p", 1)
+    (worker,) = site.queue.workers()
+    who = f"the worker with process {worker['pid']} on {worker['host']}"
     result = site.call("parent.delay(1, None).id")
-    wait_until(lambda: f"tasks.parent[{result}], holds the only free process" in site.log.read_text(), 20, "the log tells")
+    wait_until(
+        lambda: f"tasks.parent[{result}], holds the only free process of {who}; a task" in site.log.read_text(),
+        20,
+        "the log tells",
+    )
     assert "no result of task " in site.log.read_text()
     site.queue.result(result).revoke(terminate=True)
     wait_until(lambda: site.queue.result(result).ready(), 20)
