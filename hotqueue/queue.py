@@ -54,6 +54,8 @@ class HotQueue(TaskDoor):
         dbfilename: database file of an embedded server, or ":memory:" for a private one.
         url: where the store is, see `hotqueue.address.FORMS`. Without any: ``$HOTQUEUE_URL``, else the user's own server.
         durability: of an embedded server: "everysec", or "always" to have each write on disk before it is answered.
+        patience: seconds for which a call such as `put` or `delay` goes on trying while the server cannot be reached, before it
+            raises ConnectionFailed; None is without end.
         secret_key: signs tasks; raw messages are not signed. Several, separated by commas: the first signs, all verify. Without
             one: ``$HOTQUEUE_SECRET_KEY``. Stays behind when the queue is pickled, except for a child of multiprocessing.
         options: any keyword of redis.Redis (host, port, db, password, …).
@@ -73,6 +75,7 @@ class HotQueue(TaskDoor):
         dbfilename: str | os.PathLike[str] | None = None,
         url: str | None = None,
         durability: str = "everysec",
+        patience: Seconds | None = address.PATIENCE,
         secret_key: str | None = None,
         **options: Any,
     ) -> None:
@@ -84,7 +87,8 @@ class HotQueue(TaskDoor):
         if secret_key is not None:
             secret.split(secret_key)  # refuse it here, where it was given
             _with_key[name] = self
-        self.store = Store(address.resolve(dbfilename=dbfilename, url=url, client=redis, durability=durability, options=options))
+        where: dict[str, Any] = {"dbfilename": dbfilename, "url": url, "client": redis, "durability": durability}
+        self.store = Store(address.resolve(**where, patience=patience, options=options))
         self._process = Here(self.name, self.store)
 
     @property

@@ -72,6 +72,8 @@ def run(settings: Settings, pipes: Pipes) -> int:
         defined: list[str] = []
         registries = load(settings.modules, settings.queues, store, settings.secret_key, defined)
         report.hello(registries)
+        for registry in registries:  # what a web request cannot wait for, a worker can
+            registry.store.be_patient()
     except CannotLoad as error:
         report(kind="failed", code=EXIT_LOAD, text=str(error))
         return EXIT_LOAD

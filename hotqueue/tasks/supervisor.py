@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any
 
 from hotqueue import clients, presence
-from hotqueue.connection import Store
+from hotqueue.connection import PATIENCE, Store
 from hotqueue.errors import ConnectionFailed, HotQueueError
 from hotqueue.tasks import attempts, child, logbook, payload
 from hotqueue.tasks.broker import Broker
@@ -249,7 +249,7 @@ class Supervisor:
         stores: dict[str, Store] = {}
         found = [(name, stores.setdefault(str(store), store)) for name, store in found]
         for store in stores.values():
-            store.starts_threads = False
+            store.starts_threads, store.patience = False, PATIENCE
         self._errands.begin(partial(check_queues, found), partial(self._after_greeting, each, found, tasks))
 
     def _after_greeting(
