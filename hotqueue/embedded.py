@@ -237,6 +237,18 @@ def _renew_mutexes() -> None:
         hold.mutex = threading.Lock()
 
 
+def let_go_after_fork() -> None:
+    """Drop what this process has inherited; it holds a server again when it uses one.
+
+    For what a task forks, and may leave behind: it would keep the server alive without ever using it. The parent's lock
+    stays, since that is the parent's copy.
+    """
+    for hold in _holds.values():
+        if hold.users >= 0:
+            os.close(hold.users)  # not `close_lock`: whether its mutex was renewed already depends on who was imported first
+        hold.users, hold.durability = -1, ""
+
+
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_start_private_servers, after_in_child=_renew_mutexes)
 

@@ -16,7 +16,7 @@ from typing import Any
 from hotqueue.address import Address
 from hotqueue.connection import Store
 from hotqueue.errors import HotQueueError
-from hotqueue.tasks import exits, payload, strays
+from hotqueue.tasks import exits, forks, payload, strays
 from hotqueue.tasks.loading import CannotLoad, load
 from hotqueue.tasks.process import LEASE_MS, Process
 from hotqueue.tasks.registry import Registry
@@ -65,7 +65,7 @@ class Pipes:
 
 def run(settings: Settings, pipes: Pipes) -> int:
     """Work until told to stop; return the exit code."""
-    _be_a_child()
+    _be_a_child(pipes)
     report = _Reporter(pipes.report)
     try:
         store = Store(settings.address) if settings.address is not None else None
@@ -107,9 +107,10 @@ def run(settings: Settings, pipes: Pipes) -> int:
     return 0
 
 
-def _be_a_child() -> None:
-    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU):
-        signal.signal(ignored, signal.SIG_IGN)  # the supervisor decides
+def _be_a_child(pipes: Pipes) -> None:
+    forks.leave_signals_to_supervisor()
+    forks.end_input_in_background()
+    forks.close_in_children([pipes.control, pipes.report, *(fd for pair in pipes.permits for fd in pair)])
     exits.forget_inherited()
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import logging
 import numbers
+import sys
 from collections.abc import Callable
-from contextvars import ContextVar
+from contextvars import Context, ContextVar, copy_context
 from datetime import datetime, timedelta
 from typing import Any, NoReturn
 
@@ -19,6 +20,31 @@ from hotqueue.tasks.exceptions import shortened
 from hotqueue.tasks.options import datetime_of
 
 _request: ContextVar[Request] = ContextVar("hotqueue_request")
+
+
+class CleanContext:
+    """What every task begins with: a copy of the context in which this was made, so that none sees what another set there.
+
+    decimal keeps an object there that is changed in place; each copy gets its own. Another object that is changed in place
+    is shared, as everywhere in Python.
+    """
+
+    def __init__(self) -> None:
+        self._context = copy_context()
+        decimal = sys.modules.get("decimal")
+        kind = () if decimal is None else decimal.Context
+        self._changeable = [(name, value) for name, value in self._context.items() if isinstance(value, kind)]
+
+    def fresh(self) -> Context:
+        """Return a copy for one task."""
+        made = self._context.copy()
+        if self._changeable:
+            made.run(self._renew)
+        return made
+
+    def _renew(self) -> None:
+        for name, value in self._changeable:
+            name.set(value.copy())
 
 
 class Request:

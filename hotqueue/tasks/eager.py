@@ -8,7 +8,6 @@ all run on one loop in a thread beside. A chain of tasks that send one another g
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import functools
 import inspect
 import random
@@ -18,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import Context
 from datetime import UTC, datetime
 from types import FrameType
 from typing import Any, Self, TypeVar
@@ -26,9 +26,10 @@ from hotqueue import in_place
 from hotqueue.errors import TaskRevoked
 from hotqueue.memory_list import MemoryList
 from hotqueue.tasks import actions, payload, record
-from hotqueue.tasks.context import current_request
+from hotqueue.tasks.context import CleanContext, current_request
 from hotqueue.tasks.desk import Delivery
-from hotqueue.tasks.executor import Call, EventLoop, execute
+from hotqueue.tasks.event_loop import EventLoop
+from hotqueue.tasks.executor import Call, execute
 from hotqueue.tasks.intake import Ready, look
 from hotqueue.tasks.lifecycle import Outcome, State, decide
 from hotqueue.tasks.memory import Entry, MemoryBroker, MemoryReplies, Shelf
@@ -102,6 +103,7 @@ class Stage:
         self._lists: dict[tuple[str, str], MemoryList] = {}
         self._running: dict[tuple[str, str], Entry] = {}
         self._loop: EventLoop | None = None
+        self._context = CleanContext()
         self._lock = threading.RLock()
         self._is_closed = self._is_interrupted = False
 
@@ -202,7 +204,7 @@ class Stage:
         ready = self._look(shelf, entry)
         if ready.call is not None and ready.call.is_async:
             done = functools.partial(self._ended_on_loop, shelf, entry, ready)
-            contextvars.Context().run(self._event_loop().start, [(ready.call, done)])  # it inherits nothing from who sends it
+            self._event_loop().start([(ready.call, done)])
             return False
         if _has_loop() or _stack_is_deep():
             threading.Thread(target=self._run_here, args=(shelf, entry, ready), name="hotqueue-testing", daemon=True).start()
@@ -278,7 +280,7 @@ class Stage:
     def _executed(self, call: Call) -> Outcome:
         """Run a sync call in a context of its own, as a worker does; Ctrl-C is the program's, and no failure of the task."""
         with self._ctrl_c():
-            outcome = contextvars.Context().run(execute, call)
+            outcome = execute(call, self._context.fresh(), self._run_in_loop)
             if self._is_interrupted:
                 raise KeyboardInterrupt
         return outcome
@@ -303,8 +305,11 @@ class Stage:
 
     def _event_loop(self) -> EventLoop:
         with self._lock:
-            self._loop = self._loop or EventLoop()
+            self._loop = self._loop or EventLoop(self._context.fresh)
             return self._loop
+
+    def _run_in_loop(self, call: Call, context: Context, limit: float | None) -> Outcome:
+        return self._event_loop().run(call, context, limit)
 
 
 async def _settled(entry: Entry) -> None:

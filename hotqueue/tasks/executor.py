@@ -1,26 +1,29 @@
 """Run one envelope's function under its limits → Outcome. Writes nothing, decides nothing.
 
 Whatever a task raises is the task's failure: SystemExit, KeyboardInterrupt and GeneratorExit included. Real signals are
-the supervisor's affair; a worker process ignores them.
+the supervisor's affair; a worker process ignores them. Nothing here runs on in a process that a task forked.
 """
 
 from __future__ import annotations
 
-import asyncio
 import inspect
-import threading
-from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import dataclass, field
+import os
+import time
+from collections.abc import Callable
+from contextvars import Context, copy_context
+from dataclasses import dataclass, replace
 from typing import Any
 
-from hotqueue.errors import HotQueueError, Ignore, LeaseLost, Reject, Retry, SerializationError, SoftTimeLimitExceeded
-from hotqueue.tasks import exceptions, payload
+from hotqueue.errors import Ignore, Reject, Retry, SerializationError
+from hotqueue.tasks import exceptions, forks, payload
+from hotqueue.tasks.callables import is_awaitable, refuse_made_generator
 from hotqueue.tasks.context import Request, _request
 from hotqueue.tasks.lifecycle import Ended, Outcome, rejected
 from hotqueue.tasks.limits import soft_limit
 from hotqueue.tasks.options import instant_ms, seconds, whole
+from hotqueue.tasks.tracebacks import let_go
 
-OUR_FRAMES = 2  # of a traceback, at its outer end
+_OURS = os.path.dirname(__file__) + os.sep
 
 
 @dataclass(slots=True)
@@ -41,21 +44,52 @@ class Call:
     is_misfit: bool = False
 
 
-def execute(call: Call) -> Outcome:
-    """Run a sync call here and now."""
-    token = _request.set(call.request)
+# Runs a call on the event loop, given the context to run it in and the seconds left of its soft limit.
+RunThere = Callable[[Call, Context, float | None], Outcome]
+
+
+def execute(call: Call, context: Context | None = None, there: RunThere | None = None) -> Outcome:
+    """Run a call to its end: a sync one here and now; an async one, or what a sync one only made, on the event loop.
+
+    Args:
+        context: what it runs in; a copy of the caller's if not given.
+        there: how to run on the event loop; may be left out for a call that needs none.
+    """
+    context = context or copy_context()
+    if call.is_async:
+        assert there is not None
+        return there(call, context, call.soft_time_limit)
+    began = time.monotonic()
+    ended = context.run(_run_here, call, forks.count)
+    if type(ended) is Outcome:
+        return ended
+    assert there is not None
+    left = None if call.soft_time_limit is None else max(0.0, call.soft_time_limit - (time.monotonic() - began))
+    try:
+        return there(replace(call, load=lambda: (lambda: ended, (), {})), context, left)
+    except BaseException as error:  # Ctrl-C while we wait for it
+        return outcome_of(error)
+
+
+def _run_here(call: Call, forks_before: int) -> Any:
+    """Return the outcome of a call, or what it only made: an awaitable. In a process that it forked, do not return."""
+    _request.set(call.request)
     try:
         if call.soft_time_limit is None:
-            return _value(call, _begun(call))
+            return _settled(call, begun(call), forks_before)
         with soft_limit(call.soft_time_limit, call.name):
-            return _value(call, _begun(call))
+            return _settled(call, begun(call), forks_before)
     except BaseException as error:
+        forks.leave_if_forked(forks_before, error)
         return outcome_of(error, call.is_misfit)
-    finally:
-        _request.reset(token)
 
 
-def _begun(call: Call) -> Any:
+def _settled(call: Call, value: Any, forks_before: int) -> Any:
+    forks.leave_if_forked(forks_before)
+    return value if is_awaitable(value) else value_of(call, value)
+
+
+def begun(call: Call) -> Any:
     """Call the function: the value of a sync one, the coroutine of an async one."""
     function, args, kwargs = call.load()
     try:
@@ -80,26 +114,48 @@ def _check_fit(call: Call, error: TypeError, function: Callable[..., Any], args:
         )
 
 
-def _value(call: Call, value: Any) -> Outcome:
+def value_of(call: Call, value: Any) -> Outcome:
+    """Return the outcome of a call that returned.
+
+    Raises:
+        SerializationError: the value cannot be stored.
+        TypeError: it is a generator, so that nothing of the task's body has run.
+    """
+    refuse_made_generator(value, call.name)
     if not call.keeps_result:
         return Outcome(Ended.RETURNED)
     try:
         return Outcome(Ended.RETURNED, payload.dumps_result(call.name, value))
     except SerializationError as error:
-        return Outcome(Ended.UNSTORABLE, error=error, error_payload=payload.dumps_error(error, OUR_FRAMES))
+        return Outcome(Ended.UNSTORABLE, error=error, error_payload=payload.dumps_error(error, _our_frames(error)))
 
 
 def outcome_of(error: BaseException, is_misfit: bool = False) -> Outcome:
-    """Return what a raised exception means; of a misfit, that it is not retried."""
+    """Return what a raised exception means; of a misfit, that it is not retried. Its traceback is text from then on."""
+    try:
+        return _meaning(error, is_misfit)
+    finally:
+        let_go(error)
+
+
+def _meaning(error: BaseException, is_misfit: bool) -> Outcome:
     if is_misfit:
-        return Outcome(Ended.UNLOADABLE, error=error, error_payload=payload.dumps_error(error, OUR_FRAMES))
+        return Outcome(Ended.UNLOADABLE, error=error, error_payload=payload.dumps_error(error, _our_frames(error)))
     if isinstance(error, Retry):
         return _asked_retry(error)
     if isinstance(error, Reject):
         return rejected(exceptions.shortened(error.reason))
     if isinstance(error, Ignore):
         return Outcome(Ended.IGNORED)
-    return Outcome(Ended.RAISED, error=error, error_payload=payload.dumps_error(error, OUR_FRAMES))
+    return Outcome(Ended.RAISED, error=error, error_payload=payload.dumps_error(error, _our_frames(error)))
+
+
+def _our_frames(error: BaseException) -> int:
+    """Return how many frames of ours a traceback begins with."""
+    count, trace = 0, error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_OURS):
+        count, trace = count + 1, trace.tb_next
+    return count
 
 
 def _asked_retry(error: Retry) -> Outcome:
@@ -118,127 +174,3 @@ def _asked_retry(error: Retry) -> Outcome:
     cause = error.exc or error.__cause__ or error.__context__
     data = b"" if cause is None else payload.dumps_error(cause, 0)
     return Outcome(Ended.ASKED_RETRY, b"", cause, data, delay, error.eta, max_retries=error.max_retries)
-
-
-# --- async def ---------------------------------------------------------------------------------------------------
-
-
-@dataclass(eq=False)
-class _Running:
-    call: Call
-    done: Callable[[Outcome], None]
-    why: str = ""  # what its cancellation means: "limit", "lost" or ""
-    task: asyncio.Task[None] | None = field(default=None, repr=False)
-
-
-class EventLoop:
-    """The one event loop of a worker process, in a thread of its own; started by the first `async def` task."""
-
-    def __init__(self) -> None:
-        self._loop = _new_loop()
-        self._running: set[_Running] = set()
-        self._thread = threading.Thread(target=self._run, name="hotqueue-event-loop", daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        """Run until stopped: a SystemExit in an asyncio task that a task started comes out of here, and is not for us."""
-        while True:
-            try:
-                return self._loop.run_forever()
-            except (SystemExit, KeyboardInterrupt):
-                pass
-
-    def start(self, calls: list[tuple[Call, Callable[[Outcome], None]]]) -> None:
-        """Start calls together; each one's `done` is called in the loop's thread with its outcome."""
-        self._loop.call_soon_threadsafe(self._begin, [_Running(call, done) for call, done in calls])
-
-    def run(self, call: Call) -> Outcome:
-        """Run one call and wait for it, from another thread."""
-        ended = threading.Event()
-        box: list[Outcome] = []
-
-        def done(outcome: Outcome) -> None:
-            box.append(outcome)
-            ended.set()
-
-        self.start([(call, done)])
-        ended.wait()
-        return box[0]
-
-    @property
-    def is_here(self) -> bool:
-        """True in the loop's own thread."""
-        return threading.current_thread() is self._thread
-
-    def give_up(self) -> None:
-        """Cancel everything that runs: other workers have these tasks now."""
-        self._loop.call_soon_threadsafe(self._cancel_all, "lost")
-
-    def stop(self, farewells: Iterable[Callable[[], Coroutine[Any, Any, None]]] = ()) -> None:
-        """Cancel everything, run `farewells` and end the loop."""
-        self._loop.call_soon_threadsafe(self._cancel_all, "stop")
-        asyncio.run_coroutine_threadsafe(self._end(farewells), self._loop)
-        self._thread.join(2)
-        if not self._thread.is_alive():
-            self._loop.close()
-
-    async def _end(self, farewells: Iterable[Callable[[], Coroutine[Any, Any, None]]]) -> None:
-        try:
-            for farewell in farewells:
-                await farewell()
-        finally:
-            self._loop.call_later(0.05 if self._running else 0, self._loop.stop)
-
-    def _cancel_all(self, why: str) -> None:
-        for running in list(self._running):
-            running.why = why
-            running.call.request.lost = why == "lost"
-            if running.task is not None:
-                running.task.cancel()
-
-    def _begin(self, batch: list[_Running]) -> None:
-        for running in batch:
-            self._running.add(running)
-            running.task = self._loop.create_task(self._execute(running))
-
-    async def _execute(self, running: _Running) -> None:
-        call = running.call
-        _request.set(call.request)  # each asyncio task has a context of its own
-        timer = None
-        if call.soft_time_limit is not None:
-            timer = self._loop.call_later(call.soft_time_limit, self._cancel, running, "limit")
-        try:
-            outcome = _value(call, await _begun(call))
-        except BaseException as error:
-            outcome = outcome_of(_meaning(error, running), call.is_misfit)
-        finally:
-            if timer is not None:
-                timer.cancel()
-            self._running.discard(running)
-        running.done(outcome)
-
-    def _cancel(self, running: _Running, why: str) -> None:
-        running.why = why
-        if running.task is not None:
-            running.task.cancel()
-
-
-def _meaning(error: BaseException, running: _Running) -> BaseException:
-    """Return what a cancellation of ours stands for; a task's own CancelledError stays what it is."""
-    if not isinstance(error, asyncio.CancelledError) or not running.why:
-        return error
-    found: HotQueueError
-    if running.why == "limit":
-        found = SoftTimeLimitExceeded(f"{running.call.name} ran longer than soft_time_limit={running.call.soft_time_limit} s")
-    else:
-        found = LeaseLost(f"{running.call.name} was given up here; another worker runs it")
-    return found.with_traceback(error.__traceback__)
-
-
-def _new_loop() -> asyncio.AbstractEventLoop:
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.new_event_loop()
-    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
-    return loop

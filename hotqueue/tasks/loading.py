@@ -16,6 +16,7 @@ from hotqueue.connection import Store
 from hotqueue.errors import HotQueueError
 from hotqueue.hints import did_you_mean
 from hotqueue.queue import HotQueue
+from hotqueue.tasks import forks
 from hotqueue.tasks.names import are_two, quietly
 from hotqueue.tasks.registry import Registry
 from hotqueue.tasks.task import Task
@@ -193,7 +194,7 @@ def _imported(name: str) -> ModuleType:
     if name.startswith("."):
         raise CannotLoad(f"{name!r} is relative; name the module in full, as it is imported: package.module")
     try:
-        return importlib.import_module(name)
+        return _run(name)
     except ModuleNotFoundError as error:
         if error.name is None or not (name == error.name or name.startswith(error.name + ".")):
             raise CannotLoad(f"{name} cannot be imported: it needs {error.name!r}, which is not installed here") from error
@@ -206,6 +207,18 @@ def _imported(name: str) -> ModuleType:
         if isinstance(error, HotQueueError):
             trace = _without_ours(error)
         raise CannotLoad(f"{name} cannot be imported:\n{trace}") from error
+
+
+def _run(name: str) -> ModuleType:
+    """Import a module; a process that it forks while it runs does not come back from here."""
+    before = forks.count
+    try:
+        module = importlib.import_module(name)
+    except BaseException as error:
+        forks.leave_if_forked(before, error)
+        raise
+    forks.leave_if_forked(before)
+    return module
 
 
 def _module_of(file: str) -> str:

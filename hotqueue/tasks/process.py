@@ -11,10 +11,14 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextvars import Context
 
 from hotqueue.tasks.async_worker import AsyncWorker
-from hotqueue.tasks.executor import EventLoop
+from hotqueue.tasks.context import CleanContext
+from hotqueue.tasks.event_loop import EventLoop
+from hotqueue.tasks.executor import Call
 from hotqueue.tasks.gate import Gate
+from hotqueue.tasks.lifecycle import Outcome
 from hotqueue.tasks.permits import Permits
 from hotqueue.tasks.registry import Registry
 from hotqueue.tasks.sync_worker import SyncWorker
@@ -49,6 +53,7 @@ class Process:
         last_wait: seconds that a worker told to stop waits for Redis, to tell what it did; None: as long as it is let.
 
     Attributes:
+        context: what tasks begin with.
         stop: fetch nothing more.
         hurry: do not even wait for Redis to come back.
         interrupts: how often somebody pressed Ctrl-C.
@@ -86,6 +91,7 @@ class Process:
             "pid": str(os.getpid()),
             "python": f"{sys.version_info.major}.{sys.version_info.minor}",
         }
+        self.context = CleanContext()  # the modules have been imported, and no task has run
         self._limits = (max_tasks, max_memory)
         self._announce = announce
         self._loop: EventLoop | None = None
@@ -151,8 +157,12 @@ class Process:
         """Return the process's event loop, started if need be."""
         with self._lock:
             if self._loop is None:
-                self._loop = EventLoop()
+                self._loop = EventLoop(self.context.fresh)
             return self._loop
+
+    def run_in_loop(self, call: Call, context: Context, limit: float | None) -> Outcome:
+        """Run a call on the event loop and wait for it; see `EventLoop.run`."""
+        return self.event_loop().run(call, context, limit)
 
     @property
     def is_idle(self) -> bool:

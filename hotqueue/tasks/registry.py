@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import os
 import threading
@@ -19,6 +18,7 @@ from hotqueue.errors import ConfigError, TaskNotRegistered
 from hotqueue.tasks import by_value, envelope, lifecycle, names, options, payload, record
 from hotqueue.tasks.batch import open_batch
 from hotqueue.tasks.broker import BULK, Broker
+from hotqueue.tasks.callables import is_async
 from hotqueue.tasks.envelope import Signer
 from hotqueue.tasks.lifecycle import State
 from hotqueue.tasks.method import TaskMethod, unbound
@@ -95,7 +95,7 @@ class Registry:
 
         def decorate(function: Callable[..., Any]) -> Task[..., Any]:
             function, bound_to = unbound(function)
-            kind = AsyncTask if inspect.iscoroutinefunction(function) else Task
+            kind = AsyncTask if callable(function) and is_async(function) else Task
             task = kind(function, self, name, made)
             task._bound_to = bound_to
             return self.add(task)

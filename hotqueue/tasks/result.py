@@ -56,6 +56,7 @@ class AsyncResult(Generic[R]):
     """
 
     __slots__ = ("_queue", "_record", "_registry", "_stage", "id")
+    _is_handle = True  # a task that returns one returns the handle; it does not wait
 
     def __init__(self, task_id: str, registry: Registry, queue: str | None = None) -> None:
         self.id = task_id
@@ -321,6 +322,8 @@ class AsyncResult(Generic[R]):
 
 class ResultSet(Generic[R]):
     """The results of many tasks, in the order in which they were sent."""
+
+    _is_handle = True
 
     def __init__(self, results: list[AsyncResult[R]]) -> None:
         self.results = results

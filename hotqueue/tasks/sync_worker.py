@@ -254,6 +254,7 @@ class SyncWorker(Worker):
         if faults.IS_ARMED:
             faults.at("before_start")
         try:
-            return self.process.event_loop().run(call) if call.is_async else execute(call)
+            return execute(call, self.process.context.fresh(), self.process.run_in_loop)
         finally:
             self.running.end(row)
+            self._request = None

@@ -18,6 +18,7 @@ from hotqueue.tasks import by_value, envelope, main_module, payload
 from hotqueue.tasks.args_text import HIDDEN, are_short, args_text, check_sensitive, readable
 from hotqueue.tasks.batch import TRIP_BYTES
 from hotqueue.tasks.broker import BULK
+from hotqueue.tasks.callables import is_async, refuse_generator
 from hotqueue.tasks.context import Request, current_task
 from hotqueue.tasks.method import AsyncTaskMethod, TaskMethod, is_in_class, is_method_of
 from hotqueue.tasks.options import OF_THE_CALL, PER_CALL, TaskOptions, instant_ms, override, seconds
@@ -37,7 +38,7 @@ class Task(Generic[P, R]):
     Attributes:
         name: ``module.qualname`` unless the author said otherwise; what a worker looks it up by.
         options: the decorator's.
-        is_async: True for an `async def` function.
+        is_async: True for an `async def` function; also as a partial, a method, or as `__call__`.
     """
 
     __name__: str
@@ -52,7 +53,8 @@ class Task(Generic[P, R]):
         main_module.adopt(function)
         self.name = name or by_value.name_of(function)
         self.options = options
-        self.is_async = inspect.iscoroutinefunction(function)
+        refuse_generator(function, "@queue.task")
+        self.is_async = is_async(function)
         self._registry = registry
         self._signature = _signature(function, options.bind)
         self._counts = _positional_counts(self._signature)

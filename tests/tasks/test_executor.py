@@ -15,7 +15,9 @@ import pytest
 from hotqueue import HotQueue
 from hotqueue.errors import Reject, Retry, SoftTimeLimitExceeded, TaskError
 from hotqueue.tasks import State, current_task, payload
-from hotqueue.tasks.executor import Call, EventLoop, execute, outcome_of
+from hotqueue.tasks.context import CleanContext
+from hotqueue.tasks.event_loop import EventLoop
+from hotqueue.tasks.executor import Call, execute, outcome_of
 from hotqueue.tasks.lifecycle import Ended, Outcome
 from tests.tasks import sample
 from tests.tasks.sample import seen
@@ -27,6 +29,10 @@ only_server = pytest.mark.servers("server")
 
 def call(function: Any, *args: Any, **options: Any) -> Call:
     return Call("my.task", lambda: (function, args, {}), request_of(), asyncio.iscoroutinefunction(function), **options)
+
+
+def run(loop: EventLoop, ready: Call) -> Outcome:
+    return loop.run(ready, CleanContext().fresh(), ready.soft_time_limit)
 
 
 def spin() -> None:
@@ -111,7 +117,7 @@ def test_a_call_that_does_not_fit_the_function_is_not_for_a_retry() -> None:
     assert not misfits(execute(call(takes_one, 1)))  # a TypeError of its own
     assert not misfits(execute(call(len, 1)))
     loop = EventLoop()
-    assert misfits(loop.run(call(takes_none, 1)))
+    assert misfits(run(loop, call(takes_none, 1)))
     loop.stop()
 
 
@@ -135,7 +141,7 @@ class TestEventLoop:
 
     def test_a_soft_limit_cancels_and_is_raised_as_what_it_is(self) -> None:
         loop = EventLoop()
-        outcome = loop.run(call(asyncio.sleep, 20, soft_time_limit=0.05))
+        outcome = run(loop, call(asyncio.sleep, 20, soft_time_limit=0.05))
         assert type(outcome.error) is SoftTimeLimitExceeded
         assert "my.task ran longer than soft_time_limit=0.05 s" in str(outcome.error)
         loop.stop()
@@ -162,7 +168,7 @@ class TestEventLoop:
             raise asyncio.CancelledError
 
         loop = EventLoop()
-        assert isinstance(loop.run(call(body)).error, asyncio.CancelledError)
+        assert isinstance(run(loop, call(body)).error, asyncio.CancelledError)
         loop.stop()
 
 

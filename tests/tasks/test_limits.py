@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
 import time
@@ -9,6 +10,7 @@ import time
 import pytest
 
 from hotqueue.errors import SoftTimeLimitExceeded
+from hotqueue.tasks import limits
 from hotqueue.tasks.limits import soft_limit
 
 
@@ -56,12 +58,67 @@ def test_another_thread_is_interrupted_at_its_next_byte_code() -> None:
     assert str(error) == "my.task ran longer than soft_time_limit=0.05 s"
 
 
-def test_a_body_in_time_is_left_alone_and_the_alarm_as_it_was() -> None:
-    before = signal.getsignal(signal.SIGALRM)
+def test_a_body_in_time_is_left_alone_and_the_signal_as_it_was() -> None:
+    before = signal.getsignal(limits.SIGNAL)
     with soft_limit(60, "x"):
-        assert signal.getitimer(signal.ITIMER_REAL)[0] > 50
-    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
-    assert signal.getsignal(signal.SIGALRM) == before
+        pass
+    assert signal.getsignal(limits.SIGNAL) == before
+
+
+def test_a_handler_of_the_programs_still_gets_its_signals() -> None:
+    heard: list[int] = []
+    before = signal.signal(limits.SIGNAL, lambda number, _frame: heard.append(number))
+    try:
+        with soft_limit(60, "x"):
+            signal.raise_signal(limits.SIGNAL)
+        assert heard == [limits.SIGNAL]
+    finally:
+        signal.signal(limits.SIGNAL, before)
+
+
+@pytest.mark.parametrize("way", ["alarm", "setitimer"])
+def test_an_alarm_of_the_body_and_the_limit_leave_each_other_alone(way: str) -> None:
+    rung: list[float] = []
+    before = signal.signal(signal.SIGALRM, lambda *_: rung.append(time.monotonic()))
+    try:
+        with pytest.raises(SoftTimeLimitExceeded), soft_limit(1.5, "x"):  # noqa: PT012
+            signal.alarm(1) if way == "alarm" else signal.setitimer(signal.ITIMER_REAL, 0.2, 0.2)
+            time.sleep(20)
+        assert rung
+        assert (signal.getitimer(signal.ITIMER_REAL) == (0, 0)) is (way == "alarm")
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_limits_of_several_threads_pass_each_at_its_time() -> None:
+    """One that is past, and that its task does not hear yet, holds up no other."""
+    late = threading.Event()
+
+    def swallows() -> None:
+        with soft_limit(0.05, "deaf"):
+            try:
+                spin()
+            except SoftTimeLimitExceeded:
+                late.wait(20)
+
+    thread = threading.Thread(target=swallows)
+    thread.start()
+    assert [str(e) for e in in_a_thread(over_the_limit)] == ["my.task ran longer than soft_time_limit=0.05 s"]
+    late.set()
+    thread.join(20)
+
+
+def test_a_limit_that_passes_as_the_body_ends_does_not_hit_what_comes_after() -> None:
+    def many() -> None:
+        for _ in range(300):
+            with contextlib.suppress(SoftTimeLimitExceeded), soft_limit(0.001, "x"):
+                time.sleep(0.001)
+        for _ in range(1000):
+            time.sleep(0)
+
+    assert in_a_thread(many) == [None]
+    many()
 
 
 def test_a_thread_in_time_is_left_alone() -> None:
@@ -69,8 +126,8 @@ def test_a_thread_in_time_is_left_alone() -> None:
         with soft_limit(60, "x"):
             pass
 
-    assert in_a_thread(in_time) == [None]
-    assert not [t for t in threading.enumerate() if isinstance(t, threading.Timer) and t.is_alive() and not t.finished.is_set()]
+    assert [in_a_thread(in_time) for _ in range(20)] == [[None]] * 20
+    assert len([t for t in threading.enumerate() if t.name == "hotqueue-limits"]) == 1
 
 
 def test_the_body_can_catch_it_and_clean_up() -> None:

@@ -1,0 +1,57 @@
+"""What a call makes: a value, something to await, or a generator whose body has not begun to run. Pure.
+
+A task is what its body does. Where a call only makes a coroutine, that is awaited; a generator is refused, when the task is
+defined or, where that cannot be seen, when it runs: to store nothing of it as a success would hide that nothing happened.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncGenerator, Callable, Generator
+from functools import partial
+from typing import Any
+
+_VALUES = frozenset({type(None), bool, int, float, str, bytes, list, dict, tuple, set, frozenset})
+_GENERATORS = (Generator, AsyncGenerator)
+INSTEAD = "return a list (such as list(...) of it), or make each item a task of its own"
+
+
+def is_async(function: Callable[..., Any]) -> bool:
+    """Tell whether calling `function` surely makes a coroutine: an `async def`, also as a partial or as `__call__`.
+
+    What a decorator wrapped does not count: many run the coroutine themselves and return its value.
+    """
+    return any(inspect.iscoroutinefunction(each) for each in _called(function))
+
+
+def refuse_generator(function: Callable[..., Any], what: str) -> None:
+    """Raise TypeError where calling `function` surely makes a generator."""
+    for each in _called(function):
+        if (inspect.isgeneratorfunction(each) or inspect.isasyncgenfunction(each)) and not _is_coroutine_in_disguise(each):
+            name = getattr(function, "__qualname__", None) or repr(function)
+            raise TypeError(f"{what} takes no generator, and {name} yields: a call would not run its body; {INSTEAD}")
+
+
+def is_awaitable(value: Any) -> bool:
+    """Tell whether a returned value is to be awaited. A handle of ours is not: it may be of a task that waits for this one."""
+    kind = type(value)
+    return kind not in _VALUES and inspect.isawaitable(value) and not getattr(kind, "_is_handle", False)
+
+
+def refuse_made_generator(value: Any, name: str) -> None:
+    """Raise TypeError for a returned generator: the body of the task has not begun."""
+    if type(value) not in _VALUES and isinstance(value, _GENERATORS):
+        raise TypeError(f"{name} returned a generator, whose body has not run; {INSTEAD}")
+
+
+def _called(function: Callable[..., Any]) -> list[Any]:
+    """Return the function behind partials, and what is called when it is an object."""
+    while isinstance(function, partial):
+        function = function.func
+    return [function, getattr(type(function), "__call__", None)]  # noqa: B004  (not whether: what)
+
+
+def _is_coroutine_in_disguise(function: Any) -> bool:
+    """Tell whether a generator function was made a coroutine function: by `types.coroutine`, or marked as one."""
+    flags = getattr(getattr(function, "__code__", None), "co_flags", 0)
+    return bool(flags & inspect.CO_ITERABLE_COROUTINE) or inspect.iscoroutinefunction(function)

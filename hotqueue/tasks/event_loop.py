@@ -1,0 +1,212 @@
+"""The event loop of a worker process: runs calls of `async def` tasks, and awaits what other tasks only made.
+
+Fetches nothing, tells nothing: each call's `done` gets its outcome.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import weakref
+from collections.abc import Callable, Coroutine, Iterable
+from contextvars import Context, copy_context
+from dataclasses import dataclass, field
+from typing import Any
+
+from hotqueue.errors import HotQueueError, LeaseLost, SoftTimeLimitExceeded
+from hotqueue.tasks import forks
+from hotqueue.tasks.callables import is_awaitable
+from hotqueue.tasks.context import _request
+from hotqueue.tasks.executor import Call, begun, outcome_of, value_of
+from hotqueue.tasks.lifecycle import Outcome
+from hotqueue.tasks.limits import allow_ctrl_c
+from hotqueue.tasks.tracebacks import let_go
+
+
+@dataclass(eq=False)
+class _Running:
+    call: Call
+    done: Callable[[Outcome], None]
+    context: Context
+    limit: float | None  # seconds
+    why: str = ""  # what its cancellation means: "limit", "lost" or ""
+    task: asyncio.Task[None] | None = field(default=None, repr=False)
+
+
+class EventLoop:
+    """The one event loop of a worker process, in a thread of its own; started by the first call that needs it.
+
+    Args:
+        fresh: returns the context that a call begins with.
+    """
+
+    def __init__(self, fresh: Callable[[], Context] = copy_context) -> None:
+        self._fresh = fresh
+        self._loop = _new_loop()
+        self._running: set[_Running] = set()
+        self._thread = threading.Thread(target=self._run, name="hotqueue-event-loop", daemon=True)
+        self._forks = forks.count
+        _loops.add(self)
+        self._thread.start()
+
+    def _run(self) -> None:
+        """Run until stopped: a SystemExit in an asyncio task that a task started comes out of here, and is not for us."""
+        allow_ctrl_c()
+        while True:
+            try:
+                return self._loop.run_forever()
+            except (SystemExit, KeyboardInterrupt) as error:
+                forks.leave_if_forked(self._forks, error)
+            except BaseException as error:
+                forks.leave_if_forked(self._forks, error)
+                raise
+
+    def start(self, calls: list[tuple[Call, Callable[[Outcome], None]]]) -> None:
+        """Start calls together; each one's `done` is called in the loop's thread with its outcome."""
+        batch = [_Running(call, done, self._fresh(), call.soft_time_limit) for call, done in calls]
+        self._loop.call_soon_threadsafe(self._begin, batch)
+
+    def run(self, call: Call, context: Context, limit: float | None) -> Outcome:
+        """Run one call and wait for it, from another thread.
+
+        Args:
+            context: what it runs in.
+            limit: seconds that are left of its soft limit.
+        """
+        ended = threading.Event()
+        box: list[Outcome] = []
+
+        def done(outcome: Outcome) -> None:
+            box.append(outcome)
+            ended.set()
+
+        running = _Running(call, done, context, limit)
+        self._loop.call_soon_threadsafe(self._begin, [running])
+        try:
+            ended.wait()
+        except BaseException:
+            self._loop.call_soon_threadsafe(self._cancel, running, "stop")
+            raise
+        return box[0]
+
+    @property
+    def is_here(self) -> bool:
+        """True in the loop's own thread."""
+        return threading.current_thread() is self._thread
+
+    def give_up(self) -> None:
+        """Cancel everything that runs: other workers have these tasks now."""
+        self._loop.call_soon_threadsafe(self._cancel_all, "lost")
+
+    def stop(self, farewells: Iterable[Callable[[], Coroutine[Any, Any, None]]] = ()) -> None:
+        """Cancel everything, run `farewells` and end the loop."""
+        self._loop.call_soon_threadsafe(self._cancel_all, "stop")
+        asyncio.run_coroutine_threadsafe(self._end(farewells), self._loop)
+        self._thread.join(2)
+        if not self._thread.is_alive():
+            self._loop.close()
+
+    async def _end(self, farewells: Iterable[Callable[[], Coroutine[Any, Any, None]]]) -> None:
+        try:
+            for farewell in farewells:
+                await farewell()
+        finally:
+            self._loop.call_later(0.05 if self._running else 0, self._loop.stop)
+
+    def _cancel_all(self, why: str) -> None:
+        for running in list(self._running):
+            running.why = why
+            running.call.request.lost = why == "lost"
+            if running.task is not None:
+                running.task.cancel()
+
+    def _begin(self, batch: list[_Running]) -> None:
+        for running in batch:
+            self._running.add(running)
+            running.task = self._loop.create_task(self._execute(running), context=running.context)
+
+    async def _execute(self, running: _Running) -> None:
+        call = running.call
+        _request.set(call.request)  # in a context of its own
+        timer = None
+        if running.limit is not None:
+            timer = self._loop.call_later(running.limit, self._cancel, running, "limit")
+        try:
+            value = begun(call)
+            while is_awaitable(value):  # also what an `async def` only made, where its author forgot an `await`
+                value = await value
+            forks.leave_if_forked(self._forks)
+            outcome = value_of(call, value)
+        except BaseException as error:
+            forks.leave_if_forked(self._forks, error)
+            outcome = outcome_of(_meaning(error, running), call.is_misfit)
+            let_go(error)
+        finally:
+            if timer is not None:
+                timer.cancel()
+            self._running.discard(running)
+        running.done(outcome)
+
+    def _cancel(self, running: _Running, why: str) -> None:
+        running.why = why
+        if running.task is not None:
+            running.task.cancel()
+
+    # --- forks ---------------------------------------------------------------------------------------------------
+
+    def after_fork(self) -> None:
+        """In a process that was forked in this loop's thread: end it as soon as whatever forked comes back to the loop.
+
+        What else was about to run here runs in the parent. uvloop does not let us see that; there it may begin.
+        """
+        if threading.get_ident() != self._thread.ident:
+            return
+        ready = getattr(self._loop, "_ready", None)
+        if ready is not None:
+            self._of_parent = list(ready)  # kept: what is thrown away unfinished complains
+            ready.clear()
+        self._loop.call_soon(_end_stray, asyncio.current_task(self._loop))
+
+
+def _end_stray(task: asyncio.Task[Any] | None) -> None:
+    """End a forked process whose asyncio task has come back to the event loop."""
+    error: BaseException | None = None
+    if task is not None and not task.done():
+        error = RuntimeError("a process that a task forked cannot await anything in its worker's event loop; it ends here")
+    elif task is not None and not task.cancelled():
+        error = task.exception()
+    forks.leave(error)
+
+
+_loops: weakref.WeakSet[EventLoop] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for loop in list(_loops):
+        loop.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+def _meaning(error: BaseException, running: _Running) -> BaseException:
+    """Return what a cancellation of ours stands for; a task's own CancelledError stays what it is."""
+    if not isinstance(error, asyncio.CancelledError) or not running.why:
+        return error
+    found: HotQueueError
+    if running.why == "limit":
+        found = SoftTimeLimitExceeded(f"{running.call.name} ran longer than soft_time_limit={running.call.soft_time_limit} s")
+    else:
+        found = LeaseLost(f"{running.call.name} was given up here; another worker runs it")
+    return found.with_traceback(error.__traceback__)
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    return loop
