@@ -169,8 +169,10 @@ class Stage:
         """Run tasks; return when they have run, and what they sent. On the loop itself: begin them, and do not wait."""
         begun = []
         for entry in self._in_order(shelf, entries):
+            if not self._claim(shelf, entry):
+                continue
             begun.append(entry)
-            if self._begin(shelf, entry) and not self.is_on_loop:
+            if self._go_on(shelf, entry) and not self.is_on_loop:
                 entry.settled.result()  # one after the other
         if not self.is_on_loop:
             for entry in begun:
@@ -180,8 +182,10 @@ class Stage:
         """Asyncio twin of `run`: the caller's loop turns while they run."""
         begun = []
         for entry in self._in_order(shelf, entries):
+            if not self._claim(shelf, entry):
+                continue
             begun.append(entry)
-            if self._begin(shelf, entry):
+            if self._go_on(shelf, entry):
                 await _settled(entry)
         for entry in begun:
             await _settled(entry)
@@ -191,16 +195,19 @@ class Stage:
             return []
         return sorted(entries, key=lambda entry: -entry.envelope[2])  # by priority; equals as they were sent
 
-    def _begin(self, shelf: Shelf, entry: Entry) -> bool:
-        """Begin a task that waits; tell whether it is one to wait for before the next begins."""
-        with self._lock:
+    def _claim(self, shelf: Shelf, entry: Entry) -> bool:
+        """Take a task that waits, to run it; False when another thread did, or revoked it."""
+        with self._lock, shelf.lock:
+            if entry.running or shelf.unfinished.get(entry.id) is not entry:
+                return False
             entry.running = True
             self._running[shelf.name, entry.id] = entry
             if entry.parent is not None:
                 entry.parent.open += 1
-        return self._go_on(shelf, entry)
+        return True
 
     def _go_on(self, shelf: Shelf, entry: Entry) -> bool:
+        """Begin a run of a task; tell whether it is one to wait for before the next begins."""
         ready = self._look(shelf, entry)
         if ready.call is not None and ready.call.is_async:
             done = functools.partial(self._ended_on_loop, shelf, entry, ready)
@@ -214,8 +221,6 @@ class Stage:
 
     def _look(self, shelf: Shelf, entry: Entry) -> Ready:
         """Return what a worker would find that fetches the task when it is due."""
-        with shelf.lock:
-            entry.running = True
         attempts = entry.attempts.encode().encode()
         delivery = Delivery(entry.id, 0, "s", b"" if entry.attempts == type(entry.attempts)() else attempts, entry.envelope)
 

@@ -95,10 +95,10 @@ class Shelf:
         with self.lock:
             if self.unfinished.get(task_id) is not entry:
                 return  # revoked meanwhile
-            entry.running = False
             if code == "R":
                 entry.attempts, entry.due = history.decode(extra.encode()), max(entry.due, _now() + ms)
             elif code == "K":
+                entry.running = False
                 entry.attempts = replace(entry.attempts, need=extra)
             else:
                 del self.unfinished[task_id]
@@ -311,14 +311,14 @@ class MemoryReplies:
         return dict(answers)
 
     def _refuse_to_hang(self, ids: set[str], timeout: float | None) -> None:
-        task_id = min(ids)
         if self._runner.is_on_loop:
             raise RuntimeError(
-                f"get() of task {task_id} blocks the event loop that all async def tasks run on, {WHERE}; write await result"
+                f"get() of task {min(ids)} blocks the event loop that all async def tasks run on, {WHERE}; write await result"
             )
-        entry = self._shelf.unfinished.get(task_id)
-        if timeout is None and entry is not None and not entry.running:
-            raise ResultTimeout(f"get() without a timeout would wait for ever for task {task_id}: {why(self._shelf, entry)}")
+        for task_id in sorted(ids) if timeout is None else ():
+            entry = self._shelf.unfinished.get(task_id)
+            if entry is not None and not entry.running:
+                raise ResultTimeout(f"get() without a timeout would wait for ever for task {task_id}: {why(self._shelf, entry)}")
 
     def watch(self, task_id: str, callback: Callback) -> None:
         """Register a callback."""

@@ -430,6 +430,20 @@ def test_a_paused_queue_keeps_what_it_is_sent_until_it_is_resumed() -> None:
 
 
 @pytest.mark.usefixtures("stage")
+def test_many_threads_that_resume_a_queue_run_each_task_once() -> None:
+    queue.pause()
+    results = square.map(range(200))
+    with pytest.raises(ResultTimeout, match="would wait for ever"):
+        results.get()
+    threads = [threading.Thread(target=queue.resume) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert (sorted(seen), len(results.get(timeout=5))) == (list(range(200)), 200)
+
+
+@pytest.mark.usefixtures("stage")
 def test_times_are_not_waited_for_and_count_all_the_same() -> None:
     began = time.monotonic()
     when = datetime.now(UTC) + timedelta(hours=1)
