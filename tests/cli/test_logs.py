@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Callable
@@ -20,7 +21,7 @@ import pytest
 
 from hotqueue import HotQueue
 from hotqueue.tasks import TaskFilter
-from tests.processes import start_command
+from tests.processes import ROOT, start_command
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.servers("embedded")
@@ -185,23 +186,15 @@ def test_a_users_line_says_which_task_wrote_it(shop: Shop, name: str, threads: i
 
 
 def test_a_filter_of_the_users_own_logging_says_it_too(shop: Shop) -> None:
-    config = """
-import logging.config
-logging.config.dictConfig({
-    "version": 1,
-    "disable_existing_loggers": False,
-    "filters": {"task": {"()": "hotqueue.tasks.TaskFilter"}},
-    "formatters": {"mine": {"format": "MINE %(name)s <%(task)s> <%(task_id)s> %(message)s"}},
-    "handlers": {"mine": {"class": "logging.StreamHandler", "formatter": "mine", "filters": ["task"]}},
-    "root": {"handlers": ["mine"], "level": "DEBUG"},
-})
-"""
+    """As docs/operations.md shows it."""
+    (config,) = re.findall(r"^```python\n(.*?)^```", (ROOT / "docs" / "operations.md").read_text(), re.MULTILINE | re.DOTALL)
+    config = config.replace('"level": "INFO"', '"level": "DEBUG"')
     (shop.folder / "shop.py").write_text(config + APP)
     result = shop.task("square").delay(3)
     said = shop.burst()
-    assert f"MINE shop.stock <shop.square> <{result.id}> squaring 3\n" in said
-    assert "MINE shop.stock <> <> imported\n" in said
-    assert f"MINE hotqueue.worker <shop.square> <{result.id}> shop.square[{result.id}] succeeded in " in said
+    assert f"INFO shop.stock [shop.square {result.id}] squaring 3\n" in said
+    assert "INFO shop.stock [ ] imported\n" in said
+    assert f"DEBUG hotqueue.worker [shop.square {result.id}] shop.square[{result.id}] succeeded in " in said
 
 
 def test_outside_of_a_task_the_filter_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
