@@ -97,3 +97,17 @@ async def awaits() -> None:
     assert_type(await handle, int)
     assert_type(await square.delay(4).aget(timeout=1), int)
     assert_type(await fetch.delay("u"), bytes)
+
+
+@queue.testing()
+def in_place(n: int) -> str:
+    return str(square.delay(n).get())
+
+
+@queue.testing()
+async def in_place_too(n: int) -> str:
+    async with queue.testing():
+        return str(await square.adelay(n))
+
+
+assert_type(in_place(1), str)
