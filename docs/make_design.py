@@ -17,7 +17,7 @@ from hotqueue import keys
 
 PAGE = Path(__file__).with_name("design.md")
 PACKAGE = Path(hotqueue.__file__).parent
-PRELUDES = ("prelude", "held")
+PRELUDES = ("prelude", "held", "members")
 
 
 def key_table() -> str:

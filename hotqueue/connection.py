@@ -87,7 +87,7 @@ class Store:
 
     # --- commands ------------------------------------------------------------------------------------------------
 
-    def command(self, key: str, *args: Any, doing: str = "") -> Any:
+    def command(self, key: str | bytes, *args: Any, doing: str = "") -> Any:
         """Send one command, once, to the server that holds `key`, and return its reply.
 
         Raises:

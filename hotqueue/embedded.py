@@ -13,13 +13,14 @@ import os
 import sys
 import threading
 import weakref
+from collections.abc import Iterator
 from typing import Any
 
 from hotqueue import embedded_files as store
+from hotqueue import embedded_guardian, in_place
 from hotqueue import embedded_locks as locks
 from hotqueue import embedded_log as server_log
 from hotqueue import embedded_start as starting
-from hotqueue import in_place
 from hotqueue.embedded_files import MEMORY, Files
 from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError
 
@@ -59,6 +60,50 @@ class EmbeddedServer:
         if self.path == MEMORY:
             self._private = _private_folder()
             _unstarted.add(self)
+
+    @classmethod
+    def private(cls, source: EmbeddedServer | None = None) -> EmbeddedServer:
+        """Start a server like ":memory:", but one of this object alone, on what `source` holds at this moment.
+
+        Args:
+            source: what to begin with; its users go on meanwhile. None: with nothing.
+
+        Raises:
+            ConfigError, ConnectionFailed: as `ensure`, of either.
+        """
+        made = cls(MEMORY)
+        _unstarted.discard(made)
+        made._private = os.path.join(store.private_root(), f"m-{os.urandom(8).hex()}")
+        hold = made._take()
+        try:
+            if source is not None:
+                hold.begin_with(source)
+            made.ensure()
+        except BaseException:
+            made.close()
+            embedded_guardian.remove_private(os.fsencode(made._private))  # there may be no guardian yet that would
+            raise
+        return made
+
+    def export(self, path: str, *, replace: bool = False) -> None:
+        """Save what a private server holds as the database `path`: whole or not at all.
+
+        Raises:
+            ConfigError: there is data and `replace` is not given, the database is in use, or cannot be put there.
+        """
+        from hotqueue import embedded_copy
+
+        embedded_copy.save(self.ensure(), self.path)
+        with _as_said(path):
+            embedded_copy.put(os.path.join(self._private, "dump.rdb"), path, replace)
+
+    def is_readable_here(self) -> bool:
+        """Tell whether the program that opens a new file here reads what this private server saves."""
+        from hotqueue import embedded_binary as binaries
+        from hotqueue import embedded_copy
+
+        wrote = binaries.at(embedded_copy.server_program(self.ensure()))
+        return wrote is not None and binaries.reads(binaries.choose(None, self.path), wrote)
 
     def ensure(self, after_error: bool = False) -> str:
         """Attach to the server, or start it; return the path of its socket. Costs next to nothing once attached.
@@ -174,6 +219,21 @@ class _Hold:
             locks.close_lock(fd)
             patience.wait("stopping")
 
+    def begin_with(self, source: EmbeddedServer) -> None:
+        """Have this private server, which is yet to be started, begin as a copy of another."""
+        from hotqueue import embedded_binary as binaries
+        from hotqueue import embedded_copy
+
+        address = source.ensure()
+        path = embedded_copy.server_program(address)
+        program = binaries.at(path)
+        if program is None:
+            raise ConfigError(f"{source.path} cannot be copied: its server is {path}, which does not run here any more")
+        with self.mutex:
+            self._become_user(may_create=True)
+        embedded_copy.snapshot(address, source.path, self.files.at("dump.rdb"))
+        store.write_record(self.files, binaries.to_record(program))
+
     def drop(self) -> bool:
         """Count one object less; True: it was the last. Called with `_holding`."""
         self.count -= 1
@@ -271,6 +331,22 @@ def repair(path: str | os.PathLike[str] | None) -> dict[str, Any]:
     return _care("repair", path)
 
 
+def check_place(path: str | os.PathLike[str], *, replace: bool = False) -> None:
+    """Refuse a place where no copy can be put.
+
+    Args:
+        replace: data that is there may be lost.
+
+    Raises:
+        ConfigError: there is data, somebody uses it, or it is no place for a database.
+    """
+    from hotqueue import embedded_copy
+
+    found = _absolute(path)
+    with _as_said(found):
+        embedded_copy.check_place(found, replace)
+
+
 def upgrade(path: str | os.PathLike[str] | None) -> dict[str, Any]:
     """Hand the database to the newest server found, for good, after a backup.
 
@@ -284,10 +360,17 @@ def _care(what: str, path: str | os.PathLike[str] | None) -> dict[str, Any]:
     from hotqueue import embedded_care
 
     found = _absolute(path)
-    try:
+    with _as_said(found):
         told: dict[str, Any] = getattr(embedded_care, what)(found)
+    return told
+
+
+@contextlib.contextmanager
+def _as_said(path: str) -> Iterator[None]:
+    """Turn what the system refuses into a sentence about the database."""
+    try:
+        yield
     except OSError as error:
         if isinstance(error, HotQueueError):
             raise
-        raise server_log.cannot_use(Files.of(found), error) from error
-    return told
+        raise server_log.cannot_use(Files.of(path), error) from error

@@ -141,6 +141,26 @@ def choose(written: Server | None, label: str, known: dict[str, Any] | None = No
     raise _no_server(written, label, seen)
 
 
+def choose_reader(written: Server, label: str) -> Server:
+    """Pick the best program that can read what `written` wrote; nobody is bound to that series yet."""
+    seen = list(found())
+    for server in seen:
+        if reads(server, written):
+            return server
+    raise _no_server(written, label, seen)
+
+
+def named(record: dict[str, Any]) -> Server | None:
+    """Return the program that a server.json names, if it is still there."""
+    server = from_record(record)
+    return server if server is not None and os.access(server.binary, os.X_OK) else None
+
+
+def at(path: str) -> Server | None:
+    """Return what the program at a path is; None when it does not run here."""
+    return identify(path, *_stamp(path))
+
+
 def choose_newest(written: Server | None, label: str) -> Server:
     """Pick the newest program that can read what `written` wrote."""
     seen = list(found())

@@ -77,7 +77,7 @@ def repair(path: str) -> dict[str, Any]:
     files = _files(path)
     if not store.has_journal(files):
         raise ConfigError(f"{files.database} has no journal that could be repaired")
-    with _alone(files):
+    with alone(files):
         server = starting.choose(files, store.read_record(files))
         before = store.journal_size(files)
         backup = store.back_up(files)
@@ -118,7 +118,7 @@ def _run_check(files: Files, server: binaries.Server, *arguments: str) -> str:
 
 def upgrade(path: str) -> dict[str, Any]:
     files = _files(path)
-    with _alone(files) as claim:
+    with alone(files) as claim:
         written = starting.written_by(files, store.read_record(files))
         server = binaries.choose_newest(written, files.label)
         told = {"path": files.database, "from": written and str(written), "to": str(server), "binary": server.binary}
@@ -146,7 +146,7 @@ def _files(path: str) -> Files:
 
 
 @contextlib.contextmanager
-def _alone(files: Files) -> Iterator[locks.Claim]:
+def alone(files: Files) -> Iterator[locks.Claim]:
     """Hold every lock of a database that nobody uses, and its server's claim; refuse if somebody does."""
     store.make_run_folder(files)
     starting.await_stop(files, 5.0)  # the last user may have gone just now

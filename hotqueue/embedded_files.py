@@ -222,16 +222,26 @@ def _begin_journal(files: Files, source: str, folders: bool) -> None:
     half = files.at("import")
     shutil.copyfile(source, half)
     os.chmod(half, 0o600)
-    _to_disk(half)
+    to_disk(half)
     if not folders:
         os.rename(half, files.journal)
     else:
         os.makedirs(files.journal_folder, mode=0o700, exist_ok=True)
         os.rename(half, os.path.join(files.journal_folder, "journal.aof.1.base.rdb"))
-        _to_disk(files.journal_folder)
+        to_disk(files.journal_folder)
         write(files.manifest, b"file journal.aof.1.base.rdb seq 1 type b\n")
-        _to_disk(files.manifest)
-    _to_disk(files.folder)
+        to_disk(files.manifest)
+    to_disk(files.folder)
+
+
+def signature_of(path: str) -> tuple[str, tuple[int, ...]] | None:
+    """Which server wrote a database file, by what it says in there."""
+    try:
+        with open(path, "rb") as file:
+            said = re.search(rb"(redis|valkey)-ver.(\d+)\.(\d+)\.(\d+)", file.read(256), re.DOTALL)
+    except OSError:
+        return None
+    return (said[1].decode(), tuple(int(said[group]) for group in (2, 3, 4))) if said else None
 
 
 def signature(files: Files) -> tuple[str, tuple[int, ...]] | None:
@@ -239,11 +249,9 @@ def signature(files: Files) -> tuple[str, tuple[int, ...]] | None:
     try:
         with open(files.manifest, encoding="ascii") as listed:
             first = next(line.split()[1] for line in listed if line.rstrip().endswith("type b"))
-        with open(os.path.join(files.journal_folder, first), "rb") as base:
-            said = re.search(rb"(redis|valkey)-ver.(\d+)\.(\d+)\.(\d+)", base.read(256), re.DOTALL)
     except (OSError, StopIteration, IndexError, UnicodeDecodeError):
         return None
-    return (said[1].decode(), tuple(int(said[group]) for group in (2, 3, 4))) if said else None
+    return signature_of(os.path.join(files.journal_folder, first))
 
 
 def appended_files(files: Files) -> list[str]:
@@ -320,7 +328,7 @@ def restore(files: Files, folder: str) -> None:
             shutil.copy2(saved, files.run if name == "server.json" else files.folder)
 
 
-def _to_disk(path: str) -> None:
+def to_disk(path: str) -> None:
     fd = os.open(path, os.O_RDONLY)
     try:
         os.fsync(fd)

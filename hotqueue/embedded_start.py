@@ -203,7 +203,12 @@ def _choose_or_start_over(files: Files, record: dict[str, Any]) -> binaries.Serv
 
 
 def choose(files: Files, record: dict[str, Any]) -> binaries.Server:
-    return binaries.choose(written_by(files, record), files.label, record)
+    if not files.database and (named := binaries.named(record)) is not None:
+        return named  # a private server stays with its program: what it begins with may be a copy that no other reads
+    written = written_by(files, record)
+    if written is None and (signed := store.signature_of(files.database)) is not None:
+        return binaries.choose_reader(binaries.Server(*signed), files.label)  # saved by a program that is not ours
+    return binaries.choose(written, files.label, record)
 
 
 def written_by(files: Files, record: dict[str, Any]) -> binaries.Server | None:

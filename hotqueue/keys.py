@@ -94,6 +94,17 @@ _TYPES = {
 }
 
 
+# What a queue has one key of, whatever it holds: what no key says the name of.
+SINGLE = tuple(
+    thing.encode()
+    for thing in (
+        *("tasks", "attempts", "seq", "ready", "ready:async", "ready:alone", "needs", "scheduled", "workers", "consumers"),
+        *("dead", "dead:tasks", "stats", "paused", "control", "bell", "bell:async", "came-back", "dead-messages"),
+        *("done:0", "done:1", "done:2"),
+    )
+)
+
+
 def type_of(key: str) -> str | None:
     """Return the Redis type of what a queue keeps under `key`; None for a key that is not known here."""
     if key.startswith(PREFIX):

@@ -256,15 +256,14 @@ def journal(path: Path) -> Path:
 
 STRANGER = 12345  # the number of a user that owns nothing here
 
-# Source text: become the stranger, then do what follows. Whatever may be needed is imported first: the Python that runs the
-# tests may lie in a home that others cannot read.
-AS_STRANGER = f"""
+# Source text: import whatever may be needed, for the Python that runs the tests may lie in a home that others cannot read.
+PRELOAD = """
 import difflib, encodings.idna, importlib, multiprocessing, os, pkgutil, pwd, resource, tomllib, uuid
 import hotqueue, redis.asyncio, redis.cluster, redis.sentinel
 for module in pkgutil.walk_packages(hotqueue.__path__, "hotqueue."):
     importlib.import_module(module.name)
-os.setgroups([]); os.setgid({STRANGER}); os.setuid({STRANGER})
 """
+BECOME_STRANGER = f"os.setgroups([]), os.setgid({STRANGER}), os.setuid({STRANGER})"
 
 
 def disguised(binary: str, version: str, folder: Path) -> str:

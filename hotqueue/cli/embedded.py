@@ -1,9 +1,12 @@
-"""hotqueue embedded: how the server of a database file is, mending a damaged file, handing it to a newer server."""
+"""hotqueue embedded: how the server of a database file is, mending a file, handing it to a newer server, copying it."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
+import time
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -91,6 +94,43 @@ def upgrade(file: str | None, yes: bool) -> None:
         return
     click.echo(f"{told['path']}: handed from {told['from']} to {told['to']} ({told['binary']})")
     click.echo(f"backup: {told['backup']}")
+
+
+@embedded.command()
+@click.argument("source", metavar="FROM")
+@click.argument("target", metavar="TO")
+@click.option("--replace", is_flag=True, help="Lose what is in TO: the file, or on a server the queues of the same names.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
+def export(source: str, target: str, replace: bool, as_json: bool) -> None:
+    """Copy the queues in FROM to TO, each a database file or the URL of a server, while it is in use or not.
+
+    The copy is FROM at one moment (from a server, each queue at one moment). What workers had in hand waits in it.
+    """
+    from hotqueue import transfer
+
+    told = transfer.export(source, target, replace=replace, tell=_progress())
+    if sys.stderr.isatty():
+        click.echo("\r\x1b[K", nl=False, err=True)
+    if as_json:
+        click.echo(json.dumps(dataclasses.asdict(told), indent=2, ensure_ascii=False))
+        return
+    click.echo(f"{told.source} → {told.target}: {told.queues} queues, {told.messages} messages, {told.tasks} unfinished tasks")
+    if told.left_out:
+        click.echo(f"{told.left_out} keys that are no queue's were left out")
+
+
+def _progress() -> Callable[[int], None]:
+    """Show on a terminal how many bytes were written, a few times a second."""
+    written, shown = 0, 0.0
+
+    def tell(more: int) -> None:
+        nonlocal written, shown
+        written += more
+        if sys.stderr.isatty() and time.monotonic() > shown + 0.2:
+            shown = time.monotonic()
+            click.echo(f"\r{written / 1e6:.1f} MB", nl=False, err=True)
+
+    return tell
 
 
 def _confirm(question: str, yes: bool) -> None:

@@ -20,9 +20,9 @@ import pytest
 
 from hotqueue.embedded import EmbeddedServer
 from hotqueue.embedded_guardian import ask
-from tests.embedded_users import AS_STRANGER, STRANGER, journal, nothing_left, short_folder
+from tests.embedded_users import BECOME_STRANGER, PRELOAD, STRANGER, journal, nothing_left, short_folder
 from tests.needs import lacking
-from tests.processes import command_code, run_command, run_python, start_python
+from tests.processes import command_code, run_command, run_python
 
 __all__ = ["short_folder"]  # a fixture
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="no embedded server on Windows")
@@ -34,6 +34,8 @@ COMMANDS: dict[str, list[str]] = {
     "hotqueue info": ["hotqueue", "info", "--dbfilename", "FILE"],
     "hotqueue-worker": ["hotqueue-worker", "-Q", "q", "--burst", "--dbfilename", "FILE"],
     "status": ["hotqueue", "embedded", "status", "FILE"],
+    "export": ["hotqueue", "embedded", "export", "FILE", "COPY"],
+    "export to": ["hotqueue", "embedded", "export", "redis://127.0.0.1:1", "FILE"],
     "upgrade": ["hotqueue", "embedded", "upgrade", "FILE", "--yes"],
     "repair": ["hotqueue", "embedded", "repair", "FILE", "--yes"],
 }
@@ -142,35 +144,56 @@ LETS = {"damaged": ("status", "repair", "upgrade"), "of_a_newer_server": ("statu
 Setup = Callable[[Path], Path]
 
 
-def check(setup: Setup, folder: Path, before: str) -> None:
-    """Run all commands and programs at once: each says one sentence."""
+# Imports once, then runs each source in a fork of its own; answers with what each of them said. A source ends as by itself.
+RUNNER = (
+    PRELOAD
+    + """
+import json, sys, tempfile
+told = {}
+sources = json.load(sys.stdin)
+for name, (source, words) in sources.items():
+    out, err = tempfile.TemporaryFile(), tempfile.TemporaryFile()
+    pid = os.fork()
+    if not pid:
+        break
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    told[name] = [code, *(os.pread(file.fileno(), 1 << 20, 0).decode() for file in (out, err))]
+else:
+    print(json.dumps(told))
+    sys.exit()
+os.dup2(out.fileno(), 1)
+os.dup2(err.fileno(), 2)
+become()
+sys.argv[1:] = words
+exec(compile(source, "<source>", "exec"), {"__name__": "__main__"})
+"""
+)
+
+
+def check(setup: Setup, folder: Path, become: str = "pass") -> None:
+    """Run all commands and programs: each says one sentence."""
     path = setup(folder)
     env = {"PATH": str(Path(sys.executable).parent)}  # no server of the system's, to which `upgrade` would want to go on
-    sources = {name: (command_code(words[0]), words[1:]) for name, words in COMMANDS.items() if name != "repair"}
+    meant = {"FILE": str(path), "COPY": str(folder / "copy.rdb")}
+    sources = {name: (command_code(words[0]), [meant.get(word, word) for word in words[1:]]) for name, words in COMMANDS.items()}
     programs = PROGRAMS if setup in (of_another, a_directory) else ["with"]
-    sources |= {name: (IMPORTS + PROGRAMS[name], ["FILE"]) for name in programs}
-    started = {
-        name: start_python(before + source, *[str(path) if word == "FILE" else word for word in words], env=env)
-        for name, (source, words) in sources.items()
-    }
-    for name, process in started.items():
-        _judge(name, process, *process.communicate(timeout=60), lets=LETS.get(setup.__name__, ()))
-    code, words = command_code("hotqueue"), COMMANDS["repair"]  # last: it may put it right
-    mending = start_python(before + code, *[str(path) if word == "FILE" else word for word in words[1:]], env=env)
-    _judge("repair", mending, *mending.communicate(timeout=60), lets=LETS.get(setup.__name__, ()))
+    sources = {**{name: (IMPORTS + PROGRAMS[name], [str(path)]) for name in programs}, **sources}
+    done = run_python(f"def become(): {become}\n{RUNNER}", input=json.dumps(sources), env=env, timeout=100)
+    for name, (code, out, err) in json.loads(done.stdout).items():
+        _judge(name, code, out, err, lets=LETS.get(setup.__name__, ()))
 
 
-def _judge(name: str, process: subprocess.Popen[str], out: str, err: str, lets: tuple[str, ...]) -> None:
-    said = f"{name}: exit code {process.returncode}\n{out}\n{err}"
+def _judge(name: str, code: int, out: str, err: str, lets: tuple[str, ...]) -> None:
+    said = f"{name}: exit code {code}\n{out}\n{err}"
     if name in lets:
-        assert (process.returncode, err) == (0, ""), said
+        assert (code, err) == (0, ""), said
     elif name in PROGRAMS:
-        assert process.returncode == 1, said
+        assert code == 1, said
         assert err.count("hotqueue.errors.") == err.count("Traceback") - err.count("direct cause") == 1, said
         assert "During handling" not in err, said
         assert "ignored" not in err, said
     else:
-        assert process.returncode in ((2, 4) if name == "hotqueue-worker" else (1,)), said
+        assert code in ((2, 4) if name == "hotqueue-worker" else (1,)), said
         assert "Traceback" not in err, said
         assert out == "", said
         assert name == "hotqueue-worker" or err.count("\n") == 1, said  # a worker logs as well
@@ -181,12 +204,12 @@ def _judge(name: str, process: subprocess.Popen[str], out: str, err: str, lets: 
 def test_a_refusal_to_another_user_is_one_sentence(setup: Setup, short_folder: Path) -> None:
     folder = short_folder / "work"
     folder.mkdir()
-    check(setup, folder, AS_STRANGER)
+    check(setup, folder, BECOME_STRANGER)
 
 
 @pytest.mark.parametrize("setup", BY_ITS_USER, ids=lambda setup: setup.__name__)
 def test_a_refusal_to_its_user_is_one_sentence(setup: Setup, tmp_path: Path) -> None:
-    check(setup, tmp_path, "")
+    check(setup, tmp_path)
     nothing_left(tmp_path)
 
 
@@ -195,7 +218,7 @@ def test_while_the_server_runs_another_user_is_told_the_same(short_folder: Path)
     server = EmbeddedServer(short_folder / "db.rdb")
     server.ensure()
     try:
-        check(lambda folder: folder / "db.rdb", short_folder, AS_STRANGER)
+        check(lambda folder: folder / "db.rdb", short_folder, BECOME_STRANGER)
     finally:
         server.close()
     nothing_left(short_folder)
@@ -218,7 +241,7 @@ def read_only(short_folder: Path) -> Iterator[Path]:
 
 
 def test_a_file_system_that_can_only_be_read(read_only: Path) -> None:
-    check(lambda folder: folder / "db.rdb", read_only, "")
+    check(lambda folder: folder / "db.rdb", read_only)
 
 
 TAKEN_AWAY = {
