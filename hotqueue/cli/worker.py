@@ -64,7 +64,7 @@ Exit codes: 0 clean, 1 crash, 2 usage, 3 a module cannot be imported or has no t
 def command(modules: tuple[str, ...], queues: str | None, url: str | None, dbfilename: str | None, **given: Any) -> None:
     """Run workers."""
     names = tuple(name.strip() for name in (queues or "").split(",") if name.strip())
-    if queues and not names:
+    if queues is not None and not names:  # as of -Q "$QUEUES" with nothing in it: not all of them
         raise click.UsageError(f"-Q {queues!r} names no queue; write -Q one,another")
     if not modules and not names:
         raise click.UsageError(

@@ -201,7 +201,8 @@ class AsyncResult(Generic[R]):
         if looked.where == "dead":
             return _dead_error(self._broker.dead_record(self.id))
         if looked.where not in ("unknown", "result", "done"):
-            return ResultTimeout(f"task {self.id} is {looked.where} again: ask once more")
+            now = "runs" if looked.where == "held" else "waits"
+            return ResultTimeout(f"task {self.id} was put back, and {now} again: ask once more")
         return UnknownTask(
             f"task {self.id} is unknown on queue {self._queue!r} at {self._registry.store}: it was never sent there, or its "
             "result has expired (result_expires)"

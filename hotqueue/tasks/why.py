@@ -18,6 +18,15 @@ if TYPE_CHECKING:
 _OF_WORKERS = ("succeeded", "ended", "failed", "retried", "put_back", "parked", "lost")  # what is counted when a worker acts
 
 
+# Where a task is found that had not ended when its time was up.
+_SINCE_THEN = {
+    "result": "it has ended just now",
+    "done": "it has ended just now",
+    "dead": "it has failed just now, and is in the dead list",
+    "unknown": "nothing is known of it: it was never sent there, or its result has expired",
+}
+
+
 def explain(broker: Broker, task_id: str) -> str:
     """Say what a task is waiting for."""
     queue, store, looked = broker.name, broker.store, broker.look(task_id)
@@ -29,10 +38,10 @@ def explain(broker: Broker, task_id: str) -> str:
         return "it is running" + (f" (retry {looked.attempts.retries})" if looked.attempts.retries else "")
     if looked.where == "scheduled":
         when = datetime_of(looked.detail)
-        again = f", after {looked.attempts.retries} retries" if looked.attempts.retries else ""
+        again = f", after {_many(looked.attempts.retries, 'retry', 'retries')}" if looked.attempts.retries else ""
         return f"it is scheduled for {when:%Y-%m-%d %H:%M:%S} UTC{again}"
     if looked.where != "ready":
-        return f"it is {looked.where}; ask once more"
+        return f"{_SINCE_THEN.get(looked.where, 'it has just gone on')}; ask once more"
     if broker.is_in_place:
         return f"queue {queue!r} is paused, and this is inside queue.testing(): resume() runs what waits"
     workers = broker.workers()
@@ -48,7 +57,12 @@ def explain(broker: Broker, task_id: str) -> str:
         )
     if broker.is_paused():
         return f"queue {queue!r} is paused"
-    return f"{looked.detail:.0f} tasks are ahead of it, and {len(workers)} workers are at them"
+    ahead = _many(int(looked.detail), "task is", "tasks are")
+    return f"{ahead} ahead of it, and {_many(len(workers), 'worker is', 'workers are')} at them"
+
+
+def _many(count: int, one: str, many: str) -> str:
+    return f"{count} {one if count == 1 else many}"
 
 
 def waits_for_itself(broker: Broker, task_id: str, looked: Looked | None = None) -> str:

@@ -207,6 +207,7 @@ def test_mistakes_are_one_line_each_and_have_their_exit_codes(deployment: Deploy
         ("tasks", "--url", ""): (2, "hotqueue-worker: url= is empty"),
         ("tasks", "--dbfilename", ""): (2, "hotqueue-worker: dbfilename='' names no file"),
         ("tasks", "-Q", " , "): (2, "hotqueue-worker: -Q ' , ' names no queue"),
+        ("tasks", "-Q", ""): (2, "hotqueue-worker: -Q '' names no queue"),
         ("tasks", "--name", "a\nb"): (2, "hotqueue-worker: --name takes one line of text"),
         ("taks",): (3, "hotqueue-worker: no module named 'taks'; did you mean 'tasks'? (looked in"),
         ("tasks:quue",): (3, "hotqueue-worker: tasks has no 'quue'; did you mean 'queue'?"),

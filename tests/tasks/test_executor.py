@@ -220,7 +220,7 @@ class TestRetries:
         queue.run_worker(burst=True)
         assert (result.state, result.retries, result.ready()) == (State.RETRY, 1, False)
         assert [e["error"] for e in result.history] == ["OSError: failure 0"]
-        with pytest.raises(TimeoutError, match=r"scheduled for .* after 1 retries"):
+        with pytest.raises(TimeoutError, match=r"scheduled for .* after 1 retry"):
             result.get(timeout=0.01)
         assert result.revoke() == "revoked"
 

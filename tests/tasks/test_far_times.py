@@ -68,7 +68,7 @@ def test_a_retry_at_the_end_of_time_says_so(make_queue: Callable[..., HotQueue],
     queue = make_queue()
     result = queue.task(sample.ask_again).apply_async(kwargs={"eta": eta})
     queue.run_worker(burst=True)
-    with pytest.raises(ResultTimeout, match=r"it is scheduled for 9999-12-31 .*, after 1 retries"):
+    with pytest.raises(ResultTimeout, match=r"it is scheduled for 9999-12-31 .*, after 1 retry"):
         result.get(timeout=0.05)
     assert result.state is State.RETRY
     result.revoke()

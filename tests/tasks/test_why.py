@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 
 from hotqueue import HotQueue, ResultTimeout
+from hotqueue.tasks.desk import Desk
+from hotqueue.tasks.why import explain
 from tests.processes import run_python
 from tests.waiting import wait_until
 
@@ -102,7 +104,7 @@ def test_a_task_that_waits_for_another_on_its_own_process_is_told_so(site: Site)
 
 def test_one_that_waits_without_an_end_is_told_of_in_the_log(site: Site) -> None:
     site.work("-p", 1)
-    (worker,) = site.queue.workers()
+    worker = site.queue.workers()[0]  # of a process; it has one for each kind of task
     who = f"the worker with process {worker['pid']} on {worker['host']}"
     result = site.call("parent.delay(1, None).id")
     wait_until(
@@ -143,3 +145,34 @@ def test_a_program_is_told_what_it_always_was(site: Site) -> None:
         site.queue.submit(print).get(timeout=0.1)
     site.queue.resume()
     wait_until(lambda: site.queue.pending() == 0, 20)
+
+
+@pytest.mark.servers("embedded")
+def test_no_state_is_told_by_the_name_it_has_in_the_store(make_queue: Callable[..., HotQueue]) -> None:
+    """A task may end, fail or go on between its time being up and the question why."""
+    queue = make_queue()
+    kept, short, dead = queue.submit(str, 1), queue.task(str, name="s", ignore_result=True), queue.submit(int, "x")
+    forgotten = short.delay(1)
+    queue.run_worker(burst=True)
+    broker = queue._tasks.broker
+    told = {result: explain(broker, result.id) for result in (kept, forgotten, dead, queue.result("never"))}
+    assert [text.partition(";")[0].partition(":")[0] for text in told.values()] == [
+        "it has ended just now",
+        "it has ended just now",
+        "it has ended just now",  # of a dead task the result is found first
+        "nothing is known of it",
+    ]
+    queue.discard_dead(all=True)
+
+
+@pytest.mark.servers("embedded")
+def test_one_is_not_many(make_queue: Callable[..., HotQueue]) -> None:
+    queue = make_queue()
+    results = [queue.submit(str, n) for n in range(3)]
+    worker = Desk(queue._tasks.broker, "somebody", "s")
+    worker.register(60_000, {"kind": "s"})
+    told = [explain(queue._tasks.broker, result.id) for result in results]
+    assert told == [f"{ahead} ahead of it, and 1 worker is at them" for ahead in ("0 tasks are", "1 task is", "2 tasks are")]
+    worker.broker.reap("somebody", known_dead=True)
+    for result in results:
+        result.revoke()
