@@ -26,6 +26,7 @@ from hotqueue.tasks.task import Task
 
 NOTHING_HAPPENED = Attempts()
 DEFAULTS = TaskOptions()
+RECOVER_EVERY = 10.0  # seconds after which a worker asks what it holds though nothing has gone wrong
 MIXED, LOOK_OFTEN = 60.0, 0.25  # seconds for which others may park what we can run; between two looks of an idle worker then
 ASK_LATER, ASK_AGAIN = 1.0, 0.005  # seconds until parked tasks are looked for again: there were none for us, there were some
 
@@ -67,6 +68,7 @@ class Intake:
         unpark_at: when to look for such tasks again (monotonic).
         sick_until: when to try again (monotonic) after the server refused us: a key of the wrong type, no permission.
         must_recover: an error left open what we hold.
+        recovered_at: when it was last known what we hold (monotonic).
         refusal: what the server said then.
     """
 
@@ -81,6 +83,7 @@ class Intake:
         self.ahead: Step | None = None
         self.sick_until = 0.0
         self.must_recover = False
+        self.recovered_at = time.monotonic()
         self.refusal = ""
         self.looked_at = 0.0
         self.due = -1
@@ -98,6 +101,14 @@ class Intake:
     def is_sick(self) -> bool:
         """True while there is no use in asking again."""
         return time.monotonic() < self.sick_until
+
+    @property
+    def may_be_wrong(self) -> bool:
+        """True when it is long ago that we asked what we hold.
+
+        A server that took over does not know what only its predecessor was told, and a client may go on there without an error.
+        """
+        return self.must_recover or time.monotonic() - self.recovered_at > RECOVER_EVERY
 
     @property
     def is_given_up(self) -> bool:

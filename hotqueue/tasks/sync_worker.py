@@ -59,7 +59,7 @@ class SyncWorker(Worker):
         if wait <= 0 or len(self.intakes) > 1 or self.process.is_burst or not self.bell.may_fetch:
             return False
         intake = self.intakes[0]
-        return not (intake.is_sick or intake.must_recover or intake.untold or intake.needs)
+        return not (intake.is_sick or intake.may_be_wrong or intake.untold or intake.needs)
 
     def _sleep_and_fetch(self, intake: Intake, seconds: float) -> None:
         """Sleep with a fetch behind the bell, so that a task starts one trip sooner; its permits go in beforehand."""

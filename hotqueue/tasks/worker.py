@@ -155,6 +155,8 @@ class Worker:
             self._is_stepping = False
 
     def _step(self, intake: Intake, room: int, alone: bool) -> Stepped | None:
+        if intake.may_be_wrong and intake.ahead is None and not intake.is_sick and not self._recover(intake):
+            return None
         step = self.begin(intake, room, alone)
         return None if step is None else self.end(intake, step)
 
@@ -241,12 +243,16 @@ class Worker:
             self.step(intake, 0)
 
     def _recover(self, intake: Intake) -> bool:
-        """After any error: find out what we hold, until that is known, or nobody wants to know any more; False if refused."""
+        """After any error, and now and then: find out what we hold, until that is known or nobody asks; False if refused."""
         self._abandon(intake)
 
         def recover() -> list[Delivery] | None:
             self.running.progress()  # waiting for Redis is not being stuck
-            return intake.desk.recover(list(intake.in_hand))
+            try:
+                return intake.desk.recover(list(intake.in_hand))
+            except ConnectionFailed as error:
+                self._note_outage(error)
+                raise
 
         try:
             found = self._patiently(intake, recover)
@@ -257,8 +263,10 @@ class Worker:
             return False
         if self._outage:
             log.info("queue %s answers again", intake.name)
+        if self._outage or intake.must_recover:
+            self.bell.start_over()
         self._outage = intake.must_recover = False
-        self.bell.start_over()
+        intake.recovered_at = time.monotonic()
         if found is None:
             self._given_up(intake)
         elif found:

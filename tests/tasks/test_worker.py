@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from hotqueue import HotQueue
+from hotqueue import HotQueue, keys
 from hotqueue.errors import WorkerLost
 from hotqueue.tasks import State
 from hotqueue.tasks.process import Process
@@ -236,3 +236,23 @@ def test_queues_of_one_process_take_turns(make_queue: MakeQueue, queue_name: str
     process.stop_fetching()
     thread.join(20)
     assert left > 50, f"the other queue waited for {100 - left} tasks; the rest took {time.monotonic() - began:.1f} s"
+
+
+@only_server
+def test_what_a_worker_holds_and_knows_nothing_of_runs(
+    make_queue: MakeQueue, start: Callable[..., Process], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it told a master that was left for another one, without an error: the other one never heard that it is done."""
+    monkeypatch.setattr("hotqueue.tasks.intake.RECOVER_EVERY", 0.1)
+    queue = make_queue()
+    hold, square = queue.task(sample.hold), queue.task(sample.square)
+    process = start(queue)
+    first = hold.delay(1)
+    wait_until(lambda: first.state is State.STARTED)
+    second = square.delay(3)
+    ready, held = keys.ready(queue.name), keys.held(queue.name, process.workers[0].presence.id)
+    source = "local t = redis.call('ZPOPMIN', KEYS[1]); return redis.call('HSET', KEYS[2], t[1], '1 s ' .. t[2])"
+    assert queue.store.command(ready, "EVAL", source, 2, ready, held) == 1
+    assert second.state is State.STARTED
+    sample.go_on.set()
+    assert second.get(timeout=10) == 9
