@@ -214,7 +214,7 @@ class Supervisor:
             if not self._children:
                 self._exit = 0
             return
-        while len(self._working()) < self._wanted:
+        while len(self._working()) < self._wanted and len(self._children) < 2 * self._wanted:  # those that leave take memory too
             self._spawn()
 
     def _working(self) -> list[Child]:
