@@ -66,7 +66,7 @@ class Codec:
                 return _decoded(raw)
             return self.serializer.loads(_decoded(raw) if self._takes_text() else raw)
         except (Exception, SystemExit) as error:  # SystemExit: a pickle can call anything; it must not end the reader
-            why = f"cannot be loaded by {self.name}: {type(error).__name__}: {error}"
+            why = f"cannot be loaded by {self.name}: {type(error).__name__}: {error}{_advice(error)}"
             raise SerializationError(f"a message {why}; it begins with {raw[:SHOWN]!r}") from error
 
     def _takes_text(self) -> bool:
@@ -76,6 +76,12 @@ class Codec:
             except Exception:  # a serializer of one kind of object only
                 self._makes_text = False
         return self._makes_text
+
+
+def _advice(error: BaseException) -> str:
+    """Return what to do about a class of a script, which pickle looks for in the script that reads."""
+    is_of_a_script = isinstance(error, AttributeError) and "'__main__'" in str(error)
+    return "; define it in a module that both programs import, and not in the script that is run" if is_of_a_script else ""
 
 
 def shown(value: Any) -> str:

@@ -136,6 +136,12 @@ def test_an_object_without_a_repr_is_still_named() -> None:
         Codec(pickle).dumps(Shy())
 
 
+def test_a_class_of_the_script_that_wrote_says_where_to_define_it() -> None:
+    """Raw messages are what pickle makes of them: the class is looked for in whatever script reads."""
+    with pytest.raises(SerializationError, match="define it in a module that both programs import, and not in the script"):
+        Codec(pickle).loads(b"c__main__\nOrderOfAnotherScript\n.")
+
+
 @pytest.mark.parametrize("raw", [b"", b"junk", b"\x80\x04", pickle.dumps(Leaver()), b"chotqueue.nowhere\nNothing\n."])
 def test_what_cannot_be_loaded_shows_its_first_bytes(raw: bytes) -> None:
     with pytest.raises(SerializationError, match="a message cannot be loaded by pickle: ") as info:

@@ -140,20 +140,22 @@ def put_together(sent: list[tuple[Any, ...]], trace: str, loads: Loads) -> Excep
     """
     entries = [_Sent(*one) for one in sent]
     made: dict[int, Exception] = {}
-
-    def make(number: int) -> Exception:
-        if number not in made:
-            members = [make(member) for member in entries[number].members]
-            made[number] = _made(entries[number], members, "" if number else trace, loads)
-        return made[number]
-
+    for number in range(len(entries)):
+        _make(number, entries, made, trace, loads)
     for number, entry in enumerate(entries):
-        error = make(number)
         for name, link in (("__cause__", entry.cause), ("__context__", entry.context)):
             if link >= 0:
-                object.__setattr__(error, name, make(link))
-        object.__setattr__(error, "__suppress_context__", entry.suppress)
+                object.__setattr__(made[number], name, made[link])
+        object.__setattr__(made[number], "__suppress_context__", entry.suppress)
     return made[0]
+
+
+def _make(number: int, entries: list[_Sent], made: dict[int, Exception], trace: str, loads: Loads) -> Exception:
+    """Make one of the exceptions, after the members that it has."""
+    if number not in made:
+        members = [_make(member, entries, made, trace, loads) for member in entries[number].members]
+        made[number] = _made(entries[number], members, "" if number else trace, loads)
+    return made[number]
 
 
 def _made(entry: _Sent, members: list[Exception], trace: str, loads: Loads) -> Exception:

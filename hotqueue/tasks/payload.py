@@ -26,6 +26,7 @@ PROTOCOL = 5  # every Python that hotqueue supports reads it
 _SCALARS = frozenset({int, float, bool, type(None)})
 _SIZED = frozenset({str, bytes})
 _NESTED = frozenset({tuple, list, dict})
+_NAMED = (type, FunctionType, NewType)
 _by_value_lock = threading.Lock()
 
 
@@ -84,7 +85,7 @@ def _pickler_class() -> Any:
 
         def reducer_override(self, value: Any) -> Any:
             kind = type(value)
-            if issubclass(kind, type | FunctionType | NewType):
+            if issubclass(kind, _NAMED):
                 found = NotImplemented
                 if getattr(value, "__module__", None) in main_module.MAINS and not self.is_by_value:
                     found = _by_name(main_module.named(value))

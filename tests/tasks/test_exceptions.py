@@ -14,12 +14,14 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import enum
+import gc
 import json
 import pickle
 import subprocess
 import sys
 import textwrap
 import threading
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -663,6 +665,19 @@ def test_a_group_may_have_very_many_members() -> None:
     assert isinstance(found, RemoteError)
     assert found.message == "g (1500 sub-exceptions)"
     assert 500 < len(found.exceptions) < 1500
+
+
+def test_nothing_of_it_is_left_for_the_cyclic_collector() -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        left = [
+            weakref.ref(there_and_back(WHOLE[name]())) for name in ("payment", "OSError with an init", "own group", "own reduce")
+        ]
+        left += [weakref.ref(there_and_back(STAND_INS[name][0]())) for name in STAND_INS if name != "itself in its args"]
+        assert [ref() for ref in left if ref() is not None] == []
+    finally:
+        gc.enable()
 
 
 def test_a_command_in_a_chain_is_told_of() -> None:
