@@ -93,7 +93,7 @@ def test_a_plain_user_can_use_queues(server: Server, start_python: Callable[...,
         holder = start_python(dedent(code), NAME, url)
         assert "held" in holder.stdout.readline()
         holder.send_signal(signal.SIGKILL)
-        holder.wait(10)
+        holder.wait(30)
         with closing(queue.consume(timeout=10)) as messages:
             assert next(messages) == "held"
         queue.clear()

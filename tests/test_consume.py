@@ -15,7 +15,7 @@ import pytest
 from hotqueue import HotQueue
 from tests.plain_queue import HOLD, consumers, listed, waiting
 from tests.proxy import Proxy
-from tests.waiting import wait_until
+from tests.waiting import allowed, wait_until
 
 MakeQueue = Callable[..., HotQueue]
 StartPython = Callable[..., subprocess.Popen[str]]
@@ -61,7 +61,7 @@ def test_consume_ends_when_nothing_came_in_time(make_queue: MakeQueue) -> None:
     queue.put(1)
     start = time.monotonic()
     assert list(queue.consume(timeout=0.3)) == [1]
-    assert 0.3 <= time.monotonic() - start < 2
+    assert 0.3 <= time.monotonic() - start < allowed(2)
 
 
 def test_consume_waits_for_messages(make_queue: MakeQueue) -> None:
@@ -200,7 +200,7 @@ def test_ctrl_c_ends_a_waiting_loop_quietly(make_queue: MakeQueue, hold: Any) ->
     process.stdin.flush()
     wait_until(lambda: listed(queue, f"consuming:{consumers(queue)[0]}") == [])
     process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=10) == ("ended\n", "")
+    assert process.communicate(timeout=30) == ("ended\n", "")
     assert process.returncode == 0
     assert (len(queue), consumers(queue)) == (0, [])
 
@@ -210,7 +210,7 @@ def test_ctrl_c_in_the_body_propagates_and_gives_back(make_queue: MakeQueue, hol
     queue.put("a", "b")
     process = hold()
     process.send_signal(signal.SIGINT)
-    assert "KeyboardInterrupt" in process.communicate(timeout=10)[1]
+    assert "KeyboardInterrupt" in process.communicate(timeout=30)[1]
     assert (waiting(queue), consumers(queue)) == (["a", "b"], [])
 
 

@@ -22,7 +22,7 @@ from tests.plain_queue import HOLD, consumers, listed, waiting
 from tests.processes import run_python
 from tests.proxy import DELAY, LOSE_REPLY, LOSE_REQUEST, TWICE, Fault, Proxy
 from tests.servers import RedisServer
-from tests.waiting import wait_until
+from tests.waiting import allowed, wait_until
 
 MakeQueue = Callable[..., HotQueue]
 StartPython = Callable[..., subprocess.Popen[str]]
@@ -68,7 +68,7 @@ def test_a_killed_holders_message_is_found_at_once(make_queue: MakeQueue, hold: 
     else:
         assert queue.get() == "b"
         assert queue.get(block=finder == "blocking get") == "a"
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < allowed(1)
     assert consumers(queue) == []
 
 
@@ -121,7 +121,7 @@ def test_a_stopped_holder_keeps_its_message(make_queue: MakeQueue, hold: Any, mo
     process.stdin.flush()
     wait_until(lambda: listed(queue, f"consuming:{consumer}") == [])
     process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=10)[1] == ""
+    assert process.communicate(timeout=30)[1] == ""
 
 
 @only_embedded
@@ -302,7 +302,7 @@ def test_a_loop_that_would_end_anyway_gives_up_after_a_while() -> None:
     start = time.monotonic()
     with pytest.raises(ConnectionFailed, match="refused"):
         next(queue.consume(timeout=0.1))
-    assert time.monotonic() - start < 7
+    assert time.monotonic() - start < allowed(7)
 
 
 def test_a_full_server_can_be_drained(start_redis: Callable[..., RedisServer]) -> None:

