@@ -99,7 +99,9 @@ class AsyncResult(Generic[R]):
 
         Raises:
             ResultTimeout: not finished in time; says why.
-            Exception: the task's own, its remote traceback as the cause; RemoteError for one that cannot be made here.
+            Exception: the task's own, its remote traceback as the cause; RemoteError for one that cannot be made
+                here, or that must not be raised here (`SystemExit` …).
+            SerializationError: it ended well, but its result cannot be loaded here.
             TaskRevoked, TaskExpired, TaskRejected, WorkerLost: it ended without a value.
             UnknownTask: no such task, or its result has expired.
         """
