@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import importlib
 import importlib.util
+import inspect
 import os
 import sys
 import tokenize
@@ -19,18 +20,20 @@ from typing import Any
 MAINS = frozenset({"__main__", "__mp_main__"})  # the second is the script's name in a process that multiprocessing spawned
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Script:
     """A namespace that runs as `__main__`.
 
     Attributes:
         file: where its code is; None at a prompt or in a notebook.
         name: the module that others import to get it; None if they cannot.
+        has_tasks: True once a task of it goes by name: its workers import it. They do not import a script that only sends.
     """
 
     namespace: dict[str, Any]
     file: str | None
     name: str | None
+    has_tasks: bool = False
 
     @cached_property
     def names(self) -> frozenset[str]:
@@ -78,10 +81,11 @@ _mark: bytes | None = None
 
 
 def adopt(function: Any) -> None:
-    """Take the namespace of a task's function for that of the script, if it runs as `__main__`."""
-    namespace = getattr(function, "__globals__", None)
-    if isinstance(namespace, dict) and namespace.get("__name__") in MAINS:
-        _look_at(namespace)
+    """Note that a function becomes a task: if it runs as `__main__`, its namespace is that of the script."""
+    if getattr(function, "__module__", None) in MAINS:
+        namespace = getattr(inspect.unwrap(function), "__globals__", {})
+        script = _look_at(namespace) if namespace.get("__name__") in MAINS else _current()
+        script.has_tasks = script.has_tasks or named(function, is_bound=False) is not None
 
 
 def _look_at(namespace: dict[str, Any]) -> _Script:
@@ -144,7 +148,7 @@ def mark() -> bytes | None:
 
 
 def named(thing: Any, is_bound: bool = True) -> tuple[str, str] | None:
-    """Return module and qualname under which others can import a thing of `__main__`; None if they cannot.
+    """Return module and qualname under which workers import a thing of `__main__`; None if they cannot, or have no reason to.
 
     Args:
         is_bound: False while it is just being defined, and its name does not lead to it yet.
@@ -153,7 +157,7 @@ def named(thing: Any, is_bound: bool = True) -> tuple[str, str] | None:
     qualname = getattr(thing, "__qualname__", None) or getattr(thing, "__name__", None)
     if script.name is None or not isinstance(qualname, str) or "<" in qualname:
         return None
-    if is_bound and _resolved(script.namespace, qualname) is not thing:
+    if is_bound and not (script.has_tasks and _resolved(script.namespace, qualname) is thing):
         return None
     if getattr(getattr(thing, "__code__", None), "co_filename", "").startswith("<"):
         return None  # typed at the prompt of `python -i shop.py`
@@ -163,7 +167,8 @@ def named(thing: Any, is_bound: bool = True) -> tuple[str, str] | None:
 def named_as(thing: Any, qualname: str) -> tuple[str, str] | None:
     """Return the same for a value that gives its own name, as a singleton's `__reduce__` may."""
     script = _current()
-    return (script.name, qualname) if script.name and _resolved(script.namespace, qualname) is thing else None
+    is_known = script.name and script.has_tasks and _resolved(script.namespace, qualname) is thing
+    return (str(script.name), qualname) if is_known else None
 
 
 def find(module: str, qualname: str) -> Any:

@@ -57,7 +57,7 @@ def dumps(value: Any, by_value: bool = False) -> bytes:
     """Return `value` pickled.
 
     Args:
-        by_value: for a reader that cannot import the running script.
+        by_value: for a reader that does not import the running script.
 
     Raises:
         TooLarge: it takes more than PAYLOAD_MAX bytes.
@@ -178,18 +178,20 @@ def dumps_call(
     portable: Portable | None = None,
     has_self: Callable[[], bool] = bool,
     visible: tuple[tuple[Any, ...], dict[str, Any]] | None = None,
+    by_value: bool = True,
 ) -> bytes:
     """Return a call's payload: ``(args, kwargs)`` pickled, or (function pickled, that) when it travels by value.
 
     Args:
         has_self: tells whether the first argument is the instance whose method is called.
         visible: the arguments as a message may show them.
+        by_value: send classes of the running script along, for a worker that does not import it.
 
     Raises:
         SerializationError: names the argument that cannot travel, or says how large the call is.
     """
     try:
-        call = dumps((args, kwargs), by_value=portable is not None)
+        call = dumps((args, kwargs), by_value)
         if portable is None:
             return call
         function = _dumps_portable(portable)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from hotqueue import in_place, keys, secret
 from hotqueue.connection import Store
 from hotqueue.errors import ConfigError, TaskNotRegistered
-from hotqueue.tasks import by_value, envelope, lifecycle, names, options, payload, record
+from hotqueue.tasks import by_value, envelope, lifecycle, main_module, names, options, payload, record
 from hotqueue.tasks.batch import open_batch
 from hotqueue.tasks.broker import BULK, Broker
 from hotqueue.tasks.callables import is_async
@@ -95,6 +95,7 @@ class Registry:
 
         def decorate(function: Callable[..., Any]) -> Task[..., Any]:
             function, bound_to = unbound(function)
+            main_module.adopt(function)
             kind = AsyncTask if callable(function) and is_async(function) else Task
             task = kind(function, self, name, made)
             task._bound_to = bound_to

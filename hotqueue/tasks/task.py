@@ -50,7 +50,6 @@ class Task(Generic[P, R]):
             raise TypeError(f"@queue.task decorates a function, not {function!r}")
         update_wrapper(self, function)
         self.__wrapped__ = function
-        main_module.adopt(function)
         self.name = name or by_value.name_of(function)
         self.options = options
         refuse_generator(function, "@queue.task")
@@ -61,6 +60,7 @@ class Task(Generic[P, R]):
         check_sensitive(options.sensitive, self._signature, "@queue.task")
         self._forms: dict[tuple[str, int], envelope.Form] = {}  # of calls without options of their own, by queue and flags
         self._by_value: bool | None = None
+        self._is_mains = getattr(function, "__module__", None) in main_module.MAINS
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the function here and now."""
@@ -232,7 +232,8 @@ class Task(Generic[P, R]):
         if by_value_ or kwargs or options.sensitive or not are_short(args):
             portable = self._portable(options) if by_value_ else None
             visible = readable(args, kwargs, self._signature, options.sensitive)
-            data = payload.dumps_call(self.name, args, kwargs, portable, self._has_self, visible)
+            copies = by_value_ or not self._is_mains  # only the workers of a script's own tasks import the script
+            data = payload.dumps_call(self.name, args, kwargs, portable, self._has_self, visible, copies)
             shown = args_text(*visible)
         else:
             data, shown = payload.dumps_plain((args, kwargs)), repr(args)[1:-1].rstrip(",")

@@ -228,6 +228,32 @@ def test_what_is_submitted_goes_by_value_with_all_that_it_uses(shop: Shop) -> No
     assert shop.run("shop.py") == "[True]\n"
 
 
+OTHER = """
+import os
+from hotqueue import HotQueue
+queue = HotQueue(os.environ["QUEUE"], url=os.environ["STORE"])
+@queue.task
+def kind_of(value): return [type(value).__module__, value]
+"""
+SENDS = """
+from other import kind_of, queue
+class Order: pass
+def look(value): return type(value).__module__
+name, back = kind_of.delay(Order()).get(10)
+print(name, type(back) is Order, queue.submit(look, Order()).get(10))
+"""
+
+
+@only_server
+@pytest.mark.parametrize("own", ["", "@queue.task\ndef own(): ...\n"], ids=["no task", "a task"])
+def test_a_script_that_sends_to_others_is_not_run_in_their_worker(shop: Shop, own: str) -> None:
+    shop.put("other.py", OTHER)
+    shop.put("client.py", SENDS.replace("name, back", own + "name, back"))
+    shop.work("other")
+    assert shop.run("client.py") == "__main__ True __main__\n"
+    assert shop.run("client.py") == "__main__ True __main__\n"
+
+
 def test_a_module_of_the_same_name_that_a_tool_did_not_run_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A test that runs a script with runpy must not change what the next one imports."""
     import runpy
