@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from contextvars import ContextVar
 from typing import Any
 
 from hotqueue.tasks import Ignore, Reject, Retry, current_task
 
 seen: list[Any] = []
+mood: ContextVar[str] = ContextVar("mood", default="")
 
 
 def double(n: int) -> int:
