@@ -81,6 +81,7 @@ class Presence:
 
     def _hold(self, size: int) -> None:
         self._fd = os.open(path_of(self.folder, self.id), os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        os.fchmod(self._fd, 0o600)  # whatever umask a task has set
         fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if size:
             os.ftruncate(self._fd, size)

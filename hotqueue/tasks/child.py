@@ -20,6 +20,7 @@ from hotqueue.tasks import exits, forks, payload, strays
 from hotqueue.tasks.loading import CannotLoad, load
 from hotqueue.tasks.process import LEASE_MS, Process
 from hotqueue.tasks.registry import Registry
+from hotqueue.tasks.repairs import Repairs
 from hotqueue.tasks.worker import Worker
 
 log = logging.getLogger("hotqueue.worker")
@@ -90,6 +91,7 @@ def run(settings: Settings, pipes: Pipes) -> int:
         max_memory=settings.max_memory,
         lease_ms=settings.lease_ms,
         pipes=pipes.permits,
+        repairs=Repairs([pipes.control, pipes.report, *(fd for pair in pipes.permits for fd in pair)]),
         announce=report.worker,
     )
     may_begin = threading.Event()

@@ -39,10 +39,12 @@ class EventLoop:
 
     Args:
         fresh: returns the context that a call begins with.
+        check: called with the name of each call that has ended; does not return where it has broken this process.
     """
 
-    def __init__(self, fresh: Callable[[], Context] = copy_context) -> None:
+    def __init__(self, fresh: Callable[[], Context] = copy_context, check: Callable[[str], None] | None = None) -> None:
         self._fresh = fresh
+        self._check = check
         self._loop = _new_loop()
         self._running: set[_Running] = set()
         self._thread = threading.Thread(target=self._run, name="hotqueue-event-loop", daemon=True)
@@ -60,6 +62,8 @@ class EventLoop:
                 forks.leave_if_forked(self._forks, error)
             except BaseException as error:
                 forks.leave_if_forked(self._forks, error)
+                if self._check is not None:
+                    self._check("a task")
                 raise
 
     def start(self, calls: list[tuple[Call, Callable[[Outcome], None]]]) -> None:
@@ -146,6 +150,8 @@ class EventLoop:
             if timer is not None:
                 timer.cancel()
             self._running.discard(running)
+        if self._check is not None:
+            self._check(call.name)
         running.done(outcome)
 
     def _cancel(self, running: _Running, why: str) -> None:

@@ -55,7 +55,7 @@ def execute(call: Call, context: Context | None = None, there: RunThere | None =
         context: what it runs in; a copy of the caller's if not given.
         there: how to run on the event loop; may be left out for a call that needs none.
     """
-    context = context or copy_context()
+    context = copy_context() if context is None else context
     if call.is_async:
         assert there is not None
         return there(call, context, call.soft_time_limit)
@@ -127,7 +127,7 @@ def value_of(call: Call, value: Any) -> Outcome:
     try:
         return Outcome(Ended.RETURNED, payload.dumps_result(call.name, value))
     except SerializationError as error:
-        return Outcome(Ended.UNSTORABLE, error=error, error_payload=payload.dumps_error(error, _our_frames(error)))
+        return _failed(Ended.UNSTORABLE, error)
 
 
 def outcome_of(error: BaseException, is_misfit: bool = False) -> Outcome:
@@ -140,14 +140,20 @@ def outcome_of(error: BaseException, is_misfit: bool = False) -> Outcome:
 
 def _meaning(error: BaseException, is_misfit: bool) -> Outcome:
     if is_misfit:
-        return Outcome(Ended.UNLOADABLE, error=error, error_payload=payload.dumps_error(error, _our_frames(error)))
+        return _failed(Ended.UNLOADABLE, error)
     if isinstance(error, Retry):
         return _asked_retry(error)
     if isinstance(error, Reject):
         return rejected(exceptions.shortened(error.reason))
     if isinstance(error, Ignore):
         return Outcome(Ended.IGNORED)
-    return Outcome(Ended.RAISED, error=error, error_payload=payload.dumps_error(error, _our_frames(error)))
+    return _failed(Ended.RAISED, error)
+
+
+def _failed(ended: Ended, error: BaseException) -> Outcome:
+    data = payload.dumps_error(error, _our_frames(error))
+    let_go(error)
+    return Outcome(ended, error=error, error_payload=data)
 
 
 def _our_frames(error: BaseException) -> int:
@@ -170,7 +176,7 @@ def _asked_retry(error: Retry) -> Outcome:
         if error.exc is not None and not isinstance(error.exc, BaseException):
             raise TypeError(f"retry exc= takes an exception that was made, such as ValueError('why'), not {error.exc!r:.80}")
     except (TypeError, ValueError) as wrong:
-        return Outcome(Ended.RAISED, error=wrong, error_payload=payload.dumps_error(wrong))
+        return _failed(Ended.RAISED, wrong)
     cause = error.exc or error.__cause__ or error.__context__
     data = b"" if cause is None else payload.dumps_error(cause, 0)
     return Outcome(Ended.ASKED_RETRY, b"", cause, data, delay, error.eta, max_retries=error.max_retries)

@@ -21,6 +21,7 @@ from hotqueue.tasks.gate import Gate
 from hotqueue.tasks.lifecycle import Outcome
 from hotqueue.tasks.permits import Permits
 from hotqueue.tasks.registry import Registry
+from hotqueue.tasks.repairs import Repairs
 from hotqueue.tasks.sync_worker import SyncWorker
 from hotqueue.tasks.teller import Teller
 from hotqueue.tasks.worker import Worker
@@ -50,6 +51,7 @@ class Process:
         max_memory: end, between tasks, once the process takes so many bytes.
         pipes: permit pipes made by a supervisor: one for each thread, and one for the async worker.
         announce: called with each worker that has registered, under whatever incarnation.
+        repairs: mends what a task left behind, in a process of ours.
         last_wait: seconds that a worker told to stop waits for Redis, to tell what it did; None: as long as it is let.
 
     Attributes:
@@ -73,6 +75,7 @@ class Process:
         pipes: list[tuple[int, int]] | None = None,
         announce: Callable[[Worker, int], None] | None = None,
         last_wait: float | None = None,
+        repairs: Repairs | None = None,
     ) -> None:
         self.registries = registries
         self.async_concurrency = async_concurrency
@@ -91,6 +94,7 @@ class Process:
             "pid": str(os.getpid()),
             "python": f"{sys.version_info.major}.{sys.version_info.minor}",
         }
+        self.repairs = repairs
         self.context = CleanContext()  # the modules have been imported, and no task has run
         self._limits = (max_tasks, max_memory)
         self._announce = announce
@@ -157,8 +161,26 @@ class Process:
         """Return the process's event loop, started if need be."""
         with self._lock:
             if self._loop is None:
-                self._loop = EventLoop(self.context.fresh)
+                self._loop = EventLoop(self.context.fresh, self._end_if_broken)
             return self._loop
+
+    def mend(self, last: str) -> None:
+        """Put right between tasks what they left behind; where that cannot be, tell what is done and leave.
+
+        Args:
+            last: the task that ran last.
+        """
+        if self.repairs is not None and not self.repairs.between_tasks() and not self.stop.is_set():
+            self.repairs.fill_holes()
+            log.error("%s closed file descriptors of its worker process; process %d is replaced", last or "a task", os.getpid())
+            self.failed = True
+            self.stop_fetching()
+
+    def _end_if_broken(self, name: str) -> None:
+        """End this process at once if its descriptors are gone, the event loop's among them: what runs there runs again."""
+        if self.repairs is not None and not self.repairs.are_files_whole():
+            log.error("%s closed file descriptors of its worker process; process %d is replaced", name, os.getpid())
+            os._exit(1)
 
     def run_in_loop(self, call: Call, context: Context, limit: float | None) -> Outcome:
         """Run a call on the event loop and wait for it; see `EventLoop.run`."""

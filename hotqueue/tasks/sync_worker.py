@@ -40,6 +40,7 @@ class SyncWorker(Worker):
         self._at_batch: Intake | None = None
         self._began = 0.0
         self._request: Request | None = None
+        self._last = ""  # the task that ran last
         self._alone_waits: list[Intake] = []
 
     def _loop(self) -> None:
@@ -84,6 +85,9 @@ class SyncWorker(Worker):
     def turn(self) -> bool:
         """Look at each queue once, beginning where the last turn ended; run what comes. True if anything came."""
         self.running.progress()
+        self.process.mend(self._last)
+        if self.stopping:
+            return True
         if self.process.gate.is_wanted_by_another(self):
             self._hand_back()
         with self.process.gate.shared(self) as is_open:
@@ -257,4 +261,6 @@ class SyncWorker(Worker):
             return execute(call, self.process.context.fresh(), self.process.run_in_loop)
         finally:
             self.running.end(row)
-            self._request = None
+            self._request, self._last = None, call.name
+            if self.process.repairs is not None:
+                self.process.repairs.after_task(call.name)

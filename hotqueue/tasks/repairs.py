@@ -1,0 +1,90 @@
+"""What a task may leave in its process that would break a worker: an alarm, other signal handlers, closed descriptors.
+
+What is only the task's own affair (the working directory, the environment, …) stays as it left it; README says so. Only in
+a supervisor's child: `run_worker()` is a guest in a process whose signals and descriptors are not ours.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import threading
+from _signal import getsignal  # type: ignore[import-not-found]  # signal's own makes enums of what it returns: 70 times slower
+from collections.abc import Sequence
+
+from hotqueue.tasks import forks
+
+log = logging.getLogger("hotqueue.worker")
+
+HIGHEST = 4096  # descriptors of ours have lower numbers
+
+
+class Repairs:
+    """Looks after a worker process; made once its modules have been imported.
+
+    Args:
+        fds: descriptors of ours that stay open as long as the process lives.
+    """
+
+    def __init__(self, fds: Sequence[int]) -> None:
+        self._files = {fd: _identity(fd) for fd in fds}
+        self._minds_alarms = _alarm() == (0.0, 0.0)  # else a module has set one, for all that runs here
+        self._said: set[str] = set()
+        self._mend_handlers("a module")
+
+    def after_task(self, name: str) -> None:
+        """Switch off an alarm that a task left on: it would end the next one, or the process."""
+        if self._minds_alarms and _alarm() != (0.0, 0.0) and _is_main():
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            self._say(f"{name} ended and left an alarm on (signal.alarm or setitimer); it was switched off")
+
+    def between_tasks(self) -> bool:
+        """Put our handlers back; tell whether our descriptors are still there."""
+        if _is_main():
+            self._mend_handlers("a task")
+        return self.are_files_whole()
+
+    def _mend_handlers(self, who: str) -> None:
+        for number in forks.OF_SUPERVISOR:
+            if getsignal(number) is not forks.leave_to_supervisor:
+                signal.signal(number, forks.leave_to_supervisor)
+                self._say(f"{who} took {number.name}, which is the supervisor's in a worker process; it was taken back")
+
+    def _say(self, text: str) -> None:
+        if text not in self._said and len(self._said) < 1000:
+            self._said.add(text)
+            log.warning("%s", text)
+
+    def are_files_whole(self) -> bool:
+        """Tell whether nobody has closed a descriptor of ours."""
+        fd, identity = next(iter(self._files.items()))  # who closes them in bulk has closed the first
+        return _identity(fd) == identity
+
+    def fill_holes(self) -> None:
+        """Have every number that may be of ours stand for a file again, if only for /dev/null.
+
+        Else what is opened next gets a number that something of ours still reads, writes or closes.
+        """
+        null = os.open(os.devnull, os.O_RDWR)
+        for fd in range(3, HIGHEST):
+            if fd in self._files or _identity(fd) is None:
+                with contextlib.suppress(OSError):
+                    os.dup2(null, fd, inheritable=False)
+
+
+def _alarm() -> tuple[float, float]:
+    return signal.getitimer(signal.ITIMER_REAL)
+
+
+def _is_main() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
+def _identity(fd: int) -> tuple[int, int] | None:
+    try:
+        found = os.fstat(fd)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

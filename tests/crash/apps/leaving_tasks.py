@@ -1,0 +1,263 @@
+"""The tasks of the tests of what a task leaves behind in its process."""
+
+from __future__ import annotations
+
+import asyncio
+import decimal
+import os
+import resource
+import signal
+import socket
+import time
+from contextvars import ContextVar
+from typing import Any
+
+from hotqueue import HotQueue, Reject
+from hotqueue.errors import SoftTimeLimitExceeded
+from hotqueue.tasks.process import resident_bytes
+from tests.notes import Notes
+
+queue = HotQueue(os.environ.get("CRASH_QUEUE", "crash"), url=os.environ.get("CRASH_URL"))
+note = Notes(os.environ.get("CRASH_NOTES", "")).write
+BIG = 200 << 20
+tenant: ContextVar[str] = ContextVar("tenant", default="none")
+tenant.set("of the module")
+decimal.getcontext().prec = 17
+
+
+@queue.task
+def pid() -> int:
+    return os.getpid()
+
+
+@queue.task
+def memory() -> tuple[int, int]:
+    return os.getpid(), resident_bytes() >> 20
+
+
+# --- memory --------------------------------------------------------------------------------------------------------
+
+
+class Slow:
+    def __reduce__(self) -> Any:
+        return _load, ()
+
+
+def _load() -> None:
+    big = bytearray(BIG)
+    raise ValueError(len(big))
+
+
+@queue.task
+def fails() -> None:
+    big = bytearray(BIG)
+    raise ValueError(len(big))
+
+
+@queue.task
+def fails_while_it_handles() -> None:
+    big = bytearray(BIG)
+    try:
+        raise KeyError(len(big))
+    except KeyError as error:
+        saved = error
+        raise ValueError(str(saved)) from error
+
+
+@queue.task
+def fails_in_groups() -> None:
+    big = bytearray(BIG)
+    errors = []
+    for _ in range(3):
+        try:
+            raise OSError(len(big))
+        except OSError as error:
+            errors.append(error)
+    raise ExceptionGroup("many", errors)
+
+
+@queue.task(retries=1, retry_backoff=False, default_retry_delay=0)
+def fails_and_is_retried() -> None:
+    big = bytearray(BIG)
+    raise ValueError(len(big))
+
+
+@queue.task(bind=True, max_retries=1, default_retry_delay=0, retry_backoff=False)
+def asks_for_retry(self: Any) -> None:
+    big = bytearray(BIG)
+    try:
+        raise ValueError(len(big))
+    except ValueError as error:
+        self.retry(exc=error)
+
+
+@queue.task(soft_time_limit=0.05)
+def is_timed_out() -> None:
+    big = bytearray(BIG)
+    time.sleep(20 + len(big))
+
+
+@queue.task
+def is_rejected() -> None:
+    big = bytearray(BIG)
+    raise Reject(f"{len(big)}")
+
+
+@queue.task
+def cannot_store() -> Any:
+    big = bytearray(BIG)
+    return lambda: (big, socket.socket())
+
+
+@queue.task
+def takes(value: Any) -> None:
+    raise ValueError(value)
+
+
+@queue.task
+async def afails() -> None:
+    big = bytearray(BIG)
+    await asyncio.sleep(0)
+    raise ValueError(len(big))
+
+
+@queue.task(soft_time_limit=0.05)
+async def ais_timed_out() -> None:
+    big = bytearray(BIG)
+    await asyncio.sleep(20 + len(big))
+
+
+@queue.task
+async def afails_in_a_group() -> None:
+    async def below() -> None:
+        big = bytearray(BIG)
+        await asyncio.sleep(0)
+        raise ValueError(len(big))
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(below())
+
+
+FAILING = {
+    "fails": (),
+    "fails_while_it_handles": (),
+    "fails_in_groups": (),
+    "fails_and_is_retried": (),
+    "asks_for_retry": (),
+    "is_timed_out": (),
+    "is_rejected": (),
+    "cannot_store": (),
+    "takes": (Slow(),),
+    "afails": (),
+    "ais_timed_out": (),
+    "afails_in_a_group": (),
+}
+
+
+@queue.task
+def gives_back(size: int) -> bytes:
+    return bytes(size)
+
+
+# --- context -------------------------------------------------------------------------------------------------------
+
+
+@queue.task
+def context_then_change(to: str) -> tuple[str, int]:
+    """Return what the task finds, and leave something else."""
+    found = tenant.get(), decimal.getcontext().prec
+    tenant.set(to)
+    decimal.getcontext().prec = 5
+    return found
+
+
+@queue.task
+async def acontext_then_change(to: str) -> tuple[str, int]:
+    found = tenant.get(), decimal.getcontext().prec
+    tenant.set(to)
+    decimal.getcontext().prec = 5
+    await asyncio.sleep(0)
+    return found
+
+
+# --- signals, limits, descriptors ----------------------------------------------------------------------------------
+
+
+@queue.task
+def leaves_an_alarm(seconds: float) -> int:
+    signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
+    return os.getpid()
+
+
+@queue.task
+def naps(seconds: float) -> int:
+    time.sleep(seconds)
+    return os.getpid()
+
+
+@queue.task(soft_time_limit=1.0)
+def has_an_alarm_of_its_own() -> tuple[int, bool]:
+    """Return how often its alarm rang, and whether the limit was heard."""
+    rung = 0
+
+    def ring(*_: object) -> None:
+        nonlocal rung
+        rung += 1
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, 0.1, 0.1)
+    try:
+        time.sleep(20)
+    except SoftTimeLimitExceeded:
+        return rung, True
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    return rung, False
+
+
+@queue.task
+def takes_our_signals() -> int:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    return os.getpid()
+
+
+@queue.task
+def closes(n: int, first: int = 3) -> int:
+    note("closes", n)
+    os.closerange(first, 256)
+    return n
+
+
+@queue.task
+def closes_and_opens(n: int) -> int:
+    """As a program that becomes a daemon: other files get the numbers."""
+    note("closes", n)
+    os.closerange(3, 256)
+    for _ in range(40):
+        os.open(os.devnull, os.O_RDWR)
+    return n
+
+
+@queue.task
+async def acloses(n: int) -> int:
+    note("acloses", n)
+    os.closerange(3, 256)
+    return n
+
+
+@queue.task
+def work(n: int) -> int:
+    note("work", n)
+    return n
+
+
+@queue.task
+def upsets_the_process() -> None:
+    """Change what is the process's: later tasks see it, and the worker goes on."""
+    os.chdir("/")
+    os.umask(0o777)
+    socket.setdefaulttimeout(0.001)
+    os.environ["HOTQUEUE_URL"] = "redis://127.0.0.1:1/0"
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
