@@ -11,7 +11,8 @@ from collections.abc import AsyncGenerator, Callable, Generator
 from functools import partial
 from typing import Any
 
-_VALUES = frozenset({type(None), bool, int, float, str, bytes, list, dict, tuple, set, frozenset})
+# Of most results; none of them is anything but a value.
+VALUES = frozenset({type(None), bool, int, float, str, bytes, list, dict, tuple, set, frozenset})
 _GENERATORS = (Generator, AsyncGenerator)
 INSTEAD = "return a list (such as list(...) of it), or make each item a task of its own"
 
@@ -35,12 +36,12 @@ def refuse_generator(function: Callable[..., Any], what: str) -> None:
 def is_awaitable(value: Any) -> bool:
     """Tell whether a returned value is to be awaited. A handle of ours is not: it may be of a task that waits for this one."""
     kind = type(value)
-    return kind not in _VALUES and inspect.isawaitable(value) and not getattr(kind, "_is_handle", False)
+    return kind not in VALUES and inspect.isawaitable(value) and not getattr(kind, "_is_handle", False)
 
 
 def refuse_made_generator(value: Any, name: str) -> None:
     """Raise TypeError for a returned generator: the body of the task has not begun."""
-    if type(value) not in _VALUES and isinstance(value, _GENERATORS):
+    if isinstance(value, _GENERATORS):
         raise TypeError(f"{name} returned a generator, whose body has not run; {INSTEAD}")
 
 

@@ -27,6 +27,9 @@ class CleanContext:
 
     decimal keeps an object there that is changed in place; each copy gets its own. Another object that is changed in place
     is shared, as everywhere in Python.
+
+    Attributes:
+        fresh: returns a copy for one task.
     """
 
     def __init__(self) -> None:
@@ -34,12 +37,11 @@ class CleanContext:
         decimal = sys.modules.get("decimal")
         kind = () if decimal is None else decimal.Context
         self._changeable = [(name, value) for name, value in self._context.items() if isinstance(value, kind)]
+        self.fresh: Callable[[], Context] = self._renewed if self._changeable else self._context.copy
 
-    def fresh(self) -> Context:
-        """Return a copy for one task."""
+    def _renewed(self) -> Context:
         made = self._context.copy()
-        if self._changeable:
-            made.run(self._renew)
+        made.run(self._renew)
         return made
 
     def _renew(self) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from hotqueue.errors import Ignore, Reject, Retry, SerializationError
 from hotqueue.tasks import exceptions, forks, payload
-from hotqueue.tasks.callables import is_awaitable, refuse_made_generator
+from hotqueue.tasks.callables import VALUES, is_awaitable, refuse_made_generator
 from hotqueue.tasks.context import Request, _request
 from hotqueue.tasks.lifecycle import Ended, Outcome, rejected
 from hotqueue.tasks.limits import soft_limit
@@ -59,7 +59,7 @@ def execute(call: Call, context: Context | None = None, there: RunThere | None =
     if call.is_async:
         assert there is not None
         return there(call, context, call.soft_time_limit)
-    began = time.monotonic()
+    began = 0.0 if call.soft_time_limit is None else time.monotonic()
     ended = context.run(_run_here, call, forks.count)
     if type(ended) is Outcome:
         return ended
@@ -76,7 +76,10 @@ def _run_here(call: Call, forks_before: int) -> Any:
     _request.set(call.request)
     try:
         if call.soft_time_limit is None:
-            return _settled(call, begun(call), forks_before)
+            value = begun(call)
+            if type(value) in VALUES and forks.count == forks_before:  # as with most
+                return value_of(call, value)
+            return _settled(call, value, forks_before)
         with soft_limit(call.soft_time_limit, call.name):
             return _settled(call, begun(call), forks_before)
     except BaseException as error:
@@ -121,7 +124,8 @@ def value_of(call: Call, value: Any) -> Outcome:
         SerializationError: the value cannot be stored.
         TypeError: it is a generator, so that nothing of the task's body has run.
     """
-    refuse_made_generator(value, call.name)
+    if type(value) not in VALUES:
+        refuse_made_generator(value, call.name)
     if not call.keeps_result:
         return Outcome(Ended.RETURNED)
     try:
