@@ -186,7 +186,7 @@ class Store:
 
     def _exchange(self, key: str | bytes, args: Sequence[Any], repeatable: bool = False) -> Any:
         idle, connection = self._take(key, repeatable)
-        left = self._left()
+        left, size = self._left(), 0
         try:
             if left < COMMAND_TIMEOUT:
                 connection._sock.settimeout(left)
@@ -197,18 +197,22 @@ class Store:
         except BaseException as error:
             if left < COMMAND_TIMEOUT and connection._sock is not None:
                 connection._sock.settimeout(COMMAND_TIMEOUT)
-            self._give_back(idle, connection, error)
+            self._give_back(idle, connection, error, is_large=size > 0)
             raise
         if left < COMMAND_TIMEOUT:
             connection._sock.settimeout(COMMAND_TIMEOUT)
         idle.put(connection)
         return reply
 
-    def _give_back(self, idle: Idle, connection: Any, error: BaseException) -> None:
-        """Keep a connection that only answered with an error; drop one whose reply may still be under way."""
+    def _give_back(self, idle: Idle, connection: Any, error: BaseException, is_large: bool = False) -> None:
+        """Keep a connection that only answered with an error; drop one whose reply may still be under way.
+
+        Args:
+            is_large: what was answered is large: whoever refuses that may close as well.
+        """
         import redis.exceptions as rx
 
-        if isinstance(error, rx.ResponseError) and not (isinstance(error, rx.ReadOnlyError) or "Protocol error" in str(error)):
+        if isinstance(error, rx.ResponseError) and not (isinstance(error, rx.ReadOnlyError) or is_large):
             idle.put(connection)
         else:
             connection.disconnect()

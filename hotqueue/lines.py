@@ -74,7 +74,7 @@ class Sent:
             self._store._give_back(self._idle, self._connection, error)
             return self._store._redirected(self._whole, self._doing)
         except BaseException as error:
-            self._store._give_back(self._idle, self._connection, error)
+            self._store._give_back(self._idle, self._connection, error, is_large=self._size > 0)
             if isinstance(error, rx.RedisError | rx.RedisClusterException | OSError):
                 wrong = self._store._wrong_key(error, self._whole)
                 raise self._store.translated(error, with_size(f"{self._doing}{wrong}", self._whole)) from error
@@ -190,7 +190,7 @@ def send(connection: Any, parts: Sequence[Any]) -> int:
     except TimeoutError:
         raise
     except OSError:  # the server has closed: it may have said why before
-        connection.read_response()
+        _hear_refusal(connection)
         raise
     return size
 
@@ -199,8 +199,16 @@ def _send_part(connection: Any, left: memoryview) -> None:
     while left:
         left = left[connection._sock.send(left[:CHUNK]) :]
         if len(left) > CHUNK and connection.can_read(timeout=0):  # nothing is to be said before all is there but a refusal
-            connection.read_response()
+            _hear_refusal(connection)
             raise ConnectionError("the server answered before it had everything")
+
+
+def _hear_refusal(connection: Any) -> None:
+    """Raise what the server says of a command that it has not had all of; nothing more goes over this connection."""
+    try:
+        connection.read_response()
+    finally:
+        connection.disconnect()
 
 
 def await_reply(connection: Any, size: int) -> None:

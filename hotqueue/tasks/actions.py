@@ -51,9 +51,13 @@ def put_back(delivery: Delivery) -> WireAction:
     return delivery.id, delivery.number, "P", b"", 0, ""
 
 
-def is_put_back(action: WireAction) -> bool:
-    """Tell whether an action is of a task that was not started."""
-    return action[2] == "P"
+def apart(action: WireAction) -> tuple[WireAction, WireAction]:
+    """Return what to send to have an ended task stay held, and how its outcome is told meanwhile, or later.
+
+    The first counts it out of its fetch, so that it is not taken back with what that fetch has left unstarted.
+    """
+    task_id, number, *outcome = action
+    return (task_id, number, "L", b"", 0, ""), (task_id, "*", *outcome)  # type: ignore[return-value]
 
 
 def _ttl(options: TaskOptions) -> int:

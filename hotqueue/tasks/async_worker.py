@@ -29,6 +29,7 @@ class AsyncWorker(Worker):
         self._ended: deque[tuple[Intake, Ready, Outcome, int, float]] = deque()
         self._active = 0
         self._turn = 0
+        self._was_full = False  # a queue had no room for more outcomes: a ring may have been in vain
 
     def _loop(self) -> None:
         leave_ctrl_c_to_main()
@@ -73,15 +74,20 @@ class AsyncWorker(Worker):
     def _turn_around(self, rung: bool) -> bool:
         """Tell what ended; fetch where there is room and reason to."""
         came = False
+        rung, self._was_full = rung or self._was_full, False
         for offset in range(len(self.intakes)):
             intake = self.intakes[(self._turn + offset) % len(self.intakes)]
-            room = self._room()
+            room = 0 if intake.courier.is_full else self._room()
+            self._was_full = self._was_full or intake.courier.is_full
             if room and not self.process.gate.enter(self):
                 room = 0
             came_back = room > 0 and intake.may_unpark and self.unpark(intake, room)
             if not intake.untold and not ((rung or came_back) and room):
                 continue
-            self.step(intake, room)
+            if room:
+                self.step(intake, room)
+            else:
+                self.tell(intake)
             came = self._start(intake) or (room > 0 and intake.may_unpark) or came
         self._turn += 1
         if self._active == 0:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from hotqueue.tasks.broker import BULK, NotTaken
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 TRIP_BYTES = 8 * 1024 * 1024  # a trip with more than this waits for no further task
 
+T = TypeVar("T")
 Encoded = tuple[str, str, str, bytes]  # id, due, expires, envelope: see Broker.enqueue
 
 
@@ -66,7 +67,7 @@ class Batch:
         """Take out one trip after the other, so that nobody else sends it at the same time."""
         for name in list(self._waiting):
             while tasks := self._waiting[name]:
-                trip = next(trips(tasks))
+                trip = next(trips(tasks, lambda task: len(task[3])))
                 del tasks[: len(trip)]
                 yield name, trip
 
@@ -129,13 +130,13 @@ def open_batch(registry: Registry) -> Batch | None:
     return batch
 
 
-def trips(tasks: Sequence[Encoded]) -> Iterator[list[Encoded]]:
-    """Cut tasks into what one trip carries, by count and by bytes."""
-    trip: list[Encoded] = []
+def trips(things: Sequence[T], size_of: Callable[[T], int]) -> Iterator[list[T]]:
+    """Cut tasks, or anything else, into what one trip carries, by count and by bytes."""
+    trip: list[T] = []
     size = 0
-    for task in tasks:
-        trip.append(task)
-        size += len(task[3])
+    for thing in things:
+        trip.append(thing)
+        size += size_of(thing)
         if len(trip) == BULK or size > TRIP_BYTES:
             yield trip
             trip, size = [], 0

@@ -12,10 +12,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hotqueue.errors import SerializationError, SignatureError
+from hotqueue.sizes import LARGE
+from hotqueue.tasks import actions, envelope, lifecycle, logbook, payload
 from hotqueue.tasks import attempts as history
-from hotqueue.tasks import envelope, lifecycle, payload
 from hotqueue.tasks.attempts import Attempts
+from hotqueue.tasks.batch import TRIP_BYTES, trips
+from hotqueue.tasks.broker import BULK
 from hotqueue.tasks.context import Request
+from hotqueue.tasks.courier import WITHOUT_WORDS, Courier
 from hotqueue.tasks.desk import Action, Delivery, Desk, Step, Stepped
 from hotqueue.tasks.envelope import Envelope
 from hotqueue.tasks.executor import Call
@@ -28,11 +32,12 @@ NOTHING_HAPPENED = Attempts()
 DEFAULTS = TaskOptions()
 RECOVER_EVERY = 10.0  # seconds after which a worker asks what it holds though nothing has gone wrong
 MIXED, LOOK_OFTEN = 60.0, 0.25  # seconds for which others may park what we can run; between two looks of an idle worker then
+_UNENDED = frozenset({"P", "L"})  # the actions that tell of no end
 ASK_LATER, ASK_AGAIN = 1.0, 0.005  # seconds until parked tasks are looked for again: there were none for us, there were some
 
 Report = Callable[[str, str, dict[str, Any]], None]  # queue, id and progress → published
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("hotqueue.worker")
 
 
 @dataclass(slots=True)
@@ -62,7 +67,8 @@ class Intake:
     Attributes:
         unstarted: fetched, in the order in which they will be started.
         in_hand: id → delivery: fetched and not yet told; what `recover` must not hand out again.
-        untold: actions to send with the next step.
+        untold: actions to send with the next step, and how many bytes they have.
+        courier: tells what must not hold up the others.
         ahead: a step under way that fetches the next batch while this one is worked at.
         needs: how many things parked tasks wait for, when last told.
         unpark_at: when to look for such tasks again (monotonic).
@@ -72,13 +78,15 @@ class Intake:
         refusal: what the server said then.
     """
 
-    def __init__(self, registry: Registry, worker: str, kind: str) -> None:
+    def __init__(self, registry: Registry, worker: str, kind: str, moved: Callable[[], None] = lambda: None) -> None:
         self.registry = registry
         self.desk = Desk(registry.broker, worker, kind)
         self.result_signer = registry.result_signer(registry.name)
         self.unstarted: deque[Delivery] = deque()
         self.in_hand: dict[str, Delivery] = {}
         self.untold: list[Action] = []
+        self.untold_bytes = self._cut_off = 0
+        self.courier = Courier(self, moved)
         self.lock = threading.Lock()  # of `untold`, which a Teller empties from another thread
         self.ahead: Step | None = None
         self.sick_until = 0.0
@@ -139,28 +147,72 @@ class Intake:
         for delivery in deliveries:
             self.in_hand[delivery.id] = delivery
 
-    def told(self, actions: Sequence[Action]) -> None:
+    def told(self, told: Sequence[Action]) -> None:
         """Note that actions were carried out (or were gone, which is as final)."""
-        for action in actions:
+        self._cut_off = 0
+        for action in told:
             delivery = self.in_hand.get(action[0])
-            if delivery is not None and delivery.number == action[1]:
+            if delivery is not None and (delivery.number == action[1] or action[1] == "*") and action[2] != "L":
                 self.in_hand.pop(action[0], None)
 
     def tell_later(self, action: Action) -> None:
-        """Line up an action for the next step."""
+        """Line up an action for the next step; a large one goes by itself."""
+        size = _size(action)
+        if size < LARGE:
+            with self.lock:
+                self.untold.append(action)
+                self.untold_bytes += size
+        else:
+            self._tell_apart([action])
+
+    def _tell_apart(self, told: Sequence[Action]) -> None:
+        pairs = [actions.apart(action) for action in told if action[2] not in _UNENDED]
         with self.lock:
-            self.untold.append(action)
+            self.untold += [stays for stays, _ in pairs]
+        self.courier.add([*(outcome for _, outcome in pairs), *(action for action in told if action[2] in _UNENDED)])
+
+    @property
+    def has_more_than_a_trip(self) -> bool:
+        """True while more is to be told than one step should carry."""
+        return self.untold_bytes > TRIP_BYTES or len(self.untold) > BULK
 
     def take_untold(self) -> list[Action]:
-        """Return what is to be told, for whoever tells it."""
+        """Return what is to be told in one trip, for whoever tells it."""
         with self.lock:
-            taken, self.untold = self.untold, []
+            if not self.has_more_than_a_trip:
+                taken, self.untold, self.untold_bytes = self.untold, [], 0
+                return taken
+            taken = next(trips(self.untold, _size))
+            self.untold = self.untold[len(taken) :]
+            self.untold_bytes -= sum(map(_size, taken))
         return taken
 
-    def untell(self, actions: Sequence[Action]) -> None:
+    def untell(self, told: Sequence[Action]) -> None:
         """Note that actions may not have arrived: they are to be told again."""
         with self.lock:
-            self.untold[:0] = actions
+            self.untold[:0] = told
+            self.untold_bytes += sum(map(_size, told))
+
+    def refused(self, told: Sequence[Action]) -> None:
+        """Note that a step was refused, perhaps because of one of these: they go apart."""
+        self._tell_apart(told)
+
+    def cut_off(self, told: Sequence[Action]) -> None:
+        """Note that a connection broke over these: they are to be told again, and apart if it does so time and again."""
+        self._cut_off += sum(map(_size, told)) >= LARGE
+        if self._cut_off < WITHOUT_WORDS:
+            self.untell(told)
+        else:
+            self._cut_off = 0
+            self._tell_apart(told)
+
+    def note_gone(self, gone: list[str], told: Sequence[Action]) -> None:
+        """Say which outcomes did not count."""
+        never_ran = {action[0] for action in told if action[2] in _UNENDED}  # put back before us, or told already
+        for task_id in gone:
+            if task_id in self.in_hand and task_id not in never_ran:
+                text = "task %s was no longer ours when it ended; its outcome here does not count"
+                log.warning(text, logbook.shown(task_id), extra=logbook.about(task_id))
 
     def lost(self) -> None:
         """Forget everything: this worker was given up here."""
@@ -169,7 +221,9 @@ class Intake:
             self.ahead = None
         self.unstarted.clear()
         self.in_hand.clear()
-        self.take_untold()
+        self.courier.drop()
+        with self.lock:
+            self.untold, self.untold_bytes = [], 0
 
     @property
     def may_unpark(self) -> bool:
@@ -295,6 +349,10 @@ def _by_value(found: Envelope, ready: Ready, registry: Registry) -> Callable[[],
         return portable.function, args, kwargs
 
     return load
+
+
+def _size(action: Action) -> int:
+    return len(action[3]) + len(action[5])
 
 
 def _by_name(found: Envelope, task: Task[..., Any]) -> Callable[[], tuple[Any, tuple[Any, ...], dict[str, Any]]]:

@@ -7,11 +7,13 @@ Every line about a task carries `task` (where its name is known) and `task_id`, 
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hotqueue.tasks import exceptions, payload
-from hotqueue.tasks.intake import Ready
 from hotqueue.tasks.lifecycle import Action, Do, Ended, Outcome
+
+if TYPE_CHECKING:
+    from hotqueue.tasks.intake import Ready
 
 log = logging.getLogger("hotqueue.worker")
 

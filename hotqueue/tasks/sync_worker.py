@@ -48,6 +48,9 @@ class SyncWorker(Worker):
             before = self.process.done.total()
             if self.turn():
                 continue
+            if any(intake.courier.is_full for intake in self.intakes):
+                self._rest_until_there_is_room()
+                continue
             wait = self.next_due()
             if self.process.is_burst and wait and self._burst_is_over(before):
                 return
@@ -55,6 +58,12 @@ class SyncWorker(Worker):
                 self._sleep_and_fetch(self.intakes[0], wait)
             else:
                 self.sleep(min(wait, 0.05) if self.process.is_burst else wait)
+
+    def _rest_until_there_is_room(self) -> None:
+        """Pause, and give a ring back that came for us: somebody else may be able to fetch."""
+        if self.bell.wait_woken(0.1):
+            for intake in self.intakes:
+                self.ring(intake)
 
     def _may_fetch_asleep(self, wait: float) -> bool:
         if wait <= 0 or len(self.intakes) > 1 or self.process.is_burst or not self.bell.may_fetch:
@@ -124,6 +133,9 @@ class SyncWorker(Worker):
             stepped = self.end(intake, step, are_permits_out=True)
             if intake.unstarted or not intake.untold:
                 return stepped
+        if intake.courier.is_full:
+            self.tell(intake)
+            return None
         room = self._pace.room()
         if intake.may_unpark:
             self.unpark(intake, room)
@@ -138,7 +150,7 @@ class SyncWorker(Worker):
         had_left, self._had_left = self._had_left, stepped is not None and stepped.left > 0
         if stepped is None or len(stepped.deliveries) < AHEAD_FROM or stepped.alone or len(self.intakes) > 1 or self.stopping:
             return
-        if intake.may_unpark or not (had_left and self._had_left):
+        if intake.may_unpark or intake.has_more_than_a_trip or not (had_left and self._had_left):
             return
         room = self._pace.room()
         self.permits.add(intake.desk.number + 1, room)
@@ -161,7 +173,7 @@ class SyncWorker(Worker):
     def _run_alone(self) -> bool:
         """Run one task with nothing else in the process, waiting until the rest has run empty."""
         intake = self._alone_waits.pop(0)
-        self.tell(intake)
+        self.tell_all(intake)
         with self.process.gate.exclusive(self, self.running.progress) as is_mine:
             if not is_mine or self.step(intake, 1, alone=True) is None or not intake.unstarted:
                 return False
@@ -176,10 +188,14 @@ class SyncWorker(Worker):
                 step, intake.ahead = intake.ahead, None
                 self.end(intake, step, are_permits_out=True)
             if intake.unstarted:
-                self.permits.drain()
-                self._drop(intake)
-                self.tell(intake)
-                self.ring(intake)
+                self._give_back(intake)
+
+    def _give_back(self, intake: Intake) -> None:
+        """Give others what was fetched."""
+        self.permits.drain()
+        self._drop(intake)
+        self.tell(intake)
+        self.ring(intake)
 
     def _work(self, intake: Intake) -> None:
         """Run what is in line, as far as permits go."""
@@ -195,6 +211,9 @@ class SyncWorker(Worker):
 
     def _run_line(self, intake: Intake, began: float, take: Callable[[int], bool], line: deque[Delivery]) -> None:
         while line:
+            if intake.courier.is_full:  # what is told apart takes all the memory that it may
+                self._give_back(intake)
+                return
             delivery = line.popleft()
             if self.process.stop.is_set() or not take(delivery.number):
                 # The rest went back to the queue, or goes back in a moment: not ours to start.
@@ -214,7 +233,7 @@ class SyncWorker(Worker):
             self.conclude(intake, ready, outcome, after - before)
             if self.process.has_enough():
                 continue
-            if line and after - began > TELL_AFTER:
+            if line and (after - began > TELL_AFTER or intake.has_more_than_a_trip):
                 began = after
                 self.tell(intake)
 
@@ -230,7 +249,7 @@ class SyncWorker(Worker):
             except HotQueueError:  # the worker finds out by itself, and recovers
                 intake.untell(telling)
             else:
-                self._note_gone(intake, stepped.gone, telling)
+                intake.note_gone(stepped.gone, telling)
                 intake.told(telling)
         return True
 

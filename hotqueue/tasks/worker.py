@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError, QueueFull
+from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError, QueueFull, SerializationError
 from hotqueue.presence import Presence
 from hotqueue.tasks import actions, faults, logbook
 from hotqueue.tasks.bell import LONGEST, Bell
@@ -57,7 +57,7 @@ class Worker:
     def _new_incarnation(self) -> None:
         self.presence = Presence(Running.size(self._rows))
         self.running = Running(self.presence.state)
-        self.intakes = [Intake(registry, self.presence.id, self.kind) for registry in self._registries]
+        self.intakes = [Intake(registry, self.presence.id, self.kind, self.wake) for registry in self._registries]
 
     @property
     def stopping(self) -> bool:
@@ -134,7 +134,7 @@ class Worker:
         intake.untold += [actions.put_back(delivery) for delivery in intake.unstarted]
         intake.unstarted.clear()
         try:
-            self.tell(intake)
+            self.tell_all(intake)
             if not intake.is_given_up:
                 intake.registry.broker.reap(self.presence.id, known_dead=True)
                 return True
@@ -157,6 +157,9 @@ class Worker:
     def _step(self, intake: Intake, room: int, alone: bool) -> Stepped | None:
         if intake.may_be_wrong and intake.ahead is None and not intake.is_sick and not self._recover(intake):
             return None
+        while room and intake.has_more_than_a_trip:
+            if self._step(intake, 0, False) is None:
+                return None
         step = self.begin(intake, room, alone)
         return None if step is None else self.end(intake, step)
 
@@ -170,14 +173,8 @@ class Worker:
             faults.at("before_tell")
         try:
             return intake.desk.begin(room, telling, alone)
-        except ConnectionFailed as error:
-            intake.untell(telling)
-            self._note_outage(error)
-            self._recover(intake)
-            return None
-        except ConfigError as error:
-            intake.untell(telling)
-            self._note_refusal(intake, error)
+        except (ConnectionFailed, ConfigError, SerializationError) as error:
+            self._step_failed(intake, telling, error)
             return None
         except BaseException:  # Ctrl-C: whether it arrived is unknown
             intake.must_recover = True
@@ -198,16 +195,9 @@ class Worker:
             self._note_outage(error)
             self._withdraw(step, are_permits_out)  # nothing recovers: every sleep would add as many, until the pipe is full
             return None
-        except ConnectionFailed as error:
-            intake.untell(sent)
-            self._note_outage(error)
+        except (ConnectionFailed, ConfigError, SerializationError) as error:
             self._withdraw(step, are_permits_out)
-            self._recover(intake)
-            return None
-        except ConfigError as error:
-            intake.untell(sent)
-            self._note_refusal(intake, error)
-            self._withdraw(step, are_permits_out)
+            self._step_failed(intake, sent, error)
             return None
         except BaseException:  # as in `begin`
             intake.must_recover = True
@@ -215,7 +205,7 @@ class Worker:
             raise
         self._outage, intake.refusal = False, ""
         if stepped.gone:
-            self._note_gone(intake, stepped.gone, sent)
+            intake.note_gone(stepped.gone, sent)
         intake.told(sent)
         if not stepped.alive:
             self._given_up(intake)
@@ -233,6 +223,21 @@ class Worker:
             self.permits.add(step.number, len(stepped.deliveries))
         return stepped
 
+    def _step_failed(self, intake: Intake, sent: Sequence[WireAction], error: HotQueueError) -> None:
+        """Wait for a server that is away; of what it refused, keep apart what it may have refused it for."""
+        if isinstance(error, ConnectionFailed):
+            if error.retry or not sent:
+                intake.cut_off(sent)
+            else:
+                intake.refused(sent)
+            self._note_outage(error)
+            self._recover(intake)
+        elif sent:
+            intake.refused(sent)
+            self._recover(intake)
+        else:
+            self._note_refusal(intake, error)
+
     def _withdraw(self, step: Step, are_permits_out: bool) -> None:
         if are_permits_out:
             self.permits.withdraw(step.room)
@@ -241,6 +246,14 @@ class Worker:
         """Tell what is done, and fetch nothing."""
         while intake.untold and not intake.is_sick:
             self.step(intake, 0)
+
+    def tell_all(self, intake: Intake) -> None:
+        """Tell what is done, and wait for what is told apart: as long as that can be of use."""
+        self.tell(intake)
+        courier = intake.courier
+        while not (courier.is_empty or courier.is_stuck) and (not self.stopping or self.process.may_wait):
+            self.running.progress()
+            courier.wait(0.2)
 
     def _recover(self, intake: Intake) -> bool:
         """After any error, and now and then: find out what we hold, until that is known or nobody asks; False if refused."""
@@ -309,13 +322,6 @@ class Worker:
             log.warning("%s; trying again until it answers", error)
         self._outage = True
 
-    def _note_gone(self, intake: Intake, gone: list[str], told: Sequence[WireAction]) -> None:
-        never_ran = {action[0] for action in told if actions.is_put_back(action)}  # the supervisor put these back before us
-        for task_id in gone:
-            if task_id in intake.in_hand and task_id not in never_ran:
-                text = "task %s was no longer ours when it ended; its outcome here does not count"
-                log.warning(text, logbook.shown(task_id), extra=logbook.about(task_id))
-
     def _given_up(self, intake: Intake) -> None:
         """Others have our tasks: forget them, take a new name, go on."""
         log.warning(
@@ -325,8 +331,8 @@ class Worker:
         self.permits.drain()
         old = self.presence
         for other in self.intakes:
-            if other is not intake and other.untold:
-                self.tell(other)
+            if other is not intake:
+                self.tell_all(other)
             try:
                 other.registry.broker.reap(old.id, known_dead=True)
             except HotQueueError:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from hotqueue.errors import ConnectionFailed
+from hotqueue.tasks import actions
 from hotqueue.tasks.desk import FETCH_BYTES, Delivery, Desk
 from tests.tasks.contents import BAND, Room, coro, place, sync
 
@@ -284,3 +285,19 @@ class TestRecover:
         before = room.contents()
         assert Desk(room.broker, "w", "s").recover([]) is None
         assert room.contents() == before
+
+
+def test_what_has_ended_and_is_told_apart_is_not_taken_back_with_the_rest(room: Room) -> None:
+    """A supervisor's taking back may come after the worker has put the same ones back itself: what is left of that fetch ran."""
+    tasks = {name: sync(name) for name in ("ran", "b", "c")}
+    room.fill({"tasks": tasks, "ready": {name: place(n) for n, name in enumerate(tasks)}})
+    desk = desk_of(room)
+    fetched = desk.step(3).deliveries
+    stays, outcome = actions.apart(("ran", fetched[0].number, "S", b"record", 60_000, ""))
+    desk.step(0, [stays, *(actions.put_back(delivery) for delivery in fetched[1:])])
+    assert room.broker.take_back("w", 1, 2) == 0
+    assert room.broker.take_back("w", 0, 2) == 0
+    assert desk.recover(["ran"]) == []
+    assert desk.tell([outcome]).gone == []
+    assert room["result:ran"] == "record"
+    assert desk.tell([outcome, stays]).gone == ["ran", "ran"]

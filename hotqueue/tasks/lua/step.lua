@@ -5,7 +5,7 @@
 -- ARGV 1 worker 2 fetch number 3 room (0: no fetch) 4 kind to fetch ('s', 'a') 5 '1': a task of ready:alone may come, alone
 --      6 bytes at most; then six an action: id, number it was fetched under, code, blob, ms, extra
 --      codes: S success, X end without result, E end with another result, D dead (extra: its record), R retry after ms
---      (extra: attempts), P put back, K park (extra: need)
+--      (extra: attempts), P put back, K park (extra: need), L stay held: it has ended, and its outcome comes apart
 -- Returns { now, ms until the next due task (-1: none), alive, size of the other kind's ready set, of ready:alone,
 --           number of needs, size of our kind's ready set after a fetch, ids that were gone,
 --           id, origin, attempts, envelope, … }
@@ -70,12 +70,15 @@ local function carry_out(ours)
   for _, our in ipairs(ours) do
     local at = 1 + 6 * our[1]
     local id, code = ARGV[at], ARGV[at + 2]
-    tally[NAMES[code]] = (tally[NAMES[code]] or 0) + 1
+    if NAMES[code] then tally[NAMES[code]] = (tally[NAMES[code]] or 0) + 1 end
     if code == 'R' then
       again(id, tonumber(ARGV[at + 4]), ARGV[at + 5])
     elseif code == 'P' or code == 'K' then
       local _, origin, place = split_held(our[2])
       if code == 'P' then redis.call('ZADD', ORIGIN[origin], place, id) else park(id, place, ARGV[at + 5], KEYS[21 + our[1]]) end
+    elseif code == 'L' then
+      local _, origin, place = split_held(our[2])
+      redis.call('HSET', held, id, '0 ' .. origin .. ' ' .. place) -- of no fetch: nobody takes it back as unstarted
     else
       if code == 'D' then bury(id, ARGV[at + 5], redis.call('HGET', KEYS[1], id)) end
       keep_record(done, now, id, ARGV[at + 3], ARGV[at + 4], KEYS[21 + our[1]])

@@ -10,7 +10,7 @@ local ORIGIN = { s = KEYS[2], a = KEYS[3], x = KEYS[4] }
 local held, mine = redis.call('HGETALL', KEYS[1]), {}
 for i = 1, #held, 2 do
   local number, origin, place = split_held(held[i + 1])
-  if tonumber(number) % 256 == tonumber(ARGV[1]) then mine[#mine + 1] = { held[i], place, origin } end
+  if number ~= '0' and tonumber(number) % 256 == tonumber(ARGV[1]) then mine[#mine + 1] = { held[i], place, origin } end
 end
 -- Equal places cannot be: each came from its own INCR. The order is the order in which the worker starts them.
 table.sort(mine, function(a, b) return tonumber(a[2]) > tonumber(b[2]) end)

@@ -48,6 +48,19 @@ def changed(n: int, more: int = 0) -> int:
 
 @queue.task
 def blob(size: int) -> bytes:
+    note("blob")
+    return b"x" * size
+
+
+@queue.task(retries=3, retry_backoff=0.01)
+def retried_blob(size: int) -> bytes:
+    note("retried_blob")
+    return b"x" * size
+
+
+@queue.task
+async def ablob(size: int) -> bytes:
+    note("blob")
     return b"x" * size
 
 

@@ -1,0 +1,217 @@
+"""Courier: tells, one at a time and from a thread of its own, what must not hold up the rest of a queue's outcomes.
+
+Large ones, which take their time on the wire; and those of a step that was refused, since one of them may be why. What the server
+refuses again and again, while it takes others, is ended as a failure that says so. Until it is told a task stays held, as ever.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hotqueue.errors import ConnectionFailed, HotQueueError, SerializationError
+from hotqueue.meanings import Refused
+from hotqueue.sizes import LARGE, PAYLOAD_MAX, in_words
+from hotqueue.tasks import actions, logbook
+from hotqueue.tasks.broker import BULK
+from hotqueue.tasks.desk import Action, Stepped
+from hotqueue.tasks.lifecycle import Action as Decided
+from hotqueue.tasks.lifecycle import Do, State
+from hotqueue.tasks.limits import leave_ctrl_c_to_main
+
+if TYPE_CHECKING:
+    from hotqueue.tasks.intake import Intake
+
+WITH_WORDS, WITHOUT_WORDS = 3, 5  # times that an outcome is refused until it is ended otherwise
+ROOM = PAYLOAD_MAX  # bytes that may wait; beyond, nothing more is fetched
+SHORTEST, LONGEST = 0.05, 1.0  # seconds between two tries
+ENDS = frozenset({"S", "E", "D", "R"})  # the actions that carry something of the task's own
+
+log = logging.getLogger("hotqueue.worker")
+
+
+@dataclass(eq=False)
+class _Load:
+    action: Action
+    strikes: int = 0
+    is_replaced: bool = False
+
+    @property
+    def size(self) -> int:
+        return len(self.action[3]) + len(self.action[5])
+
+
+class Courier:
+    """What one worker has to tell apart at one queue.
+
+    Args:
+        intake: the queue as this worker works at it.
+        moved: called when there is room again, or nothing left.
+    """
+
+    def __init__(self, intake: Intake, moved: Callable[[], None]) -> None:
+        self._intake = intake
+        self._moved = moved
+        self._waiting: deque[_Load] = deque()
+        self._bytes = 0
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._failures = self._refusals = 0  # in a row
+        self._said: set[str] = set()
+
+    @property
+    def is_full(self) -> bool:
+        """True while so much waits that nothing more should be fetched."""
+        return self._bytes > ROOM or len(self._waiting) > BULK
+
+    @property
+    def is_empty(self) -> bool:
+        """True once everything is told."""
+        return not self._waiting
+
+    @property
+    def is_stuck(self) -> bool:
+        """True when all that waits was refused when it was tried last, and the server was there."""
+        return self._refusals > len(self._waiting)
+
+    def add(self, told: Sequence[Action]) -> None:
+        """Take over actions."""
+        with self._changed:
+            loads = [_Load(action) for action in told]
+            self._waiting.extend(loads)
+            self._bytes += sum(load.size for load in loads)
+            if self._thread is None and loads:
+                self._thread = threading.Thread(target=self._run, name="hotqueue-courier", daemon=True)
+                self._thread.start()
+
+    def drop(self) -> None:
+        """Forget everything: others have these tasks."""
+        with self._changed:
+            self._waiting.clear()
+            self._bytes = 0
+            self._changed.notify_all()
+
+    def wait(self, seconds: float) -> None:
+        """Wait until something was told, or for so long."""
+        with self._changed:
+            if self._waiting:
+                self._changed.wait(seconds)
+
+    # --- the thread ----------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        leave_ctrl_c_to_main()
+        while (load := self._next()) is not None:
+            try:
+                self._carry(load)
+            except Exception:  # a bug of ours: nobody else may wait for it
+                log.exception("telling how task %s ended failed", load.action[0])
+                self._failed(load)
+
+    def _next(self) -> _Load | None:
+        with self._changed:
+            if not self._waiting:
+                self._thread = None
+                return None
+            return self._waiting[0]
+
+    def _carry(self, load: _Load) -> None:
+        """Tell one; if that fails, find out whether that was because of what it is."""
+        desk = self._intake.desk
+        try:
+            stepped = desk.tell([load.action])
+        except HotQueueError as error:
+            if _may_be_its_own_fault(load, error) and self._answers():
+                self._strike(load, error)
+            elif _is_refusal(error):
+                self._refusals += 1
+                self._say(error)
+            else:
+                self._refusals = 0
+            self._failed(load)
+        else:
+            self._done(load, stepped)
+
+    def _answers(self) -> bool:
+        """Tell whether the server takes a step without what was refused."""
+        try:
+            self._intake.desk.tell(())
+        except HotQueueError:
+            return False
+        return True
+
+    def _say(self, error: HotQueueError) -> None:
+        if str(error) not in self._said and str(error) != self._intake.refusal:
+            log.error("queue %s: %s; trying again until it is put right", self._intake.name, error)
+        self._said.add(str(error))
+
+    def _strike(self, load: _Load, error: HotQueueError) -> None:
+        load.strikes += 1
+        if load.strikes < (WITHOUT_WORDS if isinstance(error, ConnectionFailed) else WITH_WORDS):
+            return
+        other = None if load.is_replaced else self._instead(load, error)
+        with self._changed:
+            if other is not None and load in self._waiting:
+                self._bytes -= load.size
+                load.action, load.is_replaced, load.strikes = other, True, 0
+                self._bytes += load.size
+
+    def _instead(self, load: _Load, error: HotQueueError) -> Action | None:
+        """Return how a task ends whose own end cannot be told."""
+        delivery = self._intake.in_hand.get(load.action[0])
+        if delivery is None:
+            return None
+        ready = self._intake.look(delivery, "", lambda _queue, _id, _progress: None)
+        what = "its result" if load.action[2] == "S" else "how it ended"
+        failure = SerializationError(
+            f"{ready.name} ran to its end, but {what} ({in_words(load.size)}) cannot be stored: {error}; store what is large "
+            "elsewhere and return where"
+        )
+        told = logbook.about(delivery.id, ready.name, error=str(failure))
+        log.error("%s[%s]: %s; kept in the dead list", ready.name, told["task_id"], failure, extra=told)
+        decided = Decided(Do.BURY, State.FAILURE, error=failure)
+        intake = self._intake
+        other = actions.wire(decided, delivery, ready.attempts, ready.options, intake.now(), intake.result_signer)
+        return actions.apart(other)[1]
+
+    def _failed(self, load: _Load) -> None:
+        """Let the others have their turn, after a pause."""
+        with self._changed:
+            if load in self._waiting:
+                self._waiting.remove(load)
+                self._waiting.append(load)
+            self._failures += 1
+            self._changed.notify_all()
+            self._changed.wait(min(LONGEST, SHORTEST * 2 ** min(self._failures, 10)))
+
+    def _done(self, load: _Load, stepped: Stepped) -> None:
+        if stepped.gone:
+            self._intake.note_gone(stepped.gone, [load.action])
+        self._intake.told([load.action])
+        with self._changed:
+            was_full = self.is_full
+            if load in self._waiting:
+                self._waiting.remove(load)
+                self._bytes -= load.size
+            self._failures = self._refusals = 0
+            self._said.clear()
+            self._changed.notify_all()
+        if was_full or self.is_empty:
+            self._moved()
+
+
+def _is_refusal(error: HotQueueError) -> bool:
+    return not isinstance(error, ConnectionFailed) or not error.retry
+
+
+def _may_be_its_own_fault(load: _Load, error: HotQueueError) -> bool:
+    """Tell whether a refusal may be because of what is told: by its words, or, of something large, by a connection that broke."""
+    if load.action[2] not in ENDS:
+        return False
+    if isinstance(error, ConnectionFailed):
+        return error.retry and load.size >= LARGE
+    return isinstance(error, SerializationError | Refused)
