@@ -89,6 +89,12 @@ def _not_now(text: str) -> HotQueueError:
     return ConnectionFailed(text, sent=False)
 
 
+def _no_more_clients(text: str) -> HotQueueError:
+    return ConnectionFailed(
+        f"{text}: the server takes no more connections; raise its maxclients, or have fewer programs connect", sent=False
+    )
+
+
 def _too_few_replicas(text: str) -> HotQueueError:
     return ConnectionFailed(
         f"{text}; the master has too few replicas in reach for its min-replicas-to-write: nothing was stored, it heals once "
@@ -172,6 +178,7 @@ _MEANINGS: list[tuple[tuple[str, ...], Callable[[str], HotQueueError]]] = [
     (("NOREPLICAS",), _too_few_replicas),
     (("READONLY", "read only replica", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "UNBLOCKED", "LOADING"), _not_now),
     (("The previous master is now a",), _not_now),  # what redis-py makes of READONLY behind Sentinel
-    (("BUSY ", "is busy running a script", "max number of clients"), _not_now),
+    (("BUSY ", "is busy running a script"), _not_now),
+    (("max number of clients",), _no_more_clients),
     (("unknown command", "unsupported command", "Unknown Redis command"), _unknown_command),
 ]

@@ -99,16 +99,17 @@ class PackedCall:
         idle, connection = store._take(self._packed.keys[0], repeatable=True)
         try:
             connection._sock.sendall(self._packed.call((key,), args))
-            answer = _ANSWERS.get(connection._sock.recv(64))
+            said = connection._sock.recv(64)
         except BaseException as error:
             store._give_back(idle, connection, error)
             if isinstance(error, OSError):
                 raise store.translated(error, self._doing) from error
             raise
-        if answer is None:  # an error, or half an answer, and what else is under way on this connection is nobody's
+        answer = _ANSWERS.get(said)
+        if answer is not None or (said.startswith(b"-") and said.endswith(b"\r\n")):
+            idle.put(connection)  # also with an error that is whole, such as NOSCRIPT: there may be no other connection to be had
+        else:  # half an answer, and what else is under way on this connection is nobody's
             connection.disconnect()
-        else:
-            idle.put(connection)
         return answer
 
 

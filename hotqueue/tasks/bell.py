@@ -111,6 +111,11 @@ class Bell:
         self._rings = True
 
     @property
+    def is_connected(self) -> bool:
+        """True while all bells can be heard, as far as this side knows."""
+        return all(line.blocking.is_connected for line in self._lines)
+
+    @property
     def may_fetch(self) -> bool:
         """True when `wait_and_fetch` is of use: a single connection, and nothing that was heard, or may be, before it."""
         return len(self._lines) == 1 and not (self._rings or self._lines[0].is_listening)

@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from hotqueue import keys
@@ -22,6 +23,7 @@ from hotqueue.tasks.attempts import Attempts
 from hotqueue.tasks.attempts import decode as decode_attempts
 from hotqueue.tasks.envelope import ASYNC
 
+AT_ONCE = 0.1  # seconds for which a loop tries
 BULK = 1000  # tasks a script call handles at most
 
 
@@ -173,9 +175,10 @@ class Broker:
         return [keys.tasks(name), *self.done, keys.reply(name, client), keys.waiters(name), keys.attempts(name)]
 
     async def await_reply(self, ids: Sequence[str], client: str) -> None:
-        """Asyncio twin of `wait`."""
+        """Asyncio twin of `wait`, without its patience: a loop that gets no connection asks in another way."""
         every_key, args = self._wait_args(ids, client)
-        await self.store.arepeat(lambda: self.store.arun(scripts.WAIT, every_key, args, doing="waiting for a result"))
+        ask = partial(self.store.arun, scripts.WAIT, every_key, args, doing="waiting for a result")
+        await self.store.arepeat(ask, patience=AT_ONCE)
 
     def reply_line(self, client: str, longest: float) -> Callable[[float, bool, Sequence[str]], list[bytes]]:
         """Return a function that blocks some seconds, at most `longest`, for the next message of a client's reply list.
@@ -205,6 +208,12 @@ class Broker:
 
         return next_messages
 
+    def replies_now(self, client: str) -> list[bytes]:
+        """Return what is in a client's reply list, over the connection of any command: for want of one that can block."""
+        key = keys.reply(self.name, client)
+        found: list[bytes] | None = self.store.command(key, "LPOP", key, BULK, doing="waiting for a result")
+        return found or []
+
     def record(self, task_id: str) -> bytes | None:
         """Return the stored record of a task."""
         key = keys.result(self.name, task_id)
@@ -218,12 +227,23 @@ class Broker:
 
     def look(self, task_id: str) -> Looked:
         """Return what is known of a task."""
+        every_key = self._look_keys(task_id)
+        found = self.store.repeat(lambda: self.store.run(scripts.LOOK, every_key, [task_id], doing="looking at a task"))
+        return self._looked(found)
+
+    async def alook(self, task_id: str) -> Looked:
+        """Asyncio twin of `look`, without its patience: see `await_reply`."""
+        look = partial(self.store.arun, scripts.LOOK, self._look_keys(task_id), [task_id], doing="looking at a task")
+        return self._looked(await self.store.arepeat(look, patience=AT_ONCE))
+
+    def _look_keys(self, task_id: str) -> list[str]:
         n = self.name
-        every_key = [
+        return [
             *(keys.tasks(n), keys.attempts(n), *self.ready, keys.scheduled(n), keys.result(n, task_id)),
             *(*self.done, keys.dead_tasks(n), keys.progress(n, task_id)),
         ]
-        found = self.store.repeat(lambda: self.store.run(scripts.LOOK, every_key, [task_id], doing="looking at a task"))
+
+    def _looked(self, found: list[Any]) -> Looked:
         where, record, attempts, detail, envelope, progress = found
         parsed = json.loads(progress) if progress else None
         return Looked(where.decode(), record, decode_attempts(attempts), float(detail), envelope, parsed)

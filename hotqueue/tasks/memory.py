@@ -184,6 +184,10 @@ class MemoryBroker:
             ended = "done" if task_id in shelf.done else "dead" if task_id in shelf.dead else "unknown"
             return Looked("result" if record else ended, record, Attempts(), 0.0, b"", progress)
 
+    async def alook(self, task_id: str) -> Looked:
+        """Asyncio twin of `look`."""
+        return self.look(task_id)
+
     def record(self, task_id: str) -> bytes | None:
         """Return the record of a task."""
         return self._shelf.records.get(task_id)
@@ -340,6 +344,8 @@ class MemoryReplies:
     def ask(self, ids: list[str]) -> None:
         """Tell of those that have ended."""
         self._shelf.tell(ids)
+
+    trouble = ""
 
     async def aask(self, task_id: str) -> None:
         """Asyncio twin of `ask`."""

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from hotqueue.ending import start_thread
+from hotqueue.ending import in_thread, start_thread
 from hotqueue.errors import ConnectionFailed, HotQueueError, QueueFull
 from hotqueue.tasks.broker import BULK, Broker
 
@@ -72,6 +72,7 @@ class Replies:
         self._waiters: dict[str, list[Waiter | Callback]] = {}
         self._line = self._broker.reply_line(self._client, SLICE)
         self._asked = 0.0
+        self.trouble = ""  # why no connection of our own can be had; the list is then read over that of any command
         self._thread: threading.Thread | None = None
 
     def wait(self, ids: Iterable[str], timeout: float | None) -> dict[str, Answer]:
@@ -125,7 +126,12 @@ class Replies:
 
     async def aask(self, task_id: str) -> None:
         """Ask for one task, from an event loop."""
-        await self._broker.await_reply([task_id], self._client)
+        try:
+            await self._broker.await_reply([task_id], self._client)
+        except ConnectionFailed as error:
+            if not error.retry:
+                raise
+            await in_thread(self._ask, [task_id], None)  # the loop has no connection; the threads may have one
 
     # --- the list ------------------------------------------------------------------------------------------------
 
@@ -199,14 +205,29 @@ class Replies:
     def _read(self, block: float) -> None:
         """Read and deliver what is there; ask again when nothing came, or nothing of late."""
         try:
-            messages = self._line(block, len(self._waiters) > 1, ())
-        except ConnectionFailed:
-            messages = []
-            time.sleep(min(block, 0.1))
+            messages, self.trouble = self._line(block, len(self._waiters) > 1, ()), ""
+        except ConnectionFailed as error:
+            self.trouble = "" if error.sent else str(error)
+            messages = self._poll(block)
         for message in messages:
             self._deliver(message)
         if not messages or time.monotonic() - self._asked > ASK_AGAIN:
             self._ask_again()
+
+    def _poll(self, block: float) -> list[bytes]:
+        """Read the list now and then, over the connection of any command: a full server may let us open no other."""
+        until, pause = time.monotonic() + block, 0.01
+        while True:
+            try:
+                messages = self._broker.replies_now(self._client)
+            except ConnectionFailed:
+                time.sleep(min(block, 0.1))
+                return []
+            left = until - time.monotonic()
+            if messages or left <= 0:
+                return messages
+            time.sleep(min(pause, left))
+            pause = min(2 * pause, 0.1)
 
     def _ask_again(self) -> None:
         self._asked = time.monotonic()

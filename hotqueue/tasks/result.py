@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 from hotqueue import in_place
 from hotqueue.ending import in_thread
 from hotqueue.errors import (
+    ConnectionFailed,
     HotQueueError,
     RemoteError,
     RemoteTraceback,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 log = logging.getLogger("hotqueue.worker")
+FIRST_LOOK = 1.0  # seconds after which a coroutine that waits sees whether its answers can come at all
 TELL_AFTER = 5.0  # seconds after which a task that waits for itself is told of in the log
 REVOKED_MS = 3_600_000  # how long it is known that a task was revoked
 _STATES = {"ready": State.PENDING, "parked": State.PENDING, "held": State.STARTED, "dead": State.FAILURE, "done": State.SUCCESS}
@@ -109,9 +111,7 @@ class AsyncResult(Generic[R]):
             return self._value(None, propagate)
         allowed = None if timeout is None else seconds(timeout, "get(timeout=)")
         answers = _answers(self, [self.id], allowed)
-        if self.id not in answers:
-            raise self._timed_out(allowed)
-        return self._value(answers[self.id], propagate)
+        return self._value(answers.get(self.id) or self._last_look(allowed), propagate)
 
     @hinting
     async def aget(self, timeout: float | timedelta | None = None, propagate: bool = True) -> R:
@@ -134,13 +134,36 @@ class AsyncResult(Generic[R]):
         except NoThread:
             return self.get(timeout, propagate)  # the loop stands still meanwhile, at the end of its program
         try:
-            await replies.aask(self.id)
-            answer = await asyncio.wait_for(future, allowed)
-        except TimeoutError:
-            raise await in_thread(self._timed_out, allowed) from None
+            answer = await self._awaited(future, replies, allowed)
         finally:
             replies.unwatch(self.id, tell)
         return self._value(answer, propagate)
+
+    async def _awaited(self, future: asyncio.Future[Answer], replies: Replies, allowed: float | None) -> Answer:
+        """Wait for what the thread that reads the replies delivers; where it has no connection, look now and then."""
+        loop = asyncio.get_running_loop()
+        deadline, pause = None if allowed is None else loop.time() + allowed, FIRST_LOOK
+        await replies.aask(self.id)
+        while True:
+            left = None if deadline is None else max(0.0, deadline - loop.time())
+            await asyncio.wait({future}, timeout=pause if left is None else min(pause, left))
+            if future.done():
+                return future.result()
+            if replies.trouble or (left is not None and left <= pause):
+                looked = await self._alook()
+                if (answer := _answer_in(looked)) is not None:
+                    return answer
+                if left is not None and left <= pause:
+                    raise await in_thread(self._timed_out, allowed, looked)
+            pause = FIRST_LOOK if replies.trouble else min(2 * pause, 30.0)
+
+    async def _alook(self) -> Looked:
+        try:
+            return await self._broker.alook(self.id)
+        except ConnectionFailed as error:
+            if not error.retry:
+                raise
+            return await in_thread(self._broker.look, self.id)
 
     def __await__(self) -> Generator[Any, None, R]:
         return self.aget().__await__()
@@ -210,9 +233,26 @@ class AsyncResult(Generic[R]):
             "result has expired (result_expires)"
         )
 
-    def _timed_out(self, allowed: float | None) -> ResultTimeout:
-        why = explain(self._broker, self.id)
-        return ResultTimeout(f"no result of task {self.id} within {allowed:g} s: {why}")
+    def _last_look(self, allowed: float | None) -> Answer:
+        """Return the answer that is there though nobody told us, when time is up.
+
+        Raises:
+            ResultTimeout: there is none; says why.
+        """
+        looked = self._broker.look(self.id)
+        answer = _answer_in(looked)
+        if answer is None:
+            raise self._timed_out(allowed, looked)
+        return answer
+
+    def _timed_out(self, allowed: float | None, looked: Looked) -> ResultTimeout:
+        trouble = self._replies.trouble
+        try:
+            why = explain(self._broker, self.id, looked)
+        except ConnectionFailed as error:
+            why, trouble = str(error), ""
+        beside = f" (and no connection could be had to wait with: {trouble})" if trouble else ""
+        return ResultTimeout(f"no result of task {self.id} within {allowed:g} s: {why}{beside}")
 
     def _signer(self) -> Signer | None:
         return self._registry.result_signer(self._queue)
@@ -360,9 +400,7 @@ class ResultSet(Generic[R]):
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
             answers = _answers(some[0], [r.id for r in some], left)
             for result in some:
-                if result.id not in answers:
-                    raise result._timed_out(allowed)
-                _keep(result, answers[result.id])
+                _keep(result, answers.get(result.id) or result._last_look(allowed))
         return [result._value(None, propagate) if result._record else result.get(5, propagate) for result in self.results]
 
     @hinting
@@ -393,7 +431,8 @@ class ResultSet(Generic[R]):
             try:
                 result, answer = ended.get(timeout=None if deadline is None else max(0.0, deadline - time.monotonic()))
             except stdlib_queue.Empty:
-                raise next(iter(left))._timed_out(allowed) from None
+                result = next(iter(left))
+                answer = result._last_look(allowed)
             _keep(result, answer)
             left.discard(result)
             yield result
@@ -440,6 +479,13 @@ def _putter(ended: stdlib_queue.SimpleQueue[tuple[AsyncResult[R], Answer]], resu
 def _keep(result: AsyncResult[Any], answer: Answer) -> None:
     if answer.status == "R":
         result._record = record.decode(answer.record, result.id, result._signer())
+
+
+def _answer_in(looked: Looked) -> Answer | None:
+    """Return the answer in what is known of a task; None while it has not ended."""
+    if looked.where == "result":
+        return Answer("R", looked.record)
+    return {"done": Answer("D"), "dead": Answer("U"), "unknown": Answer("U")}.get(looked.where)
 
 
 def _set_once(future: asyncio.Future[Answer], answer: Answer) -> None:

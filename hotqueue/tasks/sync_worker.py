@@ -66,7 +66,7 @@ class SyncWorker(Worker):
                 self.ring(intake)
 
     def _may_fetch_asleep(self, wait: float) -> bool:
-        if wait <= 0 or len(self.intakes) > 1 or self.process.is_burst or not self.bell.may_fetch:
+        if wait <= 0 or len(self.intakes) > 1 or self.process.is_burst or self._deaf_because or not self.bell.may_fetch:
             return False
         intake = self.intakes[0]
         return not (intake.is_sick or intake.may_be_wrong or intake.untold or intake.needs)

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 _OF_WORKERS = ("succeeded", "ended", "failed", "retried", "put_back", "parked", "lost")  # what is counted when a worker acts
 
-
 # Where a task is found that had not ended when its time was up.
 _SINCE_THEN = {
     "result": "it has ended just now",
@@ -27,9 +26,13 @@ _SINCE_THEN = {
 }
 
 
-def explain(broker: Broker, task_id: str) -> str:
-    """Say what a task is waiting for."""
-    queue, store, looked = broker.name, broker.store, broker.look(task_id)
+def explain(broker: Broker, task_id: str, looked: Looked | None = None) -> str:
+    """Say what a task is waiting for.
+
+    Args:
+        looked: what is known of it, where that was just looked up.
+    """
+    queue, store, looked = broker.name, broker.store, looked or broker.look(task_id)
     if looked.where == "parked":
         return _parked_reason(looked.attempts.need, store, queue)
     if looked.where in ("held", "ready") and (told := waits_for_itself(broker, task_id, looked)):

@@ -50,6 +50,7 @@ class Worker:
         self._rows = rows
         self._registries = registries
         self._outage = False
+        self._deaf_because = ""  # why no bell can be heard
         self._is_stepping = False
         self.has_left = False
         self._new_incarnation()
@@ -107,13 +108,16 @@ class Worker:
         while True:
             try:
                 intake.registry.store.repeat(
-                    lambda: intake.desk.register(self.process.lease_ms, told), patience=None, stop=self.process.stop
+                    lambda: intake.desk.register(self.process.lease_ms, told), patience=SICK, stop=self.process.stop
                 )
                 return True
             except (ConnectionFailed, ConfigError) as error:
                 if self.process.stop.is_set():
                     return False
-                self._note_refusal(intake, error)
+                if isinstance(error, ConnectionFailed) and error.retry:
+                    self._note_outage(error)
+                else:
+                    self._note_refusal(intake, error)
                 if self.process.stop.wait(SICK):
                     return False
 
@@ -421,9 +425,14 @@ class Worker:
     def patient(self, wait: Callable[[], T]) -> T | None:
         """Wait for a bell; None when that failed, after a pause."""
         try:
-            return wait()
+            found = wait()
+            if self.bell.is_connected:
+                self._deaf_because = ""
+            return found
         except ConnectionFailed as error:
-            self._note_outage(error)
+            if str(error) != self._deaf_because:  # once: steps may go on over other connections, and would have it told again
+                self._note_outage(error)
+            self._deaf_because = str(error)
             self.running.progress()
             self.process.stop.wait(0.1)
         except ConfigError as error:  # a bell of the wrong type
