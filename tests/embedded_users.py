@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import shlex
 import signal
 import subprocess
 import tempfile
@@ -258,7 +259,7 @@ STRANGER = 12345  # the number of a user that owns nothing here
 
 # Source text: import whatever may be needed, for the Python that runs the tests may lie in a home that others cannot read.
 PRELOAD = """
-import difflib, encodings.idna, importlib, multiprocessing, os, pkgutil, pwd, resource, tomllib, uuid
+import cloudpickle, difflib, encodings.idna, importlib, multiprocessing, os, pkgutil, pwd, resource, tomllib, uuid
 import hotqueue, redis.asyncio, redis.cluster, redis.sentinel
 for module in pkgutil.walk_packages(hotqueue.__path__, "hotqueue."):
     importlib.import_module(module.name)
@@ -266,12 +267,12 @@ for module in pkgutil.walk_packages(hotqueue.__path__, "hotqueue."):
 BECOME_STRANGER = f"os.setgroups([]), os.setgid({STRANGER}), os.setuid({STRANGER})"
 
 
-def disguised(binary: str, version: str, folder: Path) -> str:
-    """A program that calls itself Redis of another version: a second kind of server, where there is but one.
-
-    Up to 6.9 it keeps its journal as Redis 6.2 does.
-    """
-    program = folder / f"redis-server-{version}"
-    program.write_text(f'#!/bin/sh\n[ "$1" = -v ] && echo "Redis server v={version} sha=0" && exit\nexec {binary} "$@"\n')
+def disguised(binary: str, folder: Path) -> str:
+    """A program that calls itself a later version than it is: a second kind of server, where there is but one."""
+    real = identified(binary)
+    version = f"{real.version[0]}.{real.version[1] + 5}.0"
+    program = folder / f"{real.name}-server-{version}"
+    told = f"{real.name.capitalize()} server v={version} sha=0"
+    program.write_text(f'#!/bin/sh\n[ "$1" = -v ] && echo "{told}" && exit\nexec {shlex.quote(binary)} "$@"\n')
     program.chmod(0o755)
     return str(program)

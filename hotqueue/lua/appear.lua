@@ -1,13 +1,16 @@
 -- Put a queue that was written beside its place into it, all at once.
 -- KEYS: the list, then key by key of the queue    ARGV: 1 'replace' or '', then for each of those keys its ms to live, -1: for
 -- ever, '': nothing is to be there (a key of the queue that is replaced)
--- Returns 1, or the first key in the way. An error when a part has expired; then nothing was changed.
+-- Returns 1, or the first key in the way. An error when a part has gone that was to live for ever; then nothing was changed.
 local coming = {}
 for i = 2, #KEYS do
   local from = staged(KEYS[1], 'import', KEYS[i])
   if ARGV[i] ~= '' then
-    if redis.call('EXISTS', from) == 0 then return redis.error_reply('ERR ' .. from .. ' has expired') end
-    coming[#coming + 1] = { from, KEYS[i], ARGV[i] }
+    if redis.call('EXISTS', from) == 1 then
+      coming[#coming + 1] = { from, KEYS[i], ARGV[i] }
+    elseif ARGV[i] == '-1' then
+      return redis.error_reply('ERR ' .. from .. ' has expired')
+    end
   end
   if ARGV[1] == '' and redis.call('EXISTS', KEYS[i]) == 1 then return KEYS[i] end
 end
