@@ -27,6 +27,7 @@ from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError
 STOPPING = 5.0  # seconds that close() of the last user waits for the server to be gone
 EXITING = 1.0  # the same at the end of the process
 DURABILITIES = ("everysec", "always")
+DIED = "the private server that held the copy has died (out of memory?)"
 
 
 def default_path() -> str:
@@ -55,6 +56,7 @@ class EmbeddedServer:
         self._hold: _Hold | None = None
         self._private = ""
         self._may_create = True
+        self._may_restart = True  # False: what it holds is nowhere else
         self._is_default = path is None
         self.path = _absolute(path)
         if self.path == MEMORY:
@@ -79,6 +81,7 @@ class EmbeddedServer:
             if source is not None:
                 hold.begin_with(source)
             made.ensure()
+            made._may_restart = False
         except BaseException:
             made.close()
             embedded_guardian.remove_private(os.fsencode(made._private))  # there may be no guardian yet that would
@@ -93,7 +96,8 @@ class EmbeddedServer:
         """
         from hotqueue import embedded_copy
 
-        embedded_copy.save(self.ensure(), self.path)
+        with _while_it_lives():
+            embedded_copy.save(self.ensure(), self.path)
         with _as_said(path):
             embedded_copy.put(os.path.join(self._private, "dump.rdb"), path, replace)
 
@@ -102,7 +106,8 @@ class EmbeddedServer:
         from hotqueue import embedded_binary as binaries
         from hotqueue import embedded_copy
 
-        wrote = binaries.at(embedded_copy.server_program(self.ensure()))
+        with _while_it_lives():
+            wrote = binaries.at(embedded_copy.server_program(self.ensure()))
         return wrote is not None and binaries.reads(binaries.choose(None, self.path), wrote)
 
     def ensure(self, after_error: bool = False) -> str:
@@ -116,6 +121,8 @@ class EmbeddedServer:
             ConnectionFailed: the server cannot be started or does not answer.
         """
         hold = self._hold or self._take()
+        if not self._may_restart and after_error and starting.probe(hold.socket) != "up":
+            raise ConnectionFailed(DIED, retry=False)
         if after_error or not hold.serves(self.durability):
             hold.attach(self.durability, after_error, may_create=self._may_create)
             _unstarted.discard(self)
@@ -141,6 +148,7 @@ class EmbeddedServer:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._may_create = self.path != MEMORY or self._private == _private_folder()
+        self._may_restart = True
         self._hold = None
 
     def _take(self) -> _Hold:
@@ -154,6 +162,16 @@ class EmbeddedServer:
                 self._hold = _holds.setdefault(files.run, _Hold(files))
                 self._hold.count += 1
             return self._hold
+
+
+@contextlib.contextmanager
+def _while_it_lives() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, HotQueueError):
+            raise
+        raise ConnectionFailed(DIED, retry=False) from error
 
 
 def _absolute(path: str | os.PathLike[str] | None) -> str:

@@ -22,6 +22,7 @@ import pytest
 from hotqueue import HotQueue, keys, transfer
 from hotqueue.address import resolve
 from hotqueue.connection import Store
+from hotqueue.embedded_start import probe
 from hotqueue.errors import ConfigError, ConnectionFailed
 from hotqueue.tasks.broker import Broker
 from tests.embedded_users import PROGRAMS, nothing_left, private_folder, real_server, servers_of, short_folder
@@ -391,6 +392,43 @@ def test_a_reply_that_is_lost_is_an_error_and_not_a_second_copy(
     with pytest.raises(ConfigError, match="holds queues already"):  # it was all there when the last reply was lost
         export(file, server.url)
     assert got(server.url, "q") == list(range(10))
+
+
+@pytest.mark.parametrize("target", ["file", "server"])
+@pytest.mark.parametrize("kind", ["file", "server"])
+def test_a_private_server_that_dies_does_not_begin_anew_with_less(
+    kind: str,
+    target: str,
+    export: Export,
+    file: str,
+    start_redis: Callable[..., RedisServer],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    source, server, there = way(kind, file, start_redis), start_redis(), tmp_path / "files" / "there.rdb"
+    fill(source, "q")
+    for step in ("_put_in_order", "_deliver", "_bring_queue"):
+        with monkeypatch.context() as patched:
+            patched.setattr(transfer, step, _dying(getattr(transfer, step)))
+            if target == "server" or step != "_bring_queue":  # a file is saved as a whole
+                with pytest.raises(ConnectionFailed):
+                    export(source, str(there) if target == "file" else server.url)
+    assert not there.exists()
+    with server.client() as client:
+        assert not client.keys("hotqueue:*") + client.keys("*:tasks")
+
+
+def _dying(step: Callable[..., Any]) -> Callable[..., Any]:
+    """Have the private server die before a step."""
+
+    def died(taken: Store, *rest: Any) -> Any:
+        pid = int(taken.command("x", "INFO", "server").partition(b"process_id:")[2].split()[0])
+        os.kill(pid, signal.SIGKILL)
+        assert taken.embedded
+        wait_until(lambda: probe(taken.embedded.ensure()) == "absent")
+        return step(taken, *rest)
+
+    return died
 
 
 def test_a_killed_export_to_a_file_leaves_none(export: Export, file: str, tmp_path: Path, private_folder: Path) -> None:
