@@ -139,7 +139,7 @@ class Guardian:
         if b"aof_last_write_status:err" in info:
             return False  # the disk is full: what was acknowledged is safer in a running server
         self.stopping = True
-        self.empty_at = self._when_empty(info)
+        self.empty_at = self._when_empty(info) if self.journal else -1
         for way in self._ways_to_stop(info):
             try:
                 ask(self.address, b"SHUTDOWN", way, timeout=None)  # an answer is a refusal
