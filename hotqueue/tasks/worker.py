@@ -145,6 +145,8 @@ class Worker:
             why = intake.refusal
         except HotQueueError as error:
             why = str(error)
+        finally:
+            intake.courier.drop()  # others have it, or will
         log.warning("could not take leave of queue %s: %s; others put in order what it held", intake.name, why)
         return False
 
