@@ -9,7 +9,7 @@ JOBS   ?= 4
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types bench bench-quick chaos wheel-check clean
+.PHONY: help demo test check lint types bench bench-quick chaos soak wheel-check clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ bench-quick: $(VENV)/.ready-bench ## the main figures beside the two fastest pee
 
 chaos: $(VENV)/.ready-test ## kill processes and servers at random for five minutes, and account for every task (ARGS="--seconds 60")
 	$(BIN)/python -m tests.chaos $(ARGS)
+
+soak: $(VENV)/.ready-test ## run every kind of task for an hour on one worker, which has to stay as it was (ARGS="--rounds 20 --seconds 60")
+	$(BIN)/python -m tests.soak $(ARGS)
 
 wheel-check: $(VENV)/.ready-check ## build the wheel and run the README's quickstart from it, on every Python found here
 	$(BIN)/python tests/wheel_check.py
