@@ -370,7 +370,7 @@ def test_arguments_that_cannot_travel(rig: Rig) -> None:
 
 GIVEN: list[tuple[str, type[BaseException], str]] = [
     ("a lock", SerializationError, "ran to its end, but its result cannot be stored"),
-    ("a generator", SerializationError, "cannot be stored"),
+    ("a generator", TypeError, "returned a generator, whose body has not run"),
     ("needs two", Exception, "1 and 2"),
     ("unprintable", Exception, ""),
     ("holds a socket", RemoteError, "holds a socket"),
