@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import sys
 
 STANDARD = (0, 1, 2)
@@ -79,15 +80,6 @@ def open_standard_streams() -> None:
             setattr(sys, name, open(number, mode, encoding="utf-8", errors="backslashreplace", closefd=False))  # noqa: SIM115
 
 
-def flush_standard_streams() -> None:
-    """Flush what was printed, as far as somebody takes it; what nobody takes fails nowhere else, least of all at exit."""
-    for number, stream in ((1, sys.stdout), (2, sys.stderr)):
-        try:
-            stream.flush()
-        except (OSError, ValueError, AttributeError):  # closed, full or broken; closed by a task; None
-            discard(number)
-
-
 def discard(number: int) -> None:
     """Have what is written to a descriptor go nowhere."""
     try:
@@ -96,3 +88,43 @@ def discard(number: int) -> None:
         os.close(null)
     except OSError:
         pass
+
+
+def has_terminal() -> bool:
+    """Tell whether this process has a controlling terminal, whose end would be its own."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
+
+
+class Lines:
+    """Writes lines to a descriptor, past every buffer: none is lost with the process, or written twice after a fork.
+
+    Nobody has to take them: closed, full and broken files are passed over, and whoever reads a pipe too slowly, or has stopped
+    a terminal, is waited for once.
+    """
+
+    PATIENCE = 1.0  # seconds
+    AT_ONCE = 4096  # bytes that a pipe with any room takes without blocking
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+        self._lost = 0
+
+    def write(self, line: bytes) -> None:
+        """Write a line, if somebody takes it."""
+        if self._lost:
+            line = b"(%d lines before this one were lost: nobody took them)\n" % self._lost + line
+        try:
+            self._write(line, 0.0 if self._lost else self.PATIENCE)
+            self._lost = 0
+        except OSError:
+            self._lost += 1
+
+    def _write(self, data: bytes, patience: float) -> None:
+        while data:
+            if not select.select([], [self._number], [], patience)[1]:
+                raise TimeoutError
+            data = data[os.write(self._number, data[: self.AT_ONCE]) :]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import json
 from typing import Any
 
 import click
 
 from hotqueue import __version__
-from hotqueue.cli.entry import run, settings, version_option
+from hotqueue.cli.entry import json_text, run, settings, version_option
 from hotqueue.cli.store import opened, store_options
 
 # Commands that live in a file of their own: name → module, attribute.
@@ -56,7 +55,7 @@ def info(as_json: bool, **where: Any) -> None:
         found = [inventory.length(store, name) for name in inventory.queue_names(store)]
     if as_json:
         queues = [{"name": q.name, "messages": q.messages, "tasks": q.tasks} for q in found]
-        click.echo(json.dumps({**facts, "queues": queues}, indent=2, ensure_ascii=False))
+        click.echo(json_text({**facts, "queues": queues}))
         return
     for name, value in facts.items():
         click.echo(f"{name:9} {value}")

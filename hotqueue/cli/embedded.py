@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import sys
 import time
 from collections.abc import Callable
@@ -11,7 +10,7 @@ from typing import Any
 
 import click
 
-from hotqueue.cli.entry import settings
+from hotqueue.cli.entry import json_text, settings
 
 _FILE = click.argument("file", type=click.Path(readable=False), required=False)  # what is wrong with it, the store says best
 _YES = click.option("--yes", is_flag=True, help="Do not ask.")
@@ -34,7 +33,7 @@ def status(file: str | None, as_json: bool) -> None:
 
     told = store.status(file)
     if as_json:
-        click.echo(json.dumps(told, indent=2, ensure_ascii=False))
+        click.echo(json_text(told))
         return
     for name, value in _lines(told):
         click.echo(f"{name:9} {value}")
@@ -112,7 +111,7 @@ def export(source: str, target: str, replace: bool, as_json: bool) -> None:
     if sys.stderr.isatty():
         click.echo("\r\x1b[K", nl=False, err=True)
     if as_json:
-        click.echo(json.dumps(dataclasses.asdict(told), indent=2, ensure_ascii=False))
+        click.echo(json_text(dataclasses.asdict(told)))
         return
     click.echo(f"{told.source} → {told.target}: {told.queues} queues, {told.messages} messages, {told.tasks} unfinished tasks")
     if told.left_out:

@@ -5,17 +5,19 @@ Imports no redis, so that --help, --version and shell completion are quick.
 
 from __future__ import annotations
 
-import os
+import io
+import json
 import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
 import click
 
-from hotqueue import __version__
+from hotqueue import __version__, descriptors
 from hotqueue.errors import HotQueueError
 
 settings = {"help_option_names": ["-h", "--help"]}  # of every command
+BROKEN_PIPE = 128 + 13  # exit code of a program that SIGPIPE ended, as a shell tells it
 version_option = click.version_option(__version__, "--version", "-V", message="%(prog)s %(version)s")
 
 
@@ -29,23 +31,75 @@ def run(
         usage: exit code of wrong options or arguments.
         defaults: returns what options are that neither the command line nor the environment says.
     """
+    descriptors.open_standard_streams()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")  # names that the terminal's encoding does not have
+    code, complaint = _outcome(
+        lambda: command.main(prog_name=name, standalone_mode=False, **_more(command, defaults)), name, usage
+    )
+    sys.exit(_all_written(code, complaint, name))
+
+
+def _more(command: click.Command, defaults: Callable[[click.Command], dict[str, Any]] | None) -> dict[str, Any]:
+    return {} if defaults is None else {"default_map": defaults(command)}
+
+
+def _outcome(main: Callable[[], object], name: str, usage: int) -> tuple[int, OSError | None]:
+    """Run a command; return its exit code, after a line for its mistake, and why its output was not taken, if it was not."""
+    stdout = sys.stdout
     try:
-        more: dict[str, Any] = {} if defaults is None else {"default_map": defaults(command)}
-        status = command.main(prog_name=name, standalone_mode=False, **more)
-        sys.stdout.flush()
-        sys.exit(status if isinstance(status, int) else 0)
+        status = main()
+        return status if isinstance(status, int) else 0, None
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        return code, None if sys.stdout is stdout else BrokenPipeError()  # click makes an exit of it, and other streams
     except click.ClickException as error:
         origin = _origin(error)
         _say(name, error.format_message().rstrip(".") + origin if origin else error.format_message())
-        sys.exit(usage if isinstance(error, click.UsageError) else 1)
+        return usage if isinstance(error, click.UsageError) else 1, None
     except HotQueueError as error:
         _say(name, str(error))
-        sys.exit(1)
+        return 1, None
     except (click.Abort, KeyboardInterrupt):
-        sys.exit(130)
-    except BrokenPipeError:  # `hotwatch | head`: nobody reads on; nor may the flush at exit fail
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        return 130, None
+    except OSError as error:
+        if _is_of_output(error):
+            return 1, error
+        if not (shortage := descriptors.shortage(error)):
+            raise
+        _say(name, shortage)
+        return 1, None
+
+
+def _is_of_output(error: OSError) -> bool:
+    """Tell whether it was raised as something was printed: by click, which prints all that commands answer."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and str(trace.tb_frame.f_globals.get("__name__")).startswith("click.")
+
+
+def _all_written(code: int, complaint: OSError | None, name: str) -> int:
+    """Return the exit code of a command, also where its output was not taken; the flush of Python at its exit then succeeds."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        complaint = complaint or error
+    except ValueError:
+        pass  # closed
+    if complaint is not None:
+        descriptors.discard(1)
+        if isinstance(complaint, BrokenPipeError):  # `hotwatch | head`
+            code = BROKEN_PIPE
+        else:
+            code = code or 1
+            _say(name, f"cannot write to standard output: {complaint.strerror}")
+    try:
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        descriptors.discard(2)
+    return code
 
 
 def _origin(error: click.ClickException) -> str:
@@ -59,4 +113,18 @@ def _origin(error: click.ClickException) -> str:
 
 
 def _say(name: str, message: Any) -> None:
-    click.echo(f"{name}: {' '.join(str(message).split())}", err=True)
+    say(f"{name}: {' '.join(str(message).split())}")
+
+
+def say(text: str) -> None:
+    """Print something about the work itself to standard error, if anybody takes it."""
+    _stderr.write(f"{text}\n".encode(getattr(sys.stderr, "encoding", None) or "utf-8", "backslashreplace"))
+
+
+_stderr = descriptors.Lines(2)
+
+
+def json_text(told: Any) -> str:
+    """Return a value as JSON that can be printed here: in ASCII where the terminal, or what reads on, takes no Unicode."""
+    unicode = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "").startswith("utf")
+    return json.dumps(told, indent=2, ensure_ascii=not unicode)

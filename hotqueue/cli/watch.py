@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
 
-from hotqueue.cli.entry import run, settings, version_option
+from hotqueue.cli.entry import json_text, run, settings, version_option
 from hotqueue.cli.store import opened, store_options
 
 
@@ -25,7 +24,7 @@ def hotwatch(queues: tuple[str, ...], as_json: bool, **where: Any) -> None:
         doubts = inventory.doubts(store, [queue.name for queue in found if queues and not queue.items])
     if as_json:
         rows = [{"name": q.name, "items": q.items, "messages": q.messages, "tasks": q.tasks} for q in found]
-        click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        click.echo(json_text(rows))
     for queue in () if as_json else found:
         click.echo(f"{queue.name}: {queue.items} items")
     for doubt in doubts:  # an empty queue is no error, and may leave no trace: so the exit code stays 0

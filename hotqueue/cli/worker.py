@@ -11,7 +11,7 @@ import click
 
 from hotqueue import __version__
 from hotqueue.cli import logs
-from hotqueue.cli.entry import run, version_option
+from hotqueue.cli.entry import run, say, version_option
 from hotqueue.cli.settings import Seconds, Size, defaults_of, misspelt_variables, usable_cpus
 from hotqueue.cli.store import from_settings
 
@@ -27,7 +27,7 @@ MODULE is imported, and its queues and tasks are worked at. With -Q and no MODUL
 (queue.submit, lambdas, functions typed at a prompt).
 
 TERM or INT: finish what runs within --grace, put the rest back, exit 0; once more: put back at once. HUP: replace the
-processes. TTIN, TTOU: one more, one fewer. USR1: dump stacks.
+processes; started from a terminal: the same as TERM. TTIN, TTOU: one more, one fewer. USR1: dump stacks.
 
 Exit codes: 0 clean, 1 crash, 2 usage, 3 a module cannot be imported or has no tasks, 4 Redis unreachable at start."""
 
@@ -112,6 +112,8 @@ def _settings(modules: tuple[str, ...], names: tuple[str, ...], url: str | None,
         name=given["name"],
         health_port=given["health_port"],
         lease_ms=int(given["lease"] * 1000),
+        before_import=logs.make_way,
+        after_import=logs.come_back,
     )
 
 
@@ -125,9 +127,9 @@ def _work(settings: Settings, level: str, given: Any) -> int:
     def ready(queues: list[tuple[str, Store]], tasks: list[str]) -> None:
         settings.said.add(STRAYS)  # the first process has said so
         if shown:
-            click.echo(banner(settings, queues, tasks), err=True)
+            say(banner(settings, queues, tasks))
 
-    supervisor = Supervisor(settings, ready, lambda text: click.echo(f"hotqueue-worker: {text}", err=True))
+    supervisor = Supervisor(settings, ready, lambda text: say(f"hotqueue-worker: {text}"))
     try:
         code = supervisor.run()
     except ConfigError as error:
@@ -136,7 +138,7 @@ def _work(settings: Settings, level: str, given: Any) -> int:
         later = supervisor.scheduled()
         if later is None:
             return code
-        click.echo(f"burst done; {later} task{'s'[: later != 1]} scheduled for later", err=True)
+        say(f"burst done; {later} task{'s'[: later != 1]} scheduled for later")
     return code
 
 

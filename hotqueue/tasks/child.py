@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import faulthandler
+import io
 import logging
 import os
 import signal
@@ -11,8 +13,9 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
+from hotqueue import descriptors
 from hotqueue.address import Address
 from hotqueue.connection import Store
 from hotqueue.errors import HotQueueError
@@ -36,6 +39,7 @@ class Settings:
 
     Attributes:
         said: what need not be said again; a process that is forked later inherits it.
+        before_import, after_import: called in each process, around the import of the user's modules.
     """
 
     modules: tuple[str, ...] = ()
@@ -53,6 +57,8 @@ class Settings:
     health_port: int | None = None
     secret_key: str | None = field(default=None, repr=False)
     said: set[str] = field(default_factory=set, repr=False)
+    before_import: Callable[[], None] = field(default=lambda: None, repr=False)
+    after_import: Callable[[], None] = field(default=lambda: None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -71,7 +77,11 @@ def run(settings: Settings, pipes: Pipes) -> int:
     try:
         store = Store(settings.address) if settings.address is not None else None
         defined: list[str] = []
-        registries = load(settings.modules, settings.queues, store, settings.secret_key, defined)
+        settings.before_import()
+        try:
+            registries = load(settings.modules, settings.queues, store, settings.secret_key, defined)
+        finally:
+            settings.after_import()
         report.hello(registries)
         for registry in registries:  # what a web request cannot wait for, a worker can
             registry.store.be_patient()
@@ -116,8 +126,10 @@ def _be_a_child(pipes: Pipes) -> None:
     exits.forget_inherited()
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    faulthandler.enable()
-    faulthandler.register(signal.SIGUSR1, all_threads=True)
+    faulthandler.enable(2)  # not sys.stderr, which may be closed, or none
+    faulthandler.register(signal.SIGUSR1, 2, all_threads=True)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # what a task prints is there, and fails, while it runs
     if sys.platform == "linux":
         pr_set_pdeathsig = 1
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
@@ -167,8 +179,7 @@ def fork(settings: Settings, pipes: Pipes, close: Callable[[], None]) -> int:
     Args:
         close: closes, in the child, what belongs to the supervisor.
     """
-    sys.stdout.flush()
-    sys.stderr.flush()
+    _flush()  # what is in a buffer now would be written by both
     pid = os.fork()
     if pid:
         return pid
@@ -176,10 +187,26 @@ def fork(settings: Settings, pipes: Pipes, close: Callable[[], None]) -> int:
     try:
         close()
         code = run(settings, pipes)
-    except BaseException:
-        log.exception("worker process %d failed", os.getpid())
+    except BaseException as error:
+        if shortage := descriptors.shortage(error):
+            log.error("worker process %d failed: %s", os.getpid(), shortage)
+        else:
+            log.exception("worker process %d failed", os.getpid())
     finally:
-        logging.shutdown()
-        sys.stdout.flush()
-        sys.stderr.flush()
+        _end(code)
+
+
+def _end(code: int) -> NoReturn:
+    """End this process, whatever its last words meet: it must not get back into the frames of its supervisor."""
+    try:
+        with contextlib.suppress(BaseException):
+            logging.shutdown()
+        _flush()
+    finally:
         os._exit(code)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):  # it is closed, full, broken or None, or what a task has put there
+            stream.flush()

@@ -144,10 +144,23 @@ def spawn(settings: Settings, others: list[Child], ours: tuple[int, ...]) -> Chi
     Args:
         others: whose pipe ends it must not keep: an order to die is an end that nobody holds any more.
         ours: further descriptors that are the supervisor's alone.
+
+    Raises:
+        OSError: no pipe, or no process, can be had; nothing was left open.
     """
-    control_read, control_write = os.pipe()
-    report_read, report_write = os.pipe()
-    permits = [os.pipe() for _ in range(settings.threads + 1)]
+    pipes: list[tuple[int, int]] = []
+    try:
+        for _ in range(2 + settings.threads + 1):
+            pipes.append(os.pipe())  # noqa: PERF401  (closed when the next one cannot be had)
+        return _spawn(settings, others, ours, pipes)
+    except OSError:
+        for fd in (end for pipe in pipes for end in pipe):
+            os.close(fd)
+        raise
+
+
+def _spawn(settings: Settings, others: list[Child], ours: tuple[int, ...], pipes: list[tuple[int, int]]) -> Child:
+    (control_read, control_write), (report_read, report_write), *permits = pipes
 
     def close() -> None:
         for fd in (control_write, report_read, *ours):

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from hotqueue import clients, presence
+from hotqueue import clients, descriptors, presence
 from hotqueue.connection import PATIENCE, Store
 from hotqueue.errors import ConnectionFailed, HotQueueError
 from hotqueue.tasks import attempts, child, logbook, payload
@@ -38,6 +38,7 @@ LONG_IMPORT = 5.0  # seconds of importing after which a word is due
 FROZEN = 5.0  # seconds without progress and without a task after which others get what a worker fetched asleep
 STUCK = 30.0  # seconds without progress and without a task after which a process is replaced
 PAYING = 1.0  # seconds for what is owed to Redis once the last child has gone; neighbours can do the rest
+NO_PROCESS = 1.0  # seconds until the system is asked for a process again
 QUICK = 1.0  # seconds; a child that dies younger than this is replaced more and more slowly
 
 
@@ -151,7 +152,10 @@ class Supervisor:
         os.set_blocking(self._wake_read, False)
         os.set_blocking(self._wake_write, False)
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
+        self._has_terminal = descriptors.has_terminal()
         for number in SIGNALS:
+            if number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
+                continue  # nohup: whoever started us wants it ignored
             signal.signal(number, lambda number, _frame: self._noted.append(number))
 
     def _answer_signals(self) -> None:
@@ -159,6 +163,9 @@ class Supervisor:
             number = self._noted.pop(0)
             if number in (signal.SIGTERM, signal.SIGINT):
                 self._stop(signal.Signals(number).name)
+            elif number == signal.SIGHUP and self._has_terminal:
+                if self._stop_at is None:  # it comes twice, from the shell and from the system: not to end what runs
+                    self._stop("SIGHUP, as when the terminal is closed")
             elif number == signal.SIGHUP:
                 log.info("SIGHUP: replacing %d processes", len(self._children))
                 self._stop_children()
@@ -198,24 +205,41 @@ class Supervisor:
 
     # --- children ------------------------------------------------------------------------------------------------
 
-    def _spawn(self) -> None:
+    def _spawn(self) -> bool:
+        """Start a process; False, and a while to wait, when the system gives none."""
         ours = [self._wake_read, self._wake_write]
         if self._health is not None:
             ours.append(self._health.fileno())
-        self._children.append(spawn(self._settings, self._children, tuple(ours)))
+        try:
+            self._children.append(spawn(self._settings, self._children, tuple(ours)))
+        except OSError as error:
+            self._cannot_spawn(descriptors.shortage(error) or str(error))
+            return False
+        return True
+
+    def _cannot_spawn(self, why: str) -> None:
+        if self._upkeep is None and self._exit is None:
+            self._tell_failure(f"no process can be started: {why}")
+            self._exit = child.EXIT_CRASH
+        else:
+            log.error("no process can be started: %s; trying again in %g s", why, NO_PROCESS)
+            self._spawn_at = time.monotonic() + NO_PROCESS
 
     def _replenish(self) -> None:
         if self._exit is not None or self._upkeep is None or time.monotonic() < self._spawn_at or not self._errands.is_free:
             return
         if self._settings.is_burst:
-            for _ in range(self._heirs):  # a burst is over when its processes say so, not when they die
-                self._spawn()
-            self._heirs = 0
-            if not self._children:
+            while self._heirs and self._spawn():  # a burst is over when its processes say so, not when they die
+                self._heirs -= 1
+            if not self._children and not self._heirs:
                 self._exit = 0
             return
-        while len(self._working()) < self._wanted and len(self._children) < 2 * self._wanted:  # those that leave take memory too
-            self._spawn()
+        while self._wants_more() and self._spawn():
+            pass
+
+    def _wants_more(self) -> bool:
+        """Tell whether a process is to be started: those that leave take memory too."""
+        return len(self._working()) < self._wanted and len(self._children) < 2 * self._wanted
 
     def _working(self) -> list[Child]:
         """Return the children but for those that only do what is done at an exit, which may take its time."""
@@ -273,8 +297,8 @@ class Supervisor:
         self._tell_ready(found, tasks)
         if each in self._children:
             each.begin()
-        for _ in range(self._wanted - 1):
-            self._spawn()
+        while len(self._children) < self._wanted and self._spawn():
+            pass
 
     def _on_failed(self, each: Child, code: int, text: str) -> None:
         if self._upkeep is None:

@@ -129,7 +129,9 @@ class App:
     def start(self, *options: object) -> subprocess.Popen[str]:
         arguments = ("app", *options) if "-p" in options else ("app", "-p", 1, *options)
         with open(self.log, "a") as stderr:
-            self.worker = start_command("hotqueue-worker", *arguments, cwd=self.folder, env=self.env, stderr=stderr)
+            self.worker = start_command(
+                "hotqueue-worker", *arguments, cwd=self.folder, env=self.env, stderr=stderr, start_new_session=True
+            )
         return self.worker
 
     def stop(self) -> None:

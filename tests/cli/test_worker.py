@@ -73,7 +73,11 @@ class Deployment:
         log = self.folder / f"log{len(self.workers)}"
         with open(log, "w") as stderr:
             process = processes.start_command(
-                "hotqueue-worker", *arguments, env={**self.env, **env}, cwd=self.folder / folder, stderr=stderr
+                *("hotqueue-worker", *arguments),
+                env={**self.env, **env},
+                cwd=self.folder / folder,
+                stderr=stderr,
+                start_new_session=True,  # without the terminal of these tests, for which HUP would be a stop
             )
         self.workers.append(Running(process, log))
         return self.workers[-1].await_ready() if ready else self.workers[-1]
