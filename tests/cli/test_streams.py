@@ -58,6 +58,7 @@ def descriptors():
 
 @queue.task
 def nap(seconds):
+    open("napping", "w").close()
     time.sleep(seconds)
     return "woken"
 """
@@ -345,7 +346,7 @@ def test_a_worker_ends_with_its_terminal(shell: Shell) -> None:
 def test_a_worker_of_a_terminal_takes_hup_for_a_stop_however_often_it_comes(shell: Shell) -> None:
     pid, master = shell.on_a_terminal()
     running = shell.task("nap").delay(1.0)
-    wait_until(lambda: running.state == "STARTED")
+    wait_until((shell.folder / "napping").exists)
     os.kill(pid, signal.SIGHUP)
     wait_until(lambda: b"SIGHUP" in os.read(master, 65536))
     os.kill(pid, signal.SIGHUP)  # as from the shell and from the system
