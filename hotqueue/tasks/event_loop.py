@@ -6,10 +6,11 @@ Fetches nothing, tells nothing: each call's `done` gets its outcome.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import os
 import threading
 import weakref
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Generator, Iterable
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from typing import Any
@@ -46,9 +47,11 @@ class EventLoop:
         self._fresh = fresh
         self._check = check
         self._loop = _new_loop()
+        self._is_opaque = not hasattr(self._loop, "_ready")  # uvloop's
         self._running: set[_Running] = set()
         self._thread = threading.Thread(target=self._run, name="hotqueue-event-loop", daemon=True)
         self._forks = forks.count
+        self._forker: asyncio.Task[Any] | None = None  # in a forked process: what forked
         _loops.add(self)
         self._thread.start()
 
@@ -57,7 +60,10 @@ class EventLoop:
         allow_ctrl_c()
         while True:
             try:
-                return self._loop.run_forever()
+                self._loop.run_forever()
+                if forks.count != self._forks:  # uvloop just leaves, in a forked process
+                    _end_stray(self._forker)
+                return
             except (SystemExit, KeyboardInterrupt) as error:
                 forks.leave_if_forked(self._forks, error)
             except BaseException as error:
@@ -132,6 +138,7 @@ class EventLoop:
 
     async def _execute(self, running: _Running) -> None:
         call = running.call
+        self._refuse_to_go_on()
         _request.set(call.request)  # in a context of its own
         timer = None
         if running.limit is not None:
@@ -139,7 +146,7 @@ class EventLoop:
         try:
             value = begun(call)
             while is_awaitable(value):  # also what an `async def` only made, where its author forgot an `await`
-                value = await value
+                value = await (_Turns(value, self._refuse_to_go_on) if self._is_opaque and inspect.iscoroutine(value) else value)
             forks.leave_if_forked(self._forks)
             outcome = value_of(call, value)
         except BaseException as error:
@@ -164,15 +171,39 @@ class EventLoop:
     def after_fork(self) -> None:
         """In a process that was forked in this loop's thread: end it as soon as whatever forked comes back to the loop.
 
-        What else was about to run here runs in the parent. uvloop does not let us see that; there it may begin.
+        What else was about to run here runs in the parent.
         """
         if threading.get_ident() != self._thread.ident:
             return
-        ready = getattr(self._loop, "_ready", None)
-        if ready is not None:
+        if not self._is_opaque:
+            ready = self._loop._ready  # type: ignore[attr-defined]
             self._of_parent = list(ready)  # kept: what is thrown away unfinished complains
             ready.clear()
-        self._loop.call_soon(_end_stray, asyncio.current_task(self._loop))
+        self._forker = asyncio.current_task(self._loop)
+        self._loop.call_soon(_end_stray, self._forker)
+
+    def _refuse_to_go_on(self) -> None:
+        """Called before each turn of a call: in a forked process it is the parent's."""
+        if forks.count != self._forks:
+            _end_stray(self._forker)
+
+
+class _Turns(Generator[Any, Any, Any]):
+    """A coroutine, with a look before each of its turns: for a loop that does not show what it is about to run."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any], look: Callable[[], None]) -> None:
+        self._coroutine, self._look = coroutine, look
+
+    def __await__(self) -> _Turns:
+        return self
+
+    def send(self, value: Any) -> Any:
+        self._look()
+        return self._coroutine.send(value)
+
+    def throw(self, kind: Any, value: Any = None, trace: Any = None) -> Any:
+        self._look()
+        return self._coroutine.throw(kind if value is None else value)
 
 
 def _end_stray(task: asyncio.Task[Any] | None) -> None:
