@@ -230,7 +230,7 @@ if hasattr(os, "register_at_fork"):
 
 def _meaning(error: BaseException, running: _Running) -> BaseException:
     """Return what a cancellation of ours stands for; a task's own CancelledError stays what it is."""
-    if not isinstance(error, asyncio.CancelledError) or not running.why:
+    if not issubclass(type(error), asyncio.CancelledError) or not running.why:
         return error
     found: HotQueueError
     if running.why == "limit":

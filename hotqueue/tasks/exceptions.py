@@ -19,7 +19,7 @@ from hotqueue.tasks import main_module
 MESSAGE_MAX = 10_000
 TRACEBACK_MAX = 100_000
 _RULES = ("__reduce__", "__reduce_ex__", "__setstate__", "__getnewargs__", "__getnewargs_ex__")
-_ARGS = BaseException.__dict__["args"]
+_ARGS, _TRACE = BaseException.__dict__["args"], BaseException.__dict__["__traceback__"]
 FAULTS = (Exception, SystemExit)  # what a user's code may answer with, where we call it: a pickle can call anything
 
 
@@ -50,7 +50,7 @@ def shortened(text: str) -> str:
 
 def format_traceback(error: BaseException, skip: int = 0) -> str:
     """Return the traceback as text, at most 100 KB: the beginning, and the end, where the error itself is."""
-    trace = error.__traceback__
+    trace = _TRACE.__get__(error)  # its class may say otherwise
     for _ in range(skip):
         trace = trace.tb_next if trace is not None and trace.tb_next is not None else trace
     try:

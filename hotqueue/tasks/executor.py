@@ -14,14 +14,13 @@ from contextvars import Context, copy_context
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hotqueue.errors import Ignore, Reject, Retry, SerializationError
-from hotqueue.tasks import exceptions, forks, payload
+from hotqueue.errors import ControlFlow, Ignore, Reject, Retry, SerializationError
+from hotqueue.tasks import exceptions, forks, payload, tracebacks
 from hotqueue.tasks.callables import VALUES, is_awaitable, refuse_made_generator
 from hotqueue.tasks.context import Request, _request
 from hotqueue.tasks.lifecycle import Ended, Outcome, rejected
 from hotqueue.tasks.limits import soft_limit
 from hotqueue.tasks.options import instant_ms, seconds, whole
-from hotqueue.tasks.tracebacks import let_go
 
 _OURS = os.path.dirname(__file__) + os.sep
 
@@ -138,13 +137,17 @@ def outcome_of(error: BaseException, is_misfit: bool = False) -> Outcome:
     """Return what a raised exception means; of a misfit, that it is not retried. Its traceback is text from then on."""
     try:
         return _meaning(error, is_misfit)
+    except Exception as wrong:  # a subclass of Retry or Reject that leaves out what ours say
+        return _failed(Ended.RAISED, wrong)
     finally:
-        let_go(error)
+        tracebacks.let_go(error)
 
 
 def _meaning(error: BaseException, is_misfit: bool) -> Outcome:
     if is_misfit:
         return _failed(Ended.UNLOADABLE, error)
+    if not issubclass(type(error), ControlFlow):  # an instance may answer `isinstance` with code of the user's
+        return _failed(Ended.RAISED, error)
     if isinstance(error, Retry):
         return _asked_retry(error)
     if isinstance(error, Reject):
@@ -156,13 +159,13 @@ def _meaning(error: BaseException, is_misfit: bool) -> Outcome:
 
 def _failed(ended: Ended, error: BaseException) -> Outcome:
     data = payload.dumps_error(error, _our_frames(error))
-    let_go(error)
+    tracebacks.let_go(error)
     return Outcome(ended, error=error, error_payload=data)
 
 
 def _our_frames(error: BaseException) -> int:
     """Return how many frames of ours a traceback begins with."""
-    count, trace = 0, error.__traceback__
+    count, trace = 0, tracebacks.of(error)
     while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_OURS):
         count, trace = count + 1, trace.tb_next
     return count

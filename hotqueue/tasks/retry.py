@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
+
+_members: Any = vars(BaseExceptionGroup)["exceptions"].__get__
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,20 +40,20 @@ class RetryPolicy:
     def wants(self, error: BaseException) -> bool:
         """Tell whether this error is tried again without being asked; a group is as the errors in it are, all of them."""
         within = list(_within(error))
-        if any(isinstance(one, self.dont_autoretry_for) for one in within):
+        if any(issubclass(kind, self.dont_autoretry_for) for kind in within):
             return False
-        leaves = [one for one in within if not isinstance(one, BaseExceptionGroup)]
-        return isinstance(error, self.autoretry_for) or all(isinstance(leaf, self.autoretry_for) for leaf in leaves)
+        leaves = [kind for kind in within if not issubclass(kind, BaseExceptionGroup)]
+        return issubclass(type(error), self.autoretry_for) or all(issubclass(kind, self.autoretry_for) for kind in leaves)
 
 
-def _within(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error, and whatever is in it if it is a group."""
+def _within(error: BaseException) -> Iterator[type[BaseException]]:
+    """Yield the class of an error, and of whatever is in it if it is a group; an instance may answer with code of the user's."""
     left = [error]
     while left:
         one = left.pop()
-        yield one
-        if isinstance(one, BaseExceptionGroup):
-            left += one.exceptions
+        yield type(one)
+        if issubclass(type(one), BaseExceptionGroup):
+            left += _members(one)
 
 
 def backoff(policy: RetryPolicy, retries: int, random: Callable[[], float]) -> float:

@@ -9,8 +9,16 @@ from __future__ import annotations
 import contextlib
 import inspect
 from types import TracebackType
+from typing import Any
+
+from hotqueue.errors import Retry
 
 _RESUMABLE = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR | inspect.CO_ITERABLE_COROUTINE
+
+
+# As Python itself sees an exception: its class may say otherwise, or run code of the user's, which may raise.
+of, _cause, _context = (vars(BaseException)[f"__{name}__"].__get__ for name in ("traceback", "cause", "context"))
+_members: Any = vars(BaseExceptionGroup)["exceptions"].__get__
 
 
 def let_go(error: BaseException | None) -> None:
@@ -18,15 +26,17 @@ def let_go(error: BaseException | None) -> None:
     left, seen = [error], set()
     while left:
         each = left.pop()
-        if not isinstance(each, BaseException) or id(each) in seen:
+        if each is None or id(each) in seen:
             continue
         seen.add(id(each))
-        _clear(each.__traceback__)
-        with contextlib.suppress(Exception):  # a class may forbid it
-            each.__traceback__ = None
-        left += [each.__cause__, each.__context__, getattr(each, "exc", None)]  # the last is a Retry's
-        if isinstance(each, BaseExceptionGroup):
-            left += each.exceptions
+        _clear(of(each))
+        BaseException.with_traceback(each, None)
+        left += [_cause(each), _context(each)]
+        if issubclass(type(each), Retry):
+            asked = each.__dict__.get("exc")
+            left.append(asked if issubclass(type(asked), BaseException) else None)
+        if issubclass(type(each), BaseExceptionGroup):
+            left += _members(each)
 
 
 def _clear(trace: TracebackType | None) -> None:

@@ -108,6 +108,76 @@ def misfits(outcome: Outcome) -> bool:
     return outcome.ended is Ended.UNLOADABLE and "sent by another version" in str(getattr(outcome.error, "__notes__", ""))
 
 
+class Recursing(Exception):
+    """Wraps something that a failed `__init__` never set."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+
+class Silent(Exception):
+    def __getattribute__(self, name: str) -> Any:
+        raise RuntimeError(name)
+
+
+class Exits(Exception):
+    @property
+    def exc(self) -> Any:  # the name that a Retry's error has
+        raise SystemExit(3)
+
+
+class NoTraceback(Exception):
+    __traceback__: Any = property(lambda self: 1 / 0)
+    __cause__: Any = property(lambda self: 1 / 0)
+
+
+class NoMembers(ExceptionGroup[OSError]):
+    @property
+    def exceptions(self) -> Any:
+        raise ValueError
+
+
+class BareRetry(Retry):
+    def __init__(self) -> None:
+        """Leave out what ours says."""
+
+
+class BareReject(Reject):
+    def __init__(self) -> None:
+        """Leave out what ours says."""
+
+
+HOSTILE: list[Callable[[], BaseException]] = [
+    Recursing,
+    Silent,
+    Exits,
+    NoTraceback,
+    lambda: NoMembers("g", [OSError()]),
+    BareRetry,
+    BareReject,
+]
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+def test_no_exception_ends_the_worker_by_what_its_class_answers(is_async: bool, make_queue: MakeQueue) -> None:
+    """Seen: one whose `__getattr__` recursed ended a process with each run, and five others' tasks with it."""
+    queue = make_queue()
+
+    def fails(number: int) -> None:
+        raise HOSTILE[number]()
+
+    async def fails_later(number: int) -> None:
+        raise HOSTILE[number]()
+
+    task: Any = queue.task(retries=1, retry_backoff=0.01, name="fails")(fails_later if is_async else fails)
+    results = [task.delay(number) for number in range(len(HOSTILE))]
+    assert queue.run_worker(burst=True) == len(HOSTILE)
+    found = [result.get(timeout=5, propagate=False) for result in results]
+    assert [type(error).__name__ for error in found] == [
+        *("Recursing", "RemoteError", "Exits", "RemoteError", "RemoteError", "AttributeError", "AttributeError")
+    ]
+
+
 def test_a_call_that_does_not_fit_the_function_is_not_for_a_retry() -> None:
     def takes_one(n: int) -> int:
         return n + ""  # type: ignore[operator]
