@@ -34,8 +34,8 @@ def start_thread(thread: threading.Thread) -> bool:
     """Start a thread; False: it cannot be had any more, because the program ends."""
     try:
         thread.start()
-    except RuntimeError:
-        if is_ending():
+    except RuntimeError as error:
+        if is_ending() or "shutdown" in str(error):  # where `threading` is imported as late as that, its main thread is alive
             return False
         raise
     return True

@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from hotqueue.ending import start_thread
+
 EVERY = 0.5  # seconds between two looks while the store is in use
 FRESH = 1.0  # seconds that an answer counts
 IDLE = 5.0  # seconds without use after which nobody looks any more
@@ -150,8 +152,10 @@ class Watch:
     # --- beside the work -------------------------------------------------------------------------------------------
 
     def _start(self) -> None:
-        self._thread = threading.Thread(target=self._run, name="hotqueue-sentinels", daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=self._run, name="hotqueue-sentinels", daemon=True)
+        self._thread = thread  # before it runs: it takes itself off at its end
+        if not start_thread(thread):
+            self._thread, self._beside = None, False  # the program ends: `look` asks by itself
 
     def _run(self) -> None:
         while not self._closed.wait(EVERY) and time.monotonic() - self._used < IDLE:
