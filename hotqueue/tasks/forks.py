@@ -12,12 +12,13 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import NoReturn
 
 count = 0  # of forks between this process and the one that imported us
 _own_fds: list[int] = []  # not empty: this is a worker process
+_taken: dict[int, Callable[[int, FrameType | None], None]] = {}  # handlers of this process alone
 _local = threading.local()  # .mask: of signals, before a fork of this thread
 
 
@@ -77,7 +78,13 @@ OF_SUPERVISOR = tuple(
 def leave_signals_to_supervisor() -> None:
     """Take no notice of them here; what is forked or exec'ed from here does again. In the main thread."""
     for number in OF_SUPERVISOR:
-        signal.signal(number, leave_to_supervisor)
+        take(number, leave_to_supervisor)
+
+
+def take(number: int, handler: Callable[[int, FrameType | None], None]) -> None:
+    """Handle a signal in this process, and not in what is forked or exec'ed from it. In the main thread."""
+    signal.signal(number, handler)
+    _taken[number] = handler
 
 
 def leave_to_supervisor(number: int, _frame: FrameType | None) -> None:
@@ -118,8 +125,8 @@ def _after_fork() -> None:
 def _after_fork_in_child() -> None:
     global count
     count += 1
-    for number in OF_SUPERVISOR:
-        if signal.getsignal(number) is leave_to_supervisor:
+    for number, handler in _taken.items():
+        if signal.getsignal(number) is handler:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     if _own_fds:
         _let_go()

@@ -1,4 +1,4 @@
-"""What a task may leave in its process that would break a worker: an alarm, other signal handlers, closed descriptors.
+"""What a task may leave in its process that would break a worker: alarms, other signal handlers, closed descriptors.
 
 What is only the task's own affair (the working directory, the environment, …) stays as it left it; README says so. Only in
 a supervisor's child: `run_worker()` is a guest in a process whose signals and descriptors are not ours.
@@ -13,11 +13,17 @@ import signal
 import threading
 from _signal import getsignal  # type: ignore[import-not-found]  # signal's own makes enums of what it returns: 70 times slower
 from collections.abc import Sequence
+from types import FrameType
 
 from hotqueue.tasks import forks
 
 log = logging.getLogger("hotqueue.worker")
 
+TIMERS = {  # the signal of each interval timer
+    getattr(signal, name): getattr(signal, timer)
+    for name, timer in (("SIGALRM", "ITIMER_REAL"), ("SIGVTALRM", "ITIMER_VIRTUAL"), ("SIGPROF", "ITIMER_PROF"))
+    if hasattr(signal, timer)
+}
 HIGHEST = 4096  # descriptors of ours have lower numbers
 
 
@@ -32,6 +38,7 @@ class Repairs:
         self._files = {fd: _identity(fd) for fd in fds}
         self._minds_alarms = _alarm() == (0.0, 0.0)  # else a module has set one, for all that runs here
         self._said: set[str] = set()
+        self._unclaimed = ""
         self._mend_handlers("a module")
 
     def after_task(self, name: str) -> None:
@@ -44,6 +51,8 @@ class Repairs:
         """Put our handlers back; tell whether our descriptors are still there."""
         if _is_main():
             self._mend_handlers("a task")
+            if self._unclaimed:
+                self._say(f"{self._unclaimed} rang and no task handles it (one that has ended left it on); it was switched off")
         return self.are_files_whole()
 
     def _mend_handlers(self, who: str) -> None:
@@ -51,6 +60,14 @@ class Repairs:
             if getsignal(number) is not forks.leave_to_supervisor:
                 signal.signal(number, forks.leave_to_supervisor)
                 self._say(f"{who} took {number.name}, which is the supervisor's in a worker process; it was taken back")
+        for number in TIMERS:
+            if getsignal(number) == signal.SIG_DFL:
+                forks.take(number, self._ring)
+
+    def _ring(self, number: int, _frame: FrameType | None) -> None:
+        """Take an alarm that nobody handles, which would end the process: it was set in a thread, or by a coroutine, that ended."""
+        signal.setitimer(TIMERS[signal.Signals(number)], 0)
+        self._unclaimed = signal.Signals(number).name  # told later: whatever this interrupts may hold the log's lock
 
     def _say(self, text: str) -> None:
         if text not in self._said and len(self._said) < 1000:

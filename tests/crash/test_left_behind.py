@@ -99,6 +99,15 @@ def test_an_alarm_that_a_task_left_on_hits_nobody(workers: Workers) -> None:
     assert workers.said().count("left an alarm on") == 1
 
 
+@pytest.mark.parametrize("options", [("-p1", "-t2"), ("-p1",)], ids=["threads", "a loop"])
+def test_an_alarm_that_a_thread_or_a_coroutine_left_on_hits_nobody(workers: Workers, options: tuple[str, ...]) -> None:
+    workers.start(*options)
+    kind = workers.tasks.leaves_an_alarm_in_a_thread if len(options) > 1 else workers.tasks.aleaves_an_alarm
+    pid = kind.delay(0.2).get(20)
+    wait_until(lambda: "SIGALRM rang and no task handles it" in workers.said() or "was killed" in workers.said(), 10)
+    assert workers.tasks.pid.delay().get(20) == pid
+
+
 def test_an_alarm_of_the_tasks_and_our_limit_are_both_heard(workers: Workers) -> None:
     workers.start()
     for _ in range(3):

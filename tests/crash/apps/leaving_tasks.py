@@ -8,6 +8,7 @@ import os
 import resource
 import signal
 import socket
+import threading
 import time
 from contextvars import ContextVar
 from typing import Any
@@ -187,6 +188,18 @@ async def acontext_then_change(to: str) -> tuple[str, int]:
 def leaves_an_alarm(seconds: float) -> int:
     signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
     return os.getpid()
+
+
+@queue.task(retries=50, retry_backoff=False, default_retry_delay=0.05, retry_jitter=False)
+def leaves_an_alarm_in_a_thread(seconds: float) -> int:
+    """Leave an alarm on, once another thread than the main one has the task."""
+    assert threading.current_thread() is not threading.main_thread()
+    return leaves_an_alarm(seconds)
+
+
+@queue.task
+async def aleaves_an_alarm(seconds: float) -> int:
+    return leaves_an_alarm(seconds)
 
 
 @queue.task
