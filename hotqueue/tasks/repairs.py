@@ -65,7 +65,7 @@ class Repairs:
                 forks.take(number, self._ring)
 
     def _ring(self, number: int, _frame: FrameType | None) -> None:
-        """Take an alarm that nobody handles, which would end the process: it was set in a thread, or by a coroutine, that ended."""
+        """Take an alarm that nobody handles, which would end the process: a thread or a coroutine left it on."""
         signal.setitimer(TIMERS[signal.Signals(number)], 0)
         self._unclaimed = signal.Signals(number).name  # told later: whatever this interrupts may hold the log's lock
 
