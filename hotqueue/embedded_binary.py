@@ -163,11 +163,16 @@ def at(path: str) -> Server | None:
 
 def choose_newest(written: Server | None, label: str) -> Server:
     """Pick the newest program that can read what `written` wrote."""
-    seen = list(found())
-    fit = [server for server in seen if written is None or reads(server, written)]
-    if not fit:
-        raise _no_server(written, label, seen)
-    return max(fit, key=lambda server: (server.name, server.version))
+    server = reader(written)
+    if server is None:
+        raise _no_server(written, label, list(found()))
+    return server
+
+
+def reader(written: Server | None) -> Server | None:
+    """Return the newest program that can read what `written` wrote."""
+    fit = [server for server in found() if written is None or reads(server, written)]
+    return max(fit, key=lambda server: (server.name, server.version), default=None)
 
 
 def _no_server(written: Server | None, label: str, seen: list[Server]) -> ConfigError:

@@ -7,6 +7,7 @@ user named is read when there is no journal, and written at a stop while the dat
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import shutil
@@ -282,18 +283,18 @@ def set_aside(files: Files) -> str:
     return folder
 
 
-def is_empty(files: Files) -> bool:
-    """Tell whether the server that was last stopped in good order left nothing that anybody would miss."""
+def empty_at(files: Files) -> float:
+    """Return when nothing is left that anybody would miss, as noted when the server last stopped in good order; inf: never."""
     try:
         with open(files.at("saved"), "rb") as file:
             mark, _, empty = file.read().partition(b"\nempty ")
-        return bool(empty) and mark == mark_of(files.database) and time.time() >= int(empty)
+        return int(empty) if mark == mark_of(files.database) else math.inf
     except (OSError, ValueError):
-        return False
+        return math.inf
 
 
 def start_over(files: Files) -> None:
-    """Drop an empty database, the note that says so last: killed in between, it is still empty."""
+    """Drop a database that nobody needs, the note that says so last: killed in between, it is still not needed."""
     drop_journal(files)
     os.unlink(files.database)
 

@@ -23,7 +23,7 @@ SMALL = 64 * 1024 * 1024  # below this much data the file that the user named is
 # In how many ms nothing is left that anybody would miss, -1: never. What has no TTL, and is no loss, counts or wakes.
 WHEN_EMPTY = b"""
 local NO_LOSS = { seq = true, stats = true, bell = true, ['bell:async'] = true }
-if redis.call('DBSIZE') > 1000 then return -1 end
+if redis.call('DBSIZE') > 100000 then return -1 end
 local last = 0
 for _, key in ipairs(redis.call('KEYS', '*')) do
   local ttl = redis.call('PTTL', key)

@@ -29,6 +29,7 @@ log = logging.getLogger("hotqueue.embedded")
 SILENCE = 10.0  # seconds that a server may be alive without answering
 LOADING = 600.0  # seconds that it may take to read its data, or another process to start it
 LONG_JOURNAL = 32 * 1024 * 1024  # bytes, which take about a second to load
+LEFTOVERS = 3600.0 + 60.0  # seconds: where all that is left goes by itself within them, it is the results of ended tasks
 TELLING = 5.0  # seconds between two lines in the log while waiting
 
 
@@ -155,7 +156,7 @@ def start(files: Files, durability: str, mine: Claim, patience: Patience, server
         server_log.refuse_full_disk(files)
         if not files.database:
             _sweep_private(os.path.dirname(files.run))
-        server = server or _choose_or_start_over(files, record)
+        server = server or _choose_or_take_over(files, record)
         aside = store.set_aside(files) if files.database else ""
         store.write(files.at("redis.conf"), store.configuration(files, durability, folders=server.folders))
         store.write_record(files, binaries.to_record(server))
@@ -189,16 +190,26 @@ def _comes_up(files: Files, patience: Patience) -> bool:
     return True
 
 
-def _choose_or_start_over(files: Files, record: dict[str, Any]) -> binaries.Server:
-    """An empty database is any server's: which one this Python brings must not matter to who has nothing in it."""
+def _choose_or_take_over(files: Files, record: dict[str, Any]) -> binaries.Server:
+    """What is empty, or will be before long, is any server's: which one this Python brings must not matter then."""
     try:
         return choose(files, record)
     except ConfigError:
-        if not store.is_empty(files):
+        left = store.empty_at(files) - time.time()
+        if left > LEFTOVERS:
             raise
+    written = written_by(files, record)
+    if left > 0 and (newer := binaries.reader(written)) is not None:
+        log.info("%s: nothing waits in it, and it goes from %s to %s, with its last results", files.label, written, newer)
+        return newer
     server = binaries.choose(None, files.label)
+    if left > 0:
+        folder = store.back_up(files)
+        text = "%s: nothing waits in it, and it goes from %s to %s, which cannot read its last results; they are in %s"
+        log.warning(text, files.label, written, server, folder)
+    else:
+        log.info("%s: it was empty, and goes from %s to %s", files.label, written, server)
     store.start_over(files)
-    log.info("%s: it was empty, and goes from %s to %s", files.label, binaries.from_record(record), server)
     return server
 
 

