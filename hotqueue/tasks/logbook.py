@@ -57,7 +57,8 @@ def concluded(action: Action, outcome: Outcome, ready: Ready, seconds: float) ->
         told["hotqueue_fields"] |= {} if trace is None else {"traceback": trace}
         after = f" after {seconds:.3f} s" if has_run else ""
         log.error("%s[%s] failed%s: %s; kept in the dead list", name, task_id, after, what, extra=told)
-        log.debug("%s[%s]: %s", name, task_id, trace, extra=about(ready.delivery.id, name))
+        if trace:  # a process that died raised nothing
+            log.debug("%s[%s]: %s", name, task_id, trace, extra=about(ready.delivery.id, name))
     elif action.do is Do.PARK:
         told["hotqueue_fields"]["need"] = action.need
         log.warning("%s[%s] cannot run here and is kept for a worker with %s", name, task_id, action.need, extra=told)
@@ -72,5 +73,6 @@ _ELSE = {Do.FORGET: "ended without a result, as it asked", Do.PUT_BACK: "goes ba
 
 
 def _in_one_line(error: BaseException) -> str:
-    said = exceptions.message_of(error).strip().partition("\n")[0][:300]
+    said = exceptions.message_of(error).strip().partition("\n")[0]
+    said = said if len(said) <= 300 else said[:299] + "…"
     return f"{exceptions.class_path(error)}: {said}" if said else exceptions.class_path(error)

@@ -161,8 +161,10 @@ def test_the_supervisors_json_lines_about_a_task_have_its_id(shop: Shop) -> None
 def test_what_a_last_death_leads_to_is_said(shop: Shop) -> None:
     """The first four run again; of the fifth nothing runs again."""
     dead = shop.task("die").delay()
-    shop.start("-p", 1, "--log-format", "json")
+    shop.start("-p", 1, "--log-format", "json", "-v")
     assert isinstance(dead.get(timeout=30, propagate=False), Exception)
+    shop.end()
+    assert not [line for line in shop.of(dead) if "None" in line["message"]]  # nothing was raised: there is no traceback
     deaths = [line["message"] for line in shop.of(dead) if line["message"].startswith("process ")]
     assert ["again alone" in text for text in deaths] == [True] * 4 + [False]
     assert deaths[-1].endswith(f"it ran {dead.id} for the last time (max_deliveries), which goes to the dead list")
