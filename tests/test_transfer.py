@@ -565,7 +565,7 @@ def test_what_the_command_says(file: str, tmp_path: Path) -> None:
     put(file, "q", 1, 2)
     there = tmp_path / "files" / "there.rdb"
     done = run_command("hotqueue", "embedded", "export", file, there, check=True)
-    assert done.stdout == f"{file} → {there}: 1 queues, 2 messages, 0 unfinished tasks\n"
+    assert done.stdout == f"{file} → {there}: 1 queue, 2 messages, 0 unfinished tasks\n"
     again = run_command("hotqueue", "embedded", "export", file, there, "--replace", "--json", check=True)
     told = json.loads(again.stdout)
     assert told == {"source": file, "target": str(there), "queues": 1, "messages": 2, "tasks": 0, "left_out": 0}

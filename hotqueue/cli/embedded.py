@@ -113,9 +113,14 @@ def export(source: str, target: str, replace: bool, as_json: bool) -> None:
     if as_json:
         click.echo(json_text(dataclasses.asdict(told)))
         return
-    click.echo(f"{told.source} → {told.target}: {told.queues} queues, {told.messages} messages, {told.tasks} unfinished tasks")
+    click.echo(f"{told.source} → {told.target}: {_sum_of(told)}")
     if told.left_out:
         click.echo(f"{told.left_out} keys that are no queue's were left out")
+
+
+def _sum_of(told: Any) -> str:
+    counts = {"queue": told.queues, "message": told.messages, "unfinished task": told.tasks}
+    return ", ".join(f"{count} {what}{'s'[: count != 1]}" for what, count in counts.items())
 
 
 def _progress() -> Callable[[int], None]:

@@ -27,6 +27,8 @@ def hotwatch(queues: tuple[str, ...], as_json: bool, **where: Any) -> None:
         click.echo(json_text(rows))
     for queue in () if as_json else found:
         click.echo(f"{queue.name}: {queue.items} items")
+    if not found:
+        click.echo(f"hotwatch: there is no queue in {store}", err=True)
     for doubt in doubts:  # an empty queue is no error, and may leave no trace: so the exit code stays 0
         click.echo(f"hotwatch: {doubt}", err=True)
 

@@ -138,7 +138,9 @@ def _work(settings: Settings, level: str, given: Any) -> int:
         later = supervisor.scheduled()
         if later is None:
             return code
-        say(f"burst done; {later} task{'s'[: later != 1]} scheduled for later")
+        paused = ", ".join(supervisor.paused())
+        left = f"; paused, and left as it is: {paused}" if paused else ""
+        say(f"burst done; {later} task{'s'[: later != 1]} scheduled for later{left}")
     return code
 
 

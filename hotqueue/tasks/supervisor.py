@@ -106,6 +106,13 @@ class Supervisor:
         except HotQueueError:
             return None
 
+    def paused(self) -> list[str]:
+        """Return the names of the queues that are paused; none where Redis does not say."""
+        try:
+            return [broker.name for broker in self._brokers if broker.is_paused()]
+        except HotQueueError:
+            return []
+
     # --- errands -------------------------------------------------------------------------------------------------
 
     def _wake(self) -> None:

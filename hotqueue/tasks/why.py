@@ -47,7 +47,9 @@ def explain(broker: Broker, task_id: str, looked: Looked | None = None) -> str:
         return f"{_SINCE_THEN.get(looked.where, 'it has just gone on')}; ask once more"
     if broker.is_in_place:
         return f"queue {queue!r} is paused, and this is inside queue.testing(): resume() runs what waits"
-    workers = broker.workers()
+    workers, is_paused = broker.workers(), broker.is_paused()
+    if is_paused:
+        return f"queue {queue!r} is paused" + ("" if workers else f", and no worker listens on it at {store}")
     if not workers and _worked_lately(store, queue):
         return (
             f"no worker listens on queue {queue!r} of {store} just now, but one did in the last two minutes: if it is "
@@ -58,8 +60,6 @@ def explain(broker: Broker, task_id: str, looked: Looked | None = None) -> str:
             f"no worker listens on queue {queue!r} of {store} (user {_user()}); start one with hotqueue-worker, and see "
             "that it names the same database file or URL"
         )
-    if broker.is_paused():
-        return f"queue {queue!r} is paused"
     ahead = _many(int(looked.detail), "task is", "tasks are")
     return f"{ahead} ahead of it, and {_many(len(workers), 'worker is', 'workers are')} at them"
 

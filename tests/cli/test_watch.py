@@ -107,6 +107,14 @@ def test_a_queue_that_nobody_knows_is_told(start_redis: Callable[..., RedisServe
         assert run_command("hotwatch", *silent, *where, check=True).stderr == ""
 
 
+def test_a_store_without_queues_is_told(start_redis: Callable[..., RedisServer]) -> None:
+    """What nobody put anything into may be another place than the one that was meant."""
+    server = start_redis()
+    done = run_command("hotwatch", "--url", server.url)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == f"hotwatch: there is no queue in {server.url}\n"
+
+
 def test_a_server_that_lists_no_keys_is_not_asked_twice(start_redis: Callable[..., RedisServer]) -> None:
     server = start_redis()
     with server.client() as client:

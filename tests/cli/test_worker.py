@@ -138,6 +138,16 @@ def test_a_burst_runs_what_is_ready_says_what_comes_later_and_exits(deployment: 
     assert later.revoke() == "revoked"
 
 
+def test_a_burst_says_of_a_paused_queue_why_it_ran_nothing(deployment: Deployment) -> None:
+    deployment.queue.pause()
+    waiting = deployment.task["square"].delay(5)
+    worker = deployment.start("tasks", "-b", "-p", 1, ready=False)
+    assert worker.end() == 0
+    assert f"burst done; 0 tasks scheduled for later; paused, and left as it is: {deployment.queue.name}\n" in worker.said()
+    deployment.queue.resume()
+    assert waiting.revoke() == "revoked"
+
+
 def test_a_generic_worker_runs_calls_of_code_that_it_does_not_have(deployment: Deployment) -> None:
     (deployment.folder / "empty").mkdir()
     worker = deployment.start("-Q", deployment.queue.name, "--url", deployment.url, "-p", 1, folder="empty", STORE="")

@@ -418,6 +418,16 @@ class TestTimeout:
         assert results.get(timeout=10) == [0, 1, 4]
         worker.join()
 
+    def test_the_queue_is_paused_and_nobody_is_there(self, make_queue: MakeQueue) -> None:
+        """Both, for to start a worker alone would not help."""
+        queue = make_queue()
+        queue.pause()
+        result = queue.submit(print)
+        assert f"queue '{queue.name}' is paused, and no worker listens on it" in self.reason(result)
+        assert queue.run_worker(burst=True) == 0  # so that one did
+        assert f"queue '{queue.name}' is paused, and no worker listens on it" in self.reason(result)
+        queue.resume()
+
     def test_as_completed_times_out_too(self, make_queue: MakeQueue) -> None:
         results = make_queue().task(sample.square).map([1, 2])
         with pytest.raises(ResultTimeout, match="no worker listens"):
