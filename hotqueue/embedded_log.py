@@ -68,7 +68,7 @@ def why_it_died(files: Files, log: str, imported: bool) -> HotQueueError:
     label, where = files.label, f"(its log is {files.at('redis.log')})"
     if "No space left on device" in log:
         return disk_full(files)
-    if "Can't handle RDB format version" in log or (imported and "Redis version=" in log and _is_valkeys(files.database)):
+    if "Can't handle RDB format version" in log:
         return ConfigError(f"{label} was written by a newer server than the one found here: install that one, {WAY_OUT} {where}")
     if imported and re.search(_DAMAGED, log):
         return ConfigError(f"{label} is damaged, no server can read it: put a good copy in its place, or move it away {where}")
@@ -79,15 +79,6 @@ def why_it_died(files: Files, log: str, imported: bool) -> HotQueueError:
             f"comes before the damage {where}"
         )
     return ConnectionFailed(f"the embedded server of {label} did not start: {last_complaint(log) or 'no reason given'} {where}")
-
-
-def _is_valkeys(path: str) -> bool:
-    """Tell whether a file bears the signature of Valkey 9, which no Redis knows."""
-    try:
-        with open(path, "rb") as file:
-            return file.read(6) == b"VALKEY"
-    except OSError:
-        return False
 
 
 def disk_full(files: Files) -> ConnectionFailed:
