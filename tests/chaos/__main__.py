@@ -179,8 +179,9 @@ class Chaos:
         return left()
 
     def _tracebacks(self) -> list[str]:
-        times = (self.folder / "workers.log").read_text().count("Traceback")
-        return [f"{times} tracebacks in the workers' log"] if times else []
+        log = (self.folder / "workers.log").read_text()
+        times, first = log.count("Traceback"), log.find("Traceback")
+        return [f"{times} tracebacks in the workers' log; the first:\n{log[max(0, first - 500) : first + 5000]}"] if times else []
 
 
 def _counted(scene: Scene) -> dict[str, int]:
