@@ -1,4 +1,5 @@
-"""The README, tried: its blocks run in their order, as a reader would run them, in an empty folder with a database of its own.
+"""The README and the pages that go on with it, tried: their blocks run in their order, as a reader would run them, in an empty
+folder with a database of its own.
 
 An HTML comment above a block says what is done with it: ``file: NAME`` writes it, ``run`` runs it in a shell, ``background``
 starts it and lets it run to the end, ``output`` is what the block before has to have printed, ``not run: WHY`` leaves it out. A
@@ -24,6 +25,7 @@ import pytest
 from tests.processes import ROOT, command_code, environment
 
 README = ROOT / "README.md"
+PAGES = [README, *(ROOT / "docs" / name for name in ("tasks.md", "operations.md", "reference.md"))]  # as they are read
 BLOCK = re.compile(r"^(?:<!-- (?P<mark>[^\n]*?) -->\n)?```(?P<language>\w+)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
 
 # Reads blocks, one JSON line each, types them at a prompt, answers with what went wrong ("" if nothing did). Run with -c, so
@@ -35,7 +37,7 @@ answers, sys.stdout = sys.stdout, sys.stderr
 class Typed(doctest.DocTestRunner):
     def run_block(self, text, at):
         said = []
-        test = doctest.DocTestParser().get_doctest(text, seen, "README.md", "README.md", at)
+        test = doctest.DocTestParser().get_doctest(text, seen, at, at, 0)
         test.globs = seen  # a copy would hide from a function what is defined after it
         self.run(test, out=said.append, clear_globs=False)
         return "".join(said)
@@ -46,34 +48,41 @@ for line in sys.stdin:
     if ">>>" in text:
         wrong = typed.run_block(text, at)
     else:
-        exec(compile(text, f"README.md:{at}", "exec"), seen)
+        exec(compile(text, at, "exec"), seen)
     print(json.dumps(wrong), file=answers, flush=True)
 """
 
 
 @dataclass
 class Block:
-    """A fenced block: the comment above it, its language, its text, the line it begins at."""
+    """A fenced block: the page it is on, the comment above it, its language, its text, the line it begins at."""
 
+    page: str
     mark: str
     language: str
     text: str
     line: int
 
-
-def blocks() -> list[Block]:
-    """Return the blocks of the README in order."""
-    text = README.read_text()
-    found = BLOCK.finditer(text)
-    return [Block(m["mark"] or "", m["language"], m["text"], text[: m.start("text")].count("\n") + 1) for m in found]
+    def __str__(self) -> str:
+        return f"{self.page}:{self.line}"
 
 
-def test_every_fence_is_seen_and_says_what_becomes_of_it() -> None:
-    found = blocks()
-    assert len(found) * 2 == len(re.findall(r"^```", README.read_text(), re.MULTILINE))
+def blocks(page: Path = README) -> list[Block]:
+    """Return the blocks of a page in order."""
+    text = page.read_text()
+    return [
+        Block(page.name, found["mark"] or "", found["language"], found["text"], text[: found.start("text")].count("\n") + 1)
+        for found in BLOCK.finditer(text)
+    ]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_fence_is_seen_and_says_what_becomes_of_it(page: Path) -> None:
+    found = blocks(page)
+    assert len(found) * 2 == len(re.findall(r"^```", page.read_text(), re.MULTILINE))
     for block in found:
         marked = re.fullmatch(r"file: \S+|run|background|output|not run: .{10,}", block.mark)
-        assert marked or (block.language == "python" and not block.mark), f"README.md:{block.line} says {block.mark!r}"
+        assert marked or (block.language == "python" and not block.mark), f"{block} says {block.mark!r}"
 
 
 def test_code_begins_in_the_first_20_lines_and_the_quickstart_has_at_most_15() -> None:
@@ -84,12 +93,13 @@ def test_code_begins_in_the_first_20_lines_and_the_quickstart_has_at_most_15() -
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no hotqueue-worker here")
-def test_every_block_does_what_the_readme_says(
+def test_every_block_does_what_the_page_says(
     tmp_path: Path, start_python: Callable[..., subprocess.Popen[str]], start_command: Callable[..., subprocess.Popen[str]]
 ) -> None:
     reader = Reader(tmp_path, start_python, start_command)
-    for block in blocks():
-        reader.follow(block)
+    for page in PAGES:
+        for block in blocks(page):
+            reader.follow(block)
     reader.leave()
 
 
@@ -140,7 +150,7 @@ class Reader:
             ["sh", "-e", "-c", block.text],
             cwd=self.folder, env=environment(self.env), text=True, capture_output=True, timeout=60, check=False,
         )  # fmt: skip
-        assert done.returncode == 0, f"README.md:{block.line}\n{done.stdout}\n{done.stderr}"
+        assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
     def _start(self, words: list[str]) -> None:
@@ -150,10 +160,10 @@ class Reader:
     def _type(self, block: Block) -> None:
         assert self.prompt.stdin is not None
         assert self.prompt.stdout is not None
-        self.prompt.stdin.write(json.dumps([block.line, block.text]) + "\n")
+        self.prompt.stdin.write(json.dumps([str(block), block.text]) + "\n")
         self.prompt.stdin.flush()
         answer = self.prompt.stdout.readline()
-        assert answer, f"README.md:{block.line} ended the prompt; see stderr"
+        assert answer, f"{block} ended the prompt; see stderr"
         wrong = json.loads(answer)
         assert not wrong, wrong
 
