@@ -166,8 +166,11 @@ def test_a_signal_handler_may_put_in_the_middle_of_a_put(store_url: str, queue_n
     queue = HotQueue(sys.argv[2], url=sys.argv[1])
     queue.put("first")
     assert queue.get() == "first"
-    signal.signal(signal.SIGALRM, lambda *_: queue.put("signal"))
-    signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+    def alarm(*_):
+        queue.put("signal")
+        signal.setitimer(signal.ITIMER_REAL, 0.001)  # only now: a put may take longer than that, and they would pile up
+    signal.signal(signal.SIGALRM, alarm)
+    signal.setitimer(signal.ITIMER_REAL, 0.001)
     for n in range(500):
         queue.put(n)
     signal.setitimer(signal.ITIMER_REAL, 0)
