@@ -10,6 +10,8 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from tests.waiting import allowed
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -38,11 +40,11 @@ def run_python(
 
     Args:
         env: variables on top of this process's environment.
-        timeout: seconds after which it is killed and the test fails.
+        timeout: seconds after which it is killed and the test fails; more of them on an overloaded machine.
         check: fail the test, showing stderr, unless the exit code is 0.
     """
     done = subprocess.run(
-        _arguments(code, args), env=environment(env), text=True, capture_output=True, timeout=timeout, check=False, **run
+        _arguments(code, args), env=environment(env), text=True, capture_output=True, timeout=allowed(timeout), check=False, **run
     )
     if check and done.returncode != 0:
         raise AssertionError(f"exit code {done.returncode}\n--- stdout\n{done.stdout}\n--- stderr\n{done.stderr}")

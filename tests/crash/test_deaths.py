@@ -330,7 +330,7 @@ def start_as_pid_1(deployment: Deployment) -> Iterator[Callable[..., int]]:
     try:
         subprocess.run([*inside, "true"], check=True, capture_output=True, timeout=10)
     except (OSError, subprocess.CalledProcessError) as error:
-        raise lacking(f"the right to make a PID namespace: {error}") from error
+        raise lacking("the right to make a PID namespace") from error
 
     def start(*args: str) -> int:
         command = [sys.executable, "-c", command_code("hotqueue-worker"), "crash_tasks", *args]
