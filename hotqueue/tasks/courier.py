@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ log = logging.getLogger("hotqueue.worker")
 @dataclass(eq=False)
 class _Load:
     action: Action
+    try_at: float  # monotonic; the earliest has its turn
     strikes: int = 0
     is_replaced: bool = False
 
@@ -61,6 +63,7 @@ class Courier:
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._failures = self._refusals = 0  # in a row
+        self._rests_until = 0.0  # with all of them (monotonic)
         self._said: set[str] = set()
 
     @property
@@ -81,8 +84,9 @@ class Courier:
     def add(self, told: Sequence[Action]) -> None:
         """Take over actions."""
         with self._changed:
-            loads = [_Load(action) for action in told]
+            loads = [_Load(action, time.monotonic()) for action in told]
             self._waiting.extend(loads)
+            self._changed.notify_all()
             self._bytes += sum(load.size for load in loads)
             if self._thread is None and loads:
                 self._thread = threading.Thread(target=self._run, name="hotqueue-courier", daemon=True)
@@ -113,11 +117,16 @@ class Courier:
                 self._failed(load)
 
     def _next(self) -> _Load | None:
+        """Wait for the next one's turn; None when there is none any more."""
         with self._changed:
-            if not self._waiting:
-                self._thread = None
-                return None
-            return self._waiting[0]
+            while self._waiting:
+                load = min(self._waiting, key=lambda load: load.try_at)
+                left = max(load.try_at, self._rests_until) - time.monotonic()
+                if left <= 0:
+                    return load
+                self._changed.wait(left)
+            self._thread = None
+            return None
 
     def _carry(self, load: _Load) -> None:
         """Tell one; if that fails, find out whether that was because of what it is."""
@@ -127,7 +136,8 @@ class Courier:
         except HotQueueError as error:
             if _may_be_its_own_fault(load, error) and self._answers():
                 self._strike(load, error)
-            elif _is_refusal(error):
+                return
+            if _is_refusal(error):
                 self._refusals += 1
                 self._say(error)
             else:
@@ -150,7 +160,9 @@ class Courier:
         self._said.add(str(error))
 
     def _strike(self, load: _Load, error: HotQueueError) -> None:
+        """Note that one was refused for what it is: it alone is tried later, and in the end is told otherwise."""
         load.strikes += 1
+        load.try_at = time.monotonic() + _pause(load.strikes)
         if load.strikes < (WITHOUT_WORDS if isinstance(error, ConnectionFailed) else WITH_WORDS):
             return
         other = None if load.is_replaced else self._instead(load, error)
@@ -181,12 +193,10 @@ class Courier:
     def _failed(self, load: _Load) -> None:
         """Let the others have their turn, after a pause."""
         with self._changed:
-            if load in self._waiting:
-                self._waiting.remove(load)
-                self._waiting.append(load)
+            load.try_at = time.monotonic()
             self._failures += 1
+            self._rests_until = load.try_at + _pause(self._failures)
             self._changed.notify_all()
-            self._changed.wait(min(LONGEST, SHORTEST * 2 ** min(self._failures, 10)))
 
     def _done(self, load: _Load, stepped: Stepped) -> None:
         if stepped.gone:
@@ -198,10 +208,15 @@ class Courier:
                 self._waiting.remove(load)
                 self._bytes -= load.size
             self._failures = self._refusals = 0
+            self._rests_until = 0.0
             self._said.clear()
             self._changed.notify_all()
         if was_full or self.is_empty:
             self._moved()
+
+
+def _pause(times: int) -> float:
+    return min(LONGEST, SHORTEST * 2.0 ** min(times, 10))
 
 
 def _is_refusal(error: HotQueueError) -> bool:

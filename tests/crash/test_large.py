@@ -251,6 +251,22 @@ def test_a_result_that_is_refused_ends_as_a_failure_and_holds_up_nobody(
     rig.check_nothing_left()
 
 
+def test_many_refused_results_hold_up_nobody_for_long(make_rig: Callable[..., Rig]) -> None:
+    """More than may wait to be told apart; large ones that are fine among them."""
+    rig = make_rig(*SMALL)
+    rig.start("-t1")
+    refused = [rig.send(rig.tasks.blob, 2 * MB) for _ in range(50)]
+    fine = [rig.send(rig.tasks.blob, MB - 1000)] + [rig.send(rig.tasks.work, n) for n in range(20)]
+    began = time.monotonic()
+    assert len(fine[0].get(60)) == MB - 1000
+    assert [r.get(60) for r in fine[1:]] == list(range(20))
+    assert time.monotonic() - began < allowed(15)  # a second each, for every refusal of another's, makes a minute and a half
+    for result in refused:
+        assert isinstance(result.get(60, propagate=False), SerializationError)
+    rig.queue.discard_dead(all=True)
+    rig.check_nothing_left()
+
+
 def test_the_largest_result_of_all_ends_within_seconds(make_rig: Callable[..., Rig]) -> None:
     rig = make_rig()
     worker = rig.start()
