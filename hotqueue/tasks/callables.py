@@ -1,4 +1,4 @@
-"""What a call makes: a value, something to await, or a generator whose body has not begun to run. Pure.
+"""What a call makes: a value, something to await, or what has not begun to run, such as a generator. Pure.
 
 A task is what its body does. Where a call only makes a coroutine, that is awaited; a generator is refused, when the task is
 defined or, where that cannot be seen, when it runs: to store nothing of it as a success would hide that nothing happened.
@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import _AsyncGeneratorContextManager, _GeneratorContextManager
 from functools import partial
 from typing import Any
 
 # Of most results; none of them is anything but a value.
 VALUES = frozenset({type(None), bool, int, float, str, bytes, list, dict, tuple, set, frozenset})
-_GENERATORS = (Generator, AsyncGenerator)
+_UNBEGUN = {  # what it is called, and what of it has not run
+    (Generator, AsyncGenerator): ("generator", "body"),
+    (map, filter): ("map or filter", "function"),
+    (_GeneratorContextManager, _AsyncGeneratorContextManager): ("context manager", "body"),
+}
 INSTEAD = "return a list (such as list(...) of it), or make each item a task of its own"
 
 
@@ -40,9 +45,11 @@ def is_awaitable(value: Any) -> bool:
 
 
 def refuse_made_generator(value: Any, name: str) -> None:
-    """Raise TypeError for a returned generator: the body of the task has not begun."""
-    if isinstance(value, _GENERATORS):
-        raise TypeError(f"{name} returned a generator, whose body has not run; {INSTEAD}")
+    """Raise TypeError for a returned generator, or what is as lazy: the body of the task has not begun."""
+    for kinds, (what, part) in _UNBEGUN.items():
+        if isinstance(value, kinds):
+            instead = "enter it in the task, by `with`" if what == "context manager" else INSTEAD
+            raise TypeError(f"{name} returned a {what}, whose {part} has not run; {instead}")
 
 
 def _called(function: Callable[..., Any]) -> list[Any]:

@@ -2,13 +2,15 @@
 
 Of the kind: a plain function that returns a coroutine (an `async def` behind an ordinary decorator), `async def` behind
 partial, method, `__call__`, `types.coroutine`, `inspect.markcoroutinefunction`; futures, objects with `__await__`, a coroutine
-that returns one; generators of both sorts, seen and unseen; with and without a stored result, in a worker, by value, in place.
+that returns one; generators of both sorts, seen and unseen; what is as lazy (map, filter, a context manager not entered); with
+and without a stored result, in a worker, by value, in place.
 What is not of it: a decorator that runs the coroutine itself, and handles of tasks, which are values.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import inspect
 import sys
@@ -211,6 +213,44 @@ def test_a_generator_is_refused_when_it_is_defined(function: Any) -> None:
     with pytest.raises(TypeError, match=r"takes no generator"):
         queue.submit(function, 1)
     assert not queue.tasks
+
+
+@contextlib.contextmanager
+def manager(n: int) -> Iterator[int]:
+    sample.seen.append(n)
+    yield n
+
+
+@contextlib.asynccontextmanager
+async def amanager(n: int) -> AsyncIterator[int]:
+    sample.seen.append(n)
+    yield n
+
+
+async def gives_a_map(n: int) -> Any:
+    return map(sample.seen.append, [n])
+
+
+LAZY: dict[str, tuple[Any, str]] = {
+    "map": (lambda n: map(sample.seen.append, [n]), r"it returned a map or filter, whose function has not run; return a list"),
+    "filter": (lambda n: filter(sample.seen.append, [n]), r"returned a map or filter"),
+    "coroutine": (gives_a_map, r"returned a map or filter"),
+    "manager": (manager, r"it returned a context manager, whose body has not run; enter it in the task, by `with`"),
+    "amanager": (amanager, r"returned a context manager"),
+}
+
+
+@pytest.mark.parametrize("ignore_result", [False, True])
+@pytest.mark.parametrize("way", LAZY)
+def test_what_is_as_lazy_fails_too(make_queue: MakeQueue, way: str, ignore_result: bool) -> None:
+    queue = make_queue()
+    function, words = LAZY[way]
+    result = queue.task(name="it", ignore_result=ignore_result)(function).delay(1)
+    queue.run_worker(burst=True)
+    with pytest.raises(TypeError, match=words):
+        result.get(timeout=5)
+    assert sample.seen == []
+    queue.discard_dead(all=True)
 
 
 @pytest.mark.parametrize("ignore_result", [False, True])
