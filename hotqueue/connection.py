@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from hotqueue import clients, keys
+from hotqueue import clients, descriptors, keys
 from hotqueue.aconnection import LoopClient, Loops, NotSent
 from hotqueue.address import PATIENCE as PATIENCE
 from hotqueue.address import Address
@@ -385,6 +385,7 @@ class Store:
         """Connect before anything is sent, so that a failure is known to have changed nothing."""
         import redis.exceptions as rx
 
+        descriptors.fill_standard()  # else the socket may be what a program that closed its stdout prints into
         usual = connection.socket_timeout, getattr(connection, "socket_connect_timeout", None)
         left = self._left()
         for last in (False, True):

@@ -64,17 +64,25 @@ def above_standard(fd: int) -> int:
         os.close(fd)
 
 
-def open_standard_streams() -> None:
-    """Open on /dev/null what is closed of 0, 1 and 2, and give `sys` the streams that Python did not make of them."""
+def fill_standard() -> bool:
+    """Open on /dev/null what is closed of 0, 1 and 2; tell whether anything was."""
+    found = False
     for number in STANDARD:
         try:
             os.fstat(number)
         except OSError:
+            found = True
             null = os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
             if null != number:
                 os.dup2(null, number)
                 os.close(null)
             os.set_inheritable(number, True)
+    return found
+
+
+def open_standard_streams() -> None:
+    """Do that, and give `sys` the streams that Python did not make of them."""
+    fill_standard()
     for number, name, mode in zip(STANDARD, ("stdin", "stdout", "stderr"), "rww", strict=True):
         if getattr(sys, name) is None:
             setattr(sys, name, open(number, mode, encoding="utf-8", errors="backslashreplace", closefd=False))  # noqa: SIM115

@@ -1,4 +1,4 @@
-"""What a task may leave in its process that would break a worker: alarms, other signal handlers, closed descriptors.
+"""What a task may leave in its process that would break a worker: alarms, signal handlers, blocked signals, closed descriptors.
 
 What is only the task's own affair (the working directory, the environment, …) stays as it left it; README says so. Only in
 a supervisor's child: `run_worker()` is a guest in a process whose signals and descriptors are not ours.
@@ -11,10 +11,14 @@ import logging
 import os
 import signal
 import threading
-from _signal import getsignal  # type: ignore[import-not-found]  # signal's own makes enums of what it returns: 70 times slower
+from _signal import (  # type: ignore[import-not-found]  # signal's own make enums of what they return: 70 times slower
+    getsignal,
+    pthread_sigmask,
+)
 from collections.abc import Sequence
 from types import FrameType
 
+from hotqueue import descriptors
 from hotqueue.tasks import forks
 
 log = logging.getLogger("hotqueue.worker")
@@ -39,6 +43,7 @@ class Repairs:
         self._minds_alarms = _alarm() == (0.0, 0.0)  # else a module has set one, for all that runs here
         self._said: set[str] = set()
         self._unclaimed = ""
+        self._mask = pthread_sigmask(signal.SIG_BLOCK, ())  # the threads that run tasks have it of this one
         self._mend_handlers("a module")
 
     def after_task(self, name: str) -> None:
@@ -48,12 +53,18 @@ class Repairs:
             self._say(f"{name} ended and left an alarm on (signal.alarm or setitimer); it was switched off")
 
     def between_tasks(self) -> bool:
-        """Put our handlers back; tell whether our descriptors are still there."""
+        """Put back our handlers, blocked signals and standard streams; tell whether our descriptors are still there."""
         if _is_main():
             self._mend_handlers("a task")
             if self._unclaimed:
                 self._say(f"{self._unclaimed} rang and no task handles it (one that has ended left it on); it was switched off")
+        self._mend_mask()
         return self.are_files_whole()
+
+    def _mend_mask(self) -> None:
+        """Block what was blocked before: the rest would not reach what the next tasks start, nor its soft limit the task."""
+        if pthread_sigmask(signal.SIG_SETMASK, self._mask) != self._mask:
+            self._say("a task left signals blocked, or unblocked (pthread_sigmask); it was undone")
 
     def _mend_handlers(self, who: str) -> None:
         for number in forks.OF_SUPERVISOR:
@@ -75,7 +86,12 @@ class Repairs:
             log.warning("%s", text)
 
     def are_files_whole(self) -> bool:
-        """Tell whether nobody has closed a descriptor of ours."""
+        """Tell whether nobody has closed a descriptor of ours; those of the standard streams are opened again, on /dev/null.
+
+        Else what is opened next, such as a connection, gets what is printed then.
+        """
+        if descriptors.fill_standard():
+            self._say("a task closed a standard stream; what is written there is lost from now on")
         fd, identity = next(iter(self._files.items()))  # who closes them in bulk has closed the first
         return _identity(fd) == identity
 

@@ -2,7 +2,8 @@
 
 Of the kind: memory that a failure holds (each way to fail, sync and async), a big result; context (ContextVar, decimal), of
 sync tasks, threads, coroutines and in this process; alarms against our limits and against later tasks; our signal handlers;
-our descriptors, gone or with other files behind their numbers; what is the process's own, and only has to break nothing.
+signals left blocked; our descriptors, gone or with other files behind their numbers; the standard streams, closed; what is
+the process's own, and only has to break nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from hotqueue.errors import WorkerLost
+from hotqueue.errors import SoftTimeLimitExceeded, WorkerLost
 from tests.crash.apps.leaving_tasks import FAILING
 from tests.crash.workers import Workers
 from tests.processes import worker_processes
@@ -126,6 +127,18 @@ def test_a_task_that_takes_our_signals_does_not_keep_them(workers: Workers) -> N
     assert worker.poll() is None
 
 
+@pytest.mark.parametrize("options", [("-p1",), ("-p1", "-t2")], ids=str)
+def test_signals_that_a_task_left_blocked_reach_the_next_one(workers: Workers, options: tuple[str, ...]) -> None:
+    workers.start(*options)
+    for _ in range(3):
+        workers.tasks.blocks_signals.delay().get(20)
+    for _ in range(4):
+        assert workers.tasks.ends_what_it_started.delay().get(20) == -signal.SIGTERM
+        with pytest.raises(SoftTimeLimitExceeded):
+            workers.tasks.sleeps_too_long.delay().get(10)
+    assert workers.said().count("left signals blocked") == 1
+
+
 # --- descriptors ---------------------------------------------------------------------------------------------------
 
 
@@ -145,6 +158,21 @@ def test_a_task_that_closes_our_descriptors_ends_once_and_its_process_too(
     assert len(runs) == 101
     wait_until(lambda: f"leaving_tasks.{task} closed file descriptors of its worker process" in workers.said())
     wait_until(lambda: len(worker_processes(worker.pid)) == int(options[0][2:]))
+
+
+@pytest.mark.parametrize("task", ["closes_its_streams", "acloses_its_streams"])
+def test_what_is_printed_after_a_task_closed_its_streams_is_no_command(workers: Workers, task: str) -> None:
+    """What is opened next has their numbers: a connection to Redis, which takes a line of text for a command."""
+    worker = workers.start()
+    before = worker_processes(worker.pid)
+    for _ in range(3):
+        assert getattr(workers.tasks, task).delay(7).get(20) == 7
+        for client in workers.redis.client_list():  # its connections have to be made anew
+            workers.redis.client_kill_filter(client["id"], skipme=True)
+        assert workers.tasks.work.map(range(20)).get(30) == list(range(20))
+        assert [workers.tasks.writes_there.delay("\r\nSET printed yes\r\n").get(20)] == before
+    assert workers.redis.get("printed") is None
+    assert workers.tasks.work.map(range(20)).get(30) == list(range(20))
 
 
 def test_a_coroutine_that_closes_them_is_charged_with_the_death(workers: Workers) -> None:

@@ -8,6 +8,7 @@ import os
 import resource
 import signal
 import socket
+import subprocess
 import threading
 import time
 from contextvars import ContextVar
@@ -233,6 +234,52 @@ def has_an_alarm_of_its_own() -> tuple[int, bool]:
 def takes_our_signals() -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
+    return os.getpid()
+
+
+@queue.task
+def blocks_signals() -> int:
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGURG, signal.SIGCHLD})
+    return os.getpid()
+
+
+@queue.task
+def ends_what_it_started() -> int:
+    process = subprocess.Popen(["sleep", "30"])
+    try:
+        process.terminate()
+        return process.wait(5)
+    finally:
+        process.kill()
+
+
+@queue.task(soft_time_limit=0.3)
+def sleeps_too_long() -> None:
+    for _ in range(400):
+        time.sleep(0.05)
+
+
+@queue.task
+def closes_its_streams(n: int) -> int:
+    """And sends a task, over a connection that is new: it must not get one of their numbers."""
+    for number in range(3):
+        os.close(number)
+    queue.store._forget_connections()
+    pid.delay()
+    return n
+
+
+@queue.task
+async def acloses_its_streams(n: int) -> int:
+    for number in range(3):
+        os.close(number)
+    return n
+
+
+@queue.task
+def writes_there(text: str) -> int:
+    for number in (1, 2):
+        os.write(number, text.encode())
     return os.getpid()
 
 
