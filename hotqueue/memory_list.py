@@ -24,7 +24,7 @@ class MemoryList:
         self._messages: deque[bytes] = deque()
         self._charged: Counter[bytes] = Counter()
         self._wakers: list[Callable[[], object]] = []
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
         self.dead: list[bytes] = []
 
     def __len__(self) -> int:
@@ -32,7 +32,7 @@ class MemoryList:
 
     def put(self, raw: list[bytes], most: int | None) -> int:
         """Append messages; return 0, or where they do not fit -1 less how many there are."""
-        with self._lock:
+        with self.lock:
             if most is not None and len(self._messages) + len(raw) > most:
                 return -1 - len(self._messages)
             self._messages.extend(raw)
@@ -91,16 +91,16 @@ class MemoryList:
 
     @contextmanager
     def _waker(self, wake: Callable[[], object]) -> Iterator[None]:
-        with self._lock:
+        with self.lock:
             self._wakers.append(wake)
         try:
             yield
         finally:
-            with self._lock:
+            with self.lock:
                 self._wakers.remove(wake)
 
     def _wake(self) -> None:
-        with self._lock:
+        with self.lock:
             for wake in self._wakers:
                 wake()
 

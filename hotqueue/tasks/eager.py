@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
+import os
 import random
 import signal
 import sys
@@ -133,6 +134,14 @@ class Stage:
             self._revoke(shelf, entry, "had not ended when queue.testing() was left")
         if self._loop is not None:
             self._loop.stop()
+
+    def after_fork(self) -> None:
+        """In a forked process: the threads are the parent's, that of the loop too, and so is what they hold and run."""
+        self._lock, self._loop = threading.RLock(), None
+        for shelf in self._shelves.values():
+            shelf.lock = threading.RLock()
+        for messages in self._lists.values():
+            messages.lock = threading.Lock()
 
     def _revoke(self, shelf: Shelf, entry: Entry, why: str) -> None:
         """End a task that will not end by itself, so that nobody waits for it."""
@@ -315,6 +324,17 @@ class Stage:
 
     def _run_in_loop(self, call: Call, context: Context, limit: float | None) -> Outcome:
         return self._event_loop().run(call, context, limit)
+
+
+def _after_fork_in_child() -> None:
+    global _lock
+    _lock = threading.RLock()
+    if isinstance(in_place.stage, Stage):
+        in_place.stage.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 async def _settled(entry: Entry) -> None:

@@ -668,6 +668,34 @@ def test_threads_may_send_at_once() -> None:
     assert sorted(results) == [(n, 2 * n * n) for n in range(8)]
 
 
+def test_a_forked_process_has_a_loop_of_its_own() -> None:
+    """Its copy of the thread that runs `async def` tasks is none, and what another thread held at the fork stays held."""
+    code = """
+import asyncio, os, signal, threading
+from hotqueue import HotQueue, in_place
+queue = HotQueue("q", host="127.0.0.1", port=1)
+@queue.task(name="double")
+async def double(n): return 2 * n
+async def awaited(): return await (await double.adelay(4))
+held, done = threading.Event(), threading.Event()
+def hold():
+    with in_place.stage._lock:
+        held.set(); done.wait()
+with queue.testing():
+    assert double.delay(2).get() == 4
+    holder = threading.Thread(target=hold); holder.start(); held.wait()
+    pid = os.fork()
+    if not pid:
+        signal.alarm(20)  # it hung
+        with queue.testing():
+            found = (double.delay(3).get(), queue.submit(abs, -1).get(), asyncio.run(awaited()))
+        os._exit(0 if found == (6, 1, 8) else 1)
+    done.set(); holder.join()
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), double.delay(2).get())
+"""
+    assert run_python(code).stdout == "0 4\n"
+
+
 # --- raw messages ----------------------------------------------------------------------------------------------------
 
 
