@@ -80,6 +80,9 @@ def _pickler_class() -> Any:
     """Return cloudpickle's pickler with two rules on top; made late, as most programs never need it."""
     import cloudpickle
 
+    for name in main_module.MAINS & {*sys.modules} - {"__main__"}:  # that of a spawned process it takes for a module
+        cloudpickle.register_pickle_by_value(sys.modules[name])
+
     class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         is_by_value = False
 

@@ -228,6 +228,27 @@ def test_what_is_submitted_goes_by_value_with_all_that_it_uses(shop: Shop) -> No
     assert shop.run("shop.py") == "[True]\n"
 
 
+@only_server
+@pytest.mark.parametrize("name", ["my-shop.py", "shop.py"])
+def test_so_it_does_from_a_process_that_multiprocessing_spawns(shop: Shop, name: str) -> None:
+    """There the script is called `__mp_main__`, which looks like a module that a worker could import."""
+    defined, _, sends = BY_VALUE.partition('if __name__ == "__main__":')
+    spawns = """
+def look(order): return [isinstance(order, Order), order]
+def go():
+    is_order, back = queue.submit(look, Order()).get(10)
+    print("SUBMITTED", is_order, type(back) is Order)
+"""
+    starts = "    import multiprocessing\n    child = multiprocessing.get_context('spawn').Process(target=go)\n"
+    starts += "    child.start()\n    child.join()\n"
+    if name == "my-shop.py":
+        spawns += sends
+    shop.put(name, defined + spawns + 'if __name__ == "__main__":\n' + starts)
+    shop.work("-Q", shop.queue.name, "--url", shop.env["STORE"])
+    wanted = "SUBMITTED True True\n" + ("FOUND __main__.same True True True none\n" if name == "my-shop.py" else "")
+    assert shop.run(name) == wanted
+
+
 OTHER = """
 import os
 from hotqueue import HotQueue
