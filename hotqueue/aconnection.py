@@ -23,6 +23,11 @@ GATE = 64  # commands under way at once; the others wait their turn instead of o
 class NotSent(Exception):
     """Connecting failed, so nothing was sent; the cause is redis-py's error."""
 
+    @property
+    def was_accepted(self) -> bool:
+        """True when the server took the connection, and closed it before we had logged in."""
+        return "while writing to socket" in str(self.__cause__)
+
 
 class LoopClient:
     """The asyncio client of one event loop, made in it.

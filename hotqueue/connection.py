@@ -442,7 +442,7 @@ class Store:
 
         doing = doing or str(args[0])
         if not blocks and size_of(args) >= LARGE:  # by a thread: there its deadline counts from the last progress
-            return await in_thread(self._asked, args[3 if args[0] in ("EVALSHA", "EVAL") else 1], args, doing)
+            return await in_thread(self._asked, _key_of(args), args, doing)
         if self._suspect and self.embedded is not None:
             self._look_again()
         try:
@@ -451,10 +451,20 @@ class Store:
             raise
         except NotSent as error:
             self._suspect = True
+            if error.was_accepted:
+                await in_thread(self._hear_refusal, _key_of(args))
             raise self.translated(error.__cause__ or error, "connecting", sent=False) from error.__cause__
         except (rx.RedisError, rx.RedisClusterException, OSError) as error:
             self._suspect = True
             raise self.translated(error, doing) from error
+
+    def _hear_refusal(self, key: str | bytes) -> None:
+        """Raise what a server says that closes new connections at once: asyncio drops it unread where it writes just then."""
+        connection = new_connection(self._pool(key), COMMAND_TIMEOUT)
+        try:
+            self._connect(connection)
+        finally:
+            connection.disconnect()
 
     async def arun(self, script: Script, keys: Sequence[str | bytes], args: Sequence[Any], doing: str = "") -> Any:
         """Asyncio twin of `run`."""
@@ -508,3 +518,7 @@ def _is_final(error: ConnectionFailed, deadline: float | None, pause: float, twi
     if not error.retry or (error.sent and not twice):
         return True
     return deadline is not None and time.monotonic() + pause > deadline
+
+
+def _key_of(command: Sequence[Any]) -> Any:
+    return command[3 if command[0] in ("EVALSHA", "EVAL") else 1]

@@ -124,6 +124,22 @@ def test_a_result_that_is_not_there_says_what_is_wrong(full: Full) -> None:
         result.get(0.5)
 
 
+def test_a_loop_that_has_no_connection_says_what_is_wrong(full: Full) -> None:
+    """Each time: whether asyncio reads what the server said before it closed, or fails to write before that, is chance."""
+    full.close_doors()
+
+    async def put() -> list[str]:
+        said = []
+        async with HotQueue(full.name, url=full._url, patience=0.1) as queue:
+            for n in range(30):
+                with pytest.raises(ConnectionFailed) as caught:
+                    await queue.aput(n)
+                said.append(str(caught.value))
+        return said
+
+    assert [text for text in asyncio.run(put()) if SAYS not in text] == []
+
+
 @pytest.mark.parametrize("lost", ["all", "blocked"])
 def test_a_worker_that_loses_connections_says_why_once_and_goes_on(full: Full, lost: str) -> None:
     """With those on which it sleeps lost alone, it looks for tasks itself."""
