@@ -159,8 +159,11 @@ class _Reporter:
 
     def __call__(self, **told: Any) -> None:
         data = payload.dumps(told)
-        with self._lock:
-            os.write(self._fd, len(data).to_bytes(4, "big") + data)
+        try:
+            with self._lock:
+                os.write(self._fd, len(data).to_bytes(4, "big") + data)
+        except BrokenPipeError:  # the supervisor died before we asked the kernel to end us with it
+            os._exit(EXIT_CRASH)
 
     def hello(self, registries: list[Registry]) -> None:
         """Say which queues and tasks there are, and where, so that the supervisor need not import them."""
