@@ -14,7 +14,7 @@ from contextvars import Context, copy_context
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hotqueue.errors import ControlFlow, Ignore, Reject, Retry, SerializationError
+from hotqueue.errors import ControlFlow, Ignore, Reject, Retry
 from hotqueue.tasks import exceptions, forks, payload, tracebacks
 from hotqueue.tasks.callables import VALUES, is_awaitable, refuse_made_generator
 from hotqueue.tasks.context import Request, _request
@@ -128,9 +128,9 @@ def value_of(call: Call, value: Any) -> Outcome:
     if not call.keeps_result:
         return Outcome(Ended.RETURNED)
     try:
-        return Outcome(Ended.RETURNED, payload.dumps_result(call.name, value))
-    except SerializationError as error:
-        return _failed(Ended.UNSTORABLE, error)
+        return Outcome(Ended.RETURNED, payload.dumps(value))
+    except Exception as error:
+        return _failed(Ended.UNSTORABLE, payload.unstorable(call.name, value, error))
 
 
 def outcome_of(error: BaseException, is_misfit: bool = False) -> Outcome:

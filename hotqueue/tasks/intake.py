@@ -157,7 +157,7 @@ class Intake:
 
     def tell_later(self, action: Action) -> None:
         """Line up an action for the next step; a large one goes by itself."""
-        size = _size(action)
+        size = len(action[3]) + len(action[5])
         if size < LARGE:
             with self.lock:
                 self.untold.append(action)
@@ -295,21 +295,24 @@ def look(
         return Ready(delivery, "?", attempts, DEFAULTS, outcome=outcome)
     except (SerializationError, SignatureError) as error:
         return Ready(delivery, "?", attempts, DEFAULTS, outcome=lifecycle.unloadable(error))
-    task = original if found.by_value else registry.tasks.get(found.task)
+    name, given = found.task, found.header.get("options")
+    task = original if found.by_value else registry.tasks.get(name)
+    options = task.options if task is not None else DEFAULTS
     try:
-        options = _options(task.options if task else DEFAULTS, found.header)
+        if given:
+            options = received(options, given)
     except (TypeError, ValueError) as error:  # of a producer that is none of ours
         outcome = lifecycle.unloadable(envelope.CorruptEnvelope(f"options that this worker cannot take: {error}"))
-        return Ready(delivery, found.task, attempts, DEFAULTS, outcome=outcome)
-    ready = Ready(delivery, found.task, attempts, options)
+        return Ready(delivery, name, attempts, DEFAULTS, outcome=outcome)
+    ready = Ready(delivery, name, attempts, options)
     if attempts is not NOTHING_HAPPENED:
         ready.outcome = _foregone(delivery.id, attempts, options, clock)
-    if ready.outcome is None:
+    if ready.outcome is None and (task is None or found.by_value):
         ready.outcome = _unrunnable(found, task)
     if ready.outcome is None:
         request = Request(found, attempts, queue, worker, report)
         ready.call = Call(
-            found.task,
+            name,
             _by_name(found, task) if task is not None else _by_value(found, ready, registry),
             request,
             found.kind == envelope.ASYNC,
@@ -361,11 +364,6 @@ def _by_name(found: Envelope, task: Task[..., Any]) -> Callable[[], tuple[Any, t
         return task.__wrapped__, ((task, *args) if task.options.bind else args), kwargs
 
     return load
-
-
-def _options(options: TaskOptions, header: dict[str, Any]) -> TaskOptions:
-    given = header.get("options")
-    return received(options, given) if given else options
 
 
 def _unrunnable(found: Envelope, task: Task[..., Any] | None) -> Outcome | None:

@@ -61,7 +61,7 @@ def dumps(value: Any, by_value: bool = False) -> bytes:
 
     Raises:
         TooLarge: it takes more than PAYLOAD_MAX bytes.
-        Exception: whatever pickling raises; see `dumps_call` and `dumps_result` for errors that say more.
+        Exception: whatever pickling raises; see `dumps_call` and `unstorable` for errors that say more.
     """
     if _is_plain(value):
         data = pickle.dumps(value, PROTOCOL)
@@ -118,28 +118,20 @@ def _singleton(value: Any, kind: type) -> Any:
     return _by_name(main_module.named_as(value, reduced)) if isinstance(reduced, str) else reduced
 
 
-def dumps_result(name: str, value: Any) -> bytes:
-    """Return what a task returned, pickled.
-
-    Raises:
-        SerializationError: it cannot travel; says why, or how large it is.
-    """
-    try:
-        return dumps(value)
-    except TooLarge as error:
-        raise SerializationError(
+def unstorable(name: str, value: Any, error: Exception) -> SerializationError:
+    """Return what to say of a result that `dumps` raised an error for."""
+    if isinstance(error, TooLarge):
+        return SerializationError(
             f"{name} ran to its end, but its result cannot be stored: it takes {in_words(error.size)} pickled, and a result may "
             f"have {in_words(PAYLOAD_MAX)}; store it elsewhere (a file, a bucket, a database) and return where, or set "
             "ignore_result=True; the task is not run again, since that would make the same"
-        ) from None
-    except RecursionError as error:
-        cause: Exception = error
-    except Exception as error:
-        cause = error
-    raise SerializationError(
-        f"{name} ran to its end, but its result cannot be stored: {type(value).__name__} cannot be pickled ({cause}); "
+        )
+    found = SerializationError(
+        f"{name} ran to its end, but its result cannot be stored: {type(value).__name__} cannot be pickled ({error}); "
         "return something that can, or set ignore_result=True"
-    ) from cause
+    )
+    found.__cause__ = error
+    return found
 
 
 def dumps_plain(value: Any) -> bytes:

@@ -17,6 +17,7 @@ from typing import Any
 _HEAD = struct.Struct("=d")  # when progress was last made (monotonic seconds)
 # started and hard deadline (monotonic seconds), 1 if it is the task's last delivery, bytes of the id; the id follows
 _ROW = struct.Struct("=ddBB")
+_ROWS_AT, _ID_AT = _HEAD.size, _ROW.size  # where rows begin; where in a row the id does
 ID_BYTES = 200
 ROW_BYTES = 224  # so that every number lies where it is written in one go
 
@@ -105,16 +106,17 @@ class Running:
             is_last: should its process die of it, it is not delivered again.
         """
         row = self._free.pop()
-        now = time.monotonic()
-        at = _HEAD.size + row * ROW_BYTES
-        self._state[at + _ROW.size - 2 : at + _ROW.size + len(task_id)] = bytes((is_last, len(task_id))) + task_id
-        self._numbers[at // 8 + 1] = now + time_limit if time_limit else 0.0
-        self._numbers[at // 8] = now  # last: this makes it a row that counts
+        now, size, numbers = time.monotonic(), len(task_id), self._numbers
+        at = _ROWS_AT + row * ROW_BYTES
+        self._state[at + _ID_AT - 2 : at + _ID_AT + size] = b"%c%c%b" % (is_last, size, task_id)
+        at //= 8
+        numbers[at + 1] = now + time_limit if time_limit else 0.0
+        numbers[at] = now  # last: this makes it a row that counts
         return row
 
     def end(self, row: int) -> None:
         """Note that the task in a row ended."""
-        self._numbers[(_HEAD.size + row * ROW_BYTES) // 8] = 0.0
+        self._numbers[(_ROWS_AT + row * ROW_BYTES) // 8] = 0.0
         self._free.append(row)
 
 

@@ -16,6 +16,7 @@ from _signal import (  # type: ignore[import-not-found]  # signal's own make enu
     pthread_sigmask,
 )
 from collections.abc import Sequence
+from signal import getitimer
 from types import FrameType
 
 from hotqueue import descriptors
@@ -28,6 +29,7 @@ TIMERS = {  # the signal of each interval timer
     for name, timer in (("SIGALRM", "ITIMER_REAL"), ("SIGVTALRM", "ITIMER_VIRTUAL"), ("SIGPROF", "ITIMER_PROF"))
     if hasattr(signal, timer)
 }
+_OFF = (0.0, 0.0)
 HIGHEST = 4096  # descriptors of ours have lower numbers
 
 
@@ -40,7 +42,7 @@ class Repairs:
 
     def __init__(self, fds: Sequence[int]) -> None:
         self._files = {fd: _identity(fd) for fd in fds}
-        self._minds_alarms = _alarm() == (0.0, 0.0)  # else a module has set one, for all that runs here
+        self._minds_alarms = getitimer(signal.ITIMER_REAL) == _OFF  # else a module has set one, for all that runs here
         self._said: set[str] = set()
         self._unclaimed = ""
         self._mask = pthread_sigmask(signal.SIG_BLOCK, ())  # the threads that run tasks have it of this one
@@ -48,7 +50,7 @@ class Repairs:
 
     def after_task(self, name: str) -> None:
         """Switch off an alarm that a task left on: it would end the next one, or the process."""
-        if self._minds_alarms and _alarm() != (0.0, 0.0) and _is_main():
+        if self._minds_alarms and getitimer(signal.ITIMER_REAL) != _OFF and _is_main():
             signal.setitimer(signal.ITIMER_REAL, 0)
             self._say(f"{name} ended and left an alarm on (signal.alarm or setitimer); it was switched off")
 
@@ -105,10 +107,6 @@ class Repairs:
             if fd in self._files or _identity(fd) is None:
                 with contextlib.suppress(OSError):
                     os.dup2(null, fd, inheritable=False)
-
-
-def _alarm() -> tuple[float, float]:
-    return signal.getitimer(signal.ITIMER_REAL)
 
 
 def _is_main() -> bool:

@@ -273,7 +273,9 @@ class SyncWorker(Worker):
             assert ready.outcome is not None
             return ready.outcome
         self._request = call.request
-        row = self.running.start(ready.delivery.id.encode(), ready.options.time_limit, ready.is_last)
+        options = ready.options
+        is_last = ready.attempts.deliveries + 1 >= options.max_deliveries
+        row = self.running.start(ready.delivery.id.encode(), options.time_limit, is_last)
         if faults.IS_ARMED:
             faults.at("before_start")
         try:
