@@ -180,8 +180,8 @@ class Courier:
         ready = self._intake.look(delivery, "", lambda _queue, _id, _progress: None)
         what = "its result" if load.action[2] == "S" else "how it ended"
         failure = SerializationError(
-            f"{ready.name} ran to its end, but {what} ({in_words(load.size)}) cannot be stored: {error}; store what is large "
-            "elsewhere and return where"
+            f"{ready.name} ran to its end, but {what} ({in_words(load.size)}) cannot be stored: {error}"
+            + ("" if "store it elsewhere" in str(error) else "; store what is large elsewhere and return where")
         )
         told = logbook.about(delivery.id, ready.name, error=str(failure))
         log.error("%s[%s]: %s; kept in the dead list", ready.name, told["task_id"], failure, extra=told)
