@@ -54,7 +54,8 @@ async def get(here: Here, block: bool, limit: float | None) -> bytes | None:
         left = SLICE if deadline is None else deadline - time.monotonic()
         if not block or left <= 0:
             return None
-        await here.store.arepeat(functools.partial(wait, here, awaiting(here.name, left)))
+        call = awaiting(here.name, left)
+        await here.store.arepeat(functools.partial(wait, here, call), blocks=call.blocks)
         raw = await _pop(here)
     return raw
 
@@ -139,11 +140,11 @@ class Holder:
     async def _steadily(self, call: Call) -> Any:
         store = self._here.store
         try:
-            return await store.arepeat(lambda: self._attempt(call), patience=self._patience)
+            return await store.arepeat(lambda: self._attempt(call), patience=self._patience, blocks=call.blocks)
         except ConnectionFailed as error:
             if not is_slow(error):
                 raise
-        return await store.arepeat(lambda: self._attempt(call), patience=self._patience)
+        return await store.arepeat(lambda: self._attempt(call), patience=self._patience, blocks=call.blocks)
 
     async def _attempt(self, call: Call) -> Any:
         try:

@@ -21,7 +21,20 @@ from hotqueue.address import Address
 from hotqueue.clients import COMMAND_TIMEOUT
 from hotqueue.ending import in_thread
 from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError
-from hotqueue.lines import Blocking, Idle, Sent, await_reply, is_open, is_stale, new_connection, packed, send, size_of, with_size
+from hotqueue.lines import (
+    Blocking,
+    Idle,
+    Sent,
+    await_reply,
+    is_open,
+    is_stale,
+    new_connection,
+    packed,
+    send,
+    set_timeout,
+    size_of,
+    with_size,
+)
 from hotqueue.meanings import meaning
 from hotqueue.sizes import LARGE
 
@@ -235,11 +248,11 @@ class Store:
             stop: ends the waiting early.
             twice: False for an operation that must not run twice: repeated only while nothing was sent.
         """
-        deadline, is_hasty = self._deadline(patience)
+        deadline, until = self._deadlines(patience)
         pause = 0.01
         while True:
             try:
-                return operation() if pause == 0.01 and not is_hasty else self._within(deadline, operation)
+                return self._within(until, operation)
             except ConnectionFailed as error:
                 if _is_final(error, deadline, pause, twice) or (stop is not None and stop.is_set()):
                     raise
@@ -247,21 +260,24 @@ class Store:
                 stop.wait(pause)
             else:
                 time.sleep(pause)
-            pause = min(pause * 2, 0.5)
+            pause, until = min(pause * 2, 0.5), deadline
 
     def be_patient(self) -> None:
         """Have at least the usual patience, whoever made the queue: for a process that nobody waits for."""
         self.patience = None if self.patience is None else max(self.patience, PATIENCE)
 
-    def _deadline(self, patience: float | EllipsisType | None) -> tuple[float | None, bool]:
-        """Return when patience ends, and whether that is so soon that the first try is to be cut short as well."""
+    def _deadlines(self, patience: float | EllipsisType | None) -> tuple[float | None, float | None]:
+        """Return when patience ends, and when the first try is to, which is let come to its end (None) by a patient store."""
         seconds = self.patience if isinstance(patience, EllipsisType) else patience
-        if seconds is None:
-            return None, False
-        return time.monotonic() + seconds, patience is ... and seconds < COMMAND_TIMEOUT
+        if seconds is None or self.patience is None:
+            return None if seconds is None else time.monotonic() + seconds, None
+        now, first = time.monotonic(), max(seconds, self.patience)
+        return now + seconds, now + first if first < COMMAND_TIMEOUT else None
 
     def _within(self, deadline: float | None, operation: Callable[[], T]) -> T:
         """Run an operation whose connecting and reading end when patience does, so that a second try adds no timeout."""
+        if deadline is None:
+            return operation()
         self._local.deadline = deadline
         try:
             return operation()
@@ -274,18 +290,26 @@ class Store:
         return COMMAND_TIMEOUT if deadline is None else min(COMMAND_TIMEOUT, max(0.1, deadline - time.monotonic()))
 
     async def arepeat(
-        self, operation: Callable[[], Awaitable[T]], *, patience: float | EllipsisType | None = ..., twice: bool = True
+        self,
+        operation: Callable[[], Awaitable[T]],
+        *,
+        patience: float | EllipsisType | None = ...,
+        twice: bool = True,
+        blocks: float = 0,
     ) -> T:
-        """Asyncio twin of `repeat`."""
-        deadline, is_hasty = self._deadline(patience)
+        """Asyncio twin of `repeat`.
+
+        Args:
+            blocks: seconds for which the operation may wait for something else than an answer.
+        """
+        deadline, until = self._deadlines(patience)
         pause, last = 0.01, None
         while True:
-            is_cut = deadline is not None and (last is not None or is_hasty)
             try:
-                async with asyncio.timeout(max(0.1, deadline - time.monotonic()) if is_cut and deadline is not None else None):
+                async with asyncio.timeout(None if until is None else max(0.1, until - time.monotonic()) + blocks):
                     return await operation()
             except TimeoutError:
-                if not is_cut:
+                if until is None:
                     raise
                 if last is None:
                     text = f"no answer from {self} within {self.patience:g} s; whether it was carried out is unknown"
@@ -296,7 +320,7 @@ class Store:
                     raise
                 last = error
             await asyncio.sleep(pause)
-            pause = min(pause * 2, 0.5)
+            pause, until = min(pause * 2, 0.5), deadline
 
     # --- connections ---------------------------------------------------------------------------------------------
 
@@ -394,7 +418,7 @@ class Store:
                     connection.socket_timeout, connection.socket_connect_timeout = left, left
                 connection.connect()
                 if left < COMMAND_TIMEOUT:
-                    connection._sock.settimeout(usual[0])
+                    set_timeout(connection, usual[0])
                 return
             except (rx.RedisError, OSError) as error:
                 connection.disconnect()

@@ -174,6 +174,15 @@ class Blocking:
             self._connection = None
 
 
+def set_timeout(connection: Any, seconds: float) -> None:
+    """Give an open connection another time for replies; its parser has one of its own, set again after a look at the socket."""
+    connection._sock.settimeout(seconds)
+    parser = connection._parser
+    for holder, name in ((getattr(parser, "_buffer", None), "socket_timeout"), (parser, "_socket_timeout")):
+        if hasattr(holder, name):
+            setattr(holder, name, seconds)
+
+
 def send(connection: Any, parts: Sequence[Any]) -> int:
     """Send a command, packed; return how many bytes it has if it is a large one, whose reply `await_reply` is to wait for.
 

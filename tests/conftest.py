@@ -25,9 +25,10 @@ _FAILED = pytest.StashKey[bool]()
 
 
 def pytest_configure() -> None:
-    """Have Ctrl-C reach the processes of the tests, though a shell that ran these in the background had it ignored."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Have signals reach the processes of the tests, though a shell, or nohup, that started these had them ignored."""
+    for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, usual)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

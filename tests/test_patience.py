@@ -78,6 +78,24 @@ def test_a_silent_server_is_waited_for_so_long_and_no_longer(start_redis: Callab
     queue.close()
 
 
+async def waited(queue: HotQueue) -> None:
+    """Wait for a message in each way of asyncio, longer than patience lasts."""
+    try:
+        assert await queue.aget(block=True, timeout=2 * SHORT) is None
+        assert [message async for message in queue.aconsume(timeout=2 * SHORT)] == []
+    finally:
+        await queue.aclose()
+
+
+def test_waiting_for_a_message_is_no_outage(make_queue: Callable[..., HotQueue]) -> None:
+    """On connections that are made for it, and on those that there are."""
+    queue = make_queue(patience=SHORT)
+    for _ in range(2):
+        assert queue.get(block=True, timeout=2 * SHORT) is None
+        assert list(queue.consume(timeout=2 * SHORT)) == []
+        asyncio.run(waited(queue))
+
+
 def test_more_patience_outlasts_a_restart(start_redis: Callable[..., RedisServer]) -> None:
     server = start_redis()
     queue = HotQueue("q", url=server.url, patience=None)
