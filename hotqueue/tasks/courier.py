@@ -53,6 +53,9 @@ class Courier:
     Args:
         intake: the queue as this worker works at it.
         moved: called when there is room again, or nothing left.
+
+    Attributes:
+        is_full: True while so much waits that nothing more should be fetched.
     """
 
     def __init__(self, intake: Intake, moved: Callable[[], None]) -> None:
@@ -60,16 +63,17 @@ class Courier:
         self._moved = moved
         self._waiting: deque[_Load] = deque()
         self._bytes = 0
+        self.is_full = False
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._failures = self._refusals = 0  # in a row
         self._rests_until = 0.0  # with all of them (monotonic)
         self._said: set[str] = set()
 
-    @property
-    def is_full(self) -> bool:
-        """True while so much waits that nothing more should be fetched."""
-        return self._bytes > ROOM or len(self._waiting) > BULK
+    def _weigh(self, more: int) -> None:
+        """Note that so many bytes more wait; with the lock."""
+        self._bytes += more
+        self.is_full = self._bytes > ROOM or len(self._waiting) > BULK
 
     @property
     def is_empty(self) -> bool:
@@ -87,7 +91,7 @@ class Courier:
             loads = [_Load(action, time.monotonic()) for action in told]
             self._waiting.extend(loads)
             self._changed.notify_all()
-            self._bytes += sum(load.size for load in loads)
+            self._weigh(sum(load.size for load in loads))
             if self._thread is None and loads:
                 self._thread = threading.Thread(target=self._run, name="hotqueue-courier", daemon=True)
                 self._thread.start()
@@ -96,7 +100,7 @@ class Courier:
         """Forget everything: others have these tasks."""
         with self._changed:
             self._waiting.clear()
-            self._bytes = 0
+            self._weigh(-self._bytes)
             self._changed.notify_all()
 
     def wait(self, seconds: float) -> None:
@@ -168,9 +172,9 @@ class Courier:
         other = None if load.is_replaced else self._instead(load, error)
         with self._changed:
             if other is not None and load in self._waiting:
-                self._bytes -= load.size
+                before = load.size
                 load.action, load.is_replaced, load.strikes = other, True, 0
-                self._bytes += load.size
+                self._weigh(load.size - before)
 
     def _instead(self, load: _Load, error: HotQueueError) -> Action | None:
         """Return how a task ends whose own end cannot be told."""
@@ -206,7 +210,7 @@ class Courier:
             was_full = self.is_full
             if load in self._waiting:
                 self._waiting.remove(load)
-                self._bytes -= load.size
+                self._weigh(-load.size)
             self._failures = self._refusals = 0
             self._rests_until = 0.0
             self._said.clear()

@@ -46,11 +46,17 @@ class Repairs:
         self._said: set[str] = set()
         self._unclaimed = ""
         self._mask = pthread_sigmask(signal.SIG_BLOCK, ())  # the threads that run tasks have it of this one
+        self._unclaimed_handler = self._ring  # one object, to be known again
         self._mend_handlers("a module")
 
     def after_task(self, name: str) -> None:
-        """Switch off an alarm that a task left on: it would end the next one, or the process."""
-        if self._minds_alarms and getitimer(signal.ITIMER_REAL) != _OFF and _is_main():
+        """Switch off an alarm that a task left on with a handler of its own, which would interrupt the next one.
+
+        Without one, ours takes it when it rings. Every task passes here, and to look at the timer takes a call of the system.
+        """
+        if getsignal(signal.SIGALRM) is self._unclaimed_handler or not self._minds_alarms:
+            return
+        if getitimer(signal.ITIMER_REAL) != _OFF and _is_main():
             signal.setitimer(signal.ITIMER_REAL, 0)
             self._say(f"{name} ended and left an alarm on (signal.alarm or setitimer); it was switched off")
 
@@ -75,10 +81,10 @@ class Repairs:
                 self._say(f"{who} took {number.name}, which is the supervisor's in a worker process; it was taken back")
         for number in TIMERS:
             if getsignal(number) == signal.SIG_DFL:
-                forks.take(number, self._ring)
+                forks.take(number, self._unclaimed_handler)
 
     def _ring(self, number: int, _frame: FrameType | None) -> None:
-        """Take an alarm that nobody handles, which would end the process: a thread or a coroutine left it on."""
+        """Take an alarm that nobody handles, which would end the process: a task left it on."""
         signal.setitimer(TIMERS[signal.Signals(number)], 0)
         self._unclaimed = signal.Signals(number).name  # told later: whatever this interrupts may hold the log's lock
 

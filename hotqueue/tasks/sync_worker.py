@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from hotqueue.errors import HotQueueError
 from hotqueue.tasks import actions, faults
+from hotqueue.tasks.batch import TRIP_BYTES
 from hotqueue.tasks.context import Request
 from hotqueue.tasks.desk import Delivery, Stepped
 from hotqueue.tasks.executor import execute
@@ -210,8 +211,9 @@ class SyncWorker(Worker):
             self._at_batch = None
 
     def _run_line(self, intake: Intake, began: float, take: Callable[[int], bool], line: deque[Delivery]) -> None:
+        courier = intake.courier
         while line:
-            if intake.courier.is_full:  # what is told apart takes all the memory that it may
+            if courier.is_full:  # what is told apart takes all the memory that it may
                 self._give_back(intake)
                 return
             delivery = line.popleft()
@@ -233,7 +235,7 @@ class SyncWorker(Worker):
             self.conclude(intake, ready, outcome, after - before)
             if self.process.has_enough():
                 continue
-            if line and (after - began > TELL_AFTER or intake.has_more_than_a_trip):
+            if line and (after - began > TELL_AFTER or intake.untold_bytes > TRIP_BYTES):
                 began = after
                 self.tell(intake)
 

@@ -92,12 +92,13 @@ def test_it_does_in_this_process_too(workers: Workers) -> None:
 # --- alarms and signals --------------------------------------------------------------------------------------------
 
 
-def test_an_alarm_that_a_task_left_on_hits_nobody(workers: Workers) -> None:
+@pytest.mark.parametrize("has_handler", [True, False])
+def test_an_alarm_that_a_task_left_on_hits_nobody(workers: Workers, has_handler: bool) -> None:
     workers.start()
     for _ in range(3):
-        pid = workers.tasks.leaves_an_alarm.delay(0.2).get(20)
+        pid = workers.tasks.leaves_an_alarm.delay(0.2, has_handler).get(20)
         assert workers.tasks.naps.delay(0.5).get(20) == pid
-    assert workers.said().count("left an alarm on") == 1
+    assert workers.said().count("left an alarm on" if has_handler else "rang and no task handles it") == 1
 
 
 @pytest.mark.parametrize("options", [("-p1", "-t2"), ("-p1",)], ids=["threads", "a loop"])

@@ -186,7 +186,9 @@ async def acontext_then_change(to: str) -> tuple[str, int]:
 
 
 @queue.task
-def leaves_an_alarm(seconds: float) -> int:
+def leaves_an_alarm(seconds: float, has_handler: bool = False) -> int:
+    if has_handler:
+        signal.signal(signal.SIGALRM, lambda *_: 1 / 0)
     signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
     return os.getpid()
 
