@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextvars import Context
+from typing import TYPE_CHECKING
 
 from hotqueue.tasks.async_worker import AsyncWorker
 from hotqueue.tasks.context import CleanContext
@@ -21,10 +22,12 @@ from hotqueue.tasks.gate import Gate
 from hotqueue.tasks.lifecycle import Outcome
 from hotqueue.tasks.permits import Permits
 from hotqueue.tasks.registry import Registry
-from hotqueue.tasks.repairs import Repairs
 from hotqueue.tasks.sync_worker import SyncWorker
 from hotqueue.tasks.teller import Teller
 from hotqueue.tasks.worker import Worker
+
+if TYPE_CHECKING:
+    from hotqueue.tasks.repairs import Repairs
 
 log = logging.getLogger("hotqueue.worker")
 
