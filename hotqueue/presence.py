@@ -7,6 +7,7 @@ stopped process. Where the folder is not in sight the answer is None, and only a
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import hashlib
 import mmap
@@ -18,11 +19,14 @@ import time
 import weakref
 from pathlib import Path
 
+from hotqueue import descriptors
+
 try:
     import fcntl
 except ImportError:  # Windows: no flock, so every answer is None and leases decide
     fcntl = None  # type: ignore[assignment]
 
+TROUBLE = "presence"  # in `Settings.said`
 _open: weakref.WeakSet[Presence] = weakref.WeakSet()
 
 
@@ -32,19 +36,32 @@ def folder() -> str:
     Named by boot id and mount namespace, so that a container which shares a host name, or a folder that outlived a
     reboot, is never mistaken for this host.
     """
+    return _folder()[0]
+
+
+def _folder() -> tuple[str, str]:
+    """Return the folder; and if there is none, what is wrong: nothing, where the platform has no flock."""
     if fcntl is None:
-        return ""
+        return "", ""
     where = Path(f"/tmp/hotqueue-{os.getuid()}")
     name = where / f"present-{_here(os.getpid())}"
     try:
         where.mkdir(mode=0o700, exist_ok=True)
-        seen = where.lstat()
-        if not stat.S_ISDIR(seen.st_mode) or seen.st_uid != os.getuid() or seen.st_mode & 0o077:
-            return ""  # somebody else's folder: do not trust it
+        if trouble := _distrust(where):
+            return "", trouble
         name.mkdir(mode=0o700, exist_ok=True)
-    except OSError:
-        return ""
-    return str(name)
+    except OSError as error:
+        return "", f"{error.filename or where}: {error.strerror}"
+    return str(name), ""
+
+
+def _distrust(where: Path) -> str:
+    seen = where.lstat()
+    if not stat.S_ISDIR(seen.st_mode):
+        return f"{where} is no folder"
+    if seen.st_uid != os.getuid():
+        return f"{where} belongs to another user (uid {seen.st_uid})"
+    return f"{where} is open to other users (mode {seen.st_mode & 0o777:o})" if seen.st_mode & 0o077 else ""
 
 
 @functools.lru_cache(maxsize=1)
@@ -65,26 +82,41 @@ class Presence:
 
     Attributes:
         id: ``host-pid-random``; safe in a Redis key.
-        folder: where the locked file is; "" when this platform has no flock.
-        state: the file's bytes, shared, or None.
+        folder: where the locked file is; "" when there is none.
+        trouble: why no file can be kept, though this platform has flocks.
+        state: the file's bytes, shared (this process's own where there is no file), or None for none.
+
+    Raises:
+        OSError: too many open files. Whatever else is wrong with the folder, a name is all that is needed to go on.
     """
 
     def __init__(self, size: int = 0) -> None:
         host = socket.gethostname().split(".")[0].replace("{", "").replace("}", "") or "host"
         self.id = f"{host[:40]}-{os.getpid()}-{secrets.token_hex(4)}"
         self.folder = folder()
+        self.trouble = "" if self.folder else _folder()[1]
         self.state: mmap.mmap | bytearray | None = bytearray(size) if size else None
         self._fd = -1
         if self.folder:
-            self._hold(size)
+            try:
+                self._hold(size)
+            except OSError as error:
+                self._go_without(error)
         _open.add(self)
+
+    def _go_without(self, error: OSError) -> None:
+        self.trouble = f"{self.folder}: {error.strerror}"
+        self.close()
+        self.folder = ""
+        if descriptors.shortage(error):
+            raise error
 
     def _hold(self, size: int) -> None:
         self._fd = os.open(path_of(self.folder, self.id), os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         os.fchmod(self._fd, 0o600)  # whatever umask a task has set
         fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if size:
-            os.ftruncate(self._fd, size)
+            _reserve(self._fd, size)
             # Opened anew: mmap keeps a duplicate of its descriptor, by which every forked grandchild would keep the lock.
             with open(path_of(self.folder, self.id), "r+b") as file:
                 self.state = mmap.mmap(file.fileno(), size)
@@ -102,6 +134,28 @@ class Presence:
                 os.unlink(path_of(self.folder, self.id))
         self.let_go()
         _open.discard(self)
+
+
+def _reserve(fd: int, size: int) -> None:
+    """Have a file take its space now: a full disk is an error here, and a deadly signal at a write to its mapping."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(fd, 0, size)
+    elif os.write(fd, bytes(size)) < size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def advice(trouble: str, lease: float) -> str:
+    """Return what a worker without a presence file says.
+
+    Args:
+        trouble: why it has none.
+        lease: its length in seconds.
+    """
+    return (
+        f"no presence file can be kept ({trouble}): should all processes of this worker die at once, others notice only when "
+        f"its lease runs out ({lease:g} s), and cannot tell which tasks ran; all else works as ever. Make "
+        f"/tmp/hotqueue-{os.getuid()} a folder that this user owns, with mode 700, on a disk that is writable and not full"
+    )
 
 
 def path_of(folder: str, incarnation: str) -> str:

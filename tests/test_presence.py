@@ -143,6 +143,32 @@ def test_a_folder_of_somebody_else_is_not_trusted(monkeypatch: pytest.MonkeyPatc
     assert presence.folder().startswith(str(mine))
     mine.chmod(0o777)
     assert presence.folder() == ""
+    assert Presence().trouble == f"{mine} is open to other users (mode 777)"
+    mine.rmdir() if not list(mine.iterdir()) else mine.rename(tmp_path / "aside")
+    mine.write_text("in the way")
+    assert Presence().trouble == f"{mine}: File exists"
+
+
+def test_where_no_file_can_be_had_a_name_is_left_and_the_reason() -> None:
+    """Of a disk that is full, as this test's own process may not write more than a few bytes to a file."""
+    code = """
+import os, resource
+from hotqueue.presence import Presence, folder, is_alive
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+mine = Presence(8192)
+mine.state[8000] = 1
+print(repr(mine.folder), len(mine.state), is_alive(mine.folder, mine.id), os.path.exists(os.path.join(folder(), mine.id)))
+print(mine.trouble.removeprefix(folder()))
+mine.close()
+"""
+    told = run_python(code).stdout.splitlines()
+    assert told == ["'' 8192 None False", ": File too large"]
+
+
+def test_the_space_of_the_state_is_taken_at_once() -> None:
+    mine = Presence(100_000)
+    assert os.stat(path_of(mine.folder, mine.id)).st_blocks * 512 >= 100_000
+    mine.close()
 
 
 def test_without_flock_leases_decide(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from hotqueue.tasks.lifecycle import Outcome
 from hotqueue.tasks.limits import leave_ctrl_c_to_main
 from hotqueue.tasks.permits import Permits
 from hotqueue.tasks.registry import Registry
+from hotqueue.tasks.running import Running
 from hotqueue.tasks.worker import Worker
 
 if TYPE_CHECKING:
@@ -23,9 +24,9 @@ class AsyncWorker(Worker):
 
     kind = "a"
 
-    def __init__(self, process: Process, registries: list[Registry], permits: Permits) -> None:
+    def __init__(self, process: Process, registries: list[Registry], permits: Permits, running: Running) -> None:
+        super().__init__(process, registries, permits, running)
         self.slots = process.async_concurrency
-        super().__init__(process, registries, permits, rows=self.slots)
         self._ended: deque[tuple[Intake, Ready, Outcome, int, float]] = deque()
         self._active = 0
         self._turn = 0
@@ -115,10 +116,9 @@ class AsyncWorker(Worker):
 
     def _when_done(self, intake: Intake, ready: Ready, row: int) -> Callable[[Outcome], None]:
         began = time.monotonic()
-        running = self.running
 
         def done(outcome: Outcome) -> None:
-            running.end(row)
+            self.running.end(row)
             first = not self._ended
             self._ended.append((intake, ready, outcome, row, time.monotonic() - began))
             if first:

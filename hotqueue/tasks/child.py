@@ -7,6 +7,7 @@ import ctypes
 import faulthandler
 import io
 import logging
+import mmap
 import os
 import signal
 import sys
@@ -63,11 +64,12 @@ class Settings:
 
 @dataclass(frozen=True)
 class Pipes:
-    """A child's ends: orders from the supervisor, reports to it, and the permit pipes that both hold."""
+    """A child's ends: orders from the supervisor, reports to it; and the permit pipes and tables that both hold."""
 
     control: int
     report: int
     permits: list[tuple[int, int]]
+    tables: list[mmap.mmap]
 
 
 def run(settings: Settings, pipes: Pipes) -> int:
@@ -101,6 +103,7 @@ def run(settings: Settings, pipes: Pipes) -> int:
         max_memory=settings.max_memory,
         lease_ms=settings.lease_ms,
         pipes=pipes.permits,
+        tables=pipes.tables,
         repairs=Repairs([pipes.control, pipes.report, *(fd for pair in pipes.permits for fd in pair)]),
         announce=report.worker,
     )
@@ -173,7 +176,8 @@ class _Reporter:
 
     def worker(self, worker: Worker, slot: int) -> None:
         """Say under which incarnation a worker works."""
-        self(kind="worker", slot=slot, worker=worker.presence.id, folder=worker.presence.folder, sort=worker.kind)
+        here = worker.presence
+        self(kind="worker", slot=slot, worker=here.id, folder=here.folder, trouble=here.trouble, sort=worker.kind)
 
 
 def fork(settings: Settings, pipes: Pipes, close: Callable[[], None]) -> int:

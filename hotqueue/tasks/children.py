@@ -11,12 +11,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from hotqueue import presence
 from hotqueue.tasks import child, payload
 from hotqueue.tasks.child import Pipes, Settings
 from hotqueue.tasks.logbook import shown
-from hotqueue.tasks.permits import Permits, read_last, read_progress, read_running
+from hotqueue.tasks.permits import Permits
 from hotqueue.tasks.readable import readable
+from hotqueue.tasks.running import new_table, read_last, read_progress, read_running
 
 ORPHANED = 5.0  # seconds after which nobody waits for a dead process any more
 
@@ -29,17 +29,15 @@ class Slot:
     folder: str
     kind: str
     permits: Permits
-    state: mmap.mmap | None
+    table: mmap.mmap
 
     def running(self) -> list[tuple[str, float, float]]:
         """Return (id, started, hard deadline) of what it runs."""
-        return [] if self.state is None else read_running(self.state[:])
+        return read_running(self.table[:])
 
     def idle_for(self) -> float:
         """Return the seconds since it last made progress, 0 while it runs something."""
-        if self.state is None or self.running():
-            return 0.0
-        return max(0.0, time.monotonic() - read_progress(self.state[:]))
+        return 0.0 if self.running() else max(0.0, time.monotonic() - read_progress(self.table[:]))
 
 
 @dataclass(eq=False)
@@ -56,6 +54,7 @@ class Child:
     control: int
     report: int
     permits: list[tuple[int, int]]
+    tables: list[mmap.mmap]
     born: float = field(default_factory=time.monotonic)
     slots: dict[int, Slot] = field(default_factory=dict)
     inbox: bytes = b""
@@ -71,8 +70,7 @@ class Child:
 
     def last_deliveries(self) -> set[str]:
         """Return the ids of those of them that are not delivered again, should it die of them."""
-        states = [slot.state[:] for slot in self.slots.values() if slot.state is not None]
-        return set().union(*map(read_last, states))
+        return set().union(*(read_last(slot.table[:]) for slot in self.slots.values()))
 
     def begin(self) -> None:
         """Have it register its workers and work."""
@@ -127,15 +125,14 @@ class Child:
         """Note under which incarnation one of its workers works."""
         old = self.slots.get(slot)
         permits = old.permits if old else Permits(self.permits[slot])
-        self.slots[slot] = Slot(worker, folder, sort, permits, _shared_state(folder, worker))
+        self.slots[slot] = Slot(worker, folder, sort, permits, self.tables[slot])
 
     def close(self) -> None:
         """Close our ends."""
         for fd in (self.control, self.report, *(fd for pipe in self.permits for fd in pipe)):
             os.close(fd)
-        for slot in self.slots.values():
-            if slot.state is not None:
-                slot.state.close()
+        for table in self.tables:
+            table.close()
 
 
 def spawn(settings: Settings, others: list[Child], ours: tuple[int, ...]) -> Child:
@@ -152,14 +149,21 @@ def spawn(settings: Settings, others: list[Child], ours: tuple[int, ...]) -> Chi
     try:
         for _ in range(2 + settings.threads + 1):
             pipes.append(os.pipe())  # noqa: PERF401  (closed when the next one cannot be had)
-        return _spawn(settings, others, ours, pipes)
+        tables = [*(new_table(1) for _ in range(settings.threads)), new_table(settings.async_concurrency)]
+        return _spawn(settings, others, ours, pipes, tables)
     except OSError:
         for fd in (end for pipe in pipes for end in pipe):
             os.close(fd)
         raise
 
 
-def _spawn(settings: Settings, others: list[Child], ours: tuple[int, ...], pipes: list[tuple[int, int]]) -> Child:
+def _spawn(
+    settings: Settings,
+    others: list[Child],
+    ours: tuple[int, ...],
+    pipes: list[tuple[int, int]],
+    tables: list[mmap.mmap],
+) -> Child:
     (control_read, control_write), (report_read, report_write), *permits = pipes
 
     def close() -> None:
@@ -168,21 +172,10 @@ def _spawn(settings: Settings, others: list[Child], ours: tuple[int, ...], pipes
         for other in others:
             other.close()
 
-    pid = child.fork(settings, Pipes(control_read, report_write, permits), close)
+    pid = child.fork(settings, Pipes(control_read, report_write, permits, tables), close)
     os.close(control_read)
     os.close(report_write)
-    return Child(pid, control_write, report_read, permits)
-
-
-def _shared_state(folder: str, worker: str) -> mmap.mmap | None:
-    """Return what a worker shows of what it runs; None when it is dead already, and a neighbour has put that in order."""
-    if not folder:
-        return None
-    try:
-        with open(presence.path_of(folder, worker), "rb") as file:
-            return mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
-    except OSError:
-        return None
+    return Child(pid, control_write, report_read, permits, tables)
 
 
 class Orphans:

@@ -18,7 +18,8 @@ from hotqueue.connection import Store
 from hotqueue.errors import ConnectionFailed, HotQueueError
 from hotqueue.tasks.attempts import error_line
 from hotqueue.tasks.broker import Broker
-from hotqueue.tasks.permits import Permits, read_running
+from hotqueue.tasks.permits import Permits
+from hotqueue.tasks.running import read_running
 
 log = logging.getLogger("hotqueue.worker")
 

@@ -10,9 +10,9 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import Context
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hotqueue.tasks.async_worker import AsyncWorker
 from hotqueue.tasks.context import CleanContext
@@ -22,6 +22,7 @@ from hotqueue.tasks.gate import Gate
 from hotqueue.tasks.lifecycle import Outcome
 from hotqueue.tasks.permits import Permits
 from hotqueue.tasks.registry import Registry
+from hotqueue.tasks.running import Running
 from hotqueue.tasks.sync_worker import SyncWorker
 from hotqueue.tasks.teller import Teller
 from hotqueue.tasks.worker import Worker
@@ -52,7 +53,8 @@ class Process:
         is_burst: end when nothing is left to do.
         max_tasks: end after so many tasks.
         max_memory: end, between tasks, once the process takes so many bytes.
-        pipes: permit pipes made by a supervisor: one for each thread, and one for the async worker.
+        pipes, tables: permit pipes and tables of what runs that a supervisor has made: one for each thread, and one for the
+            async worker.
         announce: called with each worker that has registered, under whatever incarnation.
         repairs: mends what a task left behind, in a process of ours.
         last_wait: seconds that a worker told to stop waits for Redis, to tell what it did; None: as long as it is let.
@@ -76,6 +78,7 @@ class Process:
         max_memory: int | None = None,
         lease_ms: int = LEASE_MS,
         pipes: list[tuple[int, int]] | None = None,
+        tables: Sequence[Any] | None = None,
         announce: Callable[[Worker, int], None] | None = None,
         last_wait: float | None = None,
         repairs: Repairs | None = None,
@@ -105,8 +108,8 @@ class Process:
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
         self._summary = (time.monotonic(), 0)
-        self._pipes = pipes
-        sync = [SyncWorker(self, registries, self._permits(n)) for n in range(threads)]
+        self._pipes, self._tables = pipes, tables
+        sync = [SyncWorker(self, registries, self._permits(n), self._running(n, 1)) for n in range(threads)]
         self.workers: list[Worker] = list(sync)
         self.teller = Teller([worker.tell_behind for worker in sync])
         for _ in self.workers:
@@ -116,6 +119,9 @@ class Process:
 
     def _permits(self, n: int) -> Permits:
         return Permits(self._pipes[n] if self._pipes else None)
+
+    def _running(self, n: int, rows: int) -> Running:
+        return Running(self._tables[n] if self._tables else bytearray(Running.size(rows)))
 
     def run(self) -> None:
         """Work until stopped, or until a burst is over; the first sync worker runs in the calling thread."""
@@ -155,7 +161,9 @@ class Process:
         with self._lock:
             if self._async is not None or self.stop.is_set():
                 return
-            self._async = AsyncWorker(self, self.registries, self._permits(self._thread_count))
+            n = self._thread_count
+            running = self._running(n, self.async_concurrency)
+            self._async = AsyncWorker(self, self.registries, self._permits(n), running)
             self.workers.append(self._async)
             self.gate.join()
         self._start_thread(self._async)

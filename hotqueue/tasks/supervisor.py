@@ -320,8 +320,11 @@ class Supervisor:
         each.had_enough = had_enough
         each.leaves_by = time.monotonic() + self._settings.grace
 
-    def _on_worker(self, each: Child, **told: Any) -> None:
+    def _on_worker(self, each: Child, trouble: str, **told: Any) -> None:
         each.note_worker(**told)
+        if trouble and presence.TROUBLE not in self._settings.said:
+            self._settings.said.add(presence.TROUBLE)
+            log.warning("%s", presence.advice(trouble, self._settings.lease_ms / 1000))
 
     # --- deaths --------------------------------------------------------------------------------------------------
 
@@ -441,10 +444,10 @@ class Supervisor:
                 "process %d has made no progress for %.0f s though it runs no task; it is replaced", each.pid, slot.idle_for()
             )
             each.end("", "stuck")
-        if slot.kind == "s" and self._upkeep is not None and slot.state is not None:
+        if slot.kind == "s" and self._upkeep is not None:
             if slot.idle_for() > FROZEN:
                 self._upkeep.take_back(slot.worker, slot.permits)
-            self._upkeep.take_back_if_dragging(slot.worker, slot.state[:], slot.permits)
+            self._upkeep.take_back_if_dragging(slot.worker, slot.table[:], slot.permits)
 
     def _give_up(self, worker: str) -> None:
         for each in self._children:

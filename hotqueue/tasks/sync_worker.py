@@ -18,6 +18,7 @@ from hotqueue.tasks.lifecycle import Outcome
 from hotqueue.tasks.pace import Pace
 from hotqueue.tasks.permits import Permits
 from hotqueue.tasks.registry import Registry
+from hotqueue.tasks.running import Running
 from hotqueue.tasks.worker import Worker
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ class SyncWorker(Worker):
 
     kind = "s"
 
-    def __init__(self, process: Process, registries: list[Registry], permits: Permits) -> None:
-        super().__init__(process, registries, permits, rows=1)
+    def __init__(self, process: Process, registries: list[Registry], permits: Permits, running: Running) -> None:
+        super().__init__(process, registries, permits, running)
         self._pace = Pace()
         self._turn = 0
         self._had_left = False

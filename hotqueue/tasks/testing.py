@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from hotqueue import in_place
+from hotqueue import in_place, presence
 from hotqueue.connection import PATIENCE
 from hotqueue.hints import check_flag
 from hotqueue.tasks.errands import Errands
@@ -42,6 +42,9 @@ def run_worker(registries: list[Registry], burst: bool, threads: int, async_conc
         lease_ms=LEASE_MS,
         last_wait=PATIENCE,
     )
+
+    if trouble := process.workers[0].presence.trouble:
+        log.warning("%s", presence.advice(trouble, LEASE_MS / 1000))
 
     def give_up(lost: str) -> None:
         for worker in process.workers:
@@ -103,7 +106,7 @@ def _keep_up(process: Process, upkeep: Upkeep, ended: threading.Event) -> None:
         if process.interrupts > 1:
             process.hurry.set()
         for worker in process.workers:
-            upkeep.take_back_if_dragging(worker.presence.id, bytes(worker.presence.state or b""), worker.permits)
+            upkeep.take_back_if_dragging(worker.presence.id, bytes(worker.running.table), worker.permits)
         if errands.is_free and upkeep.is_due:
             upkeep.own = [worker.presence.id for worker in process.workers]
             errands.begin(upkeep.beat)

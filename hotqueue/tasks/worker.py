@@ -21,8 +21,9 @@ from hotqueue.tasks.desk import Delivery, Step, Stepped
 from hotqueue.tasks.intake import Intake, Ready
 from hotqueue.tasks.lifecycle import Ended, Outcome, decide
 from hotqueue.tasks.options import datetime_of
-from hotqueue.tasks.permits import Permits, Running
+from hotqueue.tasks.permits import Permits
 from hotqueue.tasks.registry import Registry
+from hotqueue.tasks.running import Running
 
 if TYPE_CHECKING:
     from hotqueue.tasks.process import Process
@@ -38,16 +39,16 @@ class Worker:
 
     Args:
         process: what the workers of this process share.
-        permits: shared with whoever may take tasks back.
+        permits, running: shared with whoever may take tasks back, and judges whether this worker is well.
     """
 
     kind = ""
 
-    def __init__(self, process: Process, registries: list[Registry], permits: Permits, rows: int) -> None:
+    def __init__(self, process: Process, registries: list[Registry], permits: Permits, running: Running) -> None:
         self.process = process
         self.permits = permits
         self.bell = Bell([registry.broker for registry in registries], self.kind)
-        self._rows = rows
+        self.running = running
         self._registries = registries
         self._outage = False
         self._deaf_because = ""  # why no bell can be heard
@@ -56,8 +57,8 @@ class Worker:
         self._new_incarnation()
 
     def _new_incarnation(self) -> None:
-        self.presence = Presence(Running.size(self._rows))
-        self.running = Running(self.presence.state)
+        self.presence = Presence(len(self.running.table))
+        self.running.copy_to(self.presence.state)
         self.intakes = [Intake(registry, self.presence.id, self.kind, self.wake) for registry in self._registries]
 
     @property

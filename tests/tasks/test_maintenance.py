@@ -15,7 +15,8 @@ from hotqueue.errors import ConnectionFailed
 from hotqueue.presence import Presence
 from hotqueue.tasks import maintenance
 from hotqueue.tasks.maintenance import Debts, Upkeep
-from hotqueue.tasks.permits import Permits, Running
+from hotqueue.tasks.permits import Permits
+from hotqueue.tasks.running import Running
 from tests.tasks.contents import Room, place, sync
 from tests.waiting import wait_until
 

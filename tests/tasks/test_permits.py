@@ -1,14 +1,12 @@
-"""What a worker shares with its supervisor: the permit pipe, and the table of what runs."""
+"""The permit pipe between a worker and its supervisor."""
 
 from __future__ import annotations
 
-import mmap
 import os
 import threading
-import time
 from collections import Counter
 
-from hotqueue.tasks.permits import ID_BYTES, Permits, Running, read_progress, read_running
+from hotqueue.tasks.permits import Permits
 
 
 def test_a_permit_is_had_once() -> None:
@@ -59,56 +57,6 @@ def test_a_full_batch_for_each_of_many_fetches_fits_the_pipe() -> None:
     for number in range(200):
         permits.add(number, 256)
     assert permits.drain().total() == 200 * 256
-
-
-def test_what_runs_can_be_read_from_the_bytes_alone() -> None:
-    state = bytearray(Running.size(3))
-    running = Running(state)
-    before = time.monotonic()
-    first = running.start(b"first")
-    running.start(("é" * 50).encode(), time_limit=9)
-    found = {task_id: (started, deadline) for task_id, started, deadline in read_running(bytes(state))}
-    assert set(found) == {"first", "é" * 50}
-    assert found["first"][1] == 0
-    started, deadline = found["é" * 50]
-    assert before <= started <= time.monotonic()
-    assert deadline == started + 9
-    running.end(first)
-    assert [row[0] for row in read_running(bytes(state))] == ["é" * 50]
-
-
-def test_rows_are_used_again() -> None:
-    state = bytearray(Running.size(1))
-    running = Running(state)
-    for n in range(5):
-        running.end(running.start(b"%d" % n))
-    running.start(b"x" * ID_BYTES)
-    assert read_running(bytes(state))[0][0] == "x" * ID_BYTES
-
-
-def test_a_reader_never_sees_half_a_number() -> None:
-    """A supervisor that reads a progress of 0 would end a process that works; a torn deadline, one whose task is in time."""
-    state = mmap.mmap(-1, Running.size(1))
-    running, born = Running(state), time.monotonic()
-    pid = os.fork()
-    if pid == 0:
-        while time.monotonic() - born < 1:
-            running.progress()
-            running.end(running.start(b"a", time_limit=1000))
-        os._exit(0)
-    torn = []
-    while os.waitpid(pid, os.WNOHANG) == (0, 0):
-        seen = [state[:] for _ in range(1000)]
-        torn += [each for each in seen if not _is_whole(each, born)]
-    assert torn == []
-
-
-def _is_whole(state: bytes, born: float) -> bool:
-    rows = read_running(state)
-    return born - 1 <= read_progress(state) <= born + 60 and all(
-        task_id == "a" and born <= started <= born + 60 and born + 1000 <= deadline <= born + 1060
-        for task_id, started, deadline in rows
-    )
 
 
 def test_the_pipe_may_be_somebody_elses() -> None:

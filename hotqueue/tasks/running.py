@@ -1,0 +1,102 @@
+"""The table of what a worker runs, shared with its supervisor; its copy in a presence file is for neighbours.
+
+The table is memory that the supervisor makes before it forks. So it knows what runs, for how long, and whom to charge for a
+death, whatever becomes of folders and disks. Pure but for that memory. See docs/decisions/0032.
+"""
+
+from __future__ import annotations
+
+import mmap
+import struct
+import time
+from collections.abc import Iterator
+from typing import Any
+
+_HEAD = struct.Struct("=d")  # when progress was last made (monotonic seconds)
+# started and hard deadline (monotonic seconds), 1 if it is the task's last delivery, bytes of the id; the id follows
+_ROW = struct.Struct("=ddBB")
+_ROWS_AT, _ID_AT = _HEAD.size, _ROW.size  # where rows begin; where in a row the id does
+ID_BYTES = 200
+ROW_BYTES = 224  # so that every number lies where it is written in one go
+
+
+def new_table(rows: int) -> mmap.mmap:
+    """Return an empty table of so many rows that a process shares with those that it forks from now on."""
+    return mmap.mmap(-1, Running.size(rows))
+
+
+class Running:
+    """What a worker runs right now, where others can read it even after its death.
+
+    They read it at any time, so each number is written as a whole: `struct.pack_into` clears the place first, and a
+    supervisor that looked just then would take its worker for stuck, or a task for one past its time limit.
+
+    Args:
+        table: the bytes of the table; one row a task at a time.
+    """
+
+    def __init__(self, table: Any) -> None:
+        self.table = table
+        self._numbers = memoryview(table).cast("d")
+        self._written = [(table, self._numbers)]
+        self._free = list(range((len(table) - _HEAD.size) // ROW_BYTES - 1, -1, -1))
+        self.progress()
+
+    @staticmethod
+    def size(rows: int) -> int:
+        """Return the bytes that a table of so many rows takes."""
+        return _HEAD.size + rows * ROW_BYTES
+
+    def copy_to(self, copy: Any) -> None:
+        """Write what runs, and what will, to `copy` as well, and no more to the one before it; progress stays here."""
+        copy[:] = self.table[:]
+        self._written = [self._written[0], (copy, memoryview(copy).cast("d"))]
+
+    def progress(self) -> None:
+        """Note that the worker turns."""
+        self._numbers[0] = time.monotonic()
+
+    def start(self, task_id: bytes, time_limit: float | None = None, is_last: bool = False) -> int:
+        """Note that a task starts; return its row.
+
+        Args:
+            is_last: should its process die of it, it is not delivered again.
+        """
+        row = self._free.pop()
+        now, size = time.monotonic(), len(task_id)
+        at = _ROWS_AT + row * ROW_BYTES
+        number, told = at // 8, b"%c%c%b" % (is_last, size, task_id)
+        for table, numbers in self._written:
+            table[at + _ID_AT - 2 : at + _ID_AT + size] = told
+            numbers[number + 1] = now + time_limit if time_limit else 0.0
+            numbers[number] = now  # last: this makes it a row that counts
+        return row
+
+    def end(self, row: int) -> None:
+        """Note that the task in a row ended."""
+        for _, numbers in self._written:
+            numbers[(_ROWS_AT + row * ROW_BYTES) // 8] = 0.0
+        self._free.append(row)
+
+
+def read_progress(table: bytes) -> float:
+    """Return when a table says that progress was last made."""
+    return float(_HEAD.unpack_from(table, 0)[0])
+
+
+def read_running(table: bytes) -> list[tuple[str, float, float]]:
+    """Return (id, started, hard deadline or 0) of the tasks that a table says are running."""
+    return [(task_id, started, deadline) for task_id, started, deadline, _ in _rows(table)]
+
+
+def read_last(table: bytes) -> set[str]:
+    """Return the ids of running tasks that are not delivered again, should their process die of them."""
+    return {task_id for task_id, _, _, is_last in _rows(table) if is_last}
+
+
+def _rows(table: bytes) -> Iterator[tuple[str, float, float, int]]:
+    for at in range(_HEAD.size, len(table) - ROW_BYTES + 1, ROW_BYTES):
+        started, deadline, is_last, size = _ROW.unpack_from(table, at)
+        if started:
+            begin = at + _ROW.size
+            yield bytes(table[begin : begin + size]).decode("utf-8", "replace"), started, deadline, is_last
