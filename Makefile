@@ -9,7 +9,7 @@ JOBS   ?= 4
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types bench bench-quick chaos soak wheel-check clean
+.PHONY: help demo test check lint types bench bench-quick chaos soak bystander wheel-check clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ chaos: $(VENV)/.ready-test ## kill processes and servers at random for five minu
 
 soak: $(VENV)/.ready-test ## run every kind of task for an hour on one worker, which has to stay as it was (ARGS="--rounds 20 --seconds 60")
 	$(BIN)/python -m tests.soak $(ARGS)
+
+bystander: $(VENV)/.ready-test ## what one trouble costs those who have nothing to do with it: ten scenes, about twelve minutes (ARGS="--seconds 5")
+	$(BIN)/python -m tests.bystander $(ARGS)
 
 wheel-check: $(VENV)/.ready-check ## build the wheel and run the README's quickstart from it, on every Python found here
 	$(BIN)/python tests/wheel_check.py

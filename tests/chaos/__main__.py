@@ -20,11 +20,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from hotqueue import HotQueueError, keys
+from hotqueue.connection import Store
 from hotqueue.tasks import record
 from hotqueue.tasks.lifecycle import State
 from tests import leaks
@@ -62,27 +64,33 @@ class Chaos:
         with ExitStack() as ending:
             self.backend = stores.KINDS[self.args.server](self.folder, self.name)
             ending.callback(self.backend.stop)
+            self.other = stores.Single(self.folder, f"{self.name}-other")
+            ending.callback(self.other.stop)
+            self.lives = [(self.backend.store, self.name), (self.other.store, f"{self.name}-other")]
             self.env = {"CHAOS_QUEUE": self.name, "CHAOS_URL": self.backend.url, "CHAOS_NOTES": str(self.notes)}
+            self.env["CHAOS_OTHER_URL"] = self.other.url
             if "HOTQUEUE_SERVER" in os.environ:
                 self.env["HOTQUEUE_SERVER"] = os.environ["HOTQUEUE_SERVER"]
-            scene = Scene(self.backend, self.name, self.env, self.folder / "workers.log", self.args.workers)
+            scene = Scene(self.backend, self.other, self.name, self.env, self.folder / "workers.log", self.args.workers)
             ending.callback(scene.stop)
-            wait_until(lambda: self._count("ZCARD", keys.workers(self.name)) >= 2 * self.args.workers, 60, "the workers register")
-            sampler = Sampler(self.backend.store, self.name, self.files)
-            sampler.start()
+            wait_until(lambda: self._count("ZCARD", keys.workers) >= 4 * self.args.workers, 60, "the workers register")
+            samplers = [Sampler(store, name, self.files) for store, name in self.lives]
+            for sampler in samplers:
+                sampler.start()
             producers = [self._produce(n, ending) for n in range(len(PRODUCERS))]
             self._break(scene)
             last_fault = time.monotonic()
             for producer in producers:
                 producer.wait(90)
             unfinished, took = self._drain(scene, last_fault)
-            there = sampler.finish()
+            there = {task_id: data for sampler in samplers for task_id, data in sampler.finish().items()}
             wrong = scene.left_by_themselves + scene.stop()
-            return self._figures(scene, sampler, there, unfinished, took, wrong)
+            return self._figures(scene, samplers, there, unfinished, took, wrong)
 
-    def _count(self, command: str, key: str) -> int:
+    def _count(self, command: str, key_of: Callable[[str], str]) -> int:
+        """Return what a command says of a key, added up over both queues; -1 when a server does not answer."""
         try:
-            return int(self.backend.store.command(key, command, key))
+            return sum(int(store.command(key_of(name), command, key_of(name))) for store, name in self.lives)
         except HotQueueError:
             return -1
 
@@ -114,13 +122,13 @@ class Chaos:
         self.stall = max(self.stall, time.monotonic() - until)
 
     def _drain(self, scene: Scene, since: float) -> tuple[int, float]:
-        while (left := self._count("HLEN", keys.tasks(self.name))) != 0 and time.monotonic() < since + DRAIN:
+        while (left := self._count("HLEN", keys.tasks)) != 0 and time.monotonic() < since + DRAIN:
             time.sleep(0.05)
             scene.undo()
         return left, round(time.monotonic() - since, 2)
 
     def _figures(
-        self, scene: Scene, sampler: Sampler, there: dict[str, bytes], unfinished: int, took: float, wrong: list[str]
+        self, scene: Scene, samplers: list[Sampler], there: dict[str, bytes], unfinished: int, took: float, wrong: list[str]
     ) -> dict[str, Any]:
         sent = report.Sent()
         for path in self.files:
@@ -130,7 +138,7 @@ class Chaos:
         successes = {task_id for task_id, state in states.items() if state is State.SUCCESS}
         times = report.recovery(runs, scene.faults, sent)
         figures = report.account(sent, runs, successes, set(states) - successes, scene.faults)
-        changed, changed_by_failover = self._changed(scene, sampler)
+        changed, changed_by_failover = self._changed(scene, samplers)
         return {
             **{k: getattr(self.args, k) for k in ("server", "seconds", "seed", "workers")},
             "wire versions of the producers": " ".join(map(str, PRODUCERS)),
@@ -151,26 +159,29 @@ class Chaos:
             "samples": {kind: {what: told for what, told in by.items() if told} for kind, by in times.items()},
         }
 
-    def _changed(self, scene: Scene, sampler: Sampler) -> tuple[int, int]:
+    def _changed(self, scene: Scene, samplers: list[Sampler]) -> tuple[int, int]:
         failovers = [fault.at for fault in scene.faults if fault.kind == "failover"]
-        excused = sum(any(first <= at <= then for at in failovers) for first, then in sampler.changed.values())
-        return len(sampler.changed) - excused, excused
+        changed = [times for sampler in samplers for times in sampler.changed.values()]
+        excused = sum(any(first <= at <= then for at in failovers) for first, then in changed)
+        return len(changed) - excused, excused
 
     def _ended_too_often(self) -> int:
         """Return by how much the ends that the scripts counted exceed the tasks that they let in."""
-        key = keys.stats(self.name)
-        found = self.backend.store.repeat(lambda: self.backend.store.command(key, "HGETALL", key))
+        return sum(max(0, self._ended_too_often_at(store, keys.stats(name))) for store, name in self.lives)
+
+    def _ended_too_often_at(self, store: Store, key: str) -> int:
+        found = store.repeat(lambda: store.command(key, "HGETALL", key))
         total: dict[str, int] = {}
         for field, value in zip(found[::2], found[1::2], strict=True):
             what = field.decode().partition(":")[2]
             total[what] = total.get(what, 0) + int(value)
-        return max(0, total.get("succeeded", 0) + total.get("failed", 0) - total.get("enqueued", 0))
+        return total.get("succeeded", 0) + total.get("failed", 0) - total.get("enqueued", 0)
 
     def _keys_left(self) -> list[str]:
-        client = self.backend.store.client()
+        clients = [store.client() for store, _ in self.lives]
 
         def left() -> list[str]:
-            return leaks.leaked(client, leaks.keys_of(client, self.name))
+            return [key for client in clients for key in leaks.leaked(client, leaks.keys_of(client, self.name))]
 
         try:
             wait_until(lambda: not left(), 10)

@@ -55,16 +55,17 @@ class Fault:
 
 
 class Scene:
-    """Workers and a server, and the faults that befall them.
+    """Workers and two servers, and the faults that befall them.
 
     Args:
+        other: the server of the queue beside.
         name: the queue's.
         env: of the workers.
         log: the file that the workers write to.
     """
 
-    def __init__(self, backend: Any, name: str, env: dict[str, str], log: Path, workers: int) -> None:
-        self.backend, self.faults = backend, list[Fault]()
+    def __init__(self, backend: Any, other: Any, name: str, env: dict[str, str], log: Path, workers: int) -> None:
+        self.backend, self.other, self.faults = backend, other, list[Fault]()
         self.left_by_themselves: list[str] = []
         self._name, self._env, self._log = name, env, log
         self._leaving: list[subprocess.Popen[bytes]] = []
@@ -73,6 +74,7 @@ class Scene:
         self._number = itertools.count()
         self._away = False
         self._frozen = 0
+        self._other_is_frozen = False
         self._wires = [wire.NOW] * workers
         self.workers = [self.start(at) for at in range(workers)]
 
@@ -202,6 +204,12 @@ class Scene:
     def _poison(self, blow: Blow) -> None:
         """Do nothing here: a producer sends it, at its time."""
 
+    def _hang_up(self, blow: Blow) -> None:
+        worker = self.workers[self._victim(blow)]
+        if worker.poll() is None:
+            self._done(blow.kind, [worker.pid, *worker_processes(worker.pid)])
+            worker.send_signal(signal.SIGHUP)
+
     def _cut_connections(self, blow: Blow) -> None:
         if self._away:
             return
@@ -259,6 +267,23 @@ class Scene:
         self._frozen = 0
         self._look(fault)
 
+    def _freeze_the_other_server(self, blow: Blow) -> None:
+        if self._other_is_frozen:
+            return
+        _send([self.other.pid()], signal.SIGSTOP)
+        self._other_is_frozen = True
+        fault = self._done(blow.kind, [])
+
+        def thaw() -> None:
+            self._thaw_the_other()
+            fault.back = time.monotonic()
+
+        self._after(blow.lasts, thaw)
+
+    def _thaw_the_other(self) -> None:
+        _send([self.other.pid()], signal.SIGCONT)
+        self._other_is_frozen = False
+
     def _failover(self, blow: Blow) -> None:
         backend: Watched = self.backend
         if self._away or not backend.is_in_step():
@@ -300,6 +325,7 @@ class Scene:
         wrong = []
         if self._frozen:
             _send([self._frozen], signal.SIGCONT)
+        self._thaw_the_other()
         for worker in (*self.workers, *self._leaving):
             if worker.poll() is None:
                 _send([worker.pid, *worker_processes(worker.pid)], signal.SIGCONT)

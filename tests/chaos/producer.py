@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from hotqueue import HotQueueError
@@ -27,31 +28,33 @@ class Outbox(threading.local):
     """What this thread's last call sent.
 
     Attributes:
-        sent: the queue's name, and the tasks with their ids: what a caller of `delay` and `map` is not told when they raise.
+        sent: the registry, the queue's name, and the tasks with their ids: what a caller of `delay` and `map` is not told when
+            they raise.
         were_new: the store's answer, a bool a task.
     """
 
-    sent: tuple[str, Sequence[tuple[str, str, str, bytes]]] = "", ()
+    sent: tuple[Any, str, Sequence[tuple[str, str, str, bytes]]] = None, "", ()
     were_new: Sequence[bool] = ()
 
     def watch(self) -> None:
-        """Have every call of the queue go through here."""
-        tasks.queue._tasks.send = self.send  # type: ignore[method-assign, assignment]
-        tasks.queue._tasks.send_one = self.send_one  # type: ignore[method-assign]
+        """Have every call of the queues go through here."""
+        for queue in (tasks.queue, tasks.other):
+            registry: Any = queue._tasks
+            registry.send, registry.send_one = partial(self.send, registry), partial(self.send_one, registry)
 
-    def send(self, name: str, sent: Sequence[tuple[str, str, str, bytes]]) -> None:
+    def send(self, registry: Any, name: str, sent: Sequence[tuple[str, str, str, bytes]]) -> None:
         """Enqueue, as the registry does."""
-        self.sent, self.were_new = (name, sent), ()
-        self.were_new = tasks.queue._tasks.broker_of(name).enqueue(sent)
+        self.sent, self.were_new = (registry, name, sent), ()
+        self.were_new = registry.broker_of(name).enqueue(sent)
 
-    def send_one(self, name: str, task_id: str, data: bytes) -> None:
+    def send_one(self, registry: Any, name: str, task_id: str, data: bytes) -> None:
         """Enqueue what `delay` sends."""
-        self.send(name, [(task_id, "", "", data)])
+        self.send(registry, name, [(task_id, "", "", data)])
 
     def send_again(self) -> list[Any]:
         """Repeat the last call under the same ids."""
-        name, sent = self.sent
-        self.send(name, sent)
+        registry, name, sent = self.sent
+        self.send(registry, name, sent)
         return [tasks.queue.result(task[0]) for task in sent]
 
 
@@ -102,6 +105,10 @@ class Producer:
             self._with_id(tasks.flaky, "id")
         elif drawn < 0.54:
             self._with_id(tasks.work, "id", 0.5)
+        elif drawn < 0.58:
+            self._with_id(tasks.elsewhere, "elsewhere", round(self._dice.uniform(0, 0.05), 4))
+        elif drawn < 0.583:
+            self._with_id(tasks.bulky, "id")
         elif drawn < 0.88:
             n, task = self._next("delay"), self._dice.choice([tasks.work, tasks.awork])
             self._under_drawn_ids([n], lambda: [task.delay(n)])

@@ -10,14 +10,14 @@ from typing import Any
 
 from tests.chaos import wire
 from tests.chaos.faults import Fault
-from tests.chaos.schedule import UPGRADE
+from tests.chaos.schedule import OTHER, UPGRADE
 
 JUST_ENDED = 0.05  # seconds: a task that ended so shortly before its process died may not have been told yet
 AT_FAILOVER = 5.0  # seconds before a failover in which an acknowledgement may have reached the old master alone
 ON_DISK = 2.5  # seconds that `appendfsync everysec` may be behind when a server is killed whose disk lags
 NEAR = 1.0  # seconds for which what is back may still lengthen the recovery from another fault
 MISSED = 20.0  # seconds after which a new process is not put down to a fault any more
-GENTLE = {"rolling restart", UPGRADE}  # nothing is to be broken off by these
+GENTLE = {"rolling restart", "hang up", UPGRADE}  # nothing is to be broken off by these
 OTHER_FAULT, MIXED_WIRE = "with another fault", "of the next wire version"
 
 
@@ -239,7 +239,8 @@ def recovery(runs: list[Run], faults: list[Fault], sent: Sent) -> dict[str, dict
         if fault.pids and fault.kind != "pause a worker" and new is not None:
             times[rows.of(fault, new)]["new"].append(new)
         if not fault.pids and fault.back is not None:
-            times[fault.kind]["after"] += [run.start - fault.back for run in runs if run.start > fault.back][:1]
+            of_it = [run for run in runs if fault.kind != OTHER or sent.attempted.get(run.n) == "elsewhere"]
+            times[fault.kind]["after"] += [run.start - fault.back for run in of_it if run.start > fault.back][:1]
     return times
 
 
@@ -247,7 +248,8 @@ class _Rows:
     """Which row of the table a time belongs to: that of its fault, or one of its own where something else made it longer."""
 
     def __init__(self, faults: list[Fault], sent: Sent) -> None:
-        self._absences = [(fault.at, fault.back or fault.at) for fault in faults if not fault.pids]
+        # The other server is no excuse: what happens there must cost nobody here anything.
+        self._absences = [(fault.at, fault.back or fault.at) for fault in faults if not fault.pids and fault.kind != OTHER]
         self._pauses = [fault.at for fault in faults if fault.kind == "pause a worker"]
         self._all_new = max((fault.at for fault in faults if fault.kind == UPGRADE), default=-math.inf)
         self._wires = sent.wires

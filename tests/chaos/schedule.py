@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
+OTHER = "freeze the other server"  # the one of the queue beside, which the same workers serve
 # How often each fault is drawn, beside the others.
 WEIGHTS = {
     "kill a process": 6,  # a child of a supervisor
@@ -14,6 +15,8 @@ WEIGHTS = {
     "cut connections": 4,
     "poison": 2,  # a task that kills its process
     "rolling restart": 1,
+    "hang up": 2,  # SIGHUP to a supervisor, which replaces its processes
+    OTHER: 2,
 }
 # Both for longer than a call waits, so that its outcome is unknown: away, it was rarely stored; frozen, it is stored afterwards.
 AWAY, FROZEN = "keep the server away", "freeze the server"
@@ -33,6 +36,7 @@ LASTS = {
     AWAY: (6.0, 7.5),
     FROZEN: (6.0, 7.5),
     "rolling restart": (3.0, 3.0),
+    OTHER: (3.0, 9.0),
 }
 FIRST = 1.0  # seconds
 SHORT = 45.0  # seconds: a run shorter than that has no time for `LONG`

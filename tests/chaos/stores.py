@@ -83,7 +83,7 @@ class Single(Backend):
     """A stand-alone server."""
 
     def __init__(self, folder: Path, name: str) -> None:
-        self._servers = RedisServer(folder / "server", *AOF)
+        self._servers = RedisServer(folder / f"server-{name}", *AOF)
         self.url = self._servers.url
         self.open()
 

@@ -14,6 +14,8 @@ from tests.notes import Notes
 
 WIRE = wire.speak()
 queue = HotQueue(os.environ.get("CHAOS_QUEUE", "chaos"), url=os.environ.get("CHAOS_URL"))
+other = HotQueue(f"{queue.name}-other", url=os.environ.get("CHAOS_OTHER_URL"))  # on a server of its own
+crowd = [HotQueue(f"{queue.name}-{n}", url=os.environ.get("CHAOS_URL")) for n in range(10)]  # nothing happens there
 _notes = Notes(os.environ.get("CHAOS_NOTES"))
 
 
@@ -37,6 +39,22 @@ async def awork(n: str, seconds: float = 0.02) -> str:
     await asyncio.sleep(seconds)
     note("end", n)
     return n
+
+
+@other.task
+def elsewhere(n: str, seconds: float = 0.004) -> str:
+    note("start", n)
+    time.sleep(seconds)
+    note("end", n)
+    return n
+
+
+@queue.task
+def bulky(n: str) -> str:
+    """Return more than goes with other results."""
+    note("start", n)
+    note("end", n)
+    return n * (400_000 // len(n))
 
 
 @queue.task(retries=3, retry_backoff=0.1)
