@@ -2,6 +2,7 @@
 
 Two wire versions take part: two producers write today's to the end, one writes the next; the workers know today's at first, and
 are replaced one by one, at 30 to 60 % of the run, by such as read both. There is no next version yet: its number stands for it.
+The same workers serve a second queue on a server of its own, which is frozen now and then and nothing else, and ten idle ones.
 
 The same --seed, --seconds and --server give the same schedule of faults. Exit code 0: nothing was lost, nothing was recorded
 twice, the queue drained, no key was left; 1: something was not so; 2: wrong arguments; 130: Ctrl-C, after cleaning up.
