@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from hotqueue.address import Address
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 COMMAND_TIMEOUT = 5.0  # seconds to wait for the reply of a command that does not block
 CONNECT_TIMEOUT = 2.0  # seconds
 ENOUGH = 10_000  # connections of an asyncio cluster client to one node; how many are used is bounded in aconnection
+DISTRUSTED = 30.0  # seconds for which a node of a Cluster that failed is not asked for the layout
 
 # What a caller's client may say about its own pool that ours must decide.
 _OURS = ("retry", "retry_on_timeout", "retry_on_error", "socket_timeout", "decode_responses", "protocol", "health_check_interval")
@@ -174,3 +176,16 @@ def _portable(kwargs: dict[str, Any]) -> dict[str, Any]:
     """Return a pool's keywords without the objects that belong to that pool alone."""
     own = ("connection_pool", "event_dispatcher", "himport_registry", "cache", "parser_class", "redis_connect_func")
     return {k: v for k, v in kwargs.items() if k not in own and not k.startswith(("maint", "orig", "oss", "_")) and v is not None}
+
+
+def ask_others_first(nodes: Any, silent: dict[tuple[str, int], float]) -> None:
+    """Leave out, of the nodes that a cluster client asks for the layout, those that lately failed, while there are others.
+
+    It would ask them in any order, and wait for each as long as for any reply; the layout names them all again.
+    """
+    now = time.monotonic()
+    for node in [node for node, at in silent.items() if now - at > DISTRUSTED]:
+        silent.pop(node, None)
+    others = {name: node for name, node in nodes.startup_nodes.items() if (node.host, int(node.port)) not in silent}
+    if others:
+        nodes.startup_nodes = others

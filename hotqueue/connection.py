@@ -7,10 +7,11 @@ kind of command, protocol 2. Repeating is `Store.repeat`, and only around operat
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import threading
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -89,6 +90,7 @@ class Store:
         self._async = Loops()
         self._watch: Watch | None = None  # of sentinels; made with the client
         self._suspect = False  # something failed: look again for the server, the master, the cluster's layout
+        self._silent: dict[tuple[str, int], float] = {}  # nodes of a Cluster that failed, and when (monotonic)
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self.address.kind == "client":
@@ -229,7 +231,7 @@ class Store:
             idle.put(connection)
         else:
             connection.disconnect()
-            self._suspect = True
+            self.note_failure(connection)
 
     # --- repeating -----------------------------------------------------------------------------------------------
 
@@ -284,10 +286,20 @@ class Store:
         finally:
             self._local.deadline = None
 
+    @contextlib.contextmanager
+    def limited(self, seconds: float) -> Iterator[None]:
+        """Have no command of this thread wait for longer than so many seconds inside the body."""
+        before = getattr(self._local, "most", COMMAND_TIMEOUT)
+        self._local.most = min(seconds, before)
+        try:
+            yield
+        finally:
+            self._local.most = before
+
     def _left(self) -> float:
         """Return how long a command of this thread may take."""
-        deadline = getattr(self._local, "deadline", None)
-        return COMMAND_TIMEOUT if deadline is None else min(COMMAND_TIMEOUT, max(0.1, deadline - time.monotonic()))
+        deadline, most = getattr(self._local, "deadline", None), getattr(self._local, "most", COMMAND_TIMEOUT)
+        return most if deadline is None else min(most, max(0.1, deadline - time.monotonic()))
 
     async def arepeat(
         self,
@@ -356,10 +368,28 @@ class Store:
             import redis.exceptions as rx
 
             try:
+                clients.ask_others_first(self._client.nodes_manager, self._silent)
                 self._client.nodes_manager.initialize()
             except (rx.RedisError, rx.RedisClusterException, OSError) as error:
                 self._suspect = True
                 raise self.translated(error, "asking the cluster for its layout", sent=False) from error
+
+    def note_failure(self, connection: Any) -> None:
+        """Have the next command look again for the server, the master, the layout; but not by asking the one that failed."""
+        self._suspect = True
+        if self.is_cluster:
+            self._silent[getattr(connection, "host", ""), int(getattr(connection, "port", 0))] = time.monotonic()
+
+    def place_of(self, key: str | bytes) -> str:
+        """Return a name for the node of a Cluster that holds `key`, as far as that is known; "" where there is but one server."""
+        if not self.is_cluster or self._client is None or self._pid != os.getpid():
+            return ""
+        import redis.exceptions as rx
+
+        try:
+            return str(getattr(self._client.get_node_from_key(key), "name", ""))
+        except (rx.RedisClusterException, KeyError, IndexError):
+            return ""
 
     def _pool(self, key: str | bytes) -> Any:
         client = self.client()
@@ -422,7 +452,7 @@ class Store:
                 return
             except (rx.RedisError, OSError) as error:
                 connection.disconnect()
-                self._suspect = True
+                self.note_failure(connection)
                 if last or self.embedded is None:
                     raise self.translated(error, "connecting", sent=False) from error
                 self._look_again()

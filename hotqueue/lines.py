@@ -82,6 +82,19 @@ class Sent:
         self._idle.put(self._connection)
         return reply
 
+    def has_answered(self, seconds: float) -> bool:
+        """Wait so long at most until the reply begins, or the connection has ended."""
+        import redis.exceptions as rx
+
+        try:
+            return self._connection._sock is None or bool(self._connection.can_read(timeout=seconds))
+        except (rx.RedisError, OSError):
+            return True
+
+    def fileno(self) -> int:
+        """Return the descriptor of the socket, to wait for a reply together with other things."""
+        return int(self._connection._sock.fileno())
+
     def abandon(self) -> None:
         """Give the reply up: whether the call ran stays unknown."""
         self._connection.disconnect()
@@ -96,6 +109,10 @@ class Blocking:
     def __init__(self, store: Store, key: str, block: float) -> None:
         self._store, self._key, self._block = store, key, block
         self._connection: Any = None
+
+    def connect(self) -> None:
+        """Connect where that is needed."""
+        self._connect()
 
     def call(self, *args: Any) -> Any:
         """Send a command and wait for its reply."""
@@ -156,9 +173,10 @@ class Blocking:
             self._store._suspect = True
             raise ConnectionFailed(f"{self._key} has moved to another node: {error}", sent=False) from error
         except BaseException as error:
+            connection = self._connection
             self.close()
             if isinstance(error, rx.RedisError | rx.RedisClusterException | OSError):
-                self._store._suspect = True
+                self._store.note_failure(connection)
                 raise self._store.translated(error, "waiting") from error
             raise
 

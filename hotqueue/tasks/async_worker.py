@@ -62,15 +62,17 @@ class AsyncWorker(Worker):
         return self.sleep(wait) or time.monotonic() - began >= wait
 
     def _sleep_without_room(self) -> bool:
-        if self.bell.wait_woken(0.5):
-            for intake in self.intakes:
-                self.ring(intake)
+        under_way = self._places.under_way() if self._places is not None else ()
+        self.bell.wait_woken(0.5, under_way)
+        while self.bell.rung:
+            self.ring(self.intakes[self.bell.rung.pop()])
+        self.hear()
         return False
 
     def _room(self) -> int:
         if self.stopping or self.process.gate.is_wanted_by_another(self):
             return 0
-        return self.slots - self._active
+        return self.slots - self._active - sum(intake.ahead.room for intake in self.intakes if intake.ahead is not None)
 
     def _turn_around(self, rung: bool) -> bool:
         """Tell what ended; fetch where there is room and reason to."""
@@ -83,10 +85,12 @@ class AsyncWorker(Worker):
             if room and not self.process.gate.enter(self):
                 room = 0
             came_back = room > 0 and intake.may_unpark and self.unpark(intake, room)
-            if not intake.untold and not ((rung or came_back) and room):
+            is_asked = came_back or (rung if len(self.intakes) == 1 else self.is_worth_asking(intake))
+            if not (intake.untold or intake.ahead) and not (is_asked and room):
                 continue
-            if room:
-                self.step(intake, room)
+            if room or intake.ahead is not None:
+                stepped = self.step(intake, room)
+                came = came or (stepped is not None and bool(intake.untold))
             else:
                 self.tell(intake)
             came = self._start(intake) or (room > 0 and intake.may_unpark) or came
@@ -98,14 +102,15 @@ class AsyncWorker(Worker):
     def _start(self, intake: Intake) -> bool:
         """Start all that was fetched, together."""
         batch: list[tuple[Any, Callable[[Outcome], None]]] = []
-        while intake.unstarted and self.permits.take(intake.unstarted[0].number):
-            ready = intake.look(intake.unstarted.popleft(), self.presence.id, self.report)
+        while intake.unstarted and self.permits.take(intake.unstarted[0].number, intake.index):
+            ready = intake.look(intake.unstarted.popleft(), self.presence.id, intake.report)
             if ready.call is None:
                 assert ready.outcome is not None
                 self.conclude(intake, ready, ready.outcome, 0.0)
                 continue
             row = self.running.start(ready.delivery.id.encode(), ready.options.time_limit, ready.is_last)
             self._active += 1
+            intake.running[id(ready.call)] = ready.call
             batch.append((ready.call, self._when_done(intake, ready, row)))
         for delivery in intake.unstarted:  # taken back
             intake.in_hand.pop(delivery.id, None)
@@ -129,12 +134,14 @@ class AsyncWorker(Worker):
     def _collect(self) -> None:
         while self._ended:
             intake, ready, outcome, _, seconds = self._ended.popleft()
+            intake.running.pop(id(ready.call), None)
             self._active -= 1
             if intake in self.intakes and intake.in_hand.get(ready.delivery.id) is ready.delivery:
                 self.conclude(intake, ready, outcome, seconds)
         self.process.has_enough()
 
-    def give_up_running(self) -> None:
-        """Cancel what runs, with LeaseLost."""
-        if self._active:
-            self.process.event_loop().give_up()
+    def give_up_running_of(self, queue: int) -> None:
+        """Cancel what runs of a queue, with LeaseLost."""
+        lost = list(self.intakes[queue].running.values())
+        if lost:
+            self.process.event_loop().give_up(lost)

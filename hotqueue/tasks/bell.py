@@ -1,7 +1,8 @@
 """Bell: how an idle worker sleeps until there is something to do, at any of its queues, or somebody wakes it.
 
-One blocking connection for all queues of a store, one for each queue on a Cluster. A BLPOP that is under way when the
-worker is woken otherwise stays under way, and is read the next time.
+One blocking connection for all queues of a store, one for each queue on a Cluster; which bell rang is remembered, since only
+that queue has to be asked. A BLPOP that is under way when the worker is woken otherwise stays under way, and is read the next
+time.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 
-from hotqueue.errors import ConnectionFailed
+from hotqueue.errors import ConfigError, ConnectionFailed
 from hotqueue.keys import raw
 from hotqueue.lines import LEAST_BLOCK, Blocking
 from hotqueue.packed import command
@@ -25,24 +26,38 @@ LATE = 2.0  # seconds after which the reply of a BLPOP that has run out is not w
 
 
 class _Line:
-    """One connection and the bells that it listens to."""
+    """One connection and the bells that it listens to.
 
-    def __init__(self, blocking: Blocking, keys: list[str]) -> None:
+    Attributes:
+        queues: the numbers of the queues, by their bells.
+        is_deaf: True while nobody may use it but who connects it anew.
+    """
+
+    def __init__(self, blocking: Blocking) -> None:
         self.blocking = blocking
-        self.keys = keys
+        self.queues: dict[bytes, int] = {}
         self.is_listening = False
         self._answers_by = 0.0
+        self.is_deaf = False
+
+    @property
+    def is_overdue(self) -> bool:
+        return self.is_listening and time.monotonic() > self._answers_by
+
+    @property
+    def can_be_heard(self) -> bool:
+        return self.is_listening and self.blocking.is_connected
 
     def listen(self, seconds: float) -> None:
-        if self.is_listening and time.monotonic() > self._answers_by:
+        if self.is_overdue:
             self.drop()
-        if not self.is_listening or not self.blocking.is_connected:
-            self.blocking.send("BLPOP", *self.keys, max(LEAST_BLOCK, seconds))
+        if not self.can_be_heard:
+            self.blocking.send("BLPOP", *self.queues, max(LEAST_BLOCK, seconds))
             self.is_listening = True
             self._answers_by = time.monotonic() + seconds + LATE
 
     def listen_and_fetch(self, seconds: float, fetch: Fetch) -> Step:
-        question = command(b"BLPOP", *map(raw, self.keys), b"%.3f" % max(LEAST_BLOCK, seconds))
+        question = command(b"BLPOP", *self.queues, b"%.3f" % max(LEAST_BLOCK, seconds))
         step = fetch(question, self.blocking)
         self.is_listening = True
         return step
@@ -51,9 +66,11 @@ class _Line:
         self.is_listening = False
         self.blocking.close()
 
-    def read(self) -> bool:
+    def read(self) -> int | None:
+        """Return the number of the queue that rang, None when none did."""
         self.is_listening = False
-        return self.blocking.receive() is not None
+        found = self.blocking.receive()
+        return None if found is None else self.queues.get(found[0])
 
 
 class Bell:
@@ -61,16 +78,25 @@ class Bell:
 
     Args:
         kinds: which bells: "s", "a" or "sa".
+        waits_for_servers: False where one that is away must not hold up the others: then no connection is made here but by
+            `connect`, and a line that fails is told of in `deaf` instead of an error.
+
+    Attributes:
+        rung: the numbers of the queues that rang, for the worker to ask and to remove.
+        deaf: the number of a queue whose bell cannot be heard any more → why.
     """
 
-    def __init__(self, brokers: Sequence[Broker], kinds: str) -> None:
+    def __init__(self, brokers: Sequence[Broker], kinds: str, waits_for_servers: bool = True) -> None:
         self._brokers = brokers
+        self._waits_for_servers = waits_for_servers
         self._read, self._write = os.pipe()
         os.set_blocking(self._read, False)
         os.set_blocking(self._write, False)
         self._lines: list[_Line] = []
         self._kinds = ""
         self._rings = False
+        self.rung: set[int] = set()
+        self.deaf: dict[int, Exception | None] = {}
         self.listen_to(kinds)
 
     def listen_to(self, kinds: str) -> None:
@@ -83,12 +109,16 @@ class Bell:
         for n, broker in enumerate(self._brokers):
             group = n if broker.store.is_cluster else id(broker.store)
             if group not in lines:
-                lines[group] = _Line(broker.bell_line(LONGEST), [])
-            lines[group].keys += [broker.bell_key(kind) for kind in kinds]
+                lines[group] = _Line(broker.bell_line(LONGEST))
+            lines[group].queues.update((raw(broker.bell_key(kind)), n) for kind in kinds)
+            lines[group].is_deaf = not self._waits_for_servers
         self._lines = list(lines.values())
 
-    def wait(self, seconds: float) -> bool:
+    def wait(self, seconds: float, also: Sequence[int] = ()) -> bool:
         """Sleep until a bell rings, somebody calls `wake`, or `seconds` have passed; tell whether a bell rang.
+
+        Args:
+            also: descriptors that end the sleep when they can be read.
 
         Raises:
             ConnectionFailed: a connection broke.
@@ -99,16 +129,53 @@ class Bell:
         seconds = min(seconds, LONGEST)
         try:
             for line in self._lines:
-                line.listen(seconds)
-            return self._select(time.monotonic() + seconds + 0.05)
+                self._listen(line, seconds)
+            return self._select(time.monotonic() + seconds + 0.05, also)
         except ConnectionFailed:
             self._close_lines()
             raise
+
+    def _listen(self, line: _Line, seconds: float) -> None:
+        if line.is_deaf:
+            return
+        if self._waits_for_servers:
+            line.listen(seconds)
+        elif line.is_overdue or not line.blocking.is_connected:
+            self._note_deaf(line, None)
+        else:
+            try:
+                line.listen(seconds)
+            except (ConnectionFailed, ConfigError) as error:
+                self._note_deaf(line, error)
+
+    def _note_deaf(self, line: _Line, why: Exception | None) -> None:
+        line.drop()
+        line.is_deaf = True
+        self.deaf.update(dict.fromkeys(line.queues.values(), why))
+
+    def connect(self, queue: int) -> None:
+        """Connect the line that listens to a queue's bells, if it is deaf; for any thread.
+
+        Raises:
+            ConnectionFailed, ConfigError: that cannot be done now.
+        """
+        for line in self._lines:
+            if line.is_deaf and queue in line.queues.values():
+                line.drop()
+                line.blocking.connect()
+
+    def hear(self, queue: int) -> None:
+        """Have the bells of a queue heard again, after `connect`."""
+        self.deaf.pop(queue, None)
+        for line in self._lines:
+            if queue in line.queues.values() and line.blocking.is_connected:
+                line.is_deaf = False
 
     def start_over(self) -> None:
         """Drop all connections, and have the next `wait` end at once as if a bell rang: one may have rung unheard."""
         self._close_lines()
         self._rings = True
+        self.rung.update(range(len(self._brokers)))
 
     @property
     def is_connected(self) -> bool:
@@ -151,31 +218,47 @@ class Bell:
             line.blocking.distrust()
         return None
 
-    def wait_woken(self, seconds: float) -> bool:
+    def wait_woken(self, seconds: float, also: Sequence[int] = ()) -> bool:
         """Sleep until `wake` or for `seconds`, asking for no ring; True if one that was under way came nevertheless."""
-        under_way = [line for line in self._lines if line.is_listening and line.blocking.is_connected]
+        under_way = [line for line in self._lines if line.can_be_heard]
         try:
-            ready = readable([*(line.blocking.fileno() for line in under_way), self._read], seconds)
+            ready = readable([*(line.blocking.fileno() for line in under_way), self._read, *also], seconds)
             if self._read in ready:
                 os.read(self._read, 4096)
-            rung = [line.read() for line in under_way if line.blocking.fileno() in ready]
-            return any(rung)
+            return self._hear([line for line in under_way if line.blocking.fileno() in ready])
         except ConnectionFailed:
             self._close_lines()
             return False
 
-    def _select(self, deadline: float) -> bool:
-        by_fd = {line.blocking.fileno(): line for line in self._lines}
+    def _select(self, deadline: float, also: Sequence[int]) -> bool:
+        by_fd = {line.blocking.fileno(): line for line in self._lines if line.can_be_heard}
         while True:
             left = deadline - time.monotonic()
-            ready = readable([*by_fd, self._read], max(0.0, left))
-            rung = [by_fd[fd].read() for fd in ready if fd in by_fd]
+            ready = readable([*by_fd, self._read, *also], max(0.0, left))
+            heard = [by_fd.pop(fd) for fd in ready if fd in by_fd]
+            rang = self._hear(heard)
             if self._read in ready:
                 os.read(self._read, 4096)
-            if any(rung) or self._read in ready or not ready or left <= 0:
-                return any(rung)
-            if len(rung) == len(self._lines):  # all BLPOPs ran out
+            if rang or len(ready) > len(heard) or not ready or left <= 0:
+                return rang
+            if not by_fd or not self._waits_for_servers:  # all BLPOPs ran out, or one did that is asked for again at once
                 return False
+
+    def _hear(self, lines: Sequence[_Line]) -> bool:
+        """Take in what lines say; tell whether any of their bells rang."""
+        rang = False
+        for line in lines:
+            try:
+                queue = line.read()
+            except (ConnectionFailed, ConfigError) as error:
+                if self._waits_for_servers:
+                    raise
+                self._note_deaf(line, error)
+                continue
+            if queue is not None:
+                self.rung.add(queue)
+                rang = True
+        return rang
 
     def __del__(self) -> None:
         os.close(self._read)
@@ -190,7 +273,8 @@ class Bell:
 
     def _close_lines(self) -> None:
         for line in self._lines:
-            line.drop()
+            if not line.is_deaf:
+                line.drop()
 
     def close(self) -> None:
         """Close the connections; a token that comes meanwhile is lost, so the next worker's net must catch it."""

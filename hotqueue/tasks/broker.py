@@ -24,6 +24,7 @@ from hotqueue.tasks.attempts import decode as decode_attempts
 from hotqueue.tasks.envelope import ASYNC
 
 AT_ONCE = 0.1  # seconds for which a loop tries
+FAR = 1e16  # ms, further away than any instant; what stands in a sorted set may be infinite
 BULK = 1000  # tasks a script call handles at most
 
 
@@ -61,6 +62,7 @@ class Survey:
         gone: own workers that were given up.
         others: (worker of somebody else, ms left of its lease).
         stops: id of a running task that is to be stopped → the record to end it with.
+        unfinished: how many tasks there are.
     """
 
     now: int
@@ -68,6 +70,7 @@ class Survey:
     gone: list[str]
     others: list[tuple[str, int]]
     stops: dict[str, bytes]
+    unfinished: int
 
 
 class Broker:
@@ -373,23 +376,39 @@ class Broker:
     # --- maintenance ---------------------------------------------------------------------------------------------
 
     def sweep(self, lease_ms: int, own: Sequence[str]) -> Survey:
-        """Renew the leases of `own` workers and survey the queue."""
+        """Renew the leases of `own` workers and survey the queue; a lease of 0 ms changes nothing."""
+        return self.survey(self.store.run(scripts.SWEEP, *self.sweep_call(lease_ms, own), doing="renewing leases"))
+
+    def sweep_call(self, lease_ms: int, own: Sequence[str]) -> tuple[list[str], list[Any]]:
+        """Return the keys and arguments of `sweep`."""
         n = self.name
-        every_key = [keys.workers(n), keys.scheduled(n), keys.control(n), keys.needs(n)]
-        now, due, gone, others, control, _ = self.store.run(scripts.SWEEP, every_key, [lease_ms, *own], doing="renewing leases")
+        every_key = [
+            *(keys.workers(n), keys.scheduled(n), keys.control(n), keys.tasks(n), *self.ready, *self.bells, keys.paused(n)),
+        ]
+        return every_key, [lease_ms, *own]
+
+    def survey(self, reply: list[Any]) -> Survey:
+        """Return what a reply of `sweep` says."""
+        now, due, gone, others, control, unfinished = reply
         now = int(now)
-        left = [(keys.text(w), int(float(at)) - now) for w, at in zip(others[::2], others[1::2], strict=True)]
+        left = [
+            (keys.text(w), int(min(max(float(at), -FAR), FAR)) - now) for w, at in zip(others[::2], others[1::2], strict=True)
+        ]
         stops = {keys.text(task_id): blob for task_id, blob in zip(control[::2], control[1::2], strict=True)}
-        return Survey(now, int(due), [w.decode() for w in gone], left, stops)
+        return Survey(now, int(due), [keys.text(w) for w in gone], left, stops, unfinished)
 
     def promote(self) -> int:
         """Move due tasks to ready; return ms until the next one, -1 when there is none."""
-        n = self.name
-        every_key = [keys.tasks(n), keys.scheduled(n), keys.ready(n), keys.ready_async(n), keys.seq(n), *self.bells]
         while True:
-            moved, due = self.store.run(scripts.PROMOTE, every_key, [], doing="promoting due tasks")
+            moved, due = self.store.run(scripts.PROMOTE, *self.promote_call(), doing="promoting due tasks")
             if moved < BULK:
                 return int(due)
+
+    def promote_call(self) -> tuple[list[str], list[Any]]:
+        """Return the keys and arguments of `promote`."""
+        n = self.name
+        every_key = [keys.tasks(n), keys.scheduled(n), keys.ready(n), keys.ready_async(n), keys.seq(n), *self.bells]
+        return every_key, []
 
     def folder_of(self, worker: str) -> str:
         """Return the folder of a worker's presence file, "" when it announced none."""
@@ -415,13 +434,7 @@ class Broker:
         Returns:
             The charged ids; None when the worker still has its lease.
         """
-        n = self.name
-        every_key = [
-            *(keys.attempts(n), *self.ready, keys.held(n, worker), keys.workers(n), keys.worker(n, worker)),
-            *(*self.bells, keys.stats(n)),
-        ]
-        mode = "dead" if known_dead else "lease"
-        args = [worker, mode, cause, verdict, "*" if charged is None else "", *(charged or ())]
+        every_key, args = self.reap_call(worker, known_dead=known_dead, cause=cause, charged=charged, verdict=verdict)
         found: list[str] = []
         while True:
             answer = self.store.run(scripts.REAP, every_key, args, doing="reaping a worker")
@@ -430,6 +443,18 @@ class Broker:
             found += [keys.text(task_id) for task_id in answer[2]]
             if answer[1] == 0:
                 return found
+
+    def reap_call(
+        self, worker: str, *, known_dead: bool, cause: str = "", charged: Sequence[str] | None = (), verdict: str = "-"
+    ) -> tuple[list[str], list[Any]]:
+        """Return the keys and arguments of one call of `reap`."""
+        n = self.name
+        every_key = [
+            *(keys.attempts(n), *self.ready, keys.held(n, worker), keys.workers(n), keys.worker(n, worker)),
+            *(*self.bells, keys.stats(n)),
+        ]
+        mode = "dead" if known_dead else "lease"
+        return every_key, [worker, mode, cause, verdict, "*" if charged is None else "", *(charged or ())]
 
     def audit(self) -> int:
         """Find tasks that stand nowhere, which only a hand at our keys can bring about, and restore them; return how many.

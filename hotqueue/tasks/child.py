@@ -10,6 +10,7 @@ import logging
 import mmap
 import os
 import signal
+import struct
 import sys
 import threading
 from collections.abc import Callable
@@ -31,7 +32,8 @@ log = logging.getLogger("hotqueue.worker")
 
 EXIT_CRASH, EXIT_USAGE, EXIT_LOAD, EXIT_UNREACHABLE = 1, 2, 3, 4
 STRAYS = "strays"  # in `Settings.said`
-GO, STOP, GIVE_UP = b"r", b"s", b"g"  # orders; the number of a worker follows the last
+GO, STOP, GIVE_UP = b"r", b"s", b"g"  # orders; LOST follows the last
+LOST = struct.Struct("<HH")  # number of the worker, number of the queue
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,7 +152,8 @@ def _obey(control: int, process: Process, may_begin: threading.Event) -> None:
             process.stop_fetching()
             may_begin.set()
         elif order == GIVE_UP:
-            process.workers[os.read(control, 1)[0]].give_up_running()
+            number, queue = LOST.unpack(os.read(control, LOST.size))
+            process.workers[number].give_up_running_of(queue)
 
 
 class _Reporter:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hotqueue.tasks import child, payload
+from hotqueue.tasks.broker import Broker
 from hotqueue.tasks.child import Pipes, Settings
 from hotqueue.tasks.logbook import shown
 from hotqueue.tasks.permits import Permits
@@ -45,6 +46,7 @@ class Child:
     """One worker process.
 
     Attributes:
+        queues: as it told of them, in its order.
         had_enough: True once it said that it ends because of --max-tasks or --max-memory.
         leaves_by: when it has to have ended (monotonic), once all its workers have left and it does what is done at an exit.
         ended_for: (task id, why) once we have ended it: "time limit", "revoked", "shutdown" or "stuck".
@@ -57,6 +59,7 @@ class Child:
     tables: list[mmap.mmap]
     born: float = field(default_factory=time.monotonic)
     slots: dict[int, Slot] = field(default_factory=dict)
+    queues: list[Broker] = field(default_factory=list)
     inbox: bytes = b""
     is_ready: bool = False
     is_stopping: bool = False
@@ -81,11 +84,11 @@ class Child:
         self.is_stopping = True
         self._order(child.STOP)
 
-    def give_up(self, worker: str) -> None:
-        """If this is one of its workers, say that what it runs is lost."""
+    def give_up(self, worker: str, queue: Broker) -> None:
+        """If this is one of its workers, say that what it runs of a queue is lost."""
         for number, slot in self.slots.items():
-            if slot.worker == worker:
-                self._order(child.GIVE_UP + bytes([number % 256]))
+            if slot.worker == worker and queue in self.queues:
+                self._order(child.GIVE_UP + child.LOST.pack(number, self.queues.index(queue)))
 
     def _order(self, order: bytes) -> None:
         try:

@@ -95,6 +95,14 @@ class Step:
         missing = [keys.text(task_id) for task_id in gone]
         return Stepped(int(now), due, alive == 1, others, alone, needs, left, missing, deliveries)
 
+    def has_answered(self, seconds: float) -> bool:
+        """Wait so long at most until what it brings begins to come, or its connection has ended."""
+        return self._sent.has_answered(seconds)
+
+    def fileno(self) -> int:
+        """Return what can be read as soon as it has answered."""
+        return self._sent.fileno()
+
     def abandon(self) -> None:
         """Give it up; `recover` finds out what it brought."""
         self._sent.abandon()
@@ -130,12 +138,15 @@ class Desk:
 
     def register(self, lease_ms: int, told: dict[str, str]) -> None:
         """Announce this worker."""
+        self._store.run(scripts.REGISTER, *self.register_call(lease_ms, told), doing="registering a worker")
+
+    def register_call(self, lease_ms: int, told: dict[str, str]) -> tuple[list[str], list[Any]]:
+        """Return the keys and arguments of `register`."""
         n = self.broker.name
         args: list[Any] = [self.worker, lease_ms]
         for field, value in told.items():
             args += (field, value)
-        self.number = 0
-        self._store.run(scripts.REGISTER, [keys.workers(n), keys.worker(n, self.worker)], args, doing="registering a worker")
+        return [keys.workers(n), keys.worker(n, self.worker)], args
 
     def step(self, room: int, actions: Sequence[Action] = (), alone: bool = False) -> Stepped:
         """Carry out `actions` and fetch up to `room` tasks, in one trip.

@@ -105,9 +105,9 @@ class EventLoop:
         """True in the loop's own thread."""
         return threading.current_thread() is self._thread
 
-    def give_up(self) -> None:
-        """Cancel everything that runs: other workers have these tasks now."""
-        self._loop.call_soon_threadsafe(self._cancel_all, "lost")
+    def give_up(self, calls: list[Call]) -> None:
+        """Cancel calls that run: other workers have these tasks now."""
+        self._loop.call_soon_threadsafe(self._cancel_all, "lost", calls)
 
     def stop(self, farewells: Iterable[Callable[[], Coroutine[Any, Any, None]]] = ()) -> None:
         """Cancel everything, run `farewells` and end the loop."""
@@ -124,8 +124,10 @@ class EventLoop:
         finally:
             self._loop.call_later(0.05 if self._running else 0, self._loop.stop)
 
-    def _cancel_all(self, why: str) -> None:
+    def _cancel_all(self, why: str, calls: list[Call] | None = None) -> None:
         for running in list(self._running):
+            if calls is not None and not any(running.call is call for call in calls):
+                continue
             running.why = why
             running.call.request.lost = why == "lost"
             if running.task is not None:

@@ -76,9 +76,23 @@ class Intake:
         must_recover: an error left open what we hold.
         recovered_at: when it was last known what we hold (monotonic).
         refusal: what the server said then.
+        index: the number of the queue among those of the worker.
+        is_rung: there may be tasks: its bell rang, or the last fetch left some.
+        is_away: True while others find out, beside the worker, whether its server answers: nothing is sent there meanwhile.
+        is_registered: True once this worker has announced itself there.
+        running: calls of `async def` tasks that run, by their identity.
+        place: the server, for a worker whose queues are at several (see places.py).
     """
 
-    def __init__(self, registry: Registry, worker: str, kind: str, moved: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        worker: str,
+        kind: str,
+        moved: Callable[[], None] = lambda: None,
+        index: int = 0,
+        is_only: bool = True,
+    ) -> None:
         self.registry = registry
         self.desk = Desk(registry.broker, worker, kind)
         self.result_signer = registry.result_signer(registry.name)
@@ -93,7 +107,11 @@ class Intake:
         self.must_recover = False
         self.recovered_at = time.monotonic()
         self.refusal = ""
-        self.looked_at = 0.0
+        self.index, self._is_only = index, is_only
+        self.is_rung, self.is_away, self.is_registered = True, False, False
+        self.place: Any = None
+        self.running: dict[int, Call] = {}
+        self.looked_at = self._accepted_at = 0.0
         self.due = -1
         self.others = 0
         self.needs = 0
@@ -108,7 +126,7 @@ class Intake:
     @property
     def is_sick(self) -> bool:
         """True while there is no use in asking again."""
-        return time.monotonic() < self.sick_until
+        return self.is_away or time.monotonic() < self.sick_until
 
     @property
     def may_be_wrong(self) -> bool:
@@ -116,7 +134,9 @@ class Intake:
 
         A server that took over does not know what only its predecessor was told, and a client may go on there without an error.
         """
-        return self.must_recover or time.monotonic() - self.recovered_at > RECOVER_EVERY
+        if self.must_recover or time.monotonic() - self.recovered_at <= RECOVER_EVERY:
+            return self.must_recover
+        return self._is_only or self._accepted_at > self.recovered_at - RECOVER_EVERY  # of many queues, most hold nothing
 
     @property
     def is_given_up(self) -> bool:
@@ -132,13 +152,15 @@ class Intake:
         at, then = self._clock
         return at + int((time.monotonic() - then) * 1000)
 
-    def took(self, stepped: Stepped) -> None:
-        """Note what a step told and brought."""
+    def took(self, stepped: Stepped, room: int = 1) -> None:
+        """Note what a step for so many tasks told and brought."""
         self.looked_at = time.monotonic()
         self._clock = (stepped.now, self.looked_at)
         self.due = stepped.due
         self.others = stepped.others
         self.needs = stepped.needs
+        if room:
+            self.is_rung = stepped.left > 0 or bool(stepped.deliveries)
         self.accept(stepped.deliveries)
 
     def accept(self, deliveries: list[Delivery]) -> None:
@@ -146,6 +168,8 @@ class Intake:
         self.unstarted.extend(deliveries)
         for delivery in deliveries:
             self.in_hand[delivery.id] = delivery
+        if deliveries:
+            self._accepted_at = time.monotonic()
 
     def told(self, told: Sequence[Action]) -> None:
         """Note that actions were carried out (or were gone, which is as final)."""
@@ -237,13 +261,17 @@ class Intake:
             return max(0.0, self.unpark_at - now)
         return LOOK_OFTEN if now < self._mixed_until else math.inf
 
+    def unpark_later(self) -> None:
+        """Note that such tasks are looked for just now."""
+        self.unpark_at = time.monotonic() + ASK_LATER
+
     def unpark(self, kind: str, room: int) -> int:
         """Have some of these tasks go back, for a worker of `kind` that fetches as many at once; return how many did.
 
         No more than that, and soon again: others that cannot run them may be at the queue, and fetch and park what lies there.
         """
         total = 0
-        self.unpark_at = time.monotonic() + ASK_LATER
+        self.unpark_later()
         for need in self.registry.broker.needs():
             if self._satisfies(need):
                 moved = self.registry.broker.unpark(need, kind, room)
@@ -262,6 +290,10 @@ class Intake:
         if kind == "python":
             return what == payload.PYTHON
         return kind == "wire" and what.isdigit() and int(what) <= envelope.WIRE_VERSION
+
+    def report(self, _queue: str, task_id: str, progress: dict[str, Any]) -> None:
+        """Publish a task's progress."""
+        self.registry.broker.report(task_id, progress)
 
     def look(self, delivery: Delivery, worker: str, report: Report) -> Ready:
         """Return what is to be done with a delivery; see the function of this name."""

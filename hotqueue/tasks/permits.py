@@ -1,14 +1,17 @@
 """The permit pipe between a worker and its supervisor. Pure but for that pipe.
 
-A permit is one byte for each fetched task that has not been started; its value is the fetch number modulo 256. The worker
-reads one before each start; the supervisor takes tasks back by draining them: as many as it got, from the tail. A byte is
-had by one of them, so there is no lock and no race.
+A permit is four bytes for each fetched task that has not been started: which of the worker's queues it is of, and the fetch
+number modulo 256. The worker reads one before each start; the supervisor takes tasks back by draining them: as many as it got,
+from the tail. A permit is had by one of them, so there is no lock and no race.
 """
 
 from __future__ import annotations
 
 import os
+import struct
 from collections import Counter
+
+_PERMIT = struct.Struct("<HBx")  # number of the queue, fetch number modulo 256; whole ones in each page of the pipe
 
 
 class Permits:
@@ -30,34 +33,54 @@ class Permits:
             os.close(self._read)
             os.close(self._write)
 
-    def add(self, number: int, count: int) -> None:
-        """Put a permit in for each task of a fetch."""
-        os.write(self._write, bytes([number % 256]) * count)
+    def add(self, number: int, count: int, queue: int = 0) -> None:
+        """Put a permit in for each task of a fetch from one of the worker's queues."""
+        os.write(self._write, _PERMIT.pack(queue, number % 256) * count)
 
-    def take(self, number: int) -> bool:
-        """Take one of a fetch; False when its permits have been drained, though those of the next may be in already."""
+    def take(self, number: int, queue: int = 0) -> bool:
+        """Take one of a fetch; False when its permits have been drained, though those of others may be in."""
+        wanted = _PERMIT.pack(queue, number % 256)
         try:
-            permit = os.read(self._read, 1)
+            permit = os.read(self._read, _PERMIT.size)
         except BlockingIOError:
             return False
         except OSError:  # a task closed it: the worker sees that next (see repairs.py)
             return False
-        if permit and permit[0] == number % 256:
-            return True
-        os.write(self._write, permit)
-        return False
+        return permit == wanted or self._pick(wanted, 1, permit) == 1
 
-    def withdraw(self, count: int) -> None:
+    def withdraw(self, number: int, count: int, queue: int = 0) -> None:
         """Take out permits that were put in for tasks that did not come; fewer when they were drained."""
-        try:
-            if count:
-                os.read(self._read, count)
-        except BlockingIOError:
-            pass
+        if count:
+            self._pick(_PERMIT.pack(queue, number % 256), count)
 
-    def drain(self) -> Counter[int]:
-        """Take all; return how many for each fetch number modulo 256."""
+    def withdraw_all(self, queue: int) -> None:
+        """Take out all permits for tasks of a queue."""
+        others = [permit for permit in self._all() if _PERMIT.unpack(permit)[0] != queue]
+        os.write(self._write, b"".join(others))
+
+    def _pick(self, wanted: bytes, count: int, first: bytes = b"") -> int:
+        """Take out up to so many of one fetch, which others stand before; return how many there were.
+
+        Whoever drains meanwhile finds less than there is, and comes again: for him a worker drags for longer than that.
+        """
+        others = []
+        had = 0
+        for permit in ([first] if first else []) + self._all():
+            if permit == wanted and had < count:
+                had += 1
+            else:
+                others.append(permit)
+        if others:
+            os.write(self._write, b"".join(others))
+        return had
+
+    def _all(self) -> list[bytes]:
         try:
-            return Counter(os.read(self._read, 65536))
-        except BlockingIOError:
-            return Counter()
+            data = os.read(self._read, 1 << 16)
+        except OSError:
+            return []
+        return [data[at : at + _PERMIT.size] for at in range(0, len(data), _PERMIT.size)]
+
+    def drain(self) -> Counter[tuple[int, int]]:
+        """Take all; return how many for each queue and fetch number modulo 256."""
+        return Counter(_PERMIT.unpack(permit) for permit in self._all())

@@ -3,40 +3,110 @@
 from __future__ import annotations
 
 import logging
+import threading
+import time
 
 from hotqueue import keys
 from hotqueue.connection import PATIENCE, Store
 from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError
+from hotqueue.tasks import together
 from hotqueue.tasks.broker import Broker
 
 log = logging.getLogger("hotqueue.worker")
 
 OLDEST = (6, 2)  # of Redis
+WHERE_OTHERS_ARE = 1.0  # seconds that a server is waited for while others may be there
+
+Checked = tuple[list[Broker], HotQueueError | None]
 
 
 def check_queues(found: list[tuple[str, Store]]) -> HotQueueError | None:
-    """Return why queues cannot be worked at, if so; log what is dangerous about their servers."""
-    try:
-        for store in {id(store): store for _, store in found}.values():
-            store.repeat(lambda store=store: store.command("hotqueue", "PING"), patience=PATIENCE)  # type: ignore[misc]
-            for level, danger in check_server(store):
-                log.log(level, "%s", danger)
-        for name, store in found:
-            _check_permission(Broker(store, name))
-    except HotQueueError as error:
-        return error
+    """Return why queues cannot be worked at, if so; log what is dangerous about their servers.
+
+    Of several servers, those that are away are only told of: the others' queues must not wait for them.
+    """
+    stores: dict[int, list[Broker]] = {}
+    for name, store in found:
+        stores.setdefault(id(store), []).append(Broker(store, name))
+    is_one = len(stores) == 1 and not next(iter(stores.values()))[0].store.is_cluster
+    answers = _check_all(list(stores.values()), PATIENCE if is_one else WHERE_OTHERS_ARE)
+    failed = [(brokers, error) for brokers, error in answers if error is not None]
+    for _, error in failed:
+        if not (isinstance(error, ConnectionFailed) and error.retry):
+            return error
+    if failed and len(failed) == len(answers):
+        return failed[0][1] if is_one else _check_patiently(list(stores.values()))
+    for brokers, error in failed:
+        names = ", ".join(broker.name for broker in brokers[:5]) + (f" and {len(brokers) - 5} more" if len(brokers) > 5 else "")
+        log.error("%s; the queues there wait for it (%s), the others begin", error, names)
     return None
 
 
-def _check_permission(broker: Broker) -> None:
-    """Run a script that changes nothing. What may heal while we wait is the workers' affair."""
+def _check_patiently(stores: list[list[Broker]]) -> HotQueueError | None:
+    """Wait until one of the servers is there; return why, if that takes too long."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        answers = _check_all(stores, WHERE_OTHERS_ARE)
+        errors = [error for _, error in answers if error is not None]
+        if len(errors) < len(answers):
+            return None
+        if time.monotonic() > until:
+            return errors[0]
+
+
+def _check_all(stores: list[list[Broker]], patience: float) -> list[Checked]:
+    """Check servers side by side."""
+    answers: list[list[Checked]] = [[] for _ in stores]
+
+    def check(n: int) -> None:
+        with stores[n][0].store.limited(patience):
+            answers[n] = _check_store(stores[n], patience)
+
+    threads = [threading.Thread(target=check, args=(n,), daemon=True) for n in range(1, len(stores))]
+    for thread in threads:
+        thread.start()
+    check(0)
+    for thread in threads:
+        thread.join()
+    return [answer for each in answers for answer in each]
+
+
+def _check_store(brokers: list[Broker], patience: float) -> list[Checked]:
+    """Check the queues of one store; of a Cluster, each node for itself."""
+    store = brokers[0].store
     try:
-        broker.sweep(0, [])
+        store.repeat(store.client, patience=patience)
+    except HotQueueError as error:
+        return [(brokers, error)]
+    places: dict[str, list[Broker]] = {}
+    for broker in brokers:
+        places.setdefault(store.place_of(keys.tasks(broker.name)), []).append(broker)
+    answers: list[Checked] = [(some, _check_place(some, patience)) for some in places.values()]
+    if any(error is None for _, error in answers):
+        try:
+            for level, danger in check_server(store):
+                log.log(level, "%s", danger)
+        except HotQueueError as error:
+            return [(brokers, error)]
+    return answers
+
+
+def _check_place(brokers: list[Broker], patience: float) -> HotQueueError | None:
+    """Run a script that changes nothing. What may heal while we wait is the workers' affair."""
+    store, key = brokers[0].store, keys.tasks(brokers[0].name)
+    try:
+        store.repeat(lambda: store.command(key, "PING"), patience=patience)
+    except HotQueueError as error:
+        return error
+    try:
+        for answer in together.sweep(brokers, 0, []):
+            if isinstance(answer, ConnectionFailed) and not answer.retry:
+                return answer
     except ConnectionFailed as error:
-        if not error.retry:
-            raise
+        return None if error.retry else error
     except HotQueueError:
         pass
+    return None
 
 
 def check_server(store: Store) -> list[tuple[int, str]]:

@@ -26,7 +26,7 @@ from hotqueue.tasks.child import Settings
 from hotqueue.tasks.children import Child, Orphans, Slot, fate, how_it_died, spawn
 from hotqueue.tasks.errands import Errands
 from hotqueue.tasks.health import HealthPort
-from hotqueue.tasks.maintenance import Debts, Upkeep
+from hotqueue.tasks.maintenance import Upkeep
 from hotqueue.tasks.readable import readable
 from hotqueue.tasks.server_check import check_queues
 
@@ -60,13 +60,13 @@ class Supervisor:
         self._tell_ready, self._tell_failure = on_ready, on_failed
         self._wanted = settings.processes
         self._children: list[Child] = []
-        self._brokers: list[Broker] = []
+        self._brokers: dict[tuple[str, str], Broker] = {}  # by store and queue, which two stores may call the same
+        self._stores: dict[str, Store] = {}
         self._upkeep: Upkeep | None = None
         self._noted: list[int] = []
         self._stop_at: float | None = None
         self._exit: int | None = None
         self._heirs = 0
-        self._debts = Debts()
         self._errands = Errands(self._wake)
         self._orphans = Orphans()
         self._orders: deque[Callable[[], None]] = deque()  # from errands, for this loop
@@ -102,14 +102,14 @@ class Supervisor:
         if self._stop_at is not None:
             return None
         try:
-            return sum(broker.counts()["scheduled"] for broker in self._brokers)
+            return sum(broker.counts()["scheduled"] for broker in self._brokers.values())
         except HotQueueError:
             return None
 
     def paused(self) -> list[str]:
         """Return the names of the queues that are paused; none where Redis does not say."""
         try:
-            return [broker.name for broker in self._brokers if broker.is_paused()]
+            return [broker.name for broker in self._brokers.values() if broker.is_paused()]
         except HotQueueError:
             return []
 
@@ -123,17 +123,20 @@ class Supervisor:
 
     def _conclude_errands(self) -> None:
         self._errands.conclude()
+        if self._upkeep is not None:
+            self._upkeep.conclude()
         while self._orders:
             self._orders.popleft()()
 
     def _have_paid(self) -> bool:
         """Tell whether nothing is owed to Redis any more, or it did not take it in time."""
-        if self._errands.is_free and not self._debts.are_left and not (self._upkeep is not None and self._upkeep.is_due):
+        upkeep = self._upkeep
+        if self._errands.is_free and (upkeep is None or not (upkeep.owes or upkeep.is_due or not upkeep.is_free)):
             return True
         self._childless_since = self._childless_since or time.monotonic()
         if time.monotonic() - self._childless_since < PAYING:
             return False
-        if self._debts.are_left:
+        if upkeep is not None and upkeep.owes:
             log.warning("Redis did not take what was left to tell; other workers put it in order")
         return True
 
@@ -208,7 +211,7 @@ class Supervisor:
         each.stop()
         for slot in each.slots.values():
             if self._upkeep is not None:
-                self._upkeep.take_back(slot.worker, slot.permits)
+                self._upkeep.take_back(slot.worker, slot.permits, each.queues)
 
     # --- children ------------------------------------------------------------------------------------------------
 
@@ -233,7 +236,7 @@ class Supervisor:
             self._spawn_at = time.monotonic() + NO_PROCESS
 
     def _replenish(self) -> None:
-        if self._exit is not None or self._upkeep is None or time.monotonic() < self._spawn_at or not self._errands.is_free:
+        if self._exit is not None or self._upkeep is None or time.monotonic() < self._spawn_at or not self._may_fork:
             return
         if self._settings.is_burst:
             while self._heirs and self._spawn():  # a burst is over when its processes say so, not when they die
@@ -243,6 +246,17 @@ class Supervisor:
             return
         while self._wants_more() and self._spawn():
             pass
+
+    @property
+    def _may_fork(self) -> bool:
+        """True while this process has one thread."""
+        return self._errands.is_free and (self._upkeep is None or self._upkeep.is_free)
+
+    @property
+    def _waits_to_fork(self) -> bool:
+        """True while a process is to be started as soon as what is under way at Redis has ended: nothing more is begun then."""
+        is_wanted = self._heirs > 0 if self._settings.is_burst else self._wants_more()
+        return is_wanted and self._exit is None and time.monotonic() >= self._spawn_at
 
     def _wants_more(self) -> bool:
         """Tell whether a process is to be started: those that leave take memory too."""
@@ -273,15 +287,20 @@ class Supervisor:
 
     def _on_hello(self, each: Child, queues: bytes, tasks: list[str]) -> None:
         each.is_ready = True
+        found: list[tuple[str, Store]] = payload.loads(queues)
+        each.queues = [self._broker_of(name, store) for name, store in found]
         if self._upkeep is not None:
+            self._upkeep.adopt(each.queues)  # the modules may have been changed since the first process
             each.begin()
             return
-        found: list[tuple[str, Store]] = payload.loads(queues)
-        stores: dict[str, Store] = {}
-        found = [(name, stores.setdefault(str(store), store)) for name, store in found]
-        for store in stores.values():
-            store.starts_threads, store.patience = False, PATIENCE
-        self._errands.begin(partial(check_queues, found), partial(self._after_greeting, each, found, tasks))
+        named = [(broker.name, broker.store) for broker in each.queues]
+        self._errands.begin(partial(check_queues, named), partial(self._after_greeting, each, named, tasks))
+
+    def _broker_of(self, name: str, store: Store) -> Broker:
+        """Return the queue that a child told of; all that are at one store share its connections."""
+        known = self._stores.setdefault(str(store), store)
+        known.starts_threads, known.patience = False, PATIENCE
+        return self._brokers.setdefault((str(store), name), Broker(known, name))
 
     def _after_greeting(
         self, each: Child, found: list[tuple[str, Store]], tasks: list[str], refusal: HotQueueError | None
@@ -291,13 +310,12 @@ class Supervisor:
             if self._exit is None:
                 self._on_failed(each, code, str(refusal))
             return
-        self._brokers = [Broker(store, name) for name, store in found]
         self._upkeep = Upkeep(
-            self._brokers,
+            list(self._brokers.values()),
             self._settings.lease_ms,
             lambda task_id: self._orders.append(partial(self._terminate, task_id)),
-            lambda worker: self._orders.append(partial(self._give_up, worker)),
-            self._debts,
+            lambda queue, worker: self._orders.append(partial(self._give_up, queue, worker)),
+            self._wake,
         )
         if self._exit is not None:
             return
@@ -344,8 +362,9 @@ class Supervisor:
         for slot in each.slots.values():
             if not charged:  # should Redis stay away until we have left as well, others read it there
                 presence.clear_state(slot.folder, slot.worker)
-            for broker in self._brokers:
-                self._debts.owe(self._reaping(broker, slot, cause, verdict, charged))
+            unreaped = set(each.queues)
+            for broker in each.queues:
+                self._owe(broker, self._reaping(broker, slot, cause, verdict, charged, unreaped))
         if self._upkeep is not None and (code != 0 or each.ended_for):
             self._upkeep.sweep_soon()  # it may have registered a worker and died before it could say so
         each.close()
@@ -378,10 +397,17 @@ class Supervisor:
             return json.dumps(attempts.error_line("revoked", "was stopped by revoke()", now)), attempts.REVOKED, [task_id]
         return "", "-", []
 
-    def _reaping(self, broker: Broker, slot: Slot, cause: str, verdict: str, charged: list[str]) -> Callable[[], None]:
+    def _owe(self, broker: Broker, write: Callable[[], None]) -> None:
+        if self._upkeep is not None:  # without, no child of ours has worked
+            self._upkeep.owe(broker, write)
+
+    def _reaping(
+        self, broker: Broker, slot: Slot, cause: str, verdict: str, charged: list[str], unreaped: set[Broker]
+    ) -> Callable[[], None]:
         def reap() -> None:
             broker.reap(slot.worker, known_dead=True, cause=cause, charged=charged, verdict=verdict)
-            if broker is self._brokers[-1]:
+            unreaped.discard(broker)
+            if not unreaped:
                 presence.forget(slot.folder, slot.worker)
 
         return reap
@@ -412,9 +438,9 @@ class Supervisor:
         for each in self._working():
             for slot in each.slots.values():
                 self._look_at(each, slot)
-        if self._errands.is_free and self._upkeep.is_due:
+        if not self._waits_to_fork:
             self._upkeep.own = [slot.worker for each in self._working() for slot in each.slots.values()]
-            self._errands.begin(self._upkeep.beat)
+            self._upkeep.begin()
 
     def _warn_of_a_long_import(self) -> None:
         first = self._children[0] if self._children else None
@@ -446,12 +472,12 @@ class Supervisor:
             each.end("", "stuck")
         if slot.kind == "s" and self._upkeep is not None:
             if slot.idle_for() > FROZEN:
-                self._upkeep.take_back(slot.worker, slot.permits)
-            self._upkeep.take_back_if_dragging(slot.worker, slot.table[:], slot.permits)
+                self._upkeep.take_back(slot.worker, slot.permits, each.queues)
+            self._upkeep.take_back_if_dragging(slot.worker, slot.table[:], slot.permits, each.queues)
 
-    def _give_up(self, worker: str) -> None:
+    def _give_up(self, queue: Broker, worker: str) -> None:
         for each in self._children:
-            each.give_up(worker)
+            each.give_up(worker, queue)
 
     def _terminate(self, task_id: str) -> None:
         for each in self._children:

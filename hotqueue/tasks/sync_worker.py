@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from hotqueue.errors import HotQueueError
-from hotqueue.tasks import actions, faults
+from hotqueue.tasks import actions, faults, together
 from hotqueue.tasks.batch import TRIP_BYTES
 from hotqueue.tasks.context import Request
 from hotqueue.tasks.desk import Delivery, Stepped
@@ -17,6 +17,7 @@ from hotqueue.tasks.intake import Intake, Ready
 from hotqueue.tasks.lifecycle import Outcome
 from hotqueue.tasks.pace import Pace
 from hotqueue.tasks.permits import Permits
+from hotqueue.tasks.places import HASTY
 from hotqueue.tasks.registry import Registry
 from hotqueue.tasks.running import Running
 from hotqueue.tasks.worker import Worker
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from hotqueue.tasks.process import Process
 
 LOOK_AROUND = 0.010  # seconds after which a busy worker looks at its other queues
+FEW = 4  # of these are asked themselves, not their bells
+FOR_LISTENING = 9.0  # times as long it works as it listens to many bells
 AHEAD_FROM = 4  # tasks in a batch from which the next one is fetched ahead
 TELL_AFTER = 0.020  # seconds after which results are told though the batch is not done
 
@@ -44,6 +47,8 @@ class SyncWorker(Worker):
         self._request: Request | None = None
         self._last = ""  # the task that ran last
         self._alone_waits: list[Intake] = []
+        self._runs_of: Intake | None = None
+        self._listen_at = 0.0
 
     def _loop(self) -> None:
         while not self.stopping:
@@ -76,7 +81,7 @@ class SyncWorker(Worker):
     def _sleep_and_fetch(self, intake: Intake, seconds: float) -> None:
         """Sleep with a fetch behind the bell, so that a task starts one trip sooner; its permits go in beforehand."""
         room = self._pace.room()
-        self.permits.add(intake.desk.number + 1, room)
+        self.permits.add(intake.desk.number + 1, room, intake.index)
         alone = self.process.gate.is_private
         step = None
         try:
@@ -96,6 +101,7 @@ class SyncWorker(Worker):
     def turn(self) -> bool:
         """Look at each queue once, beginning where the last turn ended; run what comes. True if anything came."""
         self.running.progress()
+        self.hear()
         self.process.mend(self._last)
         if self.stopping:
             return True
@@ -111,10 +117,14 @@ class SyncWorker(Worker):
 
     def _look_around(self) -> bool:
         self._alone_waits = []
-        count = len(self.intakes)
+        count, is_asked = len(self.intakes), False
         for offset in range(count):
             at = (self._turn + offset) % count
             intake = self.intakes[at]
+            if not self.has_reason_to_ask(intake):
+                if is_asked or not self.is_stale(intake):
+                    continue  # those that are asked for no reason are asked one at a time, to keep none waiting that rings
+                is_asked = True
             stepped = self._next_batch(intake)
             if stepped is not None and self._notice(intake, stepped):
                 return True
@@ -130,7 +140,7 @@ class SyncWorker(Worker):
         return False
 
     def _next_batch(self, intake: Intake) -> Stepped | None:
-        if intake.ahead is not None:
+        if intake.ahead is not None and not self.is_spread:
             step, intake.ahead = intake.ahead, None
             stepped = self.end(intake, step, are_permits_out=True)
             if intake.unstarted or not intake.untold:
@@ -155,14 +165,39 @@ class SyncWorker(Worker):
         if intake.may_unpark or intake.has_more_than_a_trip or not (had_left and self._had_left):
             return
         room = self._pace.room()
-        self.permits.add(intake.desk.number + 1, room)
+        self.permits.add(intake.desk.number + 1, room, intake.index)
         intake.ahead = self.begin(intake, room)
         if intake.ahead is None:
             self.permits.drain()
 
     def _others_are_due(self, intake: Intake) -> bool:
+        if len(self.intakes) == 1:
+            return False
+        if time.monotonic() >= self._listen_at:
+            self._listen_around(intake)
+        return any(other is not intake and self.is_worth_asking(other) for other in self.intakes)
+
+    def _listen_around(self, busy: Intake) -> None:
+        """Find out which of the other queues ring: nobody may be there who sleeps."""
+        began = time.monotonic()
+        by_store: dict[int, list[Intake]] = {}
+        for intake in self.intakes:
+            if intake is not busy and not (intake.is_rung or intake.is_away):
+                by_store.setdefault(id(intake.place or intake.registry.store), []).append(intake)
+        for intakes in by_store.values():
+            for intake, rings in zip(intakes, self._ring_at(intakes), strict=True):
+                intake.is_rung = intake.is_rung or rings
         now = time.monotonic()
-        return any(other is not intake and now - other.looked_at > LOOK_AROUND for other in self.intakes)
+        self._listen_at = now + max(LOOK_AROUND, FOR_LISTENING * (now - began))
+
+    def _ring_at(self, intakes: list[Intake]) -> list[bool]:
+        if len(intakes) <= FEW:
+            return [time.monotonic() - intake.looked_at > LOOK_AROUND for intake in intakes]
+        try:
+            with intakes[0].registry.store.limited(HASTY):
+                return together.rung([intake.registry.broker for intake in intakes], self.kind)
+        except HotQueueError:
+            return [len(intakes) > 0] * len(intakes)  # whoever asks them sees what is wrong
 
     def _notice(self, intake: Intake, stepped: Stepped) -> bool:
         """See to what a step said beyond its tasks; tell whether there is more to fetch, by the way."""
@@ -177,16 +212,24 @@ class SyncWorker(Worker):
         intake = self._alone_waits.pop(0)
         self.tell_all(intake)
         with self.process.gate.exclusive(self, self.running.progress) as is_mine:
-            if not is_mine or self.step(intake, 1, alone=True) is None or not intake.unstarted:
+            if not is_mine or self._step_through(intake) is None or not intake.unstarted:
                 return False
             self._work(intake)
             self.tell(intake)
         return True
 
+    def _step_through(self, intake: Intake) -> Stepped | None:
+        stepped = self.step(intake, 1, alone=True)
+        while stepped is None and intake.ahead is not None:
+            self.running.progress()
+            intake.ahead.has_answered(0.05)
+            stepped = self.step(intake, 1, alone=True)
+        return stepped
+
     def _hand_back(self) -> None:
         """Give others what was fetched ahead, or asleep: somebody here wants to run alone, and that may take long."""
         for intake in self.intakes:
-            if intake.ahead is not None:
+            if intake.ahead is not None and not self.is_spread:
                 step, intake.ahead = intake.ahead, None
                 self.end(intake, step, are_permits_out=True)
             if intake.unstarted:
@@ -194,7 +237,7 @@ class SyncWorker(Worker):
 
     def _give_back(self, intake: Intake) -> None:
         """Give others what was fetched."""
-        self.permits.drain()
+        self.permits.withdraw_all(intake.index)
         self._drop(intake)
         self.tell(intake)
         self.ring(intake)
@@ -211,19 +254,20 @@ class SyncWorker(Worker):
         finally:
             self._at_batch = None
 
-    def _run_line(self, intake: Intake, began: float, take: Callable[[int], bool], line: deque[Delivery]) -> None:
+    def _run_line(self, intake: Intake, began: float, take: Callable[[int, int], bool], line: deque[Delivery]) -> None:
         courier = intake.courier
         while line:
             if courier.is_full:  # what is told apart takes all the memory that it may
                 self._give_back(intake)
                 return
             delivery = line.popleft()
-            if self.process.stop.is_set() or not take(delivery.number):
+            if self.process.stop.is_set() or not take(delivery.number, intake.index):
                 # The rest went back to the queue, or goes back in a moment: not ours to start.
                 line.appendleft(delivery)
                 self._drop(intake)
                 return
-            ready = intake.look(delivery, self.presence.id, self.report)
+            ready = intake.look(delivery, self.presence.id, intake.report)
+            self._runs_of = intake
             self._began = before = time.monotonic()
             outcome = self._execute(ready)
             after = time.monotonic()
@@ -256,10 +300,11 @@ class SyncWorker(Worker):
                 intake.told(telling)
         return True
 
-    def give_up_running(self) -> None:
+    def give_up_running_of(self, queue: int) -> None:
         """Have the task that runs see `current_task.lost`; a thread cannot be stopped from outside."""
-        if self._request is not None:
-            self._request.lost = True
+        request, intake = self._request, self._runs_of
+        if request is not None and intake is not None and intake.index == queue:
+            request.lost = True
 
     def _drop(self, intake: Intake) -> None:
         if self.process.stop.is_set():

@@ -12,7 +12,7 @@ from types import FrameType
 from hotqueue import in_place, presence
 from hotqueue.connection import PATIENCE
 from hotqueue.hints import check_flag
-from hotqueue.tasks.errands import Errands
+from hotqueue.tasks.broker import Broker
 from hotqueue.tasks.limits import leave_ctrl_c_to_main
 from hotqueue.tasks.maintenance import Upkeep
 from hotqueue.tasks.options import whole
@@ -46,12 +46,14 @@ def run_worker(registries: list[Registry], burst: bool, threads: int, async_conc
     if trouble := process.workers[0].presence.trouble:
         log.warning("%s", presence.advice(trouble, LEASE_MS / 1000))
 
-    def give_up(lost: str) -> None:
+    brokers = [registry.broker for registry in registries]
+
+    def give_up(queue: Broker, lost: str) -> None:
         for worker in process.workers:
             if worker.presence.id == lost:
-                worker.give_up_running()
+                worker.give_up_running_of(brokers.index(queue))
 
-    upkeep = Upkeep([registry.broker for registry in registries], LEASE_MS, give_up=give_up)
+    upkeep = Upkeep(brokers, LEASE_MS, give_up=give_up)
     ended = threading.Event()
     keeper = threading.Thread(target=_keep_up, args=(process, upkeep, ended), name="hotqueue-upkeep", daemon=True)
     keeper.start()
@@ -97,9 +99,8 @@ def _ctrl_c(process: Process) -> Iterator[None]:
 
 def _keep_up(process: Process, upkeep: Upkeep, ended: threading.Event) -> None:
     leave_ctrl_c_to_main()
-    errands = Errands(lambda: None)  # Redis may be silent, and Ctrl-C must not wait for it
     while not ended.wait(TICK):
-        errands.conclude()
+        upkeep.conclude()
         if process.interrupts and not process.stop.is_set():
             log.warning("Ctrl-C: finishing what runs; once more to stop at once")
             process.stop_fetching()
@@ -107,7 +108,6 @@ def _keep_up(process: Process, upkeep: Upkeep, ended: threading.Event) -> None:
             process.hurry.set()
         for worker in process.workers:
             upkeep.take_back_if_dragging(worker.presence.id, bytes(worker.running.table), worker.permits)
-        if errands.is_free and upkeep.is_due:
-            upkeep.own = [worker.presence.id for worker in process.workers]
-            errands.begin(upkeep.beat)
-    errands.wait(1.0)
+        upkeep.own = [worker.presence.id for worker in process.workers]
+        upkeep.begin()  # in threads of their own: Redis may be silent, and Ctrl-C must not wait for it
+    upkeep.wait(1.0)

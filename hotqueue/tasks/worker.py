@@ -10,11 +10,12 @@ import logging
 import random
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
+from hotqueue.clients import COMMAND_TIMEOUT
 from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError, QueueFull, SerializationError
 from hotqueue.presence import Presence
-from hotqueue.tasks import actions, faults, logbook
+from hotqueue.tasks import actions, faults, logbook, places, together
 from hotqueue.tasks.bell import LONGEST, Bell
 from hotqueue.tasks.desk import Action as WireAction
 from hotqueue.tasks.desk import Delivery, Step, Stepped
@@ -22,6 +23,7 @@ from hotqueue.tasks.intake import Intake, Ready
 from hotqueue.tasks.lifecycle import Ended, Outcome, decide
 from hotqueue.tasks.options import datetime_of
 from hotqueue.tasks.permits import Permits
+from hotqueue.tasks.places import Places
 from hotqueue.tasks.registry import Registry
 from hotqueue.tasks.running import Running
 
@@ -32,6 +34,7 @@ T = TypeVar("T")
 log = logging.getLogger("hotqueue.worker")
 
 SICK = 1.0  # seconds between two tries at a queue whose server refuses us
+ASKED_EVERY = 0.15  # seconds for each queue until one that did not ring is asked all the same; LONGEST for few
 
 
 class Worker:
@@ -47,19 +50,34 @@ class Worker:
     def __init__(self, process: Process, registries: list[Registry], permits: Permits, running: Running) -> None:
         self.process = process
         self.permits = permits
-        self.bell = Bell([registry.broker for registry in registries], self.kind)
+        brokers = [registry.broker for registry in registries]
+        self._places: Places | None = None
+        self.is_spread = places.are_several(registries)
+        self.bell = Bell(brokers, self.kind, waits_for_servers=not self.is_spread)
         self.running = running
         self._registries = registries
         self._outage = False
         self._deaf_because = ""  # why no bell can be heard
         self._is_stepping = False
+        self._net = max(LONGEST, ASKED_EVERY * len(registries))
         self.has_left = False
         self._new_incarnation()
+        if self.is_spread:
+            self._places = Places(self)
 
     def _new_incarnation(self) -> None:
         self.presence = Presence(len(self.running.table))
         self.running.copy_to(self.presence.state)
-        self.intakes = [Intake(registry, self.presence.id, self.kind, self.wake) for registry in self._registries]
+        is_only = len(self._registries) == 1
+        self.intakes = [
+            Intake(registry, self.presence.id, self.kind, self.wake, index, is_only)
+            for index, registry in enumerate(self._registries)
+        ]
+
+    @property
+    def told(self) -> dict[str, str]:
+        """What this worker announces of itself."""
+        return {**self.process.told, "folder": self.presence.folder, "kind": self.kind}
 
     @property
     def stopping(self) -> bool:
@@ -68,8 +86,8 @@ class Worker:
 
     @property
     def is_idle(self) -> bool:
-        """True while nothing is in hand, nor on its way here."""
-        return not (self._is_stepping or any(intake.in_hand or intake.ahead for intake in self.intakes))
+        """True while nothing is in hand, nor on its way here, nor may be at a server that does not answer."""
+        return not (self._is_stepping or any(intake.in_hand or intake.ahead or intake.is_away for intake in self.intakes))
 
     @property
     def may_become_busy(self) -> bool:
@@ -98,19 +116,35 @@ class Worker:
 
     def _register(self) -> bool:
         """Announce ourselves at every queue; False when told to stop before that could be done."""
-        told = {**self.process.told, "folder": self.presence.folder, "kind": self.kind}
-        for intake in self.intakes:
-            if not self._register_at(intake, told):
-                return False
+        if self._places is not None:
+            self._places.begin()  # those that are there begin
+        elif not all(self._register_at(intake) for intake in self._register_together()):
+            return False
         self.process.announce(self)
         return True
 
-    def _register_at(self, intake: Intake, told: dict[str, str]) -> bool:
+    def _register_together(self) -> list[Intake]:
+        """Register at many queues in one trip; return those where that was not done, but for those that were refused."""
+        if len(self.intakes) == 1:
+            return self.intakes
+        desks = [intake.desk for intake in self.intakes]
+        try:
+            answers = together.register(desks, self.process.lease_ms, self.told)
+        except HotQueueError:
+            return self.intakes
+        for intake, failed in zip(self.intakes, answers, strict=True):
+            intake.is_registered = failed is None
+            if failed is not None:
+                self.note_refusal(intake, failed)
+        return []
+
+    def _register_at(self, intake: Intake) -> bool:
         while True:
             try:
                 intake.registry.store.repeat(
-                    lambda: intake.desk.register(self.process.lease_ms, told), patience=SICK, stop=self.process.stop
+                    lambda: intake.desk.register(self.process.lease_ms, self.told), patience=SICK, stop=self.process.stop
                 )
+                intake.is_registered = True
                 return True
             except (ConnectionFailed, ConfigError) as error:
                 if self.process.stop.is_set():
@@ -118,36 +152,69 @@ class Worker:
                 if isinstance(error, ConnectionFailed) and error.retry:
                     self._note_outage(error)
                 else:
-                    self._note_refusal(intake, error)
+                    self.note_refusal(intake, error)
                 if self.process.stop.wait(SICK):
                     return False
 
     def _leave(self) -> None:
         """Tell what is done, put back what was not started, strike ourselves off."""
-        for intake in self.intakes:
-            if intake.ahead is not None:
-                step, intake.ahead = intake.ahead, None
-                self.end(intake, step, are_permits_out=True)
-        self.permits.drain()
-        if all([self._leave_queue(intake) for intake in self.intakes]):  # noqa: C419  (every one of them)
+        beside, self._places = self._places, None
+        if beside is None:
+            self._end_ahead()
+            self.permits.drain()
+            has_left = self._leave_queues()
+        else:
+            self.permits.drain()
+            has_left = beside.leave(self._leave_queue)
+        if has_left:
             self.presence.close()
         else:
             self.presence.let_go()  # the file stays: a neighbour sees that we are dead, and that we ran nothing
         self.bell.close()
 
+    def _end_ahead(self) -> None:
+        for intake in self.intakes:
+            if intake.ahead is not None:
+                step, intake.ahead = intake.ahead, None
+                self.end(intake, step, are_permits_out=True)
+
+    def _leave_queues(self) -> bool:
+        told = [self._tell_last(intake) for intake in self.intakes]
+        if len(told) == 1 or not all(told):
+            return all([is_told and self._strike_off(intake) for intake, is_told in zip(self.intakes, told, strict=True)])  # noqa: C419
+        try:
+            brokers = [intake.registry.broker for intake in self.intakes]
+            return not any(together.strike_off(brokers, self.presence.id))
+        except HotQueueError as error:
+            self._say_not_left(self.intakes[0], str(error))
+            return False
+
     def _leave_queue(self, intake: Intake) -> bool:
+        if intake.ahead is not None:
+            step, intake.ahead = intake.ahead, None
+            self.end(intake, step, are_permits_out=True)
+        return self._tell_last(intake) and self._strike_off(intake)
+
+    def _tell_last(self, intake: Intake) -> bool:
+        """Tell a queue what is done and what was not started; False when that could not be."""
         intake.untold += [actions.put_back(delivery) for delivery in intake.unstarted]
         intake.unstarted.clear()
         try:
             self.tell_all(intake)
-            if not intake.is_given_up:
-                intake.registry.broker.reap(self.presence.id, known_dead=True)
-                return True
-            why = intake.refusal
         except HotQueueError as error:
-            why = str(error)
+            return self._say_not_left(intake, str(error))
         finally:
             intake.courier.drop()  # others have it, or will
+        return self._say_not_left(intake, intake.refusal) if intake.is_given_up else True
+
+    def _strike_off(self, intake: Intake) -> bool:
+        try:
+            intake.registry.broker.reap(self.presence.id, known_dead=True)
+            return True
+        except HotQueueError as error:
+            return self._say_not_left(intake, str(error))
+
+    def _say_not_left(self, intake: Intake, why: str) -> bool:
         log.warning("could not take leave of queue %s: %s; others put in order what it held", intake.name, why)
         return False
 
@@ -162,6 +229,8 @@ class Worker:
             self._is_stepping = False
 
     def _step(self, intake: Intake, room: int, alone: bool) -> Stepped | None:
+        if self._places is not None:
+            return self._places.step(intake, room, alone)
         if intake.may_be_wrong and intake.ahead is None and not intake.is_sick and not self._recover(intake):
             return None
         while room and intake.has_more_than_a_trip:
@@ -181,7 +250,7 @@ class Worker:
         try:
             return intake.desk.begin(room, telling, alone)
         except (ConnectionFailed, ConfigError, SerializationError) as error:
-            self._step_failed(intake, telling, error)
+            self.step_failed(intake, telling, error)
             return None
         except BaseException:  # Ctrl-C: whether it arrived is unknown
             intake.must_recover = True
@@ -199,12 +268,14 @@ class Worker:
             stepped = step.end()
         except QueueFull as error:  # an empty fetch is all that a full server can refuse
             intake.untell(sent)
-            self._note_outage(error)
-            self._withdraw(step, are_permits_out)  # nothing recovers: every sleep would add as many, until the pipe is full
+            self._note_outage(error, intake)
+            self._withdraw(
+                intake, step, are_permits_out
+            )  # nothing recovers: every sleep would add as many, until the pipe is full
             return None
         except (ConnectionFailed, ConfigError, SerializationError) as error:
-            self._withdraw(step, are_permits_out)
-            self._step_failed(intake, sent, error)
+            self._withdraw(intake, step, are_permits_out)
+            self.step_failed(intake, sent, error)
             return None
         except BaseException:  # as in `begin`
             intake.must_recover = True
@@ -218,41 +289,42 @@ class Worker:
             self._given_up(intake)
             return None
         if not (are_permits_out or intake.ahead or intake.unstarted):
-            self.permits.drain()  # what an error may have left: nothing is in line now
-        intake.took(stepped)
+            self.permits.withdraw_all(intake.index)  # what an error may have left: nothing is in line now
+        intake.took(stepped, step.room)
         if faults.IS_ARMED and sent:
             faults.at("after_tell")
         if faults.IS_ARMED and stepped.deliveries:
             faults.at("after_fetch")
         if are_permits_out:
-            self.permits.withdraw(step.room - len(stepped.deliveries))
+            self.permits.withdraw(step.number, step.room - len(stepped.deliveries), intake.index)
         elif stepped.deliveries:
-            self.permits.add(step.number, len(stepped.deliveries))
+            self.permits.add(step.number, len(stepped.deliveries), intake.index)
         return stepped
 
-    def _step_failed(self, intake: Intake, sent: Sequence[WireAction], error: HotQueueError) -> None:
+    def step_failed(self, intake: Intake, sent: Sequence[WireAction], error: HotQueueError) -> None:
         """Wait for a server that is away; of what it refused, keep apart what it may have refused it for."""
         if isinstance(error, ConnectionFailed):
             if error.retry or not sent:
                 intake.cut_off(sent)
             else:
                 intake.refused(sent)
-            self._note_outage(error)
+            self._note_outage(error, intake)
             self._recover(intake)
         elif sent:
             intake.refused(sent)
             self._recover(intake)
         else:
-            self._note_refusal(intake, error)
+            self.note_refusal(intake, error)
 
-    def _withdraw(self, step: Step, are_permits_out: bool) -> None:
+    def _withdraw(self, intake: Intake, step: Step, are_permits_out: bool) -> None:
         if are_permits_out:
-            self.permits.withdraw(step.room)
+            self.permits.withdraw(step.number, step.room, intake.index)
 
     def tell(self, intake: Intake) -> None:
         """Tell what is done, and fetch nothing."""
         while intake.untold and not intake.is_sick:
-            self.step(intake, 0)
+            if self.step(intake, 0) is None and self._places is not None:
+                return  # it is under way, and told of later
 
     def tell_all(self, intake: Intake) -> None:
         """Tell what is done, and wait for what is told apart: as long as that can be of use."""
@@ -263,13 +335,23 @@ class Worker:
             courier.wait(0.2)
 
     def _recover(self, intake: Intake) -> bool:
-        """After any error, and now and then: find out what we hold, until that is known or nobody asks; False if refused."""
-        self._abandon(intake)
+        """After any error, and now and then: find out what we hold, until that is known or nobody asks; False if refused.
+
+        False as well where that is found out beside us, because other queues are at other servers.
+        """
+        if self._places is not None:
+            self._places.recover(intake)
+            return False
+        self.abandon(intake)
 
         def recover() -> list[Delivery] | None:
             self.running.progress()  # waiting for Redis is not being stuck
             try:
-                return intake.desk.recover(list(intake.in_hand))
+                if intake.is_registered:
+                    return intake.desk.recover(list(intake.in_hand))
+                intake.desk.register(self.process.lease_ms, self.told)
+                intake.is_registered = True
+                return []
             except ConnectionFailed as error:
                 self._note_outage(error)
                 raise
@@ -277,7 +359,7 @@ class Worker:
         try:
             found = self._patiently(intake, recover)
         except (ConnectionFailed, ConfigError) as error:
-            self._note_refusal(intake, error)
+            self.note_refusal(intake, error)
             if self.stopping:
                 intake.give_up()
             return False
@@ -285,14 +367,19 @@ class Worker:
             log.info("queue %s answers again", intake.name)
         if self._outage or intake.must_recover:
             self.bell.start_over()
-        self._outage = intake.must_recover = False
+        self._outage = False
+        self.recovered(intake, found)
+        return True
+
+    def recovered(self, intake: Intake, found: list[Delivery] | None) -> None:
+        """Take in what was found to be held; None: this worker was given up there."""
+        intake.must_recover = False
         intake.recovered_at = time.monotonic()
         if found is None:
             self._given_up(intake)
         elif found:
             intake.accept(found)
-            self.permits.add(intake.desk.number, len(found))
-        return True
+            self.permits.add(intake.desk.number, len(found), intake.index)
 
     def _patiently(self, intake: Intake, operation: Callable[[], T]) -> T:
         """Wait for Redis as long as it takes; once told to stop, only while there is something to tell, and time."""
@@ -304,7 +391,7 @@ class Worker:
                     raise
                 self.process.hurry.wait(0.1)
 
-    def _note_refusal(self, intake: Intake, error: HotQueueError) -> None:
+    def note_refusal(self, intake: Intake, error: HotQueueError) -> None:
         """The server answers, but not as it should: somebody has to act. Say so once; leave this queue alone for a while."""
         if str(error) != intake.refusal and not self.stopping:
             log.error("queue %s: %s; trying again until it is put right", intake.name, error)
@@ -312,19 +399,22 @@ class Worker:
         intake.must_recover = True
         intake.sick_until = time.monotonic() + SICK
 
-    def _abandon(self, intake: Intake) -> None:
+    def abandon(self, intake: Intake) -> None:
         """Give up a step that fetches ahead: `recover` hands over what it brought, under another number."""
         if intake.ahead is None:
             return
         intake.ahead.abandon()
         intake.untell(intake.ahead.actions)
         intake.ahead = None
-        self.permits.drain()  # those of the tasks in line as well; whoever drained before us has put these back
+        self.permits.withdraw_all(intake.index)  # of the tasks in line as well; whoever drained before us has put these back
         for delivery in intake.unstarted:
             intake.in_hand.pop(delivery.id, None)
         intake.unstarted.clear()
 
-    def _note_outage(self, error: Exception) -> None:
+    def _note_outage(self, error: Exception, intake: Intake | None = None) -> None:
+        if self._places is not None and intake is not None:
+            self._places.note_outage(intake, error)
+            return
         if not self._outage:
             log.warning("%s; trying again until it answers", error)
         self._outage = True
@@ -334,26 +424,31 @@ class Worker:
         log.warning(
             "worker %s was given up at queue %s (its lease ran out, or its keys are gone); it goes on", *self._who(intake)
         )
-        self.give_up_running()
+        if len(self.intakes) > 1:
+            self._given_up_at(intake)
+            return
+        self.give_up_running_of(intake.index)
         self.permits.drain()
         old = self.presence
-        for other in self.intakes:
-            if other is not intake:
-                self.tell_all(other)
-            try:
-                other.registry.broker.reap(old.id, known_dead=True)
-            except HotQueueError:
-                pass  # its lease runs out
-            other.lost()
         self._new_incarnation()
         self._register()
         old.close()
 
+    def _given_up_at(self, intake: Intake) -> None:
+        """Forget what we held at one of several queues, and go on there under the same name; what others sent goes on as well.
+
+        Fetches are numbered on, so that nothing of before is taken for anything of now.
+        """
+        self.give_up_running_of(intake.index)
+        self.permits.withdraw_all(intake.index)
+        intake.lost()
+        intake.is_registered, intake.must_recover, intake.is_rung = False, True, True
+
     def _who(self, intake: Intake) -> tuple[str, str]:
         return self.presence.id, intake.name
 
-    def give_up_running(self) -> None:
-        """Let running tasks know that they are lost."""
+    def give_up_running_of(self, queue: int) -> None:
+        """Let running tasks of a queue, given by its number, know that they are lost; for any thread."""
 
     def wake(self) -> None:
         """End a sleep."""
@@ -378,6 +473,10 @@ class Worker:
 
     def unpark(self, intake: Intake, room: int) -> bool:
         """Take up to `room` parked tasks back that this worker can run; tell whether there were any."""
+        if self._places is not None:
+            intake.unpark_later()
+            self._places.unpark(intake, room)
+            return False
         try:
             any_moved = intake.unpark(self.kind, room) > 0
         except HotQueueError as error:
@@ -387,43 +486,76 @@ class Worker:
             self.process.wake_others(self)
         return any_moved
 
-    def report(self, _queue: str, task_id: str, progress: dict[str, Any]) -> None:
-        """Publish a task's progress."""
-        for intake in self.intakes:
-            if intake.name == _queue:
-                intake.registry.broker.report(task_id, progress)
-
     # --- sleeping ------------------------------------------------------------------------------------------------
+
+    def is_worth_asking(self, intake: Intake) -> bool:
+        """Tell whether a queue may have something for us, or we for it: its bell rang, or it was not asked for long."""
+        return self.has_reason_to_ask(intake) or self.is_stale(intake)
+
+    def has_reason_to_ask(self, intake: Intake) -> bool:
+        """As `is_worth_asking`, but for a queue that is asked only because that was long ago."""
+        if len(self.intakes) == 1 or self.process.is_burst:
+            return True
+        is_open = bool(intake.is_rung or intake.untold or intake.unstarted or intake.ahead or intake.may_unpark)
+        return is_open or intake.may_be_wrong
+
+    def is_stale(self, intake: Intake) -> bool:
+        """Tell whether it is long ago that a queue was asked: a net under the bells, wide where there are many."""
+        return time.monotonic() - intake.looked_at > self._net
+
+    def hear(self) -> None:
+        """Take in which bells rang, and what others found out beside us."""
+        while self.bell.rung:
+            self.intakes[self.bell.rung.pop()].is_rung = True
+        if self._places is not None:
+            self._places.conclude()
 
     def next_due(self) -> float:
         """Return seconds until the next scheduled task of our queues, at most LONGEST; promotes what is due."""
         wait = LONGEST
         for intake in self.intakes:
-            if intake.due == 0:
-                try:
-                    intake.due = intake.registry.broker.promote()
-                except ConnectionFailed as error:
-                    self._note_outage(error)
-                except ConfigError as error:
-                    self._note_refusal(intake, error)
+            if intake.is_away:
+                continue
+            if intake.due == 0 and not (self._places is not None and intake.is_sick):
+                self._promote(intake)
                 return SICK if intake.is_sick else 0.0
             wait = min(wait, SICK if intake.is_sick else intake.until_look())
             if intake.due > 0:
                 wait = min(wait, intake.due / 1000)
+            if len(self.intakes) > 1 and not intake.is_sick:
+                wait = min(wait, max(0.0, intake.looked_at + self._net - time.monotonic()))
         return wait
+
+    def _promote(self, intake: Intake) -> None:
+        if self._places is not None:
+            self._places.promote(intake)
+            return
+        try:
+            intake.due = intake.registry.broker.promote()
+            intake.is_rung = True
+        except ConnectionFailed as error:
+            self._note_outage(error)
+        except ConfigError as error:
+            self.note_refusal(intake, error)
 
     def ring(self, intake: Intake) -> None:
         """Wake another worker of our kind, for what is not for us."""
+        if intake.is_away:
+            return  # and those who sleep there as well
         try:
-            intake.registry.broker.ring(self.kind)
-        except HotQueueError as error:  # whoever sleeps looks for itself every few seconds
-            self._note_outage(error)
+            with intake.registry.store.limited(places.HASTY if self._places is not None else COMMAND_TIMEOUT):
+                intake.registry.broker.ring(self.kind)
+        except HotQueueError as error:  # whoever sweeps rings again
+            self._note_outage(error, intake)
 
     def sleep(self, seconds: float) -> bool:
-        """Wait for a bell; tell whether one rang. A broken connection is waited out."""
-        if seconds <= 0:
+        """Wait for a bell, or for what is under way; tell whether one rang. A broken connection is waited out."""
+        also = self._places.under_way() if self._places is not None else ()
+        if seconds <= 0 and len(self.intakes) == 1:
             return True
-        return self.patient(lambda: self.bell.wait(seconds)) is not False
+        rang = self.patient(lambda: self.bell.wait(max(0.0, seconds), also)) is not False
+        self.hear()
+        return rang
 
     def patient(self, wait: Callable[[], T]) -> T | None:
         """Wait for a bell; None when that failed, after a pause."""
@@ -439,6 +571,6 @@ class Worker:
             self.running.progress()
             self.process.stop.wait(0.1)
         except ConfigError as error:  # a bell of the wrong type
-            self._note_refusal(self.intakes[0], error)
+            self.note_refusal(self.intakes[0], error)
             self.process.stop.wait(SICK)
         return None

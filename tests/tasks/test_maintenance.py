@@ -13,8 +13,9 @@ import pytest
 from hotqueue import presence
 from hotqueue.errors import ConnectionFailed
 from hotqueue.presence import Presence
-from hotqueue.tasks import maintenance
-from hotqueue.tasks.maintenance import Debts, Upkeep
+from hotqueue.tasks import neighbours
+from hotqueue.tasks.debts import Debts
+from hotqueue.tasks.maintenance import Upkeep
 from hotqueue.tasks.permits import Permits
 from hotqueue.tasks.running import Running
 from tests.tasks.contents import Room, place, sync
@@ -30,7 +31,7 @@ def upkeep_of(room: Room, lease_ms: int = 60_000, **options: object) -> Upkeep:
 
 def beat(upkeep: Upkeep) -> None:
     """Sweep now, though a second has not passed."""
-    upkeep._next = 0.0
+    upkeep.sweep_soon()
     upkeep.beat()
 
 
@@ -86,13 +87,13 @@ def test_what_the_dead_left_is_removed_once_everybody_has_seen_it(room: Room, mo
     gone, upkeep = dead_presence(room), upkeep_of(room)
     beat(upkeep)
     assert presence.is_alive(gone.folder, gone.id) is False
-    monkeypatch.setattr(maintenance, "REMEMBERED", 0.0)
+    monkeypatch.setattr(neighbours, "REMEMBERED", 0.0)
     beat(upkeep)
     assert not os.path.exists(presence.path_of(gone.folder, gone.id))
 
 
 def test_what_nobody_removed_is_removed_when_it_is_old(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(maintenance, "REMEMBERED", 0.0)
+    monkeypatch.setattr(neighbours, "REMEMBERED", 0.0)
     old, new, alive = dead_presence(room), dead_presence(room), Presence(8)
     for each in (old, alive):
         os.utime(presence.path_of(each.folder, each.id), (5, 5))
@@ -168,8 +169,8 @@ def test_the_longest_lease_there_is_stays_as_it_is(room: Room) -> None:
 
 def test_leases_do_not_count_just_after_the_clock_was_put_ahead(room: Room) -> None:
     upkeep = held_out_of_sight(room, 5)
-    upkeep._healthy_since[room.queue.name] = 0.0
-    upkeep._clocks[room.queue.name] = (time.time() - time.monotonic()) * 1000 - 3_600_000  # an hour ago, a moment ago
+    [queue] = upkeep._queues.values()
+    queue._healthy_since, queue._clock = 0.0, (time.time() - time.monotonic()) * 1000 - 3_600_000  # an hour ago, a moment ago
     beat(upkeep)
     assert room["held:other"]
     wait_until(lambda: beat(upkeep) or room["ready:alone"] == {"t": place(1)})
@@ -200,10 +201,10 @@ def test_what_stands_behind_a_task_that_drags_is_put_back(room: Room) -> None:
     Running(state).start(b"a")
     upkeep = upkeep_of(room)
     began = time.monotonic()
-    wait_until(lambda: upkeep.take_back_if_dragging("w", bytes(state), permits) or upkeep.debts.are_due)  # type: ignore[func-returns-value]
+    wait_until(lambda: upkeep.take_back_if_dragging("w", bytes(state), permits) or upkeep.owes)  # type: ignore[func-returns-value]
     assert time.monotonic() - began > 0.03
     assert upkeep.is_due
-    upkeep.debts.pay()
+    upkeep.beat()
     assert (room["held:w"], room["ready"]) == ({"a": f"3 s {place(0)}"}, {"b": place(1), "c": place(2)})
 
 
@@ -211,7 +212,7 @@ def test_nothing_is_taken_back_while_nothing_runs(room: Room) -> None:
     permits = Permits()
     permits.add(3, 2)
     upkeep_of(room).take_back_if_dragging("w", bytes(Running.size(1)), permits)
-    assert permits.drain() == {3: 2}
+    assert permits.drain() == {(0, 3): 2}
 
 
 def test_an_outage_is_told_once_and_waited_out(
@@ -233,7 +234,7 @@ def test_an_outage_is_told_once_and_waited_out(
     assert len([r for r in caplog.records if "trying again until it answers" in r.getMessage()]) == 1
     server.start()  # type: ignore[attr-defined]
     caplog.clear()
-    wait_until(lambda: beat(upkeep) or not upkeep._outage)  # type: ignore[func-returns-value]
+    wait_until(lambda: beat(upkeep) or not upkeep.rounds[0]._is_away)  # type: ignore[func-returns-value]
     store.close()
 
 
@@ -255,7 +256,8 @@ class TestDebts:
         for n in range(3):
             debts.owe(write(n))
         assert debts.are_due
-        debts.pay()
+        with pytest.raises(ConnectionFailed):
+            debts.pay()
         assert (done, debts.are_due, debts.are_left) == ([], False, True)
         is_down = False
         wait_until(lambda: debts.are_due)

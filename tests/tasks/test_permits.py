@@ -21,7 +21,7 @@ def test_a_permit_of_the_next_fetch_is_not_had_for_this_one() -> None:
     permits.drain()  # somebody takes the fetch back while the permits for the next one go in
     permits.add(8, 3)
     assert permits.take(7) is False
-    assert permits.drain() == Counter({8: 3})
+    assert permits.drain() == Counter({(0, 8): 3})
 
 
 def test_draining_says_how_many_of_which_fetch() -> None:
@@ -29,7 +29,7 @@ def test_draining_says_how_many_of_which_fetch() -> None:
     permits.add(7, 3)
     permits.take(7)
     permits.add(256 + 9, 2)
-    assert permits.drain() == Counter({7: 2, 9: 2})
+    assert permits.drain() == Counter({(0, 7): 2, (0, 9): 2})
     assert (permits.drain(), permits.take(7)) == (Counter(), False)
 
 
@@ -49,20 +49,37 @@ def test_taker_and_drainer_share_every_permit_between_them() -> None:
     drained = permits.drain()
     thread.join()
     drained += permits.drain()
-    assert len(taken) + drained[1] == 5000
+    assert len(taken) + drained[0, 1] == 5000
 
 
 def test_a_full_batch_for_each_of_many_fetches_fits_the_pipe() -> None:
     permits = Permits()
-    for number in range(200):
-        permits.add(number, 256)
-    assert permits.drain().total() == 200 * 256
+    for queue in range(50):
+        permits.add(queue, 256, queue)
+    assert permits.drain().total() == 50 * 256
+
+
+def test_permits_of_several_queues_are_had_in_any_order() -> None:
+    permits = Permits()
+    permits.add(7, 2, queue=1)
+    permits.add(7, 2, queue=300)
+    assert [permits.take(7, 300), permits.take(7, 1), permits.take(8, 1)] == [True, True, False]
+    permits.withdraw(7, 5, queue=1)
+    assert permits.drain() == Counter({(300, 7): 1})
+
+
+def test_those_of_one_queue_are_taken_out_alone() -> None:
+    permits = Permits()
+    for queue in (0, 1, 0):
+        permits.add(3, 2, queue)
+    permits.withdraw_all(0)
+    assert permits.drain() == Counter({(1, 3): 2})
 
 
 def test_the_pipe_may_be_somebody_elses() -> None:
     pipe = os.pipe()
     ours, theirs = Permits(pipe), Permits(pipe)
     ours.add(3, 1)
-    assert theirs.drain() == {3: 1}
+    assert theirs.drain() == {(0, 3): 1}
     for fd in pipe:
         os.close(fd)

@@ -1,24 +1,26 @@
--- A supervisor's beat for one queue: renew the leases of its workers and survey the queue.
--- KEYS 1 workers 2 scheduled 3 control 4 needs
--- ARGV 1 lease in ms 2… own workers
+-- A supervisor's beat for one queue: renew the leases of its workers, then survey the queue; ring where a ring was lost.
+-- KEYS 1 workers 2 scheduled 3 control 4 tasks 5 ready 6 ready:async 7 ready:alone 8 bell 9 bell:async 10 paused
+-- ARGV 1 lease in ms (0: change nothing) 2… own workers
 -- Returns { now, ms until the next due task (-1: none), own workers that were given up, { other worker, deadline, … },
---           { id of a running task to be stopped, the record to end it with, … }, needs }.
+--           { id of a running task to be stopped, the record to end it with, … }, how many unfinished tasks }.
+-- Leases come first: whatever any other key holds, nobody loses what he runs by it.
 local LONGEST = 120000 -- ms that any lease runs
-local now = now_ms()
-may_grow(KEYS[3])
-local own, gone, others = {}, {}, {}
+local now, lease = now_ms(), tonumber(ARGV[1])
+redis.pcall('HDEL', KEYS[3], '') -- as may_grow
+local own, gone, others, renewed = {}, {}, {}, {}
 for i = 2, #ARGV do
   own[ARGV[i]] = true
-  if redis.call('ZSCORE', KEYS[1], ARGV[i]) then
-    redis.call('ZADD', KEYS[1], 'XX', text(now + ARGV[1]), ARGV[i])
-  else
-    gone[#gone + 1] = ARGV[i]
+  renewed[#renewed + 1] = text(now + lease)
+  renewed[#renewed + 1] = ARGV[i]
+end
+if #renewed > 0 and redis.call('ZADD', KEYS[1], 'XX', 'CH', unpack(renewed)) < #renewed / 2 then
+  for i = 2, #ARGV do
+    if not redis.call('ZSCORE', KEYS[1], ARGV[i]) then gone[#gone + 1] = ARGV[i] end
   end
 end
 
 -- A lease that runs for longer than any is from before the clock was put back. Whoever lives renews it within a second.
 local function plausible(worker, deadline)
-  local lease = tonumber(ARGV[1])
   if lease == 0 or tonumber(deadline) <= now + math.max(LONGEST, lease) then return deadline end
   redis.call('ZADD', KEYS[1], 'XX', text(now + lease), worker)
   return text(now + lease)
@@ -31,6 +33,18 @@ for i = 1, #all, 2 do
     others[#others + 1] = plausible(all[i], all[i + 1])
   end
 end
+
+-- Every wake token may be lost with whoever had it: while there is work, a bell that holds none is rung.
+local function ring_again(bell, ...)
+  local tokens = redis.pcall('LLEN', bell)
+  if tokens == 0 and redis.call('EXISTS', ...) > 0 then ring(bell, 1) end
+end
+
+local unfinished = redis.call('HLEN', KEYS[4])
+if unfinished > 0 and lease > 0 and redis.call('EXISTS', KEYS[10]) == 0 then
+  ring_again(KEYS[8], KEYS[5], KEYS[7])
+  ring_again(KEYS[9], KEYS[6])
+end
 local first = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')
 local due = first[2] and math.max(0, tonumber(first[2]) - now) or -1
-return { text(now), due, gone, others, redis.call('HGETALL', KEYS[3]), redis.call('SMEMBERS', KEYS[4]) }
+return { text(now), due, gone, others, redis.call('HGETALL', KEYS[3]), unfinished }

@@ -1,0 +1,117 @@
+"""Several commands to one server in one trip. Their replies come one by one: what is wrong with one is no error of the others.
+
+What is sent so has to be repeatable: when the connection breaks, any of it may have been carried out. Nothing here retries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from hotqueue.clients import COMMAND_TIMEOUT
+from hotqueue.errors import HotQueueError
+from hotqueue.lines import packed
+
+if TYPE_CHECKING:
+    from hotqueue.connection import Script, Store
+
+MOST = 500  # commands in one trip
+
+Call = tuple[Sequence[str | bytes], Sequence[Any]]  # the keys and the arguments of a script call
+
+
+def run_all(store: Store, script: Script, calls: Sequence[Call], doing: str) -> list[Any]:
+    """Run a script once for each of several queues of one server; return what each call returned.
+
+    In the place of what was refused stands its HotQueueError.
+
+    Raises:
+        ConnectionFailed, ConfigError: there was no connection, or it broke: any of the calls may have been carried out.
+    """
+    replies: list[Any] = []
+    for start in range(0, len(calls), MOST):
+        replies += _run_some(store, script, calls[start : start + MOST], doing)
+    return replies
+
+
+def _run_some(store: Store, script: Script, calls: Sequence[Call], doing: str) -> list[Any]:
+    import redis.exceptions as rx
+
+    commands = [(b"EVALSHA", script.sha, len(keys), *keys, *args) for keys, args in calls]
+    replies = _exchange(store, commands, doing)
+    missing = [n for n, reply in enumerate(replies) if isinstance(reply, rx.NoScriptError)]
+    if missing:
+        first, rest = missing[0], missing[1:]
+        replies[first] = _alone(store, script, calls[first], doing)  # brings the script along
+        for n, reply in zip(rest, _exchange(store, [commands[n] for n in rest], doing) if rest else [], strict=True):
+            replies[n] = reply
+    for n, reply in enumerate(replies):
+        if isinstance(reply, rx.AskError | rx.NoScriptError):
+            store._suspect = True  # the queue has moved to another node
+            replies[n] = _alone(store, script, calls[n], doing)
+    return [_meant(store, command, reply, doing) for command, reply in zip(commands, replies, strict=True)]
+
+
+def ask_all(store: Store, commands: Sequence[tuple[Any, ...]], doing: str) -> list[Any]:
+    """Send commands about several queues of one server; otherwise as `run_all`."""
+    import redis.exceptions as rx
+
+    replies: list[Any] = []
+    for start in range(0, len(commands), MOST):
+        replies += _exchange(store, commands[start : start + MOST], doing)
+    for n, (command, reply) in enumerate(zip(commands, replies, strict=True)):
+        if isinstance(reply, rx.AskError):
+            store._suspect = True
+            replies[n] = _or_error(lambda command=command: store.command(command[1], *command, doing=doing))  # type: ignore[misc]
+    return [_meant(store, command, reply, doing) for command, reply in zip(commands, replies, strict=True)]
+
+
+def _exchange(store: Store, commands: Sequence[tuple[Any, ...]], doing: str) -> list[Any]:
+    """Return the replies, or redis-py's errors in their places."""
+    import redis.exceptions as rx
+
+    first = commands[0]
+    idle, connection = store._take(first[3] if first[0] == b"EVALSHA" else first[1])
+    left = store._left()
+    try:
+        connection._sock.settimeout(left)
+        connection.send_packed_command([part for command in commands for part in packed(connection, command)], check_health=False)
+        replies = [_reply(connection) for _ in commands]
+    except BaseException as error:
+        store._give_back(idle, connection, error)
+        if isinstance(error, rx.RedisError | OSError):
+            raise store.translated(error, doing) from error
+        raise
+    connection._sock.settimeout(COMMAND_TIMEOUT)
+    read_only = next((reply for reply in replies if isinstance(reply, rx.ReadOnlyError)), None)
+    if read_only is not None:
+        store._give_back(idle, connection, read_only)
+    else:
+        idle.put(connection)
+    return replies
+
+
+def _reply(connection: Any) -> Any:
+    import redis.exceptions as rx
+
+    try:
+        return connection.read_response()
+    except rx.ResponseError as error:
+        return error
+
+
+def _alone(store: Store, script: Script, call: Call, doing: str) -> Any:
+    return _or_error(lambda: store.run(script, *call, doing))
+
+
+def _or_error(ask: Callable[[], Any]) -> Any:
+    try:
+        return ask()
+    except HotQueueError as error:
+        return error
+
+
+def _meant(store: Store, command: tuple[Any, ...], reply: Any, doing: str) -> Any:
+    if not isinstance(reply, Exception) or isinstance(reply, HotQueueError):
+        return reply
+    return store.translated(reply, f"{doing}{store._wrong_key(reply, command)}")

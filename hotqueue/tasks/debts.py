@@ -1,0 +1,75 @@
+"""Debts: writes of one queue that have to be done, in order, now or when its server is back. One thread pays at a time."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+from hotqueue.errors import ConnectionFailed, HotQueueError
+
+PAY_AGAIN = 0.1  # seconds between two tries at a write that Redis did not take
+AFTER_A_BUG = 5.0  # the same, of one that failed in a way that nobody has thought of
+
+log = logging.getLogger("hotqueue.worker")
+
+
+class Debts:
+    """Writes that are owed; each may be repeated.
+
+    Args:
+        name: whose they are, for the log.
+    """
+
+    def __init__(self, name: str = "") -> None:
+        self._name = name
+        self._writes: deque[Callable[[], None]] = deque()
+        self._told = ""
+        self._again_at = 0.0
+        self._lock = threading.Lock()
+
+    def owe(self, write: Callable[[], None]) -> None:
+        """Keep a write for `pay`."""
+        self._writes.append(write)
+
+    @property
+    def are_left(self) -> bool:
+        """True while something is owed."""
+        return bool(self._writes)
+
+    @property
+    def are_due(self) -> bool:
+        """True when there is something to pay, and Redis has not refused it just now."""
+        return bool(self._writes) and time.monotonic() >= self._again_at
+
+    def pay(self) -> None:
+        """Do what is owed, as far as Redis lets us.
+
+        Raises:
+            ConnectionFailed: Redis is away.
+        """
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
+            while self._writes:
+                self._writes[0]()
+                self._writes.popleft()
+        except ConnectionFailed:
+            self._again_at = time.monotonic() + PAY_AGAIN
+            raise
+        except HotQueueError as error:
+            self._again_at = time.monotonic() + PAY_AGAIN
+            self._say(str(error))
+        except Exception as error:  # what stands behind it must not wait for a bug of ours
+            self._again_at = time.monotonic() + AFTER_A_BUG
+            self._writes.rotate(-1)
+            self._say(f"queue {self._name}: what a worker left could not be put in order: {error!r}", error)
+        finally:
+            self._lock.release()
+
+    def _say(self, text: str, error: BaseException | None = None) -> None:
+        if text != self._told:
+            self._told = text
+            log.error("%s; trying again until it can be done", text, exc_info=error)

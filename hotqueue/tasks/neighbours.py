@@ -1,0 +1,47 @@
+"""Other workers on this host, by their presence files: do they live, what did the dead run, when is that forgotten."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from hotqueue import presence
+from hotqueue.tasks.broker import Broker
+
+OLD = 3600.0  # seconds after which a dead worker's file is nobody's affair: whoever was to remove it died too
+REMEMBERED = 150.0  # seconds a dead worker's file stays: longer than any lease
+
+
+class Neighbours:
+    """What one process knows of other workers' files; for any thread."""
+
+    def __init__(self) -> None:
+        self._folders: dict[str, str] = {}
+        self._buried: dict[tuple[str, str], float] = {}
+        self._tidy_at = time.monotonic() + REMEMBERED
+        self._lock = threading.Lock()
+
+    def folder_of(self, broker: Broker, worker: str) -> str:
+        """Return where a worker's file is, "" where it has none; asks once for each worker."""
+        found = self._folders.get(worker)
+        if found is None:
+            if len(self._folders) > 10_000:
+                self._folders.clear()
+            found = self._folders[worker] = broker.folder_of(worker)
+        return found
+
+    def bury(self, folder: str, worker: str) -> None:
+        """Note that what a dead worker held is put back, so that its file is removed in time."""
+        with self._lock:
+            self._buried.setdefault((folder, worker), time.monotonic())
+
+    def forget_the_buried(self) -> None:
+        """Remove what the dead left, but late: who looks after their other queues sees by it that they died, and of what."""
+        now = time.monotonic()
+        with self._lock:
+            for buried in [each for each, at in self._buried.items() if now - at >= REMEMBERED]:
+                del self._buried[buried]
+                presence.forget(*buried)
+            if now >= self._tidy_at:  # not at the start: of a worker that died just before, its file tells what it ran
+                self._tidy_at = now + OLD
+                presence.tidy(OLD)

@@ -1,0 +1,323 @@
+"""Places: where a worker's queues are at several servers, or nodes of a Cluster, what it waits for at one keeps it from no other.
+
+A reply is waited for a moment, then it is left under way and the others have their turn. What takes more than one trip
+(registering, recovering, promoting) is done by a thread for each place, which ends with it; of a place that does not answer it
+tries again until it does, and until then nothing else is sent there.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, TypeVar
+
+from hotqueue import keys
+from hotqueue.clients import COMMAND_TIMEOUT
+from hotqueue.connection import Store
+from hotqueue.errors import ConnectionFailed, HotQueueError
+from hotqueue.tasks.desk import DOING, Delivery, Stepped
+from hotqueue.tasks.errands import Errands
+from hotqueue.tasks.intake import Intake
+from hotqueue.tasks.registry import Registry
+
+if TYPE_CHECKING:
+    from hotqueue.tasks.worker import Worker
+
+MOMENT = 0.005  # seconds that the worker waits for a reply before the others have their turn
+HASTY = 0.25  # seconds that it waits for what cannot be left under way: a connection that has to be made
+SHORTEST, LONGEST = 0.02, 1.0  # seconds between two tries at a place that is away
+
+Found = list[Delivery] | None | HotQueueError
+T = TypeVar("T")
+
+log = logging.getLogger("hotqueue.worker")
+
+
+def are_several(registries: Iterable[Registry]) -> bool:
+    """Tell whether queues may be at several servers."""
+    stores = {id(registry.store): registry.store for registry in registries}
+    return len(stores) > 1 or (any(store.is_cluster for store in stores.values()) and len(list(registries)) > 1)
+
+
+class Place:
+    """One server, or node of a Cluster, as one worker works with it.
+
+    Args:
+        ended: wakes the worker when a thread is done.
+
+    Attributes:
+        errands: the thread, while there is one.
+        asked: the queue whose step is under way; since when (monotonic).
+        is_out: True while it is known, and told, to be away.
+    """
+
+    def __init__(self, ended: Callable[[], None]) -> None:
+        self.intakes: list[Intake] = []
+        self.errands = Errands(ended)
+        self.asked: Intake | None = None
+        self.since = 0.0
+        self.is_out = False
+
+
+class Places:
+    """The places of one worker."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._places: dict[tuple[int, str], Place] = {}
+
+    def begin(self) -> None:
+        """Register the worker everywhere, beside it."""
+        self._group(self._worker.intakes)
+        for store in {id(intake.registry.store): intake.registry.store for intake in self._worker.intakes}.values():
+            place = self._places[id(store), ""] if not store.is_cluster else Place(self._worker.wake)
+            if not store.is_cluster:
+                self._bring_back(place)
+                continue
+            self._places[id(store), ""] = place  # until it is known which nodes there are
+            place.intakes = [intake for intake in self._worker.intakes if intake.registry.store is store]
+            for intake in place.intakes:
+                intake.place, intake.is_away = place, True
+            place.errands.begin(lambda store=store, place=place: self._ask(place, store.client), self._know_nodes)  # type: ignore[misc]
+
+    def _group(self, intakes: Iterable[Intake]) -> None:
+        for intake in intakes:
+            store = intake.registry.store
+            where = (id(store), store.place_of(keys.tasks(intake.name)))
+            place = self._places.setdefault(where, Place(self._worker.wake))
+            if intake.place is not place:
+                if intake.place is not None:
+                    intake.place.intakes.remove(intake)
+                    if intake.place.asked is intake:
+                        intake.place.asked = None
+                place.intakes.append(intake)
+                intake.place = place
+
+    def _know_nodes(self, store: Store | None) -> None:
+        if store is not None:
+            self._group(list(self._worker.intakes))
+        for place in list(self._places.values()):
+            if place.errands.is_free and any(not intake.is_registered for intake in place.intakes):
+                self._bring_back(place)
+
+    # --- in the worker's thread ----------------------------------------------------------------------------------
+
+    def conclude(self) -> None:
+        """Take in what the threads have found out."""
+        for place in list(self._places.values()):
+            place.errands.conclude()
+        for queue, why in list(self._worker.bell.deaf.items()):
+            intake = self._worker.intakes[queue]
+            if not intake.is_away:
+                del self._worker.bell.deaf[queue]
+                if isinstance(why, ConnectionFailed):
+                    self._tell_out(intake.place, why)
+                self.recover(intake)
+
+    def under_way(self) -> list[int]:
+        """Return the descriptors of the steps that are under way."""
+        return [place.asked.ahead.fileno() for place in self._places.values() if place.asked is not None and place.asked.ahead]
+
+    def step(self, intake: Intake, room: int, alone: bool) -> Stepped | None:
+        """Send a step, or look whether the one under way has been answered; None while it has not."""
+        worker, place = self._worker, intake.place
+        if place is None or not place.errands.is_free or intake.is_sick:
+            return None
+        moment = 0.0
+        if intake.ahead is None:
+            if place.asked is not None and place.asked.ahead is not None:
+                return None
+            if intake.may_be_wrong:
+                self.recover(intake)
+                return None
+            if not self._send(place, intake, room, alone):
+                return None
+            moment = MOMENT
+        assert intake.ahead is not None
+        if not intake.ahead.has_answered(moment):
+            if time.monotonic() - place.since > COMMAND_TIMEOUT:
+                self._give_up(place, intake)
+            return None
+        place.asked = None
+        step, intake.ahead = intake.ahead, None
+        return worker.end(intake, step, are_permits_out=True)
+
+    def _send(self, place: Place, intake: Intake, room: int, alone: bool) -> bool:
+        if room:
+            self._worker.permits.add(intake.desk.number + 1, room, intake.index)
+        with intake.registry.store.limited(HASTY):
+            intake.ahead = self._worker.begin(intake, room, alone)
+        if intake.ahead is None:
+            self._worker.permits.withdraw_all(intake.index)
+            return False
+        place.asked, place.since = intake, time.monotonic()
+        return True
+
+    def _give_up(self, place: Place, intake: Intake) -> None:
+        """Take no answer for an outage."""
+        step, intake.ahead, place.asked = intake.ahead, None, None
+        assert step is not None
+        step.abandon()
+        self._worker.permits.withdraw(step.number, step.room, intake.index)
+        error = intake.registry.store.translated(TimeoutError("Timeout reading from socket"), DOING)
+        self._worker.step_failed(intake, step.actions, error)
+
+    def recover(self, intake: Intake) -> None:
+        """Find out, beside the worker, what it holds of a queue, as soon as that can be had."""
+        self._worker.abandon(intake)
+        intake.must_recover = True
+        if intake.place is not None and intake.place.errands.is_free:
+            self._bring_back(intake.place)
+
+    def promote(self, intake: Intake) -> None:
+        """Have what is due of a queue made ready."""
+
+        def then(due: int | None) -> None:
+            if due is None:
+                self.recover(intake)
+            else:
+                intake.due, intake.is_rung = due, True
+
+        self._beside(intake, intake.registry.broker.promote, then)
+
+    def unpark(self, intake: Intake, room: int) -> None:
+        """Have parked tasks go back that the worker can run."""
+
+        def then(moved: int | None) -> None:
+            if moved is None:
+                self.recover(intake)
+            elif moved:
+                intake.is_rung = True
+                self._worker.process.wake_others(self._worker)
+
+        self._beside(intake, lambda: intake.unpark(self._worker.kind, room), then)
+
+    def _beside(self, intake: Intake, ask: Callable[[], int], then: Callable[[int | None], None]) -> None:
+        place = intake.place
+        if place is None or not place.errands.is_free:
+            return
+
+        def asked() -> int | None:
+            try:
+                return ask()
+            except ConnectionFailed as error:
+                self._tell_out(place, error)
+                return None
+            except HotQueueError as error:
+                self._worker.note_refusal(intake, error)
+                return -1
+
+        place.errands.begin(asked, then)
+
+    def note_outage(self, intake: Intake, error: Exception) -> None:
+        """Tell once that a place does not answer."""
+        if intake.place is not None:
+            self._tell_out(intake.place, error)
+
+    def _tell_out(self, place: Place, error: Exception) -> None:
+        if not place.is_out:
+            log.warning("%s; trying again until it answers, the other queues go on", error)
+        place.is_out = True
+
+    # --- beside it -----------------------------------------------------------------------------------------------
+
+    def _bring_back(self, place: Place) -> None:
+        wanted = [intake for intake in place.intakes if not intake.is_registered or intake.may_be_wrong]
+        for intake in place.intakes:
+            intake.is_away = True
+        place.errands.begin(lambda: self._find(place, wanted), lambda found: self._came_back(place, found))
+
+    def _find(self, place: Place, wanted: list[Intake]) -> list[tuple[Intake, Found]]:
+        found: list[tuple[Intake, Found]] = []
+        for intake in wanted:
+            what = self._ask(place, lambda intake=intake: self._find_out(intake))  # type: ignore[misc]
+            if what is None:
+                break
+            found.append((intake, what[0]))
+        return found
+
+    def _ask(self, place: Place, ask: Callable[[], T]) -> T | None:
+        """Ask until there is an answer; None once the worker is to leave and has nothing to tell there."""
+        pause, process = SHORTEST, self._worker.process
+        while True:
+            try:
+                return ask()
+            except ConnectionFailed as error:
+                self._tell_out(place, error)
+            if process.stop.wait(pause):
+                return None
+            pause = min(LONGEST, 2 * pause)
+
+    def _find_out(self, intake: Intake) -> tuple[Found]:
+        """Register, recover and listen, as far as each is needed."""
+        worker = self._worker
+        try:
+            found: list[Delivery] | None = []
+            if intake.is_registered:
+                found = intake.desk.recover(list(intake.in_hand))
+            else:
+                intake.desk.register(worker.process.lease_ms, worker.told)
+                intake.is_registered = True
+            worker.bell.connect(intake.index)
+            return (found,)
+        except ConnectionFailed as error:
+            if error.retry:
+                raise
+            return (error,)
+        except HotQueueError as error:
+            return (error,)
+
+    def _came_back(self, place: Place, found: list[tuple[Intake, Found]]) -> None:
+        worker = self._worker
+        for intake in place.intakes:
+            intake.is_away = False
+        if place.is_out and found:
+            log.info("queue%s answer%s again", f" {found[0][0].name}" if len(found) == 1 else "s", "s" * (len(found) == 1))
+        place.is_out = False
+        for intake, what in found:
+            if intake not in worker.intakes:
+                continue
+            if isinstance(what, HotQueueError):
+                worker.note_refusal(intake, what)
+                continue
+            worker.bell.hear(intake.index)
+            intake.is_rung = True
+            worker.recovered(intake, what)
+        self._group([intake for intake, _ in found])
+
+    # --- the end -------------------------------------------------------------------------------------------------
+
+    def leave(self, leave: Callable[[Intake], bool]) -> bool:
+        """Leave all places side by side; tell whether that was done at all of them.
+
+        One that is away is waited for only if there is something to tell.
+        """
+        places = [place for place in self._places.values() if place.intakes]
+        done: dict[int, bool] = {}
+        leaving: set[Place] = set()
+
+        def leave_place(place: Place) -> None:
+            for intake in place.intakes:
+                done[intake.index] = leave(intake)
+
+        while places:
+            for place in list(places):
+                place.errands.conclude()
+                if place.errands.is_free and place not in leaving:
+                    leaving.add(place)
+                    for intake in place.intakes:
+                        intake.is_away = False
+                    place.errands.begin(lambda place=place: leave_place(place))  # type: ignore[misc]
+                elif place.errands.is_free or not (place in leaving or _has_to_tell(place)):
+                    places.remove(place)
+            if not self._worker.process.may_wait:
+                break
+            self._worker.running.progress()
+            if places:
+                places[0].errands.wait(0.02)
+        return all(done.get(intake.index, False) for intake in self._worker.intakes)
+
+
+def _has_to_tell(place: Place) -> bool:
+    return any(intake.untold or intake.unstarted or not intake.courier.is_empty for intake in place.intakes)

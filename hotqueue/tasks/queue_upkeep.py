@@ -1,0 +1,166 @@
+"""What keeps one queue in order whatever dies: promote what is due, reap the lost, stop what is to be stopped, audit, trim.
+
+What the sweep found is acted upon here; rounds.py says when, and sweeps. Any number of processes may do it side by side.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import time
+from collections.abc import Callable
+from typing import Any
+
+from hotqueue import presence
+from hotqueue.errors import HotQueueError
+from hotqueue.tasks.attempts import error_line
+from hotqueue.tasks.broker import Broker, Survey
+from hotqueue.tasks.debts import Debts
+from hotqueue.tasks.neighbours import Neighbours
+from hotqueue.tasks.running import read_running
+
+log = logging.getLogger("hotqueue.worker")
+
+AUDIT_EVERY = 5.0  # seconds between two looks for tasks that stand nowhere
+REVOKED_MS = 3_600_000
+
+
+class QueueUpkeep:
+    """One queue as this process keeps it in order.
+
+    Args:
+        terminate: called with the id of a running task that is to be stopped, whoever runs it.
+        give_up: called with the queue and one of our workers that others have given up there: what it runs of it is lost.
+
+    Attributes:
+        debts: writes that could not be done yet.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        lease_ms: int,
+        neighbours: Neighbours,
+        terminate: Callable[[str], None],
+        give_up: Callable[[Broker, str], None],
+    ) -> None:
+        self.broker = broker
+        self.debts = Debts(broker.name)
+        self._lease_ms = lease_ms
+        self._neighbours = neighbours
+        self._terminate = terminate
+        self._give_up = give_up
+        self._healthy_since: float | None = None
+        self._clock: float | None = None
+        self._audit_at = time.monotonic() + random.uniform(1, AUDIT_EVERY)
+        self._trimmed = 0
+        self._told = ""
+
+    # --- how it is with its server -------------------------------------------------------------------------------
+
+    def swept(self, survey: Survey) -> None:
+        """Note that the server answered, and by which clock."""
+        ahead = survey.now - time.monotonic() * 1000
+        before, self._clock = self._clock, ahead
+        if before is not None and ahead - before > self._lease_ms / 2:
+            self._healthy_since = None  # the clock was put ahead (or another server took over): leases ran out
+        if self._healthy_since is None:
+            self._healthy_since = time.monotonic()
+
+    def not_swept(self) -> None:
+        """Note that the server did not answer: leases count again only once it was seen well for as long as one lasts."""
+        self._healthy_since = None
+
+    def say(self, error: Exception) -> None:
+        """Tell once what is wrong here; a bug of ours, or what nobody has thought of that keys may hold, with its traceback."""
+        if repr(error) == self._told:
+            return
+        self._told = repr(error)
+        if isinstance(error, HotQueueError):
+            log.error("upkeep of queue %s: %s; trying again until it is put right", self.broker.name, error)
+        else:
+            text = "upkeep of queue %s failed: %r; trying again, and the other queues are looked after as ever"
+            log.error(text, self.broker.name, error, exc_info=error)
+
+    def is_well(self) -> None:
+        """Note that all was done: what goes wrong next is told again."""
+        self._told = ""
+
+    # --- what a sweep found --------------------------------------------------------------------------------------
+
+    def look_after(self, survey: Survey) -> None:
+        """Do what a sweep shows to be due, each thing though another fails.
+
+        Raises:
+            Exception: the first that failed.
+        """
+        failed: list[Exception] = []
+
+        def tried(what: Callable[..., object], *args: Any) -> None:
+            try:
+                what(*args)
+            except Exception as error:
+                failed.append(error)
+
+        for worker in survey.gone:
+            self._give_up(self.broker, worker)
+        healthy = 0.0 if self._healthy_since is None else time.monotonic() - self._healthy_since
+        for worker, left in survey.others:
+            tried(self._look_at, worker, left, healthy)
+        for task_id, record in survey.stops.items():
+            tried(self._stop, task_id, record)
+        if survey.unfinished:
+            tried(self._audit)
+        tried(self._trim, survey.now // 60_000)
+        if failed:
+            raise failed[0]
+
+    def _stop(self, task_id: str, record: bytes) -> None:
+        # It may have come back to the queue meanwhile; if it runs in a process of ours, that is ended.
+        need = self.broker.look(task_id).attempts.need
+        if self.broker.revoke(task_id, record, REVOKED_MS, need) == "running":
+            self._terminate(task_id)
+
+    def _audit(self) -> None:
+        if time.monotonic() < self._audit_at:
+            return
+        self._audit_at = time.monotonic() + AUDIT_EVERY
+        if restored := self.broker.audit():
+            text = "queue %s: %d tasks stood nowhere (was one of its keys deleted?); they run again"
+            log.error(text, self.broker.name, restored)
+
+    def _trim(self, minute: int) -> None:
+        if minute != self._trimmed:
+            self._trimmed = minute
+            self.broker.trim_stats(minute - 24 * 60)
+
+    def _look_at(self, worker: str, left: int, healthy: float) -> None:
+        """Reap another's worker if it is dead: known by its flock on this host, else by its lease. One that lives, but is
+        stopped (Ctrl-Z) together with its supervisor, keeps what it runs and nothing else.
+
+        After an outage, or when the server's clock was put ahead, every lease has run out, of the living as well: so leases
+        count only once this process has seen the server well for as long as a lease lasts.
+        """
+        broker, folder = self.broker, self._neighbours.folder_of(self.broker, worker)
+        alive = presence.is_alive(folder, worker)
+        is_overdue = left < 0 and healthy * 1000 >= self._lease_ms
+        if alive is False:
+            self._reap_dead_neighbour(worker, folder)
+        elif alive and is_overdue and not read_running(presence.read_state(folder, worker) or b""):
+            if broker.reap(worker, known_dead=False) is not None:
+                log.warning("worker %s of queue %s is stopped: what it had not started goes to others", worker, broker.name)
+        elif alive is None and is_overdue:
+            cause = json.dumps(error_line("lost", "its worker's lease ran out (host gone, or stopped)", int(time.time() * 1000)))
+            if broker.reap(worker, known_dead=False, cause=cause, charged=None) is not None:
+                log.warning(
+                    "worker %s of queue %s is lost: its lease ran out; what it held goes back to the queue", worker, broker.name
+                )
+
+    def _reap_dead_neighbour(self, worker: str, folder: str) -> None:
+        state = presence.read_state(folder, worker)
+        charged = None if state is None else [task_id for task_id, _, _ in read_running(state)]
+        cause = json.dumps(error_line("lost", "its worker and the worker's supervisor died", int(time.time() * 1000)))
+        self.broker.reap(worker, known_dead=True, cause=cause, charged=charged)
+        self._neighbours.bury(folder, worker)
+        log.warning("worker %s of queue %s died; what it held goes back to the queue", worker, self.broker.name)

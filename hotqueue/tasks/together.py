@@ -1,0 +1,70 @@
+"""What is done at all queues of one server in one trip, however many. In broker.py and desk.py is what is done at one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from hotqueue import pipeline
+from hotqueue.errors import HotQueueError
+from hotqueue.tasks import scripts
+from hotqueue.tasks.broker import BULK, Broker, Survey
+from hotqueue.tasks.desk import Desk
+
+Failed = HotQueueError | None
+
+
+def sweep(brokers: Sequence[Broker], lease_ms: int, own: Sequence[str]) -> list[Survey | HotQueueError]:
+    """Renew the leases of `own` workers at queues of one server, and survey these; see `Broker.sweep`.
+
+    Returns:
+        One survey a queue, or why there is none; its leases are renewed all the same, if its `workers` key is what it should be.
+
+    Raises:
+        ConnectionFailed: the server is away.
+    """
+    calls = [broker.sweep_call(lease_ms, own) for broker in brokers]
+    replies = pipeline.run_all(brokers[0].store, scripts.SWEEP, calls, "renewing leases")
+    return [
+        reply if isinstance(reply, HotQueueError) else broker.survey(reply)
+        for broker, reply in zip(brokers, replies, strict=True)
+    ]
+
+
+def promote(brokers: Sequence[Broker]) -> list[Failed]:
+    """Move due tasks of queues of one server to ready; return what went wrong, for each."""
+    calls = [broker.promote_call() for broker in brokers]
+    replies = pipeline.run_all(brokers[0].store, scripts.PROMOTE, calls, "promoting due tasks")
+    for broker, reply in zip(brokers, replies, strict=True):
+        if not isinstance(reply, HotQueueError) and reply[0] >= BULK:
+            broker.promote()  # there are more
+    return [_failed(reply) for reply in replies]
+
+
+def register(desks: Sequence[Desk], lease_ms: int, told: dict[str, str]) -> list[Failed]:
+    """Announce a worker at queues of one server; return what went wrong, for each."""
+    calls = [desk.register_call(lease_ms, told) for desk in desks]
+    store = desks[0].broker.store
+    return [_failed(reply) for reply in pipeline.run_all(store, scripts.REGISTER, calls, "registering a worker")]
+
+
+def strike_off(brokers: Sequence[Broker], worker: str) -> list[Failed]:
+    """Strike a worker that leaves off queues of one server, and put back what it holds; return what went wrong, for each."""
+    calls = [broker.reap_call(worker, known_dead=True) for broker in brokers]
+    failed: list[Failed] = []
+    for broker, reply in zip(brokers, pipeline.run_all(brokers[0].store, scripts.REAP, calls, "leaving a queue"), strict=True):
+        failed.append(_failed(reply))
+        if failed[-1] is None and reply[1]:  # it held more than one call puts back
+            broker.reap(worker, known_dead=True)
+    return failed
+
+
+def rung(brokers: Sequence[Broker], kind: str) -> list[bool]:
+    """Tell of queues of one server whether their bells hold wake tokens; False where that cannot be read."""
+    commands = [("LLEN", broker.bell_key(kind)) for broker in brokers]
+    replies: list[Any] = pipeline.ask_all(brokers[0].store, commands, "listening to bells")
+    return [isinstance(reply, int) and reply > 0 for reply in replies]
+
+
+def _failed(reply: Any) -> Failed:
+    return reply if isinstance(reply, HotQueueError) else None

@@ -1,0 +1,46 @@
+"""Tasks of two queues, each on a server of its own."""
+
+import asyncio
+import os
+import time
+
+from hotqueue import HotQueue
+
+here = HotQueue("here", url=os.environ["HERE"])
+there = HotQueue("there", url=os.environ["THERE"])
+
+
+def note(what):
+    with open(os.environ["NOTES"], "a") as file:
+        file.write(f"{what}\n")
+
+
+@here.task(name="quick")
+def quick(n):
+    return n
+
+
+@here.task(name="aquick")
+async def aquick(n):
+    return n
+
+
+@here.task(name="slow")
+def slow(n, seconds):
+    note(n)
+    time.sleep(seconds)
+    note(f"{n} done")
+    return n
+
+
+@there.task(name="far")
+def far(n):
+    note(n)
+    return n
+
+
+@there.task(name="afar")
+async def afar(n, seconds=0.0):
+    note(n)
+    await asyncio.sleep(seconds)
+    return n

@@ -1,0 +1,233 @@
+"""A server that falls silent delays no queue of another: two servers, or the nodes of a Cluster, in one worker.
+
+Of this kind: whatever a worker or its supervisor waits for at one server while another has work. Starting, fetching, telling,
+recovering, sleeping, leaving; renewing leases and all other upkeep; for sync and async tasks; for a server that was there and
+one that never was. And that none of it makes a task of a healthy queue run twice.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hotqueue import HotQueue, keys
+from tests.crash.workers import APPS, BANNER
+from tests.servers import Cluster, RedisServer, free_port
+from tests.waiting import allowed, wait_until
+
+EVERY = 0.05  # seconds between two calls of a bystander
+OUTAGE = 7.0  # seconds: longer than any reply is waited for
+
+
+@dataclass
+class Pair:
+    """A worker of two queues on two servers, and clients of these queues."""
+
+    here: RedisServer
+    there: RedisServer | None
+    env: dict[str, str]
+    folder: Path
+    start_command: Callable[..., subprocess.Popen[str]]
+    workers: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    def start(self, *args: str, app: str = "two_servers") -> subprocess.Popen[str]:
+        """Start a worker and wait until it is ready."""
+        with open(self.folder / "worker.log", "a") as file:
+            pipes = {"stdin": subprocess.DEVNULL, "stdout": file, "stderr": file}
+            self.workers.append(self.start_command("hotqueue-worker", app, *args, env=self.env, **pipes))
+        wait_until(lambda: BANNER in self.said(), 30, "the worker is ready")
+        return self.workers[-1]
+
+    def said(self) -> str:
+        """Return what the worker said."""
+        return (self.folder / "worker.log").read_text()
+
+    def noted(self) -> list[str]:
+        """Return what tasks noted."""
+        notes = self.folder / "notes"
+        return notes.read_text().split("\n")[:-1] if notes.exists() else []
+
+    def queue(self, name: str, url: str) -> HotQueue:
+        """Return a client of a queue."""
+        return HotQueue(name, url=url)
+
+
+@pytest.fixture
+def make_pair(start_redis: Callable[..., RedisServer], start_command: Any, tmp_path: Path) -> Iterator[Callable[..., Pair]]:
+    """``make_pair(there=True)`` → a Pair, or one with a single server; the log is shown when the test fails."""
+    made: list[Pair] = []
+
+    def make(there: bool = True) -> Pair:
+        here = start_redis()
+        other = start_redis() if there else None
+        env = {
+            "HERE": here.url,
+            "THERE": other.url if other else f"redis://127.0.0.1:{free_port()}/0",
+            "NOTES": str(tmp_path / "notes"),
+            "PYTHONPATH": os.pathsep.join([str(APPS), str(APPS.parent.parent.parent)]),
+        }
+        made.append(Pair(here, other, env, tmp_path, start_command))
+        return made[-1]
+
+    yield make
+    for pair in made:
+        if pair.there is not None:
+            pair.there.resume()
+        print(pair.said()[-4000:])
+
+
+def named(queue: HotQueue, name: str) -> Any:
+    """Return the task of that name, which the worker has; this process has only its name and kind."""
+
+    def task(*_args: Any) -> None: ...
+
+    async def atask(*_args: Any) -> None: ...
+
+    made: Any = queue.task(name=name)(atask if name in ("aquick", "afar") else task)
+    made._by_value = False
+    return made
+
+
+def bystander(call: Callable[[], Any], seconds: float) -> list[float]:
+    """Send a call every 50 ms for so long; return how long each took, the longest last."""
+    took: list[float] = []
+    ends = time.monotonic() + seconds
+    while (began := time.monotonic()) < ends:
+        call().get(timeout=30)
+        took.append(time.monotonic() - began)
+        time.sleep(max(0.0, EVERY - took[-1]))
+    return sorted(took)
+
+
+@pytest.mark.parametrize("task", ["quick", "aquick"])
+def test_the_other_queue_goes_on_as_if_nothing_were(make_pair: Callable[..., Pair], task: str) -> None:
+    pair = make_pair()
+    pair.start("-p1")
+    here, there = pair.queue("here", pair.env["HERE"]), pair.queue("there", pair.env["THERE"])
+    quick, far = named(here, task), named(there, "far")
+    assert (quick.delay(1).get(10), far.delay("a").get(10)) == (1, "a")
+    pair.there.pause()  # type: ignore[union-attr]
+    took = bystander(lambda: quick.delay(2), OUTAGE)
+    assert took[len(took) // 2] < allowed(0.1)
+    assert took[-1] < allowed(1.0)
+    pair.there.resume()  # type: ignore[union-attr]
+    assert far.delay("b").get(20) == "b"
+    assert pair.noted() == ["a", "b"]
+
+
+def test_what_ran_there_when_it_fell_silent_is_told_when_it_is_back_and_runs_once(make_pair: Callable[..., Pair]) -> None:
+    pair = make_pair()
+    pair.start("-p1")
+    quick, afar = named(pair.queue("here", pair.env["HERE"]), "quick"), named(pair.queue("there", pair.env["THERE"]), "afar")
+    running = [afar.delay(f"a{n}", 1.0) for n in range(10)]
+    wait_until(lambda: len(pair.noted()) == 10)
+    pair.there.pause()  # type: ignore[union-attr]
+    took = bystander(lambda: quick.delay(2), OUTAGE)
+    assert took[-1] < allowed(1.0)
+    pair.there.resume()  # type: ignore[union-attr]
+    assert [result.get(20) for result in running] == [f"a{n}" for n in range(10)]
+    assert Counter(pair.noted()) == {f"a{n}": 1 for n in range(10)}
+
+
+def test_a_worker_leaves_in_time_and_tells_the_others(make_pair: Callable[..., Pair]) -> None:
+    pair = make_pair()
+    worker = pair.start("-p1", "--grace", "8")
+    here, there = pair.queue("here", pair.env["HERE"]), pair.queue("there", pair.env["THERE"])
+    assert named(there, "far").delay("a").get(10) == "a"
+    pair.there.pause()  # type: ignore[union-attr]
+    result = named(here, "slow").delay("s", 1.0)
+    wait_until(lambda: "s" in pair.noted())
+    began = time.monotonic()
+    worker.send_signal(signal.SIGTERM)
+    assert result.get(20) == "s"
+    assert worker.wait(20) == 0
+    assert time.monotonic() - began < allowed(8)
+    assert pair.here.client().zcard(keys.workers("here")) == 0
+
+
+@pytest.mark.parametrize("is_silent", [True, False], ids=["silent", "down"])
+def test_a_worker_begins_without_a_server_that_is_away(make_pair: Callable[..., Pair], is_silent: bool) -> None:
+    pair = make_pair(there=is_silent)
+    if is_silent:
+        pair.there.pause()  # type: ignore[union-attr]
+    began = time.monotonic()
+    pair.start("-p2")
+    assert named(pair.queue("here", pair.env["HERE"]), "quick").delay(3).get(10) == 3
+    assert time.monotonic() - began < allowed(8)
+    assert "the queues there wait for it (there), the others begin" in pair.said()
+    if is_silent:
+        pair.there.resume()  # type: ignore[union-attr]
+        assert named(pair.queue("there", pair.env["THERE"]), "far").delay("late").get(20) == "late"
+
+
+class TestCluster:
+    COUNT = 20
+
+    @pytest.fixture
+    def cluster(self, tmp_path: Path) -> Iterator[Cluster]:
+        made = Cluster(tmp_path / "cluster", "--cluster-require-full-coverage", "no")
+        yield made
+        for node in made.nodes:
+            node.resume()
+        made.stop()
+
+    def test_a_silent_node_costs_the_queues_of_the_others_nothing(
+        self, cluster: Cluster, start_command: Any, tmp_path: Path
+    ) -> None:
+        pair = Pair(cluster.nodes[0], None, {}, tmp_path, start_command)
+        pair.env = {
+            "STORE": cluster.url,
+            "QUEUE": "q",
+            "COUNT": str(self.COUNT),
+            "NOTES": str(tmp_path / "notes"),
+            "PYTHONPATH": os.pathsep.join([str(APPS), str(APPS.parent.parent.parent)]),
+        }
+        worker = pair.start("-p2", "--lease", "4", app="twenty_queues")
+        second = pair.start("-p1", "--lease", "4", app="twenty_queues")  # who would reap a worker whose lease ran out
+        names = [f"q-{n}" for n in range(self.COUNT)]
+        clients = [node.client() for node in cluster.nodes]
+        at = {name: n for name in names for n, client in enumerate(clients) if self.is_at(client, name)}
+        silent = at[names[0]]
+        healthy = [name for name in names if at[name] != silent]
+        assert healthy
+        for name in names:
+            assert named(HotQueue(name, url=cluster.url), "quick").delay(1).get(20) == 1
+        queue = HotQueue(healthy[0], url=cluster.url)
+        long = named(queue, "slow").delay("long", 9.0)
+        quick = named(queue, "quick")
+        wait_until(lambda: pair.noted())
+        cluster.nodes[silent].pause()
+        lowest, ends = 1e9, time.monotonic() + 8
+        while time.monotonic() < ends:
+            quick.delay(2).get(10)
+            for name in healthy:
+                client = clients[at[name]]
+                seconds, micros = client.time()
+                for _, deadline in client.zrange(keys.workers(name), 0, -1, withscores=True):
+                    lowest = min(lowest, deadline - (seconds * 1000 + micros / 1000))
+            time.sleep(0.1)
+        assert lowest > 0
+        assert long.get(20) == "long"
+        cluster.nodes[silent].resume()
+        assert pair.noted() == [f"{healthy[0]} long"]
+        assert "is lost" not in pair.said()
+        assert named(HotQueue(names[0], url=cluster.url), "quick").delay(3).get(20) == 3
+        for each in (worker, second):
+            each.send_signal(signal.SIGTERM)
+            assert each.wait(20) == 0
+
+    def is_at(self, client: Any, name: str) -> bool:
+        try:
+            client.exists(keys.tasks(name))
+        except Exception:
+            return False
+        return True
