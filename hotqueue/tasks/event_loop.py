@@ -40,7 +40,8 @@ class EventLoop:
 
     Args:
         fresh: returns the context that a call begins with.
-        check: called with the name of each call that has ended; does not return where it has broken this process.
+        check: called with the names of the calls that ended in one turn of the loop, before that is told; does not return
+            where they have broken this process.
     """
 
     def __init__(self, fresh: Callable[[], Context] = copy_context, check: Callable[[str], None] | None = None) -> None:
@@ -49,6 +50,7 @@ class EventLoop:
         self._loop = _new_loop()
         self._is_opaque = not hasattr(self._loop, "_ready")  # uvloop's
         self._running: set[_Running] = set()
+        self._ended: list[tuple[_Running, Outcome]] = []  # in this turn of the loop
         self._thread = threading.Thread(target=self._run, name="hotqueue-event-loop", daemon=True)
         self._forks = forks.count
         self._forker: asyncio.Task[Any] | None = None  # in a forked process: what forked
@@ -159,9 +161,17 @@ class EventLoop:
             if timer is not None:
                 timer.cancel()
             self._running.discard(running)
+        self._ended.append((running, outcome))
+        if len(self._ended) == 1:
+            self._loop.call_soon(self._tell)
+
+    def _tell(self) -> None:
+        """Tell what ended in this turn of the loop: one look at what they may have broken does for all of them."""
+        ended, self._ended = self._ended, []
         if self._check is not None:
-            self._check(call.name)
-        running.done(outcome)
+            self._check(" or ".join(sorted({running.call.name for running, _ in ended})[:5]))
+        for running, outcome in ended:
+            running.done(outcome)
 
     def _cancel(self, running: _Running, why: str) -> None:
         running.why = why
