@@ -71,7 +71,7 @@ class EventLoop:
             except BaseException as error:
                 forks.leave_if_forked(self._forks, error)
                 if self._check is not None:
-                    self._check("a task")
+                    self._check(self._culprits() or "a task")
                 raise
 
     def start(self, calls: list[tuple[Call, Callable[[Outcome], None]]]) -> None:
@@ -167,11 +167,14 @@ class EventLoop:
 
     def _tell(self) -> None:
         """Tell what ended in this turn of the loop: one look at what they may have broken does for all of them."""
-        ended, self._ended = self._ended, []
         if self._check is not None:
-            self._check(" or ".join(sorted({running.call.name for running, _ in ended})[:5]))
+            self._check(self._culprits())
+        ended, self._ended = self._ended, []
         for running, outcome in ended:
             running.done(outcome)
+
+    def _culprits(self) -> str:
+        return " or ".join(sorted({running.call.name for running, _ in self._ended})[:5])
 
     def _cancel(self, running: _Running, why: str) -> None:
         running.why = why
