@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("hotqueue.worker")
 
+MOST_TURNS = 100
+_NUMBER = re.compile(r"[-+]?[0-9]+([.][0-9]*)?")
+_WEIGHT = re.compile(r"[1-9][0-9]{0,3}")
+
 _HELP = """Run the tasks of MODULE (or MODULE:ATTR) until stopped.
 
 MODULE is imported, and its queues and tasks are worked at. With -Q and no MODULE: a generic worker for calls by value
@@ -34,7 +39,12 @@ Exit codes: 0 clean, 1 crash, 2 usage, 3 a module cannot be imported or has no t
 
 @click.command(help=_HELP, context_settings={"auto_envvar_prefix": "HOTQUEUE", "help_option_names": ["-h", "--help"]})
 @click.argument("modules", nargs=-1, metavar="MODULE[:ATTR]...")
-@click.option("-Q", "--queues", metavar="A,B", help="Work at these queues only (default: all that the modules define).")
+@click.option(
+    *("-Q", "--queues"),
+    metavar="A:3,B",
+    help="Work at these queues only (default: all that the modules define), in turns: three of A to one of B. A turn is 10 ms "
+    "of work, or a longer task.",
+)
 @click.option(
     "-u", "--url", metavar="URL", allow_from_autoenv=False, help="Where the queues live, instead of where the modules say."
 )
@@ -63,7 +73,7 @@ Exit codes: 0 clean, 1 crash, 2 usage, 3 a module cannot be imported or has no t
 @version_option
 def command(modules: tuple[str, ...], queues: str | None, url: str | None, dbfilename: str | None, **given: Any) -> None:
     """Run workers."""
-    names = tuple(name.strip() for name in (queues or "").split(",") if name.strip())
+    names = weights_of(queues or "")
     if queues is not None and not names:  # as of -Q "$QUEUES" with nothing in it: not all of them
         raise click.UsageError(f"-Q {queues!r} names no queue; write -Q one,another")
     if not modules and not names:
@@ -79,7 +89,30 @@ def command(modules: tuple[str, ...], queues: str | None, url: str | None, dbfil
     sys.exit(_work(_settings(modules, names, url, dbfilename, given), level, given))
 
 
-def _settings(modules: tuple[str, ...], names: tuple[str, ...], url: str | None, dbfilename: str | None, given: Any) -> Settings:
+def weights_of(text: str) -> dict[str, int]:
+    """Return queue → turns of what -Q names: ``a,b`` or ``a:3,b``.
+
+    What follows the last colon is a weight if it is a number, and else a part of the name: ``mail:2024:1`` is queue mail:2024.
+
+    Raises:
+        click.UsageError: a weight that is none, or two for one queue.
+    """
+    found: dict[str, int] = {}
+    for part in filter(None, map(str.strip, text.split(","))):
+        name, colon, number = part.rpartition(":")
+        if not colon or (number and not _NUMBER.fullmatch(number)):
+            name, number = part, "1"
+        if not name or not _WEIGHT.fullmatch(number) or int(number) > MOST_TURNS:
+            raise click.UsageError(
+                f"-Q {part!r:.80}: the weight of a queue is a whole number from 1 to {MOST_TURNS}, such as "
+                f"{name[:80] or 'a'}:3 (a name that ends like one is written with its weight: {part:.80}:1)"
+            )
+        if found.setdefault(name, int(number)) != int(number):
+            raise click.UsageError(f"-Q names queue {name!r} twice, with weights {found[name]} and {number}; give it one")
+    return found
+
+
+def _settings(modules: tuple[str, ...], names: dict[str, int], url: str | None, dbfilename: str | None, given: Any) -> Settings:
     from hotqueue import keys, secret
     from hotqueue.address import MEMORY, resolve
     from hotqueue.errors import ConfigError
@@ -100,7 +133,8 @@ def _settings(modules: tuple[str, ...], names: tuple[str, ...], url: str | None,
         raise click.UsageError(str(error)) from None
     return Settings(
         modules=modules,
-        queues=names,
+        queues=tuple(names),
+        weights=names,
         address=address,
         processes=given["processes"] or usable_cpus(),
         threads=given["threads"],
@@ -152,10 +186,15 @@ def banner(settings: Settings, queues: list[tuple[str, Store]], tasks: list[str]
         f"hotqueue {__version__}, {settings.processes} process{'es'[: 2 * (settings.processes > 1)]}, pid {os.getpid()}"
         + (f", {settings.name}" if settings.name else ""),
         f"  store   {', '.join(stores)}{_container_hint(queues)}",
-        f"  queues  {', '.join(sorted({name for name, _ in queues}))}",
+        f"  queues  {', '.join(_with_turns(name, settings) for name in sorted({name for name, _ in queues}))}",
         f"  tasks   {shown or 'none by name; calls by value only'}",
     ]
     return "\n".join(lines)
+
+
+def _with_turns(name: str, settings: Settings) -> str:
+    weight = settings.weights.get(name, 1)
+    return name if weight == 1 else f"{name} ({weight} turns)"
 
 
 def _container_hint(queues: list[tuple[str, Store]]) -> str:

@@ -29,7 +29,6 @@ class AsyncWorker(Worker):
         self.slots = process.async_concurrency
         self._ended: deque[tuple[Intake, Ready, Outcome, int, float]] = deque()
         self._active = 0
-        self._turn = 0
         self._was_full = False  # a queue had no room for more outcomes: a ring may have been in vain
 
     def _loop(self) -> None:
@@ -75,29 +74,47 @@ class AsyncWorker(Worker):
         return self.slots - self._active - sum(intake.ahead.room for intake in self.intakes if intake.ahead is not None)
 
     def _turn_around(self, rung: bool) -> bool:
-        """Tell what ended; fetch where there is room and reason to."""
-        came = False
-        rung, self._was_full = rung or self._was_full, False
-        for offset in range(len(self.intakes)):
-            intake = self.intakes[(self._turn + offset) % len(self.intakes)]
-            room = 0 if intake.courier.is_full else self._room()
-            self._was_full = self._was_full or intake.courier.is_full
-            if room and not self.process.gate.enter(self):
-                room = 0
-            came_back = room > 0 and intake.may_unpark and self.unpark(intake, room)
-            is_asked = came_back or (rung if len(self.intakes) == 1 else self.is_worth_asking(intake))
-            if not (intake.untold or intake.ahead) and not (is_asked and room):
-                continue
-            if room or intake.ahead is not None:
-                stepped = self.step(intake, room)
-                came = came or (stepped is not None and bool(intake.untold))
-            else:
+        """Tell what ended; fetch where there is room and reason to, one queue after the other, from the one whose turn it is."""
+        rung, self._was_full = rung or self._was_full, any(intake.courier.is_full for intake in self.intakes)
+        came = any([self._ask(intake, 0) for intake in self.intakes if intake.ahead is not None])  # noqa: C419  (every one)
+        if len(self.intakes) > 1 and any(intake.left for intake in self.intakes):
+            self.ears.listen(self.intakes)  # one of them keeps us from sleeping
+        order = [at for at in self.turns.order() if self._is_to_be_visited(self.intakes[at], rung)]
+        while order and (room := self._room()):
+            shares = dict(zip(order, self.turns.shares(room, order), strict=True))
+            for at in [at for at in order if shares[at]]:
+                before = self._room()
+                came = self._visit(self.intakes[at], shares[at], rung) or came
+                if before - self._room() < shares[at]:  # it has no more: what it leaves is for the others
+                    order.remove(at)
+        for intake in self.intakes:
+            if intake.untold:
                 self.tell(intake)
-            came = self._start(intake) or (room > 0 and intake.may_unpark) or came
-        self._turn += 1
+                came = self._start(intake) or came
         if self._active == 0:
             self.process.gate.leave(self)
         return came
+
+    def _is_to_be_visited(self, intake: Intake, rung: bool) -> bool:
+        return bool(intake.untold) or intake.may_unpark or self._may_have_tasks(intake, rung)
+
+    def _may_have_tasks(self, intake: Intake, rung: bool) -> bool:
+        return rung if len(self.intakes) == 1 else self.is_worth_asking(intake)
+
+    def _visit(self, intake: Intake, room: int, rung: bool) -> bool:
+        """Tell what ended at one queue, and fetch up to `room` tasks, where there is reason to; tell whether anything came."""
+        if intake.courier.is_full or not self.process.gate.enter(self):
+            return False
+        came_back = intake.may_unpark and self.unpark(intake, room)
+        if not (intake.untold or intake.ahead or came_back or self._may_have_tasks(intake, rung)):
+            return False
+        return self._ask(intake, room)
+
+    def _ask(self, intake: Intake, room: int) -> bool:
+        """Make a step, or see whether the one under way has been answered; tell whether it is worth while to look again at once."""
+        stepped = self.step(intake, room)
+        is_more_to_tell = stepped is not None and bool(intake.untold)
+        return self._start(intake) or (room > 0 and intake.may_unpark) or is_more_to_tell
 
     def _start(self, intake: Intake) -> bool:
         """Start all that was fetched, together."""

@@ -13,7 +13,7 @@ import signal
 import struct
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -41,12 +41,14 @@ class Settings:
     """What `hotqueue-worker` was told.
 
     Attributes:
+        weights: queue → how many turns it has to one of another; 1 for those that are not named.
         said: what need not be said again; a process that is forked later inherits it.
         before_import, after_import: called in each process, around the import of the user's modules.
     """
 
     modules: tuple[str, ...] = ()
     queues: tuple[str, ...] = ()
+    weights: Mapping[str, int] = field(default_factory=dict)
     address: Address | None = None
     processes: int = 1
     threads: int = 1
@@ -108,6 +110,7 @@ def run(settings: Settings, pipes: Pipes) -> int:
         tables=pipes.tables,
         repairs=Repairs([pipes.control, pipes.report, *(fd for pair in pipes.permits for fd in pair)]),
         announce=report.worker,
+        weights=settings.weights,
     )
     may_begin = threading.Event()
     threading.Thread(target=_obey, args=(pipes.control, process, may_begin), name="hotqueue-control", daemon=True).start()

@@ -25,6 +25,7 @@ from hotqueue.tasks.envelope import Envelope
 from hotqueue.tasks.executor import Call
 from hotqueue.tasks.lifecycle import Outcome
 from hotqueue.tasks.options import TaskOptions, received
+from hotqueue.tasks.pace import Pace
 from hotqueue.tasks.registry import Registry
 from hotqueue.tasks.task import Task
 
@@ -70,6 +71,8 @@ class Intake:
         untold: actions to send with the next step, and how many bytes they have.
         courier: tells what must not hold up the others.
         ahead: a step under way that fetches the next batch while this one is worked at.
+        pace: how many tasks to fetch at once.
+        left: how many tasks were there to fetch after the last fetch, if that brought any.
         needs: how many things parked tasks wait for, when last told.
         unpark_at: when to look for such tasks again (monotonic).
         sick_until: when to try again (monotonic) after the server refused us: a key of the wrong type, no permission.
@@ -112,6 +115,8 @@ class Intake:
         self.place: Any = None
         self.running: dict[int, Call] = {}
         self.looked_at = self._accepted_at = 0.0
+        self.pace = Pace()
+        self.left = 0
         self.due = -1
         self.others = 0
         self.needs = 0
@@ -160,6 +165,7 @@ class Intake:
         self.others = stepped.others
         self.needs = stepped.needs
         if room:
+            self.left = stepped.left if stepped.deliveries else 0  # of one that is paused, nothing
             self.is_rung = stepped.left > 0 or bool(stepped.deliveries)
         self.accept(stepped.deliveries)
 

@@ -7,13 +7,13 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from types import ModuleType
 from typing import Any
 
 from hotqueue import secret
 from hotqueue.connection import Store
-from hotqueue.errors import HotQueueError
+from hotqueue.errors import ConfigError, HotQueueError
 from hotqueue.hints import did_you_mean
 from hotqueue.queue import HotQueue
 from hotqueue.tasks import forks
@@ -45,6 +45,7 @@ def load(
 
     Raises:
         CannotLoad: says what to do.
+        ConfigError: of a name that was to be one with a weight.
     """
     sys.path[:0] = [] if os.getcwd() in sys.path or "" in sys.path else [os.getcwd()]
     with quietly():
@@ -60,6 +61,7 @@ def load(
     if modules and not found:
         raise CannotLoad(_nothing_in(modules))
     tasks, unclear = _of_all(found.values())
+    _check_weights(names, found)
     wanted = list(names) or list(found)
     some = next(iter(found.values()), None)
     chosen = [found.get(name) or _another(name, some, store, secret_key) for name in wanted]
@@ -68,6 +70,17 @@ def load(
             log.warning("queue %r runs no task %s: several queues have one of this name", registry.name, ", ".join(missed))
         registry.tasks.update({name: task for name, task in tasks.items() if name not in registry.tasks})
     return chosen
+
+
+def _check_weights(names: Sequence[str], found: Container[str]) -> None:
+    """Raise ConfigError for a name that is a queue's with something behind it that was to be a weight."""
+    for name in names:
+        head, colon, tail = name.rpartition(":")
+        if colon and name not in found and head in found:
+            raise ConfigError(
+                f"-Q {name!r}: {tail!r} is no weight, and there is no queue of this name; the weight of a queue is a whole "
+                f"number, such as {head}:3"
+            )
 
 
 def _nothing_in(modules: Sequence[str]) -> str:

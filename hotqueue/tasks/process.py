@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +57,7 @@ class Process:
             async worker.
         announce: called with each worker that has registered, under whatever incarnation.
         repairs: mends what a task left behind, in a process of ours.
+        weights: queue → how many turns it has to one of another.
         last_wait: seconds that a worker told to stop waits for Redis, to tell what it did; None: as long as it is let.
 
     Attributes:
@@ -82,10 +83,12 @@ class Process:
         announce: Callable[[Worker, int], None] | None = None,
         last_wait: float | None = None,
         repairs: Repairs | None = None,
+        weights: Mapping[str, int] | None = None,
     ) -> None:
         self.registries = registries
         self.async_concurrency = async_concurrency
         self.is_burst = is_burst
+        self.weights = weights or {}
         self.lease_ms = lease_ms
         self.stop = threading.Event()
         self.hurry = threading.Event()

@@ -8,26 +8,22 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from hotqueue.errors import HotQueueError
-from hotqueue.tasks import actions, faults, together
+from hotqueue.tasks import actions, faults
 from hotqueue.tasks.batch import TRIP_BYTES
 from hotqueue.tasks.context import Request
 from hotqueue.tasks.desk import Delivery, Stepped
 from hotqueue.tasks.executor import execute
 from hotqueue.tasks.intake import Intake, Ready
 from hotqueue.tasks.lifecycle import Outcome
-from hotqueue.tasks.pace import Pace
 from hotqueue.tasks.permits import Permits
-from hotqueue.tasks.places import HASTY
 from hotqueue.tasks.registry import Registry
 from hotqueue.tasks.running import Running
+from hotqueue.tasks.turns import turns_in
 from hotqueue.tasks.worker import Worker
 
 if TYPE_CHECKING:
     from hotqueue.tasks.process import Process
 
-LOOK_AROUND = 0.010  # seconds after which a busy worker looks at its other queues
-FEW = 4  # of these are asked themselves, not their bells
-FOR_LISTENING = 9.0  # times as long it works as it listens to many bells
 AHEAD_FROM = 4  # tasks in a batch from which the next one is fetched ahead
 TELL_AFTER = 0.020  # seconds after which results are told though the batch is not done
 
@@ -39,8 +35,6 @@ class SyncWorker(Worker):
 
     def __init__(self, process: Process, registries: list[Registry], permits: Permits, running: Running) -> None:
         super().__init__(process, registries, permits, running)
-        self._pace = Pace()
-        self._turn = 0
         self._had_left = False
         self._at_batch: Intake | None = None
         self._began = 0.0
@@ -48,7 +42,6 @@ class SyncWorker(Worker):
         self._last = ""  # the task that ran last
         self._alone_waits: list[Intake] = []
         self._runs_of: Intake | None = None
-        self._listen_at = 0.0
 
     def _loop(self) -> None:
         while not self.stopping:
@@ -80,7 +73,7 @@ class SyncWorker(Worker):
 
     def _sleep_and_fetch(self, intake: Intake, seconds: float) -> None:
         """Sleep with a fetch behind the bell, so that a task starts one trip sooner; its permits go in beforehand."""
-        room = self._pace.room()
+        room = intake.pace.room()
         self.permits.add(intake.desk.number + 1, room, intake.index)
         alone = self.process.gate.is_private
         step = None
@@ -99,7 +92,7 @@ class SyncWorker(Worker):
         return not self.may_become_busy and self.process.is_idle and self.process.done.total() == before
 
     def turn(self) -> bool:
-        """Look at each queue once, beginning where the last turn ended; run what comes. True if anything came."""
+        """Look at each queue once, beginning with the one whose turn it is; run what comes. True if anything came."""
         self.running.progress()
         self.hear()
         self.process.mend(self._last)
@@ -117,9 +110,8 @@ class SyncWorker(Worker):
 
     def _look_around(self) -> bool:
         self._alone_waits = []
-        count, is_asked = len(self.intakes), False
-        for offset in range(count):
-            at = (self._turn + offset) % count
+        is_asked = False
+        for at in self.turns.order():
             intake = self.intakes[at]
             if not self.has_reason_to_ask(intake):
                 if is_asked or not self.is_stale(intake):
@@ -130,12 +122,10 @@ class SyncWorker(Worker):
                 return True
             if intake.unstarted:
                 self._fetch_ahead(intake, stepped)
+                began = time.monotonic()
                 self._work(intake)
-                if self._others_are_due(intake):
+                if self._is_turn_of_others(at, time.monotonic() - began):
                     self.tell(intake)
-                    self._turn = at + 1
-                else:
-                    self._turn = at
                 return True
         return False
 
@@ -148,7 +138,7 @@ class SyncWorker(Worker):
         if intake.courier.is_full:
             self.tell(intake)
             return None
-        room = self._pace.room()
+        room = intake.pace.room()
         if intake.may_unpark:
             self.unpark(intake, room)
         return self.step(intake, room, alone=self.process.gate.is_private)
@@ -164,40 +154,18 @@ class SyncWorker(Worker):
             return
         if intake.may_unpark or intake.has_more_than_a_trip or not (had_left and self._had_left):
             return
-        room = self._pace.room()
+        room = intake.pace.room()
         self.permits.add(intake.desk.number + 1, room, intake.index)
         intake.ahead = self.begin(intake, room)
         if intake.ahead is None:
             self.permits.drain()
 
-    def _others_are_due(self, intake: Intake) -> bool:
-        if len(self.intakes) == 1:
+    def _is_turn_of_others(self, at: int, worked: float) -> bool:
+        """Tell, after some seconds of work for one queue, whether others have their turn now, and something to do."""
+        if len(self.intakes) == 1 or not self.turns.spend(at, turns_in(worked)):
             return False
-        if time.monotonic() >= self._listen_at:
-            self._listen_around(intake)
-        return any(other is not intake and self.is_worth_asking(other) for other in self.intakes)
-
-    def _listen_around(self, busy: Intake) -> None:
-        """Find out which of the other queues ring: nobody may be there who sleeps."""
-        began = time.monotonic()
-        by_store: dict[int, list[Intake]] = {}
-        for intake in self.intakes:
-            if intake is not busy and not (intake.is_rung or intake.is_away):
-                by_store.setdefault(id(intake.place or intake.registry.store), []).append(intake)
-        for intakes in by_store.values():
-            for intake, rings in zip(intakes, self._ring_at(intakes), strict=True):
-                intake.is_rung = intake.is_rung or rings
-        now = time.monotonic()
-        self._listen_at = now + max(LOOK_AROUND, FOR_LISTENING * (now - began))
-
-    def _ring_at(self, intakes: list[Intake]) -> list[bool]:
-        if len(intakes) <= FEW:
-            return [time.monotonic() - intake.looked_at > LOOK_AROUND for intake in intakes]
-        try:
-            with intakes[0].registry.store.limited(HASTY):
-                return together.rung([intake.registry.broker for intake in intakes], self.kind)
-        except HotQueueError:
-            return [len(intakes) > 0] * len(intakes)  # whoever asks them sees what is wrong
+        self.ears.listen(self.intakes, at)
+        return any(self.is_worth_asking(intake) for intake in self.intakes if intake.index != at)
 
     def _notice(self, intake: Intake, stepped: Stepped) -> bool:
         """See to what a step said beyond its tasks; tell whether there is more to fetch, by the way."""
@@ -273,7 +241,7 @@ class SyncWorker(Worker):
             after = time.monotonic()
             if faults.IS_ARMED:
                 faults.at("after_run")
-            self._pace.ran(after - before)
+            intake.pace.ran(after - before)
             if self.process.interrupts > 1 and isinstance(outcome.error, KeyboardInterrupt):
                 intake.tell_later(actions.put_back(delivery))  # interrupted by us is not failed
                 return

@@ -19,6 +19,7 @@ from hotqueue.tasks import actions, faults, logbook, places, together
 from hotqueue.tasks.bell import LONGEST, Bell
 from hotqueue.tasks.desk import Action as WireAction
 from hotqueue.tasks.desk import Delivery, Step, Stepped
+from hotqueue.tasks.ears import Ears
 from hotqueue.tasks.intake import Intake, Ready
 from hotqueue.tasks.lifecycle import Ended, Outcome, decide
 from hotqueue.tasks.options import datetime_of
@@ -26,6 +27,7 @@ from hotqueue.tasks.permits import Permits
 from hotqueue.tasks.places import Places
 from hotqueue.tasks.registry import Registry
 from hotqueue.tasks.running import Running
+from hotqueue.tasks.turns import Turns
 
 if TYPE_CHECKING:
     from hotqueue.tasks.process import Process
@@ -56,6 +58,8 @@ class Worker:
         self.bell = Bell(brokers, self.kind, waits_for_servers=not self.is_spread)
         self.running = running
         self._registries = registries
+        self.turns = Turns([process.weights.get(registry.name, 1) for registry in registries])
+        self.ears = Ears(self.kind)
         self._outage = False
         self._deaf_because = ""  # why no bell can be heard
         self._is_stepping = False

@@ -23,8 +23,8 @@ def worker(queue: HotQueue) -> Iterator[SyncWorker]:
     assert isinstance(made, SyncWorker)
     made._register()
     for _ in range(20):
-        made._pace.ran(1e-6)
-        made._pace.room()
+        made.intakes[0].pace.ran(1e-6)
+        made.intakes[0].pace.room()
     yield made
     made._leave()
 

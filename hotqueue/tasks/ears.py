@@ -1,0 +1,51 @@
+"""Ears: which queues ring while a worker is too busy with others to sleep at their bells. It takes no ring from those who sleep."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from hotqueue.errors import HotQueueError
+from hotqueue.tasks import together
+from hotqueue.tasks.intake import Intake
+from hotqueue.tasks.places import HASTY
+
+LOOK_AROUND = 0.010  # seconds after which a busy worker looks at its other queues
+FEW = 4  # of these are asked themselves, not their bells
+FOR_LISTENING = 9.0  # times as long it works as it listens to many bells
+
+
+class Ears:
+    """Those of one worker.
+
+    Args:
+        kind: "s" or "a": which bells.
+    """
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+        self._listen_at = 0.0
+
+    def listen(self, intakes: Sequence[Intake], busy: int = -1) -> None:
+        """Note which queues ring, but for the one at number `busy`: nobody may be there who sleeps. Not too often."""
+        began = time.monotonic()
+        if began < self._listen_at:
+            return
+        by_store: dict[int, list[Intake]] = {}
+        for intake in intakes:
+            if intake.index != busy and not (intake.is_rung or intake.is_away):
+                by_store.setdefault(id(intake.place or intake.registry.store), []).append(intake)
+        for some in by_store.values():
+            for intake, rings in zip(some, self._ring_at(some), strict=True):
+                intake.is_rung = intake.is_rung or rings
+        now = time.monotonic()
+        self._listen_at = now + max(LOOK_AROUND, FOR_LISTENING * (now - began))
+
+    def _ring_at(self, intakes: list[Intake]) -> list[bool]:
+        if len(intakes) <= FEW:
+            return [time.monotonic() - intake.looked_at > LOOK_AROUND for intake in intakes]
+        try:
+            with intakes[0].registry.store.limited(HASTY):
+                return together.rung([intake.registry.broker for intake in intakes], self._kind)
+        except HotQueueError:
+            return [True] * len(intakes)  # whoever asks them sees what is wrong

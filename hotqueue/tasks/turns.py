@@ -1,0 +1,58 @@
+"""Which of a worker's queues is asked next: turn by turn, in the order in which they were named, so many turns each. Pure.
+
+A sync worker's turn is about 10 ms of work, or one task that takes longer; an async worker's is one slot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hotqueue.tasks.pace import TARGET
+
+
+class Turns:
+    """Whose turn it is.
+
+    Args:
+        weights: how many turns each queue has before the next has its own, from 1.
+    """
+
+    def __init__(self, weights: Sequence[int]) -> None:
+        self._weights = weights
+        self._at = 0
+        self._left = float(weights[0])
+
+    def order(self) -> list[int]:
+        """Return the numbers of the queues, the one whose turn it is first."""
+        count = len(self._weights)
+        return [(self._at + offset) % count for offset in range(count)]
+
+    def spend(self, at: int, turns: float) -> bool:
+        """Note that a queue had some turns, those before it having nothing to do; tell whether it is the next one's turn."""
+        if at != self._at:
+            self._at, self._left = at, float(self._weights[at])
+        self._left -= turns
+        if self._left > 0:
+            return False
+        self._at = (at + 1) % len(self._weights)
+        self._left = float(self._weights[self._at])
+        return True
+
+    def shares(self, room: int, wanting: Sequence[int]) -> list[int]:
+        """Share out slots among some queues, in their order, turn by turn; take these turns for had."""
+        given = [0] * len(wanting)
+        n, left = 0, int(self._left) if wanting[0] == self._at else self._weights[wanting[0]]
+        while room:
+            some = min(room, left)
+            given[n] += some
+            room, left = room - some, left - some
+            if not left:
+                n = (n + 1) % len(wanting)
+                left = self._weights[wanting[n]]
+        self._at, self._left = wanting[n], float(left)
+        return given
+
+
+def turns_in(seconds: float) -> float:
+    """Return how many turns so much work is: tasks that are fetched one by one, since two take longer, have one each."""
+    return 1.0 if seconds > TARGET / 2 else seconds / TARGET
