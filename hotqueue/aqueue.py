@@ -18,7 +18,7 @@ from hotqueue import in_place, keys, scripts
 from hotqueue.connection import PATIENCE, Store
 from hotqueue.consume import FULL_PAUSE, Here
 from hotqueue.consumer import CHARGED, DEAD, DONE, PACKAGE, SLICE, Call, Loop, Outage, Steps, awaiting, is_slow, log, log_dead
-from hotqueue.errors import ConnectionFailed, HotQueueError, QueueFull, SerializationError
+from hotqueue.errors import STORE_ERRORS, ConnectionFailed, QueueFull, SerializationError
 from hotqueue.memory_list import AsyncMemoryHolder
 from hotqueue.serializers import Codec
 
@@ -105,7 +105,7 @@ async def insist(operation: Callable[[], Awaitable[Any]]) -> Any:
             return await operation()
         except asyncio.CancelledError:
             continue  # the caller raises the first one again when this is done
-        except HotQueueError as error:
+        except STORE_ERRORS as error:
             log.warning("a message may have been lost on cancelling: %s", error)
             return None
 
@@ -118,7 +118,7 @@ async def loaded(here: Here, codec: Codec, raw: bytes) -> Any:
         dead = keys.dead_messages(here.name)
         try:
             await here.store.arepeat(lambda: here.store.acommand("RPUSH", dead, raw, doing=f"moving it to {dead}"), twice=False)
-        except HotQueueError as failure:
+        except STORE_ERRORS as failure:
             raise SerializationError(f"{error}; {failure}") from error
         raise SerializationError(f"{error}; it was moved to {dead}") from error
 

@@ -21,7 +21,7 @@ from hotqueue.address import PATIENCE as PATIENCE
 from hotqueue.address import Address
 from hotqueue.clients import COMMAND_TIMEOUT
 from hotqueue.ending import in_thread
-from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError
+from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError, Interruption
 from hotqueue.lines import (
     Blocking,
     Idle,
@@ -181,6 +181,8 @@ class Store:
             wanted = keys.type_of(key)
             try:
                 held = self._exchange(key, ("TYPE", key)).decode()
+            except Interruption:
+                raise
             except Exception:  # the complaint itself is what matters
                 return ""
             if wanted is not None and held not in (wanted, "none"):

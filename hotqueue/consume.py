@@ -37,7 +37,7 @@ from hotqueue.consumer import (
     log_dead,
 )
 from hotqueue.ending import start_thread
-from hotqueue.errors import ConnectionFailed, HotQueueError, QueueFull, SerializationError
+from hotqueue.errors import STORE_ERRORS, ConnectionFailed, QueueFull, SerializationError
 from hotqueue.hints import did_you_mean
 from hotqueue.lines import Blocking
 from hotqueue.memory_list import MemoryHolder
@@ -194,7 +194,7 @@ class Holder:
         try:
             patience = 0 if self._outage.is_on else PATIENCE
             consumer.left(self._here.store.repeat(lambda: send(self._here.store, consumer.leave()), patience=patience))
-        except HotQueueError as error:
+        except STORE_ERRORS as error:
             log.warning("a message may still be held, other consumers will give it back: %s", error)
         finally:
             consumer.abandon()

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from hotqueue import keys, presence, scripts
 from hotqueue.errors import ConnectionFailed
+from hotqueue.interrupts import within
 from hotqueue.lines import LEAST_BLOCK
 from hotqueue.scripts import Script
 
@@ -240,7 +241,7 @@ def awaiting(name: str, seconds: float) -> Call:
     BLMOVE into the consumer's own list would save a trip, but comes too late when the consumer was given up meanwhile,
     or was killed with the command still in the socket: its message would be where nobody looks.
     """
-    key, slice_ = keys.queue(name), min(max(seconds, LEAST_BLOCK), SLICE)
+    key, slice_ = keys.queue(name), min(max(within(seconds), LEAST_BLOCK), SLICE)
     return Call(None, [key], ["BLMOVE", key, key, "LEFT", "LEFT", slice_], f"waiting for {key}", slice_)
 
 

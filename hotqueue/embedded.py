@@ -22,7 +22,7 @@ from hotqueue import embedded_locks as locks
 from hotqueue import embedded_log as server_log
 from hotqueue import embedded_start as starting
 from hotqueue.embedded_files import MEMORY, Files
-from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError
+from hotqueue.errors import STORE_ERRORS, ConfigError, ConnectionFailed, HotQueueError
 
 STOPPING = 5.0  # seconds that close() of the last user waits for the server to be gone
 EXITING = 1.0  # the same at the end of the process
@@ -304,7 +304,7 @@ def _let_go_at_exit() -> None:
 def _start_private_servers() -> None:
     """Start, before a fork, what parent and child are to share: the child may put, and be gone, before the parent gets."""
     for server in list(_unstarted):
-        with contextlib.suppress(HotQueueError):  # told to whoever uses it; a fork alone does not
+        with contextlib.suppress(*STORE_ERRORS):  # told to whoever uses it; a fork alone does not
             server.ensure()
 
 

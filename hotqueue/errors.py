@@ -1,7 +1,8 @@
 """The whole exception tree: every error hotqueue raises on purpose is a HotQueueError.
 
 Each message says what happened, with which value, and what to do about it.
-Control flow for the inside of a task (Retry, Reject, Ignore) lives here too. Imports nothing of hotqueue.
+Control flow is a branch of its own: what a task raises (Retry, Reject, Ignore), and what is raised inside it from outside
+(Interruption). Imports nothing of hotqueue.
 """
 
 from __future__ import annotations
@@ -40,6 +41,11 @@ class SerializationError(HotQueueError):
     """A value cannot travel; the message names the argument."""
 
 
+# What a store that is away, full or set up otherwise answers with. Who goes on without it catches these by name: a
+# HotQueueError is also what a task was sent from outside, and that is not to be caught on its way to the task.
+STORE_ERRORS = (ConnectionFailed, ConfigError, QueueFull, SerializationError)
+
+
 class SignatureError(HotQueueError):
     """An envelope or a result is unsigned, or was altered, while a secret key is set."""
 
@@ -76,7 +82,11 @@ class WorkerLost(TaskError):
     """The processes that ran the task died `max_deliveries` times; it is kept in the dead list."""
 
 
-class LeaseLost(HotQueueError):
+class Interruption(HotQueueError):
+    """Base of what is raised inside a running task from outside: it is the task's, so nothing of ours catches it on its way."""
+
+
+class LeaseLost(Interruption):
     """Raised inside a task whose worker was given up: another worker runs the task now."""
 
 
@@ -84,7 +94,7 @@ class TimeLimitExceeded(HotQueueError):
     """The task ran longer than `time_limit` and was stopped from outside."""
 
 
-class SoftTimeLimitExceeded(HotQueueError):
+class SoftTimeLimitExceeded(Interruption):
     """Raised inside a task that ran longer than `soft_time_limit`, so that it can clean up."""
 
 

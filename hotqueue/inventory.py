@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from hotqueue import keys
 from hotqueue.connection import Store
-from hotqueue.errors import HotQueueError
+from hotqueue.errors import STORE_ERRORS
 from hotqueue.hints import did_you_mean
 from hotqueue.tasks.broker import Broker
 
@@ -59,7 +59,7 @@ def doubts(store: Store, names: Sequence[str]) -> list[str]:
     """
     try:
         known = queue_names(store) if names else []
-    except HotQueueError:
+    except STORE_ERRORS:
         return []
     near = {name: did_you_mean(name, known) or _there_are(known) for name in names if name not in known}
     return [

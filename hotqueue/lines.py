@@ -109,6 +109,7 @@ class Blocking:
     def __init__(self, store: Store, key: str, block: float) -> None:
         self._store, self._key, self._block = store, key, block
         self._connection: Any = None
+        self.connects = 0  # how often it was opened
 
     def connect(self) -> None:
         """Connect where that is needed."""
@@ -146,6 +147,7 @@ class Blocking:
             self._store._leave_old_master(self._connection)
         if not is_open(self._connection) or is_stale(self._connection):
             self._store._connect(self._connection)
+            self.connects += 1
 
     def _send(self, parts: Sequence[bytes]) -> None:
         self._guarded(lambda: self._connection.send_packed_command(parts, check_health=False))

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from hotqueue.consumer import BACK, CHARGED, DEAD, DONE
+from hotqueue.interrupts import within
 
 CHARGED_MOST = 5  # times that its holder may raise before a message goes to the dead, as in held.lua
 
@@ -52,7 +53,7 @@ class MemoryList:
                 left = None if deadline is None else deadline - time.monotonic()
                 if left is not None and left <= 0:
                     return None
-                awake.wait(left)
+                awake.wait(within(left))
                 awake.clear()
         return raw
 

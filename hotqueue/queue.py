@@ -19,8 +19,9 @@ from hotqueue.connection import Store
 from hotqueue.consume import Here, patience
 from hotqueue.consumer import PACKAGE, SLICE
 from hotqueue.door import TaskDoor
-from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError, QueueFull, SerializationError
+from hotqueue.errors import STORE_ERRORS, ConfigError, ConnectionFailed, QueueFull, SerializationError
 from hotqueue.hints import check_flag, hinting
+from hotqueue.interrupts import within
 from hotqueue.lines import LEAST_BLOCK
 from hotqueue.memory_list import MemoryList
 
@@ -207,7 +208,7 @@ class HotQueue(TaskDoor):
             left = SLICE if deadline is None else min(SLICE, deadline - time.monotonic())
             if not block or left <= 0:
                 return None
-            if (raw := self._pop(functools.partial(self._pop_waiting, left))) is not None:
+            if (raw := self._pop(functools.partial(self._pop_waiting, within(left)))) is not None:
                 return raw
 
     def _pop(self, pop: Callable[[], bytes | None]) -> bytes | None:
@@ -237,7 +238,7 @@ class HotQueue(TaskDoor):
                 raise
             try:
                 self.store.repeat(lambda: self.store.command(dead, "RPUSH", dead, raw, doing=f"moving it to {dead}"), twice=False)
-            except HotQueueError as failure:
+            except STORE_ERRORS as failure:
                 raise SerializationError(f"{error}; {failure}") from error
             raise SerializationError(f"{error}; it was moved to {dead}") from error
 

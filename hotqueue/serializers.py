@@ -10,7 +10,7 @@ import pickle
 from types import ModuleType
 from typing import Any
 
-from hotqueue.errors import SerializationError
+from hotqueue.errors import Interruption, SerializationError
 
 DEFAULT = pickle
 SHOWN = 60  # characters of a value, or bytes of a message, that an error shows
@@ -51,6 +51,8 @@ class Codec:
             if isinstance(made, str):
                 self._makes_text = True
             return _as_bytes(made)
+        except Interruption:
+            raise
         except Exception as error:
             why = f"cannot be serialized by {self.name}: {type(error).__name__}: {error}"
             raise SerializationError(f"argument {place} of put(), {shown(message)}, {why}; nothing was sent") from error
@@ -65,6 +67,8 @@ class Codec:
             if self.serializer is None:
                 return _decoded(raw)
             return self.serializer.loads(_decoded(raw) if self._takes_text() else raw)
+        except Interruption:
+            raise
         except (Exception, SystemExit) as error:  # SystemExit: a pickle can call anything; it must not end the reader
             why = f"cannot be loaded by {self.name}: {type(error).__name__}: {error}{_advice(error)}"
             raise SerializationError(f"a message {why}; it begins with {raw[:SHOWN]!r}") from error
@@ -73,6 +77,8 @@ class Codec:
         if self._makes_text is None:
             try:
                 self._makes_text = isinstance(self.serializer.dumps(""), str)
+            except Interruption:
+                raise
             except Exception:  # a serializer of one kind of object only
                 self._makes_text = False
         return self._makes_text
@@ -88,6 +94,8 @@ def shown(value: Any) -> str:
     """Return a value's repr, shortened; of one whose repr fails, its type."""
     try:
         text = repr(value)
+    except Interruption:
+        raise
     except Exception:
         return f"a {type(value).__name__}"
     return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"

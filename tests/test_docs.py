@@ -116,7 +116,7 @@ def test_every_state_is_told(page: tuple[Path, str]) -> None:
 
 def test_reference_has_every_error() -> None:
     listed = set(re.findall(r"`(\w+)`", " ".join(rows(REFERENCE, "## Errors"))))
-    internal = {"HotQueueError", "RemoteTraceback", "ControlFlow", "Retry", "Reject", "Ignore"}
+    internal = {"HotQueueError", "RemoteTraceback", "ControlFlow", "Interruption", "Retry", "Reject", "Ignore"}
     not_raised_yet = {"DuplicateTask"}  # comes with unique tasks
     there = {name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, Exception)}
     assert listed == (there | {UnknownTask.__name__}) - internal - not_raised_yet

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from hotqueue.tasks.context import TaskFilter, current_task
     from hotqueue.tasks.lifecycle import State
     from hotqueue.tasks.registry import DeadTask
-    from hotqueue.tasks.result import AsyncResult, ResultSet, UnknownTask
+    from hotqueue.tasks.result import AsyncResult, UnknownTask
+    from hotqueue.tasks.result_set import ResultSet
     from hotqueue.tasks.task import Task
 
 __all__ = [
@@ -30,7 +31,7 @@ __all__ = [
 _HOMES = {
     "AsyncResult": "result",
     "DeadTask": "registry",
-    "ResultSet": "result",
+    "ResultSet": "result_set",
     "State": "lifecycle",
     "Task": "task",
     "TaskFilter": "context",

@@ -11,6 +11,7 @@ import reprlib
 from collections.abc import Mapping
 from typing import Any
 
+from hotqueue.errors import Interruption
 from hotqueue.hints import did_you_mean
 from hotqueue.tasks import envelope
 
@@ -63,6 +64,8 @@ def args_text(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
         return repr(args)[1:-1].rstrip(",")
     try:
         parts = [_repr.repr(a) for a in args[:20]] + [f"{k}={_repr.repr(v)}" for k, v in list(kwargs.items())[:20]]
+    except Interruption:
+        raise
     except Exception as error:
         parts = [f"<unprintable: {type(error).__name__}>"]
     return ", ".join(parts)[: envelope.ARGS_REPR_MAX]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -16,12 +16,13 @@ from hotqueue import keys
 from hotqueue.connection import Store
 from hotqueue.ending import in_thread
 from hotqueue.errors import SerializationError
-from hotqueue.lines import LEAST_BLOCK, Blocking
-from hotqueue.packed import PackedCall, PackedKeys, command
+from hotqueue.lines import Blocking
+from hotqueue.packed import PackedCall
 from hotqueue.tasks import scripts
 from hotqueue.tasks.attempts import Attempts
 from hotqueue.tasks.attempts import decode as decode_attempts
 from hotqueue.tasks.envelope import ASYNC
+from hotqueue.tasks.reply_line import ReplyLine
 
 AT_ONCE = 0.1  # seconds for which a loop tries
 FAR = 1e16  # ms, further away than any instant; what stands in a sorted set may be infinite
@@ -165,10 +166,15 @@ class Broker:
         every_key = self._enqueue_keys + [keys.result(name, task[0]) for task in tasks]
         return every_key, [part for task in tasks for part in task]
 
-    def wait(self, ids: Sequence[str], client: str) -> int:
-        """Have a client's reply list told about tasks, at once or when they end; return how many are still to come."""
+    def wait(self, ids: Sequence[str], client: str) -> dict[str, int]:
+        """Have a client's reply list told about tasks, at once or when they end; return in how many ms those expire that may."""
         every_key, args = self._wait_args(ids, client)
-        return int(self.store.run(scripts.WAIT, every_key, args, doing="waiting for a result"))
+        return self.expiring(self.store.run(scripts.WAIT, every_key, args, doing="waiting for a result"))
+
+    @staticmethod
+    def expiring(answer: Sequence[Any]) -> dict[str, int]:
+        """Return what `wait` answers: id → ms until it expires, of tasks that are still to come."""
+        return {keys.text(task_id): ms for task_id, ms in zip(answer[::2], answer[1::2], strict=True)}
 
     def _wait_args(self, ids: Sequence[str], client: str) -> tuple[list[str], list[Any]]:
         return self._wait_keys(client) + [keys.result(self.name, task_id) for task_id in ids], list(ids)
@@ -177,39 +183,15 @@ class Broker:
         name = self.name
         return [keys.tasks(name), *self.done, keys.reply(name, client), keys.waiters(name), keys.attempts(name)]
 
-    async def await_reply(self, ids: Sequence[str], client: str) -> None:
+    async def await_reply(self, ids: Sequence[str], client: str) -> dict[str, int]:
         """Asyncio twin of `wait`, without its patience: a loop that gets no connection asks in another way."""
         every_key, args = self._wait_args(ids, client)
         ask = partial(self.store.arun, scripts.WAIT, every_key, args, doing="waiting for a result")
-        await self.store.arepeat(ask, patience=AT_ONCE)
+        return self.expiring(await self.store.arepeat(ask, patience=AT_ONCE))
 
-    def reply_line(self, client: str, longest: float) -> Callable[[float, bool, Sequence[str]], list[bytes]]:
-        """Return a function that blocks some seconds, at most `longest`, for the next message of a client's reply list.
-
-        Told that many are waited for, it brings along what else is there: one trip a message is slow on a slow network.
-        Given ids, it asks about them first, as `wait`, in the same trip: a lone `get` takes no more than that.
-        """
-        key = keys.reply(self.name, client)
-        raw_key = keys.raw(key)
-        line = self.store.blocking(key, longest)
-        question = PackedKeys(scripts.WAIT, [keys.raw(each) for each in self._wait_keys(client)])
-        rest = command(b"LPOP", raw_key, b"%d" % BULK)
-
-        def next_messages(block: float, many: bool, ask: Sequence[str]) -> list[bytes]:
-            sent = command(b"BLPOP", raw_key, b"%.3f" % max(block, LEAST_BLOCK))
-            if ask:
-                ids = [keys.raw(task_id) for task_id in ask]
-                sent = question.call([self._result + task_id for task_id in ids], ids) + sent
-            line.send_packed(sent + rest if many else sent)
-            try:
-                replies = [line.receive() for _ in range(1 + bool(ask) + many)]
-            except BaseException:  # Ctrl-C too: what is still under way must not be taken for the next answers
-                line.close()
-                raise
-            found, more = replies[1 if ask else 0], replies[-1] if many else None
-            return [*([] if found is None else found[1:]), *(more or [])]
-
-        return next_messages
+    def reply_line(self, client: str, longest: float) -> ReplyLine:
+        """Return a connection that blocks some seconds, at most `longest`, for the next message of a client's reply list."""
+        return ReplyLine(self.store, keys.reply(self.name, client), self._wait_keys(client), self._result, longest)
 
     def replies_now(self, client: str) -> list[bytes]:
         """Return what is in a client's reply list, over the connection of any command: for want of one that can block."""
@@ -222,6 +204,12 @@ class Broker:
         key = keys.result(self.name, task_id)
         found = self.store.repeat(lambda: self.store.command(key, "GET", key))
         return None if found is None else bytes(found)
+
+    def records(self, ids: Sequence[str]) -> list[bytes | None]:
+        """Return the stored records of tasks, which together should be no more than one trip carries."""
+        every_key = [keys.result(self.name, task_id) for task_id in ids]
+        found: list[bytes | None] = self.store.repeat(lambda: self.store.command(every_key[0], "MGET", *every_key))
+        return found
 
     def forget(self, task_id: str) -> None:
         """Remove the stored record of a task."""

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from hotqueue.errors import RemoteError
+from hotqueue.errors import Interruption, RemoteError
 from hotqueue.tasks.exceptions import (
     FAULTS,
     MESSAGE_MAX,
@@ -97,6 +97,8 @@ def _dumped(value: Any, dumps: Dumps, limit: int) -> bytes:
     """Return a value as bytes; none if it cannot travel."""
     try:
         data = dumps(value)
+    except Interruption:
+        raise
     except FAULTS:
         return b""
     return data if len(data) <= limit else b""
@@ -127,6 +129,8 @@ def _travelling(value: Any, dumps: Dumps, loads: Loads, limit: int) -> bytes:
 def _is_loadable(data: bytes, loads: Loads) -> bool:
     try:
         loads(data)
+    except Interruption:
+        raise
     except FAULTS:
         return False
     return True
@@ -179,6 +183,8 @@ def _made(entry: _Sent, members: list[Exception], trace: str, loads: Loads) -> E
             take(error, attributes)
             if _is_like(error, entry):
                 return error  # type: ignore[no-any-return]
+        except Interruption:
+            raise
         except FAULTS:
             pass
     return _noted(stand_in(kind, entry.path, entry.message, trace, fields, attributes, group), entry.left_out)
@@ -190,6 +196,8 @@ def _by_own_rules(entry: _Sent, args: Any, notes: Any, loads: Loads) -> Exceptio
         if not isinstance(error, Exception) or not _is_like(error, entry) or (args is not None and error.args != args):
             return None
         take(error, {} if notes is None else {"__notes__": notes})
+    except Interruption:
+        raise
     except FAULTS:
         return None
     return None if is_command(type(error)) else error
@@ -205,6 +213,8 @@ def _noted(error: RemoteError, left_out: tuple[str, ...]) -> RemoteError:
 def _loaded(data: bytes, loads: Loads) -> Any:
     try:
         return loads(data) if data else None
+    except Interruption:
+        raise
     except FAULTS:  # a class that this process does not have, or has otherwise
         return None
 

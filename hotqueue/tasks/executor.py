@@ -14,12 +14,12 @@ from contextvars import Context, copy_context
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hotqueue.errors import ControlFlow, Ignore, Reject, Retry
+from hotqueue.errors import ControlFlow, Ignore, Interruption, Reject, Retry, SoftTimeLimitExceeded
 from hotqueue.tasks import exceptions, forks, payload, tracebacks
 from hotqueue.tasks.callables import VALUES, is_awaitable, refuse_made_generator
 from hotqueue.tasks.context import Request, _request
 from hotqueue.tasks.lifecycle import Ended, Outcome, rejected
-from hotqueue.tasks.limits import soft_limit
+from hotqueue.tasks.limits import is_of_another, soft_limit
 from hotqueue.tasks.options import instant_ms, seconds, whole
 
 _OURS = os.path.dirname(__file__) + os.sep
@@ -83,6 +83,8 @@ def _run_here(call: Call, forks_before: int) -> Any:
             return _settled(call, begun(call), forks_before)
     except BaseException as error:
         forks.leave_if_forked(forks_before, error)
+        if issubclass(type(error), SoftTimeLimitExceeded) and is_of_another(error):
+            raise  # inside `queue.testing()`: the time of the task that sent this one is up
         return outcome_of(error, call.is_misfit)
 
 
@@ -129,6 +131,8 @@ def value_of(call: Call, value: Any) -> Outcome:
         return Outcome(Ended.RETURNED)
     try:
         return Outcome(Ended.RETURNED, payload.dumps(value))
+    except Interruption:  # the task's, not of its value
+        raise
     except Exception as error:
         return _failed(Ended.UNSTORABLE, payload.unstorable(call.name, value, error))
 

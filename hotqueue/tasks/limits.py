@@ -19,6 +19,7 @@ from types import FrameType
 from typing import Any
 
 from hotqueue.errors import SoftTimeLimitExceeded
+from hotqueue.interrupts import expected
 
 # Wakes a main thread that sleeps. Nobody minds one that comes without a handler: the default is to do nothing.
 SIGNAL: Any = getattr(signal, "SIGURG", None)
@@ -38,10 +39,26 @@ def soft_limit(seconds: float, name: str) -> Iterator[None]:
     """Raise SoftTimeLimitExceeded in the body after `seconds`.
 
     In the main thread by a signal, which also ends a sleep; in other threads by an asynchronous exception, which waits for
-    the next byte code.
+    the next byte code: what waits in our own code comes back in time for it.
     """
     text = f"{name} ran longer than soft_time_limit={seconds} s"
     limit = _Limit(time.monotonic() + seconds, text, threading.get_ident())
+    outer = getattr(_here, "limits", ())
+    _here.limits = (*outer, limit)
+    try:
+        with _passing(limit):
+            yield
+    finally:
+        _here.limits = outer
+
+
+def is_of_another(error: BaseException) -> bool:
+    """Tell whether an error is of a limit that is still open here: of a task that runs this one in its own thread."""
+    return any(limit.is_over and error.args == (limit.text,) for limit in getattr(_here, "limits", ()))
+
+
+@contextmanager
+def _passing(limit: _Limit) -> Iterator[None]:
     if threading.current_thread() is threading.main_thread() and SIGNAL is not None:
         with _heard(limit):
             _clock.watch(limit)
@@ -49,7 +66,8 @@ def soft_limit(seconds: float, name: str) -> Iterator[None]:
     else:
         _clock.watch(limit)
         try:
-            yield
+            with expected(limit.deadline):
+                yield
         finally:
             _clock.forget(limit)
 
@@ -139,6 +157,7 @@ def _start_over() -> None:
     _clock = _Clock()
 
 
+_here = threading.local()  # .limits: that are open in this thread, the outer ones first
 _numbers = itertools.count()
 _clock = _Clock()
 if hasattr(os, "register_at_fork"):

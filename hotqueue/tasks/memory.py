@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from hotqueue.errors import ResultTimeout
+from hotqueue.interrupts import within
 from hotqueue.tasks import attempts as history
 from hotqueue.tasks.attempts import Attempts
 from hotqueue.tasks.broker import Looked
@@ -308,7 +309,7 @@ class MemoryReplies:
             left = wanted - set(answers)
             if left:
                 self._refuse_to_hang(left, timeout)
-                awake.wait(timeout)
+                _wait(awake, timeout)
         finally:
             for task_id in wanted:
                 self.unwatch(task_id, tell)
@@ -347,9 +348,13 @@ class MemoryReplies:
 
     trouble = ""
 
-    async def aask(self, task_id: str) -> None:
+    async def aask(self, ids: list[str]) -> None:
         """Asyncio twin of `ask`."""
-        self.ask([task_id])
+        self.ask(ids)
+
+    def whole(self, task_id: str, answer: Answer) -> Answer:
+        """Return an answer, which has all that it speaks of."""
+        return answer
 
 
 def why(shelf: Shelf, entry: Entry) -> str:
@@ -358,6 +363,13 @@ def why(shelf: Shelf, entry: Entry) -> str:
     if need != "-":
         return f"it needs {need}, which is not to be had {WHERE}"
     return f"queue {shelf.name!r} is paused, {WHERE}" if shelf.is_paused else "it has not started yet"
+
+
+def _wait(awake: threading.Event, timeout: float | None) -> None:
+    deadline = None if timeout is None else time.monotonic() + timeout
+    while not awake.wait(within(None if deadline is None else max(0.0, deadline - time.monotonic()))):
+        if deadline is not None and time.monotonic() >= deadline:
+            return
 
 
 def _place(entry: Entry) -> str:

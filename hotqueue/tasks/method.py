@@ -7,7 +7,8 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Set
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
-    from hotqueue.tasks.result import AsyncResult, ResultSet
+    from hotqueue.tasks.result import AsyncResult
+    from hotqueue.tasks.result_set import ResultSet
     from hotqueue.tasks.task import Task
 
 P = ParamSpec("P")

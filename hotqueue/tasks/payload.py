@@ -17,7 +17,7 @@ from functools import cache
 from types import FunctionType, ModuleType
 from typing import Any, NamedTuple, NewType
 
-from hotqueue.errors import RemoteError, RemoteTraceback, SerializationError
+from hotqueue.errors import Interruption, RemoteError, RemoteTraceback, SerializationError
 from hotqueue.sizes import LARGE, PAYLOAD_MAX, Bounded, TooLarge, in_words
 from hotqueue.tasks import chain, exceptions, main_module
 
@@ -201,6 +201,8 @@ def dumps_call(
         ) from None
     except RecursionError as error:
         raise SerializationError(f"an argument of {name} is nested too deeply to be pickled; send it flatter") from error
+    except Interruption:
+        raise
     except Exception as error:
         raise SerializationError(
             _culprit(name, (args, kwargs), visible or (args, kwargs), portable, error, has_self())
@@ -255,6 +257,8 @@ def _culprit(name: str, call: Any, visible: Any, portable: Any, error: Exception
     for place, value, shown in places:
         try:
             dumps(value)
+        except Interruption:
+            raise
         except Exception as inner:
             if value is portable and portable is not None:
                 return (
@@ -277,6 +281,8 @@ def _culprit(name: str, call: Any, visible: Any, portable: Any, error: Exception
 def _short(value: Any) -> str:
     try:
         text = repr(value)
+    except Interruption:
+        raise
     except Exception as error:
         text = f"<unprintable: {type(error).__name__}>"
     return text if len(text) <= 200 else text[:200] + "…"
@@ -307,6 +313,8 @@ def loads_error(data: bytes) -> Exception:
         python, parts = pickle.loads(sent)
         try:
             error = chain.put_together(parts, trace, loads if python == PYTHON else _loads_names)
+        except Interruption:
+            raise
         except Exception:  # a class that keeps its instances from being made, or told apart
             pass
     if trace:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from hotqueue import in_place, keys, secret
 from hotqueue.connection import Store
-from hotqueue.errors import ConfigError, TaskNotRegistered
+from hotqueue.errors import ConfigError, Interruption, TaskNotRegistered
 from hotqueue.tasks import by_value, envelope, lifecycle, main_module, names, options, payload, record
 from hotqueue.tasks.batch import open_batch
 from hotqueue.tasks.broker import BULK, Broker
@@ -252,6 +252,8 @@ def _dead_task(task_id: str, at: int, data: bytes) -> DeadTask:
     try:
         call = envelope.decode(body)
         name, args = call.task, call.args_repr
+    except Interruption:
+        raise
     except Exception:  # it may be dead because it cannot be decoded
         name, args = "?", f"<{len(body)} bytes>"
     return DeadTask(

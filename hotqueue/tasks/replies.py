@@ -1,55 +1,38 @@
 """One reply list and one connection for all that a client process waits for at one queue. No polling, no pub/sub.
 
 Leader and followers: whichever thread waits first reads the list for everyone, and hands over when it has its own answers,
-so that a lone `get()` pays for no thread. Whoever waits asks again every second: a lost message cannot hang anyone.
+so that a lone `get()` pays for no thread. What a message may block for, such as a large record or a callback of the user's, is
+done by whoever it is for. Lost messages hang nobody: see `_read` and watches.py, docs/decisions/0036.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 
 from hotqueue.ending import in_thread, start_thread
-from hotqueue.errors import ConnectionFailed, HotQueueError, QueueFull
+from hotqueue.errors import STORE_ERRORS, ConnectionFailed, QueueFull
+from hotqueue.interrupts import within
 from hotqueue.tasks.broker import BULK, Broker
+from hotqueue.tasks.reply_line import MOST
+from hotqueue.tasks.watches import Answer as Answer
+from hotqueue.tasks.watches import Callback as Callback
+from hotqueue.tasks.watches import Waiter, Watches
+
+log = logging.getLogger("hotqueue.worker")
 
 SLICE = 1.0  # seconds a leader blocks at most
 IDLE = 10.0  # seconds without callbacks after which the thread that reads for them ends
-ASK_AGAIN = 5.0  # seconds between questions while other answers come in
-
-
-@dataclass(slots=True)
-class Answer:
-    """What the server says of a task: ``R`` its record, ``D`` done without one, ``U`` unknown."""
-
-    status: str
-    record: bytes = b""
+STOPPED = 5.0  # seconds that a read may take beyond its time before we take ourselves for having been stopped
+LATE = 10.0  # seconds after which somebody else reads, should the one who was to have gone away without a word
+AT_ONCE = 1 << 20  # bytes of records that are read in one trip
 
 
 class NoThread(RuntimeError):
     """Nothing can wait for results beside the work any more."""
-
-
-Callback = Callable[[str, Answer], None]
-
-
-class Waiter:
-    """One thread's wait for some tasks."""
-
-    def __init__(self, ids: Iterable[str]) -> None:
-        self.remaining = set(ids)
-        self.answers: dict[str, Answer] = {}
-        self.awake = threading.Event()
-
-    def deliver(self, task_id: str, answer: Answer) -> None:
-        """Take an answer."""
-        self.answers[task_id] = answer
-        self.remaining.discard(task_id)
-        if not self.remaining:
-            self.awake.set()
 
 
 class Replies:
@@ -67,151 +50,195 @@ class Replies:
     def _reset(self) -> None:
         self._pid = os.getpid()
         self._client = os.urandom(8).hex()
-        self._lock = threading.Lock()
-        self._leading = threading.Lock()
-        self._waiters: dict[str, list[Waiter | Callback]] = {}
+        self._watches = Watches()
         self._line = self._broker.reply_line(self._client, SLICE)
-        self._asked = 0.0
         self.trouble = ""  # why no connection of our own can be had; the list is then read over that of any command
+        self._lock = threading.Lock()  # of what follows
+        self._leader: Waiter | None = None
+        self._leads_until = 0.0
+        self._reader = Waiter(())  # the thread that reads for callbacks, as one who waits
         self._thread: threading.Thread | None = None
+
+    def _check_pid(self) -> None:
+        if self._pid != os.getpid():
+            self._reset()
 
     def wait(self, ids: Iterable[str], timeout: float | None) -> dict[str, Answer]:
         """Return the answers that came within `timeout` seconds (None: wait for all, for ever)."""
-        if self._pid != os.getpid():
-            self._reset()
+        self._check_pid()
         waiter = Waiter(ids)
         deadline = None if timeout is None else time.monotonic() + timeout
-        self._enter(waiter, waiter.remaining)
         try:
+            self._watches.enter(waiter)
             if not self._ask_and_read(waiter, SLICE if timeout is None else min(SLICE, timeout)):
-                self._ask(sorted(waiter.remaining), timeout if deadline is None else max(0.0, deadline - time.monotonic()))
+                self._ask_for(waiter, deadline)
             while waiter.remaining:
                 left = SLICE if deadline is None else min(SLICE, deadline - time.monotonic())
                 if left <= 0:
                     break
-                self._wait_a_slice(waiter, left)
+                self._wait_a_slice(waiter, left, lambda: bool(waiter.remaining))
         finally:
-            self._leave(waiter)
-        return waiter.answers
+            self._watches.leave(waiter)
+            self._hand_over()
+        return self._with_records(waiter.answers)
 
     def subscribe(self, task_id: str, callback: Callback) -> None:
         """Have `callback` called, in some thread, when the task ends; for futures and asyncio."""
         self.watch(task_id, callback)
-        self._ask([task_id], None)
+        self.ask([task_id])
 
     def watch(self, task_id: str, callback: Callback) -> None:
-        """Register a callback; the caller sees to it that the server is asked.
+        """Register a callback, which is to return at once; the caller sees to it that the server is asked.
 
         Raises:
             NoThread: the program ends, and no thread can be had that would call it.
         """
-        if self._pid != os.getpid():
-            self._reset()
+        self._check_pid()
         with self._lock:
-            self._waiters.setdefault(task_id, []).append(callback)
+            self._watches.add(task_id, callback)
             if self._thread is None or not self._thread.is_alive():
-                thread = threading.Thread(target=self._lead_for_callbacks, name="hotqueue-replies", daemon=True)
+                thread = threading.Thread(target=self._read_for_callbacks, name="hotqueue-replies", daemon=True)
                 self._thread = thread if start_thread(thread) else None
+            self._reader.awake.set()
         if self._thread is None:
-            self._remove(task_id, callback)
+            self.unwatch(task_id, callback)
             raise NoThread("the program ends, and no thread can be had that waits for results: use result.get(timeout=…) there")
 
     def unwatch(self, task_id: str, callback: Callback) -> None:
-        """Forget a callback."""
-        self._remove(task_id, callback)
+        """Forget a callback; for any thread, at any moment."""
+        self._watches.remove(task_id, callback)
 
-    def ask(self, ids: list[str]) -> None:
+    def ask(self, ids: Sequence[str]) -> None:
         """Ask the server about tasks that are watched."""
-        self._ask(ids, None)
+        for start in range(0, len(ids), BULK):
+            self._ask(ids[start : start + BULK], None)
 
-    async def aask(self, task_id: str) -> None:
-        """Ask for one task, from an event loop."""
-        try:
-            await self._broker.await_reply([task_id], self._client)
-        except ConnectionFailed as error:
-            if not error.retry:
-                raise
-            await in_thread(self._ask, [task_id], None)  # the loop has no connection; the threads may have one
-
-    # --- the list ------------------------------------------------------------------------------------------------
-
-    def _enter(self, waiter: Waiter, ids: Iterable[str]) -> None:
-        with self._lock:
-            for task_id in ids:
-                self._waiters.setdefault(task_id, []).append(waiter)
-
-    def _leave(self, waiter: Waiter) -> None:
-        for task_id in waiter.remaining:
-            self._remove(task_id, waiter)
-
-    def _remove(self, task_id: str, waiter: Waiter | Callback) -> None:
-        with self._lock:
-            found = self._waiters.get(task_id, [])
-            if waiter in found:
-                found.remove(waiter)
-            if not found:
-                self._waiters.pop(task_id, None)
-
-    def _ask(self, ids: list[str], timeout: float | None) -> None:
-        """Ask the server; on a full one, which cannot register us, read the records instead."""
+    async def aask(self, ids: Sequence[str]) -> None:
+        """Ask the server about tasks that are watched, from an event loop."""
         for start in range(0, len(ids), BULK):
             some = ids[start : start + BULK]
-            patience = 5.0 if timeout is None else min(5.0, timeout)
             try:
-                self._broker.store.repeat(lambda some=some: self._broker.wait(some, self._client), patience=patience)  # type: ignore[misc]
-            except QueueFull:
-                for task_id in some:
-                    if (record := self._broker.record(task_id)) is not None:
-                        self._dispatch(task_id, Answer("R", record))
+                self._watches.expiring(await self._broker.await_reply(some, self._client))
+            except ConnectionFailed as error:
+                if not error.retry:
+                    raise
+                await in_thread(self._ask, some, None)  # the loop has no connection; the threads may have one
+
+    def whole(self, task_id: str, answer: Answer) -> Answer:
+        """Return an answer with the record that it speaks of."""
+        return answer if answer.status != "B" else self._with_records({task_id: answer})[task_id]
+
+    # --- asking --------------------------------------------------------------------------------------------------
+
+    def _ask(self, ids: Sequence[str], timeout: float | None) -> None:
+        """Ask the server; on a full one, which cannot register us, read the records instead."""
+        patience = 5.0 if timeout is None else min(5.0, timeout)
+        try:
+            expiring = self._broker.store.repeat(lambda: self._broker.wait(ids, self._client), patience=patience)
+        except QueueFull:
+            for task_id in ids:
+                if (record := self._broker.record(task_id)) is not None:
+                    self._dispatch(task_id, Answer("R", record))
+        else:
+            self._watches.expiring(expiring)
+
+    def _ask_for(self, waiter: Waiter, deadline: float | None) -> None:
+        """Ask about all that a thread waits for; what is answered at once is read in between, so that little of it piles up."""
+        ids = sorted(waiter.remaining)
+        for start in range(0, len(ids), BULK):
+            self._ask(ids[start : start + BULK], None if deadline is None else max(0.0, deadline - time.monotonic()))
+            if start + BULK < len(ids) and self._take_lead(waiter, 0):
+                try:
+                    self._read(0)
+                finally:
+                    self._drop_lead(waiter)
+
+    def _ask_again(self) -> None:
+        if not (ids := self._watches.due()):
+            return
+        try:
+            self._ask(ids, SLICE)
+        except ConnectionFailed:
+            self._watches.all_due()  # whoever waits has a deadline of its own
 
     def _ask_and_read(self, waiter: Waiter, block: float) -> bool:
         """Ask about one task and read the list in one trip, for whoever leads at once; False: ask in the ordinary way."""
-        if block <= 0 or len(waiter.remaining) != 1 or not self._leading.acquire(blocking=False):
+        if block <= 0 or len(waiter.remaining) != 1 or not self._take_lead(waiter, block):
             return False
         try:
-            messages = self._line(block, len(self._waiters) > 1, list(waiter.remaining))
-            for message in messages:
-                self._deliver(message)
-        except HotQueueError:  # Redis away, full, or without the script: the ordinary way knows what to do, or to say
+            messages, expiring = self._line.read(within(block), len(self._watches) > 1, list(waiter.remaining))
+            self._take_in(messages)
+            if expiring:
+                self._watches.expiring(self._broker.expiring(expiring))
+        except STORE_ERRORS:  # Redis away, full, or without the script: the ordinary way knows what to do, or to say
+            self._watches.all_due()
             return False
+        except BaseException:
+            self._watches.all_due()  # others' answers may have been on their way here
+            raise
         finally:
-            self._leading.release()
-            self._hand_over()
+            self._drop_lead(waiter)
         return True
 
-    def _wait_a_slice(self, waiter: Waiter, left: float) -> None:
-        if not self._leading.acquire(blocking=False):
-            waiter.awake.wait(left)
+    # --- reading -------------------------------------------------------------------------------------------------
+
+    def _wait_a_slice(self, waiter: Waiter, left: float, goes_on: Callable[[], bool]) -> None:
+        if not self._take_lead(waiter, left):
+            waiter.awake.wait(within(left))
             waiter.awake.clear()
             return
         try:
-            while waiter.remaining and left > 0:
-                began = time.monotonic()
-                self._read(left)
-                left -= time.monotonic() - began
+            until = time.monotonic() + left
+            while goes_on() and (left := until - time.monotonic()) > 0 and self._take_lead(waiter, left):
+                self._read(within(left))
         finally:
-            self._leading.release()
-            self._hand_over()
+            self._drop_lead(waiter)
+
+    def _take_lead(self, who: Waiter, seconds: float) -> bool:
+        """Become the one who reads, for some seconds; it passes to another also from one who is gone without a word.
+
+        What a task's limit raises in a thread comes between any two steps, also in the middle of giving the lead back.
+        """
+        with self._lock:
+            now = time.monotonic()
+            if self._leader is not None and self._leader is not who:
+                if now < self._leads_until:
+                    return False
+                self._line = self._broker.reply_line(self._client, SLICE)  # it may still be at the old one
+                self._watches.all_due()
+            self._leader, self._leads_until = who, now + seconds + LATE
+        return True
+
+    def _drop_lead(self, who: Waiter) -> None:
+        with self._lock:
+            if self._leader is who:
+                self._leader = None
+        self._hand_over()
 
     def _hand_over(self) -> None:
         """Wake one follower, so that somebody reads on."""
-        with self._lock:
-            for waiting in self._waiters.values():
-                for waiter in waiting:
-                    if isinstance(waiter, Waiter):
-                        waiter.awake.set()
-                        return
+        if self._leader is None and len(self._watches):
+            (self._watches.first_waiter or self._reader).awake.set()
 
     def _read(self, block: float) -> None:
-        """Read and deliver what is there; ask again when nothing came, or nothing of late."""
+        """Read and deliver what is there, and ask again: what is due, and all whenever something may have been lost."""
+        block, began = min(block, self._watches.until_due()), time.monotonic()
+        line = self._line
         try:
-            messages, self.trouble = self._line(block, len(self._waiters) > 1, ()), ""
-        except ConnectionFailed as error:
-            self.trouble = "" if error.sent else str(error)
-            messages = self._poll(block)
-        for message in messages:
-            self._deliver(message)
-        if not messages or time.monotonic() - self._asked > ASK_AGAIN:
+            try:
+                messages, self.trouble = line.read(block, len(self._watches) > 1)[0], ""
+            except ConnectionFailed as error:
+                self.trouble = "" if error.sent else str(error)
+                if error.sent:
+                    self._watches.all_due()
+                messages = self._poll(max(block, 0.1))
+            self._take_in(messages)
+        except BaseException:
+            self._watches.all_due()
+            raise
+        if line.has_changed() or time.monotonic() - began > block + STOPPED:
+            self._watches.all_due()
+        if len(messages) < MOST:
             self._ask_again()
 
     def _poll(self, block: float) -> list[bytes]:
@@ -229,54 +256,73 @@ class Replies:
             time.sleep(min(pause, left))
             pause = min(2 * pause, 0.1)
 
-    def _ask_again(self) -> None:
-        self._asked = time.monotonic()
-        with self._lock:
-            ids = list(self._waiters)
-        try:
-            self._ask(ids, 1.0)
-        except ConnectionFailed:
-            pass  # whoever waits has a deadline of its own; the next slice asks again
-
-    def _deliver(self, message: bytes) -> None:
-        head, _, record = message.partition(b"\0")
-        try:
-            status, task_id = head[:1].decode(), head[1:].decode()
-            late_ms = int(record) if status == "E" else 0
-        except ValueError:
-            status = ""
-        if status == "B":
-            stored = self._broker.record(task_id)
-            status, record = ("R", stored) if stored is not None else ("U", b"")
-        if status == "E":
-            self._end_expired(task_id, late_ms)
-        elif status in ("D", "U") or (status == "R" and record):
-            self._dispatch(task_id, Answer(status, record))
-        else:
-            self._asked = float("-inf")  # no message of ours: whatever it stands in for, ask the server again
+    def _take_in(self, messages: Sequence[bytes]) -> None:
+        """Deliver what came, and then end what has expired, which takes a trip."""
+        expired: list[tuple[str, int]] = []
+        for message in messages:
+            head, _, rest = message.partition(b"\0")
+            try:
+                status, task_id = head[:1].decode(), head[1:].decode()
+                number = int(rest) if status in ("E", "B") else 0
+            except ValueError:
+                status = ""
+            if status == "E":
+                expired.append((task_id, number))
+            elif status in ("D", "U", "B") or (status == "R" and rest):
+                self._dispatch(task_id, Answer(status, rest if status == "R" else b"", number))
+            else:
+                self._watches.all_due()  # no message of ours, or the mark that some are missing
+        for task_id, late_ms in expired:
+            try:
+                self._end_expired(task_id, late_ms)
+            except ConnectionFailed:  # asked again, the server says so again
+                pass
 
     def _dispatch(self, task_id: str, answer: Answer) -> None:
-        with self._lock:
-            waiting = self._waiters.pop(task_id, [])
-        for waiter in waiting:
-            if isinstance(waiter, Waiter):
-                waiter.deliver(task_id, answer)
-            else:
-                waiter(task_id, answer)
+        for who in self._watches.take(task_id):
+            if isinstance(who, Waiter):
+                who.deliver(task_id, answer)
+                continue
+            try:
+                who(task_id, answer)
+            except Exception:
+                log.exception("task %s has ended, and whoever waits for it could not be told", task_id)
 
-    def _lead_for_callbacks(self) -> None:
-        """Read while there are callbacks; a thread, because nobody else may be waiting."""
-        idle_since = time.monotonic()
+    def _with_records(self, answers: dict[str, Answer]) -> dict[str, Answer]:
+        """Return answers with the records that they speak of, some in a trip; by whoever waits, so that no other does."""
+        some: list[str] = []
+        size = 0
+        for task_id in [task_id for task_id, answer in answers.items() if answer.status == "B"]:
+            if some and size + answers[task_id].size > AT_ONCE:
+                self._read_records(some, answers)
+                some, size = [], 0
+            some.append(task_id)
+            size += answers[task_id].size
+        if some:
+            self._read_records(some, answers)
+        return answers
+
+    def _read_records(self, ids: list[str], answers: dict[str, Answer]) -> None:
+        for task_id, record in zip(ids, self._broker.records(ids), strict=True):
+            answers[task_id] = Answer("U") if record is None else Answer("R", record)
+
+    def _read_for_callbacks(self) -> None:
+        """Read while there are callbacks; a thread, because nobody else may be waiting. Sends nothing while there are none."""
+        me, watches, idle_since = self._reader, self._watches, time.monotonic()
         while True:
-            with self._lock:
-                if any(not isinstance(w, Waiter) for waiting in self._waiters.values() for w in waiting):
-                    idle_since = time.monotonic()
-                elif time.monotonic() - idle_since > IDLE:
-                    self._thread = None  # under the lock: whoever comes next starts another
-                    break
-            with self._leading:
+            if watches.has_callbacks:
+                idle_since = time.monotonic()
                 try:
-                    self._read(SLICE)
-                except HotQueueError:  # a store that refuses us: the callbacks' owners time out with their own error
+                    self._wait_a_slice(me, SLICE, lambda: watches.has_callbacks)
+                except STORE_ERRORS:  # a store that refuses us: the callbacks' owners time out with their own error
                     time.sleep(SLICE)
-        self._hand_over()
+                except Exception:  # a bug of ours: whoever waits must not wait for ever
+                    log.exception("reading results failed; trying again")
+                    time.sleep(SLICE)
+                continue
+            with self._lock:
+                if time.monotonic() - idle_since > IDLE and not watches.has_callbacks:
+                    self._thread = None  # under the lock: whoever comes next starts another
+                    return
+            me.awake.wait(1 + idle_since + IDLE - time.monotonic())
+            me.awake.clear()

@@ -1,22 +1,24 @@
-"""AsyncResult and ResultSet: the handle to a task's outcome, from any process that knows its id."""
+"""AsyncResult: the handle to a task's outcome, from any process that knows its id. Many of them together: result_set.py."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import logging
-import queue as stdlib_queue
 import time
-from collections.abc import Generator, Iterator
+import weakref
+from collections.abc import Generator
 from concurrent.futures import Future
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from hotqueue import in_place
 from hotqueue.ending import in_thread
 from hotqueue.errors import (
+    STORE_ERRORS,
     ConnectionFailed,
-    HotQueueError,
+    Interruption,
     RemoteError,
     RemoteTraceback,
     ResultTimeout,
@@ -26,11 +28,12 @@ from hotqueue.errors import (
 )
 from hotqueue.hints import hinting
 from hotqueue.tasks import payload, record
+from hotqueue.tasks.callbacks import ResultFuture, callers
 from hotqueue.tasks.context import current_request
 from hotqueue.tasks.lifecycle import FINAL, State
 from hotqueue.tasks.options import datetime_of, seconds
 from hotqueue.tasks.record import Record
-from hotqueue.tasks.replies import Answer, Callback, NoThread, Replies
+from hotqueue.tasks.replies import Answer, NoThread, Replies
 from hotqueue.tasks.why import explain, waits_for_itself
 
 if TYPE_CHECKING:
@@ -110,8 +113,8 @@ class AsyncResult(Generic[R]):
         if self._is_settled():
             return self._value(None, propagate)
         allowed = None if timeout is None else seconds(timeout, "get(timeout=)")
-        answers = _answers(self, [self.id], allowed)
-        return self._value(answers.get(self.id) or self._last_look(allowed), propagate)
+        found = answers(self, [self.id], allowed)
+        return self._value(found.get(self.id) or self._last_look(allowed), propagate)
 
     @hinting
     async def aget(self, timeout: float | timedelta | None = None, propagate: bool = True) -> R:
@@ -137,13 +140,19 @@ class AsyncResult(Generic[R]):
             answer = await self._awaited(future, replies, allowed)
         finally:
             replies.unwatch(self.id, tell)
+        return await self._avalue(answer, propagate)
+
+    async def _avalue(self, answer: Answer | None, propagate: bool) -> R:
+        """Return the value; where that takes another trip, in a thread, so that the loop goes on."""
+        if answer is not None and answer.status in ("B", "U"):
+            return await in_thread(self._value, answer, propagate)
         return self._value(answer, propagate)
 
     async def _awaited(self, future: asyncio.Future[Answer], replies: Replies, allowed: float | None) -> Answer:
         """Wait for what the thread that reads the replies delivers; where it has no connection, look now and then."""
         loop = asyncio.get_running_loop()
         deadline, pause = None if allowed is None else loop.time() + allowed, FIRST_LOOK
-        await replies.aask(self.id)
+        await replies.aask([self.id])
         while True:
             left = None if deadline is None else max(0.0, deadline - loop.time())
             await asyncio.wait({future}, timeout=pause if left is None else min(pause, left))
@@ -151,7 +160,7 @@ class AsyncResult(Generic[R]):
                 return future.result()
             if replies.trouble or (left is not None and left <= pause):
                 looked = await self._alook()
-                if (answer := _answer_in(looked)) is not None:
+                if (answer := answer_in(looked)) is not None:
                     return answer
                 if left is not None and left <= pause:
                     raise await in_thread(self._timed_out, allowed, looked)
@@ -169,23 +178,40 @@ class AsyncResult(Generic[R]):
         return self.aget().__await__()
 
     def as_future(self) -> Future[R]:
-        """Return a `concurrent.futures.Future` that the result is delivered to; `asyncio.wrap_future` takes it."""
-        future: Future[R] = Future()
-        future.set_running_or_notify_cancel()
+        """Return a `concurrent.futures.Future` that the result is delivered to; `asyncio.wrap_future` takes it.
 
-        def tell(_id: str, answer: Answer | None) -> None:
-            try:
-                value = self._value(answer, True)
-            except BaseException as error:
-                future.set_exception(error)
-            else:
-                future.set_result(value)
-
+        Its callbacks run in threads of ours. They may block, or wait for other results; what one raises is logged. `cancel`
+        returns False: the task goes on, see `revoke`. A future that nobody holds on to, and that has no callback, is forgotten.
+        """
+        pin: list[Any] = []
+        future: ResultFuture[R] = ResultFuture(pin)
         if self._is_settled():
-            tell(self.id, None)
-        else:
-            self._replies.subscribe(self.id, tell)
+            self._complete(future, None)
+            return future
+        replies, kept = self._replies, weakref.ref(future)
+
+        def complete(answer: Answer) -> None:
+            if (found := kept()) is not None:
+                self._complete(found, answer)
+            pin.clear()
+
+        def tell(_id: str, answer: Answer) -> None:
+            if self._stage is None:
+                callers.call(partial(complete, answer))
+            else:
+                complete(answer)  # inside queue.testing() all is done when `delay` returns
+
+        weakref.finalize(future, replies.unwatch, self.id, tell).atexit = False
+        replies.subscribe(self.id, tell)
         return future
+
+    def _complete(self, future: Future[R], answer: Answer | None) -> None:
+        try:
+            value = self._value(answer, True)
+        except BaseException as error:
+            future.set_exception(error)
+        else:
+            future.set_result(value)
 
     def _value(self, answer: Answer | None, propagate: bool) -> R:
         if answer is not None and answer.status == "D":
@@ -204,16 +230,24 @@ class AsyncResult(Generic[R]):
 
     def _known(self, answer: Answer | None) -> Record:
         if answer is not None:
-            if answer.status == "U" and self._record is None:
+            self._keep(answer)
+            if self._record is None:
                 raise self._without_record()
-            if answer.status == "R":
-                self._record = record.decode(answer.record, self.id, self._signer())
         assert self._record is not None
         return self._record
+
+    def _keep(self, answer: Answer) -> None:
+        """Keep the record that an answer has, or speaks of."""
+        if answer.status == "B":
+            answer = self._replies.whole(self.id, answer)
+        if answer.status == "R":
+            self._record = record.decode(answer.record, self.id, self._signer())
 
     def _loaded(self, data: bytes) -> R:
         try:
             return payload.loads(data)  # type: ignore[no-any-return]
+        except Interruption:
+            raise
         except (Exception, SystemExit) as error:  # not the task's: it ended well
             raise SerializationError(
                 f"task {self.id} succeeded, but its result cannot be loaded here ({type(error).__name__}: {error}); have this "
@@ -240,7 +274,7 @@ class AsyncResult(Generic[R]):
             ResultTimeout: there is none; says why.
         """
         looked = self._broker.look(self.id)
-        answer = _answer_in(looked)
+        answer = answer_in(looked)
         if answer is None:
             raise self._timed_out(allowed, looked)
         return answer
@@ -363,125 +397,25 @@ class AsyncResult(Generic[R]):
         self._record = None
 
 
-class ResultSet(Generic[R]):
-    """The results of many tasks, in the order in which they were sent."""
-
-    _is_handle = True
-
-    def __init__(self, results: list[AsyncResult[R]]) -> None:
-        self.results = results
-
-    def __len__(self) -> int:
-        return len(self.results)
-
-    def __iter__(self) -> Iterator[AsyncResult[R]]:
-        return iter(self.results)
-
-    @overload
-    def __getitem__(self, at: int) -> AsyncResult[R]: ...
-    @overload
-    def __getitem__(self, at: slice) -> ResultSet[R]: ...
-    def __getitem__(self, at: int | slice) -> AsyncResult[R] | ResultSet[R]:
-        return ResultSet(self.results[at]) if isinstance(at, slice) else self.results[at]
-
-    def __repr__(self) -> str:
-        return f"<ResultSet of {len(self.results)}>"
-
-    @hinting
-    def get(self, timeout: float | timedelta | None = None, propagate: bool = True) -> list[R]:
-        """Return all values in order; raises the first error in that order.
-
-        Args:
-            timeout: seconds for all of them together.
-        """
-        allowed = None if timeout is None else seconds(timeout, "get(timeout=)")
-        deadline = None if allowed is None else time.monotonic() + allowed
-        for some in self._by_queue():
-            left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            answers = _answers(some[0], [r.id for r in some], left)
-            for result in some:
-                _keep(result, answers.get(result.id) or result._last_look(allowed))
-        return [result._value(None, propagate) if result._record else result.get(5, propagate) for result in self.results]
-
-    @hinting
-    async def aget(self, timeout: float | timedelta | None = None, propagate: bool = True) -> list[R]:
-        """Asyncio twin of `get`."""
-        return list(await asyncio.gather(*(result.aget(timeout, propagate) for result in self.results)))
-
-    def __await__(self) -> Generator[Any, None, list[R]]:
-        return self.aget().__await__()
-
-    def as_completed(self, timeout: float | timedelta | None = None) -> Iterator[AsyncResult[R]]:
-        """Yield each result as its task ends.
-
-        Raises:
-            ResultTimeout: not all ended within `timeout` seconds.
-        """
-        allowed = None if timeout is None else seconds(timeout, "as_completed(timeout=)")
-        deadline = None if allowed is None else time.monotonic() + allowed
-        ended: stdlib_queue.SimpleQueue[tuple[AsyncResult[R], Answer]] = stdlib_queue.SimpleQueue()
-        some_to_come = self._by_queue()
-        left = {result for some in some_to_come for result in some}
-        for result in left:
-            result._replies.watch(result.id, _putter(ended, result))
-        for some in some_to_come:
-            some[0]._replies.ask([r.id for r in some])
-        yield from (result for result in self.results if result not in left)
-        while left:
-            try:
-                result, answer = ended.get(timeout=None if deadline is None else max(0.0, deadline - time.monotonic()))
-            except stdlib_queue.Empty:
-                result = next(iter(left))
-                answer = result._last_look(allowed)
-            _keep(result, answer)
-            left.discard(result)
-            yield result
-
-    def ready(self) -> bool:
-        """Tell whether all tasks have ended."""
-        return all(result.ready() for result in self.results)
-
-    def successful(self) -> bool:
-        """Tell whether all tasks returned."""
-        return all(result.successful() for result in self.results)
-
-    def _by_queue(self) -> list[list[AsyncResult[R]]]:
-        """Return the results that may still come, those together that are waited for in one place."""
-        found: dict[Any, list[AsyncResult[R]]] = {}
-        for result in self.results:
-            if not result._is_settled():
-                found.setdefault((result._registry, result._queue, result._stage), []).append(result)
-        return list(found.values())
-
-
-def _answers(one: AsyncResult[Any], ids: list[str], allowed: float | None) -> dict[str, Answer]:
+def answers(one: AsyncResult[Any], ids: list[str], allowed: float | None) -> dict[str, Answer]:
     """Wait for tasks of one queue; one that waits for itself, without an end or a long one, is to be seen in the log."""
     replies = one._replies
     caller = current_request()
     if caller is None or (allowed is not None and allowed <= TELL_AFTER):
         return replies.wait(ids, allowed)
-    answers = replies.wait(ids, TELL_AFTER)
-    left = [task_id for task_id in ids if task_id not in answers]
+    found = replies.wait(ids, TELL_AFTER)
+    left = [task_id for task_id in ids if task_id not in found]
     if not left:
-        return answers
+        return found
     try:
         if why := waits_for_itself(one._broker, left[0]):
             log.warning("no result of task %s within %g s: %s", left[0], TELL_AFTER, why)
-    except HotQueueError:  # a store that is away just now: it is waited for all the same
+    except STORE_ERRORS:  # a store that is away just now: it is waited for all the same
         pass
-    return answers | replies.wait(left, None if allowed is None else allowed - TELL_AFTER)
+    return found | replies.wait(left, None if allowed is None else allowed - TELL_AFTER)
 
 
-def _putter(ended: stdlib_queue.SimpleQueue[tuple[AsyncResult[R], Answer]], result: AsyncResult[R]) -> Callback:
-    return lambda _id, answer: ended.put((result, answer))
-
-
-def _keep(result: AsyncResult[Any], answer: Answer) -> None:
-    if answer.status == "R":
-        result._record = record.decode(answer.record, result.id, result._signer())
-
-
-def _answer_in(looked: Looked) -> Answer | None:
+def answer_in(looked: Looked) -> Answer | None:
     """Return the answer in what is known of a task; None while it has not ended."""
     if looked.where == "result":
         return Answer("R", looked.record)

@@ -22,7 +22,8 @@ from hotqueue.tasks.callables import is_async, refuse_generator
 from hotqueue.tasks.context import Request, current_task
 from hotqueue.tasks.method import AsyncTaskMethod, TaskMethod, is_in_class, is_method_of
 from hotqueue.tasks.options import OF_THE_CALL, PER_CALL, TaskOptions, instant_ms, override, seconds
-from hotqueue.tasks.result import AsyncResult, ResultSet
+from hotqueue.tasks.result import AsyncResult
+from hotqueue.tasks.result_set import ResultSet
 
 if TYPE_CHECKING:
     from hotqueue.tasks.registry import Registry

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from hotqueue import keys
-from hotqueue.errors import HotQueueError
+from hotqueue.errors import STORE_ERRORS
 from hotqueue.tasks.context import current_request
 from hotqueue.tasks.envelope import ASYNC
 from hotqueue.tasks.options import datetime_of
@@ -113,7 +113,7 @@ def _worked_lately(store: Store, queue: str) -> bool:
         minute = int(store.repeat(lambda: store.command(key, "TIME"))[0]) // 60
         fields = [f"{when}:{what}" for when in (minute, minute - 1) for what in _OF_WORKERS]
         return any(store.repeat(lambda: store.command(key, "HMGET", key, *fields)))
-    except HotQueueError:  # not worth another error than the one that is being told
+    except STORE_ERRORS:  # not worth another error than the one that is being told
         return False
 
 

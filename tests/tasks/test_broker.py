@@ -144,14 +144,42 @@ class TestLook:
 class TestWait:
     def test_what_has_ended_is_told_at_once(self, room: Room) -> None:
         room.fill({"result:r": "blob", "done:2": ["d"]})
-        assert room.broker.wait(["r", "d", "u"], "c") == 0
+        assert room.broker.wait(["r", "d", "u"], "c") == {}
         assert room["reply:c"] == ["Rr\0blob", "Dd\0", "Uu\0"]
         assert 0 < room.ttl("reply:c") <= 60_000
 
     def test_for_what_has_not_the_reply_list_is_registered(self, room: Room) -> None:
         before = room.fill({"tasks": {"t": sync(), "v": sync()}}).contents()
-        assert room.broker.wait(["t", "v"], "c") == 2
+        assert room.broker.wait(["t", "v"], "c") == {}
         assert room.contents() == {**before, "waiters": dict.fromkeys("tv", room.prefix + "reply:c")}
+
+    def test_when_those_that_are_still_to_come_expire_is_answered(self, room: Room) -> None:
+        now = room.broker.store.command("x", "TIME")
+        ms = int(now[0]) * 1000
+        attempts = {"t": f"0 0 - {ms + 60_000} -", "late": f"0 0 - {ms - 60_000} -", "v": "1 0 - - -"}
+        room.fill({"tasks": dict.fromkeys(["t", "late", "v"], sync()), "attempts": attempts, "result:r": "blob"})
+        for _ in range(2):  # also when asked again
+            found = room.broker.wait(["t", "late", "v", "r"], "c")
+            assert list(found) == ["t"]
+            assert 50_000 < found["t"] <= 60_000
+        told = room["reply:c"]
+        assert [message[:5] for message in told[::2]] == ["Elate", "Elate"]
+        assert told[1::2] == ["Rr\0blob"] * 2
+
+    def test_who_does_not_read_is_sent_ids_alone_and_in_the_end_a_mark(self, room: Room) -> None:
+        ids = [f"t{n}" for n in range(10_050)]
+        for n, task_id in enumerate(ids):
+            room.client.set(f"{room.prefix}result:{task_id}", b"x" * (20_000 if n < 2000 else 20))
+        for start in range(0, len(ids), 1000):
+            room.broker.wait(ids[start : start + 1000], "c")
+        key = f"{room.prefix}reply:c"
+        assert room.client.llen(key) == 10_001
+        assert room.client.memory_usage(key, samples=0) < 3 << 20
+        found = room.client.lrange(key, 0, -1)
+        assert found[0] == b"Rt0\0" + b"x" * 20_000
+        assert found[1999] == b"Bt1999\x0020000"
+        assert found[2500] == b"Rt2500\0" + b"x" * 20
+        assert found[-1] == b"?"
 
     def test_each_client_is_registered_once(self, room: Room) -> None:
         room.fill({"tasks": {"t": sync()}})
@@ -161,11 +189,11 @@ class TestWait:
 
     def test_of_very_many_clients_the_latest_are_registered(self, room: Room) -> None:
         room.fill({"tasks": {"t": sync()}})
-        for n in range(300):
+        for n in range(2000):
             room.broker.wait(["t"], f"client-{n}")
         kept = room["waiters"]["t"].split("\n")
-        assert kept[-1] == f"{room.prefix}reply:client-299"
-        assert 50 < len(kept) < 200
+        assert kept[-1] == f"{room.prefix}reply:client-1999"
+        assert 1000 < len(kept) < 1900
         assert all(name.startswith(room.prefix) for name in kept)
 
 

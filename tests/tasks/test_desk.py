@@ -154,7 +154,7 @@ class TestFinish:
     def test_a_large_result_is_fetched_by_the_waiter_itself(self, room: Room) -> None:
         desk = holding(room, waiters={"t": room.prefix + "reply:c"})
         desk.step(0, [("t", 1, "S", b"x" * 70_000, 300_000, "")])
-        assert room["reply:c"] == ["Bt\0"]
+        assert room["reply:c"] == ["Bt\x0070000"]
 
     def test_an_end_without_a_result_is_remembered_for_two_minutes(self, room: Room) -> None:
         desk = holding(room, waiters={"t": room.prefix + "reply:c"})

@@ -17,7 +17,7 @@ from hotqueue import HotQueue, ResultTimeout
 from hotqueue.errors import TaskExpired
 from hotqueue.tasks import State
 from hotqueue.tasks.options import datetime_of, instant_ms
-from hotqueue.tasks.result import ResultSet
+from hotqueue.tasks.result_set import ResultSet
 from tests.tasks import sample
 
 LAST = datetime.max.replace(tzinfo=UTC)

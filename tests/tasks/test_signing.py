@@ -25,7 +25,7 @@ from hotqueue.errors import SignatureError, TaskExpired, TaskRevoked, TimeLimitE
 from hotqueue.tasks import AsyncResult, State, envelope, payload, record
 from hotqueue.tasks.envelope import SIGNATURE_BYTES, SIGNED, Signer
 from hotqueue.tasks.loading import CannotLoad, load
-from hotqueue.tasks.result import ResultSet
+from hotqueue.tasks.result_set import ResultSet
 from tests.processes import run_python
 from tests.tasks import sample
 from tests.tasks.contents import Room

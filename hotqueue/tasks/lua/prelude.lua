@@ -4,6 +4,8 @@ local BAND = 35184372088832 -- 2^45 places in each of 201 priority bands
 local BELLS = 4             -- wake tokens kept at most
 local REPLY_MS = 60000      -- a reply list nobody reads is gone after this
 local INLINE = 65536        -- larger results are fetched by the waiter itself
+local UNREAD = 524288       -- a result is put there if, were all that lie there unread as large, they took no more than this
+local LONG = 10000          -- messages that lie there unread at most
 
 -- Redis asks about memory only until a script has written: a first write that takes none, here one that changes nothing,
 -- lets a full server pass the rest, which is how workers drain it.
@@ -76,9 +78,19 @@ local function is_done(done, id)
   return false
 end
 
+-- A client that does not read costs no memory but for ids: the longer its list, the smaller what is put there, and then a mark that
+-- something is missing. It reads the records itself, whose sizes it is told.
 local function tell(reply, status, id, blob)
-  if #blob > INLINE then status, blob = 'B', '' end
-  redis.call('RPUSH', reply, status .. id .. '\0' .. blob)
+  local size = #blob
+  if size > INLINE then status, blob = 'B', text(size) end
+  local length = redis.call('RPUSH', reply, status .. id .. '\0' .. blob)
+  if length > LONG + 1 then
+    redis.call('RPOP', reply)
+  elseif length > LONG then
+    redis.call('LSET', reply, -1, '?')
+  elseif status == 'R' and size * length > UNREAD then
+    redis.call('LSET', reply, -1, 'B' .. id .. '\0' .. text(size))
+  end
   redis.call('PEXPIRE', reply, REPLY_MS)
 end
 

@@ -1,0 +1,224 @@
+"""ResultSet: the outcomes of many tasks together. Whoever stops waiting, in whatever way, is forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import queue as stdlib_queue
+import time
+from collections.abc import Generator, Iterator
+from datetime import timedelta
+from typing import Any, Generic, TypeVar, overload
+
+from hotqueue.ending import in_thread
+from hotqueue.hints import hinting
+from hotqueue.interrupts import within
+from hotqueue.tasks.options import seconds
+from hotqueue.tasks.replies import Answer, Callback, NoThread, Replies
+from hotqueue.tasks.result import FIRST_LOOK, AsyncResult, answer_in, answers
+
+R = TypeVar("R")
+Ended = stdlib_queue.SimpleQueue[tuple[AsyncResult[R], Answer]]
+Watching = dict[AsyncResult[Any], tuple[Replies, Callback]]
+
+
+class ResultSet(Generic[R]):
+    """The results of many tasks, in the order in which they were sent."""
+
+    _is_handle = True
+
+    def __init__(self, results: list[AsyncResult[R]]) -> None:
+        self.results = results
+
+    def __len__(self) -> int:
+        return len(self.results)
+
+    def __iter__(self) -> Iterator[AsyncResult[R]]:
+        return iter(self.results)
+
+    @overload
+    def __getitem__(self, at: int) -> AsyncResult[R]: ...
+    @overload
+    def __getitem__(self, at: slice) -> ResultSet[R]: ...
+    def __getitem__(self, at: int | slice) -> AsyncResult[R] | ResultSet[R]:
+        return ResultSet(self.results[at]) if isinstance(at, slice) else self.results[at]
+
+    def __repr__(self) -> str:
+        return f"<ResultSet of {len(self.results)}>"
+
+    @hinting
+    def get(self, timeout: float | timedelta | None = None, propagate: bool = True) -> list[R]:
+        """Return all values in order; raises the first error in that order.
+
+        Args:
+            timeout: seconds for all of them together.
+        """
+        allowed = None if timeout is None else seconds(timeout, "get(timeout=)")
+        deadline = None if allowed is None else time.monotonic() + allowed
+        for some in self._by_queue():
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            found = answers(some[0], [r.id for r in some], left)
+            for result in some:
+                result._keep(found.get(result.id) or result._last_look(allowed))
+        return self._values(propagate)
+
+    def _values(self, propagate: bool) -> list[R]:
+        return [result._value(None, propagate) if result._record else result.get(5, propagate) for result in self.results]
+
+    @hinting
+    async def aget(self, timeout: float | timedelta | None = None, propagate: bool = True) -> list[R]:
+        """Asyncio twin of `get`."""
+        allowed = None if timeout is None else seconds(timeout, "aget(timeout=)")
+        deadline = None if allowed is None else time.monotonic() + allowed
+        found: dict[AsyncResult[R], Answer] = {}
+        for some in self._by_queue():
+            try:
+                found |= await _Together(some, allowed, deadline).answered()
+            except NoThread:
+                return self.get(timeout, propagate)  # the loop stands still meanwhile, at the end of its program
+        return [await result._avalue(found.get(result), propagate) for result in self.results]
+
+    def __await__(self) -> Generator[Any, None, list[R]]:
+        return self.aget().__await__()
+
+    def as_completed(self, timeout: float | timedelta | None = None) -> Iterator[AsyncResult[R]]:
+        """Yield each result as its task ends. May be left at any moment.
+
+        Raises:
+            ResultTimeout: not all ended within `timeout` seconds.
+        """
+        allowed = None if timeout is None else seconds(timeout, "as_completed(timeout=)")
+        deadline = None if allowed is None else time.monotonic() + allowed
+        some_to_come = self._by_queue()
+        left = {result for some in some_to_come for result in some}
+        ended: Ended[R] = stdlib_queue.SimpleQueue()
+        watching: Watching = {}
+        pid = 0
+        try:
+            _watch(some_to_come, ended, watching)
+            pid = os.getpid()
+            yield from (result for result in self.results if result not in left)
+            while left:
+                if pid != os.getpid():  # in a forked process nobody reads for us but who is asked to
+                    _watch([[r for r in some if r in left] for some in some_to_come], ended, watching)
+                    pid = os.getpid()
+                result, answer = _next(ended, left, deadline, allowed)
+                left.discard(result)
+                watching.pop(result, None)
+                result._keep(answer)
+                yield result
+        finally:
+            for result, (replies, callback) in watching.items():  # perhaps in the garbage collector: no lock is taken here
+                replies.unwatch(result.id, callback)
+
+    def ready(self) -> bool:
+        """Tell whether all tasks have ended."""
+        return all(result.ready() for result in self.results)
+
+    def successful(self) -> bool:
+        """Tell whether all tasks returned."""
+        return all(result.successful() for result in self.results)
+
+    def _by_queue(self) -> list[list[AsyncResult[R]]]:
+        """Return the results that may still come, those together that are waited for in one place."""
+        found: dict[Any, list[AsyncResult[R]]] = {}
+        for result in self.results:
+            if not result._is_settled():
+                found.setdefault((result._registry, result._queue, result._stage), []).append(result)
+        return list(found.values())
+
+
+def _watch(groups: list[list[AsyncResult[R]]], ended: Ended[R], watching: Watching) -> None:
+    """Have what ends put into `ended`; note in `watching` what is to be called off."""
+    for result in {result for some in groups for result in some}:
+        watching[result] = result._replies, _putter(ended, result)
+        watching[result][0].watch(result.id, watching[result][1])
+    for some in groups:
+        if some:
+            some[0]._replies.ask([r.id for r in some])
+
+
+def _putter(ended: Ended[R], result: AsyncResult[R]) -> Callback:
+    return lambda _id, answer: ended.put((result, answer))
+
+
+def _next(
+    ended: Ended[R], left: set[AsyncResult[R]], deadline: float | None, allowed: float | None
+) -> tuple[AsyncResult[R], Answer]:
+    """Return the next result that has ended, of those that are left, and its answer."""
+    while True:
+        still = None if deadline is None else max(0.0, deadline - time.monotonic())
+        try:
+            result, answer = ended.get(timeout=within(still))
+        except stdlib_queue.Empty:
+            if deadline is None or time.monotonic() < deadline:
+                continue
+            result = next(iter(left))
+            return result, result._last_look(allowed)
+        if result in left:  # a forked process may be told twice
+            return result, answer
+
+
+class _Together:
+    """A coroutine's wait for tasks of one queue.
+
+    Args:
+        allowed, deadline: seconds that the caller gave, and when they are over (monotonic).
+    """
+
+    def __init__(self, results: list[AsyncResult[Any]], allowed: float | None, deadline: float | None) -> None:
+        self._left = {result.id: result for result in results}
+        self._answers: dict[AsyncResult[Any], Answer] = {}
+        self._replies = results[0]._replies
+        self._allowed, self._deadline = allowed, deadline
+        self._loop = asyncio.get_running_loop()
+        self._all: asyncio.Future[None] = self._loop.create_future()
+
+    async def answered(self) -> dict[AsyncResult[Any], Answer]:
+        """Return the answers, once all have ended.
+
+        Raises:
+            ResultTimeout: not in time.
+        """
+        ids = list(self._left)
+        try:
+            for task_id in ids:
+                self._replies.watch(task_id, self._tell)
+            await self._replies.aask(ids)
+            await self._wait()
+        finally:
+            for task_id in ids:
+                self._replies.unwatch(task_id, self._tell)
+        return self._answers
+
+    def _tell(self, task_id: str, answer: Answer) -> None:
+        try:
+            self._loop.call_soon_threadsafe(self._note, task_id, answer)
+        except RuntimeError:
+            pass  # that loop was closed, and nobody waits in it any more
+
+    def _note(self, task_id: str, answer: Answer) -> None:
+        result = self._left.pop(task_id, None)
+        if result is not None:
+            self._answers[result] = answer
+        if not self._left and not self._all.done():
+            self._all.set_result(None)
+
+    async def _wait(self) -> None:
+        """Wait for what the thread that reads the replies delivers; where it has no connection, look now and then."""
+        pause = FIRST_LOOK
+        while self._left:
+            left = None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
+            await asyncio.wait({self._all}, timeout=pause if left is None else min(pause, left))
+            is_last = left is not None and left <= pause
+            if self._left and (self._replies.trouble or is_last):
+                await self._look(is_last)
+            pause = FIRST_LOOK if self._replies.trouble else min(2 * pause, 30.0)
+
+    async def _look(self, is_last: bool) -> None:
+        for task_id, result in list(self._left.items()):
+            looked = await result._alook()
+            if (answer := answer_in(looked)) is not None:
+                self._note(task_id, answer)
+            elif is_last:
+                raise await in_thread(result._timed_out, self._allowed, looked)

@@ -1,0 +1,185 @@
+"""What a process waits for at one queue: who is to be told of which task, and when the server is asked about it again. No I/O.
+
+A task is asked about again soon at first, and then ever more rarely: what is lost is noticed otherwise in nearly all cases, see
+replies.py. Whoever looks for what is due looks at all of them, and takes some at a time.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+FIRST, LONGEST = 1.0, 10.0  # seconds until a task is asked about again: for the first time, and at most
+PIECE = 1000  # tasks that are asked about together
+BREATH = 0.1  # seconds between two such pieces
+AFTER = 0.01  # seconds past a task's expiry at which it is asked about
+
+
+@dataclass(slots=True)
+class Answer:
+    """What is said of a task: ``R`` its record, ``B`` that it has one of `size` bytes, ``D`` done without, ``U`` unknown."""
+
+    status: str
+    record: bytes = b""
+    size: int = 0
+
+
+Callback = Callable[[str, Answer], None]  # returns at once: whoever waits for other tasks stands behind it
+
+
+class Waiter:
+    """One thread's wait for some tasks."""
+
+    def __init__(self, ids: Iterable[str]) -> None:
+        self.remaining = set(ids)
+        self.answers: dict[str, Answer] = {}
+        self.awake = threading.Event()
+
+    def deliver(self, task_id: str, answer: Answer) -> None:
+        """Take an answer."""
+        self.answers[task_id] = answer
+        self.remaining.discard(task_id)
+        if not self.remaining:
+            self.awake.set()
+
+
+@dataclass(slots=True)
+class _Watch:
+    told: list[Waiter | Callback]
+    ask_at: float
+    pause: float
+
+
+class Watches:
+    """The tasks that are waited for. For any thread; `remove` also for what the garbage collector runs, at any moment."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._watches: dict[str, _Watch] = {}
+        self._waiters: dict[Waiter, None] = {}  # those that lack answers, the first first
+        self._callbacks = 0
+        self._left: deque[tuple[str, Waiter | Callback]] = deque()  # who does not wait any more
+        self._due = math.inf  # nothing is due before
+
+    def __len__(self) -> int:
+        return len(self._watches)
+
+    def enter(self, waiter: Waiter) -> None:
+        """Have a waiter told; the server is to be asked by the caller."""
+        with self._lock:
+            self._waiters[waiter] = None
+            for task_id in waiter.remaining:
+                self._add(task_id, waiter)
+
+    def add(self, task_id: str, callback: Callback) -> None:
+        """Have a callback called; the server is to be asked by the caller."""
+        with self._lock:
+            self._add(task_id, callback)
+            self._callbacks += 1
+
+    def _add(self, task_id: str, who: Waiter | Callback) -> None:
+        found = self._watches.get(task_id)
+        if found is not None:
+            found.told.append(who)
+            return
+        first = time.monotonic() + FIRST
+        self._watches[task_id] = _Watch([who], first, 2 * FIRST)
+        self._due = min(self._due, first)
+
+    def remove(self, task_id: str, who: Waiter | Callback) -> None:
+        """Forget who was to be told of a task, and the task with the last one."""
+        self._left.append((task_id, who))
+        if self._lock.acquire(blocking=False):  # else whoever has it may be this thread; the next one sees to it
+            try:
+                self._sort_out()
+            finally:
+                self._lock.release()
+
+    def leave(self, waiter: Waiter) -> None:
+        """Forget a waiter."""
+        with self._lock:
+            self._waiters.pop(waiter, None)
+            self._left.extend((task_id, waiter) for task_id in list(waiter.remaining))
+            self._sort_out()
+
+    def _sort_out(self) -> None:
+        while self._left:
+            task_id, who = self._left.popleft()
+            found = self._watches.get(task_id)
+            if found is None or who not in found.told:
+                continue
+            found.told.remove(who)
+            self._callbacks -= not isinstance(who, Waiter)
+            if not found.told:
+                del self._watches[task_id]
+
+    def take(self, task_id: str) -> list[Waiter | Callback]:
+        """Return who is to be told that a task has ended, and forget them."""
+        with self._lock:
+            if self._left:
+                self._sort_out()
+            found = self._watches.pop(task_id, None)
+            if found is None:
+                return []
+            for who in found.told:
+                if not isinstance(who, Waiter):
+                    self._callbacks -= 1
+                elif who.remaining <= {task_id}:
+                    self._waiters.pop(who, None)
+            return found.told
+
+    @property
+    def first_waiter(self) -> Waiter | None:
+        """The thread that has waited longest."""
+        with self._lock:
+            return next(iter(self._waiters), None)
+
+    @property
+    def has_callbacks(self) -> bool:
+        """True while a callback is to be called."""
+        with self._lock:
+            if self._left:
+                self._sort_out()
+            return self._callbacks > 0
+
+    # --- asking again --------------------------------------------------------------------------------------------
+
+    def until_due(self) -> float:
+        """Return seconds until the server is to be asked about something."""
+        return max(0.0, self._due - time.monotonic())
+
+    def due(self) -> list[str]:
+        """Return the tasks to ask about now, some of them, and take them for asked."""
+        now, found = time.monotonic(), list[str]()
+        if now < self._due:
+            return found
+        with self._lock:
+            if self._left:
+                self._sort_out()
+            self._due = math.inf
+            for task_id, watch in self._watches.items():
+                if watch.ask_at <= now and len(found) < PIECE:
+                    found.append(task_id)
+                    watch.ask_at, watch.pause = now + watch.pause, min(2 * watch.pause, LONGEST)
+                self._due = min(self._due, watch.ask_at)
+            self._due = max(self._due, now + BREATH)
+        return found
+
+    def all_due(self) -> None:
+        """Ask about all again, from the beginning: something was lost, or may have been."""
+        with self._lock:
+            for watch in self._watches.values():
+                watch.ask_at, watch.pause = 0.0, FIRST
+            self._due = 0.0
+
+    def expiring(self, left: dict[str, int]) -> None:
+        """Ask about tasks when they will have expired: id → ms until then."""
+        with self._lock:
+            for task_id, ms in left.items():
+                if (watch := self._watches.get(task_id)) is not None:
+                    watch.ask_at = min(watch.ask_at, time.monotonic() + ms / 1000 + AFTER)
+                    self._due = min(self._due, watch.ask_at)

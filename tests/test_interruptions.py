@@ -1,0 +1,167 @@
+"""What is raised inside a task from outside, such as its soft time limit, is caught by nothing of ours on its way to the task.
+
+Each handler in the package that would catch it, because it catches every exception or every HotQueueError, has to raise it on, or
+be in code that no task runs through: ALLOWED says why.
+"""
+
+from __future__ import annotations
+
+import ast
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+import hotqueue
+from hotqueue import HotQueue, SerializationError, SoftTimeLimitExceeded
+from hotqueue.errors import STORE_ERRORS, Interruption, LeaseLost
+from hotqueue.interrupts import A_WHILE, expected, within
+from hotqueue.tasks.limits import soft_limit
+
+PACKAGE = Path(hotqueue.__file__).parent
+BROAD = {"HotQueueError", "Exception", "BaseException", "FAULTS", "SoftTimeLimitExceeded", "Interruption"}
+
+ALLOWED = {
+    "cli": "commands run no tasks",
+    "tasks/child.py": "of a process that begins or ends",
+    "tasks/supervisor.py": "the supervisor's",
+    "tasks/errands.py": "the supervisor's",
+    "tasks/maintenance.py": "of a thread of its own",
+    "tasks/courier.py": "of a thread of its own",
+    "tasks/exits.py": "after all tasks",
+    "tasks/forks.py": "at the end of a forked process",
+    "tasks/worker.py": "the worker's, between tasks",
+    "tasks/process.py": "the worker's, between tasks",
+    "tasks/server_check.py": "before any task",
+    "tasks/strays.py": "of a thread of its own",
+    "tasks/loading.py": "before any task",
+    "tasks/exceptions.py": "of an error that has left its task; and of one that comes from a result, where it guards the worker",
+    "tasks/event_loop.py": "tasks of an event loop are cancelled: nothing is raised in its thread",
+    "tasks/callbacks.py": "of threads of their own",
+    "tasks/sync_worker.py:tell_behind": "of a thread of its own",
+    "tasks/executor.py:execute": "where a task ends",
+    "tasks/executor.py:outcome_of": "where a task ends",
+    "tasks/payload.py:dumps_error": "of an error that has left its task",
+    "tasks/replies.py:_dispatch": "of what returns at once",
+    "tasks/replies.py:_read_for_callbacks": "of a thread of its own",
+    "tasks/result.py:_complete": "it is the future's owner's",
+    "consume.py:_run": "of a thread of its own",
+    "aqueue.py": "tasks of an event loop are cancelled: nothing is raised in its thread",
+    "consume.py:loop": "thrown into the generator, which raises it on",
+}
+
+
+def names_in(node: ast.expr | None) -> set[str]:
+    return {"BaseException"} if node is None else {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+
+
+def raises_on(handler: ast.ExceptHandler) -> bool:
+    return any(isinstance(part, ast.Raise) for part in ast.walk(handler))
+
+
+def catching(tree: ast.AST, path: str) -> list[str]:
+    """Return the handlers in a module that keep what was meant for a task, as ``file:function``."""
+    found: list[str] = []
+
+    def look(node: ast.AST, function: str) -> None:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            function = node.name
+        if isinstance(node, ast.Try):
+            for handler in node.handlers:
+                caught = names_in(handler.type)
+                if caught & BROAD and raises_on(handler):
+                    break  # what comes later gets no such error
+                if caught & BROAD:
+                    found.append(f"{path}:{function}")
+        if isinstance(node, ast.With):
+            for item in node.items:
+                call = item.context_expr
+                if isinstance(call, ast.Call) and "suppress" in ast.unparse(call.func) and names_in(call) & BROAD:
+                    found.append(f"{path}:{function}")
+        for child in ast.iter_child_nodes(node):
+            look(child, function)
+
+    look(tree, "")
+    return found
+
+
+def test_nothing_of_ours_catches_what_is_raised_inside_a_task() -> None:
+    found = []
+    for file in sorted(PACKAGE.rglob("*.py")):
+        path = file.relative_to(PACKAGE).as_posix()
+        found += catching(ast.parse(file.read_text()), path)
+    used = {name for name in ALLOWED if any(each == name or each.startswith((f"{name}:", f"{name}/")) for each in found)}
+    kept = [each for each in found if not any(each == name or each.startswith((f"{name}:", f"{name}/")) for name in used)]
+    assert kept == []
+    assert used == ALLOWED.keys()
+
+
+def test_what_is_raised_inside_a_task_is_a_branch_of_its_own() -> None:
+    assert issubclass(SoftTimeLimitExceeded, Interruption)
+    assert issubclass(LeaseLost, Interruption)
+    assert not any(issubclass(Interruption, each) or issubclass(each, Interruption) for each in STORE_ERRORS)
+
+
+class Slow:
+    """Takes its time to be pickled, or to be printed."""
+
+    def __reduce__(self) -> str:
+        time.sleep(20)
+        return "x"
+
+    def __repr__(self) -> str:
+        time.sleep(20)
+        return "x"
+
+
+@pytest.mark.servers("embedded")
+@pytest.mark.parametrize("way", ["delay", "put", "text"])
+def test_a_limit_that_passes_while_we_pickle_is_no_fault_of_the_value(make_queue: object, way: str) -> None:
+    queue: HotQueue = make_queue()  # type: ignore[operator]
+    began = time.monotonic()
+    with pytest.raises(SoftTimeLimitExceeded), soft_limit(0.1, "x"):  # noqa: PT012
+        if way == "delay":
+            queue.submit(len, Slow())
+        elif way == "put":
+            queue.put(Slow())
+        else:
+            queue.submit(print, lambda: Slow(), sep=Slow())
+    assert time.monotonic() - began < 10
+
+
+def test_a_value_that_cannot_be_pickled_is_still_one(make_queue: object) -> None:
+    queue: HotQueue = make_queue()  # type: ignore[operator]
+    with soft_limit(60, "x"), pytest.raises(SerializationError):
+        queue.submit(len, threading.Lock())
+
+
+class TestWithin:
+    """For how long a thread may block in one go."""
+
+    def test_as_long_as_it_wants_where_nothing_is_to_come(self) -> None:
+        assert within(5) == 5
+        assert within(None) == A_WHILE
+
+    def test_until_what_is_to_be_raised(self) -> None:
+        with expected(time.monotonic() + 1):
+            assert within(0.1) == 0.1
+            assert 0.9 < within(60) < 1.1
+            with expected(time.monotonic() + 30):
+                assert within(60) < 1.1
+            with expected(time.monotonic()):
+                assert within(60) < 0.1
+            assert 0.9 < within(None) < 1.1
+
+    def test_as_long_as_it_wants_once_it_came(self) -> None:
+        with expected(time.monotonic() - 1):
+            assert within(60) == 60
+        assert within(60) == 60
+
+    def test_in_this_thread_alone(self) -> None:
+        found: list[float] = []
+        with expected(time.monotonic()):
+            thread = threading.Thread(target=lambda: found.append(within(60)))
+            thread.start()
+            thread.join()
+        assert found == [60]
