@@ -111,7 +111,7 @@ class AsyncWorker(Worker):
         return self._ask(intake, room)
 
     def _ask(self, intake: Intake, room: int) -> bool:
-        """Make a step, or see whether the one under way has been answered; tell whether it is worth while to look again at once."""
+        """Make a step, or see whether the one under way has been answered; tell whether to look again at once."""
         stepped = self.step(intake, room)
         is_more_to_tell = stepped is not None and bool(intake.untold)
         return self._start(intake) or (room > 0 and intake.may_unpark) or is_more_to_tell

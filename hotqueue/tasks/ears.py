@@ -1,4 +1,4 @@
-"""Ears: which queues ring while a worker is too busy with others to sleep at their bells. It takes no ring from those who sleep."""
+"""Ears: which queues ring while a worker is too busy with others to sleep at their bells. It takes no ring from who sleeps."""
 
 from __future__ import annotations
 
