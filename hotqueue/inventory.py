@@ -22,11 +22,13 @@ class Length:
     Attributes:
         messages: raw messages in the list.
         tasks: tasks that no worker has in hand: ready, scheduled or parked, as `HotQueue.pending` counts them.
+        suspects: those of them that are suspected of killing their process, and wait for a quarantine process.
     """
 
     name: str
     messages: int
     tasks: int
+    suspects: int = 0
 
     @property
     def items(self) -> int:
@@ -38,12 +40,9 @@ def length(store: Store, name: str) -> Length:
     """Return how much waits in a queue; a queue that does not exist is an empty one."""
     listed = keys.queue(keys.check_name(name))
     messages = store.command(listed, "LLEN", listed, doing=f"counting the messages of {name!r}")
-    return Length(name, int(messages), _waiting_tasks(store, name))
-
-
-def _waiting_tasks(store: Store, name: str) -> int:
     counts = Broker(store, name).counts()
-    return counts["ready"] + counts["parked"] + counts["scheduled"]
+    tasks = counts["ready"] + counts["parked"] + counts["scheduled"]
+    return Length(name, int(messages), tasks, counts["suspects"])
 
 
 def queue_names(store: Store) -> list[str]:

@@ -87,7 +87,7 @@ def taken(name: str, mark: str) -> str:
 
 _TYPES = {
     **dict.fromkeys(("tasks", "attempts", "held", "worker", "dead:tasks", "stats", "control", "waiters"), "hash"),
-    **dict.fromkeys(("ready", "ready:async", "ready:alone", "parked", "scheduled", "workers", "dead"), "zset"),
+    **dict.fromkeys(("ready", "ready:async", "suspects", "claims", "parked", "scheduled", "workers", "dead"), "zset"),
     **dict.fromkeys(("bell", "bell:async", "reply"), "list"),
     **dict.fromkeys(("needs", "done"), "set"),
     **dict.fromkeys(("seq", "result", "paused", "progress"), "string"),
@@ -98,7 +98,7 @@ _TYPES = {
 SINGLE = tuple(
     thing.encode()
     for thing in (
-        *("tasks", "attempts", "seq", "ready", "ready:async", "ready:alone", "needs", "scheduled", "workers", "consumers"),
+        *("tasks", "attempts", "seq", "ready", "ready:async", "suspects", "needs", "scheduled", "workers", "consumers"),
         *("dead", "dead:tasks", "stats", "paused", "control", "bell", "bell:async", "came-back", "dead-messages"),
         *("done:0", "done:1", "done:2"),
     )
@@ -132,7 +132,7 @@ def tasks(name: str) -> str:
 
 
 def attempts(name: str) -> str:
-    """Hash: id → retries, deliveries, where parked, last errors; only of tasks to which something has happened."""
+    """Hash: id → retries, deliveries, where parked, shared deaths, last errors; only of tasks to which something has happened."""
     return _of(name, "attempts")
 
 
@@ -151,9 +151,14 @@ def ready_async(name: str) -> str:
     return _of(name, "ready:async")
 
 
-def ready_alone(name: str) -> str:
-    """Sorted set: id → place, tasks that may have killed a process."""
-    return _of(name, "ready:alone")
+def suspects(name: str) -> str:
+    """Sorted set: id → place, tasks that may have killed a process, and run in quarantine."""
+    return _of(name, "suspects")
+
+
+def claims(name: str) -> str:
+    """Sorted set with TTL: supervisor that is about to start a quarantine process → until when in ms."""
+    return _of(name, "claims")
 
 
 def needs(name: str) -> str:

@@ -204,6 +204,16 @@ def read_state(folder: str, incarnation: str) -> bytes | None:
         return None
 
 
+def read_states(folder: str, incarnation: str) -> dict[str, bytes]:
+    """Return what all incarnations of the same process left: by their names, as far as their files are there."""
+    if not _is_in_sight(folder, incarnation):
+        return {}
+    process = incarnation.rpartition("-")[0] + "-"
+    names = [name for name in os.listdir(folder) if name.startswith(process)]
+    found = {name: read_state(folder, name) for name in names}
+    return {name: state for name, state in found.items() if state is not None}
+
+
 def clear_state(folder: str, incarnation: str) -> None:
     """Have a dead incarnation's file say that it ran nothing: whoever finds it charges nothing."""
     if _is_in_sight(folder, incarnation):

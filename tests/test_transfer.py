@@ -497,7 +497,7 @@ def test_every_key_that_a_queue_has_is_copied_or_known_to_be_left_out(
     assert missing == {
         *(keys.held("q", "m"), keys.worker("q", "m"), keys.workers("q")),  # put back
         *(keys.consuming("q", "m"), keys.consumer("q", "m"), keys.consumers("q")),
-        *(keys.reply("q", "m"), keys.waiters("q"), keys.taken("q", "m"), keys.progress("q", "ended")),
+        *(keys.reply("q", "m"), keys.waiters("q"), keys.claims("q"), keys.taken("q", "m"), keys.progress("q", "ended")),
     }
 
 
@@ -512,6 +512,7 @@ def test_all_that_there_is_one_of_is_listed() -> None:
     single = {each("q") for each in functions if len(inspect.signature(each).parameters) == 1} - {
         keys.queue("q"),
         keys.waiters("q"),
+        keys.claims("q"),
     }
     assert single | {keys.done("q", n) for n in range(3)} == {f"{{hotqueue:q}}:{thing.decode()}" for thing in keys.SINGLE}
 

@@ -54,13 +54,17 @@ def info(as_json: bool, **where: Any) -> None:
         facts = {"hotqueue": __version__, "store": str(store), "server": inventory.server_version(store)}
         found = [inventory.length(store, name) for name in inventory.queue_names(store)]
     if as_json:
-        queues = [{"name": q.name, "messages": q.messages, "tasks": q.tasks} for q in found]
+        queues = [
+            {"name": q.name, "messages": q.messages, "tasks": q.tasks, **({"suspects": q.suspects} if q.suspects else {})}
+            for q in found
+        ]
         click.echo(json_text({**facts, "queues": queues}))
         return
     for name, value in facts.items():
         click.echo(f"{name:9} {value}")
     for queue in found:
-        click.echo(f"{'queue':9} {queue.name}: {queue.messages} messages, {queue.tasks} waiting tasks")
+        suspected = f", {queue.suspects} of them suspected of killing their process" if queue.suspects else ""
+        click.echo(f"{'queue':9} {queue.name}: {queue.messages} messages, {queue.tasks} waiting tasks{suspected}")
 
 
 def main() -> None:

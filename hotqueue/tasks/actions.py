@@ -78,6 +78,8 @@ def _dead_entry(error: bytes, attempts: Attempts, now: int) -> str:
         "traceback": trace,
         "retries": attempts.retries,
         "deliveries": attempts.deliveries,
+        "shared_deaths": attempts.shared,
+        "hosts_lost": attempts.lost,
         "errors": [*attempts.errors, error_line("error", f"{path}: {message}", now)],
     }
     return json.dumps(entry, separators=(",", ":"))

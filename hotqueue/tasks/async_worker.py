@@ -54,7 +54,6 @@ class AsyncWorker(Worker):
         room = self._room()
         self.bell.listen_to(self.kind)
         if room == 0 or self.stopping:
-            self.process.gate.leave_if(self, self._active == 0)
             return self._sleep_without_room()
         wait = min(self.next_due(), 0.05) if self.process.is_burst else self.next_due()
         began = time.monotonic()
@@ -69,7 +68,7 @@ class AsyncWorker(Worker):
         return False
 
     def _room(self) -> int:
-        if self.stopping or self.process.gate.is_wanted_by_another(self):
+        if self.stopping:
             return 0
         return self.slots - self._active - sum(intake.ahead.room for intake in self.intakes if intake.ahead is not None)
 
@@ -91,8 +90,6 @@ class AsyncWorker(Worker):
             if intake.untold:
                 self.tell(intake)
                 came = self._start(intake) or came
-        if self._active == 0:
-            self.process.gate.leave(self)
         return came
 
     def _is_to_be_visited(self, intake: Intake, rung: bool) -> bool:
@@ -103,7 +100,7 @@ class AsyncWorker(Worker):
 
     def _visit(self, intake: Intake, room: int, rung: bool) -> bool:
         """Tell what ended at one queue, and fetch up to `room` tasks, where there is reason to; tell whether anything came."""
-        if intake.courier.is_full or not self.process.gate.enter(self):
+        if intake.courier.is_full:
             return False
         came_back = intake.may_unpark and self.unpark(intake, room)
         if not (intake.untold or intake.ahead or came_back or self._may_have_tasks(intake, rung)):
@@ -125,7 +122,7 @@ class AsyncWorker(Worker):
                 assert ready.outcome is not None
                 self.conclude(intake, ready, ready.outcome, 0.0)
                 continue
-            row = self.running.start(ready.delivery.id.encode(), ready.options.time_limit, ready.is_last)
+            row = self.running.start(ready.delivery.id.encode(), ready.options.time_limit, ready.fate)
             self._active += 1
             intake.running[id(ready.call)] = ready.call
             batch.append((ready.call, self._when_done(intake, ready, row)))

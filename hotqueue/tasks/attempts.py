@@ -1,6 +1,7 @@
 """What has happened to a task so far: the value of the `attempts` hash. Pure.
 
-One head line that Lua can read, ``retries deliveries need expires verdict``, then one line of JSON an error.
+One head line that Lua can read, ``retries deliveries need expires verdict``, and ``shared lost width`` once they are not all 0;
+then one line of JSON an error.
 """
 
 from __future__ import annotations
@@ -10,8 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 KEPT_ERRORS = 5
-TIME_LIMIT = "T"  # verdict: its process was ended because the task ran into its time limit
-REVOKED = "R"  # verdict: its process was ended because the task was revoked
+KILLED = "-"  # what a dead process means for what it ran: nothing is known but that it died
+LOST = "L"  # the same: it was lost with its host, or with its supervisor
+TIME_LIMIT = "T"  # the same, and a verdict: it was ended because the task ran into its time limit
+REVOKED = "R"  # the same: it was ended because the task was revoked
+# What becomes of a task should its process die (see `fate`): if it ran alone there, or beside others too, it does not run again;
+# if it ran beside others, it is a suspect.
+LAST_ALONE, LAST, SUSPECT = 1, 2, 4
 
 
 @dataclass(slots=True)
@@ -20,11 +26,14 @@ class Attempts:
 
     Attributes:
         retries: how often it was run again after an error or `Retry`.
-        deliveries: how often a process died with it.
+        deliveries: how often a process died while it was the only one running there; what `max_deliveries` bounds.
         need: what it is parked for, or "-".
         expires: server time in ms after which it must not start, or None.
         verdict: what its supervisor found about the last run, or "-".
         errors: the last few, oldest first: dicts with ``at`` (ms), ``error``, ``kind``.
+        shared: how often a process died while it ran there beside others.
+        lost: how often a host, or a supervisor, was lost with it.
+        width: how many may run side by side with it in quarantine, itself included; 0 while it is not suspected.
     """
 
     retries: int = 0
@@ -33,17 +42,27 @@ class Attempts:
     expires: int | None = None
     verdict: str = "-"
     errors: list[dict[str, Any]] = field(default_factory=list)
+    shared: int = 0
+    lost: int = 0
+    width: int = 0
+
+    @property
+    def deaths(self) -> int:
+        """How often a process or a host was lost with it, for whatever reason."""
+        return self.deliveries + self.shared + self.lost
 
     def encode(self) -> str:
         """Return the value to store."""
         expires = "-" if self.expires is None else str(self.expires)
         head = f"{self.retries} {self.deliveries} {self.need} {expires} {self.verdict}"
+        if self.shared or self.lost or self.width:
+            head += f" {self.shared} {self.lost} {self.width}"
         return "\n".join([head, *(json.dumps(e, separators=(",", ":")) for e in self.errors[-KEPT_ERRORS:])])
 
     def after_retry(self, error: dict[str, Any] | None) -> Attempts:
-        """Return the history with one retry more."""
+        """Return the history with one retry more; what ran to an end is not suspected any more."""
         errors = [*self.errors, error] if error else self.errors
-        return Attempts(self.retries + 1, self.deliveries, "-", self.expires, "-", errors)
+        return Attempts(self.retries + 1, self.deliveries, "-", self.expires, "-", errors, self.shared, self.lost)
 
 
 def decode(value: bytes) -> Attempts:
@@ -51,13 +70,43 @@ def decode(value: bytes) -> Attempts:
     if not value:
         return Attempts()
     head, *lines = value.decode("utf-8", "replace").split("\n")
-    retries, deliveries, need, expires, verdict = (head.split(" ") + ["-"] * 5)[:5]
+    words = head.split(" ")
+    retries, deliveries, need, expires, verdict = (words + ["-"] * 5)[:5]
     errors = [parsed for parsed in map(_parsed, lines) if parsed]
     try:
         counts, until = (int(retries), int(deliveries)), int(expires) if expires != "-" else None
+        shared, lost, width = map(int, words[5:8] or (0, 0, 0))
     except ValueError:  # somebody else wrote here: take the task for a new one
         return Attempts()
-    return Attempts(*counts, need, until, verdict, errors[-KEPT_ERRORS:])
+    return Attempts(*counts, need, until, verdict, errors[-KEPT_ERRORS:], shared, lost, width)
+
+
+def is_over(attempts: Attempts, max_deliveries: int) -> bool:
+    """Tell whether a task is not to run again; one that may be delivered once is not, whatever death it may have begun before."""
+    return attempts.deliveries >= max_deliveries or (max_deliveries == 1 and attempts.deaths > 0)
+
+
+def fate(attempts: Attempts, max_deliveries: int) -> int:
+    """Return what becomes of a task that starts now, should its process die: a sum of LAST, LAST_ALONE and SUSPECT."""
+    is_last = attempts.deliveries + 1 >= max_deliveries
+    is_suspect = attempts.width > 0 or attempts.shared > 0
+    return LAST_ALONE * is_last + LAST * (max_deliveries == 1) + SUSPECT * is_suspect
+
+
+def is_last(fate: int, ran: int) -> bool:
+    """Tell whether a task of that fate does not run again after the death of a process that ran so many side by side."""
+    return bool(fate & (LAST_ALONE if ran == 1 else LAST))
+
+
+def how_it_killed(how: str, ran: int) -> tuple[str, str]:
+    """Return what the history calls the death of a process that ran so many side by side, and what it says of it.
+
+    Args:
+        how: how the process ended.
+    """
+    if ran == 1:
+        return "lost", how
+    return "shared death", f"{how}, while it ran {ran} tasks side by side: one of them may have killed it"
 
 
 def error_line(kind: str, error: str, at: int, **more: Any) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -19,7 +19,7 @@ from hotqueue.errors import SerializationError
 from hotqueue.lines import Blocking
 from hotqueue.packed import PackedCall
 from hotqueue.tasks import scripts
-from hotqueue.tasks.attempts import Attempts
+from hotqueue.tasks.attempts import KILLED, Attempts
 from hotqueue.tasks.attempts import decode as decode_attempts
 from hotqueue.tasks.envelope import ASYNC
 from hotqueue.tasks.reply_line import ReplyLine
@@ -64,6 +64,7 @@ class Survey:
         others: (worker of somebody else, ms left of its lease).
         stops: id of a running task that is to be stopped → the record to end it with.
         unfinished: how many tasks there are.
+        suspects: how many tasks wait for a quarantine process.
     """
 
     now: int
@@ -72,6 +73,7 @@ class Survey:
     others: list[tuple[str, int]]
     stops: dict[str, bytes]
     unfinished: int
+    suspects: int
 
 
 class Broker:
@@ -84,7 +86,7 @@ class Broker:
         self.name = name
         n = name
         self.done = [keys.done(n, third) for third in range(3)]
-        self.ready = [keys.ready(n), keys.ready_async(n), keys.ready_alone(n)]
+        self.ready = [keys.ready(n), keys.ready_async(n), keys.suspects(n)]
         self.bells = [keys.bell(n), keys.bell_async(n)]
         self._enqueue_keys = [
             *(keys.tasks(n), keys.attempts(n), keys.ready(n), keys.ready_async(n), keys.scheduled(n), keys.seq(n)),
@@ -300,7 +302,7 @@ class Broker:
     # --- the queue -----------------------------------------------------------------------------------------------
 
     def counts(self) -> dict[str, int]:
-        """Return how many tasks are unfinished, ready, scheduled, parked, dead."""
+        """Return how many tasks are unfinished, ready, of these suspects, scheduled, parked, dead."""
         n = self.name
 
         def count(command: str, key: str) -> int:
@@ -311,6 +313,7 @@ class Broker:
             return {
                 "unfinished": count("HLEN", keys.tasks(n)),
                 "ready": sum(count("ZCARD", key) for key in self.ready),
+                "suspects": count("ZCARD", keys.suspects(n)),
                 "scheduled": count("ZCARD", keys.scheduled(n)),
                 "parked": sum(count("ZCARD", keys.parked(n, keys.text(need))) for need in needs),
                 "dead": count("ZCARD", keys.dead(n)),
@@ -377,13 +380,13 @@ class Broker:
 
     def survey(self, reply: list[Any]) -> Survey:
         """Return what a reply of `sweep` says."""
-        now, due, gone, others, control, unfinished = reply
+        now, due, gone, others, control, unfinished, suspects = reply
         now = int(now)
         left = [
             (keys.text(w), int(min(max(float(at), -FAR), FAR)) - now) for w, at in zip(others[::2], others[1::2], strict=True)
         ]
         stops = {keys.text(task_id): blob for task_id, blob in zip(control[::2], control[1::2], strict=True)}
-        return Survey(now, int(due), [keys.text(w) for w in gone], left, stops, unfinished)
+        return Survey(now, int(due), [keys.text(w) for w in gone], left, stops, unfinished, suspects)
 
     def promote(self) -> int:
         """Move due tasks to ready; return ms until the next one, -1 when there is none."""
@@ -398,10 +401,30 @@ class Broker:
         every_key = [keys.tasks(n), keys.scheduled(n), keys.ready(n), keys.ready_async(n), keys.seq(n), *self.bells]
         return every_key, []
 
-    def folder_of(self, worker: str) -> str:
-        """Return the folder of a worker's presence file, "" when it announced none."""
+    def where_is(self, worker: str) -> tuple[str, str]:
+        """Return the folder of a worker's presence file, and its supervisor; "" for what it did not announce."""
         key = keys.worker(self.name, worker)
-        return (self.store.command(key, "HGET", key, "folder") or b"").decode(errors="replace")
+        folder, supervisor = self.store.command(key, "HMGET", key, "folder", "supervisor")
+        return (folder or b"").decode(errors="replace"), (supervisor or b"").decode(errors="replace")
+
+    def claim(self, supervisor: str, lease_ms: int) -> tuple[int, int]:
+        """Claim suspects for a quarantine process that a supervisor is about to start, or renew that; see `claim.lua`.
+
+        Returns:
+            How many may run side by side in it, and how many of them wait; noughts when no process is needed.
+        """
+        width, size = self._claim(supervisor, lease_ms, "0")
+        return width, size
+
+    def release(self, supervisor: str) -> None:
+        """Give a claim up: its process has what it came for, or is not to come."""
+        self._claim(supervisor, 0, "1")
+
+    def _claim(self, supervisor: str, lease_ms: int, gives_up: str) -> list[int]:
+        n = self.name
+        every_key = [keys.suspects(n), keys.attempts(n), keys.claims(n), keys.paused(n)]
+        args = [supervisor, lease_ms, gives_up]
+        return list(self.store.run(scripts.CLAIM, every_key, args, doing="claiming suspects"))
 
     def reap(
         self,
@@ -410,19 +433,26 @@ class Broker:
         known_dead: bool,
         cause: str = "",
         charged: Sequence[str] | None = (),
-        verdict: str = "-",
+        verdict: str = KILLED,
+        ran: int = 1,
+        last: Collection[str] = (),
     ) -> list[str] | None:
         """Put back what a worker holds, and strike it off.
 
         Args:
             known_dead: False reaps only if its lease has run out.
             cause: a line of JSON for the charged tasks' history.
-            charged: ids to charge with one delivery; None charges all.
+            charged: ids to charge with that; None charges all.
+            verdict: what it means for them: KILLED, LOST, TIME_LIMIT or REVOKED of attempts.py.
+            ran: how many tasks ran side by side in its process.
+            last: those that are not to run again.
 
         Returns:
             The charged ids; None when the worker still has its lease.
         """
-        every_key, args = self.reap_call(worker, known_dead=known_dead, cause=cause, charged=charged, verdict=verdict)
+        every_key, args = self.reap_call(
+            worker, known_dead=known_dead, cause=cause, charged=charged, verdict=verdict, ran=ran, last=last
+        )
         found: list[str] = []
         while True:
             answer = self.store.run(scripts.REAP, every_key, args, doing="reaping a worker")
@@ -433,7 +463,15 @@ class Broker:
                 return found
 
     def reap_call(
-        self, worker: str, *, known_dead: bool, cause: str = "", charged: Sequence[str] | None = (), verdict: str = "-"
+        self,
+        worker: str,
+        *,
+        known_dead: bool,
+        cause: str = "",
+        charged: Sequence[str] | None = (),
+        verdict: str = KILLED,
+        ran: int = 1,
+        last: Collection[str] = (),
     ) -> tuple[list[str], list[Any]]:
         """Return the keys and arguments of one call of `reap`."""
         n = self.name
@@ -442,7 +480,10 @@ class Broker:
             *(*self.bells, keys.stats(n)),
         ]
         mode = "dead" if known_dead else "lease"
-        return every_key, [worker, mode, cause, verdict, "*" if charged is None else "", *(charged or ())]
+        args: list[Any] = [worker, mode, cause, verdict, ran, "*" if charged is None else ""]
+        for task_id in charged or ():
+            args += (task_id, int(task_id in last))
+        return every_key, args
 
     def audit(self) -> int:
         """Find tasks that stand nowhere, which only a hand at our keys can bring about, and restore them; return how many.

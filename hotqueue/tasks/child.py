@@ -14,7 +14,7 @@ import struct
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
 from hotqueue import descriptors
@@ -36,12 +36,30 @@ GO, STOP, GIVE_UP = b"r", b"s", b"g"  # orders; LOST follows the last
 LOST = struct.Struct("<HH")  # number of the worker, number of the queue
 
 
+@dataclass(frozen=True)
+class Company:
+    """Suspects of one queue, for which a quarantine process is started.
+
+    Attributes:
+        queue, store: where they wait.
+        width: how many of them may run side by side.
+        size: how many there are, but no more than that.
+    """
+
+    queue: str
+    store: str
+    width: int
+    size: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """What `hotqueue-worker` was told.
 
     Attributes:
         weights: queue → how many turns it has to one of another; 1 for those that are not named.
+        supervisor: the incarnation of the supervisor.
+        company: what a quarantine process is for; None of a working one.
         said: what need not be said again; a process that is forked later inherits it.
         before_import, after_import: called in each process, around the import of the user's modules.
     """
@@ -61,9 +79,17 @@ class Settings:
     lease_ms: int = LEASE_MS
     health_port: int | None = None
     secret_key: str | None = field(default=None, repr=False)
+    supervisor: str = ""
+    company: Company | None = None
     said: set[str] = field(default_factory=set, repr=False)
     before_import: Callable[[], None] = field(default=lambda: None, repr=False)
     after_import: Callable[[], None] = field(default=lambda: None, repr=False)
+
+    def for_suspects(self, company: Company | None) -> Settings:
+        """Return those of a quarantine process; of a working one for None."""
+        if company is None:
+            return self
+        return replace(self, company=company, threads=company.size, is_burst=True, max_tasks=None, max_memory=None)
 
 
 @dataclass(frozen=True)
@@ -88,6 +114,8 @@ def run(settings: Settings, pipes: Pipes) -> int:
             registries = load(settings.modules, settings.queues, store, settings.secret_key, defined)
         finally:
             settings.after_import()
+        if settings.company is not None:
+            registries = _those_of(settings.company, registries)
         report.hello(registries)
         for registry in registries:  # what a web request cannot wait for, a worker can
             registry.store.be_patient()
@@ -111,6 +139,8 @@ def run(settings: Settings, pipes: Pipes) -> int:
         repairs=Repairs([pipes.control, pipes.report, *(fd for pair in pipes.permits for fd in pair)]),
         announce=report.worker,
         weights=settings.weights,
+        supervisor=settings.supervisor,
+        width=0 if settings.company is None else settings.company.width,
     )
     may_begin = threading.Event()
     threading.Thread(target=_obey, args=(pipes.control, process, may_begin), name="hotqueue-control", daemon=True).start()
@@ -125,6 +155,13 @@ def run(settings: Settings, pipes: Pipes) -> int:
     report(kind="leaving", had_enough=process.had_enough)
     exits.run()
     return 0
+
+
+def _those_of(company: Company, registries: list[Registry]) -> list[Registry]:
+    found = [each for each in registries if (each.name, str(each.store)) == (company.queue, company.store)]
+    if not found:
+        raise CannotLoad(f"the modules define no queue {company.queue!r} of {company.store} any more")
+    return found
 
 
 def _be_a_child(pipes: Pipes) -> None:

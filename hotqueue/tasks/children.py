@@ -1,4 +1,4 @@
-"""A supervisor's view of its children: their pipes, their workers, what they run, how they died."""
+"""A supervisor's view of its children: their pipes, their workers, what they run."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ from typing import Any
 
 from hotqueue.tasks import child, payload
 from hotqueue.tasks.broker import Broker
-from hotqueue.tasks.child import Pipes, Settings
-from hotqueue.tasks.logbook import shown
+from hotqueue.tasks.child import Company, Pipes, Settings
 from hotqueue.tasks.permits import Permits
 from hotqueue.tasks.readable import readable
-from hotqueue.tasks.running import new_table, read_last, read_progress, read_running
+from hotqueue.tasks.running import new_table, read_fates, read_progress, read_running
 
 ORPHANED = 5.0  # seconds after which nobody waits for a dead process any more
 
@@ -47,6 +46,7 @@ class Child:
 
     Attributes:
         queues: as it told of them, in its order.
+        company: the suspects that it was started for; None of a working process.
         had_enough: True once it said that it ends because of --max-tasks or --max-memory.
         leaves_by: when it has to have ended (monotonic), once all its workers have left and it does what is done at an exit.
         ended_for: (task id, why) once we have ended it: "time limit", "revoked", "shutdown" or "stuck".
@@ -57,6 +57,7 @@ class Child:
     report: int
     permits: list[tuple[int, int]]
     tables: list[mmap.mmap]
+    company: Company | None = None
     born: float = field(default_factory=time.monotonic)
     slots: dict[int, Slot] = field(default_factory=dict)
     queues: list[Broker] = field(default_factory=list)
@@ -71,9 +72,9 @@ class Child:
         """Return the ids of what it runs."""
         return [task_id for slot in self.slots.values() for task_id, _, _ in slot.running()]
 
-    def last_deliveries(self) -> set[str]:
-        """Return the ids of those of them that are not delivered again, should it die of them."""
-        return set().union(*(read_last(slot.table[:]) for slot in self.slots.values()))
+    def fates(self) -> dict[str, int]:
+        """Return what becomes of each task that it runs, should it die; see `attempts.fate`."""
+        return {task_id: fate for slot in self.slots.values() for task_id, fate in read_fates(slot.table[:]).items()}
 
     def begin(self) -> None:
         """Have it register its workers and work."""
@@ -178,7 +179,7 @@ def _spawn(
     pid = child.fork(settings, Pipes(control_read, report_write, permits, tables), close)
     os.close(control_read)
     os.close(report_write)
-    return Child(pid, control_write, report_read, permits, tables)
+    return Child(pid, control_write, report_read, permits, tables, settings.company)
 
 
 class Orphans:
@@ -214,31 +215,3 @@ def _zombies() -> Iterator[int]:
                 with contextlib.suppress(OSError), open(f"/proc/{pid}/stat", "rb") as stat:
                     if stat.read().rpartition(b")")[2].split()[0] == b"Z":
                         yield int(pid)
-
-
-def how_it_died(code: int, peak_kb: int) -> str:
-    """Return how a process ended, in words."""
-    memory = f"(peak memory {peak_kb // 1024} MB)"
-    if code >= 0:
-        return f"exited with {code} without finishing its task {memory}"
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:
-        name = f"signal {-code}"
-    hint = ", by hand or for want of memory" if -code == signal.SIGKILL else ""
-    return f"was killed by {name}{hint} {memory}"
-
-
-def fate(charged: list[str], last: set[str]) -> str:
-    """Return what becomes of the tasks that a dead process ran, as the end of a message.
-
-    Args:
-        last: those that are not delivered again.
-    """
-    again = [shown(task_id) for task_id in charged if task_id not in last]
-    dead = [shown(task_id) for task_id in charged if task_id in last]
-    parts = [f"; it ran {', '.join(again)}, which run{'s' * (len(again) == 1)} again alone"] if again else []
-    if dead:
-        goes = "goes" if len(dead) == 1 else "go"
-        parts.append(f"; it ran {', '.join(dead)} for the last time (max_deliveries), which {goes} to the dead list")
-    return "".join(parts)

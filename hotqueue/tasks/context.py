@@ -54,7 +54,7 @@ class Request:
 
     Attributes:
         retries: how often it was run again before this run.
-        deliveries: which delivery this is; 1 unless a process died with it.
+        deliveries: which delivery this is; 1 unless a process, or a host, was lost with it.
         worker: the incarnation that runs it.
         lost: True once another worker may run it too; what this run returns will not count.
     """
@@ -71,7 +71,7 @@ class Request:
     ) -> None:
         self._envelope = envelope
         self.retries = attempts.retries
-        self.deliveries = attempts.deliveries + 1
+        self.deliveries = attempts.deaths + 1
         self.queue = queue
         self.worker = worker
         self.lost = False

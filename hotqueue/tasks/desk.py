@@ -30,7 +30,7 @@ class Delivery:
 
     Attributes:
         number: the fetch that brought it; with the worker's incarnation, the fence.
-        origin: "s", "a" or "x": the ready set it came from.
+        origin: "s" or "a": the ready set it came from; "x" or "y": one of either kind from the suspects.
         attempts: undecoded; b"" for a task to which nothing has happened.
     """
 
@@ -50,7 +50,7 @@ class Stepped:
         due: ms until the next scheduled task, -1 when there is none.
         alive: False when this worker was given up.
         others: tasks ready for workers of the other kind.
-        alone: tasks that must run alone.
+        suspects: tasks that wait for a quarantine process.
         needs: what parked tasks wait for, how many such needs.
         left: tasks of our kind that are still ready after a fetch.
         gone: ids that were not this worker's any more, so that their outcome was dropped.
@@ -60,7 +60,7 @@ class Stepped:
     due: int
     alive: bool
     others: int
-    alone: int
+    suspects: int
     needs: int
     left: int
     gone: list[str]
@@ -85,7 +85,7 @@ class Step:
     def end(self) -> Stepped:
         """Wait for what it brings."""
         reply = self._sent.receive()
-        now, due, alive, others, alone, needs, left, gone = reply[:8]
+        now, due, alive, others, suspects, needs, left, gone = reply[:8]
         if alive == 2:
             raise ConnectionFailed("a fetch arrived late and was refused")
         deliveries = [
@@ -93,7 +93,7 @@ class Step:
             for i in range(8, len(reply), 4)
         ]
         missing = [keys.text(task_id) for task_id in gone]
-        return Stepped(int(now), due, alive == 1, others, alone, needs, left, missing, deliveries)
+        return Stepped(int(now), due, alive == 1, others, suspects, needs, left, missing, deliveries)
 
     def has_answered(self, seconds: float) -> bool:
         """Wait so long at most until what it brings begins to come, or its connection has ended."""
@@ -113,14 +113,18 @@ class Desk:
 
     Args:
         worker: the worker's incarnation.
-        kind: "s" or "a": which tasks it fetches.
+        kind: "s" or "a": which tasks it fetches; "x": suspects.
+
+    Attributes:
+        width: fetch suspects, which run side by side with so many; 0: fetch ordinary tasks.
     """
 
     def __init__(self, broker: Broker, worker: str, kind: str) -> None:
         self.broker = broker
         self.worker = worker
         self.kind = kind
-        self._kind = kind.encode()
+        self._kind = b"a" if kind == "a" else b"s"
+        self.width = 0
         self.number = 0
         n = broker.name
         self._store = broker.store
@@ -148,7 +152,7 @@ class Desk:
             args += (field, value)
         return [keys.workers(n), keys.worker(n, self.worker)], args
 
-    def step(self, room: int, actions: Sequence[Action] = (), alone: bool = False) -> Stepped:
+    def step(self, room: int, actions: Sequence[Action] = ()) -> Stepped:
         """Carry out `actions` and fetch up to `room` tasks, in one trip.
 
         Safe to send again with the same actions: what was carried out is then *gone*. The fetch is not: call `recover`.
@@ -156,20 +160,20 @@ class Desk:
         Raises:
             ConnectionFailed: no answer; call `recover`.
         """
-        return self.begin(room, actions, alone).end()
+        return self.begin(room, actions).end()
 
-    def begin(self, room: int, actions: Sequence[Action] = (), alone: bool = False) -> Step:
+    def begin(self, room: int, actions: Sequence[Action] = ()) -> Step:
         """Send a step and do not wait for what it brings."""
         self.number += 1
-        return self._send(self.number, room, actions, alone)
+        return self._send(self.number, room, actions)
 
     def tell(self, actions: Sequence[Action]) -> Stepped:
         """Carry out actions and fetch nothing; unlike the others for any thread, since it has no number."""
-        return self._send(0, 0, actions, False).end()
+        return self._send(0, 0, actions).end()
 
-    def _send(self, number: int, room: int, actions: Sequence[Action], alone: bool) -> Step:
+    def _send(self, number: int, room: int, actions: Sequence[Action]) -> Step:
         more: list[bytes] = []
-        args = self._head(number, room, alone)
+        args = self._head(number, room)
         result, size = self._result, 0
         for task_id, held_as, code, blob, ms, extra in actions:
             size += len(blob)
@@ -180,20 +184,20 @@ class Desk:
         sent = self._store.send(step.script, every_key, args, DOING, call)
         return Step(sent, number, room, actions)
 
-    def begin_behind(self, first: bytes, line: Blocking, room: int, alone: bool) -> Step:
+    def begin_behind(self, first: bytes, line: Blocking, room: int) -> Step:
         """Send a command that blocks, packed, and a fetch behind it, which Redis carries out in the moment in which that ends.
 
         The caller receives the reply of the first from the line, then that of the step.
         """
         self.number += 1
-        args = self._head(self.number, room, alone)
+        args = self._head(self.number, room)
         step = self._step
         line.send_packed(first + step.call((), args))
         whole = (b"EVAL", step.script.text, len(step.keys), *step.keys, *args)
         return Step(line.last(whole, DOING), self.number, room, ())
 
-    def _head(self, number: int, room: int, alone: bool) -> list[bytes]:
-        return [self._worker, b"%d" % number, b"%d" % room, self._kind, b"1" if alone else b"0", _MOST_BYTES]
+    def _head(self, number: int, room: int) -> list[bytes]:
+        return [self._worker, b"%d" % number, b"%d" % room, self._kind, b"%d" % self.width, _MOST_BYTES]
 
     def recover(self, in_hand: Sequence[str]) -> list[Delivery] | None:
         """After an error: return what this worker holds but has not in hand; None when it was given up."""

@@ -57,9 +57,10 @@ class Ready:
     outcome: Outcome | None = None
 
     @property
-    def is_last(self) -> bool:
-        """True when this is the last delivery: should its process die of it, it goes to the dead list."""
-        return self.attempts.deliveries + 1 >= self.options.max_deliveries
+    def fate(self) -> int:
+        """What becomes of it should its process die; see `attempts.fate`."""
+        attempts, most = self.attempts, self.options.max_deliveries
+        return 0 if attempts is NOTHING_HAPPENED and most > 1 else history.fate(attempts, most)
 
 
 class Intake:
@@ -118,7 +119,7 @@ class Intake:
         self.pace = Pace()
         self.left = 0
         self.due = -1
-        self.others = 0
+        self.others = self.suspects = 0
         self.needs = 0
         self.unpark_at = self._mixed_until = 0.0
         self._clock = (int(time.time() * 1000), time.monotonic())
@@ -163,6 +164,7 @@ class Intake:
         self._clock = (stepped.now, self.looked_at)
         self.due = stepped.due
         self.others = stepped.others
+        self.suspects = stepped.suspects
         self.needs = stepped.needs
         if room:
             self.left = stepped.left if stepped.deliveries else 0  # of one that is paused, nothing
@@ -366,7 +368,7 @@ def _foregone(task_id: str, attempts: Attempts, options: TaskOptions, clock: Cal
         return lifecycle.revoked(task_id)
     if attempts.verdict == history.TIME_LIMIT:
         return lifecycle.overran(attempts)
-    if attempts.deliveries >= options.max_deliveries:
+    if history.is_over(attempts, options.max_deliveries):
         return lifecycle.exhausted(attempts, options.max_deliveries)
     if attempts.expires is not None and attempts.expires <= clock():
         return lifecycle.expired(attempts.expires, clock())

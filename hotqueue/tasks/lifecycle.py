@@ -177,8 +177,12 @@ def expired(expires_ms: int, now_ms: int) -> Outcome:
 
 def exhausted(attempts: Attempts, max_deliveries: int) -> Outcome:
     """Return the outcome of a task that too many processes died of."""
-    causes = "; ".join(str(e.get("error")) for e in attempts.errors if e.get("kind") == "lost") or "cause unknown"
-    text = f"killed its worker process {attempts.deliveries} times (max_deliveries={max_deliveries}): {causes}"
+    kinds = ("lost",) if attempts.deliveries else ("lost", "shared death", "host lost")
+    causes = "; ".join(str(e.get("error")) for e in attempts.errors if e.get("kind") in kinds) or "cause unknown"
+    if attempts.deliveries:
+        text = f"killed its worker process {attempts.deliveries} times (max_deliveries={max_deliveries}): {causes}"
+    else:
+        text = f"its worker died, and it is not to start twice (max_deliveries={max_deliveries}): {causes}"
     return Outcome(Ended.EXHAUSTED, error=WorkerLost(text))
 
 

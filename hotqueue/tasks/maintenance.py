@@ -28,6 +28,7 @@ class Upkeep:
         brokers: the queues, in the order in which the workers have them.
         terminate: called with the id of a running task that is to be stopped, whoever runs it.
         give_up: called with a queue and one of our workers that others have given up there: what it runs of it is lost.
+        attend: called, in the thread of a beat, with each queue and how many suspects wait there.
         ended: called in the thread of a beat when it is done; it wakes whoever then calls `conclude`.
 
     Attributes:
@@ -41,10 +42,12 @@ class Upkeep:
         terminate: Callable[[str], None] = lambda _id: None,
         give_up: Callable[[Broker, str], None] = lambda _queue, _worker: None,
         ended: Callable[[], None] = lambda: None,
+        attend: Callable[[Broker, int], None] = lambda _queue, _suspects: None,
     ) -> None:
         self.own: list[str] = []
         self._lease_ms = lease_ms
         self._terminate, self._give_up, self._ended = terminate, give_up, ended
+        self._attend = attend
         self._neighbours = Neighbours()
         self._queues: dict[Broker, QueueUpkeep] = {}
         self._rounds: dict[tuple[int, str], Round] = {}
@@ -55,7 +58,9 @@ class Upkeep:
         """Look after these queues as well."""
         for broker in brokers:
             if broker not in self._queues:
-                self._queues[broker] = QueueUpkeep(broker, self._lease_ms, self._neighbours, self._terminate, self._give_up)
+                self._queues[broker] = QueueUpkeep(
+                    broker, self._lease_ms, self._neighbours, self._terminate, self._give_up, self._attend
+                )
         self._group()
 
     def _group(self) -> None:

@@ -198,11 +198,11 @@ class MemoryBroker:
         self._shelf.records.pop(task_id, None)
 
     def counts(self) -> dict[str, int]:
-        """Return how many tasks are unfinished, ready, scheduled, parked, dead."""
+        """Return how many tasks are unfinished, ready, of these suspects, scheduled, parked, dead."""
         with self._shelf.lock:
             places = [_place(entry) for entry in self._shelf.unfinished.values()]
         counted = {place: places.count(place) for place in ("ready", "scheduled", "parked")}
-        return {"unfinished": len(places), **counted, "dead": len(self._shelf.dead)}
+        return {"unfinished": len(places), **counted, "suspects": 0, "dead": len(self._shelf.dead)}
 
     def workers(self) -> list[dict[str, str]]:
         """Return no worker: none is needed."""

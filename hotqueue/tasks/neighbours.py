@@ -16,18 +16,18 @@ class Neighbours:
     """What one process knows of other workers' files; for any thread."""
 
     def __init__(self) -> None:
-        self._folders: dict[str, str] = {}
+        self._known: dict[str, tuple[str, str]] = {}
         self._buried: dict[tuple[str, str], float] = {}
         self._tidy_at = time.monotonic() + REMEMBERED
         self._lock = threading.Lock()
 
-    def folder_of(self, broker: Broker, worker: str) -> str:
-        """Return where a worker's file is, "" where it has none; asks once for each worker."""
-        found = self._folders.get(worker)
+    def where_is(self, broker: Broker, worker: str) -> tuple[str, str]:
+        """Return where a worker's file is, and its supervisor, "" where it has none; asks once for each worker."""
+        found = self._known.get(worker)
         if found is None:
-            if len(self._folders) > 10_000:
-                self._folders.clear()
-            found = self._folders[worker] = broker.folder_of(worker)
+            if len(self._known) > 10_000:
+                self._known.clear()
+            found = self._known[worker] = broker.where_is(worker)
         return found
 
     def bury(self, folder: str, worker: str) -> None:

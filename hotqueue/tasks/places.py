@@ -119,7 +119,7 @@ class Places:
         """Return the descriptors of the steps that are under way."""
         return [place.asked.ahead.fileno() for place in self._places.values() if place.asked is not None and place.asked.ahead]
 
-    def step(self, intake: Intake, room: int, alone: bool) -> Stepped | None:
+    def step(self, intake: Intake, room: int) -> Stepped | None:
         """Send a step, or look whether the one under way has been answered; None while it has not."""
         worker, place = self._worker, intake.place
         if place is None or not place.errands.is_free or intake.is_sick:
@@ -131,7 +131,7 @@ class Places:
             if intake.may_be_wrong:
                 self.recover(intake)
                 return None
-            if not self._send(place, intake, room, alone):
+            if not self._send(place, intake, room):
                 return None
             moment = MOMENT
         assert intake.ahead is not None
@@ -143,11 +143,11 @@ class Places:
         step, intake.ahead = intake.ahead, None
         return worker.end(intake, step, are_permits_out=True)
 
-    def _send(self, place: Place, intake: Intake, room: int, alone: bool) -> bool:
+    def _send(self, place: Place, intake: Intake, room: int) -> bool:
         if room:
             self._worker.permits.add(intake.desk.number + 1, room, intake.index)
         with intake.registry.store.limited(HASTY):
-            intake.ahead = self._worker.begin(intake, room, alone)
+            intake.ahead = self._worker.begin(intake, room)
         if intake.ahead is None:
             self._worker.permits.withdraw_all(intake.index)
             return False

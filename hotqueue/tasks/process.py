@@ -18,9 +18,9 @@ from hotqueue.tasks.async_worker import AsyncWorker
 from hotqueue.tasks.context import CleanContext
 from hotqueue.tasks.event_loop import EventLoop
 from hotqueue.tasks.executor import Call
-from hotqueue.tasks.gate import Gate
 from hotqueue.tasks.lifecycle import Outcome
 from hotqueue.tasks.permits import Permits
+from hotqueue.tasks.quarantine_worker import QuarantineWorker
 from hotqueue.tasks.registry import Registry
 from hotqueue.tasks.running import Running
 from hotqueue.tasks.sync_worker import SyncWorker
@@ -58,6 +58,8 @@ class Process:
         announce: called with each worker that has registered, under whatever incarnation.
         repairs: mends what a task left behind, in a process of ours.
         weights: queue → how many turns it has to one of another.
+        supervisor: the incarnation of the supervisor whose child this is; "" where there is none.
+        width: of a quarantine process: how many suspects run side by side; 0: this is an ordinary one.
         last_wait: seconds that a worker told to stop waits for Redis, to tell what it did; None: as long as it is let.
 
     Attributes:
@@ -65,6 +67,7 @@ class Process:
         stop: fetch nothing more.
         hurry: do not even wait for Redis to come back.
         interrupts: how often somebody pressed Ctrl-C.
+        runs_suspects: True where no supervisor is there to start a quarantine process.
     """
 
     def __init__(
@@ -84,6 +87,8 @@ class Process:
         last_wait: float | None = None,
         repairs: Repairs | None = None,
         weights: Mapping[str, int] | None = None,
+        supervisor: str = "",
+        width: int = 0,
     ) -> None:
         self.registries = registries
         self.async_concurrency = async_concurrency
@@ -95,14 +100,16 @@ class Process:
         self.interrupts = 0
         self._last_wait = last_wait
         self._stopped_at = 0.0
-        self.gate = Gate(self.stop)
         self.done: Counter[str] = Counter()
         self.told = {
             "name": name,
             "host": socket.gethostname(),
             "pid": str(os.getpid()),
             "python": f"{sys.version_info.major}.{sys.version_info.minor}",
+            "supervisor": supervisor,
         }
+        self.runs_suspects = not supervisor
+        self._width = width
         self.repairs = repairs
         self.context = CleanContext()  # the modules have been imported, and no task has run
         self._limits = (max_tasks, max_memory)
@@ -112,13 +119,16 @@ class Process:
         self._threads: list[threading.Thread] = []
         self._summary = (time.monotonic(), 0)
         self._pipes, self._tables = pipes, tables
-        sync = [SyncWorker(self, registries, self._permits(n), self._running(n, 1)) for n in range(threads)]
+        sync = [self._sync_worker(n) for n in range(threads)]
         self.workers: list[Worker] = list(sync)
         self.teller = Teller([worker.tell_behind for worker in sync])
-        for _ in self.workers:
-            self.gate.join()
         self._async: AsyncWorker | None = None
         self._thread_count = threads
+
+    def _sync_worker(self, n: int) -> SyncWorker:
+        if self._width:
+            return QuarantineWorker(self, self.registries, self._permits(n), self._running(n, 1), self._width)
+        return SyncWorker(self, self.registries, self._permits(n), self._running(n, 1))
 
     def _permits(self, n: int) -> Permits:
         return Permits(self._pipes[n] if self._pipes else None)
@@ -128,7 +138,7 @@ class Process:
 
     def run(self) -> None:
         """Work until stopped, or until a burst is over; the first sync worker runs in the calling thread."""
-        if any(task.is_async for registry in self.registries for task in registry.tasks.values()):
+        if not self._width and any(task.is_async for registry in self.registries for task in registry.tasks.values()):
             self.start_async()
         for worker in self.workers[1 : self._thread_count]:
             self._start_thread(worker)
@@ -168,7 +178,6 @@ class Process:
             running = self._running(n, self.async_concurrency)
             self._async = AsyncWorker(self, self.registries, self._permits(n), running)
             self.workers.append(self._async)
-            self.gate.join()
         self._start_thread(self._async)
 
     def event_loop(self) -> EventLoop:

@@ -14,11 +14,11 @@ from typing import Any
 
 from hotqueue import presence
 from hotqueue.errors import HotQueueError
-from hotqueue.tasks.attempts import error_line
+from hotqueue.tasks.attempts import LOST, error_line, how_it_killed, is_last
 from hotqueue.tasks.broker import Broker, Survey
 from hotqueue.tasks.debts import Debts
 from hotqueue.tasks.neighbours import Neighbours
-from hotqueue.tasks.running import read_running
+from hotqueue.tasks.running import read_fates, read_running
 
 log = logging.getLogger("hotqueue.worker")
 
@@ -32,6 +32,7 @@ class QueueUpkeep:
     Args:
         terminate: called with the id of a running task that is to be stopped, whoever runs it.
         give_up: called with the queue and one of our workers that others have given up there: what it runs of it is lost.
+        attend: called with the queue and how many suspects wait there; it may start a quarantine process.
 
     Attributes:
         debts: writes that could not be done yet.
@@ -44,6 +45,7 @@ class QueueUpkeep:
         neighbours: Neighbours,
         terminate: Callable[[str], None],
         give_up: Callable[[Broker, str], None],
+        attend: Callable[[Broker, int], None],
     ) -> None:
         self.broker = broker
         self.debts = Debts(broker.name)
@@ -51,6 +53,7 @@ class QueueUpkeep:
         self._neighbours = neighbours
         self._terminate = terminate
         self._give_up = give_up
+        self._attend = attend
         self._healthy_since: float | None = None
         self._clock: float | None = None
         self._audit_at = time.monotonic() + random.uniform(1, AUDIT_EVERY)
@@ -108,6 +111,7 @@ class QueueUpkeep:
         healthy = 0.0 if self._healthy_since is None else time.monotonic() - self._healthy_since
         for worker, left in survey.others:
             tried(self._look_at, worker, left, healthy)
+        tried(self._attend, self.broker, survey.suspects)
         for task_id, record in survey.stops.items():
             tried(self._stop, task_id, record)
         if survey.unfinished:
@@ -142,25 +146,38 @@ class QueueUpkeep:
         After an outage, or when the server's clock was put ahead, every lease has run out, of the living as well: so leases
         count only once this process has seen the server well for as long as a lease lasts.
         """
-        broker, folder = self.broker, self._neighbours.folder_of(self.broker, worker)
+        broker, (folder, supervisor) = self.broker, self._neighbours.where_is(self.broker, worker)
         alive = presence.is_alive(folder, worker)
+        if alive is False and supervisor and presence.is_alive(folder, supervisor):
+            alive = None  # its supervisor saw how it died, and puts that in order; unless it is stopped
         is_overdue = left < 0 and healthy * 1000 >= self._lease_ms
         if alive is False:
-            self._reap_dead_neighbour(worker, folder)
+            self._reap_dead_neighbour(worker, folder, supervisor)
         elif alive and is_overdue and not read_running(presence.read_state(folder, worker) or b""):
             if broker.reap(worker, known_dead=False) is not None:
                 log.warning("worker %s of queue %s is stopped: what it had not started goes to others", worker, broker.name)
         elif alive is None and is_overdue:
-            cause = json.dumps(error_line("lost", "its worker's lease ran out (host gone, or stopped)", int(time.time() * 1000)))
-            if broker.reap(worker, known_dead=False, cause=cause, charged=None) is not None:
+            cause = _line("host lost", "its worker's lease ran out (host gone, or stopped)")
+            if broker.reap(worker, known_dead=False, cause=cause, charged=None, verdict=LOST) is not None:
                 log.warning(
                     "worker %s of queue %s is lost: its lease ran out; what it held goes back to the queue", worker, broker.name
                 )
 
-    def _reap_dead_neighbour(self, worker: str, folder: str) -> None:
-        state = presence.read_state(folder, worker)
-        charged = None if state is None else [task_id for task_id, _, _ in read_running(state)]
-        cause = json.dumps(error_line("lost", "its worker and the worker's supervisor died", int(time.time() * 1000)))
-        self.broker.reap(worker, known_dead=True, cause=cause, charged=charged)
+    def _reap_dead_neighbour(self, worker: str, folder: str, supervisor: str) -> None:
+        states = presence.read_states(folder, worker)
+        running = read_running(states.get(worker, b""))
+        charged = [task_id for task_id, _, _ in running] if worker in states else None
+        if supervisor or charged is None:
+            cause = _line("host lost", "its worker and the worker's supervisor died")
+            self.broker.reap(worker, known_dead=True, cause=cause, charged=charged, verdict=LOST)
+        else:
+            ran = sum(len(read_running(state)) for state in states.values())
+            last = [task_id for task_id, fate in read_fates(states[worker]).items() if is_last(fate, ran)]
+            cause = _line(*how_it_killed("its process died", ran))
+            self.broker.reap(worker, known_dead=True, cause=cause, charged=charged, ran=ran, last=last)
         self._neighbours.bury(folder, worker)
         log.warning("worker %s of queue %s died; what it held goes back to the queue", worker, self.broker.name)
+
+
+def _line(kind: str, error: str) -> str:
+    return json.dumps(error_line(kind, error, int(time.time() * 1000)))

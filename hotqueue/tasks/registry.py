@@ -39,8 +39,11 @@ class DeadTask:
         args: its arguments as text.
         error: class path of what ended it.
         message: what it said.
+        deliveries: how many processes died while it was the only one that they ran.
         errors: the last few errors, oldest first.
         died: when.
+        shared_deaths: how many processes died while they ran it beside others.
+        hosts_lost: how many hosts, or supervisors, were lost with it.
     """
 
     id: str
@@ -53,6 +56,8 @@ class DeadTask:
     deliveries: int
     errors: tuple[dict[str, Any], ...]
     died: datetime
+    shared_deaths: int = 0
+    hosts_lost: int = 0
 
     @property
     def reason(self) -> str:
@@ -267,6 +272,8 @@ def _dead_task(task_id: str, at: int, data: bytes) -> DeadTask:
         told.get("deliveries", 0),
         tuple(told.get("errors", ())),
         options.datetime_of(at),
+        told.get("shared_deaths", 0),
+        told.get("hosts_lost", 0),
     )
 
 

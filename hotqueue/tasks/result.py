@@ -46,7 +46,12 @@ log = logging.getLogger("hotqueue.worker")
 FIRST_LOOK = 1.0  # seconds after which a coroutine that waits sees whether its answers can come at all
 TELL_AFTER = 5.0  # seconds after which a task that waits for itself is told of in the log
 REVOKED_MS = 3_600_000  # how long it is known that a task was revoked
-_STATES = {"ready": State.PENDING, "parked": State.PENDING, "held": State.STARTED, "dead": State.FAILURE, "done": State.SUCCESS}
+_STATES = {
+    **dict.fromkeys(("ready", "suspect", "parked"), State.PENDING),
+    "held": State.STARTED,
+    "dead": State.FAILURE,
+    "done": State.SUCCESS,
+}
 
 
 class UnknownTask(TaskError):

@@ -6,6 +6,7 @@ death, whatever becomes of folders and disks. Pure but for that memory. See docs
 
 from __future__ import annotations
 
+import math
 import mmap
 import struct
 import time
@@ -13,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 _HEAD = struct.Struct("=d")  # when progress was last made (monotonic seconds)
-# started and hard deadline (monotonic seconds), 1 if it is the task's last delivery, bytes of the id; the id follows
+# started and hard deadline (monotonic seconds), what becomes of it (`attempts.fate`), bytes of the id; the id follows
 _ROW = struct.Struct("=ddBB")
 _ROWS_AT, _ID_AT = _HEAD.size, _ROW.size  # where rows begin; where in a row the id does
 ID_BYTES = 200
@@ -56,16 +57,20 @@ class Running:
         """Note that the worker turns."""
         self._numbers[0] = time.monotonic()
 
-    def start(self, task_id: bytes, time_limit: float | None = None, is_last: bool = False) -> int:
+    def leave(self) -> None:
+        """Note that the worker has left, and turns no more."""
+        self._numbers[0] = math.inf
+
+    def start(self, task_id: bytes, time_limit: float | None = None, fate: int = 0) -> int:
         """Note that a task starts; return its row.
 
         Args:
-            is_last: should its process die of it, it is not delivered again.
+            fate: what becomes of it should its process die; see `attempts.fate`.
         """
         row = self._free.pop()
         now, size = time.monotonic(), len(task_id)
         at = _ROWS_AT + row * ROW_BYTES
-        number, told = at // 8, b"%c%c%b" % (is_last, size, task_id)
+        number, told = at // 8, b"%c%c%b" % (fate, size, task_id)
         for table, numbers in self._written:
             table[at + _ID_AT - 2 : at + _ID_AT + size] = told
             numbers[number + 1] = now + time_limit if time_limit else 0.0
@@ -89,14 +94,14 @@ def read_running(table: bytes) -> list[tuple[str, float, float]]:
     return [(task_id, started, deadline) for task_id, started, deadline, _ in _rows(table)]
 
 
-def read_last(table: bytes) -> set[str]:
-    """Return the ids of running tasks that are not delivered again, should their process die of them."""
-    return {task_id for task_id, _, _, is_last in _rows(table) if is_last}
+def read_fates(table: bytes) -> dict[str, int]:
+    """Return what becomes of each running task, should its process die; see `attempts.fate`."""
+    return {task_id: fate for task_id, _, _, fate in _rows(table)}
 
 
 def _rows(table: bytes) -> Iterator[tuple[str, float, float, int]]:
     for at in range(_HEAD.size, len(table) - ROW_BYTES + 1, ROW_BYTES):
-        started, deadline, is_last, size = _ROW.unpack_from(table, at)
+        started, deadline, fate, size = _ROW.unpack_from(table, at)
         if started:
             begin = at + _ROW.size
-            yield bytes(table[begin : begin + size]).decode("utf-8", "replace"), started, deadline, is_last
+            yield bytes(table[begin : begin + size]).decode("utf-8", "replace"), started, deadline, fate

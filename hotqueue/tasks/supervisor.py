@@ -7,26 +7,28 @@ what Redis has to do with is an errand for a thread of its own, so that the loop
 from __future__ import annotations
 
 import gc
-import json
 import logging
 import os
 import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from hotqueue import clients, descriptors, presence
 from hotqueue.connection import PATIENCE, Store
 from hotqueue.errors import ConnectionFailed, HotQueueError
-from hotqueue.tasks import attempts, child, logbook, payload
+from hotqueue.tasks import child, logbook, payload
 from hotqueue.tasks.broker import Broker
-from hotqueue.tasks.child import Settings
-from hotqueue.tasks.children import Child, Orphans, Slot, fate, how_it_died, spawn
+from hotqueue.tasks.child import Company, Settings
+from hotqueue.tasks.children import Child, Orphans, Slot, spawn
+from hotqueue.tasks.deaths import Death, death_of
 from hotqueue.tasks.errands import Errands
 from hotqueue.tasks.health import HealthPort
 from hotqueue.tasks.maintenance import Upkeep
+from hotqueue.tasks.quarantine import Quarantine
 from hotqueue.tasks.readable import readable
 from hotqueue.tasks.server_check import check_queues
 
@@ -56,7 +58,8 @@ class Supervisor:
         on_ready: Callable[[list[tuple[str, Store]], list[str]], None],
         on_failed: Callable[[str], None],
     ) -> None:
-        self._settings = settings
+        self._presence = presence.Presence()  # by which neighbours see whether we live, to bury our dead
+        self._settings = replace(settings, supervisor=self._presence.id)
         self._tell_ready, self._tell_failure = on_ready, on_failed
         self._wanted = settings.processes
         self._children: list[Child] = []
@@ -67,6 +70,7 @@ class Supervisor:
         self._stop_at: float | None = None
         self._exit: int | None = None
         self._heirs = 0
+        self._quarantine = Quarantine(self._presence.id, settings.lease_ms, self._owe)
         self._errands = Errands(self._wake)
         self._orphans = Orphans()
         self._orders: deque[Callable[[], None]] = deque()  # from errands, for this loop
@@ -93,6 +97,7 @@ class Supervisor:
             if self._exit is not None and not self._children and self._have_paid():
                 if self._stop_at is not None and self._upkeep is not None:
                     log.info("stopped")
+                self._presence.close()
                 return self._exit
             self._replenish()  # before errands: a process that forks has one thread
             self._look_after()
@@ -145,12 +150,12 @@ class Supervisor:
     def _is_live(self) -> tuple[bool, dict[str, object]]:
         idle = [slot.idle_for() for each in self._working() for slot in each.slots.values()]
         return max(idle, default=0.0) <= STUCK, {
-            "processes": len(self._children),
+            "processes": len(self._crew()),
             "longest_without_progress": max(idle, default=0.0),
         }
 
     def _is_ready(self) -> tuple[bool, dict[str, object]]:
-        working = [each.pid for each in self._working() if each.slots and not each.is_stopping]
+        working = [each.pid for each in self._crew() if each.slots and not each.is_stopping and each.leaves_by is None]
         since = None if self._upkeep is None else self._upkeep.seconds_since_success()
         reached = since is not None and since * 1000 <= self._settings.lease_ms
         return bool(working) and reached and self._exit is None, {"processes": len(working), "seconds_since_redis": since}
@@ -186,13 +191,14 @@ class Supervisor:
                 self._wanted += 1
             elif number == signal.SIGTTOU and self._wanted > 1:
                 self._wanted -= 1
-                self._stop_child(self._children[-1])
+                self._stop_child(self._crew()[-1])
 
     def _stop(self, why: str) -> None:
         if self._stop_at is None:
             log.info("%s: finishing what runs, for %g s at most; once more to stop at once", why, self._settings.grace)
             self._exit = 0
             self._stop_at = time.monotonic() + self._settings.grace
+            self._quarantine.close()
             self._stop_children()
             for each in self._children:
                 if not each.is_ready:  # it still imports: there is nothing to finish
@@ -215,13 +221,17 @@ class Supervisor:
 
     # --- children ------------------------------------------------------------------------------------------------
 
-    def _spawn(self) -> bool:
-        """Start a process; False, and a while to wait, when the system gives none."""
+    def _spawn(self, company: Company | None = None) -> bool:
+        """Start a process; False, and a while to wait, when the system gives none.
+
+        Args:
+            company: the suspects that a quarantine process is for.
+        """
         ours = [self._wake_read, self._wake_write]
         if self._health is not None:
             ours.append(self._health.fileno())
         try:
-            self._children.append(spawn(self._settings, self._children, tuple(ours)))
+            self._children.append(spawn(self._settings.for_suspects(company), self._children, tuple(ours)))
         except OSError as error:
             self._cannot_spawn(descriptors.shortage(error) or str(error))
             return False
@@ -238,10 +248,11 @@ class Supervisor:
     def _replenish(self) -> None:
         if self._exit is not None or self._upkeep is None or time.monotonic() < self._spawn_at or not self._may_fork:
             return
+        self._fill_quarantine()
         if self._settings.is_burst:
             while self._heirs and self._spawn():  # a burst is over when its processes say so, not when they die
                 self._heirs -= 1
-            if not self._children and not self._heirs:
+            if not (self._children or self._heirs or self._upkeep.is_due or self._quarantine.is_needed):
                 self._exit = 0
             return
         while self._wants_more() and self._spawn():
@@ -256,11 +267,23 @@ class Supervisor:
     def _waits_to_fork(self) -> bool:
         """True while a process is to be started as soon as what is under way at Redis has ended: nothing more is begun then."""
         is_wanted = self._heirs > 0 if self._settings.is_burst else self._wants_more()
-        return is_wanted and self._exit is None and time.monotonic() >= self._spawn_at
+        return (is_wanted or self._quarantine.has_claimed) and self._exit is None and time.monotonic() >= self._spawn_at
+
+    def _fill_quarantine(self) -> None:
+        while (company := self._quarantine.next()) is not None:
+            if not self._spawn(company):
+                self._quarantine.ended(company, well=False)
+                return
+        self._quarantine.room = self._wanted - (len(self._children) - len(self._crew()))
 
     def _wants_more(self) -> bool:
         """Tell whether a process is to be started: those that leave take memory too."""
-        return len(self._working()) < self._wanted and len(self._children) < 2 * self._wanted
+        crew = self._crew()
+        return len([each for each in crew if each.leaves_by is None]) < self._wanted and len(crew) < 2 * self._wanted
+
+    def _crew(self) -> list[Child]:
+        """Return the children but for quarantine processes, which are beside them."""
+        return [each for each in self._children if each.company is None]
 
     def _working(self) -> list[Child]:
         """Return the children but for those that only do what is done at an exit, which may take its time."""
@@ -316,13 +339,14 @@ class Supervisor:
             lambda task_id: self._orders.append(partial(self._terminate, task_id)),
             lambda queue, worker: self._orders.append(partial(self._give_up, queue, worker)),
             self._wake,
+            self._quarantine.attend,
         )
         if self._exit is not None:
             return
         self._tell_ready(found, tasks)
         if each in self._children:
             each.begin()
-        while len(self._children) < self._wanted and self._spawn():
+        while self._wants_more() and self._spawn():
             pass
 
     def _on_failed(self, each: Child, code: int, text: str) -> None:
@@ -357,55 +381,42 @@ class Supervisor:
 
     def _bury(self, each: Child, code: int, peak_kb: int) -> None:
         """Put back what a dead child held; charge what ran, unless its end was our doing."""
-        cause, verdict, charged = self._verdict(each, code, peak_kb)
-        what = fate(charged, each.last_deliveries())
+        death = death_of(each, code, peak_kb)
         for slot in each.slots.values():
-            if not charged:  # should Redis stay away until we have left as well, others read it there
+            if not death.charged:  # should Redis stay away until we have left as well, others read it there
                 presence.clear_state(slot.folder, slot.worker)
             unreaped = set(each.queues)
             for broker in each.queues:
-                self._owe(broker, self._reaping(broker, slot, cause, verdict, charged, unreaped))
-        if self._upkeep is not None and (code != 0 or each.ended_for):
+                self._owe(broker, self._reaping(broker, slot, death, unreaped))
+        if self._upkeep is not None and (code != 0 or each.ended_for or each.company):
             self._upkeep.sweep_soon()  # it may have registered a worker and died before it could say so
         each.close()
         if self._upkeep is None and self._exit is None and not each.is_ready:
-            self._tell_failure(f"the first process {how_it_died(code, peak_kb)}, before it had imported the modules")
+            self._tell_failure(f"the first process {death.how}, before it had imported the modules")
             self._exit = child.EXIT_CRASH
             return
-        if each.is_ready and ((code != 0 and each.leaves_by is None) or each.had_enough):
-            self._heirs += 1
+        if each.company is not None:
+            self._quarantine.ended(each.company, well=code == 0 or bool(death.charged) or each.ended_for is not None)
+        if each.is_ready and ((code != 0 and each.leaves_by is None) or each.had_enough or each.company is not None):
+            self._heirs += 1  # also after a quarantine process: what it ran may have sent more, or have to be retried
         if code == 0 or each.ended_for:
             return
         if each.leaves_by is not None:
             log.error("process %d ended with exit code %d while it did what is done at an exit", each.pid, code)
         elif each.is_ready and not (self._exit is not None and each.is_stopping):
+            charged = death.charged
             told = logbook.about(charged[0] if len(charged) == 1 else "", exit=code, task_ids=charged or None)
-            log.error("process %d %s%s", each.pid, how_it_died(code, peak_kb), what, extra=told)
-        if not charged:  # a task that kills its process must not hold up the others
+            log.error("process %d %s%s", each.pid, death.how, death.aftermath, extra=told)
+        if not death.charged and each.company is None:  # a task that kills its process must not hold up the others
             self._slow_down(each)
-
-    def _verdict(self, each: Child, code: int, peak_kb: int) -> tuple[str, str, list[str]]:
-        now = int(time.time() * 1000)
-        if each.ended_for is None:
-            line = attempts.error_line("lost", how_it_died(code, peak_kb), now, exit=code, peak_kb=peak_kb)
-            return json.dumps(line), "-", each.running()
-        task_id, why = each.ended_for
-        if why == "time limit":
-            line = attempts.error_line("time limit", "ran longer than its time_limit and was stopped", now)
-            return json.dumps(line), attempts.TIME_LIMIT, [task_id]
-        if why == "revoked":  # it would start again before anyone could end it where it waits
-            return json.dumps(attempts.error_line("revoked", "was stopped by revoke()", now)), attempts.REVOKED, [task_id]
-        return "", "-", []
 
     def _owe(self, broker: Broker, write: Callable[[], None]) -> None:
         if self._upkeep is not None:  # without, no child of ours has worked
             self._upkeep.owe(broker, write)
 
-    def _reaping(
-        self, broker: Broker, slot: Slot, cause: str, verdict: str, charged: list[str], unreaped: set[Broker]
-    ) -> Callable[[], None]:
+    def _reaping(self, broker: Broker, slot: Slot, death: Death, unreaped: set[Broker]) -> Callable[[], None]:
         def reap() -> None:
-            broker.reap(slot.worker, known_dead=True, cause=cause, charged=charged, verdict=verdict)
+            death.reap(broker, slot.worker)
             unreaped.discard(broker)
             if not unreaped:
                 presence.forget(slot.folder, slot.worker)
@@ -436,6 +447,7 @@ class Supervisor:
         if self._upkeep is None:
             return
         for each in self._working():
+            self._quarantine.note(each)
             for slot in each.slots.values():
                 self._look_at(each, slot)
         if not self._waits_to_fork:

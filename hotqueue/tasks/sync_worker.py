@@ -40,7 +40,6 @@ class SyncWorker(Worker):
         self._began = 0.0
         self._request: Request | None = None
         self._last = ""  # the task that ran last
-        self._alone_waits: list[Intake] = []
         self._runs_of: Intake | None = None
 
     def _loop(self) -> None:
@@ -75,11 +74,10 @@ class SyncWorker(Worker):
         """Sleep with a fetch behind the bell, so that a task starts one trip sooner; its permits go in beforehand."""
         room = intake.pace.room()
         self.permits.add(intake.desk.number + 1, room, intake.index)
-        alone = self.process.gate.is_private
         step = None
         try:
             step = self.patient(
-                lambda: self.bell.wait_and_fetch(seconds, lambda bell, line: intake.desk.begin_behind(bell, line, room, alone))
+                lambda: self.bell.wait_and_fetch(seconds, lambda bell, line: intake.desk.begin_behind(bell, line, room))
             )
         finally:
             intake.ahead = step
@@ -98,18 +96,12 @@ class SyncWorker(Worker):
         self.process.mend(self._last)
         if self.stopping:
             return True
-        if self.process.gate.is_wanted_by_another(self):
-            self._hand_back()
-        with self.process.gate.shared(self) as is_open:
-            if not is_open:
-                return True
-            came = self._look_around()
-        if self._alone_waits:
-            came = self._run_alone() or came
+        came = self._look_around()
+        if self.process.runs_suspects:
+            came = self._run_suspect() or came
         return came
 
     def _look_around(self) -> bool:
-        self._alone_waits = []
         is_asked = False
         for at in self.turns.order():
             intake = self.intakes[at]
@@ -141,7 +133,7 @@ class SyncWorker(Worker):
         room = intake.pace.room()
         if intake.may_unpark:
             self.unpark(intake, room)
-        return self.step(intake, room, alone=self.process.gate.is_private)
+        return self.step(intake, room)
 
     def _fetch_ahead(self, intake: Intake, stepped: Stepped | None) -> None:
         """Have Redis fetch the next batch, and take in the last one's outcomes, while this one is worked at.
@@ -150,7 +142,9 @@ class SyncWorker(Worker):
         might run sooner. The permits for it go in beforehand, so that a supervisor who finds us dragging takes it back as well.
         """
         had_left, self._had_left = self._had_left, stepped is not None and stepped.left > 0
-        if stepped is None or len(stepped.deliveries) < AHEAD_FROM or stepped.alone or len(self.intakes) > 1 or self.stopping:
+        if stepped is None or len(stepped.deliveries) < AHEAD_FROM or len(self.intakes) > 1 or self.stopping:
+            return
+        if self.process.runs_suspects and stepped.suspects:
             return
         if intake.may_unpark or intake.has_more_than_a_trip or not (had_left and self._had_left):
             return
@@ -171,37 +165,32 @@ class SyncWorker(Worker):
         """See to what a step said beyond its tasks; tell whether there is more to fetch, by the way."""
         if stepped.others:
             self.process.start_async()
-        if stepped.alone and not self.process.gate.is_private:
-            self._alone_waits.append(intake)
         return intake.may_unpark and not intake.unstarted
 
-    def _run_alone(self) -> bool:
-        """Run one task with nothing else in the process, waiting until the rest has run empty."""
-        intake = self._alone_waits.pop(0)
+    def _run_suspect(self) -> bool:
+        """For want of a quarantine process: run a suspect between two batches, when nothing else runs here."""
+        process = self.process
+        intake = next((each for each in self.intakes if each.suspects and each.ahead is None), None)
+        if intake is None or process.workers[0] is not self or not all(each is self or each.is_idle for each in process.workers):
+            return False
         self.tell_all(intake)
-        with self.process.gate.exclusive(self, self.running.progress) as is_mine:
-            if not is_mine or self._step_through(intake) is None or not intake.unstarted:
+        intake.desk.width = 1
+        try:
+            if self._step_through(intake) is None or not intake.unstarted:
                 return False
-            self._work(intake)
-            self.tell(intake)
+        finally:
+            intake.desk.width = 0
+        self._work(intake)
+        self.tell(intake)
         return True
 
     def _step_through(self, intake: Intake) -> Stepped | None:
-        stepped = self.step(intake, 1, alone=True)
+        stepped = self.step(intake, 1)
         while stepped is None and intake.ahead is not None:
             self.running.progress()
             intake.ahead.has_answered(0.05)
-            stepped = self.step(intake, 1, alone=True)
+            stepped = self.step(intake, 1)
         return stepped
-
-    def _hand_back(self) -> None:
-        """Give others what was fetched ahead, or asleep: somebody here wants to run alone, and that may take long."""
-        for intake in self.intakes:
-            if intake.ahead is not None and not self.is_spread:
-                step, intake.ahead = intake.ahead, None
-                self.end(intake, step, are_permits_out=True)
-            if intake.unstarted:
-                self._give_back(intake)
 
     def _give_back(self, intake: Intake) -> None:
         """Give others what was fetched."""
@@ -289,9 +278,7 @@ class SyncWorker(Worker):
             assert ready.outcome is not None
             return ready.outcome
         self._request = call.request
-        options = ready.options
-        is_last = ready.attempts.deliveries + 1 >= options.max_deliveries
-        row = self.running.start(ready.delivery.id.encode(), options.time_limit, is_last)
+        row = self.running.start(ready.delivery.id.encode(), ready.options.time_limit, ready.fate)
         if faults.IS_ARMED:
             faults.at("before_start")
         try:

@@ -38,11 +38,14 @@ def explain(broker: Broker, task_id: str, looked: Looked | None = None) -> str:
     if looked.where in ("held", "ready") and (told := waits_for_itself(broker, task_id, looked)):
         return told
     if looked.where == "held":
-        return "it is running" + (f" (retry {looked.attempts.retries})" if looked.attempts.retries else "")
+        where = "it is running" + (" in quarantine" if looked.attempts.width else "")
+        return where + (f" (retry {looked.attempts.retries})" if looked.attempts.retries else "")
     if looked.where == "scheduled":
         when = datetime_of(looked.detail)
         again = f", after {_many(looked.attempts.retries, 'retry', 'retries')}" if looked.attempts.retries else ""
         return f"it is scheduled for {when:%Y-%m-%d %H:%M:%S} UTC{again}"
+    if looked.where == "suspect":
+        return _suspicion(broker, looked)
     if looked.where != "ready":
         return f"{_SINCE_THEN.get(looked.where, 'it has just gone on')}; ask once more"
     if broker.is_in_place:
@@ -62,6 +65,24 @@ def explain(broker: Broker, task_id: str, looked: Looked | None = None) -> str:
         )
     ahead = _many(int(looked.detail), "task is", "tasks are")
     return f"{ahead} ahead of it, and {_many(len(workers), 'worker is', 'workers are')} at them"
+
+
+def _suspicion(broker: Broker, looked: Looked) -> str:
+    attempts = looked.attempts
+    deaths = [
+        *([f"{attempts.deliveries} while it ran alone"] if attempts.deliveries else []),
+        *([f"{attempts.shared} while it ran beside others"] if attempts.shared else []),
+        *([f"{attempts.lost} that took their host along"] if attempts.lost else []),
+    ]
+    text = (
+        f"it is suspected of killing its process ({_many(attempts.deaths, 'death', 'deaths')} so far: {', '.join(deaths)}), and "
+        "waits for a quarantine process, apart from other tasks"
+    )
+    if broker.is_paused():
+        return f"{text}; queue {broker.name!r} is paused"
+    if not broker.workers():
+        return f"{text}, which a worker of queue {broker.name!r} would start, but none listens there"
+    return text
 
 
 def _many(count: int, one: str, many: str) -> str:

@@ -114,6 +114,7 @@ class Worker:
         finally:
             self.has_left = True
             self._leave()
+            self.running.leave()
 
     def _loop(self) -> None:
         raise NotImplementedError
@@ -224,26 +225,26 @@ class Worker:
 
     # --- stepping ------------------------------------------------------------------------------------------------
 
-    def step(self, intake: Intake, room: int, alone: bool = False) -> Stepped | None:
+    def step(self, intake: Intake, room: int) -> Stepped | None:
         """Tell an intake's outcomes and fetch up to `room` tasks into it; None when that failed and was recovered from."""
         self._is_stepping = True
         try:
-            return self._step(intake, room, alone)
+            return self._step(intake, room)
         finally:
             self._is_stepping = False
 
-    def _step(self, intake: Intake, room: int, alone: bool) -> Stepped | None:
+    def _step(self, intake: Intake, room: int) -> Stepped | None:
         if self._places is not None:
-            return self._places.step(intake, room, alone)
+            return self._places.step(intake, room)
         if intake.may_be_wrong and intake.ahead is None and not intake.is_sick and not self._recover(intake):
             return None
         while room and intake.has_more_than_a_trip:
-            if self._step(intake, 0, False) is None:
+            if self._step(intake, 0) is None:
                 return None
-        step = self.begin(intake, room, alone)
+        step = self.begin(intake, room)
         return None if step is None else self.end(intake, step)
 
-    def begin(self, intake: Intake, room: int, alone: bool = False) -> Step | None:
+    def begin(self, intake: Intake, room: int) -> Step | None:
         """Send a step; None when that failed and was recovered from."""
         self.running.progress()
         if intake.is_sick or (intake.must_recover and not self._recover(intake)):
@@ -252,7 +253,7 @@ class Worker:
         if faults.IS_ARMED and telling:
             faults.at("before_tell")
         try:
-            return intake.desk.begin(room, telling, alone)
+            return intake.desk.begin(room, telling)
         except (ConnectionFailed, ConfigError, SerializationError) as error:
             self.step_failed(intake, telling, error)
             return None

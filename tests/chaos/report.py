@@ -209,7 +209,7 @@ def _just_ended(runs: list[Run], faults: list[Fault], poisons: set[str]) -> int:
 def recovery(runs: list[Run], faults: list[Fault], sent: Sent) -> dict[str, dict[str, list[float]]]:
     """Return the seconds until work went on, by kind of fault.
 
-    "again": until a task that the fault broke off started again, which has to run alone. "held": until one started that had
+    "again": until a task that the fault broke off started again, which is to wait for nobody. "held": until one started that had
     been fetched, and not started. "new": until the first start in a process that was not running before. "after": from the
     moment the server was back until the first start.
     """
@@ -292,7 +292,7 @@ TARGETS = {
 
 WORDS = {
     "held": "what it had fetched starts",
-    "again": "its tasks start again (alone)",
+    "again": "its tasks start again",
     "new": "a new process starts a task",
     "after": "a task starts, the server being back",
 }

@@ -166,7 +166,7 @@ def test_what_a_last_death_leads_to_is_said(shop: Shop) -> None:
     shop.end()
     assert not [line for line in shop.of(dead) if "None" in line["message"]]  # nothing was raised: there is no traceback
     deaths = [line["message"] for line in shop.of(dead) if line["message"].startswith("process ")]
-    assert ["again alone" in text for text in deaths] == [True] * 4 + [False]
+    assert ["again in quarantine" in text for text in deaths] == [True] * 4 + [False]
     assert deaths[-1].endswith(f"it ran {dead.id} for the last time (max_deliveries), which goes to the dead list")
 
 

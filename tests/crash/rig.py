@@ -53,7 +53,7 @@ class Rig(Workers):
     def places(self) -> int:
         """Return how many tasks stand anywhere in the queue, or are held."""
         n = self.name
-        sets: list[Any] = [keys.ready(n), keys.ready_async(n), keys.ready_alone(n), keys.scheduled(n)]
+        sets: list[Any] = [keys.ready(n), keys.ready_async(n), keys.suspects(n), keys.scheduled(n)]
         sets += [keys.raw(keys.parked(n, keys.text(need))) for need in self.redis.smembers(keys.needs(n))]
         held = list(self.redis.scan_iter(match=f"{{hotqueue:{n}}}:held:*"))
         return sum(self.redis.zcard(key) for key in sets) + sum(self.redis.hlen(key) for key in held)

@@ -178,7 +178,7 @@ WRONG_KEYS = [
     "tasks",
     "attempts",
     "ready",
-    "ready:alone",
+    "suspects",
     "scheduled",
     "workers",
     "bell",
@@ -527,7 +527,7 @@ def test_a_hundred_thousand_orphans(rig: Rig) -> None:
     before = cpu_seconds(rig)
     waits: list[float] = []
     rig.start("--lease", "1")
-    ready = keys.ready_alone(n)
+    ready = keys.ready(n)
 
     def look() -> bool:
         began = time.monotonic()

@@ -9,7 +9,7 @@ from hotqueue.tasks.broker import Broker
 from tests import leaks
 
 BAND = 2**45
-ZSETS = ("ready", "ready:async", "ready:alone", "scheduled", "workers", "dead")
+ZSETS = ("ready", "ready:async", "suspects", "claims", "scheduled", "workers", "dead")
 SETS = ("needs", "done:")
 HASHES = ("tasks", "attempts", "held:", "worker:", "dead:tasks", "control", "waiters", "stats")
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from hotqueue.tasks.attempts import KEPT_ERRORS, Attempts, decode, error_line
+import pytest
+
+from hotqueue.tasks import attempts as history
+from hotqueue.tasks.attempts import KEPT_ERRORS, LAST, LAST_ALONE, SUSPECT, Attempts, decode, error_line
 
 
 def test_nothing_stored_is_nothing_happened() -> None:
@@ -12,6 +15,14 @@ def test_nothing_stored_is_nothing_happened() -> None:
 def test_what_is_encoded_is_decoded() -> None:
     full = Attempts(2, 1, "task:a.b", 1_700_000_000_123, "T", [error_line("lost", "line\nbreak é", 5, exit=-9)])
     assert decode(full.encode().encode()) == full
+
+
+def test_what_a_task_shared_is_counted_apart_and_read_back() -> None:
+    suspect = Attempts(1, 0, "-", None, "-", [], 2, 1, 4)
+    assert suspect.encode() == "1 0 - - - 2 1 4"
+    assert decode(suspect.encode().encode()) == suspect
+    assert suspect.deaths == 3
+    assert decode(b"0 1 - - - 1 1") == Attempts()
 
 
 def test_the_head_is_one_line_that_lua_can_read() -> None:
@@ -31,7 +42,26 @@ def test_a_retry_clears_need_and_verdict_and_keeps_the_rest() -> None:
     before = Attempts(1, 2, "python:3.9", 99, "T", [{"at": 1}])
     assert before.after_retry({"at": 2}) == Attempts(2, 2, "-", 99, "-", [{"at": 1}, {"at": 2}])
     assert before.after_retry(None).errors == [{"at": 1}]
+    assert Attempts(0, 1, shared=2, lost=1, width=4).after_retry(None) == Attempts(1, 1, shared=2, lost=1)
 
 
 def test_an_error_text_is_cut() -> None:
     assert error_line("error", "x" * 1000, 1)["error"] == "x" * 500
+
+
+@pytest.mark.parametrize(
+    ("attempts", "most", "is_over", "expected"),
+    [
+        (Attempts(), 5, False, 0),
+        (Attempts(deliveries=3), 5, False, 0),
+        (Attempts(deliveries=4), 5, False, LAST_ALONE),
+        (Attempts(deliveries=5), 5, True, LAST_ALONE),
+        (Attempts(shared=1), 5, False, SUSPECT),
+        (Attempts(shared=9, lost=9, width=2), 5, False, SUSPECT),
+        (Attempts(), 1, False, LAST_ALONE | LAST),
+        (Attempts(shared=1), 1, True, LAST_ALONE | LAST | SUSPECT),
+        (Attempts(lost=1), 1, True, LAST_ALONE | LAST),
+    ],
+)
+def test_what_becomes_of_a_task_whose_process_dies(attempts: Attempts, most: int, is_over: bool, expected: int) -> None:
+    assert (history.is_over(attempts, most), history.fate(attempts, most)) == (is_over, expected)

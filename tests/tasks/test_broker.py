@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from hotqueue.errors import ConfigError
-from hotqueue.tasks.attempts import Attempts
+from hotqueue.tasks.attempts import LOST, Attempts, is_over
 from tests.tasks.contents import BAND, Room, coro, place, sync
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.servers("server")
 LATER = 9_999_999_999_999
@@ -121,7 +122,7 @@ class TestLook:
             ({"dead:tasks": {"t": "{}"}}, "dead", 0),
             ({"tasks": {"t": "E"}, "ready": {"a": 1, "b": 2, "t": 3}}, "ready", 2),
             ({"tasks": {"t": "E"}, "ready:async": {"t": 3}}, "ready", 0),
-            ({"tasks": {"t": "E"}, "ready:alone": {"t": 3}}, "ready", 0),
+            ({"tasks": {"t": "E"}, "suspects": {"t": 3}}, "suspect", 0),
             ({"tasks": {"t": "E"}, "scheduled": {"t": 777}}, "scheduled", 777),
             ({"tasks": {"t": "E"}, "attempts": {"t": "0 0 task:x - -"}, "parked:task:x": {"t": 1}}, "parked", 0),
             ({"tasks": {"t": "E"}, "held:w": {"t": "1 s 1"}}, "held", 0),
@@ -198,7 +199,7 @@ class TestWait:
 
 
 class TestRevoke:
-    @pytest.mark.parametrize("where", ["ready", "ready:async", "ready:alone", "scheduled", "parked:task:x"])
+    @pytest.mark.parametrize("where", ["ready", "ready:async", "suspects", "scheduled", "parked:task:x"])
     @pytest.mark.parametrize("terminate", [False, True])
     def test_a_waiting_task_is_ended_wherever_it_waits(self, room: Room, where: str, terminate: bool) -> None:
         attempts = "0 0 task:x - -" if where.startswith("parked") else "1 0 - - -"
@@ -252,12 +253,12 @@ class TestDead:
 
 class TestCounts:
     def test_each_task_is_counted_where_it_is(self, room: Room) -> None:
-        room.fill({"tasks": dict.fromkeys("abcdefg", "E"), "ready": {"a": 1}, "ready:async": {"b": 1}, "ready:alone": {"c": 1}})
+        room.fill({"tasks": dict.fromkeys("abcdefg", "E"), "ready": {"a": 1}, "ready:async": {"b": 1}, "suspects": {"c": 1}})
         room.fill(
             {"scheduled": {"d": 1}, "needs": ["task:x", "python:3.9"], "parked:task:x": {"e": 1}, "parked:python:3.9": {"f": 1}}
         )
         room.fill({"dead": {"z": 1}})
-        assert room.broker.counts() == {"unfinished": 7, "ready": 3, "scheduled": 1, "parked": 2, "dead": 1}
+        assert room.broker.counts() == {"unfinished": 7, "ready": 3, "suspects": 1, "scheduled": 1, "parked": 2, "dead": 1}
 
 
 class TestPause:
@@ -271,7 +272,14 @@ class TestPause:
 class TestSweep:
     def test_own_leases_are_renewed_and_the_rest_is_surveyed(self, room: Room) -> None:
         far = now() + 90_000
-        room.fill({"workers": {"mine": 5, "other": far}, "scheduled": {"t": far}, "control": {"r": "blob"}})
+        room.fill(
+            {
+                "workers": {"mine": 5, "other": far},
+                "scheduled": {"t": far},
+                "control": {"r": "blob"},
+                "suspects": {"x": 1, "y": 2},
+            }
+        )
         survey = room.broker.sweep(60_000, ["mine", "given-up"])
         at = survey.now
         assert abs(at - now()) < 5000
@@ -279,6 +287,7 @@ class TestSweep:
         assert survey.others == [("other", far - at)]
         assert survey.gone == ["given-up"]
         assert survey.stops == {"r": b"blob"}
+        assert survey.suspects == 2
         assert room["workers"].keys() == {"mine", "other"}
         assert room["workers"]["mine"] == at + 60_000
 
@@ -323,28 +332,69 @@ class TestReap:
             "attempts": {"a": "1 2 - 9 -\n{}"},
             "ready": {"a": place(1)},
             "ready:async": {"b": place(2)},
-            "ready:alone": {"c": place(3)},
+            "suspects": {"c": place(3)},
             "workers": {"o": 7},
             "bell": ["1"] * 4,
             "bell:async": ["1"] * 4,
         }
 
-    def test_what_ran_is_charged_and_runs_again_alone(self, room: Room) -> None:
+    def test_what_ran_alone_is_charged_and_a_suspect(self, room: Room) -> None:
         self.given(room)
         assert room.broker.reap("w", known_dead=True, cause='{"kind":"lost"}', charged=["a", "not-held"]) == ["a"]
-        assert room["attempts"] == {"a": '1 3 - 9 -\n{}\n{"kind":"lost"}'}
-        assert room["ready:alone"] == {"a": place(1), "c": place(3)}
+        assert room["attempts"] == {"a": '1 3 - 9 - 0 0 1\n{}\n{"kind":"lost"}'}
+        assert room["suspects"] == {"a": place(1), "c": place(3)}
         assert (room["ready"], room["stats"]) == (None, {"lost": 1})
 
-    def test_all_are_charged_when_nobody_knows_what_ran(self, room: Room) -> None:
+    def test_of_several_that_ran_each_has_shared_a_death_and_goes_back_to_its_place(self, room: Room) -> None:
         self.given(room)
-        assert sorted(room.broker.reap("w", known_dead=False, cause="{}", charged=None) or ()) == ["a", "b", "c"]
-        assert room["attempts"] == {"a": "1 3 - 9 -\n{}\n{}", "b": "0 1 - - -\n{}", "c": "0 1 - - -\n{}"}
+        assert sorted(room.broker.reap("w", known_dead=True, cause="{}", charged=["a", "b"], ran=2) or ()) == ["a", "b"]
+        assert room["attempts"] == {"a": "1 2 - 9 - 1 0 0\n{}\n{}", "b": "0 0 - - - 1 0 0\n{}"}
+        assert (room["ready"], room["ready:async"], room["suspects"]) == ({"a": place(1)}, {"b": place(2)}, {"c": place(3)})
 
-    def test_a_verdict_is_noted_without_a_charge(self, room: Room) -> None:
+    def test_at_the_second_they_are_suspects_half_as_many_side_by_side(self, room: Room) -> None:
         self.given(room)
-        room.broker.reap("w", known_dead=True, cause="{}", charged=["b"], verdict="T")
-        assert room["attempts"]["b"] == "0 0 - - T\n{}"
+        room.fill({"attempts": {"a": "0 0 - - - 1 0 0", "b": "0 0 - - - 0 0 0", "c": "0 0 - - - 4 0 4"}})
+        room.broker.reap("w", known_dead=True, cause="{}", charged=["a", "b", "c"], ran=7)
+        assert room["attempts"] == {"a": "0 0 - - - 2 0 4\n{}", "b": "0 0 - - - 1 0 0\n{}", "c": "0 0 - - - 5 0 2\n{}"}
+        assert (room["ready:async"], room["suspects"]) == ({"b": place(2)}, {"a": place(1), "c": place(3)})
+
+    def test_a_lost_host_charges_no_delivery_until_a_suspect_was_alone(self, room: Room) -> None:
+        self.given(room)
+        room.fill({"attempts": {"a": "0 0 - - - 0 2 0", "b": "0 0 - - - 0 1 0", "c": "0 0 - - - 2 0 1"}})
+        assert sorted(room.broker.reap("w", known_dead=False, cause="{}", charged=None, verdict=LOST) or ()) == ["a", "b", "c"]
+        assert room["attempts"] == {"a": "0 0 - - - 0 3 4\n{}", "b": "0 0 - - - 0 2 0\n{}", "c": "0 1 - - - 2 0 1\n{}"}
+        assert (room["ready:async"], room["suspects"]) == ({"b": place(2)}, {"a": place(1), "c": place(3)})
+
+    def test_one_that_takes_its_host_along_each_time_is_over_some_day(self, room: Room) -> None:
+        room.fill({"tasks": {"t": sync()}, "ready": {"t": place(1)}})
+        losses = 0
+        while not is_over(room.broker.look("t").attempts, 5):
+            where = "x" if room["suspects"] else "s"
+            room.client.delete(room.prefix + "ready", room.prefix + "suspects")
+            room.fill({"held:w": {"t": f"1 {where} {place(1)}"}, "workers": {"w": 5}})
+            room.broker.reap("w", known_dead=False, cause="{}", charged=None, verdict=LOST)
+            losses += 1
+        assert losses == 3 + 2 + 5
+
+    def test_five_lost_hosts_convict_nobody(self, room: Room) -> None:
+        room.fill({"tasks": {"t": sync()}, "held:w": {"t": f"1 s {place(1)}"}})
+        for _ in range(5):
+            room.fill({"held:w": {"t": f"1 s {place(1)}"}, "workers": {"w": 5}})
+            room.broker.reap("w", known_dead=False, cause="{}", charged=None, verdict=LOST)
+        attempts = room.broker.look("t").attempts
+        assert (attempts.deliveries, is_over(attempts, 5)) == (0, False)
+
+    def test_a_verdict_is_noted_without_a_charge_and_no_suspicion(self, room: Room) -> None:
+        self.given(room)
+        room.broker.reap("w", known_dead=True, cause="{}", charged=["b", "c"], verdict="T")
+        assert (room["attempts"]["b"], room["attempts"]["c"]) == ("0 0 - - T\n{}", "0 0 - - T\n{}")
+        assert (room["ready"], room["ready:async"], room["suspects"]) == ({"a": place(1), "c": place(3)}, {"b": place(2)}, None)
+
+    def test_the_last_goes_where_anybody_can_tell_of_its_end(self, room: Room) -> None:
+        self.given(room)
+        room.broker.reap("w", known_dead=True, cause="{}", charged=["c"], last=["c"])
+        assert room["attempts"]["c"] == "0 1 - - - 0 0 1\n{}"
+        assert (room["ready"], room["suspects"]) == ({"a": place(1), "c": place(3)}, None)
 
     def test_a_worker_that_has_its_lease_is_left_alone_unless_known_to_be_dead(self, room: Room) -> None:
         self.given(room, LATER)
@@ -374,6 +424,40 @@ class TestReap:
         assert (len(room["ready"]), room["held:w"], room["workers"]) == (2500, None, None)
 
 
+class TestClaim:
+    def given(self, room: Room, *widths: int) -> None:
+        ids = [f"t{n}" for n in range(len(widths))]
+        room.fill({"suspects": {task_id: n for n, task_id in enumerate(ids)}})
+        room.fill({"attempts": {task_id: f"0 0 - - - 2 0 {w}" for task_id, w in zip(ids, widths, strict=True)}})
+
+    def test_a_hundred_supervisors_start_one_process_for_one_suspect(self, room: Room) -> None:
+        self.given(room, 1)
+        granted = [room.broker.claim(f"s{n}", 60_000) for n in range(100)]
+        assert granted == [(1, 1), *[(0, 0)] * 99]
+        assert room["claims"].keys() == {"s0"}
+        assert 0 < room.ttl("claims") <= 120_000
+
+    def test_as_many_as_it_takes_to_run_all_side_by_side(self, room: Room) -> None:
+        self.given(room, 4, 4, 4, 4, 4, 1, 1)
+        assert [room.broker.claim(f"s{n}", 60_000) for n in range(6)] == [(4, 4), (4, 1), (1, 1), (1, 1), (0, 0), (0, 0)]
+
+    def test_a_claim_is_renewed_given_up_or_runs_out(self, room: Room) -> None:
+        self.given(room, 1)
+        assert [room.broker.claim("s", 60_000) for _ in range(2)] == [(1, 1)] * 2
+        assert room.broker.claim("o", 60_000) == (0, 0)
+        room.broker.release("s")
+        assert room["claims"] is None
+        assert room.broker.claim("o", 1) == (1, 1)
+        wait_until(lambda: room.broker.claim("s", 60_000) == (1, 1))
+
+    def test_none_is_granted_where_nothing_waits_or_the_queue_is_paused(self, room: Room) -> None:
+        assert room.broker.claim("s", 60_000) == (0, 0)
+        self.given(room, 1)
+        room.broker.pause()
+        assert room.broker.claim("s", 60_000) == (0, 0)
+        assert room["claims"] is None
+
+
 class TestTakeBack:
     def test_as_many_as_were_drained_go_back_from_the_tail_of_their_fetch(self, room: Room) -> None:
         held = {"a": f"257 s {place(10)}", "b": f"257 s {place(9)}", "c": f"257 a {place(2)}", "d": f"258 s {place(99)}"}
@@ -388,7 +472,7 @@ class TestTakeBack:
     def test_no_more_than_there_are(self, room: Room) -> None:
         room.fill({"held:w": {"a": f"1 x {place(1)}", "b": f"1 a {place(2)}"}})
         assert room.broker.take_back("w", 1, 99) == 2
-        assert (room["held:w"], room["ready:alone"], room["ready:async"]) == (None, {"a": place(1)}, {"b": place(2)})
+        assert (room["held:w"], room["suspects"], room["ready:async"]) == (None, {"a": place(1)}, {"b": place(2)})
         assert room.broker.take_back("w", 1, 99) == 0
 
 
@@ -413,10 +497,12 @@ class TestUnpark:
         assert (room["ready"], room["parked:task:x"], room["needs"]) == ({"a": 1, "b": 2}, {"c": 3}, {"task:x"})
 
     @pytest.mark.parametrize("task", [sync(), coro()])
-    def test_one_that_a_process_died_with_still_runs_alone(self, room: Room, task: str) -> None:
-        room.fill({"tasks": {"t": task}, "attempts": {"t": "0 2 wire:2 - -\n{}"}, "needs": ["wire:2"], "parked:wire:2": {"t": 3}})
+    def test_a_suspect_goes_back_to_the_suspects(self, room: Room, task: str) -> None:
+        room.fill(
+            {"tasks": {"t": task}, "attempts": {"t": "0 2 wire:2 - - 0 0 1\n{}"}, "needs": ["wire:2"], "parked:wire:2": {"t": 3}}
+        )
         assert room.broker.unpark("wire:2", "s", 9) == 1
-        assert room.contents() == {"tasks": {"t": task}, "attempts": {"t": "0 2 - - -\n{}"}, "ready:alone": {"t": 3}}
+        assert room.contents() == {"tasks": {"t": task}, "attempts": {"t": "0 2 - - - 0 0 1\n{}"}, "suspects": {"t": 3}}
 
     def test_who_asks_fetches_them_and_rings_for_nobody(self, room: Room) -> None:
         room.fill({"tasks": {"s": sync(), "a": coro()}, "needs": ["task:x"], "parked:task:x": {"s": 3, "a": 4}})
@@ -428,7 +514,7 @@ class TestOthers:
     def test_workers_are_told_with_what_they_announced(self, room: Room) -> None:
         room.fill({"workers": {"w": 5, "leaves-just-now": 6}, "worker:w": {"host": "h", "folder": "/f"}})
         assert room.broker.workers() == [{"worker": "w", "host": "h", "folder": "/f"}]
-        assert (room.broker.folder_of("w"), room.broker.folder_of("x")) == ("/f", "")
+        assert (room.broker.where_is("w"), room.broker.where_is("x")) == (("/f", ""), ("", ""))
 
     def test_old_counters_are_trimmed(self, room: Room) -> None:
         room.client.hset(room.prefix + "stats", mapping={"99:succeeded": 1, "100:succeeded": 2, "101:failed": 3})

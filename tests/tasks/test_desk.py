@@ -53,7 +53,14 @@ class TestFetch:
             Delivery("a", 1, "s", b"", sync("A").encode()),
             Delivery("b", 1, "s", b"1 0 - - -", sync("B").encode()),
         ]
-        assert (stepped.due, stepped.alive, stepped.others, stepped.alone, stepped.needs, stepped.gone) == (-1, True, 0, 0, 0, [])
+        assert (stepped.due, stepped.alive, stepped.others, stepped.suspects, stepped.needs, stepped.gone) == (
+            -1,
+            True,
+            0,
+            0,
+            0,
+            [],
+        )
         assert abs(stepped.now - time.time() * 1000) < 5000
         assert room.contents() == {
             **mine(room, 1),
@@ -106,13 +113,20 @@ class TestFetch:
         stepped = desk_of(room, "s", "w2").step(9)
         assert ([d.id for d in stepped.deliveries], stepped.others) == (["s"], 0)
 
-    def test_a_task_that_may_have_killed_its_process_comes_alone_and_only_when_asked_for(self, room: Room) -> None:
-        room.fill({"tasks": {"s": sync(), "x": sync()}, "ready": {"s": 1}, "ready:alone": {"x": 2}})
+    def test_a_suspect_comes_by_itself_and_only_where_so_few_run_side_by_side(self, room: Room) -> None:
+        room.fill({"tasks": {"s": sync(), "x": sync(), "y": coro(), "z": sync()}, "ready": {"s": 1}})
+        room.fill({"suspects": {"gone": 1, "x": 2, "y": 3, "z": 4}})
+        room.fill({"attempts": {"x": "0 1 - - - 0 0 1", "y": "0 0 - - - 2 0 4", "z": "0 0 - - - 2 0 4"}})
         desk = desk_of(room)
         stepped = desk.step(1)
-        assert ([d.id for d in stepped.deliveries], stepped.alone) == (["s"], 1)
-        stepped = desk.step(5, alone=True)
-        assert ([(d.id, d.origin) for d in stepped.deliveries], stepped.alone) == ([("x", "x")], 0)
+        assert ([d.id for d in stepped.deliveries], stepped.suspects) == (["s"], 4)
+        desk.width = 4
+        stepped = desk.step(5)
+        assert ([(d.id, d.origin) for d in stepped.deliveries], stepped.suspects) == ([("y", "y")], 3)
+        desk.width = 1
+        fetched = [desk.step(5).deliveries for _ in range(3)]
+        assert [[(d.id, d.origin) for d in some] for some in fetched] == [[("x", "x")], [("z", "x")], []]
+        assert room["suspects"] is None
 
     def test_a_fetch_is_of_so_many_bytes_but_of_one_task_at_least(self, room: Room) -> None:
         room.fill({"tasks": {f"t{n}": sync("x" * (FETCH_BYTES // 2)) for n in range(3)}})
@@ -211,7 +225,7 @@ class TestFinish:
         desk.step(0, [("t", 1, "R", b"", 0, "1 0 - - -")])
         assert (room[ready], room["scheduled"], room["seq"]) == ({"t": place(42, 3)}, None, "42")
 
-    @pytest.mark.parametrize(("origin", "ready"), [("s", "ready"), ("a", "ready:async"), ("x", "ready:alone")])
+    @pytest.mark.parametrize(("origin", "ready"), [("s", "ready"), ("a", "ready:async"), ("x", "suspects"), ("y", "suspects")])
     def test_what_is_put_back_has_its_place_again(self, room: Room, origin: str, ready: str) -> None:
         desk = holding(room)
         room.fill({"held:w": {"t": f"1 {origin} {place(7)}"}})

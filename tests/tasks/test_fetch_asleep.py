@@ -166,24 +166,6 @@ def test_a_full_server_that_refuses_the_fetch_leaves_no_permits(
     worker._leave()
 
 
-def test_what_comes_while_another_thread_is_to_run_alone_goes_to_others(queue: HotQueue) -> None:
-    worker = _worker(queue, threads=2)
-    other = _worker(queue)
-    try:
-        result = queue.tasks["double"].delay(4)
-        worker._sleep_and_fetch(worker.intakes[0], 3.0)
-        with worker.process.gate.exclusive("another"):
-            assert worker.turn()
-            assert (queue.pending(), queue.running()) == (1, 0)
-            other._sleep_and_fetch(other.intakes[0], 3.0)  # it was rung for
-            assert other.turn()
-            other.turn()
-            assert result.get(30) == 8
-    finally:
-        worker._leave()
-        other._leave()
-
-
 @pytest.mark.servers("server")
 def test_leaving_with_a_task_fetched_asleep_puts_it_back(queue: HotQueue, worker: SyncWorker) -> None:
     with asleep(worker):

@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -33,6 +33,15 @@ def beat(upkeep: Upkeep) -> None:
     """Sweep now, though a second has not passed."""
     upkeep.sweep_soon()
     upkeep.beat()
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_of_the_dead() -> Iterator[None]:
+    """All of them are of this process, and would be taken for workers that died together."""
+    yield
+    for name in os.listdir(presence.folder()):
+        if name.split("-")[-2:-1] == [str(os.getpid())] and presence.is_alive(presence.folder(), name) is False:
+            presence.forget(presence.folder(), name)
 
 
 def dead_presence(room: Room, *running: str, lease: int = LATER) -> Presence:
@@ -67,10 +76,38 @@ def test_due_tasks_are_promoted(room: Room) -> None:
 def test_the_tasks_of_a_dead_neighbour_run_again_at_once_and_what_it_ran_is_charged(room: Room) -> None:
     dead_presence(room, "b")
     beat(upkeep_of(room))
-    assert (room["ready"], room["ready:alone"]) == ({"a": place(0), "c": place(2)}, {"b": place(1)})
+    assert (room["ready"], room["suspects"]) == ({"a": place(0), "c": place(2)}, {"b": place(1)})
     head, line = room["attempts"]["b"].split("\n")
-    assert head == "0 1 - - -"
+    assert head == "0 1 - - - 0 0 1"
     assert json.loads(line)["kind"] == "lost"
+    assert room["workers"] is None
+
+
+def test_of_several_that_ran_in_a_dead_process_each_has_shared_its_death(room: Room) -> None:
+    dead_presence(room, "a", "c")
+    beat(upkeep_of(room))
+    assert (room["ready"], room["suspects"]) == ({n: place(i) for i, n in enumerate("abc")}, None)
+    assert {task_id: value.split("\n")[0] for task_id, value in room["attempts"].items()} == dict.fromkeys(
+        "ac", "0 0 - - - 1 0 0"
+    )
+
+
+def test_what_ran_when_a_supervisor_died_too_was_lost_with_it(room: Room) -> None:
+    gone = dead_presence(room, "b")
+    room.fill({f"worker:{gone.id}": {"supervisor": "h-1-dead"}})
+    beat(upkeep_of(room))
+    assert (room["ready"], room["suspects"]) == ({n: place(i) for i, n in enumerate("abc")}, None)
+    assert room["attempts"]["b"].startswith("0 0 - - - 0 1 0\n")
+
+
+def test_what_a_living_supervisor_will_bury_is_left_to_it(room: Room) -> None:
+    gone, supervisor = dead_presence(room, "b", lease=int(time.time() * 1000) + 60_000), Presence()
+    room.fill({f"worker:{gone.id}": {"supervisor": supervisor.id}})
+    before = room.contents()
+    beat(upkeep_of(room))
+    assert room.contents() == before
+    supervisor.close()
+    beat(upkeep_of(room))
     assert room["workers"] is None
 
 
@@ -78,7 +115,7 @@ def test_what_ran_is_known_of_a_dead_neighbour_whose_file_was_long_untouched(roo
     gone = dead_presence(room, "b")
     os.utime(presence.path_of(gone.folder, gone.id), (5, 5))  # as of any that worked for long, in a tmpfs
     beat(upkeep_of(room))
-    assert room["ready:alone"] == {"b": place(1)}
+    assert room["suspects"] == {"b": place(1)}
     assert room["held:" + gone.id] is None
     presence.forget(gone.folder, gone.id)
 
@@ -128,11 +165,12 @@ class TestOutOfSight:
         room.fill({"tasks": {"a": sync()}, "held:far": {"a": f"1 s {place(1)}"}, "workers": {"far": lease}})
         room.fill({"worker:far": {"folder": "/nowhere/at/all"}})
 
-    def test_its_lease_decides_and_all_is_charged_since_nobody_knows_what_ran(self, room: Room) -> None:
+    def test_its_lease_decides_and_nobody_is_charged_a_delivery_since_nobody_knows_what_ran(self, room: Room) -> None:
         self.given(room, 5)
         beat(upkeep_of(room, lease_ms=0))
-        assert (room["ready:alone"], room["workers"]) == ({"a": place(1)}, None)
-        assert room["attempts"]["a"].startswith("0 1 - - -\n")
+        assert (room["ready"], room["suspects"], room["workers"]) == ({"a": place(1)}, None, None)
+        head, line = room["attempts"]["a"].split("\n")
+        assert (head, json.loads(line)["kind"]) == ("0 0 - - - 0 1 0", "host lost")
 
     def test_it_keeps_what_it_holds_while_its_lease_lasts(self, room: Room) -> None:
         self.given(room, LATER)
@@ -158,7 +196,7 @@ def test_a_lease_from_before_the_clock_was_put_back_strands_nothing(room: Room) 
     upkeep = held_out_of_sight(room, time.time() * 1000 + 3_600_000)
     beat(upkeep)
     assert room["workers"]["other"] < time.time() * 1000 + 1000
-    wait_until(lambda: beat(upkeep) or room["ready:alone"] == {"t": place(1)})
+    wait_until(lambda: beat(upkeep) or room["ready"] == {"t": place(1)})
 
 
 def test_the_longest_lease_there_is_stays_as_it_is(room: Room) -> None:
@@ -173,7 +211,7 @@ def test_leases_do_not_count_just_after_the_clock_was_put_ahead(room: Room) -> N
     queue._healthy_since, queue._clock = 0.0, (time.time() - time.monotonic()) * 1000 - 3_600_000  # an hour ago, a moment ago
     beat(upkeep)
     assert room["held:other"]
-    wait_until(lambda: beat(upkeep) or room["ready:alone"] == {"t": place(1)})
+    wait_until(lambda: beat(upkeep) or room["ready"] == {"t": place(1)})
 
 
 def test_a_running_task_to_be_stopped_is_ended_by_who_runs_it_and_the_mark_goes_when_it_has_ended(room: Room) -> None:

@@ -6,7 +6,8 @@ import mmap
 import os
 import time
 
-from hotqueue.tasks.running import ID_BYTES, Running, new_table, read_last, read_progress, read_running
+from hotqueue.tasks.attempts import LAST_ALONE
+from hotqueue.tasks.running import ID_BYTES, Running, new_table, read_fates, read_progress, read_running
 
 
 def test_what_runs_can_be_read_from_the_bytes_alone() -> None:
@@ -14,14 +15,14 @@ def test_what_runs_can_be_read_from_the_bytes_alone() -> None:
     running = Running(table)
     before = time.monotonic()
     first = running.start(b"first")
-    running.start(("é" * 50).encode(), time_limit=9, is_last=True)
+    running.start(("é" * 50).encode(), time_limit=9, fate=LAST_ALONE)
     found = {task_id: (started, deadline) for task_id, started, deadline in read_running(bytes(table))}
     assert set(found) == {"first", "é" * 50}
     assert found["first"][1] == 0
     started, deadline = found["é" * 50]
     assert before <= started <= time.monotonic()
     assert deadline == started + 9
-    assert read_last(bytes(table)) == {"é" * 50}
+    assert read_fates(bytes(table)) == {"first": 0, "é" * 50: LAST_ALONE}
     running.end(first)
     assert [row[0] for row in read_running(bytes(table))] == ["é" * 50]
 
@@ -52,9 +53,12 @@ def test_a_copy_has_what_runs_already_and_what_comes_until_another_takes_its_pla
     one, other = bytearray(Running.size(3)), bytearray(Running.size(3))
     first = running.start(b"first")
     running.copy_to(one)
-    second = running.start(b"second", 9, True)
+    second = running.start(b"second", 9, LAST_ALONE)
     assert {row[0] for row in read_running(bytes(one))} == {"first", "second"}
-    assert (read_running(bytes(one)), read_last(bytes(one))) == (read_running(bytes(running.table)), {"second"})
+    assert (read_running(bytes(one)), read_fates(bytes(one))) == (
+        read_running(bytes(running.table)),
+        {"first": 0, "second": LAST_ALONE},
+    )
     running.end(first)
     running.copy_to(other)
     running.end(second)
@@ -86,3 +90,10 @@ def _is_whole(table: bytes, born: float) -> bool:
         task_id == "a" and born <= started <= born + 60 and born + 1000 <= deadline <= born + 1060
         for task_id, started, deadline in rows
     )
+
+
+def test_a_worker_that_has_left_is_not_taken_for_stuck() -> None:
+    """Another one of its process may finish what it runs for longer than a worker may stand still."""
+    running = Running(bytearray(Running.size(1)))
+    running.leave()
+    assert time.monotonic() - read_progress(bytes(running.table)) < 0

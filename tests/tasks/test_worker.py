@@ -1,4 +1,4 @@
-"""One worker, in this process: parking, being given up, lost replies, taking back, tasks that must run alone."""
+"""One worker, in this process: parking, being given up, lost replies, taking back, suspects."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def start(make_queue: MakeQueue) -> Iterator[Callable[..., Process]]:
         process = Process([queue._tasks], **{"lease_ms": 60_000, **options})
         started.append((process, threading.Thread(target=process.run)))
         started[-1][1].start()
-        wait_until(lambda: queue._tasks.broker.folder_of(process.workers[0].presence.id))
+        wait_until(lambda: queue._tasks.broker.where_is(process.workers[0].presence.id)[0])
         return process
 
     yield begin
@@ -176,7 +176,7 @@ class TestAlone:
         alone = queue.task(sample.alone).delay()
         moved = room["ready"][alone.id]
         room.client.zrem(room.prefix + "ready", alone.id)
-        room.fill({"ready:alone": {alone.id: moved}, "attempts": {alone.id: "0 1 - - -"}})
+        room.fill({"suspects": {alone.id: moved}, "attempts": {alone.id: "0 1 - - - 0 0 1"}})
         others = queue.task(sample.beside).map(range(12)).results + queue.task(sample.abeside).map(range(12)).results
         queue.run_worker(burst=True, threads=threads)
         assert alone.get(timeout=5) == 0

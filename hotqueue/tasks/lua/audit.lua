@@ -1,5 +1,5 @@
 -- How many tasks stand nowhere: in no ready set, not scheduled, not parked, held by no registered worker.
--- KEYS 1 tasks 2 ready 3 ready:async 4 ready:alone 5 scheduled 6 workers 7 needs 8 seq 9 bell 10 bell:async
+-- KEYS 1 tasks 2 ready 3 ready:async 4 suspects 5 scheduled 6 workers 7 needs 8 seq 9 bell 10 bell:async
 --      11… held:<worker> of each registered worker, then parked:<need> of each need
 -- ARGV 1 how many workers 2 how many needs, then the names of both, then ids
 -- Returns { tasks that stand nowhere, of the given ids those that did and are now in a ready set }; { -1 } when workers or

@@ -1,8 +1,8 @@
 -- What is known of one task.
--- KEYS 1 tasks 2 attempts 3 ready 4 ready:async 5 ready:alone 6 scheduled 7 result:<id> 8-10 done 11 dead:tasks 12 progress:<id>
+-- KEYS 1 tasks 2 attempts 3 ready 4 ready:async 5 suspects 6 scheduled 7 result:<id> 8-10 done 11 dead:tasks 12 progress:<id>
 -- ARGV 1 id
 -- Returns { where, result or '', attempts or '', tasks ahead or due ms, envelope or '', progress or '' };
---   where: 'result', 'done', 'ready', 'scheduled', 'parked', 'held', 'dead' or 'unknown'.
+--   where: 'result', 'done', 'ready', 'suspect', 'scheduled', 'parked', 'held', 'dead' or 'unknown'.
 local id = ARGV[1]
 local progress = redis.call('GET', KEYS[12]) or ''
 local envelope = redis.call('HGET', KEYS[1], id) or ''
@@ -16,7 +16,7 @@ if envelope == '' then
 end
 for i = 3, 5 do
   local rank = redis.call('ZRANK', KEYS[i], id)
-  if rank then return { 'ready', '', attempts, rank, envelope, progress } end
+  if rank then return { i == 5 and 'suspect' or 'ready', '', attempts, rank, envelope, progress } end
 end
 local due = redis.call('ZSCORE', KEYS[6], id)
 if due then return { 'scheduled', '', attempts, due, envelope, progress } end

@@ -44,22 +44,28 @@ local function count(stats, now, what, by)
   redis.pcall('HINCRBY', stats, text(math.floor(now / 60000)) .. ':' .. what, by)
 end
 
--- attempts: 'retries deliveries need expires verdict' and then one line of JSON an error.
+-- attempts: 'retries deliveries need expires verdict', three numbers more once they are not all nought (shared lost width, see
+-- attempts.py), and then one line of JSON an error. In the table: 6 the lines, 7 shared, 8 lost, 9 width.
 local function split_attempts(value)
   local head, rest = string.match(value or '', '^([^\n]*)(.*)$')
-  local retries, deliveries, need, expires, verdict = string.match(head, '^(%d+) (%d+) (%S+) (%S+) (%S+)')
-  if not retries then return { 0, 0, '-', '-', '-', rest } end
-  return { tonumber(retries), tonumber(deliveries), need, expires, verdict, rest }
+  local retries, deliveries, need, expires, verdict, more = string.match(head, '^(%d+) (%d+) (%S+) (%S+) (%S+)(.*)$')
+  if not retries then return { 0, 0, '-', '-', '-', rest, 0, 0, 0 } end
+  local shared, lost, width = string.match(more, '^ (%d+) (%d+) (%d+)$')
+  local counts = { tonumber(shared or 0), tonumber(lost or 0), tonumber(width or 0) }
+  return { tonumber(retries), tonumber(deliveries), need, expires, verdict, rest, unpack(counts) }
 end
 
 local function join_attempts(a)
-  return text(a[1]) .. ' ' .. text(a[2]) .. ' ' .. a[3] .. ' ' .. a[4] .. ' ' .. a[5] .. a[6]
+  local head = text(a[1]) .. ' ' .. text(a[2]) .. ' ' .. a[3] .. ' ' .. a[4] .. ' ' .. a[5]
+  if a[7] + a[8] + a[9] > 0 then head = head .. ' ' .. text(a[7]) .. ' ' .. text(a[8]) .. ' ' .. text(a[9]) end
+  return head .. a[6]
 end
 
--- held: 'number origin place': the fetch that brought it, which set it came from, and where it stood there.
+-- held: 'number origin place': the fetch that brought it, which set it came from (s ready, a ready:async; of the suspects x sync
+-- and y async ones), and where it stood there.
 -- What is none of that came from elsewhere: its task, if it is one, is put where it harms nobody.
 local function split_held(value)
-  local number, origin, place = string.match(value, '^(%d+) ([sax]) ([%d.e+-]+)$')
+  local number, origin, place = string.match(value, '^(%d+) ([saxy]) ([%d.e+-]+)$')
   if not number then return '0', 'x', '0' end
   return number, origin, place
 end

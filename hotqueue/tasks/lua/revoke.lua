@@ -1,5 +1,5 @@
 -- End a task that waits; mark one that runs when it is to be stopped.
--- KEYS 1 tasks 2 attempts 3 ready 4 ready:async 5 ready:alone 6 scheduled 7 parked:<need> 8 result:<id> 9 waiters
+-- KEYS 1 tasks 2 attempts 3 ready 4 ready:async 5 suspects 6 scheduled 7 parked:<need> 8 result:<id> 9 waiters
 --      10-12 done 13 control 14 stats
 -- ARGV 1 id 2 result 3 its ms to live 4 '1': stop it if it runs
 -- Returns 'revoked', 'running' or 'unknown' (never existed, or has ended).

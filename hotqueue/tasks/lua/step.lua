@@ -1,18 +1,18 @@
 -- Finish what a worker has done and fetch what it has room for, in one trip.
--- KEYS 1 tasks 2 attempts 3 ready 4 ready:async 5 ready:alone 6 scheduled 7 held:<worker> 8 workers 9 worker:<worker>
+-- KEYS 1 tasks 2 attempts 3 ready 4 ready:async 5 suspects 6 scheduled 7 held:<worker> 8 workers 9 worker:<worker>
 --      10 bell 11 bell:async 12 seq 13 stats 14 paused 15 dead 16 dead:tasks 17-19 done 20 needs 21 waiters
 --      22… one an action: result:<id>, or parked:<need>
--- ARGV 1 worker 2 fetch number 3 room (0: no fetch) 4 kind to fetch ('s', 'a') 5 '1': a task of ready:alone may come, alone
+-- ARGV 1 worker 2 fetch number 3 room (0: no fetch) 4 kind to fetch ('s', 'a') 5 0, or: fetch a suspect, to run beside so many
 --      6 bytes at most; then six an action: id, number it was fetched under, code, blob, ms, extra
 --      codes: S success, X end without result, E end with another result, D dead (extra: its record), R retry after ms
 --      (extra: attempts), P put back, K park (extra: need), L stay held: it has ended, and its outcome comes apart
--- Returns { now, ms until the next due task (-1: none), alive, size of the other kind's ready set, of ready:alone,
+-- Returns { now, ms until the next due task (-1: none), alive, size of the other kind's ready set, of the suspects,
 --           number of needs, size of our kind's ready set after a fetch, ids that were gone,
 --           id, origin, attempts, envelope, … }
 --   alive: 0 the worker was given up; 2 a late fetch, refused.
 local held, now = KEYS[7], now_ms()
 local done = { KEYS[17], KEYS[18], KEYS[19] }
-local ORIGIN = { s = KEYS[3], a = KEYS[4], x = KEYS[5] }
+local ORIGIN = { s = KEYS[3], a = KEYS[4], x = KEYS[5], y = KEYS[5] }
 local NAMES = { S = 'succeeded', X = 'succeeded', E = 'ended', D = 'failed', R = 'retried', P = 'put_back', K = 'parked' }
 local gone, tally = {}, {}
 
@@ -166,14 +166,33 @@ local function take(key, room, origin, out)
   error(got, 0)
 end
 
+-- The first suspect that may run beside so many as its worker's process runs.
+local function take_suspect(width, out)
+  local first = redis.call('ZRANGE', KEYS[5], 0, 199, 'WITHSCORES')
+  for i = 1, #first, 2 do
+    local id = first[i]
+    local own = split_attempts(redis.call('HGET', KEYS[2], id))[9]
+    if math.max(own, 1) >= width then
+      local envelope = redis.call('HGET', KEYS[1], id)
+      redis.call('ZREM', KEYS[5], id)
+      local origin = envelope and kind_of(envelope) == 'a' and 'y' or 'x'
+      local fine, got = pcall(hold, { id, first[i + 1] }, KEYS[5], origin, out)
+      if not fine then
+        redis.call('ZADD', KEYS[5], first[i + 1], id)
+        error(got, 0)
+      end
+      if got > 0 then return end
+    end
+  end
+end
+
 local function fetch(out)
   if not redis.call('ZSCORE', KEYS[8], ARGV[1]) then return 0, 0 end
   if tonumber(redis.call('HGET', KEYS[9], 'fetch') or '0') >= tonumber(ARGV[2]) then return 2, 0 end
-  local kind, room, got = ARGV[4], tonumber(ARGV[3]), 0
+  local kind, room = ARGV[4], tonumber(ARGV[3])
   local is_paused = redis.call('EXISTS', KEYS[14]) == 1
   if not is_paused then
-    if ARGV[5] == '1' then got = take(KEYS[5], 1, 'x', out) end
-    if got == 0 then take(ORIGIN[kind], room, kind, out) end
+    if ARGV[5] == '0' then take(ORIGIN[kind], room, kind, out) else take_suspect(tonumber(ARGV[5]), out) end
   end
   redis.call('HSET', KEYS[9], 'fetch', ARGV[2])
   local bell = kind == 'a' and KEYS[11] or KEYS[10]

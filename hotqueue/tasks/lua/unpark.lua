@@ -1,9 +1,9 @@
 -- Tasks that waited for a worker able to run them → ready, at their places.
--- KEYS 1 tasks 2 attempts 3 ready 4 ready:async 5 ready:alone 6 parked:<need> 7 needs 8 bell:async
+-- KEYS 1 tasks 2 attempts 3 ready 4 ready:async 5 suspects 6 parked:<need> 7 needs 8 bell:async
 -- ARGV 1 need 2 kind of the worker that asks 3 how many at most
 -- Returns how many went back. Rings for no worker of its kind, nor for sync ones of others: the first in line may be one that
 -- parks them again, and again. Who asks fetches them at once, or wakes its own; what it leaves behind, fetch rings for.
--- One that a process died with runs alone, as before it was parked.
+-- A suspect goes back to the suspects.
 local wrong = must_be('zset', KEYS[3], KEYS[4], KEYS[5], KEYS[6]) or must_be('hash', KEYS[1], KEYS[2])
 if wrong then return wrong end
 local async = 0
@@ -16,7 +16,7 @@ for i = 1, #popped, 2 do
     a[3] = '-'
     redis.call('HSET', KEYS[2], id, join_attempts(a))
     local ready = KEYS[3]
-    if a[2] > 0 then
+    if a[9] > 0 then
       ready = KEYS[5]
     elseif kind_of(envelope) == 'a' then
       ready, async = KEYS[4], async + 1

@@ -56,6 +56,41 @@ async def adie(n: int) -> None:
 
 
 @queue.task
+def die_late(n: int, seconds: float) -> None:
+    note("death", n)
+    time.sleep(seconds)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@queue.task
+async def adie_late(n: int, seconds: float) -> None:
+    note("death", n)
+    await asyncio.sleep(seconds)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@queue.task
+def die_once(n: int, seconds: float = 0.0) -> int:
+    """Kill the process, if none has died before; else take some seconds."""
+    if current_task.request.deliveries == 1:
+        note("death", n)
+        os.kill(os.getpid(), signal.SIGKILL)
+    note("start", n)
+    time.sleep(seconds)
+    note("end", n)
+    return n
+
+
+@queue.task
+async def adie_once(n: int) -> int:
+    if current_task.request.deliveries == 1:
+        note("death", n)
+        os.kill(os.getpid(), signal.SIGKILL)
+    note("start", n)
+    return n
+
+
+@queue.task
 def hold_the_gil(seconds: float) -> str:
     note("start", 1)
     ctypes.PyDLL(None).usleep(int(seconds * 1_000_000))  # PyDLL keeps the GIL: no thread of this process can run

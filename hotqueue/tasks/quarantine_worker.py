@@ -1,0 +1,50 @@
+"""The worker of a quarantine process: runs suspects of one queue, of either kind, one at a time, and leaves when none is left.
+
+A quarantine process has one for each task that it may run side by side. It never sleeps: what is suspected later gets a
+process of its own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hotqueue.tasks.permits import Permits
+from hotqueue.tasks.registry import Registry
+from hotqueue.tasks.running import Running
+from hotqueue.tasks.sync_worker import SyncWorker
+
+if TYPE_CHECKING:
+    from hotqueue.tasks.process import Process
+
+
+class QuarantineWorker(SyncWorker):
+    """Runs suspects.
+
+    Args:
+        width: how many run side by side in this process; it fetches none that is to run beside fewer.
+    """
+
+    kind = "x"
+
+    def __init__(self, process: Process, registries: list[Registry], permits: Permits, running: Running, width: int) -> None:
+        self._width = width
+        super().__init__(process, registries, permits, running)
+
+    def _new_incarnation(self) -> None:
+        super()._new_incarnation()
+        for intake in self.intakes:
+            intake.desk.width = self._width
+
+    def _loop(self) -> None:
+        while not self.stopping and self.turn():
+            pass
+
+    def _look_around(self) -> bool:
+        [intake] = self.intakes
+        if intake.courier.is_full:
+            self.bell.wait_woken(0.1)
+            return True
+        if self.step(intake, 1) is None or not intake.unstarted:
+            return False
+        self._work(intake)
+        return True
