@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from hotqueue.tasks import actions
 from hotqueue.tasks.intake import Intake, Ready
 from hotqueue.tasks.lifecycle import Outcome
 from hotqueue.tasks.limits import leave_ctrl_c_to_main
@@ -70,7 +71,8 @@ class AsyncWorker(Worker):
     def _room(self) -> int:
         if self.stopping:
             return 0
-        return self.slots - self._active - sum(intake.ahead.room for intake in self.intakes if intake.ahead is not None)
+        free = self.slots - self._active - sum(intake.ahead.room for intake in self.intakes if intake.ahead is not None)
+        return self.process.room(free) if free > 0 else 0
 
     def _turn_around(self, rung: bool) -> bool:
         """Tell what ended; fetch where there is room and reason to, one queue after the other, from the one whose turn it is."""
@@ -116,7 +118,11 @@ class AsyncWorker(Worker):
     def _start(self, intake: Intake) -> bool:
         """Start all that was fetched, together."""
         batch: list[tuple[Any, Callable[[Outcome], None]]] = []
+        is_enough = False
         while intake.unstarted and self.permits.take(intake.unstarted[0].number, intake.index):
+            if not self.process.may_begin():
+                is_enough = True
+                break
             ready = intake.look(intake.unstarted.popleft(), self.presence.id, intake.report)
             if ready.call is None:
                 assert ready.outcome is not None
@@ -126,12 +132,23 @@ class AsyncWorker(Worker):
             self._active += 1
             intake.running[id(ready.call)] = ready.call
             batch.append((ready.call, self._when_done(intake, ready, row)))
+        if is_enough:
+            self._give_back(intake)
         for delivery in intake.unstarted:  # taken back
             intake.in_hand.pop(delivery.id, None)
         intake.unstarted.clear()
         if batch:
             self.process.event_loop().start(batch)
+        if is_enough:
+            self.tell(intake)
+            self.ring(intake)
         return bool(batch)
+
+    def _give_back(self, intake: Intake) -> None:
+        """Line up what this process is not to start: the first, whose permit we took, and those whose permits are left."""
+        ours = 1 + self.permits.withdraw_all(intake.index)
+        for delivery in list(intake.unstarted)[:ours]:
+            intake.untold.append(actions.put_back(delivery))
 
     def _when_done(self, intake: Intake, ready: Ready, row: int) -> Callable[[Outcome], None]:
         began = time.monotonic()

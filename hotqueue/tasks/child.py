@@ -13,6 +13,7 @@ import signal
 import struct
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
@@ -104,6 +105,7 @@ class Pipes:
 
 def run(settings: Settings, pipes: Pipes) -> int:
     """Work until told to stop; return the exit code."""
+    began = time.monotonic()
     _be_a_child(pipes)
     report = _Reporter(pipes.report)
     try:
@@ -138,6 +140,8 @@ def run(settings: Settings, pipes: Pipes) -> int:
         tables=pipes.tables,
         repairs=Repairs([pipes.control, pipes.report, *(fd for pair in pipes.permits for fd in pair)]),
         announce=report.worker,
+        notify=lambda what: report(kind=what),
+        load_time=time.monotonic() - began,
         weights=settings.weights,
         supervisor=settings.supervisor,
         width=0 if settings.company is None else settings.company.width,
@@ -148,7 +152,9 @@ def run(settings: Settings, pipes: Pipes) -> int:
     if unknown and STRAYS not in settings.said:  # in a large Redis it takes a while to see what there is
         threading.Thread(target=strays.warn, args=(unknown, defined, registries), name="hotqueue-strays", daemon=True).start()
     may_begin.wait()  # until the supervisor has found the servers fit: else we would try, and promise, in vain
-    if not process.stop.is_set():
+    if process.stop.is_set():
+        process.leave_unbegun()
+    else:
         process.run()
     if process.failed:
         return EXIT_CRASH

@@ -47,7 +47,14 @@ class Child:
     Attributes:
         queues: as it told of them, in its order.
         company: the suspects that it was started for; None of a working process.
-        had_enough: True once it said that it ends because of --max-tasks or --max-memory.
+        is_ready: it has imported the modules, and waits for the word to begin.
+        has_begun: it was given that word.
+        is_stopping: it fetches nothing more, whoever decided that.
+        ends_soon: it said that it will have had enough before long.
+        is_outdated: it is to be replaced (SIGHUP).
+        is_followed: a process works in its place, or is about to.
+        follows: the process that it is to take the place of, once it has registered.
+        why_not: why it could not load the modules.
         leaves_by: when it has to have ended (monotonic), once all its workers have left and it does what is done at an exit.
         ended_for: (task id, why) once we have ended it: "time limit", "revoked", "shutdown" or "stuck".
     """
@@ -63,10 +70,25 @@ class Child:
     queues: list[Broker] = field(default_factory=list)
     inbox: bytes = b""
     is_ready: bool = False
+    has_begun: bool = False
     is_stopping: bool = False
-    had_enough: bool = False
+    ends_soon: bool = False
+    is_outdated: bool = False
+    is_followed: bool = False
+    follows: Child | None = None
+    why_not: str = ""
     leaves_by: float | None = None
     ended_for: tuple[str, str] | None = None
+
+    @property
+    def is_spare(self) -> bool:
+        """True while it loads the modules, or has done so and waits."""
+        return not (self.has_begun or self.is_stopping or self.ended_for)
+
+    @property
+    def is_at_work(self) -> bool:
+        """True while it fetches, or is about to."""
+        return self.has_begun and not (self.is_stopping or self.ended_for or self.leaves_by is not None)
 
     def running(self) -> list[str]:
         """Return the ids of what it runs."""
@@ -78,6 +100,7 @@ class Child:
 
     def begin(self) -> None:
         """Have it register its workers and work."""
+        self.has_begun = True
         self._order(child.GO)
 
     def stop(self) -> None:

@@ -53,10 +53,12 @@ class Permits:
         if count:
             self._pick(_PERMIT.pack(queue, number % 256), count)
 
-    def withdraw_all(self, queue: int) -> None:
-        """Take out all permits for tasks of a queue."""
-        others = [permit for permit in self._all() if _PERMIT.unpack(permit)[0] != queue]
+    def withdraw_all(self, queue: int) -> int:
+        """Take out all permits for tasks of a queue; return how many there were."""
+        found = self._all()
+        others = [permit for permit in found if _PERMIT.unpack(permit)[0] != queue]
         os.write(self._write, b"".join(others))
+        return len(found) - len(others)
 
     def _pick(self, wanted: bytes, count: int, first: bytes = b"") -> int:
         """Take out up to so many of one fetch, which others stand before; return how many there were.

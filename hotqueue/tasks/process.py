@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("hotqueue.worker")
 
 LEASE_MS = 15_000
+ENDS_SOON, FINISHING = "ends_soon", "finishing"  # what `notify` is told
+AHEAD = 3  # an heir is asked for when what is left would take less than so many times as long as loading it
+NEARLY = 7 / 8  # of --max-memory: from there on, too
 _DONE = {  # what the log says of what became of tasks
     "bury": "failed",
     "end": "revoked or expired",
@@ -51,11 +54,14 @@ class Process:
         threads: how many sync workers.
         async_concurrency: `async def` tasks at a time.
         is_burst: end when nothing is left to do.
-        max_tasks: end after so many tasks.
+        max_tasks: begin no more than so many tasks, and end.
         max_memory: end, between tasks, once the process takes so many bytes.
         pipes, tables: permit pipes and tables of what runs that a supervisor has made: one for each thread, and one for the
             async worker.
         announce: called with each worker that has registered, under whatever incarnation.
+        notify: called with `ENDS_SOON`, once, when this process will have had enough before long; with `FINISHING` when it has
+            stopped of itself and a worker of it has nothing more to do, though others may have.
+        load_time: seconds that it takes to load such a process.
         repairs: mends what a task left behind, in a process of ours.
         weights: queue → how many turns it has to one of another.
         supervisor: the incarnation of the supervisor whose child this is; "" where there is none.
@@ -84,6 +90,8 @@ class Process:
         pipes: list[tuple[int, int]] | None = None,
         tables: Sequence[Any] | None = None,
         announce: Callable[[Worker, int], None] | None = None,
+        notify: Callable[[str], None] = lambda _what: None,
+        load_time: float = 0.0,
         last_wait: float | None = None,
         repairs: Repairs | None = None,
         weights: Mapping[str, int] | None = None,
@@ -112,7 +120,11 @@ class Process:
         self._width = width
         self.repairs = repairs
         self.context = CleanContext()  # the modules have been imported, and no task has run
-        self._limits = (max_tasks, max_memory)
+        self._max_tasks, self._max_memory = max_tasks, max_memory
+        self._begun = 0
+        self._first_began = 0.0
+        self._notify, self._notified = notify, set[str]()
+        self._load_time = load_time
         self._announce = announce
         self._loop: EventLoop | None = None
         self._lock = threading.Lock()
@@ -138,6 +150,9 @@ class Process:
 
     def run(self) -> None:
         """Work until stopped, or until a burst is over; the first sync worker runs in the calling thread."""
+        self._first_began = time.monotonic()
+        if self._max_tasks == 1:
+            self._tell(ENDS_SOON)
         if not self._width and any(task.is_async for registry in self.registries for task in registry.tasks.values()):
             self.start_async()
         for worker in self.workers[1 : self._thread_count]:
@@ -151,6 +166,11 @@ class Process:
                 thread.join()
             if self._loop is not None:
                 self._loop.stop({registry.store.leave_loop for registry in self.registries})
+
+    def leave_unbegun(self) -> None:
+        """Leave nothing behind of a process that did not come to `run`."""
+        for worker in self.workers:
+            worker.presence.close()
 
     def _start_thread(self, worker: Worker) -> None:
         thread = threading.Thread(target=self._run_worker, args=(worker,), name=f"hotqueue-worker-{worker.kind}", daemon=True)
@@ -259,18 +279,57 @@ class Process:
             log.info("%d task%s in %.1f s; so far %s", count, "s"[: count != 1], now - began, parts)
         self._summary = (now, total)
 
+    # --- having had enough ---------------------------------------------------------------------------------------
+
+    def may_begin(self) -> bool:
+        """Count a task that is about to begin; False when this process has begun as many as it may."""
+        if self._max_tasks is None:
+            return True
+        with self._lock:
+            if self._begun >= self._max_tasks:
+                return False
+            self._begun += 1
+            left = self._max_tasks - self._begun
+        if left == 0:
+            self._have_enough(f"has begun the last of its {self._max_tasks} tasks (--max-tasks)")
+        elif left == 1 or left * self._seconds_a_task() < AHEAD * self._load_time:
+            self._tell(ENDS_SOON)
+        return True
+
+    def room(self, room: int) -> int:
+        """Return how many tasks may be fetched: not more than may begin here."""
+        return room if self._max_tasks is None else max(1, min(room, self._max_tasks - self._begun))
+
+    def _seconds_a_task(self) -> float:
+        return (time.monotonic() - self._first_began) / self._begun
+
     def has_enough(self) -> bool:
-        """Stop fetching once this process has done its number of tasks or takes too much memory; tell whether it does."""
-        most, memory = self._limits
-        if most is not None and self.done.total() >= most and not self.stop.is_set():
-            log.info("process %d ends after %d tasks (--max-tasks)", os.getpid(), self.done.total())
-            self.had_enough = True
-            self.stop_fetching()
-        elif memory is not None and not self.stop.is_set() and resident_bytes() > memory:
-            log.info("process %d ends, it takes %d MB (--max-memory)", os.getpid(), resident_bytes() >> 20)
-            self.had_enough = True
-            self.stop_fetching()
+        """Stop fetching once this process takes too much memory; tell whether it does not fetch any more."""
+        if self.had_enough:
+            self._stopped_at = time.monotonic()  # what ended just now is to be told: there is as much time for that as ever
+        elif self._max_memory is not None and not self.stop.is_set():
+            taken = resident_bytes()
+            if taken > self._max_memory:
+                self._have_enough(f"ends, it takes {taken >> 20} MB (--max-memory)")
+            elif taken > self._max_memory * NEARLY:
+                self._tell(ENDS_SOON)
         return self.stop.is_set()
+
+    def _have_enough(self, why: str) -> None:
+        if not self.stop.is_set():
+            log.info("process %d %s", os.getpid(), why)
+        self.had_enough = True
+        self.stop_fetching()
+
+    def note_left(self) -> None:
+        """Note that a worker has nothing more to do; if we stopped of ourselves, others may do more than we."""
+        if self.had_enough or self.failed:
+            self._tell(FINISHING)
+
+    def _tell(self, what: str) -> None:
+        if what not in self._notified:
+            self._notified.add(what)
+            self._notify(what)
 
 
 def resident_bytes() -> int:

@@ -20,7 +20,7 @@ from typing import Any
 from hotqueue import clients, descriptors, presence
 from hotqueue.connection import PATIENCE, Store
 from hotqueue.errors import ConnectionFailed, HotQueueError
-from hotqueue.tasks import child, logbook, payload
+from hotqueue.tasks import child, logbook, payload, replacement
 from hotqueue.tasks.broker import Broker
 from hotqueue.tasks.child import Company, Settings
 from hotqueue.tasks.children import Child, Orphans, Slot, spawn
@@ -69,7 +69,10 @@ class Supervisor:
         self._noted: list[int] = []
         self._stop_at: float | None = None
         self._exit: int | None = None
-        self._heirs = 0
+        self._owed = settings.processes  # of a burst: how many have still to begin
+        self._lacks = False
+        self._is_replacing = False
+        self._cannot_load_because = ""
         self._quarantine = Quarantine(self._presence.id, settings.lease_ms, self._owe)
         self._errands = Errands(self._wake)
         self._orphans = Orphans()
@@ -182,8 +185,7 @@ class Supervisor:
                 if self._stop_at is None:  # it comes twice, from the shell and from the system: not to end what runs
                     self._stop("SIGHUP, as when the terminal is closed")
             elif number == signal.SIGHUP:
-                log.info("SIGHUP: replacing %d processes", len(self._children))
-                self._stop_children()
+                self._replace_all()
             elif number == signal.SIGUSR1:
                 for each in self._children:
                     os.kill(each.pid, signal.SIGUSR1)
@@ -191,7 +193,8 @@ class Supervisor:
                 self._wanted += 1
             elif number == signal.SIGTTOU and self._wanted > 1:
                 self._wanted -= 1
-                self._stop_child(self._crew()[-1])
+                for each in replacement.surplus(self._crew(), self._wanted):
+                    self._stop_child(each)
 
     def _stop(self, why: str) -> None:
         if self._stop_at is None:
@@ -201,8 +204,8 @@ class Supervisor:
             self._quarantine.close()
             self._stop_children()
             for each in self._children:
-                if not each.is_ready:  # it still imports: there is nothing to finish
-                    each.end("", "shutdown")
+                if not each.is_ready:
+                    self._dismiss(each)
         else:
             if self._stop_at:
                 log.info("%s again: what runs is ended at once, and goes back uncharged", why)
@@ -220,6 +223,24 @@ class Supervisor:
                 self._upkeep.take_back(slot.worker, slot.permits, each.queues)
 
     # --- children ------------------------------------------------------------------------------------------------
+
+    def _replace_all(self) -> None:
+        if self._exit is not None:
+            return
+        self._is_replacing, self._spawn_at, self._cannot_load_because = True, 0.0, ""
+        crew = self._crew()  # a quarantine process ends with its suspects: the next one has the new code
+        count = sum(each.is_at_work for each in crew)
+        log.info("SIGHUP: replacing %d processes; each works on until another one has taken its place", count)
+        for each in replacement.outdate(crew):
+            if self._upkeep is not None:  # else it is the first one, which is replaced once it works
+                self._dismiss(each)
+
+    def _dismiss(self, each: Child) -> None:
+        """Have a process that has not begun end."""
+        if each.is_ready:
+            each.stop()
+        else:  # it still imports: there is nothing to finish
+            each.end("", "shutdown")
 
     def _spawn(self, company: Company | None = None) -> bool:
         """Start a process; False, and a while to wait, when the system gives none.
@@ -246,17 +267,32 @@ class Supervisor:
             self._spawn_at = time.monotonic() + NO_PROCESS
 
     def _replenish(self) -> None:
-        if self._exit is not None or self._upkeep is None or time.monotonic() < self._spawn_at or not self._may_fork:
+        if self._exit is not None or self._upkeep is None:
             return
-        self._fill_quarantine()
-        if self._settings.is_burst:
-            while self._heirs and self._spawn():  # a burst is over when its processes say so, not when they die
-                self._heirs -= 1
-            if not (self._children or self._heirs or self._upkeep.is_due or self._quarantine.is_needed):
-                self._exit = 0
+        if self._settings.is_burst and self._may_fork and self._burst_is_over():
+            self._exit = 0
             return
-        while self._wants_more() and self._spawn():
-            pass
+        plan = replacement.plan(self._crew(), self._wanted, self._owed if self._settings.is_burst else None)
+        for each, old in plan.begin:
+            self._let_begin(each, old)
+        for each in plan.dismiss:
+            self._dismiss(each)
+        if self._is_replacing and not any(each.is_outdated and each.is_at_work for each in self._crew()):
+            self._is_replacing = False
+            log.info("SIGHUP: the work is done by new processes")
+        if self._may_fork and time.monotonic() >= self._spawn_at:
+            self._fill_quarantine()
+            while plan.spawn and self._spawn():
+                plan.spawn -= 1
+        self._lacks = plan.spawn > 0
+
+    def _let_begin(self, each: Child, old: Child | None) -> None:
+        each.follows = old
+        each.begin()
+        if old is None:
+            self._owed -= 1
+        else:
+            old.is_followed = True
 
     @property
     def _may_fork(self) -> bool:
@@ -266,8 +302,7 @@ class Supervisor:
     @property
     def _waits_to_fork(self) -> bool:
         """True while a process is to be started as soon as what is under way at Redis has ended: nothing more is begun then."""
-        is_wanted = self._heirs > 0 if self._settings.is_burst else self._wants_more()
-        return (is_wanted or self._quarantine.has_claimed) and self._exit is None and time.monotonic() >= self._spawn_at
+        return (self._lacks or self._quarantine.has_claimed) and self._exit is None and time.monotonic() >= self._spawn_at
 
     def _fill_quarantine(self) -> None:
         while (company := self._quarantine.next()) is not None:
@@ -276,10 +311,9 @@ class Supervisor:
                 return
         self._quarantine.room = self._wanted - (len(self._children) - len(self._crew()))
 
-    def _wants_more(self) -> bool:
-        """Tell whether a process is to be started: those that leave take memory too."""
-        crew = self._crew()
-        return len([each for each in crew if each.leaves_by is None]) < self._wanted and len(crew) < 2 * self._wanted
+    def _burst_is_over(self) -> bool:
+        assert self._upkeep is not None
+        return not (self._children or self._owed or self._upkeep.is_due or self._quarantine.is_needed)
 
     def _crew(self) -> list[Child]:
         """Return the children but for quarantine processes, which are beside them."""
@@ -310,11 +344,13 @@ class Supervisor:
 
     def _on_hello(self, each: Child, queues: bytes, tasks: list[str]) -> None:
         each.is_ready = True
+        self._cannot_load_because = ""
         found: list[tuple[str, Store]] = payload.loads(queues)
         each.queues = [self._broker_of(name, store) for name, store in found]
         if self._upkeep is not None:
             self._upkeep.adopt(each.queues)  # the modules may have been changed since the first process
-            each.begin()
+            if each.company is not None:
+                each.begin()
             return
         named = [(broker.name, broker.store) for broker in each.queues]
         self._errands.begin(partial(check_queues, named), partial(self._after_greeting, each, named, tasks))
@@ -344,10 +380,6 @@ class Supervisor:
         if self._exit is not None:
             return
         self._tell_ready(found, tasks)
-        if each in self._children:
-            each.begin()
-        while self._wants_more() and self._spawn():
-            pass
 
     def _on_failed(self, each: Child, code: int, text: str) -> None:
         if self._upkeep is None:
@@ -356,14 +388,33 @@ class Supervisor:
             self._stop_children()
             self._stop_at = 0.0
         else:
-            log.error("process %d cannot load the modules any more: %s", each.pid, text)
+            each.why_not = text
+
+    def _on_ends_soon(self, each: Child) -> None:
+        each.ends_soon = True
+
+    def _on_finishing(self, each: Child) -> None:
+        """It fetches nothing more, and has room for what others are to run."""
+        each.is_stopping = True
+        self._owe_an_heir(each)
+
+    def _owe_an_heir(self, each: Child) -> None:
+        """Have a process of a burst followed by another, once: a burst is over when its processes say so, not when they die."""
+        if each.has_begun and not each.is_followed:
+            each.is_followed = True
+            self._owed += 1
 
     def _on_leaving(self, each: Child, had_enough: bool) -> None:
-        each.had_enough = had_enough
         each.leaves_by = time.monotonic() + self._settings.grace
+        if had_enough:
+            self._owe_an_heir(each)
 
     def _on_worker(self, each: Child, trouble: str, **told: Any) -> None:
         each.note_worker(**told)
+        old, each.follows = each.follows, None
+        if old is not None and old.is_at_work and old in self._children:
+            log.info("process %d works in place of process %d, which finishes what it runs", each.pid, old.pid)
+            self._stop_child(old)
         if trouble and presence.TROUBLE not in self._settings.said:
             self._settings.said.add(presence.TROUBLE)
             log.warning("%s", presence.advice(trouble, self._settings.lease_ms / 1000))
@@ -395,10 +446,15 @@ class Supervisor:
             self._tell_failure(f"the first process {death.how}, before it had imported the modules")
             self._exit = child.EXIT_CRASH
             return
+        if each.follows is not None:  # it died before it could take that one's place
+            each.follows.is_followed = False
         if each.company is not None:
             self._quarantine.ended(each.company, well=code == 0 or bool(death.charged) or each.ended_for is not None)
-        if each.is_ready and ((code != 0 and each.leaves_by is None) or each.had_enough or each.company is not None):
-            self._heirs += 1  # also after a quarantine process: what it ran may have sent more, or have to be retried
+        if each.company is not None or (code != 0 and each.leaves_by is None):
+            self._owe_an_heir(each)  # also after a quarantine process: what it ran may have sent more, or have to be retried
+        if not (each.is_ready or each.is_stopping or each.ended_for):
+            self._cannot_load(each, each.why_not or f"a process {death.how}, before it had imported them")
+            return
         if code == 0 or each.ended_for:
             return
         if each.leaves_by is not None:
@@ -409,6 +465,20 @@ class Supervisor:
             log.error("process %d %s%s", each.pid, death.how, death.aftermath, extra=told)
         if not death.charged and each.company is None:  # a task that kills its process must not hold up the others
             self._slow_down(each)
+
+    def _cannot_load(self, each: Child, why: str) -> None:
+        """Have what works stay as it is; say so once. What is missing is tried again, more and more slowly."""
+        stay = 0
+        if each.company is None:
+            self._is_replacing = False
+            self._wait_longer()
+            stay = replacement.call_off(self._crew())
+        if stay:
+            text = "SIGHUP: a new process cannot load the modules; the %d that work stay as they are until the next SIGHUP: %s"
+            log.error(text, stay, why)
+        elif why != self._cannot_load_because:
+            log.error("a new process cannot load the modules; trying again until it can: %s", why)
+        self._cannot_load_because = why
 
     def _owe(self, broker: Broker, write: Callable[[], None]) -> None:
         if self._upkeep is not None:  # without, no child of ours has worked
@@ -425,12 +495,16 @@ class Supervisor:
 
     def _slow_down(self, each: Child) -> None:
         """Replace processes that die at once, of no task, more and more slowly."""
-        quick = time.monotonic() - each.born < QUICK
-        self._quick_deaths = self._quick_deaths + 1 if quick else 0
-        if self._quick_deaths > 3:
-            pause = min(5.0, 0.1 * 2.0**self._quick_deaths)
-            self._spawn_at = time.monotonic() + pause
+        if time.monotonic() - each.born >= QUICK:
+            self._quick_deaths = 0
+        elif pause := self._wait_longer():
             log.warning("processes die as soon as they start; the next one starts in %.1f s", pause)
+
+    def _wait_longer(self) -> float:
+        self._quick_deaths += 1
+        pause = min(5.0, 0.1 * 2.0**self._quick_deaths) if self._quick_deaths > 3 else 0.0
+        self._spawn_at = max(self._spawn_at, time.monotonic() + pause)
+        return pause
 
     # --- looking after -------------------------------------------------------------------------------------------
 

@@ -72,7 +72,7 @@ class SyncWorker(Worker):
 
     def _sleep_and_fetch(self, intake: Intake, seconds: float) -> None:
         """Sleep with a fetch behind the bell, so that a task starts one trip sooner; its permits go in beforehand."""
-        room = intake.pace.room()
+        room = self.process.room(intake.pace.room())
         self.permits.add(intake.desk.number + 1, room, intake.index)
         step = None
         try:
@@ -130,7 +130,7 @@ class SyncWorker(Worker):
         if intake.courier.is_full:
             self.tell(intake)
             return None
-        room = intake.pace.room()
+        room = self.process.room(intake.pace.room())
         if intake.may_unpark:
             self.unpark(intake, room)
         return self.step(intake, room)
@@ -148,7 +148,7 @@ class SyncWorker(Worker):
             return
         if intake.may_unpark or intake.has_more_than_a_trip or not (had_left and self._had_left):
             return
-        room = intake.pace.room()
+        room = self.process.room(intake.pace.room())
         self.permits.add(intake.desk.number + 1, room, intake.index)
         intake.ahead = self.begin(intake, room)
         if intake.ahead is None:
@@ -218,7 +218,7 @@ class SyncWorker(Worker):
                 self._give_back(intake)
                 return
             delivery = line.popleft()
-            if self.process.stop.is_set() or not take(delivery.number, intake.index):
+            if self.process.stop.is_set() or not take(delivery.number, intake.index) or not self.process.may_begin():
                 # The rest went back to the queue, or goes back in a moment: not ours to start.
                 line.appendleft(delivery)
                 self._drop(intake)

@@ -113,6 +113,7 @@ class Worker:
             raise
         finally:
             self.has_left = True
+            self.process.note_left()
             self._leave()
             self.running.leave()
 
