@@ -1,7 +1,8 @@
-"""Courier: tells, one at a time and from a thread of its own, what must not hold up the rest of a queue's outcomes.
+"""Courier: tells, from a thread of its own, what must not hold up the rest of a queue's outcomes.
 
-Large ones, which take their time on the wire; and those of a step that was refused, since one of them may be why. What the server
-refuses again and again, while it takes others, is ended as a failure that says so. Until it is told a task stays held, as ever.
+Large ones, and what would make a large step of many, which take their time on the wire; and those of a step that was refused,
+since one of them may be why. What the server refuses again and again, while it takes others, is ended as a failure that says so.
+Until it is told a task stays held, as ever.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ class _Load:
     try_at: float  # monotonic; the earliest has its turn
     strikes: int = 0
     is_replaced: bool = False
+    goes_alone: bool = False
 
     @property
     def size(self) -> int:
@@ -113,42 +115,60 @@ class Courier:
 
     def _run(self) -> None:
         leave_ctrl_c_to_main()
-        while (load := self._next()) is not None:
+        while (loads := self._next()) is not None:
             try:
-                self._carry(load)
+                self._carry(loads)
             except Exception:  # a bug of ours: nobody else may wait for it
-                log.exception("telling how task %s ended failed", load.action[0])
-                self._failed(load)
+                log.exception("telling how task %s ended failed", loads[0].action[0])
+                self._failed(loads[0])
 
-    def _next(self) -> _Load | None:
-        """Wait for the next one's turn; None when there is none any more."""
+    def _next(self) -> list[_Load] | None:
+        """Wait for the next one's turn, and take along what goes with it; None when there is none any more."""
         with self._changed:
             while self._waiting:
                 load = min(self._waiting, key=lambda load: load.try_at)
                 left = max(load.try_at, self._rests_until) - time.monotonic()
                 if left <= 0:
-                    return load
+                    return [load] if load.goes_alone else self._together()
                 self._changed.wait(left)
             self._thread = None
             return None
 
-    def _carry(self, load: _Load) -> None:
-        """Tell one; if that fails, find out whether that was because of what it is."""
-        desk = self._intake.desk
+    def _together(self) -> list[_Load]:
+        """Return what is small enough to be told in one trip; with the lock."""
+        found: list[_Load] = []
+        size = 0
+        for load in self._waiting:
+            if load.goes_alone or load.try_at > time.monotonic():
+                continue
+            size += load.size
+            if found and size > LARGE:
+                break
+            found.append(load)
+        return found
+
+    def _carry(self, loads: list[_Load]) -> None:
+        """Tell some; if that fails, find out whether that was because of what one of them is."""
         try:
-            stepped = desk.tell([load.action])
+            stepped = self._intake.desk.tell([load.action for load in loads])
         except HotQueueError as error:
-            if _may_be_its_own_fault(load, error) and self._answers():
-                self._strike(load, error)
-                return
-            if _is_refusal(error):
-                self._refusals += 1
-                self._say(error)
-            else:
-                self._refusals = 0
-            self._failed(load)
+            if len(loads) == 1:
+                self._not_told(loads[0], error)
+            for load in loads:
+                load.goes_alone = True
         else:
-            self._done(load, stepped)
+            self._done(loads, stepped)
+
+    def _not_told(self, load: _Load, error: HotQueueError) -> None:
+        if _may_be_its_own_fault(load, error) and self._answers():
+            self._strike(load, error)
+            return
+        if _is_refusal(error):
+            self._refusals += 1
+            self._say(error)
+        else:
+            self._refusals = 0
+        self._failed(load)
 
     def _answers(self) -> bool:
         """Tell whether the server takes a step without what was refused."""
@@ -202,15 +222,17 @@ class Courier:
             self._rests_until = load.try_at + _pause(self._failures)
             self._changed.notify_all()
 
-    def _done(self, load: _Load, stepped: Stepped) -> None:
+    def _done(self, loads: list[_Load], stepped: Stepped) -> None:
+        told = [load.action for load in loads]
         if stepped.gone:
-            self._intake.note_gone(stepped.gone, [load.action])
-        self._intake.told([load.action])
+            self._intake.note_gone(stepped.gone, told)
+        self._intake.told(told)
         with self._changed:
             was_full = self.is_full
-            if load in self._waiting:
-                self._waiting.remove(load)
-                self._weigh(-load.size)
+            for load in loads:
+                if load in self._waiting:
+                    self._waiting.remove(load)
+                    self._weigh(-load.size)
             self._failures = self._refusals = 0
             self._rests_until = 0.0
             self._said.clear()

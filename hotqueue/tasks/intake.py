@@ -31,6 +31,7 @@ from hotqueue.tasks.task import Task
 
 NOTHING_HAPPENED = Attempts()
 DEFAULTS = TaskOptions()
+LITTLE = 4 * 1024  # bytes of an outcome that is not worth a trip of its own
 RECOVER_EVERY = 10.0  # seconds after which a worker asks what it holds though nothing has gone wrong
 MIXED, LOOK_OFTEN = 60.0, 0.25  # seconds for which others may park what we can run; between two looks of an idle worker then
 _UNENDED = frozenset({"P", "L"})  # the actions that tell of no end
@@ -188,9 +189,9 @@ class Intake:
                 self.in_hand.pop(action[0], None)
 
     def tell_later(self, action: Action) -> None:
-        """Line up an action for the next step; a large one goes by itself."""
+        """Line up an action for the next step; a large one goes by itself, and what would make a large step of many."""
         size = len(action[3]) + len(action[5])
-        if size < LARGE:
+        if size < LITTLE or size + self.untold_bytes < LARGE:
             with self.lock:
                 self.untold.append(action)
                 self.untold_bytes += size

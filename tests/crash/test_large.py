@@ -315,6 +315,32 @@ def test_a_result_on_a_slow_link_arrives_and_holds_up_nobody(make_rig: Callable[
     rig.check_nothing_left()
 
 
+@pytest.mark.parametrize("size", [200_000, 20_000], ids=["a few", "many"])
+def test_results_that_are_large_together_hold_up_nobody_on_a_slow_link(make_rig: Callable[..., Rig], size: int) -> None:
+    """Twelve megabytes of them, each of which would go with a step: what stands behind them waits for none."""
+    rig = make_rig(between=Proxy)
+    rig.start("-t1")
+    assert rig.tasks.work.map(range(600)).get(20)
+    rig.between.rate = 2 * MB
+    rig.queue.pause()
+    with rig.queue.batch():
+        results = [rig.tasks.blob.delay(size) for _ in range(12_000_000 // size)]
+        behind = rig.tasks.work.delay(1)
+    began = time.monotonic()
+    rig.queue.resume()
+    assert behind.get(20) == 1
+    slowest = time.monotonic() - began
+    while not all(rig.redis.exists(keys.result(rig.name, r.id)) for r in results[-2:]):
+        began = time.monotonic()
+        assert rig.send(rig.tasks.work, 1).get(20) == 1
+        slowest = max(slowest, time.monotonic() - began)
+    assert [len(r.get(20)) for r in results] == [size] * len(results)
+    assert slowest < allowed(1)
+    assert rig.starts()["blob"] == len(results)
+    assert rig.said().count("trying again") == 0
+    rig.check_nothing_left()
+
+
 def test_a_worker_that_is_stopped_tells_its_large_results_first(make_rig: Callable[..., Rig]) -> None:
     rig = make_rig(between=Proxy)
     rig.between.rate = 2 * MB
