@@ -87,10 +87,10 @@ def taken(name: str, mark: str) -> str:
 
 _TYPES = {
     **dict.fromkeys(("tasks", "attempts", "held", "worker", "dead:tasks", "stats", "control", "waiters"), "hash"),
-    **dict.fromkeys(("ready", "ready:async", "suspects", "claims", "parked", "scheduled", "workers", "dead"), "zset"),
+    **dict.fromkeys(("ready", "ready:async", "suspects", "claims", "parked", "scheduled", "expiring", "workers", "dead"), "zset"),
     **dict.fromkeys(("bell", "bell:async", "reply"), "list"),
-    **dict.fromkeys(("needs", "done"), "set"),
-    **dict.fromkeys(("seq", "result", "paused", "progress"), "string"),
+    **dict.fromkeys(("needs", "done", "revoked", "large"), "set"),
+    **dict.fromkeys(("seq", "result", "paused", "progress", "dead:bytes"), "string"),
 }
 
 
@@ -98,9 +98,9 @@ _TYPES = {
 SINGLE = tuple(
     thing.encode()
     for thing in (
-        *("tasks", "attempts", "seq", "ready", "ready:async", "suspects", "needs", "scheduled", "workers", "consumers"),
-        *("dead", "dead:tasks", "stats", "paused", "control", "bell", "bell:async", "came-back", "dead-messages"),
-        *("done:0", "done:1", "done:2"),
+        *("tasks", "attempts", "seq", "ready", "ready:async", "suspects", "needs", "scheduled", "expiring", "large"),
+        *("dead", "dead:tasks", "dead:bytes", "stats", "paused", "control", "revoked", "bell", "bell:async"),
+        *("workers", "consumers", "came-back", "dead-messages", "done:0", "done:1", "done:2"),
     )
 )
 
@@ -176,6 +176,16 @@ def scheduled(name: str) -> str:
     return _of(name, "scheduled")
 
 
+def large(name: str) -> str:
+    """Set: ids of unfinished tasks of more than 16 KB: while there are any, fetches look at sizes before they read."""
+    return _of(name, "large")
+
+
+def expiring(name: str) -> str:
+    """Sorted set: id → its `expires` in ms, of unfinished tasks that have one; later for one that a worker has in hand."""
+    return _of(name, "expiring")
+
+
 def held(name: str, worker: str) -> str:
     """Hash: id → fetch number, origin and place of what a worker fetched and has not finished."""
     return _of(name, f"held:{worker}")
@@ -231,6 +241,11 @@ def dead_tasks(name: str) -> str:
     return _of(name, "dead:tasks")
 
 
+def dead_bytes(name: str) -> str:
+    """String: how many bytes of `dead:tasks` there are."""
+    return _of(name, "dead:bytes")
+
+
 def stats(name: str) -> str:
     """Hash: ``minute:what`` → count; trimmed by maintenance."""
     return _of(name, "stats")
@@ -244,6 +259,11 @@ def paused(name: str) -> str:
 def control(name: str) -> str:
     """Hash: id of a running task that is to be stopped → the record to end it with."""
     return _of(name, "control")
+
+
+def revoked(name: str) -> str:
+    """Set: ids of tasks that were revoked while a worker had them in hand: they do not start any more."""
+    return _of(name, "revoked")
 
 
 def progress(name: str, task_id: str) -> str:

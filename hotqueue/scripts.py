@@ -25,13 +25,14 @@ class Script:
 
 
 @cache
-def load(package: str, name: str, prelude: str | None = None) -> Script:
+def load(package: str, name: str, prelude: str | None = None, constants: tuple[tuple[str, int], ...] = ()) -> Script:
     """Return the script in ``<package>/<name>.lua``.
 
     Args:
         package: dotted name of the package whose folder holds the file, or of the folder itself ("hotqueue.lua").
         name: file name without ``.lua``.
         prelude: name of a file of the same folder that is put in front.
+        constants: names and numbers that are put before all, for what Python has to know as well.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -40,5 +41,6 @@ def load(package: str, name: str, prelude: str | None = None) -> Script:
     for part in package.split(".")[1:]:
         folder = folder / part
     names = [name] if prelude is None else [prelude, name]
-    text = b"\n".join((folder / f"{each}.lua").read_bytes() for each in names)
+    head = "".join(f"local {constant} = {number}\n" for constant, number in constants).encode()
+    text = head + b"\n".join((folder / f"{each}.lua").read_bytes() for each in names)
     return Script(text, hashlib.sha1(text).hexdigest().encode())

@@ -14,7 +14,7 @@ KEPT_ERRORS = 5
 KILLED = "-"  # what a dead process means for what it ran: nothing is known but that it died
 LOST = "L"  # the same: it was lost with its host, or with its supervisor
 TIME_LIMIT = "T"  # the same, and a verdict: it was ended because the task ran into its time limit
-REVOKED = "R"  # the same: it was ended because the task was revoked
+REVOKED = "R"  # the same: it was ended because the task was revoked, or the task had not started when it was
 # What becomes of a task should its process die (see `fate`): if it ran alone there, or beside others too, it does not run again;
 # if it ran beside others, it is a suspect.
 LAST_ALONE, LAST, SUSPECT = 1, 2, 4
@@ -107,6 +107,13 @@ def how_it_killed(how: str, ran: int) -> tuple[str, str]:
     if ran == 1:
         return "lost", how
     return "shared death", f"{how}, while it ran {ran} tasks side by side: one of them may have killed it"
+
+
+def with_verdict(value: bytes, verdict: str) -> bytes:
+    """Return a stored value with another verdict."""
+    found = decode(value)
+    found.verdict = verdict
+    return found.encode().encode()
 
 
 def error_line(kind: str, error: str, at: int, **more: Any) -> dict[str, Any]:

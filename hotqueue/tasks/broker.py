@@ -6,7 +6,7 @@ One queue as anyone sees it. As one worker sees it, fenced by its incarnation an
 from __future__ import annotations
 
 import json
-import os
+import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +15,7 @@ from typing import Any
 from hotqueue import keys
 from hotqueue.connection import Store
 from hotqueue.ending import in_thread
-from hotqueue.errors import SerializationError
+from hotqueue.errors import HotQueueError, SerializationError
 from hotqueue.lines import Blocking
 from hotqueue.packed import PackedCall
 from hotqueue.tasks import scripts
@@ -26,6 +26,8 @@ from hotqueue.tasks.reply_line import ReplyLine
 
 AT_ONCE = 0.1  # seconds for which a loop tries
 FAR = 1e16  # ms, further away than any instant; what stands in a sorted set may be infinite
+HAND_TO_HAND = 0.02  # seconds in which a task passes from one hand to the next: a fetch, a parking, a start
+LOOKING, LOOKS = "looking at a task", 3  # it may be parked anew between a look and what follows
 BULK = 1000  # tasks a script call handles at most
 
 
@@ -65,6 +67,7 @@ class Survey:
         stops: id of a running task that is to be stopped → the record to end it with.
         unfinished: how many tasks there are.
         suspects: how many tasks wait for a quarantine process.
+        has_expired: tasks wait past their expiry.
     """
 
     now: int
@@ -74,6 +77,7 @@ class Survey:
     stops: dict[str, bytes]
     unfinished: int
     suspects: int
+    has_expired: bool
 
 
 class Broker:
@@ -90,7 +94,11 @@ class Broker:
         self.bells = [keys.bell(n), keys.bell_async(n)]
         self._enqueue_keys = [
             *(keys.tasks(n), keys.attempts(n), keys.ready(n), keys.ready_async(n), keys.scheduled(n), keys.seq(n)),
-            *(*self.bells, keys.dead_tasks(n), *self.done, keys.stats(n)),
+            *(*self.bells, keys.dead_tasks(n), *self.done, keys.stats(n), keys.expiring(n), keys.large(n)),
+        ]
+        self._ending_keys = [  # of what ends tasks that wait: see `end_waiting` in lua/prelude.lua
+            *(keys.tasks(n), keys.attempts(n), *self.ready, keys.scheduled(n), keys.needs(n), keys.waiters(n)),
+            *(*self.done, keys.stats(n), keys.expiring(n), keys.revoked(n), keys.large(n)),
         ]
         self._result = keys.raw(keys.result(n, ""))
         self._enqueue_one = [self._packed_enqueue(is_async) for is_async in (0, 1)]
@@ -142,7 +150,7 @@ class Broker:
     def _packed_enqueue(self, is_async: int) -> PackedCall:
         n = self.name
         ready, bell = self.ready[is_async], self.bells[is_async]
-        own = (keys.tasks(n), ready, keys.seq(n), bell, keys.dead_tasks(n), *self.done, keys.stats(n))
+        own = (keys.tasks(n), ready, keys.seq(n), bell, keys.dead_tasks(n), *self.done, keys.stats(n), keys.large(n))
         return PackedCall(self.store, scripts.ENQUEUE_ONE, [keys.raw(key) for key in own], "enqueueing")
 
     def _enqueue_once(self, tasks: Sequence[tuple[str, str, str, bytes]]) -> list[bool]:
@@ -219,15 +227,19 @@ class Broker:
         self.store.repeat(lambda: self.store.command(key, "DEL", key))
 
     def look(self, task_id: str) -> Looked:
-        """Return what is known of a task."""
-        every_key = self._look_keys(task_id)
-        found = self.store.repeat(lambda: self.store.run(scripts.LOOK, every_key, [task_id], doing="looking at a task"))
-        return self._looked(found)
+        """Return what is known of a task; one that waits past its expiry is ended first, as no worker may be there to."""
+        for _ in range(LOOKS):
+            found = self.store.repeat(partial(self.store.run, scripts.LOOK, self._look_keys(task_id), [task_id], doing=LOOKING))
+            looked = self._looked(found)
+            if not found[6] or not self.expire([(task_id, looked.attempts.need)]):
+                break
+        return looked
 
     async def alook(self, task_id: str) -> Looked:
         """Asyncio twin of `look`, without its patience: see `await_reply`."""
-        look = partial(self.store.arun, scripts.LOOK, self._look_keys(task_id), [task_id], doing="looking at a task")
-        return self._looked(await self.store.arepeat(look, patience=AT_ONCE))
+        look = partial(self.store.arun, scripts.LOOK, self._look_keys(task_id), [task_id], doing=LOOKING)
+        found = await self.store.arepeat(look, patience=AT_ONCE)
+        return await in_thread(self.look, task_id) if found[6] else self._looked(found)
 
     def _look_keys(self, task_id: str) -> list[str]:
         n = self.name
@@ -237,19 +249,71 @@ class Broker:
         ]
 
     def _looked(self, found: list[Any]) -> Looked:
-        where, record, attempts, detail, envelope, progress = found
+        where, record, attempts, detail, envelope, progress = found[:6]
         parsed = json.loads(progress) if progress else None
         return Looked(where.decode(), record, decode_attempts(attempts), float(detail), envelope, parsed)
 
-    def revoke(self, task_id: str, record: bytes, ttl_ms: int, need: str = "-", terminate: bool = False) -> str:
-        """End a waiting task; return "revoked", "running" or "unknown"."""
+    def revoke(
+        self, task_id: str, record: bytes, ttl_ms: int, need: str = "-", terminate: bool = False, patience: float = 0.0
+    ) -> str:
+        """End a waiting task; return "revoked", "running" or "unknown".
+
+        Args:
+            need: what it is parked for, as far as that is known.
+            terminate: one that runs is to be stopped.
+            patience: seconds to wait for a task that a worker may have in hand unstarted: it starts, or is ended.
+        """
+        deadline = time.monotonic() + patience
+        while True:
+            every_key = [
+                *self._ending_keys,
+                keys.result(self.name, task_id),
+                keys.parked(self.name, need),
+                keys.control(self.name),
+            ]
+            args = [task_id, need, record, ttl_ms, int(terminate)]
+            found = self.store.repeat(partial(self.store.run, scripts.REVOKE, every_key, args, doing="revoking"))
+            answer, *parked_for = [keys.text(each) for each in found]
+            if answer == "parked":  # since we looked, or it has been parked again: a race that the next try wins
+                need = parked_for[0]
+            elif answer != "held":
+                return answer
+            elif time.monotonic() >= deadline:
+                return "running"
+            else:
+                time.sleep(HAND_TO_HAND)
+                if not self._may_be_unstarted(task_id):
+                    deadline = 0.0
+
+    def _may_be_unstarted(self, task_id: str) -> bool:
         n = self.name
-        every_key = [
-            *(keys.tasks(n), keys.attempts(n), *self.ready, keys.scheduled(n), keys.parked(n, need)),
-            *(keys.result(n, task_id), keys.waiters(n), *self.done, keys.control(n), keys.stats(n)),
-        ]
-        args = [task_id, record, ttl_ms, int(terminate)]
-        return str(self.store.repeat(lambda: self.store.run(scripts.REVOKE, every_key, args, doing="revoking")).decode())
+        workers = self.store.repeat(lambda: self.store.command(keys.workers(n), "ZRANGE", keys.workers(n), 0, -1))
+        held = [keys.held(n, keys.text(worker)) for worker in workers]
+        look = partial(self.store.run, scripts.UNSTARTED, held, [task_id], doing="looking for a task in a worker's hand")
+        return bool(held and self.store.repeat(look))
+
+    def expire(self, tasks: Sequence[tuple[str, str]]) -> int:
+        """End tasks that wait past their expiry; return how many.
+
+        Args:
+            tasks: (id, what it is parked for or "-") each, at most BULK.
+        """
+        n = self.name
+        own = [key for task_id, need in tasks for key in (keys.result(n, task_id), keys.parked(n, need))]
+        args = [part for task in tasks for part in task]
+        end = partial(self.store.run, scripts.EXPIRE, [*self._ending_keys, *own], args, doing="ending expired tasks")
+        return int(self.store.repeat(end))
+
+    def expire_all(self, most: int = 100) -> None:
+        """End what waits past its expiry, in at most so many batches of BULK."""
+        every_key = [keys.expiring(self.name), keys.attempts(self.name)]
+        for _ in range(most):
+            look = partial(self.store.run, scripts.LAPSED, every_key, [], doing="looking for expired tasks")
+            found = [keys.text(each) for each in self.store.repeat(look)]
+            if found:
+                self.expire(list(zip(found[::2], found[1::2], strict=True)))
+            if len(found) < 2 * BULK:
+                return
 
     def report(self, task_id: str, progress: dict[str, Any], ttl: int = 3600) -> None:
         """Publish a running task's progress."""
@@ -272,6 +336,12 @@ class Broker:
 
         return self.store.repeat(read)
 
+    def dead_ids(self, count: int) -> list[str]:
+        """Return the ids of that many dead tasks, the newest."""
+        key = keys.dead(self.name)
+        found = self.store.repeat(lambda: self.store.command(key, "ZREVRANGE", key, 0, count - 1))
+        return [keys.text(task_id) for task_id in found]
+
     def dead_count(self) -> int:
         """Return how many tasks are dead."""
         key = keys.dead(self.name)
@@ -285,25 +355,34 @@ class Broker:
 
     def revive(self, ids: Sequence[str]) -> list[str]:
         """Put dead tasks back into the queue; return the ids of those that were there."""
+        back, left = [], list(ids)
+        while left:
+            seen, some = self.store.repeat(partial(self._revive_some, left))
+            back += [keys.text(task_id) for task_id in some]
+            left = left[seen:]
+        return back
+
+    def _revive_some(self, ids: Sequence[str]) -> list[Any]:
         n = self.name
         every_key = [
             *(keys.tasks(n), keys.attempts(n), keys.ready(n), keys.ready_async(n), keys.seq(n), keys.dead(n)),
-            *(keys.dead_tasks(n), *self.bells, *(keys.result(n, task_id) for task_id in ids)),
+            *(keys.dead_tasks(n), *self.bells, keys.dead_bytes(n), keys.large(n), *(keys.result(n, task_id) for task_id in ids)),
         ]
-        found = self.store.repeat(lambda: self.store.run(scripts.REVIVE, every_key, list(ids), doing="retrying the dead"))
-        return [keys.text(task_id) for task_id in found]
+        return list(self.store.run(scripts.REVIVE, every_key, list(ids), doing="retrying the dead"))
 
     def discard(self, ids: Sequence[str]) -> int:
         """Throw dead tasks away; return how many were there."""
         n = self.name
-        self.store.repeat(lambda: self.store.command(keys.dead_tasks(n), "HDEL", keys.dead_tasks(n), *ids))
-        return int(self.store.repeat(lambda: self.store.command(keys.dead(n), "ZREM", keys.dead(n), *ids)))
+        every_key = [keys.dead(n), keys.dead_tasks(n), keys.dead_bytes(n)]
+        return int(self.store.repeat(lambda: self.store.run(scripts.DISCARD, every_key, list(ids), doing="discarding the dead")))
 
     # --- the queue -----------------------------------------------------------------------------------------------
 
     def counts(self) -> dict[str, int]:
-        """Return how many tasks are unfinished, ready, of these suspects, scheduled, parked, dead."""
+        """Return how many tasks are unfinished, ready, of these suspects, scheduled, parked, dead; ends what has expired."""
         n = self.name
+        if self.store.repeat(lambda: self.store.command(keys.expiring(n), "ZCARD", keys.expiring(n))):
+            self._expire_if_allowed()
 
         def count(command: str, key: str) -> int:
             return int(self.store.command(key, command, key))
@@ -320,6 +399,13 @@ class Broker:
             }
 
         return self.store.repeat(read)
+
+    def _expire_if_allowed(self) -> None:
+        try:
+            self.expire_all()
+        except HotQueueError as error:  # whoever may only look, as hotwatch may, counts what is there
+            if getattr(error, "retry", False):
+                raise
 
     def workers(self) -> list[dict[str, str]]:
         """Return what the live workers announced."""
@@ -375,24 +461,25 @@ class Broker:
         n = self.name
         every_key = [
             *(keys.workers(n), keys.scheduled(n), keys.control(n), keys.tasks(n), *self.ready, *self.bells, keys.paused(n)),
+            keys.expiring(n),
         ]
         return every_key, [lease_ms, *own]
 
     def survey(self, reply: list[Any]) -> Survey:
         """Return what a reply of `sweep` says."""
-        now, due, gone, others, control, unfinished, suspects = reply
+        now, due, gone, others, control, unfinished, suspects, lapsed = reply
         now = int(now)
         left = [
             (keys.text(w), int(min(max(float(at), -FAR), FAR)) - now) for w, at in zip(others[::2], others[1::2], strict=True)
         ]
         stops = {keys.text(task_id): blob for task_id, blob in zip(control[::2], control[1::2], strict=True)}
-        return Survey(now, int(due), [keys.text(w) for w in gone], left, stops, unfinished, suspects)
+        return Survey(now, int(due), [keys.text(w) for w in gone], left, stops, unfinished, suspects, bool(lapsed))
 
     def promote(self) -> int:
         """Move due tasks to ready; return ms until the next one, -1 when there is none."""
         while True:
-            moved, due = self.store.run(scripts.PROMOTE, *self.promote_call(), doing="promoting due tasks")
-            if moved < BULK:
+            _, due = self.store.run(scripts.PROMOTE, *self.promote_call(), doing="promoting due tasks")
+            if due:
                 return int(due)
 
     def promote_call(self) -> tuple[list[str], list[Any]]:
@@ -530,17 +617,15 @@ class Broker:
             if cursor == b"0":
                 return
 
-    def take_back(self, worker: str, number: int, count: int, mark: str = "") -> int:
-        """Put a worker's last `count` unstarted tasks of a fetch back; return how many that were.
+    def take_back(self, worker: str, number: int, count: int) -> int:
+        """Put the last `count` unstarted tasks of a worker's fetch back; return how many that were. Safe to repeat, or late.
 
         Args:
-            number: the fetch number modulo 256.
-            mark: names this call; repeated under the same mark, it changes nothing more.
+            number: of the fetch.
         """
         n = self.name
-        every_key = [keys.held(n, worker), *self.ready, *self.bells, keys.worker(n, worker)]
-        args = [number, count, mark or os.urandom(8).hex()]
-        return int(self.store.run(scripts.TAKE_BACK, every_key, args, doing="taking tasks back"))
+        every_key = [keys.held(n, worker), *self.ready, *self.bells]
+        return int(self.store.run(scripts.TAKE_BACK, every_key, [number, count], doing="taking tasks back"))
 
     def unpark(self, need: str, kind: str, count: int) -> int:
         """Put tasks that wait for `need` back into the queue, the first `count` of them; return how many there were.

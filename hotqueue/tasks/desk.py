@@ -6,19 +6,18 @@ With broker.py the only file of tasks/ that speaks Redis.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from hotqueue import keys
 from hotqueue.errors import ConnectionFailed
 from hotqueue.lines import Blocking, Sent
 from hotqueue.packed import PackedKeys
-from hotqueue.sizes import LARGE
+from hotqueue.sizes import LARGE, READ_BYTES
 from hotqueue.tasks import scripts
 from hotqueue.tasks.broker import Broker
 
-FETCH_BYTES = 4 * 1024 * 1024
-_MOST_BYTES = b"%d" % FETCH_BYTES
+_MOST_BYTES = b"%d" % READ_BYTES
 DOING = "finishing and fetching tasks"
 
 Action = tuple[str, int | str, str, bytes | str, int, str]  # id, number, code, blob, ms, extra: see step.lua
@@ -54,6 +53,7 @@ class Stepped:
         needs: what parked tasks wait for, how many such needs.
         left: tasks of our kind that are still ready after a fetch.
         gone: ids that were not this worker's any more, so that their outcome was dropped.
+        revoked: ids in this worker's hand that are not to be started any more.
     """
 
     now: int
@@ -65,6 +65,7 @@ class Stepped:
     left: int
     gone: list[str]
     deliveries: list[Delivery]
+    revoked: list[str] = field(default_factory=list)
 
 
 class Step:
@@ -85,15 +86,15 @@ class Step:
     def end(self) -> Stepped:
         """Wait for what it brings."""
         reply = self._sent.receive()
-        now, due, alive, others, suspects, needs, left, gone = reply[:8]
+        now, due, alive, others, suspects, needs, left, gone, revoked = reply[:9]
         if alive == 2:
             raise ConnectionFailed("a fetch arrived late and was refused")
         deliveries = [
             Delivery(keys.text(reply[i]), self.number, reply[i + 1].decode(), reply[i + 2], reply[i + 3])
-            for i in range(8, len(reply), 4)
+            for i in range(9, len(reply), 4)
         ]
-        missing = [keys.text(task_id) for task_id in gone]
-        return Stepped(int(now), due, alive == 1, others, suspects, needs, left, missing, deliveries)
+        missing, stopped = [keys.text(task_id) for task_id in gone], [keys.text(task_id) for task_id in revoked]
+        return Stepped(int(now), due, alive == 1, others, suspects, needs, left, missing, deliveries, stopped)
 
     def has_answered(self, seconds: float) -> bool:
         """Wait so long at most until what it brings begins to come, or its connection has ended."""
@@ -134,6 +135,7 @@ class Desk:
                 *(keys.tasks(n), keys.attempts(n), *broker.ready, keys.scheduled(n), keys.held(n, worker), keys.workers(n)),
                 *(keys.worker(n, worker), *broker.bells, keys.seq(n), keys.stats(n), keys.paused(n), keys.dead(n)),
                 *(keys.dead_tasks(n), *broker.done, keys.needs(n), keys.waiters(n)),
+                *(keys.dead_bytes(n), keys.expiring(n), keys.revoked(n), keys.large(n)),
             )
         ]
         self._step = PackedKeys(scripts.STEP, shared)
@@ -148,8 +150,8 @@ class Desk:
         """Return the keys and arguments of `register`."""
         n = self.broker.name
         args: list[Any] = [self.worker, lease_ms]
-        for field, value in told.items():
-            args += (field, value)
+        for name, value in told.items():
+            args += (name, value)
         return [keys.workers(n), keys.worker(n, self.worker)], args
 
     def step(self, room: int, actions: Sequence[Action] = ()) -> Stepped:
@@ -164,6 +166,8 @@ class Desk:
 
     def begin(self, room: int, actions: Sequence[Action] = ()) -> Step:
         """Send a step and do not wait for what it brings."""
+        if room == 0:
+            return self._send(0, 0, actions)
         self.number += 1
         return self._send(self.number, room, actions)
 

@@ -170,6 +170,9 @@ class Intake:
         if room:
             self.left = stepped.left if stepped.deliveries else 0  # of one that is paused, nothing
             self.is_rung = stepped.left > 0 or bool(stepped.deliveries)
+        for task_id in stepped.revoked:  # its turn may still come
+            if (delivery := self.in_hand.get(task_id)) is not None:
+                delivery.attempts = history.with_verdict(delivery.attempts, history.REVOKED)
         self.accept(stepped.deliveries)
 
     def accept(self, deliveries: list[Delivery]) -> None:
@@ -332,10 +335,11 @@ def look(
     try:
         found = envelope.decode(delivery.data, registry.signer, queue, delivery.id)
     except envelope.NewerEnvelope as error:
-        outcome = lifecycle.unrunnable(f"wire:{error.version}")
+        outcome = _unwanted(delivery.id, attempts, clock) or lifecycle.unrunnable(f"wire:{error.version}")
         return Ready(delivery, "?", attempts, DEFAULTS, outcome=outcome)
     except (SerializationError, SignatureError) as error:
-        return Ready(delivery, "?", attempts, DEFAULTS, outcome=lifecycle.unloadable(error))
+        outcome = _unwanted(delivery.id, attempts, clock) or lifecycle.unloadable(error)
+        return Ready(delivery, "?", attempts, DEFAULTS, outcome=outcome)
     name, given = found.task, found.header.get("options")
     task = original if found.by_value else registry.tasks.get(name)
     options = task.options if task is not None else DEFAULTS
@@ -365,12 +369,17 @@ def look(
 
 def _foregone(task_id: str, attempts: Attempts, options: TaskOptions, clock: Callable[[], int]) -> Outcome | None:
     """Return how a task ends that is not run: out of time, out of deliveries, or stopped."""
-    if attempts.verdict == history.REVOKED:
-        return lifecycle.revoked(task_id)
     if attempts.verdict == history.TIME_LIMIT:
         return lifecycle.overran(attempts)
-    if history.is_over(attempts, options.max_deliveries):
+    if attempts.verdict != history.REVOKED and history.is_over(attempts, options.max_deliveries):
         return lifecycle.exhausted(attempts, options.max_deliveries)
+    return _unwanted(task_id, attempts, clock)
+
+
+def _unwanted(task_id: str, attempts: Attempts, clock: Callable[[], int]) -> Outcome | None:
+    """Return how a task ends that nobody wants any more, whatever it is."""
+    if attempts.verdict == history.REVOKED:
+        return lifecycle.revoked(task_id)
     if attempts.expires is not None and attempts.expires <= clock():
         return lifecycle.expired(attempts.expires, clock())
     return None

@@ -193,8 +193,8 @@ def overran(attempts: Attempts) -> Outcome:
 
 
 def revoked(task_id: str) -> Outcome:
-    """Return the outcome of a task whose process was ended because it was revoked."""
-    return Outcome(Ended.REVOKED, error=TaskRevoked(f"task {task_id} was revoked while it ran"))
+    """Return the outcome of a task that was revoked while a worker had it in hand."""
+    return Outcome(Ended.REVOKED, error=TaskRevoked(f"task {task_id} was revoked"))
 
 
 def rejected(reason: str) -> Outcome:

@@ -5,7 +5,6 @@ A supervisor does it for its children, `run_worker` for itself; any number of th
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 
@@ -164,9 +163,7 @@ class Upkeep:
 
 
 def _taking_back(broker: Broker, worker: str, number: int, count: int) -> Callable[[], None]:
-    mark = os.urandom(8).hex()  # one for all tries: the reply of an earlier one may be what was lost
-
     def write() -> None:
-        broker.take_back(worker, number, count, mark)
+        broker.take_back(worker, number, count)
 
     return write

@@ -111,6 +111,14 @@ class Shelf:
                     self.dead[task_id] = (_now(), extra.encode() + b"\n" + entry.envelope, entry)
         self.tell([task_id])
 
+    def end_if_expired(self, task_id: str) -> None:
+        """End a task that waits past its expiry: whoever looks at it does."""
+        with self.lock:
+            entry = self.unfinished.get(task_id)
+            expires = entry.attempts.expires if entry is not None and not entry.running else None
+        if entry is not None and expires is not None and expires <= _now():
+            self.carry_out(entry, (task_id, 0, "E", f"E{expires} {_now()}", 0, ""))
+
     def tell(self, ids: Iterable[str]) -> None:
         """Answer whoever watches these tasks, if there is an answer."""
         calls: list[tuple[Callback, str, Answer]] = []
@@ -176,6 +184,7 @@ class MemoryBroker:
     def look(self, task_id: str) -> Looked:
         """Return what is known of a task."""
         shelf = self._shelf
+        self._shelf.end_if_expired(task_id)
         with shelf.lock:
             progress = shelf.progress.get(task_id)
             entry = shelf.unfinished.get(task_id)
@@ -199,6 +208,8 @@ class MemoryBroker:
 
     def counts(self) -> dict[str, int]:
         """Return how many tasks are unfinished, ready, of these suspects, scheduled, parked, dead."""
+        for task_id in list(self._shelf.unfinished):
+            self._shelf.end_if_expired(task_id)
         with self._shelf.lock:
             places = [_place(entry) for entry in self._shelf.unfinished.values()]
         counted = {place: places.count(place) for place in ("ready", "scheduled", "parked")}
@@ -218,7 +229,9 @@ class MemoryBroker:
 
     # --- acting --------------------------------------------------------------------------------------------------
 
-    def revoke(self, task_id: str, record: bytes, ttl_ms: int, need: str = "-", terminate: bool = False) -> str:
+    def revoke(
+        self, task_id: str, record: bytes, ttl_ms: int, need: str = "-", terminate: bool = False, patience: float = 0.0
+    ) -> str:
         """End a waiting task; return "revoked", "running" or "unknown"."""
         with self._shelf.lock:
             entry = self._shelf.unfinished.get(task_id)
@@ -253,6 +266,10 @@ class MemoryBroker:
         with self._shelf.lock:
             rows = [(task_id, at, blob) for task_id, (at, blob, _) in self._shelf.dead.items()]
         return rows[::-1][start : start + count]
+
+    def dead_ids(self, count: int) -> list[str]:
+        """Return the ids of that many dead tasks, the newest."""
+        return [task_id for task_id, _, _ in self.dead(0, count)]
 
     def dead_count(self) -> int:
         """Return how many tasks are dead."""
@@ -344,6 +361,8 @@ class MemoryReplies:
 
     def ask(self, ids: list[str]) -> None:
         """Tell of those that have ended."""
+        for task_id in ids:
+            self._shelf.end_if_expired(task_id)
         self._shelf.tell(ids)
 
     trouble = ""

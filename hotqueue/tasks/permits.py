@@ -1,7 +1,7 @@
 """The permit pipe between a worker and its supervisor. Pure but for that pipe.
 
-A permit is four bytes for each fetched task that has not been started: which of the worker's queues it is of, and the fetch
-number modulo 256. The worker reads one before each start; the supervisor takes tasks back by draining them: as many as it got,
+A permit is eight bytes for each fetched task that has not been started: which of the worker's queues it is of, and the number of
+its fetch. The worker reads one before each start; the supervisor takes tasks back by draining them: as many as it got,
 from the tail. A permit is had by one of them, so there is no lock and no race.
 """
 
@@ -11,7 +11,8 @@ import os
 import struct
 from collections import Counter
 
-_PERMIT = struct.Struct("<HBx")  # number of the queue, fetch number modulo 256; whole ones in each page of the pipe
+_PERMIT = struct.Struct("<HxxI")  # number of the queue, fetch number; whole ones in each page of the pipe, 8,192 in 64 KiB
+NUMBERS = 1 << 32  # at a hundred fetches a second, a year of them
 
 
 class Permits:
@@ -35,11 +36,11 @@ class Permits:
 
     def add(self, number: int, count: int, queue: int = 0) -> None:
         """Put a permit in for each task of a fetch from one of the worker's queues."""
-        os.write(self._write, _PERMIT.pack(queue, number % 256) * count)
+        os.write(self._write, _PERMIT.pack(queue, number % NUMBERS) * count)
 
     def take(self, number: int, queue: int = 0) -> bool:
         """Take one of a fetch; False when its permits have been drained, though those of others may be in."""
-        wanted = _PERMIT.pack(queue, number % 256)
+        wanted = _PERMIT.pack(queue, number % NUMBERS)
         try:
             permit = os.read(self._read, _PERMIT.size)
         except BlockingIOError:
@@ -51,7 +52,7 @@ class Permits:
     def withdraw(self, number: int, count: int, queue: int = 0) -> None:
         """Take out permits that were put in for tasks that did not come; fewer when they were drained."""
         if count:
-            self._pick(_PERMIT.pack(queue, number % 256), count)
+            self._pick(_PERMIT.pack(queue, number % NUMBERS), count)
 
     def withdraw_all(self, queue: int) -> int:
         """Take out all permits for tasks of a queue; return how many there were."""
@@ -84,5 +85,5 @@ class Permits:
         return [data[at : at + _PERMIT.size] for at in range(0, len(data), _PERMIT.size)]
 
     def drain(self) -> Counter[tuple[int, int]]:
-        """Take all; return how many for each queue and fetch number modulo 256."""
+        """Take all; return how many for each queue and fetch."""
         return Counter(_PERMIT.unpack(permit) for permit in self._all())

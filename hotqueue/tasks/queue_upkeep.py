@@ -1,4 +1,5 @@
-"""What keeps one queue in order whatever dies: promote what is due, reap the lost, stop what is to be stopped, audit, trim.
+"""What keeps one queue in order whatever dies: promote what is due, reap the lost, stop what is to be stopped, end what has
+expired, audit, trim.
 
 What the sweep found is acted upon here; rounds.py says when, and sweeps. Any number of processes may do it side by side.
 """
@@ -23,6 +24,7 @@ from hotqueue.tasks.running import read_fates, read_running
 log = logging.getLogger("hotqueue.worker")
 
 AUDIT_EVERY = 5.0  # seconds between two looks for tasks that stand nowhere
+EXPIRED_AT_ONCE = 10  # batches of tasks past their expiry that one sweep ends: other queues wait for their turn
 REVOKED_MS = 3_600_000
 
 
@@ -114,6 +116,8 @@ class QueueUpkeep:
         tried(self._attend, self.broker, survey.suspects)
         for task_id, record in survey.stops.items():
             tried(self._stop, task_id, record)
+        if survey.has_expired:
+            tried(self.broker.expire_all, EXPIRED_AT_ONCE)
         if survey.unfinished:
             tried(self._audit)
         tried(self._trim, survey.now // 60_000)

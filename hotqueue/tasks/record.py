@@ -1,21 +1,25 @@
 """Record: how a task ended, on the wire. Encode and decode; never unpickles.
 
 ``version, state, retries, date_done (ms) | payload [| signature]``: the payload is the pickled value of a success, else the
-error as `payload.dumps_error` wrote it.
+error as `payload.dumps_error` wrote it. Of a task that expired unseen by any worker, the script that ended it has written ``E``,
+its expiry and when it was ended (ms): that holds nothing of a task, so nobody signs it.
 """
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass
 
 from hotqueue import keys
 from hotqueue.errors import SerializationError, SignatureError
+from hotqueue.tasks import payload as pickled
 from hotqueue.tasks.envelope import SIGNATURE_BYTES, Signer
-from hotqueue.tasks.lifecycle import State
+from hotqueue.tasks.lifecycle import State, expired
 
 _FIXED = struct.Struct(">BBHQ")
 _VERSION = 1
+_EXPIRED = re.compile(rb"E(-?\d{1,18}) (\d{1,18})")
 _CODES = {State.SUCCESS: ord("S"), State.FAILURE: ord("F"), State.REVOKED: ord("R")}
 _STATES = {code: state for state, code in _CODES.items()}
 
@@ -49,6 +53,10 @@ def decode(data: bytes, task_id: str = "", signer: Signer | None = None) -> Reco
         SignatureError: a key is set and the record is unsigned or altered.
         SerializationError: no record, or one of a newer hotqueue.
     """
+    if ended := _EXPIRED.fullmatch(data):
+        error = expired(*map(int, ended.groups())).error
+        assert error is not None
+        return Record(State.REVOKED, 0, int(ended[2]), pickled.dumps_error(error))
     if signer is not None:
         if len(data) < _FIXED.size + SIGNATURE_BYTES:
             raise SignatureError(f"the result of {task_id} is not signed, but a secret key is set here")

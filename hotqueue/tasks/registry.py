@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,15 +14,14 @@ from typing import TYPE_CHECKING, Any
 from hotqueue import in_place, keys, secret
 from hotqueue.connection import Store
 from hotqueue.errors import ConfigError, Interruption, TaskNotRegistered
-from hotqueue.tasks import by_value, envelope, lifecycle, main_module, names, options, payload, record
+from hotqueue.tasks import by_value, envelope, main_module, names, options
 from hotqueue.tasks.batch import open_batch
 from hotqueue.tasks.broker import BULK, Broker
 from hotqueue.tasks.callables import is_async
 from hotqueue.tasks.envelope import Signer
-from hotqueue.tasks.lifecycle import State
 from hotqueue.tasks.method import TaskMethod, unbound
 from hotqueue.tasks.replies import Replies
-from hotqueue.tasks.result import REVOKED_MS, AsyncResult, check_id
+from hotqueue.tasks.result import AsyncResult, check_id
 from hotqueue.tasks.task import AsyncTask, Task
 
 if TYPE_CHECKING:
@@ -208,11 +206,7 @@ class Registry:
 
     def _end_expired(self, name: str, task_id: str, late_ms: int) -> None:
         """End a task that somebody waits for and that is past its expiry, unless it runs."""
-        outcome, now = lifecycle.expired(0, late_ms), int(time.time() * 1000)
-        assert outcome.error is not None
-        blob = record.encode(State.REVOKED, 0, now, payload.dumps_error(outcome.error), task_id, self.result_signer(name))
-        broker = self._own_broker(name)
-        broker.revoke(task_id, blob, REVOKED_MS, broker.look(task_id).attempts.need)
+        self._own_broker(name).look(task_id)
 
     # --- the dead ------------------------------------------------------------------------------------------------
 
@@ -238,7 +232,7 @@ class Registry:
             return act([check_id(getattr(task_id, "id", task_id), f"queue.{what}()")])
         total = 0
         for _ in range(self.broker.dead_count() // BULK + 1):  # those that die meanwhile are not meant
-            ids = [row[0] for row in self.broker.dead(0, BULK)]
+            ids = self.broker.dead_ids(BULK)
             if not ids:
                 break
             total += act(ids)

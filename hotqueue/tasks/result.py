@@ -46,6 +46,7 @@ log = logging.getLogger("hotqueue.worker")
 FIRST_LOOK = 1.0  # seconds after which a coroutine that waits sees whether its answers can come at all
 TELL_AFTER = 5.0  # seconds after which a task that waits for itself is told of in the log
 REVOKED_MS = 3_600_000  # how long it is known that a task was revoked
+IN_HAND = 0.5  # seconds that a task may lie in a worker's hand unstarted, behind one that drags
 _STATES = {
     **dict.fromkeys(("ready", "suspect", "parked"), State.PENDING),
     "held": State.STARTED,
@@ -391,9 +392,11 @@ class AsyncResult(Generic[R]):
             return "finished or unknown"
         error = payload.dumps_error(TaskRevoked(f"task {self.id} was revoked"))
         data = record.encode(State.REVOKED, 0, int(time.time() * 1000), error, self.id, self._signer())
-        answer = self._broker.revoke(self.id, data, REVOKED_MS, need, terminate)
+        answer = self._broker.revoke(self.id, data, REVOKED_MS, need, terminate, 0.0 if terminate else IN_HAND)
         if answer == "running":
             return "running, being stopped" if terminate else "running, not stopped"
+        if answer == "unknown" and self._look().where == "result":  # by the worker that had it in hand, unstarted
+            answer = "revoked" if self._known(None).state is State.REVOKED else answer
         return "finished or unknown" if answer == "unknown" else answer
 
     def forget(self) -> None:

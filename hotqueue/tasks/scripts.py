@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from hotqueue import sizes
 from hotqueue.scripts import Script, load
+
+_SMALL = ("SMALL_TASK", sizes.SMALL_TASK)
+_SIZES = (_SMALL, ("READ_BYTES", sizes.READ_BYTES), ("DEAD_TASKS", sizes.DEAD_TASKS), ("DEAD_BYTES", sizes.DEAD_BYTES))
 
 
 def _script(name: str) -> Script:
-    return load("hotqueue.tasks.lua", name, "prelude")
+    return load("hotqueue.tasks.lua", name, "prelude", _SIZES)
 
 
 ENQUEUE = _script("enqueue")
-ENQUEUE_ONE = load("hotqueue.tasks.lua", "enqueue_one")
+ENQUEUE_ONE = load("hotqueue.tasks.lua", "enqueue_one", constants=(_SMALL,))
 STEP = _script("step")
 RECOVER = _script("recover")
 REGISTER = _script("register")
@@ -25,3 +29,7 @@ UNPARK = _script("unpark")
 CLAIM = _script("claim")
 REVOKE = _script("revoke")
 REVIVE = _script("revive")
+DISCARD = _script("discard")
+EXPIRE = _script("expire")
+LAPSED = _script("lapsed")
+UNSTARTED = _script("unstarted")

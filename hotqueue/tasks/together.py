@@ -8,7 +8,7 @@ from typing import Any
 from hotqueue import pipeline
 from hotqueue.errors import HotQueueError
 from hotqueue.tasks import scripts
-from hotqueue.tasks.broker import BULK, Broker, Survey
+from hotqueue.tasks.broker import Broker, Survey
 from hotqueue.tasks.desk import Desk
 
 Failed = HotQueueError | None
@@ -36,7 +36,7 @@ def promote(brokers: Sequence[Broker]) -> list[Failed]:
     calls = [broker.promote_call() for broker in brokers]
     replies = pipeline.run_all(brokers[0].store, scripts.PROMOTE, calls, "promoting due tasks")
     for broker, reply in zip(brokers, replies, strict=True):
-        if not isinstance(reply, HotQueueError) and reply[0] >= BULK:
+        if not isinstance(reply, HotQueueError) and reply[1] == 0:
             broker.promote()  # there are more
     return [_failed(reply) for reply in replies]
 

@@ -21,7 +21,7 @@ from tests.proxy import DELAY, LOSE_REPLY, LOSE_REQUEST, TWICE, Fault, Proxy
 from tests.servers import RedisServer
 from tests.waiting import allowed, wait_until
 
-STEP_KEYS = 21  # of a step without actions
+STEP_KEYS = 25  # of a step without actions
 
 
 class Net(Rig):

@@ -9,8 +9,8 @@ from hotqueue.tasks.broker import Broker
 from tests import leaks
 
 BAND = 2**45
-ZSETS = ("ready", "ready:async", "suspects", "claims", "scheduled", "workers", "dead")
-SETS = ("needs", "done:")
+ZSETS = ("ready", "ready:async", "suspects", "claims", "scheduled", "expiring", "workers", "dead")
+SETS = ("needs", "done:", "revoked", "large")
 HASHES = ("tasks", "attempts", "held:", "worker:", "dead:tasks", "control", "waiters", "stats")
 
 

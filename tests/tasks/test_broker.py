@@ -213,7 +213,7 @@ class TestRevoke:
     def test_a_running_task_goes_on_or_is_marked_to_be_stopped(self, room: Room, terminate: bool) -> None:
         before = room.fill({"tasks": {"t": sync()}, "held:w": {"t": "1 s 1"}}).contents()
         assert room.broker.revoke("t", b"gone", 1000, terminate=terminate) == "running"
-        assert room.contents() == ({**before, "control": {"t": "gone"}} if terminate else before)
+        assert room.contents() == {**before, "revoked": {"t"}, **({"control": {"t": "gone"}} if terminate else {})}
 
     def test_an_ended_task_is_unknown_and_no_mark_stays(self, room: Room) -> None:
         room.fill({"control": {"t": "gone"}})
@@ -460,9 +460,9 @@ class TestClaim:
 
 class TestTakeBack:
     def test_as_many_as_were_drained_go_back_from_the_tail_of_their_fetch(self, room: Room) -> None:
-        held = {"a": f"257 s {place(10)}", "b": f"257 s {place(9)}", "c": f"257 a {place(2)}", "d": f"258 s {place(99)}"}
+        held = {"a": f"257 s {place(10)} 0", "b": f"257 s {place(9)} 1", "c": f"257 a {place(2)} 2", "d": f"258 s {place(99)} 0"}
         room.fill({"held:w": held})
-        assert room.broker.take_back("w", 1, 2) == 2
+        assert room.broker.take_back("w", 257, 2) == 2
         assert room.contents() == {
             "held:w": {"c": held["c"], "d": held["d"]},
             "ready": {"a": place(10), "b": place(9)},
@@ -470,10 +470,26 @@ class TestTakeBack:
         }
 
     def test_no_more_than_there_are(self, room: Room) -> None:
-        room.fill({"held:w": {"a": f"1 x {place(1)}", "b": f"1 a {place(2)}"}})
+        room.fill({"held:w": {"a": f"1 x {place(1)} 0", "b": f"1 a {place(2)} 1"}})
         assert room.broker.take_back("w", 1, 99) == 2
         assert (room["held:w"], room["suspects"], room["ready:async"]) == (None, {"a": place(1)}, {"b": place(2)})
         assert room.broker.take_back("w", 1, 99) == 0
+
+    def test_the_tail_is_as_it_was_fetched_whatever_of_it_is_gone(self, room: Room) -> None:
+        """The worker has put the last ones back itself, or has had them handed over anew: what is last by now, has started."""
+        held = {"started": f"5 s {place(1)} 3", "again": f"6 s {place(4)} 0"}
+        room.fill({"held:w": held})
+        for _ in range(2):
+            assert room.broker.take_back("w", 5, 3) == 0
+        assert room.contents() == {"held:w": held}
+
+    def test_a_fetch_whose_number_looks_alike_is_another(self, room: Room) -> None:
+        """That of a coroutine which runs since 256 fetches; one whose outcome is told apart is of no fetch."""
+        held = {"runs": f"5 a {place(9)} 0", "ended": f"0 a {place(8)}", "waits": f"261 a {place(7)} 0"}
+        room.fill({"held:w": held})
+        assert room.broker.take_back("w", 261, 1) == 1
+        assert (room["held:w"].keys(), room["ready:async"]) == ({"runs", "ended"}, {"waits": place(7)})
+        assert (room.broker.take_back("w", 0, 9), len(room["held:w"])) == (0, 2)
 
 
 class TestUnpark:

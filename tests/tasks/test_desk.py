@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from hotqueue.errors import ConnectionFailed
+from hotqueue.errors import ConfigError, ConnectionFailed
+from hotqueue.sizes import READ_BYTES
 from hotqueue.tasks import actions
-from hotqueue.tasks.desk import FETCH_BYTES, Delivery, Desk
+from hotqueue.tasks.desk import Delivery, Desk
 from tests.tasks.contents import BAND, Room, coro, place, sync
 
 pytestmark = pytest.mark.servers("server")
@@ -43,6 +44,27 @@ class TestRegister:
         assert now + 3000 < found["workers"]["w"] < now + 6000
         assert {**found["worker:w"], "since": "?"} == {"fetch": "0", "since": "?", "host": "h", "folder": "/f"}
 
+    def test_an_announcement_that_comes_late_opens_no_door_to_old_fetches(self, room: Room) -> None:
+        room.fill({"tasks": {"a": sync()}, "ready": {"a": 1}})
+        desk = Desk(room.broker, "w", "s")
+        desk.register(5000, {"host": "h", "folder": "/f"})
+        desk.number = 7
+        desk.step(1, ())
+        desk.step(0, [("a", 8, "P", b"", 0, "")])
+        before = room["worker:w"]
+        desk.register(9000, {"host": "h", "folder": "/f"})
+        assert room["worker:w"] == before == {**before, "fetch": "8"}
+        late = Desk(room.broker, "w", "s")
+        late.number = 3
+        with pytest.raises(ConnectionFailed, match="late"):
+            late.step(1)
+        assert (room["ready"], desk.number) == ({"a": 1}, 8)
+
+    def test_only_fetches_use_up_numbers(self, room: Room) -> None:
+        desk = desk_of(room)
+        assert [desk.begin(room_for).number for room_for in (1, 0, 0)] == [1, 0, 0]
+        assert desk.number == 1
+
 
 class TestFetch:
     def test_tasks_are_held_in_the_order_of_their_places(self, room: Room) -> None:
@@ -67,7 +89,7 @@ class TestFetch:
             "tasks": {"a": sync("A"), "b": sync("B"), "c": sync("C")},
             "attempts": {"b": "1 0 - - -"},
             "ready": {"c": place(3)},
-            "held:w": {"a": f"1 s {place(1)}", "b": f"1 s {place(2)}"},
+            "held:w": {"a": f"1 s {place(1)} 1", "b": f"1 s {place(2)} 0"},
             "bell": ["1"],
         }
 
@@ -76,7 +98,7 @@ class TestFetch:
         room.fill({"tasks": {"a": sync(priority=-100)}, "ready": {"a": far}})
         desk = desk_of(room)
         desk.step(1)
-        assert room["held:w"] == {"a": f"1 s {far}"}
+        assert room["held:w"] == {"a": f"1 s {far} 0"}
         desk.step(0, [("a", 1, "P", b"", 0, "")])
         assert room["ready"] == {"a": far}
 
@@ -129,10 +151,39 @@ class TestFetch:
         assert room["suspects"] is None
 
     def test_a_fetch_is_of_so_many_bytes_but_of_one_task_at_least(self, room: Room) -> None:
-        room.fill({"tasks": {f"t{n}": sync("x" * (FETCH_BYTES // 2)) for n in range(3)}})
-        room.fill({"ready": {f"t{n}": place(n) for n in range(3)}})
+        room.fill({"tasks": {f"t{n}": sync("x" * (READ_BYTES // 2)) for n in range(3)}})
+        room.fill({"ready": {f"t{n}": place(n) for n in range(3)}, "large": ["t0"]})
         desk = desk_of(room)
         assert [len(desk.step(3).deliveries) for _ in range(4)] == [1, 1, 1, 0]
+
+    def test_small_tasks_before_large_ones_do_not_bring_these_along(self, room: Room) -> None:
+        """Twenty small ones before a hundred of 4 MB: what a fetch reads is what it hands over, and nothing is put back."""
+        ids = [f"{n:03}" for n in range(120)]
+        for n, each in enumerate(ids):
+            room.fill({"tasks": {each: sync("x" * (READ_BYTES if n >= 20 else 100))}, "ready": {each: place(n)}})
+        room.fill({"large": ids[20:]})
+        desk = desk_of(room)
+        room.client.config_resetstat()
+        assert [d.id for d in desk.step(256).deliveries] == ids[:20]
+        assert [d.id for d in desk.step(256).deliveries] == ids[20:21]
+        used = room.client.info("commandstats")
+        assert used["cmdstat_hstrlen"]["calls"] < 30
+        assert "cmdstat_zadd" not in used
+        assert len(room["ready"]) == 99
+
+    def test_a_fetch_brings_a_thousand_at_most(self, room: Room) -> None:
+        many = [f"t{n}" for n in range(9000)]
+        room.fill({"tasks": dict.fromkeys(many, sync()), "ready": {each: place(n) for n, each in enumerate(many)}})
+        assert len(desk_of(room).step(9000).deliveries) == 1000
+
+    def test_a_key_of_the_wrong_type_leaves_all_where_it_is(self, room: Room) -> None:
+        before = room.fill({"tasks": {"a": sync()}, "ready": {"a": 1}}).contents()
+        for thing in ("held:w", "attempts"):
+            room.client.set(room.prefix + thing, "not ours")
+            with pytest.raises(ConfigError, match=r"another type|not a hash"):
+                desk_of(room).step(1)
+            room.client.delete(room.prefix + thing)
+        assert {**room.contents(), **before} == {**before, **mine(room, 0)}
 
     def test_a_place_without_a_task_is_thrown_away(self, room: Room) -> None:
         room.fill({"tasks": {"b": sync()}, "ready": {"a": 1, "b": 2}})
@@ -189,6 +240,7 @@ class TestFinish:
             **mine(room),
             "result:t": "failure",
             "dead:tasks": {"t": '{"error":"E"}\n' + sync("T")},
+            "dead:bytes": str(len('{"error":"E"}\n' + sync("T"))),
             "stats": {"failed": 1},
         }
 
@@ -269,7 +321,7 @@ class TestFinish:
         actions = [("a", 1, "S", b"A", 300_000, ""), ("b", 1, "K", b"", 0, "task:b"), ("c", 1, "R", b"", 60_000, "1 0 - - -")]
         assert [d.id for d in desk.step(3, actions).deliveries] == ["d"]
         assert (room["result:a"], room["parked:task:b"], list(room["scheduled"])) == ("A", {"b": place(1)}, ["c"])
-        assert room["held:w"] == {"d": f"2 s {place(9)}"}
+        assert room["held:w"] == {"d": f"2 s {place(9)} 0"}
 
 
 class TestRecover:
@@ -282,8 +334,29 @@ class TestRecover:
             **mine(room, 3),
             "tasks": {n: sync(n) for n in "ab"},
             "attempts": {"b": "1 0 - - -"},
-            "held:w": {"a": "1 s 1", "b": "3 s 2"},
+            "held:w": {"a": "1 s 1", "b": "3 s 2 0"},
         }
+
+    @pytest.mark.parametrize("length", [3, 100], ids=["short ids", "long ids"])
+    @pytest.mark.parametrize("count", [5, 300])
+    def test_it_hands_over_in_the_order_of_places_and_the_tail_is_what_is_handed_over_last(
+        self, room: Room, count: int, length: int
+    ) -> None:
+        """Of many, and of long ids, a hash tells in no order. Places of all priorities, to the last digit."""
+        ids = [f"{n:0{length}}" for n in range(count)]
+        at = {each: 200 * BAND + BAND - count + n if n % 2 else place(n, 100) for n, each in enumerate(ids)}
+        room.fill({"tasks": dict.fromkeys(ids, sync()), "held:w": {each: f"1 s {at[each]} 0" for each in reversed(ids)}})
+        desk = desk_of(room, number=1)
+        found = [delivery.id for delivery in desk.recover(ids[:1]) or ()]
+        assert found == sorted(ids[1:], key=at.__getitem__)
+        assert room.broker.take_back("w", desk.number, 3) == 3
+        assert room["ready"] == {each: at[each] for each in found[-3:]}
+
+    def test_what_is_handed_over_has_the_order_that_equal_places_have_in_a_queue(self, room: Room) -> None:
+        """A counter that was deleted gives places once more."""
+        room.fill({"tasks": dict.fromkeys("abcd", sync()), "held:w": dict.fromkeys("dbca", f"1 s {place(1)} 0")})
+        desk = desk_of(room, number=1)
+        assert [delivery.id for delivery in desk.recover([]) or ()] == ["a", "b", "c", "d"]
 
     def test_a_fetch_that_was_under_way_is_refused_afterwards(self, room: Room) -> None:
         room.fill({"tasks": {"a": sync()}, "ready": {"a": 1}})

@@ -416,7 +416,8 @@ def test_a_paused_queue_keeps_what_it_is_sent_until_it_is_resumed() -> None:
     queue.pause()
     low, high = square.apply_async((1,)), square.apply_async((2,), priority=5)
     later, old = square.apply_async((3,), countdown=60), square.apply_async((4,), expires=0)
-    assert (low.state, later.state, queue.pending(), queue.scheduled(), queue.running()) == ("PENDING", "SCHEDULED", 4, 1, 0)
+    assert (low.state, later.state, old.state) == ("PENDING", "SCHEDULED", "REVOKED")
+    assert (queue.pending(), queue.scheduled(), queue.running()) == (3, 1, 0)
     with pytest.raises(ResultTimeout, match=r"no result of task .* is paused, and this is inside queue.testing\(\)"):
         low.get(timeout=0.01)
     with pytest.raises(ResultTimeout, match=r"get\(\) without a timeout would wait for ever"):

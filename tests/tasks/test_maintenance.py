@@ -232,7 +232,7 @@ def test_old_counters_are_trimmed(room: Room) -> None:
 
 
 def test_what_stands_behind_a_task_that_drags_is_put_back(room: Room) -> None:
-    room.fill({"tasks": {n: sync(n) for n in "abc"}, "held:w": {n: f"3 s {place(i)}" for i, n in enumerate("abc")}})
+    room.fill({"tasks": {n: sync(n) for n in "abc"}, "held:w": {n: f"3 s {place(i)} {2 - i}" for i, n in enumerate("abc")}})
     state = bytearray(Running.size(1))
     permits = Permits()
     permits.add(3, 2)
@@ -243,7 +243,7 @@ def test_what_stands_behind_a_task_that_drags_is_put_back(room: Room) -> None:
     assert time.monotonic() - began > 0.03
     assert upkeep.is_due
     upkeep.beat()
-    assert (room["held:w"], room["ready"]) == ({"a": f"3 s {place(0)}"}, {"b": place(1), "c": place(2)})
+    assert (room["held:w"], room["ready"]) == ({"a": f"3 s {place(0)} 2"}, {"b": place(1), "c": place(2)})
 
 
 def test_nothing_is_taken_back_while_nothing_runs(room: Room) -> None:

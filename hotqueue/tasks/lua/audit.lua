@@ -31,8 +31,8 @@ end
 local restored = {}
 for i = 3 + workers + needs, #ARGV do
   local id = ARGV[i]
-  local envelope = redis.call('HGET', KEYS[1], id)
-  if envelope and not stands(id) then
+  local envelope = not stands(id) and redis.call('HGET', KEYS[1], id)
+  if envelope then
     local is_async = kind_of(envelope) == 'a'
     redis.call('ZADD', is_async and KEYS[3] or KEYS[2], new_place(KEYS[8], envelope), id)
     ring(is_async and KEYS[10] or KEYS[9], 1)

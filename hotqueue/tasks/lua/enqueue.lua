@@ -1,6 +1,6 @@
 -- Store tasks under their ids, unless an id is known already; place or schedule them; ring.
 -- KEYS 1 tasks 2 attempts 3 ready 4 ready:async 5 scheduled 6 seq 7 bell 8 bell:async 9 dead:tasks 10-12 done 13 stats
---      14… result:<id> of each task
+--      14 expiring 15 large 16… result:<id> of each task
 -- ARGV per task: id, due ('', '+ms' or ms), expires (the same), envelope
 -- Returns one number a task: 1 stored, 0 known already.
 -- Places are written before tasks: an error in between leaves a place without a task, which fetch throws away.
@@ -13,18 +13,18 @@ for i = 1, n do ids[i] = ARGV[4 * i - 3] end
 local function known_ids()
   local known, unfinished = {}, redis.call('HMGET', KEYS[1], unpack(ids))
   local dead = redis.call('HMGET', KEYS[9], unpack(ids))
-  local any_record = redis.call('EXISTS', unpack(KEYS, 14)) > 0
+  local any_record = redis.call('EXISTS', unpack(KEYS, 16)) > 0
   local done = { KEYS[10], KEYS[11], KEYS[12] }
   local any_done = redis.call('EXISTS', unpack(done)) > 0
   for i = 1, n do
-    known[i] = unfinished[i] or dead[i] or (any_record and redis.call('EXISTS', KEYS[13 + i]) == 1)
+    known[i] = unfinished[i] or dead[i] or (any_record and redis.call('EXISTS', KEYS[15 + i]) == 1)
       or (any_done and (is_done(done, ids[i]) or is_done(done, had_record(ids[i]))))
   end
   return known
 end
 
 local places = { s = {}, a = {}, later = {} }
-local tasks, attempts, seen = {}, {}, {}
+local tasks, attempts, expiring, seen = {}, {}, {}, {}
 
 local function add(list, one, two)
   list[#list + 1] = one
@@ -53,7 +53,11 @@ for i = 1, n do
     else
       add(places[kind_of(envelope)], text((200 - string.byte(envelope, 3)) * BAND + last), ids[i])
     end
-    if expires then add(attempts, ids[i], '0 0 - ' .. text(expires) .. ' -') end
+    if expires then
+      add(attempts, ids[i], '0 0 - ' .. text(expires) .. ' -')
+      add(expiring, text(expires), ids[i])
+    end
+    if #envelope > SMALL_TASK then redis.call('SADD', KEYS[15], ids[i]) end
     add(tasks, ids[i], envelope)
   end
 end
@@ -63,6 +67,7 @@ local function store(command, key, list)
 end
 local first = #places.later > 0 and redis.call('ZRANGE', KEYS[5], 0, 0)[1]
 store('HSET', KEYS[2], attempts)
+store('ZADD', KEYS[14], expiring)
 store('ZADD', KEYS[5], places.later)
 store('ZADD', KEYS[3], places.s)
 store('ZADD', KEYS[4], places.a)

@@ -1,10 +1,10 @@
 -- Store one task that may run at once, unless its id is known already; ring. What `delay` sends: no prelude, few calls.
--- KEYS 1 tasks 2 ready or ready:async 3 seq 4 the bell of that 5 dead:tasks 6-8 done 9 stats 10 result:<id>
+-- KEYS 1 tasks 2 ready or ready:async 3 seq 4 the bell of that 5 dead:tasks 6-8 done 9 stats 10 large 11 result:<id>
 -- ARGV 1 id 2 envelope
 -- Returns 1 stored, 0 known already.
 local id, envelope, call, pcall = ARGV[1], ARGV[2], redis.call, redis.pcall
-if call('EXISTS', KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[10]) > 0 then
-  if call('HEXISTS', KEYS[5], id) + call('EXISTS', KEYS[10]) > 0 then return 0 end
+if call('EXISTS', KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[11]) > 0 then
+  if call('HEXISTS', KEYS[5], id) + call('EXISTS', KEYS[11]) > 0 then return 0 end
   for third = 6, 8 do -- how a task that ended is remembered: see keep_record in the prelude
     if call('SISMEMBER', KEYS[third], id) + call('SISMEMBER', KEYS[third], '\0' .. id) > 0 then return 0 end
   end
@@ -19,6 +19,7 @@ if type(placed) == 'table' then -- a key of the wrong type: nothing was stored
   call('HDEL', KEYS[1], id)
   return placed
 end
+if #envelope > SMALL_TASK then pcall('SADD', KEYS[10], id) end
 local tokens = pcall('LLEN', KEYS[4])
 if type(tokens) == 'number' and tokens < 4 then call('LPUSH', KEYS[4], '1') end
 pcall('HINCRBY', KEYS[9], math.floor(call('TIME')[1] / 60) .. ':enqueued', 1)

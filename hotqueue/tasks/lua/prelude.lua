@@ -6,6 +6,7 @@ local REPLY_MS = 60000      -- a reply list nobody reads is gone after this
 local INLINE = 65536        -- larger results are fetched by the waiter itself
 local UNREAD = 524288       -- a result is put there if, were all that lie there unread as large, they took no more than this
 local LONG = 10000          -- messages that lie there unread at most
+local MOST = 1000           -- tasks that one call handles at most
 
 -- Redis asks about memory only until a script has written: a first write that takes none, here one that changes nothing,
 -- lets a full server pass the rest, which is how workers drain it.
@@ -61,13 +62,14 @@ local function join_attempts(a)
   return head .. a[6]
 end
 
--- held: 'number origin place': the fetch that brought it, which set it came from (s ready, a ready:async; of the suspects x sync
--- and y async ones), and where it stood there.
+-- held: 'number origin place behind': the fetch that brought it, which set it came from (s ready, a ready:async; of the suspects
+-- x sync and y async ones), where it stood there, and how many of its fetch are started after it; what is not to be taken back as
+-- unstarted has no last part.
 -- What is none of that came from elsewhere: its task, if it is one, is put where it harms nobody.
 local function split_held(value)
-  local number, origin, place = string.match(value, '^(%d+) ([saxy]) ([%d.e+-]+)$')
-  if not number then return '0', 'x', '0' end
-  return number, origin, place
+  local number, origin, place, behind = string.match(value, '^(%d+) ([saxy]) ([%d.e+-]+) ?(%d*)$')
+  if not number then return '0', 'x', '0', '' end
+  return number, origin, place, behind
 end
 
 -- Which third of the done sets belongs to this minute; the one two minutes old has expired when its turn comes again.
@@ -118,6 +120,18 @@ end
 
 local function tell_end(replies, id, blob) tell_all(replies, blob == '' and 'D' or 'R', id, blob) end
 
+-- Take a task out of the dead list; returns how many bytes are left in it. The count begins anew whenever the list is empty.
+local function drop_dead(dead, tasks, bytes, id)
+  local size = redis.call('HSTRLEN', tasks, id)
+  redis.call('HDEL', tasks, id)
+  redis.call('ZREM', dead, id)
+  if redis.call('EXISTS', dead) == 0 then
+    redis.call('DEL', bytes)
+    return 0
+  end
+  return redis.call('INCRBY', bytes, 0 - size)
+end
+
 -- The error of a call that was caught, for the reply.
 local function failure(caught)
   if type(caught) == 'table' then return caught end
@@ -131,4 +145,38 @@ local function must_be(kind, ...)
       return redis.error_reply('WRONGTYPE ' .. key .. ' holds a ' .. found .. ', not a ' .. kind)
     end
   end
+end
+
+-- What ends tasks that wait has the same keys in front: 1 tasks 2 attempts 3 ready 4 ready:async 5 suspects 6 scheduled 7 needs
+-- 8 waiters 9-11 done 12 stats 13 expiring 14 revoked 15 large.
+
+-- Take a task out of the set in which it waits; false when a worker has it in hand, or it is parked for something else.
+local function leave(id, parked, need)
+  for i = 3, 6 do
+    if redis.call('ZREM', KEYS[i], id) == 1 then return true end
+  end
+  if redis.call('ZREM', parked, id) == 0 then return false end
+  if redis.call('EXISTS', parked) == 0 then redis.call('SREM', KEYS[7], need) end
+  return true
+end
+
+local function end_waiting(id, blob, ttl, result)
+  redis.call('HDEL', KEYS[1], id)
+  redis.call('HDEL', KEYS[2], id)
+  redis.call('ZREM', KEYS[13], id)
+  redis.call('SREM', KEYS[14], id)
+  redis.call('SREM', KEYS[15], id)
+  keep_record({ KEYS[9], KEYS[10], KEYS[11] }, now_ms(), id, blob, ttl, result)
+  local replies = redis.call('HGET', KEYS[8], id)
+  if replies then
+    redis.call('HDEL', KEYS[8], id)
+    tell_end(replies, id, blob)
+  end
+end
+
+-- What a worker is given of a task that was revoked while one had it in hand: it ends it, and does not run it.
+local function as_revoked(attempts)
+  local a = split_attempts(attempts)
+  a[5] = 'R'
+  return join_attempts(a)
 end

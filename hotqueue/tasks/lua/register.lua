@@ -1,9 +1,11 @@
 -- Announce a worker: its lease, and what it is.
 -- KEYS 1 workers 2 worker:<worker>
 -- ARGV 1 worker 2 lease in ms 3… field, value, …
--- Returns the server's time in ms.
+-- Returns the server's time in ms. Repeated, or late, it opens no door: the number of the last fetch stays as it is.
 local now = now_ms()
 may_grow(KEYS[2])
 redis.call('ZADD', KEYS[1], text(now + ARGV[2]), ARGV[1])
-redis.call('HSET', KEYS[2], 'fetch', '0', 'since', text(now), unpack(ARGV, 3))
+redis.call('HSETNX', KEYS[2], 'fetch', '0')
+redis.call('HSETNX', KEYS[2], 'since', text(now))
+redis.call('HSET', KEYS[2], unpack(ARGV, 3))
 return text(now)

@@ -1,36 +1,44 @@
 -- Finish what a worker has done and fetch what it has room for, in one trip.
 -- KEYS 1 tasks 2 attempts 3 ready 4 ready:async 5 suspects 6 scheduled 7 held:<worker> 8 workers 9 worker:<worker>
 --      10 bell 11 bell:async 12 seq 13 stats 14 paused 15 dead 16 dead:tasks 17-19 done 20 needs 21 waiters
---      22… one an action: result:<id>, or parked:<need>
+--      22 dead:bytes 23 expiring 24 revoked 25 large 26… one an action: result:<id>, or parked:<need>
 -- ARGV 1 worker 2 fetch number 3 room (0: no fetch) 4 kind to fetch ('s', 'a') 5 0, or: fetch a suspect, to run beside so many
 --      6 bytes at most; then six an action: id, number it was fetched under, code, blob, ms, extra
 --      codes: S success, X end without result, E end with another result, D dead (extra: its record), R retry after ms
 --      (extra: attempts), P put back, K park (extra: need), L stay held: it has ended, and its outcome comes apart
 -- Returns { now, ms until the next due task (-1: none), alive, size of the other kind's ready set, of the suspects,
 --           number of needs, size of our kind's ready set after a fetch, ids that were gone,
+--           ids in hand that were revoked and are not to be started any more,
 --           id, origin, attempts, envelope, … }
 --   alive: 0 the worker was given up; 2 a late fetch, refused.
 local held, now = KEYS[7], now_ms()
 local done = { KEYS[17], KEYS[18], KEYS[19] }
 local ORIGIN = { s = KEYS[3], a = KEYS[4], x = KEYS[5], y = KEYS[5] }
 local NAMES = { S = 'succeeded', X = 'succeeded', E = 'ended', D = 'failed', R = 'retried', P = 'put_back', K = 'parked' }
+local DEAD_MS = 7776000000 -- the dead are kept for 90 days
 local gone, tally = {}, {}
+local is_plain = redis.call('EXISTS', KEYS[2], KEYS[23], KEYS[24], KEYS[25]) == 0 -- no task of which more is kept than itself
+
+local function is_revoked(id) return not is_plain and redis.pcall('SISMEMBER', KEYS[24], id) == 1 end
 
 local function bury(id, record, envelope)
-  redis.call('HSET', KEYS[16], id, record .. '\n' .. (envelope or ''))
+  local entry = record .. '\n' .. (envelope or '')
+  drop_dead(KEYS[15], KEYS[16], KEYS[22], id)
+  redis.call('HSET', KEYS[16], id, entry)
   redis.call('ZADD', KEYS[15], text(now), id)
-  local old = redis.call('ZRANGEBYSCORE', KEYS[15], '-inf', text(now - 7776000000), 'LIMIT', 0, 10)
-  local over = redis.call('ZCARD', KEYS[15]) - 10000
-  if over > 0 then old = redis.call('ZRANGE', KEYS[15], 0, over - 1) end
-  for _, dropped in ipairs(old) do
-    redis.call('ZREM', KEYS[15], dropped)
-    redis.call('HDEL', KEYS[16], dropped)
+  local bytes, count = redis.call('INCRBY', KEYS[22], #entry), redis.call('ZCARD', KEYS[15])
+  for _ = 2, count do -- of what died last, and is larger than all that may be kept, one is kept
+    local oldest = redis.call('ZRANGE', KEYS[15], 0, 0, 'WITHSCORES')
+    if count <= DEAD_TASKS and bytes <= DEAD_BYTES and tonumber(oldest[2]) > now - DEAD_MS then return end
+    bytes = drop_dead(KEYS[15], KEYS[16], KEYS[22], oldest[1])
+    count = count - 1
     tally.dead_dropped = (tally.dead_dropped or 0) + 1
   end
 end
 
 local function again(id, delay, attempts)
   redis.call('HSET', KEYS[2], id, attempts)
+  is_plain = false
   if delay > 0 then return redis.call('ZADD', KEYS[6], text(now + delay), id) end
   local envelope = redis.call('HGET', KEYS[1], id)
   if envelope then
@@ -42,6 +50,7 @@ local function park(id, place, need, parked)
   local a = split_attempts(redis.call('HGET', KEYS[2], id))
   a[3] = need
   redis.call('HSET', KEYS[2], id, join_attempts(a))
+  is_plain = false
   redis.call('ZADD', parked, place, id)
   redis.call('SADD', KEYS[20], need)
 end
@@ -70,25 +79,31 @@ local function carry_out(ours)
   for _, our in ipairs(ours) do
     local at = 1 + 6 * our[1]
     local id, code = ARGV[at], ARGV[at + 2]
+    if code == 'K' and is_revoked(id) then code = 'P' end -- parked, nobody might ever fetch it, and end it
     if NAMES[code] then tally[NAMES[code]] = (tally[NAMES[code]] or 0) + 1 end
     if code == 'R' then
       again(id, tonumber(ARGV[at + 4]), ARGV[at + 5])
     elseif code == 'P' or code == 'K' then
       local _, origin, place = split_held(our[2])
-      if code == 'P' then redis.call('ZADD', ORIGIN[origin], place, id) else park(id, place, ARGV[at + 5], KEYS[21 + our[1]]) end
+      if code == 'P' then redis.call('ZADD', ORIGIN[origin], place, id) else park(id, place, ARGV[at + 5], KEYS[25 + our[1]]) end
     elseif code == 'L' then
       local _, origin, place = split_held(our[2])
       redis.call('HSET', held, id, '0 ' .. origin .. ' ' .. place) -- of no fetch: nobody takes it back as unstarted
     else
       if code == 'D' then bury(id, ARGV[at + 5], redis.call('HGET', KEYS[1], id)) end
-      keep_record(done, now, id, ARGV[at + 3], ARGV[at + 4], KEYS[21 + our[1]])
+      keep_record(done, now, id, ARGV[at + 3], ARGV[at + 4], KEYS[25 + our[1]])
       ended[#ended + 1] = id
     end
     our.is_moved = #ended == 0 or ended[#ended] ~= id
   end
   if #ended == 0 then return end
   redis.call('HDEL', KEYS[1], unpack(ended))
-  redis.call('HDEL', KEYS[2], unpack(ended))
+  if not is_plain then
+    redis.call('HDEL', KEYS[2], unpack(ended))
+    redis.pcall('ZREM', KEYS[23], unpack(ended))
+    redis.pcall('SREM', KEYS[24], unpack(ended))
+    redis.pcall('SREM', KEYS[25], unpack(ended))
+  end
   return ended
 end
 
@@ -119,69 +134,62 @@ local function tell_waiters(ended, count)
   end
 end
 
-local function fits(envelopes, limit)
-  local total = 0
-  for i = 1, #envelopes do
-    total = total + #(envelopes[i] or '')
-    if total > limit and i > 1 then return i - 1 end
+-- How many of the first of a ready set, ids and places in turn, go out together. Their sizes are asked for as it goes, so that no
+-- more is read than is handed over, whatever stands behind it.
+local function fitting(line)
+  local all, total, limit = #line / 2, 0, tonumber(ARGV[6])
+  local are_small = is_plain or redis.call('EXISTS', KEYS[25]) == 0
+  if all == 1 or (are_small and all * SMALL_TASK <= limit) then return all end
+  for i = 1, #line, 2 do
+    total = total + redis.call('HSTRLEN', KEYS[1], line[i])
+    if total > limit and i > 1 then return (i - 1) / 2 end
   end
-  return #envelopes
+  return all
 end
 
-local function hold(popped, key, origin, out)
-  local ids = {}
-  for i = 1, #popped, 2 do ids[#ids + 1] = popped[i] end
-  local envelopes = redis.call('HMGET', KEYS[1], unpack(ids))
-  local attempts = redis.call('HMGET', KEYS[2], unpack(ids))
-  local keep, holds, at = fits(envelopes, tonumber(ARGV[6])), {}, #out
-  local stamp = ARGV[2] .. ' ' .. origin .. ' '
+local function histories(ids)
+  local found = redis.call('HMGET', KEYS[2], unpack(ids))
   for i = 1, #ids do
-    if i > keep then
-      redis.call('ZADD', key, popped[2 * i], ids[i])
-    elseif envelopes[i] then
-      holds[#holds + 1] = ids[i]
-      holds[#holds + 1] = stamp .. popped[2 * i]
+    if is_revoked(ids[i]) then found[i] = as_revoked(found[i]) end
+  end
+  return found
+end
+
+-- Hand over so many of a line of ids and places, which stand in a set (first there, or not); returns how many tasks these are.
+local function hold(key, line, count, is_first, origin, out)
+  local ids, holds, n, at = {}, {}, 0, #out
+  for i = 1, count do ids[i] = line[2 * i - 1] end
+  local envelopes = redis.call('HMGET', KEYS[1], unpack(ids))
+  local attempts = is_plain and {} or histories(ids)
+  local stamp = ARGV[2] .. ' ' .. origin .. ' '
+  if is_first then redis.call('ZREMRANGEBYRANK', key, 0, count - 1) else redis.call('ZREM', key, unpack(ids)) end
+  for i = 1, count do
+    if envelopes[i] then
       out[at + 1], out[at + 2], out[at + 3], out[at + 4] = ids[i], origin, attempts[i] or '', envelopes[i]
-      at = at + 4
+      holds[n + 1], holds[n + 2] = ids[i], stamp .. line[2 * i] .. ' ' .. count - i
+      at, n = at + 4, n + 2
     end
   end
-  if #holds > 0 then redis.call('HSET', held, unpack(holds)) end
-  return #holds / 2
-end
-
--- How many to pop: no more than fit if all are as long as the first, since what is popped is read, and what is too much put back.
-local function likely(key, room)
-  if room == 1 then return 1 end
-  local first = redis.call('ZRANGE', key, 0, 0)[1]
-  local bytes = first and redis.call('HSTRLEN', KEYS[1], first) or 0
-  return math.max(1, math.min(room, math.floor(tonumber(ARGV[6]) / math.max(1, bytes))))
+  local wrong = n > 0 and redis.pcall('HSET', held, unpack(holds))
+  if type(wrong) ~= 'table' then return n / 2 end
+  for i = 1, 2 * count, 2 do redis.call('ZADD', key, line[i + 1], line[i]) end
+  error(wrong, 0)
 end
 
 local function take(key, room, origin, out)
-  local popped = redis.call('ZPOPMIN', key, likely(key, room))
-  if #popped == 0 then return 0 end
-  local fine, got = pcall(hold, popped, key, origin, out)
-  if fine then return got end
-  for i = 1, #popped, 2 do redis.call('ZADD', key, popped[i + 1], popped[i]) end
-  error(got, 0)
+  local line = redis.call('ZRANGE', key, 0, math.min(room, MOST) - 1, 'WITHSCORES')
+  if #line > 0 then hold(key, line, fitting(line), true, origin, out) end
 end
 
 -- The first suspect that may run beside so many as its worker's process runs.
 local function take_suspect(width, out)
   local first = redis.call('ZRANGE', KEYS[5], 0, 199, 'WITHSCORES')
   for i = 1, #first, 2 do
-    local id = first[i]
-    local own = split_attempts(redis.call('HGET', KEYS[2], id))[9]
+    local own = split_attempts(redis.call('HGET', KEYS[2], first[i]))[9]
     if math.max(own, 1) >= width then
-      local envelope = redis.call('HGET', KEYS[1], id)
-      redis.call('ZREM', KEYS[5], id)
+      local envelope = redis.call('HGET', KEYS[1], first[i])
       local origin = envelope and kind_of(envelope) == 'a' and 'y' or 'x'
-      local fine, got = pcall(hold, { id, first[i + 1] }, KEYS[5], origin, out)
-      if not fine then
-        redis.call('ZADD', KEYS[5], first[i + 1], id)
-        error(got, 0)
-      end
-      if got > 0 then return end
+      if hold(KEYS[5], { first[i], first[i + 1] }, 1, false, origin, out) > 0 then return end
     end
   end
 end
@@ -201,6 +209,14 @@ local function fetch(out)
   return 1, left
 end
 
+local function revoked_in_hand()
+  local found = {}
+  for _, id in ipairs(is_plain and {} or redis.pcall('SCARD', KEYS[24]) == 0 and {} or redis.call('HKEYS', held)) do
+    if is_revoked(id) then found[#found + 1] = id end
+  end
+  return found
+end
+
 local actions = (#ARGV - 6) / 6
 if actions > 0 then
   local ended, failed = finish(actions)
@@ -208,9 +224,9 @@ if actions > 0 then
   if ended then tell_waiters(ended, actions) end
 end
 local out = {}
-local head = { text(now), -1, 1, 0, 0, 0, 0, gone }
+local head = { text(now), -1, 1, 0, 0, 0, 0, gone, revoked_in_hand() }
 if tonumber(ARGV[3]) > 0 then
-  for i = 1, 8 do out[i] = head[i] end
+  for i = 1, #head do out[i] = head[i] end
   head = out
   head[3], head[7] = fetch(out)
 end

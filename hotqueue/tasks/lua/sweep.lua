@@ -1,8 +1,9 @@
 -- A supervisor's beat for one queue: renew the leases of its workers, then survey the queue; ring where a ring was lost.
--- KEYS 1 workers 2 scheduled 3 control 4 tasks 5 ready 6 ready:async 7 suspects 8 bell 9 bell:async 10 paused
+-- KEYS 1 workers 2 scheduled 3 control 4 tasks 5 ready 6 ready:async 7 suspects 8 bell 9 bell:async 10 paused 11 expiring
 -- ARGV 1 lease in ms (0: change nothing) 2… own workers
 -- Returns { now, ms until the next due task (-1: none), own workers that were given up, { other worker, deadline, … },
---           { id of a running task to be stopped, the record to end it with, … }, how many unfinished tasks, how many suspects }.
+--           { id of a running task to be stopped, the record to end it with, … }, how many unfinished tasks, how many suspects,
+--           1 if tasks wait past their expiry }.
 -- Leases come first: whatever any other key holds, nobody loses what he runs by it.
 local LONGEST = 120000 -- ms that any lease runs
 local now, lease = now_ms(), tonumber(ARGV[1])
@@ -47,6 +48,8 @@ if unfinished > 0 and lease > 0 and redis.call('EXISTS', KEYS[10]) == 0 then
 end
 local first = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')
 local due = first[2] and math.max(0, tonumber(first[2]) - now) or -1
+local expiring = redis.pcall('ZRANGE', KEYS[11], 0, 0, 'WITHSCORES')
+local lapsed = (tonumber(expiring[2]) or math.huge) <= now and 1 or 0
 local suspects = redis.pcall('ZCARD', KEYS[7]) -- of the wrong type: fetch says so
 if type(suspects) == 'table' then suspects = 0 end
-return { text(now), due, gone, others, redis.call('HGETALL', KEYS[3]), unfinished, suspects }
+return { text(now), due, gone, others, redis.call('HGETALL', KEYS[3]), unfinished, suspects, lapsed }

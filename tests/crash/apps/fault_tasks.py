@@ -179,3 +179,10 @@ def retry_at(n: int, at: datetime) -> int:
 @queue.task
 def time_of_day() -> float:
     return time.time()
+
+
+@queue.task(retries=3, retry_backoff=0.01)
+def fails_slowly(n: int, seconds: float) -> int:
+    note(n)
+    time.sleep(seconds)
+    raise OSError("never")
