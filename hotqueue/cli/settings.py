@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,8 @@ def _typed(option: click.Option, value: Any) -> Any:
         kinds = (bool,), "true or false"
     elif isinstance(option.type, Size):
         kinds = (int, str), "a size, such as 512M"
+    elif isinstance(option.type, HostPort):
+        kinds = (int, str), "a port, such as 8080, or a host and a port, such as 0.0.0.0:8080"
     elif isinstance(option.type, click.types.IntParamType):
         kinds = (int,), "a whole number"
     elif isinstance(option.type, click.types.FloatParamType):
@@ -137,3 +140,20 @@ class Size(click.ParamType[int]):
         if found <= 0:
             self.fail(f"{value!r} is no size; write 512M, 2G or a number of bytes", param, ctx)
         return found
+
+
+class HostPort(click.ParamType[tuple[str, int]]):
+    """Where to listen: 8080 (on this machine's loopback), 0.0.0.0:8080, [::1]:8080, a name and a port."""
+
+    name = "host:port"
+    _FORM = re.compile(r"(?:(?P<host>\[[^\[\]]+\]|[^\[\]:\s]+):)?(?P<port>\d{1,5})", re.ASCII)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
+        """Return host and port."""
+        if isinstance(value, tuple):
+            return value
+        found = self._FORM.fullmatch(str(value).strip())
+        if found is None or int(found["port"]) > 65535:
+            form = "write PORT (reached from this machine only), HOST:PORT or [IPv6]:PORT; 0.0.0.0:8080 is every address"
+            self.fail(f"{value!r} is no port to listen to; {form}", param, ctx)
+        return (found["host"] or "127.0.0.1").strip("[]"), int(found["port"])

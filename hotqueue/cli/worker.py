@@ -13,7 +13,7 @@ import click
 from hotqueue import __version__
 from hotqueue.cli import logs
 from hotqueue.cli.entry import run, say, version_option
-from hotqueue.cli.settings import Seconds, Size, defaults_of, misspelt_variables, usable_cpus
+from hotqueue.cli.settings import HostPort, Seconds, Size, defaults_of, misspelt_variables, usable_cpus
 from hotqueue.cli.store import from_settings
 
 if TYPE_CHECKING:
@@ -63,7 +63,12 @@ Exit codes: 0 clean, 1 crash, 2 usage, 3 a module cannot be imported or has no t
 @click.option("--grace", type=Seconds(0), default=25.0, show_default=True, metavar="S", help="Seconds to finish at a stop.")
 @click.option("--max-tasks", type=click.IntRange(1), metavar="N", help="Replace a process after N tasks.")
 @click.option("--max-memory", type=Size(), metavar="SIZE", help="Replace a process that takes more, such as 512M.")
-@click.option("--health-port", type=click.IntRange(0, 65535), metavar="PORT", help="Answer /livez and /readyz over HTTP.")
+@click.option(
+    *("--health-port", "health_port"),
+    type=HostPort(),
+    metavar="[HOST:]PORT",
+    help="Answer /livez and /readyz over HTTP, on 127.0.0.1 unless a host is named.",
+)
 @click.option("--lease", type=click.FloatRange(1), default=15.0, hidden=True)  # seconds; for tests
 @click.option("--name", default="", metavar="NAME", help="What this worker calls itself.")
 @click.option("-l", "--log-level", type=click.Choice(logs.LEVELS, case_sensitive=False), default="info", show_default=True)

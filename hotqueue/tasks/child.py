@@ -78,7 +78,7 @@ class Settings:
     max_memory: int | None = None
     name: str = ""
     lease_ms: int = LEASE_MS
-    health_port: int | None = None
+    health_port: tuple[str, int] | None = None
     secret_key: str | None = field(default=None, repr=False)
     supervisor: str = ""
     company: Company | None = None

@@ -6,6 +6,7 @@ reached within a lease. Anything else is 404.
 
 from __future__ import annotations
 
+import errno
 import json
 import socket
 from collections.abc import Callable
@@ -14,6 +15,19 @@ from hotqueue.errors import ConfigError
 
 Probe = Callable[[], tuple[bool, dict[str, object]]]
 
+LOOPBACK = "127.0.0.1"  # whoever is to see more of this process has to be let in
+_ADDRESSES = "name an address of this machine, such as 127.0.0.1:8080, or 0.0.0.0:8080 for all of them"
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    both = family == socket.AF_INET6 and host == "::" and socket.has_dualstack_ipv6()
+    return socket.create_server(address, family=family, dualstack_ipv6=both)
+
+
+def _shown(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
 
 class HealthPort:
     """A listening socket for the supervisor's select(); each request is one short read and one short write.
@@ -21,19 +35,23 @@ class HealthPort:
     Args:
         port: 0 picks a free one.
         probes: path → function that returns (well, details).
+        host: the address of this machine that is listened at; by default one that only this machine reaches.
 
     Raises:
-        ConfigError: the port is taken.
+        ConfigError: the port is taken, or the address is none of this machine's.
     """
 
-    def __init__(self, port: int, probes: dict[str, Probe]) -> None:
+    def __init__(self, port: int, probes: dict[str, Probe], host: str = LOOPBACK) -> None:
         self._probes = probes
         try:
-            self._socket = socket.create_server(("", port), reuse_port=False)
+            self._socket = _listening(host, port)
         except OSError as error:
-            raise ConfigError(f"--health-port {port} cannot be listened to: {error.strerror}; name a free port") from error
+            given = port if host == LOOPBACK else _shown(host, port)
+            advice = "name a free port" if error.errno in (errno.EADDRINUSE, errno.EACCES) else _ADDRESSES
+            raise ConfigError(f"--health-port {given} cannot be listened to: {error.strerror}; {advice}") from error
         self._socket.setblocking(False)
         self.port = self._socket.getsockname()[1]
+        self.address = _shown(host, self.port)
 
     def fileno(self) -> int:
         """Return what select() waits for."""

@@ -87,8 +87,9 @@ class Supervisor:
         """Work until told to stop, or until a burst is over; return the exit code."""
         self._listen_to_signals()
         if self._settings.health_port is not None:
-            self._health = HealthPort(self._settings.health_port, {"/livez": self._is_live, "/readyz": self._is_ready})
-            log.info("health port: http://0.0.0.0:%d/livez and /readyz", self._health.port)
+            host, port = self._settings.health_port
+            self._health = HealthPort(port, {"/livez": self._is_live, "/readyz": self._is_ready}, host)
+            log.info("health port: http://%s/livez and /readyz", self._health.address)
         clients.preload()
         gc.freeze()  # a collection in a child writes to all objects that it looks through: it would copy what they share
         self._spawn()

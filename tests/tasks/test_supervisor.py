@@ -99,7 +99,7 @@ def test_children_that_die_are_replaced_and_those_of_a_dead_supervisor_end(super
 def test_the_supervisor_says_how_it_is(supervise: Callable[..., Supervised]) -> None:
     worker = supervise("-p", 2, "--health-port", 0)
     worker.children(2)
-    port = int(wait_until(lambda: re.search(r"health port: http://0.0.0.0:(\d+)/", worker.log.read_text())).group(1))
+    port = int(wait_until(lambda: re.search(r"health port: http://127.0.0.1:(\d+)/", worker.log.read_text())).group(1))
     wait_until(lambda: get(port, "/readyz")[0] == 200)  # one is enough for that
     wait_until(lambda: get(port, "/readyz")[1]["processes"] == 2)
     status, told = get(port, "/livez")
