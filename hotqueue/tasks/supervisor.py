@@ -310,6 +310,8 @@ class Supervisor:
             if not self._spawn(company):
                 self._quarantine.ended(company, well=False)
                 return
+            text = "process %d starts for %d suspect%s of queue %s, beside the others"
+            log.info(text, self._children[-1].pid, company.size, "s"[: company.size != 1], company.queue)
         self._quarantine.room = self._wanted - (len(self._children) - len(self._crew()))
 
     def _burst_is_over(self) -> bool:

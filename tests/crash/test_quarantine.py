@@ -181,6 +181,15 @@ def test_a_quarantine_process_is_beside_the_others_and_ends_when_nothing_is_left
     assert not lines(deployment, "die as soon as they start")
 
 
+def test_of_three_workers_one_starts_a_process_for_a_suspect(deployment: Deployment) -> None:
+    for _ in range(3):
+        deployment.start("-p1")
+    suspects = [deployment.tasks.die_once.delay(n, 2.5) for n in range(2)]
+    assert [result.get(20) for result in suspects] == [0, 1]
+    assert len(lines(deployment, "starts for 1 suspect of queue")) == 2
+
+
+@pytest.mark.servers("embedded", "server", "sentinel", "cluster")
 @pytest.mark.parametrize("task", ["die_once", "adie_once"])
 def test_suspects_of_either_kind_run_in_quarantine(deployment: Deployment, task: str) -> None:
     deployment.start("-p1")
