@@ -38,7 +38,8 @@ class Quarantine:
         self._lease_ms = lease_ms
         self._owe = owe
         self.room = 0
-        self._claimed: dict[tuple[str, str], Broker] = {}  # by queue and store: those for which a process is to start, or starts
+        self._claimed: dict[tuple[str, str], Company] = {}  # by queue and store: for which a process is to start, or starts
+        self._brokers: dict[tuple[str, str], Broker] = {}
         self._granted: deque[Company] = deque()
         self._waiting: set[tuple[str, str]] = set()  # where there were suspects when we last looked
         self._not_before: dict[tuple[str, str], float] = {}
@@ -55,8 +56,8 @@ class Quarantine:
             return
         width, size = (0, 0) if rests else broker.claim(self._supervisor, self._lease_ms)
         if width and not is_ours:
-            self._claimed[at] = broker
-            self._granted.append(Company(*at, width, size))
+            self._brokers[at], self._claimed[at] = broker, Company(*at, width, size)
+            self._granted.append(self._claimed[at])
         elif not width and not is_ours:
             self._waiting.discard(at)  # others see to them, or nobody can just now
 
@@ -96,6 +97,7 @@ class Quarantine:
         return bool(self._granted or self._waiting)
 
     def _release(self, company: Company) -> None:
-        broker = self._claimed.pop((company.queue, company.store), None)
-        if broker is not None:
-            self._owe(broker, partial(broker.release, self._supervisor))
+        at = company.queue, company.store
+        if self._claimed.get(at) is company:  # else that claim is of a later process
+            del self._claimed[at]
+            self._owe(self._brokers[at], partial(self._brokers[at].release, self._supervisor))

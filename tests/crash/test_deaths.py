@@ -68,7 +68,7 @@ def test_a_task_that_kills_its_process_is_convicted_after_five_deaths(deployment
 
 @pytest.mark.parametrize("options", [("-p1", "-t8"), ("-p2",)], ids=["threads", "processes"])
 def test_one_killer_among_many_good_tasks_harms_none(deployment: Deployment, options: tuple[str, ...]) -> None:
-    """Row 12: all that ran with it are charged, run alone, and finish."""
+    """Row 12: all that ran with it share its deaths, run again, and finish."""
     deployment.start(*options)
     good = deployment.tasks.work.map(range(300))
     killer = deployment.tasks.die.delay(1)

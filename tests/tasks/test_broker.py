@@ -469,6 +469,11 @@ class TestTakeBack:
             "bell": ["1"] * 2,
         }
 
+    def test_suspects_of_either_kind_are_suspects_again(self, room: Room) -> None:
+        room.fill({"held:w": {"a": f"1 x {place(1)}", "b": f"1 y {place(2)}"}})
+        assert room.broker.take_back("w", 1, 2) == 2
+        assert (room["held:w"], room["suspects"]) == (None, {"a": place(1), "b": place(2)})
+
     def test_no_more_than_there_are(self, room: Room) -> None:
         room.fill({"held:w": {"a": f"1 x {place(1)} 0", "b": f"1 a {place(2)} 1"}})
         assert room.broker.take_back("w", 1, 99) == 2
