@@ -491,6 +491,8 @@ class Supervisor:
         def reap() -> None:
             death.reap(broker, slot.worker)
             unreaped.discard(broker)
+            if death.charged and self._upkeep is not None:
+                self._upkeep.sweep_soon()  # there may be suspects now
             if not unreaped:
                 presence.forget(slot.folder, slot.worker)
 
