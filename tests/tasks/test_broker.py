@@ -470,7 +470,7 @@ class TestTakeBack:
         }
 
     def test_suspects_of_either_kind_are_suspects_again(self, room: Room) -> None:
-        room.fill({"held:w": {"a": f"1 x {place(1)}", "b": f"1 y {place(2)}"}})
+        room.fill({"held:w": {"a": f"1 x {place(1)} 1", "b": f"1 y {place(2)} 0"}})
         assert room.broker.take_back("w", 1, 2) == 2
         assert (room["held:w"], room["suspects"]) == (None, {"a": place(1), "b": place(2)})
 
