@@ -72,7 +72,7 @@ def decode(value: bytes) -> Attempts:
     head, *lines = value.decode("utf-8", "replace").split("\n")
     words = head.split(" ")
     retries, deliveries, need, expires, verdict = (words + ["-"] * 5)[:5]
-    errors = [parsed for parsed in map(_parsed, lines) if parsed]
+    errors = [parsed for parsed in map(json_object, lines) if parsed]
     try:
         counts, until = (int(retries), int(deliveries)), int(expires) if expires != "-" else None
         shared, lost, width = map(int, words[5:8] or (0, 0, 0))
@@ -121,9 +121,10 @@ def error_line(kind: str, error: str, at: int, **more: Any) -> dict[str, Any]:
     return {"at": at, "kind": kind, "error": error[:500], **more}
 
 
-def _parsed(line: str) -> dict[str, Any] | None:
+def json_object(data: bytes | str) -> dict[str, Any] | None:
+    """Return the JSON object in `data`, which anybody may have written; None for whatever else it is."""
     try:
-        found = json.loads(line)
-    except ValueError:
+        found = json.loads(data)
+    except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None

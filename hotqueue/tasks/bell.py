@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-from hotqueue.errors import ConfigError, ConnectionFailed
+from hotqueue import pipeline
+from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError
 from hotqueue.keys import raw
 from hotqueue.lines import LEAST_BLOCK, Blocking
 from hotqueue.packed import command
@@ -22,6 +23,8 @@ from hotqueue.tasks.readable import readable
 Fetch = Callable[[bytes, Blocking], Step]
 
 LONGEST = 3.0  # seconds; only a net under the bells, which ring for every task
+LEFT_OUT = 1.0  # seconds for which a key that holds something else is not taken for a bell
+HASTY = 0.25  # seconds for a look at what they hold
 LATE = 2.0  # seconds after which the reply of a BLPOP that has run out is not waited for: the connection is dead
 
 
@@ -31,6 +34,7 @@ class _Line:
     Attributes:
         queues: the numbers of the queues, by their bells.
         is_deaf: True while nobody may use it but who connects it anew.
+        left_out: keys that hold something else than a bell; the others are listened to.
     """
 
     def __init__(self, blocking: Blocking) -> None:
@@ -39,6 +43,8 @@ class _Line:
         self.is_listening = False
         self._answers_by = 0.0
         self.is_deaf = False
+        self.left_out: set[bytes] = set()
+        self._left_out_until = 0.0
 
     @property
     def is_overdue(self) -> bool:
@@ -51,10 +57,20 @@ class _Line:
     def listen(self, seconds: float) -> None:
         if self.is_overdue:
             self.drop()
-        if not self.can_be_heard:
-            self.blocking.send("BLPOP", *self.queues, max(LEAST_BLOCK, seconds))
+        if not self.can_be_heard and (keys := self._keys()):
+            self.blocking.send("BLPOP", *keys, max(LEAST_BLOCK, seconds))
             self.is_listening = True
             self._answers_by = time.monotonic() + seconds + LATE
+
+    def _keys(self) -> list[bytes]:
+        if self.left_out and time.monotonic() > self._left_out_until:
+            self.left_out.clear()
+        return [key for key in self.queues if key not in self.left_out]
+
+    def leave_out(self, keys: Iterable[bytes]) -> None:
+        """Do not listen to some of the bells for a while."""
+        self.left_out.update(keys)
+        self._left_out_until = time.monotonic() + LEFT_OUT
 
     def listen_and_fetch(self, seconds: float, fetch: Fetch) -> Step:
         question = command(b"BLPOP", *self.queues, b"%.3f" % max(LEAST_BLOCK, seconds))
@@ -84,6 +100,7 @@ class Bell:
     Attributes:
         rung: the numbers of the queues that rang, for the worker to ask and to remove.
         deaf: the number of a queue whose bell cannot be heard any more → why.
+        wrong: the number of a queue whose bell holds something else → why.
     """
 
     def __init__(self, brokers: Sequence[Broker], kinds: str, waits_for_servers: bool = True) -> None:
@@ -97,6 +114,7 @@ class Bell:
         self._rings = False
         self.rung: set[int] = set()
         self.deaf: dict[int, Exception | None] = {}
+        self.wrong: dict[int, ConfigError] = {}
         self.listen_to(kinds)
 
     def listen_to(self, kinds: str) -> None:
@@ -251,6 +269,8 @@ class Bell:
             try:
                 queue = line.read()
             except (ConnectionFailed, ConfigError) as error:
+                if isinstance(error, ConfigError) and self._leave_out_junk(line, error):
+                    continue
                 if self._waits_for_servers:
                     raise
                 self._note_deaf(line, error)
@@ -259,6 +279,23 @@ class Bell:
                 self.rung.add(queue)
                 rang = True
         return rang
+
+    def _leave_out_junk(self, line: _Line, why: ConfigError) -> bool:
+        """Go on with the bells of other queues where one holds something else; False if that is not what is wrong."""
+        if len(self._brokers) == 1:
+            return False
+        keys = [key for key in line.queues if key not in line.left_out]
+        store = self._brokers[line.queues[keys[0]]].store
+        try:
+            with store.limited(HASTY):
+                types = pipeline.ask_all(store, [("TYPE", key) for key in keys], "looking at bells")
+        except HotQueueError:
+            return False
+        wrong = [key for key, found in zip(keys, types, strict=True) if found not in (b"list", b"none")]
+        line.leave_out(wrong)
+        self.rung.update(line.queues[key] for key in wrong)  # nobody can ring there: ask
+        self.wrong.update((line.queues[key], why) for key in wrong)
+        return bool(line.left_out)
 
     def __del__(self) -> None:
         os.close(self._read)

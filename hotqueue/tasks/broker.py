@@ -19,7 +19,7 @@ from hotqueue.errors import HotQueueError, SerializationError
 from hotqueue.lines import Blocking
 from hotqueue.packed import PackedCall
 from hotqueue.tasks import scripts
-from hotqueue.tasks.attempts import KILLED, Attempts
+from hotqueue.tasks.attempts import KILLED, Attempts, json_object
 from hotqueue.tasks.attempts import decode as decode_attempts
 from hotqueue.tasks.envelope import ASYNC
 from hotqueue.tasks.reply_line import ReplyLine
@@ -78,6 +78,11 @@ class Survey:
     unfinished: int
     suspects: int
     has_expired: bool
+
+
+def instant(score: bytes) -> int:
+    """Return the ms that stand as a score in a sorted set, where somebody else may have put an infinite one."""
+    return int(min(max(float(score), -FAR), FAR))
 
 
 class Broker:
@@ -250,8 +255,7 @@ class Broker:
 
     def _looked(self, found: list[Any]) -> Looked:
         where, record, attempts, detail, envelope, progress = found[:6]
-        parsed = json.loads(progress) if progress else None
-        return Looked(where.decode(), record, decode_attempts(attempts), float(detail), envelope, parsed)
+        return Looked(where.decode(), record, decode_attempts(attempts), float(detail), envelope, json_object(progress))
 
     def revoke(
         self, task_id: str, record: bytes, ttl_ms: int, need: str = "-", terminate: bool = False, patience: float = 0.0
@@ -332,7 +336,7 @@ class Broker:
                 return []
             records = self.store.command(keys.dead_tasks(n), "HMGET", keys.dead_tasks(n), *found[::2])
             rows = zip(found[::2], found[1::2], records, strict=True)
-            return [(keys.text(task_id), int(float(at)), record) for task_id, at, record in rows if record]
+            return [(keys.text(task_id), instant(at), record) for task_id, at, record in rows if record]
 
         return self.store.repeat(read)
 
@@ -469,9 +473,7 @@ class Broker:
         """Return what a reply of `sweep` says."""
         now, due, gone, others, control, unfinished, suspects, lapsed = reply
         now = int(now)
-        left = [
-            (keys.text(w), int(min(max(float(at), -FAR), FAR)) - now) for w, at in zip(others[::2], others[1::2], strict=True)
-        ]
+        left = [(keys.text(w), instant(at) - now) for w, at in zip(others[::2], others[1::2], strict=True)]
         stops = {keys.text(task_id): blob for task_id, blob in zip(control[::2], control[1::2], strict=True)}
         return Survey(now, int(due), [keys.text(w) for w in gone], left, stops, unfinished, suspects, bool(lapsed))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ from hotqueue import in_place, keys, secret
 from hotqueue.connection import Store
 from hotqueue.errors import ConfigError, Interruption, TaskNotRegistered
 from hotqueue.tasks import by_value, envelope, main_module, names, options
+from hotqueue.tasks.attempts import json_object
 from hotqueue.tasks.batch import open_batch
 from hotqueue.tasks.broker import BULK, Broker
 from hotqueue.tasks.callables import is_async
@@ -247,7 +247,8 @@ def _is_task_name(name: object) -> bool:
 
 def _dead_task(task_id: str, at: int, data: bytes) -> DeadTask:
     head, _, body = data.partition(b"\n")
-    told = json.loads(head)
+    told = json_object(head) or {}
+    errors = told.get("errors")
     try:
         call = envelope.decode(body)
         name, args = call.task, call.args_repr
@@ -264,7 +265,7 @@ def _dead_task(task_id: str, at: int, data: bytes) -> DeadTask:
         told.get("traceback", ""),
         told.get("retries", 0),
         told.get("deliveries", 0),
-        tuple(told.get("errors", ())),
+        tuple(errors) if isinstance(errors, list) else (),
         options.datetime_of(at),
         told.get("shared_deaths", 0),
         told.get("hosts_lost", 0),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import time
 import weakref
@@ -28,6 +27,7 @@ from hotqueue.errors import (
 )
 from hotqueue.hints import hinting
 from hotqueue.tasks import payload, record
+from hotqueue.tasks.attempts import json_object
 from hotqueue.tasks.callbacks import ResultFuture, callers
 from hotqueue.tasks.context import current_request
 from hotqueue.tasks.lifecycle import FINAL, State
@@ -447,7 +447,7 @@ def _rebuild(queue: Any, task_id: str, name: str) -> AsyncResult[Any]:
 
 
 def _parsed_dead(data: bytes | None) -> dict[str, Any]:
-    return dict(json.loads(data.partition(b"\n")[0])) if data else {}
+    return (json_object(data.partition(b"\n")[0]) if data else None) or {}
 
 
 def _dead_error(data: bytes | None) -> Exception:

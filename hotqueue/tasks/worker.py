@@ -399,11 +399,14 @@ class Worker:
 
     def note_refusal(self, intake: Intake, error: HotQueueError) -> None:
         """The server answers, but not as it should: somebody has to act. Say so once; leave this queue alone for a while."""
+        self._say_refused(intake, error)
+        intake.must_recover = True
+        intake.sick_until = time.monotonic() + SICK
+
+    def _say_refused(self, intake: Intake, error: HotQueueError) -> None:
         if str(error) != intake.refusal and not self.stopping:
             log.error("queue %s: %s; trying again until it is put right", intake.name, error)
         intake.refusal = str(error)
-        intake.must_recover = True
-        intake.sick_until = time.monotonic() + SICK
 
     def abandon(self, intake: Intake) -> None:
         """Give up a step that fetches ahead: `recover` hands over what it brought, under another number."""
@@ -513,6 +516,9 @@ class Worker:
         """Take in which bells rang, and what others found out beside us."""
         while self.bell.rung:
             self.intakes[self.bell.rung.pop()].is_rung = True
+        while self.bell.wrong:
+            queue, why = self.bell.wrong.popitem()
+            self._say_refused(self.intakes[queue], why)
         if self._places is not None:
             self._places.conclude()
 

@@ -103,3 +103,22 @@ def test_a_broken_connection_is_told_and_made_anew(make_queue: MakeQueue, start_
     wait_until(lambda: queue._tasks.broker.ring("s") is None)
     assert bell.wait(5) is True
     bell.close()
+
+
+def test_what_is_no_bell_is_left_out_and_the_others_are_heard(bell: Bell, queues: list[HotQueue]) -> None:
+    key = queues[0]._tasks.broker.bell_key("s")
+    queues[0].store.command(key, "SET", key, "junk")
+    try:
+        assert bell.wait(5) in (False, True)
+        queues[1]._tasks.broker.ring("s")
+        wait_until(lambda: bell.wait(1) and 1 in bell.rung)
+        assert 0 in bell.rung, "nobody can ring there, so it is asked"
+        assert set(bell.wrong) == {0}
+    finally:
+        queues[0].store.command(key, "DEL", key)
+
+
+def test_it_is_known_which_bell_rang(bell: Bell, queues: list[HotQueue]) -> None:
+    queues[1]._tasks.broker.ring("s")
+    assert bell.wait(5) is True
+    assert bell.rung == {1}
