@@ -71,8 +71,10 @@ class AsyncWorker(Worker):
     def _room(self) -> int:
         if self.stopping:
             return 0
-        free = self.slots - self._active - sum(intake.ahead.room for intake in self.intakes if intake.ahead is not None)
-        return self.process.room(free) if free > 0 else 0
+        # What a server that does not answer may bring holds half of the free slots at most: the others' tasks need some.
+        free, held = self.slots - self._active, sum(intake.ahead.room for intake in self.intakes if intake.ahead is not None)
+        left = free - min(held, free // 2)
+        return self.process.room(left) if left > 0 else 0
 
     def _turn_around(self, rung: bool) -> bool:
         """Tell what ended; fetch where there is room and reason to, one queue after the other, from the one whose turn it is."""
@@ -111,7 +113,7 @@ class AsyncWorker(Worker):
 
     def _ask(self, intake: Intake, room: int) -> bool:
         """Make a step, or see whether the one under way has been answered; tell whether to look again at once."""
-        stepped = self.step(intake, room)
+        stepped = self.step(intake, (room + 1) // 2 if self.is_spread else room)
         is_more_to_tell = stepped is not None and bool(intake.untold)
         return self._start(intake) or (room > 0 and intake.may_unpark) or is_more_to_tell
 
@@ -120,7 +122,7 @@ class AsyncWorker(Worker):
         batch: list[tuple[Any, Callable[[Outcome], None]]] = []
         is_enough = False
         while intake.unstarted and self.permits.take(intake.unstarted[0].number, intake.index):
-            if not self.process.may_begin():
+            if self._active >= self.slots or not self.process.may_begin():  # it came late, when the slots had gone to others
                 is_enough = True
                 break
             ready = intake.look(intake.unstarted.popleft(), self.presence.id, intake.report)
