@@ -302,7 +302,7 @@ class AsyncResult(Generic[R]):
     def _look(self) -> Looked:
         looked = self._broker.look(self.id)
         if not self._is_settled():
-            self._record = record.decode(looked.record, self.id, self._signer()) if looked.record else None
+            self._record = record.decode(looked.record, self.id, self._signer()) if looked.where == "result" else None
         return looked
 
     def _is_settled(self) -> bool:
