@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import os
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -123,21 +125,96 @@ def _sentinel_settings(address: Address, settings: dict[str, Any], once: Any) ->
     return {**times, "retry": once, **tls, **address.sentinel_options}
 
 
+def portable(client: Any) -> Address:
+    """Return an address that says what the settings of a caller's client say. It can be pickled, which the client cannot.
+
+    Raises:
+        ConfigError: they name something that lives in this process only; says which.
+    """
+    if hasattr(client, "nodes_manager"):
+        options = _cluster_keywords(client)
+        return Address("cluster", hosts=tuple(_nodes_of(client)), options=_plain(options, client))
+    import redis
+
+    pool = client.connection_pool
+    if pool.connection_class.__module__.partition(".")[0] != "redis":
+        raise _stays_here(client, f"its connection_class is {pool.connection_class.__qualname__}")
+    options = _plain(_keywords(pool, redis.Redis), client)
+    if not hasattr(pool, "sentinel_manager"):
+        return Address("server", options=options)
+    hosts, asking = _sentinels_of(pool)
+    return Address(
+        "sentinel", hosts=tuple(hosts), service=pool.service_name, sentinel_options=_plain(asking, client), options=options
+    )
+
+
+def _plain(options: dict[str, Any], client: Any) -> dict[str, Any]:
+    """Return keywords without those that we decide, all of them plain values, or objects of redis-py's own."""
+    kept = {name: value for name, value in options.items() if name not in _OURS}
+    for name, value in kept.items():
+        if not _is_plain(value):
+            raise _stays_here(client, f"its {name} is {value!r:.80}")
+    return kept
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(map(_is_plain, value.values()))
+    if isinstance(value, list | tuple | set | frozenset):
+        return all(map(_is_plain, value))
+    of_redis = type(value).__module__.partition(".")[0] == "redis"
+    return value is None or of_redis or isinstance(value, str | bytes | int | float | os.PathLike)
+
+
+def _stays_here(client: Any, why: str) -> ConfigError:
+    return ConfigError(
+        f"a queue made with redis={type(client).__name__}(...) cannot leave this process: {why}, which cannot go along; name the "
+        "store with url= instead (hotqueue-worker: -u URL)"
+    )
+
+
+def _keywords(pool: Any, factory: Any) -> dict[str, Any]:
+    """Return the settings of a pool as keywords of a client class, as far as that knows them and does not do so by itself."""
+    options = _portable(pool.connection_kwargs)
+    if "SSL" in pool.connection_class.__name__:
+        options["ssl"] = True
+    if "path" in options:
+        options["unix_socket_path"] = options.pop("path")
+    known = inspect.signature(factory.__init__).parameters
+    return {name: value for name, value in options.items() if name in known and value is not known[name].default}
+
+
+def _cluster_keywords(client: Any) -> dict[str, Any]:
+    options = _portable(client.nodes_manager.connection_kwargs)
+    connection_class = options.pop("connection_class", None)  # of a rediss:// URL
+    if "SSL" in getattr(connection_class, "__name__", ""):
+        options["ssl"] = True
+    return options
+
+
+def _nodes_of(client: Any) -> list[tuple[str, int]]:
+    return [(node.host, node.port) for node in client.nodes_manager.startup_nodes.values()]
+
+
+def _sentinels_of(pool: Any) -> tuple[list[tuple[str, int]], dict[str, Any]]:
+    """Return where a pool's sentinels are, and the keywords of their connections."""
+    manager = pool.sentinel_manager
+    hosts = [_host_port(sentinel) for sentinel in manager.sentinels]
+    return hosts, {name: value for name, value in _portable(manager.sentinel_kwargs).items() if name != "retry"}
+
+
 def _from_client(client: Any, once: Any) -> Any:
     """Return a client with the settings of the caller's and a pool of our own."""
     import redis
 
     if hasattr(client, "nodes_manager"):
-        manager = client.nodes_manager
-        nodes = [redis.cluster.ClusterNode(n.host, n.port) for n in manager.startup_nodes.values()]
-        settings = _settings(_portable(manager.connection_kwargs), once)
-        return redis.RedisCluster(startup_nodes=nodes, **_cluster_settings(settings))
+        nodes = [redis.cluster.ClusterNode(*node) for node in _nodes_of(client)]
+        return redis.RedisCluster(startup_nodes=nodes, **_cluster_settings(_settings(_cluster_keywords(client), once)))
     pool = client.connection_pool
     if hasattr(pool, "sentinel_manager"):
-        sentinels = pool.sentinel_manager
-        settings = _settings(_portable(sentinels.connection_kwargs), once)
-        hosts = [_host_port(s) for s in sentinels.sentinels]
-        again = redis.sentinel.Sentinel(hosts, sentinel_kwargs=sentinels.sentinel_kwargs, **settings)
+        hosts, asking = _sentinels_of(pool)
+        settings = _settings(_keywords(pool, redis.Redis), once)
+        again = redis.sentinel.Sentinel(hosts, sentinel_kwargs={**asking, "retry": once}, **settings)
         return again.master_for(pool.service_name, redis_class=redis.Redis)
     ours = redis.ConnectionPool(connection_class=pool.connection_class, **_settings(_portable(pool.connection_kwargs), once))
     return redis.Redis(connection_pool=ours)
@@ -147,24 +224,16 @@ def _async_from_client(client: Any, once: Any) -> Any:
     import redis.asyncio as aredis
 
     if hasattr(client, "nodes_manager"):
-        manager = client.nodes_manager
-        nodes = [aredis.cluster.ClusterNode(n.host, n.port) for n in manager.startup_nodes.values()]
-        settings = _async_settings(_portable(manager.connection_kwargs), once)
+        nodes = [aredis.cluster.ClusterNode(*node) for node in _nodes_of(client)]
+        settings = _async_settings(_cluster_keywords(client), once)
         return aredis.RedisCluster(startup_nodes=nodes, max_connections=ENOUGH, **_cluster_settings(settings))
     pool = client.connection_pool
+    settings = _async_settings(_keywords(pool, aredis.Redis), once)
     if hasattr(pool, "sentinel_manager"):
-        sentinels = pool.sentinel_manager
-        settings = _async_settings(_portable(sentinels.connection_kwargs), once)
-        asking = {k: v for k, v in _portable(sentinels.sentinel_kwargs).items() if k != "retry"}
-        hosts = [_host_port(s) for s in sentinels.sentinels]
+        hosts, asking = _sentinels_of(pool)
         again = aredis.Sentinel(hosts, sentinel_kwargs={**asking, "retry": once}, **settings)
         return again.master_for(pool.service_name, redis_class=aredis.Redis)
-    options = _portable(pool.connection_kwargs)
-    if "SSL" in pool.connection_class.__name__:
-        options["ssl"] = True
-    if "path" in options:
-        options["unix_socket_path"] = options.pop("path")
-    return aredis.Redis(**_async_settings(options, once))
+    return aredis.Redis(**settings)
 
 
 def _host_port(sentinel: Any) -> tuple[str, int]:

@@ -12,6 +12,7 @@ import os
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import replace
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -21,7 +22,7 @@ from hotqueue.address import PATIENCE as PATIENCE
 from hotqueue.address import Address
 from hotqueue.clients import COMMAND_TIMEOUT
 from hotqueue.ending import in_thread
-from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError, Interruption
+from hotqueue.errors import ConnectionFailed, HotQueueError, Interruption
 from hotqueue.lines import (
     Blocking,
     Idle,
@@ -61,7 +62,7 @@ class Script(Protocol):
 class Store:
     """One place where queues live, shared by the threads of a process.
 
-    Survives fork (a child opens connections of its own) and can be pickled unless the caller gave a client.
+    Survives fork (a child opens connections of its own) and can be pickled; a client that the caller gave, by its settings.
 
     Attributes:
         is_cluster: True when keys of different queues may live on different servers.
@@ -93,9 +94,10 @@ class Store:
         self._silent: dict[tuple[str, int], float] = {}  # nodes of a Cluster that failed, and when (monotonic)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        if self.address.kind == "client":
-            raise ConfigError("a queue made with redis=client cannot be pickled; name the store with url= instead")
-        return (Store, (self.address, self.embedded))
+        address = self.address
+        if address.kind == "client":
+            address = replace(clients.portable(address.client), patience=address.patience)
+        return (Store, (address, self.embedded))
 
     def __str__(self) -> str:
         return f"embedded server of {self.embedded.path}" if self.embedded else str(self.address)

@@ -45,7 +45,7 @@ class HotQueue(TaskDoor):
     4
 
     Constructing one connects to nothing and starts nothing. One object may be used by many threads, survives fork, and
-    can be pickled unless it was made with ``redis=``.
+    can be pickled; with ``redis=``, the settings of that client travel.
 
     Args:
         name: of the queue; its messages are the list ``hotqueue:<name>``.

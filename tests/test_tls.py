@@ -330,3 +330,47 @@ def _sent(queue: HotQueue) -> Any:
         return queue.submit(len, "abcd")
     except ConnectionFailed:
         return None
+
+
+CLIENTS = {
+    "server": "redis.Redis(port={port}, ssl=True, ssl_ca_certs={ca!r})",
+    "a URL of one": "redis.Redis.from_url('rediss://localhost:{port}/0?ssl_ca_certs={ca}')",
+    "sentinel": "Sentinel([('127.0.0.1', {port})], sentinel_kwargs=tls, **tls).master_for({master!r})",
+    "cluster": "redis.RedisCluster(host='127.0.0.1', port={port}, **tls)",
+    "a URL of a cluster": "redis.RedisCluster.from_url('rediss://127.0.0.1:{port}/0?ssl_ca_certs={ca}')",
+}
+SERVED = """
+import redis
+from redis.sentinel import Sentinel
+from hotqueue import HotQueue
+tls = dict(ssl=True, ssl_ca_certs={ca!r})
+queue = HotQueue({name!r}, redis={client})
+@queue.task
+async def double(n):
+    return 2 * n
+"""
+
+
+@pytest.mark.parametrize("kind", CLIENTS)
+def test_a_worker_serves_a_module_with_a_client_over_tls(
+    request: pytest.FixtureRequest, kind: str, certificates: Path, tmp_path: Path, start_command: Callable[..., Any]
+) -> None:
+    ca = str(certificates / "ca.crt")
+    if kind == "sentinel":
+        site: TlsSentinel = request.getfixturevalue("sentinel")
+        port, where = site.sentinels[0].port, many_url(site, Path(ca))
+    elif "cluster" in kind:
+        nodes: TlsCluster = request.getfixturevalue("cluster")
+        port, where = nodes.nodes[0].port, many_url(nodes, Path(ca))
+    else:
+        single: TlsServer = request.getfixturevalue("server")
+        port, where = single.port, url(single, ssl_ca_certs=ca)
+    client = CLIENTS[kind].format(port=port, ca=ca, master=MASTER)
+    (tmp_path / "served.py").write_text(SERVED.format(ca=ca, name=NAME, client=client))
+    worker = start_command("hotqueue-worker", "served", "-p", "1", cwd=tmp_path)
+    with HotQueue(NAME, url=where) as queue:
+        task = queue.task(name="served.double")(lambda n: None)
+        task._by_value, task.is_async = False, True
+        assert task.delay(2).get(timeout=20) == 4
+    worker.terminate()
+    assert worker.wait(20) == 0

@@ -1,0 +1,210 @@
+"""Workers of a module whose queue has a client of the user's: it is served by the settings of that client.
+
+Of this kind: each kind of client (a server's, by socket or by TCP, Sentinel's, a Cluster's), with what may be set in it; and what
+cannot leave its process, which is refused in one line. Over TLS: tests/test_tls.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from hotqueue import ConfigError, HotQueue
+from tests.processes import start_command
+from tests.servers import MASTER, RedisServer
+from tests.waiting import wait_until
+
+APP = """
+import os, redis, redis.asyncio
+from redis.credentials import CredentialProvider, UsernamePasswordCredentialProvider
+from redis.sentinel import Sentinel
+from hotqueue import HotQueue
+
+class Own(redis.Connection): ...
+
+class Secret(CredentialProvider):
+    def get_credentials(self):
+        return ("default", "")
+
+client = {client}
+queue = HotQueue(os.environ["QUEUE"], redis=client)
+
+@queue.task
+def double(n):
+    return 2 * n, client.ping(), triple.delay(n).id
+
+@queue.task
+def triple(n):
+    return 3 * n
+
+@queue.task
+async def quadruple(n):
+    return 4 * n
+"""
+
+
+class Served:
+    """A module with a client, the worker of it, and the queue as a program sees it that imports the same."""
+
+    def __init__(self, folder: Path, queue: HotQueue) -> None:
+        self.folder, self.queue, self.env = folder, queue, {"QUEUE": queue.name}
+        self.log = folder / "log"
+
+    def write(self, client: str) -> None:
+        (self.folder / "app.py").write_text(APP.replace("{client}", client))
+
+    def task(self, name: str) -> Any:
+        task = self.queue.task(name=f"app.{name}")(lambda n: None)
+        task._by_value, task.is_async = False, name == "quadruple"
+        return task
+
+    def start(self, *options: object) -> Any:
+        with open(self.log, "w") as stderr:
+            return start_command("hotqueue-worker", "app", "-p", 2, *options, cwd=self.folder, env=self.env, stderr=stderr)
+
+    def check(self) -> None:
+        """Have a worker of the module run tasks, and stop it."""
+        worker = self.start()
+        try:
+            doubled, ping, triple = self.task("double").delay(2).get(timeout=20)
+            assert (doubled, ping) == (4, True)
+            assert self.queue.result(triple).get(timeout=20) == 6
+            assert self.task("quadruple").delay(2).get(timeout=20) == 8
+            wait_until(lambda: len({told["pid"] for told in self.queue.workers()}) == 2)
+        finally:
+            worker.send_signal(signal.SIGTERM)
+            code = worker.wait(20)
+            worker.communicate()
+        assert code == 0, self.log.read_text()
+
+    def refusal(self) -> str:
+        """Return what a worker of the module says, which has to refuse it."""
+        worker = self.start()
+        assert worker.wait(30) == 2
+        worker.communicate()
+        return self.log.read_text()
+
+
+@pytest.fixture
+def served(tmp_path: Path, make_queue: Callable[..., HotQueue]) -> Served:
+    return Served(tmp_path, make_queue())
+
+
+SERVER = [
+    "redis.Redis(port={port})",
+    "redis.Redis(port={port}, decode_responses=True)",
+    "redis.Redis(port={port}, retry_on_error=[OSError], socket_keepalive=True, socket_keepalive_options={})",
+    "redis.Redis.from_url('redis://127.0.0.1:{port}/0?socket_timeout=3', protocol=3, client_name='mine')",
+    "redis.Redis(connection_pool=redis.ConnectionPool(port={port}, socket_read_size=1024, max_connections=7))",
+    "redis.Redis(connection_pool=redis.BlockingConnectionPool(port={port}, timeout=3), single_connection_client=True)",
+]
+
+
+@pytest.mark.servers("server")
+@pytest.mark.parametrize("client", SERVER)
+def test_a_client_of_a_server(served: Served, client: str, store_url: str) -> None:
+    port = store_url.rpartition(":")[2].partition("/")[0]
+    served.write(client.replace("{port}", port))
+    served.check()
+
+
+def test_a_client_of_a_socket_with_a_password_and_another_database(
+    tmp_path: Path, start_redis: Callable[..., RedisServer], queue_name: str
+) -> None:
+    path = tmp_path / "redis.sock"
+    server = start_redis("--unixsocket", str(path), "--requirepass", "secret")
+    with HotQueue(queue_name, url=f"redis://:secret@127.0.0.1:{server.port}/3") as queue:
+        served = Served(tmp_path, queue)
+        for credentials in ("password='secret'", "credential_provider=UsernamePasswordCredentialProvider(None, 'secret')"):
+            served.write(f"redis.Redis(unix_socket_path={str(path)!r}, db=3, {credentials})")
+            served.check()
+            assert "secret" not in served.log.read_text()
+
+
+@pytest.mark.servers("sentinel")
+@pytest.mark.parametrize("options", ["", "decode_responses=True", "db=3"])
+def test_a_client_of_sentinels(served: Served, store_url: str, options: str, make_queue: Callable[..., HotQueue]) -> None:
+    hosts = [tuple(host.split(":")) for host in store_url.partition("://")[2].partition("/")[0].split(",")]
+    if "db" in options:
+        served.queue = make_queue(url=store_url.rpartition("/")[0] + "/3")
+    served.write(f"Sentinel({[(host, int(port)) for host, port in hosts]}).master_for({MASTER!r}, {options})")
+    served.check()
+
+
+@pytest.mark.servers("cluster")
+@pytest.mark.parametrize(
+    "how", ["redis.RedisCluster({host!r}, {port})", "redis.RedisCluster.from_url('redis://{host}:{port}/0')"]
+)
+def test_a_client_of_a_cluster(served: Served, store_url: str, how: str) -> None:
+    host, port = store_url.partition("://")[2].partition("/")[0].split(",")[0].split(":")
+    served.write(how.format(host=host, port=port))
+    served.check()
+
+
+@pytest.mark.servers("server")
+@pytest.mark.parametrize(
+    ("client", "why"),
+    [
+        ("redis.Redis(connection_pool=redis.ConnectionPool(Own, port={port}))", "its connection_class is Own"),
+        ("redis.Redis(port={port}, credential_provider=Secret())", "its credential_provider is <app.Secret object"),
+    ],
+)
+def test_what_cannot_leave_its_process_is_named_and_a_url_helps(served: Served, store_url: str, client: str, why: str) -> None:
+    served.write(client.replace("{port}", store_url.rpartition(":")[2].partition("/")[0]))
+    said = served.refusal()
+    assert why in said
+    assert "name the store with url= instead (hotqueue-worker: -u URL)" in said
+    assert "Traceback" not in said
+    worker = served.start("-u", store_url)
+    assert served.task("triple").delay(2).get(timeout=20) == 6
+    worker.terminate()
+    worker.communicate()
+
+
+@pytest.mark.servers("server")
+def test_an_asyncio_client_is_refused_at_once(served: Served) -> None:
+    served.write("redis.asyncio.Redis()")
+    worker = served.start()
+    assert worker.wait(30) == 3
+    worker.communicate()
+    assert "redis= takes a synchronous client (redis.Redis, redis.RedisCluster)" in served.log.read_text()
+
+
+@pytest.mark.servers("server")
+def test_a_queue_with_a_client_can_be_pickled(make_queue: Callable[..., HotQueue], store_url: str) -> None:
+    with redis.Redis.from_url(store_url, decode_responses=True) as client:
+        queue = make_queue(url=None, redis=client, patience=7)
+        again = pickle.loads(pickle.dumps(queue))
+        again.put("there")
+        assert queue.get() == "there"
+        assert (str(again.store), again.store.patience) == (store_url, 7)
+        again.close()
+        assert client.ping()
+
+
+@pytest.mark.servers("server")
+def test_one_with_a_connection_of_its_own_makes_works_here_and_cannot_be_pickled(
+    make_queue: Callable[..., HotQueue], store_url: str
+) -> None:
+    class Own(redis.Connection): ...
+
+    pool = redis.ConnectionPool.from_url(store_url, connection_class=Own)
+    queue = make_queue(url=None, redis=redis.Redis(connection_pool=pool))
+    queue.put(1)
+    assert queue.get() == 1
+    assert asyncio.run(_put_and_get(queue)) == 2
+    with pytest.raises(ConfigError, match=r"cannot leave this process: its connection_class is .*Own"):
+        pickle.dumps(queue)
+
+
+async def _put_and_get(queue: HotQueue) -> object:
+    async with queue:
+        await queue.aput(2)
+        return await queue.aget()
