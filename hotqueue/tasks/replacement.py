@@ -1,17 +1,23 @@
-"""Which processes are started, put to work and let go, so that as many work as are wanted while some are replaced. Pure.
+"""Which processes are started, put to work and let go, so that as many work as are wanted while some are replaced.
 
 The heir comes first: a process is loaded (it has imported the modules) before the one that it follows stops fetching. What
-cannot be loaded replaces nobody. The supervisor does what is planned here. See docs/decisions/0033.
+cannot be loaded replaces nobody. Starts no process, and kills none that has begun: the supervisor does. See docs/decisions/0033.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from hotqueue.tasks.children import Child
 
+log = logging.getLogger("hotqueue.worker")
+
 SHARE = 4  # while processes are replaced, one more is loaded at a time for each so many that are wanted
+QUICK = 1.0  # seconds; a process that dies younger than this is replaced more and more slowly
+SLOWEST = 5.0  # seconds between two of them, at most
 
 
 @dataclass
@@ -82,3 +88,123 @@ def surplus(children: Iterable[Child], wanted: int) -> list[Child]:
     working = [each for each in children if each.is_at_work and not each.is_followed]
     working.sort(key=lambda each: (each.is_outdated or each.ends_soon, each.born), reverse=True)
     return working[: max(0, len(working) - wanted)]
+
+
+class Replacement:
+    """The course of it, for one supervisor.
+
+    Args:
+        wanted: how many processes are to work.
+        stop: has a process fetch nothing more, and finish what it runs.
+
+    Attributes:
+        owed: of a burst: how many have still to begin.
+        lacks: True while a process is to be started.
+        not_before: when the next one may be (monotonic).
+    """
+
+    def __init__(self, wanted: int, is_burst: bool, stop: Callable[[Child], None]) -> None:
+        self.wanted = self.owed = wanted
+        self.lacks = False
+        self.not_before = 0.0
+        self._is_burst = is_burst
+        self._stop = stop
+        self._is_under_way = False
+        self._failure = ""  # why none could be loaded, once that has been said
+        self._quick_deaths = 0
+
+    def begin(self, crew: Sequence[Child], *, is_first: bool) -> None:
+        """Have all be replaced.
+
+        Args:
+            is_first: none works yet: the one that loads is replaced once it works.
+        """
+        self._is_under_way, self.not_before, self._failure = True, 0.0, ""
+        count = sum(each.is_at_work for each in crew)
+        log.info("SIGHUP: replacing %d processes; each works on until another one has taken its place", count)
+        for each in outdate(crew):
+            if not is_first:
+                dismiss(each)
+
+    def fewer(self, crew: Sequence[Child]) -> None:
+        """Have one process less, but for the last one."""
+        if self.wanted > 1:
+            self.wanted -= 1
+            for each in surplus(crew, self.wanted):
+                self._stop(each)
+
+    def turn(self, crew: Sequence[Child]) -> int:
+        """Put to work and let go whom it is time for; return how many are to be started."""
+        found = plan(crew, self.wanted, self.owed if self._is_burst else None)
+        for each, old in found.begin:
+            each.follows = old
+            each.begin()
+            if old is None:
+                self.owed -= 1
+            else:
+                old.is_followed = True
+        for each in found.dismiss:
+            dismiss(each)
+        if self._is_under_way and not any(each.is_outdated and each.is_at_work for each in crew):
+            self._is_under_way = False
+            log.info("SIGHUP: the work is done by new processes")
+        return found.spawn
+
+    def works(self, each: Child, crew: Sequence[Child]) -> None:
+        """Note that a process has registered: it works, and the one that it follows need not any more."""
+        old, each.follows = each.follows, None
+        if old is not None and old.is_at_work and old in crew:
+            log.info("process %d works in place of process %d, which finishes what it runs", each.pid, old.pid)
+            self._stop(old)
+
+    def loaded(self) -> None:
+        """Note that a process could load the modules."""
+        self._failure = ""
+
+    def owe(self, each: Child) -> None:
+        """Have a process of a burst followed by another, once: a burst is over when its processes say so, not when they die."""
+        if each.has_begun and not each.is_followed:
+            each.is_followed = True
+            self.owed += 1
+
+    # --- deaths --------------------------------------------------------------------------------------------------
+
+    def died(self, each: Child) -> None:
+        """Note that a process is dead: if it was to follow another one, nobody does now."""
+        if each.follows is not None:
+            each.follows.is_followed = False
+
+    def cannot_load(self, each: Child, crew: Sequence[Child], why: str) -> None:
+        """Have what works stay as it is; say so once. What is missing is tried again, more and more slowly."""
+        stay = 0
+        if each.company is None:
+            self._is_under_way = False
+            self._wait_longer()
+            stay = call_off(crew)
+        if stay:
+            text = "SIGHUP: a new process cannot load the modules; the %d that work stay as they are until the next SIGHUP: %s"
+            log.error(text, stay, why)
+        elif why != self._failure:
+            log.error("a new process cannot load the modules; trying again until it can: %s", why)
+        self._failure = why
+
+    def died_of_no_task(self, each: Child) -> None:
+        """Replace processes that die at once, of no task, more and more slowly."""
+        if time.monotonic() - each.born >= QUICK:
+            self._quick_deaths = 0
+        elif pause := self._wait_longer():
+            log.warning("processes die as soon as they start; the next one starts in %.1f s", pause)
+
+    def _wait_longer(self) -> float:
+        self._quick_deaths += 1
+        pause = min(SLOWEST, 0.1 * 2.0**self._quick_deaths) if self._quick_deaths > 3 else 0.0
+        self.not_before = max(self.not_before, time.monotonic() + pause)
+        return pause
+
+
+def dismiss(each: Child) -> None:
+    """Have a process that has not begun end."""
+    if each.is_ready:
+        each.stop()
+    else:  # it still imports: there is nothing to finish
+        each.end("", "shutdown")

@@ -20,7 +20,7 @@ from typing import Any
 from hotqueue import clients, descriptors, presence
 from hotqueue.connection import PATIENCE, Store
 from hotqueue.errors import ConnectionFailed, HotQueueError
-from hotqueue.tasks import child, logbook, payload, replacement
+from hotqueue.tasks import child, logbook, payload
 from hotqueue.tasks.broker import Broker
 from hotqueue.tasks.child import Company, Settings
 from hotqueue.tasks.children import Child, Orphans, Slot, spawn
@@ -30,6 +30,7 @@ from hotqueue.tasks.health import HealthPort
 from hotqueue.tasks.maintenance import Upkeep
 from hotqueue.tasks.quarantine import Quarantine
 from hotqueue.tasks.readable import readable
+from hotqueue.tasks.replacement import Replacement, dismiss
 from hotqueue.tasks.server_check import check_queues
 
 log = logging.getLogger("hotqueue.worker")
@@ -41,7 +42,6 @@ FROZEN = 5.0  # seconds without progress and without a task after which others g
 STUCK = 30.0  # seconds without progress and without a task after which a process is replaced
 PAYING = 1.0  # seconds for what is owed to Redis once the last child has gone; neighbours can do the rest
 NO_PROCESS = 1.0  # seconds until the system is asked for a process again
-QUICK = 1.0  # seconds; a child that dies younger than this is replaced more and more slowly
 
 
 class Supervisor:
@@ -61,7 +61,6 @@ class Supervisor:
         self._presence = presence.Presence()  # by which neighbours see whether we live, to bury our dead
         self._settings = replace(settings, supervisor=self._presence.id)
         self._tell_ready, self._tell_failure = on_ready, on_failed
-        self._wanted = settings.processes
         self._children: list[Child] = []
         self._brokers: dict[tuple[str, str], Broker] = {}  # by store and queue, which two stores may call the same
         self._stores: dict[str, Store] = {}
@@ -69,18 +68,13 @@ class Supervisor:
         self._noted: list[int] = []
         self._stop_at: float | None = None
         self._exit: int | None = None
-        self._owed = settings.processes  # of a burst: how many have still to begin
-        self._lacks = False
-        self._is_replacing = False
-        self._cannot_load_because = ""
+        self._replacement = Replacement(settings.processes, settings.is_burst, self._stop_child)
         self._quarantine = Quarantine(self._presence.id, settings.lease_ms, self._owe)
         self._errands = Errands(self._wake)
         self._orphans = Orphans()
         self._orders: deque[Callable[[], None]] = deque()  # from errands, for this loop
         self._childless_since: float | None = None
-        self._quick_deaths = 0
         self._warned = False
-        self._spawn_at = 0.0
         self._health: HealthPort | None = None
 
     def run(self) -> int:
@@ -185,17 +179,15 @@ class Supervisor:
             elif number == signal.SIGHUP and self._has_terminal:
                 if self._stop_at is None:  # it comes twice, from the shell and from the system: not to end what runs
                     self._stop("SIGHUP, as when the terminal is closed")
-            elif number == signal.SIGHUP:
-                self._replace_all()
+            elif number == signal.SIGHUP and self._exit is None:
+                self._replacement.begin(self._crew(), is_first=self._upkeep is None)
             elif number == signal.SIGUSR1:
                 for each in self._children:
                     os.kill(each.pid, signal.SIGUSR1)
             elif number == signal.SIGTTIN:
-                self._wanted += 1
-            elif number == signal.SIGTTOU and self._wanted > 1:
-                self._wanted -= 1
-                for each in replacement.surplus(self._crew(), self._wanted):
-                    self._stop_child(each)
+                self._replacement.wanted += 1
+            elif number == signal.SIGTTOU:
+                self._replacement.fewer(self._crew())
 
     def _stop(self, why: str) -> None:
         if self._stop_at is None:
@@ -206,7 +198,7 @@ class Supervisor:
             self._stop_children()
             for each in self._children:
                 if not each.is_ready:
-                    self._dismiss(each)
+                    dismiss(each)
         else:
             if self._stop_at:
                 log.info("%s again: what runs is ended at once, and goes back uncharged", why)
@@ -224,24 +216,6 @@ class Supervisor:
                 self._upkeep.take_back(slot.worker, slot.permits, each.queues)
 
     # --- children ------------------------------------------------------------------------------------------------
-
-    def _replace_all(self) -> None:
-        if self._exit is not None:
-            return
-        self._is_replacing, self._spawn_at, self._cannot_load_because = True, 0.0, ""
-        crew = self._crew()  # a quarantine process ends with its suspects: the next one has the new code
-        count = sum(each.is_at_work for each in crew)
-        log.info("SIGHUP: replacing %d processes; each works on until another one has taken its place", count)
-        for each in replacement.outdate(crew):
-            if self._upkeep is not None:  # else it is the first one, which is replaced once it works
-                self._dismiss(each)
-
-    def _dismiss(self, each: Child) -> None:
-        """Have a process that has not begun end."""
-        if each.is_ready:
-            each.stop()
-        else:  # it still imports: there is nothing to finish
-            each.end("", "shutdown")
 
     def _spawn(self, company: Company | None = None) -> bool:
         """Start a process; False, and a while to wait, when the system gives none.
@@ -265,7 +239,7 @@ class Supervisor:
             self._exit = child.EXIT_CRASH
         else:
             log.error("no process can be started: %s; trying again in %g s", why, NO_PROCESS)
-            self._spawn_at = time.monotonic() + NO_PROCESS
+            self._replacement.not_before = time.monotonic() + NO_PROCESS
 
     def _replenish(self) -> None:
         if self._exit is not None or self._upkeep is None:
@@ -273,27 +247,12 @@ class Supervisor:
         if self._settings.is_burst and self._may_fork and self._burst_is_over():
             self._exit = 0
             return
-        plan = replacement.plan(self._crew(), self._wanted, self._owed if self._settings.is_burst else None)
-        for each, old in plan.begin:
-            self._let_begin(each, old)
-        for each in plan.dismiss:
-            self._dismiss(each)
-        if self._is_replacing and not any(each.is_outdated and each.is_at_work for each in self._crew()):
-            self._is_replacing = False
-            log.info("SIGHUP: the work is done by new processes")
-        if self._may_fork and time.monotonic() >= self._spawn_at:
+        missing = self._replacement.turn(self._crew())
+        if self._may_fork and time.monotonic() >= self._replacement.not_before:
             self._fill_quarantine()
-            while plan.spawn and self._spawn():
-                plan.spawn -= 1
-        self._lacks = plan.spawn > 0
-
-    def _let_begin(self, each: Child, old: Child | None) -> None:
-        each.follows = old
-        each.begin()
-        if old is None:
-            self._owed -= 1
-        else:
-            old.is_followed = True
+            while missing and self._spawn():
+                missing -= 1
+        self._replacement.lacks = missing > 0
 
     @property
     def _may_fork(self) -> bool:
@@ -303,7 +262,8 @@ class Supervisor:
     @property
     def _waits_to_fork(self) -> bool:
         """True while a process is to be started as soon as what is under way at Redis has ended: nothing more is begun then."""
-        return (self._lacks or self._quarantine.has_claimed) and self._exit is None and time.monotonic() >= self._spawn_at
+        is_wanted = self._replacement.lacks or self._quarantine.has_claimed
+        return is_wanted and self._exit is None and time.monotonic() >= self._replacement.not_before
 
     def _fill_quarantine(self) -> None:
         while (company := self._quarantine.next()) is not None:
@@ -312,11 +272,11 @@ class Supervisor:
                 return
             text = "process %d starts for %d suspect%s of queue %s, beside the others"
             log.info(text, self._children[-1].pid, company.size, "s"[: company.size != 1], company.queue)
-        self._quarantine.room = self._wanted - (len(self._children) - len(self._crew()))
+        self._quarantine.room = self._replacement.wanted - (len(self._children) - len(self._crew()))
 
     def _burst_is_over(self) -> bool:
         assert self._upkeep is not None
-        return not (self._children or self._owed or self._upkeep.is_due or self._quarantine.is_needed)
+        return not (self._children or self._replacement.owed or self._upkeep.is_due or self._quarantine.is_needed)
 
     def _crew(self) -> list[Child]:
         """Return the children but for quarantine processes, which are beside them."""
@@ -347,7 +307,7 @@ class Supervisor:
 
     def _on_hello(self, each: Child, queues: bytes, tasks: list[str]) -> None:
         each.is_ready = True
-        self._cannot_load_because = ""
+        self._replacement.loaded()
         found: list[tuple[str, Store]] = payload.loads(queues)
         each.queues = [self._broker_of(name, store) for name, store in found]
         if self._upkeep is not None:
@@ -399,25 +359,16 @@ class Supervisor:
     def _on_finishing(self, each: Child) -> None:
         """It fetches nothing more, and has room for what others are to run."""
         each.is_stopping = True
-        self._owe_an_heir(each)
-
-    def _owe_an_heir(self, each: Child) -> None:
-        """Have a process of a burst followed by another, once: a burst is over when its processes say so, not when they die."""
-        if each.has_begun and not each.is_followed:
-            each.is_followed = True
-            self._owed += 1
+        self._replacement.owe(each)
 
     def _on_leaving(self, each: Child, had_enough: bool) -> None:
         each.leaves_by = time.monotonic() + self._settings.grace
         if had_enough:
-            self._owe_an_heir(each)
+            self._replacement.owe(each)
 
     def _on_worker(self, each: Child, trouble: str, **told: Any) -> None:
         each.note_worker(**told)
-        old, each.follows = each.follows, None
-        if old is not None and old.is_at_work and old in self._children:
-            log.info("process %d works in place of process %d, which finishes what it runs", each.pid, old.pid)
-            self._stop_child(old)
+        self._replacement.works(each, self._children)
         if trouble and presence.TROUBLE not in self._settings.said:
             self._settings.said.add(presence.TROUBLE)
             log.warning("%s", presence.advice(trouble, self._settings.lease_ms / 1000))
@@ -449,14 +400,14 @@ class Supervisor:
             self._tell_failure(f"the first process {death.how}, before it had imported the modules")
             self._exit = child.EXIT_CRASH
             return
-        if each.follows is not None:  # it died before it could take that one's place
-            each.follows.is_followed = False
+        self._replacement.died(each)
         if each.company is not None:
             self._quarantine.ended(each.company, well=code == 0 or bool(death.charged) or each.ended_for is not None)
         if each.company is not None or (code != 0 and each.leaves_by is None):
-            self._owe_an_heir(each)  # also after a quarantine process: what it ran may have sent more, or have to be retried
+            self._replacement.owe(each)  # also after a quarantine process: what it ran may have sent more, or have to be retried
         if not (each.is_ready or each.is_stopping or each.ended_for):
-            self._cannot_load(each, each.why_not or f"a process {death.how}, before it had imported them")
+            why = each.why_not or f"a process {death.how}, before it had imported them"
+            self._replacement.cannot_load(each, self._crew(), why)
             return
         if code == 0 or each.ended_for:
             return
@@ -467,21 +418,7 @@ class Supervisor:
             told = logbook.about(charged[0] if len(charged) == 1 else "", exit=code, task_ids=charged or None)
             log.error("process %d %s%s", each.pid, death.how, death.aftermath, extra=told)
         if not death.charged and each.company is None:  # a task that kills its process must not hold up the others
-            self._slow_down(each)
-
-    def _cannot_load(self, each: Child, why: str) -> None:
-        """Have what works stay as it is; say so once. What is missing is tried again, more and more slowly."""
-        stay = 0
-        if each.company is None:
-            self._is_replacing = False
-            self._wait_longer()
-            stay = replacement.call_off(self._crew())
-        if stay:
-            text = "SIGHUP: a new process cannot load the modules; the %d that work stay as they are until the next SIGHUP: %s"
-            log.error(text, stay, why)
-        elif why != self._cannot_load_because:
-            log.error("a new process cannot load the modules; trying again until it can: %s", why)
-        self._cannot_load_because = why
+            self._replacement.died_of_no_task(each)
 
     def _owe(self, broker: Broker, write: Callable[[], None]) -> None:
         if self._upkeep is not None:  # without, no child of ours has worked
@@ -497,19 +434,6 @@ class Supervisor:
                 presence.forget(slot.folder, slot.worker)
 
         return reap
-
-    def _slow_down(self, each: Child) -> None:
-        """Replace processes that die at once, of no task, more and more slowly."""
-        if time.monotonic() - each.born >= QUICK:
-            self._quick_deaths = 0
-        elif pause := self._wait_longer():
-            log.warning("processes die as soon as they start; the next one starts in %.1f s", pause)
-
-    def _wait_longer(self) -> float:
-        self._quick_deaths += 1
-        pause = min(5.0, 0.1 * 2.0**self._quick_deaths) if self._quick_deaths > 3 else 0.0
-        self._spawn_at = max(self._spawn_at, time.monotonic() + pause)
-        return pause
 
     # --- looking after -------------------------------------------------------------------------------------------
 
