@@ -15,6 +15,7 @@ from hotqueue.connection import Script, Store
 from hotqueue.errors import ConnectionFailed
 from hotqueue.sizes import LARGE
 
+COPIED = 64 * 1024  # bytes below which a copy is cheaper than a call of the system
 _ANSWERS = {b":0\r\n": False, b":1\r\n": True}
 
 
@@ -38,11 +39,16 @@ class PackedKeys:
         return head + b"".join([b"$%d\r\n%b\r\n" % (len(part), part) for part in (*more, *args)])
 
     def parts(self, more: Sequence[bytes], args: Sequence[bytes]) -> list[bytes]:
-        """Return the same in pieces, so that large ones are not copied."""
-        found = [self._heads.get((len(more), len(args))) or self._head(len(more), len(args))]
+        """Return the same in pieces, so that large ones are not copied, and small ones go together."""
+        found: list[bytes] = []
+        small = [self._heads.get((len(more), len(args))) or self._head(len(more), len(args))]
         for part in (*more, *args):
-            found += (b"$%d\r\n" % len(part), part, b"\r\n")
-        return found
+            if len(part) < COPIED:
+                small.append(b"$%d\r\n%b\r\n" % (len(part), part))
+            else:
+                found += (b"".join([*small, b"$%d\r\n" % len(part)]), part)
+                small = [b"\r\n"]
+        return [*found, b"".join(small)]
 
     def _head(self, more: int, args: int) -> bytes:
         """Return what is the same for all calls with so many keys and arguments of their own."""

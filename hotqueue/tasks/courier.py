@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 WITH_WORDS, WITHOUT_WORDS = 3, 5  # times that an outcome is refused until it is ended otherwise
 ROOM = PAYLOAD_MAX  # bytes that may wait; beyond, nothing more is fetched
 SHORTEST, LONGEST = 0.05, 1.0  # seconds between two tries
+TOGETHER = 1 << 20  # bytes of what goes together
 ENDS = frozenset({"S", "E", "D", "R"})  # the actions that carry something of the task's own
 
 log = logging.getLogger("hotqueue.worker")
@@ -142,7 +143,7 @@ class Courier:
             if load.goes_alone or load.try_at > time.monotonic():
                 continue
             size += load.size
-            if found and size > LARGE:
+            if found and size > TOGETHER:
                 break
             found.append(load)
         return found

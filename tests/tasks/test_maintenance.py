@@ -15,6 +15,7 @@ from hotqueue.errors import ConnectionFailed
 from hotqueue.presence import Presence
 from hotqueue.tasks import neighbours
 from hotqueue.tasks.debts import Debts
+from hotqueue.tasks.desk import Desk
 from hotqueue.tasks.maintenance import Upkeep
 from hotqueue.tasks.permits import Permits
 from hotqueue.tasks.running import Running
@@ -171,6 +172,13 @@ class TestOutOfSight:
         assert (room["ready"], room["suspects"], room["workers"]) == ({"a": place(1)}, None, None)
         head, line = room["attempts"]["a"].split("\n")
         assert (head, json.loads(line)["kind"]) == ("0 0 - - - 0 1 0", "host lost")
+
+    def test_one_that_had_left_when_its_announcement_came_is_struck_off(self, room: Room) -> None:
+        """A request that lay in a proxy, or in front of a stopped server, opens a lease that nobody renews."""
+        Desk(room.broker, "gone", "s").register(1, {"folder": "/nowhere/at/all", "kind": "s"})
+        assert room["workers"]
+        wait_until(lambda: beat(upkeep_of(room, lease_ms=0)) or room["workers"] is None)  # type: ignore[func-returns-value]
+        assert room["worker:gone"] is None
 
     def test_it_keeps_what_it_holds_while_its_lease_lasts(self, room: Room) -> None:
         self.given(room, LATER)
