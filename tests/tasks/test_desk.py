@@ -388,3 +388,41 @@ def test_what_has_ended_and_is_told_apart_is_not_taken_back_with_the_rest(room: 
     assert desk.tell([outcome]).gone == []
     assert room["result:ran"] == "record"
     assert desk.tell([outcome, stays]).gone == ["ran", "ran"]
+
+
+class TestRevoked:
+    """A task that was revoked while a worker had it in hand: whoever fetches it next ends it, and who has it is told."""
+
+    def marked(self, room: Room, **more: Any) -> Desk:
+        room.fill({"tasks": {n: sync(n) for n in "abc"}, "revoked": ["a", "c", "elsewhere"], **more})
+        return desk_of(room, number=1)
+
+    def test_a_fetch_hands_it_over_with_its_verdict(self, room: Room) -> None:
+        desk = self.marked(room, ready={"a": 1, "b": 2, "c": 3}, attempts={"c": "1 2 - 9 -\n{}"})
+        assert [d.attempts for d in desk.step(3).deliveries] == [b"0 0 - - R", b"", b"1 2 - 9 R\n{}"]
+
+    @pytest.mark.parametrize("count", [1, 9], ids=["few in hand", "many in hand"])
+    def test_a_step_tells_which_of_those_in_hand_are(self, room: Room, count: int) -> None:
+        desk = self.marked(room, **{"held:w": dict.fromkeys("abdefghij"[:count], "1 s 1 0")})
+        assert desk.step(0).revoked == ["a"]
+
+    def test_it_is_put_back_rather_than_parked_and_ended_by_the_next_fetch(self, room: Room) -> None:
+        desk = self.marked(room, **{"held:w": {"a": f"1 s {place(1)} 0", "b": f"1 s {place(2)} 0"}})
+        stepped = desk.step(5, [("a", 1, "K", b"", 0, "task:x"), ("b", 1, "K", b"", 0, "task:x")])
+        assert [(d.id, d.attempts) for d in stepped.deliveries] == [("a", b"0 0 - - R")]
+        assert room["parked:task:x"] == {"b": place(2)}
+
+    @pytest.mark.parametrize("code", "SXED")
+    def test_the_marks_go_with_the_task(self, room: Room, code: str) -> None:
+        desk = self.marked(room, **{"held:w": {"a": "1 s 1 0"}, "large": ["a"], "expiring": {"a": LATER}})
+        desk.step(0, [("a", 1, code, b"" if code == "X" else b"blob", 1000, "{}")])
+        assert (room["revoked"], room["large"], room["expiring"]) == ({"c", "elsewhere"}, None, None)
+
+    @pytest.mark.parametrize("thing", ["revoked", "large", "expiring"])
+    def test_junk_in_these_keys_stops_no_work(self, room: Room, thing: str) -> None:
+        room.fill({"tasks": {"a": sync(), "b": sync()}, "held:w": {"a": "1 s 1 0"}, "ready": {"b": 2}})
+        room.client.set(room.prefix + thing, "junk")
+        desk = desk_of(room, number=1)
+        assert [d.id for d in desk.step(3, [("a", 1, "S", b"blob", 1000, "")]).deliveries] == ["b"]
+        assert (room["result:a"], room["tasks"]) == ("blob", {"b": sync()})
+        room.client.delete(room.prefix + thing)

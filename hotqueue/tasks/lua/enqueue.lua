@@ -57,7 +57,7 @@ for i = 1, n do
       add(attempts, ids[i], '0 0 - ' .. text(expires) .. ' -')
       add(expiring, text(expires), ids[i])
     end
-    if #envelope > SMALL_TASK then redis.call('SADD', KEYS[15], ids[i]) end
+    if #envelope > SMALL_TASK then redis.pcall('SADD', KEYS[15], ids[i]) end
     add(tasks, ids[i], envelope)
   end
 end

@@ -15,7 +15,7 @@ for n, id in ipairs(ARGV) do
     redis.call('HDEL', KEYS[2], id)
     redis.call('ZADD', kind_of(envelope) == 'a' and KEYS[4] or KEYS[3], new_place(KEYS[5], envelope), id)
     redis.call('HSET', KEYS[1], id, envelope)
-    if #envelope > SMALL_TASK then redis.call('SADD', KEYS[11], id) end
+    if #envelope > SMALL_TASK then redis.pcall('SADD', KEYS[11], id) end
     back[#back + 1] = id
   end
   bytes, seen = bytes + #(record or ''), n

@@ -19,7 +19,10 @@ local DEAD_MS = 7776000000 -- the dead are kept for 90 days
 local gone, tally = {}, {}
 local is_plain = redis.call('EXISTS', KEYS[2], KEYS[23], KEYS[24], KEYS[25]) == 0 -- no task of which more is kept than itself
 
-local function is_revoked(id) return not is_plain and redis.pcall('SISMEMBER', KEYS[24], id) == 1 end
+local marks = is_plain and 0 or redis.pcall('SCARD', KEYS[24]) -- of the wrong type: nothing is revoked
+if type(marks) == 'table' then marks = 0 end
+
+local function is_revoked(id) return marks > 0 and redis.call('SISMEMBER', KEYS[24], id) == 1 end
 
 local function bury(id, record, envelope)
   local entry = record .. '\n' .. (envelope or '')
@@ -211,8 +214,11 @@ end
 
 local function revoked_in_hand()
   local found = {}
-  for _, id in ipairs(is_plain and {} or redis.pcall('SCARD', KEYS[24]) == 0 and {} or redis.call('HKEYS', held)) do
-    if is_revoked(id) then found[#found + 1] = id end
+  if marks == 0 then return found end
+  local is_few = marks < redis.call('HLEN', held)
+  for _, id in ipairs(is_few and redis.call('SMEMBERS', KEYS[24]) or redis.call('HKEYS', held)) do
+    local is_both = is_few and redis.call('HEXISTS', held, id) == 1 or not is_few and is_revoked(id)
+    if is_both then found[#found + 1] = id end
   end
   return found
 end
