@@ -20,7 +20,7 @@ from hotqueue.tasks import forks
 from hotqueue.tasks.callables import is_awaitable
 from hotqueue.tasks.context import _request
 from hotqueue.tasks.executor import Call, begun, outcome_of, value_of
-from hotqueue.tasks.lifecycle import Outcome
+from hotqueue.tasks.lifecycle import Ended, Outcome
 from hotqueue.tasks.limits import allow_ctrl_c
 from hotqueue.tasks.tracebacks import let_go
 
@@ -156,6 +156,8 @@ class EventLoop:
         except BaseException as error:
             forks.leave_if_forked(self._forks, error)
             outcome = outcome_of(_meaning(error, running), call.is_misfit)
+            if running.why == "lost":  # whoever said so may have been late, and the task be ours again: it has not failed
+                outcome.ended = Ended.INTERRUPTED
             let_go(error)
         finally:
             if timer is not None:

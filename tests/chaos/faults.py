@@ -105,7 +105,8 @@ class Scene:
         self._leaving = [worker for worker in self._leaving if worker.poll() is None]
         for at, worker in enumerate(self.workers):
             if worker.poll() is not None:
-                if worker.returncode != UNREACHABLE:  # a worker that starts without a server gives up, as documented
+                # One that starts without a server gives up, as documented; HUP ends one that has not begun to listen to it.
+                if worker.returncode not in (UNREACHABLE, -signal.SIGHUP):
                     self.left_by_themselves.append(f"worker {worker.pid} ended with {worker.returncode}")
                 self.workers[at] = self.start(at)
 

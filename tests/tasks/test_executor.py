@@ -229,7 +229,7 @@ class TestEventLoop:
         given = call(body)
         loop.start([(given, lambda o: (box.append(o), ended.set()))])  # type: ignore[func-returns-value]
         assert begun.wait(5)
-        loop.give_up()
+        loop.give_up([given])
         assert ended.wait(5)
         assert (type(box[0].error).__name__, given.request.lost) == ("LeaseLost", True)
         loop.stop()

@@ -113,6 +113,19 @@ class TestGivenUp:
         assert result.get(timeout=10) == "x"
         assert seen == ["x", "LeaseLost", "x"]
 
+    def test_who_is_told_too_late_that_tasks_are_lost_puts_them_back_and_fails_none(
+        self, room: Room, start: Callable[..., Process]
+    ) -> None:
+        queue = room.queue
+        result = queue.task(sample.ahold).delay("x")
+        process = start(queue)
+        wait_until(lambda: seen == ["x"])
+        process.workers[-1].give_up_running_of(0)  # as the supervisor has it do: it was given up before, and is there again
+        wait_until(lambda: seen == ["x", "LeaseLost", "x"])
+        sample.go_on.set()
+        assert result.get(timeout=10) == "x"
+        assert (result.retries, result.history) == (0, [])
+
     def test_keys_that_are_gone_are_no_reason_to_stop(self, room: Room, start: Callable[..., Process]) -> None:
         start(room.queue)
         room.client.flushdb()
