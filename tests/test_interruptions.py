@@ -24,8 +24,8 @@ BROAD = {"HotQueueError", "Exception", "BaseException", "FAULTS", "SoftTimeLimit
 
 # What supervisors and workers do around tasks, in threads where no task runs or between tasks.
 AROUND_TASKS = """
-bell child children courier deaths debts ears errands exits forks health loading maintenance neighbours permits places process quarantine
-quarantine_worker queue_upkeep repairs replacement rounds running server_check strays supervisor teller together worker
+bell child children courier deaths debts ears errands exits forks health loading maintenance neighbours permits places process
+quarantine quarantine_worker queue_upkeep repairs replacement rounds running server_check strays supervisor teller together worker
 """
 
 ALLOWED = {
