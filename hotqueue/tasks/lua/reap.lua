@@ -7,7 +7,7 @@
 -- Returns { held tasks put back, left to do, ids charged }; { -1 } when the worker still has its lease.
 -- One that ran alone when its process died has one delivery more, and is a suspect that runs alone; of several that ran side by
 -- side each has one shared death more, and is a suspect at its second. Suspects run in quarantine, so many side by side as
--- their `width` says; each death in which one ran halves it. See docs/decisions/0028.
+-- their `width` says; each death in which one ran halves it. See docs/decisions/0028 and 0029.
 local LOSSES, TOGETHER = 3, 4 -- hosts lost with a task until it is a suspect; how many such run side by side at first
 local wrong = must_be('zset', KEYS[2], KEYS[3], KEYS[4]) or must_be('hash', KEYS[1], KEYS[5], KEYS[7])
 if wrong then return wrong end
