@@ -35,6 +35,11 @@ for i = 1, #all, 2 do
   end
 end
 
+-- Of a queue in which there is nothing, that is all: there may be many.
+if redis.call('EXISTS', KEYS[2], KEYS[3], KEYS[4], KEYS[7], KEYS[11]) == 0 then
+  return { text(now), -1, gone, others, {}, 0, 0, 0 }
+end
+
 -- Every wake token may be lost with whoever had it: while there is work, a bell that holds none is rung.
 local function ring_again(bell, ready)
   local tokens = redis.pcall('LLEN', bell)
