@@ -69,7 +69,19 @@ def load(
         if missed := sorted(unclear - registry.tasks.keys()):
             log.warning("queue %r runs no task %s: several queues have one of this name", registry.name, ", ".join(missed))
         registry.tasks.update({name: task for name, task in tasks.items() if name not in registry.tasks})
+    _share_stores(chosen)
     return chosen
+
+
+def _share_stores(registries: Iterable[Registry]) -> None:
+    """Have queues at one address share its connections: a worker is at one server then, however many queues it has there."""
+    stores: list[Store] = []
+    for registry in registries:
+        same = next((store for store in stores if store.address == registry.store.address), None)
+        if same is None:
+            stores.append(registry.store)
+        elif same is not registry.store:
+            registry.move(same)
 
 
 def _check_weights(names: Sequence[str], found: Container[str]) -> None:

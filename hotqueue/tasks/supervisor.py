@@ -62,8 +62,8 @@ class Supervisor:
         self._settings = replace(settings, supervisor=self._presence.id)
         self._tell_ready, self._tell_failure = on_ready, on_failed
         self._children: list[Child] = []
-        self._brokers: dict[tuple[str, str], Broker] = {}  # by store and queue, which two stores may call the same
-        self._stores: dict[str, Store] = {}
+        self._brokers: dict[tuple[int, str], Broker] = {}  # by store and queue, which two stores may call the same
+        self._stores: list[Store] = []
         self._upkeep: Upkeep | None = None
         self._noted: list[int] = []
         self._stop_at: float | None = None
@@ -320,9 +320,12 @@ class Supervisor:
 
     def _broker_of(self, name: str, store: Store) -> Broker:
         """Return the queue that a child told of; all that are at one store share its connections."""
-        known = self._stores.setdefault(str(store), store)
-        known.starts_threads, known.patience = False, PATIENCE
-        return self._brokers.setdefault((str(store), name), Broker(known, name))
+        known = next((each for each in self._stores if each.address == store.address), None)
+        if known is None:
+            known = store
+            self._stores.append(store)
+            store.starts_threads, store.patience = False, PATIENCE
+        return self._brokers.setdefault((id(known), name), Broker(known, name))
 
     def _after_greeting(
         self, each: Child, found: list[tuple[str, Store]], tasks: list[str], refusal: HotQueueError | None
