@@ -5,33 +5,90 @@ What is sent so has to be repeatable: when the connection breaks, any of it may 
 
 from __future__ import annotations
 
+import functools
+import hashlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from hotqueue import scripts
 from hotqueue.clients import COMMAND_TIMEOUT
-from hotqueue.errors import HotQueueError
+from hotqueue.errors import ConnectionFailed, HotQueueError
 from hotqueue.lines import packed
 
 if TYPE_CHECKING:
     from hotqueue.connection import Script, Store
 
 MOST = 500  # commands in one trip
+AT_ONCE = 50  # calls of a script that are one command, on a server that is no Cluster's: others wait for so long
+
+# Runs a script for several queues in one go; an error of one is its own answer.
+# ARGV 1 how many; then for each: how many keys, how many arguments, the arguments
+_EACH = b"""
+local function one(KEYS, ARGV)
+%b
+end
+local answers, key, arg = {}, 0, 1
+for n = 1, tonumber(ARGV[1]) do
+  local its_keys, its_args = {}, {}
+  local keys, args = tonumber(ARGV[arg + 1]), tonumber(ARGV[arg + 2])
+  for i = 1, keys do its_keys[i] = KEYS[key + i] end
+  for i = 1, args do its_args[i] = ARGV[arg + 2 + i] end
+  key, arg = key + keys, arg + 2 + args
+  local fine, answer = pcall(one, its_keys, its_args)
+  if not fine and type(answer) ~= 'table' then
+    answer = redis.error_reply(string.match(answer, 'WRONGTYPE.*') or string.match(answer, 'OOM.*') or answer)
+  end
+  answers[n] = answer
+end
+return answers
+"""
 
 Call = tuple[Sequence[str | bytes], Sequence[Any]]  # the keys and the arguments of a script call
 
 
-def run_all(store: Store, script: Script, calls: Sequence[Call], doing: str) -> list[Any]:
+def run_all(store: Store, script: Script, calls: Sequence[Call], doing: str, at_once: int = AT_ONCE) -> list[Any]:
     """Run a script once for each of several queues of one server; return what each call returned.
 
     In the place of what was refused stands its HotQueueError.
+
+    Args:
+        at_once: how many calls may keep the server from others, where they are one command.
 
     Raises:
         ConnectionFailed, ConfigError: there was no connection, or it broke: any of the calls may have been carried out.
     """
     replies: list[Any] = []
-    for start in range(0, len(calls), MOST):
-        replies += _run_some(store, script, calls[start : start + MOST], doing)
+    most, run = (MOST, _run_some) if store.is_cluster else (at_once, _run_as_one)
+    for start in range(0, len(calls), most):
+        replies += run(store, script, calls[start : start + most], doing)
     return replies
+
+
+def _run_as_one(store: Store, script: Script, calls: Sequence[Call], doing: str) -> list[Any]:
+    """Run a script for several queues by one command: where each command is a trip, as behind some proxies, that is one trip."""
+    if len(calls) == 1:
+        return [_or_error_of(store, script, calls[0], doing)]
+    every_key = [key for keys, _ in calls for key in keys]
+    args: list[Any] = [len(calls)]
+    for keys, some in calls:
+        args += (len(keys), len(some), *some)
+    answers = store.run(_for_each(script.text), every_key, args, doing)
+    commands = [(b"EVALSHA", script.sha, len(keys), *keys, *some) for keys, some in calls]
+    return [_meant(store, command, answer, doing) for command, answer in zip(commands, answers, strict=True)]
+
+
+def _or_error_of(store: Store, script: Script, call: Call, doing: str) -> Any:
+    """As `_alone`, but an outage is raised."""
+    answer = _alone(store, script, call, doing)
+    if isinstance(answer, ConnectionFailed):
+        raise answer
+    return answer
+
+
+@functools.lru_cache(maxsize=16)
+def _for_each(text: bytes) -> scripts.Script:
+    whole = _EACH % text
+    return scripts.Script(whole, hashlib.sha1(whole, usedforsecurity=False).hexdigest().encode())
 
 
 def _run_some(store: Store, script: Script, calls: Sequence[Call], doing: str) -> list[Any]:

@@ -34,7 +34,7 @@ def sweep(brokers: Sequence[Broker], lease_ms: int, own: Sequence[str]) -> list[
 def promote(brokers: Sequence[Broker]) -> list[Failed]:
     """Move due tasks of queues of one server to ready; return what went wrong, for each."""
     calls = [broker.promote_call() for broker in brokers]
-    replies = pipeline.run_all(brokers[0].store, scripts.PROMOTE, calls, "promoting due tasks")
+    replies = pipeline.run_all(brokers[0].store, scripts.PROMOTE, calls, "promoting due tasks", at_once=2)
     for broker, reply in zip(brokers, replies, strict=True):
         if not isinstance(reply, HotQueueError) and reply[1] == 0:
             broker.promote()  # there are more
