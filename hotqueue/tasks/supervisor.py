@@ -461,14 +461,14 @@ class Supervisor:
             self._upkeep.begin()
 
     def _warn_of_a_long_import(self) -> None:
-        first = self._children[0] if self._children else None
-        if first is None or first.is_ready or self._warned:
-            return
-        if self._upkeep is None and time.monotonic() - first.born > LONG_IMPORT:
+        now = time.monotonic()
+        slow = [each for each in self._children if each.is_spare and not each.is_ready and now - each.born > LONG_IMPORT]
+        if slow and not self._warned:
             self._warned = True
             log.warning(
-                "still importing %s after %g s: does it wait for a task while it is imported? Put what is to run only as a "
-                'script under `if __name__ == "__main__":`',
+                "process %d is still importing %s after %g s: does it wait for a task while it is imported? Put what is to run "
+                'only as a script under `if __name__ == "__main__":`',
+                slow[0].pid,
                 ", ".join(self._settings.modules),
                 LONG_IMPORT,
             )

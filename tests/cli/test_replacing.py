@@ -239,6 +239,7 @@ class TestHup:
         app.edit(APP + "mark('hangs'); time.sleep(600)")
         app.hup()
         wait_until(lambda: [text for _, text in app.marks()] == ["hangs"], 20)
+        wait_until(lambda: "is still importing app after 5 s" in app.said(), 20)
         assert app.pid.delay().get(timeout=20) in before
         app.edit(APP.replace("VERSION = 1", "VERSION = 2"))
         app.hup()
