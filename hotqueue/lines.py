@@ -64,6 +64,8 @@ class Sent:
         import redis.exceptions as rx
 
         try:
+            if not is_open(self._connection):  # it ended while somebody looked whether it had answered
+                raise rx.ConnectionError("Connection closed by server.")
             if self._size:
                 await_reply(self._connection, self._size)
             reply = self._connection.read_response()

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from hotqueue import HotQueue
 from hotqueue.errors import ConfigError, ConnectionFailed
 from hotqueue.sizes import READ_BYTES
 from hotqueue.tasks import actions
 from hotqueue.tasks.desk import Delivery, Desk
+from tests.servers import RedisServer
 from tests.tasks.contents import BAND, Room, coro, place, sync
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.servers("server")
 LATER = 9_999_999_999_999
@@ -426,3 +430,19 @@ class TestRevoked:
         assert [d.id for d in desk.step(3, [("a", 1, "S", b"blob", 1000, "")]).deliveries] == ["b"]
         assert (room["result:a"], room["tasks"]) == ("blob", {"b": sync()})
         room.client.delete(room.prefix + thing)
+
+
+def test_a_connection_that_ends_while_it_is_looked_at_is_a_lost_reply(
+    start_redis: Callable[..., RedisServer],
+) -> None:
+    server = start_redis()
+    with HotQueue("q", url=server.url) as queue:
+        desk = Desk(queue._tasks.broker, "w", "s")
+        desk.register(5000, {"host": "h"})
+        server.pause()
+        step = desk.begin(1)
+        assert not step.has_answered(0.05)
+        server.kill()
+        wait_until(lambda: step.has_answered(0.05))
+        with pytest.raises(ConnectionFailed, match="Connection"):
+            step.end()
