@@ -10,15 +10,19 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from hotqueue import presence
+from hotqueue import keys, presence
+from hotqueue.address import resolve
+from hotqueue.connection import Store
 from hotqueue.errors import ConnectionFailed
 from hotqueue.presence import Presence
 from hotqueue.tasks import neighbours
+from hotqueue.tasks.broker import Broker
 from hotqueue.tasks.debts import Debts
 from hotqueue.tasks.desk import Desk
 from hotqueue.tasks.maintenance import Upkeep
 from hotqueue.tasks.permits import Permits
 from hotqueue.tasks.running import Running
+from tests.servers import RedisServer
 from tests.tasks.contents import Room, place, sync
 from tests.waiting import wait_until
 
@@ -264,10 +268,6 @@ def test_nothing_is_taken_back_while_nothing_runs(room: Room) -> None:
 def test_an_outage_is_told_once_and_waited_out(
     room: Room, start_redis: Callable[..., object], caplog: pytest.LogCaptureFixture
 ) -> None:
-    from hotqueue.address import resolve
-    from hotqueue.connection import Store
-    from hotqueue.tasks.broker import Broker
-
     server = start_redis()
     store = Store(resolve(url=server.url))  # type: ignore[attr-defined]
     upkeep = Upkeep([Broker(store, "q")], 1000)
@@ -312,3 +312,81 @@ class TestDebts:
         assert (done, debts.are_left) == ([0, 1, 2, 3], False)
         debts.pay()
         assert done == [0, 1, 2, 3]
+
+
+class TestManyQueues:
+    """What upkeep knows and does of one queue it knows and does of that one alone, and of each."""
+
+    @pytest.fixture
+    def rooms(self, make_queue: Callable[..., object], queue_name: str) -> Iterator[list[Room]]:
+        made = [Room(make_queue(f"{queue_name}-{n}")) for n in range(3)]  # type: ignore[arg-type]
+        yield made
+        for room in made:
+            room.wipe()
+
+    def test_the_counters_of_every_queue_are_trimmed(self, rooms: list[Room]) -> None:
+        minute = int(time.time() // 60)
+        for room in rooms:
+            room.client.hset(room.prefix + "stats", mapping={f"{minute}:new": 1, f"{minute - 2 * 24 * 60}:old": 1})
+        beat(Upkeep([room.broker for room in rooms], 60_000))
+        assert [room["stats"] for room in rooms] == [{"new": 1}] * 3
+
+    def test_junk_beside_an_order_to_stop_a_task_holds_up_nothing(
+        self, rooms: list[Room], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        rooms[0].fill({"tasks": {"r": sync()}, "held:x": {"r": "1 s 1"}, "workers": {"x": LATER}, "control": {"r": "stopped"}})
+        rooms[0].client.set(rooms[0].prefix + "progress:r", b"\xff{junk")
+        rooms[1].fill({"tasks": {"t": sync()}, "scheduled": {"t": 5}})
+        told: list[str] = []
+        beat(Upkeep([room.broker for room in rooms], 60_000, terminate=told.append))
+        assert (told, rooms[1]["ready"]) == (["r"], {"t": place(1)})
+        rooms[0].client.delete(rooms[0].prefix + "progress:r")
+
+    def test_a_bug_in_the_upkeep_of_one_is_told_once_and_the_others_are_looked_after(
+        self, rooms: list[Room], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def broken(_queue: object, _worker: str) -> None:
+            raise RuntimeError("nobody has thought of that")
+
+        upkeep = Upkeep([room.broker for room in rooms], 60_000, give_up=broken)
+        upkeep.own = ["mine"]
+        for room in rooms[1:]:
+            room.fill({"workers": {"mine": 5}})
+        for _ in range(3):
+            beat(upkeep)
+        assert all(room["workers"]["mine"] > time.time() * 1000 + 50_000 for room in rooms[1:])
+        assert caplog.text.count("nobody has thought of that\nTraceback") + caplog.text.count("failed: RuntimeError") == 1
+        assert rooms[0].broker.name in caplog.text
+
+    def test_a_bug_in_what_is_owed_holds_up_nothing_behind_it(self, rooms: list[Room]) -> None:
+        upkeep = Upkeep([room.broker for room in rooms], 60_000)
+        done: list[int] = []
+
+        def broken() -> None:
+            raise RuntimeError("nobody has thought of that")
+
+        upkeep.owe(rooms[0].broker, broken)
+        upkeep.owe(rooms[0].broker, lambda: done.append(0))
+        upkeep.owe(rooms[1].broker, lambda: done.append(1))
+        beat(upkeep)
+        assert done == [1]
+        wait_until(lambda: beat(upkeep) or done == [1, 0], 10)  # type: ignore[func-returns-value]
+
+
+def test_two_servers_with_a_queue_of_one_name_are_two(start_redis: Callable[..., RedisServer]) -> None:
+    servers = [start_redis(), start_redis()]
+    brokers = [Broker(Store(resolve(url=server.url)), "same") for server in servers]
+    upkeep = Upkeep(brokers, 1000)
+    upkeep.own = ["mine"]
+    for server in servers:
+        server.client().zadd(keys.workers("same"), {"mine": 5})
+    beat(upkeep)
+    one, other = (upkeep._queues[broker] for broker in brokers)
+    since = other._healthy_since
+    servers[0].pause()
+    beat(upkeep)
+    assert (one._healthy_since, other._healthy_since) == (None, since)
+    servers[0].resume()
+    assert servers[1].client().zscore(keys.workers("same"), "mine") > time.time() * 1000
+    for broker in brokers:
+        broker.store.close()
