@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -44,8 +45,8 @@ class Debts:
         """True when there is something to pay, and Redis has not refused it just now."""
         return bool(self._writes) and time.monotonic() >= self._again_at
 
-    def pay(self) -> None:
-        """Do what is owed, as far as Redis lets us.
+    def pay(self, until: float = math.inf) -> None:
+        """Do what is owed, as far as Redis lets us, and there is time (monotonic).
 
         Raises:
             ConnectionFailed: Redis is away.
@@ -53,7 +54,7 @@ class Debts:
         if not self._lock.acquire(blocking=False):
             return
         try:
-            while self._writes:
+            while self._writes and time.monotonic() < until:
                 self._writes[0]()
                 self._writes.popleft()
         except ConnectionFailed:

@@ -22,7 +22,7 @@ log = logging.getLogger("hotqueue.worker")
 EVERY = 1.0  # seconds between two sweeps
 BY_SECOND = 100  # queues that are swept in a second at most: of more, each is swept more seldom
 WAITS, WAITS_AWAY = 2.0, 1.0  # seconds that one trip may take; of a server that did not answer the last
-LONGEST = 3.0  # seconds for what surveys show; then leases are due again
+LONGEST = 3.0  # seconds for debts, and as many for what surveys show; then leases are due again
 
 
 class Round:
@@ -79,8 +79,9 @@ class Round:
             self._next = time.monotonic() + max(EVERY, len(queues) / BY_SECOND)
             surveys = together.sweep([each.broker for each in queues], self._lease_ms, own)
             self._is_away, self.succeeded = False, time.monotonic()
+        until = time.monotonic() + LONGEST
         for each in queues:
-            each.debts.pay()
+            each.debts.pay(until)
         if surveys:
             self._neighbours.forget_the_buried()
             self._look_after(self._swept(queues, surveys))

@@ -313,6 +313,15 @@ class TestDebts:
         debts.pay()
         assert done == [0, 1, 2, 3]
 
+    def test_when_time_is_up_the_rest_stays_owed(self) -> None:
+        debts, done = Debts(), []
+        for n in range(2):
+            debts.owe(lambda n=n: done.append(n))  # type: ignore[misc]
+        debts.pay(until=0.0)
+        assert (done, debts.are_due) == ([], True)
+        debts.pay()
+        assert done == [0, 1]
+
 
 class TestManyQueues:
     """What upkeep knows and does of one queue it knows and does of that one alone, and of each."""
