@@ -7,6 +7,7 @@ Every line about a task carries `task` (where its name is known) and `task_id`, 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from hotqueue.tasks import exceptions, payload
@@ -31,6 +32,15 @@ def about(task_id: str, task: str = "", **fields: Any) -> dict[str, Any]:
 def shown(task_id: str) -> str:
     """Return an id as it can be written anywhere."""
     return task_id.encode("utf-8", "backslashreplace").decode()
+
+
+def queues(names: Iterable[str]) -> str:
+    """Return some queues as the log names them: the first few, and how many more."""
+    first, *others = names
+    if not others:
+        return f"queue {first}"
+    more = f" and {len(others) - 2} more" if len(others) > 2 else ""
+    return f"queues {', '.join([first, *others[:2]])}{more}"
 
 
 def succeeded(ready: Ready, seconds: float) -> None:

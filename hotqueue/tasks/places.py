@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from hotqueue import keys
@@ -288,18 +288,19 @@ class Places:
 
     # --- the end -------------------------------------------------------------------------------------------------
 
-    def leave(self, leave: Callable[[Intake], bool]) -> bool:
+    def leave(self, leave: Callable[[Sequence[Intake]], bool]) -> bool:
         """Leave all places side by side; tell whether that was done at all of them.
 
         One that is away is waited for only if there is something to tell.
         """
         places = [place for place in self._places.values() if place.intakes]
-        done: dict[int, bool] = {}
+        left: set[Place] = set()
         leaving: set[Place] = set()
+        count = len(places)
 
         def leave_place(place: Place) -> None:
-            for intake in place.intakes:
-                done[intake.index] = leave(intake)
+            if leave(place.intakes):
+                left.add(place)
 
         while places:
             for place in list(places):
@@ -316,7 +317,7 @@ class Places:
             self._worker.running.progress()
             if places:
                 places[0].errands.wait(0.02)
-        return all(done.get(intake.index, False) for intake in self._worker.intakes)
+        return len(left) == count
 
 
 def _has_to_tell(place: Place) -> bool:

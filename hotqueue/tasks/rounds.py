@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from hotqueue.errors import ConnectionFailed, HotQueueError
-from hotqueue.tasks import together
+from hotqueue.tasks import logbook, together
 from hotqueue.tasks.broker import Survey
 from hotqueue.tasks.errands import Errands
 from hotqueue.tasks.neighbours import Neighbours
@@ -128,8 +128,6 @@ class Round:
         for each in queues:
             each.not_swept()
         if not self._is_away:
-            names = ", ".join(each.broker.name for each in queues[:3]) + (
-                f" and {len(queues) - 3} more" if len(queues) > 3 else ""
-            )
-            log.warning("upkeep of queue%s %s: %s; trying again until it answers", "s"[: len(queues) != 1], names, error)
+            names = logbook.queues(each.broker.name for each in queues)
+            log.warning("upkeep of %s: %s; trying again until it answers", names, error)
         self._is_away = True

@@ -25,6 +25,7 @@ from tests.servers import Cluster, RedisServer, free_port
 from tests.waiting import allowed, wait_until
 
 EVERY = 0.05  # seconds between two calls of a bystander
+MANY = 10  # queues of apps/two_servers_of_many on the other server
 OUTAGE = 7.0  # seconds: longer than any reply is waited for
 
 
@@ -151,6 +152,22 @@ def test_a_worker_leaves_in_time_and_tells_the_others(make_pair: Callable[..., P
     assert result.get(20) == "s"
     assert worker.wait(20) == 0
     assert time.monotonic() - began < allowed(8)
+    assert pair.here.client().zcard(keys.workers("here")) == 0
+
+
+def test_many_queues_of_a_server_that_has_just_fallen_silent_are_left_in_no_longer_than_one(
+    make_pair: Callable[..., Pair],
+) -> None:
+    pair = make_pair()
+    worker = pair.start("-p1", app="two_servers_of_many")
+    assert named(pair.queue("here", pair.env["HERE"]), "quick").delay(1).get(10) == 1
+    wait_until(lambda: all(pair.there.client().zcard(keys.workers(f"there{n}")) == 1 for n in range(MANY)))  # type: ignore[union-attr]
+    pair.there.pause()  # type: ignore[union-attr]
+    began = time.monotonic()
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(40) == 0
+    assert time.monotonic() - began < allowed(12)  # of 25
+    assert pair.said().count("could not take leave of queue") <= 1
     assert pair.here.client().zcard(keys.workers("here")) == 0
 
 
