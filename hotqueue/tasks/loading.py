@@ -50,21 +50,25 @@ def load(
     sys.path[:0] = [] if os.getcwd() in sys.path or "" in sys.path else [os.getcwd()]
     with quietly():
         queues = [queue for spec in modules for queue in _queues_of(spec)]
+        if store is not None:
+            for queue in queues:  # all of them: a task may send through any
+                queue._tasks.move(store)
         found = _merged(queues)
-    if clashes := [clash for registry in found.values() for clash in registry.clashes]:
+    every = [registry for same in found.values() for registry in same]
+    if clashes := [clash for registry in every for clash in registry.clashes]:
         raise CannotLoad("\n".join(dict.fromkeys(clashes)))
-    if store is not None:
-        for queue in queues:  # all of them: a task may send through any
-            queue._tasks.move(store)
     if defined is not None:
         defined += found
     if modules and not found:
         raise CannotLoad(_nothing_in(modules))
-    tasks, unclear = _of_all(found.values())
+    tasks, unclear = _of_all(every)
     _check_weights(names, found)
-    wanted = list(names) or list(found)
-    some = next(iter(found.values()), None)
-    chosen = [found.get(name) or _another(name, some, store, secret_key) for name in wanted]
+    some = every[0] if every else None
+    chosen = [
+        registry
+        for name in list(names) or list(found)
+        for registry in found.get(name) or [_another(name, some, store, secret_key)]
+    ]
     for registry in chosen:
         if missed := sorted(unclear - registry.tasks.keys()):
             log.warning("queue %r runs no task %s: several queues have one of this name", registry.name, ", ".join(missed))
@@ -147,16 +151,20 @@ def _another(name: str, some: Registry | None, store: Store | None, secret_key: 
     return queue._tasks
 
 
-def _merged(queues: Iterable[HotQueue]) -> dict[str, Registry]:
-    """Return one registry a name: modules that each make a HotQueue("x") mean the same queue."""
-    found: dict[str, Registry] = {}
+def _merged(queues: Iterable[HotQueue]) -> dict[str, list[Registry]]:
+    """Return the queues of each name, one an address: modules that each make a HotQueue("x") there mean the same queue."""
+    found: dict[str, list[Registry]] = {}
     for queue in queues:
-        registry = found.setdefault(queue.name, queue._tasks)
-        if registry is not queue._tasks:
-            _check_keys(registry, queue._tasks)
-            for task in queue._tasks.tasks.values():
-                registry.add(task)
-            registry.clashes += queue._tasks.clashes
+        registry = queue._tasks
+        at_name = found.setdefault(queue.name, [])
+        same = next((each for each in at_name if each.store.address == registry.store.address), None)
+        if same is None:
+            at_name.append(registry)
+        elif same is not registry:
+            _check_keys(same, registry)
+            for task in registry.tasks.values():
+                same.add(task)
+            same.clashes += registry.clashes
     return found
 
 

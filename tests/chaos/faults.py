@@ -26,6 +26,7 @@ from tests.servers import LEASH
 LEASE = 2  # seconds
 THREADS = 2  # of a process
 AIMING = 0.4  # seconds that a blow may wait for tasks to hit
+NO_FIRST_PROCESS = 1  # the exit code of a worker whose first process died while it imported
 UNREACHABLE = 4  # the exit code of a worker that finds no server when it starts
 FAILING_OVER = 30.0  # seconds that the sentinels may take
 
@@ -70,6 +71,7 @@ class Scene:
         self._name, self._env, self._log = name, env, log
         self._leaving: list[subprocess.Popen[bytes]] = []
         self._paused: set[int] = set()
+        self._robbed: set[int] = set()  # workers one of whose processes was killed
         self._later: list[tuple[float, int, Callable[[], None]]] = []
         self._number = itertools.count()
         self._away = False
@@ -105,8 +107,10 @@ class Scene:
         self._leaving = [worker for worker in self._leaving if worker.poll() is None]
         for at, worker in enumerate(self.workers):
             if worker.poll() is not None:
-                # One that starts without a server gives up, as documented; HUP ends one that has not begun to listen to it.
-                if worker.returncode not in (UNREACHABLE, -signal.SIGHUP):
+                # One that starts without a server gives up, as documented, and one whose first process is killed, as if for want
+                # of memory, before it has imported anything; HUP ends one that has not begun to listen to it.
+                excused = [UNREACHABLE, -signal.SIGHUP, *[NO_FIRST_PROCESS] * (worker.pid in self._robbed)]
+                if worker.returncode not in excused:
                     self.left_by_themselves.append(f"worker {worker.pid} ended with {worker.returncode}")
                 self.workers[at] = self.start(at)
 
@@ -149,6 +153,7 @@ class Scene:
         pid, worker = pids[int(blow.aim * len(pids))]
         held = self._busy_moment([pid])
         _send([pid], signal.SIGKILL)
+        self._robbed.add(worker.pid)
         self._done(blow.kind, [pid], held=held).was_paused = worker.pid in self._paused
 
     def _kill_a_supervisor(self, blow: Blow) -> None:

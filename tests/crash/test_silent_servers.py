@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from hotqueue import HotQueue, keys
+from hotqueue import HotQueue, WorkerLost, keys
 from tests.crash.workers import APPS, BANNER
 from tests.servers import Cluster, RedisServer, free_port
 from tests.waiting import allowed, wait_until
@@ -123,6 +123,25 @@ def test_the_other_queue_goes_on_as_if_nothing_were(make_pair: Callable[..., Pai
     pair.there.resume()  # type: ignore[union-attr]
     assert far.delay("b").get(20) == "b"
     assert pair.noted() == ["a", "b"]
+
+
+def test_two_servers_may_have_queues_of_one_name(make_pair: Callable[..., Pair]) -> None:
+    pair = make_pair()
+    pair.env["NAME_THERE"] = "here"
+    pair.start("-p1")
+    here, there = pair.queue("here", pair.env["HERE"]), pair.queue("here", pair.env["THERE"])
+    quick, far = named(here, "quick"), named(there, "far")
+    dead = named(there, "die").delay()
+    assert (quick.delay(1).get(10), far.delay("a").get(10)) == (1, "a")
+    with pytest.raises(WorkerLost):
+        dead.get(60)
+    assert [task.id for task in there.dead()] == [dead.id]
+    assert (list(here.dead()), here.pending(), there.pending()) == ([], 0, 0)
+    pair.there.pause()  # type: ignore[union-attr]
+    assert bystander(lambda: quick.delay(2), 2.0)[-1] < allowed(1.0)
+    pair.there.resume()  # type: ignore[union-attr]
+    assert far.delay("b").get(20) == "b"
+    assert Counter(pair.noted()) == {"a": 1, "b": 1}
 
 
 def test_what_ran_there_when_it_fell_silent_is_told_when_it_is_back_and_runs_once(make_pair: Callable[..., Pair]) -> None:

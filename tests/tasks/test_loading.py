@@ -73,7 +73,7 @@ def at(host: str) -> str:
         (["two:other"], (), [("q2", at("two"), ["c"])]),
         (["two:c"], (), [("q2", at("two"), ["c"])]),
         (["user"], (), [("q2", at("two"), ["c"])]),
-        (["one", "two"], (), [("q1", at("one"), ["a", "b", "c"]), ("q2", at("two"), ["a", "b", "c"])]),
+        (["one", "two"], (), [(name, at(host), ["a", "b", "c"]) for name, host in (("q1", "one"), ("q1", "two"), ("q2", "two"))]),
         (["two"], ("q2",), [("q2", at("two"), ["b", "c"])]),
         (["one"], ("more", "q1"), [("more", at("one"), ["a"]), ("q1", at("one"), ["a"])]),
         (["package.tasks:Holder.queue"], ("q9",), None),

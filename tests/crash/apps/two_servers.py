@@ -7,7 +7,7 @@ import time
 from hotqueue import HotQueue
 
 here = HotQueue("here", url=os.environ["HERE"])
-there = HotQueue("there", url=os.environ["THERE"])
+there = HotQueue(os.environ.get("NAME_THERE", "there"), url=os.environ["THERE"])
 
 
 def note(what):
@@ -31,6 +31,11 @@ def slow(n, seconds):
     time.sleep(seconds)
     note(f"{n} done")
     return n
+
+
+@there.task(name="die")
+def die():
+    os._exit(9)
 
 
 @there.task(name="far")
