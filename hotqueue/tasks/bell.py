@@ -103,10 +103,12 @@ class Bell:
         wrong: the number of a queue whose bell holds something else → why.
     """
 
+    _pipe: tuple[int, ...] = ()  # where there was none to be had
+
     def __init__(self, brokers: Sequence[Broker], kinds: str, waits_for_servers: bool = True) -> None:
         self._brokers = brokers
         self._waits_for_servers = waits_for_servers
-        self._read, self._write = os.pipe()
+        self._pipe = self._read, self._write = os.pipe()
         os.set_blocking(self._read, False)
         os.set_blocking(self._write, False)
         self._lines: list[_Line] = []
@@ -298,8 +300,8 @@ class Bell:
         return bool(line.left_out)
 
     def __del__(self) -> None:
-        os.close(self._read)
-        os.close(self._write)
+        for fd in self._pipe:
+            os.close(fd)
 
     def wake(self) -> None:
         """End a `wait` of another thread, or the next one."""

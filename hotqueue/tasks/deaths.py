@@ -17,6 +17,8 @@ from hotqueue.tasks.broker import Broker
 from hotqueue.tasks.children import Child
 from hotqueue.tasks.logbook import shown
 
+NAMED = 20  # tasks that a line of the log names
+
 
 @dataclass(frozen=True)
 class Death:
@@ -74,7 +76,12 @@ class Death:
             (last, " for the last time (max_deliveries), which {goes} to the dead list"),
         ]
         side_by_side = " side by side" if is_shared else ""
-        return "".join(f"; it ran{side_by_side} {', '.join(map(shown, ids))}{_inflected(text, ids)}" for ids, text in told if ids)
+        return "".join(f"; it ran{side_by_side} {_listed(ids)}{_inflected(text, ids)}" for ids, text in told if ids)
+
+
+def _listed(ids: Sequence[str]) -> str:
+    more = f" and {len(ids) - NAMED} more" if len(ids) > NAMED else ""
+    return ", ".join(map(shown, ids[:NAMED])) + more
 
 
 def _inflected(text: str, ids: Sequence[str]) -> str:

@@ -273,11 +273,11 @@ class Process:
         if now - began < 1:
             return
         total = self.done.total()
+        self._summary = (now, total)  # before the line is written: other threads count meanwhile
         if now - began < 2 and log.isEnabledFor(logging.INFO):  # after a quiet time the next second has to show itself busy
             parts = ", ".join(f"{number} {_DONE.get(name, name)}" for name, number in sorted(self.done.items()))
             count = total - before
             log.info("%d task%s in %.1f s; so far %s", count, "s"[: count != 1], now - began, parts)
-        self._summary = (now, total)
 
     # --- having had enough ---------------------------------------------------------------------------------------
 

@@ -43,6 +43,7 @@ class Quarantine:
         self._granted: deque[Company] = deque()
         self._waiting: set[tuple[str, str]] = set()  # where there were suspects when we last looked
         self._not_before: dict[tuple[str, str], float] = {}
+        self._largest: dict[tuple[str, str], int] = {}  # after a failure: for how many the next process is, at most
 
     def attend(self, broker: Broker, suspects: int) -> None:
         """See to a queue's suspects: claim some where there is room for a process, or renew the claim of one that starts."""
@@ -56,6 +57,7 @@ class Quarantine:
             return
         width, size = (0, 0) if rests else broker.claim(self._supervisor, self._lease_ms)
         if width and not is_ours:
+            size = min(size, self._largest.get(at, size))
             self._brokers[at], self._claimed[at] = broker, Company(*at, width, size)
             self._granted.append(self._claimed[at])
         elif not width and not is_ours:
@@ -77,8 +79,11 @@ class Quarantine:
             well: False when it ran nothing, and not because nothing was left.
         """
         self._release(company)
-        if not well:
-            self._not_before[company.queue, company.store] = time.monotonic() + AFTER_FAILURE
+        at = company.queue, company.store
+        self._largest.pop(at, None)
+        if not well:  # it may have wanted more threads, or files, than there are
+            self._not_before[at] = time.monotonic() + AFTER_FAILURE
+            self._largest[at] = max(1, company.size // 2)
 
     def close(self) -> None:
         """Start nothing any more."""

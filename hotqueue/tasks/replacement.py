@@ -121,7 +121,11 @@ class Replacement:
         """
         self._is_under_way, self.not_before, self._failure = True, 0.0, ""
         count = sum(each.is_at_work for each in crew)
-        log.info("SIGHUP: replacing %d processes; each works on until another one has taken its place", count)
+        if count:
+            text = "SIGHUP: replacing %d process%s; each works on until another one has taken its place"
+            log.info(text, count, "es"[: 2 * (count != 1)])
+        else:
+            log.info("SIGHUP: no process works yet; those that load are replaced")
         for each in outdate(crew):
             if not is_first:
                 dismiss(each)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import resource
 import signal
 import subprocess
 import time
@@ -119,6 +120,18 @@ def test_one_that_may_be_delivered_once_ends_at_the_first_death_shared_or_not(de
     deployment.release()
     assert [result.get(10) for result in others] == list(range(1, 1 + beside))
     assert deployment.numbers("start").count(0) == 1
+
+
+def test_very_many_suspects_run_with_as_few_descriptors_as_some_systems_allow(deployment: Deployment) -> None:
+    worker = deployment.start("-p1")
+    resource.prlimit(worker.pid, resource.RLIMIT_NOFILE, (256, 256))  # for processes that start from now on
+    results = [deployment.tasks.awork.delay(n, 1.0) for n in range(100)]
+    for times in (1, 2):
+        wait_until(lambda times=times: len(deployment.numbers("start")) == 100 * times)
+        os.kill(worker_processes(worker.pid)[0], signal.SIGKILL)
+    assert [result.get(30) for result in results] == list(range(100))
+    assert not lines(deployment, "too many open files")
+    assert all("and 80 more, which run again" in line for line in lines(deployment, "side by side"))
 
 
 # --- nobody waits ----------------------------------------------------------------------------------------------------

@@ -441,6 +441,10 @@ class TestClaim:
         self.given(room, 4, 4, 4, 4, 4, 1, 1)
         assert [room.broker.claim(f"s{n}", 60_000) for n in range(6)] == [(4, 4), (4, 1), (1, 1), (1, 1), (0, 0), (0, 0)]
 
+    def test_no_process_is_to_run_more_than_any_machine_allows(self, room: Room) -> None:
+        self.given(room, *[50] * 40)
+        assert [room.broker.claim(f"s{n}", 60_000) for n in range(4)] == [(32, 32), (32, 8), (0, 0), (0, 0)]
+
     def test_a_claim_is_renewed_given_up_or_runs_out(self, room: Room) -> None:
         self.given(room, 1)
         assert [room.broker.claim("s", 60_000) for _ in range(2)] == [(1, 1)] * 2

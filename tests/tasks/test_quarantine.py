@@ -106,6 +106,20 @@ def test_after_a_process_that_failed_none_is_started_for_a_while(room: Room, mon
     assert ours.has_claimed
 
 
+def test_after_a_process_that_failed_the_next_one_is_half_as_large(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may have wanted more threads, or files, than there are."""
+    monkeypatch.setattr(quarantine, "AFTER_FAILURE", 0.0)
+    ours = of(suspects(room, *"abcde", width=5))
+    sizes = []
+    for well in (False, False, False, True, True):
+        ours.attend(room.broker, 5)
+        company = ours.next()
+        assert company is not None
+        sizes.append(company.size)
+        ours.ended(company, well)
+    assert sizes == [5, 2, 1, 1, 5]
+
+
 def test_who_stops_gives_up_what_it_claimed(room: Room) -> None:
     ours = of(suspects(room, "a"))
     ours.attend(room.broker, 1)
