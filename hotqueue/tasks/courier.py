@@ -153,6 +153,7 @@ class Courier:
         try:
             stepped = self._intake.desk.tell([load.action for load in loads])
         except HotQueueError as error:
+            self._intake.doubt([load.action for load in loads])
             if len(loads) == 1:
                 self._not_told(loads[0], error)
             for load in loads:

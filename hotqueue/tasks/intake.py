@@ -106,6 +106,7 @@ class Intake:
         self.untold: list[Action] = []
         self.untold_bytes = self._cut_off = 0
         self.courier = Courier(self, moved)
+        self._in_doubt: set[str] = set()  # tasks whose end was told already, perhaps
         self.lock = threading.Lock()  # of `untold`, which a Teller empties from another thread
         self.ahead: Step | None = None
         self.sick_until = 0.0
@@ -186,6 +187,7 @@ class Intake:
     def told(self, told: Sequence[Action]) -> None:
         """Note that actions were carried out (or were gone, which is as final)."""
         self._cut_off = 0
+        self._in_doubt.difference_update(action[0] for action in told)
         for action in told:
             delivery = self.in_hand.get(action[0])
             if delivery is not None and (delivery.number == action[1] or action[1] == "*") and action[2] != "L":
@@ -225,6 +227,7 @@ class Intake:
 
     def untell(self, told: Sequence[Action]) -> None:
         """Note that actions may not have arrived: they are to be told again."""
+        self.doubt(told)
         with self.lock:
             self.untold[:0] = told
             self.untold_bytes += sum(map(_size, told))
@@ -242,11 +245,15 @@ class Intake:
             self._cut_off = 0
             self._tell_apart(told)
 
+    def doubt(self, told: Sequence[Action]) -> None:
+        """Note that actions may have arrived; if they are gone when they are told again, they had."""
+        self._in_doubt.update(action[0] for action in told)
+
     def note_gone(self, gone: list[str], told: Sequence[Action]) -> None:
         """Say which outcomes did not count."""
         never_ran = {action[0] for action in told if action[2] in _UNENDED}  # put back before us, or told already
         for task_id in gone:
-            if task_id in self.in_hand and task_id not in never_ran:
+            if task_id in self.in_hand and task_id not in never_ran and task_id not in self._in_doubt:
                 text = "task %s was no longer ours when it ended; its outcome here does not count"
                 log.warning(text, logbook.shown(task_id), extra=logbook.about(task_id))
 
@@ -258,6 +265,7 @@ class Intake:
         self.unstarted.clear()
         self.in_hand.clear()
         self.courier.drop()
+        self._in_doubt.clear()
         with self.lock:
             self.untold, self.untold_bytes = [], 0
 

@@ -13,7 +13,7 @@ import pytest
 
 from hotqueue import HotQueue, keys
 from hotqueue.errors import WorkerLost
-from hotqueue.tasks import State
+from hotqueue.tasks import State, scripts
 from hotqueue.tasks.process import Process
 from tests.proxy import Proxy
 from tests.tasks import sample
@@ -155,6 +155,19 @@ class TestLostReplies:
         assert results.get(timeout=50) == list(range(300))
         assert proxy.faults["lose reply"] + proxy.faults["lose request"] >= 8
         assert sorted(seen) == list(range(300))
+
+    @pytest.mark.parametrize("size", [1000, 300_000])  # with the next step, and apart
+    def test_an_outcome_whose_reply_was_lost_counted_and_is_not_said_not_to(
+        self, proxied: tuple[Proxy, HotQueue], start: Callable[..., Process], caplog: pytest.LogCaptureFixture, size: int
+    ) -> None:
+        proxy, queue = proxied
+        large = queue.task(sample.large)
+        process = start(queue)
+        proxy.lose_reply(lambda request: scripts.STEP.sha in request and b"x" * size in request)
+        assert len(large.delay(size).get(timeout=20)) == size
+        wait_until(lambda: not any(intake.in_hand for worker in process.workers for intake in worker.intakes))
+        assert proxy.pending == 0
+        assert "does not count" not in caplog.text
 
 
 @only_server
