@@ -17,6 +17,7 @@ from hotqueue.sizes import LARGE, READ_BYTES
 from hotqueue.tasks import scripts
 from hotqueue.tasks.broker import Broker
 
+ALONE = -1  # see `Desk.width`
 _MOST_BYTES = b"%d" % READ_BYTES
 DOING = "finishing and fetching tasks"
 
@@ -117,7 +118,7 @@ class Desk:
         kind: "s" or "a": which tasks it fetches; "x": suspects.
 
     Attributes:
-        width: fetch suspects, which run side by side with so many; 0: fetch ordinary tasks.
+        width: fetch suspects, which run side by side with so many; 0: fetch ordinary tasks; ALONE: any suspect, which runs alone.
     """
 
     def __init__(self, broker: Broker, worker: str, kind: str) -> None:

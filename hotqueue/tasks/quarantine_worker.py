@@ -1,4 +1,5 @@
-"""The worker of a quarantine process: runs suspects of one queue, of either kind, one at a time, and leaves when none is left.
+"""The worker of a quarantine process: runs suspects of one queue, of either kind, one at a time, and leaves when none is left, or
+when others have their turn.
 
 A quarantine process has one for each task that it may run side by side. It never sleeps: what is suspected later gets a
 process of its own.
@@ -6,6 +7,7 @@ process of its own.
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from hotqueue.tasks.permits import Permits
@@ -16,12 +18,14 @@ from hotqueue.tasks.sync_worker import SyncWorker
 if TYPE_CHECKING:
     from hotqueue.tasks.process import Process
 
+TURN = 10.0  # seconds after which it begins nothing more: others, for which such a process is not, may wait for room for theirs
+
 
 class QuarantineWorker(SyncWorker):
     """Runs suspects.
 
     Args:
-        width: how many run side by side in this process; it fetches none that is to run beside fewer.
+        width: how many run side by side in this process; it fetches none that may run beside fewer, or beside twice as many.
     """
 
     kind = "x"
@@ -36,7 +40,8 @@ class QuarantineWorker(SyncWorker):
             intake.desk.width = self._width
 
     def _loop(self) -> None:
-        while not self.stopping and self.turn():
+        until = time.monotonic() + TURN
+        while not self.stopping and time.monotonic() < until and self.turn():
             pass
 
     def _look_around(self) -> bool:

@@ -11,7 +11,7 @@ from hotqueue.errors import HotQueueError
 from hotqueue.tasks import actions, faults
 from hotqueue.tasks.batch import TRIP_BYTES
 from hotqueue.tasks.context import Request
-from hotqueue.tasks.desk import Delivery, Stepped
+from hotqueue.tasks.desk import ALONE, Delivery, Stepped
 from hotqueue.tasks.executor import execute
 from hotqueue.tasks.intake import Intake, Ready
 from hotqueue.tasks.lifecycle import Outcome
@@ -174,7 +174,7 @@ class SyncWorker(Worker):
         if intake is None or process.workers[0] is not self or not all(each is self or each.is_idle for each in process.workers):
             return False
         self.tell_all(intake)
-        intake.desk.width = 1
+        intake.desk.width = ALONE
         try:
             if self._step_through(intake) is None or not intake.unstarted:
                 return False

@@ -122,6 +122,16 @@ def test_one_that_may_be_delivered_once_ends_at_the_first_death_shared_or_not(de
     assert deployment.numbers("start").count(0) == 1
 
 
+def test_innocents_who_ran_beside_a_culprit_do_not_run_one_by_one_after_it(deployment: Deployment) -> None:
+    killer = deployment.tasks.adie_late.delay(0, 0.3)
+    innocent = [deployment.tasks.awork.delay(n, 2.0) for n in range(1, 20)]
+    deployment.start("-p1")
+    with pytest.raises(WorkerLost, match="5 times"):
+        killer.get(60)
+    wait_until(lambda: sum(result.state == "STARTED" for result in innocent) >= 5)
+    assert [result.get(60) for result in innocent] == list(range(1, 20))
+
+
 def test_very_many_suspects_run_with_as_few_descriptors_as_some_systems_allow(deployment: Deployment) -> None:
     worker = deployment.start("-p1")
     resource.prlimit(worker.pid, resource.RLIMIT_NOFILE, (256, 256))  # for processes that start from now on

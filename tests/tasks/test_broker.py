@@ -441,6 +441,11 @@ class TestClaim:
         self.given(room, 4, 4, 4, 4, 4, 1, 1)
         assert [room.broker.claim(f"s{n}", 60_000) for n in range(6)] == [(4, 4), (4, 1), (1, 1), (1, 1), (0, 0), (0, 0)]
 
+    def test_those_that_may_run_side_by_side_with_about_as_many_make_a_company(self, room: Room) -> None:
+        self.given(room, 1, 10, 1, 10, 5, 19, 20, 3)
+        granted = [room.broker.claim(f"s{n}", 60_000) for n in range(7)]
+        assert granted == [(1, 1), (10, 3), (1, 1), (5, 1), (20, 1), (3, 1), (0, 0)]
+
     def test_no_process_is_to_run_more_than_any_machine_allows(self, room: Room) -> None:
         self.given(room, *[50] * 40)
         assert [room.broker.claim(f"s{n}", 60_000) for n in range(4)] == [(32, 32), (32, 8), (0, 0), (0, 0)]

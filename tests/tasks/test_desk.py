@@ -12,7 +12,7 @@ from hotqueue import HotQueue
 from hotqueue.errors import ConfigError, ConnectionFailed
 from hotqueue.sizes import READ_BYTES
 from hotqueue.tasks import actions
-from hotqueue.tasks.desk import Delivery, Desk
+from hotqueue.tasks.desk import ALONE, Delivery, Desk
 from tests.servers import RedisServer
 from tests.tasks.contents import BAND, Room, coro, place, sync
 from tests.waiting import wait_until
@@ -139,7 +139,7 @@ class TestFetch:
         stepped = desk_of(room, "s", "w2").step(9)
         assert ([d.id for d in stepped.deliveries], stepped.others) == (["s"], 0)
 
-    def test_a_suspect_comes_by_itself_and_only_where_so_few_run_side_by_side(self, room: Room) -> None:
+    def test_a_suspect_comes_by_itself_and_only_where_about_so_many_run_side_by_side_as_may(self, room: Room) -> None:
         room.fill({"tasks": {"s": sync(), "x": sync(), "y": coro(), "z": sync()}, "ready": {"s": 1}})
         room.fill({"suspects": {"gone": 1, "x": 2, "y": 3, "z": 4}})
         room.fill({"attempts": {"x": "0 1 - - - 0 0 1", "y": "0 0 - - - 2 0 4", "z": "0 0 - - - 2 0 4"}})
@@ -150,6 +150,16 @@ class TestFetch:
         stepped = desk.step(5)
         assert ([(d.id, d.origin) for d in stepped.deliveries], stepped.suspects) == ([("y", "y")], 3)
         desk.width = 1
+        assert [[d.id for d in desk.step(5).deliveries] for _ in range(2)] == [["x"], []]
+        desk.width = 3
+        assert [[d.id for d in desk.step(5).deliveries] for _ in range(2)] == [["z"], []]
+        assert room["suspects"] is None
+
+    def test_one_that_runs_them_alone_fetches_any_suspect(self, room: Room) -> None:
+        room.fill({"tasks": {"x": sync(), "z": sync()}, "suspects": {"x": 2, "z": 4}})
+        room.fill({"attempts": {"x": "0 1 - - - 0 0 1", "z": "0 0 - - - 2 0 400"}})
+        desk = desk_of(room)
+        desk.width = ALONE
         fetched = [desk.step(5).deliveries for _ in range(3)]
         assert [[(d.id, d.origin) for d in some] for some in fetched] == [[("x", "x")], [("z", "x")], []]
         assert room["suspects"] is None

@@ -4,7 +4,6 @@
 -- Returns { how many may run side by side in that process, how many of them wait }; noughts when no process is needed.
 -- Over the whole fleet no more processes start at a time than it takes to run all that wait.
 local LOOKED_AT = 200 -- as many as a fetch looks at
-local LARGEST = 32 -- each slot takes a thread and six descriptors: this many start within the 256 that some systems allow
 local now = now_ms()
 local wrong = must_be('zset', KEYS[1], KEYS[3]) or must_be('hash', KEYS[2])
 if wrong then return wrong end
@@ -16,17 +15,20 @@ local others = redis.call('ZCARD', KEYS[3])
 local ids = redis.call('ZRANGE', KEYS[1], 0, LOOKED_AT - 1)
 if #ids == 0 then return { 0, 0 } end
 
--- In their order they fall into companies, each as large as may run side by side, within reason; others have claimed the first ones.
-local attempts, companies, width, size = redis.call('HMGET', KEYS[2], unpack(ids)), 0, 0, 0
-for i = 1, #ids do
-  local own = math.min(LARGEST, math.max(1, split_attempts(attempts[i])[9]))
-  if size == width or own < width then
-    if companies > others then break end
-    companies, width, size = companies + 1, own, 0
+-- In their order they fall into companies, each as large as may run side by side; others have claimed the first ones.
+local attempts, companies = redis.call('HMGET', KEYS[2], unpack(ids)), {}
+local function join(own)
+  for _, each in ipairs(companies) do
+    if each.size < each.width and fits(own, each.width) then
+      each.size = each.size + 1
+      return
+    end
   end
-  size = size + 1
+  companies[#companies + 1] = { width = own, size = 1 }
 end
-if companies <= others then return { 0, 0 } end
+for i = 1, #ids do join(width_of(attempts[i])) end
+local ours = companies[others + 1]
+if not ours then return { 0, 0 } end
 redis.call('ZADD', KEYS[3], text(now + ARGV[2]), ARGV[1])
 redis.call('PEXPIRE', KEYS[3], 120000) -- longer than any lease
-return { width, size }
+return { ours.width, ours.size }

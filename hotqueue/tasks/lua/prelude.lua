@@ -62,6 +62,15 @@ local function join_attempts(a)
   return head .. a[6]
 end
 
+-- How many suspects may run side by side with one, in one process. Each slot there takes a thread and six descriptors: so many
+-- start within the 256 that some systems allow.
+local COMPANY = 32
+local function width_of(attempts) return math.min(COMPANY, math.max(1, split_attempts(attempts)[9])) end
+
+-- Whether a process that runs so many side by side is for a suspect of this width. In one of less than half, all that wait would
+-- run more or less one by one, and wait for each other.
+local function fits(own, width) return own >= width and own < 2 * width end
+
 -- held: 'number origin place behind': the fetch that brought it, which set it came from (s ready, a ready:async; of the suspects
 -- x sync and y async ones), where it stood there, and how many of its fetch are started after it; what is not to be taken back as
 -- unstarted has no last part.

@@ -2,7 +2,7 @@
 -- KEYS 1 tasks 2 attempts 3 ready 4 ready:async 5 suspects 6 scheduled 7 held:<worker> 8 workers 9 worker:<worker>
 --      10 bell 11 bell:async 12 seq 13 stats 14 paused 15 dead 16 dead:tasks 17-19 done 20 needs 21 waiters
 --      22 dead:bytes 23 expiring 24 revoked 25 large 26… one an action: result:<id>, or parked:<need>
--- ARGV 1 worker 2 fetch number 3 room (0: no fetch) 4 kind to fetch ('s', 'a') 5 0, or: fetch a suspect, to run beside so many
+-- ARGV 1 worker 2 fetch number 3 room (0: no fetch) 4 kind to fetch ('s', 'a') 5 0, or: fetch a suspect, to run beside so many (-1: alone)
 --      6 bytes at most; then six an action: id, number it was fetched under, code, blob, ms, extra
 --      codes: S success, X end without result, E end with another result, D dead (extra: its record), R retry after ms
 --      (extra: attempts), P put back, K park (extra: need), L stay held: it has ended, and its outcome comes apart
@@ -184,12 +184,11 @@ local function take(key, room, origin, out)
   if #line > 0 then hold(key, line, fitting(line), true, origin, out) end
 end
 
--- The first suspect that may run beside so many as its worker's process runs.
+-- The first suspect that may run beside so many as its worker's process runs; below 0: that runs one at a time, whatever it is.
 local function take_suspect(width, out)
   local first = redis.call('ZRANGE', KEYS[5], 0, 199, 'WITHSCORES')
   for i = 1, #first, 2 do
-    local own = split_attempts(redis.call('HGET', KEYS[2], first[i]))[9]
-    if math.max(own, 1) >= width then
+    if width < 0 or fits(width_of(redis.call('HGET', KEYS[2], first[i])), width) then
       local envelope = redis.call('HGET', KEYS[1], first[i])
       local origin = envelope and kind_of(envelope) == 'a' and 'y' or 'x'
       if hold(KEYS[5], { first[i], first[i + 1] }, 1, false, origin, out) > 0 then return end
