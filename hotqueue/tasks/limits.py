@@ -148,6 +148,7 @@ def _as_class(text: str) -> type[SoftTimeLimitExceeded]:
         def __reduce__(self) -> tuple[object, ...]:
             return (SoftTimeLimitExceeded, (text,))
 
+    TooLong.__name__ = SoftTimeLimitExceeded.__name__
     return TooLong
 
 

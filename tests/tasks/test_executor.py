@@ -255,14 +255,24 @@ def test_a_soft_time_limit_is_raised_inside_the_task_and_arrives_as_itself(make_
     def cleans_up() -> str:
         try:
             spin()
-        except SoftTimeLimitExceeded:
-            return "cleaned up"
+        except SoftTimeLimitExceeded as error:
+            return f"cleaned up after {type(error).__name__}"
+        return "never"
+
+    @queue.task(soft_time_limit=0.05)
+    async def is_cancelled() -> str:
+        try:
+            await asyncio.sleep(20)
+        except asyncio.CancelledError:
+            return "cleaned up too"
         return "never"
 
     sync, coro = queue.task(soft_time_limit=0.05)(spin), queue.task(soft_time_limit=0.05)(asyncio.sleep)
     results = [cleans_up.delay() for _ in range(2)] + [sync.delay() for _ in range(2)] + [coro.delay(20)]
+    softened = is_cancelled.delay()
     queue.run_worker(burst=True, threads=threads)
-    assert [r.get(timeout=5) for r in results[:2]] == ["cleaned up"] * 2
+    assert [r.get(timeout=5) for r in results[:2]] == ["cleaned up after SoftTimeLimitExceeded"] * 2
+    assert softened.get(timeout=5) == "cleaned up too"
     for result in results[2:]:
         with pytest.raises(SoftTimeLimitExceeded, match=r"ran longer than soft_time_limit=0.05 s") as caught:
             result.get(timeout=5)
