@@ -120,6 +120,7 @@ def test_every_operation_survives(net: Net, kind: str) -> None:
     assert [r.get(20) for r in rest] == list(range(300, 400))
     assert all(net.starts()[str(n)] == 1 for n in range(300, 400))
     assert net.counted("succeeded") == 261
+    assert "no longer ours" not in net.said(), "an outcome whose reply was lost does count"
     net.check_nothing_left()
     assert net.back.faults[kind] >= 15
     assert net.front.faults[kind] >= 6
