@@ -58,7 +58,8 @@ class Permits:
         """Take out all permits for tasks of a queue; return how many there were."""
         found = self._all()
         others = [permit for permit in found if _PERMIT.unpack(permit)[0] != queue]
-        os.write(self._write, b"".join(others))
+        if others:
+            os.write(self._write, b"".join(others))
         return len(found) - len(others)
 
     def _pick(self, wanted: bytes, count: int, first: bytes = b"") -> int:
