@@ -16,6 +16,7 @@ from hotqueue import keys
 from hotqueue.clients import COMMAND_TIMEOUT
 from hotqueue.connection import Store
 from hotqueue.errors import ConnectionFailed, HotQueueError
+from hotqueue.tasks import logbook
 from hotqueue.tasks.desk import DOING, Delivery, Stepped
 from hotqueue.tasks.errands import Errands
 from hotqueue.tasks.intake import Intake
@@ -107,13 +108,16 @@ class Places:
         """Take in what the threads have found out."""
         for place in list(self._places.values()):
             place.errands.conclude()
-        for queue, why in list(self._worker.bell.deaf.items()):
-            intake = self._worker.intakes[queue]
-            if not intake.is_away:
-                del self._worker.bell.deaf[queue]
-                if isinstance(why, ConnectionFailed):
-                    self._tell_out(intake.place, why)
-                self.recover(intake)
+        deaf = self._worker.bell.deaf
+        unheard = [self._worker.intakes[queue] for queue in deaf if not self._worker.intakes[queue].is_away]
+        for intake in unheard:
+            why = deaf.pop(intake.index)
+            if isinstance(why, ConnectionFailed):
+                self._tell_out(intake.place, why)
+            self._doubt(intake)
+        for place in {intake.place for intake in unheard}:  # all of a place together: they went silent together
+            if place.errands.is_free:
+                self._bring_back(place)
 
     def under_way(self) -> list[int]:
         """Return the descriptors of the steps that are under way."""
@@ -165,10 +169,13 @@ class Places:
 
     def recover(self, intake: Intake) -> None:
         """Find out, beside the worker, what it holds of a queue, as soon as that can be had."""
-        self._worker.abandon(intake)
-        intake.must_recover = True
+        self._doubt(intake)
         if intake.place is not None and intake.place.errands.is_free:
             self._bring_back(intake.place)
+
+    def _doubt(self, intake: Intake) -> None:
+        self._worker.abandon(intake)
+        intake.must_recover = True
 
     def promote(self, intake: Intake) -> None:
         """Have what is due of a queue made ready."""
@@ -273,7 +280,7 @@ class Places:
         for intake in place.intakes:
             intake.is_away = False
         if place.is_out and found:
-            log.info("queue%s answer%s again", f" {found[0][0].name}" if len(found) == 1 else "s", "s" * (len(found) == 1))
+            log.info("%s answer%s again", logbook.queues(intake.name for intake, _ in found), "s" * (len(found) == 1))
         place.is_out = False
         for intake, what in found:
             if intake not in worker.intakes:
