@@ -133,7 +133,7 @@ def portable(client: Any) -> Address:
     """
     if hasattr(client, "nodes_manager"):
         options = _cluster_keywords(client)
-        return Address("cluster", hosts=tuple(_nodes_of(client)), options=_plain(options, client))
+        return Address("cluster", hosts=tuple(sorted(_nodes_of(client))), options=_plain(options, client))
     import redis
 
     pool = client.connection_pool

@@ -94,10 +94,16 @@ class Store:
         self._silent: dict[tuple[str, int], float] = {}  # nodes of a Cluster that failed, and when (monotonic)
 
     def __reduce__(self) -> tuple[Any, ...]:
+        return (Store, (self._portable(), self.embedded))
+
+    def _portable(self) -> Address:
         address = self.address
-        if address.kind == "client":
-            address = replace(clients.portable(address.client), patience=address.patience)
-        return (Store, (address, self.embedded))
+        return address if address.kind != "client" else replace(clients.portable(address.client), patience=address.patience)
+
+    @property
+    def elsewhere(self) -> str:
+        """What `str` says of this store in another process, which has no client of a user's."""
+        return str(self) if self.embedded else str(self._portable())
 
     def __str__(self) -> str:
         return f"embedded server of {self.embedded.path}" if self.embedded else str(self.address)

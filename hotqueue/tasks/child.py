@@ -164,7 +164,7 @@ def run(settings: Settings, pipes: Pipes) -> int:
 
 
 def _those_of(company: Company, registries: list[Registry]) -> list[Registry]:
-    found = [each for each in registries if (each.name, str(each.store)) == (company.queue, company.store)]
+    found = [each for each in registries if (each.name, each.store.elsewhere) == (company.queue, company.store)]
     if not found:
         raise CannotLoad(f"the modules define no queue {company.queue!r} of {company.store} any more")
     return found

@@ -63,7 +63,7 @@ class Supervisor:
         self._tell_ready, self._tell_failure = on_ready, on_failed
         self._children: list[Child] = []
         self._brokers: dict[tuple[int, str], Broker] = {}  # by store and queue, which two stores may call the same
-        self._stores: list[Store] = []
+        self._stores: dict[bytes, Store] = {}  # by their addresses
         self._upkeep: Upkeep | None = None
         self._noted: list[int] = []
         self._stop_at: float | None = None
@@ -320,10 +320,9 @@ class Supervisor:
 
     def _broker_of(self, name: str, store: Store) -> Broker:
         """Return the queue that a child told of; all that are at one store share its connections."""
-        known = next((each for each in self._stores if each.address == store.address), None)
-        if known is None:
-            known = store
-            self._stores.append(store)
+        told = payload.dumps(store.address)  # not by `==`: a credential provider, say, is equal to itself alone
+        known = self._stores.setdefault(told, store)
+        if known is store:
             store.starts_threads, store.patience = False, PATIENCE
         return self._brokers.setdefault((id(known), name), Broker(known, name))
 

@@ -15,8 +15,11 @@ from typing import Any
 
 import pytest
 import redis
+from redis.credentials import UsernamePasswordCredentialProvider
 
 from hotqueue import ConfigError, HotQueue
+from hotqueue.tasks.child import Settings
+from hotqueue.tasks.supervisor import Supervisor
 from tests.processes import start_command
 from tests.servers import MASTER, RedisServer
 from tests.waiting import wait_until
@@ -26,6 +29,7 @@ import os, redis, redis.asyncio
 from redis.credentials import CredentialProvider, UsernamePasswordCredentialProvider
 from redis.sentinel import Sentinel
 from hotqueue import HotQueue
+from hotqueue.tasks import current_task
 
 class Own(redis.Connection): ...
 
@@ -47,6 +51,12 @@ def triple(n):
 @queue.task
 async def quadruple(n):
     return 4 * n
+
+@queue.task
+def die_once(n):
+    if current_task.request.deliveries == 1:
+        os._exit(1)
+    return n
 """
 
 
@@ -77,6 +87,7 @@ class Served:
             assert (doubled, ping) == (4, True)
             assert self.queue.result(triple).get(timeout=20) == 6
             assert self.task("quadruple").delay(2).get(timeout=20) == 8
+            assert self.task("die_once").delay(2).get(timeout=20) == 2  # in quarantine
             wait_until(lambda: len({told["pid"] for told in self.queue.workers()}) == 2)
         finally:
             worker.send_signal(signal.SIGTERM)
@@ -187,6 +198,18 @@ def test_a_queue_with_a_client_can_be_pickled(make_queue: Callable[..., HotQueue
         assert (str(again.store), again.store.patience) == (store_url, 7)
         again.close()
         assert client.ping()
+
+
+def test_what_two_processes_tell_of_one_client_is_one_queue(queue_name: str) -> None:
+    """Else a supervisor would look after each queue once more for each process that it starts."""
+    client = redis.Redis(credential_provider=UsernamePasswordCredentialProvider("me", "secret"))
+    told = pickle.dumps(HotQueue(queue_name, redis=client).store)
+    supervisor = Supervisor(Settings(), lambda *_: None, lambda _: None)
+    try:
+        first, second = (supervisor._broker_of(queue_name, pickle.loads(told)) for _ in range(2))
+        assert first is second
+    finally:
+        supervisor._presence.close()
 
 
 @pytest.mark.servers("server")
