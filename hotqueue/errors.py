@@ -71,7 +71,7 @@ class TaskRevoked(TaskError):
 
 
 class TaskExpired(TaskError):
-    """The task was still waiting when its `expires` passed, so it never ran."""
+    """The task was still waiting, for its first run or for another, when its `expires` passed."""
 
 
 class TaskRejected(TaskError):

@@ -51,6 +51,11 @@ class Attempts:
         """How often a process or a host was lost with it, for whatever reason."""
         return self.deliveries + self.shared + self.lost
 
+    @property
+    def tries(self) -> int:
+        """How often it was run, as far as anybody knows, without coming to its end."""
+        return self.retries + self.deaths
+
     def encode(self) -> str:
         """Return the value to store."""
         expires = "-" if self.expires is None else str(self.expires)

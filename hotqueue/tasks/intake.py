@@ -389,7 +389,7 @@ def _unwanted(task_id: str, attempts: Attempts, clock: Callable[[], int]) -> Out
     if attempts.verdict == history.REVOKED:
         return lifecycle.revoked(task_id)
     if attempts.expires is not None and attempts.expires <= clock():
-        return lifecycle.expired(attempts.expires, clock())
+        return lifecycle.expired(attempts.expires, clock(), attempts.tries)
     return None
 
 

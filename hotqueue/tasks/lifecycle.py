@@ -169,10 +169,11 @@ def _final_error(outcome: Outcome, attempts: Attempts) -> BaseException | None:
     return outcome.error
 
 
-def expired(expires_ms: int, now_ms: int) -> Outcome:
-    """Return the outcome of a task that waited past its `expires`."""
+def expired(expires_ms: int, now_ms: int, tries: int = 0) -> Outcome:
+    """Return the outcome of a task that waited past its `expires`, for the first time or to be tried again."""
     late = (now_ms - expires_ms) / 1000
-    return Outcome(Ended.EXPIRED, error=TaskExpired(f"still waiting {late:.1f} s after its expires; it never ran"))
+    tried = f"it is not run again, after {tries} {'try' if tries == 1 else 'tries'}" if tries else "it never ran"
+    return Outcome(Ended.EXPIRED, error=TaskExpired(f"still waiting {late:.1f} s after its expires; {tried}"))
 
 
 def exhausted(attempts: Attempts, max_deliveries: int) -> Outcome:

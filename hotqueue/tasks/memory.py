@@ -117,7 +117,7 @@ class Shelf:
             entry = self.unfinished.get(task_id)
             expires = entry.attempts.expires if entry is not None and not entry.running else None
         if entry is not None and expires is not None and expires <= _now():
-            self.carry_out(entry, (task_id, 0, "E", f"E{expires} {_now()}", 0, ""))
+            self.carry_out(entry, (task_id, 0, "E", f"E{expires} {_now()} {entry.attempts.tries}", 0, ""))
 
     def tell(self, ids: Iterable[str]) -> None:
         """Answer whoever watches these tasks, if there is an answer."""

@@ -2,7 +2,7 @@
 
 ``version, state, retries, date_done (ms) | payload [| signature]``: the payload is the pickled value of a success, else the
 error as `payload.dumps_error` wrote it. Of a task that expired unseen by any worker, the script that ended it has written ``E``,
-its expiry and when it was ended (ms): that holds nothing of a task, so nobody signs it.
+its expiry, when it was ended (ms), and after how many tries: that holds nothing of a task, so nobody signs it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from hotqueue.tasks.lifecycle import State, expired
 
 _FIXED = struct.Struct(">BBHQ")
 _VERSION = 1
-_EXPIRED = re.compile(rb"E(-?\d{1,18}) (\d{1,18})")
+_EXPIRED = re.compile(rb"E(-?\d{1,18}) (\d{1,18}) (\d{1,18})")
 _CODES = {State.SUCCESS: ord("S"), State.FAILURE: ord("F"), State.REVOKED: ord("R")}
 _STATES = {code: state for state, code in _CODES.items()}
 

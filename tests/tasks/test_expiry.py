@@ -59,6 +59,17 @@ class TestWhereverItWaits:
         assert 3_500_000 < room.ttl("result:t") <= 3_600_000
         assert room["stats"] == {"expired": 1}
 
+    def test_it_is_said_whether_it_ever_ran(self, room: Room, where: str) -> None:
+        waiting(room, where)
+        with pytest.raises(TaskExpired, match="it never ran"):
+            room.queue.result("t").get(timeout=1)
+        room.client.flushdb()
+        waiting(room, where)
+        head = room["attempts"]["t"].replace("0 0 ", "2 1 ", 1)
+        room.fill({"attempts": {"t": f"{head} 1 0 0"}})
+        with pytest.raises(TaskExpired, match="it is not run again, after 4 tries"):
+            room.queue.result("t").get(timeout=1)
+
     def test_whoever_counts_ends_it(self, room: Room, where: str) -> None:
         waiting(room, where)
         assert (room.queue.pending(), room.queue.running(), room.queue.scheduled()) == (0, 0, 0)
@@ -205,7 +216,7 @@ def test_a_secret_key_hinders_nobody_to_end_it_and_protects_what_is_loaded(make_
     with pytest.raises(TaskExpired):
         result.get(timeout=1)
     room = Room(queue)
-    for forged in (b"E5 6 and more", b"E5", b"E", b"Efive 6", b"E5 6\n"):
+    for forged in (b"E5 6 7 and more", b"E5 6", b"E5", b"E", b"Efive 6 7", b"E5 6 7\n"):
         room.client.set(f"{room.prefix}result:{result.id}", forged, ex=60)
         with pytest.raises(SignatureError):
             queue.result(result.id).get(timeout=1)

@@ -81,7 +81,8 @@ def test_asking_once_too_often_ends_with_the_error_given_or_says_so() -> None:
 def test_an_expired_task_is_revoked() -> None:
     action = decided(lifecycle.expired(1000, 3500), ALWAYS)
     assert (action.do, action.state, type(action.error)) == (Do.END, State.REVOKED, TaskExpired)
-    assert "2.5 s after its expires" in str(action.error)
+    assert str(action.error) == "still waiting 2.5 s after its expires; it never ran"
+    assert str(lifecycle.expired(1000, 3500, 1).error).endswith("it is not run again, after 1 try")
 
 
 def test_an_exhausted_task_is_buried_with_what_it_died_of() -> None:

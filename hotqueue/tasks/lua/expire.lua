@@ -8,13 +8,14 @@ may_grow(KEYS[1])
 local now, ended = now_ms(), 0
 for n = 1, #ARGV / 2 do
   local id = ARGV[2 * n - 1]
-  local expires = tonumber(split_attempts(redis.call('HGET', KEYS[2], id))[4])
+  local a = split_attempts(redis.call('HGET', KEYS[2], id))
+  local expires, tries = tonumber(a[4]), a[1] + a[2] + a[7] + a[8]
   if not expires or redis.call('HEXISTS', KEYS[1], id) == 0 then
     redis.call('ZREM', KEYS[13], id)
   elseif expires > now then
     redis.call('ZADD', KEYS[13], text(expires), id)
   elseif leave(id, KEYS[15 + 2 * n], ARGV[2 * n]) then
-    end_waiting(id, 'E' .. text(expires) .. ' ' .. text(now), 3600000, KEYS[14 + 2 * n])
+    end_waiting(id, 'E' .. text(expires) .. ' ' .. text(now) .. ' ' .. text(tries), 3600000, KEYS[14 + 2 * n])
     ended = ended + 1
   else
     redis.call('ZADD', KEYS[13], text(now + 5000), id)
