@@ -152,12 +152,15 @@ def _another(name: str, some: Registry | None, store: Store | None, secret_key: 
 
 
 def _merged(queues: Iterable[HotQueue]) -> dict[str, list[Registry]]:
-    """Return the queues of each name, one an address: modules that each make a HotQueue("x") there mean the same queue."""
+    """Return the queues of each name, one a place: modules that each make a HotQueue("x") there mean the same queue.
+
+    Though one has a client, or a timeout, that the other has not: a worker that took them for two would be in its own way.
+    """
     found: dict[str, list[Registry]] = {}
     for queue in queues:
         registry = queue._tasks
         at_name = found.setdefault(queue.name, [])
-        same = next((each for each in at_name if each.store.address == registry.store.address), None)
+        same = next((each for each in at_name if each.store.elsewhere == registry.store.elsewhere), None)
         if same is None:
             at_name.append(registry)
         elif same is not registry:

@@ -24,6 +24,19 @@ def b(): ...
 @other.task
 def c(): ...
 """,
+    "again.py": """
+from hotqueue import HotQueue
+queue = HotQueue("q1", url="redis://one?socket_timeout=7")
+@queue.task
+def d(): ...
+""",
+    "client.py": """
+import redis
+from hotqueue import HotQueue
+queue = HotQueue("q1", redis=redis.Redis(host="one"))
+@queue.task
+def e(): ...
+""",
     "user.py": "from two import c\n",
     "package/__init__.py": "",
     "package/tasks.py": "from hotqueue import HotQueue\nclass Holder:\n    queue = HotQueue('q3')\nnumber = 3\n",
@@ -74,6 +87,7 @@ def at(host: str) -> str:
         (["two:c"], (), [("q2", at("two"), ["c"])]),
         (["user"], (), [("q2", at("two"), ["c"])]),
         (["one", "two"], (), [(name, at(host), ["a", "b", "c"]) for name, host in (("q1", "one"), ("q1", "two"), ("q2", "two"))]),
+        (["one", "again", "client"], (), [("q1", at("one"), ["a", "d", "e"])]),
         (["two"], ("q2",), [("q2", at("two"), ["b", "c"])]),
         (["one"], ("more", "q1"), [("more", at("one"), ["a"]), ("q1", at("one"), ["a"])]),
         (["package.tasks:Holder.queue"], ("q9",), None),
