@@ -187,7 +187,7 @@ class Intake:
     def told(self, told: Sequence[Action]) -> None:
         """Note that actions were carried out (or were gone, which is as final)."""
         self._cut_off = 0
-        self._in_doubt.difference_update(action[0] for action in told)
+        self._in_doubt.difference_update(action[0] for action in told if action[2] != "L")
         for action in told:
             delivery = self.in_hand.get(action[0])
             if delivery is not None and (delivery.number == action[1] or action[1] == "*") and action[2] != "L":
@@ -238,6 +238,7 @@ class Intake:
 
     def cut_off(self, told: Sequence[Action]) -> None:
         """Note that a connection broke over these: they are to be told again, and apart if it does so time and again."""
+        self.doubt(told)
         self._cut_off += sum(map(_size, told)) >= LARGE
         if self._cut_off < WITHOUT_WORDS:
             self.untell(told)

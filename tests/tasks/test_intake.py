@@ -9,13 +9,16 @@ from typing import Any
 import pytest
 
 from hotqueue import HotQueue
+from hotqueue.sizes import LARGE
 from hotqueue.tasks import envelope, payload
 from hotqueue.tasks.attempts import Attempts
+from hotqueue.tasks.courier import WITHOUT_WORDS
 from hotqueue.tasks.desk import Delivery, Stepped
 from hotqueue.tasks.intake import ASK_AGAIN, ASK_LATER, Intake, Ready
 from hotqueue.tasks.lifecycle import Ended
 from tests.tasks import sample
 from tests.tasks.contents import Room, sync
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.servers("server")
 
@@ -172,6 +175,17 @@ def test_what_was_told_is_no_longer_in_hand_unless_it_came_again_under_another_n
     assert intake.in_hand == {"id": again}
     intake.told([("id", 2, "S", b"", 0, "")])
     assert intake.in_hand == {}
+
+
+def test_a_large_outcome_that_is_gone_after_it_was_cut_off_time_and_again_had_arrived(
+    intake: Intake, caplog: pytest.LogCaptureFixture
+) -> None:
+    intake.in_hand["id"] = deliver()
+    for _ in range(WITHOUT_WORDS):
+        intake.cut_off([("id", 1, "S", b"x" * LARGE, 1000, "")])
+    intake.told([action for action in intake.take_untold() if action[2] == "L"])
+    wait_until(lambda: intake.courier.is_empty)
+    assert "does not count" not in caplog.text
 
 
 def test_a_worker_that_was_given_up_has_nothing_left(intake: Intake) -> None:
