@@ -296,8 +296,8 @@ class Broker:
         look = partial(self.store.run, scripts.UNSTARTED, held, [task_id], doing="looking for a task in a worker's hand")
         return bool(held and self.store.repeat(look))
 
-    def expire(self, tasks: Sequence[tuple[str, str]]) -> int:
-        """End tasks that wait past their expiry; return how many.
+    def expire(self, tasks: Sequence[tuple[str, str]]) -> list[str]:
+        """End tasks that wait past their expiry; return their ids.
 
         Args:
             tasks: (id, what it is parked for or "-") each, at most BULK.
@@ -306,18 +306,20 @@ class Broker:
         own = [key for task_id, need in tasks for key in (keys.result(n, task_id), keys.parked(n, need))]
         args = [part for task in tasks for part in task]
         end = partial(self.store.run, scripts.EXPIRE, [*self._ending_keys, *own], args, doing="ending expired tasks")
-        return int(self.store.repeat(end))
+        return [keys.text(task_id) for task_id in self.store.repeat(end)]
 
-    def expire_all(self, most: int = 100) -> None:
-        """End what waits past its expiry, in at most so many batches of BULK."""
+    def expire_all(self, most: int = 100) -> list[str]:
+        """End what waits past its expiry, in at most so many batches of BULK; return the ids."""
+        ended: list[str] = []
         every_key = [keys.expiring(self.name), keys.attempts(self.name)]
         for _ in range(most):
             look = partial(self.store.run, scripts.LAPSED, every_key, [], doing="looking for expired tasks")
             found = [keys.text(each) for each in self.store.repeat(look)]
             if found:
-                self.expire(list(zip(found[::2], found[1::2], strict=True)))
+                ended += self.expire(list(zip(found[::2], found[1::2], strict=True)))
             if len(found) < 2 * BULK:
-                return
+                break
+        return ended
 
     def report(self, task_id: str, progress: dict[str, Any], ttl: int = 3600) -> None:
         """Publish a running task's progress."""

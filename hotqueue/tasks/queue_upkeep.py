@@ -18,6 +18,7 @@ from hotqueue.errors import HotQueueError
 from hotqueue.tasks.attempts import LOST, error_line, how_it_killed, is_last
 from hotqueue.tasks.broker import Broker, Survey
 from hotqueue.tasks.debts import Debts
+from hotqueue.tasks.logbook import about, shown
 from hotqueue.tasks.neighbours import Neighbours
 from hotqueue.tasks.running import read_fates, read_running
 
@@ -25,6 +26,7 @@ log = logging.getLogger("hotqueue.worker")
 
 AUDIT_EVERY = 5.0  # seconds between two looks for tasks that stand nowhere
 EXPIRED_AT_ONCE = 10  # batches of tasks past their expiry that one sweep ends: other queues wait for their turn
+EXPIRED_TOLD = 20  # of so many the log says which
 REVOKED_MS = 3_600_000
 
 
@@ -117,12 +119,20 @@ class QueueUpkeep:
         for task_id, record in survey.stops.items():
             tried(self._stop, task_id, record)
         if survey.has_expired:
-            tried(self.broker.expire_all, EXPIRED_AT_ONCE)
+            tried(self._expire)
         if survey.unfinished:
             tried(self._audit)
         tried(self._trim, survey.now // 60_000)
         if failed:
             raise failed[0]
+
+    def _expire(self) -> None:
+        ended = self.broker.expire_all(EXPIRED_AT_ONCE)
+        for task_id in ended[:EXPIRED_TOLD]:
+            text = "task %s of queue %s ended without running: it waited past its expires"
+            log.warning(text, shown(task_id), self.broker.name, extra=about(task_id))
+        if len(ended) > EXPIRED_TOLD:
+            log.warning("%d more tasks of queue %s ended in the same way", len(ended) - EXPIRED_TOLD, self.broker.name)
 
     def _stop(self, task_id: str, record: bytes) -> None:
         # It may have come back to the queue meanwhile; if it runs in a process of ours, that is ended.

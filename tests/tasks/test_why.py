@@ -21,7 +21,7 @@ from tests.processes import run_python
 from tests.waiting import wait_until
 
 APP = """
-import os
+import os, time
 from hotqueue import HotQueue, ResultTimeout
 from hotqueue.tasks import current_task, result
 queue = HotQueue(os.environ["QUEUE"], url=os.environ["STORE"])
@@ -31,7 +31,8 @@ result.TELL_AFTER = 0.3
 def child(n): return n
 
 @queue.task
-def parent(n, timeout=0.5, wait_for=None):
+def parent(n, timeout=0.5, wait_for=None, beside=1):
+    while queue.running() < beside: time.sleep(0.01)
     handle = child.delay(n) if wait_for is None else queue.result(wait_for)
     try:
         return handle.get(timeout=timeout)
@@ -119,7 +120,7 @@ def test_one_that_waits_without_an_end_is_told_of_in_the_log(site: Site) -> None
 
 def test_tasks_that_hold_all_processes_and_wait_are_told_so(site: Site) -> None:
     site.work("-p", 2, workers=2)
-    told = site.call("parent.map(range(2)).get(timeout=30)[0]")
+    told = site.call("[parent.delay(n, beside=2) for n in range(2)][0].get(timeout=30)")
     assert "holds one of the 2 processes and threads at queue" in told
 
 
