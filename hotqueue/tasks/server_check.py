@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Iterable
 
 from hotqueue import keys
 from hotqueue.connection import PATIENCE, Store
@@ -39,7 +40,35 @@ def check_queues(found: list[tuple[str, Store]]) -> HotQueueError | None:
     for brokers, error in failed:
         names = ", ".join(broker.name for broker in brokers[:5]) + (f" and {len(brokers) - 5} more" if len(brokers) > 5 else "")
         log.error("%s; the queues there wait for it (%s), the others begin", error, names)
+    return _named_twice(stores.values())
+
+
+def _named_twice(stores: Iterable[list[Broker]]) -> ConfigError | None:
+    """Return what is wrong with a queue that modules name in two ways: a worker would take it for two, and run tasks twice."""
+    by_name: dict[str, list[Store]] = {}
+    for broker in (each for some in stores for each in some if not each.store.is_cluster):
+        by_name.setdefault(broker.name, []).append(broker.store)
+    for name, places in by_name.items():
+        seen: dict[tuple[str, str], Store] = {}
+        for store in places if len(places) > 1 else []:
+            one = seen.setdefault(_identity(store), store)
+            if one is not store:
+                text = f"queue {name!r} is defined at {one} and at {store}, which is one place; write both in the same way"
+                return ConfigError(text)
     return None
+
+
+def _identity(store: Store) -> tuple[str, str]:
+    """Return which run of a server it is, and which database; what nothing else is like, where the server does not say."""
+    try:
+        with store.limited(WHERE_OTHERS_ARE):
+            said = store.command(keys.PREFIX, "INFO", "server", doing="asking the server which one it is").decode(
+                errors="replace"
+            )
+    except HotQueueError:
+        said = ""
+    run = next((line for line in said.splitlines() if line.startswith("run_id:")), f"unknown: {store}")
+    return run, str(store.address.options.get("db") or 0)
 
 
 def _check_patiently(stores: list[list[Broker]]) -> HotQueueError | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import pickle
 import signal
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -231,3 +232,16 @@ async def _put_and_get(queue: HotQueue) -> object:
     async with queue:
         await queue.aput(2)
         return await queue.aget()
+
+
+@pytest.mark.servers("server")
+def test_a_queue_that_two_modules_name_in_two_ways_is_refused(tmp_path: Path, store_url: str, queue_name: str) -> None:
+    """A worker would take it for two, and be in its own way: fetches refused, tasks that run twice."""
+    other = store_url.replace("127.0.0.1", "localhost")
+    for module, url in (("here", store_url), ("there", other)):
+        text = f"from hotqueue import HotQueue\nqueue = HotQueue({queue_name!r}, url={url!r})\n"
+        (tmp_path / f"{module}.py").write_text(text + f"@queue.task\ndef {module}_task(): ...\n")
+    worker = start_command("hotqueue-worker", "here", "there", "-p", 1, cwd=tmp_path, stderr=subprocess.PIPE)
+    _, said = worker.communicate(timeout=30)
+    assert worker.returncode == 2
+    assert said.endswith(f"is defined at {store_url} and at {other}, which is one place; write both in the same way\n")
