@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from hotqueue.tasks.process import Process
 
 
+TELLS_AFTER = 0.05  # seconds of visits to queues after which what ended meanwhile is told before the next one
+
+
 class AsyncWorker(Worker):
     """Keeps many `async def` tasks going on the process's event loop."""
 
@@ -82,10 +85,14 @@ class AsyncWorker(Worker):
         came = any([self._ask(intake, 0) for intake in self.intakes if intake.ahead is not None])  # noqa: C419  (every one)
         if len(self.intakes) > 1 and any(intake.left for intake in self.intakes):
             self.ears.listen(self.intakes)  # one of them keeps us from sleeping
-        order = [at for at in self.turns.order() if self._is_to_be_visited(self.intakes[at], rung)]
+        order, until = self._to_be_visited(rung), time.monotonic() + TELLS_AFTER
         while order and (room := self._room()):
             shares = dict(zip(order, self.turns.shares(room, order), strict=True))
             for at in [at for at in order if shares[at]]:
+                if self._ended and time.monotonic() > until:  # the other queues have their turn once this is told
+                    self._collect()
+                    came, order = True, []
+                    break
                 before = self._room()
                 came = self._visit(self.intakes[at], shares[at], rung) or came
                 if before - self._room() < shares[at]:  # it has no more: what it leaves is for the others
@@ -96,8 +103,20 @@ class AsyncWorker(Worker):
                 came = self._start(intake) or came
         return came
 
-    def _is_to_be_visited(self, intake: Intake, rung: bool) -> bool:
-        return bool(intake.untold) or intake.may_unpark or self._may_have_tasks(intake, rung)
+    def _to_be_visited(self, rung: bool) -> list[int]:
+        """Return the numbers of the queues to visit, in turn: of those that are asked for no reason, one, as sync workers do."""
+        order, is_asked = [], False
+        for at in self.turns.order():
+            intake = self.intakes[at]
+            if intake.untold or intake.may_unpark or self._has_reason(intake, rung):
+                order.append(at)
+            elif len(self.intakes) > 1 and not is_asked and self.is_stale(intake):
+                is_asked = True
+                order.append(at)
+        return order
+
+    def _has_reason(self, intake: Intake, rung: bool) -> bool:
+        return rung if len(self.intakes) == 1 else self.has_reason_to_ask(intake)
 
     def _may_have_tasks(self, intake: Intake, rung: bool) -> bool:
         return rung if len(self.intakes) == 1 else self.is_worth_asking(intake)

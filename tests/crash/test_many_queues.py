@@ -125,3 +125,24 @@ def test_no_lease_runs_out_at_a_tenth_of_a_second_of_round_trip(
         said = (tmp_path / f"worker{n}.log").read_text()
         assert "is lost" not in said
         assert "is stopped" not in said
+
+
+def test_on_a_slow_network_an_async_task_waits_for_no_round_of_all_queues(
+    start_redis: Callable[..., RedisServer], start: Start
+) -> None:
+    """A round of all queues takes seconds there; a task that ran meanwhile is told before it is over."""
+    server = start_redis()
+    proxy = Proxy(server.url)
+    proxy.latency = (0.1, 0.0)
+    try:
+        start(proxy.url, "-p1")
+        wait_until(lambda: registered(server.client()))
+        quick, slowest = named(HotQueue("q-0", url=server.url), "aquick"), 0.0
+        ends = time.monotonic() + 8
+        while time.monotonic() < ends:
+            began = time.monotonic()
+            quick.delay(1).get(30)
+            slowest = max(slowest, time.monotonic() - began)
+    finally:
+        proxy.close()
+    assert slowest < allowed(3.0)

@@ -25,8 +25,12 @@ def _make(queue):
         time.sleep(seconds)
         return n
 
-    return quick, slow
+    @queue.task(name="aquick")
+    async def aquick(n):
+        return n
+
+    return quick, slow, aquick
 
 
 for _n, _queue in enumerate(queues):
-    globals()[f"quick{_n}"], globals()[f"slow{_n}"] = _make(_queue)
+    globals()[f"quick{_n}"], globals()[f"slow{_n}"], globals()[f"aquick{_n}"] = _make(_queue)
