@@ -40,15 +40,17 @@ class Turns:
 
     def shares(self, room: int, wanting: Sequence[int]) -> list[int]:
         """Share out slots among some queues, in their order, turn by turn; take these turns for had."""
-        given = [0] * len(wanting)
-        n, left = 0, int(self._left) if wanting[0] == self._at else self._weights[wanting[0]]
+        weights = [self._weights[at] for at in wanting]
+        rounds, room = divmod(room, sum(weights))  # whole rounds leave the turn where it is
+        given = [rounds * weight for weight in weights]
+        n, left = 0, int(self._left) if wanting[0] == self._at else weights[0]
         while room:
             some = min(room, left)
             given[n] += some
             room, left = room - some, left - some
             if not left:
                 n = (n + 1) % len(wanting)
-                left = self._weights[wanting[n]]
+                left = weights[n]
         self._at, self._left = wanting[n], float(left)
         return given
 
