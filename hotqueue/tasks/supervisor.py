@@ -453,7 +453,7 @@ class Supervisor:
             return
         for each in self._working():
             self._quarantine.note(each)
-            for slot in each.slots.values():
+            for slot in each.slots.values() if each.ended_for is None else ():
                 self._look_at(each, slot)
         if not self._waits_to_fork:
             self._upkeep.own = [slot.worker for each in self._working() for slot in each.slots.values()]

@@ -78,13 +78,14 @@ def send(rig: Rig, numbers: range, seconds: float = 0.0) -> dict[int, Any]:
     return {n: rig.send(rig.tasks.work, n, seconds, result_expires=KEPT) for n in numbers}
 
 
-def check_each_ran_once(rig: Rig, results: dict[int, Any], timeout: float = 20) -> None:
+def check_each_ran_once(rig: Rig, results: dict[int, Any], timeout: float = 20, overran: int = 0) -> None:
+    """Wait for results; of the others, `overran` may have run into their time limits by then."""
     deadline = time.monotonic() + timeout
     for n, result in results.items():
         assert result.get(max(0.1, deadline - time.monotonic())) == n
     starts = rig.starts()
     assert {n: starts[str(n)] for n in results} == dict.fromkeys(results, 1)
-    assert rig.counted("lost") == 0
+    assert rig.counted("lost") <= overran
     assert "given up" not in rig.said()
     assert "is lost" not in rig.said()
     assert "Traceback" not in rig.said()
@@ -133,7 +134,7 @@ def test_workers_whose_clocks_differ_and_jump(rig: Rig, clock: Clock) -> None:
         results |= send(rig, range(100 * turn, 100 * turn + 50))
         results |= {n: rig.send(rig.tasks.limited_work, n, 0.5) for n in (100 * turn + 60,)}
         wait_until(lambda enough=enough: time.monotonic() > enough)
-    check_each_ran_once(rig, {n: r for n, r in results.items() if n != 900})
+    check_each_ran_once(rig, results, overran=1)
     with pytest.raises(TimeLimitExceeded):
         overran.get(15)
     rig.check_nothing_left()

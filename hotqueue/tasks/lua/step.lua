@@ -176,7 +176,7 @@ local function hold(key, line, count, is_first, origin, out)
   local wrong = n > 0 and redis.pcall('HSET', held, unpack(holds))
   if type(wrong) ~= 'table' then return n / 2 end
   for i = 1, 2 * count, 2 do redis.call('ZADD', key, line[i + 1], line[i]) end
-  error(wrong, 0)
+  error(wrong.err, 0) -- the text: Redis 6.2 knows no errors that are tables
 end
 
 local function take(key, room, origin, out)
