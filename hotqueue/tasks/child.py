@@ -108,16 +108,9 @@ def run(settings: Settings, pipes: Pipes) -> int:
     began = time.monotonic()
     _be_a_child(pipes)
     report = _Reporter(pipes.report)
+    defined: list[str] = []
     try:
-        store = Store(settings.address) if settings.address is not None else None
-        defined: list[str] = []
-        settings.before_import()
-        try:
-            registries = load(settings.modules, settings.queues, store, settings.secret_key, defined)
-        finally:
-            settings.after_import()
-        if settings.company is not None:
-            registries = _those_of(settings.company, registries)
+        registries = _loaded(settings, defined)
         report.hello(registries)
         for registry in registries:  # what a web request cannot wait for, a worker can
             registry.store.be_patient()
@@ -161,6 +154,17 @@ def run(settings: Settings, pipes: Pipes) -> int:
     report(kind="leaving", had_enough=process.had_enough)
     exits.run()
     return 0
+
+
+def _loaded(settings: Settings, defined: list[str]) -> list[Registry]:
+    """Import the modules; return the queues to work at, and put the names of all that they define into `defined`."""
+    store = Store(settings.address) if settings.address is not None else None
+    settings.before_import()
+    try:
+        registries = load(settings.modules, settings.queues, store, settings.secret_key, defined)
+    finally:
+        settings.after_import()
+    return registries if settings.company is None else _those_of(settings.company, registries)
 
 
 def _those_of(company: Company, registries: list[Registry]) -> list[Registry]:
