@@ -59,7 +59,7 @@ class Phase:
             worker = self._start(scene.wrapper(self.is_troubled))
             ending.callback(_stop, worker)
             scene.worker, scene.tasks = worker.pid, self._tasks()
-            scene.start_another = self._start  # type: ignore[attr-defined]
+            scene.start_another = self._start
             ending.callback(scene.tasks.trouble.close)
             ending.callback(scene.tasks.queue.close)
             self._send(WARM).wait(60)

@@ -34,6 +34,7 @@ class Scene:
     others = 0
     calm_others = 0
     name, trouble = "bystander", "bystander-trouble"
+    start_another: Callable[[], subprocess.Popen[bytes]]  # starts one more worker like this one
 
     def __init__(self, folder: Path, ending: ExitStack) -> None:
         self.folder, self.ending = folder, ending
@@ -193,7 +194,6 @@ class Others(Scene):
         self.url = self._server("one").url
         self.second = self._server("two")
         self.trouble_url = self.second.url
-        self.start_another: Callable[[], subprocess.Popen[bytes]]
         self._another: subprocess.Popen[bytes] | None = None
         self._frozen_until = self._paused_until = 0.0
 

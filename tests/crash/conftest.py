@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.crash.deployment import Deployment
 from tests.crash.rig import Rig
 from tests.servers import RedisServer
 
@@ -19,3 +20,12 @@ def rig(start_redis: Callable[..., RedisServer], tmp_path: Path) -> Iterator[Rig
     yield made
     made.stop()
     print(made.said()[-4000:])
+
+
+@pytest.fixture
+def deployment(queue_name: str, store_url: str, tmp_path: Path) -> Iterator[Deployment]:
+    """A queue whose workers can be harmed; their log is shown when the test fails."""
+    made = Deployment(queue_name, store_url, tmp_path)
+    yield made
+    made.stop()
+    print(made.said()[-5000:])

@@ -23,15 +23,6 @@ pytestmark = pytest.mark.servers("server")
 ROUNDS = int(os.environ.get("HOTQUEUE_CRASH_ROUNDS", "3"))
 
 
-@pytest.fixture
-def deployment(queue_name: str, store_url: str, tmp_path: Path) -> Iterator[Deployment]:
-    """A queue whose workers can be harmed; its logs are shown when the test fails."""
-    made = Deployment(queue_name, store_url, tmp_path)
-    yield made
-    made.stop()
-    print(made.said()[-5000:])
-
-
 @pytest.mark.parametrize("point", faults.POINTS)
 def test_a_child_killed_at_any_point_loses_nothing(deployment: Deployment, point: str, tmp_path: Path) -> None:
     """Rows 1 and 2."""

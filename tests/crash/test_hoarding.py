@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -15,15 +13,6 @@ from tests.processes import worker_processes
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.servers("server")
-
-
-@pytest.fixture
-def deployment(queue_name: str, store_url: str, tmp_path: Path) -> Iterator[Deployment]:
-    """A queue with workers."""
-    made = Deployment(queue_name, store_url, tmp_path)
-    yield made
-    made.stop()
-    print(made.said()[-3000:])
 
 
 @pytest.mark.parametrize("longs", [1, 2])

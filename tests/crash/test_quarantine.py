@@ -13,7 +13,7 @@ import resource
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +27,6 @@ from tests.servers import RedisServer
 from tests.waiting import allowed, wait_until
 
 pytestmark = pytest.mark.servers("server")
-
-
-@pytest.fixture
-def deployment(queue_name: str, store_url: str, tmp_path: Path) -> Iterator[Deployment]:
-    """A queue whose workers can be harmed; its logs are shown when the test fails."""
-    made = Deployment(queue_name, store_url, tmp_path)
-    yield made
-    made.stop()
-    print(made.said()[-5000:])
 
 
 def lines(deployment: Deployment, part: str) -> list[str]:

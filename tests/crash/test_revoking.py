@@ -11,8 +11,6 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,19 +19,9 @@ from hotqueue import TaskRevoked, keys
 from hotqueue.tasks.lifecycle import State
 from tests.crash.rig import Rig
 from tests.processes import worker_processes
-from tests.servers import RedisServer
 from tests.waiting import allowed, wait_until
 
 REVOKED, RUNNING, STOPPING = "revoked", "running, not stopped", "running, being stopped"
-
-
-@pytest.fixture
-def rig(start_redis: Callable[..., RedisServer], tmp_path: Path) -> Iterator[Rig]:
-    server = start_redis()
-    made = Rig(tmp_path, server.url, server.client())
-    yield made
-    made.stop()
-    print(made.said()[-4000:])
 
 
 def warm(rig: Rig, *args: object) -> Any:
