@@ -161,14 +161,6 @@ def kill_server(socket: str) -> None:
     os.kill(server_pid(socket), signal.SIGKILL)
 
 
-def is_gone(pid: int) -> bool:
-    """Tell whether a process has ended; one that nobody has waited for yet has."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except OSError:
-        return True
-
-
 def kill_guardian(folder: Path) -> int:
     """Kill the one guardian under a folder, and wait until its lock is free: threads can outlive the process they are of."""
     guardian = guardian_of(folder)

@@ -75,3 +75,16 @@ def worker_processes(supervisor: int) -> list[int]:
         return [child for child in found if b"hotqueue.cli.worker" in Path(f"/proc/{child}/cmdline").read_bytes()]
     except OSError:
         return []
+
+
+def state_of(pid: int) -> str:
+    """Return a process's state as one letter, as ps has it: "T" is stopped, "Z" a zombie, "" gone. Linux only."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return ""
+
+
+def is_gone(pid: int) -> bool:
+    """Tell whether a process has ended; one that nobody has waited for yet has."""
+    return state_of(pid) in ("", "Z")

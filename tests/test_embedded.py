@@ -20,7 +20,6 @@ from tests.embedded_users import (
     PROGRAMS,
     Users,
     guardian_of,
-    is_gone,
     kill_guardian,
     kill_server,
     nothing_left,
@@ -29,6 +28,7 @@ from tests.embedded_users import (
     servers_of,
     users,
 )
+from tests.processes import is_gone
 from tests.waiting import wait_until
 
 __all__ = ["users"]  # a fixture

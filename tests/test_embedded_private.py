@@ -13,8 +13,8 @@ import pytest
 
 from hotqueue.embedded import EmbeddedServer
 from hotqueue.embedded_guardian import ask
-from tests.embedded_users import Users, is_gone, kill_guardian, nothing_left, private_folder, server_pid, short_folder, users
-from tests.processes import run_python
+from tests.embedded_users import Users, kill_guardian, nothing_left, private_folder, server_pid, short_folder, users
+from tests.processes import is_gone, run_python
 from tests.waiting import wait_until
 
 __all__ = ["private_folder", "short_folder", "users"]  # fixtures

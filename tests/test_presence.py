@@ -12,7 +12,7 @@ import pytest
 
 from hotqueue import presence
 from hotqueue.presence import Presence, clear_state, forget, is_alive, path_of, read_state
-from tests.processes import run_python
+from tests.processes import run_python, state_of
 from tests.waiting import wait_until
 
 ANNOUNCE = """
@@ -65,7 +65,7 @@ def test_one_that_was_stopped_is_alive(start_python: StartPython) -> None:
     process = start_python(ANNOUNCE)
     folder, name = announced(process)
     process.send_signal(signal.SIGSTOP)
-    wait_until(lambda: Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T")
+    wait_until(lambda: state_of(process.pid) == "T")
     assert is_alive(folder, name) is True
 
 

@@ -294,7 +294,7 @@ class Broker:
         workers = self.store.repeat(lambda: self.store.command(keys.workers(n), "ZRANGE", keys.workers(n), 0, -1))
         held = [keys.held(n, keys.text(worker)) for worker in workers]
         look = partial(self.store.run, scripts.UNSTARTED, held, [task_id], doing="looking for a task in a worker's hand")
-        return bool(held and self.store.repeat(look))
+        return not held or bool(self.store.repeat(look))
 
     def expire(self, tasks: Sequence[tuple[str, str]]) -> list[str]:
         """End tasks that wait past their expiry; return their ids.

@@ -46,7 +46,7 @@ log = logging.getLogger("hotqueue.worker")
 FIRST_LOOK = 1.0  # seconds after which a coroutine that waits sees whether its answers can come at all
 TELL_AFTER = 5.0  # seconds after which a task that waits for itself is told of in the log
 REVOKED_MS = 3_600_000  # how long it is known that a task was revoked
-IN_HAND = 0.5  # seconds that a task may lie in a worker's hand unstarted, behind one that drags
+IN_HAND = 5.0  # seconds that a task may lie in a worker's hand unstarted: of a worker that stands still nobody knows
 _STATES = {
     **dict.fromkeys(("ready", "suspect", "parked"), State.PENDING),
     "held": State.STARTED,

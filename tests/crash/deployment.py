@@ -35,11 +35,3 @@ class Deployment(Workers):
     def repeated(self) -> int:
         """Return how many starts were one too many."""
         return sum(times - 1 for times in Counter(self.numbers("start")).values())
-
-
-def is_gone(pid: int) -> bool:
-    """Tell whether a process is dead, reaped or not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except OSError:
-        return True

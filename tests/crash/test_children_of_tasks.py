@@ -21,9 +21,8 @@ from typing import Any
 import pytest
 
 from tests.crash.apps.starting_tasks import WAYS
-from tests.crash.deployment import is_gone
 from tests.crash.workers import Workers
-from tests.processes import worker_processes
+from tests.processes import is_gone, worker_processes
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.servers("server")

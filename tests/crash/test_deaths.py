@@ -13,10 +13,10 @@ import pytest
 
 from hotqueue import WorkerLost, keys, presence
 from hotqueue.tasks import faults
-from tests.crash.deployment import Deployment, is_gone
+from tests.crash.deployment import Deployment
 from tests.crash.workers import seconds_until
 from tests.needs import lacking
-from tests.processes import command_code, environment, worker_processes
+from tests.processes import command_code, environment, is_gone, worker_processes
 from tests.waiting import allowed, wait_until
 
 pytestmark = pytest.mark.servers("server")

@@ -19,9 +19,9 @@ from hotqueue import embedded_locks as locks
 from hotqueue.embedded import EmbeddedServer
 from hotqueue.embedded_guardian import ask
 from hotqueue.errors import ConnectionFailed
-from tests.embedded_users import Users, guardian_of, is_gone, nothing_left, server_pid, servers_of, users
+from tests.embedded_users import Users, guardian_of, nothing_left, server_pid, servers_of, users
 from tests.needs import lacking
-from tests.processes import run_python
+from tests.processes import is_gone, run_python
 from tests.waiting import wait_until
 
 __all__ = ["users"]  # a fixture

@@ -74,6 +74,28 @@ def test_tasks_of_a_batch_that_is_being_run(rig: Rig) -> None:
     check(rig, results, answers)
 
 
+def test_a_worker_that_stands_still_for_a_while(rig: Rig) -> None:
+    """It cannot say which tasks it has started; nobody answers for it before it goes on."""
+    worker = warm(rig)
+    results = together(rig, *[0.004] * 60)
+    wait_until(lambda: rig.starts()["3"])
+    [child] = worker_processes(worker.pid)
+    os.kill(child, signal.SIGSTOP)
+    answers: dict[int, str] = {}
+
+    def revoke(n: int) -> None:
+        answers[n] = results[n].revoke()
+
+    revoking = [threading.Thread(target=revoke, args=(n,)) for n in range(60)]
+    for thread in revoking:
+        thread.start()
+    revoking[-1].join(1.5)  # ends here only if it has been answered
+    os.kill(child, signal.SIGCONT)
+    for thread in revoking:
+        thread.join(allowed(20))
+    check(rig, results, [answers[n] for n in range(60)])
+
+
 @pytest.mark.parametrize("terminate", [False, True])
 def test_a_task_that_really_runs_is_said_to_without_much_ado(rig: Rig, terminate: bool) -> None:
     rig.start("-t1")

@@ -18,6 +18,7 @@ import pytest
 
 from hotqueue import HotQueue
 from tests import processes
+from tests.processes import is_gone
 from tests.waiting import wait_until
 
 MakeQueue = Callable[..., HotQueue]
@@ -60,13 +61,6 @@ def supervise(make_queue: MakeQueue, store_url: str, tmp_path: Path) -> Iterator
     yield start
     for each in started:
         each.end()
-
-
-def is_gone(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except OSError:
-        return True
 
 
 def get(port: int, path: str) -> tuple[int, Any]:

@@ -169,7 +169,7 @@ local function hold(key, line, count, is_first, origin, out)
   for i = 1, count do
     if envelopes[i] then
       out[at + 1], out[at + 2], out[at + 3], out[at + 4] = ids[i], origin, attempts[i] or '', envelopes[i]
-      holds[n + 1], holds[n + 2] = ids[i], stamp .. line[2 * i] .. ' ' .. count - i
+      holds[n + 1], holds[n + 2] = ids[i], stamp .. line[2 * i] .. ' ' .. count - i .. (is_revoked(ids[i]) and 'r' or '')
       at, n = at + 4, n + 2
     end
   end
