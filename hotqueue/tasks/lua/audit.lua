@@ -35,7 +35,7 @@ for i = 3 + workers + needs, #ARGV do
   if envelope then
     local is_async = kind_of(envelope) == 'a'
     redis.call('ZADD', is_async and KEYS[3] or KEYS[2], new_place(KEYS[8], envelope), id)
-    ring(is_async and KEYS[10] or KEYS[9], 1)
+    ring(is_async and KEYS[10] or KEYS[9], 1, is_async and KEYS[3] or KEYS[2])
     restored[#restored + 1] = id
   end
 end

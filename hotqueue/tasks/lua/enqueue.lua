@@ -73,7 +73,7 @@ store('ZADD', KEYS[3], places.s)
 store('ZADD', KEYS[4], places.a)
 store('HSET', KEYS[1], tasks)
 local is_earliest = #places.later > 0 and redis.call('ZRANGE', KEYS[5], 0, 0)[1] ~= first
-if #places.s > 0 or is_earliest then ring(KEYS[7], math.max(#places.s / 2, 1)) end
-if #places.a > 0 then ring(KEYS[8], #places.a / 2) end
+if #places.s > 0 or is_earliest then ring(KEYS[7], math.max(#places.s / 2, 1), KEYS[3]) end
+if #places.a > 0 then ring(KEYS[8], #places.a / 2, KEYS[4]) end
 count(KEYS[13], now, 'enqueued', fresh)
 return answers

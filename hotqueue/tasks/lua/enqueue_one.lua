@@ -21,6 +21,10 @@ if type(placed) == 'table' then -- a key of the wrong type: nothing was stored
 end
 if #envelope > SMALL_TASK then pcall('SADD', KEYS[10], id) end
 local tokens = pcall('LLEN', KEYS[4])
-if type(tokens) == 'number' and tokens < 4 then call('LPUSH', KEYS[4], '1') end
+if tokens == 0 then -- as `ring` in the prelude
+  for _ = 1, math.min(4, call('ZCARD', KEYS[2])) do call('LPUSH', KEYS[4], '1') end
+elseif type(tokens) == 'number' and tokens < 4 then
+  call('LPUSH', KEYS[4], '1')
+end
 pcall('HINCRBY', KEYS[9], math.floor(call('TIME')[1] / 60) .. ':enqueued', 1)
 return 1

@@ -19,7 +19,7 @@ for n, id in ipairs(due) do
   bytes, seen = bytes + #(envelope or ''), n
   if bytes > READ_BYTES then break end
 end
-if sync > 0 then ring(KEYS[6], sync) end
-if async > 0 then ring(KEYS[7], async) end
+if sync > 0 then ring(KEYS[6], sync, KEYS[3]) end
+if async > 0 then ring(KEYS[7], async, KEYS[4]) end
 local first = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')
 return { seen, first[2] and math.max(0, tonumber(first[2]) - now) or -1 }

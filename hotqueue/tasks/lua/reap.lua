@@ -75,6 +75,6 @@ if last / 2 == all_held then
   redis.call('DEL', KEYS[7])
 end
 if #charged > 0 then count(KEYS[10], now, 'lost', #charged) end
-if redis.call('ZCARD', KEYS[2]) + redis.call('ZCARD', KEYS[4]) > 0 then ring(KEYS[8], last / 2 + 1) end
-if redis.call('ZCARD', KEYS[3]) > 0 then ring(KEYS[9], last / 2 + 1) end
+if redis.call('ZCARD', KEYS[2]) + redis.call('ZCARD', KEYS[4]) > 0 then ring(KEYS[8], last / 2 + 1, KEYS[2]) end
+if redis.call('ZCARD', KEYS[3]) > 0 then ring(KEYS[9], last / 2 + 1, KEYS[3]) end
 return { last / 2, all_held - last / 2, charged }

@@ -22,7 +22,7 @@ for n, id in ipairs(ARGV) do
   if bytes > READ_BYTES then break end
 end
 if #back > 0 then
-  ring(KEYS[8], #back)
-  ring(KEYS[9], #back)
+  ring(KEYS[8], #back, KEYS[3])
+  ring(KEYS[9], #back, KEYS[4])
 end
 return { seen, back }

@@ -40,10 +40,11 @@ if redis.call('EXISTS', KEYS[2], KEYS[3], KEYS[4], KEYS[7], KEYS[11]) == 0 then
   return { text(now), -1, gone, others, {}, 0, 0, 0 }
 end
 
--- Every wake token may be lost with whoever had it: while there is work, a bell that holds none is rung.
+-- Every wake token may be lost with whoever had it: while there is work, a bell that holds none is rung, for several, as more than
+-- one may be stopped.
 local function ring_again(bell, ready)
   local tokens = redis.pcall('LLEN', bell)
-  if tokens == 0 and redis.call('EXISTS', ready) > 0 then ring(bell, 1) end
+  if tokens == 0 and redis.call('EXISTS', ready) > 0 then ring(bell, BELLS, ready) end
 end
 
 local unfinished = redis.call('HLEN', KEYS[4])

@@ -16,7 +16,7 @@ for i = 1, #held, 2 do
   end
 end
 if back > 0 then
-  ring(KEYS[5], back)
-  if redis.call('ZCARD', KEYS[3]) > 0 then ring(KEYS[6], back) end
+  ring(KEYS[5], back, KEYS[2])
+  if redis.call('ZCARD', KEYS[3]) > 0 then ring(KEYS[6], back, KEYS[3]) end
 end
 return back

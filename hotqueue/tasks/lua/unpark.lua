@@ -29,5 +29,5 @@ for i = 1, #line, 2 do
   if bytes > READ_BYTES then break end
 end
 if redis.call('EXISTS', KEYS[6]) == 0 then redis.call('SREM', KEYS[7], ARGV[1]) end
-if async > 0 and ARGV[2] ~= 'a' then ring(KEYS[8], async) end
+if async > 0 and ARGV[2] ~= 'a' then ring(KEYS[8], async, KEYS[4]) end
 return moved
