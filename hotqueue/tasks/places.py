@@ -50,6 +50,7 @@ class Place:
     Attributes:
         errands: the thread, while there is one.
         asked: the queue whose step is under way; since when (monotonic).
+        is_prompt: the last step was answered within a moment, so that the next one is waited for as long.
         is_out: True while it is known, and told, to be away.
     """
 
@@ -58,6 +59,7 @@ class Place:
         self.errands = Errands(ended)
         self.asked: Intake | None = None
         self.since = 0.0
+        self.is_prompt = True
         self.is_out = False
 
 
@@ -119,6 +121,16 @@ class Places:
             if place.errands.is_free:
                 self._bring_back(place)
 
+    def until_answer(self, intake: Intake) -> float | None:
+        """Return how long at most to wait for the step that is under way where a queue is; None where there is none.
+
+        Until then there is nothing to ask this queue: what has answered can be read, and ends the sleep.
+        """
+        place: Place | None = intake.place
+        if place is None or place.asked is None or place.asked.ahead is None:
+            return None
+        return max(0.0, place.since + COMMAND_TIMEOUT - time.monotonic())
+
     def under_way(self) -> list[int]:
         """Return the descriptors of the steps that are under way."""
         return [place.asked.ahead.fileno() for place in self._places.values() if place.asked is not None and place.asked.ahead]
@@ -137,13 +149,14 @@ class Places:
                 return None
             if not self._send(place, intake, room):
                 return None
-            moment = MOMENT
+            moment = MOMENT if place.is_prompt else 0.0
         assert intake.ahead is not None
         if not intake.ahead.has_answered(moment):
+            place.is_prompt = False
             if time.monotonic() - place.since > COMMAND_TIMEOUT:
                 self._give_up(place, intake)
             return None
-        place.asked = None
+        place.asked, place.is_prompt = None, time.monotonic() - place.since < MOMENT
         step, intake.ahead = intake.ahead, None
         return worker.end(intake, step, are_permits_out=True)
 

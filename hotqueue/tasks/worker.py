@@ -518,6 +518,9 @@ class Worker:
         for intake in self.intakes:
             if intake.is_away:
                 continue
+            if self._places is not None and (left := self._places.until_answer(intake)) is not None:
+                wait = min(wait, left)
+                continue
             if intake.due == 0 and not (self._places is not None and intake.is_sick):
                 self._promote(intake)
                 return SICK if intake.is_sick else 0.0

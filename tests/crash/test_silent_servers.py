@@ -125,6 +125,23 @@ def test_the_other_queue_goes_on_as_if_nothing_were(make_pair: Callable[..., Pai
     assert pair.noted() == ["a", "b"]
 
 
+@pytest.mark.parametrize("task", ["quick", "aquick"])
+def test_an_idle_worker_sleeps_while_an_answer_is_under_way(make_pair: Callable[..., Pair], task: str) -> None:
+    pair = make_pair()
+    pair.start("-p1")
+    here = pair.queue("here", pair.env["HERE"])
+    named(here, task).delay(1).get(10)
+    pair.there.pause()  # type: ignore[union-attr]
+    before = _looks(here)
+    time.sleep(OUTAGE)  # it asks the silent one within three seconds, and waits five for the answer
+    assert _looks(here) - before <= 10
+
+
+def _looks(queue: HotQueue) -> int:
+    """Return how often workers have gone to sleep at a queue's server."""
+    return int(queue.store.client().info("commandstats")["cmdstat_blpop"]["calls"])
+
+
 def test_two_servers_may_have_queues_of_one_name(make_pair: Callable[..., Pair]) -> None:
     pair = make_pair()
     pair.env["NAME_THERE"] = "here"
