@@ -181,7 +181,6 @@ class Bell:
         """
         for line in self._lines:
             if line.is_deaf and queue in line.queues.values():
-                line.drop()
                 line.blocking.connect()
 
     def hear(self, queue: int) -> None:

@@ -19,7 +19,7 @@ from hotqueue.tasks.broker import Broker
 
 ALONE = -1  # see `Desk.width`
 _MOST_BYTES = b"%d" % READ_BYTES
-DOING = "finishing and fetching tasks"
+DOING, RECOVERING = "finishing and fetching tasks", "recovering after an error"
 
 Action = tuple[str, int | str, str, bytes | str, int, str]  # id, number, code, blob, ms, extra: see step.lua
 
@@ -206,11 +206,17 @@ class Desk:
 
     def recover(self, in_hand: Sequence[str]) -> list[Delivery] | None:
         """After an error: return what this worker holds but has not in hand; None when it was given up."""
+        return self.recovered(self._store.run(scripts.RECOVER, *self.recover_call(in_hand), doing=RECOVERING))
+
+    def recover_call(self, in_hand: Sequence[str]) -> tuple[list[str], list[Any]]:
+        """Return the keys and arguments of `recover`, which takes the number of a fetch."""
         self.number += 1
         n = self.broker.name
         every_key = [keys.tasks(n), keys.attempts(n), keys.held(n, self.worker), keys.workers(n), keys.worker(n, self.worker)]
-        args = [self.worker, self.number, *in_hand]
-        reply = self._store.run(scripts.RECOVER, every_key, args, doing="recovering after an error")
+        return every_key, [self.worker, self.number, *in_hand]
+
+    def recovered(self, reply: Any) -> list[Delivery] | None:
+        """Return what the reply of `recover` says."""
         if reply[0] == 0:
             return None
         return [

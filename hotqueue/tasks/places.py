@@ -16,11 +16,12 @@ from hotqueue import keys
 from hotqueue.clients import COMMAND_TIMEOUT
 from hotqueue.connection import Store
 from hotqueue.errors import ConnectionFailed, HotQueueError
-from hotqueue.tasks import logbook
-from hotqueue.tasks.desk import DOING, Delivery, Stepped
+from hotqueue.tasks import logbook, together
+from hotqueue.tasks.desk import DOING, Stepped
 from hotqueue.tasks.errands import Errands
 from hotqueue.tasks.intake import Intake
 from hotqueue.tasks.registry import Registry
+from hotqueue.tasks.together import Found
 
 if TYPE_CHECKING:
     from hotqueue.tasks.worker import Worker
@@ -29,7 +30,6 @@ MOMENT = 0.005  # seconds that the worker waits for a reply before the others ha
 HASTY = 0.25  # seconds that it waits for what cannot be left under way: a connection that has to be made
 SHORTEST, LONGEST = 0.02, 1.0  # seconds between two tries at a place that is away
 
-Found = list[Delivery] | None | HotQueueError
 T = TypeVar("T")
 
 log = logging.getLogger("hotqueue.worker")
@@ -249,13 +249,7 @@ class Places:
         place.errands.begin(lambda: self._find(place, wanted), lambda found: self._came_back(place, found))
 
     def _find(self, place: Place, wanted: list[Intake]) -> list[tuple[Intake, Found]]:
-        found: list[tuple[Intake, Found]] = []
-        for intake in wanted:
-            what = self._ask(place, lambda intake=intake: self._find_out(intake))  # type: ignore[misc]
-            if what is None:
-                break
-            found.append((intake, what[0]))
-        return found
+        return self._ask(place, lambda: self._find_out(wanted)) or []
 
     def _ask(self, place: Place, ask: Callable[[], T]) -> T | None:
         """Ask until there is an answer; None once the worker is to leave and has nothing to tell there."""
@@ -269,24 +263,43 @@ class Places:
                 return None
             pause = min(LONGEST, 2 * pause)
 
-    def _find_out(self, intake: Intake) -> tuple[Found]:
-        """Register, recover and listen, as far as each is needed."""
-        worker = self._worker
+    def _find_out(self, wanted: list[Intake]) -> list[tuple[Intake, Found]]:
+        """Register, recover and listen, as far as each is needed, at all queues of a place in one trip each."""
         try:
-            found: list[Delivery] | None = []
-            if intake.is_registered:
-                found = intake.desk.recover(list(intake.in_hand))
-            else:
-                intake.desk.register(worker.process.lease_ms, worker.told)
-                intake.is_registered = True
-            worker.bell.connect(intake.index)
-            return (found,)
-        except ConnectionFailed as error:
-            if error.retry:
-                raise
-            return (error,)
+            found = self._recovered([each for each in wanted if each.is_registered])
+            found += self._registered([each for each in wanted if not each.is_registered])
         except HotQueueError as error:
-            return (error,)
+            if isinstance(error, ConnectionFailed) and error.retry:
+                raise
+            return [(each, error) for each in wanted]
+        return [(each, self._listening(each, what)) for each, what in found]
+
+    def _recovered(self, intakes: list[Intake]) -> list[tuple[Intake, Found]]:
+        in_hand = [list(each.in_hand) for each in intakes]
+        answers = together.recover([each.desk for each in intakes], in_hand) if intakes else []
+        return list(zip(intakes, answers, strict=True))
+
+    def _registered(self, intakes: list[Intake]) -> list[tuple[Intake, Found]]:
+        worker, found = self._worker, list[tuple[Intake, Found]]()
+        desks = [each.desk for each in intakes]
+        answers = together.register(desks, worker.process.lease_ms, worker.told) if intakes else []
+        for each, failed in zip(intakes, answers, strict=True):
+            each.is_registered = failed is None
+            found.append((each, [] if failed is None else failed))
+        return found
+
+    def _listening(self, intake: Intake, found: Found) -> Found:
+        """Have a queue's bell listened to; return what was found there, or why that cannot be."""
+        if isinstance(found, ConnectionFailed) and found.retry:
+            raise found
+        if not isinstance(found, HotQueueError):
+            try:
+                self._worker.bell.connect(intake.index)
+            except HotQueueError as error:
+                if isinstance(error, ConnectionFailed) and error.retry:
+                    raise
+                return error
+        return found
 
     def _came_back(self, place: Place, found: list[tuple[Intake, Found]]) -> None:
         worker = self._worker

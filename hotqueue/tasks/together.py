@@ -9,9 +9,11 @@ from hotqueue import pipeline
 from hotqueue.errors import HotQueueError
 from hotqueue.tasks import scripts
 from hotqueue.tasks.broker import Broker, Survey
-from hotqueue.tasks.desk import Desk
+from hotqueue.tasks.desk import RECOVERING, Delivery, Desk
 
 Failed = HotQueueError | None
+Found = list[Delivery] | None | HotQueueError
+FEW = 10  # queues whose held tasks are handed over by one command
 
 
 def sweep(brokers: Sequence[Broker], lease_ms: int, own: Sequence[str]) -> list[Survey | HotQueueError]:
@@ -46,6 +48,15 @@ def register(desks: Sequence[Desk], lease_ms: int, told: dict[str, str]) -> list
     calls = [desk.register_call(lease_ms, told) for desk in desks]
     store = desks[0].broker.store
     return [_failed(reply) for reply in pipeline.run_all(store, scripts.REGISTER, calls, "registering a worker")]
+
+
+def recover(desks: Sequence[Desk], in_hand: Sequence[Sequence[str]]) -> list[Found]:
+    """Find out what a worker holds at queues of one server and has not in hand; return that, or what went wrong, for each."""
+    calls = [desk.recover_call(ids) for desk, ids in zip(desks, in_hand, strict=True)]
+    replies = pipeline.run_all(desks[0].broker.store, scripts.RECOVER, calls, RECOVERING, at_once=FEW)
+    return [
+        reply if isinstance(reply, HotQueueError) else desk.recovered(reply) for desk, reply in zip(desks, replies, strict=True)
+    ]
 
 
 def strike_off(brokers: Sequence[Broker], worker: str) -> list[Failed]:

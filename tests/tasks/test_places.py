@@ -9,6 +9,7 @@ import pytest
 
 from hotqueue import HotQueue
 from hotqueue.tasks.intake import Intake
+from hotqueue.tasks.loading import _share_stores
 from hotqueue.tasks.places import MOMENT, Places
 from hotqueue.tasks.process import Process
 from hotqueue.tasks.worker import Worker
@@ -28,9 +29,15 @@ def far(start_redis: Callable[[], RedisServer]) -> Iterator[Proxy]:
     proxy.close()
 
 
+def make_process(queues: list[HotQueue]) -> Process:
+    registries = [queue._tasks for queue in queues]
+    _share_stores(registries)
+    return Process(registries)
+
+
 def make_worker(queues: list[HotQueue]) -> Worker:
     """Return a worker that has come to all its queues."""
-    worker = Process([queue._tasks for queue in queues]).workers[0]
+    worker = make_process(queues).workers[0]
     worker._register()
     wait_until(lambda: all_are_there(worker), 20, "it has registered")
     return worker
@@ -61,3 +68,30 @@ def test_a_server_that_needs_longer_is_waited_for_once(make_queue: Callable[...,
     finally:
         far.latency = (0.0, 0.0)
         worker._leave()
+
+
+def trips_of(worker: Worker, far: Proxy, do: Callable[[], object]) -> int:
+    """Return how often something was sent to the server that is far away until all is done."""
+    before = far.requests
+    do()
+    wait_until(lambda: all_are_there(worker), 20, "it is there")
+    return far.requests - before
+
+
+def test_many_queues_of_a_server_take_no_more_trips_than_two(make_queue: Callable[..., HotQueue], far: Proxy) -> None:
+    near = make_queue()
+    begun, recovered = [], []
+    for count in (2, MANY):
+        queues = [near, *(make_queue(f"far-{count}-{n}", url=far.url) for n in range(count))]
+        worker = make_process(queues).workers[0]
+        begun.append(trips_of(worker, far, worker._register))
+        recovered.append(trips_of(worker, far, lambda worker=worker: recover(worker)))  # type: ignore[misc]
+        worker._leave()
+    assert begun[1] <= begun[0]
+    assert recovered[1] <= recovered[0] + 1  # ten at a time
+
+
+def recover(worker: Worker) -> None:
+    """Have a worker find out what it holds at all queues but the first."""
+    worker.bell.deaf.update(dict.fromkeys(range(1, len(worker.intakes))))
+    worker.hear()
