@@ -86,6 +86,7 @@ class Store:
         self._pid = os.getpid()
         self._lock = threading.RLock()
         self._client: Any = None
+        self._only_pool: Any = None  # that of the client; None in a Cluster, whose nodes have one each
         self._idle: dict[Any, Idle] = {}  # by the pool of their server
         self._local = threading.local()  # .deadline: when the patience of this thread's call ends
         self._async = Loops()
@@ -361,9 +362,10 @@ class Store:
         try:
             client = clients.build(self.address, self.embedded)
             self._watch = clients.watch(client, beside=self.starts_threads)
-            return client
         except (rx.RedisError, rx.RedisClusterException, OSError) as error:  # a cluster client connects at once
             raise self.translated(error, "connecting", sent=False) from error
+        self._only_pool = None if self.is_cluster else client.connection_pool
+        return client
 
     def _check_pid(self) -> None:
         if self._pid != os.getpid():
@@ -420,10 +422,12 @@ class Store:
             repeatable: the command may be sent again at once, so that a look at the connection is not worth its time.
             recoverable: an error costs its sender more than that; but of a connection that has just answered, none is likely.
         """
-        self._check_pid()
+        # No calls where nothing is to be done: every task comes this way.
+        if self._pid != os.getpid():
+            self._forget_connections()
         if self._suspect:
             self._look_again()
-        pool = self._pool(key)
+        pool = self._only_pool or self._pool(key)
         idle = self._idle.get(pool)
         if idle is None:
             idle = self._idle.setdefault(pool, Idle())

@@ -182,7 +182,7 @@ class Registry:
         """Return the broker of a queue on this store; inside `queue.testing()`, the one in memory."""
         if in_place.stage is not None:
             return in_place.stage.broker_of(self, name)  # type: ignore[no-any-return]  # as far as programs call it
-        return self._own_broker(name)
+        return self._brokers.get(name) or self._own_broker(name)
 
     def _own_broker(self, name: str) -> Broker:
         found = self._brokers.get(name)
