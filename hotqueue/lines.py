@@ -11,6 +11,7 @@ import contextlib
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hotqueue import keys
@@ -152,11 +153,11 @@ class Blocking:
             self.connects += 1
 
     def _send(self, parts: Sequence[bytes]) -> None:
-        self._guarded(lambda: self._connection.send_packed_command(parts, check_health=False))
+        self._guarded(partial(self._connection.send_packed_command, parts, check_health=False))
 
     def receive(self) -> Any:
         """Wait for the reply of the last command."""
-        return self._guarded(lambda: self._connection.read_response())
+        return self._guarded(self._connection.read_response)
 
     def fileno(self) -> int:
         """Return the socket's descriptor, for select(); redis-py has no public way to it."""

@@ -103,8 +103,10 @@ class Watches:
         """Forget a waiter."""
         with self._lock:
             self._waiters.pop(waiter, None)
-            self._left.extend((task_id, waiter) for task_id in list(waiter.remaining))
-            self._sort_out()
+            if waiter.remaining:
+                self._left.extend((task_id, waiter) for task_id in list(waiter.remaining))
+            if self._left:
+                self._sort_out()
 
     def _sort_out(self) -> None:
         while self._left:
