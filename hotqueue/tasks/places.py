@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from hotqueue import keys
@@ -45,22 +46,22 @@ class Place:
     """One server, or node of a Cluster, as one worker works with it.
 
     Args:
+        where: the store and what it calls this place, the same for all workers of a process.
         ended: wakes the worker when a thread is done.
 
     Attributes:
         errands: the thread, while there is one.
         asked: the queue whose step is under way; since when (monotonic).
         is_prompt: the last step was answered within a moment, so that the next one is waited for as long.
-        is_out: True while it is known, and told, to be away.
     """
 
-    def __init__(self, ended: Callable[[], None]) -> None:
+    def __init__(self, where: tuple[int, str], ended: Callable[[], None]) -> None:
+        self.where = where
         self.intakes: list[Intake] = []
         self.errands = Errands(ended)
         self.asked: Intake | None = None
         self.since = 0.0
         self.is_prompt = True
-        self.is_out = False
 
 
 class Places:
@@ -74,7 +75,7 @@ class Places:
         """Register the worker everywhere, beside it."""
         self._group(self._worker.intakes)
         for store in {id(intake.registry.store): intake.registry.store for intake in self._worker.intakes}.values():
-            place = self._places[id(store), ""] if not store.is_cluster else Place(self._worker.wake)
+            place = self._places[id(store), ""] if not store.is_cluster else Place((id(store), ""), self._worker.wake)
             if not store.is_cluster:
                 self._bring_back(place)
                 continue
@@ -82,13 +83,13 @@ class Places:
             place.intakes = [intake for intake in self._worker.intakes if intake.registry.store is store]
             for intake in place.intakes:
                 intake.place, intake.is_away = place, True
-            place.errands.begin(lambda store=store, place=place: self._ask(place, store.client), self._know_nodes)  # type: ignore[misc]
+            place.errands.begin(partial(self._reach, place, store), self._know_nodes)
 
     def _group(self, intakes: Iterable[Intake]) -> None:
         for intake in intakes:
             store = intake.registry.store
             where = (id(store), store.place_of(keys.tasks(intake.name)))
-            place = self._places.setdefault(where, Place(self._worker.wake))
+            place = self._places.setdefault(where, Place(where, self._worker.wake))
             if intake.place is not place:
                 if intake.place is not None:
                     intake.place.intakes.remove(intake)
@@ -97,8 +98,8 @@ class Places:
                 place.intakes.append(intake)
                 intake.place = place
 
-    def _know_nodes(self, store: Store | None) -> None:
-        if store is not None:
+    def _know_nodes(self, client: object) -> None:
+        if client is not None:
             self._group(list(self._worker.intakes))
         for place in list(self._places.values()):
             if place.errands.is_free and any(not intake.is_registered for intake in place.intakes):
@@ -231,14 +232,17 @@ class Places:
         place.errands.begin(asked, then)
 
     def note_outage(self, intake: Intake, error: Exception) -> None:
-        """Tell once that a place does not answer."""
+        """Tell once a process that a place does not answer."""
         if intake.place is not None:
             self._tell_out(intake.place, error)
 
     def _tell_out(self, place: Place, error: Exception) -> None:
-        if not place.is_out:
+        if self._worker.process.outages.begin(place.where, self._worker):
             log.warning("%s; trying again until it answers, the other queues go on", error)
-        place.is_out = True
+
+    def _tell_back(self, place: Place, intakes: Iterable[Intake]) -> None:
+        if self._worker.process.outages.end(place.where, self._worker) and (names := [each.name for each in intakes]):
+            log.info("%s answer%s again", logbook.queues(names), "s" * (len(names) == 1))
 
     # --- beside it -----------------------------------------------------------------------------------------------
 
@@ -248,8 +252,18 @@ class Places:
             intake.is_away = True
         place.errands.begin(lambda: self._find(place, wanted), lambda found: self._came_back(place, found))
 
+    def _reach(self, place: Place, cluster: Store) -> object:
+        """Connect to a Cluster, which then says what nodes it has; None as of `_ask`."""
+        client = self._ask(place, cluster.client)
+        if client is not None:
+            self._tell_back(place, list(place.intakes))
+        return client
+
     def _find(self, place: Place, wanted: list[Intake]) -> list[tuple[Intake, Found]]:
-        return self._ask(place, lambda: self._find_out(wanted)) or []
+        found = self._ask(place, lambda: self._find_out(wanted))
+        if found is not None:  # said here: the worker may be at a long task
+            self._tell_back(place, wanted)
+        return found or []
 
     def _ask(self, place: Place, ask: Callable[[], T]) -> T | None:
         """Ask until there is an answer; None once the worker is to leave and has nothing to tell there."""
@@ -305,9 +319,6 @@ class Places:
         worker = self._worker
         for intake in place.intakes:
             intake.is_away = False
-        if place.is_out and found:
-            log.info("%s answer%s again", logbook.queues(intake.name for intake, _ in found), "s" * (len(found) == 1))
-        place.is_out = False
         for intake, what in found:
             if intake not in worker.intakes:
                 continue

@@ -19,6 +19,7 @@ from hotqueue.tasks.context import CleanContext
 from hotqueue.tasks.event_loop import EventLoop
 from hotqueue.tasks.executor import Call
 from hotqueue.tasks.lifecycle import Outcome
+from hotqueue.tasks.outages import Outages
 from hotqueue.tasks.permits import Permits
 from hotqueue.tasks.quarantine_worker import QuarantineWorker
 from hotqueue.tasks.registry import Registry
@@ -73,6 +74,7 @@ class Process:
         stop: fetch nothing more.
         hurry: do not even wait for Redis to come back.
         interrupts: how often somebody pressed Ctrl-C.
+        outages: of servers, as far as they have been said.
         runs_suspects: True where no supervisor is there to start a quarantine process.
     """
 
@@ -106,6 +108,7 @@ class Process:
         self.stop = threading.Event()
         self.hurry = threading.Event()
         self.interrupts = 0
+        self.outages = Outages()
         self._last_wait = last_wait
         self._stopped_at = 0.0
         self.done: Counter[str] = Counter()

@@ -115,6 +115,7 @@ class Worker:
             self.has_left = True
             self.process.note_left()
             self._leave()
+            self.process.outages.forget(self)
             self.running.leave()
 
     def _loop(self) -> None:
@@ -277,7 +278,8 @@ class Worker:
             intake.must_recover = True
             intake.untell(sent)
             raise
-        self._outage, intake.refusal = False, ""
+        self._end_outage(intake)
+        intake.refusal = ""
         if stepped.gone:
             intake.note_gone(stepped.gone, sent)
         intake.told(sent)
@@ -359,11 +361,9 @@ class Worker:
             if self.stopping:
                 intake.give_up()
             return False
-        if self._outage:
-            log.info("queue %s answers again", intake.name)
         if self._outage or intake.must_recover:
             self.bell.start_over()
-        self._outage = False
+        self._end_outage(intake)
         self.recovered(intake, found)
         return True
 
@@ -414,9 +414,14 @@ class Worker:
         if self._places is not None and intake is not None:
             self._places.note_outage(intake, error)
             return
-        if not self._outage:
+        if self.process.outages.begin("", self):
             log.warning("%s; trying again until it answers", error)
         self._outage = True
+
+    def _end_outage(self, intake: Intake) -> None:
+        if self._outage and self.process.outages.end("", self):
+            log.info("queue %s answers again", intake.name)
+        self._outage = False
 
     def _given_up(self, intake: Intake) -> None:
         """Others have our tasks: forget them, take a new name, go on."""

@@ -52,6 +52,10 @@ class Pair:
         """Return what the worker said."""
         return (self.folder / "worker.log").read_text()
 
+    def lines(self, what: str) -> list[str]:
+        """Return what its processes said of something, but for what the supervisor says of its upkeep."""
+        return [line for line in self.said().split("\n") if what in line and "upkeep of" not in line]
+
     def noted(self) -> list[str]:
         """Return what tasks noted."""
         notes = self.folder / "notes"
@@ -140,6 +144,25 @@ def test_an_idle_worker_sleeps_while_an_answer_is_under_way(make_pair: Callable[
 def _looks(queue: HotQueue) -> int:
     """Return how often workers have gone to sleep at a queue's server."""
     return int(queue.store.client().info("commandstats")["cmdstat_blpop"]["calls"])
+
+
+@pytest.mark.parametrize("app", ["two_servers", "one_server"])
+def test_a_process_says_once_that_a_server_is_away_and_is_back(make_pair: Callable[..., Pair], app: str) -> None:
+    pair = make_pair()
+    server, queue = (pair.there, ("there", "THERE")) if app == "two_servers" else (pair.here, ("here", "HERE"))
+    assert server is not None
+    pair.start("-p1", "-t4", app=app)
+    call = named(pair.queue(queue[0], pair.env[queue[1]]), "far" if app == "two_servers" else "quick")
+    assert [each.get(10) for each in call.map(range(8))] == list(range(8))
+    server.pause()
+    wait_until(lambda: len(pair.lines("trying again until it answers")) > 0, 20, "it is noticed")
+    time.sleep(OUTAGE + 3)  # an idle one looks every three seconds, and waits five for the answer
+    server.resume()
+    assert [each.get(20) for each in call.map(range(8))] == list(range(8))
+    wait_until(lambda: len(pair.lines("answers again")) > 0, 10, "it is said")
+    pair.workers[0].send_signal(signal.SIGTERM)
+    pair.workers[0].wait(40)
+    assert [len(pair.lines(what)) for what in ("trying again until it answers", "answers again")] == [1, 1]
 
 
 def test_two_servers_may_have_queues_of_one_name(make_pair: Callable[..., Pair]) -> None:
