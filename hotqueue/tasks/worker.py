@@ -278,7 +278,8 @@ class Worker:
             intake.must_recover = True
             intake.untell(sent)
             raise
-        self._end_outage(intake)
+        if self._outage:  # every task passes here
+            self._end_outage(intake)
         intake.refusal = ""
         if stepped.gone:
             intake.note_gone(stepped.gone, sent)
@@ -419,7 +420,7 @@ class Worker:
         self._outage = True
 
     def _end_outage(self, intake: Intake) -> None:
-        if self._outage and self.process.outages.end("", self):
+        if self.process.outages.end("", self):
             log.info("queue %s answers again", intake.name)
         self._outage = False
 
