@@ -3,19 +3,61 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from hotqueue.tasks import exceptions, payload, record
 from hotqueue.tasks.attempts import Attempts, error_line
-from hotqueue.tasks.desk import Action as WireAction
-from hotqueue.tasks.desk import Delivery
 from hotqueue.tasks.envelope import Signer
 from hotqueue.tasks.lifecycle import Action, Do, State
 from hotqueue.tasks.options import TaskOptions
 
 
+class Settlement(NamedTuple):
+    """What step.lua carries out for one task.
+
+    Attributes:
+        id: of the task.
+        number: the fetch that it is held under; "*": any.
+        code: see step.lua.
+        blob: the record of how it ended; b"" where there is none.
+        ms: milliseconds to keep the record, or until the next try.
+        extra: what the code needs besides.
+    """
+
+    id: str
+    number: int | str
+    code: str
+    blob: bytes | str
+    ms: int
+    extra: str
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes on the wire, roughly."""
+        return len(self.blob) + len(self.extra)
+
+
+@dataclass(slots=True)
+class Delivery:
+    """One fetched task.
+
+    Attributes:
+        number: the fetch that brought it; with the worker's incarnation, the fence.
+        origin: "s" or "a": the ready set it came from; "x" or "y": one of either kind from the suspects.
+        attempts: undecoded; b"" for a task to which nothing has happened.
+    """
+
+    id: str
+    number: int
+    origin: str
+    attempts: bytes
+    data: bytes
+
+
 def wire(
     action: Action, delivery: Delivery, attempts: Attempts, options: TaskOptions, now: int, signer: Signer | None
-) -> WireAction:
+) -> Settlement:
     """Return what to send for an action.
 
     Args:
@@ -26,38 +68,37 @@ def wire(
         return succeeded(delivery, action.payload, attempts.retries, options, now, signer)
     if do is Do.RETRY:
         line = _error_line(action, now)
-        return task_id, number, "R", b"", max(0, int(action.delay * 1000)), attempts.after_retry(line).encode()
+        return Settlement(task_id, number, "R", b"", max(0, int(action.delay * 1000)), attempts.after_retry(line).encode())
     if do in (Do.END, Do.BURY):
         assert action.error is not None
         error = action.error_payload or payload.dumps_error(action.error)
         blob = record.encode(action.state or State.FAILURE, attempts.retries, now, error, task_id, signer)
         extra = _dead_entry(error, attempts, now) if do is Do.BURY else ""
-        return task_id, number, do.value, blob, _ttl(options), extra
-    return task_id, number, do.value, b"", 0, action.need
+        return Settlement(task_id, number, do.value, blob, _ttl(options), extra)
+    return Settlement(task_id, number, do.value, b"", 0, action.need)
 
 
 def succeeded(
     delivery: Delivery, value: bytes, retries: int, options: TaskOptions, now: int, signer: Signer | None
-) -> WireAction:
+) -> Settlement:
     """Return what to send for a success; apart, because every task takes this path."""
     if options.ignore_result or not options.result_expires:
-        return delivery.id, delivery.number, "X", b"", 0, ""
+        return Settlement(delivery.id, delivery.number, "X", b"", 0, "")
     blob = record.encode(State.SUCCESS, retries, now, value, delivery.id, signer)
-    return delivery.id, delivery.number, "S", blob, _ttl(options), ""
+    return Settlement(delivery.id, delivery.number, "S", blob, _ttl(options), "")
 
 
-def put_back(delivery: Delivery) -> WireAction:
+def put_back(delivery: Delivery) -> Settlement:
     """Return what to send to put an unstarted task back at its place, uncharged."""
-    return delivery.id, delivery.number, "P", b"", 0, ""
+    return Settlement(delivery.id, delivery.number, "P", b"", 0, "")
 
 
-def apart(action: WireAction) -> tuple[WireAction, WireAction]:
+def apart(action: Settlement) -> tuple[Settlement, Settlement]:
     """Return what to send to have an ended task stay held, and how its outcome is told meanwhile, or later.
 
     The first counts it out of its fetch, so that it is not taken back with what that fetch has left unstarted.
     """
-    task_id, number, *outcome = action
-    return (task_id, number, "L", b"", 0, ""), (task_id, "*", *outcome)  # type: ignore[return-value]
+    return Settlement(action.id, action.number, "L", b"", 0, ""), action._replace(number="*")
 
 
 def _ttl(options: TaskOptions) -> int:

@@ -19,10 +19,10 @@ from hotqueue.errors import ConnectionFailed, HotQueueError, SerializationError
 from hotqueue.meanings import Refused
 from hotqueue.sizes import LARGE, PAYLOAD_MAX, in_words
 from hotqueue.tasks import actions, logbook
+from hotqueue.tasks.actions import Settlement
 from hotqueue.tasks.broker import BULK
-from hotqueue.tasks.desk import Action, Stepped
-from hotqueue.tasks.lifecycle import Action as Decided
-from hotqueue.tasks.lifecycle import Do, State
+from hotqueue.tasks.desk import Stepped
+from hotqueue.tasks.lifecycle import Action, Do, State
 from hotqueue.tasks.limits import leave_ctrl_c_to_main
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ log = logging.getLogger("hotqueue.worker")
 
 @dataclass(eq=False)
 class _Load:
-    action: Action
+    action: Settlement
     try_at: float  # monotonic; the earliest has its turn
     strikes: int = 0
     is_replaced: bool = False
@@ -47,7 +47,7 @@ class _Load:
 
     @property
     def size(self) -> int:
-        return len(self.action[3]) + len(self.action[5])
+        return self.action.size
 
 
 class Courier:
@@ -88,7 +88,7 @@ class Courier:
         """True when all that waits was refused when it was tried last, and the server was there."""
         return self._refusals > len(self._waiting)
 
-    def add(self, told: Sequence[Action]) -> None:
+    def add(self, told: Sequence[Settlement]) -> None:
         """Take over actions."""
         with self._changed:
             loads = [_Load(action, time.monotonic()) for action in told]
@@ -120,7 +120,7 @@ class Courier:
             try:
                 self._carry(loads)
             except Exception:  # a bug of ours: nobody else may wait for it
-                log.exception("telling how task %s ended failed", loads[0].action[0])
+                log.exception("telling how task %s ended failed", loads[0].action.id)
                 self._failed(loads[0])
 
     def _next(self) -> list[_Load] | None:
@@ -198,20 +198,20 @@ class Courier:
                 load.action, load.is_replaced, load.strikes = other, True, 0
                 self._weigh(load.size - before)
 
-    def _instead(self, load: _Load, error: HotQueueError) -> Action | None:
+    def _instead(self, load: _Load, error: HotQueueError) -> Settlement | None:
         """Return how a task ends whose own end cannot be told."""
-        delivery = self._intake.in_hand.get(load.action[0])
+        delivery = self._intake.in_hand.get(load.action.id)
         if delivery is None:
             return None
         ready = self._intake.look(delivery, "", lambda _queue, _id, _progress: None)
-        what = "its result" if load.action[2] == "S" else "how it ended"
+        what = "its result" if load.action.code == "S" else "how it ended"
         failure = SerializationError(
             f"{ready.name} ran to its end, but {what} ({in_words(load.size)}) cannot be stored: {error}"
             + ("" if "store it elsewhere" in str(error) else "; store what is large elsewhere and return where")
         )
         told = logbook.about(delivery.id, ready.name, error=str(failure))
         log.error("%s[%s]: %s; kept in the dead list", ready.name, told["task_id"], failure, extra=told)
-        decided = Decided(Do.BURY, State.FAILURE, error=failure)
+        decided = Action(Do.BURY, State.FAILURE, error=failure)
         intake = self._intake
         other = actions.wire(decided, delivery, ready.attempts, ready.options, intake.now(), intake.result_signer)
         return actions.apart(other)[1]
@@ -253,7 +253,7 @@ def _is_refusal(error: HotQueueError) -> bool:
 
 def _may_be_its_own_fault(load: _Load, error: HotQueueError) -> bool:
     """Tell whether a refusal may be because of what is told: by its words, or, of something large, by a connection that broke."""
-    if load.action[2] not in ENDS:
+    if load.action.code not in ENDS:
         return False
     if isinstance(error, ConnectionFailed):
         return error.retry and load.size >= LARGE

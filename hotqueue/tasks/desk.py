@@ -15,30 +15,12 @@ from hotqueue.lines import Blocking, Sent
 from hotqueue.packed import PackedKeys
 from hotqueue.sizes import LARGE, READ_BYTES
 from hotqueue.tasks import scripts
+from hotqueue.tasks.actions import Delivery, Settlement
 from hotqueue.tasks.broker import Broker
 
 ALONE = -1  # see `Desk.width`
 _MOST_BYTES = b"%d" % READ_BYTES
 DOING, RECOVERING = "finishing and fetching tasks", "recovering after an error"
-
-Action = tuple[str, int | str, str, bytes | str, int, str]  # id, number, code, blob, ms, extra: see step.lua
-
-
-@dataclass(slots=True)
-class Delivery:
-    """One fetched task.
-
-    Attributes:
-        number: the fetch that brought it; with the worker's incarnation, the fence.
-        origin: "s" or "a": the ready set it came from; "x" or "y": one of either kind from the suspects.
-        attempts: undecoded; b"" for a task to which nothing has happened.
-    """
-
-    id: str
-    number: int
-    origin: str
-    attempts: bytes
-    data: bytes
 
 
 @dataclass(slots=True)
@@ -78,7 +60,7 @@ class Step:
         actions: what it carries; to be told again if it fails.
     """
 
-    def __init__(self, sent: Sent, number: int, room: int, actions: Sequence[Action]) -> None:
+    def __init__(self, sent: Sent, number: int, room: int, actions: Sequence[Settlement]) -> None:
         self._sent = sent
         self.number = number
         self.room = room
@@ -155,7 +137,7 @@ class Desk:
             args += (name, value)
         return [keys.workers(n), keys.worker(n, self.worker)], args
 
-    def step(self, room: int, actions: Sequence[Action] = ()) -> Stepped:
+    def step(self, room: int, actions: Sequence[Settlement] = ()) -> Stepped:
         """Carry out `actions` and fetch up to `room` tasks, in one trip.
 
         Safe to send again with the same actions: what was carried out is then *gone*. The fetch is not: call `recover`.
@@ -165,18 +147,18 @@ class Desk:
         """
         return self.begin(room, actions).end()
 
-    def begin(self, room: int, actions: Sequence[Action] = ()) -> Step:
+    def begin(self, room: int, actions: Sequence[Settlement] = ()) -> Step:
         """Send a step and do not wait for what it brings."""
         if room == 0:
             return self._send(0, 0, actions)
         self.number += 1
         return self._send(self.number, room, actions)
 
-    def tell(self, actions: Sequence[Action]) -> Stepped:
+    def tell(self, actions: Sequence[Settlement]) -> Stepped:
         """Carry out actions and fetch nothing; unlike the others for any thread, since it has no number."""
         return self._send(0, 0, actions).end()
 
-    def _send(self, number: int, room: int, actions: Sequence[Action]) -> Step:
+    def _send(self, number: int, room: int, actions: Sequence[Settlement]) -> Step:
         more: list[bytes] = []
         args = self._head(number, room)
         result, size = self._result, 0

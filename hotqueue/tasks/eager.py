@@ -27,8 +27,8 @@ from hotqueue import in_place
 from hotqueue.errors import TaskRevoked
 from hotqueue.memory_list import MemoryList
 from hotqueue.tasks import actions, payload, record
+from hotqueue.tasks.actions import Delivery, Settlement
 from hotqueue.tasks.context import CleanContext, current_request
-from hotqueue.tasks.desk import Delivery
 from hotqueue.tasks.event_loop import EventLoop
 from hotqueue.tasks.executor import Call, execute
 from hotqueue.tasks.intake import Ready, look
@@ -148,7 +148,7 @@ class Stage:
         error = payload.dumps_error(TaskRevoked(f"task {entry.id} {why}"))
         signer = entry.registry.result_signer(shelf.name)
         blob = record.encode(State.REVOKED, entry.attempts.retries, int(time.time() * 1000), error, entry.id, signer)
-        shelf.carry_out(entry, (entry.id, 0, "E", blob, 0, ""))
+        shelf.carry_out(entry, Settlement(entry.id, 0, "E", blob, 0, ""))
         self._running.pop((shelf.name, entry.id), None)
         self._settle(entry)
 

@@ -9,18 +9,20 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import Any
 
 from hotqueue.errors import SerializationError, SignatureError
 from hotqueue.sizes import LARGE
 from hotqueue.tasks import actions, envelope, lifecycle, logbook, payload
 from hotqueue.tasks import attempts as history
+from hotqueue.tasks.actions import Delivery, Settlement
 from hotqueue.tasks.attempts import Attempts
 from hotqueue.tasks.batch import TRIP_BYTES, trips
 from hotqueue.tasks.broker import BULK
 from hotqueue.tasks.context import Request
 from hotqueue.tasks.courier import WITHOUT_WORDS, Courier
-from hotqueue.tasks.desk import Action, Delivery, Desk, Step, Stepped
+from hotqueue.tasks.desk import Desk, Step, Stepped
 from hotqueue.tasks.envelope import Envelope
 from hotqueue.tasks.executor import Call
 from hotqueue.tasks.lifecycle import Outcome
@@ -34,6 +36,7 @@ DEFAULTS = TaskOptions()
 LITTLE = 4 * 1024  # bytes of an outcome that is not worth a trip of its own
 RECOVER_EVERY = 10.0  # seconds after which a worker asks what it holds though nothing has gone wrong
 MIXED, LOOK_OFTEN = 60.0, 0.25  # seconds for which others may park what we can run; between two looks of an idle worker then
+_size = attrgetter("size")
 _UNENDED = frozenset({"P", "L"})  # the actions that tell of no end
 ASK_LATER, ASK_AGAIN = 1.0, 0.005  # seconds until parked tasks are looked for again: there were none for us, there were some
 
@@ -103,7 +106,7 @@ class Intake:
         self.result_signer = registry.result_signer(registry.name)
         self.unstarted: deque[Delivery] = deque()
         self.in_hand: dict[str, Delivery] = {}
-        self.untold: list[Action] = []
+        self.untold: list[Settlement] = []
         self.untold_bytes = self._cut_off = 0
         self.courier = Courier(self, moved)
         self._in_doubt: set[str] = set()  # tasks whose end was told already, perhaps
@@ -184,18 +187,18 @@ class Intake:
         if deliveries:
             self._accepted_at = time.monotonic()
 
-    def told(self, told: Sequence[Action]) -> None:
+    def told(self, told: Sequence[Settlement]) -> None:
         """Note that actions were carried out (or were gone, which is as final)."""
         self._cut_off = 0
-        self._in_doubt.difference_update(action[0] for action in told if action[2] != "L")
+        self._in_doubt.difference_update(action.id for action in told if action.code != "L")
         for action in told:
-            delivery = self.in_hand.get(action[0])
-            if delivery is not None and (delivery.number == action[1] or action[1] == "*") and action[2] != "L":
-                self.in_hand.pop(action[0], None)
+            delivery = self.in_hand.get(action.id)
+            if delivery is not None and (delivery.number == action.number or action.number == "*") and action.code != "L":
+                self.in_hand.pop(action.id, None)
 
-    def tell_later(self, action: Action) -> None:
+    def tell_later(self, action: Settlement) -> None:
         """Line up an action for the next step; a large one goes by itself, and what would make a large step of many."""
-        size = len(action[3]) + len(action[5])
+        size = len(action.blob) + len(action.extra)  # as `Settlement.size`, without a call for each task
         if size < LITTLE or size + self.untold_bytes < LARGE:
             with self.lock:
                 self.untold.append(action)
@@ -203,18 +206,18 @@ class Intake:
         else:
             self._tell_apart([action])
 
-    def _tell_apart(self, told: Sequence[Action]) -> None:
-        pairs = [actions.apart(action) for action in told if action[2] not in _UNENDED]
+    def _tell_apart(self, told: Sequence[Settlement]) -> None:
+        pairs = [actions.apart(action) for action in told if action.code not in _UNENDED]
         with self.lock:
             self.untold += [stays for stays, _ in pairs]
-        self.courier.add([*(outcome for _, outcome in pairs), *(action for action in told if action[2] in _UNENDED)])
+        self.courier.add([*(outcome for _, outcome in pairs), *(action for action in told if action.code in _UNENDED)])
 
     @property
     def has_more_than_a_trip(self) -> bool:
         """True while more is to be told than one step should carry."""
         return self.untold_bytes > TRIP_BYTES or len(self.untold) > BULK
 
-    def take_untold(self) -> list[Action]:
+    def take_untold(self) -> list[Settlement]:
         """Return what is to be told in one trip, for whoever tells it."""
         with self.lock:
             if not self.has_more_than_a_trip:
@@ -225,18 +228,18 @@ class Intake:
             self.untold_bytes -= sum(map(_size, taken))
         return taken
 
-    def untell(self, told: Sequence[Action]) -> None:
+    def untell(self, told: Sequence[Settlement]) -> None:
         """Note that actions may not have arrived: they are to be told again."""
         self.doubt(told)
         with self.lock:
             self.untold[:0] = told
             self.untold_bytes += sum(map(_size, told))
 
-    def refused(self, told: Sequence[Action]) -> None:
+    def refused(self, told: Sequence[Settlement]) -> None:
         """Note that a step was refused, perhaps because of one of these: they go apart."""
         self._tell_apart(told)
 
-    def cut_off(self, told: Sequence[Action]) -> None:
+    def cut_off(self, told: Sequence[Settlement]) -> None:
         """Note that a connection broke over these: they are to be told again, and apart if it does so time and again."""
         self.doubt(told)
         self._cut_off += sum(map(_size, told)) >= LARGE
@@ -246,13 +249,13 @@ class Intake:
             self._cut_off = 0
             self._tell_apart(told)
 
-    def doubt(self, told: Sequence[Action]) -> None:
+    def doubt(self, told: Sequence[Settlement]) -> None:
         """Note that actions may have arrived; if they are gone when they are told again, they had."""
-        self._in_doubt.update(action[0] for action in told)
+        self._in_doubt.update(action.id for action in told)
 
-    def note_gone(self, gone: list[str], told: Sequence[Action]) -> None:
+    def note_gone(self, gone: list[str], told: Sequence[Settlement]) -> None:
         """Say which outcomes did not count."""
-        never_ran = {action[0] for action in told if action[2] in _UNENDED}  # put back before us, or told already
+        never_ran = {action.id for action in told if action.code in _UNENDED}  # put back before us, or told already
         for task_id in gone:
             if task_id in self.in_hand and task_id not in never_ran and task_id not in self._in_doubt:
                 text = "task %s was no longer ours when it ended; its outcome here does not count"
@@ -411,10 +414,6 @@ def _by_value(found: Envelope, ready: Ready, registry: Registry) -> Callable[[],
         return portable.function, args, kwargs
 
     return load
-
-
-def _size(action: Action) -> int:
-    return len(action[3]) + len(action[5])
 
 
 def _by_name(found: Envelope, task: Task[..., Any]) -> Callable[[], tuple[Any, tuple[Any, ...], dict[str, Any]]]:

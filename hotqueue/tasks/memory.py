@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 from hotqueue.errors import ResultTimeout
 from hotqueue.interrupts import within
 from hotqueue.tasks import attempts as history
+from hotqueue.tasks.actions import Settlement
 from hotqueue.tasks.attempts import Attempts
 from hotqueue.tasks.broker import Looked
-from hotqueue.tasks.desk import Action
 from hotqueue.tasks.replies import Answer, Callback
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class Shelf:
         """Tell whether a task of this id was ever sent here."""
         return any(task_id in there for there in (self.unfinished, self.records, self.done, self.dead))
 
-    def carry_out(self, entry: Entry, action: Action) -> None:
+    def carry_out(self, entry: Entry, action: Settlement) -> None:
         """Make a decided action so: what step.lua does; see `actions.wire`."""
         task_id, _, code, blob, ms, extra = action
         with self.lock:
@@ -117,7 +117,7 @@ class Shelf:
             entry = self.unfinished.get(task_id)
             expires = entry.attempts.expires if entry is not None and not entry.running else None
         if entry is not None and expires is not None and expires <= _now():
-            self.carry_out(entry, (task_id, 0, "E", f"E{expires} {_now()} {entry.attempts.tries}", 0, ""))
+            self.carry_out(entry, Settlement(task_id, 0, "E", f"E{expires} {_now()} {entry.attempts.tries}", 0, ""))
 
     def tell(self, ids: Iterable[str]) -> None:
         """Answer whoever watches these tasks, if there is an answer."""
@@ -241,7 +241,7 @@ class MemoryBroker:
                 raise RuntimeError(f"revoke(terminate=True) ends the process that runs the task: this one, {WHERE}")
             if entry.running:
                 return "running"
-            self._shelf.carry_out(entry, (task_id, 0, "E", record, ttl_ms, ""))
+            self._shelf.carry_out(entry, Settlement(task_id, 0, "E", record, ttl_ms, ""))
         return "revoked"
 
     def is_paused(self) -> bool:

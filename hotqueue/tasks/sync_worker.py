@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from hotqueue.errors import HotQueueError
 from hotqueue.tasks import actions, faults
+from hotqueue.tasks.actions import Delivery
 from hotqueue.tasks.batch import TRIP_BYTES
 from hotqueue.tasks.context import Request
-from hotqueue.tasks.desk import ALONE, Delivery, Stepped
+from hotqueue.tasks.desk import ALONE, Stepped
 from hotqueue.tasks.executor import execute
 from hotqueue.tasks.intake import Intake, Ready
 from hotqueue.tasks.lifecycle import Outcome

@@ -8,8 +8,9 @@ from typing import Any
 from hotqueue import pipeline
 from hotqueue.errors import HotQueueError
 from hotqueue.tasks import scripts
+from hotqueue.tasks.actions import Delivery
 from hotqueue.tasks.broker import Broker, Survey
-from hotqueue.tasks.desk import RECOVERING, Delivery, Desk
+from hotqueue.tasks.desk import RECOVERING, Desk
 
 Failed = HotQueueError | None
 Found = list[Delivery] | None | HotQueueError

@@ -16,9 +16,9 @@ from hotqueue.clients import COMMAND_TIMEOUT
 from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError, QueueFull, SerializationError
 from hotqueue.presence import Presence
 from hotqueue.tasks import actions, faults, logbook, places, together
+from hotqueue.tasks.actions import Delivery, Settlement
 from hotqueue.tasks.bell import LONGEST, Bell
-from hotqueue.tasks.desk import Action as WireAction
-from hotqueue.tasks.desk import Delivery, Step, Stepped
+from hotqueue.tasks.desk import Step, Stepped
 from hotqueue.tasks.ears import Ears
 from hotqueue.tasks.intake import Intake, Ready
 from hotqueue.tasks.lifecycle import Ended, Outcome, decide
@@ -300,7 +300,7 @@ class Worker:
             self.permits.add(step.number, len(stepped.deliveries), intake.index)
         return stepped
 
-    def step_failed(self, intake: Intake, sent: Sequence[WireAction], error: HotQueueError) -> None:
+    def step_failed(self, intake: Intake, sent: Sequence[Settlement], error: HotQueueError) -> None:
         """Wait for a server that is away; of what it refused, keep apart what it may have refused it for."""
         if isinstance(error, ConnectionFailed):
             if error.retry or not sent:

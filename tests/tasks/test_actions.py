@@ -9,8 +9,8 @@ import pytest
 
 from hotqueue.errors import TaskExpired
 from hotqueue.tasks import actions, attempts, payload, record
+from hotqueue.tasks.actions import Delivery
 from hotqueue.tasks.attempts import Attempts
-from hotqueue.tasks.desk import Delivery
 from hotqueue.tasks.envelope import Signer
 from hotqueue.tasks.lifecycle import Action, Do, State
 from hotqueue.tasks.options import TaskOptions

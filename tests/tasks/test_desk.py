@@ -12,7 +12,8 @@ from hotqueue import HotQueue
 from hotqueue.errors import ConfigError, ConnectionFailed
 from hotqueue.sizes import READ_BYTES
 from hotqueue.tasks import actions
-from hotqueue.tasks.desk import ALONE, Delivery, Desk
+from hotqueue.tasks.actions import Delivery, Settlement
+from hotqueue.tasks.desk import ALONE, Desk
 from tests.servers import RedisServer
 from tests.tasks.contents import BAND, Room, coro, place, sync
 from tests.waiting import wait_until
@@ -394,7 +395,7 @@ def test_what_has_ended_and_is_told_apart_is_not_taken_back_with_the_rest(room: 
     room.fill({"tasks": tasks, "ready": {name: place(n) for n, name in enumerate(tasks)}})
     desk = desk_of(room)
     fetched = desk.step(3).deliveries
-    stays, outcome = actions.apart(("ran", fetched[0].number, "S", b"record", 60_000, ""))
+    stays, outcome = actions.apart(Settlement("ran", fetched[0].number, "S", b"record", 60_000, ""))
     desk.step(0, [stays, *(actions.put_back(delivery) for delivery in fetched[1:])])
     assert room.broker.take_back("w", 1, 2) == 0
     assert room.broker.take_back("w", 0, 2) == 0

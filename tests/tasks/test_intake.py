@@ -11,9 +11,10 @@ import pytest
 from hotqueue import HotQueue
 from hotqueue.sizes import LARGE
 from hotqueue.tasks import envelope, payload
+from hotqueue.tasks.actions import Delivery, Settlement
 from hotqueue.tasks.attempts import Attempts
 from hotqueue.tasks.courier import WITHOUT_WORDS
-from hotqueue.tasks.desk import Delivery, Stepped
+from hotqueue.tasks.desk import Stepped
 from hotqueue.tasks.intake import ASK_AGAIN, ASK_LATER, Intake, Ready
 from hotqueue.tasks.lifecycle import Ended
 from tests.tasks import sample
@@ -171,9 +172,9 @@ def test_what_was_told_is_no_longer_in_hand_unless_it_came_again_under_another_n
     intake.took(stepped(1, first))
     assert (list(intake.unstarted), intake.in_hand) == ([first], {"id": first})
     intake.accept([again])
-    intake.told([("id", 1, "S", b"", 0, "")])
+    intake.told([Settlement("id", 1, "S", b"", 0, "")])
     assert intake.in_hand == {"id": again}
-    intake.told([("id", 2, "S", b"", 0, "")])
+    intake.told([Settlement("id", 2, "S", b"", 0, "")])
     assert intake.in_hand == {}
 
 
@@ -182,14 +183,14 @@ def test_a_large_outcome_that_is_gone_after_it_was_cut_off_time_and_again_had_ar
 ) -> None:
     intake.in_hand["id"] = deliver()
     for _ in range(WITHOUT_WORDS):
-        intake.cut_off([("id", 1, "S", b"x" * LARGE, 1000, "")])
-    intake.told([action for action in intake.take_untold() if action[2] == "L"])
+        intake.cut_off([Settlement("id", 1, "S", b"x" * LARGE, 1000, "")])
+    intake.told([action for action in intake.take_untold() if action.code == "L"])
     wait_until(lambda: intake.courier.is_empty)
     assert "does not count" not in caplog.text
 
 
 def test_a_worker_that_was_given_up_has_nothing_left(intake: Intake) -> None:
     intake.took(stepped(1, deliver()))
-    intake.untold.append(("id", 1, "S", b"", 0, ""))
+    intake.untold.append(Settlement("id", 1, "S", b"", 0, ""))
     intake.lost()
     assert (len(intake.unstarted), intake.in_hand, intake.untold) == (0, {}, [])
