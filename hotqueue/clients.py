@@ -13,7 +13,7 @@ from hotqueue.errors import ConfigError
 from hotqueue.sentinels import Watch
 
 if TYPE_CHECKING:
-    from hotqueue.embedded import EmbeddedServer
+    from hotqueue.embedded.server import EmbeddedServer
 
 COMMAND_TIMEOUT = 5.0  # seconds to wait for the reply of a command that does not block
 CONNECT_TIMEOUT = 2.0  # seconds

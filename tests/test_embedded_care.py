@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from hotqueue import embedded
-from hotqueue.embedded import EmbeddedServer
-from hotqueue.embedded_binary import Server
-from hotqueue.embedded_guardian import ask
+from hotqueue.embedded import server as embedded
+from hotqueue.embedded.binaries import Server
+from hotqueue.embedded.guardian import ask
+from hotqueue.embedded.server import EmbeddedServer
 from hotqueue.errors import ConfigError
 from tests.embedded_users import (
     PROGRAMS,

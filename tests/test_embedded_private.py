@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from hotqueue.embedded import EmbeddedServer
-from hotqueue.embedded_guardian import ask
+from hotqueue.embedded.guardian import ask
+from hotqueue.embedded.server import EmbeddedServer
 from tests.embedded_users import Users, kill_guardian, nothing_left, private_folder, server_pid, short_folder, users
 from tests.processes import is_gone, run_python
 from tests.waiting import wait_until

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from hotqueue import embedded_binary, embedded_locks, embedded_start
-from hotqueue.embedded import EmbeddedServer
-from hotqueue.embedded_binary import Server
-from hotqueue.embedded_files import Files
-from hotqueue.embedded_guardian import ask
+from hotqueue.embedded import binaries, locks, start
+from hotqueue.embedded.binaries import Server
+from hotqueue.embedded.files import Files
+from hotqueue.embedded.guardian import ask
+from hotqueue.embedded.server import EmbeddedServer
 from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError
 from tests.embedded_users import nothing_left, run_server, server_pid, servers_of, short_folder, two_servers
 from tests.needs import lacking
@@ -109,7 +109,7 @@ def test_a_link_in_place_of_the_run_folder(path: Path, refusal: Refusal, tmp_pat
 def test_a_directory_without_the_right_to_write(short_folder: Path) -> None:
     """As an ordinary user: root may write everywhere."""
     code = (
-        "import os, sys, hotqueue.embedded as embedded\n"
+        "import os, sys, hotqueue.embedded.server as embedded\n"
         f"os.setgid({STRANGER}); os.setuid({STRANGER})\n"
         "embedded.EmbeddedServer(sys.argv[1]).ensure()"
     )
@@ -119,7 +119,7 @@ def test_a_directory_without_the_right_to_write(short_folder: Path) -> None:
 
 
 def test_a_system_without_file_locks(refusal: Refusal, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedded_locks, "SUPPORTED", False)
+    monkeypatch.setattr(locks, "SUPPORTED", False)
     assert "does not run on" in refusal()
 
 
@@ -158,8 +158,8 @@ def test_a_database_of_another_machine(path: Path, monkeypatch: pytest.MonkeyPat
     run = path.with_name("db.rdb.hotqueue")
     (run / "server.lock").write_text(f"{pid} elsewhere")
     (run / "s").rename(run / "moved")
-    monkeypatch.setattr(embedded_start, "SILENCE", 0.2)
-    monkeypatch.setattr(embedded_locks, "poke_name", lambda name: 0)
+    monkeypatch.setattr(start, "SILENCE", 0.2)
+    monkeypatch.setattr(locks, "poke_name", lambda name: 0)
     try:
         with pytest.raises(ConnectionFailed, match=rf"process {pid} on elsewhere.*serves one machine.*url="):
             made.ensure(after_error=True)
@@ -171,7 +171,7 @@ def test_a_database_of_another_machine(path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_a_stranger_on_our_name_is_ignored(path: Path) -> None:
     """Anyone can take a name; one that another user sits on must not keep us out."""
-    if not embedded_locks.HAS_NAMES or os.geteuid() != 0:
+    if not locks.HAS_NAMES or os.geteuid() != 0:
         raise lacking("Linux and root")
     name = Files.of(str(path)).name
     pid = os.fork()
@@ -183,7 +183,7 @@ def test_a_stranger_on_our_name_is_ignored(path: Path) -> None:
         while True:
             squatter.accept()
     try:
-        wait_until(lambda: embedded_locks.poke_name(name) == STRANGER)
+        wait_until(lambda: locks.poke_name(name) == STRANGER)
         made = EmbeddedServer(path)
         assert ask(made.ensure(), b"PING") == b"PONG"
         made.close()
@@ -195,7 +195,7 @@ def test_a_stranger_on_our_name_is_ignored(path: Path) -> None:
 @pytest.mark.parametrize("cut", [5, 40])
 def test_a_truncated_copy_of_a_database(path: Path, refusal: Refusal, cut: int) -> None:
     """Read as a journal it must not count as one with an incomplete end, or the server would start empty."""
-    server = run_server(next(embedded_binary.paths()), path.parent, "--dbfilename", "whole.rdb")
+    server = run_server(next(binaries.paths()), path.parent, "--dbfilename", "whole.rdb")
     for number in range(100):
         ask(str(path.parent / "foreign"), b"RPUSH", b"q", b"%d" % number)
     with pytest.raises(ConnectionResetError):
@@ -241,14 +241,14 @@ def test_which_server_reads_what() -> None:
         ((valkey, (9, 1, 2)), (redis, (7, 4, 0)), False),
         ((redis, (8, 0, 0)), (valkey, (8, 0, 0)), False),
     ):
-        assert embedded_binary.reads(embedded_binary.Server(*server), embedded_binary.Server(*written)) is can
+        assert binaries.reads(binaries.Server(*server), binaries.Server(*written)) is can
 
 
 def test_windows_imports_it_and_is_told() -> None:
     code = (
         "import socket, subprocess, sys, tempfile, threading, shutil, logging, json\n"
         "sys.platform = 'win32'; sys.modules['fcntl'] = None\n"
-        "from hotqueue.embedded import EmbeddedServer\n"
+        "from hotqueue.embedded.server import EmbeddedServer\n"
         "EmbeddedServer('x.rdb').ensure()"
     )
     done = run_python(code, check=False)

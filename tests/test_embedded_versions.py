@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from hotqueue import embedded
-from hotqueue.embedded import EmbeddedServer
-from hotqueue.embedded_guardian import ask
+from hotqueue.embedded import server as embedded
+from hotqueue.embedded.guardian import ask
+from hotqueue.embedded.server import EmbeddedServer
 from hotqueue.errors import ConfigError
 from tests.embedded_users import PROGRAMS, disguised, nothing_left, real_server, server_pid
 from tests.processes import run_command, run_python

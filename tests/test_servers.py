@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from hotqueue import embedded_binary
 from hotqueue.connection import Store
+from hotqueue.embedded import binaries
 from tests import leaks, needs
 from tests.servers import NoServer, RedisServer, binary
 from tests.waiting import wait_until
@@ -56,8 +56,8 @@ def test_the_embedded_packages_server_serves_where_no_other_does(monkeypatch: py
     """A fresh machine: nothing is skipped there for want of a server."""
     monkeypatch.delenv("HOTQUEUE_TEST_SERVER", raising=False)
     monkeypatch.setenv("PATH", str(Path(sys.prefix) / "bin"))  # in which the package puts a server, too
-    assert binary() == next(embedded_binary.brought())
-    monkeypatch.setattr(embedded_binary, "brought", lambda: iter(()))
+    assert binary() == next(binaries.brought())
+    monkeypatch.setattr(binaries, "brought", lambda: iter(()))
     with pytest.raises(NoServer):
         binary()
 

@@ -22,7 +22,7 @@ import pytest
 from hotqueue import HotQueue, keys, transfer
 from hotqueue.address import resolve
 from hotqueue.connection import Store
-from hotqueue.embedded_start import probe
+from hotqueue.embedded.start import probe
 from hotqueue.errors import ConfigError, ConnectionFailed
 from hotqueue.tasks.broker import Broker
 from tests.embedded_users import PROGRAMS, nothing_left, private_folder, real_server, servers_of, short_folder

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from hotqueue.embedded import EmbeddedServer
-from hotqueue.embedded_binary import Server
-from hotqueue.embedded_guardian import ask
+from hotqueue.embedded.binaries import Server
+from hotqueue.embedded.guardian import ask
+from hotqueue.embedded.server import EmbeddedServer
 from tests.embedded_users import journal, nothing_left, two_servers
 from tests.processes import run_command, start_command
 

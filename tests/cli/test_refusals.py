@@ -18,8 +18,8 @@ from pathlib import Path
 
 import pytest
 
-from hotqueue.embedded import EmbeddedServer
-from hotqueue.embedded_guardian import ask
+from hotqueue.embedded.guardian import ask
+from hotqueue.embedded.server import EmbeddedServer
 from tests.embedded_users import BECOME_STRANGER, PRELOAD, STRANGER, journal, nothing_left, short_folder
 from tests.needs import lacking
 from tests.processes import command_code, run_command, run_python

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from hotqueue import embedded_binary
+from hotqueue.embedded import binaries
 from tests.needs import are_required, lacking
 from tests.servers import RedisServer
 
@@ -32,7 +32,7 @@ def library() -> str:
 @functools.cache
 def server_binary() -> str:
     """Return a server that goes together with libfaketime: jemalloc, with which distributions build theirs, does not."""
-    for path in embedded_binary.paths():
+    for path in binaries.paths():
         done = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=20, check=False)
         if "malloc=libc" in done.stdout:
             return path

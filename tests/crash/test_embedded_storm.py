@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from hotqueue.embedded import EmbeddedServer
-from hotqueue.embedded_files import Files
-from hotqueue.embedded_guardian import ask
+from hotqueue.embedded.files import Files
+from hotqueue.embedded.guardian import ask
+from hotqueue.embedded.server import EmbeddedServer
 from tests.embedded_users import hold_writes, nothing_left, servers_of
 from tests.processes import start_python
 from tests.waiting import wait_until
@@ -31,8 +31,8 @@ SAME_SERVER = {name: value for name, value in os.environ.items() if name == "HOT
 # Puts numbered messages for ever; what was acknowledged goes to a file that outlives kill -9.
 PUTTER = r"""
 import itertools, os, sys
-from hotqueue.embedded import EmbeddedServer
-from hotqueue.embedded_guardian import ask
+from hotqueue.embedded.server import EmbeddedServer
+from hotqueue.embedded.guardian import ask
 
 path, name, durability = sys.argv[1:]
 server = EmbeddedServer(path, durability=durability)

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from hotqueue import embedded, embedded_binary, embedded_start
-from hotqueue import embedded_locks as locks
-from hotqueue.embedded import EmbeddedServer
-from hotqueue.embedded_guardian import ask
+from hotqueue.embedded import binaries, locks, start
+from hotqueue.embedded import server as embedded
+from hotqueue.embedded.guardian import ask
+from hotqueue.embedded.server import EmbeddedServer
 from hotqueue.errors import ConnectionFailed
 from tests.embedded_users import Users, guardian_of, nothing_left, server_pid, servers_of, users
 from tests.needs import lacking
@@ -101,7 +101,7 @@ def test_loading_is_waited_for_and_logged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Three thousand keys at half a millisecond each; a second opener waits as well."""
-    real = next(embedded_binary.paths())
+    real = next(binaries.paths())
     server = EmbeddedServer(tmp_path / "db.rdb")
     for number in range(3000):
         ask(server.ensure(), b"SET", b"k%d" % number, b"x")
@@ -110,8 +110,8 @@ def test_loading_is_waited_for_and_logged(
     slow.write_text(f'#!/bin/sh\n[ "$1" = -v ] && exec {real} -v\nexec {real} "$@" --key-load-delay 500\n')
     slow.chmod(0o755)
     monkeypatch.setenv("HOTQUEUE_SERVER", str(slow))
-    monkeypatch.setattr(embedded_start, "SILENCE", 0.5)
-    monkeypatch.setattr(embedded_start, "TELLING", 0.2)
+    monkeypatch.setattr(start, "SILENCE", 0.5)
+    monkeypatch.setattr(start, "TELLING", 0.2)
     other = EmbeddedServer(tmp_path / "alias" / ".." / "db.rdb")
     second = threading.Thread(target=other.ensure)
     with caplog.at_level(logging.WARNING, logger="hotqueue.embedded"):
@@ -129,7 +129,7 @@ def test_a_start_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.Monk
     hanging.write_text("#!/bin/sh\n[ \"$1\" = -v ] && echo 'Redis server v=6.2.14 sha=0' && exit\nexec sleep 600\n")
     hanging.chmod(0o755)
     monkeypatch.setenv("HOTQUEUE_SERVER", str(hanging))
-    monkeypatch.setattr(embedded_start, "SILENCE", 0.3)
+    monkeypatch.setattr(start, "SILENCE", 0.3)
     server = EmbeddedServer(tmp_path / "db.rdb")
     with pytest.raises(ConnectionFailed, match="has not answered"):
         server.ensure()

@@ -14,14 +14,14 @@ import sys
 import time
 from typing import Any
 
-from hotqueue import descriptors, embedded_guardian
-from hotqueue import embedded_binary as binaries
-from hotqueue import embedded_files as store
-from hotqueue import embedded_locks as locks
-from hotqueue import embedded_log as server_log
-from hotqueue.embedded_files import Files
-from hotqueue.embedded_guardian import ask
-from hotqueue.embedded_locks import Claim
+from hotqueue import descriptors
+from hotqueue.embedded import binaries, locks
+from hotqueue.embedded import files as store
+from hotqueue.embedded import guardian as embedded_guardian
+from hotqueue.embedded import log as server_log
+from hotqueue.embedded.files import Files
+from hotqueue.embedded.guardian import ask
+from hotqueue.embedded.locks import Claim
 from hotqueue.errors import ConfigError, ConnectionFailed
 
 log = logging.getLogger("hotqueue.embedded")

@@ -11,13 +11,12 @@ import subprocess
 from collections.abc import Iterator
 from typing import Any
 
-from hotqueue import embedded_binary as binaries
-from hotqueue import embedded_files as store
-from hotqueue import embedded_locks as locks
-from hotqueue import embedded_log as server_log
-from hotqueue import embedded_start as starting
-from hotqueue.embedded_files import MEMORY, Files
-from hotqueue.embedded_guardian import ask
+from hotqueue.embedded import binaries, locks
+from hotqueue.embedded import files as store
+from hotqueue.embedded import log as server_log
+from hotqueue.embedded import start as starting
+from hotqueue.embedded.files import MEMORY, Files
+from hotqueue.embedded.guardian import ask
 from hotqueue.errors import ConfigError, HotQueueError
 
 

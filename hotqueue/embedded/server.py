@@ -16,12 +16,12 @@ import weakref
 from collections.abc import Iterator
 from typing import Any
 
-from hotqueue import embedded_files as store
-from hotqueue import embedded_guardian, in_place
-from hotqueue import embedded_locks as locks
-from hotqueue import embedded_log as server_log
-from hotqueue import embedded_start as starting
-from hotqueue.embedded_files import MEMORY, Files
+from hotqueue import in_place
+from hotqueue.embedded import files as store
+from hotqueue.embedded import guardian, locks
+from hotqueue.embedded import log as server_log
+from hotqueue.embedded import start as starting
+from hotqueue.embedded.files import MEMORY, Files
 from hotqueue.errors import STORE_ERRORS, ConfigError, ConnectionFailed, HotQueueError
 
 STOPPING = 5.0  # seconds that close() of the last user waits for the server to be gone
@@ -84,7 +84,7 @@ class EmbeddedServer:
             made._may_restart = False
         except BaseException:
             made.close()
-            embedded_guardian.remove_private(os.fsencode(made._private))  # there may be no guardian yet that would
+            guardian.remove_private(os.fsencode(made._private))  # there may be no guardian yet that would
             raise
         return made
 
@@ -94,20 +94,19 @@ class EmbeddedServer:
         Raises:
             ConfigError: there is data and `replace` is not given, the database is in use, or cannot be put there.
         """
-        from hotqueue import embedded_copy
+        from hotqueue.embedded import snapshot
 
         with _while_it_lives():
-            embedded_copy.save(self.ensure(), self.path)
+            snapshot.save(self.ensure(), self.path)
         with _as_said(path):
-            embedded_copy.put(os.path.join(self._private, "dump.rdb"), path, replace)
+            snapshot.put(os.path.join(self._private, "dump.rdb"), path, replace)
 
     def is_readable_here(self) -> bool:
         """Tell whether the program that opens a new file here reads what this private server saves."""
-        from hotqueue import embedded_binary as binaries
-        from hotqueue import embedded_copy
+        from hotqueue.embedded import binaries, snapshot
 
         with _while_it_lives():
-            wrote = binaries.at(embedded_copy.server_program(self.ensure()))
+            wrote = binaries.at(snapshot.server_program(self.ensure()))
         return wrote is not None and binaries.reads(binaries.choose(None, self.path), wrote)
 
     def ensure(self, after_error: bool = False) -> str:
@@ -239,17 +238,16 @@ class _Hold:
 
     def begin_with(self, source: EmbeddedServer) -> None:
         """Have this private server, which is yet to be started, begin as a copy of another."""
-        from hotqueue import embedded_binary as binaries
-        from hotqueue import embedded_copy
+        from hotqueue.embedded import binaries, snapshot
 
         address = source.ensure()
-        path = embedded_copy.server_program(address)
+        path = snapshot.server_program(address)
         program = binaries.at(path)
         if program is None:
             raise ConfigError(f"{source.path} cannot be copied: its server is {path}, which does not run here any more")
         with self.mutex:
             self._become_user(may_create=True)
-        embedded_copy.snapshot(address, source.path, self.files.at("dump.rdb"))
+        snapshot.snapshot(address, source.path, self.files.at("dump.rdb"))
         store.write_record(self.files, binaries.to_record(program))
 
     def drop(self) -> bool:
@@ -358,11 +356,11 @@ def check_place(path: str | os.PathLike[str], *, replace: bool = False) -> None:
     Raises:
         ConfigError: there is data, somebody uses it, or it is no place for a database.
     """
-    from hotqueue import embedded_copy
+    from hotqueue.embedded import snapshot
 
     found = _absolute(path)
     with _as_said(found):
-        embedded_copy.check_place(found, replace)
+        snapshot.check_place(found, replace)
 
 
 def upgrade(path: str | os.PathLike[str] | None) -> dict[str, Any]:
@@ -375,11 +373,11 @@ def upgrade(path: str | os.PathLike[str] | None) -> dict[str, Any]:
 
 
 def _care(what: str, path: str | os.PathLike[str] | None) -> dict[str, Any]:
-    from hotqueue import embedded_care
+    from hotqueue.embedded import care
 
     found = _absolute(path)
     with _as_said(found):
-        told: dict[str, Any] = getattr(embedded_care, what)(found)
+        told: dict[str, Any] = getattr(care, what)(found)
     return told
 
 

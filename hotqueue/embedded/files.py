@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from hotqueue.embedded_guardian import mark_of
+from hotqueue.embedded.guardian import mark_of
 from hotqueue.errors import ConfigError
 
 MEMORY = ":memory:"

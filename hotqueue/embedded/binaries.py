@@ -17,7 +17,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from hotqueue import embedded_locks as locks
+from hotqueue.embedded import locks
 from hotqueue.errors import ConfigError
 from hotqueue.hints import shell_command
 

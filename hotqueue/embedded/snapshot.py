@@ -13,10 +13,10 @@ import socket
 import tempfile
 from typing import IO
 
-from hotqueue import embedded_care as care
-from hotqueue import embedded_files as store
-from hotqueue.embedded_files import Files
-from hotqueue.embedded_guardian import ask
+from hotqueue.embedded import care
+from hotqueue.embedded import files as store
+from hotqueue.embedded.files import Files
+from hotqueue.embedded.guardian import ask
 from hotqueue.errors import ConfigError, ConnectionFailed
 
 PATIENCE = 120.0  # seconds of silence from the server that are waited out

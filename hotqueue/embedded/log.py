@@ -7,7 +7,7 @@ import os
 import re
 
 from hotqueue import descriptors
-from hotqueue.embedded_files import WAY_OUT, Files, size
+from hotqueue.embedded.files import WAY_OUT, Files, size
 from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError
 from hotqueue.hints import shell_command
 
