@@ -14,12 +14,13 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from hotqueue import in_place, keys, scripts
+from hotqueue import keys, scripts
 from hotqueue.connection import PATIENCE, Store
 from hotqueue.consume import FULL_PAUSE, Here
 from hotqueue.consumer import CHARGED, DEAD, DONE, PACKAGE, SLICE, Call, Loop, Outage, Steps, awaiting, is_slow, log, log_dead
 from hotqueue.errors import STORE_ERRORS, ConnectionFailed, QueueFull, SerializationError
 from hotqueue.memory_list import AsyncMemoryHolder
+from hotqueue.runtime import in_place
 from hotqueue.serializers import Codec
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from hotqueue.address import Address
-from hotqueue.ending import in_thread
 from hotqueue.errors import ConfigError
+from hotqueue.runtime.ending import in_thread
 from hotqueue.sentinels import Watch
 
 if TYPE_CHECKING:

@@ -16,12 +16,11 @@ from dataclasses import replace
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from hotqueue import clients, descriptors, keys
+from hotqueue import clients, keys
 from hotqueue.aconnection import LoopClient, Loops, NotSent
 from hotqueue.address import PATIENCE as PATIENCE
 from hotqueue.address import Address
 from hotqueue.clients import COMMAND_TIMEOUT
-from hotqueue.ending import in_thread
 from hotqueue.errors import ConnectionFailed, HotQueueError, Interruption
 from hotqueue.lines import (
     Blocking,
@@ -38,6 +37,8 @@ from hotqueue.lines import (
     with_size,
 )
 from hotqueue.meanings import meaning
+from hotqueue.runtime import descriptors
+from hotqueue.runtime.ending import in_thread
 from hotqueue.sizes import LARGE
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from datetime import timedelta
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from hotqueue import in_place, keys, scripts
+from hotqueue import keys, scripts
 from hotqueue.connection import PATIENCE, Store
 from hotqueue.consumer import (
     BACK,
@@ -36,11 +36,12 @@ from hotqueue.consumer import (
     log,
     log_dead,
 )
-from hotqueue.ending import start_thread
 from hotqueue.errors import STORE_ERRORS, ConnectionFailed, QueueFull, SerializationError
 from hotqueue.hints import did_you_mean
 from hotqueue.lines import Blocking
 from hotqueue.memory_list import MemoryHolder
+from hotqueue.runtime import in_place
+from hotqueue.runtime.ending import start_thread
 from hotqueue.serializers import Codec
 
 if TYPE_CHECKING:

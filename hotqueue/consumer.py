@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 from hotqueue import keys, presence, scripts
 from hotqueue.errors import ConnectionFailed
-from hotqueue.interrupts import within
 from hotqueue.lines import LEAST_BLOCK
+from hotqueue.runtime.interrupts import within
 from hotqueue.scripts import Script
 
 log = logging.getLogger("hotqueue.queue")

@@ -6,8 +6,8 @@ import os
 import re
 from collections.abc import Callable
 
-from hotqueue import descriptors
 from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError, QueueFull, SerializationError
+from hotqueue.runtime import descriptors
 
 
 class Refused(ConfigError):

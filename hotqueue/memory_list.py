@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from hotqueue.consumer import BACK, CHARGED, DEAD, DONE
-from hotqueue.interrupts import within
+from hotqueue.runtime.interrupts import within
 
 CHARGED_MOST = 5  # times that its holder may raise before a message goes to the dead, as in held.lua
 

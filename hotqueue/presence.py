@@ -19,7 +19,7 @@ import time
 import weakref
 from pathlib import Path
 
-from hotqueue import descriptors
+from hotqueue.runtime import descriptors
 
 try:
     import fcntl

@@ -14,16 +14,17 @@ from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from datetime import timedelta
 from typing import Any, Self, overload
 
-from hotqueue import address, aqueue, consume, in_place, keys, scripts, secret, serializers
+from hotqueue import address, aqueue, consume, keys, scripts, serializers, signing
 from hotqueue.connection import Store
 from hotqueue.consume import Here, patience
 from hotqueue.consumer import PACKAGE, SLICE
 from hotqueue.door import TaskDoor
 from hotqueue.errors import STORE_ERRORS, ConfigError, ConnectionFailed, QueueFull, SerializationError
 from hotqueue.hints import check_flag, hinting
-from hotqueue.interrupts import within
 from hotqueue.lines import LEAST_BLOCK
 from hotqueue.memory_list import MemoryList
+from hotqueue.runtime import in_place
+from hotqueue.runtime.interrupts import within
 
 Seconds = float | timedelta
 
@@ -86,7 +87,7 @@ class HotQueue(TaskDoor):
         self.max_queue_length = _checked_length(max_queue_length)
         self.secret_key = secret_key
         if secret_key is not None:
-            secret.split(secret_key)  # refuse it here, where it was given
+            signing.split(secret_key)  # refuse it here, where it was given
             _with_key[name] = self
         where: dict[str, Any] = {"dbfilename": dbfilename, "url": url, "client": redis, "durability": durability}
         self.store = Store(address.resolve(**where, patience=patience, options=options))
@@ -108,12 +109,12 @@ class HotQueue(TaskDoor):
         kept = ("name", "key", "max_queue_length", "store")
         state = {"serializer": serializers.portable(self.serializer), **{name: getattr(self, name) for name in kept}}
         key = self.secret_key
-        return {**state, "secret_key": key if key is None or secret.may_travel() else secret.KEPT_BACK}
+        return {**state, "secret_key": key if key is None or signing.may_travel() else signing.KEPT_BACK}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update({name: value for name, value in state.items() if name != "serializer"})
         self.serializer = serializers.restored(state["serializer"])
-        if self.secret_key == secret.KEPT_BACK and (other := _with_key.get(self.name)) is not None:
+        if self.secret_key == signing.KEPT_BACK and (other := _with_key.get(self.name)) is not None:
             self.secret_key = other.secret_key
         self._process = Here(self.name, self.store)
 

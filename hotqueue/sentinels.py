@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from hotqueue.ending import start_thread
+from hotqueue.runtime.ending import start_thread
 
 EVERY = 0.5  # seconds between two looks while the store is in use
 FRESH = 1.0  # seconds that an answer counts

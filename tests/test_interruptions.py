@@ -16,7 +16,7 @@ import pytest
 import hotqueue
 from hotqueue import HotQueue, SerializationError, SoftTimeLimitExceeded
 from hotqueue.errors import STORE_ERRORS, Interruption, LeaseLost
-from hotqueue.interrupts import A_WHILE, expected, within
+from hotqueue.runtime.interrupts import A_WHILE, expected, within
 from hotqueue.tasks.limits import soft_limit
 
 PACKAGE = Path(hotqueue.__file__).parent

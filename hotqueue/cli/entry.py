@@ -13,8 +13,9 @@ from typing import Any, NoReturn
 
 import click
 
-from hotqueue import __version__, descriptors
+from hotqueue import __version__
 from hotqueue.errors import HotQueueError
+from hotqueue.runtime import descriptors
 
 settings = {"help_option_names": ["-h", "--help"]}  # of every command
 BROKEN_PIPE = 128 + 13  # exit code of a program that SIGPIPE ended, as a shell tells it

@@ -7,7 +7,7 @@ import logging
 import sys
 from datetime import UTC, datetime
 
-from hotqueue.descriptors import Lines
+from hotqueue.runtime.descriptors import Lines
 
 LEVELS = ("debug", "info", "warning", "error", "critical")
 

@@ -118,7 +118,7 @@ def weights_of(text: str) -> dict[str, int]:
 
 
 def _settings(modules: tuple[str, ...], names: dict[str, int], url: str | None, dbfilename: str | None, given: Any) -> Settings:
-    from hotqueue import keys, secret
+    from hotqueue import keys, signing
     from hotqueue.address import MEMORY, resolve
     from hotqueue.errors import ConfigError
     from hotqueue.tasks.child import Settings
@@ -130,8 +130,8 @@ def _settings(modules: tuple[str, ...], names: dict[str, int], url: str | None, 
     try:
         for name in names:
             keys.check_name(name)
-        if secret.VARIABLE in os.environ:
-            secret.split(os.environ[secret.VARIABLE], f"${secret.VARIABLE}")
+        if signing.VARIABLE in os.environ:
+            signing.split(os.environ[signing.VARIABLE], f"${signing.VARIABLE}")
         is_named = url is not None or dbfilename is not None
         address = resolve(url=url, dbfilename=dbfilename) if is_named else None if modules else from_settings()
     except ConfigError as error:

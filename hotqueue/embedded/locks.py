@@ -14,7 +14,7 @@ import sys
 import threading
 from collections.abc import Generator
 
-from hotqueue import descriptors
+from hotqueue.runtime import descriptors
 
 if sys.platform != "win32":  # there the package can be imported, and refuses
     import fcntl

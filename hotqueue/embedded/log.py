@@ -6,10 +6,10 @@ import errno
 import os
 import re
 
-from hotqueue import descriptors
 from hotqueue.embedded.files import WAY_OUT, Files, size
 from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError
 from hotqueue.hints import shell_command
+from hotqueue.runtime import descriptors
 
 LEAST_TO_START = 64 * 1024  # bytes free on the disk
 ENOUGH_TO_START = 1024 * 1024  # bytes free, after a server has died of a full disk

@@ -16,13 +16,13 @@ import weakref
 from collections.abc import Iterator
 from typing import Any
 
-from hotqueue import in_place
 from hotqueue.embedded import files as store
 from hotqueue.embedded import guardian, locks
 from hotqueue.embedded import log as server_log
 from hotqueue.embedded import start as starting
 from hotqueue.embedded.files import MEMORY, Files
 from hotqueue.errors import STORE_ERRORS, ConfigError, ConnectionFailed, HotQueueError
+from hotqueue.runtime import in_place
 
 STOPPING = 5.0  # seconds that close() of the last user waits for the server to be gone
 EXITING = 1.0  # the same at the end of the process

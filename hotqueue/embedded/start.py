@@ -14,7 +14,6 @@ import sys
 import time
 from typing import Any
 
-from hotqueue import descriptors
 from hotqueue.embedded import binaries, locks
 from hotqueue.embedded import files as store
 from hotqueue.embedded import guardian as embedded_guardian
@@ -23,6 +22,7 @@ from hotqueue.embedded.files import Files
 from hotqueue.embedded.guardian import ask
 from hotqueue.embedded.locks import Claim
 from hotqueue.errors import ConfigError, ConnectionFailed
+from hotqueue.runtime import descriptors
 
 log = logging.getLogger("hotqueue.embedded")
 

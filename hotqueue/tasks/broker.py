@@ -14,10 +14,10 @@ from typing import Any
 
 from hotqueue import keys
 from hotqueue.connection import Store
-from hotqueue.ending import in_thread
 from hotqueue.errors import HotQueueError, SerializationError
 from hotqueue.lines import Blocking
 from hotqueue.packed import PackedCall
+from hotqueue.runtime.ending import in_thread
 from hotqueue.tasks import scripts
 from hotqueue.tasks.attempts import KILLED, Attempts, json_object
 from hotqueue.tasks.attempts import decode as decode_attempts

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from hotqueue.ending import start_thread
+from hotqueue.runtime.ending import start_thread
 
 R = TypeVar("R")
 log = logging.getLogger("hotqueue.worker")

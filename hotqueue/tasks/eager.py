@@ -23,9 +23,9 @@ from datetime import UTC, datetime
 from types import FrameType
 from typing import Any, Self, TypeVar
 
-from hotqueue import in_place
 from hotqueue.errors import TaskRevoked
 from hotqueue.memory_list import MemoryList
+from hotqueue.runtime import in_place
 from hotqueue.tasks import actions, payload, record
 from hotqueue.tasks.actions import Delivery, Settlement
 from hotqueue.tasks.context import CleanContext, current_request

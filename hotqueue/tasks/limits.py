@@ -19,7 +19,7 @@ from types import FrameType
 from typing import Any
 
 from hotqueue.errors import SoftTimeLimitExceeded
-from hotqueue.interrupts import expected
+from hotqueue.runtime.interrupts import expected
 
 # Wakes a main thread that sleeps. Nobody minds one that comes without a handler: the default is to do nothing.
 SIGNAL: Any = getattr(signal, "SIGURG", None)

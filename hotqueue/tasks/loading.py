@@ -11,7 +11,7 @@ from collections.abc import Container, Iterable, Sequence
 from types import ModuleType
 from typing import Any
 
-from hotqueue import secret
+from hotqueue import signing
 from hotqueue.connection import Store
 from hotqueue.errors import ConfigError, HotQueueError
 from hotqueue.hints import did_you_mean
@@ -186,7 +186,7 @@ def _check_keys(one: Registry, other: Registry) -> None:
     if not one.signer.agrees_with(other.signer) if one.signer else other.signer is not None:
         raise CannotLoad(
             f"queue {one.name!r} is made more than once, with different secret keys (or once without one); make it once, or set "
-            f"${secret.VARIABLE} for all of them"
+            f"${signing.VARIABLE} for all of them"
         )
 
 

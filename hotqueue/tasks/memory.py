@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from hotqueue.errors import ResultTimeout
-from hotqueue.interrupts import within
+from hotqueue.runtime.interrupts import within
 from hotqueue.tasks import attempts as history
 from hotqueue.tasks.actions import Settlement
 from hotqueue.tasks.attempts import Attempts

@@ -17,9 +17,9 @@ from hotqueue import keys
 from hotqueue.clients import COMMAND_TIMEOUT
 from hotqueue.connection import Store
 from hotqueue.errors import ConnectionFailed, HotQueueError
+from hotqueue.runtime.background import Errands
 from hotqueue.tasks import logbook, together
 from hotqueue.tasks.desk import DOING, Stepped
-from hotqueue.tasks.errands import Errands
 from hotqueue.tasks.intake import Intake
 from hotqueue.tasks.registry import Registry
 from hotqueue.tasks.together import Found

@@ -10,9 +10,10 @@ from datetime import datetime
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from hotqueue import in_place, keys, secret
+from hotqueue import keys, signing
 from hotqueue.connection import Store
 from hotqueue.errors import ConfigError, Interruption, TaskNotRegistered
+from hotqueue.runtime import in_place
 from hotqueue.tasks import by_value, envelope, main_module, names, options
 from hotqueue.tasks.attempts import json_object
 from hotqueue.tasks.batch import open_batch
@@ -69,7 +70,7 @@ class Registry:
     def __init__(self, queue: HotQueue) -> None:
         self.queue = queue
         self.name = queue.name
-        if queue.secret_key != secret.KEPT_BACK:  # else a task may have got it as an argument and never use it
+        if queue.secret_key != signing.KEPT_BACK:  # else a task may have got it as an argument and never use it
             _ = self.signer  # refuse impossible keys early
         self.tasks: dict[str, Task[..., Any]] = {}
         self.clashes: list[str] = []  # what was defined under a name that another function had
@@ -275,13 +276,13 @@ def _dead_task(task_id: str, at: int, data: bytes) -> DeadTask:
 def signer_of(secret_key: str | None, queue: str) -> Signer | None:
     """Return the signer for a secret key: the argument, else ``$HOTQUEUE_SECRET_KEY``."""
     if secret_key:
-        return Signer(secret.split(secret_key))
-    text = os.environ.get(secret.VARIABLE)
+        return Signer(signing.split(secret_key))
+    text = os.environ.get(signing.VARIABLE)
     if text is not None:
-        return Signer(secret.split(text, f"${secret.VARIABLE}"))
-    if secret_key == secret.KEPT_BACK:
+        return Signer(signing.split(text, f"${signing.VARIABLE}"))
+    if secret_key == signing.KEPT_BACK:
         raise ConfigError(
             f"queue {queue!r} came here in a pickle, and its secret key does not travel in one; import the queue instead, or set "
-            f"${secret.VARIABLE}"
+            f"${signing.VARIABLE}"
         )
     return None

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from signal import getitimer
 from types import FrameType
 
-from hotqueue import descriptors
+from hotqueue.runtime import descriptors
 from hotqueue.tasks import forks
 
 log = logging.getLogger("hotqueue.worker")

@@ -13,9 +13,9 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 
-from hotqueue.ending import in_thread, start_thread
 from hotqueue.errors import STORE_ERRORS, ConnectionFailed, QueueFull
-from hotqueue.interrupts import within
+from hotqueue.runtime.ending import in_thread, start_thread
+from hotqueue.runtime.interrupts import within
 from hotqueue.tasks.broker import BULK, Broker
 from hotqueue.tasks.reply_line import MOST
 from hotqueue.tasks.watches import Answer as Answer

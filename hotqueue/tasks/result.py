@@ -12,8 +12,6 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from hotqueue import in_place
-from hotqueue.ending import in_thread
 from hotqueue.errors import (
     STORE_ERRORS,
     ConnectionFailed,
@@ -26,6 +24,8 @@ from hotqueue.errors import (
     TaskRevoked,
 )
 from hotqueue.hints import hinting
+from hotqueue.runtime import in_place
+from hotqueue.runtime.ending import in_thread
 from hotqueue.tasks import payload, record
 from hotqueue.tasks.attempts import json_object
 from hotqueue.tasks.callbacks import ResultFuture, callers

@@ -10,9 +10,9 @@ from collections.abc import Generator, Iterator
 from datetime import timedelta
 from typing import Any, Generic, TypeVar, overload
 
-from hotqueue.ending import in_thread
 from hotqueue.hints import hinting
-from hotqueue.interrupts import within
+from hotqueue.runtime.ending import in_thread
+from hotqueue.runtime.interrupts import within
 from hotqueue.tasks.options import seconds
 from hotqueue.tasks.replies import Answer, Callback, NoThread, Replies
 from hotqueue.tasks.result import FIRST_LOOK, AsyncResult, answer_in, answers

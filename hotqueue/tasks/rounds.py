@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable, Sequence
 
 from hotqueue.errors import ConnectionFailed, HotQueueError
+from hotqueue.runtime.background import Errands
 from hotqueue.tasks import logbook, together
 from hotqueue.tasks.broker import Survey
-from hotqueue.tasks.errands import Errands
 from hotqueue.tasks.neighbours import Neighbours
 from hotqueue.tasks.queue_upkeep import QueueUpkeep
 

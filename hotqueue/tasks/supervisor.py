@@ -17,15 +17,16 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from hotqueue import clients, descriptors, presence
+from hotqueue import clients, presence
 from hotqueue.connection import PATIENCE, Store
 from hotqueue.errors import ConnectionFailed, HotQueueError
+from hotqueue.runtime import descriptors
+from hotqueue.runtime.background import Errands
 from hotqueue.tasks import child, logbook, payload
 from hotqueue.tasks.broker import Broker
 from hotqueue.tasks.child import Company, Settings
 from hotqueue.tasks.children import Child, Orphans, Slot, spawn
 from hotqueue.tasks.deaths import Death, death_of
-from hotqueue.tasks.errands import Errands
 from hotqueue.tasks.health import HealthPort
 from hotqueue.tasks.maintenance import Upkeep
 from hotqueue.tasks.quarantine import Quarantine

@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 from functools import update_wrapper
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, NoReturn, ParamSpec, Self, TypeVar, overload
 
-from hotqueue import in_place
 from hotqueue.errors import SerializationError
 from hotqueue.hints import did_you_mean
+from hotqueue.runtime import in_place
 from hotqueue.sizes import PAYLOAD_MAX, in_words
 from hotqueue.tasks import by_value, envelope, main_module, payload
 from hotqueue.tasks.args_text import HIDDEN, are_short, args_text, check_sensitive, readable

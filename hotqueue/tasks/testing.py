@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from hotqueue import in_place, presence
+from hotqueue import presence
 from hotqueue.connection import PATIENCE
 from hotqueue.hints import check_flag
+from hotqueue.runtime import in_place
 from hotqueue.tasks.broker import Broker
 from hotqueue.tasks.limits import leave_ctrl_c_to_main
 from hotqueue.tasks.maintenance import Upkeep

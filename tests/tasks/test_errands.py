@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from hotqueue.tasks.errands import Errands
+from hotqueue.runtime.background import Errands
 
 
 def test_an_errand_is_done_beside_and_concluded_by_who_began_it() -> None:

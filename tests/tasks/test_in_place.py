@@ -21,16 +21,8 @@ from typing import Any
 
 import pytest
 
-from hotqueue import (
-    HotQueue,
-    QueueFull,
-    ResultTimeout,
-    SerializationError,
-    SignatureError,
-    TaskExpired,
-    TaskRevoked,
-    in_place,
-)
+from hotqueue import HotQueue, QueueFull, ResultTimeout, SerializationError, SignatureError, TaskExpired, TaskRevoked
+from hotqueue.runtime import in_place
 from hotqueue.tasks import Ignore, Reject, State, UnknownTask, current_task, payload
 from tests.processes import run_python
 from tests.tasks import sample

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from hotqueue import HotQueue, SerializationError, in_place
+from hotqueue import HotQueue, SerializationError
 from hotqueue.errors import SoftTimeLimitExceeded, TaskRejected
+from hotqueue.runtime import in_place
 from hotqueue.tasks import State
 from tests.tasks import sample
 from tests.tasks.sample import seen

@@ -1,0 +1,1 @@
+"""What Python and the operating system do around us: how a program ends, what may block, what runs beside. Knows no queue."""
