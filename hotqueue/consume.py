@@ -17,8 +17,7 @@ from datetime import timedelta
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from hotqueue import keys, scripts
-from hotqueue.connection import PATIENCE, Store
+from hotqueue import keys
 from hotqueue.consumer import (
     BACK,
     CHARGED,
@@ -38,11 +37,13 @@ from hotqueue.consumer import (
 )
 from hotqueue.errors import STORE_ERRORS, ConnectionFailed, QueueFull, SerializationError
 from hotqueue.hints import did_you_mean
-from hotqueue.lines import Blocking
 from hotqueue.memory_list import MemoryHolder
 from hotqueue.runtime import in_place
 from hotqueue.runtime.ending import start_thread
 from hotqueue.serializers import Codec
+from hotqueue.store import scripts
+from hotqueue.store.blocking import Blocking
+from hotqueue.store.store import PATIENCE, Store
 
 if TYPE_CHECKING:
     from hotqueue.queue import HotQueue

@@ -12,11 +12,12 @@ import time
 from collections.abc import Generator
 from typing import Any, NamedTuple
 
-from hotqueue import keys, presence, scripts
+from hotqueue import keys, presence
 from hotqueue.errors import ConnectionFailed
-from hotqueue.lines import LEAST_BLOCK
 from hotqueue.runtime.interrupts import within
-from hotqueue.scripts import Script
+from hotqueue.store import scripts
+from hotqueue.store.blocking import LEAST_BLOCK
+from hotqueue.store.scripts import Script
 
 log = logging.getLogger("hotqueue.queue")
 

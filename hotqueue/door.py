@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar, overload
 
-from hotqueue.connection import Store
 from hotqueue.hints import hinting
+from hotqueue.store.store import Store
 
 if TYPE_CHECKING:
     from hotqueue.tasks.batch import Batch

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hotqueue import keys
-from hotqueue.connection import Store
 from hotqueue.errors import STORE_ERRORS
 from hotqueue.hints import did_you_mean
+from hotqueue.store.store import Store
 from hotqueue.tasks.broker import Broker
 
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from hotqueue.connection import Store
 from hotqueue.errors import ConfigError
+from hotqueue.store.store import Store
 
 PIECE = 1 << 20  # bytes to read and write at once, about; one element may be larger
 ELEMENTS = 1000  # the same, for small ones

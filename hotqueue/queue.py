@@ -14,17 +14,18 @@ from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from datetime import timedelta
 from typing import Any, Self, overload
 
-from hotqueue import address, aqueue, consume, keys, scripts, serializers, signing
-from hotqueue.connection import Store
+from hotqueue import aqueue, consume, keys, serializers, signing
 from hotqueue.consume import Here, patience
 from hotqueue.consumer import PACKAGE, SLICE
 from hotqueue.door import TaskDoor
 from hotqueue.errors import STORE_ERRORS, ConfigError, ConnectionFailed, QueueFull, SerializationError
 from hotqueue.hints import check_flag, hinting
-from hotqueue.lines import LEAST_BLOCK
 from hotqueue.memory_list import MemoryList
 from hotqueue.runtime import in_place
 from hotqueue.runtime.interrupts import within
+from hotqueue.store import address, scripts
+from hotqueue.store.blocking import LEAST_BLOCK
+from hotqueue.store.store import Store
 
 Seconds = float | timedelta
 
@@ -54,7 +55,7 @@ class HotQueue(TaskDoor):
         redis: a redis.Redis or redis.RedisCluster client of the caller's, whose connection settings are used.
         max_queue_length: messages beyond which `put` raises QueueFull; None is unbounded.
         dbfilename: database file of an embedded server, or ":memory:" for a private one.
-        url: where the store is, see `hotqueue.address.FORMS`. Without any: ``$HOTQUEUE_URL``, else the user's own server.
+        url: where the store is, see `hotqueue.store.address.FORMS`. Without any: ``$HOTQUEUE_URL``, else the user's own server.
         durability: of an embedded server: "everysec", or "always" to have each write on disk before it is answered.
         patience: seconds for which a call such as `put` or `delay` goes on trying while the server cannot be reached, before it
             raises ConnectionFailed; None is without end.

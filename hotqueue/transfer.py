@@ -12,14 +12,15 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from hotqueue import keys, scripts
-from hotqueue.address import Address, resolve
-from hotqueue.connection import Store
+from hotqueue import keys
 from hotqueue.embedded import server as embedded
 from hotqueue.embedded.files import MEMORY
 from hotqueue.embedded.server import EmbeddedServer
 from hotqueue.errors import ConfigError, ConnectionFailed
 from hotqueue.pieces import copy_key
+from hotqueue.store import scripts
+from hotqueue.store.address import Address, resolve
+from hotqueue.store.store import Store
 from hotqueue.tasks.broker import Broker
 
 STAY_MS = 6 * 3_600_000  # how long what was written beside its place stays, if nobody comes back for it

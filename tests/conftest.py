@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from hotqueue.address import resolve
-from hotqueue.connection import Store
+from hotqueue.store.address import resolve
+from hotqueue.store.store import Store
 from tests import leaks, needs, processes
 from tests.servers import KINDS, NoServer, RedisServer, Servers
 

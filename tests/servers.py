@@ -18,9 +18,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeVar
 
-from hotqueue.address import resolve
-from hotqueue.connection import Store
 from hotqueue.embedded import binaries as embedded_binary
+from hotqueue.store.address import resolve
+from hotqueue.store.store import Store
 from tests.waiting import wait_until
 
 KINDS = ("embedded", "server", "sentinel", "cluster")

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import redis
 
-from hotqueue.address import Address, parse, resolve
 from hotqueue.errors import ConfigError
+from hotqueue.store.address import Address, parse, resolve
 
 
 @pytest.fixture(autouse=True)

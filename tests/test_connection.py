@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from hotqueue import ConfigError, ConnectionFailed, QueueFull
-from hotqueue.address import parse, resolve
-from hotqueue.connection import Store
-from hotqueue.scripts import Script, load
+from hotqueue.store.address import parse, resolve
+from hotqueue.store.scripts import Script, load
+from hotqueue.store.store import Store
 from tests.proxy import Proxy
 from tests.servers import RedisServer
 from tests.waiting import allowed, wait_until
@@ -175,7 +175,7 @@ def test_an_idle_connection_that_was_closed_is_replaced_before_anything_is_riske
 
 
 def test_a_server_that_stops_answering_is_given_up(start_redis: Callable[..., RedisServer], monkeypatch: Any) -> None:
-    monkeypatch.setattr("hotqueue.connection.COMMAND_TIMEOUT", 0.3)
+    monkeypatch.setattr("hotqueue.store.store.COMMAND_TIMEOUT", 0.3)
     server = start_redis()
     store = Store(parse(server.url))
     store.command("k", "PING")
@@ -193,7 +193,7 @@ def test_a_server_that_stops_answering_is_given_up(start_redis: Callable[..., Re
 def test_an_asyncio_command_that_gets_no_answer_is_an_error_not_none(
     start_redis: Callable[..., RedisServer], monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr("hotqueue.aconnection.COMMAND_TIMEOUT", 0.3)
+    monkeypatch.setattr("hotqueue.store.asyncio.COMMAND_TIMEOUT", 0.3)
     server = start_redis()
 
     async def use() -> None:

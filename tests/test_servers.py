@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from hotqueue.connection import Store
 from hotqueue.embedded import binaries
+from hotqueue.store.store import Store
 from tests import leaks, needs
 from tests.servers import NoServer, RedisServer, binary
 from tests.waiting import wait_until

@@ -20,10 +20,10 @@ from typing import Any
 import pytest
 
 from hotqueue import HotQueue, keys, transfer
-from hotqueue.address import resolve
-from hotqueue.connection import Store
 from hotqueue.embedded.start import probe
 from hotqueue.errors import ConfigError, ConnectionFailed
+from hotqueue.store.address import resolve
+from hotqueue.store.store import Store
 from hotqueue.tasks.broker import Broker
 from tests.embedded_users import PROGRAMS, nothing_left, private_folder, real_server, servers_of, short_folder
 from tests.processes import run_command, start_command

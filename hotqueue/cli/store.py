@@ -15,8 +15,8 @@ import click
 from hotqueue.cli.settings import STORE, TABLE, from_pyproject
 
 if TYPE_CHECKING:
-    from hotqueue.address import Address
-    from hotqueue.connection import Store
+    from hotqueue.store.address import Address
+    from hotqueue.store.store import Store
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -48,8 +48,8 @@ def opened(dbfilename: str | None = None, url: str | None = None, **given: Any) 
     Raises:
         ConfigError: options that contradict each other, or a URL of an unknown form.
     """
-    from hotqueue.address import MEMORY, resolve
-    from hotqueue.connection import Store
+    from hotqueue.store.address import MEMORY, resolve
+    from hotqueue.store.store import Store
 
     if dbfilename == MEMORY:
         raise click.UsageError(f"a {MEMORY} database is seen by the process that made it alone; name a file")
@@ -63,7 +63,7 @@ def opened(dbfilename: str | None = None, url: str | None = None, **given: Any) 
 
 def address_of(where: Mapping[str, Any]) -> Address:
     """Return the address that these of STORE name; ConfigError as of `resolve`."""
-    from hotqueue.address import resolve
+    from hotqueue.store.address import resolve
 
     options = {name: where[name] for name in _KEYWORDS if name in where}
     return resolve(dbfilename=where.get("dbfilename"), url=where.get("url"), options=options)

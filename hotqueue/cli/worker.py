@@ -17,7 +17,7 @@ from hotqueue.cli.settings import HostPort, Seconds, Size, defaults_of, misspelt
 from hotqueue.cli.store import from_settings
 
 if TYPE_CHECKING:
-    from hotqueue.connection import Store
+    from hotqueue.store.store import Store
     from hotqueue.tasks.child import Settings
 
 log = logging.getLogger("hotqueue.worker")
@@ -119,8 +119,8 @@ def weights_of(text: str) -> dict[str, int]:
 
 def _settings(modules: tuple[str, ...], names: dict[str, int], url: str | None, dbfilename: str | None, given: Any) -> Settings:
     from hotqueue import keys, signing
-    from hotqueue.address import MEMORY, resolve
     from hotqueue.errors import ConfigError
+    from hotqueue.store.address import MEMORY, resolve
     from hotqueue.tasks.child import Settings
 
     if not given["name"].isprintable():

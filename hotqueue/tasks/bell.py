@@ -11,11 +11,11 @@ import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 
-from hotqueue import pipeline
 from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError
 from hotqueue.keys import raw
-from hotqueue.lines import LEAST_BLOCK, Blocking
-from hotqueue.packed import command
+from hotqueue.store import pipeline
+from hotqueue.store.blocking import LEAST_BLOCK, Blocking
+from hotqueue.store.packing import command
 from hotqueue.tasks.broker import Broker
 from hotqueue.tasks.desk import Step
 from hotqueue.tasks.readable import readable

@@ -13,11 +13,11 @@ from functools import partial
 from typing import Any
 
 from hotqueue import keys
-from hotqueue.connection import Store
 from hotqueue.errors import HotQueueError, SerializationError
-from hotqueue.lines import Blocking
-from hotqueue.packed import PackedCall
 from hotqueue.runtime.ending import in_thread
+from hotqueue.store.blocking import Blocking
+from hotqueue.store.packing import PackedCall
+from hotqueue.store.store import Store
 from hotqueue.tasks import scripts
 from hotqueue.tasks.attempts import KILLED, Attempts, json_object
 from hotqueue.tasks.attempts import decode as decode_attempts

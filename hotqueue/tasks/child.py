@@ -18,10 +18,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
-from hotqueue.address import Address
-from hotqueue.connection import Store
 from hotqueue.errors import HotQueueError
 from hotqueue.runtime import descriptors
+from hotqueue.store.address import Address
+from hotqueue.store.store import Store
 from hotqueue.tasks import exits, forks, payload, strays
 from hotqueue.tasks.loading import CannotLoad, load
 from hotqueue.tasks.process import LEASE_MS, Process

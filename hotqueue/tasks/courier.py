@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hotqueue.errors import ConnectionFailed, HotQueueError, SerializationError
-from hotqueue.meanings import Refused
 from hotqueue.sizes import LARGE, PAYLOAD_MAX, in_words
+from hotqueue.store.translation import Refused
 from hotqueue.tasks import actions, logbook
 from hotqueue.tasks.actions import Settlement
 from hotqueue.tasks.broker import BULK

@@ -11,9 +11,9 @@ from typing import Any
 
 from hotqueue import keys
 from hotqueue.errors import ConnectionFailed
-from hotqueue.lines import Blocking, Sent
-from hotqueue.packed import PackedKeys
 from hotqueue.sizes import LARGE, READ_BYTES
+from hotqueue.store.blocking import Blocking, Sent
+from hotqueue.store.packing import PackedKeys
 from hotqueue.tasks import scripts
 from hotqueue.tasks.actions import Delivery, Settlement
 from hotqueue.tasks.broker import Broker

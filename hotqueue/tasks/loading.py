@@ -12,10 +12,10 @@ from types import ModuleType
 from typing import Any
 
 from hotqueue import signing
-from hotqueue.connection import Store
 from hotqueue.errors import ConfigError, HotQueueError
 from hotqueue.hints import did_you_mean
 from hotqueue.queue import HotQueue
+from hotqueue.store.store import Store
 from hotqueue.tasks import forks
 from hotqueue.tasks.names import are_two, quietly
 from hotqueue.tasks.registry import Registry

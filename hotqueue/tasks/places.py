@@ -14,10 +14,10 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from hotqueue import keys
-from hotqueue.clients import COMMAND_TIMEOUT
-from hotqueue.connection import Store
 from hotqueue.errors import ConnectionFailed, HotQueueError
 from hotqueue.runtime.background import Errands
+from hotqueue.store.clients import COMMAND_TIMEOUT
+from hotqueue.store.store import Store
 from hotqueue.tasks import logbook, together
 from hotqueue.tasks.desk import DOING, Stepped
 from hotqueue.tasks.intake import Intake

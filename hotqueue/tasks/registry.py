@@ -11,9 +11,9 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from hotqueue import keys, signing
-from hotqueue.connection import Store
 from hotqueue.errors import ConfigError, Interruption, TaskNotRegistered
 from hotqueue.runtime import in_place
+from hotqueue.store.store import Store
 from hotqueue.tasks import by_value, envelope, main_module, names, options
 from hotqueue.tasks.attempts import json_object
 from hotqueue.tasks.batch import open_batch

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from hotqueue import keys
-from hotqueue.connection import Store
-from hotqueue.lines import LEAST_BLOCK
-from hotqueue.packed import PackedKeys, command
+from hotqueue.store.blocking import LEAST_BLOCK
+from hotqueue.store.packing import PackedKeys, command
+from hotqueue.store.store import Store
 from hotqueue.tasks import scripts
 
 MOST = 1000  # messages taken at once

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hotqueue import sizes
-from hotqueue.scripts import Script, load
+from hotqueue.store.scripts import Script, load
 
 _SMALL = ("SMALL_TASK", sizes.SMALL_TASK)
 _SIZES = (_SMALL, ("READ_BYTES", sizes.READ_BYTES), ("DEAD_TASKS", sizes.DEAD_TASKS), ("DEAD_BYTES", sizes.DEAD_BYTES))

@@ -8,8 +8,8 @@ import time
 from collections.abc import Iterable
 
 from hotqueue import keys
-from hotqueue.connection import PATIENCE, Store
 from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError
+from hotqueue.store.store import PATIENCE, Store
 from hotqueue.tasks import together
 from hotqueue.tasks.broker import Broker
 

@@ -6,9 +6,9 @@ import logging
 from collections.abc import Sequence
 
 from hotqueue import keys
-from hotqueue.connection import Store
 from hotqueue.errors import HotQueueError
 from hotqueue.hints import did_you_mean
+from hotqueue.store.store import Store
 from hotqueue.tasks.registry import Registry
 
 log = logging.getLogger("hotqueue.worker")

@@ -17,11 +17,12 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from hotqueue import clients, presence
-from hotqueue.connection import PATIENCE, Store
+from hotqueue import presence
 from hotqueue.errors import ConnectionFailed, HotQueueError
 from hotqueue.runtime import descriptors
 from hotqueue.runtime.background import Errands
+from hotqueue.store import clients
+from hotqueue.store.store import PATIENCE, Store
 from hotqueue.tasks import child, logbook, payload
 from hotqueue.tasks.broker import Broker
 from hotqueue.tasks.child import Company, Settings

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from types import FrameType
 
 from hotqueue import presence
-from hotqueue.connection import PATIENCE
 from hotqueue.hints import check_flag
 from hotqueue.runtime import in_place
+from hotqueue.store.store import PATIENCE
 from hotqueue.tasks.broker import Broker
 from hotqueue.tasks.limits import leave_ctrl_c_to_main
 from hotqueue.tasks.maintenance import Upkeep

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from hotqueue import pipeline
 from hotqueue.errors import HotQueueError
+from hotqueue.store import pipeline
 from hotqueue.tasks import scripts
 from hotqueue.tasks.actions import Delivery
 from hotqueue.tasks.broker import Broker, Survey

@@ -12,7 +12,7 @@ from hotqueue.tasks.envelope import ASYNC
 from hotqueue.tasks.options import datetime_of
 
 if TYPE_CHECKING:
-    from hotqueue.connection import Store
+    from hotqueue.store.store import Store
     from hotqueue.tasks.broker import Broker, Looked
 
 _OF_WORKERS = ("succeeded", "ended", "failed", "retried", "put_back", "parked", "lost")  # what is counted when a worker acts

@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from hotqueue.clients import COMMAND_TIMEOUT
 from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError, QueueFull, SerializationError
 from hotqueue.presence import Presence
+from hotqueue.store.clients import COMMAND_TIMEOUT
 from hotqueue.tasks import actions, faults, logbook, places, together
 from hotqueue.tasks.actions import Delivery, Settlement
 from hotqueue.tasks.bell import LONGEST, Bell

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from hotqueue import HotQueueError, keys
-from hotqueue.connection import Store
+from hotqueue.store.store import Store
 from hotqueue.tasks import record
 from hotqueue.tasks.lifecycle import State
 from tests import leaks

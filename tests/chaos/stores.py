@@ -10,8 +10,8 @@ from typing import Any
 from redis import RedisError
 
 from hotqueue import keys
-from hotqueue.address import resolve
-from hotqueue.connection import Store
+from hotqueue.store.address import resolve
+from hotqueue.store.store import Store
 from tests.chaos.schedule import AWAY
 from tests.servers import MASTER, Cluster, RedisServer, Sentinel
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from hotqueue import __version__, keys
-from hotqueue.connection import Store
+from hotqueue.store.store import Store
 from tests.processes import run_command
 
 SERVERS = ("Redis ", "Valkey ")

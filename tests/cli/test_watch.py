@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from hotqueue import keys
-from hotqueue.connection import Store
+from hotqueue.store.store import Store
 from tests.processes import run_command
 from tests.servers import RedisServer
 

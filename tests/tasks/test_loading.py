@@ -47,8 +47,8 @@ def e(): ...
 }
 CODE = """
 import sys
-from hotqueue.address import resolve
-from hotqueue.connection import Store
+from hotqueue.store.address import resolve
+from hotqueue.store.store import Store
 from hotqueue.tasks.loading import CannotLoad, load
 modules, names, url = eval(sys.argv[1])
 try:

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from hotqueue import keys, presence
-from hotqueue.address import resolve
-from hotqueue.connection import Store
 from hotqueue.errors import ConnectionFailed
 from hotqueue.presence import Presence
+from hotqueue.store.address import resolve
+from hotqueue.store.store import Store
 from hotqueue.tasks import neighbours
 from hotqueue.tasks.broker import Broker
 from hotqueue.tasks.debts import Debts

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from hotqueue import HotQueue
-from hotqueue.lines import Blocking
+from hotqueue.store.blocking import Blocking
 from tests.waiting import wait_until
 
 STOPPED = 2

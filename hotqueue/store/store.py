@@ -16,13 +16,16 @@ from dataclasses import replace
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from hotqueue import clients, keys
-from hotqueue.aconnection import LoopClient, Loops, NotSent
-from hotqueue.address import PATIENCE as PATIENCE
-from hotqueue.address import Address
-from hotqueue.clients import COMMAND_TIMEOUT
+from hotqueue import keys
 from hotqueue.errors import ConnectionFailed, HotQueueError, Interruption
-from hotqueue.lines import (
+from hotqueue.runtime import descriptors
+from hotqueue.runtime.ending import in_thread
+from hotqueue.sizes import LARGE
+from hotqueue.store import clients
+from hotqueue.store.address import PATIENCE as PATIENCE
+from hotqueue.store.address import Address
+from hotqueue.store.asyncio import LoopClient, Loops, NotSent
+from hotqueue.store.blocking import (
     Blocking,
     Idle,
     Sent,
@@ -36,14 +39,12 @@ from hotqueue.lines import (
     size_of,
     with_size,
 )
-from hotqueue.meanings import meaning
-from hotqueue.runtime import descriptors
-from hotqueue.runtime.ending import in_thread
-from hotqueue.sizes import LARGE
+from hotqueue.store.clients import COMMAND_TIMEOUT
+from hotqueue.store.translation import meaning
 
 if TYPE_CHECKING:
     from hotqueue.embedded.server import EmbeddedServer
-    from hotqueue.sentinels import Watch
+    from hotqueue.store.sentinel import Watch
 
 T = TypeVar("T")
 

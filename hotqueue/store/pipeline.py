@@ -10,13 +10,13 @@ import hashlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hotqueue import scripts
-from hotqueue.clients import COMMAND_TIMEOUT
 from hotqueue.errors import ConnectionFailed, HotQueueError
-from hotqueue.lines import packed
+from hotqueue.store import scripts
+from hotqueue.store.blocking import packed
+from hotqueue.store.clients import COMMAND_TIMEOUT
 
 if TYPE_CHECKING:
-    from hotqueue.connection import Script, Store
+    from hotqueue.store.store import Script, Store
 
 MOST = 500  # commands in one trip
 AT_ONCE = 50  # calls of a script that are one command, on a server that is no Cluster's: others wait for so long

@@ -15,12 +15,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hotqueue import keys
-from hotqueue.clients import COMMAND_TIMEOUT
 from hotqueue.errors import ConnectionFailed
 from hotqueue.sizes import LARGE, in_words
+from hotqueue.store.clients import COMMAND_TIMEOUT
 
 if TYPE_CHECKING:
-    from hotqueue.connection import Store
+    from hotqueue.store.store import Store
 
 T = TypeVar("T")
 

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from types import EllipsisType
 from typing import Any
 
-from hotqueue.clients import COMMAND_TIMEOUT
-from hotqueue.connection import Script, Store
 from hotqueue.errors import ConnectionFailed
 from hotqueue.sizes import LARGE
+from hotqueue.store.clients import COMMAND_TIMEOUT
+from hotqueue.store.store import Script, Store
 
 COPIED = 64 * 1024  # bytes below which a copy is cheaper than a call of the system
 _ANSWERS = {b":0\r\n": False, b":1\r\n": True}

@@ -7,10 +7,10 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from hotqueue.address import Address
 from hotqueue.errors import ConfigError
 from hotqueue.runtime.ending import in_thread
-from hotqueue.sentinels import Watch
+from hotqueue.store.address import Address
+from hotqueue.store.sentinel import Watch
 
 if TYPE_CHECKING:
     from hotqueue.embedded.server import EmbeddedServer

@@ -13,9 +13,9 @@ import weakref
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
-from hotqueue.clients import COMMAND_TIMEOUT
 from hotqueue.runtime.ending import in_thread, look_up_names_here
-from hotqueue.sentinels import Watch
+from hotqueue.store.clients import COMMAND_TIMEOUT
+from hotqueue.store.sentinel import Watch
 
 GATE = 64  # commands under way at once; the others wait their turn instead of opening a connection each
 

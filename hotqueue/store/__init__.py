@@ -1,0 +1,1 @@
+"""Where queues live: the only room that speaks to redis-py. Knows no queue."""
