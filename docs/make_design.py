@@ -59,7 +59,7 @@ if __name__ == "__main__":
     for part, text in (
         ("the keys", key_table()),
         ("the scripts of tasks", script_table("tasks/lua")),
-        ("the scripts of the queue", script_table("lua")),
+        ("the scripts of the queue", script_table("messages/lua")),
     ):
         made = replaced(made, part, text)
     write(PAGE, made)

@@ -14,13 +14,15 @@ from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from datetime import timedelta
 from typing import Any, Self, overload
 
-from hotqueue import aqueue, consume, keys, serializers, signing
-from hotqueue.consume import Here, patience
-from hotqueue.consumer import PACKAGE, SLICE
+from hotqueue import keys, signing
 from hotqueue.door import TaskDoor
 from hotqueue.errors import STORE_ERRORS, ConfigError, ConnectionFailed, QueueFull, SerializationError
 from hotqueue.hints import check_flag, hinting
-from hotqueue.memory_list import MemoryList
+from hotqueue.messages import asyncio as aqueue
+from hotqueue.messages import codec, consume
+from hotqueue.messages.consume import Here, patience
+from hotqueue.messages.consumer import PACKAGE, SLICE
+from hotqueue.messages.memory import MemoryList
 from hotqueue.runtime import in_place
 from hotqueue.runtime.interrupts import within
 from hotqueue.store import address, scripts
@@ -71,7 +73,7 @@ class HotQueue(TaskDoor):
     def __init__(
         self,
         name: str,
-        serializer: Any = serializers.DEFAULT,
+        serializer: Any = codec.DEFAULT,
         redis: Any = None,
         max_queue_length: int | None = None,
         *,
@@ -101,20 +103,20 @@ class HotQueue(TaskDoor):
 
     @serializer.setter
     def serializer(self, serializer: Any) -> None:
-        self._codec = serializers.Codec(serializer)
+        self._codec = codec.Codec(serializer)
 
     def __repr__(self) -> str:
         return f"<HotQueue {self.name!r} in {self.store}>"
 
     def __getstate__(self) -> dict[str, Any]:
         kept = ("name", "key", "max_queue_length", "store")
-        state = {"serializer": serializers.portable(self.serializer), **{name: getattr(self, name) for name in kept}}
+        state = {"serializer": codec.portable(self.serializer), **{name: getattr(self, name) for name in kept}}
         key = self.secret_key
         return {**state, "secret_key": key if key is None or signing.may_travel() else signing.KEPT_BACK}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update({name: value for name, value in state.items() if name != "serializer"})
-        self.serializer = serializers.restored(state["serializer"])
+        self.serializer = codec.restored(state["serializer"])
         if self.secret_key == signing.KEPT_BACK and (other := _with_key.get(self.name)) is not None:
             self.secret_key = other.secret_key
         self._process = Here(self.name, self.store)

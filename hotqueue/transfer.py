@@ -31,11 +31,11 @@ MANY = 200  # results at once
 LEFT_OUT = (b"reply:", b"waiters", b"taken:", b"progress:", b"export:", b"import:", b"claims")
 RESULT = b"result:"
 
-FREEZE = scripts.load("hotqueue.lua", "freeze", "members")
-APPEAR = scripts.load("hotqueue.lua", "appear", "members")
-READ_RESULTS = scripts.load("hotqueue.lua", "read_results")
-WRITE_RESULTS = scripts.load("hotqueue.lua", "write_results")
-LEAVE = scripts.load("hotqueue.lua", "leave", "held")
+FREEZE = scripts.load("hotqueue.messages.lua", "freeze", "members")
+APPEAR = scripts.load("hotqueue.messages.lua", "appear", "members")
+READ_RESULTS = scripts.load("hotqueue.messages.lua", "read_results")
+WRITE_RESULTS = scripts.load("hotqueue.messages.lua", "write_results")
+LEAVE = scripts.load("hotqueue.messages.lua", "leave", "held")
 
 Tell = Callable[[int], None]
 

@@ -30,7 +30,7 @@ SAYS_REFUSED = (
 )
 
 
-ENTER = load("hotqueue.lua", "enter")
+ENTER = load("hotqueue.messages.lua", "enter")
 
 
 def script(text: str) -> Script:
@@ -74,13 +74,13 @@ def test_a_script_is_loaded_where_it_is_missing(store: Store, key: str) -> None:
 
 
 def test_scripts_are_loaded_once_over_their_prelude() -> None:
-    turn = load("hotqueue.lua", "turn", "held")
-    assert turn is load("hotqueue.lua", "turn", "held")
+    turn = load("hotqueue.messages.lua", "turn", "held")
+    assert turn is load("hotqueue.messages.lua", "turn", "held")
     assert turn.text.startswith(b"-- Prelude")
     assert turn.text.endswith(b"return message\n")
     assert turn.sha == hashlib.sha1(turn.text).hexdigest().encode()
     with pytest.raises(FileNotFoundError):
-        load("hotqueue.lua", "no-such")
+        load("hotqueue.messages.lua", "no-such")
 
 
 def test_a_blocking_connection_waits_and_is_used_again(store: Store, key: str) -> None:

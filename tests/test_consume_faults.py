@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 
-from hotqueue import ConfigError, ConnectionFailed, HotQueue, consume, keys
-from hotqueue import consumer as consumer_module
+from hotqueue import ConfigError, ConnectionFailed, HotQueue, keys
+from hotqueue.messages import consume
+from hotqueue.messages import consumer as consumer_module
 from tests.plain_queue import HOLD, consumers, listed, waiting
 from tests.processes import run_python
 from tests.proxy import DELAY, LOSE_REPLY, LOSE_REQUEST, TWICE, Fault, Proxy

@@ -15,7 +15,7 @@ import pytest
 import simplejson
 
 from hotqueue.errors import SerializationError
-from hotqueue.serializers import Codec, portable, restored
+from hotqueue.messages.codec import Codec, portable, restored
 
 DOCUMENT = {"name": "Richard Henry", "eyes": "blue", "n": [1, 2.5, None, True]}
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from hotqueue.memory_list import MemoryList
+    from hotqueue.messages.memory import MemoryList
 
 
 class Stage(Protocol):

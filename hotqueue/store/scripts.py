@@ -29,7 +29,7 @@ def load(package: str, name: str, prelude: str | None = None, constants: tuple[t
     """Return the script in ``<package>/<name>.lua``.
 
     Args:
-        package: dotted name of the package whose folder holds the file, or of the folder itself ("hotqueue.lua").
+        package: dotted name of the package whose folder holds the file, or of the folder itself ("hotqueue.messages.lua").
         name: file name without ``.lua``.
         prelude: name of a file of the same folder that is put in front.
         constants: names and numbers that are put before all, for what Python has to know as well.

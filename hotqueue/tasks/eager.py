@@ -24,7 +24,7 @@ from types import FrameType
 from typing import Any, Self, TypeVar
 
 from hotqueue.errors import TaskRevoked
-from hotqueue.memory_list import MemoryList
+from hotqueue.messages.memory import MemoryList
 from hotqueue.runtime import in_place
 from hotqueue.tasks import actions, payload, record
 from hotqueue.tasks.actions import Delivery, Settlement

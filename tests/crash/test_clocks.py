@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from hotqueue import ConnectionFailed, HotQueue, TimeLimitExceeded, consumer, keys, presence
+from hotqueue import ConnectionFailed, HotQueue, TimeLimitExceeded, keys, presence
+from hotqueue.messages import consumer
 from tests.crash.clock import Clock, ServerWithClock
 from tests.crash.rig import Rig, report
 from tests.crash.workers import seconds_until

@@ -18,7 +18,10 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from hotqueue import keys
-from hotqueue.consumer import (
+from hotqueue.errors import STORE_ERRORS, ConnectionFailed, QueueFull, SerializationError
+from hotqueue.hints import did_you_mean
+from hotqueue.messages.codec import Codec
+from hotqueue.messages.consumer import (
     BACK,
     CHARGED,
     DEAD,
@@ -35,12 +38,9 @@ from hotqueue.consumer import (
     log,
     log_dead,
 )
-from hotqueue.errors import STORE_ERRORS, ConnectionFailed, QueueFull, SerializationError
-from hotqueue.hints import did_you_mean
-from hotqueue.memory_list import MemoryHolder
+from hotqueue.messages.memory import MemoryHolder
 from hotqueue.runtime import in_place
 from hotqueue.runtime.ending import start_thread
-from hotqueue.serializers import Codec
 from hotqueue.store import scripts
 from hotqueue.store.blocking import Blocking
 from hotqueue.store.store import PATIENCE, Store

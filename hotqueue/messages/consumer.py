@@ -25,7 +25,7 @@ LEASE = 120.0  # seconds after which a consumer whose host we cannot see counts 
 GRACE = 2.0  # seconds an ended lease must be seen ended: after an outage everybody's has, until they renew
 JUMP_GRACE = LEASE / 4 + GRACE  # the same after the server's clock was put: they renew four times a lease, and do not know
 SLICE = 1.0  # seconds of one wait, and between two looks for dead consumers
-PACKAGE = "hotqueue.lua"
+PACKAGE = "hotqueue.messages.lua"
 
 # What becomes of the message a consumer holds.
 NONE = "none"  # it holds none

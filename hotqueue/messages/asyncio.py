@@ -15,12 +15,26 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from hotqueue import keys
-from hotqueue.consume import FULL_PAUSE, Here
-from hotqueue.consumer import CHARGED, DEAD, DONE, PACKAGE, SLICE, Call, Loop, Outage, Steps, awaiting, is_slow, log, log_dead
 from hotqueue.errors import STORE_ERRORS, ConnectionFailed, QueueFull, SerializationError
-from hotqueue.memory_list import AsyncMemoryHolder
+from hotqueue.messages.codec import Codec
+from hotqueue.messages.consume import FULL_PAUSE, Here
+from hotqueue.messages.consumer import (
+    CHARGED,
+    DEAD,
+    DONE,
+    PACKAGE,
+    SLICE,
+    Call,
+    Loop,
+    Outage,
+    Steps,
+    awaiting,
+    is_slow,
+    log,
+    log_dead,
+)
+from hotqueue.messages.memory import AsyncMemoryHolder
 from hotqueue.runtime import in_place
-from hotqueue.serializers import Codec
 from hotqueue.store import scripts
 from hotqueue.store.store import PATIENCE, Store
 

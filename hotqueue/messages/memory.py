@@ -12,7 +12,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from hotqueue.consumer import BACK, CHARGED, DEAD, DONE
+from hotqueue.messages.consumer import BACK, CHARGED, DEAD, DONE
 from hotqueue.runtime.interrupts import within
 
 CHARGED_MOST = 5  # times that its holder may raise before a message goes to the dead, as in held.lua

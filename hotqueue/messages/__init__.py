@@ -1,0 +1,1 @@
+"""The plain queue: put, get, consume, worker. Knows nothing of tasks."""
