@@ -60,6 +60,7 @@ if __name__ == "__main__":
         ("the keys", key_table()),
         ("the scripts of tasks", script_table("tasks/lua")),
         ("the scripts of the queue", script_table("messages/lua")),
+        ("the scripts of transfer", script_table("transfer/lua")),
     ):
         made = replaced(made, part, text)
     write(PAGE, made)

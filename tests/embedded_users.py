@@ -126,7 +126,7 @@ def servers_of(folder: str | Path) -> list[int]:
                 line = (entry / "cmdline").read_bytes()
             except OSError:
                 continue
-            ours = b"embedded_guardian.py" in line or b"redis-server" in line or b"valkey-server" in line
+            ours = b"embedded/guardian.py" in line or b"redis-server" in line or b"valkey-server" in line
             if ours and os.fsencode(folder) in line:
                 found.append(int(entry.name))
     return found
@@ -134,7 +134,7 @@ def servers_of(folder: str | Path) -> list[int]:
 
 def guardian_of(folder: str | Path) -> int:
     """The pid of the one guardian under a folder."""
-    found = [pid for pid in servers_of(folder) if b"embedded_guardian.py" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    found = [pid for pid in servers_of(folder) if b"embedded/guardian.py" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     assert len(found) == 1, found
     return found[0]
 

@@ -48,7 +48,7 @@ def hotqueue(ctx: click.Context) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 def info(as_json: bool, **where: Any) -> None:
     """Show the version, the store, its server and the queues in it."""
-    from hotqueue import inventory
+    from hotqueue.monitor import inventory
 
     with opened(**where) as store:
         facts = {"hotqueue": __version__, "store": str(store), "server": inventory.server_version(store)}

@@ -17,7 +17,7 @@ from hotqueue.cli.store import opened, store_options
 @version_option
 def hotwatch(queues: tuple[str, ...], as_json: bool, **where: Any) -> None:
     """Print how many items wait in each QUEUE: raw messages, and tasks that no worker has taken."""
-    from hotqueue import inventory
+    from hotqueue.monitor import inventory
 
     with opened(**where) as store:
         found = [inventory.length(store, name) for name in queues or inventory.queue_names(store)]

@@ -251,7 +251,7 @@ def remove_private(run: bytes) -> None:
 
 
 def main(arguments: list[bytes]) -> None:
-    """Run as `embedded_guardian.py RUN SOCKET JOURNAL BINARY CONF` and five numbers, the fds to inherit (-1: none).
+    """Run as `guardian.py RUN SOCKET JOURNAL BINARY CONF` and five numbers, the fds to inherit (-1: none).
 
     Without BINARY: adopt the server that runs.
     """

@@ -2,7 +2,7 @@
 
 Three locks in a private folder beside the file: start.lock (finding or starting the server), users.lock (shared by
 every process that uses it), server.lock (the server's own). Here: what this process holds. Finding and starting is
-`embedded_start`, stopping is the server's parent's, `embedded_guardian`. No redis client in here: `clients` has them.
+`start`, stopping is the server's parent's, `guardian`. No redis client in here: `clients` has them.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from typing import Any
 
 from hotqueue.embedded import binaries, locks
 from hotqueue.embedded import files as store
-from hotqueue.embedded import guardian as embedded_guardian
+from hotqueue.embedded import guardian as guardian_program
 from hotqueue.embedded import log as server_log
 from hotqueue.embedded.files import Files
 from hotqueue.embedded.guardian import ask
@@ -273,7 +273,7 @@ def _end(left: Files) -> None:
         ask(left.socket, b"SHUTDOWN", b"NOSAVE")
     except OSError:
         pass  # the connection fell, or there was none
-    embedded_guardian.remove_private(os.fsencode(left.run))
+    guardian_program.remove_private(os.fsencode(left.run))
 
 
 def spawn_guardian(files: Files, mine: Claim, binary: str) -> None:
@@ -289,7 +289,7 @@ def spawn_guardian(files: Files, mine: Claim, binary: str) -> None:
         arguments = [files.run, files.socket, journal, binary, files.at("redis.conf"), *map(str, fds)]
         with os.fdopen(server_log.open_log(files), "ab") as errors, locks.no_fork():
             process = subprocess.Popen(
-                [_python(), "-I", "-S", embedded_guardian.__file__, *map(os.fsencode, arguments)],
+                [_python(), "-I", "-S", guardian_program.__file__, *map(os.fsencode, arguments)],
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors,
                 pass_fds=[fd for fd in fds if fd >= 0], start_new_session=True,
             )  # fmt: skip

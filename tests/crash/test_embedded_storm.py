@@ -107,7 +107,7 @@ class Storm:
                 hold_writes(Files.of(str(self.path)).socket)
         for pid in servers_of(self.path.parent):
             try:
-                if (b"embedded_guardian.py" in Path(f"/proc/{pid}/cmdline").read_bytes()) is guardian:
+                if (b"embedded/guardian.py" in Path(f"/proc/{pid}/cmdline").read_bytes()) is guardian:
                     os.kill(pid, signal.SIGKILL)
                     self.kills["guardian" if guardian else "server"] += 1
             except (OSError, ProcessLookupError):
@@ -140,7 +140,7 @@ class Storm:
         began = time.monotonic()
 
         def going() -> bool:
-            assert sum(b"embedded_guardian.py" not in line for line in map(command_line, servers_of(self.path.parent))) <= 1
+            assert sum(b"embedded/guardian.py" not in line for line in map(command_line, servers_of(self.path.parent))) <= 1
             for name, process in self.putters.items():
                 assert process.poll() is None, (self.path.parent / f"{name}.err").read_text()
             return all(self.acknowledged(name) > size + 100 for name, size in before.items())
@@ -152,9 +152,9 @@ class Storm:
 def command_line(pid: int) -> bytes:
     """The command line; of one that has just gone, that of a guardian, which does no harm."""
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes() or b"embedded_guardian.py"
+        return Path(f"/proc/{pid}/cmdline").read_bytes() or b"embedded/guardian.py"
     except OSError:
-        return b"embedded_guardian.py"
+        return b"embedded/guardian.py"
 
 
 @pytest.mark.timeout(60 + 10 * ROUNDS)

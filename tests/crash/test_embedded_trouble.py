@@ -193,7 +193,7 @@ def test_limits_of_a_user_are_not_the_servers(tmp_path: Path, users: Users) -> N
 # Sends SIGTERM to a server that is being started, before it can have taken signals; prints how each ended.
 STOPPED_AT_BIRTH = r"""
 import os, sys
-from hotqueue import embedded_guardian as guardian
+from hotqueue.embedded import guardian
 
 guardian._set_signals(guardian.IGNORE)
 for _ in range(50):

@@ -17,7 +17,8 @@ from typing import Any
 
 import pytest
 
-from hotqueue import HotQueue, HotQueueError, inventory, keys
+from hotqueue import HotQueue, HotQueueError, keys
+from hotqueue.monitor import inventory
 from tests.crash.workers import APPS, BANNER
 from tests.servers import RedisServer
 from tests.waiting import allowed, wait_until

@@ -14,7 +14,7 @@ import pytest
 
 from hotqueue import HotQueue
 from hotqueue.sizes import DEAD_BYTES, READ_BYTES
-from hotqueue.transfer import export
+from hotqueue.transfer.queues import export
 from tests.tasks import sample
 from tests.tasks.contents import Room, place, sync
 from tests.tasks.test_desk import desk_of

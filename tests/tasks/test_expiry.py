@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from hotqueue import HotQueue, SignatureError, TaskExpired, inventory
+from hotqueue import HotQueue, SignatureError, TaskExpired
+from hotqueue.monitor import inventory
 from hotqueue.tasks import envelope
 from hotqueue.tasks.lifecycle import State
 from hotqueue.tasks.maintenance import Upkeep

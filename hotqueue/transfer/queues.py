@@ -17,11 +17,11 @@ from hotqueue.embedded import server as embedded
 from hotqueue.embedded.files import MEMORY
 from hotqueue.embedded.server import EmbeddedServer
 from hotqueue.errors import ConfigError, ConnectionFailed
-from hotqueue.pieces import copy_key
 from hotqueue.store import scripts
 from hotqueue.store.address import Address, resolve
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker import Broker
+from hotqueue.transfer.pieces import copy_key
 
 STAY_MS = 6 * 3_600_000  # how long what was written beside its place stays, if nobody comes back for it
 LARGE = 1 << 18  # bytes of a result that is copied by itself
@@ -31,10 +31,10 @@ MANY = 200  # results at once
 LEFT_OUT = (b"reply:", b"waiters", b"taken:", b"progress:", b"export:", b"import:", b"claims")
 RESULT = b"result:"
 
-FREEZE = scripts.load("hotqueue.messages.lua", "freeze", "members")
-APPEAR = scripts.load("hotqueue.messages.lua", "appear", "members")
-READ_RESULTS = scripts.load("hotqueue.messages.lua", "read_results")
-WRITE_RESULTS = scripts.load("hotqueue.messages.lua", "write_results")
+FREEZE = scripts.load("hotqueue.transfer.lua", "freeze", "members")
+APPEAR = scripts.load("hotqueue.transfer.lua", "appear", "members")
+READ_RESULTS = scripts.load("hotqueue.transfer.lua", "read_results")
+WRITE_RESULTS = scripts.load("hotqueue.transfer.lua", "write_results")
 LEAVE = scripts.load("hotqueue.messages.lua", "leave", "held")
 
 Tell = Callable[[int], None]

@@ -1,0 +1,1 @@
+"""Copying queues between files and servers."""
