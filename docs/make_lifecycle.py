@@ -1,4 +1,4 @@
-"""Writes the diagram and the table in lifecycle.md from the transition table in hotqueue/tasks/lifecycle.py.
+"""Writes the diagram and the table in lifecycle.md from the transition table in hotqueue/tasks/rules/lifecycle.py.
 
 ``python docs/make_lifecycle.py`` writes; with ``--check`` it only tells, by its exit code, whether the page is current.
 """
@@ -9,7 +9,7 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-from hotqueue.tasks.lifecycle import FINAL_STATE, TABLE, Do, State
+from hotqueue.tasks.rules.lifecycle import FINAL_STATE, TABLE, Do, State
 
 PAGE = Path(__file__).with_name("lifecycle.md")
 BEGIN, END = "<!-- made by {}: do not edit -->", "<!-- end of {} -->"

@@ -11,8 +11,9 @@ import click
 import pytest
 
 from hotqueue import errors
-from hotqueue.tasks import AsyncResult, DeadTask, UnknownTask, options
-from hotqueue.tasks.lifecycle import State
+from hotqueue.tasks import AsyncResult, DeadTask, UnknownTask
+from hotqueue.tasks.rules import options
+from hotqueue.tasks.rules.lifecycle import State
 from tests.processes import ROOT, run_command, run_python
 
 DOCS = ROOT / "docs"

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hotqueue.errors import Ignore, Reject, Retry
     from hotqueue.tasks.context import TaskFilter, current_task
-    from hotqueue.tasks.lifecycle import State
     from hotqueue.tasks.registry import DeadTask
     from hotqueue.tasks.result import AsyncResult, UnknownTask
     from hotqueue.tasks.result_set import ResultSet
+    from hotqueue.tasks.rules.lifecycle import State
     from hotqueue.tasks.task import Task
 
 __all__ = [
@@ -32,7 +32,7 @@ _HOMES = {
     "AsyncResult": "result",
     "DeadTask": "registry",
     "ResultSet": "result_set",
-    "State": "lifecycle",
+    "State": "rules.lifecycle",
     "Task": "task",
     "TaskFilter": "context",
     "UnknownTask": "result",

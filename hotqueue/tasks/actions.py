@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from hotqueue.tasks import exceptions, payload, record
-from hotqueue.tasks.attempts import Attempts, error_line
 from hotqueue.tasks.envelope import Signer
-from hotqueue.tasks.lifecycle import Action, Do, State
-from hotqueue.tasks.options import TaskOptions
+from hotqueue.tasks.rules.history import Attempts, error_line
+from hotqueue.tasks.rules.lifecycle import Action, Do, State
+from hotqueue.tasks.rules.options import TaskOptions
 
 
 class Settlement(NamedTuple):

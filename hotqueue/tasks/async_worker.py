@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from hotqueue.tasks import actions
 from hotqueue.tasks.intake import Intake, Ready
-from hotqueue.tasks.lifecycle import Outcome
 from hotqueue.tasks.limits import leave_ctrl_c_to_main
 from hotqueue.tasks.permits import Permits
 from hotqueue.tasks.registry import Registry
+from hotqueue.tasks.rules.lifecycle import Outcome
 from hotqueue.tasks.running import Running
 from hotqueue.tasks.worker import Worker
 

@@ -22,8 +22,8 @@ from hotqueue.tasks import actions, logbook
 from hotqueue.tasks.actions import Settlement
 from hotqueue.tasks.broker import BULK
 from hotqueue.tasks.desk import Stepped
-from hotqueue.tasks.lifecycle import Action, Do, State
 from hotqueue.tasks.limits import leave_ctrl_c_to_main
+from hotqueue.tasks.rules.lifecycle import Action, Do, State
 
 if TYPE_CHECKING:
     from hotqueue.tasks.intake import Intake

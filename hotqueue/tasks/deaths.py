@@ -11,11 +11,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from hotqueue.tasks import attempts
-from hotqueue.tasks.attempts import SUSPECT
 from hotqueue.tasks.broker import Broker
 from hotqueue.tasks.children import Child
 from hotqueue.tasks.logbook import shown
+from hotqueue.tasks.rules import history
+from hotqueue.tasks.rules.history import SUSPECT
 
 NAMED = 20  # tasks that a line of the log names
 
@@ -34,16 +34,16 @@ class Death:
 
     how: str = ""
     cause: str = ""
-    verdict: str = attempts.KILLED
+    verdict: str = history.KILLED
     charged: Sequence[str] = ()
     fates: dict[str, int] = field(default_factory=dict)
 
     @property
     def last(self) -> list[str]:
         """Those of the charged that do not run again."""
-        if self.verdict != attempts.KILLED:
+        if self.verdict != history.KILLED:
             return []
-        return [task_id for task_id in self.charged if attempts.is_last(self._fate(task_id), len(self.charged))]
+        return [task_id for task_id in self.charged if history.is_last(self._fate(task_id), len(self.charged))]
 
     def _fate(self, task_id: str) -> int:
         return self.fates.get(task_id, 0)
@@ -63,7 +63,7 @@ class Death:
     @property
     def aftermath(self) -> str:
         """What becomes of what ran, as the end of a message."""
-        if self.verdict != attempts.KILLED:
+        if self.verdict != history.KILLED:
             return ""
         last = self.last
         again = [task_id for task_id in self.charged if task_id not in last]
@@ -98,19 +98,19 @@ def death_of(each: Child, code: int, peak_kb: int) -> Death:
         return _by_itself(each, how, code, peak_kb, now)
     task_id, why = each.ended_for
     if why == "time limit":
-        line = attempts.error_line("time limit", "ran longer than its time_limit and was stopped", now)
-        return Death(how, json.dumps(line), attempts.TIME_LIMIT, [task_id])
+        line = history.error_line("time limit", "ran longer than its time_limit and was stopped", now)
+        return Death(how, json.dumps(line), history.TIME_LIMIT, [task_id])
     if why == "revoked":  # it would start again before anyone could end it where it waits
-        line = attempts.error_line("revoked", "was stopped by revoke()", now)
-        return Death(how, json.dumps(line), attempts.REVOKED, [task_id])
+        line = history.error_line("revoked", "was stopped by revoke()", now)
+        return Death(how, json.dumps(line), history.REVOKED, [task_id])
     return Death(how)
 
 
 def _by_itself(each: Child, how: str, code: int, peak_kb: int, now: int) -> Death:
     charged = each.running()
-    kind, told = attempts.how_it_killed(how, len(charged))
-    line = attempts.error_line(kind, told, now, exit=code, peak_kb=peak_kb)
-    return Death(how, json.dumps(line), attempts.KILLED, charged, each.fates())
+    kind, told = history.how_it_killed(how, len(charged))
+    line = history.error_line(kind, told, now, exit=code, peak_kb=peak_kb)
+    return Death(how, json.dumps(line), history.KILLED, charged, each.fates())
 
 
 def how_it_died(code: int, peak_kb: int) -> str:

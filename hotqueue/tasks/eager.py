@@ -32,9 +32,9 @@ from hotqueue.tasks.context import CleanContext, current_request
 from hotqueue.tasks.event_loop import EventLoop
 from hotqueue.tasks.executor import Call, execute
 from hotqueue.tasks.intake import Ready, look
-from hotqueue.tasks.lifecycle import Outcome, State, decide
 from hotqueue.tasks.memory import Entry, MemoryBroker, MemoryReplies, Shelf
 from hotqueue.tasks.registry import Registry
+from hotqueue.tasks.rules.lifecycle import Outcome, State, decide
 from hotqueue.tasks.task import Task
 
 F = TypeVar("F", bound=Callable[..., Any])

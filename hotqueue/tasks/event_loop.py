@@ -17,11 +17,11 @@ from typing import Any
 
 from hotqueue.errors import HotQueueError, LeaseLost, SoftTimeLimitExceeded
 from hotqueue.tasks import forks
-from hotqueue.tasks.callables import is_awaitable
 from hotqueue.tasks.context import _request
 from hotqueue.tasks.executor import Call, begun, outcome_of, value_of
-from hotqueue.tasks.lifecycle import Ended, Outcome
 from hotqueue.tasks.limits import allow_ctrl_c
+from hotqueue.tasks.rules.callables import is_awaitable
+from hotqueue.tasks.rules.lifecycle import Ended, Outcome
 from hotqueue.tasks.tracebacks import let_go
 
 

@@ -14,10 +14,8 @@ from typing import Any
 
 from hotqueue.errors import SerializationError, SignatureError
 from hotqueue.sizes import LARGE
-from hotqueue.tasks import actions, envelope, lifecycle, logbook, payload
-from hotqueue.tasks import attempts as history
+from hotqueue.tasks import actions, envelope, logbook, payload
 from hotqueue.tasks.actions import Delivery, Settlement
-from hotqueue.tasks.attempts import Attempts
 from hotqueue.tasks.batch import TRIP_BYTES, trips
 from hotqueue.tasks.broker import BULK
 from hotqueue.tasks.context import Request
@@ -25,10 +23,12 @@ from hotqueue.tasks.courier import WITHOUT_WORDS, Courier
 from hotqueue.tasks.desk import Desk, Step, Stepped
 from hotqueue.tasks.envelope import Envelope
 from hotqueue.tasks.executor import Call
-from hotqueue.tasks.lifecycle import Outcome
-from hotqueue.tasks.options import TaskOptions, received
 from hotqueue.tasks.pace import Pace
 from hotqueue.tasks.registry import Registry
+from hotqueue.tasks.rules import history, lifecycle
+from hotqueue.tasks.rules.history import Attempts
+from hotqueue.tasks.rules.lifecycle import Outcome
+from hotqueue.tasks.rules.options import TaskOptions, received
 from hotqueue.tasks.task import Task
 
 NOTHING_HAPPENED = Attempts()

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from hotqueue.tasks import exceptions, payload
-from hotqueue.tasks.lifecycle import Action, Do, Ended, Outcome
+from hotqueue.tasks.rules.lifecycle import Action, Do, Ended, Outcome
 
 if TYPE_CHECKING:
     from hotqueue.tasks.intake import Ready

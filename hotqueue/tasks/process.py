@@ -18,11 +18,11 @@ from hotqueue.tasks.async_worker import AsyncWorker
 from hotqueue.tasks.context import CleanContext
 from hotqueue.tasks.event_loop import EventLoop
 from hotqueue.tasks.executor import Call
-from hotqueue.tasks.lifecycle import Outcome
 from hotqueue.tasks.outages import Outages
 from hotqueue.tasks.permits import Permits
 from hotqueue.tasks.quarantine_worker import QuarantineWorker
 from hotqueue.tasks.registry import Registry
+from hotqueue.tasks.rules.lifecycle import Outcome
 from hotqueue.tasks.running import Running
 from hotqueue.tasks.sync_worker import SyncWorker
 from hotqueue.tasks.teller import Teller

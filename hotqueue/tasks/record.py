@@ -15,7 +15,7 @@ from hotqueue import keys
 from hotqueue.errors import SerializationError, SignatureError
 from hotqueue.tasks import payload as pickled
 from hotqueue.tasks.envelope import SIGNATURE_BYTES, Signer
-from hotqueue.tasks.lifecycle import State, expired
+from hotqueue.tasks.rules.lifecycle import State, expired
 
 _FIXED = struct.Struct(">BBHQ")
 _VERSION = 1

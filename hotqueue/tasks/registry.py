@@ -14,15 +14,16 @@ from hotqueue import keys, signing
 from hotqueue.errors import ConfigError, Interruption, TaskNotRegistered
 from hotqueue.runtime import in_place
 from hotqueue.store.store import Store
-from hotqueue.tasks import by_value, envelope, main_module, names, options
-from hotqueue.tasks.attempts import json_object
+from hotqueue.tasks import by_value, envelope, main_module, names
 from hotqueue.tasks.batch import open_batch
 from hotqueue.tasks.broker import BULK, Broker
-from hotqueue.tasks.callables import is_async
 from hotqueue.tasks.envelope import Signer
 from hotqueue.tasks.method import TaskMethod, unbound
 from hotqueue.tasks.replies import Replies
 from hotqueue.tasks.result import AsyncResult, check_id
+from hotqueue.tasks.rules import options
+from hotqueue.tasks.rules.callables import is_async
+from hotqueue.tasks.rules.history import json_object
 from hotqueue.tasks.task import AsyncTask, Task
 
 if TYPE_CHECKING:

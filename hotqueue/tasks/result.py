@@ -27,13 +27,13 @@ from hotqueue.hints import hinting
 from hotqueue.runtime import in_place
 from hotqueue.runtime.ending import in_thread
 from hotqueue.tasks import payload, record
-from hotqueue.tasks.attempts import json_object
 from hotqueue.tasks.callbacks import ResultFuture, callers
 from hotqueue.tasks.context import current_request
-from hotqueue.tasks.lifecycle import FINAL, State
-from hotqueue.tasks.options import datetime_of, seconds
 from hotqueue.tasks.record import Record
 from hotqueue.tasks.replies import Answer, NoThread, Replies
+from hotqueue.tasks.rules.history import json_object
+from hotqueue.tasks.rules.lifecycle import FINAL, State
+from hotqueue.tasks.rules.options import datetime_of, seconds
 from hotqueue.tasks.why import explain, waits_for_itself
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from hotqueue.tasks.context import Request
 from hotqueue.tasks.desk import ALONE, Stepped
 from hotqueue.tasks.executor import execute
 from hotqueue.tasks.intake import Intake, Ready
-from hotqueue.tasks.lifecycle import Outcome
 from hotqueue.tasks.permits import Permits
 from hotqueue.tasks.registry import Registry
+from hotqueue.tasks.rules.lifecycle import Outcome
 from hotqueue.tasks.running import Running
 from hotqueue.tasks.turns import turns_in
 from hotqueue.tasks.worker import Worker

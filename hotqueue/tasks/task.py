@@ -18,12 +18,12 @@ from hotqueue.tasks import by_value, envelope, main_module, payload
 from hotqueue.tasks.args_text import HIDDEN, are_short, args_text, check_sensitive, readable
 from hotqueue.tasks.batch import TRIP_BYTES
 from hotqueue.tasks.broker import BULK
-from hotqueue.tasks.callables import is_async, refuse_generator
 from hotqueue.tasks.context import Request, current_task
 from hotqueue.tasks.method import AsyncTaskMethod, TaskMethod, is_in_class, is_method_of
-from hotqueue.tasks.options import OF_THE_CALL, PER_CALL, TaskOptions, instant_ms, override, seconds
 from hotqueue.tasks.result import AsyncResult
 from hotqueue.tasks.result_set import ResultSet
+from hotqueue.tasks.rules.callables import is_async, refuse_generator
+from hotqueue.tasks.rules.options import OF_THE_CALL, PER_CALL, TaskOptions, instant_ms, override, seconds
 
 if TYPE_CHECKING:
     from hotqueue.tasks.registry import Registry

@@ -16,9 +16,9 @@ from hotqueue.store.store import PATIENCE
 from hotqueue.tasks.broker import Broker
 from hotqueue.tasks.limits import leave_ctrl_c_to_main
 from hotqueue.tasks.maintenance import Upkeep
-from hotqueue.tasks.options import whole
 from hotqueue.tasks.process import Process
 from hotqueue.tasks.registry import Registry
+from hotqueue.tasks.rules.options import whole
 
 log = logging.getLogger("hotqueue.worker")
 

@@ -9,7 +9,7 @@ from hotqueue import keys
 from hotqueue.errors import STORE_ERRORS
 from hotqueue.tasks.context import current_request
 from hotqueue.tasks.envelope import ASYNC
-from hotqueue.tasks.options import datetime_of
+from hotqueue.tasks.rules.options import datetime_of
 
 if TYPE_CHECKING:
     from hotqueue.store.store import Store

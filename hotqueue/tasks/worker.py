@@ -21,11 +21,11 @@ from hotqueue.tasks.bell import LONGEST, Bell
 from hotqueue.tasks.desk import Step, Stepped
 from hotqueue.tasks.ears import Ears
 from hotqueue.tasks.intake import Intake, Ready
-from hotqueue.tasks.lifecycle import Ended, Outcome, decide
-from hotqueue.tasks.options import datetime_of
 from hotqueue.tasks.permits import Permits
 from hotqueue.tasks.places import Places
 from hotqueue.tasks.registry import Registry
+from hotqueue.tasks.rules.lifecycle import Ended, Outcome, decide
+from hotqueue.tasks.rules.options import datetime_of
 from hotqueue.tasks.running import Running
 from hotqueue.tasks.turns import Turns
 

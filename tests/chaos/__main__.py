@@ -29,7 +29,7 @@ from typing import Any
 from hotqueue import HotQueueError, keys
 from hotqueue.store.store import Store
 from hotqueue.tasks import record
-from hotqueue.tasks.lifecycle import State
+from hotqueue.tasks.rules.lifecycle import State
 from tests import leaks
 from tests.chaos import report, stores, wire
 from tests.chaos.faults import Scene

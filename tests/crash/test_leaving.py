@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from hotqueue.tasks import AsyncResult
-from hotqueue.tasks.lifecycle import State
+from hotqueue.tasks.rules.lifecycle import State
 from tests.crash.rig import Rig
 from tests.processes import start_python
 from tests.servers import RedisServer

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from hotqueue import TaskRevoked, keys
-from hotqueue.tasks.lifecycle import State
+from hotqueue.tasks.rules.lifecycle import State
 from tests.crash.rig import Rig
 from tests.processes import worker_processes
 from tests.waiting import allowed, wait_until

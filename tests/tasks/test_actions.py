@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from hotqueue.errors import TaskExpired
-from hotqueue.tasks import actions, attempts, payload, record
+from hotqueue.tasks import actions, payload, record
 from hotqueue.tasks.actions import Delivery
-from hotqueue.tasks.attempts import Attempts
 from hotqueue.tasks.envelope import Signer
-from hotqueue.tasks.lifecycle import Action, Do, State
-from hotqueue.tasks.options import TaskOptions
+from hotqueue.tasks.rules import history as attempts
+from hotqueue.tasks.rules.history import Attempts
+from hotqueue.tasks.rules.lifecycle import Action, Do, State
+from hotqueue.tasks.rules.options import TaskOptions
 
 DELIVERY = Delivery("id", 7, "s", b"", b"")
 NOW = 1_700_000_000_000

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from hotqueue.tasks import attempts as history
-from hotqueue.tasks.attempts import KEPT_ERRORS, LAST, LAST_ALONE, SUSPECT, Attempts, decode, error_line
+from hotqueue.tasks.rules import history
+from hotqueue.tasks.rules.history import KEPT_ERRORS, LAST, LAST_ALONE, SUSPECT, Attempts, decode, error_line
 
 
 def test_nothing_stored_is_nothing_happened() -> None:

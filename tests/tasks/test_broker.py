@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hotqueue.errors import ConfigError
-from hotqueue.tasks.attempts import LOST, Attempts, is_over
+from hotqueue.tasks.rules.history import LOST, Attempts, is_over
 from tests.tasks.contents import BAND, Room, coro, place, sync
 from tests.waiting import wait_until
 

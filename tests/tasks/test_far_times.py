@@ -16,8 +16,8 @@ import pytest
 from hotqueue import HotQueue, ResultTimeout
 from hotqueue.errors import TaskExpired
 from hotqueue.tasks import State
-from hotqueue.tasks.options import datetime_of, instant_ms
 from hotqueue.tasks.result_set import ResultSet
+from hotqueue.tasks.rules.options import datetime_of, instant_ms
 from tests.tasks import sample
 
 LAST = datetime.max.replace(tzinfo=UTC)

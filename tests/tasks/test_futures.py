@@ -40,7 +40,7 @@ def sent(room: Room, *ids: str) -> list[AsyncResult[int]]:
 
 def finish(room: Room, *ids: str) -> None:
     """End waiting tasks; the value of each is 7."""
-    from hotqueue.tasks.lifecycle import State
+    from hotqueue.tasks.rules.lifecycle import State
 
     for task_id in ids:
         blob = encode(State.SUCCESS, 0, 1, dumps(7), task_id, None)

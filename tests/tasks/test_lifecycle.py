@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from hotqueue.errors import TaskError, TaskExpired, TaskRejected, TimeLimitExceeded, WorkerLost
-from hotqueue.tasks import lifecycle
-from hotqueue.tasks.attempts import Attempts
-from hotqueue.tasks.lifecycle import FINAL_STATE, TABLE, Action, Do, Ended, Outcome, State, decide
-from hotqueue.tasks.retry import RetryPolicy
+from hotqueue.tasks.rules import lifecycle
+from hotqueue.tasks.rules.history import Attempts
+from hotqueue.tasks.rules.lifecycle import FINAL_STATE, TABLE, Action, Do, Ended, Outcome, State, decide
+from hotqueue.tasks.rules.retry import RetryPolicy
 
 NEVER = RetryPolicy()
 ALWAYS = RetryPolicy(autoretry_for=(Exception,), jitter=False)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hotqueue import ConfigError, HotQueue
-from hotqueue.tasks.options import TaskOptions, instant_ms, make, override, seconds
+from hotqueue.tasks.rules.options import TaskOptions, instant_ms, make, override, seconds
 
 
 @pytest.mark.parametrize(

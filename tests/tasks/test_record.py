@@ -7,8 +7,8 @@ import pytest
 from hotqueue.errors import SerializationError, SignatureError
 from hotqueue.tasks import record
 from hotqueue.tasks.envelope import Signer
-from hotqueue.tasks.lifecycle import State
 from hotqueue.tasks.record import Record
+from hotqueue.tasks.rules.lifecycle import State
 
 KEY = Signer([b"k"])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hotqueue.tasks.retry import RetryPolicy, backoff
+from hotqueue.tasks.rules.retry import RetryPolicy, backoff
 
 
 @pytest.mark.parametrize(("retries", "wanted"), [(0, 1), (1, 2), (2, 4), (9, 512), (10, 600), (10_000, 600)])

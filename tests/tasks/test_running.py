@@ -6,7 +6,7 @@ import mmap
 import os
 import time
 
-from hotqueue.tasks.attempts import LAST_ALONE
+from hotqueue.tasks.rules.history import LAST_ALONE
 from hotqueue.tasks.running import ID_BYTES, Running, new_table, read_fates, read_progress, read_running
 
 

@@ -15,7 +15,7 @@ from hotqueue.errors import Reject
 from hotqueue.tasks import exceptions, payload
 from hotqueue.tasks.args_text import args_text
 from hotqueue.tasks.executor import Call, execute
-from hotqueue.tasks.lifecycle import Ended
+from hotqueue.tasks.rules.lifecycle import Ended
 from tests.processes import run_python
 from tests.tasks.test_context import request_of
 

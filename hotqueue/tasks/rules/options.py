@@ -13,7 +13,7 @@ from typing import Any
 
 from hotqueue import keys
 from hotqueue.hints import check_flag, did_you_mean
-from hotqueue.tasks.retry import RetryPolicy
+from hotqueue.tasks.rules.retry import RetryPolicy
 
 Seconds = int | float | timedelta
 ErrorTypes = tuple[type[BaseException], ...]

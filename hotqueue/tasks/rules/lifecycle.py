@@ -12,8 +12,8 @@ from datetime import datetime
 from enum import StrEnum
 
 from hotqueue.errors import HotQueueError, TaskError, TaskExpired, TaskRejected, TaskRevoked, TimeLimitExceeded, WorkerLost
-from hotqueue.tasks.attempts import Attempts
-from hotqueue.tasks.retry import RetryPolicy, backoff
+from hotqueue.tasks.rules.history import Attempts
+from hotqueue.tasks.rules.retry import RetryPolicy, backoff
 
 
 class State(StrEnum):

@@ -1,0 +1,1 @@
+"""Pure: decides, does nothing. Knows no store and no wire."""
