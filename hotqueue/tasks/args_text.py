@@ -13,7 +13,7 @@ from typing import Any
 
 from hotqueue.errors import Interruption
 from hotqueue.hints import did_you_mean
-from hotqueue.tasks import envelope
+from hotqueue.tasks.wire import envelope
 
 Sensitive = bool | tuple[str, ...]  # all arguments, or those with these names
 

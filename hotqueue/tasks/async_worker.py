@@ -7,13 +7,13 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from hotqueue.tasks import actions
 from hotqueue.tasks.intake import Intake, Ready
 from hotqueue.tasks.limits import leave_ctrl_c_to_main
 from hotqueue.tasks.permits import Permits
 from hotqueue.tasks.registry import Registry
 from hotqueue.tasks.rules.lifecycle import Outcome
 from hotqueue.tasks.running import Running
+from hotqueue.tasks.wire import settlement
 from hotqueue.tasks.worker import Worker
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ class AsyncWorker(Worker):
         """Line up what this process is not to start: the first, whose permit we took, and those whose permits are left."""
         ours = 1 + self.permits.withdraw_all(intake.index)
         for delivery in list(intake.unstarted)[:ours]:
-            intake.untold.append(actions.put_back(delivery))
+            intake.untold.append(settlement.put_back(delivery))
 
     def _when_done(self, intake: Intake, ready: Ready, row: int) -> Callable[[Outcome], None]:
         began = time.monotonic()

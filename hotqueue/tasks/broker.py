@@ -19,10 +19,10 @@ from hotqueue.store.blocking import Blocking
 from hotqueue.store.packing import PackedCall
 from hotqueue.store.store import Store
 from hotqueue.tasks import scripts
-from hotqueue.tasks.envelope import ASYNC
 from hotqueue.tasks.reply_line import ReplyLine
 from hotqueue.tasks.rules.history import KILLED, Attempts, json_object
 from hotqueue.tasks.rules.history import decode as decode_attempts
+from hotqueue.tasks.wire.envelope import ASYNC
 
 AT_ONCE = 0.1  # seconds for which a loop tries
 FAR = 1e16  # ms, further away than any instant; what stands in a sorted set may be infinite

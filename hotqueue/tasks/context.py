@@ -14,10 +14,10 @@ from datetime import datetime, timedelta
 from typing import Any, NoReturn
 
 from hotqueue.errors import Retry
-from hotqueue.tasks.envelope import Envelope
-from hotqueue.tasks.exceptions import shortened
 from hotqueue.tasks.rules.history import Attempts
 from hotqueue.tasks.rules.options import datetime_of
+from hotqueue.tasks.wire.envelope import Envelope
+from hotqueue.tasks.wire.exceptions import shortened
 
 _request: ContextVar[Request] = ContextVar("hotqueue_request")
 

@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING
 from hotqueue.errors import ConnectionFailed, HotQueueError, SerializationError
 from hotqueue.sizes import LARGE, PAYLOAD_MAX, in_words
 from hotqueue.store.translation import Refused
-from hotqueue.tasks import actions, logbook
-from hotqueue.tasks.actions import Settlement
+from hotqueue.tasks import logbook
 from hotqueue.tasks.broker import BULK
 from hotqueue.tasks.desk import Stepped
 from hotqueue.tasks.limits import leave_ctrl_c_to_main
 from hotqueue.tasks.rules.lifecycle import Action, Do, State
+from hotqueue.tasks.wire import settlement
+from hotqueue.tasks.wire.settlement import Settlement
 
 if TYPE_CHECKING:
     from hotqueue.tasks.intake import Intake
@@ -213,8 +214,8 @@ class Courier:
         log.error("%s[%s]: %s; kept in the dead list", ready.name, told["task_id"], failure, extra=told)
         decided = Action(Do.BURY, State.FAILURE, error=failure)
         intake = self._intake
-        other = actions.wire(decided, delivery, ready.attempts, ready.options, intake.now(), intake.result_signer)
-        return actions.apart(other)[1]
+        other = settlement.wire(decided, delivery, ready.attempts, ready.options, intake.now(), intake.result_signer)
+        return settlement.apart(other)[1]
 
     def _failed(self, load: _Load) -> None:
         """Let the others have their turn, after a pause."""

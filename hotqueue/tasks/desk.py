@@ -15,8 +15,8 @@ from hotqueue.sizes import LARGE, READ_BYTES
 from hotqueue.store.blocking import Blocking, Sent
 from hotqueue.store.packing import PackedKeys
 from hotqueue.tasks import scripts
-from hotqueue.tasks.actions import Delivery, Settlement
 from hotqueue.tasks.broker import Broker
+from hotqueue.tasks.wire.settlement import Delivery, Settlement
 
 ALONE = -1  # see `Desk.width`
 _MOST_BYTES = b"%d" % READ_BYTES

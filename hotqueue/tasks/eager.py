@@ -26,8 +26,6 @@ from typing import Any, Self, TypeVar
 from hotqueue.errors import TaskRevoked
 from hotqueue.messages.memory import MemoryList
 from hotqueue.runtime import in_place
-from hotqueue.tasks import actions, payload, record
-from hotqueue.tasks.actions import Delivery, Settlement
 from hotqueue.tasks.context import CleanContext, current_request
 from hotqueue.tasks.event_loop import EventLoop
 from hotqueue.tasks.executor import Call, execute
@@ -36,6 +34,8 @@ from hotqueue.tasks.memory import Entry, MemoryBroker, MemoryReplies, Shelf
 from hotqueue.tasks.registry import Registry
 from hotqueue.tasks.rules.lifecycle import Outcome, State, decide
 from hotqueue.tasks.task import Task
+from hotqueue.tasks.wire import payload, record, settlement
+from hotqueue.tasks.wire.settlement import Delivery, Settlement
 
 F = TypeVar("F", bound=Callable[..., Any])
 DEEPEST = 1000  # tasks that send one another
@@ -264,7 +264,7 @@ class Stage:
         signer, now = entry.registry.result_signer(shelf.name), datetime.now(UTC)
         action = decide(outcome, ready.options.retry_policy, ready.attempts, random=random.random, now=now)
         ms = int(now.timestamp() * 1000)
-        told = actions.wire(action, ready.delivery, ready.attempts, ready.options, ms, signer)
+        told = settlement.wire(action, ready.delivery, ready.attempts, ready.options, ms, signer)
         shelf.carry_out(entry, told)
         if told[2] == "R":
             return True

@@ -14,14 +14,12 @@ from typing import Any
 
 from hotqueue.errors import SerializationError, SignatureError
 from hotqueue.sizes import LARGE
-from hotqueue.tasks import actions, envelope, logbook, payload
-from hotqueue.tasks.actions import Delivery, Settlement
+from hotqueue.tasks import logbook
 from hotqueue.tasks.batch import TRIP_BYTES, trips
 from hotqueue.tasks.broker import BULK
 from hotqueue.tasks.context import Request
 from hotqueue.tasks.courier import WITHOUT_WORDS, Courier
 from hotqueue.tasks.desk import Desk, Step, Stepped
-from hotqueue.tasks.envelope import Envelope
 from hotqueue.tasks.executor import Call
 from hotqueue.tasks.pace import Pace
 from hotqueue.tasks.registry import Registry
@@ -30,6 +28,9 @@ from hotqueue.tasks.rules.history import Attempts
 from hotqueue.tasks.rules.lifecycle import Outcome
 from hotqueue.tasks.rules.options import TaskOptions, received
 from hotqueue.tasks.task import Task
+from hotqueue.tasks.wire import envelope, payload, settlement
+from hotqueue.tasks.wire.envelope import Envelope
+from hotqueue.tasks.wire.settlement import Delivery, Settlement
 
 NOTHING_HAPPENED = Attempts()
 DEFAULTS = TaskOptions()
@@ -207,7 +208,7 @@ class Intake:
             self._tell_apart([action])
 
     def _tell_apart(self, told: Sequence[Settlement]) -> None:
-        pairs = [actions.apart(action) for action in told if action.code not in _UNENDED]
+        pairs = [settlement.apart(action) for action in told if action.code not in _UNENDED]
         with self.lock:
             self.untold += [stays for stays, _ in pairs]
         self.courier.add([*(outcome for _, outcome in pairs), *(action for action in told if action.code in _UNENDED)])

@@ -10,8 +10,8 @@ import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from hotqueue.tasks import exceptions, payload
 from hotqueue.tasks.rules.lifecycle import Action, Do, Ended, Outcome
+from hotqueue.tasks.wire import exceptions, payload
 
 if TYPE_CHECKING:
     from hotqueue.tasks.intake import Ready

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from hotqueue.errors import ResultTimeout
 from hotqueue.runtime.interrupts import within
-from hotqueue.tasks.actions import Settlement
 from hotqueue.tasks.broker import Looked
 from hotqueue.tasks.replies import Answer, Callback
 from hotqueue.tasks.rules import history
 from hotqueue.tasks.rules.history import Attempts
+from hotqueue.tasks.wire.settlement import Settlement
 
 if TYPE_CHECKING:
     from hotqueue.tasks.registry import Registry

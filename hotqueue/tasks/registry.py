@@ -14,10 +14,9 @@ from hotqueue import keys, signing
 from hotqueue.errors import ConfigError, Interruption, TaskNotRegistered
 from hotqueue.runtime import in_place
 from hotqueue.store.store import Store
-from hotqueue.tasks import by_value, envelope, main_module, names
+from hotqueue.tasks import names
 from hotqueue.tasks.batch import open_batch
 from hotqueue.tasks.broker import BULK, Broker
-from hotqueue.tasks.envelope import Signer
 from hotqueue.tasks.method import TaskMethod, unbound
 from hotqueue.tasks.replies import Replies
 from hotqueue.tasks.result import AsyncResult, check_id
@@ -25,6 +24,8 @@ from hotqueue.tasks.rules import options
 from hotqueue.tasks.rules.callables import is_async
 from hotqueue.tasks.rules.history import json_object
 from hotqueue.tasks.task import AsyncTask, Task
+from hotqueue.tasks.wire import envelope, functions, main_module
+from hotqueue.tasks.wire.envelope import Signer
 
 if TYPE_CHECKING:
     from hotqueue.queue import HotQueue
@@ -111,7 +112,7 @@ class Registry:
     def add(self, task: Task[..., Any]) -> Task[..., Any]:
         """Register a task; one defined again takes the old one's place, with a warning if it is another function."""
         old = self.tasks.get(task.name)
-        if old is not None and not by_value.is_nameless(task.name, task.__wrapped__):
+        if old is not None and not functions.is_nameless(task.name, task.__wrapped__):
             clash = names.clash(task.name, self.name, old.__wrapped__, task.__wrapped__)
             if clash:
                 self.clashes.append(clash)

@@ -23,7 +23,7 @@ from hotqueue.runtime import descriptors
 from hotqueue.runtime.background import Errands
 from hotqueue.store import clients
 from hotqueue.store.store import PATIENCE, Store
-from hotqueue.tasks import child, logbook, payload
+from hotqueue.tasks import child, logbook
 from hotqueue.tasks.broker import Broker
 from hotqueue.tasks.child import Company, Settings
 from hotqueue.tasks.children import Child, Orphans, Slot, spawn
@@ -34,6 +34,7 @@ from hotqueue.tasks.quarantine import Quarantine
 from hotqueue.tasks.readable import readable
 from hotqueue.tasks.replacement import Replacement, dismiss
 from hotqueue.tasks.server_check import check_queues
+from hotqueue.tasks.wire import payload
 
 log = logging.getLogger("hotqueue.worker")
 

@@ -8,8 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from hotqueue.errors import HotQueueError
-from hotqueue.tasks import actions, faults
-from hotqueue.tasks.actions import Delivery
+from hotqueue.tasks import faults
 from hotqueue.tasks.batch import TRIP_BYTES
 from hotqueue.tasks.context import Request
 from hotqueue.tasks.desk import ALONE, Stepped
@@ -20,6 +19,8 @@ from hotqueue.tasks.registry import Registry
 from hotqueue.tasks.rules.lifecycle import Outcome
 from hotqueue.tasks.running import Running
 from hotqueue.tasks.turns import turns_in
+from hotqueue.tasks.wire import settlement
+from hotqueue.tasks.wire.settlement import Delivery
 from hotqueue.tasks.worker import Worker
 
 if TYPE_CHECKING:
@@ -233,7 +234,7 @@ class SyncWorker(Worker):
                 faults.at("after_run")
             intake.pace.ran(after - before)
             if self.process.interrupts > 1 and isinstance(outcome.error, KeyboardInterrupt):
-                intake.tell_later(actions.put_back(delivery))  # interrupted by us is not failed
+                intake.tell_later(settlement.put_back(delivery))  # interrupted by us is not failed
                 return
             self.conclude(intake, ready, outcome, after - before)
             if self.process.has_enough():
@@ -270,7 +271,7 @@ class SyncWorker(Worker):
         for delivery in intake.unstarted:
             intake.in_hand.pop(delivery.id, None)
             # Whoever took them back may have come before the fetch did: to put them back twice does no harm.
-            intake.untold.append(actions.put_back(delivery))
+            intake.untold.append(settlement.put_back(delivery))
         intake.unstarted.clear()
 
     def _execute(self, ready: Ready) -> Outcome:

@@ -14,7 +14,6 @@ from hotqueue.errors import SerializationError
 from hotqueue.hints import did_you_mean
 from hotqueue.runtime import in_place
 from hotqueue.sizes import PAYLOAD_MAX, in_words
-from hotqueue.tasks import by_value, envelope, main_module, payload
 from hotqueue.tasks.args_text import HIDDEN, are_short, args_text, check_sensitive, readable
 from hotqueue.tasks.batch import TRIP_BYTES
 from hotqueue.tasks.broker import BULK
@@ -24,6 +23,7 @@ from hotqueue.tasks.result import AsyncResult
 from hotqueue.tasks.result_set import ResultSet
 from hotqueue.tasks.rules.callables import is_async, refuse_generator
 from hotqueue.tasks.rules.options import OF_THE_CALL, PER_CALL, TaskOptions, instant_ms, override, seconds
+from hotqueue.tasks.wire import envelope, functions, main_module, payload
 
 if TYPE_CHECKING:
     from hotqueue.tasks.registry import Registry
@@ -51,7 +51,7 @@ class Task(Generic[P, R]):
             raise TypeError(f"@queue.task decorates a function, not {function!r}")
         update_wrapper(self, function)
         self.__wrapped__ = function
-        self.name = name or by_value.name_of(function)
+        self.name = name or functions.name_of(function)
         self.options = options
         refuse_generator(function, "@queue.task")
         self.is_async = is_async(function)
@@ -294,7 +294,7 @@ class Task(Generic[P, R]):
         )
 
     def _decide(self) -> bool:
-        self._by_value = by_value.needs_value(self.__wrapped__)
+        self._by_value = functions.needs_value(self.__wrapped__)
         return self._by_value
 
     def _portable(self, options: TaskOptions) -> payload.Portable:

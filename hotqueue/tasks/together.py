@@ -8,9 +8,9 @@ from typing import Any
 from hotqueue.errors import HotQueueError
 from hotqueue.store import pipeline
 from hotqueue.tasks import scripts
-from hotqueue.tasks.actions import Delivery
 from hotqueue.tasks.broker import Broker, Survey
 from hotqueue.tasks.desk import RECOVERING, Desk
+from hotqueue.tasks.wire.settlement import Delivery
 
 Failed = HotQueueError | None
 Found = list[Delivery] | None | HotQueueError

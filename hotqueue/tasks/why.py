@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from hotqueue import keys
 from hotqueue.errors import STORE_ERRORS
 from hotqueue.tasks.context import current_request
-from hotqueue.tasks.envelope import ASYNC
 from hotqueue.tasks.rules.options import datetime_of
+from hotqueue.tasks.wire.envelope import ASYNC
 
 if TYPE_CHECKING:
     from hotqueue.store.store import Store

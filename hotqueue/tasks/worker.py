@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError, QueueFull, SerializationError
 from hotqueue.presence import Presence
 from hotqueue.store.clients import COMMAND_TIMEOUT
-from hotqueue.tasks import actions, faults, logbook, places, together
-from hotqueue.tasks.actions import Delivery, Settlement
+from hotqueue.tasks import faults, logbook, places, together
 from hotqueue.tasks.bell import LONGEST, Bell
 from hotqueue.tasks.desk import Step, Stepped
 from hotqueue.tasks.ears import Ears
@@ -28,6 +27,8 @@ from hotqueue.tasks.rules.lifecycle import Ended, Outcome, decide
 from hotqueue.tasks.rules.options import datetime_of
 from hotqueue.tasks.running import Running
 from hotqueue.tasks.turns import Turns
+from hotqueue.tasks.wire import settlement
+from hotqueue.tasks.wire.settlement import Delivery, Settlement
 
 if TYPE_CHECKING:
     from hotqueue.tasks.process import Process
@@ -190,7 +191,7 @@ class Worker:
 
     def _tell_last(self, intake: Intake) -> bool:
         """Tell a queue what is done and what was not started; False when that could not be."""
-        intake.untold += [actions.put_back(delivery) for delivery in intake.unstarted]
+        intake.untold += [settlement.put_back(delivery) for delivery in intake.unstarted]
         intake.unstarted.clear()
         try:
             self.tell_all(intake)
@@ -465,14 +466,15 @@ class Worker:
         """Decide what becomes of a task, and line that up to be told."""
         signer = intake.result_signer
         if outcome.ended is Ended.RETURNED:
-            done = actions.succeeded(ready.delivery, outcome.payload, ready.attempts.retries, ready.options, intake.now(), signer)
+            now, retries = intake.now(), ready.attempts.retries
+            done = settlement.succeeded(ready.delivery, outcome.payload, retries, ready.options, now, signer)
             intake.tell_later(done)
             self.process.count("succeeded")
             logbook.succeeded(ready, seconds)
             return
         now = datetime_of(intake.now()) if outcome.eta else None  # due by the server's time, like all
         action = decide(outcome, ready.options.retry_policy, ready.attempts, random=random.random, now=now)
-        intake.tell_later(actions.wire(action, ready.delivery, ready.attempts, ready.options, intake.now(), signer))
+        intake.tell_later(settlement.wire(action, ready.delivery, ready.attempts, ready.options, intake.now(), signer))
         self.process.count(action.do.name.lower())
         logbook.concluded(action, outcome, ready, seconds)
 

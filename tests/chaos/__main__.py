@@ -28,8 +28,8 @@ from typing import Any
 
 from hotqueue import HotQueueError, keys
 from hotqueue.store.store import Store
-from hotqueue.tasks import record
 from hotqueue.tasks.rules.lifecycle import State
+from hotqueue.tasks.wire import record
 from tests import leaks
 from tests.chaos import report, stores, wire
 from tests.chaos.faults import Scene

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from hotqueue.tasks import envelope
+from hotqueue.tasks.wire import envelope
 
 NOW = envelope.WIRE_VERSION
 NEXT = NOW + 1

@@ -21,8 +21,8 @@ from hotqueue import (
     WorkerLost,
     keys,
 )
-from hotqueue.tasks import envelope
 from hotqueue.tasks.result import UnknownTask
+from hotqueue.tasks.wire import envelope
 from tests.crash.rig import Load, Rig, report, seconds_until
 from tests.processes import run_python, worker_processes
 from tests.waiting import wait_until

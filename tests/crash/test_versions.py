@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from hotqueue import keys
-from hotqueue.tasks import envelope
 from hotqueue.tasks.registry import signer_of
+from hotqueue.tasks.wire import envelope
 from tests.crash.rig import Rig
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -8,20 +8,20 @@ from typing import Any
 import pytest
 
 from hotqueue.errors import TaskExpired
-from hotqueue.tasks import actions, payload, record
-from hotqueue.tasks.actions import Delivery
-from hotqueue.tasks.envelope import Signer
 from hotqueue.tasks.rules import history as attempts
 from hotqueue.tasks.rules.history import Attempts
 from hotqueue.tasks.rules.lifecycle import Action, Do, State
 from hotqueue.tasks.rules.options import TaskOptions
+from hotqueue.tasks.wire import payload, record, settlement
+from hotqueue.tasks.wire.envelope import Signer
+from hotqueue.tasks.wire.settlement import Delivery
 
 DELIVERY = Delivery("id", 7, "s", b"", b"")
 NOW = 1_700_000_000_000
 
 
 def wire(action: Action, history: Attempts | None = None, signer: Signer | None = None, **options: Any) -> Any:
-    return actions.wire(action, DELIVERY, history or Attempts(), TaskOptions(**options), NOW, signer)
+    return settlement.wire(action, DELIVERY, history or Attempts(), TaskOptions(**options), NOW, signer)
 
 
 def test_a_success_brings_its_record_and_how_long_it_lasts() -> None:
@@ -66,7 +66,7 @@ def test_an_end_without_a_run_brings_its_record_and_no_entry() -> None:
 def test_parking_putting_back_and_ignoring_bring_nothing_else() -> None:
     assert wire(Action(Do.PARK, need="task:x")) == ("id", 7, "K", b"", 0, "task:x")
     assert wire(Action(Do.FORGET)) == ("id", 7, "X", b"", 0, "")
-    assert wire(Action(Do.PUT_BACK)) == actions.put_back(DELIVERY) == ("id", 7, "P", b"", 0, "")
+    assert wire(Action(Do.PUT_BACK)) == settlement.put_back(DELIVERY) == ("id", 7, "P", b"", 0, "")
 
 
 def test_records_are_signed_for_their_task() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from hotqueue.tasks.by_value import module_of, name_of, needs_value
+from hotqueue.tasks.wire.functions import module_of, name_of, needs_value
 from tests.processes import environment
 
 
@@ -60,7 +60,7 @@ def test_names() -> None:
     assert module_of(math.sqrt) == "math"
 
 
-SCRIPT = "from hotqueue.tasks.by_value import *\ndef f(): ...\nprint(name_of(f), needs_value(f))"
+SCRIPT = "from hotqueue.tasks.wire.functions import *\ndef f(): ...\nprint(name_of(f), needs_value(f))"
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ from fractions import Fraction
 import pytest
 
 from hotqueue.errors import Retry
-from hotqueue.tasks import envelope
 from hotqueue.tasks.context import Request, _request, current_request, current_task
 from hotqueue.tasks.rules.history import Attempts
+from hotqueue.tasks.wire import envelope
 
 
 def request_of(more: dict[str, object] | None = None, reports: list[object] | None = None) -> Request:

@@ -11,9 +11,9 @@ import pytest
 from hotqueue import HotQueue
 from hotqueue.errors import ConfigError, ConnectionFailed
 from hotqueue.sizes import READ_BYTES
-from hotqueue.tasks import actions
-from hotqueue.tasks.actions import Delivery, Settlement
 from hotqueue.tasks.desk import ALONE, Desk
+from hotqueue.tasks.wire import settlement
+from hotqueue.tasks.wire.settlement import Delivery, Settlement
 from tests.servers import RedisServer
 from tests.tasks.contents import BAND, Room, coro, place, sync
 from tests.waiting import wait_until
@@ -333,8 +333,8 @@ class TestFinish:
             {"tasks": {n: sync(n) for n in "abcd"}, "held:w": {n: f"1 s {place(1)}" for n in "abc"}, "ready": {"d": place(9)}}
         )
         desk = desk_of(room, number=1)
-        actions = [("a", 1, "S", b"A", 300_000, ""), ("b", 1, "K", b"", 0, "task:b"), ("c", 1, "R", b"", 60_000, "1 0 - - -")]
-        assert [d.id for d in desk.step(3, actions).deliveries] == ["d"]
+        settlement = [("a", 1, "S", b"A", 300_000, ""), ("b", 1, "K", b"", 0, "task:b"), ("c", 1, "R", b"", 60_000, "1 0 - - -")]
+        assert [d.id for d in desk.step(3, settlement).deliveries] == ["d"]
         assert (room["result:a"], room["parked:task:b"], list(room["scheduled"])) == ("A", {"b": place(1)}, ["c"])
         assert room["held:w"] == {"d": f"2 s {place(9)} 0"}
 
@@ -395,8 +395,8 @@ def test_what_has_ended_and_is_told_apart_is_not_taken_back_with_the_rest(room: 
     room.fill({"tasks": tasks, "ready": {name: place(n) for n, name in enumerate(tasks)}})
     desk = desk_of(room)
     fetched = desk.step(3).deliveries
-    stays, outcome = actions.apart(Settlement("ran", fetched[0].number, "S", b"record", 60_000, ""))
-    desk.step(0, [stays, *(actions.put_back(delivery) for delivery in fetched[1:])])
+    stays, outcome = settlement.apart(Settlement("ran", fetched[0].number, "S", b"record", 60_000, ""))
+    desk.step(0, [stays, *(settlement.put_back(delivery) for delivery in fetched[1:])])
     assert room.broker.take_back("w", 1, 2) == 0
     assert room.broker.take_back("w", 0, 2) == 0
     assert desk.recover(["ran"]) == []

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from hotqueue.errors import SignatureError
-from hotqueue.tasks import envelope
-from hotqueue.tasks.envelope import ASYNC, BY_VALUE, SYNC, CorruptEnvelope, NewerEnvelope, Signer
+from hotqueue.tasks.wire import envelope
+from hotqueue.tasks.wire.envelope import ASYNC, BY_VALUE, SYNC, CorruptEnvelope, NewerEnvelope, Signer
 
 HEADER = envelope.task_header("shop.tasks.pay", "q", {"time_limit": 5}, "3.11")
 
@@ -133,6 +133,6 @@ def test_decoding_touches_no_payload() -> None:
         def __reduce__(self) -> Any:
             return (pytest.fail, ("the payload was unpickled",))
 
-    from hotqueue.tasks import payload
+    from hotqueue.tasks.wire import payload
 
     assert envelope.decode(encoded(payload=payload.dumps(Bomb()))).id == "the-id"

@@ -30,7 +30,8 @@ import pytest
 
 from hotqueue import HotQueue, RemoteError
 from hotqueue.errors import HotQueueError, RemoteTraceback
-from hotqueue.tasks import ResultSet, chain, exceptions, payload
+from hotqueue.tasks import ResultSet
+from hotqueue.tasks.wire import chain, exceptions, payload
 from tests.processes import run_python
 
 MakeQueue = Callable[..., HotQueue]

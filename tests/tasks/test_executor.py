@@ -14,11 +14,12 @@ import pytest
 
 from hotqueue import HotQueue
 from hotqueue.errors import Reject, Retry, SoftTimeLimitExceeded, TaskError
-from hotqueue.tasks import State, current_task, payload
+from hotqueue.tasks import State, current_task
 from hotqueue.tasks.context import CleanContext
 from hotqueue.tasks.event_loop import EventLoop
 from hotqueue.tasks.executor import Call, execute, outcome_of
 from hotqueue.tasks.rules.lifecycle import Ended, Outcome
+from hotqueue.tasks.wire import payload
 from tests.tasks import sample
 from tests.tasks.sample import seen
 from tests.tasks.test_context import request_of

@@ -17,9 +17,9 @@ import pytest
 
 from hotqueue import HotQueue, SignatureError, TaskExpired
 from hotqueue.monitor import inventory
-from hotqueue.tasks import envelope
 from hotqueue.tasks.maintenance import Upkeep
 from hotqueue.tasks.rules.lifecycle import State
+from hotqueue.tasks.wire import envelope
 from tests.crash.test_data_faults import newer
 from tests.tasks import sample
 from tests.tasks.contents import Room, coro, place, sync

@@ -18,9 +18,9 @@ import pytest
 
 from hotqueue.tasks import AsyncResult
 from hotqueue.tasks.callbacks import Callers
-from hotqueue.tasks.payload import dumps
-from hotqueue.tasks.record import encode
 from hotqueue.tasks.replies import Replies
+from hotqueue.tasks.wire.payload import dumps
+from hotqueue.tasks.wire.record import encode
 from tests.tasks.contents import Room, sync
 from tests.waiting import allowed, wait_until
 

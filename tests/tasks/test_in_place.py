@@ -23,7 +23,8 @@ import pytest
 
 from hotqueue import HotQueue, QueueFull, ResultTimeout, SerializationError, SignatureError, TaskExpired, TaskRevoked
 from hotqueue.runtime import in_place
-from hotqueue.tasks import Ignore, Reject, State, UnknownTask, current_task, payload
+from hotqueue.tasks import Ignore, Reject, State, UnknownTask, current_task
+from hotqueue.tasks.wire import payload
 from tests.processes import run_python
 from tests.tasks import sample
 from tests.tasks.sample import seen

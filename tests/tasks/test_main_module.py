@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from hotqueue import HotQueue
-from hotqueue.tasks import by_value, main_module
+from hotqueue.tasks.wire import functions, main_module
 from tests import processes
 from tests.waiting import wait_until
 
@@ -279,7 +279,7 @@ def test_a_module_of_the_same_name_that_a_tool_did_not_run_is_left_alone(tmp_pat
     """A test that runs a script with runpy must not change what the next one imports."""
     import runpy
 
-    from hotqueue.tasks import payload
+    from hotqueue.tasks.wire import payload
 
     name = "run_and_imported"
     code = "from hotqueue import HotQueue\nclass Order: pass\n@HotQueue('x').task\ndef f(): ...\n"
@@ -296,7 +296,7 @@ def test_a_module_of_the_same_name_that_a_tool_did_not_run_is_left_alone(tmp_pat
     assert type(payload.loads(payload.dumps(imported.Order()))) is imported.Order
 
 
-SCRIPT = "from hotqueue.tasks.by_value import *\ndef f(): ...\nprint(name_of(f), needs_value(f))"
+SCRIPT = "from hotqueue.tasks.wire.functions import *\ndef f(): ...\nprint(name_of(f), needs_value(f))"
 
 
 @pytest.mark.parametrize(
@@ -324,4 +324,4 @@ def test_where_that_cannot_be_said_it_is_all_that_there_is(tmp_path: Path, text:
 
 
 def test_this_process_runs_no_script_of_a_users() -> None:
-    assert by_value.name_of(check) == f"{__name__}.check"
+    assert functions.name_of(check) == f"{__name__}.check"

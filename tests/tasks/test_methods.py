@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 
 from hotqueue import HotQueue, SerializationError
-from hotqueue.tasks import Task, payload
+from hotqueue.tasks import Task
+from hotqueue.tasks.wire import payload
 from tests.processes import run_command, run_python
 from tests.tasks import sample
 

@@ -286,7 +286,8 @@ def test_the_users_own_filters_of_warnings_stay_as_a_module_sets_them(tmp_path: 
     (tmp_path / "sets.py").write_text(
         "import warnings; warnings.simplefilter('error')\nfrom hotqueue import HotQueue\nq = HotQueue('q')\n"
     )
-    code = "import warnings\nfrom hotqueue.tasks.loading import load\nload(['sets'], [], None)\nprint(warnings.filters[0][0])"
+    code = "import warnings\nfrom hotqueue.tasks.loading import load\n"
+    code += "load(['sets'], [], None)\nprint(warnings.filters[0][0])"
     assert run_python(code, cwd=tmp_path).stdout.strip() == "error"
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from hotqueue.errors import SerializationError
-from hotqueue.tasks import payload
-from hotqueue.tasks.payload import Portable
+from hotqueue.tasks.wire import payload
+from hotqueue.tasks.wire.payload import Portable
 from tests.processes import ROOT, run_python
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from hotqueue.errors import SerializationError, SignatureError
-from hotqueue.tasks import record
-from hotqueue.tasks.envelope import Signer
-from hotqueue.tasks.record import Record
 from hotqueue.tasks.rules.lifecycle import State
+from hotqueue.tasks.wire import record
+from hotqueue.tasks.wire.envelope import Signer
+from hotqueue.tasks.wire.record import Record
 
 KEY = Signer([b"k"])
 

@@ -111,7 +111,7 @@ class TestDead:
         work(queue)
         assert good.get(timeout=5) == 4
         found = {d.id: (d.task, d.error, d.message[:22]) for d in queue.dead()}
-        wanted = ("?", "hotqueue.tasks.envelope.CorruptEnvelope", "not a hotqueue message")
+        wanted = ("?", "hotqueue.tasks.wire.envelope.CorruptEnvelope", "not a hotqueue message")
         assert found == {"odd": wanted, "newer": wanted}
         assert queue.result("odd").state is State.FAILURE
         queue.discard_dead(all=True)

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from hotqueue import HotQueue, SerializationError, keys
-from hotqueue.tasks import envelope
+from hotqueue.tasks.wire import envelope
 from tests.tasks import sample
 
 MakeQueue = Callable[..., HotQueue]

@@ -12,10 +12,10 @@ import pytest
 
 from hotqueue import HotQueue, RemoteError, Retry, SerializationError, TaskRejected, sizes
 from hotqueue.errors import Reject
-from hotqueue.tasks import exceptions, payload
 from hotqueue.tasks.args_text import args_text
 from hotqueue.tasks.executor import Call, execute
 from hotqueue.tasks.rules.lifecycle import Ended
+from hotqueue.tasks.wire import exceptions, payload
 from tests.processes import run_python
 from tests.tasks.test_context import request_of
 

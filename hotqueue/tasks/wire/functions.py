@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from hotqueue.tasks import main_module
+from hotqueue.tasks.wire import main_module
 
 
 def module_of(function: Callable[..., Any]) -> str:

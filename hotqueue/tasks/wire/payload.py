@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, NewType
 
 from hotqueue.errors import Interruption, RemoteError, RemoteTraceback, SerializationError
 from hotqueue.sizes import LARGE, PAYLOAD_MAX, Bounded, TooLarge, in_words
-from hotqueue.tasks import chain, exceptions, main_module
+from hotqueue.tasks.wire import chain, exceptions, main_module
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"  # byte code only loads in the version that made it
 PROTOCOL = 5  # every Python that hotqueue supports reads it

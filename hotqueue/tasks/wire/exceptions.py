@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from hotqueue.errors import RemoteError
-from hotqueue.tasks import main_module
+from hotqueue.tasks.wire import main_module
 
 MESSAGE_MAX = 10_000
 TRACEBACK_MAX = 100_000

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from hotqueue.errors import Interruption, RemoteError
-from hotqueue.tasks.exceptions import (
+from hotqueue.tasks.wire.exceptions import (
     FAULTS,
     MESSAGE_MAX,
     apart,

@@ -1,0 +1,1 @@
+"""What travels; Lua and Python share these formats. Sends nothing."""
