@@ -58,7 +58,7 @@ if __name__ == "__main__":
     made = PAGE.read_text()
     for part, text in (
         ("the keys", key_table()),
-        ("the scripts of tasks", script_table("tasks/lua")),
+        ("the scripts of tasks", script_table("tasks/broker/lua")),
         ("the scripts of the queue", script_table("messages/lua")),
         ("the scripts of transfer", script_table("transfer/lua")),
     ):

@@ -24,7 +24,7 @@ from hotqueue.embedded.start import probe
 from hotqueue.errors import ConfigError, ConnectionFailed
 from hotqueue.store.address import resolve
 from hotqueue.store.store import Store
-from hotqueue.tasks.broker import Broker
+from hotqueue.tasks.broker.broker import Broker
 from hotqueue.transfer import queues
 from tests.embedded_users import PROGRAMS, nothing_left, private_folder, real_server, servers_of, short_folder
 from tests.processes import run_command, start_command

@@ -48,7 +48,7 @@ def record() -> None:
 
 
 def _tape(sent, single, of_many):
-    from hotqueue.tasks import scripts
+    from hotqueue.tasks.broker import scripts
 
     calls = [call for call in sent if call[0] == b"EVALSHA"]
 
@@ -70,7 +70,7 @@ def _tape(sent, single, of_many):
 
 
 def _noted(call, task_id):
-    from hotqueue.tasks import scripts
+    from hotqueue.tasks.broker import scripts
 
     text = next(each.text for each in vars(scripts).values() if getattr(each, "sha", None) == call[1])
     keys, args = call[3 : 3 + int(call[2])], call[3 + int(call[2]) :]

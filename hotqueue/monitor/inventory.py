@@ -12,7 +12,7 @@ from hotqueue import keys
 from hotqueue.errors import STORE_ERRORS
 from hotqueue.hints import did_you_mean
 from hotqueue.store.store import Store
-from hotqueue.tasks.broker import Broker
+from hotqueue.tasks.broker.broker import Broker
 
 
 @dataclass(frozen=True)

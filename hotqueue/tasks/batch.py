@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, TypeVar
 
-from hotqueue.tasks.broker import BULK, NotTaken
+from hotqueue.tasks.broker.broker import BULK, NotTaken
 
 if TYPE_CHECKING:
     from types import TracebackType

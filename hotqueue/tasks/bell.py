@@ -16,8 +16,8 @@ from hotqueue.keys import raw
 from hotqueue.store import pipeline
 from hotqueue.store.blocking import LEAST_BLOCK, Blocking
 from hotqueue.store.packing import command
-from hotqueue.tasks.broker import Broker
-from hotqueue.tasks.desk import Step
+from hotqueue.tasks.broker.broker import Broker
+from hotqueue.tasks.broker.session import Step
 from hotqueue.tasks.readable import readable
 
 Fetch = Callable[[bytes, Blocking], Step]

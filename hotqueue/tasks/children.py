@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hotqueue.tasks import child
-from hotqueue.tasks.broker import Broker
+from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.child import Company, Pipes, Settings
 from hotqueue.tasks.permits import Permits
 from hotqueue.tasks.readable import readable

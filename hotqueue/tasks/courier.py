@@ -19,8 +19,8 @@ from hotqueue.errors import ConnectionFailed, HotQueueError, SerializationError
 from hotqueue.sizes import LARGE, PAYLOAD_MAX, in_words
 from hotqueue.store.translation import Refused
 from hotqueue.tasks import logbook
-from hotqueue.tasks.broker import BULK
-from hotqueue.tasks.desk import Stepped
+from hotqueue.tasks.broker.broker import BULK
+from hotqueue.tasks.broker.session import Stepped
 from hotqueue.tasks.limits import leave_ctrl_c_to_main
 from hotqueue.tasks.rules.lifecycle import Action, Do, State
 from hotqueue.tasks.wire import settlement

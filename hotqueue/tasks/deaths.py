@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from hotqueue.tasks.broker import Broker
+from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.children import Child
 from hotqueue.tasks.logbook import shown
 from hotqueue.tasks.rules import history

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 
 from hotqueue.errors import HotQueueError
-from hotqueue.tasks import together
+from hotqueue.tasks.broker import together
 from hotqueue.tasks.intake import Intake
 from hotqueue.tasks.places import HASTY
 

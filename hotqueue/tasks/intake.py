@@ -16,10 +16,10 @@ from hotqueue.errors import SerializationError, SignatureError
 from hotqueue.sizes import LARGE
 from hotqueue.tasks import logbook
 from hotqueue.tasks.batch import TRIP_BYTES, trips
-from hotqueue.tasks.broker import BULK
+from hotqueue.tasks.broker.broker import BULK
+from hotqueue.tasks.broker.session import Desk, Step, Stepped
 from hotqueue.tasks.context import Request
 from hotqueue.tasks.courier import WITHOUT_WORDS, Courier
-from hotqueue.tasks.desk import Desk, Step, Stepped
 from hotqueue.tasks.executor import Call
 from hotqueue.tasks.pace import Pace
 from hotqueue.tasks.registry import Registry

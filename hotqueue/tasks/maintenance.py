@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 
 from hotqueue import keys
-from hotqueue.tasks.broker import Broker
+from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.neighbours import Neighbours
 from hotqueue.tasks.permits import Permits
 from hotqueue.tasks.queue_upkeep import QueueUpkeep

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from hotqueue.errors import ResultTimeout
 from hotqueue.runtime.interrupts import within
-from hotqueue.tasks.broker import Looked
+from hotqueue.tasks.broker.broker import Looked
 from hotqueue.tasks.replies import Answer, Callback
 from hotqueue.tasks.rules import history
 from hotqueue.tasks.rules.history import Attempts

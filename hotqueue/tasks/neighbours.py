@@ -6,7 +6,7 @@ import threading
 import time
 
 from hotqueue import presence
-from hotqueue.tasks.broker import Broker
+from hotqueue.tasks.broker.broker import Broker
 
 OLD = 3600.0  # seconds after which a dead worker's file is nobody's affair: whoever was to remove it died too
 REMEMBERED = 150.0  # seconds a dead worker's file stays: longer than any lease

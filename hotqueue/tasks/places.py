@@ -18,11 +18,12 @@ from hotqueue.errors import ConnectionFailed, HotQueueError
 from hotqueue.runtime.background import Errands
 from hotqueue.store.clients import COMMAND_TIMEOUT
 from hotqueue.store.store import Store
-from hotqueue.tasks import logbook, together
-from hotqueue.tasks.desk import DOING, Stepped
+from hotqueue.tasks import logbook
+from hotqueue.tasks.broker import together
+from hotqueue.tasks.broker.session import DOING, Stepped
+from hotqueue.tasks.broker.together import Found
 from hotqueue.tasks.intake import Intake
 from hotqueue.tasks.registry import Registry
-from hotqueue.tasks.together import Found
 
 if TYPE_CHECKING:
     from hotqueue.tasks.worker import Worker

@@ -15,7 +15,7 @@ from typing import Any
 
 from hotqueue import presence
 from hotqueue.errors import HotQueueError
-from hotqueue.tasks.broker import Broker, Survey
+from hotqueue.tasks.broker.broker import Broker, Survey
 from hotqueue.tasks.debts import Debts
 from hotqueue.tasks.logbook import about, shown
 from hotqueue.tasks.neighbours import Neighbours

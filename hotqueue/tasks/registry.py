@@ -16,7 +16,7 @@ from hotqueue.runtime import in_place
 from hotqueue.store.store import Store
 from hotqueue.tasks import names
 from hotqueue.tasks.batch import open_batch
-from hotqueue.tasks.broker import BULK, Broker
+from hotqueue.tasks.broker.broker import BULK, Broker
 from hotqueue.tasks.method import TaskMethod, unbound
 from hotqueue.tasks.replies import Replies
 from hotqueue.tasks.result import AsyncResult, check_id

@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterable, Sequence
 from hotqueue.errors import STORE_ERRORS, ConnectionFailed, QueueFull
 from hotqueue.runtime.ending import in_thread, start_thread
 from hotqueue.runtime.interrupts import within
-from hotqueue.tasks.broker import BULK, Broker
-from hotqueue.tasks.reply_line import MOST
+from hotqueue.tasks.broker.broker import BULK, Broker
+from hotqueue.tasks.broker.reply_line import MOST
 from hotqueue.tasks.watches import Answer as Answer
 from hotqueue.tasks.watches import Callback as Callback
 from hotqueue.tasks.watches import Waiter, Watches

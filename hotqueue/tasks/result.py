@@ -37,7 +37,7 @@ from hotqueue.tasks.wire import payload, record
 from hotqueue.tasks.wire.record import Record
 
 if TYPE_CHECKING:
-    from hotqueue.tasks.broker import Broker, Looked
+    from hotqueue.tasks.broker.broker import Broker, Looked
     from hotqueue.tasks.registry import Registry
     from hotqueue.tasks.wire.envelope import Signer
 

@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 
 from hotqueue.errors import ConnectionFailed, HotQueueError
 from hotqueue.runtime.background import Errands
-from hotqueue.tasks import logbook, together
-from hotqueue.tasks.broker import Survey
+from hotqueue.tasks import logbook
+from hotqueue.tasks.broker import together
+from hotqueue.tasks.broker.broker import Survey
 from hotqueue.tasks.neighbours import Neighbours
 from hotqueue.tasks.queue_upkeep import QueueUpkeep
 

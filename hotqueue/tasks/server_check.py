@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from hotqueue import keys
 from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError
 from hotqueue.store.store import PATIENCE, Store
-from hotqueue.tasks import together
-from hotqueue.tasks.broker import Broker
+from hotqueue.tasks.broker import together
+from hotqueue.tasks.broker.broker import Broker
 
 log = logging.getLogger("hotqueue.worker")
 

@@ -24,7 +24,7 @@ from hotqueue.runtime.background import Errands
 from hotqueue.store import clients
 from hotqueue.store.store import PATIENCE, Store
 from hotqueue.tasks import child, logbook
-from hotqueue.tasks.broker import Broker
+from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.child import Company, Settings
 from hotqueue.tasks.children import Child, Orphans, Slot, spawn
 from hotqueue.tasks.deaths import Death, death_of

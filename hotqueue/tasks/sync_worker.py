@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from hotqueue.errors import HotQueueError
 from hotqueue.tasks import faults
 from hotqueue.tasks.batch import TRIP_BYTES
+from hotqueue.tasks.broker.session import ALONE, Stepped
 from hotqueue.tasks.context import Request
-from hotqueue.tasks.desk import ALONE, Stepped
 from hotqueue.tasks.executor import execute
 from hotqueue.tasks.intake import Intake, Ready
 from hotqueue.tasks.permits import Permits

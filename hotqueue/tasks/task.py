@@ -16,7 +16,7 @@ from hotqueue.runtime import in_place
 from hotqueue.sizes import PAYLOAD_MAX, in_words
 from hotqueue.tasks.args_text import HIDDEN, are_short, args_text, check_sensitive, readable
 from hotqueue.tasks.batch import TRIP_BYTES
-from hotqueue.tasks.broker import BULK
+from hotqueue.tasks.broker.broker import BULK
 from hotqueue.tasks.context import Request, current_task
 from hotqueue.tasks.method import AsyncTaskMethod, TaskMethod, is_in_class, is_method_of
 from hotqueue.tasks.result import AsyncResult

@@ -13,7 +13,7 @@ from hotqueue import presence
 from hotqueue.hints import check_flag
 from hotqueue.runtime import in_place
 from hotqueue.store.store import PATIENCE
-from hotqueue.tasks.broker import Broker
+from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.limits import leave_ctrl_c_to_main
 from hotqueue.tasks.maintenance import Upkeep
 from hotqueue.tasks.process import Process

@@ -13,7 +13,7 @@ from hotqueue.tasks.wire.envelope import ASYNC
 
 if TYPE_CHECKING:
     from hotqueue.store.store import Store
-    from hotqueue.tasks.broker import Broker, Looked
+    from hotqueue.tasks.broker.broker import Broker, Looked
 
 _OF_WORKERS = ("succeeded", "ended", "failed", "retried", "put_back", "parked", "lost")  # what is counted when a worker acts
 

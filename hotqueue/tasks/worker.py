@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, TypeVar
 from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError, QueueFull, SerializationError
 from hotqueue.presence import Presence
 from hotqueue.store.clients import COMMAND_TIMEOUT
-from hotqueue.tasks import faults, logbook, places, together
+from hotqueue.tasks import faults, logbook, places
 from hotqueue.tasks.bell import LONGEST, Bell
-from hotqueue.tasks.desk import Step, Stepped
+from hotqueue.tasks.broker import together
+from hotqueue.tasks.broker.session import Step, Stepped
 from hotqueue.tasks.ears import Ears
 from hotqueue.tasks.intake import Intake, Ready
 from hotqueue.tasks.permits import Permits

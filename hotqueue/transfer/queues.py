@@ -20,7 +20,7 @@ from hotqueue.errors import ConfigError, ConnectionFailed
 from hotqueue.store import scripts
 from hotqueue.store.address import Address, resolve
 from hotqueue.store.store import Store
-from hotqueue.tasks.broker import Broker
+from hotqueue.tasks.broker.broker import Broker
 from hotqueue.transfer.pieces import copy_key
 
 STAY_MS = 6 * 3_600_000  # how long what was written beside its place stays, if nobody comes back for it

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hotqueue import ConnectionFailed, keys
-from hotqueue.tasks import scripts
+from hotqueue.tasks.broker import scripts
 from tests import leaks
 from tests.crash.workers import Workers
 from tests.crash.workers import seconds_until as seconds_until

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from hotqueue import ConnectionFailed, TimeLimitExceeded
-from hotqueue.tasks import scripts
+from hotqueue.tasks.broker import scripts
 from tests.crash.rig import ROUNDS, Rig, load_scripts, seconds_until
 from tests.proxy import DELAY, LOSE_REPLY, LOSE_REQUEST, TWICE, Fault, Proxy
 from tests.servers import RedisServer

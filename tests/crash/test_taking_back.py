@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from hotqueue import keys
-from hotqueue.tasks import scripts
+from hotqueue.tasks.broker import scripts
 from tests.crash.rig import ROUNDS, Rig, load_scripts
 from tests.crash.test_network import fetches
 from tests.proxy import LOSE_REPLY, Fault, Proxy

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hotqueue.queue import HotQueue
-from hotqueue.tasks.broker import Broker
+from hotqueue.tasks.broker.broker import Broker
 from tests import leaks
 
 BAND = 2**45

@@ -11,7 +11,7 @@ import pytest
 from hotqueue import HotQueue
 from hotqueue.errors import ConfigError, ConnectionFailed
 from hotqueue.sizes import READ_BYTES
-from hotqueue.tasks.desk import ALONE, Desk
+from hotqueue.tasks.broker.session import ALONE, Desk
 from hotqueue.tasks.wire import settlement
 from hotqueue.tasks.wire.settlement import Delivery, Settlement
 from tests.servers import RedisServer

@@ -10,8 +10,8 @@ import pytest
 
 from hotqueue import HotQueue
 from hotqueue.sizes import LARGE
+from hotqueue.tasks.broker.session import Stepped
 from hotqueue.tasks.courier import WITHOUT_WORDS
-from hotqueue.tasks.desk import Stepped
 from hotqueue.tasks.intake import ASK_AGAIN, ASK_LATER, Intake, Ready
 from hotqueue.tasks.rules.history import Attempts
 from hotqueue.tasks.rules.lifecycle import Ended

@@ -16,9 +16,9 @@ from hotqueue.presence import Presence
 from hotqueue.store.address import resolve
 from hotqueue.store.store import Store
 from hotqueue.tasks import neighbours
-from hotqueue.tasks.broker import Broker
+from hotqueue.tasks.broker.broker import Broker
+from hotqueue.tasks.broker.session import Desk
 from hotqueue.tasks.debts import Debts
-from hotqueue.tasks.desk import Desk
 from hotqueue.tasks.maintenance import Upkeep
 from hotqueue.tasks.permits import Permits
 from hotqueue.tasks.running import Running

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from hotqueue.tasks.broker import Broker
+from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.replies import Answer, Replies
 from tests.servers import LOSES_NOTHING, RedisServer
 from tests.tasks.contents import Room, sync

@@ -11,7 +11,7 @@ import pytest
 from hotqueue import HotQueue
 from hotqueue.errors import ConnectionFailed
 from hotqueue.tasks import strays
-from hotqueue.tasks.desk import Desk
+from hotqueue.tasks.broker.session import Desk
 
 MakeQueue = Callable[..., HotQueue]
 

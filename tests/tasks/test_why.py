@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from hotqueue import HotQueue, ResultTimeout
-from hotqueue.tasks.desk import Desk
+from hotqueue.tasks.broker.session import Desk
 from hotqueue.tasks.why import explain
 from tests.processes import run_python
 from tests.waiting import wait_until

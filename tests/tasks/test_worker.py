@@ -13,7 +13,8 @@ import pytest
 
 from hotqueue import HotQueue, keys
 from hotqueue.errors import WorkerLost
-from hotqueue.tasks import State, scripts
+from hotqueue.tasks import State
+from hotqueue.tasks.broker import scripts
 from hotqueue.tasks.process import Process
 from tests.proxy import Proxy
 from tests.tasks import sample

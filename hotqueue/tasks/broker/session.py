@@ -14,8 +14,8 @@ from hotqueue.errors import ConnectionFailed
 from hotqueue.sizes import LARGE, READ_BYTES
 from hotqueue.store.blocking import Blocking, Sent
 from hotqueue.store.packing import PackedKeys
-from hotqueue.tasks import scripts
-from hotqueue.tasks.broker import Broker
+from hotqueue.tasks.broker import scripts
+from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.wire.settlement import Delivery, Settlement
 
 ALONE = -1  # see `Desk.width`

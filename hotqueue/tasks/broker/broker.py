@@ -18,8 +18,8 @@ from hotqueue.runtime.ending import in_thread
 from hotqueue.store.blocking import Blocking
 from hotqueue.store.packing import PackedCall
 from hotqueue.store.store import Store
-from hotqueue.tasks import scripts
-from hotqueue.tasks.reply_line import ReplyLine
+from hotqueue.tasks.broker import scripts
+from hotqueue.tasks.broker.reply_line import ReplyLine
 from hotqueue.tasks.rules.history import KILLED, Attempts, json_object
 from hotqueue.tasks.rules.history import decode as decode_attempts
 from hotqueue.tasks.wire.envelope import ASYNC

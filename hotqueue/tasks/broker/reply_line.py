@@ -9,7 +9,7 @@ from hotqueue import keys
 from hotqueue.store.blocking import LEAST_BLOCK
 from hotqueue.store.packing import PackedKeys, command
 from hotqueue.store.store import Store
-from hotqueue.tasks import scripts
+from hotqueue.tasks.broker import scripts
 
 MOST = 1000  # messages taken at once
 

@@ -10,11 +10,11 @@ _SIZES = (_SMALL, ("READ_BYTES", sizes.READ_BYTES), ("DEAD_TASKS", sizes.DEAD_TA
 
 
 def _script(name: str) -> Script:
-    return load("hotqueue.tasks.lua", name, "prelude", _SIZES)
+    return load("hotqueue.tasks.broker.lua", name, "prelude", _SIZES)
 
 
 ENQUEUE = _script("enqueue")
-ENQUEUE_ONE = load("hotqueue.tasks.lua", "enqueue_one", constants=(_SMALL,))
+ENQUEUE_ONE = load("hotqueue.tasks.broker.lua", "enqueue_one", constants=(_SMALL,))
 STEP = _script("step")
 RECOVER = _script("recover")
 REGISTER = _script("register")

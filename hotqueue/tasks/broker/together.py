@@ -7,9 +7,9 @@ from typing import Any
 
 from hotqueue.errors import HotQueueError
 from hotqueue.store import pipeline
-from hotqueue.tasks import scripts
-from hotqueue.tasks.broker import Broker, Survey
-from hotqueue.tasks.desk import RECOVERING, Desk
+from hotqueue.tasks.broker import scripts
+from hotqueue.tasks.broker.broker import Broker, Survey
+from hotqueue.tasks.broker.session import RECOVERING, Desk
 from hotqueue.tasks.wire.settlement import Delivery
 
 Failed = HotQueueError | None

@@ -1,0 +1,1 @@
+"""A queue of tasks in the store: an operation a method, a script an operation. The only room of tasks/ that sends commands."""
