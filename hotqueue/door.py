@@ -9,11 +9,11 @@ from hotqueue.hints import hinting
 from hotqueue.store.store import Store
 
 if TYPE_CHECKING:
-    from hotqueue.tasks.batch import Batch
+    from hotqueue.tasks.client.batch import Batch
+    from hotqueue.tasks.client.registry import DeadTask, Registry
+    from hotqueue.tasks.client.result import AsyncResult
+    from hotqueue.tasks.client.task import AsyncTask, Task
     from hotqueue.tasks.eager import Eager
-    from hotqueue.tasks.registry import DeadTask, Registry
-    from hotqueue.tasks.result import AsyncResult
-    from hotqueue.tasks.task import AsyncTask, Task
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -30,7 +30,7 @@ class TaskDoor:
     @property
     def _tasks(self) -> Registry:
         if self._registry is None:
-            from hotqueue.tasks.registry import Registry
+            from hotqueue.tasks.client.registry import Registry
 
             self._registry = Registry(self)  # type: ignore[arg-type]  # a HotQueue is the only TaskDoor
         return self._registry
@@ -68,13 +68,13 @@ class TaskDoor:
         They are sent at its end, 1,000 in a trip, each trip whole or not at all; nothing is when the block raises. When the
         sending fails, the batch's `send()` may be called again: no task is doubled.
         """
-        from hotqueue.tasks.batch import Batch
+        from hotqueue.tasks.client.batch import Batch
 
         return Batch(self._tasks)
 
     def result(self, task_id: str) -> AsyncResult[Any]:
         """Return the handle to a task of this queue by its id."""
-        from hotqueue.tasks.result import AsyncResult, check_id
+        from hotqueue.tasks.client.result import AsyncResult, check_id
 
         return AsyncResult(check_id(task_id, "queue.result()"), self._tasks)
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hotqueue.errors import Ignore, Reject, Retry
+    from hotqueue.tasks.client.registry import DeadTask
+    from hotqueue.tasks.client.result import AsyncResult, UnknownTask
+    from hotqueue.tasks.client.resultset import ResultSet
+    from hotqueue.tasks.client.task import Task
     from hotqueue.tasks.context import TaskFilter, current_task
-    from hotqueue.tasks.registry import DeadTask
-    from hotqueue.tasks.result import AsyncResult, UnknownTask
-    from hotqueue.tasks.result_set import ResultSet
     from hotqueue.tasks.rules.lifecycle import State
-    from hotqueue.tasks.task import Task
 
 __all__ = [
     "AsyncResult",
@@ -29,13 +29,13 @@ __all__ = [
 ]
 
 _HOMES = {
-    "AsyncResult": "result",
-    "DeadTask": "registry",
-    "ResultSet": "result_set",
+    "AsyncResult": "client.result",
+    "DeadTask": "client.registry",
+    "ResultSet": "client.resultset",
     "State": "rules.lifecycle",
-    "Task": "task",
+    "Task": "client.task",
     "TaskFilter": "context",
-    "UnknownTask": "result",
+    "UnknownTask": "client.result",
     "current_task": "context",
 }
 

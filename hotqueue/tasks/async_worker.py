@@ -7,10 +7,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.intake import Intake, Ready
 from hotqueue.tasks.limits import leave_ctrl_c_to_main
 from hotqueue.tasks.permits import Permits
-from hotqueue.tasks.registry import Registry
 from hotqueue.tasks.rules.lifecycle import Outcome
 from hotqueue.tasks.running import Running
 from hotqueue.tasks.wire import settlement

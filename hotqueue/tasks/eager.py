@@ -26,14 +26,14 @@ from typing import Any, Self, TypeVar
 from hotqueue.errors import TaskRevoked
 from hotqueue.messages.memory import MemoryList
 from hotqueue.runtime import in_place
+from hotqueue.tasks.client.registry import Registry
+from hotqueue.tasks.client.task import Task
 from hotqueue.tasks.context import CleanContext, current_request
 from hotqueue.tasks.event_loop import EventLoop
 from hotqueue.tasks.executor import Call, execute
 from hotqueue.tasks.intake import Ready, look
 from hotqueue.tasks.memory import Entry, MemoryBroker, MemoryReplies, Shelf
-from hotqueue.tasks.registry import Registry
 from hotqueue.tasks.rules.lifecycle import Outcome, State, decide
-from hotqueue.tasks.task import Task
 from hotqueue.tasks.wire import payload, record, settlement
 from hotqueue.tasks.wire.settlement import Delivery, Settlement
 

@@ -17,9 +17,9 @@ from hotqueue.hints import did_you_mean
 from hotqueue.queue import HotQueue
 from hotqueue.store.store import Store
 from hotqueue.tasks import forks
-from hotqueue.tasks.names import are_two, quietly
-from hotqueue.tasks.registry import Registry
-from hotqueue.tasks.task import Task
+from hotqueue.tasks.client.names import are_two, quietly
+from hotqueue.tasks.client.registry import Registry
+from hotqueue.tasks.client.task import Task
 
 log = logging.getLogger("hotqueue.worker")
 

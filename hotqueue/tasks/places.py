@@ -22,8 +22,8 @@ from hotqueue.tasks import logbook
 from hotqueue.tasks.broker import together
 from hotqueue.tasks.broker.session import DOING, Stepped
 from hotqueue.tasks.broker.together import Found
+from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.intake import Intake
-from hotqueue.tasks.registry import Registry
 
 if TYPE_CHECKING:
     from hotqueue.tasks.worker import Worker

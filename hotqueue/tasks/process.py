@@ -15,13 +15,13 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 from hotqueue.tasks.async_worker import AsyncWorker
+from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.context import CleanContext
 from hotqueue.tasks.event_loop import EventLoop
 from hotqueue.tasks.executor import Call
 from hotqueue.tasks.outages import Outages
 from hotqueue.tasks.permits import Permits
 from hotqueue.tasks.quarantine_worker import QuarantineWorker
-from hotqueue.tasks.registry import Registry
 from hotqueue.tasks.rules.lifecycle import Outcome
 from hotqueue.tasks.running import Running
 from hotqueue.tasks.sync_worker import SyncWorker

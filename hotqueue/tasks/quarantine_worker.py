@@ -10,8 +10,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.permits import Permits
-from hotqueue.tasks.registry import Registry
 from hotqueue.tasks.running import Running
 from hotqueue.tasks.sync_worker import SyncWorker
 

@@ -9,7 +9,7 @@ from hotqueue import keys
 from hotqueue.errors import HotQueueError
 from hotqueue.hints import did_you_mean
 from hotqueue.store.store import Store
-from hotqueue.tasks.registry import Registry
+from hotqueue.tasks.client.registry import Registry
 
 log = logging.getLogger("hotqueue.worker")
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from hotqueue.errors import HotQueueError
 from hotqueue.tasks import faults
-from hotqueue.tasks.batch import TRIP_BYTES
 from hotqueue.tasks.broker.session import ALONE, Stepped
+from hotqueue.tasks.client.batch import TRIP_BYTES
+from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.context import Request
 from hotqueue.tasks.executor import execute
 from hotqueue.tasks.intake import Intake, Ready
 from hotqueue.tasks.permits import Permits
-from hotqueue.tasks.registry import Registry
 from hotqueue.tasks.rules.lifecycle import Outcome
 from hotqueue.tasks.running import Running
 from hotqueue.tasks.turns import turns_in

@@ -19,11 +19,11 @@ from hotqueue.tasks import faults, logbook, places
 from hotqueue.tasks.bell import LONGEST, Bell
 from hotqueue.tasks.broker import together
 from hotqueue.tasks.broker.session import Step, Stepped
+from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.ears import Ears
 from hotqueue.tasks.intake import Intake, Ready
 from hotqueue.tasks.permits import Permits
 from hotqueue.tasks.places import Places
-from hotqueue.tasks.registry import Registry
 from hotqueue.tasks.rules.lifecycle import Ended, Outcome, decide
 from hotqueue.tasks.rules.options import datetime_of
 from hotqueue.tasks.running import Running

@@ -21,7 +21,7 @@ from hotqueue import (
     WorkerLost,
     keys,
 )
-from hotqueue.tasks.result import UnknownTask
+from hotqueue.tasks.client.result import UnknownTask
 from hotqueue.tasks.wire import envelope
 from tests.crash.rig import Load, Rig, report, seconds_until
 from tests.processes import run_python, worker_processes

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from hotqueue import ConfigError, HotQueue, keys
-from hotqueue.tasks.batch import TRIP_BYTES, trips
+from hotqueue.tasks.client.batch import TRIP_BYTES, trips
 from tests.proxy import Proxy
 from tests.tasks import sample
 

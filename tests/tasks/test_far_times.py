@@ -16,7 +16,7 @@ import pytest
 from hotqueue import HotQueue, ResultTimeout
 from hotqueue.errors import TaskExpired
 from hotqueue.tasks import State
-from hotqueue.tasks.result_set import ResultSet
+from hotqueue.tasks.client.resultset import ResultSet
 from hotqueue.tasks.rules.options import datetime_of, instant_ms
 from tests.tasks import sample
 

@@ -10,9 +10,9 @@ import pytest
 
 from hotqueue import HotQueue, keys
 from hotqueue.errors import ConnectionFailed
+from hotqueue.tasks.client.result import AsyncResult
 from hotqueue.tasks.intake import Intake
 from hotqueue.tasks.process import Process
-from hotqueue.tasks.result import AsyncResult
 from hotqueue.tasks.sync_worker import SyncWorker
 from tests.servers import RedisServer
 from tests.tasks import sample

@@ -17,8 +17,8 @@ from concurrent.futures import wait as wait_for_futures
 import pytest
 
 from hotqueue.tasks import AsyncResult
-from hotqueue.tasks.callbacks import Callers
-from hotqueue.tasks.replies import Replies
+from hotqueue.tasks.client.callbacks import Callers
+from hotqueue.tasks.client.replies import Replies
 from hotqueue.tasks.wire.payload import dumps
 from hotqueue.tasks.wire.record import encode
 from tests.tasks.contents import Room, sync
@@ -185,7 +185,7 @@ def test_calls_are_made_in_order_by_one_thread_where_none_drags() -> None:
 
 
 def test_an_idle_thread_ends_and_another_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hotqueue.tasks.callbacks.IDLE", 0.01)
+    monkeypatch.setattr("hotqueue.tasks.client.callbacks.IDLE", 0.01)
     callers, called = Callers(), threading.Event()
     for _ in range(3):
         callers.call(called.set)

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from hotqueue.tasks.replies import Replies
-from hotqueue.tasks.watches import Waiter
+from hotqueue.tasks.client.replies import Replies
+from hotqueue.tasks.client.watches import Waiter
 from tests.servers import RedisServer
 from tests.tasks.contents import Room, sync
 from tests.waiting import allowed, wait_until
@@ -105,7 +105,7 @@ def test_a_connection_that_was_cut_is_no_message_lost(own: Own) -> None:
 
 
 def test_a_leader_who_is_gone_without_a_word_is_replaced(own: Own, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hotqueue.tasks.replies.LATE", 0.2)
+    monkeypatch.setattr("hotqueue.tasks.client.replies.LATE", 0.2)
     replies = waiting_room(own, ["a", "b"])
     assert replies._take_lead(Waiter(()), 0.1)
     future_found: list[str] = []

@@ -19,7 +19,7 @@ import pytest
 
 from hotqueue import HotQueue, ResultTimeout
 from hotqueue.tasks import ResultSet
-from hotqueue.tasks.replies import Replies
+from hotqueue.tasks.client.replies import Replies
 from tests.servers import RedisServer
 from tests.tasks import sample
 from tests.tasks.contents import Room, sync

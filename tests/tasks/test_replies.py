@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from hotqueue.tasks.broker.broker import Broker
-from hotqueue.tasks.replies import Answer, Replies
+from hotqueue.tasks.client.replies import Answer, Replies
 from tests.servers import LOSES_NOTHING, RedisServer
 from tests.tasks.contents import Room, sync
 from tests.waiting import allowed, wait_until

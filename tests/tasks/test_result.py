@@ -495,7 +495,7 @@ def test_futures_are_told(make_queue: MakeQueue) -> None:
 
 @only_server
 def test_who_waits_after_a_long_silence_is_told_too(make_queue: MakeQueue, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hotqueue.tasks.replies.IDLE", 0.01)
+    monkeypatch.setattr("hotqueue.tasks.client.replies.IDLE", 0.01)
     queue = make_queue()
     replies = queue._tasks.replies(queue.name)
     for n in range(3):

@@ -23,8 +23,8 @@ import pytest
 from hotqueue import ConfigError, HotQueue, SerializationError, keys
 from hotqueue.errors import SignatureError, TaskExpired, TaskRevoked, TimeLimitExceeded
 from hotqueue.tasks import AsyncResult, State
+from hotqueue.tasks.client.resultset import ResultSet
 from hotqueue.tasks.loading import CannotLoad, load
-from hotqueue.tasks.result_set import ResultSet
 from hotqueue.tasks.wire import envelope, payload, record
 from hotqueue.tasks.wire.envelope import SIGNATURE_BYTES, SIGNED, Signer
 from tests.processes import run_python

@@ -16,7 +16,7 @@ import pytest
 from hotqueue import HotQueue, SerializationError
 from hotqueue.errors import TaskExpired
 from hotqueue.tasks import State
-from hotqueue.tasks.task import Task
+from hotqueue.tasks.client.task import Task
 from tests.tasks import sample
 from tests.tasks.sample import seen
 from tests.waiting import wait_until

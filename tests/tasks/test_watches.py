@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from hotqueue.tasks import watches as module
-from hotqueue.tasks.watches import Answer, Waiter, Watches
+from hotqueue.tasks.client import watches as module
+from hotqueue.tasks.client.watches import Answer, Waiter, Watches
 from tests.waiting import wait_until
 
 

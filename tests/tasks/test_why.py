@@ -16,7 +16,7 @@ import pytest
 
 from hotqueue import HotQueue, ResultTimeout
 from hotqueue.tasks.broker.session import Desk
-from hotqueue.tasks.why import explain
+from hotqueue.tasks.client.explain import explain
 from tests.processes import run_python
 from tests.waiting import wait_until
 

@@ -18,9 +18,9 @@ from hotqueue.runtime.ending import in_thread, start_thread
 from hotqueue.runtime.interrupts import within
 from hotqueue.tasks.broker.broker import BULK, Broker
 from hotqueue.tasks.broker.reply_line import MOST
-from hotqueue.tasks.watches import Answer as Answer
-from hotqueue.tasks.watches import Callback as Callback
-from hotqueue.tasks.watches import Waiter, Watches
+from hotqueue.tasks.client.watches import Answer as Answer
+from hotqueue.tasks.client.watches import Callback as Callback
+from hotqueue.tasks.client.watches import Waiter, Watches
 
 log = logging.getLogger("hotqueue.worker")
 

@@ -14,16 +14,16 @@ from hotqueue import keys, signing
 from hotqueue.errors import ConfigError, Interruption, TaskNotRegistered
 from hotqueue.runtime import in_place
 from hotqueue.store.store import Store
-from hotqueue.tasks import names
-from hotqueue.tasks.batch import open_batch
 from hotqueue.tasks.broker.broker import BULK, Broker
-from hotqueue.tasks.method import TaskMethod, unbound
-from hotqueue.tasks.replies import Replies
-from hotqueue.tasks.result import AsyncResult, check_id
+from hotqueue.tasks.client import names
+from hotqueue.tasks.client.batch import open_batch
+from hotqueue.tasks.client.method import TaskMethod, unbound
+from hotqueue.tasks.client.replies import Replies
+from hotqueue.tasks.client.result import AsyncResult, check_id
+from hotqueue.tasks.client.task import AsyncTask, Task
 from hotqueue.tasks.rules import options
 from hotqueue.tasks.rules.callables import is_async
 from hotqueue.tasks.rules.history import json_object
-from hotqueue.tasks.task import AsyncTask, Task
 from hotqueue.tasks.wire import envelope, functions, main_module
 from hotqueue.tasks.wire.envelope import Signer
 

@@ -14,19 +14,19 @@ from hotqueue.errors import SerializationError
 from hotqueue.hints import did_you_mean
 from hotqueue.runtime import in_place
 from hotqueue.sizes import PAYLOAD_MAX, in_words
-from hotqueue.tasks.args_text import HIDDEN, are_short, args_text, check_sensitive, readable
-from hotqueue.tasks.batch import TRIP_BYTES
 from hotqueue.tasks.broker.broker import BULK
+from hotqueue.tasks.client.arguments import HIDDEN, are_short, args_text, check_sensitive, readable
+from hotqueue.tasks.client.batch import TRIP_BYTES
+from hotqueue.tasks.client.method import AsyncTaskMethod, TaskMethod, is_in_class, is_method_of
+from hotqueue.tasks.client.result import AsyncResult
+from hotqueue.tasks.client.resultset import ResultSet
 from hotqueue.tasks.context import Request, current_task
-from hotqueue.tasks.method import AsyncTaskMethod, TaskMethod, is_in_class, is_method_of
-from hotqueue.tasks.result import AsyncResult
-from hotqueue.tasks.result_set import ResultSet
 from hotqueue.tasks.rules.callables import is_async, refuse_generator
 from hotqueue.tasks.rules.options import OF_THE_CALL, PER_CALL, TaskOptions, instant_ms, override, seconds
 from hotqueue.tasks.wire import envelope, functions, main_module, payload
 
 if TYPE_CHECKING:
-    from hotqueue.tasks.registry import Registry
+    from hotqueue.tasks.client.registry import Registry
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")

@@ -26,19 +26,19 @@ from hotqueue.errors import (
 from hotqueue.hints import hinting
 from hotqueue.runtime import in_place
 from hotqueue.runtime.ending import in_thread
-from hotqueue.tasks.callbacks import ResultFuture, callers
+from hotqueue.tasks.client.callbacks import ResultFuture, callers
+from hotqueue.tasks.client.explain import explain, waits_for_itself
+from hotqueue.tasks.client.replies import Answer, NoThread, Replies
 from hotqueue.tasks.context import current_request
-from hotqueue.tasks.replies import Answer, NoThread, Replies
 from hotqueue.tasks.rules.history import json_object
 from hotqueue.tasks.rules.lifecycle import FINAL, State
 from hotqueue.tasks.rules.options import datetime_of, seconds
-from hotqueue.tasks.why import explain, waits_for_itself
 from hotqueue.tasks.wire import payload, record
 from hotqueue.tasks.wire.record import Record
 
 if TYPE_CHECKING:
     from hotqueue.tasks.broker.broker import Broker, Looked
-    from hotqueue.tasks.registry import Registry
+    from hotqueue.tasks.client.registry import Registry
     from hotqueue.tasks.wire.envelope import Signer
 
 R = TypeVar("R")

@@ -7,9 +7,9 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Set
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
-    from hotqueue.tasks.result import AsyncResult
-    from hotqueue.tasks.result_set import ResultSet
-    from hotqueue.tasks.task import Task
+    from hotqueue.tasks.client.result import AsyncResult
+    from hotqueue.tasks.client.resultset import ResultSet
+    from hotqueue.tasks.client.task import Task
 
 P = ParamSpec("P")
 R = TypeVar("R")

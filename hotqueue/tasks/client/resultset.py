@@ -13,8 +13,8 @@ from typing import Any, Generic, TypeVar, overload
 from hotqueue.hints import hinting
 from hotqueue.runtime.ending import in_thread
 from hotqueue.runtime.interrupts import within
-from hotqueue.tasks.replies import Answer, Callback, NoThread, Replies
-from hotqueue.tasks.result import FIRST_LOOK, AsyncResult, answer_in, answers
+from hotqueue.tasks.client.replies import Answer, Callback, NoThread, Replies
+from hotqueue.tasks.client.result import FIRST_LOOK, AsyncResult, answer_in, answers
 from hotqueue.tasks.rules.options import seconds
 
 R = TypeVar("R")

@@ -13,7 +13,7 @@ from hotqueue.tasks.broker.broker import BULK, NotTaken
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from hotqueue.tasks.registry import Registry
+    from hotqueue.tasks.client.registry import Registry
 
 TRIP_BYTES = 8 * 1024 * 1024  # a trip with more than this waits for no further task
 

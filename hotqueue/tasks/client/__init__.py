@@ -1,0 +1,1 @@
+"""Sends tasks and waits for them. Knows nothing of what runs them."""
