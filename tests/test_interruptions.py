@@ -17,7 +17,7 @@ import hotqueue
 from hotqueue import HotQueue, SerializationError, SoftTimeLimitExceeded
 from hotqueue.errors import STORE_ERRORS, Interruption, LeaseLost
 from hotqueue.runtime.interrupts import A_WHILE, expected, within
-from hotqueue.tasks.limits import soft_limit
+from hotqueue.tasks.execution.timelimit import soft_limit
 
 PACKAGE = Path(hotqueue.__file__).parent
 BROAD = {"HotQueueError", "Exception", "BaseException", "FAULTS", "SoftTimeLimitExceeded", "Interruption"}

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from hotqueue.tasks.client.registry import Registry
+from hotqueue.tasks.execution.timelimit import leave_ctrl_c_to_main
 from hotqueue.tasks.intake import Intake, Ready
-from hotqueue.tasks.limits import leave_ctrl_c_to_main
 from hotqueue.tasks.permits import Permits
 from hotqueue.tasks.rules.lifecycle import Outcome
 from hotqueue.tasks.running import Running

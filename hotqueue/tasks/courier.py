@@ -21,7 +21,7 @@ from hotqueue.store.translation import Refused
 from hotqueue.tasks import logbook
 from hotqueue.tasks.broker.broker import BULK
 from hotqueue.tasks.broker.session import Stepped
-from hotqueue.tasks.limits import leave_ctrl_c_to_main
+from hotqueue.tasks.execution.timelimit import leave_ctrl_c_to_main
 from hotqueue.tasks.rules.lifecycle import Action, Do, State
 from hotqueue.tasks.wire import settlement
 from hotqueue.tasks.wire.settlement import Settlement

@@ -29,8 +29,8 @@ from hotqueue.runtime import in_place
 from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.client.task import Task
 from hotqueue.tasks.context import CleanContext, current_request
-from hotqueue.tasks.event_loop import EventLoop
-from hotqueue.tasks.executor import Call, execute
+from hotqueue.tasks.execution.executor import Call, execute
+from hotqueue.tasks.execution.loop import EventLoop
 from hotqueue.tasks.intake import Ready, look
 from hotqueue.tasks.memory import Entry, MemoryBroker, MemoryReplies, Shelf
 from hotqueue.tasks.rules.lifecycle import Outcome, State, decide

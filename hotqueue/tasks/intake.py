@@ -22,7 +22,7 @@ from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.client.task import Task
 from hotqueue.tasks.context import Request
 from hotqueue.tasks.courier import WITHOUT_WORDS, Courier
-from hotqueue.tasks.executor import Call
+from hotqueue.tasks.execution.executor import Call
 from hotqueue.tasks.pace import Pace
 from hotqueue.tasks.rules import history, lifecycle
 from hotqueue.tasks.rules.history import Attempts

@@ -16,10 +16,10 @@ from hotqueue.errors import ConfigError, HotQueueError
 from hotqueue.hints import did_you_mean
 from hotqueue.queue import HotQueue
 from hotqueue.store.store import Store
-from hotqueue.tasks import forks
 from hotqueue.tasks.client.names import are_two, quietly
 from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.client.task import Task
+from hotqueue.tasks.execution import forks
 
 log = logging.getLogger("hotqueue.worker")
 

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 from hotqueue.tasks.async_worker import AsyncWorker
 from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.context import CleanContext
-from hotqueue.tasks.event_loop import EventLoop
-from hotqueue.tasks.executor import Call
+from hotqueue.tasks.execution.executor import Call
+from hotqueue.tasks.execution.loop import EventLoop
 from hotqueue.tasks.outages import Outages
 from hotqueue.tasks.permits import Permits
 from hotqueue.tasks.quarantine_worker import QuarantineWorker
@@ -29,7 +29,7 @@ from hotqueue.tasks.teller import Teller
 from hotqueue.tasks.worker import Worker
 
 if TYPE_CHECKING:
-    from hotqueue.tasks.repairs import Repairs
+    from hotqueue.tasks.execution.repairs import Repairs
 
 log = logging.getLogger("hotqueue.worker")
 

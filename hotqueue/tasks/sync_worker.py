@@ -13,7 +13,7 @@ from hotqueue.tasks.broker.session import ALONE, Stepped
 from hotqueue.tasks.client.batch import TRIP_BYTES
 from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.context import Request
-from hotqueue.tasks.executor import execute
+from hotqueue.tasks.execution.executor import execute
 from hotqueue.tasks.intake import Intake, Ready
 from hotqueue.tasks.permits import Permits
 from hotqueue.tasks.rules.lifecycle import Outcome

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from hotqueue.tasks.limits import leave_ctrl_c_to_main
+from hotqueue.tasks.execution.timelimit import leave_ctrl_c_to_main
 
 DRAGS = 0.02  # seconds that a task may take before what ended earlier is told without it
 

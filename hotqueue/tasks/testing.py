@@ -15,7 +15,7 @@ from hotqueue.runtime import in_place
 from hotqueue.store.store import PATIENCE
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.client.registry import Registry
-from hotqueue.tasks.limits import leave_ctrl_c_to_main
+from hotqueue.tasks.execution.timelimit import leave_ctrl_c_to_main
 from hotqueue.tasks.maintenance import Upkeep
 from hotqueue.tasks.process import Process
 from hotqueue.tasks.rules.options import whole

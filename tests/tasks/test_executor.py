@@ -16,8 +16,8 @@ from hotqueue import HotQueue
 from hotqueue.errors import Reject, Retry, SoftTimeLimitExceeded, TaskError
 from hotqueue.tasks import State, current_task
 from hotqueue.tasks.context import CleanContext
-from hotqueue.tasks.event_loop import EventLoop
-from hotqueue.tasks.executor import Call, execute, outcome_of
+from hotqueue.tasks.execution.executor import Call, execute, outcome_of
+from hotqueue.tasks.execution.loop import EventLoop
 from hotqueue.tasks.rules.lifecycle import Ended, Outcome
 from hotqueue.tasks.wire import payload
 from tests.tasks import sample

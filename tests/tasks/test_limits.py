@@ -10,8 +10,8 @@ import time
 import pytest
 
 from hotqueue.errors import SoftTimeLimitExceeded
-from hotqueue.tasks import limits
-from hotqueue.tasks.limits import soft_limit
+from hotqueue.tasks.execution import timelimit
+from hotqueue.tasks.execution.timelimit import soft_limit
 
 
 def spin() -> None:
@@ -59,21 +59,21 @@ def test_another_thread_is_interrupted_at_its_next_byte_code() -> None:
 
 
 def test_a_body_in_time_is_left_alone_and_the_signal_as_it_was() -> None:
-    before = signal.getsignal(limits.SIGNAL)
+    before = signal.getsignal(timelimit.SIGNAL)
     with soft_limit(60, "x"):
         pass
-    assert signal.getsignal(limits.SIGNAL) == before
+    assert signal.getsignal(timelimit.SIGNAL) == before
 
 
 def test_a_handler_of_the_programs_still_gets_its_signals() -> None:
     heard: list[int] = []
-    before = signal.signal(limits.SIGNAL, lambda number, _frame: heard.append(number))
+    before = signal.signal(timelimit.SIGNAL, lambda number, _frame: heard.append(number))
     try:
         with soft_limit(60, "x"):
-            signal.raise_signal(limits.SIGNAL)
-        assert heard == [limits.SIGNAL]
+            signal.raise_signal(timelimit.SIGNAL)
+        assert heard == [timelimit.SIGNAL]
     finally:
-        signal.signal(limits.SIGNAL, before)
+        signal.signal(timelimit.SIGNAL, before)
 
 
 @pytest.mark.parametrize("way", ["alarm", "setitimer"])

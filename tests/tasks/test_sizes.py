@@ -13,7 +13,7 @@ import pytest
 from hotqueue import HotQueue, RemoteError, Retry, SerializationError, TaskRejected, sizes
 from hotqueue.errors import Reject
 from hotqueue.tasks.client.arguments import args_text
-from hotqueue.tasks.executor import Call, execute
+from hotqueue.tasks.execution.executor import Call, execute
 from hotqueue.tasks.rules.lifecycle import Ended
 from hotqueue.tasks.wire import exceptions, payload
 from tests.processes import run_python

@@ -12,9 +12,9 @@ import pytest
 
 from hotqueue.errors import Reject, Retry
 from hotqueue.tasks.context import CleanContext
-from hotqueue.tasks.event_loop import EventLoop
-from hotqueue.tasks.executor import Call, execute
-from hotqueue.tasks.tracebacks import let_go
+from hotqueue.tasks.execution.executor import Call, execute
+from hotqueue.tasks.execution.loop import EventLoop
+from hotqueue.tasks.execution.tracebacks import let_go
 from tests.tasks.test_context import request_of
 
 

@@ -16,13 +16,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hotqueue.errors import HotQueueError, LeaseLost, SoftTimeLimitExceeded
-from hotqueue.tasks import forks
 from hotqueue.tasks.context import _request
-from hotqueue.tasks.executor import Call, begun, outcome_of, value_of
-from hotqueue.tasks.limits import allow_ctrl_c
+from hotqueue.tasks.execution import forks
+from hotqueue.tasks.execution.executor import Call, begun, outcome_of, value_of
+from hotqueue.tasks.execution.timelimit import allow_ctrl_c
+from hotqueue.tasks.execution.tracebacks import let_go
 from hotqueue.tasks.rules.callables import is_awaitable
 from hotqueue.tasks.rules.lifecycle import Ended, Outcome
-from hotqueue.tasks.tracebacks import let_go
 
 
 @dataclass(eq=False)

@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hotqueue.errors import ControlFlow, Ignore, Interruption, Reject, Retry, SoftTimeLimitExceeded
-from hotqueue.tasks import forks, tracebacks
 from hotqueue.tasks.context import Request, _request
-from hotqueue.tasks.limits import is_of_another, soft_limit
+from hotqueue.tasks.execution import forks, tracebacks
+from hotqueue.tasks.execution.timelimit import is_of_another, soft_limit
 from hotqueue.tasks.rules.callables import VALUES, is_awaitable, refuse_made_generator
 from hotqueue.tasks.rules.lifecycle import Ended, Outcome, rejected
 from hotqueue.tasks.rules.options import instant_ms, seconds, whole

@@ -20,7 +20,7 @@ from signal import getitimer
 from types import FrameType
 
 from hotqueue.runtime import descriptors
-from hotqueue.tasks import forks
+from hotqueue.tasks.execution import forks
 
 log = logging.getLogger("hotqueue.worker")
 

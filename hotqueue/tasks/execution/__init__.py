@@ -1,0 +1,1 @@
+"""Runs the user's code. Writes nothing, knows no broker."""
