@@ -18,7 +18,7 @@ from hotqueue.cli.store import from_settings
 
 if TYPE_CHECKING:
     from hotqueue.store.store import Store
-    from hotqueue.tasks.child import Settings
+    from hotqueue.tasks.worker.child import Settings
 
 log = logging.getLogger("hotqueue.worker")
 
@@ -121,7 +121,7 @@ def _settings(modules: tuple[str, ...], names: dict[str, int], url: str | None, 
     from hotqueue import keys, signing
     from hotqueue.errors import ConfigError
     from hotqueue.store.address import MEMORY, resolve
-    from hotqueue.tasks.child import Settings
+    from hotqueue.tasks.worker.child import Settings
 
     if not given["name"].isprintable():
         raise click.UsageError(f"--name takes one line of text, not {given['name']!r}")
@@ -158,8 +158,8 @@ def _settings(modules: tuple[str, ...], names: dict[str, int], url: str | None, 
 
 def _work(settings: Settings, level: str, given: Any) -> int:
     from hotqueue.errors import ConfigError
-    from hotqueue.tasks.child import STRAYS
     from hotqueue.tasks.supervisor import Supervisor
+    from hotqueue.tasks.worker.child import STRAYS
 
     shown = not given["quiet"] and given["log_format"] == "text"
 

@@ -11,13 +11,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from hotqueue.tasks import child
 from hotqueue.tasks.broker.broker import Broker
-from hotqueue.tasks.child import Company, Pipes, Settings
-from hotqueue.tasks.permits import Permits
-from hotqueue.tasks.readable import readable
-from hotqueue.tasks.running import new_table, read_fates, read_progress, read_running
 from hotqueue.tasks.wire import payload
+from hotqueue.tasks.worker import child
+from hotqueue.tasks.worker.child import Company, Pipes, Settings
+from hotqueue.tasks.worker.permits import Permits
+from hotqueue.tasks.worker.running import new_table, read_fates, read_progress, read_running
+from hotqueue.tasks.worker.wakeup import readable
 
 ORPHANED = 5.0  # seconds after which nobody waits for a dead process any more
 

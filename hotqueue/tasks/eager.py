@@ -31,11 +31,11 @@ from hotqueue.tasks.client.task import Task
 from hotqueue.tasks.context import CleanContext, current_request
 from hotqueue.tasks.execution.executor import Call, execute
 from hotqueue.tasks.execution.loop import EventLoop
-from hotqueue.tasks.intake import Ready, look
 from hotqueue.tasks.memory import Entry, MemoryBroker, MemoryReplies, Shelf
 from hotqueue.tasks.rules.lifecycle import Outcome, State, decide
 from hotqueue.tasks.wire import payload, record, settlement
 from hotqueue.tasks.wire.settlement import Delivery, Settlement
+from hotqueue.tasks.worker.subscription import Ready, look
 
 F = TypeVar("F", bound=Callable[..., Any])
 DEEPEST = 1000  # tasks that send one another

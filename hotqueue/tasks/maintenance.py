@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Sequence
 from hotqueue import keys
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.neighbours import Neighbours
-from hotqueue.tasks.permits import Permits
 from hotqueue.tasks.queue_upkeep import QueueUpkeep
 from hotqueue.tasks.rounds import Round
-from hotqueue.tasks.running import read_running
+from hotqueue.tasks.worker.permits import Permits
+from hotqueue.tasks.worker.running import read_running
 
 DRAGS = 0.05  # seconds after which a task in hand drags, and the unstarted ones behind it go to others
 REGROUP = 1.0  # seconds between two looks at which node of a Cluster has which queue

@@ -23,18 +23,18 @@ from hotqueue.runtime import descriptors
 from hotqueue.runtime.background import Errands
 from hotqueue.store import clients
 from hotqueue.store.store import PATIENCE, Store
-from hotqueue.tasks import child, logbook
 from hotqueue.tasks.broker.broker import Broker
-from hotqueue.tasks.child import Company, Settings
 from hotqueue.tasks.children import Child, Orphans, Slot, spawn
 from hotqueue.tasks.deaths import Death, death_of
 from hotqueue.tasks.health import HealthPort
 from hotqueue.tasks.maintenance import Upkeep
 from hotqueue.tasks.quarantine import Quarantine
-from hotqueue.tasks.readable import readable
 from hotqueue.tasks.replacement import Replacement, dismiss
 from hotqueue.tasks.server_check import check_queues
 from hotqueue.tasks.wire import payload
+from hotqueue.tasks.worker import child, logbook
+from hotqueue.tasks.worker.child import Company, Settings
+from hotqueue.tasks.worker.wakeup import readable
 
 log = logging.getLogger("hotqueue.worker")
 

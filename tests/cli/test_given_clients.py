@@ -19,8 +19,8 @@ import redis
 from redis.credentials import UsernamePasswordCredentialProvider
 
 from hotqueue import ConfigError, HotQueue
-from hotqueue.tasks.child import Settings
 from hotqueue.tasks.supervisor import Supervisor
+from hotqueue.tasks.worker.child import Settings
 from tests.processes import start_command
 from tests.servers import MASTER, RedisServer
 from tests.waiting import wait_until

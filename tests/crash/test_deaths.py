@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from hotqueue import WorkerLost, keys, presence
-from hotqueue.tasks import faults
+from hotqueue.tasks.worker import failpoints
 from tests.crash.deployment import Deployment
 from tests.crash.workers import seconds_until
 from tests.needs import lacking
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.servers("server")
 ROUNDS = int(os.environ.get("HOTQUEUE_CRASH_ROUNDS", "3"))
 
 
-@pytest.mark.parametrize("point", faults.POINTS)
+@pytest.mark.parametrize("point", failpoints.POINTS)
 def test_a_child_killed_at_any_point_loses_nothing(deployment: Deployment, point: str, tmp_path: Path) -> None:
     """Rows 1 and 2."""
     token = tmp_path / "token"
@@ -288,7 +288,7 @@ def test_random_kills_of_anything_lose_nothing(deployment: Deployment) -> None:
     assert list(deployment.queue.dead()) == []
 
 
-@pytest.mark.parametrize("point", [*faults.POINTS, "the whole worker"])
+@pytest.mark.parametrize("point", [*failpoints.POINTS, "the whole worker"])
 def test_five_queues_at_once_lose_as_little_as_one(deployment: Deployment, point: str, tmp_path: Path) -> None:
     """Row 69: row 1 with five queues and three priorities, by one worker; a task waits in the queue where it was."""
     names = [deployment.name, *(f"{deployment.name}-{n}" for n in range(4))]

@@ -11,7 +11,7 @@ import pytest
 
 from hotqueue import HotQueue
 from hotqueue.errors import ConnectionFailed
-from hotqueue.tasks.bell import Bell
+from hotqueue.tasks.worker.bell import Bell
 from tests.servers import RedisServer
 from tests.waiting import allowed, wait_until
 

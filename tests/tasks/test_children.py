@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from hotqueue.tasks import child
 from hotqueue.tasks.children import Child, Slot
-from hotqueue.tasks.permits import Permits
-from hotqueue.tasks.running import new_table
+from hotqueue.tasks.worker import child
+from hotqueue.tasks.worker.permits import Permits
+from hotqueue.tasks.worker.running import new_table
 
 
 @pytest.mark.parametrize(("worker", "queue"), [(0, 0), (1, 1), (255, 0), (256, 1), (300, 299), (65_535, 1)])

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from hotqueue import HotQueue
-from hotqueue.tasks.permits import Permits
-from hotqueue.tasks.process import Process
-from hotqueue.tasks.sync_worker import AHEAD_FROM, SyncWorker
+from hotqueue.tasks.worker.permits import Permits
+from hotqueue.tasks.worker.process import Process
+from hotqueue.tasks.worker.sync_worker import AHEAD_FROM, SyncWorker
 
 pytestmark = pytest.mark.servers("server")
 

@@ -11,9 +11,9 @@ import pytest
 from hotqueue import HotQueue, keys
 from hotqueue.errors import ConnectionFailed
 from hotqueue.tasks.client.result import AsyncResult
-from hotqueue.tasks.intake import Intake
-from hotqueue.tasks.process import Process
-from hotqueue.tasks.sync_worker import SyncWorker
+from hotqueue.tasks.worker.process import Process
+from hotqueue.tasks.worker.subscription import Intake
+from hotqueue.tasks.worker.sync_worker import SyncWorker
 from tests.servers import RedisServer
 from tests.tasks import sample
 from tests.waiting import wait_until

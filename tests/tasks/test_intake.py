@@ -11,12 +11,12 @@ import pytest
 from hotqueue import HotQueue
 from hotqueue.sizes import LARGE
 from hotqueue.tasks.broker.session import Stepped
-from hotqueue.tasks.courier import WITHOUT_WORDS
-from hotqueue.tasks.intake import ASK_AGAIN, ASK_LATER, Intake, Ready
 from hotqueue.tasks.rules.history import Attempts
 from hotqueue.tasks.rules.lifecycle import Ended
 from hotqueue.tasks.wire import envelope, payload
 from hotqueue.tasks.wire.settlement import Delivery, Settlement
+from hotqueue.tasks.worker.courier import WITHOUT_WORDS
+from hotqueue.tasks.worker.subscription import ASK_AGAIN, ASK_LATER, Intake, Ready
 from tests.tasks import sample
 from tests.tasks.contents import Room, sync
 from tests.waiting import wait_until

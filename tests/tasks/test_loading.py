@@ -49,7 +49,7 @@ CODE = """
 import sys
 from hotqueue.store.address import resolve
 from hotqueue.store.store import Store
-from hotqueue.tasks.loading import CannotLoad, load
+from hotqueue.tasks.worker.loading import CannotLoad, load
 modules, names, url = eval(sys.argv[1])
 try:
     found = load(modules, names, Store(resolve(url=url)) if url else None)

@@ -20,8 +20,8 @@ from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.broker.session import Desk
 from hotqueue.tasks.debts import Debts
 from hotqueue.tasks.maintenance import Upkeep
-from hotqueue.tasks.permits import Permits
-from hotqueue.tasks.running import Running
+from hotqueue.tasks.worker.permits import Permits
+from hotqueue.tasks.worker.running import Running
 from tests.servers import RedisServer
 from tests.tasks.contents import Room, place, sync
 from tests.waiting import wait_until

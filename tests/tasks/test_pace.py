@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hotqueue.tasks.pace import MOST, TARGET, Pace
+from hotqueue.tasks.worker.prefetch import MOST, TARGET, Pace
 
 
 def rooms(pace: Pace, seconds: float, times: int = 12) -> list[int]:

@@ -6,7 +6,7 @@ import os
 import threading
 from collections import Counter
 
-from hotqueue.tasks.permits import Permits
+from hotqueue.tasks.worker.permits import Permits
 
 
 def test_a_permit_is_had_once() -> None:

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from hotqueue import HotQueue
-from hotqueue.tasks.intake import Intake
-from hotqueue.tasks.loading import _share_stores
-from hotqueue.tasks.places import MOMENT, Places
-from hotqueue.tasks.process import Process
-from hotqueue.tasks.worker import Worker
+from hotqueue.tasks.worker.loading import _share_stores
+from hotqueue.tasks.worker.places import MOMENT, Places
+from hotqueue.tasks.worker.process import Process
+from hotqueue.tasks.worker.subscription import Intake
+from hotqueue.tasks.worker.worker import Worker
 from tests.proxy import Proxy
 from tests.servers import RedisServer
 from tests.waiting import wait_until

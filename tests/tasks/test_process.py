@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from hotqueue import HotQueue
-from hotqueue.tasks.permits import Permits
-from hotqueue.tasks.process import Process, resident_bytes
+from hotqueue.tasks.worker.permits import Permits
+from hotqueue.tasks.worker.process import Process, resident_bytes
 from tests.tasks import sample
 from tests.waiting import wait_until
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 import pytest
 
 from hotqueue.tasks import quarantine
-from hotqueue.tasks.child import Company
 from hotqueue.tasks.children import Child, Slot
-from hotqueue.tasks.permits import Permits
 from hotqueue.tasks.quarantine import Quarantine
-from hotqueue.tasks.running import Running, new_table
+from hotqueue.tasks.worker.child import Company
+from hotqueue.tasks.worker.permits import Permits
+from hotqueue.tasks.worker.running import Running, new_table
 from tests.tasks.contents import Room
 
 pytestmark = pytest.mark.servers("server")

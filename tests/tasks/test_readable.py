@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from hotqueue.tasks.readable import readable
+from hotqueue.tasks.worker.wakeup import readable
 
 
 @pytest.fixture

@@ -24,9 +24,9 @@ from hotqueue import ConfigError, HotQueue, SerializationError, keys
 from hotqueue.errors import SignatureError, TaskExpired, TaskRevoked, TimeLimitExceeded
 from hotqueue.tasks import AsyncResult, State
 from hotqueue.tasks.client.resultset import ResultSet
-from hotqueue.tasks.loading import CannotLoad, load
 from hotqueue.tasks.wire import envelope, payload, record
 from hotqueue.tasks.wire.envelope import SIGNATURE_BYTES, SIGNED, Signer
+from hotqueue.tasks.worker.loading import CannotLoad, load
 from tests.processes import run_python
 from tests.tasks import sample
 from tests.tasks.contents import Room

@@ -10,8 +10,8 @@ import pytest
 
 from hotqueue import HotQueue
 from hotqueue.errors import ConnectionFailed
-from hotqueue.tasks import strays
 from hotqueue.tasks.broker.session import Desk
+from hotqueue.tasks.worker import strays
 
 MakeQueue = Callable[..., HotQueue]
 

@@ -15,7 +15,7 @@ from hotqueue import HotQueue, keys
 from hotqueue.errors import WorkerLost
 from hotqueue.tasks import State
 from hotqueue.tasks.broker import scripts
-from hotqueue.tasks.process import Process
+from hotqueue.tasks.worker.process import Process
 from tests.proxy import Proxy
 from tests.tasks import sample
 from tests.tasks.contents import Room
@@ -270,7 +270,7 @@ def test_what_a_worker_holds_and_knows_nothing_of_runs(
     make_queue: MakeQueue, start: Callable[..., Process], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What it told a master that was left for another one, without an error: the other one never heard that it is done."""
-    monkeypatch.setattr("hotqueue.tasks.intake.RECOVER_EVERY", 0.1)
+    monkeypatch.setattr("hotqueue.tasks.worker.subscription.RECOVER_EVERY", 0.1)
     queue = make_queue()
     hold, square = queue.task(sample.hold), queue.task(sample.square)
     process = start(queue)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hotqueue.tasks.pace import TARGET
+from hotqueue.tasks.worker.prefetch import TARGET
 
 
 class Turns:

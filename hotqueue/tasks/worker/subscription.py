@@ -14,16 +14,13 @@ from typing import Any
 
 from hotqueue.errors import SerializationError, SignatureError
 from hotqueue.sizes import LARGE
-from hotqueue.tasks import logbook
 from hotqueue.tasks.broker.broker import BULK
 from hotqueue.tasks.broker.session import Desk, Step, Stepped
 from hotqueue.tasks.client.batch import TRIP_BYTES, trips
 from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.client.task import Task
 from hotqueue.tasks.context import Request
-from hotqueue.tasks.courier import WITHOUT_WORDS, Courier
 from hotqueue.tasks.execution.executor import Call
-from hotqueue.tasks.pace import Pace
 from hotqueue.tasks.rules import history, lifecycle
 from hotqueue.tasks.rules.history import Attempts
 from hotqueue.tasks.rules.lifecycle import Outcome
@@ -31,6 +28,9 @@ from hotqueue.tasks.rules.options import TaskOptions, received
 from hotqueue.tasks.wire import envelope, payload, settlement
 from hotqueue.tasks.wire.envelope import Envelope
 from hotqueue.tasks.wire.settlement import Delivery, Settlement
+from hotqueue.tasks.worker import logbook
+from hotqueue.tasks.worker.courier import WITHOUT_WORDS, Courier
+from hotqueue.tasks.worker.prefetch import Pace
 
 NOTHING_HAPPENED = Attempts()
 DEFAULTS = TaskOptions()

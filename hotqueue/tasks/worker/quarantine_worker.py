@@ -11,12 +11,12 @@ import time
 from typing import TYPE_CHECKING
 
 from hotqueue.tasks.client.registry import Registry
-from hotqueue.tasks.permits import Permits
-from hotqueue.tasks.running import Running
-from hotqueue.tasks.sync_worker import SyncWorker
+from hotqueue.tasks.worker.permits import Permits
+from hotqueue.tasks.worker.running import Running
+from hotqueue.tasks.worker.sync_worker import SyncWorker
 
 if TYPE_CHECKING:
-    from hotqueue.tasks.process import Process
+    from hotqueue.tasks.worker.process import Process
 
 TURN = 10.0  # seconds after which it begins nothing more: others, for which such a process is not, may wait for room for theirs
 

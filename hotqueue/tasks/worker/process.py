@@ -14,19 +14,19 @@ from collections.abc import Callable, Mapping, Sequence
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
-from hotqueue.tasks.async_worker import AsyncWorker
 from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.context import CleanContext
 from hotqueue.tasks.execution.executor import Call
 from hotqueue.tasks.execution.loop import EventLoop
 from hotqueue.tasks.outages import Outages
-from hotqueue.tasks.permits import Permits
-from hotqueue.tasks.quarantine_worker import QuarantineWorker
 from hotqueue.tasks.rules.lifecycle import Outcome
-from hotqueue.tasks.running import Running
-from hotqueue.tasks.sync_worker import SyncWorker
-from hotqueue.tasks.teller import Teller
-from hotqueue.tasks.worker import Worker
+from hotqueue.tasks.worker.async_worker import AsyncWorker
+from hotqueue.tasks.worker.permits import Permits
+from hotqueue.tasks.worker.quarantine_worker import QuarantineWorker
+from hotqueue.tasks.worker.running import Running
+from hotqueue.tasks.worker.sync_worker import SyncWorker
+from hotqueue.tasks.worker.teller import Teller
+from hotqueue.tasks.worker.worker import Worker
 
 if TYPE_CHECKING:
     from hotqueue.tasks.execution.repairs import Repairs

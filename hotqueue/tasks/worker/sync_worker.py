@@ -8,23 +8,23 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from hotqueue.errors import HotQueueError
-from hotqueue.tasks import faults
 from hotqueue.tasks.broker.session import ALONE, Stepped
 from hotqueue.tasks.client.batch import TRIP_BYTES
 from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.context import Request
 from hotqueue.tasks.execution.executor import execute
-from hotqueue.tasks.intake import Intake, Ready
-from hotqueue.tasks.permits import Permits
 from hotqueue.tasks.rules.lifecycle import Outcome
-from hotqueue.tasks.running import Running
-from hotqueue.tasks.turns import turns_in
 from hotqueue.tasks.wire import settlement
 from hotqueue.tasks.wire.settlement import Delivery
-from hotqueue.tasks.worker import Worker
+from hotqueue.tasks.worker import failpoints
+from hotqueue.tasks.worker.permits import Permits
+from hotqueue.tasks.worker.running import Running
+from hotqueue.tasks.worker.subscription import Intake, Ready
+from hotqueue.tasks.worker.turns import turns_in
+from hotqueue.tasks.worker.worker import Worker
 
 if TYPE_CHECKING:
-    from hotqueue.tasks.process import Process
+    from hotqueue.tasks.worker.process import Process
 
 AHEAD_FROM = 4  # tasks in a batch from which the next one is fetched ahead
 TELL_AFTER = 0.020  # seconds after which results are told though the batch is not done
@@ -230,8 +230,8 @@ class SyncWorker(Worker):
             self._began = before = time.monotonic()
             outcome = self._execute(ready)
             after = time.monotonic()
-            if faults.IS_ARMED:
-                faults.at("after_run")
+            if failpoints.IS_ARMED:
+                failpoints.at("after_run")
             intake.pace.ran(after - before)
             if self.process.interrupts > 1 and isinstance(outcome.error, KeyboardInterrupt):
                 intake.tell_later(settlement.put_back(delivery))  # interrupted by us is not failed
@@ -281,8 +281,8 @@ class SyncWorker(Worker):
             return ready.outcome
         self._request = call.request
         row = self.running.start(ready.delivery.id.encode(), ready.options.time_limit, ready.fate)
-        if faults.IS_ARMED:
-            faults.at("before_start")
+        if failpoints.IS_ARMED:
+            failpoints.at("before_start")
         try:
             return execute(call, self.process.context.fresh(), self.process.run_in_loop)
         finally:

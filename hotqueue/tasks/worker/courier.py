@@ -18,16 +18,16 @@ from typing import TYPE_CHECKING
 from hotqueue.errors import ConnectionFailed, HotQueueError, SerializationError
 from hotqueue.sizes import LARGE, PAYLOAD_MAX, in_words
 from hotqueue.store.translation import Refused
-from hotqueue.tasks import logbook
 from hotqueue.tasks.broker.broker import BULK
 from hotqueue.tasks.broker.session import Stepped
 from hotqueue.tasks.execution.timelimit import leave_ctrl_c_to_main
 from hotqueue.tasks.rules.lifecycle import Action, Do, State
 from hotqueue.tasks.wire import settlement
 from hotqueue.tasks.wire.settlement import Settlement
+from hotqueue.tasks.worker import logbook
 
 if TYPE_CHECKING:
-    from hotqueue.tasks.intake import Intake
+    from hotqueue.tasks.worker.subscription import Intake
 
 WITH_WORDS, WITHOUT_WORDS = 3, 5  # times that an outcome is refused until it is ended otherwise
 ROOM = PAYLOAD_MAX  # bytes that may wait; beyond, nothing more is fetched

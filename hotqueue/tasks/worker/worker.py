@@ -15,24 +15,24 @@ from typing import TYPE_CHECKING, TypeVar
 from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError, QueueFull, SerializationError
 from hotqueue.presence import Presence
 from hotqueue.store.clients import COMMAND_TIMEOUT
-from hotqueue.tasks import faults, logbook, places
-from hotqueue.tasks.bell import LONGEST, Bell
 from hotqueue.tasks.broker import together
 from hotqueue.tasks.broker.session import Step, Stepped
 from hotqueue.tasks.client.registry import Registry
-from hotqueue.tasks.ears import Ears
-from hotqueue.tasks.intake import Intake, Ready
-from hotqueue.tasks.permits import Permits
-from hotqueue.tasks.places import Places
 from hotqueue.tasks.rules.lifecycle import Ended, Outcome, decide
 from hotqueue.tasks.rules.options import datetime_of
-from hotqueue.tasks.running import Running
-from hotqueue.tasks.turns import Turns
 from hotqueue.tasks.wire import settlement
 from hotqueue.tasks.wire.settlement import Delivery, Settlement
+from hotqueue.tasks.worker import failpoints, logbook, places
+from hotqueue.tasks.worker.bell import LONGEST, Bell
+from hotqueue.tasks.worker.ears import Ears
+from hotqueue.tasks.worker.permits import Permits
+from hotqueue.tasks.worker.places import Places
+from hotqueue.tasks.worker.running import Running
+from hotqueue.tasks.worker.subscription import Intake, Ready
+from hotqueue.tasks.worker.turns import Turns
 
 if TYPE_CHECKING:
-    from hotqueue.tasks.process import Process
+    from hotqueue.tasks.worker.process import Process
 
 T = TypeVar("T")
 log = logging.getLogger("hotqueue.worker")
@@ -244,8 +244,8 @@ class Worker:
         if intake.is_sick or (intake.must_recover and not self._recover(intake)):
             return None
         telling = intake.take_untold()
-        if faults.IS_ARMED and telling:
-            faults.at("before_tell")
+        if failpoints.IS_ARMED and telling:
+            failpoints.at("before_tell")
         try:
             return intake.desk.begin(room, telling)
         except (ConnectionFailed, ConfigError, SerializationError) as error:
@@ -292,10 +292,10 @@ class Worker:
         if not (are_permits_out or intake.ahead or intake.unstarted):
             self.permits.withdraw_all(intake.index)  # what an error may have left: nothing is in line now
         intake.took(stepped, step.room)
-        if faults.IS_ARMED and sent:
-            faults.at("after_tell")
-        if faults.IS_ARMED and stepped.deliveries:
-            faults.at("after_fetch")
+        if failpoints.IS_ARMED and sent:
+            failpoints.at("after_tell")
+        if failpoints.IS_ARMED and stepped.deliveries:
+            failpoints.at("after_fetch")
         if are_permits_out:
             self.permits.withdraw(step.number, step.room - len(stepped.deliveries), intake.index)
         elif stepped.deliveries:

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.execution.timelimit import leave_ctrl_c_to_main
-from hotqueue.tasks.intake import Intake, Ready
-from hotqueue.tasks.permits import Permits
 from hotqueue.tasks.rules.lifecycle import Outcome
-from hotqueue.tasks.running import Running
 from hotqueue.tasks.wire import settlement
-from hotqueue.tasks.worker import Worker
+from hotqueue.tasks.worker.permits import Permits
+from hotqueue.tasks.worker.running import Running
+from hotqueue.tasks.worker.subscription import Intake, Ready
+from hotqueue.tasks.worker.worker import Worker
 
 if TYPE_CHECKING:
-    from hotqueue.tasks.process import Process
+    from hotqueue.tasks.worker.process import Process
 
 
 TELLS_AFTER = 0.05  # seconds of visits to queues after which what ended meanwhile is told before the next one

@@ -22,14 +22,14 @@ from hotqueue.errors import HotQueueError
 from hotqueue.runtime import descriptors
 from hotqueue.store.address import Address
 from hotqueue.store.store import Store
-from hotqueue.tasks import exits, strays
 from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.execution import forks
 from hotqueue.tasks.execution.repairs import Repairs
-from hotqueue.tasks.loading import CannotLoad, load
-from hotqueue.tasks.process import LEASE_MS, Process
 from hotqueue.tasks.wire import payload
-from hotqueue.tasks.worker import Worker
+from hotqueue.tasks.worker import exits, strays
+from hotqueue.tasks.worker.loading import CannotLoad, load
+from hotqueue.tasks.worker.process import LEASE_MS, Process
+from hotqueue.tasks.worker.worker import Worker
 
 log = logging.getLogger("hotqueue.worker")
 

@@ -18,7 +18,7 @@ from hotqueue.store.blocking import LEAST_BLOCK, Blocking
 from hotqueue.store.packing import command
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.broker.session import Step
-from hotqueue.tasks.readable import readable
+from hotqueue.tasks.worker.wakeup import readable
 
 Fetch = Callable[[bytes, Blocking], Step]
 

@@ -18,15 +18,15 @@ from hotqueue.errors import ConnectionFailed, HotQueueError
 from hotqueue.runtime.background import Errands
 from hotqueue.store.clients import COMMAND_TIMEOUT
 from hotqueue.store.store import Store
-from hotqueue.tasks import logbook
 from hotqueue.tasks.broker import together
 from hotqueue.tasks.broker.session import DOING, Stepped
 from hotqueue.tasks.broker.together import Found
 from hotqueue.tasks.client.registry import Registry
-from hotqueue.tasks.intake import Intake
+from hotqueue.tasks.worker import logbook
+from hotqueue.tasks.worker.subscription import Intake
 
 if TYPE_CHECKING:
-    from hotqueue.tasks.worker import Worker
+    from hotqueue.tasks.worker.worker import Worker
 
 MOMENT = 0.005  # seconds that the worker waits for a reply before the others have their turn
 HASTY = 0.25  # seconds that it waits for what cannot be left under way: a connection that has to be made

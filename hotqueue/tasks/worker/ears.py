@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from hotqueue.errors import HotQueueError
 from hotqueue.tasks.broker import together
-from hotqueue.tasks.intake import Intake
-from hotqueue.tasks.places import HASTY
+from hotqueue.tasks.worker.places import HASTY
+from hotqueue.tasks.worker.subscription import Intake
 
 LOOK_AROUND = 0.010  # seconds after which a busy worker looks at its other queues
 FEW = 4  # of these are asked themselves, not their bells
