@@ -136,7 +136,7 @@ class TaskDoor:
         Raises:
             ValueError, TypeError: a number that is none, or less than 1.
         """
-        from hotqueue.tasks.testing import run_worker
+        from hotqueue.tasks.supervisor.inprocess import run_worker
 
         return run_worker([self._tasks], burst, threads, async_concurrency, max_tasks)
 

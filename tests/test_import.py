@@ -64,4 +64,4 @@ def test_shell_completion_imports_nothing_heavy(command: str) -> None:
 
 def test_run_worker_imports_nothing_that_only_a_supervised_process_needs() -> None:
     """Nor could import it on Windows: signals, timers and masks of POSIX."""
-    assert "hotqueue.tasks.execution.repairs" not in modules_after("import hotqueue.tasks.testing")
+    assert "hotqueue.tasks.execution.repairs" not in modules_after("import hotqueue.tasks.supervisor.inprocess")

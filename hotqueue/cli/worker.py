@@ -158,7 +158,7 @@ def _settings(modules: tuple[str, ...], names: dict[str, int], url: str | None, 
 
 def _work(settings: Settings, level: str, given: Any) -> int:
     from hotqueue.errors import ConfigError
-    from hotqueue.tasks.supervisor import Supervisor
+    from hotqueue.tasks.supervisor.supervisor import Supervisor
     from hotqueue.tasks.worker.child import STRAYS
 
     shown = not given["quiet"] and given["log_format"] == "text"

@@ -19,7 +19,7 @@ import redis
 from redis.credentials import UsernamePasswordCredentialProvider
 
 from hotqueue import ConfigError, HotQueue
-from hotqueue.tasks.supervisor import Supervisor
+from hotqueue.tasks.supervisor.supervisor import Supervisor
 from hotqueue.tasks.worker.child import Settings
 from tests.processes import start_command
 from tests.servers import MASTER, RedisServer

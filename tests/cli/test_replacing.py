@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 from hotqueue import HotQueue
-from hotqueue.tasks.replacement import most
+from hotqueue.tasks.supervisor.replacement import most
 from tests.processes import start_command, worker_processes
 from tests.waiting import allowed, wait_until
 

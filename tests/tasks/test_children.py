@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hotqueue.tasks.children import Child, Slot
+from hotqueue.tasks.supervisor.children import Child, Slot
 from hotqueue.tasks.worker import child
 from hotqueue.tasks.worker.permits import Permits
 from hotqueue.tasks.worker.running import new_table

@@ -17,8 +17,8 @@ import pytest
 
 from hotqueue import HotQueue, SignatureError, TaskExpired
 from hotqueue.monitor import inventory
-from hotqueue.tasks.maintenance import Upkeep
 from hotqueue.tasks.rules.lifecycle import State
+from hotqueue.tasks.supervisor.upkeep import Upkeep
 from hotqueue.tasks.wire import envelope
 from tests.crash.test_data_faults import newer
 from tests.tasks import sample

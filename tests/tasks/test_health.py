@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from hotqueue.errors import ConfigError
-from hotqueue.tasks.health import HealthPort
+from hotqueue.tasks.supervisor.health import HealthPort
 
 Serve = Callable[..., HealthPort]
 

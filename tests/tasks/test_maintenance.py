@@ -15,11 +15,11 @@ from hotqueue.errors import ConnectionFailed
 from hotqueue.presence import Presence
 from hotqueue.store.address import resolve
 from hotqueue.store.store import Store
-from hotqueue.tasks import neighbours
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.broker.session import Desk
-from hotqueue.tasks.debts import Debts
-from hotqueue.tasks.maintenance import Upkeep
+from hotqueue.tasks.supervisor import neighbours
+from hotqueue.tasks.supervisor.debts import Debts
+from hotqueue.tasks.supervisor.upkeep import Upkeep
 from hotqueue.tasks.worker.permits import Permits
 from hotqueue.tasks.worker.running import Running
 from tests.servers import RedisServer

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import pytest
 
-from hotqueue.tasks import quarantine
-from hotqueue.tasks.children import Child, Slot
-from hotqueue.tasks.quarantine import Quarantine
+from hotqueue.tasks.supervisor import quarantine
+from hotqueue.tasks.supervisor.children import Child, Slot
+from hotqueue.tasks.supervisor.quarantine import Quarantine
 from hotqueue.tasks.worker.child import Company
 from hotqueue.tasks.worker.permits import Permits
 from hotqueue.tasks.worker.running import Running, new_table

@@ -6,8 +6,8 @@ import itertools
 
 import pytest
 
-from hotqueue.tasks import replacement
-from hotqueue.tasks.children import Child
+from hotqueue.tasks.supervisor import replacement
+from hotqueue.tasks.supervisor.children import Child
 
 _pids = itertools.count(1000)
 

@@ -24,13 +24,13 @@ from hotqueue.runtime.background import Errands
 from hotqueue.store import clients
 from hotqueue.store.store import PATIENCE, Store
 from hotqueue.tasks.broker.broker import Broker
-from hotqueue.tasks.children import Child, Orphans, Slot, spawn
-from hotqueue.tasks.deaths import Death, death_of
-from hotqueue.tasks.health import HealthPort
-from hotqueue.tasks.maintenance import Upkeep
-from hotqueue.tasks.quarantine import Quarantine
-from hotqueue.tasks.replacement import Replacement, dismiss
-from hotqueue.tasks.server_check import check_queues
+from hotqueue.tasks.supervisor.children import Child, Orphans, Slot, spawn
+from hotqueue.tasks.supervisor.deaths import Death, death_of
+from hotqueue.tasks.supervisor.health import HealthPort
+from hotqueue.tasks.supervisor.preflight import check_queues
+from hotqueue.tasks.supervisor.quarantine import Quarantine
+from hotqueue.tasks.supervisor.replacement import Replacement, dismiss
+from hotqueue.tasks.supervisor.upkeep import Upkeep
 from hotqueue.tasks.wire import payload
 from hotqueue.tasks.worker import child, logbook
 from hotqueue.tasks.worker.child import Company, Settings

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Sequence
 
 from hotqueue import keys
 from hotqueue.tasks.broker.broker import Broker
-from hotqueue.tasks.neighbours import Neighbours
-from hotqueue.tasks.queue_upkeep import QueueUpkeep
-from hotqueue.tasks.rounds import Round
+from hotqueue.tasks.supervisor.neighbours import Neighbours
+from hotqueue.tasks.supervisor.queue_upkeep import QueueUpkeep
+from hotqueue.tasks.supervisor.rounds import Round
 from hotqueue.tasks.worker.permits import Permits
 from hotqueue.tasks.worker.running import read_running
 

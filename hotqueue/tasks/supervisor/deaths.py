@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from hotqueue.tasks.broker.broker import Broker
-from hotqueue.tasks.children import Child
 from hotqueue.tasks.rules import history
 from hotqueue.tasks.rules.history import SUSPECT
+from hotqueue.tasks.supervisor.children import Child
 from hotqueue.tasks.worker.logbook import shown
 
 NAMED = 20  # tasks that a line of the log names

@@ -16,9 +16,9 @@ from typing import Any
 from hotqueue import presence
 from hotqueue.errors import HotQueueError
 from hotqueue.tasks.broker.broker import Broker, Survey
-from hotqueue.tasks.debts import Debts
-from hotqueue.tasks.neighbours import Neighbours
 from hotqueue.tasks.rules.history import LOST, error_line, how_it_killed, is_last
+from hotqueue.tasks.supervisor.debts import Debts
+from hotqueue.tasks.supervisor.neighbours import Neighbours
 from hotqueue.tasks.worker.logbook import about, shown
 from hotqueue.tasks.worker.running import read_fates, read_running
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from hotqueue.tasks.children import Child
+from hotqueue.tasks.supervisor.children import Child
 
 log = logging.getLogger("hotqueue.worker")
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from functools import partial
 
 from hotqueue.tasks.broker.broker import Broker
-from hotqueue.tasks.children import Child
+from hotqueue.tasks.supervisor.children import Child
 from hotqueue.tasks.worker.child import Company
 
 log = logging.getLogger("hotqueue.worker")

@@ -16,8 +16,8 @@ from hotqueue.store.store import PATIENCE
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.execution.timelimit import leave_ctrl_c_to_main
-from hotqueue.tasks.maintenance import Upkeep
 from hotqueue.tasks.rules.options import whole
+from hotqueue.tasks.supervisor.upkeep import Upkeep
 from hotqueue.tasks.worker.process import Process
 
 log = logging.getLogger("hotqueue.worker")

@@ -14,8 +14,8 @@ from hotqueue.errors import ConnectionFailed, HotQueueError
 from hotqueue.runtime.background import Errands
 from hotqueue.tasks.broker import together
 from hotqueue.tasks.broker.broker import Survey
-from hotqueue.tasks.neighbours import Neighbours
-from hotqueue.tasks.queue_upkeep import QueueUpkeep
+from hotqueue.tasks.supervisor.neighbours import Neighbours
+from hotqueue.tasks.supervisor.queue_upkeep import QueueUpkeep
 from hotqueue.tasks.worker import logbook
 
 log = logging.getLogger("hotqueue.worker")
