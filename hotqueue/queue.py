@@ -15,7 +15,6 @@ from datetime import timedelta
 from typing import Any, Self, overload
 
 from hotqueue import keys, signing
-from hotqueue.door import TaskDoor
 from hotqueue.errors import STORE_ERRORS, ConfigError, ConnectionFailed, QueueFull, SerializationError
 from hotqueue.hints import check_flag, hinting
 from hotqueue.messages import asyncio as aqueue
@@ -28,6 +27,7 @@ from hotqueue.runtime.interrupts import within
 from hotqueue.store import address, scripts
 from hotqueue.store.blocking import LEAST_BLOCK
 from hotqueue.store.store import Store
+from hotqueue.tasks.methods import TaskDoor
 
 Seconds = float | timedelta
 

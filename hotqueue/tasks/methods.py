@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from hotqueue.tasks.client.registry import DeadTask, Registry
     from hotqueue.tasks.client.result import AsyncResult
     from hotqueue.tasks.client.task import AsyncTask, Task
-    from hotqueue.tasks.eager import Eager
+    from hotqueue.tasks.testing.eager import Eager
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -147,7 +147,7 @@ class TaskDoor:
         included. Arguments and results still go through pickle, retries and countdowns do not wait, errors come out of `get`.
         `async def` tasks run on one event loop in a thread beside. `time_limit` is not enforced; `soft_time_limit` is.
         """
-        from hotqueue.tasks.eager import Eager
+        from hotqueue.tasks.testing.eager import Eager
 
         return Eager()
 

@@ -31,8 +31,8 @@ from hotqueue.tasks.client.task import Task
 from hotqueue.tasks.context import CleanContext, current_request
 from hotqueue.tasks.execution.executor import Call, execute
 from hotqueue.tasks.execution.loop import EventLoop
-from hotqueue.tasks.memory import Entry, MemoryBroker, MemoryReplies, Shelf
 from hotqueue.tasks.rules.lifecycle import Outcome, State, decide
+from hotqueue.tasks.testing.memory import Entry, MemoryBroker, MemoryReplies, Shelf
 from hotqueue.tasks.wire import payload, record, settlement
 from hotqueue.tasks.wire.settlement import Delivery, Settlement
 from hotqueue.tasks.worker.subscription import Ready, look

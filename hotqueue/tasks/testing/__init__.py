@@ -1,0 +1,1 @@
+"""Tasks that run in the program itself: `queue.testing()`."""
