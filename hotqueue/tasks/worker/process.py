@@ -18,9 +18,9 @@ from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.context import CleanContext
 from hotqueue.tasks.execution.executor import Call
 from hotqueue.tasks.execution.loop import EventLoop
-from hotqueue.tasks.outages import Outages
 from hotqueue.tasks.rules.lifecycle import Outcome
 from hotqueue.tasks.worker.async_worker import AsyncWorker
+from hotqueue.tasks.worker.outages import Outages
 from hotqueue.tasks.worker.permits import Permits
 from hotqueue.tasks.worker.quarantine_worker import QuarantineWorker
 from hotqueue.tasks.worker.running import Running

@@ -467,8 +467,8 @@ class Worker:
         """Decide what becomes of a task, and line that up to be told."""
         signer = intake.result_signer
         if outcome.ended is Ended.RETURNED:
-            now, retries = intake.now(), ready.attempts.retries
-            done = settlement.succeeded(ready.delivery, outcome.payload, retries, ready.options, now, signer)
+            retries = ready.attempts.retries
+            done = settlement.succeeded(ready.delivery, outcome.payload, retries, ready.options, intake.now(), signer)
             intake.tell_later(done)
             self.process.count("succeeded")
             logbook.succeeded(ready, seconds)
