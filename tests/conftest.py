@@ -1,7 +1,7 @@
 """Fixtures of all tests: the store to run against, queues in it, processes, and the check that no key is left behind.
 
 A test that takes `store_url` (or `make_queue`) runs against every kind of server; ``@pytest.mark.servers("embedded")``
-narrows that. What a machine lacks is told in one line at the end (tests/needs.py).
+narrows that. What a machine lacks is told in one line at the end (tests/support/needs.py).
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import pytest
 
 from hotqueue.store.address import resolve
 from hotqueue.store.store import Store
-from tests import leaks, needs, processes
-from tests.servers import KINDS, NoServer, RedisServer, Servers
+from tests.support import leaks, needs, processes
+from tests.support.servers import KINDS, NoServer, RedisServer, Servers
 
 _FAILED = pytest.StashKey[bool]()
 
@@ -85,7 +85,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 
 @pytest.fixture
 def store_kind(request: pytest.FixtureRequest) -> str:
-    """The kind of store this test runs against: one of tests.servers.KINDS."""
+    """The kind of store this test runs against: one of tests.support.servers.KINDS."""
     kind = str(request.param)
     if kind == "embedded" and not importlib.util.find_spec("hotqueue.embedded.server"):
         pytest.skip("there is no embedded server yet")

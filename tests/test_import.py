@@ -8,7 +8,7 @@ import tomllib
 import pytest
 
 import hotqueue
-from tests.processes import ROOT, command_code, run_python
+from tests.support.processes import ROOT, command_code, run_python
 
 HEAVY = {"redis", "cloudpickle", "asyncio", "multiprocessing"}
 

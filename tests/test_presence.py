@@ -12,8 +12,8 @@ import pytest
 
 from hotqueue import presence
 from hotqueue.presence import Presence, clear_state, forget, is_alive, path_of, read_state
-from tests.processes import run_python, state_of
-from tests.waiting import wait_until
+from tests.support.processes import run_python, state_of
+from tests.support.waiting import wait_until
 
 ANNOUNCE = """
 import sys

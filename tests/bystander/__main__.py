@@ -22,10 +22,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from tests import notes, processes
 from tests.bystander.scenes import SCENES, Scene, is_possible
-from tests.servers import LEASH
-from tests.waiting import wait_until
+from tests.support import notes, processes
+from tests.support.servers import LEASH
+from tests.support.waiting import wait_until
 
 INTERVAL = 0.05  # seconds
 WARM = 20  # tasks before it counts

@@ -14,9 +14,9 @@ from types import ModuleType
 
 from redis.crc import key_slot
 
-from tests import processes
-from tests.proxy import Proxy
-from tests.servers import SLOTS, Cluster, RedisServer
+from tests.support import processes
+from tests.support.proxy import Proxy
+from tests.support.servers import SLOTS, Cluster, RedisServer
 
 SLOW = 2e6  # bytes a second on the slow link
 

@@ -8,7 +8,7 @@ import time
 
 from hotqueue import HotQueue
 from hotqueue.tasks import current_task
-from tests.notes import Notes
+from tests.support.notes import Notes
 
 NAME = os.environ.get("BYSTANDER_QUEUE", "bystander")
 TROUBLE = os.environ.get("BYSTANDER_TROUBLE", "bystander-trouble")

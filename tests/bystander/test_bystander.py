@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.bystander.__main__ import _figures
-from tests.processes import ROOT, run_python
-from tests.servers import binary
+from tests.support.processes import ROOT, run_python
+from tests.support.servers import binary
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc")
 

@@ -30,14 +30,14 @@ from hotqueue import HotQueueError, keys
 from hotqueue.store.store import Store
 from hotqueue.tasks.rules.lifecycle import State
 from hotqueue.tasks.wire import record
-from tests import leaks
 from tests.chaos import report, stores, wire
 from tests.chaos.faults import Scene
 from tests.chaos.sampler import Sampler
 from tests.chaos.schedule import plan
-from tests.processes import environment
-from tests.servers import LEASH
-from tests.waiting import wait_until
+from tests.support import leaks
+from tests.support.processes import environment
+from tests.support.servers import LEASH
+from tests.support.waiting import wait_until
 
 DRAIN = 60.0  # seconds after the last fault
 PRODUCERS = (wire.NOW, wire.NOW, wire.NEXT)  # the wire version of each

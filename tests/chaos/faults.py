@@ -20,8 +20,8 @@ from hotqueue import HotQueueError, keys
 from tests.chaos import wire
 from tests.chaos.schedule import Blow
 from tests.chaos.stores import HOW, Watched
-from tests.processes import command_code, environment, worker_processes
-from tests.servers import LEASH
+from tests.support.processes import command_code, environment, worker_processes
+from tests.support.servers import LEASH
 
 LEASE = 2  # seconds
 THREADS = 2  # of a process

@@ -16,7 +16,7 @@ from typing import Any
 
 from hotqueue import HotQueueError
 from tests.chaos import tasks
-from tests.notes import Notes
+from tests.support.notes import Notes
 
 THREADS = 3  # of a producer, so that several calls are under way when the server goes away
 PAUSE = 0.09  # seconds between two calls of a thread: the load, not a synchronisation

@@ -13,7 +13,7 @@ from hotqueue import keys
 from hotqueue.store.address import resolve
 from hotqueue.store.store import Store
 from tests.chaos.schedule import AWAY
-from tests.servers import MASTER, Cluster, RedisServer, Sentinel
+from tests.support.servers import MASTER, Cluster, RedisServer, Sentinel
 
 AOF = ("--appendonly", "yes", "--appendfsync", "everysec")
 

@@ -10,7 +10,7 @@ import time
 from hotqueue import HotQueue
 from hotqueue.tasks import current_task
 from tests.chaos import wire
-from tests.notes import Notes
+from tests.support.notes import Notes
 
 WIRE = wire.speak()
 queue = HotQueue(os.environ.get("CHAOS_QUEUE", "chaos"), url=os.environ.get("CHAOS_URL"))

@@ -15,8 +15,8 @@ from tests.chaos.faults import Fault
 from tests.chaos.report import Run, Sent, account, held, read_runs, recovery, summary
 from tests.chaos.schedule import GAP, SERVER_WEIGHTS, UPGRADE, WEIGHTS, plan
 from tests.chaos.wire import NEXT, NOW
-from tests.processes import run_python
-from tests.servers import binary
+from tests.support.processes import run_python
+from tests.support.servers import binary
 
 
 @pytest.mark.parametrize("server", SERVER_WEIGHTS)

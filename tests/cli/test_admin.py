@@ -8,7 +8,7 @@ import pytest
 
 from hotqueue import __version__, keys
 from hotqueue.store.store import Store
-from tests.processes import run_command
+from tests.support.processes import run_command
 
 SERVERS = ("Redis ", "Valkey ")
 

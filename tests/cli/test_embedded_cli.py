@@ -13,8 +13,8 @@ import pytest
 from hotqueue.embedded.binaries import Server
 from hotqueue.embedded.guardian import ask
 from hotqueue.embedded.server import EmbeddedServer
-from tests.embedded_users import journal, nothing_left, two_servers
-from tests.processes import run_command, start_command
+from tests.support.embedded_users import journal, nothing_left, two_servers
+from tests.support.processes import run_command, start_command
 
 __all__ = ["two_servers"]  # a fixture
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="no embedded server on Windows")

@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 
 from hotqueue import HotQueue
-from tests.processes import start_command, worker_processes
-from tests.waiting import wait_until
+from tests.support.processes import start_command, worker_processes
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.servers("embedded")
 

@@ -1,7 +1,7 @@
 """Workers of a module whose queue has a client of the user's: it is served by the settings of that client.
 
 Of this kind: each kind of client (a server's, by socket or by TCP, Sentinel's, a Cluster's), with what may be set in it; and what
-cannot leave its process, which is refused in one line. Over TLS: tests/test_tls.py.
+cannot leave its process, which is refused in one line. Over TLS: tests/queue/test_tls.py.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from redis.credentials import UsernamePasswordCredentialProvider
 from hotqueue import ConfigError, HotQueue
 from hotqueue.tasks.supervisor.supervisor import Supervisor
 from hotqueue.tasks.worker.child import Settings
-from tests.processes import start_command
-from tests.servers import MASTER, RedisServer
-from tests.waiting import wait_until
+from tests.support.processes import start_command
+from tests.support.servers import MASTER, RedisServer
+from tests.support.waiting import wait_until
 
 APP = """
 import os, redis, redis.asyncio

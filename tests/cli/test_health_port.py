@@ -1,6 +1,6 @@
 """`--health-port`: where it listens, by default and when told; values that are none; from the command line and elsewhere.
 
-What is answered there is in tests/tasks/test_health.py and tests/tasks/test_supervisor.py.
+What is answered there is in tests/tasks/supervisor/test_health.py and tests/tasks/supervisor/test_supervisor.py.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from hotqueue import HotQueue
-from tests.needs import lacking
-from tests.processes import run_command, start_command
-from tests.waiting import wait_until
+from tests.support.needs import lacking
+from tests.support.processes import run_command, start_command
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.servers("server")
 Start = Callable[..., str]

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from hotqueue import HotQueue
-from tests.processes import start_command
+from tests.support.processes import start_command
 
 pytestmark = pytest.mark.servers("embedded")
 

@@ -21,8 +21,8 @@ import pytest
 
 from hotqueue import HotQueue
 from hotqueue.tasks import TaskFilter
-from tests.processes import ROOT, start_command
-from tests.waiting import wait_until
+from tests.support.processes import ROOT, start_command
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.servers("embedded")
 MakeQueue = Callable[..., HotQueue]

@@ -20,9 +20,9 @@ import pytest
 
 from hotqueue.embedded.guardian import ask
 from hotqueue.embedded.server import EmbeddedServer
-from tests.embedded_users import BECOME_STRANGER, PRELOAD, STRANGER, journal, nothing_left, short_folder
-from tests.needs import lacking
-from tests.processes import command_code, run_command, run_python
+from tests.support.embedded_users import BECOME_STRANGER, PRELOAD, STRANGER, journal, nothing_left, short_folder
+from tests.support.needs import lacking
+from tests.support.processes import command_code, run_command, run_python
 
 __all__ = ["short_folder"]  # a fixture
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="no embedded server on Windows")

@@ -3,7 +3,7 @@
 Of this kind: a long task in the old process, a new one that cannot be loaded (syntax, import, a process that dies of it), a
 second HUP before the first is done, HUP before the worker is ready, in a burst, with processes added and removed meanwhile; a
 limit that is strict for threads and coroutines as well; new code that brings a new queue. The plan alone:
-tests/tasks/test_replacement.py.
+tests/tasks/supervisor/test_replacement.py.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ import pytest
 
 from hotqueue import HotQueue
 from hotqueue.tasks.supervisor.replacement import most
-from tests.processes import start_command, worker_processes
-from tests.waiting import allowed, wait_until
+from tests.support.processes import start_command, worker_processes
+from tests.support.waiting import allowed, wait_until
 
 pytestmark = pytest.mark.servers("server")
 

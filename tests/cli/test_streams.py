@@ -24,8 +24,8 @@ from typing import Any
 import pytest
 
 from hotqueue import HotQueue
-from tests.processes import command_code, environment, run_command, run_python, worker_processes
-from tests.waiting import wait_until
+from tests.support.processes import command_code, environment, run_command, run_python, worker_processes
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.servers("embedded")
 

@@ -11,8 +11,8 @@ import pytest
 
 from hotqueue import keys
 from hotqueue.store.store import Store
-from tests.processes import run_command
-from tests.servers import RedisServer
+from tests.support.processes import run_command
+from tests.support.servers import RedisServer
 
 
 def put(store: Store, name: str, messages: int) -> None:

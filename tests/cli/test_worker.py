@@ -18,8 +18,8 @@ import pytest
 from hotqueue import HotQueue, __version__
 from hotqueue.errors import ResultTimeout, SoftTimeLimitExceeded, TaskRevoked, TimeLimitExceeded
 from hotqueue.tasks import State
-from tests import processes
-from tests.waiting import wait_until
+from tests.support import processes
+from tests.support.waiting import wait_until
 
 MakeQueue = Callable[..., HotQueue]
 APP = Path(__file__).with_name("worker_app.py")

@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 
 from hotqueue.embedded import binaries
-from tests.needs import are_required, lacking
-from tests.servers import RedisServer
+from tests.support.needs import are_required, lacking
+from tests.support.servers import RedisServer
 
 PLACES = ("/usr/lib/*/faketime", "/usr/lib/faketime", "/usr/lib64/faketime", "/usr/local/lib/faketime")
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.crash.deployment import Deployment
 from tests.crash.rig import Rig
-from tests.servers import RedisServer
+from tests.support.servers import RedisServer
 
 
 @pytest.fixture

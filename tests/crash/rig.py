@@ -13,10 +13,10 @@ from typing import Any
 
 from hotqueue import ConnectionFailed, keys
 from hotqueue.tasks.broker import scripts
-from tests import leaks
 from tests.crash.workers import Workers
 from tests.crash.workers import seconds_until as seconds_until
-from tests.waiting import wait_until
+from tests.support import leaks
+from tests.support.waiting import wait_until
 
 ROUNDS = int(os.environ.get("HOTQUEUE_CRASH_ROUNDS", "1"))
 

@@ -22,8 +22,8 @@ import pytest
 
 from tests.crash.apps.starting_tasks import WAYS
 from tests.crash.workers import Workers
-from tests.processes import is_gone, worker_processes
-from tests.waiting import wait_until
+from tests.support.processes import is_gone, worker_processes
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.servers("server")
 OF_SUPERVISOR = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU)

@@ -20,9 +20,9 @@ from hotqueue.messages import consumer
 from tests.crash.clock import Clock, ServerWithClock
 from tests.crash.rig import Rig, report
 from tests.crash.workers import seconds_until
-from tests.processes import run_python
-from tests.servers import RedisServer
-from tests.waiting import allowed, wait_until
+from tests.support.processes import run_python
+from tests.support.servers import RedisServer
+from tests.support.waiting import allowed, wait_until
 
 HOUR = 3600
 KEPT = 86_400  # seconds that results are kept: Redis drops what is older than that by its own clock

@@ -24,8 +24,8 @@ from hotqueue import (
 from hotqueue.tasks.client.result import UnknownTask
 from hotqueue.tasks.wire import envelope
 from tests.crash.rig import Load, Rig, report, seconds_until
-from tests.processes import run_python, worker_processes
-from tests.waiting import wait_until
+from tests.support.processes import run_python, worker_processes
+from tests.support.waiting import wait_until
 
 
 def plant(rig: Rig, task_id: bytes, data: bytes, place: float | None = None) -> None:

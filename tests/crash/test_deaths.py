@@ -15,9 +15,9 @@ from hotqueue import WorkerLost, keys, presence
 from hotqueue.tasks.worker import failpoints
 from tests.crash.deployment import Deployment
 from tests.crash.workers import seconds_until
-from tests.needs import lacking
-from tests.processes import command_code, environment, is_gone, worker_processes
-from tests.waiting import allowed, wait_until
+from tests.support.needs import lacking
+from tests.support.processes import command_code, environment, is_gone, worker_processes
+from tests.support.waiting import allowed, wait_until
 
 pytestmark = pytest.mark.servers("server")
 ROUNDS = int(os.environ.get("HOTQUEUE_CRASH_ROUNDS", "3"))

@@ -19,9 +19,9 @@ import pytest
 from hotqueue.embedded.files import Files
 from hotqueue.embedded.guardian import ask
 from hotqueue.embedded.server import EmbeddedServer
-from tests.embedded_users import hold_writes, nothing_left, servers_of
-from tests.processes import start_python
-from tests.waiting import wait_until
+from tests.support.embedded_users import hold_writes, nothing_left, servers_of
+from tests.support.processes import start_python
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="no embedded server on Windows")
 ROUNDS = int(os.environ.get("HOTQUEUE_STORM_ROUNDS", "20"))

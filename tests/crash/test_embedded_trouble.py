@@ -19,10 +19,10 @@ from hotqueue.embedded import server as embedded
 from hotqueue.embedded.guardian import ask
 from hotqueue.embedded.server import EmbeddedServer
 from hotqueue.errors import ConnectionFailed
-from tests.embedded_users import Users, guardian_of, nothing_left, server_pid, servers_of, users
-from tests.needs import lacking
-from tests.processes import is_gone, run_python
-from tests.waiting import wait_until
+from tests.support.embedded_users import Users, guardian_of, nothing_left, server_pid, servers_of, users
+from tests.support.needs import lacking
+from tests.support.processes import is_gone, run_python
+from tests.support.waiting import wait_until
 
 __all__ = ["users"]  # a fixture
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="no embedded server on Windows")

@@ -11,9 +11,9 @@ from redis import RedisCluster
 
 from hotqueue import keys
 from tests.crash.rig import ROUNDS, Load, Rig, report, seconds_until
-from tests.proxy import Proxy
-from tests.servers import LOSES_NOTHING, MASTER, Cluster, RedisServer, Sentinel
-from tests.waiting import allowed, wait_until
+from tests.support.proxy import Proxy
+from tests.support.servers import LOSES_NOTHING, MASTER, Cluster, RedisServer, Sentinel
+from tests.support.waiting import allowed, wait_until
 
 
 @pytest.fixture

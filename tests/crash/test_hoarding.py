@@ -9,8 +9,8 @@ import pytest
 
 from tests.crash.deployment import Deployment
 from tests.crash.rig import Rig
-from tests.processes import worker_processes
-from tests.waiting import wait_until
+from tests.support.processes import worker_processes
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.servers("server")
 

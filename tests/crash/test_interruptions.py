@@ -2,7 +2,7 @@
 
 Of the kind: every call of ours that blocks inside a task (a result, many, as they complete, with a timeout or without; a message,
 `consume`; their asyncio twins), in the main thread and in another of the process, and in the event loop. Nothing of ours may
-take what is raised in a task for an error of its own: tests/test_interruptions.py looks for such places in the code.
+take what is raised in a task for an error of its own: tests/runtime/test_interrupts.py looks for such places in the code.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import pytest
 
 from hotqueue import SoftTimeLimitExceeded
 from tests.crash.workers import Workers
-from tests.servers import RedisServer
-from tests.waiting import allowed
+from tests.support.servers import RedisServer
+from tests.support.waiting import allowed
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ import pytest
 from hotqueue import HotQueue, HotQueueError, keys
 from hotqueue.monitor import inventory
 from tests.crash.workers import APPS, BANNER
-from tests.servers import RedisServer
-from tests.waiting import allowed, wait_until
+from tests.support.servers import RedisServer
+from tests.support.waiting import allowed, wait_until
 
 NAME = "junk"
 ROUNDS = int(os.environ.get("HOTQUEUE_CRASH_ROUNDS", "1"))

@@ -25,10 +25,10 @@ import pytest
 
 from hotqueue import HotQueue, SerializationError, keys
 from tests.crash.rig import Rig
-from tests.processes import worker_processes
-from tests.proxy import Proxy
-from tests.servers import RedisServer
-from tests.waiting import allowed, wait_until
+from tests.support.processes import worker_processes
+from tests.support.proxy import Proxy
+from tests.support.servers import RedisServer
+from tests.support.waiting import allowed, wait_until
 
 MB = 1 << 20
 SMALL = ("--proto-max-bulk-len", "1mb")  # the least that Redis can be told

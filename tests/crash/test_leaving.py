@@ -14,9 +14,9 @@ import pytest
 from hotqueue.tasks import AsyncResult
 from hotqueue.tasks.rules.lifecycle import State
 from tests.crash.rig import Rig
-from tests.processes import start_python
-from tests.servers import RedisServer
-from tests.waiting import allowed, wait_until
+from tests.support.processes import start_python
+from tests.support.servers import RedisServer
+from tests.support.waiting import allowed, wait_until
 
 AOF = ("--appendonly", "yes", "--appendfsync", "always")
 RUN_WORKER = "import logging, fault_tasks; logging.basicConfig(); print('ended', fault_tasks.queue.run_worker(threads={threads}))"

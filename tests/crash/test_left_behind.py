@@ -20,8 +20,8 @@ import pytest
 from hotqueue.errors import SoftTimeLimitExceeded, WorkerLost
 from tests.crash.apps.leaving_tasks import FAILING
 from tests.crash.workers import Workers
-from tests.processes import worker_processes
-from tests.waiting import wait_until
+from tests.support.processes import worker_processes
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.servers("server")
 AT_IMPORT = ("of the module", 17)

@@ -19,9 +19,9 @@ import pytest
 from hotqueue import HotQueue, keys
 from tests.crash.test_silent_servers import named
 from tests.crash.workers import APPS, BANNER
-from tests.proxy import Proxy
-from tests.servers import RedisServer
-from tests.waiting import allowed, wait_until
+from tests.support.proxy import Proxy
+from tests.support.servers import RedisServer
+from tests.support.waiting import allowed, wait_until
 
 MANY = 120
 Start = Callable[..., subprocess.Popen[str]]

@@ -17,9 +17,9 @@ import pytest
 from hotqueue import ConnectionFailed, TimeLimitExceeded
 from hotqueue.tasks.broker import scripts
 from tests.crash.rig import ROUNDS, Rig, load_scripts, seconds_until
-from tests.proxy import DELAY, LOSE_REPLY, LOSE_REQUEST, TWICE, Fault, Proxy
-from tests.servers import RedisServer
-from tests.waiting import allowed, wait_until
+from tests.support.proxy import DELAY, LOSE_REPLY, LOSE_REQUEST, TWICE, Fault, Proxy
+from tests.support.servers import RedisServer
+from tests.support.waiting import allowed, wait_until
 
 STEP_KEYS = 25  # of a step without actions
 

@@ -16,8 +16,8 @@ import pytest
 
 from hotqueue import ConnectionFailed, HotQueue, ResultTimeout
 from tests.crash.rig import Rig
-from tests.servers import RedisServer
-from tests.waiting import allowed, wait_until
+from tests.support.servers import RedisServer
+from tests.support.waiting import allowed, wait_until
 
 SAYS = "max number of clients reached: the server takes no more connections; raise its maxclients"
 

@@ -18,9 +18,9 @@ import pytest
 
 from hotqueue import TaskRevoked, TimeLimitExceeded, WorkerLost
 from tests.crash.deployment import Deployment
-from tests.needs import lacking
-from tests.processes import command_code, run_python, start_python, worker_processes
-from tests.waiting import wait_until
+from tests.support.needs import lacking
+from tests.support.processes import command_code, run_python, start_python, worker_processes
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.servers("server")
 

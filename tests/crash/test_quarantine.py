@@ -22,9 +22,9 @@ import pytest
 from hotqueue import HotQueue, TaskRevoked, TimeLimitExceeded, WorkerLost, keys, presence
 from tests.crash.deployment import Deployment
 from tests.crash.workers import seconds_until
-from tests.processes import start_command, worker_processes
-from tests.servers import RedisServer
-from tests.waiting import allowed, wait_until
+from tests.support.processes import start_command, worker_processes
+from tests.support.servers import RedisServer
+from tests.support.waiting import allowed, wait_until
 
 pytestmark = pytest.mark.servers("server")
 

@@ -18,10 +18,10 @@ import redis.exceptions as rx
 
 from hotqueue import ConfigError, ConnectionFailed, HotQueue, HotQueueError, QueueFull, keys
 from tests.crash.rig import ROUNDS, Load, Rig, report, seconds_until
-from tests.needs import lacking
-from tests.proxy import Proxy
-from tests.servers import LOSES_NOTHING, RedisServer, free_port
-from tests.waiting import allowed, wait_until
+from tests.support.needs import lacking
+from tests.support.proxy import Proxy
+from tests.support.servers import LOSES_NOTHING, RedisServer, free_port
+from tests.support.waiting import allowed, wait_until
 
 AOF = ("--appendonly", "yes", "--appendfsync", "everysec")
 StartRig = Callable[..., tuple[Rig, RedisServer]]

@@ -18,8 +18,8 @@ import pytest
 from hotqueue import TaskRevoked, keys
 from hotqueue.tasks.rules.lifecycle import State
 from tests.crash.rig import Rig
-from tests.processes import worker_processes
-from tests.waiting import allowed, wait_until
+from tests.support.processes import worker_processes
+from tests.support.waiting import allowed, wait_until
 
 REVOKED, RUNNING, STOPPING = "revoked", "running, not stopped", "running, being stopped"
 

@@ -21,8 +21,8 @@ import pytest
 
 from hotqueue import HotQueue, WorkerLost, keys
 from tests.crash.workers import APPS, BANNER
-from tests.servers import Cluster, RedisServer, free_port
-from tests.waiting import allowed, wait_until
+from tests.support.servers import Cluster, RedisServer, free_port
+from tests.support.waiting import allowed, wait_until
 
 EVERY = 0.05  # seconds between two calls of a bystander
 MANY = 10  # queues of apps/two_servers_of_many on the other server

@@ -2,7 +2,7 @@
 
 Of the kind: a fetch whose reply was lost, so that `recover` hands its tasks over in another order, or with others;
 many of them, and ids so long that Redis keeps them in no order; a taking back that comes late, or twice; numbers that look alike
-(modulo 256, or at another queue of the same worker). The last ones are in tests/tasks/test_desk.py and test_broker.py.
+(modulo 256, or at another queue of the same worker). The last ones are in tests/tasks/broker/test_session.py and test_broker.py.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from hotqueue import keys
 from hotqueue.tasks.broker import scripts
 from tests.crash.rig import ROUNDS, Rig, load_scripts
 from tests.crash.test_network import fetches
-from tests.proxy import LOSE_REPLY, Fault, Proxy
-from tests.servers import RedisServer
-from tests.waiting import wait_until
+from tests.support.proxy import LOSE_REPLY, Fault, Proxy
+from tests.support.servers import RedisServer
+from tests.support.waiting import wait_until
 
 MANY = 250
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.crash.workers import Workers
-from tests.servers import RedisServer
-from tests.waiting import allowed, wait_until
+from tests.support.servers import RedisServer
+from tests.support.waiting import allowed, wait_until
 
 KINDS = {
     "one thread": ("SYNC", ["-t1"]),

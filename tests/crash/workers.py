@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from hotqueue import keys
-from tests import notes
-from tests.processes import start_command
-from tests.waiting import wait_until
+from tests.support import notes
+from tests.support.processes import start_command
+from tests.support.waiting import wait_until
 
 BANNER = "\n  queues "
 APPS = Path(__file__).parent / "apps"

@@ -21,10 +21,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from tests import notes, processes
-from tests.servers import LEASH
 from tests.soak import gauge
-from tests.waiting import wait_until
+from tests.support import notes, processes
+from tests.support.servers import LEASH
+from tests.support.waiting import wait_until
 
 WARM = 0.2  # of the rounds; what is read in them is left out
 SLACK = {"memory": 10.0, "descriptors": 3, "threads": 2, "children": 0}  # by how much more there may be in the end

@@ -23,7 +23,7 @@ from typing import Any
 
 from hotqueue import HotQueue, HotQueueError, RemoteError, SerializationError, SoftTimeLimitExceeded
 from hotqueue.tasks import Reject, current_task
-from tests.notes import Notes
+from tests.support.notes import Notes
 
 queue = HotQueue("soak", url=os.environ.get("SOAK_URL"))
 _notes = Notes(os.environ.get("SOAK_NOTES"))

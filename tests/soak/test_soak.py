@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from tests.processes import ROOT, run_python
 from tests.soak import gauge
 from tests.soak.__main__ import uneven
+from tests.support.processes import ROOT, run_python
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from hotqueue.queue import HotQueue
 from hotqueue.tasks.broker.broker import Broker
-from tests import leaks
+from tests.support import leaks
 
 BAND = 2**45
 ZSETS = ("ready", "ready:async", "suspects", "claims", "scheduled", "expiring", "workers", "dead")

@@ -21,9 +21,9 @@ from hotqueue.tasks.rules.lifecycle import State
 from hotqueue.tasks.supervisor.upkeep import Upkeep
 from hotqueue.tasks.wire import envelope
 from tests.crash.test_data_faults import newer
+from tests.support.waiting import wait_until
 from tests.tasks import sample
 from tests.tasks.contents import Room, coro, place, sync
-from tests.waiting import wait_until
 
 pytestmark = pytest.mark.servers("server")
 MakeQueue = Callable[..., HotQueue]

@@ -27,10 +27,10 @@ from hotqueue.tasks.client.resultset import ResultSet
 from hotqueue.tasks.wire import envelope, payload, record
 from hotqueue.tasks.wire.envelope import SIGNATURE_BYTES, SIGNED, Signer
 from hotqueue.tasks.worker.loading import CannotLoad, load
-from tests.processes import run_python
+from tests.support.processes import run_python
+from tests.support.waiting import wait_until
 from tests.tasks import sample
 from tests.tasks.contents import Room
-from tests.waiting import wait_until
 
 pytestmark = pytest.mark.servers("server")
 MakeQueue = Callable[..., HotQueue]

@@ -16,7 +16,7 @@ from hotqueue.tasks.client.arguments import args_text
 from hotqueue.tasks.execution.executor import Call, execute
 from hotqueue.tasks.rules.lifecycle import Ended
 from hotqueue.tasks.wire import exceptions, payload
-from tests.processes import run_python
+from tests.support.processes import run_python
 from tests.tasks.test_context import request_of
 
 MakeQueue = Callable[..., HotQueue]

@@ -11,7 +11,7 @@ import time
 
 from hotqueue import HotQueue
 from hotqueue.tasks import current_task
-from tests.notes import Notes
+from tests.support.notes import Notes
 
 queue = HotQueue(os.environ.get("CRASH_QUEUE", "crash"), url=os.environ.get("CRASH_URL"))
 _notes = os.environ.get("CRASH_NOTES", "")

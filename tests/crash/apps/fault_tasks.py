@@ -10,7 +10,7 @@ from typing import Any
 
 from hotqueue import HotQueue
 from hotqueue.tasks import current_task
-from tests.notes import Notes
+from tests.support.notes import Notes
 
 queue = HotQueue(os.environ.get("CRASH_QUEUE", "crash"), url=os.environ.get("CRASH_URL"))
 note = Notes(os.environ.get("CRASH_NOTES")).write

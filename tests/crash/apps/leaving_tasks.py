@@ -17,7 +17,7 @@ from typing import Any
 from hotqueue import HotQueue, Reject
 from hotqueue.errors import SoftTimeLimitExceeded
 from hotqueue.tasks.worker.process import resident_bytes
-from tests.notes import Notes
+from tests.support.notes import Notes
 
 queue = HotQueue(os.environ.get("CRASH_QUEUE", "crash"), url=os.environ.get("CRASH_URL"))
 note = Notes(os.environ.get("CRASH_NOTES", "")).write

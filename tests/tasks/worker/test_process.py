@@ -1,0 +1,123 @@
+"""One worker process: its workers, its event loop, when it stops, what it counts and says."""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from hotqueue import HotQueue
+from hotqueue.tasks.worker.permits import Permits
+from hotqueue.tasks.worker.process import Process, resident_bytes
+from tests.support.waiting import wait_until
+from tests.tasks import sample
+
+MakeQueue = Callable[..., HotQueue]
+pytestmark = pytest.mark.servers("server")
+
+
+def burst(*queues: HotQueue, **options: Any) -> Process:
+    """Run a process until nothing is left, and return it."""
+    process = Process([queue._tasks for queue in queues], is_burst=True, **options)
+    process.run()
+    return process
+
+
+def test_it_counts_what_became_of_tasks(make_queue: MakeQueue) -> None:
+    queue, other = make_queue(), make_queue()
+    queue.task(sample.square).map(range(3))
+    for function in (sample.boom, sample.ignore):
+        queue.task(function).delay()
+    parked = other.task(name="strange")(sample.square).delay(1)
+    assert burst(queue).done == {"succeeded": 3, "bury": 1, "forget": 1, "park": 1}
+    parked.revoke()
+    queue.discard_dead(all=True)
+
+
+def test_every_worker_is_announced_with_the_slot_of_its_permit_pipe(make_queue: MakeQueue) -> None:
+    queue = make_queue()
+    queue.task(sample.asquare).delay(1)
+    told: list[tuple[int, str, str]] = []
+    burst(queue, threads=2, announce=lambda worker, slot: told.append((slot, worker.kind, worker.presence.id)))
+    assert sorted((slot, kind) for slot, kind, _ in told) == [(0, "s"), (1, "s"), (2, "a")]
+    assert len({worker for _, _, worker in told}) == 3
+
+
+def test_the_event_loop_is_started_by_the_first_coroutine(make_queue: MakeQueue) -> None:
+    queue = make_queue()
+    queue.task(sample.square).delay(1)
+    assert len(burst(queue).workers) == 1
+    queue.submit(sample.asquare, 2)
+    assert [worker.kind for worker in burst(queue).workers] == ["s", "a"]
+
+
+def test_several_queues_are_worked_at_together(make_queue: MakeQueue, queue_name: str) -> None:
+    queues = [make_queue(f"{queue_name}-{n}") for n in range(3)]
+    results = [queue.task(f).delay(3) for queue in queues for f in (sample.square, sample.asquare)]
+    assert burst(*queues).done == {"succeeded": 6}
+    assert [r.get(timeout=5) for r in results] == [9] * 6
+
+
+def test_too_much_memory_ends_it_between_tasks(make_queue: MakeQueue) -> None:
+    queue = make_queue()
+    queue.task(sample.note).map(range(5))
+    process = burst(queue, max_memory=1)
+    assert (process.done.total(), process.had_enough, sample.seen) == (1, True, [0])
+    assert 1 << 20 < resident_bytes() < 1 << 40
+    burst(queue, max_memory=1 << 40)
+    assert sample.seen == list(range(5))
+
+
+def test_a_stop_lets_the_running_task_end_and_puts_the_rest_back(make_queue: MakeQueue) -> None:
+    queue = make_queue()
+    hold, note = queue.task(sample.hold), queue.task(sample.note)
+    held = hold.delay("held")
+    note.map(range(3))
+    process = Process([queue._tasks])
+    thread = threading.Thread(target=process.run)
+    thread.start()
+    wait_until(lambda: sample.seen)
+    process.stop_fetching()
+    sample.go_on.set()
+    thread.join(20)
+    assert (held.get(timeout=5), sample.seen) == ("held", ["held"])
+    assert (queue.pending(), queue.running(), queue.workers()) == (3, 0, [])
+
+
+def test_a_busy_second_is_summed_up_in_one_line(make_queue: MakeQueue, caplog: pytest.LogCaptureFixture) -> None:
+    queue = make_queue()
+    queue.task(sample.nap).map([0.05] * 25)
+    began = time.monotonic()
+    with caplog.at_level(logging.INFO, "hotqueue.worker"):
+        burst(queue)
+    lines = [r.getMessage() for r in caplog.records if "tasks in" in r.getMessage()]
+    assert 1 <= len(lines) <= time.monotonic() - began
+    assert re.fullmatch(r"\d+ tasks in 1\.\d s; so far \d+ succeeded", lines[0])
+
+
+def test_a_worker_that_fails_of_a_bug_ends_the_process(make_queue: MakeQueue, caplog: pytest.LogCaptureFixture) -> None:
+    queue = make_queue()
+    process = Process([queue._tasks], threads=2)
+    process.workers[1].run = lambda: 1 / 0  # type: ignore[method-assign, assignment, return-value]
+    process.run()
+    assert process.failed
+    assert "a worker thread of process" in caplog.text
+
+
+def test_pipes_may_come_from_a_supervisor(make_queue: MakeQueue) -> None:
+    import os
+
+    queue = make_queue()
+    pipes = [os.pipe(), os.pipe()]
+    result = queue.task(sample.square).delay(3)
+    burst(queue, pipes=pipes)
+    assert result.get(timeout=5) == 9
+    assert Permits(pipes[0]).drain() == {}
+    for pipe in pipes:
+        for fd in pipe:
+            os.close(fd)
