@@ -90,7 +90,7 @@ def test_a_newer_envelope_waits_for_a_newer_worker(rig: Rig) -> None:
     old.terminate()
     assert old.wait(30) == 0
     upgrade = rig.log.parent / "sitecustomize.py"
-    upgrade.write_text("from hotqueue.tasks import envelope\nenvelope.WIRE_VERSION = 2\n")
+    upgrade.write_text("from hotqueue.tasks.wire import envelope\nenvelope.WIRE_VERSION = 2\n")
     path = {"PYTHONPATH": os.pathsep.join([str(upgrade.parent), rig.env["PYTHONPATH"]])}
     rig.start(env=path)
     assert rig.queue.result("newer").get(10) == 7

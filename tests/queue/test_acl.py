@@ -349,9 +349,9 @@ def granted(user: str) -> set[str]:
 
 
 def test_each_granted_command_is_one_that_hotqueue_sends() -> None:
-    plain = _in_lua("lua") | _in_python("queue.py", "consumer.py", "consume.py", "aqueue.py", "connection.py", "lines.py")
-    tasks = plain | _in_lua("tasks/lua") | _in_python("tasks/*.py")
-    watch = _in_python("inventory.py", "tasks/broker.py", "connection.py")
+    plain = _in_lua("messages/lua") | _in_python("queue.py", "messages/*.py", "store/*.py")
+    tasks = plain | _in_lua("tasks/broker/lua") | _in_python("tasks/**/*.py")
+    watch = _in_python("monitor/*.py", "tasks/broker/*.py", "store/*.py")
     assert granted("hotqueue-plain") - plain == set()
     assert granted("hotqueue-client") - tasks == set()
     assert granted("hotqueue-worker") - tasks == set()
@@ -359,8 +359,8 @@ def test_each_granted_command_is_one_that_hotqueue_sends() -> None:
 
 
 def test_each_command_of_the_scripts_is_granted() -> None:
-    assert _in_lua("lua") - granted("hotqueue-plain") == set()
-    assert (_in_lua("lua") | _in_lua("tasks/lua")) - granted("hotqueue-worker") == set()
-    text = "".join((ROOT / "hotqueue/tasks/lua" / f"{s}.lua").read_text() for s in CLIENT_SCRIPTS)
+    assert _in_lua("messages/lua") - granted("hotqueue-plain") == set()
+    assert (_in_lua("messages/lua") | _in_lua("tasks/broker/lua")) - granted("hotqueue-worker") == set()
+    text = "".join((ROOT / "hotqueue/tasks/broker/lua" / f"{s}.lua").read_text() for s in CLIENT_SCRIPTS)
     assert {n.lower() for n in re.findall(r"redis\.p?call\('([A-Z]+)'", text)} - granted("hotqueue-client") == set()
     assert granted("hotqueue-plain") < granted("hotqueue-client") < granted("hotqueue-worker")

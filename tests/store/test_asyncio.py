@@ -291,8 +291,8 @@ def test_too_many_open_files_are_called_that(store_url: str, queue_name: str, tm
     async def aput():
         fill()
         await queue.aput(1)
-    from hotqueue import connection
-    connection.PATIENCE = 0
+    from hotqueue.store import store
+    store.PATIENCE = 0
     for put in (lambda: queue.put(1), lambda: asyncio.run(aput())):
         queue.close()
         loop_first = asyncio.run(asyncio.sleep(0))

@@ -56,7 +56,7 @@ def test_a_result_at_the_limit_passes() -> None:
 def test_what_is_refused_takes_no_memory_of_its_own() -> None:
     code = """if True:
         import resource
-        from hotqueue.tasks import payload
+        from hotqueue.tasks.wire import payload
         value = b"x" * 540_000_000
         class Big(Exception):
             pass

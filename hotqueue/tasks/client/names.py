@@ -17,8 +17,8 @@ from types import CodeType, FrameType
 from typing import Any
 
 from hotqueue.errors import TaskNameWarning
+from hotqueue.runtime import package
 
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _is_quiet = False
 
 
@@ -37,7 +37,7 @@ def warn(text: str) -> None:
     if _is_quiet:
         return
     level, frame = 1, sys._getframe()
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(package.FOLDER):
         level, frame = level + 1, frame.f_back
     warnings.warn(text, TaskNameWarning, stacklevel=level)
 

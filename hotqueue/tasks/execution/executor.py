@@ -7,7 +7,6 @@ the supervisor's affair; a worker process ignores them. Nothing here runs on in 
 from __future__ import annotations
 
 import inspect
-import os
 import time
 from collections.abc import Callable
 from contextvars import Context, copy_context
@@ -15,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hotqueue.errors import ControlFlow, Ignore, Interruption, Reject, Retry, SoftTimeLimitExceeded
+from hotqueue.runtime import package
 from hotqueue.tasks.context import Request, _request
 from hotqueue.tasks.execution import forks, tracebacks
 from hotqueue.tasks.execution.timelimit import is_of_another, soft_limit
@@ -22,8 +22,6 @@ from hotqueue.tasks.rules.callables import VALUES, is_awaitable, refuse_made_gen
 from hotqueue.tasks.rules.lifecycle import Ended, Outcome, rejected
 from hotqueue.tasks.rules.options import instant_ms, seconds, whole
 from hotqueue.tasks.wire import exceptions, payload
-
-_OURS = os.path.dirname(__file__) + os.sep
 
 
 @dataclass(slots=True)
@@ -171,7 +169,7 @@ def _failed(ended: Ended, error: BaseException) -> Outcome:
 def _our_frames(error: BaseException) -> int:
     """Return how many frames of ours a traceback begins with."""
     count, trace = 0, tracebacks.of(error)
-    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_OURS):
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(package.FOLDER):
         count, trace = count + 1, trace.tb_next
     return count
 

@@ -15,6 +15,7 @@ from hotqueue import signing
 from hotqueue.errors import ConfigError, HotQueueError
 from hotqueue.hints import did_you_mean
 from hotqueue.queue import HotQueue
+from hotqueue.runtime import package
 from hotqueue.store.store import Store
 from hotqueue.tasks.client.names import are_two, quietly
 from hotqueue.tasks.client.registry import Registry
@@ -279,8 +280,9 @@ def _own_frames(error: BaseException) -> Any:
 def _without_ours(error: HotQueueError) -> str:
     """Return the traceback of an error that we raised on purpose, down to the user's last line: what it says is about that."""
     told = traceback.TracebackException.from_exception(error)
-    ours = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-    told.stack = traceback.StackSummary.from_list([frame for frame in told.stack if not frame.filename.startswith(ours)])
+    told.stack = traceback.StackSummary.from_list(
+        [frame for frame in told.stack if not frame.filename.startswith(package.FOLDER)]
+    )
     return "".join(told.format(chain=False)).rstrip()
 
 

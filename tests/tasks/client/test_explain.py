@@ -23,7 +23,8 @@ from tests.support.waiting import wait_until
 APP = """
 import os, time
 from hotqueue import HotQueue, ResultTimeout
-from hotqueue.tasks import current_task, result
+from hotqueue.tasks import current_task
+from hotqueue.tasks.client import result
 queue = HotQueue(os.environ["QUEUE"], url=os.environ["STORE"])
 result.TELL_AFTER = 0.3
 

@@ -140,7 +140,7 @@ def test_results_of_all_sizes_come_to_all_who_wait(own: Own) -> None:
 CLIENT = """
 import sys
 from hotqueue import HotQueue
-from hotqueue.tasks import replies
+from hotqueue.tasks.client import replies
 replies.STOPPED = 0.5
 queue = HotQueue(sys.argv[1], url=sys.argv[2])
 print("begins", flush=True)

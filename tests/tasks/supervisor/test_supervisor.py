@@ -126,7 +126,7 @@ def test_a_child_whose_supervisor_died_while_it_was_born_ends_without_a_word(mak
     code = """
     import os, signal, sys
     from hotqueue.cli.worker import main
-    from hotqueue.tasks import child
+    from hotqueue.tasks.worker import child
 
     def orphaned(settings, pipes, close, fork=child.fork):
         def end_parent():

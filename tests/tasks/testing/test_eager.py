@@ -666,7 +666,8 @@ def test_a_forked_process_has_a_loop_of_its_own() -> None:
     """Its copy of the thread that runs `async def` tasks is none, and what another thread held at the fork stays held."""
     code = """
 import asyncio, os, signal, threading
-from hotqueue import HotQueue, in_place
+from hotqueue import HotQueue
+from hotqueue.runtime import in_place
 queue = HotQueue("q", host="127.0.0.1", port=1)
 @queue.task(name="double")
 async def double(n): return 2 * n

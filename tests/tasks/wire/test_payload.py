@@ -93,7 +93,7 @@ def test_a_call_by_value_brings_its_function_and_its_retry_classes() -> None:
 
 def test_a_function_of_the_users_own_module_needs_none_of_its_code(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text("FACTOR = 3\ndef helper(x):\n    return x * FACTOR\ndef f(x):\n    return helper(x) + 1\n")
-    dump = "import own; from hotqueue.tasks import payload as p; print(p.dumps_call('f', (4,), {}, p.Portable(own.f)).hex())"
+    dump = "import own; from hotqueue.tasks.wire import payload as p; print(p.dumps_call('f', (4,), {}, p.Portable(own.f)).hex())"
     data = run_python(dump, env={"PYTHONPATH": f"{tmp_path}:{ROOT}"}).stdout
     function, call = payload.split_by_value(bytes.fromhex(data))
     args, _ = payload.loads(call)
