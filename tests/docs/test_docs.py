@@ -48,6 +48,13 @@ def test_design_names_no_room_that_is_not_there() -> None:
     assert [name for name in named if not (ROOT / "hotqueue" / name).exists()] == []
 
 
+def test_internals_names_no_file_that_is_not_there() -> None:
+    named = re.findall(r"`([a-z_/]+\.(?:py|lua))`", (DOCS / "internals.md").read_text())
+    scripts = {path.name for path in (ROOT / "hotqueue" / "tasks").rglob("*.lua")}
+    assert [name for name in named if name not in scripts and not (ROOT / "hotqueue" / name).exists()] == []
+    assert len(set(named)) > 30
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_links_lead_somewhere(page: Path) -> None:
     for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
