@@ -1,11 +1,12 @@
 """Counts the Python frames on the path of every task; and, asked for it, what `import hotqueue` costs.
 
-python -m bench.frames [--source DIR] [--url URL] [--imports] [--json]
+python -m bench.frames [--source DIR] [--url URL] [--imports [N]] [--list NAME] [--json]
 
 Nothing is timed but imports, so that figures are the same on any machine. A frame is a call of a Python function of hotqueue's,
 or one resumption of a generator, as `sys.setprofile` sees it in the thread that does the work; a comprehension is none, as from
-Python 3.12 on. A file is one in which a frame was entered. Frames of others (redis-py, the standard library) and calls of C
-functions are counted apart. Each figure is the median of several calls that are warm.
+Python 3.12 on. A file is one in which a frame was entered. Frames of others (redis-py, the standard library, the constructors of
+dataclasses and named tuples, which have no file) and calls of C functions are counted apart. Each figure is the median of
+several calls that are warm.
 
 - delay: `task.delay(1)`, of a task that takes a number.
 - task: from the start of one task to the start of the next of its batch, in the worker's thread: deciding the one and beginning
