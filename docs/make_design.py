@@ -1,12 +1,14 @@
-"""Writes the tables of keys and scripts in design.md from hotqueue/keys.py and the heads of the Lua files.
+"""Writes what design.md says of rooms, keys and scripts: from the contracts, the modules' first lines, keys.py and the heads of Lua files.
 
 ``python docs/make_design.py`` writes; with ``--check`` it only tells, by its exit code, whether the page is current.
 """
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +20,48 @@ from hotqueue import keys
 PAGE = Path(__file__).with_name("design.md")
 PACKAGE = Path(hotqueue.__file__).parent
 PRELUDES = ("prelude", "held", "members")
+
+
+def rooms() -> str:
+    """Return every room with its files, from the top floor to the ground, in the order of the contracts."""
+    contracts = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    floors = {contract["id"]: contract["layers"] for contract in contracts if contract["type"] == "layers"}
+    parts = []
+    for floor in floors["rooms"]:
+        modules = [name for name in _names(floor) if (PACKAGE / f"{name}.py").exists()]
+        if modules:
+            parts.append(_files("One file each" if len(modules) > 1 else "", [PACKAGE / f"{name}.py" for name in modules]))
+        for name in _names(floor):
+            if (PACKAGE / name).is_dir():
+                parts.append(_room(PACKAGE / name))
+            if name == "tasks":
+                parts += [_room(PACKAGE / "tasks" / inner) for row in floors["tasks"] for inner in _names(row)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _names(floor: str) -> list[str]:
+    return [name.strip("() ") for name in re.split("[:|]", floor)]
+
+
+def _room(folder: Path) -> str:
+    """Return a room's title, what its docstring says, and its files; "" for one that is not built yet, or is a file."""
+    if not folder.is_dir():
+        return ""
+    title = f"### `{folder.relative_to(PACKAGE).as_posix()}/`"
+    files = [path for path in sorted(folder.glob("*.py")) if path.name != "__init__.py"]
+    return f"{title}\n\n{_first_part(folder / '__init__.py')}\n\n{_files('', files)}"
+
+
+def _files(title: str, files: list[Path]) -> str:
+    head = [f"**{title}**:\n"] if title else []
+    rows = [f"| `{path.relative_to(PACKAGE).as_posix()}` | {_first_part(path).removesuffix('.')} |" for path in files]
+    return "\n".join([*head, "| file | what lives there |", "|---|---|", *rows])
+
+
+def _first_part(path: Path) -> str:
+    """Return the first paragraph of a module's docstring, in one line."""
+    said = ast.get_docstring(ast.parse(path.read_text())) or ""
+    return " ".join(said.partition("\n\n")[0].split()).replace("|", "or")
 
 
 def key_table() -> str:
@@ -57,6 +101,7 @@ def script_table(folder: str) -> str:
 if __name__ == "__main__":
     made = PAGE.read_text()
     for part, text in (
+        ("the rooms", rooms()),
         ("the keys", key_table()),
         ("the scripts of tasks", script_table("tasks/broker/lua")),
         ("the scripts of the queue", script_table("messages/lua")),
