@@ -1,4 +1,4 @@
-"""Writes what design.md says of rooms, keys and scripts: from the contracts, the modules' first lines, keys.py and the heads of Lua files.
+"""Writes the parts of design.md that follow from the code: rooms (by the contracts), keys, scripts (by the heads of Lua files).
 
 ``python docs/make_design.py`` writes; with ``--check`` it only tells, by its exit code, whether the page is current.
 """
