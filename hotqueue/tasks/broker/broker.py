@@ -1,6 +1,6 @@
-"""Every operation on tasks in Redis, one method each. With desk.py the only file of tasks/ that speaks Redis.
+"""Every operation on tasks in Redis, one method each. With session.py the only file of tasks/ that speaks Redis.
 
-One queue as anyone sees it. As one worker sees it, fenced by its incarnation and its fetch numbers: desk.py.
+One queue as anyone sees it. As one worker sees it, fenced by its incarnation and its fetch numbers: session.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Desk: one queue as one worker sees it; every operation fenced by the worker's incarnation and its fetch numbers.
+"""Session: one queue as one worker sees it; every operation fenced by its incarnation and the numbers of its fetches.
 
 With broker.py the only file of tasks/ that speaks Redis.
 """
@@ -18,14 +18,14 @@ from hotqueue.tasks.broker import scripts
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.wire.settlement import Delivery, Settlement
 
-ALONE = -1  # see `Desk.width`
+ALONE = -1  # see `Session.width`
 _MOST_BYTES = b"%d" % READ_BYTES
 DOING, RECOVERING = "finishing and fetching tasks", "recovering after an error"
 
 
 @dataclass(slots=True)
 class Stepped:
-    """What `Desk.step` returns.
+    """What `Session.step` returns.
 
     Attributes:
         now: server time in ms.
@@ -92,7 +92,7 @@ class Step:
         self._sent.abandon()
 
 
-class Desk:
+class Session:
     """One queue as one worker sees it; numbers its fetches.
 
     Args:
@@ -154,7 +154,7 @@ class Desk:
         self.number += 1
         return self._send(self.number, room, actions)
 
-    def tell(self, actions: Sequence[Settlement]) -> Stepped:
+    def settle(self, actions: Sequence[Settlement]) -> Stepped:
         """Carry out actions and fetch nothing; unlike the others for any thread, since it has no number."""
         return self._send(0, 0, actions).end()
 

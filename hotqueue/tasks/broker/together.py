@@ -1,4 +1,4 @@
-"""What is done at all queues of one server in one trip, however many. In broker.py and desk.py is what is done at one."""
+"""What is done at all queues of one server in one trip, however many. In broker.py and session.py is what is done at one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hotqueue.errors import HotQueueError
 from hotqueue.store import pipeline
 from hotqueue.tasks.broker import scripts
 from hotqueue.tasks.broker.broker import Broker, Survey
-from hotqueue.tasks.broker.session import RECOVERING, Desk
+from hotqueue.tasks.broker.session import RECOVERING, Session
 from hotqueue.tasks.wire.settlement import Delivery
 
 Failed = HotQueueError | None
@@ -44,19 +44,20 @@ def promote(brokers: Sequence[Broker]) -> list[Failed]:
     return [_failed(reply) for reply in replies]
 
 
-def register(desks: Sequence[Desk], lease_ms: int, told: dict[str, str]) -> list[Failed]:
+def register(sessions: Sequence[Session], lease_ms: int, told: dict[str, str]) -> list[Failed]:
     """Announce a worker at queues of one server; return what went wrong, for each."""
-    calls = [desk.register_call(lease_ms, told) for desk in desks]
-    store = desks[0].broker.store
+    calls = [session.register_call(lease_ms, told) for session in sessions]
+    store = sessions[0].broker.store
     return [_failed(reply) for reply in pipeline.run_all(store, scripts.REGISTER, calls, "registering a worker")]
 
 
-def recover(desks: Sequence[Desk], in_hand: Sequence[Sequence[str]]) -> list[Found]:
+def recover(sessions: Sequence[Session], in_hand: Sequence[Sequence[str]]) -> list[Found]:
     """Find out what a worker holds at queues of one server and has not in hand; return that, or what went wrong, for each."""
-    calls = [desk.recover_call(ids) for desk, ids in zip(desks, in_hand, strict=True)]
-    replies = pipeline.run_all(desks[0].broker.store, scripts.RECOVER, calls, RECOVERING, at_once=FEW)
+    calls = [session.recover_call(ids) for session, ids in zip(sessions, in_hand, strict=True)]
+    replies = pipeline.run_all(sessions[0].broker.store, scripts.RECOVER, calls, RECOVERING, at_once=FEW)
     return [
-        reply if isinstance(reply, HotQueueError) else desk.recovered(reply) for desk, reply in zip(desks, replies, strict=True)
+        reply if isinstance(reply, HotQueueError) else session.recovered(reply)
+        for session, reply in zip(sessions, replies, strict=True)
     ]
 
 

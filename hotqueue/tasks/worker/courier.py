@@ -152,7 +152,7 @@ class Courier:
     def _carry(self, loads: list[_Load]) -> None:
         """Tell some; if that fails, find out whether that was because of what one of them is."""
         try:
-            stepped = self._intake.desk.tell([load.action for load in loads])
+            stepped = self._intake.session.settle([load.action for load in loads])
         except HotQueueError as error:
             self._intake.doubt([load.action for load in loads])
             if len(loads) == 1:
@@ -176,7 +176,7 @@ class Courier:
     def _answers(self) -> bool:
         """Tell whether the server takes a step without what was refused."""
         try:
-            self._intake.desk.tell(())
+            self._intake.session.settle(())
         except HotQueueError:
             return False
         return True

@@ -164,7 +164,7 @@ class Places:
 
     def _send(self, place: Place, intake: Intake, room: int) -> bool:
         if room:
-            self._worker.permits.add(intake.desk.number + 1, room, intake.index)
+            self._worker.permits.add(intake.session.number + 1, room, intake.index)
         with intake.registry.store.limited(HASTY):
             intake.ahead = self._worker.begin(intake, room)
         if intake.ahead is None:
@@ -291,13 +291,13 @@ class Places:
 
     def _recovered(self, intakes: list[Intake]) -> list[tuple[Intake, Found]]:
         in_hand = [list(each.in_hand) for each in intakes]
-        answers = together.recover([each.desk for each in intakes], in_hand) if intakes else []
+        answers = together.recover([each.session for each in intakes], in_hand) if intakes else []
         return list(zip(intakes, answers, strict=True))
 
     def _registered(self, intakes: list[Intake]) -> list[tuple[Intake, Found]]:
         worker, found = self._worker, list[tuple[Intake, Found]]()
-        desks = [each.desk for each in intakes]
-        answers = together.register(desks, worker.process.lease_ms, worker.told) if intakes else []
+        sessions = [each.session for each in intakes]
+        answers = together.register(sessions, worker.process.lease_ms, worker.told) if intakes else []
         for each, failed in zip(intakes, answers, strict=True):
             each.is_registered = failed is None
             found.append((each, [] if failed is None else failed))

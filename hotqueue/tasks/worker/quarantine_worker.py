@@ -37,7 +37,7 @@ class QuarantineWorker(SyncWorker):
     def _new_incarnation(self) -> None:
         super()._new_incarnation()
         for intake in self.intakes:
-            intake.desk.width = self._width
+            intake.session.width = self._width
 
     def _loop(self) -> None:
         until = time.monotonic() + TURN

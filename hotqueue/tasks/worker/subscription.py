@@ -15,7 +15,7 @@ from typing import Any
 from hotqueue.errors import SerializationError, SignatureError
 from hotqueue.sizes import LARGE
 from hotqueue.tasks.broker.broker import BULK
-from hotqueue.tasks.broker.session import Desk, Step, Stepped
+from hotqueue.tasks.broker.session import Session, Step, Stepped
 from hotqueue.tasks.client.batch import TRIP_BYTES, trips
 from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.client.task import Task
@@ -103,7 +103,7 @@ class Intake:
         is_only: bool = True,
     ) -> None:
         self.registry = registry
-        self.desk = Desk(registry.broker, worker, kind)
+        self.session = Session(registry.broker, worker, kind)
         self.result_signer = registry.result_signer(registry.name)
         self.unstarted: deque[Delivery] = deque()
         self.in_hand: dict[str, Delivery] = {}

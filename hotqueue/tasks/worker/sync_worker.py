@@ -75,11 +75,11 @@ class SyncWorker(Worker):
     def _sleep_and_fetch(self, intake: Intake, seconds: float) -> None:
         """Sleep with a fetch behind the bell, so that a task starts one trip sooner; its permits go in beforehand."""
         room = self.process.room(intake.pace.room())
-        self.permits.add(intake.desk.number + 1, room, intake.index)
+        self.permits.add(intake.session.number + 1, room, intake.index)
         step = None
         try:
             step = self.patient(
-                lambda: self.bell.wait_and_fetch(seconds, lambda bell, line: intake.desk.begin_behind(bell, line, room))
+                lambda: self.bell.wait_and_fetch(seconds, lambda bell, line: intake.session.begin_behind(bell, line, room))
             )
         finally:
             intake.ahead = step
@@ -151,7 +151,7 @@ class SyncWorker(Worker):
         if intake.may_unpark or intake.has_more_than_a_trip or not (had_left and self._had_left):
             return
         room = self.process.room(intake.pace.room())
-        self.permits.add(intake.desk.number + 1, room, intake.index)
+        self.permits.add(intake.session.number + 1, room, intake.index)
         intake.ahead = self.begin(intake, room)
         if intake.ahead is None:
             self.permits.drain()
@@ -176,12 +176,12 @@ class SyncWorker(Worker):
         if intake is None or process.workers[0] is not self or not all(each is self or each.is_idle for each in process.workers):
             return False
         self.tell_all(intake)
-        intake.desk.width = ALONE
+        intake.session.width = ALONE
         try:
             if self._step_through(intake) is None or not intake.unstarted:
                 return False
         finally:
-            intake.desk.width = 0
+            intake.session.width = 0
         self._work(intake)
         self.tell(intake)
         return True
@@ -251,7 +251,7 @@ class SyncWorker(Worker):
         if self._began < since and intake.untold:
             telling = intake.take_untold()
             try:
-                stepped = intake.desk.tell(telling)
+                stepped = intake.session.settle(telling)
             except HotQueueError:  # the worker finds out by itself, and recovers
                 intake.untell(telling)
             else:

@@ -136,9 +136,9 @@ class Worker:
         """Register at many queues in one trip; return those where that was not done, but for those that were refused."""
         if len(self.intakes) == 1:
             return self.intakes
-        desks = [intake.desk for intake in self.intakes]
+        sessions = [intake.session for intake in self.intakes]
         try:
-            answers = together.register(desks, self.process.lease_ms, self.told)
+            answers = together.register(sessions, self.process.lease_ms, self.told)
         except HotQueueError:
             return self.intakes
         for intake, failed in zip(self.intakes, answers, strict=True):
@@ -151,7 +151,7 @@ class Worker:
         while True:
             try:
                 intake.registry.store.repeat(
-                    lambda: intake.desk.register(self.process.lease_ms, self.told), patience=SICK, stop=self.process.stop
+                    lambda: intake.session.register(self.process.lease_ms, self.told), patience=SICK, stop=self.process.stop
                 )
                 intake.is_registered = True
                 return True
@@ -247,7 +247,7 @@ class Worker:
         if failpoints.IS_ARMED and telling:
             failpoints.at("before_tell")
         try:
-            return intake.desk.begin(room, telling)
+            return intake.session.begin(room, telling)
         except (ConnectionFailed, ConfigError, SerializationError) as error:
             self.step_failed(intake, telling, error)
             return None
@@ -349,8 +349,8 @@ class Worker:
             self.running.progress()  # waiting for Redis is not being stuck
             try:
                 if intake.is_registered:
-                    return intake.desk.recover(list(intake.in_hand))
-                intake.desk.register(self.process.lease_ms, self.told)
+                    return intake.session.recover(list(intake.in_hand))
+                intake.session.register(self.process.lease_ms, self.told)
                 intake.is_registered = True
                 return []
             except ConnectionFailed as error:
@@ -378,7 +378,7 @@ class Worker:
             self._given_up(intake)
         elif found:
             intake.accept(found)
-            self.permits.add(intake.desk.number, len(found), intake.index)
+            self.permits.add(intake.session.number, len(found), intake.index)
 
     def _patiently(self, intake: Intake, operation: Callable[[], T]) -> T:
         """Wait for Redis as long as it takes; once told to stop, only while there is something to tell, and time."""

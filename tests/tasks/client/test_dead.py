@@ -16,7 +16,7 @@ from hotqueue import HotQueue
 from hotqueue.sizes import DEAD_BYTES, READ_BYTES
 from hotqueue.transfer.queues import export
 from tests.tasks import sample
-from tests.tasks.broker.test_session import desk_of
+from tests.tasks.broker.test_session import session_of
 from tests.tasks.contents import Room, place, sync
 
 pytestmark = pytest.mark.servers("server")
@@ -27,7 +27,7 @@ def die(room: Room, *tasks: tuple[str, int]) -> None:
     for task_id, size in tasks:
         envelope = sync("x" * (size - 6))
         room.fill({"tasks": {task_id: envelope}, "held:w": {task_id: f"1 s {place(1)} 0"}})
-        assert desk_of(room, number=1).step(0, [(task_id, 1, "D", b"failure", 300_000, "{}")]).gone == []
+        assert session_of(room, number=1).step(0, [(task_id, 1, "D", b"failure", 300_000, "{}")]).gone == []
 
 
 KEPT = 5000  # bytes that the list keeps in these tests, by a count that is too high: with 256 MB they would take minutes

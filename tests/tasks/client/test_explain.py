@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from hotqueue import HotQueue, ResultTimeout
-from hotqueue.tasks.broker.session import Desk
+from hotqueue.tasks.broker.session import Session
 from hotqueue.tasks.client.explain import explain
 from tests.support.processes import run_python
 from tests.support.waiting import wait_until
@@ -171,7 +171,7 @@ def test_no_state_is_told_by_the_name_it_has_in_the_store(make_queue: Callable[.
 def test_one_is_not_many(make_queue: Callable[..., HotQueue]) -> None:
     queue = make_queue()
     results = [queue.submit(str, n) for n in range(3)]
-    worker = Desk(queue._tasks.broker, "somebody", "s")
+    worker = Session(queue._tasks.broker, "somebody", "s")
     worker.register(60_000, {"kind": "s"})
     told = [explain(queue._tasks.broker, result.id) for result in results]
     assert told == [f"{ahead} ahead of it, and 1 worker is at them" for ahead in ("0 tasks are", "1 task is", "2 tasks are")]

@@ -16,7 +16,7 @@ from hotqueue.presence import Presence
 from hotqueue.store.address import resolve
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker.broker import Broker
-from hotqueue.tasks.broker.session import Desk
+from hotqueue.tasks.broker.session import Session
 from hotqueue.tasks.supervisor import neighbours
 from hotqueue.tasks.supervisor.debts import Debts
 from hotqueue.tasks.supervisor.upkeep import Upkeep
@@ -179,7 +179,7 @@ class TestOutOfSight:
 
     def test_one_that_had_left_when_its_announcement_came_is_struck_off(self, room: Room) -> None:
         """A request that lay in a proxy, or in front of a stopped server, opens a lease that nobody renews."""
-        Desk(room.broker, "gone", "s").register(1, {"folder": "/nowhere/at/all", "kind": "s"})
+        Session(room.broker, "gone", "s").register(1, {"folder": "/nowhere/at/all", "kind": "s"})
         assert room["workers"]
         wait_until(lambda: beat(upkeep_of(room, lease_ms=0)) or room["workers"] is None)  # type: ignore[func-returns-value]
         assert room["worker:gone"] is None

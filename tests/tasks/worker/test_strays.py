@@ -10,7 +10,7 @@ import pytest
 
 from hotqueue import HotQueue
 from hotqueue.errors import ConnectionFailed
-from hotqueue.tasks.broker.session import Desk
+from hotqueue.tasks.broker.session import Session
 from hotqueue.tasks.worker import strays
 
 MakeQueue = Callable[..., HotQueue]
@@ -58,7 +58,7 @@ def test_who_only_works_at_a_queue_does_not_make_it_known(
 ) -> None:
     queue, typo = make_queue(), make_queue(queue_name[:-1])
     queue.put(1)
-    Desk(typo._tasks.broker, "somebody", "s").register(60_000, {"kind": "s"})
+    Session(typo._tasks.broker, "somebody", "s").register(60_000, {"kind": "s"})
     assert len(told(typo, [], caplog)) == 1
     typo._tasks.broker.reap("somebody", known_dead=True)
     queue.clear()
