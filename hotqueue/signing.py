@@ -1,13 +1,22 @@
-"""Secret keys: what they may be, and that none goes along in a pickle by accident. No message names one."""
+"""Secret keys: what they may be, signing and verifying with them, and that none is pickled by accident.
+
+No error message and no log line names a key.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import os
 import sys
+from collections.abc import Sequence
+from typing import NoReturn
 
-from hotqueue.errors import ConfigError
+from hotqueue.errors import ConfigError, SignatureError
 
 VARIABLE = "HOTQUEUE_SECRET_KEY"
 KEPT_BACK = ""  # in a pickle, instead of the key; no key is empty
+SIGNATURE_BYTES = 32
 
 
 def split(given: object, what: str = "secret_key") -> list[bytes]:
@@ -30,3 +39,52 @@ def may_travel() -> bool:
     """Tell whether what is being pickled goes to a child that multiprocessing starts, and nowhere else."""
     context = sys.modules.get("multiprocessing.context")
     return context is not None and context.get_spawning_popen() is not None
+
+
+class Signer:
+    """HMAC-SHA256 with a list of keys: the first signs, all verify.
+
+    Args:
+        scope: signed in front of everything, so that what was signed for one purpose is good for no other.
+    """
+
+    def __init__(self, keys: Sequence[bytes], scope: bytes = b"") -> None:
+        self._keys = list(keys)
+        self._scope = scope
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a signer is not pickled: its secret keys would go along")
+
+    def for_results(self, queue: str) -> Signer:
+        """Return the signer of the results of a queue; an envelope begins with other bytes than its scope."""
+        name = queue.encode()
+        return Signer(self._keys, b"result" + len(name).to_bytes(4, "big") + name)
+
+    def agrees_with(self, other: Signer | None) -> bool:
+        """Tell whether both have the same keys."""
+        return other is not None and self._keys == other._keys
+
+    def sign(self, body: bytes) -> bytes:
+        """Return the signature to append to `body`."""
+        return hmac.digest(self._keys[0], self._scope + body, hashlib.sha256)
+
+    def verify(self, body: bytes, signature: bytes, what: str) -> None:
+        """Raise SignatureError unless one of the keys made this signature."""
+        message = self._scope + body
+        if not any(hmac.compare_digest(hmac.digest(key, message, hashlib.sha256), signature) for key in self._keys):
+            raise SignatureError(f"the signature of {what} fits none of the secret keys: altered, or signed with another key")
+
+
+def signer_of(secret_key: str | None, queue: str) -> Signer | None:
+    """Return the signer for a secret key: the argument, else ``$HOTQUEUE_SECRET_KEY``."""
+    if secret_key:
+        return Signer(split(secret_key))
+    text = os.environ.get(VARIABLE)
+    if text is not None:
+        return Signer(split(text, f"${VARIABLE}"))
+    if secret_key == KEPT_BACK:
+        raise ConfigError(
+            f"queue {queue!r} came here in a pickle, and its secret key does not travel in one; import the queue instead, or set "
+            f"${VARIABLE}"
+        )
+    return None

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from hotqueue import keys
-from hotqueue.tasks.client.registry import signer_of
+from hotqueue.signing import signer_of
 from hotqueue.tasks.wire import envelope
 from tests.crash.rig import Rig
 

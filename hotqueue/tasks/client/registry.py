@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,8 +10,9 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from hotqueue import keys, signing
-from hotqueue.errors import ConfigError, Interruption, TaskNotRegistered
+from hotqueue.errors import Interruption, TaskNotRegistered
 from hotqueue.runtime import in_place
+from hotqueue.signing import Signer
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker.broker import BULK, Broker
 from hotqueue.tasks.client import names
@@ -25,7 +25,6 @@ from hotqueue.tasks.rules import options
 from hotqueue.tasks.rules.callables import is_async
 from hotqueue.tasks.rules.history import json_object
 from hotqueue.tasks.wire import envelope, functions, main_module
-from hotqueue.tasks.wire.envelope import Signer
 
 if TYPE_CHECKING:
     from hotqueue.queue import HotQueue
@@ -83,7 +82,7 @@ class Registry:
     @cached_property
     def signer(self) -> Signer | None:
         """What signs and verifies this queue's envelopes; None without a secret key."""
-        return signer_of(self.queue.secret_key, self.name)
+        return signing.signer_of(self.queue.secret_key, self.name)
 
     def result_signer(self, name: str) -> Signer | None:
         """Return what signs and verifies the results of a queue."""
@@ -273,18 +272,3 @@ def _dead_task(task_id: str, at: int, data: bytes) -> DeadTask:
         told.get("shared_deaths", 0),
         told.get("hosts_lost", 0),
     )
-
-
-def signer_of(secret_key: str | None, queue: str) -> Signer | None:
-    """Return the signer for a secret key: the argument, else ``$HOTQUEUE_SECRET_KEY``."""
-    if secret_key:
-        return Signer(signing.split(secret_key))
-    text = os.environ.get(signing.VARIABLE)
-    if text is not None:
-        return Signer(signing.split(text, f"${signing.VARIABLE}"))
-    if secret_key == signing.KEPT_BACK:
-        raise ConfigError(
-            f"queue {queue!r} came here in a pickle, and its secret key does not travel in one; import the queue instead, or set "
-            f"${signing.VARIABLE}"
-        )
-    return None

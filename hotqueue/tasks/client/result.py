@@ -37,9 +37,9 @@ from hotqueue.tasks.wire import payload, record
 from hotqueue.tasks.wire.record import Record
 
 if TYPE_CHECKING:
+    from hotqueue.signing import Signer
     from hotqueue.tasks.broker.broker import Broker, Looked
     from hotqueue.tasks.client.registry import Registry
-    from hotqueue.tasks.wire.envelope import Signer
 
 R = TypeVar("R")
 log = logging.getLogger("hotqueue.worker")

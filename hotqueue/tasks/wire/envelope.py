@@ -7,16 +7,14 @@ arguments as text, or JSON when there is more to say; the payload is opaque.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 import struct
 import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 from hotqueue.errors import SerializationError, SignatureError
+from hotqueue.signing import SIGNATURE_BYTES, Signer
 
 WIRE_VERSION = 1  # what is written
 OLDEST_READ = 1  # from here to what is written, all are read
@@ -30,7 +28,6 @@ _CHECKED = struct.Struct(">QIIB")  # of these, what the checksum covers as one p
 HAS_MORE = 1  # the call header is JSON
 BY_VALUE = 2  # the payload brings the function along
 SIGNED = 4
-SIGNATURE_BYTES = 32
 
 _headers: dict[bytes, dict[str, Any]] = {}  # decoded task headers; bounded in _task_header
 
@@ -90,40 +87,6 @@ class Envelope:
     def headers(self) -> dict[str, Any]:
         """The caller's own headers."""
         return dict(self.more.get("headers") or {})
-
-
-class Signer:
-    """HMAC-SHA256 with a list of keys: the first signs, all verify.
-
-    Args:
-        scope: signed in front of everything, so that what was signed for one purpose is good for no other.
-    """
-
-    def __init__(self, keys: Sequence[bytes], scope: bytes = b"") -> None:
-        self._keys = list(keys)
-        self._scope = scope
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a signer is not pickled: its secret keys would go along")
-
-    def for_results(self, queue: str) -> Signer:
-        """Return the signer of the results of a queue; an envelope begins with other bytes than its scope."""
-        name = queue.encode()
-        return Signer(self._keys, b"result" + len(name).to_bytes(4, "big") + name)
-
-    def agrees_with(self, other: Signer | None) -> bool:
-        """Tell whether both have the same keys."""
-        return other is not None and self._keys == other._keys
-
-    def sign(self, body: bytes) -> bytes:
-        """Return the signature to append to `body`."""
-        return hmac.digest(self._keys[0], self._scope + body, hashlib.sha256)
-
-    def verify(self, body: bytes, signature: bytes, what: str) -> None:
-        """Raise SignatureError unless one of the keys made this signature."""
-        message = self._scope + body
-        if not any(hmac.compare_digest(hmac.digest(key, message, hashlib.sha256), signature) for key in self._keys):
-            raise SignatureError(f"the signature of {what} fits none of the secret keys: altered, or signed with another key")
 
 
 def task_header(name: str, queue: str, options: dict[str, Any], python: str = "") -> bytes:

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 from hotqueue import keys
 from hotqueue.errors import SerializationError, SignatureError
+from hotqueue.signing import SIGNATURE_BYTES, Signer
 from hotqueue.tasks.rules.lifecycle import State, expired
 from hotqueue.tasks.wire import payload as pickled
-from hotqueue.tasks.wire.envelope import SIGNATURE_BYTES, Signer
 
 _FIXED = struct.Struct(">BBHQ")
 _VERSION = 1

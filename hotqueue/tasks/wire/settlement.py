@@ -6,11 +6,11 @@ import json
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from hotqueue.signing import Signer
 from hotqueue.tasks.rules.history import Attempts, error_line
 from hotqueue.tasks.rules.lifecycle import Action, Do, State
 from hotqueue.tasks.rules.options import TaskOptions
 from hotqueue.tasks.wire import exceptions, payload, record
-from hotqueue.tasks.wire.envelope import Signer
 
 
 class Settlement(NamedTuple):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from hotqueue.errors import SerializationError, SignatureError
+from hotqueue.signing import Signer
 from hotqueue.tasks.rules.lifecycle import State
 from hotqueue.tasks.wire import record
-from hotqueue.tasks.wire.envelope import Signer
 from hotqueue.tasks.wire.record import Record
 
 KEY = Signer([b"k"])

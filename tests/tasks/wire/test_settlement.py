@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from hotqueue.errors import TaskExpired
+from hotqueue.signing import Signer
 from hotqueue.tasks.rules import history as attempts
 from hotqueue.tasks.rules.history import Attempts
 from hotqueue.tasks.rules.lifecycle import Action, Do, State
 from hotqueue.tasks.rules.options import TaskOptions
 from hotqueue.tasks.wire import payload, record, settlement
-from hotqueue.tasks.wire.envelope import Signer
 from hotqueue.tasks.wire.settlement import Delivery
 
 DELIVERY = Delivery("id", 7, "s", b"", b"")

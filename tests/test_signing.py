@@ -22,10 +22,11 @@ import pytest
 
 from hotqueue import ConfigError, HotQueue, SerializationError, keys
 from hotqueue.errors import SignatureError, TaskExpired, TaskRevoked, TimeLimitExceeded
+from hotqueue.signing import SIGNATURE_BYTES, Signer
 from hotqueue.tasks import AsyncResult, State
 from hotqueue.tasks.client.resultset import ResultSet
 from hotqueue.tasks.wire import envelope, payload, record
-from hotqueue.tasks.wire.envelope import SIGNATURE_BYTES, SIGNED, Signer
+from hotqueue.tasks.wire.envelope import SIGNED
 from hotqueue.tasks.worker.loading import CannotLoad, load
 from tests.support.processes import run_python
 from tests.support.waiting import wait_until
@@ -51,6 +52,12 @@ class Mark:
 @pytest.fixture
 def mark(tmp_path: Path) -> Path:
     return tmp_path / "was-unpickled"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_seen_yet() -> None:
+    sample.seen.clear()
+    sample.go_on.clear()
 
 
 @pytest.fixture
