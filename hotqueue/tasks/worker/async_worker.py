@@ -13,7 +13,7 @@ from hotqueue.tasks.rules.lifecycle import Outcome
 from hotqueue.tasks.wire import settlement
 from hotqueue.tasks.worker.permits import Permits
 from hotqueue.tasks.worker.running import Running
-from hotqueue.tasks.worker.subscription import Intake, Ready
+from hotqueue.tasks.worker.subscription import Ready, Subscription
 from hotqueue.tasks.worker.worker import Worker
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class AsyncWorker(Worker):
     def __init__(self, process: Process, registries: list[Registry], permits: Permits, running: Running) -> None:
         super().__init__(process, registries, permits, running)
         self.slots = process.async_concurrency
-        self._ended: deque[tuple[Intake, Ready, Outcome, int, float]] = deque()
+        self._ended: deque[tuple[Subscription, Ready, Outcome, int, float]] = deque()
         self._active = 0
         self._was_full = False  # a queue had no room for more outcomes: a ring may have been in vain
 
@@ -67,7 +67,7 @@ class AsyncWorker(Worker):
         under_way = self._places.under_way() if self._places is not None else ()
         self.bell.wait_woken(0.5, under_way)
         while self.bell.rung:
-            self.ring(self.intakes[self.bell.rung.pop()])
+            self.ring(self.subscriptions[self.bell.rung.pop()])
         self.hear()
         return False
 
@@ -75,16 +75,19 @@ class AsyncWorker(Worker):
         if self.stopping:
             return 0
         # What a server that does not answer may bring holds half of the free slots at most: the others' tasks need some.
-        free, held = self.slots - self._active, sum(intake.ahead.room for intake in self.intakes if intake.ahead is not None)
+        free, held = (
+            self.slots - self._active,
+            sum(subscription.ahead.room for subscription in self.subscriptions if subscription.ahead is not None),
+        )
         left = free - min(held, free // 2)
         return self.process.room(left) if left > 0 else 0
 
     def _turn_around(self, rung: bool) -> bool:
         """Tell what ended; fetch where there is room and reason to, one queue after the other, from the one whose turn it is."""
-        rung, self._was_full = rung or self._was_full, any(intake.courier.is_full for intake in self.intakes)
-        came = any([self._ask(intake, 0) for intake in self.intakes if intake.ahead is not None])  # noqa: C419  (every one)
-        if len(self.intakes) > 1 and any(intake.left for intake in self.intakes):
-            self.ears.listen(self.intakes)  # one of them keeps us from sleeping
+        rung, self._was_full = rung or self._was_full, any(subscription.courier.is_full for subscription in self.subscriptions)
+        came = any([self._ask(subscription, 0) for subscription in self.subscriptions if subscription.ahead is not None])  # noqa: C419  (every one)
+        if len(self.subscriptions) > 1 and any(subscription.left for subscription in self.subscriptions):
+            self.ears.listen(self.subscriptions)  # one of them keeps us from sleeping
         order, until = self._to_be_visited(rung), time.monotonic() + TELLS_AFTER
         while order and (room := self._room()):
             shares = dict(zip(order, self.turns.shares(room, order), strict=True))
@@ -94,90 +97,90 @@ class AsyncWorker(Worker):
                     came, order = True, []
                     break
                 before = self._room()
-                came = self._visit(self.intakes[at], shares[at], rung) or came
+                came = self._visit(self.subscriptions[at], shares[at], rung) or came
                 if before - self._room() < shares[at]:  # it has no more: what it leaves is for the others
                     order.remove(at)
-        for intake in self.intakes:
-            if intake.untold:
-                self.tell(intake)
-                came = self._start(intake) or came
+        for subscription in self.subscriptions:
+            if subscription.untold:
+                self.tell(subscription)
+                came = self._start(subscription) or came
         return came
 
     def _to_be_visited(self, rung: bool) -> list[int]:
         """Return the numbers of the queues to visit, in turn: of those that are asked for no reason, one, as sync workers do."""
         order, is_asked = [], False
         for at in self.turns.order():
-            intake = self.intakes[at]
-            if intake.untold or intake.may_unpark or self._has_reason(intake, rung):
+            subscription = self.subscriptions[at]
+            if subscription.untold or subscription.may_unpark or self._has_reason(subscription, rung):
                 order.append(at)
-            elif len(self.intakes) > 1 and not is_asked and self.is_stale(intake):
+            elif len(self.subscriptions) > 1 and not is_asked and self.is_stale(subscription):
                 is_asked = True
                 order.append(at)
         return order
 
-    def _has_reason(self, intake: Intake, rung: bool) -> bool:
-        return rung if len(self.intakes) == 1 else self.has_reason_to_ask(intake)
+    def _has_reason(self, subscription: Subscription, rung: bool) -> bool:
+        return rung if len(self.subscriptions) == 1 else self.has_reason_to_ask(subscription)
 
-    def _may_have_tasks(self, intake: Intake, rung: bool) -> bool:
-        return rung if len(self.intakes) == 1 else self.is_worth_asking(intake)
+    def _may_have_tasks(self, subscription: Subscription, rung: bool) -> bool:
+        return rung if len(self.subscriptions) == 1 else self.is_worth_asking(subscription)
 
-    def _visit(self, intake: Intake, room: int, rung: bool) -> bool:
+    def _visit(self, subscription: Subscription, room: int, rung: bool) -> bool:
         """Tell what ended at one queue, and fetch up to `room` tasks, where there is reason to; tell whether anything came."""
-        if intake.courier.is_full:
+        if subscription.courier.is_full:
             return False
-        came_back = intake.may_unpark and self.unpark(intake, room)
-        if not (intake.untold or intake.ahead or came_back or self._may_have_tasks(intake, rung)):
+        came_back = subscription.may_unpark and self.unpark(subscription, room)
+        if not (subscription.untold or subscription.ahead or came_back or self._may_have_tasks(subscription, rung)):
             return False
-        return self._ask(intake, room)
+        return self._ask(subscription, room)
 
-    def _ask(self, intake: Intake, room: int) -> bool:
+    def _ask(self, subscription: Subscription, room: int) -> bool:
         """Make a step, or see whether the one under way has been answered; tell whether to look again at once."""
-        stepped = self.step(intake, (room + 1) // 2 if self.is_spread else room)
-        is_more_to_tell = stepped is not None and bool(intake.untold)
-        return self._start(intake) or (room > 0 and intake.may_unpark) or is_more_to_tell
+        stepped = self.step(subscription, (room + 1) // 2 if self.is_spread else room)
+        is_more_to_tell = stepped is not None and bool(subscription.untold)
+        return self._start(subscription) or (room > 0 and subscription.may_unpark) or is_more_to_tell
 
-    def _start(self, intake: Intake) -> bool:
+    def _start(self, subscription: Subscription) -> bool:
         """Start all that was fetched, together."""
         batch: list[tuple[Any, Callable[[Outcome], None]]] = []
         is_enough = False
-        while intake.unstarted and self.permits.take(intake.unstarted[0].number, intake.index):
+        while subscription.unstarted and self.permits.take(subscription.unstarted[0].number, subscription.index):
             if self._active >= self.slots or not self.process.may_begin():  # it came late, when the slots had gone to others
                 is_enough = True
                 break
-            ready = intake.look(intake.unstarted.popleft(), self.presence.id, intake.report)
+            ready = subscription.look(subscription.unstarted.popleft(), self.presence.id, subscription.report)
             if ready.call is None:
                 assert ready.outcome is not None
-                self.conclude(intake, ready, ready.outcome, 0.0)
+                self.conclude(subscription, ready, ready.outcome, 0.0)
                 continue
             row = self.running.start(ready.delivery.id.encode(), ready.options.time_limit, ready.fate)
             self._active += 1
-            intake.running[id(ready.call)] = ready.call
-            batch.append((ready.call, self._when_done(intake, ready, row)))
+            subscription.running[id(ready.call)] = ready.call
+            batch.append((ready.call, self._when_done(subscription, ready, row)))
         if is_enough:
-            self._give_back(intake)
-        for delivery in intake.unstarted:  # taken back
-            intake.in_hand.pop(delivery.id, None)
-        intake.unstarted.clear()
+            self._give_back(subscription)
+        for delivery in subscription.unstarted:  # taken back
+            subscription.in_hand.pop(delivery.id, None)
+        subscription.unstarted.clear()
         if batch:
             self.process.event_loop().start(batch)
         if is_enough:
-            self.tell(intake)
-            self.ring(intake)
+            self.tell(subscription)
+            self.ring(subscription)
         return bool(batch)
 
-    def _give_back(self, intake: Intake) -> None:
+    def _give_back(self, subscription: Subscription) -> None:
         """Line up what this process is not to start: the first, whose permit we took, and those whose permits are left."""
-        ours = 1 + self.permits.withdraw_all(intake.index)
-        for delivery in list(intake.unstarted)[:ours]:
-            intake.untold.append(settlement.put_back(delivery))
+        ours = 1 + self.permits.withdraw_all(subscription.index)
+        for delivery in list(subscription.unstarted)[:ours]:
+            subscription.untold.append(settlement.put_back(delivery))
 
-    def _when_done(self, intake: Intake, ready: Ready, row: int) -> Callable[[Outcome], None]:
+    def _when_done(self, subscription: Subscription, ready: Ready, row: int) -> Callable[[Outcome], None]:
         began = time.monotonic()
 
         def done(outcome: Outcome) -> None:
             self.running.end(row)
             first = not self._ended
-            self._ended.append((intake, ready, outcome, row, time.monotonic() - began))
+            self._ended.append((subscription, ready, outcome, row, time.monotonic() - began))
             if first:
                 self.bell.wake()
 
@@ -185,15 +188,15 @@ class AsyncWorker(Worker):
 
     def _collect(self) -> None:
         while self._ended:
-            intake, ready, outcome, _, seconds = self._ended.popleft()
-            intake.running.pop(id(ready.call), None)
+            subscription, ready, outcome, _, seconds = self._ended.popleft()
+            subscription.running.pop(id(ready.call), None)
             self._active -= 1
-            if intake in self.intakes and intake.in_hand.get(ready.delivery.id) is ready.delivery:
-                self.conclude(intake, ready, outcome, seconds)
+            if subscription in self.subscriptions and subscription.in_hand.get(ready.delivery.id) is ready.delivery:
+                self.conclude(subscription, ready, outcome, seconds)
         self.process.has_enough()
 
     def give_up_running_of(self, queue: int) -> None:
         """Cancel what runs of a queue, with LeaseLost."""
-        lost = list(self.intakes[queue].running.values())
+        lost = list(self.subscriptions[queue].running.values())
         if lost:
             self.process.event_loop().give_up(lost)

@@ -27,7 +27,7 @@ from hotqueue.tasks.wire.settlement import Settlement
 from hotqueue.tasks.worker import logbook
 
 if TYPE_CHECKING:
-    from hotqueue.tasks.worker.subscription import Intake
+    from hotqueue.tasks.worker.subscription import Subscription
 
 WITH_WORDS, WITHOUT_WORDS = 3, 5  # times that an outcome is refused until it is ended otherwise
 ROOM = PAYLOAD_MAX  # bytes that may wait; beyond, nothing more is fetched
@@ -55,15 +55,15 @@ class Courier:
     """What one worker has to tell apart at one queue.
 
     Args:
-        intake: the queue as this worker works at it.
+        subscription: the queue as this worker works at it.
         moved: called when there is room again, or nothing left.
 
     Attributes:
         is_full: True while so much waits that nothing more should be fetched.
     """
 
-    def __init__(self, intake: Intake, moved: Callable[[], None]) -> None:
-        self._intake = intake
+    def __init__(self, subscription: Subscription, moved: Callable[[], None]) -> None:
+        self._subscription = subscription
         self._moved = moved
         self._waiting: deque[_Load] = deque()
         self._bytes = 0
@@ -152,9 +152,9 @@ class Courier:
     def _carry(self, loads: list[_Load]) -> None:
         """Tell some; if that fails, find out whether that was because of what one of them is."""
         try:
-            stepped = self._intake.session.settle([load.action for load in loads])
+            stepped = self._subscription.session.settle([load.action for load in loads])
         except HotQueueError as error:
-            self._intake.doubt([load.action for load in loads])
+            self._subscription.doubt([load.action for load in loads])
             if len(loads) == 1:
                 self._not_told(loads[0], error)
             for load in loads:
@@ -176,14 +176,14 @@ class Courier:
     def _answers(self) -> bool:
         """Tell whether the server takes a step without what was refused."""
         try:
-            self._intake.session.settle(())
+            self._subscription.session.settle(())
         except HotQueueError:
             return False
         return True
 
     def _say(self, error: HotQueueError) -> None:
-        if str(error) not in self._said and str(error) != self._intake.refusal:
-            log.error("queue %s: %s; trying again until it is put right", self._intake.name, error)
+        if str(error) not in self._said and str(error) != self._subscription.refusal:
+            log.error("queue %s: %s; trying again until it is put right", self._subscription.name, error)
         self._said.add(str(error))
 
     def _strike(self, load: _Load, error: HotQueueError) -> None:
@@ -201,10 +201,10 @@ class Courier:
 
     def _instead(self, load: _Load, error: HotQueueError) -> Settlement | None:
         """Return how a task ends whose own end cannot be told."""
-        delivery = self._intake.in_hand.get(load.action.id)
+        delivery = self._subscription.in_hand.get(load.action.id)
         if delivery is None:
             return None
-        ready = self._intake.look(delivery, "", lambda _queue, _id, _progress: None)
+        ready = self._subscription.look(delivery, "", lambda _queue, _id, _progress: None)
         what = "its result" if load.action.code == "S" else "how it ended"
         failure = SerializationError(
             f"{ready.name} ran to its end, but {what} ({in_words(load.size)}) cannot be stored: {error}"
@@ -213,8 +213,8 @@ class Courier:
         told = logbook.about(delivery.id, ready.name, error=str(failure))
         log.error("%s[%s]: %s; kept in the dead list", ready.name, told["task_id"], failure, extra=told)
         decided = Action(Do.BURY, State.FAILURE, error=failure)
-        intake = self._intake
-        other = settlement.wire(decided, delivery, ready.attempts, ready.options, intake.now(), intake.result_signer)
+        subscription = self._subscription
+        other = settlement.wire(decided, delivery, ready.attempts, ready.options, subscription.now(), subscription.result_signer)
         return settlement.apart(other)[1]
 
     def _failed(self, load: _Load) -> None:
@@ -228,8 +228,8 @@ class Courier:
     def _done(self, loads: list[_Load], stepped: Stepped) -> None:
         told = [load.action for load in loads]
         if stepped.gone:
-            self._intake.note_gone(stepped.gone, told)
-        self._intake.told(told)
+            self._subscription.note_gone(stepped.gone, told)
+        self._subscription.told(told)
         with self._changed:
             was_full = self.is_full
             for load in loads:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from hotqueue.errors import HotQueueError
 from hotqueue.tasks.broker import together
 from hotqueue.tasks.worker.places import HASTY
-from hotqueue.tasks.worker.subscription import Intake
+from hotqueue.tasks.worker.subscription import Subscription
 
 LOOK_AROUND = 0.010  # seconds after which a busy worker looks at its other queues
 FEW = 4  # of these are asked themselves, not their bells
@@ -26,26 +26,26 @@ class Ears:
         self._kind = kind
         self._listen_at = 0.0
 
-    def listen(self, intakes: Sequence[Intake], busy: int = -1) -> None:
+    def listen(self, subscriptions: Sequence[Subscription], busy: int = -1) -> None:
         """Note which queues ring, but for the one at number `busy`: nobody may be there who sleeps. Not too often."""
         began = time.monotonic()
         if began < self._listen_at:
             return
-        by_store: dict[int, list[Intake]] = {}
-        for intake in intakes:
-            if intake.index != busy and not (intake.is_rung or intake.is_away):
-                by_store.setdefault(id(intake.place or intake.registry.store), []).append(intake)
+        by_store: dict[int, list[Subscription]] = {}
+        for subscription in subscriptions:
+            if subscription.index != busy and not (subscription.is_rung or subscription.is_away):
+                by_store.setdefault(id(subscription.place or subscription.registry.store), []).append(subscription)
         for some in by_store.values():
-            for intake, rings in zip(some, self._ring_at(some), strict=True):
-                intake.is_rung = intake.is_rung or rings
+            for subscription, rings in zip(some, self._ring_at(some), strict=True):
+                subscription.is_rung = subscription.is_rung or rings
         now = time.monotonic()
         self._listen_at = now + max(LOOK_AROUND, FOR_LISTENING * (now - began))
 
-    def _ring_at(self, intakes: list[Intake]) -> list[bool]:
-        if len(intakes) <= FEW:
-            return [time.monotonic() - intake.looked_at > LOOK_AROUND for intake in intakes]
+    def _ring_at(self, subscriptions: list[Subscription]) -> list[bool]:
+        if len(subscriptions) <= FEW:
+            return [time.monotonic() - subscription.looked_at > LOOK_AROUND for subscription in subscriptions]
         try:
-            with intakes[0].registry.store.limited(HASTY):
-                return together.rung([intake.registry.broker for intake in intakes], self._kind)
+            with subscriptions[0].registry.store.limited(HASTY):
+                return together.rung([subscription.registry.broker for subscription in subscriptions], self._kind)
         except HotQueueError:
-            return [True] * len(intakes)  # whoever asks them sees what is wrong
+            return [True] * len(subscriptions)  # whoever asks them sees what is wrong

@@ -23,7 +23,7 @@ from hotqueue.tasks.broker.session import DOING, Stepped
 from hotqueue.tasks.broker.together import Found
 from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.worker import logbook
-from hotqueue.tasks.worker.subscription import Intake
+from hotqueue.tasks.worker.subscription import Subscription
 
 if TYPE_CHECKING:
     from hotqueue.tasks.worker.worker import Worker
@@ -58,9 +58,9 @@ class Place:
 
     def __init__(self, where: tuple[int, str], ended: Callable[[], None]) -> None:
         self.where = where
-        self.intakes: list[Intake] = []
+        self.subscriptions: list[Subscription] = []
         self.errands = Errands(ended)
-        self.asked: Intake | None = None
+        self.asked: Subscription | None = None
         self.since = 0.0
         self.is_prompt = True
 
@@ -74,36 +74,40 @@ class Places:
 
     def begin(self) -> None:
         """Register the worker everywhere, beside it."""
-        self._group(self._worker.intakes)
-        for store in {id(intake.registry.store): intake.registry.store for intake in self._worker.intakes}.values():
+        self._group(self._worker.subscriptions)
+        for store in {
+            id(subscription.registry.store): subscription.registry.store for subscription in self._worker.subscriptions
+        }.values():
             place = self._places[id(store), ""] if not store.is_cluster else Place((id(store), ""), self._worker.wake)
             if not store.is_cluster:
                 self._bring_back(place)
                 continue
             self._places[id(store), ""] = place  # until it is known which nodes there are
-            place.intakes = [intake for intake in self._worker.intakes if intake.registry.store is store]
-            for intake in place.intakes:
-                intake.place, intake.is_away = place, True
+            place.subscriptions = [
+                subscription for subscription in self._worker.subscriptions if subscription.registry.store is store
+            ]
+            for subscription in place.subscriptions:
+                subscription.place, subscription.is_away = place, True
             place.errands.begin(partial(self._reach, place, store), self._know_nodes)
 
-    def _group(self, intakes: Iterable[Intake]) -> None:
-        for intake in intakes:
-            store = intake.registry.store
-            where = (id(store), store.place_of(keys.tasks(intake.name)))
+    def _group(self, subscriptions: Iterable[Subscription]) -> None:
+        for subscription in subscriptions:
+            store = subscription.registry.store
+            where = (id(store), store.place_of(keys.tasks(subscription.name)))
             place = self._places.setdefault(where, Place(where, self._worker.wake))
-            if intake.place is not place:
-                if intake.place is not None:
-                    intake.place.intakes.remove(intake)
-                    if intake.place.asked is intake:
-                        intake.place.asked = None
-                place.intakes.append(intake)
-                intake.place = place
+            if subscription.place is not place:
+                if subscription.place is not None:
+                    subscription.place.subscriptions.remove(subscription)
+                    if subscription.place.asked is subscription:
+                        subscription.place.asked = None
+                place.subscriptions.append(subscription)
+                subscription.place = place
 
     def _know_nodes(self, client: object) -> None:
         if client is not None:
-            self._group(list(self._worker.intakes))
+            self._group(list(self._worker.subscriptions))
         for place in list(self._places.values()):
-            if place.errands.is_free and any(not intake.is_registered for intake in place.intakes):
+            if place.errands.is_free and any(not subscription.is_registered for subscription in place.subscriptions):
                 self._bring_back(place)
 
     # --- in the worker's thread ----------------------------------------------------------------------------------
@@ -113,22 +117,22 @@ class Places:
         for place in list(self._places.values()):
             place.errands.conclude()
         deaf = self._worker.bell.deaf
-        unheard = [self._worker.intakes[queue] for queue in deaf if not self._worker.intakes[queue].is_away]
-        for intake in unheard:
-            why = deaf.pop(intake.index)
+        unheard = [self._worker.subscriptions[queue] for queue in deaf if not self._worker.subscriptions[queue].is_away]
+        for subscription in unheard:
+            why = deaf.pop(subscription.index)
             if isinstance(why, ConnectionFailed):
-                self._tell_out(intake.place, why)
-            self._doubt(intake)
-        for place in {intake.place for intake in unheard}:  # all of a place together: they went silent together
+                self._tell_out(subscription.place, why)
+            self._doubt(subscription)
+        for place in {subscription.place for subscription in unheard}:  # all of a place together: they went silent together
             if place.errands.is_free:
                 self._bring_back(place)
 
-    def until_answer(self, intake: Intake) -> float | None:
+    def until_answer(self, subscription: Subscription) -> float | None:
         """Return how long at most to wait for the step that is under way where a queue is; None where there is none.
 
         Until then there is nothing to ask this queue: what has answered can be read, and ends the sleep.
         """
-        place: Place | None = intake.place
+        place: Place | None = subscription.place
         if place is None or place.asked is None or place.asked.ahead is None:
             return None
         return max(0.0, place.since + COMMAND_TIMEOUT - time.monotonic())
@@ -137,86 +141,86 @@ class Places:
         """Return the descriptors of the steps that are under way."""
         return [place.asked.ahead.fileno() for place in self._places.values() if place.asked is not None and place.asked.ahead]
 
-    def step(self, intake: Intake, room: int) -> Stepped | None:
+    def step(self, subscription: Subscription, room: int) -> Stepped | None:
         """Send a step, or look whether the one under way has been answered; None while it has not."""
-        worker, place = self._worker, intake.place
-        if place is None or not place.errands.is_free or intake.is_sick:
+        worker, place = self._worker, subscription.place
+        if place is None or not place.errands.is_free or subscription.is_sick:
             return None
         moment = 0.0
-        if intake.ahead is None:
+        if subscription.ahead is None:
             if place.asked is not None and place.asked.ahead is not None:
                 return None
-            if intake.may_be_wrong:
-                self.recover(intake)
+            if subscription.may_be_wrong:
+                self.recover(subscription)
                 return None
-            if not self._send(place, intake, room):
+            if not self._send(place, subscription, room):
                 return None
             moment = MOMENT if place.is_prompt else 0.0
-        assert intake.ahead is not None
-        if not intake.ahead.has_answered(moment):
+        assert subscription.ahead is not None
+        if not subscription.ahead.has_answered(moment):
             place.is_prompt = False
             if time.monotonic() - place.since > COMMAND_TIMEOUT:
-                self._give_up(place, intake)
+                self._give_up(place, subscription)
             return None
         place.asked, place.is_prompt = None, time.monotonic() - place.since < MOMENT
-        step, intake.ahead = intake.ahead, None
-        return worker.end(intake, step, are_permits_out=True)
+        step, subscription.ahead = subscription.ahead, None
+        return worker.end(subscription, step, are_permits_out=True)
 
-    def _send(self, place: Place, intake: Intake, room: int) -> bool:
+    def _send(self, place: Place, subscription: Subscription, room: int) -> bool:
         if room:
-            self._worker.permits.add(intake.session.number + 1, room, intake.index)
-        with intake.registry.store.limited(HASTY):
-            intake.ahead = self._worker.begin(intake, room)
-        if intake.ahead is None:
-            self._worker.permits.withdraw_all(intake.index)
+            self._worker.permits.add(subscription.session.number + 1, room, subscription.index)
+        with subscription.registry.store.limited(HASTY):
+            subscription.ahead = self._worker.begin(subscription, room)
+        if subscription.ahead is None:
+            self._worker.permits.withdraw_all(subscription.index)
             return False
-        place.asked, place.since = intake, time.monotonic()
+        place.asked, place.since = subscription, time.monotonic()
         return True
 
-    def _give_up(self, place: Place, intake: Intake) -> None:
+    def _give_up(self, place: Place, subscription: Subscription) -> None:
         """Take no answer for an outage."""
-        step, intake.ahead, place.asked = intake.ahead, None, None
+        step, subscription.ahead, place.asked = subscription.ahead, None, None
         assert step is not None
         step.abandon()
-        self._worker.permits.withdraw(step.number, step.room, intake.index)
-        error = intake.registry.store.translated(TimeoutError("Timeout reading from socket"), DOING)
-        self._worker.step_failed(intake, step.actions, error)
+        self._worker.permits.withdraw(step.number, step.room, subscription.index)
+        error = subscription.registry.store.translated(TimeoutError("Timeout reading from socket"), DOING)
+        self._worker.step_failed(subscription, step.actions, error)
 
-    def recover(self, intake: Intake) -> None:
+    def recover(self, subscription: Subscription) -> None:
         """Find out, beside the worker, what it holds of a queue, as soon as that can be had."""
-        self._doubt(intake)
-        if intake.place is not None and intake.place.errands.is_free:
-            self._bring_back(intake.place)
+        self._doubt(subscription)
+        if subscription.place is not None and subscription.place.errands.is_free:
+            self._bring_back(subscription.place)
 
-    def _doubt(self, intake: Intake) -> None:
-        self._worker.abandon(intake)
-        intake.must_recover = True
+    def _doubt(self, subscription: Subscription) -> None:
+        self._worker.abandon(subscription)
+        subscription.must_recover = True
 
-    def promote(self, intake: Intake) -> None:
+    def promote(self, subscription: Subscription) -> None:
         """Have what is due of a queue made ready."""
 
         def then(due: int | None) -> None:
             if due is None:
-                self.recover(intake)
+                self.recover(subscription)
             else:
-                intake.due, intake.is_rung = due, True
+                subscription.due, subscription.is_rung = due, True
 
-        self._beside(intake, intake.registry.broker.promote, then)
+        self._beside(subscription, subscription.registry.broker.promote, then)
 
-    def unpark(self, intake: Intake, room: int) -> None:
+    def unpark(self, subscription: Subscription, room: int) -> None:
         """Have parked tasks go back that the worker can run."""
 
         def then(moved: int | None) -> None:
             if moved is None:
-                self.recover(intake)
+                self.recover(subscription)
             elif moved:
-                intake.is_rung = True
+                subscription.is_rung = True
                 self._worker.process.wake_others(self._worker)
 
-        self._beside(intake, lambda: intake.unpark(self._worker.kind, room), then)
+        self._beside(subscription, lambda: subscription.unpark(self._worker.kind, room), then)
 
-    def _beside(self, intake: Intake, ask: Callable[[], int], then: Callable[[int | None], None]) -> None:
-        place = intake.place
+    def _beside(self, subscription: Subscription, ask: Callable[[], int], then: Callable[[int | None], None]) -> None:
+        place = subscription.place
         if place is None or not place.errands.is_free:
             return
 
@@ -227,40 +231,42 @@ class Places:
                 self._tell_out(place, error)
                 return None
             except HotQueueError as error:
-                self._worker.note_refusal(intake, error)
+                self._worker.note_refusal(subscription, error)
                 return -1
 
         place.errands.begin(asked, then)
 
-    def note_outage(self, intake: Intake, error: Exception) -> None:
+    def note_outage(self, subscription: Subscription, error: Exception) -> None:
         """Tell once a process that a place does not answer."""
-        if intake.place is not None:
-            self._tell_out(intake.place, error)
+        if subscription.place is not None:
+            self._tell_out(subscription.place, error)
 
     def _tell_out(self, place: Place, error: Exception) -> None:
         if self._worker.process.outages.begin(place.where, self._worker):
             log.warning("%s; trying again until it answers, the other queues go on", error)
 
-    def _tell_back(self, place: Place, intakes: Iterable[Intake]) -> None:
-        if self._worker.process.outages.end(place.where, self._worker) and (names := [each.name for each in intakes]):
+    def _tell_back(self, place: Place, subscriptions: Iterable[Subscription]) -> None:
+        if self._worker.process.outages.end(place.where, self._worker) and (names := [each.name for each in subscriptions]):
             log.info("%s answer%s again", logbook.queues(names), "s" * (len(names) == 1))
 
     # --- beside it -----------------------------------------------------------------------------------------------
 
     def _bring_back(self, place: Place) -> None:
-        wanted = [intake for intake in place.intakes if not intake.is_registered or intake.may_be_wrong]
-        for intake in place.intakes:
-            intake.is_away = True
+        wanted = [
+            subscription for subscription in place.subscriptions if not subscription.is_registered or subscription.may_be_wrong
+        ]
+        for subscription in place.subscriptions:
+            subscription.is_away = True
         place.errands.begin(lambda: self._find(place, wanted), lambda found: self._came_back(place, found))
 
     def _reach(self, place: Place, cluster: Store) -> object:
         """Connect to a Cluster, which then says what nodes it has; None as of `_ask`."""
         client = self._ask(place, cluster.client)
         if client is not None:
-            self._tell_back(place, list(place.intakes))
+            self._tell_back(place, list(place.subscriptions))
         return client
 
-    def _find(self, place: Place, wanted: list[Intake]) -> list[tuple[Intake, Found]]:
+    def _find(self, place: Place, wanted: list[Subscription]) -> list[tuple[Subscription, Found]]:
         found = self._ask(place, lambda: self._find_out(wanted))
         if found is not None:  # said here: the worker may be at a long task
             self._tell_back(place, wanted)
@@ -278,7 +284,7 @@ class Places:
                 return None
             pause = min(LONGEST, 2 * pause)
 
-    def _find_out(self, wanted: list[Intake]) -> list[tuple[Intake, Found]]:
+    def _find_out(self, wanted: list[Subscription]) -> list[tuple[Subscription, Found]]:
         """Register, recover and listen, as far as each is needed, at all queues of a place in one trip each."""
         try:
             found = self._recovered([each for each in wanted if each.is_registered])
@@ -289,62 +295,62 @@ class Places:
             return [(each, error) for each in wanted]
         return [(each, self._listening(each, what)) for each, what in found]
 
-    def _recovered(self, intakes: list[Intake]) -> list[tuple[Intake, Found]]:
-        in_hand = [list(each.in_hand) for each in intakes]
-        answers = together.recover([each.session for each in intakes], in_hand) if intakes else []
-        return list(zip(intakes, answers, strict=True))
+    def _recovered(self, subscriptions: list[Subscription]) -> list[tuple[Subscription, Found]]:
+        in_hand = [list(each.in_hand) for each in subscriptions]
+        answers = together.recover([each.session for each in subscriptions], in_hand) if subscriptions else []
+        return list(zip(subscriptions, answers, strict=True))
 
-    def _registered(self, intakes: list[Intake]) -> list[tuple[Intake, Found]]:
-        worker, found = self._worker, list[tuple[Intake, Found]]()
-        sessions = [each.session for each in intakes]
-        answers = together.register(sessions, worker.process.lease_ms, worker.told) if intakes else []
-        for each, failed in zip(intakes, answers, strict=True):
+    def _registered(self, subscriptions: list[Subscription]) -> list[tuple[Subscription, Found]]:
+        worker, found = self._worker, list[tuple[Subscription, Found]]()
+        sessions = [each.session for each in subscriptions]
+        answers = together.register(sessions, worker.process.lease_ms, worker.told) if subscriptions else []
+        for each, failed in zip(subscriptions, answers, strict=True):
             each.is_registered = failed is None
             found.append((each, [] if failed is None else failed))
         return found
 
-    def _listening(self, intake: Intake, found: Found) -> Found:
+    def _listening(self, subscription: Subscription, found: Found) -> Found:
         """Have a queue's bell listened to; return what was found there, or why that cannot be."""
         if isinstance(found, ConnectionFailed) and found.retry:
             raise found
         if not isinstance(found, HotQueueError):
             try:
-                self._worker.bell.connect(intake.index)
+                self._worker.bell.connect(subscription.index)
             except HotQueueError as error:
                 if isinstance(error, ConnectionFailed) and error.retry:
                     raise
                 return error
         return found
 
-    def _came_back(self, place: Place, found: list[tuple[Intake, Found]]) -> None:
+    def _came_back(self, place: Place, found: list[tuple[Subscription, Found]]) -> None:
         worker = self._worker
-        for intake in place.intakes:
-            intake.is_away = False
-        for intake, what in found:
-            if intake not in worker.intakes:
+        for subscription in place.subscriptions:
+            subscription.is_away = False
+        for subscription, what in found:
+            if subscription not in worker.subscriptions:
                 continue
             if isinstance(what, HotQueueError):
-                worker.note_refusal(intake, what)
+                worker.note_refusal(subscription, what)
                 continue
-            worker.bell.hear(intake.index)
-            intake.is_rung = True
-            worker.recovered(intake, what)
-        self._group([intake for intake, _ in found])
+            worker.bell.hear(subscription.index)
+            subscription.is_rung = True
+            worker.recovered(subscription, what)
+        self._group([subscription for subscription, _ in found])
 
     # --- the end -------------------------------------------------------------------------------------------------
 
-    def leave(self, leave: Callable[[Sequence[Intake]], bool]) -> bool:
+    def leave(self, leave: Callable[[Sequence[Subscription]], bool]) -> bool:
         """Leave all places side by side; tell whether that was done at all of them.
 
         One that is away is waited for only if there is something to tell.
         """
-        places = [place for place in self._places.values() if place.intakes]
+        places = [place for place in self._places.values() if place.subscriptions]
         left: set[Place] = set()
         leaving: set[Place] = set()
         count = len(places)
 
         def leave_place(place: Place) -> None:
-            if leave(place.intakes):
+            if leave(place.subscriptions):
                 left.add(place)
 
         while places:
@@ -352,8 +358,8 @@ class Places:
                 place.errands.conclude()
                 if place.errands.is_free and place not in leaving:
                     leaving.add(place)
-                    for intake in place.intakes:
-                        intake.is_away = False
+                    for subscription in place.subscriptions:
+                        subscription.is_away = False
                     place.errands.begin(lambda place=place: leave_place(place))  # type: ignore[misc]
                 elif place.errands.is_free or not (place in leaving or _has_to_tell(place)):
                     places.remove(place)
@@ -366,4 +372,6 @@ class Places:
 
 
 def _has_to_tell(place: Place) -> bool:
-    return any(intake.untold or intake.unstarted or not intake.courier.is_empty for intake in place.intakes)
+    return any(
+        subscription.untold or subscription.unstarted or not subscription.courier.is_empty for subscription in place.subscriptions
+    )

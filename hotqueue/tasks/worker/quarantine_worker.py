@@ -36,8 +36,8 @@ class QuarantineWorker(SyncWorker):
 
     def _new_incarnation(self) -> None:
         super()._new_incarnation()
-        for intake in self.intakes:
-            intake.session.width = self._width
+        for subscription in self.subscriptions:
+            subscription.session.width = self._width
 
     def _loop(self) -> None:
         until = time.monotonic() + TURN
@@ -45,11 +45,11 @@ class QuarantineWorker(SyncWorker):
             pass
 
     def _look_around(self) -> bool:
-        [intake] = self.intakes
-        if intake.courier.is_full:
+        [subscription] = self.subscriptions
+        if subscription.courier.is_full:
             self.bell.wait_woken(0.1)
             return True
-        if self.step(intake, 1) is None or not intake.unstarted:
+        if self.step(subscription, 1) is None or not subscription.unstarted:
             return False
-        self._work(intake)
+        self._work(subscription)
         return True

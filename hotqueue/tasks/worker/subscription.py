@@ -1,4 +1,4 @@
-"""Intake: one queue as one worker works at it: what it has in hand, what is done but not yet told, what a delivery means."""
+"""Subscription: a queue as one worker takes from it: what it has in hand, what is unsettled, what a delivery means."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Ready:
         return 0 if attempts is NOTHING_HAPPENED and most > 1 else history.fate(attempts, most)
 
 
-class Intake:
+class Subscription:
     """One queue as one worker works at it.
 
     Attributes:

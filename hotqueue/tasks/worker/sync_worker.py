@@ -19,7 +19,7 @@ from hotqueue.tasks.wire.settlement import Delivery
 from hotqueue.tasks.worker import failpoints
 from hotqueue.tasks.worker.permits import Permits
 from hotqueue.tasks.worker.running import Running
-from hotqueue.tasks.worker.subscription import Intake, Ready
+from hotqueue.tasks.worker.subscription import Ready, Subscription
 from hotqueue.tasks.worker.turns import turns_in
 from hotqueue.tasks.worker.worker import Worker
 
@@ -38,53 +38,53 @@ class SyncWorker(Worker):
     def __init__(self, process: Process, registries: list[Registry], permits: Permits, running: Running) -> None:
         super().__init__(process, registries, permits, running)
         self._had_left = False
-        self._at_batch: Intake | None = None
+        self._at_batch: Subscription | None = None
         self._began = 0.0
         self._request: Request | None = None
         self._last = ""  # the task that ran last
-        self._runs_of: Intake | None = None
+        self._runs_of: Subscription | None = None
 
     def _loop(self) -> None:
         while not self.stopping:
             before = self.process.done.total()
             if self.turn():
                 continue
-            if any(intake.courier.is_full for intake in self.intakes):
+            if any(subscription.courier.is_full for subscription in self.subscriptions):
                 self._rest_until_there_is_room()
                 continue
             wait = self.next_due()
             if self.process.is_burst and wait and self._burst_is_over(before):
                 return
             if self._may_fetch_asleep(wait):
-                self._sleep_and_fetch(self.intakes[0], wait)
+                self._sleep_and_fetch(self.subscriptions[0], wait)
             else:
                 self.sleep(min(wait, 0.05) if self.process.is_burst else wait)
 
     def _rest_until_there_is_room(self) -> None:
         """Pause, and give a ring back that came for us: somebody else may be able to fetch."""
         if self.bell.wait_woken(0.1):
-            for intake in self.intakes:
-                self.ring(intake)
+            for subscription in self.subscriptions:
+                self.ring(subscription)
 
     def _may_fetch_asleep(self, wait: float) -> bool:
-        if wait <= 0 or len(self.intakes) > 1 or self.process.is_burst or self._deaf_because or not self.bell.may_fetch:
+        if wait <= 0 or len(self.subscriptions) > 1 or self.process.is_burst or self._deaf_because or not self.bell.may_fetch:
             return False
-        intake = self.intakes[0]
-        return not (intake.is_sick or intake.may_be_wrong or intake.untold or intake.needs)
+        subscription = self.subscriptions[0]
+        return not (subscription.is_sick or subscription.may_be_wrong or subscription.untold or subscription.needs)
 
-    def _sleep_and_fetch(self, intake: Intake, seconds: float) -> None:
+    def _sleep_and_fetch(self, subscription: Subscription, seconds: float) -> None:
         """Sleep with a fetch behind the bell, so that a task starts one trip sooner; its permits go in beforehand."""
-        room = self.process.room(intake.pace.room())
-        self.permits.add(intake.session.number + 1, room, intake.index)
+        room = self.process.room(subscription.pace.room())
+        self.permits.add(subscription.session.number + 1, room, subscription.index)
         step = None
         try:
             step = self.patient(
-                lambda: self.bell.wait_and_fetch(seconds, lambda bell, line: intake.session.begin_behind(bell, line, room))
+                lambda: self.bell.wait_and_fetch(seconds, lambda bell, line: subscription.session.begin_behind(bell, line, room))
             )
         finally:
-            intake.ahead = step
+            subscription.ahead = step
             if step is None:
-                intake.must_recover = True
+                subscription.must_recover = True
                 self.permits.drain()
 
     def _burst_is_over(self, before: int) -> bool:
@@ -106,173 +106,179 @@ class SyncWorker(Worker):
     def _look_around(self) -> bool:
         is_asked = False
         for at in self.turns.order():
-            intake = self.intakes[at]
-            if not self.has_reason_to_ask(intake):
-                if is_asked or not self.is_stale(intake):
+            subscription = self.subscriptions[at]
+            if not self.has_reason_to_ask(subscription):
+                if is_asked or not self.is_stale(subscription):
                     continue  # those that are asked for no reason are asked one at a time, to keep none waiting that rings
                 is_asked = True
-            stepped = self._next_batch(intake)
-            if stepped is not None and self._notice(intake, stepped):
+            stepped = self._next_batch(subscription)
+            if stepped is not None and self._notice(subscription, stepped):
                 return True
-            if intake.unstarted:
-                self._fetch_ahead(intake, stepped)
+            if subscription.unstarted:
+                self._fetch_ahead(subscription, stepped)
                 began = time.monotonic()
-                self._work(intake)
+                self._work(subscription)
                 if self._is_turn_of_others(at, time.monotonic() - began):
-                    self.tell(intake)
+                    self.tell(subscription)
                 return True
         return False
 
-    def _next_batch(self, intake: Intake) -> Stepped | None:
-        if intake.ahead is not None and not self.is_spread:
-            step, intake.ahead = intake.ahead, None
-            stepped = self.end(intake, step, are_permits_out=True)
-            if intake.unstarted or not intake.untold:
+    def _next_batch(self, subscription: Subscription) -> Stepped | None:
+        if subscription.ahead is not None and not self.is_spread:
+            step, subscription.ahead = subscription.ahead, None
+            stepped = self.end(subscription, step, are_permits_out=True)
+            if subscription.unstarted or not subscription.untold:
                 return stepped
-        if intake.courier.is_full:
-            self.tell(intake)
+        if subscription.courier.is_full:
+            self.tell(subscription)
             return None
-        room = self.process.room(intake.pace.room())
-        if intake.may_unpark:
-            self.unpark(intake, room)
-        return self.step(intake, room)
+        room = self.process.room(subscription.pace.room())
+        if subscription.may_unpark:
+            self.unpark(subscription, room)
+        return self.step(subscription, room)
 
-    def _fetch_ahead(self, intake: Intake, stepped: Stepped | None) -> None:
+    def _fetch_ahead(self, subscription: Subscription, stepped: Stepped | None) -> None:
         """Have Redis fetch the next batch, and take in the last one's outcomes, while this one is worked at.
 
         Only where tasks are short, and so many that some were left twice in a row: what we fetch ahead, a worker that is idle
         might run sooner. The permits for it go in beforehand, so that a supervisor who finds us dragging takes it back as well.
         """
         had_left, self._had_left = self._had_left, stepped is not None and stepped.left > 0
-        if stepped is None or len(stepped.deliveries) < AHEAD_FROM or len(self.intakes) > 1 or self.stopping:
+        if stepped is None or len(stepped.deliveries) < AHEAD_FROM or len(self.subscriptions) > 1 or self.stopping:
             return
         if self.process.runs_suspects and stepped.suspects:
             return
-        if intake.may_unpark or intake.has_more_than_a_trip or not (had_left and self._had_left):
+        if subscription.may_unpark or subscription.has_more_than_a_trip or not (had_left and self._had_left):
             return
-        room = self.process.room(intake.pace.room())
-        self.permits.add(intake.session.number + 1, room, intake.index)
-        intake.ahead = self.begin(intake, room)
-        if intake.ahead is None:
+        room = self.process.room(subscription.pace.room())
+        self.permits.add(subscription.session.number + 1, room, subscription.index)
+        subscription.ahead = self.begin(subscription, room)
+        if subscription.ahead is None:
             self.permits.drain()
 
     def _is_turn_of_others(self, at: int, worked: float) -> bool:
         """Tell, after some seconds of work for one queue, whether others have their turn now, and something to do."""
-        if len(self.intakes) == 1 or not self.turns.spend(at, turns_in(worked)):
+        if len(self.subscriptions) == 1 or not self.turns.spend(at, turns_in(worked)):
             return False
-        self.ears.listen(self.intakes, at)
-        return any(self.is_worth_asking(intake) for intake in self.intakes if intake.index != at)
+        self.ears.listen(self.subscriptions, at)
+        return any(self.is_worth_asking(subscription) for subscription in self.subscriptions if subscription.index != at)
 
-    def _notice(self, intake: Intake, stepped: Stepped) -> bool:
+    def _notice(self, subscription: Subscription, stepped: Stepped) -> bool:
         """See to what a step said beyond its tasks; tell whether there is more to fetch, by the way."""
         if stepped.others:
             self.process.start_async()
-        return intake.may_unpark and not intake.unstarted
+        return subscription.may_unpark and not subscription.unstarted
 
     def _run_suspect(self) -> bool:
         """For want of a quarantine process: run a suspect between two batches, when nothing else runs here."""
         process = self.process
-        intake = next((each for each in self.intakes if each.suspects and each.ahead is None), None)
-        if intake is None or process.workers[0] is not self or not all(each is self or each.is_idle for each in process.workers):
+        subscription = next((each for each in self.subscriptions if each.suspects and each.ahead is None), None)
+        if (
+            subscription is None
+            or process.workers[0] is not self
+            or not all(each is self or each.is_idle for each in process.workers)
+        ):
             return False
-        self.tell_all(intake)
-        intake.session.width = ALONE
+        self.tell_all(subscription)
+        subscription.session.width = ALONE
         try:
-            if self._step_through(intake) is None or not intake.unstarted:
+            if self._step_through(subscription) is None or not subscription.unstarted:
                 return False
         finally:
-            intake.session.width = 0
-        self._work(intake)
-        self.tell(intake)
+            subscription.session.width = 0
+        self._work(subscription)
+        self.tell(subscription)
         return True
 
-    def _step_through(self, intake: Intake) -> Stepped | None:
-        stepped = self.step(intake, 1)
-        while stepped is None and intake.ahead is not None:
+    def _step_through(self, subscription: Subscription) -> Stepped | None:
+        stepped = self.step(subscription, 1)
+        while stepped is None and subscription.ahead is not None:
             self.running.progress()
-            intake.ahead.has_answered(0.05)
-            stepped = self.step(intake, 1)
+            subscription.ahead.has_answered(0.05)
+            stepped = self.step(subscription, 1)
         return stepped
 
-    def _give_back(self, intake: Intake) -> None:
+    def _give_back(self, subscription: Subscription) -> None:
         """Give others what was fetched."""
-        self.permits.withdraw_all(intake.index)
-        self._drop(intake)
-        self.tell(intake)
-        self.ring(intake)
+        self.permits.withdraw_all(subscription.index)
+        self._drop(subscription)
+        self.tell(subscription)
+        self.ring(subscription)
 
-    def _work(self, intake: Intake) -> None:
+    def _work(self, subscription: Subscription) -> None:
         """Run what is in line, as far as permits go."""
         began = time.monotonic()
-        take, line = self.permits.take, intake.unstarted
-        if len(line) > 1 or intake.untold:  # what a fetch ahead did not carry any more
-            self._at_batch = intake
+        take, line = self.permits.take, subscription.unstarted
+        if len(line) > 1 or subscription.untold:  # what a fetch ahead did not carry any more
+            self._at_batch = subscription
             self.process.teller.watch()
         try:
-            self._run_line(intake, began, take, line)
+            self._run_line(subscription, began, take, line)
         finally:
             self._at_batch = None
 
-    def _run_line(self, intake: Intake, began: float, take: Callable[[int, int], bool], line: deque[Delivery]) -> None:
-        courier = intake.courier
+    def _run_line(
+        self, subscription: Subscription, began: float, take: Callable[[int, int], bool], line: deque[Delivery]
+    ) -> None:
+        courier = subscription.courier
         while line:
             if courier.is_full:  # what is told apart takes all the memory that it may
-                self._give_back(intake)
+                self._give_back(subscription)
                 return
             delivery = line.popleft()
-            if self.process.stop.is_set() or not take(delivery.number, intake.index) or not self.process.may_begin():
+            if self.process.stop.is_set() or not take(delivery.number, subscription.index) or not self.process.may_begin():
                 # The rest went back to the queue, or goes back in a moment: not ours to start.
                 line.appendleft(delivery)
-                self._drop(intake)
+                self._drop(subscription)
                 return
-            ready = intake.look(delivery, self.presence.id, intake.report)
-            self._runs_of = intake
+            ready = subscription.look(delivery, self.presence.id, subscription.report)
+            self._runs_of = subscription
             self._began = before = time.monotonic()
             outcome = self._execute(ready)
             after = time.monotonic()
             if failpoints.IS_ARMED:
                 failpoints.at("after_run")
-            intake.pace.ran(after - before)
+            subscription.pace.ran(after - before)
             if self.process.interrupts > 1 and isinstance(outcome.error, KeyboardInterrupt):
-                intake.tell_later(settlement.put_back(delivery))  # interrupted by us is not failed
+                subscription.tell_later(settlement.put_back(delivery))  # interrupted by us is not failed
                 return
-            self.conclude(intake, ready, outcome, after - before)
+            self.conclude(subscription, ready, outcome, after - before)
             if self.process.has_enough():
                 continue
-            if line and (after - began > TELL_AFTER or intake.untold_bytes > TRIP_BYTES):
+            if line and (after - began > TELL_AFTER or subscription.untold_bytes > TRIP_BYTES):
                 began = after
-                self.tell(intake)
+                self.tell(subscription)
 
     def tell_behind(self, since: float) -> bool:
         """Tell what ended before a task that runs since before `since`; for a Teller. True while at a batch."""
-        intake = self._at_batch
-        if intake is None:
+        subscription = self._at_batch
+        if subscription is None:
             return False
-        if self._began < since and intake.untold:
-            telling = intake.take_untold()
+        if self._began < since and subscription.untold:
+            telling = subscription.take_untold()
             try:
-                stepped = intake.session.settle(telling)
+                stepped = subscription.session.settle(telling)
             except HotQueueError:  # the worker finds out by itself, and recovers
-                intake.untell(telling)
+                subscription.untell(telling)
             else:
-                intake.note_gone(stepped.gone, telling)
-                intake.told(telling)
+                subscription.note_gone(stepped.gone, telling)
+                subscription.told(telling)
         return True
 
     def give_up_running_of(self, queue: int) -> None:
         """Have the task that runs see `current_task.lost`; a thread cannot be stopped from outside."""
-        request, intake = self._request, self._runs_of
-        if request is not None and intake is not None and intake.index == queue:
+        request, subscription = self._request, self._runs_of
+        if request is not None and subscription is not None and subscription.index == queue:
             request.lost = True
 
-    def _drop(self, intake: Intake) -> None:
+    def _drop(self, subscription: Subscription) -> None:
         if self.process.stop.is_set():
             return  # _leave puts them back
-        for delivery in intake.unstarted:
-            intake.in_hand.pop(delivery.id, None)
+        for delivery in subscription.unstarted:
+            subscription.in_hand.pop(delivery.id, None)
             # Whoever took them back may have come before the fetch did: to put them back twice does no harm.
-            intake.untold.append(settlement.put_back(delivery))
-        intake.unstarted.clear()
+            subscription.untold.append(settlement.put_back(delivery))
+        subscription.unstarted.clear()
 
     def _execute(self, ready: Ready) -> Outcome:
         call = ready.call

@@ -28,7 +28,7 @@ from hotqueue.tasks.worker.ears import Ears
 from hotqueue.tasks.worker.permits import Permits
 from hotqueue.tasks.worker.places import Places
 from hotqueue.tasks.worker.running import Running
-from hotqueue.tasks.worker.subscription import Intake, Ready
+from hotqueue.tasks.worker.subscription import Ready, Subscription
 from hotqueue.tasks.worker.turns import Turns
 
 if TYPE_CHECKING:
@@ -75,8 +75,8 @@ class Worker:
         self.presence = Presence(len(self.running.table))
         self.running.copy_to(self.presence.state)
         is_only = len(self._registries) == 1
-        self.intakes = [
-            Intake(registry, self.presence.id, self.kind, self.wake, index, is_only)
+        self.subscriptions = [
+            Subscription(registry, self.presence.id, self.kind, self.wake, index, is_only)
             for index, registry in enumerate(self._registries)
         ]
 
@@ -93,12 +93,15 @@ class Worker:
     @property
     def is_idle(self) -> bool:
         """True while nothing is in hand, nor on its way here, nor may be at a server that does not answer."""
-        return not (self._is_stepping or any(intake.in_hand or intake.ahead or intake.is_away for intake in self.intakes))
+        return not (
+            self._is_stepping
+            or any(subscription.in_hand or subscription.ahead or subscription.is_away for subscription in self.subscriptions)
+        )
 
     @property
     def may_become_busy(self) -> bool:
         """True while this worker knows of tasks that wait, or are due within a second: a burst is not over."""
-        return any(intake.others or 0 <= intake.due <= 1000 for intake in self.intakes)
+        return any(subscription.others or 0 <= subscription.due <= 1000 for subscription in self.subscriptions)
 
     # --- life ----------------------------------------------------------------------------------------------------
 
@@ -127,33 +130,33 @@ class Worker:
         """Announce ourselves at every queue; False when told to stop before that could be done."""
         if self._places is not None:
             self._places.begin()  # those that are there begin
-        elif not all(self._register_at(intake) for intake in self._register_together()):
+        elif not all(self._register_at(subscription) for subscription in self._register_together()):
             return False
         self.process.announce(self)
         return True
 
-    def _register_together(self) -> list[Intake]:
+    def _register_together(self) -> list[Subscription]:
         """Register at many queues in one trip; return those where that was not done, but for those that were refused."""
-        if len(self.intakes) == 1:
-            return self.intakes
-        sessions = [intake.session for intake in self.intakes]
+        if len(self.subscriptions) == 1:
+            return self.subscriptions
+        sessions = [subscription.session for subscription in self.subscriptions]
         try:
             answers = together.register(sessions, self.process.lease_ms, self.told)
         except HotQueueError:
-            return self.intakes
-        for intake, failed in zip(self.intakes, answers, strict=True):
-            intake.is_registered = failed is None
+            return self.subscriptions
+        for subscription, failed in zip(self.subscriptions, answers, strict=True):
+            subscription.is_registered = failed is None
             if failed is not None:
-                self.note_refusal(intake, failed)
+                self.note_refusal(subscription, failed)
         return []
 
-    def _register_at(self, intake: Intake) -> bool:
+    def _register_at(self, subscription: Subscription) -> bool:
         while True:
             try:
-                intake.registry.store.repeat(
-                    lambda: intake.session.register(self.process.lease_ms, self.told), patience=SICK, stop=self.process.stop
+                subscription.registry.store.repeat(
+                    lambda: subscription.session.register(self.process.lease_ms, self.told), patience=SICK, stop=self.process.stop
                 )
-                intake.is_registered = True
+                subscription.is_registered = True
                 return True
             except (ConnectionFailed, ConfigError) as error:
                 if self.process.stop.is_set():
@@ -161,7 +164,7 @@ class Worker:
                 if isinstance(error, ConnectionFailed) and error.retry:
                     self._note_outage(error)
                 else:
-                    self.note_refusal(intake, error)
+                    self.note_refusal(subscription, error)
                 if self.process.stop.wait(SICK):
                     return False
 
@@ -169,94 +172,99 @@ class Worker:
         """Tell what is done, put back what was not started, strike ourselves off."""
         beside, self._places = self._places, None
         if beside is None:
-            self._end_ahead(self.intakes)
+            self._end_ahead(self.subscriptions)
         self.permits.drain()
-        has_left = self._leave_queues(self.intakes) if beside is None else beside.leave(self._leave_queues)
+        has_left = self._leave_queues(self.subscriptions) if beside is None else beside.leave(self._leave_queues)
         if has_left:
             self.presence.close()
         else:
             self.presence.let_go()  # the file stays: a neighbour sees that we are dead, and that we ran nothing
         self.bell.close()
 
-    def _end_ahead(self, intakes: Sequence[Intake]) -> None:
-        for intake in intakes:
-            if intake.ahead is not None:
-                step, intake.ahead = intake.ahead, None
-                self.end(intake, step, are_permits_out=True)
+    def _end_ahead(self, subscriptions: Sequence[Subscription]) -> None:
+        for subscription in subscriptions:
+            if subscription.ahead is not None:
+                step, subscription.ahead = subscription.ahead, None
+                self.end(subscription, step, are_permits_out=True)
 
-    def _leave_queues(self, intakes: Sequence[Intake]) -> bool:
+    def _leave_queues(self, subscriptions: Sequence[Subscription]) -> bool:
         """Leave queues of one server, in as few trips as may be: one that is silent costs as long for many as for one."""
-        self._end_ahead(intakes)
-        told = [intake for intake in intakes if self._tell_last(intake)]
-        return self._strike_off(told) and len(told) == len(intakes)
+        self._end_ahead(subscriptions)
+        told = [subscription for subscription in subscriptions if self._tell_last(subscription)]
+        return self._strike_off(told) and len(told) == len(subscriptions)
 
-    def _tell_last(self, intake: Intake) -> bool:
+    def _tell_last(self, subscription: Subscription) -> bool:
         """Tell a queue what is done and what was not started; False when that could not be."""
-        intake.untold += [settlement.put_back(delivery) for delivery in intake.unstarted]
-        intake.unstarted.clear()
+        subscription.untold += [settlement.put_back(delivery) for delivery in subscription.unstarted]
+        subscription.unstarted.clear()
         try:
-            self.tell_all(intake)
+            self.tell_all(subscription)
         except HotQueueError as error:
-            return self._say_not_left([intake], str(error))
+            return self._say_not_left([subscription], str(error))
         finally:
-            intake.courier.drop()  # others have it, or will
-        return self._say_not_left([intake], intake.refusal) if intake.is_given_up else True
+            subscription.courier.drop()  # others have it, or will
+        return self._say_not_left([subscription], subscription.refusal) if subscription.is_given_up else True
 
-    def _strike_off(self, intakes: Sequence[Intake]) -> bool:
+    def _strike_off(self, subscriptions: Sequence[Subscription]) -> bool:
         try:
-            if len(intakes) == 1:
-                intakes[0].registry.broker.reap(self.presence.id, known_dead=True)
+            if len(subscriptions) == 1:
+                subscriptions[0].registry.broker.reap(self.presence.id, known_dead=True)
                 return True
-            brokers = [intake.registry.broker for intake in intakes]
+            brokers = [subscription.registry.broker for subscription in subscriptions]
             return not brokers or not any(together.strike_off(brokers, self.presence.id))
         except HotQueueError as error:
-            return self._say_not_left(intakes, str(error))
+            return self._say_not_left(subscriptions, str(error))
 
-    def _say_not_left(self, intakes: Sequence[Intake], why: str) -> bool:
-        queues = logbook.queues(intake.name for intake in intakes)
+    def _say_not_left(self, subscriptions: Sequence[Subscription], why: str) -> bool:
+        queues = logbook.queues(subscription.name for subscription in subscriptions)
         log.warning("could not take leave of %s: %s; others put in order what it held", queues, why)
         return False
 
     # --- stepping ------------------------------------------------------------------------------------------------
 
-    def step(self, intake: Intake, room: int) -> Stepped | None:
-        """Tell an intake's outcomes and fetch up to `room` tasks into it; None when that failed and was recovered from."""
+    def step(self, subscription: Subscription, room: int) -> Stepped | None:
+        """Tell a subscription's outcomes and fetch up to `room` tasks into it; None when that failed and was recovered from."""
         self._is_stepping = True
         try:
-            return self._step(intake, room)
+            return self._step(subscription, room)
         finally:
             self._is_stepping = False
 
-    def _step(self, intake: Intake, room: int) -> Stepped | None:
+    def _step(self, subscription: Subscription, room: int) -> Stepped | None:
         if self._places is not None:
-            return self._places.step(intake, room)
-        if intake.may_be_wrong and intake.ahead is None and not intake.is_sick and not self._recover(intake):
+            return self._places.step(subscription, room)
+        if (
+            subscription.may_be_wrong
+            and subscription.ahead is None
+            and not subscription.is_sick
+            and not self._recover(subscription)
+        ):
             return None
-        while room and intake.has_more_than_a_trip:
-            if self._step(intake, 0) is None:
+        while room and subscription.has_more_than_a_trip:
+            if self._step(subscription, 0) is None:
                 return None
-        step = self.begin(intake, room)
-        return None if step is None else self.end(intake, step)
+        step = self.begin(subscription, room)
+        return None if step is None else self.end(subscription, step)
 
-    def begin(self, intake: Intake, room: int) -> Step | None:
+    def begin(self, subscription: Subscription, room: int) -> Step | None:
         """Send a step; None when that failed and was recovered from."""
         self.running.progress()
-        if intake.is_sick or (intake.must_recover and not self._recover(intake)):
+        if subscription.is_sick or (subscription.must_recover and not self._recover(subscription)):
             return None
-        telling = intake.take_untold()
+        telling = subscription.take_untold()
         if failpoints.IS_ARMED and telling:
             failpoints.at("before_tell")
         try:
-            return intake.session.begin(room, telling)
+            return subscription.session.begin(room, telling)
         except (ConnectionFailed, ConfigError, SerializationError) as error:
-            self.step_failed(intake, telling, error)
+            self.step_failed(subscription, telling, error)
             return None
         except BaseException:  # Ctrl-C: whether it arrived is unknown
-            intake.must_recover = True
-            intake.untell(telling)
+            subscription.must_recover = True
+            subscription.untell(telling)
             raise
 
-    def end(self, intake: Intake, step: Step, are_permits_out: bool = False) -> Stepped | None:
+    def end(self, subscription: Subscription, step: Step, are_permits_out: bool = False) -> Stepped | None:
         """Wait for what a step brings, and put it in line.
 
         Args:
@@ -266,193 +274,195 @@ class Worker:
         try:
             stepped = step.end()
         except QueueFull as error:  # an empty fetch is all that a full server can refuse
-            intake.untell(sent)
-            self._note_outage(error, intake)
+            subscription.untell(sent)
+            self._note_outage(error, subscription)
             self._withdraw(
-                intake, step, are_permits_out
+                subscription, step, are_permits_out
             )  # nothing recovers: every sleep would add as many, until the pipe is full
             return None
         except (ConnectionFailed, ConfigError, SerializationError) as error:
-            self._withdraw(intake, step, are_permits_out)
-            self.step_failed(intake, sent, error)
+            self._withdraw(subscription, step, are_permits_out)
+            self.step_failed(subscription, sent, error)
             return None
         except BaseException:  # as in `begin`
-            intake.must_recover = True
-            intake.untell(sent)
+            subscription.must_recover = True
+            subscription.untell(sent)
             raise
         if self._outage:  # every task passes here
-            self._end_outage(intake)
-        intake.refusal = ""
+            self._end_outage(subscription)
+        subscription.refusal = ""
         if stepped.gone:
-            intake.note_gone(stepped.gone, sent)
-        intake.told(sent)
+            subscription.note_gone(stepped.gone, sent)
+        subscription.told(sent)
         if not stepped.alive:
-            self._given_up(intake)
+            self._given_up(subscription)
             return None
-        if not (are_permits_out or intake.ahead or intake.unstarted):
-            self.permits.withdraw_all(intake.index)  # what an error may have left: nothing is in line now
-        intake.took(stepped, step.room)
+        if not (are_permits_out or subscription.ahead or subscription.unstarted):
+            self.permits.withdraw_all(subscription.index)  # what an error may have left: nothing is in line now
+        subscription.took(stepped, step.room)
         if failpoints.IS_ARMED and sent:
             failpoints.at("after_tell")
         if failpoints.IS_ARMED and stepped.deliveries:
             failpoints.at("after_fetch")
         if are_permits_out:
-            self.permits.withdraw(step.number, step.room - len(stepped.deliveries), intake.index)
+            self.permits.withdraw(step.number, step.room - len(stepped.deliveries), subscription.index)
         elif stepped.deliveries:
-            self.permits.add(step.number, len(stepped.deliveries), intake.index)
+            self.permits.add(step.number, len(stepped.deliveries), subscription.index)
         return stepped
 
-    def step_failed(self, intake: Intake, sent: Sequence[Settlement], error: HotQueueError) -> None:
+    def step_failed(self, subscription: Subscription, sent: Sequence[Settlement], error: HotQueueError) -> None:
         """Wait for a server that is away; of what it refused, keep apart what it may have refused it for."""
         if isinstance(error, ConnectionFailed):
             if error.retry or not sent:
-                intake.cut_off(sent)
+                subscription.cut_off(sent)
             else:
-                intake.refused(sent)
-            self._note_outage(error, intake)
-            self._recover(intake)
+                subscription.refused(sent)
+            self._note_outage(error, subscription)
+            self._recover(subscription)
         elif sent:
-            intake.refused(sent)
-            self._recover(intake)
+            subscription.refused(sent)
+            self._recover(subscription)
         else:
-            self.note_refusal(intake, error)
+            self.note_refusal(subscription, error)
 
-    def _withdraw(self, intake: Intake, step: Step, are_permits_out: bool) -> None:
+    def _withdraw(self, subscription: Subscription, step: Step, are_permits_out: bool) -> None:
         if are_permits_out:
-            self.permits.withdraw(step.number, step.room, intake.index)
+            self.permits.withdraw(step.number, step.room, subscription.index)
 
-    def tell(self, intake: Intake) -> None:
+    def tell(self, subscription: Subscription) -> None:
         """Tell what is done, and fetch nothing."""
-        while intake.untold and not intake.is_sick:
-            if self.step(intake, 0) is None and self._places is not None:
+        while subscription.untold and not subscription.is_sick:
+            if self.step(subscription, 0) is None and self._places is not None:
                 return  # it is under way, and told of later
 
-    def tell_all(self, intake: Intake) -> None:
+    def tell_all(self, subscription: Subscription) -> None:
         """Tell what is done, and wait for what is told apart: as long as that can be of use."""
-        self.tell(intake)
-        courier = intake.courier
+        self.tell(subscription)
+        courier = subscription.courier
         while not (courier.is_empty or courier.is_stuck) and (not self.stopping or self.process.may_wait):
             self.running.progress()
             courier.wait(0.2)
 
-    def _recover(self, intake: Intake) -> bool:
+    def _recover(self, subscription: Subscription) -> bool:
         """After any error, and now and then: find out what we hold, until that is known or nobody asks; False if refused.
 
         False as well where that is found out beside us, because other queues are at other servers.
         """
         if self._places is not None:
-            self._places.recover(intake)
+            self._places.recover(subscription)
             return False
-        self.abandon(intake)
+        self.abandon(subscription)
 
         def recover() -> list[Delivery] | None:
             self.running.progress()  # waiting for Redis is not being stuck
             try:
-                if intake.is_registered:
-                    return intake.session.recover(list(intake.in_hand))
-                intake.session.register(self.process.lease_ms, self.told)
-                intake.is_registered = True
+                if subscription.is_registered:
+                    return subscription.session.recover(list(subscription.in_hand))
+                subscription.session.register(self.process.lease_ms, self.told)
+                subscription.is_registered = True
                 return []
             except ConnectionFailed as error:
                 self._note_outage(error)
                 raise
 
         try:
-            found = self._patiently(intake, recover)
+            found = self._patiently(subscription, recover)
         except (ConnectionFailed, ConfigError) as error:
-            self.note_refusal(intake, error)
+            self.note_refusal(subscription, error)
             if self.stopping:
-                intake.give_up()
+                subscription.give_up()
             return False
-        if self._outage or intake.must_recover:
+        if self._outage or subscription.must_recover:
             self.bell.start_over()
-        self._end_outage(intake)
-        self.recovered(intake, found)
+        self._end_outage(subscription)
+        self.recovered(subscription, found)
         return True
 
-    def recovered(self, intake: Intake, found: list[Delivery] | None) -> None:
+    def recovered(self, subscription: Subscription, found: list[Delivery] | None) -> None:
         """Take in what was found to be held; None: this worker was given up there."""
-        intake.must_recover = False
-        intake.recovered_at = time.monotonic()
+        subscription.must_recover = False
+        subscription.recovered_at = time.monotonic()
         if found is None:
-            self._given_up(intake)
+            self._given_up(subscription)
         elif found:
-            intake.accept(found)
-            self.permits.add(intake.session.number, len(found), intake.index)
+            subscription.accept(found)
+            self.permits.add(subscription.session.number, len(found), subscription.index)
 
-    def _patiently(self, intake: Intake, operation: Callable[[], T]) -> T:
+    def _patiently(self, subscription: Subscription, operation: Callable[[], T]) -> T:
         """Wait for Redis as long as it takes; once told to stop, only while there is something to tell, and time."""
         while True:
             try:
-                return intake.registry.store.repeat(operation, patience=None, stop=self.process.stop)
+                return subscription.registry.store.repeat(operation, patience=None, stop=self.process.stop)
             except ConnectionFailed as error:
-                if not (error.retry and intake.untold and self.process.may_wait):
+                if not (error.retry and subscription.untold and self.process.may_wait):
                     raise
                 self.process.hurry.wait(0.1)
 
-    def note_refusal(self, intake: Intake, error: HotQueueError) -> None:
+    def note_refusal(self, subscription: Subscription, error: HotQueueError) -> None:
         """The server answers, but not as it should: somebody has to act. Say so once; leave this queue alone for a while."""
-        self._say_refused(intake, error)
-        intake.must_recover = True
-        intake.sick_until = time.monotonic() + SICK
+        self._say_refused(subscription, error)
+        subscription.must_recover = True
+        subscription.sick_until = time.monotonic() + SICK
 
-    def _say_refused(self, intake: Intake, error: HotQueueError) -> None:
-        if str(error) != intake.refusal and not self.stopping:
-            log.error("queue %s: %s; trying again until it is put right", intake.name, error)
-        intake.refusal = str(error)
+    def _say_refused(self, subscription: Subscription, error: HotQueueError) -> None:
+        if str(error) != subscription.refusal and not self.stopping:
+            log.error("queue %s: %s; trying again until it is put right", subscription.name, error)
+        subscription.refusal = str(error)
 
-    def abandon(self, intake: Intake) -> None:
+    def abandon(self, subscription: Subscription) -> None:
         """Give up a step that fetches ahead: `recover` hands over what it brought, under another number."""
-        if intake.ahead is None:
+        if subscription.ahead is None:
             return
-        intake.ahead.abandon()
-        intake.untell(intake.ahead.actions)
-        intake.ahead = None
-        self.permits.withdraw_all(intake.index)  # of the tasks in line as well; whoever drained before us has put these back
-        for delivery in intake.unstarted:
-            intake.in_hand.pop(delivery.id, None)
-        intake.unstarted.clear()
+        subscription.ahead.abandon()
+        subscription.untell(subscription.ahead.actions)
+        subscription.ahead = None
+        self.permits.withdraw_all(
+            subscription.index
+        )  # of the tasks in line as well; whoever drained before us has put these back
+        for delivery in subscription.unstarted:
+            subscription.in_hand.pop(delivery.id, None)
+        subscription.unstarted.clear()
 
-    def _note_outage(self, error: Exception, intake: Intake | None = None) -> None:
-        if self._places is not None and intake is not None:
-            self._places.note_outage(intake, error)
+    def _note_outage(self, error: Exception, subscription: Subscription | None = None) -> None:
+        if self._places is not None and subscription is not None:
+            self._places.note_outage(subscription, error)
             return
         if self.process.outages.begin("", self):
             log.warning("%s; trying again until it answers", error)
         self._outage = True
 
-    def _end_outage(self, intake: Intake) -> None:
+    def _end_outage(self, subscription: Subscription) -> None:
         if self.process.outages.end("", self):
-            log.info("queue %s answers again", intake.name)
+            log.info("queue %s answers again", subscription.name)
         self._outage = False
 
-    def _given_up(self, intake: Intake) -> None:
+    def _given_up(self, subscription: Subscription) -> None:
         """Others have our tasks: forget them, take a new name, go on."""
         log.warning(
-            "worker %s was given up at queue %s (its lease ran out, or its keys are gone); it goes on", *self._who(intake)
+            "worker %s was given up at queue %s (its lease ran out, or its keys are gone); it goes on", *self._who(subscription)
         )
-        if len(self.intakes) > 1:
-            self._given_up_at(intake)
+        if len(self.subscriptions) > 1:
+            self._given_up_at(subscription)
             return
-        self.give_up_running_of(intake.index)
+        self.give_up_running_of(subscription.index)
         self.permits.drain()
         old = self.presence
         self._new_incarnation()
         self._register()
         old.close()
 
-    def _given_up_at(self, intake: Intake) -> None:
+    def _given_up_at(self, subscription: Subscription) -> None:
         """Forget what we held at one of several queues, and go on there under the same name; what others sent goes on as well.
 
         Fetches are numbered on, so that nothing of before is taken for anything of now.
         """
-        self.give_up_running_of(intake.index)
-        self.permits.withdraw_all(intake.index)
-        intake.lost()
-        intake.is_registered, intake.must_recover, intake.is_rung = False, True, True
+        self.give_up_running_of(subscription.index)
+        self.permits.withdraw_all(subscription.index)
+        subscription.lost()
+        subscription.is_registered, subscription.must_recover, subscription.is_rung = False, True, True
 
-    def _who(self, intake: Intake) -> tuple[str, str]:
-        return self.presence.id, intake.name
+    def _who(self, subscription: Subscription) -> tuple[str, str]:
+        return self.presence.id, subscription.name
 
     def give_up_running_of(self, queue: int) -> None:
         """Let running tasks of a queue, given by its number, know that they are lost; for any thread."""
@@ -463,30 +473,32 @@ class Worker:
 
     # --- outcomes ------------------------------------------------------------------------------------------------
 
-    def conclude(self, intake: Intake, ready: Ready, outcome: Outcome, seconds: float) -> None:
+    def conclude(self, subscription: Subscription, ready: Ready, outcome: Outcome, seconds: float) -> None:
         """Decide what becomes of a task, and line that up to be told."""
-        signer = intake.result_signer
+        signer = subscription.result_signer
         if outcome.ended is Ended.RETURNED:
             retries = ready.attempts.retries
-            done = settlement.succeeded(ready.delivery, outcome.payload, retries, ready.options, intake.now(), signer)
-            intake.tell_later(done)
+            done = settlement.succeeded(ready.delivery, outcome.payload, retries, ready.options, subscription.now(), signer)
+            subscription.tell_later(done)
             self.process.count("succeeded")
             logbook.succeeded(ready, seconds)
             return
-        now = datetime_of(intake.now()) if outcome.eta else None  # due by the server's time, like all
+        now = datetime_of(subscription.now()) if outcome.eta else None  # due by the server's time, like all
         action = decide(outcome, ready.options.retry_policy, ready.attempts, random=random.random, now=now)
-        intake.tell_later(settlement.wire(action, ready.delivery, ready.attempts, ready.options, intake.now(), signer))
+        subscription.tell_later(
+            settlement.wire(action, ready.delivery, ready.attempts, ready.options, subscription.now(), signer)
+        )
         self.process.count(action.do.name.lower())
         logbook.concluded(action, outcome, ready, seconds)
 
-    def unpark(self, intake: Intake, room: int) -> bool:
+    def unpark(self, subscription: Subscription, room: int) -> bool:
         """Take up to `room` parked tasks back that this worker can run; tell whether there were any."""
         if self._places is not None:
-            intake.unpark_later()
-            self._places.unpark(intake, room)
+            subscription.unpark_later()
+            self._places.unpark(subscription, room)
             return False
         try:
-            any_moved = intake.unpark(self.kind, room) > 0
+            any_moved = subscription.unpark(self.kind, room) > 0
         except HotQueueError as error:
             self._note_outage(error)
             return False
@@ -496,76 +508,78 @@ class Worker:
 
     # --- sleeping ------------------------------------------------------------------------------------------------
 
-    def is_worth_asking(self, intake: Intake) -> bool:
+    def is_worth_asking(self, subscription: Subscription) -> bool:
         """Tell whether a queue may have something for us, or we for it: its bell rang, or it was not asked for long."""
-        return self.has_reason_to_ask(intake) or self.is_stale(intake)
+        return self.has_reason_to_ask(subscription) or self.is_stale(subscription)
 
-    def has_reason_to_ask(self, intake: Intake) -> bool:
+    def has_reason_to_ask(self, subscription: Subscription) -> bool:
         """As `is_worth_asking`, but for a queue that is asked only because that was long ago."""
-        if len(self.intakes) == 1 or self.process.is_burst:
+        if len(self.subscriptions) == 1 or self.process.is_burst:
             return True
-        is_open = bool(intake.is_rung or intake.untold or intake.unstarted or intake.ahead or intake.may_unpark)
-        return is_open or intake.may_be_wrong
+        is_open = bool(
+            subscription.is_rung or subscription.untold or subscription.unstarted or subscription.ahead or subscription.may_unpark
+        )
+        return is_open or subscription.may_be_wrong
 
-    def is_stale(self, intake: Intake) -> bool:
+    def is_stale(self, subscription: Subscription) -> bool:
         """Tell whether it is long ago that a queue was asked: a net under the bells, wide where there are many."""
-        return time.monotonic() - intake.looked_at > self._net
+        return time.monotonic() - subscription.looked_at > self._net
 
     def hear(self) -> None:
         """Take in which bells rang, and what others found out beside us."""
         while self.bell.rung:
-            self.intakes[self.bell.rung.pop()].is_rung = True
+            self.subscriptions[self.bell.rung.pop()].is_rung = True
         while self.bell.wrong:
             queue, why = self.bell.wrong.popitem()
-            self._say_refused(self.intakes[queue], why)
+            self._say_refused(self.subscriptions[queue], why)
         if self._places is not None:
             self._places.conclude()
 
     def next_due(self) -> float:
         """Return seconds until the next scheduled task of our queues, at most LONGEST; promotes what is due."""
         wait = LONGEST
-        for intake in self.intakes:
-            if intake.is_away:
+        for subscription in self.subscriptions:
+            if subscription.is_away:
                 continue
-            if self._places is not None and (left := self._places.until_answer(intake)) is not None:
+            if self._places is not None and (left := self._places.until_answer(subscription)) is not None:
                 wait = min(wait, left)
                 continue
-            if intake.due == 0 and not (self._places is not None and intake.is_sick):
-                self._promote(intake)
-                return SICK if intake.is_sick else 0.0
-            wait = min(wait, SICK if intake.is_sick else intake.until_look())
-            if intake.due > 0:
-                wait = min(wait, intake.due / 1000)
-            if len(self.intakes) > 1 and not intake.is_sick:
-                wait = min(wait, max(0.0, intake.looked_at + self._net - time.monotonic()))
+            if subscription.due == 0 and not (self._places is not None and subscription.is_sick):
+                self._promote(subscription)
+                return SICK if subscription.is_sick else 0.0
+            wait = min(wait, SICK if subscription.is_sick else subscription.until_look())
+            if subscription.due > 0:
+                wait = min(wait, subscription.due / 1000)
+            if len(self.subscriptions) > 1 and not subscription.is_sick:
+                wait = min(wait, max(0.0, subscription.looked_at + self._net - time.monotonic()))
         return wait
 
-    def _promote(self, intake: Intake) -> None:
+    def _promote(self, subscription: Subscription) -> None:
         if self._places is not None:
-            self._places.promote(intake)
+            self._places.promote(subscription)
             return
         try:
-            intake.due = intake.registry.broker.promote()
-            intake.is_rung = True
+            subscription.due = subscription.registry.broker.promote()
+            subscription.is_rung = True
         except ConnectionFailed as error:
             self._note_outage(error)
         except ConfigError as error:
-            self.note_refusal(intake, error)
+            self.note_refusal(subscription, error)
 
-    def ring(self, intake: Intake) -> None:
+    def ring(self, subscription: Subscription) -> None:
         """Wake another worker of our kind, for what is not for us."""
-        if intake.is_away:
+        if subscription.is_away:
             return  # and those who sleep there as well
         try:
-            with intake.registry.store.limited(places.HASTY if self._places is not None else COMMAND_TIMEOUT):
-                intake.registry.broker.ring(self.kind)
+            with subscription.registry.store.limited(places.HASTY if self._places is not None else COMMAND_TIMEOUT):
+                subscription.registry.broker.ring(self.kind)
         except HotQueueError as error:  # whoever sweeps rings again
-            self._note_outage(error, intake)
+            self._note_outage(error, subscription)
 
     def sleep(self, seconds: float) -> bool:
         """Wait for a bell, or for what is under way; tell whether one rang. A broken connection is waited out."""
         also = self._places.under_way() if self._places is not None else ()
-        if seconds <= 0 and len(self.intakes) == 1:
+        if seconds <= 0 and len(self.subscriptions) == 1:
             return True
         rang = self.patient(lambda: self.bell.wait(max(0.0, seconds), also)) is not False
         self.hear()
@@ -585,6 +599,6 @@ class Worker:
             self.running.progress()
             self.process.stop.wait(0.1)
         except ConfigError as error:  # a bell of the wrong type
-            self.note_refusal(self.intakes[0], error)
+            self.note_refusal(self.subscriptions[0], error)
             self.process.stop.wait(SICK)
         return None

@@ -23,8 +23,8 @@ def worker(queue: HotQueue) -> Iterator[SyncWorker]:
     assert isinstance(made, SyncWorker)
     made._register()
     for _ in range(20):
-        made.intakes[0].pace.ran(1e-6)
-        made.intakes[0].pace.room()
+        made.subscriptions[0].pace.ran(1e-6)
+        made.subscriptions[0].pace.room()
     yield made
     made._leave()
 
@@ -32,9 +32,9 @@ def worker(queue: HotQueue) -> Iterator[SyncWorker]:
 def test_a_large_batch_has_the_next_one_fetched_meanwhile(queue: HotQueue, worker: SyncWorker) -> None:
     results = queue.tasks["double"].map(range(600))
     assert worker.turn()
-    assert worker.intakes[0].ahead is None  # what is left may be for others, who wake up now
+    assert worker.subscriptions[0].ahead is None  # what is left may be for others, who wake up now
     assert worker.turn()
-    ahead = worker.intakes[0].ahead
+    ahead = worker.subscriptions[0].ahead
     assert ahead is not None
     assert ahead.room >= AHEAD_FROM
     while worker.turn():
@@ -45,7 +45,7 @@ def test_a_large_batch_has_the_next_one_fetched_meanwhile(queue: HotQueue, worke
 def test_a_small_batch_has_not(queue: HotQueue, worker: SyncWorker) -> None:
     queue.tasks["double"].map(range(AHEAD_FROM - 1))
     assert worker.turn()
-    assert worker.intakes[0].ahead is None
+    assert worker.subscriptions[0].ahead is None
 
 
 @pytest.mark.parametrize("count", [1, AHEAD_FROM, 256, 300, 512])
@@ -53,16 +53,16 @@ def test_nothing_stays_untold_when_there_is_nothing_more(queue: HotQueue, worker
     results = queue.tasks["double"].map(range(count))
     while worker.turn():
         pass
-    assert (worker.intakes[0].untold, worker.intakes[0].in_hand, worker.intakes[0].ahead) == ([], {}, None)
+    assert (worker.subscriptions[0].untold, worker.subscriptions[0].in_hand, worker.subscriptions[0].ahead) == ([], {}, None)
     assert all(result.ready() for result in results)
 
 
 def test_a_fetch_ahead_whose_permits_are_drained_goes_back(queue: HotQueue, worker: SyncWorker) -> None:
     results = queue.tasks["double"].map(range(600))
     assert [worker.turn(), worker.turn()] == [True, True]
-    assert worker.permits.drain().total() == worker.intakes[0].ahead.room  # type: ignore[union-attr]
+    assert worker.permits.drain().total() == worker.subscriptions[0].ahead.room  # type: ignore[union-attr]
     assert worker.turn()  # what the fetch brought is not started, but put back
-    assert not worker.intakes[0].unstarted
+    assert not worker.subscriptions[0].unstarted
     while worker.turn():
         pass
     assert results.get(5) == [2 * n for n in range(600)]

@@ -12,7 +12,7 @@ from hotqueue import HotQueue, keys
 from hotqueue.errors import ConnectionFailed
 from hotqueue.tasks.client.result import AsyncResult
 from hotqueue.tasks.worker.process import Process
-from hotqueue.tasks.worker.subscription import Intake
+from hotqueue.tasks.worker.subscription import Subscription
 from hotqueue.tasks.worker.sync_worker import SyncWorker
 from tests.support.servers import RedisServer
 from tests.support.waiting import wait_until
@@ -33,15 +33,15 @@ def _worker(queue: HotQueue, threads: int = 1) -> SyncWorker:
     made = Process([queue._tasks], threads=threads).workers[0]
     assert isinstance(made, SyncWorker)
     made._register()
-    made.step(made.intakes[0], 1)  # a new server learns the script
+    made.step(made.subscriptions[0], 1)  # a new server learns the script
     return made
 
 
 @contextmanager
 def asleep(worker: SyncWorker) -> Iterator[None]:
     """Have a worker sleep until the end of the block, or until something wakes it there."""
-    intake: Intake = worker.intakes[0]
-    thread = threading.Thread(target=worker._sleep_and_fetch, args=(intake, 3.0))
+    subscription: Subscription = worker.subscriptions[0]
+    thread = threading.Thread(target=worker._sleep_and_fetch, args=(subscription, 3.0))
     thread.start()
     wait_until(lambda: _waits_in_redis(worker))
     try:
@@ -61,7 +61,7 @@ def _waits_in_redis(worker: SyncWorker) -> bool:
     if connection is None or connection._sock is None:
         return False
     address = "{}:{}".format(*connection._sock.getsockname())
-    clients = worker.intakes[0].registry.store.client().client_list()
+    clients = worker.subscriptions[0].registry.store.client().client_list()
     return any((each["addr"], each["cmd"]) == (address, "blpop") for each in clients)
 
 
@@ -75,20 +75,20 @@ def test_a_task_is_fetched_in_the_moment_in_which_it_comes(queue: HotQueue, work
     with asleep(worker):
         result = queue.tasks["double"].delay(4)
         assert held(queue, worker) == 1  # before the worker has said another word
-        wait_until(lambda: worker.intakes[0].ahead is not None)
+        wait_until(lambda: worker.subscriptions[0].ahead is not None)
     assert worker.turn()
     worker.turn()
     assert result.get(30) == 8
 
 
 def test_a_sleep_that_runs_out_looks_for_itself(queue: HotQueue, worker: SyncWorker) -> None:
-    intake = worker.intakes[0]
+    subscription = worker.subscriptions[0]
     queue.pause()
     result = queue.tasks["double"].delay(4)
-    worker._sleep_and_fetch(intake, 3.0)  # the bell rings, but nothing is given
+    worker._sleep_and_fetch(subscription, 3.0)  # the bell rings, but nothing is given
     assert not worker.turn()
     queue.store.command(keys.paused(queue.name), "DEL", keys.paused(queue.name))  # and not `resume`, which rings
-    worker._sleep_and_fetch(intake, 0.1)
+    worker._sleep_and_fetch(subscription, 0.1)
     assert worker.turn()
     worker.turn()
     assert result.get(30) == 8
@@ -98,7 +98,7 @@ def test_a_sleep_that_runs_out_looks_for_itself(queue: HotQueue, worker: SyncWor
 def test_a_wake_gives_the_fetch_up_and_what_it_brought_is_recovered(queue: HotQueue, worker: SyncWorker) -> None:
     with asleep(worker):
         pass
-    assert (worker.intakes[0].ahead, worker.intakes[0].must_recover) == (None, True)
+    assert (worker.subscriptions[0].ahead, worker.subscriptions[0].must_recover) == (None, True)
     assert worker.permits.drain().total() == 0
     result = queue.tasks["double"].delay(4)
     run(worker, result)
@@ -106,12 +106,12 @@ def test_a_wake_gives_the_fetch_up_and_what_it_brought_is_recovered(queue: HotQu
 
 
 def test_a_fetch_whose_reply_is_lost_is_recovered(queue: HotQueue, worker: SyncWorker) -> None:
-    intake = worker.intakes[0]
+    subscription = worker.subscriptions[0]
     result = queue.tasks["double"].delay(4)
-    worker._sleep_and_fetch(intake, 3.0)  # the bell rings already
-    assert intake.ahead is not None
-    intake.ahead.abandon()
-    intake.ahead, intake.must_recover = None, True
+    worker._sleep_and_fetch(subscription, 3.0)  # the bell rings already
+    assert subscription.ahead is not None
+    subscription.ahead.abandon()
+    subscription.ahead, subscription.must_recover = None, True
     worker.permits.drain()
     assert held(queue, worker) == 1
     run(worker, result)
@@ -123,7 +123,7 @@ def test_a_fetch_whose_reply_is_lost_is_recovered(queue: HotQueue, worker: SyncW
 def test_a_server_that_forgot_the_scripts_is_told_them(queue: HotQueue, worker: SyncWorker) -> None:
     result = queue.tasks["double"].delay(4)
     queue.store.command("x", "SCRIPT", "FLUSH")
-    worker._sleep_and_fetch(worker.intakes[0], 3.0)
+    worker._sleep_and_fetch(worker.subscriptions[0], 3.0)
     assert worker.turn()
     worker.turn()
     assert result.get(30) == 8
@@ -137,7 +137,7 @@ def test_a_server_that_goes_away_meanwhile_loses_nothing(make_queue: MakeQueue, 
     worker = _worker(queue)
     with asleep(worker):
         server.kill()
-        wait_until(lambda: worker.intakes[0].must_recover)
+        wait_until(lambda: worker.subscriptions[0].must_recover)
     assert worker.permits.drain().total() == 0
     server.start()
     result = None
@@ -159,7 +159,7 @@ def test_a_full_server_that_refuses_the_fetch_leaves_no_permits(
     worker = _worker(queue)
     queue.pause()  # what takes nothing out writes first what it grows by
     queue.store.command("x", "CONFIG", "SET", "maxmemory", "1")
-    worker._sleep_and_fetch(worker.intakes[0], 0.01)
+    worker._sleep_and_fetch(worker.subscriptions[0], 0.01)
     assert not worker.turn()
     assert worker.permits.drain().total() == 0
     queue.store.command("x", "CONFIG", "SET", "maxmemory", "0")
@@ -170,10 +170,10 @@ def test_a_full_server_that_refuses_the_fetch_leaves_no_permits(
 def test_leaving_with_a_task_fetched_asleep_puts_it_back(queue: HotQueue, worker: SyncWorker) -> None:
     with asleep(worker):
         queue.tasks["double"].delay(4)
-        wait_until(lambda: worker.intakes[0].ahead is not None)
+        wait_until(lambda: worker.subscriptions[0].ahead is not None)
     worker.process.stop_fetching()
     worker._leave()
     assert (queue.pending(), queue.running()) == (1, 0)
-    worker.intakes[0].ahead = None
+    worker.subscriptions[0].ahead = None
     worker._new_incarnation()
     worker._register()

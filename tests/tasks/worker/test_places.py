@@ -11,7 +11,7 @@ from hotqueue import HotQueue
 from hotqueue.tasks.worker.loading import _share_stores
 from hotqueue.tasks.worker.places import MOMENT, Places
 from hotqueue.tasks.worker.process import Process
-from hotqueue.tasks.worker.subscription import Intake
+from hotqueue.tasks.worker.subscription import Subscription
 from hotqueue.tasks.worker.worker import Worker
 from tests.support.proxy import Proxy
 from tests.support.servers import RedisServer
@@ -45,15 +45,15 @@ def make_worker(queues: list[HotQueue]) -> Worker:
 
 def all_are_there(worker: Worker) -> bool:
     worker.hear()
-    return all(intake.is_registered and not intake.is_away for intake in worker.intakes)
+    return all(subscription.is_registered and not subscription.is_away for subscription in worker.subscriptions)
 
 
-def look(places: Places, intake: Intake) -> float:
+def look(places: Places, subscription: Subscription) -> float:
     """Ask a queue; return how long the worker was kept, and take in the answer when it comes."""
     began = time.monotonic()
-    assert places.step(intake, 1) is None
+    assert places.step(subscription, 1) is None
     took = time.monotonic() - began
-    wait_until(lambda: places.step(intake, 1) is not None, 10, "it answers")
+    wait_until(lambda: places.step(subscription, 1) is not None, 10, "it answers")
     return took
 
 
@@ -63,8 +63,8 @@ def test_a_server_that_needs_longer_is_waited_for_once(make_queue: Callable[...,
     assert places is not None
     far.latency = (SLOW, 0.0)
     try:
-        assert look(places, worker.intakes[1]) >= MOMENT
-        assert min(look(places, worker.intakes[1]) for _ in range(5)) < MOMENT
+        assert look(places, worker.subscriptions[1]) >= MOMENT
+        assert min(look(places, worker.subscriptions[1]) for _ in range(5)) < MOMENT
     finally:
         far.latency = (0.0, 0.0)
         worker._leave()
@@ -93,5 +93,5 @@ def test_many_queues_of_a_server_take_no_more_trips_than_two(make_queue: Callabl
 
 def recover(worker: Worker) -> None:
     """Have a worker find out what it holds at all queues but the first."""
-    worker.bell.deaf.update(dict.fromkeys(range(1, len(worker.intakes))))
+    worker.bell.deaf.update(dict.fromkeys(range(1, len(worker.subscriptions))))
     worker.hear()

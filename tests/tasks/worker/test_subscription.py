@@ -16,7 +16,7 @@ from hotqueue.tasks.rules.lifecycle import Ended
 from hotqueue.tasks.wire import envelope, payload
 from hotqueue.tasks.wire.settlement import Delivery, Settlement
 from hotqueue.tasks.worker.courier import WITHOUT_WORDS
-from hotqueue.tasks.worker.subscription import ASK_AGAIN, ASK_LATER, Intake, Ready
+from hotqueue.tasks.worker.subscription import ASK_AGAIN, ASK_LATER, Ready, Subscription
 from tests.support.waiting import wait_until
 from tests.tasks import sample
 from tests.tasks.contents import Room, sync
@@ -35,8 +35,8 @@ def queue(room: Room) -> HotQueue:
 
 
 @pytest.fixture
-def intake(queue: HotQueue) -> Intake:
-    return Intake(queue._tasks, "w", "s")
+def subscription(queue: HotQueue) -> Subscription:
+    return Subscription(queue._tasks, "w", "s")
 
 
 def deliver(
@@ -48,13 +48,13 @@ def deliver(
     return Delivery("id", 1, "s", attempts.encode().encode() if attempts else b"", data)
 
 
-def look(intake: Intake, delivery: Delivery) -> Ready:
-    return intake.look(delivery, "w", lambda *_: None)
+def look(subscription: Subscription, delivery: Delivery) -> Ready:
+    return subscription.look(delivery, "w", lambda *_: None)
 
 
-def test_a_known_task_is_ready_to_run_and_was_not_unpickled(queue: HotQueue, intake: Intake) -> None:
+def test_a_known_task_is_ready_to_run_and_was_not_unpickled(queue: HotQueue, subscription: Subscription) -> None:
     queue.task(soft_time_limit=7, ignore_result=True)(sample.note)
-    ready = look(intake, deliver(value=Bomb()))
+    ready = look(subscription, deliver(value=Bomb()))
     assert ready.outcome is None
     assert ready.call is not None
     assert (ready.call.name, ready.call.soft_time_limit, ready.call.keeps_result) == ("tests.tasks.sample.note", 7, False)
@@ -65,17 +65,17 @@ def test_a_known_task_is_ready_to_run_and_was_not_unpickled(queue: HotQueue, int
     [{"unheard_of": 1}, 5, {"time_limit": "x"}, {"result_expires": None}, {"autoretry_for": ["OSError"]}, {"max_retries": -1}],
     ids=str,
 )
-def test_options_that_are_none_end_the_task_and_not_the_worker(queue: HotQueue, intake: Intake, options: Any) -> None:
+def test_options_that_are_none_end_the_task_and_not_the_worker(queue: HotQueue, subscription: Subscription, options: Any) -> None:
     queue.task(sample.note)
-    ready = look(intake, deliver(options=options))
+    ready = look(subscription, deliver(options=options))
     assert ready.outcome is not None
     assert ready.outcome.ended is Ended.UNLOADABLE
     assert "options that this worker cannot take" in str(ready.outcome.error)
 
 
-def test_options_that_came_with_the_call_lie_over_the_tasks(queue: HotQueue, intake: Intake) -> None:
+def test_options_that_came_with_the_call_lie_over_the_tasks(queue: HotQueue, subscription: Subscription) -> None:
     queue.task(soft_time_limit=7, time_limit=9)(sample.note)
-    ready = look(intake, deliver(options={"soft_time_limit": 3, "autoretry": True}))
+    ready = look(subscription, deliver(options={"soft_time_limit": 3, "autoretry": True}))
     assert (ready.options.soft_time_limit, ready.options.time_limit, ready.options.autoretry_for) == (3, 9, (Exception,))
 
 
@@ -92,10 +92,10 @@ def test_options_that_came_with_the_call_lie_over_the_tasks(queue: HotQueue, int
     ids=str,
 )
 def test_a_history_may_say_how_it_ends_without_a_run(
-    queue: HotQueue, intake: Intake, attempts: Attempts, ended: Ended | None
+    queue: HotQueue, subscription: Subscription, attempts: Attempts, ended: Ended | None
 ) -> None:
     queue.task(sample.note)
-    ready = look(intake, deliver(attempts=attempts))
+    ready = look(subscription, deliver(attempts=attempts))
     assert (ready.outcome.ended if ready.outcome else None) is ended
     assert (ready.call is None) is (ended is not None)
 
@@ -108,26 +108,26 @@ def test_a_history_may_say_how_it_ends_without_a_run(
     ],
     ids=["task", "python"],
 )
-def test_what_cannot_run_here_says_what_it_needs(intake: Intake, delivery: Delivery, need: str) -> None:
-    outcome = look(intake, delivery).outcome
+def test_what_cannot_run_here_says_what_it_needs(subscription: Subscription, delivery: Delivery, need: str) -> None:
+    outcome = look(subscription, delivery).outcome
     assert outcome is not None
     assert (outcome.ended, outcome.need) == (Ended.UNRUNNABLE, need)
 
 
-def test_a_newer_wire_version_is_for_a_newer_worker(intake: Intake) -> None:
+def test_a_newer_wire_version_is_for_a_newer_worker(subscription: Subscription) -> None:
     import zlib
 
     data = bytearray(deliver().data)
     data[0] = 2
     data[4:8] = zlib.crc32(data[8:], zlib.crc32(data[:4])).to_bytes(4, "big")
-    outcome = look(intake, Delivery("id", 1, "s", b"", bytes(data))).outcome
+    outcome = look(subscription, Delivery("id", 1, "s", b"", bytes(data))).outcome
     assert outcome is not None
     assert (outcome.ended, outcome.need) == (Ended.UNRUNNABLE, "wire:2")
 
 
 @pytest.mark.parametrize("data", [b"", b"nonsense", deliver().data[:-1]])
-def test_bytes_that_are_no_envelope_are_the_tasks_failure(intake: Intake, data: bytes) -> None:
-    outcome = look(intake, Delivery("id", 1, "s", b"", data)).outcome
+def test_bytes_that_are_no_envelope_are_the_tasks_failure(subscription: Subscription, data: bytes) -> None:
+    outcome = look(subscription, Delivery("id", 1, "s", b"", data)).outcome
     assert outcome is not None
     assert outcome.ended is Ended.UNLOADABLE
 
@@ -139,58 +139,58 @@ def test_parked_tasks_that_this_worker_can_run_go_back_few_at_a_time(queue: HotQ
     for need in mine + others:
         room.fill({f"parked:{need}": {need: 1}})
     queue.task(name="known")(sample.note)
-    intake = Intake(queue._tasks, "w", "s")
-    assert (intake.may_unpark, intake.until_look()) == (False, math.inf)
-    intake.took(replace(stepped(1), needs=7))
-    assert intake.may_unpark
-    assert intake.unpark("s", 5) == 3
+    subscription = Subscription(queue._tasks, "w", "s")
+    assert (subscription.may_unpark, subscription.until_look()) == (False, math.inf)
+    subscription.took(replace(stepped(1), needs=7))
+    assert subscription.may_unpark
+    assert subscription.unpark("s", 5) == 3
     assert room["ready"] == dict.fromkeys(mine, 1)
     assert room["needs"] == set(others)
-    assert intake.until_look() <= ASK_AGAIN, "soon: others may park them again"
+    assert subscription.until_look() <= ASK_AGAIN, "soon: others may park them again"
 
 
 def test_parked_tasks_of_others_are_looked_at_once_a_second(queue: HotQueue, room: Room) -> None:
     room.fill({"needs": ["task:unknown"], "parked:task:unknown": {"u": 1}})
-    intake = Intake(queue._tasks, "w", "s")
-    intake.took(replace(stepped(1), needs=1))
-    assert intake.unpark("s", 5) == 0
-    assert not intake.may_unpark
-    assert ASK_AGAIN < intake.until_look() <= ASK_LATER
+    subscription = Subscription(queue._tasks, "w", "s")
+    subscription.took(replace(stepped(1), needs=1))
+    assert subscription.unpark("s", 5) == 0
+    assert not subscription.may_unpark
+    assert ASK_AGAIN < subscription.until_look() <= ASK_LATER
 
 
 def stepped(now: int, *deliveries: Delivery) -> Stepped:
     return Stepped(now, 5, True, 0, 0, 0, 0, [], list(deliveries))
 
 
-def test_time_is_the_servers(intake: Intake) -> None:
-    intake.took(stepped(1_000_000))
-    assert 1_000_000 <= intake.now() < 1_010_000
+def test_time_is_the_servers(subscription: Subscription) -> None:
+    subscription.took(stepped(1_000_000))
+    assert 1_000_000 <= subscription.now() < 1_010_000
 
 
-def test_what_was_told_is_no_longer_in_hand_unless_it_came_again_under_another_number(intake: Intake) -> None:
+def test_what_was_told_is_no_longer_in_hand_unless_it_came_again_under_another_number(subscription: Subscription) -> None:
     first, again = deliver(), Delivery("id", 2, "s", b"", sync().encode())
-    intake.took(stepped(1, first))
-    assert (list(intake.unstarted), intake.in_hand) == ([first], {"id": first})
-    intake.accept([again])
-    intake.told([Settlement("id", 1, "S", b"", 0, "")])
-    assert intake.in_hand == {"id": again}
-    intake.told([Settlement("id", 2, "S", b"", 0, "")])
-    assert intake.in_hand == {}
+    subscription.took(stepped(1, first))
+    assert (list(subscription.unstarted), subscription.in_hand) == ([first], {"id": first})
+    subscription.accept([again])
+    subscription.told([Settlement("id", 1, "S", b"", 0, "")])
+    assert subscription.in_hand == {"id": again}
+    subscription.told([Settlement("id", 2, "S", b"", 0, "")])
+    assert subscription.in_hand == {}
 
 
 def test_a_large_outcome_that_is_gone_after_it_was_cut_off_time_and_again_had_arrived(
-    intake: Intake, caplog: pytest.LogCaptureFixture
+    subscription: Subscription, caplog: pytest.LogCaptureFixture
 ) -> None:
-    intake.in_hand["id"] = deliver()
+    subscription.in_hand["id"] = deliver()
     for _ in range(WITHOUT_WORDS):
-        intake.cut_off([Settlement("id", 1, "S", b"x" * LARGE, 1000, "")])
-    intake.told([action for action in intake.take_untold() if action.code == "L"])
-    wait_until(lambda: intake.courier.is_empty)
+        subscription.cut_off([Settlement("id", 1, "S", b"x" * LARGE, 1000, "")])
+    subscription.told([action for action in subscription.take_untold() if action.code == "L"])
+    wait_until(lambda: subscription.courier.is_empty)
     assert "does not count" not in caplog.text
 
 
-def test_a_worker_that_was_given_up_has_nothing_left(intake: Intake) -> None:
-    intake.took(stepped(1, deliver()))
-    intake.untold.append(Settlement("id", 1, "S", b"", 0, ""))
-    intake.lost()
-    assert (len(intake.unstarted), intake.in_hand, intake.untold) == (0, {}, [])
+def test_a_worker_that_was_given_up_has_nothing_left(subscription: Subscription) -> None:
+    subscription.took(stepped(1, deliver()))
+    subscription.untold.append(Settlement("id", 1, "S", b"", 0, ""))
+    subscription.lost()
+    assert (len(subscription.unstarted), subscription.in_hand, subscription.untold) == (0, {}, [])
