@@ -1,6 +1,7 @@
 """hotqueue: a task queue for Python over Redis, embedded or not.
 
-The public names, each imported when first used (PEP 562): ``import hotqueue`` costs neither redis nor cloudpickle.
+The public names, each imported when first used (PEP 562): ``import hotqueue`` costs neither redis nor cloudpickle. What is
+stored goes by them as well, or by those of `hotqueue.tasks`, so that a file may move (docs/decisions/0038).
 """
 
 from __future__ import annotations
@@ -9,28 +10,41 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+import hotqueue.moved  # noqa: F401  (old data names modules that are no more)
+
 if TYPE_CHECKING:
     from hotqueue.errors import (
+        CannotLoad,
         ConfigError,
         ConnectionFailed,
+        ControlFlow,
+        CorruptEnvelope,
         DuplicateTask,
         HotQueueError,
         Ignore,
+        Interruption,
         LeaseLost,
+        NewerEnvelope,
+        NoThread,
+        NotTaken,
         QueueFull,
+        Refused,
         Reject,
         RemoteError,
+        RemoteTraceback,
         ResultTimeout,
         Retry,
         SerializationError,
         SignatureError,
         SoftTimeLimitExceeded,
+        TaskError,
         TaskExpired,
         TaskNameWarning,
         TaskNotRegistered,
         TaskRejected,
         TaskRevoked,
         TimeLimitExceeded,
+        UnknownTask,
         WorkerLost,
     )
     from hotqueue.queue import HotQueue, key_for_name
@@ -38,27 +52,38 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "CannotLoad",
     "ConfigError",
     "ConnectionFailed",
+    "ControlFlow",
+    "CorruptEnvelope",
     "DuplicateTask",
     "HotQueue",
     "HotQueueError",
     "Ignore",
+    "Interruption",
     "LeaseLost",
+    "NewerEnvelope",
+    "NoThread",
+    "NotTaken",
     "QueueFull",
+    "Refused",
     "Reject",
     "RemoteError",
+    "RemoteTraceback",
     "ResultTimeout",
     "Retry",
     "SerializationError",
     "SignatureError",
     "SoftTimeLimitExceeded",
+    "TaskError",
     "TaskExpired",
     "TaskNameWarning",
     "TaskNotRegistered",
     "TaskRejected",
     "TaskRevoked",
     "TimeLimitExceeded",
+    "UnknownTask",
     "WorkerLost",
     "__version__",
     "key_for_name",

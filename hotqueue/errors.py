@@ -2,11 +2,13 @@
 
 Each message says what happened, with which value, and what to do about it.
 Control flow is a branch of its own: what a task raises (Retry, Reject, Ignore), and what is raised inside it from outside
-(Interruption). Imports nothing of hotqueue.
+(Interruption). All of them are `hotqueue.X` to users, and in whatever is stored. Imports nothing of hotqueue.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from copyreg import __newobj__  # type: ignore[attr-defined]
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -33,12 +35,52 @@ class ConfigError(HotQueueError, ValueError):
     """A setting, an option or the place where data lives has to be changed by the user."""
 
 
+class Refused(ConfigError):
+    """The server answers, and does not take what it was sent, in words that we do not know: that may be because of what it is."""
+
+
+class CannotLoad(HotQueueError):
+    """A module that cannot be imported, or has no tasks; the message is for the user."""
+
+
+class NoThread(HotQueueError, RuntimeError):
+    """Nothing can wait for results beside the work any more: the program ends."""
+
+
 class QueueFull(HotQueueError):
     """The queue is at `max_queue_length`, or the server is out of memory: nothing of this call was stored."""
 
 
 class SerializationError(HotQueueError):
     """A value cannot travel; the message names the argument."""
+
+
+class NotTaken(SerializationError):
+    """Some of the tasks that were sent together were refused by the server, for what they are; the others were sent.
+
+    Attributes:
+        ids: of those that were refused.
+    """
+
+    def __init__(self, message: str, ids: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.ids = set(ids)
+
+
+class CorruptEnvelope(SerializationError):
+    """Bytes that are no envelope, or were changed since they were written."""
+
+
+class NewerEnvelope(SerializationError):
+    """An envelope of a wire version that this hotqueue does not know.
+
+    Attributes:
+        version: the one it has.
+    """
+
+    def __init__(self, message: str, version: int = 0) -> None:
+        super().__init__(message)
+        self.version = version
 
 
 # What a store that is away, full or set up otherwise answers with. Who goes on without it catches these by name: a
@@ -63,7 +105,11 @@ class ResultTimeout(HotQueueError, TimeoutError):
 
 
 class TaskError(HotQueueError):
-    """A task ended without a value of its own making: base of the four below."""
+    """A task ended without a value of its own making: base of those below."""
+
+
+class UnknownTask(TaskError):
+    """No such task: it never existed, or its result has expired."""
 
 
 class TaskRevoked(TaskError):
@@ -168,6 +214,9 @@ class Retry(ControlFlow):
         self.exc = exc
         self.max_retries = max_retries
 
+    def __reduce__(self) -> tuple[Any, ...]:  # pickle would give the args to __init__, which takes keywords
+        return __newobj__, (type(self), *self.args), self.__dict__
+
 
 class Reject(ControlFlow):
     """Raise inside a task to send it to the dead list at once, without a retry."""
@@ -183,3 +232,8 @@ class Ignore(ControlFlow):
 
 class TaskNameWarning(UserWarning):
     """Two functions were defined under one task name; a worker that loads them refuses to start."""
+
+
+for _kind in [kind for kind in globals().values() if getattr(kind, "__module__", "") == __name__]:
+    _kind.__module__ = "hotqueue"  # the name that pickles, dead records and tracebacks hold, wherever this file goes
+del _kind

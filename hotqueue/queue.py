@@ -40,6 +40,9 @@ def key_for_name(name: str) -> str:
     return keys.queue(name)
 
 
+key_for_name.__module__ = "hotqueue"
+
+
 class HotQueue(TaskDoor):
     """A FIFO queue of messages that maps to a list in Redis.
 
@@ -69,6 +72,8 @@ class HotQueue(TaskDoor):
         ConfigError: an impossible name, URL, secret key or combination.
         TypeError: an unknown option, or a serializer without dumps and loads.
     """
+
+    __module__ = "hotqueue"  # what pickles name, wherever this file goes
 
     def __init__(
         self,
@@ -109,13 +114,16 @@ class HotQueue(TaskDoor):
         return f"<HotQueue {self.name!r} in {self.store}>"
 
     def __getstate__(self) -> dict[str, Any]:
-        kept = ("name", "key", "max_queue_length", "store")
+        kept = ("name", "key", "max_queue_length")
         state = {"serializer": codec.portable(self.serializer), **{name: getattr(self, name) for name in kept}}
+        state["store"] = self.store.description()
         key = self.secret_key
         return {**state, "secret_key": key if key is None or signing.may_travel() else signing.KEPT_BACK}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update({name: value for name, value in state.items() if name != "serializer"})
+        if isinstance(self.store, dict):  # else it was pickled when a store went along as such
+            self.store = Store.described(self.store)
         self.serializer = codec.restored(state["serializer"])
         if self.secret_key == signing.KEPT_BACK and (other := _with_key.get(self.name)) is not None:
             self.secret_key = other.secret_key

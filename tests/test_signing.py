@@ -96,7 +96,7 @@ def plant(room: Room, envelopes: dict[str | bytes, bytes]) -> None:
 def refused(queue: HotQueue) -> dict[str, str]:
     """Return the dead: id → what was wrong with the signature."""
     dead = {d.id: d for d in queue.dead()}
-    assert {d.error for d in dead.values()} <= {"hotqueue.errors.SignatureError"}
+    assert {d.error for d in dead.values()} <= {"hotqueue.SignatureError"}
     return {task_id: d.message for task_id, d in dead.items()}
 
 

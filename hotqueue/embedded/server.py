@@ -150,6 +150,13 @@ class EmbeddedServer:
         self._may_restart = True
         self._hold = None
 
+    @classmethod
+    def described(cls, state: dict[str, Any]) -> EmbeddedServer:
+        """Return the server of which `__getstate__` says this."""
+        made = cls.__new__(cls)
+        made.__setstate__(state)
+        return made
+
     def _take(self) -> _Hold:
         if not locks.SUPPORTED:
             raise ConfigError(f"the embedded server does not run on {sys.platform}: name a Redis server with url=")

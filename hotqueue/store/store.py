@@ -99,6 +99,21 @@ class Store:
     def __reduce__(self) -> tuple[Any, ...]:
         return (Store, (self._portable(), self.embedded))
 
+    def description(self) -> dict[str, Any]:
+        """Return what `described` takes in another process: plain values, that name no module of ours."""
+        server = None if self.embedded is None else self.embedded.__getstate__()
+        return {"address": vars(self._portable()), "server": server}
+
+    @classmethod
+    def described(cls, description: dict[str, Any]) -> Store:
+        """Return the store that `description` is of."""
+        server, address = description["server"], Address(**description["address"])
+        if server is None:
+            return cls(address)
+        from hotqueue.embedded.server import EmbeddedServer
+
+        return cls(address, EmbeddedServer.described(server))
+
     def _portable(self) -> Address:
         address = self.address
         return address if address.kind != "client" else replace(clients.portable(address.client), patience=address.patience)

@@ -6,12 +6,8 @@ import os
 import re
 from collections.abc import Callable
 
-from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError, QueueFull, SerializationError
+from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError, QueueFull, Refused, SerializationError
 from hotqueue.runtime import descriptors
-
-
-class Refused(ConfigError):
-    """The server answers, and does not take what it was sent, in words that we do not know: that may be because of what it is."""
 
 
 def meaning(error: BaseException, doing: str, *, sent: bool, tls: bool = False) -> HotQueueError:

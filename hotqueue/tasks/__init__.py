@@ -1,4 +1,4 @@
-"""Tasks over a queue: the public names, each imported when it is first used."""
+"""Tasks over a queue: the public names, each imported when it is first used. Stored data goes by them as well."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hotqueue.errors import Ignore, Reject, Retry
+    from hotqueue.errors import Ignore, Reject, Retry, UnknownTask
+    from hotqueue.tasks.client.method import AsyncTaskMethod, TaskMethod
     from hotqueue.tasks.client.registry import DeadTask
-    from hotqueue.tasks.client.result import AsyncResult, UnknownTask
+    from hotqueue.tasks.client.result import AsyncResult
     from hotqueue.tasks.client.resultset import ResultSet
-    from hotqueue.tasks.client.task import Task
+    from hotqueue.tasks.client.task import AsyncTask, Task
     from hotqueue.tasks.context import TaskFilter, current_task
     from hotqueue.tasks.rules.lifecycle import State
 
 __all__ = [
     "AsyncResult",
+    "AsyncTask",
+    "AsyncTaskMethod",
     "DeadTask",
     "Ignore",
     "Reject",
@@ -24,23 +27,39 @@ __all__ = [
     "State",
     "Task",
     "TaskFilter",
+    "TaskMethod",
     "UnknownTask",
     "current_task",
 ]
 
+# Where they are defined; the rest are errors.
 _HOMES = {
     "AsyncResult": "client.result",
+    "AsyncTask": "client.task",
+    "AsyncTaskMethod": "client.method",
     "DeadTask": "client.registry",
     "ResultSet": "client.resultset",
     "State": "rules.lifecycle",
     "Task": "client.task",
     "TaskFilter": "context",
-    "UnknownTask": "client.result",
+    "TaskMethod": "client.method",
     "current_task": "context",
+}
+
+# No API: what pickles of exceptions, and of classes of the running script, call. None of them may be the name of a module.
+_STORED = {
+    "find_in_script": "wire.main_module.find",
+    "make_class_of_stand_in": "wire.exceptions.stand_in_class",
+    "make_exception": "wire.exceptions.together",
+    "make_stand_in": "wire.exceptions.stand_in",
+    "set_attributes": "wire.exceptions.take",
 }
 
 
 def __getattr__(name: str) -> Any:
+    if name in _STORED:
+        home, _, name = _STORED[name].rpartition(".")
+        return getattr(import_module(f"hotqueue.tasks.{home}"), name)
     if name not in __all__:
         raise AttributeError(f"module 'hotqueue.tasks' has no attribute {name!r}")
     home = f"hotqueue.tasks.{_HOMES[name]}" if name in _HOMES else "hotqueue.errors"

@@ -123,6 +123,11 @@ def current_request() -> Request | None:
 class CurrentTask:
     """The task that runs in this thread or coroutine; see `current_task`."""
 
+    __module__ = "hotqueue.tasks"
+
+    def __reduce__(self) -> str:
+        return "current_task"  # as a global of a function that goes by value
+
     @property
     def request(self) -> Request:
         """The run's request.
@@ -178,6 +183,8 @@ class TaskFilter(logging.Filter):
     It lets every line pass. Put it on a handler, so that the lines of all loggers come by; then a format may name
     ``%(task)s`` and ``%(task_id)s``. The handlers of `hotqueue-worker` have it.
     """
+
+    __module__ = "hotqueue.tasks"
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Add the two attributes, unless the line has them already, as those of the worker itself about a task have."""

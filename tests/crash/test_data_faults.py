@@ -18,10 +18,10 @@ from hotqueue import (
     RemoteError,
     SerializationError,
     TimeLimitExceeded,
+    UnknownTask,
     WorkerLost,
     keys,
 )
-from hotqueue.tasks.client.result import UnknownTask
 from hotqueue.tasks.wire import envelope
 from tests.crash.rig import Load, Rig, report, seconds_until
 from tests.support.processes import run_python, worker_processes

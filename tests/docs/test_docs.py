@@ -11,7 +11,7 @@ import click
 import pytest
 
 from hotqueue import errors
-from hotqueue.tasks import AsyncResult, DeadTask, UnknownTask
+from hotqueue.tasks import AsyncResult, DeadTask
 from hotqueue.tasks.rules import options
 from hotqueue.tasks.rules.lifecycle import State
 from tests.support.processes import ROOT, run_command, run_python
@@ -126,7 +126,7 @@ def test_reference_has_every_error() -> None:
     internal = {"HotQueueError", "RemoteTraceback", "ControlFlow", "Interruption", "Retry", "Reject", "Ignore"}
     not_raised_yet = {"DuplicateTask"}  # comes with unique tasks
     there = {name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, Exception)}
-    assert listed == (there | {UnknownTask.__name__}) - internal - not_raised_yet
+    assert listed == there - internal - not_raised_yet
 
 
 @pytest.mark.parametrize("kind", [AsyncResult, DeadTask])

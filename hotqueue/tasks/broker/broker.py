@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from hotqueue import keys
-from hotqueue.errors import HotQueueError, SerializationError
+from hotqueue.errors import HotQueueError, NotTaken, SerializationError
 from hotqueue.runtime.ending import in_thread
 from hotqueue.store.blocking import Blocking
 from hotqueue.store.packing import PackedCall
@@ -29,18 +29,6 @@ FAR = 1e16  # ms, further away than any instant; what stands in a sorted set may
 HAND_TO_HAND = 0.02  # seconds in which a task passes from one hand to the next: a fetch, a parking, a start
 LOOKING, LOOKS = "looking at a task", 3  # it may be parked anew between a look and what follows
 BULK = 1000  # tasks a script call handles at most
-
-
-class NotTaken(SerializationError):
-    """Some of the tasks that were sent together were refused by the server, for what they are; the others were sent.
-
-    Attributes:
-        ids: of those that were refused.
-    """
-
-    def __init__(self, message: str, ids: set[str]) -> None:
-        super().__init__(message)
-        self.ids = ids
 
 
 @dataclass(slots=True)

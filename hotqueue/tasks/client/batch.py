@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, TypeVar
 
-from hotqueue.tasks.broker.broker import BULK, NotTaken
+from hotqueue.errors import NotTaken
+from hotqueue.tasks.broker.broker import BULK
 
 if TYPE_CHECKING:
     from types import TracebackType

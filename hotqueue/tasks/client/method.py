@@ -21,6 +21,7 @@ class TaskMethod(Generic[P, R]):
     The instance is pickled, as any argument; the worker runs the method on the copy. What is not here is the task's own.
     """
 
+    __module__ = "hotqueue.tasks"
     __slots__ = ("__self__", "_task")
 
     def __init__(self, task: Task[..., R], instance: Any) -> None:
@@ -76,6 +77,8 @@ class TaskMethod(Generic[P, R]):
 
 class AsyncTaskMethod(TaskMethod[P, R]):
     """A `TaskMethod` made of an `async def` method, for type checkers."""
+
+    __module__ = "hotqueue.tasks"
 
     if TYPE_CHECKING:
 

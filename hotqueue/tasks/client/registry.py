@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_type_hints
 
-from hotqueue import keys, signing
+from hotqueue import keys, moved, signing
 from hotqueue.errors import Interruption, TaskNotRegistered
 from hotqueue.runtime import in_place
 from hotqueue.signing import Signer
@@ -63,6 +63,10 @@ class DeadTask:
     def reason(self) -> str:
         """The error in one line."""
         return f"{self.error}: {self.message}" if self.message else self.error
+
+
+DeadTask.__annotations__ = get_type_hints(DeadTask)  # while they can be found by the name of the module
+DeadTask.__module__ = "hotqueue.tasks"
 
 
 class Registry:
@@ -262,7 +266,7 @@ def _dead_task(task_id: str, at: int, data: bytes) -> DeadTask:
         task_id,
         name,
         args,
-        told.get("error", ""),
+        moved.today(told.get("error", "")),
         told.get("message", ""),
         told.get("traceback", ""),
         told.get("retries", 0),

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 
-from hotqueue.errors import STORE_ERRORS, ConnectionFailed, QueueFull
+from hotqueue.errors import STORE_ERRORS, ConnectionFailed, NoThread, QueueFull
 from hotqueue.runtime.ending import in_thread, start_thread
 from hotqueue.runtime.interrupts import within
 from hotqueue.tasks.broker.broker import BULK, Broker
@@ -29,10 +29,6 @@ IDLE = 10.0  # seconds without callbacks after which the thread that reads for t
 STOPPED = 5.0  # seconds that a read may take beyond its time before we take ourselves for having been stopped
 LATE = 10.0  # seconds after which somebody else reads, should the one who was to have gone away without a word
 AT_ONCE = 1 << 20  # bytes of records that are read in one trip
-
-
-class NoThread(RuntimeError):
-    """Nothing can wait for results beside the work any more."""
 
 
 class Replies:

@@ -12,23 +12,26 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from hotqueue import moved
 from hotqueue.errors import (
     STORE_ERRORS,
     ConnectionFailed,
     Interruption,
+    NoThread,
     RemoteError,
     RemoteTraceback,
     ResultTimeout,
     SerializationError,
     TaskError,
     TaskRevoked,
+    UnknownTask,
 )
 from hotqueue.hints import hinting
 from hotqueue.runtime import in_place
 from hotqueue.runtime.ending import in_thread
 from hotqueue.tasks.client.callbacks import ResultFuture, callers
 from hotqueue.tasks.client.explain import explain, waits_for_itself
-from hotqueue.tasks.client.replies import Answer, NoThread, Replies
+from hotqueue.tasks.client.replies import Answer, Replies
 from hotqueue.tasks.context import current_request
 from hotqueue.tasks.rules.history import json_object
 from hotqueue.tasks.rules.lifecycle import FINAL, State
@@ -37,6 +40,7 @@ from hotqueue.tasks.wire import payload, record
 from hotqueue.tasks.wire.record import Record
 
 if TYPE_CHECKING:
+    from hotqueue.queue import HotQueue
     from hotqueue.signing import Signer
     from hotqueue.tasks.broker.broker import Broker, Looked
     from hotqueue.tasks.client.registry import Registry
@@ -55,10 +59,6 @@ _STATES = {
 }
 
 
-class UnknownTask(TaskError):
-    """No such task: it never existed, or its result has expired."""
-
-
 class AsyncResult(Generic[R]):
     """The handle to one task.
 
@@ -66,6 +66,7 @@ class AsyncResult(Generic[R]):
         id: the task's id; `queue.result(id)` makes this handle again, anywhere.
     """
 
+    __module__ = "hotqueue.tasks"
     __slots__ = ("_queue", "_record", "_registry", "_stage", "id")
     _is_handle = True  # a task that returns one returns the handle; it does not wait
 
@@ -85,8 +86,12 @@ class AsyncResult(Generic[R]):
     def __hash__(self) -> int:
         return hash((self.id, self._queue))
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (_rebuild, (self._registry.queue, self.id, self._queue))
+    def __getstate__(self) -> tuple[HotQueue, str, str]:
+        return self._registry.queue, self.id, self._queue
+
+    def __setstate__(self, state: tuple[HotQueue, str, str]) -> None:
+        queue, task_id, name = state
+        AsyncResult.__init__(self, task_id, queue._tasks, name)
 
     @property
     def _broker(self) -> Broker:
@@ -442,7 +447,8 @@ def check_id(task_id: object, where: str) -> str:
     return task_id
 
 
-def _rebuild(queue: Any, task_id: str, name: str) -> AsyncResult[Any]:
+def rebuilt(queue: HotQueue, task_id: str, name: str) -> AsyncResult[Any]:
+    """Return the handle that was pickled when it went as a call; see `hotqueue.moved`."""
     return AsyncResult(task_id, queue._tasks, name)
 
 
@@ -452,6 +458,6 @@ def _parsed_dead(data: bytes | None) -> dict[str, Any]:
 
 def _dead_error(data: bytes | None) -> Exception:
     told = _parsed_dead(data)
-    error = RemoteError(told.get("error", "unknown"), told.get("message", ""), told.get("traceback", ""))
+    error = RemoteError(moved.today(told.get("error", "unknown")), told.get("message", ""), told.get("traceback", ""))
     error.__cause__ = RemoteTraceback(error.traceback)
     return error

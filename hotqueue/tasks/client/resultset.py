@@ -10,10 +10,11 @@ from collections.abc import Generator, Iterator
 from datetime import timedelta
 from typing import Any, Generic, TypeVar, overload
 
+from hotqueue.errors import NoThread
 from hotqueue.hints import hinting
 from hotqueue.runtime.ending import in_thread
 from hotqueue.runtime.interrupts import within
-from hotqueue.tasks.client.replies import Answer, Callback, NoThread, Replies
+from hotqueue.tasks.client.replies import Answer, Callback, Replies
 from hotqueue.tasks.client.result import FIRST_LOOK, AsyncResult, answer_in, answers
 from hotqueue.tasks.rules.options import seconds
 
@@ -25,6 +26,7 @@ Watching = dict[AsyncResult[Any], tuple[Replies, Callback]]
 class ResultSet(Generic[R]):
     """The results of many tasks, in the order in which they were sent."""
 
+    __module__ = "hotqueue.tasks"
     _is_handle = True
 
     def __init__(self, results: list[AsyncResult[R]]) -> None:

@@ -42,6 +42,7 @@ class Task(Generic[P, R]):
         is_async: True for an `async def` function; also as a partial, a method, or as `__call__`.
     """
 
+    __module__ = "hotqueue.tasks"
     __name__: str
     __qualname__: str
     _bound_to = "instance"
@@ -85,11 +86,12 @@ class Task(Generic[P, R]):
 
     def __getstate__(self) -> dict[str, Any]:
         kept = {k: v for k, v in self.__dict__.items() if k not in ("_registry", "_forms", "_signature", "_counts")}
-        return {**kept, "queue": self._registry.queue}
+        return {**kept, "options": self.options.differing(), "queue": self._registry.queue}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         registry = state.pop("queue")._tasks
         self.__dict__.update(state)
+        self.options = TaskOptions.of(state["options"])
         self._registry = registry
         self._forms = {}
         self._signature = _signature(self.__wrapped__, self.options.bind)
@@ -333,6 +335,8 @@ class Task(Generic[P, R]):
 
 class AsyncTask(Task[P, R]):
     """A task made of an `async def` function: calling it gives a coroutine; workers run it on their event loop."""
+
+    __module__ = "hotqueue.tasks"
 
     if TYPE_CHECKING:
 

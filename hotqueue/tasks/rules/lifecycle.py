@@ -19,6 +19,8 @@ from hotqueue.tasks.rules.retry import RetryPolicy, backoff
 class State(StrEnum):
     """What a task is in, as users see it."""
 
+    __module__ = "hotqueue.tasks"
+
     PENDING = "PENDING"
     SCHEDULED = "SCHEDULED"
     STARTED = "STARTED"

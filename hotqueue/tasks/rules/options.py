@@ -54,6 +54,17 @@ class TaskOptions:
             jitter=self.retry_jitter,
         )
 
+    def differing(self) -> dict[str, Any]:
+        """Return the options that are not the default, by name: what `of` takes."""
+        kept = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in kept.items() if value != _DEFAULTS[name]}
+
+    @classmethod
+    def of(cls, options: Any) -> TaskOptions:
+        """Return the options that `differing` gave; or those of an older version, which may have had fewer."""
+        given = {f.name: getattr(options, f.name) for f in fields(cls) if hasattr(options, f.name)}
+        return cls(**(options if isinstance(options, dict) else given))
+
     def travelling(self) -> dict[str, Any]:
         """Return what differs from the defaults and can be written as JSON: a worker's half of the options."""
         kept = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _LOCAL}

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from hotqueue import moved
 from hotqueue.errors import Interruption, RemoteError
 from hotqueue.tasks.wire.exceptions import (
     FAULTS,
@@ -142,7 +143,7 @@ def put_together(sent: list[tuple[Any, ...]], trace: str, loads: Loads) -> Excep
     Args:
         trace: its traceback as text, for a stand-in.
     """
-    entries = [_Sent(*one) for one in sent]
+    entries = [_Sent(moved.today(path), *more) for path, *more in sent]
     made: dict[int, Exception] = {}
     for number in range(len(entries)):
         _make(number, entries, made, trace, loads)

@@ -13,7 +13,7 @@ import zlib
 from dataclasses import dataclass
 from typing import Any
 
-from hotqueue.errors import SerializationError, SignatureError
+from hotqueue.errors import CorruptEnvelope, NewerEnvelope, SignatureError
 from hotqueue.signing import SIGNATURE_BYTES, Signer
 
 WIRE_VERSION = 1  # what is written
@@ -30,18 +30,6 @@ BY_VALUE = 2  # the payload brings the function along
 SIGNED = 4
 
 _headers: dict[bytes, dict[str, Any]] = {}  # decoded task headers; bounded in _task_header
-
-
-class CorruptEnvelope(SerializationError):
-    """Bytes that are no envelope, or were changed since they were written."""
-
-
-class NewerEnvelope(SerializationError):
-    """An envelope of a wire version that this hotqueue does not know."""
-
-    def __init__(self, version: int) -> None:
-        super().__init__(f"envelope of wire version {version}; this hotqueue reads up to {WIRE_VERSION}: upgrade the worker")
-        self.version = version
 
 
 @dataclass(slots=True)
@@ -152,7 +140,9 @@ def decode(data: bytes, signer: Signer | None = None, queue: str | None = None, 
     if zlib.crc32(memoryview(body)[_CHECKED_FROM:], zlib.crc32(body[:4])) != checksum:
         raise CorruptEnvelope(f"not a hotqueue message, or altered on its way: {len(data)} bytes starting with {data[:16]!r}")
     if version > WIRE_VERSION:
-        raise NewerEnvelope(version)
+        raise NewerEnvelope(
+            f"envelope of wire version {version}; this hotqueue reads up to {WIRE_VERSION}: upgrade the worker", version
+        )
     if version < OLDEST_READ:
         raise CorruptEnvelope(f"envelope of wire version {version}; this hotqueue reads from {OLDEST_READ} to {WIRE_VERSION}")
     start = FIXED.size + n_id

@@ -217,6 +217,15 @@ def reduced_class(kind: type) -> Any:
     return NotImplemented if stands_for is None else (stand_in_class, (stands_for,))
 
 
+def _call_by_public_names(**functions: Any) -> None:
+    """Have pickles of exceptions among values call these by names of `hotqueue.tasks`, wherever this file goes."""
+    for name, function in functions.items():
+        function.__module__, function.__qualname__ = "hotqueue.tasks", name
+
+
+_call_by_public_names(make_exception=together, set_attributes=take, make_stand_in=stand_in, make_class_of_stand_in=stand_in_class)
+
+
 def is_command(kind: type) -> bool:
     """Tell whether Python takes it for a command, not for an error: raised from `get`, it would end the caller or a loop."""
     return not issubclass(kind, Exception) or issubclass(kind, StopIteration | StopAsyncIteration)

@@ -188,6 +188,9 @@ def find(module: str, qualname: str) -> Any:
     return found
 
 
+find.__module__, find.__qualname__ = "hotqueue.tasks", "find_in_script"  # what pickles call it, wherever this file goes
+
+
 def is_script(module: str) -> bool:
     """Tell whether a module is what this process runs as `__main__`."""
     script = _current()

@@ -17,6 +17,7 @@ from functools import cache
 from types import FunctionType, ModuleType
 from typing import Any, NamedTuple, NewType
 
+from hotqueue import moved
 from hotqueue.errors import Interruption, RemoteError, RemoteTraceback, SerializationError
 from hotqueue.sizes import LARGE, PAYLOAD_MAX, Bounded, TooLarge, in_words
 from hotqueue.tasks.wire import chain, exceptions, main_module
@@ -308,11 +309,10 @@ def loads_error(data: bytes) -> Exception:
     Its cause is the remote traceback, and the cause of that the cause that it had.
     """
     path, message, trace, sent = pickle.loads(data)
-    error: Exception = RemoteError(path, message, trace)
+    error: Exception = RemoteError(moved.today(path), message, trace)
     if sent is not None:
-        python, parts = pickle.loads(sent)
         try:
-            error = chain.put_together(parts, trace, loads if python == PYTHON else _loads_names)
+            error = _put_together(loads(sent), trace) or error
         except Interruption:
             raise
         except Exception:  # a class that keeps its instances from being made, or told apart
@@ -322,6 +322,14 @@ def loads_error(data: bytes) -> Exception:
         told.__cause__ = error.__cause__
         object.__setattr__(error, "__cause__", told)
     return error
+
+
+def _put_together(sent: Any, trace: str) -> Exception | None:
+    """Return the exception that was sent; None for one that must not be raised here."""
+    if isinstance(sent, BaseException):  # by an older version, which did not take it apart
+        return None if not isinstance(sent, Exception) or exceptions.is_command(type(sent)) else sent
+    python, parts = sent
+    return chain.put_together(parts, trace, loads if python == PYTHON else _loads_names)
 
 
 def _loads_names(data: bytes) -> Any:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
-from hotqueue.errors import HotQueueError
+from hotqueue.errors import CannotLoad, HotQueueError
 from hotqueue.runtime import descriptors
 from hotqueue.store.address import Address
 from hotqueue.store.store import Store
@@ -27,7 +27,7 @@ from hotqueue.tasks.execution import forks
 from hotqueue.tasks.execution.repairs import Repairs
 from hotqueue.tasks.wire import payload
 from hotqueue.tasks.worker import exits, strays
-from hotqueue.tasks.worker.loading import CannotLoad, load
+from hotqueue.tasks.worker.loading import load
 from hotqueue.tasks.worker.process import LEASE_MS, Process
 from hotqueue.tasks.worker.worker import Worker
 

@@ -15,9 +15,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hotqueue.errors import ConnectionFailed, HotQueueError, SerializationError
+from hotqueue.errors import ConnectionFailed, HotQueueError, Refused, SerializationError
 from hotqueue.sizes import LARGE, PAYLOAD_MAX, in_words
-from hotqueue.store.translation import Refused
 from hotqueue.tasks.broker.broker import BULK
 from hotqueue.tasks.broker.session import Stepped
 from hotqueue.tasks.execution.timelimit import leave_ctrl_c_to_main

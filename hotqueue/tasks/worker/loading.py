@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from hotqueue import signing
-from hotqueue.errors import ConfigError, HotQueueError
+from hotqueue.errors import CannotLoad, ConfigError, HotQueueError
 from hotqueue.hints import did_you_mean
 from hotqueue.queue import HotQueue
 from hotqueue.runtime import package
@@ -23,10 +23,6 @@ from hotqueue.tasks.client.task import Task
 from hotqueue.tasks.execution import forks
 
 log = logging.getLogger("hotqueue.worker")
-
-
-class CannotLoad(Exception):
-    """A module that cannot be imported, or has no tasks; the message is for the user."""
 
 
 def load(

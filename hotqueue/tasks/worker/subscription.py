@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Any
 
-from hotqueue.errors import SerializationError, SignatureError
+from hotqueue.errors import CorruptEnvelope, NewerEnvelope, SerializationError, SignatureError
 from hotqueue.sizes import LARGE
 from hotqueue.tasks.broker.broker import BULK
 from hotqueue.tasks.broker.session import Session, Step, Stepped
@@ -347,7 +347,7 @@ def look(
     attempts = history.decode(delivery.attempts) if delivery.attempts else NOTHING_HAPPENED
     try:
         found = envelope.decode(delivery.data, registry.signer, queue, delivery.id)
-    except envelope.NewerEnvelope as error:
+    except NewerEnvelope as error:
         outcome = _unwanted(delivery.id, attempts, clock) or lifecycle.unrunnable(f"wire:{error.version}")
         return Ready(delivery, "?", attempts, DEFAULTS, outcome=outcome)
     except (SerializationError, SignatureError) as error:
@@ -360,7 +360,7 @@ def look(
         if given:
             options = received(options, given)
     except (TypeError, ValueError) as error:  # of a producer that is none of ours
-        outcome = lifecycle.unloadable(envelope.CorruptEnvelope(f"options that this worker cannot take: {error}"))
+        outcome = lifecycle.unloadable(CorruptEnvelope(f"options that this worker cannot take: {error}"))
         return Ready(delivery, name, attempts, DEFAULTS, outcome=outcome)
     ready = Ready(delivery, name, attempts, options)
     if attempts is not NOTHING_HAPPENED:

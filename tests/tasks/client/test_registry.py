@@ -111,7 +111,7 @@ class TestDead:
         work(queue)
         assert good.get(timeout=5) == 4
         found = {d.id: (d.task, d.error, d.message[:22]) for d in queue.dead()}
-        wanted = ("?", "hotqueue.tasks.wire.envelope.CorruptEnvelope", "not a hotqueue message")
+        wanted = ("?", "hotqueue.CorruptEnvelope", "not a hotqueue message")
         assert found == {"odd": wanted, "newer": wanted}
         assert queue.result("odd").state is State.FAILURE
         queue.discard_dead(all=True)
@@ -188,7 +188,7 @@ class TestSigned:
         seen.clear()
         work(worker)
         assert seen == []
-        assert [d.error for d in worker.dead()] == ["hotqueue.errors.SignatureError"]
+        assert [d.error for d in worker.dead()] == ["hotqueue.SignatureError"]
         with pytest.raises(SignatureError):
             worker.result(result.id).get(timeout=5)
         worker.discard_dead(all=True)

@@ -574,7 +574,7 @@ class TestHandles:
         work(queue)
         with pytest.raises(TaskRejected, match="bad input"):
             result.get(timeout=5)
-        assert [d.reason for d in queue.dead()] == ["hotqueue.errors.TaskRejected: bad input"]
+        assert [d.reason for d in queue.dead()] == ["hotqueue.TaskRejected: bad input"]
 
     def test_slices_of_a_result_set_are_result_sets(self, make_queue: MakeQueue) -> None:
         results = make_queue().task(sample.square).map(range(5))

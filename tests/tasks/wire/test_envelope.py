@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from hotqueue import CorruptEnvelope, NewerEnvelope
 from hotqueue.errors import SignatureError
 from hotqueue.signing import Signer
 from hotqueue.tasks.wire import envelope
-from hotqueue.tasks.wire.envelope import ASYNC, BY_VALUE, SYNC, CorruptEnvelope, NewerEnvelope
+from hotqueue.tasks.wire.envelope import ASYNC, BY_VALUE, SYNC
 
 HEADER = envelope.task_header("shop.tasks.pay", "q", {"time_limit": 5}, "3.11")
 

@@ -434,7 +434,7 @@ def test_nor_does_one_end_a_program(make_queue: MakeQueue, store_url: str) -> No
     """
     done = run_python(textwrap.dedent(asks), check=False)
     assert (done.stdout, done.returncode) == ("caught SystemExit: 0\ncaught SystemExit: 0\nloop goes on\n", 1)
-    assert "hotqueue.errors.RemoteError: SystemExit: 0" in done.stderr
+    assert "hotqueue.RemoteError: SystemExit: 0" in done.stderr
     queue.discard_dead(all=True)
 
 

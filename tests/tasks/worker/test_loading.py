@@ -153,7 +153,7 @@ def test_a_mistake_of_the_module_shows_its_own_lines_alone_and_is_told_once(fold
 def test_an_error_that_hotqueue_raises_shows_the_users_line_and_none_of_ours(folder: Path) -> None:
     lines = loaded(folder, "typo")
     assert [line.split('"')[1] for line in lines if "File" in line] == [str(folder / "typo.py")]
-    assert lines[-1].startswith("hotqueue.errors.ConfigError: unknown store URL 'ftp://x'")
+    assert lines[-1].startswith("hotqueue.ConfigError: unknown store URL 'ftp://x'")
 
 
 @pytest.mark.parametrize("module", ["queue", "email", "queue:queue", "email.tasks"])
