@@ -158,6 +158,10 @@ class RemoteError(HotQueueError):
     def __init__(self, class_path: str, message: str, traceback: str = "") -> None:
         super().__init__(class_path, message, traceback)
 
+    def __setstate__(self, state: dict[str, Any] | None) -> None:
+        """Take what pickle kept beside the args; older versions kept these three there as well."""
+        self.__dict__.update({name: value for name, value in (state or {}).items() if not hasattr(RemoteError, name)})
+
     # Properties over args: an original's class, which may come behind this one, cannot get in their way.
 
     @property

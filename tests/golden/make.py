@@ -14,19 +14,18 @@ import os
 import pickle
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-os.environ.update(HOME="/home/somebody", XDG_STATE_HOME="/home/somebody/state")
 
 import hotqueue
 from hotqueue import HotQueue
 from hotqueue import tasks as public
 
 AWAY = "redis://:secret@queues.example:6380/2"
-STORE = {"name": "golden", "key": "golden secret"}
+SECRETS = {"plain": None, "signed": "golden secret"}  # by what the stored queues are called
+PYTHON = (3, 11)  # what goes by value is run by the Python that made it
+HOME = {"HOME": "/home/somebody", "XDG_STATE_HOME": "/home/somebody/state"}  # of whoever has the default database file
 
 
 def queues() -> dict[str, HotQueue]:
@@ -73,24 +72,27 @@ def objects() -> dict[str, Any]:
     }
 
 
+def fail(how: str) -> None:
+    """Fail in one of several ways."""
+    if how == "key":
+        raise KeyError("no such order")
+    if how == "ours":
+        raise hotqueue.ConfigError("not set up")
+    if how == "chained":
+        try:
+            raise OSError(28, "no space", "/data")
+        except OSError as error:
+            raise hotqueue.QueueFull("is full") from error
+    raise hotqueue.Reject("bad order")
+
+
+def echo(value: Any, again: int = 1) -> list[Any]:
+    """Return a value, several times."""
+    return [value] * again
+
+
 def define(queue: HotQueue) -> dict[str, Any]:
-    """Return the tasks of the stored queue, by what they do."""
-
-    def fail(how: str) -> None:
-        if how == "key":
-            raise KeyError("no such order")
-        if how == "ours":
-            raise hotqueue.ConfigError("not set up")
-        if how == "chained":
-            try:
-                raise OSError(28, "no space", "/data")
-            except OSError as error:
-                raise hotqueue.QueueFull("is full") from error
-        raise hotqueue.Reject("bad order")
-
-    def echo(value: Any, again: int = 1) -> list[Any]:
-        return [value] * again
-
+    """Return the tasks of the stored queue, by what they do; they go by name."""
     return {
         "echo": queue.task(name="golden.echo")(echo),
         "fail": queue.task(name="golden.fail", max_retries=0)(fail),
@@ -146,13 +148,14 @@ def contents(queue: HotQueue) -> dict[bytes, tuple[bytes, Any]]:
 
 def main(folder: Path) -> None:
     """Write the files."""
+    os.environ |= HOME
     folder.mkdir(parents=True, exist_ok=True)
     pickled = {name: pickle.dumps(value, 5) for name, value in objects().items()}
     (folder / "pickles").write_bytes(pickle.dumps(pickled, 5))
-    for name, secret in (("plain", None), ("signed", "golden secret")):
+    for name, secret in SECRETS.items():
         with tempfile.TemporaryDirectory() as place, HotQueue("golden", dbfilename=f"{place}/q.rdb", secret_key=secret) as queue:
             ids = fill(queue)
-            stored = {"ids": ids, "keys": contents(queue), "time": time.time()}
+            stored = {"ids": ids, "keys": contents(queue)}
         (folder / f"queue-{name}").write_bytes(pickle.dumps(stored, 5))
 
 
