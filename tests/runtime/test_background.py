@@ -6,28 +6,28 @@ import threading
 
 import pytest
 
-from hotqueue.runtime.background import Errands
+from hotqueue.runtime.background import Background
 
 
-def test_an_errand_is_done_beside_and_concluded_by_who_began_it() -> None:
+def test_a_job_is_done_beside_and_concluded_by_who_began_it() -> None:
     ended, go_on = threading.Event(), threading.Event()
-    errands = Errands(ended.set)
+    background = Background(ended.set)
     told: list[tuple[object, threading.Thread]] = []
-    errands.begin(lambda: go_on.wait(10), lambda said: told.append((said, threading.current_thread())))
-    errands.conclude()
-    assert (errands.is_free, told) == (False, [])
+    background.begin(lambda: go_on.wait(10), lambda said: told.append((said, threading.current_thread())))
+    background.conclude()
+    assert (background.is_free, told) == (False, [])
     go_on.set()
     assert ended.wait(10)
-    errands.conclude()
-    assert (errands.is_free, told) == (True, [(True, threading.current_thread())])
-    assert "hotqueue-errand" not in {thread.name for thread in threading.enumerate()}
+    background.conclude()
+    assert (background.is_free, told) == (True, [(True, threading.current_thread())])
+    assert "hotqueue-background" not in {thread.name for thread in threading.enumerate()}
 
 
-def test_what_an_errand_raises_is_raised_where_it_is_concluded() -> None:
+def test_what_a_job_raises_is_raised_where_it_is_concluded() -> None:
     ended = threading.Event()
-    errands = Errands(ended.set)
-    errands.begin(lambda: 1 / 0)
+    background = Background(ended.set)
+    background.begin(lambda: 1 / 0)
     assert ended.wait(10)
     with pytest.raises(ZeroDivisionError):
-        errands.conclude()
-    assert errands.is_free
+        background.conclude()
+    assert background.is_free

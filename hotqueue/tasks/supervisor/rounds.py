@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from hotqueue.errors import ConnectionFailed, HotQueueError
-from hotqueue.runtime.background import Errands
+from hotqueue.runtime.background import Background
 from hotqueue.tasks.broker import together
 from hotqueue.tasks.broker.broker import Survey
 from hotqueue.tasks.supervisor.neighbours import Neighbours
@@ -34,13 +34,13 @@ class Round:
 
     Attributes:
         queues: those that are looked after, as of the next beat.
-        errands: do a beat beside the caller's work.
+        background: do a beat beside the caller's work.
         succeeded: when the server last answered (monotonic), None if never.
     """
 
     def __init__(self, lease_ms: int, neighbours: Neighbours, ended: Callable[[], None]) -> None:
         self.queues: list[QueueUpkeep] = []
-        self.errands = Errands(ended)
+        self.background = Background(ended)
         self.succeeded: float | None = None
         self._lease_ms = lease_ms
         self._neighbours = neighbours

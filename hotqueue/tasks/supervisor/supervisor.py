@@ -1,7 +1,7 @@
 """The parent of the worker processes: signals, leases, deaths, limits. Imports no user code and runs none.
 
 So no GIL, event loop or leak of a task can stop a lease from being renewed. One loop: handlers of signals only note them, and
-what Redis has to do with is an errand for a thread of its own, so that the loop never waits for Redis.
+what Redis has to do with is a job for a thread of its own, so that the loop never waits for Redis.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 from hotqueue import presence
 from hotqueue.errors import ConnectionFailed, HotQueueError
 from hotqueue.runtime import descriptors
-from hotqueue.runtime.background import Errands
+from hotqueue.runtime.background import Background
 from hotqueue.store import clients
 from hotqueue.store.store import PATIENCE, Store
 from hotqueue.tasks.broker.broker import Broker
@@ -73,9 +73,9 @@ class Supervisor:
         self._exit: int | None = None
         self._replacement = Replacement(settings.processes, settings.is_burst, self._stop_child)
         self._quarantine = Quarantine(self._presence.id, settings.lease_ms, self._owe)
-        self._errands = Errands(self._wake)
+        self._background = Background(self._wake)
         self._orphans = Orphans()
-        self._orders: deque[Callable[[], None]] = deque()  # from errands, for this loop
+        self._orders: deque[Callable[[], None]] = deque()  # from jobs in the background, for this loop
         self._childless_since: float | None = None
         self._warned = False
         self._health: HealthPort | None = None
@@ -92,7 +92,7 @@ class Supervisor:
         self._spawn()
         while True:
             self._select()
-            self._conclude_errands()
+            self._conclude_background()
             self._answer_signals()
             self._collect_dead()
             if self._exit is not None and not self._children and self._have_paid():
@@ -100,7 +100,7 @@ class Supervisor:
                     log.info("stopped")
                 self._presence.close()
                 return self._exit
-            self._replenish()  # before errands: a process that forks has one thread
+            self._replenish()  # before background jobs: a process that forks has one thread
             self._look_after()
 
     def scheduled(self) -> int | None:
@@ -119,7 +119,7 @@ class Supervisor:
         except HotQueueError:
             return []
 
-    # --- errands -------------------------------------------------------------------------------------------------
+    # --- background -----------------------------------------------------------------------------------------------
 
     def _wake(self) -> None:
         try:
@@ -127,8 +127,8 @@ class Supervisor:
         except BlockingIOError:
             pass  # full: it is awake enough
 
-    def _conclude_errands(self) -> None:
-        self._errands.conclude()
+    def _conclude_background(self) -> None:
+        self._background.conclude()
         if self._upkeep is not None:
             self._upkeep.conclude()
         while self._orders:
@@ -137,7 +137,7 @@ class Supervisor:
     def _have_paid(self) -> bool:
         """Tell whether nothing is owed to Redis any more, or it did not take it in time."""
         upkeep = self._upkeep
-        if self._errands.is_free and (upkeep is None or not (upkeep.owes or upkeep.is_due or not upkeep.is_free)):
+        if self._background.is_free and (upkeep is None or not (upkeep.owes or upkeep.is_due or not upkeep.is_free)):
             return True
         self._childless_since = self._childless_since or time.monotonic()
         if time.monotonic() - self._childless_since < PAYING:
@@ -260,7 +260,7 @@ class Supervisor:
     @property
     def _may_fork(self) -> bool:
         """True while this process has one thread."""
-        return self._errands.is_free and (self._upkeep is None or self._upkeep.is_free)
+        return self._background.is_free and (self._upkeep is None or self._upkeep.is_free)
 
     @property
     def _waits_to_fork(self) -> bool:
@@ -319,7 +319,7 @@ class Supervisor:
                 each.begin()
             return
         named = [(broker.name, broker.store) for broker in each.queues]
-        self._errands.begin(partial(check_queues, named), partial(self._after_greeting, each, named, tasks))
+        self._background.begin(partial(check_queues, named), partial(self._after_greeting, each, named, tasks))
 
     def _broker_of(self, name: str, store: Store) -> Broker:
         """Return the queue that a child told of; all that are at one store share its connections."""

@@ -75,7 +75,7 @@ class Upkeep:
         for place, each in list(self._rounds.items()):
             if place not in groups:
                 each.queues = []
-                if each.errands.is_free:
+                if each.background.is_free:
                     del self._rounds[place]
         is_changing = any(broker.store.is_cluster for broker in self._queues)
         self._regroup_at = time.monotonic() + REGROUP if is_changing else float("inf")
@@ -98,25 +98,25 @@ class Upkeep:
     def begin(self) -> None:
         """Have what is due done, by a thread for each server that has nothing under way."""
         for each in self.rounds:
-            if each.queues and each.errands.is_free and each.is_due:
+            if each.queues and each.background.is_free and each.is_due:
                 own = list(self.own)
-                each.errands.begin(lambda each=each, own=own: each.beat(own))  # type: ignore[misc]
+                each.background.begin(lambda each=each, own=own: each.beat(own))  # type: ignore[misc]
 
     def conclude(self) -> None:
         """End the threads that are done."""
         for each in list(self._rounds.values()):
-            each.errands.conclude()
+            each.background.conclude()
 
     def wait(self, seconds: float) -> None:
         """Wait so long at most for what is under way."""
         until = time.monotonic() + seconds
         for each in list(self._rounds.values()):
-            each.errands.wait(max(0.0, until - time.monotonic()))
+            each.background.wait(max(0.0, until - time.monotonic()))
 
     @property
     def is_free(self) -> bool:
         """True while no thread of ours is there."""
-        return all(each.errands.is_free for each in list(self._rounds.values()))
+        return all(each.background.is_free for each in list(self._rounds.values()))
 
     @property
     def is_due(self) -> bool:

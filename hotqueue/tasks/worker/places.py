@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from hotqueue import keys
 from hotqueue.errors import ConnectionFailed, HotQueueError
-from hotqueue.runtime.background import Errands
+from hotqueue.runtime.background import Background
 from hotqueue.store.clients import COMMAND_TIMEOUT
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker import together
@@ -51,7 +51,7 @@ class Place:
         ended: wakes the worker when a thread is done.
 
     Attributes:
-        errands: the thread, while there is one.
+        background: the thread, while there is one.
         asked: the queue whose step is under way; since when (monotonic).
         is_prompt: the last step was answered within a moment, so that the next one is waited for as long.
     """
@@ -59,7 +59,7 @@ class Place:
     def __init__(self, where: tuple[int, str], ended: Callable[[], None]) -> None:
         self.where = where
         self.subscriptions: list[Subscription] = []
-        self.errands = Errands(ended)
+        self.background = Background(ended)
         self.asked: Subscription | None = None
         self.since = 0.0
         self.is_prompt = True
@@ -88,7 +88,7 @@ class Places:
             ]
             for subscription in place.subscriptions:
                 subscription.place, subscription.is_away = place, True
-            place.errands.begin(partial(self._reach, place, store), self._know_nodes)
+            place.background.begin(partial(self._reach, place, store), self._know_nodes)
 
     def _group(self, subscriptions: Iterable[Subscription]) -> None:
         for subscription in subscriptions:
@@ -107,7 +107,7 @@ class Places:
         if client is not None:
             self._group(list(self._worker.subscriptions))
         for place in list(self._places.values()):
-            if place.errands.is_free and any(not subscription.is_registered for subscription in place.subscriptions):
+            if place.background.is_free and any(not subscription.is_registered for subscription in place.subscriptions):
                 self._bring_back(place)
 
     # --- in the worker's thread ----------------------------------------------------------------------------------
@@ -115,7 +115,7 @@ class Places:
     def conclude(self) -> None:
         """Take in what the threads have found out."""
         for place in list(self._places.values()):
-            place.errands.conclude()
+            place.background.conclude()
         deaf = self._worker.bell.deaf
         unheard = [self._worker.subscriptions[queue] for queue in deaf if not self._worker.subscriptions[queue].is_away]
         for subscription in unheard:
@@ -124,7 +124,7 @@ class Places:
                 self._tell_out(subscription.place, why)
             self._doubt(subscription)
         for place in {subscription.place for subscription in unheard}:  # all of a place together: they went silent together
-            if place.errands.is_free:
+            if place.background.is_free:
                 self._bring_back(place)
 
     def until_answer(self, subscription: Subscription) -> float | None:
@@ -144,7 +144,7 @@ class Places:
     def step(self, subscription: Subscription, room: int) -> Stepped | None:
         """Send a step, or look whether the one under way has been answered; None while it has not."""
         worker, place = self._worker, subscription.place
-        if place is None or not place.errands.is_free or subscription.is_sick:
+        if place is None or not place.background.is_free or subscription.is_sick:
             return None
         moment = 0.0
         if subscription.ahead is None:
@@ -189,7 +189,7 @@ class Places:
     def recover(self, subscription: Subscription) -> None:
         """Find out, beside the worker, what it holds of a queue, as soon as that can be had."""
         self._doubt(subscription)
-        if subscription.place is not None and subscription.place.errands.is_free:
+        if subscription.place is not None and subscription.place.background.is_free:
             self._bring_back(subscription.place)
 
     def _doubt(self, subscription: Subscription) -> None:
@@ -221,7 +221,7 @@ class Places:
 
     def _beside(self, subscription: Subscription, ask: Callable[[], int], then: Callable[[int | None], None]) -> None:
         place = subscription.place
-        if place is None or not place.errands.is_free:
+        if place is None or not place.background.is_free:
             return
 
         def asked() -> int | None:
@@ -234,7 +234,7 @@ class Places:
                 self._worker.note_refusal(subscription, error)
                 return -1
 
-        place.errands.begin(asked, then)
+        place.background.begin(asked, then)
 
     def note_outage(self, subscription: Subscription, error: Exception) -> None:
         """Tell once a process that a place does not answer."""
@@ -257,7 +257,7 @@ class Places:
         ]
         for subscription in place.subscriptions:
             subscription.is_away = True
-        place.errands.begin(lambda: self._find(place, wanted), lambda found: self._came_back(place, found))
+        place.background.begin(lambda: self._find(place, wanted), lambda found: self._came_back(place, found))
 
     def _reach(self, place: Place, cluster: Store) -> object:
         """Connect to a Cluster, which then says what nodes it has; None as of `_ask`."""
@@ -355,19 +355,19 @@ class Places:
 
         while places:
             for place in list(places):
-                place.errands.conclude()
-                if place.errands.is_free and place not in leaving:
+                place.background.conclude()
+                if place.background.is_free and place not in leaving:
                     leaving.add(place)
                     for subscription in place.subscriptions:
                         subscription.is_away = False
-                    place.errands.begin(lambda place=place: leave_place(place))  # type: ignore[misc]
-                elif place.errands.is_free or not (place in leaving or _has_to_tell(place)):
+                    place.background.begin(lambda place=place: leave_place(place))  # type: ignore[misc]
+                elif place.background.is_free or not (place in leaving or _has_to_tell(place)):
                     places.remove(place)
             if not self._worker.process.may_wait:
                 break
             self._worker.running.progress()
             if places:
-                places[0].errands.wait(0.02)
+                places[0].background.wait(0.02)
         return len(left) == count
 
 

@@ -6,7 +6,7 @@ TARGET = 0.010  # seconds of work in one batch
 MOST = 256
 
 
-class Pace:
+class Prefetch:
     """Adapts the size of a worker's batches; exactly one for tasks that are long, or of unknown length."""
 
     def __init__(self) -> None:

@@ -30,7 +30,7 @@ from hotqueue.tasks.wire.envelope import Envelope
 from hotqueue.tasks.wire.settlement import Delivery, Settlement
 from hotqueue.tasks.worker import logbook
 from hotqueue.tasks.worker.courier import WITHOUT_WORDS, Courier
-from hotqueue.tasks.worker.prefetch import Pace
+from hotqueue.tasks.worker.prefetch import Prefetch
 
 NOTHING_HAPPENED = Attempts()
 DEFAULTS = TaskOptions()
@@ -77,7 +77,7 @@ class Subscription:
         untold: actions to send with the next step, and how many bytes they have.
         courier: tells what must not hold up the others.
         ahead: a step under way that fetches the next batch while this one is worked at.
-        pace: how many tasks to fetch at once.
+        prefetch: how many tasks to fetch at once.
         left: how many tasks were there to fetch after the last fetch, if that brought any.
         needs: how many things parked tasks wait for, when last told.
         unpark_at: when to look for such tasks again (monotonic).
@@ -122,7 +122,7 @@ class Subscription:
         self.place: Any = None
         self.running: dict[int, Call] = {}
         self.looked_at = self._accepted_at = 0.0
-        self.pace = Pace()
+        self.prefetch = Prefetch()
         self.left = 0
         self.due = -1
         self.others = self.suspects = 0

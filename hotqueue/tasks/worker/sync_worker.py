@@ -74,7 +74,7 @@ class SyncWorker(Worker):
 
     def _sleep_and_fetch(self, subscription: Subscription, seconds: float) -> None:
         """Sleep with a fetch behind the bell, so that a task starts one trip sooner; its permits go in beforehand."""
-        room = self.process.room(subscription.pace.room())
+        room = self.process.room(subscription.prefetch.room())
         self.permits.add(subscription.session.number + 1, room, subscription.index)
         step = None
         try:
@@ -132,7 +132,7 @@ class SyncWorker(Worker):
         if subscription.courier.is_full:
             self.tell(subscription)
             return None
-        room = self.process.room(subscription.pace.room())
+        room = self.process.room(subscription.prefetch.room())
         if subscription.may_unpark:
             self.unpark(subscription, room)
         return self.step(subscription, room)
@@ -150,7 +150,7 @@ class SyncWorker(Worker):
             return
         if subscription.may_unpark or subscription.has_more_than_a_trip or not (had_left and self._had_left):
             return
-        room = self.process.room(subscription.pace.room())
+        room = self.process.room(subscription.prefetch.room())
         self.permits.add(subscription.session.number + 1, room, subscription.index)
         subscription.ahead = self.begin(subscription, room)
         if subscription.ahead is None:
@@ -238,7 +238,7 @@ class SyncWorker(Worker):
             after = time.monotonic()
             if failpoints.IS_ARMED:
                 failpoints.at("after_run")
-            subscription.pace.ran(after - before)
+            subscription.prefetch.ran(after - before)
             if self.process.interrupts > 1 and isinstance(outcome.error, KeyboardInterrupt):
                 subscription.tell_later(settlement.put_back(delivery))  # interrupted by us is not failed
                 return

@@ -23,8 +23,8 @@ def worker(queue: HotQueue) -> Iterator[SyncWorker]:
     assert isinstance(made, SyncWorker)
     made._register()
     for _ in range(20):
-        made.subscriptions[0].pace.ran(1e-6)
-        made.subscriptions[0].pace.room()
+        made.subscriptions[0].prefetch.ran(1e-6)
+        made.subscriptions[0].prefetch.room()
     yield made
     made._leave()
 
