@@ -12,84 +12,81 @@ import functools
 import secrets
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hotqueue import keys
 from hotqueue.errors import STORE_ERRORS, ConnectionFailed, QueueFull, SerializationError
+from hotqueue.messages import memory
+from hotqueue.messages.calls import adrive, asend
 from hotqueue.messages.codec import Codec
-from hotqueue.messages.consume import FULL_PAUSE, Here
 from hotqueue.messages.consumer import (
     CHARGED,
     DEAD,
     DONE,
+    FULL_PAUSE,
     PACKAGE,
     SLICE,
     Call,
     Loop,
     Outage,
-    Steps,
     awaiting,
     is_slow,
     log,
     log_dead,
 )
-from hotqueue.messages.memory import AsyncMemoryHolder
-from hotqueue.runtime import in_place
+from hotqueue.messages.local import Local
 from hotqueue.store import scripts
-from hotqueue.store.store import PATIENCE, Store
+from hotqueue.store.address import PATIENCE
+from hotqueue.store.store import Store
 
-if TYPE_CHECKING:
-    from hotqueue.queue import HotQueue
+Messages = Callable[..., AsyncGenerator[Any, None]]  # `queue.aconsume`
 
 MARK_KEPT = 60  # seconds for which a pop can be repeated or undone; far more than the time for which it is tried
 
 
-async def put(queue: HotQueue, raw: list[bytes]) -> None:
-    """Append serialized messages."""
-    if raw:
-        await queue.store.arepeat(lambda: _push(queue, raw), twice=False)
+async def put(store: Store, key: str, raw: list[bytes], most: int | None) -> int:
+    """Append serialized messages; return how many there are now, or where they do not fit -1 less how many there were."""
+    return int(await store.arepeat(lambda: _push(store, key, raw, most), twice=False)) if raw else 0
 
 
-async def _push(queue: HotQueue, raw: list[bytes]) -> None:
-    doing = f"put on {queue.key}"
-    if queue.max_queue_length is None:
-        await queue.store.acommand("RPUSH", queue.key, *raw, doing=doing)
-    else:
-        args = [queue.max_queue_length, *raw]
-        queue.refuse_overflow(await queue.store.arun(scripts.load(PACKAGE, "put"), [queue.key], args, doing), len(raw))
+async def _push(store: Store, key: str, raw: list[bytes], most: int | None) -> Any:
+    doing = f"put on {key}"
+    if most is None:
+        return await store.acommand("RPUSH", key, *raw, doing=doing)
+    return await store.arun(scripts.load(PACKAGE, "put"), [key], [most, *raw], doing)
 
 
-async def get(here: Here, block: bool, limit: float | None) -> bytes | None:
+async def get(local: Local, block: bool, limit: float | None) -> bytes | None:
     """Remove and return the oldest message, waiting at most `limit` seconds."""
     deadline = None if limit is None else time.monotonic() + limit
-    raw = await _pop(here)
+    raw = await _pop(local)
     while raw is None:
-        if await adrive(here.sweep.steps(), lambda call: here.store.arepeat(lambda: send(here.store, call))):
-            raw = await _pop(here)
+        if await adrive(local.sweep.steps(), lambda call: local.store.arepeat(lambda: asend(local.store, call))):
+            raw = await _pop(local)
             continue
         left = SLICE if deadline is None else deadline - time.monotonic()
         if not block or left <= 0:
             return None
-        call = awaiting(here.name, left)
-        await here.store.arepeat(functools.partial(wait, here, call), blocks=call.blocks)
-        raw = await _pop(here)
+        call = awaiting(local.name, left)
+        await local.store.arepeat(functools.partial(wait, local, call), blocks=call.blocks)
+        raw = await _pop(local)
     return raw
 
 
-async def _pop(here: Here) -> bytes | None:
+async def _pop(local: Local) -> bytes | None:
     """Remove the oldest message under a numbered mark, which makes a lost reply and a cancellation good."""
-    mark = here.marks.pop() if here.marks else Mark(here.name)
+    mark = local.marks.pop() if local.marks else Mark(local.name)
     mark.number += 1
     try:
-        raw: bytes | None = await here.store.arepeat(functools.partial(mark.pop, here.store))
+        raw: bytes | None = await local.store.arepeat(functools.partial(mark.pop, local.store))
     except asyncio.CancelledError:
-        await insist(lambda: here.store.arepeat(functools.partial(mark.unpop, here.store)))
+        await insist(lambda: local.store.arepeat(functools.partial(mark.unpop, local.store)))
         raise
     except ConnectionFailed as error:
         if not error.sent:
             raise
         raise ConnectionFailed(f"{error}: one message may have been taken from {mark.keys[0]}, and lost") from error
-    here.marks.append(mark)  # for the next one: as many marks as there are gets at once
+    local.marks.append(mark)  # for the next one: as many marks as there are gets at once
     return raw
 
 
@@ -126,14 +123,14 @@ async def insist(operation: Callable[[], Awaitable[Any]]) -> Any:
             return None
 
 
-async def loaded(here: Here, codec: Codec, raw: bytes) -> Any:
+async def loaded(local: Local, codec: Codec, raw: bytes) -> Any:
     """Return the message; move one that cannot be loaded to dead-messages."""
     try:
         return codec.loads(raw)
     except SerializationError as error:
-        dead = keys.dead_messages(here.name)
+        dead = keys.dead_messages(local.name)
         try:
-            await here.store.arepeat(lambda: here.store.acommand("RPUSH", dead, raw, doing=f"moving it to {dead}"), twice=False)
+            await local.store.arepeat(lambda: local.store.acommand("RPUSH", dead, raw, doing=f"moving it to {dead}"), twice=False)
         except STORE_ERRORS as failure:
             raise SerializationError(f"{error}; {failure}") from error
         raise SerializationError(f"{error}; it was moved to {dead}") from error
@@ -142,19 +139,19 @@ async def loaded(here: Here, codec: Codec, raw: bytes) -> Any:
 class Holder:
     """Makes the calls of one consume loop, see `consume.Holder`."""
 
-    def __init__(self, here: Here, patience: float | None) -> None:
-        self._here = here
+    def __init__(self, local: Local, patience: float | None) -> None:
+        self._local = local
         self._patience = patience
-        self._outage = Outage(here.name)
-        self.loop = Loop(here.name, here.sweep)
-        here.leases.add(self.loop)
+        self._outage = Outage(local.name)
+        self.loop = Loop(local.name, local.sweep)
+        local.leases.add(self.loop)
 
     async def next(self, block: bool, limit: float | None) -> Any:
         """Settle the message in hand and return the next, or None."""
         return await adrive(self.loop.next(block, limit), self._steadily)
 
     async def _steadily(self, call: Call) -> Any:
-        store = self._here.store
+        store = self._local.store
         try:
             return await store.arepeat(lambda: self._attempt(call), patience=self._patience, blocks=call.blocks)
         except ConnectionFailed as error:
@@ -164,7 +161,7 @@ class Holder:
 
     async def _attempt(self, call: Call) -> Any:
         try:
-            reply = await (wait(self._here, call) if call.blocks else send(self._here.store, call))
+            reply = await (wait(self._local, call) if call.blocks else asend(self._local.store, call))
         except ConnectionFailed as error:
             self._outage.began(error)
             raise
@@ -173,28 +170,28 @@ class Holder:
 
     async def leave(self) -> None:
         """Give back what is held; where that fails, look dead, so that others do it. Never raises."""
-        self._here.leases.drop(self.loop)
-        consumer, store = self.loop.consumer, self._here.store
+        self._local.leases.drop(self.loop)
+        consumer, store = self.loop.consumer, self._local.store
         patience = 0 if self._outage.is_on else PATIENCE
         try:
-            moved = await insist(lambda: store.arepeat(lambda: send(store, consumer.leave()), patience=patience))
+            moved = await insist(lambda: store.arepeat(lambda: asend(store, consumer.leave()), patience=patience))
             if moved is not None:
                 consumer.left(moved)
         finally:
             consumer.abandon()
 
 
-async def messages(here: Here, codec: Codec, block: bool, limit: float | None) -> AsyncGenerator[Any, None]:
+async def messages(local: Local, codec: Codec, block: bool, limit: float | None) -> AsyncGenerator[Any, None]:
     """Yield messages, each held until the next one is asked for; see `consume.messages`."""
-    kept = in_place.list_of(here.store, here.name)
-    holder: Any = Holder(here, here.patience(block, limit)) if kept is None else AsyncMemoryHolder(kept)
+    kept = memory.list_of(local.store, local.name)
+    holder: Any = Holder(local, local.patience(block, limit)) if kept is None else memory.AsyncMemoryHolder(kept)
     try:
         while (raw := await holder.next(block, limit)) is not None:
             consumer = holder.loop.consumer
             try:
                 message = codec.loads(raw)
             except SerializationError as error:
-                log_dead(here.name, error)
+                log_dead(local.name, error)
                 consumer.settle(DEAD)
                 continue
             try:
@@ -207,12 +204,14 @@ async def messages(here: Here, codec: Codec, block: bool, limit: float | None) -
         await holder.leave()
 
 
-def wrapped(queue: HotQueue, function: Callable[..., Awaitable[Any]], options: dict[str, Any]) -> Callable[..., Awaitable[None]]:
+def wrapped(
+    consume: Messages, function: Callable[..., Awaitable[Any]], options: dict[str, Any]
+) -> Callable[..., Awaitable[None]]:
     """Return a coroutine function as a consume loop."""
 
     @functools.wraps(function)
     async def loop(*args: Any, **kwargs: Any) -> None:
-        async with contextlib.aclosing(queue.aconsume(**options)) as found:
+        async with contextlib.aclosing(consume(**options)) as found:
             async for message in found:
                 try:
                     await function(*args, message, **kwargs)
@@ -222,34 +221,16 @@ def wrapped(queue: HotQueue, function: Callable[..., Awaitable[Any]], options: d
     return loop
 
 
-async def adrive(steps: Steps, make: Callable[[Call], Awaitable[Any]]) -> Any:
-    """Make the calls that `steps` yields, one after another; return what it returns."""
-    reply = None
-    while True:
-        try:
-            call = steps.send(reply)
-        except StopIteration as end:
-            return end.value
-        reply = await make(call)
-
-
-async def send(store: Store, call: Call) -> Any:
-    """Make one call that does not block."""
-    if call.script is None:
-        return await store.acommand(*call.args, doing=call.doing)
-    return await store.arun(call.script, call.keys, call.args, call.doing)
-
-
-async def wait(here: Here, call: Call) -> None:
+async def wait(local: Local, call: Call) -> None:
     """Make a call that waits, when its turn in the line comes; return when it is answered or its time is over."""
-    line = here.store.loop_client().lines.setdefault(here.name, asyncio.Lock())
+    line = local.store.loop_client().lines.setdefault(local.name, asyncio.Lock())
     try:
         async with asyncio.timeout(call.blocks):
             await line.acquire()
     except TimeoutError:
         return
     try:
-        await here.store.acommand(*call.args, doing=call.doing, blocks=call.blocks)
+        await local.store.acommand(*call.args, doing=call.doing, blocks=call.blocks)
     except QueueFull:
         await asyncio.sleep(min(call.blocks, FULL_PAUSE))
     finally:

@@ -1,7 +1,7 @@
 """Consumers of a plain queue, as calls to make: register, take, give back, find those that died. No I/O.
 
 What a consumer holds is in a list of its own until it is settled, so that a killed process loses nothing. Every call is
-fenced by the registration and numbered: a repeated or late one changes nothing. `consume` and `aqueue` make the calls.
+fenced by the registration and numbered: a repeated or late one changes nothing. `calls` makes the calls.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ LEASE = 120.0  # seconds after which a consumer whose host we cannot see counts 
 GRACE = 2.0  # seconds an ended lease must be seen ended: after an outage everybody's has, until they renew
 JUMP_GRACE = LEASE / 4 + GRACE  # the same after the server's clock was put: they renew four times a lease, and do not know
 SLICE = 1.0  # seconds of one wait, and between two looks for dead consumers
+FULL_PAUSE = 0.2  # seconds between looks at the list of a full server, which refuses BLMOVE but can be drained
 PACKAGE = "hotqueue.messages.lua"
 
 # What becomes of the message a consumer holds.

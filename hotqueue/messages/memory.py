@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from hotqueue.messages.consumer import BACK, CHARGED, DEAD, DONE
+from hotqueue.runtime import in_place
 from hotqueue.runtime.interrupts import within
 
 CHARGED_MOST = 5  # times that its holder may raise before a message goes to the dead, as in held.lua
@@ -25,7 +26,7 @@ class MemoryList:
         self._messages: deque[bytes] = deque()
         self._charged: Counter[bytes] = Counter()
         self._wakers: list[Callable[[], object]] = []
-        self.lock = threading.Lock()
+        self._lock = threading.Lock()
         self.dead: list[bytes] = []
 
     def __len__(self) -> int:
@@ -33,7 +34,7 @@ class MemoryList:
 
     def put(self, raw: list[bytes], most: int | None) -> int:
         """Append messages; return 0, or where they do not fit -1 less how many there are."""
-        with self.lock:
+        with self._lock:
             if most is not None and len(self._messages) + len(raw) > most:
                 return -1 - len(self._messages)
             self._messages.extend(raw)
@@ -84,6 +85,10 @@ class MemoryList:
             del self._charged[raw]
             self.dead.append(raw)
 
+    def after_fork(self) -> None:
+        """In a forked process: the lock may be held by a thread of the parent."""
+        self._lock = threading.Lock()
+
     def _oldest(self) -> bytes | None:
         try:
             return self._messages.popleft()
@@ -92,18 +97,23 @@ class MemoryList:
 
     @contextmanager
     def _waker(self, wake: Callable[[], object]) -> Iterator[None]:
-        with self.lock:
+        with self._lock:
             self._wakers.append(wake)
         try:
             yield
         finally:
-            with self.lock:
+            with self._lock:
                 self._wakers.remove(wake)
 
     def _wake(self) -> None:
-        with self.lock:
+        with self._lock:
             for wake in self._wakers:
                 wake()
+
+
+def list_of(store: object, name: str) -> MemoryList | None:
+    """Return the raw messages of a queue inside `queue.testing()`; None outside, where they are in its store."""
+    return None if in_place.stage is None else in_place.stage.kept(MemoryList, store, name)
 
 
 class MemoryHolder:
@@ -124,6 +134,10 @@ class MemoryHolder:
         self.leave()
         self._raw = self._messages.pop(block, limit)
         return self._raw
+
+    def hold(self, raw: bytes | None) -> None:
+        """Take a message in hand."""
+        self._raw = raw
 
     def leave(self) -> None:
         """Settle the message in hand."""
@@ -148,8 +162,9 @@ class AsyncMemoryHolder:
     async def next(self, block: bool, limit: float | None) -> bytes | None:
         """Settle the message in hand and return the next, or None."""
         self.loop.leave()
-        self.loop._raw = await self._messages.apop(block, limit)
-        return self.loop._raw
+        raw = await self._messages.apop(block, limit)
+        self.loop.hold(raw)
+        return raw
 
     async def leave(self) -> None:
         """Settle the message in hand."""

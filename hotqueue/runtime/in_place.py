@@ -1,14 +1,20 @@
 """Where calls go inside `queue.testing()`: to the stage that is open, and not to a store. Imports nothing of hotqueue.
 
-The stage is opened and closed by tasks/eager.py; whoever would go to the store asks here first.
+The stage is opened and closed by tasks/testing/; whoever would go to the store asks here first.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol, TypeVar
 
-if TYPE_CHECKING:
-    from hotqueue.messages.memory import MemoryList
+K = TypeVar("K", bound="Kept")
+
+
+class Kept(Protocol):
+    """Something of a queue's that a stage keeps."""
+
+    def after_fork(self) -> None:
+        """In a forked process: make new locks, for the parent's threads are not there to give them back."""
 
 
 class Stage(Protocol):
@@ -22,13 +28,8 @@ class Stage(Protocol):
     def replies_of(self, registry: Any, name: str) -> Any:
         """Return where results of a queue are waited for."""
 
-    def list_of(self, store: object, name: str) -> MemoryList:
-        """Return the raw messages of a queue."""
+    def kept(self, make: type[K], store: object, name: str) -> K:
+        """Return what a queue keeps of this type, made when it is first asked for: the list of its raw messages."""
 
 
 stage: Stage | None = None
-
-
-def list_of(store: object, name: str) -> MemoryList | None:
-    """Return the raw messages of a queue; None where they are in its store."""
-    return None if stage is None else stage.list_of(store, name)

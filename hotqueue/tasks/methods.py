@@ -1,4 +1,4 @@
-"""The task methods of HotQueue, a line each: the one door to hotqueue.tasks, which is imported when first used."""
+"""The methods of HotQueue for tasks, a line each; the rest of tasks/ is imported when the first is called."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class TaskDoor:
+class TaskMethods:
     """What a queue can do with tasks."""
 
     name: str
@@ -32,7 +32,7 @@ class TaskDoor:
         if self._registry is None:
             from hotqueue.tasks.client.registry import Registry
 
-            self._registry = Registry(self)  # type: ignore[arg-type]  # a HotQueue is the only TaskDoor
+            self._registry = Registry(self)  # type: ignore[arg-type]  # a HotQueue is the only TaskMethods
         return self._registry
 
     @overload

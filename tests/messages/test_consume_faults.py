@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from hotqueue import ConfigError, ConnectionFailed, HotQueue, keys
-from hotqueue.messages import consume
 from hotqueue.messages import consumer as consumer_module
+from hotqueue.messages import local
 from tests.support.plain_queue import HOLD, consumers, listed, waiting
 from tests.support.processes import run_python
 from tests.support.proxy import DELAY, LOSE_REPLY, LOSE_REQUEST, TWICE, Fault, Proxy
@@ -157,7 +157,7 @@ def test_a_holder_elsewhere_is_dead_when_its_lease_has_ended(
 
 @only_embedded
 def test_a_lease_is_renewed_as_long_as_the_loop_lives(make_queue: MakeQueue, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(consume, "RENEWAL", 0.05)
+    monkeypatch.setattr(local, "RENEWAL", 0.05)
     queue = make_queue()
     queue.put(1)
     loop = queue.consume()

@@ -24,8 +24,8 @@ from types import FrameType
 from typing import Any, Self, TypeVar
 
 from hotqueue.errors import TaskRevoked
-from hotqueue.messages.memory import MemoryList
 from hotqueue.runtime import in_place
+from hotqueue.runtime.in_place import Kept
 from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.client.task import Task
 from hotqueue.tasks.context import CleanContext, current_request
@@ -38,6 +38,7 @@ from hotqueue.tasks.wire.settlement import Delivery, Settlement
 from hotqueue.tasks.worker.subscription import Ready, look
 
 F = TypeVar("F", bound=Callable[..., Any])
+K = TypeVar("K", bound=Kept)
 DEEPEST = 1000  # tasks that send one another
 WORKER = "eager"  # what request.worker says
 
@@ -101,7 +102,7 @@ class Stage:
     def __init__(self) -> None:
         self.originals: dict[str, Task[..., Any]] = {}
         self._shelves: dict[tuple[str, str], Shelf] = {}
-        self._lists: dict[tuple[str, str], MemoryList] = {}
+        self._kept: dict[tuple[str, str, type], Any] = {}
         self._running: dict[tuple[str, str], Entry] = {}
         self._loop: EventLoop | None = None
         self._context = CleanContext()
@@ -116,10 +117,13 @@ class Stage:
         """Return where results of a queue are waited for."""
         return MemoryReplies(self._shelf(registry, name), self)
 
-    def list_of(self, store: object, name: str) -> MemoryList:
-        """Return the raw messages of a queue."""
+    def kept(self, make: type[K], store: object, name: str) -> K:
+        """Return what a queue keeps of this type, made when it is first asked for: the list of its raw messages."""
         with self._lock:
-            return self._lists.setdefault((str(store), name), MemoryList())
+            found = self._kept.get((str(store), name, make))
+            if found is None:
+                found = self._kept[str(store), name, make] = make()
+        return found  # what is kept under a type is of it
 
     def _shelf(self, registry: Registry, name: str) -> Shelf:
         with self._lock:
@@ -140,8 +144,8 @@ class Stage:
         self._lock, self._loop = threading.RLock(), None
         for shelf in self._shelves.values():
             shelf.lock = threading.RLock()
-        for messages in self._lists.values():
-            messages.lock = threading.Lock()
+        for kept in self._kept.values():
+            kept.after_fork()
 
     def _revoke(self, shelf: Shelf, entry: Entry, why: str) -> None:
         """End a task that will not end by itself, so that nobody waits for it."""
