@@ -97,7 +97,7 @@ def test_a_second_ctrl_c_leaves_at_once_and_the_task_goes_back_uncharged(start_r
 # --- while Redis is away ---------------------------------------------------------------------------------------------------
 
 
-def test_run_worker_leaves_at_once_when_it_has_nothing_to_tell(start_rig: StartRig) -> None:
+def test_run_worker_leaves_at_once_when_it_has_nothing_to_settle(start_rig: StartRig) -> None:
     rig, server = start_rig()
     worker = rig.run_worker()
     before = set(rig.registered())
@@ -109,7 +109,7 @@ def test_run_worker_leaves_at_once_when_it_has_nothing_to_tell(start_rig: StartR
     wait_until(lambda: before.isdisjoint(rig.registered()), 5, f"whoever comes next strikes it off: {before}")
 
 
-def with_something_to_tell(rig: Here, server: RedisServer) -> tuple[subprocess.Popen[str], AsyncResult[Any]]:
+def with_something_to_settle(rig: Here, server: RedisServer) -> tuple[subprocess.Popen[str], AsyncResult[Any]]:
     """Return a worker in a process of its own that has run a task and finds no Redis to tell, and the task's result."""
     result = rig.send(rig.tasks.work, 1, 0.5)
     worker = rig.run_worker()
@@ -121,7 +121,7 @@ def with_something_to_tell(rig: Here, server: RedisServer) -> tuple[subprocess.P
 
 def test_run_worker_waits_a_moment_to_tell_what_it_did_and_else_leaves_it_to_others(start_rig: StartRig) -> None:
     rig, server = start_rig()
-    worker, result = with_something_to_tell(rig, server)
+    worker, result = with_something_to_settle(rig, server)
     took = seconds_to_end(worker, signal.SIGINT)
     assert 3 < took < allowed(7)
     server.start()
@@ -135,7 +135,7 @@ def test_run_worker_waits_a_moment_to_tell_what_it_did_and_else_leaves_it_to_oth
 
 def test_run_worker_tells_what_it_did_when_redis_comes_back_in_time(start_rig: StartRig) -> None:
     rig, server = start_rig()
-    worker, result = with_something_to_tell(rig, server)
+    worker, result = with_something_to_settle(rig, server)
     worker.send_signal(signal.SIGINT)
     server.start()
     assert worker.wait(30) == 0
@@ -176,7 +176,7 @@ def test_a_burst_leaves_within_its_grace(start_rig: StartRig, told: int) -> None
     wait_until(lambda: rig.unfinished() == 0)
 
 
-def test_a_worker_that_has_something_to_tell_waits_for_redis_as_long_as_its_grace(start_rig: StartRig) -> None:
+def test_a_worker_that_has_something_to_settle_waits_for_redis_as_long_as_its_grace(start_rig: StartRig) -> None:
     rig, server = start_rig()
     result = rig.send(rig.tasks.work, 1, 0.5)
     worker = rig.start("--grace", "2")

@@ -36,7 +36,7 @@ ALLOWED = {
     "tasks/execution/loop.py": "the same",
     "tasks/client/callbacks.py": "of threads of their own",
     "tasks/wire/exceptions.py": "of an error that has left its task; and of one that comes from a result, where it guards us",
-    "tasks/worker/sync_worker.py:tell_behind": "of a thread of its own",
+    "tasks/worker/sync_worker.py:settle_behind": "of a thread of its own",
     "tasks/execution/executor.py:execute": "where a task ends",
     "tasks/execution/executor.py:outcome_of": "where a task ends",
     "tasks/wire/payload.py:dumps_error": "of an error that has left its task",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hotqueue.tasks.worker.process import Process
 
 
-TELLS_AFTER = 0.05  # seconds of visits to queues after which what ended meanwhile is told before the next one
+SETTLE_AFTER = 0.05  # seconds of visits to queues after which what ended meanwhile is settled before the next one
 
 
 class AsyncWorker(Worker):
@@ -83,16 +83,16 @@ class AsyncWorker(Worker):
         return self.process.room(left) if left > 0 else 0
 
     def _turn_around(self, rung: bool) -> bool:
-        """Tell what ended; fetch where there is room and reason to, one queue after the other, from the one whose turn it is."""
+        """Settle what ended; fetch where there is room and reason to, queue by queue, from the one whose turn it is."""
         rung, self._was_full = rung or self._was_full, any(subscription.courier.is_full for subscription in self.subscriptions)
         came = any([self._ask(subscription, 0) for subscription in self.subscriptions if subscription.ahead is not None])  # noqa: C419  (every one)
         if len(self.subscriptions) > 1 and any(subscription.left for subscription in self.subscriptions):
             self.ears.listen(self.subscriptions)  # one of them keeps us from sleeping
-        order, until = self._to_be_visited(rung), time.monotonic() + TELLS_AFTER
+        order, until = self._to_be_visited(rung), time.monotonic() + SETTLE_AFTER
         while order and (room := self._room()):
             shares = dict(zip(order, self.turns.shares(room, order), strict=True))
             for at in [at for at in order if shares[at]]:
-                if self._ended and time.monotonic() > until:  # the other queues have their turn once this is told
+                if self._ended and time.monotonic() > until:  # the other queues have their turn once this is settled
                     self._collect()
                     came, order = True, []
                     break
@@ -101,8 +101,8 @@ class AsyncWorker(Worker):
                 if before - self._room() < shares[at]:  # it has no more: what it leaves is for the others
                     order.remove(at)
         for subscription in self.subscriptions:
-            if subscription.untold:
-                self.tell(subscription)
+            if subscription.unsettled:
+                self.settle(subscription)
                 came = self._start(subscription) or came
         return came
 
@@ -111,7 +111,7 @@ class AsyncWorker(Worker):
         order, is_asked = [], False
         for at in self.turns.order():
             subscription = self.subscriptions[at]
-            if subscription.untold or subscription.may_unpark or self._has_reason(subscription, rung):
+            if subscription.unsettled or subscription.may_unpark or self._has_reason(subscription, rung):
                 order.append(at)
             elif len(self.subscriptions) > 1 and not is_asked and self.is_stale(subscription):
                 is_asked = True
@@ -125,19 +125,19 @@ class AsyncWorker(Worker):
         return rung if len(self.subscriptions) == 1 else self.is_worth_asking(subscription)
 
     def _visit(self, subscription: Subscription, room: int, rung: bool) -> bool:
-        """Tell what ended at one queue, and fetch up to `room` tasks, where there is reason to; tell whether anything came."""
+        """Settle what ended at one queue, and fetch up to `room` tasks, where there is reason to; tell whether anything came."""
         if subscription.courier.is_full:
             return False
         came_back = subscription.may_unpark and self.unpark(subscription, room)
-        if not (subscription.untold or subscription.ahead or came_back or self._may_have_tasks(subscription, rung)):
+        if not (subscription.unsettled or subscription.ahead or came_back or self._may_have_tasks(subscription, rung)):
             return False
         return self._ask(subscription, room)
 
     def _ask(self, subscription: Subscription, room: int) -> bool:
         """Make a step, or see whether the one under way has been answered; tell whether to look again at once."""
         stepped = self.step(subscription, (room + 1) // 2 if self.is_spread else room)
-        is_more_to_tell = stepped is not None and bool(subscription.untold)
-        return self._start(subscription) or (room > 0 and subscription.may_unpark) or is_more_to_tell
+        is_more_unsettled = stepped is not None and bool(subscription.unsettled)
+        return self._start(subscription) or (room > 0 and subscription.may_unpark) or is_more_unsettled
 
     def _start(self, subscription: Subscription) -> bool:
         """Start all that was fetched, together."""
@@ -164,7 +164,7 @@ class AsyncWorker(Worker):
         if batch:
             self.process.event_loop().start(batch)
         if is_enough:
-            self.tell(subscription)
+            self.settle(subscription)
             self.ring(subscription)
         return bool(batch)
 
@@ -172,7 +172,7 @@ class AsyncWorker(Worker):
         """Line up what this process is not to start: the first, whose permit we took, and those whose permits are left."""
         ours = 1 + self.permits.withdraw_all(subscription.index)
         for delivery in list(subscription.unstarted)[:ours]:
-            subscription.untold.append(settlement.put_back(delivery))
+            subscription.unsettled.append(settlement.put_back(delivery))
 
     def _when_done(self, subscription: Subscription, ready: Ready, row: int) -> Callable[[Outcome], None]:
         began = time.monotonic()

@@ -95,7 +95,7 @@ class Bell:
     Args:
         kinds: which bells: "s", "a" or "sa".
         waits_for_servers: False where one that is away must not hold up the others: then no connection is made here but by
-            `connect`, and a line that fails is told of in `deaf` instead of an error.
+            `connect`, and a line that fails is noted in `deaf` instead of an error.
 
     Attributes:
         rung: the numbers of the queues that rang, for the worker to ask and to remove.

@@ -215,8 +215,8 @@ class _Reporter:
         self._fd = fd
         self._lock = threading.Lock()
 
-    def __call__(self, **told: Any) -> None:
-        data = payload.dumps(told)
+    def __call__(self, **facts: Any) -> None:
+        data = payload.dumps(facts)
         try:
             with self._lock:
                 os.write(self._fd, len(data).to_bytes(4, "big") + data)

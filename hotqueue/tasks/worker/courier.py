@@ -1,8 +1,8 @@
-"""Courier: tells, from a thread of its own, what must not hold up the rest of a queue's outcomes.
+"""Courier: settles, from a thread of its own, what must not hold up the rest of a queue's outcomes.
 
 Large ones, and what would make a large step of many, which take their time on the wire; and those of a step that was refused,
 since one of them may be why. What the server refuses again and again, while it takes others, is ended as a failure that says so.
-Until it is told a task stays held, as ever.
+Until it is settled a task stays held, as ever.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ WITH_WORDS, WITHOUT_WORDS = 3, 5  # times that an outcome is refused until it is
 ROOM = PAYLOAD_MAX  # bytes that may wait; beyond, nothing more is fetched
 SHORTEST, LONGEST = 0.05, 1.0  # seconds between two tries
 TOGETHER = 1 << 20  # bytes of what goes together
-ENDS = frozenset({"S", "E", "D", "R"})  # the actions that carry something of the task's own
+ENDS = frozenset({"S", "E", "D", "R"})  # the settlements that carry something of the task's own
 
 log = logging.getLogger("hotqueue.worker")
 
 
 @dataclass(eq=False)
 class _Load:
-    action: Settlement
+    settlement: Settlement
     try_at: float  # monotonic; the earliest has its turn
     strikes: int = 0
     is_replaced: bool = False
@@ -47,11 +47,11 @@ class _Load:
 
     @property
     def size(self) -> int:
-        return self.action.size
+        return self.settlement.size
 
 
 class Courier:
-    """What one worker has to tell apart at one queue.
+    """What one worker has to settle apart at one queue.
 
     Args:
         subscription: the queue as this worker works at it.
@@ -80,7 +80,7 @@ class Courier:
 
     @property
     def is_empty(self) -> bool:
-        """True once everything is told."""
+        """True once everything is settled."""
         return not self._waiting
 
     @property
@@ -88,10 +88,10 @@ class Courier:
         """True when all that waits was refused when it was tried last, and the server was there."""
         return self._refusals > len(self._waiting)
 
-    def add(self, told: Sequence[Settlement]) -> None:
-        """Take over actions."""
+    def add(self, settlements: Sequence[Settlement]) -> None:
+        """Take over settlements."""
         with self._changed:
-            loads = [_Load(action, time.monotonic()) for action in told]
+            loads = [_Load(each, time.monotonic()) for each in settlements]
             self._waiting.extend(loads)
             self._changed.notify_all()
             self._weigh(sum(load.size for load in loads))
@@ -107,7 +107,7 @@ class Courier:
             self._changed.notify_all()
 
     def wait(self, seconds: float) -> None:
-        """Wait until something was told, or for so long."""
+        """Wait until something was settled, or for so long."""
         with self._changed:
             if self._waiting:
                 self._changed.wait(seconds)
@@ -120,7 +120,7 @@ class Courier:
             try:
                 self._carry(loads)
             except Exception:  # a bug of ours: nobody else may wait for it
-                log.exception("telling how task %s ended failed", loads[0].action.id)
+                log.exception("settling task %s failed", loads[0].settlement.id)
                 self._failed(loads[0])
 
     def _next(self) -> list[_Load] | None:
@@ -136,7 +136,7 @@ class Courier:
             return None
 
     def _together(self) -> list[_Load]:
-        """Return what is small enough to be told in one trip; with the lock."""
+        """Return what is small enough to be settled in one trip; with the lock."""
         found: list[_Load] = []
         size = 0
         for load in self._waiting:
@@ -149,19 +149,19 @@ class Courier:
         return found
 
     def _carry(self, loads: list[_Load]) -> None:
-        """Tell some; if that fails, find out whether that was because of what one of them is."""
+        """Settle some; if that fails, find out whether that was because of what one of them is."""
         try:
-            stepped = self._subscription.session.settle([load.action for load in loads])
+            stepped = self._subscription.session.settle([load.settlement for load in loads])
         except HotQueueError as error:
-            self._subscription.doubt([load.action for load in loads])
+            self._subscription.doubt([load.settlement for load in loads])
             if len(loads) == 1:
-                self._not_told(loads[0], error)
+                self._not_settled(loads[0], error)
             for load in loads:
                 load.goes_alone = True
         else:
             self._done(loads, stepped)
 
-    def _not_told(self, load: _Load, error: HotQueueError) -> None:
+    def _not_settled(self, load: _Load, error: HotQueueError) -> None:
         if _may_be_its_own_fault(load, error) and self._answers():
             self._strike(load, error)
             return
@@ -186,7 +186,7 @@ class Courier:
         self._said.add(str(error))
 
     def _strike(self, load: _Load, error: HotQueueError) -> None:
-        """Note that one was refused for what it is: it alone is tried later, and in the end is told otherwise."""
+        """Note that one was refused for what it is: it alone is tried later, and in the end is settled otherwise."""
         load.strikes += 1
         load.try_at = time.monotonic() + _pause(load.strikes)
         if load.strikes < (WITHOUT_WORDS if isinstance(error, ConnectionFailed) else WITH_WORDS):
@@ -195,22 +195,22 @@ class Courier:
         with self._changed:
             if other is not None and load in self._waiting:
                 before = load.size
-                load.action, load.is_replaced, load.strikes = other, True, 0
+                load.settlement, load.is_replaced, load.strikes = other, True, 0
                 self._weigh(load.size - before)
 
     def _instead(self, load: _Load, error: HotQueueError) -> Settlement | None:
-        """Return how a task ends whose own end cannot be told."""
-        delivery = self._subscription.in_hand.get(load.action.id)
+        """Return how a task ends whose own end cannot be settled."""
+        delivery = self._subscription.in_hand.get(load.settlement.id)
         if delivery is None:
             return None
         ready = self._subscription.look(delivery, "", lambda _queue, _id, _progress: None)
-        what = "its result" if load.action.code == "S" else "how it ended"
+        what = "its result" if load.settlement.code == "S" else "how it ended"
         failure = SerializationError(
             f"{ready.name} ran to its end, but {what} ({in_words(load.size)}) cannot be stored: {error}"
             + ("" if "store it elsewhere" in str(error) else "; store what is large elsewhere and return where")
         )
-        told = logbook.about(delivery.id, ready.name, error=str(failure))
-        log.error("%s[%s]: %s; kept in the dead list", ready.name, told["task_id"], failure, extra=told)
+        extra = logbook.about(delivery.id, ready.name, error=str(failure))
+        log.error("%s[%s]: %s; kept in the dead list", ready.name, extra["task_id"], failure, extra=extra)
         decided = Action(Do.BURY, State.FAILURE, error=failure)
         subscription = self._subscription
         other = settlement.wire(decided, delivery, ready.attempts, ready.options, subscription.now(), subscription.result_signer)
@@ -225,10 +225,10 @@ class Courier:
             self._changed.notify_all()
 
     def _done(self, loads: list[_Load], stepped: Stepped) -> None:
-        told = [load.action for load in loads]
+        settlements = [load.settlement for load in loads]
         if stepped.gone:
-            self._subscription.note_gone(stepped.gone, told)
-        self._subscription.told(told)
+            self._subscription.note_gone(stepped.gone, settlements)
+        self._subscription.settled(settlements)
         with self._changed:
             was_full = self.is_full
             for load in loads:
@@ -252,8 +252,8 @@ def _is_refusal(error: HotQueueError) -> bool:
 
 
 def _may_be_its_own_fault(load: _Load, error: HotQueueError) -> bool:
-    """Tell whether a refusal may be because of what is told: by its words, or, of something large, by a connection that broke."""
-    if load.action.code not in ENDS:
+    """Tell whether a refusal may be because of the settlement: by its words, or, of a large one, by a connection that broke."""
+    if load.settlement.code not in ENDS:
         return False
     if isinstance(error, ConnectionFailed):
         return error.retry and load.size >= LARGE

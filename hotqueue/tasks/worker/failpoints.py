@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 
-POINTS = ("after_fetch", "before_start", "after_run", "before_tell", "after_tell")
+POINTS = ("after_fetch", "before_start", "after_run", "before_settle", "after_settle")
 
 _point, _action, _token = [*os.environ.get("HOTQUEUE_FAULT", "").split(":", 2), "", "", ""][:3]
 IS_ARMED = bool(_point)

@@ -275,11 +275,11 @@ def _own_frames(error: BaseException) -> Any:
 
 def _without_ours(error: HotQueueError) -> str:
     """Return the traceback of an error that we raised on purpose, down to the user's last line: what it says is about that."""
-    told = traceback.TracebackException.from_exception(error)
-    told.stack = traceback.StackSummary.from_list(
-        [frame for frame in told.stack if not frame.filename.startswith(package.FOLDER)]
+    trace = traceback.TracebackException.from_exception(error)
+    trace.stack = traceback.StackSummary.from_list(
+        [frame for frame in trace.stack if not frame.filename.startswith(package.FOLDER)]
     )
-    return "".join(told.format(chain=False)).rstrip()
+    return "".join(trace.format(chain=False)).rstrip()
 
 
 def _nearest(name: str) -> str:

@@ -46,8 +46,8 @@ def queues(names: Iterable[str]) -> str:
 def succeeded(ready: Ready, seconds: float) -> None:
     """Say that a task returned."""
     if log.isEnabledFor(logging.DEBUG):  # every task passes here
-        told = about(ready.delivery.id, ready.name, seconds=round(seconds, 6), retries=ready.attempts.retries)
-        log.debug("%s[%s] succeeded in %.3f s", ready.name, told["task_id"], seconds, extra=told)
+        extra = about(ready.delivery.id, ready.name, seconds=round(seconds, 6), retries=ready.attempts.retries)
+        log.debug("%s[%s] succeeded in %.3f s", ready.name, extra["task_id"], seconds, extra=extra)
 
 
 def concluded(action: Action, outcome: Outcome, ready: Ready, seconds: float) -> None:
@@ -55,28 +55,28 @@ def concluded(action: Action, outcome: Outcome, ready: Ready, seconds: float) ->
     name, has_run = ready.name, ready.call is not None
     what = "" if action.error is None else _in_one_line(action.error)
     spent = round(seconds, 6) if has_run else None
-    told = about(ready.delivery.id, name, seconds=spent, error=what or None, retries=ready.attempts.retries)
-    task_id = told["task_id"]
+    extra = about(ready.delivery.id, name, seconds=spent, error=what or None, retries=ready.attempts.retries)
+    task_id = extra["task_id"]
     if action.do is Do.RETRY:
         why = f": {what}" if what else ", as it asked"
-        told["hotqueue_fields"]["delay"] = round(action.delay, 3)
+        extra["hotqueue_fields"]["delay"] = round(action.delay, 3)
         retry = ready.attempts.retries + 1
-        log.warning("%s[%s] will be retried in %.1f s (retry %d)%s", name, task_id, action.delay, retry, why, extra=told)
+        log.warning("%s[%s] will be retried in %.1f s (retry %d)%s", name, task_id, action.delay, retry, why, extra=extra)
     elif action.do is Do.BURY:
         trace = payload.describe_error(action.error_payload)[2] if action.error_payload else None
-        told["hotqueue_fields"] |= {} if trace is None else {"traceback": trace}
+        extra["hotqueue_fields"] |= {} if trace is None else {"traceback": trace}
         after = f" after {seconds:.3f} s" if has_run else ""
-        log.error("%s[%s] failed%s: %s; kept in the dead list", name, task_id, after, what, extra=told)
+        log.error("%s[%s] failed%s: %s; kept in the dead list", name, task_id, after, what, extra=extra)
         if trace:  # a process that died raised nothing
             log.debug("%s[%s]: %s", name, task_id, trace, extra=about(ready.delivery.id, name))
     elif action.do is Do.PARK:
-        told["hotqueue_fields"]["need"] = action.need
-        log.warning("%s[%s] cannot run here and is kept for a worker with %s", name, task_id, action.need, extra=told)
+        extra["hotqueue_fields"]["need"] = action.need
+        log.warning("%s[%s] cannot run here and is kept for a worker with %s", name, task_id, action.need, extra=extra)
     elif action.do is Do.END:
         how = "was stopped" if outcome.ended is Ended.REVOKED else "ended without running"
-        log.warning("%s[%s] %s: %s", name, task_id, how, what, extra=told)
+        log.warning("%s[%s] %s: %s", name, task_id, how, what, extra=extra)
     else:
-        log.debug("%s[%s]: %s", name, task_id, _ELSE.get(action.do, action.do.name.lower()), extra=told)
+        log.debug("%s[%s]: %s", name, task_id, _ELSE.get(action.do, action.do.name.lower()), extra=extra)
 
 
 _ELSE = {Do.FORGET: "ended without a result, as it asked", Do.PUT_BACK: "goes back, uncharged"}

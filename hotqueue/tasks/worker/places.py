@@ -121,7 +121,7 @@ class Places:
         for subscription in unheard:
             why = deaf.pop(subscription.index)
             if isinstance(why, ConnectionFailed):
-                self._tell_out(subscription.place, why)
+                self._say_away(subscription.place, why)
             self._doubt(subscription)
         for place in {subscription.place for subscription in unheard}:  # all of a place together: they went silent together
             if place.background.is_free:
@@ -228,7 +228,7 @@ class Places:
             try:
                 return ask()
             except ConnectionFailed as error:
-                self._tell_out(place, error)
+                self._say_away(place, error)
                 return None
             except HotQueueError as error:
                 self._worker.note_refusal(subscription, error)
@@ -239,13 +239,13 @@ class Places:
     def note_outage(self, subscription: Subscription, error: Exception) -> None:
         """Tell once a process that a place does not answer."""
         if subscription.place is not None:
-            self._tell_out(subscription.place, error)
+            self._say_away(subscription.place, error)
 
-    def _tell_out(self, place: Place, error: Exception) -> None:
+    def _say_away(self, place: Place, error: Exception) -> None:
         if self._worker.process.outages.begin(place.where, self._worker):
             log.warning("%s; trying again until it answers, the other queues go on", error)
 
-    def _tell_back(self, place: Place, subscriptions: Iterable[Subscription]) -> None:
+    def _say_back(self, place: Place, subscriptions: Iterable[Subscription]) -> None:
         if self._worker.process.outages.end(place.where, self._worker) and (names := [each.name for each in subscriptions]):
             log.info("%s answer%s again", logbook.queues(names), "s" * (len(names) == 1))
 
@@ -263,23 +263,23 @@ class Places:
         """Connect to a Cluster, which then says what nodes it has; None as of `_ask`."""
         client = self._ask(place, cluster.client)
         if client is not None:
-            self._tell_back(place, list(place.subscriptions))
+            self._say_back(place, list(place.subscriptions))
         return client
 
     def _find(self, place: Place, wanted: list[Subscription]) -> list[tuple[Subscription, Found]]:
         found = self._ask(place, lambda: self._find_out(wanted))
         if found is not None:  # said here: the worker may be at a long task
-            self._tell_back(place, wanted)
+            self._say_back(place, wanted)
         return found or []
 
     def _ask(self, place: Place, ask: Callable[[], T]) -> T | None:
-        """Ask until there is an answer; None once the worker is to leave and has nothing to tell there."""
+        """Ask until there is an answer; None once the worker is to leave and has nothing to settle there."""
         pause, process = SHORTEST, self._worker.process
         while True:
             try:
                 return ask()
             except ConnectionFailed as error:
-                self._tell_out(place, error)
+                self._say_away(place, error)
             if process.stop.wait(pause):
                 return None
             pause = min(LONGEST, 2 * pause)
@@ -303,7 +303,7 @@ class Places:
     def _registered(self, subscriptions: list[Subscription]) -> list[tuple[Subscription, Found]]:
         worker, found = self._worker, list[tuple[Subscription, Found]]()
         sessions = [each.session for each in subscriptions]
-        answers = together.register(sessions, worker.process.lease_ms, worker.told) if subscriptions else []
+        answers = together.register(sessions, worker.process.lease_ms, worker.facts) if subscriptions else []
         for each, failed in zip(subscriptions, answers, strict=True):
             each.is_registered = failed is None
             found.append((each, [] if failed is None else failed))
@@ -342,7 +342,7 @@ class Places:
     def leave(self, leave: Callable[[Sequence[Subscription]], bool]) -> bool:
         """Leave all places side by side; tell whether that was done at all of them.
 
-        One that is away is waited for only if there is something to tell.
+        One that is away is waited for only if there is something to settle.
         """
         places = [place for place in self._places.values() if place.subscriptions]
         left: set[Place] = set()
@@ -361,7 +361,7 @@ class Places:
                     for subscription in place.subscriptions:
                         subscription.is_away = False
                     place.background.begin(lambda place=place: leave_place(place))  # type: ignore[misc]
-                elif place.background.is_free or not (place in leaving or _has_to_tell(place)):
+                elif place.background.is_free or not (place in leaving or _has_unsettled(place)):
                     places.remove(place)
             if not self._worker.process.may_wait:
                 break
@@ -371,7 +371,8 @@ class Places:
         return len(left) == count
 
 
-def _has_to_tell(place: Place) -> bool:
+def _has_unsettled(place: Place) -> bool:
     return any(
-        subscription.untold or subscription.unstarted or not subscription.courier.is_empty for subscription in place.subscriptions
+        subscription.unsettled or subscription.unstarted or not subscription.courier.is_empty
+        for subscription in place.subscriptions
     )

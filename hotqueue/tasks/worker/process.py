@@ -24,8 +24,8 @@ from hotqueue.tasks.worker.outages import Outages
 from hotqueue.tasks.worker.permits import Permits
 from hotqueue.tasks.worker.quarantine_worker import QuarantineWorker
 from hotqueue.tasks.worker.running import Running
+from hotqueue.tasks.worker.settler import Settler
 from hotqueue.tasks.worker.sync_worker import SyncWorker
-from hotqueue.tasks.worker.teller import Teller
 from hotqueue.tasks.worker.worker import Worker
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("hotqueue.worker")
 
 LEASE_MS = 15_000
-ENDS_SOON, FINISHING = "ends_soon", "finishing"  # what `notify` is told
+ENDS_SOON, FINISHING = "ends_soon", "finishing"  # what `notify` is called with
 AHEAD = 3  # an heir is asked for when what is left would take less than so many times as long as loading it
 NEARLY = 7 / 8  # of --max-memory: from there on, too
 _DONE = {  # what the log says of what became of tasks
@@ -67,7 +67,7 @@ class Process:
         weights: queue → how many turns it has to one of another.
         supervisor: the incarnation of the supervisor whose child this is; "" where there is none.
         width: of a quarantine process: how many suspects run side by side; 0: this is an ordinary one.
-        last_wait: seconds that a worker told to stop waits for Redis, to tell what it did; None: as long as it is let.
+        last_wait: seconds that a worker told to stop waits for Redis, to settle what it did; None: as long as it is let.
 
     Attributes:
         context: what tasks begin with.
@@ -112,7 +112,7 @@ class Process:
         self._last_wait = last_wait
         self._stopped_at = 0.0
         self.done: Counter[str] = Counter()
-        self.told = {
+        self.facts = {
             "name": name,
             "host": socket.gethostname(),
             "pid": str(os.getpid()),
@@ -136,7 +136,7 @@ class Process:
         self._pipes, self._tables = pipes, tables
         sync = [self._sync_worker(n) for n in range(threads)]
         self.workers: list[Worker] = list(sync)
-        self.teller = Teller([worker.tell_behind for worker in sync])
+        self.settler = Settler([worker.settle_behind for worker in sync])
         self._async: AsyncWorker | None = None
         self._thread_count = threads
 
@@ -155,7 +155,7 @@ class Process:
         """Work until stopped, or until a burst is over; the first sync worker runs in the calling thread."""
         self._first_began = time.monotonic()
         if self._max_tasks == 1:
-            self._tell(ENDS_SOON)
+            self._notify_once(ENDS_SOON)
         if not self._width and any(task.is_async for registry in self.registries for task in registry.tasks.values()):
             self.start_async()
         for worker in self.workers[1 : self._thread_count]:
@@ -211,7 +211,7 @@ class Process:
             return self._loop
 
     def mend(self, last: str) -> None:
-        """Put right between tasks what they left behind; where that cannot be, tell what is done and leave.
+        """Put right between tasks what they left behind; where that cannot be, settle what is done and leave.
 
         Args:
             last: the task that ran last.
@@ -256,7 +256,7 @@ class Process:
 
     @property
     def may_wait(self) -> bool:
-        """True while a worker that has something to tell may wait for Redis, though it was told to stop."""
+        """True while a worker that has something to settle may wait for Redis, though it was told to stop."""
         waited = time.monotonic() - self._stopped_at
         return not self.hurry.is_set() and (self._last_wait is None or waited < self._last_wait)
 
@@ -296,7 +296,7 @@ class Process:
         if left == 0:
             self._have_enough(f"has begun the last of its {self._max_tasks} tasks (--max-tasks)")
         elif left == 1 or left * self._seconds_a_task() < AHEAD * self._load_time:
-            self._tell(ENDS_SOON)
+            self._notify_once(ENDS_SOON)
         return True
 
     def room(self, room: int) -> int:
@@ -309,13 +309,13 @@ class Process:
     def has_enough(self) -> bool:
         """Stop fetching once this process takes too much memory; tell whether it does not fetch any more."""
         if self.had_enough:
-            self._stopped_at = time.monotonic()  # what ended just now is to be told: there is as much time for that as ever
+            self._stopped_at = time.monotonic()  # what ended just now is unsettled: there is as much time for that as ever
         elif self._max_memory is not None and not self.stop.is_set():
             taken = resident_bytes()
             if taken > self._max_memory:
                 self._have_enough(f"ends, it takes {taken >> 20} MB (--max-memory)")
             elif taken > self._max_memory * NEARLY:
-                self._tell(ENDS_SOON)
+                self._notify_once(ENDS_SOON)
         return self.stop.is_set()
 
     def _have_enough(self, why: str) -> None:
@@ -327,9 +327,9 @@ class Process:
     def note_left(self) -> None:
         """Note that a worker has nothing more to do; if we stopped of ourselves, others may do more than we."""
         if self.had_enough or self.failed:
-            self._tell(FINISHING)
+            self._notify_once(FINISHING)
 
-    def _tell(self, what: str) -> None:
+    def _notify_once(self, what: str) -> None:
         if what not in self._notified:
             self._notified.add(what)
             self._notify(what)

@@ -70,9 +70,9 @@ class Running:
         row = self._free.pop()
         now, size = time.monotonic(), len(task_id)
         at = _ROWS_AT + row * ROW_BYTES
-        number, told = at // 8, b"%c%c%b" % (fate, size, task_id)
+        number, row_head = at // 8, b"%c%c%b" % (fate, size, task_id)
         for table, numbers in self._written:
-            table[at + _ID_AT - 2 : at + _ID_AT + size] = told
+            table[at + _ID_AT - 2 : at + _ID_AT + size] = row_head
             numbers[number + 1] = now + time_limit if time_limit else 0.0
             numbers[number] = now  # last: this makes it a row that counts
         return row

@@ -38,7 +38,7 @@ LITTLE = 4 * 1024  # bytes of an outcome that is not worth a trip of its own
 RECOVER_EVERY = 10.0  # seconds after which a worker asks what it holds though nothing has gone wrong
 MIXED, LOOK_OFTEN = 60.0, 0.25  # seconds for which others may park what we can run; between two looks of an idle worker then
 _size = attrgetter("size")
-_UNENDED = frozenset({"P", "L"})  # the actions that tell of no end
+_UNENDED = frozenset({"P", "L"})  # the codes that end nothing
 ASK_LATER, ASK_AGAIN = 1.0, 0.005  # seconds until parked tasks are looked for again: there were none for us, there were some
 
 Report = Callable[[str, str, dict[str, Any]], None]  # queue, id and progress → published
@@ -73,9 +73,9 @@ class Subscription:
 
     Attributes:
         unstarted: fetched, in the order in which they will be started.
-        in_hand: id → delivery: fetched and not yet told; what `recover` must not hand out again.
-        untold: actions to send with the next step, and how many bytes they have.
-        courier: tells what must not hold up the others.
+        in_hand: id → delivery: fetched and not yet settled; what `recover` must not hand out again.
+        unsettled: settlements to send with the next step, and how many bytes they have.
+        courier: settles what must not hold up the others.
         ahead: a step under way that fetches the next batch while this one is worked at.
         prefetch: how many tasks to fetch at once.
         left: how many tasks were there to fetch after the last fetch, if that brought any.
@@ -107,11 +107,11 @@ class Subscription:
         self.result_signer = registry.result_signer(registry.name)
         self.unstarted: deque[Delivery] = deque()
         self.in_hand: dict[str, Delivery] = {}
-        self.untold: list[Settlement] = []
-        self.untold_bytes = self._cut_off = 0
+        self.unsettled: list[Settlement] = []
+        self.unsettled_bytes = self._cut_off = 0
         self.courier = Courier(self, moved)
-        self._in_doubt: set[str] = set()  # tasks whose end was told already, perhaps
-        self.lock = threading.Lock()  # of `untold`, which a Teller empties from another thread
+        self._in_doubt: set[str] = set()  # tasks whose end was settled already, perhaps
+        self.lock = threading.Lock()  # of `unsettled`, which a Settler empties from another thread
         self.ahead: Step | None = None
         self.sick_until = 0.0
         self.must_recover = False
@@ -165,7 +165,7 @@ class Subscription:
         return at + int((time.monotonic() - then) * 1000)
 
     def took(self, stepped: Stepped, room: int = 1) -> None:
-        """Note what a step for so many tasks told and brought."""
+        """Note what a step for so many tasks said and brought."""
         self.looked_at = time.monotonic()
         self._clock = (stepped.now, self.looked_at)
         self.due = stepped.due
@@ -188,75 +188,75 @@ class Subscription:
         if deliveries:
             self._accepted_at = time.monotonic()
 
-    def told(self, told: Sequence[Settlement]) -> None:
-        """Note that actions were carried out (or were gone, which is as final)."""
+    def settled(self, settlements: Sequence[Settlement]) -> None:
+        """Note that settlements were carried out (or were gone, which is as final)."""
         self._cut_off = 0
-        self._in_doubt.difference_update(action.id for action in told if action.code != "L")
-        for action in told:
-            delivery = self.in_hand.get(action.id)
-            if delivery is not None and (delivery.number == action.number or action.number == "*") and action.code != "L":
-                self.in_hand.pop(action.id, None)
+        self._in_doubt.difference_update(each.id for each in settlements if each.code != "L")
+        for each in settlements:
+            delivery = self.in_hand.get(each.id)
+            if delivery is not None and (delivery.number == each.number or each.number == "*") and each.code != "L":
+                self.in_hand.pop(each.id, None)
 
-    def tell_later(self, action: Settlement) -> None:
-        """Line up an action for the next step; a large one goes by itself, and what would make a large step of many."""
-        size = len(action.blob) + len(action.extra)  # as `Settlement.size`, without a call for each task
-        if size < LITTLE or size + self.untold_bytes < LARGE:
+    def settle_later(self, each: Settlement) -> None:
+        """Line up a settlement for the next step; a large one goes by itself, and what would make a large step of many."""
+        size = len(each.blob) + len(each.extra)  # as `Settlement.size`, without a call for each task
+        if size < LITTLE or size + self.unsettled_bytes < LARGE:
             with self.lock:
-                self.untold.append(action)
-                self.untold_bytes += size
+                self.unsettled.append(each)
+                self.unsettled_bytes += size
         else:
-            self._tell_apart([action])
+            self._settle_apart([each])
 
-    def _tell_apart(self, told: Sequence[Settlement]) -> None:
-        pairs = [settlement.apart(action) for action in told if action.code not in _UNENDED]
+    def _settle_apart(self, settlements: Sequence[Settlement]) -> None:
+        pairs = [settlement.apart(each) for each in settlements if each.code not in _UNENDED]
         with self.lock:
-            self.untold += [stays for stays, _ in pairs]
-        self.courier.add([*(outcome for _, outcome in pairs), *(action for action in told if action.code in _UNENDED)])
+            self.unsettled += [stays for stays, _ in pairs]
+        self.courier.add([*(outcome for _, outcome in pairs), *(each for each in settlements if each.code in _UNENDED)])
 
     @property
     def has_more_than_a_trip(self) -> bool:
-        """True while more is to be told than one step should carry."""
-        return self.untold_bytes > TRIP_BYTES or len(self.untold) > BULK
+        """True while more is to be settled than one step should carry."""
+        return self.unsettled_bytes > TRIP_BYTES or len(self.unsettled) > BULK
 
-    def take_untold(self) -> list[Settlement]:
-        """Return what is to be told in one trip, for whoever tells it."""
+    def take_unsettled(self) -> list[Settlement]:
+        """Return what is to be settled in one trip, for whoever settles it."""
         with self.lock:
             if not self.has_more_than_a_trip:
-                taken, self.untold, self.untold_bytes = self.untold, [], 0
+                taken, self.unsettled, self.unsettled_bytes = self.unsettled, [], 0
                 return taken
-            taken = next(trips(self.untold, _size))
-            self.untold = self.untold[len(taken) :]
-            self.untold_bytes -= sum(map(_size, taken))
+            taken = next(trips(self.unsettled, _size))
+            self.unsettled = self.unsettled[len(taken) :]
+            self.unsettled_bytes -= sum(map(_size, taken))
         return taken
 
-    def untell(self, told: Sequence[Settlement]) -> None:
-        """Note that actions may not have arrived: they are to be told again."""
-        self.doubt(told)
+    def unsettle(self, settlements: Sequence[Settlement]) -> None:
+        """Note that settlements may not have arrived: they are to be settled again."""
+        self.doubt(settlements)
         with self.lock:
-            self.untold[:0] = told
-            self.untold_bytes += sum(map(_size, told))
+            self.unsettled[:0] = settlements
+            self.unsettled_bytes += sum(map(_size, settlements))
 
-    def refused(self, told: Sequence[Settlement]) -> None:
+    def refused(self, settlements: Sequence[Settlement]) -> None:
         """Note that a step was refused, perhaps because of one of these: they go apart."""
-        self._tell_apart(told)
+        self._settle_apart(settlements)
 
-    def cut_off(self, told: Sequence[Settlement]) -> None:
-        """Note that a connection broke over these: they are to be told again, and apart if it does so time and again."""
-        self.doubt(told)
-        self._cut_off += sum(map(_size, told)) >= LARGE
+    def cut_off(self, settlements: Sequence[Settlement]) -> None:
+        """Note that a connection broke over these: they are to be settled again, and apart if it does so time and again."""
+        self.doubt(settlements)
+        self._cut_off += sum(map(_size, settlements)) >= LARGE
         if self._cut_off < WITHOUT_WORDS:
-            self.untell(told)
+            self.unsettle(settlements)
         else:
             self._cut_off = 0
-            self._tell_apart(told)
+            self._settle_apart(settlements)
 
-    def doubt(self, told: Sequence[Settlement]) -> None:
-        """Note that actions may have arrived; if they are gone when they are told again, they had."""
-        self._in_doubt.update(action.id for action in told)
+    def doubt(self, settlements: Sequence[Settlement]) -> None:
+        """Note that settlements may have arrived; if they are gone when they are settled again, they had."""
+        self._in_doubt.update(each.id for each in settlements)
 
-    def note_gone(self, gone: list[str], told: Sequence[Settlement]) -> None:
+    def note_gone(self, gone: list[str], settlements: Sequence[Settlement]) -> None:
         """Say which outcomes did not count."""
-        never_ran = {action.id for action in told if action.code in _UNENDED}  # put back before us, or told already
+        never_ran = {each.id for each in settlements if each.code in _UNENDED}  # put back before us, or settled already
         for task_id in gone:
             if task_id in self.in_hand and task_id not in never_ran and task_id not in self._in_doubt:
                 text = "task %s was no longer ours when it ended; its outcome here does not count"
@@ -272,7 +272,7 @@ class Subscription:
         self.courier.drop()
         self._in_doubt.clear()
         with self.lock:
-            self.untold, self.untold_bytes = [], 0
+            self.unsettled, self.unsettled_bytes = [], 0
 
     @property
     def may_unpark(self) -> bool:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from hotqueue.tasks.worker.process import Process
 
 AHEAD_FROM = 4  # tasks in a batch from which the next one is fetched ahead
-TELL_AFTER = 0.020  # seconds after which results are told though the batch is not done
+SETTLE_AFTER = 0.020  # seconds after which results are settled though the batch is not done
 
 
 class SyncWorker(Worker):
@@ -70,7 +70,7 @@ class SyncWorker(Worker):
         if wait <= 0 or len(self.subscriptions) > 1 or self.process.is_burst or self._deaf_because or not self.bell.may_fetch:
             return False
         subscription = self.subscriptions[0]
-        return not (subscription.is_sick or subscription.may_be_wrong or subscription.untold or subscription.needs)
+        return not (subscription.is_sick or subscription.may_be_wrong or subscription.unsettled or subscription.needs)
 
     def _sleep_and_fetch(self, subscription: Subscription, seconds: float) -> None:
         """Sleep with a fetch behind the bell, so that a task starts one trip sooner; its permits go in beforehand."""
@@ -119,7 +119,7 @@ class SyncWorker(Worker):
                 began = time.monotonic()
                 self._work(subscription)
                 if self._is_turn_of_others(at, time.monotonic() - began):
-                    self.tell(subscription)
+                    self.settle(subscription)
                 return True
         return False
 
@@ -127,10 +127,10 @@ class SyncWorker(Worker):
         if subscription.ahead is not None and not self.is_spread:
             step, subscription.ahead = subscription.ahead, None
             stepped = self.end(subscription, step, are_permits_out=True)
-            if subscription.unstarted or not subscription.untold:
+            if subscription.unstarted or not subscription.unsettled:
                 return stepped
         if subscription.courier.is_full:
-            self.tell(subscription)
+            self.settle(subscription)
             return None
         room = self.process.room(subscription.prefetch.room())
         if subscription.may_unpark:
@@ -179,7 +179,7 @@ class SyncWorker(Worker):
             or not all(each is self or each.is_idle for each in process.workers)
         ):
             return False
-        self.tell_all(subscription)
+        self.settle_all(subscription)
         subscription.session.width = ALONE
         try:
             if self._step_through(subscription) is None or not subscription.unstarted:
@@ -187,7 +187,7 @@ class SyncWorker(Worker):
         finally:
             subscription.session.width = 0
         self._work(subscription)
-        self.tell(subscription)
+        self.settle(subscription)
         return True
 
     def _step_through(self, subscription: Subscription) -> Stepped | None:
@@ -202,16 +202,16 @@ class SyncWorker(Worker):
         """Give others what was fetched."""
         self.permits.withdraw_all(subscription.index)
         self._drop(subscription)
-        self.tell(subscription)
+        self.settle(subscription)
         self.ring(subscription)
 
     def _work(self, subscription: Subscription) -> None:
         """Run what is in line, as far as permits go."""
         began = time.monotonic()
         take, line = self.permits.take, subscription.unstarted
-        if len(line) > 1 or subscription.untold:  # what a fetch ahead did not carry any more
+        if len(line) > 1 or subscription.unsettled:  # what a fetch ahead did not carry any more
             self._at_batch = subscription
-            self.process.teller.watch()
+            self.process.settler.watch()
         try:
             self._run_line(subscription, began, take, line)
         finally:
@@ -222,7 +222,7 @@ class SyncWorker(Worker):
     ) -> None:
         courier = subscription.courier
         while line:
-            if courier.is_full:  # what is told apart takes all the memory that it may
+            if courier.is_full:  # what is settled apart takes all the memory that it may
                 self._give_back(subscription)
                 return
             delivery = line.popleft()
@@ -240,29 +240,29 @@ class SyncWorker(Worker):
                 failpoints.at("after_run")
             subscription.prefetch.ran(after - before)
             if self.process.interrupts > 1 and isinstance(outcome.error, KeyboardInterrupt):
-                subscription.tell_later(settlement.put_back(delivery))  # interrupted by us is not failed
+                subscription.settle_later(settlement.put_back(delivery))  # interrupted by us is not failed
                 return
             self.conclude(subscription, ready, outcome, after - before)
             if self.process.has_enough():
                 continue
-            if line and (after - began > TELL_AFTER or subscription.untold_bytes > TRIP_BYTES):
+            if line and (after - began > SETTLE_AFTER or subscription.unsettled_bytes > TRIP_BYTES):
                 began = after
-                self.tell(subscription)
+                self.settle(subscription)
 
-    def tell_behind(self, since: float) -> bool:
-        """Tell what ended before a task that runs since before `since`; for a Teller. True while at a batch."""
+    def settle_behind(self, since: float) -> bool:
+        """Settle what ended before a task that runs since before `since`; for a Settler. True while at a batch."""
         subscription = self._at_batch
         if subscription is None:
             return False
-        if self._began < since and subscription.untold:
-            telling = subscription.take_untold()
+        if self._began < since and subscription.unsettled:
+            settlements = subscription.take_unsettled()
             try:
-                stepped = subscription.session.settle(telling)
+                stepped = subscription.session.settle(settlements)
             except HotQueueError:  # the worker finds out by itself, and recovers
-                subscription.untell(telling)
+                subscription.unsettle(settlements)
             else:
-                subscription.note_gone(stepped.gone, telling)
-                subscription.told(telling)
+                subscription.note_gone(stepped.gone, settlements)
+                subscription.settled(settlements)
         return True
 
     def give_up_running_of(self, queue: int) -> None:
@@ -277,7 +277,7 @@ class SyncWorker(Worker):
         for delivery in subscription.unstarted:
             subscription.in_hand.pop(delivery.id, None)
             # Whoever took them back may have come before the fetch did: to put them back twice does no harm.
-            subscription.untold.append(settlement.put_back(delivery))
+            subscription.unsettled.append(settlement.put_back(delivery))
         subscription.unstarted.clear()
 
     def _execute(self, ready: Ready) -> Outcome:

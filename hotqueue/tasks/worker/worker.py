@@ -1,7 +1,7 @@
 """One worker: step → execute → decide → step, over the queues of its process. A thread of a worker process runs one.
 
 What both kinds share is here: registering, stepping, recovering, being given up, leaving. sync_worker.py runs tasks one at a
-time, async_worker.py many. Neither pops a task and hopes: what is fetched is held in Redis until its outcome is told.
+time, async_worker.py many. Neither pops a task and hopes: what is fetched is held in Redis until its outcome is settled.
 """
 
 from __future__ import annotations
@@ -81,9 +81,9 @@ class Worker:
         ]
 
     @property
-    def told(self) -> dict[str, str]:
+    def facts(self) -> dict[str, str]:
         """What this worker announces of itself."""
-        return {**self.process.told, "folder": self.presence.folder, "kind": self.kind}
+        return {**self.process.facts, "folder": self.presence.folder, "kind": self.kind}
 
     @property
     def stopping(self) -> bool:
@@ -141,7 +141,7 @@ class Worker:
             return self.subscriptions
         sessions = [subscription.session for subscription in self.subscriptions]
         try:
-            answers = together.register(sessions, self.process.lease_ms, self.told)
+            answers = together.register(sessions, self.process.lease_ms, self.facts)
         except HotQueueError:
             return self.subscriptions
         for subscription, failed in zip(self.subscriptions, answers, strict=True):
@@ -154,7 +154,9 @@ class Worker:
         while True:
             try:
                 subscription.registry.store.repeat(
-                    lambda: subscription.session.register(self.process.lease_ms, self.told), patience=SICK, stop=self.process.stop
+                    lambda: subscription.session.register(self.process.lease_ms, self.facts),
+                    patience=SICK,
+                    stop=self.process.stop,
                 )
                 subscription.is_registered = True
                 return True
@@ -169,7 +171,7 @@ class Worker:
                     return False
 
     def _leave(self) -> None:
-        """Tell what is done, put back what was not started, strike ourselves off."""
+        """Settle what is done, put back what was not started, strike ourselves off."""
         beside, self._places = self._places, None
         if beside is None:
             self._end_ahead(self.subscriptions)
@@ -190,15 +192,15 @@ class Worker:
     def _leave_queues(self, subscriptions: Sequence[Subscription]) -> bool:
         """Leave queues of one server, in as few trips as may be: one that is silent costs as long for many as for one."""
         self._end_ahead(subscriptions)
-        told = [subscription for subscription in subscriptions if self._tell_last(subscription)]
-        return self._strike_off(told) and len(told) == len(subscriptions)
+        settled = [subscription for subscription in subscriptions if self._settle_last(subscription)]
+        return self._strike_off(settled) and len(settled) == len(subscriptions)
 
-    def _tell_last(self, subscription: Subscription) -> bool:
-        """Tell a queue what is done and what was not started; False when that could not be."""
-        subscription.untold += [settlement.put_back(delivery) for delivery in subscription.unstarted]
+    def _settle_last(self, subscription: Subscription) -> bool:
+        """Settle what is done and put back what was not started; False when that could not be."""
+        subscription.unsettled += [settlement.put_back(delivery) for delivery in subscription.unstarted]
         subscription.unstarted.clear()
         try:
-            self.tell_all(subscription)
+            self.settle_all(subscription)
         except HotQueueError as error:
             return self._say_not_left([subscription], str(error))
         finally:
@@ -223,7 +225,7 @@ class Worker:
     # --- stepping ------------------------------------------------------------------------------------------------
 
     def step(self, subscription: Subscription, room: int) -> Stepped | None:
-        """Tell a subscription's outcomes and fetch up to `room` tasks into it; None when that failed and was recovered from."""
+        """Settle a subscription's outcomes and fetch up to `room` tasks into it; None when that failed and was recovered from."""
         self._is_stepping = True
         try:
             return self._step(subscription, room)
@@ -251,17 +253,17 @@ class Worker:
         self.running.progress()
         if subscription.is_sick or (subscription.must_recover and not self._recover(subscription)):
             return None
-        telling = subscription.take_untold()
-        if failpoints.IS_ARMED and telling:
-            failpoints.at("before_tell")
+        settlements = subscription.take_unsettled()
+        if failpoints.IS_ARMED and settlements:
+            failpoints.at("before_settle")
         try:
-            return subscription.session.begin(room, telling)
+            return subscription.session.begin(room, settlements)
         except (ConnectionFailed, ConfigError, SerializationError) as error:
-            self.step_failed(subscription, telling, error)
+            self.step_failed(subscription, settlements, error)
             return None
         except BaseException:  # Ctrl-C: whether it arrived is unknown
             subscription.must_recover = True
-            subscription.untell(telling)
+            subscription.unsettle(settlements)
             raise
 
     def end(self, subscription: Subscription, step: Step, are_permits_out: bool = False) -> Stepped | None:
@@ -274,7 +276,7 @@ class Worker:
         try:
             stepped = step.end()
         except QueueFull as error:  # an empty fetch is all that a full server can refuse
-            subscription.untell(sent)
+            subscription.unsettle(sent)
             self._note_outage(error, subscription)
             self._withdraw(
                 subscription, step, are_permits_out
@@ -286,14 +288,14 @@ class Worker:
             return None
         except BaseException:  # as in `begin`
             subscription.must_recover = True
-            subscription.untell(sent)
+            subscription.unsettle(sent)
             raise
         if self._outage:  # every task passes here
             self._end_outage(subscription)
         subscription.refusal = ""
         if stepped.gone:
             subscription.note_gone(stepped.gone, sent)
-        subscription.told(sent)
+        subscription.settled(sent)
         if not stepped.alive:
             self._given_up(subscription)
             return None
@@ -301,7 +303,7 @@ class Worker:
             self.permits.withdraw_all(subscription.index)  # what an error may have left: nothing is in line now
         subscription.took(stepped, step.room)
         if failpoints.IS_ARMED and sent:
-            failpoints.at("after_tell")
+            failpoints.at("after_settle")
         if failpoints.IS_ARMED and stepped.deliveries:
             failpoints.at("after_fetch")
         if are_permits_out:
@@ -329,15 +331,15 @@ class Worker:
         if are_permits_out:
             self.permits.withdraw(step.number, step.room, subscription.index)
 
-    def tell(self, subscription: Subscription) -> None:
-        """Tell what is done, and fetch nothing."""
-        while subscription.untold and not subscription.is_sick:
+    def settle(self, subscription: Subscription) -> None:
+        """Settle what is done, and fetch nothing."""
+        while subscription.unsettled and not subscription.is_sick:
             if self.step(subscription, 0) is None and self._places is not None:
-                return  # it is under way, and told of later
+                return  # it is under way, and settled later
 
-    def tell_all(self, subscription: Subscription) -> None:
-        """Tell what is done, and wait for what is told apart: as long as that can be of use."""
-        self.tell(subscription)
+    def settle_all(self, subscription: Subscription) -> None:
+        """Settle what is done, and wait for what is settled apart: as long as that can be of use."""
+        self.settle(subscription)
         courier = subscription.courier
         while not (courier.is_empty or courier.is_stuck) and (not self.stopping or self.process.may_wait):
             self.running.progress()
@@ -358,7 +360,7 @@ class Worker:
             try:
                 if subscription.is_registered:
                     return subscription.session.recover(list(subscription.in_hand))
-                subscription.session.register(self.process.lease_ms, self.told)
+                subscription.session.register(self.process.lease_ms, self.facts)
                 subscription.is_registered = True
                 return []
             except ConnectionFailed as error:
@@ -389,12 +391,12 @@ class Worker:
             self.permits.add(subscription.session.number, len(found), subscription.index)
 
     def _patiently(self, subscription: Subscription, operation: Callable[[], T]) -> T:
-        """Wait for Redis as long as it takes; once told to stop, only while there is something to tell, and time."""
+        """Wait for Redis as long as it takes; once told to stop, only while there is something to settle, and time."""
         while True:
             try:
                 return subscription.registry.store.repeat(operation, patience=None, stop=self.process.stop)
             except ConnectionFailed as error:
-                if not (error.retry and subscription.untold and self.process.may_wait):
+                if not (error.retry and subscription.unsettled and self.process.may_wait):
                     raise
                 self.process.hurry.wait(0.1)
 
@@ -414,7 +416,7 @@ class Worker:
         if subscription.ahead is None:
             return
         subscription.ahead.abandon()
-        subscription.untell(subscription.ahead.actions)
+        subscription.unsettle(subscription.ahead.actions)
         subscription.ahead = None
         self.permits.withdraw_all(
             subscription.index
@@ -474,18 +476,18 @@ class Worker:
     # --- outcomes ------------------------------------------------------------------------------------------------
 
     def conclude(self, subscription: Subscription, ready: Ready, outcome: Outcome, seconds: float) -> None:
-        """Decide what becomes of a task, and line that up to be told."""
+        """Decide what becomes of a task, and line that up to be settled."""
         signer = subscription.result_signer
         if outcome.ended is Ended.RETURNED:
             retries = ready.attempts.retries
             done = settlement.succeeded(ready.delivery, outcome.payload, retries, ready.options, subscription.now(), signer)
-            subscription.tell_later(done)
+            subscription.settle_later(done)
             self.process.count("succeeded")
             logbook.succeeded(ready, seconds)
             return
         now = datetime_of(subscription.now()) if outcome.eta else None  # due by the server's time, like all
         action = decide(outcome, ready.options.retry_policy, ready.attempts, random=random.random, now=now)
-        subscription.tell_later(
+        subscription.settle_later(
             settlement.wire(action, ready.delivery, ready.attempts, ready.options, subscription.now(), signer)
         )
         self.process.count(action.do.name.lower())
@@ -517,7 +519,11 @@ class Worker:
         if len(self.subscriptions) == 1 or self.process.is_burst:
             return True
         is_open = bool(
-            subscription.is_rung or subscription.untold or subscription.unstarted or subscription.ahead or subscription.may_unpark
+            subscription.is_rung
+            or subscription.unsettled
+            or subscription.unstarted
+            or subscription.ahead
+            or subscription.may_unpark
         )
         return is_open or subscription.may_be_wrong
 
@@ -593,7 +599,7 @@ class Worker:
                 self._deaf_because = ""
             return found
         except ConnectionFailed as error:
-            if str(error) != self._deaf_because:  # once: steps may go on over other connections, and would have it told again
+            if str(error) != self._deaf_because:  # once: steps may go on over other connections, and would have it said again
                 self._note_outage(error)
             self._deaf_because = str(error)
             self.running.progress()

@@ -1,4 +1,4 @@
-"""Fetching ahead: large batches overlap, small ones do not, and nothing stays untold when a worker goes to sleep."""
+"""Fetching ahead: large batches overlap, small ones do not, and nothing stays unsettled when a worker goes to sleep."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_nothing_stays_untold_when_there_is_nothing_more(queue: HotQueue, worker
     results = queue.tasks["double"].map(range(count))
     while worker.turn():
         pass
-    assert (worker.subscriptions[0].untold, worker.subscriptions[0].in_hand, worker.subscriptions[0].ahead) == ([], {}, None)
+    assert (worker.subscriptions[0].unsettled, worker.subscriptions[0].in_hand, worker.subscriptions[0].ahead) == ([], {}, None)
     assert all(result.ready() for result in results)
 
 

@@ -172,9 +172,9 @@ def test_what_was_told_is_no_longer_in_hand_unless_it_came_again_under_another_n
     subscription.took(stepped(1, first))
     assert (list(subscription.unstarted), subscription.in_hand) == ([first], {"id": first})
     subscription.accept([again])
-    subscription.told([Settlement("id", 1, "S", b"", 0, "")])
+    subscription.settled([Settlement("id", 1, "S", b"", 0, "")])
     assert subscription.in_hand == {"id": again}
-    subscription.told([Settlement("id", 2, "S", b"", 0, "")])
+    subscription.settled([Settlement("id", 2, "S", b"", 0, "")])
     assert subscription.in_hand == {}
 
 
@@ -184,13 +184,13 @@ def test_a_large_outcome_that_is_gone_after_it_was_cut_off_time_and_again_had_ar
     subscription.in_hand["id"] = deliver()
     for _ in range(WITHOUT_WORDS):
         subscription.cut_off([Settlement("id", 1, "S", b"x" * LARGE, 1000, "")])
-    subscription.told([action for action in subscription.take_untold() if action.code == "L"])
+    subscription.settled([action for action in subscription.take_unsettled() if action.code == "L"])
     wait_until(lambda: subscription.courier.is_empty)
     assert "does not count" not in caplog.text
 
 
 def test_a_worker_that_was_given_up_has_nothing_left(subscription: Subscription) -> None:
     subscription.took(stepped(1, deliver()))
-    subscription.untold.append(Settlement("id", 1, "S", b"", 0, ""))
+    subscription.unsettled.append(Settlement("id", 1, "S", b"", 0, ""))
     subscription.lost()
-    assert (len(subscription.unstarted), subscription.in_hand, subscription.untold) == (0, {}, [])
+    assert (len(subscription.unstarted), subscription.in_hand, subscription.unsettled) == (0, {}, [])

@@ -1,6 +1,6 @@
-"""Teller: tells the outcomes of a batch when the task after them drags, from a thread of its own.
+"""Settler: settles the outcomes of a batch when the task after them drags, from a thread of its own.
 
-Otherwise what is done would wait, untold, until the long task that happened to follow in the same batch is done as well.
+Otherwise what is done would wait, unsettled, until the long task that happened to follow in the same batch is done as well.
 """
 
 from __future__ import annotations
@@ -11,25 +11,25 @@ from collections.abc import Callable, Sequence
 
 from hotqueue.tasks.execution.timelimit import leave_ctrl_c_to_main
 
-DRAGS = 0.02  # seconds that a task may take before what ended earlier is told without it
+DRAGS = 0.02  # seconds that a task may take before what ended earlier is settled without it
 
 
-class Teller:
+class Settler:
     """Looks after the sync workers of a process while they are at a batch; sleeps while none is.
 
     Args:
-        tells: of each worker: tells what its dragging task holds up, and says whether the worker is still at a batch.
+        settle: of each worker: settles what its dragging task holds up, and says whether the worker is still at a batch.
     """
 
-    def __init__(self, tells: Sequence[Callable[[float], bool]]) -> None:
-        self._tells = tells
+    def __init__(self, settle: Sequence[Callable[[float], bool]]) -> None:
+        self._settle = settle
         self._wanted = threading.Event()
         self._thread: threading.Thread | None = None
 
     def watch(self) -> None:
         """Look on from now; the caller is at a batch."""
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="hotqueue-teller", daemon=True)
+            self._thread = threading.Thread(target=self._run, name="hotqueue-settler", daemon=True)
             self._thread.start()
         self._wanted.set()
 
@@ -39,5 +39,5 @@ class Teller:
             self._wanted.wait()
             self._wanted.clear()
             time.sleep(DRAGS)
-            if any([tell(time.monotonic() - DRAGS) for tell in self._tells]):  # noqa: C419  (every one of them)
+            if any([settle(time.monotonic() - DRAGS) for settle in self._settle]):  # noqa: C419  (every one of them)
                 self._wanted.set()
