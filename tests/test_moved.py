@@ -75,7 +75,7 @@ def described(value: Any) -> Any:
     if isinstance(value, ResultSet):
         return value.results
     if isinstance(value, Task):
-        return value.name, value.options, value.__wrapped__, described(value._registry.queue)
+        return value.name, value.options, value.__wrapped__, described(value.client.owner)
     if isinstance(value, list):
         return set(value)
     if type(value) is type(tasks.current_task):  # has nothing of its own

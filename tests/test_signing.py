@@ -203,7 +203,7 @@ async def awaited(result: AsyncResult[Any]) -> Any:
     try:
         return await result.aget(timeout=5)
     finally:
-        await result._registry.store.leave_loop()
+        await result._client.store.leave_loop()
 
 
 WAYS: dict[str, Callable[[AsyncResult[Any]], Any]] = {
@@ -552,5 +552,5 @@ def test_one_queue_with_two_keys_is_not_worked_at(
     (tmp_path / f"{name}.py").write_text(f"from hotqueue import HotQueue\n{made}\n")
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(CannotLoad, match="'q' is made more than once, with different secret keys") as caught:
-        load([name], [], None)
+        load([name], [], None, HotQueue)
     assert KEY not in str(caught.value)

@@ -120,6 +120,7 @@ def weights_of(text: str) -> dict[str, int]:
 def _settings(modules: tuple[str, ...], names: dict[str, int], url: str | None, dbfilename: str | None, given: Any) -> Settings:
     from hotqueue import keys, signing
     from hotqueue.errors import ConfigError
+    from hotqueue.queue import HotQueue
     from hotqueue.store.address import MEMORY, resolve
     from hotqueue.tasks.worker.child import Settings
 
@@ -137,6 +138,7 @@ def _settings(modules: tuple[str, ...], names: dict[str, int], url: str | None, 
     except ConfigError as error:
         raise click.UsageError(str(error)) from None
     return Settings(
+        make_queue=HotQueue,
         modules=modules,
         queues=tuple(names),
         weights=names,

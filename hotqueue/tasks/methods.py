@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar, overload
 
 from hotqueue.hints import hinting
-from hotqueue.store.store import Store
+from hotqueue.tasks.client.client import Owner
 
 if TYPE_CHECKING:
     from hotqueue.tasks.client.batch import Batch
@@ -19,12 +19,9 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class TaskMethods:
+class TaskMethods(Owner):
     """What a queue can do with tasks."""
 
-    name: str
-    store: Store
-    secret_key: str | None
     _registry: Registry | None = None
 
     @property
@@ -32,7 +29,7 @@ class TaskMethods:
         if self._registry is None:
             from hotqueue.tasks.client.registry import Registry
 
-            self._registry = Registry(self)  # type: ignore[arg-type]  # a HotQueue is the only TaskMethods
+            self._registry = Registry(self)
         return self._registry
 
     @overload

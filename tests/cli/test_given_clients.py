@@ -205,7 +205,7 @@ def test_what_two_processes_tell_of_one_client_is_one_queue(queue_name: str) -> 
     """Else a supervisor would look after each queue once more for each process that it starts."""
     client = redis.Redis(credential_provider=UsernamePasswordCredentialProvider("me", "secret"))
     told = pickle.dumps(HotQueue(queue_name, redis=client).store)
-    supervisor = Supervisor(Settings(), lambda *_: None, lambda _: None)
+    supervisor = Supervisor(Settings(make_queue=HotQueue), lambda *_: None, lambda _: None)
     try:
         first, second = (supervisor._broker_of(queue_name, pickle.loads(told)) for _ in range(2))
         assert first is second

@@ -5,32 +5,30 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar, Token
+from contextvars import Token
 from typing import TYPE_CHECKING, TypeVar
 
 from hotqueue.errors import NotTaken
 from hotqueue.tasks.broker.broker import BULK
+from hotqueue.tasks.client.client import Client, Collector, Encoded, innermost
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from hotqueue.tasks.client.registry import Registry
-
 TRIP_BYTES = 8 * 1024 * 1024  # a trip with more than this waits for no further task
 
 T = TypeVar("T")
-Encoded = tuple[str, str, str, bytes]  # id, due, expires, envelope: see Broker.enqueue
 
 
 class Batch:
     """The tasks that one thread, or one asyncio task, enqueues on a queue inside its block. `queue.batch()` makes it."""
 
-    def __init__(self, registry: Registry) -> None:
-        self._registry = registry
+    def __init__(self, client: Client) -> None:
+        self._client = client
         self._waiting: dict[str, list[Encoded]] = {}
-        self._token: Token[Batch | None] | None = None
+        self._token: Token[Collector | None] | None = None
         self._thread = 0
-        self._outer: Batch | None = None
+        self.outer: Collector | None = None
 
     def __len__(self) -> int:
         """Return how many tasks were not sent yet."""
@@ -41,7 +39,7 @@ class Batch:
         return True
 
     def __repr__(self) -> str:
-        return f"<Batch of {len(self)} tasks for queue {self._registry.name!r}>"
+        return f"<Batch of {len(self)} tasks for queue {self._client.name!r}>"
 
     def send(self) -> None:
         """Send what was not sent yet; the end of the block does it. Safe to call again after an error.
@@ -52,13 +50,13 @@ class Batch:
         """
         for name, trip in self._trips():
             with self._kept_if_refused(name, trip):
-                self._registry.broker_of(name).enqueue(trip)
+                self._client.broker_of(name).enqueue(trip)
 
     async def asend(self) -> None:
         """Asyncio twin of `send`."""
         for name, trip in self._trips():
             with self._kept_if_refused(name, trip):
-                await self._registry.broker_of(name).aenqueue(trip)
+                await self._client.broker_of(name).aenqueue(trip)
 
     def add(self, name: str, tasks: Sequence[Encoded]) -> None:
         """Keep tasks for the queue called `name`."""
@@ -101,34 +99,20 @@ class Batch:
         if kind is None:
             await self.asend()
 
-    def _collects(self, registry: Registry) -> bool:
-        return self._registry is registry and self._token is not None and self._thread == threading.get_ident()
+    def collects(self, client: Client) -> bool:
+        """Tell whether what `client` sends here and now goes into this batch."""
+        return self._client is client and self._token is not None and self._thread == threading.get_ident()
 
     def _open(self) -> None:
         if self._token is not None:
             raise RuntimeError("this batch is open already; queue.batch() makes another")
-        self._outer, self._thread = _innermost.get(), threading.get_ident()
-        self._token = _innermost.set(self)
+        self.outer, self._thread = innermost.get(), threading.get_ident()
+        self._token = innermost.set(self)
 
     def _close(self) -> None:
         assert self._token is not None
-        _innermost.reset(self._token)
+        innermost.reset(self._token)
         self._token = None  # but it still leads to the outer one, which may be open
-
-
-_innermost: ContextVar[Batch | None] = ContextVar("hotqueue_batch", default=None)
-
-
-def open_batch(registry: Registry) -> Batch | None:
-    """Return the batch that tasks of a queue go to, here and now.
-
-    An asyncio task, or a function in a thread, that was started inside a block inherits its batch: one that outlives the
-    block finds it closed, and one in another thread might add to it while it is being sent.
-    """
-    batch = _innermost.get()
-    while batch is not None and not batch._collects(registry):
-        batch = batch._outer
-    return batch
 
 
 def trips(things: Sequence[T], size_of: Callable[[T], int]) -> Iterator[list[T]]:

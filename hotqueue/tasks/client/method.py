@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Set
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from hotqueue.tasks.client.result import AsyncResult
     from hotqueue.tasks.client.resultset import ResultSet
-    from hotqueue.tasks.client.task import Task
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+class Sendable(Protocol[R]):
+    """What a method needs of its task, see task.py."""
+
+    name: str
+    signature: inspect.Signature
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> R: ...
+    def delay(self, /, *args: Any, **kwargs: Any) -> AsyncResult[R]: ...
+    async def adelay(self, /, *args: Any, **kwargs: Any) -> AsyncResult[R]: ...
+    def apply_async(self, args: Iterable[Any], kwargs: Mapping[str, Any] | None, **options: Any) -> AsyncResult[R]: ...
+    def map_behind(self, arguments: Iterable[Any], before: tuple[Any, ...]) -> ResultSet[R]: ...
 
 
 class TaskMethod(Generic[P, R]):
@@ -24,7 +36,7 @@ class TaskMethod(Generic[P, R]):
     __module__ = "hotqueue.tasks"
     __slots__ = ("__self__", "_task")
 
-    def __init__(self, task: Task[..., R], instance: Any) -> None:
+    def __init__(self, task: Sendable[R], instance: Any) -> None:
         self._task = task
         self.__self__ = instance
 
@@ -52,14 +64,14 @@ class TaskMethod(Generic[P, R]):
 
     def map(self, arguments: Iterable[Any]) -> ResultSet[R]:
         """Send one call an item, all on this instance; see `Task.map`."""
-        return self._task._map(arguments, (self.__self__,))
+        return self._task.map_behind(arguments, (self.__self__,))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._task, name)
 
     @property
     def __signature__(self) -> inspect.Signature:
-        signature = self._task._signature
+        signature = self._task.signature
         return signature.replace(parameters=list(signature.parameters.values())[1:])
 
     def __repr__(self) -> str:

@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import Any, get_type_hints
 
-from hotqueue import keys, moved, signing
+from hotqueue import moved
 from hotqueue.errors import Interruption, TaskNotRegistered
-from hotqueue.runtime import in_place
-from hotqueue.signing import Signer
-from hotqueue.store.store import Store
-from hotqueue.tasks.broker.broker import BULK, Broker
+from hotqueue.tasks.broker.broker import BULK
 from hotqueue.tasks.client import names
-from hotqueue.tasks.client.batch import open_batch
+from hotqueue.tasks.client.client import Client, Owner, client_of
 from hotqueue.tasks.client.method import TaskMethod, unbound
-from hotqueue.tasks.client.replies import Replies
 from hotqueue.tasks.client.result import AsyncResult, check_id
 from hotqueue.tasks.client.task import AsyncTask, Task
 from hotqueue.tasks.rules import options
 from hotqueue.tasks.rules.callables import is_async
 from hotqueue.tasks.rules.history import json_object
 from hotqueue.tasks.wire import envelope, functions, main_module
-
-if TYPE_CHECKING:
-    from hotqueue.queue import HotQueue
 
 
 @dataclass(frozen=True)
@@ -69,30 +60,15 @@ DeadTask.__annotations__ = get_type_hints(DeadTask)  # while they can be found b
 DeadTask.__module__ = "hotqueue.tasks"
 
 
-class Registry:
-    """What a HotQueue knows of tasks; made when it is first asked for."""
+class Registry(Client):
+    """A client that knows the tasks of its queue; made when a HotQueue is first asked for it."""
 
-    def __init__(self, queue: HotQueue) -> None:
-        self.queue = queue
-        self.name = queue.name
-        if queue.secret_key != signing.KEPT_BACK:  # else a task may have got it as an argument and never use it
-            _ = self.signer  # refuse impossible keys early
+    def __init__(self, owner: Owner) -> None:
+        super().__init__(owner)
         self.tasks: dict[str, Task[..., Any]] = {}
         self.clashes: list[str] = []  # what was defined under a name that another function had
-        self._brokers: dict[str, Broker] = {}
-        self._replies: dict[str, Replies] = {}
-        self._lock = threading.Lock()
 
-    @cached_property
-    def signer(self) -> Signer | None:
-        """What signs and verifies this queue's envelopes; None without a secret key."""
-        return signing.signer_of(self.queue.secret_key, self.name)
-
-    def result_signer(self, name: str) -> Signer | None:
-        """Return what signs and verifies the results of a queue."""
-        return None if self.signer is None else self.signer.for_results(name)
-
-    # --- defining and sending ------------------------------------------------------------------------------------
+    # --- defining -------------------------------------------------------------------------------------------------
 
     def task(self, function: Callable[..., Any] | None, given: Mapping[str, Any]) -> Any:
         """Return the task made of `function`, or a decorator."""
@@ -106,9 +82,7 @@ class Registry:
             function, bound_to = unbound(function)
             main_module.adopt(function)
             kind = AsyncTask if callable(function) and is_async(function) else Task
-            task = kind(function, self, name, made)
-            task._bound_to = bound_to
-            return self.add(task)
+            return self.add(kind(function, self, name, made, bound_to))
 
         return decorate if function is None else decorate(function)
 
@@ -132,33 +106,7 @@ class Registry:
             return function
         if not callable(function):
             raise TypeError(f"queue.submit() takes a callable and its arguments, not {function!r}")
-        task = Task(function, self, None, options.TaskOptions())
-        task._by_value = True  # a worker looks up tasks only, never bare functions
-        return task
-
-    def send_one(self, name: str, task_id: str, data: bytes) -> None:
-        """Enqueue an encoded task that may run at once: what `delay` does."""
-        batch = open_batch(self)
-        if batch is None:
-            self.broker_of(name).enqueue_one(task_id, data)
-        else:
-            batch.add(name, [(task_id, "", "", data)])
-
-    def send(self, name: str, tasks: Sequence[tuple[str, str, str, bytes]]) -> None:
-        """Enqueue encoded tasks on the queue called `name`, at most BULK of them; inside of a batch, at its end."""
-        batch = open_batch(self)
-        if batch is None:
-            self.broker_of(name).enqueue(tasks)
-        else:
-            batch.add(name, tasks)
-
-    async def asend(self, name: str, tasks: Sequence[tuple[str, str, str, bytes]]) -> None:
-        """Asyncio twin of `send`."""
-        batch = open_batch(self)
-        if batch is None:
-            await self.broker_of(name).aenqueue(tasks)
-        else:
-            batch.add(name, tasks)
+        return Task(function, self, None, options.TaskOptions(), by_value=True)  # a worker looks up tasks only, never functions
 
     def find(self, name: str) -> Task[..., Any]:
         """Return the task called `name`.
@@ -170,49 +118,6 @@ class Registry:
             known = ", ".join(sorted(self.tasks)) or "none"
             raise TaskNotRegistered(f"no task {name!r} on queue {self.name!r}; known are: {known}")
         return self.tasks[name]
-
-    @property
-    def store(self) -> Store:
-        """Where the queue lives."""
-        return self.queue.store
-
-    def move(self, store: Store) -> None:
-        """Have the queue, and all that is sent through it, live elsewhere: `hotqueue-worker --url`."""
-        self.queue.store = store
-        self._brokers.clear()
-        self._replies.clear()
-
-    # --- rooms of this queue, and of others on the same store ----------------------------------------------------
-
-    def broker_of(self, name: str) -> Broker:
-        """Return the broker of a queue on this store; inside `queue.testing()`, the one in memory."""
-        if in_place.stage is not None:
-            return in_place.stage.broker_of(self, name)  # type: ignore[no-any-return]  # as far as programs call it
-        return self._brokers.get(name) or self._own_broker(name)
-
-    def _own_broker(self, name: str) -> Broker:
-        found = self._brokers.get(name)
-        if found is None:
-            found = self._brokers.setdefault(name, Broker(self.store, keys.check_name(name)))
-        return found
-
-    @property
-    def broker(self) -> Broker:
-        """This queue's broker."""
-        return self.broker_of(self.name)
-
-    def replies(self, name: str) -> Replies:
-        """Return where this process waits for results of a queue."""
-        if in_place.stage is not None:
-            return in_place.stage.replies_of(self, name)  # type: ignore[no-any-return]
-        with self._lock:
-            if name not in self._replies:
-                self._replies[name] = Replies(self._own_broker(name), partial(self._end_expired, name))
-            return self._replies[name]
-
-    def _end_expired(self, name: str, task_id: str, late_ms: int) -> None:
-        """End a task that somebody waits for and that is past its expiry, unless it runs."""
-        self._own_broker(name).look(task_id)
 
     # --- the dead ------------------------------------------------------------------------------------------------
 
@@ -276,3 +181,10 @@ def _dead_task(task_id: str, at: int, data: bytes) -> DeadTask:
         told.get("shared_deaths", 0),
         told.get("hosts_lost", 0),
     )
+
+
+def registry_of(owner: Owner) -> Registry:
+    """Return the tasks of a queue."""
+    found = client_of(owner)
+    assert isinstance(found, Registry)
+    return found

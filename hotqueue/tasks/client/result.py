@@ -30,6 +30,7 @@ from hotqueue.hints import hinting
 from hotqueue.runtime import in_place
 from hotqueue.runtime.ending import in_thread
 from hotqueue.tasks.client.callbacks import ResultFuture, callers
+from hotqueue.tasks.client.client import Client, Owner, client_of
 from hotqueue.tasks.client.explain import explain, waits_for_itself
 from hotqueue.tasks.client.replies import Answer, Replies
 from hotqueue.tasks.context import current_request
@@ -40,10 +41,8 @@ from hotqueue.tasks.wire import payload, record
 from hotqueue.tasks.wire.record import Record
 
 if TYPE_CHECKING:
-    from hotqueue.queue import HotQueue
     from hotqueue.signing import Signer
     from hotqueue.tasks.broker.broker import Broker, Looked
-    from hotqueue.tasks.client.registry import Registry
 
 R = TypeVar("R")
 log = logging.getLogger("hotqueue.worker")
@@ -67,13 +66,13 @@ class AsyncResult(Generic[R]):
     """
 
     __module__ = "hotqueue.tasks"
-    __slots__ = ("_queue", "_record", "_registry", "_stage", "id")
+    __slots__ = ("_client", "_queue", "_record", "_stage", "id")
     _is_handle = True  # a task that returns one returns the handle; it does not wait
 
-    def __init__(self, task_id: str, registry: Registry, queue: str | None = None) -> None:
+    def __init__(self, task_id: str, client: Client, queue: str | None = None) -> None:
         self.id = task_id
-        self._registry = registry
-        self._queue = queue or registry.name
+        self._client = client
+        self._queue = queue or client.name
         self._record: Record | None = None
         self._stage = in_place.stage  # what was sent inside queue.testing() stays there
 
@@ -86,22 +85,22 @@ class AsyncResult(Generic[R]):
     def __hash__(self) -> int:
         return hash((self.id, self._queue))
 
-    def __getstate__(self) -> tuple[HotQueue, str, str]:
-        return self._registry.queue, self.id, self._queue
+    def __getstate__(self) -> tuple[Owner, str, str]:
+        return self._client.owner, self.id, self._queue
 
-    def __setstate__(self, state: tuple[HotQueue, str, str]) -> None:
+    def __setstate__(self, state: tuple[Owner, str, str]) -> None:
         queue, task_id, name = state
-        AsyncResult.__init__(self, task_id, queue._tasks, name)
+        AsyncResult.__init__(self, task_id, client_of(queue), name)
 
     @property
     def _broker(self) -> Broker:
         stage, queue = self._stage, self._queue
-        return self._registry.broker_of(queue) if stage is None else stage.broker_of(self._registry, queue)
+        return self._client.broker_of(queue) if stage is None else stage.broker_of(self._client, queue)
 
     @property
     def _replies(self) -> Replies:
         stage, queue = self._stage, self._queue
-        return self._registry.replies(queue) if stage is None else stage.replies_of(self._registry, queue)
+        return self._client.replies(queue) if stage is None else stage.replies_of(self._client, queue)
 
     # --- waiting -------------------------------------------------------------------------------------------------
 
@@ -274,7 +273,7 @@ class AsyncResult(Generic[R]):
             now = "runs" if looked.where == "held" else "waits"
             return ResultTimeout(f"task {self.id} was put back, and {now} again: ask once more")
         return UnknownTask(
-            f"task {self.id} is unknown on queue {self._queue!r} at {self._registry.store}: it was never sent there, or its "
+            f"task {self.id} is unknown on queue {self._queue!r} at {self._client.store}: it was never sent there, or its "
             "result has expired (result_expires)"
         )
 
@@ -300,7 +299,7 @@ class AsyncResult(Generic[R]):
         return ResultTimeout(f"no result of task {self.id} within {allowed:g} s: {why}{beside}")
 
     def _signer(self) -> Signer | None:
-        return self._registry.result_signer(self._queue)
+        return self._client.result_signer(self._queue)
 
     # --- looking -------------------------------------------------------------------------------------------------
 
@@ -447,9 +446,9 @@ def check_id(task_id: object, where: str) -> str:
     return task_id
 
 
-def rebuilt(queue: HotQueue, task_id: str, name: str) -> AsyncResult[Any]:
+def rebuilt(queue: Owner, task_id: str, name: str) -> AsyncResult[Any]:
     """Return the handle that was pickled when it went as a call; see `hotqueue.moved`."""
-    return AsyncResult(task_id, queue._tasks, name)
+    return AsyncResult(task_id, client_of(queue), name)
 
 
 def _parsed_dead(data: bytes | None) -> dict[str, Any]:

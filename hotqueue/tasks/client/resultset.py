@@ -126,7 +126,7 @@ class ResultSet(Generic[R]):
         found: dict[Any, list[AsyncResult[R]]] = {}
         for result in self.results:
             if not result._is_settled():
-                found.setdefault((result._registry, result._queue, result._stage), []).append(result)
+                found.setdefault((result._client, result._queue, result._stage), []).append(result)
         return list(found.values())
 
 

@@ -17,6 +17,7 @@ from hotqueue.sizes import PAYLOAD_MAX, in_words
 from hotqueue.tasks.broker.broker import BULK
 from hotqueue.tasks.client.arguments import HIDDEN, are_short, args_text, check_sensitive, readable
 from hotqueue.tasks.client.batch import TRIP_BYTES
+from hotqueue.tasks.client.client import Client, client_of
 from hotqueue.tasks.client.method import AsyncTaskMethod, TaskMethod, is_in_class, is_method_of
 from hotqueue.tasks.client.result import AsyncResult
 from hotqueue.tasks.client.resultset import ResultSet
@@ -24,9 +25,6 @@ from hotqueue.tasks.context import Request, current_task
 from hotqueue.tasks.rules.callables import is_async, refuse_generator
 from hotqueue.tasks.rules.options import OF_THE_CALL, PER_CALL, TaskOptions, instant_ms, override, seconds
 from hotqueue.tasks.wire import envelope, functions, main_module, payload
-
-if TYPE_CHECKING:
-    from hotqueue.tasks.client.registry import Registry
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -39,15 +37,24 @@ class Task(Generic[P, R]):
     Attributes:
         name: ``module.qualname`` unless the author said otherwise; what a worker looks it up by.
         options: the decorator's.
+        client: what sends it.
         is_async: True for an `async def` function; also as a partial, a method, or as `__call__`.
     """
 
     __module__ = "hotqueue.tasks"
     __name__: str
     __qualname__: str
-    _bound_to = "instance"
+    _bound_to = "instance"  # in pickles of older versions it is not said
 
-    def __init__(self, function: Callable[P, R], registry: Registry, name: str | None, options: TaskOptions) -> None:
+    def __init__(
+        self,
+        function: Callable[P, R],
+        client: Client,
+        name: str | None,
+        options: TaskOptions,
+        bound_to: str = "instance",
+        by_value: bool | None = None,
+    ) -> None:
         if not callable(function):
             raise TypeError(f"@queue.task decorates a function, not {function!r}")
         update_wrapper(self, function)
@@ -56,12 +63,13 @@ class Task(Generic[P, R]):
         self.options = options
         refuse_generator(function, "@queue.task")
         self.is_async = is_async(function)
-        self._registry = registry
-        self._signature = _signature(function, options.bind)
-        self._counts = _positional_counts(self._signature)
-        check_sensitive(options.sensitive, self._signature, "@queue.task")
+        self.client = client
+        self._bound_to = bound_to
+        self.signature = signature_of(function, options.bind)
+        self._counts = _positional_counts(self.signature)
+        check_sensitive(options.sensitive, self.signature, "@queue.task")
         self._forms: dict[tuple[str, int], envelope.Form] = {}  # of calls without options of their own, by queue and flags
-        self._by_value: bool | None = None
+        self._by_value = by_value  # None until it is first sent
         self._is_mains = getattr(function, "__module__", None) in main_module.MAINS
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -71,7 +79,7 @@ class Task(Generic[P, R]):
         return self.__wrapped__(*args, **kwargs)
 
     def __repr__(self) -> str:
-        return f"<Task {self.name} on queue {self._registry.name!r}>"
+        return f"<Task {self.name} on queue {self.client.name!r}>"
 
     @overload
     def __get__(self, instance: None, owner: type, /) -> Self: ...
@@ -85,17 +93,16 @@ class Task(Generic[P, R]):
         return TaskMethod(self, instance)
 
     def __getstate__(self) -> dict[str, Any]:
-        kept = {k: v for k, v in self.__dict__.items() if k not in ("_registry", "_forms", "_signature", "_counts")}
-        return {**kept, "options": self.options.differing(), "queue": self._registry.queue}
+        kept = {k: v for k, v in self.__dict__.items() if k not in ("client", "_forms", "signature", "_counts")}
+        return {**kept, "options": self.options.differing(), "queue": self.client.owner}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        registry = state.pop("queue")._tasks
+        self.client = client_of(state.pop("queue"))
         self.__dict__.update(state)
         self.options = TaskOptions.of(state["options"])
-        self._registry = registry
         self._forms = {}
-        self._signature = _signature(self.__wrapped__, self.options.bind)
-        self._counts = _positional_counts(self._signature)
+        self.signature = signature_of(self.__wrapped__, self.options.bind)
+        self._counts = _positional_counts(self.signature)
 
     # --- sending -------------------------------------------------------------------------------------------------
 
@@ -108,23 +115,23 @@ class Task(Generic[P, R]):
             ConnectionFailed: no answer for 5 s; whether it was enqueued is then unknown.
             QueueFull: the server is out of memory.
         """
-        registry = self._registry
+        client = self.client
         task_id = os.urandom(16).hex()
-        data = self._encode(task_id, args, kwargs, self.options, registry.name)
-        result: AsyncResult[R] = AsyncResult(task_id, registry)
+        data = self._encode(task_id, args, kwargs, self.options, client.name)
+        result: AsyncResult[R] = AsyncResult(task_id, client)
         if self.options.expires is None:
-            registry.send_one(registry.name, task_id, data)
+            client.send_one(client.name, task_id, data)
         else:
-            registry.send(registry.name, [(task_id, *self._when(self.options), data)])
+            client.send(client.name, [(task_id, *self._when(self.options), data)])
         return result
 
     async def adelay(self, /, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[R]:
         """Asyncio twin of `delay`."""
-        registry = self._registry
+        client = self.client
         task_id = os.urandom(16).hex()
-        data = self._encode(task_id, args, kwargs, self.options, registry.name)
-        result: AsyncResult[R] = AsyncResult(task_id, registry)
-        await registry.asend(registry.name, [(task_id, *self._when(self.options), data)])
+        data = self._encode(task_id, args, kwargs, self.options, client.name)
+        result: AsyncResult[R] = AsyncResult(task_id, client)
+        await client.asend(client.name, [(task_id, *self._when(self.options), data)])
         return result
 
     def apply_async(
@@ -167,8 +174,8 @@ class Task(Generic[P, R]):
         self._refuse_arguments_as_options(options, where)
         merged = override(self.options, options, where) if options else self.options
         if merged.sensitive is not self.options.sensitive:
-            check_sensitive(merged.sensitive, self._signature, where)
-        name = queue or merged.queue or self._registry.name
+            check_sensitive(merged.sensitive, self.signature, where)
+        name = queue or merged.queue or self.client.name
         more: dict[str, Any] = {"headers": _checked_headers(headers, where)} if headers is not None else {}
         due, eta_ms = _due(countdown, eta, where)
         if eta_ms is not None:
@@ -176,8 +183,8 @@ class Task(Generic[P, R]):
         expiry = _expiry(expires if expires is not None else merged.expires, where)
         task_id = _checked_id(task_id) if task_id is not None else os.urandom(16).hex()
         data = self._encode(task_id, args, kwargs, merged, name, more)
-        result: AsyncResult[R] = AsyncResult(task_id, self._registry, name)
-        self._registry.send(name, [(task_id, due, expiry, data)])
+        result: AsyncResult[R] = AsyncResult(task_id, self.client, name)
+        self.client.send(name, [(task_id, due, expiry, data)])
         return result
 
     def map(self, arguments: Iterable[Any]) -> ResultSet[R]:
@@ -189,10 +196,11 @@ class Task(Generic[P, R]):
         Returns:
             The results, in order.
         """
-        return self._map(arguments, ())
+        return self.map_behind(arguments, ())
 
-    def _map(self, arguments: Iterable[Any], before: tuple[Any, ...]) -> ResultSet[R]:
-        registry = self._registry
+    def map_behind(self, arguments: Iterable[Any], before: tuple[Any, ...]) -> ResultSet[R]:
+        """Send one call an item, with the arguments in `before` in front of each; see `map`."""
+        client = self.client
         results: list[AsyncResult[R]] = []
         batch: list[tuple[str, str, str, bytes]] = []
         size = 0
@@ -200,19 +208,19 @@ class Task(Generic[P, R]):
         for item in _checked_items(arguments, f"{self.name}.map()", bool(self.options.sensitive)):
             task_id = os.urandom(16).hex()
             try:
-                data = self._encode(task_id, (*before, item), {}, self.options, registry.name)
+                data = self._encode(task_id, (*before, item), {}, self.options, client.name)
             except (TypeError, SerializationError) as error:
                 sent = len(results) - len(batch)
                 told = f"{sent} calls before it were sent" if sent else "nothing was sent"
                 raise type(error)(f"item {len(results)} of map(): {error}; {told}") from error
             batch.append((task_id, *when, data))
-            results.append(AsyncResult(task_id, registry))
+            results.append(AsyncResult(task_id, client))
             size += len(data)
             if len(batch) == BULK or size > TRIP_BYTES:
-                registry.send(registry.name, batch)
+                client.send(client.name, batch)
                 batch, size = [], 0
         if batch:
-            registry.send(registry.name, batch)
+            client.send(client.name, batch)
         return ResultSet(results)
 
     def _when(self, options: TaskOptions) -> tuple[str, str]:
@@ -234,7 +242,7 @@ class Task(Generic[P, R]):
             in_place.stage.originals[task_id] = self
         if by_value_ or kwargs or options.sensitive or not are_short(args):
             portable = self._portable(options) if by_value_ else None
-            visible = readable(args, kwargs, self._signature, options.sensitive)
+            visible = readable(args, kwargs, self.signature, options.sensitive)
             copies = by_value_ or not self._is_mains  # only the workers of a script's own tasks import the script
             data = payload.dumps_call(self.name, args, kwargs, portable, self._has_self, visible, copies)
             shown = args_text(*visible)
@@ -250,22 +258,22 @@ class Task(Generic[P, R]):
         kind = envelope.ASYNC if self.is_async else envelope.SYNC
         if self._by_value:
             flags |= envelope.BY_VALUE
-        form = envelope.Form(self._header(options, queue), kind, options.priority, flags, self._registry.signer)
+        form = envelope.Form(self._header(options, queue), kind, options.priority, flags, self.client.signer)
         if options is self.options:
             self._forms[queue, flags & envelope.HAS_MORE] = form
         return form
 
     def _check(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         try:
-            self._signature.bind(*args, **kwargs)
+            self.signature.bind(*args, **kwargs)
         except TypeError as error:
             why = self._unknown_argument(kwargs) or self._lost_class(args) or error
-            raise TypeError(f"{self.name}{self._signature} cannot be called like this: {why}") from None
+            raise TypeError(f"{self.name}{self.signature} cannot be called like this: {why}") from None
 
     def _unknown_argument(self, kwargs: dict[str, Any]) -> str:
         """Say which keyword is none of the function's, before what is missing for want of it."""
-        known = [p.name for p in self._signature.parameters.values() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-        if any(p.kind is p.VAR_KEYWORD for p in self._signature.parameters.values()):
+        known = [p.name for p in self.signature.parameters.values() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+        if any(p.kind is p.VAR_KEYWORD for p in self.signature.parameters.values()):
             return ""
         for name in kwargs:
             if name in known or not isinstance(name, str):
@@ -277,22 +285,20 @@ class Task(Generic[P, R]):
 
     def _lost_class(self, args: tuple[Any, ...]) -> str:
         """Say what is wrong with a class method that got no class: from Python 3.13 on, `classmethod` does not bind tasks."""
-        first = next(iter(self._signature.parameters), "")
+        first = next(iter(self.signature.parameters), "")
         if first != "cls" or not is_in_class(self.__wrapped__) or (args and isinstance(args[0], type)):
             return ""
         return "it got no class; write @queue.task above @classmethod"
 
     def _refuse_arguments_as_options(self, options: Mapping[str, Any], where: str) -> None:
         for name in options:
-            if name in self._signature.parameters and name not in PER_CALL | OF_THE_CALL:
+            if name in self.signature.parameters and name not in PER_CALL | OF_THE_CALL:
                 raise TypeError(f"{where} got an unknown option {name!r}: the task has it, write kwargs={{{name!r}: …}}")
 
     def _has_self(self) -> bool:
         """Tell whether the first argument is the instance whose method this is."""
         return (
-            self._bound_to == "instance"
-            and is_in_class(self.__wrapped__)
-            and next(iter(self._signature.parameters), "") == "self"
+            self._bound_to == "instance" and is_in_class(self.__wrapped__) and next(iter(self.signature.parameters), "") == "self"
         )
 
     def _decide(self) -> bool:
@@ -352,7 +358,7 @@ class AsyncTask(Task[P, R]):
         def __get__(self, instance: Any, owner: type | None = None, /) -> Any: ...
 
 
-def _signature(function: Callable[..., Any], bind: bool) -> inspect.Signature:
+def signature_of(function: Callable[..., Any], bind: bool) -> inspect.Signature:
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):  # some built-ins have none: accept anything

@@ -11,19 +11,17 @@ import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from typing import Any, NoReturn, Protocol
 
 from hotqueue.errors import ResultTimeout
 from hotqueue.runtime.interrupts import within
 from hotqueue.tasks.broker.broker import Looked
+from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.client.replies import Answer, Callback
+from hotqueue.tasks.client.task import Task
 from hotqueue.tasks.rules import history
 from hotqueue.tasks.rules.history import Attempts
 from hotqueue.tasks.wire.settlement import Settlement
-
-if TYPE_CHECKING:
-    from hotqueue.tasks.client.registry import Registry
-    from hotqueue.tasks.client.task import Task
 
 WHERE = "inside queue.testing(), where nothing leaves this process"
 

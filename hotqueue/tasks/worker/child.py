@@ -22,6 +22,7 @@ from hotqueue.errors import CannotLoad, HotQueueError
 from hotqueue.runtime import descriptors
 from hotqueue.store.address import Address
 from hotqueue.store.store import Store
+from hotqueue.tasks.client.client import Owner
 from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.execution import forks
 from hotqueue.tasks.execution.repairs import Repairs
@@ -60,6 +61,7 @@ class Settings:
     """What `hotqueue-worker` was told.
 
     Attributes:
+        make_queue: HotQueue, for queues that no module defines.
         weights: queue → how many turns it has to one of another; 1 for those that are not named.
         supervisor: the incarnation of the supervisor.
         company: what a quarantine process is for; None of a working one.
@@ -67,6 +69,7 @@ class Settings:
         before_import, after_import: called in each process, around the import of the user's modules.
     """
 
+    make_queue: Callable[..., Owner] = field(repr=False)
     modules: tuple[str, ...] = ()
     queues: tuple[str, ...] = ()
     weights: Mapping[str, int] = field(default_factory=dict)
@@ -163,7 +166,7 @@ def _loaded(settings: Settings, defined: list[str]) -> list[Registry]:
     store = Store(settings.address) if settings.address is not None else None
     settings.before_import()
     try:
-        registries = load(settings.modules, settings.queues, store, settings.secret_key, defined)
+        registries = load(settings.modules, settings.queues, store, settings.make_queue, settings.secret_key, defined)
     finally:
         settings.after_import()
     return registries if settings.company is None else _those_of(settings.company, registries)

@@ -7,18 +7,18 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from types import ModuleType
 from typing import Any
 
 from hotqueue import signing
 from hotqueue.errors import CannotLoad, ConfigError, HotQueueError
 from hotqueue.hints import did_you_mean
-from hotqueue.queue import HotQueue
 from hotqueue.runtime import package
 from hotqueue.store.store import Store
+from hotqueue.tasks.client.client import Owner
 from hotqueue.tasks.client.names import are_two, quietly
-from hotqueue.tasks.client.registry import Registry
+from hotqueue.tasks.client.registry import Registry, registry_of
 from hotqueue.tasks.client.task import Task
 from hotqueue.tasks.execution import forks
 
@@ -29,6 +29,7 @@ def load(
     modules: Sequence[str],
     names: Sequence[str],
     store: Store | None,
+    make_queue: Callable[..., Owner],
     secret_key: str | None = None,
     defined: list[str] | None = None,
 ) -> list[Registry]:
@@ -38,6 +39,7 @@ def load(
         modules: ``package.module`` or ``package.module:queue``.
         names: queues to work at (``-Q``); all that are found if empty.
         store: where they live, instead of where the modules say.
+        make_queue: HotQueue, for a queue that no module defines.
         defined: gets the names of the queues that the modules define.
 
     Raises:
@@ -49,7 +51,7 @@ def load(
         queues = [queue for spec in modules for queue in _queues_of(spec)]
         if store is not None:
             for queue in queues:  # all of them: a task may send through any
-                queue._tasks.move(store)
+                registry_of(queue).move(store)
         found = _merged(queues)
     every = [registry for same in found.values() for registry in same]
     if clashes := [clash for registry in every for clash in registry.clashes]:
@@ -64,7 +66,7 @@ def load(
     chosen = [
         registry
         for name in list(names) or list(found)
-        for registry in found.get(name) or [_another(name, some, store, secret_key)]
+        for registry in found.get(name) or [_another(make_queue, name, some, store, secret_key)]
     ]
     for registry in chosen:
         if missed := sorted(unclear - registry.tasks.keys()):
@@ -140,22 +142,25 @@ def _is_same(file: str, other: str) -> bool:
         return False
 
 
-def _another(name: str, some: Registry | None, store: Store | None, secret_key: str | None) -> Registry:
+def _another(
+    make_queue: Callable[..., Owner], name: str, some: Registry | None, store: Store | None, secret_key: str | None
+) -> Registry:
     """Return a queue that no module defines: on the store of the ones that are, or the default one."""
-    queue = HotQueue(name, secret_key=some.queue.secret_key if some else secret_key)
-    if some is not None or store is not None:
-        queue._tasks.move(store or some.store)  # type: ignore[union-attr]
-    return queue._tasks
+    made = registry_of(make_queue(name, secret_key=some.owner.secret_key if some else secret_key))
+    there = store or (some.store if some else None)
+    if there is not None:
+        made.move(there)
+    return made
 
 
-def _merged(queues: Iterable[HotQueue]) -> dict[str, list[Registry]]:
+def _merged(queues: Iterable[Owner]) -> dict[str, list[Registry]]:
     """Return the queues of each name, one a place: modules that each make a HotQueue("x") there mean the same queue.
 
     Though one has a client, or a timeout, that the other has not: a worker that took them for two would be in its own way.
     """
     found: dict[str, list[Registry]] = {}
     for queue in queues:
-        registry = queue._tasks
+        registry = registry_of(queue)
         at_name = found.setdefault(queue.name, [])
         same = next((each for each in at_name if each.store.elsewhere == registry.store.elsewhere), None)
         if same is None:
@@ -187,14 +192,14 @@ def _check_keys(one: Registry, other: Registry) -> None:
         )
 
 
-def _queues_of(spec: str) -> list[HotQueue]:
+def _queues_of(spec: str) -> list[Owner]:
     name, colon, attribute = spec.partition(":")
     if not name or (colon and not attribute):
         raise CannotLoad(f"{spec!r} names no module; write {'module:queue' if colon else 'the module with your tasks'}")
     module = _imported(name)
     if not attribute:
-        found = [v for v in vars(module).values() if isinstance(v, HotQueue)]
-        return found + [v._registry.queue for v in vars(module).values() if isinstance(v, Task)]
+        found = [v for v in vars(module).values() if isinstance(v, Owner)]
+        return found + [v.client.owner for v in vars(module).values() if isinstance(v, Task)]
     value: Any = module
     for part in attribute.split("."):
         if not hasattr(value, part):
@@ -203,8 +208,8 @@ def _queues_of(spec: str) -> list[HotQueue]:
         value = getattr(value, part)
         name = f"{name}.{part}"
     if isinstance(value, Task):
-        return [value._registry.queue]
-    if not isinstance(value, HotQueue):
+        return [value.client.owner]
+    if not isinstance(value, Owner):
         raise CannotLoad(f"{spec} is a {type(value).__name__}, not a HotQueue or a task")
     return [value]
 
@@ -212,9 +217,7 @@ def _queues_of(spec: str) -> list[HotQueue]:
 def _what_there_is(holder: Any) -> str:
     """Return the names of the queues and tasks in a module or a class, as the end of a message."""
     there = (
-        [name for name, value in vars(holder).items() if isinstance(value, HotQueue | Task)]
-        if hasattr(holder, "__dict__")
-        else []
+        [name for name, value in vars(holder).items() if isinstance(value, Owner | Task)] if hasattr(holder, "__dict__") else []
     )
     if not there:
         return "; there is no queue and no task in it"

@@ -92,7 +92,7 @@ class Open:
 def sent(make_queue: MakeQueue, monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], Any]:
     """Return a function that runs what was sent, on the real store of this test, and returns its result."""
     real = make_queue()
-    monkeypatch.setattr(queue._tasks, "queue", real)
+    monkeypatch.setattr(queue._tasks, "owner", real)
     monkeypatch.setattr(queue._tasks, "name", real.name)
     monkeypatch.setattr(queue._tasks, "_brokers", {})
     monkeypatch.setattr(queue._tasks, "_replies", {})
@@ -124,7 +124,7 @@ def test_a_method_is_sent_with_its_instance(sent: Any) -> None:
 def test_a_method_is_sent_from_asyncio(sent: Any) -> None:
     async def main() -> Any:
         assert await Order(10).aadd(4) == 14
-        async with queue._tasks.queue:
+        async with queue._tasks.owner:
             return [await Order(10).add.adelay(4), await Order(10).aadd.adelay(5)]
 
     first, second = asyncio.run(main())

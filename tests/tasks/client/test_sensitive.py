@@ -42,7 +42,7 @@ def texts(queue: HotQueue) -> list[str]:
 async def adelay(task: Any) -> Any:
     """Send it in a loop that closes its connections."""
     result = await task.adelay("ada", SECRET)
-    await task._registry.store.leave_loop()
+    await task.client.store.leave_loop()
     return result
 
 
@@ -54,7 +54,7 @@ SENT: dict[str, Any] = {
     "apply_async": lambda task: task.apply_async(("ada", SECRET), headers={"a": 1}, countdown=0),
     "apply_async by keyword": lambda task: task.apply_async(("ada",), {"password": SECRET}, priority=3),
     "map": lambda task: task.map([SECRET]).results[0],
-    "submit": lambda task: task._registry.queue.submit(task, "ada", SECRET),
+    "submit": lambda task: task.client.owner.submit(task, "ada", SECRET),
     "by value": lambda task: setattr(task, "_by_value", True) or task.delay("ada", SECRET),
 }
 

@@ -47,17 +47,18 @@ def e(): ...
 }
 CODE = """
 import sys
+from hotqueue import HotQueue
 from hotqueue.store.address import resolve
 from hotqueue.store.store import Store
 from hotqueue.tasks.worker.loading import CannotLoad, load
 modules, names, url = eval(sys.argv[1])
 try:
-    found = load(modules, names, Store(resolve(url=url)) if url else None)
+    found = load(modules, names, Store(resolve(url=url)) if url else None, HotQueue)
 except CannotLoad as error:
     print(error)
 else:
     print(sorted((r.name, str(r.store), sorted(t.partition(".")[2] for t in r.tasks)) for r in found))
-    queues = {id(t._registry): t._registry for r in found for t in r.tasks.values()}.values()
+    queues = {id(t.client): t.client for r in found for t in r.tasks.values()}.values()
     print(sorted({str(r.store) for r in queues}))
 """
 

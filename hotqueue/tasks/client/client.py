@@ -1,0 +1,177 @@
+"""Client: what sends a queue's tasks and waits for their results; and Owner, which is what a HotQueue is to it.
+
+Knows no task and no handle: those are made with a client. Imported with HotQueue, so what only sending needs is imported late.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from contextvars import ContextVar
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Protocol
+
+from hotqueue import keys, signing
+from hotqueue.runtime import in_place
+from hotqueue.signing import Signer
+from hotqueue.store.store import Store
+
+if TYPE_CHECKING:  # what follows is imported when something is sent, or waited for
+    from hotqueue.tasks.broker.broker import Broker
+    from hotqueue.tasks.client.replies import Replies
+
+Encoded = tuple[str, str, str, bytes]  # id, due, expires, envelope: see Broker.enqueue
+
+
+class Owner:
+    """A queue as the task side knows it; HotQueue is one.
+
+    Attributes:
+        name: of the queue.
+        store: where it lives.
+        secret_key: what signs its tasks; None: what the environment says.
+    """
+
+    name: str
+    store: Store
+    secret_key: str | None
+
+    @property
+    def _tasks(self) -> Client:
+        raise NotImplementedError
+
+
+def client_of(owner: Owner) -> Client:
+    """Return what sends the tasks of a queue."""
+    return owner._tasks
+
+
+class Collector(Protocol):
+    """What takes tasks instead of the server: a batch, see batch.py.
+
+    Attributes:
+        outer: the one inside of whose block this one was opened.
+    """
+
+    outer: Collector | None
+
+    def collects(self, client: Client) -> bool:
+        """Tell whether what `client` sends here and now goes into it."""
+
+    def add(self, name: str, tasks: Sequence[Encoded]) -> None:
+        """Keep tasks for the queue called `name`."""
+
+
+innermost: ContextVar[Collector | None] = ContextVar("hotqueue_batch", default=None)
+
+
+def open_batch(client: Client) -> Collector | None:
+    """Return the batch that tasks of a queue go to, here and now.
+
+    An asyncio task, or a function in a thread, that was started inside a block inherits its batch: one that outlives the
+    block finds it closed, and one in another thread might add to it while it is being sent.
+    """
+    batch = innermost.get()
+    while batch is not None and not batch.collects(client):
+        batch = batch.outer
+    return batch
+
+
+class Client:
+    """Sends tasks to a queue, and to others on its store, and knows where their results are waited for.
+
+    Attributes:
+        owner: the queue; it travels in pickles, this does not.
+        name: of the queue.
+    """
+
+    def __init__(self, owner: Owner) -> None:
+        self.owner = owner
+        self.name = owner.name
+        if owner.secret_key != signing.KEPT_BACK:  # else a task may have got it as an argument and never use it
+            _ = self.signer  # refuse impossible keys early
+        self._brokers: dict[str, Broker] = {}
+        self._replies: dict[str, Replies] = {}
+        self._lock = threading.Lock()
+
+    @cached_property
+    def signer(self) -> Signer | None:
+        """What signs and verifies this queue's envelopes; None without a secret key."""
+        return signing.signer_of(self.owner.secret_key, self.name)
+
+    def result_signer(self, name: str) -> Signer | None:
+        """Return what signs and verifies the results of a queue."""
+        return None if self.signer is None else self.signer.for_results(name)
+
+    # --- sending -------------------------------------------------------------------------------------------------
+
+    def send_one(self, name: str, task_id: str, data: bytes) -> None:
+        """Enqueue an encoded task that may run at once: what `delay` does."""
+        batch = open_batch(self)
+        if batch is None:
+            self.broker_of(name).enqueue_one(task_id, data)
+        else:
+            batch.add(name, [(task_id, "", "", data)])
+
+    def send(self, name: str, tasks: Sequence[Encoded]) -> None:
+        """Enqueue encoded tasks on the queue called `name`, at most BULK of them; inside of a batch, at its end."""
+        batch = open_batch(self)
+        if batch is None:
+            self.broker_of(name).enqueue(tasks)
+        else:
+            batch.add(name, tasks)
+
+    async def asend(self, name: str, tasks: Sequence[Encoded]) -> None:
+        """Asyncio twin of `send`."""
+        batch = open_batch(self)
+        if batch is None:
+            await self.broker_of(name).aenqueue(tasks)
+        else:
+            batch.add(name, tasks)
+
+    @property
+    def store(self) -> Store:
+        """Where the queue lives."""
+        return self.owner.store
+
+    def move(self, store: Store) -> None:
+        """Have the queue, and all that is sent through it, live elsewhere: `hotqueue-worker --url`."""
+        self.owner.store = store
+        self._brokers.clear()
+        self._replies.clear()
+
+    # --- of this queue, and of others on the same store ----------------------------------------------------------
+
+    def broker_of(self, name: str) -> Broker:
+        """Return the broker of a queue on this store; inside `queue.testing()`, the one in memory."""
+        if in_place.stage is not None:
+            return in_place.stage.broker_of(self, name)  # type: ignore[no-any-return]  # as far as programs call it
+        return self._brokers.get(name) or self._own_broker(name)
+
+    def _own_broker(self, name: str) -> Broker:
+        found = self._brokers.get(name)
+        if found is None:
+            from hotqueue.tasks.broker.broker import Broker
+
+            found = self._brokers.setdefault(name, Broker(self.store, keys.check_name(name)))
+        return found
+
+    @property
+    def broker(self) -> Broker:
+        """This queue's broker."""
+        return self.broker_of(self.name)
+
+    def replies(self, name: str) -> Replies:
+        """Return where this process waits for results of a queue."""
+        if in_place.stage is not None:
+            return in_place.stage.replies_of(self, name)  # type: ignore[no-any-return]
+        with self._lock:
+            if name not in self._replies:
+                from hotqueue.tasks.client.replies import Replies
+
+                self._replies[name] = Replies(self._own_broker(name), partial(self._end_expired, name))
+            return self._replies[name]
+
+    def _end_expired(self, name: str, task_id: str, late_ms: int) -> None:
+        """End a task that somebody waits for and that is past its expiry, unless it runs."""
+        self._own_broker(name).look(task_id)
