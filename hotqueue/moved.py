@@ -41,9 +41,9 @@ NAMES = {
 }
 
 
-def today(path: str) -> str:
-    """Return what ``module.name`` is called now, of a class that stored data may name; else the same."""
-    return NAMES.get(path, path)
+def today(path: Any) -> Any:
+    """Return what ``module.name`` is called now, of a class that stored data may name; else the same, whatever it is."""
+    return NAMES.get(path, path) if isinstance(path, str) else path
 
 
 def find(module: str, name: str) -> Any:

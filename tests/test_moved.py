@@ -7,6 +7,7 @@ records, histories and the dead list in Redis, signed or not; class paths in the
 from __future__ import annotations
 
 import importlib
+import json
 import pickle
 import pickletools
 import pkgutil
@@ -14,13 +15,14 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import cloudpickle
 import pytest
 
 import hotqueue
-from hotqueue import ConfigError, HotQueue, QueueFull, TaskRejected, moved, tasks
+from hotqueue import ConfigError, HotQueue, QueueFull, TaskRejected, errors, keys, moved, tasks
 from hotqueue.tasks import ResultSet, Task
 from hotqueue.tasks.wire import payload
 from tests.golden import make
@@ -58,6 +60,10 @@ def bytes_of(keys: dict[bytes, Any]) -> bytes:
     return b"\n".join(item for _, value in keys.values() for item in ([value] if isinstance(value, bytes) else value))
 
 
+def all_modules() -> list[ModuleType]:
+    return [importlib.import_module(module.name) for module in pkgutil.walk_packages(hotqueue.__path__, "hotqueue.")]
+
+
 @pytest.fixture
 def home(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in make.HOME.items():
@@ -88,9 +94,7 @@ OBJECTS = sorted(stored("today", "pickles"))
 
 @pytest.mark.parametrize("name", OBJECTS)
 def test_what_is_pickled_today_names_public_names_and_the_same_as_ever(name: str, home: None) -> None:
-    for module in pkgutil.walk_packages(hotqueue.__path__, "hotqueue."):
-        if not module.name.endswith("__main__"):
-            importlib.import_module(module.name)  # a module of the name of something stored would stand in its way
+    all_modules()  # one of the name of something stored would stand in its way
     value = make.objects()[name]
     for data in (pickle.dumps(value, 5), cloudpickle.dumps(value), payload.dumps(value)):
         assert {module for module, _ in names_in(data)} <= PUBLIC
@@ -176,6 +180,23 @@ def test_tasks_that_waited_are_run(golden: tuple[HotQueue, dict[str, str]]) -> N
     assert [queue.get(), queue.get(), queue.get()] == ["first", {"second": 2}, None]
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_dead_tasks_that_were_pickled_are_read(version: str) -> None:
+    found = stored(version, "queue-plain")
+    dead = pickle.loads(found["dead"])
+    assert {type(each) for each in dead} == {tasks.DeadTask}
+    assert {found["ids"][name] for name in ("key", "ours", "chained", "rejected", "junk")} == {each.id for each in dead}
+    assert {module for module, _ in names_in(pickle.dumps(dead))} == {"hotqueue.tasks"}
+
+
+@pytest.mark.parametrize("error", [[], {}, None, 1, "no.such.Error"])
+def test_class_paths_may_be_anything(error: object, tmp_path: Path) -> None:
+    with HotQueue("golden", dbfilename=tmp_path / "q.rdb") as queue:
+        write(queue, keys.dead("golden").encode(), b"zset", [b"a", b"1"])
+        write(queue, keys.dead_tasks("golden").encode(), b"hash", [b"a", json.dumps({"error": error}).encode()])
+        assert [dead.error for dead in queue.dead()] == [error]
+
+
 @pytest.mark.parametrize("name", make.SECRETS)
 def test_a_queue_of_today_names_public_names(name: str, tmp_path: Path) -> None:
     with HotQueue("golden", dbfilename=tmp_path / "q.rdb", secret_key=make.SECRETS[name]) as queue:
@@ -219,3 +240,26 @@ def test_every_error_is_public_by_its_own_name() -> None:
     kinds = {getattr(hotqueue, name) for name in hotqueue.__all__ if isinstance(getattr(hotqueue, name), type)}
     assert {kind.__module__ for kind in kinds} == {"hotqueue"}
     assert {kind.__module__ for kind in (getattr(tasks, name) for name in tasks.__all__) if isinstance(kind, type)} <= PUBLIC
+
+
+INTERNAL = {"NotSent", "TooLarge", "_StandIn"}  # caught by us, or named as another
+
+
+def test_errors_that_a_user_can_meet_are_in_one_file() -> None:
+    kinds = {kind for module in all_modules() for kind in vars(module).values() if isinstance(kind, type)}
+    ours = {kind for kind in kinds if issubclass(kind, BaseException) and kind.__module__.partition(".")[0] == "hotqueue"}
+    assert {kind.__name__ for kind in ours} - INTERNAL <= set(hotqueue.__all__)
+    assert all(vars(errors)[kind.__name__] is kind for kind in ours if kind.__name__ not in INTERNAL)
+
+
+class Order:
+    """Has a task of its own."""
+
+    @HotQueue("orders", url=make.AWAY).task
+    def ship(self) -> None: ...
+
+
+def test_a_method_that_is_a_task_names_public_names() -> None:
+    data = payload.dumps(Order().ship)
+    assert {module for module, _ in names_in(data)} == PUBLIC
+    assert isinstance(payload.loads(data), tasks.TaskMethod)

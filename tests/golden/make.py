@@ -155,7 +155,11 @@ def main(folder: Path) -> None:
     for name, secret in SECRETS.items():
         with tempfile.TemporaryDirectory() as place, HotQueue("golden", dbfilename=f"{place}/q.rdb", secret_key=secret) as queue:
             ids = fill(queue)
-            stored = {"ids": ids, "keys": contents(queue)}
+            stored = {
+                "ids": ids,
+                "keys": contents(queue),
+                "dead": pickle.dumps(sorted(queue.dead(), key=lambda dead: dead.id), 5),
+            }
         (folder / f"queue-{name}").write_bytes(pickle.dumps(stored, 5))
 
 
