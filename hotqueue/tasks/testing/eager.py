@@ -35,7 +35,7 @@ from hotqueue.tasks.rules.lifecycle import Outcome, State, decide
 from hotqueue.tasks.testing.memory import Entry, MemoryBroker, MemoryReplies, Shelf
 from hotqueue.tasks.wire import payload, record, settlement
 from hotqueue.tasks.wire.settlement import Delivery, Settlement
-from hotqueue.tasks.worker.subscription import Ready, look
+from hotqueue.tasks.worker.prepare import Ready, prepare
 
 F = TypeVar("F", bound=Callable[..., Any])
 K = TypeVar("K", bound=Kept)
@@ -243,7 +243,7 @@ class Stage:
         def clock() -> int:
             return max(entry.due, int(time.time() * 1000))
 
-        return look(entry.registry, shelf.name, delivery, WORKER, report, clock, entry.original)
+        return prepare(entry.registry, shelf.name, delivery, WORKER, report, clock, entry.original)
 
     def _run_here(self, shelf: Shelf, entry: Entry, ready: Ready) -> None:
         with self._never_hanging(shelf, entry):

@@ -12,8 +12,9 @@ from hotqueue.tasks.execution.timelimit import leave_ctrl_c_to_main
 from hotqueue.tasks.rules.lifecycle import Outcome
 from hotqueue.tasks.wire import settlement
 from hotqueue.tasks.worker.permits import Permits
+from hotqueue.tasks.worker.prepare import Ready
 from hotqueue.tasks.worker.running import Running
-from hotqueue.tasks.worker.subscription import Ready, Subscription
+from hotqueue.tasks.worker.subscription import Subscription
 from hotqueue.tasks.worker.worker import Worker
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ class AsyncWorker(Worker):
             if self._active >= self.slots or not self.process.may_begin():  # it came late, when the slots had gone to others
                 is_enough = True
                 break
-            ready = subscription.look(subscription.unstarted.popleft(), self.presence.id, subscription.report)
+            ready = subscription.prepare(subscription.unstarted.popleft(), self.presence.id, subscription.report)
             if ready.call is None:
                 assert ready.outcome is not None
                 self.conclude(subscription, ready, ready.outcome, 0.0)

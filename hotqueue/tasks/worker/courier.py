@@ -203,7 +203,7 @@ class Courier:
         delivery = self._subscription.in_hand.get(load.settlement.id)
         if delivery is None:
             return None
-        ready = self._subscription.look(delivery, "", lambda _queue, _id, _progress: None)
+        ready = self._subscription.prepare(delivery, "", lambda _queue, _id, _progress: None)
         what = "its result" if load.settlement.code == "S" else "how it ended"
         failure = SerializationError(
             f"{ready.name} ran to its end, but {what} ({in_words(load.size)}) cannot be stored: {error}"

@@ -14,7 +14,7 @@ from hotqueue.tasks.rules.lifecycle import Action, Do, Ended, Outcome
 from hotqueue.tasks.wire import exceptions, payload
 
 if TYPE_CHECKING:
-    from hotqueue.tasks.worker.subscription import Ready
+    from hotqueue.tasks.worker.prepare import Ready
 
 log = logging.getLogger("hotqueue.worker")
 

@@ -1,4 +1,4 @@
-"""Subscription: a queue as one worker takes from it: what it has in hand, what is unsettled, what a delivery means."""
+"""Subscription: a queue as one worker takes from it: what it has in hand, what is unsettled, what is fetched ahead."""
 
 from __future__ import annotations
 
@@ -8,32 +8,23 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Any
 
-from hotqueue.errors import CorruptEnvelope, NewerEnvelope, SerializationError, SignatureError
 from hotqueue.sizes import LARGE
 from hotqueue.tasks.broker.broker import BULK
 from hotqueue.tasks.broker.session import Session, Step, Stepped
 from hotqueue.tasks.client.batch import TRIP_BYTES, trips
 from hotqueue.tasks.client.registry import Registry
-from hotqueue.tasks.client.task import Task
-from hotqueue.tasks.context import Request
 from hotqueue.tasks.execution.executor import Call
-from hotqueue.tasks.rules import history, lifecycle
-from hotqueue.tasks.rules.history import Attempts
-from hotqueue.tasks.rules.lifecycle import Outcome
-from hotqueue.tasks.rules.options import TaskOptions, received
+from hotqueue.tasks.rules import history
 from hotqueue.tasks.wire import envelope, payload, settlement
-from hotqueue.tasks.wire.envelope import Envelope
 from hotqueue.tasks.wire.settlement import Delivery, Settlement
 from hotqueue.tasks.worker import logbook
 from hotqueue.tasks.worker.courier import WITHOUT_WORDS, Courier
 from hotqueue.tasks.worker.prefetch import Prefetch
+from hotqueue.tasks.worker.prepare import Ready, Report, prepare
 
-NOTHING_HAPPENED = Attempts()
-DEFAULTS = TaskOptions()
 LITTLE = 4 * 1024  # bytes of an outcome that is not worth a trip of its own
 RECOVER_EVERY = 10.0  # seconds after which a worker asks what it holds though nothing has gone wrong
 MIXED, LOOK_OFTEN = 60.0, 0.25  # seconds for which others may park what we can run; between two looks of an idle worker then
@@ -41,31 +32,7 @@ _size = attrgetter("size")
 _UNENDED = frozenset({"P", "L"})  # the codes that end nothing
 ASK_LATER, ASK_AGAIN = 1.0, 0.005  # seconds until parked tasks are looked for again: there were none for us, there were some
 
-Report = Callable[[str, str, dict[str, Any]], None]  # queue, id and progress → published
-
 log = logging.getLogger("hotqueue.worker")
-
-
-@dataclass(slots=True)
-class Ready:
-    """A delivery that was looked at.
-
-    Attributes:
-        call: what to run; None when `outcome` already says how it ends.
-    """
-
-    delivery: Delivery
-    name: str
-    attempts: Attempts
-    options: TaskOptions
-    call: Call | None = None
-    outcome: Outcome | None = None
-
-    @property
-    def fate(self) -> int:
-        """What becomes of it should its process die; see `attempts.fate`."""
-        attempts, most = self.attempts, self.options.max_deliveries
-        return 0 if attempts is NOTHING_HAPPENED and most > 1 else history.fate(attempts, most)
 
 
 class Subscription:
@@ -320,114 +287,6 @@ class Subscription:
         """Publish a task's progress."""
         self.registry.broker.report(task_id, progress)
 
-    def look(self, delivery: Delivery, worker: str, report: Report) -> Ready:
-        """Return what is to be done with a delivery; see the function of this name."""
-        return look(self.registry, self.name, delivery, worker, report, self.now)
-
-
-# --- what a delivery means -------------------------------------------------------------------------------------------
-
-
-def look(
-    registry: Registry,
-    queue: str,
-    delivery: Delivery,
-    worker: str,
-    report: Report,
-    clock: Callable[[], int],
-    original: Task[..., Any] | None = None,
-) -> Ready:
-    """Return what is to be done with a delivery; unpickles nothing.
-
-    Args:
-        report: publishes progress.
-        clock: server time in ms.
-        original: the task that was sent, where it was sent by value and is at hand.
-    """
-    attempts = history.decode(delivery.attempts) if delivery.attempts else NOTHING_HAPPENED
-    try:
-        found = envelope.decode(delivery.data, registry.signer, queue, delivery.id)
-    except NewerEnvelope as error:
-        outcome = _unwanted(delivery.id, attempts, clock) or lifecycle.unrunnable(f"wire:{error.version}")
-        return Ready(delivery, "?", attempts, DEFAULTS, outcome=outcome)
-    except (SerializationError, SignatureError) as error:
-        outcome = _unwanted(delivery.id, attempts, clock) or lifecycle.unloadable(error)
-        return Ready(delivery, "?", attempts, DEFAULTS, outcome=outcome)
-    name, given = found.task, found.header.get("options")
-    task = original if found.by_value else registry.tasks.get(name)
-    options = task.options if task is not None else DEFAULTS
-    try:
-        if given:
-            options = received(options, given)
-    except (TypeError, ValueError) as error:  # of a producer that is none of ours
-        outcome = lifecycle.unloadable(CorruptEnvelope(f"options that this worker cannot take: {error}"))
-        return Ready(delivery, name, attempts, DEFAULTS, outcome=outcome)
-    ready = Ready(delivery, name, attempts, options)
-    if attempts is not NOTHING_HAPPENED:
-        ready.outcome = _foregone(delivery.id, attempts, options, clock)
-    if ready.outcome is None and (task is None or found.by_value):
-        ready.outcome = _unrunnable(found, task)
-    if ready.outcome is None:
-        request = Request(found, attempts, queue, worker, report)
-        ready.call = Call(
-            name,
-            _by_name(found, task) if task is not None else _by_value(found, ready, registry),
-            request,
-            found.kind == envelope.ASYNC,
-            options.soft_time_limit,
-            not options.ignore_result,
-        )
-    return ready
-
-
-def _foregone(task_id: str, attempts: Attempts, options: TaskOptions, clock: Callable[[], int]) -> Outcome | None:
-    """Return how a task ends that is not run: out of time, out of deliveries, or stopped."""
-    if attempts.verdict == history.TIME_LIMIT:
-        return lifecycle.overran(attempts)
-    if attempts.verdict != history.REVOKED and history.is_over(attempts, options.max_deliveries):
-        return lifecycle.exhausted(attempts, options.max_deliveries)
-    return _unwanted(task_id, attempts, clock)
-
-
-def _unwanted(task_id: str, attempts: Attempts, clock: Callable[[], int]) -> Outcome | None:
-    """Return how a task ends that nobody wants any more, whatever it is."""
-    if attempts.verdict == history.REVOKED:
-        return lifecycle.revoked(task_id)
-    if attempts.expires is not None and attempts.expires <= clock():
-        return lifecycle.expired(attempts.expires, clock(), attempts.tries)
-    return None
-
-
-def _by_value(found: Envelope, ready: Ready, registry: Registry) -> Callable[[], tuple[Any, tuple[Any, ...], dict[str, Any]]]:
-    def load() -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
-        function, call = payload.split_by_value(found.payload)
-        portable = payload.loads_portable(function)
-        ready.options = replace(
-            ready.options,
-            bind=portable.bind,
-            autoretry_for=portable.autoretry_for,
-            dont_autoretry_for=portable.dont_autoretry_for,
-        )
-        args, kwargs = payload.loads(call)
-        if portable.bind:
-            task = Task(portable.function, registry, found.task, ready.options)
-            args = (task, *args)
-        return portable.function, args, kwargs
-
-    return load
-
-
-def _by_name(found: Envelope, task: Task[..., Any]) -> Callable[[], tuple[Any, tuple[Any, ...], dict[str, Any]]]:
-    def load() -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
-        args, kwargs = payload.loads(payload.split_by_value(found.payload)[1] if found.by_value else found.payload)
-        return task.__wrapped__, ((task, *args) if task.options.bind else args), kwargs
-
-    return load
-
-
-def _unrunnable(found: Envelope, task: Task[..., Any] | None) -> Outcome | None:
-    """Return the outcome of a task that must wait for another worker."""
-    if found.by_value:
-        python = found.header.get("python", payload.PYTHON)
-        return lifecycle.unrunnable(f"python:{python}") if python != payload.PYTHON else None
-    return lifecycle.unrunnable(f"task:{found.task}") if task is None else None
+    def prepare(self, delivery: Delivery, worker: str, report: Report) -> Ready:
+        """Return what is to be done with a delivery; see `prepare`."""
+        return prepare(self.registry, self.name, delivery, worker, report, self.now)

@@ -18,8 +18,9 @@ from hotqueue.tasks.wire import settlement
 from hotqueue.tasks.wire.settlement import Delivery
 from hotqueue.tasks.worker import failpoints
 from hotqueue.tasks.worker.permits import Permits
+from hotqueue.tasks.worker.prepare import Ready
 from hotqueue.tasks.worker.running import Running
-from hotqueue.tasks.worker.subscription import Ready, Subscription
+from hotqueue.tasks.worker.subscription import Subscription
 from hotqueue.tasks.worker.turns import turns_in
 from hotqueue.tasks.worker.worker import Worker
 
@@ -231,7 +232,7 @@ class SyncWorker(Worker):
                 line.appendleft(delivery)
                 self._drop(subscription)
                 return
-            ready = subscription.look(delivery, self.presence.id, subscription.report)
+            ready = subscription.prepare(delivery, self.presence.id, subscription.report)
             self._runs_of = subscription
             self._began = before = time.monotonic()
             outcome = self._execute(ready)

@@ -27,8 +27,9 @@ from hotqueue.tasks.worker.bell import LONGEST, Bell
 from hotqueue.tasks.worker.ears import Ears
 from hotqueue.tasks.worker.permits import Permits
 from hotqueue.tasks.worker.places import Places
+from hotqueue.tasks.worker.prepare import Ready
 from hotqueue.tasks.worker.running import Running
-from hotqueue.tasks.worker.subscription import Ready, Subscription
+from hotqueue.tasks.worker.subscription import Subscription
 from hotqueue.tasks.worker.turns import Turns
 
 if TYPE_CHECKING:

@@ -1,32 +1,24 @@
-"""What a delivery means to a worker, looked at without unpickling."""
+"""What a worker has in hand of a queue, what of that is settled, and which parked tasks it has go back."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from hotqueue import HotQueue
 from hotqueue.sizes import LARGE
 from hotqueue.tasks.broker.session import Stepped
-from hotqueue.tasks.rules.history import Attempts
-from hotqueue.tasks.rules.lifecycle import Ended
-from hotqueue.tasks.wire import envelope, payload
+from hotqueue.tasks.wire import payload
 from hotqueue.tasks.wire.settlement import Delivery, Settlement
 from hotqueue.tasks.worker.courier import WITHOUT_WORDS
-from hotqueue.tasks.worker.subscription import ASK_AGAIN, ASK_LATER, Ready, Subscription
+from hotqueue.tasks.worker.subscription import ASK_AGAIN, ASK_LATER, Subscription
 from tests.support.waiting import wait_until
 from tests.tasks import sample
 from tests.tasks.contents import Room, sync
 
 pytestmark = pytest.mark.servers("server")
-
-
-class Bomb:
-    def __reduce__(self) -> Any:
-        return (pytest.fail, ("the payload was unpickled",))
 
 
 @pytest.fixture
@@ -39,97 +31,8 @@ def subscription(queue: HotQueue) -> Subscription:
     return Subscription(queue._tasks, "w", "s")
 
 
-def deliver(
-    task: str = "tests.tasks.sample.note", value: Any = 1, attempts: Attempts | None = None, queue: str = "q", **more: Any
-) -> Delivery:
-    header = envelope.task_header(task, queue, more.get("options", {}), more.get("python", ""))
-    flags = envelope.BY_VALUE if "python" in more else 0
-    data = envelope.Form(header, envelope.SYNC, 0, flags).encode(b"id", 1, b"", payload.dumps(((value,), {})))
-    return Delivery("id", 1, "s", attempts.encode().encode() if attempts else b"", data)
-
-
-def look(subscription: Subscription, delivery: Delivery) -> Ready:
-    return subscription.look(delivery, "w", lambda *_: None)
-
-
-def test_a_known_task_is_ready_to_run_and_was_not_unpickled(queue: HotQueue, subscription: Subscription) -> None:
-    queue.task(soft_time_limit=7, ignore_result=True)(sample.note)
-    ready = look(subscription, deliver(value=Bomb()))
-    assert ready.outcome is None
-    assert ready.call is not None
-    assert (ready.call.name, ready.call.soft_time_limit, ready.call.keeps_result) == ("tests.tasks.sample.note", 7, False)
-
-
-@pytest.mark.parametrize(
-    "options",
-    [{"unheard_of": 1}, 5, {"time_limit": "x"}, {"result_expires": None}, {"autoretry_for": ["OSError"]}, {"max_retries": -1}],
-    ids=str,
-)
-def test_options_that_are_none_end_the_task_and_not_the_worker(queue: HotQueue, subscription: Subscription, options: Any) -> None:
-    queue.task(sample.note)
-    ready = look(subscription, deliver(options=options))
-    assert ready.outcome is not None
-    assert ready.outcome.ended is Ended.UNLOADABLE
-    assert "options that this worker cannot take" in str(ready.outcome.error)
-
-
-def test_options_that_came_with_the_call_lie_over_the_tasks(queue: HotQueue, subscription: Subscription) -> None:
-    queue.task(soft_time_limit=7, time_limit=9)(sample.note)
-    ready = look(subscription, deliver(options={"soft_time_limit": 3, "autoretry": True}))
-    assert (ready.options.soft_time_limit, ready.options.time_limit, ready.options.autoretry_for) == (3, 9, (Exception,))
-
-
-@pytest.mark.parametrize(
-    ("attempts", "ended"),
-    [
-        (Attempts(deliveries=5), Ended.EXHAUSTED),
-        (Attempts(deliveries=4), None),
-        (Attempts(verdict="T"), Ended.OVERRAN),
-        (Attempts(expires=5), Ended.EXPIRED),
-        (Attempts(expires=9_999_999_999_999), None),
-        (Attempts(retries=99), None),
-    ],
-    ids=str,
-)
-def test_a_history_may_say_how_it_ends_without_a_run(
-    queue: HotQueue, subscription: Subscription, attempts: Attempts, ended: Ended | None
-) -> None:
-    queue.task(sample.note)
-    ready = look(subscription, deliver(attempts=attempts))
-    assert (ready.outcome.ended if ready.outcome else None) is ended
-    assert (ready.call is None) is (ended is not None)
-
-
-@pytest.mark.parametrize(
-    ("delivery", "need"),
-    [
-        (deliver("no.such.task", Bomb()), "task:no.such.task"),
-        (deliver("a.lambda", Bomb(), python="3.99"), "python:3.99"),
-    ],
-    ids=["task", "python"],
-)
-def test_what_cannot_run_here_says_what_it_needs(subscription: Subscription, delivery: Delivery, need: str) -> None:
-    outcome = look(subscription, delivery).outcome
-    assert outcome is not None
-    assert (outcome.ended, outcome.need) == (Ended.UNRUNNABLE, need)
-
-
-def test_a_newer_wire_version_is_for_a_newer_worker(subscription: Subscription) -> None:
-    import zlib
-
-    data = bytearray(deliver().data)
-    data[0] = 2
-    data[4:8] = zlib.crc32(data[8:], zlib.crc32(data[:4])).to_bytes(4, "big")
-    outcome = look(subscription, Delivery("id", 1, "s", b"", bytes(data))).outcome
-    assert outcome is not None
-    assert (outcome.ended, outcome.need) == (Ended.UNRUNNABLE, "wire:2")
-
-
-@pytest.mark.parametrize("data", [b"", b"nonsense", deliver().data[:-1]])
-def test_bytes_that_are_no_envelope_are_the_tasks_failure(subscription: Subscription, data: bytes) -> None:
-    outcome = look(subscription, Delivery("id", 1, "s", b"", data)).outcome
-    assert outcome is not None
-    assert outcome.ended is Ended.UNLOADABLE
+def deliver() -> Delivery:
+    return Delivery("id", 1, "s", b"", sync().encode())
 
 
 def test_parked_tasks_that_this_worker_can_run_go_back_few_at_a_time(queue: HotQueue, room: Room) -> None:
@@ -167,7 +70,7 @@ def test_time_is_the_servers(subscription: Subscription) -> None:
     assert 1_000_000 <= subscription.now() < 1_010_000
 
 
-def test_what_was_told_is_no_longer_in_hand_unless_it_came_again_under_another_number(subscription: Subscription) -> None:
+def test_what_is_settled_is_no_longer_in_hand_unless_it_came_again_under_another_number(subscription: Subscription) -> None:
     first, again = deliver(), Delivery("id", 2, "s", b"", sync().encode())
     subscription.took(stepped(1, first))
     assert (list(subscription.unstarted), subscription.in_hand) == ([first], {"id": first})

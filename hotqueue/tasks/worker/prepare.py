@@ -1,0 +1,155 @@
+"""Prepare: a fetched delivery → the call to run, or how it ends without a run. Unpickles nothing; I/O: none.
+
+Decides nothing of its own about a task that ran: that is for rules/lifecycle.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from hotqueue.errors import CorruptEnvelope, NewerEnvelope, SerializationError, SignatureError
+from hotqueue.tasks.client.registry import Registry
+from hotqueue.tasks.client.task import Task
+from hotqueue.tasks.context import Request
+from hotqueue.tasks.execution.executor import Call
+from hotqueue.tasks.rules import history, lifecycle
+from hotqueue.tasks.rules.history import Attempts
+from hotqueue.tasks.rules.lifecycle import Outcome
+from hotqueue.tasks.rules.options import TaskOptions, received
+from hotqueue.tasks.wire import envelope, payload
+from hotqueue.tasks.wire.envelope import Envelope
+from hotqueue.tasks.wire.settlement import Delivery
+
+NOTHING_HAPPENED = Attempts()
+DEFAULTS = TaskOptions()
+
+Report = Callable[[str, str, dict[str, Any]], None]  # queue, id and progress → published
+
+
+@dataclass(slots=True)
+class Ready:
+    """A delivery that was looked at.
+
+    Attributes:
+        call: what to run; None when `outcome` already says how it ends.
+    """
+
+    delivery: Delivery
+    name: str
+    attempts: Attempts
+    options: TaskOptions
+    call: Call | None = None
+    outcome: Outcome | None = None
+
+    @property
+    def fate(self) -> int:
+        """What becomes of it should its process die; see `attempts.fate`."""
+        attempts, most = self.attempts, self.options.max_deliveries
+        return 0 if attempts is NOTHING_HAPPENED and most > 1 else history.fate(attempts, most)
+
+
+def prepare(
+    registry: Registry,
+    queue: str,
+    delivery: Delivery,
+    worker: str,
+    report: Report,
+    clock: Callable[[], int],
+    original: Task[..., Any] | None = None,
+) -> Ready:
+    """Return what is to be done with a delivery; unpickles nothing.
+
+    Args:
+        report: publishes progress.
+        clock: server time in ms.
+        original: the task that was sent, where it was sent by value and is at hand.
+    """
+    attempts = history.decode(delivery.attempts) if delivery.attempts else NOTHING_HAPPENED
+    try:
+        found = envelope.decode(delivery.data, registry.signer, queue, delivery.id)
+    except NewerEnvelope as error:
+        outcome = _unwanted(delivery.id, attempts, clock) or lifecycle.unrunnable(f"wire:{error.version}")
+        return Ready(delivery, "?", attempts, DEFAULTS, outcome=outcome)
+    except (SerializationError, SignatureError) as error:
+        outcome = _unwanted(delivery.id, attempts, clock) or lifecycle.unloadable(error)
+        return Ready(delivery, "?", attempts, DEFAULTS, outcome=outcome)
+    name, given = found.task, found.header.get("options")
+    task = original if found.by_value else registry.tasks.get(name)
+    options = task.options if task is not None else DEFAULTS
+    try:
+        if given:
+            options = received(options, given)
+    except (TypeError, ValueError) as error:  # of a producer that is none of ours
+        outcome = lifecycle.unloadable(CorruptEnvelope(f"options that this worker cannot take: {error}"))
+        return Ready(delivery, name, attempts, DEFAULTS, outcome=outcome)
+    ready = Ready(delivery, name, attempts, options)
+    if attempts is not NOTHING_HAPPENED:
+        ready.outcome = _foregone(delivery.id, attempts, options, clock)
+    if ready.outcome is None and (task is None or found.by_value):
+        ready.outcome = _unrunnable(found, task)
+    if ready.outcome is None:
+        request = Request(found, attempts, queue, worker, report)
+        ready.call = Call(
+            name,
+            _by_name(found, task) if task is not None else _by_value(found, ready, registry),
+            request,
+            found.kind == envelope.ASYNC,
+            options.soft_time_limit,
+            not options.ignore_result,
+        )
+    return ready
+
+
+def _foregone(task_id: str, attempts: Attempts, options: TaskOptions, clock: Callable[[], int]) -> Outcome | None:
+    """Return how a task ends that is not run: out of time, out of deliveries, or stopped."""
+    if attempts.verdict == history.TIME_LIMIT:
+        return lifecycle.overran(attempts)
+    if attempts.verdict != history.REVOKED and history.is_over(attempts, options.max_deliveries):
+        return lifecycle.exhausted(attempts, options.max_deliveries)
+    return _unwanted(task_id, attempts, clock)
+
+
+def _unwanted(task_id: str, attempts: Attempts, clock: Callable[[], int]) -> Outcome | None:
+    """Return how a task ends that nobody wants any more, whatever it is."""
+    if attempts.verdict == history.REVOKED:
+        return lifecycle.revoked(task_id)
+    if attempts.expires is not None and attempts.expires <= clock():
+        return lifecycle.expired(attempts.expires, clock(), attempts.tries)
+    return None
+
+
+def _by_value(found: Envelope, ready: Ready, registry: Registry) -> Callable[[], tuple[Any, tuple[Any, ...], dict[str, Any]]]:
+    def load() -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
+        function, call = payload.split_by_value(found.payload)
+        portable = payload.loads_portable(function)
+        ready.options = replace(
+            ready.options,
+            bind=portable.bind,
+            autoretry_for=portable.autoretry_for,
+            dont_autoretry_for=portable.dont_autoretry_for,
+        )
+        args, kwargs = payload.loads(call)
+        if portable.bind:
+            task = Task(portable.function, registry, found.task, ready.options)
+            args = (task, *args)
+        return portable.function, args, kwargs
+
+    return load
+
+
+def _by_name(found: Envelope, task: Task[..., Any]) -> Callable[[], tuple[Any, tuple[Any, ...], dict[str, Any]]]:
+    def load() -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
+        args, kwargs = payload.loads(payload.split_by_value(found.payload)[1] if found.by_value else found.payload)
+        return task.__wrapped__, ((task, *args) if task.options.bind else args), kwargs
+
+    return load
+
+
+def _unrunnable(found: Envelope, task: Task[..., Any] | None) -> Outcome | None:
+    """Return the outcome of a task that must wait for another worker."""
+    if found.by_value:
+        python = found.header.get("python", payload.PYTHON)
+        return lifecycle.unrunnable(f"python:{python}") if python != payload.PYTHON else None
+    return lifecycle.unrunnable(f"task:{found.task}") if task is None else None
