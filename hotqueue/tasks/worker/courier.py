@@ -13,7 +13,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from hotqueue.errors import ConnectionFailed, HotQueueError, Refused, SerializationError
 from hotqueue.sizes import LARGE, PAYLOAD_MAX, in_words
@@ -24,9 +23,7 @@ from hotqueue.tasks.rules.lifecycle import Action, Do, State
 from hotqueue.tasks.wire import settlement
 from hotqueue.tasks.wire.settlement import Settlement
 from hotqueue.tasks.worker import logbook
-
-if TYPE_CHECKING:
-    from hotqueue.tasks.worker.subscription import Subscription
+from hotqueue.tasks.worker.holding import Holding
 
 WITH_WORDS, WITHOUT_WORDS = 3, 5  # times that an outcome is refused until it is ended otherwise
 ROOM = PAYLOAD_MAX  # bytes that may wait; beyond, nothing more is fetched
@@ -54,15 +51,15 @@ class Courier:
     """What one worker has to settle apart at one queue.
 
     Args:
-        subscription: the queue as this worker works at it.
+        holding: what the worker holds of it.
         moved: called when there is room again, or nothing left.
 
     Attributes:
         is_full: True while so much waits that nothing more should be fetched.
     """
 
-    def __init__(self, subscription: Subscription, moved: Callable[[], None]) -> None:
-        self._subscription = subscription
+    def __init__(self, holding: Holding, moved: Callable[[], None]) -> None:
+        self._holding = holding
         self._moved = moved
         self._waiting: deque[_Load] = deque()
         self._bytes = 0
@@ -151,9 +148,9 @@ class Courier:
     def _carry(self, loads: list[_Load]) -> None:
         """Settle some; if that fails, find out whether that was because of what one of them is."""
         try:
-            stepped = self._subscription.session.settle([load.settlement for load in loads])
+            stepped = self._holding.session.settle([load.settlement for load in loads])
         except HotQueueError as error:
-            self._subscription.doubt([load.settlement for load in loads])
+            self._holding.doubt([load.settlement for load in loads])
             if len(loads) == 1:
                 self._not_settled(loads[0], error)
             for load in loads:
@@ -175,14 +172,14 @@ class Courier:
     def _answers(self) -> bool:
         """Tell whether the server takes a step without what was refused."""
         try:
-            self._subscription.session.settle(())
+            self._holding.session.settle(())
         except HotQueueError:
             return False
         return True
 
     def _say(self, error: HotQueueError) -> None:
-        if str(error) not in self._said and str(error) != self._subscription.refusal:
-            log.error("queue %s: %s; trying again until it is put right", self._subscription.name, error)
+        if str(error) not in self._said and str(error) != self._holding.refusal:
+            log.error("queue %s: %s; trying again until it is put right", self._holding.name, error)
         self._said.add(str(error))
 
     def _strike(self, load: _Load, error: HotQueueError) -> None:
@@ -200,10 +197,10 @@ class Courier:
 
     def _instead(self, load: _Load, error: HotQueueError) -> Settlement | None:
         """Return how a task ends whose own end cannot be settled."""
-        delivery = self._subscription.in_hand.get(load.settlement.id)
+        delivery = self._holding.in_hand.get(load.settlement.id)
         if delivery is None:
             return None
-        ready = self._subscription.prepare(delivery, "", lambda _queue, _id, _progress: None)
+        ready = self._holding.prepare(delivery, "", lambda _queue, _id, _progress: None)
         what = "its result" if load.settlement.code == "S" else "how it ended"
         failure = SerializationError(
             f"{ready.name} ran to its end, but {what} ({in_words(load.size)}) cannot be stored: {error}"
@@ -212,8 +209,8 @@ class Courier:
         extra = logbook.about(delivery.id, ready.name, error=str(failure))
         log.error("%s[%s]: %s; kept in the dead list", ready.name, extra["task_id"], failure, extra=extra)
         decided = Action(Do.BURY, State.FAILURE, error=failure)
-        subscription = self._subscription
-        other = settlement.wire(decided, delivery, ready.attempts, ready.options, subscription.now(), subscription.result_signer)
+        holding = self._holding
+        other = settlement.wire(decided, delivery, ready.attempts, ready.options, holding.now(), holding.result_signer)
         return settlement.apart(other)[1]
 
     def _failed(self, load: _Load) -> None:
@@ -227,8 +224,8 @@ class Courier:
     def _done(self, loads: list[_Load], stepped: Stepped) -> None:
         settlements = [load.settlement for load in loads]
         if stepped.gone:
-            self._subscription.note_gone(stepped.gone, settlements)
-        self._subscription.settled(settlements)
+            self._holding.note_gone(stepped.gone, settlements)
+        self._holding.settled(settlements)
         with self._changed:
             was_full = self.is_full
             for load in loads:

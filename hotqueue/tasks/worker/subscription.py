@@ -13,34 +13,37 @@ from typing import Any
 
 from hotqueue.sizes import LARGE
 from hotqueue.tasks.broker.broker import BULK
-from hotqueue.tasks.broker.session import Session, Step, Stepped
+from hotqueue.tasks.broker.session import Step, Stepped
 from hotqueue.tasks.client.batch import TRIP_BYTES, trips
 from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.execution.executor import Call
 from hotqueue.tasks.rules import history
 from hotqueue.tasks.wire import envelope, payload, settlement
 from hotqueue.tasks.wire.settlement import Delivery, Settlement
-from hotqueue.tasks.worker import logbook
 from hotqueue.tasks.worker.courier import WITHOUT_WORDS, Courier
+from hotqueue.tasks.worker.holding import UNENDED, Holding
 from hotqueue.tasks.worker.prefetch import Prefetch
-from hotqueue.tasks.worker.prepare import Ready, Report, prepare
 
 LITTLE = 4 * 1024  # bytes of an outcome that is not worth a trip of its own
 RECOVER_EVERY = 10.0  # seconds after which a worker asks what it holds though nothing has gone wrong
 MIXED, LOOK_OFTEN = 60.0, 0.25  # seconds for which others may park what we can run; between two looks of an idle worker then
 _size = attrgetter("size")
-_UNENDED = frozenset({"P", "L"})  # the codes that end nothing
 ASK_LATER, ASK_AGAIN = 1.0, 0.005  # seconds until parked tasks are looked for again: there were none for us, there were some
 
 log = logging.getLogger("hotqueue.worker")
 
 
-class Subscription:
-    """One queue as one worker works at it.
+class Subscription(Holding):
+    """A queue as one worker takes from it.
+
+    1. A step brings deliveries: `took` puts them in line (`unstarted`) and into the worker's hand (`in_hand`).
+    2. The worker takes the first from the line, has it prepared (`prepare`) and runs it.
+    3. How it ended waits for the next step (`settle_later`), which takes along what waits (`take_unsettled`); what is large
+       goes by itself (`courier`).
+    4. What was carried out is in hand no more (`settled`); what may not have been waits again (`unsettle`, `cut_off`).
 
     Attributes:
         unstarted: fetched, in the order in which they will be started.
-        in_hand: id → delivery: fetched and not yet settled; what `recover` must not hand out again.
         unsettled: settlements to send with the next step, and how many bytes they have.
         courier: settles what must not hold up the others.
         ahead: a step under way that fetches the next batch while this one is worked at.
@@ -51,7 +54,6 @@ class Subscription:
         sick_until: when to try again (monotonic) after the server refused us: a key of the wrong type, no permission.
         must_recover: an error left open what we hold.
         recovered_at: when it was last known what we hold (monotonic).
-        refusal: what the server said then.
         index: the number of the queue among those of the worker.
         is_rung: there may be tasks: its bell rang, or the last fetch left some.
         is_away: True while others find out, beside the worker, whether its server answers: nothing is sent there meanwhile.
@@ -69,21 +71,16 @@ class Subscription:
         index: int = 0,
         is_only: bool = True,
     ) -> None:
-        self.registry = registry
-        self.session = Session(registry.broker, worker, kind)
-        self.result_signer = registry.result_signer(registry.name)
+        super().__init__(registry, worker, kind)
         self.unstarted: deque[Delivery] = deque()
-        self.in_hand: dict[str, Delivery] = {}
         self.unsettled: list[Settlement] = []
-        self.unsettled_bytes = self._cut_off = 0
+        self.unsettled_bytes = 0
         self.courier = Courier(self, moved)
-        self._in_doubt: set[str] = set()  # tasks whose end was settled already, perhaps
         self.lock = threading.Lock()  # of `unsettled`, which a Settler empties from another thread
         self.ahead: Step | None = None
         self.sick_until = 0.0
         self.must_recover = False
         self.recovered_at = time.monotonic()
-        self.refusal = ""
         self.index, self._is_only = index, is_only
         self.is_rung, self.is_away, self.is_registered = True, False, False
         self.place: Any = None
@@ -95,12 +92,6 @@ class Subscription:
         self.others = self.suspects = 0
         self.needs = 0
         self.unpark_at = self._mixed_until = 0.0
-        self._clock = (int(time.time() * 1000), time.monotonic())
-
-    @property
-    def name(self) -> str:
-        """The queue's name."""
-        return self.registry.name
 
     @property
     def is_sick(self) -> bool:
@@ -126,11 +117,6 @@ class Subscription:
         """Ask never again: we leave, and Redis is away."""
         self.sick_until = math.inf
 
-    def now(self) -> int:
-        """Return the server's time in ms, by our monotonic clock since it last told us."""
-        at, then = self._clock
-        return at + int((time.monotonic() - then) * 1000)
-
     def took(self, stepped: Stepped, room: int = 1) -> None:
         """Note what a step for so many tasks said and brought."""
         self.looked_at = time.monotonic()
@@ -155,15 +141,6 @@ class Subscription:
         if deliveries:
             self._accepted_at = time.monotonic()
 
-    def settled(self, settlements: Sequence[Settlement]) -> None:
-        """Note that settlements were carried out (or were gone, which is as final)."""
-        self._cut_off = 0
-        self._in_doubt.difference_update(each.id for each in settlements if each.code != "L")
-        for each in settlements:
-            delivery = self.in_hand.get(each.id)
-            if delivery is not None and (delivery.number == each.number or each.number == "*") and each.code != "L":
-                self.in_hand.pop(each.id, None)
-
     def settle_later(self, each: Settlement) -> None:
         """Line up a settlement for the next step; a large one goes by itself, and what would make a large step of many."""
         size = len(each.blob) + len(each.extra)  # as `Settlement.size`, without a call for each task
@@ -175,10 +152,10 @@ class Subscription:
             self._settle_apart([each])
 
     def _settle_apart(self, settlements: Sequence[Settlement]) -> None:
-        pairs = [settlement.apart(each) for each in settlements if each.code not in _UNENDED]
+        pairs = [settlement.apart(each) for each in settlements if each.code not in UNENDED]
         with self.lock:
             self.unsettled += [stays for stays, _ in pairs]
-        self.courier.add([*(outcome for _, outcome in pairs), *(each for each in settlements if each.code in _UNENDED)])
+        self.courier.add([*(outcome for _, outcome in pairs), *(each for each in settlements if each.code in UNENDED)])
 
     @property
     def has_more_than_a_trip(self) -> bool:
@@ -216,18 +193,6 @@ class Subscription:
         else:
             self._cut_off = 0
             self._settle_apart(settlements)
-
-    def doubt(self, settlements: Sequence[Settlement]) -> None:
-        """Note that settlements may have arrived; if they are gone when they are settled again, they had."""
-        self._in_doubt.update(each.id for each in settlements)
-
-    def note_gone(self, gone: list[str], settlements: Sequence[Settlement]) -> None:
-        """Say which outcomes did not count."""
-        never_ran = {each.id for each in settlements if each.code in _UNENDED}  # put back before us, or settled already
-        for task_id in gone:
-            if task_id in self.in_hand and task_id not in never_ran and task_id not in self._in_doubt:
-                text = "task %s was no longer ours when it ended; its outcome here does not count"
-                log.warning(text, logbook.shown(task_id), extra=logbook.about(task_id))
 
     def lost(self) -> None:
         """Forget everything: this worker was given up here."""
@@ -286,7 +251,3 @@ class Subscription:
     def report(self, _queue: str, task_id: str, progress: dict[str, Any]) -> None:
         """Publish a task's progress."""
         self.registry.broker.report(task_id, progress)
-
-    def prepare(self, delivery: Delivery, worker: str, report: Report) -> Ready:
-        """Return what is to be done with a delivery; see `prepare`."""
-        return prepare(self.registry, self.name, delivery, worker, report, self.now)

@@ -1,0 +1,74 @@
+"""Holding: what one worker holds of a queue, and what is known of whether that was settled. Sends nothing.
+
+Under both who settle: the worker, through its Subscription, and the Courier.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+
+from hotqueue.tasks.broker.session import Session
+from hotqueue.tasks.client.registry import Registry
+from hotqueue.tasks.wire.settlement import Delivery, Settlement
+from hotqueue.tasks.worker import logbook
+from hotqueue.tasks.worker.prepare import Ready, Report, prepare
+
+UNENDED = frozenset({"P", "L"})  # the codes that end nothing
+
+log = logging.getLogger("hotqueue.worker")
+
+
+class Holding:
+    """What one worker holds of one queue.
+
+    Attributes:
+        in_hand: id → delivery: fetched and not yet settled; what `recover` must not hand out again.
+        refusal: what the server said when it refused us last; "" since it takes what we send.
+    """
+
+    def __init__(self, registry: Registry, worker: str, kind: str) -> None:
+        self.registry = registry
+        self.session = Session(registry.broker, worker, kind)
+        self.result_signer = registry.result_signer(registry.name)
+        self.in_hand: dict[str, Delivery] = {}
+        self.refusal = ""
+        self._in_doubt: set[str] = set()  # tasks whose end was settled already, perhaps
+        self._cut_off = 0
+        self._clock = (int(time.time() * 1000), time.monotonic())
+
+    @property
+    def name(self) -> str:
+        """The queue's name."""
+        return self.registry.name
+
+    def now(self) -> int:
+        """Return the server's time in ms, by our monotonic clock since it last told us."""
+        at, then = self._clock
+        return at + int((time.monotonic() - then) * 1000)
+
+    def settled(self, settlements: Sequence[Settlement]) -> None:
+        """Note that settlements were carried out (or were gone, which is as final)."""
+        self._cut_off = 0
+        self._in_doubt.difference_update(each.id for each in settlements if each.code != "L")
+        for each in settlements:
+            delivery = self.in_hand.get(each.id)
+            if delivery is not None and (delivery.number == each.number or each.number == "*") and each.code != "L":
+                self.in_hand.pop(each.id, None)
+
+    def doubt(self, settlements: Sequence[Settlement]) -> None:
+        """Note that settlements may have arrived; if they are gone when they are settled again, they had."""
+        self._in_doubt.update(each.id for each in settlements)
+
+    def note_gone(self, gone: list[str], settlements: Sequence[Settlement]) -> None:
+        """Say which outcomes did not count."""
+        never_ran = {each.id for each in settlements if each.code in UNENDED}  # put back before us, or settled already
+        for task_id in gone:
+            if task_id in self.in_hand and task_id not in never_ran and task_id not in self._in_doubt:
+                text = "task %s was no longer ours when it ended; its outcome here does not count"
+                log.warning(text, logbook.shown(task_id), extra=logbook.about(task_id))
+
+    def prepare(self, delivery: Delivery, worker: str, report: Report) -> Ready:
+        """Return what is to be done with a delivery; see `prepare`."""
+        return prepare(self.registry, self.name, delivery, worker, report, self.now)
