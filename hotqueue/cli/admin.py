@@ -1,4 +1,7 @@
-"""hotqueue: looking at queues and their store, and mending them. Each group of commands is imported when first used."""
+"""hotqueue: looking at queues and their store, and mending them.
+
+Each group of commands is imported when first used.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""hotqueue embedded: how the server of a database file is, mending a file, handing it to a newer server, copying it."""
+"""hotqueue embedded: the state of a database file and its server, repair, upgrade and copies."""
 
 from __future__ import annotations
 

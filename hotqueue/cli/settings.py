@@ -1,4 +1,4 @@
-"""Where a command's options come from when the command line does not say: HOTQUEUE_* and [tool.hotqueue]. Also sizes, CPUs."""
+"""Where options come from that are not on the command line: HOTQUEUE_* and [tool.hotqueue]. Also sizes, CPUs."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The queue in asyncio: what `queue.aput`, `aget`, `aconsume` and an `async def` worker do. No thread waits for messages.
+"""The queue in asyncio: what `queue.aput`, `aget`, `aconsume` and an `async def` worker do.
 
-Cancelling loses nothing: waiting changes nothing in Redis, and taking can be undone. Per queue and event loop one
-coroutine waits in Redis, the others in a line for its place, so that many waiters need one connection.
+No thread waits for messages. Cancelling loses nothing: waiting changes nothing in Redis, and taking can be undone. Per queue
+and event loop one coroutine waits in Redis, the others in a line for its place, so that many waiters need one connection.
 """
 
 from __future__ import annotations

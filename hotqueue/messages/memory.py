@@ -1,4 +1,4 @@
-"""The raw messages of a queue inside `queue.testing()`: a list in this process, and the holder of a consume loop over it.
+"""The raw messages of a queue inside `queue.testing()`: a list in this process, and consume loops over it.
 
 They do what a store's list, and `consume.Holder` with its consumer, do; nobody else sees them, so there is no lease and no sweep.
 """

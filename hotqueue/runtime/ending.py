@@ -1,7 +1,8 @@
-"""What a program can still do while it ends: in `atexit`, and in threads that outlive the main one. Knows no store.
+"""What a program can still do while it ends: in `atexit`, and in threads that outlive the main one.
 
-Python then gives no threads for work, 3.12 none at all, and refuses to import `concurrent.futures.thread`, and with it
-redis-py: so that module is imported here, before any call. Where even this file comes too late, something takes its place.
+Knows no store. An ending Python gives no threads for work, 3.12 none at all, and refuses to import `concurrent.futures.thread`,
+and with it redis-py: so that module is imported here, before any call. Where even this file comes too late, something takes
+its place.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Where calls go inside `queue.testing()`: to the stage that is open, and not to a store. Imports nothing of hotqueue.
+"""Where calls go inside `queue.testing()`: to the stage that is open, and not to a store.
 
-The stage is opened and closed by tasks/testing/; whoever would go to the store asks here first.
+Imports nothing of hotqueue. The stage is opened and closed by tasks/testing/; whoever would go to the store asks here first.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""One key → a copy of it in another store, in pieces of a bounded size. By the commands of its type, not by DUMP and RESTORE:
-what one server dumps, an older one or another kind does not take.
+"""One key → a copy of it in another store, in pieces of a bounded size.
+
+By the commands of its type, not by DUMP and RESTORE: what one server dumps, an older one or another kind does not take.
 """
 
 from __future__ import annotations

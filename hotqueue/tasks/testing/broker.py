@@ -1,0 +1,175 @@
+"""The broker inside `queue.testing()`: what `Broker` does in Redis, as far as a program calls it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from hotqueue.tasks.broker.broker import Looked
+from hotqueue.tasks.client.registry import Registry
+from hotqueue.tasks.client.task import Task
+from hotqueue.tasks.rules.history import Attempts
+from hotqueue.tasks.testing.runner import Runner
+from hotqueue.tasks.testing.storage import WHERE, Entry, Storage, instant, place
+from hotqueue.tasks.wire.settlement import Settlement
+
+
+class MemoryBroker:
+    """One queue's tasks, as one registry sends them; the methods are those of `Broker`."""
+
+    is_in_place = True
+
+    def __init__(self, storage: Storage, registry: Registry, runner: Runner, originals: dict[str, Task[..., Any]]) -> None:
+        self.name, self.store = storage.name, registry.store
+        self._storage, self._registry, self._runner, self._originals = storage, registry, runner, originals
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise RuntimeError(f"{name} needs a store, and this is {WHERE}; leave the block first")
+
+    # --- sending -------------------------------------------------------------------------------------------------
+
+    def enqueue(self, tasks: Sequence[tuple[str, str, str, bytes]]) -> list[bool]:
+        """Keep tasks whose ids are new, and have them run."""
+        entries = [self._entered(*task) for task in tasks]
+        self._runner.run(self._storage, [entry for entry in entries if entry is not None])
+        return [entry is not None for entry in entries]
+
+    async def aenqueue(self, tasks: Sequence[tuple[str, str, str, bytes]]) -> list[bool]:
+        """Asyncio twin of `enqueue`."""
+        entries = [self._entered(*task) for task in tasks]
+        await self._runner.arun(self._storage, [entry for entry in entries if entry is not None])
+        return [entry is not None for entry in entries]
+
+    def enqueue_one(self, task_id: str, envelope: bytes) -> bool:
+        """Keep one task and have it run."""
+        return self.enqueue([(task_id, "", "", envelope)])[0]
+
+    def _entered(self, task_id: str, due: str, expires: str, envelope: bytes) -> Entry | None:
+        storage, original = self._storage, self._originals.pop(task_id, None)
+        attempts = Attempts(expires=instant(expires)) if expires else Attempts()
+        entry = Entry(task_id, envelope, self._registry, original, instant(due) if due else 0, attempts)
+        self._runner.adopt(entry)
+        with storage.lock:
+            if storage.knows(task_id):
+                return None
+            storage.unfinished[task_id] = entry
+        return entry
+
+    # --- looking -------------------------------------------------------------------------------------------------
+
+    def look(self, task_id: str) -> Looked:
+        """Return what is known of a task."""
+        storage = self._storage
+        self._storage.end_if_expired(task_id)
+        with storage.lock:
+            progress = storage.progress.get(task_id)
+            entry = storage.unfinished.get(task_id)
+            if entry is not None:
+                return Looked(place(entry), b"", entry.attempts, float(entry.due), entry.envelope, progress)
+            record = storage.records.get(task_id, b"")
+            ended = "done" if task_id in storage.done else "dead" if task_id in storage.dead else "unknown"
+            return Looked("result" if record else ended, record, Attempts(), 0.0, b"", progress)
+
+    async def alook(self, task_id: str) -> Looked:
+        """Asyncio twin of `look`."""
+        return self.look(task_id)
+
+    def record(self, task_id: str) -> bytes | None:
+        """Return the record of a task."""
+        return self._storage.records.get(task_id)
+
+    def forget(self, task_id: str) -> None:
+        """Remove the record of a task."""
+        self._storage.records.pop(task_id, None)
+
+    def counts(self) -> dict[str, int]:
+        """Return how many tasks are unfinished, ready, of these suspects, scheduled, parked, dead."""
+        for task_id in list(self._storage.unfinished):
+            self._storage.end_if_expired(task_id)
+        with self._storage.lock:
+            places = [place(entry) for entry in self._storage.unfinished.values()]
+        counted = {place: places.count(place) for place in ("ready", "scheduled", "parked")}
+        return {"unfinished": len(places), **counted, "suspects": 0, "dead": len(self._storage.dead)}
+
+    def workers(self) -> list[dict[str, str]]:
+        """Return no worker: none is needed."""
+        return []
+
+    def held(self, worker: str) -> list[str]:
+        """Return nothing: no worker holds anything."""
+        return []
+
+    def report(self, task_id: str, progress: dict[str, Any]) -> None:
+        """Keep a running task's progress."""
+        self._storage.report(task_id, progress)
+
+    # --- acting --------------------------------------------------------------------------------------------------
+
+    def revoke(
+        self, task_id: str, record: bytes, ttl_ms: int, need: str = "-", terminate: bool = False, patience: float = 0.0
+    ) -> str:
+        """End a waiting task; return "revoked", "running" or "unknown"."""
+        with self._storage.lock:
+            entry = self._storage.unfinished.get(task_id)
+            if entry is None:
+                return "unknown"
+            if entry.running and terminate:
+                raise RuntimeError(f"revoke(terminate=True) ends the process that runs the task: this one, {WHERE}")
+            if entry.running:
+                return "running"
+            self._storage.carry_out(entry, Settlement(task_id, 0, "E", record, ttl_ms, ""))
+        return "revoked"
+
+    def is_paused(self) -> bool:
+        """Tell whether what is sent waits."""
+        return self._storage.is_paused
+
+    def pause(self) -> None:
+        """Have what is sent wait."""
+        self._storage.is_paused = True
+
+    def resume(self) -> None:
+        """Run what waits."""
+        self._storage.is_paused = False
+        with self._storage.lock:
+            waiting = [entry for entry in self._storage.unfinished.values() if not entry.running]
+        self._runner.run(self._storage, waiting)
+
+    # --- the dead ------------------------------------------------------------------------------------------------
+
+    def dead(self, start: int, count: int) -> list[tuple[str, int, bytes]]:
+        """Return (id, ms of death, record) of dead tasks, newest first."""
+        with self._storage.lock:
+            rows = [(task_id, at, blob) for task_id, (at, blob, _) in self._storage.dead.items()]
+        return rows[::-1][start : start + count]
+
+    def dead_ids(self, count: int) -> list[str]:
+        """Return the ids of that many dead tasks, the newest."""
+        return [task_id for task_id, _, _ in self.dead(0, count)]
+
+    def dead_count(self) -> int:
+        """Return how many tasks are dead."""
+        return len(self._storage.dead)
+
+    def dead_record(self, task_id: str) -> bytes | None:
+        """Return the record of one dead task."""
+        found = self._storage.dead.get(task_id)
+        return None if found is None else found[1]
+
+    def revive(self, ids: Sequence[str]) -> list[str]:
+        """Run dead tasks again, with a clean slate; return the ids of those that were there."""
+        entries = []
+        with self._storage.lock:
+            for task_id in ids:
+                found = self._storage.dead.pop(task_id, None)
+                if found is not None:
+                    self._storage.records.pop(task_id, None)
+                    old = found[2]
+                    entries.append(Entry(task_id, old.envelope, old.registry, old.original, 0, Attempts()))
+                    self._storage.unfinished[task_id] = entries[-1]
+        self._runner.run(self._storage, entries)
+        return [entry.id for entry in entries]
+
+    def discard(self, ids: Sequence[str]) -> int:
+        """Throw dead tasks away; return how many were there."""
+        return sum(self._storage.dead.pop(task_id, None) is not None for task_id in ids)

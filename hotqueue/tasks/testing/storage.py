@@ -1,0 +1,151 @@
+"""What one queue holds inside `queue.testing()`: its tasks and their ends, kept as the broker's scripts do.
+
+Keeps, answers and calls back; runs nothing and decides nothing: see `runner`.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterable
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from hotqueue.tasks.client.registry import Registry
+from hotqueue.tasks.client.replies import Answer, Callback
+from hotqueue.tasks.client.task import Task
+from hotqueue.tasks.rules import history
+from hotqueue.tasks.rules.history import Attempts
+from hotqueue.tasks.wire.settlement import Settlement
+
+WHERE = "inside queue.testing(), where nothing leaves this process"
+
+
+@dataclass(eq=False)
+class Entry:
+    """A task that has not ended.
+
+    Attributes:
+        registry: of the queue that it was sent through, which knows its function.
+        original: the task that was sent, where its code went by value.
+        due: ms since the epoch before which it would not run; nobody waits for it.
+        parent: the task that sent it.
+        depth: how many tasks sent one another before it.
+        settled: done when it has ended, and all that it sent and did not wait for.
+        open: how many of those there are, and itself.
+    """
+
+    id: str
+    envelope: bytes
+    registry: Registry
+    original: Task[..., Any] | None
+    due: int
+    attempts: Attempts
+    parent: Entry | None = None
+    depth: int = 0
+    running: bool = False
+    open: int = 1
+    settled: Future[None] = field(default_factory=Future)
+
+
+class Storage:
+    """What one queue holds."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.lock = threading.RLock()
+        self.unfinished: dict[str, Entry] = {}
+        self.records: dict[str, bytes] = {}
+        self.done: set[str] = set()
+        self.dead: dict[str, tuple[int, bytes, Entry]] = {}
+        self.progress: dict[str, dict[str, Any]] = {}
+        self.watchers: dict[str, list[Callback]] = {}
+        self.is_paused = False
+
+    def knows(self, task_id: str) -> bool:
+        """Tell whether a task of this id was ever sent here."""
+        return any(task_id in there for there in (self.unfinished, self.records, self.done, self.dead))
+
+    def carry_out(self, entry: Entry, settlement: Settlement) -> None:
+        """Do what was decided of a task, as step.lua does; see `settlement.wire`."""
+        task_id, _, code, blob, ms, extra = settlement
+        with self.lock:
+            if self.unfinished.get(task_id) is not entry:
+                return  # revoked meanwhile
+            if code == "R":
+                entry.attempts, entry.due = history.decode(extra.encode()), max(entry.due, now() + ms)
+            elif code == "K":
+                entry.running = False
+                entry.attempts = replace(entry.attempts, need=extra)
+            else:
+                del self.unfinished[task_id]
+                if code == "X":
+                    self.done.add(task_id)
+                else:
+                    self.records[task_id] = _bytes(blob)
+                if code == "D":
+                    self.dead[task_id] = (now(), extra.encode() + b"\n" + entry.envelope, entry)
+        self.notify([task_id])
+
+    def end_if_expired(self, task_id: str) -> None:
+        """End a task that waits past its expiry: whoever looks at it does."""
+        with self.lock:
+            entry = self.unfinished.get(task_id)
+            expires = entry.attempts.expires if entry is not None and not entry.running else None
+        if entry is not None and expires is not None and expires <= now():
+            self.carry_out(entry, Settlement(task_id, 0, "E", f"E{expires} {now()} {entry.attempts.tries}", 0, ""))
+
+    def report(self, task_id: str, progress: dict[str, Any]) -> None:
+        """Keep a running task's progress."""
+        self.progress[task_id] = json.loads(json.dumps(progress))
+
+    def notify(self, ids: Iterable[str]) -> None:
+        """Answer whoever watches these tasks, if there is an answer."""
+        calls: list[tuple[Callback, str, Answer]] = []
+        with self.lock:
+            for task_id in ids:
+                if (answer := self.answer(task_id)) is not None:
+                    calls += [(callback, task_id, answer) for callback in self.watchers.pop(task_id, [])]
+        for callback, task_id, answer in calls:
+            callback(task_id, answer)
+
+    def answer(self, task_id: str) -> Answer | None:
+        """Return what there is to say of a task; None while it has not ended."""
+        if task_id in self.unfinished:
+            return None
+        if task_id in self.records:
+            return Answer("R", self.records[task_id])
+        return Answer("D" if task_id in self.done else "U")
+
+
+def why(storage: Storage, entry: Entry) -> str:
+    """Say why a task does not run."""
+    need = entry.attempts.need
+    if need != "-":
+        return f"it needs {need}, which is not to be had {WHERE}"
+    return f"queue {storage.name!r} is paused, {WHERE}" if storage.is_paused else "it has not started yet"
+
+
+def place(entry: Entry) -> str:
+    """Return where in the store a task would be: "held", "parked", "scheduled" or "ready"."""
+    if entry.running:
+        return "held"
+    if entry.attempts.need != "-":
+        return "parked"
+    return "scheduled" if entry.due > now() else "ready"
+
+
+def now() -> int:
+    """Return the ms since the epoch."""
+    return int(time.time() * 1000)
+
+
+def instant(when: str) -> int:
+    """Return a time as `enqueue` is given it, ``+<ms from now>`` or ms since the epoch, as ms since the epoch."""
+    return now() + int(when[1:]) if when.startswith("+") else int(when)
+
+
+def _bytes(blob: bytes | str) -> bytes:
+    return blob if isinstance(blob, bytes) else blob.encode()
