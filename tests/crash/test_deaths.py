@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from hotqueue import WorkerLost, keys, presence
+from hotqueue.tasks.broker.maintenance import Charge
 from hotqueue.tasks.worker import failpoints
 from tests.crash.deployment import Deployment
 from tests.crash.workers import seconds_until
@@ -188,7 +189,7 @@ def test_a_task_learns_that_its_worker_was_given_up(deployment: Deployment, task
     wait_until(lambda: deployment.numbers("start") == [3])
     broker = deployment.queue._tasks.broker
     for name in deployment.registered():
-        broker.reap(name, known_dead=True, charged=None)
+        broker.reap(name, known_dead=True, charge=Charge(ids=None))
     wait_until(lambda: deployment.numbers("lost") == [3])
     assert result.get(10) == 2
     assert deployment.numbers("start") == [3, 3]

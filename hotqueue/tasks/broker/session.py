@@ -1,7 +1,4 @@
-"""Session: one queue as one worker sees it; every operation fenced by its incarnation and the numbers of its fetches.
-
-With broker.py the only file of tasks/ that speaks Redis.
-"""
+"""Session: one queue as one worker sees it; every operation fenced by its incarnation and the numbers of its fetches."""
 
 from __future__ import annotations
 
@@ -57,7 +54,7 @@ class Step:
     Attributes:
         number: of its fetch.
         room: how many tasks it may bring.
-        actions: what it carries; to be told again if it fails.
+        actions: what it carries; to be settled again if it fails.
     """
 
     def __init__(self, sent: Sent, number: int, room: int, actions: Sequence[Settlement]) -> None:
@@ -95,6 +92,13 @@ class Step:
 class Session:
     """One queue as one worker sees it; numbers its fetches.
 
+    1. `register`: it announces itself, with a lease that its supervisor renews.
+    2. `step`: it settles what it has done, and fetches what it has room for, in one trip; `begin` does not wait for the reply,
+       `begin_behind` has it come as soon as a bell rings.
+    3. `settle`: it settles and fetches nothing, as any of its threads may.
+    4. `recover`: after an error it asks what it holds and does not know of; replies that come late are refused from then on.
+    5. Its leaving is `strike_off` (together.py), its death `Broker.reap`.
+
     Args:
         worker: the worker's incarnation.
         kind: "s" or "a": which tasks it fetches; "x": suspects.
@@ -110,32 +114,21 @@ class Session:
         self._kind = b"a" if kind == "a" else b"s"
         self.width = 0
         self.number = 0
-        n = broker.name
         self._store = broker.store
-        shared: list[bytes] = [
-            key.encode()
-            for key in (
-                *(keys.tasks(n), keys.attempts(n), *broker.ready, keys.scheduled(n), keys.held(n, worker), keys.workers(n)),
-                *(keys.worker(n, worker), *broker.bells, keys.seq(n), keys.stats(n), keys.paused(n), keys.dead(n)),
-                *(keys.dead_tasks(n), *broker.done, keys.needs(n), keys.waiters(n)),
-                *(keys.dead_bytes(n), keys.expiring(n), keys.revoked(n), keys.large(n)),
-            )
-        ]
-        self._step = PackedKeys(scripts.STEP, shared)
+        self._step = PackedKeys(scripts.STEP, [key.encode() for key in broker.script_keys.step(worker)])
         self._worker = worker.encode()
-        self._result = keys.result(n, "").encode()
+        self._result = keys.result(broker.name, "").encode()
 
-    def register(self, lease_ms: int, told: dict[str, str]) -> None:
+    def register(self, lease_ms: int, about: dict[str, str]) -> None:
         """Announce this worker."""
-        self._store.run(scripts.REGISTER, *self.register_call(lease_ms, told), doing="registering a worker")
+        self._store.run(scripts.REGISTER, *self.register_call(lease_ms, about), doing="registering a worker")
 
-    def register_call(self, lease_ms: int, told: dict[str, str]) -> tuple[list[str], list[Any]]:
+    def register_call(self, lease_ms: int, about: dict[str, str]) -> tuple[list[str], list[Any]]:
         """Return the keys and arguments of `register`."""
-        n = self.broker.name
         args: list[Any] = [self.worker, lease_ms]
-        for name, value in told.items():
-            args += (name, value)
-        return [keys.workers(n), keys.worker(n, self.worker)], args
+        for pair in about.items():
+            args += pair
+        return self.broker.script_keys.register(self.worker), args
 
     def step(self, room: int, actions: Sequence[Settlement] = ()) -> Stepped:
         """Carry out `actions` and fetch up to `room` tasks, in one trip.
@@ -193,9 +186,7 @@ class Session:
     def recover_call(self, in_hand: Sequence[str]) -> tuple[list[str], list[Any]]:
         """Return the keys and arguments of `recover`, which takes the number of a fetch."""
         self.number += 1
-        n = self.broker.name
-        every_key = [keys.tasks(n), keys.attempts(n), keys.held(n, self.worker), keys.workers(n), keys.worker(n, self.worker)]
-        return every_key, [self.worker, self.number, *in_hand]
+        return self.broker.script_keys.recover(self.worker), [self.worker, self.number, *in_hand]
 
     def recovered(self, reply: Any) -> list[Delivery] | None:
         """Return what the reply of `recover` says."""

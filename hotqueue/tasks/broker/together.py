@@ -8,7 +8,8 @@ from typing import Any
 from hotqueue.errors import HotQueueError
 from hotqueue.store import pipeline
 from hotqueue.tasks.broker import scripts
-from hotqueue.tasks.broker.broker import Broker, Survey
+from hotqueue.tasks.broker.broker import Broker
+from hotqueue.tasks.broker.maintenance import Survey
 from hotqueue.tasks.broker.session import RECOVERING, Session
 from hotqueue.tasks.wire.settlement import Delivery
 
@@ -44,9 +45,9 @@ def promote(brokers: Sequence[Broker]) -> list[Failed]:
     return [_failed(reply) for reply in replies]
 
 
-def register(sessions: Sequence[Session], lease_ms: int, told: dict[str, str]) -> list[Failed]:
+def register(sessions: Sequence[Session], lease_ms: int, about: dict[str, str]) -> list[Failed]:
     """Announce a worker at queues of one server; return what went wrong, for each."""
-    calls = [session.register_call(lease_ms, told) for session in sessions]
+    calls = [session.register_call(lease_ms, about) for session in sessions]
     store = sessions[0].broker.store
     return [_failed(reply) for reply in pipeline.run_all(store, scripts.REGISTER, calls, "registering a worker")]
 

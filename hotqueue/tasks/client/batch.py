@@ -9,7 +9,7 @@ from contextvars import Token
 from typing import TYPE_CHECKING, TypeVar
 
 from hotqueue.errors import NotTaken
-from hotqueue.tasks.broker.broker import BULK
+from hotqueue.tasks.broker.stored import BULK
 from hotqueue.tasks.client.client import Client, Collector, Encoded, innermost
 
 if TYPE_CHECKING:

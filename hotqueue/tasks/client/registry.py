@@ -9,7 +9,7 @@ from typing import Any, get_type_hints
 
 from hotqueue import moved
 from hotqueue.errors import Interruption, TaskNotRegistered
-from hotqueue.tasks.broker.broker import BULK
+from hotqueue.tasks.broker.stored import BULK
 from hotqueue.tasks.client import names
 from hotqueue.tasks.client.client import Client, Owner, client_of
 from hotqueue.tasks.client.method import TaskMethod, unbound

@@ -16,8 +16,9 @@ from collections.abc import Callable, Iterable, Sequence
 from hotqueue.errors import STORE_ERRORS, ConnectionFailed, NoThread, QueueFull
 from hotqueue.runtime.ending import in_thread, start_thread
 from hotqueue.runtime.interrupts import within
-from hotqueue.tasks.broker.broker import BULK, Broker
+from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.broker.reply_line import MOST
+from hotqueue.tasks.broker.stored import BULK
 from hotqueue.tasks.client.watches import Answer as Answer
 from hotqueue.tasks.client.watches import Callback as Callback
 from hotqueue.tasks.client.watches import Waiter, Watches

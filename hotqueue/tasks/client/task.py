@@ -14,7 +14,7 @@ from hotqueue.errors import SerializationError
 from hotqueue.hints import did_you_mean
 from hotqueue.runtime import in_place
 from hotqueue.sizes import PAYLOAD_MAX, in_words
-from hotqueue.tasks.broker.broker import BULK
+from hotqueue.tasks.broker.stored import BULK
 from hotqueue.tasks.client.arguments import HIDDEN, are_short, args_text, check_sensitive, readable
 from hotqueue.tasks.client.batch import TRIP_BYTES
 from hotqueue.tasks.client.client import Client, client_of

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from hotqueue.tasks.broker.broker import Broker
+from hotqueue.tasks.broker.maintenance import Charge
 from hotqueue.tasks.rules import history
 from hotqueue.tasks.rules.history import SUSPECT
 from hotqueue.tasks.supervisor.children import Child
@@ -50,15 +51,8 @@ class Death:
 
     def reap(self, broker: Broker, worker: str) -> None:
         """Put back what a worker of the process held in one queue."""
-        broker.reap(
-            worker,
-            known_dead=True,
-            cause=self.cause,
-            charged=self.charged,
-            verdict=self.verdict,
-            ran=len(self.charged),
-            last=self.last,
-        )
+        charge = Charge(self.cause, self.charged, self.verdict, len(self.charged), self.last)
+        broker.reap(worker, known_dead=True, charge=charge)
 
     @property
     def aftermath(self) -> str:

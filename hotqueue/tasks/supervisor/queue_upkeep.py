@@ -15,7 +15,8 @@ from typing import Any
 
 from hotqueue import presence
 from hotqueue.errors import HotQueueError
-from hotqueue.tasks.broker.broker import Broker, Survey
+from hotqueue.tasks.broker.broker import Broker
+from hotqueue.tasks.broker.maintenance import Charge, Survey
 from hotqueue.tasks.rules.history import LOST, error_line, how_it_killed, is_last
 from hotqueue.tasks.supervisor.debts import Debts
 from hotqueue.tasks.supervisor.neighbours import Neighbours
@@ -172,7 +173,7 @@ class QueueUpkeep:
                 log.warning("worker %s of queue %s is stopped: what it had not started goes to others", worker, broker.name)
         elif alive is None and is_overdue:
             cause = _line("host lost", "its worker's lease ran out (host gone, or stopped)")
-            if broker.reap(worker, known_dead=False, cause=cause, charged=None, verdict=LOST) is not None:
+            if broker.reap(worker, known_dead=False, charge=Charge(cause, None, LOST)) is not None:
                 log.warning(
                     "worker %s of queue %s is lost: its lease ran out; what it held goes back to the queue", worker, broker.name
                 )
@@ -183,12 +184,13 @@ class QueueUpkeep:
         charged = [task_id for task_id, _, _ in running] if worker in states else None
         if supervisor or charged is None:
             cause = _line("host lost", "its worker and the worker's supervisor died")
-            self.broker.reap(worker, known_dead=True, cause=cause, charged=charged, verdict=LOST)
+            charge = Charge(cause, charged, LOST)
         else:
             ran = sum(len(read_running(state)) for state in states.values())
             last = [task_id for task_id, fate in read_fates(states[worker]).items() if is_last(fate, ran)]
             cause = _line(*how_it_killed("its process died", ran))
-            self.broker.reap(worker, known_dead=True, cause=cause, charged=charged, ran=ran, last=last)
+            charge = Charge(cause, charged, ran=ran, last=last)
+        self.broker.reap(worker, known_dead=True, charge=charge)
         self._neighbours.bury(folder, worker)
         log.warning("worker %s of queue %s died; what it held goes back to the queue", worker, self.broker.name)
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from hotqueue.errors import ConnectionFailed, HotQueueError
 from hotqueue.runtime.background import Background
 from hotqueue.tasks.broker import together
-from hotqueue.tasks.broker.broker import Survey
+from hotqueue.tasks.broker.maintenance import Survey
 from hotqueue.tasks.supervisor.neighbours import Neighbours
 from hotqueue.tasks.supervisor.queue_upkeep import QueueUpkeep
 from hotqueue.tasks.worker import logbook

@@ -1,0 +1,73 @@
+"""Ending tasks that wait: revoked by somebody, or past their expiry. What runs is ended by who runs it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from functools import partial
+
+from hotqueue import keys
+from hotqueue.tasks.broker import scripts
+from hotqueue.tasks.broker.stored import BULK, StoredQueue
+
+HAND_TO_HAND = 0.02  # seconds in which a task passes from one hand to the next: a fetch, a parking, a start
+
+
+class Ending(StoredQueue):
+    """What ends tasks that wait in a queue."""
+
+    def revoke(
+        self, task_id: str, record: bytes, ttl_ms: int, need: str = "-", terminate: bool = False, patience: float = 0.0
+    ) -> str:
+        """End a waiting task; return "revoked", "running" or "unknown".
+
+        Args:
+            need: what it is parked for, as far as that is known.
+            terminate: one that runs is to be stopped.
+            patience: seconds to wait for a task that a worker may have in hand unstarted: it starts, or is ended.
+        """
+        deadline = time.monotonic() + patience
+        while True:
+            args = [task_id, need, record, ttl_ms, int(terminate)]
+            end = partial(self.store.run, scripts.REVOKE, self.script_keys.revoke(task_id, need), args, doing="revoking")
+            found = self.store.repeat(end)
+            answer, *parked_for = [keys.text(each) for each in found]
+            if answer == "parked":  # since we looked, or it has been parked again: a race that the next try wins
+                need = parked_for[0]
+            elif answer != "held":
+                return answer
+            elif time.monotonic() >= deadline:
+                return "running"
+            else:
+                time.sleep(HAND_TO_HAND)
+                if not self._may_be_unstarted(task_id):
+                    deadline = 0.0
+
+    def _may_be_unstarted(self, task_id: str) -> bool:
+        n = self.name
+        workers = self.store.repeat(lambda: self.store.command(keys.workers(n), "ZRANGE", keys.workers(n), 0, -1))
+        held = self.script_keys.unstarted([keys.text(worker) for worker in workers])
+        look = partial(self.store.run, scripts.UNSTARTED, held, [task_id], doing="looking for a task in a worker's hand")
+        return not held or bool(self.store.repeat(look))
+
+    def expire(self, tasks: Sequence[tuple[str, str]]) -> list[str]:
+        """End tasks that wait past their expiry; return their ids.
+
+        Args:
+            tasks: (id, what it is parked for or "-") each, at most BULK.
+        """
+        args = [part for task in tasks for part in task]
+        end = partial(self.store.run, scripts.EXPIRE, self.script_keys.expire(tasks), args, doing="ending expired tasks")
+        return [keys.text(task_id) for task_id in self.store.repeat(end)]
+
+    def expire_all(self, most: int = 100) -> list[str]:
+        """End what waits past its expiry, in at most so many batches of BULK; return the ids."""
+        ended: list[str] = []
+        for _ in range(most):
+            look = partial(self.store.run, scripts.LAPSED, self.script_keys.lapsed(), [], doing="looking for expired tasks")
+            found = [keys.text(each) for each in self.store.repeat(look)]
+            if found:
+                ended += self.expire(list(zip(found[::2], found[1::2], strict=True)))
+            if len(found) < 2 * BULK:
+                break
+        return ended

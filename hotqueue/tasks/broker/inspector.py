@@ -1,0 +1,141 @@
+"""Inspector: what a queue holds, who works at it, its dead tasks, whether it is paused. Runs nothing, and renews no lease."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from hotqueue import keys
+from hotqueue.errors import HotQueueError
+from hotqueue.tasks.broker import scripts
+from hotqueue.tasks.broker.ending import Ending
+from hotqueue.tasks.broker.stored import instant
+
+
+class Inspector(Ending):
+    """What whoever operates a queue asks of it, and tells it."""
+
+    def counts(self) -> dict[str, int]:
+        """Return how many tasks are unfinished, ready, of these suspects, scheduled, parked, dead; ends what has expired."""
+        n = self.name
+        if self.store.repeat(lambda: self.store.command(keys.expiring(n), "ZCARD", keys.expiring(n))):
+            self._expire_if_allowed()
+
+        def count(command: str, key: str) -> int:
+            return int(self.store.command(key, command, key))
+
+        def read() -> dict[str, int]:
+            needs = self.store.command(keys.needs(n), "SMEMBERS", keys.needs(n))
+            return {
+                "unfinished": count("HLEN", keys.tasks(n)),
+                "ready": sum(count("ZCARD", key) for key in self.script_keys.ready),
+                "suspects": count("ZCARD", keys.suspects(n)),
+                "scheduled": count("ZCARD", keys.scheduled(n)),
+                "parked": sum(count("ZCARD", keys.parked(n, keys.text(need))) for need in needs),
+                "dead": count("ZCARD", keys.dead(n)),
+            }
+
+        return self.store.repeat(read)
+
+    def _expire_if_allowed(self) -> None:
+        try:
+            self.expire_all()
+        except HotQueueError as error:  # whoever may only look, as hotwatch may, counts what is there
+            if getattr(error, "retry", False):
+                raise
+
+    def workers(self) -> list[dict[str, str]]:
+        """Return what the live workers announced."""
+        n = self.name
+
+        def read() -> list[dict[str, str]]:
+            found = []
+            for worker in self.store.command(keys.workers(n), "ZRANGE", keys.workers(n), 0, -1):
+                announced = self.store.command(keys.workers(n), "HGETALL", keys.worker(n, keys.text(worker)))
+                if not announced:
+                    continue  # it left just now
+                pairs = zip(announced[::2], announced[1::2], strict=True)
+                found.append({"worker": keys.text(worker), **{keys.text(k): keys.text(v) for k, v in pairs}})
+            return found
+
+        return self.store.repeat(read)
+
+    def held(self, worker: str) -> list[str]:
+        """Return the ids of what a worker has in hand."""
+        key = keys.held(self.name, worker)
+        return [keys.text(task_id) for task_id in self.store.repeat(lambda: self.store.command(key, "HKEYS", key))]
+
+    def needs(self) -> list[str]:
+        """Return what parked tasks wait for."""
+        key = keys.needs(self.name)
+        return [keys.text(need) for need in self.store.command(key, "SMEMBERS", key)]
+
+    # --- pausing -------------------------------------------------------------------------------------------------
+
+    def is_paused(self) -> bool:
+        """Tell whether workers fetch nothing from this queue."""
+        key = keys.paused(self.name)
+        return bool(self.store.repeat(lambda: self.store.command(key, "EXISTS", key)))
+
+    def pause(self) -> None:
+        """Have workers fetch nothing from this queue."""
+        key = keys.paused(self.name)
+        self.store.repeat(lambda: self.store.command(key, "SET", key, "1"))
+
+    def resume(self) -> None:
+        """Have workers fetch again."""
+        key = keys.paused(self.name)
+        self.store.repeat(lambda: self.store.command(key, "DEL", key))
+        for kind in "sa":
+            self.store.repeat(lambda kind=kind: self.ring(kind))  # type: ignore[misc]
+
+    # --- the dead ------------------------------------------------------------------------------------------------
+
+    def dead(self, start: int, count: int) -> list[tuple[str, int, bytes]]:
+        """Return (id, ms of death, record) of dead tasks, newest first."""
+        n = self.name
+
+        def read() -> list[tuple[str, int, bytes]]:
+            found = self.store.command(keys.dead(n), "ZREVRANGE", keys.dead(n), start, start + count - 1, "WITHSCORES")
+            if not found:
+                return []
+            records = self.store.command(keys.dead_tasks(n), "HMGET", keys.dead_tasks(n), *found[::2])
+            rows = zip(found[::2], found[1::2], records, strict=True)
+            return [(keys.text(task_id), instant(at), record) for task_id, at, record in rows if record]
+
+        return self.store.repeat(read)
+
+    def dead_ids(self, count: int) -> list[str]:
+        """Return the ids of that many dead tasks, the newest."""
+        key = keys.dead(self.name)
+        found = self.store.repeat(lambda: self.store.command(key, "ZREVRANGE", key, 0, count - 1))
+        return [keys.text(task_id) for task_id in found]
+
+    def dead_count(self) -> int:
+        """Return how many tasks are dead."""
+        key = keys.dead(self.name)
+        return int(self.store.repeat(lambda: self.store.command(key, "ZCARD", key)))
+
+    def dead_record(self, task_id: str) -> bytes | None:
+        """Return the record of one dead task."""
+        key = keys.dead_tasks(self.name)
+        found = self.store.repeat(lambda: self.store.command(key, "HGET", key, task_id))
+        return None if found is None else bytes(found)
+
+    def revive(self, ids: Sequence[str]) -> list[str]:
+        """Put dead tasks back into the queue; return the ids of those that were there."""
+        back, left = [], list(ids)
+        while left:
+            seen, some = self.store.repeat(partial(self._revive_some, left))
+            back += [keys.text(task_id) for task_id in some]
+            left = left[seen:]
+        return back
+
+    def _revive_some(self, ids: Sequence[str]) -> list[Any]:
+        return list(self.store.run(scripts.REVIVE, self.script_keys.revive(ids), list(ids), doing="retrying the dead"))
+
+    def discard(self, ids: Sequence[str]) -> int:
+        """Throw dead tasks away; return how many were there."""
+        discard = partial(self.store.run, scripts.DISCARD, self.script_keys.discard(), list(ids), doing="discarding the dead")
+        return int(self.store.repeat(discard))

@@ -1,0 +1,220 @@
+"""Maintenance: what keeps a queue in order: leases, due tasks, dead workers, lost tasks, parked ones, old counters.
+
+When it is done, and by whom, is for supervisor/ and worker/.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hotqueue import keys
+from hotqueue.tasks.broker import scripts
+from hotqueue.tasks.broker.stored import BULK, StoredQueue, instant
+from hotqueue.tasks.rules.history import KILLED
+
+
+@dataclass(slots=True)
+class Survey:
+    """What a sweep finds.
+
+    Attributes:
+        now: server time in ms.
+        due: ms until the next scheduled task, -1 when there is none.
+        gone: own workers that were given up.
+        others: (worker of somebody else, ms left of its lease).
+        stops: id of a running task that is to be stopped → the record to end it with.
+        unfinished: how many tasks there are.
+        suspects: how many tasks wait for a quarantine process.
+        has_expired: tasks wait past their expiry.
+    """
+
+    now: int
+    due: int
+    gone: list[str]
+    others: list[tuple[str, int]]
+    stops: dict[str, bytes]
+    unfinished: int
+    suspects: int
+    has_expired: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What the end of a worker means for the tasks that it ran.
+
+    Attributes:
+        cause: a line of JSON for their history.
+        ids: of those that are charged with it; None: all that it holds.
+        verdict: KILLED, LOST, TIME_LIMIT or REVOKED of history.py.
+        ran: how many tasks ran side by side in its process.
+        last: those that are not to run again.
+    """
+
+    cause: str = ""
+    ids: Sequence[str] | None = ()
+    verdict: str = KILLED
+    ran: int = 1
+    last: Collection[str] = ()
+
+
+NO_CHARGE = Charge()
+Call = tuple[list[str], list[Any]]  # keys and arguments of a script
+
+
+class Maintenance(StoredQueue):
+    """What supervisors and workers do to keep a queue in order."""
+
+    # --- a supervisor's beat -------------------------------------------------------------------------------------
+
+    def sweep(self, lease_ms: int, own: Sequence[str]) -> Survey:
+        """Renew the leases of `own` workers and survey the queue; a lease of 0 ms changes nothing."""
+        return self.survey(self.store.run(scripts.SWEEP, *self.sweep_call(lease_ms, own), doing="renewing leases"))
+
+    def sweep_call(self, lease_ms: int, own: Sequence[str]) -> Call:
+        """Return the keys and arguments of `sweep`."""
+        return self.script_keys.sweep(), [lease_ms, *own]
+
+    def survey(self, reply: list[Any]) -> Survey:
+        """Return what a reply of `sweep` says."""
+        now, due, gone, others, control, unfinished, suspects, lapsed = reply
+        now = int(now)
+        left = [(keys.text(w), instant(at) - now) for w, at in zip(others[::2], others[1::2], strict=True)]
+        stops = {keys.text(task_id): blob for task_id, blob in zip(control[::2], control[1::2], strict=True)}
+        return Survey(now, int(due), [keys.text(w) for w in gone], left, stops, unfinished, suspects, bool(lapsed))
+
+    def promote(self) -> int:
+        """Move due tasks to ready; return ms until the next one, -1 when there is none."""
+        while True:
+            _, due = self.store.run(scripts.PROMOTE, *self.promote_call(), doing="promoting due tasks")
+            if due:
+                return int(due)
+
+    def promote_call(self) -> Call:
+        """Return the keys and arguments of `promote`."""
+        return self.script_keys.promote(), []
+
+    def where_is(self, worker: str) -> tuple[str, str]:
+        """Return the folder of a worker's presence file, and its supervisor; "" for what it did not announce."""
+        key = keys.worker(self.name, worker)
+        folder, supervisor = self.store.command(key, "HMGET", key, "folder", "supervisor")
+        return (folder or b"").decode(errors="replace"), (supervisor or b"").decode(errors="replace")
+
+    def claim(self, supervisor: str, lease_ms: int) -> tuple[int, int]:
+        """Claim suspects for a quarantine process that a supervisor is about to start, or renew that; see `claim.lua`.
+
+        Returns:
+            How many may run side by side in it, and how many of them wait; noughts when no process is needed.
+        """
+        width, size = self._claim(supervisor, lease_ms, "0")
+        return width, size
+
+    def release(self, supervisor: str) -> None:
+        """Give a claim up: its process has what it came for, or is not to come."""
+        self._claim(supervisor, 0, "1")
+
+    def _claim(self, supervisor: str, lease_ms: int, gives_up: str) -> list[int]:
+        args = [supervisor, lease_ms, gives_up]
+        return list(self.store.run(scripts.CLAIM, self.script_keys.claim(), args, doing="claiming suspects"))
+
+    # --- dead workers --------------------------------------------------------------------------------------------
+
+    def reap(self, worker: str, *, known_dead: bool, charge: Charge = NO_CHARGE) -> list[str] | None:
+        """Put back what a worker holds, and strike it off.
+
+        Args:
+            known_dead: False reaps only if its lease has run out.
+            charge: what that means for the tasks that it ran.
+
+        Returns:
+            The charged ids; None when the worker still has its lease.
+        """
+        every_key, args = self.reap_call(worker, known_dead=known_dead, charge=charge)
+        found: list[str] = []
+        while True:
+            answer = self.store.run(scripts.REAP, every_key, args, doing="reaping a worker")
+            if answer[0] == -1:
+                return None
+            found += [keys.text(task_id) for task_id in answer[2]]
+            if answer[1] == 0:
+                return found
+
+    def reap_call(self, worker: str, *, known_dead: bool, charge: Charge = NO_CHARGE) -> Call:
+        """Return the keys and arguments of one call of `reap`."""
+        mode, everyone = "dead" if known_dead else "lease", "*" if charge.ids is None else ""
+        args: list[Any] = [worker, mode, charge.cause, charge.verdict, charge.ran, everyone]
+        for task_id in charge.ids or ():
+            args += (task_id, int(task_id in charge.last))
+        return self.script_keys.reap(worker), args
+
+    # --- lost tasks ----------------------------------------------------------------------------------------------
+
+    def audit(self) -> int:
+        """Find tasks that stand nowhere, which only a hand at our keys can bring about, and restore them; return how many.
+
+        What a worker without a lease holds goes back first: where it was, and fenced, should that worker live after all.
+        """
+        unfinished = self.store.command(keys.tasks(self.name), "HLEN", keys.tasks(self.name))
+        if not unfinished or self._audit_once(())[0] <= 0:  # an idle queue costs one command
+            return 0
+        restored = sum(self._reap_strays())
+        cursor: Any = b"0"
+        while True:
+            cursor, found = self.store.command(keys.tasks(self.name), "HSCAN", keys.tasks(self.name), cursor, "COUNT", 100)
+            nowhere, some = self._audit_once(found[::2][:BULK])
+            restored += len(some)
+            if nowhere <= 0 or cursor == b"0":
+                return restored
+
+    def _audit_once(self, ids: Sequence[bytes]) -> tuple[int, list[bytes]]:
+        n = self.name
+        workers = self.store.command(keys.workers(n), "ZRANGE", keys.workers(n), 0, -1)
+        needs = self.store.command(keys.needs(n), "SMEMBERS", keys.needs(n))
+        every_key = self.script_keys.audit([keys.text(worker) for worker in workers], [keys.text(need) for need in needs])
+        args = [len(workers), len(needs), *workers, *needs, *ids]
+        answer = self.store.run(scripts.AUDIT, every_key, args, doing="looking for tasks that stand nowhere")
+        return int(answer[0]), list(answer[1]) if len(answer) > 1 else []
+
+    def _reap_strays(self) -> Iterator[int]:
+        """Reap the workers that hold tasks but have no lease; yield how many tasks each held."""
+        n, cursor = self.name, b"0"
+        prefix = keys.held(n, "")
+        while True:
+            match = prefix.replace("[", "?").replace("]", "?").replace("*", "?") + "*"
+            cursor, found = self.store.command(keys.workers(n), "SCAN", cursor, "MATCH", match, "COUNT", 1000)
+            for worker in (keys.text(key).removeprefix(prefix) for key in found):
+                if self.store.command(keys.workers(n), "ZSCORE", keys.workers(n), worker) is None:
+                    held = int(self.store.command(keys.workers(n), "HLEN", keys.held(n, worker)))
+                    self.reap(worker, known_dead=True)
+                    yield held
+            if cursor == b"0":
+                return
+
+    # --- what workers cannot run ---------------------------------------------------------------------------------
+
+    def take_back(self, worker: str, number: int, count: int) -> int:
+        """Put the last `count` unstarted tasks of a worker's fetch back; return how many that were. Safe to repeat, or late.
+
+        Args:
+            number: of the fetch.
+        """
+        every_key = self.script_keys.take_back(worker)
+        return int(self.store.run(scripts.TAKE_BACK, every_key, [number, count], doing="taking tasks back"))
+
+    def unpark(self, need: str, kind: str, count: int) -> int:
+        """Put tasks that wait for `need` back into the queue, the first `count` of them; return how many there were.
+
+        Whoever asks, a worker of `kind`, fetches them next. It asks for few, and often: while others that cannot run them
+        are at the same queue, they fetch what lies there, and park it again.
+        """
+        return int(self.store.run(scripts.UNPARK, self.script_keys.unpark(need), [need, kind, count], doing="unparking"))
+
+    def trim_stats(self, oldest_minute: int) -> None:
+        """Drop counters of minutes before `oldest_minute`."""
+        key = keys.stats(self.name)
+        fields = self.store.command(key, "HKEYS", key)
+        minutes = [(field, field.partition(b":")[0]) for field in fields]
+        old = [field for field, minute in minutes if not minute.isdigit() or int(minute) < oldest_minute]
+        for start in range(0, len(old), BULK):
+            self.store.command(key, "HDEL", key, *old[start : start + BULK])

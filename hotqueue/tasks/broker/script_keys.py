@@ -1,0 +1,157 @@
+"""Which keys each script gets, in the order in which its head names them: one method a script. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hotqueue import keys
+
+
+class ScriptKeys:
+    """The keys of one queue, in lists for its scripts.
+
+    Attributes:
+        ready: of sync tasks, of `async def` ones, and of suspects.
+        bells: of sync tasks, and of `async def` ones.
+        done: the ids that ended without a lasting result, in thirds.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.ready = [keys.ready(name), keys.ready_async(name), keys.suspects(name)]
+        self.bells = [keys.bell(name), keys.bell_async(name)]
+        self.done = [keys.done(name, third) for third in range(3)]
+        self._enqueue = [
+            *(keys.tasks(name), keys.attempts(name), *self.ready[:2], keys.scheduled(name), keys.seq(name), *self.bells),
+            *(keys.dead_tasks(name), *self.done, keys.stats(name), keys.expiring(name), keys.large(name)),
+        ]
+        self._ending = [  # of what ends tasks that wait: see lua/ending.lua
+            *(keys.tasks(name), keys.attempts(name), *self.ready, keys.scheduled(name), keys.needs(name), keys.waiters(name)),
+            *(*self.done, keys.stats(name), keys.expiring(name), keys.revoked(name), keys.large(name)),
+        ]
+
+    # --- clients -------------------------------------------------------------------------------------------------
+
+    def enqueue(self, ids: Sequence[str]) -> list[str]:
+        """Of enqueue.lua."""
+        return self._enqueue + [keys.result(self.name, task_id) for task_id in ids]
+
+    def enqueue_one(self, is_async: bool) -> list[str]:
+        """Of enqueue_one.lua, but for the last one: the task's result."""
+        n = self.name
+        return [
+            *(keys.tasks(n), self.ready[is_async], keys.seq(n), self.bells[is_async]),
+            *(keys.dead_tasks(n), *self.done, keys.stats(n), keys.large(n)),
+        ]
+
+    def wait(self, client: str, ids: Sequence[str] = ()) -> list[str]:
+        """Of wait.lua."""
+        n = self.name
+        own = [keys.tasks(n), *self.done, keys.reply(n, client), keys.waiters(n), keys.attempts(n)]
+        return own + [keys.result(n, task_id) for task_id in ids]
+
+    def look(self, task_id: str) -> list[str]:
+        """Of look.lua."""
+        n = self.name
+        return [
+            *(keys.tasks(n), keys.attempts(n), *self.ready, keys.scheduled(n), keys.result(n, task_id)),
+            *(*self.done, keys.dead_tasks(n), keys.progress(n, task_id)),
+        ]
+
+    def revoke(self, task_id: str, need: str) -> list[str]:
+        """Of revoke.lua."""
+        n = self.name
+        return [*self._ending, keys.result(n, task_id), keys.parked(n, need), keys.control(n)]
+
+    def unstarted(self, workers: Sequence[str]) -> list[str]:
+        """Of unstarted.lua."""
+        return [keys.held(self.name, worker) for worker in workers]
+
+    def expire(self, tasks: Sequence[tuple[str, str]]) -> list[str]:
+        """Of expire.lua; `tasks` are ids, each with what the task is parked for."""
+        n = self.name
+        return self._ending + [key for task_id, need in tasks for key in (keys.result(n, task_id), keys.parked(n, need))]
+
+    def lapsed(self) -> list[str]:
+        """Of lapsed.lua."""
+        return [keys.expiring(self.name), keys.attempts(self.name)]
+
+    def revive(self, ids: Sequence[str]) -> list[str]:
+        """Of revive.lua."""
+        n = self.name
+        return [
+            *(keys.tasks(n), keys.attempts(n), *self.ready[:2], keys.seq(n), keys.dead(n), keys.dead_tasks(n), *self.bells),
+            *(keys.dead_bytes(n), keys.large(n), *(keys.result(n, task_id) for task_id in ids)),
+        ]
+
+    def discard(self) -> list[str]:
+        """Of discard.lua."""
+        n = self.name
+        return [keys.dead(n), keys.dead_tasks(n), keys.dead_bytes(n)]
+
+    # --- workers -------------------------------------------------------------------------------------------------
+
+    def register(self, worker: str) -> list[str]:
+        """Of register.lua."""
+        return [keys.workers(self.name), keys.worker(self.name, worker)]
+
+    def step(self, worker: str) -> list[str]:
+        """Of step.lua, but for the last ones, one an action."""
+        n = self.name
+        return [
+            *(keys.tasks(n), keys.attempts(n), *self.ready, keys.scheduled(n), keys.held(n, worker), keys.workers(n)),
+            *(keys.worker(n, worker), *self.bells, keys.seq(n), keys.stats(n), keys.paused(n), keys.dead(n)),
+            *(keys.dead_tasks(n), *self.done, keys.needs(n), keys.waiters(n)),
+            *(keys.dead_bytes(n), keys.expiring(n), keys.revoked(n), keys.large(n)),
+        ]
+
+    def recover(self, worker: str) -> list[str]:
+        """Of recover.lua."""
+        n = self.name
+        return [keys.tasks(n), keys.attempts(n), keys.held(n, worker), keys.workers(n), keys.worker(n, worker)]
+
+    def take_back(self, worker: str) -> list[str]:
+        """Of take_back.lua."""
+        return [keys.held(self.name, worker), *self.ready, *self.bells]
+
+    def unpark(self, need: str) -> list[str]:
+        """Of unpark.lua."""
+        n = self.name
+        return [keys.tasks(n), keys.attempts(n), *self.ready, keys.parked(n, need), keys.needs(n), self.bells[1]]
+
+    # --- maintenance ---------------------------------------------------------------------------------------------
+
+    def sweep(self) -> list[str]:
+        """Of sweep.lua."""
+        n = self.name
+        return [
+            *(keys.workers(n), keys.scheduled(n), keys.control(n), keys.tasks(n), *self.ready, *self.bells),
+            *(keys.paused(n), keys.expiring(n)),
+        ]
+
+    def promote(self) -> list[str]:
+        """Of promote.lua."""
+        n = self.name
+        return [keys.tasks(n), keys.scheduled(n), *self.ready[:2], keys.seq(n), *self.bells]
+
+    def claim(self) -> list[str]:
+        """Of claim.lua."""
+        n = self.name
+        return [keys.suspects(n), keys.attempts(n), keys.claims(n), keys.paused(n)]
+
+    def reap(self, worker: str) -> list[str]:
+        """Of reap.lua."""
+        n = self.name
+        return [
+            *(keys.attempts(n), *self.ready, keys.held(n, worker), keys.workers(n), keys.worker(n, worker)),
+            *(*self.bells, keys.stats(n)),
+        ]
+
+    def audit(self, workers: Sequence[str], needs: Sequence[str]) -> list[str]:
+        """Of audit.lua; `workers` are those that are registered."""
+        n = self.name
+        return [
+            *(keys.tasks(n), *self.ready, keys.scheduled(n), keys.workers(n), keys.needs(n), keys.seq(n), *self.bells),
+            *(keys.held(n, worker) for worker in workers),
+            *(keys.parked(n, need) for need in needs),
+        ]

@@ -1,0 +1,41 @@
+"""StoredQueue: what every operation on a queue of tasks begins with: its store, its name, its scripts' keys, its bells."""
+
+from __future__ import annotations
+
+from hotqueue.store.blocking import Blocking
+from hotqueue.store.store import Store
+from hotqueue.tasks.broker.script_keys import ScriptKeys
+
+BULK = 1000  # tasks a script call handles at most
+FAR = 1e16  # ms, further away than any instant; what stands in a sorted set may be infinite
+
+
+def instant(score: bytes) -> int:
+    """Return the ms that stand as a score in a sorted set, where somebody else may have put an infinite one."""
+    return int(min(max(float(score), -FAR), FAR))
+
+
+class StoredQueue:
+    """One queue of tasks in the store.
+
+    Attributes:
+        script_keys: which keys each script gets.
+    """
+
+    def __init__(self, store: Store, name: str) -> None:
+        self.store = store
+        self.name = name
+        self.script_keys = ScriptKeys(name)
+
+    def ring(self, kind: str) -> None:
+        """Give a wake token back, for another worker."""
+        key = self.bell_key(kind)
+        self.store.command(key, "LPUSH", key, "1")
+
+    def bell_line(self, block: float) -> Blocking:
+        """Return a connection for blocking on this queue's bells."""
+        return self.store.blocking(self.bell_key("s"), block)
+
+    def bell_key(self, kind: str) -> str:
+        """Return the key of the bell for "s" or "a" tasks."""
+        return self.script_keys.bells[kind == "a"]

@@ -1,0 +1,63 @@
+"""What operators see and do, at given contents: the dead, counts, pausing, workers."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.tasks.contents import Room, coro, place, sync
+
+pytestmark = pytest.mark.servers("server")
+
+
+class TestDead:
+    def fill(self, room: Room) -> None:
+        room.fill({"dead": {"s": 10, "a": 20, "bad": 30}, "seq": "41"})
+        room.fill({"dead:tasks": {"s": "{}\n" + sync("S", 3), "a": "{}\n" + coro("A\nA"), "bad": "{}\n"}})
+        room.fill({"result:s": "failed", "attempts": {"s": "3 5 - 7 T"}})
+
+    def test_the_newest_come_first(self, room: Room) -> None:
+        self.fill(room)
+        assert [row[:2] for row in room.broker.dead(0, 2)] == [("bad", 30), ("a", 20)]
+        assert room.broker.dead(1, 9)[-1] == ("s", 10, ("{}\n" + sync("S", 3)).encode())
+        assert (room.broker.dead(3, 9), room.broker.dead_count()) == ([], 3)
+
+    def test_the_revived_have_a_clean_slate_and_a_new_place(self, room: Room) -> None:
+        self.fill(room)
+        assert room.broker.revive(["s", "a", "bad", "unknown"]) == ["s", "a"]
+        assert room.contents() == {
+            "tasks": {"s": sync("S", 3), "a": coro("A\nA")},
+            "ready": {"s": place(42, 3)},
+            "ready:async": {"a": place(43)},
+            "seq": "43",
+            "bell": ["1"] * 2,
+            "bell:async": ["1"] * 2,
+        }
+
+    def test_the_discarded_are_gone(self, room: Room) -> None:
+        self.fill(room)
+        assert room.broker.discard(["s", "a", "unknown"]) == 2
+        assert (room["dead"], room["dead:tasks"]) == ({"bad": 30}, {"bad": "{}\n"})
+
+
+class TestCounts:
+    def test_each_task_is_counted_where_it_is(self, room: Room) -> None:
+        room.fill({"tasks": dict.fromkeys("abcdefg", "E"), "ready": {"a": 1}, "ready:async": {"b": 1}, "suspects": {"c": 1}})
+        room.fill(
+            {"scheduled": {"d": 1}, "needs": ["task:x", "python:3.9"], "parked:task:x": {"e": 1}, "parked:python:3.9": {"f": 1}}
+        )
+        room.fill({"dead": {"z": 1}})
+        assert room.broker.counts() == {"unfinished": 7, "ready": 3, "suspects": 1, "scheduled": 1, "parked": 2, "dead": 1}
+
+
+class TestPause:
+    def test_pause_and_resume(self, room: Room) -> None:
+        room.broker.pause()
+        assert (room.contents(), room.broker.is_paused()) == ({"paused": "1"}, True)
+        room.broker.resume()
+        assert (room.contents(), room.broker.is_paused()) == ({"bell": ["1"], "bell:async": ["1"]}, False)
+
+
+def test_workers_are_told_with_what_they_announced(room: Room) -> None:
+    room.fill({"workers": {"w": 5, "leaves-just-now": 6}, "worker:w": {"host": "h", "folder": "/f"}})
+    assert room.broker.workers() == [{"worker": "w", "host": "h", "folder": "/f"}]
+    assert (room.broker.where_is("w"), room.broker.where_is("x")) == (("/f", ""), ("", ""))
