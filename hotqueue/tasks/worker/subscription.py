@@ -12,8 +12,8 @@ from operator import attrgetter
 from typing import Any
 
 from hotqueue.sizes import LARGE
-from hotqueue.tasks.broker.stored import BULK
 from hotqueue.tasks.broker.session import Step, Stepped
+from hotqueue.tasks.broker.stored import BULK
 from hotqueue.tasks.client.batch import TRIP_BYTES, trips
 from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.execution.executor import Call
