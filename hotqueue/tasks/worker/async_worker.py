@@ -14,11 +14,12 @@ from hotqueue.tasks.wire import settlement
 from hotqueue.tasks.worker.permits import Permits
 from hotqueue.tasks.worker.prepare import Ready
 from hotqueue.tasks.worker.running import Running
+from hotqueue.tasks.worker.shared import Shared
 from hotqueue.tasks.worker.subscription import Subscription
 from hotqueue.tasks.worker.worker import Worker
 
 if TYPE_CHECKING:
-    from hotqueue.tasks.worker.process import Process
+    pass
 
 
 SETTLE_AFTER = 0.05  # seconds of visits to queues after which what ended meanwhile is settled before the next one
@@ -29,9 +30,9 @@ class AsyncWorker(Worker):
 
     kind = "a"
 
-    def __init__(self, process: Process, registries: list[Registry], permits: Permits, running: Running) -> None:
-        super().__init__(process, registries, permits, running)
-        self.slots = process.async_concurrency
+    def __init__(self, shared: Shared, registries: list[Registry], permits: Permits, running: Running) -> None:
+        super().__init__(shared, registries, permits, running)
+        self.slots = shared.async_concurrency
         self._ended: deque[tuple[Subscription, Ready, Outcome, int, float]] = deque()
         self._active = 0
         self._was_full = False  # a queue had no room for more outcomes: a ring may have been in vain
@@ -52,7 +53,7 @@ class AsyncWorker(Worker):
 
     def _may_end(self) -> bool:
         """Tell whether a burst is over; that is for the sync workers to say, whose tasks may send more for us."""
-        return self.process.is_burst and self.process.is_idle and self.process.has_left("s")
+        return self.shared.is_burst and self.shared.is_idle and self.shared.has_left("s")
 
     def _rest(self) -> bool:
         """Sleep until a bell, an ended task, or the net under both; give a ring back that we have no room for."""
@@ -60,7 +61,7 @@ class AsyncWorker(Worker):
         self.bell.listen_to(self.kind)
         if room == 0 or self.stopping:
             return self._sleep_without_room()
-        wait = min(self.next_due(), 0.05) if self.process.is_burst else self.next_due()
+        wait = min(self.next_due(), 0.05) if self.shared.is_burst else self.next_due()
         began = time.monotonic()
         return self.sleep(wait) or time.monotonic() - began >= wait
 
@@ -81,7 +82,7 @@ class AsyncWorker(Worker):
             sum(subscription.ahead.room for subscription in self.subscriptions if subscription.ahead is not None),
         )
         left = free - min(held, free // 2)
-        return self.process.room(left) if left > 0 else 0
+        return self.shared.room(left) if left > 0 else 0
 
     def _turn_around(self, rung: bool) -> bool:
         """Settle what ended; fetch where there is room and reason to, queue by queue, from the one whose turn it is."""
@@ -145,7 +146,7 @@ class AsyncWorker(Worker):
         batch: list[tuple[Any, Callable[[Outcome], None]]] = []
         is_enough = False
         while subscription.unstarted and self.permits.take(subscription.unstarted[0].number, subscription.index):
-            if self._active >= self.slots or not self.process.may_begin():  # it came late, when the slots had gone to others
+            if self._active >= self.slots or not self.shared.may_begin():  # it came late, when the slots had gone to others
                 is_enough = True
                 break
             ready = subscription.prepare(subscription.unstarted.popleft(), self.presence.id, subscription.report)
@@ -163,7 +164,7 @@ class AsyncWorker(Worker):
             subscription.in_hand.pop(delivery.id, None)
         subscription.unstarted.clear()
         if batch:
-            self.process.event_loop().start(batch)
+            self.shared.event_loop().start(batch)
         if is_enough:
             self.settle(subscription)
             self.ring(subscription)
@@ -194,10 +195,10 @@ class AsyncWorker(Worker):
             self._active -= 1
             if subscription in self.subscriptions and subscription.in_hand.get(ready.delivery.id) is ready.delivery:
                 self.conclude(subscription, ready, outcome, seconds)
-        self.process.has_enough()
+        self.shared.has_enough()
 
     def give_up_running_of(self, queue: int) -> None:
         """Cancel what runs of a queue, with LeaseLost."""
         lost = list(self.subscriptions[queue].running.values())
         if lost:
-            self.process.event_loop().give_up(lost)
+            self.shared.event_loop().give_up(lost)

@@ -29,8 +29,8 @@ from hotqueue.tasks.execution.repairs import Repairs
 from hotqueue.tasks.wire import payload
 from hotqueue.tasks.worker import exits, strays
 from hotqueue.tasks.worker.loading import load
-from hotqueue.tasks.worker.process import LEASE_MS, Process
-from hotqueue.tasks.worker.worker import Worker
+from hotqueue.tasks.worker.process import Process
+from hotqueue.tasks.worker.shared import LEASE_MS, Member
 
 log = logging.getLogger("hotqueue.worker")
 
@@ -232,7 +232,7 @@ class _Reporter:
         tasks = sorted({name for registry in registries for name in registry.tasks})
         self(kind="hello", queues=payload.dumps(queues), tasks=tasks)
 
-    def worker(self, worker: Worker, slot: int) -> None:
+    def worker(self, worker: Member, slot: int) -> None:
         """Say under which incarnation a worker works."""
         here = worker.presence
         self(kind="worker", slot=slot, worker=here.id, folder=here.folder, trouble=here.trouble, sort=worker.kind)

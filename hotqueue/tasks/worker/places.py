@@ -215,7 +215,7 @@ class Places:
                 self.recover(subscription)
             elif moved:
                 subscription.is_rung = True
-                self._worker.process.wake_others(self._worker)
+                self._worker.shared.wake_others(self._worker)
 
         self._beside(subscription, lambda: subscription.unpark(self._worker.kind, room), then)
 
@@ -242,11 +242,11 @@ class Places:
             self._say_away(subscription.place, error)
 
     def _say_away(self, place: Place, error: Exception) -> None:
-        if self._worker.process.outages.begin(place.where, self._worker):
+        if self._worker.shared.outages.begin(place.where, self._worker):
             log.warning("%s; trying again until it answers, the other queues go on", error)
 
     def _say_back(self, place: Place, subscriptions: Iterable[Subscription]) -> None:
-        if self._worker.process.outages.end(place.where, self._worker) and (names := [each.name for each in subscriptions]):
+        if self._worker.shared.outages.end(place.where, self._worker) and (names := [each.name for each in subscriptions]):
             log.info("%s answer%s again", logbook.queues(names), "s" * (len(names) == 1))
 
     # --- beside it -----------------------------------------------------------------------------------------------
@@ -274,13 +274,13 @@ class Places:
 
     def _ask(self, place: Place, ask: Callable[[], T]) -> T | None:
         """Ask until there is an answer; None once the worker is to leave and has nothing to settle there."""
-        pause, process = SHORTEST, self._worker.process
+        pause = SHORTEST
         while True:
             try:
                 return ask()
             except ConnectionFailed as error:
                 self._say_away(place, error)
-            if process.stop.wait(pause):
+            if self._worker.shared.stop.wait(pause):
                 return None
             pause = min(LONGEST, 2 * pause)
 
@@ -303,7 +303,7 @@ class Places:
     def _registered(self, subscriptions: list[Subscription]) -> list[tuple[Subscription, Found]]:
         worker, found = self._worker, list[tuple[Subscription, Found]]()
         sessions = [each.session for each in subscriptions]
-        answers = together.register(sessions, worker.process.lease_ms, worker.facts) if subscriptions else []
+        answers = together.register(sessions, worker.shared.lease_ms, worker.facts) if subscriptions else []
         for each, failed in zip(subscriptions, answers, strict=True):
             each.is_registered = failed is None
             found.append((each, [] if failed is None else failed))
@@ -363,7 +363,7 @@ class Places:
                     place.background.begin(lambda place=place: leave_place(place))  # type: ignore[misc]
                 elif place.background.is_free or not (place in leaving or _has_unsettled(place)):
                     places.remove(place)
-            if not self._worker.process.may_wait:
+            if not self._worker.shared.may_wait:
                 break
             self._worker.running.progress()
             if places:

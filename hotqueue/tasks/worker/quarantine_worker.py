@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.worker.permits import Permits
 from hotqueue.tasks.worker.running import Running
+from hotqueue.tasks.worker.shared import Shared
 from hotqueue.tasks.worker.sync_worker import SyncWorker
 
 if TYPE_CHECKING:
-    from hotqueue.tasks.worker.process import Process
+    pass
 
 TURN = 10.0  # seconds after which it begins nothing more: others, for which such a process is not, may wait for room for theirs
 
@@ -30,9 +31,9 @@ class QuarantineWorker(SyncWorker):
 
     kind = "x"
 
-    def __init__(self, process: Process, registries: list[Registry], permits: Permits, running: Running, width: int) -> None:
+    def __init__(self, shared: Shared, registries: list[Registry], permits: Permits, running: Running, width: int) -> None:
         self._width = width
-        super().__init__(process, registries, permits, running)
+        super().__init__(shared, registries, permits, running)
 
     def _new_incarnation(self) -> None:
         super()._new_incarnation()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from hotqueue.tasks.execution.timelimit import leave_ctrl_c_to_main
 
@@ -15,16 +15,20 @@ DRAGS = 0.02  # seconds that a task may take before what ended earlier is settle
 
 
 class Settler:
-    """Looks after the sync workers of a process while they are at a batch; sleeps while none is.
+    """Looks after the sync workers of a process while they are at a batch; sleeps while none is."""
 
-    Args:
-        settle: of each worker: settles what its dragging task holds up, and says whether the worker is still at a batch.
-    """
-
-    def __init__(self, settle: Sequence[Callable[[float], bool]]) -> None:
-        self._settle = settle
+    def __init__(self) -> None:
+        self._settle: list[Callable[[float], bool]] = []
         self._wanted = threading.Event()
         self._thread: threading.Thread | None = None
+
+    def add(self, settle: Callable[[float], bool]) -> None:
+        """Look after one more worker.
+
+        Args:
+            settle: settles what its dragging task holds up, and says whether the worker is still at a batch.
+        """
+        self._settle.append(settle)
 
     def watch(self) -> None:
         """Look on from now; the caller is at a batch."""

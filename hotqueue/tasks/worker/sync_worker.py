@@ -20,12 +20,13 @@ from hotqueue.tasks.worker import failpoints
 from hotqueue.tasks.worker.permits import Permits
 from hotqueue.tasks.worker.prepare import Ready
 from hotqueue.tasks.worker.running import Running
+from hotqueue.tasks.worker.shared import Shared
 from hotqueue.tasks.worker.subscription import Subscription
 from hotqueue.tasks.worker.turns import turns_in
 from hotqueue.tasks.worker.worker import Worker
 
 if TYPE_CHECKING:
-    from hotqueue.tasks.worker.process import Process
+    pass
 
 AHEAD_FROM = 4  # tasks in a batch from which the next one is fetched ahead
 SETTLE_AFTER = 0.020  # seconds after which results are settled though the batch is not done
@@ -36,8 +37,9 @@ class SyncWorker(Worker):
 
     kind = "s"
 
-    def __init__(self, process: Process, registries: list[Registry], permits: Permits, running: Running) -> None:
-        super().__init__(process, registries, permits, running)
+    def __init__(self, shared: Shared, registries: list[Registry], permits: Permits, running: Running) -> None:
+        super().__init__(shared, registries, permits, running)
+        shared.settler.add(self.settle_behind)
         self._had_left = False
         self._at_batch: Subscription | None = None
         self._began = 0.0
@@ -47,19 +49,19 @@ class SyncWorker(Worker):
 
     def _loop(self) -> None:
         while not self.stopping:
-            before = self.process.done.total()
+            before = self.shared.done.total()
             if self.turn():
                 continue
             if any(subscription.courier.is_full for subscription in self.subscriptions):
                 self._rest_until_there_is_room()
                 continue
             wait = self.next_due()
-            if self.process.is_burst and wait and self._burst_is_over(before):
+            if self.shared.is_burst and wait and self._burst_is_over(before):
                 return
             if self._may_fetch_asleep(wait):
                 self._sleep_and_fetch(self.subscriptions[0], wait)
             else:
-                self.sleep(min(wait, 0.05) if self.process.is_burst else wait)
+                self.sleep(min(wait, 0.05) if self.shared.is_burst else wait)
 
     def _rest_until_there_is_room(self) -> None:
         """Pause, and give a ring back that came for us: somebody else may be able to fetch."""
@@ -68,14 +70,14 @@ class SyncWorker(Worker):
                 self.ring(subscription)
 
     def _may_fetch_asleep(self, wait: float) -> bool:
-        if wait <= 0 or len(self.subscriptions) > 1 or self.process.is_burst or self._deaf_because or not self.bell.may_fetch:
+        if wait <= 0 or len(self.subscriptions) > 1 or self.shared.is_burst or self._deaf_because or not self.bell.may_fetch:
             return False
         subscription = self.subscriptions[0]
         return not (subscription.is_sick or subscription.may_be_wrong or subscription.unsettled or subscription.needs)
 
     def _sleep_and_fetch(self, subscription: Subscription, seconds: float) -> None:
         """Sleep with a fetch behind the bell, so that a task starts one trip sooner; its permits go in beforehand."""
-        room = self.process.room(subscription.prefetch.room())
+        room = self.shared.room(subscription.prefetch.room())
         self.permits.add(subscription.session.number + 1, room, subscription.index)
         step = None
         try:
@@ -90,17 +92,17 @@ class SyncWorker(Worker):
 
     def _burst_is_over(self, before: int) -> bool:
         """Tell whether nothing is left: also nothing that a task of another worker sent since we looked."""
-        return not self.may_become_busy and self.process.is_idle and self.process.done.total() == before
+        return not self.may_become_busy and self.shared.is_idle and self.shared.done.total() == before
 
     def turn(self) -> bool:
         """Look at each queue once, beginning with the one whose turn it is; run what comes. True if anything came."""
         self.running.progress()
         self.hear()
-        self.process.mend(self._last)
+        self.shared.mend(self._last)
         if self.stopping:
             return True
         came = self._look_around()
-        if self.process.runs_suspects:
+        if self.shared.runs_suspects:
             came = self._run_suspect() or came
         return came
 
@@ -133,7 +135,7 @@ class SyncWorker(Worker):
         if subscription.courier.is_full:
             self.settle(subscription)
             return None
-        room = self.process.room(subscription.prefetch.room())
+        room = self.shared.room(subscription.prefetch.room())
         if subscription.may_unpark:
             self.unpark(subscription, room)
         return self.step(subscription, room)
@@ -147,11 +149,11 @@ class SyncWorker(Worker):
         had_left, self._had_left = self._had_left, stepped is not None and stepped.left > 0
         if stepped is None or len(stepped.deliveries) < AHEAD_FROM or len(self.subscriptions) > 1 or self.stopping:
             return
-        if self.process.runs_suspects and stepped.suspects:
+        if self.shared.runs_suspects and stepped.suspects:
             return
         if subscription.may_unpark or subscription.has_more_than_a_trip or not (had_left and self._had_left):
             return
-        room = self.process.room(subscription.prefetch.room())
+        room = self.shared.room(subscription.prefetch.room())
         self.permits.add(subscription.session.number + 1, room, subscription.index)
         subscription.ahead = self.begin(subscription, room)
         if subscription.ahead is None:
@@ -167,18 +169,14 @@ class SyncWorker(Worker):
     def _notice(self, subscription: Subscription, stepped: Stepped) -> bool:
         """See to what a step said beyond its tasks; tell whether there is more to fetch, by the way."""
         if stepped.others:
-            self.process.start_async()
+            self.shared.start_async()
         return subscription.may_unpark and not subscription.unstarted
 
     def _run_suspect(self) -> bool:
         """For want of a quarantine process: run a suspect between two batches, when nothing else runs here."""
-        process = self.process
+        workers = self.shared.workers
         subscription = next((each for each in self.subscriptions if each.suspects and each.ahead is None), None)
-        if (
-            subscription is None
-            or process.workers[0] is not self
-            or not all(each is self or each.is_idle for each in process.workers)
-        ):
+        if subscription is None or workers[0] is not self or not all(each is self or each.is_idle for each in workers):
             return False
         self.settle_all(subscription)
         subscription.session.width = ALONE
@@ -212,7 +210,7 @@ class SyncWorker(Worker):
         take, line = self.permits.take, subscription.unstarted
         if len(line) > 1 or subscription.unsettled:  # what a fetch ahead did not carry any more
             self._at_batch = subscription
-            self.process.settler.watch()
+            self.shared.settler.watch()
         try:
             self._run_line(subscription, began, take, line)
         finally:
@@ -227,7 +225,7 @@ class SyncWorker(Worker):
                 self._give_back(subscription)
                 return
             delivery = line.popleft()
-            if self.process.stop.is_set() or not take(delivery.number, subscription.index) or not self.process.may_begin():
+            if self.shared.stop.is_set() or not take(delivery.number, subscription.index) or not self.shared.may_begin():
                 # The rest went back to the queue, or goes back in a moment: not ours to start.
                 line.appendleft(delivery)
                 self._drop(subscription)
@@ -240,11 +238,11 @@ class SyncWorker(Worker):
             if failpoints.IS_ARMED:
                 failpoints.at("after_run")
             subscription.prefetch.ran(after - before)
-            if self.process.interrupts > 1 and isinstance(outcome.error, KeyboardInterrupt):
+            if self.shared.interrupts > 1 and isinstance(outcome.error, KeyboardInterrupt):
                 subscription.settle_later(settlement.put_back(delivery))  # interrupted by us is not failed
                 return
             self.conclude(subscription, ready, outcome, after - before)
-            if self.process.has_enough():
+            if self.shared.has_enough():
                 continue
             if line and (after - began > SETTLE_AFTER or subscription.unsettled_bytes > TRIP_BYTES):
                 began = after
@@ -273,7 +271,7 @@ class SyncWorker(Worker):
             request.lost = True
 
     def _drop(self, subscription: Subscription) -> None:
-        if self.process.stop.is_set():
+        if self.shared.stop.is_set():
             return  # _leave puts them back
         for delivery in subscription.unstarted:
             subscription.in_hand.pop(delivery.id, None)
@@ -291,9 +289,9 @@ class SyncWorker(Worker):
         if failpoints.IS_ARMED:
             failpoints.at("before_start")
         try:
-            return execute(call, self.process.context.fresh(), self.process.run_in_loop)
+            return execute(call, self.shared.context.fresh(), self.shared.run_in_loop)
         finally:
             self.running.end(row)
             self._request, self._last = None, call.name
-            if self.process.repairs is not None:
-                self.process.repairs.after_task(call.name)
+            if self.shared.repairs is not None:
+                self.shared.repairs.after_task(call.name)

@@ -29,11 +29,12 @@ from hotqueue.tasks.worker.permits import Permits
 from hotqueue.tasks.worker.places import Places
 from hotqueue.tasks.worker.prepare import Ready
 from hotqueue.tasks.worker.running import Running
+from hotqueue.tasks.worker.shared import Shared
 from hotqueue.tasks.worker.subscription import Subscription
 from hotqueue.tasks.worker.turns import Turns
 
 if TYPE_CHECKING:
-    from hotqueue.tasks.worker.process import Process
+    pass
 
 T = TypeVar("T")
 log = logging.getLogger("hotqueue.worker")
@@ -46,14 +47,14 @@ class Worker:
     """What both kinds share: registering, stepping, recovering, being given up, leaving.
 
     Args:
-        process: what the workers of this process share.
+        shared: what the workers of this process share.
         permits, running: shared with whoever may take tasks back, and judges whether this worker is well.
     """
 
     kind = ""
 
-    def __init__(self, process: Process, registries: list[Registry], permits: Permits, running: Running) -> None:
-        self.process = process
+    def __init__(self, shared: Shared, registries: list[Registry], permits: Permits, running: Running) -> None:
+        self.shared = shared
         self.permits = permits
         brokers = [registry.broker for registry in registries]
         self._places: Places | None = None
@@ -61,7 +62,7 @@ class Worker:
         self.bell = Bell(brokers, self.kind, waits_for_servers=not self.is_spread)
         self.running = running
         self._registries = registries
-        self.turns = Turns([process.weights.get(registry.name, 1) for registry in registries])
+        self.turns = Turns([shared.weights.get(registry.name, 1) for registry in registries])
         self.ears = Ears(self.kind)
         self._outage = False
         self._deaf_because = ""  # why no bell can be heard
@@ -84,12 +85,12 @@ class Worker:
     @property
     def facts(self) -> dict[str, str]:
         """What this worker announces of itself."""
-        return {**self.process.facts, "folder": self.presence.folder, "kind": self.kind}
+        return {**self.shared.facts, "folder": self.presence.folder, "kind": self.kind}
 
     @property
     def stopping(self) -> bool:
         """True once nothing more is to be fetched."""
-        return self.process.stop.is_set()
+        return self.shared.stop.is_set()
 
     @property
     def is_idle(self) -> bool:
@@ -115,13 +116,13 @@ class Worker:
         try:
             self._loop()
         except BaseException:  # of a bug, or Ctrl-C: nobody goes on as if nothing had happened
-            self.process.stop_fetching()
+            self.shared.stop_fetching()
             raise
         finally:
             self.has_left = True
-            self.process.note_left()
+            self.shared.note_left()
             self._leave()
-            self.process.outages.forget(self)
+            self.shared.outages.forget(self)
             self.running.leave()
 
     def _loop(self) -> None:
@@ -133,7 +134,7 @@ class Worker:
             self._places.begin()  # those that are there begin
         elif not all(self._register_at(subscription) for subscription in self._register_together()):
             return False
-        self.process.announce(self)
+        self.shared.announce(self)
         return True
 
     def _register_together(self) -> list[Subscription]:
@@ -142,7 +143,7 @@ class Worker:
             return self.subscriptions
         sessions = [subscription.session for subscription in self.subscriptions]
         try:
-            answers = together.register(sessions, self.process.lease_ms, self.facts)
+            answers = together.register(sessions, self.shared.lease_ms, self.facts)
         except HotQueueError:
             return self.subscriptions
         for subscription, failed in zip(self.subscriptions, answers, strict=True):
@@ -155,20 +156,20 @@ class Worker:
         while True:
             try:
                 subscription.registry.store.repeat(
-                    lambda: subscription.session.register(self.process.lease_ms, self.facts),
+                    lambda: subscription.session.register(self.shared.lease_ms, self.facts),
                     patience=SICK,
-                    stop=self.process.stop,
+                    stop=self.shared.stop,
                 )
                 subscription.is_registered = True
                 return True
             except (ConnectionFailed, ConfigError) as error:
-                if self.process.stop.is_set():
+                if self.shared.stop.is_set():
                     return False
                 if isinstance(error, ConnectionFailed) and error.retry:
                     self._note_outage(error)
                 else:
                     self.note_refusal(subscription, error)
-                if self.process.stop.wait(SICK):
+                if self.shared.stop.wait(SICK):
                     return False
 
     def _leave(self) -> None:
@@ -342,7 +343,7 @@ class Worker:
         """Settle what is done, and wait for what is settled apart: as long as that can be of use."""
         self.settle(subscription)
         courier = subscription.courier
-        while not (courier.is_empty or courier.is_stuck) and (not self.stopping or self.process.may_wait):
+        while not (courier.is_empty or courier.is_stuck) and (not self.stopping or self.shared.may_wait):
             self.running.progress()
             courier.wait(0.2)
 
@@ -361,7 +362,7 @@ class Worker:
             try:
                 if subscription.is_registered:
                     return subscription.session.recover(list(subscription.in_hand))
-                subscription.session.register(self.process.lease_ms, self.facts)
+                subscription.session.register(self.shared.lease_ms, self.facts)
                 subscription.is_registered = True
                 return []
             except ConnectionFailed as error:
@@ -395,11 +396,11 @@ class Worker:
         """Wait for Redis as long as it takes; once told to stop, only while there is something to settle, and time."""
         while True:
             try:
-                return subscription.registry.store.repeat(operation, patience=None, stop=self.process.stop)
+                return subscription.registry.store.repeat(operation, patience=None, stop=self.shared.stop)
             except ConnectionFailed as error:
-                if not (error.retry and subscription.unsettled and self.process.may_wait):
+                if not (error.retry and subscription.unsettled and self.shared.may_wait):
                     raise
-                self.process.hurry.wait(0.1)
+                self.shared.hurry.wait(0.1)
 
     def note_refusal(self, subscription: Subscription, error: HotQueueError) -> None:
         """The server answers, but not as it should: somebody has to act. Say so once; leave this queue alone for a while."""
@@ -430,12 +431,12 @@ class Worker:
         if self._places is not None and subscription is not None:
             self._places.note_outage(subscription, error)
             return
-        if self.process.outages.begin("", self):
+        if self.shared.outages.begin("", self):
             log.warning("%s; trying again until it answers", error)
         self._outage = True
 
     def _end_outage(self, subscription: Subscription) -> None:
-        if self.process.outages.end("", self):
+        if self.shared.outages.end("", self):
             log.info("queue %s answers again", subscription.name)
         self._outage = False
 
@@ -483,7 +484,7 @@ class Worker:
             retries = ready.attempts.retries
             done = settlement.succeeded(ready.delivery, outcome.payload, retries, ready.options, subscription.now(), signer)
             subscription.settle_later(done)
-            self.process.count("succeeded")
+            self.shared.count("succeeded")
             logbook.succeeded(ready, seconds)
             return
         now = datetime_of(subscription.now()) if outcome.eta else None  # due by the server's time, like all
@@ -491,7 +492,7 @@ class Worker:
         subscription.settle_later(
             settlement.wire(action, ready.delivery, ready.attempts, ready.options, subscription.now(), signer)
         )
-        self.process.count(action.do.name.lower())
+        self.shared.count(action.do.name.lower())
         logbook.concluded(action, outcome, ready, seconds)
 
     def unpark(self, subscription: Subscription, room: int) -> bool:
@@ -506,7 +507,7 @@ class Worker:
             self._note_outage(error)
             return False
         if any_moved:
-            self.process.wake_others(self)
+            self.shared.wake_others(self)
         return any_moved
 
     # --- sleeping ------------------------------------------------------------------------------------------------
@@ -517,7 +518,7 @@ class Worker:
 
     def has_reason_to_ask(self, subscription: Subscription) -> bool:
         """As `is_worth_asking`, but for a queue that is asked only because that was long ago."""
-        if len(self.subscriptions) == 1 or self.process.is_burst:
+        if len(self.subscriptions) == 1 or self.shared.is_burst:
             return True
         is_open = bool(
             subscription.is_rung
@@ -604,8 +605,8 @@ class Worker:
                 self._note_outage(error)
             self._deaf_because = str(error)
             self.running.progress()
-            self.process.stop.wait(0.1)
+            self.shared.stop.wait(0.1)
         except ConfigError as error:  # a bell of the wrong type
             self.note_refusal(self.subscriptions[0], error)
-            self.process.stop.wait(SICK)
+            self.shared.stop.wait(SICK)
         return None

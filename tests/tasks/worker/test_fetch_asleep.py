@@ -171,7 +171,7 @@ def test_leaving_with_a_task_fetched_asleep_puts_it_back(queue: HotQueue, worker
     with asleep(worker):
         queue.tasks["double"].delay(4)
         wait_until(lambda: worker.subscriptions[0].ahead is not None)
-    worker.process.stop_fetching()
+    worker.shared.stop_fetching()
     worker._leave()
     assert (queue.pending(), queue.running()) == (1, 0)
     worker.subscriptions[0].ahead = None

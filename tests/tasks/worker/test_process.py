@@ -13,7 +13,8 @@ import pytest
 
 from hotqueue import HotQueue
 from hotqueue.tasks.worker.permits import Permits
-from hotqueue.tasks.worker.process import Process, resident_bytes
+from hotqueue.tasks.worker.process import Process
+from hotqueue.tasks.worker.shared import resident_bytes
 from tests.support.waiting import wait_until
 from tests.tasks import sample
 
