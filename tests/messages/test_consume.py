@@ -1,47 +1,29 @@
-"""consume and @queue.worker: held messages, every way of leaving the loop."""
+"""consume and @queue.worker: held messages, every way of leaving the loop, outages and bad messages."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import logging
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from hotqueue import HotQueue
+from hotqueue import ConfigError, ConnectionFailed, HotQueue, keys
 from tests.support.plain_queue import HOLD, consumers, listed, waiting
-from tests.support.proxy import Proxy
+from tests.support.proxy import DELAY, Fault, Proxy
+from tests.support.servers import RedisServer
 from tests.support.waiting import allowed, wait_until
 
 MakeQueue = Callable[..., HotQueue]
 StartPython = Callable[..., subprocess.Popen[str]]
 only_server = pytest.mark.servers("server")
 only_embedded = pytest.mark.servers("embedded")
-
-
-@pytest.fixture
-def hold(start_python: StartPython, queue_name: str, store_url: str) -> Callable[..., subprocess.Popen[str]]:
-    """``hold()`` → a process that consumes the queue and holds its first message."""
-
-    def start(code: str = HOLD, first: str = "got") -> subprocess.Popen[str]:
-        process = start_python(code, queue_name, store_url)
-        assert process.stdout
-        assert process.stdout.readline().startswith(first), process.communicate()
-        return process
-
-    return start
-
-
-@pytest.fixture
-def proxy(store_url: str) -> Iterator[Proxy]:
-    """A proxy in front of the store, which must be a stand-alone server."""
-    running = Proxy(store_url)
-    yield running
-    running.close()
 
 
 # --- the loop --------------------------------------------------------------------------------------------------------
@@ -277,6 +259,100 @@ def test_ctrl_c_in_a_worker_is_not_charged(make_queue: MakeQueue) -> None:
     assert (waiting(queue), listed(queue, "dead-messages")) == (["a"], [])
 
 
-def test_an_unknown_option_of_a_worker_names_the_nearest() -> None:
-    with pytest.raises(TypeError, match="unknown option 'timout'; did you mean 'timeout'"):
-        HotQueue("q", url="redis://h").worker(timout=1)  # type: ignore[call-overload]
+# --- when things fail --------------------------------------------------------------------------------------------------
+
+
+def test_what_cannot_be_loaded_does_not_stop_the_loop(make_queue: MakeQueue, caplog: pytest.LogCaptureFixture) -> None:
+    queue = make_queue()
+    queue.put("a")
+    queue.store.command(queue.key, "RPUSH", queue.key, b"junk", b"")
+    queue.put("b")
+    assert list(queue.consume(block=False)) == ["a", "b"]
+    key = keys.dead_messages(queue.name)
+    assert queue.store.command(key, "LRANGE", key, 0, -1) == [b"junk", b""]
+    assert [r.levelname for r in caplog.records if "cannot be loaded by pickle" in r.message] == ["ERROR", "ERROR"]
+
+
+@only_server
+@pytest.mark.parametrize("mark", [b"EVALSHA", b"BLMOVE"], ids=["a turn", "a wait"])
+@pytest.mark.parametrize("how", ["threads", "asyncio"])
+def test_a_server_that_stalls_is_not_one_that_is_away(make_queue: MakeQueue, proxy: Proxy, mark: bytes, how: str) -> None:
+    """An answer later than we wait for one, from a disk that stalls or a machine under load, ends no loop: it is asked again."""
+    queue, direct = make_queue(url=proxy.url), make_queue()
+    assert queue.get() is None
+    if mark != b"BLMOVE":
+        direct.put("x")
+    proxy.add(Fault(DELAY, mark, 8))
+    got = list(queue.consume(timeout=0.2)) if how == "threads" else asyncio.run(_aconsumed(proxy.url, queue.name))
+    assert (got, proxy.faults[DELAY]) == ([] if mark == b"BLMOVE" else ["x"], 1)
+    assert (len(direct), consumers(direct)) == (0, [])
+
+
+@only_server
+def test_a_lost_reply_on_leaving_loses_and_doubles_nothing(make_queue: MakeQueue, proxy: Proxy) -> None:
+    queue, direct = make_queue(url=proxy.url), make_queue()
+    direct.put("a", "b")
+    for _ in queue.consume():
+        proxy.lose_reply(b"EVALSHA")
+        break
+    assert (proxy.pending, waiting(direct), consumers(direct)) == (0, ["a", "b"], [])
+
+
+def test_a_loop_goes_on_by_itself_after_a_restart(
+    start_redis: Callable[..., RedisServer], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "hotqueue.queue")
+    server = start_redis("--appendonly", "yes", "--appendfsync", "always")
+    got: list[int] = []
+
+    def loop(queue: HotQueue) -> None:
+        for message in queue.consume(ack_on_break=True):
+            if message == "stop":
+                return
+            got.append(message)
+
+    with HotQueue("q", url=server.url) as queue, HotQueue("q", url=server.url) as other, ThreadPoolExecutor() as threads:
+        done = threads.submit(loop, queue)
+        for n in range(3):
+            other.put(n)
+            wait_until(lambda n=n: got == list(range(n + 1)))
+            server.kill()
+            wait_until(lambda n=n: caplog.text.count("is interrupted") == n + 1)
+            server.start()
+            wait_until(lambda n=n: caplog.text.count("goes on after") == n + 1, 2)  # consuming again within 2 s
+        other.put("stop")
+        done.result(10)
+        assert (len(other), consumers(other)) == (0, [])
+    assert [r.levelname for r in caplog.records if "interrupted" in r.message] == ["WARNING"] * 3  # one line an outage
+
+
+def test_a_loop_that_would_end_anyway_gives_up_after_a_while() -> None:
+    queue = HotQueue("q", url="redis://127.0.0.1:1/0")
+    start = time.monotonic()
+    with pytest.raises(ConnectionFailed, match="refused"):
+        next(queue.consume(timeout=0.1))
+    assert time.monotonic() - start < allowed(7)
+
+
+def test_a_full_server_can_be_drained(start_redis: Callable[..., RedisServer]) -> None:
+    server = start_redis()
+    with HotQueue("q", url=server.url) as queue:
+        queue.put("x" * 100_000, "y", "z")
+        server.client().config_set("maxmemory", "1mb")
+        assert [str(message)[:1] for message in queue.consume(timeout=0.5)] == ["x", "y", "z"]
+        assert consumers(queue) == []
+        assert len(queue) == 0
+
+
+@only_embedded
+def test_consuming_a_key_of_another_type_is_refused(make_queue: MakeQueue) -> None:
+    queue = make_queue()
+    queue.store.command(queue.key, "SET", queue.key, "not a list")
+    with pytest.raises(ConfigError, match="another type of value"):
+        next(queue.consume())
+    assert consumers(queue) == []
+
+
+async def _aconsumed(url: str, name: str) -> list[object]:
+    async with HotQueue(name, url=url) as queue:
+        return [message async for message in queue.aconsume(timeout=0.2)]

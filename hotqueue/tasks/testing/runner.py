@@ -138,7 +138,7 @@ class Runner:
 
     def _go_on(self, storage: Storage, entry: Entry) -> bool:
         """Begin a run of a task; tell whether it is one to wait for before the next begins."""
-        ready = self._look(storage, entry)
+        ready = self._prepared(storage, entry)
         if ready.call is not None and ready.call.is_async:
             done = functools.partial(self._ended_on_loop, storage, entry, ready)
             self._event_loop().start([(ready.call, done)])
@@ -149,7 +149,7 @@ class Runner:
             self._run_here(storage, entry, ready)
         return True
 
-    def _look(self, storage: Storage, entry: Entry) -> Ready:
+    def _prepared(self, storage: Storage, entry: Entry) -> Ready:
         """Return what a worker would find that fetches the task when it is due."""
         attempts = entry.attempts.encode().encode()
         delivery = Delivery(entry.id, 0, "s", b"" if entry.attempts == type(entry.attempts)() else attempts, entry.envelope)
@@ -171,7 +171,7 @@ class Runner:
                 assert outcome is not None
                 if not self._is_to_run_again(storage, entry, ready, outcome):
                     return
-                ready = self._look(storage, entry)
+                ready = self._prepared(storage, entry)
 
     def _ended_on_loop(self, storage: Storage, entry: Entry, ready: Ready, outcome: Outcome) -> None:
         with self._never_hanging(storage, entry):
