@@ -14,7 +14,8 @@ from hotqueue.errors import ConfigError
 from hotqueue.messages import codec
 from hotqueue.messages.local import Local
 from hotqueue.messages.methods import MessageMethods, Seconds
-from hotqueue.store import address
+from hotqueue.store.patience import PATIENCE
+from hotqueue.store.resolve import resolve
 from hotqueue.store.store import Store
 from hotqueue.tasks.methods import TaskMethods
 
@@ -47,7 +48,7 @@ class HotQueue(MessageMethods, TaskMethods):
         redis: a redis.Redis or redis.RedisCluster client of the caller's, whose connection settings are used.
         max_queue_length: messages beyond which `put` raises QueueFull; None is unbounded.
         dbfilename: database file of an embedded server, or ":memory:" for a private one.
-        url: where the store is, see `hotqueue.store.address.FORMS`. Without any: ``$HOTQUEUE_URL``, else the user's own server.
+        url: where the store is, see `hotqueue.store.url.FORMS`. Without any: ``$HOTQUEUE_URL``, else the user's own server.
         durability: of an embedded server: "everysec", or "always" to have each write on disk before it is answered.
         patience: seconds for which a call such as `put` or `delay` goes on trying while the server cannot be reached, before it
             raises ConnectionFailed; None is without end.
@@ -72,7 +73,7 @@ class HotQueue(MessageMethods, TaskMethods):
         dbfilename: str | os.PathLike[str] | None = None,
         url: str | None = None,
         durability: str = "everysec",
-        patience: Seconds | None = address.PATIENCE,
+        patience: Seconds | None = PATIENCE,
         secret_key: str | None = None,
         **options: Any,
     ) -> None:
@@ -85,7 +86,7 @@ class HotQueue(MessageMethods, TaskMethods):
             signing.split(secret_key)  # refuse it here, where it was given
             _with_key[name] = self
         where: dict[str, Any] = {"dbfilename": dbfilename, "url": url, "client": redis, "durability": durability}
-        self.store = Store(address.resolve(**where, patience=patience, options=options))
+        self.store = Store(resolve(**where, patience=patience, options=options))
         self._kept = Local(self.name, self.store)
 
     @property

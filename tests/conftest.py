@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from hotqueue.store.address import resolve
+from hotqueue.store.resolve import resolve
 from hotqueue.store.store import Store
 from tests.support import leaks, needs, processes
 from tests.support.servers import KINDS, NoServer, RedisServer, Servers

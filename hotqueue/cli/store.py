@@ -48,7 +48,8 @@ def opened(dbfilename: str | None = None, url: str | None = None, **given: Any) 
     Raises:
         ConfigError: options that contradict each other, or a URL of an unknown form.
     """
-    from hotqueue.store.address import MEMORY, resolve
+    from hotqueue.store.address import MEMORY
+    from hotqueue.store.resolve import resolve
     from hotqueue.store.store import Store
 
     if dbfilename == MEMORY:
@@ -63,7 +64,7 @@ def opened(dbfilename: str | None = None, url: str | None = None, **given: Any) 
 
 def address_of(where: Mapping[str, Any]) -> Address:
     """Return the address that these of STORE name; ConfigError as of `resolve`."""
-    from hotqueue.store.address import resolve
+    from hotqueue.store.resolve import resolve
 
     options = {name: where[name] for name in _KEYWORDS if name in where}
     return resolve(dbfilename=where.get("dbfilename"), url=where.get("url"), options=options)

@@ -121,7 +121,8 @@ def _settings(modules: tuple[str, ...], names: dict[str, int], url: str | None, 
     from hotqueue import keys, signing
     from hotqueue.errors import ConfigError
     from hotqueue.queue import HotQueue
-    from hotqueue.store.address import MEMORY, resolve
+    from hotqueue.store.address import MEMORY
+    from hotqueue.store.resolve import resolve
     from hotqueue.tasks.worker.child import Settings
 
     if not given["name"].isprintable():

@@ -36,7 +36,7 @@ from hotqueue.messages.consumer import (
 )
 from hotqueue.messages.local import Local
 from hotqueue.store import scripts
-from hotqueue.store.address import PATIENCE
+from hotqueue.store.patience import PATIENCE
 from hotqueue.store.store import Store
 
 Messages = Callable[..., AsyncGenerator[Any, None]]  # `queue.aconsume`

@@ -16,7 +16,7 @@ from hotqueue import keys, presence
 from hotqueue.errors import ConnectionFailed
 from hotqueue.runtime.interrupts import within
 from hotqueue.store import scripts
-from hotqueue.store.blocking import LEAST_BLOCK
+from hotqueue.store.patience import LEAST_BLOCK
 from hotqueue.store.scripts import Script
 
 log = logging.getLogger("hotqueue.queue")

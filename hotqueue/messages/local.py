@@ -7,15 +7,17 @@ import os
 import threading
 import time
 from collections.abc import Generator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hotqueue import keys
 from hotqueue.messages.calls import drive, send
 from hotqueue.messages.consumer import FULL_PAUSE, LEASE, PACKAGE, SLICE, Loop, Sweep, log
 from hotqueue.runtime.ending import start_thread
 from hotqueue.store import scripts
-from hotqueue.store.blocking import Blocking
 from hotqueue.store.store import Store
+
+if TYPE_CHECKING:
+    from hotqueue.store.blocking import Blocking
 
 RENEWAL = 30.0  # seconds between two renewals of the leases
 

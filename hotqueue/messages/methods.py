@@ -26,7 +26,7 @@ from hotqueue.messages.options import check_options, patience
 from hotqueue.runtime import in_place
 from hotqueue.runtime.interrupts import within
 from hotqueue.store import scripts
-from hotqueue.store.blocking import LEAST_BLOCK
+from hotqueue.store.patience import LEAST_BLOCK
 from hotqueue.store.store import Store
 
 Seconds = float | timedelta

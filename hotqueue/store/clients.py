@@ -1,4 +1,4 @@
-"""An address → redis-py clients, sync and asyncio. Only `connection.py` builds them; nothing here retries."""
+"""An address → redis-py clients, sync and asyncio, built explicitly: none of them retries."""
 
 from __future__ import annotations
 
@@ -7,26 +7,27 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
+import redis
+import redis.asyncio as aredis
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from redis.sentinel import Sentinel
+
 from hotqueue.errors import ConfigError
 from hotqueue.runtime.ending import in_thread
 from hotqueue.store.address import Address
+from hotqueue.store.patience import COMMAND_TIMEOUT, CONNECT_TIMEOUT
 from hotqueue.store.sentinel import Watch
 
 if TYPE_CHECKING:
     from hotqueue.embedded.server import EmbeddedServer
 
-COMMAND_TIMEOUT = 5.0  # seconds to wait for the reply of a command that does not block
-CONNECT_TIMEOUT = 2.0  # seconds
-ENOUGH = 10_000  # connections of an asyncio cluster client to one node; how many are used is bounded in aconnection
+ENOUGH = 10_000  # connections of an asyncio cluster client to one node; how many are used is bounded in loop_client
 DISTRUSTED = 30.0  # seconds for which a node of a Cluster that failed is not asked for the layout
 
 # What a caller's client may say about its own pool that ours must decide.
 _OURS = ("retry", "retry_on_timeout", "retry_on_error", "socket_timeout", "decode_responses", "protocol", "health_check_interval")
-
-
-def preload() -> None:
-    """Import redis-py, in a process that is about to fork: its children share that, and need not import it each for itself."""
-    import redis  # noqa: F401
 
 
 def _settings(options: dict[str, Any], retry: Any) -> dict[str, Any]:
@@ -37,7 +38,7 @@ def _settings(options: dict[str, Any], retry: Any) -> dict[str, Any]:
 
 
 def _async_settings(options: dict[str, Any], retry: Any) -> dict[str, Any]:
-    """Return client keywords for asyncio, without a socket timeout: aconnection has its own.
+    """Return client keywords for asyncio, without a socket timeout: loop_client has its own.
 
     With one, redis-py sends inside `asyncio.wait_for`, which on Python 3.11 can swallow a cancellation.
     """
@@ -46,10 +47,6 @@ def _async_settings(options: dict[str, Any], retry: Any) -> dict[str, Any]:
 
 def build(address: Address, server: EmbeddedServer | None) -> Any:
     """Return the sync client of an address."""
-    import redis
-    from redis.backoff import NoBackoff
-    from redis.retry import Retry
-
     once = Retry(NoBackoff(), 0)
     if address.kind == "client":
         return _from_client(address.client, once)
@@ -59,8 +56,6 @@ def build(address: Address, server: EmbeddedServer | None) -> Any:
     if address.kind == "server":
         return redis.Redis(**_tcp(settings))
     if address.kind == "sentinel":
-        from redis.sentinel import Sentinel
-
         sentinels = Sentinel(address.hosts, sentinel_kwargs=_sentinel_settings(address, settings, once), **_tcp(settings))
         return sentinels.master_for(address.service, redis_class=redis.Redis)
     nodes = [redis.cluster.ClusterNode(host, port) for host, port in address.hosts]
@@ -69,11 +64,7 @@ def build(address: Address, server: EmbeddedServer | None) -> Any:
 
 def build_async(address: Address, server: EmbeddedServer | None) -> Any:
     """Return an asyncio client of an address, for the running event loop."""
-    import redis.asyncio as aredis
-    from redis.asyncio.retry import Retry
-    from redis.backoff import NoBackoff
-
-    once = Retry(NoBackoff(), 0)
+    once = AsyncRetry(NoBackoff(), 0)
     if address.kind == "client":
         return _async_from_client(address.client, once)
     if server is not None:
@@ -134,8 +125,6 @@ def portable(client: Any) -> Address:
     if hasattr(client, "nodes_manager"):
         options = _cluster_keywords(client)
         return Address("cluster", hosts=tuple(sorted(_nodes_of(client))), options=_plain(options, client))
-    import redis
-
     pool = client.connection_pool
     if pool.connection_class.__module__.partition(".")[0] != "redis":
         raise _stays_here(client, f"its connection_class is {pool.connection_class.__qualname__}")
@@ -205,8 +194,6 @@ def _sentinels_of(pool: Any) -> tuple[list[tuple[str, int]], dict[str, Any]]:
 
 def _from_client(client: Any, once: Any) -> Any:
     """Return a client with the settings of the caller's and a pool of our own."""
-    import redis
-
     if hasattr(client, "nodes_manager"):
         nodes = [redis.cluster.ClusterNode(*node) for node in _nodes_of(client)]
         return redis.RedisCluster(startup_nodes=nodes, **_cluster_settings(_settings(_cluster_keywords(client), once)))
@@ -214,15 +201,13 @@ def _from_client(client: Any, once: Any) -> Any:
     if hasattr(pool, "sentinel_manager"):
         hosts, asking = _sentinels_of(pool)
         settings = _settings(_keywords(pool, redis.Redis), once)
-        again = redis.sentinel.Sentinel(hosts, sentinel_kwargs={**asking, "retry": once}, **settings)
+        again = Sentinel(hosts, sentinel_kwargs={**asking, "retry": once}, **settings)
         return again.master_for(pool.service_name, redis_class=redis.Redis)
     ours = redis.ConnectionPool(connection_class=pool.connection_class, **_settings(_portable(pool.connection_kwargs), once))
     return redis.Redis(connection_pool=ours)
 
 
 def _async_from_client(client: Any, once: Any) -> Any:
-    import redis.asyncio as aredis
-
     if hasattr(client, "nodes_manager"):
         nodes = [aredis.cluster.ClusterNode(*node) for node in _nodes_of(client)]
         settings = _async_settings(_cluster_keywords(client), once)

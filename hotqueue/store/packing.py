@@ -12,8 +12,9 @@ from typing import Any
 
 from hotqueue.errors import ConnectionFailed
 from hotqueue.sizes import LARGE
-from hotqueue.store.clients import COMMAND_TIMEOUT
-from hotqueue.store.store import Script, Store
+from hotqueue.store.patience import COMMAND_TIMEOUT
+from hotqueue.store.scripts import Script
+from hotqueue.store.store import Store
 
 COPIED = 64 * 1024  # bytes below which a copy is cheaper than a call of the system
 _ANSWERS = {b":0\r\n": False, b":1\r\n": True}
@@ -101,15 +102,15 @@ class PackedCall:
         return bool(await store.arepeat(lambda: store.arun(script, every_key, args, self._doing)))
 
     def _ask(self, key: bytes, args: Sequence[bytes]) -> bool | None:
-        store = self._store
-        idle, connection = store._take(self._packed.keys[0], repeatable=True)
+        pool = self._store.pool
+        idle, connection = pool.take(self._packed.keys[0], repeatable=True)
         try:
             connection._sock.sendall(self._packed.call((key,), args))
             said = connection._sock.recv(64)
         except BaseException as error:
-            store._give_back(idle, connection, error)
+            pool.give_back(idle, connection, error)
             if isinstance(error, OSError):
-                raise store.translated(error, self._doing) from error
+                raise pool.translated(error, self._doing) from error
             raise
         answer = _ANSWERS.get(said)
         if answer is not None or (said.startswith(b"-") and said.endswith(b"\r\n")):

@@ -8,15 +8,15 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import redis.exceptions as rx
 
 from hotqueue.errors import ConnectionFailed, HotQueueError
-from hotqueue.store import scripts
-from hotqueue.store.blocking import packed
-from hotqueue.store.clients import COMMAND_TIMEOUT
-
-if TYPE_CHECKING:
-    from hotqueue.store.store import Script, Store
+from hotqueue.store.connection import packed
+from hotqueue.store.patience import COMMAND_TIMEOUT
+from hotqueue.store.scripts import Script
+from hotqueue.store.store import Store
 
 MOST = 500  # commands in one trip
 AT_ONCE = 50  # calls of a script that are one command, on a server that is no Cluster's: others wait for so long
@@ -86,14 +86,12 @@ def _or_error_of(store: Store, script: Script, call: Call, doing: str) -> Any:
 
 
 @functools.lru_cache(maxsize=16)
-def _for_each(text: bytes) -> scripts.Script:
+def _for_each(text: bytes) -> Script:
     whole = _EACH % text
-    return scripts.Script(whole, hashlib.sha1(whole, usedforsecurity=False).hexdigest().encode())
+    return Script(whole, hashlib.sha1(whole, usedforsecurity=False).hexdigest().encode())
 
 
 def _run_some(store: Store, script: Script, calls: Sequence[Call], doing: str) -> list[Any]:
-    import redis.exceptions as rx
-
     commands = [(b"EVALSHA", script.sha, len(keys), *keys, *args) for keys, args in calls]
     replies = _exchange(store, commands, doing)
     missing = [n for n, reply in enumerate(replies) if isinstance(reply, rx.NoScriptError)]
@@ -104,53 +102,48 @@ def _run_some(store: Store, script: Script, calls: Sequence[Call], doing: str) -
             replies[n] = reply
     for n, reply in enumerate(replies):
         if isinstance(reply, rx.AskError | rx.NoScriptError):
-            store._suspect = True  # the queue has moved to another node
+            store.pool.suspect = True  # the queue has moved to another node
             replies[n] = _alone(store, script, calls[n], doing)
     return [_meant(store, command, reply, doing) for command, reply in zip(commands, replies, strict=True)]
 
 
 def ask_all(store: Store, commands: Sequence[tuple[Any, ...]], doing: str) -> list[Any]:
     """Send commands about several queues of one server; otherwise as `run_all`."""
-    import redis.exceptions as rx
-
     replies: list[Any] = []
     for start in range(0, len(commands), MOST):
         replies += _exchange(store, commands[start : start + MOST], doing)
     for n, (command, reply) in enumerate(zip(commands, replies, strict=True)):
         if isinstance(reply, rx.AskError):
-            store._suspect = True
+            store.pool.suspect = True
             replies[n] = _or_error(lambda command=command: store.command(command[1], *command, doing=doing))  # type: ignore[misc]
     return [_meant(store, command, reply, doing) for command, reply in zip(commands, replies, strict=True)]
 
 
 def _exchange(store: Store, commands: Sequence[tuple[Any, ...]], doing: str) -> list[Any]:
     """Return the replies, or redis-py's errors in their places."""
-    import redis.exceptions as rx
-
     first = commands[0]
-    idle, connection = store._take(first[3] if first[0] == b"EVALSHA" else first[1])
-    left = store._left()
+    pool = store.pool
+    idle, connection = pool.take(first[3] if first[0] == b"EVALSHA" else first[1])
+    left = store.limits.left()
     try:
         connection._sock.settimeout(left)
         connection.send_packed_command([part for command in commands for part in packed(connection, command)], check_health=False)
         replies = [_reply(connection) for _ in commands]
     except BaseException as error:
-        store._give_back(idle, connection, error)
+        pool.give_back(idle, connection, error)
         if isinstance(error, rx.RedisError | OSError):
-            raise store.translated(error, doing) from error
+            raise pool.translated(error, doing) from error
         raise
     connection._sock.settimeout(COMMAND_TIMEOUT)
     read_only = next((reply for reply in replies if isinstance(reply, rx.ReadOnlyError)), None)
     if read_only is not None:
-        store._give_back(idle, connection, read_only)
+        pool.give_back(idle, connection, read_only)
     else:
         idle.put(connection)
     return replies
 
 
 def _reply(connection: Any) -> Any:
-    import redis.exceptions as rx
-
     try:
         return connection.read_response()
     except rx.ResponseError as error:
@@ -171,4 +164,4 @@ def _or_error(ask: Callable[[], Any]) -> Any:
 def _meant(store: Store, command: tuple[Any, ...], reply: Any, doing: str) -> Any:
     if not isinstance(reply, Exception) or isinstance(reply, HotQueueError):
         return reply
-    return store.translated(reply, f"{doing}{store._wrong_key(reply, command)}")
+    return store.translated(reply, f"{doing}{store.exchange.wrong_key(reply, command)}")

@@ -1,4 +1,4 @@
-"""Who is master, by the word of all sentinels. Only `clients.py` makes a Watch, only `connection.py` asks it.
+"""Who is master, by the word of all sentinels. Made by clients, asked by a pool.
 
 One sentinel may not have heard yet: during a failover, and some seconds after it, sentinels name an old master that takes
 itself for the master still, and whatever it is given will be thrown away. So all of them are asked, the newest
@@ -11,6 +11,9 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
+
+import redis.exceptions as rx
+from redis.sentinel import MasterNotFoundError
 
 from hotqueue.runtime.ending import start_thread
 
@@ -83,8 +86,6 @@ class Watch:
         Raises:
             redis.sentinel.MasterNotFoundError: none of them knows, or another master is being promoted.
         """
-        from redis.sentinel import MasterNotFoundError
-
         with self._asking:
             states, errors = self._states()
             if not states:
@@ -95,8 +96,6 @@ class Watch:
             return self._master
 
     def _states(self) -> tuple[list[tuple[Any, dict[str, Any]]], list[str]]:
-        import redis.exceptions as rx
-
         now = time.monotonic()
         order = range(len(self._sentinels))
         answering = [n for n in order if self._away_until[n] <= now]
@@ -118,8 +117,6 @@ class Watch:
         return states, errors
 
     def _newest(self, states: list[tuple[Any, dict[str, Any]]]) -> Place:
-        from redis.sentinel import MasterNotFoundError
-
         epoch = max(_epoch(state) for _, state in states)
         found: list[Place] = []
         for sentinel, state in states:
@@ -140,8 +137,6 @@ class Watch:
 
     def _refresh(self) -> None:
         """Ask; where no sentinel answers, what they said last still counts."""
-        import redis.exceptions as rx
-
         if self._asking.locked() and time.monotonic() < self._fresh_until + IDLE:
             return  # somebody asks already, and waits for one that does not answer
         try:

@@ -6,6 +6,8 @@ import os
 import re
 from collections.abc import Callable
 
+import redis.exceptions as rx
+
 from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError, QueueFull, Refused, SerializationError
 from hotqueue.runtime import descriptors
 
@@ -21,8 +23,6 @@ def meaning(error: BaseException, doing: str, *, sent: bool, tls: bool = False) 
         sent: whether the command may have run.
         tls: whether TLS was asked for.
     """
-    import redis.exceptions as rx
-
     code = str(getattr(error, "status_code", "") or _CODES.get(type(error).__name__, ""))
     said = _words_of(error)
     said = said if said.startswith(code) else f"{code} {said}"

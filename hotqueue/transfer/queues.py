@@ -18,7 +18,8 @@ from hotqueue.embedded.files import MEMORY
 from hotqueue.embedded.server import EmbeddedServer
 from hotqueue.errors import ConfigError, ConnectionFailed
 from hotqueue.store import scripts
-from hotqueue.store.address import Address, resolve
+from hotqueue.store.address import Address
+from hotqueue.store.resolve import resolve
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.transfer.pieces import copy_key

@@ -10,7 +10,7 @@ from typing import Any
 from redis import RedisError
 
 from hotqueue import keys
-from hotqueue.store.address import resolve
+from hotqueue.store.resolve import resolve
 from hotqueue.store.store import Store
 from tests.chaos.schedule import AWAY
 from tests.support.servers import MASTER, Cluster, RedisServer, Sentinel

@@ -9,7 +9,9 @@ import pytest
 import redis
 
 from hotqueue.errors import ConfigError
-from hotqueue.store.address import Address, parse, resolve
+from hotqueue.store.address import Address
+from hotqueue.store.resolve import resolve
+from hotqueue.store.url import parse
 
 
 @pytest.fixture(autouse=True)

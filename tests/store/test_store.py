@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 
 from hotqueue import ConfigError, ConnectionFailed, QueueFull
-from hotqueue.store.address import parse, resolve
+from hotqueue.store.resolve import resolve
 from hotqueue.store.scripts import Script, load
 from hotqueue.store.store import Store
+from hotqueue.store.url import parse
 from tests.support.proxy import Proxy
 from tests.support.servers import RedisServer
 from tests.support.waiting import allowed, wait_until
@@ -99,7 +100,7 @@ def test_a_blocking_connection_waits_and_is_used_again(store: Store, key: str) -
 
 @pytest.mark.servers("cluster")
 def test_a_slot_of_which_no_node_is_known_is_looked_for_again(store: Store, key: str) -> None:
-    for attempt in (lambda: store._take(key)[1].disconnect(), lambda: store.blocking(key, 1.0).send("PING")):
+    for attempt in (lambda: store.pool.take(key)[1].disconnect(), lambda: store.blocking(key, 1.0).send("PING")):
         store.client().nodes_manager.slots_cache.clear()
         with pytest.raises(ConnectionFailed, match="is not covered") as raised:
             attempt()
@@ -175,13 +176,12 @@ def test_an_idle_connection_that_was_closed_is_replaced_before_anything_is_riske
 
 
 def test_a_server_that_stops_answering_is_given_up(start_redis: Callable[..., RedisServer], monkeypatch: Any) -> None:
-    monkeypatch.setattr("hotqueue.store.store.COMMAND_TIMEOUT", 0.3)
+    monkeypatch.setattr("hotqueue.store.patience.COMMAND_TIMEOUT", 0.3)
     server = start_redis()
     store = Store(parse(server.url))
     store.command("k", "PING")
     server.pause()
     start = time.monotonic()
-    store._idle.clear()  # its connection has the usual timeout
     with pytest.raises(ConnectionFailed):
         store.command("k", "INCR", "k")
     assert time.monotonic() - start < allowed(2)
@@ -193,7 +193,7 @@ def test_a_server_that_stops_answering_is_given_up(start_redis: Callable[..., Re
 def test_an_asyncio_command_that_gets_no_answer_is_an_error_not_none(
     start_redis: Callable[..., RedisServer], monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr("hotqueue.store.asyncio.COMMAND_TIMEOUT", 0.3)
+    monkeypatch.setattr("hotqueue.store.loop_client.COMMAND_TIMEOUT", 0.3)
     server = start_redis()
 
     async def use() -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from hotqueue.embedded import binaries as embedded_binary
-from hotqueue.store.address import resolve
+from hotqueue.store.resolve import resolve
 from hotqueue.store.store import Store
 from tests.support.waiting import wait_until
 

@@ -22,7 +22,7 @@ import pytest
 from hotqueue import HotQueue, keys
 from hotqueue.embedded.start import probe
 from hotqueue.errors import ConfigError, ConnectionFailed
-from hotqueue.store.address import resolve
+from hotqueue.store.resolve import resolve
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.transfer import queues

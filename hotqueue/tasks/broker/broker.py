@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hotqueue import keys
 from hotqueue.errors import NotTaken, SerializationError
@@ -25,6 +25,9 @@ from hotqueue.tasks.broker.stored import BULK
 from hotqueue.tasks.rules.history import Attempts, json_object
 from hotqueue.tasks.rules.history import decode as decode_attempts
 from hotqueue.tasks.wire.envelope import ASYNC
+
+if TYPE_CHECKING:
+    pass
 
 AT_ONCE = 0.1  # seconds for which a loop tries
 LOOKING, LOOKS = "looking at a task", 3  # it may be parked anew between a look and what follows

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from hotqueue import keys
-from hotqueue.store.blocking import LEAST_BLOCK
 from hotqueue.store.packing import PackedKeys, command
+from hotqueue.store.patience import LEAST_BLOCK
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker import scripts
 

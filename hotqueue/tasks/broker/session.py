@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hotqueue import keys
 from hotqueue.errors import ConnectionFailed
 from hotqueue.sizes import LARGE, READ_BYTES
-from hotqueue.store.blocking import Blocking, Sent
 from hotqueue.store.packing import PackedKeys
 from hotqueue.tasks.broker import scripts
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.wire.settlement import Delivery, Settlement
+
+if TYPE_CHECKING:
+    from hotqueue.store.blocking import Blocking
+    from hotqueue.store.exchange import Sent
 
 ALONE = -1  # see `Session.width`
 _MOST_BYTES = b"%d" % READ_BYTES

@@ -9,7 +9,8 @@ from collections.abc import Iterable
 
 from hotqueue import keys
 from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError
-from hotqueue.store.store import PATIENCE, Store
+from hotqueue.store.patience import PATIENCE
+from hotqueue.store.store import Store
 from hotqueue.tasks.broker import together
 from hotqueue.tasks.broker.broker import Broker
 

@@ -7,6 +7,7 @@ what Redis has to do with is a job for a thread of its own, so that the loop nev
 from __future__ import annotations
 
 import gc
+import importlib
 import logging
 import os
 import signal
@@ -21,8 +22,8 @@ from hotqueue import presence
 from hotqueue.errors import ConnectionFailed, HotQueueError
 from hotqueue.runtime import descriptors
 from hotqueue.runtime.background import Background
-from hotqueue.store import clients
-from hotqueue.store.store import PATIENCE, Store
+from hotqueue.store.patience import PATIENCE
+from hotqueue.store.store import Store
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.supervisor.children import Child, Orphans, Slot, spawn
 from hotqueue.tasks.supervisor.deaths import Death, death_of
@@ -87,7 +88,7 @@ class Supervisor:
             host, port = self._settings.health_port
             self._health = HealthPort(port, {"/livez": self._is_live, "/readyz": self._is_ready}, host)
             log.info("health port: http://%s/livez and /readyz", self._health.address)
-        clients.preload()
+        importlib.import_module("hotqueue.store.asyncio")  # with redis: children share what is imported before they are forked
         gc.freeze()  # a collection in a child writes to all objects that it looks through: it would copy what they share
         self._spawn()
         while True:

@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterable, Sequence
 from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError
 from hotqueue.keys import raw
 from hotqueue.store import pipeline
-from hotqueue.store.blocking import LEAST_BLOCK, Blocking
+from hotqueue.store.blocking import Blocking
 from hotqueue.store.packing import command
+from hotqueue.store.patience import LEAST_BLOCK
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.broker.session import Step
 from hotqueue.tasks.worker.wakeup import readable

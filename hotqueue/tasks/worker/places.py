@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 from hotqueue import keys
 from hotqueue.errors import ConnectionFailed, HotQueueError
 from hotqueue.runtime.background import Background
-from hotqueue.store.clients import COMMAND_TIMEOUT
+from hotqueue.store.patience import COMMAND_TIMEOUT
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker import together
 from hotqueue.tasks.broker.session import DOING, Stepped

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError, QueueFull, SerializationError
 from hotqueue.presence import Presence
-from hotqueue.store.clients import COMMAND_TIMEOUT
+from hotqueue.store.patience import COMMAND_TIMEOUT
 from hotqueue.tasks.broker import together
 from hotqueue.tasks.broker.session import Step, Stepped
 from hotqueue.tasks.client.registry import Registry

@@ -13,7 +13,7 @@ import pytest
 from hotqueue import keys, presence
 from hotqueue.errors import ConnectionFailed
 from hotqueue.presence import Presence
-from hotqueue.store.address import resolve
+from hotqueue.store.resolve import resolve
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.broker.session import Session

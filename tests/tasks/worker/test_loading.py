@@ -48,7 +48,7 @@ def e(): ...
 CODE = """
 import sys
 from hotqueue import HotQueue
-from hotqueue.store.address import resolve
+from hotqueue.store.resolve import resolve
 from hotqueue.store.store import Store
 from hotqueue.tasks.worker.loading import CannotLoad, load
 modules, names, url = eval(sys.argv[1])
