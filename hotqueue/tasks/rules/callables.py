@@ -10,6 +10,7 @@ import inspect
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import _AsyncGeneratorContextManager, _GeneratorContextManager
 from functools import partial
+from types import CoroutineType
 from typing import Any
 
 # Of most results; none of them is anything but a value.
@@ -41,7 +42,7 @@ def refuse_generator(function: Callable[..., Any], what: str) -> None:
 def is_awaitable(value: Any) -> bool:
     """Tell whether a returned value is to be awaited. A handle of ours is not: it may be of a task that waits for this one."""
     kind = type(value)
-    return kind not in VALUES and inspect.isawaitable(value) and not getattr(kind, "_is_handle", False)
+    return kind is CoroutineType or (kind not in VALUES and inspect.isawaitable(value) and not getattr(kind, "_is_handle", False))
 
 
 def refuse_made_generator(value: Any, name: str) -> None:

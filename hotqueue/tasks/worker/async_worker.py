@@ -45,7 +45,7 @@ class AsyncWorker(Worker):
             self._collect()
             came = self._turn_around(rung)
             if came or self._ended:
-                rung = came
+                rung = came and self.subscriptions[0].is_rung  # where a fetch left nothing, the bell rings for what comes next
                 continue
             if self._active == 0 and self._may_end():
                 return
@@ -58,7 +58,6 @@ class AsyncWorker(Worker):
     def _rest(self) -> bool:
         """Sleep until a bell, an ended task, or the net under both; give a ring back that we have no room for."""
         room = self._room()
-        self.bell.listen_to(self.kind)
         if room == 0 or self.stopping:
             return self._sleep_without_room()
         wait = min(self.next_due(), 0.05) if self.shared.is_burst else self.next_due()
@@ -76,21 +75,32 @@ class AsyncWorker(Worker):
     def _room(self) -> int:
         if self.stopping:
             return 0
-        # What a server that does not answer may bring holds half of the free slots at most: the others' tasks need some.
-        free, held = (
-            self.slots - self._active,
-            sum(subscription.ahead.room for subscription in self.subscriptions if subscription.ahead is not None),
-        )
-        left = free - min(held, free // 2)
-        return self.shared.room(left) if left > 0 else 0
+        free = self.slots - self._active
+        if self.is_spread:  # what a server that does not answer may bring holds half of them at most: the others' tasks need some
+            free -= min(
+                free // 2, sum(subscription.ahead.room for subscription in self.subscriptions if subscription.ahead is not None)
+            )
+        return self.shared.room(free) if free > 0 else 0
 
     def _turn_around(self, rung: bool) -> bool:
-        """Settle what ended; fetch where there is room and reason to, queue by queue, from the one whose turn it is."""
+        """Settle what ended; fetch where there is room and reason to."""
         rung, self._was_full = rung or self._was_full, any(subscription.courier.is_full for subscription in self.subscriptions)
+        if len(self.subscriptions) > 1:
+            came = self._visit_in_turn(rung)
+        else:  # has all turns
+            came = (room := self._room()) > 0 and self._visit(self.subscriptions[0], room, rung)
+        for subscription in self.subscriptions:
+            if subscription.unsettled:
+                self.settle(subscription)
+                came = self._start(subscription) or came
+        return came
+
+    def _visit_in_turn(self, rung: bool) -> bool:
+        """Visit one queue after the other, from the one whose turn it is."""
         came = any([self._ask(subscription, 0) for subscription in self.subscriptions if subscription.ahead is not None])  # noqa: C419  (every one)
-        if len(self.subscriptions) > 1 and any(subscription.left for subscription in self.subscriptions):
+        if any(subscription.left for subscription in self.subscriptions):
             self.ears.listen(self.subscriptions)  # one of them keeps us from sleeping
-        order, until = self._to_be_visited(rung), time.monotonic() + SETTLE_AFTER
+        order, until = self._to_be_visited(), time.monotonic() + SETTLE_AFTER
         while order and (room := self._room()):
             shares = dict(zip(order, self.turns.shares(room, order), strict=True))
             for at in [at for at in order if shares[at]]:
@@ -102,26 +112,19 @@ class AsyncWorker(Worker):
                 came = self._visit(self.subscriptions[at], shares[at], rung) or came
                 if before - self._room() < shares[at]:  # it has no more: what it leaves is for the others
                     order.remove(at)
-        for subscription in self.subscriptions:
-            if subscription.unsettled:
-                self.settle(subscription)
-                came = self._start(subscription) or came
         return came
 
-    def _to_be_visited(self, rung: bool) -> list[int]:
+    def _to_be_visited(self) -> list[int]:
         """Return the numbers of the queues to visit, in turn: of those that are asked for no reason, one, as sync workers do."""
         order, is_asked = [], False
         for at in self.turns.order():
             subscription = self.subscriptions[at]
-            if subscription.unsettled or subscription.may_unpark or self._has_reason(subscription, rung):
+            if subscription.unsettled or subscription.may_unpark or self.has_reason_to_ask(subscription):
                 order.append(at)
-            elif len(self.subscriptions) > 1 and not is_asked and self.is_stale(subscription):
+            elif not is_asked and self.is_stale(subscription):
                 is_asked = True
                 order.append(at)
         return order
-
-    def _has_reason(self, subscription: Subscription, rung: bool) -> bool:
-        return rung if len(self.subscriptions) == 1 else self.has_reason_to_ask(subscription)
 
     def _may_have_tasks(self, subscription: Subscription, rung: bool) -> bool:
         return rung if len(self.subscriptions) == 1 else self.is_worth_asking(subscription)

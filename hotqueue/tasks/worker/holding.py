@@ -51,6 +51,8 @@ class Holding:
     def settled(self, settlements: Sequence[Settlement]) -> None:
         """Note that settlements were carried out (or were gone, which is as final)."""
         self._cut_off = 0
+        if not settlements:
+            return
         self._in_doubt.difference_update(each.id for each in settlements if each.code != "L")
         for each in settlements:
             delivery = self.in_hand.get(each.id)

@@ -206,10 +206,10 @@ class Shared:
             self.failed = True
             self.stop_fetching()
 
-    def _end_if_broken(self, name: str) -> None:
+    def _end_if_broken(self, culprits: Callable[[], str]) -> None:
         """End this process at once if its descriptors are gone, the event loop's among them: what runs there runs again."""
         if self.repairs is not None and not self.repairs.are_files_whole():
-            log.error("%s closed file descriptors of its worker process; process %d is replaced", name, os.getpid())
+            log.error("%s closed file descriptors of its worker process; process %d is replaced", culprits(), os.getpid())
             os._exit(1)
 
     def run_in_loop(self, call: Call, context: Context, limit: float | None) -> Outcome:

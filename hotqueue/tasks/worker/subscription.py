@@ -127,7 +127,7 @@ class Subscription(Holding):
         self.needs = stepped.needs
         if room:
             self.left = stepped.left if stepped.deliveries else 0  # of one that is paused, nothing
-            self.is_rung = stepped.left > 0 or bool(stepped.deliveries)
+            self.is_rung = stepped.left > 0
         for task_id in stepped.revoked:  # its turn may still come
             if (delivery := self.in_hand.get(task_id)) is not None:
                 delivery.attempts = history.with_verdict(delivery.attempts, history.REVOKED)
