@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any, NoReturn
 
 from hotqueue.errors import Retry
-from hotqueue.tasks.rules.history import Attempts
+from hotqueue.tasks.rules.history import History
 from hotqueue.tasks.rules.options import datetime_of
 from hotqueue.tasks.wire.envelope import Envelope
 from hotqueue.tasks.wire.exceptions import shortened
@@ -64,14 +64,14 @@ class Request:
     def __init__(
         self,
         envelope: Envelope,
-        attempts: Attempts,
+        history: History,
         queue: str,
         worker: str,
         report: Callable[[str, str, dict[str, Any]], None] | None = None,
     ) -> None:
         self._envelope = envelope
-        self.retries = attempts.retries
-        self.deliveries = attempts.deaths + 1
+        self.retries = history.retries
+        self.deliveries = history.deaths + 1
         self.queue = queue
         self.worker = worker
         self.lost = False

@@ -392,7 +392,7 @@ class TestSignals:
         assert worker.end(10) == 0
         assert worker.said().count("SIGINT again: what runs is ended at once") == (how == "second INT")
         looked = deployment.queue._tasks.broker.look(result.id)
-        assert (looked.where, looked.attempts.deliveries, deployment.marked("woken")) == ("ready", 0, [])
+        assert (looked.where, looked.history.deliveries, deployment.marked("woken")) == ("ready", 0, [])
         assert result.revoke() == "revoked"
 
     def test_processes_are_added_removed_and_replaced(self, deployment: Deployment) -> None:

@@ -90,7 +90,7 @@ def test_a_second_ctrl_c_leaves_at_once_and_the_task_goes_back_uncharged(start_r
     wait_until(lambda: sleeps(worker), what="it sleeps again: in the moment before, Python overlooks a signal until then")
     assert seconds_to_end(worker, signal.SIGINT) < allowed(2)
     looked = rig.queue._tasks.broker.look(running.id)
-    assert (looked.where, looked.attempts.deliveries, looked.attempts.errors) == ("ready", 0, [])
+    assert (looked.where, looked.history.deliveries, looked.history.errors) == ("ready", 0, [])
     assert rig.registered() == []
 
 
@@ -171,7 +171,7 @@ def test_a_burst_leaves_within_its_grace(start_rig: StartRig, told: int) -> None
     server.start()
     rig.start()
     wait_until(lambda: rig.starts()["1"] == 2)
-    assert rig.queue._tasks.broker.look(result.id).attempts.deliveries == 0
+    assert rig.queue._tasks.broker.look(result.id).history.deliveries == 0
     assert result.revoke(terminate=True)
     wait_until(lambda: rig.unfinished() == 0)
 
@@ -187,7 +187,7 @@ def test_a_worker_that_has_something_to_settle_waits_for_redis_as_long_as_its_gr
     server.start()
     rig.start()
     assert result.get(10) == 1
-    assert rig.queue._tasks.broker.look(result.id).attempts.deliveries == 0
+    assert rig.queue._tasks.broker.look(result.id).history.deliveries == 0
     rig.check_nothing_left()
 
 

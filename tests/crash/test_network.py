@@ -266,7 +266,7 @@ def test_a_worker_is_stopped_in_time_though_redis_is_silent(net: Net, signals: i
     net.back.speak()
     net.start()  # a neighbour puts in order what could not be told
     wait_until(lambda: net.starts()["1"] == 2, 15)
-    assert net.queue._tasks.broker.look(result.id).attempts.deliveries == 0, "it was charged though we ended it"
+    assert net.queue._tasks.broker.look(result.id).history.deliveries == 0, "it was charged though we ended it"
     assert result.revoke(terminate=True)
     wait_until(lambda: net.unfinished() == 0)
 

@@ -33,8 +33,8 @@ def lines(deployment: Deployment, part: str) -> list[str]:
     return [line for line in deployment.said().splitlines() if part in line]
 
 
-def attempts_of(deployment: Deployment, result: Any) -> Any:
-    return deployment.queue._tasks.broker.look(result.id).attempts
+def history_of(deployment: Deployment, result: Any) -> Any:
+    return deployment.queue._tasks.broker.look(result.id).history
 
 
 def deaths_at_most(side_by_side: int, max_deliveries: int = 5) -> int:
@@ -70,8 +70,8 @@ def test_the_first_death_that_several_share_convicts_nobody(deployment: Deployme
     os.kill(worker_processes(worker.pid)[0], signal.SIGKILL)
     wait_until(lambda: sorted(deployment.numbers("start")) == [0, 0, 1, 1, 2, 2])
     for result in held:
-        attempts = attempts_of(deployment, result)
-        assert (attempts.deliveries, attempts.shared, attempts.width) == (0, 1, 0)
+        history = history_of(deployment, result)
+        assert (history.deliveries, history.shared, history.width) == (0, 1, 0)
         assert result.history[0]["kind"] == "shared death"
         assert "ran 3 tasks side by side" in result.history[0]["error"]
     (line,) = lines(deployment, "was killed by SIGKILL")
@@ -88,10 +88,10 @@ def test_at_a_second_death_they_are_suspects_half_as_many_side_by_side(deploymen
         wait_until(lambda times=times: sorted(deployment.numbers("start")) == sorted([*range(4)] * times))
         os.kill(worker_processes(worker.pid)[0], signal.SIGKILL)
     wait_until(lambda: len(deployment.numbers("start")) == 10, 20, "two of four run in quarantine")
-    assert {attempts_of(deployment, result).width for result in held} == {2}
+    assert {history_of(deployment, result).width for result in held} == {2}
     assert "in quarantine: they are suspected of killing their process" in lines(deployment, "was killed by SIGKILL")[-1]
     assert deployment.tasks.noop.map(range(20)).get(5) == list(range(20))
-    wait_until(lambda: len([r for r in held if attempts_of(deployment, r).width and r.state == "STARTED"]) == 2)
+    wait_until(lambda: len([r for r in held if history_of(deployment, r).width and r.state == "STARTED"]) == 2)
     told = [result._broker.look(result.id).where for result in held]
     assert sorted(told) == ["held", "held", "suspect", "suspect"]
     deployment.release()
@@ -176,7 +176,7 @@ def test_after_the_loss_of_a_host_its_tasks_run_side_by_side_and_none_is_charged
     deployment.start("-p1", "-t14", "--lease", "1")
     doomed.kill()
     wait_until(lambda: sorted(deployment.numbers("start")) == sorted([*range(14)] * 2), 20, "all run at once")
-    assert {(a.deliveries, a.lost, a.width) for a in (attempts_of(deployment, result) for result in tasks)} == {(0, 1, 0)}
+    assert {(a.deliveries, a.lost, a.width) for a in (history_of(deployment, result) for result in tasks)} == {(0, 1, 0)}
     deployment.release()
     assert [result.get(20) for result in tasks] == list(range(14))
     assert not lines(deployment, "quarantine")

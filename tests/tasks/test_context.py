@@ -9,7 +9,7 @@ import pytest
 
 from hotqueue.errors import Retry
 from hotqueue.tasks.context import Request, _request, current_request, current_task
-from hotqueue.tasks.rules.history import Attempts
+from hotqueue.tasks.rules.history import History
 from hotqueue.tasks.wire import envelope
 
 
@@ -17,7 +17,7 @@ def request_of(more: dict[str, object] | None = None, reports: list[object] | No
     call, flags = envelope.call_header("", more)
     data = envelope.Form(envelope.task_header("a.b", "q", {}), envelope.SYNC, 0, flags).encode(b"id", 1, call, b"")
     report = None if reports is None else lambda *told: reports.append(told)
-    return Request(envelope.decode(data), Attempts(2, 1), "q", "host-1-ab", report)
+    return Request(envelope.decode(data), History(2, 1), "q", "host-1-ab", report)
 
 
 def test_outside_a_task_there_is_no_request() -> None:

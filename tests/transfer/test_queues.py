@@ -193,7 +193,7 @@ def test_what_is_in_hand_waits_in_the_copy(
             broker = Broker(store, "q")
             assert broker.counts()["ready"] == 1
             assert broker.audit() == 0
-            assert not broker.look(result.id).attempts.deliveries
+            assert not broker.look(result.id).history.deliveries
             assert not store.scan("*:held:*") + store.scan("*:worker*") + store.scan("*consum*")
         copy = HotQueue("q", dbfilename=there)
         assert [copy.get(), copy.get(), copy.get()] == ["in hand", "next", None]

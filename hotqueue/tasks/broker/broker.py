@@ -22,8 +22,8 @@ from hotqueue.tasks.broker.inspector import Inspector
 from hotqueue.tasks.broker.maintenance import Maintenance
 from hotqueue.tasks.broker.reply_line import ReplyLine
 from hotqueue.tasks.broker.stored import BULK
-from hotqueue.tasks.rules.history import Attempts, json_object
-from hotqueue.tasks.rules.history import decode as decode_attempts
+from hotqueue.tasks.rules.history import History, json_object
+from hotqueue.tasks.rules.history import decode as decode_history
 from hotqueue.tasks.wire.envelope import ASYNC
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Looked:
 
     where: str
     record: bytes
-    attempts: Attempts
+    history: History
     detail: float
     envelope: bytes
     progress: dict[str, Any] | None
@@ -189,7 +189,7 @@ class Broker(Inspector, Maintenance):
             ask = partial(self.store.run, scripts.LOOK, self.script_keys.look(task_id), [task_id], doing=LOOKING)
             found = self.store.repeat(ask)
             looked = self._looked(found)
-            if not found[6] or not self.expire([(task_id, looked.attempts.need)]):
+            if not found[6] or not self.expire([(task_id, looked.history.need)]):
                 break
         return looked
 
@@ -200,8 +200,8 @@ class Broker(Inspector, Maintenance):
         return await in_thread(self.look, task_id) if found[6] else self._looked(found)
 
     def _looked(self, found: list[Any]) -> Looked:
-        where, record, attempts, detail, envelope, progress = found[:6]
-        return Looked(where.decode(), record, decode_attempts(attempts), float(detail), envelope, json_object(progress))
+        where, record, history, detail, envelope, progress = found[:6]
+        return Looked(where.decode(), record, decode_history(history), float(detail), envelope, json_object(progress))
 
     def report(self, task_id: str, progress: dict[str, Any], ttl: int = 3600) -> None:
         """Publish a running task's progress."""

@@ -34,15 +34,15 @@ def explain(broker: Broker, task_id: str, looked: Looked | None = None) -> str:
     """
     queue, store, looked = broker.name, broker.store, looked or broker.look(task_id)
     if looked.where == "parked":
-        return _parked_reason(looked.attempts.need, store, queue)
+        return _parked_reason(looked.history.need, store, queue)
     if looked.where in ("held", "ready") and (told := waits_for_itself(broker, task_id, looked)):
         return told
     if looked.where == "held":
-        where = "it is running" + (" in quarantine" if looked.attempts.width else "")
-        return where + (f" (retry {looked.attempts.retries})" if looked.attempts.retries else "")
+        where = "it is running" + (" in quarantine" if looked.history.width else "")
+        return where + (f" (retry {looked.history.retries})" if looked.history.retries else "")
     if looked.where == "scheduled":
         when = datetime_of(looked.detail)
-        again = f", after {_many(looked.attempts.retries, 'retry', 'retries')}" if looked.attempts.retries else ""
+        again = f", after {_many(looked.history.retries, 'retry', 'retries')}" if looked.history.retries else ""
         return f"it is scheduled for {when:%Y-%m-%d %H:%M:%S} UTC{again}"
     if looked.where == "suspect":
         return _suspicion(broker, looked)
@@ -68,14 +68,14 @@ def explain(broker: Broker, task_id: str, looked: Looked | None = None) -> str:
 
 
 def _suspicion(broker: Broker, looked: Looked) -> str:
-    attempts = looked.attempts
+    history = looked.history
     deaths = [
-        *([f"{attempts.deliveries} while it ran alone"] if attempts.deliveries else []),
-        *([f"{attempts.shared} while it ran beside others"] if attempts.shared else []),
-        *([f"{attempts.lost} that took their host along"] if attempts.lost else []),
+        *([f"{history.deliveries} while it ran alone"] if history.deliveries else []),
+        *([f"{history.shared} while it ran beside others"] if history.shared else []),
+        *([f"{history.lost} that took their host along"] if history.lost else []),
     ]
     text = (
-        f"it is suspected of killing its process ({_many(attempts.deaths, 'death', 'deaths')} so far: {', '.join(deaths)}), and "
+        f"it is suspected of killing its process ({_many(history.deaths, 'death', 'deaths')} so far: {', '.join(deaths)}), and "
         "waits for a quarantine process, apart from other tasks"
     )
     if broker.is_paused():

@@ -323,7 +323,7 @@ class AsyncResult(Generic[R]):
         if self._record is not None:
             return self._record.state
         if looked.where == "scheduled":
-            return State.RETRY if looked.attempts.retries else State.SCHEDULED
+            return State.RETRY if looked.history.retries else State.SCHEDULED
         return _STATES.get(looked.where, State.UNKNOWN)
 
     status = state
@@ -358,7 +358,7 @@ class AsyncResult(Generic[R]):
         looked = None if self._record else self._look()
         if self._record is not None:
             return self._record.retries
-        return looked.attempts.retries if looked else 0
+        return looked.history.retries if looked else 0
 
     @property
     def date_done(self) -> datetime | None:
@@ -376,8 +376,8 @@ class AsyncResult(Generic[R]):
     def history(self) -> list[dict[str, Any]]:
         """The last few errors of an unfinished or dead task, oldest first: ``at`` (ms), ``kind``, ``error``."""
         looked = self._look()
-        if looked.attempts.errors:
-            return looked.attempts.errors
+        if looked.history.errors:
+            return looked.history.errors
         return list(_parsed_dead(self._broker.dead_record(self.id)).get("errors", []))
 
     # --- acting --------------------------------------------------------------------------------------------------
@@ -391,7 +391,7 @@ class AsyncResult(Generic[R]):
         Returns:
             "revoked", "running, not stopped", "running, being stopped", or "finished or unknown".
         """
-        need = self._look().attempts.need
+        need = self._look().history.need
         if self._record is not None:
             return "finished or unknown"
         error = payload.dumps_error(TaskRevoked(f"task {self.id} was revoked"))

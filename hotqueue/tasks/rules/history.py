@@ -21,7 +21,7 @@ LAST_ALONE, LAST, SUSPECT = 1, 2, 4
 
 
 @dataclass(slots=True)
-class Attempts:
+class History:
     """A task's history.
 
     Attributes:
@@ -64,16 +64,16 @@ class Attempts:
             head += f" {self.shared} {self.lost} {self.width}"
         return "\n".join([head, *(json.dumps(e, separators=(",", ":")) for e in self.errors[-KEPT_ERRORS:])])
 
-    def after_retry(self, error: dict[str, Any] | None) -> Attempts:
+    def after_retry(self, error: dict[str, Any] | None) -> History:
         """Return the history with one retry more; what ran to an end is not suspected any more."""
         errors = [*self.errors, error] if error else self.errors
-        return Attempts(self.retries + 1, self.deliveries, "-", self.expires, "-", errors, self.shared, self.lost)
+        return History(self.retries + 1, self.deliveries, "-", self.expires, "-", errors, self.shared, self.lost)
 
 
-def decode(value: bytes) -> Attempts:
+def decode(value: bytes) -> History:
     """Return the history in a stored value; b"" is that of a task to which nothing has happened."""
     if not value:
-        return Attempts()
+        return History()
     head, *lines = value.decode("utf-8", "replace").split("\n")
     words = head.split(" ")
     retries, deliveries, need, expires, verdict = (words + ["-"] * 5)[:5]
@@ -82,19 +82,19 @@ def decode(value: bytes) -> Attempts:
         counts, until = (int(retries), int(deliveries)), int(expires) if expires != "-" else None
         shared, lost, width = map(int, words[5:8] or (0, 0, 0))
     except ValueError:  # somebody else wrote here: take the task for a new one
-        return Attempts()
-    return Attempts(*counts, need, until, verdict, errors[-KEPT_ERRORS:], shared, lost, width)
+        return History()
+    return History(*counts, need, until, verdict, errors[-KEPT_ERRORS:], shared, lost, width)
 
 
-def is_over(attempts: Attempts, max_deliveries: int) -> bool:
+def is_over(history: History, max_deliveries: int) -> bool:
     """Tell whether a task is not to run again; one that may be delivered once is not, whatever death it may have begun before."""
-    return attempts.deliveries >= max_deliveries or (max_deliveries == 1 and attempts.deaths > 0)
+    return history.deliveries >= max_deliveries or (max_deliveries == 1 and history.deaths > 0)
 
 
-def fate(attempts: Attempts, max_deliveries: int) -> int:
+def fate(history: History, max_deliveries: int) -> int:
     """Return what becomes of a task that starts now, should its process die: a sum of LAST, LAST_ALONE and SUSPECT."""
-    is_last = attempts.deliveries + 1 >= max_deliveries
-    is_suspect = attempts.width > 0 or attempts.shared > 0
+    is_last = history.deliveries + 1 >= max_deliveries
+    is_suspect = history.width > 0 or history.shared > 0
     return LAST_ALONE * is_last + LAST * (max_deliveries == 1) + SUSPECT * is_suspect
 
 

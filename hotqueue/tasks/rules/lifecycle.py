@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from hotqueue.errors import HotQueueError, TaskError, TaskExpired, TaskRejected, TaskRevoked, TimeLimitExceeded, WorkerLost
-from hotqueue.tasks.rules.history import Attempts
+from hotqueue.tasks.rules.history import History
 from hotqueue.tasks.rules.retry import RetryPolicy, backoff
 
 
@@ -129,45 +129,45 @@ SUCCEED = Action(Do.SUCCEED, State.SUCCESS)
 
 
 def decide(
-    outcome: Outcome, policy: RetryPolicy, attempts: Attempts, *, random: Callable[[], float], now: datetime | None = None
+    outcome: Outcome, policy: RetryPolicy, history: History, *, random: Callable[[], float], now: datetime | None = None
 ) -> Action:
     """Return what becomes of a task.
 
     Args:
         policy: the task's own.
-        attempts: its history before this run.
+        history: its history before this run.
         random: float in [0, 1), for jitter.
         now: needed when the outcome has an `eta`.
     """
     if outcome.ended is Ended.RETURNED:
         return Action(Do.SUCCEED, State.SUCCESS, outcome.payload)
-    retry = _retry_is_due(outcome, policy, attempts)
+    retry = _retry_is_due(outcome, policy, history)
     do = TABLE[outcome.ended][0 if retry else 1]
     if do is Do.RETRY:
-        delay = _delay(outcome, policy, attempts, random, now)
+        delay = _delay(outcome, policy, history, random, now)
         return Action(do, error=outcome.error, error_payload=outcome.error_payload, delay=delay)
-    error = _final_error(outcome, attempts)
+    error = _final_error(outcome, history)
     payload = outcome.error_payload if error is outcome.error else b""
     return Action(do, FINAL_STATE.get(do), b"", error, payload, need=outcome.need)
 
 
-def _retry_is_due(outcome: Outcome, policy: RetryPolicy, attempts: Attempts) -> bool:
-    if not policy.allows(attempts.retries, outcome.max_retries):
+def _retry_is_due(outcome: Outcome, policy: RetryPolicy, history: History) -> bool:
+    if not policy.allows(history.retries, outcome.max_retries):
         return False
     if outcome.ended is Ended.ASKED_RETRY:
         return True
     return outcome.error is not None and policy.wants(outcome.error)
 
 
-def _delay(outcome: Outcome, policy: RetryPolicy, attempts: Attempts, random: Callable[[], float], now: datetime | None) -> float:
+def _delay(outcome: Outcome, policy: RetryPolicy, history: History, random: Callable[[], float], now: datetime | None) -> float:
     if outcome.eta is not None and now is not None:
         return max(0.0, (outcome.eta - now).total_seconds())
-    return outcome.delay if outcome.delay is not None else backoff(policy, attempts.retries, random)
+    return outcome.delay if outcome.delay is not None else backoff(policy, history.retries, random)
 
 
-def _final_error(outcome: Outcome, attempts: Attempts) -> BaseException | None:
+def _final_error(outcome: Outcome, history: History) -> BaseException | None:
     if outcome.ended is Ended.ASKED_RETRY and outcome.error is None:
-        return TaskError(f"asked to be retried after {attempts.retries} retries, but no more are allowed; raise max_retries")
+        return TaskError(f"asked to be retried after {history.retries} retries, but no more are allowed; raise max_retries")
     return outcome.error
 
 
@@ -178,20 +178,20 @@ def expired(expires_ms: int, now_ms: int, tries: int = 0) -> Outcome:
     return Outcome(Ended.EXPIRED, error=TaskExpired(f"still waiting {late:.1f} s after its expires; {tried}"))
 
 
-def exhausted(attempts: Attempts, max_deliveries: int) -> Outcome:
+def exhausted(history: History, max_deliveries: int) -> Outcome:
     """Return the outcome of a task that too many processes died of."""
-    kinds = ("lost",) if attempts.deliveries else ("lost", "shared death", "host lost")
-    causes = "; ".join(str(e.get("error")) for e in attempts.errors if e.get("kind") in kinds) or "cause unknown"
-    if attempts.deliveries:
-        text = f"killed its worker process {attempts.deliveries} times (max_deliveries={max_deliveries}): {causes}"
+    kinds = ("lost",) if history.deliveries else ("lost", "shared death", "host lost")
+    causes = "; ".join(str(e.get("error")) for e in history.errors if e.get("kind") in kinds) or "cause unknown"
+    if history.deliveries:
+        text = f"killed its worker process {history.deliveries} times (max_deliveries={max_deliveries}): {causes}"
     else:
         text = f"its worker died, and it is not to start twice (max_deliveries={max_deliveries}): {causes}"
     return Outcome(Ended.EXHAUSTED, error=WorkerLost(text))
 
 
-def overran(attempts: Attempts) -> Outcome:
+def overran(history: History) -> Outcome:
     """Return the outcome of a task whose process was ended because of `time_limit`."""
-    text = next((str(e["error"]) for e in reversed(attempts.errors) if e.get("kind") == "time limit"), "ran too long")
+    text = next((str(e["error"]) for e in reversed(history.errors) if e.get("kind") == "time limit"), "ran too long")
     return Outcome(Ended.OVERRAN, error=TimeLimitExceeded(text))
 
 

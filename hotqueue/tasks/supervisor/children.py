@@ -96,7 +96,7 @@ class Child:
         return [task_id for slot in self.slots.values() for task_id, _, _ in slot.running()]
 
     def fates(self) -> dict[str, int]:
-        """Return what becomes of each task that it runs, should it die; see `attempts.fate`."""
+        """Return what becomes of each task that it runs, should it die; see `history.fate`."""
         return {task_id: fate for slot in self.slots.values() for task_id, fate in read_fates(slot.table[:]).items()}
 
     def begin(self) -> None:

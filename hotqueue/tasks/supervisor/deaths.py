@@ -28,9 +28,9 @@ class Death:
     Attributes:
         how: in words.
         cause: a line of JSON for the history of the charged.
-        verdict: what it means for them: KILLED, TIME_LIMIT or REVOKED of attempts.py.
+        verdict: what it means for them: KILLED, TIME_LIMIT or REVOKED of history.py.
         charged: their ids.
-        fates: what becomes of each; see `attempts.fate`.
+        fates: what becomes of each; see `history.fate`.
     """
 
     how: str = ""

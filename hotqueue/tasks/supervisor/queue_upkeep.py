@@ -137,7 +137,7 @@ class QueueUpkeep:
 
     def _stop(self, task_id: str, record: bytes) -> None:
         # It may have come back to the queue meanwhile; if it runs in a process of ours, that is ended.
-        need = self.broker.look(task_id).attempts.need
+        need = self.broker.look(task_id).history.need
         if self.broker.revoke(task_id, record, REVOKED_MS, need) == "running":
             self._terminate(task_id)
 

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 from hotqueue.tasks.broker.broker import Looked
 from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.client.task import Task
-from hotqueue.tasks.rules.history import Attempts
+from hotqueue.tasks.rules.history import History
 from hotqueue.tasks.testing.runner import Runner
 from hotqueue.tasks.testing.storage import WHERE, Entry, Storage, instant, place
 from hotqueue.tasks.wire.settlement import Settlement
@@ -46,8 +46,8 @@ class MemoryBroker:
 
     def _entered(self, task_id: str, due: str, expires: str, envelope: bytes) -> Entry | None:
         storage, original = self._storage, self._originals.pop(task_id, None)
-        attempts = Attempts(expires=instant(expires)) if expires else Attempts()
-        entry = Entry(task_id, envelope, self._registry, original, instant(due) if due else 0, attempts)
+        history = History(expires=instant(expires)) if expires else History()
+        entry = Entry(task_id, envelope, self._registry, original, instant(due) if due else 0, history)
         self._runner.adopt(entry)
         with storage.lock:
             if storage.knows(task_id):
@@ -65,10 +65,10 @@ class MemoryBroker:
             progress = storage.progress.get(task_id)
             entry = storage.unfinished.get(task_id)
             if entry is not None:
-                return Looked(place(entry), b"", entry.attempts, float(entry.due), entry.envelope, progress)
+                return Looked(place(entry), b"", entry.history, float(entry.due), entry.envelope, progress)
             record = storage.records.get(task_id, b"")
             ended = "done" if task_id in storage.done else "dead" if task_id in storage.dead else "unknown"
-            return Looked("result" if record else ended, record, Attempts(), 0.0, b"", progress)
+            return Looked("result" if record else ended, record, History(), 0.0, b"", progress)
 
     async def alook(self, task_id: str) -> Looked:
         """Asyncio twin of `look`."""
@@ -165,7 +165,7 @@ class MemoryBroker:
                 if found is not None:
                     self._storage.records.pop(task_id, None)
                     old = found[2]
-                    entries.append(Entry(task_id, old.envelope, old.registry, old.original, 0, Attempts()))
+                    entries.append(Entry(task_id, old.envelope, old.registry, old.original, 0, History()))
                     self._storage.unfinished[task_id] = entries[-1]
         self._runner.run(self._storage, entries)
         return [entry.id for entry in entries]

@@ -70,7 +70,7 @@ class Runner:
         """End a task that will not end by itself, so that nobody waits for it."""
         error = payload.dumps_error(TaskRevoked(f"task {entry.id} {why}"))
         signer = entry.registry.result_signer(storage.name)
-        blob = record.encode(State.REVOKED, entry.attempts.retries, int(time.time() * 1000), error, entry.id, signer)
+        blob = record.encode(State.REVOKED, entry.history.retries, int(time.time() * 1000), error, entry.id, signer)
         storage.carry_out(entry, Settlement(entry.id, 0, "E", blob, 0, ""))
         self._running.pop((storage.name, entry.id), None)
         self._settle(entry)
@@ -151,8 +151,8 @@ class Runner:
 
     def _prepared(self, storage: Storage, entry: Entry) -> Ready:
         """Return what a worker would find that fetches the task when it is due."""
-        attempts = entry.attempts.encode().encode()
-        delivery = Delivery(entry.id, 0, "s", b"" if entry.attempts == type(entry.attempts)() else attempts, entry.envelope)
+        history = entry.history.encode().encode()
+        delivery = Delivery(entry.id, 0, "s", b"" if entry.history == type(entry.history)() else history, entry.envelope)
 
         def report(_queue: str, task_id: str, progress: dict[str, Any]) -> None:
             storage.report(task_id, progress)
@@ -183,9 +183,9 @@ class Runner:
         if self._is_closed:
             return False
         signer, now = entry.registry.result_signer(storage.name), datetime.now(UTC)
-        action = decide(outcome, ready.options.retry_policy, ready.attempts, random=random.random, now=now)
+        action = decide(outcome, ready.options.retry_policy, ready.history, random=random.random, now=now)
         ms = int(now.timestamp() * 1000)
-        settled = settlement.wire(action, ready.delivery, ready.attempts, ready.options, ms, signer)
+        settled = settlement.of(action, ready.delivery, ready.history, ready.options, ms, signer)
         storage.carry_out(entry, settled)
         if settled.code == "R":
             return True

@@ -16,8 +16,8 @@ from typing import Any
 from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.client.replies import Answer, Callback
 from hotqueue.tasks.client.task import Task
-from hotqueue.tasks.rules import history
-from hotqueue.tasks.rules.history import Attempts
+from hotqueue.tasks.rules.history import History
+from hotqueue.tasks.rules.history import decode as decode_history
 from hotqueue.tasks.wire.settlement import Settlement
 
 WHERE = "inside queue.testing(), where nothing leaves this process"
@@ -42,7 +42,7 @@ class Entry:
     registry: Registry
     original: Task[..., Any] | None
     due: int
-    attempts: Attempts
+    history: History
     parent: Entry | None = None
     depth: int = 0
     running: bool = False
@@ -75,10 +75,10 @@ class Storage:
             if self.unfinished.get(task_id) is not entry:
                 return  # revoked meanwhile
             if code == "R":
-                entry.attempts, entry.due = history.decode(extra.encode()), max(entry.due, now() + ms)
+                entry.history, entry.due = decode_history(extra.encode()), max(entry.due, now() + ms)
             elif code == "K":
                 entry.running = False
-                entry.attempts = replace(entry.attempts, need=extra)
+                entry.history = replace(entry.history, need=extra)
             else:
                 del self.unfinished[task_id]
                 if code == "X":
@@ -93,9 +93,9 @@ class Storage:
         """End a task that waits past its expiry: whoever looks at it does."""
         with self.lock:
             entry = self.unfinished.get(task_id)
-            expires = entry.attempts.expires if entry is not None and not entry.running else None
+            expires = entry.history.expires if entry is not None and not entry.running else None
         if entry is not None and expires is not None and expires <= now():
-            self.carry_out(entry, Settlement(task_id, 0, "E", f"E{expires} {now()} {entry.attempts.tries}", 0, ""))
+            self.carry_out(entry, Settlement(task_id, 0, "E", f"E{expires} {now()} {entry.history.tries}", 0, ""))
 
     def report(self, task_id: str, progress: dict[str, Any]) -> None:
         """Keep a running task's progress."""
@@ -122,7 +122,7 @@ class Storage:
 
 def why(storage: Storage, entry: Entry) -> str:
     """Say why a task does not run."""
-    need = entry.attempts.need
+    need = entry.history.need
     if need != "-":
         return f"it needs {need}, which is not to be had {WHERE}"
     return f"queue {storage.name!r} is paused, {WHERE}" if storage.is_paused else "it has not started yet"
@@ -132,7 +132,7 @@ def place(entry: Entry) -> str:
     """Return where in the store a task would be: "held", "parked", "scheduled" or "ready"."""
     if entry.running:
         return "held"
-    if entry.attempts.need != "-":
+    if entry.history.need != "-":
         return "parked"
     return "scheduled" if entry.due > now() else "ready"
 

@@ -1,4 +1,4 @@
-"""A decided Action → what step.lua carries out, with the record and the dead list's entry. Pure."""
+"""Settlement: what step.lua carries out for one task, of a decided Action; Delivery: one fetched task."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from hotqueue.signing import Signer
-from hotqueue.tasks.rules.history import Attempts, error_line
+from hotqueue.tasks.rules.history import History, error_line
 from hotqueue.tasks.rules.lifecycle import Action, Do, State
 from hotqueue.tasks.rules.options import TaskOptions
 from hotqueue.tasks.wire import exceptions, payload, record
@@ -45,19 +45,17 @@ class Delivery:
     Attributes:
         number: the fetch that brought it; with the worker's incarnation, the fence.
         origin: "s" or "a": the ready set it came from; "x" or "y": one of either kind from the suspects.
-        attempts: undecoded; b"" for a task to which nothing has happened.
+        history: undecoded; b"" for a task to which nothing has happened.
     """
 
     id: str
     number: int
     origin: str
-    attempts: bytes
+    history: bytes
     data: bytes
 
 
-def wire(
-    action: Action, delivery: Delivery, attempts: Attempts, options: TaskOptions, now: int, signer: Signer | None
-) -> Settlement:
+def of(action: Action, delivery: Delivery, history: History, options: TaskOptions, now: int, signer: Signer | None) -> Settlement:
     """Return what to send for an action.
 
     Args:
@@ -65,15 +63,15 @@ def wire(
     """
     do, number, task_id = action.do, delivery.number, delivery.id
     if do is Do.SUCCEED:
-        return succeeded(delivery, action.payload, attempts.retries, options, now, signer)
+        return succeeded(delivery, action.payload, history.retries, options, now, signer)
     if do is Do.RETRY:
         line = _error_line(action, now)
-        return Settlement(task_id, number, "R", b"", max(0, int(action.delay * 1000)), attempts.after_retry(line).encode())
+        return Settlement(task_id, number, "R", b"", max(0, int(action.delay * 1000)), history.after_retry(line).encode())
     if do in (Do.END, Do.BURY):
         assert action.error is not None
         error = action.error_payload or payload.dumps_error(action.error)
-        blob = record.encode(action.state or State.FAILURE, attempts.retries, now, error, task_id, signer)
-        extra = _dead_entry(error, attempts, now) if do is Do.BURY else ""
+        blob = record.encode(action.state or State.FAILURE, history.retries, now, error, task_id, signer)
+        extra = _dead_entry(error, history, now) if do is Do.BURY else ""
         return Settlement(task_id, number, do.value, blob, _ttl(options), extra)
     return Settlement(task_id, number, do.value, b"", 0, action.need)
 
@@ -111,16 +109,16 @@ def _error_line(action: Action, now: int) -> dict[str, object] | None:
     return error_line("error", f"{exceptions.class_path(action.error)}: {exceptions.message_of(action.error)}", now)
 
 
-def _dead_entry(error: bytes, attempts: Attempts, now: int) -> str:
+def _dead_entry(error: bytes, history: History, now: int) -> str:
     path, message, trace = payload.describe_error(error)
     entry = {
         "error": path,
         "message": message,
         "traceback": trace,
-        "retries": attempts.retries,
-        "deliveries": attempts.deliveries,
-        "shared_deaths": attempts.shared,
-        "hosts_lost": attempts.lost,
-        "errors": [*attempts.errors, error_line("error", f"{path}: {message}", now)],
+        "retries": history.retries,
+        "deliveries": history.deliveries,
+        "shared_deaths": history.shared,
+        "hosts_lost": history.lost,
+        "errors": [*history.errors, error_line("error", f"{path}: {message}", now)],
     }
     return json.dumps(entry, separators=(",", ":"))

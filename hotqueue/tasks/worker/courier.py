@@ -210,7 +210,7 @@ class Courier:
         log.error("%s[%s]: %s; kept in the dead list", ready.name, extra["task_id"], failure, extra=extra)
         decided = Action(Do.BURY, State.FAILURE, error=failure)
         holding = self._holding
-        other = settlement.wire(decided, delivery, ready.attempts, ready.options, holding.now(), holding.result_signer)
+        other = settlement.of(decided, delivery, ready.history, ready.options, holding.now(), holding.result_signer)
         return settlement.apart(other)[1]
 
     def _failed(self, load: _Load) -> None:

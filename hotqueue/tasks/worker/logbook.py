@@ -46,7 +46,7 @@ def queues(names: Iterable[str]) -> str:
 def succeeded(ready: Ready, seconds: float) -> None:
     """Say that a task returned."""
     if log.isEnabledFor(logging.DEBUG):  # every task passes here
-        extra = about(ready.delivery.id, ready.name, seconds=round(seconds, 6), retries=ready.attempts.retries)
+        extra = about(ready.delivery.id, ready.name, seconds=round(seconds, 6), retries=ready.history.retries)
         log.debug("%s[%s] succeeded in %.3f s", ready.name, extra["task_id"], seconds, extra=extra)
 
 
@@ -55,12 +55,12 @@ def concluded(action: Action, outcome: Outcome, ready: Ready, seconds: float) ->
     name, has_run = ready.name, ready.call is not None
     what = "" if action.error is None else _in_one_line(action.error)
     spent = round(seconds, 6) if has_run else None
-    extra = about(ready.delivery.id, name, seconds=spent, error=what or None, retries=ready.attempts.retries)
+    extra = about(ready.delivery.id, name, seconds=spent, error=what or None, retries=ready.history.retries)
     task_id = extra["task_id"]
     if action.do is Do.RETRY:
         why = f": {what}" if what else ", as it asked"
         extra["hotqueue_fields"]["delay"] = round(action.delay, 3)
-        retry = ready.attempts.retries + 1
+        retry = ready.history.retries + 1
         log.warning("%s[%s] will be retried in %.1f s (retry %d)%s", name, task_id, action.delay, retry, why, extra=extra)
     elif action.do is Do.BURY:
         trace = payload.describe_error(action.error_payload)[2] if action.error_payload else None

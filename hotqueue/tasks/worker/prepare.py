@@ -14,15 +14,16 @@ from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.client.task import Task
 from hotqueue.tasks.context import Request
 from hotqueue.tasks.execution.executor import Call
-from hotqueue.tasks.rules import history, lifecycle
-from hotqueue.tasks.rules.history import Attempts
+from hotqueue.tasks.rules import lifecycle
+from hotqueue.tasks.rules.history import REVOKED, TIME_LIMIT, History, fate, is_over
+from hotqueue.tasks.rules.history import decode as decode_history
 from hotqueue.tasks.rules.lifecycle import Outcome
 from hotqueue.tasks.rules.options import TaskOptions, received
 from hotqueue.tasks.wire import envelope, payload
 from hotqueue.tasks.wire.envelope import Envelope
 from hotqueue.tasks.wire.settlement import Delivery
 
-NOTHING_HAPPENED = Attempts()
+NOTHING_HAPPENED = History()
 DEFAULTS = TaskOptions()
 
 Report = Callable[[str, str, dict[str, Any]], None]  # queue, id and progress → published
@@ -38,16 +39,16 @@ class Ready:
 
     delivery: Delivery
     name: str
-    attempts: Attempts
+    history: History
     options: TaskOptions
     call: Call | None = None
     outcome: Outcome | None = None
 
     @property
     def fate(self) -> int:
-        """What becomes of it should its process die; see `attempts.fate`."""
-        attempts, most = self.attempts, self.options.max_deliveries
-        return 0 if attempts is NOTHING_HAPPENED and most > 1 else history.fate(attempts, most)
+        """What becomes of it should its process die; see `history.fate`."""
+        history, most = self.history, self.options.max_deliveries
+        return 0 if history is NOTHING_HAPPENED and most > 1 else fate(history, most)
 
 
 def prepare(
@@ -66,15 +67,15 @@ def prepare(
         clock: server time in ms.
         original: the task that was sent, where it was sent by value and is at hand.
     """
-    attempts = history.decode(delivery.attempts) if delivery.attempts else NOTHING_HAPPENED
+    history = decode_history(delivery.history) if delivery.history else NOTHING_HAPPENED
     try:
         found = envelope.decode(delivery.data, registry.signer, queue, delivery.id)
     except NewerEnvelope as error:
-        outcome = _unwanted(delivery.id, attempts, clock) or lifecycle.unrunnable(f"wire:{error.version}")
-        return Ready(delivery, "?", attempts, DEFAULTS, outcome=outcome)
+        outcome = _unwanted(delivery.id, history, clock) or lifecycle.unrunnable(f"wire:{error.version}")
+        return Ready(delivery, "?", history, DEFAULTS, outcome=outcome)
     except (SerializationError, SignatureError) as error:
-        outcome = _unwanted(delivery.id, attempts, clock) or lifecycle.unloadable(error)
-        return Ready(delivery, "?", attempts, DEFAULTS, outcome=outcome)
+        outcome = _unwanted(delivery.id, history, clock) or lifecycle.unloadable(error)
+        return Ready(delivery, "?", history, DEFAULTS, outcome=outcome)
     name, given = found.task, found.header.get("options")
     task = original if found.by_value else registry.tasks.get(name)
     options = task.options if task is not None else DEFAULTS
@@ -83,14 +84,14 @@ def prepare(
             options = received(options, given)
     except (TypeError, ValueError) as error:  # of a producer that is none of ours
         outcome = lifecycle.unloadable(CorruptEnvelope(f"options that this worker cannot take: {error}"))
-        return Ready(delivery, name, attempts, DEFAULTS, outcome=outcome)
-    ready = Ready(delivery, name, attempts, options)
-    if attempts is not NOTHING_HAPPENED:
-        ready.outcome = _foregone(delivery.id, attempts, options, clock)
+        return Ready(delivery, name, history, DEFAULTS, outcome=outcome)
+    ready = Ready(delivery, name, history, options)
+    if history is not NOTHING_HAPPENED:
+        ready.outcome = _foregone(delivery.id, history, options, clock)
     if ready.outcome is None and (task is None or found.by_value):
         ready.outcome = _unrunnable(found, task)
     if ready.outcome is None:
-        request = Request(found, attempts, queue, worker, report)
+        request = Request(found, history, queue, worker, report)
         ready.call = Call(
             name,
             _by_name(found, task) if task is not None else _by_value(found, ready, registry),
@@ -102,21 +103,21 @@ def prepare(
     return ready
 
 
-def _foregone(task_id: str, attempts: Attempts, options: TaskOptions, clock: Callable[[], int]) -> Outcome | None:
+def _foregone(task_id: str, history: History, options: TaskOptions, clock: Callable[[], int]) -> Outcome | None:
     """Return how a task ends that is not run: out of time, out of deliveries, or stopped."""
-    if attempts.verdict == history.TIME_LIMIT:
-        return lifecycle.overran(attempts)
-    if attempts.verdict != history.REVOKED and history.is_over(attempts, options.max_deliveries):
-        return lifecycle.exhausted(attempts, options.max_deliveries)
-    return _unwanted(task_id, attempts, clock)
+    if history.verdict == TIME_LIMIT:
+        return lifecycle.overran(history)
+    if history.verdict != REVOKED and is_over(history, options.max_deliveries):
+        return lifecycle.exhausted(history, options.max_deliveries)
+    return _unwanted(task_id, history, clock)
 
 
-def _unwanted(task_id: str, attempts: Attempts, clock: Callable[[], int]) -> Outcome | None:
+def _unwanted(task_id: str, history: History, clock: Callable[[], int]) -> Outcome | None:
     """Return how a task ends that nobody wants any more, whatever it is."""
-    if attempts.verdict == history.REVOKED:
+    if history.verdict == REVOKED:
         return lifecycle.revoked(task_id)
-    if attempts.expires is not None and attempts.expires <= clock():
-        return lifecycle.expired(attempts.expires, clock(), attempts.tries)
+    if history.expires is not None and history.expires <= clock():
+        return lifecycle.expired(history.expires, clock(), history.tries)
     return None
 
 

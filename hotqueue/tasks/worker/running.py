@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 _HEAD = struct.Struct("=d")  # when progress was last made (monotonic seconds)
-# started and hard deadline (monotonic seconds), what becomes of it (`attempts.fate`), bytes of the id; the id follows
+# started and hard deadline (monotonic seconds), what becomes of it (`history.fate`), bytes of the id; the id follows
 _ROW = struct.Struct("=ddBB")
 _ROWS_AT, _ID_AT = _HEAD.size, _ROW.size  # where rows begin; where in a row the id does
 ID_BYTES = 200
@@ -65,7 +65,7 @@ class Running:
         """Note that a task starts; return its row.
 
         Args:
-            fate: what becomes of it should its process die; see `attempts.fate`.
+            fate: what becomes of it should its process die; see `history.fate`.
         """
         row = self._free.pop()
         now, size = time.monotonic(), len(task_id)
@@ -95,7 +95,7 @@ def read_running(table: bytes) -> list[tuple[str, float, float]]:
 
 
 def read_fates(table: bytes) -> dict[str, int]:
-    """Return what becomes of each running task, should its process die; see `attempts.fate`."""
+    """Return what becomes of each running task, should its process die; see `history.fate`."""
     return {task_id: fate for task_id, _, _, fate in _rows(table)}
 
 

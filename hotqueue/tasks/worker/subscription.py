@@ -17,7 +17,7 @@ from hotqueue.tasks.broker.stored import BULK
 from hotqueue.tasks.client.batch import TRIP_BYTES, trips
 from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.execution.executor import Call
-from hotqueue.tasks.rules import history
+from hotqueue.tasks.rules.history import REVOKED, with_verdict
 from hotqueue.tasks.wire import envelope, payload, settlement
 from hotqueue.tasks.wire.settlement import Delivery, Settlement
 from hotqueue.tasks.worker.courier import WITHOUT_WORDS, Courier
@@ -130,7 +130,7 @@ class Subscription(Holding):
             self.is_rung = stepped.left > 0
         for task_id in stepped.revoked:  # its turn may still come
             if (delivery := self.in_hand.get(task_id)) is not None:
-                delivery.attempts = history.with_verdict(delivery.attempts, history.REVOKED)
+                delivery.history = with_verdict(delivery.history, REVOKED)
         self.accept(stepped.deliveries)
 
     def accept(self, deliveries: list[Delivery]) -> None:

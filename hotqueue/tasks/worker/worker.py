@@ -481,17 +481,15 @@ class Worker:
         """Decide what becomes of a task, and line that up to be settled."""
         signer = subscription.result_signer
         if outcome.ended is Ended.RETURNED:
-            retries = ready.attempts.retries
+            retries = ready.history.retries
             done = settlement.succeeded(ready.delivery, outcome.payload, retries, ready.options, subscription.now(), signer)
             subscription.settle_later(done)
             self.shared.count("succeeded")
             logbook.succeeded(ready, seconds)
             return
         now = datetime_of(subscription.now()) if outcome.eta else None  # due by the server's time, like all
-        action = decide(outcome, ready.options.retry_policy, ready.attempts, random=random.random, now=now)
-        subscription.settle_later(
-            settlement.wire(action, ready.delivery, ready.attempts, ready.options, subscription.now(), signer)
-        )
+        action = decide(outcome, ready.options.retry_policy, ready.history, random=random.random, now=now)
+        subscription.settle_later(settlement.of(action, ready.delivery, ready.history, ready.options, subscription.now(), signer))
         self.shared.count(action.do.name.lower())
         logbook.concluded(action, outcome, ready, seconds)
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hotqueue.errors import ConfigError
-from hotqueue.tasks.rules.history import Attempts
+from hotqueue.tasks.rules.history import History
 from tests.tasks.contents import BAND, Room, coro, place, sync
 
 pytestmark = pytest.mark.servers("server")
@@ -135,7 +135,7 @@ class TestLook:
         room.fill({"result:t": "blob", "attempts": {"t": "2 1 - 5 -"}})
         room.broker.report("t", {"done": 1, "total": 2, "message": ""})
         looked = room.broker.look("t")
-        assert (looked.record, looked.attempts) == (b"blob", Attempts(2, 1, expires=5))
+        assert (looked.record, looked.history) == (b"blob", History(2, 1, expires=5))
         assert looked.progress == {"done": 1, "total": 2, "message": ""}
         assert room.ttl("progress:t") > 0
 

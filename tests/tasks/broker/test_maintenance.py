@@ -125,7 +125,7 @@ class TestReap:
     def test_one_that_takes_its_host_along_each_time_is_over_some_day(self, room: Room) -> None:
         room.fill({"tasks": {"t": sync()}, "ready": {"t": place(1)}})
         losses = 0
-        while not is_over(room.broker.look("t").attempts, 5):
+        while not is_over(room.broker.look("t").history, 5):
             where = "x" if room["suspects"] else "s"
             room.client.delete(room.prefix + "ready", room.prefix + "suspects")
             room.fill({"held:w": {"t": f"1 {where} {place(1)}"}, "workers": {"w": 5}})
@@ -138,8 +138,8 @@ class TestReap:
         for _ in range(5):
             room.fill({"held:w": {"t": f"1 s {place(1)}"}, "workers": {"w": 5}})
             room.broker.reap("w", known_dead=False, charge=Charge(cause="{}", ids=None, verdict=LOST))
-        attempts = room.broker.look("t").attempts
-        assert (attempts.deliveries, is_over(attempts, 5)) == (0, False)
+        history = room.broker.look("t").history
+        assert (history.deliveries, is_over(history, 5)) == (0, False)
 
     def test_a_verdict_is_noted_without_a_charge_and_no_suspicion(self, room: Room) -> None:
         self.given(room)

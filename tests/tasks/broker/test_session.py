@@ -414,7 +414,7 @@ class TestRevoked:
 
     def test_a_fetch_hands_it_over_with_its_verdict(self, room: Room) -> None:
         session = self.marked(room, ready={"a": 1, "b": 2, "c": 3}, attempts={"c": "1 2 - 9 -\n{}"})
-        assert [d.attempts for d in session.step(3).deliveries] == [b"0 0 - - R", b"", b"1 2 - 9 R\n{}"]
+        assert [d.history for d in session.step(3).deliveries] == [b"0 0 - - R", b"", b"1 2 - 9 R\n{}"]
 
     @pytest.mark.parametrize("count", [1, 9], ids=["few in hand", "many in hand"])
     def test_a_step_tells_which_of_those_in_hand_are(self, room: Room, count: int) -> None:
@@ -424,7 +424,7 @@ class TestRevoked:
     def test_it_is_put_back_rather_than_parked_and_ended_by_the_next_fetch(self, room: Room) -> None:
         session = self.marked(room, **{"held:w": {"a": f"1 s {place(1)} 0", "b": f"1 s {place(2)} 0"}})
         stepped = session.step(5, [("a", 1, "K", b"", 0, "task:x"), ("b", 1, "K", b"", 0, "task:x")])
-        assert [(d.id, d.attempts) for d in stepped.deliveries] == [("a", b"0 0 - - R")]
+        assert [(d.id, d.history) for d in stepped.deliveries] == [("a", b"0 0 - - R")]
         assert room["parked:task:x"] == {"b": place(2)}
 
     @pytest.mark.parametrize("code", "SXED")

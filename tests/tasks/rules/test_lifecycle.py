@@ -8,7 +8,7 @@ import pytest
 
 from hotqueue.errors import TaskError, TaskExpired, TaskRejected, TimeLimitExceeded, WorkerLost
 from hotqueue.tasks.rules import lifecycle
-from hotqueue.tasks.rules.history import Attempts
+from hotqueue.tasks.rules.history import History
 from hotqueue.tasks.rules.lifecycle import FINAL_STATE, TABLE, Action, Do, Ended, Outcome, State, decide
 from hotqueue.tasks.rules.retry import RetryPolicy
 
@@ -17,10 +17,8 @@ ALWAYS = RetryPolicy(autoretry_for=(Exception,), jitter=False)
 OOPS = OSError("oops")
 
 
-def decided(
-    outcome: Outcome, policy: RetryPolicy = NEVER, attempts: Attempts | None = None, now: datetime | None = None
-) -> Action:
-    return decide(outcome, policy, attempts or Attempts(), random=lambda: 0.5, now=now)
+def decided(outcome: Outcome, policy: RetryPolicy = NEVER, history: History | None = None, now: datetime | None = None) -> Action:
+    return decide(outcome, policy, history or History(), random=lambda: 0.5, now=now)
 
 
 @pytest.mark.parametrize("ended", list(Ended))
@@ -41,7 +39,7 @@ def test_a_value_is_a_success() -> None:
 
 
 def test_an_error_is_retried_as_long_as_the_policy_allows() -> None:
-    delays = [decided(Outcome(Ended.RAISED, error=OOPS), ALWAYS, Attempts(n)) for n in range(4)]
+    delays = [decided(Outcome(Ended.RAISED, error=OOPS), ALWAYS, History(n)) for n in range(4)]
     assert [(a.do, a.delay) for a in delays] == [(Do.RETRY, 1), (Do.RETRY, 2), (Do.RETRY, 4), (Do.BURY, 0)]
     assert delays[-1].error is OOPS
 
@@ -57,7 +55,7 @@ def test_a_retry_that_was_asked_for_needs_no_autoretry() -> None:
 
 
 def test_a_retry_that_was_asked_for_without_delay_takes_the_backoff() -> None:
-    assert decided(Outcome(Ended.ASKED_RETRY), ALWAYS, Attempts(2)).delay == 4
+    assert decided(Outcome(Ended.ASKED_RETRY), ALWAYS, History(2)).delay == 4
 
 
 def test_a_retry_at_an_instant_waits_until_then() -> None:
@@ -67,13 +65,13 @@ def test_a_retry_at_an_instant_waits_until_then() -> None:
 
 
 def test_the_tasks_own_bound_goes_before_the_policys() -> None:
-    assert decided(Outcome(Ended.ASKED_RETRY, max_retries=9), attempts=Attempts(5)).do is Do.RETRY
+    assert decided(Outcome(Ended.ASKED_RETRY, max_retries=9), history=History(5)).do is Do.RETRY
     assert decided(Outcome(Ended.ASKED_RETRY, max_retries=0)).do is Do.BURY
 
 
 def test_asking_once_too_often_ends_with_the_error_given_or_says_so() -> None:
-    assert decided(Outcome(Ended.ASKED_RETRY, error=OOPS), attempts=Attempts(3)).error is OOPS
-    error = decided(Outcome(Ended.ASKED_RETRY), attempts=Attempts(3)).error
+    assert decided(Outcome(Ended.ASKED_RETRY, error=OOPS), history=History(3)).error is OOPS
+    error = decided(Outcome(Ended.ASKED_RETRY), history=History(3)).error
     assert isinstance(error, TaskError)
     assert "after 3 retries" in str(error)
 
@@ -86,9 +84,7 @@ def test_an_expired_task_is_revoked() -> None:
 
 
 def test_an_exhausted_task_is_buried_with_what_it_died_of() -> None:
-    history = Attempts(
-        deliveries=5, errors=[{"kind": "lost", "error": "was killed by SIGKILL"}, {"kind": "error", "error": "no"}]
-    )
+    history = History(deliveries=5, errors=[{"kind": "lost", "error": "was killed by SIGKILL"}, {"kind": "error", "error": "no"}])
     action = decided(lifecycle.exhausted(history, 5), ALWAYS)
     assert (action.do, type(action.error)) == (Do.BURY, WorkerLost)
     assert str(action.error) == "killed its worker process 5 times (max_deliveries=5): was killed by SIGKILL"
@@ -96,7 +92,7 @@ def test_an_exhausted_task_is_buried_with_what_it_died_of() -> None:
 
 @pytest.mark.parametrize(("policy", "do"), [(NEVER, Do.BURY), (ALWAYS, Do.RETRY)])
 def test_a_time_limit_counts_as_an_error_of_its_class(policy: RetryPolicy, do: Do) -> None:
-    action = decided(lifecycle.overran(Attempts(errors=[{"kind": "time limit", "error": "ran 9 s"}])), policy)
+    action = decided(lifecycle.overran(History(errors=[{"kind": "time limit", "error": "ran 9 s"}])), policy)
     assert (action.do, type(action.error), str(action.error)) == (do, TimeLimitExceeded, "ran 9 s")
 
 

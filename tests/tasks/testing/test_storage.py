@@ -8,17 +8,17 @@ import pytest
 
 from hotqueue import HotQueue
 from hotqueue.tasks.client.replies import Answer
-from hotqueue.tasks.rules.history import Attempts
+from hotqueue.tasks.rules.history import History
 from hotqueue.tasks.testing.storage import Entry, Storage, place
 from hotqueue.tasks.wire.settlement import Settlement
 
 REGISTRY = HotQueue("in-place", host="127.0.0.1", port=1)._tasks
 
 
-def holding(task_id: str, **attempts: Any) -> tuple[Storage, Entry]:
+def holding(task_id: str, **history: Any) -> tuple[Storage, Entry]:
     """Return a storage that holds one task, and that task."""
     storage = Storage("in-place")
-    entry = Entry(task_id, b"envelope", REGISTRY, None, 0, Attempts(**attempts))
+    entry = Entry(task_id, b"envelope", REGISTRY, None, 0, History(**history))
     storage.unfinished[task_id] = entry
     return storage, entry
 

@@ -9,8 +9,7 @@ import pytest
 
 from hotqueue.errors import TaskExpired
 from hotqueue.signing import Signer
-from hotqueue.tasks.rules import history as attempts
-from hotqueue.tasks.rules.history import Attempts
+from hotqueue.tasks.rules.history import History, decode
 from hotqueue.tasks.rules.lifecycle import Action, Do, State
 from hotqueue.tasks.rules.options import TaskOptions
 from hotqueue.tasks.wire import payload, record, settlement
@@ -20,36 +19,36 @@ DELIVERY = Delivery("id", 7, "s", b"", b"")
 NOW = 1_700_000_000_000
 
 
-def wire(action: Action, history: Attempts | None = None, signer: Signer | None = None, **options: Any) -> Any:
-    return settlement.wire(action, DELIVERY, history or Attempts(), TaskOptions(**options), NOW, signer)
+def settled(action: Action, history: History | None = None, signer: Signer | None = None, **options: Any) -> Any:
+    return settlement.of(action, DELIVERY, history or History(), TaskOptions(**options), NOW, signer)
 
 
 def test_a_success_brings_its_record_and_how_long_it_lasts() -> None:
-    task_id, number, code, blob, ms, extra = wire(Action(Do.SUCCEED, State.SUCCESS, b"value"), Attempts(2), result_expires=1.5)
+    task_id, number, code, blob, ms, extra = settled(Action(Do.SUCCEED, State.SUCCESS, b"value"), History(2), result_expires=1.5)
     assert (task_id, number, code, ms, extra) == ("id", 7, "S", 1500, "")
     assert record.decode(blob) == record.Record(State.SUCCESS, 2, NOW, b"value")
 
 
 @pytest.mark.parametrize("options", [{"ignore_result": True}, {"result_expires": 0}])
 def test_a_success_whose_result_nobody_wants_brings_none(options: dict[str, Any]) -> None:
-    assert wire(Action(Do.SUCCEED, State.SUCCESS, b"value"), **options) == ("id", 7, "X", b"", 0, "")
+    assert settled(Action(Do.SUCCEED, State.SUCCESS, b"value"), **options) == ("id", 7, "X", b"", 0, "")
 
 
 def test_a_retry_brings_the_history_with_its_error() -> None:
-    _, _, code, blob, ms, extra = wire(Action(Do.RETRY, error=OSError("no"), delay=2.5), Attempts(1, 2, "-", 99, "T"))
+    _, _, code, blob, ms, extra = settled(Action(Do.RETRY, error=OSError("no"), delay=2.5), History(1, 2, "-", 99, "T"))
     assert (code, blob, ms) == ("R", b"", 2500)
     line = {"at": NOW, "kind": "error", "error": "OSError: no"}
-    assert attempts.decode(extra.encode()) == Attempts(2, 2, "-", 99, "-", [line])
+    assert decode(extra.encode()) == History(2, 2, "-", 99, "-", [line])
 
 
 def test_a_retry_without_an_error_adds_none() -> None:
-    assert attempts.decode(wire(Action(Do.RETRY))[5].encode()) == Attempts(1)
+    assert decode(settled(Action(Do.RETRY))[5].encode()) == History(1)
 
 
 def test_a_burial_brings_record_and_entry_even_of_an_ignored_result() -> None:
     error = OSError("no")
     action = Action(Do.BURY, State.FAILURE, error=error, error_payload=payload.dumps_error(error))
-    _, _, code, blob, ms, extra = wire(action, Attempts(3, 1, errors=[{"at": 1}]), ignore_result=True)
+    _, _, code, blob, ms, extra = settled(action, History(3, 1, errors=[{"at": 1}]), ignore_result=True)
     assert (code, ms, record.decode(blob).state) == ("D", 3_600_000, State.FAILURE)
     told = json.loads(extra)
     assert "\n" not in extra
@@ -58,18 +57,18 @@ def test_a_burial_brings_record_and_entry_even_of_an_ignored_result() -> None:
 
 
 def test_an_end_without_a_run_brings_its_record_and_no_entry() -> None:
-    _, _, code, blob, _, extra = wire(Action(Do.END, State.REVOKED, error=TaskExpired("late")))
+    _, _, code, blob, _, extra = settled(Action(Do.END, State.REVOKED, error=TaskExpired("late")))
     assert (code, extra, record.decode(blob).state) == ("E", "", State.REVOKED)
     assert isinstance(payload.loads_error(record.decode(blob).payload), TaskExpired)
 
 
 def test_parking_putting_back_and_ignoring_bring_nothing_else() -> None:
-    assert wire(Action(Do.PARK, need="task:x")) == ("id", 7, "K", b"", 0, "task:x")
-    assert wire(Action(Do.FORGET)) == ("id", 7, "X", b"", 0, "")
-    assert wire(Action(Do.PUT_BACK)) == settlement.put_back(DELIVERY) == ("id", 7, "P", b"", 0, "")
+    assert settled(Action(Do.PARK, need="task:x")) == ("id", 7, "K", b"", 0, "task:x")
+    assert settled(Action(Do.FORGET)) == ("id", 7, "X", b"", 0, "")
+    assert settled(Action(Do.PUT_BACK)) == settlement.put_back(DELIVERY) == ("id", 7, "P", b"", 0, "")
 
 
 def test_records_are_signed_for_their_task() -> None:
     key = Signer([b"k"])
-    blob = wire(Action(Do.SUCCEED, State.SUCCESS, b"value"), signer=key)[3]
+    blob = settled(Action(Do.SUCCEED, State.SUCCESS, b"value"), signer=key)[3]
     assert record.decode(blob, "id", key).payload == b"value"

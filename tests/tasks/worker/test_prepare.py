@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hotqueue import HotQueue
-from hotqueue.tasks.rules.history import Attempts
+from hotqueue.tasks.rules.history import History
 from hotqueue.tasks.rules.lifecycle import Ended
 from hotqueue.tasks.wire import envelope, payload
 from hotqueue.tasks.wire.settlement import Delivery
@@ -35,12 +35,12 @@ def subscription(queue: HotQueue) -> Subscription:
 
 
 def deliver(
-    task: str = "tests.tasks.sample.note", value: Any = 1, attempts: Attempts | None = None, queue: str = "q", **more: Any
+    task: str = "tests.tasks.sample.note", value: Any = 1, history: History | None = None, queue: str = "q", **more: Any
 ) -> Delivery:
     header = envelope.task_header(task, queue, more.get("options", {}), more.get("python", ""))
     flags = envelope.BY_VALUE if "python" in more else 0
     data = envelope.Form(header, envelope.SYNC, 0, flags).encode(b"id", 1, b"", payload.dumps(((value,), {})))
-    return Delivery("id", 1, "s", attempts.encode().encode() if attempts else b"", data)
+    return Delivery("id", 1, "s", history.encode().encode() if history else b"", data)
 
 
 def look(subscription: Subscription, delivery: Delivery) -> Ready:
@@ -75,22 +75,22 @@ def test_options_that_came_with_the_call_lie_over_the_tasks(queue: HotQueue, sub
 
 
 @pytest.mark.parametrize(
-    ("attempts", "ended"),
+    ("history", "ended"),
     [
-        (Attempts(deliveries=5), Ended.EXHAUSTED),
-        (Attempts(deliveries=4), None),
-        (Attempts(verdict="T"), Ended.OVERRAN),
-        (Attempts(expires=5), Ended.EXPIRED),
-        (Attempts(expires=9_999_999_999_999), None),
-        (Attempts(retries=99), None),
+        (History(deliveries=5), Ended.EXHAUSTED),
+        (History(deliveries=4), None),
+        (History(verdict="T"), Ended.OVERRAN),
+        (History(expires=5), Ended.EXPIRED),
+        (History(expires=9_999_999_999_999), None),
+        (History(retries=99), None),
     ],
     ids=str,
 )
 def test_a_history_may_say_how_it_ends_without_a_run(
-    queue: HotQueue, subscription: Subscription, attempts: Attempts, ended: Ended | None
+    queue: HotQueue, subscription: Subscription, history: History, ended: Ended | None
 ) -> None:
     queue.task(sample.note)
-    ready = look(subscription, deliver(attempts=attempts))
+    ready = look(subscription, deliver(history=history))
     assert (ready.outcome.ended if ready.outcome else None) is ended
     assert (ready.call is None) is (ended is not None)
 

@@ -50,7 +50,7 @@ local function count(stats, now, what, by)
 end
 
 -- attempts: 'retries deliveries need expires verdict', three numbers more once they are not all nought (shared lost width, see
--- attempts.py), and then one line of JSON an error. In the table: 6 the lines, 7 shared, 8 lost, 9 width.
+-- history.py), and then one line of JSON an error. In the table: 6 the lines, 7 shared, 8 lost, 9 width.
 local function split_attempts(value)
   local head, rest = string.match(value or '', '^([^\n]*)(.*)$')
   local retries, deliveries, need, expires, verdict, more = string.match(head, '^(%d+) (%d+) (%S+) (%S+) (%S+)(.*)$')
