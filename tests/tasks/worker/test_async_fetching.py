@@ -44,7 +44,7 @@ def test_a_lone_task_takes_two_steps_one_to_fetch_it_and_one_to_tell(make_queue:
     queues = [make_queue(f"{queue_name}-{n}") for n in range(count)]
     beside = queues[0].task(sample.abeside)  # takes longer than it takes to look again
     with working(*queues) as worker:
-        before, done = worker.subscriptions[0].session.number, worker.process.done
+        before, done = worker.subscriptions[0].session.number, worker.shared.done
         for n in range(20):
             beside.delay(n)
             wait_until(lambda n=n: done.total() == n + 2 and worker.is_idle)
@@ -64,7 +64,7 @@ def test_what_comes_while_others_run_is_fetched_at_once(make_queue: MakeQueue, q
             wait_until(lambda n=n: sample.seen[-1] == n)
         assert time.monotonic() - began < allowed(10)  # to look only now and then takes a minute
         sample.go_on.set()
-        wait_until(lambda: worker.process.done.total() == 22)
+        wait_until(lambda: worker.shared.done.total() == 22)
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -75,4 +75,4 @@ def test_what_there_was_no_slot_for_is_fetched_when_one_is_free(make_queue: Make
         for n in range(30):
             for square in squares:
                 square.delay(n)
-        wait_until(lambda: worker.process.done.total() == 1 + 30 * count)
+        wait_until(lambda: worker.shared.done.total() == 1 + 30 * count)
