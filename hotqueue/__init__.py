@@ -10,8 +10,6 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-import hotqueue.moved  # noqa: F401  (old data names modules that are no more)
-
 if TYPE_CHECKING:
     from hotqueue.errors import (
         CannotLoad,
@@ -91,6 +89,21 @@ __all__ = [
 
 # Where a public name is defined; the rest are errors.
 _HOMES = {"HotQueue": "hotqueue.queue", "key_for_name": "hotqueue.queue"}
+
+
+class _OldModules:
+    """Finds modules that are no more, of which pickles of older versions know; for sys.meta_path."""
+
+    @staticmethod
+    def find_spec(name: str, path: object = None, target: object = None) -> Any:
+        if not name.startswith("hotqueue."):
+            return None
+        from hotqueue import moved
+
+        return moved.spec(name)
+
+
+sys.meta_path.append(_OldModules)  # the last one: nobody waits for it who finds a module otherwise
 
 
 def __getattr__(name: str) -> Any:

@@ -1,12 +1,12 @@
 """Where what stored data names is now. Pickles and dead records of older versions name modules that have moved since.
 
 What is written today names `hotqueue.X` and `hotqueue.tasks.X` alone; no line is to be added here for what was never stored.
-Who moves a class or a function that stands on the right changes its line. Imports nothing of hotqueue.
+Who moves a class or a function that stands on the right changes its line. Imports nothing of hotqueue; whoever imports hotqueue
+does not import this file before something stored asks for it.
 """
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 _ERRORS = (
@@ -60,18 +60,16 @@ def find(module: str, name: str) -> Any:
     return getattr(import_module(home), now)
 
 
-class OldModules:
-    """Finds modules of which only stored data knows any more, with nothing in them but what that may name; for sys.meta_path."""
-
-    @staticmethod
-    def find_spec(name: str, path: object = None, target: object = None) -> Any:
-        """Return how to make such a module; None for whatever else."""
-        if name.startswith("hotqueue.") and any(old.rpartition(".")[0] == name for old in NAMES):
-            from importlib.machinery import ModuleSpec
-
-            return ModuleSpec(name, OldModules)  # type: ignore[arg-type]
+def spec(module: str) -> Any:
+    """Return how to make a module that is no more, with nothing in it but what stored data may name; None if there was none."""
+    if not any(old.rpartition(".")[0] == module for old in NAMES):
         return None
+    from importlib.machinery import ModuleSpec
 
+    return ModuleSpec(module, _Loader)  # type: ignore[arg-type]
+
+
+class _Loader:
     @staticmethod
     def create_module(spec: Any) -> None:
         """Have Python make it."""
@@ -80,7 +78,3 @@ class OldModules:
     def exec_module(module: Any) -> None:
         """Look up its names when they are asked for."""
         module.__getattr__ = lambda name: find(module.__name__, name)
-
-
-if OldModules not in sys.meta_path:
-    sys.meta_path.append(OldModules)  # the last one: nobody waits for it who finds a module otherwise
