@@ -19,8 +19,7 @@ import redis
 from redis.credentials import UsernamePasswordCredentialProvider
 
 from hotqueue import ConfigError, HotQueue
-from hotqueue.tasks.supervisor.supervisor import Supervisor
-from hotqueue.tasks.worker.child import Settings
+from hotqueue.tasks.supervisor.queues import Queues
 from tests.support.processes import start_command
 from tests.support.servers import MASTER, RedisServer
 from tests.support.waiting import wait_until
@@ -204,13 +203,11 @@ def test_a_queue_with_a_client_can_be_pickled(make_queue: Callable[..., HotQueue
 def test_what_two_processes_tell_of_one_client_is_one_queue(queue_name: str) -> None:
     """Else a supervisor would look after each queue once more for each process that it starts."""
     client = redis.Redis(credential_provider=UsernamePasswordCredentialProvider("me", "secret"))
-    told = pickle.dumps(HotQueue(queue_name, redis=client).store)
-    supervisor = Supervisor(Settings(make_queue=HotQueue), lambda *_: None, lambda _: None)
-    try:
-        first, second = (supervisor._broker_of(queue_name, pickle.loads(told)) for _ in range(2))
-        assert first is second
-    finally:
-        supervisor._presence.close()
+    store = pickle.dumps(HotQueue(queue_name, redis=client).store)
+    queues = Queues()
+    first, second = (queues.broker_of(queue_name, pickle.loads(store)) for _ in range(2))
+    assert first is second
+    assert queues.all() == [first]
 
 
 @pytest.mark.servers("server")

@@ -1,1 +1,4 @@
-"""Keeps workers going: starts, watches and replaces them, and does the upkeep of their queues."""
+"""Keeps workers going and queues in order: starts, replaces and ends processes, renews leases, puts back what the dead held.
+
+It runs no user code, and imports none. It may use all other rooms of tasks/ but methods and testing/, and what is beneath them.
+"""

@@ -1,13 +1,12 @@
-"""A supervisor's view of its children: their pipes, their workers, what they run."""
+"""Child: one worker process as its supervisor sees it: its pipes, its workers, what it runs. All of them together: crew.py."""
 
 from __future__ import annotations
 
-import contextlib
 import mmap
 import os
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,8 +17,6 @@ from hotqueue.tasks.worker.child import Company, Pipes, Settings
 from hotqueue.tasks.worker.permits import Permits
 from hotqueue.tasks.worker.running import new_table, read_fates, read_progress, read_running
 from hotqueue.tasks.worker.wakeup import readable
-
-ORPHANED = 5.0  # seconds after which nobody waits for a dead process any more
 
 
 @dataclass
@@ -46,7 +43,7 @@ class Child:
     """One worker process.
 
     Attributes:
-        queues: as it told of them, in its order.
+        queues: as it named them, in its order.
         company: the suspects that it was started for; None of a working process.
         is_ready: it has imported the modules, and waits for the word to begin.
         has_begun: it was given that word.
@@ -137,9 +134,9 @@ class Child:
             size = int.from_bytes(self.inbox[:4], "big")
             if len(self.inbox) < 4 + size:
                 return
-            told: dict[str, Any] = payload.loads(self.inbox[4 : 4 + size])
+            report: dict[str, Any] = payload.loads(self.inbox[4 : 4 + size])
             self.inbox = self.inbox[4 + size :]
-            yield told
+            yield report
 
     def last_words(self) -> Iterator[dict[str, Any]]:
         """Read what it said before it died and nobody has heard yet."""
@@ -204,38 +201,3 @@ def _spawn(
     os.close(control_read)
     os.close(report_write)
     return Child(pid, control_write, report_read, permits, tables, settings.company)
-
-
-class Orphans:
-    """What PID 1 inherits, as in a container without an init: processes whose parents died. Uncollected they stay zombies.
-
-    Only what has been dead for a while is collected: a thread of ours may wait for a process that it started itself.
-    """
-
-    def __init__(self) -> None:
-        self._is_ours = os.getpid() == 1
-        self._dead: dict[int, float] = {}
-        self._next = 0.0
-
-    def collect(self, own: Sequence[int]) -> None:
-        """Look once a second; leave the pids in `own` alone."""
-        now = time.monotonic()
-        if not self._is_ours or now < self._next:
-            return
-        self._next = now + 1.0
-        self._dead = {pid: self._dead.get(pid, now) for pid in _zombies() if pid not in own}
-        for pid, since in self._dead.items():
-            if now - since >= ORPHANED:
-                with contextlib.suppress(ChildProcessError):
-                    os.waitpid(pid, os.WNOHANG)
-
-
-def _zombies() -> Iterator[int]:
-    import glob
-
-    for thread in glob.glob("/proc/self/task/*/children"):
-        with contextlib.suppress(OSError), open(thread) as file:
-            for pid in file.read().split():
-                with contextlib.suppress(OSError), open(f"/proc/{pid}/stat", "rb") as stat:
-                    if stat.read().rpartition(b")")[2].split()[0] == b"Z":
-                        yield int(pid)

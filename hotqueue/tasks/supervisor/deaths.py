@@ -1,22 +1,31 @@
-"""What the death of a child means for the tasks that it ran: how it died, whom that charges, what becomes of each, in words.
+"""What the death of a child means: how it died, whom of the tasks that it ran that charges, what becomes of each, what follows.
 
-What the charges come to is decided by reap.lua. Writes nothing.
+What the charges come to is decided by reap.lua; what has to be written at Redis is owed to it.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from hotqueue import presence
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.broker.maintenance import Charge
 from hotqueue.tasks.rules import history
 from hotqueue.tasks.rules.history import SUSPECT
-from hotqueue.tasks.supervisor.children import Child
-from hotqueue.tasks.worker.logbook import shown
+from hotqueue.tasks.supervisor.children import Slot
+from hotqueue.tasks.supervisor.crew import Crew, Dead
+from hotqueue.tasks.supervisor.quarantine import Quarantine
+from hotqueue.tasks.supervisor.replacement import Replacement
+from hotqueue.tasks.supervisor.state import State
+from hotqueue.tasks.worker import child
+from hotqueue.tasks.worker.logbook import about, shown
+
+log = logging.getLogger("hotqueue.worker")
 
 NAMED = 20  # tasks that a line of the log names
 
@@ -49,10 +58,10 @@ class Death:
     def _fate(self, task_id: str) -> int:
         return self.fates.get(task_id, 0)
 
-    def reap(self, broker: Broker, worker: str) -> None:
-        """Put back what a worker of the process held in one queue."""
-        charge = Charge(self.cause, self.charged, self.verdict, len(self.charged), self.last)
-        broker.reap(worker, known_dead=True, charge=charge)
+    @property
+    def charge(self) -> Charge:
+        """What it means for the tasks that ran."""
+        return Charge(self.cause, self.charged, self.verdict, len(self.charged), self.last)
 
     @property
     def aftermath(self) -> str:
@@ -64,13 +73,13 @@ class Death:
         is_shared = len(self.charged) > 1
         suspects = [each for each in again if not is_shared or self._fate(each) & SUSPECT]
         innocent = [each for each in again if each not in suspects]
-        told = [
+        fates = [
             (innocent, ", which {runs} again as before"),
             (suspects, ", which {runs} again in quarantine: {is_one} suspected of killing {its} process"),
             (last, " for the last time (max_deliveries), which {goes} to the dead list"),
         ]
         side_by_side = " side by side" if is_shared else ""
-        return "".join(f"; it ran{side_by_side} {_listed(ids)}{_inflected(text, ids)}" for ids, text in told if ids)
+        return "".join(f"; it ran{side_by_side} {_listed(ids)}{_inflected(text, ids)}" for ids, text in fates if ids)
 
 
 def _listed(ids: Sequence[str]) -> str:
@@ -84,13 +93,13 @@ def _inflected(text: str, ids: Sequence[str]) -> str:
     return text.format(runs="run", goes="go", is_one="they are", its="their")
 
 
-def death_of(each: Child, code: int, peak_kb: int) -> Death:
+def death_of(dead: Dead) -> Death:
     """Return what the end of a child comes to; it charges nobody where it was our doing, but whom it was done for."""
     now = int(time.time() * 1000)
-    how = how_it_died(code, peak_kb)
-    if each.ended_for is None:
-        return _by_itself(each, how, code, peak_kb, now)
-    task_id, why = each.ended_for
+    how = how_it_died(dead.code, dead.peak_kb)
+    if dead.child.ended_for is None:
+        return _by_itself(dead, how, now)
+    task_id, why = dead.child.ended_for
     if why == "time limit":
         line = history.error_line("time limit", "ran longer than its time_limit and was stopped", now)
         return Death(how, json.dumps(line), history.TIME_LIMIT, [task_id])
@@ -100,11 +109,11 @@ def death_of(each: Child, code: int, peak_kb: int) -> Death:
     return Death(how)
 
 
-def _by_itself(each: Child, how: str, code: int, peak_kb: int, now: int) -> Death:
-    charged = each.running()
-    kind, told = history.how_it_killed(how, len(charged))
-    line = history.error_line(kind, told, now, exit=code, peak_kb=peak_kb)
-    return Death(how, json.dumps(line), history.KILLED, charged, each.fates())
+def _by_itself(dead: Dead, how: str, now: int) -> Death:
+    charged = dead.child.running()
+    kind, error = history.how_it_killed(how, len(charged))
+    line = history.error_line(kind, error, now, exit=dead.code, peak_kb=dead.peak_kb)
+    return Death(how, json.dumps(line), history.KILLED, charged, dead.child.fates())
 
 
 def how_it_died(code: int, peak_kb: int) -> str:
@@ -118,3 +127,77 @@ def how_it_died(code: int, peak_kb: int) -> str:
         name = f"signal {-code}"
     hint = ", by hand or for want of memory" if -code == signal.SIGKILL else ""
     return f"was killed by {name}{hint} {memory}"
+
+
+class Deaths:
+    """Sees to what a supervisor's dead children leave.
+
+    1. What they held at each queue is put back, and what ran is charged, unless their end was our doing (`_put_back`).
+    2. A first process that dies before it could import the modules ends the supervisor.
+    3. Otherwise whoever takes its place is told: the replacement of processes, the quarantine (`_replace`).
+    4. The log says how it died, and what becomes of what it ran (`_say`).
+    """
+
+    def __init__(self, state: State, crew: Crew, replacement: Replacement, quarantine: Quarantine) -> None:
+        self._state = state
+        self._crew = crew
+        self._replacement = replacement
+        self._quarantine = quarantine
+
+    def bury(self, dead: Dead) -> None:
+        """See to what a child left that has ended, and is off the list."""
+        each, death = dead.child, death_of(dead)
+        self._put_back(dead, death)
+        each.close()
+        if self._state.upkeep is None and self._state.exit is None and not each.is_ready:
+            self._state.cannot_begin(f"the first process {death.how}, before it had imported the modules", child.EXIT_CRASH)
+            return
+        self._replace(dead, death)
+        if not (each.is_ready or each.is_stopping or each.ended_for):
+            why = each.why_not or f"a process {death.how}, before it had imported them"
+            self._replacement.cannot_load(each, self._crew.ordinary, why)
+            return
+        if dead.code == 0 or each.ended_for:
+            return
+        self._say(dead, death)
+        if not death.charged and each.company is None:  # a task that kills its process must not hold up the others
+            self._replacement.died_of_no_task(each)
+
+    def _put_back(self, dead: Dead, death: Death) -> None:
+        each = dead.child
+        for slot in each.slots.values():
+            if not death.charged:  # should Redis stay away until we have left as well, others read it there
+                presence.clear_state(slot.folder, slot.worker)
+            unreaped = set(each.queues)
+            for broker in each.queues:
+                self._state.owe(broker, self._reaping(broker, slot, death, unreaped))
+        if self._state.upkeep is not None and (dead.code != 0 or each.ended_for or each.company):
+            self._state.upkeep.sweep_soon()  # it may have registered a worker and died before it could say so
+
+    def _reaping(self, broker: Broker, slot: Slot, death: Death, unreaped: set[Broker]) -> Callable[[], None]:
+        def reap() -> None:
+            broker.reap(slot.worker, known_dead=True, charge=death.charge)
+            unreaped.discard(broker)
+            if death.charged and self._state.upkeep is not None:
+                self._state.upkeep.sweep_soon()  # there may be suspects now
+            if not unreaped:
+                presence.forget(slot.folder, slot.worker)
+
+        return reap
+
+    def _replace(self, dead: Dead, death: Death) -> None:
+        each = dead.child
+        self._replacement.died(each)
+        if each.company is not None:
+            well = dead.code == 0 or bool(death.charged) or each.ended_for is not None
+            self._quarantine.ended(each.company, well=well)
+        if each.company is not None or (dead.code != 0 and each.leaves_by is None):
+            self._replacement.owe(each)  # also after a quarantine process: what it ran may have sent more, or have to be retried
+
+    def _say(self, dead: Dead, death: Death) -> None:
+        each, charged = dead.child, death.charged
+        if each.leaves_by is not None:
+            log.error("process %d ended with exit code %d while it did what is done at an exit", each.pid, dead.code)
+        elif each.is_ready and not (self._state.exit is not None and each.is_stopping):
+            facts = about(charged[0] if len(charged) == 1 else "", exit=dead.code, task_ids=charged or None)
+            log.error("process %d %s%s", each.pid, death.how, death.aftermath, extra=facts)

@@ -12,6 +12,9 @@ import socket
 from collections.abc import Callable
 
 from hotqueue.errors import ConfigError
+from hotqueue.tasks.supervisor.crew import Crew
+from hotqueue.tasks.supervisor.state import State
+from hotqueue.tasks.supervisor.watchdog import STUCK
 
 Probe = Callable[[], tuple[bool, dict[str, object]]]
 
@@ -74,12 +77,40 @@ class HealthPort:
 
     def _response(self, path: str) -> bytes:
         probe = self._probes.get(path)
-        well, told = probe() if probe else (False, {"error": f"ask for {' or '.join(self._probes)}"})
+        well, facts = probe() if probe else (False, {"error": f"ask for {' or '.join(self._probes)}"})
         status = "200 OK" if well else "503 Service Unavailable" if probe else "404 Not Found"
-        body = json.dumps({"ok": well, **told}).encode()
+        body = json.dumps({"ok": well, **facts}).encode()
         head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
         return head.encode() + body
 
     def close(self) -> None:
         """Stop listening."""
         self._socket.close()
+
+
+class Probes:
+    """How a supervisor and its processes are.
+
+    Args:
+        lease_s: seconds within which the queues have to be reached.
+    """
+
+    def __init__(self, crew: Crew, state: State, lease_s: float) -> None:
+        self._crew = crew
+        self._state = state
+        self._lease_s = lease_s
+
+    def is_live(self) -> tuple[bool, dict[str, object]]:
+        """Tell whether the processes make progress."""
+        idle = [slot.idle_for() for each in self._crew.working for slot in each.slots.values()]
+        longest = max(idle, default=0.0)
+        return longest <= STUCK, {"processes": len(self._crew.ordinary), "longest_without_progress": longest}
+
+    def is_ready(self) -> tuple[bool, dict[str, object]]:
+        """Tell whether a process is ready, and the queues were reached within a lease."""
+        ordinary, upkeep = self._crew.ordinary, self._state.upkeep
+        working = [each.pid for each in ordinary if each.slots and not each.is_stopping and each.leaves_by is None]
+        since = None if upkeep is None else upkeep.seconds_since_success()
+        reached = since is not None and since <= self._lease_s
+        well = bool(working) and reached and self._state.exit is None
+        return well, {"processes": len(working), "seconds_since_redis": since}

@@ -1,0 +1,43 @@
+"""The queues that the children of a supervisor have named: one broker each; all at one store share its connections."""
+
+from __future__ import annotations
+
+from hotqueue.errors import HotQueueError
+from hotqueue.store.patience import PATIENCE
+from hotqueue.store.store import Store
+from hotqueue.tasks.broker.broker import Broker
+from hotqueue.tasks.wire import payload
+
+
+class Queues:
+    """The queues that a supervisor looks after."""
+
+    def __init__(self) -> None:
+        self._brokers: dict[tuple[int, str], Broker] = {}  # by store and queue, which two stores may call the same
+        self._stores: dict[bytes, Store] = {}  # by their addresses
+
+    def broker_of(self, name: str, store: Store) -> Broker:
+        """Return the broker of a queue that a child has named."""
+        address = payload.dumps(store.address)  # not by `==`: a credential provider, say, is equal to itself alone
+        known = self._stores.setdefault(address, store)
+        if known is store:
+            store.starts_threads, store.patience = False, PATIENCE
+        return self._brokers.setdefault((id(known), name), Broker(known, name))
+
+    def all(self) -> list[Broker]:
+        """Return all of them."""
+        return list(self._brokers.values())
+
+    def scheduled(self) -> int | None:
+        """Return how many tasks wait for their time; None when Redis does not say."""
+        try:
+            return sum(broker.counts()["scheduled"] for broker in self.all())
+        except HotQueueError:
+            return None
+
+    def paused(self) -> list[str]:
+        """Return the names of those that are paused; none where Redis does not say."""
+        try:
+            return [broker.name for broker in self.all() if broker.is_paused()]
+        except HotQueueError:
+            return []

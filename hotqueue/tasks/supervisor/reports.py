@@ -1,0 +1,121 @@
+"""Reports: what children say over their pipes, and what follows from it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+from hotqueue import presence
+from hotqueue.errors import ConnectionFailed, HotQueueError
+from hotqueue.runtime.background import Background
+from hotqueue.store.store import Store
+from hotqueue.tasks.broker.broker import Broker
+from hotqueue.tasks.supervisor.children import Child
+from hotqueue.tasks.supervisor.crew import Crew
+from hotqueue.tasks.supervisor.preflight import check_queues
+from hotqueue.tasks.supervisor.queues import Queues
+from hotqueue.tasks.supervisor.replacement import Replacement
+from hotqueue.tasks.supervisor.state import State
+from hotqueue.tasks.supervisor.upkeep import Upkeep
+from hotqueue.tasks.wire import payload
+from hotqueue.tasks.worker import child
+from hotqueue.tasks.worker.child import Settings
+
+log = logging.getLogger("hotqueue.worker")
+
+Named = list[tuple[str, Store]]  # queues, by name and store
+
+
+class Reports:
+    """Hears the children of one supervisor.
+
+    1. hello: a process could load the modules; the first one names the queues, whose servers are checked.
+    2. failed: it could not.
+    3. worker: one of its workers has registered at the queues.
+    4. ends_soon: it will have had enough before long.
+    5. finishing: it fetches nothing more.
+    6. leaving: its workers have left; what is done at an exit is still to come.
+
+    Args:
+        background: does what may wait for Redis.
+        upkeep_of: makes the upkeep of the queues.
+        on_ready: called once with the queues and tasks that the first child found.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        state: State,
+        crew: Crew,
+        replacement: Replacement,
+        background: Background,
+        upkeep_of: Callable[[list[Broker]], Upkeep],
+        on_ready: Callable[[Named, list[str]], None],
+    ) -> None:
+        self.queues = Queues()
+        self._settings = settings
+        self._state = state
+        self._crew = crew
+        self._replacement = replacement
+        self._background = background
+        self._upkeep_of = upkeep_of
+        self._on_ready = on_ready
+
+    def hear(self, each: Child, reports: Iterable[dict[str, Any]]) -> None:
+        """Act upon what a child says."""
+        for report in reports:
+            getattr(self, f"_on_{report.pop('kind')}")(each, **report)
+
+    def _on_hello(self, each: Child, queues: bytes, tasks: list[str]) -> None:
+        each.is_ready = True
+        self._replacement.loaded()
+        found: Named = payload.loads(queues)
+        each.queues = [self.queues.broker_of(name, store) for name, store in found]
+        if self._state.upkeep is not None:
+            self._state.upkeep.adopt(each.queues)  # the modules may have been changed since the first process
+            if each.company is not None:
+                each.begin()
+            return
+        named = [(broker.name, broker.store) for broker in each.queues]
+        self._background.begin(partial(check_queues, named), partial(self._after_check, each, named, tasks))
+
+    def _after_check(self, each: Child, found: Named, tasks: list[str], refusal: HotQueueError | None) -> None:
+        if refusal is not None:
+            code = child.EXIT_UNREACHABLE if isinstance(refusal, ConnectionFailed) else child.EXIT_USAGE
+            if self._state.exit is None:
+                self._on_failed(each, code, str(refusal))
+            return
+        self._state.upkeep = self._upkeep_of(self.queues.all())
+        if self._state.exit is None:
+            self._on_ready(found, tasks)
+
+    def _on_failed(self, each: Child, code: int, text: str) -> None:
+        if self._state.upkeep is None:
+            self._state.cannot_begin(text, code)
+            self._crew.stop_all()
+            self._state.stop_at = 0.0
+        else:
+            each.why_not = text
+
+    def _on_worker(self, each: Child, trouble: str, **worker: Any) -> None:
+        each.note_worker(**worker)
+        self._replacement.works(each, self._crew.all)
+        if trouble and presence.TROUBLE not in self._settings.said:
+            self._settings.said.add(presence.TROUBLE)
+            log.warning("%s", presence.advice(trouble, self._settings.lease_ms / 1000))
+
+    def _on_ends_soon(self, each: Child) -> None:
+        each.ends_soon = True
+
+    def _on_finishing(self, each: Child) -> None:
+        """It fetches nothing more, and has room for what others are to run."""
+        each.is_stopping = True
+        self._replacement.owe(each)
+
+    def _on_leaving(self, each: Child, had_enough: bool) -> None:
+        each.leaves_by = time.monotonic() + self._settings.grace
+        if had_enough:
+            self._replacement.owe(each)
