@@ -31,37 +31,37 @@ def status(file: str | None, as_json: bool) -> None:
     """Show how the server of FILE is (default: your own database). Starts nothing."""
     from hotqueue.embedded import server as store
 
-    told = store.status(file)
+    facts = store.status(file)
     if as_json:
-        click.echo(json_text(told))
+        click.echo(json_text(facts))
         return
-    for name, value in _lines(told):
+    for name, value in _lines(facts):
         click.echo(f"{name:9} {value}")
 
 
-def _lines(told: dict[str, Any]) -> list[tuple[str, str]]:
+def _lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
     """What a person wants to know, in the order of asking."""
-    server = f"{told['server']} {told['version']} ({told['binary']})" if told["server"] else "unknown"
-    lines = [("database", f"{told['path']}, {told['database_bytes']} bytes"), ("journal", f"{told['journal_bytes']} bytes")]
+    server = f"{facts['server']} {facts['version']} ({facts['binary']})" if facts["server"] else "unknown"
+    lines = [("database", f"{facts['path']}, {facts['database_bytes']} bytes"), ("journal", f"{facts['journal_bytes']} bytes")]
     lines.append(("server", server))
-    lines.append(("state", _state(told)))
-    if told["running"]:
-        lines.append(("users", ", ".join(map(str, told["users"])) if told["users"] else "unknown"))
-    if "keys" in told:
-        lines.append(("holds", f"{told['keys']} keys in {told['memory_bytes'] / 1e6:.1f} MB, durability {told['durability']}"))
-    if not told.get("disk_ok", True):
+    lines.append(("state", _state(facts)))
+    if facts["running"]:
+        lines.append(("users", ", ".join(map(str, facts["users"])) if facts["users"] else "unknown"))
+    if "keys" in facts:
+        lines.append(("holds", f"{facts['keys']} keys in {facts['memory_bytes'] / 1e6:.1f} MB, durability {facts['durability']}"))
+    if not facts.get("disk_ok", True):
         lines.append(("disk", "full: nothing can be written"))
-    lines.append(("log", told["log"]))
-    if told["last_error"]:
-        lines.append(("last said", told["last_error"]))
+    lines.append(("log", facts["log"]))
+    if facts["last_error"]:
+        lines.append(("last said", facts["last_error"]))
     return lines
 
 
-def _state(told: dict[str, Any]) -> str:
-    if not told["running"]:
+def _state(facts: dict[str, Any]) -> str:
+    if not facts["running"]:
         return "not running, nobody uses it"
-    up = f"process {told['pid']} on {told['host']}"
-    return f"running, {up}" if told["answers"] else f"running but not answering, {up}"
+    up = f"process {facts['pid']} on {facts['host']}"
+    return f"running, {up}" if facts["answers"] else f"running but not answering, {up}"
 
 
 @embedded.command()
@@ -73,9 +73,9 @@ def repair(file: str | None, yes: bool) -> None:
 
     path = store.status(file)["path"]  # no question about a file that is not there
     _confirm(f"Cut the journal of {path} before its first damage (a backup is kept)?", yes)
-    told = store.repair(file)
-    click.echo(f"{told['path']}: {told['kept_bytes']} bytes of the journal kept, {told['dropped_bytes']} dropped")
-    click.echo(f"backup: {told['backup']}")
+    done = store.repair(file)
+    click.echo(f"{done['path']}: {done['kept_bytes']} bytes of the journal kept, {done['dropped_bytes']} dropped")
+    click.echo(f"backup: {done['backup']}")
 
 
 @embedded.command()
@@ -87,12 +87,12 @@ def upgrade(file: str | None, yes: bool) -> None:
 
     path = store.status(file)["path"]  # no question about a file that is not there
     _confirm(f"Hand {path} to the newest server found here, for good (a backup is kept)?", yes)
-    told = store.upgrade(file)
-    if told["backup"] is None:
-        click.echo(f"{told['path']}: nothing to do, {told['to']} is the server of this file")
+    done = store.upgrade(file)
+    if done["backup"] is None:
+        click.echo(f"{done['path']}: nothing to do, {done['to']} is the server of this file")
         return
-    click.echo(f"{told['path']}: handed from {told['from']} to {told['to']} ({told['binary']})")
-    click.echo(f"backup: {told['backup']}")
+    click.echo(f"{done['path']}: handed from {done['from']} to {done['to']} ({done['binary']})")
+    click.echo(f"backup: {done['backup']}")
 
 
 @embedded.command()
@@ -107,19 +107,19 @@ def export(source: str, target: str, replace: bool, as_json: bool) -> None:
     """
     from hotqueue.transfer import queues
 
-    told = queues.export(source, target, replace=replace, tell=_progress())
+    copied = queues.export(source, target, replace=replace, progress=_progress())
     if sys.stderr.isatty():
         click.echo("\r\x1b[K", nl=False, err=True)
     if as_json:
-        click.echo(json_text(dataclasses.asdict(told)))
+        click.echo(json_text(dataclasses.asdict(copied)))
         return
-    click.echo(f"{told.source} → {told.target}: {_sum_of(told)}")
-    if told.left_out:
-        click.echo(f"{told.left_out} keys that are no queue's were left out")
+    click.echo(f"{copied.source} → {copied.target}: {_sum_of(copied)}")
+    if copied.left_out:
+        click.echo(f"{copied.left_out} keys that are no queue's were left out")
 
 
-def _sum_of(told: Any) -> str:
-    counts = {"queue": told.queues, "message": told.messages, "unfinished task": told.tasks}
+def _sum_of(copied: Any) -> str:
+    counts = {"queue": copied.queues, "message": copied.messages, "unfinished task": copied.tasks}
     return ", ".join(f"{count} {what}{'s'[: count != 1]}" for what, count in counts.items())
 
 
@@ -127,14 +127,14 @@ def _progress() -> Callable[[int], None]:
     """Show on a terminal how many bytes were written, a few times a second."""
     written, shown = 0, 0.0
 
-    def tell(more: int) -> None:
+    def show(more: int) -> None:
         nonlocal written, shown
         written += more
         if sys.stderr.isatty() and time.monotonic() > shown + 0.2:
             shown = time.monotonic()
             click.echo(f"\r{written / 1e6:.1f} MB", nl=False, err=True)
 
-    return tell
+    return show
 
 
 def _confirm(question: str, yes: bool) -> None:

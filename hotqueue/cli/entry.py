@@ -125,7 +125,7 @@ def say(text: str) -> None:
 _stderr = descriptors.Lines(2)
 
 
-def json_text(told: Any) -> str:
+def json_text(value: Any) -> str:
     """Return a value as JSON that can be printed here: in ASCII where the terminal, or what reads on, takes no Unicode."""
     unicode = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "").startswith("utf")
-    return json.dumps(told, indent=2, ensure_ascii=not unicode)
+    return json.dumps(value, indent=2, ensure_ascii=not unicode)

@@ -17,20 +17,20 @@ _SCANS = {b"hash": ("HSCAN", "HLEN", b"HSET"), b"zset": ("ZSCAN", "ZCARD", b"ZAD
 
 
 def copy_key(
-    source: Store, key: bytes, target: Store, place: bytes, left: int, tell: Callable[[int], None] = lambda written: None
+    source: Store, key: bytes, target: Store, place: bytes, left: int, progress: Callable[[int], None] = lambda written: None
 ) -> None:
     """Copy a key that does not change meanwhile; what was at its place is lost.
 
     Args:
         left: ms that the copy is to live; -1: for ever, 0: none is made.
-        tell: called with the number of bytes after each piece.
+        progress: called with the number of bytes after each piece.
     """
     if left == 0:
         return
     target.command(place, "DEL", place)
     for command, *words in _pieces(source, key):
         target.command(place, command, place, *words)
-        tell(sum(len(word) for word in words))
+        progress(sum(len(word) for word in words))
     if left > 0:
         target.command(place, "PEXPIRE", place, left)
 
@@ -62,7 +62,7 @@ def _scanned(store: Store, key: bytes, kind: bytes) -> Iterator[list[bytes]]:
     cursor, step = b"0", _step(store, key, count)
     while True:
         cursor, found = store.command(key, scan, key, cursor, "COUNT", step)
-        if kind == b"zset":  # it tells members and their scores, and takes scores and their members
+        if kind == b"zset":  # it returns members and their scores, and takes scores and their members
             found = [word for member, score in zip(found[::2], found[1::2], strict=True) for word in (score, member)]
         if found:
             yield [write, *found]

@@ -38,7 +38,7 @@ READ_RESULTS = scripts.load("hotqueue.transfer.lua", "read_results")
 WRITE_RESULTS = scripts.load("hotqueue.transfer.lua", "write_results")
 LEAVE = scripts.load("hotqueue.messages.lua", "leave", "held")
 
-Tell = Callable[[int], None]
+Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True)
@@ -70,14 +70,14 @@ class Kept:
     results: list[bytes] = field(default_factory=list)
 
 
-def export(source: str, target: str, *, replace: bool = False, tell: Tell = lambda written: None) -> Copied:
+def export(source: str, target: str, *, replace: bool = False, progress: Progress = lambda written: None) -> Copied:
     """Copy all queues from one place to another, each a database file or a URL.
 
     Between two files everything else in them is copied as well; where a server is one of the two, queues alone.
 
     Args:
         replace: what is there may be lost: the whole file, or on a server the queues of the same names.
-        tell: called again and again with how many bytes were written since.
+        progress: called again and again with how many bytes were written since.
 
     Raises:
         ConfigError: one of them is no place for data, or holds some already and `replace` is not given.
@@ -88,13 +88,13 @@ def export(source: str, target: str, *, replace: bool = False, tell: Tell = lamb
         raise ConfigError(f"{source} cannot be copied onto itself: name another target")
     _check_target(to_where, replace)
     with contextlib.ExitStack() as opened:
-        taken = _taken(from_where, opened, tell)
+        taken = _taken(from_where, opened, progress)
         for name in kept_in(taken):
             _put_in_order(taken, name)
         for key in taken.scan(f"*{keys.PREFIX}*"):
             if _list_of(key) and _thing(key).startswith(LEFT_OUT):
                 taken.command(key, "UNLINK", key)
-        left_out = _deliver(taken, to_where, opened, replace, tell)
+        left_out = _deliver(taken, to_where, opened, replace, progress)
         return _summary(taken, _label(from_where), _label(to_where), left_out)
 
 
@@ -143,7 +143,7 @@ def _summary(store: Store, source: str, target: str, left_out: int) -> Copied:
 # One moment of the source
 
 
-def _taken(where: Address, opened: contextlib.ExitStack, tell: Tell) -> Store:
+def _taken(where: Address, opened: contextlib.ExitStack, progress: Progress) -> Store:
     """Return a private server that holds what the source holds at this moment; of a server, each queue at a moment of its own."""
     if where.kind == "embedded":
         embedded.status(where.path)  # refuses what is not there, where opening it would make it
@@ -152,9 +152,9 @@ def _taken(where: Address, opened: contextlib.ExitStack, tell: Tell) -> Store:
     taken = _private(opened)
     with contextlib.closing(Store(where)) as server:
         for name, kept in kept_in(server).items():
-            _take_queue(server, taken, name, kept.state, tell)
+            _take_queue(server, taken, name, kept.state, progress)
         for name, kept in kept_in(server).items():  # after the tasks: one that has ended meanwhile is in the copy, unfinished
-            _copy_results(server, taken, kept.results, tell, unfinished=_tag(name) + b"tasks")
+            _copy_results(server, taken, kept.results, progress, unfinished=_tag(name) + b"tasks")
     return taken
 
 
@@ -162,7 +162,7 @@ def _private(opened: contextlib.ExitStack, source: EmbeddedServer | None = None)
     return opened.enter_context(contextlib.closing(Store(Address("embedded", path=MEMORY), EmbeddedServer.private(source))))
 
 
-def _take_queue(source: Store, taken: Store, name: bytes, state: list[bytes], tell: Tell) -> None:
+def _take_queue(source: Store, taken: Store, name: bytes, state: list[bytes], progress: Progress) -> None:
     """Copy a queue that is in use: what changes together is copied at one moment, in the server, and read at leisure."""
     doing = f"copying queue {keys.text(name)}"
     known = dict.fromkeys([name, *(_tag(name) + thing for thing in keys.SINGLE), *state])
@@ -170,7 +170,7 @@ def _take_queue(source: Store, taken: Store, name: bytes, state: list[bytes], te
     began = time.monotonic()
     try:
         for key, copy, left in frozen:
-            copy_key(source, copy, taken, key, _still(left, began), tell)
+            copy_key(source, copy, taken, key, _still(left, began), progress)
     finally:
         gone = sum(source.command(copy, "UNLINK", copy, doing=doing) for _, copy, _ in frozen)
     if gone < len(frozen):
@@ -192,7 +192,7 @@ def _put_in_order(taken: Store, name: bytes) -> None:
 # The target
 
 
-def _deliver(taken: Store, where: Address, opened: contextlib.ExitStack, replace: bool, tell: Tell) -> int:
+def _deliver(taken: Store, where: Address, opened: contextlib.ExitStack, replace: bool, progress: Progress) -> int:
     """Bring what was taken to its target; return how many keys are no queue's and stay behind."""
     assert taken.embedded is not None
     if where.kind == "embedded" and taken.embedded.is_readable_here():
@@ -202,13 +202,13 @@ def _deliver(taken: Store, where: Address, opened: contextlib.ExitStack, replace
     target = _private(opened) if is_file else opened.enter_context(contextlib.closing(Store(where)))
     old = kept_in(target) if replace else {}
     for name, kept in kept_in(taken).items():
-        _bring_queue(taken, target, name, kept, old.get(name, Kept()) if replace else None, tell)
+        _bring_queue(taken, target, name, kept, old.get(name, Kept()) if replace else None, progress)
     if target.embedded is not None:
         target.embedded.export(_label(where), replace=replace)
     return sum(not _list_of(key) for key in taken.scan("*"))
 
 
-def _bring_queue(taken: Store, target: Store, name: bytes, kept: Kept, old: Kept | None, tell: Tell) -> None:
+def _bring_queue(taken: Store, target: Store, name: bytes, kept: Kept, old: Kept | None, progress: Progress) -> None:
     """Write a queue beside its place, then its results, and have it appear at once: who is killed in between leaves no half.
 
     Args:
@@ -220,10 +220,10 @@ def _bring_queue(taken: Store, target: Store, name: bytes, kept: Kept, old: Kept
         left = int(taken.command(key, "PTTL", key))
         if left != -2:
             lives[key] = left
-            copy_key(taken, key, target, _beside(name, key), STAY_MS, tell)
+            copy_key(taken, key, target, _beside(name, key), STAY_MS, progress)
     for key in old.results if old else ():
         target.command(key, "UNLINK", key)
-    _copy_results(taken, target, kept.results, tell)
+    _copy_results(taken, target, kept.results, progress)
     lives = {key: _still(int(left), began) for key, left in lives.items()}
     lives |= {key: "" for key in (old.state if old else ()) if key not in lives}
     doing = f"writing queue {keys.text(name)}"
@@ -232,7 +232,7 @@ def _bring_queue(taken: Store, target: Store, name: bytes, kept: Kept, old: Kept
         raise ConfigError(f"{doing} at {target}: {keys.text(in_the_way)} is there by now: say --replace to lose it")
 
 
-def _copy_results(source: Store, target: Store, results: Sequence[bytes], tell: Tell, unfinished: bytes = b"") -> None:
+def _copy_results(source: Store, target: Store, results: Sequence[bytes], progress: Progress, unfinished: bytes = b"") -> None:
     """Copy the results of one queue.
 
     Args:
@@ -249,10 +249,10 @@ def _copy_results(source: Store, target: Store, results: Sequence[bytes], tell: 
             if value is not None and left != -2:
                 small[key] = (value, left)
             elif left != -2:
-                copy_key(source, key, target, key, left, tell)
+                copy_key(source, key, target, key, left, progress)
         if small:
             target.run(WRITE_RESULTS, list(small), [word for pair in small.values() for word in pair], "writing results")
-            tell(sum(len(value) for value, _ in small.values()))
+            progress(sum(len(value) for value, _ in small.values()))
 
 
 # Keys, as bytes: they come from servers that anybody may write to
