@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from hotqueue import keys
 from hotqueue.errors import ConnectionFailed, HotQueueError
@@ -21,12 +21,9 @@ from hotqueue.store.store import Store
 from hotqueue.tasks.broker import together
 from hotqueue.tasks.broker.session import DOING, Stepped
 from hotqueue.tasks.broker.together import Found
-from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.worker import logbook
+from hotqueue.tasks.worker.stepping import Stepping
 from hotqueue.tasks.worker.subscription import Subscription
-
-if TYPE_CHECKING:
-    from hotqueue.tasks.worker.worker import Worker
 
 MOMENT = 0.005  # seconds that the worker waits for a reply before the others have their turn
 HASTY = 0.25  # seconds that it waits for what cannot be left under way: a connection that has to be made
@@ -35,12 +32,6 @@ SHORTEST, LONGEST = 0.02, 1.0  # seconds between two tries at a place that is aw
 T = TypeVar("T")
 
 log = logging.getLogger("hotqueue.worker")
-
-
-def are_several(registries: Iterable[Registry]) -> bool:
-    """Tell whether queues may be at several servers."""
-    stores = {id(registry.store): registry.store for registry in registries}
-    return len(stores) > 1 or (any(store.is_cluster for store in stores.values()) and len(list(registries)) > 1)
 
 
 class Place:
@@ -68,7 +59,7 @@ class Place:
 class Places:
     """The places of one worker."""
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: Stepping) -> None:
         self._worker = worker
         self._places: dict[tuple[int, str], Place] = {}
 

@@ -17,6 +17,7 @@ from hotqueue.tasks.worker.quarantine_worker import QuarantineWorker
 from hotqueue.tasks.worker.running import Running
 from hotqueue.tasks.worker.shared import LEASE_MS, Member, Shared
 from hotqueue.tasks.worker.sync_worker import SyncWorker
+from hotqueue.tasks.worker.worker import Worker
 
 if TYPE_CHECKING:
     from hotqueue.tasks.execution.repairs import Repairs
@@ -84,7 +85,8 @@ class Process(Shared):
         self._threads: list[threading.Thread] = []
         self._pipes, self._tables = pipes, tables
         self._async: AsyncWorker | None = None
-        self.workers += [self._sync_worker(n) for n in range(threads)]
+        self._sync = [self._sync_worker(n) for n in range(threads)]
+        self.workers += self._sync
 
     def _sync_worker(self, n: int) -> SyncWorker:
         if self._width:
@@ -102,10 +104,10 @@ class Process(Shared):
         self.begin()
         if not self._width and any(task.is_async for registry in self.registries for task in registry.tasks.values()):
             self.start_async()
-        for worker in self.workers[1 : self._thread_count]:
+        for worker in self._sync[1:]:
             self._start_thread(worker)
         try:
-            self.workers[0].run()
+            self._sync[0].run()
         finally:
             if not self.is_burst:
                 self.stop_fetching()
@@ -118,12 +120,12 @@ class Process(Shared):
         for worker in self.workers:
             worker.presence.close()
 
-    def _start_thread(self, worker: Member) -> None:
+    def _start_thread(self, worker: Worker) -> None:
         thread = threading.Thread(target=self._run_worker, args=(worker,), name=f"hotqueue-worker-{worker.kind}", daemon=True)
         self._threads.append(thread)
         thread.start()
 
-    def _run_worker(self, worker: Member) -> None:
+    def _run_worker(self, worker: Worker) -> None:
         try:
             worker.run()
         except BaseException:

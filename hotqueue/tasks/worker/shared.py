@@ -14,6 +14,7 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hotqueue.presence import Presence
+from hotqueue.runtime.memory import resident_bytes
 from hotqueue.tasks.context import CleanContext
 from hotqueue.tasks.execution.executor import Call
 from hotqueue.tasks.execution.loop import EventLoop
@@ -53,8 +54,6 @@ class Member(Protocol):
 
     @property
     def is_idle(self) -> bool: ...
-
-    def run(self) -> None: ...
 
     def wake(self) -> None: ...
 
@@ -174,7 +173,7 @@ class Shared:
         waited = time.monotonic() - self._stopped_at
         return not self.hurry.is_set() and (self._last_wait is None or waited < self._last_wait)
 
-    def wake_others(self, waker: Member) -> None:
+    def wake_others(self, waker: object) -> None:
         """Have the other workers look for tasks."""
         for worker in list(self.workers):
             if worker is not waker:
@@ -289,15 +288,3 @@ class Shared:
         if what not in self._notified:
             self._notified.add(what)
             self._notify(what)
-
-
-def resident_bytes() -> int:
-    """Return the memory this process takes now."""
-    try:
-        with open("/proc/self/statm") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except OSError:
-        import resource
-
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak if sys.platform == "darwin" else peak * 1024

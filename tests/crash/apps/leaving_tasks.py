@@ -16,7 +16,7 @@ from typing import Any
 
 from hotqueue import HotQueue, Reject
 from hotqueue.errors import SoftTimeLimitExceeded
-from hotqueue.tasks.worker.shared import resident_bytes
+from hotqueue.runtime.memory import resident_bytes
 from tests.support.notes import Notes
 
 queue = HotQueue(os.environ.get("CRASH_QUEUE", "crash"), url=os.environ.get("CRASH_URL"))

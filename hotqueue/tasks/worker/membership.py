@@ -1,0 +1,178 @@
+"""Membership: under which name a worker is known at its queues, and how that comes to be; which servers it knows to be away.
+
+The state of every worker is made here; what it does with tasks is above: recovery.py, stepping.py, worker.py.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable
+from typing import Protocol
+
+from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError
+from hotqueue.presence import Presence
+from hotqueue.tasks.broker import together
+from hotqueue.tasks.broker.session import Stepped
+from hotqueue.tasks.client.registry import Registry
+from hotqueue.tasks.worker.bell import Bell
+from hotqueue.tasks.worker.permits import Permits
+from hotqueue.tasks.worker.running import Running
+from hotqueue.tasks.worker.shared import Shared
+from hotqueue.tasks.worker.subscription import Subscription
+
+SICK = 1.0  # seconds between two tries at a queue whose server refuses us
+
+log = logging.getLogger("hotqueue.worker")
+
+
+def are_several(registries: Iterable[Registry]) -> bool:
+    """Tell whether queues may be at several servers."""
+    stores = {id(registry.store): registry.store for registry in registries}
+    return len(stores) > 1 or (any(store.is_cluster for store in stores.values()) and len(list(registries)) > 1)
+
+
+class Spread(Protocol):
+    """What does for a worker whose queues are at several servers what must keep no other queue waiting; see places.py."""
+
+    def begin(self) -> None: ...
+
+    def step(self, subscription: Subscription, room: int) -> Stepped | None: ...
+
+    def recover(self, subscription: Subscription) -> None: ...
+
+    def note_outage(self, subscription: Subscription, error: Exception) -> None: ...
+
+
+class Membership:
+    """A worker as its queues know it.
+
+    Args:
+        shared: what the workers of this process share.
+        permits, running: shared with whoever may take tasks back, and judges whether this worker is well.
+
+    Attributes:
+        presence: the file by which others see whether this worker lives; its id is the worker's incarnation.
+        subscriptions: one for each queue, in the order in which they were named.
+        is_spread: True where they may be at several servers.
+        has_left: True once nothing more is done under this name.
+    """
+
+    kind = ""
+
+    def __init__(self, shared: Shared, registries: list[Registry], permits: Permits, running: Running) -> None:
+        self.shared = shared
+        self.permits = permits
+        self.running = running
+        self.is_spread = are_several(registries)
+        self.bell = Bell([registry.broker for registry in registries], self.kind, waits_for_servers=not self.is_spread)
+        self._places: Spread | None = None
+        self._registries = registries
+        self._outage = self._is_stepping = self.has_left = False
+        self._new_incarnation()
+
+    def _new_incarnation(self) -> None:
+        self.presence = Presence(len(self.running.table))
+        self.running.copy_to(self.presence.state)
+        is_only = len(self._registries) == 1
+        self.subscriptions = [
+            Subscription(registry, self.presence.id, self.kind, self.wake, index, is_only)
+            for index, registry in enumerate(self._registries)
+        ]
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What this worker announces of itself."""
+        return {**self.shared.facts, "folder": self.presence.folder, "kind": self.kind}
+
+    @property
+    def is_idle(self) -> bool:
+        """True while nothing is in hand, nor on its way here, nor may be at a server that does not answer."""
+        return not (
+            self._is_stepping
+            or any(subscription.in_hand or subscription.ahead or subscription.is_away for subscription in self.subscriptions)
+        )
+
+    @property
+    def stopping(self) -> bool:
+        """True once nothing more is to be fetched."""
+        return self.shared.stop.is_set()
+
+    def give_up_running_of(self, queue: int) -> None:
+        """Let running tasks of a queue, given by its number, know that they are lost; for any thread."""
+
+    def wake(self) -> None:
+        """End a sleep."""
+        self.bell.wake()
+
+    # --- registering ---------------------------------------------------------------------------------------------
+
+    def _register(self) -> bool:
+        """Announce ourselves at every queue; False when told to stop before that could be done."""
+        if self._places is not None:
+            self._places.begin()  # those that are there begin
+        elif not all(self._register_at(subscription) for subscription in self._register_together()):
+            return False
+        self.shared.announce(self)
+        return True
+
+    def _register_together(self) -> list[Subscription]:
+        """Register at many queues in one trip; return those where that was not done, but for those that were refused."""
+        if len(self.subscriptions) == 1:
+            return self.subscriptions
+        sessions = [subscription.session for subscription in self.subscriptions]
+        try:
+            answers = together.register(sessions, self.shared.lease_ms, self.facts)
+        except HotQueueError:
+            return self.subscriptions
+        for subscription, failed in zip(self.subscriptions, answers, strict=True):
+            subscription.is_registered = failed is None
+            if failed is not None:
+                self.note_refusal(subscription, failed)
+        return []
+
+    def _register_at(self, subscription: Subscription) -> bool:
+        while True:
+            try:
+                subscription.registry.store.repeat(
+                    lambda: subscription.session.register(self.shared.lease_ms, self.facts),
+                    patience=SICK,
+                    stop=self.shared.stop,
+                )
+                subscription.is_registered = True
+                return True
+            except (ConnectionFailed, ConfigError) as error:
+                if self.shared.stop.is_set():
+                    return False
+                if isinstance(error, ConnectionFailed) and error.retry:
+                    self._note_outage(error)
+                else:
+                    self.note_refusal(subscription, error)
+                if self.shared.stop.wait(SICK):
+                    return False
+
+    # --- servers that are away, or refuse us ---------------------------------------------------------------------
+
+    def _note_outage(self, error: Exception, subscription: Subscription | None = None) -> None:
+        if self._places is not None and subscription is not None:
+            self._places.note_outage(subscription, error)
+            return
+        if self.shared.outages.begin("", self):
+            log.warning("%s; trying again until it answers", error)
+        self._outage = True
+
+    def _end_outage(self, subscription: Subscription) -> None:
+        if self.shared.outages.end("", self):
+            log.info("queue %s answers again", subscription.name)
+        self._outage = False
+
+    def note_refusal(self, subscription: Subscription, error: HotQueueError) -> None:
+        """The server answers, but not as it should: somebody has to act. Say so once; leave this queue alone for a while."""
+        self._say_refused(subscription, error)
+        subscription.must_recover = True
+        subscription.sick_until = time.monotonic() + SICK
+
+    def _say_refused(self, subscription: Subscription, error: HotQueueError) -> None:
+        if str(error) != subscription.refusal and not self.stopping:
+            log.error("queue %s: %s; trying again until it is put right", subscription.name, error)
+        subscription.refusal = str(error)
