@@ -8,6 +8,7 @@ time.
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 
@@ -115,6 +116,8 @@ class Bell:
         self._lines: list[_Line] = []
         self._kinds = ""
         self._rings = False
+        self._lock = threading.Lock()
+        self._is_lent = False
         self.rung: set[int] = set()
         self.deaf: dict[int, Exception | None] = {}
         self.wrong: dict[int, ConfigError] = {}
@@ -281,6 +284,32 @@ class Bell:
                 self.rung.add(queue)
                 rang = True
         return rang
+
+    # --- while the worker is at work -------------------------------------------------------------------------------
+
+    def lend(self) -> bool:
+        """Let another thread read what is under way, until `reclaim`; False if nothing is: a ring would wait for us, unheard."""
+        self._is_lent = any(line.can_be_heard for line in self._lines)
+        return self._is_lent
+
+    def reclaim(self) -> None:
+        """Have all read here again."""
+        with self._lock:
+            self._is_lent = False
+
+    def lent(self) -> list[int]:
+        """Return the descriptors of what is lent; for any thread."""
+        with self._lock:
+            return [line.blocking.fileno() for line in self._lines if line.can_be_heard] if self._is_lent else []
+
+    def heard_meanwhile(self) -> set[int]:
+        """Return the numbers of queues that rang while the bells are lent; for any thread."""
+        with self._lock:
+            by_fd = {line.blocking.fileno(): line for line in self._lines if line.can_be_heard} if self._is_lent else {}
+            known, self.rung = self.rung, set()
+            self._hear([by_fd[fd] for fd in readable(list(by_fd), 0)])
+            heard, self.rung = self.rung, known | self.rung
+        return heard
 
     def _leave_out_junk(self, line: _Line, why: ConfigError) -> bool:
         """Go on with the bells of other queues where one holds something else; False if that is not what is wrong."""

@@ -1,6 +1,6 @@
-"""Settler: settles the outcomes of a batch when the task after them drags, from a thread of its own.
+"""Settler: sees to what must not wait until a task that drags is done, from a thread of its own.
 
-Otherwise what is done would wait, unsettled, until the long task that happened to follow in the same batch is done as well.
+What was done before it in the same batch is settled; a ring that came for its worker, of another server, goes back, for others.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 
 from hotqueue.tasks.execution.timelimit import leave_ctrl_c_to_main
+from hotqueue.tasks.worker.wakeup import readable
 
 DRAGS = 0.02  # seconds that a task may take before what ended earlier is settled without it
 
@@ -19,16 +20,19 @@ class Settler:
 
     def __init__(self) -> None:
         self._settle: list[Callable[[float], bool]] = []
+        self._bells: list[Callable[[], list[int]]] = []
         self._wanted = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def add(self, settle: Callable[[float], bool]) -> None:
+    def add(self, settle: Callable[[float], bool], bells: Callable[[], list[int]]) -> None:
         """Look after one more worker.
 
         Args:
             settle: settles what its dragging task holds up, and says whether the worker is still at a batch.
+            bells: returns the descriptors by which rings come while it works.
         """
         self._settle.append(settle)
+        self._bells.append(bells)
 
     def watch(self) -> None:
         """Look on from now; the caller is at a batch."""
@@ -42,6 +46,12 @@ class Settler:
         while True:
             self._wanted.wait()
             self._wanted.clear()
-            time.sleep(DRAGS)
+            self._pause()
             if any([settle(time.monotonic() - DRAGS) for settle in self._settle]):  # noqa: C419  (every one of them)
                 self._wanted.set()
+
+    def _pause(self) -> None:
+        if lent := [fd for bell in self._bells for fd in bell()]:
+            readable(lent, DRAGS)
+        else:
+            time.sleep(DRAGS)

@@ -39,7 +39,7 @@ class SyncWorker(Worker):
 
     def __init__(self, shared: Shared, registries: list[Registry], permits: Permits, running: Running) -> None:
         super().__init__(shared, registries, permits, running)
-        shared.settler.add(self.settle_behind)
+        shared.settler.add(self.settle_behind, self.bell.lent)
         self._had_left = False
         self._at_batch: Subscription | None = None
         self._began = 0.0
@@ -208,13 +208,16 @@ class SyncWorker(Worker):
         """Run what is in line, as far as permits go."""
         began = time.monotonic()
         take, line = self.permits.take, subscription.unstarted
-        if len(line) > 1 or subscription.unsettled:  # what a fetch ahead did not carry any more
+        is_lent = self.is_spread and self.bell.lend()
+        if is_lent or len(line) > 1 or subscription.unsettled:  # what a fetch ahead did not carry any more
             self._at_batch = subscription
             self.shared.settler.watch()
         try:
             self._run_line(subscription, began, take, line)
         finally:
             self._at_batch = None
+            if is_lent:
+                self.bell.reclaim()
 
     def _run_line(
         self, subscription: Subscription, began: float, take: Callable[[int, int], bool], line: deque[Delivery]
@@ -253,6 +256,8 @@ class SyncWorker(Worker):
         subscription = self._at_batch
         if subscription is None:
             return False
+        for queue in self.bell.heard_meanwhile() if self.is_spread else ():
+            self.ring(self.subscriptions[queue])  # somebody else may sleep
         if self._began < since and subscription.unsettled:
             settlements = subscription.take_unsettled()
             try:

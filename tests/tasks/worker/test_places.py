@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -95,3 +97,33 @@ def recover(worker: Worker) -> None:
     """Have a worker find out what it holds at all queues but the first."""
     worker.bell.deaf.update(dict.fromkeys(range(1, len(worker.subscriptions))))
     worker.hear()
+
+
+def hold(folder: str) -> None:
+    """Run until a file `end` is there."""
+    Path(folder, "begun").touch()
+    wait_until(lambda: Path(folder, "end").exists(), 30, "it may end")
+
+
+def test_a_ring_that_comes_while_it_works_is_given_to_others(
+    make_queue: Callable[..., HotQueue], far: Proxy, tmp_path: Path
+) -> None:
+    near, away = make_queue(), make_queue("far", url=far.url)
+    task = away.task(name="hold", ignore_result=True)(hold)
+    process = make_process([near, away])
+    worker = process.workers[0]
+    thread = threading.Thread(target=process.run)
+    thread.start()
+    another = near._tasks.broker.bell_line(30)
+    try:
+        wait_until(lambda: all(line.can_be_heard for line in worker.bell._lines), 20, "it sleeps at both bells")
+        task.delay(str(tmp_path))
+        wait_until(lambda: (tmp_path / "begun").exists(), 10, "it works")
+        another.send("BLPOP", near._tasks.broker.bell_key("s"), 30)
+        near._tasks.broker.ring("s")  # for the worker: it has slept there longer
+        assert another._connection.can_read(timeout=5)
+    finally:
+        (tmp_path / "end").touch()
+        another.close()
+        process.stop_fetching()
+        thread.join()
