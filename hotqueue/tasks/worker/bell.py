@@ -10,85 +10,16 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 
 from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError
 from hotqueue.keys import raw
-from hotqueue.store import pipeline
-from hotqueue.store.blocking import Blocking
-from hotqueue.store.packing import command
-from hotqueue.store.patience import LEAST_BLOCK
+from hotqueue.tasks.broker.bell_line import LATE, BellLine, Fetch
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.broker.session import Step
 from hotqueue.tasks.worker.wakeup import readable
 
-Fetch = Callable[[bytes, Blocking], Step]
-
 LONGEST = 3.0  # seconds; only a net under the bells, which ring for every task
-LEFT_OUT = 1.0  # seconds for which a key that holds something else is not taken for a bell
-HASTY = 0.25  # seconds for a look at what they hold
-LATE = 2.0  # seconds after which the reply of a BLPOP that has run out is not waited for: the connection is dead
-
-
-class _Line:
-    """One connection and the bells that it listens to.
-
-    Attributes:
-        queues: the numbers of the queues, by their bells.
-        is_deaf: True while nobody may use it but who connects it anew.
-        left_out: keys that hold something else than a bell; the others are listened to.
-    """
-
-    def __init__(self, blocking: Blocking) -> None:
-        self.blocking = blocking
-        self.queues: dict[bytes, int] = {}
-        self.is_listening = False
-        self._answers_by = 0.0
-        self.is_deaf = False
-        self.left_out: set[bytes] = set()
-        self._left_out_until = 0.0
-
-    @property
-    def is_overdue(self) -> bool:
-        return self.is_listening and time.monotonic() > self._answers_by
-
-    @property
-    def can_be_heard(self) -> bool:
-        return self.is_listening and self.blocking.is_connected
-
-    def listen(self, seconds: float) -> None:
-        if self.is_overdue:
-            self.drop()
-        if not self.can_be_heard and (keys := self._keys()):
-            self.blocking.send("BLPOP", *keys, max(LEAST_BLOCK, seconds))
-            self.is_listening = True
-            self._answers_by = time.monotonic() + seconds + LATE
-
-    def _keys(self) -> list[bytes]:
-        if self.left_out and time.monotonic() > self._left_out_until:
-            self.left_out.clear()
-        return [key for key in self.queues if key not in self.left_out]
-
-    def leave_out(self, keys: Iterable[bytes]) -> None:
-        """Do not listen to some of the bells for a while."""
-        self.left_out.update(keys)
-        self._left_out_until = time.monotonic() + LEFT_OUT
-
-    def listen_and_fetch(self, seconds: float, fetch: Fetch) -> Step:
-        question = command(b"BLPOP", *self.queues, b"%.3f" % max(LEAST_BLOCK, seconds))
-        step = fetch(question, self.blocking)
-        self.is_listening = True
-        return step
-
-    def drop(self) -> None:
-        self.is_listening = False
-        self.blocking.close()
-
-    def read(self) -> int | None:
-        """Return the number of the queue that rang, None when none did."""
-        self.is_listening = False
-        found = self.blocking.receive()
-        return None if found is None else self.queues.get(found[0])
 
 
 class Bell:
@@ -113,7 +44,7 @@ class Bell:
         self._pipe = self._read, self._write = os.pipe()
         os.set_blocking(self._read, False)
         os.set_blocking(self._write, False)
-        self._lines: list[_Line] = []
+        self._lines: list[BellLine] = []
         self._kinds = ""
         self._rings = False
         self._lock = threading.Lock()
@@ -129,11 +60,11 @@ class Bell:
             return
         self._close_lines()
         self._kinds = kinds
-        lines: dict[int, _Line] = {}
+        lines: dict[int, BellLine] = {}
         for n, broker in enumerate(self._brokers):
             group = n if broker.store.is_cluster else id(broker.store)
             if group not in lines:
-                lines[group] = _Line(broker.bell_line(LONGEST))
+                lines[group] = BellLine(broker, LONGEST)
             lines[group].queues.update((raw(broker.bell_key(kind)), n) for kind in kinds)
             lines[group].is_deaf = not self._waits_for_servers
         self._lines = list(lines.values())
@@ -159,7 +90,7 @@ class Bell:
             self._close_lines()
             raise
 
-    def _listen(self, line: _Line, seconds: float) -> None:
+    def _listen(self, line: BellLine, seconds: float) -> None:
         if line.is_deaf:
             return
         if self._waits_for_servers:
@@ -172,7 +103,7 @@ class Bell:
             except (ConnectionFailed, ConfigError) as error:
                 self._note_deaf(line, error)
 
-    def _note_deaf(self, line: _Line, why: Exception | None) -> None:
+    def _note_deaf(self, line: BellLine, why: Exception | None) -> None:
         line.drop()
         line.is_deaf = True
         self.deaf.update(dict.fromkeys(line.queues.values(), why))
@@ -267,7 +198,7 @@ class Bell:
             if not by_fd or not self._waits_for_servers:  # all BLPOPs ran out, or one did that is asked for again at once
                 return False
 
-    def _hear(self, lines: Sequence[_Line]) -> bool:
+    def _hear(self, lines: Sequence[BellLine]) -> bool:
         """Take in what lines say; tell whether any of their bells rang."""
         rang = False
         for line in lines:
@@ -311,21 +242,16 @@ class Bell:
             heard, self.rung = self.rung, known | self.rung
         return heard
 
-    def _leave_out_junk(self, line: _Line, why: ConfigError) -> bool:
+    def _leave_out_junk(self, line: BellLine, why: ConfigError) -> bool:
         """Go on with the bells of other queues where one holds something else; False if that is not what is wrong."""
         if len(self._brokers) == 1:
             return False
-        keys = [key for key in line.queues if key not in line.left_out]
-        store = self._brokers[line.queues[keys[0]]].store
         try:
-            with store.limited(HASTY):
-                types = pipeline.ask_all(store, [("TYPE", key) for key in keys], "looking at bells")
+            wrong = line.leave_out_wrong()
         except HotQueueError:
             return False
-        wrong = [key for key, found in zip(keys, types, strict=True) if found not in (b"list", b"none")]
-        line.leave_out(wrong)
-        self.rung.update(line.queues[key] for key in wrong)  # nobody can ring there: ask
-        self.wrong.update((line.queues[key], why) for key in wrong)
+        self.rung.update(wrong)  # nobody can ring there: ask
+        self.wrong.update((queue, why) for queue in wrong)
         return bool(line.left_out)
 
     def __del__(self) -> None:

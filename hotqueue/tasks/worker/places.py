@@ -7,53 +7,21 @@ tries again until it does, and until then nothing else is sent there.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import TypeVar
 
 from hotqueue import keys
 from hotqueue.errors import ConnectionFailed, HotQueueError
-from hotqueue.runtime.background import Background
 from hotqueue.store.patience import COMMAND_TIMEOUT
-from hotqueue.store.store import Store
-from hotqueue.tasks.broker import together
 from hotqueue.tasks.broker.session import DOING, Stepped
 from hotqueue.tasks.broker.together import Found
-from hotqueue.tasks.worker import logbook
+from hotqueue.tasks.worker.place import Place, Where
 from hotqueue.tasks.worker.stepping import Stepping
 from hotqueue.tasks.worker.subscription import Subscription
 
 MOMENT = 0.005  # seconds that the worker waits for a reply before the others have their turn
 HASTY = 0.25  # seconds that it waits for what cannot be left under way: a connection that has to be made
-SHORTEST, LONGEST = 0.02, 1.0  # seconds between two tries at a place that is away
-
-T = TypeVar("T")
-
-log = logging.getLogger("hotqueue.worker")
-
-
-class Place:
-    """One server, or node of a Cluster, as one worker works with it.
-
-    Args:
-        where: the store and what it calls this place, the same for all workers of a process.
-        ended: wakes the worker when a thread is done.
-
-    Attributes:
-        background: the thread, while there is one.
-        asked: the queue whose step is under way; since when (monotonic).
-        is_prompt: the last step was answered within a moment, so that the next one is waited for as long.
-    """
-
-    def __init__(self, where: tuple[int, str], ended: Callable[[], None]) -> None:
-        self.where = where
-        self.subscriptions: list[Subscription] = []
-        self.background = Background(ended)
-        self.asked: Subscription | None = None
-        self.since = 0.0
-        self.is_prompt = True
 
 
 class Places:
@@ -61,7 +29,7 @@ class Places:
 
     def __init__(self, worker: Stepping) -> None:
         self._worker = worker
-        self._places: dict[tuple[int, str], Place] = {}
+        self._places: dict[Where, Place] = {}
 
     def begin(self) -> None:
         """Register the worker everywhere, beside it."""
@@ -69,7 +37,7 @@ class Places:
         for store in {
             id(subscription.registry.store): subscription.registry.store for subscription in self._worker.subscriptions
         }.values():
-            place = self._places[id(store), ""] if not store.is_cluster else Place((id(store), ""), self._worker.wake)
+            place = self._places[id(store), ""] if not store.is_cluster else Place((id(store), ""), self._worker)
             if not store.is_cluster:
                 self._bring_back(place)
                 continue
@@ -79,13 +47,13 @@ class Places:
             ]
             for subscription in place.subscriptions:
                 subscription.place, subscription.is_away = place, True
-            place.background.begin(partial(self._reach, place, store), self._know_nodes)
+            place.background.begin(partial(place.reach, store), self._know_nodes)
 
     def _group(self, subscriptions: Iterable[Subscription]) -> None:
         for subscription in subscriptions:
             store = subscription.registry.store
             where = (id(store), store.place_of(keys.tasks(subscription.name)))
-            place = self._places.setdefault(where, Place(where, self._worker.wake))
+            place = self._places.setdefault(where, Place(where, self._worker))
             if subscription.place is not place:
                 if subscription.place is not None:
                     subscription.place.subscriptions.remove(subscription)
@@ -112,7 +80,7 @@ class Places:
         for subscription in unheard:
             why = deaf.pop(subscription.index)
             if isinstance(why, ConnectionFailed):
-                self._say_away(subscription.place, why)
+                subscription.place.say_away(why)
             self._doubt(subscription)
         for place in {subscription.place for subscription in unheard}:  # all of a place together: they went silent together
             if place.background.is_free:
@@ -219,7 +187,7 @@ class Places:
             try:
                 return ask()
             except ConnectionFailed as error:
-                self._say_away(place, error)
+                place.say_away(error)
                 return None
             except HotQueueError as error:
                 self._worker.note_refusal(subscription, error)
@@ -230,17 +198,7 @@ class Places:
     def note_outage(self, subscription: Subscription, error: Exception) -> None:
         """Tell once a process that a place does not answer."""
         if subscription.place is not None:
-            self._say_away(subscription.place, error)
-
-    def _say_away(self, place: Place, error: Exception) -> None:
-        if self._worker.shared.outages.begin(place.where, self._worker):
-            log.warning("%s; trying again until it answers, the other queues go on", error)
-
-    def _say_back(self, place: Place, subscriptions: Iterable[Subscription]) -> None:
-        if self._worker.shared.outages.end(place.where, self._worker) and (names := [each.name for each in subscriptions]):
-            log.info("%s answer%s again", logbook.queues(names), "s" * (len(names) == 1))
-
-    # --- beside it -----------------------------------------------------------------------------------------------
+            subscription.place.say_away(error)
 
     def _bring_back(self, place: Place) -> None:
         wanted = [
@@ -248,70 +206,7 @@ class Places:
         ]
         for subscription in place.subscriptions:
             subscription.is_away = True
-        place.background.begin(lambda: self._find(place, wanted), lambda found: self._came_back(place, found))
-
-    def _reach(self, place: Place, cluster: Store) -> object:
-        """Connect to a Cluster, which then says what nodes it has; None as of `_ask`."""
-        client = self._ask(place, cluster.client)
-        if client is not None:
-            self._say_back(place, list(place.subscriptions))
-        return client
-
-    def _find(self, place: Place, wanted: list[Subscription]) -> list[tuple[Subscription, Found]]:
-        found = self._ask(place, lambda: self._find_out(wanted))
-        if found is not None:  # said here: the worker may be at a long task
-            self._say_back(place, wanted)
-        return found or []
-
-    def _ask(self, place: Place, ask: Callable[[], T]) -> T | None:
-        """Ask until there is an answer; None once the worker is to leave and has nothing to settle there."""
-        pause = SHORTEST
-        while True:
-            try:
-                return ask()
-            except ConnectionFailed as error:
-                self._say_away(place, error)
-            if self._worker.shared.stop.wait(pause):
-                return None
-            pause = min(LONGEST, 2 * pause)
-
-    def _find_out(self, wanted: list[Subscription]) -> list[tuple[Subscription, Found]]:
-        """Register, recover and listen, as far as each is needed, at all queues of a place in one trip each."""
-        try:
-            found = self._recovered([each for each in wanted if each.is_registered])
-            found += self._registered([each for each in wanted if not each.is_registered])
-        except HotQueueError as error:
-            if isinstance(error, ConnectionFailed) and error.retry:
-                raise
-            return [(each, error) for each in wanted]
-        return [(each, self._listening(each, what)) for each, what in found]
-
-    def _recovered(self, subscriptions: list[Subscription]) -> list[tuple[Subscription, Found]]:
-        in_hand = [list(each.in_hand) for each in subscriptions]
-        answers = together.recover([each.session for each in subscriptions], in_hand) if subscriptions else []
-        return list(zip(subscriptions, answers, strict=True))
-
-    def _registered(self, subscriptions: list[Subscription]) -> list[tuple[Subscription, Found]]:
-        worker, found = self._worker, list[tuple[Subscription, Found]]()
-        sessions = [each.session for each in subscriptions]
-        answers = together.register(sessions, worker.shared.lease_ms, worker.facts) if subscriptions else []
-        for each, failed in zip(subscriptions, answers, strict=True):
-            each.is_registered = failed is None
-            found.append((each, [] if failed is None else failed))
-        return found
-
-    def _listening(self, subscription: Subscription, found: Found) -> Found:
-        """Have a queue's bell listened to; return what was found there, or why that cannot be."""
-        if isinstance(found, ConnectionFailed) and found.retry:
-            raise found
-        if not isinstance(found, HotQueueError):
-            try:
-                self._worker.bell.connect(subscription.index)
-            except HotQueueError as error:
-                if isinstance(error, ConnectionFailed) and error.retry:
-                    raise
-                return error
-        return found
+        place.background.begin(partial(place.find, wanted), lambda found: self._came_back(place, found))
 
     def _came_back(self, place: Place, found: list[tuple[Subscription, Found]]) -> None:
         worker = self._worker
@@ -352,7 +247,7 @@ class Places:
                     for subscription in place.subscriptions:
                         subscription.is_away = False
                     place.background.begin(lambda place=place: leave_place(place))  # type: ignore[misc]
-                elif place.background.is_free or not (place in leaving or _has_unsettled(place)):
+                elif place.background.is_free or not (place in leaving or place.has_unsettled):
                     places.remove(place)
             if not self._worker.shared.may_wait:
                 break
@@ -360,10 +255,3 @@ class Places:
             if places:
                 places[0].background.wait(0.02)
         return len(left) == count
-
-
-def _has_unsettled(place: Place) -> bool:
-    return any(
-        subscription.unsettled or subscription.unstarted or not subscription.courier.is_empty
-        for subscription in place.subscriptions
-    )

@@ -1,0 +1,99 @@
+"""BellLine: one connection that blocks on the bells of queues of one server, with a fetch behind it if asked."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from hotqueue.store import pipeline
+from hotqueue.store.blocking import Blocking
+from hotqueue.store.packing import command
+from hotqueue.store.patience import LEAST_BLOCK
+from hotqueue.tasks.broker.session import Step
+from hotqueue.tasks.broker.stored import StoredQueue
+
+LEFT_OUT = 1.0  # seconds for which a key that holds something else is not taken for a bell
+HASTY = 0.25  # seconds for a look at what they hold
+LATE = 2.0  # seconds after which the reply of a BLPOP that has run out is not waited for: the connection is dead
+
+Fetch = Callable[[bytes, Blocking], Step]  # the question (packed), and the line to send both on → the fetch
+
+
+class BellLine:
+    """One connection and the bells that it listens to.
+
+    Args:
+        broker: one of the queues at whose server they are.
+        block: seconds that a BLPOP may take at most.
+
+    Attributes:
+        queues: the numbers of the queues, by their bells.
+        is_deaf: True while nobody may use it but who connects it anew.
+        left_out: keys that hold something else than a bell; the others are listened to.
+    """
+
+    def __init__(self, broker: StoredQueue, block: float) -> None:
+        self._store = broker.store
+        self.blocking = broker.bell_line(block)
+        self.queues: dict[bytes, int] = {}
+        self.is_listening = False
+        self._answers_by = 0.0
+        self.is_deaf = False
+        self.left_out: set[bytes] = set()
+        self._left_out_until = 0.0
+
+    @property
+    def is_overdue(self) -> bool:
+        """True when the reply should have come: the connection is dead."""
+        return self.is_listening and time.monotonic() > self._answers_by
+
+    @property
+    def can_be_heard(self) -> bool:
+        """True while a reply is on its way."""
+        return self.is_listening and self.blocking.is_connected
+
+    def listen(self, seconds: float) -> None:
+        """Ask for a ring within so many seconds, unless that is under way."""
+        if self.is_overdue:
+            self.drop()
+        if not self.can_be_heard and (keys := self._keys()):
+            self.blocking.send("BLPOP", *keys, max(LEAST_BLOCK, seconds))
+            self.is_listening = True
+            self._answers_by = time.monotonic() + seconds + LATE
+
+    def _keys(self) -> list[bytes]:
+        if self.left_out and time.monotonic() > self._left_out_until:
+            self.left_out.clear()
+        return [key for key in self.queues if key not in self.left_out]
+
+    def leave_out_wrong(self) -> list[int]:
+        """Do not listen for a while to bells that are none; return of which queues.
+
+        Raises:
+            HotQueueError: the server does not say what they hold.
+        """
+        bells = [key for key in self.queues if key not in self.left_out]
+        with self._store.limited(HASTY):
+            types = pipeline.ask_all(self._store, [("TYPE", key) for key in bells], "looking at bells")
+        wrong = [key for key, found in zip(bells, types, strict=True) if found not in (b"list", b"none")]
+        self.left_out.update(wrong)
+        self._left_out_until = time.monotonic() + LEFT_OUT
+        return [self.queues[key] for key in wrong]
+
+    def listen_and_fetch(self, seconds: float, fetch: Fetch) -> Step:
+        """Ask for a ring, and send a fetch behind that."""
+        question = command(b"BLPOP", *self.queues, b"%.3f" % max(LEAST_BLOCK, seconds))
+        step = fetch(question, self.blocking)
+        self.is_listening = True
+        return step
+
+    def drop(self) -> None:
+        """Close the connection, and forget what was asked."""
+        self.is_listening = False
+        self.blocking.close()
+
+    def read(self) -> int | None:
+        """Return the number of the queue that rang, None when none did."""
+        self.is_listening = False
+        found = self.blocking.receive()
+        return None if found is None else self.queues.get(found[0])
