@@ -29,7 +29,7 @@ def embedded(ctx: click.Context) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 def status(file: str | None, as_json: bool) -> None:
     """Show how the server of FILE is (default: your own database). Starts nothing."""
-    from hotqueue.embedded import server as store
+    from hotqueue import embedded as store
 
     facts = store.status(file)
     if as_json:
@@ -69,7 +69,7 @@ def _state(facts: dict[str, Any]) -> str:
 @_YES
 def repair(file: str | None, yes: bool) -> None:
     """Cut the damaged journal of FILE (default: your own database) before the damage, after a backup."""
-    from hotqueue.embedded import server as store
+    from hotqueue import embedded as store
 
     path = store.status(file)["path"]  # no question about a file that is not there
     _confirm(f"Cut the journal of {path} before its first damage (a backup is kept)?", yes)
@@ -83,7 +83,7 @@ def repair(file: str | None, yes: bool) -> None:
 @_YES
 def upgrade(file: str | None, yes: bool) -> None:
     """Hand FILE (default: your own database) to the newest server here, after a backup; older ones cannot read it any more."""
-    from hotqueue.embedded import server as store
+    from hotqueue import embedded as store
 
     path = store.status(file)["path"]  # no question about a file that is not there
     _confirm(f"Hand {path} to the newest server found here, for good (a backup is kept)?", yes)

@@ -1,11 +1,30 @@
-"""The server that comes along: found, started, watched, mended. Knows no Redis client."""
+"""The server that comes along: found, started, watched, mended. Knows no redis client, and nothing of queues.
+
+Uses runtime, hints and errors alone. Others take what is handed on here, each imported when it is first used.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from hotqueue import moved
 
+if TYPE_CHECKING:
+    from hotqueue.embedded.care import repair as repair
+    from hotqueue.embedded.care import status as status
+    from hotqueue.embedded.care import upgrade as upgrade
+    from hotqueue.embedded.files import default_path as default_path
+    from hotqueue.embedded.server import EmbeddedServer as EmbeddedServer
+
+__all__ = ["EmbeddedServer", "default_path", "repair", "status", "upgrade"]
+
+_HOMES = {"EmbeddedServer": "server", "default_path": "files", "repair": "care", "status": "care", "upgrade": "care"}
+
 
 def __getattr__(name: str) -> Any:
-    return moved.find(__name__, name)  # this was a module once, with a class that stored queues name
+    if name not in _HOMES:
+        return moved.find(__name__, name)  # this was a module once, with a class that stored queues name
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value  # the next use does not come here
+    return value

@@ -11,24 +11,36 @@ import subprocess
 from collections.abc import Iterator
 from typing import Any
 
-from hotqueue.embedded import binaries, locks
+from hotqueue.embedded import binaries, journal, locks
 from hotqueue.embedded import files as store
 from hotqueue.embedded import log as server_log
 from hotqueue.embedded import start as starting
-from hotqueue.embedded.files import MEMORY, Files
+from hotqueue.embedded.files import MEMORY, Files, absolute
 from hotqueue.embedded.guardian import ask
+from hotqueue.embedded.log import explained
+from hotqueue.embedded.waiting import Patience, await_stop, probe
 from hotqueue.errors import ConfigError, HotQueueError
 
 
-def status(path: str) -> dict[str, Any]:
-    files = _files(path)
+def status(path: str | os.PathLike[str] | None) -> dict[str, Any]:
+    """Tell, without starting anything, how the server of a database file is; the answer can be made JSON.
+
+    Raises:
+        ConfigError: there is no such database, or it is not this user's.
+    """
+    found = absolute(path)
+    with explained(found):
+        return _status(_files(found))
+
+
+def _status(files: Files) -> dict[str, Any]:
     pid, host = store.read_owner(files)
     running = not locks.is_free(files.at("server.lock"))
     record = store.read_record(files)
     return {
         "path": files.database,
         "running": running,
-        "answers": running and starting.probe(files.socket) == "up",
+        "answers": running and probe(files.socket) == "up",
         "pid": pid if running else None,
         "host": host if running else None,
         "server": record.get("server"),
@@ -37,7 +49,7 @@ def status(path: str) -> dict[str, Any]:
         "socket": files.socket,
         "users": _users(files),
         "database_bytes": store.size(files.database),
-        "journal_bytes": store.journal_size(files),
+        "journal_bytes": journal.journal_size(files),
         "log": files.at("redis.log"),
         "last_error": server_log.last_complaint(server_log.read_log(files)) or None,
         **(_figures(files) if running else {}),
@@ -72,27 +84,37 @@ def _users(files: Files) -> list[int] | None:
     return sorted({int(fields[4]) for fields in taken if fields[5].rpartition(":")[2] == inode})
 
 
-def repair(path: str) -> dict[str, Any]:
-    files = _files(path)
-    if not store.has_journal(files):
+def repair(path: str | os.PathLike[str] | None) -> dict[str, Any]:
+    """Cut a damaged journal before the damage, after a backup.
+
+    Raises:
+        ConfigError: the database is in use, or cannot be repaired this way.
+    """
+    found = absolute(path)
+    with explained(found):
+        return _repair(_files(found))
+
+
+def _repair(files: Files) -> dict[str, Any]:
+    if not journal.has_journal(files):
         raise ConfigError(f"{files.database} has no journal that could be repaired")
     with alone(files):
         server = starting.choose(files, store.read_record(files))
-        before = store.journal_size(files)
-        backup = store.back_up(files)
+        before = journal.journal_size(files)
+        backup = journal.back_up(files)
         report = _check_journal(files, server)
     return {
         "path": files.database,
         "backup": backup,
-        "dropped_bytes": before - store.journal_size(files),
-        "kept_bytes": store.journal_size(files),
+        "dropped_bytes": before - journal.journal_size(files),
+        "kept_bytes": journal.journal_size(files),
         "report": report,
     }
 
 
 def _check_journal(files: Files, server: binaries.Server) -> str:
     """Check what was appended, and cut the last file where it is damaged."""
-    *older, last = store.appended_files(files) or [files.manifest]
+    *older, last = journal.appended_files(files) or [files.manifest]
     for path in older:
         _run_check(files, server, path)
     return _run_check(files, server, "--fix", last)
@@ -115,22 +137,32 @@ def _run_check(files: Files, server: binaries.Server, *arguments: str) -> str:
     return report
 
 
-def upgrade(path: str) -> dict[str, Any]:
-    files = _files(path)
+def upgrade(path: str | os.PathLike[str] | None) -> dict[str, Any]:
+    """Hand the database to the newest server found, for good, after a backup.
+
+    Raises:
+        ConfigError: the database is in use, or no newer server can read it.
+    """
+    found = absolute(path)
+    with explained(found):
+        return _upgrade(_files(found))
+
+
+def _upgrade(files: Files) -> dict[str, Any]:
     with alone(files) as claim:
         written = starting.written_by(files, store.read_record(files))
         server = binaries.choose_newest(written, files.label)
-        told = {"path": files.database, "from": written and str(written), "to": str(server), "binary": server.binary}
+        handed = {"path": files.database, "from": written and str(written), "to": str(server), "binary": server.binary}
         if written is None or written.series == server.series:
-            return {**told, "backup": None}
-        backup = store.back_up(files)
+            return {**handed, "backup": None}
+        backup = journal.back_up(files)
         try:
-            starting.start(files, "everysec", claim, starting.Patience(files), server)
+            starting.start(files, "everysec", claim, Patience(files), server)
         except HotQueueError:
-            store.restore(files, backup)
+            journal.restore(files, backup)
             raise
-    starting.await_stop(files, 5.0)
-    return {**told, "backup": backup}
+    await_stop(files, 5.0)
+    return {**handed, "backup": backup}
 
 
 def _files(path: str) -> Files:
@@ -139,7 +171,7 @@ def _files(path: str) -> Files:
     files = Files.of(path)
     if store.is_there(files.folder):
         store.check(files)
-    if not store.has_data(files) and not os.path.exists(files.run):
+    if not journal.has_data(files) and not os.path.exists(files.run):
         raise ConfigError(f"there is no database {path}")
     return files
 
@@ -148,7 +180,7 @@ def _files(path: str) -> Files:
 def alone(files: Files) -> Iterator[locks.Claim]:
     """Hold every lock of a database that nobody uses, and its server's claim; refuse if somebody does."""
     store.make_run_folder(files)
-    starting.await_stop(files, 5.0)  # the last user may have gone just now
+    await_stop(files, 5.0)  # the last user may have gone just now
     start, users = (locks.open_lock(files.at(name)) for name in ("start.lock", "users.lock"))
     try:
         claim = starting.claim(files) if locks.try_lock(start) and locks.try_lock(users) else None

@@ -7,6 +7,7 @@ of hotqueue and as little as it can of anything else.
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # the module signal costs a third of the start, for its enums
 import os
 import sys
 import time
@@ -16,7 +17,6 @@ from typing import IO
 if sys.platform != "win32":  # there the package can be imported, and refuses
     import fcntl
 
-DEFAULT, IGNORE = 0, 1  # signal.SIG_DFL, signal.SIG_IGN
 PATIENCE = 5  # seconds between the first SIGTERM to a server that does not answer and SIGKILL
 SMALL = 64 * 1024 * 1024  # below this much data the file that the user named is written at every stop
 
@@ -79,18 +79,18 @@ class Guardian:
         self.stopped.acquire()
 
     def start_server(self, binary: bytes, conf: bytes) -> None:
-        _block_signals()  # a SIGTERM that comes before the child takes signals waits, instead of being ignored
+        _signal.pthread_sigmask(_signal.SIG_BLOCK, (_signal.SIGTERM,))  # one before the child takes signals waits, unignored
         self.child = os.fork()
         if not self.child:
             self._become_server(binary, conf)
-        _set_signals(IGNORE)
+        _set_signals(_signal.SIG_IGN)
         os.ftruncate(self.fds["server"], 0)
         os.pwrite(self.fds["server"], f"{self.child} {os.uname().nodename}".encode("utf-8", "replace"), 0)
         os.close(self.fds["server"])  # from here on the lock is the server's alone
 
     def _become_server(self, binary: bytes, conf: bytes) -> None:
         try:
-            _set_signals(DEFAULT)
+            _set_signals(_signal.SIG_DFL)
             for held in ("server", "name"):
                 if self.fds[held] >= 0:
                     os.set_inheritable(self.fds[held], True)
@@ -264,7 +264,7 @@ def main(arguments: list[bytes]) -> None:
             os.set_inheritable(fd, False)
     os.umask(0o077)
     os.chdir("/")
-    _set_signals(IGNORE)
+    _set_signals(_signal.SIG_IGN)
     _lift_limits()
     guardian = Guardian(run, address, journal, fds)
     if binary:
@@ -287,18 +287,10 @@ def _lift_limits() -> None:
 
 def _set_signals(ending: int) -> None:
     """Undo what the user's process had ignored or blocked; HUP, INT and TERM are for users and the server only."""
-    import _signal  # type: ignore[import-not-found]  # the module signal costs a third of the start, for its enums
-
     _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
     for number in (_signal.SIGHUP, _signal.SIGINT, _signal.SIGTERM):
         _signal.signal(number, ending)
     _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
-
-
-def _block_signals() -> None:
-    import _signal
-
-    _signal.pthread_sigmask(_signal.SIG_BLOCK, (_signal.SIGTERM,))
 
 
 if __name__ == "__main__":

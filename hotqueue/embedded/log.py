@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
+from collections.abc import Iterator
 
 from hotqueue.embedded.files import WAY_OUT, Files, size
 from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError
@@ -94,6 +96,17 @@ def cannot_use(files: Files, error: OSError) -> HotQueueError:
     if shortage := descriptors.shortage(error):
         return ConnectionFailed(f"the embedded server of {files.label} cannot be reached: {shortage}", sent=False)
     return ConfigError(f"cannot use {files.label} as an embedded database ({error}): choose another place, {WAY_OUT}")
+
+
+@contextlib.contextmanager
+def explained(path: str) -> Iterator[None]:
+    """Turn what the system refuses into a sentence about the database."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, HotQueueError):
+            raise
+        raise cannot_use(Files.of(path), error) from error
 
 
 def refuse_full_disk(files: Files) -> None:

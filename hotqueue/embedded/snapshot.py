@@ -13,10 +13,11 @@ import socket
 import tempfile
 from typing import IO
 
-from hotqueue.embedded import care
+from hotqueue.embedded import care, journal
 from hotqueue.embedded import files as store
-from hotqueue.embedded.files import Files
+from hotqueue.embedded.files import Files, absolute
 from hotqueue.embedded.guardian import ask
+from hotqueue.embedded.log import explained
 from hotqueue.errors import ConfigError, ConnectionFailed
 
 PATIENCE = 120.0  # seconds of silence from the server that are waited out
@@ -86,11 +87,24 @@ def save(address: str, label: str) -> None:
         raise ConnectionFailed(f"{label} could not be saved: {reply.decode('utf-8', 'replace')}")
 
 
-def check_place(path: str, replace: bool) -> None:
-    """Refuse a place where no database can be put, or where there is one that is not to be replaced."""
+def check_place(path: str | os.PathLike[str], *, replace: bool = False) -> None:
+    """Refuse a place where no copy can be put.
+
+    Args:
+        replace: data that is there may be lost.
+
+    Raises:
+        ConfigError: there is data, somebody uses it, or it is no place for a database.
+    """
+    found = absolute(path)
+    with explained(found):
+        _check_place(found, replace)
+
+
+def _check_place(path: str, replace: bool) -> None:
     files = Files.of(path)
     store.check(files)
-    if store.has_data(files) and not replace:
+    if journal.has_data(files) and not replace:
         raise ConfigError(f"{path} holds a database already: say --replace to lose what is in it, or name another file")
     if os.path.exists(files.run):
         with care.alone(files):
@@ -103,7 +117,7 @@ def put(saved: str, path: str, replace: bool) -> None:
     Raises:
         ConfigError: as `check_place`.
     """
-    check_place(path, replace)
+    _check_place(path, replace)
     files = Files.of(path)
     fd, half = tempfile.mkstemp(prefix=f"{os.path.basename(path)}.half-", dir=files.folder)
     try:
@@ -125,7 +139,7 @@ def _rename(half: str, files: Files) -> None:
         store.write(files.at("saved"), b"another")
     os.rename(half, files.database)
     store.to_disk(files.folder)
-    store.drop_journal(files)
+    journal.drop_journal(files)
     for name in ("server.json", "saved"):  # what they say is of the old one
         with contextlib.suppress(FileNotFoundError):
             os.unlink(files.at(name))

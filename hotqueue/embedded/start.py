@@ -1,6 +1,6 @@
-"""Finding the server of a database, starting it with its guardian, and waiting for it.
+"""Finding the server of a database, or starting it with its guardian.
 
-Called by `embedded` on behalf of a process that already shares users.lock, so that nobody stops the server meanwhile.
+Called by `hold` on behalf of a process that already shares users.lock, so that nobody stops the server meanwhile.
 """
 
 from __future__ import annotations
@@ -14,23 +14,20 @@ import sys
 import time
 from typing import Any
 
-from hotqueue.embedded import binaries, locks
+from hotqueue.embedded import binaries, journal, locks
 from hotqueue.embedded import files as store
 from hotqueue.embedded import guardian as guardian_program
 from hotqueue.embedded import log as server_log
 from hotqueue.embedded.files import Files
 from hotqueue.embedded.guardian import ask
 from hotqueue.embedded.locks import Claim
+from hotqueue.embedded.waiting import Patience, probe
 from hotqueue.errors import ConfigError, ConnectionFailed
-from hotqueue.runtime import descriptors
 
 log = logging.getLogger("hotqueue.embedded")
 
-SILENCE = 10.0  # seconds that a server may be alive without answering
-LOADING = 600.0  # seconds that it may take to read its data, or another process to start it
 LONG_JOURNAL = 32 * 1024 * 1024  # bytes, which take about a second to load
 LEFTOVERS = 3600.0 + 60.0  # seconds: where all that is left goes by itself within them, it is the results of ended tasks
-TELLING = 5.0  # seconds between two lines in the log while waiting
 
 
 def attach(files: Files, durability: str) -> None:
@@ -45,77 +42,6 @@ def attach(files: Files, durability: str) -> None:
     if durability == "always" and (reply := ask(files.socket, b"CONFIG", b"SET", b"appendfsync", b"always")) != b"OK":
         raise ConnectionFailed(f"the embedded server of {files.label} refused durability='always': {reply.decode()}")
     _adopt(files)
-
-
-def probe(address: str) -> str:
-    """Tell how the server is: "up", "loading", "silent" or "absent" (nobody listens)."""
-    try:
-        reply = ask(address, b"PING", timeout=2.0)
-    except (TimeoutError, BlockingIOError):
-        return "silent"
-    except PermissionError as error:
-        raise ConfigError(f"no right to connect to {address}: {error.strerror}") from error
-    except OSError as error:
-        if descriptors.shortage(error):
-            raise
-        return "absent"
-    return "loading" if reply.startswith(b"-LOADING") else "up"  # any other complaint comes from a server that is alive
-
-
-class Patience:
-    """How long to go on waiting for a server, and what to say in the meantime and at the end."""
-
-    def __init__(self, files: Files) -> None:
-        self.files = files
-        self.began = self.told = self.heard = time.monotonic()
-        self.pause = 0.0005
-        self.poked = False
-
-    def wait(self, state: str) -> None:
-        """Wait a moment in this state: "loading", "busy" (another process starts it), "stopping", "silent", "taken"."""
-        now = time.monotonic()
-        if state in ("loading", "busy"):
-            self.heard = now
-        if now - self.heard > SILENCE or now - self.began > LOADING:
-            raise self._lost(state, now - self.heard)
-        if state == "taken" and not self.poked and now - self.heard > 0.25:
-            self.poked = True
-            locks.poke_name(self.files.name)
-        if now - self.told > TELLING:
-            self.told = now
-            log.warning("%s: waiting for its embedded server (%s)", self.files.label, self._progress(state))
-        time.sleep(self.pause)
-        self.pause = min(self.pause * 1.2, 0.05)
-
-    def _progress(self, state: str) -> str:
-        if state == "busy":
-            return "another process is starting it"
-        if state != "loading":
-            return state
-        try:
-            info = ask(self.files.socket, b"INFO", b"persistence")
-        except OSError:
-            return "it reads its data"
-        return f"it reads its data, {info.partition(b'loading_loaded_perc:')[2].split(b'.')[0].decode() or '?'} %"
-
-    def _lost(self, state: str, silent: float) -> ConnectionFailed:
-        pid, host = store.read_owner(self.files)
-        here = os.uname().nodename
-        who = f"process {pid} on {host}" if pid else "process unknown"
-        if host and host != here:
-            advice = f"this is {here}: a database file serves one machine, name a Redis server with url= to share it"
-        elif state == "loading":
-            return ConnectionFailed(
-                f"the embedded server of {self.files.label} ({who}) is still reading its data after {LOADING:.0f} s"
-            )
-        else:
-            advice = f"look at that process and at {self.files.at('redis.log')}; end it if it hangs, the data is on disk"
-        return ConnectionFailed(
-            f"the embedded server of {self.files.label} ({who}) is alive but has not answered for {silent:.0f} s: {advice}"
-        )
-
-
-# Starting it
 
 
 def _try_start(files: Files, durability: str, patience: Patience) -> str:
@@ -157,21 +83,21 @@ def start(files: Files, durability: str, mine: Claim, patience: Patience, server
         if not files.database:
             _sweep_private(os.path.dirname(files.run))
         server = server or _choose_or_take_over(files, record)
-        aside = store.set_aside(files) if files.database else ""
+        aside = journal.set_aside(files) if files.database else ""
         store.write(files.at("redis.conf"), store.configuration(files, durability, folders=server.folders))
         store.write_record(files, binaries.to_record(server))
-        imported = store.prepare_journal(files, folders=server.folders)
+        imported = journal.prepare_journal(files, folders=server.folders)
         server_log.rotate_log(files)
-        before, said = store.journal_size(files), server_log.log_size(files)
+        before, said = journal.journal_size(files), server_log.log_size(files)
         spawn_guardian(files, mine, server.binary)
     finally:
         mine.close()
     if not _comes_up(files, patience):
         if imported:
-            store.drop_journal(files)  # so that it does not hide a database put in the place of this one
+            journal.drop_journal(files)  # so that it does not hide a database put in the place of this one
             store.write_record(files, record)
         if aside:
-            store.restore(files, aside)
+            journal.restore(files, aside)
             store.write(files.at("saved"), b"another")
         raise server_log.why_it_died(files, server_log.read_log(files, said), imported)
     if aside:
@@ -195,7 +121,7 @@ def _choose_or_take_over(files: Files, record: dict[str, Any]) -> binaries.Serve
     try:
         return choose(files, record)
     except ConfigError:
-        left = store.empty_at(files) - time.time()
+        left = journal.empty_at(files) - time.time()
         if left > LEFTOVERS:
             raise
     written = written_by(files, record)
@@ -204,12 +130,12 @@ def _choose_or_take_over(files: Files, record: dict[str, Any]) -> binaries.Serve
         return newer
     server = binaries.choose(None, files.label)
     if left > 0:
-        folder = store.back_up(files)
+        folder = journal.back_up(files)
         text = "%s: nothing waits in it, and it goes from %s to %s, which cannot read its last results; they are in %s"
         log.warning(text, files.label, written, server, folder)
     else:
         log.info("%s: it was empty, and goes from %s to %s", files.label, written, server)
-    store.start_over(files)
+    journal.start_over(files)
     return server
 
 
@@ -217,19 +143,19 @@ def choose(files: Files, record: dict[str, Any]) -> binaries.Server:
     if not files.database and (named := binaries.named(record)) is not None:
         return named  # a private server stays with its program: what it begins with may be a copy that no other reads
     written = written_by(files, record)
-    if written is None and (signed := store.signature_of(files.database)) is not None:
+    if written is None and (signed := journal.signature_of(files.database)) is not None:
         return binaries.choose_reader(binaries.Server(*signed), files.label)  # saved by a program that is not ours
     return binaries.choose(written, files.label, record)
 
 
 def written_by(files: Files, record: dict[str, Any]) -> binaries.Server | None:
     """Who wrote the database: what server.json says, else what the journal itself tells."""
-    if not store.has_data(files):
+    if not journal.has_data(files):
         return None
     written = binaries.from_record(record)
-    if written is None and (signed := store.signature(files)) is not None:
+    if written is None and (signed := journal.signature(files)) is not None:
         return binaries.Server(*signed)
-    if written is None and store.has_journal(files):
+    if written is None and journal.has_journal(files):
         return binaries.Server("redis", (7, 0) if os.path.exists(files.manifest) else (6, 2))
     return written
 
@@ -237,7 +163,7 @@ def written_by(files: Files, record: dict[str, Any]) -> binaries.Server | None:
 def _tell_started(files: Files, server: binaries.Server, imported: bool, before: int, said: str) -> None:
     log.info("%s: started %s%s", files.label, server, ", its data read from the file" if imported else "")
     if server_log.cut_off(said):
-        lost = before - store.journal_size(files)
+        lost = before - journal.journal_size(files)
         log.warning("%s: the last %d bytes of the journal were incomplete (a power cut?) and were dropped", files.label, lost)
 
 
@@ -285,8 +211,8 @@ def spawn_guardian(files: Files, mine: Claim, binary: str) -> None:
         start, users, guardian = opened
         _take_from_predecessor(guardian)
         fds = (start, users, mine.server, guardian, mine.name)
-        journal = "" if not files.database else files.manifest if os.path.exists(files.manifest) else files.journal
-        arguments = [files.run, files.socket, journal, binary, files.at("redis.conf"), *map(str, fds)]
+        kept = "" if not files.database else files.manifest if os.path.exists(files.manifest) else files.journal
+        arguments = [files.run, files.socket, kept, binary, files.at("redis.conf"), *map(str, fds)]
         with os.fdopen(server_log.open_log(files), "ab") as errors, locks.no_fork():
             process = subprocess.Popen(
                 [_python(), "-I", "-S", guardian_program.__file__, *map(os.fsencode, arguments)],
@@ -319,23 +245,3 @@ def _python() -> str:
             f"put python3 on the PATH, or name a Redis server with url="
         )
     return found
-
-
-def await_stop(files: Files, seconds: float) -> None:
-    """Return when the guardian has ended, or others go on using the server: the caller may then remove the files.
-
-    Raises nothing: closing must not fail, and whoever cannot look (any more) has nothing to wait for.
-    """
-    with contextlib.suppress(OSError):
-        guardian = locks.open_lock(files.at("guardian.lock"), create=False)
-        try:
-            _await_lock(guardian, files.at("users.lock"), time.monotonic() + seconds)
-        finally:
-            locks.close_lock(guardian)
-
-
-def _await_lock(guardian: int, users: str, deadline: float) -> None:
-    in_use = 0
-    while time.monotonic() < deadline and not locks.try_lock(guardian) and in_use < 3:  # once may be the guardian,
-        in_use = in_use + 1 if not locks.is_free(users) and locks.is_free(users, shared=True) else 0  # between two looks
-        time.sleep(0.001)

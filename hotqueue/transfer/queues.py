@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from hotqueue import keys
-from hotqueue.embedded import server as embedded
+from hotqueue.embedded import care, snapshot
 from hotqueue.embedded.files import MEMORY
 from hotqueue.embedded.server import EmbeddedServer
 from hotqueue.errors import ConfigError, ConnectionFailed
@@ -124,7 +124,7 @@ def _label(where: Address) -> str:
 
 def _check_target(where: Address, replace: bool) -> None:
     if where.kind == "embedded":
-        embedded.check_place(_label(where), replace=replace)
+        snapshot.check_place(_label(where), replace=replace)
         return
     with contextlib.closing(Store(where)) as store:
         there = [keys.text(name).removeprefix(keys.PREFIX) for name in kept_in(store)]
@@ -146,7 +146,7 @@ def _summary(store: Store, source: str, target: str, left_out: int) -> Copied:
 def _taken(where: Address, opened: contextlib.ExitStack, progress: Progress) -> Store:
     """Return a private server that holds what the source holds at this moment; of a server, each queue at a moment of its own."""
     if where.kind == "embedded":
-        embedded.status(where.path)  # refuses what is not there, where opening it would make it
+        care.status(where.path)  # refuses what is not there, where opening it would make it
         with contextlib.closing(EmbeddedServer(where.path)) as source:
             return _private(opened, source)
     taken = _private(opened)

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from hotqueue.embedded import binaries, locks, start
-from hotqueue.embedded import server as embedded
+from hotqueue import embedded
+from hotqueue.embedded import binaries, locks, waiting
 from hotqueue.embedded.guardian import ask
 from hotqueue.embedded.server import EmbeddedServer
 from hotqueue.errors import ConnectionFailed
@@ -57,7 +57,7 @@ def fill(socket: str) -> tuple[int, str]:
 
 
 def test_a_full_disk_refuses_and_heals(small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedded, "STOPPING", 0.3)
+    monkeypatch.setattr("hotqueue.embedded.hold.STOPPING", 0.3)
     server = EmbeddedServer(small_disk / "db.rdb")
     count, said = fill(server.ensure())
     assert "MISCONF" in said
@@ -110,8 +110,8 @@ def test_loading_is_waited_for_and_logged(
     slow.write_text(f'#!/bin/sh\n[ "$1" = -v ] && exec {real} -v\nexec {real} "$@" --key-load-delay 500\n')
     slow.chmod(0o755)
     monkeypatch.setenv("HOTQUEUE_SERVER", str(slow))
-    monkeypatch.setattr(start, "SILENCE", 0.5)
-    monkeypatch.setattr(start, "TELLING", 0.2)
+    monkeypatch.setattr(waiting, "SILENCE", 0.5)
+    monkeypatch.setattr(waiting, "TELLING", 0.2)
     other = EmbeddedServer(tmp_path / "alias" / ".." / "db.rdb")
     second = threading.Thread(target=other.ensure)
     with caplog.at_level(logging.WARNING, logger="hotqueue.embedded"):
@@ -129,7 +129,7 @@ def test_a_start_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.Monk
     hanging.write_text("#!/bin/sh\n[ \"$1\" = -v ] && echo 'Redis server v=6.2.14 sha=0' && exit\nexec sleep 600\n")
     hanging.chmod(0o755)
     monkeypatch.setenv("HOTQUEUE_SERVER", str(hanging))
-    monkeypatch.setattr(start, "SILENCE", 0.3)
+    monkeypatch.setattr(waiting, "SILENCE", 0.3)
     server = EmbeddedServer(tmp_path / "db.rdb")
     with pytest.raises(ConnectionFailed, match="has not answered"):
         server.ensure()
@@ -195,7 +195,7 @@ STOPPED_AT_BIRTH = r"""
 import os, sys
 from hotqueue.embedded import guardian
 
-guardian._set_signals(guardian.IGNORE)
+guardian._set_signals(guardian._signal.SIG_IGN)
 for _ in range(50):
     server = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
     one = guardian.Guardian(b"", b"", b"", {"server": server, "name": -1})

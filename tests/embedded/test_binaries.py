@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from hotqueue.embedded import server as embedded
+from hotqueue import embedded
 from hotqueue.embedded.guardian import ask
 from hotqueue.embedded.server import EmbeddedServer
 from hotqueue.errors import ConfigError

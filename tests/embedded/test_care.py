@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hotqueue.embedded import server as embedded
+from hotqueue import embedded
 from hotqueue.embedded.binaries import Server
 from hotqueue.embedded.guardian import ask
 from hotqueue.embedded.server import EmbeddedServer

@@ -158,7 +158,7 @@ def test_a_database_of_another_machine(path: Path, monkeypatch: pytest.MonkeyPat
     run = path.with_name("db.rdb.hotqueue")
     (run / "server.lock").write_text(f"{pid} elsewhere")
     (run / "s").rename(run / "moved")
-    monkeypatch.setattr(start, "SILENCE", 0.2)
+    monkeypatch.setattr(waiting, "SILENCE", 0.2)
     monkeypatch.setattr(locks, "poke_name", lambda name: 0)
     try:
         with pytest.raises(ConnectionFailed, match=rf"process {pid} on elsewhere.*serves one machine.*url="):

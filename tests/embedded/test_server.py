@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from hotqueue.embedded import files as embedded_files
-from hotqueue.embedded import start
+from hotqueue.embedded import default_path, journal, start
+from hotqueue.embedded.files import Files
 from hotqueue.embedded.guardian import ask
-from hotqueue.embedded.server import EmbeddedServer, default_path
+from hotqueue.embedded.server import EmbeddedServer
 from hotqueue.errors import ConfigError, ConnectionFailed
 from tests.support.embedded_users import (
     PROGRAMS,
@@ -84,14 +84,14 @@ def test_a_killed_server_comes_back_with_its_data(server: EmbeddedServer) -> Non
 def test_a_long_journal_is_rewritten_at_a_start(path: Path, server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that is killed again and again would take longer to load each time."""
     monkeypatch.setattr(start, "LONG_JOURNAL", 100_000)
-    socket, files = server.ensure(), embedded_files.Files.of(str(path))
+    socket, files = server.ensure(), Files.of(str(path))
     for _ in range(30):
         ask(socket, b"SET", b"k", b"x" * 10_000)
-    size = embedded_files.journal_size(files)
+    size = journal.journal_size(files)
     assert size > 300_000
     kill_server(socket)
     server.ensure(after_error=True)
-    wait_until(lambda: embedded_files.journal_size(files) < 50_000)
+    wait_until(lambda: journal.journal_size(files) < 50_000)
     assert ask(socket, b"STRLEN", b"k") == b"10000"
 
 
@@ -262,7 +262,7 @@ def test_an_adopted_server_that_dies_is_started_again(path: Path, users: Users) 
 
 def test_a_stopped_server_is_named_not_doubled(server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch) -> None:
     pid = server_pid(server.ensure())
-    monkeypatch.setattr(start, "SILENCE", 0.3)
+    monkeypatch.setattr(waiting, "SILENCE", 0.3)
     os.kill(pid, signal.SIGSTOP)
     try:
         with pytest.raises(ConnectionFailed, match=rf"process {pid} on {os.uname().nodename}\) is alive but has not answered"):

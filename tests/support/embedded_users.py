@@ -16,7 +16,7 @@ import pytest
 from hotqueue.embedded import binaries, locks
 from hotqueue.embedded.binaries import Server
 from hotqueue.embedded.guardian import ask
-from hotqueue.embedded.start import probe
+from hotqueue.embedded.waiting import probe
 from tests.support import processes
 from tests.support.needs import lacking
 from tests.support.servers import system

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from hotqueue import HotQueue, keys
-from hotqueue.embedded.start import probe
+from hotqueue.embedded.waiting import probe
 from hotqueue.errors import ConfigError, ConnectionFailed
 from hotqueue.store.resolve import resolve
 from hotqueue.store.store import Store

@@ -143,7 +143,7 @@ def _let_go() -> None:
         except OSError:  # a task closed it
             pass
     _own_fds.clear()
-    embedded = sys.modules.get("hotqueue.embedded.server")  # not imported where no queue is on an embedded server
+    embedded = sys.modules.get("hotqueue.embedded.hold")  # not imported where no queue is on an embedded server
     if embedded is not None:
         embedded.let_go_after_fork()
 

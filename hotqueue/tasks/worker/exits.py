@@ -19,7 +19,7 @@ log = logging.getLogger("hotqueue.worker")
 
 def forget_inherited() -> None:
     """Forget what was registered before the fork: it is the supervisor's to run. In a child, before user code is imported."""
-    importlib.import_module("hotqueue.embedded.server")  # registers its own now, and not after this: see `EmbeddedServer`
+    importlib.import_module("hotqueue.embedded.server")  # registers its own now, and not after this: see `Hold`
     for each in list(getattr(weakref.finalize, "_registry", ())):
         each.atexit = False
     atexit._clear()
