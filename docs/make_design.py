@@ -19,7 +19,7 @@ from hotqueue import keys
 
 PAGE = Path(__file__).with_name("design.md")
 PACKAGE = Path(hotqueue.__file__).parent
-PRELUDES = ("prelude", "held", "members")
+PRELUDES = ("prelude", "ending", "held", "members")
 
 
 def rooms() -> str:

@@ -25,13 +25,13 @@ class Script:
 
 
 @cache
-def load(package: str, name: str, prelude: str | None = None, constants: tuple[tuple[str, int], ...] = ()) -> Script:
+def load(package: str, name: str, *preludes: str, constants: tuple[tuple[str, int], ...] = ()) -> Script:
     """Return the script in ``<package>/<name>.lua``.
 
     Args:
         package: dotted name of the package whose folder holds the file, or of the folder itself ("hotqueue.messages.lua").
         name: file name without ``.lua``.
-        prelude: name of a file of the same folder that is put in front.
+        preludes: names of files of the same folder that are put in front.
         constants: names and numbers that are put before all, for what Python has to know as well.
 
     Raises:
@@ -40,7 +40,6 @@ def load(package: str, name: str, prelude: str | None = None, constants: tuple[t
     folder = resources.files(package.partition(".")[0])
     for part in package.split(".")[1:]:
         folder = folder / part
-    names = [name] if prelude is None else [prelude, name]
     head = "".join(f"local {constant} = {number}\n" for constant, number in constants).encode()
-    text = head + b"\n".join((folder / f"{each}.lua").read_bytes() for each in names)
+    text = head + b"\n".join((folder / f"{each}.lua").read_bytes() for each in (*preludes, name))
     return Script(text, hashlib.sha1(text).hexdigest().encode())

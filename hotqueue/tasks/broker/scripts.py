@@ -9,8 +9,8 @@ _SMALL = ("SMALL_TASK", sizes.SMALL_TASK)
 _SIZES = (_SMALL, ("READ_BYTES", sizes.READ_BYTES), ("DEAD_TASKS", sizes.DEAD_TASKS), ("DEAD_BYTES", sizes.DEAD_BYTES))
 
 
-def _script(name: str) -> Script:
-    return load("hotqueue.tasks.broker.lua", name, "prelude", _SIZES)
+def _script(name: str, *more: str) -> Script:
+    return load("hotqueue.tasks.broker.lua", name, "prelude", *more, constants=_SIZES)
 
 
 ENQUEUE = _script("enqueue")
@@ -27,9 +27,9 @@ WAIT = _script("wait")
 LOOK = _script("look")
 UNPARK = _script("unpark")
 CLAIM = _script("claim")
-REVOKE = _script("revoke")
+REVOKE = _script("revoke", "ending")
 REVIVE = _script("revive")
 DISCARD = _script("discard")
-EXPIRE = _script("expire")
+EXPIRE = _script("expire", "ending")
 LAPSED = _script("lapsed")
 UNSTARTED = _script("unstarted")

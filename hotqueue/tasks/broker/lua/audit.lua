@@ -4,43 +4,48 @@
 -- ARGV 1 how many workers 2 how many needs, then the names of both, then ids
 -- Returns { tasks that stand nowhere, of the given ids those that did and are now in a ready set }; { -1 } when workers or
 --   needs have changed meanwhile. A task is restored behind the others: its old place is not known.
-local workers, needs = tonumber(ARGV[1]), tonumber(ARGV[2])
-local wrong = must_be('hash', KEYS[1]) or must_be('zset', KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6])
+local tasks, ready, ready_async, suspects, scheduled, workers = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local needs, seq, bell, bell_async = KEYS[7], KEYS[8], KEYS[9], KEYS[10]
+local sets = { ready, ready_async, suspects, scheduled }
+local function holder(n) return KEYS[10 + n] end
+local worker_count, need_count = tonumber(ARGV[1]), tonumber(ARGV[2])
+local wrong = must_be('hash', tasks) or must_be('zset', ready, ready_async, suspects, scheduled, workers)
 if wrong then return wrong end
-if redis.call('ZCARD', KEYS[6]) ~= workers or redis.call('SCARD', KEYS[7]) ~= needs then return { -1 } end
-for i = 1, workers do
-  if not redis.call('ZSCORE', KEYS[6], ARGV[2 + i]) then return { -1 } end
+if redis.call('ZCARD', workers) ~= worker_count or redis.call('SCARD', needs) ~= need_count then return { -1 } end
+for i = 1, worker_count do
+  if not redis.call('ZSCORE', workers, ARGV[2 + i]) then return { -1 } end
 end
-for i = 1, needs do
-  if redis.call('SISMEMBER', KEYS[7], ARGV[2 + workers + i]) == 0 then return { -1 } end
+for i = 1, need_count do
+  if redis.call('SISMEMBER', needs, ARGV[2 + worker_count + i]) == 0 then return { -1 } end
 end
 
 local function stands(id)
-  for i = 2, 5 do
-    if redis.call('ZSCORE', KEYS[i], id) then return true end
+  for _, set in ipairs(sets) do
+    if redis.call('ZSCORE', set, id) then return true end
   end
-  for i = 1, workers do
-    if redis.call('HEXISTS', KEYS[10 + i], id) == 1 then return true end
+  for i = 1, worker_count do
+    if redis.call('HEXISTS', holder(i), id) == 1 then return true end
   end
-  for i = workers + 1, workers + needs do
-    if redis.call('ZSCORE', KEYS[10 + i], id) then return true end
+  for i = worker_count + 1, worker_count + need_count do
+    if redis.call('ZSCORE', holder(i), id) then return true end
   end
   return false
 end
 
 local restored = {}
-for i = 3 + workers + needs, #ARGV do
+for i = 3 + worker_count + need_count, #ARGV do
   local id = ARGV[i]
-  local envelope = not stands(id) and redis.call('HGET', KEYS[1], id)
+  local envelope = not stands(id) and redis.call('HGET', tasks, id)
   if envelope then
     local is_async = kind_of(envelope) == 'a'
-    redis.call('ZADD', is_async and KEYS[3] or KEYS[2], new_place(KEYS[8], envelope), id)
-    ring(is_async and KEYS[10] or KEYS[9], 1, is_async and KEYS[3] or KEYS[2])
+    local set = is_async and ready_async or ready
+    redis.call('ZADD', set, new_place(seq, envelope), id)
+    ring(is_async and bell_async or bell, 1, set)
     restored[#restored + 1] = id
   end
 end
-local nowhere = redis.call('HLEN', KEYS[1])
-for i = 2, 5 do nowhere = nowhere - redis.call('ZCARD', KEYS[i]) end
-for i = 1, workers do nowhere = nowhere - redis.call('HLEN', KEYS[10 + i]) end
-for i = workers + 1, workers + needs do nowhere = nowhere - redis.call('ZCARD', KEYS[10 + i]) end
+local nowhere = redis.call('HLEN', tasks)
+for _, set in ipairs(sets) do nowhere = nowhere - redis.call('ZCARD', set) end
+for i = 1, worker_count do nowhere = nowhere - redis.call('HLEN', holder(i)) end
+for i = worker_count + 1, worker_count + need_count do nowhere = nowhere - redis.call('ZCARD', holder(i)) end
 return { nowhere, restored }

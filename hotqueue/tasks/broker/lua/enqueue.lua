@@ -4,6 +4,11 @@
 -- ARGV per task: id, due ('', '+ms' or ms), expires (the same), envelope
 -- Returns one number a task: 1 stored, 0 known already.
 -- Places are written before tasks: an error in between leaves a place without a task, which fetch throws away.
+local tasks, attempts, ready, ready_async, scheduled, seq = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local bell, bell_async, dead_tasks = KEYS[7], KEYS[8], KEYS[9]
+local stats, expiring, large = KEYS[13], KEYS[14], KEYS[15]
+local done = { KEYS[10], KEYS[11], KEYS[12] }
+local function result_of(n) return KEYS[15 + n] end
 local now = now_ms()
 local n = #ARGV / 4
 
@@ -11,20 +16,19 @@ local ids, answers = {}, {}
 for i = 1, n do ids[i] = ARGV[4 * i - 3] end
 
 local function known_ids()
-  local known, unfinished = {}, redis.call('HMGET', KEYS[1], unpack(ids))
-  local dead = redis.call('HMGET', KEYS[9], unpack(ids))
+  local known, unfinished = {}, redis.call('HMGET', tasks, unpack(ids))
+  local died = redis.call('HMGET', dead_tasks, unpack(ids))
   local any_record = redis.call('EXISTS', unpack(KEYS, 16)) > 0
-  local done = { KEYS[10], KEYS[11], KEYS[12] }
   local any_done = redis.call('EXISTS', unpack(done)) > 0
   for i = 1, n do
-    known[i] = unfinished[i] or dead[i] or (any_record and redis.call('EXISTS', KEYS[15 + i]) == 1)
+    known[i] = unfinished[i] or died[i] or (any_record and redis.call('EXISTS', result_of(i)) == 1)
       or (any_done and (is_done(done, ids[i]) or is_done(done, had_record(ids[i]))))
   end
   return known
 end
 
 local places = { s = {}, a = {}, later = {} }
-local tasks, attempts, expiring, seen = {}, {}, {}, {}
+local new, histories, expiries, seen = {}, {}, {}, {}
 
 local function add(list, one, two)
   list[#list + 1] = one
@@ -43,7 +47,7 @@ for i = 1, n do
 end
 if fresh == 0 then return answers end
 
-local last = redis.call('INCRBY', KEYS[6], fresh) - fresh
+local last = redis.call('INCRBY', seq, fresh) - fresh
 for i = 1, n do
   if answers[i] == 1 then
     local due, expires, envelope = instant(ARGV[4 * i - 2], now), instant(ARGV[4 * i - 1], now), ARGV[4 * i]
@@ -54,26 +58,26 @@ for i = 1, n do
       add(places[kind_of(envelope)], text((200 - string.byte(envelope, 3)) * BAND + last), ids[i])
     end
     if expires then
-      add(attempts, ids[i], '0 0 - ' .. text(expires) .. ' -')
-      add(expiring, text(expires), ids[i])
+      add(histories, ids[i], '0 0 - ' .. text(expires) .. ' -')
+      add(expiries, text(expires), ids[i])
     end
-    if #envelope > SMALL_TASK then redis.pcall('SADD', KEYS[15], ids[i]) end
-    add(tasks, ids[i], envelope)
+    if #envelope > SMALL_TASK then redis.pcall('SADD', large, ids[i]) end
+    add(new, ids[i], envelope)
   end
 end
 
 local function store(command, key, list)
   if #list > 0 then redis.call(command, key, unpack(list)) end
 end
-local first = #places.later > 0 and redis.call('ZRANGE', KEYS[5], 0, 0)[1]
-store('HSET', KEYS[2], attempts)
-store('ZADD', KEYS[14], expiring)
-store('ZADD', KEYS[5], places.later)
-store('ZADD', KEYS[3], places.s)
-store('ZADD', KEYS[4], places.a)
-store('HSET', KEYS[1], tasks)
-local is_earliest = #places.later > 0 and redis.call('ZRANGE', KEYS[5], 0, 0)[1] ~= first
-if #places.s > 0 or is_earliest then ring(KEYS[7], math.max(#places.s / 2, 1), KEYS[3]) end
-if #places.a > 0 then ring(KEYS[8], #places.a / 2, KEYS[4]) end
-count(KEYS[13], now, 'enqueued', fresh)
+local first = #places.later > 0 and redis.call('ZRANGE', scheduled, 0, 0)[1]
+store('HSET', attempts, histories)
+store('ZADD', expiring, expiries)
+store('ZADD', scheduled, places.later)
+store('ZADD', ready, places.s)
+store('ZADD', ready_async, places.a)
+store('HSET', tasks, new)
+local is_earliest = #places.later > 0 and redis.call('ZRANGE', scheduled, 0, 0)[1] ~= first
+if #places.s > 0 or is_earliest then ring(bell, math.max(#places.s / 2, 1), ready) end
+if #places.a > 0 then ring(bell_async, #places.a / 2, ready_async) end
+count(stats, now, 'enqueued', fresh)
 return answers

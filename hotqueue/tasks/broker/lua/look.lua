@@ -3,24 +3,28 @@
 -- ARGV 1 id
 -- Returns { where, result or '', attempts or '', tasks ahead or due ms, envelope or '', progress or '', 1 if it waits past its expiry };
 --   where: 'result', 'done', 'ready', 'suspect', 'scheduled', 'parked', 'held', 'dead' or 'unknown'.
+local tasks, attempts, ready, ready_async, suspects, scheduled = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local result = KEYS[7]
+local dead_tasks, progress = KEYS[11], KEYS[12]
+local done = { KEYS[8], KEYS[9], KEYS[10] }
 local id = ARGV[1]
-local progress = redis.call('GET', KEYS[12]) or ''
-local envelope = redis.call('HGET', KEYS[1], id) or ''
-local attempts = redis.call('HGET', KEYS[2], id) or ''
-local result = redis.call('GET', KEYS[7])
-if result then return { 'result', result, attempts, 0, envelope, progress, 0 } end
+local reported = redis.call('GET', progress) or ''
+local envelope = redis.call('HGET', tasks, id) or ''
+local history = redis.call('HGET', attempts, id) or ''
+local record = redis.call('GET', result)
+if record then return { 'result', record, history, 0, envelope, reported, 0 } end
 if envelope == '' then
-  local where = is_done({ KEYS[8], KEYS[9], KEYS[10] }, id) and 'done'
-    or (redis.call('HEXISTS', KEYS[11], id) == 1 and 'dead') or 'unknown'
-  return { where, '', attempts, 0, '', progress, 0 }
+  local where = is_done(done, id) and 'done'
+    or (redis.call('HEXISTS', dead_tasks, id) == 1 and 'dead') or 'unknown'
+  return { where, '', history, 0, '', reported, 0 }
 end
-local history = split_attempts(attempts)
-local lapsed = (tonumber(history[4]) or math.huge) <= now_ms() and 1 or 0
-for i = 3, 5 do
-  local rank = redis.call('ZRANK', KEYS[i], id)
-  if rank then return { i == 5 and 'suspect' or 'ready', '', attempts, rank, envelope, progress, lapsed } end
+local a = split_attempts(history)
+local lapsed = (tonumber(a.expires) or math.huge) <= now_ms() and 1 or 0
+for _, set in ipairs({ ready, ready_async, suspects }) do
+  local rank = redis.call('ZRANK', set, id)
+  if rank then return { set == suspects and 'suspect' or 'ready', '', history, rank, envelope, reported, lapsed } end
 end
-local due = redis.call('ZSCORE', KEYS[6], id)
-if due then return { 'scheduled', '', attempts, due, envelope, progress, lapsed } end
-if history[3] ~= '-' then return { 'parked', '', attempts, 0, envelope, progress, lapsed } end
-return { 'held', '', attempts, 0, envelope, progress, 0 }
+local due = redis.call('ZSCORE', scheduled, id)
+if due then return { 'scheduled', '', history, due, envelope, reported, lapsed } end
+if a.need ~= '-' then return { 'parked', '', history, 0, envelope, reported, lapsed } end
+return { 'held', '', history, 0, envelope, reported, 0 }

@@ -50,26 +50,30 @@ local function count(stats, now, what, by)
 end
 
 -- attempts: 'retries deliveries need expires verdict', three numbers more once they are not all nought (shared lost width, see
--- history.py), and then one line of JSON an error. In the table: 6 the lines, 7 shared, 8 lost, 9 width.
+-- history.py), and then one line of JSON an error; in the table, `errors` are these lines, each with its newline in front.
 local function split_attempts(value)
   local head, rest = string.match(value or '', '^([^\n]*)(.*)$')
   local retries, deliveries, need, expires, verdict, more = string.match(head, '^(%d+) (%d+) (%S+) (%S+) (%S+)(.*)$')
-  if not retries then return { 0, 0, '-', '-', '-', rest, 0, 0, 0 } end
+  if not retries then retries, deliveries, need, expires, verdict, more = 0, 0, '-', '-', '-', '' end
   local shared, lost, width = string.match(more, '^ (%d+) (%d+) (%d+)$')
-  local counts = { tonumber(shared or 0), tonumber(lost or 0), tonumber(width or 0) }
-  return { tonumber(retries), tonumber(deliveries), need, expires, verdict, rest, unpack(counts) }
+  return {
+    retries = tonumber(retries), deliveries = tonumber(deliveries), need = need, expires = expires, verdict = verdict,
+    shared = tonumber(shared or 0), lost = tonumber(lost or 0), width = tonumber(width or 0), errors = rest,
+  }
 end
 
 local function join_attempts(a)
-  local head = text(a[1]) .. ' ' .. text(a[2]) .. ' ' .. a[3] .. ' ' .. a[4] .. ' ' .. a[5]
-  if a[7] + a[8] + a[9] > 0 then head = head .. ' ' .. text(a[7]) .. ' ' .. text(a[8]) .. ' ' .. text(a[9]) end
-  return head .. a[6]
+  local head = text(a.retries) .. ' ' .. text(a.deliveries) .. ' ' .. a.need .. ' ' .. a.expires .. ' ' .. a.verdict
+  if a.shared + a.lost + a.width > 0 then
+    head = head .. ' ' .. text(a.shared) .. ' ' .. text(a.lost) .. ' ' .. text(a.width)
+  end
+  return head .. a.errors
 end
 
 -- How many suspects may run side by side with one, in one process. Each slot there takes a thread and six descriptors: so many
 -- start within the 256 that some systems allow.
 local COMPANY = 32
-local function width_of(attempts) return math.min(COMPANY, math.max(1, split_attempts(attempts)[9])) end
+local function width_of(attempts) return math.min(COMPANY, math.max(1, split_attempts(attempts).width)) end
 
 -- Whether a process that runs so many side by side is for a suspect of this width. In one of less than half, all that wait would
 -- run more or less one by one, and wait for each other.
@@ -100,8 +104,8 @@ local function is_done(done, id)
 end
 
 -- A client that does not read costs no memory but for ids: the longer its list, the smaller what is put there, and then a mark that
--- something is missing. It reads the records itself, whose sizes it is told.
-local function tell(reply, status, id, blob)
+-- something is missing. It reads the records itself, whose sizes it is sent.
+local function announce(reply, status, id, blob)
   local size = #blob
   if size > INLINE then status, blob = 'B', text(size) end
   local length = redis.call('RPUSH', reply, status .. id .. '\0' .. blob)
@@ -117,8 +121,8 @@ end
 
 -- waiters: 'reply list, reply list, …' of a task. Reply lists are found by name, the one kind of key that is not declared:
 -- they share the queue's slot.
-local function tell_all(replies, status, id, blob)
-  for reply in string.gmatch(replies, '[^\n]+') do tell(reply, status, id, blob) end
+local function announce_all(replies, status, id, blob)
+  for reply in string.gmatch(replies, '[^\n]+') do announce(reply, status, id, blob) end
 end
 
 -- Store how a task ended; without a record, or with a short-lived one, the id is remembered a while. With one it is marked:
@@ -131,7 +135,7 @@ local function keep_record(done, now, id, blob, ttl, result)
   if tonumber(ttl) < 120000 then remember_done(done, now, had_record(id)) end
 end
 
-local function tell_end(replies, id, blob) tell_all(replies, blob == '' and 'D' or 'R', id, blob) end
+local function announce_end(replies, id, blob) announce_all(replies, blob == '' and 'D' or 'R', id, blob) end
 
 -- Take a task out of the dead list; returns how many bytes are left in it. The count begins anew whenever the list is empty.
 local function drop_dead(dead, tasks, bytes, id)
@@ -160,36 +164,9 @@ local function must_be(kind, ...)
   end
 end
 
--- What ends tasks that wait has the same keys in front: 1 tasks 2 attempts 3 ready 4 ready:async 5 suspects 6 scheduled 7 needs
--- 8 waiters 9-11 done 12 stats 13 expiring 14 revoked 15 large.
-
--- Take a task out of the set in which it waits; false when a worker has it in hand, or it is parked for something else.
-local function leave(id, parked, need)
-  for i = 3, 6 do
-    if redis.call('ZREM', KEYS[i], id) == 1 then return true end
-  end
-  if redis.call('ZREM', parked, id) == 0 then return false end
-  if redis.call('EXISTS', parked) == 0 then redis.call('SREM', KEYS[7], need) end
-  return true
-end
-
-local function end_waiting(id, blob, ttl, result)
-  redis.call('HDEL', KEYS[1], id)
-  redis.call('HDEL', KEYS[2], id)
-  redis.call('ZREM', KEYS[13], id)
-  redis.call('SREM', KEYS[14], id)
-  redis.call('SREM', KEYS[15], id)
-  keep_record({ KEYS[9], KEYS[10], KEYS[11] }, now_ms(), id, blob, ttl, result)
-  local replies = redis.call('HGET', KEYS[8], id)
-  if replies then
-    redis.call('HDEL', KEYS[8], id)
-    tell_end(replies, id, blob)
-  end
-end
-
 -- What a worker is given of a task that was revoked while one had it in hand: it ends it, and does not run it.
 local function as_revoked(attempts)
   local a = split_attempts(attempts)
-  a[5] = 'R'
+  a.verdict = 'R'
   return join_attempts(a)
 end

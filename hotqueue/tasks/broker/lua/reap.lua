@@ -8,73 +8,75 @@
 -- One that ran alone when its process died has one delivery more, and is a suspect that runs alone; of several that ran side by
 -- side each has one shared death more, and is a suspect at its second. Suspects run in quarantine, so many side by side as
 -- their `width` says; each death in which one ran halves it. See docs/decisions/0028 and 0029.
+local attempts, ready, ready_async, suspects, held, workers = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local worker, bell, bell_async, stats = KEYS[7], KEYS[8], KEYS[9], KEYS[10]
+local worker_id, mode, cause, verdict, ran, everyone = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6]
 local LOSSES, TOGETHER = 3, 4 -- hosts lost with a task until it is a suspect; how many such run side by side at first
-local wrong = must_be('zset', KEYS[2], KEYS[3], KEYS[4]) or must_be('hash', KEYS[1], KEYS[5], KEYS[7])
+local wrong = must_be('zset', ready, ready_async, suspects) or must_be('hash', attempts, held, worker)
 if wrong then return wrong end
 local now = now_ms()
-local deadline = redis.call('ZSCORE', KEYS[6], ARGV[1])
-if ARGV[2] == 'lease' and (not deadline or tonumber(deadline) > now) then return { -1 } end
-local what, ran = ARGV[4], tonumber(ARGV[5])
-local charged, all, accused = {}, ARGV[6] == '*', {}
+local deadline = redis.call('ZSCORE', workers, worker_id)
+if mode == 'lease' and (not deadline or tonumber(deadline) > now) then return { -1 } end
+local charged, all, accused = {}, everyone == '*', {}
 for i = 7, #ARGV, 2 do accused[ARGV[i]] = ARGV[i + 1] end
 
 local function half(width) return math.max(1, math.ceil(width / 2)) end
 
 local function charge_death(a)
   if ran == 1 then
-    a[2], a[9] = a[2] + 1, 1
+    a.deliveries, a.width = a.deliveries + 1, 1
     return
   end
-  a[7] = a[7] + 1
-  if a[9] > 0 then
-    a[9] = half(math.min(a[9], ran))
-  elseif a[7] >= 2 then
-    a[9] = half(ran)
+  a.shared = a.shared + 1
+  if a.width > 0 then
+    a.width = half(math.min(a.width, ran))
+  elseif a.shared >= 2 then
+    a.width = half(ran)
   end
 end
 
 local function charge_loss(a)
-  if a[9] == 1 then
-    a[2] = a[2] + 1 -- it was alone in quarantine
+  if a.width == 1 then
+    a.deliveries = a.deliveries + 1 -- it was alone in quarantine
     return
   end
-  a[8] = a[8] + 1
-  if a[9] > 0 then
-    a[9] = half(a[9])
-  elseif a[8] >= LOSSES then
-    a[9] = TOGETHER
+  a.lost = a.lost + 1
+  if a.width > 0 then
+    a.width = half(a.width)
+  elseif a.lost >= LOSSES then
+    a.width = TOGETHER
   end
 end
 
-local READY, SUSPECTS = { s = KEYS[2], a = KEYS[3], x = KEYS[2], y = KEYS[3] }, KEYS[4]
+local READY = { s = ready, a = ready_async, x = ready, y = ready_async }
 
--- Charge a task; return where it goes. What has nothing to run any more is told so by whoever fetches it next.
+-- Charge a task; return where it goes. What has nothing to run any more is ended by whoever fetches it next.
 local function charge(id, origin)
-  local a = split_attempts(redis.call('HGET', KEYS[1], id))
-  if what == '-' then charge_death(a) elseif what == 'L' then charge_loss(a) else a[5] = what end
-  a[6] = a[6] .. '\n' .. ARGV[3]
-  redis.call('HSET', KEYS[1], id, join_attempts(a))
+  local a = split_attempts(redis.call('HGET', attempts, id))
+  if verdict == '-' then charge_death(a) elseif verdict == 'L' then charge_loss(a) else a.verdict = verdict end
+  a.errors = a.errors .. '\n' .. cause
+  redis.call('HSET', attempts, id, join_attempts(a))
   charged[#charged + 1] = id
-  local is_over = what == 'T' or what == 'R' or accused[id] == '1'
-  return (is_over or a[9] == 0) and READY[origin] or SUSPECTS
+  local is_over = verdict == 'T' or verdict == 'R' or accused[id] == '1'
+  return (is_over or a.width == 0) and READY[origin] or suspects
 end
 
-local ORIGIN = { s = KEYS[2], a = KEYS[3], x = KEYS[4], y = KEYS[4] }
-local all_held = redis.call('HLEN', KEYS[5])
+local ORIGIN = { s = ready, a = ready_async, x = suspects, y = suspects }
+local all_held = redis.call('HLEN', held)
 -- Which ones come first does not matter: each goes back to its place. A dead worker may have left very many.
-local held = all_held > 400 and redis.call('HRANDFIELD', KEYS[5], 200, 'WITHVALUES') or redis.call('HGETALL', KEYS[5])
-local last = #held
+local holds = all_held > 400 and redis.call('HRANDFIELD', held, 200, 'WITHVALUES') or redis.call('HGETALL', held)
+local last = #holds
 for i = 1, last, 2 do
-  local id = held[i]
-  local _, origin, place = split_held(held[i + 1])
-  redis.call('HDEL', KEYS[5], id)
+  local id = holds[i]
+  local _, origin, place = split_held(holds[i + 1])
+  redis.call('HDEL', held, id)
   redis.call('ZADD', (all or accused[id]) and charge(id, origin) or ORIGIN[origin], place, id)
 end
 if last / 2 == all_held then
-  redis.call('ZREM', KEYS[6], ARGV[1])
-  redis.call('DEL', KEYS[7])
+  redis.call('ZREM', workers, worker_id)
+  redis.call('DEL', worker)
 end
-if #charged > 0 then count(KEYS[10], now, 'lost', #charged) end
-if redis.call('ZCARD', KEYS[2]) + redis.call('ZCARD', KEYS[4]) > 0 then ring(KEYS[8], last / 2 + 1, KEYS[2]) end
-if redis.call('ZCARD', KEYS[3]) > 0 then ring(KEYS[9], last / 2 + 1, KEYS[3]) end
+if #charged > 0 then count(stats, now, 'lost', #charged) end
+if redis.call('ZCARD', ready) + redis.call('ZCARD', suspects) > 0 then ring(bell, last / 2 + 1, ready) end
+if redis.call('ZCARD', ready_async) > 0 then ring(bell_async, last / 2 + 1, ready_async) end
 return { last / 2, all_held - last / 2, charged }

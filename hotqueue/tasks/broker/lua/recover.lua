@@ -3,18 +3,20 @@
 -- ARGV 1 worker 2 fetch number (the next) 3… ids in hand
 -- Returns { alive, now, id, origin, attempts, envelope, … }, in the order of their places, in which they will be started; what comes
 --   is stamped as fetched in that order under the new number.
+local tasks, attempts, held, workers, worker = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local fetch = ARGV[2]
 local now = now_ms()
-if not redis.call('ZSCORE', KEYS[4], ARGV[1]) then return { 0, text(now) } end
-may_grow(KEYS[3])
-may_grow(KEYS[5])
+if not redis.call('ZSCORE', workers, ARGV[1]) then return { 0, text(now) } end
+may_grow(held)
+may_grow(worker)
 local in_hand = {}
 for i = 3, #ARGV do in_hand[ARGV[i]] = true end
-redis.call('HSET', KEYS[5], 'fetch', ARGV[2])
-local held, found = redis.call('HGETALL', KEYS[3]), {}
-for i = 1, #held, 2 do
-  if not in_hand[held[i]] then
-    local _, origin, place = split_held(held[i + 1])
-    found[#found + 1] = { id = held[i], origin = origin, place = place, at = tonumber(place) or 0 }
+redis.call('HSET', worker, 'fetch', fetch)
+local holds, found = redis.call('HGETALL', held), {}
+for i = 1, #holds, 2 do
+  if not in_hand[holds[i]] then
+    local _, origin, place = split_held(holds[i + 1])
+    found[#found + 1] = { id = holds[i], origin = origin, place = place, at = tonumber(place) or 0 }
   end
 end
 -- A place has 53 bits, as many as a number keeps; two are equal only where `seq` was deleted, and then stand as in a sorted set.
@@ -22,17 +24,17 @@ table.sort(found, function(a, b) return a.at < b.at or (a.at == b.at and a.id < 
 local out, behind, envelopes = { 1, text(now) }, 0, {}
 for i = #found, 1, -1 do
   local each = found[i]
-  envelopes[i] = redis.call('HGET', KEYS[1], each.id)
+  envelopes[i] = redis.call('HGET', tasks, each.id)
   if envelopes[i] then
-    redis.call('HSET', KEYS[3], each.id, ARGV[2] .. ' ' .. each.origin .. ' ' .. each.place .. ' ' .. behind)
+    redis.call('HSET', held, each.id, fetch .. ' ' .. each.origin .. ' ' .. each.place .. ' ' .. behind)
     behind = behind + 1
   else
-    redis.call('HDEL', KEYS[3], each.id)
+    redis.call('HDEL', held, each.id)
   end
 end
 for i, each in ipairs(found) do
   if envelopes[i] then
-    for _, v in ipairs({ each.id, each.origin, redis.call('HGET', KEYS[2], each.id) or '', envelopes[i] }) do out[#out + 1] = v end
+    for _, v in ipairs({ each.id, each.origin, redis.call('HGET', attempts, each.id) or '', envelopes[i] }) do out[#out + 1] = v end
   end
 end
 return out

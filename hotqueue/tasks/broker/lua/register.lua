@@ -2,10 +2,11 @@
 -- KEYS 1 workers 2 worker:<worker>
 -- ARGV 1 worker 2 lease in ms 3… field, value, …
 -- Returns the server's time in ms. Repeated, or late, it opens no door: the number of the last fetch stays as it is.
+local workers, worker = KEYS[1], KEYS[2]
 local now = now_ms()
-may_grow(KEYS[2])
-redis.call('ZADD', KEYS[1], text(now + ARGV[2]), ARGV[1])
-redis.call('HSETNX', KEYS[2], 'fetch', '0')
-redis.call('HSETNX', KEYS[2], 'since', text(now))
-redis.call('HSET', KEYS[2], unpack(ARGV, 3))
+may_grow(worker)
+redis.call('ZADD', workers, text(now + ARGV[2]), ARGV[1])
+redis.call('HSETNX', worker, 'fetch', '0')
+redis.call('HSETNX', worker, 'since', text(now))
+redis.call('HSET', worker, unpack(ARGV, 3))
 return text(now)

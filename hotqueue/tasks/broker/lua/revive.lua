@@ -3,26 +3,29 @@
 --      11 large 12… result:<id> of each
 -- ARGV ids
 -- Returns { how many of the ids were seen to, those that went back }.
-local wrong = must_be('zset', KEYS[3], KEYS[4], KEYS[6]) or must_be('hash', KEYS[1], KEYS[2], KEYS[7])
+local tasks, attempts, ready, ready_async, seq, dead = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local dead_tasks, bell, bell_async, dead_bytes, large = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11]
+local function result_of(n) return KEYS[11 + n] end
+local wrong = must_be('zset', ready, ready_async, dead) or must_be('hash', tasks, attempts, dead_tasks)
 if wrong then return wrong end
 local back, bytes, seen = {}, 0, 0
 for n, id in ipairs(ARGV) do
-  local record = redis.call('HGET', KEYS[7], id)
+  local record = redis.call('HGET', dead_tasks, id)
   local envelope = record and string.match(record, '^[^\n]*\n(.*)$')
-  drop_dead(KEYS[6], KEYS[7], KEYS[10], id)
+  drop_dead(dead, dead_tasks, dead_bytes, id)
   if envelope and #envelope > 3 then
-    redis.call('DEL', KEYS[11 + n])
-    redis.call('HDEL', KEYS[2], id)
-    redis.call('ZADD', kind_of(envelope) == 'a' and KEYS[4] or KEYS[3], new_place(KEYS[5], envelope), id)
-    redis.call('HSET', KEYS[1], id, envelope)
-    if #envelope > SMALL_TASK then redis.pcall('SADD', KEYS[11], id) end
+    redis.call('DEL', result_of(n))
+    redis.call('HDEL', attempts, id)
+    redis.call('ZADD', kind_of(envelope) == 'a' and ready_async or ready, new_place(seq, envelope), id)
+    redis.call('HSET', tasks, id, envelope)
+    if #envelope > SMALL_TASK then redis.pcall('SADD', large, id) end
     back[#back + 1] = id
   end
   bytes, seen = bytes + #(record or ''), n
   if bytes > READ_BYTES then break end
 end
 if #back > 0 then
-  ring(KEYS[8], #back, KEYS[3])
-  ring(KEYS[9], #back, KEYS[4])
+  ring(bell, #back, ready)
+  ring(bell_async, #back, ready_async)
 end
 return { seen, back }

@@ -5,29 +5,31 @@
 --           { id of a running task to be stopped, the record to end it with, … }, how many unfinished tasks, how many suspects,
 --           1 if tasks wait past their expiry }.
 -- Leases come first: whatever any other key holds, nobody loses what he runs by it.
+local workers, scheduled, control, tasks, ready, ready_async = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local suspects, bell, bell_async, paused, expiring = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11]
 local LONGEST = 120000 -- ms that any lease runs
 local now, lease = now_ms(), tonumber(ARGV[1])
-redis.pcall('HDEL', KEYS[3], '') -- as may_grow
+redis.pcall('HDEL', control, '') -- as may_grow
 local own, gone, others, renewed = {}, {}, {}, {}
 for i = 2, #ARGV do
   own[ARGV[i]] = true
   renewed[#renewed + 1] = text(now + lease)
   renewed[#renewed + 1] = ARGV[i]
 end
-if #renewed > 0 and redis.call('ZADD', KEYS[1], 'XX', 'CH', unpack(renewed)) < #renewed / 2 then
+if #renewed > 0 and redis.call('ZADD', workers, 'XX', 'CH', unpack(renewed)) < #renewed / 2 then
   for i = 2, #ARGV do
-    if not redis.call('ZSCORE', KEYS[1], ARGV[i]) then gone[#gone + 1] = ARGV[i] end
+    if not redis.call('ZSCORE', workers, ARGV[i]) then gone[#gone + 1] = ARGV[i] end
   end
 end
 
 -- A lease that runs for longer than any is from before the clock was put back. Whoever lives renews it within a second.
 local function plausible(worker, deadline)
   if lease == 0 or tonumber(deadline) <= now + math.max(LONGEST, lease) then return deadline end
-  redis.call('ZADD', KEYS[1], 'XX', text(now + lease), worker)
+  redis.call('ZADD', workers, 'XX', text(now + lease), worker)
   return text(now + lease)
 end
 
-local all = redis.call('ZRANGE', KEYS[1], 0, 999, 'WITHSCORES')
+local all = redis.call('ZRANGE', workers, 0, 999, 'WITHSCORES')
 for i = 1, #all, 2 do
   if not own[all[i]] then
     others[#others + 1] = all[i]
@@ -36,26 +38,26 @@ for i = 1, #all, 2 do
 end
 
 -- Of a queue in which there is nothing, that is all: there may be many.
-if redis.call('EXISTS', KEYS[2], KEYS[3], KEYS[4], KEYS[7], KEYS[11]) == 0 then
+if redis.call('EXISTS', scheduled, control, tasks, suspects, expiring) == 0 then
   return { text(now), -1, gone, others, {}, 0, 0, 0 }
 end
 
 -- Every wake token may be lost with whoever had it: while there is work, a bell that holds none is rung, for several, as more than
 -- one may be stopped.
-local function ring_again(bell, ready)
-  local tokens = redis.pcall('LLEN', bell)
-  if tokens == 0 and redis.call('EXISTS', ready) > 0 then ring(bell, BELLS, ready) end
+local function ring_again(which, waiting)
+  local tokens = redis.pcall('LLEN', which)
+  if tokens == 0 and redis.call('EXISTS', waiting) > 0 then ring(which, BELLS, waiting) end
 end
 
-local unfinished = redis.call('HLEN', KEYS[4])
-if unfinished > 0 and lease > 0 and redis.call('EXISTS', KEYS[10]) == 0 then
-  ring_again(KEYS[8], KEYS[5])
-  ring_again(KEYS[9], KEYS[6])
+local unfinished = redis.call('HLEN', tasks)
+if unfinished > 0 and lease > 0 and redis.call('EXISTS', paused) == 0 then
+  ring_again(bell, ready)
+  ring_again(bell_async, ready_async)
 end
-local first = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')
+local first = redis.call('ZRANGE', scheduled, 0, 0, 'WITHSCORES')
 local due = first[2] and math.max(0, tonumber(first[2]) - now) or -1
-local expiring = redis.pcall('ZRANGE', KEYS[11], 0, 0, 'WITHSCORES')
-local lapsed = (tonumber(expiring[2]) or math.huge) <= now and 1 or 0
-local suspects = redis.pcall('ZCARD', KEYS[7]) -- of the wrong type: fetch says so
-if type(suspects) == 'table' then suspects = 0 end
-return { text(now), due, gone, others, redis.call('HGETALL', KEYS[3]), unfinished, suspects, lapsed }
+local earliest = redis.pcall('ZRANGE', expiring, 0, 0, 'WITHSCORES')
+local lapsed = (tonumber(earliest[2]) or math.huge) <= now and 1 or 0
+local suspected = redis.pcall('ZCARD', suspects) -- of the wrong type: fetch says so
+if type(suspected) == 'table' then suspected = 0 end
+return { text(now), due, gone, others, redis.call('HGETALL', control), unfinished, suspected, lapsed }

@@ -3,20 +3,22 @@
 -- ARGV 1 fetch number 2 how many, from the tail
 -- Returns how many went back. Which ones that are was settled when they were fetched: so it may come late, or twice, and puts back
 -- nothing that has started meanwhile, under this number or another.
-local wrong = must_be('zset', KEYS[2], KEYS[3], KEYS[4])
+local held, ready, ready_async, suspects, bell, bell_async = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local fetch, tail = ARGV[1], tonumber(ARGV[2])
+local wrong = must_be('zset', ready, ready_async, suspects)
 if wrong then return wrong end
-local ORIGIN = { s = KEYS[2], a = KEYS[3], x = KEYS[4], y = KEYS[4] }
-local held, back = redis.call('HGETALL', KEYS[1]), 0
-for i = 1, #held, 2 do
-  local number, origin, place, behind = split_held(held[i + 1])
-  if number == ARGV[1] and behind ~= '' and tonumber(behind) < tonumber(ARGV[2]) then
-    redis.call('HDEL', KEYS[1], held[i])
-    redis.call('ZADD', ORIGIN[origin], place, held[i])
+local ORIGIN = { s = ready, a = ready_async, x = suspects, y = suspects }
+local holds, back = redis.call('HGETALL', held), 0
+for i = 1, #holds, 2 do
+  local number, origin, place, behind = split_held(holds[i + 1])
+  if number == fetch and behind ~= '' and tonumber(behind) < tail then
+    redis.call('HDEL', held, holds[i])
+    redis.call('ZADD', ORIGIN[origin], place, holds[i])
     back = back + 1
   end
 end
 if back > 0 then
-  ring(KEYS[5], back, KEYS[2])
-  if redis.call('ZCARD', KEYS[3]) > 0 then ring(KEYS[6], back, KEYS[3]) end
+  ring(bell, back, ready)
+  if redis.call('ZCARD', ready_async) > 0 then ring(bell_async, back, ready_async) end
 end
 return back

@@ -5,29 +5,32 @@
 -- first in line may be one that
 -- parks them again, and again. Who asks fetches them at once, or wakes its own; what it leaves behind, fetch rings for.
 -- A suspect goes back to the suspects.
-local wrong = must_be('zset', KEYS[3], KEYS[4], KEYS[5], KEYS[6]) or must_be('hash', KEYS[1], KEYS[2])
+local tasks, attempts, ready, ready_async, suspects, parked = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local needs, bell_async = KEYS[7], KEYS[8]
+local need, kind, most = ARGV[1], ARGV[2], ARGV[3]
+local wrong = must_be('zset', ready, ready_async, suspects, parked) or must_be('hash', tasks, attempts)
 if wrong then return wrong end
 local async, bytes, moved = 0, 0, 0
-local line = redis.call('ZRANGE', KEYS[6], 0, math.min(ARGV[3], MOST) - 1, 'WITHSCORES')
+local line = redis.call('ZRANGE', parked, 0, math.min(most, MOST) - 1, 'WITHSCORES')
 for i = 1, #line, 2 do
   local id = line[i]
-  local envelope = redis.call('HGET', KEYS[1], id)
-  redis.call('ZREM', KEYS[6], id)
+  local envelope = redis.call('HGET', tasks, id)
+  redis.call('ZREM', parked, id)
   if envelope then
-    local a = split_attempts(redis.call('HGET', KEYS[2], id))
-    a[3] = '-'
-    redis.call('HSET', KEYS[2], id, join_attempts(a))
-    local ready = KEYS[3]
-    if a[9] > 0 then
-      ready = KEYS[5]
+    local a = split_attempts(redis.call('HGET', attempts, id))
+    a.need = '-'
+    redis.call('HSET', attempts, id, join_attempts(a))
+    local set = ready
+    if a.width > 0 then
+      set = suspects
     elseif kind_of(envelope) == 'a' then
-      ready, async = KEYS[4], async + 1
+      set, async = ready_async, async + 1
     end
-    redis.call('ZADD', ready, line[i + 1], id)
+    redis.call('ZADD', set, line[i + 1], id)
   end
   bytes, moved = bytes + #(envelope or ''), moved + 1
   if bytes > READ_BYTES then break end
 end
-if redis.call('EXISTS', KEYS[6]) == 0 then redis.call('SREM', KEYS[7], ARGV[1]) end
-if async > 0 and ARGV[2] ~= 'a' then ring(KEYS[8], async, KEYS[4]) end
+if redis.call('EXISTS', parked) == 0 then redis.call('SREM', needs, need) end
+if async > 0 and kind ~= 'a' then ring(bell_async, async, ready_async) end
 return moved

@@ -3,37 +3,41 @@
 -- ARGV ids
 -- Returns { id, ms until it expires, … } of those still to come that may. A registration lives as long as its task. 'E' tells of
 -- one that is past its expiry: the client ends it, as no worker may be there to.
-local done, expiring, now = { KEYS[2], KEYS[3], KEYS[4] }, {}, now_ms()
-local registered, attempts = redis.call('HMGET', KEYS[6], unpack(ARGV)), redis.call('HMGET', KEYS[7], unpack(ARGV))
+local tasks = KEYS[1]
+local reply, waiters, attempts = KEYS[5], KEYS[6], KEYS[7]
+local done = { KEYS[2], KEYS[3], KEYS[4] }
+local function result_of(n) return KEYS[7 + n] end
+local expiring, now = {}, now_ms()
+local registered, histories = redis.call('HMGET', waiters, unpack(ARGV)), redis.call('HMGET', attempts, unpack(ARGV))
 
 local function is_registered(replies)
-  return replies and string.find('\n' .. replies .. '\n', '\n' .. KEYS[5] .. '\n', 1, true)
+  return replies and string.find('\n' .. replies .. '\n', '\n' .. reply .. '\n', 1, true)
 end
 
 -- A task that very many clients wait for keeps the latest thousand or so; the others ask again.
 local function register(id, kept)
   if kept and #kept > 80000 then kept = string.match(string.sub(kept, -80000), '\n(.*)$') end
-  redis.call('HSET', KEYS[6], id, kept and (kept .. '\n' .. KEYS[5]) or KEYS[5])
+  redis.call('HSET', waiters, id, kept and (kept .. '\n' .. reply) or reply)
 end
 
-local function is_unfinished(id) return redis.call('HEXISTS', KEYS[1], id) == 1 end
+local function is_unfinished(id) return redis.call('HEXISTS', tasks, id) == 1 end
 
 local function answer(n, id)
-  local blob = redis.call('GET', KEYS[7 + n])
-  if blob then return tell(KEYS[5], 'R', id, blob) end
+  local blob = redis.call('GET', result_of(n))
+  if blob then return announce(reply, 'R', id, blob) end
   if is_unfinished(id) then
     register(id, registered[n])
     return true
   end
-  tell(KEYS[5], is_done(done, id) and 'D' or 'U', id, '')
+  announce(reply, is_done(done, id) and 'D' or 'U', id, '')
 end
 
 for n, id in ipairs(ARGV) do
   -- Asked again, most are registered still, and that is all that there is to find out.
   if (is_registered(registered[n]) and is_unfinished(id)) or answer(n, id) then
-    local expires = attempts[n] and tonumber(split_attempts(attempts[n])[4])
+    local expires = histories[n] and tonumber(split_attempts(histories[n]).expires)
     if expires and expires <= now then
-      tell(KEYS[5], 'E', id, text(now - expires))
+      announce(reply, 'E', id, text(now - expires))
     elseif expires then
       expiring[#expiring + 1] = id
       expiring[#expiring + 1] = expires - now

@@ -1,0 +1,108 @@
+"""A key has three places that have to agree: the list that Python sends, the script's head, and its name in the script.
+
+All scripts of the room are looked at, those that come later too: one that has no list here fails.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import hotqueue
+from hotqueue.tasks.broker.script_keys import ScriptKeys
+
+FOLDER = Path(hotqueue.__file__).parent / "tasks" / "broker" / "lua"
+KEYS = ScriptKeys("q")
+LISTS = {
+    "audit": KEYS.audit(["w"], ["n"]),
+    "claim": KEYS.claim(),
+    "discard": KEYS.discard(),
+    "enqueue": KEYS.enqueue(["t"]),
+    "enqueue_one": [*KEYS.enqueue_one(False), "{hotqueue:q}:result:t"],
+    "expire": KEYS.expire([("t", "n")]),
+    "lapsed": KEYS.lapsed(),
+    "look": KEYS.look("t"),
+    "promote": KEYS.promote(),
+    "reap": KEYS.reap("w"),
+    "recover": KEYS.recover("w"),
+    "register": KEYS.register("w"),
+    "revive": KEYS.revive(["t"]),
+    "revoke": KEYS.revoke("t", "n"),
+    "step": KEYS.step("w"),
+    "sweep": KEYS.sweep(),
+    "take_back": KEYS.take_back("w"),
+    "unpark": KEYS.unpark("n"),
+    "wait": KEYS.wait("c", ["t"]),
+}
+NO_NUMBERS = {"unstarted", "prelude", "ending"}  # one list of one kind; no scripts of their own
+
+
+def head_of(script: str) -> dict[int, str]:
+    """Return what the head of a script calls each numbered key, without what stands behind its colon for somebody's name."""
+    text = (FOLDER / f"{script}.lua").read_text()
+    head = re.search(r"^-- KEYS (.*?)(?=^-- (?:ARGV|Returns)|^[^-])", text, re.M | re.S)
+    assert head is not None
+    words = head[1].replace("\n--", " ")
+    if words.startswith("1-15 as ending.lua"):
+        words = words.replace("1-15 as ending.lua has them", "", 1)
+        return head_of("ending") | _numbered(words)
+    return _numbered(words)
+
+
+def _numbered(words: str) -> dict[int, str]:
+    found = {}
+    for first, last, name in re.findall(r"(?<!\S)(\d+)(?:-(\d+))? (\S+)", words):
+        for number in range(int(first), int(last or first) + 1):
+            found[number] = name.rstrip(",;")
+    return found
+
+
+def plain(key: str) -> str:
+    """Return what is the same of a key whoever it belongs to: ``held:w`` → ``held``, ``dead:tasks`` as it is."""
+    thing = key.partition("}:")[2]
+    return thing.partition(":")[0] if re.match(r"(held|worker|result|parked|reply|progress|done):", thing) else thing
+
+
+def test_every_script_has_its_list() -> None:
+    assert {path.stem for path in FOLDER.glob("*.lua")} == LISTS.keys() | NO_NUMBERS
+
+
+@pytest.mark.parametrize("script", LISTS)
+def test_the_list_is_what_the_head_says(script: str) -> None:
+    said = {number: re.sub(r":<\w+>$", "", name) for number, name in head_of(script).items()}
+    sent = {number: plain(key) for number, key in enumerate(LISTS[script], 1)}
+    if script == "enqueue_one":
+        assert said.pop(4) == "the"  # bell of that ready set
+    assert said.items() <= sent.items()
+    assert said.keys() | {4} == set(range(1, max(said) + 1)) | {4}
+
+
+@pytest.mark.parametrize("script", [*LISTS, "ending"])
+def test_a_script_calls_its_keys_what_its_head_does(script: str) -> None:
+    head = head_of(script)
+    named = {}
+    for names, keys in re.findall(
+        r"^local ([\w, ]+) = (KEYS\[\d+\](?:, KEYS\[\d+\])*)$", (FOLDER / f"{script}.lua").read_text(), re.M
+    ):
+        named.update(zip(map(int, re.findall(r"\d+", keys)), names.split(", "), strict=True))
+    for number, name in named.items():
+        said = re.sub(r":<\w+>$", "", head[number]).replace(":", "_")
+        assert re.sub(r"_\d$", "", name) == said or (script, number) == ("enqueue_one", 4)
+
+
+@pytest.mark.parametrize("script", [*LISTS, "ending"])
+def test_below_its_first_lines_a_script_has_no_numbers_for_keys(script: str) -> None:
+    body = re.sub(r"^(--|local).*\n", "", (FOLDER / f"{script}.lua").read_text(), flags=re.M)
+    assert re.findall(r"KEYS\[\d+\]", body) == []
+
+
+def test_the_last_ones_are_one_a_task() -> None:
+    assert KEYS.enqueue(["a", "b"])[15:] == ["{hotqueue:q}:result:a", "{hotqueue:q}:result:b"]
+    assert KEYS.revive(["a", "b"])[11:] == ["{hotqueue:q}:result:a", "{hotqueue:q}:result:b"]
+    assert KEYS.wait("c", ["a", "b"])[7:] == ["{hotqueue:q}:result:a", "{hotqueue:q}:result:b"]
+    expiring = [key.partition("}:")[2] for key in KEYS.expire([("a", "x"), ("b", "-")])[15:]]
+    assert expiring == ["result:a", "parked:x", "result:b", "parked:-"]
+    assert [key.partition("}:")[2] for key in KEYS.audit(["v", "w"], ["n"])[10:]] == ["held:v", "held:w", "parked:n"]
+    assert KEYS.unstarted(["v", "w"]) == ["{hotqueue:q}:held:v", "{hotqueue:q}:held:w"]
