@@ -66,3 +66,9 @@ def test_shell_completion_imports_nothing_heavy(command: str) -> None:
 def test_run_worker_imports_nothing_that_only_a_supervised_process_needs() -> None:
     """Nor could import it on Windows: signals, timers and masks of POSIX."""
     assert "hotqueue.tasks.execution.repairs" not in modules_after("import hotqueue.tasks.supervisor.inprocess")
+
+
+def test_defining_a_task_imports_no_redis() -> None:
+    """A module of tasks is imported by programs that send none, and by supervisors."""
+    code = "from hotqueue import HotQueue; HotQueue('q', url='redis://127.0.0.1:1').task(print, name='work')"
+    assert not modules_after(code) & {"redis", "cloudpickle", "multiprocessing"}

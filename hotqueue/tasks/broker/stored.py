@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from hotqueue.store.blocking import Blocking
+from typing import TYPE_CHECKING
+
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker.script_keys import ScriptKeys
+
+if TYPE_CHECKING:
+    from hotqueue.store.blocking import Blocking  # imports redis
 
 BULK = 1000  # tasks a script call handles at most
 FAR = 1e16  # ms, further away than any instant; what stands in a sorted set may be infinite
