@@ -203,7 +203,7 @@ async def awaited(result: AsyncResult[Any]) -> Any:
     try:
         return await result.aget(timeout=5)
     finally:
-        await result._client.store.leave_loop()
+        await result.client.store.leave_loop()
 
 
 WAYS: dict[str, Callable[[AsyncResult[Any]], Any]] = {

@@ -71,7 +71,8 @@ class TaskMethods(Owner):
 
     def result(self, task_id: str) -> AsyncResult[Any]:
         """Return the handle to a task of this queue by its id."""
-        from hotqueue.tasks.client.result import AsyncResult, check_id
+        from hotqueue.tasks.client.handle import check_id
+        from hotqueue.tasks.client.result import AsyncResult
 
         return AsyncResult(check_id(task_id, "queue.result()"), self._tasks)
 

@@ -92,7 +92,7 @@ def test_at_a_second_death_they_are_suspects_half_as_many_side_by_side(deploymen
     assert "in quarantine: they are suspected of killing their process" in lines(deployment, "was killed by SIGKILL")[-1]
     assert deployment.tasks.noop.map(range(20)).get(5) == list(range(20))
     wait_until(lambda: len([r for r in held if history_of(deployment, r).width and r.state == "STARTED"]) == 2)
-    told = [result._broker.look(result.id).where for result in held]
+    told = [result.broker.look(result.id).where for result in held]
     assert sorted(told) == ["held", "held", "suspect", "suspect"]
     deployment.release()
     assert [result.get(20) for result in held] == list(range(4))

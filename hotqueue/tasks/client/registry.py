@@ -12,8 +12,9 @@ from hotqueue.errors import Interruption, TaskNotRegistered
 from hotqueue.tasks.broker.stored import BULK
 from hotqueue.tasks.client import names
 from hotqueue.tasks.client.client import Client, Owner, client_of
+from hotqueue.tasks.client.handle import check_id
 from hotqueue.tasks.client.method import TaskMethod, unbound
-from hotqueue.tasks.client.result import AsyncResult, check_id
+from hotqueue.tasks.client.result import AsyncResult
 from hotqueue.tasks.client.task import AsyncTask, Task
 from hotqueue.tasks.rules import options
 from hotqueue.tasks.rules.callables import is_async

@@ -14,8 +14,10 @@ from hotqueue.errors import NoThread
 from hotqueue.hints import hinting
 from hotqueue.runtime.ending import in_thread
 from hotqueue.runtime.interrupts import within
+from hotqueue.tasks.client.handle import answer_in
 from hotqueue.tasks.client.replies import Answer, Callback, Replies
-from hotqueue.tasks.client.result import FIRST_LOOK, AsyncResult, answer_in, answers
+from hotqueue.tasks.client.result import AsyncResult
+from hotqueue.tasks.client.waiting import FIRST_LOOK, answers
 from hotqueue.tasks.rules.options import seconds
 
 R = TypeVar("R")
@@ -27,7 +29,7 @@ class ResultSet(Generic[R]):
     """The results of many tasks, in the order in which they were sent."""
 
     __module__ = "hotqueue.tasks"
-    _is_handle = True
+    is_handle = True  # a task that returns one returns it; it does not wait
 
     def __init__(self, results: list[AsyncResult[R]]) -> None:
         self.results = results
@@ -61,11 +63,11 @@ class ResultSet(Generic[R]):
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
             found = answers(some[0], [r.id for r in some], left)
             for result in some:
-                result._keep(found.get(result.id) or result._last_look(allowed))
+                result.keep(found.get(result.id) or result.last_look(allowed))
         return self._values(propagate)
 
     def _values(self, propagate: bool) -> list[R]:
-        return [result._value(None, propagate) if result._record else result.get(5, propagate) for result in self.results]
+        return [result.outcome(None, propagate) if result.record else result.get(5, propagate) for result in self.results]
 
     @hinting
     async def aget(self, timeout: float | timedelta | None = None, propagate: bool = True) -> list[R]:
@@ -78,7 +80,7 @@ class ResultSet(Generic[R]):
                 found |= await _Together(some, allowed, deadline).answered()
             except NoThread:
                 return self.get(timeout, propagate)  # the loop stands still meanwhile, at the end of its program
-        return [await result._avalue(found.get(result), propagate) for result in self.results]
+        return [await result.aoutcome(found.get(result), propagate) for result in self.results]
 
     def __await__(self) -> Generator[Any, None, list[R]]:
         return self.aget().__await__()
@@ -107,7 +109,7 @@ class ResultSet(Generic[R]):
                 result, answer = _next(ended, left, deadline, allowed)
                 left.discard(result)
                 watching.pop(result, None)
-                result._keep(answer)
+                result.keep(answer)
                 yield result
         finally:
             for result, (replies, callback) in watching.items():  # perhaps in the garbage collector: no lock is taken here
@@ -125,19 +127,19 @@ class ResultSet(Generic[R]):
         """Return the results that may still come, those together that are waited for in one place."""
         found: dict[Any, list[AsyncResult[R]]] = {}
         for result in self.results:
-            if not result._is_settled():
-                found.setdefault((result._client, result._queue, result._stage), []).append(result)
+            if not result.has_outcome():
+                found.setdefault((result.client, result.queue, result.stage), []).append(result)
         return list(found.values())
 
 
 def _watch(groups: list[list[AsyncResult[R]]], ended: Ended[R], watching: Watching) -> None:
     """Have what ends put into `ended`; note in `watching` what is to be called off."""
     for result in {result for some in groups for result in some}:
-        watching[result] = result._replies, _putter(ended, result)
+        watching[result] = result.replies, _putter(ended, result)
         watching[result][0].watch(result.id, watching[result][1])
     for some in groups:
         if some:
-            some[0]._replies.ask([r.id for r in some])
+            some[0].replies.ask([r.id for r in some])
 
 
 def _putter(ended: Ended[R], result: AsyncResult[R]) -> Callback:
@@ -156,7 +158,7 @@ def _next(
             if deadline is None or time.monotonic() < deadline:
                 continue
             result = next(iter(left))
-            return result, result._last_look(allowed)
+            return result, result.last_look(allowed)
         if result in left:  # a forked process may be told twice
             return result, answer
 
@@ -171,7 +173,7 @@ class _Together:
     def __init__(self, results: list[AsyncResult[Any]], allowed: float | None, deadline: float | None) -> None:
         self._left = {result.id: result for result in results}
         self._answers: dict[AsyncResult[Any], Answer] = {}
-        self._replies = results[0]._replies
+        self._replies = results[0].replies
         self._allowed, self._deadline = allowed, deadline
         self._loop = asyncio.get_running_loop()
         self._all: asyncio.Future[None] = self._loop.create_future()
@@ -185,15 +187,15 @@ class _Together:
         ids = list(self._left)
         try:
             for task_id in ids:
-                self._replies.watch(task_id, self._tell)
+                self._replies.watch(task_id, self._deliver)
             await self._replies.aask(ids)
             await self._wait()
         finally:
             for task_id in ids:
-                self._replies.unwatch(task_id, self._tell)
+                self._replies.unwatch(task_id, self._deliver)
         return self._answers
 
-    def _tell(self, task_id: str, answer: Answer) -> None:
+    def _deliver(self, task_id: str, answer: Answer) -> None:
         try:
             self._loop.call_soon_threadsafe(self._note, task_id, answer)
         except RuntimeError:
@@ -219,8 +221,8 @@ class _Together:
 
     async def _look(self, is_last: bool) -> None:
         for task_id, result in list(self._left.items()):
-            looked = await result._alook()
+            looked = await result.alook()
             if (answer := answer_in(looked)) is not None:
                 self._note(task_id, answer)
             elif is_last:
-                raise await in_thread(result._timed_out, self._allowed, looked)
+                raise await in_thread(result.timeout_error, self._allowed, looked)

@@ -42,7 +42,7 @@ def refuse_generator(function: Callable[..., Any], what: str) -> None:
 def is_awaitable(value: Any) -> bool:
     """Tell whether a returned value is to be awaited. A handle of ours is not: it may be of a task that waits for this one."""
     kind = type(value)
-    return kind is CoroutineType or (kind not in VALUES and inspect.isawaitable(value) and not getattr(kind, "_is_handle", False))
+    return kind is CoroutineType or (kind not in VALUES and inspect.isawaitable(value) and not getattr(kind, "is_handle", False))
 
 
 def refuse_made_generator(value: Any, name: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -163,6 +164,26 @@ def test_one_that_asyncio_made_and_cancelled_is(room: Room, replies: Replies) ->
     gc.collect()
     assert not replies._watches.has_callbacks
     assert room.broker.look("a").where == "ready"
+
+
+def test_in_a_forked_process_futures_are_completed_by_threads_of_its_own(room: Room) -> None:
+    before, after = sent(room, "a", "b")
+    parents = before.as_future()
+    finish(room, "a")
+    assert parents.result(10) == 7  # so the parent has a thread, which the child has not
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            future = room.queue.result(after.id).as_future()
+            finish(room, "b")
+            os.write(write, repr(future.result(10)).encode())
+        finally:
+            os._exit(0)
+    os.close(write)
+    with open(read, "rb") as pipe:
+        assert pipe.read() == b"7"
+    os.waitpid(pid, 0)
 
 
 # --- the threads ---------------------------------------------------------------------------------------------------------

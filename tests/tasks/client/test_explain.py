@@ -24,9 +24,9 @@ APP = """
 import os, time
 from hotqueue import HotQueue, ResultTimeout
 from hotqueue.tasks import current_task
-from hotqueue.tasks.client import result
+from hotqueue.tasks.client import waiting
 queue = HotQueue(os.environ["QUEUE"], url=os.environ["STORE"])
-result.TELL_AFTER = 0.3
+waiting.LOG_AFTER = 0.3
 
 @queue.task
 def child(n): return n

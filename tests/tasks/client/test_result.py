@@ -106,24 +106,6 @@ def test_a_revoked_task_never_runs_and_get_raises(make_queue: MakeQueue) -> None
         assert result.revoke() == "finished or unknown"
 
 
-def test_many_results_are_waited_for_together(make_queue: MakeQueue) -> None:
-    queue = make_queue()
-    results = queue.task(sample.square).map(range(100))
-    worker = in_background(queue)
-    assert results.get(timeout=20) == [n * n for n in range(100)]
-    worker.join()
-    assert (results.ready(), results.successful()) == (True, True)
-    assert sorted(r.get() for r in queue.result(results[0].id)._client and results[:3]) == [0, 1, 4]
-
-
-def test_results_come_as_they_complete(make_queue: MakeQueue) -> None:
-    queue = make_queue()
-    results = queue.task(sample.square).map(range(20))
-    worker = in_background(queue)
-    assert sorted(r.get(timeout=0) for r in results.as_completed(timeout=20)) == [n * n for n in range(20)]
-    worker.join()
-
-
 def test_results_can_be_awaited(make_queue: MakeQueue) -> None:
     queue = make_queue()
     good, bad = queue.task(sample.square).map(range(10)), queue.task(sample.boom).delay()
@@ -575,21 +557,6 @@ class TestHandles:
         with pytest.raises(TaskRejected, match="bad input"):
             result.get(timeout=5)
         assert [d.reason for d in queue.dead()] == ["hotqueue.TaskRejected: bad input"]
-
-    def test_slices_of_a_result_set_are_result_sets(self, make_queue: MakeQueue) -> None:
-        results = make_queue().task(sample.square).map(range(5))
-        assert [r.id for r in results[1:3]] == [results[1].id, results[2].id]
-        assert (len(results[1:3]), repr(results)) == (2, "<ResultSet of 5>")
-
-    def test_the_first_error_in_order_is_raised_for_a_set(self, make_queue: MakeQueue) -> None:
-        queue = make_queue()
-        results = queue.task(sample.raise_it).map([ValueError("one"), OSError("two")])
-        work(queue)
-        with pytest.raises(ValueError, match="one"):
-            results.get(timeout=5)
-        assert [type(e) for e in results.get(timeout=5, propagate=False)] == [ValueError, OSError]
-        assert not results.successful()
-        queue.discard_dead(all=True)
 
     def test_errors_of_a_task_that_ended_without_a_value_have_one_base(self) -> None:
         assert all(issubclass(e, TaskError) for e in (TaskRevoked, TaskExpired, TaskRejected, UnknownTask))

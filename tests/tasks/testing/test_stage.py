@@ -69,7 +69,7 @@ def test_signed_calls_are_signed_here_too() -> None:
         signed._tasks.broker.enqueue([("forged", "", "", square._encode("forged", (1,), {}, square.options, "signed"))])
         with pytest.raises(SignatureError):
             signed.result("forged").get()
-        assert plain.result(result.id)._broker.record(result.id) is not None
+        assert plain.result(result.id).broker.record(result.id) is not None
 
 
 def test_what_runs_when_the_block_is_left_hangs_nobody() -> None:

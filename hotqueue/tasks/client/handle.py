@@ -1,0 +1,218 @@
+"""Handle: one task's outcome as this process knows it: where it is asked for, what came, and what to return or raise.
+
+What AsyncResult and ResultSet are made of; none of its names is a user's, see docs/reference.md.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from hotqueue import moved
+from hotqueue.errors import (
+    ConnectionFailed,
+    Interruption,
+    RemoteError,
+    RemoteTraceback,
+    ResultTimeout,
+    SerializationError,
+    TaskError,
+    UnknownTask,
+)
+from hotqueue.runtime import in_place
+from hotqueue.runtime.ending import in_thread
+from hotqueue.tasks.client.client import Client, Owner, client_of
+from hotqueue.tasks.client.explain import explain
+from hotqueue.tasks.client.replies import Answer, Replies
+from hotqueue.tasks.rules.history import json_object
+from hotqueue.tasks.rules.lifecycle import State
+from hotqueue.tasks.wire import payload, record
+from hotqueue.tasks.wire.record import Record
+
+if TYPE_CHECKING:
+    from hotqueue.signing import Signer
+    from hotqueue.tasks.broker.broker import Broker, Looked
+
+R = TypeVar("R")
+
+
+class Handle(Generic[R]):
+    """One task, by its id.
+
+    Attributes:
+        id: the task's.
+        client: of the queue through which it was sent, or asked for.
+        queue: name of the queue that it was sent to.
+        record: how it ended, once that is known here; a dead task may be retried.
+        stage: where it was sent, inside `queue.testing()`.
+    """
+
+    __slots__ = ("client", "id", "queue", "record", "stage")
+    is_handle = True  # a task that returns one returns the handle; it does not wait
+
+    def __init__(self, task_id: str, client: Client, queue: str | None = None) -> None:
+        self.id = task_id
+        self.client = client
+        self.queue = queue or client.name
+        self.record: Record | None = None
+        self.stage = in_place.stage  # what was sent inside queue.testing() stays there
+
+    def __repr__(self) -> str:
+        return f"<AsyncResult {self.id} of queue {self.queue!r}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Handle) and (self.id, self.queue) == (other.id, other.queue)
+
+    def __hash__(self) -> int:
+        return hash((self.id, self.queue))
+
+    def __getstate__(self) -> tuple[Owner, str, str]:
+        return self.client.owner, self.id, self.queue
+
+    def __setstate__(self, state: tuple[Owner, str, str]) -> None:
+        queue, task_id, name = state
+        Handle.__init__(self, task_id, client_of(queue), name)
+
+    @property
+    def broker(self) -> Broker:
+        """Where the task is."""
+        stage, queue = self.stage, self.queue
+        return self.client.broker_of(queue) if stage is None else stage.broker_of(self.client, queue)
+
+    @property
+    def replies(self) -> Replies:
+        """Where its result is waited for."""
+        stage, queue = self.stage, self.queue
+        return self.client.replies(queue) if stage is None else stage.replies_of(self.client, queue)
+
+    def outcome(self, answer: Answer | None, propagate: bool) -> R:
+        """Return the value, or raise the error (return it, without `propagate`), of an answer; without one, of the record."""
+        if answer is not None and answer.status == "D":
+            return None  # type: ignore[return-value]  # ended without storing a result
+        try:
+            found = self.known_record(answer)
+        except TaskError as error:
+            if propagate:
+                raise
+            return error  # type: ignore[return-value]
+        if found.state is State.SUCCESS:
+            return self._loaded(found.payload)
+        if propagate:
+            raise payload.loads_error(found.payload)
+        return payload.loads_error(found.payload)  # type: ignore[return-value]
+
+    def known_record(self, answer: Answer | None) -> Record:
+        """Return the record of an answer, or the one that is known."""
+        if answer is not None:
+            self.keep(answer)
+            if self.record is None:
+                raise self._without_record()
+        assert self.record is not None
+        return self.record
+
+    def keep(self, answer: Answer) -> None:
+        """Keep the record that an answer has, or speaks of."""
+        if answer.status == "B":
+            answer = self.replies.whole(self.id, answer)
+        if answer.status == "R":
+            self.record = record.decode(answer.record, self.id, self._signer())
+
+    def _loaded(self, data: bytes) -> R:
+        try:
+            return payload.loads(data)  # type: ignore[no-any-return]
+        except Interruption:
+            raise
+        except (Exception, SystemExit) as error:  # not the task's: it ended well
+            raise SerializationError(
+                f"task {self.id} succeeded, but its result cannot be loaded here ({type(error).__name__}: {error}); have this "
+                "program import what the worker has, or return values of built-in types"
+            ) from error
+
+    def _without_record(self) -> Exception:
+        """Return what `get` raises for a task without a record: dead longer than its result, or unknown."""
+        looked = self.look()
+        if looked.where == "dead":
+            return _dead_error(self.broker.dead_record(self.id))
+        if looked.where not in ("unknown", "result", "done"):
+            now = "runs" if looked.where == "held" else "waits"
+            return ResultTimeout(f"task {self.id} was put back, and {now} again: ask once more")
+        return UnknownTask(
+            f"task {self.id} is unknown on queue {self.queue!r} at {self.client.store}: it was never sent there, or its "
+            "result has expired (result_expires)"
+        )
+
+    def last_look(self, allowed: float | None) -> Answer:
+        """Return the answer that is there though nobody told us, when time is up.
+
+        Raises:
+            ResultTimeout: there is none; says why.
+        """
+        looked = self.broker.look(self.id)
+        answer = answer_in(looked)
+        if answer is None:
+            raise self.timeout_error(allowed, looked)
+        return answer
+
+    def timeout_error(self, allowed: float | None, looked: Looked) -> ResultTimeout:
+        """Return what to raise when time is up; says what the task waits for."""
+        trouble = self.replies.trouble
+        try:
+            why = explain(self.broker, self.id, looked)
+        except ConnectionFailed as error:
+            why, trouble = str(error), ""
+        beside = f" (and no connection could be had to wait with: {trouble})" if trouble else ""
+        return ResultTimeout(f"no result of task {self.id} within {allowed:g} s: {why}{beside}")
+
+    def _signer(self) -> Signer | None:
+        return self.client.result_signer(self.queue)
+
+    async def aoutcome(self, answer: Answer | None, propagate: bool) -> R:
+        """Return the value; where that takes another trip, in a thread, so that the loop goes on."""
+        if answer is not None and answer.status in ("B", "U"):
+            return await in_thread(self.outcome, answer, propagate)
+        return self.outcome(answer, propagate)
+
+    async def alook(self) -> Looked:
+        """Return what is known of the task, without keeping it; in a thread where the loop has no connection."""
+        try:
+            return await self.broker.alook(self.id)
+        except ConnectionFailed as error:
+            if not error.retry:
+                raise
+            return await in_thread(self.broker.look, self.id)
+
+    def look(self) -> Looked:
+        """Return what is known of the task, and keep its record."""
+        looked = self.broker.look(self.id)
+        if not self.has_outcome():
+            self.record = record.decode(looked.record, self.id, self._signer()) if looked.where == "result" else None
+        return looked
+
+    def has_outcome(self) -> bool:
+        """Tell whether the record that we have is the last word; a dead task may be retried."""
+        return self.record is not None and self.record.state is not State.FAILURE
+
+
+def check_id(task_id: object, where: str) -> str:
+    """Return `task_id` when it can be one, else raise TypeError."""
+    if not isinstance(task_id, str) or not task_id:
+        raise TypeError(f"{where} takes the id of a task, a non-empty str such as result.id, not {task_id!r:.80}")
+    return task_id
+
+
+def answer_in(looked: Looked) -> Answer | None:
+    """Return the answer in what is known of a task; None while it has not ended."""
+    if looked.where == "result":
+        return Answer("R", looked.record)
+    return {"done": Answer("D"), "dead": Answer("U"), "unknown": Answer("U")}.get(looked.where)
+
+
+def parsed_dead(data: bytes | None) -> dict[str, Any]:
+    """Return what the dead list says of a task; nothing for one that is not in it, or of which it says nonsense."""
+    return (json_object(data.partition(b"\n")[0]) if data else None) or {}
+
+
+def _dead_error(data: bytes | None) -> Exception:
+    found = parsed_dead(data)
+    error = RemoteError(moved.today(found.get("error", "unknown")), found.get("message", ""), found.get("traceback", ""))
+    error.__cause__ = RemoteTraceback(error.traceback)
+    return error
