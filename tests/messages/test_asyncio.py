@@ -187,6 +187,11 @@ def test_a_cancelled_aget_swallows_nothing(make_queue: MakeQueue) -> None:
     run(make_queue(), use)
 
 
+async def is_sent() -> None:
+    """Let time pass in which a request is sent to a server that stands still: nothing else tells that it was."""
+    await asyncio.sleep(0.05)
+
+
 @only_server
 def test_a_get_cancelled_with_its_reply_under_way_is_undone(
     make_queue: MakeQueue, start_redis: Callable[..., RedisServer]
@@ -199,9 +204,9 @@ def test_a_get_cancelled_with_its_reply_under_way_is_undone(
         assert await queue.aget() == "a"
         server.pause()
         get = asyncio.create_task(queue.aget())
-        await asyncio.sleep(0.05)  # the request is sent; the server will answer it when it goes on
+        await is_sent()
         get.cancel()
-        await asyncio.sleep(0.05)
+        await is_sent()
         get.cancel()  # a second one, while the first is being undone
         server.resume()
         with pytest.raises(asyncio.CancelledError):
