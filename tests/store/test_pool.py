@@ -1,0 +1,55 @@
+"""Connections of a process: none is risked that may be closed, none is shared, and what failed is looked for again."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from hotqueue.errors import ConnectionFailed
+from hotqueue.store.store import Store
+from hotqueue.store.url import parse
+from tests.support.servers import RedisServer
+
+only_server = pytest.mark.servers("server")
+
+
+@pytest.mark.servers("cluster")
+def test_a_slot_of_which_no_node_is_known_is_looked_for_again(store: Store, key: str) -> None:
+    for attempt in (lambda: store.pool.take(key)[1].disconnect(), lambda: store.blocking(key, 1.0).send("PING")):
+        store.client().nodes_manager.slots_cache.clear()
+        with pytest.raises(ConnectionFailed, match="is not covered") as raised:
+            attempt()
+        assert not raised.value.sent
+        assert store.command(key, "LLEN", key) == 0
+
+
+def test_an_idle_connection_that_was_closed_is_replaced_before_anything_is_risked(
+    start_redis: Callable[..., RedisServer],
+) -> None:
+    server = start_redis()
+    store = Store(parse(server.url))
+    waiting = store.blocking("k", 1)
+    assert waiting.call("PING") == b"PONG"
+    for use in (lambda: store.command("k", "INCR", "k"), lambda: waiting.call("INCR", "k")):
+        store.command("k", "INCR", "k")
+        server.kill()
+        server.start()
+        assert use() == 1  # not retried: it never failed
+    waiting.close()
+    store.close()
+
+
+@only_server
+def test_threads_do_not_share_a_connection(store: Store, key: str) -> None:
+    def count() -> None:
+        for _ in range(200):
+            store.command(key, "INCR", key)
+
+    threads = [threading.Thread(target=count) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert store.command(key, "GETDEL", key) == b"1600"
