@@ -19,7 +19,7 @@ from hotqueue.tasks.rules.options import datetime_of
 from hotqueue.tasks.wire.envelope import Envelope
 from hotqueue.tasks.wire.exceptions import shortened
 
-_request: ContextVar[Request] = ContextVar("hotqueue_request")
+request_var: ContextVar[Request] = ContextVar("hotqueue_request")
 
 
 class CleanContext:
@@ -117,7 +117,7 @@ def _number(value: Any, name: str) -> float:
 
 def current_request() -> Request | None:
     """Return the request of the task that runs in this context, or None."""
-    return _request.get(None)
+    return request_var.get(None)
 
 
 class CurrentTask:
@@ -135,7 +135,7 @@ class CurrentTask:
         Raises:
             RuntimeError: outside a task.
         """
-        found = _request.get(None)
+        found = request_var.get(None)
         if found is None:
             raise RuntimeError("no task is running here: current_task can only be used inside a task that a worker runs")
         return found
@@ -189,6 +189,6 @@ class TaskFilter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Add the two attributes, unless the line has them already, as those of the worker itself about a task have."""
         if not hasattr(record, "task_id"):
-            request = _request.get(None)
+            request = request_var.get(None)
             record.task, record.task_id = ("", "") if request is None else (request.task, request.id)
         return True

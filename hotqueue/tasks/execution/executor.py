@@ -15,7 +15,7 @@ from typing import Any
 
 from hotqueue.errors import ControlFlow, Ignore, Interruption, Reject, Retry, SoftTimeLimitExceeded
 from hotqueue.runtime import package
-from hotqueue.tasks.context import Request, _request
+from hotqueue.tasks.context import Request, request_var
 from hotqueue.tasks.execution import forks, tracebacks
 from hotqueue.tasks.execution.timelimit import is_of_another, soft_limit
 from hotqueue.tasks.rules.callables import VALUES, is_awaitable, refuse_made_generator
@@ -71,7 +71,7 @@ def execute(call: Call, context: Context | None = None, there: RunThere | None =
 
 def _run_here(call: Call, forks_before: int) -> Any:
     """Return the outcome of a call, or what it only made: an awaitable. In a process that it forked, do not return."""
-    _request.set(call.request)
+    request_var.set(call.request)
     try:
         if call.soft_time_limit is None:
             value = begun(call)

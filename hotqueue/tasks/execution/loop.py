@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hotqueue.errors import HotQueueError, LeaseLost, SoftTimeLimitExceeded
-from hotqueue.tasks.context import _request
+from hotqueue.tasks.context import request_var
 from hotqueue.tasks.execution import forks
 from hotqueue.tasks.execution.executor import Call, begun, outcome_of, value_of
 from hotqueue.tasks.execution.timelimit import allow_ctrl_c
@@ -145,7 +145,7 @@ class EventLoop:
     async def _execute(self, running: _Running) -> None:
         call = running.call
         self._refuse_to_go_on()
-        _request.set(call.request)  # in a context of its own
+        request_var.set(call.request)  # in a context of its own
         timer = None
         if running.limit is not None:
             timer = self._loop.call_later(running.limit, self._cancel, running, "limit")

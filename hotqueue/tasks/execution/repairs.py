@@ -1,4 +1,4 @@
-"""What a task may leave in its process that would break a worker: alarms, signal handlers, blocked signals, closed descriptors.
+"""What a task may leave in its process that would break a worker: alarms, signals, closed descriptors.
 
 What is only the task's own affair (the working directory, the environment, …) stays as it left it; README says so. Only in
 a supervisor's child: `run_worker()` is a guest in a process whose signals and descriptors are not ours.

@@ -1,4 +1,4 @@
-"""Let go of what an exception holds: its traceback keeps the frames it passed through, and they keep their locals.
+"""Let go of what an exception holds: its traceback keeps frames, and these keep their locals.
 
 A frame of ours above them holds the outcome, which holds the error: a cycle, and all that a failing task had in hand would
 stay until the collector happens to come by. Once the traceback is text, nobody needs it. Pure.

@@ -1,4 +1,4 @@
-"""The worker of `async def` tasks: keeps many going on the process's event loop, and fetches for free slots only."""
+"""The worker of `async def` tasks: keeps many going on the process's event loop; fetches for free slots only."""
 
 from __future__ import annotations
 

@@ -7,7 +7,6 @@ time.
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ from hotqueue.keys import raw
 from hotqueue.tasks.broker.bell_line import LATE, BellLine, Fetch
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.broker.session import Step
-from hotqueue.tasks.worker.wakeup import readable
+from hotqueue.tasks.worker.wakeup import Wakeup, readable
 
 LONGEST = 3.0  # seconds; only a net under the bells, which ring for every task
 
@@ -36,14 +35,11 @@ class Bell:
         wrong: the number of a queue whose bell holds something else → why.
     """
 
-    _pipe: tuple[int, ...] = ()  # where there was none to be had
-
     def __init__(self, brokers: Sequence[Broker], kinds: str, waits_for_servers: bool = True) -> None:
         self._brokers = brokers
         self._waits_for_servers = waits_for_servers
-        self._pipe = self._read, self._write = os.pipe()
-        os.set_blocking(self._read, False)
-        os.set_blocking(self._write, False)
+        self._wakeup = Wakeup()
+        self.wake = self._wakeup.wake  # ends a `wait` of another thread, or the next one
         self._lines: list[BellLine] = []
         self._kinds = ""
         self._rings = False
@@ -157,9 +153,9 @@ class Bell:
         try:
             step = line.listen_and_fetch(seconds, fetch)
             deadline = time.monotonic() + seconds + LATE
-            ready = readable([line.blocking.fileno(), self._read], seconds + LATE)
-            if self._read in ready:
-                os.read(self._read, 4096)
+            ready = readable([line.blocking.fileno(), self._wakeup.fileno()], seconds + LATE)
+            if self._wakeup.fileno() in ready:
+                self._wakeup.clear()
             # Later than that we were stopped, and others may have what came for us.
             if line.blocking.fileno() in ready and time.monotonic() < deadline:
                 line.read()
@@ -176,9 +172,9 @@ class Bell:
         """Sleep until `wake` or for `seconds`, asking for no ring; True if one that was under way came nevertheless."""
         under_way = [line for line in self._lines if line.can_be_heard]
         try:
-            ready = readable([*(line.blocking.fileno() for line in under_way), self._read, *also], seconds)
-            if self._read in ready:
-                os.read(self._read, 4096)
+            ready = readable([*(line.blocking.fileno() for line in under_way), self._wakeup.fileno(), *also], seconds)
+            if self._wakeup.fileno() in ready:
+                self._wakeup.clear()
             return self._hear([line for line in under_way if line.blocking.fileno() in ready])
         except ConnectionFailed:
             self._close_lines()
@@ -188,11 +184,11 @@ class Bell:
         by_fd = {line.blocking.fileno(): line for line in self._lines if line.can_be_heard}
         while True:
             left = deadline - time.monotonic()
-            ready = readable([*by_fd, self._read, *also], max(0.0, left))
+            ready = readable([*by_fd, self._wakeup.fileno(), *also], max(0.0, left))
             heard = [by_fd.pop(fd) for fd in ready if fd in by_fd]
             rang = self._hear(heard)
-            if self._read in ready:
-                os.read(self._read, 4096)
+            if self._wakeup.fileno() in ready:
+                self._wakeup.clear()
             if rang or len(ready) > len(heard) or not ready or left <= 0:
                 return rang
             if not by_fd or not self._waits_for_servers:  # all BLPOPs ran out, or one did that is asked for again at once
@@ -253,17 +249,6 @@ class Bell:
         self.rung.update(wrong)  # nobody can ring there: ask
         self.wrong.update((queue, why) for queue in wrong)
         return bool(line.left_out)
-
-    def __del__(self) -> None:
-        for fd in self._pipe:
-            os.close(fd)
-
-    def wake(self) -> None:
-        """End a `wait` of another thread, or the next one."""
-        try:
-            os.write(self._write, b"w")
-        except BlockingIOError:
-            pass  # full: it is awake enough
 
     def _close_lines(self) -> None:
         for line in self._lines:

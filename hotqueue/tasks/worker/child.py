@@ -1,4 +1,7 @@
-"""A supervisor's child: import the user's modules, say what they define, run one Process. Knows no other child."""
+"""A supervisor's child: import the user's modules, say what they define, run one Process.
+
+Knows no other child.
+"""
 
 from __future__ import annotations
 
@@ -125,25 +128,7 @@ def run(settings: Settings, pipes: Pipes) -> int:
     except (HotQueueError, TypeError) as error:
         report(kind="failed", code=EXIT_USAGE, text=str(error))
         return EXIT_USAGE
-    process = Process(
-        registries,
-        name=settings.name,
-        threads=settings.threads,
-        async_concurrency=settings.async_concurrency,
-        is_burst=settings.is_burst,
-        max_tasks=settings.max_tasks,
-        max_memory=settings.max_memory,
-        lease_ms=settings.lease_ms,
-        pipes=pipes.permits,
-        tables=pipes.tables,
-        repairs=Repairs([pipes.control, pipes.report, *(fd for pair in pipes.permits for fd in pair)]),
-        announce=report.worker,
-        notify=lambda what: report(kind=what),
-        load_time=time.monotonic() - began,
-        weights=settings.weights,
-        supervisor=settings.supervisor,
-        width=0 if settings.company is None else settings.company.width,
-    )
+    process = _process_of(settings, registries, pipes, report, time.monotonic() - began)
     may_begin = threading.Event()
     threading.Thread(target=_obey, args=(pipes.control, process, may_begin), name="hotqueue-control", daemon=True).start()
     unknown = [name for name in settings.queues if name not in defined]
@@ -177,6 +162,28 @@ def _those_of(company: Company, registries: list[Registry]) -> list[Registry]:
     if not found:
         raise CannotLoad(f"the modules define no queue {company.queue!r} of {company.store} any more")
     return found
+
+
+def _process_of(settings: Settings, registries: list[Registry], pipes: Pipes, report: _Reporter, load_time: float) -> Process:
+    return Process(
+        registries,
+        name=settings.name,
+        threads=settings.threads,
+        async_concurrency=settings.async_concurrency,
+        is_burst=settings.is_burst,
+        max_tasks=settings.max_tasks,
+        max_memory=settings.max_memory,
+        lease_ms=settings.lease_ms,
+        pipes=pipes.permits,
+        tables=pipes.tables,
+        repairs=Repairs([pipes.control, pipes.report, *(fd for pair in pipes.permits for fd in pair)]),
+        announce=report.worker,
+        notify=lambda what: report(kind=what),
+        load_time=load_time,
+        weights=settings.weights,
+        supervisor=settings.supervisor,
+        width=0 if settings.company is None else settings.company.width,
+    )
 
 
 def _be_a_child(pipes: Pipes) -> None:

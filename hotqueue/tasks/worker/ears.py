@@ -1,4 +1,7 @@
-"""Ears: which queues ring while a worker is too busy with others to sleep at their bells. It takes no ring from who sleeps."""
+"""Ears: which queues ring while a worker is too busy with others to sleep at their bells.
+
+Takes no ring from who sleeps.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a worker process does at its end in good order, as a Python program does: wait for threads, run what `atexit` has.
+"""How a worker process ends in good order, as a Python program does: waits for threads, runs what `atexit` has.
 
 A worker process is forked, and ends by `os._exit`, so that nothing of its supervisor runs twice; what the user's modules and
 tasks have registered is run here. How long that may take is for the supervisor to bound; a killed process runs none of it.

@@ -1,7 +1,7 @@
-"""Fault hooks: make a worker process die, stop or wait at a named point, to prove what happens then. Off unless asked for.
+"""Failpoints: make a worker process die, stop or wait at a named point, to prove what happens then.
 
-``HOTQUEUE_FAULT=point:action[:file]`` in the environment; action is a signal's name (KILL, SEGV, STOP) or ``exit``. With a
-file, only whoever can remove that file obeys: so a test decides how often.
+Off unless asked for: ``HOTQUEUE_FAULT=point:action[:file]`` in the environment; action is a signal's name (KILL, SEGV, STOP) or
+``exit``. With a file, only whoever can remove that file obeys: so a test decides how often.
 """
 
 from __future__ import annotations

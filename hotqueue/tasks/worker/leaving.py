@@ -1,4 +1,4 @@
-"""Leaving: a worker settles what is done, puts back what it did not start, and has itself struck off; in few trips."""
+"""Leaving: a worker settles what is done, puts back what it did not start, and has itself struck off."""
 
 from __future__ import annotations
 

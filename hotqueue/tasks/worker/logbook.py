@@ -1,7 +1,8 @@
-"""What the worker's log says of a task: a sentence for people, and fields for whoever collects JSON. Decides nothing.
+"""What the worker's log says of a task: a sentence for people, and fields for whoever collects JSON.
 
 Every line about a task carries `task` (where its name is known) and `task_id`, like the lines that a task itself logs (see
 `context.TaskFilter`); beside them in `hotqueue_fields` what is known of this end: `seconds`, `error`, `traceback`, `retries` …
+Decides nothing.
 """
 
 from __future__ import annotations

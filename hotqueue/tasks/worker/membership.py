@@ -1,4 +1,4 @@
-"""Membership: under which name a worker is known at its queues, and how that comes to be; which servers it knows to be away.
+"""Membership: under which name a worker is known at its queues; which servers it knows to be away.
 
 The state of every worker is made here; what it does with tasks is above: recovery.py, stepping.py, worker.py.
 """

@@ -1,4 +1,4 @@
-"""Outages: which servers are known to be away, so that a process says so once, though each of its workers notices.
+"""Outages: which servers are known to be away, so that a process says so once.
 
 Whoever notices writes the lines: none is written here.
 """

@@ -1,4 +1,4 @@
-"""Place: one server, or node of a Cluster, as one worker works with it; what its thread does there, beside the worker.
+"""Place: one server, or node of a Cluster, as one worker works with it; what its thread does there.
 
 Nothing here touches what the worker works at: what is found out, it takes in itself (places.py).
 """

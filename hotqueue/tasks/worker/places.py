@@ -1,4 +1,4 @@
-"""Places: where a worker's queues are at several servers, or nodes of a Cluster, what it waits for at one keeps it from no other.
+"""Places: a worker's queues at several servers, where waiting for one keeps it from no other.
 
 A reply is waited for a moment, then it is left under way and the others have their turn. What takes more than one trip
 (registering, recovering, promoting) is done by a thread for each place, which ends with it; of a place that does not answer it

@@ -1,5 +1,6 @@
-"""Process: starts and ends the workers of one process. A supervisor's child runs one; so does `queue.run_worker()`, in the
-caller's own process. What its workers share is in shared.py.
+"""Process: starts and ends the workers of one process.
+
+A supervisor's child runs one; so does `queue.run_worker()`, in the caller's own process. What its workers share is in shared.py.
 """
 
 from __future__ import annotations

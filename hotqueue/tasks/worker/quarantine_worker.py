@@ -1,8 +1,7 @@
-"""The worker of a quarantine process: runs suspects of one queue, of either kind, one at a time, and leaves when none is left, or
-when others have their turn.
+"""The worker of a quarantine process: runs suspects of one queue, of either kind, one at a time.
 
-A quarantine process has one for each task that it may run side by side. It never sleeps: what is suspected later gets a
-process of its own.
+It leaves when none is left, or when others have their turn. A quarantine process has one for each task that it may run side by
+side. It never sleeps: what is suspected later gets a process of its own.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Recovery: after any error, and now and then, a worker asks what it holds at a queue; where it was given up, it begins anew."""
+"""Recovery: after an error, and now and then, a worker asks what it holds; given up, it begins anew."""
 
 from __future__ import annotations
 

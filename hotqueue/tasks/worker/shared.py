@@ -1,4 +1,7 @@
-"""Shared: what the workers of one process share: when to stop, the event loop, counts, limits. Starts no worker."""
+"""Shared: what the workers of one process share: when to stop, the event loop, counts, limits.
+
+Starts no worker.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stepping: a step settles what is done at a queue and fetches what comes next, in one trip; and what if it fails."""
+"""Stepping: a step settles what is done at a queue and fetches what comes next, in one trip."""
 
 from __future__ import annotations
 

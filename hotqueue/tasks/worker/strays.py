@@ -1,4 +1,4 @@
-"""Queues that a worker is to work at and nobody knows: most likely misspelt. Only says so; a queue may come later."""
+"""Queues that a worker is to work at and nobody knows: most likely misspelt; says so."""
 
 from __future__ import annotations
 

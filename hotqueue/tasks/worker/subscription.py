@@ -1,4 +1,4 @@
-"""Subscription: a queue as one worker takes from it: what it has in hand, what is unsettled, what is fetched ahead."""
+"""Subscription: a queue as one worker takes from it: what is in hand, unsettled, fetched ahead."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which of a worker's queues is asked next: turn by turn, in the order in which they were named, so many turns each. Pure.
+"""Which of a worker's queues is asked next: turn by turn, each as many as it weighs. Pure.
 
 A sync worker's turn is about 10 ms of work, or one task that takes longer; an async worker's is one slot.
 """

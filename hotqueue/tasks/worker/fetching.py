@@ -1,0 +1,69 @@
+"""Fetching: when a worker of sync tasks fetches: after a batch, ahead while it works, behind a bell while asleep."""
+
+from __future__ import annotations
+
+from hotqueue.tasks.broker.session import Stepped
+from hotqueue.tasks.worker.subscription import Subscription
+from hotqueue.tasks.worker.worker import Worker
+
+AHEAD_FROM = 4  # tasks in a batch from which the next one is fetched ahead
+
+
+class Fetching(Worker):
+    """A worker that fetches batches: after one another, ahead, and asleep."""
+
+    _had_left = False  # the batch before left some
+
+    def _may_fetch_asleep(self, wait: float) -> bool:
+        if wait <= 0 or len(self.subscriptions) > 1 or self.shared.is_burst or self._deaf_because or not self.bell.may_fetch:
+            return False
+        subscription = self.subscriptions[0]
+        return not (subscription.is_sick or subscription.may_be_wrong or subscription.unsettled or subscription.needs)
+
+    def _sleep_and_fetch(self, subscription: Subscription, seconds: float) -> None:
+        """Sleep with a fetch behind the bell, so that a task starts one trip sooner; its permits go in beforehand."""
+        room = self.shared.room(subscription.prefetch.room())
+        self.permits.add(subscription.session.number + 1, room, subscription.index)
+        step = None
+        try:
+            step = self.patient(
+                lambda: self.bell.wait_and_fetch(seconds, lambda bell, line: subscription.session.begin_behind(bell, line, room))
+            )
+        finally:
+            subscription.ahead = step
+            if step is None:
+                subscription.must_recover = True
+                self.permits.drain()
+
+    def _next_batch(self, subscription: Subscription) -> Stepped | None:
+        if subscription.ahead is not None and not self.is_spread:
+            step, subscription.ahead = subscription.ahead, None
+            stepped = self.end(subscription, step, are_permits_out=True)
+            if subscription.unstarted or not subscription.unsettled:
+                return stepped
+        if subscription.courier.is_full:
+            self.settle(subscription)
+            return None
+        room = self.shared.room(subscription.prefetch.room())
+        if subscription.may_unpark:
+            self.unpark(subscription, room)
+        return self.step(subscription, room)
+
+    def _fetch_ahead(self, subscription: Subscription, stepped: Stepped | None) -> None:
+        """Have Redis fetch the next batch, and take in the last one's outcomes, while this one is worked at.
+
+        Only where tasks are short, and so many that some were left twice in a row: what we fetch ahead, a worker that is idle
+        might run sooner. The permits for it go in beforehand, so that a supervisor who finds us dragging takes it back as well.
+        """
+        had_left, self._had_left = self._had_left, stepped is not None and stepped.left > 0
+        if stepped is None or len(stepped.deliveries) < AHEAD_FROM or len(self.subscriptions) > 1 or self.stopping:
+            return
+        if self.shared.runs_suspects and stepped.suspects:
+            return
+        if subscription.may_unpark or subscription.has_more_than_a_trip or not (had_left and self._had_left):
+            return
+        room = self.shared.room(subscription.prefetch.room())
+        self.permits.add(subscription.session.number + 1, room, subscription.index)
+        subscription.ahead = self.begin(subscription, room)
+        if subscription.ahead is None:
+            self.permits.drain()
