@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -20,7 +19,6 @@ from hotqueue.tasks.execution.executor import Call, execute, outcome_of
 from hotqueue.tasks.execution.loop import EventLoop
 from hotqueue.tasks.rules.lifecycle import Ended, Outcome
 from hotqueue.tasks.wire import payload
-from tests.support.waiting import allowed
 from tests.tasks import sample
 from tests.tasks.sample import seen
 from tests.tasks.test_context import request_of
@@ -191,57 +189,6 @@ def test_a_call_that_does_not_fit_the_function_is_not_for_a_retry() -> None:
     loop = EventLoop()
     assert misfits(run(loop, call(takes_none, 1)))
     loop.stop()
-
-
-class TestEventLoop:
-    def test_calls_run_together_each_in_a_context_of_its_own(self) -> None:
-        loop = EventLoop()
-        outcomes: list[Outcome] = []
-        ended = threading.Semaphore(0)
-
-        async def body(n: int) -> int:
-            await asyncio.sleep(0.01)
-            return n
-
-        began = time.monotonic()
-        loop.start([(call(body, n), lambda o: (outcomes.append(o), ended.release())) for n in range(200)])  # type: ignore[func-returns-value]
-        for _ in range(200):
-            assert ended.acquire(timeout=10)
-        assert time.monotonic() - began < allowed(2)
-        assert sorted(payload.loads(o.payload) for o in outcomes) == list(range(200))
-        loop.stop()
-
-    def test_a_soft_limit_cancels_and_is_raised_as_what_it_is(self) -> None:
-        loop = EventLoop()
-        outcome = run(loop, call(asyncio.sleep, 20, soft_time_limit=0.05))
-        assert type(outcome.error) is SoftTimeLimitExceeded
-        assert "my.task ran longer than soft_time_limit=0.05 s" in str(outcome.error)
-        loop.stop()
-
-    def test_a_task_given_up_is_cancelled_with_lease_lost(self) -> None:
-        loop = EventLoop()
-        box: list[Outcome] = []
-        begun, ended = threading.Event(), threading.Event()
-
-        async def body() -> None:
-            begun.set()
-            await asyncio.sleep(20)
-
-        given = call(body)
-        loop.start([(given, lambda o: (box.append(o), ended.set()))])  # type: ignore[func-returns-value]
-        assert begun.wait(5)
-        loop.give_up([given])
-        assert ended.wait(5)
-        assert (type(box[0].error).__name__, given.request.lost) == ("LeaseLost", True)
-        loop.stop()
-
-    def test_a_tasks_own_cancellation_stays_one(self) -> None:
-        async def body() -> None:
-            raise asyncio.CancelledError
-
-        loop = EventLoop()
-        assert isinstance(run(loop, call(body)).error, asyncio.CancelledError)
-        loop.stop()
 
 
 # --- limits and retries in a worker ---------------------------------------------------------------------------------

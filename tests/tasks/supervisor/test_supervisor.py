@@ -11,7 +11,6 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -120,22 +119,3 @@ def test_children_share_what_their_supervisor_imported(supervise: Callable[..., 
     )
     supervise("looking", "-p", 1).children(1)
     assert (tmp_path / "found").read_text() == "(True, True)"
-
-
-def test_a_child_whose_supervisor_died_while_it_was_born_ends_without_a_word(make_queue: MakeQueue, store_url: str) -> None:
-    code = """
-    import os, signal, sys
-    from hotqueue.cli.worker import main
-    from hotqueue.tasks.worker import child
-
-    def orphaned(settings, pipes, close, fork=child.fork):
-        def end_parent():
-            close()
-            os.kill(os.getppid(), signal.SIGKILL)
-        return fork(settings, pipes, end_parent)
-
-    child.fork = orphaned
-    main()
-    """
-    done = processes.run_python(dedent(code), "-Q", make_queue().name, "--url", store_url, "-p1", "-q", check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGKILL, "", "")

@@ -29,11 +29,6 @@ def queue(room: Room) -> HotQueue:
     return room.queue
 
 
-@pytest.fixture
-def subscription(queue: HotQueue) -> Subscription:
-    return Subscription(queue._tasks, "w", "s")
-
-
 def deliver(
     task: str = "tests.tasks.sample.note", value: Any = 1, history: History | None = None, queue: str = "q", **more: Any
 ) -> Delivery:

@@ -1,11 +1,7 @@
-"""One worker process: its workers, its event loop, when it stops, what it counts and says."""
+"""One worker process: its workers, its event loop, whom it tells of them, and how it ends of a bug."""
 
 from __future__ import annotations
 
-import logging
-import re
-import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +10,6 @@ import pytest
 from hotqueue import HotQueue
 from hotqueue.tasks.worker.permits import Permits
 from hotqueue.tasks.worker.process import Process
-from tests.support.waiting import wait_until
 from tests.tasks import sample
 
 MakeQueue = Callable[..., HotQueue]
@@ -26,17 +21,6 @@ def burst(*queues: HotQueue, **options: Any) -> Process:
     process = Process([queue._tasks for queue in queues], is_burst=True, **options)
     process.run()
     return process
-
-
-def test_it_counts_what_became_of_tasks(make_queue: MakeQueue) -> None:
-    queue, other = make_queue(), make_queue()
-    queue.task(sample.square).map(range(3))
-    for function in (sample.boom, sample.ignore):
-        queue.task(function).delay()
-    parked = other.task(name="strange")(sample.square).delay(1)
-    assert burst(queue).done == {"succeeded": 3, "bury": 1, "forget": 1, "park": 1}
-    parked.revoke()
-    queue.discard_dead(all=True)
 
 
 def test_every_worker_is_announced_with_the_slot_of_its_permit_pipe(make_queue: MakeQueue) -> None:
@@ -61,42 +45,6 @@ def test_several_queues_are_worked_at_together(make_queue: MakeQueue, queue_name
     results = [queue.task(f).delay(3) for queue in queues for f in (sample.square, sample.asquare)]
     assert burst(*queues).done == {"succeeded": 6}
     assert [r.get(timeout=5) for r in results] == [9] * 6
-
-
-def test_too_much_memory_ends_it_between_tasks(make_queue: MakeQueue) -> None:
-    queue = make_queue()
-    queue.task(sample.note).map(range(5))
-    process = burst(queue, max_memory=1)
-    assert (process.done.total(), process.had_enough, sample.seen) == (1, True, [0])
-    burst(queue, max_memory=1 << 40)
-    assert sample.seen == list(range(5))
-
-
-def test_a_stop_lets_the_running_task_end_and_puts_the_rest_back(make_queue: MakeQueue) -> None:
-    queue = make_queue()
-    hold, note = queue.task(sample.hold), queue.task(sample.note)
-    held = hold.delay("held")
-    note.map(range(3))
-    process = Process([queue._tasks])
-    thread = threading.Thread(target=process.run)
-    thread.start()
-    wait_until(lambda: sample.seen)
-    process.stop_fetching()
-    sample.go_on.set()
-    thread.join(20)
-    assert (held.get(timeout=5), sample.seen) == ("held", ["held"])
-    assert (queue.pending(), queue.running(), queue.workers()) == (3, 0, [])
-
-
-def test_a_busy_second_is_summed_up_in_one_line(make_queue: MakeQueue, caplog: pytest.LogCaptureFixture) -> None:
-    queue = make_queue()
-    queue.task(sample.nap).map([0.05] * 25)
-    began = time.monotonic()
-    with caplog.at_level(logging.INFO, "hotqueue.worker"):
-        burst(queue)
-    lines = [r.getMessage() for r in caplog.records if "tasks in" in r.getMessage()]
-    assert 1 <= len(lines) <= time.monotonic() - began
-    assert re.fullmatch(r"\d+ tasks in 1\.\d s; so far \d+ succeeded", lines[0])
 
 
 def test_a_worker_that_fails_of_a_bug_ends_the_process(make_queue: MakeQueue, caplog: pytest.LogCaptureFixture) -> None:

@@ -8,13 +8,10 @@ from dataclasses import replace
 import pytest
 
 from hotqueue import HotQueue
-from hotqueue.sizes import LARGE
 from hotqueue.tasks.broker.session import Stepped
 from hotqueue.tasks.wire import payload
 from hotqueue.tasks.wire.settlement import Delivery, Settlement
-from hotqueue.tasks.worker.courier import WITHOUT_WORDS
 from hotqueue.tasks.worker.subscription import ASK_AGAIN, ASK_LATER, Subscription
-from tests.support.waiting import wait_until
 from tests.tasks import sample
 from tests.tasks.contents import Room, sync
 
@@ -26,13 +23,12 @@ def queue(room: Room) -> HotQueue:
     return room.queue
 
 
-@pytest.fixture
-def subscription(queue: HotQueue) -> Subscription:
-    return Subscription(queue._tasks, "w", "s")
-
-
 def deliver() -> Delivery:
     return Delivery("id", 1, "s", b"", sync().encode())
+
+
+def stepped(now: int, *deliveries: Delivery) -> Stepped:
+    return Stepped(now, 5, True, 0, 0, 0, 0, [], list(deliveries))
 
 
 def test_parked_tasks_that_this_worker_can_run_go_back_few_at_a_time(queue: HotQueue, room: Room) -> None:
@@ -59,37 +55,6 @@ def test_parked_tasks_of_others_are_looked_at_once_a_second(queue: HotQueue, roo
     assert subscription.unpark("s", 5) == 0
     assert not subscription.may_unpark
     assert ASK_AGAIN < subscription.until_look() <= ASK_LATER
-
-
-def stepped(now: int, *deliveries: Delivery) -> Stepped:
-    return Stepped(now, 5, True, 0, 0, 0, 0, [], list(deliveries))
-
-
-def test_time_is_the_servers(subscription: Subscription) -> None:
-    subscription.took(stepped(1_000_000))
-    assert 1_000_000 <= subscription.now() < 1_010_000
-
-
-def test_what_is_settled_is_no_longer_in_hand_unless_it_came_again_under_another_number(subscription: Subscription) -> None:
-    first, again = deliver(), Delivery("id", 2, "s", b"", sync().encode())
-    subscription.took(stepped(1, first))
-    assert (list(subscription.unstarted), subscription.in_hand) == ([first], {"id": first})
-    subscription.accept([again])
-    subscription.settled([Settlement("id", 1, "S", b"", 0, "")])
-    assert subscription.in_hand == {"id": again}
-    subscription.settled([Settlement("id", 2, "S", b"", 0, "")])
-    assert subscription.in_hand == {}
-
-
-def test_a_large_outcome_that_is_gone_after_it_was_cut_off_time_and_again_had_arrived(
-    subscription: Subscription, caplog: pytest.LogCaptureFixture
-) -> None:
-    subscription.in_hand["id"] = deliver()
-    for _ in range(WITHOUT_WORDS):
-        subscription.cut_off([Settlement("id", 1, "S", b"x" * LARGE, 1000, "")])
-    subscription.settled([action for action in subscription.take_unsettled() if action.code == "L"])
-    wait_until(lambda: subscription.courier.is_empty)
-    assert "does not count" not in caplog.text
 
 
 def test_a_worker_that_was_given_up_has_nothing_left(subscription: Subscription) -> None:

@@ -1,0 +1,65 @@
+"""The event loop of a worker process: calls run together, end at their limits, and are given up."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+
+from hotqueue.errors import SoftTimeLimitExceeded
+from hotqueue.tasks.execution.loop import EventLoop
+from hotqueue.tasks.rules.lifecycle import Outcome
+from hotqueue.tasks.wire import payload
+from tests.support.waiting import allowed
+from tests.tasks.execution.test_executor import call, run
+
+
+class TestEventLoop:
+    def test_calls_run_together_each_in_a_context_of_its_own(self) -> None:
+        loop = EventLoop()
+        outcomes: list[Outcome] = []
+        ended = threading.Semaphore(0)
+
+        async def body(n: int) -> int:
+            await asyncio.sleep(0.01)
+            return n
+
+        began = time.monotonic()
+        loop.start([(call(body, n), lambda o: (outcomes.append(o), ended.release())) for n in range(200)])  # type: ignore[func-returns-value]
+        for _ in range(200):
+            assert ended.acquire(timeout=10)
+        assert time.monotonic() - began < allowed(2)
+        assert sorted(payload.loads(o.payload) for o in outcomes) == list(range(200))
+        loop.stop()
+
+    def test_a_soft_limit_cancels_and_is_raised_as_what_it_is(self) -> None:
+        loop = EventLoop()
+        outcome = run(loop, call(asyncio.sleep, 20, soft_time_limit=0.05))
+        assert type(outcome.error) is SoftTimeLimitExceeded
+        assert "my.task ran longer than soft_time_limit=0.05 s" in str(outcome.error)
+        loop.stop()
+
+    def test_a_task_given_up_is_cancelled_with_lease_lost(self) -> None:
+        loop = EventLoop()
+        box: list[Outcome] = []
+        begun, ended = threading.Event(), threading.Event()
+
+        async def body() -> None:
+            begun.set()
+            await asyncio.sleep(20)
+
+        given = call(body)
+        loop.start([(given, lambda o: (box.append(o), ended.set()))])  # type: ignore[func-returns-value]
+        assert begun.wait(5)
+        loop.give_up([given])
+        assert ended.wait(5)
+        assert (type(box[0].error).__name__, given.request.lost) == ("LeaseLost", True)
+        loop.stop()
+
+    def test_a_tasks_own_cancellation_stays_one(self) -> None:
+        async def body() -> None:
+            raise asyncio.CancelledError
+
+        loop = EventLoop()
+        assert isinstance(run(loop, call(body)).error, asyncio.CancelledError)
+        loop.stop()

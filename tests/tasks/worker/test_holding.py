@@ -1,0 +1,28 @@
+"""What a worker holds of a queue, and what is known of whether that was settled."""
+
+from __future__ import annotations
+
+import pytest
+
+from hotqueue.tasks.wire.settlement import Delivery, Settlement
+from hotqueue.tasks.worker.subscription import Subscription
+from tests.tasks.contents import sync
+from tests.tasks.worker.test_subscription import deliver, stepped
+
+pytestmark = pytest.mark.servers("server")
+
+
+def test_time_is_the_servers(subscription: Subscription) -> None:
+    subscription.took(stepped(1_000_000))
+    assert 1_000_000 <= subscription.now() < 1_010_000
+
+
+def test_what_is_settled_is_no_longer_in_hand_unless_it_came_again_under_another_number(subscription: Subscription) -> None:
+    first, again = deliver(), Delivery("id", 2, "s", b"", sync().encode())
+    subscription.took(stepped(1, first))
+    assert (list(subscription.unstarted), subscription.in_hand) == ([first], {"id": first})
+    subscription.accept([again])
+    subscription.settled([Settlement("id", 1, "S", b"", 0, "")])
+    assert subscription.in_hand == {"id": again}
+    subscription.settled([Settlement("id", 2, "S", b"", 0, "")])
+    assert subscription.in_hand == {}
