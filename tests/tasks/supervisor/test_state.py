@@ -1,0 +1,27 @@
+"""What a supervisor's parts share: why it cannot begin is said once, and nothing is owed before there are queues."""
+
+from __future__ import annotations
+
+import pytest
+
+from hotqueue.tasks.supervisor.state import State
+from hotqueue.tasks.supervisor.upkeep import Upkeep
+from tests.tasks.contents import Room
+
+
+def test_what_cannot_begin_says_why_and_ends() -> None:
+    said: list[str] = []
+    state = State(said.append)
+    assert state.exit is None
+    state.cannot_begin("no process can be started", 70)
+    assert (said, state.exit) == (["no process can be started"], 70)
+
+
+@pytest.mark.servers("server")
+def test_what_is_owed_is_written_at_the_next_beat_once_there_are_queues(room: Room) -> None:
+    state, done = State(lambda _text: None), []
+    state.owe(room.broker, lambda: done.append("early"))
+    state.upkeep = Upkeep([room.broker], 60_000)
+    state.owe(room.broker, lambda: done.append("owed"))
+    state.upkeep.beat()
+    assert done == ["owed"]
