@@ -1,4 +1,4 @@
-"""Processes whose parents died: PID 1 collects them; anybody else leaves them alone.."""
+"""Processes whose parents died: who is not PID 1 leaves them alone. As PID 1: tests/crash/test_deaths.py."""
 
 from __future__ import annotations
 
