@@ -44,8 +44,8 @@ class MessageMethods:
 
     def __len__(self) -> int:
         """Return how many messages wait (not those that a consumer holds, nor tasks)."""
-        if (here := self._in_place) is not None:
-            return len(here)
+        if (messages := self._in_memory) is not None:
+            return len(messages)
         return int(self.store.repeat(lambda: self.store.command(self.key, "LLEN", self.key, doing=f"len of {self.key}")))
 
     # --- putting and getting -------------------------------------------------------------------------------------
@@ -59,14 +59,14 @@ class MessageMethods:
             ConnectionFailed: no answer came; unless `.sent`, nothing was stored.
         """
         raw = self._dumped(msgs)
-        if raw and (here := self._in_place) is not None:
-            self._refuse_overflow(here.put(raw, self.max_queue_length), len(raw))
+        if raw and (messages := self._in_memory) is not None:
+            self._refuse_overflow(messages.put(raw, self.max_queue_length), len(raw))
         elif raw:
             self.store.repeat(lambda: self._push(raw), twice=False)
 
     async def aput(self, *msgs: Any) -> None:
         """Asyncio twin of `put`."""
-        if self._in_place is None:
+        if self._in_memory is None:
             raw = self._dumped(msgs)
             self._refuse_overflow(await aqueue.put(self.store, self.key, raw, self.max_queue_length), len(raw))
         else:
@@ -103,8 +103,8 @@ class MessageMethods:
             ConnectionFailed: no answer came; unless `.sent` is False, one message may have been taken and lost.
         """
         limit = patience(block, timeout, "get")
-        if (here := self._in_place) is not None:
-            raw = here.pop(block, limit)
+        if (messages := self._in_memory) is not None:
+            raw = messages.pop(block, limit)
             return None if raw is None else self._loaded(raw)
         raw = self._pop(self._pop_now)
         if raw is None:
@@ -115,8 +115,8 @@ class MessageMethods:
     async def aget(self, block: bool = False, timeout: Seconds | None = None) -> Any:
         """Asyncio twin of `get`. Cancelled at any moment, it takes no message: one already taken is put back."""
         limit = patience(block, timeout, "aget")
-        if (here := self._in_place) is not None:
-            raw = await here.apop(block, limit)
+        if (messages := self._in_memory) is not None:
+            raw = await messages.apop(block, limit)
             return None if raw is None else self._loaded(raw)
         raw = await aqueue.get(self._local(), block, limit)
         return None if raw is None else await aqueue.loaded(self._local(), self._codec, raw)
@@ -155,8 +155,8 @@ class MessageMethods:
             return self._codec.loads(raw)
         except SerializationError as error:
             dead = keys.dead_messages(self.name)
-            if (here := self._in_place) is not None:
-                here.dead.append(raw)
+            if (messages := self._in_memory) is not None:
+                messages.dead.append(raw)
                 raise
             try:
                 self.store.repeat(lambda: self.store.command(dead, "RPUSH", dead, raw, doing=f"moving it to {dead}"), twice=False)
@@ -166,8 +166,8 @@ class MessageMethods:
 
     def clear(self) -> None:
         """Delete all waiting messages (not those that a consumer holds, nor dead-messages)."""
-        if (here := self._in_place) is not None:
-            here.clear()
+        if (messages := self._in_memory) is not None:
+            messages.clear()
         else:
             self.store.repeat(lambda: self.store.command(self.key, "DEL", self.key, doing=f"clear of {self.key}"))
 
@@ -242,7 +242,7 @@ class MessageMethods:
         return consume.wrapped(self.consume, function, options)
 
     @property
-    def _in_place(self) -> MemoryList | None:
+    def _in_memory(self) -> MemoryList | None:
         """The messages, inside `queue.testing()`."""
         return None if in_place.stage is None else memory.list_of(self.store, self.name)
 
