@@ -8,7 +8,7 @@ from fractions import Fraction
 import pytest
 
 from hotqueue.errors import Retry
-from hotqueue.tasks.context import Request, _request, current_request, current_task
+from hotqueue.tasks.context import Request, current_request, current_task, request_var
 from hotqueue.tasks.rules.history import History
 from hotqueue.tasks.wire import envelope
 
@@ -38,14 +38,14 @@ def test_a_request_says_what_run_this_is() -> None:
 
 def test_current_task_speaks_of_the_request_of_this_context() -> None:
     reports: list[object] = []
-    token = _request.set(request_of(reports=reports))
+    token = request_var.set(request_of(reports=reports))
     try:
         assert (current_task.name, current_task.lost) == ("a.b", False)
         current_task.update_progress(1, 2, "half")
         with pytest.raises(Retry) as caught:
             current_task.retry(countdown=3, max_retries=9)
     finally:
-        _request.reset(token)
+        request_var.reset(token)
     assert reports == [("q", "id", {"done": 1, "total": 2, "message": "half"})]
     assert (caught.value.countdown, caught.value.max_retries) == (3, 9)
 

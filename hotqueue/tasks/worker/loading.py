@@ -72,11 +72,11 @@ def load(
         if missed := sorted(unclear - registry.tasks.keys()):
             log.warning("queue %r runs no task %s: several queues have one of this name", registry.name, ", ".join(missed))
         registry.tasks.update({name: task for name, task in tasks.items() if name not in registry.tasks})
-    _share_stores(chosen)
+    share_stores(chosen)
     return chosen
 
 
-def _share_stores(registries: Iterable[Registry]) -> None:
+def share_stores(registries: Iterable[Registry]) -> None:
     """Have queues at one address share its connections: a worker is at one server then, however many queues it has there."""
     stores: list[Store] = []
     for registry in registries:

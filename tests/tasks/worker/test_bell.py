@@ -122,7 +122,3 @@ def test_it_is_known_which_bell_rang(bell: Bell, queues: list[HotQueue]) -> None
     queues[1]._tasks.broker.ring("s")
     assert bell.wait(5) is True
     assert bell.rung == {1}
-
-
-def test_a_bell_for_which_there_were_no_descriptors_goes_quietly() -> None:
-    Bell.__new__(Bell).__del__()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hotqueue import HotQueue
-from hotqueue.tasks.worker.loading import _share_stores
+from hotqueue.tasks.worker.loading import share_stores
 from hotqueue.tasks.worker.places import MOMENT, Places
 from hotqueue.tasks.worker.process import Process
 from hotqueue.tasks.worker.subscription import Subscription
@@ -33,7 +33,7 @@ def far(start_redis: Callable[[], RedisServer]) -> Iterator[Proxy]:
 
 def make_process(queues: list[HotQueue]) -> Process:
     registries = [queue._tasks for queue in queues]
-    _share_stores(registries)
+    share_stores(registries)
     return Process(registries)
 
 

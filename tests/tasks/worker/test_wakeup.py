@@ -5,12 +5,13 @@ from __future__ import annotations
 import fcntl
 import os
 import resource
+import threading
 import time
 from collections.abc import Iterator
 
 import pytest
 
-from hotqueue.tasks.worker.wakeup import readable
+from hotqueue.tasks.worker.wakeup import Wakeup, readable
 
 
 @pytest.fixture
@@ -41,3 +42,18 @@ def test_an_end_is_readable_and_silence_takes_its_time() -> None:
     os.close(write)
     assert readable([read], 5) == [read]
     os.close(read)
+
+
+def test_a_wakeup_ends_a_wait_of_another_thread_and_the_next_one_once() -> None:
+    wakeup = Wakeup()
+    threading.Timer(0.05, wakeup.wake).start()
+    assert readable([wakeup.fileno()], 5) == [wakeup.fileno()]
+    wakeup.clear()
+    assert readable([wakeup.fileno()], 0) == []
+    for _ in range(70_000):  # more than a pipe holds
+        wakeup.wake()
+    assert readable([wakeup.fileno()], 0) == [wakeup.fileno()]
+
+
+def test_a_wakeup_for_which_there_were_no_descriptors_goes_quietly() -> None:
+    Wakeup.__new__(Wakeup).__del__()

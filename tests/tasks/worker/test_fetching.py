@@ -1,0 +1,230 @@
+"""When a worker of sync tasks fetches.
+
+Asleep: the fetch goes behind the bell, nothing is lost when the sleep ends otherwise, nothing is kept from others. Ahead: large
+batches overlap, small ones do not, and nothing stays unsettled when a worker goes to sleep.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from hotqueue import HotQueue, keys
+from hotqueue.errors import ConnectionFailed
+from hotqueue.tasks.client.result import AsyncResult
+from hotqueue.tasks.worker.fetching import AHEAD_FROM
+from hotqueue.tasks.worker.process import Process
+from hotqueue.tasks.worker.subscription import Subscription
+from hotqueue.tasks.worker.sync_worker import SyncWorker
+from tests.support.servers import RedisServer
+from tests.support.waiting import wait_until
+from tests.tasks import sample
+
+MakeQueue = Callable[..., HotQueue]
+
+
+@pytest.fixture
+def idle(queue: HotQueue) -> Iterator[SyncWorker]:
+    """A worker that is stepped by hand."""
+    made = _worker(queue)
+    yield made
+    made._leave()
+
+
+def _worker(queue: HotQueue, threads: int = 1) -> SyncWorker:
+    made = Process([queue._tasks], threads=threads).workers[0]
+    assert isinstance(made, SyncWorker)
+    made._register()
+    made.step(made.subscriptions[0], 1)  # a new server learns the script
+    return made
+
+
+@contextmanager
+def asleep(idle: SyncWorker) -> Iterator[None]:
+    """Have a worker sleep until the end of the block, or until something wakes it there."""
+    subscription: Subscription = idle.subscriptions[0]
+    thread = threading.Thread(target=idle._sleep_and_fetch, args=(subscription, 3.0))
+    thread.start()
+    wait_until(lambda: _waits_in_redis(idle))
+    try:
+        yield
+    finally:
+        idle.wake()
+        thread.join()
+
+
+def run(idle: SyncWorker, result: AsyncResult[int]) -> None:
+    """Turn a worker until a task has ended."""
+    wait_until(lambda: not idle.turn() and result.ready())
+
+
+def _waits_in_redis(idle: SyncWorker) -> bool:
+    connection = idle.bell._lines[0].blocking._connection
+    if connection is None or connection._sock is None:
+        return False
+    address = "{}:{}".format(*connection._sock.getsockname())
+    clients = idle.subscriptions[0].registry.store.client().client_list()
+    return any((each["addr"], each["cmd"]) == (address, "blpop") for each in clients)
+
+
+def held(queue: HotQueue, idle: SyncWorker) -> int:
+    key = keys.held(queue.name, idle.presence.id)
+    return int(queue.store.command(key, "HLEN", key))
+
+
+@pytest.mark.servers("server")
+def test_a_task_is_fetched_in_the_moment_in_which_it_comes(queue: HotQueue, idle: SyncWorker) -> None:
+    with asleep(idle):
+        result = queue.tasks["double"].delay(4)
+        assert held(queue, idle) == 1  # before the worker has said another word
+        wait_until(lambda: idle.subscriptions[0].ahead is not None)
+    assert idle.turn()
+    idle.turn()
+    assert result.get(30) == 8
+
+
+def test_a_sleep_that_runs_out_looks_for_itself(queue: HotQueue, idle: SyncWorker) -> None:
+    subscription = idle.subscriptions[0]
+    queue.pause()
+    result = queue.tasks["double"].delay(4)
+    idle._sleep_and_fetch(subscription, 3.0)  # the bell rings, but nothing is given
+    assert not idle.turn()
+    queue.store.command(keys.paused(queue.name), "DEL", keys.paused(queue.name))  # and not `resume`, which rings
+    idle._sleep_and_fetch(subscription, 0.1)
+    assert idle.turn()
+    idle.turn()
+    assert result.get(30) == 8
+
+
+@pytest.mark.servers("server")
+def test_a_wake_gives_the_fetch_up_and_what_it_brought_is_recovered(queue: HotQueue, idle: SyncWorker) -> None:
+    with asleep(idle):
+        pass
+    assert (idle.subscriptions[0].ahead, idle.subscriptions[0].must_recover) == (None, True)
+    assert idle.permits.drain().total() == 0
+    result = queue.tasks["double"].delay(4)
+    run(idle, result)
+    assert result.get(30) == 8
+
+
+def test_a_fetch_whose_reply_is_lost_is_recovered(queue: HotQueue, idle: SyncWorker) -> None:
+    subscription = idle.subscriptions[0]
+    result = queue.tasks["double"].delay(4)
+    idle._sleep_and_fetch(subscription, 3.0)  # the bell rings already
+    assert subscription.ahead is not None
+    subscription.ahead.abandon()
+    subscription.ahead, subscription.must_recover = None, True
+    idle.permits.drain()
+    assert held(queue, idle) == 1
+    run(idle, result)
+    assert result.get(30) == 8
+    assert held(queue, idle) == 0
+
+
+@pytest.mark.servers("server")
+def test_a_server_that_forgot_the_scripts_is_told_them(queue: HotQueue, idle: SyncWorker) -> None:
+    result = queue.tasks["double"].delay(4)
+    queue.store.command("x", "SCRIPT", "FLUSH")
+    idle._sleep_and_fetch(idle.subscriptions[0], 3.0)
+    assert idle.turn()
+    idle.turn()
+    assert result.get(30) == 8
+
+
+@pytest.mark.servers("server")
+def test_a_server_that_goes_away_meanwhile_loses_nothing(make_queue: MakeQueue, start_redis: Callable[..., RedisServer]) -> None:
+    server = start_redis("--appendonly", "yes", "--appendfsync", "always")
+    queue = make_queue(url=server.url)
+    queue.task(name="double")(sample.double)._by_value = False
+    idle = _worker(queue)
+    with asleep(idle):
+        server.kill()
+        wait_until(lambda: idle.subscriptions[0].must_recover)
+    assert idle.permits.drain().total() == 0
+    server.start()
+    result = None
+    while result is None:
+        try:
+            result = queue.tasks["double"].apply_async((4,), task_id="one")
+        except ConnectionFailed:
+            continue
+    run(idle, result)
+    assert result.get(30) == 8
+    idle._leave()
+
+
+@pytest.mark.servers("server")
+def test_a_full_server_that_refuses_the_fetch_leaves_no_permits(
+    make_queue: MakeQueue, start_redis: Callable[..., RedisServer]
+) -> None:
+    queue = make_queue(url=start_redis().url)
+    idle = _worker(queue)
+    queue.pause()  # what takes nothing out writes first what it grows by
+    queue.store.command("x", "CONFIG", "SET", "maxmemory", "1")
+    idle._sleep_and_fetch(idle.subscriptions[0], 0.01)
+    assert not idle.turn()
+    assert idle.permits.drain().total() == 0
+    queue.store.command("x", "CONFIG", "SET", "maxmemory", "0")
+    idle._leave()
+
+
+@pytest.mark.servers("server")
+def test_leaving_with_a_task_fetched_asleep_puts_it_back(queue: HotQueue, idle: SyncWorker) -> None:
+    with asleep(idle):
+        queue.tasks["double"].delay(4)
+        wait_until(lambda: idle.subscriptions[0].ahead is not None)
+    idle.shared.stop_fetching()
+    idle._leave()
+    assert (queue.pending(), queue.running()) == (1, 0)
+    idle.subscriptions[0].ahead = None
+    idle._new_incarnation()
+    idle._register()
+
+
+# --- ahead -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.servers("server")
+def test_a_large_batch_has_the_next_one_fetched_meanwhile(queue: HotQueue, worker: SyncWorker) -> None:
+    results = queue.tasks["double"].map(range(600))
+    assert worker.turn()
+    assert worker.subscriptions[0].ahead is None  # what is left may be for others, who wake up now
+    assert worker.turn()
+    ahead = worker.subscriptions[0].ahead
+    assert ahead is not None
+    assert ahead.room >= AHEAD_FROM
+    while worker.turn():
+        pass
+    assert results.get(5) == [2 * n for n in range(600)]
+
+
+@pytest.mark.servers("server")
+def test_a_small_batch_has_not(queue: HotQueue, worker: SyncWorker) -> None:
+    queue.tasks["double"].map(range(AHEAD_FROM - 1))
+    assert worker.turn()
+    assert worker.subscriptions[0].ahead is None
+
+
+@pytest.mark.servers("server")
+@pytest.mark.parametrize("count", [1, AHEAD_FROM, 256, 300, 512])
+def test_nothing_stays_unsettled_when_there_is_nothing_more(queue: HotQueue, worker: SyncWorker, count: int) -> None:
+    results = queue.tasks["double"].map(range(count))
+    while worker.turn():
+        pass
+    assert (worker.subscriptions[0].unsettled, worker.subscriptions[0].in_hand, worker.subscriptions[0].ahead) == ([], {}, None)
+    assert all(result.ready() for result in results)
+
+
+@pytest.mark.servers("server")
+def test_a_fetch_ahead_whose_permits_are_drained_goes_back(queue: HotQueue, worker: SyncWorker) -> None:
+    results = queue.tasks["double"].map(range(600))
+    assert [worker.turn(), worker.turn()] == [True, True]
+    assert worker.permits.drain().total() == worker.subscriptions[0].ahead.room  # type: ignore[union-attr]
+    assert worker.turn()  # what the fetch brought is not started, but put back
+    assert not worker.subscriptions[0].unstarted
+    while worker.turn():
+        pass
+    assert results.get(5) == [2 * n for n in range(600)]
