@@ -29,9 +29,9 @@ def embedded(ctx: click.Context) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 def status(file: str | None, as_json: bool) -> None:
     """Show how the server of FILE is (default: your own database). Starts nothing."""
-    from hotqueue import embedded as store
+    from hotqueue import embedded as server
 
-    facts = store.status(file)
+    facts = server.status(file)
     if as_json:
         click.echo(json_text(facts))
         return
@@ -69,11 +69,11 @@ def _state(facts: dict[str, Any]) -> str:
 @_YES
 def repair(file: str | None, yes: bool) -> None:
     """Cut the damaged journal of FILE (default: your own database) before the damage, after a backup."""
-    from hotqueue import embedded as store
+    from hotqueue import embedded as server
 
-    path = store.status(file)["path"]  # no question about a file that is not there
+    path = server.status(file)["path"]  # no question about a file that is not there
     _confirm(f"Cut the journal of {path} before its first damage (a backup is kept)?", yes)
-    done = store.repair(file)
+    done = server.repair(file)
     click.echo(f"{done['path']}: {done['kept_bytes']} bytes of the journal kept, {done['dropped_bytes']} dropped")
     click.echo(f"backup: {done['backup']}")
 
@@ -83,11 +83,11 @@ def repair(file: str | None, yes: bool) -> None:
 @_YES
 def upgrade(file: str | None, yes: bool) -> None:
     """Hand FILE (default: your own database) to the newest server here, after a backup; older ones cannot read it any more."""
-    from hotqueue import embedded as store
+    from hotqueue import embedded as server
 
-    path = store.status(file)["path"]  # no question about a file that is not there
+    path = server.status(file)["path"]  # no question about a file that is not there
     _confirm(f"Hand {path} to the newest server found here, for good (a backup is kept)?", yes)
-    done = store.upgrade(file)
+    done = server.upgrade(file)
     if done["backup"] is None:
         click.echo(f"{done['path']}: nothing to do, {done['to']} is the server of this file")
         return

@@ -12,10 +12,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from hotqueue.embedded import binaries, journal, locks
-from hotqueue.embedded import files as store
 from hotqueue.embedded import log as server_log
 from hotqueue.embedded import start as starting
-from hotqueue.embedded.files import MEMORY, Files, absolute
+from hotqueue.embedded.files import MEMORY, Files, absolute, check, is_there, make_run_folder, read_owner, read_record, size
 from hotqueue.embedded.guardian import ask
 from hotqueue.embedded.log import explained
 from hotqueue.embedded.waiting import Patience, await_stop, probe
@@ -34,9 +33,9 @@ def status(path: str | os.PathLike[str] | None) -> dict[str, Any]:
 
 
 def _status(files: Files) -> dict[str, Any]:
-    pid, host = store.read_owner(files)
+    pid, host = read_owner(files)
     running = not locks.is_free(files.at("server.lock"))
-    record = store.read_record(files)
+    record = read_record(files)
     return {
         "path": files.database,
         "running": running,
@@ -48,7 +47,7 @@ def _status(files: Files) -> dict[str, Any]:
         "binary": record.get("binary"),
         "socket": files.socket,
         "users": _users(files),
-        "database_bytes": store.size(files.database),
+        "database_bytes": size(files.database),
         "journal_bytes": journal.journal_size(files),
         "log": files.at("redis.log"),
         "last_error": server_log.last_complaint(server_log.read_log(files)) or None,
@@ -99,7 +98,7 @@ def _repair(files: Files) -> dict[str, Any]:
     if not journal.has_journal(files):
         raise ConfigError(f"{files.database} has no journal that could be repaired")
     with alone(files):
-        server = starting.choose(files, store.read_record(files))
+        server = starting.choose(files, read_record(files))
         before = journal.journal_size(files)
         backup = journal.back_up(files)
         report = _check_journal(files, server)
@@ -150,7 +149,7 @@ def upgrade(path: str | os.PathLike[str] | None) -> dict[str, Any]:
 
 def _upgrade(files: Files) -> dict[str, Any]:
     with alone(files) as claim:
-        written = starting.written_by(files, store.read_record(files))
+        written = starting.written_by(files, read_record(files))
         server = binaries.choose_newest(written, files.label)
         handed = {"path": files.database, "from": written and str(written), "to": str(server), "binary": server.binary}
         if written is None or written.series == server.series:
@@ -169,8 +168,8 @@ def _files(path: str) -> Files:
     if path == MEMORY:
         raise ConfigError("a private server (:memory:) has no file to care for")
     files = Files.of(path)
-    if store.is_there(files.folder):
-        store.check(files)
+    if is_there(files.folder):
+        check(files)
     if not journal.has_data(files) and not os.path.exists(files.run):
         raise ConfigError(f"there is no database {path}")
     return files
@@ -179,7 +178,7 @@ def _files(path: str) -> Files:
 @contextlib.contextmanager
 def alone(files: Files) -> Iterator[locks.Claim]:
     """Hold every lock of a database that nobody uses, and its server's claim; refuse if somebody does."""
-    store.make_run_folder(files)
+    make_run_folder(files)
     await_stop(files, 5.0)  # the last user may have gone just now
     start, users = (locks.open_lock(files.at(name)) for name in ("start.lock", "users.lock"))
     try:

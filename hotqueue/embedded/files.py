@@ -1,4 +1,4 @@
-"""The files around one database: where they are, whose they may be, what they say about the server that wrote them.
+"""The files around one database: where they are, whose they may be, what they say about its server.
 
 Nothing here starts, stops or asks a server. What holds data is in `journal`.
 """

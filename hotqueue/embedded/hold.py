@@ -1,4 +1,4 @@
-"""What one process holds of the server of a database: one descriptor that shares users.lock, until its end or a fork's child.
+"""What one process holds of a database's server: a descriptor that shares users.lock, until its end.
 
 While anybody has it, nobody stops the server. How objects of this process share it, and what becomes of it at exit, is here.
 """
@@ -10,10 +10,9 @@ import os
 import threading
 
 from hotqueue.embedded import binaries, locks
-from hotqueue.embedded import files as store
 from hotqueue.embedded import log as server_log
 from hotqueue.embedded import start as starting
-from hotqueue.embedded.files import Files
+from hotqueue.embedded.files import Files, check, make_run_folder, write_record
 from hotqueue.embedded.waiting import Patience, await_stop
 from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError
 
@@ -46,7 +45,7 @@ class Hold:
                 raise ConnectionFailed(f"the queue on {self.files.label} was closed by another thread")
             wanted = "always" if self.durability == "always" else durability
             try:
-                store.check(self.files)
+                check(self.files)
                 self._become_user(may_create)
                 starting.attach(self.files, wanted)
             except BaseException as error:
@@ -84,7 +83,7 @@ class Hold:
         with self.mutex:
             self._become_user(may_create=True)
         snapshot.snapshot(address, label, self.files.at("dump.rdb"))
-        store.write_record(self.files, binaries.to_record(program))
+        write_record(self.files, binaries.to_record(program))
 
     def let_go(self) -> None:
         """Stop being a user, and wait a while for the server to stop, if this was the last."""
@@ -102,7 +101,7 @@ def _open_users(files: Files, may_create: bool) -> int:
     for _ in range(100):
         try:
             if may_create:
-                store.make_run_folder(files)
+                make_run_folder(files)
             return locks.open_lock(files.at("users.lock"), create=may_create)
         except FileNotFoundError:
             if not may_create:

@@ -1,4 +1,4 @@
-"""Life of the embedded server: one server for one database file, however many processes open it and however they die.
+"""The embedded server: one for one database file, however many processes open it and however they die.
 
 Three locks in a private folder beside the file: start.lock (finding or starting the server), users.lock (shared by
 every process that uses it), server.lock (the server's own). What a process holds is in `hold`, finding and starting in
@@ -14,9 +14,8 @@ import weakref
 from collections.abc import Iterator
 from typing import Any
 
-from hotqueue.embedded import files as store
 from hotqueue.embedded import guardian, locks
-from hotqueue.embedded.files import MEMORY, Files, absolute
+from hotqueue.embedded.files import MEMORY, Files, absolute, make_default_folder, private_root
 from hotqueue.embedded.hold import Hold, holds
 from hotqueue.embedded.waiting import probe
 from hotqueue.errors import STORE_ERRORS, ConfigError, ConnectionFailed, HotQueueError
@@ -27,7 +26,13 @@ DIED = "the private server that held the copy has died (out of memory?)"
 
 
 class EmbeddedServer:
-    """This process's hold on the server of one database file. Making one starts nothing and touches nothing.
+    """This process's use of the server of one database file.
+
+    1. Making one starts nothing and touches nothing.
+    2. `ensure` becomes a user of the database, by sharing a lock (`hold`), and finds or starts its server (`start`). Again,
+       it costs next to nothing; after an error, it looks whether the server answers, and starts it again with its data.
+    3. Other objects and threads of the process share the hold, and forked children have a copy.
+    4. `close`, or the end of the process, gives it up. When nobody holds the database any more, the guardian stops the server.
 
     Args:
         path: the database file; None is the user's own (`default_path`), ":memory:" a server that is private to this
@@ -61,7 +66,7 @@ class EmbeddedServer:
         """
         made = cls(MEMORY)
         _unstarted.discard(made)
-        made._private = os.path.join(store.private_root(), f"m-{os.urandom(8).hex()}")
+        made._private = os.path.join(private_root(), f"m-{os.urandom(8).hex()}")
         hold = made._take()
         try:
             if source is not None:
@@ -147,7 +152,7 @@ class EmbeddedServer:
         if not locks.SUPPORTED:
             raise ConfigError(f"the embedded server does not run on {sys.platform}: name a Redis server with url=")
         if self._is_default:
-            store.make_default_folder(self.path)
+            make_default_folder(self.path)
         files = Files.private(self._private) if self.path == MEMORY else Files.of(self.path)
         with holds.lock:
             if self._hold is None:
@@ -172,14 +177,14 @@ _private = ""
 def _private_folder() -> str:
     """One private server per process; forked children inherit its folder's name, spawned ones get it with a pickled object."""
     global _private
-    _private = _private or os.path.join(store.private_root(), f"m-{os.urandom(8).hex()}")
+    _private = _private or os.path.join(private_root(), f"m-{os.urandom(8).hex()}")
     return _private
 
 
 def _start_private_servers() -> None:
     """Start, before a fork, what parent and child are to share: the child may put, and be gone, before the parent gets."""
     for server in list(_unstarted):
-        with contextlib.suppress(*STORE_ERRORS):  # told to whoever uses it; a fork alone does not
+        with contextlib.suppress(*STORE_ERRORS):  # raised where it is used; a fork alone does not use it
             server.ensure()
 
 

@@ -14,8 +14,7 @@ import tempfile
 from typing import IO
 
 from hotqueue.embedded import care, journal
-from hotqueue.embedded import files as store
-from hotqueue.embedded.files import Files, absolute
+from hotqueue.embedded.files import Files, absolute, check, to_disk, write
 from hotqueue.embedded.guardian import ask
 from hotqueue.embedded.log import explained
 from hotqueue.errors import ConfigError, ConnectionFailed
@@ -103,7 +102,7 @@ def check_place(path: str | os.PathLike[str], *, replace: bool = False) -> None:
 
 def _check_place(path: str, replace: bool) -> None:
     files = Files.of(path)
-    store.check(files)
+    check(files)
     if journal.has_data(files) and not replace:
         raise ConfigError(f"{path} holds a database already: say --replace to lose what is in it, or name another file")
     if os.path.exists(files.run):
@@ -136,9 +135,9 @@ def put(saved: str, path: str, replace: bool) -> None:
 def _rename(half: str, files: Files) -> None:
     """Put the new file in place. From before that, whatever file is there counts more than the journal."""
     if os.path.exists(files.run):
-        store.write(files.at("saved"), b"another")
+        write(files.at("saved"), b"another")
     os.rename(half, files.database)
-    store.to_disk(files.folder)
+    to_disk(files.folder)
     journal.drop_journal(files)
     for name in ("server.json", "saved"):  # what they say is of the old one
         with contextlib.suppress(FileNotFoundError):

@@ -15,10 +15,9 @@ import time
 from typing import Any
 
 from hotqueue.embedded import binaries, journal, locks
-from hotqueue.embedded import files as store
 from hotqueue.embedded import guardian as guardian_program
 from hotqueue.embedded import log as server_log
-from hotqueue.embedded.files import Files
+from hotqueue.embedded.files import Files, configuration, read_record, write, write_record
 from hotqueue.embedded.guardian import ask
 from hotqueue.embedded.locks import Claim
 from hotqueue.embedded.waiting import Patience, probe
@@ -76,7 +75,7 @@ def claim(files: Files) -> Claim | None:
 
 def start(files: Files, durability: str, mine: Claim, patience: Patience, server: binaries.Server | None = None) -> None:
     """Start the server with its guardian and wait until it answers. Called with start.lock held; closes the claim."""
-    record = store.read_record(files)
+    record = read_record(files)
     imported, aside = False, ""
     try:
         server_log.refuse_full_disk(files)
@@ -84,8 +83,8 @@ def start(files: Files, durability: str, mine: Claim, patience: Patience, server
             _sweep_private(os.path.dirname(files.run))
         server = server or _choose_or_take_over(files, record)
         aside = journal.set_aside(files) if files.database else ""
-        store.write(files.at("redis.conf"), store.configuration(files, durability, folders=server.folders))
-        store.write_record(files, binaries.to_record(server))
+        write(files.at("redis.conf"), configuration(files, durability, folders=server.folders))
+        write_record(files, binaries.to_record(server))
         imported = journal.prepare_journal(files, folders=server.folders)
         server_log.rotate_log(files)
         before, said = journal.journal_size(files), server_log.log_size(files)
@@ -95,10 +94,10 @@ def start(files: Files, durability: str, mine: Claim, patience: Patience, server
     if not _comes_up(files, patience):
         if imported:
             journal.drop_journal(files)  # so that it does not hide a database put in the place of this one
-            store.write_record(files, record)
+            write_record(files, record)
         if aside:
             journal.restore(files, aside)
-            store.write(files.at("saved"), b"another")
+            write(files.at("saved"), b"another")
         raise server_log.why_it_died(files, server_log.read_log(files, said), imported)
     if aside:
         log.warning("%s: another program has written this file, which counts now; what was there is in %s", files.label, aside)

@@ -7,9 +7,8 @@ import logging
 import os
 import time
 
-from hotqueue.embedded import files as store
 from hotqueue.embedded import locks
-from hotqueue.embedded.files import Files
+from hotqueue.embedded.files import Files, read_owner
 from hotqueue.embedded.guardian import ask
 from hotqueue.errors import ConfigError, ConnectionFailed
 from hotqueue.runtime import descriptors
@@ -41,7 +40,7 @@ class Patience:
 
     def __init__(self, files: Files) -> None:
         self.files = files
-        self.began = self.told = self.heard = time.monotonic()
+        self.began = self.logged = self.heard = time.monotonic()
         self.pause = 0.0005
         self.poked = False
 
@@ -55,8 +54,8 @@ class Patience:
         if state == "taken" and not self.poked and now - self.heard > 0.25:
             self.poked = True
             locks.poke_name(self.files.name)
-        if now - self.told > TELLING:
-            self.told = now
+        if now - self.logged > TELLING:
+            self.logged = now
             log.warning("%s: waiting for its embedded server (%s)", self.files.label, self._progress(state))
         time.sleep(self.pause)
         self.pause = min(self.pause * 1.2, 0.05)
@@ -73,7 +72,7 @@ class Patience:
         return f"it reads its data, {info.partition(b'loading_loaded_perc:')[2].split(b'.')[0].decode() or '?'} %"
 
     def _lost(self, state: str, silent: float) -> ConnectionFailed:
-        pid, host = store.read_owner(self.files)
+        pid, host = read_owner(self.files)
         here = os.uname().nodename
         who = f"process {pid} on {host}" if pid else "process unknown"
         if host and host != here:

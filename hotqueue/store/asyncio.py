@@ -1,4 +1,4 @@
-"""A store's commands in event loops: the asyncio twin of an exchange, and the clients of all loops that come and go."""
+"""A store's commands in event loops: the asyncio twin of an exchange, and the clients of all its loops."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class AsyncExchange:
         loop = asyncio.get_running_loop()
         found = self.loops.clients.get(loop)
         if found is None or found.is_closed:
-            self.loops.bury()
+            self.loops.close_ended()
             found = self.loops.clients[loop] = self._built()
         return found
 
@@ -103,21 +103,21 @@ class Loops:
 
     def __init__(self) -> None:
         self.clients: dict[asyncio.AbstractEventLoop, LoopClient] = {}
-        weakref.finalize(self, _bury, self.clients)
+        weakref.finalize(self, _close_ended, self.clients)
         _all_loops.add(self)
 
-    def bury(self) -> None:
+    def close_ended(self) -> None:
         """Close what closed loops left open."""
-        _bury(self.clients)
+        _close_ended(self.clients)
 
     def close(self) -> None:
         """Have everything closed, each in its own loop."""
         for loop, client in list(self.clients.items()):
             client.close_soon(loop)
-        self.bury()
+        self.close_ended()
 
 
-def _bury(clients: dict[asyncio.AbstractEventLoop, LoopClient]) -> None:
+def _close_ended(clients: dict[asyncio.AbstractEventLoop, LoopClient]) -> None:
     for loop, client in list(clients.items()):
         if loop.is_closed() and clients.pop(loop, None) is not None:
             client.let_go()

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import redis.exceptions as rx
 
 from hotqueue.errors import ConnectionFailed
-from hotqueue.store.connection import is_open, is_stale, new_connection, packed
+from hotqueue.store.connection import fileno, is_open, is_stale, new_connection, packed
 from hotqueue.store.exchange import Exchange, Sent
 from hotqueue.store.patience import BLOCK_MARGIN
 from hotqueue.store.pool import Idle
@@ -72,8 +72,8 @@ class Blocking:
         return self._guarded(self._connection.read_response)
 
     def fileno(self) -> int:
-        """Return the socket's descriptor, for select(); redis-py has no public way to it."""
-        return int(self._connection._sock.fileno())
+        """Return the socket's descriptor, for select()."""
+        return fileno(self._connection)
 
     @property
     def is_connected(self) -> bool:

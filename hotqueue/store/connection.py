@@ -30,6 +30,16 @@ def is_open(connection: Any) -> bool:
     return connection._sock is not None  # `is_connected` came with redis-py 7.3
 
 
+def fileno(connection: Any) -> int:
+    """Return the descriptor of an open connection's socket; redis-py has no public way to it."""
+    return int(connection._sock.fileno())
+
+
+def limit_replies(connection: Any, seconds: float) -> None:
+    """Have the next replies on an open connection awaited so long at most."""
+    connection._sock.settimeout(seconds)
+
+
 def is_stale(connection: Any) -> bool:
     """Tell whether the server closed an idle connection (or left bytes on it), before anything is risked on it."""
     try:

@@ -1,4 +1,4 @@
-"""One command and its reply, at once or later: what a failure of it means, and where it goes when its queue has moved.
+"""One command and its reply, at once or later; what a failure means, and following a queue that has moved.
 
 Nothing here retries but what a server has refused to run: a script that it does not have, a key that is elsewhere.
 """
@@ -12,7 +12,7 @@ import redis.exceptions as rx
 
 from hotqueue import keys
 from hotqueue.errors import HotQueueError, Interruption
-from hotqueue.store.connection import await_reply, is_open, packed, send, with_size
+from hotqueue.store.connection import await_reply, fileno, is_open, limit_replies, packed, send, with_size
 from hotqueue.store.patience import COMMAND_TIMEOUT
 from hotqueue.store.pool import Idle, Pool
 from hotqueue.store.scripts import Script
@@ -54,18 +54,18 @@ class Exchange:
         left, size = pool.limits.left(), 0
         try:
             if left < COMMAND_TIMEOUT:
-                connection._sock.settimeout(left)
+                limit_replies(connection, left)
             size = send(connection, packed(connection, args))
             if size:
                 await_reply(connection, size)
             reply = connection.read_response()
         except BaseException as error:
-            if left < COMMAND_TIMEOUT and connection._sock is not None:
-                connection._sock.settimeout(COMMAND_TIMEOUT)
+            if left < COMMAND_TIMEOUT and is_open(connection):
+                limit_replies(connection, COMMAND_TIMEOUT)
             pool.give_back(idle, connection, error, is_large=size > 0)
             raise
         if left < COMMAND_TIMEOUT:
-            connection._sock.settimeout(COMMAND_TIMEOUT)
+            limit_replies(connection, COMMAND_TIMEOUT)
         idle.put(connection)
         return reply
 
@@ -161,13 +161,13 @@ class Sent:
     def has_answered(self, seconds: float) -> bool:
         """Wait so long at most until the reply begins, or the connection has ended."""
         try:
-            return self._connection._sock is None or bool(self._connection.can_read(timeout=seconds))
+            return not is_open(self._connection) or bool(self._connection.can_read(timeout=seconds))
         except (rx.RedisError, OSError):
             return True
 
     def fileno(self) -> int:
         """Return the descriptor of the socket, to wait for a reply together with other things."""
-        return int(self._connection._sock.fileno())
+        return fileno(self._connection)
 
     def abandon(self) -> None:
         """Give the reply up: whether the call ran stays unknown."""

@@ -1,4 +1,4 @@
-"""Script calls whose constant part is packed once: the path of every task, where redis-py's packing costs the most.
+"""Script calls whose constant part is packed once: the path of every task, where packing costs the most.
 
 They go through redis-py's own connections, so that Sentinel, Cluster, TLS and reconnecting stay redis-py's affair.
 """

@@ -1,4 +1,4 @@
-"""Several commands to one server in one trip. Their replies come one by one: what is wrong with one is no error of the others.
+"""Several commands to one server in one trip, answered one by one: an error of one is none of the others.
 
 What is sent so has to be repeatable: when the connection breaks, any of it may have been carried out. Nothing here retries.
 """
@@ -13,7 +13,7 @@ from typing import Any
 import redis.exceptions as rx
 
 from hotqueue.errors import ConnectionFailed, HotQueueError
-from hotqueue.store.connection import packed
+from hotqueue.store.connection import limit_replies, packed
 from hotqueue.store.patience import COMMAND_TIMEOUT
 from hotqueue.store.scripts import Script
 from hotqueue.store.store import Store
@@ -126,7 +126,7 @@ def _exchange(store: Store, commands: Sequence[tuple[Any, ...]], doing: str) -> 
     idle, connection = pool.take(first[3] if first[0] == b"EVALSHA" else first[1])
     left = store.limits.left()
     try:
-        connection._sock.settimeout(left)
+        limit_replies(connection, left)
         connection.send_packed_command([part for command in commands for part in packed(connection, command)], check_health=False)
         replies = [_reply(connection) for _ in commands]
     except BaseException as error:
@@ -134,7 +134,7 @@ def _exchange(store: Store, commands: Sequence[tuple[Any, ...]], doing: str) -> 
         if isinstance(error, rx.RedisError | OSError):
             raise pool.translated(error, doing) from error
         raise
-    connection._sock.settimeout(COMMAND_TIMEOUT)
+    limit_replies(connection, COMMAND_TIMEOUT)
     read_only = next((reply for reply in replies if isinstance(reply, rx.ReadOnlyError)), None)
     if read_only is not None:
         pool.give_back(idle, connection, read_only)

@@ -1,4 +1,4 @@
-"""Running an operation again until it succeeds, while patience lasts: only one that may safely run twice, or was not sent."""
+"""Running an operation again until it succeeds, while patience lasts: if it may run twice, or was not sent."""
 
 from __future__ import annotations
 

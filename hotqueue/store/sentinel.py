@@ -124,8 +124,8 @@ class Watch:
                 continue
             place = (state["ip"], int(state["port"]))
             if "failover_in_progress" in state["flags"]:
-                told = sentinel.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._service)
-                promoted = _place(told)  # the new one, once it is there
+                said = sentinel.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._service)
+                promoted = _place(said)  # the new one, once it is there
                 if promoted == place:
                     raise MasterNotFoundError(f"another master of {self._service!r} is being promoted")
                 found.append(promoted)

@@ -1,4 +1,4 @@
-"""What redis-py's errors mean, in our words: what happened, where, what to do, and whether trying again can help."""
+"""What redis-py's errors mean, in our words: what happened, where, what to do, whether to try again."""
 
 from __future__ import annotations
 

@@ -199,7 +199,7 @@ def private_folder(short_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     tempfile.gettempdir()  # multiprocessing keeps its own things there until the end
     monkeypatch.setenv("TMPDIR", str(short_folder))
     root = short_folder / f"hotqueue-{os.geteuid()}"
-    monkeypatch.setattr("hotqueue.embedded.files.private_root", lambda: str(root))
+    monkeypatch.setattr("hotqueue.embedded.server.private_root", lambda: str(root))
     monkeypatch.setattr("hotqueue.embedded.server._private", "")
     return root
 
