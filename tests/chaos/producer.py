@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any
 
 from hotqueue import HotQueueError
+from hotqueue.tasks.broker.encoded import Encoded
 from tests.chaos import tasks
 from tests.support.notes import Notes
 
@@ -33,7 +34,7 @@ class Outbox(threading.local):
         were_new: the store's answer, a bool a task.
     """
 
-    sent: tuple[Any, str, Sequence[tuple[str, str, str, bytes]]] = None, "", ()
+    sent: tuple[Any, str, Sequence[Encoded]] = None, "", ()
     were_new: Sequence[bool] = ()
 
     def watch(self) -> None:
@@ -42,20 +43,20 @@ class Outbox(threading.local):
             registry: Any = queue._tasks
             registry.send, registry.send_one = partial(self.send, registry), partial(self.send_one, registry)
 
-    def send(self, registry: Any, name: str, sent: Sequence[tuple[str, str, str, bytes]]) -> None:
+    def send(self, registry: Any, name: str, sent: Sequence[Encoded]) -> None:
         """Enqueue, as the registry does."""
         self.sent, self.were_new = (registry, name, sent), ()
         self.were_new = registry.broker_of(name).enqueue(sent)
 
     def send_one(self, registry: Any, name: str, task_id: str, data: bytes) -> None:
         """Enqueue what `delay` sends."""
-        self.send(registry, name, [(task_id, "", "", data)])
+        self.send(registry, name, [Encoded(task_id, "", "", data)])
 
     def send_again(self) -> list[Any]:
         """Repeat the last call under the same ids."""
         registry, name, sent = self.sent
         self.send(registry, name, sent)
-        return [tasks.queue.result(task[0]) for task in sent]
+        return [tasks.queue.result(task.id) for task in sent]
 
 
 outbox = Outbox()

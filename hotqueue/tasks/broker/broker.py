@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hotqueue import keys
 from hotqueue.errors import NotTaken, SerializationError
@@ -18,6 +18,7 @@ from hotqueue.runtime.ending import in_thread
 from hotqueue.store.packing import PackedCall
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker import scripts
+from hotqueue.tasks.broker.encoded import Encoded
 from hotqueue.tasks.broker.inspector import Inspector
 from hotqueue.tasks.broker.maintenance import Maintenance
 from hotqueue.tasks.broker.reply_line import ReplyLine
@@ -25,9 +26,6 @@ from hotqueue.tasks.broker.stored import BULK
 from hotqueue.tasks.rules.history import History, json_object
 from hotqueue.tasks.rules.history import decode as decode_history
 from hotqueue.tasks.wire.envelope import ASYNC
-
-if TYPE_CHECKING:
-    pass
 
 AT_ONCE = 0.1  # seconds for which a loop tries
 LOOKING, LOOKS = "looking at a task", 3  # it may be parked anew between a look and what follows
@@ -66,11 +64,11 @@ class Broker(Inspector, Maintenance):
 
     # --- enqueueing ----------------------------------------------------------------------------------------------
 
-    def enqueue(self, tasks: Sequence[tuple[str, str, str, bytes]]) -> list[bool]:
+    def enqueue(self, tasks: Sequence[Encoded]) -> list[bool]:
         """Store tasks; those whose id is known already stay as they are.
 
         Args:
-            tasks: (id, due, expires, envelope) each, at most BULK; due and expires are "", "+ms from now" or "ms".
+            tasks: at most BULK.
 
         Returns:
             One bool a task: True when it is new.
@@ -80,8 +78,8 @@ class Broker(Inspector, Maintenance):
             QueueFull: the server is out of memory.
             SerializationError: the server takes nothing as large; NotTaken where others of `tasks` were stored.
         """
-        if len(tasks) == 1 and not tasks[0][1] and not tasks[0][2]:
-            return [self.enqueue_one(tasks[0][0], tasks[0][3])]
+        if len(tasks) == 1 and not tasks[0].due and not tasks[0].expires:
+            return [self.enqueue_one(tasks[0].id, tasks[0].envelope)]
         try:
             return self.store.repeat(lambda: self._enqueue_once(tasks))
         except SerializationError:
@@ -89,7 +87,7 @@ class Broker(Inspector, Maintenance):
                 raise
         return self._enqueue_apart(tasks)
 
-    def _enqueue_apart(self, tasks: Sequence[tuple[str, str, str, bytes]]) -> list[bool]:
+    def _enqueue_apart(self, tasks: Sequence[Encoded]) -> list[bool]:
         """Store tasks one by one, after a refusal of all that was because of some."""
         stored: list[bool] = []
         refused: dict[str, SerializationError] = {}
@@ -97,7 +95,7 @@ class Broker(Inspector, Maintenance):
             try:
                 stored += self.enqueue([task])
             except SerializationError as error:
-                refused[task[0]] = error
+                refused[task.id] = error
         if refused:
             first = next(iter(refused.values()))
             raise NotTaken(f"{len(refused)} of {len(tasks)} tasks were refused, the others were sent: {first}", set(refused))
@@ -112,14 +110,14 @@ class Broker(Inspector, Maintenance):
         own = [keys.raw(key) for key in self.script_keys.enqueue_one(is_async)]
         return PackedCall(self.store, scripts.ENQUEUE_ONE, own, "enqueueing")
 
-    def _enqueue_once(self, tasks: Sequence[tuple[str, str, str, bytes]]) -> list[bool]:
+    def _enqueue_once(self, tasks: Sequence[Encoded]) -> list[bool]:
         every_key, args = self._enqueue_args(tasks)
         return [bool(new) for new in self.store.run(scripts.ENQUEUE, every_key, args, "enqueueing", repeatable=True)]
 
-    async def aenqueue(self, tasks: Sequence[tuple[str, str, str, bytes]]) -> list[bool]:
+    async def aenqueue(self, tasks: Sequence[Encoded]) -> list[bool]:
         """Asyncio twin of `enqueue`."""
-        if len(tasks) == 1 and not tasks[0][1] and not tasks[0][2]:
-            task_id, envelope = keys.raw(tasks[0][0]), tasks[0][3]
+        if len(tasks) == 1 and not tasks[0].due and not tasks[0].expires:
+            task_id, envelope = keys.raw(tasks[0].id), tasks[0].envelope
             return [await self._enqueue_one[envelope[1] == ASYNC].acall(self._result + task_id, task_id, envelope)]
         every_key, args = self._enqueue_args(tasks)
         try:
@@ -130,8 +128,8 @@ class Broker(Inspector, Maintenance):
             return await in_thread(self._enqueue_apart, tasks)
         return [bool(new) for new in answer]
 
-    def _enqueue_args(self, tasks: Sequence[tuple[str, str, str, bytes]]) -> tuple[list[str], list[Any]]:
-        return self.script_keys.enqueue([task[0] for task in tasks]), [part for task in tasks for part in task]
+    def _enqueue_args(self, tasks: Sequence[Encoded]) -> tuple[list[str], list[Any]]:
+        return self.script_keys.enqueue([task.id for task in tasks]), [part for task in tasks for part in task]
 
     # --- waiting for results -------------------------------------------------------------------------------------
 

@@ -9,8 +9,9 @@ from contextvars import Token
 from typing import TYPE_CHECKING, TypeVar
 
 from hotqueue.errors import NotTaken
+from hotqueue.tasks.broker.encoded import Encoded
 from hotqueue.tasks.broker.stored import BULK
-from hotqueue.tasks.client.client import Client, Collector, Encoded, innermost
+from hotqueue.tasks.client.client import Client, Collector, innermost
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -66,7 +67,7 @@ class Batch:
         """Take out one trip after the other, so that nobody else sends it at the same time."""
         for name in list(self._waiting):
             while tasks := self._waiting[name]:
-                trip = next(trips(tasks, lambda task: len(task[3])))
+                trip = next(trips(tasks, lambda task: len(task.envelope)))
                 del tasks[: len(trip)]
                 yield name, trip
 
@@ -75,7 +76,7 @@ class Batch:
         try:
             yield
         except NotTaken as error:
-            self._waiting[name][:0] = [task for task in trip if task[0] in error.ids]
+            self._waiting[name][:0] = [task for task in trip if task.id in error.ids]
             raise
         except BaseException:
             self._waiting[name][:0] = trip

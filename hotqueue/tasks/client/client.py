@@ -15,12 +15,11 @@ from hotqueue import keys, signing
 from hotqueue.runtime import in_place
 from hotqueue.signing import Signer
 from hotqueue.store.store import Store
+from hotqueue.tasks.broker.encoded import Encoded
 
 if TYPE_CHECKING:  # what follows is imported when something is sent, or waited for
     from hotqueue.tasks.broker.broker import Broker
     from hotqueue.tasks.client.replies import Replies
-
-Encoded = tuple[str, str, str, bytes]  # id, due, expires, envelope: see Broker.enqueue
 
 
 class Owner:
@@ -111,7 +110,7 @@ class Client:
         if batch is None:
             self.broker_of(name).enqueue_one(task_id, data)
         else:
-            batch.add(name, [(task_id, "", "", data)])
+            batch.add(name, [Encoded(task_id, "", "", data)])
 
     def send(self, name: str, tasks: Sequence[Encoded]) -> None:
         """Enqueue encoded tasks on the queue called `name`, at most BULK of them; inside of a batch, at its end."""

@@ -14,6 +14,7 @@ from hotqueue.errors import SerializationError
 from hotqueue.hints import did_you_mean
 from hotqueue.runtime import in_place
 from hotqueue.sizes import PAYLOAD_MAX, in_words
+from hotqueue.tasks.broker.encoded import Encoded
 from hotqueue.tasks.broker.stored import BULK
 from hotqueue.tasks.client.arguments import HIDDEN, are_short, args_text, check_sensitive, readable
 from hotqueue.tasks.client.batch import TRIP_BYTES
@@ -122,7 +123,7 @@ class Task(Generic[P, R]):
         if self.options.expires is None:
             client.send_one(client.name, task_id, data)
         else:
-            client.send(client.name, [(task_id, *self._when(self.options), data)])
+            client.send(client.name, [Encoded(task_id, *self._when(self.options), data)])
         return result
 
     async def adelay(self, /, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[R]:
@@ -131,7 +132,7 @@ class Task(Generic[P, R]):
         task_id = os.urandom(16).hex()
         data = self._encode(task_id, args, kwargs, self.options, client.name)
         result: AsyncResult[R] = AsyncResult(task_id, client)
-        await client.asend(client.name, [(task_id, *self._when(self.options), data)])
+        await client.asend(client.name, [Encoded(task_id, *self._when(self.options), data)])
         return result
 
     def apply_async(
@@ -184,7 +185,7 @@ class Task(Generic[P, R]):
         task_id = _checked_id(task_id) if task_id is not None else os.urandom(16).hex()
         data = self._encode(task_id, args, kwargs, merged, name, more)
         result: AsyncResult[R] = AsyncResult(task_id, self.client, name)
-        self.client.send(name, [(task_id, due, expiry, data)])
+        self.client.send(name, [Encoded(task_id, due, expiry, data)])
         return result
 
     def map(self, arguments: Iterable[Any]) -> ResultSet[R]:
@@ -202,7 +203,7 @@ class Task(Generic[P, R]):
         """Send one call an item, with the arguments in `before` in front of each; see `map`."""
         client = self.client
         results: list[AsyncResult[R]] = []
-        batch: list[tuple[str, str, str, bytes]] = []
+        batch: list[Encoded] = []
         size = 0
         when = self._when(self.options)
         for item in _checked_items(arguments, f"{self.name}.map()", bool(self.options.sensitive)):
@@ -213,7 +214,7 @@ class Task(Generic[P, R]):
                 sent = len(results) - len(batch)
                 told = f"{sent} calls before it were sent" if sent else "nothing was sent"
                 raise type(error)(f"item {len(results)} of map(): {error}; {told}") from error
-            batch.append((task_id, *when, data))
+            batch.append(Encoded(task_id, *when, data))
             results.append(AsyncResult(task_id, client))
             size += len(data)
             if len(batch) == BULK or size > TRIP_BYTES:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from hotqueue.tasks.broker.broker import Looked
+from hotqueue.tasks.broker.encoded import Encoded
 from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.client.task import Task
 from hotqueue.tasks.rules.history import History
@@ -28,13 +29,13 @@ class MemoryBroker:
 
     # --- sending -------------------------------------------------------------------------------------------------
 
-    def enqueue(self, tasks: Sequence[tuple[str, str, str, bytes]]) -> list[bool]:
+    def enqueue(self, tasks: Sequence[Encoded]) -> list[bool]:
         """Keep tasks whose ids are new, and have them run."""
         entries = [self._entered(*task) for task in tasks]
         self._runner.run(self._storage, [entry for entry in entries if entry is not None])
         return [entry is not None for entry in entries]
 
-    async def aenqueue(self, tasks: Sequence[tuple[str, str, str, bytes]]) -> list[bool]:
+    async def aenqueue(self, tasks: Sequence[Encoded]) -> list[bool]:
         """Asyncio twin of `enqueue`."""
         entries = [self._entered(*task) for task in tasks]
         await self._runner.arun(self._storage, [entry for entry in entries if entry is not None])
@@ -42,7 +43,7 @@ class MemoryBroker:
 
     def enqueue_one(self, task_id: str, envelope: bytes) -> bool:
         """Keep one task and have it run."""
-        return self.enqueue([(task_id, "", "", envelope)])[0]
+        return self.enqueue([Encoded(task_id, "", "", envelope)])[0]
 
     def _entered(self, task_id: str, due: str, expires: str, envelope: bytes) -> Entry | None:
         storage, original = self._storage, self._originals.pop(task_id, None)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from hotqueue.errors import ConfigError
+from hotqueue.tasks.broker.encoded import Encoded
 from hotqueue.tasks.rules.history import History
 from tests.tasks.contents import BAND, Room, coro, place, sync
 
@@ -18,8 +19,8 @@ def now() -> int:
     return int(time.time() * 1000)
 
 
-def one(task_id: str = "t", due: str = "", expires: str = "", envelope: str | None = None) -> tuple[str, str, str, bytes]:
-    return task_id, due, expires, (envelope or sync()).encode()
+def one(task_id: str = "t", due: str = "", expires: str = "", envelope: str | None = None) -> Encoded:
+    return Encoded(task_id, due, expires, (envelope or sync()).encode())
 
 
 class TestEnqueue:

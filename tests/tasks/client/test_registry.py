@@ -11,6 +11,7 @@ import pytest
 
 from hotqueue import ConfigError, HotQueue, SignatureError, TaskNameWarning, TaskNotRegistered
 from hotqueue.tasks import State
+from hotqueue.tasks.broker.encoded import Encoded
 from tests.support.waiting import wait_until
 from tests.tasks import sample
 from tests.tasks.sample import seen
@@ -106,7 +107,7 @@ class TestDead:
 
     def test_what_cannot_be_decoded_is_dead_with_the_reason(self, make_queue: MakeQueue) -> None:
         queue = make_queue()
-        queue._tasks.broker.enqueue([("odd", "", "", b"\x01sdnonsense"), ("newer", "", "", b"\x09sd")])
+        queue._tasks.broker.enqueue([Encoded("odd", "", "", b"\x01sdnonsense"), Encoded("newer", "", "", b"\x09sd")])
         good = queue.task(sample.square).delay(2)
         work(queue)
         assert good.get(timeout=5) == 4

@@ -9,6 +9,7 @@ import pytest
 
 from hotqueue.store.resolve import resolve
 from hotqueue.store.store import Store
+from hotqueue.tasks.broker.encoded import Encoded
 from hotqueue.tasks.supervisor.queues import Queues
 from tests.tasks.contents import Room, sync
 
@@ -19,7 +20,7 @@ def test_what_is_scheduled_and_who_is_paused_is_asked_of_all(room: Room) -> None
     queues = Queues()
     broker = queues.broker_of(room.queue.name, room.queue.store)
     assert (queues.scheduled(), queues.paused()) == (0, [])
-    broker.enqueue([("t", "+60000", "", sync().encode()), ("u", "+60000", "", sync().encode())])
+    broker.enqueue([Encoded(each, "+60000", "", sync().encode()) for each in "tu"])
     broker.pause()
     assert (queues.scheduled(), queues.paused()) == (2, [room.queue.name])
 
