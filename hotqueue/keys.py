@@ -217,7 +217,7 @@ def result(name: str, task_id: str) -> str:
 
 
 def waiters(name: str) -> str:
-    """Hash: id of an unfinished task → the reply lists to tell when it ends."""
+    """Hash: id of an unfinished task → the reply lists that its end is sent to."""
     return _of(name, "waiters")
 
 

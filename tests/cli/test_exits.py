@@ -260,7 +260,7 @@ def test_what_hangs_is_ended_after_the_grace(app: App, how: str) -> None:
 
 
 def test_nobody_waits_for_what_hangs(app: App) -> None:
-    """A replaced process has its heir while it still leaves, and a second signal ends it at once."""
+    """A replaced process has its successor while it still leaves, and a second signal ends it at once."""
     app.start("--max-tasks", 1, "--grace", 600)
     pid = app.hang.delay("thread").get(timeout=20)
     assert app.pid.delay().get(timeout=20) != pid

@@ -49,7 +49,7 @@ class Broker(Inspector, Maintenance):
     1. `enqueue`: a client has its envelope stored under its id, placed or scheduled, and the bell rung.
     2. `wait`: a client that wants its result registers for it, and blocks at its reply list (`reply_line`).
     3. `promote` (maintenance.py): a task that was scheduled becomes ready at its time.
-    4. `Session.step` (session.py): a worker fetches it, and settles how it ended; whoever waits is told of it.
+    4. `Session.step` (session.py): a worker fetches it, and settles how it ended; whoever waits is sent that.
     5. Or `revoke` and `expire` (ending.py) end it where it waits, or `reap` (maintenance.py) puts it back: its worker died.
     6. `record`, `look`: a client reads what became of it; `forget` removes that.
     7. Had it failed for good, it is in the dead list (inspector.py), until it is revived or discarded.
@@ -134,7 +134,7 @@ class Broker(Inspector, Maintenance):
     # --- waiting for results -------------------------------------------------------------------------------------
 
     def wait(self, ids: Sequence[str], client: str) -> dict[str, int]:
-        """Have a client's reply list told about tasks, at once or when they end; return in how many ms those expire that may."""
+        """Have the ends of tasks sent to a client's reply list, now or later; return in how many ms those expire that may."""
         every_key, args = self._wait_args(ids, client)
         return self.expiring(self.store.run(scripts.WAIT, every_key, args, doing="waiting for a result"))
 

@@ -10,7 +10,7 @@ from hotqueue import keys
 from hotqueue.tasks.broker import scripts
 from hotqueue.tasks.broker.stored import BULK, StoredQueue
 
-HAND_TO_HAND = 0.02  # seconds in which a task passes from one hand to the next: a fetch, a parking, a start
+HANDOVER = 0.02  # seconds in which a task passes from one hand to the next: a fetch, a parking, a start
 
 
 class Ending(StoredQueue):
@@ -39,7 +39,7 @@ class Ending(StoredQueue):
             elif time.monotonic() >= deadline:
                 return "running"
             else:
-                time.sleep(HAND_TO_HAND)
+                time.sleep(HANDOVER)
                 if not self._may_be_unstarted(task_id):
                     deadline = 0.0
 

@@ -14,7 +14,7 @@ from hotqueue.tasks.broker.stored import instant
 
 
 class Inspector(Ending):
-    """What whoever operates a queue asks of it, and tells it."""
+    """What whoever operates a queue sees of it, and does to it."""
 
     def counts(self) -> dict[str, int]:
         """Return how many tasks are unfinished, ready, of these suspects, scheduled, parked, dead; ends what has expired."""

@@ -121,7 +121,7 @@ class Maintenance(StoredQueue):
     # --- dead workers --------------------------------------------------------------------------------------------
 
     def reap(self, worker: str, *, known_dead: bool, charge: Charge = NO_CHARGE) -> list[str] | None:
-        """Put back what a worker holds, and strike it off.
+        """Put back what a worker holds, and deregister it.
 
         Args:
             known_dead: False reaps only if its lease has run out.

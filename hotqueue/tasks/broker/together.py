@@ -62,8 +62,8 @@ def recover(sessions: Sequence[Session], in_hand: Sequence[Sequence[str]]) -> li
     ]
 
 
-def strike_off(brokers: Sequence[Broker], worker: str) -> list[Failed]:
-    """Strike a worker that leaves off queues of one server, and put back what it holds; return what went wrong, for each."""
+def deregister(brokers: Sequence[Broker], worker: str) -> list[Failed]:
+    """Deregister a worker that leaves at queues of one server, and put back what it holds; return what went wrong, for each."""
     calls = [broker.reap_call(worker, known_dead=True) for broker in brokers]
     failed: list[Failed] = []
     for broker, reply in zip(brokers, pipeline.run_all(brokers[0].store, scripts.REAP, calls, "leaving a queue"), strict=True):

@@ -18,7 +18,7 @@ from hotqueue.tasks.broker.maintenance import Charge
 from hotqueue.tasks.rules import history
 from hotqueue.tasks.rules.history import SUSPECT
 from hotqueue.tasks.supervisor.children import Slot
-from hotqueue.tasks.supervisor.crew import Crew, Dead
+from hotqueue.tasks.supervisor.pool import Dead, Pool
 from hotqueue.tasks.supervisor.quarantine import Quarantine
 from hotqueue.tasks.supervisor.replacement import Replacement
 from hotqueue.tasks.supervisor.state import State
@@ -134,17 +134,17 @@ class Deaths:
 
     1. What they held at each queue is put back, and what ran is charged, unless their end was our doing (`_put_back`).
     2. A first process that dies before it could import the modules ends the supervisor.
-    3. Otherwise whoever takes its place is told: the replacement of processes, the quarantine (`_replace`).
+    3. Otherwise what starts others in its place learns of it: the replacement of processes, the quarantine (`_replace`).
     4. The log says how it died, and what becomes of what it ran (`_say`).
     """
 
-    def __init__(self, state: State, crew: Crew, replacement: Replacement, quarantine: Quarantine) -> None:
+    def __init__(self, state: State, pool: Pool, replacement: Replacement, quarantine: Quarantine) -> None:
         self._state = state
-        self._crew = crew
+        self._pool = pool
         self._replacement = replacement
         self._quarantine = quarantine
 
-    def bury(self, dead: Dead) -> None:
+    def conclude(self, dead: Dead) -> None:
         """See to what a child left that has ended, and is off the list."""
         each, death = dead.child, death_of(dead)
         self._put_back(dead, death)
@@ -155,7 +155,7 @@ class Deaths:
         self._replace(dead, death)
         if not (each.is_ready or each.is_stopping or each.ended_for):
             why = each.why_not or f"a process {death.how}, before it had imported them"
-            self._replacement.cannot_load(each, self._crew.ordinary, why)
+            self._replacement.cannot_load(each, self._pool.ordinary, why)
             return
         if dead.code == 0 or each.ended_for:
             return

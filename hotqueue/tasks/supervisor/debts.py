@@ -27,7 +27,7 @@ class Debts:
     def __init__(self, name: str = "") -> None:
         self._name = name
         self._writes: deque[Callable[[], None]] = deque()
-        self._told = ""
+        self._said = ""
         self._again_at = 0.0
         self._lock = threading.Lock()
 
@@ -71,6 +71,6 @@ class Debts:
             self._lock.release()
 
     def _say(self, text: str, error: BaseException | None = None) -> None:
-        if text != self._told:
-            self._told = text
+        if text != self._said:
+            self._said = text
             log.error("%s; trying again until it can be done", text, exc_info=error)

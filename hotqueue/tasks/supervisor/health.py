@@ -12,7 +12,7 @@ import socket
 from collections.abc import Callable
 
 from hotqueue.errors import ConfigError
-from hotqueue.tasks.supervisor.crew import Crew
+from hotqueue.tasks.supervisor.pool import Pool
 from hotqueue.tasks.supervisor.state import State
 from hotqueue.tasks.supervisor.watchdog import STUCK
 
@@ -95,20 +95,20 @@ class Probes:
         lease_s: seconds within which the queues have to be reached.
     """
 
-    def __init__(self, crew: Crew, state: State, lease_s: float) -> None:
-        self._crew = crew
+    def __init__(self, pool: Pool, state: State, lease_s: float) -> None:
+        self._pool = pool
         self._state = state
         self._lease_s = lease_s
 
     def is_live(self) -> tuple[bool, dict[str, object]]:
         """Tell whether the processes make progress."""
-        idle = [slot.idle_for() for each in self._crew.working for slot in each.slots.values()]
+        idle = [slot.idle_for() for each in self._pool.working for slot in each.slots.values()]
         longest = max(idle, default=0.0)
-        return longest <= STUCK, {"processes": len(self._crew.ordinary), "longest_without_progress": longest}
+        return longest <= STUCK, {"processes": len(self._pool.ordinary), "longest_without_progress": longest}
 
     def is_ready(self) -> tuple[bool, dict[str, object]]:
         """Tell whether a process is ready, and the queues were reached within a lease."""
-        ordinary, upkeep = self._crew.ordinary, self._state.upkeep
+        ordinary, upkeep = self._pool.ordinary, self._state.upkeep
         working = [each.pid for each in ordinary if each.slots and not each.is_stopping and each.leaves_by is None]
         since = None if upkeep is None else upkeep.seconds_since_success()
         reached = since is not None and since <= self._lease_s

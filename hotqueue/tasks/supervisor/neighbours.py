@@ -17,7 +17,7 @@ class Neighbours:
 
     def __init__(self) -> None:
         self._known: dict[str, tuple[str, str]] = {}
-        self._buried: dict[tuple[str, str], float] = {}
+        self._reaped: dict[tuple[str, str], float] = {}
         self._tidy_at = time.monotonic() + REMEMBERED
         self._lock = threading.Lock()
 
@@ -30,18 +30,18 @@ class Neighbours:
             found = self._known[worker] = broker.where_is(worker)
         return found
 
-    def bury(self, folder: str, worker: str) -> None:
+    def note_reaped(self, folder: str, worker: str) -> None:
         """Note that what a dead worker held is put back, so that its file is removed in time."""
         with self._lock:
-            self._buried.setdefault((folder, worker), time.monotonic())
+            self._reaped.setdefault((folder, worker), time.monotonic())
 
-    def forget_the_buried(self) -> None:
+    def forget_reaped(self) -> None:
         """Remove what the dead left, but late: who looks after their other queues sees by it that they died, and of what."""
         now = time.monotonic()
         with self._lock:
-            for buried in [each for each, at in self._buried.items() if now - at >= REMEMBERED]:
-                del self._buried[buried]
-                presence.forget(*buried)
+            for reaped in [each for each, at in self._reaped.items() if now - at >= REMEMBERED]:
+                del self._reaped[reaped]
+                presence.forget(*reaped)
             if now >= self._tidy_at:  # not at the start: of a worker that died just before, its file tells what it ran
                 self._tidy_at = now + OLD
                 presence.tidy(OLD)

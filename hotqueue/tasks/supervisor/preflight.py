@@ -25,7 +25,7 @@ Checked = tuple[list[Broker], HotQueueError | None]
 def check_queues(found: list[tuple[str, Store]]) -> HotQueueError | None:
     """Return why queues cannot be worked at, if so; log what is dangerous about their servers.
 
-    Of several servers, those that are away are only told of: the others' queues must not wait for them.
+    Of several servers, those that are away are only logged: the others' queues must not wait for them.
     """
     stores: dict[int, list[Broker]] = {}
     for name, store in found:

@@ -27,7 +27,7 @@ log = logging.getLogger("hotqueue.worker")
 
 AUDIT_EVERY = 5.0  # seconds between two looks for tasks that stand nowhere
 EXPIRED_AT_ONCE = 10  # batches of tasks past their expiry that one sweep ends: other queues wait for their turn
-EXPIRED_TOLD = 20  # of so many the log says which
+EXPIRED_NAMED = 20  # of so many the log says which
 REVOKED_MS = 3_600_000
 
 
@@ -63,7 +63,7 @@ class QueueUpkeep:
         self._clock: float | None = None
         self._audit_at = time.monotonic() + random.uniform(1, AUDIT_EVERY)
         self._trimmed = 0
-        self._told = ""
+        self._said = ""
 
     # --- how it is with its server -------------------------------------------------------------------------------
 
@@ -81,10 +81,10 @@ class QueueUpkeep:
         self._healthy_since = None
 
     def say(self, error: Exception) -> None:
-        """Tell once what is wrong here; a bug of ours, or what nobody has thought of that keys may hold, with its traceback."""
-        if repr(error) == self._told:
+        """Log once what is wrong here; a bug of ours, or what nobody has thought of that keys may hold, with its traceback."""
+        if repr(error) == self._said:
             return
-        self._told = repr(error)
+        self._said = repr(error)
         if isinstance(error, HotQueueError):
             log.error("upkeep of queue %s: %s; trying again until it is put right", self.broker.name, error)
         else:
@@ -92,8 +92,8 @@ class QueueUpkeep:
             log.error(text, self.broker.name, error, exc_info=error)
 
     def is_well(self) -> None:
-        """Note that all was done: what goes wrong next is told again."""
-        self._told = ""
+        """Note that all was done: what goes wrong next is logged again."""
+        self._said = ""
 
     # --- what a sweep found --------------------------------------------------------------------------------------
 
@@ -129,11 +129,11 @@ class QueueUpkeep:
 
     def _expire(self) -> None:
         ended = self.broker.expire_all(EXPIRED_AT_ONCE)
-        for task_id in ended[:EXPIRED_TOLD]:
+        for task_id in ended[:EXPIRED_NAMED]:
             text = "task %s of queue %s ended without running: it waited past its expires"
             log.warning(text, shown(task_id), self.broker.name, extra=about(task_id))
-        if len(ended) > EXPIRED_TOLD:
-            log.warning("%d more tasks of queue %s ended in the same way", len(ended) - EXPIRED_TOLD, self.broker.name)
+        if len(ended) > EXPIRED_NAMED:
+            log.warning("%d more tasks of queue %s ended in the same way", len(ended) - EXPIRED_NAMED, self.broker.name)
 
     def _stop(self, task_id: str, record: bytes) -> None:
         # It may have come back to the queue meanwhile; if it runs in a process of ours, that is ended.
@@ -191,7 +191,7 @@ class QueueUpkeep:
             cause = _line(*how_it_killed("its process died", ran))
             charge = Charge(cause, charged, ran=ran, last=last)
         self.broker.reap(worker, known_dead=True, charge=charge)
-        self._neighbours.bury(folder, worker)
+        self._neighbours.note_reaped(folder, worker)
         log.warning("worker %s of queue %s died; what it held goes back to the queue", worker, self.broker.name)
 
 

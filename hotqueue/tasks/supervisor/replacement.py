@@ -1,6 +1,6 @@
 """Which processes are started, put to work and let go, so that as many work as are wanted while some are replaced.
 
-The heir comes first: a process is loaded (it has imported the modules) before the one that it follows stops fetching. What
+The successor comes first: a process is loaded (it has imported the modules) before the one that it follows stops fetching. What
 cannot be loaded replaces nobody. Starts no process, and kills none that has begun: the supervisor does. See docs/decisions/0033.
 """
 
@@ -113,33 +113,33 @@ class Replacement:
         self._failure = ""  # why none could be loaded, once that has been said
         self._quick_deaths = 0
 
-    def begin(self, crew: Sequence[Child], *, is_first: bool) -> None:
+    def begin(self, children: Sequence[Child], *, is_first: bool) -> None:
         """Have all be replaced.
 
         Args:
             is_first: none works yet: the one that loads is replaced once it works.
         """
         self._is_under_way, self.not_before, self._failure = True, 0.0, ""
-        count = sum(each.is_at_work for each in crew)
+        count = sum(each.is_at_work for each in children)
         if count:
             text = "SIGHUP: replacing %d process%s; each works on until another one has taken its place"
             log.info(text, count, "es"[: 2 * (count != 1)])
         else:
             log.info("SIGHUP: no process works yet; those that load are replaced")
-        for each in outdate(crew):
+        for each in outdate(children):
             if not is_first:
                 dismiss(each)
 
-    def fewer(self, crew: Sequence[Child]) -> None:
+    def fewer(self, children: Sequence[Child]) -> None:
         """Have one process less, but for the last one."""
         if self.wanted > 1:
             self.wanted -= 1
-            for each in surplus(crew, self.wanted):
+            for each in surplus(children, self.wanted):
                 self._stop(each)
 
-    def turn(self, crew: Sequence[Child]) -> int:
+    def turn(self, children: Sequence[Child]) -> int:
         """Put to work and let go whom it is time for; return how many are to be started."""
-        found = plan(crew, self.wanted, self.owed if self._is_burst else None)
+        found = plan(children, self.wanted, self.owed if self._is_burst else None)
         for each, old in found.begin:
             each.follows = old
             each.begin()
@@ -149,15 +149,15 @@ class Replacement:
                 old.is_followed = True
         for each in found.dismiss:
             dismiss(each)
-        if self._is_under_way and not any(each.is_outdated and each.is_at_work for each in crew):
+        if self._is_under_way and not any(each.is_outdated and each.is_at_work for each in children):
             self._is_under_way = False
             log.info("SIGHUP: the work is done by new processes")
         return found.spawn
 
-    def works(self, each: Child, crew: Sequence[Child]) -> None:
+    def works(self, each: Child, children: Sequence[Child]) -> None:
         """Note that a process has registered: it works, and the one that it follows need not any more."""
         old, each.follows = each.follows, None
-        if old is not None and old.is_at_work and old in crew:
+        if old is not None and old.is_at_work and old in children:
             log.info("process %d works in place of process %d, which finishes what it runs", each.pid, old.pid)
             self._stop(old)
 
@@ -178,13 +178,13 @@ class Replacement:
         if each.follows is not None:
             each.follows.is_followed = False
 
-    def cannot_load(self, each: Child, crew: Sequence[Child], why: str) -> None:
+    def cannot_load(self, each: Child, children: Sequence[Child], why: str) -> None:
         """Have what works stay as it is; say so once. What is missing is tried again, more and more slowly."""
         stay = 0
         if each.company is None:
             self._is_under_way = False
             self._wait_longer()
-            stay = call_off(crew)
+            stay = call_off(children)
         if stay:
             text = "SIGHUP: a new process cannot load the modules; the %d that work stay as they are until the next SIGHUP: %s"
             log.error(text, stay, why)

@@ -14,7 +14,7 @@ from hotqueue.runtime.background import Background
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.supervisor.children import Child
-from hotqueue.tasks.supervisor.crew import Crew
+from hotqueue.tasks.supervisor.pool import Pool
 from hotqueue.tasks.supervisor.preflight import check_queues
 from hotqueue.tasks.supervisor.queues import Queues
 from hotqueue.tasks.supervisor.replacement import Replacement
@@ -30,7 +30,7 @@ Named = list[tuple[str, Store]]  # queues, by name and store
 
 
 class Reports:
-    """Hears the children of one supervisor.
+    """Acts upon what the children of one supervisor report.
 
     1. hello: a process could load the modules; the first one names the queues, whose servers are checked.
     2. failed: it could not.
@@ -49,7 +49,7 @@ class Reports:
         self,
         settings: Settings,
         state: State,
-        crew: Crew,
+        pool: Pool,
         replacement: Replacement,
         background: Background,
         upkeep_of: Callable[[list[Broker]], Upkeep],
@@ -58,13 +58,13 @@ class Reports:
         self.queues = Queues()
         self._settings = settings
         self._state = state
-        self._crew = crew
+        self._pool = pool
         self._replacement = replacement
         self._background = background
         self._upkeep_of = upkeep_of
         self._on_ready = on_ready
 
-    def hear(self, each: Child, reports: Iterable[dict[str, Any]]) -> None:
+    def receive(self, each: Child, reports: Iterable[dict[str, Any]]) -> None:
         """Act upon what a child says."""
         for report in reports:
             getattr(self, f"_on_{report.pop('kind')}")(each, **report)
@@ -95,14 +95,14 @@ class Reports:
     def _on_failed(self, each: Child, code: int, text: str) -> None:
         if self._state.upkeep is None:
             self._state.cannot_begin(text, code)
-            self._crew.stop_all()
+            self._pool.stop_all()
             self._state.stop_at = 0.0
         else:
             each.why_not = text
 
     def _on_worker(self, each: Child, trouble: str, **worker: Any) -> None:
         each.note_worker(**worker)
-        self._replacement.works(each, self._crew.all)
+        self._replacement.works(each, self._pool.all)
         if trouble and presence.TROUBLE not in self._settings.said:
             self._settings.said.add(presence.TROUBLE)
             log.warning("%s", presence.advice(trouble, self._settings.lease_ms / 1000))

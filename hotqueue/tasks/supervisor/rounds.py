@@ -84,7 +84,7 @@ class Round:
         for each in queues:
             each.debts.pay(until)
         if surveys:
-            self._neighbours.forget_the_buried()
+            self._neighbours.forget_reaped()
             self._look_after(self._swept(queues, surveys))
 
     def _swept(

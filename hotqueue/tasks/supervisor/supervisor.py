@@ -22,9 +22,9 @@ from hotqueue.runtime import descriptors
 from hotqueue.runtime.background import Background
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker.broker import Broker
-from hotqueue.tasks.supervisor.crew import Crew
 from hotqueue.tasks.supervisor.deaths import Deaths
 from hotqueue.tasks.supervisor.health import HealthPort, Probes
+from hotqueue.tasks.supervisor.pool import Pool
 from hotqueue.tasks.supervisor.quarantine import Quarantine
 from hotqueue.tasks.supervisor.replacement import Replacement, dismiss
 from hotqueue.tasks.supervisor.reports import Reports
@@ -49,7 +49,7 @@ class Supervisor:
     1. `run` installs the signals' handlers, opens the health port, and starts the first process (`_spawn`).
     2. That imports the modules and names the queues; their servers are checked, and their upkeep begins (reports.py).
     3. From then on, a few times a second and whenever something happens, the loop
-       a. waits for reports and signals, and hears them (`_select`, `_answer_signals`),
+       a. waits for reports and signals, and acts upon them (`_select`, `_answer_signals`),
        b. collects the dead, and has put back what they held (deaths.py),
        c. starts the processes that are wanted (`_replenish`; replacement.py, quarantine.py),
        d. ends what takes too long (watchdog.py), and has leases renewed and queues kept in order (upkeep.py).
@@ -67,20 +67,20 @@ class Supervisor:
         on_ready: Callable[[list[tuple[str, Store]], list[str]], None],
         on_failed: Callable[[str], None],
     ) -> None:
-        self._presence = presence.Presence()  # by which neighbours see whether we live, to bury our dead
+        self._presence = presence.Presence()  # by which others see whether we live; if not, they put back what our workers held
         self._settings = replace(settings, supervisor=self._presence.id)
         self._state = State(on_failed)
         self._signals = Signals()
-        self._crew = Crew(self._settings, self._state)
-        self._replacement = Replacement(settings.processes, settings.is_burst, self._crew.stop)
+        self._pool = Pool(self._settings, self._state)
+        self._replacement = Replacement(settings.processes, settings.is_burst, self._pool.stop)
         self._quarantine = Quarantine(self._presence.id, settings.lease_ms, self._state.owe)
         self._background = Background(self._signals.wake)
         self._orders: deque[Callable[[], None]] = deque()  # from jobs in the background, for this loop
         self._reports = Reports(
-            self._settings, self._state, self._crew, self._replacement, self._background, self._upkeep_of, on_ready
+            self._settings, self._state, self._pool, self._replacement, self._background, self._upkeep_of, on_ready
         )
-        self._deaths = Deaths(self._state, self._crew, self._replacement, self._quarantine)
-        self._watchdog = Watchdog(self._crew, self._state, settings.modules)
+        self._deaths = Deaths(self._state, self._pool, self._replacement, self._quarantine)
+        self._watchdog = Watchdog(self._pool, self._state, settings.modules)
         self._health: HealthPort | None = None
         self._childless_since: float | None = None
 
@@ -89,7 +89,7 @@ class Supervisor:
             brokers,
             self._settings.lease_ms,
             lambda task_id: self._orders.append(partial(self._watchdog.terminate, task_id)),
-            lambda queue, worker: self._orders.append(partial(self._crew.give_up, queue, worker)),
+            lambda queue, worker: self._orders.append(partial(self._pool.give_up, queue, worker)),
             self._signals.wake,
             self._quarantine.attend,
         )
@@ -97,7 +97,7 @@ class Supervisor:
     def run(self) -> int:
         """Work until told to stop, or until a burst is over; return the exit code."""
         self._signals.listen()
-        self._crew.ours.append(self._signals.fileno())
+        self._pool.ours.append(self._signals.fileno())
         self._open_health_port()
         importlib.import_module("hotqueue.store.asyncio")  # with redis: children share what is imported before they are forked
         gc.freeze()  # a collection in a child writes to all objects that it looks through: it would copy what they share
@@ -107,7 +107,7 @@ class Supervisor:
             self._conclude_background()
             self._answer_signals()
             self._collect_dead()
-            if self._state.exit is not None and not self._crew.all and self._have_paid():
+            if self._state.exit is not None and not self._pool.all and self._have_paid():
                 if self._state.stop_at is not None and self._state.upkeep is not None:
                     log.info("stopped")
                 self._presence.close()
@@ -126,15 +126,15 @@ class Supervisor:
     def _open_health_port(self) -> None:
         if self._settings.health_port is not None:
             host, port = self._settings.health_port
-            probes = Probes(self._crew, self._state, self._settings.lease_ms / 1000)
+            probes = Probes(self._pool, self._state, self._settings.lease_ms / 1000)
             self._health = HealthPort(port, {"/livez": probes.is_live, "/readyz": probes.is_ready}, host)
-            self._crew.ours.append(self._health.fileno())
+            self._pool.ours.append(self._health.fileno())
             log.info("health port: http://%s/livez and /readyz", self._health.address)
 
     # --- what happened -------------------------------------------------------------------------------------------
 
     def _select(self) -> None:
-        by_fd = {each.report: each for each in self._crew.all}
+        by_fd = {each.report: each for each in self._pool.all}
         wakeup, health = self._signals.fileno(), self._health.fileno() if self._health is not None else None
         for fd in readable([wakeup, *([] if health is None else [health]), *by_fd], TICK):
             if fd == wakeup:
@@ -142,7 +142,7 @@ class Supervisor:
             elif fd == health and self._health is not None:
                 self._health.answer()
             else:
-                self._reports.hear(by_fd[fd], by_fd[fd].reports())
+                self._reports.receive(by_fd[fd], by_fd[fd].reports())
 
     def _conclude_background(self) -> None:
         self._background.conclude()
@@ -159,14 +159,14 @@ class Supervisor:
                 if self._state.stop_at is None:  # it comes twice, from the shell and from the system: not to end what runs
                     self._stop("SIGHUP, as when the terminal is closed")
             elif number == signal.SIGHUP and self._state.exit is None:
-                self._replacement.begin(self._crew.ordinary, is_first=self._state.upkeep is None)
+                self._replacement.begin(self._pool.ordinary, is_first=self._state.upkeep is None)
             elif number == signal.SIGUSR1:
-                for each in self._crew.all:
+                for each in self._pool.all:
                     os.kill(each.pid, signal.SIGUSR1)
             elif number == signal.SIGTTIN:
                 self._replacement.wanted += 1
             elif number == signal.SIGTTOU:
-                self._replacement.fewer(self._crew.ordinary)
+                self._replacement.fewer(self._pool.ordinary)
 
     def _stop(self, why: str) -> None:
         if self._state.stop_at is None:
@@ -174,8 +174,8 @@ class Supervisor:
             self._state.exit = 0
             self._state.stop_at = time.monotonic() + self._settings.grace
             self._quarantine.close()
-            self._crew.stop_all()
-            for each in self._crew.all:
+            self._pool.stop_all()
+            for each in self._pool.all:
                 if not each.is_ready:
                     dismiss(each)
         else:
@@ -184,10 +184,10 @@ class Supervisor:
             self._state.stop_at = 0.0
 
     def _collect_dead(self) -> None:
-        for dead in self._crew.collect():
-            self._reports.hear(dead.child, dead.child.last_words())
-            self._crew.all.remove(dead.child)
-            self._deaths.bury(dead)
+        for dead in self._pool.collect():
+            self._reports.receive(dead.child, dead.child.last_words())
+            self._pool.all.remove(dead.child)
+            self._deaths.conclude(dead)
 
     def _have_paid(self) -> bool:
         """Tell whether nothing is owed to Redis any more, or it did not take it in time."""
@@ -198,7 +198,7 @@ class Supervisor:
         if time.monotonic() - self._childless_since < PAYING:
             return False
         if upkeep is not None and upkeep.owes:
-            log.warning("Redis did not take what was left to tell; other workers put it in order")
+            log.warning("Redis did not take the last writes; other workers put the queues in order")
         return True
 
     # --- processes -----------------------------------------------------------------------------------------------
@@ -206,7 +206,7 @@ class Supervisor:
     def _spawn(self, company: Company | None = None) -> bool:
         """Start a process; False, and a while to wait, when the system gives none."""
         try:
-            self._crew.spawn(company)
+            self._pool.spawn(company)
         except OSError as error:
             self._cannot_spawn(descriptors.shortage(error) or str(error))
             return False
@@ -225,7 +225,7 @@ class Supervisor:
         if self._settings.is_burst and self._may_fork and self._burst_is_over(self._state.upkeep):
             self._state.exit = 0
             return
-        missing = self._replacement.turn(self._crew.ordinary)
+        missing = self._replacement.turn(self._pool.ordinary)
         if self._may_fork and time.monotonic() >= self._replacement.not_before:
             self._fill_quarantine()
             while missing and self._spawn():
@@ -249,19 +249,19 @@ class Supervisor:
                 self._quarantine.ended(company, well=False)
                 return
             text = "process %d starts for %d suspect%s of queue %s, beside the others"
-            log.info(text, self._crew.all[-1].pid, company.size, "s"[: company.size != 1], company.queue)
-        beside = len(self._crew.all) - len(self._crew.ordinary)
+            log.info(text, self._pool.all[-1].pid, company.size, "s"[: company.size != 1], company.queue)
+        beside = len(self._pool.all) - len(self._pool.ordinary)
         self._quarantine.room = self._replacement.wanted - beside
 
     def _burst_is_over(self, upkeep: Upkeep) -> bool:
-        return not (self._crew.all or self._replacement.owed or upkeep.is_due or self._quarantine.is_needed)
+        return not (self._pool.all or self._replacement.owed or upkeep.is_due or self._quarantine.is_needed)
 
     def _look_after(self) -> None:
         self._watchdog.look()
         if self._state.upkeep is None:
             return
-        for each in self._crew.working:
+        for each in self._pool.working:
             self._quarantine.note(each)
         if not self._waits_to_fork:
-            self._state.upkeep.own = [slot.worker for each in self._crew.working for slot in each.slots.values()]
+            self._state.upkeep.own = [slot.worker for each in self._pool.working for slot in each.slots.values()]
             self._state.upkeep.begin()

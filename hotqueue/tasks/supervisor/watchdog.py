@@ -10,14 +10,14 @@ import time
 from collections.abc import Sequence
 
 from hotqueue.tasks.supervisor.children import Child, Slot
-from hotqueue.tasks.supervisor.crew import Crew
+from hotqueue.tasks.supervisor.pool import Pool
 from hotqueue.tasks.supervisor.state import State
 from hotqueue.tasks.supervisor.upkeep import Upkeep
 from hotqueue.tasks.worker import logbook
 
 log = logging.getLogger("hotqueue.worker")
 
-LONG_IMPORT = 5.0  # seconds of importing after which a word is due
+LONG_IMPORT = 5.0  # seconds of importing after which a warning is due
 FROZEN = 5.0  # seconds without progress and without a task after which others get what a worker fetched asleep
 STUCK = 30.0  # seconds without progress and without a task after which a process is replaced
 
@@ -29,8 +29,8 @@ class Watchdog:
         modules: that the children import, for a warning.
     """
 
-    def __init__(self, crew: Crew, state: State, modules: Sequence[str]) -> None:
-        self._crew = crew
+    def __init__(self, pool: Pool, state: State, modules: Sequence[str]) -> None:
+        self._pool = pool
         self._state = state
         self._modules = modules
         self._has_warned = False
@@ -39,22 +39,22 @@ class Watchdog:
         """End what takes longer than it may."""
         self._warn_of_a_long_import()
         if self._state.stop_at is not None and time.monotonic() >= self._state.stop_at:
-            for each in self._crew.all:
+            for each in self._pool.all:
                 each.end("", "shutdown")
-        for each in self._crew.all:
+        for each in self._pool.all:
             if each.leaves_by is not None and time.monotonic() >= each.leaves_by and each.ended_for is None:
                 text = "process %d is ended: what it does at its exit (atexit, threads) takes longer than --grace"
                 log.warning(text, each.pid)
                 each.end("", "shutdown")
         if self._state.upkeep is None:
             return
-        for each in self._crew.working:
+        for each in self._pool.working:
             for slot in each.slots.values() if each.ended_for is None else ():
                 self._look_at(each, slot, self._state.upkeep)
 
     def terminate(self, task_id: str) -> None:
         """End the process that runs a task, which was revoked."""
-        for each in self._crew.all:
+        for each in self._pool.all:
             if task_id in each.running():
                 text = "task %s was revoked with terminate=True; its process %d is ended"
                 log.warning(text, logbook.shown(task_id), each.pid, extra=logbook.about(task_id))
@@ -62,7 +62,7 @@ class Watchdog:
 
     def _warn_of_a_long_import(self) -> None:
         now = time.monotonic()
-        slow = [each for each in self._crew.all if each.is_spare and not each.is_ready and now - each.born > LONG_IMPORT]
+        slow = [each for each in self._pool.all if each.is_spare and not each.is_ready and now - each.born > LONG_IMPORT]
         if slow and not self._has_warned:
             self._has_warned = True
             log.warning(

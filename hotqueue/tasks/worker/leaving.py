@@ -49,7 +49,7 @@ def _strike_off(worker: Stepping, subscriptions: Sequence[Subscription]) -> bool
             subscriptions[0].registry.broker.reap(worker.presence.id, known_dead=True)
             return True
         brokers = [subscription.registry.broker for subscription in subscriptions]
-        return not brokers or not any(together.strike_off(brokers, worker.presence.id))
+        return not brokers or not any(together.deregister(brokers, worker.presence.id))
     except HotQueueError as error:
         return _say_not_left(subscriptions, str(error))
 

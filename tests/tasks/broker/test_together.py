@@ -49,7 +49,7 @@ def test_a_worker_registers_holds_and_leaves_everywhere(rooms: list[Room]) -> No
         room.fill({"tasks": {"t": sync()}, "held:w": {"t": f"1 s {place(1)}"}})
     found = together.recover(sessions, [[], ["t"], []])
     assert [[delivery.id for delivery in each] for each in found if isinstance(each, list)] == [["t"], [], ["t"]]
-    assert together.strike_off([room.broker for room in rooms], "w") == [None] * 3
+    assert together.deregister([room.broker for room in rooms], "w") == [None] * 3
     assert [(room["ready"], room["workers"], room["held:w"]) for room in rooms] == [({"t": place(1)}, None, None)] * 3
 
 

@@ -32,27 +32,27 @@ def test_what_is_missing_is_started_all_at_once_and_begins_when_loaded() -> None
     assert found == replacement.Plan(begin=[(spares[0], None), (spares[2], None)])
 
 
-def test_what_is_replaced_works_on_until_its_heir_is_loaded() -> None:
+def test_what_is_replaced_works_on_until_its_successor_is_loaded() -> None:
     old = [child() for _ in range(8)]
     assert replacement.outdate(old) == []
     assert replacement.plan(old, 8).spawn == replacement.at_a_time(8) == 2
-    heirs = [spare(loaded=False), spare()]
-    assert replacement.plan(old + heirs, 8) == replacement.Plan(begin=[(heirs[1], old[0])])
+    successors = [spare(loaded=False), spare()]
+    assert replacement.plan(old + successors, 8) == replacement.Plan(begin=[(successors[1], old[0])])
 
 
-def test_an_heir_that_has_begun_counts_for_the_one_it_follows() -> None:
-    old, heir = child(is_outdated=True, is_followed=True), child()
-    assert replacement.plan([old, heir], 1) == replacement.Plan()
+def test_an_successor_that_has_begun_counts_for_the_one_it_follows() -> None:
+    old, successor = child(is_outdated=True, is_followed=True), child()
+    assert replacement.plan([old, successor], 1) == replacement.Plan()
     old.is_stopping = True
-    assert replacement.plan([old, heir], 1) == replacement.Plan()
+    assert replacement.plan([old, successor], 1) == replacement.Plan()
 
 
-def test_the_heir_of_one_that_ends_by_itself_is_loaded_ahead_and_begins_when_that_one_has_room() -> None:
-    old, heir = child(ends_soon=True), spare()
+def test_the_successor_of_one_that_ends_by_itself_is_loaded_ahead_and_begins_when_that_one_has_room() -> None:
+    old, successor = child(ends_soon=True), spare()
     assert replacement.plan([old], 1).spawn == 1
-    assert replacement.plan([old, heir], 1) == replacement.Plan()
+    assert replacement.plan([old, successor], 1) == replacement.Plan()
     old.is_stopping = True
-    assert replacement.plan([old, heir], 1) == replacement.Plan(begin=[(heir, None)])
+    assert replacement.plan([old, successor], 1) == replacement.Plan(begin=[(successor, None)])
 
 
 @pytest.mark.parametrize("wanted", [1, 2, 3, 8, 64])
@@ -80,11 +80,11 @@ def test_those_that_have_not_begun_are_outdated_too() -> None:
 
 
 def test_a_restart_that_is_called_off_leaves_those_that_work() -> None:
-    old, finishing, heir = child(), child(is_stopping=True), child()
+    old, finishing, successor = child(), child(is_stopping=True), child()
     replacement.outdate([old, finishing])
-    assert replacement.call_off([old, finishing, heir]) == 1
-    assert replacement.plan([old, finishing, heir], 2) == replacement.Plan()
-    assert replacement.call_off([old, finishing, heir]) == 0
+    assert replacement.call_off([old, finishing, successor]) == 1
+    assert replacement.plan([old, finishing, successor], 2) == replacement.Plan()
+    assert replacement.call_off([old, finishing, successor]) == 0
 
 
 def test_who_is_to_go_anyway_goes_first() -> None:

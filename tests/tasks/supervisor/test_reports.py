@@ -9,7 +9,7 @@ import pytest
 from hotqueue import HotQueue
 from hotqueue.runtime.background import Background
 from hotqueue.store.store import Store
-from hotqueue.tasks.supervisor.crew import Crew
+from hotqueue.tasks.supervisor.pool import Pool
 from hotqueue.tasks.supervisor.replacement import Replacement
 from hotqueue.tasks.supervisor.reports import Reports
 from hotqueue.tasks.supervisor.state import State
@@ -22,21 +22,21 @@ from tests.tasks.contents import Room
 from tests.tasks.supervised import waiting_child
 
 
-class Heard:
-    """A supervisor's ears without its loop."""
+class Receiving:
+    """A supervisor without its loop."""
 
     def __init__(self) -> None:
         self.failures: list[str] = []
         self.ready: list[Any] = []
         settings = Settings(make_queue=HotQueue)
         self.state = State(self.failures.append)
-        self.crew = Crew(settings, self.state)
-        self.replacement = Replacement(1, True, self.crew.stop)
+        self.pool = Pool(settings, self.state)
+        self.replacement = Replacement(1, True, self.pool.stop)
         self.background = Background(lambda: None)
         self.reports = Reports(
             settings,
             self.state,
-            self.crew,
+            self.pool,
             self.replacement,
             self.background,
             lambda brokers: Upkeep(brokers, 60_000),
@@ -44,37 +44,41 @@ class Heard:
         )
 
     def hello(self, each: Any, store: Store, name: str) -> None:
-        self.reports.hear(each, [{"kind": "hello", "queues": payload.dumps([(name, store)]), "tasks": ["t"]}])
+        self.reports.receive(each, [{"kind": "hello", "queues": payload.dumps([(name, store)]), "tasks": ["t"]}])
         wait_until(lambda: self.background.conclude() or self.background.is_free)  # type: ignore[func-returns-value]
 
 
 @pytest.mark.servers("server")
 def test_the_first_hello_begins_the_upkeep_of_the_queues_that_it_names(room: Room) -> None:
-    heard = Heard()
+    receiving = Receiving()
     with waiting_child() as each:
-        heard.hello(each, room.queue.store, room.queue.name)
-        assert heard.ready == [([room.queue.name], ["t"])]
+        receiving.hello(each, room.queue.store, room.queue.name)
+        assert receiving.ready == [([room.queue.name], ["t"])]
         assert each.is_ready
-        assert heard.state.upkeep is not None
+        assert receiving.state.upkeep is not None
         assert [broker.name for broker in each.queues] == [room.queue.name]
-        heard.reports.hear(each, [{"kind": "failed", "code": 2, "text": "a later process cannot load"}])
-        assert (each.why_not, heard.state.exit, heard.failures) == ("a later process cannot load", None, [])
+        receiving.reports.receive(each, [{"kind": "failed", "code": 2, "text": "a later process cannot load"}])
+        assert (each.why_not, receiving.state.exit, receiving.failures) == ("a later process cannot load", None, [])
 
 
 def test_a_first_process_that_cannot_load_is_the_end() -> None:
-    heard = Heard()
+    receiving = Receiving()
     with waiting_child() as each:
-        heard.crew.all = [each]
-        heard.reports.hear(each, [{"kind": "failed", "code": child.EXIT_USAGE, "text": "no module named 'x'"}])
-        assert (heard.failures, heard.state.exit, heard.state.stop_at) == (["no module named 'x'"], child.EXIT_USAGE, 0.0)
+        receiving.pool.all = [each]
+        receiving.reports.receive(each, [{"kind": "failed", "code": child.EXIT_USAGE, "text": "no module named 'x'"}])
+        assert (receiving.failures, receiving.state.exit, receiving.state.stop_at) == (
+            ["no module named 'x'"],
+            child.EXIT_USAGE,
+            0.0,
+        )
         assert each.is_stopping
 
 
 def test_who_has_had_enough_is_followed_once_in_a_burst() -> None:
-    heard = Heard()
-    heard.replacement.owed = 0
+    receiving = Receiving()
+    receiving.replacement.owed = 0
     with waiting_child() as each:
-        heard.reports.hear(each, [{"kind": "ends_soon"}])
-        assert (each.ends_soon, heard.replacement.owed) == (True, 0)
-        heard.reports.hear(each, [{"kind": "finishing"}, {"kind": "leaving", "had_enough": True}])
-        assert (each.is_stopping, each.leaves_by is not None, heard.replacement.owed) == (True, True, 1)
+        receiving.reports.receive(each, [{"kind": "ends_soon"}])
+        assert (each.ends_soon, receiving.replacement.owed) == (True, 0)
+        receiving.reports.receive(each, [{"kind": "finishing"}, {"kind": "leaving", "had_enough": True}])
+        assert (each.is_stopping, each.leaves_by is not None, receiving.replacement.owed) == (True, True, 1)

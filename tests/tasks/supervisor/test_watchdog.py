@@ -10,7 +10,7 @@ import pytest
 from hotqueue import HotQueue
 from hotqueue.tasks.supervisor import watchdog
 from hotqueue.tasks.supervisor.children import Child
-from hotqueue.tasks.supervisor.crew import Crew
+from hotqueue.tasks.supervisor.pool import Pool
 from hotqueue.tasks.supervisor.state import State
 from hotqueue.tasks.supervisor.upkeep import Upkeep
 from hotqueue.tasks.supervisor.watchdog import Watchdog
@@ -21,9 +21,9 @@ from tests.tasks.supervised import slot_of, waiting_child
 
 def watch(*children: Child) -> Watchdog:
     state = State(lambda _text: None, upkeep=Upkeep([], 60_000))
-    crew = Crew(Settings(make_queue=HotQueue), state)
-    crew.all = list(children)
-    return Watchdog(crew, state, ["mine", "ours"])
+    pool = Pool(Settings(make_queue=HotQueue), state)
+    pool.all = list(children)
+    return Watchdog(pool, state, ["mine", "ours"])
 
 
 def test_a_process_whose_task_is_over_its_time_limit_is_ended_and_no_other() -> None:

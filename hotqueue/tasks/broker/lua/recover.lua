@@ -1,4 +1,4 @@
--- After any error, and every ten seconds: close the door behind lost or late fetches, and hand over what is held but not in hand.
+-- After any error, and every ten seconds: refuse lost or late fetches from now on, and hand over what is held but not in hand.
 -- KEYS 1 tasks 2 attempts 3 held:<worker> 4 workers 5 worker:<worker>
 -- ARGV 1 worker 2 fetch number (the next) 3… ids in hand
 -- Returns { alive, now, id, origin, attempts, envelope, … }, in the order of their places, in which they will be started; what comes

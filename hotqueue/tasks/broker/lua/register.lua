@@ -1,7 +1,7 @@
 -- Announce a worker: its lease, and what it is.
 -- KEYS 1 workers 2 worker:<worker>
 -- ARGV 1 worker 2 lease in ms 3… field, value, …
--- Returns the server's time in ms. Repeated, or late, it opens no door: the number of the last fetch stays as it is.
+-- Returns the server's time in ms. Repeated, or late, it lets no late fetch in: the number of the last fetch stays as it is.
 local workers, worker = KEYS[1], KEYS[2]
 local now = now_ms()
 may_grow(worker)

@@ -1,7 +1,7 @@
--- Tell a client's reply list about tasks that are finished or unknown; register it for the others.
+-- Announce tasks that are finished or unknown in a client's reply list; register it for the others.
 -- KEYS 1 tasks 2-4 done 5 reply:<client> 6 waiters 7 attempts 8… result:<id> of each task
 -- ARGV ids
--- Returns { id, ms until it expires, … } of those still to come that may. A registration lives as long as its task. 'E' tells of
+-- Returns { id, ms until it expires, … } of those still to come that may. A registration lives as long as its task. 'E' stands for
 -- one that is past its expiry: the client ends it, as no worker may be there to.
 local tasks = KEYS[1]
 local reply, waiters, attempts = KEYS[5], KEYS[6], KEYS[7]

@@ -1,4 +1,4 @@
-"""Crew: all children of a supervisor: starts them, finds them, collects the dead. Which are wanted is decided elsewhere."""
+"""Pool: all processes of a supervisor: starts them, finds them, collects the dead. Which are wanted is decided elsewhere."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Dead:
     peak_kb: int
 
 
-class Crew:
+class Pool:
     """The children of one supervisor.
 
     Attributes:

@@ -6,19 +6,19 @@ import os
 import signal
 
 from hotqueue import HotQueue
-from hotqueue.tasks.supervisor.crew import Crew
+from hotqueue.tasks.supervisor.pool import Pool
 from hotqueue.tasks.supervisor.state import State
 from hotqueue.tasks.worker.child import Company, Settings
 from tests.support.waiting import wait_until
 from tests.tasks.supervised import waiting_child
 
 
-def crew() -> Crew:
-    return Crew(Settings(make_queue=HotQueue), State(lambda _text: None))
+def pool() -> Pool:
+    return Pool(Settings(make_queue=HotQueue), State(lambda _text: None))
 
 
 def test_a_child_that_ended_is_collected_once_with_how_it_ended() -> None:
-    ours = crew()
+    ours = pool()
     with waiting_child() as killed, waiting_child("raise SystemExit(3)") as exited, waiting_child() as alive:
         ours.all = [killed, exited, alive]
         os.kill(killed.pid, signal.SIGTERM)
@@ -38,7 +38,7 @@ def test_a_child_that_ended_is_collected_once_with_how_it_ended() -> None:
 
 
 def test_quarantine_processes_are_beside_the_others_and_those_at_their_exit_work_no_more() -> None:
-    ours = crew()
+    ours = pool()
     with waiting_child() as one, waiting_child() as quarantined, waiting_child() as leaving:
         quarantined.company = Company("q", "store", 1, 1)
         leaving.leaves_by = 0.0
