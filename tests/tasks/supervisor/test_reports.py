@@ -50,23 +50,23 @@ class Receiving:
 
 @pytest.mark.servers("server")
 def test_the_first_hello_begins_the_upkeep_of_the_queues_that_it_names(room: Room) -> None:
-    receiving = Receiving()
+    parent = Receiving()
     with waiting_child() as each:
-        receiving.hello(each, room.queue.store, room.queue.name)
-        assert receiving.ready == [([room.queue.name], ["t"])]
+        parent.hello(each, room.queue.store, room.queue.name)
+        assert parent.ready == [([room.queue.name], ["t"])]
         assert each.is_ready
-        assert receiving.state.upkeep is not None
+        assert parent.state.upkeep is not None
         assert [broker.name for broker in each.queues] == [room.queue.name]
-        receiving.reports.receive(each, [{"kind": "failed", "code": 2, "text": "a later process cannot load"}])
-        assert (each.why_not, receiving.state.exit, receiving.failures) == ("a later process cannot load", None, [])
+        parent.reports.receive(each, [{"kind": "failed", "code": 2, "text": "a later process cannot load"}])
+        assert (each.why_not, parent.state.exit, parent.failures) == ("a later process cannot load", None, [])
 
 
 def test_a_first_process_that_cannot_load_is_the_end() -> None:
-    receiving = Receiving()
+    parent = Receiving()
     with waiting_child() as each:
-        receiving.pool.all = [each]
-        receiving.reports.receive(each, [{"kind": "failed", "code": child.EXIT_USAGE, "text": "no module named 'x'"}])
-        assert (receiving.failures, receiving.state.exit, receiving.state.stop_at) == (
+        parent.pool.all = [each]
+        parent.reports.receive(each, [{"kind": "failed", "code": child.EXIT_USAGE, "text": "no module named 'x'"}])
+        assert (parent.failures, parent.state.exit, parent.state.stop_at) == (
             ["no module named 'x'"],
             child.EXIT_USAGE,
             0.0,
@@ -75,10 +75,10 @@ def test_a_first_process_that_cannot_load_is_the_end() -> None:
 
 
 def test_who_has_had_enough_is_followed_once_in_a_burst() -> None:
-    receiving = Receiving()
-    receiving.replacement.owed = 0
+    parent = Receiving()
+    parent.replacement.owed = 0
     with waiting_child() as each:
-        receiving.reports.receive(each, [{"kind": "ends_soon"}])
-        assert (each.ends_soon, receiving.replacement.owed) == (True, 0)
-        receiving.reports.receive(each, [{"kind": "finishing"}, {"kind": "leaving", "had_enough": True}])
-        assert (each.is_stopping, each.leaves_by is not None, receiving.replacement.owed) == (True, True, 1)
+        parent.reports.receive(each, [{"kind": "ends_soon"}])
+        assert (each.ends_soon, parent.replacement.owed) == (True, 0)
+        parent.reports.receive(each, [{"kind": "finishing"}, {"kind": "leaving", "had_enough": True}])
+        assert (each.is_stopping, each.leaves_by is not None, parent.replacement.owed) == (True, True, 1)
