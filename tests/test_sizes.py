@@ -57,11 +57,12 @@ def test_what_is_refused_takes_no_memory_of_its_own() -> None:
     code = """if True:
         import resource
         from hotqueue.tasks.wire import payload
+        from hotqueue.tasks.wire.call import dumps_call
         value = b"x" * 540_000_000
         class Big(Exception):
             pass
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        for dumps in (lambda: payload.dumps(value), lambda: payload.dumps_call("my.task", (value,), {})):
+        for dumps in (lambda: payload.dumps(value), lambda: dumps_call("my.task", (value,), {})):
             try:
                 dumps()
             except (payload.TooLarge, payload.SerializationError) as error:

@@ -1,4 +1,4 @@
-"""Arguments, functions, results and exceptions → bytes and back. The only file of tasks/ that pickles.
+"""Payload: any value, and any exception → bytes and back. The only file of tasks/ that pickles; calls are in call.py.
 
 Plain pickle where it means the same (values of built-in types: several times faster), cloudpickle for the rest.
 """
@@ -7,15 +7,12 @@ from __future__ import annotations
 
 import copyreg
 import io
-import os
 import pickle
 import sys
-import sysconfig
 import threading
-from collections.abc import Callable
 from functools import cache
 from types import FunctionType, ModuleType
-from typing import Any, NamedTuple, NewType
+from typing import Any, NewType
 
 from hotqueue import moved
 from hotqueue.errors import Interruption, RemoteError, RemoteTraceback, SerializationError
@@ -28,7 +25,7 @@ _SCALARS = frozenset({int, float, bool, type(None)})
 _SIZED = frozenset({str, bytes})
 _NESTED = frozenset({tuple, list, dict})
 _NAMED = (type, FunctionType, NewType)
-_by_value_lock = threading.Lock()
+_registered = threading.Lock()  # cloudpickle's registry of modules is one for the process
 
 
 def _is_plain(value: Any, depth: int = 0) -> bool:
@@ -140,6 +137,23 @@ def dumps_plain(value: Any) -> bytes:
     return pickle.dumps(value, PROTOCOL)
 
 
+def dumps_with(module: ModuleType, value: Any) -> bytes:
+    """Return `value` pickled by value, and with it whatever it uses of a module that the reader may not have."""
+    import cloudpickle
+
+    with _registered:
+        cloudpickle.register_pickle_by_value(module)
+        try:
+            return dumps(value, by_value=True)
+        finally:
+            cloudpickle.unregister_pickle_by_value(module)
+
+
+def loads_plain(data: bytes) -> Any:
+    """Return what `dumps_plain` was given."""
+    return pickle.loads(data)
+
+
 def loads(data: bytes) -> Any:
     """Return the value in `data`. Runs whatever the data says: only ever on verified bytes where a key is set."""
     mark = main_module.mark()
@@ -153,140 +167,6 @@ class _Unpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         return main_module.find(module, name) if main_module.is_script(module) else super().find_class(module, name)
-
-
-class Portable(NamedTuple):
-    """A function that travels by value, with the options that JSON cannot hold."""
-
-    function: Callable[..., Any]
-    bind: bool = False
-    autoretry_for: tuple[type[BaseException], ...] = ()
-    dont_autoretry_for: tuple[type[BaseException], ...] = ()
-
-
-_functions: dict[bytes, Portable] = {}  # functions that came by value, by their bytes; bounded in loads_portable
-
-
-def dumps_call(
-    name: str,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    portable: Portable | None = None,
-    has_self: Callable[[], bool] = bool,
-    visible: tuple[tuple[Any, ...], dict[str, Any]] | None = None,
-    by_value: bool = True,
-) -> bytes:
-    """Return a call's payload: ``(args, kwargs)`` pickled, or (function pickled, that) when it travels by value.
-
-    Args:
-        has_self: tells whether the first argument is the instance whose method is called.
-        visible: the arguments as a message may show them.
-        by_value: send classes of the running script along, for a worker that does not import it.
-
-    Raises:
-        SerializationError: names the argument that cannot travel, or says how large the call is.
-    """
-    try:
-        call = dumps((args, kwargs), by_value)
-        if portable is None:
-            return call
-        function = _dumps_portable(portable)
-        if len(function) + len(call) > PAYLOAD_MAX:
-            raise TooLarge(len(function) + len(call))
-        return pickle.dumps((function, call), PROTOCOL)
-    except TooLarge as error:
-        what = "arguments" if portable is None else "arguments, and the function with what it uses,"
-        raise SerializationError(
-            f"the {what} of {name} take {in_words(error.size)} pickled, but a task may have {in_words(PAYLOAD_MAX)}; "
-            "store them elsewhere and send where"
-        ) from None
-    except RecursionError as error:
-        raise SerializationError(f"an argument of {name} is nested too deeply to be pickled; send it flatter") from error
-    except Interruption:
-        raise
-    except Exception as error:
-        raise SerializationError(
-            _culprit(name, (args, kwargs), visible or (args, kwargs), portable, error, has_self())
-        ) from error
-
-
-def _dumps_portable(portable: Portable) -> bytes:
-    """Return a function pickled so that a worker without its module can run it."""
-    module = sys.modules.get(getattr(portable.function, "__module__", None) or "")
-    if module is None or not _is_users_own(module):
-        return dumps(tuple(portable), by_value=True)
-    import cloudpickle
-
-    with _by_value_lock:  # the registry of modules is cloudpickle's, one for the process
-        cloudpickle.register_pickle_by_value(module)
-        try:
-            return dumps(tuple(portable), by_value=True)
-        finally:
-            cloudpickle.unregister_pickle_by_value(module)
-
-
-def _is_users_own(module: ModuleType) -> bool:
-    """Tell whether a module is part of the user's program, rather than of Python or of an installed package."""
-    file = getattr(module, "__file__", None)
-    if module.__name__ in main_module.MAINS or not file:
-        return False  # the first travels by value anyway
-    installed = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
-    return not any(os.path.abspath(file).startswith(folder + os.sep) for folder in installed if folder)
-
-
-def split_by_value(data: bytes) -> tuple[bytes, bytes]:
-    """Return the pickled function and the pickled arguments of a payload that travels by value."""
-    function, call = pickle.loads(data)
-    return function, call
-
-
-def loads_portable(data: bytes) -> Portable:
-    """Return the function in `data`; the same bytes give the same function, so that it is unpickled once."""
-    found = _functions.get(data)
-    if found is None:
-        if len(_functions) > 100:
-            _functions.clear()
-        found = _functions[data] = Portable(*loads(data))
-    return found
-
-
-def _culprit(name: str, call: Any, visible: Any, portable: Any, error: Exception, has_self: bool) -> str:
-    args, kwargs = call
-    places = [(f"argument {n + 1}", value, visible[0][n]) for n, value in enumerate(args)]
-    places += [(f"argument {key}=", value, visible[1][key]) for key, value in kwargs.items()]
-    places += [("the function itself", portable, portable)]
-    for place, value, shown in places:
-        try:
-            dumps(value)
-        except Interruption:
-            raise
-        except Exception as inner:
-            if value is portable and portable is not None:
-                return (
-                    f"{name} cannot travel to a worker: something that it uses, or is bound to, cannot be pickled ({inner}); "
-                    "have it make that itself, or define it in a module that the worker can import"
-                )
-            if has_self and args and value is args[0]:
-                return (
-                    f"the instance (self) of {name} cannot travel to a worker: {_short(shown)} ({type(value).__name__}) cannot "
-                    f"be pickled ({inner}); make the task a function, and pass what names the instance, such as an id"
-                )
-            why = f" ({inner})" if shown is value else ""  # it may quote what is not to be shown
-            return (
-                f"{place} of {name} cannot travel to a worker: {_short(shown)} ({type(value).__name__}) "
-                f"cannot be pickled{why}; send something that names it instead, such as a path or an id"
-            )
-    return f"a call of {name} cannot travel to a worker: {error}"
-
-
-def _short(value: Any) -> str:
-    try:
-        text = repr(value)
-    except Interruption:
-        raise
-    except Exception as error:
-        text = f"<unprintable: {type(error).__name__}>"
-    return text if len(text) <= 200 else text[:200] + "…"
 
 
 def dumps_error(error: BaseException, skip: int = 0) -> bytes:

@@ -20,6 +20,7 @@ from hotqueue.tasks.rules.history import decode as decode_history
 from hotqueue.tasks.rules.lifecycle import Outcome
 from hotqueue.tasks.rules.options import TaskOptions, received
 from hotqueue.tasks.wire import envelope, payload
+from hotqueue.tasks.wire.call import loads_portable, split_by_value
 from hotqueue.tasks.wire.envelope import Envelope
 from hotqueue.tasks.wire.settlement import Delivery
 
@@ -123,8 +124,8 @@ def _unwanted(task_id: str, history: History, clock: Callable[[], int]) -> Outco
 
 def _by_value(found: Envelope, ready: Ready, registry: Registry) -> Callable[[], tuple[Any, tuple[Any, ...], dict[str, Any]]]:
     def load() -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
-        function, call = payload.split_by_value(found.payload)
-        portable = payload.loads_portable(function)
+        function, call = split_by_value(found.payload)
+        portable = loads_portable(function)
         ready.options = replace(
             ready.options,
             bind=portable.bind,
@@ -142,7 +143,7 @@ def _by_value(found: Envelope, ready: Ready, registry: Registry) -> Callable[[],
 
 def _by_name(found: Envelope, task: Task[..., Any]) -> Callable[[], tuple[Any, tuple[Any, ...], dict[str, Any]]]:
     def load() -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
-        args, kwargs = payload.loads(payload.split_by_value(found.payload)[1] if found.by_value else found.payload)
+        args, kwargs = payload.loads(split_by_value(found.payload)[1] if found.by_value else found.payload)
         return task.__wrapped__, ((task, *args) if task.options.bind else args), kwargs
 
     return load

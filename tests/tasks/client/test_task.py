@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import pickle
-import threading
 import time
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta, tzinfo
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -194,146 +193,6 @@ def test_a_number_that_python_does_not_print_can_be_sent(make_queue: MakeQueue) 
     result = queue.task(sample.square).delay(10**3000 - 1), queue.submit(int.bit_length, 1 << 20_000)
     assert work(queue) == 2
     assert [each.get(timeout=5) for each in result] == [(10**3000 - 1) ** 2, 20_001]
-
-
-class Nowhere(tzinfo):
-    """A zone that does not say what its offset is: its times are naive all the same."""
-
-    def __repr__(self) -> str:
-        return "Nowhere()"
-
-    def utcoffset(self, _when: datetime | None, /) -> None:
-        return None
-
-
-@only_server
-class TestArguments:
-    @pytest.fixture
-    def queue(self, make_queue: MakeQueue) -> Iterator[HotQueue]:
-        queue = make_queue()
-        yield queue
-        assert queue.pending() == 0, "nothing may be sent of a refused call"
-
-    @pytest.mark.parametrize(("args", "kwargs"), [((), {}), ((1, 2), {}), ((1,), {"n": 1}), ((), {"m": 1})])
-    def test_wrong_arguments_are_refused_where_they_are_given(self, queue: HotQueue, args: Any, kwargs: Any) -> None:
-        square = queue.task(sample.square)
-        for send in (square.delay, lambda *a, **k: square.apply_async(a, k)):
-            with pytest.raises(TypeError, match=r"square\(n: .*int.*\) .*cannot be called like this"):
-                send(*args, **kwargs)  # type: ignore[operator]
-
-    def test_keyword_only_and_variadic_signatures_are_known(self, queue: HotQueue) -> None:
-        @queue.task
-        def strict(a: int, /, b: int = 2, *rest: int, c: int, **more: int) -> None: ...
-
-        for args, kwargs in [((1,), {}), ((), {"c": 1}), ((1,), {"a": 1})]:
-            with pytest.raises(TypeError, match="cannot be called"):
-                strict.delay(*args, **kwargs)
-        strict.delay(1, 2, 3, 4, c=5, d=6)
-        assert work(queue) == 1
-
-    def test_an_unknown_option_names_the_nearest(self, queue: HotQueue) -> None:
-        with pytest.raises(TypeError, match=r"square.apply_async\(\) got an unknown option 'countdwn'; did you mean 'countdown'"):
-            queue.task(sample.square).apply_async((1,), countdwn=3)
-        with pytest.raises(TypeError, match="did you mean 'time_limit'"):
-            queue.task(timelimit=3)(sample.square)
-
-    @pytest.mark.parametrize("option", ["eta", "expires"])
-    def test_a_naive_time_is_refused_with_the_aware_expression(self, queue: HotQueue, option: str) -> None:
-        naive = datetime(2030, 1, 2)  # noqa: DTZ001
-        with pytest.raises(ValueError, match=rf"{option}= got the naive .*tzinfo=datetime.timezone.utc"):
-            queue.task(sample.square).apply_async((1,), **{option: naive})  # type: ignore[arg-type]
-
-    @pytest.mark.parametrize(
-        "options",
-        [
-            {"countdown": -1},
-            {"priority": 101},
-            {"expires": -1},
-            {"task_id": ""},
-            {"task_id": "a\nb"},
-            {"task_id": "x" * 201},
-            {"time_limit": -1},
-            {"countdown": float("nan")},
-            {"countdown": float("inf")},
-            {"task_id": 5},
-            {"task_id": "\ud800"},
-            {"queue": ""},
-            {"queue": 5},
-            {"eta": datetime(2030, 1, 2, tzinfo=Nowhere())},
-        ],
-        ids=ascii,
-    )
-    def test_a_value_out_of_range_is_refused(self, queue: HotQueue, options: dict[str, Any]) -> None:
-        with pytest.raises(ValueError, match=next(iter(options))):
-            queue.task(sample.square).apply_async((1,), **options)
-
-    @pytest.mark.parametrize(
-        ("args", "meant"),
-        [
-            ("4", r"apply_async\(\('4',\)\)"),
-            (b"4", r"apply_async\(\(b'4',\)\)"),
-            (4, r"apply_async\(\(4,\)\)"),
-            ({4}, r"apply_async\(\(\{4\},\)\)"),
-            ({"n": 4}, r"kwargs={'n': 4}"),
-        ],
-        ids=str,
-    )
-    def test_one_argument_is_not_taken_for_all_of_them(self, queue: HotQueue, args: Any, meant: str) -> None:
-        text = rf"square.apply_async\(\) takes a tuple or list of arguments, not .*; did you mean {meant}\?"
-        with pytest.raises(TypeError, match=text):
-            queue.task(sample.square).apply_async(args)
-
-    @pytest.mark.parametrize("kwargs", ["n", 4, [("n", 4)], (4,)], ids=str)
-    def test_keyword_arguments_come_in_a_dict(self, queue: HotQueue, kwargs: Any) -> None:
-        with pytest.raises(TypeError, match="kwargs= takes a dict of the task's keyword arguments"):
-            queue.task(sample.square).apply_async((), kwargs)
-
-    def test_no_arguments_may_be_none(self, queue: HotQueue) -> None:
-        queue.task(sample.note).apply_async(None)
-        queue.task(sample.square).apply_async(iter([3]))
-        assert work(queue) == 2
-
-    @pytest.mark.parametrize("items", ["abc", b"abc", 5, None], ids=str)
-    def test_map_takes_items(self, queue: HotQueue, items: Any) -> None:
-        with pytest.raises(TypeError, match=r"square.map\(\) takes the items, one call each, not .*; did you mean map\(\["):
-            queue.task(sample.square).map(items)
-
-    def test_map_says_which_item_cannot_be_sent(self, queue: HotQueue) -> None:
-        with pytest.raises(SerializationError, match=r"^item 2 of map\(\): argument 1 of .*; nothing was sent"):
-            queue.task(sample.note).map([1, 2, threading.Lock()])
-        with pytest.raises(SerializationError, match=r"^item 1001 of map\(\): .*; 1000 calls before it were sent"):
-            queue.task(sample.note).map([*range(1001), threading.Lock()])
-        assert work(queue) == 1000
-
-    def test_an_argument_that_the_function_does_not_have_is_named(self, queue: HotQueue) -> None:
-        square = queue.task(sample.square)
-        with pytest.raises(TypeError, match="cannot be called like this: it has no argument 'countdown'; an option of the call"):
-            square.delay(4, countdown=10)  # type: ignore[call-arg]
-        with pytest.raises(TypeError, match="cannot be called like this: it has no argument 'nn'; did you mean 'n'"):
-            square.delay(nn=10)  # type: ignore[call-arg]
-        with pytest.raises(TypeError, match=r"an unknown option 'n': the task has it, write kwargs={'n': …}"):
-            square.apply_async(n=4)
-
-    def test_countdown_and_eta_are_one_too_many(self, queue: HotQueue) -> None:
-        with pytest.raises(TypeError, match="both countdown= and eta="):
-            queue.task(sample.square).apply_async((1,), countdown=1, eta=datetime.now(UTC))
-
-    def test_an_argument_that_cannot_travel_is_named(self, queue: HotQueue) -> None:
-        with pytest.raises(SerializationError, match=r"argument more= of .*note cannot travel"):
-            queue.task(sample.note).delay(1, more=threading.Lock())
-        with pytest.raises(SerializationError, match="argument 1"):
-            queue.submit(lambda x: x, threading.Lock())
-        with pytest.raises(SerializationError, match="headers= takes a dict of JSON values"):
-            queue.task(sample.note).apply_async(headers={"a": object()})
-        for wrong in ("x", 5, [1], {1: 2}, {"a": float("nan")}):
-            with pytest.raises(SerializationError, match="headers= takes a dict of JSON values with str keys"):
-                queue.task(sample.note).apply_async(headers=wrong)  # type: ignore[arg-type]
-
-    def test_options_do_not_mix_with_the_tasks_own_arguments(self, queue: HotQueue) -> None:
-        note = queue.task(sample.note)
-        note.delay("value", countdown=5, priority="mine")
-        work(queue)
-        assert seen == [("value", {"countdown": 5, "priority": "mine"})]
 
 
 @only_server
