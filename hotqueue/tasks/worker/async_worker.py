@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.execution.timelimit import leave_ctrl_c_to_main
@@ -25,6 +25,15 @@ if TYPE_CHECKING:
 SETTLE_AFTER = 0.05  # seconds of visits to queues after which what ended meanwhile is settled before the next one
 
 
+class _Ended(NamedTuple):
+    """A task that ran to its end, on the loop, and is not concluded yet."""
+
+    subscription: Subscription
+    ready: Ready
+    outcome: Outcome
+    seconds: float
+
+
 class AsyncWorker(Worker):
     """Keeps many `async def` tasks going on the process's event loop."""
 
@@ -33,7 +42,7 @@ class AsyncWorker(Worker):
     def __init__(self, shared: Shared, registries: list[Registry], permits: Permits, running: Running) -> None:
         super().__init__(shared, registries, permits, running)
         self.slots = shared.async_concurrency
-        self._ended: deque[tuple[Subscription, Ready, Outcome, int, float]] = deque()
+        self._ended: deque[_Ended] = deque()
         self._active = 0
         self._was_full = False  # a queue had no room for more outcomes: a ring may have been in vain
 
@@ -185,7 +194,7 @@ class AsyncWorker(Worker):
         def done(outcome: Outcome) -> None:
             self.running.end(row)
             first = not self._ended
-            self._ended.append((subscription, ready, outcome, row, time.monotonic() - began))
+            self._ended.append(_Ended(subscription, ready, outcome, time.monotonic() - began))
             if first:
                 self.bell.wake()
 
@@ -193,7 +202,7 @@ class AsyncWorker(Worker):
 
     def _collect(self) -> None:
         while self._ended:
-            subscription, ready, outcome, _, seconds = self._ended.popleft()
+            subscription, ready, outcome, seconds = self._ended.popleft()
             subscription.running.pop(id(ready.call), None)
             self._active -= 1
             if subscription in self.subscriptions and subscription.in_hand.get(ready.delivery.id) is ready.delivery:

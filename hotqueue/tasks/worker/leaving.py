@@ -56,5 +56,5 @@ def _strike_off(worker: Stepping, subscriptions: Sequence[Subscription]) -> bool
 
 def _say_not_left(subscriptions: Sequence[Subscription], why: str) -> bool:
     queues = logbook.queues(subscription.name for subscription in subscriptions)
-    log.warning("could not take leave of %s: %s; others put in order what it held", queues, why)
+    log.warning("could not leave %s: %s; others put in order what it held", queues, why)
     return False

@@ -11,7 +11,7 @@ import mmap
 import struct
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 _HEAD = struct.Struct("=d")  # when progress was last made (monotonic seconds)
 # started and hard deadline (monotonic seconds), what becomes of it (`history.fate`), bytes of the id; the id follows
@@ -19,6 +19,13 @@ _ROW = struct.Struct("=ddBB")
 _ROWS_AT, _ID_AT = _HEAD.size, _ROW.size  # where rows begin; where in a row the id does
 ID_BYTES = 200
 ROW_BYTES = 224  # so that every number lies where it is written in one go
+
+
+class _Row(NamedTuple):
+    id: str
+    started: float
+    deadline: float
+    fate: int
 
 
 def new_table(rows: int) -> mmap.mmap:
@@ -91,17 +98,18 @@ def read_progress(table: bytes) -> float:
 
 def read_running(table: bytes) -> list[tuple[str, float, float]]:
     """Return (id, started, hard deadline or 0) of the tasks that a table says are running."""
-    return [(task_id, started, deadline) for task_id, started, deadline, _ in _rows(table)]
+    return [(row.id, row.started, row.deadline) for row in _rows(table)]
 
 
 def read_fates(table: bytes) -> dict[str, int]:
     """Return what becomes of each running task, should its process die; see `history.fate`."""
-    return {task_id: fate for task_id, _, _, fate in _rows(table)}
+    return {row.id: row.fate for row in _rows(table)}
 
 
-def _rows(table: bytes) -> Iterator[tuple[str, float, float, int]]:
+def _rows(table: bytes) -> Iterator[_Row]:
     for at in range(_HEAD.size, len(table) - ROW_BYTES + 1, ROW_BYTES):
         started, deadline, fate, size = _ROW.unpack_from(table, at)
         if started:
             begin = at + _ROW.size
-            yield bytes(table[begin : begin + size]).decode("utf-8", "replace"), started, deadline, fate
+            task_id = bytes(table[begin : begin + size]).decode("utf-8", "replace")
+            yield _Row(task_id, started, deadline, fate)
