@@ -269,7 +269,7 @@ def fork(settings: Settings, pipes: Pipes, close: Callable[[], None]) -> int:
 
 
 def _end(code: int) -> NoReturn:
-    """End this process, whatever its last words meet: it must not get back into the frames of its supervisor."""
+    """End this process, whatever its last output meets: it must not get back into the frames of its supervisor."""
     try:
         with contextlib.suppress(BaseException):
             logging.shutdown()

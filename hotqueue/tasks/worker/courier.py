@@ -25,7 +25,8 @@ from hotqueue.tasks.wire.settlement import Settlement
 from hotqueue.tasks.worker import logbook
 from hotqueue.tasks.worker.holding import Holding
 
-WITH_WORDS, WITHOUT_WORDS = 3, 5  # times that an outcome is refused until it is ended otherwise
+# Times that an outcome is refused, or breaks the connection, until the task is ended otherwise.
+MOST_REFUSALS, MOST_BREAKS = 3, 5
 ROOM = PAYLOAD_MAX  # bytes that may wait; beyond, nothing more is fetched
 SHORTEST, LONGEST = 0.05, 1.0  # seconds between two tries
 TOGETHER = 1 << 20  # bytes of what goes together
@@ -38,7 +39,7 @@ log = logging.getLogger("hotqueue.worker")
 class _Load:
     settlement: Settlement
     try_at: float  # monotonic; the earliest has its turn
-    strikes: int = 0
+    refusals: int = 0
     is_replaced: bool = False
     goes_alone: bool = False
 
@@ -115,7 +116,7 @@ class Courier:
         leave_ctrl_c_to_main()
         while (loads := self._next()) is not None:
             try:
-                self._carry(loads)
+                self._settle(loads)
             except Exception:  # a bug of ours: nobody else may wait for it
                 log.exception("settling task %s failed", loads[0].settlement.id)
                 self._failed(loads[0])
@@ -145,7 +146,7 @@ class Courier:
             found.append(load)
         return found
 
-    def _carry(self, loads: list[_Load]) -> None:
+    def _settle(self, loads: list[_Load]) -> None:
         """Settle some; if that fails, find out whether that was because of what one of them is."""
         try:
             stepped = self._holding.session.settle([load.settlement for load in loads])
@@ -160,7 +161,7 @@ class Courier:
 
     def _not_settled(self, load: _Load, error: HotQueueError) -> None:
         if _may_be_its_own_fault(load, error) and self._answers():
-            self._strike(load, error)
+            self._note_refused(load, error)
             return
         if _is_refusal(error):
             self._refusals += 1
@@ -182,17 +183,17 @@ class Courier:
             log.error("queue %s: %s; trying again until it is put right", self._holding.name, error)
         self._said.add(str(error))
 
-    def _strike(self, load: _Load, error: HotQueueError) -> None:
+    def _note_refused(self, load: _Load, error: HotQueueError) -> None:
         """Note that one was refused for what it is: it alone is tried later, and in the end is settled otherwise."""
-        load.strikes += 1
-        load.try_at = time.monotonic() + _pause(load.strikes)
-        if load.strikes < (WITHOUT_WORDS if isinstance(error, ConnectionFailed) else WITH_WORDS):
+        load.refusals += 1
+        load.try_at = time.monotonic() + _pause(load.refusals)
+        if load.refusals < (MOST_BREAKS if isinstance(error, ConnectionFailed) else MOST_REFUSALS):
             return
         other = None if load.is_replaced else self._instead(load, error)
         with self._changed:
             if other is not None and load in self._waiting:
                 before = load.size
-                load.settlement, load.is_replaced, load.strikes = other, True, 0
+                load.settlement, load.is_replaced, load.refusals = other, True, 0
                 self._weigh(load.size - before)
 
     def _instead(self, load: _Load, error: HotQueueError) -> Settlement | None:

@@ -18,7 +18,7 @@ class Fetching(Worker):
         if wait <= 0 or len(self.subscriptions) > 1 or self.shared.is_burst or self._deaf_because or not self.bell.may_fetch:
             return False
         subscription = self.subscriptions[0]
-        return not (subscription.is_sick or subscription.may_be_wrong or subscription.unsettled or subscription.needs)
+        return not (subscription.is_unavailable or subscription.may_be_wrong or subscription.unsettled or subscription.needs)
 
     def _sleep_and_fetch(self, subscription: Subscription, seconds: float) -> None:
         """Sleep with a fetch behind the bell, so that a task starts one trip sooner; its permits go in beforehand."""

@@ -1,4 +1,4 @@
-"""Leaving: a worker settles what is done, puts back what it did not start, and has itself struck off."""
+"""Leaving: a worker settles what is done, puts back what it did not start, and deregisters."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def leave_queues(worker: Stepping, subscriptions: Sequence[Subscription]) -> boo
     """Leave queues of one server, in as few trips as may be: one that is silent costs as long for many as for one."""
     end_ahead(worker, subscriptions)
     settled = [subscription for subscription in subscriptions if _settle_last(worker, subscription)]
-    return _strike_off(worker, settled) and len(settled) == len(subscriptions)
+    return _deregister(worker, settled) and len(settled) == len(subscriptions)
 
 
 def _settle_last(worker: Stepping, subscription: Subscription) -> bool:
@@ -43,7 +43,7 @@ def _settle_last(worker: Stepping, subscription: Subscription) -> bool:
     return _say_not_left([subscription], subscription.refusal) if subscription.is_given_up else True
 
 
-def _strike_off(worker: Stepping, subscriptions: Sequence[Subscription]) -> bool:
+def _deregister(worker: Stepping, subscriptions: Sequence[Subscription]) -> bool:
     try:
         if len(subscriptions) == 1:
             subscriptions[0].registry.broker.reap(worker.presence.id, known_dead=True)

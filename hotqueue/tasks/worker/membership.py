@@ -21,7 +21,7 @@ from hotqueue.tasks.worker.running import Running
 from hotqueue.tasks.worker.shared import Shared
 from hotqueue.tasks.worker.subscription import Subscription
 
-SICK = 1.0  # seconds between two tries at a queue whose server refuses us
+RETRY_AFTER = 1.0  # seconds between two tries at a queue whose server refuses us
 
 log = logging.getLogger("hotqueue.worker")
 
@@ -136,7 +136,7 @@ class Membership:
             try:
                 subscription.registry.store.repeat(
                     lambda: subscription.session.register(self.shared.lease_ms, self.facts),
-                    patience=SICK,
+                    patience=RETRY_AFTER,
                     stop=self.shared.stop,
                 )
                 subscription.is_registered = True
@@ -148,7 +148,7 @@ class Membership:
                     self._note_outage(error)
                 else:
                     self.note_refusal(subscription, error)
-                if self.shared.stop.wait(SICK):
+                if self.shared.stop.wait(RETRY_AFTER):
                     return False
 
     # --- servers that are away, or refuse us ---------------------------------------------------------------------
@@ -170,7 +170,7 @@ class Membership:
         """The server answers, but not as it should: somebody has to act. Say so once; leave this queue alone for a while."""
         self._say_refused(subscription, error)
         subscription.must_recover = True
-        subscription.sick_until = time.monotonic() + SICK
+        subscription.unavailable_until = time.monotonic() + RETRY_AFTER
 
     def _say_refused(self, subscription: Subscription, error: HotQueueError) -> None:
         if str(error) != subscription.refusal and not self.stopping:

@@ -103,7 +103,7 @@ class Places:
     def step(self, subscription: Subscription, room: int) -> Stepped | None:
         """Send a step, or look whether the one under way has been answered; None while it has not."""
         worker, place = self._worker, subscription.place
-        if place is None or not place.background.is_free or subscription.is_sick:
+        if place is None or not place.background.is_free or subscription.is_unavailable:
             return None
         moment = 0.0
         if subscription.ahead is None:

@@ -35,7 +35,7 @@ class Stepping(Recovery):
         if (
             subscription.may_be_wrong
             and subscription.ahead is None
-            and not subscription.is_sick
+            and not subscription.is_unavailable
             and not self._recover(subscription)
         ):
             return None
@@ -48,7 +48,7 @@ class Stepping(Recovery):
     def begin(self, subscription: Subscription, room: int) -> Step | None:
         """Send a step; None when that failed and was recovered from."""
         self.running.progress()
-        if subscription.is_sick or (subscription.must_recover and not self._recover(subscription)):
+        if subscription.is_unavailable or (subscription.must_recover and not self._recover(subscription)):
             return None
         settlements = subscription.take_unsettled()
         if failpoints.IS_ARMED and settlements:
@@ -129,7 +129,7 @@ class Stepping(Recovery):
 
     def settle(self, subscription: Subscription) -> None:
         """Settle what is done, and fetch nothing."""
-        while subscription.unsettled and not subscription.is_sick:
+        while subscription.unsettled and not subscription.is_unavailable:
             if self.step(subscription, 0) is None and self._places is not None:
                 return  # it is under way, and settled later
 

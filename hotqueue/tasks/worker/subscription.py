@@ -20,7 +20,7 @@ from hotqueue.tasks.execution.executor import Call
 from hotqueue.tasks.rules.history import REVOKED, with_verdict
 from hotqueue.tasks.wire import envelope, payload, settlement
 from hotqueue.tasks.wire.settlement import Delivery, Settlement
-from hotqueue.tasks.worker.courier import WITHOUT_WORDS, Courier
+from hotqueue.tasks.worker.courier import MOST_BREAKS, Courier
 from hotqueue.tasks.worker.holding import UNENDED, Holding
 from hotqueue.tasks.worker.prefetch import Prefetch
 
@@ -51,7 +51,7 @@ class Subscription(Holding):
         left: how many tasks were there to fetch after the last fetch, if that brought any.
         needs: how many things parked tasks wait for, when last told.
         unpark_at: when to look for such tasks again (monotonic).
-        sick_until: when to try again (monotonic) after the server refused us: a key of the wrong type, no permission.
+        unavailable_until: when to try again (monotonic) after the server refused us: a key of the wrong type, no permission.
         must_recover: an error left open what we hold.
         recovered_at: when it was last known what we hold (monotonic).
         index: the number of the queue among those of the worker.
@@ -78,7 +78,7 @@ class Subscription(Holding):
         self.courier = Courier(self, moved)
         self.lock = threading.Lock()  # of `unsettled`, which a Settler empties from another thread
         self.ahead: Step | None = None
-        self.sick_until = 0.0
+        self.unavailable_until = 0.0
         self.must_recover = False
         self.recovered_at = time.monotonic()
         self.index, self._is_only = index, is_only
@@ -94,9 +94,9 @@ class Subscription(Holding):
         self.unpark_at = self._mixed_until = 0.0
 
     @property
-    def is_sick(self) -> bool:
+    def is_unavailable(self) -> bool:
         """True while there is no use in asking again."""
-        return self.is_away or time.monotonic() < self.sick_until
+        return self.is_away or time.monotonic() < self.unavailable_until
 
     @property
     def may_be_wrong(self) -> bool:
@@ -111,11 +111,11 @@ class Subscription(Holding):
     @property
     def is_given_up(self) -> bool:
         """True once `give_up` was called."""
-        return self.sick_until == math.inf
+        return self.unavailable_until == math.inf
 
     def give_up(self) -> None:
         """Ask never again: we leave, and Redis is away."""
-        self.sick_until = math.inf
+        self.unavailable_until = math.inf
 
     def took(self, stepped: Stepped, room: int = 1) -> None:
         """Note what a step for so many tasks said and brought."""
@@ -188,7 +188,7 @@ class Subscription(Holding):
         """Note that a connection broke over these: they are to be settled again, and apart if it does so time and again."""
         self.doubt(settlements)
         self._cut_off += sum(map(_size, settlements)) >= LARGE
-        if self._cut_off < WITHOUT_WORDS:
+        if self._cut_off < MOST_BREAKS:
             self.unsettle(settlements)
         else:
             self._cut_off = 0

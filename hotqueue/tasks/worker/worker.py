@@ -22,7 +22,7 @@ from hotqueue.tasks.wire import settlement
 from hotqueue.tasks.worker import leaving, logbook
 from hotqueue.tasks.worker.bell import LONGEST
 from hotqueue.tasks.worker.ears import Ears
-from hotqueue.tasks.worker.membership import SICK
+from hotqueue.tasks.worker.membership import RETRY_AFTER
 from hotqueue.tasks.worker.permits import Permits
 from hotqueue.tasks.worker.places import HASTY, Places
 from hotqueue.tasks.worker.prepare import Ready
@@ -45,7 +45,7 @@ class Worker(Stepping):
     2. A step fetches tasks (`step`); each is prepared and run by its kind of worker.
     3. `conclude` decides what becomes of it, and has that wait for the next step.
     4. Where there is nothing to do, `next_due` says for how long, and `sleep` waits for a bell.
-    5. `_leave` settles what is done, puts back what was not started, and strikes the worker off.
+    5. `_leave` settles what is done, puts back what was not started, and deregisters.
 
     Args:
         shared: what the workers of this process share.
@@ -92,7 +92,7 @@ class Worker(Stepping):
         raise NotImplementedError
 
     def _leave(self) -> None:
-        """Settle what is done, put back what was not started, strike ourselves off."""
+        """Settle what is done, put back what was not started, deregister."""
         places, self._places = self._places, None
         leave_queues = partial(leaving.leave_queues, self)
         if places is None:
@@ -180,13 +180,13 @@ class Worker(Stepping):
             if self._places is not None and (left := self._places.until_answer(subscription)) is not None:
                 wait = min(wait, left)
                 continue
-            if subscription.due == 0 and not (self._places is not None and subscription.is_sick):
+            if subscription.due == 0 and not (self._places is not None and subscription.is_unavailable):
                 self._promote(subscription)
-                return SICK if subscription.is_sick else 0.0
-            wait = min(wait, SICK if subscription.is_sick else subscription.until_look())
+                return RETRY_AFTER if subscription.is_unavailable else 0.0
+            wait = min(wait, RETRY_AFTER if subscription.is_unavailable else subscription.until_look())
             if subscription.due > 0:
                 wait = min(wait, subscription.due / 1000)
-            if len(self.subscriptions) > 1 and not subscription.is_sick:
+            if len(self.subscriptions) > 1 and not subscription.is_unavailable:
                 wait = min(wait, max(0.0, subscription.looked_at + self._net - time.monotonic()))
         return wait
 
@@ -236,5 +236,5 @@ class Worker(Stepping):
             self.shared.stop.wait(0.1)
         except ConfigError as error:  # a bell of the wrong type
             self.note_refusal(self.subscriptions[0], error)
-            self.shared.stop.wait(SICK)
+            self.shared.stop.wait(RETRY_AFTER)
         return None

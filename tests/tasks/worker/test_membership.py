@@ -9,7 +9,7 @@ import pytest
 from hotqueue import HotQueue
 from hotqueue.errors import ConfigError
 from hotqueue.tasks.worker.loading import share_stores
-from hotqueue.tasks.worker.membership import SICK, are_several
+from hotqueue.tasks.worker.membership import RETRY_AFTER, are_several
 from hotqueue.tasks.worker.process import Process
 from hotqueue.tasks.worker.sync_worker import SyncWorker
 from tests.support.servers import RedisServer
@@ -49,7 +49,7 @@ def test_a_refusal_is_said_once_and_the_queue_left_alone_for_a_while(
     for _ in range(2):
         worker.note_refusal(subscription, ConfigError("the key is a string"))
     assert caplog.text.count("the key is a string; trying again until it is put right") == 1
-    assert subscription.is_sick
+    assert subscription.is_unavailable
     assert subscription.must_recover
-    assert worker.next_due() <= SICK
-    subscription.sick_until, subscription.must_recover = 0.0, False
+    assert worker.next_due() <= RETRY_AFTER
+    subscription.unavailable_until, subscription.must_recover = 0.0, False
