@@ -1,4 +1,7 @@
-"""Encoded: a task as it is enqueued. Imports nothing: whoever defines tasks has it loaded before a server is needed."""
+"""Encoded: a task as it is enqueued.
+
+Imports nothing: whoever defines tasks has it loaded before a server is needed.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Inspector: what a queue holds, who works at it, its dead tasks, whether it is paused. Runs nothing, and renews no lease."""
+"""Inspector: what a queue holds, who works at it, its dead tasks, whether it is paused.
+
+Runs nothing, and renews no lease.
+"""
 
 from __future__ import annotations
 

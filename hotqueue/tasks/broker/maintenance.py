@@ -1,4 +1,4 @@
-"""Maintenance: what keeps a queue in order: leases, due tasks, dead workers, lost tasks, parked ones, old counters.
+"""Maintenance: what keeps a queue in order: leases, due tasks, dead workers, lost and parked tasks, counters.
 
 When it is done, and by whom, is for supervisor/ and worker/.
 """

@@ -1,4 +1,7 @@
-"""The connection on which a client process blocks for the messages of its reply list. Takes them; what they say is for others."""
+"""ReplyLine: the connection on which a client blocks for the messages of its reply list.
+
+Takes them; what they say is for others.
+"""
 
 from __future__ import annotations
 

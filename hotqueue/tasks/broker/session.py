@@ -1,4 +1,4 @@
-"""Session: one queue as one worker sees it; every operation fenced by its incarnation and the numbers of its fetches."""
+"""Session: one queue as one worker sees it; fenced by its incarnation and the numbers of its fetches."""
 
 from __future__ import annotations
 

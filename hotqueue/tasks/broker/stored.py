@@ -1,4 +1,4 @@
-"""StoredQueue: what every operation on a queue of tasks begins with: its store, its name, its scripts' keys, its bells."""
+"""StoredQueue: what operations on a queue of tasks begin with: store, name, keys of scripts, bells."""
 
 from __future__ import annotations
 

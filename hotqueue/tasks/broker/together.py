@@ -1,4 +1,7 @@
-"""What is done at all queues of one server in one trip, however many. In broker.py and session.py is what is done at one."""
+"""What is done at all queues of one server in one trip, however many.
+
+What is done at one is in broker.py and session.py.
+"""
 
 from __future__ import annotations
 

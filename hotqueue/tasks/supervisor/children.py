@@ -1,4 +1,7 @@
-"""Child: one worker process as its supervisor sees it: its pipes, its workers, what it runs. All of them together: pool.py."""
+"""Child: one worker process as its supervisor sees it: its pipes, its workers, what it runs.
+
+All of them together: pool.py.
+"""
 
 from __future__ import annotations
 

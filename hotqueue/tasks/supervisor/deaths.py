@@ -1,4 +1,4 @@
-"""What the death of a child means: how it died, whom of the tasks that it ran that charges, what becomes of each, what follows.
+"""What the death of a child means: how it died, whom of what it ran that charges, what follows.
 
 What the charges come to is decided by reap.lua; what has to be written at Redis is owed to it.
 """

@@ -1,4 +1,7 @@
-"""Debts: writes of one queue that have to be done, in order, now or when its server is back. One thread pays at a time."""
+"""Debts: writes of one queue that have to be done, in order, now or when its server is back.
+
+One thread pays at a time.
+"""
 
 from __future__ import annotations
 

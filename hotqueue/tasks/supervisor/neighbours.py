@@ -1,4 +1,7 @@
-"""Other workers on this host, by their presence files: do they live, what did the dead run, when is that forgotten."""
+"""Other workers on this host, by their presence files: do they live, what did the dead run.
+
+A dead one's file stays until everybody has seen it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Pool: all processes of a supervisor: starts them, finds them, collects the dead. Which are wanted is decided elsewhere."""
+"""Pool: all processes of a supervisor: starts them, finds them, collects the dead.
+
+Which are wanted is decided in replacement.py and quarantine.py.
+"""
 
 from __future__ import annotations
 

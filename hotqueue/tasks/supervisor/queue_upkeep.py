@@ -1,5 +1,4 @@
-"""What keeps one queue in order whatever dies: promote what is due, reap the lost, stop what is to be stopped, end what has
-expired, audit, trim.
+"""What keeps one queue in order, as a sweep shows: reap the lost, stop, expire, audit, trim.
 
 What the sweep found is acted upon here; rounds.py says when, and sweeps. Any number of processes may do it side by side.
 """

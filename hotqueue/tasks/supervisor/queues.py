@@ -1,4 +1,7 @@
-"""The queues that the children of a supervisor have named: one broker each; all at one store share its connections."""
+"""The queues that the children of a supervisor have named: one broker each.
+
+All that are at one store share its connections.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which processes are started, put to work and let go, so that as many work as are wanted while some are replaced.
+"""Which processes are started, put to work and ended, so that as many work as are wanted.
 
 The successor comes first: a process is loaded (it has imported the modules) before the one that it follows stops fetching. What
 cannot be loaded replaces nobody. Starts no process, and kills none that has begun: the supervisor does. See docs/decisions/0033.

@@ -1,7 +1,7 @@
-"""A round: the upkeep of all queues of one server, or of one node of a Cluster, so that one that is silent delays no other.
+"""A round: the upkeep of all queues of one server, or of one node of a Cluster.
 
-The leases of our workers come first, in one trip for all queues; what the surveys show comes after, as long as there is time
-before the leases' next turn.
+A server that is silent so delays no other. The leases of our workers come first, in one trip for all queues; what the surveys
+show comes after, as long as there is time before the leases' next turn.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Supervisor: the parent of the worker processes, one loop over signals, reports, deaths, limits. Runs no user code.
+"""Supervisor: the parent of the worker processes: one loop over signals, reports, deaths, limits.
 
-So no GIL, event loop or leak of a task can stop a lease from being renewed. Handlers of signals only note them, and what
-Redis has to do with is a job for a thread of its own, so that the loop never waits for Redis.
+It runs no user code: so no GIL, event loop or leak of a task can stop a lease from being renewed. Handlers of signals only
+note them, and what Redis has to do with is a job for a thread of its own, so that the loop never waits for Redis.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What keeps queues in order whatever dies: a round for each server or node of a Cluster, and what workers drag goes to others.
+"""Upkeep: keeps queues in order whatever dies: a round for each server; what drags goes to others.
 
 A supervisor does it for its children, `run_worker` for itself; any number of them may do it side by side.
 """

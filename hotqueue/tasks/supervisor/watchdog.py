@@ -1,4 +1,4 @@
-"""Watchdog: looks at what the children do: tasks over their time limits, processes that are stuck, imports that take long.
+"""Watchdog: ends tasks over their time limits and processes that are stuck; warns of long imports.
 
 What it ends is killed here; what its death means is in deaths.py.
 """
