@@ -24,6 +24,7 @@ from typing import Any
 
 from tests.bystander.scenes import SCENES, Scene, is_possible
 from tests.support import notes, processes
+from tests.support.durations import let_pass
 from tests.support.servers import LEASH
 from tests.support.waiting import wait_until
 
@@ -81,7 +82,7 @@ class Phase:
                 if self.is_troubled:
                     self.scene.go_on(time.monotonic() - began)
                 family.update(processes.worker_processes(worker))
-                time.sleep(0.02)
+                let_pass(0.02)
         finally:
             sender.kill()
             if self.is_troubled:

@@ -6,6 +6,7 @@ import sys
 import time
 
 from tests.bystander.tasks import look_on, queue
+from tests.support.durations import let_pass
 
 
 def main(count: int, interval: float) -> None:
@@ -13,7 +14,7 @@ def main(count: int, interval: float) -> None:
     queue.pending()  # connect before it counts
     began = time.monotonic()
     for n in range(count):
-        time.sleep(max(0.0, began + n * interval - time.monotonic()))
+        let_pass(began + n * interval - time.monotonic())
         look_on.delay(n, time.monotonic())
 
 

@@ -8,6 +8,7 @@ import time
 
 from hotqueue import HotQueue
 from hotqueue.tasks import current_task
+from tests.support.durations import take_time
 from tests.support.notes import Notes
 
 NAME = os.environ.get("BYSTANDER_QUEUE", "bystander")
@@ -29,7 +30,7 @@ def look_on(n: int, sent: float) -> None:
 
 @trouble.task
 def sleep(seconds: float) -> None:
-    time.sleep(seconds)
+    take_time(seconds)
 
 
 @trouble.task
@@ -47,4 +48,4 @@ def die_once(seconds: float) -> None:
     """Kill the process at first, and be a while about it the next time: what ran when a process died is under suspicion."""
     if not current_task.request.deliveries:
         os.kill(os.getpid(), signal.SIGKILL)
-    time.sleep(seconds)
+    take_time(seconds)

@@ -35,9 +35,10 @@ from tests.chaos.faults import Scene
 from tests.chaos.sampler import Sampler
 from tests.chaos.schedule import plan
 from tests.support import leaks
+from tests.support.durations import let_pass
 from tests.support.processes import environment
 from tests.support.servers import LEASH
-from tests.support.waiting import wait_until
+from tests.support.waiting import wait_until, within
 
 DRAIN = 60.0  # seconds after the last fault
 PRODUCERS = (wire.NOW, wire.NOW, wire.NEXT)  # the wire version of each
@@ -109,23 +110,29 @@ class Chaos:
         began = time.monotonic()
         for blow in self.blows:
             while (left := began + blow.at - time.monotonic()) > 0:
-                self._sleep(min(left, 0.05, max(0.0, (scene.due() or began + blow.at) - time.monotonic())))
+                self._let_pass(min(left, 0.05, max(0.0, (scene.due() or began + blow.at) - time.monotonic())))
                 scene.undo()
             if self.args.verbose:
                 print(f"  {blow.at:7.2f} s  {blow.kind}", flush=True)
             scene.strike(blow)
         scene.settle()
 
-    def _sleep(self, seconds: float) -> None:
-        """Sleep, and note by how much this machine makes it longer: nothing here can be faster than that."""
+    def _let_pass(self, seconds: float) -> None:
+        """Let time pass, and note by how much this machine makes it longer: nothing here can be faster than that."""
         until = time.monotonic() + seconds
-        time.sleep(seconds)
+        let_pass(seconds)
         self.stall = max(self.stall, time.monotonic() - until)
 
     def _drain(self, scene: Scene, since: float) -> tuple[int, float]:
-        while (left := self._count("HLEN", keys.tasks)) != 0 and time.monotonic() < since + DRAIN:
-            time.sleep(0.05)
+        left = -1
+
+        def is_empty() -> bool:
+            nonlocal left
             scene.undo()
+            left = self._count("HLEN", keys.tasks)
+            return left == 0
+
+        within(is_empty, since + DRAIN - time.monotonic(), every=0.05)
         return left, round(time.monotonic() - since, 2)
 
     def _figures(

@@ -20,8 +20,10 @@ from hotqueue import HotQueueError, keys
 from tests.chaos import wire
 from tests.chaos.schedule import Blow
 from tests.chaos.stores import HOW, Watched
+from tests.support.durations import let_pass
 from tests.support.processes import command_code, environment, worker_processes
 from tests.support.servers import LEASH
+from tests.support.waiting import within
 
 LEASE = 2  # seconds
 THREADS = 2  # of a process
@@ -129,9 +131,13 @@ class Scene:
 
     def _busy_moment(self, pids: list[int]) -> list[str]:
         """Wait a little for a moment at which some processes hold more than they run; return the ids of what they hold."""
-        until = time.monotonic() + AIMING
-        while len(held := self._held_by(pids)) <= THREADS and not self._away and time.monotonic() < until:
-            time.sleep(0.002)
+        held: list[str] = []
+
+        def is_busy() -> bool:
+            held[:] = self._held_by(pids)
+            return len(held) > THREADS or self._away
+
+        within(is_busy, AIMING, every=0.002)
         return held
 
     def _held_by(self, pids: list[int]) -> list[str]:
@@ -322,7 +328,7 @@ class Scene:
     def settle(self) -> None:
         """Undo all that is still to be undone, when it is due."""
         while (due := self.due()) is not None:
-            time.sleep(max(0.0, min(due - time.monotonic(), 0.1)))
+            let_pass(min(due - time.monotonic(), 0.1))
             self.undo()
         self._replace()
 

@@ -17,6 +17,7 @@ from typing import Any
 from hotqueue import HotQueueError
 from hotqueue.tasks.broker.encoded import Encoded
 from tests.chaos import tasks
+from tests.support.durations import let_pass
 from tests.support.notes import Notes
 
 THREADS = 3  # of a producer, so that several calls are under way when the server goes away
@@ -94,7 +95,7 @@ class Producer:
                 self._poisons.pop(0)
                 self._with_id(self._dice.choice([tasks.poison, tasks.apoison]), "poison")
             self._one_of_many()
-            time.sleep(self._dice.uniform(0, 2 * self._pause))
+            let_pass(self._dice.uniform(0, 2 * self._pause))
 
     def _one_of_many(self) -> None:
         drawn = self._dice.random()

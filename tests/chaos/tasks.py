@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import time
@@ -10,6 +9,7 @@ import time
 from hotqueue import HotQueue
 from hotqueue.tasks import current_task
 from tests.chaos import wire
+from tests.support.durations import atake_time, take_time
 from tests.support.notes import Notes
 
 WIRE = wire.speak()
@@ -28,7 +28,7 @@ def note(what: str, n: str) -> None:
 @queue.task
 def work(n: str, seconds: float = 0.004) -> str:
     note("start", n)
-    time.sleep(seconds)
+    take_time(seconds)
     note("end", n)
     return n
 
@@ -36,7 +36,7 @@ def work(n: str, seconds: float = 0.004) -> str:
 @queue.task
 async def awork(n: str, seconds: float = 0.02) -> str:
     note("start", n)
-    await asyncio.sleep(seconds)
+    await atake_time(seconds)
     note("end", n)
     return n
 
@@ -44,7 +44,7 @@ async def awork(n: str, seconds: float = 0.02) -> str:
 @other.task
 def elsewhere(n: str, seconds: float = 0.004) -> str:
     note("start", n)
-    time.sleep(seconds)
+    take_time(seconds)
     note("end", n)
     return n
 

@@ -1,11 +1,10 @@
 """The tasks of the tests of hotqueue-worker: copied to a folder of each test as tasks.py."""
 
-import asyncio
 import os
-import time
 
 from hotqueue import HotQueue
 from hotqueue.tasks import current_task
+from tests.support.durations import atake_time, take_time
 
 queue = HotQueue(os.environ["QUEUE"], url=os.environ.get("STORE"))
 
@@ -29,7 +28,7 @@ def pid():
 @queue.task
 def nap(seconds):
     mark("nap")
-    time.sleep(seconds)
+    take_time(seconds)
     mark("woken")
     return os.getpid()
 
@@ -37,25 +36,25 @@ def nap(seconds):
 @queue.task
 def neighbour(seconds):
     mark("neighbour")
-    time.sleep(seconds)
+    take_time(seconds)
 
 
 @queue.task(time_limit=0.3)
 def stuck():
     mark("stuck")
-    time.sleep(60)
+    take_time(60)
 
 
 @queue.task(soft_time_limit=0.2)
 def soft():
-    time.sleep(60)
+    take_time(60)
 
 
 @queue.task(time_limit=0.3, retries=1, retry_backoff=False, default_retry_delay=0)
 def stuck_once():
     mark("stuck_once")
     if current_task.request.retries == 0:
-        time.sleep(60)
+        take_time(60)
     return "second time"
 
 
@@ -64,7 +63,7 @@ async def inside(gathering=[0, 0]):  # noqa: B006
     """Return how many of these ran at once, at most."""
     gathering[0] += 1
     gathering[1] = max(gathering)
-    await asyncio.sleep(0.2)
+    await atake_time(0.2)
     gathering[0] -= 1
     return gathering[1]
 
@@ -72,7 +71,7 @@ async def inside(gathering=[0, 0]):  # noqa: B006
 @queue.task
 def threads(seconds):
     mark("thread")
-    time.sleep(seconds)
+    take_time(seconds)
 
 
 @queue.task

@@ -24,6 +24,7 @@ from hotqueue import (
 )
 from hotqueue.tasks.wire import envelope
 from tests.crash.rig import Load, Rig, report, seconds_until
+from tests.support.durations import take_time
 from tests.support.processes import run_python, worker_processes
 from tests.support.waiting import wait_until
 
@@ -244,7 +245,7 @@ class Hang:
     """Takes a minute to be loaded."""
 
     def __reduce__(self) -> Any:
-        return time.sleep, (60,)
+        return take_time, (60,)
 
 
 class Exit:

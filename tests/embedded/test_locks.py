@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from hotqueue.embedded import locks
 from hotqueue.embedded.files import Files
 from hotqueue.embedded.guardian import ask
 from hotqueue.embedded.server import EmbeddedServer
+from tests.support.durations import let_pass
 from tests.support.embedded_users import (
     Refusal,
     nothing_left,
@@ -74,7 +74,7 @@ def test_forks_during_starts_hold_no_lock(path: Path) -> None:
                 signal.pause()
                 os._exit(0)
             children.append(child)
-            time.sleep(0.003)  # spreads the forks over the phases of a start; nothing is waited for
+            let_pass(0.003)  # spreads the forks over the phases of a start
     finally:
         stop.set()
         thread.join(timeout=30)

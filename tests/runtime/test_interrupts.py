@@ -18,6 +18,7 @@ from hotqueue import HotQueue, SerializationError, SoftTimeLimitExceeded
 from hotqueue.errors import STORE_ERRORS, Interruption, LeaseLost
 from hotqueue.runtime.interrupts import A_WHILE, expected, within
 from hotqueue.tasks.execution.timelimit import soft_limit
+from tests.support.durations import take_time
 
 PACKAGE = Path(hotqueue.__file__).parent
 BROAD = {"HotQueueError", "Exception", "BaseException", "FAULTS", "SoftTimeLimitExceeded", "Interruption"}
@@ -104,11 +105,11 @@ class Slow:
     """Takes its time to be pickled, or to be printed."""
 
     def __reduce__(self) -> str:
-        time.sleep(20)
+        take_time(20)
         return "x"
 
     def __repr__(self) -> str:
-        time.sleep(20)
+        take_time(20)
         return "x"
 
 
@@ -143,7 +144,7 @@ def test_inside_testing_a_limit_ends_its_own_task_and_not_the_one_that_it_waits_
 
     def sleeps() -> None:
         for _ in range(400):
-            time.sleep(0.05)
+            take_time(0.05)
 
     inner = queue.task(sleeps)
 

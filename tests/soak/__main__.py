@@ -23,6 +23,7 @@ from typing import Any
 
 from tests.soak import gauge
 from tests.support import notes, processes
+from tests.support.durations import let_pass
 from tests.support.servers import LEASH
 from tests.support.waiting import wait_until
 
@@ -91,7 +92,7 @@ def _rounds(args: argparse.Namespace, supervisor: int) -> tuple[list[str], Readi
     began = time.monotonic()
     for n in range(1, args.rounds + 1):
         wrong += _round(KINDS, n)
-        time.sleep(max(0.0, began + n * args.seconds / args.rounds - time.monotonic()))
+        let_pass(began + n * args.seconds / args.rounds - time.monotonic())
         for name, pid in {"program": os.getpid(), "supervisor": supervisor, "one": pids[0], "other": pids[1]}.items():
             try:
                 reading = gauge.read(pid)

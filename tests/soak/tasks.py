@@ -16,13 +16,13 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from hotqueue import HotQueue, HotQueueError, RemoteError, SerializationError, SoftTimeLimitExceeded
 from hotqueue.tasks import Reject, current_task
+from tests.support.durations import atake_time, take_time
 from tests.support.notes import Notes
 
 queue = HotQueue("soak", url=os.environ.get("SOAK_URL"))
@@ -168,9 +168,8 @@ def sets_an_alarm(n: int) -> int:
 def runs_into_its_limit(n: int) -> int:
     """Run for too long, with much in its hands."""
     big = bytearray(BIG)
-    until = time.monotonic() + 10
-    while time.monotonic() < until:
-        time.sleep(0.01)
+    for _ in range(1000):
+        take_time(0.01)
     return n + len(big)
 
 
@@ -178,7 +177,7 @@ def runs_into_its_limit(n: int) -> int:
 async def runs_into_its_limit_on_the_loop(n: int) -> int:
     """The same in a coroutine."""
     big = bytearray(BIG)
-    await asyncio.sleep(10)
+    await atake_time(10)
     return n + len(big)
 
 
@@ -215,7 +214,7 @@ def _logged(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 async def _later(n: int) -> int:
-    await asyncio.sleep(0.01)
+    await atake_time(0.01)
     return n
 
 

@@ -10,10 +10,11 @@ import random
 import select
 import socket
 import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
+
+from tests.support.durations import let_pass
 
 Mark = bytes | Callable[[bytes], bool]
 
@@ -194,7 +195,7 @@ class Proxy:
 
     def _slow_down(self, count: int) -> None:
         if self.rate:
-            time.sleep(count / self.rate)
+            let_pass(count / self.rate)
 
     def _wait(self, delay: float) -> None:
         mean, jitter = self.latency
@@ -202,7 +203,7 @@ class Proxy:
             with self._lock:
                 delay += max(0.0, self._random.gauss(mean, jitter))
         if delay:
-            time.sleep(delay)
+            let_pass(delay)
 
     def _hold(self, link: socket.socket) -> None:
         """Read and forget until the other side has enough."""
@@ -250,7 +251,7 @@ class _Frames:
             elif not self._other.recv(1, socket.MSG_PEEK):
                 raise EOFError
             else:
-                time.sleep(0.001)  # it talks out of turn: let the reply come first
+                let_pass(0.001)  # it talks out of turn: let the reply come first
         found = bytes(self._buffer[:end])
         del self._buffer[:end]
         return found

@@ -1,7 +1,8 @@
-"""Waiting for a condition, the only way a test here lets time pass."""
+"""Waiting for a condition, or for nothing to happen: how a test here lets time pass. On purpose: tests.support.durations."""
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import os
 import time
@@ -39,10 +40,54 @@ def wait_until(condition: Callable[[], T], timeout: float = 10, what: str = "") 
     """
     began = time.monotonic()
     while not (found := condition()):
-        if time.monotonic() - began > timeout and time.monotonic() - began > allowed(timeout):
-            raise AssertionError(f"not true within {timeout} s: {what or _source(condition)} (last: {found!r})")
+        _check(began, timeout, what, condition, found)
         time.sleep(POLL)
     return found
+
+
+async def await_until(condition: Callable[[], T], timeout: float = 10, what: str = "") -> T:
+    """Do as `wait_until` does, while others of this loop run."""
+    began = time.monotonic()
+    while not (found := condition()):
+        _check(began, timeout, what, condition, found)
+        await asyncio.sleep(POLL)
+    return found
+
+
+def _check(began: float, timeout: float, what: str, condition: Callable[[], object], found: object) -> None:
+    if time.monotonic() - began > timeout and time.monotonic() - began > allowed(timeout):
+        raise AssertionError(f"not true within {timeout} s: {what or _source(condition)} (last: {found!r})")
+
+
+def within(condition: Callable[[], T], seconds: float, every: float = POLL) -> T:
+    """Call `condition` until it returns something true, for so many seconds at most; return what it returned last."""
+    ends = time.monotonic() + seconds
+    while not (found := condition()) and (left := ends - time.monotonic()) > 0:
+        time.sleep(min(every, left))
+    return found
+
+
+def holds_for(condition: Callable[[], object], seconds: float, what: str = "", every: float = POLL) -> None:
+    """Give what must not happen the time to happen: call `condition` all the while, at the end too, and fail when it is not true.
+
+    Args:
+        seconds: how long it has to be true.
+        what: what has to stay true, for the message; by default the source line of the condition.
+        every: seconds between calls.
+
+    Raises:
+        AssertionError: at once when the condition returns something that is not true.
+    """
+    began = time.monotonic()
+    ends = began + seconds
+    while True:
+        is_last = time.monotonic() >= ends
+        if not (found := condition()):
+            after = f"{time.monotonic() - began:.2f} s"
+            raise AssertionError(f"not true any more after {after}: {what or _source(condition)} (last: {found!r})")
+        if is_last:
+            return
+        time.sleep(max(0.0, min(every, ends - time.monotonic())))
 
 
 def _source(condition: Callable[[], object]) -> str:

@@ -8,6 +8,8 @@ from contextvars import ContextVar
 from typing import Any
 
 from hotqueue.tasks import Ignore, Reject, Retry, current_task
+from tests.support.durations import atake_time, take_time
+from tests.support.waiting import await_until
 
 seen: list[Any] = []
 mood: ContextVar[str] = ContextVar("mood", default="")
@@ -125,7 +127,7 @@ async def crowd(_: None) -> int:
     """Return how many of these ran at once."""
     global _inside
     _inside += 1
-    await asyncio.sleep(0.05)
+    await atake_time(0.05)
     found = _inside
     await asyncio.sleep(0)
     _inside -= 1
@@ -145,8 +147,7 @@ def hold(value: Any) -> Any:
 async def ahold(value: Any) -> Any:
     seen.append(value)
     try:
-        while not go_on.is_set():
-            await asyncio.sleep(0.005)
+        await await_until(go_on.is_set, 60)
     except asyncio.CancelledError:
         seen.append("LeaseLost" if current_task.lost else "cancelled")
         raise
@@ -159,7 +160,7 @@ _beside = 0
 def beside(n: int) -> int:
     global _beside
     _beside += 1
-    threading.Event().wait(0.005)
+    take_time(0.005)
     _beside -= 1
     return n
 
@@ -167,7 +168,7 @@ def beside(n: int) -> int:
 async def abeside(n: int) -> int:
     global _beside
     _beside += 1
-    await asyncio.sleep(0.005)
+    await atake_time(0.005)
     _beside -= 1
     return n
 
@@ -177,9 +178,9 @@ def alone() -> int:
     most = 0
     for _ in range(20):
         most = max(most, _beside)
-        threading.Event().wait(0.002)
+        take_time(0.002)
     return most
 
 
 def nap(seconds: float) -> None:
-    threading.Event().wait(seconds)
+    take_time(seconds)

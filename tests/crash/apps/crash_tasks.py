@@ -11,7 +11,9 @@ import time
 
 from hotqueue import HotQueue
 from hotqueue.tasks import current_task
+from tests.support.durations import atake_time, take_time
 from tests.support.notes import Notes
+from tests.support.waiting import wait_until
 
 queue = HotQueue(os.environ.get("CRASH_QUEUE", "crash"), url=os.environ.get("CRASH_URL"))
 _notes = os.environ.get("CRASH_NOTES", "")
@@ -21,7 +23,7 @@ note = Notes(_notes).write
 @queue.task
 def work(n: int, seconds: float = 0.001) -> int:
     note("start", n)
-    time.sleep(seconds)
+    take_time(seconds)
     note("end", n)
     return n
 
@@ -29,7 +31,7 @@ def work(n: int, seconds: float = 0.001) -> int:
 @queue.task
 async def awork(n: int, seconds: float = 0.005) -> int:
     note("start", n)
-    await asyncio.sleep(seconds)
+    await atake_time(seconds)
     note("end", n)
     return n
 
@@ -58,14 +60,14 @@ async def adie(n: int) -> None:
 @queue.task
 def die_late(n: int, seconds: float) -> None:
     note("death", n)
-    time.sleep(seconds)
+    take_time(seconds)
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 @queue.task
 async def adie_late(n: int, seconds: float) -> None:
     note("death", n)
-    await asyncio.sleep(seconds)
+    await atake_time(seconds)
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -76,7 +78,7 @@ def die_once(n: int, seconds: float = 0.0) -> int:
         note("death", n)
         os.kill(os.getpid(), signal.SIGKILL)
     note("start", n)
-    time.sleep(seconds)
+    take_time(seconds)
     note("end", n)
     return n
 
@@ -104,7 +106,7 @@ def stubborn(n: int, seconds: float) -> int:
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         try:
-            time.sleep(0.05)
+            take_time(0.05)
         except BaseException:
             pass
     return n
@@ -114,8 +116,7 @@ def stubborn(n: int, seconds: float) -> int:
 def hold(n: int) -> int:
     """Run until the test says `release`."""
     note("start", n)
-    while not os.path.exists(f"{_notes}.released"):
-        time.sleep(0.02)
+    wait_until(lambda: os.path.exists(f"{_notes}.released"), 600)
     return n
 
 
@@ -124,8 +125,7 @@ def until_lost(n: int) -> int:
     """Run until this run is given up, or, the second time, not at all."""
     note("start", n)
     if current_task.request.deliveries == 1:
-        while not current_task.lost:
-            time.sleep(0.02)
+        wait_until(lambda: current_task.lost, 600)
         note("lost", n)
     return current_task.request.deliveries
 
@@ -135,7 +135,7 @@ async def until_cancelled(n: int) -> int:
     note("start", n)
     if current_task.request.deliveries == 1:
         try:
-            await asyncio.sleep(60)
+            await atake_time(60)
         except asyncio.CancelledError:
             note("lost", n)
             raise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
 from datetime import datetime
@@ -10,6 +9,7 @@ from typing import Any
 
 from hotqueue import HotQueue
 from hotqueue.tasks import current_task
+from tests.support.durations import atake_time, take_time
 from tests.support.notes import Notes
 
 queue = HotQueue(os.environ.get("CRASH_QUEUE", "crash"), url=os.environ.get("CRASH_URL"))
@@ -20,14 +20,14 @@ note = Notes(os.environ.get("CRASH_NOTES")).write
 def work(n: int, seconds: float = 0.0) -> int:
     note(n)
     if seconds:
-        time.sleep(seconds)
+        take_time(seconds)
     return n
 
 
 @queue.task
 async def awork(n: int, seconds: float = 0.0) -> int:
     note(n)
-    await asyncio.sleep(seconds)
+    await atake_time(seconds)
     return n
 
 
@@ -79,7 +79,7 @@ def limited(value: Any) -> Any:
 @queue.task(time_limit=1)
 def overruns(n: int, seconds: float) -> int:
     note(n)
-    time.sleep(seconds)
+    take_time(seconds)
     return n
 
 
@@ -163,7 +163,7 @@ CASES = {
 @queue.task(time_limit=4)
 def limited_work(n: int, seconds: float) -> int:
     note(n)
-    time.sleep(seconds)
+    take_time(seconds)
     return n
 
 
@@ -184,5 +184,5 @@ def time_of_day() -> float:
 @queue.task(retries=3, retry_backoff=0.01)
 def fails_slowly(n: int, seconds: float) -> int:
     note(n)
-    time.sleep(seconds)
+    take_time(seconds)
     raise OSError("never")

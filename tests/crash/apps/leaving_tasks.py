@@ -10,13 +10,13 @@ import signal
 import socket
 import subprocess
 import threading
-import time
 from contextvars import ContextVar
 from typing import Any
 
 from hotqueue import HotQueue, Reject
 from hotqueue.errors import SoftTimeLimitExceeded
 from hotqueue.runtime.memory import resident_bytes
+from tests.support.durations import atake_time, take_time
 from tests.support.notes import Notes
 
 queue = HotQueue(os.environ.get("CRASH_QUEUE", "crash"), url=os.environ.get("CRASH_URL"))
@@ -96,7 +96,7 @@ def asks_for_retry(self: Any) -> None:
 @queue.task(soft_time_limit=0.05)
 def is_timed_out() -> None:
     big = bytearray(BIG)
-    time.sleep(20 + len(big))
+    take_time(20 + len(big))
 
 
 @queue.task
@@ -126,7 +126,7 @@ async def afails() -> None:
 @queue.task(soft_time_limit=0.05)
 async def ais_timed_out() -> None:
     big = bytearray(BIG)
-    await asyncio.sleep(20 + len(big))
+    await atake_time(20 + len(big))
 
 
 @queue.task
@@ -207,7 +207,7 @@ async def aleaves_an_alarm(seconds: float) -> int:
 
 @queue.task
 def naps(seconds: float) -> int:
-    time.sleep(seconds)
+    take_time(seconds)
     return os.getpid()
 
 
@@ -223,7 +223,7 @@ def has_an_alarm_of_its_own() -> tuple[int, bool]:
     before = signal.signal(signal.SIGALRM, ring)
     signal.setitimer(signal.ITIMER_REAL, 0.1, 0.1)
     try:
-        time.sleep(20)
+        take_time(20)
     except SoftTimeLimitExceeded:
         return rung, True
     finally:
@@ -258,7 +258,7 @@ def ends_what_it_started() -> int:
 @queue.task(soft_time_limit=0.3)
 def sleeps_too_long() -> None:
     for _ in range(400):
-        time.sleep(0.05)
+        take_time(0.05)
 
 
 @queue.task

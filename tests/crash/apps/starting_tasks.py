@@ -8,12 +8,12 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from hotqueue import HotQueue
+from tests.support.durations import atake_time, take_time
 from tests.support.notes import Notes
 
 queue = HotQueue(os.environ.get("CRASH_QUEUE", "crash"), url=os.environ.get("CRASH_URL"))
@@ -201,7 +201,7 @@ def leaves_a_child(seconds: float) -> int:
     """Leave a process behind that outlives its worker; return its pid."""
     pid = os.fork()
     if not pid:
-        time.sleep(seconds)
+        take_time(seconds)
         os._exit(0)
     return pid
 
@@ -227,7 +227,7 @@ def square(n: int) -> int:
 @queue.task
 async def asquare(n: int) -> int:
     note("start", n)
-    await asyncio.sleep(0.001)
+    await atake_time(0.001)
     return n * n
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import time
 
 from hotqueue import HotQueue
+from tests.support.durations import atake_time, take_time
 from tests.support.notes import Notes
 
 NAME, URL = os.environ.get("CRASH_QUEUE", "crash"), os.environ.get("CRASH_URL")
@@ -17,22 +16,22 @@ note = Notes(os.environ.get("CRASH_NOTES", "")).write
 
 def naps(seconds: float) -> None:
     note("a")
-    time.sleep(seconds)
+    take_time(seconds)
 
 
 def bnaps(seconds: float) -> None:
     note("b")
-    time.sleep(seconds)
+    take_time(seconds)
 
 
 async def anaps(seconds: float) -> None:
     note("a")
-    await asyncio.sleep(seconds)
+    await atake_time(seconds)
 
 
 async def banaps(seconds: float) -> None:
     note("b")
-    await asyncio.sleep(seconds)
+    await atake_time(seconds)
 
 
 SYNC = queue.task(naps), second.task(bnaps)

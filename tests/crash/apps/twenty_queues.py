@@ -1,9 +1,9 @@
 """The tasks of many queues on one Cluster."""
 
 import os
-import time
 
 from hotqueue import HotQueue
+from tests.support.durations import take_time
 
 COUNT = int(os.environ.get("COUNT", "20"))
 queues = [HotQueue(f"{os.environ['QUEUE']}-{n}", url=os.environ["STORE"]) for n in range(COUNT)]
@@ -22,7 +22,7 @@ def _make(queue):
     @queue.task(name="slow")
     def slow(n, seconds):
         note(f"{queue.name} {n}")
-        time.sleep(seconds)
+        take_time(seconds)
         return n
 
     @queue.task(name="aquick")

@@ -1,10 +1,9 @@
 """Tasks of two queues, each on a server of its own."""
 
-import asyncio
 import os
-import time
 
 from hotqueue import HotQueue
+from tests.support.durations import atake_time, take_time
 
 here = HotQueue("here", url=os.environ["HERE"])
 there = HotQueue(os.environ.get("NAME_THERE", "there"), url=os.environ["THERE"])
@@ -28,7 +27,7 @@ async def aquick(n):
 @here.task(name="slow")
 def slow(n, seconds):
     note(n)
-    time.sleep(seconds)
+    take_time(seconds)
     note(f"{n} done")
     return n
 
@@ -47,5 +46,5 @@ def far(n):
 @there.task(name="afar")
 async def afar(n, seconds=0.0):
     note(n)
-    await asyncio.sleep(seconds)
+    await atake_time(seconds)
     return n

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hotqueue import HotQueue, SoftTimeLimitExceeded
+from tests.support.durations import atake_time, take_time
 
 NAME, URL = os.environ.get("CRASH_QUEUE", "crash"), os.environ.get("CRASH_URL")
 queue = HotQueue(NAME, url=URL)
@@ -41,7 +42,7 @@ WAYS: dict[str, Callable[[], object]] = {
 }
 IN_MAIN_THREAD: dict[str, Callable[[], object]] = {
     "future": lambda: sent().as_future().result(),
-    "sleep": lambda: time.sleep(60),
+    "sleep": lambda: take_time(60),
 }
 
 
@@ -61,7 +62,7 @@ AWAYS: dict[str, Callable[[], Any]] = {
     "amessage": lambda: queue.aget(block=True),
     "aconsume": _consumes,
     "afuture": _completes,
-    "asleep": lambda: asyncio.sleep(60),
+    "asleep": lambda: atake_time(60),
 }
 
 

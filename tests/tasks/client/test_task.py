@@ -16,6 +16,7 @@ from hotqueue import HotQueue, SerializationError
 from hotqueue.errors import TaskExpired
 from hotqueue.tasks import State
 from hotqueue.tasks.client.task import Task
+from tests.support.durations import atake_time
 from tests.support.waiting import wait_until
 from tests.tasks import sample
 from tests.tasks.sample import seen
@@ -273,7 +274,7 @@ class TestTask:
 
         @queue.task(name="coro")
         async def coro(left: int) -> Any:
-            await asyncio.sleep(0.05)
+            await atake_time(0.05)
             return await queue.tasks["sync"].adelay(left - 1) if left else "end"
 
         @queue.task(name="sync")

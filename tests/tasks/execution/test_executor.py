@@ -19,6 +19,7 @@ from hotqueue.tasks.execution.executor import Call, execute, outcome_of
 from hotqueue.tasks.execution.loop import EventLoop
 from hotqueue.tasks.rules.lifecycle import Ended, Outcome
 from hotqueue.tasks.wire import payload
+from tests.support.durations import atake_time
 from tests.tasks import sample
 from tests.tasks.sample import seen
 from tests.tasks.test_context import request_of
@@ -210,12 +211,12 @@ def test_a_soft_time_limit_is_raised_inside_the_task_and_arrives_as_itself(make_
     @queue.task(soft_time_limit=0.05)
     async def is_cancelled() -> str:
         try:
-            await asyncio.sleep(20)
+            await atake_time(20)
         except asyncio.CancelledError:
             return "cleaned up too"
         return "never"
 
-    sync, coro = queue.task(soft_time_limit=0.05)(spin), queue.task(soft_time_limit=0.05)(asyncio.sleep)
+    sync, coro = queue.task(soft_time_limit=0.05)(spin), queue.task(soft_time_limit=0.05)(atake_time)
     results = [cleans_up.delay() for _ in range(2)] + [sync.delay() for _ in range(2)] + [coro.delay(20)]
     softened = is_cancelled.delay()
     queue.run_worker(burst=True, threads=threads)

@@ -10,6 +10,7 @@ from hotqueue.errors import SoftTimeLimitExceeded
 from hotqueue.tasks.execution.loop import EventLoop
 from hotqueue.tasks.rules.lifecycle import Outcome
 from hotqueue.tasks.wire import payload
+from tests.support.durations import atake_time
 from tests.support.waiting import allowed
 from tests.tasks.execution.test_executor import call, run
 
@@ -21,7 +22,7 @@ class TestEventLoop:
         ended = threading.Semaphore(0)
 
         async def body(n: int) -> int:
-            await asyncio.sleep(0.01)
+            await atake_time(0.01)
             return n
 
         began = time.monotonic()
@@ -34,7 +35,7 @@ class TestEventLoop:
 
     def test_a_soft_limit_cancels_and_is_raised_as_what_it_is(self) -> None:
         loop = EventLoop()
-        outcome = run(loop, call(asyncio.sleep, 20, soft_time_limit=0.05))
+        outcome = run(loop, call(atake_time, 20, soft_time_limit=0.05))
         assert type(outcome.error) is SoftTimeLimitExceeded
         assert "my.task ran longer than soft_time_limit=0.05 s" in str(outcome.error)
         loop.stop()
@@ -46,7 +47,7 @@ class TestEventLoop:
 
         async def body() -> None:
             begun.set()
-            await asyncio.sleep(20)
+            await atake_time(20)
 
         given = call(body)
         loop.start([(given, lambda o: (box.append(o), ended.set()))])  # type: ignore[func-returns-value]

@@ -15,6 +15,7 @@ from hotqueue.tasks.context import CleanContext
 from hotqueue.tasks.execution.executor import Call, execute
 from hotqueue.tasks.execution.loop import EventLoop
 from hotqueue.tasks.execution.tracebacks import let_go
+from tests.support.durations import atake_time
 from tests.tasks.test_context import request_of
 
 
@@ -108,7 +109,7 @@ async def raises_in_a_group() -> None:
 
 async def sleeps() -> None:
     kept = canary()
-    await asyncio.sleep(20 + (kept is None))
+    await atake_time(20 + (kept is None))
 
 
 def caller_of(call: Call, loop: EventLoop) -> Any:
@@ -154,7 +155,7 @@ def test_an_error_that_others_keep_and_go_on_with_stays_theirs() -> None:
                 raise ValueError
             except ValueError as error:
                 handed.set_exception(error)
-            await asyncio.sleep(0.01)
+            await atake_time(0.01)
             return "went on"
 
         other = asyncio.create_task(goes_on())

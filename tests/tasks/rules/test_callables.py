@@ -24,6 +24,7 @@ import pytest
 from hotqueue import HotQueue
 from hotqueue.errors import SoftTimeLimitExceeded
 from hotqueue.tasks import AsyncResult, current_task
+from tests.support.durations import atake_time, take_time
 from tests.tasks import sample
 
 MakeQueue = Callable[..., HotQueue]
@@ -169,14 +170,14 @@ def test_the_request_the_context_and_the_limit_hold_while_it_is_awaited(make_que
 
     async def cleans_up() -> str:
         try:
-            await asyncio.sleep(20)
+            await atake_time(20)
         except asyncio.CancelledError:
             return "cleaned up"
         return "never"
 
     def slow_to_begin() -> Any:
-        time.sleep(0.15)
-        return asyncio.sleep(20)
+        take_time(0.15)
+        return atake_time(20)
 
     knows = queue.task(name="knows")(logged(told)).delay()
     cleans = queue.task(name="cleans", soft_time_limit=0.05)(logged(cleans_up)).delay()

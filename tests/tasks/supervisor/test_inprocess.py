@@ -16,6 +16,7 @@ from hotqueue import HotQueue, SerializationError
 from hotqueue.errors import SoftTimeLimitExceeded, TaskRejected
 from hotqueue.runtime import in_place
 from hotqueue.tasks import State
+from tests.support.durations import take_time
 from tests.support.waiting import wait_until
 from tests.tasks import sample
 from tests.tasks.sample import seen
@@ -96,7 +97,7 @@ class TestEager:
 
         @queue.task(soft_time_limit=0.05)
         def long() -> None:
-            threading.Event().wait(20)
+            take_time(20)
 
         with queue.testing():
             assert queue.task(sample.request).apply_async(headers={"a": 1}).get()["headers"] == {"a": 1}

@@ -32,6 +32,7 @@ from hotqueue import HotQueue, RemoteError
 from hotqueue.errors import HotQueueError, RemoteTraceback
 from hotqueue.tasks import ResultSet
 from hotqueue.tasks.wire import chain, exceptions, payload
+from tests.support.durations import atake_time
 from tests.support.processes import run_python
 
 MakeQueue = Callable[..., HotQueue]
@@ -327,7 +328,7 @@ async def cancels_itself() -> None:
     task = asyncio.current_task()
     assert task is not None
     task.cancel()
-    await asyncio.sleep(10)
+    await atake_time(10)
 
 
 @pytest.mark.parametrize("text", COMMANDS)
