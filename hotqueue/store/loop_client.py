@@ -17,7 +17,7 @@ from hotqueue.runtime.ending import in_thread, look_up_names_here
 from hotqueue.store.patience import COMMAND_TIMEOUT
 from hotqueue.store.sentinel import Watch
 
-GATE = 64  # commands under way at once; the others wait their turn instead of opening a connection each
+AT_ONCE = 64  # commands under way at once; the others wait their turn instead of opening a connection each
 
 
 class NotSent(Exception):
@@ -50,7 +50,7 @@ class LoopClient:
         self._open: set[Any] = set()  # the free ones, and those under way
         self._keeps = True  # connections for later, while the loop is not about to end
         self._under_way = 0
-        self._gate = asyncio.Semaphore(GATE)
+        self._turns = asyncio.Semaphore(AT_ONCE)
         self._last: AsyncGenerator[None] | None = None
         if not getattr(asyncio.get_running_loop(), "_asyncgens_shutdown_called", False):  # else nobody will ask for its end
             self._last = self._when_the_loop_ends()
@@ -67,7 +67,7 @@ class LoopClient:
         """Send one command and return its reply.
 
         Args:
-            blocks: seconds that the command may block; one that blocks takes no place at the gate.
+            blocks: seconds that the command may block; one that blocks takes no turn from others.
 
         Raises:
             NotSent: no connection could be made.
@@ -75,7 +75,7 @@ class LoopClient:
         """
         if blocks:
             return await self._exchange(args, COMMAND_TIMEOUT + blocks)
-        async with self._gate:
+        async with self._turns:
             return await self._exchange(args, COMMAND_TIMEOUT)
 
     async def _exchange(self, args: Sequence[Any], patience: float) -> Any:
