@@ -55,8 +55,8 @@ def listeners(queue: HotQueue) -> Iterator[list[Blocking]]:
 
 
 def _sleeps(queue: HotQueue, number: int) -> bool:
-    told: bytes = queue.store.command(queue._tasks.broker.bell_key("s"), "CLIENT", "LIST", "ID", number)
-    return b"cmd=blpop" in told
+    listed: bytes = queue.store.command(queue._tasks.broker.bell_key("s"), "CLIENT", "LIST", "ID", number)
+    return b"cmd=blpop" in listed
 
 
 def is_rung(line: Blocking) -> bool:

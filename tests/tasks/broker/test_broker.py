@@ -162,9 +162,9 @@ class TestWait:
             found = room.broker.wait(["t", "late", "v", "r"], "c")
             assert list(found) == ["t"]
             assert 50_000 < found["t"] <= 60_000
-        told = room["reply:c"]
-        assert [message[:5] for message in told[::2]] == ["Elate", "Elate"]
-        assert told[1::2] == ["Rr\0blob"] * 2
+        sent = room["reply:c"]
+        assert [message[:5] for message in sent[::2]] == ["Elate", "Elate"]
+        assert sent[1::2] == ["Rr\0blob"] * 2
 
     def test_who_does_not_read_is_sent_ids_alone_and_in_the_end_a_mark(self, room: Room) -> None:
         ids = [f"t{n}" for n in range(10_050)]

@@ -18,12 +18,12 @@ from hotqueue.tasks.worker.running import new_table
 @pytest.mark.parametrize(("worker", "queue"), [(0, 0), (1, 1), (255, 0), (256, 1), (300, 299), (65_535, 1)])
 def test_the_worker_that_was_given_up_is_told_so_and_no_other(worker: int, queue: int) -> None:
     read, write = os.pipe()  # never closed: that is the order to die, and would end this process
-    told: list[tuple[int, int]] = []
+    given_up: list[tuple[int, int]] = []
     heard = threading.Event()
 
     class Workers(dict[int, Any]):
         def __missing__(self, n: int) -> Any:
-            return SimpleNamespace(give_up_running_of=lambda queue: (told.append((n, queue)), heard.set()))
+            return SimpleNamespace(give_up_running_of=lambda queue: (given_up.append((n, queue)), heard.set()))
 
     process: Any = SimpleNamespace(workers=Workers(), stop_fetching=lambda: None)
     threading.Thread(target=child._obey, args=(read, process, threading.Event()), daemon=True).start()
@@ -34,4 +34,4 @@ def test_the_worker_that_was_given_up_is_told_so_and_no_other(worker: int, queue
     supervised.slots = {n: Slot(f"w{n}", "", "s", permits, new_table(1)) for n in {worker, worker % 256, 7}}
     supervised.give_up(f"w{worker}", queues[queue])
     assert heard.wait(10)
-    assert told == [(worker, queue)]
+    assert given_up == [(worker, queue)]

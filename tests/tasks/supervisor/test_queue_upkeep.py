@@ -145,9 +145,9 @@ def test_leases_do_not_count_just_after_the_clock_was_put_ahead(room: Room) -> N
 def test_a_running_task_to_be_stopped_is_ended_by_who_runs_it_and_the_mark_goes_when_it_has_ended(room: Room) -> None:
     room.fill({"tasks": {"r": sync(), "w": sync()}, "held:x": {"r": "1 s 1"}, "ready": {"w": 2}})
     room.fill({"workers": {"x": LATER}, "control": {"r": "stopped", "w": "stopped", "ended": "stopped"}})
-    told: list[str] = []
-    beat(upkeep_of(room, terminate=told.append))
-    assert told == ["r"]
+    terminated: list[str] = []
+    beat(upkeep_of(room, terminate=terminated.append))
+    assert terminated == ["r"]
     assert room["control"] == {"r": "stopped"}
     assert (room["result:w"], room["ready"]) == ("stopped", None)
 

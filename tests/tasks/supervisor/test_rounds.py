@@ -50,9 +50,9 @@ def test_junk_beside_an_order_to_stop_a_task_holds_up_nothing(rooms: list[Room],
     rooms[0].fill({"tasks": {"r": sync()}, "held:x": {"r": "1 s 1"}, "workers": {"x": LATER}, "control": {"r": "stopped"}})
     rooms[0].client.set(rooms[0].prefix + "progress:r", b"\xff{junk")
     rooms[1].fill({"tasks": {"t": sync()}, "scheduled": {"t": 5}})
-    told: list[str] = []
-    beat(Upkeep([room.broker for room in rooms], 60_000, terminate=told.append))
-    assert (told, rooms[1]["ready"]) == (["r"], {"t": place(1)})
+    terminated: list[str] = []
+    beat(Upkeep([room.broker for room in rooms], 60_000, terminate=terminated.append))
+    assert (terminated, rooms[1]["ready"]) == (["r"], {"t": place(1)})
     rooms[0].client.delete(rooms[0].prefix + "progress:r")
 
 

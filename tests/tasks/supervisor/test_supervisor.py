@@ -38,7 +38,7 @@ class Supervised:
         """Wait until so many processes have registered; return their pids."""
 
         def pids() -> set[int]:
-            return {int(told["pid"]) for told in self.queue.workers()}
+            return {int(facts["pid"]) for facts in self.queue.workers()}
 
         return wait_until(lambda: pids() if len(pids()) == count else None, 30)
 
@@ -95,8 +95,8 @@ def test_the_supervisor_says_how_it_is(supervise: Callable[..., Supervised]) -> 
     port = int(wait_until(lambda: re.search(r"health port: http://127.0.0.1:(\d+)/", worker.log.read_text())).group(1))
     wait_until(lambda: get(port, "/readyz")[0] == 200)  # one is enough for that
     wait_until(lambda: get(port, "/readyz")[1]["processes"] == 2)
-    status, told = get(port, "/livez")
-    assert (status, told["processes"]) == (200, 2)
+    status, facts = get(port, "/livez")
+    assert (status, facts["processes"]) == (200, 2)
 
 
 def test_a_supervisor_imports_no_user_code(supervise: Callable[..., Supervised], tmp_path: Path) -> None:
