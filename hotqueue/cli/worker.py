@@ -162,12 +162,12 @@ def _settings(modules: tuple[str, ...], names: dict[str, int], url: str | None, 
 def _work(settings: Settings, level: str, given: Any) -> int:
     from hotqueue.errors import ConfigError
     from hotqueue.tasks.supervisor.supervisor import Supervisor
-    from hotqueue.tasks.worker.child import STRAYS
+    from hotqueue.tasks.worker.child import UNKNOWN_QUEUES
 
     shown = not given["quiet"] and given["log_format"] == "text"
 
     def ready(queues: list[tuple[str, Store]], tasks: list[str]) -> None:
-        settings.said.add(STRAYS)  # the first process has said so
+        settings.said.add(UNKNOWN_QUEUES)  # the first process has said so
         if shown:
             say(banner(settings, queues, tasks))
 

@@ -316,7 +316,7 @@ def test_a_misspelt_queue_is_told_once_and_worked_at(deployment: Deployment) -> 
     typo = deployment.queue.name[:-1]
     worker = deployment.start("tasks", "-Q", typo, "-p", 2)
     hint = f"did you mean {deployment.queue.name!r}"
-    wait_until(lambda: hint in worker.said())  # before anything is sent to it: a queue in use is no stray
+    wait_until(lambda: hint in worker.said())  # before anything is sent to it: a queue in use is not unknown
     result = deployment.task["square"].apply_async((4,), queue=typo)
     assert result.get(timeout=20) == 16
     deployment.workers[0].signal(signal.SIGTERM)

@@ -235,7 +235,7 @@ async def _use_tasks_from_a_loop(queue: HotQueue, add: Any) -> int:
 
 
 def test_a_worker_can_mend_its_queue(server: Server) -> None:
-    """What happens seldom: orphans, strays, counters of yesterday, another's leases, very many held by one that died."""
+    """What happens seldom: orphans, unknown queues, counters of yesterday, another's leases, very many held by one that died."""
     with HotQueue(NAME, url=server.url("hotqueue-worker")) as queue:
         broker = queue._tasks.broker
         result = task(queue, "add").delay(1, 2)

@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from hotqueue import keys
 from hotqueue.errors import HotQueueError
 from hotqueue.store import pipeline
+from hotqueue.store.store import Store
 from hotqueue.tasks.broker import scripts
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.broker.maintenance import Survey
@@ -19,6 +21,7 @@ from hotqueue.tasks.wire.settlement import Delivery
 Failed = HotQueueError | None
 Found = list[Delivery] | None | HotQueueError
 FEW = 10  # queues whose held tasks are handed over by one command
+_OF_WORKERS = ("workers", "worker:", "held:", "bell")  # what a queue has of its workers alone
 
 
 def sweep(brokers: Sequence[Broker], lease_ms: int, own: Sequence[str]) -> list[Survey | HotQueueError]:
@@ -81,6 +84,16 @@ def rung(brokers: Sequence[Broker], kind: str) -> list[bool]:
     commands = [("LLEN", broker.bell_key(kind)) for broker in brokers]
     replies: list[Any] = pipeline.ask_all(brokers[0].store, commands, "listening to bells")
     return [isinstance(reply, int) and reply > 0 for reply in replies]
+
+
+def in_use(store: Store) -> set[str]:
+    """Return the names of the queues in which there is something beside the workers.
+
+    Raises:
+        HotQueueError: the server is away, or does not let us list keys.
+    """
+    found = [keys.text(key) for key in store.scan(f"*{keys.PREFIX}*")]
+    return {keys.name_of(key) for key in found if not key.partition("}:")[2].startswith(_OF_WORKERS)}
 
 
 def _failed(reply: Any) -> Failed:

@@ -19,6 +19,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, NoReturn
 
 from hotqueue.errors import CannotLoad, HotQueueError
@@ -30,7 +31,7 @@ from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.execution import forks
 from hotqueue.tasks.execution.repairs import Repairs
 from hotqueue.tasks.wire import payload
-from hotqueue.tasks.worker import exits, strays
+from hotqueue.tasks.worker import exits, unknown_queues
 from hotqueue.tasks.worker.loading import load
 from hotqueue.tasks.worker.process import Process
 from hotqueue.tasks.worker.shared import LEASE_MS, Member
@@ -38,7 +39,7 @@ from hotqueue.tasks.worker.shared import LEASE_MS, Member
 log = logging.getLogger("hotqueue.worker")
 
 EXIT_CRASH, EXIT_USAGE, EXIT_LOAD, EXIT_UNREACHABLE = 1, 2, 3, 4
-STRAYS = "strays"  # in `Settings.said`
+UNKNOWN_QUEUES = "unknown queues"  # in `Settings.said`
 GO, STOP, GIVE_UP = b"r", b"s", b"g"  # orders; LOST follows the last
 LOST = struct.Struct("<HH")  # number of the worker, number of the queue
 
@@ -132,8 +133,9 @@ def run(settings: Settings, pipes: Pipes) -> int:
     may_begin = threading.Event()
     threading.Thread(target=_obey, args=(pipes.control, process, may_begin), name="hotqueue-control", daemon=True).start()
     unknown = [name for name in settings.queues if name not in defined]
-    if unknown and STRAYS not in settings.said:  # in a large Redis it takes a while to see what there is
-        threading.Thread(target=strays.warn, args=(unknown, defined, registries), name="hotqueue-strays", daemon=True).start()
+    if unknown and UNKNOWN_QUEUES not in settings.said:  # in a large Redis it takes a while to see what there is
+        warning = partial(unknown_queues.warn, unknown, defined, registries)
+        threading.Thread(target=warning, name="hotqueue-unknown-queues", daemon=True).start()
     may_begin.wait()  # until the supervisor has found the servers fit: else we would try, and promise, in vain
     if process.stop.is_set():
         process.leave_unbegun()

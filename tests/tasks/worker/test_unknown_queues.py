@@ -11,7 +11,7 @@ import pytest
 from hotqueue import HotQueue
 from hotqueue.errors import ConnectionFailed
 from hotqueue.tasks.broker.session import Session
-from hotqueue.tasks.worker import strays
+from hotqueue.tasks.worker import unknown_queues
 
 MakeQueue = Callable[..., HotQueue]
 
@@ -19,7 +19,7 @@ MakeQueue = Callable[..., HotQueue]
 def told(queue: HotQueue, defined: list[str], caplog: pytest.LogCaptureFixture) -> list[str]:
     caplog.clear()
     with caplog.at_level(logging.WARNING):
-        strays.warn([queue.name], defined, [queue._tasks])
+        unknown_queues.warn([queue.name], defined, [queue._tasks])
     return [record.getMessage() for record in caplog.records]
 
 

@@ -1,30 +1,28 @@
-"""Queues that a worker is to work at and nobody knows: most likely misspelt; says so."""
+"""Queues that a worker is to work at and nobody knows, most likely misspelt: says so, and which may be meant."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
 
-from hotqueue import keys
 from hotqueue.errors import HotQueueError
 from hotqueue.hints import did_you_mean
 from hotqueue.store.store import Store
+from hotqueue.tasks.broker import together
 from hotqueue.tasks.client.registry import Registry
 
 log = logging.getLogger("hotqueue.worker")
 
-_OF_WORKERS = ("workers", "worker:", "held:", "bell")  # what a queue has of its workers alone, and so of ourselves
 
-
-def warn(strays: Sequence[str], defined: Sequence[str], registries: Sequence[Registry]) -> None:
+def warn(unknown: Sequence[str], defined: Sequence[str], registries: Sequence[Registry]) -> None:
     """Warn of each queue that is neither defined nor in use, naming the nearest that is.
 
     Args:
-        strays: names that were asked for, and that no module defines.
+        unknown: names that were asked for, and that no module defines.
         defined: names that the modules define.
     """
     for store in {registry.store for registry in registries}:
-        here = [registry.name for registry in registries if registry.store is store and registry.name in strays]
+        here = [registry.name for registry in registries if registry.store is store and registry.name in unknown]
         used = _in_use(store) if here else set()
         for name in here:
             if name not in (used or ()) and (defined or used is not None):
@@ -39,9 +37,7 @@ def _warn_of(name: str, defined: Sequence[str], used: set[str]) -> None:
 
 
 def _in_use(store: Store) -> set[str] | None:
-    """Return the names of the queues in which there is something; None when the server does not say."""
     try:
-        found = [keys.text(key) for key in store.scan(f"*{keys.PREFIX}*")]
+        return together.in_use(store)
     except HotQueueError:  # an outage, or no permission to list keys
         return None
-    return {keys.name_of(key) for key in found if not key.partition("}:")[2].startswith(_OF_WORKERS)}
