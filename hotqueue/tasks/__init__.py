@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hotqueue.errors import Ignore, Reject, Retry, UnknownTask
+    from hotqueue.tasks.client.dead import DeadTask
     from hotqueue.tasks.client.method import AsyncTaskMethod, TaskMethod
-    from hotqueue.tasks.client.registry import DeadTask
     from hotqueue.tasks.client.result import AsyncResult
     from hotqueue.tasks.client.resultset import ResultSet
     from hotqueue.tasks.client.task import AsyncTask, Task
@@ -37,7 +37,7 @@ _HOMES = {
     "AsyncResult": "client.result",
     "AsyncTask": "client.task",
     "AsyncTaskMethod": "client.method",
-    "DeadTask": "client.registry",
+    "DeadTask": "client.dead",
     "ResultSet": "client.resultset",
     "State": "rules.lifecycle",
     "Task": "client.task",

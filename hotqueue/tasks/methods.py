@@ -10,7 +10,8 @@ from hotqueue.tasks.client.client import Owner
 
 if TYPE_CHECKING:
     from hotqueue.tasks.client.batch import Batch
-    from hotqueue.tasks.client.registry import DeadTask, Registry
+    from hotqueue.tasks.client.dead import DeadList, DeadTask
+    from hotqueue.tasks.client.registry import Registry
     from hotqueue.tasks.client.result import AsyncResult
     from hotqueue.tasks.client.task import AsyncTask, Task
     from hotqueue.tasks.testing.eager import Eager
@@ -31,6 +32,12 @@ class TaskMethods(Owner):
 
             self._registry = Registry(self)
         return self._registry
+
+    @property
+    def _dead(self) -> DeadList:
+        from hotqueue.tasks.client.dead import DeadList
+
+        return DeadList(self._tasks.broker)
 
     @overload
     def task(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...
@@ -97,15 +104,15 @@ class TaskMethods(Owner):
 
     def dead(self) -> Iterator[DeadTask]:
         """Yield the tasks of the dead list, newest first."""
-        return self._tasks.dead()
+        return iter(self._dead)
 
     def retry_dead(self, task_id: str | AsyncResult[Any] | None = None, *, all: bool = False) -> int:
         """Put one dead task, or all of them, back into the queue with a clean slate; return how many."""
-        return self._tasks.retry_dead(task_id, all)
+        return self._dead.retry(task_id, all)
 
     def discard_dead(self, task_id: str | AsyncResult[Any] | None = None, *, all: bool = False) -> int:
         """Throw one dead task, or all of them, away; return how many."""
-        return self._tasks.discard_dead(task_id, all)
+        return self._dead.discard(task_id, all)
 
     def pause(self) -> None:
         """Have workers fetch nothing from this queue until `resume`; what runs goes on."""

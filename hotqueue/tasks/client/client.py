@@ -12,6 +12,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Protocol
 
 from hotqueue import keys, signing
+from hotqueue.errors import ConnectionFailed
 from hotqueue.runtime import in_place
 from hotqueue.signing import Signer
 from hotqueue.store.store import Store
@@ -173,4 +174,7 @@ class Client:
 
     def _end_expired(self, name: str, task_id: str, late_ms: int) -> None:
         """End a task that somebody waits for and that is past its expiry, unless it runs."""
-        self._own_broker(name).look(task_id)
+        try:
+            self._own_broker(name).look(task_id)
+        except ConnectionFailed:  # asked again, the server says so again
+            pass

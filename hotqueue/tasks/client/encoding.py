@@ -26,6 +26,8 @@ from hotqueue.tasks.wire.call import Portable, dumps_call
 class Encoding:
     """The half of a task that turns calls into envelopes.
 
+    Its methods have underscores: a task has all attributes of what it was made of, which may be a class.
+
     Attributes:
         name: of the task.
         options: the decorator's.
@@ -50,7 +52,7 @@ class Encoding:
         self._counts = positional_counts(self.signature)
         self._forms: dict[tuple[str, int], envelope.Form] = {}  # of calls without options of their own, by queue and flags
 
-    def encode(
+    def _encode(
         self,
         task_id: str,
         args: tuple[Any, ...],

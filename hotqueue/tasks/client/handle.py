@@ -20,9 +20,10 @@ from hotqueue.errors import (
 )
 from hotqueue.runtime import in_place
 from hotqueue.runtime.ending import in_thread
+from hotqueue.tasks.client.answers import Answer
 from hotqueue.tasks.client.client import Client, Owner, client_of
 from hotqueue.tasks.client.explain import explain
-from hotqueue.tasks.client.replies import Answer, Replies
+from hotqueue.tasks.client.replies import Replies
 from hotqueue.tasks.rules.history import json_object
 from hotqueue.tasks.rules.lifecycle import State
 from hotqueue.tasks.wire import payload, record

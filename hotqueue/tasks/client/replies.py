@@ -11,7 +11,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from hotqueue.errors import STORE_ERRORS, ConnectionFailed, NoThread, QueueFull
 from hotqueue.runtime.ending import in_thread, start_thread
@@ -19,9 +19,8 @@ from hotqueue.runtime.interrupts import within
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.broker.reply_line import MOST
 from hotqueue.tasks.broker.stored import BULK
-from hotqueue.tasks.client.watches import Answer as Answer
-from hotqueue.tasks.client.watches import Callback as Callback
-from hotqueue.tasks.client.watches import Waiter, Watches
+from hotqueue.tasks.client.answers import Answer, poll, with_records
+from hotqueue.tasks.client.watches import Callback, Waiter, Watches
 
 log = logging.getLogger("hotqueue.worker")
 
@@ -29,7 +28,6 @@ SLICE = 1.0  # seconds a leader blocks at most
 IDLE = 10.0  # seconds without callbacks after which the thread that reads for them ends
 STOPPED = 5.0  # seconds that a read may take beyond its time before we take ourselves for having been stopped
 LATE = 10.0  # seconds after which somebody else reads, should the one who was to have gone away without a word
-AT_ONCE = 1 << 20  # bytes of records that are read in one trip
 
 
 class Replies:
@@ -77,7 +75,7 @@ class Replies:
         finally:
             self._watches.leave(waiter)
             self._hand_over()
-        return self._with_records(waiter.answers)
+        return with_records(self._broker, waiter.answers)
 
     def subscribe(self, task_id: str, callback: Callback) -> None:
         """Have `callback` called, in some thread, when the task ends; for futures and asyncio."""
@@ -107,13 +105,12 @@ class Replies:
 
     def ask(self, ids: Sequence[str]) -> None:
         """Ask the server about tasks that are watched."""
-        for start in range(0, len(ids), BULK):
-            self._ask(ids[start : start + BULK], None)
+        for some in _pieces(ids):
+            self._ask(some, None)
 
     async def aask(self, ids: Sequence[str]) -> None:
         """Ask the server about tasks that are watched, from an event loop."""
-        for start in range(0, len(ids), BULK):
-            some = ids[start : start + BULK]
+        for some in _pieces(ids):
             try:
                 self._watches.expiring(await self._broker.await_reply(some, self._client))
             except ConnectionFailed as error:
@@ -123,7 +120,7 @@ class Replies:
 
     def whole(self, task_id: str, answer: Answer) -> Answer:
         """Return an answer with the record that it speaks of."""
-        return answer if answer.status != "B" else self._with_records({task_id: answer})[task_id]
+        return answer if answer.status != "B" else with_records(self._broker, {task_id: answer})[task_id]
 
     # --- asking --------------------------------------------------------------------------------------------------
 
@@ -151,10 +148,9 @@ class Replies:
                     self._drop_lead(waiter)
 
     def _ask_again(self) -> None:
-        if not (ids := self._watches.due()):
-            return
         try:
-            self._ask(ids, SLICE)
+            if ids := self._watches.due():
+                self._ask(ids, SLICE)
         except ConnectionFailed:
             self._watches.all_due()  # whoever waits has a deadline of its own
 
@@ -228,7 +224,7 @@ class Replies:
                 self.trouble = "" if error.sent else str(error)
                 if error.sent:
                     self._watches.all_due()
-                messages = self._poll(max(block, 0.1))
+                messages = poll(self._broker, self._client, max(block, 0.1))
             self._take_in(messages)
         except BaseException:
             self._watches.all_due()
@@ -237,21 +233,6 @@ class Replies:
             self._watches.all_due()
         if len(messages) < MOST:
             self._ask_again()
-
-    def _poll(self, block: float) -> list[bytes]:
-        """Read the list now and then, over the connection of any command: a full server may let us open no other."""
-        until, pause = time.monotonic() + block, 0.01
-        while True:
-            try:
-                messages = self._broker.replies_now(self._client)
-            except ConnectionFailed:
-                time.sleep(min(block, 0.1))
-                return []
-            left = until - time.monotonic()
-            if messages or left <= 0:
-                return messages
-            time.sleep(min(pause, left))
-            pause = min(2 * pause, 0.1)
 
     def _take_in(self, messages: Sequence[bytes]) -> None:
         """Deliver what came, and then end what has expired, which takes a trip."""
@@ -270,38 +251,14 @@ class Replies:
             else:
                 self._watches.all_due()  # no message of ours, or the mark that some are missing
         for task_id, late_ms in expired:
-            try:
-                self._end_expired(task_id, late_ms)
-            except ConnectionFailed:  # asked again, the server says so again
-                pass
+            self._end_expired(task_id, late_ms)
 
     def _dispatch(self, task_id: str, answer: Answer) -> None:
         for who in self._watches.take(task_id):
             if isinstance(who, Waiter):
                 who.deliver(task_id, answer)
-                continue
-            try:
-                who(task_id, answer)
-            except Exception:
-                log.exception("task %s has ended, and whoever waits for it could not be told", task_id)
-
-    def _with_records(self, answers: dict[str, Answer]) -> dict[str, Answer]:
-        """Return answers with the records that they speak of, some in a trip; by whoever waits, so that no other does."""
-        some: list[str] = []
-        size = 0
-        for task_id in [task_id for task_id, answer in answers.items() if answer.status == "B"]:
-            if some and size + answers[task_id].size > AT_ONCE:
-                self._read_records(some, answers)
-                some, size = [], 0
-            some.append(task_id)
-            size += answers[task_id].size
-        if some:
-            self._read_records(some, answers)
-        return answers
-
-    def _read_records(self, ids: list[str], answers: dict[str, Answer]) -> None:
-        for task_id, record in zip(ids, self._broker.records(ids), strict=True):
-            answers[task_id] = Answer("U") if record is None else Answer("R", record)
+            else:
+                _call(who, task_id, answer)
 
     def _read_for_callbacks(self) -> None:
         """Read while there are callbacks; a thread, because nobody else may be waiting. Sends nothing while there are none."""
@@ -323,3 +280,14 @@ class Replies:
                     return
             me.awake.wait(1 + idle_since + IDLE - time.monotonic())
             me.awake.clear()
+
+
+def _pieces(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (ids[start : start + BULK] for start in range(0, len(ids), BULK))
+
+
+def _call(callback: Callback, task_id: str, answer: Answer) -> None:
+    try:
+        callback(task_id, answer)
+    except Exception:
+        log.exception("task %s has ended, but a callback that waits for it raised", task_id)

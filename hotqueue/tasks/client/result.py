@@ -16,10 +16,10 @@ from hotqueue.errors import (
 )
 from hotqueue.hints import hinting
 from hotqueue.tasks.client import callbacks
+from hotqueue.tasks.client.answers import Answer
 from hotqueue.tasks.client.callbacks import ResultFuture
 from hotqueue.tasks.client.client import Owner, client_of
 from hotqueue.tasks.client.handle import Handle, parsed_dead
-from hotqueue.tasks.client.replies import Answer
 from hotqueue.tasks.client.waiting import answers, awaited
 from hotqueue.tasks.rules.lifecycle import FINAL, State
 from hotqueue.tasks.rules.options import datetime_of, seconds

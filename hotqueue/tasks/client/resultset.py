@@ -14,10 +14,12 @@ from hotqueue.errors import NoThread
 from hotqueue.hints import hinting
 from hotqueue.runtime.ending import in_thread
 from hotqueue.runtime.interrupts import within
+from hotqueue.tasks.client.answers import Answer
 from hotqueue.tasks.client.handle import answer_in
-from hotqueue.tasks.client.replies import Answer, Callback, Replies
+from hotqueue.tasks.client.replies import Replies
 from hotqueue.tasks.client.result import AsyncResult
 from hotqueue.tasks.client.waiting import FIRST_LOOK, answers
+from hotqueue.tasks.client.watches import Callback
 from hotqueue.tasks.rules.options import seconds
 
 R = TypeVar("R")

@@ -118,7 +118,7 @@ class Task(Encoding, Generic[P, R]):
         """
         client = self.client
         task_id = os.urandom(16).hex()
-        data = self.encode(task_id, args, kwargs, self.options, client.name)
+        data = self._encode(task_id, args, kwargs, self.options, client.name)
         result: AsyncResult[R] = AsyncResult(task_id, client)
         if self.options.expires is None:
             client.send_one(client.name, task_id, data)
@@ -130,7 +130,7 @@ class Task(Encoding, Generic[P, R]):
         """Asyncio twin of `delay`."""
         client = self.client
         task_id = os.urandom(16).hex()
-        data = self.encode(task_id, args, kwargs, self.options, client.name)
+        data = self._encode(task_id, args, kwargs, self.options, client.name)
         result: AsyncResult[R] = AsyncResult(task_id, client)
         await client.asend(client.name, [Encoded(task_id, *self._when(self.options), data)])
         return result
@@ -179,7 +179,7 @@ class Task(Encoding, Generic[P, R]):
             more["eta"] = eta_ms
         expiry = expiry_of(expires if expires is not None else merged.expires, where)
         task_id = checked_id(task_id) if task_id is not None else os.urandom(16).hex()
-        data = self.encode(task_id, args, kwargs, merged, name, more)
+        data = self._encode(task_id, args, kwargs, merged, name, more)
         result: AsyncResult[R] = AsyncResult(task_id, self.client, name)
         self.client.send(name, [Encoded(task_id, due, expiry, data)])
         return result
@@ -205,7 +205,7 @@ class Task(Encoding, Generic[P, R]):
         for item in checked_items(arguments, f"{self.name}.map()", bool(self.options.sensitive)):
             task_id = os.urandom(16).hex()
             try:
-                data = self.encode(task_id, (*before, item), {}, self.options, client.name)
+                data = self._encode(task_id, (*before, item), {}, self.options, client.name)
             except (TypeError, SerializationError) as error:
                 sent = len(results) - len(batch)
                 before_it = f"{sent} calls before it were sent" if sent else "nothing was sent"

@@ -8,9 +8,10 @@ from typing import Any
 
 from hotqueue.errors import STORE_ERRORS
 from hotqueue.runtime.ending import in_thread
+from hotqueue.tasks.client.answers import Answer
 from hotqueue.tasks.client.explain import waits_for_itself
 from hotqueue.tasks.client.handle import Handle, answer_in
-from hotqueue.tasks.client.replies import Answer, Replies
+from hotqueue.tasks.client.replies import Replies
 from hotqueue.tasks.context import current_request
 
 log = logging.getLogger("hotqueue.worker")

@@ -13,19 +13,12 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from hotqueue.tasks.client.answers import Answer
+
 FIRST, LONGEST = 1.0, 10.0  # seconds until a task is asked about again: for the first time, and at most
 PIECE = 1000  # tasks that are asked about together
 BREATH = 0.1  # seconds between two such pieces
 AFTER = 0.01  # seconds past a task's expiry at which it is asked about
-
-
-@dataclass(slots=True)
-class Answer:
-    """What is said of a task: ``R`` its record, ``B`` that it has one of `size` bytes, ``D`` done without, ``U`` unknown."""
-
-    status: str
-    record: bytes = b""
-    size: int = 0
 
 
 Callback = Callable[[str, Answer], None]  # returns at once: whoever waits for other tasks stands behind it

@@ -13,9 +13,10 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from hotqueue.tasks.client.answers import Answer
 from hotqueue.tasks.client.registry import Registry
-from hotqueue.tasks.client.replies import Answer, Callback
 from hotqueue.tasks.client.task import Task
+from hotqueue.tasks.client.watches import Callback
 from hotqueue.tasks.rules.history import History
 from hotqueue.tasks.rules.history import decode as decode_history
 from hotqueue.tasks.wire.settlement import Settlement

@@ -12,13 +12,17 @@ from typing import Any
 
 import pytest
 
-from hotqueue import HotQueue
+from hotqueue import HotQueue, TaskNameWarning
 from hotqueue.sizes import DEAD_BYTES, READ_BYTES
+from hotqueue.tasks import State
+from hotqueue.tasks.broker.encoded import Encoded
 from hotqueue.transfer.queues import export
 from tests.tasks import sample
 from tests.tasks.broker.test_session import session_of
 from tests.tasks.contents import Room, place, sync
+from tests.tasks.sample import seen
 
+MakeQueue = Callable[..., HotQueue]
 pytestmark = pytest.mark.servers("server")
 
 
@@ -142,3 +146,58 @@ def test_tasks_that_really_fail(make_queue: Callable[..., HotQueue]) -> None:
     assert queue.discard_dead(results[1]) == 1
     assert is_right(room)
     assert queue.discard_dead(all=True) == 4
+
+
+def work(queue: HotQueue) -> int:
+    return queue.run_worker(burst=True)
+
+
+class TestDead:
+    def test_a_handle_whose_get_failed_gets_the_value_once_the_task_was_retried(self, make_queue: MakeQueue) -> None:
+        queue = make_queue()
+        flaky = queue.task(name="flaky")(sample.boom)
+        result = flaky.delay()
+        work(queue)
+        with pytest.raises(OSError, match="boom"):
+            result.get(timeout=5)
+        with pytest.warns(TaskNameWarning):
+            queue.task(name="flaky")(sample.note)  # mended
+        queue.retry_dead(result)
+        work(queue)
+        assert result.get(timeout=5) is None
+        assert result.state is State.SUCCESS
+
+    def test_the_dead_are_known_by_their_id(self, make_queue: MakeQueue) -> None:
+        queue = make_queue()
+        boom = queue.task(sample.boom)
+        first = boom.apply_async(task_id="x")
+        work(queue)
+        assert boom.apply_async(("other",), task_id="x") == first
+        assert (work(queue), seen) == (0, ["boom"])
+        queue.discard_dead("x")
+
+    def test_one_or_all_must_be_said(self, make_queue: MakeQueue) -> None:
+        queue = make_queue()
+        for method in (queue.retry_dead, queue.discard_dead):
+            for wrong in ((), ("id", True)):
+                with pytest.raises(TypeError, match=r"takes the id of a dead task, or all=True"):
+                    method(*wrong[:1], **({"all": True} if wrong[1:] else {}))
+
+    @pytest.mark.parametrize("wrong", [5, "", ["a"], b"a"], ids=str)
+    def test_an_id_is_a_text(self, make_queue: MakeQueue, wrong: Any) -> None:
+        queue = make_queue()
+        for method in (queue.retry_dead, queue.discard_dead, queue.result):
+            with pytest.raises(TypeError, match=r"takes the id of a task, a non-empty str such as result.id, not "):
+                method(wrong)
+
+    def test_what_cannot_be_decoded_is_dead_with_the_reason(self, make_queue: MakeQueue) -> None:
+        queue = make_queue()
+        queue._tasks.broker.enqueue([Encoded("odd", "", "", b"\x01sdnonsense"), Encoded("newer", "", "", b"\x09sd")])
+        good = queue.task(sample.square).delay(2)
+        work(queue)
+        assert good.get(timeout=5) == 4
+        found = {d.id: (d.task, d.error, d.message[:22]) for d in queue.dead()}
+        wanted = ("?", "hotqueue.CorruptEnvelope", "not a hotqueue message")
+        assert found == {"odd": wanted, "newer": wanted}
+        assert queue.result("odd").state is State.FAILURE
+        queue.discard_dead(all=True)

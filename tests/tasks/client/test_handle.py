@@ -9,8 +9,8 @@ import pytest
 from hotqueue import RemoteError, UnknownTask
 from hotqueue.tasks import State
 from hotqueue.tasks.broker.broker import Looked
+from hotqueue.tasks.client.answers import Answer
 from hotqueue.tasks.client.handle import answer_in, check_id, parsed_dead
-from hotqueue.tasks.client.replies import Answer
 from hotqueue.tasks.rules.history import History
 from hotqueue.tasks.wire import payload, record
 from tests.tasks.contents import Room

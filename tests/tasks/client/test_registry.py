@@ -5,13 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
 from hotqueue import ConfigError, HotQueue, SignatureError, TaskNameWarning, TaskNotRegistered
 from hotqueue.tasks import State
-from hotqueue.tasks.broker.encoded import Encoded
 from tests.support.waiting import wait_until
 from tests.tasks import sample
 from tests.tasks.sample import seen
@@ -64,58 +62,6 @@ def test_all_the_dead_are_retried_or_discarded_at_once(make_queue: MakeQueue) ->
 
 
 # --- one kind is enough ---------------------------------------------------------------------------------------------
-
-
-@only_server
-class TestDead:
-    def test_a_handle_whose_get_failed_gets_the_value_once_the_task_was_retried(self, make_queue: MakeQueue) -> None:
-        queue = make_queue()
-        flaky = queue.task(name="flaky")(sample.boom)
-        result = flaky.delay()
-        work(queue)
-        with pytest.raises(OSError, match="boom"):
-            result.get(timeout=5)
-        with pytest.warns(TaskNameWarning):
-            queue.task(name="flaky")(sample.note)  # mended
-        queue.retry_dead(result)
-        work(queue)
-        assert result.get(timeout=5) is None
-        assert result.state is State.SUCCESS
-
-    def test_the_dead_are_known_by_their_id(self, make_queue: MakeQueue) -> None:
-        queue = make_queue()
-        boom = queue.task(sample.boom)
-        first = boom.apply_async(task_id="x")
-        work(queue)
-        assert boom.apply_async(("other",), task_id="x") == first
-        assert (work(queue), seen) == (0, ["boom"])
-        queue.discard_dead("x")
-
-    def test_one_or_all_must_be_said(self, make_queue: MakeQueue) -> None:
-        queue = make_queue()
-        for method in (queue.retry_dead, queue.discard_dead):
-            for wrong in ((), ("id", True)):
-                with pytest.raises(TypeError, match=r"takes the id of a dead task, or all=True"):
-                    method(*wrong[:1], **({"all": True} if wrong[1:] else {}))
-
-    @pytest.mark.parametrize("wrong", [5, "", ["a"], b"a"], ids=str)
-    def test_an_id_is_a_text(self, make_queue: MakeQueue, wrong: Any) -> None:
-        queue = make_queue()
-        for method in (queue.retry_dead, queue.discard_dead, queue.result):
-            with pytest.raises(TypeError, match=r"takes the id of a task, a non-empty str such as result.id, not "):
-                method(wrong)
-
-    def test_what_cannot_be_decoded_is_dead_with_the_reason(self, make_queue: MakeQueue) -> None:
-        queue = make_queue()
-        queue._tasks.broker.enqueue([Encoded("odd", "", "", b"\x01sdnonsense"), Encoded("newer", "", "", b"\x09sd")])
-        good = queue.task(sample.square).delay(2)
-        work(queue)
-        assert good.get(timeout=5) == 4
-        found = {d.id: (d.task, d.error, d.message[:22]) for d in queue.dead()}
-        wanted = ("?", "hotqueue.CorruptEnvelope", "not a hotqueue message")
-        assert found == {"odd": wanted, "newer": wanted}
-        assert queue.result("odd").state is State.FAILURE
-        queue.discard_dead(all=True)
 
 
 @only_server

@@ -9,7 +9,8 @@ from collections.abc import Callable
 import pytest
 
 from hotqueue.tasks.broker.broker import Broker
-from hotqueue.tasks.client.replies import Answer, Replies
+from hotqueue.tasks.client.answers import Answer
+from hotqueue.tasks.client.replies import Replies
 from tests.support.servers import LOSES_NOTHING, RedisServer
 from tests.support.waiting import allowed, wait_until
 from tests.tasks.contents import Room, sync

@@ -8,7 +8,8 @@ import time
 import pytest
 
 from hotqueue.tasks.client import watches as module
-from hotqueue.tasks.client.watches import Answer, Waiter, Watches
+from hotqueue.tasks.client.answers import Answer
+from hotqueue.tasks.client.watches import Waiter, Watches
 from tests.support.waiting import wait_until
 
 

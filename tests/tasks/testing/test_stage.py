@@ -67,7 +67,7 @@ def test_signed_calls_are_signed_here_too() -> None:
     with signed.testing():
         result = signed.task(sample.square).delay(3)
         assert signed.result(result.id).get() == 9
-        signed._tasks.broker.enqueue([Encoded("forged", "", "", square.encode("forged", (1,), {}, square.options, "signed"))])
+        signed._tasks.broker.enqueue([Encoded("forged", "", "", square._encode("forged", (1,), {}, square.options, "signed"))])
         with pytest.raises(SignatureError):
             signed.result("forged").get()
         assert plain.result(result.id).broker.record(result.id) is not None

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hotqueue import HotQueue
-from hotqueue.tasks.client.replies import Answer
+from hotqueue.tasks.client.answers import Answer
 from hotqueue.tasks.rules.history import History
 from hotqueue.tasks.testing.storage import Entry, Storage, place
 from hotqueue.tasks.wire.settlement import Settlement

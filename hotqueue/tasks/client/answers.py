@@ -1,0 +1,56 @@
+"""Answer: what the server says of a task that somebody waits for; and how records come that are too large to be said along."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from hotqueue.errors import ConnectionFailed
+from hotqueue.tasks.broker.broker import Broker
+
+AT_ONCE = 1 << 20  # bytes of records that are read in one trip
+
+
+@dataclass(slots=True)
+class Answer:
+    """What is said of a task: ``R`` its record, ``B`` that it has one of `size` bytes, ``D`` done without, ``U`` unknown."""
+
+    status: str
+    record: bytes = b""
+    size: int = 0
+
+
+def with_records(broker: Broker, answers: dict[str, Answer]) -> dict[str, Answer]:
+    """Return answers with the records that they speak of, some in a trip; by whoever waits, so that no other does."""
+    some: list[str] = []
+    size = 0
+    for task_id in [task_id for task_id, answer in answers.items() if answer.status == "B"]:
+        if some and size + answers[task_id].size > AT_ONCE:
+            _read_records(broker, some, answers)
+            some, size = [], 0
+        some.append(task_id)
+        size += answers[task_id].size
+    if some:
+        _read_records(broker, some, answers)
+    return answers
+
+
+def _read_records(broker: Broker, ids: list[str], answers: dict[str, Answer]) -> None:
+    for task_id, record in zip(ids, broker.records(ids), strict=True):
+        answers[task_id] = Answer("U") if record is None else Answer("R", record)
+
+
+def poll(broker: Broker, client: str, block: float) -> list[bytes]:
+    """Read the list now and then, over the connection of any command: a full server may let us open no other."""
+    until, pause = time.monotonic() + block, 0.01
+    while True:
+        try:
+            messages = broker.replies_now(client)
+        except ConnectionFailed:
+            time.sleep(min(block, 0.1))
+            return []
+        left = until - time.monotonic()
+        if messages or left <= 0:
+            return messages
+        time.sleep(min(pause, left))
+        pause = min(2 * pause, 0.1)

@@ -1,0 +1,118 @@
+"""The dead list of a queue: the tasks that failed for good, as users see them, retry them and discard them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, get_type_hints
+
+from hotqueue import moved
+from hotqueue.errors import Interruption
+from hotqueue.tasks.broker.broker import Broker
+from hotqueue.tasks.broker.stored import BULK
+from hotqueue.tasks.client.handle import check_id
+from hotqueue.tasks.client.result import AsyncResult
+from hotqueue.tasks.rules.history import json_object
+from hotqueue.tasks.rules.options import datetime_of
+from hotqueue.tasks.wire import envelope
+
+
+@dataclass(frozen=True)
+class DeadTask:
+    """A task in the dead list.
+
+    Attributes:
+        task: its name.
+        args: its arguments as text.
+        error: class path of what ended it.
+        message: what it said.
+        deliveries: how many processes died while it was the only one that they ran.
+        errors: the last few errors, oldest first.
+        died: when.
+        shared_deaths: how many processes died while they ran it beside others.
+        hosts_lost: how many hosts, or supervisors, were lost with it.
+    """
+
+    id: str
+    task: str
+    args: str
+    error: str
+    message: str
+    traceback: str
+    retries: int
+    deliveries: int
+    errors: tuple[dict[str, Any], ...]
+    died: datetime
+    shared_deaths: int = 0
+    hosts_lost: int = 0
+
+    @property
+    def reason(self) -> str:
+        """The error in one line."""
+        return f"{self.error}: {self.message}" if self.message else self.error
+
+
+DeadTask.__annotations__ = get_type_hints(DeadTask)  # while they can be found by the name of the module
+DeadTask.__module__ = "hotqueue.tasks"
+
+
+class DeadList:
+    """The dead of one queue; iterated over, the newest first."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+
+    def __iter__(self) -> Iterator[DeadTask]:
+        start = 0
+        while rows := self._broker.dead(start, 100):
+            yield from (_dead_task(task_id, at, data) for task_id, at, data in rows)
+            start += len(rows)
+
+    def retry(self, task_id: str | AsyncResult[Any] | None, all: bool) -> int:
+        """Put one dead task, or all of them, back into the queue; return how many."""
+        return self._over(task_id, all, "retry_dead", lambda ids: len(self._broker.revive(ids)))
+
+    def discard(self, task_id: str | AsyncResult[Any] | None, all: bool) -> int:
+        """Throw one dead task, or all of them, away; return how many."""
+        return self._over(task_id, all, "discard_dead", self._broker.discard)
+
+    def _over(self, task_id: Any, every: bool, what: str, act: Callable[[Sequence[str]], int]) -> int:
+        if (task_id is None) is not every:
+            raise TypeError(f"queue.{what}() takes the id of a dead task, or all=True")
+        if task_id is not None:
+            return act([check_id(getattr(task_id, "id", task_id), f"queue.{what}()")])
+        total = 0
+        for _ in range(self._broker.dead_count() // BULK + 1):  # those that die meanwhile are not meant
+            ids = self._broker.dead_ids(BULK)
+            if not ids:
+                break
+            total += act(ids)
+        return total
+
+
+def _dead_task(task_id: str, at: int, data: bytes) -> DeadTask:
+    head, _, body = data.partition(b"\n")
+    found = json_object(head) or {}
+    errors = found.get("errors")
+    try:
+        call = envelope.decode(body)
+        name, args = call.task, call.args_repr
+    except Interruption:
+        raise
+    except Exception:  # it may be dead because it cannot be decoded
+        name, args = "?", f"<{len(body)} bytes>"
+    return DeadTask(
+        task_id,
+        name,
+        args,
+        moved.today(found.get("error", "")),
+        found.get("message", ""),
+        found.get("traceback", ""),
+        found.get("retries", 0),
+        found.get("deliveries", 0),
+        tuple(errors) if isinstance(errors, list) else (),
+        datetime_of(at),
+        found.get("shared_deaths", 0),
+        found.get("hosts_lost", 0),
+    )
