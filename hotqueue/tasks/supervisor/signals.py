@@ -50,6 +50,10 @@ class Signals:
         """Return what can be read once the loop is to wake."""
         return self._wake_read
 
+    def descriptors(self) -> tuple[int, int]:
+        """Return both ends of that pipe, which a child must not keep."""
+        return self._wake_read, self._wake_write
+
     def clear(self) -> None:
         """Read what woke the loop."""
         try:

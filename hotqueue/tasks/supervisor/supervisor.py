@@ -97,7 +97,7 @@ class Supervisor:
     def run(self) -> int:
         """Work until told to stop, or until a burst is over; return the exit code."""
         self._signals.listen()
-        self._pool.ours.append(self._signals.fileno())
+        self._pool.ours.extend(self._signals.descriptors())
         self._open_health_port()
         importlib.import_module("hotqueue.store.asyncio")  # with redis: children share what is imported before they are forked
         gc.freeze()  # a collection in a child writes to all objects that it looks through: it would copy what they share

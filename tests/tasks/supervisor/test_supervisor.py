@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
 import signal
 import subprocess
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -87,6 +89,22 @@ def test_children_that_die_are_replaced_and_those_of_a_dead_supervisor_end(super
     other = supervise("-p", 1)
     wait_until(lambda: not {int(w["pid"]) for w in worker.queue.workers()} & after, 30)
     assert other.queue.submit(pow, 2, 3).get(timeout=20) == 8
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_children_keep_no_pipe_of_each_other_or_of_their_supervisor(supervise: Callable[..., Supervised]) -> None:
+    worker = supervise("-p", 3)
+    pids = worker.children(3)
+    held = [pipes_of(pid) for pid in pids]
+    assert all(held)
+    assert set.intersection(*held) == set()
+    assert [one & other for one, other in itertools.combinations(held, 2)] == [set()] * 3
+
+
+def pipes_of(pid: int) -> set[str]:
+    """Return the pipes that a process has open, but for its standard streams."""
+    found = [os.readlink(fd) for fd in Path(f"/proc/{pid}/fd").iterdir() if int(fd.name) > 2]
+    return {name for name in found if name.startswith("pipe:")}
 
 
 def test_the_supervisor_says_how_it_is(supervise: Callable[..., Supervised]) -> None:
