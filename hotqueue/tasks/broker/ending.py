@@ -10,7 +10,7 @@ from hotqueue import keys
 from hotqueue.tasks.broker import scripts
 from hotqueue.tasks.broker.stored import BULK, StoredQueue
 
-HANDOVER = 0.02  # seconds in which a task passes from one hand to the next: a fetch, a parking, a start
+HANDOVER = 0.02  # seconds in which a task changes places: a fetch, a parking, a start
 
 
 class Ending(StoredQueue):
@@ -47,7 +47,7 @@ class Ending(StoredQueue):
         n = self.name
         workers = self.store.repeat(lambda: self.store.command(keys.workers(n), "ZRANGE", keys.workers(n), 0, -1))
         held = self.script_keys.unstarted([keys.text(worker) for worker in workers])
-        look = partial(self.store.run, scripts.UNSTARTED, held, [task_id], doing="looking for a task in a worker's hand")
+        look = partial(self.store.run, scripts.UNSTARTED, held, [task_id], doing="looking for a task that a worker holds")
         return not held or bool(self.store.repeat(look))
 
     def expire(self, tasks: Sequence[tuple[str, str]]) -> list[str]:

@@ -151,7 +151,7 @@ class Maintenance(StoredQueue):
     # --- lost tasks ----------------------------------------------------------------------------------------------
 
     def audit(self) -> int:
-        """Find tasks that stand nowhere, which only a hand at our keys can bring about, and restore them; return how many.
+        """Find tasks that stand nowhere, which only others at our keys bring about, and restore them; return how many.
 
         What a worker without a lease holds goes back first: where it was, and fenced, should that worker live after all.
         """
