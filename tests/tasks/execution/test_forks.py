@@ -1,61 +1,114 @@
-"""Where a process ends that a task forked, and what it does not inherit of its worker. Each in a process of its own."""
+"""What a process that a task starts inherits, and how one that it forked ends; see test_children_of_tasks.py as well."""
 
 from __future__ import annotations
 
+import signal
 import subprocess
-import sys
-from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
-FORK = """
-import os, signal, sys
+from tests.support.processes import run_python
+
+HEAD = """
+import atexit, os, signal, subprocess, sys, threading, time
 from hotqueue.tasks.execution import forks
 
-read, write = os.pipe()
-forks.leave_signals_to_supervisor()
-forks.close_in_children([write])
-before = forks.count
-forks.leave_if_forked(before)  # nothing was forked yet
-pid = os.fork()
-if pid:
-    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), os.fstat(write) is not None)
-else:
-    {child}
-"""
-LOOK = """
-    is_default = signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
-    try:
-        os.fstat(write)
-    except OSError:
-        os._exit(20 + is_default)
-    os._exit(30)
+def forked(run):
+    pid = os.fork()
+    if pid == 0:
+        try:
+            run()
+        finally:
+            os._exit(99)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 """
 
 
-def run(child: str) -> tuple[list[str], str]:
-    env = {"PYTHONPATH": str(Path(__file__).parents[3])}
-    program = FORK.format(child=child.strip())
-    done = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True, check=True, timeout=60)
-    return done.stdout.split(), done.stderr
+def run(code: str) -> subprocess.CompletedProcess[str]:
+    return run_python(HEAD + dedent(code))
+
+
+def said(code: str) -> list[str]:
+    return run(code).stdout.splitlines()
 
 
 @pytest.mark.parametrize(
-    ("error", "status", "said"),
+    ("error", "status", "stderr"),
     [
         ("None", 0, ""),
         ("SystemExit()", 0, ""),
-        ("SystemExit(7)", 7, ""),
-        ("SystemExit('enough')", 1, "enough"),
-        ("ValueError('bad')", 1, "ValueError: bad"),
+        ("SystemExit(3)", 3, ""),
+        ("SystemExit('no such thing')", 1, "no such thing"),
+        ("ValueError('wrong')", 1, "ValueError: wrong"),
+        ("KeyboardInterrupt()", -signal.SIGINT, "KeyboardInterrupt"),
     ],
 )
-def test_a_process_that_comes_back_to_us_ends_as_python_ends_it(error: str, status: int, said: str) -> None:
-    printed, complained = run(f"forks.leave_if_forked(before, {error}); print('goes on')")
-    assert printed == [str(status), "True"]
-    assert said in complained
-    assert bool(said) or not complained
+def test_a_forked_process_that_comes_back_ends_as_python_ends_it(error: str, status: int, stderr: str) -> None:
+    done = run(f"""
+    atexit.register(print, "exit function")
+    before = forks.count
+    forks.leave_if_forked(before)  # nobody has forked
+    status = forked(lambda: forks.leave_if_forked(before, {error}))
+    print("status", status)
+    """)
+    assert done.stdout.splitlines() == [f"status {status}", "exit function"]  # which runs in the parent alone
+    assert done.stderr.strip().endswith(stderr)
+    assert bool(done.stderr) is bool(stderr)
 
 
-def test_it_has_no_descriptor_of_ours_and_the_signals_of_any_program() -> None:
-    assert run(LOOK) == (["21", "True"], "")
+def test_it_waits_for_its_threads() -> None:
+    lines = said("""
+    def work():
+        begun.set()
+        main.join(0.2)  # which does not end before we do
+        print("thread", flush=True)
+
+    def run():
+        threading.Thread(target=work).start()
+        begun.wait()
+        forks.leave(None)
+
+    begun, main = threading.Event(), threading.current_thread()
+    print(forked(run))
+    """)
+    assert lines == ["thread", "0"]
+
+
+def test_what_is_forked_or_executed_has_the_default_signals() -> None:
+    lines = said("""
+    look = "import signal; print(signal.getsignal(signal.SIGTERM) == signal.SIG_DFL)"
+    forks.close_in_children([os.open(os.devnull, os.O_RDONLY)])
+    forks.leave_signals_to_supervisor()
+    os.kill(os.getpid(), signal.SIGTERM)
+    print("still here", flush=True)
+    subprocess.run([sys.executable, "-c", look], check=True)
+    print(forked(lambda: os.kill(os.getpid(), signal.SIGTERM)))
+    """)
+    assert lines == ["still here", "True", str(-signal.SIGTERM)]
+
+
+def test_a_handler_that_is_not_ours_is_inherited() -> None:
+    lines = said("""
+    forks.leave_signals_to_supervisor()
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(7))  # a task's
+    print(forked(lambda: os.kill(os.getpid(), signal.SIGTERM)))
+    """)
+    assert lines == ["7"]
+
+
+def test_pipes_of_ours_are_closed_in_what_is_forked_and_open_here() -> None:
+    lines = said("""
+    def is_open(fd):
+        try:
+            os.fstat(fd)
+        except OSError:
+            return False
+        return True
+
+    ours, theirs = (os.open(os.devnull, os.O_RDONLY) for _ in range(2))
+    forks.close_in_children([ours])
+    print(forked(lambda: os._exit(is_open(ours) + 2 * is_open(theirs))))
+    print(is_open(ours))
+    """)
+    assert lines == ["2", "True"]

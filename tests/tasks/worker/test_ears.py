@@ -1,7 +1,8 @@
-"""Which queues ring while a worker is busy with another one; the rings stay for who sleeps there."""
+"""Which queues ring while a worker is busy with another: as many as there are, in one trip, and not too often."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -9,39 +10,75 @@ import pytest
 from hotqueue import HotQueue
 from hotqueue.tasks.worker.ears import FEW, Ears
 from hotqueue.tasks.worker.loading import share_stores
-from hotqueue.tasks.worker.process import Process
 from hotqueue.tasks.worker.subscription import Subscription
-from hotqueue.tasks.worker.sync_worker import SyncWorker
-from tests.tasks import sample
+from tests.support.servers import RedisServer
 
-pytestmark = pytest.mark.servers("server")
 MakeQueue = Callable[..., HotQueue]
+pytestmark = pytest.mark.servers("server")
+
+MANY = FEW + 3
 
 
 def quiet(queues: list[HotQueue]) -> list[Subscription]:
-    """Return the subscriptions of a worker that has just looked at all of these."""
-    registries = [queue._tasks for queue in queues]
-    share_stores(registries)
-    worker = Process(registries).workers[0]
-    assert isinstance(worker, SyncWorker)
-    for subscription in worker.subscriptions:
-        subscription.is_rung = False
-    return worker.subscriptions
+    """Return subscriptions to queues of one server, that are not known to ring."""
+    share_stores([queue._tasks for queue in queues])
+    found = []
+    for index, queue in enumerate(queues):
+        found.append(Subscription(queue._tasks, "w", "s", index=index, is_only=False))
+        found[-1].is_rung = False
+    return found
 
 
-def test_of_many_queues_those_ring_to_which_something_was_sent_and_the_ring_stays(make_queue: MakeQueue) -> None:
-    queues = [make_queue(f"ears-{n}") for n in range(FEW + 2)]
+def ringing(subscriptions: list[Subscription]) -> list[int]:
+    return [subscription.index for subscription in subscriptions if subscription.is_rung]
+
+
+def test_of_many_queues_those_ring_that_were_sent_something(make_queue: MakeQueue, queue_name: str) -> None:
+    queues = [make_queue(f"{queue_name}-{n}") for n in range(MANY)]
     subscriptions = quiet(queues)
-    for number in (0, 2):
-        queues[number].task(sample.note).delay(number)
-    Ears("s").listen(subscriptions, busy=0)
-    assert [subscription.is_rung for subscription in subscriptions] == [False, False, True, *[False] * (FEW - 1)]
-    key = queues[2]._tasks.broker.bell_key("s")
-    assert queues[2].store.command(key, "LLEN", key) == 1
+    for n in (2, 3, 5):
+        queues[n]._tasks.broker.ring("s")
+    queues[4]._tasks.broker.ring("a")  # for the others
+    Ears("s").listen(subscriptions, busy=3)
+    assert ringing(subscriptions) == [2, 5]
 
 
-def test_few_are_asked_themselves_once_it_is_a_while_ago(make_queue: MakeQueue) -> None:
-    subscriptions = quiet([make_queue("one"), make_queue("two"), make_queue("away")])
-    subscriptions[2].is_away = True
-    Ears("s").listen(subscriptions, busy=0)
-    assert [subscription.is_rung for subscription in subscriptions] == [False, True, False]
+def test_it_takes_no_ring_from_who_sleeps(make_queue: MakeQueue, queue_name: str) -> None:
+    queues = [make_queue(f"{queue_name}-{n}") for n in range(MANY)]
+    queues[1]._tasks.broker.ring("s")
+    for _ in range(2):
+        subscriptions = quiet(queues)
+        Ears("s").listen(subscriptions)
+        assert ringing(subscriptions) == [1]
+
+
+def test_it_does_not_listen_too_often(make_queue: MakeQueue, queue_name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hotqueue.tasks.worker.ears.LOOK_AROUND", 3600.0)
+    queues = [make_queue(f"{queue_name}-{n}") for n in range(MANY)]
+    subscriptions, ears = quiet(queues), Ears("s")
+    ears.listen(subscriptions)
+    queues[1]._tasks.broker.ring("s")
+    ears.listen(subscriptions)
+    assert ringing(subscriptions) == []
+
+
+def test_few_queues_are_asked_themselves_once_that_was_a_while_ago(
+    make_queue: MakeQueue, queue_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hotqueue.tasks.worker.ears.LOOK_AROUND", 60.0)
+    subscriptions = quiet([make_queue(f"{queue_name}-{n}") for n in range(FEW)])
+    for subscription in subscriptions:
+        subscription.looked_at = time.monotonic() - (1 if subscription.index == 1 else 100)
+    subscriptions[3].is_away = True
+    Ears("s").listen(subscriptions)
+    assert ringing(subscriptions) == [0, 2]
+
+
+def test_a_server_that_is_away_is_for_those_to_see_who_ask_its_queues(
+    make_queue: MakeQueue, queue_name: str, start_redis: Callable[..., RedisServer]
+) -> None:
+    server = start_redis()
+    subscriptions = quiet([make_queue(f"{queue_name}-{n}", url=server.url) for n in range(MANY)])
+    server.kill()
+    Ears("s").listen(subscriptions)
+    assert ringing(subscriptions) == list(range(MANY))

@@ -1,34 +1,68 @@
-"""What runs at the end of a worker process: what was registered there, and not what the supervisor had registered."""
+"""What a worker process runs at its end: what was registered in it, as Python does; whole workers are in tests/cli."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
+from textwrap import dedent
 
-CHILD = """
-import atexit, threading, time
-from hotqueue.tasks.worker import exits
-
-atexit.register(print, "the supervisor's")
-exits.forget_inherited()
-atexit.register(print, "last")
-
-@atexit.register
-def broken() -> None:
-    raise ValueError("of the user's")
-
-atexit.register(print, "first")
-go_on = threading.Event()
-threading.Thread(target=lambda: (go_on.wait(20), print("thread"))).start()
-threading.Timer(0.05, go_on.set).start()
-exits.run()
-"""
+from tests.support.processes import run_python
 
 
-def test_threads_end_first_then_what_was_registered_last_and_an_error_stops_nothing() -> None:
-    env = {"PYTHONPATH": str(Path(__file__).parents[3])}
-    done = subprocess.run([sys.executable, "-c", CHILD], env=env, capture_output=True, text=True, check=True, timeout=60)
-    assert done.stdout.split() == ["thread", "first", "last"]
-    assert "which was to run at the exit of a process, failed" in done.stderr
-    assert "of the user's" in done.stderr
+def ends(code: str) -> tuple[list[str], str]:
+    """Return what a process said in the last line of its code and after, one that leaves as a worker process does."""
+    head = """
+    import atexit, os, sys, threading, time, weakref
+    from hotqueue.tasks.worker import exits
+    class Thing: pass
+    thing = Thing()
+    """
+    done = run_python(dedent(head) + dedent(code) + "\nexits.run()\nsys.stdout.flush()\nos._exit(0)\n")
+    return done.stdout.split(), done.stderr
+
+
+def test_what_was_registered_last_runs_first() -> None:
+    said, _ = ends("""
+    for name in "abc":
+        atexit.register(print, name)
+    """)
+    assert said == ["c", "b", "a"]
+
+
+def test_what_was_registered_before_the_fork_is_the_parents() -> None:
+    said, _ = ends("""
+    atexit.register(print, "inherited")
+    weakref.finalize(thing, print, "inherited-too")
+    exits.forget_inherited()
+    other = Thing()
+    weakref.finalize(other, print, "finalized")
+    atexit.register(print, "ours")
+    """)
+    assert sorted(said) == ["finalized", "ours"]
+
+
+def test_what_raises_is_logged_and_the_rest_runs() -> None:
+    said, errors = ends("""
+    def broken():
+        raise OSError("the disk is gone")
+    atexit.register(print, "first")
+    atexit.register(broken)
+    atexit.register(print, "last")
+    """)
+    assert said == ["last", "first"]
+    assert "broken" in errors
+    assert "which was to run at the exit of a process, failed" in errors
+    assert "the disk is gone" in errors
+
+
+def test_threads_are_waited_for_before_anything_runs() -> None:
+    said, _ = ends("""
+    begun = threading.Event()
+    def run():
+        begun.set()
+        main.join(0.2)  # which does not end before we do
+        print("thread")
+    main = threading.current_thread()
+    atexit.register(print, "exit")
+    threading.Thread(target=run).start()
+    begun.wait()
+    """)
+    assert said == ["thread", "exit"]

@@ -1,34 +1,45 @@
-"""What a failpoint does to a process that passes it: nothing, unless the environment names it."""
+"""A process that passes a named point does there what its environment says, and elsewhere nothing."""
 
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
-import pytest
+from tests.support.processes import run_python
 
-from hotqueue.tasks.worker.failpoints import POINTS
-
-PASS_ALL = "from hotqueue.tasks.worker import failpoints\nfor point in failpoints.POINTS: failpoints.at(point)\nprint('passed')"
-
-
-def pass_all(fault: str) -> tuple[int, str]:
-    env = {"HOTQUEUE_FAULT": fault, "PYTHONPATH": str(Path(__file__).parents[3])}
-    done = subprocess.run([sys.executable, "-c", PASS_ALL], env=env, capture_output=True, text=True, check=False)
-    return done.returncode, done.stdout.strip()
-
-
-@pytest.mark.parametrize(("fault", "ends"), [("", 0), ("nowhere:KILL", 0), (f"{POINTS[-1]}:exit", None), ("after_run:KILL", -9)])
-def test_a_process_dies_where_the_environment_says_so(fault: str, ends: int | None) -> None:
-    assert pass_all(fault) == ((0, "") if ends is None else (ends, "passed" if ends == 0 else ""))
+PASS = """
+import sys
+from hotqueue.tasks.worker import failpoints
+for point in sys.argv[1:]:
+    print(point, failpoints.IS_ARMED)
+    failpoints.at(point)
+print("end")
+"""
 
 
-def test_who_takes_the_file_away_obeys_and_nobody_after_it(tmp_path: Path) -> None:
+def passing(*points: str, fault: str = "") -> tuple[int, str]:
+    """Return the exit code of a process that passes points, and where it came last."""
+    done = run_python(PASS, *points, env={"HOTQUEUE_FAULT": fault} if fault else None, check=False)
+    return done.returncode, done.stdout.splitlines()[-1]
+
+
+def test_nothing_happens_unless_asked_for() -> None:
+    assert passing("after_fetch", "before_start") == (0, "end")
+
+
+def test_a_process_ends_at_the_point_that_is_named_and_at_no_other() -> None:
+    assert passing("after_fetch", "after_run", "after_settle", fault="after_run:KILL") == (-signal.SIGKILL, "after_run True")
+    assert passing("after_fetch", "after_settle", fault="after_run:KILL") == (0, "end")
+
+
+def test_an_exit_runs_nothing_more() -> None:
+    assert passing("before_settle", fault="before_settle:exit") == (0, "before_settle True")
+
+
+def test_with_a_file_only_who_can_remove_it_obeys(tmp_path: Path) -> None:
     token = tmp_path / "once"
     token.touch()
-    fault = f"before_start:TERM:{token}"
-    assert pass_all(fault) == (-signal.SIGTERM, "")
+    fault = f"after_run:TERM:{token}"
+    assert passing("after_run", fault=fault) == (-signal.SIGTERM, "after_run True")
     assert not token.exists()
-    assert pass_all(fault) == (0, "passed")
+    assert passing("after_run", fault=fault) == (0, "end")

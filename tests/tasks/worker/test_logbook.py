@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from hotqueue import HotQueue
+from hotqueue.tasks.worker import logbook
 from tests.support.waiting import wait_until
 from tests.tasks import sample
 
@@ -42,3 +43,21 @@ def test_failures_retries_and_parking_are_a_line_each_and_successes_at_debug(
     results["flaky"].revoke()
     results["odd"].revoke()
     queue.discard_dead(all=True)
+
+
+@pytest.mark.parametrize(
+    ("names", "text"),
+    [
+        ("a", "queue a"),
+        ("ab", "queues a, b"),
+        ("abc", "queues a, b, c"),
+        ("abcde", "queues a, b, c and 2 more"),
+    ],
+)
+def test_of_many_queues_the_first_are_named(names: str, text: str) -> None:
+    assert logbook.queues(names) == text
+
+
+def test_a_line_about_a_task_has_fields_for_whoever_collects_json() -> None:
+    fields = logbook.about("id-\udc80", "my.task", seconds=0.5, error=None)
+    assert fields == {"task": "my.task", "task_id": "id-\\udc80", "hotqueue_fields": {"seconds": 0.5}}

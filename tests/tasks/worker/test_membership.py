@@ -1,4 +1,4 @@
-"""Under which name a worker is known at its queues, and what it says of a server that refuses it."""
+"""Under which name a worker is known at its queues, and what it says of servers that are away or refuse it."""
 
 from __future__ import annotations
 
@@ -6,50 +6,84 @@ from collections.abc import Callable
 
 import pytest
 
-from hotqueue import HotQueue
-from hotqueue.errors import ConfigError
+from hotqueue import HotQueue, keys
+from hotqueue.errors import ConfigError, ConnectionFailed
 from hotqueue.tasks.worker.loading import share_stores
 from hotqueue.tasks.worker.membership import RETRY_AFTER, are_several
 from hotqueue.tasks.worker.process import Process
-from hotqueue.tasks.worker.sync_worker import SyncWorker
-from tests.support.servers import RedisServer
+from hotqueue.tasks.worker.worker import Worker
 
-pytestmark = pytest.mark.servers("server")
 MakeQueue = Callable[..., HotQueue]
+only_server = pytest.mark.servers("server")
 
 
-def test_a_worker_is_known_at_each_of_its_queues_under_one_name(make_queue: MakeQueue) -> None:
-    queues = [make_queue("one"), make_queue("two")]
-    registries = [queue._tasks for queue in queues]
-    share_stores(registries)
-    worker = Process(registries, name="mine").workers[0]
-    assert isinstance(worker, SyncWorker)
+def several(make_queue: MakeQueue, name: str) -> list[HotQueue]:
+    """Return queues of one store."""
+    queues = [make_queue(f"{name}-{n}") for n in range(3)]
+    share_stores([queue._tasks for queue in queues])
+    return queues
+
+
+def worker_of(queues: list[HotQueue]) -> Worker:
+    return Process([queue._tasks for queue in queues], name="the name").workers[0]
+
+
+@only_server
+def test_it_is_known_at_all_its_queues_under_one_name_until_it_leaves(make_queue: MakeQueue, queue_name: str) -> None:
+    queues = several(make_queue, queue_name)
+    worker = worker_of(queues)
     assert worker._register()
     for queue in queues:
-        [known] = queue.workers()
-        assert (known["worker"], known["kind"], known["name"]) == (worker.presence.id, "s", "mine")
+        [facts] = queue.workers()
+        assert (facts["worker"], facts["name"], facts["kind"]) == (worker.presence.id, "the name", "s")
+        assert facts["folder"] == worker.presence.folder
+    assert [subscription.is_registered for subscription in worker.subscriptions] == [True] * 3
     worker._leave()
-    assert [queue.workers() for queue in queues] == [[], []]
+    assert [queue.workers() for queue in queues] == [[]] * 3
 
 
-def test_queues_are_at_several_servers_where_they_have_several_stores(
-    make_queue: MakeQueue, start_redis: Callable[[], RedisServer]
+@only_server
+def test_a_queue_that_refuses_it_keeps_it_from_no_other(
+    make_queue: MakeQueue, queue_name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    here, beside, far = make_queue("here"), make_queue("beside"), make_queue("far", url=start_redis().url)
-    registries = [here._tasks, beside._tasks]
-    share_stores(registries)
-    assert not are_several(registries)
-    assert are_several([*registries, far._tasks])
-
-
-def test_a_refusal_is_said_once_and_the_queue_left_alone_for_a_while(
-    worker: SyncWorker, caplog: pytest.LogCaptureFixture
-) -> None:
-    [subscription] = worker.subscriptions
-    for _ in range(2):
-        worker.note_refusal(subscription, ConfigError("the key is a string"))
-    assert caplog.text.count("the key is a string; trying again until it is put right") == 1
-    assert subscription.is_unavailable
-    assert subscription.must_recover
+    queues = several(make_queue, queue_name)
+    sick = keys.workers(queues[1].name)
+    queues[1].store.command(sick, "SET", sick, "no workers")
+    worker = worker_of(queues)
+    assert worker._register()
+    assert [subscription.is_registered for subscription in worker.subscriptions] == [True, False, True]
+    assert [subscription.is_unavailable for subscription in worker.subscriptions] == [False, True, False]
+    worker.note_refusal(worker.subscriptions[1], ConfigError(worker.subscriptions[1].refusal))
+    assert caplog.text.count(f"queue {queues[1].name}: ") == 1
+    assert worker.subscriptions[1].must_recover
     assert worker.next_due() <= RETRY_AFTER
-    subscription.unavailable_until, subscription.must_recover = 0.0, False
+    queues[1].store.command(sick, "DEL", sick)
+    worker._leave()
+
+
+@only_server
+def test_an_outage_is_said_once_by_all_workers_of_a_process(make_queue: MakeQueue, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "hotqueue.worker")
+    workers = [each for each in Process([make_queue()._tasks], threads=2).workers if isinstance(each, Worker)]
+    for worker in workers:
+        worker._note_outage(ConnectionFailed("no answer"))
+    for worker in workers:
+        worker._end_outage(worker.subscriptions[0])
+        worker.presence.close()
+    said = [record.getMessage() for record in caplog.records]
+    assert said == ["no answer; trying again until it answers", f"queue {workers[0].subscriptions[0].name} answers again"]
+
+
+@only_server
+def test_stores_of_several_queues_may_be_several(make_queue: MakeQueue, queue_name: str) -> None:
+    one, other = make_queue(), make_queue(f"{queue_name}-b")
+    assert are_several([one._tasks, other._tasks])
+    assert not are_several([queue._tasks for queue in several(make_queue, queue_name)])
+    assert not are_several([one._tasks])
+
+
+@pytest.mark.servers("cluster")
+def test_queues_of_a_cluster_may_be_at_several_nodes(make_queue: MakeQueue, queue_name: str) -> None:
+    queues = several(make_queue, queue_name)
+    assert are_several([queue._tasks for queue in queues])
+    assert not are_several([queues[0]._tasks])

@@ -1,28 +1,38 @@
-"""Which servers are known to be away: the first that notices says so, the last that hears from it says that it is back."""
+"""A process says once that a server is away, and once that it is back, however many of its workers notice."""
 
 from __future__ import annotations
 
 from hotqueue.tasks.worker.outages import Outages
 
+ONE, OTHER, THIRD = "one worker", "another", "a third"
 
-def test_the_first_says_that_it_is_away_and_the_last_that_it_is_back() -> None:
+
+def test_the_first_to_notice_says_so_and_the_last_that_it_is_over() -> None:
     outages = Outages()
-    assert [outages.begin("server", who) for who in ("one", "two", "two")] == [True, False, False]
-    assert [outages.end("server", who) for who in ("one", "one", "two")] == [False, False, True]
-    assert outages.begin("server", "one"), "the next outage is another one"
+    assert [outages.begin("here", who) for who in (ONE, OTHER, ONE)] == [True, False, False]
+    assert [outages.end("here", who) for who in (ONE, ONE, OTHER)] == [False, False, True]
+    assert outages.begin("here", OTHER), "the next outage is said again"
 
 
-def test_servers_are_apart() -> None:
+def test_who_noticed_nothing_ends_nothing() -> None:
     outages = Outages()
-    assert outages.begin("one", "who")
-    assert outages.begin("other", "who")
-    assert not outages.end("elsewhere", "who")
-    assert outages.end("one", "who")
+    assert not outages.end("here", ONE)
+    outages.begin("here", ONE)
+    assert not outages.end("here", OTHER)
+    assert outages.end("here", ONE)
 
 
-def test_who_has_left_is_not_waited_for() -> None:
+def test_each_server_has_outages_of_its_own() -> None:
     outages = Outages()
-    outages.begin("server", "leaves")
-    outages.begin("server", "stays")
-    outages.forget("leaves")
-    assert outages.end("server", "stays")
+    assert [outages.begin(where, ONE) for where in ("here", "there")] == [True, True]
+    assert outages.end("there", ONE)
+    assert not outages.begin("here", OTHER)
+
+
+def test_a_worker_that_has_left_is_waited_for_no_more() -> None:
+    outages = Outages()
+    for where, who in (("here", ONE), ("here", OTHER), ("there", ONE)):
+        outages.begin(where, who)
+    outages.forget(ONE)
+    assert outages.end("here", OTHER)
+    assert outages.begin("there", THIRD)

@@ -1,9 +1,12 @@
-"""A quarantine process: it runs the suspects that may run as many side by side as it does, and leaves when none is left."""
+"""The worker of a quarantine process: runs the suspects it is for, of either kind, and leaves when none is left."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from hotqueue.tasks.client.result import AsyncResult
 from hotqueue.tasks.worker.process import Process
 from tests.tasks import sample
 from tests.tasks.contents import Room
@@ -11,33 +14,49 @@ from tests.tasks.contents import Room
 pytestmark = pytest.mark.servers("server")
 
 
-def suspect(room: Room, task_id: str, width: int) -> None:
-    """Have a task that was sent be suspected of having ended its process, together with `width` − 1 others."""
-    room.client.zrem(room.prefix + "ready", task_id)
-    room.fill({"suspects": {task_id: 1}, "attempts": {task_id: f"0 0 - - - 2 0 {width}"}})
+def suspect(room: Room, result: AsyncResult[Any], width: int, kind: str = "") -> None:
+    """Have a task be suspected of the death of its process, and run beside fewer than `width` others next."""
+    ready = f"ready{kind}"
+    at = room[ready][result.id]
+    room.client.zrem(room.prefix + ready, result.id)
+    room.fill({"suspects": {result.id: at}, "attempts": {result.id: f"0 0 - - - 0 1 {width}"}})
 
 
-def quarantine(room: Room, width: int) -> Process:
-    """Run a quarantine process to its end."""
-    process = Process([room.queue._tasks], threads=width, width=width, is_burst=True, supervisor="somebody")
-    process.run()
-    return process
+def run(room: Room, width: int) -> None:
+    Process([room.queue._tasks], is_burst=True, width=width, supervisor="s").run()
 
 
-def test_suspects_run_and_what_nobody_suspects_is_left_to_others(room: Room) -> None:
-    note = room.queue.task(sample.note)
-    suspected = [note.delay("one"), note.delay("two")]
-    note.delay("other")
-    for result in suspected:
-        suspect(room, result.id, 1)
-    process = quarantine(room, 1)
-    assert sorted(sample.seen) == ["one", "two"]
-    assert [result.get(timeout=5) for result in suspected] == ["one", "two"]
-    assert (process.done["succeeded"], room.queue.pending()) == (2, 1)
+def test_it_runs_suspects_of_either_kind_and_nothing_else(room: Room) -> None:
+    square, asquare = room.queue.task(sample.square), room.queue.task(sample.asquare)
+    suspects = [square.delay(2), asquare.delay(3)]
+    suspect(room, suspects[0], 1)
+    suspect(room, suspects[1], 1, ":async")
+    other = square.delay(4)
+    run(room, 1)
+    assert [result.get(5) for result in suspects] == [4, 9]
+    assert not other.ready()
+    assert (room.queue.pending(), room.queue.workers()) == (1, [])
+    room.queue.run_worker(burst=True)
 
 
-def test_who_may_run_beside_fewer_is_not_fetched(room: Room) -> None:
-    result = room.queue.task(sample.note).delay("alone")
-    suspect(room, result.id, 1)
-    assert quarantine(room, 4).done.total() == 0
-    assert room["suspects"] == {result.id: 1}
+def test_it_leaves_alone_those_that_may_not_run_beside_as_many(room: Room) -> None:
+    square = room.queue.task(sample.square)
+    alone, beside = square.delay(2), square.delay(3)
+    suspect(room, alone, 1)
+    suspect(room, beside, 4)
+    run(room, 4)
+    assert (alone.ready(), beside.get(5)) == (False, 9)
+    run(room, 1)
+    assert alone.get(5) == 4
+
+
+def test_after_its_turn_it_begins_no_more(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hotqueue.tasks.worker.quarantine_worker.TURN", 0.02)
+    nap = room.queue.task(sample.nap)
+    results = [nap.delay(0.05) for _ in range(3)]
+    for result in results:
+        suspect(room, result, 1)
+    run(room, 1)
+    assert [result.ready() for result in results].count(True) == 1
+    room.queue.run_worker(burst=True)
+    assert all(result.ready() for result in results)
