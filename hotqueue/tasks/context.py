@@ -1,4 +1,4 @@
-"""What a running task can know of its run, and do about it; which task a log line is of. `current_task` is the way in.
+"""What a running task can know of its run, and do about it; which task a log line is of: `current_task`.
 
 No Redis here.
 """
@@ -103,9 +103,9 @@ class Request:
         if not isinstance(message, str):
             raise TypeError(f"update_progress(message=) takes a str, not {message!r:.80}")
         text = shortened(message)
-        told = {"done": _number(done, "done"), "total": None if total is None else _number(total, "total"), "message": text}
+        progress = {"done": _number(done, "done"), "total": None if total is None else _number(total, "total"), "message": text}
         if self._report is not None:
-            self._report(self.queue, self.id, told)
+            self._report(self.queue, self.id, progress)
 
 
 def _number(value: Any, name: str) -> float:
@@ -178,7 +178,7 @@ current_task = CurrentTask()
 
 
 class TaskFilter(logging.Filter):
-    """Tell of each log line which task wrote it: sets `record.task` (its name) and `record.task_id`, both "" outside of one.
+    """Say in each log line which task wrote it: sets `record.task` (its name) and `record.task_id`, both "" outside of one.
 
     It lets every line pass. Put it on a handler, so that the lines of all loggers come by; then a format may name
     ``%(task)s`` and ``%(task_id)s``. The handlers of `hotqueue-worker` have it.

@@ -1,4 +1,4 @@
-"""Answer: what the server says of a task that somebody waits for; and how records come that are too large to be said along."""
+"""Answer: what the server says of a task that somebody waits for; large records are read afterwards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A call's arguments: the signature that they must fit, what is refused, and the text that people see of them. Pure.
+"""A call's arguments: the signature they must fit, what is refused, and the text that people see. Pure.
 
 Whoever can look at the store or at a log reads this text, though not the pickle. So it is short, and `sensitive=` of a task
 leaves out what is nobody's affair; the value itself travels like any other.

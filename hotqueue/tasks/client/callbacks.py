@@ -1,4 +1,4 @@
-"""Futures of results, and the threads that complete them: what their owners have called then may block, or raise.
+"""Futures of results, and the threads that complete them: what their owners have called may block, or raise.
 
 Nobody waits for another here: while one callback blocks, another thread goes on with those behind it. Knows no store.
 """

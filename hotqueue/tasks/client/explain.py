@@ -35,8 +35,8 @@ def explain(broker: Broker, task_id: str, looked: Looked | None = None) -> str:
     queue, store, looked = broker.name, broker.store, looked or broker.look(task_id)
     if looked.where == "parked":
         return _parked_reason(looked.history.need, store, queue)
-    if looked.where in ("held", "ready") and (told := waits_for_itself(broker, task_id, looked)):
-        return told
+    if looked.where in ("held", "ready") and (why := waits_for_itself(broker, task_id, looked)):
+        return why
     if looked.where == "held":
         where = "it is running" + (" in quarantine" if looked.history.width else "")
         return where + (f" (retry {looked.history.retries})" if looked.history.retries else "")
@@ -122,9 +122,9 @@ def waits_for_itself(broker: Broker, task_id: str, looked: Looked | None = None)
     )
 
 
-def _named(told: dict[str, str]) -> str:
-    name = told.get("name")
-    return f"worker {name!r}" if name else f"the worker with process {told.get('pid')} on {told.get('host')}"
+def _named(worker: dict[str, str]) -> str:
+    name = worker.get("name")
+    return f"worker {name!r}" if name else f"the worker with process {worker.get('pid')} on {worker.get('host')}"
 
 
 def _worked_lately(store: Store, queue: str) -> bool:
@@ -134,7 +134,7 @@ def _worked_lately(store: Store, queue: str) -> bool:
         minute = int(store.repeat(lambda: store.command(key, "TIME"))[0]) // 60
         fields = [f"{when}:{what}" for when in (minute, minute - 1) for what in _OF_WORKERS]
         return any(store.repeat(lambda: store.command(key, "HMGET", key, *fields)))
-    except STORE_ERRORS:  # not worth another error than the one that is being told
+    except STORE_ERRORS:  # not worth another error than the one that is on its way
         return False
 
 

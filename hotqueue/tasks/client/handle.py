@@ -1,4 +1,4 @@
-"""Handle: one task's outcome as this process knows it: where it is asked for, what came, and what to return or raise.
+"""Handle: a task's outcome as this process knows it: where it is asked for, what came, what to return or raise.
 
 What AsyncResult and ResultSet are made of; none of its names is a user's, see docs/reference.md.
 """
@@ -142,7 +142,7 @@ class Handle(Generic[R]):
         )
 
     def last_look(self, allowed: float | None) -> Answer:
-        """Return the answer that is there though nobody told us, when time is up.
+        """Return the answer that is there though it did not come, when time is up.
 
         Raises:
             ResultTimeout: there is none; says why.

@@ -1,4 +1,4 @@
-"""TaskMethod: a task that was defined in a class, as an instance has it. The instance goes along as the first argument."""
+"""TaskMethod: a task defined in a class, as an instance has it; the instance is sent as the first argument."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two functions under one task name: the same code defined again, or other code? Pure, but that it looks at who calls.
+"""Two functions under one task name: the same code defined again, or other code? Looks only at who calls.
 
 Again: a reload, a notebook cell that was edited, a factory, the script that is run and the module of the same file. Other code is
 a mistake: a worker can run only one of the two. Two functions that one run of a module (a cell, a function) defines are two, even

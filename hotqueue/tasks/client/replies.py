@@ -1,4 +1,4 @@
-"""One reply list and one connection for all that a client process waits for at one queue. No polling, no pub/sub.
+"""Replies: one reply list and one connection for all that a process waits for at one queue; no polling.
 
 Leader and followers: whichever thread waits first reads the list for everyone, and hands over when it has its own answers,
 so that a lone `get()` pays for no thread. What a message may block for, such as a large record or a callback of the user's, is

@@ -1,4 +1,4 @@
-"""AsyncResult: the handle to a task's outcome, from any process that knows its id. Many of them together: resultset.py."""
+"""AsyncResult: the handle to a task's outcome, from any process that knows its id; many: resultset.py."""
 
 from __future__ import annotations
 

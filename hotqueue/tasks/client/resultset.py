@@ -161,7 +161,7 @@ def _next(
                 continue
             result = next(iter(left))
             return result, result.last_look(allowed)
-        if result in left:  # a forked process may be told twice
+        if result in left:  # a forked process may get an answer twice
             return result, answer
 
 

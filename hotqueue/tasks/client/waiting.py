@@ -1,4 +1,4 @@
-"""Waiting for tasks of one queue: a thread's way, which is seen in the log where it waits for itself, and a coroutine's."""
+"""Waiting for tasks of one queue: a thread's way, logged where it waits for itself, and a coroutine's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a process waits for at one queue: who is to be told of which task, and when the server is asked about it again. No I/O.
+"""What a process waits for at one queue: who gets which answer, and when the server is asked again. No I/O.
 
 A task is asked about again soon at first, and then ever more rarely: what is lost is noticed otherwise in nearly all cases, see
 replies.py. Whoever looks for what is due looks at all of them, and takes some at a time.
@@ -42,7 +42,7 @@ class Waiter:
 
 @dataclass(slots=True)
 class _Watch:
-    told: list[Waiter | Callback]
+    who: list[Waiter | Callback]
     ask_at: float
     pause: float
 
@@ -62,7 +62,7 @@ class Watches:
         return len(self._watches)
 
     def enter(self, waiter: Waiter) -> None:
-        """Have a waiter told; the server is to be asked by the caller."""
+        """Have answers delivered to a waiter; the server is to be asked by the caller."""
         with self._lock:
             self._waiters[waiter] = None
             for task_id in waiter.remaining:
@@ -77,14 +77,14 @@ class Watches:
     def _add(self, task_id: str, who: Waiter | Callback) -> None:
         found = self._watches.get(task_id)
         if found is not None:
-            found.told.append(who)
+            found.who.append(who)
             return
         first = time.monotonic() + FIRST
         self._watches[task_id] = _Watch([who], first, 2 * FIRST)
         self._due = min(self._due, first)
 
     def remove(self, task_id: str, who: Waiter | Callback) -> None:
-        """Forget who was to be told of a task, and the task with the last one."""
+        """Forget who waits for a task, and the task with the last one."""
         self._left.append((task_id, who))
         if self._lock.acquire(blocking=False):  # else whoever has it may be this thread; the next one sees to it
             try:
@@ -105,27 +105,27 @@ class Watches:
         while self._left:
             task_id, who = self._left.popleft()
             found = self._watches.get(task_id)
-            if found is None or who not in found.told:
+            if found is None or who not in found.who:
                 continue
-            found.told.remove(who)
+            found.who.remove(who)
             self._callbacks -= not isinstance(who, Waiter)
-            if not found.told:
+            if not found.who:
                 del self._watches[task_id]
 
     def take(self, task_id: str) -> list[Waiter | Callback]:
-        """Return who is to be told that a task has ended, and forget them."""
+        """Return who waits for a task that has ended, and forget them."""
         with self._lock:
             if self._left:
                 self._sort_out()
             found = self._watches.pop(task_id, None)
             if found is None:
                 return []
-            for who in found.told:
+            for who in found.who:
                 if not isinstance(who, Waiter):
                     self._callbacks -= 1
                 elif who.remaining <= {task_id}:
                     self._waiters.pop(who, None)
-            return found.told
+            return found.who
 
     @property
     def first_waiter(self) -> Waiter | None:

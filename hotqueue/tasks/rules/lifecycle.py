@@ -1,4 +1,4 @@
-"""States, outcomes, actions, and the one function that decides. Pure: this file knows no Redis, no clock, no process.
+"""States, outcomes, actions, and the one function that decides. Pure: knows no store, no clock, no process.
 
 Everything that depends on how a task's run ended is decided here, over one table; the diagram in docs/lifecycle.md is made
 from it. The worker carries the action out, and one script makes it so.

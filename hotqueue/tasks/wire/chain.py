@@ -1,4 +1,4 @@
-"""An exception with its causes, contexts and members ↔ tuples of plain values. Pure: makes bytes only with what it is given.
+"""An exception with its causes, contexts and members ↔ tuples of plain values; pickles with what it is given.
 
 What was put together is compared with what was raised, and a stand-in takes the place of what is not like it.
 """

@@ -149,12 +149,12 @@ def decode(data: bytes, signer: Signer | None = None, queue: str | None = None, 
     header = body[start : start + n_header]
     start += n_header
     try:
-        its_id, told = body[FIXED.size : FIXED.size + n_id].decode(), _headers.get(header) or _task_header(header)
+        its_id, its_header = body[FIXED.size : FIXED.size + n_id].decode(), _headers.get(header) or _task_header(header)
     except (ValueError, TypeError, LookupError, AttributeError) as error:  # whole, but of a producer that is none of ours
         raise CorruptEnvelope(f"an envelope with a wrong id or header, {bytes(header[:200])!r}: {error}") from None
     envelope = Envelope(
         its_id,
-        told,
+        its_header,
         kind,
         priority - 100,
         created,

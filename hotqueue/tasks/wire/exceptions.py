@@ -1,7 +1,7 @@
-"""One exception: as text, taken apart, put together again without its `__init__`; and what stands in for it. Pure.
+"""One exception: as text, taken apart, and made again without its `__init__`; and what stands in for it. Pure.
 
 A `RemoteError` stands in for what cannot be put together, and is of the original's class as well. What Python takes for a
-command to stop (SystemExit, StopIteration …) is only ever told of: it must not be raised in another process.
+command to stop (SystemExit, StopIteration …) is described, and never made again: it must not be raised in another process.
 """
 
 from __future__ import annotations
@@ -54,18 +54,18 @@ def format_traceback(error: BaseException, skip: int = 0) -> str:
     for _ in range(skip):
         trace = trace.tb_next if trace is not None and trace.tb_next is not None else trace
     try:
-        told = traceback.TracebackException(type(error), error, trace, compact=True)
-        _shorten(told)
-        text = "".join(told.format())
+        text_of = traceback.TracebackException(type(error), error, trace, compact=True)
+        _shorten(text_of)
+        text = "".join(text_of.format())
     except BaseException as inner:  # an exception whose __str__ raises
         text = f"{class_path(error)}: <its traceback cannot be formatted: {type(inner).__name__}>\n"
     half = TRACEBACK_MAX // 2
     return text if len(text) <= TRACEBACK_MAX else f"{text[:half]}…\n{text[-half:]}"
 
 
-def _shorten(told: traceback.TracebackException) -> None:
+def _shorten(outermost: traceback.TracebackException) -> None:
     """Cut what the errors of a chain say, before text is made of it: they may say half a gigabyte."""
-    waiting: list[traceback.TracebackException | None] = [told]
+    waiting: list[traceback.TracebackException | None] = [outermost]
     while waiting:
         one = waiting.pop()
         if one is not None:

@@ -1,4 +1,4 @@
-"""Payload: any value, and any exception → bytes and back. The only file of tasks/ that pickles; calls are in call.py.
+"""Payload: any value and any exception → bytes and back; the only file of tasks/ that pickles. Calls: call.py.
 
 Plain pickle where it means the same (values of built-in types: several times faster), cloudpickle for the rest.
 """
@@ -195,12 +195,12 @@ def loads_error(data: bytes) -> Exception:
             error = _put_together(loads(sent), trace) or error
         except Interruption:
             raise
-        except Exception:  # a class that keeps its instances from being made, or told apart
+        except Exception:  # a class that keeps its instances from being made, or compared
             pass
     if trace:
-        told = RemoteTraceback(trace)
-        told.__cause__ = error.__cause__
-        object.__setattr__(error, "__cause__", told)
+        remote = RemoteTraceback(trace)
+        remote.__cause__ = error.__cause__
+        object.__setattr__(error, "__cause__", remote)
     return error
 
 

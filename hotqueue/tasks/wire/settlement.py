@@ -92,7 +92,7 @@ def put_back(delivery: Delivery) -> Settlement:
 
 
 def apart(action: Settlement) -> tuple[Settlement, Settlement]:
-    """Return what to send to have an ended task stay held, and how its outcome is told meanwhile, or later.
+    """Return what to send to have an ended task stay held, and to settle its outcome meanwhile, or later.
 
     The first counts it out of its fetch, so that it is not taken back with what that fetch has left unstarted.
     """

@@ -31,7 +31,7 @@ import pytest
 from hotqueue import HotQueue, RemoteError
 from hotqueue.errors import HotQueueError, RemoteTraceback
 from hotqueue.tasks import ResultSet
-from hotqueue.tasks.wire import chain, exceptions, payload
+from hotqueue.tasks.wire import exceptions, payload
 from tests.support.durations import atake_time
 from tests.support.processes import run_python
 
@@ -637,38 +637,6 @@ def test_contexts_and_notes_travel() -> None:
     assert there_and_back(_with(Reducible(1, extra="e"), __notes__=["a"])).__notes__ == ["a"]
 
 
-def test_a_chain_may_go_round_in_a_circle() -> None:
-    one, two = ValueError(1), KeyError(2)
-    one.__context__, two.__context__ = two, one
-    found = payload.loads_error(payload.dumps_error(one))
-    assert found.__context__ is not None
-    assert found.__context__.__context__ is found
-
-
-def test_a_chain_may_be_long_and_its_end_is_in_the_traceback() -> None:
-    error: BaseException = ValueError("first")
-    for n in range(1500):
-        error = _with(ValueError(n, "x" * 100), __context__=error)
-    data = payload.dumps_error(error)
-    assert len(data) < 2 * chain.SIZE_MAX
-    found: Any = payload.loads_error(data)
-    assert found.args[0] == 1499
-    assert str(found) in str(found.__cause__)
-    assert len(str(found.__cause__)) <= exceptions.TRACEBACK_MAX + 10
-    length = 0
-    while found is not None:
-        found, length = found.__context__, length + 1
-    assert 500 < length <= chain.CHAIN_MAX
-
-
-def test_a_group_may_have_very_many_members() -> None:
-    found = there_and_back(ExceptionGroup("g", [ValueError("x" * 2000) for _ in range(1500)]))
-    assert isinstance(found, ExceptionGroup)
-    assert isinstance(found, RemoteError)
-    assert found.message == "g (1500 sub-exceptions)"
-    assert 500 < len(found.exceptions) < 1500
-
-
 def test_nothing_of_it_is_left_for_the_cyclic_collector() -> None:
     gc.collect()
     gc.disable()
@@ -680,12 +648,6 @@ def test_nothing_of_it_is_left_for_the_cyclic_collector() -> None:
         assert [ref() for ref in left if ref() is not None] == []
     finally:
         gc.enable()
-
-
-def test_a_command_in_a_chain_is_told_of() -> None:
-    found = payload.loads_error(payload.dumps_error(raised(ValueError("x"), SystemExit(1))))
-    assert found.__cause__ is not None
-    assert str(found.__cause__.__cause__) == "SystemExit: 1"
 
 
 # --- texts ---------------------------------------------------------------------------------------------------------
