@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.execution.timelimit import leave_ctrl_c_to_main
@@ -17,10 +17,6 @@ from hotqueue.tasks.worker.running import Running
 from hotqueue.tasks.worker.shared import Shared
 from hotqueue.tasks.worker.subscription import Subscription
 from hotqueue.tasks.worker.worker import Worker
-
-if TYPE_CHECKING:
-    pass
-
 
 SETTLE_AFTER = 0.05  # seconds of visits to queues after which what ended meanwhile is settled before the next one
 

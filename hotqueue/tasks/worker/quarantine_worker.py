@@ -7,16 +7,12 @@ side. It never sleeps: what is suspected later gets a process of its own.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.worker.permits import Permits
 from hotqueue.tasks.worker.running import Running
 from hotqueue.tasks.worker.shared import Shared
 from hotqueue.tasks.worker.sync_worker import SyncWorker
-
-if TYPE_CHECKING:
-    pass
 
 TURN = 10.0  # seconds after which it begins nothing more: others, for which such a process is not, may wait for room for theirs
 

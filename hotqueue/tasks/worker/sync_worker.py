@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from hotqueue.errors import HotQueueError
 from hotqueue.tasks.broker.session import ALONE, Stepped
@@ -24,9 +23,6 @@ from hotqueue.tasks.worker.running import Running
 from hotqueue.tasks.worker.shared import Shared
 from hotqueue.tasks.worker.subscription import Subscription
 from hotqueue.tasks.worker.turns import turns_in
-
-if TYPE_CHECKING:
-    pass
 
 SETTLE_AFTER = 0.020  # seconds after which results are settled though the batch is not done
 
