@@ -117,7 +117,8 @@ def awaiting_ends(alone: Alone) -> None:
             with pytest.raises(ResultTimeout):
                 await waiting.aget(timeout=0.1)
             task = asyncio.ensure_future(waiting.aget())
-            await asyncio.sleep(0.05)
+            while not alone.replies._watches.has_callbacks:
+                await asyncio.sleep(0)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
