@@ -9,6 +9,7 @@ import pytest
 from hotqueue import HotQueue, keys
 from hotqueue.tasks import State
 from hotqueue.tasks.worker.process import Process
+from hotqueue.tasks.worker.sync_worker import SyncWorker
 from tests.support.waiting import wait_until
 from tests.tasks import sample
 from tests.tasks.contents import Room
@@ -86,3 +87,18 @@ def test_what_a_worker_holds_and_knows_nothing_of_runs(
     assert second.state is State.STARTED
     sample.go_on.set()
     assert second.get(timeout=10) == 9
+
+
+def test_a_worker_that_asks_what_it_holds_learns_that_it_was_given_up(queue: HotQueue, worker: SyncWorker) -> None:
+    results = queue.tasks["double"].map(range(3))
+    [subscription] = worker.subscriptions
+    assert worker.step(subscription, 3) is not None
+    assert len(subscription.in_hand) == 3
+    old = worker.presence.id
+    queue._tasks.broker.reap(old, known_dead=True)
+    assert worker._recover(subscription)
+    assert (worker.presence.id != old, worker.subscriptions[0].in_hand, worker.permits.drain()) == (True, {}, {})
+    assert [told["worker"] for told in queue.workers()] == [worker.presence.id]
+    while worker.turn():
+        pass
+    assert results.get(5) == [0, 2, 4]
