@@ -78,8 +78,9 @@ def test_asking_does_not_kill(start_python: StartPython) -> None:
 @pytest.mark.parametrize("size", [0, 64], ids=["bare", "with state"])
 def test_a_forked_child_does_not_keep_its_parent_alive(size: int) -> None:
     code = """
-import os, sys, time
+import os, sys
 from hotqueue.presence import Presence, is_alive
+from tests.support.durations import take_time
 reader, writer = os.pipe()
 parent = os.fork()
 if not parent:
@@ -87,7 +88,7 @@ if not parent:
     if os.fork():
         os._exit(0)
     os.write(writer, f"{mine.folder} {mine.id}".encode())  # what runs after a fork has run
-    time.sleep(60)  # outlives it
+    take_time(60)  # outlives it
     os._exit(0)
 folder, name = os.read(reader, 1000).decode().split()
 os.waitpid(parent, 0)

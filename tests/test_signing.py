@@ -457,15 +457,16 @@ def test_a_child_of_multiprocessing_gets_the_key(queue: HotQueue, method: str) -
 # --- workers as users run them ---------------------------------------------------------------------------------------
 
 APP = f"""
-    import os, time
+    import os
     from hotqueue import HotQueue
+    from tests.support.durations import take_time
     queue = HotQueue(os.environ["QUEUE"], url=os.environ["STORE"], secret_key={KEY!r})
 
     @queue.task
     def add(a, b): return a + b
 
     @queue.task(time_limit=0.3)
-    def slow(): time.sleep(60)
+    def slow(): take_time(60)
 """
 
 

@@ -24,8 +24,9 @@ from tests.support.waiting import wait_until
 pytestmark = pytest.mark.servers("embedded")
 
 APP = """
-import atexit, concurrent.futures, multiprocessing, multiprocessing.util, os, sys, tempfile, threading, time, weakref
+import atexit, concurrent.futures, multiprocessing, multiprocessing.util, os, sys, tempfile, threading, weakref
 from hotqueue import HotQueue
+from tests.support.durations import take_time
 queue = HotQueue(os.environ["QUEUE"], url=os.environ["STORE"])
 
 def mark(text):
@@ -64,7 +65,7 @@ kept = []
 @queue.task
 def thread():
     def run():
-        time.sleep(0.3)
+        take_time(0.3)
         mark("thread ended")
     threading.Thread(target=run).start()
 
@@ -72,7 +73,7 @@ def thread():
 def executor():
     pool = concurrent.futures.ThreadPoolExecutor(1)
     kept.append(pool)
-    pool.submit(time.sleep, 0.3)
+    pool.submit(take_time, 0.3)
     pool.submit(mark, "executor ended")
 
 @queue.task
@@ -93,12 +94,12 @@ def finalizers():
 @queue.task
 def hang(how):
     if how == "atexit":
-        atexit.register(time.sleep, 600)
+        atexit.register(take_time, 600)
     elif how == "thread":
-        threading.Thread(target=time.sleep, args=(600,)).start()
+        threading.Thread(target=take_time, args=(600,)).start()
     else:
         kept.append(concurrent.futures.ThreadPoolExecutor(1))
-        kept[-1].submit(time.sleep, 600)
+        kept[-1].submit(take_time, 600)
     return os.getpid()
 
 @queue.task

@@ -28,9 +28,10 @@ pytestmark = pytest.mark.servers("embedded")
 MakeQueue = Callable[..., HotQueue]
 
 APP = """
-import asyncio, logging, os, time
+import logging, os
 from hotqueue import HotQueue, Ignore, Reject
 from hotqueue.tasks import current_task
+from tests.support.durations import atake_time, take_time
 queue = HotQueue(os.environ["QUEUE"], url=os.environ["STORE"])
 log = logging.getLogger("shop.stock")
 log.info("imported")
@@ -42,7 +43,7 @@ def square(n):
 
 @queue.task
 async def asquare(n):
-    await asyncio.sleep(0.01)
+    await atake_time(0.01)
     log.info("squaring %d", n)
     return n * n
 
@@ -60,7 +61,7 @@ def rejected():
 
 @queue.task(time_limit=0.2)
 def stuck():
-    time.sleep(60)
+    take_time(60)
 
 @queue.task
 def die():
@@ -68,7 +69,7 @@ def die():
 
 @queue.task
 def nap():
-    time.sleep(60)
+    take_time(60)
 """
 
 

@@ -24,13 +24,14 @@ import pytest
 from hotqueue import HotQueue
 from hotqueue.tasks.supervisor.replacement import most
 from tests.support.processes import start_command, worker_processes
-from tests.support.waiting import allowed, wait_until
+from tests.support.waiting import allowed, holds_for, wait_until
 
 pytestmark = pytest.mark.servers("server")
 
 APP = """
-import asyncio, os, time
+import os
 from hotqueue import HotQueue
+from tests.support.durations import atake_time, take_time
 
 queue = HotQueue(os.environ["QUEUE"], url=os.environ["STORE"])
 VERSION = 1
@@ -51,13 +52,13 @@ def pid():
 @queue.task
 async def apid():
     mark("apid")
-    await asyncio.sleep(0.05)
+    await atake_time(0.05)
     return os.getpid()
 
 @queue.task
 def nap(seconds):
     mark("nap")
-    time.sleep(seconds)
+    take_time(seconds)
     return os.getpid()
 
 kept = []
@@ -236,7 +237,7 @@ class TestHup:
     def test_a_module_that_takes_for_ever_is_given_up_by_the_next_one(self, app: App) -> None:
         app.start("-p", 1)
         before = wait_until(app.processes)
-        app.edit(APP + "mark('hangs'); time.sleep(600)")
+        app.edit(APP + "mark('hangs'); take_time(600)")
         app.hup()
         wait_until(lambda: [text for _, text in app.marks()] == ["hangs"], 20)
         wait_until(lambda: "is still importing app after 5 s" in app.said(), 20)
@@ -247,7 +248,7 @@ class TestHup:
         wait_until(lambda: len(app.processes()) == 1)
 
     def test_before_the_worker_is_ready_it_ends_nothing(self, app: App) -> None:
-        app.edit(APP + "mark('loads'); time.sleep(1)")
+        app.edit(APP + "mark('loads'); take_time(1)")
         app.start("-p", 1, ready=False)
         wait_until(lambda: app.marks(), 20)
         app.hup()
@@ -280,9 +281,7 @@ class TestHup:
         app.hup()
         wait_until(lambda: app.registered() and not app.registered() & before, 20)
         names = {told["worker"] for told in wait_until(another.workers)}
-        began = time.monotonic()
-        wait_until(lambda: time.monotonic() - began > 4, 20)  # two leases
-        assert {told["worker"] for told in another.workers()} >= names
+        holds_for(lambda: {told["worker"] for told in another.workers()} >= names, 4, every=0.1)  # two leases
         assert "was given up" not in app.said()
         assert another.submit(pow, 2, 3).get(timeout=20) == 8
 
@@ -316,7 +315,7 @@ class TestMaxTasks:
         assert time.monotonic() - began > 4 * 0.3 - 0.1
 
     def test_its_heir_is_loaded_before_it_ends(self, app: App) -> None:
-        app.edit(APP + "time.sleep(1)")
+        app.edit(APP + "take_time(1)")
         app.start("-p", 1, "--max-tasks", 1)
         first = app.nap.delay(2)
         wait_until(lambda: app.marks())

@@ -30,8 +30,9 @@ from tests.support.waiting import wait_until
 pytestmark = pytest.mark.servers("embedded")
 
 APP = """
-import os, sys, time
+import os, sys
 from hotqueue import HotQueue
+from tests.support.durations import take_time
 queue = HotQueue(os.environ["QUEUE"], url=os.environ["STORE"])
 
 @queue.task
@@ -59,7 +60,7 @@ def descriptors():
 @queue.task
 def nap(seconds):
     open("napping", "w").close()
-    time.sleep(seconds)
+    take_time(seconds)
     return "woken"
 """
 

@@ -17,7 +17,7 @@ import pytest
 from hotqueue import ConnectionFailed, HotQueue, ResultTimeout
 from tests.crash.rig import Rig
 from tests.support.servers import RedisServer
-from tests.support.waiting import allowed, wait_until
+from tests.support.waiting import allowed, await_until, wait_until
 
 SAYS = "max number of clients reached: the server takes no more connections; raise its maxclients"
 
@@ -90,8 +90,7 @@ def test_a_loop_that_has_the_only_connection(full: Full, timeout: float | None) 
     async def main() -> int:
         queue = HotQueue(full.name, url=full._url)
         result = await queue.task(name=full.tasks.work.name)(full.tasks.work.__wrapped__).adelay(7)
-        while full.unfinished():
-            await asyncio.sleep(0.01)
+        await await_until(lambda: not full.unfinished(), 60)
         worker.terminate()
         await asyncio.to_thread(worker.wait, 10)
         full.close_doors()

@@ -18,6 +18,7 @@ import redis.exceptions as rx
 
 from hotqueue import ConfigError, ConnectionFailed, HotQueue, HotQueueError, QueueFull, keys
 from tests.crash.rig import ROUNDS, Load, Rig, report, seconds_until
+from tests.support.durations import let_pass
 from tests.support.needs import lacking
 from tests.support.proxy import Proxy
 from tests.support.servers import LOSES_NOTHING, RedisServer, free_port
@@ -454,7 +455,7 @@ def test_a_worker_outlives_a_redis_that_goes_away_for_long(start_rig: StartRig) 
     time_out = time.monotonic() + 4
     with pytest.raises(HotQueueError):
         rig.tasks.work.delay(3)
-    wait_until(lambda: time.monotonic() > time_out)
+    let_pass(time_out - time.monotonic())
     lines = rig.said().count("trying again until it answers")
     assert 1 <= lines <= 8  # a line each of supervisor and workers, for commands and for bells
     server.start()

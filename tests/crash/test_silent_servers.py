@@ -21,8 +21,9 @@ import pytest
 
 from hotqueue import HotQueue, WorkerLost, keys
 from tests.crash.workers import APPS, BANNER
+from tests.support.durations import let_pass
 from tests.support.servers import Cluster, RedisServer, free_port
-from tests.support.waiting import allowed, wait_until
+from tests.support.waiting import allowed, holds_for, wait_until
 
 EVERY = 0.05  # seconds between two calls of a bystander
 MANY = 10  # queues of apps/two_servers_of_many on the other server
@@ -109,7 +110,7 @@ def bystander(call: Callable[[], Any], seconds: float) -> list[float]:
     while (began := time.monotonic()) < ends:
         call().get(timeout=30)
         took.append(time.monotonic() - began)
-        time.sleep(max(0.0, EVERY - took[-1]))
+        let_pass(EVERY - took[-1])
     return sorted(took)
 
 
@@ -137,7 +138,7 @@ def test_an_idle_worker_sleeps_while_an_answer_is_under_way(make_pair: Callable[
     named(here, task).delay(1).get(10)
     pair.there.pause()  # type: ignore[union-attr]
     before = _looks(here)
-    time.sleep(OUTAGE)  # it asks the silent one within three seconds, and waits five for the answer
+    let_pass(OUTAGE)  # it asks the silent one within three seconds, and waits five for the answer
     assert _looks(here) - before <= 10
 
 
@@ -156,7 +157,8 @@ def test_a_process_says_once_that_a_server_is_away_and_is_back(make_pair: Callab
     assert [each.get(10) for each in call.map(range(8))] == list(range(8))
     server.pause()
     wait_until(lambda: len(pair.lines("trying again until it answers")) > 0, 20, "it is noticed")
-    time.sleep(OUTAGE + 3)  # an idle one looks every three seconds, and waits five for the answer
+    # an idle one looks every three seconds, and waits five for the answer
+    holds_for(lambda: len(pair.lines("trying again until it answers")) == 1, OUTAGE + 3, "it is said once", every=0.1)
     server.resume()
     assert [each.get(20) for each in call.map(range(8))] == list(range(8))
     wait_until(lambda: len(pair.lines("answers again")) > 0, 10, "it is said")
@@ -282,16 +284,12 @@ class TestCluster:
         quick = named(queue, "quick")
         wait_until(lambda: pair.noted())
         cluster.nodes[silent].pause()
-        lowest, ends = 1e9, time.monotonic() + 8
-        while time.monotonic() < ends:
+
+        def all_leases_run() -> bool:
             quick.delay(2).get(10)
-            for name in healthy:
-                client = clients[at[name]]
-                seconds, micros = client.time()
-                for _, deadline in client.zrange(keys.workers(name), 0, -1, withscores=True):
-                    lowest = min(lowest, deadline - (seconds * 1000 + micros / 1000))
-            time.sleep(0.1)
-        assert lowest > 0
+            return all(self.leases_run(clients[at[name]], name) for name in healthy)
+
+        holds_for(all_leases_run, 8, every=0.1)
         assert long.get(20) == "long"
         cluster.nodes[silent].resume()
         assert pair.noted() == [f"{healthy[0]} long"]
@@ -300,6 +298,11 @@ class TestCluster:
         for each in (worker, second):
             each.send_signal(signal.SIGTERM)
             assert each.wait(20) == 0
+
+    def leases_run(self, client: Any, name: str) -> bool:
+        seconds, micros = client.time()
+        deadlines = [deadline for _, deadline in client.zrange(keys.workers(name), 0, -1, withscores=True)]
+        return all(deadline > seconds * 1000 + micros / 1000 for deadline in deadlines)
 
     def is_at(self, client: Any, name: str) -> bool:
         try:

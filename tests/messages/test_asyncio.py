@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from hotqueue import ConfigError, ConnectionFailed, HotQueue, QueueFull, SerializationError, keys
+from tests.support.durations import alet_pass
 from tests.support.processes import run_python
 from tests.support.proxy import LOSE_REPLY, LOSE_REQUEST, TWICE, Fault, Proxy
 from tests.support.servers import RedisServer
@@ -176,7 +177,7 @@ def test_a_cancelled_aget_swallows_nothing(make_queue: MakeQueue) -> None:
         got = []
         for n in range(rounds):
             wait = asyncio.ensure_future(asyncio.wait_for(queue.aget(block=True), dice.random() * 0.004))
-            await asyncio.sleep(dice.random() * 0.002)
+            await alet_pass(dice.random() * 0.002)
             await queue.aput(n)
             with contextlib.suppress(TimeoutError):
                 got.append(await wait)
@@ -189,7 +190,7 @@ def test_a_cancelled_aget_swallows_nothing(make_queue: MakeQueue) -> None:
 
 async def is_sent() -> None:
     """Let time pass in which a request is sent to a server that stands still: nothing else tells that it was."""
-    await asyncio.sleep(0.05)
+    await alet_pass(0.05)
 
 
 @only_server

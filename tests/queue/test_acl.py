@@ -116,10 +116,11 @@ async def _use_from_a_loop(queue: HotQueue) -> None:
 
 
 APP = """
-    import os, threading, time
+    import os, threading
     from pathlib import Path
     from hotqueue import HotQueue
     from hotqueue.tasks import current_task
+    from tests.support.durations import take_time
     queue = HotQueue(os.environ["QUEUE"])  # at $HOTQUEUE_URL
 
     @queue.task
@@ -138,10 +139,10 @@ APP = """
     def fail(): raise ValueError("no")
 
     @queue.task(time_limit=0.3)
-    def slow(): time.sleep(60)
+    def slow(): take_time(60)
 
     @queue.task
-    def wait(): time.sleep(60)
+    def wait(): take_time(60)
 
     @queue.task
     def die(folder):

@@ -21,6 +21,8 @@ HEAD = """
 import asyncio, gc, os, sys, threading, unittest, warnings
 from hotqueue import HotQueue
 from hotqueue.errors import HotQueueError, ResultTimeout
+from tests.support.durations import atake_time
+from tests.support.waiting import await_until
 import logging
 logging.getLogger("asyncio").setLevel(logging.ERROR)  # a machine that is loaded
 queue = HotQueue(sys.argv[2], url=sys.argv[1])
@@ -71,10 +73,8 @@ async def wait_for_ever():
 
 async def until_it_waits():
     mine = queue.store.async_exchange.loops.clients
-    while not any(lock.locked() for client in list(mine.values()) for lock in client.lines.values()):
-        await asyncio.sleep(0.002)
-    while b"blocked_clients:1" not in queue.store.command("", "INFO", "clients"):
-        await asyncio.sleep(0.002)
+    await await_until(lambda: any(lock.locked() for client in list(mine.values()) for lock in client.lines.values()))
+    await await_until(lambda: b"blocked_clients:1" in queue.store.command("", "INFO", "clients"))
 
 def left_waiting(_coroutine=None):
     loop = asyncio.new_event_loop()
@@ -237,7 +237,7 @@ def test_what_is_sent_in_the_last_moment_of_a_loop_is_sent_and_closed(store_url:
         try:
             yield
         finally:
-            await asyncio.sleep(0.05)  # after the connections were closed
+            await atake_time(0.05)  # after the connections were closed
             await queue.aput("bye")
     kept = []
     async def main():

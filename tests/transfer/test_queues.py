@@ -219,11 +219,12 @@ for number in range(10**9):
         print("ready", flush=True)
 """
 CONSUMER = """
-import json, sys, threading, time
+import json, sys, threading
 from hotqueue import HotQueue
+from tests.support.durations import take_time
 queue = HotQueue("q", url=sys.argv[1], serializer=json)
 queue.task(abs, name="abs")
-threading.Thread(target=lambda: [time.sleep(0.002) for _ in queue.consume()], daemon=True).start()  # slower than they come
+threading.Thread(target=lambda: [take_time(0.002) for _ in queue.consume()], daemon=True).start()  # slower than they come
 queue.run_worker()
 """
 

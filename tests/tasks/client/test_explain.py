@@ -23,6 +23,7 @@ from tests.support.waiting import wait_until
 APP = """
 import os, time
 from hotqueue import HotQueue, ResultTimeout
+from tests.support.waiting import wait_until
 from hotqueue.tasks import current_task
 from hotqueue.tasks.client import waiting
 queue = HotQueue(os.environ["QUEUE"], url=os.environ["STORE"])
@@ -33,7 +34,7 @@ def child(n): return n
 
 @queue.task
 def parent(n, timeout=0.5, wait_for=None, beside=1):
-    while queue.running() < beside: time.sleep(0.01)
+    wait_until(lambda: queue.running() >= beside)
     handle = child.delay(n) if wait_for is None else queue.result(wait_for)
     try:
         return handle.get(timeout=timeout)

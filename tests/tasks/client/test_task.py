@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import pickle
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -16,8 +15,7 @@ from hotqueue import HotQueue, SerializationError
 from hotqueue.errors import TaskExpired
 from hotqueue.tasks import State
 from hotqueue.tasks.client.task import Task
-from tests.support.durations import atake_time
-from tests.support.waiting import wait_until
+from tests.support.durations import atake_time, let_pass
 from tests.tasks import sample
 from tests.tasks.sample import seen
 
@@ -96,8 +94,7 @@ def test_what_has_expired_is_never_run(make_queue: MakeQueue) -> None:
     expired = [note.delay("a"), note.apply_async(("b",), expires=datetime(2020, 1, 1, tzinfo=UTC))]
     fresh = note.apply_async(("c",), expires=60)
     fresh_too = note.apply_async(("d",), expires=timedelta(minutes=1))
-    sent = time.time()
-    wait_until(lambda: time.time() > sent + 0.01)
+    let_pass(0.01)
     work(queue)
     assert seen == ["c", "d"]
     assert (fresh.state, fresh_too.get(timeout=5)) == (State.SUCCESS, "d")

@@ -31,10 +31,13 @@ def other(_id: str, _answer: Answer) -> None:
 def when_asked(watches: Watches, times: int) -> list[float]:
     """Return after how many seconds the only task was asked about."""
     began, found = time.monotonic(), list[float]()
-    while len(found) < times:
-        time.sleep(min(0.005, watches.until_due()))
+
+    def is_asked_so_often() -> bool:
         if watches.due():
             found.append(time.monotonic() - began)
+        return len(found) == times
+
+    wait_until(is_asked_so_often)
     return found
 
 

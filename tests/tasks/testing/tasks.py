@@ -9,6 +9,7 @@ from typing import Any
 
 from hotqueue import HotQueue
 from hotqueue.tasks import current_task
+from tests.support.waiting import await_until
 from tests.tasks.sample import seen
 
 queue = HotQueue("in-place", host="127.0.0.1", port=1)
@@ -124,6 +125,5 @@ def waits() -> str:
 
 @queue.task
 async def awaits() -> str:
-    while not go_on.is_set():
-        await asyncio.sleep(0.001)
+    await await_until(go_on.is_set, 60)
     return "went on"

@@ -14,7 +14,7 @@ import pytest
 from hotqueue import TaskExpired
 from hotqueue.tasks import Ignore, Reject, State, current_task
 from tests.support.processes import run_python
-from tests.support.waiting import allowed, wait_until
+from tests.support.waiting import allowed, await_until, wait_until
 from tests.tasks import sample
 from tests.tasks.sample import seen
 from tests.tasks.testing.tasks import (
@@ -115,8 +115,7 @@ def test_a_cancelled_wait_leaves_the_task_alone() -> None:
 
     async def main() -> int:
         sending = asyncio.create_task(waits.adelay())
-        while not queue.running():
-            await asyncio.sleep(0.001)
+        await await_until(queue.running)
         sending.cancel()
         with pytest.raises(asyncio.CancelledError):
             await sending
@@ -132,11 +131,12 @@ def test_ctrl_c_is_the_programs_and_no_failure_of_the_task() -> None:
     code = """
 import os, signal, threading
 from hotqueue import HotQueue
+from tests.support.durations import take_time
 queue = HotQueue("q", host="127.0.0.1", port=1)
 @queue.task
 def slow():
     threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
-    threading.Event().wait(30)
+    take_time(30)
 @queue.task
 def outer(): slow.delay()
 with queue.testing():

@@ -12,6 +12,7 @@ from hotqueue import HotQueue, SerializationError, SignatureError, TaskRevoked
 from hotqueue.tasks import State
 from hotqueue.tasks.broker.encoded import Encoded
 from tests.support.processes import run_python
+from tests.support.waiting import await_until
 from tests.tasks import sample
 from tests.tasks.sample import seen
 from tests.tasks.testing.tasks import asquare, awaits, go_on, queue, relay, square, waits
@@ -79,8 +80,7 @@ def test_what_runs_when_the_block_is_left_hangs_nobody() -> None:
     async def main() -> list[Any]:
         async with queue.testing():
             sending = [asyncio.create_task(task.adelay()) for task in (awaits, waits)]
-            while queue.running() < 2:
-                await asyncio.sleep(0.001)
+            await await_until(lambda: queue.running() == 2)
         return await asyncio.gather(*sending)
 
     for result in asyncio.run(main()):
