@@ -38,6 +38,10 @@ def in_a_thread(body: object) -> list[BaseException | None]:
     return seen
 
 
+def takes_long() -> None:
+    take_time(20)
+
+
 def over_the_limit() -> None:
     with soft_limit(0.05, "my.task"):
         spin()
@@ -49,7 +53,7 @@ def test_the_main_thread_is_interrupted_even_in_a_sleep() -> None:
         pytest.raises(SoftTimeLimitExceeded, match=r"my.task ran longer than soft_time_limit=0.05 s"),
         soft_limit(0.05, "my.task"),
     ):
-        take_time(20)
+        takes_long()
     assert time.monotonic() - began < 10
 
 
@@ -84,7 +88,7 @@ def test_an_alarm_of_the_body_and_the_limit_leave_each_other_alone(way: str) -> 
     try:
         with pytest.raises(SoftTimeLimitExceeded), soft_limit(1.5, "x"):  # noqa: PT012
             signal.alarm(1) if way == "alarm" else signal.setitimer(signal.ITIMER_REAL, 0.2, 0.2)
-            take_time(20)
+            takes_long()
         assert rung
         assert (signal.getitimer(signal.ITIMER_REAL) == (0, 0)) is (way == "alarm")
     finally:
