@@ -261,7 +261,7 @@ def test_why_a_suspect_waits_is_said(deployment: Deployment) -> None:
     suspect = deployment.tasks.die_late.delay(1, 0.5)
     wait_until(lambda: deployment.numbers("death"))
     deployment.queue.pause()
-    wait_until(lambda: suspect._broker.look(suspect.id).where == "suspect", 20)
+    wait_until(lambda: suspect.broker.look(suspect.id).where == "suspect", 20)
     with pytest.raises(TimeoutError, match=r"suspected of killing its process \(1 death so far: 1 while it ran alone\)"):
         suspect.get(0.1)
     assert deployment.queue.pending() == 1
