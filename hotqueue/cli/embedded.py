@@ -105,9 +105,9 @@ def export(source: str, target: str, replace: bool, as_json: bool) -> None:
 
     The copy is FROM at one moment (from a server, each queue at one moment). What workers had in hand waits in it.
     """
-    from hotqueue.transfer import queues
+    from hotqueue.transfer import copying
 
-    copied = queues.export(source, target, replace=replace, progress=_progress())
+    copied = copying.export(source, target, replace=replace, progress=_progress())
     if sys.stderr.isatty():
         click.echo("\r\x1b[K", nl=False, err=True)
     if as_json:

@@ -2,7 +2,8 @@
 
 One sentinel may not have heard yet: during a failover, and some seconds after it, sentinels name an old master that takes
 itself for the master still, and whatever it is given will be thrown away. So all of them are asked, the newest
-configuration counts, and while another one is being promoted nobody is master. See docs/decisions/0015.
+configuration counts, and while another one is being promoted nobody is master. See docs/decisions/0015. What is connected to an
+old master is dropped in pool.py.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ import redis
 from redis.credentials import UsernamePasswordCredentialProvider
 
 from hotqueue import ConfigError, HotQueue
-from hotqueue.tasks.supervisor.queues import Queues
+from hotqueue.tasks.supervisor.served_queues import Queues
 from tests.support.processes import start_command
 from tests.support.servers import MASTER, RedisServer
 from tests.support.waiting import wait_until

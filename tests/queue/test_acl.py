@@ -333,7 +333,7 @@ def _in_lua(folder: str) -> set[str]:
 
 def _for_admins() -> set[str]:
     """The scripts of `hotqueue embedded export` alone: copying whole queues is for hotqueue-admin."""
-    room = ROOT / "hotqueue/transfer/queues.py"
+    room = ROOT / "hotqueue/transfer/copying.py"
     rooms = [path for path in (ROOT / "hotqueue").rglob("*.py") if path != room]
     own = set(re.findall(r'"(\w+)"', "".join(re.findall(r"scripts\.load\(.*", room.read_text()))))
     assert len(own) >= 5

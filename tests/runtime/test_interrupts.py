@@ -17,7 +17,7 @@ import hotqueue
 from hotqueue import HotQueue, SerializationError, SoftTimeLimitExceeded
 from hotqueue.errors import STORE_ERRORS, Interruption, LeaseLost
 from hotqueue.runtime.interrupts import A_WHILE, expected, within
-from hotqueue.tasks.execution.timelimit import soft_limit
+from hotqueue.tasks.execution.soft_limit import soft_limit
 from tests.support.durations import take_time
 
 PACKAGE = Path(hotqueue.__file__).parent
@@ -26,7 +26,7 @@ BROAD = {"HotQueueError", "Exception", "BaseException", "FAULTS", "SoftTimeLimit
 # What supervisors and workers do around tasks, in threads where no task runs or between tasks.
 AROUND_TASKS = (
     *("tasks/supervisor/", "tasks/worker/", "tasks/execution/forks.py", "tasks/execution/repairs.py"),
-    *("tasks/broker/together.py", "runtime/background.py"),
+    *("tasks/broker/many_queues.py", "runtime/background.py"),
 )
 INSIDE_TASKS = ("tasks/worker/async_worker.py", "tasks/worker/sync_worker.py", "tasks/worker/subscription.py")
 
@@ -41,7 +41,7 @@ ALLOWED = {
     "tasks/execution/executor.py:execute": "where a task ends",
     "tasks/execution/executor.py:outcome_of": "where a task ends",
     "tasks/wire/payload.py:dumps_error": "of an error that has left its task",
-    "tasks/client/replies.py:_dispatch": "of what returns at once",
+    "tasks/client/replies.py:_call": "of what returns at once",
     "tasks/client/replies.py:_read_for_callbacks": "of a thread of its own",
     "tasks/client/result.py:_complete": "it is the future's owner's",
     "messages/local.py:_run": "of a thread of its own",

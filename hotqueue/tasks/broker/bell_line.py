@@ -10,7 +10,7 @@ from hotqueue.store.blocking import Blocking
 from hotqueue.store.packing import command
 from hotqueue.store.patience import LEAST_BLOCK
 from hotqueue.tasks.broker.session import Step
-from hotqueue.tasks.broker.stored import StoredQueue
+from hotqueue.tasks.broker.stored_queue import StoredQueue
 
 LEFT_OUT = 1.0  # seconds for which a key that holds something else is not taken for a bell
 HASTY = 0.25  # seconds for a look at what they hold

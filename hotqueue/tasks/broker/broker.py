@@ -1,6 +1,6 @@
 """Broker: a queue's tasks as clients see them: enqueue, wait for a result, look at a task, forget it.
 
-What ends tasks that wait is in ending.py, what operators ask in inspector.py, what keeps a queue in order in maintenance.py. As
+What ends tasks that wait is in revoking.py, what operators ask in inspector.py, what keeps a queue in order in maintenance.py. As
 one worker sees a queue, fenced by its incarnation and its fetch numbers: session.py.
 """
 
@@ -22,7 +22,7 @@ from hotqueue.tasks.broker.encoded import Encoded
 from hotqueue.tasks.broker.inspector import Inspector
 from hotqueue.tasks.broker.maintenance import Maintenance
 from hotqueue.tasks.broker.reply_line import ReplyLine
-from hotqueue.tasks.broker.stored import BULK
+from hotqueue.tasks.broker.stored_queue import BULK
 from hotqueue.tasks.rules.history import History, json_object
 from hotqueue.tasks.rules.history import decode as decode_history
 from hotqueue.tasks.wire.envelope import ASYNC
@@ -50,7 +50,7 @@ class Broker(Inspector, Maintenance):
     2. `wait`: a client that wants its result registers for it, and blocks at its reply list (`reply_line`).
     3. `promote` (maintenance.py): a task that was scheduled becomes ready at its time.
     4. `Session.step` (session.py): a worker fetches it, and settles how it ended; whoever waits is sent that.
-    5. Or `revoke` and `expire` (ending.py) end it where it waits, or `reap` (maintenance.py) puts it back: its worker died.
+    5. Or `revoke` and `expire` (revoking.py) end it where it waits, or `reap` (maintenance.py) puts it back: its worker died.
     6. `record`, `look`: a client reads what became of it; `forget` removes that.
     7. Had it failed for good, it is in the dead list (inspector.py), until it is revived or discarded.
     """

@@ -12,8 +12,8 @@ from typing import Any
 from hotqueue import keys
 from hotqueue.errors import HotQueueError
 from hotqueue.tasks.broker import scripts
-from hotqueue.tasks.broker.ending import Ending
-from hotqueue.tasks.broker.stored import instant
+from hotqueue.tasks.broker.revoking import Ending
+from hotqueue.tasks.broker.stored_queue import instant
 
 
 class Inspector(Ending):

@@ -11,7 +11,7 @@ from typing import Any
 
 from hotqueue import keys
 from hotqueue.tasks.broker import scripts
-from hotqueue.tasks.broker.stored import BULK, StoredQueue, instant
+from hotqueue.tasks.broker.stored_queue import BULK, StoredQueue, instant
 from hotqueue.tasks.rules.history import KILLED
 
 

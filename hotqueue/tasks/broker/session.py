@@ -100,7 +100,7 @@ class Session:
        `begin_behind` has it come as soon as a bell rings.
     3. `settle`: it settles and fetches nothing, as any of its threads may.
     4. `recover`: after an error it asks what it holds and does not know of; replies that come late are refused from then on.
-    5. Its leaving is `deregister` (together.py), its death `Broker.reap`.
+    5. Its leaving is `deregister` (many_queues.py), its death `Broker.reap`.
 
     Args:
         worker: the worker's incarnation.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from hotqueue.errors import NotTaken
 from hotqueue.tasks.broker.encoded import Encoded
-from hotqueue.tasks.broker.stored import BULK
+from hotqueue.tasks.broker.stored_queue import BULK
 from hotqueue.tasks.client.client import Client, Collector, innermost
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import Any, get_type_hints
 from hotqueue import moved
 from hotqueue.errors import Interruption
 from hotqueue.tasks.broker.broker import Broker
-from hotqueue.tasks.broker.stored import BULK
+from hotqueue.tasks.broker.stored_queue import BULK
 from hotqueue.tasks.client.handle import check_id
 from hotqueue.tasks.client.result import AsyncResult
 from hotqueue.tasks.rules.history import json_object

@@ -18,9 +18,9 @@ from hotqueue.runtime.ending import in_thread, start_thread
 from hotqueue.runtime.interrupts import within
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.broker.reply_line import MOST
-from hotqueue.tasks.broker.stored import BULK
+from hotqueue.tasks.broker.stored_queue import BULK
 from hotqueue.tasks.client.answers import Answer, poll, with_records
-from hotqueue.tasks.client.watches import Callback, Waiter, Watches
+from hotqueue.tasks.client.waiters import Callback, Waiter, Watches
 
 log = logging.getLogger("hotqueue.worker")
 

@@ -18,8 +18,8 @@ from hotqueue.tasks.client.answers import Answer
 from hotqueue.tasks.client.handle import answer_in
 from hotqueue.tasks.client.replies import Replies
 from hotqueue.tasks.client.result import AsyncResult
+from hotqueue.tasks.client.waiters import Callback
 from hotqueue.tasks.client.waiting import FIRST_LOOK, answers
-from hotqueue.tasks.client.watches import Callback
 from hotqueue.tasks.rules.options import seconds
 
 R = TypeVar("R")

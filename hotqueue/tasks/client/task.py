@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, NoReturn, ParamSpec
 
 from hotqueue.errors import SerializationError
 from hotqueue.tasks.broker.encoded import Encoded
-from hotqueue.tasks.broker.stored import BULK
+from hotqueue.tasks.broker.stored_queue import BULK
 from hotqueue.tasks.client.arguments import check_sensitive, checked_args, checked_items, checked_kwargs, refuse_as_options
 from hotqueue.tasks.client.batch import TRIP_BYTES
 from hotqueue.tasks.client.client import Client, client_of

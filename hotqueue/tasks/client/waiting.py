@@ -1,4 +1,7 @@
-"""Waiting for tasks of one queue: a thread's way, logged where it waits for itself, and a coroutine's."""
+"""Waiting for tasks of one queue: a thread's way, logged where it waits for itself, and a coroutine's.
+
+How often the server is asked again is in waiters.py, what blocks on the reply list in replies.py.
+"""
 
 from __future__ import annotations
 

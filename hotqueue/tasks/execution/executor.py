@@ -17,7 +17,7 @@ from hotqueue.errors import ControlFlow, Ignore, Interruption, Reject, Retry, So
 from hotqueue.runtime import package
 from hotqueue.tasks.context import Request, request_var
 from hotqueue.tasks.execution import forks, tracebacks
-from hotqueue.tasks.execution.timelimit import is_of_another, soft_limit
+from hotqueue.tasks.execution.soft_limit import is_of_another, soft_limit
 from hotqueue.tasks.rules.callables import VALUES, is_awaitable, refuse_made_generator
 from hotqueue.tasks.rules.lifecycle import Ended, Outcome, rejected
 from hotqueue.tasks.rules.options import instant_ms, seconds, whole

@@ -19,7 +19,7 @@ from hotqueue.errors import HotQueueError, LeaseLost, SoftTimeLimitExceeded
 from hotqueue.tasks.context import request_var
 from hotqueue.tasks.execution import forks
 from hotqueue.tasks.execution.executor import Call, begun, outcome_of, value_of
-from hotqueue.tasks.execution.timelimit import allow_ctrl_c
+from hotqueue.tasks.execution.soft_limit import allow_ctrl_c
 from hotqueue.tasks.execution.tracebacks import let_go
 from hotqueue.tasks.rules.callables import is_awaitable
 from hotqueue.tasks.rules.lifecycle import Ended, Outcome

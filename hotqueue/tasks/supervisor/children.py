@@ -1,6 +1,6 @@
 """Child: one worker process as its supervisor sees it: its pipes, its workers, what it runs.
 
-All of them together: pool.py.
+All of them together: processes.py.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from hotqueue.tasks.worker import child
 from hotqueue.tasks.worker.child import Company, Pipes, Settings
 from hotqueue.tasks.worker.permits import Permits
 from hotqueue.tasks.worker.running import new_table, read_fates, read_progress, read_running
-from hotqueue.tasks.worker.wakeup import readable
+from hotqueue.tasks.worker.wake_pipe import readable
 
 
 @dataclass

@@ -18,10 +18,10 @@ from hotqueue.tasks.broker.maintenance import Charge
 from hotqueue.tasks.rules import history
 from hotqueue.tasks.rules.history import SUSPECT
 from hotqueue.tasks.supervisor.children import Slot
-from hotqueue.tasks.supervisor.pool import Dead, Pool
+from hotqueue.tasks.supervisor.phase import Phase
+from hotqueue.tasks.supervisor.processes import Dead, Processes
 from hotqueue.tasks.supervisor.quarantine import Quarantine
 from hotqueue.tasks.supervisor.replacement import Replacement
-from hotqueue.tasks.supervisor.state import State
 from hotqueue.tasks.worker import child
 from hotqueue.tasks.worker.logbook import about, shown
 
@@ -138,7 +138,7 @@ class Deaths:
     4. The log says how it died, and what becomes of what it ran (`_say`).
     """
 
-    def __init__(self, state: State, pool: Pool, replacement: Replacement, quarantine: Quarantine) -> None:
+    def __init__(self, state: Phase, pool: Processes, replacement: Replacement, quarantine: Quarantine) -> None:
         self._state = state
         self._pool = pool
         self._replacement = replacement

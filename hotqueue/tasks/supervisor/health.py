@@ -12,8 +12,8 @@ import socket
 from collections.abc import Callable
 
 from hotqueue.errors import ConfigError
-from hotqueue.tasks.supervisor.pool import Pool
-from hotqueue.tasks.supervisor.state import State
+from hotqueue.tasks.supervisor.phase import Phase
+from hotqueue.tasks.supervisor.processes import Processes
 from hotqueue.tasks.supervisor.watchdog import STUCK
 
 Probe = Callable[[], tuple[bool, dict[str, object]]]
@@ -95,7 +95,7 @@ class Probes:
         lease_s: seconds within which the queues have to be reached.
     """
 
-    def __init__(self, pool: Pool, state: State, lease_s: float) -> None:
+    def __init__(self, pool: Processes, state: Phase, lease_s: float) -> None:
         self._pool = pool
         self._state = state
         self._lease_s = lease_s

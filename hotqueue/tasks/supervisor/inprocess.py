@@ -15,7 +15,7 @@ from hotqueue.runtime import in_place
 from hotqueue.store.patience import PATIENCE
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.client.registry import Registry
-from hotqueue.tasks.execution.timelimit import leave_ctrl_c_to_main
+from hotqueue.tasks.execution.soft_limit import leave_ctrl_c_to_main
 from hotqueue.tasks.rules.options import whole
 from hotqueue.tasks.supervisor.upkeep import Upkeep
 from hotqueue.tasks.worker.process import Process

@@ -11,7 +11,7 @@ from hotqueue import keys
 from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError
 from hotqueue.store.patience import PATIENCE
 from hotqueue.store.store import Store
-from hotqueue.tasks.broker import together
+from hotqueue.tasks.broker import many_queues
 from hotqueue.tasks.broker.broker import Broker
 
 log = logging.getLogger("hotqueue.worker")
@@ -129,7 +129,7 @@ def _check_place(brokers: list[Broker], patience: float) -> HotQueueError | None
     except HotQueueError as error:
         return error
     try:
-        for answer in together.sweep(brokers, 0, []):
+        for answer in many_queues.sweep(brokers, 0, []):
             if isinstance(answer, ConnectionFailed) and not answer.retry:
                 return answer
     except ConnectionFailed as error:

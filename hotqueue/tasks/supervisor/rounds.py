@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from hotqueue.errors import ConnectionFailed, HotQueueError
 from hotqueue.runtime.background import Background
-from hotqueue.tasks.broker import together
+from hotqueue.tasks.broker import many_queues
 from hotqueue.tasks.broker.maintenance import Survey
 from hotqueue.tasks.supervisor.neighbours import Neighbours
 from hotqueue.tasks.supervisor.queue_upkeep import QueueUpkeep
@@ -78,7 +78,7 @@ class Round:
         surveys: list[Survey | HotQueueError] = []
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + max(EVERY, len(queues) / BY_SECOND)
-            surveys = together.sweep([each.broker for each in queues], self._lease_ms, own)
+            surveys = many_queues.sweep([each.broker for each in queues], self._lease_ms, own)
             self._is_away, self.succeeded = False, time.monotonic()
         until = time.monotonic() + LONGEST
         for each in queues:
@@ -105,7 +105,7 @@ class Round:
         due = [(each, survey) for each, survey in swept if survey.due == 0]
         failed = {}
         if due:
-            answers = together.promote([each.broker for each, _ in due])
+            answers = many_queues.promote([each.broker for each, _ in due])
             failed = {id(each): answer for (each, _), answer in zip(due, answers, strict=True) if isinstance(answer, Exception)}
         until = time.monotonic() + LONGEST
         first = self._first % max(1, len(swept))

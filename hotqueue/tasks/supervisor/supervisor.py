@@ -22,19 +22,19 @@ from hotqueue.runtime import descriptors
 from hotqueue.runtime.background import Background
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker.broker import Broker
+from hotqueue.tasks.supervisor.child_reports import Reports
 from hotqueue.tasks.supervisor.deaths import Deaths
 from hotqueue.tasks.supervisor.health import HealthPort, Probes
-from hotqueue.tasks.supervisor.pool import Pool
+from hotqueue.tasks.supervisor.phase import Phase
+from hotqueue.tasks.supervisor.processes import Processes
 from hotqueue.tasks.supervisor.quarantine import Quarantine
 from hotqueue.tasks.supervisor.replacement import Replacement, dismiss
-from hotqueue.tasks.supervisor.reports import Reports
 from hotqueue.tasks.supervisor.signals import Signals
-from hotqueue.tasks.supervisor.state import State
 from hotqueue.tasks.supervisor.upkeep import Upkeep
 from hotqueue.tasks.supervisor.watchdog import Watchdog
 from hotqueue.tasks.worker import child
 from hotqueue.tasks.worker.child import Company, Settings
-from hotqueue.tasks.worker.wakeup import readable
+from hotqueue.tasks.worker.wake_pipe import readable
 
 log = logging.getLogger("hotqueue.worker")
 
@@ -47,7 +47,7 @@ class Supervisor:
     """Keeps worker processes going.
 
     1. `run` installs the signals' handlers, opens the health port, and starts the first process (`_spawn`).
-    2. That imports the modules and names the queues; their servers are checked, and their upkeep begins (reports.py).
+    2. That imports the modules and names the queues; their servers are checked, and their upkeep begins (child_reports.py).
     3. From then on, a few times a second and whenever something happens, the loop
        a. waits for reports and signals, and acts upon them (`_select`, `_answer_signals`),
        b. collects the dead, and has put back what they held (deaths.py),
@@ -69,9 +69,9 @@ class Supervisor:
     ) -> None:
         self._presence = presence.Presence()  # by which others see whether we live; if not, they put back what our workers held
         self._settings = replace(settings, supervisor=self._presence.id)
-        self._state = State(on_failed)
+        self._state = Phase(on_failed)
         self._signals = Signals()
-        self._pool = Pool(self._settings, self._state)
+        self._pool = Processes(self._settings, self._state)
         self._replacement = Replacement(settings.processes, settings.is_burst, self._pool.stop)
         self._quarantine = Quarantine(self._presence.id, settings.lease_ms, self._state.owe)
         self._background = Background(self._signals.wake)

@@ -10,8 +10,8 @@ import time
 from collections.abc import Sequence
 
 from hotqueue.tasks.supervisor.children import Child, Slot
-from hotqueue.tasks.supervisor.pool import Pool
-from hotqueue.tasks.supervisor.state import State
+from hotqueue.tasks.supervisor.phase import Phase
+from hotqueue.tasks.supervisor.processes import Processes
 from hotqueue.tasks.supervisor.upkeep import Upkeep
 from hotqueue.tasks.worker import logbook
 
@@ -29,7 +29,7 @@ class Watchdog:
         modules: that the children import, for a warning.
     """
 
-    def __init__(self, pool: Pool, state: State, modules: Sequence[str]) -> None:
+    def __init__(self, pool: Processes, state: Phase, modules: Sequence[str]) -> None:
         self._pool = pool
         self._state = state
         self._modules = modules

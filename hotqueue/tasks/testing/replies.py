@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from hotqueue.errors import ResultTimeout
 from hotqueue.runtime.interrupts import within
 from hotqueue.tasks.client.answers import Answer
-from hotqueue.tasks.client.watches import Callback
+from hotqueue.tasks.client.waiters import Callback
 from hotqueue.tasks.testing.runner import Runner
 from hotqueue.tasks.testing.storage import WHERE, Storage, why
 

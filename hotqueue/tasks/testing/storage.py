@@ -16,7 +16,7 @@ from typing import Any
 from hotqueue.tasks.client.answers import Answer
 from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.client.task import Task
-from hotqueue.tasks.client.watches import Callback
+from hotqueue.tasks.client.waiters import Callback
 from hotqueue.tasks.rules.history import History
 from hotqueue.tasks.rules.history import decode as decode_history
 from hotqueue.tasks.wire.settlement import Settlement

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from hotqueue.tasks.client.registry import Registry
-from hotqueue.tasks.execution.timelimit import leave_ctrl_c_to_main
+from hotqueue.tasks.execution.soft_limit import leave_ctrl_c_to_main
 from hotqueue.tasks.rules.lifecycle import Outcome
 from hotqueue.tasks.wire import settlement
 from hotqueue.tasks.worker.permits import Permits

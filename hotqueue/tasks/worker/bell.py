@@ -16,9 +16,9 @@ from hotqueue.keys import raw
 from hotqueue.tasks.broker.bell_line import LATE, BellLine, Fetch
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.broker.session import Step
-from hotqueue.tasks.worker.wakeup import Wakeup, readable
+from hotqueue.tasks.worker.wake_pipe import Wakeup, readable
 
-LONGEST = 3.0  # seconds; only a net under the bells, which ring for every task
+LONGEST_SLEEP = 3.0  # seconds; only a net under the bells, which ring for every task
 
 
 class Bell:
@@ -60,7 +60,7 @@ class Bell:
         for n, broker in enumerate(self._brokers):
             group = n if broker.store.is_cluster else id(broker.store)
             if group not in lines:
-                lines[group] = BellLine(broker, LONGEST)
+                lines[group] = BellLine(broker, LONGEST_SLEEP)
             lines[group].queues.update((raw(broker.bell_key(kind)), n) for kind in kinds)
             lines[group].is_deaf = not self._waits_for_servers
         self._lines = list(lines.values())
@@ -77,7 +77,7 @@ class Bell:
         if self._rings:
             self._rings = False
             return True
-        seconds = min(seconds, LONGEST)
+        seconds = min(seconds, LONGEST_SLEEP)
         try:
             for line in self._lines:
                 self._listen(line, seconds)

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from hotqueue.errors import ConnectionFailed, HotQueueError, Refused, SerializationError
 from hotqueue.sizes import LARGE, PAYLOAD_MAX, in_words
 from hotqueue.tasks.broker.session import Stepped
-from hotqueue.tasks.broker.stored import BULK
-from hotqueue.tasks.execution.timelimit import leave_ctrl_c_to_main
+from hotqueue.tasks.broker.stored_queue import BULK
+from hotqueue.tasks.execution.soft_limit import leave_ctrl_c_to_main
 from hotqueue.tasks.rules.lifecycle import Action, Do, State
 from hotqueue.tasks.wire import settlement
 from hotqueue.tasks.wire.settlement import Settlement

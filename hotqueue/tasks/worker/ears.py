@@ -9,8 +9,8 @@ import time
 from collections.abc import Sequence
 
 from hotqueue.errors import HotQueueError
-from hotqueue.tasks.broker import together
-from hotqueue.tasks.worker.places import HASTY
+from hotqueue.tasks.broker import many_queues
+from hotqueue.tasks.worker.several_servers import HASTY
 from hotqueue.tasks.worker.subscription import Subscription
 
 LOOK_AROUND = 0.010  # seconds after which a busy worker looks at its other queues
@@ -49,6 +49,6 @@ class Ears:
             return [time.monotonic() - subscription.looked_at > LOOK_AROUND for subscription in subscriptions]
         try:
             with subscriptions[0].registry.store.limited(HASTY):
-                return together.rung([subscription.registry.broker for subscription in subscriptions], self._kind)
+                return many_queues.rung([subscription.registry.broker for subscription in subscriptions], self._kind)
         except HotQueueError:
             return [True] * len(subscriptions)  # whoever asks them sees what is wrong

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 
 from hotqueue.errors import HotQueueError
-from hotqueue.tasks.broker import together
+from hotqueue.tasks.broker import many_queues
 from hotqueue.tasks.wire import settlement
 from hotqueue.tasks.worker import logbook
 from hotqueue.tasks.worker.stepping import Stepping
@@ -49,7 +49,7 @@ def _deregister(worker: Stepping, subscriptions: Sequence[Subscription]) -> bool
             subscriptions[0].registry.broker.reap(worker.presence.id, known_dead=True)
             return True
         brokers = [subscription.registry.broker for subscription in subscriptions]
-        return not brokers or not any(together.deregister(brokers, worker.presence.id))
+        return not brokers or not any(many_queues.deregister(brokers, worker.presence.id))
     except HotQueueError as error:
         return _say_not_left(subscriptions, str(error))
 

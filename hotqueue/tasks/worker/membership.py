@@ -12,7 +12,7 @@ from typing import Protocol
 
 from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError
 from hotqueue.presence import Presence
-from hotqueue.tasks.broker import together
+from hotqueue.tasks.broker import many_queues
 from hotqueue.tasks.broker.session import Stepped
 from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.worker.bell import Bell
@@ -33,7 +33,7 @@ def are_several(registries: Iterable[Registry]) -> bool:
 
 
 class Spread(Protocol):
-    """What does for a worker whose queues are at several servers what must keep no other queue waiting; see places.py."""
+    """What does what must keep no other queue waiting, where queues are at several servers; see several_servers.py."""
 
     def begin(self) -> None: ...
 
@@ -122,7 +122,7 @@ class Membership:
             return self.subscriptions
         sessions = [subscription.session for subscription in self.subscriptions]
         try:
-            answers = together.register(sessions, self.shared.lease_ms, self.facts)
+            answers = many_queues.register(sessions, self.shared.lease_ms, self.facts)
         except HotQueueError:
             return self.subscriptions
         for subscription, failed in zip(self.subscriptions, answers, strict=True):

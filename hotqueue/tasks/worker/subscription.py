@@ -13,7 +13,7 @@ from typing import Any
 
 from hotqueue.sizes import LARGE
 from hotqueue.tasks.broker.session import Step, Stepped
-from hotqueue.tasks.broker.stored import BULK
+from hotqueue.tasks.broker.stored_queue import BULK
 from hotqueue.tasks.client.batch import TRIP_BYTES, trips
 from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.execution.executor import Call
@@ -59,7 +59,7 @@ class Subscription(Holding):
         is_away: True while others find out, beside the worker, whether its server answers: nothing is sent there meanwhile.
         is_registered: True once this worker has announced itself there.
         running: calls of `async def` tasks that run, by their identity.
-        place: the server, for a worker whose queues are at several (see places.py).
+        place: the server, for a worker whose queues are at several (see several_servers.py).
     """
 
     def __init__(

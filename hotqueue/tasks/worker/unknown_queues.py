@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from hotqueue.errors import HotQueueError
 from hotqueue.hints import did_you_mean
 from hotqueue.store.store import Store
-from hotqueue.tasks.broker import together
+from hotqueue.tasks.broker import many_queues
 from hotqueue.tasks.client.registry import Registry
 
 log = logging.getLogger("hotqueue.worker")
@@ -38,6 +38,6 @@ def _warn_of(name: str, defined: Sequence[str], used: set[str]) -> None:
 
 def _in_use(store: Store) -> set[str] | None:
     try:
-        return together.in_use(store)
+        return many_queues.in_use(store)
     except HotQueueError:  # an outage, or no permission to list keys
         return None

@@ -20,13 +20,13 @@ from hotqueue.tasks.rules.lifecycle import Ended, Outcome, decide
 from hotqueue.tasks.rules.options import datetime_of
 from hotqueue.tasks.wire import settlement
 from hotqueue.tasks.worker import leaving, logbook
-from hotqueue.tasks.worker.bell import LONGEST
+from hotqueue.tasks.worker.bell import LONGEST_SLEEP
 from hotqueue.tasks.worker.ears import Ears
 from hotqueue.tasks.worker.membership import RETRY_AFTER
 from hotqueue.tasks.worker.permits import Permits
-from hotqueue.tasks.worker.places import HASTY, Places
 from hotqueue.tasks.worker.prepare import Ready
 from hotqueue.tasks.worker.running import Running
+from hotqueue.tasks.worker.several_servers import HASTY, Places
 from hotqueue.tasks.worker.shared import Shared
 from hotqueue.tasks.worker.stepping import Stepping
 from hotqueue.tasks.worker.subscription import Subscription
@@ -35,7 +35,7 @@ from hotqueue.tasks.worker.turns import Turns
 T = TypeVar("T")
 log = logging.getLogger("hotqueue.worker")
 
-ASKED_EVERY = 0.15  # seconds for each queue until one that did not ring is asked all the same; LONGEST for few
+ASKED_EVERY = 0.15  # seconds for each queue until one that did not ring is asked all the same; LONGEST_SLEEP for few
 
 
 class Worker(Stepping):
@@ -59,7 +59,7 @@ class Worker(Stepping):
         self.turns = Turns([shared.weights.get(registry.name, 1) for registry in registries])
         self.ears = Ears(self.kind)
         self._deaf_because = ""  # why no bell can be heard
-        self._net = max(LONGEST, ASKED_EVERY * len(registries))
+        self._net = max(LONGEST_SLEEP, ASKED_EVERY * len(registries))
         if self.is_spread:
             self._places = Places(self)
 
@@ -172,8 +172,8 @@ class Worker(Stepping):
             self._places.conclude()
 
     def next_due(self) -> float:
-        """Return seconds until the next scheduled task of our queues, at most LONGEST; promotes what is due."""
-        wait = LONGEST
+        """Return seconds until the next scheduled task of our queues, at most LONGEST_SLEEP; promotes what is due."""
+        wait = LONGEST_SLEEP
         for subscription in self.subscriptions:
             if subscription.is_away:
                 continue

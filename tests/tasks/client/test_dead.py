@@ -16,7 +16,7 @@ from hotqueue import HotQueue, TaskNameWarning
 from hotqueue.sizes import DEAD_BYTES, READ_BYTES
 from hotqueue.tasks import State
 from hotqueue.tasks.broker.encoded import Encoded
-from hotqueue.transfer.queues import export
+from hotqueue.transfer.copying import export
 from tests.tasks import sample
 from tests.tasks.broker.test_session import session_of
 from tests.tasks.contents import Room, place, sync

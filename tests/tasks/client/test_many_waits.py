@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from hotqueue.tasks.client.replies import Replies
-from hotqueue.tasks.client.watches import Waiter
+from hotqueue.tasks.client.waiters import Waiter
 from tests.support.durations import let_pass
 from tests.support.servers import RedisServer
 from tests.support.waiting import allowed, wait_until

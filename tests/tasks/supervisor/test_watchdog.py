@@ -10,8 +10,8 @@ import pytest
 from hotqueue import HotQueue
 from hotqueue.tasks.supervisor import watchdog
 from hotqueue.tasks.supervisor.children import Child
-from hotqueue.tasks.supervisor.pool import Pool
-from hotqueue.tasks.supervisor.state import State
+from hotqueue.tasks.supervisor.phase import Phase
+from hotqueue.tasks.supervisor.processes import Processes
 from hotqueue.tasks.supervisor.upkeep import Upkeep
 from hotqueue.tasks.supervisor.watchdog import Watchdog
 from hotqueue.tasks.worker.child import Settings
@@ -20,8 +20,8 @@ from tests.tasks.supervised import slot_of, waiting_child
 
 
 def watch(*children: Child) -> Watchdog:
-    state = State(lambda _text: None, upkeep=Upkeep([], 60_000))
-    pool = Pool(Settings(make_queue=HotQueue), state)
+    state = Phase(lambda _text: None, upkeep=Upkeep([], 60_000))
+    pool = Processes(Settings(make_queue=HotQueue), state)
     pool.all = list(children)
     return Watchdog(pool, state, ["mine", "ours"])
 

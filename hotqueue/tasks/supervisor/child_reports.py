@@ -14,11 +14,11 @@ from hotqueue.runtime.background import Background
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.supervisor.children import Child
-from hotqueue.tasks.supervisor.pool import Pool
+from hotqueue.tasks.supervisor.phase import Phase
 from hotqueue.tasks.supervisor.preflight import check_queues
-from hotqueue.tasks.supervisor.queues import Queues
+from hotqueue.tasks.supervisor.processes import Processes
 from hotqueue.tasks.supervisor.replacement import Replacement
-from hotqueue.tasks.supervisor.state import State
+from hotqueue.tasks.supervisor.served_queues import Queues
 from hotqueue.tasks.supervisor.upkeep import Upkeep
 from hotqueue.tasks.wire import payload
 from hotqueue.tasks.worker import child
@@ -48,8 +48,8 @@ class Reports:
     def __init__(
         self,
         settings: Settings,
-        state: State,
-        pool: Pool,
+        state: Phase,
+        pool: Processes,
         replacement: Replacement,
         background: Background,
         upkeep_of: Callable[[list[Broker]], Upkeep],

@@ -6,15 +6,15 @@ import os
 import signal
 
 from hotqueue import HotQueue
-from hotqueue.tasks.supervisor.pool import Pool
-from hotqueue.tasks.supervisor.state import State
+from hotqueue.tasks.supervisor.phase import Phase
+from hotqueue.tasks.supervisor.processes import Processes
 from hotqueue.tasks.worker.child import Company, Settings
 from tests.support.waiting import wait_until
 from tests.tasks.supervised import waiting_child
 
 
-def pool() -> Pool:
-    return Pool(Settings(make_queue=HotQueue), State(lambda _text: None))
+def pool() -> Processes:
+    return Processes(Settings(make_queue=HotQueue), Phase(lambda _text: None))
 
 
 def test_a_child_that_ended_is_collected_once_with_how_it_ended() -> None:

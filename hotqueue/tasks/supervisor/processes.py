@@ -1,4 +1,4 @@
-"""Pool: all processes of a supervisor: starts them, finds them, collects the dead.
+"""Processes: all processes of a supervisor: starts them, finds them, collects the dead.
 
 Which are wanted is decided in replacement.py and quarantine.py.
 """
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.supervisor.children import Child, spawn
 from hotqueue.tasks.supervisor.orphans import Orphans
-from hotqueue.tasks.supervisor.state import State
+from hotqueue.tasks.supervisor.phase import Phase
 from hotqueue.tasks.worker.child import Company, Settings
 
 
@@ -25,7 +25,7 @@ class Dead:
     peak_kb: int
 
 
-class Pool:
+class Processes:
     """The children of one supervisor.
 
     Attributes:
@@ -33,7 +33,7 @@ class Pool:
         ours: descriptors that a child must not keep.
     """
 
-    def __init__(self, settings: Settings, state: State) -> None:
+    def __init__(self, settings: Settings, state: Phase) -> None:
         self.all: list[Child] = []
         self.ours: list[int] = []
         self._settings = settings

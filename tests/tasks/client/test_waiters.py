@@ -7,16 +7,16 @@ import time
 
 import pytest
 
-from hotqueue.tasks.client import watches as module
+from hotqueue.tasks.client import waiters as module
 from hotqueue.tasks.client.answers import Answer
-from hotqueue.tasks.client.watches import Waiter, Watches
+from hotqueue.tasks.client.waiters import Waiter, Watches
 from tests.support.waiting import wait_until
 
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "FIRST", 0.05)
-    monkeypatch.setattr(module, "LONGEST", 0.3)
+    monkeypatch.setattr(module, "LONGEST_PAUSE", 0.3)
     monkeypatch.setattr(module, "BREATH", 0.01)
 
 

@@ -10,7 +10,7 @@ import pytest
 from hotqueue.store.resolve import resolve
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker.encoded import Encoded
-from hotqueue.tasks.supervisor.queues import Queues
+from hotqueue.tasks.supervisor.served_queues import Queues
 from tests.tasks.contents import Room, sync
 
 pytestmark = pytest.mark.servers("server")

@@ -25,7 +25,7 @@ from hotqueue.errors import ConfigError, ConnectionFailed
 from hotqueue.store.resolve import resolve
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker.broker import Broker
-from hotqueue.transfer import queues
+from hotqueue.transfer import copying
 from tests.support.embedded_users import PROGRAMS, nothing_left, private_folder, real_server, servers_of, short_folder
 from tests.support.processes import run_command, start_command
 from tests.support.proxy import SILENCE, Fault, Proxy
@@ -34,7 +34,7 @@ from tests.support.waiting import wait_until
 
 __all__ = ["private_folder", "short_folder"]  # fixtures
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="no embedded server on Windows")
-Export = Callable[..., queues.Copied]
+Export = Callable[..., copying.Copied]
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def fill(place: str, name: str) -> None:
 @pytest.fixture
 def export(private_folder: Path) -> Iterator[Export]:
     """``export(source, target, **options)``, and nothing of a private server may be left."""
-    yield queues.export
+    yield copying.export
     wait_until(lambda: not servers_of(private_folder), what="the private servers are gone")
     assert not list(private_folder.glob("m-*"))
 
@@ -355,7 +355,7 @@ def test_what_is_no_queues_stays_behind_and_is_told(
         assert store.command("mine", "GET", "mine") == b"x"
 
 
-@pytest.mark.parametrize("at", [b"RPUSH", b"HSET", b"PEXPIRE", b":result:", queues.APPEAR.sha])
+@pytest.mark.parametrize("at", [b"RPUSH", b"HSET", b"PEXPIRE", b":result:", copying.APPEAR.sha])
 def test_a_killed_export_to_a_server_shows_nothing_and_is_finished_by_the_next(
     at: bytes, export: Export, file: str, start_redis: Callable[..., RedisServer]
 ) -> None:
@@ -385,8 +385,8 @@ def test_a_reply_that_is_lost_is_an_error_and_not_a_second_copy(
     server = start_redis()
     put(file, "q", *range(10))
     with server.client() as client:
-        client.script_load(queues.APPEAR.text)
-    for mark in (b"RPUSH", queues.APPEAR.sha):
+        client.script_load(copying.APPEAR.text)
+    for mark in (b"RPUSH", copying.APPEAR.sha):
         proxy = Proxy(server.url)
         proxy.lose_reply(mark)
         with pytest.raises(ConnectionFailed):
@@ -412,7 +412,7 @@ def test_a_private_server_that_dies_does_not_begin_anew_with_less(
     fill(source, "q")
     for step in ("_put_in_order", "_deliver", "_bring_queue"):
         with monkeypatch.context() as patched:
-            patched.setattr(queues, step, _dying(getattr(queues, step)))
+            patched.setattr(copying, step, _dying(getattr(copying, step)))
             if target == "server" or step != "_bring_queue":  # a file is saved as a whole
                 with pytest.raises(ConnectionFailed):
                     export(source, str(there) if target == "file" else server.url)
@@ -493,7 +493,7 @@ def test_every_key_that_a_queue_has_is_copied_or_known_to_be_left_out(
     with source.client() as client:
         for key, kind in every_key.items():
             make[kind.replace("sorted set", "zset")](client, key)
-    queues.export(source.url, target.url)
+    copying.export(source.url, target.url)
     with target.client() as client:
         missing = set(every_key) - {key.decode() for key in client.keys("*")}
     assert missing == {

@@ -8,7 +8,7 @@ from functools import partial
 
 from hotqueue import keys
 from hotqueue.tasks.broker import scripts
-from hotqueue.tasks.broker.stored import BULK, StoredQueue
+from hotqueue.tasks.broker.stored_queue import BULK, StoredQueue
 
 HANDOVER = 0.02  # seconds in which a task changes places: a fetch, a parking, a start
 

@@ -1,6 +1,6 @@
 """Place: one server, or node of a Cluster, as one worker works with it; what its thread does there.
 
-Nothing here touches what the worker works at: what is found out, it takes in itself (places.py).
+Nothing here touches what the worker works at: what is found out, it takes in itself (several_servers.py).
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import TypeVar
 from hotqueue.errors import ConnectionFailed, HotQueueError
 from hotqueue.runtime.background import Background
 from hotqueue.store.store import Store
-from hotqueue.tasks.broker import together
-from hotqueue.tasks.broker.together import Found
+from hotqueue.tasks.broker import many_queues
+from hotqueue.tasks.broker.many_queues import Found
 from hotqueue.tasks.worker import logbook
 from hotqueue.tasks.worker.stepping import Stepping
 from hotqueue.tasks.worker.subscription import Subscription
@@ -101,13 +101,13 @@ class Place:
 
     def _recovered(self, subscriptions: list[Subscription]) -> list[tuple[Subscription, Found]]:
         in_hand = [list(each.in_hand) for each in subscriptions]
-        answers = together.recover([each.session for each in subscriptions], in_hand) if subscriptions else []
+        answers = many_queues.recover([each.session for each in subscriptions], in_hand) if subscriptions else []
         return list(zip(subscriptions, answers, strict=True))
 
     def _registered(self, subscriptions: list[Subscription]) -> list[tuple[Subscription, Found]]:
         worker, found = self._worker, list[tuple[Subscription, Found]]()
         sessions = [each.session for each in subscriptions]
-        answers = together.register(sessions, worker.shared.lease_ms, worker.facts) if subscriptions else []
+        answers = many_queues.register(sessions, worker.shared.lease_ms, worker.facts) if subscriptions else []
         for each, failed in zip(subscriptions, answers, strict=True):
             each.is_registered = failed is None
             found.append((each, [] if failed is None else failed))

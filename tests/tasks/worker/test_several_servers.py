@@ -11,8 +11,8 @@ import pytest
 
 from hotqueue import HotQueue
 from hotqueue.tasks.worker.loading import share_stores
-from hotqueue.tasks.worker.places import MOMENT, Places
 from hotqueue.tasks.worker.process import Process
+from hotqueue.tasks.worker.several_servers import MOMENT, Places
 from hotqueue.tasks.worker.subscription import Subscription
 from hotqueue.tasks.worker.worker import Worker
 from tests.support.proxy import Proxy

@@ -6,7 +6,7 @@ import pytest
 
 from hotqueue.errors import ConnectionFailed
 from hotqueue.tasks.wire.settlement import Delivery, Settlement
-from hotqueue.tasks.worker.place import Place
+from hotqueue.tasks.worker.one_server import Place
 from hotqueue.tasks.worker.sync_worker import SyncWorker
 
 pytestmark = pytest.mark.servers("server")

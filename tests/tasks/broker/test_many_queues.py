@@ -8,7 +8,7 @@ import pytest
 
 from hotqueue import HotQueue
 from hotqueue.errors import ConfigError
-from hotqueue.tasks.broker import together
+from hotqueue.tasks.broker import many_queues
 from hotqueue.tasks.broker.maintenance import Survey
 from hotqueue.tasks.broker.session import Session
 from tests.tasks.contents import Room, place, sync
@@ -27,7 +27,7 @@ def rooms(make_queue: Callable[..., HotQueue], queue_name: str) -> Iterator[list
 def test_a_sweep_renews_the_leases_of_all(rooms: list[Room]) -> None:
     for room in rooms:
         room.fill({"workers": {"mine": 5}})
-    surveys = together.sweep([room.broker for room in rooms], 60_000, ["mine"])
+    surveys = many_queues.sweep([room.broker for room in rooms], 60_000, ["mine"])
     assert all(isinstance(each, Survey) and each.gone == [] for each in surveys)
     assert all(room["workers"]["mine"] > 1_000_000 for room in rooms)
 
@@ -36,7 +36,7 @@ def test_what_is_due_is_promoted_everywhere_but_where_a_key_is_wrong(rooms: list
     for room in rooms:
         room.fill({"tasks": {"t": sync()}, "scheduled": {"t": 5}})
     rooms[1].client.rpush(rooms[1].prefix + "ready", "not ours")
-    failed = together.promote([room.broker for room in rooms])
+    failed = many_queues.promote([room.broker for room in rooms])
     assert (failed[0], failed[2]) == (None, None)
     assert isinstance(failed[1], ConfigError)
     assert [room["ready"] for room in rooms] == [{"t": place(1)}, ["not ours"], {"t": place(1)}]
@@ -44,17 +44,17 @@ def test_what_is_due_is_promoted_everywhere_but_where_a_key_is_wrong(rooms: list
 
 def test_a_worker_registers_holds_and_leaves_everywhere(rooms: list[Room]) -> None:
     sessions = [Session(room.broker, "w", "s") for room in rooms]
-    assert together.register(sessions, 60_000, {"host": "here"}) == [None] * 3
+    assert many_queues.register(sessions, 60_000, {"host": "here"}) == [None] * 3
     for room in rooms:
         room.fill({"tasks": {"t": sync()}, "held:w": {"t": f"1 s {place(1)}"}})
-    found = together.recover(sessions, [[], ["t"], []])
+    found = many_queues.recover(sessions, [[], ["t"], []])
     assert [[delivery.id for delivery in each] for each in found if isinstance(each, list)] == [["t"], [], ["t"]]
-    assert together.deregister([room.broker for room in rooms], "w") == [None] * 3
+    assert many_queues.deregister([room.broker for room in rooms], "w") == [None] * 3
     assert [(room["ready"], room["workers"], room["held:w"]) for room in rooms] == [({"t": place(1)}, None, None)] * 3
 
 
 def test_bells_that_hold_a_token_are_told_apart(rooms: list[Room]) -> None:
     rooms[1].broker.ring("a")
     rooms[2].client.set(rooms[2].prefix + "bell:async", "junk")
-    assert together.rung([room.broker for room in rooms], "a") == [False, True, False]
-    assert together.rung([room.broker for room in rooms], "s") == [False, False, False]
+    assert many_queues.rung([room.broker for room in rooms], "a") == [False, True, False]
+    assert many_queues.rung([room.broker for room in rooms], "s") == [False, False, False]

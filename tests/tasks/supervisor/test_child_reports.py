@@ -9,10 +9,10 @@ import pytest
 from hotqueue import HotQueue
 from hotqueue.runtime.background import Background
 from hotqueue.store.store import Store
-from hotqueue.tasks.supervisor.pool import Pool
+from hotqueue.tasks.supervisor.child_reports import Reports
+from hotqueue.tasks.supervisor.phase import Phase
+from hotqueue.tasks.supervisor.processes import Processes
 from hotqueue.tasks.supervisor.replacement import Replacement
-from hotqueue.tasks.supervisor.reports import Reports
-from hotqueue.tasks.supervisor.state import State
 from hotqueue.tasks.supervisor.upkeep import Upkeep
 from hotqueue.tasks.wire import payload
 from hotqueue.tasks.worker import child
@@ -29,8 +29,8 @@ class Receiving:
         self.failures: list[str] = []
         self.ready: list[Any] = []
         settings = Settings(make_queue=HotQueue)
-        self.state = State(self.failures.append)
-        self.pool = Pool(settings, self.state)
+        self.state = Phase(self.failures.append)
+        self.pool = Processes(settings, self.state)
         self.replacement = Replacement(1, True, self.pool.stop)
         self.background = Background(lambda: None)
         self.reports = Reports(

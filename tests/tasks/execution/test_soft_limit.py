@@ -10,8 +10,8 @@ import time
 import pytest
 
 from hotqueue.errors import SoftTimeLimitExceeded
-from hotqueue.tasks.execution import timelimit
-from hotqueue.tasks.execution.timelimit import soft_limit
+from hotqueue.tasks.execution import soft_limit as timelimit
+from hotqueue.tasks.execution.soft_limit import soft_limit
 from tests.support.durations import take_time
 
 

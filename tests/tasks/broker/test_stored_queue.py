@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hotqueue.tasks.broker.stored import FAR, instant
+from hotqueue.tasks.broker.stored_queue import FAR, instant
 from tests.tasks.contents import Room
 
 

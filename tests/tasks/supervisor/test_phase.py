@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from hotqueue.tasks.supervisor.state import State
+from hotqueue.tasks.supervisor.phase import Phase
 from hotqueue.tasks.supervisor.upkeep import Upkeep
 from tests.tasks.contents import Room
 
 
 def test_what_cannot_begin_says_why_and_ends() -> None:
     said: list[str] = []
-    state = State(said.append)
+    state = Phase(said.append)
     assert state.exit is None
     state.cannot_begin("no process can be started", 70)
     assert (said, state.exit) == (["no process can be started"], 70)
@@ -19,7 +19,7 @@ def test_what_cannot_begin_says_why_and_ends() -> None:
 
 @pytest.mark.servers("server")
 def test_what_is_owed_is_written_at_the_next_beat_once_there_are_queues(room: Room) -> None:
-    state, done = State(lambda _text: None), []
+    state, done = Phase(lambda _text: None), []
     state.owe(room.broker, lambda: done.append("early"))
     state.upkeep = Upkeep([room.broker], 60_000)
     state.owe(room.broker, lambda: done.append("owed"))

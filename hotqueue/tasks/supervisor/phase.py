@@ -10,7 +10,7 @@ from hotqueue.tasks.supervisor.upkeep import Upkeep
 
 
 @dataclass
-class State:
+class Phase:
     """How far a supervisor has come.
 
     Attributes:

@@ -14,9 +14,9 @@ from functools import partial
 from hotqueue import keys
 from hotqueue.errors import ConnectionFailed, HotQueueError
 from hotqueue.store.patience import COMMAND_TIMEOUT
+from hotqueue.tasks.broker.many_queues import Found
 from hotqueue.tasks.broker.session import DOING, Stepped
-from hotqueue.tasks.broker.together import Found
-from hotqueue.tasks.worker.place import Place, Where
+from hotqueue.tasks.worker.one_server import Place, Where
 from hotqueue.tasks.worker.stepping import Stepping
 from hotqueue.tasks.worker.subscription import Subscription
 
