@@ -106,7 +106,7 @@ def test_callbacks_and_waiters_of_one_task_are_all_told(room: Room, replies: Rep
     threads = [threading.Thread(target=lambda: told.append(replies.wait(["t"], 20)["t"])) for _ in range(5)]
     for thread in threads:
         thread.start()
-    wait_until(lambda: len(replies._watches._watches["t"].told) == 6)
+    wait_until(lambda: len(replies._watches._watches["t"].who) == 6)
     finish(room, "t")
     for thread in threads:
         thread.join()
