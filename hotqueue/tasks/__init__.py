@@ -1,4 +1,8 @@
-"""Tasks over a queue: the public names, each imported when it is first used. Stored data goes by them as well."""
+"""Tasks over a queue: the public names, each imported when it is first used. Stored data goes by them as well.
+
+In its rooms: what is decided (rules), what travels (wire), what the store does (broker), who sends and waits (client), what runs
+the user's code (execution), one process (worker), all of them (supervisor). Knows nothing of messages, queue.py or commands.
+"""
 
 from __future__ import annotations
 
