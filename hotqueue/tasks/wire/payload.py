@@ -192,7 +192,8 @@ def loads_error(data: bytes) -> Exception:
     error: Exception = RemoteError(moved.today(path), message, trace)
     if sent is not None:
         try:
-            error = _put_together(loads(sent), trace) or error
+            made = _put_together(loads(sent), trace)
+            error = error if made is None else made  # not by its truth: an error may have a length, of nought
         except Interruption:
             raise
         except Exception:  # a class that keeps its instances from being made, or compared

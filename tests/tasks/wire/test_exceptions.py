@@ -154,6 +154,11 @@ class Equal(Exception):
     __hash__ = None  # type: ignore[assignment]
 
 
+class Empty(Exception):
+    def __len__(self) -> int:
+        return 0
+
+
 class HttpError(OSError):
     def __init__(self, status: int, url: str) -> None:
         super().__init__(status, f"status {status}", url)
@@ -221,6 +226,7 @@ WHOLE: dict[str, Callable[[], BaseException]] = {
     "frozen dataclass": lambda: FrozenError(3),
     "dataclass with slots": lambda: SlottedDataError(3),
     "own eq": lambda: Equal("x"),
+    "not true": lambda: Empty("x"),
     "OSError with an init": lambda: HttpError(404, "http://x"),
     "two bases": lambda: BothKinds(2, "no"),
     "generic": lambda: Typed[int](1, 2),
