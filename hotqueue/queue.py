@@ -117,6 +117,13 @@ class HotQueue(MessageMethods, TaskMethods):
             self.secret_key = other.secret_key
         self._kept = Local(self.name, self.store)
 
+    def __copy__(self) -> Self:
+        """Return another queue at the same store, over its connections; unlike a pickle, it need not be able to travel."""
+        copied = type(self).__new__(type(self))
+        copied.__dict__.update({name: value for name, value in vars(self).items() if name != "_registry"})
+        copied._kept = Local(self.name, self.store)
+        return copied
+
     def __bool__(self) -> bool:
         """Return True: an empty queue is a queue too, so that ``queue or default`` asks no server and means what it says."""
         return True

@@ -387,3 +387,24 @@ def test_a_copy_of_a_queue_works_and_keeps_its_secret_key(make_queue: MakeQueue)
     again = copy.copy(queue)
     again.put(1)
     assert (queue.get(), again.secret_key) == (1, "k")
+
+
+def test_a_copy_of_a_queue_is_at_the_same_store_over_the_same_connections(make_queue: MakeQueue) -> None:
+    queue = make_queue()
+    again = copy.copy(queue)
+    assert again.store is queue.store
+    assert again._tasks is not queue._tasks
+    assert copy.deepcopy(queue).store is not queue.store
+
+
+class OwnConnection(redis.Connection):
+    """What goes into no pickle of ours."""
+
+
+def test_a_queue_that_cannot_leave_the_process_can_be_copied_in_it() -> None:
+    pool = redis.ConnectionPool(connection_class=OwnConnection)
+    queue = HotQueue("here", redis=redis.Redis(connection_pool=pool), secret_key="k")
+    with pytest.raises(ConfigError, match="OwnConnection"):
+        pickle.dumps(queue)
+    again = copy.copy(queue)
+    assert (again.store, again.secret_key) == (queue.store, "k")
