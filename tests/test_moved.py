@@ -16,7 +16,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, get_type_hints
 
 import cloudpickle
 import pytest
@@ -100,6 +100,11 @@ def test_what_is_pickled_today_names_public_names_and_the_same_as_ever(name: str
         assert {module for module, _ in names_in(data)} <= PUBLIC
         assert modules_in(data) <= PUBLIC
     assert names_in(pickle.dumps(value, 5)) == names_in(stored("today", "pickles")[name])
+
+
+@pytest.mark.parametrize("kind", [value for name in tasks.__all__ if isinstance(value := getattr(tasks, name), type)])
+def test_the_hints_of_a_public_class_are_found_though_it_is_somewhere_else(kind: type) -> None:
+    assert isinstance(get_type_hints(kind), dict)
 
 
 @pytest.mark.parametrize(("version", "name"), [(version, name) for version in VERSIONS for name in stored(version, "pickles")])

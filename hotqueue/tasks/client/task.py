@@ -49,7 +49,8 @@ class Task(Encoding, Generic[P, R]):
     __module__ = "hotqueue.tasks"
     __name__: str
     __qualname__: str
-    __wrapped__: Callable[P, R]
+    if TYPE_CHECKING:  # else `typing.get_type_hints` would look for Callable in the module named above
+        __wrapped__: Callable[P, R]
 
     def __init__(
         self,
