@@ -162,7 +162,8 @@ class Places:
             if due is None:
                 self.recover(subscription)
             else:
-                subscription.due, subscription.is_rung = due, True
+                subscription.due = due
+                subscription.note_ring()
 
         self._beside(subscription, subscription.registry.broker.promote, then)
 
@@ -173,7 +174,7 @@ class Places:
             if moved is None:
                 self.recover(subscription)
             elif moved:
-                subscription.is_rung = True
+                subscription.note_ring()
                 self._worker.shared.wake_others(self._worker)
 
         self._beside(subscription, lambda: subscription.unpark(self._worker.kind, room), then)

@@ -51,6 +51,8 @@ class Stepping(Recovery):
         if subscription.is_unavailable or (subscription.must_recover and not self._recover(subscription)):
             return None
         settlements = subscription.take_unsettled()
+        if room:
+            subscription.is_rung_since = False
         if failpoints.IS_ARMED and settlements:
             failpoints.at("before_settle")
         try:

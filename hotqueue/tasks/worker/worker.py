@@ -164,7 +164,7 @@ class Worker(Stepping):
     def hear(self) -> None:
         """Take in which bells rang, and what others found out beside us."""
         while self.bell.rung:
-            self.subscriptions[self.bell.rung.pop()].is_rung = True
+            self.subscriptions[self.bell.rung.pop()].note_ring()
         while self.bell.wrong:
             queue, why = self.bell.wrong.popitem()
             self._say_refused(self.subscriptions[queue], why)

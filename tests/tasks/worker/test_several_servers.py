@@ -72,6 +72,31 @@ def test_a_server_that_needs_longer_is_waited_for_once(make_queue: Callable[...,
         worker._leave()
 
 
+def test_a_ring_that_comes_before_the_answer_to_a_fetch_is_heeded_behind_it(
+    make_queue: Callable[..., HotQueue], far: Proxy
+) -> None:
+    away = make_queue("far", url=far.url)
+    worker = make_worker([make_queue(), away])
+    places, subscription = worker._places, worker.subscriptions[1]
+    assert places is not None
+    far.latency = (SLOW, 0.0)
+    try:
+        look(places, subscription)  # from now on the server has the script
+        away.submit(abs, -1)
+        assert places.step(subscription, 1) is None  # carried out, and its answer is on the way
+        assert subscription.ahead is not None
+        away.submit(abs, -2)  # too late for it
+        worker.bell.rung.add(1)
+        worker.hear()
+        wait_until(lambda: places.step(subscription, 1) is not None, 10, "it answers")
+        assert (len(subscription.unstarted), subscription.is_rung) == (1, True)
+        wait_until(lambda: places.step(subscription, 1) is not None, 10, "it answers")
+        assert (len(subscription.unstarted), subscription.is_rung) == (2, False)
+    finally:
+        far.latency = (0.0, 0.0)
+        worker._leave()
+
+
 def trips_of(worker: Worker, far: Proxy, do: Callable[[], object]) -> int:
     """Return how often something was sent to the server that is far away until all is done."""
     before = far.requests
