@@ -36,15 +36,16 @@ class Exchange:
             HotQueueError: any other failure.
         """
         try:
-            return self._once(key, args, repeatable)
-        except rx.NoScriptError:
+            try:
+                return self._once(key, args, repeatable)
+            except rx.AskError:  # MOVED is a kind of ASK; the cluster client follows both and learns the new layout
+                return self.follow(args, doing)
+        except rx.NoScriptError:  # here, or where the key has moved
             if text is None:
                 raise
             return self.ask(key, (b"EVAL", text, *args[2:]), doing)
         except HotQueueError:
             raise
-        except rx.AskError:  # MOVED is a kind of ASK; the cluster client follows both and learns the new layout
-            return self.follow(args, doing)
         except (rx.RedisError, rx.RedisClusterException, OSError) as error:
             raise self.pool.translated(error, with_size(f"{doing}{self.wrong_key(error, args)}", args)) from error
 
