@@ -76,7 +76,7 @@ class _Kept(logging.Logger):
                 _ours.handle(record)
 
 
-_OURS = ("hotqueue", "hotqueue.worker", "hotqueue.embedded", "hotqueue.queue", "hotqueue.tasks.result")
+_OURS = ("hotqueue", "hotqueue.worker", "hotqueue.embedded", "hotqueue.queue")
 _ours: logging.Handler = logging.NullHandler()
 _level = logging.INFO
 
