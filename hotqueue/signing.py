@@ -1,6 +1,7 @@
 """Secret keys: what they may be, signing and verifying with them, and that none is pickled by accident.
 
-No error message and no log line names a key.
+No error message and no log line names a key. Where a signature stands: tasks/wire/envelope.py (calls), tasks/wire/record.py
+(results). Raw messages are not signed.
 """
 
 from __future__ import annotations

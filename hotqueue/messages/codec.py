@@ -1,6 +1,6 @@
 """Objects ↔ the bytes that travel: the rules for raw messages.
 
-A serializer is anything with ``dumps`` and ``loads``; None means text. The only file that pickles.
+A serializer is anything with ``dumps`` and ``loads``; None means text. The only file of messages/ that pickles.
 """
 
 from __future__ import annotations

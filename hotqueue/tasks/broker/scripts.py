@@ -1,4 +1,7 @@
-"""The operations' scripts, loaded over their prelude. One name here for each file of lua/."""
+"""The operations' scripts, loaded over their prelude. One name here for each file of lua/.
+
+Their keys are built in script_keys.py; a worker runs them through its session.py, anyone else through broker.py and its like.
+"""
 
 from __future__ import annotations
 

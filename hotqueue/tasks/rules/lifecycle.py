@@ -17,7 +17,7 @@ from hotqueue.tasks.rules.retry import RetryPolicy, backoff
 
 
 class State(StrEnum):
-    """What a task is in, as users see it."""
+    """What a task is in, as users see it. On the wire: tasks/wire/record.py (final), the states of client/result.py (others)."""
 
     __module__ = "hotqueue.tasks"
 

@@ -27,7 +27,7 @@ log = logging.getLogger("hotqueue.worker")
 AUDIT_EVERY = 5.0  # seconds between two looks for tasks that stand nowhere
 EXPIRED_AT_ONCE = 10  # batches of tasks past their expiry that one sweep ends: other queues wait for their turn
 EXPIRED_NAMED = 20  # of so many the log says which
-REVOKED_MS = 3_600_000
+REVOKED_MS = 3_600_000  # as long as where a program revokes, client/result.py
 
 
 class QueueUpkeep:

@@ -1,4 +1,7 @@
-"""Signals of a supervisor: their handlers only note them and wake its loop, which then asks what there was."""
+"""Signals of a supervisor: their handlers only note them and wake its loop, which then asks what there was.
+
+What each of them does is said in supervisor.py (`_answer_signals`); the replacing of processes at SIGHUP is in replacement.py.
+"""
 
 from __future__ import annotations
 
