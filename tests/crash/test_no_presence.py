@@ -63,7 +63,7 @@ def fill(folder):
             pass
 """
 START = f"{MOUNT}\nmount_over_presence_folder(sys.argv.pop(1))\n{command_code('hotqueue-worker')}"
-IMPATIENT = "from hotqueue.tasks.supervisor import supervisor; supervisor.STUCK = 4.0\n"
+IMPATIENT = "from hotqueue.tasks.supervisor import watchdog; watchdog.STUCK = 4.0\n"
 LINE = "no presence file can be kept"
 FAULTS = ["another user's", "read-only", "full"]
 
