@@ -157,7 +157,7 @@ class Membership:
         if self._places is not None and subscription is not None:
             self._places.note_outage(subscription, error)
             return
-        if self.shared.outages.begin("", self):
+        if self.shared.outages.begin("", self, str(error)):
             log.warning("%s; trying again until it answers", error)
         self._outage = True
 

@@ -55,7 +55,7 @@ class Place:
 
     def say_away(self, error: Exception) -> None:
         """Say once a process that this place does not answer."""
-        if self._worker.shared.outages.begin(self.where, self._worker):
+        if self._worker.shared.outages.begin(self.where, self._worker, str(error)):
             log.warning("%s; trying again until it answers, the other queues go on", error)
 
     def _say_back(self, subscriptions: Iterable[Subscription]) -> None:

@@ -15,13 +15,22 @@ class Outages:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._noticed: dict[Hashable, set[object]] = {}
+        self._over: dict[Hashable, set[object]] = {}  # who has had an answer since, while others have not
+        self._said: dict[Hashable, set[str]] = {}
 
-    def begin(self, where: Hashable, who: object) -> bool:
-        """Note that a server does not answer a worker; tell whether it is the first that noticed."""
+    def begin(self, where: Hashable, who: object, why: str) -> bool:
+        """Note that a server does not answer a worker; tell whether that is news.
+
+        It is for the first that notices, and for one that had an answer since, if something else keeps it from the server now.
+        """
         with self._lock:
-            is_first = where not in self._noticed
+            over, said = self._over.setdefault(where, set()), self._said.setdefault(where, set())
+            is_news = where not in self._noticed or (who in over and why not in said)
+            over.discard(who)
             self._noticed.setdefault(where, set()).add(who)
-        return is_first
+            if is_news:
+                said.add(why)
+        return is_news
 
     def end(self, where: Hashable, who: object) -> bool:
         """Note that it answers a worker again; tell whether it was the last that had noticed."""
@@ -31,8 +40,9 @@ class Outages:
                 return False
             waiting.discard(who)
             if waiting:
+                self._over[where].add(who)
                 return False
-            del self._noticed[where]
+            del self._noticed[where], self._over[where], self._said[where]
         return True
 
     def forget(self, who: object) -> None:
