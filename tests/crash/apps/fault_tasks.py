@@ -18,7 +18,7 @@ note = Notes(os.environ.get("CRASH_NOTES")).write
 
 @queue.task
 def work(n: int, seconds: float = 0.0) -> int:
-    note(n)
+    note(n, os.getpid())
     if seconds:
         take_time(seconds)
     return n
