@@ -133,11 +133,13 @@ class HotQueue(MessageMethods, TaskMethods):
     def close(self) -> None:
         """Release the connections, and the hold on an embedded server. Used again, the queue connects again."""
         self._local().close()
+        self._stop_waiting()
         self.store.close()
 
     async def aclose(self) -> None:
         """Asyncio twin of `close`."""
         self._local().close()
+        self._stop_waiting()
         await self.store.aclose()
 
     def __enter__(self) -> Self:

@@ -33,6 +33,11 @@ class TaskMethods(Owner):
             self._registry = Registry(self)
         return self._registry
 
+    def _stop_waiting(self) -> None:
+        """Close the connections on which results are waited for; whoever waits next connects again."""
+        if self._registry is not None:
+            self._registry.close()
+
     @property
     def _dead(self) -> DeadList:
         from hotqueue.tasks.client.dead import DeadList

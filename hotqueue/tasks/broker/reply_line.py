@@ -56,6 +56,10 @@ class ReplyLine:
         found, more = replies[1 if ask else 0], replies[-1] if many else None
         return [*([] if found is None else found[1:]), *(more or [])], replies[0] if ask else []
 
+    def close(self) -> None:
+        """Drop the connection; the next read opens another."""
+        self._blocking.close()
+
     def has_changed(self) -> bool:
         """Tell, once, whether this is another connection than before: with that one, messages may have been lost."""
         before, self._connects = self._connects, max(1, self._blocking.connects)

@@ -136,9 +136,15 @@ class Client:
 
     def move(self, store: Store) -> None:
         """Have the queue, and all that is sent through it, live elsewhere: `hotqueue-worker --url`."""
+        self.close()
         self.owner.store = store
         self._brokers.clear()
         self._replies.clear()
+
+    def close(self) -> None:
+        """Close the connections on which results are waited for, but those on which a thread waits just now."""
+        for replies in list(self._replies.values()):
+            replies.close()
 
     # --- of this queue, and of others on the same store ----------------------------------------------------------
 

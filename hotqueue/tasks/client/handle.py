@@ -20,7 +20,7 @@ from hotqueue.errors import (
 )
 from hotqueue.runtime import in_place
 from hotqueue.runtime.ending import in_thread
-from hotqueue.tasks.client.answers import Answer
+from hotqueue.tasks.client.answers import Answer, with_records
 from hotqueue.tasks.client.client import Client, Owner, client_of
 from hotqueue.tasks.client.explain import explain
 from hotqueue.tasks.client.replies import Replies
@@ -113,7 +113,7 @@ class Handle(Generic[R]):
     def keep(self, answer: Answer) -> None:
         """Keep the record that an answer has, or speaks of."""
         if answer.status == "B":
-            answer = self.replies.whole(self.id, answer)
+            answer = with_records(self.broker, {self.id: answer})[self.id]
         if answer.status == "R":
             self.record = record.decode(answer.record, self.id, self._signer())
 

@@ -2,7 +2,7 @@
 
 Leader and followers: whichever thread waits first reads the list for everyone, and hands over when it has its own answers,
 so that a lone `get()` pays for no thread. What a message may block for, such as a large record or a callback of the user's, is
-done by whoever it is for. Lost messages hang nobody: see `_read` and watches.py, docs/decisions/0036.
+done by whoever it is for. Lost messages hang nobody: see `_read` and waiters.py, docs/decisions/0036.
 """
 
 from __future__ import annotations
@@ -118,9 +118,12 @@ class Replies:
                     raise
                 await in_thread(self._ask, some, None)  # the loop has no connection; the threads may have one
 
-    def whole(self, task_id: str, answer: Answer) -> Answer:
-        """Return an answer with the record that it speaks of."""
-        return answer if answer.status != "B" else with_records(self._broker, {task_id: answer})[task_id]
+    def close(self) -> None:
+        """Close the connection, unless a thread reads it; whoever waits next opens it again, and asks for what it missed."""
+        self._check_pid()
+        with self._lock:
+            if self._leader is None:
+                self._line.close()
 
     # --- asking --------------------------------------------------------------------------------------------------
 

@@ -88,10 +88,6 @@ class MemoryReplies:
         """Asyncio twin of `ask`."""
         self.ask(ids)
 
-    def whole(self, task_id: str, answer: Answer) -> Answer:
-        """Return an answer, which has all that it speaks of."""
-        return answer
-
 
 def _wait(awake: threading.Event, timeout: float | None) -> None:
     deadline = None if timeout is None else time.monotonic() + timeout

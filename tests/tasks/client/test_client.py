@@ -6,6 +6,9 @@ import pytest
 
 from hotqueue import HotQueue, SignatureError
 from hotqueue.tasks.client.client import client_of, open_batch
+from tests.support.servers import RedisServer
+from tests.support.waiting import wait_until
+from tests.tasks import sample
 
 MakeQueue = Callable[..., HotQueue]
 
@@ -49,3 +52,18 @@ def test_the_key_of_a_queue_signs_its_envelopes_and_its_results(make_queue: Make
     with pytest.raises(SignatureError):
         signer.verify(b"a record", signature, "a record")
     assert client_of(make_queue()).result_signer("other") is None
+
+
+@pytest.mark.servers("server")
+def test_a_queue_that_is_closed_leaves_no_connection_behind_and_can_wait_again(
+    make_queue: Callable[..., HotQueue], start_redis: Callable[..., RedisServer]
+) -> None:
+    """The garbage collector would find the one on which results were waited for, and complain."""
+    server = start_redis()
+    admin, queue = server.client(), make_queue(url=server.url)
+    result = queue.task(sample.square).delay(4)
+    queue.run_worker(burst=True)
+    for _ in range(2):
+        assert queue.result(result.id).get(10) == 16
+        queue.close()
+        wait_until(lambda: len(admin.client_list()) == 1)
