@@ -11,31 +11,16 @@ import pytest
 
 from hotqueue import embedded
 from hotqueue.embedded.binaries import Server
-from hotqueue.embedded.guardian import ask
-from hotqueue.embedded.server import EmbeddedServer
 from hotqueue.errors import ConfigError
 from tests.support.embedded_users import (
     Users,
+    count,
+    fill,
     journal,
 )
 from tests.support.servers import system
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="no embedded server on Windows")
-
-
-def fill(path: Path, count: int) -> None:
-    made = EmbeddedServer(path)
-    for number in range(count):
-        ask(made.ensure(), b"RPUSH", b"q", b"message %d" % number)
-    made.close()
-
-
-def count(path: Path) -> int:
-    made = EmbeddedServer(path)
-    try:
-        return int(ask(made.ensure(), b"LLEN", b"q"))
-    finally:
-        made.close()
 
 
 # Importing

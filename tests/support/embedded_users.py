@@ -16,6 +16,7 @@ import pytest
 from hotqueue.embedded import binaries, locks
 from hotqueue.embedded.binaries import Server
 from hotqueue.embedded.guardian import ask
+from hotqueue.embedded.server import EmbeddedServer
 from hotqueue.embedded.waiting import probe
 from tests.support import processes
 from tests.support.needs import lacking
@@ -269,3 +270,20 @@ def disguised(binary: str, folder: Path) -> str:
     program.write_text(f'#!/bin/sh\n[ "$1" = -v ] && echo "{told}" && exit\nexec {shlex.quote(binary)} "$@"\n')
     program.chmod(0o755)
     return str(program)
+
+
+def fill(path: Path, count: int) -> None:
+    """Put so many messages into a database."""
+    made = EmbeddedServer(path)
+    for number in range(count):
+        ask(made.ensure(), b"RPUSH", b"q", b"message %d" % number)
+    made.close()
+
+
+def count(path: Path) -> int:
+    """Return how many messages a database holds."""
+    made = EmbeddedServer(path)
+    try:
+        return int(ask(made.ensure(), b"LLEN", b"q"))
+    finally:
+        made.close()

@@ -125,8 +125,6 @@ class Replies:
             if self._leader is None:
                 self._line.close()
 
-    # --- asking --------------------------------------------------------------------------------------------------
-
     def _ask(self, ids: Sequence[str], timeout: float | None) -> None:
         """Ask the server; on a full one, which cannot register us, read the records instead."""
         patience = 5.0 if timeout is None else min(5.0, timeout)
@@ -175,8 +173,6 @@ class Replies:
         finally:
             self._drop_lead(waiter)
         return True
-
-    # --- reading -------------------------------------------------------------------------------------------------
 
     def _wait_a_slice(self, waiter: Waiter, left: float, goes_on: Callable[[], bool]) -> None:
         if not self._take_lead(waiter, left):

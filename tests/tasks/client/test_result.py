@@ -21,19 +21,10 @@ from hotqueue.tasks import AsyncResult, State, UnknownTask
 from tests.support.waiting import wait_until
 from tests.tasks import sample
 from tests.tasks.sample import seen
+from tests.tasks.working import work
 
 MakeQueue = Callable[..., HotQueue]
 only_server = pytest.mark.servers("server")
-
-
-def work(queue: HotQueue) -> int:
-    return queue.run_worker(burst=True)
-
-
-def in_background(queue: HotQueue) -> threading.Thread:
-    thread = threading.Thread(target=work, args=(queue,))
-    thread.start()
-    return thread
 
 
 # --- the contract, on every kind of store ---------------------------------------------------------------------------

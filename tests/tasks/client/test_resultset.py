@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 
 import pytest
 
 from hotqueue import HotQueue
 from tests.tasks import sample
+from tests.tasks.working import in_background, work
 
 MakeQueue = Callable[..., HotQueue]
 only_server = pytest.mark.servers("server")
-
-
-def work(queue: HotQueue) -> int:
-    return queue.run_worker(burst=True)
-
-
-def in_background(queue: HotQueue) -> threading.Thread:
-    thread = threading.Thread(target=work, args=(queue,))
-    thread.start()
-    return thread
 
 
 def test_many_results_are_waited_for_together(make_queue: MakeQueue) -> None:
