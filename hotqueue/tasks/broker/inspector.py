@@ -12,11 +12,11 @@ from typing import Any
 from hotqueue import keys
 from hotqueue.errors import HotQueueError
 from hotqueue.tasks.broker import scripts
-from hotqueue.tasks.broker.revoking import Ending
+from hotqueue.tasks.broker.revoking import Revoking
 from hotqueue.tasks.broker.stored_queue import instant
 
 
-class Inspector(Ending):
+class Inspector(Revoking):
     """What whoever operates a queue sees of it, and does to it."""
 
     def counts(self) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Ending tasks that wait: revoked by somebody, or past their expiry. What runs is ended by who runs it."""
+"""Revoking: ending tasks that wait, revoked by somebody or past their expiry. What runs is ended by who runs it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hotqueue.tasks.broker.stored_queue import BULK, StoredQueue
 HANDOVER = 0.02  # seconds in which a task changes places: a fetch, a parking, a start
 
 
-class Ending(StoredQueue):
+class Revoking(StoredQueue):
     """What ends tasks that wait in a queue."""
 
     def revoke(

@@ -82,9 +82,8 @@ class AsyncWorker(Worker):
             return 0
         free = self.slots - self._active
         if self.is_spread:  # what a server that does not answer may bring holds half of them at most: the others' tasks need some
-            free -= min(
-                free // 2, sum(subscription.ahead.room for subscription in self.subscriptions if subscription.ahead is not None)
-            )
+            under_way = sum(step.room for each in self.subscriptions if (step := each.ahead) is not None)
+            free -= min(free // 2, under_way)
         return self.shared.room(free) if free > 0 else 0
 
     def _turn_around(self, rung: bool) -> bool:
