@@ -16,6 +16,7 @@ import redis.exceptions as rx
 from hotqueue.runtime.ending import in_thread, look_up_names_here
 from hotqueue.store.patience import COMMAND_TIMEOUT
 from hotqueue.store.sentinel import Watch
+from hotqueue.store.translation import is_of_replica
 
 AT_ONCE = 64  # commands under way at once; the others wait their turn instead of opening a connection each
 
@@ -161,7 +162,7 @@ class LoopClient:
 
     def _give_back(self, connection: Any, error: BaseException) -> None:
         """Keep a connection that only answered with an error; drop one whose reply may still be under way."""
-        if isinstance(error, rx.ResponseError) and not isinstance(error, rx.ReadOnlyError):
+        if isinstance(error, rx.ResponseError) and not is_of_replica(error):
             self._keep(connection)
         else:
             self._drop(connection)

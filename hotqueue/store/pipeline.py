@@ -17,6 +17,7 @@ from hotqueue.store.connection import limit_replies, packed
 from hotqueue.store.patience import COMMAND_TIMEOUT
 from hotqueue.store.scripts import Script
 from hotqueue.store.store import Store
+from hotqueue.store.translation import is_of_replica
 
 MOST = 500  # commands in one trip
 AT_ONCE = 50  # calls of a script that are one command, on a server that is no Cluster's: others wait for so long
@@ -73,6 +74,8 @@ def _run_as_one(store: Store, script: Script, calls: Sequence[Call], doing: str)
     for keys, some in calls:
         args += (len(keys), len(some), *some)
     answers = store.run(_for_each(script.text), every_key, args, doing)
+    if any(is_of_replica(answer) for answer in answers):
+        store.pool.drop_idle()  # that connection is among them
     commands = [(b"EVALSHA", script.sha, len(keys), *keys, *some) for keys, some in calls]
     return [_meant(store, command, answer, doing) for command, answer in zip(commands, answers, strict=True)]
 
@@ -135,9 +138,9 @@ def _exchange(store: Store, commands: Sequence[tuple[Any, ...]], doing: str) -> 
             raise pool.translated(error, doing) from error
         raise
     limit_replies(connection, COMMAND_TIMEOUT)
-    read_only = next((reply for reply in replies if isinstance(reply, rx.ReadOnlyError)), None)
-    if read_only is not None:
-        pool.give_back(idle, connection, read_only)
+    of_replica = next((reply for reply in replies if is_of_replica(reply)), None)
+    if of_replica is not None:
+        pool.give_back(idle, connection, of_replica)
     else:
         idle.put(connection)
     return replies

@@ -21,7 +21,7 @@ from hotqueue.store.address import Address
 from hotqueue.store.connection import is_open, is_stale, new_connection, set_timeout
 from hotqueue.store.patience import COMMAND_TIMEOUT, Limits
 from hotqueue.store.sentinel import Watch
-from hotqueue.store.translation import meaning
+from hotqueue.store.translation import is_of_replica, meaning
 
 if TYPE_CHECKING:
     from hotqueue.embedded.server import EmbeddedServer
@@ -171,7 +171,7 @@ class Pool:
         Args:
             is_large: what was answered is large: whoever refuses that may close as well.
         """
-        if isinstance(error, rx.ResponseError) and not (isinstance(error, rx.ReadOnlyError) or is_large):
+        if isinstance(error, rx.ResponseError) and not (is_of_replica(error) or is_large):
             idle.put(connection)
         else:
             connection.disconnect()

@@ -47,6 +47,16 @@ def meaning(error: BaseException, doing: str, *, sent: bool, tls: bool = False) 
     return ConnectionFailed(f"{doing} failed: {said}{fate}{advice}", sent=sent)
 
 
+def is_of_replica(answer: object) -> bool:
+    """Tell whether an answer says that the server is no master any more, so that a connection to it is of no more use.
+
+    redis-py has a class for it, but not for one that a script met on Redis 6.2.
+    """
+    if not isinstance(answer, rx.ResponseError):
+        return False
+    return isinstance(answer, rx.ReadOnlyError) or any(mark in str(answer) for mark in ("READONLY", "MASTERDOWN"))
+
+
 def _without_address(said: str, doing: str) -> str:
     """Return what redis-py says of an attempt to connect, without the address where `doing` names it already."""
     found = re.match(r"Error (.+?) (?:while )?connecting to (\S+?)\.(?: (.+))?$", said)
