@@ -194,6 +194,11 @@ def is_alive(folder: str, incarnation: str) -> bool | None:
     return False
 
 
+def has_left(folder: str, incarnation: str) -> bool:
+    """Tell whether an incarnation has removed its file, as it does once it holds nothing; False when that cannot be seen."""
+    return _is_in_sight(folder, incarnation) and not os.path.exists(path_of(folder, incarnation))
+
+
 def read_state(folder: str, incarnation: str) -> bytes | None:
     """Return the state that an incarnation left in its file, or None."""
     if not _is_in_sight(folder, incarnation):

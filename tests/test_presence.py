@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from hotqueue import presence
-from hotqueue.presence import Presence, clear_state, forget, is_alive, path_of, read_state
+from hotqueue.presence import Presence, clear_state, forget, has_left, is_alive, path_of, read_state
 from tests.support.processes import run_python, state_of
 from tests.support.waiting import wait_until
 
@@ -104,6 +104,17 @@ def test_let_go_leaves_the_file_as_death_does() -> None:
     mine.let_go()
     assert is_alive(mine.folder, mine.id) is False
     forget(mine.folder, mine.id)
+
+
+def test_that_one_has_left_is_seen_but_not_of_the_dead() -> None:
+    left, let_go = Presence(), Presence()
+    assert not has_left(left.folder, left.id)
+    left.close()
+    let_go.let_go()
+    assert has_left(left.folder, left.id)
+    assert not has_left(let_go.folder, let_go.id)
+    assert not has_left("/nowhere", left.id)
+    forget(let_go.folder, let_go.id)
 
 
 def test_the_state_can_be_read_and_outlives_its_owner(start_python: StartPython) -> None:

@@ -81,9 +81,20 @@ def deregister(brokers: Sequence[Broker], worker: str) -> list[Failed]:
 
 def rung(brokers: Sequence[Broker], kind: str) -> list[bool]:
     """Tell of queues of one server whether their bells hold wake tokens; False where that cannot be read."""
-    commands = [("LLEN", broker.bell_key(kind)) for broker in brokers]
-    replies: list[Any] = pipeline.ask_all(brokers[0].store, commands, "listening to bells")
+    calls: list[pipeline.Call] = [(broker.script_keys.rung(kind), ()) for broker in brokers]
+    replies: list[Any] = pipeline.run_all(brokers[0].store, scripts.RUNG, calls, "listening to bells")
     return [isinstance(reply, int) and reply > 0 for reply in replies]
+
+
+def have_tasks(brokers: Sequence[Broker]) -> list[bool]:
+    """Tell of queues of one server whether tasks wait there for a worker of any kind; True where that cannot be read.
+
+    Raises:
+        ConnectionFailed: the server is away.
+    """
+    calls: list[pipeline.Call] = [(broker.script_keys.has_tasks(), ()) for broker in brokers]
+    replies: list[Any] = pipeline.run_all(brokers[0].store, scripts.HAS_TASKS, calls, "looking for tasks")
+    return [reply != 0 for reply in replies]
 
 
 def in_use(store: Store) -> set[str]:

@@ -63,6 +63,14 @@ class ScriptKeys:
         n = self.name
         return [*self._ending, keys.result(n, task_id), keys.parked(n, need), keys.control(n)]
 
+    def rung(self, kind: str) -> list[str]:
+        """Of rung.lua; `kind` as of `StoredQueue.bell_key`."""
+        return [self.bells[kind == "a"]]
+
+    def has_tasks(self) -> list[str]:
+        """Of has_tasks.lua."""
+        return [*self.ready, keys.needs(self.name)]
+
     def unstarted(self, workers: Sequence[str]) -> list[str]:
         """Of unstarted.lua."""
         return [keys.held(self.name, worker) for worker in workers]

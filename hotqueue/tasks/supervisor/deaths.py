@@ -166,6 +166,8 @@ class Deaths:
     def _put_back(self, dead: Dead, death: Death) -> None:
         each = dead.child
         for slot in each.slots.values():
+            if dead.code == 0 and not death.charged and presence.has_left(slot.folder, slot.worker):
+                continue  # a trip for each of many queues may take longer than we have
             if not death.charged:  # should Redis stay away until we have left as well, others read it there
                 presence.clear_state(slot.folder, slot.worker)
             unreaped = set(each.queues)

@@ -25,6 +25,7 @@ from hotqueue.tasks.worker.running import read_fates, read_running
 log = logging.getLogger("hotqueue.worker")
 
 AUDIT_EVERY = 5.0  # seconds between two looks for tasks that stand nowhere
+TRIM_EVERY = 600.0  # seconds between two looks for counters of minutes long past
 EXPIRED_AT_ONCE = 10  # batches of tasks past their expiry that one sweep ends: other queues wait for their turn
 EXPIRED_NAMED = 20  # of so many the log says which
 REVOKED_MS = 3_600_000  # as long as where a program revokes, client/result.py
@@ -61,7 +62,7 @@ class QueueUpkeep:
         self._healthy_since: float | None = None
         self._clock: float | None = None
         self._audit_at = time.monotonic() + random.uniform(1, AUDIT_EVERY)
-        self._trimmed = 0
+        self._trim_at = time.monotonic() + random.uniform(1, TRIM_EVERY)
         self._said = ""
 
     # --- how it is with its server -------------------------------------------------------------------------------
@@ -149,9 +150,10 @@ class QueueUpkeep:
             log.error(text, self.broker.name, restored)
 
     def _trim(self, minute: int) -> None:
-        if minute != self._trimmed:
-            self._trimmed = minute
-            self.broker.trim_stats(minute - 24 * 60)
+        if time.monotonic() < self._trim_at:
+            return
+        self._trim_at = time.monotonic() + TRIM_EVERY
+        self.broker.trim_stats(minute - 24 * 60)
 
     def _look_at(self, worker: str, left: int, healthy: float) -> None:
         """Reap another's worker if it is dead: known by its flock on this host, else by its lease. One that lives, but is

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError
 from hotqueue.keys import raw
@@ -121,11 +121,15 @@ class Bell:
             if queue in line.queues.values() and line.blocking.is_connected:
                 line.is_deaf = False
 
-    def start_over(self) -> None:
-        """Drop all connections, and have the next `wait` end at once as if a bell rang: one may have rung unheard."""
+    def start_over(self, rung: Iterable[int]) -> None:
+        """Drop all connections, and have the next `wait` end at once as if bells rang: they may have, unheard.
+
+        Args:
+            rung: the numbers of the queues whose bells.
+        """
         self._close_lines()
         self._rings = True
-        self.rung.update(range(len(self._brokers)))
+        self.rung.update(rung)
 
     @property
     def is_connected(self) -> bool:

@@ -51,4 +51,4 @@ class Ears:
             with subscriptions[0].registry.store.limited(HASTY):
                 return many_queues.rung([subscription.registry.broker for subscription in subscriptions], self._kind)
         except HotQueueError:
-            return [True] * len(subscriptions)  # whoever asks them sees what is wrong
+            return [True] + [False] * (len(subscriptions) - 1)  # whoever asks one sees what is wrong

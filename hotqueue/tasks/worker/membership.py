@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError
@@ -111,45 +111,49 @@ class Membership:
         """Announce ourselves at every queue; False when told to stop before that could be done."""
         if self._places is not None:
             self._places.begin()  # those that are there begin
-        elif not all(self._register_at(subscription) for subscription in self._register_together()):
+        elif not self._register_at_all():
             return False
         self.shared.announce(self)
         return True
 
-    def _register_together(self) -> list[Subscription]:
-        """Register at many queues in one trip; return those where that was not done, but for those that were refused."""
-        if len(self.subscriptions) == 1:
-            return self.subscriptions
+    def _register_at_all(self) -> bool:
+        """Announce ourselves at all queues of a server in one trip; False when told to stop before that could be done."""
         sessions = [subscription.session for subscription in self.subscriptions]
-        try:
-            answers = many_queues.register(sessions, self.shared.lease_ms, self.facts)
-        except HotQueueError:
-            return self.subscriptions
-        for subscription, failed in zip(self.subscriptions, answers, strict=True):
-            subscription.is_registered = failed is None
-            if failed is not None:
-                self.note_refusal(subscription, failed)
-        return []
-
-    def _register_at(self, subscription: Subscription) -> bool:
+        store, stop = self._registries[0].store, self.shared.stop
         while True:
             try:
-                subscription.registry.store.repeat(
-                    lambda: subscription.session.register(self.shared.lease_ms, self.facts),
-                    patience=RETRY_AFTER,
-                    stop=self.shared.stop,
+                answers = store.repeat(
+                    lambda: many_queues.register(sessions, self.shared.lease_ms, self.facts), patience=RETRY_AFTER, stop=stop
                 )
-                subscription.is_registered = True
-                return True
+                break
             except (ConnectionFailed, ConfigError) as error:
-                if self.shared.stop.is_set():
+                if stop.is_set():
                     return False
                 if isinstance(error, ConnectionFailed) and error.retry:
                     self._note_outage(error)
                 else:
-                    self.note_refusal(subscription, error)
-                if self.shared.stop.wait(RETRY_AFTER):
+                    self.note_refusal(self.subscriptions[0], error)
+                if stop.wait(RETRY_AFTER):
                     return False
+        for subscription, failed in zip(self.subscriptions, answers, strict=True):
+            subscription.is_registered = failed is None
+            if failed is not None:
+                self.note_refusal(subscription, failed)
+        to_ask = self.to_be_asked(self.subscriptions)
+        for subscription in self.subscriptions:
+            subscription.is_rung = subscription.index in to_ask
+        return True
+
+    def to_be_asked(self, subscriptions: Sequence[Subscription]) -> set[int]:
+        """Return the numbers of those queues of one server to ask when it is not known which rang: a trip for each takes long."""
+        if len(subscriptions) > 1:
+            try:
+                found = many_queues.have_tasks([subscription.registry.broker for subscription in subscriptions])
+            except HotQueueError:  # whoever asks sees what is wrong
+                pass
+            else:
+                return {subscription.index for subscription, has_tasks in zip(subscriptions, found, strict=True) if has_tasks}
+        return {subscription.index for subscription in subscriptions}
 
     # --- servers that are away, or refuse us ---------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from hotqueue.errors import ConnectionFailed, HotQueueError
 from hotqueue.runtime.background import Background
@@ -24,6 +24,14 @@ Where = tuple[int, str]  # the store, and what it calls the place
 T = TypeVar("T")
 
 log = logging.getLogger("hotqueue.worker")
+
+
+class FoundOut(NamedTuple):
+    """What is known of a queue after its server came back."""
+
+    subscription: Subscription
+    held: Found  # what the worker holds there and has not in hand
+    has_tasks: bool
 
 
 class Place:
@@ -69,8 +77,11 @@ class Place:
             self._say_back(list(self.subscriptions))
         return client
 
-    def find(self, wanted: list[Subscription]) -> list[tuple[Subscription, Found]]:
-        """Find out what the worker holds of some of its queues, as soon as that can be had; nothing once it is to leave."""
+    def find(self, wanted: list[Subscription]) -> list[FoundOut]:
+        """Find out what the worker holds of some of its queues, and where tasks wait, as soon as that can be had.
+
+        Nothing once it is to leave.
+        """
         found = self._ask(lambda: self._find_out(wanted))
         if found is not None:  # said here: the worker may be at a long task
             self._say_back(wanted)
@@ -88,7 +99,7 @@ class Place:
                 return None
             pause = min(LONGEST, 2 * pause)
 
-    def _find_out(self, wanted: list[Subscription]) -> list[tuple[Subscription, Found]]:
+    def _find_out(self, wanted: list[Subscription]) -> list[FoundOut]:
         """Register, recover and listen, as far as each is needed, at all queues of a place in one trip each."""
         try:
             found = self._recovered([each for each in wanted if each.is_registered])
@@ -96,8 +107,9 @@ class Place:
         except HotQueueError as error:
             if isinstance(error, ConnectionFailed) and error.retry:
                 raise
-            return [(each, error) for each in wanted]
-        return [(each, self._listening(each, what)) for each, what in found]
+            return [FoundOut(each, error, True) for each in wanted]
+        to_ask = self._worker.to_be_asked(wanted) if wanted else ()
+        return [FoundOut(each, self._listening(each, what), each.index in to_ask) for each, what in found]
 
     def _recovered(self, subscriptions: list[Subscription]) -> list[tuple[Subscription, Found]]:
         in_hand = [list(each.in_hand) for each in subscriptions]

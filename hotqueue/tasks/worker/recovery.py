@@ -50,7 +50,7 @@ class Recovery(Membership):
                 subscription.give_up()
             return False
         if self._outage or subscription.must_recover:
-            self.bell.start_over()
+            self.bell.start_over(self.to_be_asked(self.subscriptions))
         self._end_outage(subscription)
         self.recovered(subscription, found)
         return True

@@ -14,9 +14,8 @@ from functools import partial
 from hotqueue import keys
 from hotqueue.errors import ConnectionFailed, HotQueueError
 from hotqueue.store.patience import COMMAND_TIMEOUT
-from hotqueue.tasks.broker.many_queues import Found
 from hotqueue.tasks.broker.session import DOING, Stepped
-from hotqueue.tasks.worker.one_server import Place, Where
+from hotqueue.tasks.worker.one_server import FoundOut, Place, Where
 from hotqueue.tasks.worker.stepping import Stepping
 from hotqueue.tasks.worker.subscription import Subscription
 
@@ -209,20 +208,20 @@ class Places:
             subscription.is_away = True
         place.background.begin(partial(place.find, wanted), lambda found: self._came_back(place, found))
 
-    def _came_back(self, place: Place, found: list[tuple[Subscription, Found]]) -> None:
+    def _came_back(self, place: Place, found: list[FoundOut]) -> None:
         worker = self._worker
         for subscription in place.subscriptions:
             subscription.is_away = False
-        for subscription, what in found:
+        for subscription, held, has_tasks in found:
             if subscription not in worker.subscriptions:
                 continue
-            if isinstance(what, HotQueueError):
-                worker.note_refusal(subscription, what)
+            if isinstance(held, HotQueueError):
+                worker.note_refusal(subscription, held)
                 continue
             worker.bell.hear(subscription.index)
-            subscription.is_rung = True
-            worker.recovered(subscription, what)
-        self._group([subscription for subscription, _ in found])
+            subscription.is_rung = has_tasks
+            worker.recovered(subscription, held)
+        self._group([each.subscription for each in found])
 
     # --- the end -------------------------------------------------------------------------------------------------
 

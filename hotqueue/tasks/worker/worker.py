@@ -76,6 +76,8 @@ class Worker(Stepping):
             self.has_left = True
             self.presence.let_go()  # it may be registered: the reply may be what was lost
             return
+        for subscription in self.subscriptions:  # those that have nothing are not all asked at once
+            subscription.looked_at = time.monotonic() - random.uniform(0, self._net)
         try:
             self._loop()
         except BaseException:  # of a bug, or Ctrl-C: nobody goes on as if nothing had happened

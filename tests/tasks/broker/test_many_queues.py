@@ -53,6 +53,18 @@ def test_a_worker_registers_holds_and_leaves_everywhere(rooms: list[Room]) -> No
     assert [(room["ready"], room["workers"], room["held:w"]) for room in rooms] == [({"t": place(1)}, None, None)] * 3
 
 
+def test_queues_in_which_tasks_wait_are_told_apart(rooms: list[Room]) -> None:
+    brokers = [room.broker for room in rooms]
+    rooms[0].fill({"scheduled": {"t": 5}, "held:w": {"u": f"1 s {place(1)}"}})
+    assert many_queues.have_tasks(brokers) == [False] * 3
+    for kind in ("ready", "ready:async", "suspects"):
+        rooms[1].fill({kind: {"t": place(1)}})
+        assert many_queues.have_tasks(brokers) == [False, True, False]
+        rooms[1].client.delete(rooms[1].prefix + kind)
+    rooms[2].fill({"needs": {"task:t"}})
+    assert many_queues.have_tasks(brokers) == [False, False, True]
+
+
 def test_bells_that_hold_a_token_are_told_apart(rooms: list[Room]) -> None:
     rooms[1].broker.ring("a")
     rooms[2].client.set(rooms[2].prefix + "bell:async", "junk")

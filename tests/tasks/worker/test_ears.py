@@ -74,11 +74,11 @@ def test_few_queues_are_asked_themselves_once_that_was_a_while_ago(
     assert ringing(subscriptions) == [0, 2]
 
 
-def test_a_server_that_is_away_is_for_those_to_see_who_ask_its_queues(
+def test_a_server_that_is_away_is_for_the_one_to_see_who_asks_a_queue_of_it(
     make_queue: MakeQueue, queue_name: str, start_redis: Callable[..., RedisServer]
 ) -> None:
     server = start_redis()
     subscriptions = quiet([make_queue(f"{queue_name}-{n}", url=server.url) for n in range(MANY)])
     server.kill()
     Ears("s").listen(subscriptions)
-    assert ringing(subscriptions) == list(range(MANY))
+    assert ringing(subscriptions) == [0], "that shows what is wrong with all"

@@ -62,6 +62,20 @@ def test_a_queue_that_refuses_it_keeps_it_from_no_other(
 
 
 @only_server
+def test_of_its_queues_it_first_asks_those_in_which_tasks_wait(make_queue: MakeQueue, queue_name: str) -> None:
+    """Asked one after the other, a hundred queues on a slow network kept a task waiting for twelve seconds."""
+    queues = several(make_queue, queue_name)
+    queues[1].task(name="square")(pow).delay(2, 2)
+    worker = worker_of(queues)
+    assert worker._register()
+    assert [subscription.is_rung for subscription in worker.subscriptions] == [False, True, False]
+    worker.bell.start_over(worker.to_be_asked(worker.subscriptions))
+    worker.hear()
+    assert [subscription.is_rung for subscription in worker.subscriptions] == [False, True, False]
+    worker._leave()
+
+
+@only_server
 def test_an_outage_is_said_once_by_all_workers_of_a_process(make_queue: MakeQueue, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "hotqueue.worker")
     workers = [each for each in Process([make_queue()._tasks], threads=2).workers if isinstance(each, Worker)]

@@ -28,7 +28,7 @@ def test_a_place_is_waited_for_while_there_is_something_to_settle_or_to_put_back
 def test_what_is_found_out_comes_from_all_of_its_queues_at_once(worker: SyncWorker) -> None:
     place = Place((1, "server"), worker)
     place.subscriptions = worker.subscriptions
-    assert place.find(worker.subscriptions) == [(worker.subscriptions[0], [])], "it holds nothing that it has not in hand"
+    assert place.find(worker.subscriptions) == [(worker.subscriptions[0], [], True)], "it holds nothing that it has not in hand"
 
 
 def test_that_it_is_away_is_said_once_and_that_it_is_back_too(worker: SyncWorker, caplog: pytest.LogCaptureFixture) -> None:
