@@ -45,22 +45,21 @@ def hinting(function: F) -> F:
     """Have a method name the nearest known keyword when it is given an unknown one (Python itself does so from 3.13 on)."""
     known = frozenset(inspect.signature(function).parameters) - {"self"}
 
-    def check(given: dict[str, Any]) -> None:
-        for name in given:
-            if name not in known:
-                hint = did_you_mean(name, known) or f"; known are {', '.join(sorted(known))}"
-                raise TypeError(f"{function.__name__}() got an unknown option {name!r}{hint}")
+    def refuse(given: dict[str, Any]) -> None:
+        name = next(name for name in given if name not in known)
+        hint = did_you_mean(name, known) or f"; known are {', '.join(sorted(known))}"
+        raise TypeError(f"{function.__name__}() got an unknown option {name!r}{hint}")
 
     @functools.wraps(function)
     def called(*args: Any, **kwargs: Any) -> Any:
-        if kwargs:
-            check(kwargs)
+        if not known.issuperset(kwargs):
+            refuse(kwargs)
         return function(*args, **kwargs)
 
     @functools.wraps(function)
     async def awaited(*args: Any, **kwargs: Any) -> Any:
-        if kwargs:
-            check(kwargs)
+        if not known.issuperset(kwargs):
+            refuse(kwargs)
         return await function(*args, **kwargs)
 
     return awaited if inspect.iscoroutinefunction(function) else called  # type: ignore[return-value]

@@ -56,6 +56,16 @@ class Blocking:
         self.connect()
         self._send([commands])
 
+    def exchange(self, commands: bytes, count: int) -> list[Any]:
+        """Send so many commands as they go over the wire, in one go, and wait for all their replies."""
+        self.connect()
+
+        def exchanged() -> list[Any]:
+            self._connection.send_packed_command([commands], check_health=False)
+            return [self._connection.read_response() for _ in range(count)]
+
+        return self._guarded(exchanged)
+
     def last(self, script: tuple[Any, ...], doing: str) -> Sent:
         """Return what receives the reply of a script call that was sent as the last of several commands.
 

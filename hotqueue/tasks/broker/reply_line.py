@@ -31,6 +31,7 @@ class ReplyLine:
         self._key = keys.raw(key)
         self._blocking = store.blocking(key, longest)
         self._question = PackedKeys(scripts.WAIT, [keys.raw(each) for each in question])
+        self._block = b"*3\r\n$5\r\nBLPOP\r\n$%d\r\n%b\r\n" % (len(self._key), self._key.replace(b"%", b"%%")) + b"$%d\r\n%b\r\n"
         self._rest = command(b"LPOP", self._key, b"%d" % MOST)
         self._result = result
         self._connects = 1
@@ -42,17 +43,12 @@ class ReplyLine:
             many: bring along what else is there: one trip a message is slow on a slow network.
             ask: ids to ask about first, as `wait`, in the same trip: a lone `get` takes no more than that.
         """
-        sent = command(b"BLPOP", self._key, b"%.3f" % max(block, LEAST_BLOCK))
+        seconds = b"%.3f" % max(block, LEAST_BLOCK)
+        sent = self._block % (len(seconds), seconds)
         if ask:
             ids = [keys.raw(task_id) for task_id in ask]
             sent = self._question.call([self._result + task_id for task_id in ids], ids) + sent
-        line = self._blocking
-        line.send_packed(sent + self._rest if many else sent)
-        try:
-            replies = [line.receive() for _ in range(1 + bool(ask) + many)]
-        except BaseException:  # Ctrl-C too: what is still under way must not be taken for the next answers
-            line.close()
-            raise
+        replies = self._blocking.exchange(sent + self._rest if many else sent, 1 + bool(ask) + many)
         found, more = replies[1 if ask else 0], replies[-1] if many else None
         return [*([] if found is None else found[1:]), *(more or [])], replies[0] if ask else []
 

@@ -54,13 +54,10 @@ class Replies:
         self._reader = Waiter(())  # the thread that reads for callbacks, as one who waits
         self._thread: threading.Thread | None = None
 
-    def _check_pid(self) -> None:
-        if self._pid != os.getpid():
-            self._reset()
-
     def wait(self, ids: Iterable[str], timeout: float | None) -> dict[str, Answer]:
         """Return the answers that came within `timeout` seconds (None: wait for all, for ever)."""
-        self._check_pid()
+        if self._pid != os.getpid():
+            self._reset()
         waiter = Waiter(ids)
         deadline = None if timeout is None else time.monotonic() + timeout
         try:
@@ -74,7 +71,8 @@ class Replies:
                 self._wait_a_slice(waiter, left, lambda: bool(waiter.remaining))
         finally:
             self._watches.leave(waiter)
-            self._hand_over()
+            if self._watches.tasks:
+                self._hand_over()
         return with_records(self._broker, waiter.answers)
 
     def subscribe(self, task_id: str, callback: Callback) -> None:
@@ -88,7 +86,8 @@ class Replies:
         Raises:
             NoThread: the program ends, and no thread can be had that would call it.
         """
-        self._check_pid()
+        if self._pid != os.getpid():
+            self._reset()
         with self._lock:
             self._watches.add(task_id, callback)
             if self._thread is None or not self._thread.is_alive():
@@ -120,7 +119,8 @@ class Replies:
 
     def close(self) -> None:
         """Close the connection, unless a thread reads it; whoever waits next opens it again, and asks for what it missed."""
-        self._check_pid()
+        if self._pid != os.getpid():
+            self._reset()
         with self._lock:
             if self._leader is None:
                 self._line.close()
@@ -160,7 +160,7 @@ class Replies:
         if block <= 0 or len(waiter.remaining) != 1 or not self._take_lead(waiter, block):
             return False
         try:
-            messages, expiring = self._line.read(within(block), len(self._watches) > 1, list(waiter.remaining))
+            messages, expiring = self._line.read(within(block), len(self._watches.tasks) > 1, list(waiter.remaining))
             self._take_in(messages)
             if expiring:
                 self._watches.expiring(self._broker.expiring(expiring))
@@ -205,11 +205,12 @@ class Replies:
         with self._lock:
             if self._leader is who:
                 self._leader = None
-        self._hand_over()
+        if self._watches.tasks:
+            self._hand_over()
 
     def _hand_over(self) -> None:
         """Wake one follower, so that somebody reads on."""
-        if self._leader is None and len(self._watches):
+        if self._leader is None:
             (self._watches.first_waiter or self._reader).awake.set()
 
     def _read(self, block: float) -> None:
@@ -218,7 +219,7 @@ class Replies:
         line = self._line
         try:
             try:
-                messages, self.trouble = line.read(block, len(self._watches) > 1)[0], ""
+                messages, self.trouble = line.read(block, len(self._watches.tasks) > 1)[0], ""
             except ConnectionFailed as error:
                 self.trouble = "" if error.sent else str(error)
                 if error.sent:

@@ -48,18 +48,19 @@ class _Watch:
 
 
 class Watches:
-    """The tasks that are waited for. For any thread; `remove` also for what the garbage collector runs, at any moment."""
+    """The tasks that are waited for. For any thread; `remove` also for what the garbage collector runs, at any moment.
+
+    Attributes:
+        tasks: their ids, and what is known of each; to be looked at, and changed here alone.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._watches: dict[str, _Watch] = {}
+        self.tasks: dict[str, _Watch] = {}
         self._waiters: dict[Waiter, None] = {}  # those that lack answers, the first first
         self._callbacks = 0
         self._left: deque[tuple[str, Waiter | Callback]] = deque()  # who does not wait any more
         self._due = math.inf  # nothing is due before
-
-    def __len__(self) -> int:
-        return len(self._watches)
 
     def enter(self, waiter: Waiter) -> None:
         """Have answers delivered to a waiter; the server is to be asked by the caller."""
@@ -75,12 +76,12 @@ class Watches:
             self._callbacks += 1
 
     def _add(self, task_id: str, who: Waiter | Callback) -> None:
-        found = self._watches.get(task_id)
+        found = self.tasks.get(task_id)
         if found is not None:
             found.who.append(who)
             return
         first = time.monotonic() + FIRST
-        self._watches[task_id] = _Watch([who], first, 2 * FIRST)
+        self.tasks[task_id] = _Watch([who], first, 2 * FIRST)
         self._due = min(self._due, first)
 
     def remove(self, task_id: str, who: Waiter | Callback) -> None:
@@ -104,20 +105,20 @@ class Watches:
     def _sort_out(self) -> None:
         while self._left:
             task_id, who = self._left.popleft()
-            found = self._watches.get(task_id)
+            found = self.tasks.get(task_id)
             if found is None or who not in found.who:
                 continue
             found.who.remove(who)
             self._callbacks -= not isinstance(who, Waiter)
             if not found.who:
-                del self._watches[task_id]
+                del self.tasks[task_id]
 
     def take(self, task_id: str) -> list[Waiter | Callback]:
         """Return who waits for a task that has ended, and forget them."""
         with self._lock:
             if self._left:
                 self._sort_out()
-            found = self._watches.pop(task_id, None)
+            found = self.tasks.pop(task_id, None)
             if found is None:
                 return []
             for who in found.who:
@@ -156,7 +157,7 @@ class Watches:
             if self._left:
                 self._sort_out()
             self._due = math.inf
-            for task_id, watch in self._watches.items():
+            for task_id, watch in self.tasks.items():
                 if watch.ask_at <= now and len(found) < PIECE:
                     found.append(task_id)
                     watch.ask_at, watch.pause = now + watch.pause, min(2 * watch.pause, LONGEST_PAUSE)
@@ -167,7 +168,7 @@ class Watches:
     def all_due(self) -> None:
         """Ask about all again, from the beginning: something was lost, or may have been."""
         with self._lock:
-            for watch in self._watches.values():
+            for watch in self.tasks.values():
                 watch.ask_at, watch.pause = 0.0, FIRST
             self._due = 0.0
 
@@ -175,6 +176,6 @@ class Watches:
         """Ask about tasks when they will have expired: id → ms until then."""
         with self._lock:
             for task_id, ms in left.items():
-                if (watch := self._watches.get(task_id)) is not None:
+                if (watch := self.tasks.get(task_id)) is not None:
                     watch.ask_at = min(watch.ask_at, time.monotonic() + ms / 1000 + AFTER)
                     self._due = min(self._due, watch.ask_at)

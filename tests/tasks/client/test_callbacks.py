@@ -135,9 +135,9 @@ def test_a_future_that_was_dropped_is_forgotten(room: Room, replies: Replies) ->
     future, other = first.as_future(), first.as_future()
     second.as_future()
     gc.collect()
-    assert list(replies._watches._watches) == ["a"]
+    assert list(replies._watches.tasks) == ["a"]
     del future
-    assert list(replies._watches._watches) == ["a"]  # somebody else waits for it
+    assert list(replies._watches.tasks) == ["a"]  # somebody else waits for it
     finish(room, "a")
     assert other.result(10) == 7
     assert not replies._watches.has_callbacks

@@ -70,7 +70,7 @@ def test_waiting_for_very_many_asks_for_each_ever_more_rarely(own: Own) -> None:
     asked = calls(own, "hexists", "get") - before
     assert asked < 2.2 * len(ids)  # after 1 and 3 seconds; it was once a second
     finish(own, ids[:-1])
-    wait_until(lambda: len(replies._watches) == 1, 30)
+    wait_until(lambda: len(replies._watches.tasks) == 1, 30)
     finish(own, ids[-1:])
     thread.join()
     assert len(found) == len(ids)
@@ -94,7 +94,7 @@ def test_a_connection_that_was_cut_is_no_message_lost(own: Own) -> None:
     replies = waiting_room(own, ids)
     thread, found = in_a_thread(replies, ids)
     wait_until(lambda: len(own["waiters"] or ()) == 3000)
-    for watch in replies._watches._watches.values():
+    for watch in replies._watches.tasks.values():
         watch.ask_at = time.monotonic() + 1000
     replies._watches._due = time.monotonic() + 1000
     own.client.delete(own.prefix + "waiters")

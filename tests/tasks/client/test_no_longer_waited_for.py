@@ -143,7 +143,7 @@ WAYS = [breaks, raises, is_closed, is_collected, completing_times_out, get_times
 def test_whoever_does_not_wait_any_more_sends_nothing(alone: Alone, way: Callable[[Alone], None]) -> None:
     way(alone)
     assert not alone.replies._watches.has_callbacks
-    assert len(alone.replies._watches) == 0
+    assert len(alone.replies._watches.tasks) == 0
     alone.becomes_quiet()
 
 

@@ -43,7 +43,7 @@ def test_what_does_not_come_in_time_is_missing(room: Room, replies: Replies) -> 
     began = time.monotonic()
     assert replies.wait(["t", "r"], 0.1) == {"r": Answer("R", b"blob")}
     assert time.monotonic() - began < allowed(3)
-    assert len(replies._watches) == 0
+    assert len(replies._watches.tasks) == 0
 
 
 def test_who_waits_is_told_of_the_end(room: Room, replies: Replies) -> None:
@@ -96,7 +96,7 @@ def test_callbacks_are_called_and_forgotten(room: Room, replies: Replies) -> Non
     finish(room, "a")
     wait_until(lambda: told)
     assert told == [("a", Answer("R", b"blob"))]
-    assert len(replies._watches) == 0
+    assert len(replies._watches.tasks) == 0
 
 
 def test_callbacks_and_waiters_of_one_task_are_all_told(room: Room, replies: Replies) -> None:
@@ -106,7 +106,7 @@ def test_callbacks_and_waiters_of_one_task_are_all_told(room: Room, replies: Rep
     threads = [threading.Thread(target=lambda: told.append(replies.wait(["t"], 20)["t"])) for _ in range(5)]
     for thread in threads:
         thread.start()
-    wait_until(lambda: len(replies._watches._watches["t"].who) == 6)
+    wait_until(lambda: len(replies._watches.tasks["t"].who) == 6)
     finish(room, "t")
     for thread in threads:
         thread.join()

@@ -436,7 +436,7 @@ def test_fifty_threads_and_a_thousand_coroutines_wait_on_one_connection(make_que
     with ThreadPoolExecutor(50) as pool:
         waiting = [pool.submit(r.get, 30) for r in results]
         wait_until(lambda: blocked() > before)
-        wait_until(lambda: len(queue._tasks.replies(queue.name)._watches) == 50)
+        wait_until(lambda: len(queue._tasks.replies(queue.name)._watches.tasks) == 50)
         assert blocked() == before + 1
         work(queue)
         assert [f.result() for f in waiting] == [n * n for n in range(50)]

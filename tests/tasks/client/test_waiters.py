@@ -103,7 +103,7 @@ def test_whoever_leaves_is_forgotten_and_nobody_else() -> None:
     assert watches.has_callbacks
     assert watches.take("a") == []
     assert watches.take("b") == [second, told]
-    assert (len(watches), watches.first_waiter, watches.has_callbacks) == (0, None, False)
+    assert (len(watches.tasks), watches.first_waiter, watches.has_callbacks) == (0, None, False)
 
 
 def test_a_waiter_that_has_its_answers_is_not_the_first_any_more() -> None:
@@ -131,4 +131,4 @@ def test_the_garbage_collector_may_remove_in_the_middle_of_anything() -> None:
         del leaves
         gc.collect()
     assert not watches.has_callbacks
-    assert len(watches) == 0
+    assert len(watches.tasks) == 0
