@@ -113,9 +113,9 @@ class Reports:
     def _on_finishing(self, each: Child) -> None:
         """It fetches nothing more, and has room for what others are to run."""
         each.is_stopping = True
-        self._replacement.owe(each)
+        self._replacement.make_up_for(each)
 
     def _on_leaving(self, each: Child, had_enough: bool) -> None:
         each.leaves_by = time.monotonic() + self._settings.grace
         if had_enough:
-            self._replacement.owe(each)
+            self._replacement.make_up_for(each)

@@ -1,6 +1,6 @@
 """What the death of a child means: how it died, whom of what it ran that charges, what follows.
 
-What the charges come to is decided by reap.lua; what has to be written at Redis is owed to it.
+What the charges come to is decided by reap.lua; what has to be written at Redis goes to its pending writes.
 """
 
 from __future__ import annotations
@@ -172,7 +172,7 @@ class Deaths:
                 presence.clear_state(slot.folder, slot.worker)
             unreaped = set(each.queues)
             for broker in each.queues:
-                self._state.owe(broker, self._reaping(broker, slot, death, unreaped))
+                self._state.write_later(broker, self._reaping(broker, slot, death, unreaped))
         if self._state.upkeep is not None and (dead.code != 0 or each.ended_for or each.company):
             self._state.upkeep.sweep_soon()  # it may have registered a worker and died before it could say so
 
@@ -194,7 +194,7 @@ class Deaths:
             well = dead.code == 0 or bool(death.charged) or each.ended_for is not None
             self._quarantine.ended(each.company, well=well)
         if each.company is not None or (dead.code != 0 and each.leaves_by is None):
-            self._replacement.owe(each)  # also after a quarantine process: what it ran may have sent more, or have to be retried
+            self._replacement.make_up_for(each)  # also after a quarantine process: it may have sent more, or retry
 
     def _say(self, dead: Dead, death: Death) -> None:
         each, charged = dead.child, death.charged

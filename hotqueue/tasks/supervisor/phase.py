@@ -30,7 +30,7 @@ class Phase:
         self.on_failed(text)
         self.exit = code
 
-    def owe(self, broker: Broker, write: Callable[[], None]) -> None:
+    def write_later(self, broker: Broker, write: Callable[[], None]) -> None:
         """Have something written at a queue, now or when its server is back."""
         if self.upkeep is not None:  # without, no child of ours has worked
-            self.upkeep.owe(broker, write)
+            self.upkeep.write_later(broker, write)

@@ -27,16 +27,16 @@ class Quarantine:
 
     Args:
         supervisor: its incarnation.
-        owe: has something written at a queue, now or when its server is back.
+        write_later: has something written at a queue, now or when its server is back.
 
     Attributes:
         room: how many processes more there may be.
     """
 
-    def __init__(self, supervisor: str, lease_ms: int, owe: Callable[[Broker, Callable[[], None]], None]) -> None:
+    def __init__(self, supervisor: str, lease_ms: int, write_later: Callable[[Broker, Callable[[], None]], None]) -> None:
         self._supervisor = supervisor
         self._lease_ms = lease_ms
-        self._owe = owe
+        self._write_later = write_later
         self.room = 0
         self._claimed: dict[tuple[str, str], Company] = {}  # by queue and store: for which a process is to start, or starts
         self._brokers: dict[tuple[str, str], Broker] = {}
@@ -105,4 +105,4 @@ class Quarantine:
         at = company.queue, company.store
         if self._claimed.get(at) is company:  # else that claim is of a later process
             del self._claimed[at]
-            self._owe(self._brokers[at], partial(self._brokers[at].release, self._supervisor))
+            self._write_later(self._brokers[at], partial(self._brokers[at].release, self._supervisor))

@@ -17,8 +17,8 @@ from hotqueue.errors import HotQueueError
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.broker.maintenance import Charge, Survey
 from hotqueue.tasks.rules.history import LOST, error_line, how_it_killed, is_last
-from hotqueue.tasks.supervisor.debts import Debts
 from hotqueue.tasks.supervisor.neighbours import Neighbours
+from hotqueue.tasks.supervisor.pending_writes import PendingWrites
 from hotqueue.tasks.worker.logbook import about, shown
 from hotqueue.tasks.worker.running import read_fates, read_running
 
@@ -40,7 +40,7 @@ class QueueUpkeep:
         attend: called with the queue and how many suspects wait there; it may start a quarantine process.
 
     Attributes:
-        debts: writes that could not be done yet.
+        pending_writes: those that could not be done yet.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class QueueUpkeep:
         attend: Callable[[Broker, int], None],
     ) -> None:
         self.broker = broker
-        self.debts = Debts(broker.name)
+        self.pending_writes = PendingWrites(broker.name)
         self._lease_ms = lease_ms
         self._neighbours = neighbours
         self._terminate = terminate

@@ -35,16 +35,16 @@ class Plan:
     spawn: int = 0
 
 
-def plan(children: Sequence[Child], wanted: int, owed: int | None = None) -> Plan:
+def plan(children: Sequence[Child], wanted: int, to_begin: int | None = None) -> Plan:
     """Plan what is to be done next.
 
     Args:
         wanted: how many are to work.
-        owed: of a burst: how many are to begin, since only they know when it is over; None: as many as `wanted` lacks.
+        to_begin: of a burst: how many are to begin, since only they know when it is over; None: as many as `wanted` lacks.
     """
     working = [each for each in children if each.is_at_work and not each.is_followed]
     spares = [each for each in children if each.is_spare]
-    missing = max(0, wanted - len(working)) if owed is None else owed
+    missing = max(0, wanted - len(working)) if to_begin is None else to_begin
     leaving = [each for each in working if each.is_outdated or each.ends_soon]
     needed = missing + min(len(leaving), at_a_time(wanted))
     loaded = [each for each in spares if each.is_ready]
@@ -98,13 +98,13 @@ class Replacement:
         stop: has a process fetch nothing more, and finish what it runs.
 
     Attributes:
-        owed: of a burst: how many have still to begin.
+        to_begin: of a burst: how many have still to begin.
         lacks: True while a process is to be started.
         not_before: when the next one may be (monotonic).
     """
 
     def __init__(self, wanted: int, is_burst: bool, stop: Callable[[Child], None]) -> None:
-        self.wanted = self.owed = wanted
+        self.wanted = self.to_begin = wanted
         self.lacks = False
         self.not_before = 0.0
         self._is_burst = is_burst
@@ -139,12 +139,12 @@ class Replacement:
 
     def turn(self, children: Sequence[Child]) -> int:
         """Put to work and let go whom it is time for; return how many are to be started."""
-        found = plan(children, self.wanted, self.owed if self._is_burst else None)
+        found = plan(children, self.wanted, self.to_begin if self._is_burst else None)
         for each, old in found.begin:
             each.follows = old
             each.begin()
             if old is None:
-                self.owed -= 1
+                self.to_begin -= 1
             else:
                 old.is_followed = True
         for each in found.dismiss:
@@ -165,11 +165,11 @@ class Replacement:
         """Note that a process could load the modules."""
         self._failure = ""
 
-    def owe(self, each: Child) -> None:
+    def make_up_for(self, each: Child) -> None:
         """Have a process of a burst followed by another, once: a burst is over when its processes say so, not when they die."""
         if each.has_begun and not each.is_followed:
             each.is_followed = True
-            self.owed += 1
+            self.to_begin += 1
 
     # --- deaths --------------------------------------------------------------------------------------------------
 

@@ -23,7 +23,7 @@ log = logging.getLogger("hotqueue.worker")
 EVERY = 1.0  # seconds between two sweeps
 BY_SECOND = 100  # queues that are swept in a second at most: of more, each is swept more seldom
 WAITS, WAITS_AWAY = 2.0, 1.0  # seconds that one trip may take; of a server that did not answer the last
-LONGEST = 3.0  # seconds for debts, and as many for what surveys show; then leases are due again
+LONGEST = 3.0  # seconds for pending writes, and as many for what surveys show; then leases are due again
 
 
 class Round:
@@ -51,14 +51,14 @@ class Round:
     @property
     def is_due(self) -> bool:
         """True when `beat` has something to do."""
-        return time.monotonic() >= self._next or any(each.debts.are_due for each in self.queues)
+        return time.monotonic() >= self._next or any(each.pending_writes.are_due for each in self.queues)
 
     def soon(self) -> None:
         """Have the next beat sweep."""
         self._next = 0.0
 
     def beat(self, own: Sequence[str]) -> None:
-        """Renew leases and sweep if it is time to; pay what is owed; an outage, or a key of the wrong type, is waited out.
+        """Renew leases and sweep if it is time to; flush pending writes; an outage, or a key of the wrong type, is waited out.
 
         Args:
             own: the workers whose leases are renewed.
@@ -82,7 +82,7 @@ class Round:
             self._is_away, self.succeeded = False, time.monotonic()
         until = time.monotonic() + LONGEST
         for each in queues:
-            each.debts.pay(until)
+            each.pending_writes.flush(until)
         if surveys:
             self._neighbours.forget_reaped()
             self._look_after(self._swept(queues, surveys))

@@ -39,7 +39,7 @@ from hotqueue.tasks.worker.wake_pipe import readable
 log = logging.getLogger("hotqueue.worker")
 
 TICK = 0.1  # seconds between two looks at what the children run
-PAYING = 1.0  # seconds for what is owed to Redis once the last child has gone; neighbours can do the rest
+WRITING = 1.0  # seconds for pending writes once the last child has gone; neighbours can do the rest
 NO_PROCESS = 1.0  # seconds until the system is asked for a process again
 
 
@@ -54,7 +54,7 @@ class Supervisor:
        c. starts the processes that are wanted (`_replenish`; replacement.py, quarantine.py),
        d. ends what takes too long (watchdog.py), and has leases renewed and queues kept in order (upkeep.py).
     4. Told to stop, or at the end of a burst, it has the processes finish; after the grace period it ends them.
-    5. Once the last one has gone, and Redis has taken what was owed (`_have_paid`), `run` returns the exit code.
+    5. Once the last one has gone, and Redis has taken all pending writes (`_all_is_written`), `run` returns the exit code.
 
     Args:
         on_ready: called once with the queues and tasks that the first child found.
@@ -73,7 +73,7 @@ class Supervisor:
         self._signals = Signals()
         self._pool = Processes(self._settings, self._state)
         self._replacement = Replacement(settings.processes, settings.is_burst, self._pool.stop)
-        self._quarantine = Quarantine(self._presence.id, settings.lease_ms, self._state.owe)
+        self._quarantine = Quarantine(self._presence.id, settings.lease_ms, self._state.write_later)
         self._background = Background(self._signals.wake)
         self._orders: deque[Callable[[], None]] = deque()  # from jobs in the background, for this loop
         self._reports = Reports(
@@ -107,7 +107,7 @@ class Supervisor:
             self._conclude_background()
             self._answer_signals()
             self._collect_dead()
-            if self._state.exit is not None and not self._pool.all and self._have_paid():
+            if self._state.exit is not None and not self._pool.all and self._all_is_written():
                 if self._state.stop_at is not None and self._state.upkeep is not None:
                     log.info("stopped")
                 self._presence.close()
@@ -189,15 +189,15 @@ class Supervisor:
             self._pool.all.remove(dead.child)
             self._deaths.conclude(dead)
 
-    def _have_paid(self) -> bool:
-        """Tell whether nothing is owed to Redis any more, or it did not take it in time."""
+    def _all_is_written(self) -> bool:
+        """Tell whether no writes are pending any more, or Redis did not take them in time."""
         upkeep = self._state.upkeep
-        if self._background.is_free and (upkeep is None or not (upkeep.owes or upkeep.is_due or not upkeep.is_free)):
+        if self._background.is_free and (upkeep is None or not (upkeep.writes_pending or upkeep.is_due or not upkeep.is_free)):
             return True
         self._childless_since = self._childless_since or time.monotonic()
-        if time.monotonic() - self._childless_since < PAYING:
+        if time.monotonic() - self._childless_since < WRITING:
             return False
-        if upkeep is not None and upkeep.owes:
+        if upkeep is not None and upkeep.writes_pending:
             log.warning("Redis did not take the last writes; other workers put the queues in order")
         return True
 
@@ -254,7 +254,7 @@ class Supervisor:
         self._quarantine.room = self._replacement.wanted - beside
 
     def _burst_is_over(self, upkeep: Upkeep) -> bool:
-        return not (self._pool.all or self._replacement.owed or upkeep.is_due or self._quarantine.is_needed)
+        return not (self._pool.all or self._replacement.to_begin or upkeep.is_due or self._quarantine.is_needed)
 
     def _look_after(self) -> None:
         self._watchdog.look()

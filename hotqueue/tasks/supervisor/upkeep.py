@@ -124,13 +124,13 @@ class Upkeep:
         return any(each.is_due for each in self.rounds)
 
     @property
-    def owes(self) -> bool:
+    def writes_pending(self) -> bool:
         """True while Redis has not taken all writes."""
-        return any(queue.debts.are_left for queue in self._queues.values())
+        return any(queue.pending_writes.are_left for queue in self._queues.values())
 
-    def owe(self, broker: Broker, write: Callable[[], None]) -> None:
+    def write_later(self, broker: Broker, write: Callable[[], None]) -> None:
         """Have something written at a queue, now or when its server is back; it may be repeated."""
-        self._queues[broker].debts.owe(write)
+        self._queues[broker].pending_writes.add(write)
 
     def sweep_soon(self) -> None:
         """Have the next beats sweep: somebody died, and may have left more than we know of."""
@@ -151,7 +151,7 @@ class Upkeep:
             self.take_back(worker, permits, brokers)
 
     def take_back(self, worker: str, permits: Permits, brokers: Sequence[Broker] | None = None) -> None:
-        """Have a worker's unstarted tasks put back: it starts none of them from now on; what cannot be written yet is owed.
+        """Have a worker's unstarted tasks put back: it starts none of them from now on; what cannot be written now is later.
 
         Args:
             brokers: the worker's queues, in its order; by default all of ours.
@@ -159,7 +159,7 @@ class Upkeep:
         theirs = list(self._queues) if brokers is None else brokers
         for (queue, number), count in permits.drain().items():
             if queue < len(theirs):
-                self.owe(theirs[queue], _taking_back(theirs[queue], worker, number, count))
+                self.write_later(theirs[queue], _taking_back(theirs[queue], worker, number, count))
 
 
 def _taking_back(broker: Broker, worker: str, number: int, count: int) -> Callable[[], None]:

@@ -76,9 +76,9 @@ def test_a_first_process_that_cannot_load_is_the_end() -> None:
 
 def test_who_has_had_enough_is_followed_once_in_a_burst() -> None:
     parent = Receiving()
-    parent.replacement.owed = 0
+    parent.replacement.to_begin = 0
     with waiting_child() as each:
         parent.reports.receive(each, [{"kind": "ends_soon"}])
-        assert (each.ends_soon, parent.replacement.owed) == (True, 0)
+        assert (each.ends_soon, parent.replacement.to_begin) == (True, 0)
         parent.reports.receive(each, [{"kind": "finishing"}, {"kind": "leaving", "had_enough": True}])
-        assert (each.is_stopping, each.leaves_by is not None, parent.replacement.owed) == (True, True, 1)
+        assert (each.is_stopping, each.leaves_by is not None, parent.replacement.to_begin) == (True, True, 1)

@@ -1,4 +1,4 @@
-"""What a supervisor's parts share: why it cannot begin is said once, and nothing is owed before there are queues."""
+"""What a supervisor's parts share: why it cannot begin is said once, and nothing is written before there are queues."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def test_what_cannot_begin_says_why_and_ends() -> None:
 
 
 @pytest.mark.servers("server")
-def test_what_is_owed_is_written_at_the_next_beat_once_there_are_queues(room: Room) -> None:
+def test_writes_are_done_at_the_next_beat_once_there_are_queues(room: Room) -> None:
     state, done = Phase(lambda _text: None), []
-    state.owe(room.broker, lambda: done.append("early"))
+    state.write_later(room.broker, lambda: done.append("early"))
     state.upkeep = Upkeep([room.broker], 60_000)
-    state.owe(room.broker, lambda: done.append("owed"))
+    state.write_later(room.broker, lambda: done.append("later"))
     state.upkeep.beat()
-    assert done == ["owed"]
+    assert done == ["later"]

@@ -95,13 +95,13 @@ def test_who_is_to_go_anyway_goes_first() -> None:
 
 
 class TestBurst:
-    def test_only_what_is_owed_begins(self) -> None:
+    def test_only_as_many_begin_as_are_to(self) -> None:
         ended = child(leaves_by=1.0)
-        assert replacement.plan([ended], 2, owed=0) == replacement.Plan()
-        assert replacement.plan([ended], 2, owed=2).spawn == 2
+        assert replacement.plan([ended], 2, to_begin=0) == replacement.Plan()
+        assert replacement.plan([ended], 2, to_begin=2).spawn == 2
         loaded = spare()
-        assert replacement.plan([ended, loaded], 2, owed=1) == replacement.Plan(begin=[(loaded, None)])
+        assert replacement.plan([ended, loaded], 2, to_begin=1) == replacement.Plan(begin=[(loaded, None)])
 
     def test_a_spare_one_goes_when_the_burst_is_over(self) -> None:
         ended, loaded = child(ends_soon=True, leaves_by=1.0), spare()
-        assert replacement.plan([ended, loaded], 1, owed=0) == replacement.Plan(dismiss=[loaded])
+        assert replacement.plan([ended, loaded], 1, to_begin=0) == replacement.Plan(dismiss=[loaded])

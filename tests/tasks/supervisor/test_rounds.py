@@ -76,16 +76,16 @@ def test_a_bug_in_the_upkeep_of_one_is_told_once_and_the_others_are_looked_after
     assert rooms[0].broker.name in caplog.text
 
 
-def test_a_bug_in_what_is_owed_holds_up_nothing_behind_it(rooms: list[Room]) -> None:
+def test_a_bug_in_a_pending_write_holds_up_nothing_behind_it(rooms: list[Room]) -> None:
     upkeep = Upkeep([room.broker for room in rooms], 60_000)
     done: list[int] = []
 
     def broken() -> None:
         raise RuntimeError("nobody has thought of that")
 
-    upkeep.owe(rooms[0].broker, broken)
-    upkeep.owe(rooms[0].broker, lambda: done.append(0))
-    upkeep.owe(rooms[1].broker, lambda: done.append(1))
+    upkeep.write_later(rooms[0].broker, broken)
+    upkeep.write_later(rooms[0].broker, lambda: done.append(0))
+    upkeep.write_later(rooms[1].broker, lambda: done.append(1))
     beat(upkeep)
     assert done == [1]
     wait_until(lambda: beat(upkeep) or done == [1, 0], 10)  # type: ignore[func-returns-value]

@@ -47,7 +47,7 @@ def test_what_stands_behind_a_task_that_drags_is_put_back(room: Room) -> None:
     Running(state).start(b"a")
     upkeep = upkeep_of(room)
     began = time.monotonic()
-    wait_until(lambda: upkeep.take_back_if_dragging("w", bytes(state), permits) or upkeep.owes)  # type: ignore[func-returns-value]
+    wait_until(lambda: upkeep.take_back_if_dragging("w", bytes(state), permits) or upkeep.writes_pending)  # type: ignore[func-returns-value]
     assert time.monotonic() - began > 0.03
     assert upkeep.is_due
     upkeep.beat()

@@ -1,6 +1,6 @@
-"""Debts: writes of one queue that have to be done, in order, now or when its server is back.
+"""PendingWrites: writes of one queue that have to be done, in order, now or when its server is back.
 
-One thread pays at a time.
+One thread flushes them at a time.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from collections.abc import Callable
 
 from hotqueue.errors import ConnectionFailed, HotQueueError
 
-PAY_AGAIN = 0.1  # seconds between two tries at a write that Redis did not take
+TRY_AGAIN = 0.1  # seconds between two tries at a write that Redis did not take
 AFTER_A_BUG = 5.0  # the same, of one that failed in a way that nobody has thought of
 
 log = logging.getLogger("hotqueue.worker")
 
 
-class Debts:
-    """Writes that are owed; each may be repeated.
+class PendingWrites:
+    """The pending writes of one queue; each may be repeated.
 
     Args:
         name: whose they are, for the log.
@@ -34,22 +34,22 @@ class Debts:
         self._again_at = 0.0
         self._lock = threading.Lock()
 
-    def owe(self, write: Callable[[], None]) -> None:
-        """Keep a write for `pay`."""
+    def add(self, write: Callable[[], None]) -> None:
+        """Keep a write for `flush`."""
         self._writes.append(write)
 
     @property
     def are_left(self) -> bool:
-        """True while something is owed."""
+        """True while something is to be written."""
         return bool(self._writes)
 
     @property
     def are_due(self) -> bool:
-        """True when there is something to pay, and Redis has not refused it just now."""
+        """True when there is something to write, and Redis has not refused it just now."""
         return bool(self._writes) and time.monotonic() >= self._again_at
 
-    def pay(self, until: float = math.inf) -> None:
-        """Do what is owed, as far as Redis lets us, and there is time (monotonic).
+    def flush(self, until: float = math.inf) -> None:
+        """Do the writes, as far as Redis lets us, and there is time (monotonic).
 
         Raises:
             ConnectionFailed: Redis is away.
@@ -61,10 +61,10 @@ class Debts:
                 self._writes[0]()
                 self._writes.popleft()
         except ConnectionFailed:
-            self._again_at = time.monotonic() + PAY_AGAIN
+            self._again_at = time.monotonic() + TRY_AGAIN
             raise
         except HotQueueError as error:
-            self._again_at = time.monotonic() + PAY_AGAIN
+            self._again_at = time.monotonic() + TRY_AGAIN
             self._say(str(error))
         except Exception as error:  # what stands behind it must not wait for a bug of ours
             self._again_at = time.monotonic() + AFTER_A_BUG
