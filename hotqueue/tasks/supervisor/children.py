@@ -17,8 +17,8 @@ from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.wire import payload
 from hotqueue.tasks.worker import child
 from hotqueue.tasks.worker.child import Company, Pipes, Settings
-from hotqueue.tasks.worker.permits import Permits
 from hotqueue.tasks.worker.running import new_table, read_fates, read_progress, read_running
+from hotqueue.tasks.worker.start_permits import StartPermits
 from hotqueue.tasks.worker.wake_pipe import readable
 
 
@@ -29,7 +29,7 @@ class Slot:
     worker: str
     folder: str
     kind: str
-    permits: Permits
+    permits: StartPermits
     table: mmap.mmap
 
     def running(self) -> list[tuple[str, float, float]]:
@@ -152,7 +152,7 @@ class Child:
     def note_worker(self, slot: int, worker: str, folder: str, sort: str) -> None:
         """Note under which incarnation one of its workers works."""
         old = self.slots.get(slot)
-        permits = old.permits if old else Permits(self.permits[slot])
+        permits = old.permits if old else StartPermits(self.permits[slot])
         self.slots[slot] = Slot(worker, folder, sort, permits, self.tables[slot])
 
     def close(self) -> None:

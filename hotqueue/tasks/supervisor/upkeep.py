@@ -13,8 +13,8 @@ from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.supervisor.neighbours import Neighbours
 from hotqueue.tasks.supervisor.queue_upkeep import QueueUpkeep
 from hotqueue.tasks.supervisor.rounds import Round
-from hotqueue.tasks.worker.permits import Permits
 from hotqueue.tasks.worker.running import read_running
+from hotqueue.tasks.worker.start_permits import StartPermits
 
 DRAGS = 0.05  # seconds after which a task in hand drags, and the unstarted ones behind it go to others
 REGROUP = 1.0  # seconds between two looks at which node of a Cluster has which queue
@@ -144,13 +144,15 @@ class Upkeep:
 
     # --- what drags ----------------------------------------------------------------------------------------------
 
-    def take_back_if_dragging(self, worker: str, state: bytes, permits: Permits, brokers: Sequence[Broker] | None = None) -> None:
+    def take_back_if_dragging(
+        self, worker: str, state: bytes, permits: StartPermits, brokers: Sequence[Broker] | None = None
+    ) -> None:
         """As `take_back`, when the task in hand takes its time."""
         running = read_running(state)
         if running and time.monotonic() - running[0][1] >= DRAGS:
             self.take_back(worker, permits, brokers)
 
-    def take_back(self, worker: str, permits: Permits, brokers: Sequence[Broker] | None = None) -> None:
+    def take_back(self, worker: str, permits: StartPermits, brokers: Sequence[Broker] | None = None) -> None:
         """Have a worker's unstarted tasks put back: it starts none of them from now on; what cannot be written now is later.
 
         Args:

@@ -11,10 +11,10 @@ from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.execution.soft_limit import leave_ctrl_c_to_main
 from hotqueue.tasks.rules.lifecycle import Outcome
 from hotqueue.tasks.wire import settlement
-from hotqueue.tasks.worker.permits import Permits
 from hotqueue.tasks.worker.prepare import Ready
 from hotqueue.tasks.worker.running import Running
 from hotqueue.tasks.worker.shared import Shared
+from hotqueue.tasks.worker.start_permits import StartPermits
 from hotqueue.tasks.worker.subscription import Subscription
 from hotqueue.tasks.worker.worker import Worker
 
@@ -35,7 +35,7 @@ class AsyncWorker(Worker):
 
     kind = "a"
 
-    def __init__(self, shared: Shared, registries: list[Registry], permits: Permits, running: Running) -> None:
+    def __init__(self, shared: Shared, registries: list[Registry], permits: StartPermits, running: Running) -> None:
         super().__init__(shared, registries, permits, running)
         self.slots = shared.async_concurrency
         self._ended: deque[_Ended] = deque()
@@ -88,7 +88,10 @@ class AsyncWorker(Worker):
 
     def _turn_around(self, rung: bool) -> bool:
         """Settle what ended; fetch where there is room and reason to."""
-        rung, self._was_full = rung or self._was_full, any(subscription.courier.is_full for subscription in self.subscriptions)
+        rung, self._was_full = (
+            rung or self._was_full,
+            any(each.slow_settlements.is_full for each in self.subscriptions),
+        )
         if len(self.subscriptions) > 1:
             came = self._visit_in_turn(rung)
         else:  # has all turns
@@ -135,7 +138,7 @@ class AsyncWorker(Worker):
 
     def _visit(self, subscription: Subscription, room: int, rung: bool) -> bool:
         """Settle what ended at one queue, and fetch up to `room` tasks, where there is reason to; tell whether anything came."""
-        if subscription.courier.is_full:
+        if subscription.slow_settlements.is_full:
             return False
         came_back = subscription.may_unpark and self.unpark(subscription, room)
         if not (subscription.unsettled or subscription.ahead or came_back or self._may_have_tasks(subscription, rung)):

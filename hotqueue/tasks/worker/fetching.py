@@ -41,7 +41,7 @@ class Fetching(Worker):
             stepped = self.end(subscription, step, are_permits_out=True)
             if subscription.unstarted or not subscription.unsettled:
                 return stepped
-        if subscription.courier.is_full:
+        if subscription.slow_settlements.is_full:
             self.settle(subscription)
             return None
         room = self.shared.room(subscription.prefetch.room())

@@ -1,6 +1,6 @@
 """Holding: what one worker holds of a queue, and what is known of whether that was settled. Sends nothing.
 
-Under both who settle: the worker, through its Subscription, and the Courier.
+Under both who settle: the worker, through its Subscription, and its SlowSettlements.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ def _settle_last(worker: Stepping, subscription: Subscription) -> bool:
     except HotQueueError as error:
         return _say_not_left([subscription], str(error))
     finally:
-        subscription.courier.drop()  # others have it, or will
+        subscription.slow_settlements.drop()  # others have it, or will
     return _say_not_left([subscription], subscription.refusal) if subscription.is_given_up else True
 
 

@@ -16,9 +16,9 @@ from hotqueue.tasks.broker import many_queues
 from hotqueue.tasks.broker.session import Stepped
 from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.worker.bell import Bell
-from hotqueue.tasks.worker.permits import Permits
 from hotqueue.tasks.worker.running import Running
 from hotqueue.tasks.worker.shared import Shared
+from hotqueue.tasks.worker.start_permits import StartPermits
 from hotqueue.tasks.worker.subscription import Subscription
 
 RETRY_AFTER = 1.0  # seconds between two tries at a queue whose server refuses us
@@ -60,7 +60,7 @@ class Membership:
 
     kind = ""
 
-    def __init__(self, shared: Shared, registries: list[Registry], permits: Permits, running: Running) -> None:
+    def __init__(self, shared: Shared, registries: list[Registry], permits: StartPermits, running: Running) -> None:
         self.shared = shared
         self.permits = permits
         self.running = running

@@ -59,7 +59,7 @@ class Place:
     @property
     def has_unsettled(self) -> bool:
         """True while there is something to settle here, or to put back."""
-        return any(each.unsettled or each.unstarted or not each.courier.is_empty for each in self.subscriptions)
+        return any(each.unsettled or each.unstarted or not each.slow_settlements.is_empty for each in self.subscriptions)
 
     def say_away(self, error: Exception) -> None:
         """Say once a process that this place does not answer."""

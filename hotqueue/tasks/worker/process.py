@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.worker.async_worker import AsyncWorker
-from hotqueue.tasks.worker.permits import Permits
 from hotqueue.tasks.worker.quarantine_worker import QuarantineWorker
 from hotqueue.tasks.worker.running import Running
 from hotqueue.tasks.worker.shared import LEASE_MS, Member, Shared
+from hotqueue.tasks.worker.start_permits import StartPermits
 from hotqueue.tasks.worker.sync_worker import SyncWorker
 from hotqueue.tasks.worker.worker import Worker
 
@@ -94,8 +94,8 @@ class Process(Shared):
             return QuarantineWorker(self, self.registries, self._permits(n), self._running(n, 1), self._width)
         return SyncWorker(self, self.registries, self._permits(n), self._running(n, 1))
 
-    def _permits(self, n: int) -> Permits:
-        return Permits(self._pipes[n] if self._pipes else None)
+    def _permits(self, n: int) -> StartPermits:
+        return StartPermits(self._pipes[n] if self._pipes else None)
 
     def _running(self, n: int, rows: int) -> Running:
         return Running(self._tables[n] if self._tables else bytearray(Running.size(rows)))

@@ -9,9 +9,9 @@ from __future__ import annotations
 import time
 
 from hotqueue.tasks.client.registry import Registry
-from hotqueue.tasks.worker.permits import Permits
 from hotqueue.tasks.worker.running import Running
 from hotqueue.tasks.worker.shared import Shared
+from hotqueue.tasks.worker.start_permits import StartPermits
 from hotqueue.tasks.worker.sync_worker import SyncWorker
 
 TURN = 10.0  # seconds after which it begins nothing more: others, for which such a process is not, may wait for room for theirs
@@ -26,7 +26,7 @@ class QuarantineWorker(SyncWorker):
 
     kind = "x"
 
-    def __init__(self, shared: Shared, registries: list[Registry], permits: Permits, running: Running, width: int) -> None:
+    def __init__(self, shared: Shared, registries: list[Registry], permits: StartPermits, running: Running, width: int) -> None:
         self._width = width
         super().__init__(shared, registries, permits, running)
 
@@ -42,7 +42,7 @@ class QuarantineWorker(SyncWorker):
 
     def _look_around(self) -> bool:
         [subscription] = self.subscriptions
-        if subscription.courier.is_full:
+        if subscription.slow_settlements.is_full:
             self.bell.wait_woken(0.1)
             return True
         if self.step(subscription, 1) is None or not subscription.unstarted:

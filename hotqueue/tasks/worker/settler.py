@@ -1,7 +1,7 @@
 """Settler: sees to what must not wait until a task that drags is done, from a thread of its own.
 
 What was done before it in the same batch is settled; a ring that came for its worker, of another server, goes back, for others.
-Large outcomes are the courier's (courier.py), which `Subscription.settle_later` gives them to.
+Large outcomes are settled by slow_settlements.py, which `Subscription.settle_later` gives them to.
 """
 
 from __future__ import annotations

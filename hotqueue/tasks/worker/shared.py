@@ -23,9 +23,9 @@ from hotqueue.tasks.execution.executor import Call
 from hotqueue.tasks.execution.loop import EventLoop
 from hotqueue.tasks.rules.lifecycle import Outcome
 from hotqueue.tasks.worker.outages import Outages
-from hotqueue.tasks.worker.permits import Permits
 from hotqueue.tasks.worker.running import Running
 from hotqueue.tasks.worker.settler import Settler
+from hotqueue.tasks.worker.start_permits import StartPermits
 
 if TYPE_CHECKING:
     from hotqueue.tasks.execution.repairs import Repairs
@@ -51,7 +51,7 @@ class Member(Protocol):
 
     kind: str
     presence: Presence
-    permits: Permits
+    permits: StartPermits
     running: Running
     has_left: bool
 

@@ -138,7 +138,7 @@ class Stepping(Recovery):
     def settle_all(self, subscription: Subscription) -> None:
         """Settle what is done, and wait for what is settled apart: as long as that can be of use."""
         self.settle(subscription)
-        courier = subscription.courier
-        while not (courier.is_empty or courier.is_stuck) and (not self.stopping or self.shared.may_wait):
+        settlements = subscription.slow_settlements
+        while not (settlements.is_empty or settlements.is_stuck) and (not self.stopping or self.shared.may_wait):
             self.running.progress()
-            courier.wait(0.2)
+            settlements.wait(0.2)

@@ -20,9 +20,9 @@ from hotqueue.tasks.execution.executor import Call
 from hotqueue.tasks.rules.history import REVOKED, with_verdict
 from hotqueue.tasks.wire import envelope, payload, settlement
 from hotqueue.tasks.wire.settlement import Delivery, Settlement
-from hotqueue.tasks.worker.courier import MOST_BREAKS, Courier
 from hotqueue.tasks.worker.holding import UNENDED, Holding
 from hotqueue.tasks.worker.prefetch import Prefetch
+from hotqueue.tasks.worker.slow_settlements import MOST_BREAKS, SlowSettlements
 
 LITTLE = 4 * 1024  # bytes of an outcome that is not worth a trip of its own
 RECOVER_EVERY = 10.0  # seconds after which a worker asks what it holds though nothing has gone wrong
@@ -39,13 +39,13 @@ class Subscription(Holding):
     1. A step brings deliveries: `took` puts them in line (`unstarted`) and into the worker's hand (`in_hand`).
     2. The worker takes the first from the line, has it prepared (`prepare`) and runs it.
     3. How it ended waits for the next step (`settle_later`), which takes along what waits (`take_unsettled`); what is large
-       goes by itself (`courier`).
+       goes by itself (`slow_settlements`).
     4. What was carried out is in hand no more (`settled`); what may not have been waits again (`unsettle`, `cut_off`).
 
     Attributes:
         unstarted: fetched, in the order in which they will be started.
         unsettled: settlements to send with the next step, and how many bytes they have.
-        courier: settles what must not hold up the others.
+        slow_settlements: what is settled by itself, so as not to hold up the others.
         ahead: a step under way that fetches the next batch while this one is worked at.
         prefetch: how many tasks to fetch at once.
         left: how many tasks were there to fetch after the last fetch, if that brought any.
@@ -76,7 +76,7 @@ class Subscription(Holding):
         self.unstarted: deque[Delivery] = deque()
         self.unsettled: list[Settlement] = []
         self.unsettled_bytes = 0
-        self.courier = Courier(self, moved)
+        self.slow_settlements = SlowSettlements(self, moved)
         self.lock = threading.Lock()  # of `unsettled`, which a Settler empties from another thread
         self.ahead: Step | None = None
         self.unavailable_until = 0.0
@@ -161,7 +161,7 @@ class Subscription(Holding):
         pairs = [settlement.apart(each) for each in settlements if each.code not in UNENDED]
         with self.lock:
             self.unsettled += [stays for stays, _ in pairs]
-        self.courier.add([*(outcome for _, outcome in pairs), *(each for each in settlements if each.code in UNENDED)])
+        self.slow_settlements.add([*(outcome for _, outcome in pairs), *(each for each in settlements if each.code in UNENDED)])
 
     @property
     def has_more_than_a_trip(self) -> bool:
@@ -207,7 +207,7 @@ class Subscription(Holding):
             self.ahead = None
         self.unstarted.clear()
         self.in_hand.clear()
-        self.courier.drop()
+        self.slow_settlements.drop()
         self._in_doubt.clear()
         with self.lock:
             self.unsettled, self.unsettled_bytes = [], 0

@@ -17,10 +17,10 @@ from hotqueue.tasks.wire import settlement
 from hotqueue.tasks.wire.settlement import Delivery
 from hotqueue.tasks.worker import failpoints
 from hotqueue.tasks.worker.fetching import Fetching
-from hotqueue.tasks.worker.permits import Permits
 from hotqueue.tasks.worker.prepare import Ready
 from hotqueue.tasks.worker.running import Running
 from hotqueue.tasks.worker.shared import Shared
+from hotqueue.tasks.worker.start_permits import StartPermits
 from hotqueue.tasks.worker.subscription import Subscription
 from hotqueue.tasks.worker.turns import turns_in
 
@@ -32,7 +32,7 @@ class SyncWorker(Fetching):
 
     kind = "s"
 
-    def __init__(self, shared: Shared, registries: list[Registry], permits: Permits, running: Running) -> None:
+    def __init__(self, shared: Shared, registries: list[Registry], permits: StartPermits, running: Running) -> None:
         super().__init__(shared, registries, permits, running)
         shared.settler.add(self.settle_behind, self.bell.lent)
         self._at_batch: Subscription | None = None
@@ -46,7 +46,7 @@ class SyncWorker(Fetching):
             before = self.shared.done.total()
             if self.turn():
                 continue
-            if any(subscription.courier.is_full for subscription in self.subscriptions):
+            if any(subscription.slow_settlements.is_full for subscription in self.subscriptions):
                 self._rest_until_there_is_room()
                 continue
             wait = self.next_due()
@@ -162,9 +162,9 @@ class SyncWorker(Fetching):
     def _run_line(
         self, subscription: Subscription, began: float, take: Callable[[int, int], bool], line: deque[Delivery]
     ) -> None:
-        courier = subscription.courier
+        settlements = subscription.slow_settlements
         while line:
-            if courier.is_full:  # what is settled apart takes all the memory that it may
+            if settlements.is_full:  # what is settled apart takes all the memory that it may
                 self._give_back(subscription)
                 return
             delivery = line.popleft()

@@ -23,11 +23,11 @@ from hotqueue.tasks.worker import leaving, logbook
 from hotqueue.tasks.worker.bell import LONGEST_SLEEP
 from hotqueue.tasks.worker.ears import Ears
 from hotqueue.tasks.worker.membership import RETRY_AFTER
-from hotqueue.tasks.worker.permits import Permits
 from hotqueue.tasks.worker.prepare import Ready
 from hotqueue.tasks.worker.running import Running
 from hotqueue.tasks.worker.several_servers import HASTY, Places
 from hotqueue.tasks.worker.shared import Shared
+from hotqueue.tasks.worker.start_permits import StartPermits
 from hotqueue.tasks.worker.stepping import Stepping
 from hotqueue.tasks.worker.subscription import Subscription
 from hotqueue.tasks.worker.turns import Turns
@@ -54,7 +54,7 @@ class Worker(Stepping):
 
     _places: Places | None
 
-    def __init__(self, shared: Shared, registries: list[Registry], permits: Permits, running: Running) -> None:
+    def __init__(self, shared: Shared, registries: list[Registry], permits: StartPermits, running: Running) -> None:
         super().__init__(shared, registries, permits, running)
         self.turns = Turns([shared.weights.get(registry.name, 1) for registry in registries])
         self.ears = Ears(self.kind)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from hotqueue import HotQueue
-from hotqueue.tasks.worker.permits import Permits
 from hotqueue.tasks.worker.process import Process
+from hotqueue.tasks.worker.start_permits import StartPermits
 from tests.tasks import sample
 
 MakeQueue = Callable[..., HotQueue]
@@ -64,7 +64,7 @@ def test_pipes_may_come_from_a_supervisor(make_queue: MakeQueue) -> None:
     result = queue.task(sample.square).delay(3)
     burst(queue, pipes=pipes)
     assert result.get(timeout=5) == 9
-    assert Permits(pipes[0]).drain() == {}
+    assert StartPermits(pipes[0]).drain() == {}
     for pipe in pipes:
         for fd in pipe:
             os.close(fd)

@@ -6,17 +6,17 @@ import os
 import threading
 from collections import Counter
 
-from hotqueue.tasks.worker.permits import Permits
+from hotqueue.tasks.worker.start_permits import StartPermits
 
 
 def test_a_permit_is_had_once() -> None:
-    permits = Permits()
+    permits = StartPermits()
     permits.add(7, 2)
     assert [permits.take(7) for _ in range(3)] == [True, True, False]
 
 
 def test_a_permit_of_the_next_fetch_is_not_had_for_this_one() -> None:
-    permits = Permits()
+    permits = StartPermits()
     permits.add(7, 2)
     permits.drain()  # somebody takes the fetch back while the permits for the next one go in
     permits.add(8, 3)
@@ -25,7 +25,7 @@ def test_a_permit_of_the_next_fetch_is_not_had_for_this_one() -> None:
 
 
 def test_draining_says_how_many_of_which_fetch() -> None:
-    permits = Permits()
+    permits = StartPermits()
     permits.add(7, 3)
     permits.take(7)
     permits.add(256 + 7, 2)
@@ -34,7 +34,7 @@ def test_draining_says_how_many_of_which_fetch() -> None:
 
 
 def test_taker_and_drainer_share_every_permit_between_them() -> None:
-    permits = Permits()
+    permits = StartPermits()
     taken, drained, start = [], Counter[int](), threading.Barrier(2)
 
     def take() -> None:
@@ -53,14 +53,14 @@ def test_taker_and_drainer_share_every_permit_between_them() -> None:
 
 
 def test_a_full_batch_for_each_of_many_fetches_fits_the_pipe() -> None:
-    permits = Permits()
+    permits = StartPermits()
     for queue in range(30):
         permits.add(queue, 256, queue)
     assert permits.drain().total() == 30 * 256
 
 
 def test_permits_of_several_queues_are_had_in_any_order() -> None:
-    permits = Permits()
+    permits = StartPermits()
     permits.add(7, 2, queue=1)
     permits.add(7, 2, queue=300)
     assert [permits.take(7, 300), permits.take(7, 1), permits.take(8, 1)] == [True, True, False]
@@ -69,7 +69,7 @@ def test_permits_of_several_queues_are_had_in_any_order() -> None:
 
 
 def test_those_of_one_queue_are_taken_out_alone() -> None:
-    permits = Permits()
+    permits = StartPermits()
     for queue in (0, 1, 0):
         permits.add(3, 2, queue)
     permits.withdraw_all(0)
@@ -78,7 +78,7 @@ def test_those_of_one_queue_are_taken_out_alone() -> None:
 
 def test_the_pipe_may_be_somebody_elses() -> None:
     pipe = os.pipe()
-    ours, theirs = Permits(pipe), Permits(pipe)
+    ours, theirs = StartPermits(pipe), StartPermits(pipe)
     ours.add(3, 1)
     assert theirs.drain() == {(0, 3): 1}
     for fd in pipe:

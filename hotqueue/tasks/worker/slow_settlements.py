@@ -1,4 +1,4 @@
-"""Courier: settles, from a thread of its own, what must not hold up the rest of a queue's outcomes.
+"""SlowSettlements: settles, from a thread of its own, what must not hold up the rest of a queue's outcomes.
 
 Large ones, and what would make a large step of many, which take their time on the wire; and those of a step that was refused,
 since one of them may be why. What the server refuses again and again, while it takes others, is ended as a failure that says so.
@@ -48,7 +48,7 @@ class _Load:
         return self.settlement.size
 
 
-class Courier:
+class SlowSettlements:
     """What one worker has to settle apart at one queue.
 
     Args:
@@ -94,7 +94,7 @@ class Courier:
             self._changed.notify_all()
             self._weigh(sum(load.size for load in loads))
             if self._thread is None and loads:
-                self._thread = threading.Thread(target=self._run, name="hotqueue-courier", daemon=True)
+                self._thread = threading.Thread(target=self._run, name="hotqueue-slow-settlements", daemon=True)
                 self._thread.start()
 
     def drop(self) -> None:

@@ -1,8 +1,8 @@
-"""The permit pipe between a worker and its supervisor. Pure but for that pipe.
+"""StartPermits: a pipe with a permit for each fetched task that a worker may still start. Pure but for that pipe.
 
-A permit is eight bytes for each fetched task that has not been started: which of the worker's queues it is of, and the number of
-its fetch. The worker reads one before each start; the supervisor takes tasks back by draining them: as many as it got,
-from the tail. A permit is had by one of them, so there is no lock and no race.
+A permit is eight bytes: which of the worker's queues the task is of, and the number of its fetch. The worker takes one before
+each start; the supervisor takes tasks back by draining them: as many as it got, from the tail. A permit is had by one of them, so
+there is no lock and no race. (The words are those of semaphores.)
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ _PERMIT = struct.Struct("<HxxI")  # number of the queue, fetch number; whole one
 NUMBERS = 1 << 32  # at a hundred fetches a second, a year of them
 
 
-class Permits:
-    """The permit pipe of one worker.
+class StartPermits:
+    """The permits of one worker.
 
     Args:
         pipe: (read, write) descriptors made by the supervisor before the fork; a pipe of its own if None.
