@@ -40,7 +40,7 @@ class Patience:
 
     def __init__(self, files: Files) -> None:
         self.files = files
-        self.began = self.logged = self.heard = time.monotonic()
+        self.began = self.logged = self.answered_at = time.monotonic()
         self.pause = 0.0005
         self.poked = False
 
@@ -48,10 +48,10 @@ class Patience:
         """Wait a moment in this state: "loading", "busy" (another process starts it), "stopping", "silent", "taken"."""
         now = time.monotonic()
         if state in ("loading", "busy"):
-            self.heard = now
-        if now - self.heard > SILENCE or now - self.began > LOADING:
-            raise self._lost(state, now - self.heard)
-        if state == "taken" and not self.poked and now - self.heard > 0.25:
+            self.answered_at = now
+        if now - self.answered_at > SILENCE or now - self.began > LOADING:
+            raise self._lost(state, now - self.answered_at)
+        if state == "taken" and not self.poked and now - self.answered_at > 0.25:
             self.poked = True
             locks.poke_name(self.files.name)
         if now - self.logged > TELLING:

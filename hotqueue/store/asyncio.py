@@ -45,7 +45,7 @@ class AsyncExchange:
         except NotSent as error:
             pool.suspect = True
             if error.was_accepted:
-                await in_thread(self._hear_refusal, _key_of(args))
+                await in_thread(self._read_refusal, _key_of(args))
             raise pool.translated(error.__cause__ or error, "connecting", sent=False) from error.__cause__
         except (rx.RedisError, rx.RedisClusterException, OSError) as error:
             pool.suspect = True
@@ -59,7 +59,7 @@ class AsyncExchange:
         except rx.NoScriptError:
             return await self.ask(("EVAL", script.text, len(keys), *keys, *args), doing)
 
-    def _hear_refusal(self, key: str | bytes) -> None:
+    def _read_refusal(self, key: str | bytes) -> None:
         """Raise what a server says that closes new connections at once: asyncio drops it unread where it writes just then."""
         connection = new_connection(self._pool.connections_to(key), COMMAND_TIMEOUT)
         try:

@@ -76,7 +76,7 @@ def send(connection: Any, parts: Sequence[Any]) -> int:
     except TimeoutError:
         raise
     except OSError:  # the server has closed: it may have said why before
-        _hear_refusal(connection)
+        _read_refusal(connection)
         raise
     return size
 
@@ -85,11 +85,11 @@ def _send_part(connection: Any, left: memoryview) -> None:
     while left:
         left = left[connection._sock.send(left[:CHUNK]) :]
         if len(left) > CHUNK and connection.can_read(timeout=0):  # nothing is to be said before all is there but a refusal
-            _hear_refusal(connection)
+            _read_refusal(connection)
             raise ConnectionError("the server answered before it had everything")
 
 
-def _hear_refusal(connection: Any) -> None:
+def _read_refusal(connection: Any) -> None:
     """Raise what the server says of a command that it has not had all of; nothing more goes over this connection."""
     try:
         connection.read_response()

@@ -21,7 +21,7 @@ from hotqueue.tasks.broker import scripts
 from hotqueue.tasks.broker.encoded import Encoded
 from hotqueue.tasks.broker.inspector import Inspector
 from hotqueue.tasks.broker.maintenance import Maintenance
-from hotqueue.tasks.broker.reply_line import ReplyLine
+from hotqueue.tasks.broker.reply_connection import ReplyConnection
 from hotqueue.tasks.broker.stored_queue import BULK
 from hotqueue.tasks.rules.history import History, json_object
 from hotqueue.tasks.rules.history import decode as decode_history
@@ -47,7 +47,7 @@ class Broker(Inspector, Maintenance):
     """One queue's tasks. A task goes through these steps:
 
     1. `enqueue`: a client has its envelope stored under its id, placed or scheduled, and the bell rung.
-    2. `wait`: a client that wants its result registers for it, and blocks at its reply list (`reply_line`).
+    2. `wait`: a client that wants its result registers for it, and blocks at its reply list (`reply_connection`).
     3. `promote` (maintenance.py): a task that was scheduled becomes ready at its time.
     4. `Session.step` (session.py): a worker fetches it, and settles how it ended; whoever waits is sent that.
     5. Or `revoke` and `expire` (revoking.py) end it where it waits, or `reap` (maintenance.py) puts it back: its worker died.
@@ -152,9 +152,9 @@ class Broker(Inspector, Maintenance):
         ask = partial(self.store.arun, scripts.WAIT, every_key, args, doing="waiting for a result")
         return self.expiring(await self.store.arepeat(ask, patience=AT_ONCE))
 
-    def reply_line(self, client: str, longest: float) -> ReplyLine:
+    def reply_connection(self, client: str, longest: float) -> ReplyConnection:
         """Return a connection that blocks some seconds, at most `longest`, for the next message of a client's reply list."""
-        return ReplyLine(self.store, keys.reply(self.name, client), self.script_keys.wait(client), self._result, longest)
+        return ReplyConnection(self.store, keys.reply(self.name, client), self.script_keys.wait(client), self._result, longest)
 
     def replies_now(self, client: str) -> list[bytes]:
         """Return what is in a client's reply list, over the connection of any command: for want of one that can block."""

@@ -79,10 +79,10 @@ def deregister(brokers: Sequence[Broker], worker: str) -> list[Failed]:
     return failed
 
 
-def rung(brokers: Sequence[Broker], kind: str) -> list[bool]:
+def have_wake_tokens(brokers: Sequence[Broker], kind: str) -> list[bool]:
     """Tell of queues of one server whether their bells hold wake tokens; False where that cannot be read."""
-    calls: list[pipeline.Call] = [(broker.script_keys.rung(kind), ()) for broker in brokers]
-    replies: list[Any] = pipeline.run_all(brokers[0].store, scripts.RUNG, calls, "listening to bells")
+    calls: list[pipeline.Call] = [(broker.script_keys.wake_tokens(kind), ()) for broker in brokers]
+    replies: list[Any] = pipeline.run_all(brokers[0].store, scripts.WAKE_TOKENS, calls, "looking at bells")
     return [isinstance(reply, int) and reply > 0 for reply in replies]
 
 

@@ -63,8 +63,8 @@ class ScriptKeys:
         n = self.name
         return [*self._ending, keys.result(n, task_id), keys.parked(n, need), keys.control(n)]
 
-    def rung(self, kind: str) -> list[str]:
-        """Of rung.lua; `kind` as of `StoredQueue.bell_key`."""
+    def wake_tokens(self, kind: str) -> list[str]:
+        """Of wake_tokens.lua; `kind` as of `StoredQueue.bell_key`."""
         return [self.bells[kind == "a"]]
 
     def has_tasks(self) -> list[str]:

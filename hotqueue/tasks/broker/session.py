@@ -167,17 +167,17 @@ class Session:
         sent = self._store.send(step.script, every_key, args, DOING, call)
         return Step(sent, number, room, actions)
 
-    def begin_behind(self, first: bytes, line: Blocking, room: int) -> Step:
+    def begin_behind(self, first: bytes, connection: Blocking, room: int) -> Step:
         """Send a command that blocks, packed, and a fetch behind it, which Redis carries out in the moment in which that ends.
 
-        The caller receives the reply of the first from the line, then that of the step.
+        The caller receives the reply of the first from the connection, then that of the step.
         """
         self.number += 1
         args = self._head(self.number, room)
         step = self._step
-        line.send_packed(first + step.call((), args))
+        connection.send_packed(first + step.call((), args))
         whole = (b"EVAL", step.script.text, len(step.keys), *step.keys, *args)
-        return Step(line.last(whole, DOING), self.number, room, ())
+        return Step(connection.last(whole, DOING), self.number, room, ())
 
     def _head(self, number: int, room: int) -> list[bytes]:
         return [self._worker, b"%d" % number, b"%d" % room, self._kind, b"%d" % self.width, _MOST_BYTES]

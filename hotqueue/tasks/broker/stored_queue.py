@@ -36,7 +36,7 @@ class StoredQueue:
         key = self.bell_key(kind)
         self.store.command(key, "LPUSH", key, "1")
 
-    def bell_line(self, block: float) -> Blocking:
+    def blocking(self, block: float) -> Blocking:
         """Return a connection for blocking on this queue's bells."""
         return self.store.blocking(self.bell_key("s"), block)
 

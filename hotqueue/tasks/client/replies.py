@@ -17,7 +17,7 @@ from hotqueue.errors import STORE_ERRORS, ConnectionFailed, NoThread, QueueFull
 from hotqueue.runtime.ending import in_thread, start_thread
 from hotqueue.runtime.interrupts import within
 from hotqueue.tasks.broker.broker import Broker
-from hotqueue.tasks.broker.reply_line import MOST
+from hotqueue.tasks.broker.reply_connection import MOST
 from hotqueue.tasks.broker.stored_queue import BULK
 from hotqueue.tasks.client.answers import Answer, poll, with_records
 from hotqueue.tasks.client.waiters import Callback, Waiter, Watches
@@ -46,7 +46,7 @@ class Replies:
         self._pid = os.getpid()
         self._client = os.urandom(8).hex()
         self._watches = Watches()
-        self._line = self._broker.reply_line(self._client, SLICE)
+        self._connection = self._broker.reply_connection(self._client, SLICE)
         self.trouble = ""  # why no connection of our own can be had; the list is then read over that of any command
         self._lock = threading.Lock()  # of what follows
         self._leader: Waiter | None = None
@@ -123,7 +123,7 @@ class Replies:
             self._reset()
         with self._lock:
             if self._leader is None:
-                self._line.close()
+                self._connection.close()
 
     def _ask(self, ids: Sequence[str], timeout: float | None) -> None:
         """Ask the server; on a full one, which cannot register us, read the records instead."""
@@ -160,7 +160,7 @@ class Replies:
         if block <= 0 or len(waiter.remaining) != 1 or not self._take_lead(waiter, block):
             return False
         try:
-            messages, expiring = self._line.read(within(block), len(self._watches.tasks) > 1, list(waiter.remaining))
+            messages, expiring = self._connection.read(within(block), len(self._watches.tasks) > 1, list(waiter.remaining))
             self._take_in(messages)
             if expiring:
                 self._watches.expiring(self._broker.expiring(expiring))
@@ -196,7 +196,7 @@ class Replies:
             if self._leader is not None and self._leader is not who:
                 if now < self._leads_until:
                     return False
-                self._line = self._broker.reply_line(self._client, SLICE)  # it may still be at the old one
+                self._connection = self._broker.reply_connection(self._client, SLICE)  # it may still be at the old one
                 self._watches.all_due()
             self._leader, self._leads_until = who, now + seconds + LATE
         return True
@@ -216,10 +216,10 @@ class Replies:
     def _read(self, block: float) -> None:
         """Read and deliver what is there, and ask again: what is due, and all whenever something may have been lost."""
         block, began = min(block, self._watches.until_due()), time.monotonic()
-        line = self._line
+        connection = self._connection
         try:
             try:
-                messages, self.trouble = line.read(block, len(self._watches.tasks) > 1)[0], ""
+                messages, self.trouble = connection.read(block, len(self._watches.tasks) > 1)[0], ""
             except ConnectionFailed as error:
                 self.trouble = "" if error.sent else str(error)
                 if error.sent:
@@ -229,7 +229,7 @@ class Replies:
         except BaseException:
             self._watches.all_due()
             raise
-        if line.has_changed() or time.monotonic() - began > block + STOPPED:
+        if connection.has_changed() or time.monotonic() - began > block + STOPPED:
             self._watches.all_due()
         if len(messages) < MOST:
             self._ask_again()

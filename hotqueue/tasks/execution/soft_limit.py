@@ -61,7 +61,7 @@ def is_of_another(error: BaseException) -> bool:
 @contextmanager
 def _passing(limit: _Limit) -> Iterator[None]:
     if threading.current_thread() is threading.main_thread() and SIGNAL is not None:
-        with _heard(limit):
+        with _by_signal(limit):
             _clock.watch(limit)
             yield
     else:
@@ -74,7 +74,7 @@ def _passing(limit: _Limit) -> Iterator[None]:
 
 
 @contextmanager
-def _heard(limit: _Limit) -> Iterator[None]:
+def _by_signal(limit: _Limit) -> Iterator[None]:
     """Be told by signal while the body runs; another's handler of the signal gets what is not for us."""
     before = signal.getsignal(SIGNAL)
 

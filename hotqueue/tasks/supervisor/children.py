@@ -142,7 +142,7 @@ class Child:
             yield report
 
     def last_words(self) -> Iterator[dict[str, Any]]:
-        """Read what it said before it died and nobody has heard yet."""
+        """Read what it said before it died and nobody has read yet."""
         while readable([self.report], 0):
             before = self.inbox
             yield from self.reports()

@@ -44,24 +44,25 @@ class AsyncWorker(Worker):
 
     def _loop(self) -> None:
         leave_ctrl_c_to_main()
-        rung = True
+        may_have = True
         while not (self.stopping and self._active == 0):
             self.running.progress()
             self._collect()
-            came = self._turn_around(rung)
+            came = self._turn_around(may_have)
             if came or self._ended:
-                rung = came and self.subscriptions[0].is_rung  # where a fetch left nothing, the bell rings for what comes next
+                # Where a fetch left nothing, the bell rings for what comes next.
+                may_have = came and self.subscriptions[0].may_have_tasks
                 continue
             if self._active == 0 and self._may_end():
                 return
-            rung = self._rest()
+            may_have = self._rest()
 
     def _may_end(self) -> bool:
         """Tell whether a burst is over; that is for the sync workers to say, whose tasks may send more for us."""
         return self.shared.is_burst and self.shared.is_idle and self.shared.has_left("s")
 
     def _rest(self) -> bool:
-        """Sleep until a bell, an ended task, or the net under both; give a ring back that we have no room for."""
+        """Sleep until a bell rings, a task ends, or half a second is over; give a ring back that we have no room for."""
         room = self._room()
         if room == 0 or self.stopping:
             return self._sleep_without_room()
@@ -71,10 +72,10 @@ class AsyncWorker(Worker):
 
     def _sleep_without_room(self) -> bool:
         under_way = self._places.under_way() if self._places is not None else ()
-        self.bell.wait_woken(0.5, under_way)
-        while self.bell.rung:
-            self.ring(self.subscriptions[self.bell.rung.pop()])
-        self.hear()
+        self.idle.wait_woken(0.5, under_way)
+        while self.idle.rang:
+            self.ring(self.subscriptions[self.idle.rang.pop()])
+        self.note_rings()
         return False
 
     def _room(self) -> int:
@@ -86,27 +87,25 @@ class AsyncWorker(Worker):
             free -= min(free // 2, under_way)
         return self.shared.room(free) if free > 0 else 0
 
-    def _turn_around(self, rung: bool) -> bool:
+    def _turn_around(self, may_have: bool) -> bool:
         """Settle what ended; fetch where there is room and reason to."""
-        rung, self._was_full = (
-            rung or self._was_full,
-            any(each.slow_settlements.is_full for each in self.subscriptions),
-        )
+        may_have = may_have or self._was_full
+        self._was_full = any(each.slow_settlements.is_full for each in self.subscriptions)
         if len(self.subscriptions) > 1:
-            came = self._visit_in_turn(rung)
+            came = self._visit_in_turn(may_have)
         else:  # has all turns
-            came = (room := self._room()) > 0 and self._visit(self.subscriptions[0], room, rung)
+            came = (room := self._room()) > 0 and self._visit(self.subscriptions[0], room, may_have)
         for subscription in self.subscriptions:
             if subscription.unsettled:
                 self.settle(subscription)
                 came = self._start(subscription) or came
         return came
 
-    def _visit_in_turn(self, rung: bool) -> bool:
+    def _visit_in_turn(self, may_have: bool) -> bool:
         """Visit one queue after the other, from the one whose turn it is."""
         came = any([self._ask(subscription, 0) for subscription in self.subscriptions if subscription.ahead is not None])  # noqa: C419  (every one)
         if any(subscription.left for subscription in self.subscriptions):
-            self.ears.listen(self.subscriptions)  # one of them keeps us from sleeping
+            self.peeking.look(self.subscriptions)  # one of them keeps us from sleeping
         order, until = self._to_be_visited(), time.monotonic() + SETTLE_AFTER
         while order and (room := self._room()):
             shares = dict(zip(order, self.turns.shares(room, order), strict=True))
@@ -116,7 +115,7 @@ class AsyncWorker(Worker):
                     came, order = True, []
                     break
                 before = self._room()
-                came = self._visit(self.subscriptions[at], shares[at], rung) or came
+                came = self._visit(self.subscriptions[at], shares[at], may_have) or came
                 if before - self._room() < shares[at]:  # it has no more: what it leaves is for the others
                     order.remove(at)
         return came
@@ -133,15 +132,15 @@ class AsyncWorker(Worker):
                 order.append(at)
         return order
 
-    def _may_have_tasks(self, subscription: Subscription, rung: bool) -> bool:
-        return rung if len(self.subscriptions) == 1 else self.is_worth_asking(subscription)
+    def _may_have_tasks(self, subscription: Subscription, may_have: bool) -> bool:
+        return may_have if len(self.subscriptions) == 1 else self.is_worth_asking(subscription)
 
-    def _visit(self, subscription: Subscription, room: int, rung: bool) -> bool:
+    def _visit(self, subscription: Subscription, room: int, may_have: bool) -> bool:
         """Settle what ended at one queue, and fetch up to `room` tasks, where there is reason to; tell whether anything came."""
         if subscription.slow_settlements.is_full:
             return False
         came_back = subscription.may_unpark and self.unpark(subscription, room)
-        if not (subscription.unsettled or subscription.ahead or came_back or self._may_have_tasks(subscription, rung)):
+        if not (subscription.unsettled or subscription.ahead or came_back or self._may_have_tasks(subscription, may_have)):
             return False
         return self._ask(subscription, room)
 
@@ -194,7 +193,7 @@ class AsyncWorker(Worker):
             first = not self._ended
             self._ended.append(_Ended(subscription, ready, outcome, time.monotonic() - began))
             if first:
-                self.bell.wake()
+                self.idle.wake()
 
         return done
 

@@ -15,7 +15,7 @@ class Fetching(Worker):
     _had_left = False  # the batch before left some
 
     def _may_fetch_asleep(self, wait: float) -> bool:
-        if wait <= 0 or len(self.subscriptions) > 1 or self.shared.is_burst or self._deaf_because or not self.bell.may_fetch:
+        if wait <= 0 or len(self.subscriptions) > 1 or self.shared.is_burst or self._sleep_error or not self.idle.may_fetch:
             return False
         subscription = self.subscriptions[0]
         return not (subscription.is_unavailable or subscription.may_be_wrong or subscription.unsettled or subscription.needs)
@@ -27,7 +27,7 @@ class Fetching(Worker):
         step = None
         try:
             step = self.patient(
-                lambda: self.bell.wait_and_fetch(seconds, lambda bell, line: subscription.session.begin_behind(bell, line, room))
+                lambda: self.idle.wait_and_fetch(seconds, lambda ask, via: subscription.session.begin_behind(ask, via, room))
             )
         finally:
             subscription.ahead = step

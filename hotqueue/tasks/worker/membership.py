@@ -15,7 +15,7 @@ from hotqueue.presence import Presence
 from hotqueue.tasks.broker import many_queues
 from hotqueue.tasks.broker.session import Stepped
 from hotqueue.tasks.client.registry import Registry
-from hotqueue.tasks.worker.bell import Bell
+from hotqueue.tasks.worker.idle import Idle
 from hotqueue.tasks.worker.running import Running
 from hotqueue.tasks.worker.shared import Shared
 from hotqueue.tasks.worker.start_permits import StartPermits
@@ -65,7 +65,7 @@ class Membership:
         self.permits = permits
         self.running = running
         self.is_spread = are_several(registries)
-        self.bell = Bell([registry.broker for registry in registries], self.kind, waits_for_servers=not self.is_spread)
+        self.idle = Idle([registry.broker for registry in registries], self.kind, waits_for_servers=not self.is_spread)
         self._places: Spread | None = None
         self._registries = registries
         self._outage = self._is_stepping = self.has_left = False
@@ -103,7 +103,7 @@ class Membership:
 
     def wake(self) -> None:
         """End a sleep."""
-        self.bell.wake()
+        self.idle.wake()
 
     # --- registering ---------------------------------------------------------------------------------------------
 
@@ -141,7 +141,7 @@ class Membership:
                 self.note_refusal(subscription, failed)
         to_ask = self.to_be_asked(self.subscriptions)
         for subscription in self.subscriptions:
-            subscription.is_rung = subscription.index in to_ask
+            subscription.may_have_tasks = subscription.index in to_ask
         return True
 
     def to_be_asked(self, subscriptions: Sequence[Subscription]) -> set[int]:

@@ -131,7 +131,7 @@ class Place:
             raise found
         if not isinstance(found, HotQueueError):
             try:
-                self._worker.bell.connect(subscription.index)
+                self._worker.idle.connect(subscription.index)
             except HotQueueError as error:
                 if isinstance(error, ConnectionFailed) and error.retry:
                     raise

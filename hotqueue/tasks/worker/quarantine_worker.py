@@ -43,7 +43,7 @@ class QuarantineWorker(SyncWorker):
     def _look_around(self) -> bool:
         [subscription] = self.subscriptions
         if subscription.slow_settlements.is_full:
-            self.bell.wait_woken(0.1)
+            self.idle.wait_woken(0.1)
             return True
         if self.step(subscription, 1) is None or not subscription.unstarted:
             return False

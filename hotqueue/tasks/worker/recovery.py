@@ -50,7 +50,7 @@ class Recovery(Membership):
                 subscription.give_up()
             return False
         if self._outage or subscription.must_recover:
-            self.bell.start_over(self.to_be_asked(self.subscriptions))
+            self.idle.start_over(self.to_be_asked(self.subscriptions))
         self._end_outage(subscription)
         self.recovered(subscription, found)
         return True
@@ -110,4 +110,4 @@ class Recovery(Membership):
         self.give_up_running_of(subscription.index)
         self.permits.withdraw_all(subscription.index)
         subscription.lost()
-        subscription.is_registered, subscription.must_recover, subscription.is_rung = False, True, True
+        subscription.is_registered, subscription.must_recover, subscription.may_have_tasks = False, True, True

@@ -1,7 +1,7 @@
 """Settler: sees to what must not wait until a task that drags is done, from a thread of its own.
 
-What was done before it in the same batch is settled; a ring that came for its worker, of another server, goes back, for others.
-Large outcomes are settled by slow_settlements.py, which `Subscription.settle_later` gives them to.
+What was done before it in the same batch is settled; a wake token that came for its worker, of another server, goes back, for
+others. Large outcomes are settled by slow_settlements.py, which `Subscription.settle_later` gives them to.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ class Settler:
 
     def __init__(self) -> None:
         self._settle: list[Callable[[float], bool]] = []
-        self._bells: list[Callable[[], list[int]]] = []
+        self._wake_fds: list[Callable[[], list[int]]] = []
         self._wanted = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def add(self, settle: Callable[[float], bool], bells: Callable[[], list[int]]) -> None:
+    def add(self, settle: Callable[[float], bool], wake_fds: Callable[[], list[int]]) -> None:
         """Look after one more worker.
 
         Args:
             settle: settles what its dragging task holds up, and says whether the worker is still at a batch.
-            bells: returns the descriptors by which rings come while it works.
+            wake_fds: returns the descriptors by which rings come while it works.
         """
         self._settle.append(settle)
-        self._bells.append(bells)
+        self._wake_fds.append(wake_fds)
 
     def watch(self) -> None:
         """Look on from now; the caller is at a batch."""
@@ -52,7 +52,7 @@ class Settler:
                 self._wanted.set()
 
     def _pause(self) -> None:
-        if lent := [fd for bell in self._bells for fd in bell()]:
+        if lent := [fd for fds in self._wake_fds for fd in fds()]:
             readable(lent, DRAGS)
         else:
             time.sleep(DRAGS)

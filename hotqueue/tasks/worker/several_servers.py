@@ -74,14 +74,14 @@ class Places:
         """Take in what the threads have found out."""
         for place in list(self._places.values()):
             place.background.conclude()
-        deaf = self._worker.bell.deaf
-        unheard = [self._worker.subscriptions[queue] for queue in deaf if not self._worker.subscriptions[queue].is_away]
-        for subscription in unheard:
-            why = deaf.pop(subscription.index)
+        broken = self._worker.idle.broken
+        lost = [self._worker.subscriptions[queue] for queue in broken if not self._worker.subscriptions[queue].is_away]
+        for subscription in lost:
+            why = broken.pop(subscription.index)
             if isinstance(why, ConnectionFailed):
                 subscription.place.say_away(why)
             self._doubt(subscription)
-        for place in {subscription.place for subscription in unheard}:  # all of a place together: they went silent together
+        for place in {subscription.place for subscription in lost}:  # all of a place together: they went silent together
             if place.background.is_free:
                 self._bring_back(place)
 
@@ -218,8 +218,8 @@ class Places:
             if isinstance(held, HotQueueError):
                 worker.note_refusal(subscription, held)
                 continue
-            worker.bell.hear(subscription.index)
-            subscription.is_rung = has_tasks
+            worker.idle.reconnected(subscription.index)
+            subscription.may_have_tasks = has_tasks
             worker.recovered(subscription, held)
         self._group([each.subscription for each in found])
 

@@ -52,7 +52,7 @@ class Stepping(Recovery):
             return None
         settlements = subscription.take_unsettled()
         if room:
-            subscription.is_rung_since = False
+            subscription.may_have_more = False
         if failpoints.IS_ARMED and settlements:
             failpoints.at("before_settle")
         try:

@@ -55,8 +55,8 @@ class Subscription(Holding):
         must_recover: an error left open what we hold.
         recovered_at: when it was last known what we hold (monotonic).
         index: the number of the queue among those of the worker.
-        is_rung: there may be tasks: its bell rang, or the last fetch left some.
-        is_rung_since: the same, of what came while a fetch was under way, which may have been carried out before.
+        may_have_tasks: there may be tasks: its bell rang, or the last fetch left some.
+        may_have_more: the same, of what came while a fetch was under way, which may have been carried out before.
         is_away: True while others find out, beside the worker, whether its server answers: nothing is sent there meanwhile.
         is_registered: True once this worker has announced itself there.
         running: calls of `async def` tasks that run, by their identity.
@@ -83,8 +83,8 @@ class Subscription(Holding):
         self.must_recover = False
         self.recovered_at = time.monotonic()
         self.index, self._is_only = index, is_only
-        self.is_rung, self.is_away, self.is_registered = True, False, False
-        self.is_rung_since = False
+        self.may_have_tasks, self.is_away, self.is_registered = True, False, False
+        self.may_have_more = False
         self.place: Any = None
         self.running: dict[int, Call] = {}
         self.looked_at = self._accepted_at = 0.0
@@ -129,7 +129,7 @@ class Subscription(Holding):
         self.needs = stepped.needs
         if room:
             self.left = stepped.left if stepped.deliveries else 0  # of one that is paused, nothing
-            self.is_rung = stepped.left > 0 or self.is_rung_since
+            self.may_have_tasks = stepped.left > 0 or self.may_have_more
         for task_id in stepped.revoked:  # its turn may still come
             if (delivery := self.in_hand.get(task_id)) is not None:
                 delivery.history = with_verdict(delivery.history, REVOKED)
@@ -137,7 +137,7 @@ class Subscription(Holding):
 
     def note_ring(self) -> None:
         """Note that there may be tasks, also behind a fetch that is under way."""
-        self.is_rung = self.is_rung_since = True
+        self.may_have_tasks = self.may_have_more = True
 
     def accept(self, deliveries: list[Delivery]) -> None:
         """Put deliveries in line."""
@@ -218,7 +218,7 @@ class Subscription(Holding):
         return self.needs > 0 and time.monotonic() >= self.unpark_at
 
     def until_look(self) -> float:
-        """Return seconds until an idle worker is to look for parked tasks, which nobody rings for."""
+        """Return seconds until an idle worker is to look for parked tasks, for which no bell rings."""
         now = time.monotonic()
         if self.needs:
             return max(0.0, self.unpark_at - now)

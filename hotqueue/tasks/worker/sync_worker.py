@@ -34,7 +34,7 @@ class SyncWorker(Fetching):
 
     def __init__(self, shared: Shared, registries: list[Registry], permits: StartPermits, running: Running) -> None:
         super().__init__(shared, registries, permits, running)
-        shared.settler.add(self.settle_behind, self.bell.lent)
+        shared.settler.add(self.settle_behind, self.idle.lent)
         self._at_batch: Subscription | None = None
         self._began = 0.0
         self._request: Request | None = None
@@ -59,7 +59,7 @@ class SyncWorker(Fetching):
 
     def _rest_until_there_is_room(self) -> None:
         """Pause, and give a ring back that came for us: somebody else may be able to fetch."""
-        if self.bell.wait_woken(0.1):
+        if self.idle.wait_woken(0.1):
             for subscription in self.subscriptions:
                 self.ring(subscription)
 
@@ -70,7 +70,7 @@ class SyncWorker(Fetching):
     def turn(self) -> bool:
         """Look at each queue once, beginning with the one whose turn it is; run what comes. True if anything came."""
         self.running.progress()
-        self.hear()
+        self.note_rings()
         self.shared.mend(self._last)
         if self.stopping:
             return True
@@ -103,7 +103,7 @@ class SyncWorker(Fetching):
         """Tell, after some seconds of work for one queue, whether others have their turn now, and something to do."""
         if len(self.subscriptions) == 1 or not self.turns.spend(at, turns_in(worked)):
             return False
-        self.ears.listen(self.subscriptions, at)
+        self.peeking.look(self.subscriptions, at)
         return any(self.is_worth_asking(subscription) for subscription in self.subscriptions if subscription.index != at)
 
     def _notice(self, subscription: Subscription, stepped: Stepped) -> bool:
@@ -148,7 +148,7 @@ class SyncWorker(Fetching):
         """Run what is in line, as far as permits go."""
         began = time.monotonic()
         take, line = self.permits.take, subscription.unstarted
-        is_lent = self.is_spread and self.bell.lend()
+        is_lent = self.is_spread and self.idle.lend()
         if is_lent or len(line) > 1 or subscription.unsettled:  # what a fetch ahead did not carry any more
             self._at_batch = subscription
             self.shared.settler.watch()
@@ -157,7 +157,7 @@ class SyncWorker(Fetching):
         finally:
             self._at_batch = None
             if is_lent:
-                self.bell.reclaim()
+                self.idle.reclaim()
 
     def _run_line(
         self, subscription: Subscription, began: float, take: Callable[[int, int], bool], line: deque[Delivery]
@@ -196,7 +196,7 @@ class SyncWorker(Fetching):
         subscription = self._at_batch
         if subscription is None:
             return False
-        for queue in self.bell.heard_meanwhile() if self.is_spread else ():
+        for queue in self.idle.rang_meanwhile() if self.is_spread else ():
             self.ring(self.subscriptions[queue])  # somebody else may sleep
         if self._began < since and subscription.unsettled:
             settlements = subscription.take_unsettled()

@@ -20,9 +20,9 @@ from hotqueue.tasks.rules.lifecycle import Ended, Outcome, decide
 from hotqueue.tasks.rules.options import datetime_of
 from hotqueue.tasks.wire import settlement
 from hotqueue.tasks.worker import leaving, logbook
-from hotqueue.tasks.worker.bell import LONGEST_SLEEP
-from hotqueue.tasks.worker.ears import Ears
+from hotqueue.tasks.worker.idle import LONGEST_SLEEP
 from hotqueue.tasks.worker.membership import RETRY_AFTER
+from hotqueue.tasks.worker.peeking import Peeking
 from hotqueue.tasks.worker.prepare import Ready
 from hotqueue.tasks.worker.running import Running
 from hotqueue.tasks.worker.several_servers import HASTY, Places
@@ -35,7 +35,7 @@ from hotqueue.tasks.worker.turns import Turns
 T = TypeVar("T")
 log = logging.getLogger("hotqueue.worker")
 
-ASKED_EVERY = 0.15  # seconds for each queue until one that did not ring is asked all the same; LONGEST_SLEEP for few
+ASKED_EVERY = 0.15  # seconds for each queue until one whose bell did not ring is asked all the same; LONGEST_SLEEP for few
 
 
 class Worker(Stepping):
@@ -57,9 +57,9 @@ class Worker(Stepping):
     def __init__(self, shared: Shared, registries: list[Registry], permits: StartPermits, running: Running) -> None:
         super().__init__(shared, registries, permits, running)
         self.turns = Turns([shared.weights.get(registry.name, 1) for registry in registries])
-        self.ears = Ears(self.kind)
-        self._deaf_because = ""  # why no bell can be heard
-        self._net = max(LONGEST_SLEEP, ASKED_EVERY * len(registries))
+        self.peeking = Peeking(self.kind)
+        self._sleep_error = ""  # why the connections to the bells failed
+        self._ask_after = max(LONGEST_SLEEP, ASKED_EVERY * len(registries))
         if self.is_spread:
             self._places = Places(self)
 
@@ -77,7 +77,7 @@ class Worker(Stepping):
             self.presence.let_go()  # it may be registered: the reply may be what was lost
             return
         for subscription in self.subscriptions:  # those that have nothing are not all asked at once
-            subscription.looked_at = time.monotonic() - random.uniform(0, self._net)
+            subscription.looked_at = time.monotonic() - random.uniform(0, self._ask_after)
         try:
             self._loop()
         except BaseException:  # of a bug, or Ctrl-C: nobody goes on as if nothing had happened
@@ -105,7 +105,7 @@ class Worker(Stepping):
             self.presence.close()
         else:
             self.presence.let_go()  # the file stays: a neighbour sees that we are dead, and that we ran nothing
-        self.bell.close()
+        self.idle.close()
 
     # --- outcomes ------------------------------------------------------------------------------------------------
 
@@ -151,7 +151,7 @@ class Worker(Stepping):
         if len(self.subscriptions) == 1 or self.shared.is_burst:
             return True
         is_open = bool(
-            subscription.is_rung
+            subscription.may_have_tasks
             or subscription.unsettled
             or subscription.unstarted
             or subscription.ahead
@@ -160,15 +160,15 @@ class Worker(Stepping):
         return is_open or subscription.may_be_wrong
 
     def is_stale(self, subscription: Subscription) -> bool:
-        """Tell whether it is long ago that a queue was asked: a net under the bells, wide where there are many."""
-        return time.monotonic() - subscription.looked_at > self._net
+        """Tell whether it is long ago that a queue was asked: in case a ring was lost; longer where there are many."""
+        return time.monotonic() - subscription.looked_at > self._ask_after
 
-    def hear(self) -> None:
+    def note_rings(self) -> None:
         """Take in which bells rang, and what others found out beside us."""
-        while self.bell.rung:
-            self.subscriptions[self.bell.rung.pop()].note_ring()
-        while self.bell.wrong:
-            queue, why = self.bell.wrong.popitem()
+        while self.idle.rang:
+            self.subscriptions[self.idle.rang.pop()].note_ring()
+        while self.idle.wrong:
+            queue, why = self.idle.wrong.popitem()
             self._say_refused(self.subscriptions[queue], why)
         if self._places is not None:
             self._places.conclude()
@@ -189,7 +189,7 @@ class Worker(Stepping):
             if subscription.due > 0:
                 wait = min(wait, subscription.due / 1000)
             if len(self.subscriptions) > 1 and not subscription.is_unavailable:
-                wait = min(wait, max(0.0, subscription.looked_at + self._net - time.monotonic()))
+                wait = min(wait, max(0.0, subscription.looked_at + self._ask_after - time.monotonic()))
         return wait
 
     def _promote(self, subscription: Subscription) -> None:
@@ -198,7 +198,7 @@ class Worker(Stepping):
             return
         try:
             subscription.due = subscription.registry.broker.promote()
-            subscription.is_rung = True
+            subscription.may_have_tasks = True
         except ConnectionFailed as error:
             self._note_outage(error)
         except ConfigError as error:
@@ -219,21 +219,21 @@ class Worker(Stepping):
         also = self._places.under_way() if self._places is not None else ()
         if seconds <= 0 and len(self.subscriptions) == 1:
             return True
-        rang = self.patient(lambda: self.bell.wait(max(0.0, seconds), also)) is not False
-        self.hear()
+        rang = self.patient(lambda: self.idle.wait(max(0.0, seconds), also)) is not False
+        self.note_rings()
         return rang
 
     def patient(self, wait: Callable[[], T]) -> T | None:
         """Wait for a bell; None when that failed, after a pause."""
         try:
             found = wait()
-            if self.bell.is_connected:
-                self._deaf_because = ""
+            if self.idle.is_connected:
+                self._sleep_error = ""
             return found
         except ConnectionFailed as error:
-            if str(error) != self._deaf_because:  # once: steps may go on over other connections, and would have it said again
+            if str(error) != self._sleep_error:  # once: steps may go on over other connections, and would have it said again
                 self._note_outage(error)
-            self._deaf_because = str(error)
+            self._sleep_error = str(error)
             self.running.progress()
             self.shared.stop.wait(0.1)
         except ConfigError as error:  # a bell of the wrong type

@@ -68,5 +68,5 @@ def test_queues_in_which_tasks_wait_are_told_apart(rooms: list[Room]) -> None:
 def test_bells_that_hold_a_token_are_told_apart(rooms: list[Room]) -> None:
     rooms[1].broker.ring("a")
     rooms[2].client.set(rooms[2].prefix + "bell:async", "junk")
-    assert many_queues.rung([room.broker for room in rooms], "a") == [False, True, False]
-    assert many_queues.rung([room.broker for room in rooms], "s") == [False, False, False]
+    assert many_queues.have_wake_tokens([room.broker for room in rooms], "a") == [False, True, False]
+    assert many_queues.have_wake_tokens([room.broker for room in rooms], "s") == [False, False, False]

@@ -28,7 +28,7 @@ LISTS = {
     "promote": KEYS.promote(),
     "reap": KEYS.reap("w"),
     "recover": KEYS.recover("w"),
-    "rung": KEYS.rung("s"),
+    "wake_tokens": KEYS.wake_tokens("s"),
     "register": KEYS.register("w"),
     "revive": KEYS.revive(["t"]),
     "revoke": KEYS.revoke("t", "n"),

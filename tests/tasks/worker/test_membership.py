@@ -68,10 +68,10 @@ def test_of_its_queues_it_first_asks_those_in_which_tasks_wait(make_queue: MakeQ
     queues[1].task(name="square")(pow).delay(2, 2)
     worker = worker_of(queues)
     assert worker._register()
-    assert [subscription.is_rung for subscription in worker.subscriptions] == [False, True, False]
-    worker.bell.start_over(worker.to_be_asked(worker.subscriptions))
-    worker.hear()
-    assert [subscription.is_rung for subscription in worker.subscriptions] == [False, True, False]
+    assert [subscription.may_have_tasks for subscription in worker.subscriptions] == [False, True, False]
+    worker.idle.start_over(worker.to_be_asked(worker.subscriptions))
+    worker.note_rings()
+    assert [subscription.may_have_tasks for subscription in worker.subscriptions] == [False, True, False]
     worker._leave()
 
 

@@ -46,7 +46,7 @@ def make_worker(queues: list[HotQueue]) -> Worker:
 
 
 def all_are_there(worker: Worker) -> bool:
-    worker.hear()
+    worker.note_rings()
     return all(subscription.is_registered and not subscription.is_away for subscription in worker.subscriptions)
 
 
@@ -86,12 +86,12 @@ def test_a_ring_that_comes_before_the_answer_to_a_fetch_is_heeded_behind_it(
         assert places.step(subscription, 1) is None  # carried out, and its answer is on the way
         assert subscription.ahead is not None
         away.submit(abs, -2)  # too late for it
-        worker.bell.rung.add(1)
-        worker.hear()
+        worker.idle.rang.add(1)
+        worker.note_rings()
         wait_until(lambda: places.step(subscription, 1) is not None, 10, "it answers")
-        assert (len(subscription.unstarted), subscription.is_rung) == (1, True)
+        assert (len(subscription.unstarted), subscription.may_have_tasks) == (1, True)
         wait_until(lambda: places.step(subscription, 1) is not None, 10, "it answers")
-        assert (len(subscription.unstarted), subscription.is_rung) == (2, False)
+        assert (len(subscription.unstarted), subscription.may_have_tasks) == (2, False)
     finally:
         far.latency = (0.0, 0.0)
         worker._leave()
@@ -120,8 +120,8 @@ def test_many_queues_of_a_server_take_no_more_trips_than_two(make_queue: Callabl
 
 def recover(worker: Worker) -> None:
     """Have a worker find out what it holds at all queues but the first."""
-    worker.bell.deaf.update(dict.fromkeys(range(1, len(worker.subscriptions))))
-    worker.hear()
+    worker.idle.broken.update(dict.fromkeys(range(1, len(worker.subscriptions))))
+    worker.note_rings()
 
 
 def hold(folder: str) -> None:
@@ -139,9 +139,9 @@ def test_a_ring_that_comes_while_it_works_is_given_to_others(
     worker = process.workers[0]
     thread = threading.Thread(target=process.run)
     thread.start()
-    another = near._tasks.broker.bell_line(30)
+    another = near._tasks.broker.blocking(30)
     try:
-        wait_until(lambda: all(line.can_be_heard for line in worker.bell._lines), 20, "it sleeps at both bells")
+        wait_until(lambda: all(line.awaits_reply for line in worker.idle._connections), 20, "it sleeps at both bells")
         task.delay(str(tmp_path))
         wait_until(lambda: (tmp_path / "begun").exists(), 10, "it works")
         another.send("BLPOP", near._tasks.broker.bell_key("s"), 30)

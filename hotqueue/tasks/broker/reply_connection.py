@@ -1,4 +1,4 @@
-"""ReplyLine: the connection on which a client blocks for the messages of its reply list.
+"""ReplyConnection: the connection on which a client blocks for the messages of its reply list.
 
 Takes them; what they say is for others.
 """
@@ -17,7 +17,7 @@ from hotqueue.tasks.broker import scripts
 MOST = 1000  # messages taken at once
 
 
-class ReplyLine:
+class ReplyConnection:
     """Reads a reply list, for one thread at a time.
 
     Args:

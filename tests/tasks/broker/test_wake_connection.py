@@ -1,7 +1,7 @@
 """A ring that is taken by whoever never comes for the task: a worker that is stopped (Ctrl-Z, SIGSTOP, a frozen container).
 
 The kind: what is sent to one may be lost with it, and must not be lost to the others. The next task that is sent, and each sweep,
-rings for those before as well, so that healthy workers hear it however many are stopped.
+rings for those before as well, so that healthy workers wake up however many are stopped.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def queue(make_queue: Callable[..., HotQueue]) -> HotQueue:
 def listeners(queue: HotQueue) -> Iterator[list[Blocking]]:
     """Those who sleep at the bell, in the order in which Redis serves them: the first ones are stopped, the last is not."""
     broker = queue._tasks.broker
-    lines = [broker.bell_line(30) for _ in range(STOPPED + 1)]
+    lines = [broker.blocking(30) for _ in range(STOPPED + 1)]
     for line in lines:
         number = line.call("CLIENT", "ID")
         line.send("BLPOP", broker.bell_key("s"), 30)
@@ -59,16 +59,16 @@ def _sleeps(queue: HotQueue, number: int) -> bool:
     return b"cmd=blpop" in listed
 
 
-def is_rung(line: Blocking) -> bool:
-    return bool(line._connection.can_read(timeout=1))
+def rings_for(listener: Blocking) -> bool:
+    return bool(listener._connection.can_read(timeout=1))
 
 
 @pytest.mark.parametrize("send", [send_one, send_several, send_for_later])
 def test_the_next_task_rings_for_those_before(queue: HotQueue, listeners: list[Blocking], send: Send) -> None:
     send_one(queue)
-    assert is_rung(listeners[0])
+    assert rings_for(listeners[0])
     send(queue)
-    assert is_rung(listeners[-1])
+    assert rings_for(listeners[-1])
 
 
 def test_a_sweep_rings_for_several(queue: HotQueue, listeners: list[Blocking]) -> None:
@@ -77,10 +77,10 @@ def test_a_sweep_rings_for_several(queue: HotQueue, listeners: list[Blocking]) -
     assert not listeners[-1]._connection.can_read(timeout=0.1)  # nothing is there to do
     send_one(queue)
     broker.sweep(15_000, [])
-    assert is_rung(listeners[-1])
+    assert rings_for(listeners[-1])
 
 
 def test_a_lone_task_wakes_one(queue: HotQueue, listeners: list[Blocking]) -> None:
     send_one(queue)
-    assert is_rung(listeners[0])
+    assert rings_for(listeners[0])
     assert not listeners[1]._connection.can_read(timeout=0.1)

@@ -14,33 +14,33 @@ pytestmark = pytest.mark.servers("server")
 
 
 def test_what_is_in_the_list_comes_one_or_all_at_once(room: Room) -> None:
-    line = room.broker.reply_line("c", 5)
+    connection = room.broker.reply_connection("c", 5)
     room.fill({"reply:c": ["one", "two", "three"]})
-    assert line.read(0, many=False) == ([b"one"], [])
-    assert line.read(0, many=True) == ([b"two", b"three"], [])
-    assert line.read(0, many=True) == ([], [])
+    assert connection.read(0, many=False) == ([b"one"], [])
+    assert connection.read(0, many=True) == ([b"two", b"three"], [])
+    assert connection.read(0, many=True) == ([], [])
 
 
 def test_a_question_goes_along_and_its_answer_comes_first(room: Room) -> None:
-    line = room.broker.reply_line("c", 5)
+    connection = room.broker.reply_connection("c", 5)
     room.fill({"tasks": {"t": sync()}, "result:done": "record"})
     room.broker.wait(["never"], "somebody")  # so that the server knows the script
-    messages, expiring = line.read(0, many=True, ask=["done", "t", "never"])
+    messages, expiring = connection.read(0, many=True, ask=["done", "t", "never"])
     assert messages == [b"Rdone\0record", b"Unever\0"]
     assert expiring == []
     assert room["waiters"] == {"t": room.prefix + "reply:c"}
 
 
 def test_another_connection_is_told_once(room: Room) -> None:
-    line = room.broker.reply_line("c", 5)
-    line.read(0, many=False)
-    assert not line.has_changed()
+    connection = room.broker.reply_connection("c", 5)
+    connection.read(0, many=False)
+    assert not connection.has_changed()
     room.client.client_kill_filter(_type="normal", skipme=True)
 
     def has_changed() -> bool:
         with contextlib.suppress(ConnectionFailed):
-            line.read(0, many=False)
-        return line.has_changed()
+            connection.read(0, many=False)
+        return connection.has_changed()
 
     wait_until(has_changed)
     assert not has_changed()

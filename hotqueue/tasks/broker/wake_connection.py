@@ -1,4 +1,4 @@
-"""BellLine: one connection that blocks on the bells of queues of one server, with a fetch behind it if asked."""
+"""WakeConnection: one connection that blocks on the bells of queues of one server, with a fetch behind it if asked."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ LEFT_OUT = 1.0  # seconds for which a key that holds something else is not taken
 HASTY = 0.25  # seconds for a look at what they hold
 LATE = 2.0  # seconds after which the reply of a BLPOP that has run out is not waited for: the connection is dead
 
-Fetch = Callable[[bytes, Blocking], Step]  # the question (packed), and the line to send both on → the fetch
+Fetch = Callable[[bytes, Blocking], Step]  # the question (packed), and the connection to send both on → the fetch
 
 
-class BellLine:
-    """One connection and the bells that it listens to.
+class WakeConnection:
+    """One connection, and the bells that it listens to: lists that hold wake tokens.
 
     Args:
         broker: one of the queues at whose server they are.
@@ -28,17 +28,17 @@ class BellLine:
 
     Attributes:
         queues: the numbers of the queues, by their bells.
-        is_deaf: True while nobody may use it but who connects it anew.
+        is_broken: True while nobody may use it but who connects it anew.
         left_out: keys that hold something else than a bell; the others are listened to.
     """
 
     def __init__(self, broker: StoredQueue, block: float) -> None:
         self._store = broker.store
-        self.blocking = broker.bell_line(block)
+        self.blocking = broker.blocking(block)
         self.queues: dict[bytes, int] = {}
         self.is_listening = False
         self._answers_by = 0.0
-        self.is_deaf = False
+        self.is_broken = False
         self.left_out: set[bytes] = set()
         self._left_out_until = 0.0
 
@@ -48,7 +48,7 @@ class BellLine:
         return self.is_listening and time.monotonic() > self._answers_by
 
     @property
-    def can_be_heard(self) -> bool:
+    def awaits_reply(self) -> bool:
         """True while a reply is on its way."""
         return self.is_listening and self.blocking.is_connected
 
@@ -56,7 +56,7 @@ class BellLine:
         """Ask for a ring within so many seconds, unless that is under way."""
         if self.is_overdue:
             self.drop()
-        if not self.can_be_heard and (keys := self._keys()):
+        if not self.awaits_reply and (keys := self._keys()):
             self.blocking.send("BLPOP", *keys, max(LEAST_BLOCK, seconds))
             self.is_listening = True
             self._answers_by = time.monotonic() + seconds + LATE

@@ -1,0 +1,265 @@
+"""Idle: how an idle worker sleeps until there is something to do, at any of its queues, or somebody wakes it.
+
+One blocking connection for all queues of a store, one for each queue on a Cluster; which bell rang is remembered, since only
+that queue has to be asked. A BLPOP that is under way when the worker is woken otherwise stays under way, and is read the next
+time.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Sequence
+
+from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError
+from hotqueue.keys import raw
+from hotqueue.tasks.broker.broker import Broker
+from hotqueue.tasks.broker.session import Step
+from hotqueue.tasks.broker.wake_connection import LATE, Fetch, WakeConnection
+from hotqueue.tasks.worker.wake_pipe import Wakeup, readable
+
+LONGEST_SLEEP = 3.0  # seconds; only in case a ring was lost: bells ring for every task
+
+
+class Idle:
+    """The sleep of an idle worker at the bells of its queues: lists in Redis that it blocks on.
+
+    Args:
+        kinds: which bells: "s", "a" or "sa".
+        waits_for_servers: False where one that is away must not hold up the others: then no connection is made here but by
+            `connect`, and a connection that fails is noted in `broken` instead of an error.
+
+    Attributes:
+        rang: the numbers of the queues that rang, for the worker to ask and to remove.
+        broken: the number of a queue the connection to whose bell is broken → why.
+        wrong: the number of a queue whose bell holds something else → why.
+    """
+
+    def __init__(self, brokers: Sequence[Broker], kinds: str, waits_for_servers: bool = True) -> None:
+        self._brokers = brokers
+        self._waits_for_servers = waits_for_servers
+        self._wakeup = Wakeup()
+        self.wake = self._wakeup.wake  # ends a `wait` of another thread, or the next one
+        self._connections: list[WakeConnection] = []
+        self._kinds = ""
+        self._may_have_rung = False
+        self._lock = threading.Lock()
+        self._is_lent = False
+        self.rang: set[int] = set()
+        self.broken: dict[int, Exception | None] = {}
+        self.wrong: dict[int, ConfigError] = {}
+        self.listen_to(kinds)
+
+    def listen_to(self, kinds: str) -> None:
+        """Change which bells are listened to."""
+        if kinds == self._kinds:
+            return
+        self._close_connections()
+        self._kinds = kinds
+        connections: dict[int, WakeConnection] = {}
+        for n, broker in enumerate(self._brokers):
+            group = n if broker.store.is_cluster else id(broker.store)
+            if group not in connections:
+                connections[group] = WakeConnection(broker, LONGEST_SLEEP)
+            connections[group].queues.update((raw(broker.bell_key(kind)), n) for kind in kinds)
+            connections[group].is_broken = not self._waits_for_servers
+        self._connections = list(connections.values())
+
+    def wait(self, seconds: float, also: Sequence[int] = ()) -> bool:
+        """Sleep until a bell rings, somebody calls `wake`, or `seconds` have passed; tell whether a bell rang.
+
+        Args:
+            also: descriptors that end the sleep when they can be read.
+
+        Raises:
+            ConnectionFailed: a connection broke.
+        """
+        if self._may_have_rung:
+            self._may_have_rung = False
+            return True
+        seconds = min(seconds, LONGEST_SLEEP)
+        try:
+            for connection in self._connections:
+                self._listen(connection, seconds)
+            return self._select(time.monotonic() + seconds + 0.05, also)
+        except ConnectionFailed:
+            self._close_connections()
+            raise
+
+    def _listen(self, connection: WakeConnection, seconds: float) -> None:
+        if connection.is_broken:
+            return
+        if self._waits_for_servers:
+            connection.listen(seconds)
+        elif connection.is_overdue or not connection.blocking.is_connected:
+            self._note_broken(connection, None)
+        else:
+            try:
+                connection.listen(seconds)
+            except (ConnectionFailed, ConfigError) as error:
+                self._note_broken(connection, error)
+
+    def _note_broken(self, connection: WakeConnection, why: Exception | None) -> None:
+        connection.drop()
+        connection.is_broken = True
+        self.broken.update(dict.fromkeys(connection.queues.values(), why))
+
+    def connect(self, queue: int) -> None:
+        """Connect to a queue's bells again, if that connection is broken; for any thread.
+
+        Raises:
+            ConnectionFailed, ConfigError: that cannot be done now.
+        """
+        for connection in self._connections:
+            if connection.is_broken and queue in connection.queues.values():
+                connection.blocking.connect()
+
+    def reconnected(self, queue: int) -> None:
+        """Listen to the bells of a queue again, after `connect`."""
+        self.broken.pop(queue, None)
+        for connection in self._connections:
+            if queue in connection.queues.values() and connection.blocking.is_connected:
+                connection.is_broken = False
+
+    def start_over(self, rang: Iterable[int]) -> None:
+        """Drop all connections, and have the next `wait` end at once as if bells rang: they may have, unnoticed.
+
+        Args:
+            rang: the numbers of the queues whose bells.
+        """
+        self._close_connections()
+        self._may_have_rung = True
+        self.rang.update(rang)
+
+    @property
+    def is_connected(self) -> bool:
+        """True while all bells are listened to, as far as this side knows."""
+        return all(each.blocking.is_connected for each in self._connections)
+
+    @property
+    def may_fetch(self) -> bool:
+        """True when `wait_and_fetch` is of use: a single connection, and no ring that came, or may come, before it."""
+        return len(self._connections) == 1 and not (self._may_have_rung or self._connections[0].is_listening)
+
+    def wait_and_fetch(self, seconds: float, fetch: Fetch) -> Step | None:
+        """Sleep as `wait`, with a fetch sent behind the question: Redis carries it out in the moment in which the sleep ends.
+
+        Args:
+            fetch: sends it, given the question (packed) and the connection to send both on.
+
+        Returns:
+            The fetch, whose reply is next; None when somebody woke us, or no reply came: it may have been carried out.
+
+        Raises:
+            ConnectionFailed: a connection broke; the same.
+        """
+        [connection] = self._connections
+        try:
+            step = connection.listen_and_fetch(seconds, fetch)
+            deadline = time.monotonic() + seconds + LATE
+            ready = readable([connection.blocking.fileno(), self._wakeup.fileno()], seconds + LATE)
+            if self._wakeup.fileno() in ready:
+                self._wakeup.clear()
+            # Later than that we were stopped, and others may have what came for us.
+            if connection.blocking.fileno() in ready and time.monotonic() < deadline:
+                connection.read()
+                return step
+        except BaseException:
+            self._close_connections()
+            raise
+        self._close_connections()
+        if not ready:
+            connection.blocking.distrust()
+        return None
+
+    def wait_woken(self, seconds: float, also: Sequence[int] = ()) -> bool:
+        """Sleep until `wake` or for `seconds`, asking for no ring; True if one that was under way came nevertheless."""
+        under_way = [each for each in self._connections if each.awaits_reply]
+        try:
+            ready = readable([*(each.blocking.fileno() for each in under_way), self._wakeup.fileno(), *also], seconds)
+            if self._wakeup.fileno() in ready:
+                self._wakeup.clear()
+            return self._read([each for each in under_way if each.blocking.fileno() in ready])
+        except ConnectionFailed:
+            self._close_connections()
+            return False
+
+    def _select(self, deadline: float, also: Sequence[int]) -> bool:
+        by_fd = {each.blocking.fileno(): each for each in self._connections if each.awaits_reply}
+        while True:
+            left = deadline - time.monotonic()
+            ready = readable([*by_fd, self._wakeup.fileno(), *also], max(0.0, left))
+            replied = [by_fd.pop(fd) for fd in ready if fd in by_fd]
+            rang = self._read(replied)
+            if self._wakeup.fileno() in ready:
+                self._wakeup.clear()
+            if rang or len(ready) > len(replied) or not ready or left <= 0:
+                return rang
+            if not by_fd or not self._waits_for_servers:  # all BLPOPs ran out, or one did that is asked for again at once
+                return False
+
+    def _read(self, connections: Sequence[WakeConnection]) -> bool:
+        """Take in what connections bring; tell whether any of their bells rang."""
+        rang = False
+        for connection in connections:
+            try:
+                queue = connection.read()
+            except (ConnectionFailed, ConfigError) as error:
+                if isinstance(error, ConfigError) and self._leave_out_junk(connection, error):
+                    continue
+                if self._waits_for_servers:
+                    raise
+                self._note_broken(connection, error)
+                continue
+            if queue is not None:
+                self.rang.add(queue)
+                rang = True
+        return rang
+
+    # --- while the worker is at work -------------------------------------------------------------------------------
+
+    def lend(self) -> bool:
+        """Let another thread read what is under way, until `reclaim`; False if nothing is: a ring would wait for us, unread."""
+        self._is_lent = any(each.awaits_reply for each in self._connections)
+        return self._is_lent
+
+    def reclaim(self) -> None:
+        """Have all read here again."""
+        with self._lock:
+            self._is_lent = False
+
+    def lent(self) -> list[int]:
+        """Return the descriptors of what is lent; for any thread."""
+        with self._lock:
+            return [each.blocking.fileno() for each in self._connections if each.awaits_reply] if self._is_lent else []
+
+    def rang_meanwhile(self) -> set[int]:
+        """Return the numbers of queues that rang while the bells are lent; for any thread."""
+        with self._lock:
+            lent = [each for each in self._connections if each.awaits_reply] if self._is_lent else []
+            by_fd = {each.blocking.fileno(): each for each in lent}
+            known, self.rang = self.rang, set()
+            self._read([by_fd[fd] for fd in readable(list(by_fd), 0)])
+            rang, self.rang = self.rang, known | self.rang
+        return rang
+
+    def _leave_out_junk(self, connection: WakeConnection, why: ConfigError) -> bool:
+        """Go on with the bells of other queues where one holds something else; False if that is not what is wrong."""
+        if len(self._brokers) == 1:
+            return False
+        try:
+            wrong = connection.leave_out_wrong()
+        except HotQueueError:
+            return False
+        self.rang.update(wrong)  # nobody can ring there: ask
+        self.wrong.update((queue, why) for queue in wrong)
+        return bool(connection.left_out)
+
+    def _close_connections(self) -> None:
+        for connection in self._connections:
+            if not connection.is_broken:
+                connection.drop()
+
+    def close(self) -> None:
+        """Close the connections; a token that comes meanwhile is lost, and the next worker looks after LONGEST_SLEEP."""
+        self._close_connections()  # the pipe stays: others may still wake us
