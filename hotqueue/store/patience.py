@@ -17,16 +17,28 @@ BLOCK_MARGIN = 5.0  # seconds that the reply of a blocking command may come late
 
 
 class Limits(threading.local):
-    """How long a command of this thread may take just now."""
+    """How long a command of this thread may take just now.
 
-    deadline: float | None = None  # when the patience of this thread's call ends
+    Patience begins with the first wait: importing redis or starting the embedded server before it is no answer that is late.
+    """
+
+    patience: float | None = None  # seconds of this thread's call, where they limit its commands
+    deadline: float | None = None  # when they end; known from the first wait on
     most: float | None = None  # seconds, where that is less than for any command
 
     def left(self) -> float:
-        """Return the seconds that a command may take."""
+        """Return the seconds that a command may take; it is about to wait."""
         most = COMMAND_TIMEOUT if self.most is None else self.most
-        return most if self.deadline is None else min(most, max(0.1, self.deadline - time.monotonic()))
+        if self.patience is None:
+            return most
+        if self.deadline is None:
+            self.deadline = time.monotonic() + self.patience
+        return min(most, max(SHORTEST, self.deadline - time.monotonic()))
+
+    def set_patience(self, seconds: float | None) -> None:
+        """Have the call that this thread makes now, or tries again, wait no longer than so many seconds in all; None: as any."""
+        self.patience, self.deadline = seconds, None
 
     def reset(self) -> None:
         """Forget what was set in this thread, as in a child that was forked in the middle of a call."""
-        self.deadline = self.most = None
+        self.patience = self.deadline = self.most = None

@@ -6,12 +6,12 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from types import EllipsisType
 from typing import TypeVar
 
 from hotqueue.errors import ConnectionFailed
-from hotqueue.store.patience import COMMAND_TIMEOUT, PATIENCE, Limits
+from hotqueue.store.patience import COMMAND_TIMEOUT, PATIENCE, SHORTEST, Limits
 
 T = TypeVar("T")
 
@@ -42,11 +42,11 @@ class Repeating:
             stop: ends the waiting early.
             twice: False for an operation that must not run twice: repeated only while nothing was sent.
         """
-        deadline, until = self._deadlines(patience)
+        deadline, most = self._limits_of(patience)
         pause = 0.01
         while True:
             try:
-                return self._within(until, operation)
+                return self._within(most, operation)
             except ConnectionFailed as error:
                 if _is_final(error, deadline, pause, twice) or (stop is not None and stop.is_set()):
                     raise
@@ -54,29 +54,29 @@ class Repeating:
                 stop.wait(pause)
             else:
                 time.sleep(pause)
-            pause, until = min(pause * 2, 0.5), deadline
+            pause, most = min(pause * 2, 0.5), _left_until(deadline)
 
     def be_patient(self) -> None:
         """Have at least the usual patience, whoever made the queue: for a process that nobody waits for."""
         self.patience = None if self.patience is None else max(self.patience, PATIENCE)
 
-    def _deadlines(self, patience: float | EllipsisType | None) -> tuple[float | None, float | None]:
-        """Return when patience ends, and when the first try is to, which is let come to its end (None) by a patient store."""
+    def _limits_of(self, patience: float | EllipsisType | None) -> tuple[float | None, float | None]:
+        """Return when patience ends, and the seconds for the first try, which a patient store lets come to its end (None)."""
         seconds = self.patience if isinstance(patience, EllipsisType) else patience
         if seconds is None or self.patience is None:
             return None if seconds is None else time.monotonic() + seconds, None
-        now, first = time.monotonic(), max(seconds, self.patience)
-        return now + seconds, now + first if first < COMMAND_TIMEOUT else None
+        first = max(seconds, self.patience)
+        return time.monotonic() + seconds, first if first < COMMAND_TIMEOUT else None
 
-    def _within(self, deadline: float | None, operation: Callable[[], T]) -> T:
+    def _within(self, seconds: float | None, operation: Callable[[], T]) -> T:
         """Run an operation whose connecting and reading end when patience does, so that a second try adds no timeout."""
-        if deadline is None:
+        if seconds is None:
             return operation()
-        self.limits.deadline = deadline
+        self.limits.set_patience(seconds)
         try:
             return operation()
         finally:
-            self.limits.deadline = None
+            self.limits.set_patience(None)
 
     @contextlib.contextmanager
     def limited(self, seconds: float) -> Iterator[None]:
@@ -101,14 +101,16 @@ class Repeating:
         Args:
             blocks: seconds for which the operation may wait for something else than an answer.
         """
-        deadline, until = self._deadlines(patience)
+        deadline, most = self._limits_of(patience)
         pause, last = 0.01, None
         while True:
             try:
-                async with asyncio.timeout(None if until is None else max(0.1, until - time.monotonic()) + blocks):
+                if most is None:
+                    return await operation()
+                async with _waiting(max(SHORTEST, most) + blocks):
                     return await operation()
             except TimeoutError:
-                if until is None:
+                if most is None:
                     raise
                 if last is None:
                     text = f"no answer from {self} within {self.patience:g} s; whether it was carried out is unknown"
@@ -119,7 +121,23 @@ class Repeating:
                     raise
                 last = error
             await asyncio.sleep(pause)
-            pause, until = min(pause * 2, 0.5), deadline
+            pause, most = min(pause * 2, 0.5), _left_until(deadline)
+
+
+@contextlib.asynccontextmanager
+async def _waiting(seconds: float) -> AsyncIterator[None]:
+    """Do as `asyncio.timeout`, but from the moment in which the body first waits; see `Limits`."""
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(None) as timeout:
+        begins = loop.call_soon(lambda: timeout.reschedule(loop.time() + seconds))
+        try:
+            yield
+        finally:
+            begins.cancel()
+
+
+def _left_until(deadline: float | None) -> float | None:
+    return None if deadline is None else deadline - time.monotonic()
 
 
 def _is_final(error: ConnectionFailed, deadline: float | None, pause: float, twice: bool) -> bool:

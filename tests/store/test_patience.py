@@ -2,6 +2,8 @@
 
 Of this kind: a server that refuses, one that is silent (stopped), one that is nowhere; every call that a program waits for
 (`delay`, `adelay`, `apply_async`, `map`, `put`, `len`, `get`); sync and asyncio; a value that is none. A worker waits anyway.
+And that it is patience with a server alone: what a process does before it first waits for one, which may be busy itself, such as
+importing redis or starting the embedded server, uses none of it up.
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ from typing import Any
 import pytest
 
 from hotqueue import ConfigError, ConnectionFailed, HotQueue
+from tests.support.durations import take_time
+from tests.support.processes import run_python
 from tests.support.servers import RedisServer
 from tests.support.waiting import allowed
 
@@ -94,6 +98,50 @@ def test_waiting_for_a_message_is_no_outage(make_queue: Callable[..., HotQueue])
         assert queue.get(block=True, timeout=2 * SHORT) is None
         assert list(queue.consume(timeout=2 * SHORT)) == []
         asyncio.run(waited(queue))
+
+
+FIRST_CALL = """
+import asyncio, sys
+from importlib.abc import MetaPathFinder
+from hotqueue import HotQueue
+from tests.support.durations import take_time
+
+class Slow(MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "redis":
+            take_time(1.2)
+
+sys.meta_path.insert(0, Slow())
+queue = HotQueue(sys.argv[1], url=sys.argv[2], patience=1)
+
+async def send():
+    await queue.aput(1)
+    await queue.aclose()
+
+asyncio.run(send())
+queue.clear()
+"""
+
+
+def test_the_first_call_imports_and_starts_what_it_needs_before(store_url: str, queue_name: str) -> None:
+    """A server that answers is not given up for what its client does."""
+    run_python(FIRST_CALL, queue_name, store_url)
+
+
+def test_it_begins_when_a_call_first_waits() -> None:
+    queue = HotQueue("q", url=NOBODY, patience=SHORT)
+
+    def prepares() -> tuple[float, float]:
+        take_time(SHORT)
+        return queue.store.limits.left(), queue.store.limits.left()
+
+    async def aprepares() -> None:
+        take_time(2 * SHORT)
+        await asyncio.sleep(0)
+
+    first, second = queue.store.repeat(prepares)
+    assert SHORT - 0.1 < second <= first <= SHORT
+    asyncio.run(queue.store.arepeat(aprepares))
 
 
 def test_more_patience_outlasts_a_restart(start_redis: Callable[..., RedisServer]) -> None:
