@@ -314,7 +314,7 @@ class TestMaxTasks:
         assert len({nap.get(timeout=60) for nap in naps}) == 4
         assert time.monotonic() - began > 4 * 0.3 - 0.1
 
-    def test_its_heir_is_loaded_before_it_ends(self, app: App) -> None:
+    def test_its_replacement_is_loaded_before_it_ends(self, app: App) -> None:
         app.edit(APP + "take_time(1)")
         app.start("-p", 1, "--max-tasks", 1)
         first = app.nap.delay(2)
@@ -348,7 +348,7 @@ class TestMaxMemory:
         assert grown in app.processes()
         assert not long.ready()
 
-    def test_the_heir_is_loaded_when_it_nearly_does(self, app: App) -> None:
+    def test_the_replacement_is_loaded_when_it_nearly_does(self, app: App) -> None:
         worker = app.start("-p", 1)
         pid = app.grow.delay().get(timeout=20)
         pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
