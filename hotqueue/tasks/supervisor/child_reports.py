@@ -76,7 +76,7 @@ class Reports:
         each.queues = [self.queues.broker_of(name, store) for name, store in found]
         if self._state.upkeep is not None:
             self._state.upkeep.adopt(each.queues)  # the modules may have been changed since the first process
-            if each.company is not None:
+            if each.suspects is not None:
                 each.begin()
             return
         named = [(broker.name, broker.store) for broker in each.queues]

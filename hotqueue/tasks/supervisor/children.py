@@ -16,7 +16,7 @@ from typing import Any
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.wire import payload
 from hotqueue.tasks.worker import child
-from hotqueue.tasks.worker.child import Company, Pipes, Settings
+from hotqueue.tasks.worker.child import Pipes, Settings, Suspects
 from hotqueue.tasks.worker.running import new_table, read_fates, read_progress, read_running
 from hotqueue.tasks.worker.start_permits import StartPermits
 from hotqueue.tasks.worker.wake_pipe import readable
@@ -47,7 +47,7 @@ class Child:
 
     Attributes:
         queues: as it named them, in its order.
-        company: the suspects that it was started for; None of a working process.
+        suspects: those that it was started for; None of a working process.
         is_ready: it has imported the modules, and waits for the word to begin.
         has_begun: it was given that word.
         is_stopping: it fetches nothing more, whoever decided that.
@@ -65,7 +65,7 @@ class Child:
     report: int
     permits: list[tuple[int, int]]
     tables: list[mmap.mmap]
-    company: Company | None = None
+    suspects: Suspects | None = None
     born: float = field(default_factory=time.monotonic)
     slots: dict[int, Slot] = field(default_factory=dict)
     queues: list[Broker] = field(default_factory=list)
@@ -203,4 +203,4 @@ def _spawn(
     pid = child.fork(settings, Pipes(control_read, report_write, permits, tables), close)
     os.close(control_read)
     os.close(report_write)
-    return Child(pid, control_write, report_read, permits, tables, settings.company)
+    return Child(pid, control_write, report_read, permits, tables, settings.suspects)

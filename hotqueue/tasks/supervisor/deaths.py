@@ -160,7 +160,7 @@ class Deaths:
         if dead.code == 0 or each.ended_for:
             return
         self._say(dead, death)
-        if not death.charged and each.company is None:  # a task that kills its process must not hold up the others
+        if not death.charged and each.suspects is None:  # a task that kills its process must not hold up the others
             self._replacement.died_of_no_task(each)
 
     def _put_back(self, dead: Dead, death: Death) -> None:
@@ -173,7 +173,7 @@ class Deaths:
             unreaped = set(each.queues)
             for broker in each.queues:
                 self._state.write_later(broker, self._reaping(broker, slot, death, unreaped))
-        if self._state.upkeep is not None and (dead.code != 0 or each.ended_for or each.company):
+        if self._state.upkeep is not None and (dead.code != 0 or each.ended_for or each.suspects):
             self._state.upkeep.sweep_soon()  # it may have registered a worker and died before it could say so
 
     def _reaping(self, broker: Broker, slot: Slot, death: Death, unreaped: set[Broker]) -> Callable[[], None]:
@@ -190,10 +190,10 @@ class Deaths:
     def _replace(self, dead: Dead, death: Death) -> None:
         each = dead.child
         self._replacement.died(each)
-        if each.company is not None:
+        if each.suspects is not None:
             well = dead.code == 0 or bool(death.charged) or each.ended_for is not None
-            self._quarantine.ended(each.company, well=well)
-        if each.company is not None or (dead.code != 0 and each.leaves_by is None):
+            self._quarantine.ended(each.suspects, well=well)
+        if each.suspects is not None or (dead.code != 0 and each.leaves_by is None):
             self._replacement.make_up_for(each)  # also after a quarantine process: it may have sent more, or retry
 
     def _say(self, dead: Dead, death: Death) -> None:

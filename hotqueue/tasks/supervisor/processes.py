@@ -13,7 +13,7 @@ from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.supervisor.children import Child, spawn
 from hotqueue.tasks.supervisor.orphans import Orphans
 from hotqueue.tasks.supervisor.phase import Phase
-from hotqueue.tasks.worker.child import Company, Settings
+from hotqueue.tasks.worker.child import Settings, Suspects
 
 
 @dataclass(frozen=True)
@@ -43,23 +43,23 @@ class Processes:
     @property
     def ordinary(self) -> list[Child]:
         """The children but for quarantine processes, which are beside them."""
-        return [each for each in self.all if each.company is None]
+        return [each for each in self.all if each.suspects is None]
 
     @property
     def working(self) -> list[Child]:
         """The children but for those that only do what is done at an exit, which may take its time."""
         return [each for each in self.all if each.leaves_by is None]
 
-    def spawn(self, company: Company | None = None) -> None:
+    def spawn(self, suspects: Suspects | None = None) -> None:
         """Start a process.
 
         Args:
-            company: the suspects that a quarantine process is for.
+            suspects: those that a quarantine process is for.
 
         Raises:
             OSError: the system gives none.
         """
-        self.all.append(spawn(self._settings.for_suspects(company), self.all, tuple(self.ours)))
+        self.all.append(spawn(self._settings.for_suspects(suspects), self.all, tuple(self.ours)))
 
     def stop(self, each: Child) -> None:
         """Have a child finish what it runs; what it has not started goes back at once."""

@@ -15,7 +15,7 @@ from functools import partial
 
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.supervisor.children import Child
-from hotqueue.tasks.worker.child import Company
+from hotqueue.tasks.worker.child import Suspects
 
 log = logging.getLogger("hotqueue.worker")
 
@@ -38,9 +38,9 @@ class Quarantine:
         self._lease_ms = lease_ms
         self._write_later = write_later
         self.room = 0
-        self._claimed: dict[tuple[str, str], Company] = {}  # by queue and store: for which a process is to start, or starts
+        self._claimed: dict[tuple[str, str], Suspects] = {}  # by queue and store: for which a process is to start, or starts
         self._brokers: dict[tuple[str, str], Broker] = {}
-        self._granted: deque[Company] = deque()
+        self._granted: deque[Suspects] = deque()
         self._waiting: set[tuple[str, str]] = set()  # where there were suspects when we last looked
         self._not_before: dict[tuple[str, str], float] = {}
         self._largest: dict[tuple[str, str], int] = {}  # after a failure: for how many the next process is, at most
@@ -58,38 +58,38 @@ class Quarantine:
         width, size = (0, 0) if rests else broker.claim(self._supervisor, self._lease_ms)
         if width and not is_ours:
             size = min(size, self._largest.get(at, size))
-            self._brokers[at], self._claimed[at] = broker, Company(*at, width, size)
+            self._brokers[at], self._claimed[at] = broker, Suspects(*at, width, size)
             self._granted.append(self._claimed[at])
         elif not width and not is_ours:
             self._waiting.discard(at)  # others see to them, or nobody can just now
 
-    def next(self) -> Company | None:
+    def next(self) -> Suspects | None:
         """Return the suspects for which a process is to be started now."""
         return self._granted.popleft() if self._granted else None
 
     def note(self, each: Child) -> None:
         """Look at a quarantine process: what it runs needs no claim any more."""
-        if each.company is not None and each.running():
-            self._release(each.company)
+        if each.suspects is not None and each.running():
+            self._release(each.suspects)
 
-    def ended(self, company: Company, well: bool) -> None:
+    def ended(self, suspects: Suspects, well: bool) -> None:
         """Note that a process has ended, or that none could be started.
 
         Args:
             well: False when it ran nothing, and not because nothing was left.
         """
-        self._release(company)
-        at = company.queue, company.store
+        self._release(suspects)
+        at = suspects.queue, suspects.store
         self._largest.pop(at, None)
         if not well:  # it may have wanted more threads, or files, than there are
             self._not_before[at] = time.monotonic() + AFTER_FAILURE
-            self._largest[at] = max(1, company.size // 2)
+            self._largest[at] = max(1, suspects.size // 2)
 
     def close(self) -> None:
         """Start nothing any more."""
         self.room = 0
-        while (company := self.next()) is not None:
-            self._release(company)
+        while (suspects := self.next()) is not None:
+            self._release(suspects)
 
     @property
     def has_claimed(self) -> bool:
@@ -101,8 +101,8 @@ class Quarantine:
         """True while suspects wait, when last looked, that a process of ours can run."""
         return bool(self._granted or self._waiting)
 
-    def _release(self, company: Company) -> None:
-        at = company.queue, company.store
-        if self._claimed.get(at) is company:  # else that claim is of a later process
+    def _release(self, suspects: Suspects) -> None:
+        at = suspects.queue, suspects.store
+        if self._claimed.get(at) is suspects:  # else that claim is of a later process
             del self._claimed[at]
             self._write_later(self._brokers[at], partial(self._brokers[at].release, self._supervisor))

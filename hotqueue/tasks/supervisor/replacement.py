@@ -181,7 +181,7 @@ class Replacement:
     def cannot_load(self, each: Child, children: Sequence[Child], why: str) -> None:
         """Have what works stay as it is; say so once. What is missing is tried again, more and more slowly."""
         stay = 0
-        if each.company is None:
+        if each.suspects is None:
             self._is_under_way = False
             self._wait_longer()
             stay = call_off(children)

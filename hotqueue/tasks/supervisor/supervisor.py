@@ -33,7 +33,7 @@ from hotqueue.tasks.supervisor.signals import Signals
 from hotqueue.tasks.supervisor.upkeep import Upkeep
 from hotqueue.tasks.supervisor.watchdog import Watchdog
 from hotqueue.tasks.worker import child
-from hotqueue.tasks.worker.child import Company, Settings
+from hotqueue.tasks.worker.child import Settings, Suspects
 from hotqueue.tasks.worker.wake_pipe import readable
 
 log = logging.getLogger("hotqueue.worker")
@@ -203,10 +203,10 @@ class Supervisor:
 
     # --- processes -----------------------------------------------------------------------------------------------
 
-    def _spawn(self, company: Company | None = None) -> bool:
+    def _spawn(self, suspects: Suspects | None = None) -> bool:
         """Start a process; False, and a while to wait, when the system gives none."""
         try:
-            self._pool.spawn(company)
+            self._pool.spawn(suspects)
         except OSError as error:
             self._cannot_spawn(descriptors.shortage(error) or str(error))
             return False
@@ -244,12 +244,12 @@ class Supervisor:
         return is_wanted and self._state.exit is None and time.monotonic() >= self._replacement.not_before
 
     def _fill_quarantine(self) -> None:
-        while (company := self._quarantine.next()) is not None:
-            if not self._spawn(company):
-                self._quarantine.ended(company, well=False)
+        while (suspects := self._quarantine.next()) is not None:
+            if not self._spawn(suspects):
+                self._quarantine.ended(suspects, well=False)
                 return
             text = "process %d starts for %d suspect%s of queue %s, beside the others"
-            log.info(text, self._pool.all[-1].pid, company.size, "s"[: company.size != 1], company.queue)
+            log.info(text, self._pool.all[-1].pid, suspects.size, "s"[: suspects.size != 1], suspects.queue)
         beside = len(self._pool.all) - len(self._pool.ordinary)
         self._quarantine.room = self._replacement.wanted - beside
 

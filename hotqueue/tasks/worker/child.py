@@ -45,7 +45,7 @@ LOST = struct.Struct("<HH")  # number of the worker, number of the queue
 
 
 @dataclass(frozen=True)
-class Company:
+class Suspects:
     """Suspects of one queue, for which a quarantine process is started.
 
     Attributes:
@@ -68,7 +68,7 @@ class Settings:
         make_queue: HotQueue, for queues that no module defines.
         weights: queue → how many turns it has to one of another; 1 for those that are not named.
         supervisor: the incarnation of the supervisor.
-        company: what a quarantine process is for; None of a working one.
+        suspects: what a quarantine process is for; None of a working one.
         said: what need not be said again; a process that is forked later inherits it.
         before_import, after_import: called in each process, around the import of the user's modules.
     """
@@ -90,16 +90,16 @@ class Settings:
     health_port: tuple[str, int] | None = None
     secret_key: str | None = field(default=None, repr=False)
     supervisor: str = ""
-    company: Company | None = None
+    suspects: Suspects | None = None
     said: set[str] = field(default_factory=set, repr=False)
     before_import: Callable[[], None] = field(default=lambda: None, repr=False)
     after_import: Callable[[], None] = field(default=lambda: None, repr=False)
 
-    def for_suspects(self, company: Company | None) -> Settings:
+    def for_suspects(self, suspects: Suspects | None) -> Settings:
         """Return those of a quarantine process; of a working one for None."""
-        if company is None:
+        if suspects is None:
             return self
-        return replace(self, company=company, threads=company.size, is_burst=True, max_tasks=None, max_memory=None)
+        return replace(self, suspects=suspects, threads=suspects.size, is_burst=True, max_tasks=None, max_memory=None)
 
 
 @dataclass(frozen=True)
@@ -156,13 +156,13 @@ def _loaded(settings: Settings, defined: list[str]) -> list[Registry]:
         registries = load(settings.modules, settings.queues, store, settings.make_queue, settings.secret_key, defined)
     finally:
         settings.after_import()
-    return registries if settings.company is None else _those_of(settings.company, registries)
+    return registries if settings.suspects is None else _those_of(settings.suspects, registries)
 
 
-def _those_of(company: Company, registries: list[Registry]) -> list[Registry]:
-    found = [each for each in registries if (each.name, each.store.elsewhere) == (company.queue, company.store)]
+def _those_of(suspects: Suspects, registries: list[Registry]) -> list[Registry]:
+    found = [each for each in registries if (each.name, each.store.elsewhere) == (suspects.queue, suspects.store)]
     if not found:
-        raise CannotLoad(f"the modules define no queue {company.queue!r} of {company.store} any more")
+        raise CannotLoad(f"the modules define no queue {suspects.queue!r} of {suspects.store} any more")
     return found
 
 
@@ -184,7 +184,7 @@ def _process_of(settings: Settings, registries: list[Registry], pipes: Pipes, re
         load_time=load_time,
         weights=settings.weights,
         supervisor=settings.supervisor,
-        width=0 if settings.company is None else settings.company.width,
+        width=0 if settings.suspects is None else settings.suspects.width,
     )
 
 

@@ -8,7 +8,7 @@ import signal
 from hotqueue import HotQueue
 from hotqueue.tasks.supervisor.phase import Phase
 from hotqueue.tasks.supervisor.processes import Processes
-from hotqueue.tasks.worker.child import Company, Settings
+from hotqueue.tasks.worker.child import Settings, Suspects
 from tests.support.waiting import wait_until
 from tests.tasks.supervised import waiting_child
 
@@ -40,7 +40,7 @@ def test_a_child_that_ended_is_collected_once_with_how_it_ended() -> None:
 def test_quarantine_processes_are_beside_the_others_and_those_at_their_exit_work_no_more() -> None:
     ours = pool()
     with waiting_child() as one, waiting_child() as quarantined, waiting_child() as leaving:
-        quarantined.company = Company("q", "store", 1, 1)
+        quarantined.suspects = Suspects("q", "store", 1, 1)
         leaving.leaves_by = 0.0
         ours.all = [one, quarantined, leaving]
         assert ours.ordinary == [one, leaving]

@@ -10,7 +10,7 @@ import pytest
 from hotqueue.tasks.supervisor import quarantine
 from hotqueue.tasks.supervisor.children import Child, Slot
 from hotqueue.tasks.supervisor.quarantine import Quarantine
-from hotqueue.tasks.worker.child import Company
+from hotqueue.tasks.worker.child import Suspects
 from hotqueue.tasks.worker.running import Running, new_table
 from hotqueue.tasks.worker.start_permits import StartPermits
 from tests.tasks.contents import Room
@@ -29,8 +29,8 @@ def suspects(room: Room, *ids: str, width: int = 1) -> Room:
     return room.fill({"attempts": dict.fromkeys(ids, f"0 0 - - - 2 0 {width}")})
 
 
-def process_of(company: Company | None, *running: str) -> Child:
-    child = Child(0, -1, -1, [], [], company)
+def process_of(suspects: Suspects | None, *running: str) -> Child:
+    child = Child(0, -1, -1, [], [], suspects)
     table = new_table(4)
     for task_id in running:
         Running(table).start(task_id.encode())
@@ -42,7 +42,7 @@ def test_suspects_are_claimed_and_a_process_is_to_be_started_for_them(room: Room
     ours = of(suspects(room, *"abcde", width=4))
     ours.attend(room.broker, 5)
     assert (ours.has_claimed, ours.is_needed) == (True, True)
-    assert ours.next() == Company(room.queue.name, str(room.queue.store), 4, 4)
+    assert ours.next() == Suspects(room.queue.name, str(room.queue.store), 4, 4)
     assert (ours.next(), ours.has_claimed, ours.is_needed) == (None, False, True)
     assert room["claims"].keys() == {"me"}
 
@@ -66,8 +66,8 @@ def test_a_process_that_runs_something_needs_no_claim_any_more_and_keeps_that_of
     ours.attend(room.broker, 1)
     assert ours.next() is not None
     ours.note(first)
-    assert first.company is not None
-    ours.ended(first.company, well=True)
+    assert first.suspects is not None
+    ours.ended(first.suspects, well=True)
     assert room["claims"].keys() == {"me"}
 
 
@@ -95,13 +95,13 @@ def test_what_others_have_claimed_is_left_to_them(room: Room) -> None:
 def test_after_a_process_that_failed_none_is_started_for_a_while(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     ours = of(suspects(room, "a"))
     ours.attend(room.broker, 1)
-    company = ours.next()
-    assert company is not None
-    ours.ended(company, well=False)
+    claimed = ours.next()
+    assert claimed is not None
+    ours.ended(claimed, well=False)
     ours.attend(room.broker, 1)
     assert (room["claims"], ours.has_claimed, ours.is_needed) == (None, False, False)
     monkeypatch.setattr(quarantine, "AFTER_FAILURE", 0.0)
-    ours.ended(company, well=False)
+    ours.ended(claimed, well=False)
     ours.attend(room.broker, 1)
     assert ours.has_claimed
 
@@ -113,10 +113,10 @@ def test_after_a_process_that_failed_the_next_one_is_half_as_large(room: Room, m
     sizes = []
     for well in (False, False, False, True, True):
         ours.attend(room.broker, 5)
-        company = ours.next()
-        assert company is not None
-        sizes.append(company.size)
-        ours.ended(company, well)
+        claimed = ours.next()
+        assert claimed is not None
+        sizes.append(claimed.size)
+        ours.ended(claimed, well)
     assert sizes == [5, 2, 1, 1, 5]
 
 

@@ -9,7 +9,7 @@ from textwrap import dedent
 import pytest
 
 from hotqueue import HotQueue
-from hotqueue.tasks.worker.child import Company, Settings
+from hotqueue.tasks.worker.child import Settings, Suspects
 from tests.support import processes
 
 MakeQueue = Callable[..., HotQueue]
@@ -37,18 +37,18 @@ def test_a_child_whose_supervisor_died_while_it_was_born_ends_without_a_word(mak
 
 def test_a_quarantine_process_runs_each_of_its_suspects_once_and_ends() -> None:
     settings = Settings(make_queue=HotQueue, threads=1, max_tasks=7, max_memory=1 << 30, weights={"q": 3})
-    company = Company("q", "redis://localhost", width=2, size=5)
+    suspects = Suspects("q", "redis://localhost", width=2, size=5)
     assert settings.for_suspects(None) is settings
-    theirs = settings.for_suspects(company)
-    assert (theirs.company, theirs.threads, theirs.is_burst, theirs.max_tasks, theirs.max_memory) == (
-        company,
+    theirs = settings.for_suspects(suspects)
+    assert (theirs.suspects, theirs.threads, theirs.is_burst, theirs.max_tasks, theirs.max_memory) == (
+        suspects,
         5,
         True,
         None,
         None,
     )
     assert (theirs.weights, theirs.make_queue) == (settings.weights, HotQueue)
-    assert (settings.threads, settings.is_burst, settings.company) == (1, False, None)
+    assert (settings.threads, settings.is_burst, settings.suspects) == (1, False, None)
 
 
 def test_no_secret_of_its_settings_is_shown() -> None:

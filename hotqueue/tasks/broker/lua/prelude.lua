@@ -72,8 +72,8 @@ end
 
 -- How many suspects may run side by side with one, in one process. Each slot there takes a thread and six descriptors: so many
 -- start within the 256 that some systems allow.
-local COMPANY = 32
-local function width_of(attempts) return math.min(COMPANY, math.max(1, split_attempts(attempts).width)) end
+local SIDE_BY_SIDE = 32
+local function width_of(attempts) return math.min(SIDE_BY_SIDE, math.max(1, split_attempts(attempts).width)) end
 
 -- Whether a process that runs so many side by side is for a suspect of this width. In one of less than half, all that wait would
 -- run more or less one by one, and wait for each other.
