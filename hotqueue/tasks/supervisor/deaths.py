@@ -23,7 +23,7 @@ from hotqueue.tasks.supervisor.processes import Dead, Processes
 from hotqueue.tasks.supervisor.quarantine import Quarantine
 from hotqueue.tasks.supervisor.replacement import Replacement
 from hotqueue.tasks.worker import child
-from hotqueue.tasks.worker.logbook import about, shown
+from hotqueue.tasks.worker.task_log import about, shown
 
 log = logging.getLogger("hotqueue.worker")
 

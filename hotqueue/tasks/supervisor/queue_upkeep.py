@@ -19,8 +19,8 @@ from hotqueue.tasks.broker.maintenance import Charge, Survey
 from hotqueue.tasks.rules.history import LOST, error_line, how_it_killed, is_last
 from hotqueue.tasks.supervisor.neighbours import Neighbours
 from hotqueue.tasks.supervisor.pending_writes import PendingWrites
-from hotqueue.tasks.worker.logbook import about, shown
 from hotqueue.tasks.worker.running import read_fates, read_running
+from hotqueue.tasks.worker.task_log import about, shown
 
 log = logging.getLogger("hotqueue.worker")
 

@@ -16,7 +16,7 @@ from hotqueue.tasks.broker import many_queues
 from hotqueue.tasks.broker.maintenance import Survey
 from hotqueue.tasks.supervisor.neighbours import Neighbours
 from hotqueue.tasks.supervisor.queue_upkeep import QueueUpkeep
-from hotqueue.tasks.worker import logbook
+from hotqueue.tasks.worker import task_log
 
 log = logging.getLogger("hotqueue.worker")
 
@@ -129,6 +129,6 @@ class Round:
         for each in queues:
             each.not_swept()
         if not self._is_away:
-            names = logbook.queues(each.broker.name for each in queues)
+            names = task_log.queues(each.broker.name for each in queues)
             log.warning("upkeep of %s: %s; trying again until it answers", names, error)
         self._is_away = True

@@ -13,7 +13,7 @@ from hotqueue.tasks.supervisor.children import Child, Slot
 from hotqueue.tasks.supervisor.phase import Phase
 from hotqueue.tasks.supervisor.processes import Processes
 from hotqueue.tasks.supervisor.upkeep import Upkeep
-from hotqueue.tasks.worker import logbook
+from hotqueue.tasks.worker import task_log
 
 log = logging.getLogger("hotqueue.worker")
 
@@ -57,7 +57,7 @@ class Watchdog:
         for each in self._pool.all:
             if task_id in each.running():
                 text = "task %s was revoked with terminate=True; its process %d is ended"
-                log.warning(text, logbook.shown(task_id), each.pid, extra=logbook.about(task_id))
+                log.warning(text, task_log.shown(task_id), each.pid, extra=task_log.about(task_id))
                 each.end(task_id, "revoked")
 
     def _warn_of_a_long_import(self) -> None:
@@ -79,8 +79,8 @@ class Watchdog:
         for task_id, started, deadline in running:
             if deadline and now > deadline:
                 text = "task %s runs for %.1f s, over its time_limit; its process %d is ended"
-                about = logbook.about(task_id, seconds=round(now - started, 3))
-                log.error(text, logbook.shown(task_id), now - started, each.pid, extra=about)
+                about = task_log.about(task_id, seconds=round(now - started, 3))
+                log.error(text, task_log.shown(task_id), now - started, each.pid, extra=about)
                 each.end(task_id, "time limit")
                 return
         if slot.idle_for() > STUCK:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from hotqueue.tasks.broker.session import Session
 from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.wire.settlement import Delivery, Settlement
-from hotqueue.tasks.worker import logbook
+from hotqueue.tasks.worker import task_log
 from hotqueue.tasks.worker.prepare import Ready, Report, prepare
 
 UNENDED = frozenset({"P", "L"})  # the codes that end nothing
@@ -69,7 +69,7 @@ class Holding:
         for task_id in gone:
             if task_id in self.in_hand and task_id not in never_ran and task_id not in self._in_doubt:
                 text = "task %s was no longer ours when it ended; its outcome here does not count"
-                log.warning(text, logbook.shown(task_id), extra=logbook.about(task_id))
+                log.warning(text, task_log.shown(task_id), extra=task_log.about(task_id))
 
     def prepare(self, delivery: Delivery, worker: str, report: Report) -> Ready:
         """Return what is to be done with a delivery; see `prepare`."""

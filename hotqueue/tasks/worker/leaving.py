@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from hotqueue.errors import HotQueueError
 from hotqueue.tasks.broker import many_queues
 from hotqueue.tasks.wire import settlement
-from hotqueue.tasks.worker import logbook
+from hotqueue.tasks.worker import task_log
 from hotqueue.tasks.worker.stepping import Stepping
 from hotqueue.tasks.worker.subscription import Subscription
 
@@ -55,6 +55,6 @@ def _deregister(worker: Stepping, subscriptions: Sequence[Subscription]) -> bool
 
 
 def _say_not_left(subscriptions: Sequence[Subscription], why: str) -> bool:
-    queues = logbook.queues(subscription.name for subscription in subscriptions)
+    queues = task_log.queues(subscription.name for subscription in subscriptions)
     log.warning("could not leave %s: %s; others put in order what it held", queues, why)
     return False

@@ -14,7 +14,7 @@ from hotqueue.runtime.background import Background
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker import many_queues
 from hotqueue.tasks.broker.many_queues import Found
-from hotqueue.tasks.worker import logbook
+from hotqueue.tasks.worker import task_log
 from hotqueue.tasks.worker.stepping import Stepping
 from hotqueue.tasks.worker.subscription import Subscription
 
@@ -68,7 +68,7 @@ class Place:
 
     def _say_back(self, subscriptions: Iterable[Subscription]) -> None:
         if self._worker.shared.outages.end(self.where, self._worker) and (names := [each.name for each in subscriptions]):
-            log.info("%s answer%s again", logbook.queues(names), "s" * (len(names) == 1))
+            log.info("%s answer%s again", task_log.queues(names), "s" * (len(names) == 1))
 
     def reach(self, cluster: Store) -> object:
         """Connect to a Cluster, which then says what nodes it has; None as of `_ask`."""

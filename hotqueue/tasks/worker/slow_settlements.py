@@ -22,7 +22,7 @@ from hotqueue.tasks.execution.soft_limit import leave_ctrl_c_to_main
 from hotqueue.tasks.rules.lifecycle import Action, Do, State
 from hotqueue.tasks.wire import settlement
 from hotqueue.tasks.wire.settlement import Settlement
-from hotqueue.tasks.worker import logbook
+from hotqueue.tasks.worker import task_log
 from hotqueue.tasks.worker.holding import Holding
 
 # Times that an outcome is refused, or breaks the connection, until the task is ended otherwise.
@@ -207,7 +207,7 @@ class SlowSettlements:
             f"{ready.name} ran to its end, but {what} ({in_words(load.size)}) cannot be stored: {error}"
             + ("" if "store it elsewhere" in str(error) else "; store what is large elsewhere and return where")
         )
-        extra = logbook.about(delivery.id, ready.name, error=str(failure))
+        extra = task_log.about(delivery.id, ready.name, error=str(failure))
         log.error("%s[%s]: %s; kept in the dead list", ready.name, extra["task_id"], failure, extra=extra)
         decided = Action(Do.BURY, State.FAILURE, error=failure)
         holding = self._holding

@@ -19,7 +19,7 @@ from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.rules.lifecycle import Ended, Outcome, decide
 from hotqueue.tasks.rules.options import datetime_of
 from hotqueue.tasks.wire import settlement
-from hotqueue.tasks.worker import leaving, logbook
+from hotqueue.tasks.worker import leaving, task_log
 from hotqueue.tasks.worker.idle import LONGEST_SLEEP
 from hotqueue.tasks.worker.membership import RETRY_AFTER
 from hotqueue.tasks.worker.peeking import Peeking
@@ -117,13 +117,13 @@ class Worker(Stepping):
             done = settlement.succeeded(ready.delivery, outcome.payload, retries, ready.options, subscription.now(), signer)
             subscription.settle_later(done)
             self.shared.count("succeeded")
-            logbook.succeeded(ready, seconds)
+            task_log.succeeded(ready, seconds)
             return
         now = datetime_of(subscription.now()) if outcome.eta else None  # due by the server's time, like all
         action = decide(outcome, ready.options.retry_policy, ready.history, random=random.random, now=now)
         subscription.settle_later(settlement.of(action, ready.delivery, ready.history, ready.options, subscription.now(), signer))
         self.shared.count(action.do.name.lower())
-        logbook.concluded(action, outcome, ready, seconds)
+        task_log.concluded(action, outcome, ready, seconds)
 
     def unpark(self, subscription: Subscription, room: int) -> bool:
         """Take up to `room` parked tasks back that this worker can run; tell whether there were any."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from hotqueue import HotQueue
-from hotqueue.tasks.worker import logbook
+from hotqueue.tasks.worker import task_log
 from tests.support.waiting import wait_until
 from tests.tasks import sample
 
@@ -55,9 +55,9 @@ def test_failures_retries_and_parking_are_a_line_each_and_successes_at_debug(
     ],
 )
 def test_of_many_queues_the_first_are_named(names: str, text: str) -> None:
-    assert logbook.queues(names) == text
+    assert task_log.queues(names) == text
 
 
 def test_a_line_about_a_task_has_fields_for_whoever_collects_json() -> None:
-    fields = logbook.about("id-\udc80", "my.task", seconds=0.5, error=None)
+    fields = task_log.about("id-\udc80", "my.task", seconds=0.5, error=None)
     assert fields == {"task": "my.task", "task_id": "id-\\udc80", "hotqueue_fields": {"seconds": 0.5}}
