@@ -99,7 +99,7 @@ def same_file(fd: int, path: str) -> bool:
 def bind_name(name: bytes) -> int | None:
     """Take a name in Linux's abstract namespace, which no cleaner of files can delete.
 
-    Returns: the fd that holds it; -1 where there are no such names, or a stranger sits on it; None when it is taken.
+    Returns: the fd that holds it; -1 where there are no such names, or somebody else has that name; None when it is taken.
     """
     if not HAS_NAMES:
         return -1
