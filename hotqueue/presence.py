@@ -78,7 +78,7 @@ class Presence:
     """One incarnation: a name that is never used again, and a locked file as long as the process lives.
 
     Args:
-        size: bytes of shared state that other processes may read in the file (see tasks/running.py); 0 for none.
+        size: bytes of shared state that other processes may read in the file (see running_table.py in tasks/worker/); 0 for none.
 
     Attributes:
         id: ``host-pid-random``; safe in a Redis key.

@@ -11,15 +11,19 @@ from typing import TYPE_CHECKING, Any
 from hotqueue import moved
 
 if TYPE_CHECKING:
-    from hotqueue.embedded.care import repair as repair
-    from hotqueue.embedded.care import status as status
-    from hotqueue.embedded.care import upgrade as upgrade
     from hotqueue.embedded.files import default_path as default_path
+    from hotqueue.embedded.maintenance import repair as repair
+    from hotqueue.embedded.maintenance import status as status
+    from hotqueue.embedded.maintenance import upgrade as upgrade
     from hotqueue.embedded.server import EmbeddedServer as EmbeddedServer
 
 __all__ = ["EmbeddedServer", "default_path", "repair", "status", "upgrade"]
 
-_HOMES = {"EmbeddedServer": "server", "default_path": "files", "repair": "care", "status": "care", "upgrade": "care"}
+_HOMES = {
+    "EmbeddedServer": "server",
+    "default_path": "files",
+    **dict.fromkeys(("repair", "status", "upgrade"), "maintenance"),
+}
 
 
 def __getattr__(name: str) -> Any:

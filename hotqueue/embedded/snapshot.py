@@ -13,7 +13,7 @@ import socket
 import tempfile
 from typing import IO
 
-from hotqueue.embedded import care, journal
+from hotqueue.embedded import journal, maintenance
 from hotqueue.embedded.files import Files, absolute, check, to_disk, write
 from hotqueue.embedded.guardian import ask
 from hotqueue.embedded.log import explained
@@ -106,7 +106,7 @@ def _check_place(path: str, replace: bool) -> None:
     if journal.has_data(files) and not replace:
         raise ConfigError(f"{path} holds a database already: say --replace to lose what is in it, or name another file")
     if os.path.exists(files.run):
-        with care.alone(files):
+        with maintenance.alone(files):
             pass  # nobody uses it
 
 
@@ -124,7 +124,7 @@ def put(saved: str, path: str, replace: bool) -> None:
             shutil.copyfileobj(source, target, PIECE)
             target.flush()
             os.fsync(target.fileno())
-        with care.alone(files) if os.path.exists(files.run) else contextlib.nullcontext():
+        with maintenance.alone(files) if os.path.exists(files.run) else contextlib.nullcontext():
             _rename(half, files)
     except BaseException:
         with contextlib.suppress(OSError):

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from hotqueue import keys
-from hotqueue.embedded import care, snapshot
+from hotqueue.embedded import maintenance, snapshot
 from hotqueue.embedded.files import MEMORY
 from hotqueue.embedded.server import EmbeddedServer
 from hotqueue.errors import ConfigError, ConnectionFailed
@@ -22,7 +22,7 @@ from hotqueue.store.address import Address
 from hotqueue.store.resolve import resolve
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker.broker import Broker
-from hotqueue.transfer.pieces import copy_key
+from hotqueue.transfer.key_copy import copy_key
 
 STAY_MS = 6 * 3_600_000  # how long what was written beside its place stays, if nobody comes back for it
 LARGE = 1 << 18  # bytes of a result that is copied by itself
@@ -146,7 +146,7 @@ def _summary(store: Store, source: str, target: str, left_out: int) -> Copied:
 def _taken(where: Address, opened: contextlib.ExitStack, progress: Progress) -> Store:
     """Return a private server that holds what the source holds at this moment; of a server, each queue at a moment of its own."""
     if where.kind == "embedded":
-        care.status(where.path)  # refuses what is not there, where opening it would make it
+        maintenance.status(where.path)  # refuses what is not there, where opening it would make it
         with contextlib.closing(EmbeddedServer(where.path)) as source:
             return _private(opened, source)
     taken = _private(opened)

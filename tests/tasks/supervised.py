@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from hotqueue.tasks.supervisor.children import Child, Slot
-from hotqueue.tasks.worker.running import Running, new_table
+from hotqueue.tasks.worker.running_table import Running, new_table
 from hotqueue.tasks.worker.start_permits import StartPermits
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hotqueue.presence import Presence
 from hotqueue.tasks.supervisor.upkeep import Upkeep
-from hotqueue.tasks.worker.running import Running
+from hotqueue.tasks.worker.running_table import Running
 from tests.tasks.contents import Room, place, sync
 
 LATER = 9_999_999_999_999

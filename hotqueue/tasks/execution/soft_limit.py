@@ -1,7 +1,7 @@
 """The soft time limit of a sync task: an exception raised inside it, in the main thread or in another.
 
 One thread watches the clock for a process. It takes no alarm: SIGALRM and the interval timers are the task's to use. That of an
-`async def` task is in loop.py; the hard limit, `time_limit`, is the supervisor's: worker/running.py, supervisor/watchdog.py.
+`async def` task is in loop.py; the hard limit, `time_limit`, is the supervisor's (watchdog.py).
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.wire import payload
 from hotqueue.tasks.worker import child
 from hotqueue.tasks.worker.child import Pipes, Settings, Suspects
-from hotqueue.tasks.worker.running import new_table, read_fates, read_progress, read_running
+from hotqueue.tasks.worker.running_table import new_table, read_fates, read_progress, read_running
 from hotqueue.tasks.worker.start_permits import StartPermits
 from hotqueue.tasks.worker.wake_pipe import readable
 

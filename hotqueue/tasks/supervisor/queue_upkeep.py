@@ -1,6 +1,6 @@
 """What keeps one queue in order, as a sweep shows: reap the lost, stop, expire, audit, trim.
 
-What the sweep found is acted upon here; rounds.py says when, and sweeps. Any number of processes may do it side by side.
+What the sweep found is acted upon here; upkeep_rounds.py says when, and sweeps. Any number of processes may do it side by side.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from hotqueue.tasks.broker.maintenance import Charge, Survey
 from hotqueue.tasks.rules.history import LOST, error_line, how_it_killed, is_last
 from hotqueue.tasks.supervisor.neighbours import Neighbours
 from hotqueue.tasks.supervisor.pending_writes import PendingWrites
-from hotqueue.tasks.worker.running import read_fates, read_running
+from hotqueue.tasks.worker.running_table import read_fates, read_running
 from hotqueue.tasks.worker.task_log import about, shown
 
 log = logging.getLogger("hotqueue.worker")

@@ -22,8 +22,8 @@ from hotqueue.runtime import descriptors
 from hotqueue.runtime.background import Background
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker.broker import Broker
+from hotqueue.tasks.supervisor.child_deaths import Deaths
 from hotqueue.tasks.supervisor.child_reports import Reports
-from hotqueue.tasks.supervisor.deaths import Deaths
 from hotqueue.tasks.supervisor.health import HealthPort, Probes
 from hotqueue.tasks.supervisor.phase import Phase
 from hotqueue.tasks.supervisor.processes import Processes
@@ -50,7 +50,7 @@ class Supervisor:
     2. That imports the modules and names the queues; their servers are checked, and their upkeep begins (child_reports.py).
     3. From then on, a few times a second and whenever something happens, the loop
        a. waits for reports and signals, and acts upon them (`_select`, `_answer_signals`),
-       b. collects the dead, and has put back what they held (deaths.py),
+       b. collects the dead, and has put back what they held (child_deaths.py),
        c. starts the processes that are wanted (`_replenish`; replacement.py, quarantine.py),
        d. ends what takes too long (watchdog.py), and has leases renewed and queues kept in order (upkeep.py).
     4. Told to stop, or at the end of a burst, it has the processes finish; after the grace period it ends them.

@@ -12,8 +12,8 @@ from hotqueue import keys
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.supervisor.neighbours import Neighbours
 from hotqueue.tasks.supervisor.queue_upkeep import QueueUpkeep
-from hotqueue.tasks.supervisor.rounds import Round
-from hotqueue.tasks.worker.running import read_running
+from hotqueue.tasks.supervisor.upkeep_rounds import Round
+from hotqueue.tasks.worker.running_table import read_running
 from hotqueue.tasks.worker.start_permits import StartPermits
 
 DRAGS = 0.05  # seconds after which a task in hand drags, and the unstarted ones behind it go to others

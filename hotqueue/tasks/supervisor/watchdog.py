@@ -1,6 +1,6 @@
 """Watchdog: ends tasks over their time limits and processes that are stuck; warns of long imports.
 
-What it ends is killed here; what its death means is in deaths.py.
+What it ends is killed here; what its death means is in child_deaths.py.
 """
 
 from __future__ import annotations

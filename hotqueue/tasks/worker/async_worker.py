@@ -12,7 +12,7 @@ from hotqueue.tasks.execution.soft_limit import leave_ctrl_c_to_main
 from hotqueue.tasks.rules.lifecycle import Outcome
 from hotqueue.tasks.wire import settlement
 from hotqueue.tasks.worker.prepare import Ready
-from hotqueue.tasks.worker.running import Running
+from hotqueue.tasks.worker.running_table import Running
 from hotqueue.tasks.worker.shared import Shared
 from hotqueue.tasks.worker.start_permits import StartPermits
 from hotqueue.tasks.worker.subscription import Subscription

@@ -31,7 +31,7 @@ from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.execution import forks
 from hotqueue.tasks.execution.repairs import Repairs
 from hotqueue.tasks.wire import payload
-from hotqueue.tasks.worker import exits, unknown_queues
+from hotqueue.tasks.worker import process_exit, unknown_queues
 from hotqueue.tasks.worker.loading import load
 from hotqueue.tasks.worker.process import Process
 from hotqueue.tasks.worker.shared import LEASE_MS, Member
@@ -144,7 +144,7 @@ def run(settings: Settings, pipes: Pipes) -> int:
     if process.failed:
         return EXIT_CRASH
     report(kind="leaving", had_enough=process.had_enough)
-    exits.run()
+    process_exit.run()
     return 0
 
 
@@ -192,7 +192,7 @@ def _be_a_child(pipes: Pipes) -> None:
     forks.leave_signals_to_supervisor()
     forks.end_input_in_background()
     forks.close_in_children([pipes.control, pipes.report, *(fd for pair in pipes.permits for fd in pair)])
-    exits.forget_inherited()
+    process_exit.forget_inherited()
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     faulthandler.enable(2)  # not sys.stderr, which may be closed, or none

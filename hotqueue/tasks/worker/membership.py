@@ -16,7 +16,7 @@ from hotqueue.tasks.broker import many_queues
 from hotqueue.tasks.broker.session import Stepped
 from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.worker.idle import Idle
-from hotqueue.tasks.worker.running import Running
+from hotqueue.tasks.worker.running_table import Running
 from hotqueue.tasks.worker.shared import Shared
 from hotqueue.tasks.worker.start_permits import StartPermits
 from hotqueue.tasks.worker.subscription import Subscription

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.worker.async_worker import AsyncWorker
 from hotqueue.tasks.worker.quarantine_worker import QuarantineWorker
-from hotqueue.tasks.worker.running import Running
+from hotqueue.tasks.worker.running_table import Running
 from hotqueue.tasks.worker.shared import LEASE_MS, Member, Shared
 from hotqueue.tasks.worker.start_permits import StartPermits
 from hotqueue.tasks.worker.sync_worker import SyncWorker

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 
 from hotqueue.tasks.client.registry import Registry
-from hotqueue.tasks.worker.running import Running
+from hotqueue.tasks.worker.running_table import Running
 from hotqueue.tasks.worker.shared import Shared
 from hotqueue.tasks.worker.start_permits import StartPermits
 from hotqueue.tasks.worker.sync_worker import SyncWorker

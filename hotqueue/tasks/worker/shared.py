@@ -23,7 +23,7 @@ from hotqueue.tasks.execution.executor import Call
 from hotqueue.tasks.execution.loop import EventLoop
 from hotqueue.tasks.rules.lifecycle import Outcome
 from hotqueue.tasks.worker.outages import Outages
-from hotqueue.tasks.worker.running import Running
+from hotqueue.tasks.worker.running_table import Running
 from hotqueue.tasks.worker.settler import Settler
 from hotqueue.tasks.worker.start_permits import StartPermits
 

@@ -18,11 +18,11 @@ from hotqueue.tasks.wire.settlement import Delivery
 from hotqueue.tasks.worker import failpoints
 from hotqueue.tasks.worker.fetching import Fetching
 from hotqueue.tasks.worker.prepare import Ready
-from hotqueue.tasks.worker.running import Running
+from hotqueue.tasks.worker.queue_turns import turns_in
+from hotqueue.tasks.worker.running_table import Running
 from hotqueue.tasks.worker.shared import Shared
 from hotqueue.tasks.worker.start_permits import StartPermits
 from hotqueue.tasks.worker.subscription import Subscription
-from hotqueue.tasks.worker.turns import turns_in
 
 SETTLE_AFTER = 0.020  # seconds after which results are settled though the batch is not done
 

@@ -24,13 +24,13 @@ from hotqueue.tasks.worker.idle import LONGEST_SLEEP
 from hotqueue.tasks.worker.membership import RETRY_AFTER
 from hotqueue.tasks.worker.peeking import Peeking
 from hotqueue.tasks.worker.prepare import Ready
-from hotqueue.tasks.worker.running import Running
+from hotqueue.tasks.worker.queue_turns import Turns
+from hotqueue.tasks.worker.running_table import Running
 from hotqueue.tasks.worker.several_servers import HASTY, Places
 from hotqueue.tasks.worker.shared import Shared
 from hotqueue.tasks.worker.start_permits import StartPermits
 from hotqueue.tasks.worker.stepping import Stepping
 from hotqueue.tasks.worker.subscription import Subscription
-from hotqueue.tasks.worker.turns import Turns
 
 T = TypeVar("T")
 log = logging.getLogger("hotqueue.worker")

@@ -11,7 +11,7 @@ import pytest
 
 from hotqueue.tasks.supervisor.children import Child, Slot
 from hotqueue.tasks.worker import child
-from hotqueue.tasks.worker.running import new_table
+from hotqueue.tasks.worker.running_table import new_table
 from hotqueue.tasks.worker.start_permits import StartPermits
 
 

@@ -11,7 +11,7 @@ from hotqueue.tasks.supervisor import quarantine
 from hotqueue.tasks.supervisor.children import Child, Slot
 from hotqueue.tasks.supervisor.quarantine import Quarantine
 from hotqueue.tasks.worker.child import Suspects
-from hotqueue.tasks.worker.running import Running, new_table
+from hotqueue.tasks.worker.running_table import Running, new_table
 from hotqueue.tasks.worker.start_permits import StartPermits
 from tests.tasks.contents import Room
 

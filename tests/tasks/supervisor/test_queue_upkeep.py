@@ -11,7 +11,7 @@ import pytest
 from hotqueue import presence
 from hotqueue.presence import Presence
 from hotqueue.tasks.broker.session import Session
-from hotqueue.tasks.worker.running import Running
+from hotqueue.tasks.worker.running_table import Running
 from tests.support.waiting import wait_until
 from tests.tasks.contents import Room, place, sync
 from tests.tasks.upkeeping import LATER, beat, dead_presence, held_out_of_sight, upkeep_of

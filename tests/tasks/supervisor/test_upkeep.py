@@ -12,7 +12,7 @@ from hotqueue.store.resolve import resolve
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.supervisor.upkeep import Upkeep
-from hotqueue.tasks.worker.running import Running
+from hotqueue.tasks.worker.running_table import Running
 from hotqueue.tasks.worker.start_permits import StartPermits
 from tests.support.servers import RedisServer
 from tests.support.waiting import wait_until

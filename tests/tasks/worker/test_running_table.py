@@ -7,7 +7,7 @@ import os
 import time
 
 from hotqueue.tasks.rules.history import LAST_ALONE
-from hotqueue.tasks.worker.running import ID_BYTES, Running, new_table, read_fates, read_progress, read_running
+from hotqueue.tasks.worker.running_table import ID_BYTES, Running, new_table, read_fates, read_progress, read_running
 
 
 def test_what_runs_can_be_read_from_the_bytes_alone() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hotqueue import ConfigError, HotQueue
-from hotqueue.transfer import pieces
+from hotqueue.transfer import key_copy
 
 MakeQueue = Callable[..., HotQueue]
 BIG = b"x" * 70_000
@@ -24,12 +24,12 @@ pytestmark = pytest.mark.servers("server")
 
 @pytest.mark.parametrize("what", CONTENTS)
 def test_a_key_of_any_type_is_copied(make_queue: MakeQueue, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
-    monkeypatch.setattr(pieces, "PIECE", 100_000)
+    monkeypatch.setattr(key_copy, "PIECE", 100_000)
     store, (write, read) = make_queue().store, CONTENTS[what]
     key, place, written = make_queue().key.encode(), b"{" + make_queue().key.encode() + b"}:import:copy", list[int]()
     store.command(key, write[0], key, *write[1:])
     store.command(place, "SET", place, "was there before")
-    pieces.copy_key(store, key, store, place, 60_000, written.append)
+    key_copy.copy_key(store, key, store, place, 60_000, written.append)
     copied, there = (store.command(each, read[0], each, *read[1:]) for each in (place, key))
     assert copied == there if what in ("a text", "a list") else sorted(copied) == sorted(there)
     assert 0 < store.command(place, "PTTL", place) <= 60_000
@@ -42,7 +42,7 @@ def test_a_key_that_has_no_time_left_is_not_copied(make_queue: MakeQueue) -> Non
     queue = make_queue()
     queue.put("a")
     place = b"{" + queue.key.encode() + b"}:import:copy"
-    pieces.copy_key(queue.store, queue.key.encode(), queue.store, place, 0)
+    key_copy.copy_key(queue.store, queue.key.encode(), queue.store, place, 0)
     assert queue.store.command(place, "EXISTS", place) == 0
 
 
@@ -51,4 +51,4 @@ def test_a_type_that_no_queue_has_is_refused(make_queue: MakeQueue) -> None:
     key = queue.key.encode()
     queue.store.command(key, "XADD", key, "*", "a", "1")
     with pytest.raises(ConfigError, match="holds a stream, which no queue does: remove it"):
-        pieces.copy_key(queue.store, key, queue.store, key + b"x", -1)
+        key_copy.copy_key(queue.store, key, queue.store, key + b"x", -1)

@@ -8,8 +8,8 @@ import signal
 import pytest
 
 from hotqueue.tasks.rules import history
+from hotqueue.tasks.supervisor.child_deaths import NAMED, death_of, how_it_died
 from hotqueue.tasks.supervisor.children import Child
-from hotqueue.tasks.supervisor.deaths import NAMED, death_of, how_it_died
 from hotqueue.tasks.supervisor.processes import Dead
 from tests.tasks.supervised import slot_of
 

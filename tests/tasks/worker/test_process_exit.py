@@ -11,11 +11,11 @@ def ends(code: str) -> tuple[list[str], str]:
     """Return what a process said in the last line of its code and after, one that leaves as a worker process does."""
     head = """
     import atexit, os, sys, threading, time, weakref
-    from hotqueue.tasks.worker import exits
+    from hotqueue.tasks.worker import process_exit
     class Thing: pass
     thing = Thing()
     """
-    done = run_python(dedent(head) + dedent(code) + "\nexits.run()\nsys.stdout.flush()\nos._exit(0)\n")
+    done = run_python(dedent(head) + dedent(code) + "\nprocess_exit.run()\nsys.stdout.flush()\nos._exit(0)\n")
     return done.stdout.split(), done.stderr
 
 
@@ -31,7 +31,7 @@ def test_what_was_registered_before_the_fork_is_the_parents() -> None:
     said, _ = ends("""
     atexit.register(print, "inherited")
     weakref.finalize(thing, print, "inherited-too")
-    exits.forget_inherited()
+    process_exit.forget_inherited()
     other = Thing()
     weakref.finalize(other, print, "finalized")
     atexit.register(print, "ours")

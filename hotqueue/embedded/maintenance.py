@@ -1,4 +1,4 @@
-"""Care for a database file: how its server is, mending a damaged journal, handing it to a newer server.
+"""Maintenance of a database file: how its server is, mending a damaged journal, handing it to a newer server.
 
 Whatever changes files first makes sure that nobody uses them, and keeps a backup beside them.
 """
@@ -166,7 +166,7 @@ def _upgrade(files: Files) -> dict[str, Any]:
 
 def _files(path: str) -> Files:
     if path == MEMORY:
-        raise ConfigError("a private server (:memory:) has no file to care for")
+        raise ConfigError("a private server (:memory:) has no file to maintain")
     files = Files.of(path)
     if is_there(files.folder):
         check(files)

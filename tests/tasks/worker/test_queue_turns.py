@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hotqueue.tasks.worker.turns import Turns, turns_in
+from hotqueue.tasks.worker.queue_turns import Turns, turns_in
 
 
 def served(weights: list[int], busy: set[int], turns: int, each: float = 1.0) -> list[int]:
