@@ -32,8 +32,8 @@ MANY = 200  # results at once
 LEFT_OUT = (b"reply:", b"waiters", b"taken:", b"progress:", b"export:", b"import:", b"claims")
 RESULT = b"result:"
 
-FREEZE = scripts.load("hotqueue.transfer.lua", "freeze", "members")
-APPEAR = scripts.load("hotqueue.transfer.lua", "appear", "members")
+SNAPSHOT = scripts.load("hotqueue.transfer.lua", "snapshot", "members")
+SWAP_IN = scripts.load("hotqueue.transfer.lua", "swap_in", "members")
 READ_RESULTS = scripts.load("hotqueue.transfer.lua", "read_results")
 WRITE_RESULTS = scripts.load("hotqueue.transfer.lua", "write_results")
 LEAVE = scripts.load("hotqueue.messages.lua", "leave", "held")
@@ -166,7 +166,7 @@ def _take_queue(source: Store, taken: Store, name: bytes, state: list[bytes], pr
     """Copy a queue that is in use: what changes together is copied at one moment, in the server, and read at leisure."""
     doing = f"copying queue {keys.text(name)}"
     known = dict.fromkeys([name, *(_tag(name) + thing for thing in keys.SINGLE), *state])
-    frozen = source.run(FREEZE, list(known), [STAY_MS], doing)
+    frozen = source.run(SNAPSHOT, list(known), [STAY_MS], doing)
     began = time.monotonic()
     try:
         for key, copy, left in frozen:
@@ -227,7 +227,7 @@ def _bring_queue(taken: Store, target: Store, name: bytes, kept: Kept, old: Kept
     lives = {key: _still(int(left), began) for key, left in lives.items()}
     lives |= {key: "" for key in (old.state if old else ()) if key not in lives}
     doing = f"writing queue {keys.text(name)}"
-    in_the_way = target.run(APPEAR, [name, *lives], ["replace" if old else "", *lives.values()], doing)
+    in_the_way = target.run(SWAP_IN, [name, *lives], ["replace" if old else "", *lives.values()], doing)
     if in_the_way != 1:
         raise ConfigError(f"{doing} at {target}: {keys.text(in_the_way)} is there by now: say --replace to lose it")
 

@@ -279,7 +279,7 @@ def test_as_an_aclfile_it_says_the_same(start_redis: Callable[..., RedisServer],
 
 
 NO = r"(?i)no permission|NOPERM|can't access|can't run"
-CLIENT_SCRIPTS = ("prelude", "enqueue", "wait", "look", "revoke", "revive", "discard", "expire", "lapsed", "unstarted")
+CLIENT_SCRIPTS = ("prelude", "enqueue", "wait", "look", "revoke", "revive", "discard", "expire", "list_expired", "unstarted")
 
 
 # --- and no more -------------------------------------------------------------------------------------------------------

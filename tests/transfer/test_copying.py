@@ -355,7 +355,7 @@ def test_what_is_no_queues_stays_behind_and_is_told(
         assert store.command("mine", "GET", "mine") == b"x"
 
 
-@pytest.mark.parametrize("at", [b"RPUSH", b"HSET", b"PEXPIRE", b":result:", copying.APPEAR.sha])
+@pytest.mark.parametrize("at", [b"RPUSH", b"HSET", b"PEXPIRE", b":result:", copying.SWAP_IN.sha])
 def test_a_killed_export_to_a_server_shows_nothing_and_is_finished_by_the_next(
     at: bytes, export: Export, file: str, start_redis: Callable[..., RedisServer]
 ) -> None:
@@ -385,8 +385,8 @@ def test_a_reply_that_is_lost_is_an_error_and_not_a_second_copy(
     server = start_redis()
     put(file, "q", *range(10))
     with server.client() as client:
-        client.script_load(copying.APPEAR.text)
-    for mark in (b"RPUSH", copying.APPEAR.sha):
+        client.script_load(copying.SWAP_IN.text)
+    for mark in (b"RPUSH", copying.SWAP_IN.sha):
         proxy = Proxy(server.url)
         proxy.lose_reply(mark)
         with pytest.raises(ConnectionFailed):

@@ -64,7 +64,9 @@ class Revoking(StoredQueue):
         """End what waits past its expiry, in at most so many batches of BULK; return the ids."""
         ended: list[str] = []
         for _ in range(most):
-            look = partial(self.store.run, scripts.LAPSED, self.script_keys.lapsed(), [], doing="looking for expired tasks")
+            ask = partial(
+                self.store.run, scripts.LIST_EXPIRED, self.script_keys.list_expired(), [], doing="looking for expired tasks"
+            )
             found = [keys.text(each) for each in self.store.repeat(look)]
             if found:
                 ended += self.expire(list(zip(found[::2], found[1::2], strict=True)))

@@ -80,8 +80,8 @@ class ScriptKeys:
         n = self.name
         return self._ending + [key for task_id, need in tasks for key in (keys.result(n, task_id), keys.parked(n, need))]
 
-    def lapsed(self) -> list[str]:
-        """Of lapsed.lua."""
+    def list_expired(self) -> list[str]:
+        """Of list_expired.lua."""
         return [keys.expiring(self.name), keys.attempts(self.name)]
 
     def revive(self, ids: Sequence[str]) -> list[str]:

@@ -1,4 +1,4 @@
--- Tasks whose `expires` has come, at most 1,000. Writes nothing.
+-- List tasks whose `expires` has come, at most 1,000. Writes nothing.
 -- KEYS 1 expiring 2 attempts
 -- Returns { id, what it is parked for or '-', … }.
 local expiring, attempts = KEYS[1], KEYS[2]

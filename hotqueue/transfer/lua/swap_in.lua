@@ -1,4 +1,4 @@
--- Put a queue that was written beside its place into it, all at once.
+-- Swap a queue that was written beside its place in, all of it at once.
 -- KEYS: the list, then key by key of the queue    ARGV: 1 'replace' or '', then for each of those keys its ms to live, -1: for
 -- ever, '': nothing is to be there (a key of the queue that is replaced)
 -- Returns 1, or the first key in the way. An error when a part has gone that was to live for ever; then nothing was changed.

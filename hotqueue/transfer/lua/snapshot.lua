@@ -1,4 +1,4 @@
--- Copy a queue's keys as they are at this moment, to be read at leisure. The copies go by themselves.
+-- Take a snapshot: copy a queue's keys as they are at this moment, to be read later. The copies expire by themselves.
 -- KEYS: the list, and the keys of the queue that are known    ARGV: ms that the copies stay
 -- Copies what the indexes name as well: nothing that moves from one key to another may be missed.
 -- Returns { { key, its copy, ms to live or -1 }, … }.
