@@ -64,8 +64,8 @@ class Revoking(StoredQueue):
         """End what waits past its expiry, in at most so many batches of BULK; return the ids."""
         ended: list[str] = []
         for _ in range(most):
-            ask = partial(
-                self.store.run, scripts.LIST_EXPIRED, self.script_keys.list_expired(), [], doing="looking for expired tasks"
+            look = partial(
+                self.store.run, scripts.LIST_EXPIRED, self.script_keys.list_expired(), [], doing="listing expired tasks"
             )
             found = [keys.text(each) for each in self.store.repeat(look)]
             if found:
