@@ -141,6 +141,10 @@ class App:
         self.worker.send_signal(signal.SIGTERM)
         assert self.worker.wait(60) == 0
 
+    def at_work(self) -> set[int]:
+        """Return the processes that are known at the queue: one that is loaded to follow another is not, yet."""
+        return {int(told["pid"]) for told in self.queue.workers()}
+
     def marks(self, pid: int | None = None) -> list[str]:
         """Return what was marked, by one process or by all."""
         path = self.folder / "marks"
@@ -188,9 +192,8 @@ def test_a_replaced_process_runs_them(app: App) -> None:
     for number in (signal.SIGHUP, signal.SIGTTOU):
         if number == signal.SIGTTOU:
             os.kill(worker.pid, signal.SIGTTIN)
-            wait_until(lambda: len(worker_processes(worker.pid)) == 2)
-        before = wait_until(lambda: set(worker_processes(worker.pid)) - {pid})
-        wait_until(lambda before=before: {int(told["pid"]) for told in app.queue.workers()} >= before)
+            wait_until(lambda: len(app.at_work()) == 2)
+        before = wait_until(lambda: app.at_work() - {pid})
         os.kill(worker.pid, number)
         wait_until(lambda before=before: any(app.marks(pid) == IMPORTED for pid in before))
     app.stop()
