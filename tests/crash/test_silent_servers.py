@@ -212,7 +212,7 @@ def test_a_worker_leaves_in_time_and_tells_the_others(make_pair: Callable[..., P
     worker.send_signal(signal.SIGTERM)
     assert result.get(20) == "s"
     assert worker.wait(20) == 0
-    assert time.monotonic() - began < allowed(8)
+    assert time.monotonic() - began < allowed(6)  # the task takes one second, saying goodbye two, what is owed one
     assert pair.here.client().zcard(keys.workers("here")) == 0
 
 
@@ -227,7 +227,7 @@ def test_many_queues_of_a_server_that_has_just_fallen_silent_are_left_in_no_long
     began = time.monotonic()
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(40) == 0
-    assert time.monotonic() - began < allowed(12)  # of 25
+    assert time.monotonic() - began < allowed(6)  # of 25
     assert pair.said().count("could not leave queue") <= 1
     assert pair.here.client().zcard(keys.workers("here")) == 0
 

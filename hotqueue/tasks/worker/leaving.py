@@ -14,6 +14,8 @@ from hotqueue.tasks.worker.subscription import Subscription
 
 log = logging.getLogger("hotqueue.worker")
 
+GOODBYE = 2.0  # seconds for deregistering, which others do as well: as long as upkeep waits (rounds.py), so that grace is for tasks
+
 
 def end_ahead(worker: Stepping, subscriptions: Sequence[Subscription]) -> None:
     """Take in what the last step ahead brings, so that it goes back with the rest."""
@@ -44,12 +46,15 @@ def _settle_last(worker: Stepping, subscription: Subscription) -> bool:
 
 
 def _deregister(worker: Stepping, subscriptions: Sequence[Subscription]) -> bool:
+    brokers = [subscription.registry.broker for subscription in subscriptions]
+    if not brokers:
+        return True
     try:
-        if len(subscriptions) == 1:
-            subscriptions[0].registry.broker.reap(worker.presence.id, known_dead=True)
+        with brokers[0].store.limited(GOODBYE):
+            if len(brokers) > 1:
+                return not any(many_queues.deregister(brokers, worker.presence.id))
+            brokers[0].reap(worker.presence.id, known_dead=True)
             return True
-        brokers = [subscription.registry.broker for subscription in subscriptions]
-        return not brokers or not any(many_queues.deregister(brokers, worker.presence.id))
     except HotQueueError as error:
         return _say_not_left(subscriptions, str(error))
 
