@@ -6,6 +6,7 @@ While anybody has it, nobody stops the server. How objects of this process share
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import threading
 
@@ -13,7 +14,7 @@ from hotqueue.embedded import binaries, locks
 from hotqueue.embedded import log as server_log
 from hotqueue.embedded import start as starting
 from hotqueue.embedded.files import Files, check, make_run_folder, write_record
-from hotqueue.embedded.waiting import Patience, await_stop
+from hotqueue.embedded.waiting import Patience, awaiting_stop
 from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError
 
 STOPPING = 5.0  # seconds that close() of the last user waits for the server to be gone
@@ -87,9 +88,8 @@ class Hold:
 
     def let_go(self) -> None:
         """Stop being a user, and wait a while for the server to stop, if this was the last."""
-        with self.mutex:
+        with awaiting_stop(self.files, STOPPING), self.mutex:
             self._close()
-        await_stop(self.files, STOPPING)
 
     def _close(self) -> None:
         if self.users >= 0:
@@ -142,10 +142,11 @@ holds = Holds()
 @atexit.register
 def _let_go_at_exit() -> None:
     held = [hold for hold in holds.all() if hold.users >= 0]
-    for hold in held:
-        hold._close()  # whoever has the mutex is a daemon thread that will not come to an end
-    for hold in held:
-        await_stop(hold.files, EXITING)
+    with contextlib.ExitStack() as stopping:
+        for hold in held:
+            stopping.enter_context(awaiting_stop(hold.files, EXITING))
+        for hold in held:
+            hold._close()  # whoever has the mutex is a daemon thread that will not come to an end
 
 
 def _renew_mutexes() -> None:

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import time
+from collections.abc import Iterator
 
 from hotqueue.embedded import locks
 from hotqueue.embedded.files import Files, read_owner
@@ -88,17 +89,30 @@ class Patience:
         )
 
 
-def await_stop(files: Files, seconds: float) -> None:
-    """Return when the guardian has ended, or others go on using the server: the caller may then remove the files.
+@contextlib.contextmanager
+def awaiting_stop(files: Files, seconds: float) -> Iterator[None]:
+    """Let go of a server in the body; return when the guardian has ended, or others go on: the caller may then remove the files.
 
+    Whether it has is looked up before the body: a guardian removes its lock, and then is still busy with the rest of the folder.
     Raises nothing: closing must not fail, and whoever cannot look (any more) has nothing to wait for.
     """
+    guardian = -1
     with contextlib.suppress(OSError):
         guardian = locks.open_lock(files.at("guardian.lock"), create=False)
-        try:
-            _await_lock(guardian, files.at("users.lock"), time.monotonic() + seconds)
-        finally:
+    try:
+        yield
+        if guardian >= 0:
+            with contextlib.suppress(OSError):
+                _await_lock(guardian, files.at("users.lock"), time.monotonic() + seconds)
+    finally:
+        if guardian >= 0:
             locks.close_lock(guardian)
+
+
+def await_stop(files: Files, seconds: float) -> None:
+    """Do as `awaiting_stop` for one that was let go before."""
+    with awaiting_stop(files, seconds):
+        pass
 
 
 def _await_lock(guardian: int, users: str, deadline: float) -> None:

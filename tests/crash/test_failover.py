@@ -121,7 +121,7 @@ def test_an_old_master_that_comes_back_during_the_failover(tmp_path: Path, start
             wait_until(lambda: servers.replica.role() == "master", 20)
             before = load.ended()
             wait_until(lambda: load.ended() > before + 100)
-            # as a sentinel does when it has seen both of them well for ten seconds; a busy one may be far from that (its TILT mode)
+            # as a sentinel does when it has seen both well for ten seconds; a busy one may be far from that (its TILT mode)
             servers.master.client().replicaof("127.0.0.1", servers.replica.port)
             wait_until(lambda: servers.master.role() == "slave")
             before = load.ended()

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from hotqueue.embedded.guardian import ask
+from hotqueue.embedded.hold import Hold
 from hotqueue.embedded.server import EmbeddedServer
 from tests.support.embedded_users import (
     Users,
@@ -95,6 +96,24 @@ def test_nothing_is_written_and_the_folder_goes(private: EmbeddedServer, private
     private.close()
     assert not private_folder.exists()
     assert length(private) == 0
+
+
+def test_close_waits_until_the_folder_is_gone_though_the_lock_to_wait_at_goes_before(
+    private: EmbeddedServer, private_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where this process stood still in the middle of it, and the guardian did not."""
+    run = Path(private.ensure()).parent
+    for number in range(5_000):  # the guardian has much to remove
+        (run / f"{number}").touch()
+    close = Hold._close
+
+    def stands_still(hold: Hold) -> None:
+        close(hold)
+        wait_until(lambda: not (run / "guardian.lock").exists())
+
+    monkeypatch.setattr(Hold, "_close", stands_still)
+    private.close()
+    assert not private_folder.exists()
 
 
 def test_objects_of_one_process_share_it(private: EmbeddedServer) -> None:

@@ -14,7 +14,9 @@ from hotqueue.tasks.worker.subscription import Subscription
 
 log = logging.getLogger("hotqueue.worker")
 
-GOODBYE = 2.0  # seconds for deregistering, which others do as well: as long as upkeep waits (rounds.py), so that grace is for tasks
+GOODBYE = (
+    2.0  # seconds for deregistering, which others do as well: as long as upkeep waits (rounds.py), so that grace is for tasks
+)
 
 
 def end_ahead(worker: Stepping, subscriptions: Sequence[Subscription]) -> None:
