@@ -35,7 +35,7 @@ class Reports:
     1. hello: a process could load the modules; the first one names the queues, whose servers are checked.
     2. failed: it could not.
     3. worker: one of its workers has registered at the queues.
-    4. ends_soon: it will have had enough before long.
+    4. ends_soon: it will reach a limit before long.
     5. finishing: it fetches nothing more.
     6. leaving: its workers have left; what is done at an exit is still to come.
 
@@ -115,7 +115,7 @@ class Reports:
         each.is_stopping = True
         self._replacement.make_up_for(each)
 
-    def _on_leaving(self, each: Child, had_enough: bool) -> None:
+    def _on_leaving(self, each: Child, reached_limit: bool) -> None:
         each.leaves_by = time.monotonic() + self._settings.grace
-        if had_enough:
+        if reached_limit:
             self._replacement.make_up_for(each)

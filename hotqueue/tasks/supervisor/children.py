@@ -51,7 +51,7 @@ class Child:
         is_ready: it has imported the modules, and waits for the word to begin.
         has_begun: it was given that word.
         is_stopping: it fetches nothing more, whoever decided that.
-        ends_soon: it said that it will have had enough before long.
+        ends_soon: it said that it will reach a limit before long.
         is_outdated: it is to be replaced (SIGHUP).
         is_followed: a process works in its place, or is about to.
         follows: the process that it is to take the place of, once it has registered.

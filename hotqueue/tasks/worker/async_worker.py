@@ -204,7 +204,7 @@ class AsyncWorker(Worker):
             self._active -= 1
             if subscription in self.subscriptions and subscription.in_hand.get(ready.delivery.id) is ready.delivery:
                 self.conclude(subscription, ready, outcome, seconds)
-        self.shared.has_enough()
+        self.shared.check_limits()
 
     def give_up_running_of(self, queue: int) -> None:
         """Cancel what runs of a queue, with LeaseLost."""

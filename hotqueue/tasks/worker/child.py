@@ -143,7 +143,7 @@ def run(settings: Settings, pipes: Pipes) -> int:
         process.run()
     if process.failed:
         return EXIT_CRASH
-    report(kind="leaving", had_enough=process.had_enough)
+    report(kind="leaving", reached_limit=process.reached_limit)
     process_exit.run()
     return 0
 

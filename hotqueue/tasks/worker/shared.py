@@ -72,7 +72,7 @@ class Shared:
         is_burst: end when nothing is left to do.
         max_tasks: begin no more than so many tasks, and end.
         max_memory: end, between tasks, once the process takes so many bytes.
-        notify: called with `ENDS_SOON`, once, when this process will have had enough before long; with `FINISHING` when it has
+        notify: called with `ENDS_SOON`, once, when this process will reach a limit before long; with `FINISHING` when it has
             stopped of itself and a worker of it has nothing more to do, though others may have.
         load_time: seconds that it takes to load such a process.
         last_wait: seconds that a worker told to stop waits for Redis, to settle what it did; None: as long as it is let.
@@ -91,11 +91,11 @@ class Shared:
         settler: settles what waits behind a long task.
         done: what became of tasks → how many.
         runs_suspects: True where no supervisor is there to start a quarantine process.
-        failed, had_enough: why it stopped of itself: something broke; --max-tasks or --max-memory.
+        failed, reached_limit: why it stopped of itself: something broke; --max-tasks or --max-memory.
     """
 
     failed = False
-    had_enough = False
+    reached_limit = False
 
     def __init__(
         self,
@@ -234,7 +234,7 @@ class Shared:
             count = total - before
             log.info("%d task%s in %.1f s; so far %s", count, "s"[: count != 1], now - began, parts)
 
-    # --- having had enough ---------------------------------------------------------------------------------------
+    # --- the limits of this process --------------------------------------------------------------------------------
 
     def begin(self) -> None:
         """Note that the process begins to work."""
@@ -252,7 +252,7 @@ class Shared:
             self._begun += 1
             left = self._max_tasks - self._begun
         if left == 0:
-            self._have_enough(f"has begun the last of its {self._max_tasks} tasks (--max-tasks)")
+            self._reach_limit(f"has begun the last of its {self._max_tasks} tasks (--max-tasks)")
         elif left == 1 or left * self._seconds_a_task() < AHEAD * self._load_time:
             self._notify_once(ENDS_SOON)
         return True
@@ -264,27 +264,27 @@ class Shared:
     def _seconds_a_task(self) -> float:
         return (time.monotonic() - self._first_began) / self._begun
 
-    def has_enough(self) -> bool:
+    def check_limits(self) -> bool:
         """Stop fetching once this process takes too much memory; tell whether it does not fetch any more."""
-        if self.had_enough:
+        if self.reached_limit:
             self._stopped_at = time.monotonic()  # what ended just now is unsettled: there is as much time for that as ever
         elif self._max_memory is not None and not self.stop.is_set():
             taken = resident_bytes()
             if taken > self._max_memory:
-                self._have_enough(f"ends, it takes {taken >> 20} MB (--max-memory)")
+                self._reach_limit(f"ends, it takes {taken >> 20} MB (--max-memory)")
             elif taken > self._max_memory * NEARLY:
                 self._notify_once(ENDS_SOON)
         return self.stop.is_set()
 
-    def _have_enough(self, why: str) -> None:
+    def _reach_limit(self, why: str) -> None:
         if not self.stop.is_set():
             log.info("process %d %s", os.getpid(), why)
-        self.had_enough = True
+        self.reached_limit = True
         self.stop_fetching()
 
     def note_left(self) -> None:
         """Note that a worker has nothing more to do; if we stopped of ourselves, others may do more than we."""
-        if self.had_enough or self.failed:
+        if self.reached_limit or self.failed:
             self._notify_once(FINISHING)
 
     def _notify_once(self, what: str) -> None:

@@ -185,7 +185,7 @@ class SyncWorker(Fetching):
                 subscription.settle_later(settlement.put_back(delivery))  # interrupted by us is not failed
                 return
             self.conclude(subscription, ready, outcome, after - before)
-            if self.shared.has_enough():
+            if self.shared.check_limits():
                 continue
             if line and (after - began > SETTLE_AFTER or subscription.unsettled_bytes > TRIP_BYTES):
                 began = after

@@ -74,11 +74,11 @@ def test_a_first_process_that_cannot_load_is_the_end() -> None:
         assert each.is_stopping
 
 
-def test_who_has_had_enough_is_followed_once_in_a_burst() -> None:
+def test_who_reached_a_limit_is_followed_once_in_a_burst() -> None:
     parent = Receiving()
     parent.replacement.to_begin = 0
     with waiting_child() as each:
         parent.reports.receive(each, [{"kind": "ends_soon"}])
         assert (each.ends_soon, parent.replacement.to_begin) == (True, 0)
-        parent.reports.receive(each, [{"kind": "finishing"}, {"kind": "leaving", "had_enough": True}])
+        parent.reports.receive(each, [{"kind": "finishing"}, {"kind": "leaving", "reached_limit": True}])
         assert (each.is_stopping, each.leaves_by is not None, parent.replacement.to_begin) == (True, True, 1)

@@ -32,7 +32,7 @@ def test_too_much_memory_ends_it_between_tasks(make_queue: MakeQueue) -> None:
     queue = make_queue()
     queue.task(sample.note).map(range(5))
     process = burst(queue, max_memory=1)
-    assert (process.done.total(), process.had_enough, sample.seen) == (1, True, [0])
+    assert (process.done.total(), process.reached_limit, sample.seen) == (1, True, [0])
     burst(queue, max_memory=1 << 40)
     assert sample.seen == list(range(5))
 
