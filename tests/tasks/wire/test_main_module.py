@@ -21,7 +21,7 @@ import pytest
 from hotqueue import HotQueue
 from hotqueue.tasks.wire import functions, main_module
 from tests.support import processes
-from tests.support.waiting import wait_until
+from tests.support.waiting import allowed, wait_until
 
 APP = Path(__file__).parents[1] / "shop_app.py"
 only_server = pytest.mark.servers("server")
@@ -59,7 +59,7 @@ class Shop:
             env=processes.environment(self.env),
             text=True,
             capture_output=True,
-            timeout=60,
+            timeout=allowed(60),  # of tools that trace every call, six seconds of work
         )
         assert done.returncode == code, (done.stdout, done.stderr, (self.folder / "log").read_text())
         return done.stdout
