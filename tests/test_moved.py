@@ -24,6 +24,7 @@ import pytest
 import hotqueue
 from hotqueue import ConfigError, HotQueue, QueueFull, TaskRejected, errors, keys, moved, tasks
 from hotqueue.tasks import ResultSet, Task
+from hotqueue.tasks.client.definition import definition_of
 from hotqueue.tasks.wire import payload
 from tests.golden import make
 
@@ -79,9 +80,10 @@ def described(value: Any) -> Any:
     if isinstance(value, BaseException):
         return type(value), value.args, vars(value)
     if isinstance(value, ResultSet):
-        return value.results
+        return list(value)
     if isinstance(value, Task):
-        return value.name, value.options, value.__wrapped__, described(value.client.owner)
+        made = definition_of(value)
+        return value.name, made.options, value.__wrapped__, described(made.client.owner)
     if isinstance(value, list):
         return set(value)
     if type(value) is type(tasks.current_task):  # has nothing of its own

@@ -24,6 +24,8 @@ from hotqueue import ConfigError, HotQueue, SerializationError, keys
 from hotqueue.errors import SignatureError, TaskExpired, TaskRevoked, TimeLimitExceeded
 from hotqueue.signing import SIGNATURE_BYTES, Signer
 from hotqueue.tasks import AsyncResult, State
+from hotqueue.tasks.client.definition import definition_of
+from hotqueue.tasks.client.handle import handle_of
 from hotqueue.tasks.client.resultset import ResultSet
 from hotqueue.tasks.wire import envelope, payload, record
 from hotqueue.tasks.wire.envelope import SIGNED
@@ -203,7 +205,7 @@ async def awaited(result: AsyncResult[Any]) -> Any:
     try:
         return await result.aget(timeout=5)
     finally:
-        await result.client.store.leave_loop()
+        await handle_of(result).client.store.leave_loop()
 
 
 WAYS: dict[str, Callable[[AsyncResult[Any]], Any]] = {
@@ -476,7 +478,7 @@ def stub(queue: HotQueue, name: str) -> Any:
     def nothing(*_: Any) -> None: ...
 
     task = queue.task(name=name)(nothing)
-    task._by_value = False
+    definition_of(task).by_value = False
     return task
 
 

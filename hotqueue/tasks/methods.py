@@ -83,10 +83,10 @@ class TaskMethods(Owner):
 
     def result(self, task_id: str) -> AsyncResult[Any]:
         """Return the handle to a task of this queue by its id."""
-        from hotqueue.tasks.client.handle import check_id
+        from hotqueue.tasks.client.handle import Handle, check_id
         from hotqueue.tasks.client.result import AsyncResult
 
-        return AsyncResult(check_id(task_id, "queue.result()"), self._tasks)
+        return AsyncResult(Handle(check_id(task_id, "queue.result()"), self._tasks))
 
     @property
     def tasks(self) -> dict[str, Task[..., Any]]:

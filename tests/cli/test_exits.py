@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from hotqueue import HotQueue
+from tests.support.elsewhere import task_by_name
 from tests.support.processes import start_command, worker_processes
 from tests.support.waiting import wait_until
 
@@ -123,9 +124,7 @@ class App:
 
     def __getattr__(self, name: str) -> Any:
         """Return a task as a caller sees it that has none of the code."""
-        task = self.queue.task(name=f"app.{name}")(lambda *args: None)
-        task._by_value = False
-        return task
+        return task_by_name(self.queue, f"app.{name}")
 
     def start(self, *options: object) -> subprocess.Popen[str]:
         arguments = ("app", *options) if "-p" in options else ("app", "-p", 1, *options)

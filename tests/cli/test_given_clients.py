@@ -20,6 +20,7 @@ from redis.credentials import UsernamePasswordCredentialProvider
 
 from hotqueue import ConfigError, HotQueue
 from hotqueue.tasks.supervisor.served_queues import Queues
+from tests.support.elsewhere import task_by_name
 from tests.support.processes import start_command
 from tests.support.servers import MASTER, RedisServer
 from tests.support.waiting import wait_until
@@ -71,9 +72,7 @@ class Served:
         (self.folder / "app.py").write_text(APP.replace("{client}", client))
 
     def task(self, name: str) -> Any:
-        task = self.queue.task(name=f"app.{name}")(lambda n: None)
-        task._by_value, task.is_async = False, name == "quadruple"
-        return task
+        return task_by_name(self.queue, f"app.{name}", name == "quadruple")
 
     def start(self, *options: object) -> Any:
         with open(self.log, "w") as stderr:

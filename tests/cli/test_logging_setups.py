@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from hotqueue import HotQueue
+from tests.support.elsewhere import task_by_name
 from tests.support.processes import start_command
 
 pytestmark = pytest.mark.servers("embedded")
@@ -48,12 +49,7 @@ class Shop:
         """Run tasks in a worker whose module has this set-up of logging; return what it wrote to stderr."""
         (self.folder / "shop.py").write_text(APP.format(setup=setup))
         for name in tasks or ("fail",):
-
-            def stub() -> None: ...
-
-            task = self.queue.task(name=f"shop.{name}")(stub)
-            task._by_value = False
-            task.delay()
+            task_by_name(self.queue, f"shop.{name}").delay()
         worker = start_command(
             "hotqueue-worker", "shop", "-b", "-p", "1", *arguments, cwd=self.folder, env=self.env, stdout=subprocess.DEVNULL
         )

@@ -21,6 +21,7 @@ import pytest
 
 from hotqueue import HotQueue
 from hotqueue.tasks import TaskFilter
+from tests.support.elsewhere import task_by_name
 from tests.support.processes import ROOT, start_command
 from tests.support.waiting import wait_until
 
@@ -85,9 +86,7 @@ class Shop:
 
     def task(self, name: str) -> Any:
         """Return a task as a caller sees it that has none of the code."""
-        task = self.queue.task(name=f"shop.{name}")(lambda *args: None)
-        task.is_async, task._by_value = name == "asquare", False
-        return task
+        return task_by_name(self.queue, f"shop.{name}", name == "asquare")
 
     def start(self, *options: object) -> subprocess.Popen[str]:
         self.end()

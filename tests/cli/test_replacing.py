@@ -23,6 +23,7 @@ import pytest
 
 from hotqueue import HotQueue
 from hotqueue.tasks.supervisor.replacement import most
+from tests.support.elsewhere import task_by_name
 from tests.support.processes import start_command, worker_processes
 from tests.support.waiting import allowed, holds_for, wait_until
 
@@ -86,9 +87,7 @@ class App:
 
     def __getattr__(self, name: str) -> Any:
         """Return a task as a caller sees it that has none of the code."""
-        task = self.queue.task(name=f"app.{name}")(lambda *args: None)
-        task.is_async, task._by_value = name == "apid", False
-        return task
+        return task_by_name(self.queue, f"app.{name}", name == "apid")
 
     def start(self, *options: object, ready: bool = True) -> subprocess.Popen[str]:
         with open(self.log, "a") as stderr:

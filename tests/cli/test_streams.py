@@ -24,6 +24,7 @@ from typing import Any
 import pytest
 
 from hotqueue import HotQueue
+from tests.support.elsewhere import task_by_name
 from tests.support.processes import command_code, environment, run_command, run_python, worker_processes
 from tests.support.waiting import wait_until
 
@@ -87,11 +88,7 @@ class Shell:
         return self.task(name).delay(*args).get(timeout=20)
 
     def task(self, name: str) -> Any:
-        def stub(*args: Any) -> None: ...
-
-        task = self.queue.task(name=f"app.{name}")(stub)
-        task._by_value = False
-        return task
+        return task_by_name(self.queue, f"app.{name}")
 
     def on_a_terminal(self, shell: str = "") -> tuple[int, int]:
         """Start a worker as the leader of a session with a terminal of its own; return its pid and our end of the terminal.

@@ -19,6 +19,7 @@ from hotqueue import HotQueue, __version__
 from hotqueue.errors import ResultTimeout, SoftTimeLimitExceeded, TaskRevoked, TimeLimitExceeded
 from hotqueue.tasks import State
 from tests.support import processes
+from tests.support.elsewhere import task_by_name
 from tests.support.waiting import wait_until
 
 MakeQueue = Callable[..., HotQueue]
@@ -62,12 +63,7 @@ class Deployment:
 
     def _task(self, name: str) -> Any:
         """Return the task as a caller sees it that has none of the code."""
-
-        def stub(*args: Any, **kwargs: Any) -> None: ...
-
-        task = self.queue.task(name=f"tasks.{name}")(stub)
-        task.is_async, task._by_value = name == "inside", False
-        return task
+        return task_by_name(self.queue, f"tasks.{name}", name == "inside")
 
     def start(self, *arguments: object, folder: str = "app", ready: bool = True, **env: str) -> Running:
         log = self.folder / f"log{len(self.workers)}"
@@ -428,7 +424,7 @@ class TestSignals:
 class TestLimits:
     def test_max_tasks_and_max_memory_replace_a_process(self, deployment: Deployment) -> None:
         few, lean = deployment.task["pid"], deployment.task["grow"]
-        pids = few.map([]).results + [few.delay() for _ in range(6)]
+        pids = [few.delay() for _ in range(6)]
         deployment.start("tasks", "-p", 1, "--max-tasks", 2)
         assert len({r.get(timeout=30) for r in pids}) == 3
         deployment.workers[0].signal(signal.SIGTERM)

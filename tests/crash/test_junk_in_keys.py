@@ -20,6 +20,7 @@ import pytest
 from hotqueue import HotQueue, HotQueueError, keys
 from hotqueue.monitor import inventory
 from tests.crash.workers import APPS, BANNER
+from tests.support.elsewhere import task_by_name
 from tests.support.servers import RedisServer
 from tests.support.waiting import allowed, wait_until
 
@@ -105,11 +106,7 @@ def questions(queue: HotQueue, task: Any) -> list[Callable[[], object]]:
 def named(queue: HotQueue, name: str) -> Any:
     """Return the task of that name, which the worker has; this process has only its name."""
 
-    def task(*_args: Any) -> None: ...
-
-    made: Any = queue.task(name=name)(task)
-    made._by_value = False
-    return made
+    return task_by_name(queue, name)
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from hotqueue import HotQueue, TaskRevoked, TimeLimitExceeded, WorkerLost, keys, presence
+from hotqueue.tasks.client.handle import handle_of
 from tests.crash.deployment import Deployment
 from tests.crash.workers import seconds_until
 from tests.support.processes import start_command, worker_processes
@@ -92,7 +93,7 @@ def test_at_a_second_death_they_are_suspects_half_as_many_side_by_side(deploymen
     assert "in quarantine: they are suspected of killing their process" in lines(deployment, "was killed by SIGKILL")[-1]
     assert deployment.tasks.noop.map(range(20)).get(5) == list(range(20))
     wait_until(lambda: len([r for r in held if history_of(deployment, r).width and r.state == "STARTED"]) == 2)
-    told = [result.broker.look(result.id).where for result in held]
+    told = [handle_of(result).look().where for result in held]
     assert sorted(told) == ["held", "held", "suspect", "suspect"]
     deployment.release()
     assert [result.get(20) for result in held] == list(range(4))
@@ -261,7 +262,7 @@ def test_why_a_suspect_waits_is_said(deployment: Deployment) -> None:
     suspect = deployment.tasks.die_late.delay(1, 0.5)
     wait_until(lambda: deployment.numbers("death"))
     deployment.queue.pause()
-    wait_until(lambda: suspect.broker.look(suspect.id).where == "suspect", 20)
+    wait_until(lambda: handle_of(suspect).look().where == "suspect", 20)
     with pytest.raises(TimeoutError, match=r"suspected of killing its process \(1 death so far: 1 while it ran alone\)"):
         suspect.get(0.1)
     assert deployment.queue.pending() == 1

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from hotqueue import TaskRevoked, keys
+from hotqueue.tasks.client.definition import definition_of
 from hotqueue.tasks.rules.lifecycle import State
 from tests.crash.rig import Rig
 from tests.support.processes import worker_processes
@@ -140,7 +141,7 @@ def test_a_task_that_is_parked_meanwhile_ends_as_revoked(rig: Rig) -> None:
     """A worker that does not know it fetches it in the moment in which it is sent, and parks it in the next."""
     rig.start("-t1")
     strange = rig.queue.task(name="no.such")(rig.tasks.work.__wrapped__)
-    strange._by_value = False
+    definition_of(strange).by_value = False
     results, answers = [], []
     for n in range(150):
         results.append(strange.delay(n))

@@ -22,6 +22,7 @@ import pytest
 from hotqueue import HotQueue, WorkerLost, keys
 from tests.crash.workers import APPS, BANNER
 from tests.support.durations import let_pass
+from tests.support.elsewhere import task_by_name
 from tests.support.servers import Cluster, RedisServer, free_port
 from tests.support.waiting import allowed, holds_for, wait_until
 
@@ -94,13 +95,7 @@ def make_pair(start_redis: Callable[..., RedisServer], start_command: Any, tmp_p
 def named(queue: HotQueue, name: str) -> Any:
     """Return the task of that name, which the worker has; this process has only its name and kind."""
 
-    def task(*_args: Any) -> None: ...
-
-    async def atask(*_args: Any) -> None: ...
-
-    made: Any = queue.task(name=name)(atask if name in ("aquick", "afar") else task)
-    made._by_value = False
-    return made
+    return task_by_name(queue, name, is_async=name in ("aquick", "afar"))
 
 
 def bystander(call: Callable[[], Any], seconds: float) -> list[float]:

@@ -17,6 +17,7 @@ import redis
 from hotqueue import ConnectionFailed, HotQueue, SerializationError, keys
 from hotqueue.errors import TaskRevoked, TimeLimitExceeded
 from hotqueue.tasks import State
+from tests.support.elsewhere import task_by_name
 from tests.support.processes import ROOT, run_command
 from tests.support.servers import RedisServer, binaries
 from tests.support.waiting import wait_until
@@ -158,11 +159,7 @@ APP = """
 
 
 def task(queue: HotQueue, name: str) -> Any:
-    def stub(*_: Any) -> None: ...
-
-    made = queue.task(name=f"acl_app.{name}")(stub)
-    made.is_async, made._by_value = name == "aadd", False
-    return made
+    return task_by_name(queue, f"acl_app.{name}", name == "aadd")
 
 
 def test_clients_and_workers_can_use_tasks(server: Server, tmp_path: Path, start_command: Callable[..., Any]) -> None:

@@ -16,6 +16,7 @@ import pytest
 import redis
 
 from hotqueue import ConnectionFailed, HotQueue
+from tests.support.elsewhere import task_by_name
 from tests.support.needs import are_required, lacking
 from tests.support.processes import run_command
 from tests.support.servers import MASTER, Cluster, RedisServer, Sentinel, binary
@@ -369,8 +370,7 @@ def test_a_worker_serves_a_module_with_a_client_over_tls(
     (tmp_path / "served.py").write_text(SERVED.format(ca=ca, name=NAME, client=client))
     worker = start_command("hotqueue-worker", "served", "-p", "1", cwd=tmp_path)
     with HotQueue(NAME, url=where) as queue:
-        task = queue.task(name="served.double")(lambda n: None)
-        task._by_value, task.is_async = False, True
+        task = task_by_name(queue, "served.double", is_async=True)
         assert task.delay(2).get(timeout=20) == 4
     worker.terminate()
     assert worker.wait(20) == 0

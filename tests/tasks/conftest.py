@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from hotqueue import HotQueue
+from hotqueue.tasks.client.definition import definition_of
 from tests.tasks import sample
 from tests.tasks.contents import Room
 
@@ -24,7 +25,7 @@ def room(make_queue: Callable[..., Any]) -> Iterator[Room]:
 def queue(make_queue: Callable[..., HotQueue]) -> HotQueue:
     """A queue with one task, `double`, that workers in this process know by name."""
     made = make_queue()
-    made.task(name="double")(sample.double)._by_value = False
+    definition_of(made.task(name="double")(sample.double)).by_value = False
     return made
 
 

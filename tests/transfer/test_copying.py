@@ -25,6 +25,7 @@ from hotqueue.errors import ConfigError, ConnectionFailed
 from hotqueue.store.resolve import resolve
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker.broker import Broker
+from hotqueue.tasks.client.definition import definition_of
 from hotqueue.transfer import copying
 from tests.support.embedded_users import PROGRAMS, nothing_left, private_folder, real_server, servers_of, short_folder
 from tests.support.processes import run_command, start_command
@@ -181,7 +182,7 @@ def test_what_is_in_hand_waits_in_the_copy(
     queue = HotQueue("q", url=url)
     try:
         nap: Any = queue.task(lambda seconds: None, name="tasks.nap")
-        nap._by_value = False  # the worker has the code
+        definition_of(nap).by_value = False  # the worker has the code
         result = nap.delay(600)
         queue.put("in hand", "next")
         held = queue.consume(timeout=5)

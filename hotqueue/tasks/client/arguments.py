@@ -13,9 +13,9 @@ from typing import Any
 
 from hotqueue.errors import Interruption
 from hotqueue.hints import did_you_mean
-from hotqueue.tasks.client.method import is_in_class
 from hotqueue.tasks.rules.options import OF_THE_CALL, PER_CALL
 from hotqueue.tasks.wire import envelope
+from hotqueue.tasks.wire.functions import is_in_class
 
 Sensitive = bool | tuple[str, ...]  # all arguments, or those with these names
 

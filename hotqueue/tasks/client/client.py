@@ -107,7 +107,7 @@ class Client:
 
     def send_one(self, name: str, task_id: str, data: bytes) -> None:
         """Enqueue an encoded task that may run at once: what `delay` does."""
-        batch = open_batch(self)
+        batch = None if innermost.get() is None else open_batch(self)
         if batch is None:
             self.broker_of(name).enqueue_one(task_id, data)
         else:

@@ -1,6 +1,7 @@
 """Handle: a task's outcome as this process knows it: where it is asked for, what came, what to return or raise.
 
-What AsyncResult and ResultSet are made of; none of its names is a user's, see docs/reference.md.
+Users do not see one: an AsyncResult has one in it, shows what docs/reference.md names, and `handle_of` hands it out to whoever
+waits for results or sends them.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from hotqueue.tasks.client.answers import Answer, with_records
 from hotqueue.tasks.client.client import Client, Owner, client_of
 from hotqueue.tasks.client.explain import explain
 from hotqueue.tasks.client.replies import Replies
+from hotqueue.tasks.rules.callables import NotAwaited
 from hotqueue.tasks.rules.history import json_object
 from hotqueue.tasks.rules.lifecycle import State
 from hotqueue.tasks.wire import payload, record
@@ -37,7 +39,7 @@ R = TypeVar("R")
 
 
 class Handle(Generic[R]):
-    """One task, by its id.
+    """The outcome of one task, by its id.
 
     Attributes:
         id: the task's.
@@ -48,7 +50,6 @@ class Handle(Generic[R]):
     """
 
     __slots__ = ("client", "id", "queue", "record", "stage")
-    is_handle = True  # a task that returns one returns the handle; it does not wait
 
     def __init__(self, task_id: str, client: Client, queue: str | None = None) -> None:
         self.id = task_id
@@ -56,22 +57,6 @@ class Handle(Generic[R]):
         self.queue = queue or client.name
         self.record: Record | None = None
         self.stage = in_place.stage  # what was sent inside queue.testing() stays there
-
-    def __repr__(self) -> str:
-        return f"<AsyncResult {self.id} of queue {self.queue!r}>"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Handle) and (self.id, self.queue) == (other.id, other.queue)
-
-    def __hash__(self) -> int:
-        return hash((self.id, self.queue))
-
-    def __getstate__(self) -> tuple[Owner, str, str]:
-        return self.client.owner, self.id, self.queue
-
-    def __setstate__(self, state: tuple[Owner, str, str]) -> None:
-        queue, task_id, name = state
-        Handle.__init__(self, task_id, client_of(queue), name)
 
     @property
     def broker(self) -> Broker:
@@ -115,7 +100,7 @@ class Handle(Generic[R]):
         if answer.status == "B":
             answer = with_records(self.broker, {self.id: answer})[self.id]
         if answer.status == "R":
-            self.record = record.decode(answer.record, self.id, self._signer())
+            self.record = record.decode(answer.record, self.id, self.signer)
 
     def _loaded(self, data: bytes) -> R:
         try:
@@ -163,7 +148,9 @@ class Handle(Generic[R]):
         beside = f" (and no connection could be had to wait with: {trouble})" if trouble else ""
         return ResultTimeout(f"no result of task {self.id} within {allowed:g} s: {why}{beside}")
 
-    def _signer(self) -> Signer | None:
+    @property
+    def signer(self) -> Signer | None:
+        """What signs and verifies its record; None without a secret key."""
         return self.client.result_signer(self.queue)
 
     async def aoutcome(self, answer: Answer | None, propagate: bool) -> R:
@@ -185,12 +172,43 @@ class Handle(Generic[R]):
         """Return what is known of the task, and keep its record."""
         looked = self.broker.look(self.id)
         if not self.has_outcome():
-            self.record = record.decode(looked.record, self.id, self._signer()) if looked.where == "result" else None
+            self.record = record.decode(looked.record, self.id, self.signer) if looked.where == "result" else None
         return looked
 
     def has_outcome(self) -> bool:
         """Tell whether the record that we have is the last word; a dead task may be retried."""
         return self.record is not None and self.record.state is not State.FAILURE
+
+
+class HasHandle(NotAwaited, Generic[R]):
+    """What has a handle in it: an AsyncResult."""
+
+    __slots__ = ("_handle",)
+
+    def __init__(self, handle: Handle[R]) -> None:
+        self._handle = handle
+
+    def __repr__(self) -> str:
+        return f"<AsyncResult {self._handle.id} of queue {self._handle.queue!r}>"
+
+    def __eq__(self, other: object) -> bool:
+        one = self._handle
+        return isinstance(other, HasHandle) and (one.id, one.queue) == (other._handle.id, other._handle.queue)
+
+    def __hash__(self) -> int:
+        return hash((self._handle.id, self._handle.queue))
+
+    def __getstate__(self) -> tuple[Owner, str, str]:
+        return self._handle.client.owner, self._handle.id, self._handle.queue
+
+    def __setstate__(self, state: tuple[Owner, str, str]) -> None:
+        queue, task_id, name = state
+        self._handle = Handle(task_id, client_of(queue), name)
+
+
+def handle_of(result: HasHandle[R]) -> Handle[R]:
+    """Return the handle of a result."""
+    return result._handle
 
 
 def check_id(task_id: object, where: str) -> str:

@@ -6,6 +6,9 @@ import inspect
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Set
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar
 
+from hotqueue.tasks.client.definition import HasDefinition, definition_of
+from hotqueue.tasks.wire.functions import is_in_class
+
 if TYPE_CHECKING:
     from hotqueue.tasks.client.result import AsyncResult
     from hotqueue.tasks.client.resultset import ResultSet
@@ -14,17 +17,15 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class Sendable(Protocol[R]):
-    """What a method needs of its task, see task.py."""
+class Sendable(HasDefinition, Protocol[R]):
+    """A task, as a method knows it; see task.py."""
 
-    name: str
-    signature: inspect.Signature
-
+    @property
+    def name(self) -> str: ...
     def __call__(self, /, *args: Any, **kwargs: Any) -> R: ...
     def delay(self, /, *args: Any, **kwargs: Any) -> AsyncResult[R]: ...
     async def adelay(self, /, *args: Any, **kwargs: Any) -> AsyncResult[R]: ...
     def apply_async(self, args: Iterable[Any], kwargs: Mapping[str, Any] | None, **options: Any) -> AsyncResult[R]: ...
-    def map_behind(self, arguments: Iterable[Any], before: tuple[Any, ...]) -> ResultSet[R]: ...
 
 
 class TaskMethod(Generic[P, R]):
@@ -64,14 +65,14 @@ class TaskMethod(Generic[P, R]):
 
     def map(self, arguments: Iterable[Any]) -> ResultSet[R]:
         """Send one call an item, all on this instance; see `Task.map`."""
-        return self._task.map_behind(arguments, (self.__self__,))
+        return definition_of(self._task).send_each(arguments, (self.__self__,))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._task, name)
 
     @property
     def __signature__(self) -> inspect.Signature:
-        signature = self._task.signature
+        signature = definition_of(self._task).signature
         return signature.replace(parameters=list(signature.parameters.values())[1:])
 
     def __repr__(self) -> str:
@@ -105,12 +106,6 @@ def unbound(function: Any) -> tuple[Any, str]:
     if isinstance(function, classmethod):
         return function.__func__, "class"
     return function, "instance"
-
-
-def is_in_class(function: Callable[..., Any]) -> bool:
-    """Tell whether a function was defined in the body of a class."""
-    holder = getattr(function, "__qualname__", "").rpartition(".")[0]
-    return bool(holder) and not holder.endswith("<locals>")
 
 
 def is_method_of(function: Callable[..., Any], instance: Any) -> bool:

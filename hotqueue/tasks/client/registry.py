@@ -8,6 +8,7 @@ from typing import Any
 from hotqueue.errors import TaskNotRegistered
 from hotqueue.tasks.client import clashes
 from hotqueue.tasks.client.client import Client, Owner, client_of
+from hotqueue.tasks.client.definition import Definition, definition_of
 from hotqueue.tasks.client.method import TaskMethod, unbound
 from hotqueue.tasks.client.result import AsyncResult
 from hotqueue.tasks.client.task import AsyncTask, Task
@@ -22,6 +23,7 @@ class Registry(Client):
     def __init__(self, owner: Owner) -> None:
         super().__init__(owner)
         self.tasks: dict[str, Task[..., Any]] = {}
+        self.definitions: dict[str, Definition] = {}  # of these tasks
         self.clashes: list[str] = []  # what was defined under a name that another function had
 
     # --- defining -------------------------------------------------------------------------------------------------
@@ -38,7 +40,7 @@ class Registry(Client):
             function, bound_to = unbound(function)
             main_module.adopt(function)
             kind = AsyncTask if callable(function) and is_async(function) else Task
-            return self.add(kind(function, self, name, made, bound_to))
+            return self.add(kind(Definition(function, self, name, made, bound_to)))
 
         return decorate if function is None else decorate(function)
 
@@ -50,7 +52,7 @@ class Registry(Client):
             if clash:
                 self.clashes.append(clash)
                 clashes.warn(clash)
-        self.tasks[task.name] = task
+        self.tasks[task.name], self.definitions[task.name] = task, definition_of(task)
         return task
 
     def submit(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> AsyncResult[Any]:
@@ -62,7 +64,9 @@ class Registry(Client):
             return function
         if not callable(function):
             raise TypeError(f"queue.submit() takes a callable and its arguments, not {function!r}")
-        return Task(function, self, None, options.TaskOptions(), by_value=True)  # a worker looks up tasks only, never functions
+        return Task(
+            Definition(function, self, None, options.TaskOptions(), by_value=True)
+        )  # a worker looks up tasks only, never functions
 
     def find(self, name: str) -> Task[..., Any]:
         """Return the task called `name`.

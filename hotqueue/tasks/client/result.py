@@ -1,4 +1,4 @@
-"""AsyncResult: the handle to a task's outcome, from any process that knows its id; many: resultset.py."""
+"""AsyncResult: a task's outcome as users see it, from any process that knows its id; many of them: resultset.py."""
 
 from __future__ import annotations
 
@@ -10,16 +10,13 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
 
-from hotqueue.errors import (
-    NoThread,
-    TaskRevoked,
-)
+from hotqueue.errors import NoThread, TaskRevoked
 from hotqueue.hints import hinting
 from hotqueue.tasks.client import callbacks
 from hotqueue.tasks.client.answers import Answer
 from hotqueue.tasks.client.callbacks import ResultFuture
 from hotqueue.tasks.client.client import Owner, client_of
-from hotqueue.tasks.client.handle import Handle, parsed_dead
+from hotqueue.tasks.client.handle import Handle, HasHandle, parsed_dead
 from hotqueue.tasks.client.waiting import answers, awaited
 from hotqueue.tasks.rules.lifecycle import FINAL, State
 from hotqueue.tasks.rules.options import datetime_of, seconds
@@ -36,22 +33,34 @@ _STATES = {
 }
 
 
-class AsyncResult(Handle[R]):
-    """The handle to one task.
+# What `get` goes through:
+# 1. It asks the server once for the record, and is registered as waiting should there be none yet (replies.py).
+# 2. Whoever ends the task puts its record, or that there is one, on the reply list of this process; one thread reads for all.
+# 3. When time is up, it looks once more, and says in the error why the task waits (explain.py).
+# 4. The record is kept, verified and loaded (handle.py).
 
-    1. `delay` makes it, before the task is sent; or `queue.result(id)`, or `pickle`, in any process.
-    2. `get` asks the server once for the record, and is registered as waiting should there be none yet (`Replies.wait`).
-    3. Whoever ends the task puts its record, or that there is one, on the reply list of this process, where one thread reads
-       for all.
-    4. When time is up, it looks once more, and says in the error why the task waits (explain.py).
-    5. The record is kept, verified, and loaded: `get` returns the value, or raises the error that it holds.
 
-    Attributes:
-        id: the task's id; `queue.result(id)` makes this handle again, anywhere.
+class AsyncResult(HasHandle[R]):
+    """One task's outcome, and what to do about it until then.
+
+    >>> result = square.delay(4)
+    >>> result.get(timeout=10)
+    16
+
+    1. `delay` returns it; ``queue.result(id)`` makes it again, in any process, and it can be pickled.
+    2. `state` and all else that is no method waits for nothing: it says how things stand now.
+    3. `get`, or ``await result`` in asyncio, waits until the task has ended; `as_future` is for `concurrent.futures`.
+    4. Then `get` returns what the task returned, or raises what it raised, with the worker's traceback as the cause.
+    5. Where that takes longer than the caller allowed, a `ResultTimeout` says why.
     """
 
     __module__ = "hotqueue.tasks"
     __slots__ = ()
+
+    @property
+    def id(self) -> str:
+        """The task's id; ``queue.result(id)`` makes this result again, anywhere."""
+        return self._handle.id
 
     # --- waiting -------------------------------------------------------------------------------------------------
 
@@ -71,23 +80,25 @@ class AsyncResult(Handle[R]):
             TaskRevoked, TaskExpired, TaskRejected, WorkerLost: it ended without a value.
             UnknownTask: no such task, or its result has expired.
         """
-        if self.has_outcome():
-            return self.outcome(None, propagate)
+        handle = self._handle
+        if handle.has_outcome():
+            return handle.outcome(None, propagate)
         allowed = None if timeout is None else seconds(timeout, "get(timeout=)")
-        found = answers(self, [self.id], allowed)
-        return self.outcome(found.get(self.id) or self.last_look(allowed), propagate)
+        found = answers(handle, [handle.id], allowed)
+        return handle.outcome(found.get(handle.id) or handle.last_look(allowed), propagate)
 
     @hinting
     async def aget(self, timeout: float | timedelta | None = None, propagate: bool = True) -> R:
         """Asyncio twin of `get`; ``await result`` is the same without a timeout."""
-        if self.has_outcome():
-            return self.outcome(None, propagate)
+        handle = self._handle
+        if handle.has_outcome():
+            return handle.outcome(None, propagate)
         allowed = None if timeout is None else seconds(timeout, "aget(timeout=)")
         try:
-            answer = await awaited(self, allowed)
+            answer = await awaited(handle, allowed)
         except NoThread:
             return self.get(timeout, propagate)  # the loop stands still meanwhile, at the end of its program
-        return await self.aoutcome(answer, propagate)
+        return await handle.aoutcome(answer, propagate)
 
     def __await__(self) -> Generator[Any, None, R]:
         return self.aget().__await__()
@@ -98,26 +109,27 @@ class AsyncResult(Handle[R]):
         Its callbacks run in threads of ours. They may block, or wait for other results; what one raises is logged. `cancel`
         returns False: the task goes on, see `revoke`. A future that nobody holds on to, and that has no callback, is forgotten.
         """
+        handle = self._handle
         pin: list[Any] = []
         future: ResultFuture[R] = ResultFuture(pin)
-        if self.has_outcome():
-            _complete(future, self, None)
+        if handle.has_outcome():
+            _complete(future, handle, None)
             return future
-        replies, kept = self.replies, weakref.ref(future)
+        replies, kept = handle.replies, weakref.ref(future)
 
         def complete(answer: Answer) -> None:
             if (found := kept()) is not None:
-                _complete(found, self, answer)
+                _complete(found, handle, answer)
             pin.clear()
 
         def deliver(_id: str, answer: Answer) -> None:
-            if self.stage is None:
+            if handle.stage is None:
                 callbacks.callers.call(partial(complete, answer))
             else:
                 complete(answer)  # inside queue.testing() all is done when `delay` returns
 
-        weakref.finalize(future, replies.unwatch, self.id, deliver).atexit = False
-        replies.subscribe(self.id, deliver)
+        weakref.finalize(future, replies.unwatch, handle.id, deliver).atexit = False
+        replies.subscribe(handle.id, deliver)
         return future
 
     # --- looking -------------------------------------------------------------------------------------------------
@@ -125,12 +137,13 @@ class AsyncResult(Handle[R]):
     @property
     def state(self) -> State:
         """What the task is in; UNKNOWN for an id that does not exist or whose result has expired."""
-        if self.has_outcome():
-            assert self.record is not None
-            return self.record.state
-        looked = self.look()
-        if self.record is not None:
-            return self.record.state
+        handle = self._handle
+        if handle.has_outcome():
+            assert handle.record is not None
+            return handle.record.state
+        looked = handle.look()
+        if handle.record is not None:
+            return handle.record.state
         if looked.where == "scheduled":
             return State.RETRY if looked.history.retries else State.SCHEDULED
         return _STATES.get(looked.where, State.UNKNOWN)
@@ -157,37 +170,39 @@ class AsyncResult(Handle[R]):
     @property
     def traceback(self) -> str | None:
         """The remote traceback of a failed task."""
-        if not self.ready() or self.record is None or self.record.state is State.SUCCESS:
+        known = self._handle.record if self.ready() else None
+        if known is None or known.state is State.SUCCESS:
             return None
-        return payload.describe_error(self.record.payload)[2] or None
+        return payload.describe_error(known.payload)[2] or None
 
     @property
     def retries(self) -> int:
         """How often the task was run again after an error."""
-        looked = None if self.record else self.look()
-        if self.record is not None:
-            return self.record.retries
+        handle = self._handle
+        looked = None if handle.record else handle.look()
+        if handle.record is not None:
+            return handle.record.retries
         return looked.history.retries if looked else 0
 
     @property
     def date_done(self) -> datetime | None:
         """When the task ended."""
-        if not self.ready() or self.record is None:
-            return None
-        return datetime_of(self.record.date_done)
+        known = self._handle.record if self.ready() else None
+        return None if known is None else datetime_of(known.date_done)
 
     @property
     def progress(self) -> dict[str, Any] | None:
         """What the task last reported: ``done``, ``total``, ``message``."""
-        return self.look().progress
+        return self._handle.look().progress
 
     @property
     def history(self) -> list[dict[str, Any]]:
         """The last few errors of an unfinished or dead task, oldest first: ``at`` (ms), ``kind``, ``error``."""
-        looked = self.look()
+        handle = self._handle
+        looked = handle.look()
         if looked.history.errors:
             return looked.history.errors
-        return list(parsed_dead(self.broker.dead_record(self.id)).get("errors", []))
+        return list(parsed_dead(handle.broker.dead_record(handle.id)).get("errors", []))
 
     # --- acting --------------------------------------------------------------------------------------------------
 
@@ -200,27 +215,28 @@ class AsyncResult(Handle[R]):
         Returns:
             "revoked", "running, not stopped", "running, being stopped", or "finished or unknown".
         """
-        need = self.look().history.need
-        if self.record is not None:
+        handle = self._handle
+        need = handle.look().history.need
+        if handle.record is not None:
             return "finished or unknown"
-        error = payload.dumps_error(TaskRevoked(f"task {self.id} was revoked"))
-        data = record.encode(State.REVOKED, 0, int(time.time() * 1000), error, self.id, self._signer())
-        answer = self.broker.revoke(self.id, data, REVOKED_MS, need, terminate, 0.0 if terminate else IN_HAND)
+        error = payload.dumps_error(TaskRevoked(f"task {handle.id} was revoked"))
+        data = record.encode(State.REVOKED, 0, int(time.time() * 1000), error, handle.id, handle.signer)
+        answer = handle.broker.revoke(handle.id, data, REVOKED_MS, need, terminate, 0.0 if terminate else IN_HAND)
         if answer == "running":
             return "running, being stopped" if terminate else "running, not stopped"
-        if answer == "unknown" and self.look().where == "result":  # by the worker that had it in hand, unstarted
-            answer = "revoked" if self.known_record(None).state is State.REVOKED else answer
+        if answer == "unknown" and handle.look().where == "result":  # by the worker that had it in hand, unstarted
+            answer = "revoked" if handle.known_record(None).state is State.REVOKED else answer
         return "finished or unknown" if answer == "unknown" else answer
 
     def forget(self) -> None:
         """Remove the stored result."""
-        self.broker.forget(self.id)
-        self.record = None
+        self._handle.broker.forget(self._handle.id)
+        self._handle.record = None
 
 
 def rebuilt(queue: Owner, task_id: str, name: str) -> AsyncResult[Any]:
     """Return the handle that was pickled when it went as a call; see `hotqueue.moved`."""
-    return AsyncResult(task_id, client_of(queue), name)
+    return AsyncResult(Handle(task_id, client_of(queue), name))
 
 
 def _complete(future: Future[R], handle: Handle[R], answer: Answer | None) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import os
 import queue as stdlib_queue
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from datetime import timedelta
 from typing import Any, Generic, TypeVar, overload
 
@@ -15,11 +15,12 @@ from hotqueue.hints import hinting
 from hotqueue.runtime.ending import in_thread
 from hotqueue.runtime.interrupts import within
 from hotqueue.tasks.client.answers import Answer
-from hotqueue.tasks.client.handle import answer_in
+from hotqueue.tasks.client.handle import answer_in, handle_of
 from hotqueue.tasks.client.replies import Replies
 from hotqueue.tasks.client.result import AsyncResult
 from hotqueue.tasks.client.waiters import Callback
 from hotqueue.tasks.client.waiting import FIRST_LOOK, answers
+from hotqueue.tasks.rules.callables import NotAwaited
 from hotqueue.tasks.rules.options import seconds
 
 R = TypeVar("R")
@@ -27,30 +28,42 @@ Ended = stdlib_queue.SimpleQueue[tuple[AsyncResult[R], Answer]]
 Watching = dict[AsyncResult[Any], tuple[Replies, Callback]]
 
 
-class ResultSet(Generic[R]):
-    """The results of many tasks, in the order in which they were sent."""
+class ResultSet(NotAwaited, Generic[R]):
+    """The results of many tasks, in the order in which they were sent: what `map` returns.
+
+    >>> results = square.map(range(3))
+    >>> results.get(timeout=10)
+    [0, 1, 4]
+
+    It has a length, an order and indices, as a list of `AsyncResult` has.
+    """
 
     __module__ = "hotqueue.tasks"
-    is_handle = True  # a task that returns one returns it; it does not wait
 
-    def __init__(self, results: list[AsyncResult[R]]) -> None:
-        self.results = results
+    def __init__(self, results: Iterable[AsyncResult[R]]) -> None:
+        self._results = list(results)
+
+    def __getstate__(self) -> dict[str, list[AsyncResult[R]]]:
+        return {"results": self._results}
+
+    def __setstate__(self, state: dict[str, list[AsyncResult[R]]]) -> None:
+        self._results = state["results"]
 
     def __len__(self) -> int:
-        return len(self.results)
+        return len(self._results)
 
     def __iter__(self) -> Iterator[AsyncResult[R]]:
-        return iter(self.results)
+        return iter(self._results)
 
     @overload
     def __getitem__(self, at: int) -> AsyncResult[R]: ...
     @overload
     def __getitem__(self, at: slice) -> ResultSet[R]: ...
     def __getitem__(self, at: int | slice) -> AsyncResult[R] | ResultSet[R]:
-        return ResultSet(self.results[at]) if isinstance(at, slice) else self.results[at]
+        return ResultSet(self._results[at]) if isinstance(at, slice) else self._results[at]
 
     def __repr__(self) -> str:
-        return f"<ResultSet of {len(self.results)}>"
+        return f"<ResultSet of {len(self._results)}>"
 
     @hinting
     def get(self, timeout: float | timedelta | None = None, propagate: bool = True) -> list[R]:
@@ -63,13 +76,11 @@ class ResultSet(Generic[R]):
         deadline = None if allowed is None else time.monotonic() + allowed
         for some in self._by_queue():
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            found = answers(some[0], [r.id for r in some], left)
-            for result in some:
-                result.keep(found.get(result.id) or result.last_look(allowed))
-        return self._values(propagate)
-
-    def _values(self, propagate: bool) -> list[R]:
-        return [result.outcome(None, propagate) if result.record else result.get(5, propagate) for result in self.results]
+            handles = [handle_of(result) for result in some]
+            found = answers(handles[0], [handle.id for handle in handles], left)
+            for handle in handles:
+                handle.keep(found.get(handle.id) or handle.last_look(allowed))
+        return [_value(result, propagate) for result in self._results]
 
     @hinting
     async def aget(self, timeout: float | timedelta | None = None, propagate: bool = True) -> list[R]:
@@ -82,7 +93,7 @@ class ResultSet(Generic[R]):
                 found |= await _Together(some, allowed, deadline).answered()
             except NoThread:
                 return self.get(timeout, propagate)  # the loop stands still meanwhile, at the end of its program
-        return [await result.aoutcome(found.get(result), propagate) for result in self.results]
+        return [await handle_of(result).aoutcome(found.get(result), propagate) for result in self._results]
 
     def __await__(self) -> Generator[Any, None, list[R]]:
         return self.aget().__await__()
@@ -103,7 +114,7 @@ class ResultSet(Generic[R]):
         try:
             _watch(some_to_come, ended, watching)
             pid = os.getpid()
-            yield from (result for result in self.results if result not in left)
+            yield from (result for result in self._results if result not in left)
             while left:
                 if pid != os.getpid():  # in a forked process nobody reads for us but who is asked to
                     _watch([[r for r in some if r in left] for some in some_to_come], ended, watching)
@@ -111,37 +122,44 @@ class ResultSet(Generic[R]):
                 result, answer = _next(ended, left, deadline, allowed)
                 left.discard(result)
                 watching.pop(result, None)
-                result.keep(answer)
+                handle_of(result).keep(answer)
                 yield result
         finally:
             for result, (replies, callback) in watching.items():  # perhaps in the garbage collector: no lock is taken here
-                replies.unwatch(result.id, callback)
+                replies.unwatch(handle_of(result).id, callback)
 
     def ready(self) -> bool:
         """Tell whether all tasks have ended."""
-        return all(result.ready() for result in self.results)
+        return all(result.ready() for result in self._results)
 
     def successful(self) -> bool:
         """Tell whether all tasks returned."""
-        return all(result.successful() for result in self.results)
+        return all(result.successful() for result in self._results)
 
     def _by_queue(self) -> list[list[AsyncResult[R]]]:
         """Return the results that may still come, those together that are waited for in one place."""
         found: dict[Any, list[AsyncResult[R]]] = {}
-        for result in self.results:
-            if not result.has_outcome():
-                found.setdefault((result.client, result.queue, result.stage), []).append(result)
+        for result in self._results:
+            handle = handle_of(result)
+            if not handle.has_outcome():
+                found.setdefault((handle.client, handle.queue, handle.stage), []).append(result)
         return list(found.values())
+
+
+def _value(result: AsyncResult[R], propagate: bool) -> R:
+    """Return the value of a task that has ended, or raise its error."""
+    handle = handle_of(result)
+    return handle.outcome(None, propagate) if handle.record else result.get(5, propagate)
 
 
 def _watch(groups: list[list[AsyncResult[R]]], ended: Ended[R], watching: Watching) -> None:
     """Have what ends put into `ended`; note in `watching` what is to be called off."""
     for result in {result for some in groups for result in some}:
-        watching[result] = result.replies, _putter(ended, result)
+        watching[result] = handle_of(result).replies, _putter(ended, result)
         watching[result][0].watch(result.id, watching[result][1])
     for some in groups:
         if some:
-            some[0].replies.ask([r.id for r in some])
+            handle_of(some[0]).replies.ask([result.id for result in some])
 
 
 def _putter(ended: Ended[R], result: AsyncResult[R]) -> Callback:
@@ -160,7 +178,7 @@ def _next(
             if deadline is None or time.monotonic() < deadline:
                 continue
             result = next(iter(left))
-            return result, result.last_look(allowed)
+            return result, handle_of(result).last_look(allowed)
         if result in left:  # a forked process may get an answer twice
             return result, answer
 
@@ -175,7 +193,7 @@ class _Together:
     def __init__(self, results: list[AsyncResult[Any]], allowed: float | None, deadline: float | None) -> None:
         self._left = {result.id: result for result in results}
         self._answers: dict[AsyncResult[Any], Answer] = {}
-        self._replies = results[0].replies
+        self._replies = handle_of(results[0]).replies
         self._allowed, self._deadline = allowed, deadline
         self._loop = asyncio.get_running_loop()
         self._all: asyncio.Future[None] = self._loop.create_future()
@@ -223,8 +241,8 @@ class _Together:
 
     async def _look(self, is_last: bool) -> None:
         for task_id, result in list(self._left.items()):
-            looked = await result.alook()
+            looked = await handle_of(result).alook()
             if (answer := answer_in(looked)) is not None:
                 self._note(task_id, answer)
             elif is_last:
-                raise await in_thread(result.timeout_error, self._allowed, looked)
+                raise await in_thread(handle_of(result).timeout_error, self._allowed, looked)

@@ -8,42 +8,52 @@ from datetime import datetime, timedelta
 from functools import update_wrapper
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, NoReturn, ParamSpec, Self, TypeVar, overload
 
-from hotqueue.errors import SerializationError
 from hotqueue.tasks.broker.encoded import Encoded
-from hotqueue.tasks.broker.stored_queue import BULK
-from hotqueue.tasks.client.arguments import check_sensitive, checked_args, checked_items, checked_kwargs, refuse_as_options
-from hotqueue.tasks.client.batch import TRIP_BYTES
-from hotqueue.tasks.client.client import Client, client_of
-from hotqueue.tasks.client.encoding import Encoding
+from hotqueue.tasks.client.arguments import check_sensitive, checked_args, checked_kwargs, refuse_as_options
+from hotqueue.tasks.client.definition import Definition
+from hotqueue.tasks.client.handle import Handle
 from hotqueue.tasks.client.method import AsyncTaskMethod, TaskMethod, is_method_of
 from hotqueue.tasks.client.per_call import checked_headers, checked_id, due_of, expiry_of
 from hotqueue.tasks.client.result import AsyncResult
 from hotqueue.tasks.client.resultset import ResultSet
 from hotqueue.tasks.context import Request, current_task
-from hotqueue.tasks.rules.callables import is_async, refuse_generator
-from hotqueue.tasks.rules.options import TaskOptions, override
-from hotqueue.tasks.wire import functions, main_module
+from hotqueue.tasks.rules.options import override
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
 R = TypeVar("R")
 
+# What older versions kept of a definition among the attributes of the function.
+OLD_STATE = frozenset({"name", "options", "is_async", "_bound_to", "_by_value", "_is_mains", "queue"})
 
-class Task(Encoding, Generic[P, R]):
-    """A function that workers can run.
 
-    1. `@queue.task` makes it of a function, looks at the function's signature, and refuses options that are none (registry.py).
-    2. `delay` draws an id, and checks that the arguments fit the signature (arguments.py).
-    3. The call is encoded: the arguments pickled, what all calls of the task have in common made once (encoding.py).
-    4. The client sends the envelope in one round trip, or an open batch keeps it (client.py).
-    5. The caller has an `AsyncResult`.
-    6. In a worker it is found by its name, and its function is called; a task without a name there brings its function along.
+# What `delay` goes through:
+# 1. `@queue.task` made a definition of the function, and refused options that are none (registry.py, definition.py).
+# 2. An id is drawn; the arguments are checked against the signature (arguments.py), and encoded, where what all calls of the task
+#    have in common is made once (definition.py).
+# 3. The client sends the envelope in one round trip, or an open batch keeps it (client.py). The caller has an AsyncResult.
+# 4. In a worker the definition is found by the task's name, and its function called (worker/prepare.py); a task without a name
+#    there brings its function along.
 
-    Attributes:
-        name: ``module.qualname`` unless the author said otherwise; what a worker looks it up by.
-        options: the decorator's.
-        client: what sends it.
-        is_async: True for an `async def` function; also as a partial, a method, or as `__call__`.
+
+class Task(Generic[P, R]):
+    """A function that workers can run: what ``@queue.task`` makes of it.
+
+    >>> @queue.task
+    ... def square(n):
+    ...     return n * n
+    >>> square(4)
+    16
+    >>> square.delay(4).get(timeout=10)
+    16
+
+    1. Called, it runs here and now, as the function did.
+    2. `delay`, or `apply_async` with options of this one call, checks the arguments, sends them, and returns an `AsyncResult` at
+       once; `map` sends many calls together.
+    3. A worker finds the task by its name, and runs it; the `AsyncResult` then has what it returned or raised.
+    4. While it runs, `request` tells about this run, and `retry` ends it for another one later.
+
+    What else the function has, such as its docstring and attributes of yours, the task has, too.
     """
 
     __module__ = "hotqueue.tasks"
@@ -52,59 +62,48 @@ class Task(Encoding, Generic[P, R]):
     if TYPE_CHECKING:  # else `typing.get_type_hints` would look for Callable in the module named above
         __wrapped__: Callable[P, R]
 
-    def __init__(
-        self,
-        function: Callable[P, R],
-        client: Client,
-        name: str | None,
-        options: TaskOptions,
-        bound_to: str = "instance",
-        by_value: bool | None = None,
-    ) -> None:
-        if not callable(function):
-            raise TypeError(f"@queue.task decorates a function, not {function!r}")
-        update_wrapper(self, function)
-        self.__wrapped__ = function
-        self.name = name or functions.name_of(function)
-        self.options = options
-        refuse_generator(function, "@queue.task")
-        self.is_async = is_async(function)
-        self.client = client
-        self._bound_to = bound_to
-        self._by_value = by_value
-        self._is_mains = getattr(function, "__module__", None) in main_module.MAINS
-        self._begin()
-        check_sensitive(options.sensitive, self.signature, "@queue.task")
+    def __init__(self, definition: Definition) -> None:
+        update_wrapper(self, definition.function)
+        self._take(definition)
+
+    def _take(self, definition: Definition) -> None:
+        for name in OURS & vars(self).keys():  # an attribute of the function that is called as a method of tasks
+            del vars(self)[name]
+        self._definition = definition
+        if definition.options.bind:
+            definition.before = (self,)
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the function here and now."""
-        if self.options.bind:
-            return self.__wrapped__(self, *args, **kwargs)  # type: ignore[arg-type]
-        return self.__wrapped__(*args, **kwargs)
+        return self._definition.function(*self._definition.before, *args, **kwargs)  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:
-        return f"<Task {self.name} on queue {self.client.name!r}>"
+        return f"<Task {self.name} on queue {self._definition.client.name!r}>"
 
     @overload
     def __get__(self, instance: None, owner: type, /) -> Self: ...
     @overload
     def __get__(self: Task[Concatenate[Any, Q], R], instance: object, owner: type | None = None, /) -> TaskMethod[Q, R]: ...
     def __get__(self, instance: Any, owner: type | None = None, /) -> Any:
-        if self._bound_to == "class":
+        definition = self._definition
+        if definition.bound_to == "class":
             return TaskMethod(self, type(instance) if owner is None else owner)
-        if instance is None or self._bound_to == "nothing" or not is_method_of(self.__wrapped__, instance):
+        if instance is None or definition.bound_to == "nothing" or not is_method_of(definition.function, instance):
             return self
         return TaskMethod(self, instance)
 
     def __getstate__(self) -> dict[str, Any]:
-        kept = {k: v for k, v in self.__dict__.items() if k not in ("client", "_forms", "signature", "_counts")}
-        return {**kept, "options": self.options.differing(), "queue": self.client.owner}
+        return {**vars(self), "_definition": self._definition.state()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.client = client_of(state.pop("queue"))
-        self.__dict__.update(state)
-        self.options = TaskOptions.of(state["options"])
-        self._begin()
+        kept = state.pop("_definition", None) or {name.lstrip("_"): state.pop(name) for name in OLD_STATE & state.keys()}
+        vars(self).update(state)
+        self._take(Definition.of_state(state["__wrapped__"], kept))
+
+    @property
+    def name(self) -> str:
+        """What a worker looks it up by: ``module.qualname`` unless its author said otherwise."""
+        return self._definition.name
 
     # --- sending -------------------------------------------------------------------------------------------------
 
@@ -117,23 +116,25 @@ class Task(Encoding, Generic[P, R]):
             ConnectionFailed: no answer for 5 s; whether it was enqueued is then unknown.
             QueueFull: the server is out of memory.
         """
-        client = self.client
+        definition = self._definition
+        client, options = definition.client, definition.options
         task_id = os.urandom(16).hex()
-        data = self._encode(task_id, args, kwargs, self.options, client.name)
-        result: AsyncResult[R] = AsyncResult(task_id, client)
-        if self.options.expires is None:
+        data = definition.encode(task_id, args, kwargs, options, client.name)
+        result: AsyncResult[R] = AsyncResult(Handle(task_id, client))
+        if options.expires is None:
             client.send_one(client.name, task_id, data)
         else:
-            client.send(client.name, [Encoded(task_id, *self._when(self.options), data)])
+            client.send(client.name, [Encoded(task_id, *definition.when(), data)])
         return result
 
     async def adelay(self, /, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[R]:
         """Asyncio twin of `delay`."""
-        client = self.client
+        definition = self._definition
+        client, options = definition.client, definition.options
         task_id = os.urandom(16).hex()
-        data = self._encode(task_id, args, kwargs, self.options, client.name)
-        result: AsyncResult[R] = AsyncResult(task_id, client)
-        await client.asend(client.name, [Encoded(task_id, *self._when(self.options), data)])
+        data = definition.encode(task_id, args, kwargs, options, client.name)
+        result: AsyncResult[R] = AsyncResult(Handle(task_id, client))
+        await client.asend(client.name, [Encoded(task_id, *definition.when(), data)])
         return result
 
     def apply_async(
@@ -165,24 +166,25 @@ class Task(Encoding, Generic[P, R]):
         Raises:
             As `delay`; TypeError for `args` that are no sequence, or an unknown option; ValueError for what is out of range.
         """
-        where = f"{self.name}.apply_async()"
-        is_secret = bool(self.options.sensitive or options.get("sensitive"))
+        definition, own = self._definition, self._definition.options
+        where = f"{definition.name}.apply_async()"
+        is_secret = bool(own.sensitive or options.get("sensitive"))
         args, kwargs = checked_args(args, where, is_secret), checked_kwargs(kwargs, where, is_secret)
         options |= {name: given for name, given in (("priority", priority), ("queue", queue)) if given is not None}
-        refuse_as_options(self.signature, options, where)
-        merged = override(self.options, options, where) if options else self.options
-        if merged.sensitive is not self.options.sensitive:
-            check_sensitive(merged.sensitive, self.signature, where)
-        name = queue or merged.queue or self.client.name
+        refuse_as_options(definition.signature, options, where)
+        merged = override(own, options, where) if options else own
+        if merged.sensitive is not own.sensitive:
+            check_sensitive(merged.sensitive, definition.signature, where)
+        name = queue or merged.queue or definition.client.name
         more: dict[str, Any] = {} if headers is None else {"headers": checked_headers(headers, where)}
         due, eta_ms = due_of(countdown, eta, where)
         if eta_ms is not None:
             more["eta"] = eta_ms
         expiry = expiry_of(expires if expires is not None else merged.expires, where)
         task_id = checked_id(task_id) if task_id is not None else os.urandom(16).hex()
-        data = self._encode(task_id, args, kwargs, merged, name, more)
-        result: AsyncResult[R] = AsyncResult(task_id, self.client, name)
-        self.client.send(name, [Encoded(task_id, due, expiry, data)])
+        data = definition.encode(task_id, args, kwargs, merged, name, more)
+        result: AsyncResult[R] = AsyncResult(Handle(task_id, definition.client, name))
+        definition.client.send(name, [Encoded(task_id, due, expiry, data)])
         return result
 
     def map(self, arguments: Iterable[Any]) -> ResultSet[R]:
@@ -194,41 +196,13 @@ class Task(Encoding, Generic[P, R]):
         Returns:
             The results, in order.
         """
-        return self.map_behind(arguments, ())
-
-    def map_behind(self, arguments: Iterable[Any], before: tuple[Any, ...]) -> ResultSet[R]:
-        """Send one call an item, with the arguments in `before` in front of each; see `map`."""
-        client = self.client
-        results: list[AsyncResult[R]] = []
-        batch: list[Encoded] = []
-        size = 0
-        when = self._when(self.options)
-        for item in checked_items(arguments, f"{self.name}.map()", bool(self.options.sensitive)):
-            task_id = os.urandom(16).hex()
-            try:
-                data = self._encode(task_id, (*before, item), {}, self.options, client.name)
-            except (TypeError, SerializationError) as error:
-                sent = len(results) - len(batch)
-                before_it = f"{sent} calls before it were sent" if sent else "nothing was sent"
-                raise type(error)(f"item {len(results)} of map(): {error}; {before_it}") from error
-            batch.append(Encoded(task_id, *when, data))
-            results.append(AsyncResult(task_id, client))
-            size += len(data)
-            if len(batch) == BULK or size > TRIP_BYTES:
-                client.send(client.name, batch)
-                batch, size = [], 0
-        if batch:
-            client.send(client.name, batch)
-        return ResultSet(results)
-
-    def _when(self, options: TaskOptions) -> tuple[str, str]:
-        return "", "" if options.expires is None else expiry_of(options.expires, self.name)
+        return self._definition.send_each(arguments, ())
 
     # --- inside a running task -----------------------------------------------------------------------------------
 
     @property
     def request(self) -> Request:
-        """The run that goes on in this thread or coroutine; RuntimeError outside of one."""
+        """The run that goes on in this thread or coroutine; `NoTask` outside of one."""
         return current_task.request
 
     def retry(
@@ -245,6 +219,9 @@ class Task(Encoding, Generic[P, R]):
     def update_progress(self, done: float, total: float | None = None, message: str = "") -> None:
         """Publish how far this run is."""
         current_task.update_progress(done, total, message)
+
+
+OURS = frozenset(name for name in vars(Task) if not name.startswith("_"))
 
 
 class AsyncTask(Task[P, R]):

@@ -23,6 +23,15 @@ _UNBEGUN = {  # what it is called, and what of it has not run
 INSTEAD = "return a list (such as list(...) of it), or make each item a task of its own"
 
 
+class NotAwaited:
+    """What can be awaited, and yet is a value where a task returns it.
+
+    Those are our results: one may be of a task that waits for the one that returns it.
+    """
+
+    __slots__ = ()
+
+
 def is_async(function: Callable[..., Any]) -> bool:
     """Tell whether calling `function` surely makes a coroutine: an `async def`, also as a partial or as `__call__`.
 
@@ -40,9 +49,9 @@ def refuse_generator(function: Callable[..., Any], what: str) -> None:
 
 
 def is_awaitable(value: Any) -> bool:
-    """Tell whether a returned value is to be awaited. A handle of ours is not: it may be of a task that waits for this one."""
+    """Tell whether a returned value is to be awaited."""
     kind = type(value)
-    return kind is CoroutineType or (kind not in VALUES and inspect.isawaitable(value) and not getattr(kind, "is_handle", False))
+    return kind is CoroutineType or (kind not in VALUES and inspect.isawaitable(value) and not isinstance(value, NotAwaited))
 
 
 def refuse_made_generator(value: Any, name: str) -> None:

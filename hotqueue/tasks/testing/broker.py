@@ -7,8 +7,8 @@ from typing import Any, NoReturn
 
 from hotqueue.tasks.broker.broker import Looked
 from hotqueue.tasks.broker.encoded import Encoded
+from hotqueue.tasks.client.definition import Definition
 from hotqueue.tasks.client.registry import Registry
-from hotqueue.tasks.client.task import Task
 from hotqueue.tasks.rules.history import History
 from hotqueue.tasks.testing.runner import Runner
 from hotqueue.tasks.testing.storage import WHERE, Entry, Storage, instant, place
@@ -20,7 +20,7 @@ class MemoryBroker:
 
     is_in_place = True
 
-    def __init__(self, storage: Storage, registry: Registry, runner: Runner, originals: dict[str, Task[..., Any]]) -> None:
+    def __init__(self, storage: Storage, registry: Registry, runner: Runner, originals: dict[str, Definition]) -> None:
         self.name, self.store = storage.name, registry.store
         self._storage, self._registry, self._runner, self._originals = storage, registry, runner, originals
 

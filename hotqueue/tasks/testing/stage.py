@@ -6,8 +6,8 @@ import threading
 from typing import Any, TypeVar
 
 from hotqueue.runtime.in_place import Kept
+from hotqueue.tasks.client.definition import Definition
 from hotqueue.tasks.client.registry import Registry
-from hotqueue.tasks.client.task import Task
 from hotqueue.tasks.testing.broker import MemoryBroker
 from hotqueue.tasks.testing.replies import MemoryReplies
 from hotqueue.tasks.testing.runner import Runner
@@ -20,11 +20,11 @@ class Stage:
     """All queues of this process while `queue.testing()` is open.
 
     Attributes:
-        originals: id → task whose code goes by value: the code that is here is run, not a copy.
+        originals: id → definition of a task whose code goes by value: the code that is here is run, not a copy.
     """
 
     def __init__(self) -> None:
-        self.originals: dict[str, Task[..., Any]] = {}
+        self.originals: dict[str, Definition] = {}
         self._runner = Runner()
         self._storages: dict[tuple[str, str], Storage] = {}
         self._kept: dict[tuple[str, str, type], Any] = {}

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hotqueue.tasks.client.answers import Answer
+from hotqueue.tasks.client.definition import Definition
 from hotqueue.tasks.client.registry import Registry
-from hotqueue.tasks.client.task import Task
 from hotqueue.tasks.client.waiters import Callback
 from hotqueue.tasks.rules.history import History
 from hotqueue.tasks.rules.history import decode as decode_history
@@ -30,7 +30,7 @@ class Entry:
 
     Attributes:
         registry: of the queue that it was sent through, which knows its function.
-        original: the task that was sent, where its code went by value.
+        original: of the task that was sent, where its code went by value.
         due: ms since the epoch before which it would not run; nobody waits for it.
         parent: the task that sent it.
         depth: how many tasks sent one another before it.
@@ -41,7 +41,7 @@ class Entry:
     id: str
     envelope: bytes
     registry: Registry
-    original: Task[..., Any] | None
+    original: Definition | None
     due: int
     history: History
     parent: Entry | None = None

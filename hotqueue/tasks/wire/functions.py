@@ -34,6 +34,12 @@ def is_nameless(name: str, function: Callable[..., Any]) -> bool:
     return "<" in name and name == name_of(function)
 
 
+def is_in_class(function: Callable[..., Any]) -> bool:
+    """Tell whether a function was defined in the body of a class."""
+    holder = getattr(function, "__qualname__", "").rpartition(".")[0]
+    return bool(holder) and not holder.endswith("<locals>")
+
+
 def needs_value(function: Callable[..., Any]) -> bool:
     """Tell whether `function` has to travel by value, because no worker can import it."""
     qualname = getattr(function, "__qualname__", "")

@@ -18,6 +18,7 @@ from hotqueue.runtime import package
 from hotqueue.store.store import Store
 from hotqueue.tasks.client.clashes import are_two, quietly
 from hotqueue.tasks.client.client import Owner
+from hotqueue.tasks.client.definition import definition_of
 from hotqueue.tasks.client.registry import Registry, registry_of
 from hotqueue.tasks.client.task import Task
 from hotqueue.tasks.execution import forks
@@ -71,7 +72,8 @@ def load(
     for registry in chosen:
         if missed := sorted(unclear - registry.tasks.keys()):
             log.warning("queue %r runs no task %s: several queues have one of this name", registry.name, ", ".join(missed))
-        registry.tasks.update({name: task for name, task in tasks.items() if name not in registry.tasks})
+        for name in tasks.keys() - registry.tasks.keys():
+            registry.add(tasks[name])
     share_stores(chosen)
     return chosen
 
@@ -199,7 +201,7 @@ def _queues_of(spec: str) -> list[Owner]:
     module = _imported(name)
     if not attribute:
         found = [v for v in vars(module).values() if isinstance(v, Owner)]
-        return found + [v.client.owner for v in vars(module).values() if isinstance(v, Task)]
+        return found + [definition_of(v).client.owner for v in vars(module).values() if isinstance(v, Task)]
     value: Any = module
     for part in attribute.split("."):
         if not hasattr(value, part):
@@ -208,7 +210,7 @@ def _queues_of(spec: str) -> list[Owner]:
         value = getattr(value, part)
         name = f"{name}.{part}"
     if isinstance(value, Task):
-        return [value.client.owner]
+        return [definition_of(value).client.owner]
     if not isinstance(value, Owner):
         raise CannotLoad(f"{spec} is a {type(value).__name__}, not a HotQueue or a task")
     return [value]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hotqueue.errors import CorruptEnvelope, NewerEnvelope, SerializationError, SignatureError
+from hotqueue.tasks.client.definition import Definition
 from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.client.task import Task
 from hotqueue.tasks.context import Request
@@ -59,14 +60,14 @@ def prepare(
     worker: str,
     report: Report,
     clock: Callable[[], int],
-    original: Task[..., Any] | None = None,
+    original: Definition | None = None,
 ) -> Ready:
     """Return what is to be done with a delivery; unpickles nothing.
 
     Args:
         report: publishes progress.
         clock: server time in ms.
-        original: the task that was sent, where it was sent by value and is at hand.
+        original: of the task that was sent, where it was sent by value and is at hand.
     """
     history = decode_history(delivery.history) if delivery.history else NOTHING_HAPPENED
     try:
@@ -78,7 +79,7 @@ def prepare(
         outcome = _unwanted(delivery.id, history, clock) or lifecycle.unloadable(error)
         return Ready(delivery, "?", history, DEFAULTS, outcome=outcome)
     name, given = found.task, found.header.get("options")
-    task = original if found.by_value else registry.tasks.get(name)
+    task = original if found.by_value else registry.definitions.get(name)
     options = task.options if task is not None else DEFAULTS
     try:
         if given:
@@ -134,22 +135,22 @@ def _by_value(found: Envelope, ready: Ready, registry: Registry) -> Callable[[],
         )
         args, kwargs = payload.loads(call)
         if portable.bind:
-            task = Task(portable.function, registry, found.task, ready.options)
+            task: Task[..., Any] = Task(Definition(portable.function, registry, found.task, ready.options))
             args = (task, *args)
         return portable.function, args, kwargs
 
     return load
 
 
-def _by_name(found: Envelope, task: Task[..., Any]) -> Callable[[], tuple[Any, tuple[Any, ...], dict[str, Any]]]:
+def _by_name(found: Envelope, task: Definition) -> Callable[[], tuple[Any, tuple[Any, ...], dict[str, Any]]]:
     def load() -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
         args, kwargs = payload.loads(split_by_value(found.payload)[1] if found.by_value else found.payload)
-        return task.__wrapped__, ((task, *args) if task.options.bind else args), kwargs
+        return task.function, ((*task.before, *args) if task.before else args), kwargs
 
     return load
 
 
-def _unrunnable(found: Envelope, task: Task[..., Any] | None) -> Outcome | None:
+def _unrunnable(found: Envelope, task: Definition | None) -> Outcome | None:
     """Return the outcome of a task that must wait for another worker."""
     if found.by_value:
         python = found.header.get("python", payload.PYTHON)

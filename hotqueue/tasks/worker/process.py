@@ -103,7 +103,7 @@ class Process(Shared):
     def run(self) -> None:
         """Work until stopped, or until a burst is over; the first sync worker runs in the calling thread."""
         self.begin()
-        if not self._width and any(task.is_async for registry in self.registries for task in registry.tasks.values()):
+        if not self._width and any(task.is_async for registry in self.registries for task in registry.definitions.values()):
             self.start_async()
         for worker in self._sync[1:]:
             self._start_thread(worker)

@@ -10,7 +10,7 @@ from hotqueue import RemoteError, UnknownTask
 from hotqueue.tasks import State
 from hotqueue.tasks.broker.broker import Looked
 from hotqueue.tasks.client.answers import Answer
-from hotqueue.tasks.client.handle import answer_in, check_id, parsed_dead
+from hotqueue.tasks.client.handle import answer_in, check_id, handle_of, parsed_dead
 from hotqueue.tasks.rules.history import History
 from hotqueue.tasks.wire import payload, record
 from tests.tasks.contents import Room
@@ -31,7 +31,7 @@ def test_what_is_known_of_a_task_is_an_answer_once_it_has_ended(where: str, stat
 
 
 def test_a_success_is_the_last_word_and_a_failure_is_not(room: Room) -> None:
-    handle = room.queue.result("t")
+    handle = handle_of(room.queue.result("t"))
     handle.keep(Answer("R", record.encode(State.FAILURE, 1, 5, payload.dumps_error(OSError("no")))))
     assert (handle.has_outcome(), handle.known_record(None).retries) == (False, 1)
     assert repr(handle.outcome(None, propagate=False)) == "OSError('no')"
@@ -40,7 +40,7 @@ def test_a_success_is_the_last_word_and_a_failure_is_not(room: Room) -> None:
 
 
 def test_a_task_without_a_record_is_dead_or_unknown(room: Room) -> None:
-    handle = room.queue.result("t")
+    handle = handle_of(room.queue.result("t"))
     with pytest.raises(UnknownTask, match=f"task t is unknown on queue '{room.queue.name}'"):
         handle.outcome(Answer("U"), propagate=True)
     room.fill({"dead:tasks": {"t": '{"error":"shop.Refused","message":"no"}\nenvelope'}, "dead": {"t": 1}})

@@ -175,7 +175,7 @@ def test_wrong_arguments_and_an_instance_that_cannot_travel_are_refused_where_th
 def test_a_method_looks_like_one() -> None:
     order = Order(1)
     assert str(inspect.signature(order.add)) == "(n: 'int', *, self_: 'int' = 0) -> 'tuple[str, int]'"
-    assert (order.add.__name__, order.add.__self__, order.add.is_async) == ("add", order, False)
+    assert (order.add.__name__, order.add.__self__) == ("add", order)
     assert order.add == order.add
     assert order.add != Order(1).add
     assert len({order.add, order.add}) == 1

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from hotqueue import HotQueue, SerializationError, keys
+from hotqueue.tasks.client.definition import definition_of
 from hotqueue.tasks.wire import envelope
 from tests.tasks import sample
 
@@ -42,7 +43,7 @@ def texts(queue: HotQueue) -> list[str]:
 async def adelay(task: Any) -> Any:
     """Send it in a loop that closes its connections."""
     result = await task.adelay("ada", SECRET)
-    await task.client.store.leave_loop()
+    await definition_of(task).client.store.leave_loop()
     return result
 
 
@@ -53,9 +54,9 @@ SENT: dict[str, Any] = {
     "adelay": lambda task: asyncio.run(adelay(task)),
     "apply_async": lambda task: task.apply_async(("ada", SECRET), headers={"a": 1}, countdown=0),
     "apply_async by keyword": lambda task: task.apply_async(("ada",), {"password": SECRET}, priority=3),
-    "map": lambda task: task.map([SECRET]).results[0],
-    "submit": lambda task: task.client.owner.submit(task, "ada", SECRET),
-    "by value": lambda task: setattr(task, "_by_value", True) or task.delay("ada", SECRET),
+    "map": lambda task: task.map([SECRET])[0],
+    "submit": lambda task: definition_of(task).client.owner.submit(task, "ada", SECRET),
+    "by value": lambda task: setattr(definition_of(task), "by_value", True) or task.delay("ada", SECRET),
 }
 
 
@@ -64,7 +65,7 @@ SENT: dict[str, Any] = {
 def test_no_way_of_sending_keeps_it_as_text(make_queue: MakeQueue, how: str, sensitive: Any) -> None:
     queue = make_queue()
     task = queue.task(name="login", sensitive=sensitive)(login)
-    task._by_value = False
+    definition_of(task).by_value = False
     result = SENT[how](task)
     (text,) = texts(queue)
     assert SECRET not in text

@@ -14,6 +14,7 @@ import pytest
 from hotqueue import HotQueue, SerializationError
 from hotqueue.errors import TaskExpired
 from hotqueue.tasks import State
+from hotqueue.tasks.client.definition import definition_of
 from hotqueue.tasks.client.task import Task
 from tests.support.durations import atake_time, let_pass
 from tests.tasks import sample
@@ -279,7 +280,7 @@ class TestTask:
             return queue.tasks["coro"].delay(left - 1) if left else "end"
 
         for task in (sync, coro):
-            task._by_value = False
+            definition_of(task).by_value = False
         result = queue.tasks[first].delay(5)
         assert work(queue) == 6
         for _ in range(6):

@@ -8,6 +8,7 @@ import pytest
 
 from hotqueue import ResultTimeout
 from hotqueue.tasks import State
+from hotqueue.tasks.client.handle import handle_of
 from hotqueue.tasks.client.waiting import answers, awaited
 from hotqueue.tasks.wire import payload, record
 from tests.tasks.contents import Room, sync
@@ -28,7 +29,7 @@ def end(room: Room, task_id: str) -> bytes:
 def test_a_thread_gets_the_answers_that_came_in_time(room: Room) -> None:
     waits(room, "a", "b")
     blob = end(room, "a")
-    found = answers(room.queue.result("a"), ["a", "b"], 0.2)
+    found = answers(handle_of(room.queue.result("a")), ["a", "b"], 0.2)
     assert {task_id: (answer.status, answer.record) for task_id, answer in found.items()} == {"a": ("R", blob)}
 
 
@@ -36,7 +37,7 @@ def test_a_coroutine_gets_the_answer_when_it_comes(room: Room) -> None:
     waits(room, "a")
 
     async def main() -> bytes:
-        waiting = asyncio.create_task(awaited(room.queue.result("a"), 30))
+        waiting = asyncio.create_task(awaited(handle_of(room.queue.result("a")), 30))
         while "a" not in (room["waiters"] or ()):
             await asyncio.sleep(0)
         blob = end(room, "a")
@@ -50,7 +51,7 @@ def test_a_coroutine_gets_the_answer_when_it_comes(room: Room) -> None:
 
 def test_a_coroutine_whose_time_is_up_says_why_and_is_forgotten(room: Room) -> None:
     waits(room, "a")
-    handle = room.queue.result("a")
+    handle = handle_of(room.queue.result("a"))
 
     async def main() -> None:
         with pytest.raises(ResultTimeout, match=r"no result of task a within 0.05 s: no worker listens"):

@@ -14,6 +14,7 @@ import pytest
 from hotqueue import HotQueue
 from hotqueue.errors import Reject, Retry, SoftTimeLimitExceeded, TaskError
 from hotqueue.tasks import State, current_task
+from hotqueue.tasks.client.definition import definition_of
 from hotqueue.tasks.context import CleanContext
 from hotqueue.tasks.execution.executor import Call, execute, outcome_of
 from hotqueue.tasks.execution.loop import EventLoop
@@ -322,7 +323,7 @@ class TestRetries:
     def test_retries_may_be_said_for_one_call(self, make_queue: MakeQueue, by_value: bool) -> None:
         queue = make_queue()
         task = queue.task(retry_backoff=False, default_retry_delay=0)(sample.flaky)
-        task._by_value = by_value  # then its module's state travels too: what it notes there is not seen here
+        definition_of(task).by_value = by_value  # then its module's state travels too: what it notes there is not seen here
         result = task.apply_async((2,), retries=2)
         queue.run_worker(burst=True)
         assert (result.get(timeout=5), result.retries) == ("done", 2)

@@ -24,6 +24,7 @@ import pytest
 from hotqueue import HotQueue
 from hotqueue.errors import SoftTimeLimitExceeded
 from hotqueue.tasks import AsyncResult, current_task
+from hotqueue.tasks.client.definition import definition_of
 from tests.support.durations import atake_time, take_time
 from tests.tasks import sample
 
@@ -130,7 +131,7 @@ def test_what_is_awaitable_is_awaited(make_queue: MakeQueue, ignore_result: bool
     results = {}
     for name, function in AWAITED.items():
         task = queue.task(name=name.replace(" ", "_"), ignore_result=ignore_result)(function)
-        task._by_value = by_value and "method" not in name
+        definition_of(task).by_value = by_value and "method" not in name
         results[name] = task.delay(5)
     queue.run_worker(burst=True)
     assert {name: r.get(timeout=10) for name, r in results.items()} == dict.fromkeys(AWAITED, None if ignore_result else 15)
@@ -155,7 +156,9 @@ def test_submit_takes_them(make_queue: MakeQueue) -> None:
 
 def test_only_what_surely_makes_a_coroutine_is_for_the_event_loop() -> None:
     queue = HotQueue("eager", host="127.0.0.1", port=1)
-    sure = {name for name, function in AWAITED.items() if queue.task(name=name.replace(" ", "_"))(function).is_async}
+    sure = {
+        name for name, function in AWAITED.items() if definition_of(queue.task(name=name.replace(" ", "_"))(function)).is_async
+    }
     assert sure == {"partial", "partial of partial", "object", "partial of object", "bound method", "forgetful", "future"} | (
         {"marked"} & set(AWAITED)
     )
@@ -274,7 +277,7 @@ def test_a_handle_is_a_value(make_queue: MakeQueue) -> None:
         return square.delay(n)
 
     sent = queue.task(name="sends")(sends)
-    sent._by_value = False
+    definition_of(sent).by_value = False
     result = sent.delay(2)
     queue.run_worker(burst=True)
     handle = result.get(timeout=5)
@@ -286,7 +289,7 @@ def test_a_task_that_has_become_sync_still_runs(make_queue: MakeQueue) -> None:
     """Sent as `async def`, met by a worker whose code is not."""
     queue = make_queue()
     task = queue.task(name="it")(triple)
-    task._by_value = False
+    definition_of(task).by_value = False
     result = task.delay(2)
     newer = make_queue()
     newer.task(name="it")(abs)

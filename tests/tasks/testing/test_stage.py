@@ -11,6 +11,8 @@ import pytest
 from hotqueue import HotQueue, SerializationError, SignatureError, TaskRevoked
 from hotqueue.tasks import State
 from hotqueue.tasks.broker.encoded import Encoded
+from hotqueue.tasks.client.definition import definition_of
+from hotqueue.tasks.client.handle import handle_of
 from tests.support.processes import run_python
 from tests.support.waiting import await_until
 from tests.tasks import sample
@@ -68,10 +70,12 @@ def test_signed_calls_are_signed_here_too() -> None:
     with signed.testing():
         result = signed.task(sample.square).delay(3)
         assert signed.result(result.id).get() == 9
-        signed._tasks.broker.enqueue([Encoded("forged", "", "", square._encode("forged", (1,), {}, square.options, "signed"))])
+        made = definition_of(square)
+        forged = made.encode("forged", (1,), {}, made.options, "signed")
+        signed._tasks.broker.enqueue([Encoded("forged", "", "", forged)])
         with pytest.raises(SignatureError):
             signed.result("forged").get()
-        assert plain.result(result.id).broker.record(result.id) is not None
+        assert handle_of(plain.result(result.id)).broker.record(result.id) is not None
 
 
 def test_what_runs_when_the_block_is_left_hangs_nobody() -> None:

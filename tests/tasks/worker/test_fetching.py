@@ -14,6 +14,7 @@ import pytest
 
 from hotqueue import HotQueue, keys
 from hotqueue.errors import ConnectionFailed
+from hotqueue.tasks.client.definition import definition_of
 from hotqueue.tasks.client.result import AsyncResult
 from hotqueue.tasks.worker.fetching import AHEAD_FROM
 from hotqueue.tasks.worker.process import Process
@@ -138,7 +139,7 @@ def test_a_server_that_forgot_the_scripts_is_told_them(queue: HotQueue, idle: Sy
 def test_a_server_that_goes_away_meanwhile_loses_nothing(make_queue: MakeQueue, start_redis: Callable[..., RedisServer]) -> None:
     server = start_redis("--appendonly", "yes", "--appendfsync", "always")
     queue = make_queue(url=server.url)
-    queue.task(name="double")(sample.double)._by_value = False
+    definition_of(queue.task(name="double")(sample.double)).by_value = False
     idle = _worker(queue)
     with asleep(idle):
         server.kill()

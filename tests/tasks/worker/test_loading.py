@@ -58,7 +58,7 @@ except CannotLoad as error:
     print(error)
 else:
     print(sorted((r.name, str(r.store), sorted(t.partition(".")[2] for t in r.tasks)) for r in found))
-    queues = {id(t.client): t.client for r in found for t in r.tasks.values()}.values()
+    queues = {id(t.client): t.client for r in found for t in r.definitions.values()}.values()
     print(sorted({str(r.store) for r in queues}))
 """
 

@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from hotqueue import HotQueue
+from hotqueue.tasks.client.definition import definition_of
 from hotqueue.tasks.worker.sync_worker import SyncWorker
 
 pytestmark = pytest.mark.servers("server")
@@ -20,7 +21,7 @@ def test_a_long_task_after_full_batches_does_not_keep_their_outcomes(queue: HotQ
         started.set()
         release.wait(20)
 
-    queue.task(name="long")(long)._by_value = False
+    definition_of(queue.task(name="long")(long)).by_value = False
     results = queue.tasks["double"].map(range(512))
     last = queue.tasks["long"].delay()
     turning = threading.Thread(target=lambda: [None for _ in iter(worker.turn, False)])

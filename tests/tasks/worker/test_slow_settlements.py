@@ -38,7 +38,7 @@ def test_a_large_outcome_that_is_gone_after_it_was_cut_off_time_and_again_had_ar
 
 def held(room: Room, count: int) -> tuple[Subscription, list[AsyncResult[int]]]:
     """Return a worker's subscription that has so many tasks in hand."""
-    results = room.queue.task(sample.square).map(range(count)).results
+    results = list(room.queue.task(sample.square).map(range(count)))
     subscription = Subscription(room.queue._tasks, "w", "s")
     subscription.session.register(60_000, {"kind": "s"})
     subscription.took(subscription.session.step(count))

@@ -67,7 +67,7 @@ class TestAlone:
         moved = room["ready"][alone.id]
         room.client.zrem(room.prefix + "ready", alone.id)
         room.fill({"suspects": {alone.id: moved}, "attempts": {alone.id: "0 1 - - - 0 0 1"}})
-        others = queue.task(sample.beside).map(range(12)).results + queue.task(sample.abeside).map(range(12)).results
+        others = [*queue.task(sample.beside).map(range(12)), *queue.task(sample.abeside).map(range(12))]
         queue.run_worker(burst=True, threads=threads)
         assert alone.get(timeout=5) == 0
         assert [r.get(timeout=5) for r in others] == [*range(12), *range(12)]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from hotqueue import HotQueue
+from hotqueue.tasks.client.definition import definition_of
 from hotqueue.tasks.wire import envelope, payload
 from hotqueue.tasks.wire.call import split_by_value
 from tests.tasks import sample
@@ -16,8 +17,8 @@ pytestmark = pytest.mark.servers("server")
 
 
 def test_a_call_by_name_says_what_is_to_be_called_and_with_what(make_queue: MakeQueue) -> None:
-    task = make_queue().task(priority=7)(sample.square)
-    found = envelope.decode(task._encode("id", (4,), {}, task.options, "other"))
+    task = definition_of(make_queue().task(priority=7)(sample.square))
+    found = envelope.decode(task.encode("id", (4,), {}, task.options, "other"))
     assert (found.id, found.task, found.header["queue"], found.priority) == ("id", task.name, "other", 7)
     assert (found.kind, found.by_value, found.args_repr) == (envelope.SYNC, False, "4")
     assert payload.loads(found.payload) == ((4,), {})
@@ -25,8 +26,8 @@ def test_a_call_by_name_says_what_is_to_be_called_and_with_what(make_queue: Make
 
 
 def test_a_call_by_value_brings_its_function_and_its_options(make_queue: MakeQueue) -> None:
-    task = make_queue().task(time_limit=3)(lambda n: n + 1)
-    found = envelope.decode(task._encode("id", (), {"n": 4}, task.options, "q", {"headers": {"a": 1}}))
+    task = definition_of(make_queue().task(time_limit=3)(lambda n: n + 1))
+    found = envelope.decode(task.encode("id", (), {"n": 4}, task.options, "q", {"headers": {"a": 1}}))
     function, call = split_by_value(found.payload)
     assert (found.by_value, found.header["python"], found.headers) == (True, payload.PYTHON, {"a": 1})
     assert found.header["options"] == {"time_limit": 3.0}
@@ -35,14 +36,14 @@ def test_a_call_by_value_brings_its_function_and_its_options(make_queue: MakeQue
 
 
 def test_envelopes_of_one_task_share_their_header(make_queue: MakeQueue) -> None:
-    task = make_queue().task(sample.square)
-    one, other = (envelope.decode(task._encode(task_id, (4,), {}, task.options, "q")) for task_id in "ab")
+    task = definition_of(make_queue().task(sample.square))
+    one, other = (envelope.decode(task.encode(task_id, (4,), {}, task.options, "q")) for task_id in "ab")
     assert one.header is other.header
     signed = make_queue(secret_key="k" * 32)
-    data = signed.task(sample.square)._encode("id", (4,), {}, task.options, signed.name)
+    data = definition_of(signed.task(sample.square)).encode("id", (4,), {}, task.options, signed.name)
     assert envelope.decode(data, signed._tasks.signer, signed.name, "id").id == "id"
 
 
 def test_what_a_class_calls_encode_is_its_own(make_queue: MakeQueue) -> None:
-    task = make_queue().task(str)
-    assert envelope.decode(task._encode("id", (b"a",), {}, task.options, "q")).task == "builtins.str"
+    task = definition_of(make_queue().task(str))
+    assert envelope.decode(task.encode("id", (b"a",), {}, task.options, "q")).task == "builtins.str"

@@ -1,0 +1,201 @@
+"""Definition: what a task is made of, and the envelopes of its calls; what these have in common is made once.
+
+Users do not see one: a Task has one in it, shows what docs/reference.md names, and `definition_of` hands it out to whoever sends
+its calls or runs them.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+from hotqueue.errors import SerializationError
+from hotqueue.runtime import in_place
+from hotqueue.tasks.broker.encoded import Encoded
+from hotqueue.tasks.broker.stored_queue import BULK
+from hotqueue.tasks.client.arguments import (
+    are_short,
+    args_text,
+    check_fit,
+    check_sensitive,
+    checked_items,
+    positional_counts,
+    readable,
+    signature_of,
+)
+from hotqueue.tasks.client.batch import TRIP_BYTES
+from hotqueue.tasks.client.client import Client, client_of
+from hotqueue.tasks.client.handle import Handle
+from hotqueue.tasks.client.per_call import expiry_of
+from hotqueue.tasks.client.result import AsyncResult
+from hotqueue.tasks.client.resultset import ResultSet
+from hotqueue.tasks.rules.callables import is_async, refuse_generator
+from hotqueue.tasks.rules.options import TaskOptions
+from hotqueue.tasks.wire import envelope, functions, main_module, payload
+from hotqueue.tasks.wire.call import Portable, dumps_call
+
+
+class Definition:
+    """A function as the author of a task defined it.
+
+    Attributes:
+        function: what is run.
+        client: what sends it.
+        name: ``module.qualname`` unless the author said otherwise; what a worker looks it up by.
+        options: the decorator's.
+        signature: of the function, without what `bind` gives it.
+        is_async: True for an `async def` function; also as a partial, a method, or as `__call__`.
+        by_value: whether the function travels with each call; None until it is first sent.
+        before: what the function is given before the caller's arguments: the task, with `bind`.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        client: Client,
+        name: str | None,
+        options: TaskOptions,
+        bound_to: str = "instance",
+        by_value: bool | None = None,
+    ) -> None:
+        if not callable(function):
+            raise TypeError(f"@queue.task decorates a function, not {function!r}")
+        refuse_generator(function, "@queue.task")
+        self.function = function
+        self.client = client
+        self.name = name or functions.name_of(function)
+        self.options = options
+        self.signature = signature_of(function, options.bind)
+        check_sensitive(options.sensitive, self.signature, "@queue.task")
+        self.is_async = is_async(function)
+        self.bound_to = bound_to
+        self.by_value = by_value
+        self.before: tuple[Any, ...] = ()
+        self._is_mains = getattr(function, "__module__", None) in main_module.MAINS
+        self._counts = positional_counts(self.signature)
+        self._forms: dict[tuple[str, int], envelope.Form] = {}  # of calls without options of their own, by queue and flags
+
+    def state(self) -> dict[str, Any]:
+        """Return what travels of it in a pickle, but for the function."""
+        same = {"name": self.name, "is_async": self.is_async, "bound_to": self.bound_to, "by_value": self.by_value}
+        return {**same, "is_mains": self._is_mains, "options": self.options.differing(), "queue": self.client.owner}
+
+    @classmethod
+    def of_state(cls, function: Callable[..., Any], state: dict[str, Any]) -> Definition:
+        """Return what `state` was of; older versions did not say what a task is bound to, nor whether it is the script's."""
+        options, bound_to = TaskOptions.of(state["options"]), state.get("bound_to", "instance")
+        made = cls(function, client_of(state["queue"]), state["name"], options, bound_to, state["by_value"])
+        made.is_async, made._is_mains = state["is_async"], state.get("is_mains", made._is_mains)
+        return made
+
+    # --- sending -------------------------------------------------------------------------------------------------
+
+    def send_each(self, arguments: Iterable[Any], before: tuple[Any, ...]) -> ResultSet[Any]:
+        """Send one call an item, with the arguments in `before` in front of each; see `Task.map`."""
+        client = self.client
+        results: list[AsyncResult[Any]] = []
+        batch: list[Encoded] = []
+        size = 0
+        when = self.when()
+        for item in checked_items(arguments, f"{self.name}.map()", bool(self.options.sensitive)):
+            task_id = os.urandom(16).hex()
+            try:
+                data = self.encode(task_id, (*before, item), {}, self.options, client.name)
+            except (TypeError, SerializationError) as error:
+                sent = len(results) - len(batch)
+                before_it = f"{sent} calls before it were sent" if sent else "nothing was sent"
+                raise type(error)(f"item {len(results)} of map(): {error}; {before_it}") from error
+            batch.append(Encoded(task_id, *when, data))
+            results.append(AsyncResult(Handle(task_id, client)))
+            size += len(data)
+            if len(batch) == BULK or size > TRIP_BYTES:
+                client.send(client.name, batch)
+                batch, size = [], 0
+        if batch:
+            client.send(client.name, batch)
+        return ResultSet(results)
+
+    def when(self) -> tuple[str, str]:
+        """Return when a call without options of its own is due, and when it expires."""
+        return "", "" if self.options.expires is None else expiry_of(self.options.expires, self.name)
+
+    # --- envelopes -----------------------------------------------------------------------------------------------
+
+    def encode(
+        self,
+        task_id: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        options: TaskOptions,
+        queue: str,
+        more: dict[str, Any] | None = None,
+    ) -> bytes:
+        """Return the envelope of a call.
+
+        Args:
+            more: of the call header: ``headers``, ``eta``.
+
+        Raises:
+            TypeError: the arguments do not fit the function's signature.
+            SerializationError: one of them cannot travel.
+        """
+        if kwargs or not self._counts[0] <= len(args) <= self._counts[1]:
+            check_fit(self.name, self.function, self.signature, args, kwargs)
+        by_value = self.by_value if self.by_value is not None else self._decide()
+        if by_value and in_place.stage is not None:
+            in_place.stage.originals[task_id] = self
+        if by_value or kwargs or options.sensitive or not are_short(args):
+            portable = self._portable(options) if by_value else None
+            visible = readable(args, kwargs, self.signature, options.sensitive)
+            copies = by_value or not self._is_mains  # only the workers of a script's own tasks import the script
+            data = dumps_call(self.name, args, kwargs, portable, self._has_self, visible, copies)
+            shown = args_text(*visible)
+        else:
+            data, shown = payload.dumps_plain((args, kwargs)), repr(args)[1:-1].rstrip(",")
+        call, flags = envelope.call_header(shown, more)
+        form = self._forms.get((queue, flags)) if options is self.options else None
+        if form is None:
+            form = self._form(options, queue, flags)
+        return form.encode(task_id.encode(), int(time.time() * 1000), call, data)
+
+    def _form(self, options: TaskOptions, queue: str, flags: int) -> envelope.Form:
+        kind = envelope.ASYNC if self.is_async else envelope.SYNC
+        if self.by_value:
+            flags |= envelope.BY_VALUE
+        form = envelope.Form(self._header(options, queue), kind, options.priority, flags, self.client.signer)
+        if options is self.options:
+            self._forms[queue, flags & envelope.HAS_MORE] = form
+        return form
+
+    def _has_self(self) -> bool:
+        """Tell whether the first argument is the instance whose method this is."""
+        is_method = self.bound_to == "instance" and functions.is_in_class(self.function)
+        return is_method and next(iter(self.signature.parameters), "") == "self"
+
+    def _decide(self) -> bool:
+        self.by_value = functions.needs_value(self.function)
+        return self.by_value
+
+    def _portable(self, options: TaskOptions) -> Portable:
+        return Portable(self.function, options.bind, options.autoretry_for, options.dont_autoretry_for)
+
+    def _header(self, options: TaskOptions, queue: str) -> bytes:
+        travelling = options.travelling()
+        if not self.by_value:  # a worker that imports the task knows the decorator's options: only this call's travel
+            own = self.options.travelling()
+            travelling = {k: v for k, v in travelling.items() if own.get(k) != v}
+            travelling |= {k: getattr(options, k) for k in own if k not in options.travelling()}
+        return envelope.task_header(self.name, queue, travelling, payload.PYTHON if self.by_value else "")
+
+
+class HasDefinition(Protocol):
+    """What has a definition in it: a Task."""
+
+    _definition: Definition
+
+
+def definition_of(task: HasDefinition) -> Definition:
+    """Return the definition of a task."""
+    return task._definition
