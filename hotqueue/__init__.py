@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         Interruption,
         LeaseLost,
         NewerEnvelope,
+        NoTask,
         NoThread,
         NotTaken,
         QueueFull,
@@ -62,6 +63,7 @@ __all__ = [
     "Interruption",
     "LeaseLost",
     "NewerEnvelope",
+    "NoTask",
     "NoThread",
     "NotTaken",
     "QueueFull",
@@ -115,4 +117,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*__all__, "tasks"})

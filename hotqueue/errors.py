@@ -47,6 +47,10 @@ class NoThread(HotQueueError, RuntimeError):
     """Nothing can wait for results beside the work any more: the program ends."""
 
 
+class NoTask(HotQueueError, RuntimeError, AttributeError):
+    """No task runs here, and so there is no request. To `hasattr`, mocks and whoever lists attributes, there is none such."""
+
+
 class QueueFull(HotQueueError):
     """The queue is at `max_queue_length`, or the server is out of memory: nothing of this call was stored."""
 

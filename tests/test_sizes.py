@@ -133,7 +133,7 @@ def test_progress_is_cut() -> None:
     told: list[dict[str, Any]] = []
     request = request_of()
     request._report = lambda _queue, _id, progress: told.append(progress)
-    request.update_progress(1, 2, "x" * (70 << 20))
+    request._update_progress(1, 2, "x" * (70 << 20))
     assert len(told[0]["message"]) == exceptions.MESSAGE_MAX + 1
 
 

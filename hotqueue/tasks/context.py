@@ -13,7 +13,7 @@ from contextvars import Context, ContextVar, copy_context
 from datetime import datetime, timedelta
 from typing import Any, NoReturn
 
-from hotqueue.errors import Retry
+from hotqueue.errors import NoTask, Retry
 from hotqueue.tasks.rules.history import History
 from hotqueue.tasks.rules.options import datetime_of
 from hotqueue.tasks.wire.envelope import Envelope
@@ -98,8 +98,7 @@ class Request:
         eta = self._envelope.more.get("eta")
         return None if eta is None else datetime_of(eta)
 
-    def update_progress(self, done: float, total: float | None, message: str) -> None:
-        """Publish how far the run is."""
+    def _update_progress(self, done: float, total: float | None, message: str) -> None:
         if not isinstance(message, str):
             raise TypeError(f"update_progress(message=) takes a str, not {message!r:.80}")
         text = shortened(message)
@@ -121,7 +120,7 @@ def current_request() -> Request | None:
 
 
 class CurrentTask:
-    """The task that runs in this thread or coroutine; see `current_task`."""
+    """The task that runs in this thread or coroutine: ``from hotqueue.tasks import current_task``."""
 
     __module__ = "hotqueue.tasks"
 
@@ -133,11 +132,11 @@ class CurrentTask:
         """The run's request.
 
         Raises:
-            RuntimeError: outside a task.
+            NoTask: outside a task; a RuntimeError, and an AttributeError.
         """
         found = request_var.get(None)
         if found is None:
-            raise RuntimeError("no task is running here: current_task can only be used inside a task that a worker runs")
+            raise NoTask("no task is running here: current_task can only be used inside a task that a worker runs")
         return found
 
     @property
@@ -171,7 +170,7 @@ class CurrentTask:
 
     def update_progress(self, done: float, total: float | None = None, message: str = "") -> None:
         """Publish how far the run is; `AsyncResult.progress` shows it."""
-        self.request.update_progress(done, total, message)
+        self.request._update_progress(done, total, message)
 
 
 current_task = CurrentTask()

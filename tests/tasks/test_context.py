@@ -53,9 +53,9 @@ def test_current_task_speaks_of_the_request_of_this_context() -> None:
 def test_progress_is_numbers_and_a_text() -> None:
     reports: list[object] = []
     request = request_of(reports=reports)
-    request.update_progress(Fraction(1, 2), True, "")
+    request._update_progress(Fraction(1, 2), True, "")
     assert reports == [("q", "id", {"done": 0.5, "total": 1, "message": ""})]
     for wrong, name in [((object(), 1, ""), "done"), ((1, "2", ""), "total"), ((1, None, 3), "message")]:
         with pytest.raises(TypeError, match=rf"update_progress\({name}=\) takes a"):
-            request.update_progress(*wrong)  # type: ignore[arg-type]
+            request._update_progress(*wrong)  # type: ignore[arg-type]
     assert len(reports) == 1
