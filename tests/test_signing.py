@@ -384,7 +384,7 @@ def test_a_key_in_the_code_goes_before_the_environment(make_queue: MakeQueue, mo
 
 def test_no_repr_and_no_error_shows_the_key(queue: HotQueue) -> None:
     result = queue.task(sample.note).delay(1)
-    shown = [repr(x) for x in (queue, queue._tasks, queue._tasks.signer, result, queue.store, queue.tasks)]
+    shown = [repr(x) for x in (queue, queue._tasks, queue._tasks.signer, result, queue._store, queue.tasks)]
     with pytest.raises(SignatureError) as caught:
         envelope.decode(b"x" * 200, queue._tasks.signer)
     assert not [text for text in (*shown, str(caught.value)) if KEY in text]
@@ -408,7 +408,7 @@ def test_no_pickle_takes_the_key_along(queue: HotQueue, room: Room) -> None:
 def test_a_queue_that_comes_by_value_finds_its_key_in_the_worker(queue: HotQueue) -> None:
     """…which has it: it is the worker of that queue."""
     again = pickle.loads(pickle.dumps(queue))
-    assert again.secret_key == KEY
+    assert again._secret_key == KEY
     name = queue.name
     inner = queue.submit(lambda: queue.task(name="inner")(lambda: name).delay().id)
     work(queue)

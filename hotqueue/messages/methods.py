@@ -37,7 +37,7 @@ class MessageMethods:
 
     name: str
     key: str
-    store: Store
+    _store: Store
     max_queue_length: int | None
     _codec: Codec
     _kept: Local
@@ -46,7 +46,7 @@ class MessageMethods:
         """Return how many messages wait (not those that a consumer holds, nor tasks)."""
         if (messages := self._in_memory) is not None:
             return len(messages)
-        return int(self.store.repeat(lambda: self.store.command(self.key, "LLEN", self.key, doing=f"len of {self.key}")))
+        return int(self._store.repeat(lambda: self._store.command(self.key, "LLEN", self.key, doing=f"len of {self.key}")))
 
     # --- putting and getting -------------------------------------------------------------------------------------
 
@@ -62,13 +62,13 @@ class MessageMethods:
         if raw and (messages := self._in_memory) is not None:
             self._refuse_overflow(messages.put(raw, self.max_queue_length), len(raw))
         elif raw:
-            self.store.repeat(lambda: self._push(raw), twice=False)
+            self._store.repeat(lambda: self._push(raw), twice=False)
 
     async def aput(self, *msgs: Any) -> None:
         """Asyncio twin of `put`."""
         if self._in_memory is None:
             raw = self._dumped(msgs)
-            self._refuse_overflow(await aqueue.put(self.store, self.key, raw, self.max_queue_length), len(raw))
+            self._refuse_overflow(await aqueue.put(self._store, self.key, raw, self.max_queue_length), len(raw))
         else:
             self.put(*msgs)
 
@@ -78,9 +78,9 @@ class MessageMethods:
 
     def _push(self, raw: list[bytes]) -> None:
         if self.max_queue_length is None:
-            self.store.command(self.key, "RPUSH", self.key, *raw, doing=f"put on {self.key}")
+            self._store.command(self.key, "RPUSH", self.key, *raw, doing=f"put on {self.key}")
         else:
-            found = self.store.run(scripts.load(PACKAGE, "put"), [self.key], [self.max_queue_length, *raw], f"put on {self.key}")
+            found = self._store.run(scripts.load(PACKAGE, "put"), [self.key], [self.max_queue_length, *raw], f"put on {self.key}")
             self._refuse_overflow(found, len(raw))
 
     def _refuse_overflow(self, found: int, more: int) -> None:
@@ -135,14 +135,14 @@ class MessageMethods:
 
     def _pop(self, pop: Callable[[], bytes | None]) -> bytes | None:
         try:
-            return self.store.repeat(pop, twice=False)
+            return self._store.repeat(pop, twice=False)
         except ConnectionFailed as error:
             if not error.sent:
                 raise
             raise ConnectionFailed(f"{error}: one message may have been taken from {self.key}, and lost") from error
 
     def _pop_now(self) -> bytes | None:
-        found: bytes | None = self.store.command(self.key, "LPOP", self.key, doing=f"get from {self.key}")
+        found: bytes | None = self._store.command(self.key, "LPOP", self.key, doing=f"get from {self.key}")
         return found
 
     def _pop_waiting(self, limit: float) -> bytes | None:
@@ -159,7 +159,9 @@ class MessageMethods:
                 messages.dead.append(raw)
                 raise
             try:
-                self.store.repeat(lambda: self.store.command(dead, "RPUSH", dead, raw, doing=f"moving it to {dead}"), twice=False)
+                self._store.repeat(
+                    lambda: self._store.command(dead, "RPUSH", dead, raw, doing=f"moving it to {dead}"), twice=False
+                )
             except STORE_ERRORS as failure:
                 raise SerializationError(f"{error}; {failure}") from error
             raise SerializationError(f"{error}; it was moved to {dead}") from error
@@ -169,7 +171,7 @@ class MessageMethods:
         if (messages := self._in_memory) is not None:
             messages.clear()
         else:
-            self.store.repeat(lambda: self.store.command(self.key, "DEL", self.key, doing=f"clear of {self.key}"))
+            self._store.repeat(lambda: self._store.command(self.key, "DEL", self.key, doing=f"clear of {self.key}"))
 
     # --- consuming -----------------------------------------------------------------------------------------------
 
@@ -244,10 +246,10 @@ class MessageMethods:
     @property
     def _in_memory(self) -> MemoryList | None:
         """The messages, inside `queue.testing()`."""
-        return None if in_place.stage is None else memory.list_of(self.store, self.name)
+        return None if in_place.stage is None else memory.list_of(self._store, self.name)
 
     def _local(self) -> Local:
         """Return what this process keeps; a forked child starts anew."""
         if self._kept.pid != os.getpid():
-            self._kept = Local(self.name, self.store)
+            self._kept = Local(self.name, self._store)
         return self._kept

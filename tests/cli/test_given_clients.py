@@ -194,7 +194,7 @@ def test_a_queue_with_a_client_can_be_pickled(make_queue: Callable[..., HotQueue
         again = pickle.loads(pickle.dumps(queue))
         again.put("there")
         assert queue.get() == "there"
-        assert (str(again.store), again.store.patience) == (store_url, 7)
+        assert (str(again._store), again._store.patience) == (store_url, 7)
         again.close()
         assert client.ping()
 
@@ -202,7 +202,7 @@ def test_a_queue_with_a_client_can_be_pickled(make_queue: Callable[..., HotQueue
 def test_what_two_processes_tell_of_one_client_is_one_queue(queue_name: str) -> None:
     """Else a supervisor would look after each queue once more for each process that it starts."""
     client = redis.Redis(credential_provider=UsernamePasswordCredentialProvider("me", "secret"))
-    store = pickle.dumps(HotQueue(queue_name, redis=client).store)
+    store = pickle.dumps(HotQueue(queue_name, redis=client)._store)
     queues = Queues()
     first, second = (queues.broker_of(queue_name, pickle.loads(store)) for _ in range(2))
     assert first is second

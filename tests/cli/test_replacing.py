@@ -135,7 +135,7 @@ def app(tmp_path: Path, make_queue: Callable[..., HotQueue], store_url: str) -> 
         finally:
             made.worker.kill()
             made.worker.communicate()
-    made.queue.store.client().flushdb()
+    made.queue._store.client().flushdb()
 
 
 def seconds_of(call: Callable[[], object]) -> float:

@@ -138,11 +138,11 @@ def test_a_stopped_worker_that_comes_back_writes_nothing(deployment: Deployment)
         presence.forget(presence.folder(), name)  # as if on another host: a stopped process keeps its flock
     deployment.start("-p1", "--lease", "1")
     assert result.get(15) == 7
-    record = deployment.queue.store.command("x", "GET", keys.result(deployment.name, result.id))
+    record = deployment.queue._store.command("x", "GET", keys.result(deployment.name, result.id))
     for pid in (stopped.pid, child):
         os.kill(pid, signal.SIGCONT)
     wait_until(lambda: "was given up" in deployment.said())
-    assert deployment.queue.store.command("x", "GET", keys.result(deployment.name, result.id)) == record
+    assert deployment.queue._store.command("x", "GET", keys.result(deployment.name, result.id)) == record
     assert len(deployment.numbers("start")) == 2
     assert deployment.tasks.noop.map(range(50)).get(10) == list(range(50))
 
@@ -160,9 +160,11 @@ def test_a_stopped_worker_in_sight_is_not_taken_for_dead(deployment: Deployment)
     key = keys.workers(deployment.name)
 
     def lease_is_over() -> bool:
-        seconds, micros = deployment.queue.store.command("x", "TIME")
+        seconds, micros = deployment.queue._store.command("x", "TIME")
         now = int(seconds) * 1000 + int(micros) // 1000
-        return any(float(at) < now - 2500 for at in deployment.queue.store.command(key, "ZRANGE", key, 0, -1, "WITHSCORES")[1::2])
+        return any(
+            float(at) < now - 2500 for at in deployment.queue._store.command(key, "ZRANGE", key, 0, -1, "WITHSCORES")[1::2]
+        )
 
     wait_until(lease_is_over)
     for pid in (stopped.pid, child):
@@ -208,8 +210,8 @@ def test_term_lets_tasks_finish_and_puts_the_rest_back_uncharged(deployment: Dep
     assert first.get(30) == 0
     assert deployment.unfinished() == 50
     assert deployment.queue.pending() == 50
-    assert not deployment.queue.store.command("x", "EXISTS", keys.attempts(deployment.name))
-    order = deployment.queue.store.command("x", "ZRANGE", keys.ready(deployment.name), 0, -1)
+    assert not deployment.queue._store.command("x", "EXISTS", keys.attempts(deployment.name))
+    order = deployment.queue._store.command("x", "ZRANGE", keys.ready(deployment.name), 0, -1)
     assert [i.decode() for i in order] == [r.id for r in rest]
     deployment.start("-p1")
     assert rest.get(10) == list(range(50))
@@ -223,7 +225,7 @@ def test_grace_that_runs_out_interrupts_uncharged(deployment: Deployment) -> Non
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(30) == 0
     assert result.state == "PENDING"
-    assert not deployment.queue.store.command("x", "EXISTS", keys.attempts(deployment.name))
+    assert not deployment.queue._store.command("x", "EXISTS", keys.attempts(deployment.name))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -265,7 +267,7 @@ def test_a_rolling_restart_loses_nothing_and_charges_nothing(deployment: Deploym
         worker = successor
     assert results.get(30) == list(range(3000))
     assert deployment.unfinished() == 0
-    assert not deployment.queue.store.command("x", "EXISTS", keys.attempts(deployment.name))
+    assert not deployment.queue._store.command("x", "EXISTS", keys.attempts(deployment.name))
     assert list(deployment.queue.dead()) == []
 
 

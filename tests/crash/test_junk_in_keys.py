@@ -93,7 +93,7 @@ def questions(queue: HotQueue, task: Any) -> list[Callable[[], object]]:
         *(lambda: queue.retry_dead(all=True), lambda: queue.discard_dead(all=True), queue.pause, queue.resume),
         *(lambda: len(queue), lambda: queue.get(), lambda: queue.put("x"), lambda: task.delay(1), lambda: task.map([1, 2])),
         lambda: task.apply_async((1,), countdown=5),
-        lambda: inventory.length(queue.store, queue.name),
+        lambda: inventory.length(queue._store, queue.name),
     ]
     for result in results:
         asked += [lambda r=result: r.get(timeout=0.05), lambda r=result: r.revoke(), lambda r=result: r.forget()]  # type: ignore[misc]

@@ -52,7 +52,7 @@ def ended(full: Full, count: int = 3) -> list[Any]:
     wait_until(lambda: full.unfinished() == 0)
     worker.terminate()
     worker.wait(10)
-    full.queue.store.pool.drop_idle()
+    full.queue._store.pool.drop_idle()
     len(full.queue)
     full.close_doors()
     return results
@@ -118,7 +118,7 @@ def test_a_result_that_is_not_there_says_what_is_wrong(full: Full) -> None:
         result.get(0.5)
     with pytest.raises(ResultTimeout, match=SAYS):
         asyncio.run(result.aget(0.5))
-    full.queue.store.pool.drop_idle()
+    full.queue._store.pool.drop_idle()
     with pytest.raises(ConnectionFailed, match=SAYS):
         result.get(0.5)
 

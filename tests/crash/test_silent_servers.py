@@ -139,7 +139,7 @@ def test_an_idle_worker_sleeps_while_an_answer_is_under_way(make_pair: Callable[
 
 def _looks(queue: HotQueue) -> int:
     """Return how often workers have gone to sleep at a queue's server."""
-    return int(queue.store.client().info("commandstats")["cmdstat_blpop"]["calls"])
+    return int(queue._store.client().info("commandstats")["cmdstat_blpop"]["calls"])
 
 
 @pytest.mark.parametrize("app", ["two_servers", "one_server"])

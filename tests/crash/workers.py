@@ -43,7 +43,7 @@ class Workers:
         self.workers: list[subprocess.Popen[str]] = []
         self.tasks = self._load()
         self.queue = self.tasks.queue
-        self.redis = redis or self.queue.store.client()
+        self.redis = redis or self.queue._store.client()
 
     def _load(self) -> Any:
         before = {k: os.environ.get(k) for k in ("CRASH_QUEUE", "CRASH_URL")}

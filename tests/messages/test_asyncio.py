@@ -44,15 +44,15 @@ def run(queue: HotQueue, use: Callable[[HotQueue], Coroutine[Any, Any, None]]) -
 
 
 def waiting(queue: HotQueue) -> list[Any]:
-    return [queue._codec.loads(raw) for raw in queue.store.command(queue.key, "LRANGE", queue.key, 0, -1)]
+    return [queue._codec.loads(raw) for raw in queue._store.command(queue.key, "LRANGE", queue.key, 0, -1)]
 
 
 def consumers(queue: HotQueue) -> int:
-    return int(queue.store.command(queue.key, "ZCARD", keys.consumers(queue.name)))
+    return int(queue._store.command(queue.key, "ZCARD", keys.consumers(queue.name)))
 
 
 def dead_messages(queue: HotQueue) -> list[bytes]:
-    return queue.store.command(queue.key, "LRANGE", keys.dead_messages(queue.name), 0, -1)  # type: ignore[no-any-return]
+    return queue._store.command(queue.key, "LRANGE", keys.dead_messages(queue.name), 0, -1)  # type: ignore[no-any-return]
 
 
 async def until(condition: Callable[[], Any]) -> None:
@@ -124,7 +124,7 @@ def test_hundreds_of_calls_at_once(make_queue: MakeQueue) -> None:
         await asyncio.gather(*(queue.aput(n) for n in range(300)))
         got = await asyncio.gather(*(queue.aget() for n in range(300)))
         assert sorted(got) == list(range(300))
-        taken = queue.store.client().scan_iter(match=f"*{queue.name}*:taken:*", count=1000)
+        taken = queue._store.client().scan_iter(match=f"*{queue.name}*:taken:*", count=1000)
         assert len(list(taken)) <= 300
 
     run(make_queue(), use)
@@ -135,7 +135,7 @@ def test_one_after_another_leaves_one_mark(make_queue: MakeQueue) -> None:
     async def use(queue: HotQueue) -> None:
         await queue.aput(*range(50))
         assert [await queue.aget() for _ in range(50)] == list(range(50))
-        assert len(list(queue.store.client().scan_iter(match=f"*{queue.name}*:taken:*", count=1000))) == 1
+        assert len(list(queue._store.client().scan_iter(match=f"*{queue.name}*:taken:*", count=1000))) == 1
 
     run(make_queue(), use)
 
@@ -147,11 +147,11 @@ def test_errors_are_those_of_the_others(make_queue: MakeQueue) -> None:
             await queue.aput(1, 2, 3)
         with pytest.raises(SerializationError, match=r"argument 1 of put\(\)"):
             await queue.aput(lambda: 0)
-        queue.store.command(queue.key, "RPUSH", queue.key, b"junk")
+        queue._store.command(queue.key, "RPUSH", queue.key, b"junk")
         with pytest.raises(SerializationError, match="it was moved to"):
             await queue.aget()
         assert dead_messages(queue) == [b"junk"]
-        queue.store.command(queue.key, "SET", queue.key, "x")
+        queue._store.command(queue.key, "SET", queue.key, "x")
         with pytest.raises(ConfigError, match="another type"):
             await queue.aget(block=True)
 
@@ -161,7 +161,7 @@ def test_errors_are_those_of_the_others(make_queue: MakeQueue) -> None:
 def test_no_server_is_an_error() -> None:
     async def use(queue: HotQueue) -> None:
         with pytest.raises(ConnectionFailed, match="nothing was sent") as info:
-            await queue.store.acommand("PING")  # aput tries for 5 s
+            await queue._store.acommand("PING")  # aput tries for 5 s
         assert not info.value.sent
 
     run(HotQueue("q", url="redis://127.0.0.1:1/0"), use)
@@ -286,7 +286,7 @@ def test_a_cancelled_loop_leaves_nothing_behind(make_queue: MakeQueue) -> None:
             task = asyncio.create_task(loop(queue, got, forever))
             await got.wait()
             if not forever:
-                await until(lambda: queue.store.client().info("clients")["blocked_clients"])
+                await until(lambda: queue._store.client().info("clients")["blocked_clients"])
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
@@ -408,11 +408,11 @@ def test_a_waiting_get_outlives_a_restart(start_redis: Callable[..., RedisServer
 @only_server
 def test_a_reply_that_comes_after_the_end_leaves_no_connection_open(make_queue: MakeQueue) -> None:
     async def use(queue: HotQueue) -> None:
-        line = queue.store.loop_client()
-        late = asyncio.create_task(queue.store.acommand("BLPOP", queue.key, 0.5, blocks=0.5))
-        looking = queue.store.client()
+        line = queue._store.loop_client()
+        late = asyncio.create_task(queue._store.acommand("BLPOP", queue.key, 0.5, blocks=0.5))
+        looking = queue._store.client()
         await until(lambda: any(each["cmd"] == "blpop" for each in looking.client_list()))
-        await queue.store.leave_loop()
+        await queue._store.leave_loop()
         assert await late is None
         assert line._free == []
 

@@ -23,13 +23,13 @@ def steps(queue: HotQueue) -> Steps:
 
 
 def in_a_thread(queue: HotQueue) -> Any:
-    return drive(steps(queue), lambda call: send(queue.store, call))
+    return drive(steps(queue), lambda call: send(queue._store, call))
 
 
 def in_asyncio(queue: HotQueue) -> Any:
     async def main() -> Any:
         try:
-            return await adrive(steps(queue), lambda call: asend(queue.store, call))
+            return await adrive(steps(queue), lambda call: asend(queue._store, call))
         finally:
             await queue.aclose()
 
@@ -40,7 +40,7 @@ def in_asyncio(queue: HotQueue) -> Any:
 def test_replies_go_to_who_asks_for_the_next_call(make_queue: Callable[..., HotQueue], way: Callable[[HotQueue], Any]) -> None:
     queue = make_queue()
     assert way(queue) == (2, b"a")
-    assert queue.store.command(queue.key, "LLEN", queue.key) == 1
+    assert queue._store.command(queue.key, "LLEN", queue.key) == 1
 
 
 def test_an_error_of_a_call_ends_the_steps() -> None:

@@ -265,11 +265,11 @@ def test_ctrl_c_in_a_worker_is_not_charged(make_queue: MakeQueue) -> None:
 def test_what_cannot_be_loaded_does_not_stop_the_loop(make_queue: MakeQueue, caplog: pytest.LogCaptureFixture) -> None:
     queue = make_queue()
     queue.put("a")
-    queue.store.command(queue.key, "RPUSH", queue.key, b"junk", b"")
+    queue._store.command(queue.key, "RPUSH", queue.key, b"junk", b"")
     queue.put("b")
     assert list(queue.consume(block=False)) == ["a", "b"]
     key = keys.dead_messages(queue.name)
-    assert queue.store.command(key, "LRANGE", key, 0, -1) == [b"junk", b""]
+    assert queue._store.command(key, "LRANGE", key, 0, -1) == [b"junk", b""]
     assert [r.levelname for r in caplog.records if "cannot be loaded by pickle" in r.message] == ["ERROR", "ERROR"]
 
 
@@ -347,7 +347,7 @@ def test_a_full_server_can_be_drained(start_redis: Callable[..., RedisServer]) -
 @only_embedded
 def test_consuming_a_key_of_another_type_is_refused(make_queue: MakeQueue) -> None:
     queue = make_queue()
-    queue.store.command(queue.key, "SET", queue.key, "not a list")
+    queue._store.command(queue.key, "SET", queue.key, "not a list")
     with pytest.raises(ConfigError, match="another type of value"):
         next(queue.consume())
     assert consumers(queue) == []

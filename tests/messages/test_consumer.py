@@ -84,7 +84,7 @@ def test_a_stopped_holder_keeps_its_message(make_queue: MakeQueue, hold: Any, mo
     process = hold()
     process.send_signal(signal.SIGSTOP)
     [consumer] = consumers(queue)
-    queue.store.command("z", "ZADD", keys.consumers(queue.name), 1, consumer)  # its lease has ended long ago
+    queue._store.command("z", "ZADD", keys.consumers(queue.name), 1, consumer)  # its lease has ended long ago
     assert queue.get(block=True, timeout=0.3) is None
     process.send_signal(signal.SIGCONT)
     process.stdin.write("\n")
@@ -119,7 +119,7 @@ def test_a_holder_elsewhere_is_dead_when_its_lease_has_ended(
     process.wait()
     [consumer] = consumers(queue)
     assert queue.get(block=True, timeout=0.5) is None
-    queue.store.command("z", "ZADD", keys.consumers(queue.name), 1, consumer)
+    queue._store.command("z", "ZADD", keys.consumers(queue.name), 1, consumer)
     assert queue.get() is None  # ended, but so it looks after an outage too: its holder gets a moment to renew
     assert queue.get(block=True, timeout=5) == "a"
 
@@ -130,7 +130,7 @@ def test_a_consumer_that_was_given_up_goes_on(make_queue: MakeQueue, caplog: pyt
     loop = queue.consume(block=False)
     assert next(loop) == "a"
     [consumer] = consumers(queue)
-    client = queue.store.client()  # as put_back does
+    client = queue._store.client()  # as put_back does
     client.delete(keys.consuming(queue.name, consumer), keys.consumer(queue.name, consumer))
     client.zrem(keys.consumers(queue.name), consumer)
     client.lpush(queue.key, queue._codec.dumps("a"))
@@ -159,7 +159,7 @@ def test_no_presence_file_is_left(make_queue: MakeQueue) -> None:
     next(loop)
     [consumer] = consumers(queue)
     key = keys.consumer(queue.name, consumer)
-    folder = queue.store.command(key, "HGET", key, "folder").decode()
+    folder = queue._store.command(key, "HGET", key, "folder").decode()
     assert consumer in os.listdir(folder)
     loop.close()
     assert consumer not in os.listdir(folder)

@@ -32,7 +32,7 @@ def test_a_lease_is_renewed_as_long_as_the_loop_lives(make_queue: MakeQueue, mon
     key = keys.consumers(queue.name)
 
     def lease() -> float:
-        return float(queue.store.command(key, "ZSCORE", key, consumer))
+        return float(queue._store.command(key, "ZSCORE", key, consumer))
 
     first = lease()
     wait_until(lambda: lease() > first)

@@ -21,8 +21,8 @@ class Plain(MessageMethods):
     """A queue of messages that has never heard of tasks."""
 
     def __init__(self, queue: HotQueue) -> None:
-        self.name, self.key, self.store, self.max_queue_length = queue.name, queue.key, queue.store, 3
-        self._codec, self._kept = Codec(None), Local(queue.name, queue.store)
+        self.name, self.key, self._store, self.max_queue_length = queue.name, queue.key, queue._store, 3
+        self._codec, self._kept = Codec(None), Local(queue.name, queue._store)
 
 
 def test_messages_need_no_methods_for_tasks(make_queue: Callable[..., HotQueue]) -> None:
@@ -48,7 +48,7 @@ def test_the_twins_refuse_what_does_not_fit_too(make_queue: Callable[..., HotQue
                 await plain.aput("c", "d")
             return await plain.aget()
         finally:
-            await plain.store.aclose()
+            await plain._store.aclose()
 
     assert (asyncio.run(main()), len(plain)) == ("a", 1)
 

@@ -17,37 +17,37 @@ MakeQueue = Callable[..., HotQueue]
 
 def test_waiting_messages_and_tasks_are_counted_whatever_they_wait_for(make_queue: MakeQueue, queue_name: str) -> None:
     queue = make_queue()
-    assert inventory.length(queue.store, queue_name) == inventory.Length(queue_name, 0, 0)
+    assert inventory.length(queue._store, queue_name) == inventory.Length(queue_name, 0, 0)
     queue.put("a", "b", "c")
     queue.submit(print)
     queue.task(name="later")(print).apply_async(countdown=60)
-    found = inventory.length(queue.store, queue_name)
+    found = inventory.length(queue._store, queue_name)
     assert (found.messages, found.tasks, found.items, found.suspects) == (3, queue.pending(), 5, 0)
-    assert queue_name in inventory.queue_names(queue.store)
+    assert queue_name in inventory.queue_names(queue._store)
 
 
 def test_a_name_without_a_trace_may_be_misspelt(make_queue: MakeQueue, queue_name: str) -> None:
     queue = make_queue()
     queue.put("a")
     missing = f"{queue_name}x"
-    (said,) = inventory.doubts(queue.store, [queue_name, missing])
-    assert said.startswith(f"there is no trace of a queue {missing!r} in {queue.store} (an empty one may leave none)")
+    (said,) = inventory.doubts(queue._store, [queue_name, missing])
+    assert said.startswith(f"there is no trace of a queue {missing!r} in {queue._store} (an empty one may leave none)")
     assert f"did you mean {queue_name!r}?" in said
-    assert inventory.doubts(queue.store, []) == []
+    assert inventory.doubts(queue._store, []) == []
 
 
 def test_no_doubt_is_said_where_the_store_cannot_list_its_queues() -> None:
-    store = HotQueue("q", url="redis://127.0.0.1:1", patience=0.1).store
+    store = HotQueue("q", url="redis://127.0.0.1:1", patience=0.1)._store
     assert inventory.doubts(store, ["q"]) == []
     with pytest.raises(ConnectionFailed):
         inventory.queue_names(store)
 
 
 def test_the_server_says_its_name_and_version(make_queue: MakeQueue) -> None:
-    assert re.fullmatch(r"(Redis|Valkey) \d+\.\d+\.\d+", inventory.server_version(make_queue().store))
+    assert re.fullmatch(r"(Redis|Valkey) \d+\.\d+\.\d+", inventory.server_version(make_queue()._store))
 
 
 def test_a_name_that_no_queue_has_is_refused(make_queue: MakeQueue) -> None:
     wrong: Any = "{a}"
     with pytest.raises(ConfigError):
-        inventory.length(make_queue().store, wrong)
+        inventory.length(make_queue()._store, wrong)

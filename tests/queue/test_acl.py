@@ -81,7 +81,7 @@ def test_a_plain_user_can_use_queues(server: Server, start_python: Callable[...,
             with pytest.raises(LookupError):
                 work()
         assert seen == [3] + 5 * ["bad"]
-        queue.store.command(queue.key, "RPUSH", queue.key, b"no pickle")
+        queue._store.command(queue.key, "RPUSH", queue.key, b"no pickle")
         with pytest.raises(SerializationError, match="moved to"):
             queue.get()
         queue.put("held")
@@ -229,7 +229,7 @@ async def _use_tasks_from_a_loop(queue: HotQueue, add: Any) -> int:
     try:
         return int(await (await add.adelay(3, 4)))
     finally:
-        await queue.store.leave_loop()
+        await queue._store.leave_loop()
 
 
 def test_a_worker_can_mend_its_queue(server: Server) -> None:

@@ -48,11 +48,11 @@ def test_arguments(tmp_path: Any) -> None:
     assert queue.name == kwargs["name"]
     assert queue.key == "hotqueue:" + queue.name
     assert queue.serializer is DummySerializer
-    assert queue.store.client().connection_pool.connection_kwargs["port"] == 6379
+    assert queue._store.client().connection_pool.connection_kwargs["port"] == 6379
     client = redis.Redis("127.0.0.1", 6399, db=4)
     again = HotQueue("other", DummySerializer, client, 7)
     assert (again.name, again.serializer, again.max_queue_length) == ("other", DummySerializer, 7)
-    settings = again.store.client().connection_pool.connection_kwargs
+    settings = again._store.client().connection_pool.connection_kwargs
     assert (settings["port"], settings["db"]) == (6399, 4)
 
 

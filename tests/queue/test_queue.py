@@ -29,12 +29,12 @@ only_embedded = pytest.mark.servers("embedded")
 
 
 def raw_list(queue: HotQueue) -> list[bytes]:
-    return queue.store.command(queue.key, "LRANGE", queue.key, 0, -1)  # type: ignore[no-any-return]
+    return queue._store.command(queue.key, "LRANGE", queue.key, 0, -1)  # type: ignore[no-any-return]
 
 
 def dead_messages(queue: HotQueue) -> list[bytes]:
     key = f"{{{queue.key}}}:dead-messages"
-    return queue.store.command(key, "LRANGE", key, 0, -1)  # type: ignore[no-any-return]
+    return queue._store.command(key, "LRANGE", key, 0, -1)  # type: ignore[no-any-return]
 
 
 def test_messages_come_out_in_the_order_they_went_in(make_queue: MakeQueue) -> None:
@@ -202,7 +202,7 @@ def test_a_name_that_would_move_its_keys_is_refused(name: Any) -> None:
 
 def test_a_message_that_cannot_be_loaded_goes_to_dead_messages(make_queue: MakeQueue) -> None:
     queue = make_queue(serializer=json)
-    queue.store.command(queue.key, "RPUSH", queue.key, b"\xffjunk", b'"good"')
+    queue._store.command(queue.key, "RPUSH", queue.key, b"\xffjunk", b'"good"')
     with pytest.raises(SerializationError, match=r"cannot be loaded by json: .*; it was moved to \{hotqueue:.*\}:dead-messages"):
         queue.get()
     assert queue.get() == "good"
@@ -212,7 +212,7 @@ def test_a_message_that_cannot_be_loaded_goes_to_dead_messages(make_queue: MakeQ
 @only_embedded
 def test_other_languages_push_and_pop(make_queue: MakeQueue) -> None:
     queue = make_queue(serializer=json)
-    queue.store.command(queue.key, "RPUSH", f"hotqueue:{queue.name}", '{"a":1}')
+    queue._store.command(queue.key, "RPUSH", f"hotqueue:{queue.name}", '{"a":1}')
     assert queue.get() == {"a": 1}
     queue.put({"b": 2})
     assert raw_list(queue) == [b'{"b": 2}']
@@ -299,15 +299,15 @@ def test_a_queue_survives_fork(store_url: str, queue_name: str) -> None:
         queue = HotQueue(sys.argv[1], url=sys.argv[2])
         queue.put("parent")
         assert queue.get(block=True, timeout=0.01) == "parent" and queue.get(block=True, timeout=0.01) is None
-        before = queue.store.client()
+        before = queue._store.client()
         child = os.fork()
         if not child:
             queue.put(*range(100))
-            assert queue.store.client() is not before
+            assert queue._store.client() is not before
             os._exit(0)
         got = [queue.get(block=True, timeout=10) for _ in range(100)]
         assert os.waitpid(child, 0)[1] == 0 and got == list(range(100)), got
-        assert queue.store.client() is before
+        assert queue._store.client() is before
     """
     run_python(dedent(code), queue_name, store_url)
 
@@ -318,7 +318,7 @@ def test_a_queue_can_be_sent_to_a_spawned_process(make_queue: MakeQueue, store_u
     queue.put("here")
     again = pickle.loads(pickle.dumps(queue))
     assert (again.name, again.key, again.serializer, again.max_queue_length) == (queue.name, queue.key, json, 2)
-    assert again.secret_key == "k"
+    assert again._secret_key == "k"
     assert again.get() == "here"
     again.close()
     code = "import multiprocessing, sys; multiprocessing.get_context('spawn').Process(target=print).start()"
@@ -386,15 +386,15 @@ def test_a_copy_of_a_queue_works_and_keeps_its_secret_key(make_queue: MakeQueue)
     queue = make_queue(secret_key="k")
     again = copy.copy(queue)
     again.put(1)
-    assert (queue.get(), again.secret_key) == (1, "k")
+    assert (queue.get(), again._secret_key) == (1, "k")
 
 
 def test_a_copy_of_a_queue_is_at_the_same_store_over_the_same_connections(make_queue: MakeQueue) -> None:
     queue = make_queue()
     again = copy.copy(queue)
-    assert again.store is queue.store
+    assert again._store is queue._store
     assert again._tasks is not queue._tasks
-    assert copy.deepcopy(queue).store is not queue.store
+    assert copy.deepcopy(queue)._store is not queue._store
 
 
 class OwnConnection(redis.Connection):
@@ -407,4 +407,4 @@ def test_a_queue_that_cannot_leave_the_process_can_be_copied_in_it() -> None:
     with pytest.raises(ConfigError, match="OwnConnection"):
         pickle.dumps(queue)
     again = copy.copy(queue)
-    assert (again.store, again.secret_key) == (queue.store, "k")
+    assert (again._store, again._secret_key) == (queue._store, "k")

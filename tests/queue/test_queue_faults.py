@@ -142,8 +142,8 @@ def test_a_full_server_refuses_a_put_and_gives_out_the_rest(start_redis: Callabl
 @only_embedded
 def test_a_key_of_another_type_is_refused_and_kept(make_queue: MakeQueue) -> None:
     queue = make_queue()
-    queue.store.command(queue.key, "SET", queue.key, "not a list")
+    queue._store.command(queue.key, "SET", queue.key, "not a list")
     for use in (lambda: queue.put(1), queue.get, lambda: queue.get(block=True), lambda: len(queue)):
         with pytest.raises(ConfigError, match="another type of value"):
             use()
-    assert queue.store.command(queue.key, "GET", queue.key) == b"not a list"
+    assert queue._store.command(queue.key, "GET", queue.key) == b"not a list"

@@ -42,12 +42,12 @@ def queue(rdb: str) -> Iterator[HotQueue]:
 
 
 def is_idle(queue: HotQueue) -> bool:
-    return not len(queue) and not list(queue.store.client().scan_iter(match="*:consuming:*"))
+    return not len(queue) and not list(queue._store.client().scan_iter(match="*:consuming:*"))
 
 
 def test_connecting(queue: HotQueue) -> None:
     queue.put(1)
-    assert queue.store.command("k", "LLEN", "hotqueue:myqueue") == 1  # a Redis list named hotqueue:myqueue
+    assert queue._store.command("k", "LLEN", "hotqueue:myqueue") == 1  # a Redis list named hotqueue:myqueue
 
 
 def test_putting_and_getting(queue: HotQueue) -> None:
@@ -92,7 +92,7 @@ def test_two_workers_share_the_messages(queue: HotQueue, rdb: str, start_python:
     workers = [start_python(WORKER, rdb), start_python(WORKER, rdb)]
     queue.put(2, 3, 4)
     queue.put(*range(5, 100))
-    wait_until(lambda: queue.store.client().zcard("{hotqueue:myqueue}:consumers") == 2)
+    wait_until(lambda: queue._store.client().zcard("{hotqueue:myqueue}:consumers") == 2)
     wait_until(lambda: is_idle(queue))
     printed: list[int] = []
     for worker in workers:

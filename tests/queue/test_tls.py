@@ -118,7 +118,7 @@ def use(where: str) -> None:
 def ask_once(where: str) -> None:
     """Try what a client's call tries for 5 seconds."""
     with HotQueue(NAME, url=where) as queue:
-        queue.store.command(queue.key, "LLEN", queue.key)
+        queue._store.command(queue.key, "LLEN", queue.key)
 
 
 def test_everything_goes_over_tls(server: TlsServer, certificates: Path, start_command: Callable[..., Any]) -> None:

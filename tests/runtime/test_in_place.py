@@ -13,10 +13,10 @@ def test_what_a_queue_keeps_is_one_thing_as_long_as_a_stage_is_open() -> None:
     assert in_place.stage is None
     with queue.testing():
         assert in_place.stage is not None
-        kept = in_place.stage.kept(MemoryList, queue.store, "a")
-        assert in_place.stage.kept(MemoryList, queue.store, "a") is kept
-        assert in_place.stage.kept(MemoryList, queue.store, "b") is not kept
+        kept = in_place.stage.kept(MemoryList, queue._store, "a")
+        assert in_place.stage.kept(MemoryList, queue._store, "a") is kept
+        assert in_place.stage.kept(MemoryList, queue._store, "b") is not kept
         assert in_place.stage.kept(MemoryList, "another store", "a") is not kept
         with queue.testing():
-            assert in_place.stage.kept(MemoryList, queue.store, "a") is kept
+            assert in_place.stage.kept(MemoryList, queue._store, "a") is kept
     assert in_place.stage is None

@@ -72,9 +72,9 @@ async def wait_for_ever():
     await queue.aget(block=True)
 
 async def until_it_waits():
-    mine = queue.store.async_exchange.loops.clients
+    mine = queue._store.async_exchange.loops.clients
     await await_until(lambda: any(lock.locked() for client in list(mine.values()) for lock in client.lines.values()))
-    await await_until(lambda: b"blocked_clients:1" in queue.store.command("", "INFO", "clients"))
+    await await_until(lambda: b"blocked_clients:1" in queue._store.command("", "INFO", "clients"))
 
 def left_waiting(_coroutine=None):
     loop = asyncio.new_event_loop()
@@ -175,10 +175,10 @@ def test_a_loop_that_is_only_not_running_keeps_its_connection(store_url: str, qu
     code = """
     loop = asyncio.new_event_loop()
     loop.run_until_complete(queue.aput(1))
-    [one] = queue.store.async_exchange.loops.clients[loop]._open
+    [one] = queue._store.async_exchange.loops.clients[loop]._open
     asyncio.run(queue.aget())  # another loop comes and goes
     loop.run_until_complete(queue.aput(2))
-    assert queue.store.async_exchange.loops.clients[loop]._open == {one}
+    assert queue._store.async_exchange.loops.clients[loop]._open == {one}
     loop.close()
     """
     run(code, store_url, queue_name)
@@ -216,7 +216,7 @@ def test_close_closes_what_all_loops_have_and_they_may_go_on(store_url: str, que
         queue.close()
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        left = [client for client in queue.store.async_exchange.loops.clients.values() if client._open]
+        left = [client for client in queue._store.async_exchange.loops.clients.values() if client._open]
         assert not left, left
         assert await queue.aget() == 1
     asyncio.run(main())
@@ -246,7 +246,7 @@ def test_what_is_sent_in_the_last_moment_of_a_loop_is_sent_and_closed(store_url:
         await queue.aput("first")
     asyncio.run(main())
     assert (queue.get(), queue.get()) == ("first", "bye")
-    assert not any(client._open for client in queue.store.async_exchange.loops.clients.values())
+    assert not any(client._open for client in queue._store.async_exchange.loops.clients.values())
     """
     run(code, store_url, queue_name)
 
@@ -259,7 +259,7 @@ def test_a_fork_under_a_loop_takes_nothing_from_the_parent(store_url: str, queue
             await queue.aput(n)
             if (pid := os.fork()) == 0:
                 try:
-                    queue.store.pool.check_process()
+                    queue._store.pool.check_process()
                     gc.collect()
                     queue.put("child")
                 finally:

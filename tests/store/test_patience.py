@@ -141,15 +141,15 @@ def test_it_begins_when_a_call_first_waits() -> None:
 
     def prepares() -> tuple[float, float]:
         take_time(SHORT)
-        return queue.store.limits.left(), queue.store.limits.left()
+        return queue._store.limits.left(), queue._store.limits.left()
 
     async def aprepares() -> None:
         take_time(2 * SHORT)
         await asyncio.sleep(0)
 
-    first, second = queue.store.repeat(prepares)
+    first, second = queue._store.repeat(prepares)
     assert SHORT - 0.1 < second <= first <= SHORT
-    asyncio.run(queue.store.arepeat(aprepares))
+    asyncio.run(queue._store.arepeat(aprepares))
 
 
 def test_more_patience_outlasts_a_restart(start_redis: Callable[..., RedisServer]) -> None:
@@ -168,8 +168,8 @@ def test_more_patience_outlasts_a_restart(start_redis: Callable[..., RedisServer
 def test_it_travels_with_the_queue_and_works_for_each_kind_of_store(tmp_path: Any) -> None:
     for where in ({"url": NOBODY}, {"host": "h"}, {"dbfilename": tmp_path / "x.rdb"}, {"url": "redis+cluster://h:1"}, {}):
         queue = HotQueue("q", patience=timedelta(seconds=2), **where)
-        assert pickle.loads(pickle.dumps(queue)).store.patience == queue.store.patience == 2
-    assert HotQueue("q", url=NOBODY).store.patience == 5
+        assert pickle.loads(pickle.dumps(queue))._store.patience == queue._store.patience == 2
+    assert HotQueue("q", url=NOBODY)._store.patience == 5
 
 
 @pytest.mark.parametrize("given", [0, -1, 0.01, float("nan"), float("inf"), 1e12])
@@ -192,5 +192,5 @@ def test_a_misspelt_patience_is_named() -> None:
 def test_a_process_that_nobody_waits_for_has_the_usual_one() -> None:
     for given, wanted in ((0.2, 5), (60, 60), (None, None)):
         queue = HotQueue("q", url=NOBODY, patience=given)
-        queue.store.be_patient()
-        assert queue.store.patience == wanted
+        queue._store.be_patient()
+        assert queue._store.patience == wanted

@@ -77,7 +77,7 @@ def test_what_is_put_on_an_idle_connection_goes_to_the_new_master(start_sentinel
 def test_so_does_what_a_process_that_forks_puts_without_a_thread_to_look(start_sentinel: START) -> None:
     servers = start_sentinel(3)
     with HotQueue("q", url=servers.url, serializer=None) as queue:
-        queue.store.starts_threads = False
+        queue._store.starts_threads = False
         queue.put("before")
         change_master(servers)
         queue.put("after")
@@ -140,7 +140,7 @@ def test_no_master_is_the_right_one_while_another_is_being_promoted(start_sentin
         wait_until(lambda: flags(servers) == {"master", "failover_in_progress"}, 4)
         assert named(servers) == {servers.master.port}
         with pytest.raises(ConnectionFailed, match="promoted") as raised:
-            queue.store.command(queue.key, "RPUSH", queue.key, "x")
+            queue._store.command(queue.key, "RPUSH", queue.key, "x")
         assert not raised.value.sent
         servers.replica.resume()
         wait_until(lambda: named(servers) == {servers.replica.port}, 20)

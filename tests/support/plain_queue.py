@@ -20,15 +20,15 @@ for message in queue.consume():
 def listed(queue: HotQueue, thing: str) -> list[Any]:
     """Return what the list `{hotqueue:<name>}:<thing>` holds, loaded."""
     key = f"{{{queue.key}}}:{thing}"
-    return [queue._codec.loads(raw) for raw in queue.store.command(key, "LRANGE", key, 0, -1)]
+    return [queue._codec.loads(raw) for raw in queue._store.command(key, "LRANGE", key, 0, -1)]
 
 
 def waiting(queue: HotQueue) -> list[Any]:
     """Return the messages that wait, oldest first."""
-    return [queue._codec.loads(raw) for raw in queue.store.command(queue.key, "LRANGE", queue.key, 0, -1)]
+    return [queue._codec.loads(raw) for raw in queue._store.command(queue.key, "LRANGE", queue.key, 0, -1)]
 
 
 def consumers(queue: HotQueue) -> list[str]:
     """Return the ids of the registered consumers."""
     key = keys.consumers(queue.name)
-    return [raw.decode() for raw in queue.store.command(key, "ZRANGE", key, 0, -1)]
+    return [raw.decode() for raw in queue._store.command(key, "ZRANGE", key, 0, -1)]

@@ -34,8 +34,8 @@ class Room:
 
     def __init__(self, queue: HotQueue) -> None:
         self.queue = queue
-        self.broker = Broker(queue.store, queue.name)
-        self.client = queue.store.client()
+        self.broker = Broker(queue._store, queue.name)
+        self.client = queue._store.client()
         self.prefix = f"{{hotqueue:{queue.name}}}:"
 
     def fill(self, contents: dict[str, Any]) -> Room:

@@ -159,7 +159,7 @@ def test_all_who_look_agree_though_no_worker_is_there(make_queue: MakeQueue) -> 
     later = double.apply_async((3,), expires=SOON, countdown=60)
     let_pass(2 * SOON)
     assert queue.pending() == 1
-    assert inventory.length(queue.store, queue.name).tasks == 1
+    assert inventory.length(queue._store, queue.name).tasks == 1
     assert {ready.state, later.state} == {State.REVOKED}
     assert (queue.scheduled(), queue.running()) == (0, 0)
     for result in (ready, later):

@@ -18,7 +18,7 @@ class TasksOnly(TaskMethods):
     """A queue that has no methods for messages."""
 
     def __init__(self, queue: HotQueue) -> None:
-        self.name, self.store, self.secret_key = queue.name, queue.store, None
+        self.name, self._store, self._secret_key = queue.name, queue._store, None
 
 
 @pytest.mark.servers("server")

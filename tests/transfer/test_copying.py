@@ -97,7 +97,7 @@ def fill(place: str, name: str) -> None:
     task.apply_async((1,), countdown=600)
     later.delay()
     queue.put(*range(2500), b"\0" * 3_000_000, "ü")
-    with queue.store.client().pipeline(transaction=False) as pipe:
+    with queue._store.client().pipeline(transaction=False) as pipe:
         for thing, value in {"came-back": {"x": "1 1"}, "control": {"gone": "record"}, "attempts": {"gone": "0 0 - - -"}}.items():
             pipe.hset(f"{{hotqueue:{name}}}:{thing}", mapping=value)
         pipe.hset(f"{{hotqueue:{name}}}:dead:tasks", mapping={f"d{n}": b"e" * 3000 for n in range(1500)})

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.servers("server")
 @pytest.mark.parametrize("what", CONTENTS)
 def test_a_key_of_any_type_is_copied(make_queue: MakeQueue, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
     monkeypatch.setattr(key_copy, "PIECE", 100_000)
-    store, (write, read) = make_queue().store, CONTENTS[what]
+    store, (write, read) = make_queue()._store, CONTENTS[what]
     key, place, written = make_queue().key.encode(), b"{" + make_queue().key.encode() + b"}:import:copy", list[int]()
     store.command(key, write[0], key, *write[1:])
     store.command(place, "SET", place, "was there before")
@@ -42,13 +42,13 @@ def test_a_key_that_has_no_time_left_is_not_copied(make_queue: MakeQueue) -> Non
     queue = make_queue()
     queue.put("a")
     place = b"{" + queue.key.encode() + b"}:import:copy"
-    key_copy.copy_key(queue.store, queue.key.encode(), queue.store, place, 0)
-    assert queue.store.command(place, "EXISTS", place) == 0
+    key_copy.copy_key(queue._store, queue.key.encode(), queue._store, place, 0)
+    assert queue._store.command(place, "EXISTS", place) == 0
 
 
 def test_a_type_that_no_queue_has_is_refused(make_queue: MakeQueue) -> None:
     queue = make_queue()
     key = queue.key.encode()
-    queue.store.command(key, "XADD", key, "*", "a", "1")
+    queue._store.command(key, "XADD", key, "*", "a", "1")
     with pytest.raises(ConfigError, match="holds a stream, which no queue does: remove it"):
-        key_copy.copy_key(queue.store, key, queue.store, key + b"x", -1)
+        key_copy.copy_key(queue._store, key, queue._store, key + b"x", -1)

@@ -22,25 +22,22 @@ T = TypeVar("T")
 
 
 class Batch:
-    """The tasks that one thread, or one asyncio task, enqueues on a queue inside its block. `queue.batch()` makes it."""
+    """The tasks that one thread, or one asyncio task, sends through a queue inside the block: ``with queue.batch():``."""
 
     def __init__(self, client: Client) -> None:
-        self._client = client
-        self._waiting: dict[str, list[Encoded]] = {}
+        self._collector = Collector(client)
         self._token: Token[Collector | None] | None = None
-        self._thread = 0
-        self.outer: Collector | None = None
 
     def __len__(self) -> int:
         """Return how many tasks were not sent yet."""
-        return sum(map(len, self._waiting.values()))
+        return sum(map(len, self._collector.tasks.values()))
 
     def __bool__(self) -> bool:
         """Return True, also of one with nothing in it."""
         return True
 
     def __repr__(self) -> str:
-        return f"<Batch of {len(self)} tasks for queue {self._client.name!r}>"
+        return f"<Batch of {len(self)} tasks for queue {self._collector.client.name!r}>"
 
     def send(self) -> None:
         """Send what was not sent yet; the end of the block does it. Safe to call again after an error.
@@ -51,22 +48,18 @@ class Batch:
         """
         for name, trip in self._trips():
             with self._kept_if_refused(name, trip):
-                self._client.broker_of(name).enqueue(trip)
+                self._collector.client.broker_of(name).enqueue(trip)
 
     async def asend(self) -> None:
         """Asyncio twin of `send`."""
         for name, trip in self._trips():
             with self._kept_if_refused(name, trip):
-                await self._client.broker_of(name).aenqueue(trip)
-
-    def add(self, name: str, tasks: Sequence[Encoded]) -> None:
-        """Keep tasks for the queue called `name`."""
-        self._waiting.setdefault(name, []).extend(tasks)
+                await self._collector.client.broker_of(name).aenqueue(trip)
 
     def _trips(self) -> Iterator[tuple[str, list[Encoded]]]:
         """Take out one trip after the other, so that nobody else sends it at the same time."""
-        for name in list(self._waiting):
-            while tasks := self._waiting[name]:
+        for name in list(self._collector.tasks):
+            while tasks := self._collector.tasks[name]:
                 trip = next(trips(tasks, lambda task: len(task.envelope)))
                 del tasks[: len(trip)]
                 yield name, trip
@@ -76,10 +69,10 @@ class Batch:
         try:
             yield
         except NotTaken as error:
-            self._waiting[name][:0] = [task for task in trip if task.id in error.ids]
+            self._collector.tasks[name][:0] = [task for task in trip if task.id in error.ids]
             raise
         except BaseException:
-            self._waiting[name][:0] = trip
+            self._collector.tasks[name][:0] = trip
             raise
 
     def __enter__(self) -> Batch:
@@ -100,20 +93,16 @@ class Batch:
         if kind is None:
             await self.asend()
 
-    def collects(self, client: Client) -> bool:
-        """Tell whether what `client` sends here and now goes into this batch."""
-        return self._client is client and self._token is not None and self._thread == threading.get_ident()
-
     def _open(self) -> None:
         if self._token is not None:
             raise RuntimeError("this batch is open already; queue.batch() makes another")
-        self.outer, self._thread = innermost.get(), threading.get_ident()
-        self._token = innermost.set(self)
+        self._collector.outer, self._collector.thread = innermost.get(), threading.get_ident()
+        self._token = innermost.set(self._collector)
 
     def _close(self) -> None:
         assert self._token is not None
         innermost.reset(self._token)
-        self._token = None  # but it still leads to the outer one, which may be open
+        self._token, self._collector.thread = None, 0
 
 
 def trips(things: Sequence[T], size_of: Callable[[T], int]) -> Iterator[list[T]]:

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Sequence
 from contextvars import ContextVar
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from hotqueue import keys, signing
 from hotqueue.errors import ConnectionFailed
@@ -28,13 +28,13 @@ class Owner:
 
     Attributes:
         name: of the queue.
-        store: where it lives.
-        secret_key: what signs its tasks; None: what the environment says.
+        _store: where it lives.
+        _secret_key: what signs its tasks; None: what the environment says.
     """
 
     name: str
-    store: Store
-    secret_key: str | None
+    _store: Store
+    _secret_key: str | None
 
     @property
     def _tasks(self) -> Client:
@@ -46,20 +46,29 @@ def client_of(owner: Owner) -> Client:
     return owner._tasks
 
 
-class Collector(Protocol):
-    """What takes tasks instead of the server: a batch, see batch.py.
+class Collector:
+    """What takes tasks instead of the server, inside of a batch's block; see batch.py.
 
     Attributes:
-        outer: the one inside of whose block this one was opened.
+        client: whose tasks it takes.
+        tasks: what it has, by the name of the queue.
+        thread: in which the block was opened; 0 where it is not open.
+        outer: the one inside of whose block this one was opened; a closed one still leads there.
     """
 
-    outer: Collector | None
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.tasks: dict[str, list[Encoded]] = {}
+        self.thread = 0
+        self.outer: Collector | None = None
 
     def collects(self, client: Client) -> bool:
         """Tell whether what `client` sends here and now goes into it."""
+        return self.client is client and self.thread == threading.get_ident()
 
     def add(self, name: str, tasks: Sequence[Encoded]) -> None:
         """Keep tasks for the queue called `name`."""
+        self.tasks.setdefault(name, []).extend(tasks)
 
 
 innermost: ContextVar[Collector | None] = ContextVar("hotqueue_batch", default=None)
@@ -88,7 +97,7 @@ class Client:
     def __init__(self, owner: Owner) -> None:
         self.owner = owner
         self.name = owner.name
-        if owner.secret_key != signing.KEPT_BACK:  # else a task may have got it as an argument and never use it
+        if owner._secret_key != signing.KEPT_BACK:  # else a task may have got it as an argument and never use it
             _ = self.signer  # refuse impossible keys early
         self._brokers: dict[str, Broker] = {}
         self._replies: dict[str, Replies] = {}
@@ -97,11 +106,16 @@ class Client:
     @cached_property
     def signer(self) -> Signer | None:
         """What signs and verifies this queue's envelopes; None without a secret key."""
-        return signing.signer_of(self.owner.secret_key, self.name)
+        return signing.signer_of(self.owner._secret_key, self.name)
 
     def result_signer(self, name: str) -> Signer | None:
         """Return what signs and verifies the results of a queue."""
         return None if self.signer is None else self.signer.for_results(name)
+
+    @property
+    def secret_key(self) -> str | None:
+        """What the queue was given to sign with."""
+        return self.owner._secret_key
 
     # --- sending -------------------------------------------------------------------------------------------------
 
@@ -132,12 +146,12 @@ class Client:
     @property
     def store(self) -> Store:
         """Where the queue lives."""
-        return self.owner.store
+        return self.owner._store
 
     def move(self, store: Store) -> None:
         """Have the queue, and all that is sent through it, live elsewhere: `hotqueue-worker --url`."""
         self.close()
-        self.owner.store = store
+        self.owner._store = store
         self._brokers.clear()
         self._replies.clear()
 

@@ -148,7 +148,7 @@ def _another(
     make_queue: Callable[..., Owner], name: str, some: Registry | None, store: Store | None, secret_key: str | None
 ) -> Registry:
     """Return a queue that no module defines: on the store of the ones that are, or the default one."""
-    made = registry_of(make_queue(name, secret_key=some.owner.secret_key if some else secret_key))
+    made = registry_of(make_queue(name, secret_key=some.secret_key if some else secret_key))
     there = store or (some.store if some else None)
     if there is not None:
         made.move(there)

@@ -266,7 +266,7 @@ def closes_its_streams(n: int) -> int:
     """And sends a task, over a connection that is new: it must not get one of their numbers."""
     for number in range(3):
         os.close(number)
-    queue.store.pool.close()
+    queue._store.pool.close()
     pid.delay()
     return n
 

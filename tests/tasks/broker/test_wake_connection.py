@@ -55,7 +55,7 @@ def listeners(queue: HotQueue) -> Iterator[list[Blocking]]:
 
 
 def _sleeps(queue: HotQueue, number: int) -> bool:
-    listed: bytes = queue.store.command(queue._tasks.broker.bell_key("s"), "CLIENT", "LIST", "ID", number)
+    listed: bytes = queue._store.command(queue._tasks.broker.bell_key("s"), "CLIENT", "LIST", "ID", number)
     return b"cmd=blpop" in listed
 
 

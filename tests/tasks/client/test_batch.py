@@ -140,7 +140,7 @@ def test_one_batch_is_opened_once(make_queue: MakeQueue) -> None:
 def test_what_could_not_be_sent_is_sent_again(make_queue: MakeQueue) -> None:
     queue = make_queue()
     square = queue.task(sample.square)
-    client, seq = queue.store.client(), keys.seq(queue.name)
+    client, seq = queue._store.client(), keys.seq(queue.name)
     client.rpush(seq, "not a number")
     with pytest.raises(ConfigError), queue.batch() as batch:
         results = square.map(range(3))

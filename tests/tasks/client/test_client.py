@@ -19,7 +19,7 @@ def test_a_queue_has_one_client_which_reaches_all_queues_of_its_store(make_queue
     assert client is client_of(queue)
     assert client.owner is queue
     assert client.broker is client.broker_of(queue.name)
-    assert (client.broker_of("other").name, client.broker_of("other").store) == ("other", queue.store)
+    assert (client.broker_of("other").name, client.broker_of("other").store) == ("other", queue._store)
     assert client.replies("other") is client.replies("other") is not client.replies(queue.name)
 
 
@@ -27,17 +27,19 @@ def test_a_queue_that_moves_takes_all_that_is_sent_through_it_along(make_queue: 
     queue, elsewhere = make_queue(), HotQueue("elsewhere", url="redis://elsewhere")
     client = client_of(queue)
     old = client.broker, client.replies(queue.name)
-    client.move(elsewhere.store)
-    assert queue.store is client.store is client.broker.store is elsewhere.store
+    client.move(elsewhere._store)
+    assert queue._store is client.store is client.broker.store is elsewhere._store
     assert client.broker is not old[0]
     assert client.replies(queue.name) is not old[1]
 
 
 def test_a_batch_collects_what_its_own_client_sends(make_queue: MakeQueue) -> None:
     queue, other = make_queue(), make_queue()
-    with queue.batch() as outer, other.batch() as inner:
-        assert open_batch(client_of(queue)) is outer
-        assert open_batch(client_of(other)) is inner
+    with queue.batch(), other.batch():
+        for client in (client_of(queue), client_of(other)):
+            found = open_batch(client)
+            assert found is not None
+            assert found.client is client
     assert open_batch(client_of(queue)) is None
 
 

@@ -144,7 +144,7 @@ def test_an_outage_is_waited_out(room: Room, start_redis: Callable[..., RedisSer
     server = start_redis(*LOSES_NOTHING)
     own = Room(make_queue(url=server.url))  # type: ignore[arg-type]
     waiting_room(own, "t")
-    replies = Replies(Broker(own.queue.store, own.queue.name), lambda *_: None)
+    replies = Replies(Broker(own.queue._store, own.queue.name), lambda *_: None)
     found: list[object] = []
     thread = threading.Thread(target=lambda: found.append(replies.wait(["t"], 30)))
     thread.start()

@@ -78,7 +78,7 @@ def test_a_waiter_is_told_as_soon_as_the_task_ends(make_queue: MakeQueue) -> Non
     results = [queue.task(sample.square).delay(3), queue.task(sample.large).delay(200_000)]
     with ThreadPoolExecutor(2) as pool:
         waiting = [pool.submit(r.get, 20) for r in results]
-        wait_until(lambda: len(queue.store.command(key := f"{{{queue.key}}}:waiters", "HKEYS", key)) == 2)
+        wait_until(lambda: len(queue._store.command(key := f"{{{queue.key}}}:waiters", "HKEYS", key)) == 2)
         work(queue)
         assert [len(f.result()) if n else f.result() for n, f in enumerate(waiting)] == [9, 200_000]
 
@@ -349,7 +349,7 @@ class TestTimeout:
         queue = make_queue()
         result = queue.task(sample.square).delay(1)
         assert "no worker listens on queue" in self.reason(result)
-        assert str(queue.store) in self.reason(result)
+        assert str(queue._store) in self.reason(result)
 
     def test_whoever_listened_lately_may_be_starting_again(self, make_queue: MakeQueue) -> None:
         queue = make_queue()
@@ -429,7 +429,7 @@ def test_fifty_threads_and_a_thousand_coroutines_wait_on_one_connection(make_que
     results = queue.task(sample.square).map(range(50))
 
     def blocked() -> int:
-        clients = queue.store.client().client_list()
+        clients = queue._store.client().client_list()
         return sum(c["cmd"] == "blpop" and c["flags"] == "b" for c in clients if c["name"] == "")
 
     before = blocked()

@@ -36,7 +36,7 @@ def login(user: str, password: str = "", *more: str, **options: str) -> str:
 def texts(queue: HotQueue) -> list[str]:
     """Return the arguments of the waiting tasks as the store has them."""
     key = keys.tasks(queue.name)
-    found = queue.store.command(key, "HVALS", key)
+    found = queue._store.command(key, "HVALS", key)
     return [envelope.decode(bytes(data)).args_repr for data in found]
 
 

@@ -52,7 +52,7 @@ class Receiving:
 def test_the_first_hello_begins_the_upkeep_of_the_queues_that_it_names(room: Room) -> None:
     parent = Receiving()
     with waiting_child() as each:
-        parent.hello(each, room.queue.store, room.queue.name)
+        parent.hello(each, room.queue._store, room.queue.name)
         assert parent.ready == [([room.queue.name], ["t"])]
         assert each.is_ready
         assert parent.state.upkeep is not None

@@ -42,7 +42,7 @@ def test_suspects_are_claimed_and_a_process_is_to_be_started_for_them(room: Room
     ours = of(suspects(room, *"abcde", width=4))
     ours.attend(room.broker, 5)
     assert (ours.has_claimed, ours.is_needed) == (True, True)
-    assert ours.next() == Suspects(room.queue.name, str(room.queue.store), 4, 4)
+    assert ours.next() == Suspects(room.queue.name, str(room.queue._store), 4, 4)
     assert (ours.next(), ours.has_claimed, ours.is_needed) == (None, False, True)
     assert room["claims"].keys() == {"me"}
 

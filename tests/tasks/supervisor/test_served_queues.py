@@ -18,7 +18,7 @@ pytestmark = pytest.mark.servers("server")
 
 def test_what_is_scheduled_and_who_is_paused_is_asked_of_all(room: Room) -> None:
     queues = Queues()
-    broker = queues.broker_of(room.queue.name, room.queue.store)
+    broker = queues.broker_of(room.queue.name, room.queue._store)
     assert (queues.scheduled(), queues.paused()) == (0, [])
     broker.enqueue([Encoded(each, "+60000", "", sync().encode()) for each in "tu"])
     broker.pause()

@@ -73,7 +73,7 @@ def _waits_in_redis(idle: SyncWorker) -> bool:
 
 def held(queue: HotQueue, idle: SyncWorker) -> int:
     key = keys.held(queue.name, idle.presence.id)
-    return int(queue.store.command(key, "HLEN", key))
+    return int(queue._store.command(key, "HLEN", key))
 
 
 @pytest.mark.servers("server")
@@ -93,7 +93,7 @@ def test_a_sleep_that_runs_out_looks_for_itself(queue: HotQueue, idle: SyncWorke
     result = queue.tasks["double"].delay(4)
     idle._sleep_and_fetch(subscription, 3.0)  # the bell rings, but nothing is given
     assert not idle.turn()
-    queue.store.command(keys.paused(queue.name), "DEL", keys.paused(queue.name))  # and not `resume`, which rings
+    queue._store.command(keys.paused(queue.name), "DEL", keys.paused(queue.name))  # and not `resume`, which rings
     idle._sleep_and_fetch(subscription, 0.1)
     assert idle.turn()
     idle.turn()
@@ -128,7 +128,7 @@ def test_a_fetch_whose_reply_is_lost_is_recovered(queue: HotQueue, idle: SyncWor
 @pytest.mark.servers("server")
 def test_a_server_that_forgot_the_scripts_is_told_them(queue: HotQueue, idle: SyncWorker) -> None:
     result = queue.tasks["double"].delay(4)
-    queue.store.command("x", "SCRIPT", "FLUSH")
+    queue._store.command("x", "SCRIPT", "FLUSH")
     idle._sleep_and_fetch(idle.subscriptions[0], 3.0)
     assert idle.turn()
     idle.turn()
@@ -164,11 +164,11 @@ def test_a_full_server_that_refuses_the_fetch_leaves_no_permits(
     queue = make_queue(url=start_redis().url)
     idle = _worker(queue)
     queue.pause()  # what takes nothing out writes first what it grows by
-    queue.store.command("x", "CONFIG", "SET", "maxmemory", "1")
+    queue._store.command("x", "CONFIG", "SET", "maxmemory", "1")
     idle._sleep_and_fetch(idle.subscriptions[0], 0.01)
     assert not idle.turn()
     assert idle.permits.drain().total() == 0
-    queue.store.command("x", "CONFIG", "SET", "maxmemory", "0")
+    queue._store.command("x", "CONFIG", "SET", "maxmemory", "0")
     idle._leave()
 
 

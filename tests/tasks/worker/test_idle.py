@@ -43,7 +43,7 @@ def in_thread(idle: Idle, seconds: float) -> tuple[threading.Thread, list[Any]]:
 
 
 def is_listening(queue: HotQueue) -> bool:
-    return any(c["cmd"] == "blpop" for c in queue.store.client().client_list())
+    return any(c["cmd"] == "blpop" for c in queue._store.client().client_list())
 
 
 def test_a_ring_at_any_queue_ends_the_sleep(idle: Idle, queues: list[HotQueue]) -> None:
@@ -107,7 +107,7 @@ def test_a_broken_connection_is_told_and_made_anew(make_queue: MakeQueue, start_
 
 def test_what_is_no_bell_is_left_out_and_the_others_end_the_sleep(idle: Idle, queues: list[HotQueue]) -> None:
     key = queues[0]._tasks.broker.bell_key("s")
-    queues[0].store.command(key, "SET", key, "junk")
+    queues[0]._store.command(key, "SET", key, "junk")
     try:
         assert idle.wait(5) in (False, True)
         queues[1]._tasks.broker.ring("s")
@@ -115,7 +115,7 @@ def test_what_is_no_bell_is_left_out_and_the_others_end_the_sleep(idle: Idle, qu
         assert 0 in idle.rang, "nobody can ring there, so it is asked"
         assert set(idle.wrong) == {0}
     finally:
-        queues[0].store.command(key, "DEL", key)
+        queues[0]._store.command(key, "DEL", key)
 
 
 def test_it_is_known_which_bell_rang(idle: Idle, queues: list[HotQueue]) -> None:

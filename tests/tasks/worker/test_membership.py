@@ -48,7 +48,7 @@ def test_a_queue_that_refuses_it_keeps_it_from_no_other(
 ) -> None:
     queues = several(make_queue, queue_name)
     sick = keys.workers(queues[1].name)
-    queues[1].store.command(sick, "SET", sick, "no workers")
+    queues[1]._store.command(sick, "SET", sick, "no workers")
     worker = worker_of(queues)
     assert worker._register()
     assert [subscription.is_registered for subscription in worker.subscriptions] == [True, False, True]
@@ -57,7 +57,7 @@ def test_a_queue_that_refuses_it_keeps_it_from_no_other(
     assert caplog.text.count(f"queue {queues[1].name}: ") == 1
     assert worker.subscriptions[1].must_recover
     assert worker.next_due() <= RETRY_AFTER
-    queues[1].store.command(sick, "DEL", sick)
+    queues[1]._store.command(sick, "DEL", sick)
     worker._leave()
 
 

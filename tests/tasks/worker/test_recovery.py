@@ -83,7 +83,7 @@ def test_what_a_worker_holds_and_knows_nothing_of_runs(
     second = square.delay(3)
     ready, held = keys.ready(queue.name), keys.held(queue.name, process.workers[0].presence.id)
     source = "local t = redis.call('ZPOPMIN', KEYS[1]); return redis.call('HSET', KEYS[2], t[1], '1 s ' .. t[2])"
-    assert queue.store.command(ready, "EVAL", source, 2, ready, held) == 1
+    assert queue._store.command(ready, "EVAL", source, 2, ready, held) == 1
     assert second.state is State.STARTED
     sample.go_on.set()
     assert second.get(timeout=10) == 9

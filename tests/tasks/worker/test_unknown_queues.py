@@ -72,5 +72,5 @@ def test_a_store_that_does_not_list_its_keys_says_nothing(
     def refuse(pattern: str) -> Any:
         raise ConnectionFailed("no permission")
 
-    monkeypatch.setattr(queue.store, "scan", refuse)
+    monkeypatch.setattr(queue._store, "scan", refuse)
     assert told(queue, [], caplog) == []
