@@ -19,7 +19,7 @@ from hotqueue.embedded.files import MEMORY, Files, absolute, make_default_folder
 from hotqueue.embedded.hold import Hold, holds
 from hotqueue.embedded.waiting import probe
 from hotqueue.errors import STORE_ERRORS, ConfigError, ConnectionFailed, HotQueueError
-from hotqueue.runtime import in_place
+from hotqueue.runtime import testing_mode
 
 DURABILITIES = ("everysec", "always")
 DIED = "the private server that held the copy has died (out of memory?)"
@@ -131,7 +131,7 @@ class EmbeddedServer:
         return f"EmbeddedServer({self.path!r})"
 
     def __getstate__(self) -> dict[str, Any]:
-        if self.path == MEMORY and in_place.stage is None:
+        if self.path == MEMORY and testing_mode.sandbox is None:
             self.ensure()  # whoever gets the copy may come and go before this process needs its server
         return {"path": self.path, "durability": self.durability, "_private": self._private, "_is_default": self._is_default}
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from hotqueue.messages.consumer import BACK, CHARGED, DEAD, DONE
-from hotqueue.runtime import in_place
+from hotqueue.runtime import testing_mode
 from hotqueue.runtime.interrupts import within
 
 CHARGED_MOST = 5  # times that its holder may raise before a message goes to the dead, as in held.lua
@@ -113,7 +113,7 @@ class MemoryList:
 
 def list_of(store: object, name: str) -> MemoryList | None:
     """Return the raw messages of a queue inside `queue.testing()`; None outside, where they are in its store."""
-    return None if in_place.stage is None else in_place.stage.kept(MemoryList, store, name)
+    return None if testing_mode.sandbox is None else testing_mode.sandbox.kept(MemoryList, store, name)
 
 
 class MemoryHolder:

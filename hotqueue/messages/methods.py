@@ -23,7 +23,7 @@ from hotqueue.messages.consumer import PACKAGE, SLICE
 from hotqueue.messages.local import Local
 from hotqueue.messages.memory import MemoryList
 from hotqueue.messages.options import check_options, patience
-from hotqueue.runtime import in_place
+from hotqueue.runtime import testing_mode
 from hotqueue.runtime.interrupts import within
 from hotqueue.store import scripts
 from hotqueue.store.patience import LEAST_BLOCK
@@ -246,7 +246,7 @@ class MessageMethods:
     @property
     def _in_memory(self) -> MemoryList | None:
         """The messages, inside `queue.testing()`."""
-        return None if in_place.stage is None else memory.list_of(self._store, self.name)
+        return None if testing_mode.sandbox is None else memory.list_of(self._store, self.name)
 
     def _local(self) -> Local:
         """Return what this process keeps; a forked child starts anew."""

@@ -15,12 +15,12 @@ queue = HotQueue("in-place", host="127.0.0.1", port=1)
 
 
 @pytest.fixture
-def stage() -> Iterator[None]:
+def sandbox() -> Iterator[None]:
     with queue.testing():
         yield
 
 
-@pytest.mark.usefixtures("stage")
+@pytest.mark.usefixtures("sandbox")
 def test_raw_messages_are_kept_in_memory() -> None:
     queue.put(1, [2], None)
     assert (len(queue), queue.get(), queue.get(block=True), queue.get(), queue.get()) == (3, 1, [2], None, None)
@@ -34,7 +34,7 @@ def test_raw_messages_are_kept_in_memory() -> None:
         bounded.put(1, 2)
 
 
-@pytest.mark.usefixtures("stage")
+@pytest.mark.usefixtures("sandbox")
 def test_raw_messages_are_consumed_in_memory() -> None:
     queue.put(1, 2, 3)
     for message in queue.consume(block=False):
@@ -59,7 +59,7 @@ def test_raw_messages_are_consumed_in_memory() -> None:
     assert (seen, len(queue)) == ([7] * 5, 0)
 
 
-@pytest.mark.usefixtures("stage")
+@pytest.mark.usefixtures("sandbox")
 def test_raw_messages_in_asyncio() -> None:
     async def main() -> list[Any]:
         await queue.aput(1, 2)

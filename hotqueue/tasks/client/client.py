@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from hotqueue import keys, signing
 from hotqueue.errors import ConnectionFailed
-from hotqueue.runtime import in_place
+from hotqueue.runtime import testing_mode
 from hotqueue.signing import Signer
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker.encoded import Encoded
@@ -164,8 +164,8 @@ class Client:
 
     def broker_of(self, name: str) -> Broker:
         """Return the broker of a queue on this store; inside `queue.testing()`, the one in memory."""
-        if in_place.stage is not None:
-            return in_place.stage.broker_of(self, name)  # type: ignore[no-any-return]  # as far as programs call it
+        if testing_mode.sandbox is not None:
+            return testing_mode.sandbox.broker_of(self, name)  # type: ignore[no-any-return]  # as far as programs call it
         return self._brokers.get(name) or self._own_broker(name)
 
     def _own_broker(self, name: str) -> Broker:
@@ -183,8 +183,8 @@ class Client:
 
     def replies(self, name: str) -> Replies:
         """Return where this process waits for results of a queue."""
-        if in_place.stage is not None:
-            return in_place.stage.replies_of(self, name)  # type: ignore[no-any-return]
+        if testing_mode.sandbox is not None:
+            return testing_mode.sandbox.replies_of(self, name)  # type: ignore[no-any-return]
         with self._lock:
             if name not in self._replies:
                 from hotqueue.tasks.client.replies import Replies

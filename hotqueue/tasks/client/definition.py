@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from hotqueue.errors import SerializationError
-from hotqueue.runtime import in_place
+from hotqueue.runtime import testing_mode
 from hotqueue.tasks.broker.encoded import Encoded
 from hotqueue.tasks.broker.stored_queue import BULK
 from hotqueue.tasks.client.arguments import (
@@ -144,8 +144,8 @@ class Definition:
         if kwargs or not self._counts[0] <= len(args) <= self._counts[1]:
             check_fit(self.name, self.function, self.signature, args, kwargs)
         by_value = self.by_value if self.by_value is not None else self._decide()
-        if by_value and in_place.stage is not None:
-            in_place.stage.originals[task_id] = self
+        if by_value and testing_mode.sandbox is not None:
+            testing_mode.sandbox.originals[task_id] = self
         if by_value or kwargs or options.sensitive or not are_short(args):
             portable = self._portable(options) if by_value else None
             visible = readable(args, kwargs, self.signature, options.sensitive)

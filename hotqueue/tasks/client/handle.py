@@ -19,7 +19,7 @@ from hotqueue.errors import (
     TaskError,
     UnknownTask,
 )
-from hotqueue.runtime import in_place
+from hotqueue.runtime import testing_mode
 from hotqueue.runtime.ending import in_thread
 from hotqueue.tasks.client.answers import Answer, with_records
 from hotqueue.tasks.client.client import Client, Owner, client_of
@@ -46,29 +46,29 @@ class Handle(Generic[R]):
         client: of the queue through which it was sent, or asked for.
         queue: name of the queue that it was sent to.
         record: how it ended, once that is known here; a dead task may be retried.
-        stage: where it was sent, inside `queue.testing()`.
+        sandbox: where it was sent, inside `queue.testing()`.
     """
 
-    __slots__ = ("client", "id", "queue", "record", "stage")
+    __slots__ = ("client", "id", "queue", "record", "sandbox")
 
     def __init__(self, task_id: str, client: Client, queue: str | None = None) -> None:
         self.id = task_id
         self.client = client
         self.queue = queue or client.name
         self.record: Record | None = None
-        self.stage = in_place.stage  # what was sent inside queue.testing() stays there
+        self.sandbox = testing_mode.sandbox  # what was sent inside queue.testing() stays there
 
     @property
     def broker(self) -> Broker:
         """Where the task is."""
-        stage, queue = self.stage, self.queue
-        return self.client.broker_of(queue) if stage is None else stage.broker_of(self.client, queue)
+        sandbox, queue = self.sandbox, self.queue
+        return self.client.broker_of(queue) if sandbox is None else sandbox.broker_of(self.client, queue)
 
     @property
     def replies(self) -> Replies:
         """Where its result is waited for."""
-        stage, queue = self.stage, self.queue
-        return self.client.replies(queue) if stage is None else stage.replies_of(self.client, queue)
+        sandbox, queue = self.sandbox, self.queue
+        return self.client.replies(queue) if sandbox is None else sandbox.replies_of(self.client, queue)
 
     def outcome(self, answer: Answer | None, propagate: bool) -> R:
         """Return the value, or raise the error (return it, without `propagate`), of an answer; without one, of the record."""

@@ -123,7 +123,7 @@ class AsyncResult(HasHandle[R]):
             pin.clear()
 
         def deliver(_id: str, answer: Answer) -> None:
-            if handle.stage is None:
+            if handle.sandbox is None:
                 callbacks.callers.call(partial(complete, answer))
             else:
                 complete(answer)  # inside queue.testing() all is done when `delay` returns

@@ -142,7 +142,7 @@ class ResultSet(NotAwaited, Generic[R]):
         for result in self._results:
             handle = handle_of(result)
             if not handle.has_outcome():
-                found.setdefault((handle.client, handle.queue, handle.stage), []).append(result)
+                found.setdefault((handle.client, handle.queue, handle.sandbox), []).append(result)
         return list(found.values())
 
 

@@ -11,7 +11,7 @@ from types import FrameType
 
 from hotqueue import presence
 from hotqueue.hints import check_flag
-from hotqueue.runtime import in_place
+from hotqueue.runtime import testing_mode
 from hotqueue.store.patience import PATIENCE
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.client.registry import Registry
@@ -32,7 +32,7 @@ def run_worker(registries: list[Registry], burst: bool, threads: int, async_conc
     for name, number in (("threads", threads), ("async_concurrency", async_concurrency), ("max_tasks", max_tasks)):
         if number is not None or name != "max_tasks":
             whole(number, name, "run_worker()", 1, None)
-    if in_place.stage is not None:
+    if testing_mode.sandbox is not None:
         return _nothing_left(burst)
     process = Process(
         registries,

@@ -1,6 +1,6 @@
 """`queue.testing()`: tasks run at once and in this process, and nothing leaves it. Why so: docs/decisions/0025.
 
-Here: how it is opened and closed. What happens inside is in `stage`.
+Here: how it is opened and closed. What happens inside is in `sandbox`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import threading
 from collections.abc import Callable
 from typing import Any, Self, TypeVar
 
-from hotqueue.runtime import in_place
-from hotqueue.tasks.testing.stage import Stage
+from hotqueue.runtime import testing_mode
+from hotqueue.tasks.testing.sandbox import Sandbox
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -22,7 +22,7 @@ _users = 0
 
 
 class Eager:
-    """Opens the stage: a context manager, sync and async, and a decorator. Blocks may be nested, and overlap: they share it.
+    """Opens the sandbox: a context manager, sync and async, and a decorator. Blocks may be nested, and overlap: they share it.
 
     A handle that was made inside still answers after the last block was left.
     """
@@ -31,8 +31,8 @@ class Eager:
         global _users
         with _lock:
             _users += 1
-            if in_place.stage is None:
-                in_place.stage = Stage()
+            if testing_mode.sandbox is None:
+                testing_mode.sandbox = Sandbox()
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -41,9 +41,9 @@ class Eager:
             _users -= 1
             if _users:
                 return
-            stage, in_place.stage = in_place.stage, None
-        assert isinstance(stage, Stage)
-        stage.close()
+            sandbox, testing_mode.sandbox = testing_mode.sandbox, None
+        assert isinstance(sandbox, Sandbox)
+        sandbox.close()
 
     async def __aenter__(self) -> Self:
         return self.__enter__()
@@ -70,8 +70,8 @@ class Eager:
 def _after_fork_in_child() -> None:
     global _lock
     _lock = threading.RLock()
-    if isinstance(in_place.stage, Stage):
-        in_place.stage.after_fork()
+    if isinstance(testing_mode.sandbox, Sandbox):
+        testing_mode.sandbox.after_fork()
 
 
 if hasattr(os, "register_at_fork"):

@@ -14,7 +14,7 @@ import pytest
 
 from hotqueue import HotQueue, SerializationError
 from hotqueue.errors import SoftTimeLimitExceeded, TaskRejected
-from hotqueue.runtime import in_place
+from hotqueue.runtime import testing_mode
 from hotqueue.tasks import State
 from tests.support.durations import take_time
 from tests.support.waiting import wait_until
@@ -59,7 +59,7 @@ class TestEager:
             assert square.map(range(4)).get() == [0, 1, 4, 9]
             assert queue.submit(lambda x: x + 1, 1).get() == 2
             assert square.apply_async((5,), countdown=60, task_id="five").id == "five"
-        assert in_place.stage is None
+        assert testing_mode.sandbox is None
 
     def test_arguments_and_results_still_go_through_pickle(self) -> None:
         queue = nowhere()

@@ -10,6 +10,6 @@ from tests.tasks.testing.tasks import queue
 
 
 @pytest.fixture
-def stage() -> Iterator[None]:
+def sandbox() -> Iterator[None]:
     with queue.testing():
         yield

@@ -16,13 +16,13 @@ from tests.tasks.testing.tasks import flaky, queue, square
 pytestmark = pytest.mark.timeout(30)
 
 
-@pytest.mark.usefixtures("stage")
+@pytest.mark.usefixtures("sandbox")
 def test_the_same_id_is_the_same_task() -> None:
     first, again = (square.apply_async((n,), task_id="order") for n in (2, 3))
     assert (first == again, again.get(), seen) == (True, 4, [2])
 
 
-@pytest.mark.usefixtures("stage")
+@pytest.mark.usefixtures("sandbox")
 def test_the_dead_are_listed_run_again_and_thrown_away() -> None:
     failed, rejected = flaky.delay(9), queue.submit(sample.reject, "why")
     assert (failed.state, failed.failed(), failed.retries) == (State.FAILURE, True, 2)
@@ -40,7 +40,7 @@ def test_the_dead_are_listed_run_again_and_thrown_away() -> None:
     assert (queue.retry_dead(failed), queue.discard_dead(all=True), list(queue.dead())) == (0, 1, [])
 
 
-@pytest.mark.usefixtures("stage")
+@pytest.mark.usefixtures("sandbox")
 def test_a_paused_queue_keeps_what_it_is_sent_until_it_is_resumed() -> None:
     queue.pause()
     low, high = square.apply_async((1,)), square.apply_async((2,), priority=5)
@@ -59,7 +59,7 @@ def test_a_paused_queue_keeps_what_it_is_sent_until_it_is_resumed() -> None:
             ended.get()
 
 
-@pytest.mark.usefixtures("stage")
+@pytest.mark.usefixtures("sandbox")
 def test_many_threads_that_resume_a_queue_run_each_task_once() -> None:
     queue.pause()
     results = square.map(range(200))
@@ -73,7 +73,7 @@ def test_many_threads_that_resume_a_queue_run_each_task_once() -> None:
     assert (sorted(seen), len(results.get(timeout=5))) == (list(range(200)), 200)
 
 
-@pytest.mark.usefixtures("stage")
+@pytest.mark.usefixtures("sandbox")
 def test_what_makes_no_sense_here_says_so() -> None:
     with pytest.raises(RuntimeError, match=r"run_worker\(\) would wait for ever inside queue.testing\(\)"):
         queue.run_worker()

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from hotqueue import TaskRevoked
-from hotqueue.runtime import in_place
+from hotqueue.runtime import testing_mode
 from tests.support.processes import run_python
 from tests.tasks import sample
 from tests.tasks.testing.tasks import asquare, other, queue, relay, square
@@ -90,7 +90,7 @@ def test_blocks_nest_and_overlap_and_the_last_one_closes() -> None:
     first.__exit__(None, None, None)
     assert (queue.result(result.id).get(), square.delay(3).get()) == (4, 9)
     second.__exit__(None, None, None)
-    assert in_place.stage is None
+    assert testing_mode.sandbox is None
 
 
 def test_a_block_begins_with_nothing() -> None:
@@ -126,10 +126,10 @@ def test_as_a_decorator_of_a_coroutine_function() -> None:
         return await (await asquare.adelay(3))
 
     assert asyncio.run(main()) == 9
-    assert in_place.stage is None
+    assert testing_mode.sandbox is None
 
 
 def test_a_block_left_by_an_error_is_closed() -> None:
     with pytest.raises(ZeroDivisionError), queue.testing():
         1 / 0  # noqa: B018
-    assert in_place.stage is None
+    assert testing_mode.sandbox is None

@@ -17,7 +17,7 @@ from tests.tasks.testing.tasks import aparent, flaky, queue, square
 pytestmark = pytest.mark.timeout(30)
 
 
-@pytest.mark.usefixtures("stage")
+@pytest.mark.usefixtures("sandbox")
 def test_a_handle_answers_all_it_is_asked() -> None:
     result = flaky.delay(1)
     again = queue.result(result.id)
@@ -43,12 +43,12 @@ def test_a_handle_answers_all_it_is_asked() -> None:
     assert queue.task(ignore_result=True)(sample.square).delay(3).get() is None
 
 
-@pytest.mark.usefixtures("stage")
+@pytest.mark.usefixtures("sandbox")
 def test_progress_is_kept() -> None:
     assert queue.submit(sample.progress, 3).progress == {"done": 3, "total": 10, "message": "on the way"}
 
 
-@pytest.mark.usefixtures("stage")
+@pytest.mark.usefixtures("sandbox")
 def test_sets_answer_too() -> None:
     results = square.map(range(5))
     assert results.get(timeout=1) == [0, 1, 4, 9, 16]
@@ -58,7 +58,7 @@ def test_sets_answer_too() -> None:
     assert wait_for_futures([r.as_future() for r in results], timeout=1).not_done == set()
 
 
-@pytest.mark.usefixtures("stage")
+@pytest.mark.usefixtures("sandbox")
 def test_an_async_task_that_blocks_its_loop_for_another_is_told_what_to_write() -> None:
     with pytest.raises(
         RuntimeError, match=r"get\(\) of task .* blocks the event loop that all async def tasks run on.*await result"

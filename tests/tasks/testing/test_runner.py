@@ -45,7 +45,7 @@ pytestmark = pytest.mark.timeout(30)
     ("how", "wanted"), [("adelay", 16), ("delay", 16), ("sync adelay", 16), ("sync delay", 16), ("nested", 16)]
 )
 @pytest.mark.parametrize("way", ["delay", "adelay"])
-@pytest.mark.usefixtures("stage")
+@pytest.mark.usefixtures("sandbox")
 def test_an_async_task_sends_and_awaits_tasks(how: str, wanted: int, way: str) -> None:
     async def main() -> int:
         return await (await aparent.adelay(4, how))
@@ -53,12 +53,12 @@ def test_an_async_task_sends_and_awaits_tasks(how: str, wanted: int, way: str) -
     assert (aparent.delay(4, how).get(timeout=5) if way == "delay" else asyncio.run(main())) == wanted
 
 
-@pytest.mark.usefixtures("stage")
+@pytest.mark.usefixtures("sandbox")
 def test_an_async_task_sends_many_and_awaits_them() -> None:
     assert [aparent.delay(4, how).get(timeout=5) for how in ("map", "gather")] == [14, 14]
 
 
-@pytest.mark.usefixtures("stage")
+@pytest.mark.usefixtures("sandbox")
 def test_the_loop_of_the_test_turns_while_a_task_runs() -> None:
     async def main() -> list[str]:
         found = []
@@ -71,7 +71,7 @@ def test_the_loop_of_the_test_turns_while_a_task_runs() -> None:
     assert asyncio.run(main()) == ["went on", "went on"]
 
 
-@pytest.mark.usefixtures("stage")
+@pytest.mark.usefixtures("sandbox")
 def test_what_a_task_sent_and_did_not_await_has_run_when_delay_returns() -> None:
     @queue.task
     async def sends() -> None:
@@ -82,7 +82,7 @@ def test_what_a_task_sent_and_did_not_await_has_run_when_delay_returns() -> None
     assert sorted(seen) == [3, 4]
 
 
-@pytest.mark.usefixtures("stage")
+@pytest.mark.usefixtures("sandbox")
 def test_sync_tasks_find_no_loop_around_them_and_async_ones_one_that_is_theirs() -> None:
     @queue.task
     def runs_a_loop() -> int:
@@ -100,7 +100,7 @@ def test_sync_tasks_find_no_loop_around_them_and_async_ones_one_that_is_theirs()
     assert len(asyncio.run(main())) == 2
 
 
-@pytest.mark.usefixtures("stage")
+@pytest.mark.usefixtures("sandbox")
 def test_a_task_knows_itself_and_nothing_of_who_sent_it() -> None:
     variable.set("the test's")
     assert inner.delay().get()[1] == ""
@@ -109,7 +109,7 @@ def test_a_task_knows_itself_and_nothing_of_who_sent_it() -> None:
         current_task.request  # noqa: B018
 
 
-@pytest.mark.usefixtures("stage")
+@pytest.mark.usefixtures("sandbox")
 def test_a_cancelled_wait_leaves_the_task_alone() -> None:
     go_on.clear()
 
@@ -148,7 +148,7 @@ with queue.testing():
     assert run_python(code, timeout=20).stdout == "interrupted True 0\n"
 
 
-@pytest.mark.usefixtures("stage")
+@pytest.mark.usefixtures("sandbox")
 def test_times_are_not_waited_for_and_count_all_the_same() -> None:
     began = time.monotonic()
     when = datetime.now(UTC) + timedelta(hours=1)
@@ -160,7 +160,7 @@ def test_times_are_not_waited_for_and_count_all_the_same() -> None:
 
 
 @pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, GeneratorExit, BaseException, asyncio.CancelledError])
-@pytest.mark.usefixtures("stage")
+@pytest.mark.usefixtures("sandbox")
 def test_whatever_a_task_raises_comes_out_of_get_alone(kind: type[BaseException]) -> None:
     def raises() -> None:
         raise kind("no")
@@ -175,7 +175,7 @@ def test_whatever_a_task_raises_comes_out_of_get_alone(kind: type[BaseException]
             result.get()
 
 
-@pytest.mark.usefixtures("stage")
+@pytest.mark.usefixtures("sandbox")
 def test_reject_ignore_and_misfits_end_as_with_a_worker() -> None:
     def raises(error: BaseException) -> None:
         raise error
@@ -185,19 +185,19 @@ def test_reject_ignore_and_misfits_end_as_with_a_worker() -> None:
 
 
 @pytest.mark.parametrize("task", [down, adown, adown_mixed], ids=lambda task: task.__name__)
-@pytest.mark.usefixtures("stage")
+@pytest.mark.usefixtures("sandbox")
 def test_tasks_may_send_tasks_200_deep(task: Any) -> None:
     assert task.delay(200).get(timeout=20) == 200
 
 
-@pytest.mark.usefixtures("stage")
+@pytest.mark.usefixtures("sandbox")
 def test_tasks_may_send_tasks_without_waiting_200_deep() -> None:
     down_without_waiting.delay(200)
     assert seen == list(range(200, -1, -1))
     assert parent.delay(3).get() == 18
 
 
-@pytest.mark.usefixtures("stage")
+@pytest.mark.usefixtures("sandbox")
 def test_a_task_that_sends_itself_for_ever_is_an_error() -> None:
     for_ever.delay()
     (dead,) = queue.dead()
@@ -205,7 +205,7 @@ def test_a_task_that_sends_itself_for_ever_is_an_error() -> None:
     assert "each sent by the one before: inside queue.testing() a task runs as soon as it is sent" in dead.message
 
 
-@pytest.mark.usefixtures("stage")
+@pytest.mark.usefixtures("sandbox")
 def test_threads_may_send_at_once() -> None:
     results: list[Any] = []
     threads = [threading.Thread(target=lambda n=n: results.append((n, parent.delay(n).get()))) for n in range(8)]

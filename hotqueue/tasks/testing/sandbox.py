@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any, TypeVar
 
-from hotqueue.runtime.in_place import Kept
+from hotqueue.runtime.testing_mode import Kept
 from hotqueue.tasks.client.definition import Definition
 from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.testing.broker import MemoryBroker
@@ -16,7 +16,7 @@ from hotqueue.tasks.testing.storage import Storage
 K = TypeVar("K", bound=Kept)
 
 
-class Stage:
+class Sandbox:
     """All queues of this process while `queue.testing()` is open.
 
     Attributes:

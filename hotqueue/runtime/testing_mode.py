@@ -1,6 +1,6 @@
-"""Where calls go inside `queue.testing()`: to the stage that is open, and not to a store.
+"""Where calls go inside `queue.testing()`: to the sandbox that is open, and not to a store.
 
-Imports nothing of hotqueue. The stage is opened and closed by tasks/testing/; whoever would go to the store asks here first.
+Imports nothing of hotqueue. The sandbox is opened and closed by tasks/testing/; whoever would go to the store asks here first.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ K = TypeVar("K", bound="Kept")
 
 
 class Kept(Protocol):
-    """Something of a queue's that a stage keeps."""
+    """Something of a queue's that a sandbox keeps."""
 
     def after_fork(self) -> None:
         """In a forked process: make new locks, for the parent's threads are not there to give them back."""
 
 
-class Stage(Protocol):
+class Sandbox(Protocol):
     """What is open inside `queue.testing()`; blocks that overlap share one."""
 
     originals: dict[str, Any]
@@ -32,4 +32,4 @@ class Stage(Protocol):
         """Return what a queue keeps of this type, made when it is first asked for: the list of its raw messages."""
 
 
-stage: Stage | None = None
+sandbox: Sandbox | None = None

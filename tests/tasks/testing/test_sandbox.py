@@ -22,7 +22,7 @@ from tests.tasks.testing.tasks import asquare, awaits, go_on, queue, relay, squa
 pytestmark = pytest.mark.timeout(30)
 
 
-@pytest.mark.usefixtures("stage")
+@pytest.mark.usefixtures("sandbox")
 def test_other_queues_stay_here_as_well() -> None:
     assert relay.delay(3).get() == 10
     assert square.apply_async((3,), queue="elsewhere").get() == 9
@@ -30,7 +30,7 @@ def test_other_queues_stay_here_as_well() -> None:
     assert HotQueue("third", dbfilename="/proc/none/x.rdb").submit(abs, -1).get() == 1
 
 
-@pytest.mark.usefixtures("stage")
+@pytest.mark.usefixtures("sandbox")
 def test_a_batch_runs_at_its_end() -> None:
     with queue.batch():
         result = square.delay(3)
@@ -45,7 +45,7 @@ def test_a_batch_runs_at_its_end() -> None:
     assert asyncio.run(main()) == 16
 
 
-@pytest.mark.usefixtures("stage")
+@pytest.mark.usefixtures("sandbox")
 def test_code_by_value_is_the_code_that_is_here() -> None:
     ran, lock = list[int](), threading.Lock()
     queue.submit(lambda: ran.append(1))
@@ -105,14 +105,14 @@ def test_a_forked_process_has_a_loop_of_its_own() -> None:
     code = """
 import asyncio, os, signal, threading
 from hotqueue import HotQueue
-from hotqueue.runtime import in_place
+from hotqueue.runtime import testing_mode
 queue = HotQueue("q", host="127.0.0.1", port=1)
 @queue.task(name="double")
 async def double(n): return 2 * n
 async def awaited(): return await (await double.adelay(4))
 held, done = threading.Event(), threading.Event()
 def hold():
-    with in_place.stage._lock, in_place.stage._runner._lock:
+    with testing_mode.sandbox._lock, testing_mode.sandbox._runner._lock:
         held.set(); done.wait()
 with queue.testing():
     assert double.delay(2).get() == 4
