@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
+from typing import Any
 
+import cloudpickle
 import pytest
 
 from hotqueue import HotQueue
@@ -47,3 +50,16 @@ def test_envelopes_of_one_task_share_their_header(make_queue: MakeQueue) -> None
 def test_what_a_class_calls_encode_is_its_own(make_queue: MakeQueue) -> None:
     task = definition_of(make_queue().task(str))
     assert envelope.decode(task.encode("id", (b"a",), {}, task.options, "q")).task == "builtins.str"
+
+
+def test_a_copy_of_a_bound_task_is_what_its_function_gets(make_queue: MakeQueue) -> None:
+    queue = make_queue()
+
+    @queue.task(bind=True)
+    def twice(self: Any, n: int) -> tuple[str, int]:
+        return self.name, 2 * n
+
+    copy = pickle.loads(cloudpickle.dumps(twice))
+    assert copy(4) == (twice.name, 8)
+    with queue.testing():
+        assert copy.delay(4).get() == (twice.name, 8)
