@@ -14,9 +14,9 @@ from hotqueue.errors import ConfigError
 from hotqueue.messages import codec
 from hotqueue.messages.local import Local
 from hotqueue.messages.methods import MessageMethods, Seconds
-from hotqueue.store.patience import PATIENCE
 from hotqueue.store.resolve import resolve
 from hotqueue.store.store import Store
+from hotqueue.store.timeouts import PATIENCE
 from hotqueue.tasks.methods import TaskMethods
 
 # Queues of this process that were given a secret key, by name: what their pickles left behind is found here again.

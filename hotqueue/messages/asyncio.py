@@ -36,8 +36,8 @@ from hotqueue.messages.consumer import (
 )
 from hotqueue.messages.local import Local
 from hotqueue.store import scripts
-from hotqueue.store.patience import PATIENCE
 from hotqueue.store.store import Store
+from hotqueue.store.timeouts import PATIENCE
 
 Messages = Callable[..., AsyncGenerator[Any, None]]  # `queue.aconsume`
 

@@ -21,7 +21,7 @@ from hotqueue.messages.calls import drive, send
 from hotqueue.messages.codec import Codec
 from hotqueue.messages.consumer import BACK, CHARGED, DEAD, DONE, FULL_PAUSE, Call, Loop, Outage, is_slow, log, log_dead
 from hotqueue.messages.local import Local
-from hotqueue.store.patience import PATIENCE
+from hotqueue.store.timeouts import PATIENCE
 
 Messages = Callable[..., Generator[Any, None, None]]  # `queue.consume`
 

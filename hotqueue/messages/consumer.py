@@ -16,8 +16,8 @@ from hotqueue import keys, presence
 from hotqueue.errors import ConnectionFailed
 from hotqueue.runtime.interrupts import within
 from hotqueue.store import scripts
-from hotqueue.store.patience import LEAST_BLOCK
 from hotqueue.store.scripts import Script
+from hotqueue.store.timeouts import LEAST_BLOCK
 
 log = logging.getLogger("hotqueue.queue")
 

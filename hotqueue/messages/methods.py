@@ -26,8 +26,8 @@ from hotqueue.messages.options import check_options, patience
 from hotqueue.runtime import testing_mode
 from hotqueue.runtime.interrupts import within
 from hotqueue.store import scripts
-from hotqueue.store.patience import LEAST_BLOCK
 from hotqueue.store.store import Store
+from hotqueue.store.timeouts import LEAST_BLOCK
 
 Seconds = float | timedelta
 

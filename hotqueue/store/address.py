@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from hotqueue.store.patience import PATIENCE
+from hotqueue.store.timeouts import PATIENCE
 
 MEMORY = ":memory:"
 

@@ -16,8 +16,8 @@ from hotqueue.store import clients
 from hotqueue.store.connection import new_connection, size_of
 from hotqueue.store.exchange import Exchange
 from hotqueue.store.loop_client import LoopClient, NotSent
-from hotqueue.store.patience import COMMAND_TIMEOUT
 from hotqueue.store.scripts import Script
+from hotqueue.store.timeouts import COMMAND_TIMEOUT
 
 
 class AsyncExchange:

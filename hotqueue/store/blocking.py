@@ -11,8 +11,8 @@ import redis.exceptions as rx
 from hotqueue.errors import ConnectionFailed
 from hotqueue.store.connection import fileno, is_open, is_stale, new_connection, packed
 from hotqueue.store.exchange import Exchange, Sent
-from hotqueue.store.patience import BLOCK_MARGIN
 from hotqueue.store.pool import Idle
+from hotqueue.store.timeouts import BLOCK_MARGIN
 
 T = TypeVar("T")
 

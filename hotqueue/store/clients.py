@@ -17,8 +17,8 @@ from redis.sentinel import Sentinel
 from hotqueue.errors import ConfigError
 from hotqueue.runtime.ending import in_thread
 from hotqueue.store.address import Address
-from hotqueue.store.patience import COMMAND_TIMEOUT, CONNECT_TIMEOUT
 from hotqueue.store.sentinel import Watch
+from hotqueue.store.timeouts import COMMAND_TIMEOUT, CONNECT_TIMEOUT
 
 if TYPE_CHECKING:
     from hotqueue.embedded.server import EmbeddedServer

@@ -16,7 +16,7 @@ import redis.exceptions as rx
 
 from hotqueue import keys
 from hotqueue.sizes import LARGE, in_words
-from hotqueue.store.patience import COMMAND_TIMEOUT
+from hotqueue.store.timeouts import COMMAND_TIMEOUT
 
 CHUNK = 1 << 20  # bytes of something large between two looks at what the server says
 SLOWEST = 256 * 1024  # bytes a second at which what has left this machine is taken to arrive, with whatever is on the way

@@ -13,9 +13,9 @@ import redis.exceptions as rx
 from hotqueue import keys
 from hotqueue.errors import HotQueueError, Interruption
 from hotqueue.store.connection import await_reply, fileno, is_open, limit_replies, packed, send, with_size
-from hotqueue.store.patience import COMMAND_TIMEOUT
 from hotqueue.store.pool import Idle, Pool
 from hotqueue.store.scripts import Script
+from hotqueue.store.timeouts import COMMAND_TIMEOUT
 
 
 class Exchange:

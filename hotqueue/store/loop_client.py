@@ -14,8 +14,8 @@ from typing import Any
 import redis.exceptions as rx
 
 from hotqueue.runtime.ending import in_thread, look_up_names_here
-from hotqueue.store.patience import COMMAND_TIMEOUT
 from hotqueue.store.sentinel import Watch
+from hotqueue.store.timeouts import COMMAND_TIMEOUT
 from hotqueue.store.translation import is_of_replica
 
 AT_ONCE = 64  # commands under way at once; the others wait their turn instead of opening a connection each

@@ -12,9 +12,9 @@ from typing import Any
 
 from hotqueue.errors import ConnectionFailed
 from hotqueue.sizes import LARGE
-from hotqueue.store.patience import COMMAND_TIMEOUT
 from hotqueue.store.scripts import Script
 from hotqueue.store.store import Store
+from hotqueue.store.timeouts import COMMAND_TIMEOUT
 
 COPIED = 64 * 1024  # bytes below which a copy is cheaper than a call of the system
 _ANSWERS = {b":0\r\n": False, b":1\r\n": True}

@@ -14,9 +14,9 @@ import redis.exceptions as rx
 
 from hotqueue.errors import ConnectionFailed, HotQueueError
 from hotqueue.store.connection import limit_replies, packed
-from hotqueue.store.patience import COMMAND_TIMEOUT
 from hotqueue.store.scripts import Script
 from hotqueue.store.store import Store
+from hotqueue.store.timeouts import COMMAND_TIMEOUT
 from hotqueue.store.translation import is_of_replica
 
 MOST = 500  # commands in one trip

@@ -19,8 +19,8 @@ from hotqueue.runtime import descriptors
 from hotqueue.store import clients
 from hotqueue.store.address import Address
 from hotqueue.store.connection import is_open, is_stale, new_connection, set_timeout
-from hotqueue.store.patience import COMMAND_TIMEOUT, Limits
 from hotqueue.store.sentinel import Watch
+from hotqueue.store.timeouts import COMMAND_TIMEOUT, Limits
 from hotqueue.store.translation import is_of_replica, meaning
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from types import EllipsisType
 from typing import TypeVar
 
 from hotqueue.errors import ConnectionFailed
-from hotqueue.store.patience import COMMAND_TIMEOUT, PATIENCE, SHORTEST, Limits
+from hotqueue.store.timeouts import COMMAND_TIMEOUT, PATIENCE, SHORTEST, Limits
 
 T = TypeVar("T")
 

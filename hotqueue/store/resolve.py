@@ -10,7 +10,7 @@ from typing import Any
 from hotqueue.errors import ConfigError
 from hotqueue.store.address import Address
 from hotqueue.store.options import check_options, check_values
-from hotqueue.store.patience import LONGEST, PATIENCE, SHORTEST
+from hotqueue.store.timeouts import LONGEST, PATIENCE, SHORTEST
 from hotqueue.store.url import parse
 
 

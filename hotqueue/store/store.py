@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from hotqueue.errors import HotQueueError
 from hotqueue.store.address import Address
-from hotqueue.store.patience import Limits
 from hotqueue.store.repeating import Repeating
 from hotqueue.store.scripts import Script
+from hotqueue.store.timeouts import Limits
 
 if TYPE_CHECKING:
     from hotqueue.embedded.server import EmbeddedServer

@@ -14,8 +14,8 @@ from redis.retry import Retry
 
 from hotqueue.errors import ConfigError
 from hotqueue.store import clients
-from hotqueue.store.patience import COMMAND_TIMEOUT, CONNECT_TIMEOUT
 from hotqueue.store.resolve import resolve
+from hotqueue.store.timeouts import COMMAND_TIMEOUT, CONNECT_TIMEOUT
 from hotqueue.store.url import parse
 
 

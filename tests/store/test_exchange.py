@@ -32,7 +32,7 @@ def test_a_lost_reply_is_sent_and_a_next_command_works(proxy: Proxy, key: str) -
 
 
 def test_a_server_that_stops_answering_is_given_up(start_redis: Callable[..., RedisServer], monkeypatch: Any) -> None:
-    monkeypatch.setattr("hotqueue.store.patience.COMMAND_TIMEOUT", 0.3)
+    monkeypatch.setattr("hotqueue.store.timeouts.COMMAND_TIMEOUT", 0.3)
     server = start_redis()
     store = Store(parse(server.url))
     store.command("k", "PING")

@@ -10,8 +10,8 @@ from typing import Any
 
 from hotqueue import keys
 from hotqueue.store.packing import PackedKeys, command
-from hotqueue.store.patience import LEAST_BLOCK
 from hotqueue.store.store import Store
+from hotqueue.store.timeouts import LEAST_BLOCK
 from hotqueue.tasks.broker import scripts
 
 MOST = 1000  # messages taken at once

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from hotqueue.store import pipeline
 from hotqueue.store.blocking import Blocking
 from hotqueue.store.packing import command
-from hotqueue.store.patience import LEAST_BLOCK
+from hotqueue.store.timeouts import LEAST_BLOCK
 from hotqueue.tasks.broker.session import Step
 from hotqueue.tasks.broker.stored_queue import StoredQueue
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from hotqueue.errors import TaskNotRegistered
-from hotqueue.tasks.client import clashes
+from hotqueue.tasks.client import name_clashes
 from hotqueue.tasks.client.client import Client, Owner, client_of
 from hotqueue.tasks.client.definition import Definition, definition_of
 from hotqueue.tasks.client.method import TaskMethod, unbound
@@ -48,10 +48,10 @@ class Registry(Client):
         """Register a task; one defined again takes the old one's place, with a warning if it is another function."""
         old = self.tasks.get(task.name)
         if old is not None and not functions.is_nameless(task.name, task.__wrapped__):
-            clash = clashes.clash(task.name, self.name, old.__wrapped__, task.__wrapped__)
+            clash = name_clashes.clash(task.name, self.name, old.__wrapped__, task.__wrapped__)
             if clash:
                 self.clashes.append(clash)
-                clashes.warn(clash)
+                name_clashes.warn(clash)
         self.tasks[task.name], self.definitions[task.name] = task, definition_of(task)
         return task
 

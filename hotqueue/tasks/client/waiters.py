@@ -17,7 +17,7 @@ from hotqueue.tasks.client.answers import Answer
 
 FIRST, LONGEST_PAUSE = 1.0, 10.0  # seconds until a task is asked about again: for the first time, and at most
 PIECE = 1000  # tasks that are asked about together
-BREATH = 0.1  # seconds between two such pieces
+BETWEEN = 0.1  # seconds between two such pieces
 AFTER = 0.01  # seconds past a task's expiry at which it is asked about
 
 
@@ -162,7 +162,7 @@ class Watches:
                     found.append(task_id)
                     watch.ask_at, watch.pause = now + watch.pause, min(2 * watch.pause, LONGEST_PAUSE)
                 self._due = min(self._due, watch.ask_at)
-            self._due = max(self._due, now + BREATH)
+            self._due = max(self._due, now + BETWEEN)
         return found
 
     def all_due(self) -> None:

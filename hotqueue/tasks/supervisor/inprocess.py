@@ -12,7 +12,7 @@ from types import FrameType
 from hotqueue import presence
 from hotqueue.hints import check_flag
 from hotqueue.runtime import testing_mode
-from hotqueue.store.patience import PATIENCE
+from hotqueue.store.timeouts import PATIENCE
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.execution.soft_limit import leave_ctrl_c_to_main

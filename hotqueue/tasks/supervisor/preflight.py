@@ -9,8 +9,8 @@ from collections.abc import Iterable
 
 from hotqueue import keys
 from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError
-from hotqueue.store.patience import PATIENCE
 from hotqueue.store.store import Store
+from hotqueue.store.timeouts import PATIENCE
 from hotqueue.tasks.broker import many_queues
 from hotqueue.tasks.broker.broker import Broker
 

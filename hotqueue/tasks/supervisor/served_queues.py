@@ -6,8 +6,8 @@ All that are at one store share its connections.
 from __future__ import annotations
 
 from hotqueue.errors import HotQueueError
-from hotqueue.store.patience import PATIENCE
 from hotqueue.store.store import Store
+from hotqueue.store.timeouts import PATIENCE
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.wire import payload
 

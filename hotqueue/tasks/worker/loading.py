@@ -16,9 +16,9 @@ from hotqueue.errors import CannotLoad, ConfigError, HotQueueError
 from hotqueue.hints import did_you_mean
 from hotqueue.runtime import package
 from hotqueue.store.store import Store
-from hotqueue.tasks.client.clashes import are_two, quietly
 from hotqueue.tasks.client.client import Owner
 from hotqueue.tasks.client.definition import definition_of
+from hotqueue.tasks.client.name_clashes import are_two, quietly
 from hotqueue.tasks.client.registry import Registry, registry_of
 from hotqueue.tasks.client.task import Task
 from hotqueue.tasks.execution import forks

@@ -13,7 +13,7 @@ from functools import partial
 
 from hotqueue import keys
 from hotqueue.errors import ConnectionFailed, HotQueueError
-from hotqueue.store.patience import COMMAND_TIMEOUT
+from hotqueue.store.timeouts import COMMAND_TIMEOUT
 from hotqueue.tasks.broker.session import DOING, Stepped
 from hotqueue.tasks.worker.one_server import FoundOut, Place, Where
 from hotqueue.tasks.worker.stepping import Stepping

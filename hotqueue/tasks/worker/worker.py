@@ -14,7 +14,7 @@ from functools import partial
 from typing import TypeVar
 
 from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError
-from hotqueue.store.patience import COMMAND_TIMEOUT
+from hotqueue.store.timeouts import COMMAND_TIMEOUT
 from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.rules.lifecycle import Ended, Outcome, decide
 from hotqueue.tasks.rules.options import datetime_of

@@ -17,7 +17,7 @@ from tests.support.waiting import wait_until
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "FIRST", 0.05)
     monkeypatch.setattr(module, "LONGEST_PAUSE", 0.3)
-    monkeypatch.setattr(module, "BREATH", 0.01)
+    monkeypatch.setattr(module, "BETWEEN", 0.01)
 
 
 def told(_id: str, _answer: Answer) -> None:
