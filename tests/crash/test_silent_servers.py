@@ -20,9 +20,11 @@ from typing import Any
 import pytest
 
 from hotqueue import HotQueue, WorkerLost, keys
+from hotqueue.tasks.broker import scripts
 from tests.crash.workers import APPS, BANNER
 from tests.support.durations import let_pass
 from tests.support.elsewhere import task_by_name
+from tests.support.proxy import Proxy
 from tests.support.servers import Cluster, RedisServer, free_port
 from tests.support.waiting import allowed, holds_for, wait_until
 
@@ -207,8 +209,26 @@ def test_a_worker_leaves_in_time_and_tells_the_others(make_pair: Callable[..., P
     worker.send_signal(signal.SIGTERM)
     assert result.get(20) == "s"
     assert worker.wait(20) == 0
-    assert time.monotonic() - began < allowed(6)  # the task takes one second, saying goodbye two, what is owed one
+    assert time.monotonic() - began < allowed(
+        8
+    )  # a second for the task, two for what is under way, two to say goodbye, one for what is owed
     assert pair.here.client().zcard(keys.workers("here")) == 0
+
+
+def test_a_fetch_under_way_at_a_silent_server_is_not_waited_for_at_the_end(make_pair: Callable[..., Pair]) -> None:
+    pair = make_pair()
+    proxy = Proxy(pair.env["THERE"])
+    pair.env["THERE"] = proxy.url
+    worker = pair.start("-p1")
+    assert named(pair.queue("here", pair.env["HERE"]), "quick").delay(1).get(10) == 1
+    proxy.fall_silent()
+    wait_until(lambda: any(scripts.STEP.sha in request for request in proxy.swallowed), 10, "it asks for tasks there")
+    began = time.monotonic()
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(20) == 0
+    assert time.monotonic() - began < allowed(6)  # two for the fetch, two for saying goodbye, one for what is owed
+    assert pair.here.client().zcard(keys.workers("here")) == 0
+    proxy.close()
 
 
 def test_many_queues_of_a_server_that_has_just_fallen_silent_are_left_in_no_longer_than_one(

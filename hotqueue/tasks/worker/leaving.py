@@ -14,9 +14,7 @@ from hotqueue.tasks.worker.subscription import Subscription
 
 log = logging.getLogger("hotqueue.worker")
 
-GOODBYE = (
-    2.0  # seconds for deregistering, which others do as well: as long as upkeep waits (rounds.py), so that grace is for tasks
-)
+GOODBYE = 2.0  # seconds for what others put in order as well: as long as upkeep waits (rounds.py), so that grace is for tasks
 
 
 def end_ahead(worker: Stepping, subscriptions: Sequence[Subscription]) -> None:
@@ -24,6 +22,9 @@ def end_ahead(worker: Stepping, subscriptions: Sequence[Subscription]) -> None:
     for subscription in subscriptions:
         if subscription.ahead is not None:
             step, subscription.ahead = subscription.ahead, None
+            if not (step.actions or step.has_answered(GOODBYE)):
+                step.abandon()  # what it fetches, if it still does, goes back as we are deregistered, or is refused after that
+                continue
             worker.end(subscription, step, are_permits_out=True)
 
 
