@@ -6,9 +6,11 @@ from typing import Any
 
 from hotqueue.queue import HotQueue
 from hotqueue.tasks.broker.broker import Broker
+from hotqueue.tasks.wire.settlement import CHUNK
 from tests.support import leaks
 
 BAND = 2**45
+STARTED = 9999  # behind what is not to be taken back
 ZSETS = ("ready", "ready:async", "suspects", "claims", "scheduled", "expiring", "workers", "dead")
 SETS = ("needs", "done:", "revoked", "large")
 HASHES = ("tasks", "attempts", "held:", "worker:", "dead:tasks", "control", "waiters", "stats")
@@ -29,6 +31,56 @@ def place(seq: int, priority: int = 0) -> int:
     return (100 - priority) * BAND + seq
 
 
+def records(holds: dict[str, str]) -> dict[str, bytes]:
+    """Return the records of what a worker holds; `holds` says of each id 'fetch set place behind', without the last: it runs.
+
+    A capital for the set: the task was revoked before. Fetch 'L': it has ended, and its outcome comes apart.
+    """
+    by_fetch: dict[str, list[tuple[int, str, str, str]]] = {}
+    for task_id, hold in holds.items():
+        fetch, origin, at, *behind = hold.split()
+        by_fetch.setdefault(f"L{task_id}" if fetch == "L" else fetch, []).append(
+            (int(behind[0]) if behind else STARTED, task_id, origin, at)
+        )
+    found = {}
+    for fetch, some in by_fetch.items():
+        some.sort(reverse=True, key=lambda one: one[0])
+        for n in range(0, len(some), CHUNK):
+            found[f"{fetch}:{n // CHUNK}" if n else fetch] = _record(some[n : n + CHUNK])
+    return found
+
+
+def _record(some: list[tuple[int, str, str, str]]) -> bytes:
+    """Return a record with gaps where a number from the end is missing."""
+    last = some[-1][0]
+    entries: list[tuple[str, str, str]] = []
+    for behind, task_id, origin, at in some:
+        while some[0][0] < STARTED and behind < some[0][0] - len(entries):
+            entries.append(("", "-", "0"))
+        entries.append((task_id, origin, at))
+    heads = "".join(f"{origin}{int(float(at)):016d}" for _, origin, at in entries)
+    ids = "".join(f"{task_id}\n" for task_id, _, _ in entries)
+    return f"1{len(entries):03d}{last:04d}{heads}\n{ids}".encode()
+
+
+def holds(found: dict[bytes, bytes]) -> dict[str, str]:
+    """Undo `records`."""
+    holds: dict[str, str] = {}
+    for field, value in found.items():
+        if value[:1] != b"1" or not value[1:8].isdigit():
+            holds[field.decode()] = value.decode("utf-8", "backslashreplace")
+            continue
+        count, last = int(value[1:4]), int(value[4:8])
+        ids = value[9 + 17 * count :].decode().split("\n")
+        for n in range(count):
+            head = value[8 + 17 * n : 25 + 17 * n].decode()
+            fetch = "L" if field.startswith(b"L") else field.decode().partition(":")[0]
+            behind = "" if last + count - 1 - n >= STARTED else f" {last + count - 1 - n}"
+            if head[0] != "-":
+                holds[ids[n]] = f"{fetch} {head[0]} {int(head[1:])}{behind}"
+    return holds
+
+
 class Room:
     """One queue's keys, by their names behind ``{hotqueue:<name>}:``."""
 
@@ -46,6 +98,8 @@ class Room:
                 self.client.zadd(key, value)
             elif thing.startswith(SETS):
                 self.client.sadd(key, *value)
+            elif thing.startswith("held:"):
+                self.client.hset(key, mapping=records(value))
             elif thing in HASHES or thing.startswith(tuple(h for h in HASHES if h.endswith(":"))):
                 self.client.hset(key, mapping=value)
             elif isinstance(value, list):
@@ -70,6 +124,8 @@ class Room:
             case "zset":
                 return {m.decode(): int(score) for m, score in self.client.zrange(key, 0, -1, withscores=True)}
             case "hash":
+                if ":held:" in key:
+                    return holds(self.client.hgetall(key))
                 found = {k.decode(): v.decode("utf-8", "backslashreplace") for k, v in self.client.hgetall(key).items()}
                 return {k.partition(":")[2]: int(v) for k, v in found.items()} if key.endswith("}:stats") else found
             case "set":

@@ -11,7 +11,7 @@ from typing import Any
 
 from hotqueue import keys
 from hotqueue.errors import HotQueueError
-from hotqueue.tasks.broker import scripts
+from hotqueue.tasks.broker import holds, scripts
 from hotqueue.tasks.broker.revoking import Revoking
 from hotqueue.tasks.broker.stored_queue import instant
 
@@ -67,7 +67,8 @@ class Inspector(Revoking):
     def held(self, worker: str) -> list[str]:
         """Return the ids of what a worker has in hand."""
         key = keys.held(self.name, worker)
-        return [keys.text(task_id) for task_id in self.store.repeat(lambda: self.store.command(key, "HKEYS", key))]
+        found = self.store.repeat(lambda: self.store.command(key, "HGETALL", key))
+        return holds.ids_in(zip(found[::2], found[1::2], strict=True))
 
     def needs(self) -> list[str]:
         """Return what parked tasks wait for."""

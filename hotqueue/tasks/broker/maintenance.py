@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hotqueue import keys
-from hotqueue.tasks.broker import scripts
+from hotqueue.tasks.broker import holds, scripts
 from hotqueue.tasks.broker.stored_queue import BULK, StoredQueue, instant
 from hotqueue.tasks.rules.history import KILLED
 
@@ -185,9 +185,9 @@ class Maintenance(StoredQueue):
             cursor, found = self.store.command(keys.workers(n), "SCAN", cursor, "MATCH", match, "COUNT", 1000)
             for worker in (keys.text(key).removeprefix(prefix) for key in found):
                 if self.store.command(keys.workers(n), "ZSCORE", keys.workers(n), worker) is None:
-                    held = int(self.store.command(keys.workers(n), "HLEN", keys.held(n, worker)))
+                    found = self.store.command(keys.workers(n), "HGETALL", keys.held(n, worker))
                     self.reap(worker, known_dead=True)
-                    yield held
+                    yield len(holds.ids_in(zip(found[::2], found[1::2], strict=True)))
             if cursor == b"0":
                 return
 

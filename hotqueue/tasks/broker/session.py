@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 from hotqueue import keys
@@ -12,7 +13,7 @@ from hotqueue.sizes import LARGE, READ_BYTES
 from hotqueue.store.packing import PackedKeys
 from hotqueue.tasks.broker import scripts
 from hotqueue.tasks.broker.broker import Broker
-from hotqueue.tasks.wire.settlement import Delivery, Settlement
+from hotqueue.tasks.wire.settlement import CHUNK, Delivery, Settlement
 
 if TYPE_CHECKING:
     from hotqueue.store.blocking import Blocking
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 ALONE = -1  # see `Session.width`
 _MOST_BYTES = b"%d" % READ_BYTES
+_WITH_BLOB, _WITH_EXTRA = frozenset("SED"), frozenset("DR")  # codes whose tasks have these parts
 DOING, RECOVERING = "finishing and fetching tasks", "recovering after an error"
 
 
@@ -72,10 +74,7 @@ class Step:
         now, due, alive, others, suspects, needs, left, gone, revoked = reply[:9]
         if alive == 2:
             raise ConnectionFailed("a fetch arrived late and was refused")
-        deliveries = [
-            Delivery(keys.text(reply[i]), self.number, reply[i + 1].decode(), reply[i + 2], reply[i + 3])
-            for i in range(9, len(reply), 4)
-        ]
+        deliveries = _deliveries(self.number, reply[9:])
         missing, stopped = [keys.text(task_id) for task_id in gone], [keys.text(task_id) for task_id in revoked]
         return Stepped(int(now), due, alive == 1, others, suspects, needs, left, missing, deliveries, stopped)
 
@@ -120,7 +119,7 @@ class Session:
         self._store = broker.store
         self._step = PackedKeys(scripts.STEP, [key.encode() for key in broker.script_keys.step(worker)])
         self._worker = worker.encode()
-        self._result = keys.result(broker.name, "").encode()
+        self._ends = [_MOST_BYTES, keys.result(broker.name, "").encode(), keys.parked(broker.name, "").encode()]
 
     def register(self, lease_ms: int, about: dict[str, str]) -> None:
         """Announce this worker."""
@@ -155,16 +154,10 @@ class Session:
         return self._send(0, 0, actions).end()
 
     def _send(self, number: int, room: int, actions: Sequence[Settlement]) -> Step:
-        more: list[bytes] = []
-        args = self._head(number, room)
-        result, size = self._result, 0
-        for task_id, held_as, code, blob, ms, extra in actions:
-            size += len(blob)
-            more.append(keys.parked(self.broker.name, extra).encode() if code == "K" else result + keys.raw(task_id))
-            args += (_raw(task_id), _raw(held_as), code.encode(), _raw(blob), b"%d" % ms, _raw(extra))
-        step, every_key = self._step, [*self._step.keys, *more]
-        call = [step.call(more, args)] if size < LARGE else step.parts(more, args)
-        sent = self._store.send(step.script, every_key, args, DOING, call)
+        args = self._head(number, room) + runs(actions)
+        step, size = self._step, sum([len(action[3]) for action in actions])
+        call = [step.call((), args)] if size < LARGE else step.parts((), args)
+        sent = self._store.send(step.script, step.keys, args, DOING, call)
         return Step(sent, number, room, actions)
 
     def begin_behind(self, first: bytes, connection: Blocking, room: int) -> Step:
@@ -180,7 +173,7 @@ class Session:
         return Step(connection.last(whole, DOING), self.number, room, ())
 
     def _head(self, number: int, room: int) -> list[bytes]:
-        return [self._worker, b"%d" % number, b"%d" % room, self._kind, b"%d" % self.width, _MOST_BYTES]
+        return [self._worker, b"%d" % number, b"%d" % room, self._kind, b"%d" % self.width, *self._ends]
 
     def recover(self, in_hand: Sequence[str]) -> list[Delivery] | None:
         """After an error: return what this worker holds but has not in hand; None when it was given up."""
@@ -193,12 +186,49 @@ class Session:
 
     def recovered(self, reply: Any) -> list[Delivery] | None:
         """Return what the reply of `recover` says."""
-        if reply[0] == 0:
-            return None
-        return [
-            Delivery(keys.text(reply[i]), self.number, reply[i + 1].decode(), reply[i + 2], reply[i + 3])
-            for i in range(2, len(reply), 4)
-        ]
+        return None if reply[0] == 0 else _deliveries(self.number, reply[2:])
+
+
+def _deliveries(number: int, reply: Sequence[Any]) -> list[Delivery]:
+    """Return what a fetch brought: ids, each with a newline behind it, their sets, their histories if any has one, envelopes."""
+    if not reply:
+        return []
+    ids, origins, histories, *envelopes = reply
+    names, sets = keys.text(ids).split("\n"), origins.decode()
+    if len(envelopes) > CHUNK:
+        held_as = [number if n < CHUNK else f"{number}:{n // CHUNK}" for n in range(len(envelopes))]
+        if not histories:
+            histories = [b""] * len(envelopes)
+        return [Delivery(*each) for each in zip(names, repeat(number), sets, histories, envelopes, held_as, strict=False)]
+    if histories:
+        return [Delivery(*each) for each in zip(names, repeat(number), sets, histories, envelopes, strict=False)]
+    return [Delivery(*each) for each in zip(names, repeat(number), sets, repeat(b""), envelopes, strict=False)]
+
+
+def runs(actions: Sequence[Settlement]) -> list[bytes]:
+    """Return actions as step.lua takes them: those behind one another that have all but their ids and parts in common together."""
+    found: list[bytes] = []
+    ids: list[str] = []
+    parts: list[bytes] = []
+    last: tuple[int | str, str, int, str] | None = None
+    for task_id, held_as, code, blob, ms, extra in actions:
+        head = (held_as, code, ms, extra if code == "K" else "")
+        if head != last:
+            if last is not None:
+                found += (*_head_of(*last), _raw("\n".join(ids) + "\n"), *parts)
+            last, ids, parts = head, [], []
+        ids.append(task_id)
+        if code in _WITH_BLOB:
+            parts.append(_raw(blob))
+        if code in _WITH_EXTRA:
+            parts.append(_raw(extra))
+    if last is not None:
+        found += (*_head_of(*last), _raw("\n".join(ids) + "\n"), *parts)
+    return found
+
+
+def _head_of(held_as: int | str, code: str, ms: int, need: str) -> tuple[bytes, ...]:
+    return code.encode(), _raw(held_as), b"%d" % ms, _raw(need)
 
 
 def _raw(part: bytes | str | int) -> bytes:

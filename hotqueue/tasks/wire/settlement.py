@@ -12,13 +12,15 @@ from hotqueue.tasks.rules.lifecycle import Action, Do, State
 from hotqueue.tasks.rules.options import TaskOptions
 from hotqueue.tasks.wire import exceptions, payload, record
 
+CHUNK = 100  # tasks of a fetch that are held in one record; as in lua/holds.lua
+
 
 class Settlement(NamedTuple):
     """What step.lua carries out for one task.
 
     Attributes:
         id: of the task.
-        number: the fetch that it is held under; "*": any.
+        number: what it is held as, see `Delivery`; "*": whatever it is.
         code: see step.lua.
         blob: the record of how it ended; b"" where there is none.
         ms: milliseconds to keep the record, or until the next try.
@@ -46,6 +48,7 @@ class Delivery:
         number: the fetch that brought it; with the worker's incarnation, the fence.
         origin: "s" or "a": the ready set it came from; "x" or "y": one of either kind from the suspects.
         history: undecoded; b"" for a task to which nothing has happened.
+        held_as: the record in which it is held: the number of the fetch, and from its second chunk on which one; 0: the number.
     """
 
     id: str
@@ -53,6 +56,7 @@ class Delivery:
     origin: str
     history: bytes
     data: bytes
+    held_as: int | str = 0
 
 
 def of(action: Action, delivery: Delivery, history: History, options: TaskOptions, now: int, signer: Signer | None) -> Settlement:
@@ -61,7 +65,7 @@ def of(action: Action, delivery: Delivery, history: History, options: TaskOption
     Args:
         now: server time in ms.
     """
-    do, number, task_id = action.do, delivery.number, delivery.id
+    do, number, task_id = action.do, delivery.held_as or delivery.number, delivery.id
     if do is Do.SUCCEED:
         return succeeded(delivery, action.payload, history.retries, options, now, signer)
     if do is Do.RETRY:
@@ -81,14 +85,14 @@ def succeeded(
 ) -> Settlement:
     """Return what to send for a success; apart, because every task takes this path."""
     if options.ignore_result or not options.result_expires:
-        return Settlement(delivery.id, delivery.number, "X", b"", 0, "")
+        return Settlement(delivery.id, delivery.held_as or delivery.number, "X", b"", 0, "")
     blob = record.encode(State.SUCCESS, retries, now, value, delivery.id, signer)
-    return Settlement(delivery.id, delivery.number, "S", blob, _ttl(options), "")
+    return Settlement(delivery.id, delivery.held_as or delivery.number, "S", blob, _ttl(options), "")
 
 
 def put_back(delivery: Delivery) -> Settlement:
     """Return what to send to put an unstarted task back at its place, uncharged."""
-    return Settlement(delivery.id, delivery.number, "P", b"", 0, "")
+    return Settlement(delivery.id, delivery.held_as or delivery.number, "P", b"", 0, "")
 
 
 def apart(action: Settlement) -> tuple[Settlement, Settlement]:

@@ -56,7 +56,11 @@ class Holding:
         self._in_doubt.difference_update(each.id for each in settlements if each.code != "L")
         for each in settlements:
             delivery = self.in_hand.get(each.id)
-            if delivery is not None and (delivery.number == each.number or each.number == "*") and each.code != "L":
+            if (
+                delivery is not None
+                and ((delivery.held_as or delivery.number) == each.number or each.number == "*")
+                and each.code != "L"
+            ):
                 self.in_hand.pop(each.id, None)
 
     def doubt(self, settlements: Sequence[Settlement]) -> None:

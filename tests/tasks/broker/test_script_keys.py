@@ -38,7 +38,7 @@ LISTS = {
     "unpark": KEYS.unpark("n"),
     "wait": KEYS.wait("c", ["t"]),
 }
-NO_NUMBERS = {"unstarted", "prelude", "ending"}  # one list of one kind; no scripts of their own
+NO_NUMBERS = {"unstarted", "prelude", "holds", "ending"}  # one list of one kind; no scripts of their own
 
 
 def head_of(script: str) -> dict[int, str]:

@@ -10,7 +10,7 @@ from hotqueue.store.scripts import Script
 from hotqueue.tasks.broker import scripts
 
 FOLDER = Path(hotqueue.__file__).parent / "tasks" / "broker" / "lua"
-SHARED = {"prelude", "ending"}
+SHARED = {"prelude", "holds", "ending"}  # put in front of others
 
 
 def test_each_file_is_a_script_of_that_name() -> None:

@@ -19,13 +19,19 @@ for i = 1, need_count do
   if redis.call('SISMEMBER', needs, ARGV[2 + worker_count + i]) == 0 then return { -1 } end
 end
 
+local is_held, held_count = {}, 0
+for i = 1, worker_count do
+  each_held(holder(i), function(id)
+    is_held[id] = true
+    held_count = held_count + 1
+  end)
+end
+
 local function stands(id)
   for _, set in ipairs(sets) do
     if redis.call('ZSCORE', set, id) then return true end
   end
-  for i = 1, worker_count do
-    if redis.call('HEXISTS', holder(i), id) == 1 then return true end
-  end
+  if is_held[id] then return true end
   for i = worker_count + 1, worker_count + need_count do
     if redis.call('ZSCORE', holder(i), id) then return true end
   end
@@ -44,8 +50,7 @@ for i = 3 + worker_count + need_count, #ARGV do
     restored[#restored + 1] = id
   end
 end
-local nowhere = redis.call('HLEN', tasks)
+local nowhere = redis.call('HLEN', tasks) - held_count
 for _, set in ipairs(sets) do nowhere = nowhere - redis.call('ZCARD', set) end
-for i = 1, worker_count do nowhere = nowhere - redis.call('HLEN', holder(i)) end
 for i = worker_count + 1, worker_count + need_count do nowhere = nowhere - redis.call('ZCARD', holder(i)) end
 return { nowhere, restored }

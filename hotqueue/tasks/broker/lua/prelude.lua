@@ -79,16 +79,6 @@ local function width_of(attempts) return math.min(SIDE_BY_SIDE, math.max(1, spli
 -- run more or less one by one, and wait for each other.
 local function fits(own, width) return own >= width and own < 2 * width end
 
--- held: 'number origin place behind': the fetch that brought it, which set it came from (s ready, a ready:async; of the suspects
--- x sync and y async ones), where it stood there, and how many of its fetch are started after it; what is not to be taken back as
--- unstarted has no last part, one that had been revoked before has an r behind it: it does not start.
--- What is none of that came from elsewhere: its task, if it is one, is put where it harms nobody.
-local function split_held(value)
-  local number, origin, place, behind = string.match(value, '^(%d+) ([saxy]) ([%d.e+-]+) ?(%d*)r?$')
-  if not number then return '0', 'x', '0', '' end
-  return number, origin, place, behind
-end
-
 -- Which third of the done sets belongs to this minute; the one two minutes old has expired when its turn comes again.
 local function remember_done(done, now, id)
   local key = done[math.floor(now / 60000) % 3 + 1]

@@ -1,10 +1,10 @@
--- Put back what a worker holds, at its old place, and deregister the worker once nothing is left. At most 1,000 a call.
+-- Put back what a worker holds, at its old place, and deregister the worker once nothing is left. At most 800 a call.
 -- KEYS 1 attempts 2 ready 3 ready:async 4 suspects 5 held:<worker> 6 workers 7 worker:<worker> 8 bell 9 bell:async 10 stats
 -- ARGV 1 worker 2 'dead' (known to be) or 'lease' (only when its lease has run out) 3 line of JSON that says what happened
 --      4 what that means for the charged: '-' their process died, 'L' it was lost with its host or its supervisor, 'T' it was
 --      ended for their time limit, 'R' because they were revoked 5 how many ran side by side in that process
 --      6 '*' to charge all, or '' 7… id to charge, '1' if it is not to run again
--- Returns { held tasks put back, left to do, ids charged }; { -1 } when the worker still has its lease.
+-- Returns { held tasks put back, records left to do, ids charged }; { -1 } when the worker still has its lease.
 -- One that ran alone when its process died has one delivery more, and is a suspect that runs alone; of several that ran side by
 -- side each has one shared death more, and is a suspect at its second. Suspects run in quarantine, so many side by side as
 -- their `width` says; each death in which one ran halves it. See docs/decisions/0028 and 0029.
@@ -61,22 +61,17 @@ local function charge(id, origin)
   return (is_over or a.width == 0) and READY[origin] or suspects
 end
 
-local ORIGIN = { s = ready, a = ready_async, x = suspects, y = suspects }
-local all_held = redis.call('HLEN', held)
--- Which ones come first does not matter: each goes back to its place. A dead worker may have left very many.
-local holds = all_held > 400 and redis.call('HRANDFIELD', held, 200, 'WITHVALUES') or redis.call('HGETALL', held)
-local last = #holds
-for i = 1, last, 2 do
-  local id = holds[i]
-  local _, origin, place = split_held(holds[i + 1])
-  redis.call('HDEL', held, id)
-  redis.call('ZADD', (all or accused[id]) and charge(id, origin) or ORIGIN[origin], place, id)
-end
-if last / 2 == all_held then
+local put_back = 0
+local left = let_go_all(held, function(id, origin, place)
+  local set = place_of(origin, ready, ready_async, suspects)
+  redis.call('ZADD', (all or accused[id]) and charge(id, origin) or set, place, id)
+  put_back = put_back + 1
+end)
+if left == 0 then
   redis.call('ZREM', workers, worker_id)
   redis.call('DEL', worker)
 end
 if #charged > 0 then count(stats, now, 'lost', #charged) end
-if redis.call('ZCARD', ready) + redis.call('ZCARD', suspects) > 0 then ring(bell, last / 2 + 1, ready) end
-if redis.call('ZCARD', ready_async) > 0 then ring(bell_async, last / 2 + 1, ready_async) end
-return { last / 2, all_held - last / 2, charged }
+if redis.call('ZCARD', ready) + redis.call('ZCARD', suspects) > 0 then ring(bell, put_back + 1, ready) end
+if redis.call('ZCARD', ready_async) > 0 then ring(bell_async, put_back + 1, ready_async) end
+return { put_back, left, charged }

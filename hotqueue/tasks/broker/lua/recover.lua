@@ -1,8 +1,8 @@
 -- After any error, and every ten seconds: refuse lost or late fetches from now on, and hand over what is held but not in hand.
 -- KEYS 1 tasks 2 attempts 3 held:<worker> 4 workers 5 worker:<worker>
 -- ARGV 1 worker 2 fetch number (the next) 3… ids in hand
--- Returns { alive, now, id, origin, attempts, envelope, … }, in the order of their places, in which they will be started; what comes
---   is stamped as fetched in that order under the new number.
+-- Returns { alive, now, ids, each with a newline behind it, of each the set it came from, attempts of each, envelope, … }, in the order
+--   of their places, in which they will be started; what comes is held as fetched in that order under the new number.
 local tasks, attempts, held, workers, worker = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local fetch = ARGV[2]
 local now = now_ms()
@@ -12,29 +12,27 @@ may_grow(worker)
 local in_hand = {}
 for i = 3, #ARGV do in_hand[ARGV[i]] = true end
 redis.call('HSET', worker, 'fetch', fetch)
-local holds, found = redis.call('HGETALL', held), {}
-for i = 1, #holds, 2 do
-  if not in_hand[holds[i]] then
-    local _, origin, place = split_held(holds[i + 1])
-    found[#found + 1] = { id = holds[i], origin = origin, place = place, at = tonumber(place) or 0 }
+local found, fields = {}, {}
+each_held(held, function(id, origin, place, _, _, field)
+  if not in_hand[id] then
+    found[#found + 1] = { id = id, origin = origin, place = place, at = tonumber(place) }
+    fields[field] = true
   end
-end
+end)
 -- A place has 53 bits, as many as a number keeps; two are equal only where `seq` was deleted, and then stand as in a sorted set.
 table.sort(found, function(a, b) return a.at < b.at or (a.at == b.at and a.id < b.id) end)
-local out, behind, envelopes = { 1, text(now) }, 0, {}
-for i = #found, 1, -1 do
-  local each = found[i]
-  envelopes[i] = redis.call('HGET', tasks, each.id)
-  if envelopes[i] then
-    redis.call('HSET', held, each.id, fetch .. ' ' .. each.origin .. ' ' .. each.place .. ' ' .. behind)
-    behind = behind + 1
-  else
-    redis.call('HDEL', held, each.id)
+let_go_but(held, fields, in_hand)
+local out, ids, heads, origins, histories = { 1, text(now) }, {}, {}, {}, {}
+for _, each in ipairs(found) do
+  local envelope = redis.call('HGET', tasks, each.id)
+  if envelope then
+    local n = #ids + 1
+    ids[n], heads[n], origins[n] = each.id, head_of(each.origin, each.place), each.origin
+    histories[n] = redis.call('HGET', attempts, each.id) or ''
+    out[5 + n] = envelope
   end
 end
-for i, each in ipairs(found) do
-  if envelopes[i] then
-    for _, v in ipairs({ each.id, each.origin, redis.call('HGET', attempts, each.id) or '', envelopes[i] }) do out[#out + 1] = v end
-  end
-end
+if #ids == 0 then return out end
+hold(held, fetch, heads, ids)
+out[3], out[4], out[5] = table.concat(ids, '\n') .. '\n', table.concat(origins), histories
 return out

@@ -1,26 +1,28 @@
 -- Finish what a worker has done and fetch what it has room for, in one trip.
 -- KEYS 1 tasks 2 attempts 3 ready 4 ready:async 5 suspects 6 scheduled 7 held:<worker> 8 workers 9 worker:<worker>
 --      10 bell 11 bell:async 12 seq 13 stats 14 paused 15 dead 16 dead:tasks 17-19 done 20 needs 21 waiters
---      22 dead:bytes 23 expiring 24 revoked 25 large 26… one an action: result:<id>, or parked:<need>
+--      22 dead:bytes 23 expiring 24 revoked 25 large
 -- ARGV 1 worker 2 fetch number 3 room (0: no fetch) 4 kind to fetch ('s', 'a') 5 0, or: fetch a suspect, to run beside so many (-1: alone)
---      6 bytes at most; then six an action: id, number it was fetched under, code, blob, ms, extra
---      codes: S success, X end without result, E end with another result, D dead (extra: its record), R retry after ms
---      (extra: attempts), P put back, K park (extra: need), L stay held: it has ended, and its outcome comes apart
+--      6 bytes at most 7 what the key of a result begins with 8 the same of parked:<need>; then runs: of tasks that have the first
+--      four of these in common, in the order in which they were fetched:
+--      code, the record of `held` that they are in ('*': any), ms, need, ids (each with a newline behind it), then for each what its code asks for
+--      codes: S success (blob), X end without result, E end with another result (blob), D dead (blob, its record), R retry after ms
+--      (attempts), P put back, K park for the need, L stay held: it has ended, and its outcome comes apart
 -- Returns { now, ms until the next due task (-1: none), alive, size of the other kind's ready set, of the suspects,
 --           number of needs, size of our kind's ready set after a fetch, ids that were gone,
 --           ids in hand that were revoked and are not to be started any more,
---           id, origin, attempts, envelope, … }
+--           ids that were fetched, each with a newline behind it, of each the set it came from, attempts of each or none, envelope, … }
 --   alive: 0 the worker was given up; 2 a late fetch, refused.
 local tasks, attempts, ready, ready_async, suspects, scheduled = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local held, workers, worker, bell, bell_async, seq = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12]
 local stats, paused, dead, dead_tasks = KEYS[13], KEYS[14], KEYS[15], KEYS[16]
 local needs, waiters, dead_bytes, expiring, revoked, large = KEYS[20], KEYS[21], KEYS[22], KEYS[23], KEYS[24], KEYS[25]
 local done = { KEYS[17], KEYS[18], KEYS[19] }
-local function subject_of(n) return KEYS[25 + n] end -- of an action
 local worker_id, fetch_number, room, kind = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
-local width, most_bytes = tonumber(ARGV[5]), tonumber(ARGV[6])
+local width, most_bytes, results, parked_for = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7], ARGV[8]
 local now = now_ms()
 local ORIGIN = { s = ready, a = ready_async, x = suspects, y = suspects }
+local PARTS = { S = 1, X = 0, E = 1, D = 2, R = 1, P = 0, K = 0, L = 0 } -- that follow for each task
 local NAMES = { S = 'succeeded', X = 'succeeded', E = 'ended', D = 'failed', R = 'retried', P = 'put_back', K = 'parked' }
 local DEAD_MS = 7776000000 -- the dead are kept for 90 days
 local gone, tally = {}, {}
@@ -56,90 +58,118 @@ local function again(id, delay, history)
   end
 end
 
-local function park(id, place, need, parked)
+local function park(id, place, need)
   local a = split_attempts(redis.call('HGET', attempts, id))
   a.need = need
   redis.call('HSET', attempts, id, join_attempts(a))
   is_plain = false
-  redis.call('ZADD', parked, place, id)
+  redis.call('ZADD', parked_for .. need, place, id)
   redis.call('SADD', needs, need)
 end
 
--- Which actions are of tasks that this worker still holds under the number that it says; their holds are dropped.
-local function own(count)
-  local ids, ours, freed = {}, {}, {}
-  for i = 1, count do ids[i] = ARGV[1 + 6 * i] end
-  local values = redis.call('HMGET', held, unpack(ids))
-  for i = 1, count do
-    local number = ARGV[2 + 6 * i]
-    if values[i] and (number == '*' or string.sub(values[i], 1, #number + 1) == number .. ' ') then
-      ours[#ours + 1] = { n = i, value = values[i] }
-      freed[#freed + 1] = ids[i]
-    else
-      gone[#gone + 1] = ids[i]
-    end
+-- The runs of this call.
+local function read_runs()
+  local runs, at = {}, 9
+  while at <= #ARGV do
+    local run = { code = ARGV[at], field = ARGV[at + 1], ms = ARGV[at + 2], need = ARGV[at + 3], text = ARGV[at + 4], ids = {}, at = at + 4 }
+    for id in string.gmatch(run.text, '([^\n]+)\n') do run.ids[#run.ids + 1] = id end
+    run.parts = PARTS[run.code]
+    at = at + 5 + run.parts * #run.ids
+    runs[#runs + 1] = run
   end
-  may_grow(held)
-  if #freed > 0 then redis.call('HDEL', held, unpack(freed)) end
-  return ours
+  return runs
 end
 
-local function carry_out(ours)
-  local ended = {}
-  for _, our in ipairs(ours) do
-    local at = 1 + 6 * our.n
-    local id, code = ARGV[at], ARGV[at + 2]
-    if code == 'K' and is_revoked(id) then code = 'P' end -- parked, nobody might ever fetch it, and end it
-    if NAMES[code] then tally[NAMES[code]] = (tally[NAMES[code]] or 0) + 1 end
-    if code == 'R' then
-      again(id, tonumber(ARGV[at + 4]), ARGV[at + 5])
-    elseif code == 'P' or code == 'K' then
-      local _, origin, place = split_held(our.value)
-      if code == 'P' then redis.call('ZADD', ORIGIN[origin], place, id) else park(id, place, ARGV[at + 5], subject_of(our.n)) end
-    elseif code == 'L' then
-      local _, origin, place = split_held(our.value)
-      redis.call('HSET', held, id, '0 ' .. origin .. ' ' .. place) -- of no fetch: nobody takes it back as unstarted
-    else
-      if code == 'D' then bury(id, ARGV[at + 5], redis.call('HGET', tasks, id)) end
-      keep_record(done, now, id, ARGV[at + 3], ARGV[at + 4], subject_of(our.n))
-      ended[#ended + 1] = id
-    end
-    our.is_moved = #ended == 0 or ended[#ended] ~= id
+local function part(run, n, which) return ARGV[run.at + run.parts * (n - 1) + which] end
+
+local function heads_of(run)
+  if run.field ~= '*' then return let_go(held, run.field, run.text, run.ids) end
+  local heads = {}
+  for n, id in ipairs(run.ids) do heads[n] = let_go_one(held, id) end
+  return heads
+end
+
+local END = { S = true, X = true, E = true, D = true }
+
+local function carry_out_one(run, n, code, head)
+  local id = run.ids[n]
+  if END[code] then
+    if code == 'D' then bury(id, part(run, n, 2), redis.call('HGET', tasks, id)) end
+    return keep_record(done, now, id, run.parts > 0 and part(run, n, 1) or '', run.ms, results .. id)
+  elseif code == 'R' then
+    return again(id, tonumber(run.ms), part(run, n, 1))
+  elseif code == 'L' then
+    return keep_apart(held, id, head)
   end
+  local set, place = place_of(head, ready, ready_async, suspects)
+  if code == 'P' then redis.call('ZADD', set, place, id) else park(id, place, run.need) end
+end
+
+-- Carry out a run for those of its tasks that this worker still holds; the others are gone. A key of the wrong type stops a script in
+-- its middle: what was not carried out is held again, and can be settled again.
+local function carry_out(run, ended)
+  local moved, number = 0, #run.ids
+  local fine, heads = pcall(heads_of, run)
+  if not fine then return failure(heads) end
+  local failed
+  fine, failed = pcall(function()
+    for n = 1, number do
+      local id, code = run.ids[n], run.code
+      if heads[n] then
+        if code == 'K' and is_revoked(id) then code = 'P' end -- parked, nobody might ever fetch it, and end it
+        carry_out_one(run, n, code, heads[n])
+        if END[code] then ended[#ended + 1] = id end
+        if NAMES[code] then tally[NAMES[code]] = (tally[NAMES[code]] or 0) + 1 end
+      else
+        gone[#gone + 1] = id
+      end
+      moved = n
+    end
+  end)
+  if fine then return end
+  local again_heads, again_ids = {}, {}
+  for n = moved + 1, number do
+    if heads[n] then again_heads[#again_heads + 1], again_ids[#again_ids + 1] = heads[n], run.ids[n] end
+  end
+  hold_again(held, run.field, again_heads, again_ids)
+  return failure(failed)
+end
+
+local function forget(ended)
   if #ended == 0 then return end
   redis.call('HDEL', tasks, unpack(ended))
-  if not is_plain then
-    redis.call('HDEL', attempts, unpack(ended))
-    redis.pcall('ZREM', expiring, unpack(ended))
-    redis.pcall('SREM', revoked, unpack(ended))
-    redis.pcall('SREM', large, unpack(ended))
-  end
-  return ended
+  if is_plain then return end
+  redis.call('HDEL', attempts, unpack(ended))
+  redis.pcall('ZREM', expiring, unpack(ended))
+  redis.pcall('SREM', revoked, unpack(ended))
+  redis.pcall('SREM', large, unpack(ended))
 end
 
--- A key of the wrong type stops a script in its middle: what was not carried out stays held, and can be settled again.
-local function finish(count)
-  local ours = own(count)
-  local fine, ended = pcall(carry_out, ours)
-  if fine then return ended end
-  for _, our in ipairs(ours) do
-    if not our.is_moved then redis.call('HSET', held, ARGV[1 + 6 * our.n], our.value) end
+local function finish(runs)
+  local ended, failed = {}, nil
+  may_grow(held)
+  for _, run in ipairs(runs) do
+    failed = carry_out(run, ended)
+    if failed then break end
   end
-  return nil, failure(ended)
+  forget(ended)
+  return ended, failed
 end
 
-local function announce_ended(ended, count)
+local function announce_ended(runs, ended)
+  if #ended == 0 or redis.call('EXISTS', waiters) == 0 then return end
   local replies, waiting = redis.call('HMGET', waiters, unpack(ended)), {}
   for n, id in ipairs(ended) do
     if replies[n] then waiting[id] = replies[n] end
   end
   if not next(waiting) then return end
   redis.call('HDEL', waiters, unpack(ended))
-  for i = 1, count do
-    local id = ARGV[1 + 6 * i]
-    if waiting[id] then
-      announce_end(waiting[id], id, ARGV[4 + 6 * i])
-      waiting[id] = nil
+  for _, run in ipairs(runs) do
+    for n, id in ipairs(run.ids) do
+      if waiting[id] and END[run.code] then
+        announce_end(waiting[id], id, run.parts > 0 and part(run, n, 1) or '')
+        waiting[id] = nil
+      end
     end
   end
 end
@@ -166,29 +196,33 @@ local function histories(ids)
 end
 
 -- Hand over so many of a line of ids and places, which stand in a set (first there, or not); returns how many tasks these are.
-local function hold(key, line, count, is_first, origin, out)
-  local ids, holds, n, at = {}, {}, 0, #out
+local function hand_over(key, line, count, is_first, origin, out)
+  local ids, heads = {}, {}
   for i = 1, count do ids[i] = line[2 * i - 1] end
   local envelopes = redis.call('HMGET', tasks, unpack(ids))
-  local found = is_plain and {} or histories(ids)
-  local stamp = fetch_number .. ' ' .. origin .. ' '
   if is_first then redis.call('ZREMRANGEBYRANK', key, 0, count - 1) else redis.call('ZREM', key, unpack(ids)) end
+  local found, at, number = {}, #out + 3, 0
   for i = 1, count do
     if envelopes[i] then
-      out[at + 1], out[at + 2], out[at + 3], out[at + 4] = ids[i], origin, found[i] or '', envelopes[i]
-      holds[n + 1], holds[n + 2] = ids[i], stamp .. line[2 * i] .. ' ' .. count - i .. (is_revoked(ids[i]) and 'r' or '')
-      at, n = at + 4, n + 2
+      number = number + 1
+      found[number] = ids[i]
+      heads[number] = head_of(origin, line[2 * i], is_revoked(ids[i]))
+      out[at + number] = envelopes[i]
     end
   end
-  local wrong = n > 0 and redis.pcall('HSET', held, unpack(holds))
-  if type(wrong) ~= 'table' then return n / 2 end
+  if number == 0 then return 0 end
+  out[at - 2], out[at - 1] = table.concat(found, '\n') .. '\n', string.rep(origin, number)
+  out[at] = is_plain and {} or histories(found)
+  for i = 1, is_plain and 0 or number do out[at][i] = out[at][i] or '' end
+  local fine, wrong = pcall(hold, held, fetch_number, heads, found)
+  if fine then return number end
   for i = 1, 2 * count, 2 do redis.call('ZADD', key, line[i + 1], line[i]) end
-  error(wrong.err, 0) -- the text: Redis 6.2 knows no errors that are tables
+  error(type(wrong) == 'table' and wrong.err or wrong, 0) -- the text: Redis 6.2 knows no errors that are tables
 end
 
 local function take(key, origin, out)
   local line = redis.call('ZRANGE', key, 0, math.min(room, MOST) - 1, 'WITHSCORES')
-  if #line > 0 then hold(key, line, fitting(line), true, origin, out) end
+  if #line > 0 then hand_over(key, line, fitting(line), true, origin, out) end
 end
 
 -- The first suspect that may run beside so many as its worker's process runs; below 0: that runs one at a time, whatever it is.
@@ -198,7 +232,7 @@ local function take_suspect(out)
     if width < 0 or fits(width_of(redis.call('HGET', attempts, first[i])), width) then
       local envelope = redis.call('HGET', tasks, first[i])
       local origin = envelope and kind_of(envelope) == 'a' and 'y' or 'x'
-      if hold(suspects, { first[i], first[i + 1] }, 1, false, origin, out) > 0 then return end
+      if hand_over(suspects, { first[i], first[i + 1] }, 1, false, origin, out) > 0 then return end
     end
   end
 end
@@ -220,19 +254,17 @@ end
 local function revoked_in_hand()
   local found = {}
   if marks == 0 then return found end
-  local is_few = marks < redis.call('HLEN', held)
-  for _, id in ipairs(is_few and redis.call('SMEMBERS', revoked) or redis.call('HKEYS', held)) do
-    local is_both = is_few and redis.call('HEXISTS', held, id) == 1 or not is_few and is_revoked(id)
-    if is_both then found[#found + 1] = id end
-  end
+  each_held(held, function(id)
+    if is_revoked(id) then found[#found + 1] = id end
+  end)
   return found
 end
 
-local actions = (#ARGV - 6) / 6
-if actions > 0 then
-  local ended, failed = finish(actions)
+if #ARGV > 8 then
+  local runs = read_runs()
+  local ended, failed = finish(runs)
   if failed then return failed end
-  if ended then announce_ended(ended, actions) end
+  announce_ended(runs, ended)
 end
 local out = {}
 local head = { text(now), -1, 1, 0, 0, 0, 0, gone, revoked_in_hand() }

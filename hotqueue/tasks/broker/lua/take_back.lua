@@ -7,16 +7,9 @@ local held, ready, ready_async, suspects, bell, bell_async = KEYS[1], KEYS[2], K
 local fetch, tail = ARGV[1], tonumber(ARGV[2])
 local wrong = must_be('zset', ready, ready_async, suspects)
 if wrong then return wrong end
-local ORIGIN = { s = ready, a = ready_async, x = suspects, y = suspects }
-local holds, back = redis.call('HGETALL', held), 0
-for i = 1, #holds, 2 do
-  local number, origin, place, behind = split_held(holds[i + 1])
-  if number == fetch and behind ~= '' and tonumber(behind) < tail then
-    redis.call('HDEL', held, holds[i])
-    redis.call('ZADD', ORIGIN[origin], place, holds[i])
-    back = back + 1
-  end
-end
+local back = let_go_unstarted(held, fetch, tail, function(id, origin, place)
+  redis.call('ZADD', place_of(origin, ready, ready_async, suspects), place, id)
+end)
 if back > 0 then
   ring(bell, back, ready)
   if redis.call('ZCARD', ready_async) > 0 then ring(bell_async, back, ready_async) end

@@ -3,12 +3,13 @@
 -- KEYS held:<worker> of each worker
 -- ARGV 1 id
 -- Returns 1 or 0.
+local id = ARGV[1]
 for _, held in ipairs(KEYS) do
-  local value = redis.call('HGET', held, ARGV[1])
-  if value then
-    if string.sub(value, -1) == 'r' then return 1 end
-    local _, origin, _, behind = split_held(value)
-    return (origin ~= 'a' and origin ~= 'y' and behind ~= '' and redis.call('HLEN', held) > 1) and 1 or 0
-  end
+  local count, may_wait = 0, nil
+  each_held(held, function(each, origin, _, was_revoked, behind)
+    count = count + 1
+    if each == id then may_wait = was_revoked or ((origin == 's' or origin == 'x') and behind < STARTED and 'behind others') end
+  end)
+  if may_wait ~= nil then return (may_wait == true or (may_wait and count > 1)) and 1 or 0 end
 end
 return 1
