@@ -13,7 +13,7 @@ from hotqueue.sizes import LARGE, READ_BYTES
 from hotqueue.store.packing import PackedKeys
 from hotqueue.tasks.broker import scripts
 from hotqueue.tasks.broker.broker import Broker
-from hotqueue.tasks.wire.settlement import CHUNK, Delivery, Settlement
+from hotqueue.tasks.wire.settlement import CHUNK, Delivery, Settlement, runs
 
 if TYPE_CHECKING:
     from hotqueue.store.blocking import Blocking
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 ALONE = -1  # see `Session.width`
 _MOST_BYTES = b"%d" % READ_BYTES
-_WITH_BLOB, _WITH_EXTRA = frozenset("SED"), frozenset("DR")  # codes whose tasks have these parts
 DOING, RECOVERING = "finishing and fetching tasks", "recovering after an error"
 
 
@@ -203,35 +202,3 @@ def _deliveries(number: int, reply: Sequence[Any]) -> list[Delivery]:
     if histories:
         return [Delivery(*each) for each in zip(names, repeat(number), sets, histories, envelopes, strict=False)]
     return [Delivery(*each) for each in zip(names, repeat(number), sets, repeat(b""), envelopes, strict=False)]
-
-
-def runs(actions: Sequence[Settlement]) -> list[bytes]:
-    """Return actions as step.lua takes them: those behind one another that have all but their ids and parts in common together."""
-    found: list[bytes] = []
-    ids: list[str] = []
-    parts: list[bytes] = []
-    last: tuple[int | str, str, int, str] | None = None
-    for task_id, held_as, code, blob, ms, extra in actions:
-        head = (held_as, code, ms, extra if code == "K" else "")
-        if head != last:
-            if last is not None:
-                found += (*_head_of(*last), _raw("\n".join(ids) + "\n"), *parts)
-            last, ids, parts = head, [], []
-        ids.append(task_id)
-        if code in _WITH_BLOB:
-            parts.append(_raw(blob))
-        if code in _WITH_EXTRA:
-            parts.append(_raw(extra))
-    if last is not None:
-        found += (*_head_of(*last), _raw("\n".join(ids) + "\n"), *parts)
-    return found
-
-
-def _head_of(held_as: int | str, code: str, ms: int, need: str) -> tuple[bytes, ...]:
-    return code.encode(), _raw(held_as), b"%d" % ms, _raw(need)
-
-
-def _raw(part: bytes | str | int) -> bytes:
-    if isinstance(part, bytes):
-        return part
-    return keys.raw(part) if isinstance(part, str) else b"%d" % part

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from typing import NamedTuple
 
+from hotqueue import keys
 from hotqueue.signing import Signer
 from hotqueue.tasks.rules.history import History, error_line
 from hotqueue.tasks.rules.lifecycle import Action, Do, State
@@ -126,3 +130,28 @@ def _dead_entry(error: bytes, history: History, now: int) -> str:
         "errors": [*history.errors, error_line("error", f"{path}: {message}", now)],
     }
     return json.dumps(entry, separators=(",", ":"))
+
+
+_ALIKE = itemgetter(1, 2, 4, 5)  # all but a settlement's id and blob
+_WITH_BLOB = frozenset("SED")
+
+
+def runs(settlements: Sequence[Settlement]) -> list[bytes]:
+    """Return settlements as step.lua takes them: those in a row that are alike but for their ids and blobs make up a run.
+
+    Of each: code, number, ms, extra, ids (each with a newline behind it), and the blobs, where the code has some.
+    """
+    found: list[bytes] = []
+    for (number, code, ms, extra), some in groupby(settlements, _ALIKE):
+        run = list(some)
+        ids = keys.raw("\n".join([each[0] for each in run]) + "\n")
+        found += (code.encode(), _raw(number), b"%d" % ms, _raw(extra), ids)
+        if code in _WITH_BLOB:
+            found += [_raw(each[3]) for each in run]
+    return found
+
+
+def _raw(part: bytes | str | int) -> bytes:
+    if isinstance(part, bytes):
+        return part
+    return keys.raw(part) if isinstance(part, str) else b"%d" % part

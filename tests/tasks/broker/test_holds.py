@@ -1,7 +1,7 @@
 """What a worker holds, a record a batch: whichever tasks go, in whatever order, the others stay what they were.
 
-Of this kind: a record that is settled from the front, in the middle or at the end, in several trips; one that is put back from its
-end, late or twice; one that a script failed over; one of another version. And every script, since each lets go of holds.
+Of this kind: a record that is settled from the front, in the middle or at the end, in several trips; one that is put back from
+its end, late or twice; one that a script failed over; one of another version. And every script, since each lets go of holds.
 """
 
 from __future__ import annotations

@@ -3,11 +3,11 @@
 --      10 bell 11 bell:async 12 seq 13 stats 14 paused 15 dead 16 dead:tasks 17-19 done 20 needs 21 waiters
 --      22 dead:bytes 23 expiring 24 revoked 25 large
 -- ARGV 1 worker 2 fetch number 3 room (0: no fetch) 4 kind to fetch ('s', 'a') 5 0, or: fetch a suspect, to run beside so many (-1: alone)
---      6 bytes at most 7 what the key of a result begins with 8 the same of parked:<need>; then runs: of tasks that have the first
---      four of these in common, in the order in which they were fetched:
---      code, the record of `held` that they are in ('*': any), ms, need, ids (each with a newline behind it), then for each what its code asks for
---      codes: S success (blob), X end without result, E end with another result (blob), D dead (blob, its record), R retry after ms
---      (attempts), P put back, K park for the need, L stay held: it has ended, and its outcome comes apart
+--      6 bytes at most 7 what the key of a result begins with 8 the same of parked:<need>; then runs, of tasks that have the first four
+--      of these in common: code, the record of `held` that they are in ('*': any), ms, extra, ids (each with a newline behind it),
+--      and a blob for each where the code has some
+--      codes: S success (blob), X end without result, E end with another result (blob), D dead (blob; extra: its record), R retry
+--      after ms (extra: attempts), P put back, K park (extra: need), L stay held: it has ended, and its outcome comes apart
 -- Returns { now, ms until the next due task (-1: none), alive, size of the other kind's ready set, of the suspects,
 --           number of needs, size of our kind's ready set after a fetch, ids that were gone,
 --           ids in hand that were revoked and are not to be started any more,
@@ -22,7 +22,7 @@ local worker_id, fetch_number, room, kind = ARGV[1], ARGV[2], tonumber(ARGV[3]),
 local width, most_bytes, results, parked_for = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7], ARGV[8]
 local now = now_ms()
 local ORIGIN = { s = ready, a = ready_async, x = suspects, y = suspects }
-local PARTS = { S = 1, X = 0, E = 1, D = 2, R = 1, P = 0, K = 0, L = 0 } -- that follow for each task
+local HAS_BLOB = { S = true, E = true, D = true }
 local NAMES = { S = 'succeeded', X = 'succeeded', E = 'ended', D = 'failed', R = 'retried', P = 'put_back', K = 'parked' }
 local DEAD_MS = 7776000000 -- the dead are kept for 90 days
 local gone, tally = {}, {}
@@ -71,16 +71,16 @@ end
 local function read_runs()
   local runs, at = {}, 9
   while at <= #ARGV do
-    local run = { code = ARGV[at], field = ARGV[at + 1], ms = ARGV[at + 2], need = ARGV[at + 3], text = ARGV[at + 4], ids = {}, at = at + 4 }
+    local run = { code = ARGV[at], field = ARGV[at + 1], ms = ARGV[at + 2], extra = ARGV[at + 3], text = ARGV[at + 4], ids = {} }
     for id in string.gmatch(run.text, '([^\n]+)\n') do run.ids[#run.ids + 1] = id end
-    run.parts = PARTS[run.code]
-    at = at + 5 + run.parts * #run.ids
+    run.blobs = HAS_BLOB[run.code] and at + 4
+    at = at + 5 + (run.blobs and #run.ids or 0)
     runs[#runs + 1] = run
   end
   return runs
 end
 
-local function part(run, n, which) return ARGV[run.at + run.parts * (n - 1) + which] end
+local function blob_of(run, n) return run.blobs and ARGV[run.blobs + n] or '' end
 
 local function heads_of(run)
   if run.field ~= '*' then return let_go(held, run.field, run.text, run.ids) end
@@ -94,15 +94,15 @@ local END = { S = true, X = true, E = true, D = true }
 local function carry_out_one(run, n, code, head)
   local id = run.ids[n]
   if END[code] then
-    if code == 'D' then bury(id, part(run, n, 2), redis.call('HGET', tasks, id)) end
-    return keep_record(done, now, id, run.parts > 0 and part(run, n, 1) or '', run.ms, results .. id)
+    if code == 'D' then bury(id, run.extra, redis.call('HGET', tasks, id)) end
+    return keep_record(done, now, id, blob_of(run, n), run.ms, results .. id)
   elseif code == 'R' then
-    return again(id, tonumber(run.ms), part(run, n, 1))
+    return again(id, tonumber(run.ms), run.extra)
   elseif code == 'L' then
     return keep_apart(held, id, head)
   end
   local set, place = place_of(head, ready, ready_async, suspects)
-  if code == 'P' then redis.call('ZADD', set, place, id) else park(id, place, run.need) end
+  if code == 'P' then redis.call('ZADD', set, place, id) else park(id, place, run.extra) end
 end
 
 -- Carry out a run for those of its tasks that this worker still holds; the others are gone. A key of the wrong type stops a script in
@@ -167,7 +167,7 @@ local function announce_ended(runs, ended)
   for _, run in ipairs(runs) do
     for n, id in ipairs(run.ids) do
       if waiting[id] and END[run.code] then
-        announce_end(waiting[id], id, run.parts > 0 and part(run, n, 1) or '')
+        announce_end(waiting[id], id, blob_of(run, n))
         waiting[id] = nil
       end
     end
