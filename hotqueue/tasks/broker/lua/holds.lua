@@ -71,6 +71,20 @@ local function each_held(held, visit)
   end
 end
 
+-- Those of some ids that a worker holds; for few, without taking the records apart.
+local function which_are_held(held, ids)
+  local values, found = redis.call('HVALS', held), {}
+  for _, id in ipairs(ids) do
+    for _, value in ipairs(values) do
+      if string.find(value, '\n' .. id .. '\n', 1, true) then
+        found[#found + 1] = id
+        break
+      end
+    end
+  end
+  return found
+end
+
 -- Let go of all that a worker holds, some records at a time; gives back how many records are left, and what else is there is dropped.
 local function let_go_all(held, visit)
   local count = redis.call('HLEN', held)
