@@ -1,4 +1,5 @@
 -- What workers hold: all that a script does to held:<worker> is done here. Put in front of those that do, behind the prelude.
+
 -- held: the number of a fetch, from the second chunk on with ':1', ':2' … behind it → a record of up to CHUNK tasks. What has ended,
 -- and whose outcome is still to come apart, has a record of its own: 'L' and its id.
 -- A record: '1', the form; how many tasks, three digits; how many of its fetch start after them, four digits; of each a head: which
