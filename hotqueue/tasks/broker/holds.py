@@ -17,4 +17,6 @@ def ids_in(pairs: Iterable[tuple[bytes, bytes]]) -> list[str]:
 def _ids_of(field: bytes, value: bytes) -> list[bytes]:
     if value[:1] != b"1" or not value[1:FRONT].isdigit():
         return [field]  # of before there were records
-    return [task_id for task_id in value[FRONT + HEAD * int(value[1:4]) :].split(b"\n") if task_id]
+    end = FRONT + HEAD * int(value[1:4])
+    names = value[end + 1 :].split(b"\n")
+    return [task_id for n, task_id in zip(range(FRONT, end, HEAD), names, strict=False) if value[n : n + 1] != b"-"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -137,13 +136,15 @@ _WITH_BLOB = frozenset("SED")
 
 
 def runs(settlements: Sequence[Settlement]) -> list[bytes]:
-    """Return settlements as step.lua takes them: those in a row that are alike but for their ids and blobs make up a run.
+    """Return settlements as step.lua takes them: those that are alike but for their ids and blobs make up a run.
 
     Of each: code, number, ms, extra, ids (each with a newline behind it), and the blobs, where the code has some.
     """
     found: list[bytes] = []
-    for (number, code, ms, extra), some in groupby(settlements, _ALIKE):
-        run = list(some)
+    by_kind: dict[tuple[int | str, str, int, str | bytes], list[Settlement]] = {}
+    for each in settlements:
+        by_kind.setdefault(_ALIKE(each), []).append(each)
+    for (number, code, ms, extra), run in by_kind.items():
         ids = keys.raw("\n".join([each[0] for each in run]) + "\n")
         found += (code.encode(), _raw(number), b"%d" % ms, _raw(extra), ids)
         if code in _WITH_BLOB:

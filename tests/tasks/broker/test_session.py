@@ -417,11 +417,12 @@ class TestRevoked:
         assert [d.history for d in session.step(3).deliveries] == [b"0 0 - - R", b"", b"1 2 - 9 R\n{}"]
 
     @pytest.mark.parametrize("count", [1, 9], ids=["few in hand", "many in hand"])
-    @pytest.mark.parametrize("marks", [0, 60], ids=["few marks", "many marks"])
+    @pytest.mark.parametrize("marks", [0, 200], ids=["few marks", "many marks"])
     def test_a_step_tells_which_of_those_in_hand_are(self, room: Room, count: int, marks: int) -> None:
         session = self.marked(room, **{"held:w": {each: f"1 s 1 {n}" for n, each in enumerate("abdefghij"[:count])}})
         room.fill({"revoked": ["c", *(f"other-{n}" for n in range(marks))]})
-        assert session.step(0).revoked == ["a"]
+        told = set(session.step(0).revoked)  # few are told as they are
+        assert told == {"a"} if marks else told == {"a", "c", "elsewhere"}
 
     def test_it_is_put_back_rather_than_parked_and_ended_by_the_next_fetch(self, room: Room) -> None:
         session = self.marked(room, **{"held:w": {"a": f"1 s {place(1)} 0", "b": f"1 s {place(2)} 0"}})

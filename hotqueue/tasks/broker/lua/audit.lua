@@ -20,12 +20,8 @@ for i = 1, need_count do
 end
 
 local is_held, held_count = {}, 0
-for i = 1, worker_count do
-  each_held(holder(i), function(id)
-    is_held[id] = true
-    held_count = held_count + 1
-  end)
-end
+local note = #ARGV > 2 + worker_count + need_count and function(id) is_held[id] = true end or nil
+for i = 1, worker_count do held_count = held_count + each_id(holder(i), note) end
 
 local function stands(id)
   for _, set in ipairs(sets) do

@@ -6,10 +6,12 @@
 -- set it came from (s ready, a ready:async; of the suspects x sync and y async ones; capital: it was revoked before, and does not
 -- start) and its place in that set, sixteen digits; then the ids, each with a newline before it, and one after the last.
 -- Who settles a batch settles the first tasks of a record, in their order: that is one comparison, however many. A task that goes from
--- the middle leaves a gap, '-' for its set and no id, so that the others keep their number from the end: see take_back.
+-- the middle leaves a gap, '-' for its set, so that the others keep their number from the end: see take_back.
 local CHUNK = 100
 local STARTED = 9999 -- behind what is not to be taken back
-local RECORDS = 8 -- that are let go of in one call: others wait for that long
+local RECORDS, AT_ONCE = 200, 800 -- records that are read to let go of them, and tasks in them: others wait for that long
+local FEW = 3 -- ids that are looked for one by one
+local GAP = string.byte('-')
 local FRONT, HEAD = 8, 17 -- bytes before the heads, and of one
 local NEWER = 'of a form that this version does not know: a newer one has been at work here; upgrade this worker'
 
@@ -33,11 +35,17 @@ local function opened(value)
   return { count = count, behind = tonumber(behind), from = from, value = value }
 end
 
-local function joined(count, behind, heads, ids) return string.format('1%03d%04d', count, behind) .. heads .. ids end
+-- More than four digits of tasks are those of a recovery; the first of them are not to be taken back.
+local function joined(count, behind, heads, ids) return string.format('1%03d%04d', count, math.min(behind, STARTED)) .. heads .. ids end
+
+local function has_gaps(record)
+  local at = string.find(record.value, '-', FRONT + 1, true)
+  return at and at < record.from
+end
 
 -- Each task of a record: its id, origin, place, whether it was revoked before, and how many of its fetch start after it.
 local function each_of(record, visit)
-  local at, n = record.from + 1, 0
+  local n = 0
   for id in string.gmatch(string.sub(record.value, record.from + 1), '([^\n]*)\n') do
     n = n + 1
     local head = FRONT + HEAD * (n - 1) + 1
@@ -72,30 +80,53 @@ local function each_held(held, visit)
   end
 end
 
--- Those of some ids that a worker holds; for few, without taking the records apart.
-local function which_are_held(held, ids)
-  local values, found = redis.call('HVALS', held), {}
-  for _, id in ipairs(ids) do
-    for _, value in ipairs(values) do
-      if string.find(value, '\n' .. id .. '\n', 1, true) then
-        found[#found + 1] = id
-        break
-      end
+-- Each id that a worker holds, and how many these are; where nothing has gone from the middle, without taking the records apart.
+local function each_id(held, visit)
+  local number = 0
+  local all = redis.call('HGETALL', held)
+  for i = 1, #all, 2 do
+    local record = opened(all[i + 1])
+    if record and not has_gaps(record) then
+      number = number + record.count
+      for id in string.gmatch(visit and string.sub(record.value, record.from + 1) or '', '[^\n]+') do visit(id) end
+    else
+      each_in(all[i], all[i + 1], function(id)
+        number = number + 1
+        if visit then visit(id) end
+      end)
     end
   end
-  return found
+  return number
+end
+
+-- How a task is held: its origin, whether it was revoked before, and how many of its fetch start after it; nil: not at all.
+local function find_held(held, id)
+  local all, name, found = redis.call('HGETALL', held), '\n' .. id .. '\n', nil
+  for i = 1, #all, 2 do
+    if all[i] == id or string.find(all[i + 1], name, 1, true) then
+      each_in(all[i], all[i + 1], function(each, origin, _, was_revoked, behind)
+        if each == id then found = { origin = origin, was_revoked = was_revoked, behind = behind } end
+      end)
+      if found then return found end
+    end
+  end
 end
 
 -- Let go of all that a worker holds, some records at a time; gives back how many records are left, and what else is there is dropped.
 local function let_go_all(held, visit)
-  local count = redis.call('HLEN', held)
+  local count, done, tasks = redis.call('HLEN', held), 0, 0
   -- Which ones come first does not matter: each goes back to its place.
   local some = count > RECORDS and redis.call('HRANDFIELD', held, RECORDS, 'WITHVALUES') or redis.call('HGETALL', held)
-  for i = 1, #some, 2 do
-    each_in(some[i], some[i + 1], visit)
-    redis.call('HDEL', held, some[i])
+  while tasks < AT_ONCE and done < #some / 2 do
+    local field = some[2 * done + 1]
+    each_in(field, some[2 * done + 2], function(...)
+      tasks = tasks + 1
+      visit(...)
+    end)
+    redis.call('HDEL', held, field)
+    done = done + 1
   end
-  return count - #some / 2
+  return count - done
 end
 
 -- Have a worker hold tasks, in this order, as brought by a fetch: heads and ids, both lists.
@@ -109,53 +140,90 @@ local function hold(held, fetch, heads, ids)
   if #fields > 0 then redis.call('HSET', held, unpack(fields)) end
 end
 
-local function write(held, field, record, heads, ids)
-  if string.find(ids, '[^\n]') then
-    redis.call('HSET', held, field, joined(#heads / HEAD, record.behind, heads, ids))
-  else
-    redis.call('HDEL', held, field)
+-- Write what is left of a record: its tasks from number `first` on, whose ids begin behind `from`. A gap there keeps nobody's number.
+local function write(held, field, record, value, first, from)
+  while first <= record.count and string.byte(value, FRONT + HEAD * (first - 1) + 1) == GAP do
+    first, from = first + 1, string.find(value, '\n', from + 1, true) or #value
   end
+  if first > record.count then return redis.call('HDEL', held, field) end
+  if first > 1 then
+    local heads = string.sub(value, FRONT + HEAD * (first - 1) + 1, record.from - 1)
+    value = joined(record.count - first + 1, record.behind, heads, string.sub(value, from))
+  end
+  redis.call('HSET', held, field, value)
+end
+
+-- Make gaps of the tasks of a record that have these numbers.
+local function make_gaps(held, field, record, numbers)
+  if #numbers == 0 then return end
+  table.sort(numbers)
+  local parts, at = {}, 1
+  for _, n in ipairs(numbers) do
+    local head = FRONT + HEAD * (n - 1) + 1
+    parts[#parts + 1], parts[#parts + 2] = string.sub(record.value, at, head - 1), '-'
+    at = head + 1
+  end
+  parts[#parts + 1] = string.sub(record.value, at)
+  write(held, field, record, table.concat(parts), 1, record.from)
 end
 
 -- Let go of tasks of one record: those of which `goes` says so. Gives back how many these were.
 local function let_go_some(held, field, record, goes)
-  local heads, ids, gone = {}, {}, 0
-  for n = 1, record.count do heads[n], ids[n] = '-' .. string.rep('0', 16), '' end
-  each_of(record, function(id, origin, place, was_revoked, behind, n)
-    if goes(id, origin, place, behind) then
-      gone = gone + 1
-    else
-      heads[n], ids[n] = head_of(origin, place, was_revoked), id
-    end
+  local numbers = {}
+  each_of(record, function(id, origin, place, _, behind, n)
+    if goes(id, origin, place, behind) then numbers[#numbers + 1] = n end
   end)
-  while #heads > 0 and ids[1] == '' do -- a gap at the front keeps nobody's number
-    table.remove(heads, 1)
-    table.remove(ids, 1)
+  make_gaps(held, field, record, numbers)
+  return #numbers
+end
+
+-- Where in a record ids stand: number there → number in the list.
+local function numbers_of(record, names)
+  local found, value, number = {}, record.value, 0
+  if #names > FEW then
+    local wanted = {}
+    for n, id in ipairs(names) do wanted[id] = n end
+    for id in string.gmatch(string.sub(value, record.from + 1), '([^\n]*)\n') do
+      number = number + 1
+      if wanted[id] then found[number] = wanted[id] end
+    end
+    return found
   end
-  if gone > 0 then write(held, field, record, table.concat(heads), '\n' .. table.concat(ids, '\n') .. '\n') end
-  return gone
+  for n, id in ipairs(names) do
+    local at, newline = string.find(value, '\n' .. id .. '\n', record.from, true), record.from
+    number = 1
+    while at and newline < at do
+      newline, number = string.find(value, '\n', newline + 1, true), number + 1
+    end
+    if at then found[number] = n end
+  end
+  return found
 end
 
 -- Let go of the tasks that are named, if this record has them. `text`: their ids, each with a newline after it; `names`: the same as a list.
--- Gives back the heads of those that it had, by their numbers in the list; nil in the place of others.
+-- Gives back the heads of those that it had, by their numbers in the list, nil in the place of others; and the record as it was.
 local function let_go(held, field, text, names)
   local value = redis.call('HGET', held, field)
   local record = value and opened(value)
   if not record then return {} end
   local heads, count, from = {}, #names, record.from
-  if string.sub(value, from + 1, from + #text) == text then -- the first ones, in their order
-    for n = 1, count do heads[n] = string.sub(value, FRONT + HEAD * (n - 1) + 1, FRONT + HEAD * n) end
-    write(held, field, record, string.sub(value, FRONT + HEAD * count + 1, from - 1), string.sub(value, from + #text))
-    return heads
-  end
-  local wanted = {}
-  for n, id in ipairs(names) do wanted[id] = n end
-  let_go_some(held, field, record, function(id, origin, place)
-    if not wanted[id] then return false end
-    heads[wanted[id]] = head_of(origin, place)
+  local function take(n, number)
+    local head = FRONT + HEAD * (number - 1) + 1
+    if string.byte(value, head) == GAP then return false end
+    heads[n] = string.sub(value, head, head + HEAD - 1)
     return true
-  end)
-  return heads
+  end
+  if string.sub(value, from + 1, from + #text) == text then -- the first ones, in their order
+    for n = 1, count do take(n, n) end
+    write(held, field, record, value, count + 1, from + #text)
+    return heads, value
+  end
+  local numbers = {}
+  for number, n in pairs(numbers_of(record, names)) do
+    if take(n, number) then numbers[#numbers + 1] = number end
+  end
+  make_gaps(held, field, record, numbers)
+  return heads, value
 end
 
 -- Let go of what of some records is not in hand.
@@ -173,6 +241,7 @@ end
 -- Let go of those tasks of a fetch that are among its last `tail`; gives back how many these were.
 local function let_go_unstarted(held, fetch, tail, visit)
   local gone = 0
+  tail = math.min(tail, STARTED)
   for _, field in ipairs(redis.call('HKEYS', held)) do
     local record = string.match(field, '^%d+') == fetch and opened(redis.call('HGET', held, field))
     gone = gone + (record and let_go_some(held, field, record, function(id, origin, place, behind)
@@ -198,7 +267,7 @@ end
 
 -- Have a task that has ended stay held until its outcome comes: it is no part of its fetch any more.
 local function keep_apart(held, id, head)
-  redis.call('HSET', held, 'L' .. id, joined(1, STARTED, head, '\n' .. id .. '\n'))
+  redis.call('HSET', held, 'L' .. id, joined(1, STARTED, string.lower(head), '\n' .. id .. '\n'))
 end
 
 -- The set that a head, or its first letter, says, of those of ready, async and suspected tasks; and the place in it.
@@ -207,17 +276,18 @@ local function place_of(head, ready, ready_async, suspects)
   return origin == 's' and ready or origin == 'a' and ready_async or suspects, string.sub(head, 2)
 end
 
--- Hold again what a script that failed had let go of, so that it can be settled again: before the others, since it has started.
-local function hold_again(held, field, heads, ids)
-  if #ids == 0 then return end
+-- Hold again what a script that failed had let go of, but for the first `moved`, so that it can be settled again. `before`: its record.
+local function hold_again(held, field, before, ids, heads, moved)
   if field == '*' then
-    for n, id in ipairs(ids) do keep_apart(held, id, heads[n]) end
-    return
+    for n = moved + 1, #ids do
+      if heads[n] then keep_apart(held, ids[n], heads[n]) end
+    end
+  elseif before then
+    local done = {}
+    for n = 1, moved do
+      if heads[n] then done[#done + 1] = ids[n] end
+    end
+    redis.call('HSET', held, field, before)
+    if #done > 0 then let_go(held, field, table.concat(done, '\n') .. '\n', done) end
   end
-  local value = redis.call('HGET', held, field)
-  local record = value and opened(value)
-  local other_heads = record and string.sub(value, FRONT + 1, record.from - 1) or ''
-  local other_ids = record and string.sub(value, record.from) or '\n'
-  local count, behind = #ids + (record and record.count or 0), record and record.behind or STARTED
-  redis.call('HSET', held, field, joined(count, behind, table.concat(heads) .. other_heads, '\n' .. table.concat(ids, '\n') .. other_ids))
 end

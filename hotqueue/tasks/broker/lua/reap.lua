@@ -1,4 +1,4 @@
--- Put back what a worker holds, at its old place, and deregister the worker once nothing is left. At most 800 a call.
+-- Put back what a worker holds, at its old place, and deregister the worker once nothing is left. Some 800 a call.
 -- KEYS 1 attempts 2 ready 3 ready:async 4 suspects 5 held:<worker> 6 workers 7 worker:<worker> 8 bell 9 bell:async 10 stats
 -- ARGV 1 worker 2 'dead' (known to be) or 'lease' (only when its lease has run out) 3 line of JSON that says what happened
 --      4 what that means for the charged: '-' their process died, 'L' it was lost with its host or its supervisor, 'T' it was

@@ -21,7 +21,6 @@ each_held(held, function(id, origin, place, _, _, field)
 end)
 -- A place has 53 bits, as many as a number keeps; two are equal only where `seq` was deleted, and then stand as in a sorted set.
 table.sort(found, function(a, b) return a.at < b.at or (a.at == b.at and a.id < b.id) end)
-let_go_but(held, fields, in_hand)
 local out, ids, heads, origins, histories = { 1, text(now) }, {}, {}, {}, {}
 for _, each in ipairs(found) do
   local envelope = redis.call('HGET', tasks, each.id)
@@ -32,6 +31,7 @@ for _, each in ipairs(found) do
     out[5 + n] = envelope
   end
 end
+let_go_but(held, fields, in_hand) -- only now: what is of the wrong type has stopped us before
 if #ids == 0 then return out end
 hold(held, fetch, heads, ids)
 out[3], out[4], out[5] = table.concat(ids, '\n') .. '\n', table.concat(origins), histories

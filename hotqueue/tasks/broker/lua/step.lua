@@ -10,7 +10,7 @@
 --      after ms (extra: attempts), P put back, K park (extra: need), L stay held: it has ended, and its outcome comes apart
 -- Returns { now, ms until the next due task (-1: none), alive, size of the other kind's ready set, of the suspects,
 --           number of needs, size of our kind's ready set after a fetch, ids that were gone,
---           ids in hand that were revoked and are not to be started any more,
+--           ids that were revoked and are not to be started any more: those in hand among them; few others may be there as well,
 --           ids that were fetched, each with a newline behind it, of each the set it came from, attempts of each or none, envelope, … }
 --   alive: 0 the worker was given up; 2 a late fetch, refused.
 local tasks, attempts, ready, ready_async, suspects, scheduled = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
@@ -82,13 +82,6 @@ end
 
 local function blob_of(run, n) return run.blobs and ARGV[run.blobs + n] or '' end
 
-local function heads_of(run)
-  if run.field ~= '*' then return let_go(held, run.field, run.text, run.ids) end
-  local heads = {}
-  for n, id in ipairs(run.ids) do heads[n] = let_go_one(held, id) end
-  return heads
-end
-
 local END = { S = true, X = true, E = true, D = true }
 
 local function carry_out_one(run, n, code, head)
@@ -108,13 +101,15 @@ end
 -- Carry out a run for those of its tasks that this worker still holds; the others are gone. A key of the wrong type stops a script in
 -- its middle: what was not carried out is held again, and can be settled again.
 local function carry_out(run, ended)
-  local moved, number = 0, #run.ids
-  local fine, heads = pcall(heads_of, run)
-  if not fine then return failure(heads) end
-  local failed
-  fine, failed = pcall(function()
-    for n = 1, number do
-      local id, code = run.ids[n], run.code
+  local heads, before, moved = {}, nil, 0
+  local fine, failed = pcall(function()
+    if run.field == '*' then
+      for n, id in ipairs(run.ids) do heads[n] = let_go_one(held, id) end
+    else
+      heads, before = let_go(held, run.field, run.text, run.ids)
+    end
+    for n, id in ipairs(run.ids) do
+      local code = run.code
       if heads[n] then
         if code == 'K' and is_revoked(id) then code = 'P' end -- parked, nobody might ever fetch it, and end it
         carry_out_one(run, n, code, heads[n])
@@ -127,11 +122,7 @@ local function carry_out(run, ended)
     end
   end)
   if fine then return end
-  local again_heads, again_ids = {}, {}
-  for n = moved + 1, number do
-    if heads[n] then again_heads[#again_heads + 1], again_ids[#again_ids + 1] = heads[n], run.ids[n] end
-  end
-  hold_again(held, run.field, again_heads, again_ids)
+  hold_again(held, run.field, before, run.ids, heads, moved)
   return failure(failed)
 end
 
@@ -202,8 +193,11 @@ local function hand_over(key, line, count, is_first, origin, out)
   local envelopes = redis.call('HMGET', tasks, unpack(ids))
   if is_first then redis.call('ZREMRANGEBYRANK', key, 0, count - 1) else redis.call('ZREM', key, unpack(ids)) end
   local found, at, number = {}, #out + 3, 0
+  local refuse = string.find(table.concat(ids), '\n', 1, true) -- no id of ours: here they stand in lines
   for i = 1, count do
-    if envelopes[i] then
+    if envelopes[i] and (ids[i] == '' or refuse and string.find(ids[i], '\n', 1, true)) then
+      redis.call('HDEL', tasks, ids[i])
+    elseif envelopes[i] then
       number = number + 1
       found[number] = ids[i]
       heads[number] = head_of(origin, line[2 * i], is_revoked(ids[i]))
@@ -251,23 +245,30 @@ local function fetch(out)
   return 1, left
 end
 
-local FEW_MARKS = 50
+local FEW_MARKS = 100 -- so many are told as they are: who has none of them in hand knows better
 
 local function revoked_in_hand()
   if marks == 0 then return {} end
-  if marks <= FEW_MARKS then return which_are_held(held, redis.call('SMEMBERS', revoked)) end
+  if marks <= FEW_MARKS then return redis.call('SMEMBERS', revoked) end
   local found = {}
-  each_held(held, function(id)
+  each_id(held, function(id)
     if is_revoked(id) then found[#found + 1] = id end
   end)
   return found
 end
 
+local function count_all()
+  for what, by in pairs(tally) do count(stats, now, what, by) end
+end
+
 if #ARGV > 8 then
   local runs = read_runs()
   local ended, failed = finish(runs)
-  if failed then return failed end
   announce_ended(runs, ended)
+  if failed then
+    count_all()
+    return failed
+  end
 end
 local out = {}
 local head = { text(now), -1, 1, 0, 0, 0, 0, gone, revoked_in_hand() }
@@ -276,7 +277,7 @@ if room > 0 then
   head = out
   head[3], head[7] = fetch(out)
 end
-for what, by in pairs(tally) do count(stats, now, what, by) end
+count_all()
 local first = redis.call('ZRANGE', scheduled, 0, 0, 'WITHSCORES')
 if first[2] then head[2] = math.max(0, tonumber(first[2]) - now) end
 head[4] = redis.call('ZCARD', kind == 'a' and ready or ready_async)

@@ -5,11 +5,11 @@
 -- Returns 1 or 0.
 local id = ARGV[1]
 for _, held in ipairs(KEYS) do
-  local count, may_wait = 0, nil
-  each_held(held, function(each, origin, _, was_revoked, behind)
-    count = count + 1
-    if each == id then may_wait = was_revoked or ((origin == 's' or origin == 'x') and behind < STARTED and 'behind others') end
-  end)
-  if may_wait ~= nil then return (may_wait == true or (may_wait and count > 1)) and 1 or 0 end
+  local found = find_held(held, id)
+  if found then
+    if found.was_revoked then return 1 end
+    local may_wait = (found.origin == 's' or found.origin == 'x') and found.behind < STARTED
+    return (may_wait and each_id(held) > 1) and 1 or 0
+  end
 end
 return 1
