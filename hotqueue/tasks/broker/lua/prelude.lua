@@ -109,7 +109,7 @@ local function announce(reply, status, id, blob)
   redis.call('PEXPIRE', reply, REPLY_MS)
 end
 
--- waiters: 'reply list, reply list, …' of a task. Reply lists are found by name, the one kind of key that is not declared:
+-- waiters: 'reply list, reply list, …' of a task. Reply lists are found by name, as step.lua finds results and parked sets:
 -- they share the queue's slot.
 local function announce_all(replies, status, id, blob)
   for reply in string.gmatch(replies, '[^\n]+') do announce(reply, status, id, blob) end
