@@ -206,21 +206,16 @@ local function let_go(held, field, text, names)
   local value = redis.call('HGET', held, field)
   local record = value and opened(value)
   if not record then return {} end
-  local heads, count, from = {}, #names, record.from
-  local function take(n, number)
-    local head = FRONT + HEAD * (number - 1) + 1
-    if string.byte(value, head) == GAP then return false end
-    heads[n] = string.sub(value, head, head + HEAD - 1)
-    return true
-  end
-  if string.sub(value, from + 1, from + #text) == text then -- the first ones, in their order
-    for n = 1, count do take(n, n) end
+  local heads, count, from, numbers = {}, #names, record.from, {}
+  local function head_at(n) return string.sub(value, FRONT + HEAD * (n - 1) + 1, FRONT + HEAD * n) end
+  if string.sub(value, from + 1, from + #text) == text and not has_gaps(record) then -- the first ones, in their order
+    for n = 1, count do heads[n] = head_at(n) end
     write(held, field, record, value, count + 1, from + #text)
     return heads, value
   end
-  local numbers = {}
   for number, n in pairs(numbers_of(record, names)) do
-    if take(n, number) then numbers[#numbers + 1] = number end
+    local head = head_at(number)
+    if string.byte(head) ~= GAP then heads[n], numbers[#numbers + 1] = head, number end
   end
   make_gaps(held, field, record, numbers)
   return heads, value
