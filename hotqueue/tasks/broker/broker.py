@@ -129,7 +129,10 @@ class Broker(Inspector, Maintenance):
         return [bool(new) for new in answer]
 
     def _enqueue_args(self, tasks: Sequence[Encoded]) -> tuple[list[str], list[Any]]:
-        return self.script_keys.enqueue([task.id for task in tasks]), [part for task in tasks for part in task]
+        ids = "\n".join([task[0] for task in tasks]) + "\n"
+        are_plain = not any([task[1] or task[2] for task in tasks])
+        times = "" if are_plain else "".join([f"{due} {expires}\n" for _, due, expires, _ in tasks])
+        return self.script_keys.enqueue(), [self._result, keys.raw(ids), times, *[task[3] for task in tasks]]
 
     # --- waiting for results -------------------------------------------------------------------------------------
 

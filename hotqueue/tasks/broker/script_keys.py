@@ -32,9 +32,9 @@ class ScriptKeys:
 
     # --- clients -------------------------------------------------------------------------------------------------
 
-    def enqueue(self, ids: Sequence[str]) -> list[str]:
+    def enqueue(self) -> list[str]:
         """Of enqueue.lua."""
-        return self._enqueue + [keys.result(self.name, task_id) for task_id in ids]
+        return self._enqueue
 
     def enqueue_one(self, is_async: bool) -> list[str]:
         """Of enqueue_one.lua, but for the last one: the task's result."""

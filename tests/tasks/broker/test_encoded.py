@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
+from collections.abc import Callable
 
-import hotqueue
+import pytest
+
+from hotqueue import HotQueue
 from hotqueue.tasks.broker.encoded import Encoded
+from tests.tasks.contents import Room, coro, sync
 
 
-def test_its_parts_are_in_the_order_in_which_the_script_reads_them() -> None:
-    script = Path(hotqueue.__file__).parent / "tasks" / "broker" / "lua" / "enqueue.lua"
-    said = re.search(r"^-- ARGV per task: (.*)$", script.read_text(), re.M)
-    assert said is not None
-    assert re.sub(r" \(.*?\)", "", said[1]).split(", ") == list(Encoded._fields)
+@pytest.mark.servers("server")
+def test_each_of_its_parts_arrives_where_it_belongs(make_queue: Callable[..., HotQueue]) -> None:
+    room = Room(make_queue())
+    in_a_day = 86_400_000
+    tasks = [
+        Encoded("now", "", "", sync("N").encode()),
+        Encoded("late", f"+{in_a_day}", "", coro("L").encode()),
+        Encoded("short", "", f"+{in_a_day}", coro("S").encode()),
+        Encoded("both", "9999999999000", "9999999999999", sync("B").encode()),
+    ]
+    assert room.broker.enqueue(tasks) == [True] * 4
+    assert room["tasks"] == {"now": sync("N"), "late": coro("L"), "short": coro("S"), "both": sync("B")}
+    assert (set(room["ready"]), set(room["ready:async"]), set(room["scheduled"])) == ({"now"}, {"short"}, {"late", "both"})
+    assert room["scheduled"]["both"] == 9_999_999_999_000
+    assert set(room["expiring"]) == set(room["attempts"]) == {"short", "both"}
+    assert room["expiring"]["both"] == 9_999_999_999_999
+    assert room.broker.enqueue(tasks) == [False] * 4
+    room.wipe()

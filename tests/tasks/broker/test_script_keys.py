@@ -19,7 +19,7 @@ LISTS = {
     "audit": KEYS.audit(["w"], ["n"]),
     "claim": KEYS.claim(),
     "discard": KEYS.discard(),
-    "enqueue": KEYS.enqueue(["t"]),
+    "enqueue": KEYS.enqueue(),
     "enqueue_one": [*KEYS.enqueue_one(False), "{hotqueue:q}:result:t"],
     "expire": KEYS.expire([("t", "n")]),
     "has_tasks": KEYS.has_tasks(),
@@ -101,7 +101,6 @@ def test_below_its_first_lines_a_script_has_no_numbers_for_keys(script: str) -> 
 
 
 def test_the_last_ones_are_one_a_task() -> None:
-    assert KEYS.enqueue(["a", "b"])[15:] == ["{hotqueue:q}:result:a", "{hotqueue:q}:result:b"]
     assert KEYS.revive(["a", "b"])[11:] == ["{hotqueue:q}:result:a", "{hotqueue:q}:result:b"]
     assert KEYS.wait("c", ["a", "b"])[7:] == ["{hotqueue:q}:result:a", "{hotqueue:q}:result:b"]
     expiring = [key.partition("}:")[2] for key in KEYS.expire([("a", "x"), ("b", "-")])[15:]]

@@ -1,27 +1,34 @@
 -- Store tasks under their ids, unless an id is known already; place or schedule them; ring.
 -- KEYS 1 tasks 2 attempts 3 ready 4 ready:async 5 scheduled 6 seq 7 bell 8 bell:async 9 dead:tasks 10-12 done 13 stats
---      14 expiring 15 large 16… result:<id> of each task
--- ARGV per task: id, due ('', '+ms' or ms), expires (the same), envelope
+--      14 expiring 15 large
+-- ARGV 1 what the key of a result begins with 2 ids, each with a newline behind it 3 '' (all may run at once, and never expire), or of
+--      each task a line: due ('', '+ms' or ms), a blank, expires (the same) 4… envelopes
 -- Returns one number a task: 1 stored, 0 known already.
 -- Places are written before tasks: an error in between leaves a place without a task, which fetch throws away.
 local tasks, attempts, ready, ready_async, scheduled, seq = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local bell, bell_async, dead_tasks = KEYS[7], KEYS[8], KEYS[9]
 local stats, expiring, large = KEYS[13], KEYS[14], KEYS[15]
 local done = { KEYS[10], KEYS[11], KEYS[12] }
-local function result_of(n) return KEYS[15 + n] end
+local results = ARGV[1]
 local now = now_ms()
-local n = #ARGV / 4
-
-local ids, answers = {}, {}
-for i = 1, n do ids[i] = ARGV[4 * i - 3] end
+local ids, dues, expiries_of, answers = {}, {}, {}, {}
+for id in string.gmatch(ARGV[2], '([^\n]*)\n') do ids[#ids + 1] = id end
+for due, expires in string.gmatch(ARGV[3], '([^ \n]*) ([^\n]*)\n') do
+  local i = #dues + 1
+  dues[i], expiries_of[i] = due, expires
+end
+local n = #ids
+local function envelope_of(i) return ARGV[3 + i] end
 
 local function known_ids()
   local known, unfinished = {}, redis.call('HMGET', tasks, unpack(ids))
   local died = redis.call('HMGET', dead_tasks, unpack(ids))
-  local any_record = redis.call('EXISTS', unpack(KEYS, 16)) > 0
+  local records = {}
+  for i = 1, n do records[i] = results .. ids[i] end
+  local any_record = redis.call('EXISTS', unpack(records)) > 0
   local any_done = redis.call('EXISTS', unpack(done)) > 0
   for i = 1, n do
-    known[i] = unfinished[i] or died[i] or (any_record and redis.call('EXISTS', result_of(i)) == 1)
+    known[i] = unfinished[i] or died[i] or (any_record and redis.call('EXISTS', records[i]) == 1)
       or (any_done and (is_done(done, ids[i]) or is_done(done, had_record(ids[i]))))
   end
   return known
@@ -50,7 +57,7 @@ if fresh == 0 then return answers end
 local last = redis.call('INCRBY', seq, fresh) - fresh
 for i = 1, n do
   if answers[i] == 1 then
-    local due, expires, envelope = instant(ARGV[4 * i - 2], now), instant(ARGV[4 * i - 1], now), ARGV[4 * i]
+    local due, expires, envelope = instant(dues[i] or '', now), instant(expiries_of[i] or '', now), envelope_of(i)
     last = last + 1
     if due and due > now then
       add(places.later, text(due), ids[i])
