@@ -28,7 +28,9 @@ TAPE = os.environ["BENCH_TAPE"]
 BATCH = 256  # tasks in a trip, as many as a hotqueue worker takes at most
 BULK = 1000  # tasks in a bulk call
 FETCH, ROOM = 1, 2  # where step.lua takes the number of a fetch and the most it may bring
-HEAD, ID = 8, 32  # of its answer: what comes before the tasks; the one part of each that is so long is its id
+RUNS, FIELD, TEXT = 8, 1, 4  # where runs begin, and in one of them: the record that its tasks are held in, and their ids
+RECORD = 100  # tasks in such a record
+IDS = 9  # where its answer has the ids that it brings
 
 
 def record() -> None:
@@ -61,7 +63,7 @@ def _tape(sent, single, of_many):
     enqueuing = {call[1] for call in calls} - known
     tape = {
         "one": _noted(about(single, *enqueuing), single),
-        "bulk": _halved(_noted(about(of_many, *enqueuing), of_many)),
+        "bulk": _of_one(_noted(about(of_many, *enqueuing), of_many)),
         "wait": _noted(about(single, scripts.WAIT.sha), single),
         "step": _noted(about(single, scripts.STEP.sha), single),  # the one that tells its outcome
     }
@@ -77,13 +79,11 @@ def _noted(call, task_id):
     return {"id": task_id, "text": _text(text), "keys": [*map(_text, keys)], "args": [*map(_text, args)]}
 
 
-def _halved(noted):
+def _of_one(noted):
     """Of a call with two tasks, leave the first one."""
-    for which in ("keys", "args"):
-        parts = noted[which]
-        first = next(n for n, part in enumerate(parts) if noted["id"] in part)
-        noted[which] = parts[: first + (len(parts) - first) // 2]
-    return noted
+    text = noted["id"] + "\n"
+    args = [text if part.startswith(text) else part for part in noted["args"]]
+    return {**noted, "args": args[:-1]}
 
 
 def _text(data):
@@ -93,7 +93,8 @@ def _text(data):
 class Call:
     """A recorded script call of one task, to be sent again with other ids.
 
-    Its keys and arguments are those that all tasks share, and then, from the first with an id in it, those of each task.
+    Its keys and arguments are those that all tasks share, and then, from the first with an id in it, those of each task. The ids
+    themselves may be one text, each with a newline behind it.
     """
 
     def __init__(self, client, tape, name, before="", after=""):
@@ -107,7 +108,8 @@ class Call:
         self.args, self.each_args = self._split(parts("args"))
 
     def _split(self, parts):
-        first = next((n for n, part in enumerate(parts) if self.was in part), len(parts))
+        text = self.was + b"\n"
+        first = next((n for n, part in enumerate(parts) if self.was in part and part != text), len(parts))
         return parts[:first], parts[first:]
 
     def of(self, parts, ids):
@@ -116,8 +118,9 @@ class Call:
         return [part.replace(was, new) for new in ids for part in parts]
 
     def command(self, ids):
-        keys = self.keys + self.of(self.each_keys, ids)
-        return ["EVALSHA", self.sha, len(keys), *keys, *self.args, *self.of(self.each_args, ids)]
+        keys, text = self.keys + self.of(self.each_keys, ids), self.was + b"\n"
+        args = [b"\n".join(ids) + b"\n" if part == text else part for part in self.args]
+        return ["EVALSHA", self.sha, len(keys), *keys, *args, *self.of(self.each_args, ids)]
 
     def send(self, ids):
         return self.client.execute_command(*self.command(ids))
@@ -167,12 +170,19 @@ def work() -> None:
     Call(client, tape, "register", worker, renamed).send([])
     step = Call(client, tape, "step", worker, renamed)
     bell = next(key for key in step.keys if key.endswith(b":bell"))
+    head, run = step.args[:RUNS], step.args[RUNS : RUNS + TEXT]
+    blob = step.args[RUNS + TEXT + 1]
     number, done = 0, []
     while True:
         number += 1
-        step.args[FETCH], step.args[ROOM] = number, BATCH
-        step.each_args[1] = b"%d" % (number - 1)
-        done = [part for part in step.send(done)[HEAD:] if len(part) == ID]
+        head[FETCH], head[ROOM] = number, BATCH
+        args = list(head)
+        for at in range(0, len(done), RECORD):
+            some = done[at : at + RECORD]
+            run[FIELD] = b"%d" % (number - 1) + (b":%d" % (at // RECORD) if at else b"")
+            args += [*run, b"\n".join(some) + b"\n", *[blob] * len(some)]
+        reply = client.execute_command("EVALSHA", step.sha, len(step.keys), *step.keys, *args)
+        done = reply[IDS].split(b"\n")[:-1] if len(reply) > IDS else []
         for task_id in done:
             bodies.noop(int(task_id, 16))
         if not done:
