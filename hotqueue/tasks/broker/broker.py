@@ -130,7 +130,7 @@ class Broker(Inspector, Maintenance):
 
     def _enqueue_args(self, tasks: Sequence[Encoded]) -> tuple[list[str], list[Any]]:
         ids = "\n".join([task[0] for task in tasks]) + "\n"
-        are_plain = not any([task[1] or task[2] for task in tasks])
+        are_plain = {task[1:3] for task in tasks} == {("", "")}  # due at once, and never too late
         times = "" if are_plain else "".join([f"{due} {expires}\n" for _, due, expires, _ in tasks])
         return self.script_keys.enqueue(), [self._result, keys.raw(ids), times, *[task[3] for task in tasks]]
 
