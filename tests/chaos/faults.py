@@ -17,6 +17,7 @@ from typing import Any
 from redis import RedisError
 
 from hotqueue import HotQueueError, keys
+from hotqueue.tasks.broker import holds
 from tests.chaos import wire
 from tests.chaos.schedule import Blow
 from tests.chaos.stores import HOW, Watched
@@ -148,7 +149,8 @@ class Scene:
         try:
             found = [keys.text(worker) for worker in store.command(key, "ZRANGE", key, 0, -1)]
             theirs = [keys.held(self._name, w) for w in found if int(w.split("-")[-2]) in pids]
-            return [keys.text(task_id) for held in theirs for task_id in store.command(held, "HKEYS", held)]
+            records = [store.command(held, "HGETALL", held) for held in theirs]
+            return holds.ids_in(pair for some in records for pair in zip(some[::2], some[1::2], strict=True))
         except HotQueueError:
             return []
 
