@@ -24,7 +24,7 @@ from hotqueue.tasks.broker import scripts
 from tests.crash.workers import APPS, BANNER
 from tests.support.durations import let_pass
 from tests.support.elsewhere import task_by_name
-from tests.support.proxy import Proxy
+from tests.support.proxy import SILENCE, Fault, Proxy
 from tests.support.servers import Cluster, RedisServer, free_port
 from tests.support.waiting import allowed, holds_for, wait_until
 
@@ -221,8 +221,9 @@ def test_a_fetch_under_way_at_a_silent_server_is_not_waited_for_at_the_end(make_
     pair.env["THERE"] = proxy.url
     worker = pair.start("-p1")
     assert named(pair.queue("here", pair.env["HERE"]), "quick").delay(1).get(10) == 1
+    proxy.add(Fault(SILENCE, scripts.STEP.sha))
+    wait_until(lambda: proxy.swallowed, 10, "it asks for tasks there")
     proxy.fall_silent()
-    wait_until(lambda: any(scripts.STEP.sha in request for request in proxy.swallowed), 10, "it asks for tasks there")
     began = time.monotonic()
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(20) == 0
