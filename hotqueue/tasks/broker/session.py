@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
@@ -194,11 +194,8 @@ def _deliveries(number: int, reply: Sequence[Any]) -> list[Delivery]:
         return []
     ids, origins, histories, *envelopes = reply
     names, sets = keys.text(ids).split("\n"), origins.decode()
+    held_as: Iterable[int | str] = repeat(0)
     if len(envelopes) > CHUNK:
         held_as = [number if n < CHUNK else f"{number}:{n // CHUNK}" for n in range(len(envelopes))]
-        if not histories:
-            histories = [b""] * len(envelopes)
-        return [Delivery(*each) for each in zip(names, repeat(number), sets, histories, envelopes, held_as, strict=False)]
-    if histories:
-        return [Delivery(*each) for each in zip(names, repeat(number), sets, histories, envelopes, strict=False)]
-    return [Delivery(*each) for each in zip(names, repeat(number), sets, repeat(b""), envelopes, strict=False)]
+    parts = zip(names, repeat(number), sets, histories or repeat(b""), envelopes, held_as, strict=False)
+    return [Delivery(*each) for each in parts]
