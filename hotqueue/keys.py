@@ -1,10 +1,13 @@
 """Every Redis key hotqueue uses, one pure function each. No I/O.
 
 The plain list of queue N is ``hotqueue:N``; everything else of the queue is ``{hotqueue:N}:<thing>``. The hash tag equals
-the plain key, so all keys of a queue, the list included, share one Cluster slot.
+the plain key, so all keys of a queue, the list included, share one Cluster slot. Partitions of a queue, which are to come, are
+named ``{hotqueue/…``, which no queue's key begins with: docs/decisions/0047.
 """
 
 from __future__ import annotations
+
+import re
 
 from hotqueue.errors import ConfigError
 
@@ -14,7 +17,8 @@ PREFIX = "hotqueue:"
 def check_name(name: object, what: str = "a queue's name") -> str:
     """Return `name` when it can be a queue's name, else raise ConfigError.
 
-    A brace would move the hash tag, and with it the queue's keys, to other Cluster slots.
+    A brace would move the hash tag, and with it the queue's keys, to other Cluster slots. That no name has one is also what
+    lets ``clicks{3}`` mean a partition of "clicks".
 
     Args:
         what: how to call it in an error, such as "queue=".
@@ -23,6 +27,9 @@ def check_name(name: object, what: str = "a queue's name") -> str:
         its_name = getattr(name, "name", None)  # of a HotQueue
         hint = f"; did you mean {its_name!r}?" if isinstance(its_name, str) else ""
         raise ConfigError(f"{what} is a non-empty str, not {name!r:.80}{hint}")
+    if partition := re.fullmatch(r"([^{}]+)\{\d*\}", name):
+        its_queue = partition[1]
+        raise ConfigError(f"{what} is {name!r:.80}, as a part of queue {its_queue!r:.80} is to be called; name the queue itself")
     if "{" in name or "}" in name:
         raise ConfigError(f"{what} may not contain {{ or }}: {name!r:.80}; choose another name")
     try:

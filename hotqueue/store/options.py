@@ -31,6 +31,10 @@ _USUAL = frozenset(
         "protocol",
     ]
 )
+_NOT_BUILT = {  # options that are decided, and are to come
+    "partitions": "a queue is on one server as yet; until it can be on several, spread the load over several queues, as "
+    "docs/performance.md shows, and leave partitions= out"
+}
 OWN_OPTIONS = ("dbfilename", "url", "durability", "patience", "secret_key", "serializer", "redis", "max_queue_length")
 
 _VALUES: dict[str, tuple[str, Callable[[Any], bool]]] = {  # keyword → what it may be, and how to tell
@@ -44,7 +48,9 @@ _VALUES: dict[str, tuple[str, Callable[[Any], bool]]] = {  # keyword → what it
 
 
 def check_options(options: dict[str, Any]) -> None:
-    """Raise TypeError for the first option that neither hotqueue nor redis.Redis knows."""
+    """Raise TypeError for an option that is not built yet, and for the first that neither hotqueue nor redis.Redis knows."""
+    for name in set(options) & _NOT_BUILT.keys():
+        raise TypeError(f"HotQueue does not take {name}= yet: {_NOT_BUILT[name]}")
     if unknown := unknown_option(options):
         raise TypeError(f"HotQueue got an {unknown}")
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from hotqueue import HotQueue
 from hotqueue.errors import ConfigError
 from hotqueue.store.resolve import resolve
 
@@ -17,6 +18,14 @@ from hotqueue.store.resolve import resolve
 def test_an_unknown_option_names_the_nearest(option: str, near: str) -> None:
     with pytest.raises(TypeError, match=f"unknown option '{option}'; did you mean '{near}'"):
         resolve(options={option: 1})
+
+
+@pytest.mark.parametrize("where", [{}, {"url": "redis://localhost:1"}, {"dbfilename": ":memory:"}], ids=str)
+def test_an_option_that_is_to_come_says_what_to_do_until_then(where: dict[str, Any]) -> None:
+    with pytest.raises(TypeError) as caught:
+        HotQueue("clicks", partitions=16, **where)
+    assert str(caught.value).startswith("HotQueue does not take partitions= yet: a queue is on one server")
+    assert "several queues, as docs/performance.md shows" in str(caught.value)
 
 
 @pytest.mark.parametrize(
