@@ -75,6 +75,15 @@ def test_json_from_another_language(run: Run, language: str) -> None:
     assert run("json_other_language.py", language) == f"Grace came from Python\nAda came from {language}\n"
 
 
+def test_several_queues(run: Run) -> None:
+    waiting, ended, one = run("several_queues.py").splitlines()
+    in_each = [int(number) for number in re.findall(r"\d+", waiting)]
+    assert len(in_each) == 8
+    assert sum(in_each) == 400
+    assert min(in_each) > 20
+    assert [ended, one] == ["ended: 400 waiting: 0", "0 saw /page/7"]
+
+
 def test_by_value(run: Run) -> None:
     assert run("by_value.py") == "[42, (1, 2), 2432902008176640000, 'BY VALUE!']\nPoint 10 20\n"
 

@@ -85,11 +85,11 @@ class Maintenance(StoredQueue):
         return Survey(now, int(due), [keys.text(w) for w in gone], left, stops, unfinished, suspects, bool(lapsed))
 
     def promote(self) -> int:
-        """Move due tasks to ready; return ms until the next one, -1 when there is none."""
-        while True:
-            _, due = self.store.run(scripts.PROMOTE, *self.promote_call(), doing="promoting due tasks")
-            if due:
-                return int(due)
+        """Move due tasks to ready, at most BULK; return ms until the next one, 0 when there are more, -1 when there is none.
+
+        Who has other things to do as well asks again after these: millions may be due at once.
+        """
+        return int(self.store.run(scripts.PROMOTE, *self.promote_call(), doing="promoting due tasks")[1])
 
     def promote_call(self) -> Call:
         """Return the keys and arguments of `promote`."""

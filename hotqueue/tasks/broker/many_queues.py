@@ -5,6 +5,7 @@ What is done at one is in broker.py and session.py.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ from hotqueue.tasks.wire.settlement import Delivery
 
 Failed = HotQueueError | None
 Found = list[Delivery] | None | HotQueueError
+PROMOTIONS = 10  # calls of `promote` at one queue in one beat, of at most BULK tasks each
 FEW = 10  # queues whose held tasks are handed over by one command
 _OF_WORKERS = ("workers", "worker:", "held:", "bell")  # what a queue has of its workers alone
 
@@ -41,14 +43,25 @@ def sweep(brokers: Sequence[Broker], lease_ms: int, own: Sequence[str]) -> list[
     ]
 
 
-def promote(brokers: Sequence[Broker]) -> list[Failed]:
-    """Move due tasks of queues of one server to ready; return what went wrong, for each."""
-    calls = [broker.promote_call() for broker in brokers]
-    replies = pipeline.run_all(brokers[0].store, scripts.PROMOTE, calls, "promoting due tasks", at_once=2)
-    for broker, reply in zip(brokers, replies, strict=True):
-        if not isinstance(reply, HotQueueError) and reply[1] == 0:
-            broker.promote()  # there are more
-    return [_failed(reply) for reply in replies]
+def promote(brokers: Sequence[Broker], until: float = 0.0) -> list[Failed]:
+    """Move due tasks of queues of one server to ready; return what went wrong, for each.
+
+    Each queue has its turn once, and PROMOTIONS times where there are more: the leases are renewed in between, and workers that
+    run out of tasks promote for themselves.
+
+    Args:
+        until: no further turns after this moment (monotonic).
+    """
+    failed: dict[Broker, Failed] = dict.fromkeys(brokers)
+    due = list(brokers)
+    for turn in range(PROMOTIONS):
+        if not due or (turn and time.monotonic() > until):
+            break
+        calls = [broker.promote_call() for broker in due]
+        replies = pipeline.run_all(brokers[0].store, scripts.PROMOTE, calls, "promoting due tasks", at_once=2)
+        failed.update({broker: _failed(reply) for broker, reply in zip(due, replies, strict=True)})
+        due = [broker for broker, reply in zip(due, replies, strict=True) if _failed(reply) is None and reply[1] == 0]
+    return list(failed.values())
 
 
 def register(sessions: Sequence[Session], lease_ms: int, about: dict[str, str]) -> list[Failed]:

@@ -105,7 +105,7 @@ class Round:
         due = [(each, survey) for each, survey in swept if survey.due == 0]
         failed = {}
         if due:
-            answers = many_queues.promote([each.broker for each, _ in due])
+            answers = many_queues.promote([each.broker for each, _ in due], time.monotonic() + LONGEST)
             failed = {id(each): answer for (each, _), answer in zip(due, answers, strict=True) if isinstance(answer, Exception)}
         until = time.monotonic() + LONGEST
         first = self._first % max(1, len(swept))

@@ -61,10 +61,12 @@ class TestPromote:
             "bell:async": ["1"],
         }
 
-    def test_more_than_a_thousand_are_promoted_too(self, room: Room) -> None:
+    def test_a_thousand_are_promoted_at_once_and_the_rest_when_asked_again(self, room: Room) -> None:
         many = [f"t{n}" for n in range(2500)]
         room.fill({"tasks": dict.fromkeys(many, sync()), "scheduled": dict.fromkeys(many, 5)})
-        assert room.broker.promote() == -1
+        assert room.broker.promote() == 0
+        assert (len(room["ready"]), len(room["scheduled"])) == (1000, 1500)
+        assert [room.broker.promote(), room.broker.promote()] == [0, -1]
         assert (len(room["ready"]), room["scheduled"]) == (2500, None)
 
 

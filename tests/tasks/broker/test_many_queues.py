@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -40,6 +41,20 @@ def test_what_is_due_is_promoted_everywhere_but_where_a_key_is_wrong(rooms: list
     assert (failed[0], failed[2]) == (None, None)
     assert isinstance(failed[1], ConfigError)
     assert [room["ready"] for room in rooms] == [{"t": place(1)}, ["not ours"], {"t": place(1)}]
+
+
+def test_a_beat_promotes_a_bounded_number_however_many_are_due(rooms: list[Room]) -> None:
+    few, many = rooms[0], rooms[1]
+    few.fill({"tasks": {"t": sync()}, "scheduled": {"t": 5}})
+    ids = [str(n) for n in range(12_000)]
+    many.fill({"tasks": dict.fromkeys(ids, sync()), "scheduled": dict.fromkeys(ids, 5)})
+    brokers = [many.broker, few.broker]
+    assert many_queues.promote(brokers, time.monotonic() + 60) == [None, None]
+    assert (len(many["ready"]), few["ready"]) == (10_000, {"t": place(1)})
+    assert many_queues.promote(brokers) == [None, None]  # its time is over: one turn each
+    assert len(many["ready"]) == 11_000
+    assert many.broker.promote() == -1
+    assert len(many["ready"]) == 12_000
 
 
 def test_a_worker_registers_holds_and_leaves_everywhere(rooms: list[Room]) -> None:
