@@ -24,6 +24,7 @@ from hotqueue.embedded.waiting import probe
 from hotqueue.errors import ConfigError, ConnectionFailed
 from hotqueue.store.resolve import resolve
 from hotqueue.store.store import Store
+from hotqueue.tasks.broker.audit import Audit
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.client.definition import definition_of
 from hotqueue.transfer import copying
@@ -193,7 +194,7 @@ def test_what_is_in_hand_waits_in_the_copy(
         with opened(there) as store:
             broker = Broker(store, "q")
             assert broker.counts()["ready"] == 1
-            assert broker.audit() == 0
+            assert Audit(broker).portion() == 0
             assert not broker.look(result.id).history.deliveries
             assert not store.scan("*:held:*") + store.scan("*:worker*") + store.scan("*consum*")
         copy = HotQueue("q", dbfilename=there)
@@ -252,7 +253,7 @@ def test_a_copy_of_a_queue_in_use_is_one_moment_of_it(
             assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
             broker = Broker(store, "q")
             counts = broker.counts()
-            assert broker.audit() == 0
+            assert Audit(broker).portion() == 0
             tasks = int(store.command("hotqueue:q", "HLEN", keys.tasks("q")))
             assert counts["ready"] == tasks
             ended = {key.decode().rpartition(":")[2] for key in store.scan("*result:*")}

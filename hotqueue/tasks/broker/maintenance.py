@@ -5,12 +5,12 @@ When it is done, and by whom, is for supervisor/ and worker/.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from hotqueue import keys
-from hotqueue.tasks.broker import holds, scripts
+from hotqueue.tasks.broker import scripts
 from hotqueue.tasks.broker.stored_queue import BULK, StoredQueue, instant
 from hotqueue.tasks.rules.history import KILLED
 
@@ -147,49 +147,6 @@ class Maintenance(StoredQueue):
         for task_id in charge.ids or ():
             args += (task_id, int(task_id in charge.last))
         return self.script_keys.reap(worker), args
-
-    # --- lost tasks ----------------------------------------------------------------------------------------------
-
-    def audit(self) -> int:
-        """Find tasks that stand nowhere, which only others at our keys bring about, and restore them; return how many.
-
-        What a worker without a lease holds goes back first: where it was, and fenced, should that worker live after all.
-        """
-        unfinished = self.store.command(keys.tasks(self.name), "HLEN", keys.tasks(self.name))
-        if not unfinished or self._audit_once(())[0] <= 0:  # an idle queue costs one command
-            return 0
-        restored = sum(self._reap_strays())
-        cursor: Any = b"0"
-        while True:
-            cursor, found = self.store.command(keys.tasks(self.name), "HSCAN", keys.tasks(self.name), cursor, "COUNT", 100)
-            nowhere, some = self._audit_once(found[::2][:BULK])
-            restored += len(some)
-            if nowhere <= 0 or cursor == b"0":
-                return restored
-
-    def _audit_once(self, ids: Sequence[bytes]) -> tuple[int, list[bytes]]:
-        n = self.name
-        workers = self.store.command(keys.workers(n), "ZRANGE", keys.workers(n), 0, -1)
-        needs = self.store.command(keys.needs(n), "SMEMBERS", keys.needs(n))
-        every_key = self.script_keys.audit([keys.text(worker) for worker in workers], [keys.text(need) for need in needs])
-        args = [len(workers), len(needs), *workers, *needs, *ids]
-        answer = self.store.run(scripts.AUDIT, every_key, args, doing="looking for tasks that stand nowhere")
-        return int(answer[0]), list(answer[1]) if len(answer) > 1 else []
-
-    def _reap_strays(self) -> Iterator[int]:
-        """Reap the workers that hold tasks but have no lease; yield how many tasks each held."""
-        n, cursor = self.name, b"0"
-        prefix = keys.held(n, "")
-        while True:
-            match = prefix.replace("[", "?").replace("]", "?").replace("*", "?") + "*"
-            cursor, found = self.store.command(keys.workers(n), "SCAN", cursor, "MATCH", match, "COUNT", 1000)
-            for worker in (keys.text(key).removeprefix(prefix) for key in found):
-                if self.store.command(keys.workers(n), "ZSCORE", keys.workers(n), worker) is None:
-                    found = self.store.command(keys.workers(n), "HGETALL", keys.held(n, worker))
-                    self.reap(worker, known_dead=True)
-                    yield len(holds.ids_in(zip(found[::2], found[1::2], strict=True)))
-            if cursor == b"0":
-                return
 
     # --- what workers cannot run ---------------------------------------------------------------------------------
 

@@ -160,6 +160,7 @@ class ScriptKeys:
         n = self.name
         return [
             *(keys.tasks(n), *self.ready, keys.scheduled(n), keys.workers(n), keys.needs(n), keys.seq(n), *self.bells),
+            keys.large(n),
             *(keys.held(n, worker) for worker in workers),
             *(keys.parked(n, need) for need in needs),
         ]

@@ -14,6 +14,7 @@ from typing import Any
 
 from hotqueue import presence
 from hotqueue.errors import HotQueueError
+from hotqueue.tasks.broker.audit import Audit
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.broker.maintenance import Charge, Survey
 from hotqueue.tasks.rules.history import LOST, error_line, how_it_killed, is_last
@@ -61,6 +62,7 @@ class QueueUpkeep:
         self._attend = attend
         self._healthy_since: float | None = None
         self._clock: float | None = None
+        self._audited = Audit(broker)
         self._audit_at = time.monotonic() + random.uniform(1, AUDIT_EVERY)
         self._trim_at = time.monotonic() + random.uniform(1, TRIM_EVERY)
         self._said = ""
@@ -145,7 +147,7 @@ class QueueUpkeep:
         if time.monotonic() < self._audit_at:
             return
         self._audit_at = time.monotonic() + AUDIT_EVERY
-        if restored := self.broker.audit():
+        if restored := self._audited.portion():
             text = "queue %s: %d tasks stood nowhere (was one of its keys deleted?); they run again"
             log.error(text, self.broker.name, restored)
 

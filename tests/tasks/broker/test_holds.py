@@ -17,6 +17,7 @@ from hotqueue.errors import ConfigError, HotQueueError
 from hotqueue.tasks.broker import holds
 from hotqueue.tasks.broker.session import Session
 from hotqueue.tasks.wire.settlement import CHUNK, Delivery, Settlement
+from hotqueue.tasks.broker.audit import Audit
 from tests.tasks.contents import Room, place, sync
 
 only_server = pytest.mark.servers("server")
@@ -170,7 +171,7 @@ def test_of_a_newer_form_nothing_is_touched(room: Room) -> None:
         lambda: session.recover([]),
         lambda: room.broker.take_back("w", 1, 2),
         lambda: room.broker.reap("w", known_dead=True),
-        lambda: room.broker.audit(),
+        lambda: Audit(room.broker).portion(),
     ]
     for attempt in attempts:
         with pytest.raises(HotQueueError, match="a newer one has been at work here"):

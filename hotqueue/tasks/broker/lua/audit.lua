@@ -1,22 +1,23 @@
 -- How many tasks stand nowhere: in no ready set, not scheduled, not parked, held by no registered worker.
 -- KEYS 1 tasks 2 ready 3 ready:async 4 suspects 5 scheduled 6 workers 7 needs 8 seq 9 bell 10 bell:async
---      11… held:<worker> of each registered worker, then parked:<need> of each need
+--      11 large 12… held:<worker> of each registered worker, then parked:<need> of each need
 -- ARGV 1 how many workers 2 how many needs, then the names of both, then ids
--- Returns { tasks that stand nowhere, of the given ids those that did and are now in a ready set }; { -1 } when workers or
---   needs have changed meanwhile. A task is restored behind the others: its old place is not known.
+-- Returns { tasks that stand nowhere, of the given ids those that did and are now in a ready set, how many tasks are worth reading at
+--   once }; the first is -1 when workers or needs have changed meanwhile. A task is restored behind the others: its old place is
+--   not known.
 local tasks, ready, ready_async, suspects, scheduled, workers = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
-local needs, seq, bell, bell_async = KEYS[7], KEYS[8], KEYS[9], KEYS[10]
+local needs, seq, bell, bell_async, large = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11]
 local sets = { ready, ready_async, suspects, scheduled }
-local function holder(n) return KEYS[10 + n] end
+local function holder(n) return KEYS[11 + n] end
 local worker_count, need_count = tonumber(ARGV[1]), tonumber(ARGV[2])
 local wrong = must_be('hash', tasks) or must_be('zset', ready, ready_async, suspects, scheduled, workers)
 if wrong then return wrong end
-if redis.call('ZCARD', workers) ~= worker_count or redis.call('SCARD', needs) ~= need_count then return { -1 } end
+if redis.call('ZCARD', workers) ~= worker_count or redis.call('SCARD', needs) ~= need_count then return { -1, {}, 1 } end
 for i = 1, worker_count do
-  if not redis.call('ZSCORE', workers, ARGV[2 + i]) then return { -1 } end
+  if not redis.call('ZSCORE', workers, ARGV[2 + i]) then return { -1, {}, 1 } end
 end
 for i = 1, need_count do
-  if redis.call('SISMEMBER', needs, ARGV[2 + worker_count + i]) == 0 then return { -1 } end
+  if redis.call('SISMEMBER', needs, ARGV[2 + worker_count + i]) == 0 then return { -1, {}, 1 } end
 end
 
 local is_held, held_count = {}, 0
@@ -46,7 +47,23 @@ for i = 3 + worker_count + need_count, #ARGV do
     restored[#restored + 1] = id
   end
 end
+-- A scan brings envelopes along: no more of them than are read at once, by the sizes of some, and of some of the large ones.
+local SOME = 20
+local function mean_size(ids, most)
+  local sum = 0
+  for _, id in ipairs(ids) do sum = sum + math.min(most, redis.call('HSTRLEN', tasks, id)) end
+  return sum / math.max(1, #ids)
+end
+
+local function page()
+  local mean = mean_size(redis.call('HRANDFIELD', tasks, SOME), SMALL_TASK)
+  local larges = redis.pcall('SRANDMEMBER', large, SOME)
+  if larges.err then larges = {} end
+  if #larges > 0 then mean = mean + mean_size(larges, math.huge) * redis.call('SCARD', large) / redis.call('HLEN', tasks) end
+  return math.max(1, math.min(MOST, math.floor(READ_BYTES / math.max(1, mean))))
+end
+
 local nowhere = redis.call('HLEN', tasks) - held_count
 for _, set in ipairs(sets) do nowhere = nowhere - redis.call('ZCARD', set) end
 for i = worker_count + 1, worker_count + need_count do nowhere = nowhere - redis.call('ZCARD', holder(i)) end
-return { nowhere, restored }
+return { nowhere, restored, nowhere > 0 and page() or 1 }
