@@ -1,7 +1,7 @@
 """One load on several queues, for when it is more than one server carries. Run it with ``python several_queues.py``.
 
-On a Redis Cluster each of the queues is on the node that its name leads to. What has to stay in order, here the clicks on one page,
-goes to one queue; nobody has to remember which: the page says it.
+On a Redis Cluster each of the queues is on the node that its name leads to. What has to stay in order, here the clicks on one
+page, goes to one queue; nobody has to remember which: the page says it.
 """
 
 import subprocess
