@@ -171,7 +171,7 @@ class MessageMethods:
         if (messages := self._in_memory) is not None:
             messages.clear()
         else:
-            self._store.repeat(lambda: self._store.command(self.key, "DEL", self.key, doing=f"clear of {self.key}"))
+            self._store.repeat(lambda: self._store.command(self.key, "UNLINK", self.key, doing=f"clear of {self.key}"))
 
     # --- consuming -----------------------------------------------------------------------------------------------
 

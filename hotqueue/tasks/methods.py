@@ -107,9 +107,20 @@ class TaskMethods(Owner):
         """Return how many tasks wait for their time."""
         return self._tasks.broker.counts()["scheduled"]
 
-    def dead(self) -> Iterator[DeadTask]:
-        """Yield the tasks of the dead list, newest first."""
-        return iter(self._dead)
+    @hinting
+    def dead(self, *, start: int = 0, limit: int | None = None) -> Iterator[DeadTask]:
+        """Return an iterator over the dead list, newest first; it reads a page of at most 100 tasks, and about 4 MB, at a time.
+
+        Those that are there all the while come once each, whatever is retried, discarded, or dies in the meantime.
+
+        Args:
+            start: how many of the newest to pass over.
+            limit: how many to yield at most; None is all.
+
+        Raises:
+            TypeError: one of them is no number from 0.
+        """
+        return self._dead.listed(start, limit)
 
     def retry_dead(self, task_id: str | AsyncResult[Any] | None = None, *, all: bool = False) -> int:
         """Put one dead task, or all of them, back into the queue with a clean slate; return how many."""

@@ -27,7 +27,7 @@ def copy_key(
     """
     if left == 0:
         return
-    target.command(place, "DEL", place)
+    target.command(place, "UNLINK", place)
     for command, *words in _pieces(source, key):
         target.command(place, command, place, *words)
         progress(sum(len(word) for word in words))

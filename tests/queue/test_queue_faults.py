@@ -77,7 +77,7 @@ def test_len_and_clear_are_repeated_after_a_lost_reply(make_queue: MakeQueue, pr
     queue.put(1)
     proxy.lose_reply(b"LLEN")
     assert len(queue) == 1
-    proxy.lose_reply(b"DEL")
+    proxy.lose_reply(b"UNLINK")
     queue.clear()
     assert (proxy.pending, len(queue)) == (0, 0)
 

@@ -1,6 +1,7 @@
 """Audit: looks for the tasks of a queue that stand nowhere, a portion at a time, and restores them.
 
-However many tasks and keys there are, a portion is bounded, since whoever audits renews leases as well; the next one goes on from there.
+However many tasks and keys there are, a portion is bounded, since whoever audits renews leases as well; the next one goes on from
+there.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ PAGES = 100  # in a portion; a page is BULK keys of the server, or as many tasks
 class Audit:
     """The audit of one queue, by one process.
 
-    That a task stands nowhere only others at our keys bring about. It takes a look at lengths to know that none does; which one it is
-    takes a look at all. What a worker without a lease holds goes back first: where it was, and fenced, should that worker live after all.
+    That a task stands nowhere only others at our keys bring about. It takes a look at lengths to know that none does; which one
+    it is takes a look at all. What a worker without a lease holds goes back first: where it was, and fenced, should it live.
     """
 
     def __init__(self, queue: Maintenance) -> None:

@@ -15,6 +15,8 @@ from hotqueue.tasks.broker import holds, scripts
 from hotqueue.tasks.broker.revoking import Revoking
 from hotqueue.tasks.broker.stored_queue import instant
 
+Last = tuple[bytes, bytes]  # the last dead task of a page: its id and its time of death, as Redis says them
+
 
 class Inspector(Revoking):
     """What whoever operates a queue sees of it, and does to it."""
@@ -96,19 +98,20 @@ class Inspector(Revoking):
 
     # --- the dead ------------------------------------------------------------------------------------------------
 
-    def dead(self, start: int, count: int) -> list[tuple[str, int, bytes]]:
-        """Return (id, ms of death, record) of dead tasks, newest first."""
-        n = self.name
+    def dead(self, count: int, start: int = 0, behind: Last | None = None) -> tuple[list[tuple[str, int, bytes]], Last | None]:
+        """Return a page of dead tasks, newest first: (id, ms of death, record or b"") each; and behind what the next one goes on.
 
-        def read() -> list[tuple[str, int, bytes]]:
-            found = self.store.command(keys.dead(n), "ZREVRANGE", keys.dead(n), start, start + count - 1, "WITHSCORES")
-            if not found:
-                return []
-            records = self.store.command(keys.dead_tasks(n), "HMGET", keys.dead_tasks(n), *found[::2])
-            rows = zip(found[::2], found[1::2], records, strict=True)
-            return [(keys.text(task_id), instant(at), record) for task_id, at, record in rows if record]
-
-        return self.store.repeat(read)
+        Args:
+            count: how many at most; large ones are fewer.
+            start: how many of the newest to pass over, of the first page.
+            behind: what the page before returned. Where its last has gone meanwhile, those come again that died in the same ms.
+        """
+        args = [count, start, *(behind or ("", ""))]
+        ask = partial(self.store.run, scripts.LIST_DEAD, self.script_keys.list_dead(), args, doing="listing the dead")
+        found = self.store.repeat(ask)
+        rows = zip(found[::3], found[1::3], found[2::3], strict=True)
+        last = (found[-3], found[-2]) if found else None
+        return [(keys.text(task_id), instant(at), record) for task_id, at, record in rows], last
 
     def dead_ids(self, count: int) -> list[str]:
         """Return the ids of that many dead tasks, the newest."""

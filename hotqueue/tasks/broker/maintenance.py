@@ -60,6 +60,7 @@ class Charge:
 
 
 NO_CHARGE = Charge()
+TRIM_PAGES = 100  # of BULK counters or so; those of a day are some fifteen pages
 Call = tuple[list[str], list[Any]]  # keys and arguments of a script
 
 
@@ -168,10 +169,13 @@ class Maintenance(StoredQueue):
         return int(self.store.run(scripts.UNPARK, self.script_keys.unpark(need), [need, kind, count], doing="unparking"))
 
     def trim_stats(self, oldest_minute: int) -> None:
-        """Drop counters of minutes before `oldest_minute`."""
-        key = keys.stats(self.name)
-        fields = self.store.command(key, "HKEYS", key)
-        minutes = [(field, field.partition(b":")[0]) for field in fields]
-        old = [field for field, minute in minutes if not minute.isdigit() or int(minute) < oldest_minute]
-        for start in range(0, len(old), BULK):
-            self.store.command(key, "HDEL", key, *old[start : start + BULK])
+        """Drop counters of minutes before `oldest_minute`; after years without a worker, as many as some calls find."""
+        key, cursor = keys.stats(self.name), b"0"
+        for _ in range(TRIM_PAGES):
+            cursor, found = self.store.command(key, "HSCAN", key, cursor, "COUNT", BULK)
+            minutes = [(field, field.partition(b":")[0]) for field in found[::2]]
+            old = [field for field, minute in minutes if not minute.isdigit() or int(minute) < oldest_minute]
+            if old:
+                self.store.command(key, "HDEL", key, *old)
+            if cursor == b"0":
+                return

@@ -92,6 +92,10 @@ class ScriptKeys:
             *(keys.dead_bytes(n), keys.large(n), *(keys.result(n, task_id) for task_id in ids)),
         ]
 
+    def list_dead(self) -> list[str]:
+        """Of list_dead.lua."""
+        return [keys.dead(self.name), keys.dead_tasks(self.name)]
+
     def discard(self) -> list[str]:
         """Of discard.lua."""
         n = self.name

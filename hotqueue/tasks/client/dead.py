@@ -17,6 +17,8 @@ from hotqueue.tasks.rules.history import json_object
 from hotqueue.tasks.rules.options import datetime_of
 from hotqueue.tasks.wire import envelope
 
+PAGE = 100  # dead tasks that are read at once, and fewer of large ones
+
 
 @dataclass(frozen=True)
 class DeadTask:
@@ -58,16 +60,35 @@ DeadTask.__module__ = "hotqueue.tasks"
 
 
 class DeadList:
-    """The dead of one queue; iterated over, the newest first."""
+    """The dead of one queue."""
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
 
-    def __iter__(self) -> Iterator[DeadTask]:
-        start = 0
-        while rows := self._broker.dead(start, 100):
-            yield from (_dead_task(task_id, at, data) for task_id, at, data in rows)
-            start += len(rows)
+    def listed(self, start: int, limit: int | None) -> Iterator[DeadTask]:
+        """Return what yields them, the newest first, and reads a page at a time; see `HotQueue.dead`."""
+        for name, number in (("start", start), ("limit", 0 if limit is None else limit)):
+            if type(number) is not int or number < 0:
+                raise TypeError(f"queue.dead() takes a number from 0 as {name}=, not {number!r:.80}")
+        return self._pages(start, limit)
+
+    def _pages(self, start: int, limit: int | None) -> Iterator[DeadTask]:
+        yielded, seen, moment = 0, set[str](), None  # ids of those that died in the moment of the last one
+        last = None
+        while limit is None or yielded < limit:
+            rows, last = self._broker.dead(PAGE if limit is None else min(PAGE, limit - yielded), start, last)
+            if not rows:
+                return
+            for task_id, at, data in rows:
+                if at != moment:
+                    moment, seen = at, set()
+                if task_id in seen or not data:
+                    continue
+                if limit is not None and yielded == limit:
+                    return
+                seen.add(task_id)
+                yielded += 1
+                yield _dead_task(task_id, at, data)
 
     def retry(self, task_id: str | AsyncResult[Any] | None, all: bool) -> int:
         """Put one dead task, or all of them, back into the queue; return how many."""

@@ -138,15 +138,15 @@ class MemoryBroker:
 
     # --- the dead ------------------------------------------------------------------------------------------------
 
-    def dead(self, start: int, count: int) -> list[tuple[str, int, bytes]]:
-        """Return (id, ms of death, record) of dead tasks, newest first."""
+    def dead(self, count: int, start: int = 0, behind: object = None) -> tuple[list[tuple[str, int, bytes]], object]:
+        """Return (id, ms of death, record) of dead tasks, newest first; all of them in one page."""
         with self._storage.lock:
             rows = [(task_id, at, blob) for task_id, (at, blob, _) in self._storage.dead.items()]
-        return rows[::-1][start : start + count]
+        return ([] if behind else rows[::-1][start:]), "all"
 
     def dead_ids(self, count: int) -> list[str]:
         """Return the ids of that many dead tasks, the newest."""
-        return [task_id for task_id, _, _ in self.dead(0, count)]
+        return [task_id for task_id, _, _ in self.dead(count)[0][:count]]
 
     def dead_count(self) -> int:
         """Return how many tasks are dead."""

@@ -14,8 +14,8 @@ for i = 2, #KEYS do
   end
   if ARGV[1] == '' and redis.call('EXISTS', KEYS[i]) == 1 then return KEYS[i] end
 end
-for _, key in ipairs(indexed(KEYS[1])) do redis.call('DEL', key) end
-for i = 2, #KEYS do redis.call('DEL', KEYS[i]) end
+for _, key in ipairs(indexed(KEYS[1])) do redis.call('UNLINK', key) end
+for i = 2, #KEYS do redis.call('UNLINK', KEYS[i]) end
 for _, each in ipairs(coming) do
   redis.call('RENAME', each[1], each[2])
   if each[3] == '-1' then redis.call('PERSIST', each[2]) else redis.call('PEXPIRE', each[2], each[3]) end

@@ -99,7 +99,7 @@ def test_an_error_under_way_begins_the_look_anew(room: Room) -> None:
     given(room, 10)
     look = Audit(room.broker)
     room.client.set(room.prefix + "suspects", "not ours")
-    with pytest.raises(Exception, match="WRONGTYPE|holds a"):
+    with pytest.raises(Exception, match=r"WRONGTYPE|holds a"):
         look.portion()
     room.client.delete(room.prefix + "suspects")
     assert look.portion() + look.portion() == 10

@@ -15,9 +15,9 @@ import pytest
 import hotqueue
 from hotqueue.errors import ConfigError, HotQueueError
 from hotqueue.tasks.broker import holds
+from hotqueue.tasks.broker.audit import Audit
 from hotqueue.tasks.broker.session import Session
 from hotqueue.tasks.wire.settlement import CHUNK, Delivery, Settlement
-from hotqueue.tasks.broker.audit import Audit
 from tests.tasks.contents import Room, place, sync
 
 only_server = pytest.mark.servers("server")

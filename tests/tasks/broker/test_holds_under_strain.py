@@ -14,9 +14,9 @@ import pytest
 from hotqueue import keys
 from hotqueue.errors import ConfigError, HotQueueError
 from hotqueue.tasks.broker import scripts
+from hotqueue.tasks.broker.audit import Audit
 from hotqueue.tasks.broker.session import Session
 from hotqueue.tasks.wire.settlement import Delivery, Settlement
-from hotqueue.tasks.broker.audit import Audit
 from tests.tasks.broker.test_holds import ended, fetched, records
 from tests.tasks.contents import Room, place, sync
 

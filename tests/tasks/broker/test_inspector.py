@@ -17,9 +17,11 @@ class TestDead:
 
     def test_the_newest_come_first(self, room: Room) -> None:
         self.fill(room)
-        assert [row[:2] for row in room.broker.dead(0, 2)] == [("bad", 30), ("a", 20)]
-        assert room.broker.dead(1, 9)[-1] == ("s", 10, ("{}\n" + sync("S", 3)).encode())
-        assert (room.broker.dead(3, 9), room.broker.dead_count()) == ([], 3)
+        rows, last = room.broker.dead(2)
+        assert [row[:2] for row in rows] == [("bad", 30), ("a", 20)]
+        assert room.broker.dead(9, behind=last)[0] == [("s", 10, ("{}\n" + sync("S", 3)).encode())]
+        assert room.broker.dead(9, start=2)[0] == room.broker.dead(9, behind=last)[0]
+        assert (room.broker.dead(9, start=3), room.broker.dead_count()) == (([], None), 3)
 
     def test_the_revived_have_a_clean_slate_and_a_new_place(self, room: Room) -> None:
         self.fill(room)

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from hotqueue.tasks.broker import maintenance
 from hotqueue.tasks.broker.maintenance import Charge
 from hotqueue.tasks.rules.history import LOST, is_over
 from tests.support.waiting import wait_until
@@ -40,6 +41,18 @@ class TestSweep:
         assert survey.suspects == 2
         assert room["workers"].keys() == {"mine", "other"}
         assert room["workers"]["mine"] == at + 60_000
+
+    def test_of_very_many_to_be_stopped_some_are_told_and_in_time_all(self, room: Room) -> None:
+        room.fill({"control": {f"t{n}": "blob" for n in range(300)}})
+        told: set[str] = set()
+
+        def sweep() -> bool:
+            stops = room.broker.sweep(1000, []).stops
+            assert len(stops) == 100
+            told.update(stops)
+            return len(told) == 300
+
+        wait_until(sweep, 10, "each was told once")
 
     def test_due_is_nought_when_late_and_minus_one_when_there_is_none(self, room: Room) -> None:
         assert room.broker.sweep(1000, []).due == -1
@@ -303,3 +316,18 @@ def test_old_counters_are_trimmed(room: Room) -> None:
     room.client.hset(room.prefix + "stats", mapping={"99:succeeded": 1, "100:succeeded": 2, "101:failed": 3})
     room.broker.trim_stats(100)
     assert room["stats"] == {"succeeded": 2, "failed": 3}
+
+
+def test_counters_of_years_are_trimmed_a_page_at_a_time_and_a_bounded_number_at_once(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(maintenance, "TRIM_PAGES", 5)
+    key = room.prefix + "stats"
+    room.client.hset(key, mapping={f"{minute}:succeeded": 1 for minute in range(20_000)})
+    room.client.config_resetstat()
+    room.broker.trim_stats(19_990)
+    assert room.client.info("commandstats")["cmdstat_hscan"]["calls"] == 5
+    assert 14_000 <= room.client.hlen(key) < 16_000
+    for _ in range(5):
+        room.broker.trim_stats(19_990)
+    assert room.client.hlen(key) == 10

@@ -23,6 +23,7 @@ LISTS = {
     "enqueue_one": [*KEYS.enqueue_one(False), "{hotqueue:q}:result:t"],
     "expire": KEYS.expire([("t", "n")]),
     "has_tasks": KEYS.has_tasks(),
+    "list_dead": KEYS.list_dead(),
     "list_expired": KEYS.list_expired(),
     "look": KEYS.look("t"),
     "promote": KEYS.promote(),

@@ -201,3 +201,84 @@ class TestDead:
         assert found == {"odd": wanted, "newer": wanted}
         assert queue.result("odd").state is State.FAILURE
         queue.discard_dead(all=True)
+
+
+class TestPages:
+    """`queue.dead()` reads a page at a time, and what is there all the while comes once, whatever happens beside."""
+
+    def given(self, room: Room, *moments: int, size: int = 10) -> list[str]:
+        ids = [f"d{n:05}" for n in range(len(moments))]
+        for start in range(0, len(ids), 1000):
+            some = ids[start : start + 1000]
+            room.fill({"dead": dict(zip(some, moments[start:], strict=False))})
+            room.fill({"dead:tasks": dict.fromkeys(some, "{}\n" + "x" * (size - 3))})
+        return ids[::-1]
+
+    def test_many_large_ones_are_never_in_one_reply(self, room: Room) -> None:
+        ids = self.given(room, *range(1000), size=60_000)
+        dead = room.queue.dead()
+        room.client.config_resetstat()
+        assert next(dead).id == ids[0]
+        assert room.client.info("stats")["total_net_output_bytes"] < READ_BYTES + 10_000
+        assert [each.id for each in dead] == ids[1:]
+        pages = room.client.info("commandstats")["cmdstat_evalsha"]["calls"]
+        assert pages >= 60_000_000 / READ_BYTES
+
+    def test_a_page_has_no_more_bytes_than_are_read_at_once_and_one_task_at_least(self, room: Room) -> None:
+        ids = self.given(room, *range(10), size=READ_BYTES // 3)
+        room.fill({"dead:tasks": {ids[4]: "{}\n" + "x" * 2 * READ_BYTES}})
+        pages, last = [], None
+        while True:
+            rows, last = room.broker.dead(100, behind=last)
+            if not rows:
+                break
+            pages.append([row[0] for row in rows])
+        assert pages == [ids[:3], ids[3:4], ids[4:5], ids[5:8], ids[8:]]
+
+    def test_what_is_discarded_on_the_way_hides_no_other(self, room: Room) -> None:
+        ids = self.given(room, *range(350))
+        found = []
+        for each in room.queue.dead():
+            found.append(each.id)
+            room.queue.discard_dead(each.id)
+        assert found == ids
+
+    def test_many_of_one_moment_come_once_each(self, room: Room) -> None:
+        ids = self.given(room, *[5] * 350)
+        found = []
+        for n, each in enumerate(room.queue.dead()):
+            found.append(each.id)
+            if n % 100 == 99:  # the one behind which the next page goes on
+                room.queue.discard_dead(each.id)
+        assert found == ids
+
+    def test_what_dies_on_the_way_or_dies_again_is_not_repeated(self, room: Room) -> None:
+        ids = self.given(room, *range(250))
+        found = []
+        for n, each in enumerate(room.queue.dead()):
+            found.append(each.id)
+            if n == 99:
+                room.fill({"dead": {each.id: 1000, "new": 1001}, "dead:tasks": {"new": "{}\n"}})
+        assert found == ids
+
+    def test_start_and_limit(self, room: Room) -> None:
+        ids = self.given(room, *range(250))
+        assert [each.id for each in room.queue.dead(limit=120)] == ids[:120]
+        assert [each.id for each in room.queue.dead(start=240, limit=120)] == ids[240:]
+        assert list(room.queue.dead(limit=0)) == list(room.queue.dead(start=250)) == []
+        for wrong in ({"limit": -1}, {"limit": "5"}, {"start": None}, {"start": True}):
+            with pytest.raises(TypeError, match=r"queue.dead\(\) takes a number from 0 as (limit|start)=, not "):
+                room.queue.dead(**wrong)  # type: ignore[arg-type]
+
+    def test_an_entry_without_a_record_is_passed_over(self, room: Room) -> None:
+        ids = self.given(room, *range(300))
+        room.client.hdel(room.prefix + "dead:tasks", *ids[50:250])
+        assert [each.id for each in room.queue.dead()] == [*ids[:50], *ids[250:]]
+
+    def test_in_testing_they_are_listed_in_the_same_way(self, make_queue: MakeQueue) -> None:
+        queue = make_queue("in-testing")
+        fail = queue.task(int, name="fail")
+        with queue.testing():
+            ids = [fail.delay("x").id for _ in range(5)][::-1]
+            assert [each.id for each in queue.dead(start=1, limit=2)] == ids[1:3]
+            assert [each.id for each in queue.dead()] == ids

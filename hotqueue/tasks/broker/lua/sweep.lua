@@ -2,12 +2,13 @@
 -- KEYS 1 workers 2 scheduled 3 control 4 tasks 5 ready 6 ready:async 7 suspects 8 bell 9 bell:async 10 paused 11 expiring
 -- ARGV 1 lease in ms (0: change nothing) 2… own workers
 -- Returns { now, ms until the next due task (-1: none), own workers that were given up, { other worker, deadline, … },
---           { id of a running task to be stopped, the record to end it with, … }, how many unfinished tasks, how many suspects,
---           1 if tasks wait past their expiry }.
+--           { id of a running task to be stopped, the record to end it with, … } (at most STOPS), how many unfinished tasks, how
+--           many suspects, 1 if tasks wait past their expiry }.
 -- Leases come first: whatever any other key holds, nobody loses what he runs by it.
 local workers, scheduled, control, tasks, ready, ready_async = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local suspects, bell, bell_async, paused, expiring = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11]
 local LONGEST = 120000 -- ms that any lease runs
+local STOPS = 100 -- each takes a supervisor two requests; of more, some are told at random, and the others the next time
 local now, lease = now_ms(), tonumber(ARGV[1])
 redis.pcall('HDEL', control, '') -- as may_grow
 local own, gone, others, renewed = {}, {}, {}, {}
@@ -60,4 +61,6 @@ local earliest = redis.pcall('ZRANGE', expiring, 0, 0, 'WITHSCORES')
 local lapsed = (tonumber(earliest[2]) or math.huge) <= now and 1 or 0
 local suspected = redis.pcall('ZCARD', suspects) -- of the wrong type: fetch says so
 if type(suspected) == 'table' then suspected = 0 end
-return { text(now), due, gone, others, redis.call('HGETALL', control), unfinished, suspected, lapsed }
+local stops = redis.call('HLEN', control) > STOPS and redis.call('HRANDFIELD', control, STOPS, 'WITHVALUES')
+  or redis.call('HGETALL', control)
+return { text(now), due, gone, others, stops, unfinished, suspected, lapsed }
