@@ -12,6 +12,7 @@ from typing import Any
 from hotqueue import keys
 from hotqueue.errors import HotQueueError
 from hotqueue.store import pipeline
+from hotqueue.store.scripts import Script
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker import scripts
 from hotqueue.tasks.broker.broker import Broker
@@ -22,6 +23,7 @@ from hotqueue.tasks.wire.settlement import Delivery
 Failed = HotQueueError | None
 Found = list[Delivery] | None | HotQueueError
 PROMOTIONS = 10  # calls of `promote` at one queue in one beat, of at most BULK tasks each
+LOOKED_AT = 100  # queues of one server that are looked at by one command, to see whether there is anything in any of them
 FEW = 10  # queues whose held tasks are handed over by one command
 _OF_WORKERS = ("workers", "worker:", "held:", "bell")  # what a queue has of its workers alone
 
@@ -95,7 +97,7 @@ def deregister(brokers: Sequence[Broker], worker: str) -> list[Failed]:
 def have_wake_tokens(brokers: Sequence[Broker], kind: str) -> list[bool]:
     """Tell of queues of one server whether their bells hold wake tokens; False where that cannot be read."""
     calls: list[pipeline.Call] = [(broker.script_keys.wake_tokens(kind), ()) for broker in brokers]
-    replies: list[Any] = pipeline.run_all(brokers[0].store, scripts.WAKE_TOKENS, calls, "looking at bells")
+    replies = _run_where_there_is_any(brokers[0].store, scripts.WAKE_TOKENS, calls, "looking at bells")
     return [isinstance(reply, int) and reply > 0 for reply in replies]
 
 
@@ -106,8 +108,22 @@ def have_tasks(brokers: Sequence[Broker]) -> list[bool]:
         ConnectionFailed: the server is away.
     """
     calls: list[pipeline.Call] = [(broker.script_keys.has_tasks(), ()) for broker in brokers]
-    replies: list[Any] = pipeline.run_all(brokers[0].store, scripts.HAS_TASKS, calls, "looking for tasks")
-    return [reply != 0 for reply in replies]
+    return [reply != 0 for reply in _run_where_there_is_any(brokers[0].store, scripts.HAS_TASKS, calls, "looking for tasks")]
+
+
+def _run_where_there_is_any(store: Store, script: Script, calls: Sequence[pipeline.Call], doing: str) -> list[Any]:
+    """Run a script that reads keys for each queue, 0 where all of a hundred queues have none of them: one command says so."""
+    if store.is_cluster:
+        return pipeline.run_all(store, script, calls, doing)
+    replies: list[Any] = []
+    for start in range(0, len(calls), LOOKED_AT):
+        some = calls[start : start + LOOKED_AT]
+        every_key = [key for its_keys, _ in some for key in its_keys]
+        if len(some) > 1 and not store.command(every_key[0], "EXISTS", *every_key, doing=doing):
+            replies += [0] * len(some)
+        else:
+            replies += pipeline.run_all(store, script, some, doing)
+    return replies
 
 
 def in_use(store: Store) -> set[str]:

@@ -69,7 +69,7 @@ class ScriptKeys:
 
     def has_tasks(self) -> list[str]:
         """Of has_tasks.lua."""
-        return [*self.ready, keys.needs(self.name)]
+        return [*self.ready, keys.needs(self.name), keys.scheduled(self.name)]
 
     def unstarted(self, workers: Sequence[str]) -> list[str]:
         """Of unstarted.lua."""

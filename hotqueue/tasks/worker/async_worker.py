@@ -83,19 +83,19 @@ class AsyncWorker(Worker):
             return 0
         free = self.slots - self._active
         if self.is_spread:  # what a server that does not answer may bring holds half of them at most: the others' tasks need some
-            under_way = sum(step.room for each in self.subscriptions if (step := each.ahead) is not None)
+            under_way = sum(step.room for each in self.attended() if (step := each.ahead) is not None)
             free -= min(free // 2, under_way)
         return self.shared.room(free) if free > 0 else 0
 
     def _turn_around(self, may_have: bool) -> bool:
         """Settle what ended; fetch where there is room and reason to."""
         may_have = may_have or self._was_full
-        self._was_full = any(each.slow_settlements.is_full for each in self.subscriptions)
+        self._was_full = any(each.slow_settlements.is_full for each in self.attended())
         if len(self.subscriptions) > 1:
             came = self._visit_in_turn(may_have)
         else:  # has all turns
             came = (room := self._room()) > 0 and self._visit(self.subscriptions[0], room, may_have)
-        for subscription in self.subscriptions:
+        for subscription in self.attended():
             if subscription.unsettled:
                 self.settle(subscription)
                 came = self._start(subscription) or came
@@ -103,8 +103,8 @@ class AsyncWorker(Worker):
 
     def _visit_in_turn(self, may_have: bool) -> bool:
         """Visit one queue after the other, from the one whose turn it is."""
-        came = any([self._ask(subscription, 0) for subscription in self.subscriptions if subscription.ahead is not None])  # noqa: C419  (every one)
-        if any(subscription.left for subscription in self.subscriptions):
+        came = any([self._ask(subscription, 0) for subscription in self.attended() if subscription.ahead is not None])  # noqa: C419  (every one)
+        if any(subscription.left for subscription in self.attended()):
             self.peeking.look(self.subscriptions)  # one of them keeps us from sleeping
         order, until = self._to_be_visited(), time.monotonic() + SETTLE_AFTER
         while order and (room := self._room()):
@@ -123,13 +123,12 @@ class AsyncWorker(Worker):
     def _to_be_visited(self) -> list[int]:
         """Return the numbers of the queues to visit, in turn: of those that are asked for no reason, one, as sync workers do."""
         order, is_asked = [], False
-        for at in self.turns.order():
-            subscription = self.subscriptions[at]
+        for subscription in self.attended():
             if subscription.unsettled or subscription.may_unpark or self.has_reason_to_ask(subscription):
-                order.append(at)
+                order.append(subscription.index)
             elif not is_asked and self.is_stale(subscription):
                 is_asked = True
-                order.append(at)
+                order.append(subscription.index)
         return order
 
     def _may_have_tasks(self, subscription: Subscription, may_have: bool) -> bool:
@@ -202,12 +201,14 @@ class AsyncWorker(Worker):
             subscription, ready, outcome, seconds = self._ended.popleft()
             subscription.running.pop(id(ready.call), None)
             self._active -= 1
-            if subscription in self.subscriptions and subscription.in_hand.get(ready.delivery.id) is ready.delivery:
+            is_ours = self.subscriptions[subscription.index] is subscription  # not of an incarnation before
+            if is_ours and subscription.in_hand.get(ready.delivery.id) is ready.delivery:
                 self.conclude(subscription, ready, outcome, seconds)
         self.shared.check_limits()
 
     def give_up_running_of(self, queue: int) -> None:
         """Cancel what runs of a queue, with LeaseLost."""
+        super().give_up_running_of(queue)
         lost = list(self.subscriptions[queue].running.values())
         if lost:
             self.shared.event_loop().give_up(lost)

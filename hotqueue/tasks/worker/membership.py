@@ -15,6 +15,7 @@ from hotqueue.presence import Presence
 from hotqueue.tasks.broker import many_queues
 from hotqueue.tasks.broker.session import Stepped
 from hotqueue.tasks.client.registry import Registry
+from hotqueue.tasks.worker.attention import Attention
 from hotqueue.tasks.worker.idle import Idle
 from hotqueue.tasks.worker.running_table import Running
 from hotqueue.tasks.worker.shared import Shared
@@ -69,6 +70,7 @@ class Membership:
         self._places: Spread | None = None
         self._registries = registries
         self._outage = self._is_stepping = self.has_left = False
+        self.attention = Attention()
         self._new_incarnation()
 
     def _new_incarnation(self) -> None:
@@ -76,7 +78,7 @@ class Membership:
         self.running.copy_to(self.presence.state)
         is_only = len(self._registries) == 1
         self.subscriptions = [
-            Subscription(registry, self.presence.id, self.kind, self.wake, index, is_only)
+            Subscription(registry, self.presence.id, self.kind, self.wake, index, is_only, self.attention)
             for index, registry in enumerate(self._registries)
         ]
 
@@ -99,7 +101,10 @@ class Membership:
         return self.shared.stop.is_set()
 
     def give_up_running_of(self, queue: int) -> None:
-        """Let running tasks of a queue, given by its number, know that they are lost; for any thread."""
+        """Let running tasks of a queue, given by its number, know that they are lost; register there again. For any thread."""
+        if len(self.subscriptions) > 1:  # one queue alone is asked often enough to see that itself
+            self.subscriptions[queue].must_recover = True
+            self.wake()
 
     def wake(self) -> None:
         """End a sleep."""

@@ -5,7 +5,7 @@ A sync worker's turn is about 10 ms of work, or one task that takes longer; an a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from hotqueue.tasks.worker.prefetch import TARGET
 
@@ -22,10 +22,10 @@ class Turns:
         self._at = 0
         self._left = float(weights[0])
 
-    def order(self) -> list[int]:
-        """Return the numbers of the queues, the one whose turn it is first."""
-        count = len(self._weights)
-        return [(self._at + offset) % count for offset in range(count)]
+    def order(self, numbers: Iterable[int]) -> list[int]:
+        """Return these numbers of queues from the one whose turn it is on."""
+        at, count = self._at, len(self._weights)
+        return sorted(numbers, key=lambda number: (number - at) % count)
 
     def spend(self, at: int, turns: float) -> bool:
         """Note that a queue had some turns, those before it having nothing to do; tell whether it is the next one's turn."""

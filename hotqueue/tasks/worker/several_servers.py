@@ -178,6 +178,20 @@ class Places:
 
         self._beside(subscription, lambda: subscription.unpark(self._worker.kind, room), then)
 
+    def look_at(self, subscriptions: Iterable[Subscription]) -> None:
+        """Have it seen in which of some queues tasks wait, though no bell rang."""
+        by_place: dict[Place, list[Subscription]] = {}
+        for subscription in subscriptions:
+            if subscription.place is not None and subscription.is_registered:
+                by_place.setdefault(subscription.place, []).append(subscription)
+        for place, some in by_place.items():
+            if place.background.is_free:
+                place.background.begin(partial(self._worker.to_be_asked, some), self._note_tasks)
+
+    def _note_tasks(self, numbers: set[int]) -> None:
+        for number in numbers:
+            self._worker.subscriptions[number].may_have_tasks = True
+
     def _beside(self, subscription: Subscription, ask: Callable[[], int], then: Callable[[int | None], None]) -> None:
         place = subscription.place
         if place is None or not place.background.is_free:

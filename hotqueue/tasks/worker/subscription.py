@@ -20,6 +20,7 @@ from hotqueue.tasks.execution.executor import Call
 from hotqueue.tasks.rules.history import REVOKED, with_verdict
 from hotqueue.tasks.wire import envelope, payload, settlement
 from hotqueue.tasks.wire.settlement import Delivery, Settlement
+from hotqueue.tasks.worker.attention import Attended, Attention
 from hotqueue.tasks.worker.holding import UNENDED, Holding
 from hotqueue.tasks.worker.prefetch import Prefetch
 from hotqueue.tasks.worker.slow_settlements import MOST_BREAKS, SlowSettlements
@@ -33,7 +34,7 @@ ASK_LATER, ASK_AGAIN = 1.0, 0.005  # seconds until parked tasks are looked for a
 log = logging.getLogger("hotqueue.worker")
 
 
-class Subscription(Holding):
+class Subscription(Holding, Attended):
     """A queue as one worker takes from it.
 
     1. A step brings deliveries: `took` puts them in line (`unstarted`) and into the worker's hand (`in_hand`).
@@ -52,10 +53,7 @@ class Subscription(Holding):
         needs: how many things parked tasks wait for, when last told.
         unpark_at: when to look for such tasks again (monotonic).
         unavailable_until: when to try again (monotonic) after the server refused us: a key of the wrong type, no permission.
-        must_recover: an error left open what we hold.
         recovered_at: when it was last known what we hold (monotonic).
-        index: the number of the queue among those of the worker.
-        may_have_tasks: there may be tasks: its bell rang, or the last fetch left some.
         may_have_more: the same, of what came while a fetch was under way, which may have been carried out before.
         is_away: True while others find out, beside the worker, whether its server answers: nothing is sent there meanwhile.
         is_registered: True once this worker has announced itself there.
@@ -71,8 +69,10 @@ class Subscription(Holding):
         moved: Callable[[], None] = lambda: None,
         index: int = 0,
         is_only: bool = True,
+        attention: Attention | None = None,
     ) -> None:
-        super().__init__(registry, worker, kind)
+        Holding.__init__(self, registry, worker, kind)
+        Attended.__init__(self, index, Attention() if attention is None else attention)
         self.unstarted: deque[Delivery] = deque()
         self.unsettled: list[Settlement] = []
         self.unsettled_bytes = 0
@@ -80,10 +80,10 @@ class Subscription(Holding):
         self.lock = threading.Lock()  # of `unsettled`, which a Settler empties from another thread
         self.ahead: Step | None = None
         self.unavailable_until = 0.0
-        self.must_recover = False
         self.recovered_at = time.monotonic()
-        self.index, self._is_only = index, is_only
-        self.may_have_tasks, self.is_away, self.is_registered = True, False, False
+        self._is_only = is_only
+        self.may_have_tasks = True
+        self.is_away = self.is_registered = False
         self.may_have_more = False
         self.place: Any = None
         self.running: dict[int, Call] = {}
@@ -94,6 +94,28 @@ class Subscription(Holding):
         self.others = self.suspects = 0
         self.needs = 0
         self.unpark_at = self._mixed_until = 0.0
+
+    def until_due(self) -> float:
+        """Return seconds until the next scheduled task, as far as known."""
+        return math.inf if self.due < 0 else max(0.0, self.looked_at + self.due / 1000 - time.monotonic())
+
+    @property
+    def is_quiet(self) -> bool:
+        """True while nothing is to be done here but to wait for a ring."""
+        return not (
+            self.may_have_tasks
+            or self.in_hand
+            or self.unsettled
+            or self.ahead
+            or self.due >= 0
+            or self.needs
+            or self.suspects
+            or self.must_recover
+            or self.is_unavailable
+            or not self.slow_settlements.is_empty
+            or self._accepted_at > self.recovered_at - RECOVER_EVERY
+            or time.monotonic() < self._mixed_until
+        )
 
     @property
     def is_unavailable(self) -> bool:

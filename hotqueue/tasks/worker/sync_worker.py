@@ -46,7 +46,7 @@ class SyncWorker(Fetching):
             before = self.shared.done.total()
             if self.turn():
                 continue
-            if any(subscription.slow_settlements.is_full for subscription in self.subscriptions):
+            if any(subscription.slow_settlements.is_full for subscription in self.attended()):
                 self._rest_until_there_is_room()
                 continue
             wait = self.next_due()
@@ -60,8 +60,8 @@ class SyncWorker(Fetching):
     def _rest_until_there_is_room(self) -> None:
         """Pause, and give a ring back that came for us: somebody else may be able to fetch."""
         if self.idle.wait_woken(0.1):
-            for subscription in self.subscriptions:
-                self.ring(subscription)
+            while self.idle.rang:
+                self.ring(self.subscriptions[self.idle.rang.pop()])
 
     def _burst_is_over(self, before: int) -> bool:
         """Tell whether nothing is left: also nothing that a task of another worker sent since we looked."""
@@ -81,8 +81,7 @@ class SyncWorker(Fetching):
 
     def _look_around(self) -> bool:
         is_asked = False
-        for at in self.turns.order():
-            subscription = self.subscriptions[at]
+        for subscription in self.attended():
             if not self.has_reason_to_ask(subscription):
                 if is_asked or not self.is_stale(subscription):
                     continue  # those that are asked for no reason are asked one at a time, to keep none waiting that rings
@@ -94,7 +93,7 @@ class SyncWorker(Fetching):
                 self._fetch_ahead(subscription, stepped)
                 began = time.monotonic()
                 self._work(subscription)
-                if self._is_turn_of_others(at, time.monotonic() - began):
+                if self._is_turn_of_others(subscription.index, time.monotonic() - began):
                     self.settle(subscription)
                 return True
         return False
@@ -104,7 +103,7 @@ class SyncWorker(Fetching):
         if len(self.subscriptions) == 1 or not self.turns.spend(at, turns_in(worked)):
             return False
         self.peeking.look(self.subscriptions, at)
-        return any(self.is_worth_asking(subscription) for subscription in self.subscriptions if subscription.index != at)
+        return any(self.is_worth_asking(subscription) for subscription in self.attended() if subscription.index != at)
 
     def _notice(self, subscription: Subscription, stepped: Stepped) -> bool:
         """See to what a step said beyond its tasks; tell whether there is more to fetch, by the way."""
@@ -115,7 +114,7 @@ class SyncWorker(Fetching):
     def _run_suspect(self) -> bool:
         """For want of a quarantine process: run a suspect between two batches, when nothing else runs here."""
         workers = self.shared.workers
-        subscription = next((each for each in self.subscriptions if each.suspects and each.ahead is None), None)
+        subscription = next((each for each in self.attended() if each.suspects and each.ahead is None), None)
         if subscription is None or workers[0] is not self or not all(each is self or each.is_idle for each in workers):
             return False
         self.settle_all(subscription)
@@ -211,6 +210,7 @@ class SyncWorker(Fetching):
 
     def give_up_running_of(self, queue: int) -> None:
         """Have the task that runs see `current_task.lost`; a thread cannot be stopped from outside."""
+        super().give_up_running_of(queue)
         request, subscription = self._request, self._runs_of
         if request is not None and subscription is not None and subscription.index == queue:
             request.lost = True

@@ -35,7 +35,8 @@ from hotqueue.tasks.worker.subscription import Subscription
 T = TypeVar("T")
 log = logging.getLogger("hotqueue.worker")
 
-ASKED_EVERY = 0.15  # seconds for each queue until one whose bell did not ring is asked all the same; LONGEST_SLEEP for few
+ASKED_EVERY = 0.15  # seconds for each queue in which something waits until it is asked all the same; LONGEST_SLEEP for few
+LOOKED_AT = {False: 0.01, True: 0.06}  # seconds for each queue until it is looked whether tasks wait in any; at a Cluster's
 
 
 class Worker(Stepping):
@@ -59,7 +60,7 @@ class Worker(Stepping):
         self.turns = Turns([shared.weights.get(registry.name, 1) for registry in registries])
         self.peeking = Peeking(self.kind)
         self._sleep_error = ""  # why the connections to the bells failed
-        self._ask_after = max(LONGEST_SLEEP, ASKED_EVERY * len(registries))
+        self._look_at = self._turned_away = 0.0
         if self.is_spread:
             self._places = Places(self)
 
@@ -76,8 +77,7 @@ class Worker(Stepping):
             self.has_left = True
             self.presence.let_go()  # it may be registered: the reply may be what was lost
             return
-        for subscription in self.subscriptions:  # those that have nothing are not all asked at once
-            subscription.looked_at = time.monotonic() - random.uniform(0, self._ask_after)
+        self._look_at = time.monotonic() + random.uniform(0, self._look_every)  # of many workers, not all look at once
         try:
             self._loop()
         except BaseException:  # of a bug, or Ctrl-C: nobody goes on as if nothing had happened
@@ -156,12 +156,48 @@ class Worker(Stepping):
             or subscription.unstarted
             or subscription.ahead
             or subscription.may_unpark
+            or (subscription.due > 0 and not subscription.until_due())
         )
         return is_open or subscription.may_be_wrong
 
     def is_stale(self, subscription: Subscription) -> bool:
-        """Tell whether it is long ago that a queue was asked: in case a ring was lost; longer where there are many."""
+        """Tell whether it is long ago that a queue was asked; longer where there is something about many."""
         return time.monotonic() - subscription.looked_at > self._ask_after
+
+    @property
+    def _ask_after(self) -> float:
+        return max(LONGEST_SLEEP, ASKED_EVERY * len(self.attention))
+
+    @property
+    def _look_every(self) -> float:
+        return max(LONGEST_SLEEP, LOOKED_AT[self.is_spread] * len(self.subscriptions))
+
+    def attended(self) -> list[Subscription]:
+        """Return the queues about which something may have to be done, the one whose turn it is first."""
+        if len(self.subscriptions) == 1:
+            return self.subscriptions
+        if self.shared.is_burst:
+            return [self.subscriptions[at] for at in self.turns.order(range(len(self.subscriptions)))]
+        now = time.monotonic()
+        if now - self._turned_away > 0.1:
+            self._turned_away = now
+            self.attention.turn_away(self.subscriptions)
+        return [self.subscriptions[at] for at in self.turns.order(self.attention.numbers())]
+
+    def look_at_quiet(self) -> bool:
+        """See whether tasks wait where no bell rang, in case a ring was lost; not too often. True where some do."""
+        now = time.monotonic()
+        if len(self.subscriptions) == 1 or now < self._look_at:
+            return False
+        self._look_at = now + self._look_every
+        quiet = [subscription for subscription in self.subscriptions if subscription.is_quiet]
+        if self._places is not None:
+            self._places.look_at(quiet)
+            return False
+        found = self.to_be_asked(quiet)
+        for number in found:
+            self.subscriptions[number].may_have_tasks = True
+        return bool(found)
 
     def note_rings(self) -> None:
         """Take in which bells rang, and what others found out beside us."""
@@ -175,8 +211,10 @@ class Worker(Stepping):
 
     def next_due(self) -> float:
         """Return seconds until the next scheduled task of our queues, at most LONGEST_SLEEP; promotes what is due."""
+        if self.look_at_quiet():
+            return 0.0
         wait = LONGEST_SLEEP
-        for subscription in self.subscriptions:
+        for subscription in self.attended():
             if subscription.is_away:
                 continue
             if self._places is not None and (left := self._places.until_answer(subscription)) is not None:
@@ -186,8 +224,8 @@ class Worker(Stepping):
                 self._promote(subscription)
                 return RETRY_AFTER if subscription.is_unavailable else 0.0
             wait = min(wait, RETRY_AFTER if subscription.is_unavailable else subscription.until_look())
-            if subscription.due > 0:
-                wait = min(wait, subscription.due / 1000)
+            if subscription.due > 0 and not subscription.is_unavailable:
+                wait = min(wait, subscription.until_due())
             if len(self.subscriptions) > 1 and not subscription.is_unavailable:
                 wait = min(wait, max(0.0, subscription.looked_at + self._ask_after - time.monotonic()))
         return wait

@@ -70,9 +70,9 @@ def test_a_worker_registers_holds_and_leaves_everywhere(rooms: list[Room]) -> No
 
 def test_queues_in_which_tasks_wait_are_told_apart(rooms: list[Room]) -> None:
     brokers = [room.broker for room in rooms]
-    rooms[0].fill({"scheduled": {"t": 5}, "held:w": {"u": f"1 s {place(1)}"}})
+    rooms[0].fill({"held:w": {"u": f"1 s {place(1)}"}})
     assert many_queues.have_tasks(brokers) == [False] * 3
-    for kind in ("ready", "ready:async", "suspects"):
+    for kind in ("ready", "ready:async", "suspects", "scheduled"):
         rooms[1].fill({kind: {"t": place(1)}})
         assert many_queues.have_tasks(brokers) == [False, True, False]
         rooms[1].client.delete(rooms[1].prefix + kind)

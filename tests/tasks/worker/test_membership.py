@@ -101,3 +101,24 @@ def test_queues_of_a_cluster_may_be_at_several_nodes(make_queue: MakeQueue, queu
     queues = several(make_queue, queue_name)
     assert are_several([queue._tasks for queue in queues])
     assert not are_several([queues[0]._tasks])
+
+
+@only_server
+def test_a_task_whose_ring_was_lost_is_found_by_a_look_at_all_queues_in_which_nothing_is_known(
+    make_queue: MakeQueue, queue_name: str
+) -> None:
+    queues = several(make_queue, queue_name)
+    worker = worker_of(queues)
+    assert worker._register()
+    assert worker.attended() == []
+    queues[1].task(name="square")(pow).delay(2, 2)
+    queues[2].task(name="square")(pow).apply_async((2, 2), countdown=60)
+    bells = [keys.bell(queue.name) for queue in queues]
+    for bell in bells:
+        queues[1]._store.command(bell, "DEL", bell)
+    assert worker.look_at_quiet()
+    assert sorted(each.index for each in worker.attended()) == [1, 2]
+    worker.step(worker.subscriptions[2], 1)
+    assert 50 < worker.subscriptions[2].until_due() <= 60
+    assert not worker.subscriptions[2].is_quiet  # it has something due: it is not to be asked in vain, nor forgotten
+    worker._leave()

@@ -1,0 +1,190 @@
+"""What a worker of many queues costs: idle, at its start, and for a lone call. One line a count of queues.
+
+    python -m bench.queues --counts 1,200,1000 --server redis-server,cluster --source ../another-checkout
+
+Commands are counted by INFO commandstats, those in scripts included; they are sums over all nodes, connections are those of the
+node that has the most. A call is delay() and get() of a no-op, at queues drawn at random, from a client that is connected.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from bench import processes
+from tests.support.servers import Cluster, RedisServer
+
+MODULE = """
+import os
+from hotqueue import HotQueue
+for n in range(int(os.environ["COUNT"])):
+    globals()[f"queue{n}"] = HotQueue(f"tenant-{n}", url=os.environ["STORE"])
+@queue0.task(name="nothing")
+def nothing():
+    pass
+"""
+CALLER = """
+import os, random, sys, time
+from hotqueue import HotQueue
+names = [f"tenant-{n}" for n in range(int(os.environ["COUNT"]))]
+queues = {n: HotQueue(n, url=os.environ["STORE"]) for n in names}
+def task_of(queue):
+    @queue.task(name="nothing")
+    def nothing():
+        pass
+    return nothing
+tasks = [task_of(queue) for queue in queues.values()]
+draw = random.Random(7)
+some = draw.sample(tasks, min(len(tasks), 40))
+for task in some:
+    task.delay().get(60)
+print("warm", flush=True)
+for _ in range(int(sys.argv[1])):
+    time.sleep(0.005)
+    task = draw.choice(some)
+    began = time.perf_counter()
+    task.delay().get(60)
+    print(time.perf_counter() - began, flush=True)
+"""
+
+
+@contextmanager
+def started(kind: str, folder: Path) -> Iterator[tuple[str, list[Any]]]:
+    """Start a server of a kind; yield its URL and a client of each node."""
+    server = Cluster(folder) if kind == "cluster" else RedisServer(folder)
+    nodes = server.nodes if isinstance(server, Cluster) else [server]
+    try:
+        yield server.url, [node.client(decode_responses=True) for node in nodes]
+    finally:
+        server.stop()
+
+
+def commands(clients: list[Any]) -> dict[str, int]:
+    """Return how often each command was carried out, by scripts as well."""
+    found: dict[str, int] = {}
+    for client in clients:
+        for name, stats in client.info("commandstats").items():
+            what = name.removeprefix("cmdstat_")
+            if what not in ("info", "client|list", "config|resetstat"):
+                found[what] = found.get(what, 0) + stats["calls"]
+    return found
+
+
+def connections(clients: list[Any]) -> int:
+    """Return the connections of the node that has the most, less ours and the bus's."""
+    return max(len(client.client_list()) for client in clients) - 1
+
+
+def workers_of(clients: list[Any], count: int) -> int:
+    """Return at how many queues workers are registered, so far."""
+    pipes = [client.pipeline(transaction=False) for client in clients[:1]]
+    cluster = len(clients) > 1
+    if cluster:
+        return sum(sum(1 for _ in client.scan_iter("*}:workers", count=10_000)) for client in clients)
+    for n in range(count):
+        pipes[0].exists(f"{{hotqueue:tenant-{n}}}:workers")
+    return sum(pipes[0].execute())
+
+
+def measure(kind: str, count: int, source: Path, seconds: float, calls: int, glob: bool, options: list[str]) -> dict[str, float]:
+    """Measure a worker of so many queues."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "bench_tasks.py").write_text(MODULE)
+        (folder / "caller.py").write_text(CALLER)
+        with started(kind, folder / "server") as (url, clients):
+            path = os.pathsep.join([str(source), name])
+            env = {**os.environ, "STORE": url, "COUNT": "1" if glob else str(count), "PYTHONPATH": path}
+            which = ["-Q", "tenant-*"] if glob else []
+            command = [sys.executable, "-m", "hotqueue.cli.worker", "bench_tasks", "-p2", *which, *options]
+            command[1:3] = ["-c", "from hotqueue.cli.worker import main; main()"]
+            if glob:
+                _make_queues(url, count)
+            began = time.monotonic()
+            worker = processes.start(command, env, folder / "log")
+            env["COUNT"] = str(count)
+            try:
+                while workers_of(clients, count) < count:
+                    time.sleep(0.02)
+                    if time.monotonic() > began + 120:
+                        raise SystemExit((folder / "log").read_text())
+                start = time.monotonic() - began
+                time.sleep(6)
+                found = {"start": start, **_idle(clients, worker.pid, seconds)}
+                found.update(_calls(folder, env, calls))
+                return found
+            except BaseException:
+                print((folder / "log").read_text()[-3000:])
+                raise
+            finally:
+                processes.stop([worker])
+
+
+def _make_queues(url: str, count: int) -> None:
+    from hotqueue import HotQueue
+
+    for n in range(count):
+        with HotQueue(f"tenant-{n}", url=url) as queue:
+            queue.submit(print, "x").revoke()
+
+
+def _idle(clients: list[Any], pid: int, seconds: float) -> dict[str, float]:
+    pids = processes.tree(pid)
+    before, cpu = commands(clients), processes.cpu(pids)
+    began, most = time.monotonic(), 0
+    while time.monotonic() < began + seconds:
+        time.sleep(0.5)
+        most = max(most, connections(clients))
+    passed = time.monotonic() - began
+    after = commands(clients)
+    by_name = {name: (count - before.get(name, 0)) / passed for name, count in after.items()}
+    print("   ", ", ".join(f"{n} {c:.1f}" for n, c in sorted(by_name.items(), key=lambda i: -i[1]) if c > 0.5), flush=True)
+    memory = [processes.memory(each) for each in pids]
+    return {
+        "commands": sum(by_name.values()),
+        "connections": most,
+        "pss": sum(each["pss"] for each in memory),
+        "rss": sum(each["rss"] for each in memory),
+        "cpu": 100 * (processes.cpu(pids) - cpu) / passed,
+    }
+
+
+def _calls(folder: Path, env: dict[str, str], calls: int) -> dict[str, float]:
+    log = folder / "calls"
+    caller = processes.start([sys.executable, str(folder / "caller.py"), str(calls)], env, log)
+    caller.wait()
+    took = [float(line) * 1000 for line in itertools.islice(log.read_text().splitlines(), 1, None)]
+    return {"p50": statistics.median(took), "p99": statistics.quantiles(took, n=100)[-1]}
+
+
+def main() -> None:
+    """Measure what the command line names."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--counts", default="1,200,1000")
+    parser.add_argument("--server", default="redis-server")
+    parser.add_argument("--source", type=Path, default=Path(__file__).parent.parent)
+    parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--calls", type=int, default=300)
+    parser.add_argument("--glob", action="store_true", help="the worker has -Q 'tenant-*'")
+    given, options = parser.parse_known_args()
+    for kind, count in itertools.product(given.server.split(","), map(int, given.counts.split(","))):
+        found = measure(kind, count, given.source.resolve(), given.seconds, given.calls, given.glob, options)
+        print(
+            f"{kind:>13} {count:>5} queues: start {found['start']:.2f} s; idle {found['commands']:.0f} commands/s, "
+            f"{found['connections']} connections a node, {found['rss']:.0f} MiB RSS ({found['pss']:.0f} PSS), "
+            f"{found['cpu']:.1f} % CPU; call p50 {found['p50']:.2f} ms, p99 {found['p99']:.2f} ms",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
