@@ -19,7 +19,7 @@ from hotqueue import keys
 
 PAGE = Path(__file__).with_name("design.md")
 PACKAGE = Path(hotqueue.__file__).parent
-PRELUDES = ("prelude", "ending", "held", "members")
+SHARED = ("held", "members")
 
 
 def rooms() -> str:
@@ -91,7 +91,7 @@ def script_table(folder: str) -> str:
     """Return every script of a folder, with the first sentence of its head."""
     rows = ["| script | does |", "|---|---|"]
     for path in sorted((PACKAGE / folder).glob("*.lua")):
-        if path.stem not in PRELUDES:
+        if path.stem not in SHARED:
             head = re.split(r"\n(?!--)|\n-- (?:KEYS|ARGV|Returns)", path.read_text())[0]
             said = " ".join(line.lstrip("- ") for line in head.splitlines())
             rows.append(f"| `{path.stem}` | {said} |")

@@ -277,7 +277,24 @@ def test_as_an_aclfile_it_says_the_same(start_redis: Callable[..., RedisServer],
 
 
 NO = r"(?i)no permission|NOPERM|can't access|can't run"
-CLIENT_SCRIPTS = ("prelude", "enqueue", "wait", "look", "revoke", "revive", "discard", "expire", "list_expired", "unstarted")
+CLIENT_SCRIPTS = (
+    "shared/prelude",
+    "shared/bells",
+    "shared/results",
+    "shared/dead_list",
+    "shared/types",
+    "shared/ending",
+    "enqueue",
+    "enqueue_one",
+    "wait",
+    "look",
+    "revoke",
+    "revive",
+    "discard",
+    "expire",
+    "list_expired",
+    "unstarted",
+)
 
 
 # --- and no more -------------------------------------------------------------------------------------------------------
@@ -324,7 +341,7 @@ def test_who_does_not_log_in_can_do_nothing(server: Server) -> None:
 
 
 def _in_lua(folder: str) -> set[str]:
-    paths = (ROOT / "hotqueue" / folder).glob("*.lua")
+    paths = (ROOT / "hotqueue" / folder).rglob("*.lua")
     found = "".join(path.read_text() for path in paths if path.stem not in _for_admins())
     return {name.lower() for name in re.findall(r"redis\.p?call\('([A-Z]+)'", found)}
 

@@ -1,4 +1,4 @@
-"""What a worker holds, as it stands in Redis: read only; whatever changes it is in lua/holds.lua."""
+"""What a worker holds, as it stands in Redis: read only; whatever changes it is in lua/shared/holds.lua."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The operations' scripts, loaded over their prelude. One name here for each file of lua/.
+"""The operations' scripts, with what they share of lua/shared/ in front. One name here for each file of lua/.
 
 Their keys are built in script_keys.py; a worker runs them through its session.py, anyone else through broker.py and its like.
 """
@@ -9,32 +9,32 @@ from hotqueue import sizes
 from hotqueue.store.scripts import Script, load
 
 _SMALL = ("SMALL_TASK", sizes.SMALL_TASK)
-_SIZES = (_SMALL, ("READ_BYTES", sizes.READ_BYTES), ("DEAD_TASKS", sizes.DEAD_TASKS), ("DEAD_BYTES", sizes.DEAD_BYTES))
+_SIZES = (_SMALL, ("READ_BYTES", sizes.READ_BYTES), ("MOST_DEAD", sizes.DEAD_TASKS), ("MOST_DEAD_BYTES", sizes.DEAD_BYTES))
 
 
 def _script(name: str, *more: str) -> Script:
-    return load("hotqueue.tasks.broker.lua", name, "prelude", *more, constants=_SIZES)
+    return load("hotqueue.tasks.broker.lua", name, *(f"shared/{each}" for each in ("prelude", *more)), constants=_SIZES)
 
 
-ENQUEUE = _script("enqueue")
+ENQUEUE = _script("enqueue", "bells", "results")
 ENQUEUE_ONE = load("hotqueue.tasks.broker.lua", "enqueue_one", constants=(_SMALL,))
-STEP = _script("step", "holds")
+STEP = _script("step", "results", "history", "dead_list", "holds")
 RECOVER = _script("recover", "holds")
 REGISTER = _script("register")
-SWEEP = _script("sweep")
-PROMOTE = _script("promote")
-REAP = _script("reap", "holds")
-AUDIT = _script("audit", "holds")
-TAKE_BACK = _script("take_back", "holds")
-WAIT = _script("wait")
-LOOK = _script("look")
-UNPARK = _script("unpark")
-CLAIM = _script("claim")
-REVOKE = _script("revoke", "ending")
-REVIVE = _script("revive")
-DISCARD = _script("discard")
-EXPIRE = _script("expire", "ending")
-LIST_EXPIRED = _script("list_expired")
+SWEEP = _script("sweep", "bells")
+PROMOTE = _script("promote", "types", "bells")
+REAP = _script("reap", "types", "bells", "history", "holds")
+AUDIT = _script("audit", "types", "bells", "holds")
+TAKE_BACK = _script("take_back", "types", "bells", "holds")
+WAIT = _script("wait", "results", "history")
+LOOK = _script("look", "results", "history")
+UNPARK = _script("unpark", "types", "bells", "history")
+CLAIM = _script("claim", "types", "history")
+REVOKE = _script("revoke", "results", "history", "ending")
+REVIVE = _script("revive", "types", "bells", "dead_list")
+DISCARD = _script("discard", "types", "dead_list")
+EXPIRE = _script("expire", "types", "results", "history", "ending")
+LIST_EXPIRED = _script("list_expired", "history")
 LIST_DEAD = _script("list_dead")
 UNSTARTED = _script("unstarted", "holds")
 WAKE_TOKENS = load("hotqueue.tasks.broker.lua", "wake_tokens")

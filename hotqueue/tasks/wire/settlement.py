@@ -15,7 +15,7 @@ from hotqueue.tasks.rules.lifecycle import Action, Do, State
 from hotqueue.tasks.rules.options import TaskOptions
 from hotqueue.tasks.wire import exceptions, payload, record
 
-CHUNK = 100  # tasks of a fetch that are held in one record; as in lua/holds.lua
+CHUNK = 100  # tasks of a fetch that are held in one record; as in lua/shared/holds.lua
 
 
 class Settlement(NamedTuple):

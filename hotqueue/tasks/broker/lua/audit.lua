@@ -22,7 +22,7 @@ end
 
 local is_held, held_count = {}, 0
 local note = #ARGV > 2 + worker_count + need_count and function(id) is_held[id] = true end or nil
-for i = 1, worker_count do held_count = held_count + each_id(holder(i), note) end
+for i = 1, worker_count do held_count = held_count + holds().each_id(holder(i), note) end
 
 local function stands(id)
   for _, set in ipairs(sets) do

@@ -21,14 +21,14 @@ if #ids == 0 then return { 0, 0 } end
 local histories, companies = redis.call('HMGET', attempts, unpack(ids)), {}
 local function join(own)
   for _, each in ipairs(companies) do
-    if each.size < each.width and fits(own, each.width) then
+    if each.size < each.width and history().fits(own, each.width) then
       each.size = each.size + 1
       return
     end
   end
   companies[#companies + 1] = { width = own, size = 1 }
 end
-for i = 1, #ids do join(width_of(histories[i])) end
+for i = 1, #ids do join(history().width_of(histories[i])) end
 local ours = companies[others + 1]
 if not ours then return { 0, 0 } end
 redis.call('ZADD', claims, text(now + lease), supervisor)

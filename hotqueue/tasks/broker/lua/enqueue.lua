@@ -12,6 +12,14 @@ local done = { KEYS[10], KEYS[11], KEYS[12] }
 local results = ARGV[1]
 local now = now_ms()
 local ids, dues, expiries_of, answers = {}, {}, {}, {}
+
+-- An instant: '' none, '+250' in 250 ms, '1700000000000' itself; server time, so a caller's clock does not matter.
+local function instant(spec, now)
+  if spec == '' then return nil end
+  if string.sub(spec, 1, 1) == '+' then return now + tonumber(string.sub(spec, 2)) end
+  return tonumber(spec)
+end
+
 for id in string.gmatch(ARGV[2], '([^\n]*)\n') do ids[#ids + 1] = id end
 for due, expires in string.gmatch(ARGV[3], '([^ \n]*) ([^\n]*)\n') do
   local i = #dues + 1

@@ -7,7 +7,7 @@ local done_1, done_2, done_3, stats, large, result = KEYS[6], KEYS[7], KEYS[8], 
 local id, envelope, call, pcall = ARGV[1], ARGV[2], redis.call, redis.pcall
 if call('EXISTS', dead_tasks, done_1, done_2, done_3, result) > 0 then
   if call('HEXISTS', dead_tasks, id) + call('EXISTS', result) > 0 then return 0 end
-  for _, done in ipairs({ done_1, done_2, done_3 }) do -- how a task that ended is remembered: see keep_record in the prelude
+  for _, done in ipairs({ done_1, done_2, done_3 }) do -- how a task that ended is remembered: see keep_record in results.lua
     if call('SISMEMBER', done, id) + call('SISMEMBER', done, '\0' .. id) > 0 then return 0 end
   end
 end
@@ -23,7 +23,7 @@ if type(placed) == 'table' then -- a key of the wrong type: nothing was stored
 end
 if #envelope > SMALL_TASK then pcall('SADD', large, id) end
 local tokens = pcall('LLEN', bell)
-if tokens == 0 then -- as `ring` in the prelude
+if tokens == 0 then -- as `ring` in bells.lua
   for _ = 1, math.min(4, call('ZCARD', ready)) do call('LPUSH', bell, '1') end
 elseif type(tokens) == 'number' and tokens < 4 then
   call('LPUSH', bell, '1')

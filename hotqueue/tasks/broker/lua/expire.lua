@@ -10,7 +10,7 @@ may_grow(tasks)
 local now, ended = now_ms(), {}
 for n = 1, #ARGV / 2 do
   local id = ARGV[2 * n - 1]
-  local a = split_attempts(redis.call('HGET', attempts, id))
+  local a = history().split(redis.call('HGET', attempts, id))
   local expires, tries = tonumber(a.expires), a.retries + a.deliveries + a.shared + a.lost
   if not expires or redis.call('HEXISTS', tasks, id) == 0 then
     redis.call('ZREM', expiring, id)

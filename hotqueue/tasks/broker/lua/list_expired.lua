@@ -5,6 +5,6 @@ local expiring, attempts = KEYS[1], KEYS[2]
 local found = {}
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', expiring, '-inf', text(now_ms()), 'LIMIT', 0, MOST)) do
   found[#found + 1] = id
-  found[#found + 1] = split_attempts(redis.call('HGET', attempts, id)).need
+  found[#found + 1] = history().split(redis.call('HGET', attempts, id)).need
 end
 return found

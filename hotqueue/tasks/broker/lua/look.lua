@@ -10,21 +10,21 @@ local done = { KEYS[8], KEYS[9], KEYS[10] }
 local id = ARGV[1]
 local reported = redis.call('GET', progress) or ''
 local envelope = redis.call('HGET', tasks, id) or ''
-local history = redis.call('HGET', attempts, id) or ''
+local past = redis.call('HGET', attempts, id) or ''
 local record = redis.call('GET', result)
-if record then return { 'result', record, history, 0, envelope, reported, 0 } end
+if record then return { 'result', record, past, 0, envelope, reported, 0 } end
 if envelope == '' then
   local where = is_done(done, id) and 'done'
     or (redis.call('HEXISTS', dead_tasks, id) == 1 and 'dead') or 'unknown'
-  return { where, '', history, 0, '', reported, 0 }
+  return { where, '', past, 0, '', reported, 0 }
 end
-local a = split_attempts(history)
+local a = history().split(past)
 local lapsed = (tonumber(a.expires) or math.huge) <= now_ms() and 1 or 0
 for _, set in ipairs({ ready, ready_async, suspects }) do
   local rank = redis.call('ZRANK', set, id)
-  if rank then return { set == suspects and 'suspect' or 'ready', '', history, rank, envelope, reported, lapsed } end
+  if rank then return { set == suspects and 'suspect' or 'ready', '', past, rank, envelope, reported, lapsed } end
 end
 local due = redis.call('ZSCORE', scheduled, id)
-if due then return { 'scheduled', '', history, due, envelope, reported, lapsed } end
-if a.need ~= '-' then return { 'parked', '', history, 0, envelope, reported, lapsed } end
-return { 'held', '', history, 0, envelope, reported, 0 }
+if due then return { 'scheduled', '', past, due, envelope, reported, lapsed } end
+if a.need ~= '-' then return { 'parked', '', past, 0, envelope, reported, lapsed } end
+return { 'held', '', past, 0, envelope, reported, 0 }

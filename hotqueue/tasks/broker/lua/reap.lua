@@ -52,18 +52,18 @@ local READY = { s = ready, a = ready_async, x = ready, y = ready_async }
 
 -- Charge a task; return where it goes. What has nothing to run any more is ended by whoever fetches it next.
 local function charge(id, origin)
-  local a = split_attempts(redis.call('HGET', attempts, id))
+  local a = history().split(redis.call('HGET', attempts, id))
   if verdict == '-' then charge_death(a) elseif verdict == 'L' then charge_loss(a) else a.verdict = verdict end
   a.errors = a.errors .. '\n' .. cause
-  redis.call('HSET', attempts, id, join_attempts(a))
+  redis.call('HSET', attempts, id, history().join(a))
   charged[#charged + 1] = id
   local is_over = verdict == 'T' or verdict == 'R' or accused[id] == '1'
   return (is_over or a.width == 0) and READY[origin] or suspects
 end
 
 local put_back = 0
-local left = let_go_all(held, function(id, origin, place)
-  local set = place_of(origin, ready, ready_async, suspects)
+local left = holds().let_go_all(held, function(id, origin, place)
+  local set = holds().place_of(origin, ready, ready_async, suspects)
   redis.call('ZADD', (all or accused[id]) and charge(id, origin) or set, place, id)
   put_back = put_back + 1
 end)

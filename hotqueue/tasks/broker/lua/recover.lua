@@ -13,7 +13,7 @@ local in_hand = {}
 for i = 3, #ARGV do in_hand[ARGV[i]] = true end
 redis.call('HSET', worker, 'fetch', fetch)
 local found, fields = {}, {}
-each_held(held, function(id, origin, place, _, _, field)
+holds().each_held(held, function(id, origin, place, _, _, field)
   if not in_hand[id] then
     found[#found + 1] = { id = id, origin = origin, place = place, at = tonumber(place) }
     fields[field] = true
@@ -31,7 +31,7 @@ for _, each in ipairs(found) do
     out[5 + n] = envelope
   end
 end
-let_go_but(held, fields, in_hand) -- only now: what is of the wrong type has stopped us before
+holds().let_go_but(held, fields, in_hand) -- only now: what is of the wrong type has stopped us before
 if #ids == 0 then return out end
 hold(held, fetch, heads, ids)
 out[3], out[4], out[5] = table.concat(ids, '\n') .. '\n', table.concat(origins), histories

@@ -10,7 +10,7 @@ if redis.call('HEXISTS', tasks, id) == 0 then
   redis.call('SREM', revoked, id)
   return { 'unknown' }
 end
-local need = split_attempts(redis.call('HGET', attempts, id)).need
+local need = history().split(redis.call('HGET', attempts, id)).need
 if not leave(id, parked, believed) then
   if need ~= '-' and need ~= believed then return { 'parked', need } end
   redis.call('SADD', revoked, id)

@@ -13,234 +13,252 @@
 --           ids that were revoked and are not to be started any more: those in hand among them; few others may be there as well,
 --           ids that were fetched, each with a newline behind it, of each the set it came from, attempts of each or none, envelope, … }
 --   alive: 0 the worker was given up; 2 a late fetch, refused.
-local tasks, attempts, ready, ready_async, suspects, scheduled = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
-local held, workers, worker, bell, bell_async, seq = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12]
-local stats, paused, dead, dead_tasks = KEYS[13], KEYS[14], KEYS[15], KEYS[16]
-local needs, waiters, dead_bytes, expiring, revoked, large = KEYS[20], KEYS[21], KEYS[22], KEYS[23], KEYS[24], KEYS[25]
-local done = { KEYS[17], KEYS[18], KEYS[19] }
-local worker_id, fetch_number, room, kind = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
-local width, most_bytes, results, parked_for = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7], ARGV[8]
-local now = now_ms()
-local ORIGIN = { s = ready, a = ready_async, x = suspects, y = suspects }
-local HAS_BLOB = { S = true, E = true, D = true }
-local NAMES = { S = 'succeeded', X = 'succeeded', E = 'ended', D = 'failed', R = 'retried', P = 'put_back', K = 'parked' }
+local TASKS, ATTEMPTS, READY, READY_ASYNC, SUSPECTS, SCHEDULED = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local HELD, WORKERS, WORKER, BELL, BELL_ASYNC, SEQ = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12]
+local STATS, PAUSED, DEAD, DEAD_TASKS = KEYS[13], KEYS[14], KEYS[15], KEYS[16]
+local NEEDS, WAITERS, DEAD_BYTES, EXPIRING, REVOKED, LARGE = KEYS[20], KEYS[21], KEYS[22], KEYS[23], KEYS[24], KEYS[25]
 local DEAD_MS = 7776000000 -- the dead are kept for 90 days
+local DONE_1, DONE_2, DONE_3 = KEYS[17], KEYS[18], KEYS[19]
+local WORKER_ID, FETCH_NUMBER, KIND, RESULTS, PARKED_FOR = ARGV[1], ARGV[2], ARGV[4], ARGV[7], ARGV[8]
+local room, width, most_bytes = tonumber(ARGV[3]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local now = now_ms()
+local own = KIND == 'a' and READY_ASYNC or READY
 local gone, tally = {}, {}
-local is_plain = redis.call('EXISTS', attempts, expiring, revoked, large) == 0 -- no task of which more is kept than itself
-
-local marks = is_plain and 0 or redis.pcall('SCARD', revoked) -- of the wrong type: nothing is revoked
+local is_paused = redis.call('EXISTS', PAUSED, ATTEMPTS, EXPIRING, REVOKED, LARGE) > 0
+local is_plain = not is_paused -- no task of which more is kept than itself
+local marks = 0
+if is_paused then
+  is_plain = redis.call('EXISTS', ATTEMPTS, EXPIRING, REVOKED, LARGE) == 0
+  is_paused = redis.call('EXISTS', PAUSED) == 1
+  marks = redis.pcall('SCARD', REVOKED) -- of the wrong type: nothing is revoked
+end
 if type(marks) == 'table' then marks = 0 end
 
-local function is_revoked(id) return marks > 0 and redis.call('SISMEMBER', revoked, id) == 1 end
+local function is_revoked(id) return marks > 0 and redis.call('SISMEMBER', REVOKED, id) == 1 end
 
-local function bury(id, record, envelope)
-  local entry = record .. '\n' .. (envelope or '')
-  drop_dead(dead, dead_tasks, dead_bytes, id)
-  redis.call('HSET', dead_tasks, id, entry)
-  redis.call('ZADD', dead, text(now), id)
-  local bytes, number = redis.call('INCRBY', dead_bytes, #entry), redis.call('ZCARD', dead)
-  for _ = 2, number do -- of what died last, and is larger than all that may be kept, one is kept
-    local oldest = redis.call('ZRANGE', dead, 0, 0, 'WITHSCORES')
-    if number <= DEAD_TASKS and bytes <= DEAD_BYTES and tonumber(oldest[2]) > now - DEAD_MS then return end
-    bytes = drop_dead(dead, dead_tasks, dead_bytes, oldest[1])
-    number = number - 1
-    tally.dead_dropped = (tally.dead_dropped or 0) + 1
-  end
-end
+-- What a worker has done. Gives back the error that stopped it, if one did.
+local function settle()
+  local done = { DONE_1, DONE_2, DONE_3 }
 
-local function again(id, delay, history)
-  redis.call('HSET', attempts, id, history)
-  is_plain = false
-  if delay > 0 then return redis.call('ZADD', scheduled, text(now + delay), id) end
-  local envelope = redis.call('HGET', tasks, id)
-  if envelope then
-    redis.call('ZADD', kind_of(envelope) == 'a' and ready_async or ready, new_place(seq, envelope), id)
-  end
-end
-
-local function park(id, place, need)
-  local a = split_attempts(redis.call('HGET', attempts, id))
-  a.need = need
-  redis.call('HSET', attempts, id, join_attempts(a))
-  is_plain = false
-  redis.call('ZADD', parked_for .. need, place, id)
-  redis.call('SADD', needs, need)
-end
-
--- The runs of this call.
-local function read_runs()
-  local runs, at = {}, 9
-  while at <= #ARGV do
-    local run = { code = ARGV[at], field = ARGV[at + 1], ms = ARGV[at + 2], extra = ARGV[at + 3], text = ARGV[at + 4], ids = {} }
-    for id in string.gmatch(run.text, '([^\n]+)\n') do run.ids[#run.ids + 1] = id end
-    run.blobs = HAS_BLOB[run.code] and at + 4
-    at = at + 5 + (run.blobs and #run.ids or 0)
-    runs[#runs + 1] = run
-  end
-  return runs
-end
-
-local function blob_of(run, n) return run.blobs and ARGV[run.blobs + n] or '' end
-
-local END = { S = true, X = true, E = true, D = true }
-
-local function carry_out_one(run, n, code, head)
-  local id = run.ids[n]
-  if END[code] then
-    if code == 'D' then bury(id, run.extra, redis.call('HGET', tasks, id)) end
-    return keep_record(done, now, id, blob_of(run, n), run.ms, results .. id)
-  elseif code == 'R' then
-    return again(id, tonumber(run.ms), run.extra)
-  elseif code == 'L' then
-    return keep_apart(held, id, head)
-  end
-  local set, place = place_of(head, ready, ready_async, suspects)
-  if code == 'P' then redis.call('ZADD', set, place, id) else park(id, place, run.extra) end
-end
-
--- Carry out a run for those of its tasks that this worker still holds; the others are gone. A key of the wrong type stops a script in
--- its middle: what was not carried out is held again, and can be settled again.
-local function carry_out(run, ended)
-  local heads, before, moved = {}, nil, 0
-  local fine, failed = pcall(function()
-    if run.field == '*' then
-      for n, id in ipairs(run.ids) do heads[n] = let_go_one(held, id) end
-    else
-      heads, before = let_go(held, run.field, run.text, run.ids)
+  -- The runs of this call.
+  local function read_runs()
+    local runs, at = {}, 9
+    while at <= #ARGV do
+      local run = { code = ARGV[at], field = ARGV[at + 1], ms = ARGV[at + 2], extra = ARGV[at + 3], text = ARGV[at + 4], ids = {} }
+      for id in string.gmatch(run.text, '([^\n]+)\n') do run.ids[#run.ids + 1] = id end
+      run.blobs = string.find('SED', run.code, 1, true) and at + 4
+      at = at + 5 + (run.blobs and #run.ids or 0)
+      runs[#runs + 1] = run
     end
-    for n, id in ipairs(run.ids) do
-      local code = run.code
-      if heads[n] then
-        if code == 'K' and is_revoked(id) then code = 'P' end -- parked, nobody might ever fetch it, and end it
-        carry_out_one(run, n, code, heads[n])
-        if END[code] then ended[#ended + 1] = id end
-        if NAMES[code] then tally[NAMES[code]] = (tally[NAMES[code]] or 0) + 1 end
+    return runs
+  end
+
+  local function blob_of(run, n) return run.blobs and ARGV[run.blobs + n] or '' end
+
+  local function is_end(code) return string.find('SXED', code, 1, true) end
+
+  -- What becomes of a task that has not ended, and of one that died besides: few have these functions made.
+  local function carry_out_other(id, run, code, head)
+    local function bury(id, record, envelope)
+      local entry = record .. '\n' .. (envelope or '')
+      drop_dead(DEAD, DEAD_TASKS, DEAD_BYTES, id)
+      redis.call('HSET', DEAD_TASKS, id, entry)
+      redis.call('ZADD', DEAD, text(now), id)
+      local bytes, number = redis.call('INCRBY', DEAD_BYTES, #entry), redis.call('ZCARD', DEAD)
+      for _ = 2, number do -- of what died last, and is larger than all that may be kept, one is kept
+        local oldest = redis.call('ZRANGE', DEAD, 0, 0, 'WITHSCORES')
+        if number <= MOST_DEAD and bytes <= MOST_DEAD_BYTES and tonumber(oldest[2]) > now - DEAD_MS then return end
+        bytes = drop_dead(DEAD, DEAD_TASKS, DEAD_BYTES, oldest[1])
+        number = number - 1
+        tally.dropped = (tally.dropped or 0) + 1
+      end
+    end
+
+    local function again(id, delay, value)
+      redis.call('HSET', ATTEMPTS, id, value)
+      is_plain = false
+      if delay > 0 then return redis.call('ZADD', SCHEDULED, text(now + delay), id) end
+      local envelope = redis.call('HGET', TASKS, id)
+      if envelope then
+        redis.call('ZADD', kind_of(envelope) == 'a' and READY_ASYNC or READY, new_place(SEQ, envelope), id)
+      end
+    end
+
+    local function park(id, place, need)
+      local a = history().split(redis.call('HGET', ATTEMPTS, id))
+      a.need = need
+      redis.call('HSET', ATTEMPTS, id, history().join(a))
+      is_plain = false
+      redis.call('ZADD', PARKED_FOR .. need, place, id)
+      redis.call('SADD', NEEDS, need)
+    end
+
+    if code == 'D' then
+      return bury(id, run.extra, redis.call('HGET', TASKS, id))
+    elseif code == 'R' then
+      return again(id, tonumber(run.ms), run.extra)
+    elseif code == 'L' then
+      return holds().keep_apart(HELD, id, head)
+    end
+    local set, place = holds().place_of(head, READY, READY_ASYNC, SUSPECTS)
+    if code == 'P' then redis.call('ZADD', set, place, id) else park(id, place, run.extra) end
+  end
+
+  local function carry_out_one(run, n, code, head)
+    local id = run.ids[n]
+    if code == 'D' or not is_end(code) then carry_out_other(id, run, code, head) end
+    if is_end(code) then keep_record(done, now, id, blob_of(run, n), run.ms, RESULTS .. id) end
+  end
+
+  -- Carry out a run for those of its tasks that this worker still holds; the others are gone. A key of the wrong type stops a script in
+  -- its middle: what was not carried out is held again, and can be settled again.
+  local function carry_out(run, ended)
+    local heads, before, moved = {}, nil, 0
+    local fine, failed = pcall(function()
+      if run.field == '*' then
+        for n, id in ipairs(run.ids) do heads[n] = holds().let_go_one(HELD, id) end
       else
-        gone[#gone + 1] = id
+        heads, before = let_go(HELD, run.field, run.text, run.ids)
       end
-      moved = n
+      for n, id in ipairs(run.ids) do
+        local code = run.code
+        if heads[n] then
+          if code == 'K' and is_revoked(id) then code = 'P' end -- parked, nobody might ever fetch it, and end it
+          carry_out_one(run, n, code, heads[n])
+          if is_end(code) then ended[#ended + 1] = id end
+          tally[code] = (tally[code] or 0) + 1
+        else
+          gone[#gone + 1] = id
+        end
+        moved = n
+      end
+    end)
+    if fine then return end
+    holds().hold_again(HELD, run.field, before, run.ids, heads, moved)
+    return failure(failed)
+  end
+
+  local function forget(ended)
+    if #ended == 0 then return end
+    redis.call('HDEL', TASKS, unpack(ended))
+    if is_plain then return end
+    redis.call('HDEL', ATTEMPTS, unpack(ended))
+    redis.pcall('ZREM', EXPIRING, unpack(ended))
+    redis.pcall('SREM', REVOKED, unpack(ended))
+    redis.pcall('SREM', LARGE, unpack(ended))
+  end
+
+  local function finish(runs)
+    local ended, failed = {}, nil
+    may_grow(HELD)
+    for _, run in ipairs(runs) do
+      failed = carry_out(run, ended)
+      if failed then break end
     end
-  end)
-  if fine then return end
-  hold_again(held, run.field, before, run.ids, heads, moved)
-  return failure(failed)
-end
-
-local function forget(ended)
-  if #ended == 0 then return end
-  redis.call('HDEL', tasks, unpack(ended))
-  if is_plain then return end
-  redis.call('HDEL', attempts, unpack(ended))
-  redis.pcall('ZREM', expiring, unpack(ended))
-  redis.pcall('SREM', revoked, unpack(ended))
-  redis.pcall('SREM', large, unpack(ended))
-end
-
-local function finish(runs)
-  local ended, failed = {}, nil
-  may_grow(held)
-  for _, run in ipairs(runs) do
-    failed = carry_out(run, ended)
-    if failed then break end
+    forget(ended)
+    return ended, failed
   end
-  forget(ended)
-  return ended, failed
-end
 
-local function announce_ended(runs, ended)
-  if #ended == 0 or redis.call('EXISTS', waiters) == 0 then return end
-  local replies, waiting = redis.call('HMGET', waiters, unpack(ended)), {}
-  for n, id in ipairs(ended) do
-    if replies[n] then waiting[id] = replies[n] end
-  end
-  if not next(waiting) then return end
-  redis.call('HDEL', waiters, unpack(ended))
-  for _, run in ipairs(runs) do
-    for n, id in ipairs(run.ids) do
-      if waiting[id] and END[run.code] then
-        announce_end(waiting[id], id, blob_of(run, n))
-        waiting[id] = nil
+  local function announce_ended(runs, ended)
+    if #ended == 0 or redis.call('EXISTS', WAITERS) == 0 then return end
+    local replies, waiting = redis.call('HMGET', WAITERS, unpack(ended)), {}
+    for n, id in ipairs(ended) do
+      if replies[n] then waiting[id] = replies[n] end
+    end
+    if not next(waiting) then return end
+    redis.call('HDEL', WAITERS, unpack(ended))
+    for _, run in ipairs(runs) do
+      for n, id in ipairs(run.ids) do
+        if waiting[id] and is_end(run.code) then
+          announce_end(waiting[id], id, blob_of(run, n))
+          waiting[id] = nil
+        end
       end
     end
   end
+
+  local runs = read_runs()
+  local ended, failed = finish(runs)
+  announce_ended(runs, ended)
+  return failed
 end
 
--- How many of the first of a ready set, ids and places in turn, go out together. Their sizes are asked for as it goes, so that no
--- more is read than is handed over, whatever stands behind it.
-local function fitting(line)
-  local all, total, limit = #line / 2, 0, most_bytes
-  local are_small = is_plain or redis.call('EXISTS', large) == 0
-  if all == 1 or (are_small and all * SMALL_TASK <= limit) then return all end
-  for i = 1, #line, 2 do
-    total = total + redis.call('HSTRLEN', tasks, line[i])
-    if total > limit and i > 1 then return (i - 1) / 2 end
-  end
-  return all
-end
-
-local function histories(ids)
-  local found = redis.call('HMGET', attempts, unpack(ids))
-  for i = 1, #ids do
-    if is_revoked(ids[i]) then found[i] = as_revoked(found[i]) end
-  end
-  return found
-end
-
--- Hand over so many of a line of ids and places, which stand in a set (first there, or not); returns how many tasks these are.
-local function hand_over(key, line, count, is_first, origin, out)
-  local ids, heads = {}, {}
-  for i = 1, count do ids[i] = line[2 * i - 1] end
-  local envelopes = redis.call('HMGET', tasks, unpack(ids))
-  if is_first then redis.call('ZREMRANGEBYRANK', key, 0, count - 1) else redis.call('ZREM', key, unpack(ids)) end
-  local found, at, number = {}, #out + 3, 0
-  local refuse = string.find(table.concat(ids), '\n', 1, true) -- no id of ours: here they stand in lines
-  for i = 1, count do
-    if envelopes[i] and (ids[i] == '' or refuse and string.find(ids[i], '\n', 1, true)) then
-      redis.call('HDEL', tasks, ids[i])
-    elseif envelopes[i] then
-      number = number + 1
-      found[number] = ids[i]
-      heads[number] = head_of(origin, line[2 * i], is_revoked(ids[i]))
-      out[at + number] = envelopes[i]
-    end
-  end
-  if number == 0 then return 0 end
-  out[at - 2], out[at - 1] = table.concat(found, '\n') .. '\n', string.rep(origin, number)
-  out[at] = is_plain and {} or histories(found)
-  for i = 1, is_plain and 0 or number do out[at][i] = out[at][i] or '' end
-  local fine, wrong = pcall(hold, held, fetch_number, heads, found)
-  if fine then return number end
-  for i = 1, 2 * count, 2 do redis.call('ZADD', key, line[i + 1], line[i]) end
-  error(type(wrong) == 'table' and wrong.err or wrong, 0) -- the text: Redis 6.2 knows no errors that are tables
-end
-
-local function take(key, origin, out)
-  local line = redis.call('ZRANGE', key, 0, math.min(room, MOST) - 1, 'WITHSCORES')
-  if #line > 0 then hand_over(key, line, fitting(line), true, origin, out) end
-end
-
--- The first suspect that may run beside so many as its worker's process runs; below 0: that runs one at a time, whatever it is.
-local function take_suspect(out)
-  local first = redis.call('ZRANGE', suspects, 0, 199, 'WITHSCORES')
-  for i = 1, #first, 2 do
-    if width < 0 or fits(width_of(redis.call('HGET', attempts, first[i])), width) then
-      local envelope = redis.call('HGET', tasks, first[i])
-      local origin = envelope and kind_of(envelope) == 'a' and 'y' or 'x'
-      if hand_over(suspects, { first[i], first[i + 1] }, 1, false, origin, out) > 0 then return end
-    end
-  end
-end
-
+-- As many tasks as there is room for. Gives back whether the worker is known, and how many are left.
 local function fetch(out)
-  if not redis.call('ZSCORE', workers, worker_id) then return 0, 0 end
-  if tonumber(redis.call('HGET', worker, 'fetch') or '0') >= tonumber(fetch_number) then return 2, 0 end
-  local is_paused = redis.call('EXISTS', paused) == 1
-  if not is_paused then
-    if width == 0 then take(ORIGIN[kind], kind, out) else take_suspect(out) end
+  -- How many of the first of a ready set, ids and places in turn, go out together. Their sizes are asked for as it goes, so that no
+  -- more is read than is handed over, whatever stands behind it.
+  local function fitting(line)
+    local all, total, limit = #line / 2, 0, most_bytes
+    local are_small = is_plain or redis.call('EXISTS', LARGE) == 0
+    if all == 1 or (are_small and all * SMALL_TASK <= limit) then return all end
+    for i = 1, #line, 2 do
+      total = total + redis.call('HSTRLEN', TASKS, line[i])
+      if total > limit and i > 1 then return (i - 1) / 2 end
+    end
+    return all
   end
-  redis.call('HSET', worker, 'fetch', fetch_number)
-  local own_bell = kind == 'a' and bell_async or bell
-  local left = redis.call('ZCARD', ORIGIN[kind])
+
+  local function histories(ids)
+    local found = redis.call('HMGET', ATTEMPTS, unpack(ids))
+    for i = 1, #ids do
+      if is_revoked(ids[i]) then found[i] = history().as_revoked(found[i]) end
+    end
+    return found
+  end
+
+  -- Hand over so many of a line of ids and places, which stand in a set (first there, or not); returns how many tasks these are.
+  local function hand_over(key, line, count, is_first, origin, out)
+    local ids, heads = {}, {}
+    for i = 1, count do ids[i] = line[2 * i - 1] end
+    local envelopes = redis.call('HMGET', TASKS, unpack(ids))
+    if is_first then redis.call('ZREMRANGEBYRANK', key, 0, count - 1) else redis.call('ZREM', key, unpack(ids)) end
+    local found, at, number = {}, #out + 3, 0
+    local refuse = string.find(table.concat(ids), '\n', 1, true) -- no id of ours: here they stand in lines
+    for i = 1, count do
+      if envelopes[i] and (ids[i] == '' or refuse and string.find(ids[i], '\n', 1, true)) then
+        redis.call('HDEL', TASKS, ids[i])
+      elseif envelopes[i] then
+        number = number + 1
+        found[number] = ids[i]
+        heads[number] = head_of(origin, line[2 * i], is_revoked(ids[i]))
+        out[at + number] = envelopes[i]
+      end
+    end
+    if number == 0 then return 0 end
+    out[at - 2], out[at - 1] = table.concat(found, '\n') .. '\n', string.rep(origin, number)
+    out[at] = is_plain and {} or histories(found)
+    for i = 1, is_plain and 0 or number do out[at][i] = out[at][i] or '' end
+    local fine, wrong = pcall(hold, HELD, FETCH_NUMBER, heads, found)
+    if fine then return number end
+    for i = 1, 2 * count, 2 do redis.call('ZADD', key, line[i + 1], line[i]) end
+    error(type(wrong) == 'table' and wrong.err or wrong, 0) -- the text: Redis 6.2 knows no errors that are tables
+  end
+
+  local function take(key, origin, out)
+    local line = redis.call('ZRANGE', key, 0, math.min(room, MOST) - 1, 'WITHSCORES')
+    if #line > 0 then hand_over(key, line, fitting(line), true, origin, out) end
+  end
+
+  -- The first suspect that may run beside so many as its worker's process runs; below 0: that runs one at a time, whatever it is.
+  local function take_suspect(out)
+    local first = redis.call('ZRANGE', SUSPECTS, 0, 199, 'WITHSCORES')
+    for i = 1, #first, 2 do
+      if width < 0 or history().fits(history().width_of(redis.call('HGET', ATTEMPTS, first[i])), width) then
+        local envelope = redis.call('HGET', TASKS, first[i])
+        local origin = envelope and kind_of(envelope) == 'a' and 'y' or 'x'
+        if hand_over(SUSPECTS, { first[i], first[i + 1] }, 1, false, origin, out) > 0 then return end
+      end
+    end
+  end
+
+  if not redis.call('ZSCORE', WORKERS, WORKER_ID) then return 0, 0 end
+  if tonumber(redis.call('HGET', WORKER, 'fetch') or '0') >= tonumber(FETCH_NUMBER) then return 2, 0 end
+  if not is_paused then
+    if width == 0 then take(own, KIND, out) else take_suspect(out) end
+  end
+  redis.call('HSET', WORKER, 'fetch', FETCH_NUMBER)
+  local own_bell = KIND == 'a' and BELL_ASYNC or BELL
+  local left = redis.call('ZCARD', own)
   if left > 0 and not is_paused and redis.pcall('LLEN', own_bell) == 0 then redis.call('LPUSH', own_bell, '1') end
   return 1, left
 end
@@ -249,26 +267,27 @@ local FEW_MARKS = 100 -- so many are told as they are: who has none of them in h
 
 local function revoked_in_hand()
   if marks == 0 then return {} end
-  if marks <= FEW_MARKS then return redis.call('SMEMBERS', revoked) end
+  if marks <= FEW_MARKS then return redis.call('SMEMBERS', REVOKED) end
   local found = {}
-  each_id(held, function(id)
+  holds().each_id(HELD, function(id)
     if is_revoked(id) then found[#found + 1] = id end
   end)
   return found
 end
 
 local function count_all()
-  for what, by in pairs(tally) do count(stats, now, what, by) end
+  if not next(tally) then return end
+  local NAMES = { S = 'succeeded', E = 'ended', D = 'failed', R = 'retried', P = 'put_back', K = 'parked', dropped = 'dead_dropped' }
+  tally.S, tally.X = (tally.S or 0) + (tally.X or 0), nil
+  for what, by in pairs(tally) do
+    if NAMES[what] and by > 0 then count(STATS, now, NAMES[what], by) end
+  end
 end
 
-if #ARGV > 8 then
-  local runs = read_runs()
-  local ended, failed = finish(runs)
-  announce_ended(runs, ended)
-  if failed then
-    count_all()
-    return failed
-  end
+local failed = #ARGV > 8 and settle()
+if failed then
+  count_all()
+  return failed
 end
 local out = {}
 local head = { text(now), -1, 1, 0, 0, 0, 0, gone, revoked_in_hand() }
@@ -278,9 +297,10 @@ if room > 0 then
   head[3], head[7] = fetch(out)
 end
 count_all()
-local first = redis.call('ZRANGE', scheduled, 0, 0, 'WITHSCORES')
-if first[2] then head[2] = math.max(0, tonumber(first[2]) - now) end
-head[4] = redis.call('ZCARD', kind == 'a' and ready or ready_async)
-head[5] = redis.call('ZCARD', suspects)
-head[6] = redis.call('SCARD', needs)
+local other = KIND == 'a' and READY or READY_ASYNC
+if redis.call('EXISTS', SCHEDULED, other, SUSPECTS, NEEDS) > 0 then
+  local first = redis.call('ZRANGE', SCHEDULED, 0, 0, 'WITHSCORES')
+  if first[2] then head[2] = math.max(0, tonumber(first[2]) - now) end
+  head[4], head[5], head[6] = redis.call('ZCARD', other), redis.call('ZCARD', SUSPECTS), redis.call('SCARD', NEEDS)
+end
 return head

@@ -7,8 +7,8 @@ local held, ready, ready_async, suspects, bell, bell_async = KEYS[1], KEYS[2], K
 local fetch, tail = ARGV[1], tonumber(ARGV[2])
 local wrong = must_be('zset', ready, ready_async, suspects)
 if wrong then return wrong end
-local back = let_go_unstarted(held, fetch, tail, function(id, origin, place)
-  redis.call('ZADD', place_of(origin, ready, ready_async, suspects), place, id)
+local back = holds().let_go_unstarted(held, fetch, tail, function(id, origin, place)
+  redis.call('ZADD', holds().place_of(origin, ready, ready_async, suspects), place, id)
 end)
 if back > 0 then
   ring(bell, back, ready)

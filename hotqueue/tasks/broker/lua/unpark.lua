@@ -17,9 +17,9 @@ for i = 1, #line, 2 do
   local envelope = redis.call('HGET', tasks, id)
   redis.call('ZREM', parked, id)
   if envelope then
-    local a = split_attempts(redis.call('HGET', attempts, id))
+    local a = history().split(redis.call('HGET', attempts, id))
     a.need = '-'
-    redis.call('HSET', attempts, id, join_attempts(a))
+    redis.call('HSET', attempts, id, history().join(a))
     local set = ready
     if a.width > 0 then
       set = suspects

@@ -5,11 +5,11 @@
 -- Returns 1 or 0.
 local id = ARGV[1]
 for _, held in ipairs(KEYS) do
-  local found = find_held(held, id)
+  local found = holds().find_held(held, id)
   if found then
     if found.was_revoked then return 1 end
     local may_wait = (found.origin == 's' or found.origin == 'x') and found.behind < STARTED
-    return (may_wait and each_id(held) > 1) and 1 or 0
+    return (may_wait and holds().each_id(held) > 1) and 1 or 0
   end
 end
 return 1

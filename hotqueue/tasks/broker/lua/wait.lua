@@ -7,7 +7,7 @@ local tasks = KEYS[1]
 local reply, waiters, attempts = KEYS[5], KEYS[6], KEYS[7]
 local done = { KEYS[2], KEYS[3], KEYS[4] }
 local function result_of(n) return KEYS[7 + n] end
-local expiring, now = {}, now_ms()
+local expiring = {}
 local registered, histories = redis.call('HMGET', waiters, unpack(ARGV)), redis.call('HMGET', attempts, unpack(ARGV))
 
 local function is_registered(replies)
@@ -35,7 +35,8 @@ end
 for n, id in ipairs(ARGV) do
   -- Asked again, most are registered still, and that is all that there is to find out.
   if (is_registered(registered[n]) and is_unfinished(id)) or answer(n, id) then
-    local expires = histories[n] and tonumber(split_attempts(histories[n]).expires)
+    local expires = histories[n] and tonumber(history().split(histories[n]).expires)
+    local now = expires and now_ms()
     if expires and expires <= now then
       announce(reply, 'E', id, text(now - expires))
     elseif expires then
