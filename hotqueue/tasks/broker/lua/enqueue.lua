@@ -11,7 +11,7 @@ local stats, expiring, large = KEYS[13], KEYS[14], KEYS[15]
 local done = { KEYS[10], KEYS[11], KEYS[12] }
 local results = ARGV[1]
 local now = now_ms()
-local ids, dues, expiries_of, answers = {}, {}, {}, {}
+local ids, dues, expiries_of, answers = lines_of(ARGV[2]), {}, {}, {}
 
 -- An instant: '' none, '+250' in 250 ms, '1700000000000' itself; server time, so a caller's clock does not matter.
 local function instant(spec, now)
@@ -20,7 +20,6 @@ local function instant(spec, now)
   return tonumber(spec)
 end
 
-for id in string.gmatch(ARGV[2], '([^\n]*)\n') do ids[#ids + 1] = id end
 for due, expires in string.gmatch(ARGV[3], '([^ \n]*) ([^\n]*)\n') do
   local i = #dues + 1
   dues[i], expiries_of[i] = due, expires

@@ -44,8 +44,7 @@ local function settle()
   local function read_runs()
     local runs, at = {}, 9
     while at <= #ARGV do
-      local run = { code = ARGV[at], field = ARGV[at + 1], ms = ARGV[at + 2], extra = ARGV[at + 3], text = ARGV[at + 4], ids = {} }
-      for id in string.gmatch(run.text, '([^\n]+)\n') do run.ids[#run.ids + 1] = id end
+      local run = { code = ARGV[at], field = ARGV[at + 1], ms = ARGV[at + 2], extra = ARGV[at + 3], text = ARGV[at + 4], ids = lines_of(ARGV[at + 4]) }
       run.blobs = string.find('SED', run.code, 1, true) and at + 4
       at = at + 5 + (run.blobs and #run.ids or 0)
       runs[#runs + 1] = run

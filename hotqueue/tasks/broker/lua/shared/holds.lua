@@ -14,7 +14,11 @@ local FRONT = 8 -- bytes before the heads
 local HEAD = 17 -- bytes of one
 local NEWER = 'of a form that this version does not know: a newer one has been at work here; upgrade this worker'
 
+-- A place in sixteen digits, as most have; what others put there may have a point, an exponent or a sign, and not.
 local function pad(place)
+  if #place == 16 and not string.find(place, '.', 1, true) and not string.find(place, 'e', 1, true) and string.byte(place) ~= 45 then
+    return place
+  end
   local digits = #place <= 16 and string.match(place, '^%d+$') or string.format('%.0f', math.min(math.max(tonumber(place) or 0, 0), 9e15))
   return string.rep('0', 16 - #digits) .. digits
 end

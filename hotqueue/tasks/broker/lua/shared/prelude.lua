@@ -14,6 +14,18 @@ end
 
 local function text(number) return string.format('%.0f', number) end
 
+-- The lines of a text, each with a newline behind it. Looking for newlines costs less than a pattern.
+local function lines_of(lines)
+  local found, from = {}, 1
+  local at = string.find(lines, '\n', 1, true)
+  while at do
+    found[#found + 1] = string.sub(lines, from, at - 1)
+    from = at + 1
+    at = string.find(lines, '\n', from, true)
+  end
+  return found
+end
+
 -- Bytes 2 and 3 of an envelope: its kind and its priority + 100.
 local function kind_of(envelope) return string.sub(envelope, 2, 2) end
 
