@@ -6,27 +6,35 @@ One operation a file, behind files that it shares with others, so that Redis see
 from __future__ import annotations
 
 import hashlib
+import pkgutil
 import re
-from dataclasses import dataclass
-from functools import cache
-from importlib import resources
+from functools import cache, cached_property
 
 _NAMES, _VALUE = r"[A-Z][A-Z_0-9]+(?:, [A-Z][A-Z_0-9]+)*", r"(?:\d+|KEYS\[\d+\]|ARGV\[\d+\])"
 _CONSTANTS = re.compile(rf"^ *local ({_NAMES}) = ({_VALUE}(?:, {_VALUE})*)(?: *--.*)?\n", re.MULTILINE)
 _NAME = re.compile(r"(?<!')\b[A-Z][A-Z_0-9]+\b(?!')")
 
 
-@dataclass(frozen=True)
 class Script:
     """A Lua text as Redis gets it.
 
-    Attributes:
-        text: the whole source, prelude included.
-        sha: its SHA-1 in hex, by which EVALSHA finds it.
+    Args:
+        lua: the whole text, with what it shares with others. Constants in it are put in their places when it is first needed: a
+            program needs few of the scripts.
     """
 
-    text: bytes
-    sha: bytes
+    def __init__(self, lua: str) -> None:
+        self._lua = lua
+
+    @cached_property
+    def text(self) -> bytes:
+        """The text that is sent."""
+        return _in_place(self._lua).encode()
+
+    @cached_property
+    def sha(self) -> bytes:
+        """Its SHA-1 in hex, by which EVALSHA finds it."""
+        return hashlib.sha1(self.text, usedforsecurity=False).hexdigest().encode()
 
 
 @cache
@@ -42,13 +50,18 @@ def load(package: str, name: str, *preludes: str, constants: tuple[tuple[str, in
     Raises:
         FileNotFoundError: there is no such file.
     """
-    folder = resources.files(package.partition(".")[0])
-    for part in package.split(".")[1:]:
-        folder = folder / part
     head = "".join(f"local {constant} = {number}\n" for constant, number in constants)
-    lua = head + "\n".join((folder / f"{each}.lua").read_text("utf-8") for each in (*preludes, name))
-    text = _in_place(lua).encode()
-    return Script(text, hashlib.sha1(text).hexdigest().encode())
+    return Script(head + "\n".join(_read(package, each) for each in (*preludes, name)))
+
+
+@cache
+def _read(package: str, name: str) -> str:
+    """Read a file, now: a process that runs on while another version of the package is installed must not mix the two."""
+    top, _, folder = package.partition(".")
+    read = pkgutil.get_data(top, "/".join([*folder.split("."), f"{name}.lua"]) if folder else f"{name}.lua")
+    if read is None:
+        raise FileNotFoundError(f"{package} has no {name}.lua")
+    return read.decode()
 
 
 def _in_place(lua: str) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-
 from hotqueue.store.scripts import Script
 
 NOBODY = "redis://127.0.0.1:1/0"
@@ -11,4 +9,4 @@ NOBODY = "redis://127.0.0.1:1/0"
 
 def script(text: str) -> Script:
     """Return a script of this text."""
-    return Script(text.encode(), hashlib.sha1(text.encode()).hexdigest().encode())
+    return Script(text)
