@@ -17,6 +17,7 @@ import pytest
 
 from hotqueue import HotQueue, SignatureError, TaskExpired
 from hotqueue.monitor import inventory
+from hotqueue.tasks.broker import revoking
 from hotqueue.tasks.rules.lifecycle import State
 from hotqueue.tasks.supervisor.upkeep import Upkeep
 from hotqueue.tasks.wire import envelope
@@ -122,10 +123,22 @@ def test_very_many_end_in_batches(room: Room) -> None:
     room.fill({"expiring": many, "ready": many})
     room.client.config_resetstat()
     assert len(room.broker.expire_all()) == 2500
-    assert room.client.info("commandstats")["cmdstat_evalsha"]["calls"] == 6
+    assert room.client.info("commandstats")["cmdstat_evalsha"]["calls"] == 21
     assert is_nowhere(room)
     assert room["stats"] == {"expired": 2500}
     assert len([key for key in room.contents() if key.startswith("result:")]) == 2500
+
+
+def test_however_many_have_expired_one_look_ends_a_bounded_number(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(revoking, "EXPIRED", 1000)
+    many = {f"t{n}": n + 1 for n in range(2500)}
+    room.fill({"tasks": dict.fromkeys(many, sync()), "attempts": {each: f"0 0 - {n} -" for each, n in many.items()}})
+    room.fill({"expiring": many, "ready": many})
+    room.queue.result("t2499").state  # noqa: B018 # the server has the scripts then
+    room.client.config_resetstat()
+    assert room.queue.pending() == 1499
+    assert room.client.info("commandstats")["cmdstat_evalsha"]["calls"] <= 9
+    assert [room.queue.pending(), room.queue.pending()] == [499, 0]
 
 
 def test_a_race_with_parking_is_run_once_more(room: Room) -> None:

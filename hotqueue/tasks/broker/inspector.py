@@ -22,7 +22,10 @@ class Inspector(Revoking):
     """What whoever operates a queue sees of it, and does to it."""
 
     def counts(self) -> dict[str, int]:
-        """Return how many tasks are unfinished, ready, of these suspects, scheduled, parked, dead; ends what has expired."""
+        """Return how many tasks are unfinished, ready, of these suspects, scheduled, parked, dead; ends what has expired first.
+
+        Of more than 10,000 that have, the rest is counted where it waits still, and ended by the next who looks.
+        """
         n = self.name
         if self.store.repeat(lambda: self.store.command(keys.expiring(n), "ZCARD", keys.expiring(n))):
             self._expire_if_allowed()

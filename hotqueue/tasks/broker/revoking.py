@@ -8,8 +8,10 @@ from functools import partial
 
 from hotqueue import keys
 from hotqueue.tasks.broker import scripts
-from hotqueue.tasks.broker.stored_queue import BULK, StoredQueue
+from hotqueue.tasks.broker.stored_queue import StoredQueue
 
+EXPIRING = 250  # tasks that are ended at once, with some 14 commands each: as long as it takes to store 1,000
+EXPIRED = 10_000  # tasks that one beat, or one look of somebody who counts, ends; however many there are
 HANDOVER = 0.02  # seconds in which a task changes places: a fetch, a parking, a start
 
 
@@ -54,22 +56,21 @@ class Revoking(StoredQueue):
         """End tasks that wait past their expiry; return their ids.
 
         Args:
-            tasks: (id, what it is parked for or "-") each, at most BULK.
+            tasks: (id, what it is parked for or "-") each, at most EXPIRING.
         """
         args = [part for task in tasks for part in task]
         end = partial(self.store.run, scripts.EXPIRE, self.script_keys.expire(tasks), args, doing="ending expired tasks")
         return [keys.text(task_id) for task_id in self.store.repeat(end)]
 
-    def expire_all(self, most: int = 100) -> list[str]:
-        """End what waits past its expiry, in at most so many batches of BULK; return the ids."""
+    def expire_all(self) -> list[str]:
+        """End what waits past its expiry, at most EXPIRED tasks; return their ids."""
         ended: list[str] = []
-        for _ in range(most):
-            look = partial(
-                self.store.run, scripts.LIST_EXPIRED, self.script_keys.list_expired(), [], doing="listing expired tasks"
-            )
+        for _ in range(EXPIRED // EXPIRING):
+            every_key = self.script_keys.list_expired()
+            look = partial(self.store.run, scripts.LIST_EXPIRED, every_key, [EXPIRING], doing="listing expired tasks")
             found = [keys.text(each) for each in self.store.repeat(look)]
             if found:
                 ended += self.expire(list(zip(found[::2], found[1::2], strict=True)))
-            if len(found) < 2 * BULK:
+            if len(found) < 2 * EXPIRING:
                 break
         return ended

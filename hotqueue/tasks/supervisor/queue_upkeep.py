@@ -27,7 +27,6 @@ log = logging.getLogger("hotqueue.worker")
 
 AUDIT_EVERY = 5.0  # seconds between two looks for tasks that stand nowhere
 TRIM_EVERY = 600.0  # seconds between two looks for counters of minutes long past
-EXPIRED_AT_ONCE = 10  # batches of tasks past their expiry that one sweep ends: other queues wait for their turn
 EXPIRED_NAMED = 20  # of so many the log says which
 REVOKED_MS = 3_600_000  # as long as where a program revokes, client/result.py
 
@@ -130,7 +129,7 @@ class QueueUpkeep:
             raise failed[0]
 
     def _expire(self) -> None:
-        ended = self.broker.expire_all(EXPIRED_AT_ONCE)
+        ended = self.broker.expire_all()
         for task_id in ended[:EXPIRED_NAMED]:
             text = "task %s of queue %s ended without running: it waited past its expires"
             log.warning(text, shown(task_id), self.broker.name, extra=about(task_id))
