@@ -47,7 +47,7 @@ def length(store: Store, name: str) -> Length:
 
 def queue_names(store: Store) -> list[str]:
     """Return the names of all queues that have a key in the store, sorted; on a Cluster, of all its masters."""
-    found = store.scan(f"*{keys.PREFIX}*")
+    found = store.scan(f"*{keys.PREFIX}*")  # never all in memory: there may be millions of results
     return sorted({keys.name_of(key.decode(errors="replace")) for key in found} - {""})
 
 

@@ -5,7 +5,7 @@ Nothing here retries but what a server has refused to run: a script that it does
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import redis.exceptions as rx
@@ -82,10 +82,10 @@ class Exchange:
             raise
         return Sent(self, idle, connection, (b"EVAL", script.text, len(keys), *keys, *args), doing, size)
 
-    def scan(self, pattern: str) -> list[bytes]:
-        """Return the keys that match a glob; see `Store.scan`."""
+    def scan(self, pattern: str) -> Iterator[bytes]:
+        """Yield the keys that match a glob; see `Store.scan`."""
         try:
-            return list(self.pool.client().scan_iter(match=pattern, count=1000))
+            yield from self.pool.client().scan_iter(match=pattern, count=1000)
         except HotQueueError:
             raise
         except (rx.RedisError, rx.RedisClusterException, OSError) as error:

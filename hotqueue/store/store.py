@@ -5,7 +5,7 @@ Imports no redis, and connects to nothing, before the first command: a queue cos
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
@@ -169,8 +169,10 @@ class Store(Repeating):
         """
         return self.exchange.send(script, keys, args, doing, call)
 
-    def scan(self, pattern: str) -> list[bytes]:
-        """Return the keys that match a glob, of all masters of a Cluster. Slow: for people who look, never for work.
+    def scan(self, pattern: str) -> Iterator[bytes]:
+        """Yield the keys that match a glob, of all masters of a Cluster; one may come twice.
+
+        Slow, as every key of the server is looked at, a thousand at a time: for people who look, never for work.
 
         Raises:
             ConnectionFailed, ConfigError: as `command`.

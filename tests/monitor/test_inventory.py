@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from hotqueue import ConnectionFailed, HotQueue
+from hotqueue import ConnectionFailed, HotQueue, keys
 from hotqueue.errors import ConfigError
 from hotqueue.monitor import inventory
+from hotqueue.tasks.broker import many_queues
 
 MakeQueue = Callable[..., HotQueue]
 
@@ -24,6 +26,22 @@ def test_waiting_messages_and_tasks_are_counted_whatever_they_wait_for(make_queu
     found = inventory.length(queue._store, queue_name)
     assert (found.messages, found.tasks, found.items, found.suspects) == (3, queue.pending(), 5, 0)
     assert queue_name in inventory.queue_names(queue._store)
+
+
+@pytest.mark.servers("server")
+def test_millions_of_results_are_never_all_in_memory(make_queue: MakeQueue, queue_name: str) -> None:
+    store = make_queue()._store
+    results = [keys.result(queue_name, f"{n:040}") for n in range(30_000)]
+    for start in range(0, len(results), 1000):
+        store.client().mset(dict.fromkeys(results[start : start + 1000], "x"))
+    assert queue_name in inventory.queue_names(store)  # whatever it imports
+    for names in (inventory.queue_names, many_queues.in_use):
+        tracemalloc.start()
+        assert queue_name in names(store)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 1_000_000  # a list of them takes four megabytes
+    store.client().unlink(*results)
 
 
 def test_a_name_without_a_trace_may_be_misspelt(make_queue: MakeQueue, queue_name: str) -> None:

@@ -141,7 +141,7 @@ def test_all_of_a_queue_arrives_and_comes_back(
         export(store_url, back)
     else:
         with opened(store_url) as store:
-            only = store.scan(f"*{queue_name}*")
+            only = list(store.scan(f"*{queue_name}*"))
             assert all(keys.name_of(key.decode()) == queue_name for key in only)
         export(store_url, back)
     assert contents(back, queue_name) == before
@@ -196,7 +196,7 @@ def test_what_is_in_hand_waits_in_the_copy(
             assert broker.counts()["ready"] == 1
             assert Audit(broker).portion() == 0
             assert not broker.look(result.id).history.deliveries
-            assert not store.scan("*:held:*") + store.scan("*:worker*") + store.scan("*consum*")
+            assert not [*store.scan("*:held:*"), *store.scan("*:worker*"), *store.scan("*consum*")]
         copy = HotQueue("q", dbfilename=there)
         assert [copy.get(), copy.get(), copy.get()] == ["in hand", "next", None]
         copy.close()
@@ -264,7 +264,7 @@ def test_a_copy_of_a_queue_in_use_is_one_moment_of_it(
         process.communicate()
     if "://" in source:
         with opened(source) as store:
-            assert not store.scan("*:export:*")
+            assert not list(store.scan("*:export:*"))
 
 
 # Targets that hold something, and exporters that die

@@ -132,7 +132,7 @@ def in_use(store: Store) -> set[str]:
     Raises:
         HotQueueError: the server is away, or does not let us list keys.
     """
-    found = [keys.text(key) for key in store.scan(f"*{keys.PREFIX}*")]
+    found = (keys.text(key) for key in store.scan(f"*{keys.PREFIX}*"))  # never all in memory: there may be millions of results
     return {keys.name_of(key) for key in found if not key.partition("}:")[2].startswith(_OF_WORKERS)}
 
 
