@@ -3,33 +3,31 @@
 -- ARGV ids
 -- Returns { id, ms until it expires, … } of those still to come that may. A registration lives as long as its task. 'E' stands for
 -- one that is past its expiry: the client ends it, as no worker may be there to.
-local tasks = KEYS[1]
-local reply, waiters, attempts = KEYS[5], KEYS[6], KEYS[7]
-local done = { KEYS[2], KEYS[3], KEYS[4] }
+local TASKS, DONE_1, DONE_2, DONE_3, REPLY, WAITERS, ATTEMPTS = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
 local function result_of(n) return KEYS[7 + n] end
 local expiring = {}
-local registered, histories = redis.call('HMGET', waiters, unpack(ARGV)), redis.call('HMGET', attempts, unpack(ARGV))
+local registered, histories = redis.call('HMGET', WAITERS, unpack(ARGV)), redis.call('HMGET', ATTEMPTS, unpack(ARGV))
 
 local function is_registered(replies)
-  return replies and string.find('\n' .. replies .. '\n', '\n' .. reply .. '\n', 1, true)
+  return replies and string.find('\n' .. replies .. '\n', '\n' .. REPLY .. '\n', 1, true)
 end
 
 -- A task that very many clients wait for keeps the latest thousand or so; the others ask again.
 local function register(id, kept)
   if kept and #kept > 80000 then kept = string.match(string.sub(kept, -80000), '\n(.*)$') end
-  redis.call('HSET', waiters, id, kept and (kept .. '\n' .. reply) or reply)
+  redis.call('HSET', WAITERS, id, kept and (kept .. '\n' .. REPLY) or REPLY)
 end
 
-local function is_unfinished(id) return redis.call('HEXISTS', tasks, id) == 1 end
+local function is_unfinished(id) return redis.call('HEXISTS', TASKS, id) == 1 end
 
 local function answer(n, id)
   local blob = redis.call('GET', result_of(n))
-  if blob then return announce(reply, 'R', id, blob) end
+  if blob then return announce(REPLY, 'R', id, blob) end
   if is_unfinished(id) then
     register(id, registered[n])
     return true
   end
-  announce(reply, is_done(done, id) and 'D' or 'U', id, '')
+  announce(REPLY, is_done({ DONE_1, DONE_2, DONE_3 }, id) and 'D' or 'U', id, '')
 end
 
 for n, id in ipairs(ARGV) do
@@ -38,7 +36,7 @@ for n, id in ipairs(ARGV) do
     local expires = histories[n] and tonumber(history().split(histories[n]).expires)
     local now = expires and now_ms()
     if expires and expires <= now then
-      announce(reply, 'E', id, text(now - expires))
+      announce(REPLY, 'E', id, text(now - expires))
     elseif expires then
       expiring[#expiring + 1] = id
       expiring[#expiring + 1] = expires - now
