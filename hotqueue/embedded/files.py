@@ -225,7 +225,7 @@ def configuration(files: Files, durability: str, *, folders: bool) -> bytes:
     lines: list[tuple[str, str | bytes]] = [
         ("port", b"0"), ("unixsocket", files.socket), ("unixsocketperm", b"600"), ("dir", files.folder),
         ("logfile", files.at("redis.log")), ("daemonize", b"no"), ("save", b""), ("maxmemory-policy", b"noeviction"),
-        ("auto-aof-rewrite-min-size", b"16mb"), ("appendfsync", durability),
+        ("auto-aof-rewrite-min-size", b"16mb"), ("appendfsync", durability), ("lazyfree-lazy-expire", b"yes"),
         ("appendonly", b"yes" if files.database else b"no"),
     ]  # fmt: skip
     if files.database:

@@ -60,6 +60,7 @@ class Charge:
 
 
 NO_CHARGE = Charge()
+FREED_MS = 30_000  # to live, of a done set that is freed; upkeep comes by three times in so long
 TRIM_PAGES = 100  # of BULK counters or so; those of a day are some fifteen pages
 Call = tuple[list[str], list[Any]]  # keys and arguments of a script
 
@@ -167,6 +168,10 @@ class Maintenance(StoredQueue):
         are at the same queue, they fetch what lies there, and park it again.
         """
         return int(self.store.run(scripts.UNPARK, self.script_keys.unpark(need), [need, kind, count], doing="unparking"))
+
+    def free_done(self) -> None:
+        """Free what remembers ended tasks, by the million perhaps, and is about to expire; 89 seconds are left to it at least."""
+        self.store.run(scripts.FREE_DONE, self.script_keys.free_done(), [FREED_MS], doing="freeing ids of ended tasks")
 
     def trim_stats(self, oldest_minute: int) -> None:
         """Drop counters of minutes before `oldest_minute`; after years without a worker, as many as some calls find."""

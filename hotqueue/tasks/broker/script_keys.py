@@ -141,6 +141,10 @@ class ScriptKeys:
             *(keys.paused(n), keys.expiring(n)),
         ]
 
+    def free_done(self) -> list[str]:
+        """Of free_done.lua."""
+        return self.done
+
     def promote(self) -> list[str]:
         """Of promote.lua."""
         n = self.name

@@ -26,6 +26,7 @@ from hotqueue.tasks.worker.task_log import about, shown
 log = logging.getLogger("hotqueue.worker")
 
 AUDIT_EVERY = 5.0  # seconds between two looks for tasks that stand nowhere
+FREE_EVERY = 10.0  # seconds between two looks for ids of ended tasks that are about to be forgotten
 TRIM_EVERY = 600.0  # seconds between two looks for counters of minutes long past
 EXPIRED_NAMED = 20  # of so many the log says which
 REVOKED_MS = 3_600_000  # as long as where a program revokes, client/result.py
@@ -63,6 +64,7 @@ class QueueUpkeep:
         self._clock: float | None = None
         self._audited = Audit(broker)
         self._audit_at = time.monotonic() + random.uniform(1, AUDIT_EVERY)
+        self._free_at = 0.0
         self._trim_at = time.monotonic() + random.uniform(1, TRIM_EVERY)
         self._said = ""
 
@@ -124,6 +126,7 @@ class QueueUpkeep:
             tried(self._expire)
         if survey.unfinished:
             tried(self._audit)
+            tried(self._free)
         tried(self._trim, survey.now // 60_000)
         if failed:
             raise failed[0]
@@ -149,6 +152,11 @@ class QueueUpkeep:
         if restored := self._audited.portion():
             text = "queue %s: %d tasks stood nowhere (was one of its keys deleted?); they run again"
             log.error(text, self.broker.name, restored)
+
+    def _free(self) -> None:
+        if time.monotonic() >= self._free_at:
+            self._free_at = time.monotonic() + FREE_EVERY
+            self.broker.free_done()
 
     def _trim(self, minute: int) -> None:
         if time.monotonic() < self._trim_at:

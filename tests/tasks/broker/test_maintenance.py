@@ -331,3 +331,14 @@ def test_counters_of_years_are_trimmed_a_page_at_a_time_and_a_bounded_number_at_
     for _ in range(5):
         room.broker.trim_stats(19_990)
     assert room.client.hlen(key) == 10
+
+
+def test_what_remembers_ended_tasks_is_freed_before_it_expires_all_at_once(room: Room) -> None:
+    room.fill({"done:0": ["a"], "done:1": ["b"], "done:2": ["c"]})
+    for third, left in enumerate((119_000, 31_000, 29_000)):
+        room.client.pexpire(f"{room.prefix}done:{third}", left)
+    room.broker.free_done()
+    assert (room["done:0"], room["done:1"], room["done:2"]) == ({"a"}, {"b"}, None)
+    room.client.persist(room.prefix + "done:1")
+    room.broker.free_done()
+    assert room["done:1"] == {"b"}  # what never expires is somebody else's

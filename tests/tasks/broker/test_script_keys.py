@@ -22,6 +22,7 @@ LISTS = {
     "enqueue": KEYS.enqueue(),
     "enqueue_one": [*KEYS.enqueue_one(False), "{hotqueue:q}:result:t"],
     "expire": KEYS.expire([("t", "n")]),
+    "free_done": KEYS.free_done(),
     "has_tasks": KEYS.has_tasks(),
     "list_dead": KEYS.list_dead(),
     "list_expired": KEYS.list_expired(),
