@@ -93,9 +93,9 @@ def taken(name: str, mark: str) -> str:
 # --- what a key must hold --------------------------------------------------------------------------------------------
 
 _TYPES = {
-    **dict.fromkeys(("tasks", "attempts", "held", "worker", "dead:tasks", "stats", "control", "waiters"), "hash"),
+    **dict.fromkeys(("tasks", "attempts", "held", "worker", "dead:tasks", "stats", "control", "waiters", "owned"), "hash"),
     **dict.fromkeys(("ready", "ready:async", "suspects", "claims", "parked", "scheduled", "expiring", "workers", "dead"), "zset"),
-    **dict.fromkeys(("bell", "bell:async", "reply"), "list"),
+    **dict.fromkeys(("bell", "bell:async", "reply", "owned:over"), "list"),
     **dict.fromkeys(("needs", "done", "revoked", "large"), "set"),
     **dict.fromkeys(("seq", "result", "paused", "progress", "dead:bytes"), "string"),
 }
@@ -107,7 +107,7 @@ SINGLE = tuple(
     for thing in (
         *("tasks", "attempts", "seq", "ready", "ready:async", "suspects", "needs", "scheduled", "expiring", "large"),
         *("dead", "dead:tasks", "dead:bytes", "stats", "paused", "control", "revoked", "bell", "bell:async"),
-        *("workers", "consumers", "came-back", "dead-messages", "done:0", "done:1", "done:2"),
+        *("workers", "consumers", "came-back", "dead-messages", "done:0", "done:1", "done:2", "owned", "owned:over"),
     )
 )
 
@@ -219,8 +219,18 @@ def bell_async(name: str) -> str:
 
 
 def result(name: str, task_id: str) -> str:
-    """String with TTL: the outcome."""
+    """String with TTL, or an owner in `owned`: the outcome."""
     return _of(name, f"result:{task_id}")
+
+
+def owned(name: str) -> str:
+    """Hash: id → how often its result is owned, until when it would stay by itself; newline and owner → the ids that it owns."""
+    return _of(name, "owned")
+
+
+def owned_over(name: str) -> str:
+    """List: ids that owners had which are over, to be let go of; at most 1,000 in each."""
+    return _of(name, "owned:over")
 
 
 def waiters(name: str) -> str:

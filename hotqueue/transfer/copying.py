@@ -25,6 +25,7 @@ from hotqueue.tasks.broker.broker import Broker
 from hotqueue.transfer.key_copy import copy_key
 
 STAY_MS = 6 * 3_600_000  # how long what was written beside its place stays, if nobody comes back for it
+RESULT_MS = 3_600_000  # how long a result stays of which nobody else says
 LARGE = 1 << 18  # bytes of a result that is copied by itself
 MANY = 200  # results at once
 
@@ -154,7 +155,7 @@ def _taken(where: Address, opened: contextlib.ExitStack, progress: Progress) -> 
         for name, kept in kept_in(server).items():
             _take_queue(server, taken, name, kept.state, progress)
         for name, kept in kept_in(server).items():  # after the tasks: one that has ended meanwhile is in the copy, unfinished
-            _copy_results(server, taken, kept.results, progress, unfinished=_tag(name) + b"tasks")
+            _copy_results(server, taken, kept.results, progress, known=(_tag(name) + b"tasks", _tag(name) + b"owned"))
     return taken
 
 
@@ -216,14 +217,15 @@ def _bring_queue(taken: Store, target: Store, name: bytes, kept: Kept, old: Kept
     """
     began = time.monotonic()
     lives: dict[bytes, int | str] = {}  # key → ms to live; "": of what is replaced
-    for key in kept.state:
+    owned = _owned_results(taken, name)
+    for key in [*kept.state, *(key for key in kept.results if key in owned)]:
         left = int(taken.command(key, "PTTL", key))
         if left != -2:
             lives[key] = left
             copy_key(taken, key, target, _beside(name, key), STAY_MS, progress)
     for key in old.results if old else ():
         target.command(key, "UNLINK", key)
-    _copy_results(taken, target, kept.results, progress)
+    _copy_results(taken, target, [key for key in kept.results if key not in owned], progress)
     lives = {key: _still(int(left), began) for key, left in lives.items()}
     lives |= {key: "" for key in (old.state if old else ()) if key not in lives}
     doing = f"writing queue {keys.text(name)}"
@@ -232,20 +234,32 @@ def _bring_queue(taken: Store, target: Store, name: bytes, kept: Kept, old: Kept
         raise ConfigError(f"{doing} at {target}: {keys.text(in_the_way)} is there by now: say --replace to lose it")
 
 
-def _copy_results(source: Store, target: Store, results: Sequence[bytes], progress: Progress, unfinished: bytes = b"") -> None:
+def _owned_results(store: Store, name: bytes) -> set[bytes]:
+    """Return the results of a queue that stay as long as others own them: they appear with these."""
+    fields = store.command(name, "HKEYS", _tag(name) + b"owned")
+    return {_tag(name) + RESULT + field for field in fields if not field.startswith(b"\n")}
+
+
+def _copy_results(
+    source: Store, target: Store, results: Sequence[bytes], progress: Progress, known: tuple[bytes, ...] = ()
+) -> None:
     """Copy the results of one queue.
 
     Args:
-        unfinished: the target's hash of tasks: what is in there has no result yet.
+        known: hashes of the target: of tasks, which have no result yet, and of results that are owned, which it has already.
     """
     for start in range(0, len(results), MANY):
         some = list(results[start : start + MANY])
-        if unfinished:
-            known = target.command(unfinished, "HMGET", unfinished, *(_thing(key).removeprefix(RESULT) for key in some))
-            some = [key for key, envelope in zip(some, known, strict=True) if envelope is None]
+        for fields in known if some else ():
+            found = target.command(fields, "HMGET", fields, *(_thing(key).removeprefix(RESULT) for key in some))
+            some = [key for key, value in zip(some, found, strict=True) if value is None]
+            if not some:
+                break
         found = source.run(READ_RESULTS, some, [LARGE], "reading results") if some else []
         small: dict[bytes, tuple[bytes, int]] = {}
         for key, value, left in zip(some, found[::2], found[1::2], strict=True):
+            if known and left == -1:  # it is owned since that moment, by what is not in the copy
+                left = RESULT_MS
             if value is not None and left != -2:
                 small[key] = (value, left)
             elif left != -2:

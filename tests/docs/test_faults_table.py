@@ -10,7 +10,9 @@ TABLE = (ROOT / "docs" / "faults.md").read_text()
 
 
 def test_every_row_is_there() -> None:
-    assert [int(n) for n in re.findall(r"^\| (\d+) \|", TABLE, re.MULTILINE)] == list(range(1, 79))
+    numbers = [int(n) for n in re.findall(r"^\| (\d+) \|", TABLE, re.MULTILINE)]
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert len(numbers) >= 79
 
 
 def test_every_test_named_exists() -> None:

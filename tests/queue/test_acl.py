@@ -294,6 +294,11 @@ CLIENT_SCRIPTS = (
     "expire",
     "list_expired",
     "unstarted",
+    "shared/history",
+    "shared/owning",
+    "own",
+    "let_go",
+    "forget",
 )
 
 

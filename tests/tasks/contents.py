@@ -13,7 +13,7 @@ BAND = 2**45
 STARTED = 9999  # behind what is not to be taken back
 ZSETS = ("ready", "ready:async", "suspects", "claims", "scheduled", "expiring", "workers", "dead")
 SETS = ("needs", "done:", "revoked", "large")
-HASHES = ("tasks", "attempts", "held:", "worker:", "dead:tasks", "control", "waiters", "stats")
+HASHES = ("tasks", "attempts", "held:", "worker:", "dead:tasks", "control", "waiters", "stats", "owned")
 
 
 def sync(body: str = "", priority: int = 0) -> str:
@@ -133,7 +133,8 @@ class Room:
             case "list":
                 return [item.decode() for item in self.client.lrange(key, 0, -1)]
             case "string":
-                return self.client.get(key).decode()
+                found = self.client.get(key)  # it may expire just now
+                return None if found is None else found.decode()
         return None
 
     def wipe(self) -> None:

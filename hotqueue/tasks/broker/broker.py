@@ -1,7 +1,7 @@
 """Broker: a queue's tasks as clients see them: enqueue, wait for a result, look at a task, forget it.
 
-What ends tasks that wait is in revoking.py, what operators ask in inspector.py, what keeps a queue in order in maintenance.py. As
-one worker sees a queue, fenced by its incarnation and its fetch numbers: session.py.
+What ends tasks that wait is in revoking.py, what operators ask in inspector.py, what keeps a queue in order in maintenance.py,
+how long results stay in owning.py. As one worker sees a queue, fenced by its incarnation and its fetch numbers: session.py.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from hotqueue.tasks.broker import scripts
 from hotqueue.tasks.broker.encoded import Encoded
 from hotqueue.tasks.broker.inspector import Inspector
 from hotqueue.tasks.broker.maintenance import Maintenance
+from hotqueue.tasks.broker.owning import Owning
 from hotqueue.tasks.broker.reply_connection import ReplyConnection
 from hotqueue.tasks.broker.stored_queue import BULK
 from hotqueue.tasks.rules.history import History, json_object
@@ -43,7 +44,7 @@ class Looked:
     progress: dict[str, Any] | None
 
 
-class Broker(Inspector, Maintenance):
+class Broker(Inspector, Maintenance, Owning):
     """One queue's tasks. A task goes through these steps:
 
     1. `enqueue`: a client has its envelope stored under its id, placed or scheduled, and the bell rung.
@@ -51,7 +52,7 @@ class Broker(Inspector, Maintenance):
     3. `promote` (maintenance.py): a task that was scheduled becomes ready at its time.
     4. `Session.step` (session.py): a worker fetches it, and settles how it ended; whoever waits is sent that.
     5. Or `revoke` and `expire` (revoking.py) end it where it waits, or `reap` (maintenance.py) puts it back: its worker died.
-    6. `record`, `look`: a client reads what became of it; `forget` removes that.
+    6. `record`, `look`: a client reads what became of it; `forget` (owning.py) removes that.
     7. Had it failed for good, it is in the dead list (inspector.py), until it is revived or discarded.
     """
 
@@ -59,7 +60,6 @@ class Broker(Inspector, Maintenance):
 
     def __init__(self, store: Store, name: str) -> None:
         super().__init__(store, name)
-        self._result = keys.raw(keys.result(name, ""))
         self._enqueue_one = [self._packed_enqueue(is_async) for is_async in (False, True)]
 
     # --- enqueueing ----------------------------------------------------------------------------------------------
@@ -104,7 +104,7 @@ class Broker(Inspector, Maintenance):
     def enqueue_one(self, task_id: str, envelope: bytes) -> bool:
         """Store a task that may run at once, unless its id is known already; as `enqueue`."""
         raw_id = keys.raw(task_id)
-        return self._enqueue_one[envelope[1] == ASYNC](self._result + raw_id, raw_id, envelope)
+        return self._enqueue_one[envelope[1] == ASYNC](self.results + raw_id, raw_id, envelope)
 
     def _packed_enqueue(self, is_async: bool) -> PackedCall:
         own = [keys.raw(key) for key in self.script_keys.enqueue_one(is_async)]
@@ -118,7 +118,7 @@ class Broker(Inspector, Maintenance):
         """Asyncio twin of `enqueue`."""
         if len(tasks) == 1 and not tasks[0].due and not tasks[0].expires:
             task_id, envelope = keys.raw(tasks[0].id), tasks[0].envelope
-            return [await self._enqueue_one[envelope[1] == ASYNC].acall(self._result + task_id, task_id, envelope)]
+            return [await self._enqueue_one[envelope[1] == ASYNC].acall(self.results + task_id, task_id, envelope)]
         every_key, args = self._enqueue_args(tasks)
         try:
             answer = await self.store.arepeat(lambda: self.store.arun(scripts.ENQUEUE, every_key, args, doing="enqueueing"))
@@ -132,7 +132,7 @@ class Broker(Inspector, Maintenance):
         ids = "\n".join([task[0] for task in tasks]) + "\n"
         are_plain = {task[1:3] for task in tasks} == {("", "")}  # due at once, and never too late
         times = "" if are_plain else "".join([f"{due} {expires}\n" for _, due, expires, _ in tasks])
-        return self.script_keys.enqueue(), [self._result, keys.raw(ids), times, *[task[3] for task in tasks]]
+        return self.script_keys.enqueue(), [self.results, keys.raw(ids), times, *[task[3] for task in tasks]]
 
     # --- waiting for results -------------------------------------------------------------------------------------
 
@@ -157,7 +157,7 @@ class Broker(Inspector, Maintenance):
 
     def reply_connection(self, client: str, longest: float) -> ReplyConnection:
         """Return a connection that blocks some seconds, at most `longest`, for the next message of a client's reply list."""
-        return ReplyConnection(self.store, keys.reply(self.name, client), self.script_keys.wait(client), self._result, longest)
+        return ReplyConnection(self.store, keys.reply(self.name, client), self.script_keys.wait(client), self.results, longest)
 
     def replies_now(self, client: str) -> list[bytes]:
         """Return what is in a client's reply list, over the connection of any command: for want of one that can block."""
@@ -178,11 +178,6 @@ class Broker(Inspector, Maintenance):
         every_key = [keys.result(self.name, task_id) for task_id in ids]
         found: list[bytes | None] = self.store.repeat(lambda: self.store.command(every_key[0], "MGET", *every_key))
         return found
-
-    def forget(self, task_id: str) -> None:
-        """Remove the stored record of a task."""
-        key = keys.result(self.name, task_id)
-        self.store.repeat(lambda: self.store.command(key, "DEL", key))
 
     def look(self, task_id: str) -> Looked:
         """Return what is known of a task; one that waits past its expiry is ended first, as no worker may be there to."""

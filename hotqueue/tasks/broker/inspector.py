@@ -143,7 +143,7 @@ class Inspector(Revoking):
         return back
 
     def _revive_some(self, ids: Sequence[str]) -> list[Any]:
-        return list(self.store.run(scripts.REVIVE, self.script_keys.revive(ids), list(ids), doing="retrying the dead"))
+        return list(self.store.run(scripts.REVIVE, self.script_keys.revive(), list(ids), doing="retrying the dead"))
 
     def discard(self, ids: Sequence[str]) -> int:
         """Throw dead tasks away; return how many were there."""

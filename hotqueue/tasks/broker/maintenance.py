@@ -28,6 +28,7 @@ class Survey:
         unfinished: how many tasks there are.
         suspects: how many tasks wait for a quarantine process.
         has_expired: tasks wait past their expiry.
+        has_let_go: owners are over, and what they owned is still to be let go of.
     """
 
     now: int
@@ -38,6 +39,7 @@ class Survey:
     unfinished: int
     suspects: int
     has_expired: bool
+    has_let_go: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +82,12 @@ class Maintenance(StoredQueue):
 
     def survey(self, reply: list[Any]) -> Survey:
         """Return what a reply of `sweep` says."""
-        now, due, gone, others, control, unfinished, suspects, lapsed = reply
+        now, due, gone, others, control, unfinished, suspects, chores = reply
         now = int(now)
         left = [(keys.text(w), instant(at) - now) for w, at in zip(others[::2], others[1::2], strict=True)]
         stops = {keys.text(task_id): blob for task_id, blob in zip(control[::2], control[1::2], strict=True)}
-        return Survey(now, int(due), [keys.text(w) for w in gone], left, stops, unfinished, suspects, bool(lapsed))
+        gone = [keys.text(worker) for worker in gone]
+        return Survey(now, int(due), gone, left, stops, unfinished, suspects, bool(chores & 1), bool(chores & 2))
 
     def promote(self) -> int:
         """Move due tasks to ready, at most BULK; return ms until the next one, 0 when there are more, -1 when there is none.

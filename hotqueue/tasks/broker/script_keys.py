@@ -27,7 +27,7 @@ class ScriptKeys:
         ]
         self._ending = [  # of what ends tasks that wait: see lua/shared/ending.lua
             *(keys.tasks(name), keys.attempts(name), *self.ready, keys.scheduled(name), keys.needs(name), keys.waiters(name)),
-            *(*self.done, keys.stats(name), keys.expiring(name), keys.revoked(name), keys.large(name)),
+            *(*self.done, keys.stats(name), keys.expiring(name), keys.revoked(name), keys.large(name), keys.owned(name)),
         ]
 
     # --- clients -------------------------------------------------------------------------------------------------
@@ -84,12 +84,12 @@ class ScriptKeys:
         """Of list_expired.lua."""
         return [keys.expiring(self.name), keys.attempts(self.name)]
 
-    def revive(self, ids: Sequence[str]) -> list[str]:
+    def revive(self) -> list[str]:
         """Of revive.lua."""
         n = self.name
         return [
             *(keys.tasks(n), keys.attempts(n), *self.ready[:2], keys.seq(n), keys.dead(n), keys.dead_tasks(n), *self.bells),
-            *(keys.dead_bytes(n), keys.large(n), *(keys.result(n, task_id) for task_id in ids)),
+            *(keys.dead_bytes(n), keys.large(n), keys.owned(n)),
         ]
 
     def list_dead(self) -> list[str]:
@@ -99,7 +99,22 @@ class ScriptKeys:
     def discard(self) -> list[str]:
         """Of discard.lua."""
         n = self.name
-        return [keys.dead(n), keys.dead_tasks(n), keys.dead_bytes(n)]
+        return [keys.dead(n), keys.dead_tasks(n), keys.dead_bytes(n), keys.owned(n)]
+
+    # --- results that are owned ----------------------------------------------------------------------------------
+
+    def own(self) -> list[str]:
+        """Of own.lua."""
+        n = self.name
+        return [keys.tasks(n), keys.dead_tasks(n), *self.done, keys.owned(n)]
+
+    def let_go(self) -> list[str]:
+        """Of let_go.lua."""
+        return [keys.owned(self.name), keys.owned_over(self.name)]
+
+    def forget(self, task_id: str) -> list[str]:
+        """Of forget.lua."""
+        return [keys.result(self.name, task_id), keys.owned(self.name)]
 
     # --- workers -------------------------------------------------------------------------------------------------
 
@@ -114,13 +129,13 @@ class ScriptKeys:
             *(keys.tasks(n), keys.attempts(n), *self.ready, keys.scheduled(n), keys.held(n, worker), keys.workers(n)),
             *(keys.worker(n, worker), *self.bells, keys.seq(n), keys.stats(n), keys.paused(n), keys.dead(n)),
             *(keys.dead_tasks(n), *self.done, keys.needs(n), keys.waiters(n)),
-            *(keys.dead_bytes(n), keys.expiring(n), keys.revoked(n), keys.large(n)),
+            *(keys.dead_bytes(n), keys.expiring(n), keys.revoked(n), keys.large(n), keys.owned(n)),
         ]
 
     def recover(self, worker: str) -> list[str]:
         """Of recover.lua."""
         n = self.name
-        return [keys.tasks(n), keys.attempts(n), keys.held(n, worker), keys.workers(n), keys.worker(n, worker)]
+        return [keys.tasks(n), keys.attempts(n), keys.held(n, worker), keys.workers(n), keys.worker(n, worker), keys.owned(n)]
 
     def take_back(self, worker: str) -> list[str]:
         """Of take_back.lua."""
@@ -138,7 +153,7 @@ class ScriptKeys:
         n = self.name
         return [
             *(keys.workers(n), keys.scheduled(n), keys.control(n), keys.tasks(n), *self.ready, *self.bells),
-            *(keys.paused(n), keys.expiring(n)),
+            *(keys.paused(n), keys.expiring(n), keys.owned_over(n)),
         ]
 
     def free_done(self) -> list[str]:

@@ -11,6 +11,8 @@ from hotqueue.store.scripts import Script, load
 _SMALL = ("SMALL_TASK", sizes.SMALL_TASK)
 _SIZES = (_SMALL, ("READ_BYTES", sizes.READ_BYTES), ("MOST_DEAD", sizes.DEAD_TASKS), ("MOST_DEAD_BYTES", sizes.DEAD_BYTES))
 
+_OWNING = ("results", "history", "owning")
+
 
 def _script(name: str, *more: str) -> Script:
     return load("hotqueue.tasks.broker.lua", name, *(f"shared/{each}" for each in ("prelude", *more)), constants=_SIZES)
@@ -18,8 +20,8 @@ def _script(name: str, *more: str) -> Script:
 
 ENQUEUE = _script("enqueue", "bells", "results")
 ENQUEUE_ONE = load("hotqueue.tasks.broker.lua", "enqueue_one", constants=(_SMALL,))
-STEP = _script("step", "results", "history", "dead_list", "holds")
-RECOVER = _script("recover", "holds")
+STEP = _script("step", *_OWNING, "dead_list", "holds")
+RECOVER = _script("recover", *_OWNING, "holds")
 REGISTER = _script("register")
 SWEEP = _script("sweep", "bells")
 PROMOTE = _script("promote", "types", "bells")
@@ -30,11 +32,14 @@ WAIT = _script("wait", "results", "history")
 LOOK = _script("look", "results", "history")
 UNPARK = _script("unpark", "types", "bells", "history")
 CLAIM = _script("claim", "types", "history")
-REVOKE = _script("revoke", "results", "history", "ending")
-REVIVE = _script("revive", "types", "bells", "dead_list")
-DISCARD = _script("discard", "types", "dead_list")
+REVOKE = _script("revoke", "types", *_OWNING, "ending")
+REVIVE = _script("revive", "types", "bells", *_OWNING, "dead_list")
+DISCARD = _script("discard", "types", *_OWNING, "dead_list")
 FREE_DONE = load("hotqueue.tasks.broker.lua", "free_done")
-EXPIRE = _script("expire", "types", "results", "history", "ending")
+EXPIRE = _script("expire", "types", *_OWNING, "ending")
+OWN = _script("own", "types", *_OWNING)
+LET_GO = _script("let_go", "types", *_OWNING)
+FORGET = _script("forget", *_OWNING)
 LIST_EXPIRED = _script("list_expired", "history")
 LIST_DEAD = _script("list_dead")
 UNSTARTED = _script("unstarted", "holds")

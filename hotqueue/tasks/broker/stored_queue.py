@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hotqueue import keys
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker.script_keys import ScriptKeys
 
@@ -24,12 +25,14 @@ class StoredQueue:
 
     Attributes:
         script_keys: which keys each script gets.
+        results: what the key of a result begins with.
     """
 
     def __init__(self, store: Store, name: str) -> None:
         self.store = store
         self.name = name
         self.script_keys = ScriptKeys(name)
+        self.results = keys.raw(keys.result(name, ""))
 
     def ring(self, kind: str) -> None:
         """Give a wake token back, for another worker."""

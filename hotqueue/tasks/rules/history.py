@@ -15,6 +15,7 @@ KILLED = "-"  # what a dead process means for what it ran: nothing is known but 
 LOST = "L"  # the same: it was lost with its host, or with its supervisor
 TIME_LIMIT = "T"  # the same, and a verdict: it was ended because the task ran into its time limit
 REVOKED = "R"  # the same: it was ended because the task was revoked, or the task had not started when it was
+WANTED = "W"  # no verdict: its result is owned, so it stores one whatever its options say; never stored, but told with a fetch
 # What becomes of a task should its process die (see `fate`): if it ran alone there, or beside others too, it does not run again;
 # if it ran beside others, it is a suspect.
 LAST_ALONE, LAST, SUSPECT = 1, 2, 4

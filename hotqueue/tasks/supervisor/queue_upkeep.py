@@ -1,4 +1,4 @@
-"""What keeps one queue in order, as a sweep shows: reap the lost, stop, expire, audit, trim.
+"""What keeps one queue in order, as a sweep shows: reap the lost, stop, expire, let go, audit, trim.
 
 What the sweep found is acted upon here; upkeep_rounds.py says when, and sweeps. Any number of processes may do it side by side.
 """
@@ -28,6 +28,7 @@ log = logging.getLogger("hotqueue.worker")
 AUDIT_EVERY = 5.0  # seconds between two looks for tasks that stand nowhere
 FREE_EVERY = 10.0  # seconds between two looks for ids of ended tasks that are about to be forgotten
 TRIM_EVERY = 600.0  # seconds between two looks for counters of minutes long past
+LET_GO_AT_ONCE = 20  # portions of results that a sweep lets go of
 EXPIRED_NAMED = 20  # of so many the log says which
 REVOKED_MS = 3_600_000  # as long as where a program revokes, client/result.py
 
@@ -124,6 +125,8 @@ class QueueUpkeep:
             tried(self._stop, task_id, record)
         if survey.has_expired:
             tried(self._expire)
+        if survey.has_let_go:
+            tried(self.broker.let_go, LET_GO_AT_ONCE)
         if survey.unfinished:
             tried(self._audit)
             tried(self._free)

@@ -86,11 +86,17 @@ def of(action: Action, delivery: Delivery, history: History, options: TaskOption
 def succeeded(
     delivery: Delivery, value: bytes, retries: int, options: TaskOptions, now: int, signer: Signer | None
 ) -> Settlement:
-    """Return what to send for a success; apart, because every task takes this path."""
-    if options.ignore_result or not options.result_expires:
+    """Return what to send for a success; apart, because every task takes this path.
+
+    Args:
+        value: pickled; b"" where none is kept.
+    """
+    if not value:
         return Settlement(delivery.id, delivery.held_as or delivery.number, "X", b"", 0, "")
     blob = record.encode(State.SUCCESS, retries, now, value, delivery.id, signer)
-    return Settlement(delivery.id, delivery.held_as or delivery.number, "S", blob, _ttl(options), "")
+    # Where the task is to have none, it is owned: it stays until it is let go of.
+    ms = 0 if options.ignore_result or not options.result_expires else _ttl(options)
+    return Settlement(delivery.id, delivery.held_as or delivery.number, "S", blob, ms, "")
 
 
 def put_back(delivery: Delivery) -> Settlement:

@@ -16,7 +16,7 @@ from hotqueue.tasks.client.task import Task
 from hotqueue.tasks.context import Request
 from hotqueue.tasks.execution.executor import Call
 from hotqueue.tasks.rules import lifecycle
-from hotqueue.tasks.rules.history import REVOKED, TIME_LIMIT, History, fate, is_over
+from hotqueue.tasks.rules.history import REVOKED, TIME_LIMIT, WANTED, History, fate, is_over
 from hotqueue.tasks.rules.history import decode as decode_history
 from hotqueue.tasks.rules.lifecycle import Outcome
 from hotqueue.tasks.rules.options import TaskOptions, received
@@ -100,7 +100,7 @@ def prepare(
             request,
             found.kind == envelope.ASYNC,
             options.soft_time_limit,
-            not options.ignore_result,
+            (not options.ignore_result and options.result_expires > 0) or history.verdict == WANTED,
         )
     return ready
 

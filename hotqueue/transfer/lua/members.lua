@@ -9,6 +9,9 @@ local function indexed(list)
   each(redis.call('SMEMBERS', tag .. 'needs'), 'parked:')
   each(redis.call('ZRANGE', tag .. 'workers', 0, -1), 'held:', 'worker:')
   each(redis.call('ZRANGE', tag .. 'consumers', 0, -1), 'consuming:', 'consumer:')
+  for _, field in ipairs(redis.call('HKEYS', tag .. 'owned')) do -- results that have to be there as long as who owns them
+    if string.sub(field, 1, 1) ~= '\n' then found[#found + 1] = tag .. 'result:' .. field end
+  end
   return found
 end
 

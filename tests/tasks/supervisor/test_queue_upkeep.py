@@ -175,3 +175,15 @@ def test_millions_of_ids_of_ended_tasks_are_not_left_to_expire_at_once(room: Roo
     assert (stats["cmdstat_unlink"]["calls"], stats["cmdstat_pttl"]["calls"]) == (1, 3)
     beat(upkeep)
     assert room.client.info("commandstats")["cmdstat_pttl"]["calls"] == 3  # not at each beat
+
+
+def test_what_an_owner_has_left_is_let_go_of(room: Room) -> None:
+    """It owned more than the script that ended it lets go of."""
+    ids = [f"in{n}" for n in range(1500)]
+    room.fill({"tasks": {"owner": sync()}, "ready": {"owner": place(1)}})
+    for part in (0, 1):
+        room.broker.own("owner", ids[1000 * part :][:1000], part=part, must_exist=False)
+    room.broker.revoke("owner", b"revoked", 60_000)
+    assert len(room["owned:over"]) == 2
+    beat(upkeep_of(room))
+    assert (room["owned"], room["owned:over"]) == (None, None)

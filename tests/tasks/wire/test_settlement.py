@@ -31,7 +31,14 @@ def test_a_success_brings_its_record_and_how_long_it_lasts() -> None:
 
 @pytest.mark.parametrize("options", [{"ignore_result": True}, {"result_expires": 0}])
 def test_a_success_whose_result_nobody_wants_brings_none(options: dict[str, Any]) -> None:
-    assert settled(Action(Do.SUCCEED, State.SUCCESS, b"value"), **options) == ("id", 7, "X", b"", 0, "")
+    assert settled(Action(Do.SUCCEED, State.SUCCESS, b""), **options) == ("id", 7, "X", b"", 0, "")
+
+
+@pytest.mark.parametrize("options", [{"ignore_result": True}, {"result_expires": 0}])
+def test_one_that_is_owned_brings_its_record_to_stay_no_longer_than_that(options: dict[str, Any]) -> None:
+    """The value is there though none was to be kept: a fetch said that the result is owned."""
+    _, _, code, blob, ms, _ = settled(Action(Do.SUCCEED, State.SUCCESS, b"value"), **options)
+    assert (code, ms, record.decode(blob).payload) == ("S", 0, b"value")
 
 
 def test_a_retry_brings_the_history_with_its_error() -> None:

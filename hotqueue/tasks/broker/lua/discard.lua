@@ -1,10 +1,15 @@
 -- Throw dead tasks away.
--- KEYS 1 dead 2 dead:tasks 3 dead:bytes
+-- KEYS 1 dead 2 dead:tasks 3 dead:bytes 4 owned
 -- ARGV ids
 -- Returns how many there were.
-local dead, dead_tasks, dead_bytes = KEYS[1], KEYS[2], KEYS[3]
-local wrong = must_be('zset', dead) or must_be('hash', dead_tasks)
+local dead, dead_tasks, dead_bytes, owned = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local wrong = must_be('zset', dead) or must_be('hash', dead_tasks, owned)
 if wrong then return wrong end
 local before = redis.call('ZCARD', dead)
-for _, id in ipairs(ARGV) do drop_dead(dead, dead_tasks, dead_bytes, id) end
+local owners = redis.call('EXISTS', owned) == 1 and owning(owned, now_ms())
+for _, id in ipairs(ARGV) do
+  local was_dead = redis.call('HEXISTS', dead_tasks, id) == 1
+  drop_dead(dead, dead_tasks, dead_bytes, id)
+  if owners and was_dead then owners.end_dead(id) end
+end
 return before - redis.call('ZCARD', dead)

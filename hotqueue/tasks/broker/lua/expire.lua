@@ -1,10 +1,10 @@
 -- End tasks that wait past their `expires`.
--- KEYS 1-15 as ending.lua has them, then two a task: result:<id>, parked:<need>
+-- KEYS 1-16 as ending.lua has them, then two a task: result:<id>, parked:<need>
 -- ARGV two a task: id, need
 -- Returns the ids of those that were ended. One that a worker has in hand is looked at again later: it may come back.
-local function result_of(n) return KEYS[14 + 2 * n] end
-local function parked_of(n) return KEYS[15 + 2 * n] end
-local wrong = must_be('hash', tasks, attempts, waiters) or must_be('zset', ready, ready_async, suspects, scheduled, expiring)
+local function result_of(n) return KEYS[15 + 2 * n] end
+local function parked_of(n) return KEYS[16 + 2 * n] end
+local wrong = must_be('hash', tasks, attempts, waiters, owned) or must_be('zset', ready, ready_async, suspects, scheduled, expiring)
 if wrong then return wrong end
 may_grow(tasks)
 local now, ended = now_ms(), {}

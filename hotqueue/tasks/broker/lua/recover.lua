@@ -1,9 +1,10 @@
 -- After any error, and every ten seconds: refuse lost or late fetches from now on, and hand over what is held but not in hand.
--- KEYS 1 tasks 2 attempts 3 held:<worker> 4 workers 5 worker:<worker>
+-- KEYS 1 tasks 2 attempts 3 held:<worker> 4 workers 5 worker:<worker> 6 owned
 -- ARGV 1 worker 2 fetch number (the next) 3… ids in hand
 -- Returns { alive, now, ids, each with a newline behind it, of each the set it came from, attempts of each, envelope, … }, in the order
 --   of their places, in which they will be started; what comes is held as fetched in that order under the new number.
 local tasks, attempts, held, workers, worker = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local owned = KEYS[6]
 local fetch = ARGV[2]
 local now = now_ms()
 if not redis.call('ZSCORE', workers, ARGV[1]) then return { 0, text(now) } end
@@ -31,6 +32,7 @@ for _, each in ipairs(found) do
     out[5 + n] = envelope
   end
 end
+if #ids > 0 and redis.call('EXISTS', owned) == 1 then owning(owned, now).as_wanted(ids, histories) end
 holds().let_go_but(held, fields, in_hand) -- only now: what is of the wrong type has stopped us before
 if #ids == 0 then return out end
 hold(held, fetch, heads, ids)

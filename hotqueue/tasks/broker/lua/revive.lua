@@ -1,20 +1,21 @@
 -- Dead tasks → ready, with a clean slate: as many as are read at once, one at least.
 -- KEYS 1 tasks 2 attempts 3 ready 4 ready:async 5 seq 6 dead 7 dead:tasks 8 bell 9 bell:async 10 dead:bytes
---      11 large 12… result:<id> of each
+--      11 large 12 owned
 -- ARGV ids
 -- Returns { how many of the ids were seen to, those that went back }.
 local tasks, attempts, ready, ready_async, seq, dead = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local dead_tasks, bell, bell_async, dead_bytes, large = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11]
-local function result_of(n) return KEYS[11 + n] end
-local wrong = must_be('zset', ready, ready_async, dead) or must_be('hash', tasks, attempts, dead_tasks)
+local owned = KEYS[12]
+local wrong = must_be('zset', ready, ready_async, dead) or must_be('hash', tasks, attempts, dead_tasks, owned)
 if wrong then return wrong end
 local back, bytes, seen = {}, 0, 0
+local owners = owning(owned, now_ms())
 for n, id in ipairs(ARGV) do
   local record = redis.call('HGET', dead_tasks, id)
   local envelope = record and string.match(record, '^[^\n]*\n(.*)$')
   drop_dead(dead, dead_tasks, dead_bytes, id)
   if envelope and #envelope > 3 then
-    redis.call('DEL', result_of(n))
+    owners.take_back(id)
     redis.call('HDEL', attempts, id)
     redis.call('ZADD', kind_of(envelope) == 'a' and ready_async or ready, new_place(seq, envelope), id)
     redis.call('HSET', tasks, id, envelope)

@@ -1,9 +1,11 @@
 -- End a task that waits. One that a worker has in hand does not start any more, if it has not yet; stop it if it has, when told to.
--- KEYS 1-15 as ending.lua has them 16 result:<id> 17 parked:<need> 18 control
+-- KEYS 1-16 as ending.lua has them 17 result:<id> 18 parked:<need> 19 control
 -- ARGV 1 id 2 need 3 result 4 its ms to live 5 '1': stop it if it runs
 -- Returns { 'revoked' }, { 'held' }, { 'unknown' } (never existed, or has ended), or { 'parked', need }: ask again with that need.
-local result, parked, control = KEYS[16], KEYS[17], KEYS[18]
+local result, parked, control = KEYS[17], KEYS[18], KEYS[19]
 local id, believed, record, ttl, is_to_stop = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5] == '1'
+local wrong = must_be('hash', owned)
+if wrong then return wrong end
 may_grow(control)
 if redis.call('HEXISTS', tasks, id) == 0 then
   redis.call('HDEL', control, id)

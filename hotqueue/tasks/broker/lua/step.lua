@@ -1,7 +1,7 @@
 -- Finish what a worker has done and fetch what it has room for, in one trip.
 -- KEYS 1 tasks 2 attempts 3 ready 4 ready:async 5 suspects 6 scheduled 7 held:<worker> 8 workers 9 worker:<worker>
 --      10 bell 11 bell:async 12 seq 13 stats 14 paused 15 dead 16 dead:tasks 17-19 done 20 needs 21 waiters
---      22 dead:bytes 23 expiring 24 revoked 25 large
+--      22 dead:bytes 23 expiring 24 revoked 25 large 26 owned
 -- ARGV 1 worker 2 fetch number 3 room (0: no fetch) 4 kind to fetch ('s', 'a') 5 0, or: fetch a suspect, to run beside so many (-1: alone)
 --      6 bytes at most 7 what the key of a result begins with 8 the same of parked:<need>; then runs, of tasks that have the first four
 --      of these in common: code, the record of `held` that they are in ('*': any), ms, extra, ids (each with a newline behind it),
@@ -17,6 +17,7 @@ local TASKS, ATTEMPTS, READY, READY_ASYNC, SUSPECTS, SCHEDULED = KEYS[1], KEYS[2
 local HELD, WORKERS, WORKER, BELL, BELL_ASYNC, SEQ = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12]
 local STATS, PAUSED, DEAD, DEAD_TASKS = KEYS[13], KEYS[14], KEYS[15], KEYS[16]
 local NEEDS, WAITERS, DEAD_BYTES, EXPIRING, REVOKED, LARGE = KEYS[20], KEYS[21], KEYS[22], KEYS[23], KEYS[24], KEYS[25]
+local OWNED = KEYS[26]
 local DEAD_MS = 7776000000 -- the dead are kept for 90 days
 local DONE_1, DONE_2, DONE_3 = KEYS[17], KEYS[18], KEYS[19]
 local WORKER_ID, FETCH_NUMBER, KIND, RESULTS, PARKED_FOR = ARGV[1], ARGV[2], ARGV[4], ARGV[7], ARGV[8]
@@ -24,11 +25,13 @@ local room, width, most_bytes = tonumber(ARGV[3]), tonumber(ARGV[5]), tonumber(A
 local now = now_ms()
 local own = KIND == 'a' and READY_ASYNC or READY
 local gone, tally = {}, {}
-local is_paused = redis.call('EXISTS', PAUSED, ATTEMPTS, EXPIRING, REVOKED, LARGE) > 0
+local is_paused = redis.call('EXISTS', PAUSED, ATTEMPTS, EXPIRING, REVOKED, LARGE, OWNED) > 0
 local is_plain = not is_paused -- no task of which more is kept than itself
-local marks = 0
+local marks, owners = 0, nil
 if is_paused then
-  is_plain = redis.call('EXISTS', ATTEMPTS, EXPIRING, REVOKED, LARGE) == 0
+  -- The last one is asked for five times, so that one question answers for it apart from the others.
+  local kept = redis.call('EXISTS', ATTEMPTS, EXPIRING, REVOKED, LARGE, OWNED, OWNED, OWNED, OWNED, OWNED)
+  is_plain, owners = kept == 0, kept > 4 and owning(OWNED, now)
   is_paused = redis.call('EXISTS', PAUSED) == 1
   marks = redis.pcall('SCARD', REVOKED) -- of the wrong type: nothing is revoked
 end
@@ -68,6 +71,7 @@ local function settle()
         local oldest = redis.call('ZRANGE', DEAD, 0, 0, 'WITHSCORES')
         if number <= MOST_DEAD and bytes <= MOST_DEAD_BYTES and tonumber(oldest[2]) > now - DEAD_MS then return end
         bytes = drop_dead(DEAD, DEAD_TASKS, DEAD_BYTES, oldest[1])
+        if owners then owners.end_dead(oldest[1]) end
         number = number - 1
         tally.dropped = (tally.dropped or 0) + 1
       end
@@ -106,7 +110,10 @@ local function settle()
   local function carry_out_one(run, n, code, head)
     local id = run.ids[n]
     if code == 'D' or not is_end(code) then carry_out_other(id, run, code, head) end
-    if is_end(code) then keep_record(done, now, id, blob_of(run, n), run.ms, RESULTS .. id) end
+    if not is_end(code) then return end
+    if not owners then return keep_record(done, now, id, blob_of(run, n), run.ms, RESULTS .. id) end
+    owners.keep(done, id, blob_of(run, n), run.ms, run.owned[2 * n - 1])
+    if code ~= 'D' then owners.note_over(id, run.owned[2 * n]) end
   end
 
   -- Carry out a run for those of its tasks that this worker still holds; the others are gone. A key of the wrong type stops a script in
@@ -119,6 +126,7 @@ local function settle()
       else
         heads, before = let_go(HELD, run.field, run.text, run.ids)
       end
+      if owners and is_end(run.code) then run.owned = owners.of(run.ids) end
       for n, id in ipairs(run.ids) do
         local code = run.code
         if heads[n] then
@@ -155,6 +163,7 @@ local function settle()
       if failed then break end
     end
     forget(ended)
+    if owners then owners.end_noted() end
     return ended, failed
   end
 
@@ -202,6 +211,7 @@ local function fetch(out)
     for i = 1, #ids do
       if is_revoked(ids[i]) then found[i] = history().as_revoked(found[i]) end
     end
+    if owners then owners.as_wanted(ids, found) end
     return found
   end
 

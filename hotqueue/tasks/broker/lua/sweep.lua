@@ -1,12 +1,13 @@
 -- A supervisor's beat for one queue: renew the leases of its workers, then survey the queue; ring where a ring was lost.
--- KEYS 1 workers 2 scheduled 3 control 4 tasks 5 ready 6 ready:async 7 suspects 8 bell 9 bell:async 10 paused 11 expiring
+-- KEYS 1 workers 2 scheduled 3 control 4 tasks 5 ready 6 ready:async 7 suspects 8 bell 9 bell:async 10 paused 11 expiring 12 owned:over
 -- ARGV 1 lease in ms (0: change nothing) 2… own workers
 -- Returns { now, ms until the next due task (-1: none), own workers that were given up, { other worker, deadline, … },
 --           { id of a running task to be stopped, the record to end it with, … } (at most STOPS), how many unfinished tasks, how
---           many suspects, 1 if tasks wait past their expiry }.
+--           many suspects, what else is to be done, a sum of: 1 tasks wait past their expiry, 2 results are to be let go of }.
 -- Leases come first: whatever any other key holds, nobody loses what he runs by it.
 local workers, scheduled, control, tasks, ready, ready_async = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local suspects, bell, bell_async, paused, expiring = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11]
+local owned_over = KEYS[12]
 local LONGEST = 120000 -- ms that any lease runs
 local STOPS = 100 -- each takes a supervisor two requests; of more, some are told at random, and the others the next time
 local now, lease = now_ms(), tonumber(ARGV[1])
@@ -39,7 +40,7 @@ for i = 1, #all, 2 do
 end
 
 -- Of a queue in which there is nothing, that is all: there may be many.
-if redis.call('EXISTS', scheduled, control, tasks, suspects, expiring) == 0 then
+if redis.call('EXISTS', scheduled, control, tasks, suspects, expiring, owned_over) == 0 then
   return { text(now), -1, gone, others, {}, 0, 0, 0 }
 end
 
@@ -58,9 +59,9 @@ end
 local first = redis.call('ZRANGE', scheduled, 0, 0, 'WITHSCORES')
 local due = first[2] and math.max(0, tonumber(first[2]) - now) or -1
 local earliest = redis.pcall('ZRANGE', expiring, 0, 0, 'WITHSCORES')
-local lapsed = (tonumber(earliest[2]) or math.huge) <= now and 1 or 0
+local chores = ((tonumber(earliest[2]) or math.huge) <= now and 1 or 0) + 2 * redis.call('EXISTS', owned_over)
 local suspected = redis.pcall('ZCARD', suspects) -- of the wrong type: fetch says so
 if type(suspected) == 'table' then suspected = 0 end
 local stops = redis.call('HLEN', control) > STOPS and redis.call('HRANDFIELD', control, STOPS, 'WITHVALUES')
   or redis.call('HGETALL', control)
-return { text(now), due, gone, others, stops, unfinished, suspected, lapsed }
+return { text(now), due, gone, others, stops, unfinished, suspected, chores }

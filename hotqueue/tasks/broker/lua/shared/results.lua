@@ -41,12 +41,13 @@ local function announce_all(replies, status, id, blob)
   for reply in string.gmatch(replies, '[^\n]+') do announce(reply, status, id, blob) end
 end
 
--- Store how a task ended; without a record, or with a short-lived one, the id is remembered a while. With one it is marked:
+-- Store how a task ended whose result nobody owns (else: owning.lua); without a record, or with a short-lived one, the id is
+-- remembered a while. With one it is marked:
 -- enqueue has to know it, but once the record has expired nobody may take it for a task that ended without one.
 local function had_record(id) return '\0' .. id end
 
 local function keep_record(done, now, id, blob, ttl, result)
-  if blob == '' then return remember_done(done, now, id) end
+  if blob == '' or ttl == '0' then return remember_done(done, now, id) end
   redis.call('SET', result, blob, 'PX', ttl)
   if tonumber(ttl) < 120000 then remember_done(done, now, had_record(id)) end
 end

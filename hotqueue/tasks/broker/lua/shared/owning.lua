@@ -1,0 +1,178 @@
+-- Results that tasks own, and who owns them: all that a script does to `owned`. Put behind the prelude, results and history. See
+-- docs/decisions/0043.
+
+-- owned: an id → 'how often it is owned, a blank, when its own time is over': in ms, '-' while its end is still to come, 'x' if it ended
+-- without a result. While an id is here, its result stays. And the other way round: a newline and an owner → the ids that it owns, each
+-- with a newline behind it; further ones under that, a newline, and the number of the part.
+-- owned:over: the same texts, of owners that are over: what they owned is let go of by and by.
+
+-- What can be done about it, in a function that makes these functions where there is something to do: see history.lua for why.
+local function owning(owned, now)
+  local LET_GO_AT_ONCE = 100 -- results that one script lets go of
+  local over, results = owned .. ':over', string.sub(owned, 1, -#'owned' - 1) .. 'result:'
+  local let_go_of = 0
+
+  local function field_of(owner, part) return '\n' .. owner .. (part > 0 and '\n' .. text(part) or '') end
+
+  local function lines(names)
+    local found = {}
+    for id in string.gmatch(names or '', '([^\n]+)\n') do found[#found + 1] = id end
+    return found
+  end
+
+  -- How often an id is owned, and when its own time is over; nil: not at all.
+  local function entry_of(value)
+    local number, till = string.match(value or '', '^(%d+) ([-x%d]+)$')
+    return tonumber(number), till
+  end
+
+  local function times_of(ids)
+    local times = {}
+    for _, id in ipairs(ids) do times[id] = (times[id] or 0) + 1 end
+    return times
+  end
+
+  -- What is known of tasks that end: of each its entry as one that is owned, and what it owns itself.
+  local function of(ids)
+    local fields = {}
+    for n, id in ipairs(ids) do fields[2 * n - 1], fields[2 * n] = id, field_of(id, 0) end
+    return redis.call('HMGET', owned, unpack(fields))
+  end
+
+  -- Store how a task ended, of which this is known. While it is owned the record stays, though the task is to have none (ttl 0).
+  local function keep(done, id, blob, ttl, entry)
+    local number = entry_of(entry)
+    if not number then return keep_record(done, now, id, blob, ttl, results .. id) end
+    redis.call('HSET', owned, id, text(number) .. ' ' .. (blob == '' and 'x' or text(now + ttl)))
+    if blob ~= '' then redis.call('SET', results .. id, blob) end
+    if blob == '' or tonumber(ttl) == 0 then
+      remember_done(done, now, id)
+    elseif tonumber(ttl) < 120000 then
+      remember_done(done, now, had_record(id))
+    end
+  end
+
+  -- Note that results are owned, each as often as it is named; states: a letter each, see own.lua.
+  local function own(ids, states)
+    local entries, times = redis.call('HMGET', owned, unpack(ids)), times_of(ids)
+    for n, id in ipairs(ids) do
+      local number, till = entry_of(entries[n])
+      if times[id] then
+        if not number then
+          number, till = 0, string.sub(states, n, n) == 'D' and 'x' or '-'
+          local left = redis.call('PTTL', results .. id)
+          if left >= 0 then -- 0: less than a millisecond
+            redis.call('PERSIST', results .. id)
+            till = text(now + left)
+          end
+        end
+        redis.call('HSET', owned, id, text(number + times[id]) .. ' ' .. till)
+        times[id] = nil
+      end
+    end
+  end
+
+  -- Note what a task owns, a part of it; nil, or what is wrong with that. Said again it is what it was.
+  local function own_part(owner, part, names, states)
+    local field = field_of(owner, part)
+    local before = redis.call('HGET', owned, field)
+    if before == names then return nil end
+    if before then return 'is something else' end
+    if part > 0 and redis.call('HEXISTS', owned, field_of(owner, part - 1)) == 0 then return 'comes too early' end
+    redis.call('HSET', owned, field, names)
+    own(lines(names), states)
+  end
+
+  -- Let go of results, of each as often as it is named: what nobody owns any more has what is left of its time.
+  local function let_go(ids)
+    local entries, times = redis.call('HMGET', owned, unpack(ids)), times_of(ids)
+    for n, id in ipairs(ids) do
+      local number, till = entry_of(entries[n])
+      if number and times[id] and number > times[id] then
+        redis.call('HSET', owned, id, text(number - times[id]) .. ' ' .. till)
+      elseif number and times[id] then
+        redis.call('HDEL', owned, id)
+        local at = tonumber(till)
+        if at and at > now then redis.call('PEXPIREAT', results .. id, text(at)) elseif at then redis.call('DEL', results .. id) end
+      end
+      times[id] = nil
+    end
+  end
+
+  -- An owner is over: it ended and cannot be retried. `names`: what it owns, as it stands in `owned`. What that is beyond some, or
+  -- beyond what a script should do, is left to let_go.lua.
+  local function end_owner(owner, names)
+    local found, part = lines(names), 1
+    redis.call('HDEL', owned, field_of(owner, 0))
+    local more = redis.call('HGET', owned, field_of(owner, 1))
+    if not more and #found + let_go_of <= LET_GO_AT_ONCE then
+      let_go_of = let_go_of + #found
+      if #found > 0 then let_go(found) end
+      return
+    end
+    redis.call('RPUSH', over, names)
+    while more do
+      redis.call('RPUSH', over, more)
+      redis.call('HDEL', owned, field_of(owner, part))
+      part = part + 1
+      more = redis.call('HGET', owned, field_of(owner, part))
+    end
+  end
+
+  -- The same of many that a script ends, once it has stored how they ended: what one of them owns may be among them.
+  local noted = {}
+  local function note_over(owner, names)
+    if names then noted[#noted + 1], noted[#noted + 2] = owner, names end
+  end
+
+  local function end_noted()
+    for n = 1, #noted, 2 do end_owner(noted[n], noted[n + 1]) end
+  end
+
+  -- A task is thrown out of the dead list, and with it what it owns.
+  local function end_dead(id)
+    local names = redis.call('HGET', owned, field_of(id, 0))
+    if names then end_owner(id, names) end
+  end
+
+  -- Let go of a part of what owners had which are over; gives back how many parts are left.
+  local function let_go_of_part()
+    local ids = lines(redis.call('LPOP', over))
+    if #ids > 0 then let_go(ids) end
+    return redis.call('LLEN', over)
+  end
+
+  -- A result is not wanted any more by whoever sent its task: whoever owns it keeps it.
+  local function forget(id)
+    local number, till = entry_of(redis.call('HGET', owned, id))
+    if not number then return redis.call('DEL', results .. id) end
+    if tonumber(till) then redis.call('HSET', owned, id, text(number) .. ' ' .. text(now)) end
+  end
+
+  -- A task runs again: what is there of its end goes, and whoever owns that waits for the next.
+  local function take_back(id)
+    redis.call('DEL', results .. id)
+    local number = entry_of(redis.call('HGET', owned, id))
+    if number then redis.call('HSET', owned, id, text(number) .. ' -') end
+  end
+
+  -- What workers are given of tasks whose results are owned: they keep them though the task is to have none.
+  local function as_wanted(ids, histories)
+    for from = 1, #ids, MOST do
+      local entries = redis.call('HMGET', owned, unpack(ids, from, math.min(from + MOST - 1, #ids)))
+      for n, entry in ipairs(entries) do
+        local a = entry_of(entry) and history().split(histories[from + n - 1])
+        if a and a.verdict == '-' then
+          a.verdict = 'W'
+          histories[from + n - 1] = history().join(a)
+        end
+      end
+    end
+  end
+
+  return {
+    lines = lines, of = of, keep = keep, own_part = own_part, end_owner = end_owner, note_over = note_over, end_noted = end_noted,
+    end_dead = end_dead, let_go_of_part = let_go_of_part, forget = forget, take_back = take_back,
+    as_wanted = as_wanted,
+  }
+end
