@@ -23,6 +23,12 @@ class TestDead:
         assert room.broker.dead(9, start=2)[0] == room.broker.dead(9, behind=last)[0]
         assert (room.broker.dead(9, start=3), room.broker.dead_count()) == (([], None), 3)
 
+    def test_pages_come_to_an_end_whatever_the_last_id_is(self, room: Room) -> None:
+        room.fill({"dead": {"": 10, "b": 20}, "dead:tasks": {"": "{}\n", "b": "{}\n"}})
+        rows, last = room.broker.dead(2)
+        assert [row[:2] for row in rows] == [("b", 20), ("", 10)]
+        assert room.broker.dead(2, behind=last)[0] == []
+
     def test_the_revived_have_a_clean_slate_and_a_new_place(self, room: Room) -> None:
         self.fill(room)
         assert room.broker.revive(["s", "a", "bad", "unknown"]) == ["s", "a"]

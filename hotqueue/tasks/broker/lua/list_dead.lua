@@ -4,9 +4,9 @@
 -- Returns { id, time of death, record or '', … }. Where the one to go on behind has gone, those of its moment come (again), and what follows.
 local dead, dead_tasks = KEYS[1], KEYS[2]
 local most, first, last, died = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], ARGV[4]
-if last ~= '' and redis.call('ZSCORE', dead, last) == died then
+if died ~= '' and redis.call('ZSCORE', dead, last) == died then
   first = redis.call('ZREVRANK', dead, last) + 1
-elseif last ~= '' then
+elseif died ~= '' then -- an id may be empty, where somebody else wrote it
   first = redis.call('ZCOUNT', dead, '(' .. died, '+inf')
 end
 local line, out, bytes = redis.call('ZREVRANGE', dead, first, first + most - 1, 'WITHSCORES'), {}, 0
