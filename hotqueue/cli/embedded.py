@@ -99,15 +99,16 @@ def upgrade(file: str | None, yes: bool) -> None:
 @click.argument("source", metavar="FROM")
 @click.argument("target", metavar="TO")
 @click.option("--replace", is_flag=True, help="Lose what is in TO: the file, or on a server the queues of the same names.")
+@click.option("--hold-up", is_flag=True, help="FROM, a server, may be kept from all else while a very long queue is copied.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
-def export(source: str, target: str, replace: bool, as_json: bool) -> None:
+def export(source: str, target: str, replace: bool, hold_up: bool, as_json: bool) -> None:
     """Copy the queues in FROM to TO, each a database file or the URL of a server, while it is in use or not.
 
     The copy is FROM at one moment (from a server, each queue at one moment). What workers had in hand waits in it.
     """
     from hotqueue.transfer import copying
 
-    copied = copying.export(source, target, replace=replace, progress=_progress())
+    copied = copying.export(source, target, replace=replace, hold_up=hold_up, progress=_progress())
     if sys.stderr.isatty():
         click.echo("\r\x1b[K", nl=False, err=True)
     if as_json:

@@ -22,7 +22,9 @@ from hotqueue.store.address import Address
 from hotqueue.store.resolve import resolve
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker.broker import Broker
+from hotqueue.transfer.hold_up import refuse_if_long
 from hotqueue.transfer.key_copy import copy_key
+from hotqueue.transfer.key_names import beside, known_of, list_of, tag_of, thing_of
 
 STAY_MS = 6 * 3_600_000  # how long what was written beside its place stays, if nobody comes back for it
 RESULT_MS = 3_600_000  # how long a result stays of which nobody else says
@@ -71,17 +73,21 @@ class Kept:
     results: list[bytes] = field(default_factory=list)
 
 
-def export(source: str, target: str, *, replace: bool = False, progress: Progress = lambda written: None) -> Copied:
+def export(
+    source: str, target: str, *, replace: bool = False, hold_up: bool = False, progress: Progress = lambda written: None
+) -> Copied:
     """Copy all queues from one place to another, each a database file or a URL.
 
     Between two files everything else in them is copied as well; where a server is one of the two, queues alone.
 
     Args:
         replace: what is there may be lost: the whole file, or on a server the queues of the same names.
+        hold_up: the source, if it is a server, may be kept from everything else for as long as it takes.
         progress: called again and again with how many bytes were written since.
 
     Raises:
-        ConfigError: one of them is no place for data, or holds some already and `replace` is not given.
+        ConfigError: one of them is no place for data, or holds some already and `replace` is not given; the source is a server
+            and a queue of it is too large to be copied at one moment, and `hold_up` is not given.
         ConnectionFailed: one of them could not be reached, or was lost on the way: run it once more.
     """
     from_where, to_where = _place(source), _place(target)
@@ -89,11 +95,11 @@ def export(source: str, target: str, *, replace: bool = False, progress: Progres
         raise ConfigError(f"{source} cannot be copied onto itself: name another target")
     _check_target(to_where, replace)
     with contextlib.ExitStack() as opened:
-        taken = _taken(from_where, opened, progress)
+        taken = _taken(from_where, opened, hold_up, progress)
         for name in kept_in(taken):
             _put_in_order(taken, name)
         for key in taken.scan(f"*{keys.PREFIX}*"):
-            if _list_of(key) and _thing(key).startswith(LEFT_OUT):
+            if list_of(key) and thing_of(key).startswith(LEFT_OUT):
                 taken.command(key, "UNLINK", key)
         left_out = _deliver(taken, to_where, opened, replace, progress)
         return _summary(taken, _label(from_where), _label(to_where), left_out)
@@ -103,7 +109,7 @@ def kept_in(store: Store) -> dict[bytes, Kept]:
     """Return what a copy of a store has, by the lists of its queues, which are their names in keys; they need not be text."""
     found: dict[bytes, Kept] = {}
     for key in sorted(set(store.scan(f"*{keys.PREFIX}*"))):
-        name, thing = _list_of(key), _thing(key)
+        name, thing = list_of(key), thing_of(key)
         if name and not thing.startswith(LEFT_OUT):
             kept = found.setdefault(name, Kept())
             (kept.results if thing.startswith(RESULT) else kept.state).append(key)
@@ -137,14 +143,14 @@ def _check_target(where: Address, replace: bool) -> None:
 def _summary(store: Store, source: str, target: str, left_out: int) -> Copied:
     names = list(kept_in(store))
     messages = sum(int(store.command(name, "LLEN", name)) for name in names)
-    tasks = sum(int(store.command(name, "HLEN", _tag(name) + b"tasks")) for name in names)
+    tasks = sum(int(store.command(name, "HLEN", tag_of(name) + b"tasks")) for name in names)
     return Copied(source, target, len(names), messages, tasks, left_out)
 
 
 # One moment of the source
 
 
-def _taken(where: Address, opened: contextlib.ExitStack, progress: Progress) -> Store:
+def _taken(where: Address, opened: contextlib.ExitStack, hold_up: bool, progress: Progress) -> Store:
     """Return a private server that holds what the source holds at this moment; of a server, each queue at a moment of its own."""
     if where.kind == "embedded":
         maintenance.status(where.path)  # refuses what is not there, where opening it would make it
@@ -152,10 +158,12 @@ def _taken(where: Address, opened: contextlib.ExitStack, progress: Progress) -> 
             return _private(opened, source)
     taken = _private(opened)
     with contextlib.closing(Store(where)) as server:
+        for name, kept in () if hold_up else kept_in(server).items():
+            refuse_if_long(server, name, known_of(name, kept.state))
         for name, kept in kept_in(server).items():
             _take_queue(server, taken, name, kept.state, progress)
         for name, kept in kept_in(server).items():  # after the tasks: one that has ended meanwhile is in the copy, unfinished
-            _copy_results(server, taken, kept.results, progress, known=(_tag(name) + b"tasks", _tag(name) + b"owned"))
+            _copy_results(server, taken, kept.results, progress, known=(tag_of(name) + b"tasks", tag_of(name) + b"owned"))
     return taken
 
 
@@ -166,8 +174,7 @@ def _private(opened: contextlib.ExitStack, source: EmbeddedServer | None = None)
 def _take_queue(source: Store, taken: Store, name: bytes, state: list[bytes], progress: Progress) -> None:
     """Copy a queue that is in use: what changes together is copied at one moment, in the server, and read at leisure."""
     doing = f"copying queue {keys.text(name)}"
-    known = dict.fromkeys([name, *(_tag(name) + thing for thing in keys.SINGLE), *state])
-    frozen = source.run(SNAPSHOT, list(known), [STAY_MS], doing)
+    frozen = source.run(SNAPSHOT, known_of(name, state), [STAY_MS], doing)
     began = time.monotonic()
     try:
         for key, copy, left in frozen:
@@ -183,11 +190,13 @@ def _take_queue(source: Store, taken: Store, name: bytes, state: list[bytes], pr
 def _put_in_order(taken: Store, name: bytes) -> None:
     """Put back what workers and consumers held: in the copy there are none."""
     broker = Broker(taken, keys.text(name).removeprefix(keys.PREFIX))
-    for worker in taken.command(name, "ZRANGE", _tag(name) + b"workers", 0, -1):
+    for worker in taken.command(name, "ZRANGE", tag_of(name) + b"workers", 0, -1):
         broker.reap(keys.text(worker), known_dead=True)
-    for consumer in taken.command(name, "ZRANGE", _tag(name) + b"consumers", 0, -1):
+    for consumer in taken.command(name, "ZRANGE", tag_of(name) + b"consumers", 0, -1):
         things = (b"consuming:" + consumer, b"consumer:" + consumer, b"came-back", b"dead-messages", b"consumers")
-        taken.run(LEAVE, [name, *(_tag(name) + thing for thing in things)], [1 << 50, "back", consumer], "giving back a message")
+        taken.run(
+            LEAVE, [name, *(tag_of(name) + thing for thing in things)], [1 << 50, "back", consumer], "giving back a message"
+        )
 
 
 # The target
@@ -206,7 +215,7 @@ def _deliver(taken: Store, where: Address, opened: contextlib.ExitStack, replace
         _bring_queue(taken, target, name, kept, old.get(name, Kept()) if replace else None, progress)
     if target.embedded is not None:
         target.embedded.export(_label(where), replace=replace)
-    return sum(not _list_of(key) for key in taken.scan("*"))
+    return sum(not list_of(key) for key in taken.scan("*"))
 
 
 def _bring_queue(taken: Store, target: Store, name: bytes, kept: Kept, old: Kept | None, progress: Progress) -> None:
@@ -222,7 +231,7 @@ def _bring_queue(taken: Store, target: Store, name: bytes, kept: Kept, old: Kept
         left = int(taken.command(key, "PTTL", key))
         if left != -2:
             lives[key] = left
-            copy_key(taken, key, target, _beside(name, key), STAY_MS, progress)
+            copy_key(taken, key, target, beside(name, key), STAY_MS, progress)
     for key in old.results if old else ():
         target.command(key, "UNLINK", key)
     _copy_results(taken, target, [key for key in kept.results if key not in owned], progress)
@@ -236,8 +245,8 @@ def _bring_queue(taken: Store, target: Store, name: bytes, kept: Kept, old: Kept
 
 def _owned_results(store: Store, name: bytes) -> set[bytes]:
     """Return the results of a queue that stay as long as others own them: they appear with these."""
-    fields = store.command(name, "HKEYS", _tag(name) + b"owned")
-    return {_tag(name) + RESULT + field for field in fields if not field.startswith(b"\n")}
+    fields = store.command(name, "HKEYS", tag_of(name) + b"owned")
+    return {tag_of(name) + RESULT + field for field in fields if not field.startswith(b"\n")}
 
 
 def _copy_results(
@@ -251,7 +260,7 @@ def _copy_results(
     for start in range(0, len(results), MANY):
         some = list(results[start : start + MANY])
         for fields in known if some else ():
-            found = target.command(fields, "HMGET", fields, *(_thing(key).removeprefix(RESULT) for key in some))
+            found = target.command(fields, "HMGET", fields, *(thing_of(key).removeprefix(RESULT) for key in some))
             some = [key for key, value in zip(some, found, strict=True) if value is None]
             if not some:
                 break
@@ -267,31 +276,6 @@ def _copy_results(
         if small:
             target.run(WRITE_RESULTS, list(small), [word for pair in small.values() for word in pair], "writing results")
             progress(sum(len(value) for value, _ in small.values()))
-
-
-# Keys, as bytes: they come from servers that anybody may write to
-
-
-def _list_of(key: bytes) -> bytes:
-    """Return the list of the queue that a key belongs to; empty for a key that is no queue's."""
-    prefix = keys.PREFIX.encode()
-    if key.startswith(prefix):
-        return key
-    return key[1:].partition(b"}:")[0] if key.startswith(b"{" + prefix) and b"}:" in key else b""
-
-
-def _thing(key: bytes) -> bytes:
-    """Return what a key of a queue is: "tasks", "result:<id>"; empty for the list."""
-    return key.partition(b"}:")[2] if key.startswith(b"{") else b""
-
-
-def _tag(name: bytes) -> bytes:
-    return b"{" + name + b"}:"
-
-
-def _beside(name: bytes, key: bytes) -> bytes:
-    """Return where a key of a queue is written before it appears; as in lua/members.lua."""
-    return _tag(name) + b"import:" + _thing(key)
 
 
 def _still(left: int, began: float) -> int:
