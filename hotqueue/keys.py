@@ -90,34 +90,7 @@ def taken(name: str, mark: str) -> str:
     return _of(name, f"taken:{mark}")
 
 
-# --- what a key must hold --------------------------------------------------------------------------------------------
-
-_TYPES = {
-    **dict.fromkeys(("tasks", "attempts", "held", "worker", "dead:tasks", "stats", "control", "waiters", "owned"), "hash"),
-    **dict.fromkeys(("ready", "ready:async", "suspects", "claims", "parked", "scheduled", "expiring", "workers", "dead"), "zset"),
-    **dict.fromkeys(("bell", "bell:async", "reply", "owned:over"), "list"),
-    **dict.fromkeys(("needs", "done", "revoked", "large"), "set"),
-    **dict.fromkeys(("seq", "result", "paused", "progress", "dead:bytes"), "string"),
-}
-
-
-# What a queue has one key of, whatever it holds: what no key says the name of.
-SINGLE = tuple(
-    thing.encode()
-    for thing in (
-        *("tasks", "attempts", "seq", "ready", "ready:async", "suspects", "needs", "scheduled", "expiring", "large"),
-        *("dead", "dead:tasks", "dead:bytes", "stats", "paused", "control", "revoked", "bell", "bell:async"),
-        *("workers", "consumers", "came-back", "dead-messages", "done:0", "done:1", "done:2", "owned", "owned:over"),
-    )
-)
-
-
-def type_of(key: str) -> str | None:
-    """Return the Redis type of what a queue keeps under `key`; None for a key that is not known here."""
-    if key.startswith(PREFIX):
-        return "list"
-    thing = key.partition("}:")[2]
-    return _TYPES.get(thing) or _TYPES.get(thing.partition(":")[0])
+# --- names and ids ---------------------------------------------------------------------------------------------------
 
 
 def text(raw: bytes) -> str:
@@ -176,6 +149,31 @@ def needs(name: str) -> str:
 def parked(name: str, need: str) -> str:
     """Sorted set: id → place, tasks that wait for a worker able to run them."""
     return _of(name, f"parked:{need}")
+
+
+def gated(name: str) -> str:
+    """Hash: id → kind and gates of every unfinished task that has some; see docs/decisions/0044."""
+    return _of(name, "gated")
+
+
+def blocked(name: str) -> str:
+    """Set: ids of all tasks that wait in lanes."""
+    return _of(name, "blocked")
+
+
+def lanes(name: str) -> str:
+    """Set: keys of gates at which tasks wait, or of which tasks have slots."""
+    return _of(name, "lanes")
+
+
+def lane(name: str, key: str) -> str:
+    """Sorted set: id → place, tasks that wait for a slot of a gate."""
+    return _of(name, f"lane:{key}")
+
+
+def slots(name: str, key: str) -> str:
+    """Set: ids of the tasks that have a slot of a gate: those in ready, and those that a worker has in hand."""
+    return _of(name, f"slots:{key}")
 
 
 def scheduled(name: str) -> str:

@@ -21,7 +21,7 @@ class Length:
 
     Attributes:
         messages: raw messages in the list.
-        tasks: tasks that no worker has in hand: ready, scheduled or parked, as `HotQueue.pending` counts them.
+        tasks: tasks that no worker has in hand: ready, in lanes, scheduled or parked, as `HotQueue.pending` counts them.
         suspects: those of them that are suspected of killing their process, and wait for a quarantine process.
     """
 
@@ -41,8 +41,7 @@ def length(store: Store, name: str) -> Length:
     listed = keys.queue(keys.check_name(name))
     messages = store.command(listed, "LLEN", listed, doing=f"counting the messages of {name!r}")
     counts = Broker(store, name).counts()
-    tasks = counts["ready"] + counts["parked"] + counts["scheduled"]
-    return Length(name, int(messages), tasks, counts["suspects"])
+    return Length(name, int(messages), counts["waiting"], counts["suspects"])
 
 
 def queue_names(store: Store) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import redis.exceptions as rx
 
-from hotqueue import keys
+from hotqueue import key_types
 from hotqueue.errors import HotQueueError, Interruption
 from hotqueue.store.connection import await_reply, fileno, is_open, limit_replies, packed, send, with_size
 from hotqueue.store.pool import Idle, Pool
@@ -108,7 +108,7 @@ class Exchange:
             return ""
         found = args[3 : 3 + int(args[2])] if args[0] in (b"EVALSHA", b"EVAL") else args[1:2]
         for key in (each.decode() if isinstance(each, bytes) else str(each) for each in found):
-            wanted = keys.type_of(key)
+            wanted = key_types.type_of(key)
             try:
                 held = self._once(key, ("TYPE", key)).decode()
             except Interruption:

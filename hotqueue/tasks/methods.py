@@ -94,14 +94,13 @@ class TaskMethods(Owner):
         return dict(self._tasks.tasks)
 
     def pending(self) -> int:
-        """Return how many tasks wait: ready, parked or scheduled, but not in a worker's hand."""
-        counts = self._tasks.broker.counts()
-        return counts["ready"] + counts["parked"] + counts["scheduled"]
+        """Return how many tasks wait: ready, in lanes, parked or scheduled, but not in a worker's hand."""
+        return self._tasks.broker.counts()["waiting"]
 
     def running(self) -> int:
         """Return how many tasks workers have in hand."""
         counts = self._tasks.broker.counts()
-        return max(0, counts["unfinished"] - counts["ready"] - counts["parked"] - counts["scheduled"])
+        return max(0, counts["unfinished"] - counts["waiting"])
 
     def scheduled(self) -> int:
         """Return how many tasks wait for their time."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from hotqueue import keys
+from hotqueue import key_types, keys
 from hotqueue.errors import ConfigError
 from hotqueue.store.store import Store
 
@@ -28,5 +28,5 @@ def refuse_if_long(server: Store, name: bytes, of_queue: Iterable[bytes]) -> Non
 
 
 def _length(server: Store, key: bytes) -> int:
-    command = _COUNT.get(keys.type_of(keys.text(key)) or "")
+    command = _COUNT.get(key_types.type_of(keys.text(key)) or "")
     return int(server.command(key, command, key, doing="counting what a queue holds")) if command else 0

@@ -5,7 +5,7 @@ The forms of keys are in keys.py.
 
 from __future__ import annotations
 
-from hotqueue import keys
+from hotqueue import key_types, keys
 
 
 def list_of(key: bytes) -> bytes:
@@ -32,4 +32,4 @@ def beside(name: bytes, key: bytes) -> bytes:
 
 def known_of(name: bytes, state: list[bytes]) -> list[bytes]:
     """Return the keys of a queue of which one moment is taken: those that it may have, and those that were seen."""
-    return list(dict.fromkeys([name, *(tag_of(name) + thing for thing in keys.SINGLE), *state]))
+    return list(dict.fromkeys([name, *(tag_of(name) + thing for thing in key_types.SINGLE), *state]))

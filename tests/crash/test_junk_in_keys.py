@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from hotqueue import HotQueue, HotQueueError, keys
+from hotqueue import HotQueue, HotQueueError, key_types, keys
 from hotqueue.monitor import inventory
 from tests.crash.workers import APPS, BANNER
 from tests.support.elsewhere import task_by_name
@@ -36,7 +36,7 @@ WORKERS = ["gone-1-abcdef01", "\udcfe", "a/../../b", "w\0w"]
 def every_key() -> list[str]:
     """Return keys of all sorts that a queue may have."""
     n = NAME
-    single = [keys.raw(f"{{hotqueue:{n}}}:").decode() + thing.decode() for thing in keys.SINGLE]
+    single = [keys.raw(f"{{hotqueue:{n}}}:").decode() + thing.decode() for thing in key_types.SINGLE]
     of_ids = [make(n, each) for make in (keys.result, keys.progress) for each in IDS]
     of_workers = [make(n, each) for make in (keys.held, keys.worker, keys.consumer, keys.consuming) for each in WORKERS]
     return [keys.queue(n), *single, *of_ids, *of_workers, keys.parked(n, "task:x"), keys.parked(n, "\udcff"), keys.reply(n, "c")]
@@ -80,7 +80,7 @@ class Junk:
     def write_all(self, share_of_right_types: float) -> None:
         """Put junk into all keys."""
         for key in every_key():
-            right = keys.type_of(key)
+            right = key_types.type_of(key)
             is_right = right is not None and self._random.random() < share_of_right_types
             self.write(key, right if is_right and right else self._random.choice(TYPES))
 

@@ -92,6 +92,10 @@ def test_async_tasks(run: Run) -> None:
     assert run("async_tasks.py") == "hello, user 0 … hello, user 49\n50 greetings\n"
 
 
+def test_limits(run: Run) -> None:
+    assert run("limits.py").splitlines() == ["exports: 12, of each tenant at most 1 at a time", "mails: 20, at most 3 at a time"]
+
+
 def test_retries(run: Run) -> None:
     printed = run("retries.py").splitlines()
     assert printed[0] == "SUCCESS: 'fetched after 2 failures' after 2 retries"

@@ -284,6 +284,8 @@ CLIENT_SCRIPTS = (
     "shared/dead_list",
     "shared/types",
     "shared/ending",
+    "shared/history",
+    "shared/lanes",
     "enqueue",
     "enqueue_one",
     "wait",

@@ -11,19 +11,19 @@ from tests.support import leaks
 
 BAND = 2**45
 STARTED = 9999  # behind what is not to be taken back
-ZSETS = ("ready", "ready:async", "suspects", "claims", "scheduled", "expiring", "workers", "dead")
-SETS = ("needs", "done:", "revoked", "large")
-HASHES = ("tasks", "attempts", "held:", "worker:", "dead:tasks", "control", "waiters", "stats", "owned")
+ZSETS = ("ready", "ready:async", "suspects", "claims", "scheduled", "lane:", "expiring", "workers", "dead")
+SETS = ("needs", "done:", "revoked", "large", "blocked", "lanes", "slots:")
+HASHES = ("tasks", "attempts", "held:", "worker:", "dead:tasks", "control", "waiters", "stats", "owned", "gated")
 
 
 def sync(body: str = "", priority: int = 0) -> str:
     """Return as much of an envelope as scripts look at."""
-    return f"\x01s{chr(100 + priority)}{body}"
+    return f"\x01s{chr(100 + priority)}\x00{body}"
 
 
 def coro(body: str = "", priority: int = 0) -> str:
     """Return the same of an `async def` task."""
-    return f"\x01a{chr(100 + priority)}{body}"
+    return f"\x01a{chr(100 + priority)}\x00{body}"
 
 
 def place(seq: int, priority: int = 0) -> int:

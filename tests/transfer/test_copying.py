@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from hotqueue import HotQueue, keys
+from hotqueue import HotQueue, key_types, keys
 from hotqueue.embedded.waiting import probe
 from hotqueue.errors import ConfigError, ConnectionFailed
 from hotqueue.store.resolve import resolve
@@ -518,7 +518,7 @@ def test_all_that_there_is_one_of_is_listed() -> None:
         keys.waiters("q"),
         keys.claims("q"),
     }
-    assert single | {keys.done("q", n) for n in range(3)} == {f"{{hotqueue:q}}:{thing.decode()}" for thing in keys.SINGLE}
+    assert single | {keys.done("q", n) for n in range(3)} == {f"{{hotqueue:q}}:{thing.decode()}" for thing in key_types.SINGLE}
 
 
 @pytest.mark.parametrize("newer", PROGRAMS)

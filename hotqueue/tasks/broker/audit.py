@@ -32,9 +32,11 @@ class Audit:
     def portion(self) -> int:
         """Begin to look, or go on; return how many tasks were restored."""
         key = keys.tasks(self._name)
-        nowhere, _, page = (
-            self._ask(()) if self._store.command(key, "HLEN", key) else (0, [], 1)
-        )  # an idle queue costs one command
+        nowhere, page, has_lanes = 0, 1, 0
+        if self._store.command(key, "EXISTS", key, keys.lanes(self._name)):  # an idle queue costs one command
+            nowhere, _, page, has_lanes = self._ask(())
+        if has_lanes:
+            self._queue.mend_lanes()
         if nowhere <= 0:
             self._pages = None
             return 0
@@ -64,7 +66,7 @@ class Audit:
             cursor, found = self._store.command(key, "HSCAN", key, cursor, "COUNT", page)
             ids = found[::2]  # of a small hash all come, whatever the page
             for start in range(0, max(1, len(ids)), BULK):
-                nowhere, restored, page = self._ask(ids[start : start + BULK])
+                nowhere, restored, page, _ = self._ask(ids[start : start + BULK])
                 yield len(restored)
             if nowhere <= 0 or cursor == b"0":
                 return

@@ -26,7 +26,7 @@ from hotqueue.tasks.broker.reply_connection import ReplyConnection
 from hotqueue.tasks.broker.stored_queue import BULK
 from hotqueue.tasks.rules.history import History, json_object
 from hotqueue.tasks.rules.history import decode as decode_history
-from hotqueue.tasks.wire.envelope import ASYNC
+from hotqueue.tasks.wire.envelope import ASYNC, GATED
 
 AT_ONCE = 0.1  # seconds for which a loop tries
 LOOKING, LOOKS = "looking at a task", 3  # it may be parked anew between a look and what follows
@@ -78,7 +78,7 @@ class Broker(Inspector, Maintenance, Owning):
             QueueFull: the server is out of memory.
             SerializationError: the server takes nothing as large; NotTaken where others of `tasks` were stored.
         """
-        if len(tasks) == 1 and not tasks[0].due and not tasks[0].expires:
+        if len(tasks) == 1 and _is_plain(*tasks[0]):
             return [self.enqueue_one(tasks[0].id, tasks[0].envelope)]
         try:
             return self.store.repeat(lambda: self._enqueue_once(tasks))
@@ -103,6 +103,8 @@ class Broker(Inspector, Maintenance, Owning):
 
     def enqueue_one(self, task_id: str, envelope: bytes) -> bool:
         """Store a task that may run at once, unless its id is known already; as `enqueue`."""
+        if envelope[3] & GATED:
+            return self.enqueue([Encoded(task_id, "", "", envelope)])[0]
         raw_id = keys.raw(task_id)
         return self._enqueue_one[envelope[1] == ASYNC](self.results + raw_id, raw_id, envelope)
 
@@ -116,7 +118,7 @@ class Broker(Inspector, Maintenance, Owning):
 
     async def aenqueue(self, tasks: Sequence[Encoded]) -> list[bool]:
         """Asyncio twin of `enqueue`."""
-        if len(tasks) == 1 and not tasks[0].due and not tasks[0].expires:
+        if len(tasks) == 1 and _is_plain(*tasks[0]):
             task_id, envelope = keys.raw(tasks[0].id), tasks[0].envelope
             return [await self._enqueue_one[envelope[1] == ASYNC].acall(self.results + task_id, task_id, envelope)]
         every_key, args = self._enqueue_args(tasks)
@@ -203,3 +205,8 @@ class Broker(Inspector, Maintenance, Owning):
         """Publish a running task's progress."""
         key = keys.progress(self.name, task_id)
         self.store.repeat(lambda: self.store.command(key, "SET", key, json.dumps(progress), "EX", ttl))
+
+
+def _is_plain(_: str, due: str, expires: str, envelope: bytes) -> bool:
+    """Tell whether `enqueue_one` takes a task."""
+    return not (due or expires or envelope[3] & GATED)

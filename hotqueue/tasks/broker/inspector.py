@@ -17,14 +17,17 @@ from hotqueue.tasks.broker.stored_queue import instant
 
 Last = tuple[bytes, bytes]  # the last dead task of a page: its id and its time of death, as Redis says them
 
+WAITING = ("ready", "scheduled", "blocked", "parked")  # of what is counted, where no worker has a task in hand
+
 
 class Inspector(Revoking):
     """What whoever operates a queue sees of it, and does to it."""
 
     def counts(self) -> dict[str, int]:
-        """Return how many tasks are unfinished, ready, of these suspects, scheduled, parked, dead; ends what has expired first.
+        """Return how many tasks are unfinished, ready, of these suspects, scheduled, blocked in lanes, parked, dead.
 
-        Of more than 10,000 that have, the rest is counted where it waits still, and ended by the next who looks.
+        And how many wait, in no worker's hand. Ends what has expired first: of more than 10,000 that have, the rest is counted
+        where it waits still, and ended by the next who looks.
         """
         n = self.name
         if self.store.repeat(lambda: self.store.command(keys.expiring(n), "ZCARD", keys.expiring(n))):
@@ -35,14 +38,16 @@ class Inspector(Revoking):
 
         def read() -> dict[str, int]:
             needs = self.store.command(keys.needs(n), "SMEMBERS", keys.needs(n))
-            return {
+            found = {
                 "unfinished": count("HLEN", keys.tasks(n)),
                 "ready": sum(count("ZCARD", key) for key in self.script_keys.ready),
                 "suspects": count("ZCARD", keys.suspects(n)),
                 "scheduled": count("ZCARD", keys.scheduled(n)),
+                "blocked": count("SCARD", keys.blocked(n)),
                 "parked": sum(count("ZCARD", keys.parked(n, keys.text(need))) for need in needs),
                 "dead": count("ZCARD", keys.dead(n)),
             }
+            return found | {"waiting": sum(found[where] for where in WAITING)}
 
         return self.store.repeat(read)
 
@@ -74,6 +79,13 @@ class Inspector(Revoking):
         key = keys.held(self.name, worker)
         found = self.store.repeat(lambda: self.store.command(key, "HGETALL", key))
         return holds.ids_in(zip(found[::2], found[1::2], strict=True))
+
+    def slots(self, key: str) -> tuple[int, list[str]]:
+        """Return how many tasks have a slot of the gate with this key, and the ids of a few of them."""
+        slots = keys.slots(self.name, key)
+        count = self.store.repeat(lambda: self.store.command(slots, "SCARD", slots))
+        some = self.store.repeat(lambda: self.store.command(slots, "SRANDMEMBER", slots, 3))
+        return int(count), [keys.text(task_id) for task_id in some]
 
     def needs(self) -> list[str]:
         """Return what parked tasks wait for."""

@@ -61,6 +61,7 @@ class Charge:
     last: Collection[str] = ()
 
 
+LANES_AT_ONCE = 50  # lanes that are looked at with each audit
 NO_CHARGE = Charge()
 FREED_MS = 30_000  # to live, of a done set that is freed; upkeep comes by three times in so long
 TRIM_PAGES = 100  # of BULK counters or so; those of a day are some fifteen pages
@@ -152,6 +153,11 @@ class Maintenance(StoredQueue):
         for task_id in charge.ids or ():
             args += (task_id, int(task_id in charge.last))
         return self.script_keys.reap(worker), args
+
+    def mend_lanes(self, most: int = LANES_AT_ONCE) -> int:
+        """Put some lanes in order, whatever was done to their keys, with each call others; return how many there are."""
+        every_key = self.script_keys.mend_lanes()
+        return int(self.store.run(scripts.MEND_LANES, every_key, [most], doing="putting lanes in order"))
 
     # --- what workers cannot run ---------------------------------------------------------------------------------
 

@@ -165,6 +165,11 @@ class ScriptKeys:
         n = self.name
         return [keys.tasks(n), keys.scheduled(n), *self.ready[:2], keys.seq(n), *self.bells]
 
+    def mend_lanes(self) -> list[str]:
+        """Of mend_lanes.lua."""
+        n = self.name
+        return [keys.ready(n), keys.lanes(n), keys.blocked(n), keys.gated(n)]
+
     def claim(self) -> list[str]:
         """Of claim.lua."""
         n = self.name
@@ -183,7 +188,7 @@ class ScriptKeys:
         n = self.name
         return [
             *(keys.tasks(n), *self.ready, keys.scheduled(n), keys.workers(n), keys.needs(n), keys.seq(n), *self.bells),
-            keys.large(n),
+            *(keys.large(n), keys.blocked(n), keys.lanes(n)),
             *(keys.held(n, worker) for worker in workers),
             *(keys.parked(n, need) for need in needs),
         ]

@@ -31,6 +31,7 @@ from hotqueue.tasks.client.handle import Handle
 from hotqueue.tasks.client.per_call import expiry_of
 from hotqueue.tasks.client.result import AsyncResult
 from hotqueue.tasks.client.resultset import ResultSet
+from hotqueue.tasks.rules import gates
 from hotqueue.tasks.rules.callables import is_async, refuse_generator
 from hotqueue.tasks.rules.options import TaskOptions
 from hotqueue.tasks.wire import envelope, functions, main_module, payload
@@ -68,7 +69,7 @@ class Definition:
         self.name = name or functions.name_of(function)
         self.options = options
         self.signature = signature_of(function, options.bind)
-        check_sensitive(options.sensitive, self.signature, "@queue.task")
+        self.check(options, "@queue.task")
         self.is_async = is_async(function)
         self.bound_to = bound_to
         self.by_value = by_value
@@ -76,6 +77,11 @@ class Definition:
         self._is_mains = getattr(function, "__module__", None) in main_module.MAINS
         self._counts = positional_counts(self.signature)
         self._forms: dict[tuple[str, int], envelope.Form] = {}  # of calls without options of their own, by queue and flags
+
+    def check(self, options: TaskOptions, where: str) -> None:
+        """Raise TypeError for options that name what is no argument of the function."""
+        check_sensitive(options.sensitive, self.signature, where)
+        gates.check_fields(options.concurrency_key, self.signature, options.sensitive, f"{where} concurrency_key=")
 
     def state(self) -> dict[str, Any]:
         """Return what travels of it in a pickle, but for the function."""
@@ -154,7 +160,10 @@ class Definition:
             shown = args_text(*visible)
         else:
             data, shown = payload.dumps_plain((args, kwargs)), repr(args)[1:-1].rstrip(",")
-        call, flags = envelope.call_header(shown, more)
+        gate = b""
+        if options.max_concurrency is not None:
+            gate = gates.of_call(options.max_concurrency, options.concurrency_key, self.name, self.signature, args, kwargs)
+        call, flags = envelope.call_header(shown, more, gate)
         form = self._forms.get((queue, flags)) if options is self.options else None
         if form is None:
             form = self._form(options, queue, flags)
@@ -166,7 +175,7 @@ class Definition:
             flags |= envelope.BY_VALUE
         form = envelope.Form(self._header(options, queue), kind, options.priority, flags, self.client.signer)
         if options is self.options:
-            self._forms[queue, flags & envelope.HAS_MORE] = form
+            self._forms[queue, flags & (envelope.HAS_MORE | envelope.GATED)] = form
         return form
 
     def _has_self(self) -> bool:

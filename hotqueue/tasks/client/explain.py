@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from hotqueue import keys
 from hotqueue.errors import STORE_ERRORS
 from hotqueue.tasks.context import current_request
+from hotqueue.tasks.rules import gates
 from hotqueue.tasks.rules.options import datetime_of
+from hotqueue.tasks.wire import envelope
 from hotqueue.tasks.wire.envelope import ASYNC
 
 if TYPE_CHECKING:
@@ -46,6 +48,8 @@ def explain(broker: Broker, task_id: str, looked: Looked | None = None) -> str:
         return f"it is scheduled for {when:%Y-%m-%d %H:%M:%S} UTC{again}"
     if looked.where == "suspect":
         return _suspicion(broker, looked)
+    if looked.where == "lane":
+        return _blocked_reason(broker, looked)
     if looked.where != "ready":
         return f"{_SINCE_THEN.get(looked.where, 'it has just gone on')}; ask once more"
     if broker.is_in_place:
@@ -83,6 +87,23 @@ def _suspicion(broker: Broker, looked: Looked) -> str:
     if not broker.workers():
         return f"{text}, which a worker of queue {broker.name!r} would start, but none listens there"
     return text
+
+
+def _blocked_reason(broker: Broker, looked: Looked) -> str:
+    """Say at which gate a task waits in its lane, and who has its slots; inside one of those, that it waits for itself."""
+    limit, key = gates.read(envelope.decode(looked.envelope).gates)
+    used, some = broker.slots(key)
+    ahead = _many(int(looked.detail), "task is", "tasks are")
+    text = (
+        f"max_concurrency={limit} of {gates.shown(key)} is used up, by {', '.join(some)}{' and others' * (used > len(some))}; "
+        f"{ahead} ahead of it there"
+    )
+    caller = current_request()
+    if caller is not None and caller.id in some:
+        text += ", and the task that waits for it is one of those that have a slot: it must not wait for it"
+    if broker.is_paused():
+        return f"{text}; queue {broker.name!r} is paused"
+    return text if broker.workers() else f"{text}; and no worker listens on queue {broker.name!r} of {broker.store}"
 
 
 def _many(count: int, one: str, many: str) -> str:

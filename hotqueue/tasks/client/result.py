@@ -26,7 +26,7 @@ R = TypeVar("R")
 REVOKED_MS = 3_600_000  # how long it is known that a task was revoked
 IN_HAND = 5.0  # seconds that a task may lie in a worker's hand unstarted: of a worker that stands still nobody knows
 _STATES = {
-    **dict.fromkeys(("ready", "suspect", "parked"), State.PENDING),
+    **dict.fromkeys(("ready", "suspect", "lane", "parked"), State.PENDING),
     "held": State.STARTED,
     "dead": State.FAILURE,
     "done": State.SUCCESS,

@@ -9,7 +9,7 @@ from functools import update_wrapper
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, NoReturn, ParamSpec, Self, TypeVar, overload
 
 from hotqueue.tasks.broker.encoded import Encoded
-from hotqueue.tasks.client.arguments import check_sensitive, checked_args, checked_kwargs, refuse_as_options
+from hotqueue.tasks.client.arguments import checked_args, checked_kwargs, refuse_as_options
 from hotqueue.tasks.client.definition import Definition
 from hotqueue.tasks.client.handle import Handle
 from hotqueue.tasks.client.method import AsyncTaskMethod, TaskMethod, is_method_of
@@ -173,8 +173,8 @@ class Task(Generic[P, R]):
         options |= {name: given for name, given in (("priority", priority), ("queue", queue)) if given is not None}
         refuse_as_options(definition.signature, options, where)
         merged = override(own, options, where) if options else own
-        if merged.sensitive is not own.sensitive:
-            check_sensitive(merged.sensitive, definition.signature, where)
+        if merged is not own:
+            definition.check(merged, where)
         name = queue or merged.queue or definition.client.name
         more: dict[str, Any] = {} if headers is None else {"headers": checked_headers(headers, where)}
         due, eta_ms = due_of(countdown, eta, where)

@@ -13,6 +13,7 @@ from typing import Any
 
 from hotqueue import keys
 from hotqueue.hints import check_flag, did_you_mean
+from hotqueue.tasks.rules import gates
 from hotqueue.tasks.rules.retry import RetryPolicy
 
 Seconds = int | float | timedelta
@@ -40,6 +41,8 @@ class TaskOptions:
     queue: str | None = None
     expires: float | None = None
     sensitive: bool | tuple[str, ...] = False
+    max_concurrency: int | None = None
+    concurrency_key: gates.Key | None = None
 
     @property
     def retry_policy(self) -> RetryPolicy:
@@ -73,8 +76,9 @@ class TaskOptions:
 
 
 _EVERY_ERROR = "autoretry"  # what `retries=` means, the one choice of error classes that can be written down
-# Classes cannot be written as JSON; queue, priority, expires and sensitive are spent when the task is enqueued.
-_LOCAL = frozenset({"bind", "autoretry_for", "dont_autoretry_for", "queue", "priority", "expires", "sensitive"})
+# Classes cannot be written as JSON; queue, priority, expires, sensitive and gates are spent when the task is enqueued.
+_GATES = frozenset({"max_concurrency", "concurrency_key"})
+_LOCAL = frozenset({"bind", "autoretry_for", "dont_autoretry_for", "queue", "priority", "expires", "sensitive"}) | _GATES
 _DEFAULTS = {f.name: f.default for f in fields(TaskOptions)}
 _FLAGS = ("bind", "ignore_result", "retry_jitter")
 _LIMITS = ("time_limit", "soft_time_limit")
@@ -138,6 +142,8 @@ def _consistent(options: TaskOptions, where: str) -> TaskOptions:
     soft, hard = options.soft_time_limit, options.time_limit
     if soft is not None and hard is not None and soft > hard:
         raise ValueError(f"{where} soft_time_limit= is {soft:g} s, but time_limit= ends the task before that, after {hard:g} s")
+    if options.concurrency_key is not None and options.max_concurrency is None:
+        raise TypeError(f"{where} got concurrency_key=, but no max_concurrency=; say how many run at a time under one key")
     return options
 
 
@@ -168,6 +174,10 @@ def _checked(given: Mapping[str, Any], where: str) -> dict[str, Any]:
         kept["max_deliveries"] = whole(kept["max_deliveries"], "max_deliveries", where, 1, None)
     if kept.get("max_retries") is not None:
         kept["max_retries"] = whole(kept["max_retries"], "max_retries", where, 0, None)
+    if kept.get("max_concurrency") is not None:
+        kept["max_concurrency"] = whole(kept["max_concurrency"], "max_concurrency", where, 1, None)
+    if kept.get("concurrency_key") is not None:
+        kept["concurrency_key"] = gates.check_key(kept["concurrency_key"], f"{where} concurrency_key=")
     if "retry_backoff" in kept and not isinstance(kept["retry_backoff"], bool):
         kept["retry_backoff"] = seconds(kept["retry_backoff"], f"{where} retry_backoff=")
     if "sensitive" in kept:

@@ -84,13 +84,15 @@ class MemoryBroker:
         self._storage.records.pop(task_id, None)
 
     def counts(self) -> dict[str, int]:
-        """Return how many tasks are unfinished, ready, of these suspects, scheduled, parked, dead."""
+        """Return how many tasks are unfinished, ready, of these suspects, scheduled, parked, dead, waiting."""
         for task_id in list(self._storage.unfinished):
             self._storage.end_if_expired(task_id)
         with self._storage.lock:
             places = [place(entry) for entry in self._storage.unfinished.values()]
         counted = {place: places.count(place) for place in ("ready", "scheduled", "parked")}
-        return {"unfinished": len(places), **counted, "suspects": 0, "dead": len(self._storage.dead)}
+        waiting = sum(counted.values())
+        more = {"suspects": 0, "blocked": 0, "dead": len(self._storage.dead), "waiting": waiting}
+        return {"unfinished": len(places), **counted, **more}
 
     def workers(self) -> list[dict[str, str]]:
         """Return no worker: none is needed."""

@@ -15,6 +15,7 @@ from typing import Any
 
 from hotqueue.errors import CorruptEnvelope, NewerEnvelope, SignatureError
 from hotqueue.signing import SIGNATURE_BYTES, Signer
+from hotqueue.tasks.rules.gates import GATE
 
 WIRE_VERSION = 1  # what is written
 OLDEST_READ = 1  # from here to what is written, all are read
@@ -28,6 +29,8 @@ _CHECKED = struct.Struct(">QIIB")  # of these, what the checksum covers as one p
 HAS_MORE = 1  # the call header is JSON
 BY_VALUE = 2  # the payload brings the function along
 SIGNED = 4
+GATED = 8  # the call header begins with gates, and two bytes that say how long these are; Lua reads them, see lua/lanes.lua
+_KNOWN = HAS_MORE | BY_VALUE | SIGNED | GATED
 
 _headers: dict[bytes, dict[str, Any]] = {}  # decoded task headers; bounded in _task_header
 
@@ -44,6 +47,7 @@ class Envelope:
         created: ms since the epoch, by the producer's clock.
         by_value: True when the payload brings the function along.
         payload: pickled; opaque here.
+        gates: what bounds how many run at a time, see rules/gates.py; b"": nothing.
     """
 
     id: str
@@ -55,6 +59,7 @@ class Envelope:
     payload: bytes
     _call: bytes
     _has_more: bool
+    gates: bytes = b""
 
     @property
     def task(self) -> str:
@@ -113,11 +118,12 @@ class Form:
         return body if self._signer is None else body + self._signer.sign(body)
 
 
-def call_header(args_repr: str, more: dict[str, Any] | None = None) -> tuple[bytes, int]:
-    """Return the call header and its flag."""
-    if not more:
-        return args_repr.encode("utf-8", "replace"), 0
-    return json.dumps({"args": args_repr, **more}, separators=(",", ":")).encode(), HAS_MORE
+def call_header(args_repr: str, more: dict[str, Any] | None = None, gates: bytes = b"") -> tuple[bytes, int]:
+    """Return the call header and its flags."""
+    call, flags = args_repr.encode("utf-8", "replace"), 0
+    if more:
+        call, flags = json.dumps({"args": args_repr, **more}, separators=(",", ":")).encode(), HAS_MORE
+    return (len(gates).to_bytes(2, "big") + gates + call, flags | GATED) if gates else (call, flags)
 
 
 def decode(data: bytes, signer: Signer | None = None, queue: str | None = None, task_id: str | None = None) -> Envelope:
@@ -139,12 +145,8 @@ def decode(data: bytes, signer: Signer | None = None, queue: str | None = None, 
     version, kind, priority, flags, checksum, created, n_header, n_call, n_id = FIXED.unpack_from(body)
     if zlib.crc32(memoryview(body)[_CHECKED_FROM:], zlib.crc32(body[:4])) != checksum:
         raise CorruptEnvelope(f"not a hotqueue message, or altered on its way: {len(data)} bytes starting with {data[:16]!r}")
-    if version > WIRE_VERSION:
-        raise NewerEnvelope(
-            f"envelope of wire version {version}; this hotqueue reads up to {WIRE_VERSION}: upgrade the worker", version
-        )
-    if version < OLDEST_READ:
-        raise CorruptEnvelope(f"envelope of wire version {version}; this hotqueue reads from {OLDEST_READ} to {WIRE_VERSION}")
+    if not OLDEST_READ <= version <= WIRE_VERSION:
+        raise _unreadable(version)
     start = FIXED.size + n_id
     header = body[start : start + n_header]
     start += n_header
@@ -152,6 +154,8 @@ def decode(data: bytes, signer: Signer | None = None, queue: str | None = None, 
         its_id, its_header = body[FIXED.size : FIXED.size + n_id].decode(), _headers.get(header) or _task_header(header)
     except (ValueError, TypeError, LookupError, AttributeError) as error:  # whole, but of a producer that is none of ours
         raise CorruptEnvelope(f"an envelope with a wrong id or header, {bytes(header[:200])!r}: {error}") from None
+    call = body[start : start + n_call]
+    gates, call = _gates_of(call, flags) if flags >= GATED else (b"", call)
     envelope = Envelope(
         its_id,
         its_header,
@@ -160,14 +164,34 @@ def decode(data: bytes, signer: Signer | None = None, queue: str | None = None, 
         created,
         bool(flags & BY_VALUE),
         body[start + n_call :],
-        body[start : start + n_call],
+        call,
         bool(flags & HAS_MORE),
+        gates,
     )
     if signer is not None and queue is not None and envelope.header["queue"] != queue:
         raise SignatureError(f"task {envelope.id} was signed for queue {envelope.header['queue']!r}, not {queue!r}: replayed?")
     if signer is not None and task_id is not None and envelope.id != task_id:
         raise SignatureError(f"the envelope of task {envelope.id} stood under another id, {task_id!r:.300}: replayed?")
     return envelope
+
+
+def _unreadable(version: int) -> NewerEnvelope | CorruptEnvelope:
+    what = f"envelope of wire version {version}; this hotqueue reads"
+    if version > WIRE_VERSION:
+        return NewerEnvelope(f"{what} up to {WIRE_VERSION}: upgrade the worker", version)
+    return CorruptEnvelope(f"{what} from {OLDEST_READ} to {WIRE_VERSION}")
+
+
+def _gates_of(call: bytes, flags: int) -> tuple[bytes, bytes]:
+    """Return the gates of a call header, and the rest; a gate that is not known might be one that is not to be passed."""
+    if flags & ~_KNOWN:
+        raise NewerEnvelope(f"envelope with flags {flags:#x}, of a newer hotqueue: upgrade the worker", WIRE_VERSION + 1)
+    end = 2 + int.from_bytes(call[:2], "big")
+    if not GATE.fullmatch(call, 2, end):
+        raise NewerEnvelope(
+            f"envelope with a gate of a newer hotqueue, {call[2:end]!r:.80}: upgrade the worker", WIRE_VERSION + 1
+        )
+    return call[2:end], call[end:]
 
 
 def _verified(data: bytes, signer: Signer) -> bytes:

@@ -7,6 +7,7 @@ local function indexed(list)
     end
   end
   each(redis.call('SMEMBERS', tag .. 'needs'), 'parked:')
+  each(redis.call('SMEMBERS', tag .. 'lanes'), 'lane:', 'slots:')
   each(redis.call('ZRANGE', tag .. 'workers', 0, -1), 'held:', 'worker:')
   each(redis.call('ZRANGE', tag .. 'consumers', 0, -1), 'consuming:', 'consumer:')
   for _, field in ipairs(redis.call('HKEYS', tag .. 'owned')) do -- results that have to be there as long as who owns them

@@ -29,7 +29,7 @@ def asked(room: Room, run: Callable[[], Any]) -> tuple[Any, dict[str, int]]:
 def given(room: Room, tasks: int, size: int = 3) -> list[str]:
     ids = [f"t{n}" for n in range(tasks)]
     for start in range(0, tasks, 1000):
-        room.fill({"tasks": dict.fromkeys(ids[start : start + 1000], sync("x" * (size - 3)))})
+        room.fill({"tasks": dict.fromkeys(ids[start : start + 1000], sync("x" * (size - 4)))})
     return ids
 
 
@@ -42,7 +42,7 @@ def test_where_none_is_missing_it_costs_a_few_commands_however_many_there_are(ro
     assert (found, commands["evalsha"]) == (0, 1)
     assert sum(commands.values()) < 25
     room.wipe()
-    assert asked(room, look.portion) == (0, {"hlen": 1})
+    assert asked(room, look.portion) == (0, {"exists": 1})
 
 
 def test_what_stands_nowhere_goes_behind_the_others(room: Room) -> None:
@@ -82,7 +82,7 @@ def test_large_tasks_are_read_a_few_at_a_time(room: Room) -> None:
     room.fill({"large": ids, "ready": {task_id: place(n) for n, task_id in enumerate(ids[1:])}})
     before = room.client.info("stats")["total_net_output_bytes"]
     look = Audit(room.broker)
-    _, _, page = look._ask(())
+    _, _, page, _ = look._ask(())
     assert page <= READ_BYTES / 100_000
     assert look.portion() == 1
     sent = room.client.info("stats")["total_net_output_bytes"] - before

@@ -53,8 +53,9 @@ class TestCounts:
         room.fill(
             {"scheduled": {"d": 1}, "needs": ["task:x", "python:3.9"], "parked:task:x": {"e": 1}, "parked:python:3.9": {"f": 1}}
         )
-        room.fill({"dead": {"z": 1}})
-        assert room.broker.counts() == {"unfinished": 7, "ready": 3, "suspects": 1, "scheduled": 1, "parked": 2, "dead": 1}
+        room.fill({"dead": {"z": 1}, "blocked": ["g"]})
+        counted = {"unfinished": 7, "ready": 3, "suspects": 1, "scheduled": 1, "blocked": 1, "parked": 2, "dead": 1}
+        assert room.broker.counts() == counted | {"waiting": 7}
 
 
 class TestPause:

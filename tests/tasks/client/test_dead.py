@@ -29,7 +29,7 @@ pytestmark = pytest.mark.servers("server")
 def die(room: Room, *tasks: tuple[str, int]) -> None:
     """Have tasks die, one after the other, whose entries in the list take so many bytes."""
     for task_id, size in tasks:
-        envelope = sync("x" * (size - 6))
+        envelope = sync("x" * (size - 7))
         room.fill({"tasks": {task_id: envelope}, "held:w": {task_id: f"1 s {place(1)} 0"}})
         assert session_of(room, number=1).step(0, [(task_id, 1, "D", b"failure", 300_000, "{}")]).gone == []
 

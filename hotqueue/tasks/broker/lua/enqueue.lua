@@ -42,6 +42,7 @@ local function known_ids()
 end
 
 local places = { s = {}, a = {}, later = {} }
+local to_gates -- ids, places and gates in turn
 local new, histories, expiries, seen = {}, {}, {}, {}
 
 local function add(list, one, two)
@@ -66,10 +67,16 @@ for i = 1, n do
   if answers[i] == 1 then
     local due, expires, envelope = instant(dues[i] or '', now), instant(expiries_of[i] or '', now), envelope_of(i)
     last = last + 1
+    local priority, flags = string.byte(envelope, 3, 4)
+    local found = flags and flags > 7 and gates(ready).of(envelope)
     if due and due > now then
       add(places.later, text(due), ids[i])
+    elseif found then
+      to_gates = to_gates or {}
+      add(to_gates, ids[i], text((200 - priority) * BAND + last))
+      to_gates[#to_gates + 1] = found
     else
-      add(places[kind_of(envelope)], text((200 - string.byte(envelope, 3)) * BAND + last), ids[i])
+      add(places[kind_of(envelope)], text((200 - priority) * BAND + last), ids[i])
     end
     if expires then
       add(histories, ids[i], '0 0 - ' .. text(expires) .. ' -')
@@ -90,6 +97,10 @@ store('ZADD', scheduled, places.later)
 store('ZADD', ready, places.s)
 store('ZADD', ready_async, places.a)
 store('HSET', tasks, new)
+if to_gates then
+  for i = 1, #to_gates, 3 do gates(ready).enter(to_gates[i], to_gates[i + 1], to_gates[i + 2]) end
+  gates(ready).ring()
+end
 local is_earliest = #places.later > 0 and redis.call('ZRANGE', scheduled, 0, 0)[1] ~= first
 if #places.s > 0 or is_earliest then ring(bell, math.max(#places.s / 2, 1), ready) end
 if #places.a > 0 then ring(bell_async, #places.a / 2, ready_async) end

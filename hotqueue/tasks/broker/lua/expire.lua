@@ -24,4 +24,5 @@ for n = 1, #ARGV / 2 do
   end
 end
 if #ended > 0 then count(stats, now, 'expired', #ended) end
+gates(ready).ring()
 return ended

@@ -11,7 +11,10 @@ local sync, async, bytes, seen = 0, 0, 0, 0
 for n, id in ipairs(due) do
   redis.call('ZREM', scheduled, id)
   local envelope = redis.call('HGET', tasks, id)
-  if envelope and kind_of(envelope) == 'a' then
+  local found = envelope and gates(ready).of(envelope)
+  if found then
+    gates(ready).enter(id, new_place(seq, envelope), found)
+  elseif envelope and kind_of(envelope) == 'a' then
     redis.call('ZADD', ready_async, new_place(seq, envelope), id)
     async = async + 1
   elseif envelope then
@@ -23,5 +26,6 @@ for n, id in ipairs(due) do
 end
 if sync > 0 then ring(bell, sync, ready) end
 if async > 0 then ring(bell_async, async, ready_async) end
+gates(ready).ring()
 local first = redis.call('ZRANGE', scheduled, 0, 0, 'WITHSCORES')
 return { seen, first[2] and math.max(0, tonumber(first[2]) - now) or -1 }

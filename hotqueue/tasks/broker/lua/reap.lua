@@ -48,7 +48,7 @@ local function charge_loss(a)
   end
 end
 
-local READY = { s = ready, a = ready_async, x = ready, y = ready_async }
+local READY = { s = ready, a = ready_async, x = ready, y = ready_async, g = ready, h = ready_async, k = ready, l = ready_async }
 
 -- Charge a task; return where it goes. What has nothing to run any more is ended by whoever fetches it next.
 local function charge(id, origin)
@@ -61,10 +61,13 @@ local function charge(id, origin)
   return (is_over or a.width == 0) and READY[origin] or suspects
 end
 
+-- Of what has a slot, what goes back to its place in ready keeps it; a suspect waits for its process first.
 local put_back = 0
 local left = holds().let_go_all(held, function(id, origin, place)
   local set = holds().place_of(origin, ready, ready_async, suspects)
-  redis.call('ZADD', (all or accused[id]) and charge(id, origin) or set, place, id)
+  if all or accused[id] then set = charge(id, origin) end
+  redis.call('ZADD', set, place, id)
+  if set == suspects then gates(ready).free(id) end
   put_back = put_back + 1
 end)
 if left == 0 then
@@ -72,6 +75,7 @@ if left == 0 then
   redis.call('DEL', worker)
 end
 if #charged > 0 then count(stats, now, 'lost', #charged) end
+gates(ready).ring()
 if redis.call('ZCARD', ready) + redis.call('ZCARD', suspects) > 0 then ring(bell, put_back + 1, ready) end
 if redis.call('ZCARD', ready_async) > 0 then ring(bell_async, put_back + 1, ready_async) end
 return { put_back, left, charged }

@@ -17,8 +17,10 @@ for n, id in ipairs(ARGV) do
   if envelope and #envelope > 3 then
     owners.take_back(id)
     redis.call('HDEL', attempts, id)
-    redis.call('ZADD', kind_of(envelope) == 'a' and ready_async or ready, new_place(seq, envelope), id)
+    local place, found = new_place(seq, envelope), gates(ready).of(envelope)
+    if not found then redis.call('ZADD', kind_of(envelope) == 'a' and ready_async or ready, place, id) end
     redis.call('HSET', tasks, id, envelope)
+    if found then gates(ready).enter(id, place, found) end
     if #envelope > SMALL_TASK then redis.pcall('SADD', large, id) end
     back[#back + 1] = id
   end
@@ -28,5 +30,6 @@ end
 if #back > 0 then
   ring(bell, #back, ready)
   ring(bell_async, #back, ready_async)
+  gates(ready).ring()
 end
 return { seen, back }

@@ -22,4 +22,5 @@ end
 redis.call('HDEL', control, id)
 count(stats, now_ms(), 'revoked', 1)
 end_waiting(id, record, ttl, result)
+gates(ready).ring()
 return { 'revoked' }

@@ -9,7 +9,7 @@
 --      codes: S success (blob), X end without result, E end with another result (blob), D dead (blob; extra: its record), R retry
 --      after ms (extra: attempts), P put back, K park (extra: need), L stay held: it has ended, and its outcome comes apart
 -- Returns { now, ms until the next due task (-1: none), alive, size of the other kind's ready set, of the suspects,
---           number of needs, size of our kind's ready set after a fetch, ids that were gone,
+--           number of needs, size of our kind's ready set after a fetch (of suspects: how many went to their lanes), ids that were gone,
 --           ids that were revoked and are not to be started any more: those in hand among them; few others may be there as well,
 --           ids that were fetched, each with a newline behind it, of each the set it came from, attempts of each or none, envelope, … }
 --   alive: 0 the worker was given up; 2 a late fetch, refused.
@@ -82,7 +82,7 @@ local function settle()
       is_plain = false
       if delay > 0 then return redis.call('ZADD', SCHEDULED, text(now + delay), id) end
       local envelope = redis.call('HGET', TASKS, id)
-      if envelope then
+      if envelope and not (made_gates and made_gates.enter_again(id, new_place(SEQ, envelope))) then
         redis.call('ZADD', kind_of(envelope) == 'a' and READY_ASYNC or READY, new_place(SEQ, envelope), id)
       end
     end
@@ -108,7 +108,8 @@ local function settle()
   end
 
   local function carry_out_one(run, n, code, head)
-    local id = run.ids[n]
+    local id, letter = run.ids[n], string.byte(head)
+    if letter ~= 115 and letter ~= 97 and string.find(head, '^[ghklGHKL]') then gates(READY).pass_on(id, code, head) end -- not s, nor a
     if code == 'D' or not is_end(code) then carry_out_other(id, run, code, head) end
     if not is_end(code) then return end
     if not owners then return keep_record(done, now, id, blob_of(run, n), run.ms, RESULTS .. id) end
@@ -215,31 +216,38 @@ local function fetch(out)
     return found
   end
 
-  -- Hand over so many of a line of ids and places, which stand in a set (first there, or not); returns how many tasks these are.
+  -- Hand over so many of a line of ids and places, which stand in a set (first there, or not). Returns how many tasks these are,
+  -- and how many had to go to their lanes.
   local function hand_over(key, line, count, is_first, origin, out)
     local ids, heads = {}, {}
     for i = 1, count do ids[i] = line[2 * i - 1] end
     local envelopes = redis.call('HMGET', TASKS, unpack(ids))
     if is_first then redis.call('ZREMRANGEBYRANK', key, 0, count - 1) else redis.call('ZREM', key, unpack(ids)) end
-    local found, at, number = {}, #out + 3, 0
+    local found, at, number, to_lanes = {}, #out + 3, 0, 0
     local refuse = string.find(table.concat(ids), '\n', 1, true) -- no id of ours: here they stand in lines
     for i = 1, count do
       if envelopes[i] and (ids[i] == '' or refuse and string.find(ids[i], '\n', 1, true)) then
         redis.call('HDEL', TASKS, ids[i])
       elseif envelopes[i] then
-        number = number + 1
-        found[number] = ids[i]
-        heads[number] = head_of(origin, line[2 * i], is_revoked(ids[i]))
-        out[at + number] = envelopes[i]
+        local letter, flags = origin, string.byte(envelopes[i], 4)
+        if flags and flags > 7 then letter = gates(READY).admit(ids[i], line[2 * i], envelopes[i], origin) end
+        if letter then
+          number = number + 1
+          found[number] = ids[i]
+          heads[number] = head_of(letter, line[2 * i], is_revoked(ids[i]))
+          out[at + number] = envelopes[i]
+        else
+          to_lanes = to_lanes + 1
+        end
       end
     end
-    if number == 0 then return 0 end
+    if number == 0 then return 0, to_lanes end
     out[at - 2], out[at - 1] = table.concat(found, '\n') .. '\n', string.rep(origin, number)
     out[at] = is_plain and {} or histories(found)
     for i = 1, is_plain and 0 or number do out[at][i] = out[at][i] or '' end
     local fine, wrong = pcall(hold, HELD, FETCH_NUMBER, heads, found)
-    if fine then return number end
-    for i = 1, 2 * count, 2 do redis.call('ZADD', key, line[i + 1], line[i]) end
+    if fine then return number, to_lanes end
+    for i = 1, number do redis.call('ZADD', key, string.sub(heads[i], 2), found[i]) end
     error(type(wrong) == 'table' and wrong.err or wrong, 0) -- the text: Redis 6.2 knows no errors that are tables
   end
 
@@ -249,27 +257,33 @@ local function fetch(out)
   end
 
   -- The first suspect that may run beside so many as its worker's process runs; below 0: that runs one at a time, whatever it is.
+  -- Returns how many had to go to their lanes.
   local function take_suspect(out)
+    local all_to_lanes = 0
     local first = redis.call('ZRANGE', SUSPECTS, 0, 199, 'WITHSCORES')
     for i = 1, #first, 2 do
       if width < 0 or history().fits(history().width_of(redis.call('HGET', ATTEMPTS, first[i])), width) then
         local envelope = redis.call('HGET', TASKS, first[i])
         local origin = envelope and kind_of(envelope) == 'a' and 'y' or 'x'
-        if hand_over(SUSPECTS, { first[i], first[i + 1] }, 1, false, origin, out) > 0 then return end
+        local number, to_lanes = hand_over(SUSPECTS, { first[i], first[i + 1] }, 1, false, origin, out)
+        all_to_lanes = all_to_lanes + to_lanes
+        if number > 0 then break end
       end
     end
+    return all_to_lanes
   end
 
   if not redis.call('ZSCORE', WORKERS, WORKER_ID) then return 0, 0 end
   if tonumber(redis.call('HGET', WORKER, 'fetch') or '0') >= tonumber(FETCH_NUMBER) then return 2, 0 end
+  local to_lanes = 0
   if not is_paused then
-    if width == 0 then take(own, KIND, out) else take_suspect(out) end
+    if width == 0 then take(own, KIND, out) else to_lanes = take_suspect(out) end
   end
   redis.call('HSET', WORKER, 'fetch', FETCH_NUMBER)
   local own_bell = KIND == 'a' and BELL_ASYNC or BELL
   local left = redis.call('ZCARD', own)
   if left > 0 and not is_paused and redis.pcall('LLEN', own_bell) == 0 then redis.call('LPUSH', own_bell, '1') end
-  return 1, left
+  return 1, width == 0 and left or to_lanes
 end
 
 local FEW_MARKS = 100 -- so many are told as they are: who has none of them in hand knows better
@@ -296,6 +310,7 @@ end
 local failed = #ARGV > 8 and settle()
 if failed then
   count_all()
+  if made_gates then made_gates.ring() end
   return failed
 end
 local out = {}
@@ -306,6 +321,7 @@ if room > 0 then
   head[3], head[7] = fetch(out)
 end
 count_all()
+if made_gates then made_gates.ring(room > 0 and head[3] == 1 and KIND) end -- for its own kind, a fetch has rung
 local other = KIND == 'a' and READY or READY_ASYNC
 if redis.call('EXISTS', SCHEDULED, other, SUSPECTS, NEEDS) > 0 then
   local first = redis.call('ZRANGE', SCHEDULED, 0, 0, 'WITHSCORES')

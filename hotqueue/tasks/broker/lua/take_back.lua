@@ -8,8 +8,11 @@ local fetch, tail = ARGV[1], tonumber(ARGV[2])
 local wrong = must_be('zset', ready, ready_async, suspects)
 if wrong then return wrong end
 local back = holds().let_go_unstarted(held, fetch, tail, function(id, origin, place)
-  redis.call('ZADD', holds().place_of(origin, ready, ready_async, suspects), place, id)
+  local set = holds().place_of(origin, ready, ready_async, suspects)
+  redis.call('ZADD', set, place, id)
+  if set == suspects then gates(ready).free(id) end -- one in ready keeps its slot
 end)
+gates(ready).ring()
 if back > 0 then
   ring(bell, back, ready)
   if redis.call('ZCARD', ready_async) > 0 then ring(bell_async, back, ready_async) end

@@ -20,17 +20,21 @@ for i = 1, #line, 2 do
     local a = history().split(redis.call('HGET', attempts, id))
     a.need = '-'
     redis.call('HSET', attempts, id, history().join(a))
-    local set = ready
+    local set, found = ready, gates(ready).of(envelope)
     if a.width > 0 then
       set = suspects
+    elseif found then
+      set = nil
+      gates(ready).enter(id, line[i + 1], found)
     elseif kind_of(envelope) == 'a' then
       set, async = ready_async, async + 1
     end
-    redis.call('ZADD', set, line[i + 1], id)
+    if set then redis.call('ZADD', set, line[i + 1], id) end
   end
   bytes, moved = bytes + #(envelope or ''), moved + 1
   if bytes > READ_BYTES then break end
 end
 if redis.call('EXISTS', parked) == 0 then redis.call('SREM', needs, need) end
+gates(ready).ring(kind)
 if async > 0 and kind ~= 'a' then ring(bell_async, async, ready_async) end
 return moved

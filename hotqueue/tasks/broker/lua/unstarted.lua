@@ -8,7 +8,7 @@ for _, held in ipairs(KEYS) do
   local found = holds().find_held(held, id)
   if found then
     if found.was_revoked then return 1 end
-    local may_wait = (found.origin == 's' or found.origin == 'x') and found.behind < STARTED
+    local may_wait = string.find('sgxk', found.origin, 1, true) and found.behind < STARTED
     return (may_wait and holds().each_id(held) > 1) and 1 or 0
   end
 end

@@ -6,11 +6,12 @@ local needs, waiters, stats, expiring, revoked, large = KEYS[7], KEYS[8], KEYS[1
 local owned = KEYS[16]
 local done = { KEYS[9], KEYS[10], KEYS[11] }
 
--- Take a task out of the set in which it waits; false when a worker has it in hand, or it is parked for something else.
+-- Take a task out of the set in which it waits, its lane among them; false when a worker has it in hand, or it is parked for something else.
 local function leave(id, parked, need)
   for _, set in ipairs({ ready, ready_async, suspects, scheduled }) do
     if redis.call('ZREM', set, id) == 1 then return true end
   end
+  if gates(ready).leave(id) then return true end
   if redis.call('ZREM', parked, id) == 0 then return false end
   if redis.call('EXISTS', parked) == 0 then redis.call('SREM', needs, need) end
   return true
@@ -19,6 +20,7 @@ end
 local owners = redis.call('EXISTS', owned) == 1 and owning(owned, now_ms())
 
 local function end_waiting(id, blob, ttl, result)
+  gates(ready).forget(id)
   redis.call('HDEL', tasks, id)
   redis.call('HDEL', attempts, id)
   redis.call('ZREM', expiring, id)

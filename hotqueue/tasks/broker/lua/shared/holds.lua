@@ -3,8 +3,8 @@
 -- held: the number of a fetch, from the second chunk on with ':1', ':2' … behind it → a record of up to CHUNK tasks. What has ended,
 -- and whose outcome is still to come apart, has a record of its own: 'L' and its id.
 -- A record: '1', the form; how many tasks, three digits; how many of its fetch start after them, four digits; of each a head: which
--- set it came from (s ready, a ready:async; of the suspects x sync and y async ones; capital: it was revoked before, and does not
--- start) and its place in that set, sixteen digits; then the ids, each with a newline before it, and one after the last.
+-- set it came from (s ready, a ready:async; of the suspects x sync and y async ones; g, h, k and l for the same of tasks that have a
+-- slot, see lanes.lua; capital: it was revoked before, and does not start) and its place in that set, sixteen digits; then the ids, each with a newline before it, and one after the last.
 -- Who settles a batch settles the first tasks of a record, in their order: that is one comparison, however many. A task that goes from
 -- the middle leaves a gap, '-' for its set, so that the others keep their number from the end: see take_back.
 local CHUNK = 100
@@ -276,7 +276,8 @@ local function holds()
   -- The set that a head, or its first letter, says, of those of ready, async and suspected tasks; and the place in it.
   function made.place_of(head, ready, ready_async, suspects)
     local origin = string.lower(string.sub(head, 1, 1))
-    return origin == 's' and ready or origin == 'a' and ready_async or suspects, string.sub(head, 2)
+    if origin == 's' or origin == 'g' then return ready, string.sub(head, 2) end
+    return (origin == 'a' or origin == 'h') and ready_async or suspects, string.sub(head, 2)
   end
 
   -- Hold again what a script that failed had let go of, but for the first `moved`, so that it can be settled again. `before`: its record.

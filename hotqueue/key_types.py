@@ -1,0 +1,30 @@
+"""What a queue keeps under its keys: of which Redis type each is, and which of them it has one of. Pure."""
+
+from __future__ import annotations
+
+from hotqueue import keys
+
+_TYPES = {
+    **dict.fromkeys(["tasks", "attempts", "held", "worker", "dead:tasks", "stats", "control", "waiters"], "hash"),
+    **dict.fromkeys(["owned", "gated"], "hash"),
+    **dict.fromkeys(["ready", "ready:async", "suspects", "claims", "parked", "lane", "scheduled", "expiring"], "zset"),
+    **dict.fromkeys(["workers", "dead"], "zset"),
+    **dict.fromkeys(["bell", "bell:async", "reply", "owned:over"], "list"),
+    **dict.fromkeys(["needs", "done", "revoked", "large", "blocked", "lanes", "slots"], "set"),
+    **dict.fromkeys(["seq", "result", "paused", "progress", "dead:bytes"], "string"),
+}
+
+# What a queue has one key of, whatever it holds: what no key says the name of.
+SINGLE = tuple(
+    b"tasks attempts seq ready ready:async suspects needs scheduled expiring large gated blocked lanes dead dead:tasks "
+    b"dead:bytes stats paused control revoked bell bell:async workers consumers came-back dead-messages "
+    b"done:0 done:1 done:2 owned owned:over".split()
+)
+
+
+def type_of(key: str) -> str | None:
+    """Return the Redis type of what a queue keeps under `key`; None for a key that is not known here."""
+    if key.startswith(keys.PREFIX):
+        return "list"
+    thing = key.partition("}:")[2]
+    return _TYPES.get(thing) or _TYPES.get(thing.partition(":")[0])

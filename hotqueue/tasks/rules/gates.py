@@ -1,0 +1,106 @@
+"""Gates: what bounds how many tasks run at a time, and under which key a call counts. Pure.
+
+A gate travels with its call, as a line that Lua reads: ``c4 k:tenant-7``, at most four at a time under that key. What scripts
+make of it is in broker/lua/lanes.lua; why it is so, in docs/decisions/0044.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterable, Mapping
+from string import Formatter
+from typing import Any
+
+from hotqueue.hints import did_you_mean
+
+Key = str | Callable[..., Any]
+KEY_BYTES = 200  # of a key at most: it becomes a part of names in the store
+GATE = re.compile(rb"c[1-9][0-9]* [tk]:[^\n]+")
+
+
+def check_key(key: Any, what: str) -> Key:
+    """Return what may say a key: a template, or a callable that makes one of the arguments."""
+    if (isinstance(key, str) and key) or callable(key):
+        made: Key = key
+        return made
+    raise TypeError(f"{what} takes a template such as 'tenant-{{id}}', or a callable of the task's arguments, not {key!r:.80}")
+
+
+def check_fields(key: Key | None, signature: inspect.Signature, hidden: bool | Iterable[str], what: str) -> None:
+    """Raise TypeError for a template that names what is no argument, or one that nobody is to read: keys can be read.
+
+    Args:
+        hidden: the arguments that `sensitive=` names, or whether it means all of them.
+    """
+    if not isinstance(key, str):
+        return
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
+    for name in _fields(key, what):
+        if name not in signature.parameters and not takes_any:
+            raise TypeError(f"{what} names {name!r}, which is no argument{did_you_mean(name, signature.parameters)}")
+        if hidden is True or (not isinstance(hidden, bool) and name in hidden):
+            raise TypeError(f"{what} names {name!r}, which sensitive= hides, but keys can be read in the store; name another one")
+
+
+def _fields(template: str, what: str) -> list[str]:
+    try:
+        fields = [field for _, field, _, _ in Formatter().parse(template) if field is not None]
+    except ValueError as error:
+        raise ValueError(f"{what} is no template: {template!r:.80}: {error}") from None
+    names = [re.split(r"[.\[]", field)[0] for field in fields]
+    if not all(name.isidentifier() for name in names):
+        raise ValueError(f"{what} names its arguments, such as 'tenant-{{id}}', unlike {template!r:.80}")
+    return names
+
+
+def of_call(
+    limit: int, key: Key | None, name: str, signature: inspect.Signature, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> bytes:
+    """Return the gate of a call.
+
+    Args:
+        limit: how many run at a time.
+        key: what says under which key this call counts; None: all calls of the task count together.
+        name: of the task.
+
+    Raises:
+        TypeError, ValueError: the arguments make no key.
+    """
+    if key is None:
+        return b"c%d t:%b" % (limit, name.encode())
+    bound = signature.bind(*args, **kwargs)
+    bound.apply_defaults()
+    what = f"{name}: concurrency_key="
+    made = key(*bound.args, **bound.kwargs) if callable(key) else _filled(key, bound, what)
+    if not isinstance(made, str):
+        raise TypeError(f"{what} makes a str of the arguments, not {made!r:.80}")
+    try:
+        raw = made.encode()
+    except UnicodeEncodeError:
+        raw = b""
+    if not 0 < len(raw) <= KEY_BYTES or "\n" in made or "\0" in made:
+        raise ValueError(f"{what} makes 1 to {KEY_BYTES} bytes (as UTF-8) without NUL or newline, not {made!r:.80}")
+    return b"c%d k:%b" % (limit, raw)
+
+
+def _filled(template: str, bound: inspect.BoundArguments, what: str) -> str:
+    values = dict(bound.arguments)
+    for parameter in bound.signature.parameters.values():
+        if parameter.kind is parameter.VAR_KEYWORD:
+            values.update(values.pop(parameter.name, {}))
+    try:
+        return template.format_map(values)
+    except (LookupError, AttributeError, ValueError, TypeError) as error:
+        raise ValueError(f"{what} cannot be made of {template!r:.80}: {type(error).__name__}: {error}") from None
+
+
+def read(gate: bytes) -> tuple[int, str]:
+    """Return limit and key, with its "t:" or "k:", of a gate."""
+    limit, _, key = gate[1:].partition(b" ")
+    return int(limit), key.decode("utf-8", "replace")
+
+
+def shown(key: str) -> str:
+    """Return a gate's key as people know it."""
+    return f"task {key[2:]}" if key.startswith("t:") else f"key {key[2:]!r}"
