@@ -39,6 +39,10 @@ class Refused(ConfigError):
     """The server answers, and does not take what it was sent, in words that we do not know: that may be because of what it is."""
 
 
+class NewerQueue(ConfigError):
+    """A queue has a schema that this version does not know: a newer one has taken it there, and this one is to be upgraded."""
+
+
 class CannotLoad(HotQueueError):
     """A module that cannot be imported, or has no tasks; the message is for the user."""
 
@@ -240,6 +244,14 @@ class Ignore(ControlFlow):
 
 class TaskNameWarning(UserWarning):
     """Two functions were defined under one task name; a worker that loads them refuses to start."""
+
+
+def newer_queue(name: str, schema: int, known: int) -> NewerQueue:
+    """Return the error of a version that knows schemas up to `known`."""
+    return NewerQueue(
+        f"queue {name!r} has schema {schema}, and the hotqueue of this program knows schemas up to {known}: upgrade it here; "
+        "until then the queue is for newer ones"
+    )
 
 
 for _kind in [kind for kind in globals().values() if getattr(kind, "__module__", "") == __name__]:

@@ -11,7 +11,7 @@ _TYPES = {
     **dict.fromkeys(["workers", "dead"], "zset"),
     **dict.fromkeys(["bell", "bell:async", "reply", "owned:over"], "list"),
     **dict.fromkeys(["needs", "done", "revoked", "large", "blocked", "lanes", "slots"], "set"),
-    **dict.fromkeys(["seq", "result", "paused", "progress", "dead:bytes"], "string"),
+    **dict.fromkeys(["seq", "result", "paused", "progress", "dead:bytes", "schema"], "string"),
 }
 
 # What a queue has one key of, whatever it holds: what no key says the name of.

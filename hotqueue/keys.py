@@ -13,6 +13,11 @@ from hotqueue.errors import ConfigError
 
 PREFIX = "hotqueue:"
 
+# The forms of what stands in these keys, as this version knows them: a form that an older version cannot read, or would lose
+# something of, takes the next number. What there is to do then: CONTRIBUTING.md, "When a form changes".
+SCHEMA = 1
+NUMBERS = 2**40  # places that are given in one schema; so an enqueue sees by the number that it gets whether its queue is newer
+
 
 def check_name(name: object, what: str = "a queue's name") -> str:
     """Return `name` when it can be a queue's name, else raise ConfigError.
@@ -119,6 +124,11 @@ def attempts(name: str) -> str:
 def seq(name: str) -> str:
     """String: counter behind the places."""
     return _of(name, "seq")
+
+
+def schema(name: str, number: int) -> str:
+    """String: the queue's schema; there is one for each number from 2 up to that, and none of a queue whose schema is 1."""
+    return _of(name, f"schema:{number}")
 
 
 def ready(name: str) -> str:

@@ -18,7 +18,7 @@ import pytest
 
 from hotqueue.store.resolve import resolve
 from hotqueue.store.store import Store
-from tests.support import leaks, needs, processes
+from tests.support import leaks, needs, next_version, processes
 from tests.support.servers import KINDS, NoServer, RedisServer, Servers
 
 _FAILED = pytest.StashKey[bool]()
@@ -81,6 +81,12 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     running = Servers(tmp_path_factory.mktemp("servers"))
     yield running
     running.stop()
+
+
+@pytest.fixture(scope="session")
+def next_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the package of the next version is; see tests/support/next_version.py."""
+    return next_version.make(tmp_path_factory.mktemp("next"))
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,8 +15,11 @@ from hotqueue import __version__
 from hotqueue.cli.entry import json_text, run, settings, version_option
 from hotqueue.cli.store import opened, store_options
 
+if TYPE_CHECKING:
+    from hotqueue.store.store import Store
+
 # Commands that live in a file of their own: name → module, attribute.
-_ELSEWHERE = {"embedded": ("hotqueue.cli.embedded", "embedded")}
+_ELSEWHERE = {"embedded": ("hotqueue.cli.embedded", "embedded"), "upgrade": ("hotqueue.cli.upgrade", "upgrade")}
 
 
 class Commands(click.Group):
@@ -51,23 +54,34 @@ def hotqueue(ctx: click.Context) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 def info(as_json: bool, **where: Any) -> None:
     """Show the version, the store, its server and the queues in it."""
+    from hotqueue.keys import SCHEMA
     from hotqueue.monitor import inventory
 
     with opened(**where) as store:
         facts = {"hotqueue": __version__, "store": str(store), "server": inventory.server_version(store)}
-        found = [inventory.length(store, name) for name in inventory.queue_names(store)]
+        schemas = inventory.schemas(store, inventory.queue_names(store))
+        found = [_queue(store, name, schema > SCHEMA) for name, schema in schemas.items()]
     if as_json:
-        queues = [
-            {"name": q.name, "messages": q.messages, "tasks": q.tasks, **({"suspects": q.suspects} if q.suspects else {})}
-            for q in found
-        ]
-        click.echo(json_text({**facts, "queues": queues}))
+        queues = [{**queue, "schema": schemas[queue["name"]]} for queue in found]
+        click.echo(json_text({**facts, "schema": SCHEMA, "queues": queues}))
         return
     for name, value in facts.items():
         click.echo(f"{name:9} {value}")
     for queue in found:
-        suspected = f", {queue.suspects} of them suspected of killing their process" if queue.suspects else ""
-        click.echo(f"{'queue':9} {queue.name}: {queue.messages} messages, {queue.tasks} waiting tasks{suspected}")
+        suspected = f", {queue['suspects']} of them suspected of killing their process" if "suspects" in queue else ""
+        waiting = f"{queue['tasks']} waiting tasks{suspected}" if "tasks" in queue else "tasks that a newer hotqueue knows"
+        click.echo(f"{'queue':9} {queue['name']}: {queue['messages']} messages, {waiting}, schema {schemas[queue['name']]}")
+
+
+def _queue(store: Store, name: str, is_newer: bool) -> dict[str, Any]:
+    """Return what waits in a queue; of one that is newer than we are, no tasks."""
+    from hotqueue.monitor import inventory
+
+    if is_newer:
+        return {"name": name, "messages": inventory.messages(store, name)}
+    found = inventory.length(store, name)
+    suspects = {"suspects": found.suspects} if found.suspects else {}
+    return {"name": name, "messages": found.messages, "tasks": found.tasks, **suspects}
 
 
 def main() -> None:

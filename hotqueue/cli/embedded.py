@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from hotqueue.cli.entry import json_text, settings
+from hotqueue.cli.entry import confirm, json_text, settings
 
 _FILE = click.argument("file", type=click.Path(readable=False), required=False)  # what is wrong with it, the store says best
 _YES = click.option("--yes", is_flag=True, help="Do not ask.")
@@ -72,7 +72,7 @@ def repair(file: str | None, yes: bool) -> None:
     from hotqueue import embedded as server
 
     path = server.status(file)["path"]  # no question about a file that is not there
-    _confirm(f"Cut the journal of {path} before its first damage (a backup is kept)?", yes)
+    confirm(f"Cut the journal of {path} before its first damage (a backup is kept)?", yes)
     done = server.repair(file)
     click.echo(f"{done['path']}: {done['kept_bytes']} bytes of the journal kept, {done['dropped_bytes']} dropped")
     click.echo(f"backup: {done['backup']}")
@@ -86,7 +86,7 @@ def upgrade(file: str | None, yes: bool) -> None:
     from hotqueue import embedded as server
 
     path = server.status(file)["path"]  # no question about a file that is not there
-    _confirm(f"Hand {path} to the newest server found here, for good (a backup is kept)?", yes)
+    confirm(f"Hand {path} to the newest server found here, for good (a backup is kept)?", yes)
     done = server.upgrade(file)
     if done["backup"] is None:
         click.echo(f"{done['path']}: nothing to do, {done['to']} is the server of this file")
@@ -136,12 +136,3 @@ def _progress() -> Callable[[int], None]:
             click.echo(f"\r{written / 1e6:.1f} MB", nl=False, err=True)
 
     return show
-
-
-def _confirm(question: str, yes: bool) -> None:
-    """Ask on a terminal; elsewhere only --yes will do."""
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise click.UsageError("there is no terminal to ask on: say --yes")
-    click.confirm(question, abort=True)

@@ -125,6 +125,15 @@ def say(text: str) -> None:
 _stderr = descriptors.Lines(2)
 
 
+def confirm(question: str, yes: bool) -> None:
+    """Ask on a terminal; elsewhere only --yes will do."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise click.UsageError("there is no terminal to ask on: say --yes")
+    click.confirm(question, abort=True)
+
+
 def json_text(value: Any) -> str:
     """Return a value as JSON that can be printed here: in ASCII where the terminal, or what reads on, takes no Unicode."""
     unicode = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "").startswith("utf")

@@ -37,16 +37,34 @@ class Length:
 
 
 def length(store: Store, name: str) -> Length:
-    """Return how much waits in a queue; a queue that does not exist is an empty one."""
-    listed = keys.queue(keys.check_name(name))
-    messages = store.command(listed, "LLEN", listed, doing=f"counting the messages of {name!r}")
+    """Return how much waits in a queue; a queue that does not exist is an empty one.
+
+    Raises:
+        NewerQueue: its tasks have forms that this version does not know.
+    """
+    waiting = messages(store, name)
     counts = Broker(store, name).counts()
-    return Length(name, int(messages), counts["waiting"], counts["suspects"])
+    return Length(name, waiting, counts["waiting"], counts["suspects"])
 
 
-def queue_names(store: Store) -> list[str]:
-    """Return the names of all queues that have a key in the store, sorted; on a Cluster, of all its masters."""
-    found = store.scan(f"*{keys.PREFIX}*")  # never all in memory: there may be millions of results
+def messages(store: Store, name: str) -> int:
+    """Return how many raw messages wait in a queue."""
+    listed = keys.queue(keys.check_name(name))
+    return int(store.command(listed, "LLEN", listed, doing=f"counting the messages of {name!r}"))
+
+
+def schemas(store: Store, names: Sequence[str]) -> dict[str, int]:
+    """Return the schemas of queues, by their names: which forms their tasks may have."""
+    return {name: Broker(store, name).schema() for name in names}
+
+
+def queue_names(store: Store, *, with_tasks: bool = False) -> list[str]:
+    """Return the names of all queues that have a key in the store, sorted; on a Cluster, of all its masters.
+
+    Args:
+        with_tasks: of those alone that have a key beside their list of messages.
+    """
+    found = store.scan(f"{{{keys.PREFIX}*" if with_tasks else f"*{keys.PREFIX}*")  # never all in memory: there may be millions
     return sorted({keys.name_of(key.decode(errors="replace")) for key in found} - {""})
 
 

@@ -8,7 +8,15 @@ from collections.abc import Callable
 
 import redis.exceptions as rx
 
-from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError, QueueFull, Refused, SerializationError
+from hotqueue.errors import (
+    ConfigError,
+    ConnectionFailed,
+    HotQueueError,
+    QueueFull,
+    Refused,
+    SerializationError,
+    newer_queue,
+)
 from hotqueue.runtime import descriptors
 
 
@@ -85,6 +93,11 @@ def _untrusted(text: str) -> HotQueueError:
         retry=False,
         sent=False,
     )
+
+
+def _newer(text: str) -> HotQueueError:
+    found = re.search(r"NEWERQUEUE (\d+) (\d+) (.*)", text)
+    return newer_queue(found[3], int(found[1]), int(found[2])) if found else Refused(text)
 
 
 def _wrong_type(text: str) -> HotQueueError:
@@ -177,6 +190,7 @@ _MEANINGS: list[tuple[tuple[str, ...], Callable[[str], HotQueueError]]] = [
     (("unauthenticated multibulk length", "unauthenticated bulk length"), _refused),
     (("unknown command 'SENTINEL'", "unknown command `SENTINEL`"), _no_sentinel),
     (("CERTIFICATE_VERIFY_FAILED",), _untrusted),
+    (("NEWERQUEUE",), _newer),
     (("MISCONF",), _disk),
     (TOO_LARGE, _too_large),
     (("OOM command not allowed", "OOM ", "maxmemory"), _full),

@@ -86,6 +86,7 @@ def export(
         progress: called again and again with how many bytes were written since.
 
     Raises:
+        NewerQueue: a queue there, or one that would be replaced, has a schema that this version does not know.
         ConfigError: one of them is no place for data, or holds some already and `replace` is not given; the source is a server
             and a queue of it is too large to be copied at one moment, and `hold_up` is not given.
         ConnectionFailed: one of them could not be reached, or was lost on the way: run it once more.
@@ -190,6 +191,7 @@ def _take_queue(source: Store, taken: Store, name: bytes, state: list[bytes], pr
 def _put_in_order(taken: Store, name: bytes) -> None:
     """Put back what workers and consumers held: in the copy there are none."""
     broker = Broker(taken, keys.text(name).removeprefix(keys.PREFIX))
+    broker.check_schema()
     for worker in taken.command(name, "ZRANGE", tag_of(name) + b"workers", 0, -1):
         broker.reap(keys.text(worker), known_dead=True)
     for consumer in taken.command(name, "ZRANGE", tag_of(name) + b"consumers", 0, -1):
@@ -224,6 +226,8 @@ def _bring_queue(taken: Store, target: Store, name: bytes, kept: Kept, old: Kept
     Args:
         old: what is replaced; None: nothing may be.
     """
+    if old is not None:
+        Broker(target, keys.text(name).removeprefix(keys.PREFIX)).check_schema()  # we do not know all that it has
     began = time.monotonic()
     lives: dict[bytes, int | str] = {}  # key → ms to live; "": of what is replaced
     owned = _owned_results(taken, name)

@@ -19,7 +19,7 @@ def test_info_names_the_store_its_server_and_its_queues(store: Store, store_url:
     assert told["hotqueue"] == __version__
     assert told["store"] == str(store)
     assert told["server"].startswith(SERVERS)
-    assert {"name": queue_name, "messages": 2, "tasks": 0} in told["queues"]
+    assert {"name": queue_name, "messages": 2, "tasks": 0, "schema": 1} in told["queues"]
 
 
 @pytest.mark.servers("server")
@@ -28,7 +28,7 @@ def test_info_reads_well(store: Store, store_url: str, queue_name: str) -> None:
     lines = run_command("hotqueue", "info", "--url", store_url, check=True).stdout.splitlines()
     assert lines[0] == f"hotqueue  {__version__}"
     assert lines[1] == f"store     {store_url}"
-    assert f"queue     {queue_name}: 1 messages, 0 waiting tasks" in lines
+    assert f"queue     {queue_name}: 1 messages, 0 waiting tasks, schema 1" in lines
 
 
 def test_info_never_shows_a_password() -> None:

@@ -13,6 +13,7 @@ from hotqueue import keys
 from hotqueue.errors import HotQueueError
 from hotqueue.tasks.broker import holds, scripts
 from hotqueue.tasks.broker.revoking import Revoking
+from hotqueue.tasks.broker.schema import Schema
 from hotqueue.tasks.broker.stored_queue import instant
 
 Last = tuple[bytes, bytes]  # the last dead task of a page: its id and its time of death, as Redis says them
@@ -20,8 +21,8 @@ Last = tuple[bytes, bytes]  # the last dead task of a page: its id and its time 
 WAITING = ("ready", "scheduled", "blocked", "parked")  # of what is counted, where no worker has a task in hand
 
 
-class Inspector(Revoking):
-    """What whoever operates a queue sees of it, and does to it."""
+class Inspector(Revoking, Schema):
+    """What whoever operates a queue sees of it, and does to it. NewerQueue is raised where that needs a newer version."""
 
     def counts(self) -> dict[str, int]:
         """Return how many tasks are unfinished, ready, of these suspects, scheduled, blocked in lanes, parked, dead.
@@ -30,6 +31,7 @@ class Inspector(Revoking):
         where it waits still, and ended by the next who looks.
         """
         n = self.name
+        self.check_schema()
         if self.store.repeat(lambda: self.store.command(keys.expiring(n), "ZCARD", keys.expiring(n))):
             self._expire_if_allowed()
 
@@ -60,6 +62,7 @@ class Inspector(Revoking):
 
     def workers(self) -> list[dict[str, str]]:
         """Return what the live workers announced."""
+        self.check_schema()
         n = self.name
 
         def read() -> list[dict[str, str]]:
@@ -101,11 +104,13 @@ class Inspector(Revoking):
 
     def pause(self) -> None:
         """Have workers fetch nothing from this queue."""
+        self.check_schema()
         key = keys.paused(self.name)
         self.store.repeat(lambda: self.store.command(key, "SET", key, "1"))
 
     def resume(self) -> None:
         """Have workers fetch again."""
+        self.check_schema()
         key = keys.paused(self.name)
         self.store.repeat(lambda: self.store.command(key, "DEL", key))
         for kind in "sa":
@@ -130,17 +135,20 @@ class Inspector(Revoking):
 
     def dead_ids(self, count: int) -> list[str]:
         """Return the ids of that many dead tasks, the newest."""
+        self.check_schema()
         key = keys.dead(self.name)
         found = self.store.repeat(lambda: self.store.command(key, "ZREVRANGE", key, 0, count - 1))
         return [keys.text(task_id) for task_id in found]
 
     def dead_count(self) -> int:
         """Return how many tasks are dead."""
+        self.check_schema()
         key = keys.dead(self.name)
         return int(self.store.repeat(lambda: self.store.command(key, "ZCARD", key)))
 
     def dead_record(self, task_id: str) -> bytes | None:
         """Return the record of one dead task."""
+        self.check_schema()
         key = keys.dead_tasks(self.name)
         found = self.store.repeat(lambda: self.store.command(key, "HGET", key, task_id))
         return None if found is None else bytes(found)

@@ -29,6 +29,7 @@ class Survey:
         suspects: how many tasks wait for a quarantine process.
         has_expired: tasks wait past their expiry.
         has_let_go: owners are over, and what they owned is still to be let go of.
+        is_newer: the queue is of a schema that this version does not know, so that nothing but leases is for us to see to.
     """
 
     now: int
@@ -40,6 +41,7 @@ class Survey:
     suspects: int
     has_expired: bool
     has_let_go: bool
+    is_newer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +85,13 @@ class Maintenance(StoredQueue):
 
     def survey(self, reply: list[Any]) -> Survey:
         """Return what a reply of `sweep` says."""
-        now, due, gone, others, control, unfinished, suspects, chores = reply
+        now, due, gone, others, control, unfinished, suspects, chores, *newer = reply
         now = int(now)
         left = [(keys.text(w), instant(at) - now) for w, at in zip(others[::2], others[1::2], strict=True)]
         stops = {keys.text(task_id): blob for task_id, blob in zip(control[::2], control[1::2], strict=True)}
         gone = [keys.text(worker) for worker in gone]
-        return Survey(now, int(due), gone, left, stops, unfinished, suspects, bool(chores & 1), bool(chores & 2))
+        todo = bool(chores & 1), bool(chores & 2)
+        return Survey(now, int(due), gone, left, stops, unfinished, suspects, *todo, is_newer=bool(newer))
 
     def promote(self) -> int:
         """Move due tasks to ready, at most BULK; return ms until the next one, 0 when there are more, -1 when there is none.

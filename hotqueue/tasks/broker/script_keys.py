@@ -116,6 +116,11 @@ class ScriptKeys:
         """Of forget.lua."""
         return [keys.result(self.name, task_id), keys.owned(self.name)]
 
+    def upgrade(self) -> list[str]:
+        """Of upgrade.lua."""
+        n = self.name
+        return [keys.workers(n), keys.seq(n), *(keys.schema(n, number) for number in range(2, keys.SCHEMA + 1))]
+
     # --- workers -------------------------------------------------------------------------------------------------
 
     def register(self, worker: str) -> list[str]:

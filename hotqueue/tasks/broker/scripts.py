@@ -5,44 +5,47 @@ Their keys are built in script_keys.py; a worker runs them through its session.p
 
 from __future__ import annotations
 
-from hotqueue import sizes
+from hotqueue import keys, sizes
 from hotqueue.store.scripts import Script, load
 
 _SMALL = ("SMALL_TASK", sizes.SMALL_TASK)
-_SIZES = (_SMALL, ("READ_BYTES", sizes.READ_BYTES), ("MOST_DEAD", sizes.DEAD_TASKS), ("MOST_DEAD_BYTES", sizes.DEAD_BYTES))
+_SCHEMA = (("SCHEMA", keys.SCHEMA), ("NUMBERS", keys.NUMBERS), ("LAST_NUMBER", keys.SCHEMA * keys.NUMBERS))
+_SIZES = (("READ_BYTES", sizes.READ_BYTES), ("MOST_DEAD", sizes.DEAD_TASKS), ("MOST_DEAD_BYTES", sizes.DEAD_BYTES))
+CONSTANTS = (_SMALL, *_SCHEMA, *_SIZES)
 
 _OWNING = ("results", "history", "owning")
 
 
 def _script(name: str, *more: str) -> Script:
-    return load("hotqueue.tasks.broker.lua", name, *(f"shared/{each}" for each in ("prelude", *more)), constants=_SIZES)
+    return load("hotqueue.tasks.broker.lua", name, *(f"shared/{each}" for each in ("prelude", *more)), constants=CONSTANTS)
 
 
-ENQUEUE = _script("enqueue", "bells", "results", "history", "lanes")
-ENQUEUE_ONE = load("hotqueue.tasks.broker.lua", "enqueue_one", constants=(_SMALL,))
+ENQUEUE = _script("enqueue", "schema", "bells", "results", "history", "lanes")
+ENQUEUE_ONE = load("hotqueue.tasks.broker.lua", "enqueue_one", constants=(_SMALL, *_SCHEMA))
 STEP = _script("step", "bells", *_OWNING, "dead_list", "lanes", "holds")
 RECOVER = _script("recover", *_OWNING, "holds")
-REGISTER = _script("register")
+REGISTER = _script("register", "schema")
 SWEEP = _script("sweep", "bells")
-PROMOTE = _script("promote", "types", "bells", "history", "lanes")
+PROMOTE = _script("promote", "schema", "types", "bells", "history", "lanes")
 REAP = _script("reap", "types", "bells", "history", "lanes", "holds")
-AUDIT = _script("audit", "types", "bells", "history", "lanes", "holds")
+AUDIT = _script("audit", "schema", "types", "bells", "history", "lanes", "holds")
 TAKE_BACK = _script("take_back", "types", "bells", "history", "lanes", "holds")
-WAIT = _script("wait", "results", "history")
-LOOK = _script("look", "bells", "results", "history", "lanes")
-UNPARK = _script("unpark", "types", "bells", "history", "lanes")
-CLAIM = _script("claim", "types", "history")
-REVOKE = _script("revoke", "types", "bells", *_OWNING, "lanes", "ending")
-REVIVE = _script("revive", "types", "bells", *_OWNING, "lanes", "dead_list")
-DISCARD = _script("discard", "types", *_OWNING, "dead_list")
+WAIT = _script("wait", "schema", "results", "history")
+LOOK = _script("look", "schema", "bells", "results", "history", "lanes")
+UNPARK = _script("unpark", "schema", "types", "bells", "history", "lanes")
+CLAIM = _script("claim", "schema", "types", "history")
+UPGRADE = _script("upgrade", "schema", "types")
+REVOKE = _script("revoke", "schema", "types", "bells", *_OWNING, "lanes", "ending")
+REVIVE = _script("revive", "schema", "types", "bells", *_OWNING, "lanes", "dead_list")
+DISCARD = _script("discard", "schema", "types", *_OWNING, "dead_list")
 FREE_DONE = load("hotqueue.tasks.broker.lua", "free_done")
-EXPIRE = _script("expire", "types", "bells", *_OWNING, "lanes", "ending")
-OWN = _script("own", "types", *_OWNING)
-LET_GO = _script("let_go", "types", *_OWNING)
-FORGET = _script("forget", *_OWNING)
-MEND_LANES = _script("mend_lanes", "bells", "history", "lanes")
-LIST_EXPIRED = _script("list_expired", "history")
-LIST_DEAD = _script("list_dead")
+EXPIRE = _script("expire", "schema", "types", "bells", *_OWNING, "lanes", "ending")
+OWN = _script("own", "schema", "types", *_OWNING)
+LET_GO = _script("let_go", "schema", "types", *_OWNING)
+FORGET = _script("forget", "schema", *_OWNING)
+MEND_LANES = _script("mend_lanes", "schema", "bells", "history", "lanes")
+LIST_EXPIRED = _script("list_expired", "schema", "history")
+LIST_DEAD = _script("list_dead", "schema")
 UNSTARTED = _script("unstarted", "holds")
 WAKE_TOKENS = load("hotqueue.tasks.broker.lua", "wake_tokens")
 HAS_TASKS = load("hotqueue.tasks.broker.lua", "has_tasks")

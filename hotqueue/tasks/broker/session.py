@@ -38,6 +38,7 @@ class Stepped:
         left: tasks of our kind that are still ready after a fetch.
         gone: ids that were not this worker's any more, so that their outcome was dropped.
         revoked: ids in this worker's hand that are not to be started any more.
+        newer: the queue's schema, where the fetch was refused because this version does not know it; else 0.
     """
 
     now: int
@@ -50,6 +51,7 @@ class Stepped:
     gone: list[str]
     deliveries: list[Delivery]
     revoked: list[str] = field(default_factory=list)
+    newer: int = 0
 
 
 class Step:
@@ -75,6 +77,8 @@ class Step:
             raise ConnectionFailed("a fetch arrived late and was refused")
         deliveries = _deliveries(self.number, reply[9:])
         missing, stopped = [keys.text(task_id) for task_id in gone], [keys.text(task_id) for task_id in revoked]
+        if alive == 3:
+            return Stepped(int(now), -1, True, 0, 0, 0, 0, missing, [], stopped, newer=left)
         return Stepped(int(now), due, alive == 1, others, suspects, needs, left, missing, deliveries, stopped)
 
     def has_answered(self, seconds: float) -> bool:
@@ -126,7 +130,7 @@ class Session:
 
     def register_call(self, lease_ms: int, about: dict[str, str]) -> tuple[list[str], list[Any]]:
         """Return the keys and arguments of `register`."""
-        args: list[Any] = [self.worker, lease_ms]
+        args: list[Any] = [self.worker, lease_ms, "schema", keys.SCHEMA]
         for pair in about.items():
             args += pair
         return self.broker.script_keys.register(self.worker), args

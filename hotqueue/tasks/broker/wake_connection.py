@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from hotqueue.store import pipeline
 from hotqueue.store.blocking import Blocking
@@ -25,6 +25,7 @@ class WakeConnection:
     Args:
         broker: one of the queues at whose server they are.
         block: seconds that a BLPOP may take at most.
+        silent: the numbers of queues whose bells are not listened to.
 
     Attributes:
         queues: the numbers of the queues, by their bells.
@@ -32,10 +33,11 @@ class WakeConnection:
         left_out: keys that hold something else than a bell; the others are listened to.
     """
 
-    def __init__(self, broker: StoredQueue, block: float) -> None:
+    def __init__(self, broker: StoredQueue, block: float, silent: Collection[int] = ()) -> None:
         self._store = broker.store
         self.blocking = broker.blocking(block)
         self.queues: dict[bytes, int] = {}
+        self._silent = silent
         self.is_listening = False
         self._answers_by = 0.0
         self.is_broken = False
@@ -71,7 +73,7 @@ class WakeConnection:
     def _keys(self) -> list[bytes]:
         if self.left_out and time.monotonic() > self._left_out_until:
             self.left_out.clear()
-        return [key for key in self.queues if key not in self.left_out]
+        return [key for key, queue in self.queues.items() if key not in self.left_out and queue not in self._silent]
 
     def leave_out_wrong(self) -> list[int]:
         """Do not listen for a while to bells that are none; return of which queues.

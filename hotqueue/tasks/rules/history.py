@@ -35,6 +35,7 @@ class History:
         shared: how often a process died while it ran there beside others.
         lost: how often a host, or a supervisor, was lost with it.
         width: how many may run side by side with it in quarantine, itself included; 0 while it is not suspected.
+        unknown: what a newer version has put behind these numbers, kept as it is.
     """
 
     retries: int = 0
@@ -46,6 +47,7 @@ class History:
     shared: int = 0
     lost: int = 0
     width: int = 0
+    unknown: str = ""
 
     @property
     def deaths(self) -> int:
@@ -61,14 +63,16 @@ class History:
         """Return the value to store."""
         expires = "-" if self.expires is None else str(self.expires)
         head = f"{self.retries} {self.deliveries} {self.need} {expires} {self.verdict}"
-        if self.shared or self.lost or self.width:
-            head += f" {self.shared} {self.lost} {self.width}"
+        if self.shared or self.lost or self.width or self.unknown:
+            head += f" {self.shared} {self.lost} {self.width}{self.unknown}"
         return "\n".join([head, *(json.dumps(e, separators=(",", ":")) for e in self.errors[-KEPT_ERRORS:])])
 
     def after_retry(self, error: dict[str, Any] | None) -> History:
         """Return the history with one retry more; what ran to an end is not suspected any more."""
         errors = [*self.errors, error] if error else self.errors
-        return History(self.retries + 1, self.deliveries, "-", self.expires, "-", errors, self.shared, self.lost)
+        return History(
+            self.retries + 1, self.deliveries, "-", self.expires, "-", errors, self.shared, self.lost, unknown=self.unknown
+        )
 
 
 def decode(value: bytes) -> History:
@@ -84,7 +88,9 @@ def decode(value: bytes) -> History:
         shared, lost, width = map(int, words[5:8] or (0, 0, 0))
     except ValueError:  # somebody else wrote here: take the task for a new one
         return History()
-    return History(*counts, need, until, verdict, errors[-KEPT_ERRORS:], shared, lost, width)
+    return History(
+        *counts, need, until, verdict, errors[-KEPT_ERRORS:], shared, lost, width, "".join(f" {word}" for word in words[8:])
+    )
 
 
 def is_over(history: History, max_deliveries: int) -> bool:

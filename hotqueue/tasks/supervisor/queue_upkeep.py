@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hotqueue import presence
-from hotqueue.errors import HotQueueError
+from hotqueue.errors import HotQueueError, NewerQueue
 from hotqueue.tasks.broker.audit import Audit
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.broker.maintenance import Charge, Survey
@@ -86,7 +86,7 @@ class QueueUpkeep:
 
     def say(self, error: Exception) -> None:
         """Log once what is wrong here; a bug of ours, or what nobody has thought of that keys may hold, with its traceback."""
-        if repr(error) == self._said:
+        if repr(error) == self._said or isinstance(error, NewerQueue):  # which workers say, and the next sweep knows
             return
         self._said = repr(error)
         if isinstance(error, HotQueueError):
@@ -117,6 +117,8 @@ class QueueUpkeep:
 
         for worker in survey.gone:
             self._give_up(self.broker, worker)
+        if survey.is_newer:
+            return
         healthy = 0.0 if self._healthy_since is None else time.monotonic() - self._healthy_since
         for worker, left in survey.others:
             tried(self._look_at, worker, left, healthy)

@@ -18,7 +18,13 @@ class Fetching(Worker):
         if wait <= 0 or len(self.subscriptions) > 1 or self.shared.is_burst or self._sleep_error or not self.idle.may_fetch:
             return False
         subscription = self.subscriptions[0]
-        return not (subscription.is_unavailable or subscription.may_be_wrong or subscription.unsettled or subscription.needs)
+        return not (
+            subscription.is_newer
+            or subscription.is_unavailable
+            or subscription.may_be_wrong
+            or subscription.unsettled
+            or subscription.needs
+        )
 
     def _sleep_and_fetch(self, subscription: Subscription, seconds: float) -> None:
         """Sleep with a fetch behind the bell, so that a task starts one trip sooner; its permits go in beforehand."""

@@ -33,6 +33,7 @@ class Idle:
         rang: the numbers of the queues that rang, for the worker to ask and to remove.
         broken: the number of a queue the connection to whose bell is broken → why.
         wrong: the number of a queue whose bell holds something else → why.
+        silent: the numbers of queues whose bells are not listened to.
     """
 
     def __init__(self, brokers: Sequence[Broker], kinds: str, waits_for_servers: bool = True) -> None:
@@ -48,6 +49,7 @@ class Idle:
         self.rang: set[int] = set()
         self.broken: dict[int, Exception | None] = {}
         self.wrong: dict[int, ConfigError] = {}
+        self.silent: set[int] = set()
         self.listen_to(kinds)
 
     def listen_to(self, kinds: str) -> None:
@@ -60,7 +62,7 @@ class Idle:
         for n, broker in enumerate(self._brokers):
             group = n if broker.store.is_cluster else id(broker.store)
             if group not in connections:
-                connections[group] = WakeConnection(broker, LONGEST_SLEEP)
+                connections[group] = WakeConnection(broker, LONGEST_SLEEP, self.silent)
             connections[group].queues.update((raw(broker.bell_key(kind)), n) for kind in kinds)
             connections[group].is_broken = not self._waits_for_servers
         self._connections = list(connections.values())

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError
+from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError, NewerQueue
 from hotqueue.presence import Presence
 from hotqueue.tasks.broker import many_queues
 from hotqueue.tasks.broker.session import Stepped
@@ -23,6 +23,7 @@ from hotqueue.tasks.worker.start_permits import StartPermits
 from hotqueue.tasks.worker.subscription import Subscription
 
 RETRY_AFTER = 1.0  # seconds between two tries at a queue whose server refuses us
+NEWER_AFTER = 5.0  # the same, of fetches at a queue that is newer than we are
 
 log = logging.getLogger("hotqueue.worker")
 
@@ -177,9 +178,25 @@ class Membership:
 
     def note_refusal(self, subscription: Subscription, error: HotQueueError) -> None:
         """The server answers, but not as it should: somebody has to act. Say so once; leave this queue alone for a while."""
-        self._say_refused(subscription, error)
+        if isinstance(error, NewerQueue):
+            self.note_newer(subscription, error)
+        else:
+            self._say_refused(subscription, error)
         subscription.must_recover = True
         subscription.unavailable_until = time.monotonic() + RETRY_AFTER
+
+    def note_newer(self, subscription: Subscription, error: NewerQueue) -> None:
+        """A queue is newer than we are: say so once, fetch nothing there for a while, and leave its wake tokens to others."""
+        if self.shared.outages.begin((NewerQueue, subscription.name), self, "") and not self.stopping:
+            log.error("%s; this worker settles what it has begun there, and fetches nothing more", error)
+        subscription.is_newer, subscription.fetch_at = True, time.monotonic() + NEWER_AFTER
+        self.idle.silent.add(subscription.index)
+
+    def note_known(self, subscription: Subscription) -> None:
+        """It is newer no more: it was deleted, or replaced by a copy."""
+        subscription.is_newer = False
+        self.idle.silent.discard(subscription.index)
+        self.shared.outages.end((NewerQueue, subscription.name), self)
 
     def _say_refused(self, subscription: Subscription, error: HotQueueError) -> None:
         if str(error) != subscription.refusal and not self.stopping:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
-from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError, QueueFull, SerializationError
+from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError, QueueFull, SerializationError, newer_queue
+from hotqueue.keys import SCHEMA
 from hotqueue.tasks.broker.session import Step, Stepped
 from hotqueue.tasks.wire.settlement import Settlement
 from hotqueue.tasks.worker import failpoints
@@ -30,6 +32,10 @@ class Stepping(Recovery):
             self._is_stepping = False
 
     def _step(self, subscription: Subscription, room: int) -> Stepped | None:
+        if subscription.is_newer and time.monotonic() < subscription.fetch_at:
+            if not subscription.unsettled:
+                return None
+            room = 0
         if self._places is not None:
             return self._places.step(subscription, room)
         if (
@@ -91,6 +97,7 @@ class Stepping(Recovery):
         if self._outage:  # every task passes here
             self._end_outage(subscription)
         subscription.refusal = ""
+        self._note_age(subscription, step, stepped)
         if stepped.gone:
             subscription.note_gone(stepped.gone, sent)
         subscription.settled(sent)
@@ -109,6 +116,13 @@ class Stepping(Recovery):
         elif stepped.deliveries:
             self.permits.add(step.number, len(stepped.deliveries), subscription.index)
         return stepped
+
+    def _note_age(self, subscription: Subscription, step: Step, stepped: Stepped) -> None:
+        """Note whether a queue turned out to be newer than we are; only a fetch says so, and that it is not any more."""
+        if stepped.newer:
+            self.note_newer(subscription, newer_queue(subscription.name, stepped.newer, SCHEMA))
+        elif step.room and subscription.is_newer:
+            self.note_known(subscription)
 
     def step_failed(self, subscription: Subscription, sent: Sequence[Settlement], error: HotQueueError) -> None:
         """Wait for a server that is away; of what it refused, keep apart what it may have refused it for."""

@@ -57,6 +57,7 @@ class Subscription(Holding, Attended):
         may_have_more: the same, of what came while a fetch was under way, which may have been carried out before.
         is_away: True while others find out, beside the worker, whether its server answers: nothing is sent there meanwhile.
         is_registered: True once this worker has announced itself there.
+        is_newer: the queue's schema is not known to this version: until `fetch_at` (monotonic) nothing is fetched.
         running: calls of `async def` tasks that run, by their identity.
         place: the server, for a worker whose queues are at several (see several_servers.py).
     """
@@ -94,6 +95,7 @@ class Subscription(Holding, Attended):
         self.others = self.suspects = 0
         self.needs = 0
         self.unpark_at = self._mixed_until = 0.0
+        self.is_newer, self.fetch_at = False, 0.0
 
     def until_due(self) -> float:
         """Return seconds until the next scheduled task, as far as known."""
@@ -152,6 +154,9 @@ class Subscription(Holding, Attended):
         if room:
             self.left = stepped.left if stepped.deliveries else 0  # of one that is paused, nothing
             self.may_have_tasks = stepped.left > 0 or self.may_have_more
+        if self.is_newer:  # what waits there is for others
+            self.due, self.others, self.suspects, self.needs, self.left = -1, 0, 0, 0, 0
+            self.may_have_tasks = False
         for task_id in stepped.revoked:  # its turn may still come
             if (delivery := self.in_hand.get(task_id)) is not None:
                 delivery.history = with_verdict(delivery.history, REVOKED)

@@ -162,7 +162,8 @@ class Worker(Stepping):
 
     def is_stale(self, subscription: Subscription) -> bool:
         """Tell whether it is long ago that a queue was asked; longer where there is something about many."""
-        return time.monotonic() - subscription.looked_at > self._ask_after
+        now = time.monotonic()
+        return now >= subscription.fetch_at if subscription.is_newer else now - subscription.looked_at > self._ask_after
 
     @property
     def _ask_after(self) -> float:
@@ -202,7 +203,10 @@ class Worker(Stepping):
     def note_rings(self) -> None:
         """Take in which bells rang, and what others found out beside us."""
         while self.idle.rang:
-            self.subscriptions[self.idle.rang.pop()].note_ring()
+            rang = self.subscriptions[self.idle.rang.pop()]
+            rang.note_ring()
+            if rang.is_newer:  # it came for somebody else, before we stopped listening
+                self.ring(rang)
         while self.idle.wrong:
             queue, why = self.idle.wrong.popitem()
             self._say_refused(self.subscriptions[queue], why)
@@ -226,7 +230,9 @@ class Worker(Stepping):
             wait = min(wait, RETRY_AFTER if subscription.is_unavailable else subscription.until_look())
             if subscription.due > 0 and not subscription.is_unavailable:
                 wait = min(wait, subscription.until_due())
-            if len(self.subscriptions) > 1 and not subscription.is_unavailable:
+            if subscription.is_newer:
+                wait = min(wait, max(0.0, subscription.fetch_at - time.monotonic()))
+            elif len(self.subscriptions) > 1 and not subscription.is_unavailable:
                 wait = min(wait, max(0.0, subscription.looked_at + self._ask_after - time.monotonic()))
         return wait
 

@@ -6,6 +6,7 @@ local function indexed(list)
       for _, family in ipairs({ ... }) do found[#found + 1] = tag .. family .. member end
     end
   end
+  for number = 2, math.min(tonumber(redis.call('GET', tag .. 'schema:2') or 1) or 1, 99) do found[#found + 1] = tag .. 'schema:' .. number end
   each(redis.call('SMEMBERS', tag .. 'needs'), 'parked:')
   each(redis.call('SMEMBERS', tag .. 'lanes'), 'lane:', 'slots:')
   each(redis.call('ZRANGE', tag .. 'workers', 0, -1), 'held:', 'worker:')

@@ -41,6 +41,7 @@ LISTS = {
     "step": KEYS.step("w"),
     "sweep": KEYS.sweep(),
     "take_back": KEYS.take_back("w"),
+    "upgrade": KEYS.upgrade(),
     "unpark": KEYS.unpark("n"),
     "wait": KEYS.wait("c", ["t"]),
 }

@@ -47,7 +47,7 @@ class TestRegister:
         found = room.contents()
         assert found.keys() == {"workers", "worker:w"}
         assert now + 3000 < found["workers"]["w"] < now + 6000
-        assert {**found["worker:w"], "since": "?"} == {"fetch": "0", "since": "?", "host": "h", "folder": "/f"}
+        assert {**found["worker:w"], "since": "?"} == {"fetch": "0", "since": "?", "schema": "1", "host": "h", "folder": "/f"}
 
     def test_an_announcement_that_comes_late_opens_no_door_to_old_fetches(self, room: Room) -> None:
         room.fill({"tasks": {"a": sync()}, "ready": {"a": 1}})

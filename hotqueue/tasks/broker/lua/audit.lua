@@ -11,7 +11,7 @@ local blocked, lanes = KEYS[12], KEYS[13]
 local sets = { ready, ready_async, suspects, scheduled }
 local function holder(n) return KEYS[13 + n] end
 local worker_count, need_count = tonumber(ARGV[1]), tonumber(ARGV[2])
-local wrong = must_be('hash', tasks) or must_be('zset', ready, ready_async, suspects, scheduled, workers)
+local wrong = newer_queue() or must_be('hash', tasks) or must_be('zset', ready, ready_async, suspects, scheduled, workers)
 if wrong then return wrong end
 if redis.call('ZCARD', workers) ~= worker_count or redis.call('SCARD', needs) ~= need_count then return { -1, {}, 1, 0 } end
 for i = 1, worker_count do

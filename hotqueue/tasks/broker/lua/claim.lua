@@ -7,7 +7,7 @@ local suspects, attempts, claims, paused = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local LOOKED_AT = 200 -- as many as a fetch looks at
 local supervisor, lease, gives_up = ARGV[1], ARGV[2], ARGV[3] == '1'
 local now = now_ms()
-local wrong = must_be('zset', suspects, claims) or must_be('hash', attempts)
+local wrong = not gives_up and newer_queue() or must_be('zset', suspects, claims) or must_be('hash', attempts)
 if wrong then return wrong end
 may_grow(attempts)
 for _, late in ipairs(redis.call('ZRANGEBYSCORE', claims, '-inf', text(now))) do redis.call('ZREM', claims, late) end

@@ -3,7 +3,7 @@
 -- ARGV ids
 -- Returns how many there were.
 local dead, dead_tasks, dead_bytes, owned = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local wrong = must_be('zset', dead) or must_be('hash', dead_tasks, owned)
+local wrong = newer_queue() or must_be('zset', dead) or must_be('hash', dead_tasks, owned)
 if wrong then return wrong end
 local before = redis.call('ZCARD', dead)
 local owners = redis.call('EXISTS', owned) == 1 and owning(owned, now_ms())

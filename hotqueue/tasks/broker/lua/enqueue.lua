@@ -63,6 +63,8 @@ end
 if fresh == 0 then return answers end
 
 local last = redis.call('INCRBY', seq, fresh) - fresh
+local newer = last + fresh > LAST_NUMBER and newer_queue() -- the numbers of a newer queue are
+if newer then return newer end
 for i = 1, n do
   if answers[i] == 1 then
     local due, expires, envelope = instant(dues[i] or '', now), instant(expiries_of[i] or '', now), envelope_of(i)

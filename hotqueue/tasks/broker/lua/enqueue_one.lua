@@ -14,10 +14,16 @@ end
 if call('HSETNX', tasks, id, envelope) == 0 then return 0 end
 local number = pcall('INCR', seq)
 local placed = number
+if type(number) == 'number' and number > LAST_NUMBER then -- those of a newer queue are; see newer_queue in the prelude
+  local prefix, name = string.match(tasks, '^({[^:]*:(.-)}:)')
+  local newer = call('GET', prefix .. 'schema:' .. SCHEMA + 1)
+  number = newer and redis.error_reply('NEWERQUEUE ' .. newer .. ' ' .. SCHEMA .. ' ' .. name) or number
+  placed = number
+end
 if type(number) == 'number' then -- a number as an argument keeps all its digits, unlike one joined to text; see new_place
   placed = pcall('ZADD', ready, (200 - (string.byte(envelope, 3) or 100)) * 35184372088832 + number, id)
 end
-if type(placed) == 'table' then -- a key of the wrong type: nothing was stored
+if type(placed) == 'table' then -- a key of the wrong type, or we are too old for it: nothing was stored
   call('HDEL', tasks, id)
   return placed
 end

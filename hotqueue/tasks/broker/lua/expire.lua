@@ -4,7 +4,7 @@
 -- Returns the ids of those that were ended. One that a worker has in hand is looked at again later: it may come back.
 local function result_of(n) return KEYS[15 + 2 * n] end
 local function parked_of(n) return KEYS[16 + 2 * n] end
-local wrong = must_be('hash', tasks, attempts, waiters, owned) or must_be('zset', ready, ready_async, suspects, scheduled, expiring)
+local wrong = newer_queue() or must_be('hash', tasks, attempts, waiters, owned) or must_be('zset', ready, ready_async, suspects, scheduled, expiring)
 if wrong then return wrong end
 may_grow(tasks)
 local now, ended = now_ms(), {}

@@ -3,6 +3,8 @@
 -- ARGV 1 how many at most 2 how many of the newest to pass over; or 3 the id and 4 the time of death of the one behind which it goes on
 -- Returns { id, time of death, record or '', … }. Where the one to go on behind has gone, those of its moment come (again), and what follows.
 local dead, dead_tasks = KEYS[1], KEYS[2]
+local newer = newer_queue()
+if newer then return newer end
 local most, first, last, died = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], ARGV[4]
 if died ~= '' and redis.call('ZSCORE', dead, last) == died then
   first = redis.call('ZREVRANK', dead, last) + 1

@@ -8,6 +8,8 @@ local result = KEYS[7]
 local dead_tasks, progress = KEYS[11], KEYS[12]
 local done = { KEYS[8], KEYS[9], KEYS[10] }
 local id = ARGV[1]
+local newer = newer_queue()
+if newer then return newer end
 local reported = redis.call('GET', progress) or ''
 local envelope = redis.call('HGET', tasks, id) or ''
 local past = redis.call('HGET', attempts, id) or ''

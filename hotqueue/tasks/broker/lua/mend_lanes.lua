@@ -4,6 +4,8 @@
 -- Returns how many lanes there are.
 local ready, lanes, blocked = KEYS[1], KEYS[2], KEYS[3]
 local most = ARGV[1]
+local newer = newer_queue()
+if newer then return newer end
 for _, id in ipairs(redis.call('SRANDMEMBER', blocked, most)) do
   if not gates(ready).rank(id) then redis.call('SREM', blocked, id) end
 end

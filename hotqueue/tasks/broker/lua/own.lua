@@ -8,7 +8,7 @@
 local tasks, dead_tasks, owned = KEYS[1], KEYS[2], KEYS[6]
 local done = { KEYS[3], KEYS[4], KEYS[5] }
 local results, owner, part, is_strict, names = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4] == '1', ARGV[5]
-local wrong = must_be('hash', tasks, dead_tasks, owned)
+local wrong = newer_queue() or must_be('hash', tasks, dead_tasks, owned)
 if wrong then return wrong end
 local owners = owning(owned, now_ms())
 local ids, states, all_there = owners.lines(names), {}, true

@@ -3,7 +3,7 @@
 -- Returns { promoted, ms until the next due task (-1: none; 0: there are more) }.
 local tasks, scheduled, ready, ready_async, seq, bell = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local bell_async = KEYS[7]
-local wrong = must_be('zset', scheduled, ready, ready_async) or must_be('hash', tasks)
+local wrong = newer_queue() or must_be('zset', scheduled, ready, ready_async) or must_be('hash', tasks)
 if wrong then return wrong end
 local now = now_ms()
 local due = redis.call('ZRANGEBYSCORE', scheduled, '-inf', text(now), 'LIMIT', 0, MOST)

@@ -12,7 +12,7 @@ may_grow(held)
 may_grow(worker)
 local in_hand = {}
 for i = 3, #ARGV do in_hand[ARGV[i]] = true end
-redis.call('HSET', worker, 'fetch', fetch)
+if tonumber(redis.call('HGET', worker, 'fetch') or '0') then redis.call('HSET', worker, 'fetch', fetch) end -- see upgrade.lua
 local found, fields = {}, {}
 holds().each_held(held, function(id, origin, place, _, _, field)
   if not in_hand[id] then

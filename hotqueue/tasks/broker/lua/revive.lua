@@ -6,7 +6,7 @@
 local tasks, attempts, ready, ready_async, seq, dead = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local dead_tasks, bell, bell_async, dead_bytes, large = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11]
 local owned = KEYS[12]
-local wrong = must_be('zset', ready, ready_async, dead) or must_be('hash', tasks, attempts, dead_tasks, owned)
+local wrong = newer_queue() or must_be('zset', ready, ready_async, dead) or must_be('hash', tasks, attempts, dead_tasks, owned)
 if wrong then return wrong end
 local back, bytes, seen = {}, 0, 0
 local owners = owning(owned, now_ms())

@@ -4,7 +4,7 @@
 -- Returns { 'revoked' }, { 'held' }, { 'unknown' } (never existed, or has ended), or { 'parked', need }: ask again with that need.
 local result, parked, control = KEYS[17], KEYS[18], KEYS[19]
 local id, believed, record, ttl, is_to_stop = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5] == '1'
-local wrong = must_be('hash', owned)
+local wrong = newer_queue() or must_be('hash', owned)
 if wrong then return wrong end
 may_grow(control)
 if redis.call('HEXISTS', tasks, id) == 0 then

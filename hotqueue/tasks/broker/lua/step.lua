@@ -12,7 +12,8 @@
 --           number of needs, size of our kind's ready set after a fetch (of suspects: how many went to their lanes), ids that were gone,
 --           ids that were revoked and are not to be started any more: those in hand among them; few others may be there as well,
 --           ids that were fetched, each with a newline behind it, of each the set it came from, attempts of each or none, envelope, … }
---   alive: 0 the worker was given up; 2 a late fetch, refused.
+--   alive: 0 the worker was given up; 2 a late fetch, refused; 3 refused, as the queue is newer: its schema stands in the place of the
+--   size.
 local TASKS, ATTEMPTS, READY, READY_ASYNC, SUSPECTS, SCHEDULED = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local HELD, WORKERS, WORKER, BELL, BELL_ASYNC, SEQ = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12]
 local STATS, PAUSED, DEAD, DEAD_TASKS = KEYS[13], KEYS[14], KEYS[15], KEYS[16]
@@ -274,13 +275,22 @@ local function fetch(out)
   end
 
   if not redis.call('ZSCORE', WORKERS, WORKER_ID) then return 0, 0 end
-  if tonumber(redis.call('HGET', WORKER, 'fetch') or '0') >= tonumber(FETCH_NUMBER) then return 2, 0 end
+  local own_bell = KIND == 'a' and BELL_ASYNC or BELL
+  local last = tonumber(redis.call('HGET', WORKER, 'fetch') or '0')
+  if not last then -- what keeps a worker of an older version from fetching, at no cost to others: see upgrade.lua
+    local newer = redis.call('GET', string.sub(TASKS, 1, -6) .. 'schema:' .. SCHEMA + 1)
+    if newer then
+      -- The ring that brought us here was for somebody else.
+      if redis.call('EXISTS', own) == 1 and redis.pcall('LLEN', own_bell) == 0 then redis.call('LPUSH', own_bell, '1') end
+      return 3, tonumber(newer)
+    end
+  end
+  if (last or 0) >= tonumber(FETCH_NUMBER) then return 2, 0 end
   local to_lanes = 0
   if not is_paused then
     if width == 0 then take(own, KIND, out) else to_lanes = take_suspect(out) end
   end
   redis.call('HSET', WORKER, 'fetch', FETCH_NUMBER)
-  local own_bell = KIND == 'a' and BELL_ASYNC or BELL
   local left = redis.call('ZCARD', own)
   if left > 0 and not is_paused and redis.pcall('LLEN', own_bell) == 0 then redis.call('LPUSH', own_bell, '1') end
   return 1, width == 0 and left or to_lanes

@@ -3,7 +3,8 @@
 -- ARGV 1 lease in ms (0: change nothing) 2… own workers
 -- Returns { now, ms until the next due task (-1: none), own workers that were given up, { other worker, deadline, … },
 --           { id of a running task to be stopped, the record to end it with, … } (at most STOPS), how many unfinished tasks, how
---           many suspects, what else is to be done, a sum of: 1 tasks wait past their expiry, 2 results are to be let go of }.
+--           many suspects, what else is to be done, a sum of: 1 tasks wait past their expiry, 2 results are to be let go of }; at a queue
+--           that is newer than we are, its schema behind that, and none of it.
 -- Leases come first: whatever any other key holds, nobody loses what he runs by it.
 local workers, scheduled, control, tasks, ready, ready_async = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local suspects, bell, bell_async, paused, expiring = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11]
@@ -24,6 +25,11 @@ if #renewed > 0 and redis.call('ZADD', workers, 'XX', 'CH', unpack(renewed)) < #
   end
 end
 
+local newer_key = string.sub(tasks, 1, -6) .. 'schema:' .. SCHEMA + 1
+local is_idle = redis.call('EXISTS', scheduled, control, tasks, suspects, expiring, owned_over, newer_key) == 0
+local newer = not is_idle and redis.call('GET', newer_key)
+if newer then return { text(now), -1, gone, {}, {}, 0, 0, 0, tonumber(newer) } end
+
 -- A lease that runs for longer than any is from before the clock was put back. Whoever lives renews it within a second.
 local function plausible(worker, deadline)
   if lease == 0 or tonumber(deadline) <= now + math.max(LONGEST, lease) then return deadline end
@@ -40,7 +46,7 @@ for i = 1, #all, 2 do
 end
 
 -- Of a queue in which there is nothing, that is all: there may be many.
-if redis.call('EXISTS', scheduled, control, tasks, suspects, expiring, owned_over) == 0 then
+if is_idle then
   return { text(now), -1, gone, others, {}, 0, 0, 0 }
 end
 

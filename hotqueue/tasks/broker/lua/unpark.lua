@@ -8,7 +8,7 @@
 local tasks, attempts, ready, ready_async, suspects, parked = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local needs, bell_async = KEYS[7], KEYS[8]
 local need, kind, most = ARGV[1], ARGV[2], ARGV[3]
-local wrong = must_be('zset', ready, ready_async, suspects, parked) or must_be('hash', tasks, attempts)
+local wrong = newer_queue() or must_be('zset', ready, ready_async, suspects, parked) or must_be('hash', tasks, attempts)
 if wrong then return wrong end
 local async, bytes, moved = 0, 0, 0
 local line = redis.call('ZRANGE', parked, 0, math.min(most, MOST) - 1, 'WITHSCORES')

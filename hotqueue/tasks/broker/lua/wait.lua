@@ -6,7 +6,12 @@
 local TASKS, DONE_1, DONE_2, DONE_3, REPLY, WAITERS, ATTEMPTS = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
 local function result_of(n) return KEYS[7 + n] end
 local expiring = {}
-local registered, histories = redis.call('HMGET', WAITERS, unpack(ARGV)), redis.call('HMGET', ATTEMPTS, unpack(ARGV))
+local registered, histories = redis.call('HMGET', WAITERS, unpack(ARGV)), {}
+if redis.call('EXISTS', ATTEMPTS, string.sub(TASKS, 1, -6) .. 'schema:' .. SCHEMA + 1) > 0 then
+  local newer = newer_queue()
+  if newer then return newer end
+  histories = redis.call('HMGET', ATTEMPTS, unpack(ARGV))
+end
 
 local function is_registered(replies)
   return replies and string.find('\n' .. replies .. '\n', '\n' .. REPLY .. '\n', 1, true)

@@ -9,22 +9,24 @@ local function history()
   made_history = made
 
   -- attempts: 'retries deliveries need expires verdict', three numbers more once they are not all nought (shared lost width, see
-  -- history.py), and then one line of JSON an error; in the table, `errors` are these lines, each with its newline in front.
+  -- history.py), and then one line of JSON an error; in the table, `errors` are these lines, each with its newline in front. What a
+  -- newer version has put behind the numbers stays there.
   function made.split(value)
     local head, rest = string.match(value or '', '^([^\n]*)(.*)$')
     local retries, deliveries, need, expires, verdict, more = string.match(head, '^(%d+) (%d+) (%S+) (%S+) (%S+)(.*)$')
     if not retries then retries, deliveries, need, expires, verdict, more = 0, 0, '-', '-', '-', '' end
-    local shared, lost, width = string.match(more, '^ (%d+) (%d+) (%d+)$')
+    local shared, lost, width, unknown = string.match(more, '^ (%d+) (%d+) (%d+)(.*)$')
     return {
       retries = tonumber(retries), deliveries = tonumber(deliveries), need = need, expires = expires, verdict = verdict,
-      shared = tonumber(shared or 0), lost = tonumber(lost or 0), width = tonumber(width or 0), errors = rest,
+      shared = tonumber(shared or 0), lost = tonumber(lost or 0), width = tonumber(width or 0), unknown = unknown or '',
+      errors = rest,
     }
   end
 
   function made.join(a)
     local head = text(a.retries) .. ' ' .. text(a.deliveries) .. ' ' .. a.need .. ' ' .. a.expires .. ' ' .. a.verdict
-    if a.shared + a.lost + a.width > 0 then
-      head = head .. ' ' .. text(a.shared) .. ' ' .. text(a.lost) .. ' ' .. text(a.width)
+    if a.shared + a.lost + a.width > 0 or a.unknown ~= '' then
+      head = head .. ' ' .. text(a.shared) .. ' ' .. text(a.lost) .. ' ' .. text(a.width) .. a.unknown
     end
     return head .. a.errors
   end

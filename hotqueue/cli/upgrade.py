@@ -1,0 +1,64 @@
+"""hotqueue upgrade: taking queues to the schema of this version, once nothing older is to work with them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hotqueue.cli.entry import confirm, json_text, settings
+from hotqueue.cli.store import opened, store_options
+
+if TYPE_CHECKING:
+    from hotqueue.store.store import Store
+
+
+@click.command(context_settings=settings)
+@click.argument("queues", metavar="[QUEUE]...", nargs=-1)
+@click.option("--all", "every", is_flag=True, help="Every queue of the store that has, or had, tasks.")
+@store_options
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+def upgrade(queues: tuple[str, ...], every: bool, yes: bool, as_json: bool, **where: Any) -> None:
+    """Let the tasks of each QUEUE have the newest forms that this hotqueue knows, for good.
+
+    Programs with an older hotqueue are refused there from then on: their workers settle what they hold, and wait to be upgraded.
+    Interrupted, it is run again: each queue has gone up, or has not.
+    """
+    from hotqueue import keys
+    from hotqueue.monitor import inventory
+
+    if bool(queues) == every:
+        raise click.UsageError("name queues, or say --all" if not queues else "--all is all queues: name none beside it")
+    with opened(**where) as store:
+        names = list(dict.fromkeys(map(keys.check_name, queues))) or inventory.queue_names(store, with_tasks=True)
+        doubts = inventory.doubts(store, names if queues else ())
+        lower = [name for name, schema in inventory.schemas(store, names).items() if schema < keys.SCHEMA]
+        for doubt in doubts:
+            click.echo(f"hotqueue: {doubt}", err=True)
+        if lower:
+            named = ", ".join(lower[:5]) + (f" and {len(lower) - 5} more" if len(lower) > 5 else "")
+            confirm(
+                f"Take {named} to schema {keys.SCHEMA}, for good? What has an older hotqueue is refused there from now on.", yes
+            )
+        rows = _upgraded(store, names, as_json)
+    if as_json:
+        click.echo(json_text(rows))
+    elif not rows:
+        click.echo(f"there is no queue in {store}")
+
+
+def _upgraded(store: Store, names: Sequence[str], as_json: bool) -> list[dict[str, Any]]:
+    """Upgrade queues, one after another, and say of each as it is done."""
+    from hotqueue.tasks.broker.broker import Broker
+
+    rows = []
+    for name in names:
+        done = Broker(store, name).upgrade()
+        rows.append({"name": name, "before": done.before, "schema": done.now, "older_workers": len(done.older)})
+        if not as_json:
+            went = f"schema {done.before} → {done.now}" if done.before < done.now else f"schema {done.now} already"
+            older = f"; {len(done.older)} of its workers have an older hotqueue and fetch nothing more" if done.older else ""
+            click.echo(f"{name}: {went}{older}")
+    return rows
