@@ -30,6 +30,7 @@ from hotqueue.tasks.client.resultset import ResultSet
 from hotqueue.tasks.wire import envelope, payload, record
 from hotqueue.tasks.wire.envelope import SIGNED
 from hotqueue.tasks.worker.loading import CannotLoad, load
+from hotqueue.tasks.worker.queue_making import QueueMaking
 from tests.support.processes import run_python
 from tests.support.waiting import wait_until
 from tests.tasks import sample
@@ -555,5 +556,5 @@ def test_one_queue_with_two_keys_is_not_worked_at(
     (tmp_path / f"{name}.py").write_text(f"from hotqueue import HotQueue\n{made}\n")
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(CannotLoad, match="'q' is made more than once, with different secret keys") as caught:
-        load([name], [], None, HotQueue)
+        load([name], [], QueueMaking(HotQueue))
     assert KEY not in str(caught.value)

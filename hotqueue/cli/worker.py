@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import sys
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -43,7 +44,7 @@ Exit codes: 0 clean, 1 crash, 2 usage, 3 a module cannot be imported or has no t
     *("-Q", "--queues"),
     metavar="A:3,B",
     help="Work at these queues only (default: all that the modules define), in turns: three of A to one of B. A turn is 10 ms "
-    "of work, or a longer task.",
+    "of work, or a longer task. 'tenant-*' is all queues that match, also those that appear later (*, ?, [abc]; \\* is a *).",
 )
 @click.option(
     "-u", "--url", metavar="URL", allow_from_autoenv=False, help="Where the queues live, instead of where the modules say."
@@ -123,6 +124,7 @@ def _settings(modules: tuple[str, ...], names: dict[str, int], url: str | None, 
     from hotqueue.queue import HotQueue
     from hotqueue.store.address import MEMORY
     from hotqueue.store.resolve import resolve
+    from hotqueue.tasks.rules import globs
     from hotqueue.tasks.worker.child import Settings
 
     if not given["name"].isprintable():
@@ -131,7 +133,7 @@ def _settings(modules: tuple[str, ...], names: dict[str, int], url: str | None, 
         raise click.UsageError(f"a {MEMORY} database is seen by the process that made it alone; name a file")
     try:
         for name in names:
-            keys.check_name(name)
+            keys.check_name(name if globs.is_glob(name) else globs.literal(name))
         if signing.VARIABLE in os.environ:
             signing.split(os.environ[signing.VARIABLE], f"${signing.VARIABLE}")
         is_named = url is not None or dbfilename is not None
@@ -166,10 +168,10 @@ def _work(settings: Settings, level: str, given: Any) -> int:
 
     shown = not given["quiet"] and given["log_format"] == "text"
 
-    def ready(queues: list[tuple[str, Store]], tasks: list[str]) -> None:
+    def ready(queues: list[tuple[str, Store]], tasks: list[str], late: list[Store]) -> None:
         settings.said.add(UNKNOWN_QUEUES)  # the first process has said so
         if shown:
-            say(banner(settings, queues, tasks))
+            say(banner(settings, queues, tasks, late))
 
     supervisor = Supervisor(settings, ready, lambda text: say(f"hotqueue-worker: {text}"))
     try:
@@ -186,28 +188,42 @@ def _work(settings: Settings, level: str, given: Any) -> int:
     return code
 
 
-def banner(settings: Settings, queues: list[tuple[str, Store]], tasks: list[str]) -> str:
+def banner(settings: Settings, queues: list[tuple[str, Store]], tasks: list[str], late: Sequence[Store] = ()) -> str:
     """Return what the worker says when it is ready."""
-    stores = sorted({str(store) for _, store in queues})
+    stores = sorted({str(store) for store in (*(store for _, store in queues), *late)})
     shown = ", ".join(tasks[:20]) + (f" and {len(tasks) - 20} more" if len(tasks) > 20 else "")
     lines = [
         f"hotqueue {__version__}, {settings.processes} process{'es'[: 2 * (settings.processes > 1)]}, pid {os.getpid()}"
         + (f", {settings.name}" if settings.name else ""),
-        f"  store   {', '.join(stores)}{_container_hint(queues)}",
-        f"  queues  {', '.join(_with_turns(name, settings) for name in sorted({name for name, _ in queues}))}",
+        f"  store   {', '.join(stores)}{_container_hint([*(store for _, store in queues), *late])}",
+        f"  queues  {', '.join(_shown({name for name, _ in queues}, settings))}",
         f"  tasks   {shown or 'none by name; calls by value only'}",
     ]
     return "\n".join(lines)
 
 
-def _with_turns(name: str, settings: Settings) -> str:
-    weight = settings.weights.get(name, 1)
+def _shown(queues: set[str], settings: Settings) -> list[str]:
+    """Return queues as the banner shows them: those that only a glob means by that, and how many they are."""
+    from hotqueue.tasks.rules import globs
+
+    meant_by = {queue: globs.first_match(settings.queues, queue) or queue for queue in queues}
+    found = [_with_turns(queue, settings.weights, queue) for queue in sorted(queues) if meant_by[queue] not in settings.globs]
+    for glob in settings.globs:
+        count = sum(name == glob for name in meant_by.values())
+        found.append(f"{_with_turns(glob, settings.weights, globs.example(glob))} ({count} queue{'s'[: count != 1]} now)")
+    return found
+
+
+def _with_turns(name: str, weights: Mapping[str, int], queue: str) -> str:
+    from hotqueue.tasks.rules import globs
+
+    weight = weights.get(name) or globs.weight_of(weights, queue)
     return name if weight == 1 else f"{name} ({weight} turns)"
 
 
-def _container_hint(queues: list[tuple[str, Store]]) -> str:
+def _container_hint(stores: list[Store]) -> str:
     inside = os.path.exists("/.dockerenv") or os.path.exists("/run/.containerenv")
-    embedded = any(store.embedded is not None for _, store in queues)
+    embedded = any(store.embedded is not None for store in stores)
     return " (inside a container: other containers do not see it)" if inside and embedded else ""
 
 

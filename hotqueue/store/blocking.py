@@ -77,6 +77,10 @@ class Blocking:
     def _send(self, parts: Sequence[bytes]) -> None:
         self._guarded(partial(self._connection.send_packed_command, parts, check_health=False))
 
+    def has_answered(self, seconds: float = 0) -> bool:
+        """Wait so long at most until there is something to receive."""
+        return bool(self._guarded(partial(self._connection.can_read, timeout=seconds)))
+
     def receive(self) -> Any:
         """Wait for the reply of the last command."""
         return self._guarded(self._connection.read_response)

@@ -175,6 +175,14 @@ class ScriptKeys:
         n = self.name
         return [keys.ready(n), keys.lanes(n), keys.blocked(n), keys.gated(n)]
 
+    def what_is_left(self) -> list[str]:
+        """Of what_is_left.lua."""
+        n = self.name
+        return [
+            *(keys.tasks(n), keys.dead_tasks(n), keys.paused(n), keys.owned(n), keys.owned_over(n)),
+            *(keys.seq(n), keys.stats(n), *self.bells),
+        ]
+
     def claim(self) -> list[str]:
         """Of claim.lua."""
         n = self.name

@@ -22,7 +22,7 @@ from hotqueue.tasks.supervisor.phase import Phase
 from hotqueue.tasks.supervisor.processes import Dead, Processes
 from hotqueue.tasks.supervisor.quarantine import Quarantine
 from hotqueue.tasks.supervisor.replacement import Replacement
-from hotqueue.tasks.worker import child
+from hotqueue.tasks.worker.reporter import EXIT_CRASH
 from hotqueue.tasks.worker.task_log import about, shown
 
 log = logging.getLogger("hotqueue.worker")
@@ -150,7 +150,7 @@ class Deaths:
         self._put_back(dead, death)
         each.close()
         if self._state.upkeep is None and self._state.exit is None and not each.is_ready:
-            self._state.cannot_begin(f"the first process {death.how}, before it had imported the modules", child.EXIT_CRASH)
+            self._state.cannot_begin(f"the first process {death.how}, before it had imported the modules", EXIT_CRASH)
             return
         self._replace(dead, death)
         if not (each.is_ready or each.is_stopping or each.ended_for):

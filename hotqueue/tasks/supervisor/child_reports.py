@@ -13,7 +13,9 @@ from hotqueue.errors import ConnectionFailed, HotQueueError
 from hotqueue.runtime.background import Background
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker.broker import Broker
+from hotqueue.tasks.rules import globs
 from hotqueue.tasks.supervisor.children import Child
+from hotqueue.tasks.supervisor.found_queues import FoundQueues
 from hotqueue.tasks.supervisor.phase import Phase
 from hotqueue.tasks.supervisor.preflight import check_queues
 from hotqueue.tasks.supervisor.processes import Processes
@@ -26,6 +28,8 @@ from hotqueue.tasks.worker.child import Settings
 
 log = logging.getLogger("hotqueue.worker")
 
+FIRST_LOOK, UNTIL_OVER = 1.0, 600.0  # seconds of looking at all keys before the first process begins; and in a burst
+
 Named = list[tuple[str, Store]]  # queues, by name and store
 
 
@@ -34,15 +38,18 @@ class Reports:
 
     1. hello: a process could load the modules; the first one names the queues, whose servers are checked.
     2. failed: it could not.
-    3. worker: one of its workers has registered at the queues.
-    4. ends_soon: it will reach a limit before long.
-    5. finishing: it fetches nothing more.
-    6. leaving: its workers have left; what is done at an exit is still to come.
+    3. left: it works at a queue no more that a glob had found.
+    4. worker: one of its workers has registered at the queues.
+    5. ends_soon: it will reach a limit before long.
+    6. finishing: it fetches nothing more.
+    7. leaving: its workers have left; what is done at an exit is still to come.
 
     Args:
         background: does what may wait for Redis.
         upkeep_of: makes the upkeep of the queues.
-        on_ready: called once with the queues and tasks that the first child found.
+        on_ready: called once with the queues and tasks that the first child found, and where globs find more.
+        queues: those that are looked after.
+        found: those that globs find.
     """
 
     def __init__(
@@ -53,9 +60,12 @@ class Reports:
         replacement: Replacement,
         background: Background,
         upkeep_of: Callable[[list[Broker]], Upkeep],
-        on_ready: Callable[[Named, list[str]], None],
+        on_ready: Callable[[Named, list[str], list[Store]], None],
+        queues: Queues,
+        found: FoundQueues,
     ) -> None:
-        self.queues = Queues()
+        self.queues = queues
+        self._found = found
         self._settings = settings
         self._state = state
         self._pool = pool
@@ -69,28 +79,43 @@ class Reports:
         for report in reports:
             getattr(self, f"_on_{report.pop('kind')}")(each, **report)
 
-    def _on_hello(self, each: Child, queues: bytes, tasks: list[str]) -> None:
+    def _on_hello(self, each: Child, queues: bytes, tasks: list[str], late: bytes) -> None:
         each.is_ready = True
         self._replacement.loaded()
         found: Named = payload.loads(queues)
         each.queues = [self.queues.broker_of(name, store) for name, store in found]
         if self._state.upkeep is not None:
             self._state.upkeep.adopt(each.queues)  # the modules may have been changed since the first process
+            self._found.tell(each)
             if each.suspects is not None:
                 each.begin()
             return
         named = [(broker.name, broker.store) for broker in each.queues]
-        self._background.begin(partial(check_queues, named), partial(self._after_check, each, named, tasks))
+        stores: list[Store] = payload.loads(late)
+        self._found.seek(stores, each.queues)
+        self._background.begin(partial(self._check, named, stores), partial(self._after_check, each, named, tasks, stores))
 
-    def _after_check(self, each: Child, found: Named, tasks: list[str], refusal: HotQueueError | None) -> None:
+    def _check(self, named: Named, late: list[Store]) -> HotQueueError | None:
+        """Return why queues cannot be worked at, if so; see which ones globs find."""
+        examples = [
+            (globs.example(glob) or "hotqueue", self.queues.store_of(store)) for store in late for glob in self._settings.globs
+        ]
+        refusal = check_queues([*named, *examples])
+        if refusal is None and late:
+            self._found.look_at_all(UNTIL_OVER if self._settings.is_burst else FIRST_LOOK)
+        return refusal
+
+    def _after_check(self, each: Child, found: Named, tasks: list[str], late: list[Store], refusal: HotQueueError | None) -> None:
         if refusal is not None:
             code = child.EXIT_UNREACHABLE if isinstance(refusal, ConnectionFailed) else child.EXIT_USAGE
             if self._state.exit is None:
                 self._on_failed(each, code, str(refusal))
             return
         self._state.upkeep = self._upkeep_of(self.queues.all())
+        self._found.tell(each)
+        found = [*found, *((broker.name, broker.store) for broker in self._found.all())]
         if self._state.exit is None:
-            self._on_ready(found, tasks)
+            self._on_ready(found, tasks, late)
 
     def _on_failed(self, each: Child, code: int, text: str) -> None:
         if self._state.upkeep is None:
@@ -106,6 +131,9 @@ class Reports:
         if trouble and presence.TROUBLE not in self._settings.said:
             self._settings.said.add(presence.TROUBLE)
             log.warning("%s", presence.advice(trouble, self._settings.lease_ms / 1000))
+
+    def _on_left(self, each: Child, queue: int, order: int) -> None:
+        self._found.left(each, queue, order)
 
     def _on_ends_soon(self, each: Child) -> None:
         each.ends_soon = True

@@ -15,8 +15,9 @@ from typing import Any
 
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.wire import payload
-from hotqueue.tasks.worker import child
+from hotqueue.tasks.worker import child, orders
 from hotqueue.tasks.worker.child import Pipes, Settings, Suspects
+from hotqueue.tasks.worker.orders import Order
 from hotqueue.tasks.worker.running_table import new_table, read_fates, read_progress, read_running
 from hotqueue.tasks.worker.start_permits import StartPermits
 from hotqueue.tasks.worker.wake_pipe import readable
@@ -46,7 +47,8 @@ class Child:
     """One worker process.
 
     Attributes:
-        queues: as it named them, in its order.
+        queues: as it named them, in its order; then those that a glob found. One that it has left stays until another takes its
+            place.
         suspects: those that it was started for; None of a working process.
         is_ready: it has imported the modules, and waits for the word to begin.
         has_begun: it was given that word.
@@ -70,6 +72,7 @@ class Child:
     slots: dict[int, Slot] = field(default_factory=dict)
     queues: list[Broker] = field(default_factory=list)
     inbox: bytes = b""
+    _outbox: bytes = b""
     is_ready: bool = False
     has_begun: bool = False
     is_stopping: bool = False
@@ -102,24 +105,33 @@ class Child:
     def begin(self) -> None:
         """Have it register its workers and work."""
         self.has_begun = True
-        self._order(child.GO)
+        self.order(orders.GO)
 
     def stop(self) -> None:
         """Have it fetch nothing more and finish what it runs."""
         self.is_stopping = True
-        self._order(child.STOP)
+        self.order(orders.STOP)
 
     def give_up(self, worker: str, queue: Broker) -> None:
         """If this is one of its workers, say that what it runs of a queue is lost."""
         for number, slot in self.slots.items():
             if slot.worker == worker and queue in self.queues:
-                self._order(child.GIVE_UP + child.LOST.pack(number, self.queues.index(queue)))
+                self.order(orders.GiveUp(number, self.queues.index(queue)))
 
-    def _order(self, order: bytes) -> None:
+    def order(self, order: Order) -> None:
+        """Tell it something, as soon as it has read what was said before: a task may keep it from that."""
+        self._outbox += orders.packed(order)
+        self.flush()
+
+    def flush(self) -> None:
+        """Write what it has not been told yet, as far as the pipe takes it."""
         try:
-            os.write(self.control, order)
-        except BrokenPipeError:
-            pass  # it is dead already
+            while self._outbox:
+                self._outbox = self._outbox[os.write(self.control, self._outbox[:4096]) :]
+        except BlockingIOError:
+            pass
+        except BrokenPipeError:  # it is dead already
+            self._outbox = b""
 
     def end(self, task_id: str, why: str) -> None:
         """Kill it, once, and note why."""
@@ -203,4 +215,5 @@ def _spawn(
     pid = child.fork(settings, Pipes(control_read, report_write, permits, tables), close)
     os.close(control_read)
     os.close(report_write)
+    os.set_blocking(control_write, False)
     return Child(pid, control_write, report_read, permits, tables, settings.suspects)

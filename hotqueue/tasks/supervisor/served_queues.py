@@ -19,12 +19,21 @@ class Queues:
         self._brokers: dict[tuple[int, str], Broker] = {}  # by store and queue, which two stores may call the same
         self._stores: dict[bytes, Store] = {}  # by their addresses
 
-    def broker_of(self, name: str, store: Store) -> Broker:
-        """Return the broker of a queue that a child has named."""
+    def store_of(self, store: Store) -> Store:
+        """Return the store that this process has in place of one that a child has named."""
         address = payload.dumps(store.address)  # not by `==`: a credential provider, say, is equal to itself alone
         known = self._stores.setdefault(address, store)
         if known is store:
             store.starts_threads, store.patience = False, PATIENCE
+        return known
+
+    def forget(self, broker: Broker) -> None:
+        """Look after a queue no more."""
+        self._brokers.pop((id(broker.store), broker.name), None)
+
+    def broker_of(self, name: str, store: Store) -> Broker:
+        """Return the broker of a queue that a child has named."""
+        known = self.store_of(store)
         return self._brokers.setdefault((id(known), name), Broker(known, name))
 
     def all(self) -> list[Broker]:

@@ -24,16 +24,18 @@ from hotqueue.store.store import Store
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.supervisor.child_deaths import Deaths
 from hotqueue.tasks.supervisor.child_reports import Reports
+from hotqueue.tasks.supervisor.found_queues import FoundQueues
 from hotqueue.tasks.supervisor.health import HealthPort, Probes
 from hotqueue.tasks.supervisor.phase import Phase
 from hotqueue.tasks.supervisor.processes import Processes
 from hotqueue.tasks.supervisor.quarantine import Quarantine
 from hotqueue.tasks.supervisor.replacement import Replacement, dismiss
+from hotqueue.tasks.supervisor.served_queues import Queues
 from hotqueue.tasks.supervisor.signals import Signals
 from hotqueue.tasks.supervisor.upkeep import Upkeep
 from hotqueue.tasks.supervisor.watchdog import Watchdog
-from hotqueue.tasks.worker import child
 from hotqueue.tasks.worker.child import Settings, Suspects
+from hotqueue.tasks.worker.reporter import EXIT_CRASH
 from hotqueue.tasks.worker.wake_pipe import readable
 
 log = logging.getLogger("hotqueue.worker")
@@ -57,14 +59,14 @@ class Supervisor:
     5. Once the last one has gone, and Redis has taken all pending writes (`_all_is_written`), `run` returns the exit code.
 
     Args:
-        on_ready: called once with the queues and tasks that the first child found.
+        on_ready: called once with the queues and tasks that the first child found, and where globs find more.
         on_failed: called with the text of why the modules cannot be loaded.
     """
 
     def __init__(
         self,
         settings: Settings,
-        on_ready: Callable[[list[tuple[str, Store]], list[str]], None],
+        on_ready: Callable[[list[tuple[str, Store]], list[str], list[Store]], None],
         on_failed: Callable[[str], None],
     ) -> None:
         self._presence = presence.Presence()  # by which others see whether we live; if not, they put back what our workers held
@@ -76,8 +78,11 @@ class Supervisor:
         self._quarantine = Quarantine(self._presence.id, settings.lease_ms, self._state.write_later)
         self._background = Background(self._signals.wake)
         self._orders: deque[Callable[[], None]] = deque()  # from jobs in the background, for this loop
+        queues = Queues()
+        self._found = FoundQueues(settings.queues, queues, self._pool, self._state, self._signals.wake)
         self._reports = Reports(
-            self._settings, self._state, self._pool, self._replacement, self._background, self._upkeep_of, on_ready
+            *(self._settings, self._state, self._pool, self._replacement, self._background, self._upkeep_of, on_ready),
+            *(queues, self._found),
         )
         self._deaths = Deaths(self._state, self._pool, self._replacement, self._quarantine)
         self._watchdog = Watchdog(self._pool, self._state, settings.modules)
@@ -136,8 +141,11 @@ class Supervisor:
     def _select(self) -> None:
         by_fd = {each.report: each for each in self._pool.all}
         wakeup, health = self._signals.fileno(), self._health.fileno() if self._health is not None else None
-        for fd in readable([wakeup, *([] if health is None else [health]), *by_fd], TICK):
-            if fd == wakeup:
+        new = self._found.descriptors()
+        for fd in readable([wakeup, *([] if health is None else [health]), *by_fd, *new], TICK):
+            if fd in new:
+                new[fd].soon()
+            elif fd == wakeup:
                 self._signals.clear()
             elif fd == health and self._health is not None:
                 self._health.answer()
@@ -148,6 +156,7 @@ class Supervisor:
         self._background.conclude()
         if self._state.upkeep is not None:
             self._state.upkeep.conclude()
+            self._found.conclude()
         while self._orders:
             self._orders.popleft()()
 
@@ -214,7 +223,7 @@ class Supervisor:
 
     def _cannot_spawn(self, why: str) -> None:
         if self._state.upkeep is None and self._state.exit is None:
-            self._state.cannot_begin(f"no process can be started: {why}", child.EXIT_CRASH)
+            self._state.cannot_begin(f"no process can be started: {why}", EXIT_CRASH)
         else:
             log.error("no process can be started: %s; trying again in %g s", why, NO_PROCESS)
             self._replacement.not_before = time.monotonic() + NO_PROCESS
@@ -235,7 +244,7 @@ class Supervisor:
     @property
     def _may_fork(self) -> bool:
         """True while this process has one thread."""
-        return self._background.is_free and (self._state.upkeep is None or self._state.upkeep.is_free)
+        return self._background.is_free and self._found.is_free and (self._state.upkeep is None or self._state.upkeep.is_free)
 
     @property
     def _waits_to_fork(self) -> bool:
@@ -265,3 +274,5 @@ class Supervisor:
         if not self._waits_to_fork:
             self._state.upkeep.own = [slot.worker for each in self._pool.working for slot in each.slots.values()]
             self._state.upkeep.begin()
+            if self._state.exit is None and not self._settings.is_burst:
+                self._found.begin()

@@ -62,6 +62,11 @@ class Upkeep:
                 )
         self._group()
 
+    def abandon(self, broker: Broker) -> None:
+        """Look after a queue no more: nobody here works at it."""
+        if self._queues.pop(broker, None) is not None:
+            self._group()
+
     def _group(self) -> None:
         """Put queues together that live at one server: which node of a Cluster has a queue may change."""
         groups: dict[tuple[int, str], list[QueueUpkeep]] = {}
@@ -130,7 +135,8 @@ class Upkeep:
 
     def write_later(self, broker: Broker, write: Callable[[], None]) -> None:
         """Have something written at a queue, now or when its server is back; it may be repeated."""
-        self._queues[broker].pending_writes.add(write)
+        if broker in self._queues:  # else it was let go of: nothing was left there
+            self._queues[broker].pending_writes.add(write)
 
     def sweep_soon(self) -> None:
         """Have the next beats sweep: somebody died, and may have left more than we know of."""

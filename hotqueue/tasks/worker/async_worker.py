@@ -51,7 +51,7 @@ class AsyncWorker(Worker):
             came = self._turn_around(may_have)
             if came or self._ended:
                 # Where a fetch left nothing, the bell rings for what comes next.
-                may_have = came and self.subscriptions[0].may_have_tasks
+                may_have = came and self.has_one_queue and self.subscriptions[0].may_have_tasks
                 continue
             if self._active == 0 and self._may_end():
                 return
@@ -91,7 +91,7 @@ class AsyncWorker(Worker):
         """Settle what ended; fetch where there is room and reason to."""
         may_have = may_have or self._was_full
         self._was_full = any(each.slow_settlements.is_full for each in self.attended())
-        if len(self.subscriptions) > 1:
+        if not self.has_one_queue:
             came = self._visit_in_turn(may_have)
         else:  # has all turns
             came = (room := self._room()) > 0 and self._visit(self.subscriptions[0], room, may_have)
@@ -132,7 +132,7 @@ class AsyncWorker(Worker):
         return order
 
     def _may_have_tasks(self, subscription: Subscription, may_have: bool) -> bool:
-        return may_have if len(self.subscriptions) == 1 else self.is_worth_asking(subscription)
+        return may_have if self.has_one_queue else self.is_worth_asking(subscription)
 
     def _visit(self, subscription: Subscription, room: int, may_have: bool) -> bool:
         """Settle what ended at one queue, and fetch up to `room` tasks, where there is reason to; tell whether anything came."""

@@ -13,14 +13,13 @@ import logging
 import mmap
 import os
 import signal
-import struct
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from hotqueue.errors import CannotLoad, HotQueueError
 from hotqueue.runtime import descriptors
@@ -30,18 +29,18 @@ from hotqueue.tasks.client.client import Owner
 from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.execution import forks
 from hotqueue.tasks.execution.repairs import Repairs
-from hotqueue.tasks.wire import payload
-from hotqueue.tasks.worker import process_exit, unknown_queues
+from hotqueue.tasks.rules import globs
+from hotqueue.tasks.worker import orders, process_exit, unknown_queues
 from hotqueue.tasks.worker.loading import load
 from hotqueue.tasks.worker.process import Process
-from hotqueue.tasks.worker.shared import LEASE_MS, Member
+from hotqueue.tasks.worker.queue_making import QueueMaking
+from hotqueue.tasks.worker.reporter import EXIT_CRASH, Reporter
+from hotqueue.tasks.worker.shared import LEASE_MS
 
 log = logging.getLogger("hotqueue.worker")
 
-EXIT_CRASH, EXIT_USAGE, EXIT_LOAD, EXIT_UNREACHABLE = 1, 2, 3, 4
+EXIT_USAGE, EXIT_LOAD, EXIT_UNREACHABLE = 2, 3, 4
 UNKNOWN_QUEUES = "unknown queues"  # in `Settings.said`
-GO, STOP, GIVE_UP = b"r", b"s", b"g"  # orders; LOST follows the last
-LOST = struct.Struct("<HH")  # number of the worker, number of the queue
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,8 @@ class Settings:
 
     Attributes:
         make_queue: HotQueue, for queues that no module defines.
-        weights: queue → how many turns it has to one of another; 1 for those that are not named.
+        queues: names of queues and globs; none: all that the modules define.
+        weights: queue or glob → how many turns it has to one of another; 1 for those that are not named.
         supervisor: the incarnation of the supervisor.
         suspects: what a quarantine process is for; None of a working one.
         said: what need not be said again; a process that is forked later inherits it.
@@ -95,6 +95,11 @@ class Settings:
     before_import: Callable[[], None] = field(default=lambda: None, repr=False)
     after_import: Callable[[], None] = field(default=lambda: None, repr=False)
 
+    @property
+    def globs(self) -> list[str]:
+        """Those of the names that stand for all queues that match."""
+        return [name for name in self.queues if globs.is_glob(name)]
+
     def for_suspects(self, suspects: Suspects | None) -> Settings:
         """Return those of a quarantine process; of a working one for None."""
         if suspects is None:
@@ -116,11 +121,12 @@ def run(settings: Settings, pipes: Pipes) -> int:
     """Work until told to stop; return the exit code."""
     began = time.monotonic()
     _be_a_child(pipes)
-    report = _Reporter(pipes.report)
+    report = Reporter(pipes.report)
     defined: list[str] = []
+    making = QueueMaking(settings.make_queue, _store_of(settings), settings.secret_key)
     try:
-        registries = _loaded(settings, defined)
-        report.hello(registries)
+        registries = _loaded(settings, defined, making)
+        report.hello(registries, making.tasks(), making.stores if settings.globs else [])
         for registry in registries:  # what a web request cannot wait for, a worker can
             registry.store.be_patient()
     except CannotLoad as error:
@@ -129,10 +135,11 @@ def run(settings: Settings, pipes: Pipes) -> int:
     except (HotQueueError, TypeError) as error:
         report(kind="failed", code=EXIT_USAGE, text=str(error))
         return EXIT_USAGE
-    process = _process_of(settings, registries, pipes, report, time.monotonic() - began)
+    process = _process_of(settings, registries, making, pipes, report, time.monotonic() - began)
     may_begin = threading.Event()
-    threading.Thread(target=_obey, args=(pipes.control, process, may_begin), name="hotqueue-control", daemon=True).start()
-    unknown = [name for name in settings.queues if name not in defined]
+    threading.Thread(target=_obey, args=(pipes.control, process, may_begin, making), name="hotqueue-control", daemon=True).start()
+    plain = [globs.literal(name) for name in settings.queues if not globs.is_glob(name)]
+    unknown = [name for name in plain if name not in defined]
     if unknown and UNKNOWN_QUEUES not in settings.said:  # in a large Redis it takes a while to see what there is
         warning = partial(unknown_queues.warn, unknown, defined, registries)
         threading.Thread(target=warning, name="hotqueue-unknown-queues", daemon=True).start()
@@ -148,25 +155,33 @@ def run(settings: Settings, pipes: Pipes) -> int:
     return 0
 
 
-def _loaded(settings: Settings, defined: list[str]) -> list[Registry]:
+def _store_of(settings: Settings) -> Store | None:
+    return Store(settings.address) if settings.address is not None else None
+
+
+def _loaded(settings: Settings, defined: list[str], making: QueueMaking) -> list[Registry]:
     """Import the modules; return the queues to work at, and put the names of all that they define into `defined`."""
-    store = Store(settings.address) if settings.address is not None else None
     settings.before_import()
     try:
-        registries = load(settings.modules, settings.queues, store, settings.make_queue, settings.secret_key, defined)
+        registries = load(settings.modules, settings.queues, making, defined)
     finally:
         settings.after_import()
-    return registries if settings.suspects is None else _those_of(settings.suspects, registries)
+    return registries if settings.suspects is None else _those_of(settings, settings.suspects, registries, making)
 
 
-def _those_of(suspects: Suspects, registries: list[Registry]) -> list[Registry]:
+def _those_of(settings: Settings, suspects: Suspects, registries: list[Registry], making: QueueMaking) -> list[Registry]:
     found = [each for each in registries if (each.name, each.store.elsewhere) == (suspects.queue, suspects.store)]
+    if not found and globs.first_match(settings.globs, suspects.queue):
+        there = [store for store in making.stores if store.elsewhere == suspects.store]
+        found = [making.complete(making.make(suspects.queue, store)) for store in there]
     if not found:
         raise CannotLoad(f"the modules define no queue {suspects.queue!r} of {suspects.store} any more")
     return found
 
 
-def _process_of(settings: Settings, registries: list[Registry], pipes: Pipes, report: _Reporter, load_time: float) -> Process:
+def _process_of(
+    settings: Settings, registries: list[Registry], making: QueueMaking, pipes: Pipes, report: Reporter, load_time: float
+) -> Process:
     return Process(
         registries,
         name=settings.name,
@@ -183,6 +198,8 @@ def _process_of(settings: Settings, registries: list[Registry], pipes: Pipes, re
         notify=lambda what: report(kind=what),
         load_time=load_time,
         weights=settings.weights,
+        late_stores=making.stores if settings.globs and settings.suspects is None else (),
+        left=report.left,
         supervisor=settings.supervisor,
         width=0 if settings.suspects is None else settings.suspects.width,
     )
@@ -204,47 +221,24 @@ def _be_a_child(pipes: Pipes) -> None:
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
 
 
-def _obey(control: int, process: Process, may_begin: threading.Event) -> None:
+def _obey(control: int, process: Process, may_begin: threading.Event, making: QueueMaking) -> None:
     """Follow the supervisor's orders; its death is the order to die."""
-    while True:
-        order = os.read(control, 1)
-        if not order:
-            os._exit(EXIT_CRASH)
-        if order == GO:
-            may_begin.set()
-        elif order == STOP:
-            process.stop_fetching()
-            may_begin.set()
-        elif order == GIVE_UP:
-            number, queue = LOST.unpack(os.read(control, LOST.size))
-            process.workers[number].give_up_running_of(queue)
-
-
-class _Reporter:
-    """Says things to the supervisor: a length, then a dict."""
-
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
-        self._lock = threading.Lock()
-
-    def __call__(self, **facts: Any) -> None:
-        data = payload.dumps(facts)
-        try:
-            with self._lock:
-                os.write(self._fd, len(data).to_bytes(4, "big") + data)
-        except BrokenPipeError:  # the supervisor died before we asked the kernel to end us with it
-            os._exit(EXIT_CRASH)
-
-    def hello(self, registries: list[Registry]) -> None:
-        """Say which queues and tasks there are, and where, so that the supervisor need not import them."""
-        queues = [(registry.name, registry.store) for registry in registries]
-        tasks = sorted({name for registry in registries for name in registry.tasks})
-        self(kind="hello", queues=payload.dumps(queues), tasks=tasks)
-
-    def worker(self, worker: Member, slot: int) -> None:
-        """Say under which incarnation a worker works."""
-        here = worker.presence
-        self(kind="worker", slot=slot, worker=here.id, folder=here.folder, trouble=here.trouble, sort=worker.kind)
+    try:
+        for order in orders.received(control):
+            if order == orders.GO:
+                may_begin.set()
+            elif order == orders.STOP:
+                process.stop_fetching()
+                may_begin.set()
+            elif isinstance(order, orders.GiveUp):
+                process.workers[order.worker].give_up_running_of(order.queue)
+            elif isinstance(order, orders.Adopt):
+                process.adopt(order.queue, making.complete(making.make(order.name, making.stores[order.store])))
+            elif isinstance(order, orders.LetGo):
+                process.let_go(order.queue, order.order)
+    except EOFError:
+        pass
+    os._exit(EXIT_CRASH)
 
 
 def fork(settings: Settings, pipes: Pipes, close: Callable[[], None]) -> int:

@@ -15,7 +15,7 @@ class Fetching(Worker):
     _had_left = False  # the batch before left some
 
     def _may_fetch_asleep(self, wait: float) -> bool:
-        if wait <= 0 or len(self.subscriptions) > 1 or self.shared.is_burst or self._sleep_error or not self.idle.may_fetch:
+        if wait <= 0 or not self.has_one_queue or self.shared.is_burst or self._sleep_error or not self.idle.may_fetch:
             return False
         subscription = self.subscriptions[0]
         return not (
@@ -62,7 +62,7 @@ class Fetching(Worker):
         might run sooner. The permits for it go in beforehand, so that a supervisor who finds us dragging takes it back as well.
         """
         had_left, self._had_left = self._had_left, stepped is not None and stepped.left > 0
-        if stepped is None or len(stepped.deliveries) < AHEAD_FROM or len(self.subscriptions) > 1 or self.stopping:
+        if stepped is None or len(stepped.deliveries) < AHEAD_FROM or not self.has_one_queue or self.stopping:
             return
         if self.shared.runs_suspects and stepped.suspects:
             return

@@ -9,22 +9,21 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError
-from hotqueue.keys import raw
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.broker.session import Step
 from hotqueue.tasks.broker.wake_connection import LATE, Fetch, WakeConnection
+from hotqueue.tasks.worker.bells import LONGEST_SLEEP, Bells
 from hotqueue.tasks.worker.wake_pipe import Wakeup, readable
 
-LONGEST_SLEEP = 3.0  # seconds; only in case a ring was lost: bells ring for every task
 
-
-class Idle:
+class Idle(Bells):
     """The sleep of an idle worker at the bells of its queues: lists in Redis that it blocks on.
 
     Args:
+        brokers: the queues, by their numbers.
         kinds: which bells: "s", "a" or "sa".
         waits_for_servers: False where one that is away must not hold up the others: then no connection is made here but by
             `connect`, and a connection that fails is noted in `broken` instead of an error.
@@ -33,39 +32,19 @@ class Idle:
         rang: the numbers of the queues that rang, for the worker to ask and to remove.
         broken: the number of a queue the connection to whose bell is broken → why.
         wrong: the number of a queue whose bell holds something else → why.
-        silent: the numbers of queues whose bells are not listened to.
     """
 
-    def __init__(self, brokers: Sequence[Broker], kinds: str, waits_for_servers: bool = True) -> None:
-        self._brokers = brokers
-        self._waits_for_servers = waits_for_servers
+    def __init__(self, brokers: Mapping[int, Broker], kinds: str, waits_for_servers: bool = True) -> None:
+        super().__init__(brokers, waits_for_servers)
         self._wakeup = Wakeup()
         self.wake = self._wakeup.wake  # ends a `wait` of another thread, or the next one
-        self._connections: list[WakeConnection] = []
-        self._kinds = ""
         self._may_have_rung = False
         self._lock = threading.Lock()
         self._is_lent = False
         self.rang: set[int] = set()
         self.broken: dict[int, Exception | None] = {}
         self.wrong: dict[int, ConfigError] = {}
-        self.silent: set[int] = set()
         self.listen_to(kinds)
-
-    def listen_to(self, kinds: str) -> None:
-        """Change which bells are listened to."""
-        if kinds == self._kinds:
-            return
-        self._close_connections()
-        self._kinds = kinds
-        connections: dict[int, WakeConnection] = {}
-        for n, broker in enumerate(self._brokers):
-            group = n if broker.store.is_cluster else id(broker.store)
-            if group not in connections:
-                connections[group] = WakeConnection(broker, LONGEST_SLEEP, self.silent)
-            connections[group].queues.update((raw(broker.bell_key(kind)), n) for kind in kinds)
-            connections[group].is_broken = not self._waits_for_servers
-        self._connections = list(connections.values())
 
     def wait(self, seconds: float, also: Sequence[int] = ()) -> bool:
         """Sleep until a bell rings, somebody calls `wake`, or `seconds` have passed; tell whether a bell rang.
@@ -81,7 +60,7 @@ class Idle:
             return True
         seconds = min(seconds, LONGEST_SLEEP)
         try:
-            for connection in self._connections:
+            for connection in self._connections.values():
                 self._listen(connection, seconds)
             return self._select(time.monotonic() + seconds + 0.05, also)
         except ConnectionFailed:
@@ -112,14 +91,14 @@ class Idle:
         Raises:
             ConnectionFailed, ConfigError: that cannot be done now.
         """
-        for connection in self._connections:
+        for connection in list(self._connections.values()):
             if connection.is_broken and queue in connection.queues.values():
                 connection.blocking.connect()
 
     def reconnected(self, queue: int) -> None:
         """Listen to the bells of a queue again, after `connect`."""
         self.broken.pop(queue, None)
-        for connection in self._connections:
+        for connection in self._connections.values():
             if queue in connection.queues.values() and connection.blocking.is_connected:
                 connection.is_broken = False
 
@@ -134,14 +113,9 @@ class Idle:
         self.rang.update(rang)
 
     @property
-    def is_connected(self) -> bool:
-        """True while all bells are listened to, as far as this side knows."""
-        return all(each.blocking.is_connected for each in self._connections)
-
-    @property
     def may_fetch(self) -> bool:
         """True when `wait_and_fetch` is of use: a single connection, and no ring that came, or may come, before it."""
-        return len(self._connections) == 1 and not (self._may_have_rung or self._connections[0].is_listening)
+        return len(self._connections) == 1 and not (self._may_have_rung or next(iter(self._connections.values())).is_listening)
 
     def wait_and_fetch(self, seconds: float, fetch: Fetch) -> Step | None:
         """Sleep as `wait`, with a fetch sent behind the question: Redis carries it out in the moment in which the sleep ends.
@@ -155,7 +129,7 @@ class Idle:
         Raises:
             ConnectionFailed: a connection broke; the same.
         """
-        [connection] = self._connections
+        [connection] = self._connections.values()
         try:
             step = connection.listen_and_fetch(seconds, fetch)
             deadline = time.monotonic() + seconds + LATE
@@ -176,7 +150,7 @@ class Idle:
 
     def wait_woken(self, seconds: float, also: Sequence[int] = ()) -> bool:
         """Sleep until `wake` or for `seconds`, asking for no ring; True if one that was under way came nevertheless."""
-        under_way = [each for each in self._connections if each.awaits_reply]
+        under_way = [each for each in self._connections.values() if each.awaits_reply]
         try:
             ready = readable([*(each.blocking.fileno() for each in under_way), self._wakeup.fileno(), *also], seconds)
             if self._wakeup.fileno() in ready:
@@ -187,7 +161,7 @@ class Idle:
             return False
 
     def _select(self, deadline: float, also: Sequence[int]) -> bool:
-        by_fd = {each.blocking.fileno(): each for each in self._connections if each.awaits_reply}
+        by_fd = {each.blocking.fileno(): each for each in self._connections.values() if each.awaits_reply}
         while True:
             left = deadline - time.monotonic()
             ready = readable([*by_fd, self._wakeup.fileno(), *also], max(0.0, left))
@@ -222,7 +196,7 @@ class Idle:
 
     def lend(self) -> bool:
         """Let another thread read what is under way, until `reclaim`; False if nothing is: a ring would wait for us, unread."""
-        self._is_lent = any(each.awaits_reply for each in self._connections)
+        self._is_lent = any(each.awaits_reply for each in self._connections.values())
         return self._is_lent
 
     def reclaim(self) -> None:
@@ -233,12 +207,13 @@ class Idle:
     def lent(self) -> list[int]:
         """Return the descriptors of what is lent; for any thread."""
         with self._lock:
-            return [each.blocking.fileno() for each in self._connections if each.awaits_reply] if self._is_lent else []
+            lent = list(self._connections.values()) if self._is_lent else []
+        return [each.blocking.fileno() for each in lent if each.awaits_reply]
 
     def rang_meanwhile(self) -> set[int]:
         """Return the numbers of queues that rang while the bells are lent; for any thread."""
         with self._lock:
-            lent = [each for each in self._connections if each.awaits_reply] if self._is_lent else []
+            lent = [each for each in self._connections.values() if each.awaits_reply] if self._is_lent else []
             by_fd = {each.blocking.fileno(): each for each in lent}
             known, self.rang = self.rang, set()
             self._read([by_fd[fd] for fd in readable(list(by_fd), 0)])
@@ -256,11 +231,6 @@ class Idle:
         self.rang.update(wrong)  # nobody can ring there: ask
         self.wrong.update((queue, why) for queue in wrong)
         return bool(connection.left_out)
-
-    def _close_connections(self) -> None:
-        for connection in self._connections:
-            if not connection.is_broken:
-                connection.drop()
 
     def close(self) -> None:
         """Close the connections; a token that comes meanwhile is lost, and the next worker looks after LONGEST_SLEEP."""

@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -18,10 +18,12 @@ from hotqueue.runtime import package
 from hotqueue.store.store import Store
 from hotqueue.tasks.client.client import Owner
 from hotqueue.tasks.client.definition import definition_of
-from hotqueue.tasks.client.name_clashes import are_two, quietly
+from hotqueue.tasks.client.name_clashes import quietly
 from hotqueue.tasks.client.registry import Registry, registry_of
 from hotqueue.tasks.client.task import Task
 from hotqueue.tasks.execution import forks
+from hotqueue.tasks.rules import globs
+from hotqueue.tasks.worker.queue_making import QueueMaking
 
 log = logging.getLogger("hotqueue.worker")
 
@@ -29,18 +31,15 @@ log = logging.getLogger("hotqueue.worker")
 def load(
     modules: Sequence[str],
     names: Sequence[str],
-    store: Store | None,
-    make_queue: Callable[..., Owner],
-    secret_key: str | None = None,
+    making: QueueMaking,
     defined: list[str] | None = None,
 ) -> list[Registry]:
     """Return the queues to work at, each knowing all tasks.
 
     Args:
         modules: ``package.module`` or ``package.module:queue``.
-        names: queues to work at (``-Q``); all that are found if empty.
-        store: where they live, instead of where the modules say.
-        make_queue: HotQueue, for a queue that no module defines.
+        names: queues to work at (``-Q``), and globs; all that are found if empty.
+        making: makes queues that no module defines, and may know where all live, instead of where the modules say.
         defined: gets the names of the queues that the modules define.
 
     Raises:
@@ -50,9 +49,9 @@ def load(
     sys.path[:0] = [] if os.getcwd() in sys.path or "" in sys.path else [os.getcwd()]
     with quietly():
         queues = [queue for spec in modules for queue in _queues_of(spec)]
-        if store is not None:
+        if making.store is not None:
             for queue in queues:  # all of them: a task may send through any
-                registry_of(queue).move(store)
+                registry_of(queue).move(making.store)
         found = _merged(queues)
     every = [registry for same in found.values() for registry in same]
     if clashes := [clash for registry in every for clash in registry.clashes]:
@@ -61,21 +60,24 @@ def load(
         defined += found
     if modules and not found:
         raise CannotLoad(_nothing_in(modules))
-    tasks, unclear = _of_all(every)
     _check_weights(names, found)
-    some = every[0] if every else None
-    chosen = [
-        registry
-        for name in list(names) or list(found)
-        for registry in found.get(name) or [_another(make_queue, name, some, store, secret_key)]
-    ]
-    for registry in chosen:
-        if missed := sorted(unclear - registry.tasks.keys()):
-            log.warning("queue %r runs no task %s: several queues have one of this name", registry.name, ", ".join(missed))
-        for name in tasks.keys() - registry.tasks.keys():
-            registry.add(tasks[name])
+    making.know(every)
+    chosen = [making.complete(registry) for registry in (_chosen(names, found, making) if names else every)]
     share_stores(chosen)
+    making.find_stores(chosen, every)
     return chosen
+
+
+def _chosen(names: Sequence[str], found: Mapping[str, list[Registry]], making: QueueMaking) -> list[Registry]:
+    """Return the queues that names and globs mean, each once."""
+    chosen: dict[int, Registry] = {}
+    for name in names:
+        if globs.is_glob(name):
+            meant = [each for queue, same in found.items() if queue == name or globs.matches(name, queue) for each in same]
+        else:
+            meant = found.get(name) or found.get(globs.literal(name)) or [making.make(globs.literal(name))]
+        chosen.update((id(registry), registry) for registry in meant)
+    return list(chosen.values())
 
 
 def share_stores(registries: Iterable[Registry]) -> None:
@@ -93,7 +95,7 @@ def _check_weights(names: Sequence[str], found: Container[str]) -> None:
     """Raise ConfigError for a name that is a queue's with something behind it that was to be a weight."""
     for name in names:
         head, colon, tail = name.rpartition(":")
-        if colon and name not in found and head in found:
+        if colon and name not in found and head in found and not globs.is_glob(name):
             raise ConfigError(
                 f"-Q {name!r}: {tail!r} is no weight, and there is no queue of this name; the weight of a queue is a whole "
                 f"number, such as {head}:3"
@@ -144,17 +146,6 @@ def _is_same(file: str, other: str) -> bool:
         return False
 
 
-def _another(
-    make_queue: Callable[..., Owner], name: str, some: Registry | None, store: Store | None, secret_key: str | None
-) -> Registry:
-    """Return a queue that no module defines: on the store of the ones that are, or the default one."""
-    made = registry_of(make_queue(name, secret_key=some.secret_key if some else secret_key))
-    there = store or (some.store if some else None)
-    if there is not None:
-        made.move(there)
-    return made
-
-
 def _merged(queues: Iterable[Owner]) -> dict[str, list[Registry]]:
     """Return the queues of each name, one a place: modules that each make a HotQueue("x") there mean the same queue.
 
@@ -173,17 +164,6 @@ def _merged(queues: Iterable[Owner]) -> dict[str, list[Registry]]:
                 same.add(task)
             same.clashes += registry.clashes
     return found
-
-
-def _of_all(registries: Iterable[Registry]) -> tuple[dict[str, Task[..., Any]], set[str]]:
-    """Return the tasks of all queues, for those that do not define them, and the names under which there are several."""
-    found: dict[str, Task[..., Any]] = {}
-    unclear = set()
-    for registry in registries:
-        for name, task in registry.tasks.items():
-            if are_two(found.setdefault(name, task).__wrapped__, task.__wrapped__):
-                unclear.add(name)
-    return {name: task for name, task in found.items() if name not in unclear}, unclear
 
 
 def _check_keys(one: Registry, other: Registry) -> None:

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError, NewerQueue
 from hotqueue.presence import Presence
+from hotqueue.store.store import Store
 from hotqueue.tasks.broker import many_queues
 from hotqueue.tasks.broker.session import Stepped
 from hotqueue.tasks.client.registry import Registry
@@ -28,10 +29,15 @@ NEWER_AFTER = 5.0  # the same, of fetches at a queue that is newer than we are
 log = logging.getLogger("hotqueue.worker")
 
 
-def are_several(registries: Iterable[Registry]) -> bool:
-    """Tell whether queues may be at several servers."""
-    stores = {id(registry.store): registry.store for registry in registries}
-    return len(stores) > 1 or (any(store.is_cluster for store in stores.values()) and len(list(registries)) > 1)
+def are_several(registries: Sequence[Registry], late: Iterable[Store] = ()) -> bool:
+    """Tell whether queues may be at several servers.
+
+    Args:
+        late: the stores at which there may be more later.
+    """
+    stores = {id(store): store for store in (*(registry.store for registry in registries), *late)}
+    is_one_queue = len(registries) == 1 and not late
+    return len(stores) > 1 or (any(store.is_cluster for store in stores.values()) and not is_one_queue)
 
 
 class Spread(Protocol):
@@ -44,6 +50,8 @@ class Spread(Protocol):
     def recover(self, subscription: Subscription) -> None: ...
 
     def note_outage(self, subscription: Subscription, error: Exception) -> None: ...
+
+    def look_at(self, subscriptions: Iterable[Subscription]) -> None: ...
 
 
 class Membership:
@@ -66,10 +74,13 @@ class Membership:
         self.shared = shared
         self.permits = permits
         self.running = running
-        self.is_spread = are_several(registries)
-        self.idle = Idle([registry.broker for registry in registries], self.kind, waits_for_servers=not self.is_spread)
+        self.has_one_queue = len(registries) == 1 and not shared.late_stores
+        self.is_spread = are_several(registries, shared.late_stores)
+        self.idle = Idle(
+            dict(enumerate(registry.broker for registry in registries)), self.kind, waits_for_servers=not self.is_spread
+        )
         self._places: Spread | None = None
-        self._registries = registries
+        self._registries = list(registries)
         self._outage = self._is_stepping = self.has_left = False
         self.attention = Attention()
         self._new_incarnation()
@@ -77,11 +88,10 @@ class Membership:
     def _new_incarnation(self) -> None:
         self.presence = Presence(len(self.running.table))
         self.running.copy_to(self.presence.state)
-        is_only = len(self._registries) == 1
-        self.subscriptions = [
-            Subscription(registry, self.presence.id, self.kind, self.wake, index, is_only, self.attention)
-            for index, registry in enumerate(self._registries)
-        ]
+        self.subscriptions = [self._subscription(index, registry) for index, registry in enumerate(self._registries)]
+
+    def _subscription(self, index: int, registry: Registry) -> Subscription:
+        return Subscription(registry, self.presence.id, self.kind, self.wake, index, self.has_one_queue, self.attention)
 
     @property
     def facts(self) -> dict[str, str]:
@@ -103,7 +113,9 @@ class Membership:
 
     def give_up_running_of(self, queue: int) -> None:
         """Let running tasks of a queue, given by its number, know that they are lost; register there again. For any thread."""
-        if len(self.subscriptions) > 1:  # one queue alone is asked often enough to see that itself
+        if not self.has_one_queue and queue < len(
+            self.subscriptions
+        ):  # one queue alone is asked so often that it sees that itself
             self.subscriptions[queue].must_recover = True
             self.wake()
 
@@ -124,8 +136,11 @@ class Membership:
 
     def _register_at_all(self) -> bool:
         """Announce ourselves at all queues of a server in one trip; False when told to stop before that could be done."""
-        sessions = [subscription.session for subscription in self.subscriptions]
-        store, stop = self._registries[0].store, self.shared.stop
+        return not self.subscriptions or self._register_at(self.subscriptions)
+
+    def _register_at(self, subscriptions: Sequence[Subscription]) -> bool:
+        sessions = [subscription.session for subscription in subscriptions]
+        store, stop = subscriptions[0].registry.store, self.shared.stop
         while True:
             try:
                 answers = store.repeat(
@@ -138,15 +153,15 @@ class Membership:
                 if isinstance(error, ConnectionFailed) and error.retry:
                     self._note_outage(error)
                 else:
-                    self.note_refusal(self.subscriptions[0], error)
+                    self.note_refusal(subscriptions[0], error)
                 if stop.wait(RETRY_AFTER):
                     return False
-        for subscription, failed in zip(self.subscriptions, answers, strict=True):
+        for subscription, failed in zip(subscriptions, answers, strict=True):
             subscription.is_registered = failed is None
             if failed is not None:
                 self.note_refusal(subscription, failed)
-        to_ask = self.to_be_asked(self.subscriptions)
-        for subscription in self.subscriptions:
+        to_ask = self.to_be_asked(subscriptions)
+        for subscription in subscriptions:
             subscription.may_have_tasks = subscription.index in to_ask
         return True
 

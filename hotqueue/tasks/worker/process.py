@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from hotqueue.store.store import Store
 from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.worker.async_worker import AsyncWorker
 from hotqueue.tasks.worker.quarantine_worker import QuarantineWorker
@@ -39,6 +40,7 @@ class Process(Shared):
         threads: how many sync workers.
         pipes, tables: permit pipes and tables of what runs that a supervisor has made: one for each thread, and one for the
             async worker.
+        left: called with the number of a queue that all workers have let go of, and that of the order to.
         announce: called with each worker that has registered, and its number, under whatever incarnation.
         width: of a quarantine process: how many suspects run side by side; 0: this is an ordinary one.
         others: see `Shared`.
@@ -59,10 +61,12 @@ class Process(Shared):
         tables: Sequence[Any] | None = None,
         announce: Callable[[Member, int], None] | None = None,
         notify: Callable[[str], None] = lambda _what: None,
+        left: Callable[[int, int], None] = lambda _queue, _order: None,
         load_time: float = 0.0,
         last_wait: float | None = None,
         repairs: Repairs | None = None,
         weights: Mapping[str, int] | None = None,
+        late_stores: Sequence[Store] = (),
         supervisor: str = "",
         width: int = 0,
     ) -> None:
@@ -78,11 +82,14 @@ class Process(Shared):
             last_wait=last_wait,
             repairs=repairs,
             weights=weights or {},
+            late_stores=late_stores,
             supervisor=supervisor,
         )
-        self.registries = registries
+        self.registries = list(registries)
+        self._leaving: dict[int, tuple[int, set[object]]] = {}  # queue that is let go of → the order, who has not done so yet
+        self._has_begun = False
         self._width, self._thread_count = width, threads
-        self._announce = announce
+        self._announce, self._left = announce, left
         self._threads: list[threading.Thread] = []
         self._pipes, self._tables = pipes, tables
         self._async: AsyncWorker | None = None
@@ -103,6 +110,7 @@ class Process(Shared):
     def run(self) -> None:
         """Work until stopped, or until a burst is over; the first sync worker runs in the calling thread."""
         self.begin()
+        self._has_begun = True
         if not self._width and any(task.is_async for registry in self.registries for task in registry.definitions.values()):
             self.start_async()
         for worker in self._sync[1:]:
@@ -145,6 +153,38 @@ class Process(Shared):
             self._async = AsyncWorker(self, self.registries, self._permits(n), running)
             self.workers.append(self._async)
         self._start_thread(self._async)
+
+    # --- queues that come and go ---------------------------------------------------------------------------------
+
+    def adopt(self, number: int, registry: Registry) -> None:
+        """Have all workers work at a queue more; see `Worker.begin_at`. For any thread."""
+        with self._lock:
+            self._leaving.pop(number, None)
+            self.registries[number:] = [registry, *self.registries[number + 1 :]]
+            for worker in self._all():
+                worker.adopt(number, registry)
+        if self._has_begun and any(task.is_async for task in registry.definitions.values()):
+            self.start_async()
+
+    def let_go(self, number: int, order: int) -> None:
+        """Have all workers leave a queue; `left` is called once they have. For any thread."""
+        with self._lock:
+            self._leaving[number] = order, set(self._all())
+            for worker in self._all():
+                worker.let_go(number)
+
+    def _all(self) -> list[Worker]:
+        return [*self._sync, *([] if self._async is None else [self._async])]
+
+    def left_queue(self, worker: object, queue: int) -> None:
+        """Note that a worker has let go of a queue; say so once all have."""
+        with self._lock:
+            order, waited_for = self._leaving.get(queue, (0, {worker, None}))  # it was taken up again meanwhile
+            waited_for.discard(worker)
+            if waited_for:
+                return
+            del self._leaving[queue]
+        self._left(queue, order)
 
     def announce(self, worker: Member) -> None:
         """Tell whoever supervises us under which incarnation a worker works."""

@@ -14,13 +14,17 @@ class Turns:
     """Whose turn it is.
 
     Args:
-        weights: how many turns each queue has before the next has its own, from 1.
+        weights: how many turns each queue has before the next has its own, from 1; there may be more later.
     """
 
     def __init__(self, weights: Sequence[int]) -> None:
-        self._weights = weights
+        self._weights = dict(enumerate(weights))
         self._at = 0
-        self._left = float(weights[0])
+        self._left = float(self._weights.get(0, 1))
+
+    def add(self, number: int, weight: int) -> None:
+        """Have a queue more, or another one under a number that was left."""
+        self._weights[number] = weight
 
     def order(self, numbers: Iterable[int]) -> list[int]:
         """Return these numbers of queues from the one whose turn it is on."""

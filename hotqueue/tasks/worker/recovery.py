@@ -92,7 +92,7 @@ class Recovery(Membership):
         """Others have our tasks: forget them, take a new name, go on."""
         text = "worker %s was given up at queue %s (its lease ran out, or its keys are gone); it goes on"
         log.warning(text, self.presence.id, subscription.name)
-        if len(self.subscriptions) > 1:
+        if not self.has_one_queue:
             self._given_up_at(subscription)
             return
         self.give_up_running_of(subscription.index)

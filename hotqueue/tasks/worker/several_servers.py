@@ -178,6 +178,23 @@ class Places:
 
         self._beside(subscription, lambda: subscription.unpark(self._worker.kind, room), then)
 
+    def adopt(self, subscriptions: Sequence[Subscription]) -> None:
+        """Register the worker, beside it, at queues that were found while it works."""
+        self._group(subscriptions)
+        for subscription in subscriptions:
+            subscription.must_recover = True  # where the thread of its place is busy, `step` begins another when that has ended
+        for place in {id(each.place): each.place for each in subscriptions}.values():
+            if place.background.is_free:
+                self._bring_back(place)
+
+    def let_go(self, subscription: Subscription, deregister: Callable[[], None]) -> None:
+        """Have the worker struck off a queue that it leaves, or, where the thread of its place is busy, its lease run out."""
+        place = subscription.place
+        if place is not None:
+            place.subscriptions.remove(subscription)
+            if place.background.is_free:
+                place.background.begin(deregister)
+
     def look_at(self, subscriptions: Iterable[Subscription]) -> None:
         """Have it seen in which of some queues tasks wait, though no bell rang."""
         by_place: dict[Place, list[Subscription]] = {}
@@ -237,35 +254,34 @@ class Places:
             worker.recovered(subscription, held)
         self._group([each.subscription for each in found])
 
-    # --- the end -------------------------------------------------------------------------------------------------
-
     def leave(self, leave: Callable[[Sequence[Subscription]], bool]) -> bool:
-        """Leave all places side by side; tell whether that was done at all of them.
+        """Leave all places side by side; tell whether that was done at all of them."""
+        return _leave_all([place for place in self._places.values() if place.subscriptions], self._worker, leave)
 
-        One that is away is waited for only if there is something to settle.
-        """
-        places = [place for place in self._places.values() if place.subscriptions]
-        left: set[Place] = set()
-        leaving: set[Place] = set()
-        count = len(places)
 
-        def leave_place(place: Place) -> None:
-            if leave(place.subscriptions):
-                left.add(place)
+def _leave_all(places: list[Place], worker: Stepping, leave: Callable[[Sequence[Subscription]], bool]) -> bool:
+    """Leave places side by side; one that is away is waited for only if there is something to settle."""
+    left: set[Place] = set()
+    leaving: set[Place] = set()
+    count = len(places)
 
-        while places:
-            for place in list(places):
-                place.background.conclude()
-                if place.background.is_free and place not in leaving:
-                    leaving.add(place)
-                    for subscription in place.subscriptions:
-                        subscription.is_away = False
-                    place.background.begin(lambda place=place: leave_place(place))  # type: ignore[misc]
-                elif place.background.is_free or not (place in leaving or place.has_unsettled):
-                    places.remove(place)
-            if not self._worker.shared.may_wait:
-                break
-            self._worker.running.progress()
-            if places:
-                places[0].background.wait(0.02)
-        return len(left) == count
+    def leave_place(place: Place) -> None:
+        if leave(place.subscriptions):
+            left.add(place)
+
+    while places:
+        for place in list(places):
+            place.background.conclude()
+            if place.background.is_free and place not in leaving:
+                leaving.add(place)
+                for subscription in place.subscriptions:
+                    subscription.is_away = False
+                place.background.begin(lambda place=place: leave_place(place))  # type: ignore[misc]
+            elif place.background.is_free or not (place in leaving or place.has_unsettled):
+                places.remove(place)
+        if not worker.shared.may_wait:
+            break
+        worker.running.progress()
+        if places:
+            places[0].background.wait(0.02)
+    return len(left) == count

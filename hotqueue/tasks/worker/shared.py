@@ -12,12 +12,13 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hotqueue.presence import Presence
 from hotqueue.runtime.memory import resident_bytes
+from hotqueue.store.store import Store
 from hotqueue.tasks.context import CleanContext
 from hotqueue.tasks.execution.executor import Call
 from hotqueue.tasks.execution.loop import EventLoop
@@ -78,6 +79,7 @@ class Shared:
         last_wait: seconds that a worker told to stop waits for Redis, to settle what it did; None: as long as it is let.
         repairs: mends what a task left behind, in a process of ours.
         weights: queue → how many turns it has to one of another.
+        late_stores: where there may be queues later that are not there yet.
         supervisor: the incarnation of the supervisor whose child this is; "" where there is none.
 
     Attributes:
@@ -112,11 +114,13 @@ class Shared:
         repairs: Repairs | None,
         weights: Mapping[str, int],
         supervisor: str,
+        late_stores: Sequence[Store],
     ) -> None:
         self.workers: list[Member] = []
         self.async_concurrency = async_concurrency
         self.is_burst = is_burst
         self.weights = weights
+        self.late_stores = late_stores
         self.lease_ms = lease_ms
         self.stop = threading.Event()
         self.hurry = threading.Event()
@@ -150,6 +154,9 @@ class Shared:
     def announce(self, worker: Member) -> None:
         """Tell whoever supervises us under which incarnation a worker works."""
         raise NotImplementedError
+
+    def left_queue(self, worker: object, queue: int) -> None:
+        """Note that a worker has let go of one of its queues."""
 
     # --- stopping ------------------------------------------------------------------------------------------------
 

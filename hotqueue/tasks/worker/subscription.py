@@ -58,6 +58,7 @@ class Subscription(Holding, Attended):
         is_away: True while others find out, beside the worker, whether its server answers: nothing is sent there meanwhile.
         is_registered: True once this worker has announced itself there.
         is_newer: the queue's schema is not known to this version: until `fetch_at` (monotonic) nothing is fetched.
+        has_left: True once it works there no more.
         running: calls of `async def` tasks that run, by their identity.
         place: the server, for a worker whose queues are at several (see several_servers.py).
     """
@@ -84,7 +85,7 @@ class Subscription(Holding, Attended):
         self.recovered_at = time.monotonic()
         self._is_only = is_only
         self.may_have_tasks = True
-        self.is_away = self.is_registered = False
+        self.is_away = self.is_registered = self.has_left = False
         self.may_have_more = False
         self.place: Any = None
         self.running: dict[int, Call] = {}
@@ -102,19 +103,21 @@ class Subscription(Holding, Attended):
         return math.inf if self.due < 0 else max(0.0, self.looked_at + self.due / 1000 - time.monotonic())
 
     @property
+    def is_empty_handed(self) -> bool:
+        """True while nothing of this queue is in hand, nor on its way."""
+        return not (self.in_hand or self.unsettled or self.ahead) and self.slow_settlements.is_empty
+
+    @property
     def is_quiet(self) -> bool:
         """True while nothing is to be done here but to wait for a ring."""
-        return not (
+        return self.is_empty_handed and not (
             self.may_have_tasks
-            or self.in_hand
-            or self.unsettled
-            or self.ahead
             or self.due >= 0
             or self.needs
             or self.suspects
             or self.must_recover
             or self.is_unavailable
-            or not self.slow_settlements.is_empty
+            or self.is_newer
             or self._accepted_at > self.recovered_at - RECOVER_EVERY
             or time.monotonic() < self._mixed_until
         )

@@ -100,7 +100,7 @@ class SyncWorker(Fetching):
 
     def _is_turn_of_others(self, at: int, worked: float) -> bool:
         """Tell, after some seconds of work for one queue, whether others have their turn now, and something to do."""
-        if len(self.subscriptions) == 1 or not self.turns.spend(at, turns_in(worked)):
+        if self.has_one_queue or not self.turns.spend(at, turns_in(worked)):
             return False
         self.peeking.look(self.subscriptions, at)
         return any(self.is_worth_asking(subscription) for subscription in self.attended() if subscription.index != at)

@@ -16,30 +16,27 @@ from typing import TypeVar
 from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError
 from hotqueue.store.timeouts import COMMAND_TIMEOUT
 from hotqueue.tasks.client.registry import Registry
+from hotqueue.tasks.rules.globs import weight_of
 from hotqueue.tasks.rules.lifecycle import Ended, Outcome, decide
 from hotqueue.tasks.rules.options import datetime_of
 from hotqueue.tasks.wire import settlement
 from hotqueue.tasks.worker import leaving, task_log
-from hotqueue.tasks.worker.idle import LONGEST_SLEEP
+from hotqueue.tasks.worker.changing_queues import ChangingQueues, deregister
+from hotqueue.tasks.worker.bells import LONGEST_SLEEP
+from hotqueue.tasks.worker.looking import Looking
 from hotqueue.tasks.worker.membership import RETRY_AFTER
-from hotqueue.tasks.worker.peeking import Peeking
 from hotqueue.tasks.worker.prepare import Ready
-from hotqueue.tasks.worker.queue_turns import Turns
 from hotqueue.tasks.worker.running_table import Running
 from hotqueue.tasks.worker.several_servers import HASTY, Places
 from hotqueue.tasks.worker.shared import Shared
 from hotqueue.tasks.worker.start_permits import StartPermits
-from hotqueue.tasks.worker.stepping import Stepping
 from hotqueue.tasks.worker.subscription import Subscription
 
 T = TypeVar("T")
 log = logging.getLogger("hotqueue.worker")
 
-ASKED_EVERY = 0.15  # seconds for each queue in which something waits until it is asked all the same; LONGEST_SLEEP for few
-LOOKED_AT = {False: 0.01, True: 0.06}  # seconds for each queue until it is looked whether tasks wait in any; at a Cluster's
 
-
-class Worker(Stepping):
+class Worker(Looking):
     """What both kinds of worker do.
 
     1. `run` registers at every queue; `_loop`, of each kind, works until told to stop.
@@ -57,10 +54,9 @@ class Worker(Stepping):
 
     def __init__(self, shared: Shared, registries: list[Registry], permits: StartPermits, running: Running) -> None:
         super().__init__(shared, registries, permits, running)
-        self.turns = Turns([shared.weights.get(registry.name, 1) for registry in registries])
-        self.peeking = Peeking(self.kind)
+        self._changing = ChangingQueues(self)
+        self.adopt, self.let_go = self._changing.adopt, self._changing.let_go
         self._sleep_error = ""  # why the connections to the bells failed
-        self._look_at = self._turned_away = 0.0
         if self.is_spread:
             self._places = Places(self)
 
@@ -77,7 +73,7 @@ class Worker(Stepping):
             self.has_left = True
             self.presence.let_go()  # it may be registered: the reply may be what was lost
             return
-        self._look_at = time.monotonic() + random.uniform(0, self._look_every)  # of many workers, not all look at once
+        self.look_later()
         try:
             self._loop()
         except BaseException:  # of a bug, or Ctrl-C: nobody goes on as if nothing had happened
@@ -98,14 +94,46 @@ class Worker(Stepping):
         places, self._places = self._places, None
         leave_queues = partial(leaving.leave_queues, self)
         if places is None:
-            leaving.end_ahead(self, self.subscriptions)
+            leaving.end_ahead(self, self.not_left())
         self.permits.drain()
-        has_left = leave_queues(self.subscriptions) if places is None else places.leave(leave_queues)
+        has_left = leave_queues(self.not_left()) if places is None else places.leave(leave_queues)
         if has_left:
             self.presence.close()
         else:
             self.presence.let_go()  # the file stays: a neighbour sees that we are dead, and that we ran nothing
         self.idle.close()
+
+    # --- queues that come and go ---------------------------------------------------------------------------------
+
+    def begin_at(self, number: int, registry: Registry) -> Subscription:
+        """Begin to work at a queue more, under a number that is the next or was left; `register_late` is still to come."""
+        subscription = self._subscription(number, registry)
+        self.subscriptions[number:] = [subscription, *self.subscriptions[number + 1 :]]
+        self._registries[number:] = [registry, *self._registries[number + 1 :]]
+        self.turns.add(number, weight_of(self.shared.weights, registry.name))
+        if not self.idle.add(number, registry.broker):
+            self.look_soon()
+        return subscription
+
+    def register_late(self, subscriptions: list[Subscription]) -> None:
+        """Announce this worker at queues that it has begun to work at."""
+        if self._places is not None:
+            self._places.adopt(subscriptions)
+            return
+        by_store: dict[int, list[Subscription]] = {}
+        for subscription in subscriptions:
+            by_store.setdefault(id(subscription.registry.store), []).append(subscription)
+        for some in by_store.values():
+            self._register_at(some)
+
+    def end_at(self, subscription: Subscription) -> None:
+        """Work at a queue no more."""
+        subscription.has_left, subscription.may_have_tasks, subscription.must_recover = True, False, False
+        self.idle.remove(subscription.index)
+        if self._places is not None:
+            self._places.let_go(subscription, partial(deregister, subscription, self.presence.id))
+        else:
+            deregister(subscription, self.presence.id)
 
     # --- outcomes ------------------------------------------------------------------------------------------------
 
@@ -142,64 +170,6 @@ class Worker(Stepping):
 
     # --- sleeping ------------------------------------------------------------------------------------------------
 
-    def is_worth_asking(self, subscription: Subscription) -> bool:
-        """Tell whether a queue may have something for us, or we for it: its bell rang, or it was not asked for long."""
-        return self.has_reason_to_ask(subscription) or self.is_stale(subscription)
-
-    def has_reason_to_ask(self, subscription: Subscription) -> bool:
-        """As `is_worth_asking`, but for a queue that is asked only because that was long ago."""
-        if len(self.subscriptions) == 1 or self.shared.is_burst:
-            return True
-        is_open = bool(
-            subscription.may_have_tasks
-            or subscription.unsettled
-            or subscription.unstarted
-            or subscription.ahead
-            or subscription.may_unpark
-            or (subscription.due > 0 and not subscription.until_due())
-        )
-        return is_open or subscription.may_be_wrong
-
-    def is_stale(self, subscription: Subscription) -> bool:
-        """Tell whether it is long ago that a queue was asked; longer where there is something about many."""
-        now = time.monotonic()
-        return now >= subscription.fetch_at if subscription.is_newer else now - subscription.looked_at > self._ask_after
-
-    @property
-    def _ask_after(self) -> float:
-        return max(LONGEST_SLEEP, ASKED_EVERY * len(self.attention))
-
-    @property
-    def _look_every(self) -> float:
-        return max(LONGEST_SLEEP, LOOKED_AT[self.is_spread] * len(self.subscriptions))
-
-    def attended(self) -> list[Subscription]:
-        """Return the queues about which something may have to be done, the one whose turn it is first."""
-        if len(self.subscriptions) == 1:
-            return self.subscriptions
-        if self.shared.is_burst:
-            return [self.subscriptions[at] for at in self.turns.order(range(len(self.subscriptions)))]
-        now = time.monotonic()
-        if now - self._turned_away > 0.1:
-            self._turned_away = now
-            self.attention.turn_away(self.subscriptions)
-        return [self.subscriptions[at] for at in self.turns.order(self.attention.numbers())]
-
-    def look_at_quiet(self) -> bool:
-        """See whether tasks wait where no bell rang, in case a ring was lost; not too often. True where some do."""
-        now = time.monotonic()
-        if len(self.subscriptions) == 1 or now < self._look_at:
-            return False
-        self._look_at = now + self._look_every
-        quiet = [subscription for subscription in self.subscriptions if subscription.is_quiet]
-        if self._places is not None:
-            self._places.look_at(quiet)
-            return False
-        found = self.to_be_asked(quiet)
-        for number in found:
-            self.subscriptions[number].may_have_tasks = True
-        return bool(found)
-
     def note_rings(self) -> None:
         """Take in which bells rang, and what others found out beside us."""
         while self.idle.rang:
@@ -212,6 +182,7 @@ class Worker(Stepping):
             self._say_refused(self.subscriptions[queue], why)
         if self._places is not None:
             self._places.conclude()
+        self._changing.take_in()
 
     def next_due(self) -> float:
         """Return seconds until the next scheduled task of our queues, at most LONGEST_SLEEP; promotes what is due."""
@@ -232,7 +203,7 @@ class Worker(Stepping):
                 wait = min(wait, subscription.until_due())
             if subscription.is_newer:
                 wait = min(wait, max(0.0, subscription.fetch_at - time.monotonic()))
-            elif len(self.subscriptions) > 1 and not subscription.is_unavailable:
+            elif not self.has_one_queue and not subscription.is_unavailable:
                 wait = min(wait, max(0.0, subscription.looked_at + self._ask_after - time.monotonic()))
         return wait
 
@@ -261,7 +232,7 @@ class Worker(Stepping):
     def sleep(self, seconds: float) -> bool:
         """Wait for a bell, or for what is under way; tell whether one rang. A broken connection is waited out."""
         also = self._places.under_way() if self._places is not None else ()
-        if seconds <= 0 and len(self.subscriptions) == 1:
+        if seconds <= 0 and self.has_one_queue:
             return True
         rang = self.patient(lambda: self.idle.wait(max(0.0, seconds), also)) is not False
         self.note_rings()

@@ -46,6 +46,7 @@ def module(tmp_path: Path) -> Module:
     return Module(tmp_path / "shop.py", nowhere())
 
 
+LOAD = "from hotqueue.tasks.worker.loading import load\nfrom hotqueue.tasks.worker.queue_making import QueueMaking\n"
 ONE = '@queue.task(name="send")\ndef send(): return 1\n'
 TWICE = ONE + '@queue.task(name="send")\ndef send_again(): return 2\n'
 
@@ -286,8 +287,8 @@ def test_the_users_own_filters_of_warnings_stay_as_a_module_sets_them(tmp_path: 
     (tmp_path / "sets.py").write_text(
         "import warnings; warnings.simplefilter('error')\nfrom hotqueue import HotQueue\nq = HotQueue('q')\n"
     )
-    code = "import warnings\nfrom hotqueue import HotQueue\nfrom hotqueue.tasks.worker.loading import load\n"
-    code += "load(['sets'], [], None, HotQueue)\nprint(warnings.filters[0][0])"
+    code = "import warnings\nfrom hotqueue import HotQueue\n" + LOAD
+    code += "load(['sets'], [], QueueMaking(HotQueue))\nprint(warnings.filters[0][0])"
     assert run_python(code, cwd=tmp_path).stdout.strip() == "error"
 
 
@@ -299,8 +300,8 @@ def test_a_name_that_means_two_is_not_lent_to_a_queue_that_has_none(tmp_path: Pa
         + ONE.replace("queue", "b").replace("def send", "def s")
         + "@a.task(name='own')\ndef own(): ...\n"
     )
-    code = "from hotqueue import HotQueue\nfrom hotqueue.tasks.worker.loading import load\n"
-    code += "print(sorted(load(['two'], ['c', 'a'], None, HotQueue)[0].tasks))"
+    code = "from hotqueue import HotQueue\n" + LOAD
+    code += "print(sorted(load(['two'], ['c', 'a'], QueueMaking(HotQueue))[0].tasks))"
     done = run_python(code, cwd=tmp_path)
     assert done.stdout.strip() == "['own']"
     assert done.stderr == "queue 'c' runs no task send: several queues have one of this name\n"

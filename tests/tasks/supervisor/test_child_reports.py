@@ -10,9 +10,11 @@ from hotqueue import HotQueue
 from hotqueue.runtime.background import Background
 from hotqueue.store.store import Store
 from hotqueue.tasks.supervisor.child_reports import Reports
+from hotqueue.tasks.supervisor.found_queues import FoundQueues
 from hotqueue.tasks.supervisor.phase import Phase
 from hotqueue.tasks.supervisor.processes import Processes
 from hotqueue.tasks.supervisor.replacement import Replacement
+from hotqueue.tasks.supervisor.served_queues import Queues
 from hotqueue.tasks.supervisor.upkeep import Upkeep
 from hotqueue.tasks.wire import payload
 from hotqueue.tasks.worker import child
@@ -33,6 +35,7 @@ class Receiving:
         self.pool = Processes(settings, self.state)
         self.replacement = Replacement(1, True, self.pool.stop)
         self.background = Background(lambda: None)
+        queues = Queues()
         self.reports = Reports(
             settings,
             self.state,
@@ -40,11 +43,15 @@ class Receiving:
             self.replacement,
             self.background,
             lambda brokers: Upkeep(brokers, 60_000),
-            lambda queues, tasks: self.ready.append(([name for name, _ in queues], tasks)),
+            lambda queues, tasks, late: self.ready.append(([name for name, _ in queues], tasks)),
+            queues,
+            FoundQueues([], queues, self.pool, self.state, lambda: None),
         )
 
     def hello(self, each: Any, store: Store, name: str) -> None:
-        self.reports.receive(each, [{"kind": "hello", "queues": payload.dumps([(name, store)]), "tasks": ["t"]}])
+        self.reports.receive(
+            each, [{"kind": "hello", "queues": payload.dumps([(name, store)]), "tasks": ["t"], "late": payload.dumps([])}]
+        )
         wait_until(lambda: self.background.conclude() or self.background.is_free)  # type: ignore[func-returns-value]
 
 

@@ -26,7 +26,7 @@ def test_the_worker_that_was_given_up_is_told_so_and_no_other(worker: int, queue
             return SimpleNamespace(give_up_running_of=lambda queue: (given_up.append((n, queue)), heard.set()))
 
     process: Any = SimpleNamespace(workers=Workers(), stop_fetching=lambda: None)
-    threading.Thread(target=child._obey, args=(read, process, threading.Event()), daemon=True).start()
+    threading.Thread(target=child._obey, args=(read, process, threading.Event(), None), daemon=True).start()
     supervised = Child(0, write, -1, [], [])
     queues: list[Any] = [object() for _ in range(queue + 2)]
     supervised.queues = queues

@@ -25,7 +25,7 @@ def queues(make_queue: MakeQueue, queue_name: str) -> list[HotQueue]:
 
 @pytest.fixture
 def idle(queues: list[HotQueue]) -> Iterator[Idle]:
-    made = Idle([queue._tasks.broker for queue in queues], "s")
+    made = Idle(dict(enumerate(queue._tasks.broker for queue in queues)), "s")
     yield made
     made.close()
 
@@ -94,7 +94,7 @@ def test_a_wake_before_the_sleep_ends_it_too(idle: Idle) -> None:
 def test_a_broken_connection_is_told_and_made_anew(make_queue: MakeQueue, start_redis: Callable[..., RedisServer]) -> None:
     server = start_redis()
     queue = make_queue(url=server.url)
-    idle = Idle([queue._tasks.broker], "s")
+    idle = Idle({0: queue._tasks.broker}, "s")
     assert idle.wait(0.01) is False
     server.kill()
     with pytest.raises(ConnectionFailed):

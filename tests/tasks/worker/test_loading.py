@@ -51,9 +51,10 @@ from hotqueue import HotQueue
 from hotqueue.store.resolve import resolve
 from hotqueue.store.store import Store
 from hotqueue.tasks.worker.loading import CannotLoad, load
+from hotqueue.tasks.worker.queue_making import QueueMaking
 modules, names, url = eval(sys.argv[1])
 try:
-    found = load(modules, names, Store(resolve(url=url)) if url else None, HotQueue)
+    found = load(modules, names, QueueMaking(HotQueue, Store(resolve(url=url)) if url else None))
 except CannotLoad as error:
     print(error)
 else:

@@ -62,6 +62,13 @@ for i = 1, n do
 end
 if fresh == 0 then return answers end
 
+-- Tell workers with a glob that there is a queue which was not there, or which they have let go of. For others it costs nothing, for
+-- it happens once. Who may not publish is not heard: such workers look for new queues as well.
+local function announce_new()
+  redis.pcall('PERSIST', stats)
+  redis.pcall('PUBLISH', 'hotqueue:new', string.sub(tasks, 11, -8)) -- {hotqueue:<name>}:tasks
+end
+
 local last = redis.call('INCRBY', seq, fresh) - fresh
 local newer = last + fresh > LAST_NUMBER and newer_queue() -- the numbers of a newer queue are
 if newer then return newer end
@@ -107,4 +114,5 @@ local is_earliest = #places.later > 0 and redis.call('ZRANGE', scheduled, 0, 0)[
 if #places.s > 0 or is_earliest then ring(bell, math.max(#places.s / 2, 1), ready) end
 if #places.a > 0 then ring(bell_async, #places.a / 2, ready_async) end
 count(stats, now, 'enqueued', fresh)
+if last == fresh then announce_new() end
 return answers

@@ -35,4 +35,8 @@ elseif type(tokens) == 'number' and tokens < 4 then
   call('LPUSH', bell, '1')
 end
 pcall('HINCRBY', stats, math.floor(call('TIME')[1] / 60) .. ':enqueued', 1)
+if number == 1 then -- as `announce_new` in enqueue.lua
+  pcall('PERSIST', stats)
+  pcall('PUBLISH', 'hotqueue:new', string.sub(tasks, 11, -8))
+end
 return 1
