@@ -21,8 +21,8 @@ from hotqueue.tasks.rules.lifecycle import Ended, Outcome, decide
 from hotqueue.tasks.rules.options import datetime_of
 from hotqueue.tasks.wire import settlement
 from hotqueue.tasks.worker import leaving, task_log
-from hotqueue.tasks.worker.changing_queues import ChangingQueues, deregister
 from hotqueue.tasks.worker.bells import LONGEST_SLEEP
+from hotqueue.tasks.worker.changing_queues import ChangingQueues, deregister
 from hotqueue.tasks.worker.looking import Looking
 from hotqueue.tasks.worker.membership import RETRY_AFTER
 from hotqueue.tasks.worker.prepare import Ready
