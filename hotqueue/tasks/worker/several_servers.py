@@ -20,6 +20,7 @@ from hotqueue.tasks.worker.stepping import Stepping
 from hotqueue.tasks.worker.subscription import Subscription
 
 MOMENT = 0.005  # seconds that the worker waits for a reply before the others have their turn
+PATIENCE = 0.5  # seconds until a server at which its thread is busy is taken for one that is away, by a worker that leaves
 HASTY = 0.25  # seconds that it waits for what cannot be left under way: a connection that has to be made
 
 
@@ -260,7 +261,11 @@ class Places:
 
 
 def _leave_all(places: list[Place], worker: Stepping, leave: Callable[[Sequence[Subscription]], bool]) -> bool:
-    """Leave places side by side; one that is away is waited for only if there is something to settle."""
+    """Leave places side by side; one that is away is waited for only if there is something to settle.
+
+    Its thread may just be looking, or registering, at a server that is there: so much time it has.
+    """
+    may_be_there_until = time.monotonic() + PATIENCE
     left: set[Place] = set()
     leaving: set[Place] = set()
     count = len(places)
@@ -277,7 +282,9 @@ def _leave_all(places: list[Place], worker: Stepping, leave: Callable[[Sequence[
                 for subscription in place.subscriptions:
                     subscription.is_away = False
                 place.background.begin(lambda place=place: leave_place(place))  # type: ignore[misc]
-            elif place.background.is_free or not (place in leaving or place.has_unsettled):
+            elif place.background.is_free or not (
+                place in leaving or place.has_unsettled or time.monotonic() < may_be_there_until
+            ):
                 places.remove(place)
         if not worker.shared.may_wait:
             break

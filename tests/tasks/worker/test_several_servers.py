@@ -141,7 +141,7 @@ def test_a_ring_that_comes_while_it_works_is_given_to_others(
     thread.start()
     another = near._tasks.broker.blocking(30)
     try:
-        wait_until(lambda: all(line.awaits_reply for line in worker.idle._connections), 20, "it sleeps at both bells")
+        wait_until(lambda: all(line.awaits_reply for line in worker.idle._connections.values()), 20, "it sleeps at both bells")
         task.delay(str(tmp_path))
         wait_until(lambda: (tmp_path / "begun").exists(), 10, "it works")
         another.send("BLPOP", near._tasks.broker.bell_key("s"), 30)
