@@ -110,17 +110,10 @@ class Subscription(Holding, Attended):
     @property
     def is_quiet(self) -> bool:
         """True while nothing is to be done here but to wait for a ring."""
-        return self.is_empty_handed and not (
-            self.may_have_tasks
-            or self.due >= 0
-            or self.needs
-            or self.suspects
-            or self.must_recover
-            or self.is_unavailable
-            or self.is_newer
-            or self._accepted_at > self.recovered_at - RECOVER_EVERY
-            or time.monotonic() < self._mixed_until
-        )
+        is_known = not (self.may_have_tasks or self.must_recover or self.is_unavailable or self.is_newer)
+        is_all = is_known and self.due < 0 and not (self.needs or self.suspects) and self.is_empty_handed
+        is_long_ago = self._accepted_at <= self.recovered_at - RECOVER_EVERY
+        return is_all and is_long_ago and time.monotonic() >= self._mixed_until
 
     @property
     def is_unavailable(self) -> bool:

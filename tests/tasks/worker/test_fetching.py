@@ -63,7 +63,7 @@ def run(idle: SyncWorker, result: AsyncResult[int]) -> None:
 
 
 def _waits_in_redis(idle: SyncWorker) -> bool:
-    connection = idle.idle._connections[0].blocking._connection
+    connection = next(iter(idle.idle._connections.values())).blocking._connection
     if connection is None or connection._sock is None:
         return False
     address = "{}:{}".format(*connection._sock.getsockname())
