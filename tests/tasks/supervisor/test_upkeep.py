@@ -33,6 +33,23 @@ def test_leases_of_our_own_are_renewed_once_a_second(room: Room) -> None:
     assert room["workers"]["mine"] == renewed
 
 
+def test_leases_are_renewed_between_portions_of_what_very_much_takes(room: Room) -> None:
+    """25,000 are due, one of which has lost its place: what a beat does about them is bounded, and begins with the leases."""
+    ids = [f"t{n}" for n in range(25_000)]
+    for start in range(0, 25_000, 5000):
+        some = ids[start : start + 5000]
+        room.fill({"tasks": dict.fromkeys(some, sync()), "scheduled": dict.fromkeys(some, 5)})
+    room.client.zrem(room.prefix + "scheduled", "t7")
+    upkeep = upkeep_of(room)
+    upkeep.own = ["mine"]
+    for ready in (10_000, 20_000, 24_999):
+        room.fill({"workers": {"mine": 5}})
+        beat(upkeep)
+        assert room["workers"]["mine"] > 10**12
+        assert room.client.zcard(room.prefix + "ready") == ready
+    assert room["scheduled"] is None
+
+
 def test_due_tasks_are_promoted(room: Room) -> None:
     room.fill({"tasks": {"t": sync()}, "scheduled": {"t": 5}})
     beat(upkeep_of(room))
