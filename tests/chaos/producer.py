@@ -111,6 +111,8 @@ class Producer:
             self._with_id(tasks.elsewhere, "elsewhere", round(self._dice.uniform(0, 0.05), 4))
         elif drawn < 0.583:
             self._with_id(tasks.bulky, "id")
+        elif drawn < 0.62:
+            self._with_id(tasks.limited, "id", round(self._dice.uniform(0, 0.02), 4))
         elif drawn < 0.88:
             n, task = self._next("delay"), self._dice.choice([tasks.work, tasks.awork])
             self._under_drawn_ids([n], lambda: [task.delay(n)])

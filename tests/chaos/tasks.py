@@ -33,6 +33,14 @@ def work(n: str, seconds: float = 0.004) -> str:
     return n
 
 
+@queue.task(max_concurrency=3)
+def limited(n: str, seconds: float = 0.004) -> str:
+    note("start", n)
+    take_time(seconds)
+    note("end", n)
+    return n
+
+
 @queue.task
 async def awork(n: str, seconds: float = 0.02) -> str:
     note("start", n)

@@ -90,6 +90,9 @@ def fill(place: str, name: str) -> None:
     @queue.task(name="a")
     async def later() -> None: ...
 
+    @queue.task(name="l", max_concurrency=1, concurrency_key="{key}")
+    def limited(key: str) -> None: ...
+
     task.delay(1)
     task.delay(0)
     queue.run_worker(burst=True)
@@ -97,6 +100,7 @@ def fill(place: str, name: str) -> None:
         task.apply_async((number,), priority=number % 3)
     task.apply_async((1,), countdown=600)
     later.delay()
+    limited.map(["x", "x", "y{", "x"])
     queue.put(*range(2500), b"\0" * 3_000_000, "ü")
     with queue._store.client().pipeline(transaction=False) as pipe:
         for thing, value in {"came-back": {"x": "1 1"}, "control": {"gone": "record"}, "attempts": {"gone": "0 0 - - -"}}.items():
