@@ -49,7 +49,7 @@ local function settle()
     local runs, at = {}, 9
     while at <= #ARGV do
       local run = { code = ARGV[at], field = ARGV[at + 1], ms = ARGV[at + 2], extra = ARGV[at + 3], text = ARGV[at + 4], ids = lines_of(ARGV[at + 4]) }
-      run.blobs = string.find('SED', run.code, 1, true) and at + 4
+      run.ends, run.blobs = string.find('SXED', run.code, 1, true), string.find('SED', run.code, 1, true) and at + 4
       at = at + 5 + (run.blobs and #run.ids or 0)
       runs[#runs + 1] = run
     end
@@ -57,8 +57,6 @@ local function settle()
   end
 
   local function blob_of(run, n) return run.blobs and ARGV[run.blobs + n] or '' end
-
-  local function is_end(code) return string.find('SXED', code, 1, true) end
 
   -- What becomes of a task that has not ended, and of one that died besides: few have these functions made.
   local function carry_out_other(id, run, code, head)
@@ -111,8 +109,8 @@ local function settle()
   local function carry_out_one(run, n, code, head)
     local id, letter = run.ids[n], string.byte(head)
     if letter ~= 115 and letter ~= 97 and string.find(head, '^[ghklGHKL]') then gates(READY).pass_on(id, code, head) end -- not s, nor a
-    if code == 'D' or not is_end(code) then carry_out_other(id, run, code, head) end
-    if not is_end(code) then return end
+    if code == 'D' or not run.ends then carry_out_other(id, run, code, head) end
+    if not run.ends then return end
     if not owners then return keep_record(done, now, id, blob_of(run, n), run.ms, RESULTS .. id) end
     owners.keep(done, id, blob_of(run, n), run.ms, run.owned[2 * n - 1])
     if code ~= 'D' then owners.note_over(id, run.owned[2 * n]) end
@@ -128,13 +126,13 @@ local function settle()
       else
         heads, before = let_go(HELD, run.field, run.text, run.ids)
       end
-      if owners and is_end(run.code) then run.owned = owners.of(run.ids) end
+      if owners and run.ends then run.owned = owners.of(run.ids) end
       for n, id in ipairs(run.ids) do
         local code = run.code
         if heads[n] then
           if code == 'K' and is_revoked(id) then code = 'P' end -- parked, nobody might ever fetch it, and end it
           carry_out_one(run, n, code, heads[n])
-          if is_end(code) then ended[#ended + 1] = id end
+          if run.ends then ended[#ended + 1] = id end
           tally[code] = (tally[code] or 0) + 1
         else
           gone[#gone + 1] = id
@@ -179,7 +177,7 @@ local function settle()
     redis.call('HDEL', WAITERS, unpack(ended))
     for _, run in ipairs(runs) do
       for n, id in ipairs(run.ids) do
-        if waiting[id] and is_end(run.code) then
+        if waiting[id] and run.ends then
           announce_end(waiting[id], id, blob_of(run, n))
           waiting[id] = nil
         end
