@@ -261,6 +261,16 @@ def test_an_older_fetch_could_have_put_too_many_there(room: Room) -> None:
     assert lanes(room) == ({"a", "b"}, {"c", "d"})
 
 
+def test_what_has_gates_that_are_not_known_stays_in_its_lane(room: Room) -> None:
+    """As an older worker finds it that settles what it held before the queue was upgraded."""
+    send(room, *"abc", limit=1)
+    session = worker(room)
+    [a] = session.step(9).deliveries
+    room.client.hset(room.prefix + "gated", "b", "sz9 of next year")
+    settle(session, a)
+    assert lanes(room) == (set(), {"b", "c"})
+
+
 # --- what others do at our keys ------------------------------------------------------------------------------------------
 
 

@@ -4,6 +4,7 @@
 -- gated: id → kind and gates. slots:<key>: ids that have one. lane:<key>: id → place. blocked: all ids in lanes. lanes: all keys.
 -- All of them are found by name, as parked sets are: a script that meets no such task asks for none of them.
 -- What of `held` has a slot says so by its letter: g, h, k and l for s, a, x and y.
+
 -- What a script does at gates; made for the first task that has some, so that the others pay for none of it: see history.lua.
 local made_gates
 local function gates(ready)
@@ -54,7 +55,7 @@ local function gates(ready)
 
   -- It has a slot: have it stand where workers fetch it.
   local function stand(id, kind, place)
-    if history().split(redis.call('HGET', attempts, id)).width > 0 then kind = 'x' end
+    kind = history().split(redis.call('HGET', attempts, id)).width > 0 and 'x' or kind == 'a' and 'a' or 's'
     redis.call('ZADD', SETS[kind], place, id)
     admitted[kind] = admitted[kind] + 1
   end
@@ -79,14 +80,11 @@ local function gates(ready)
     for _ = 1, MOST do
       local first = redis.call('ZRANGE', lane_of(key), 0, 0, 'WITHSCORES')
       if not first[1] then return end
+      local is_there = redis.call('HEXISTS', tasks, first[1]) == 1
       local kind, limit = gates_for_sure(first[1])
-      if kind and redis.call('HEXISTS', tasks, first[1]) == 1 then
-        if not take_slot(first[1], limit, key) then return end
-        leave_lane(first[1], key)
-        stand(first[1], kind, first[2])
-      else
-        leave_lane(first[1], key)
-      end
+      if is_there and not (kind and take_slot(first[1], limit, key)) then return end -- no kind: of a form that is not known here
+      leave_lane(first[1], key)
+      if is_there then stand(first[1], kind, first[2]) end
     end
   end
 
