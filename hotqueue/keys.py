@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 
 from hotqueue.errors import ConfigError
+from hotqueue.utf8 import raw as raw
+from hotqueue.utf8 import text as text
 
 PREFIX = "hotqueue:"
 
@@ -62,9 +64,6 @@ def _of(name: str, thing: str) -> str:
     return f"{{{PREFIX}{name}}}:{thing}"
 
 
-# --- plain queue -------------------------------------------------------------------------------------------------
-
-
 def consuming(name: str, consumer: str) -> str:
     """List: the one message that a consumer holds."""
     return _of(name, f"consuming:{consumer}")
@@ -93,22 +92,6 @@ def dead_messages(name: str) -> str:
 def taken(name: str, mark: str) -> str:
     """List with TTL: number of the last asyncio get under this mark, and the message it removed (none: it was refused)."""
     return _of(name, f"taken:{mark}")
-
-
-# --- names and ids ---------------------------------------------------------------------------------------------------
-
-
-def text(raw: bytes) -> str:
-    """Return an id or name that Redis gave as text; what is not UTF-8 survives the way back through `raw`."""
-    return raw.decode("utf-8", "surrogateescape")
-
-
-def raw(text: str) -> bytes:
-    """Undo `text`."""
-    return text.encode("utf-8", "surrogateescape")
-
-
-# --- tasks -------------------------------------------------------------------------------------------------------
 
 
 def tasks(name: str) -> str:
@@ -239,6 +222,26 @@ def owned(name: str) -> str:
 def owned_over(name: str) -> str:
     """List: ids that owners had which are over, to be let go of; at most 1,000 in each."""
     return _of(name, "owned:over")
+
+
+def outbox(name: str) -> str:
+    """Hash: another queue → the number before which all that was posted for it is struck; until that is all, and it was told."""
+    return _of(name, "outbox")
+
+
+def posted(name: str, target: str) -> str:
+    """Sorted set: a task for another queue, with its id and times → its number."""
+    return _of(name, f"posted:{target}")
+
+
+def receipts(name: str) -> str:
+    """Hash: another queue → the highest number that came from its outbox, when it was heard of last in ms; a day long."""
+    return _of(name, "receipts")
+
+
+def received(name: str, source: str) -> str:
+    """Sorted set: id of what came from the outbox of another queue, and may not have been struck there → its number."""
+    return _of(name, f"received:{source}")
 
 
 def waiters(name: str) -> str:

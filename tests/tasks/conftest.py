@@ -22,6 +22,14 @@ def room(make_queue: Callable[..., Any]) -> Iterator[Room]:
 
 
 @pytest.fixture
+def other(make_queue: Callable[..., HotQueue], queue_name: str) -> Iterator[Room]:
+    """The keys of another queue."""
+    made = Room(make_queue(f"{queue_name}-other"))
+    yield made
+    made.wipe()
+
+
+@pytest.fixture
 def queue(make_queue: Callable[..., HotQueue]) -> HotQueue:
     """A queue with one task, `double`, that workers in this process know by name."""
     made = make_queue()

@@ -22,6 +22,7 @@ from hotqueue.tasks.broker.encoded import Encoded
 from hotqueue.tasks.broker.inspector import Inspector
 from hotqueue.tasks.broker.maintenance import Maintenance
 from hotqueue.tasks.broker.owning import Owning
+from hotqueue.tasks.broker.posting import Posting
 from hotqueue.tasks.broker.reply_connection import ReplyConnection
 from hotqueue.tasks.broker.stored_queue import BULK
 from hotqueue.tasks.rules.history import History, json_object
@@ -44,7 +45,7 @@ class Looked:
     progress: dict[str, Any] | None
 
 
-class Broker(Inspector, Maintenance, Owning):
+class Broker(Inspector, Maintenance, Owning, Posting):
     """One queue's tasks. A task goes through these steps:
 
     1. `enqueue`: a client has its envelope stored under its id, placed or scheduled, and the bell rung.

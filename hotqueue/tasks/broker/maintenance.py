@@ -29,6 +29,8 @@ class Survey:
         suspects: how many tasks wait for a quarantine process.
         has_expired: tasks wait past their expiry.
         has_let_go: owners are over, and what they owned is still to be let go of.
+        has_posted: its outbox has something for other queues.
+        has_receipts: something came from the outboxes of others.
         is_newer: the queue is of a schema that this version does not know, so that nothing but leases is for us to see to.
     """
 
@@ -41,6 +43,8 @@ class Survey:
     suspects: int
     has_expired: bool
     has_let_go: bool
+    has_posted: bool
+    has_receipts: bool
     is_newer: bool = False
 
 
@@ -90,7 +94,8 @@ class Maintenance(StoredQueue):
         left = [(keys.text(w), instant(at) - now) for w, at in zip(others[::2], others[1::2], strict=True)]
         stops = {keys.text(task_id): blob for task_id, blob in zip(control[::2], control[1::2], strict=True)}
         gone = [keys.text(worker) for worker in gone]
-        todo = bool(chores & 1), bool(chores & 2)
+        expired, let_go, posted, receipts = (bool(chores & bit) for bit in (1, 2, 4, 8))
+        todo = expired, let_go, posted, receipts
         return Survey(now, int(due), gone, left, stops, unfinished, suspects, *todo, is_newer=bool(newer))
 
     def promote(self) -> int:

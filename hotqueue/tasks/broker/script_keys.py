@@ -121,6 +121,20 @@ class ScriptKeys:
         n = self.name
         return [keys.workers(n), keys.seq(n), *(keys.schema(n, number) for number in range(2, keys.SCHEMA + 1))]
 
+    # --- what goes from queue to queue ---------------------------------------------------------------------------
+
+    def posted(self, target: str) -> list[str]:
+        """Of posted.lua and strike.lua."""
+        return [keys.outbox(self.name), keys.posted(self.name, target)]
+
+    def renumber(self, target: str) -> list[str]:
+        """Of renumber.lua."""
+        return [keys.posted(self.name, target)]
+
+    def received(self, source: str) -> list[str]:
+        """Of told.lua and drop_source.lua; and of enqueue.lua behind its others, for what comes from an outbox."""
+        return [keys.receipts(self.name), keys.received(self.name, source)]
+
     # --- workers -------------------------------------------------------------------------------------------------
 
     def register(self, worker: str) -> list[str]:
@@ -158,7 +172,7 @@ class ScriptKeys:
         n = self.name
         return [
             *(keys.workers(n), keys.scheduled(n), keys.control(n), keys.tasks(n), *self.ready, *self.bells),
-            *(keys.paused(n), keys.expiring(n), keys.owned_over(n)),
+            *(keys.paused(n), keys.expiring(n), keys.owned_over(n), keys.outbox(n), keys.receipts(n)),
         ]
 
     def free_done(self) -> list[str]:
@@ -180,7 +194,7 @@ class ScriptKeys:
         n = self.name
         return [
             *(keys.tasks(n), keys.dead_tasks(n), keys.paused(n), keys.owned(n), keys.owned_over(n)),
-            *(keys.seq(n), keys.stats(n), *self.bells),
+            *(keys.seq(n), keys.stats(n), *self.bells, keys.outbox(n), keys.receipts(n)),
         ]
 
     def claim(self) -> list[str]:

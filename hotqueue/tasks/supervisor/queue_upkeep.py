@@ -1,4 +1,4 @@
-"""What keeps one queue in order, as a sweep shows: reap the lost, stop, expire, let go, audit, trim.
+"""What keeps one queue in order, as a sweep shows: reap the lost, stop, expire, let go, relay, audit, trim.
 
 What the sweep found is acted upon here; upkeep_rounds.py says when, and sweeps. Any number of processes may do it side by side.
 """
@@ -17,6 +17,7 @@ from hotqueue.errors import HotQueueError, NewerQueue
 from hotqueue.tasks.broker.audit import Audit
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.broker.maintenance import Charge, Survey
+from hotqueue.tasks.broker.relay import forget_sources, relay
 from hotqueue.tasks.rules.history import LOST, error_line, how_it_killed, is_last
 from hotqueue.tasks.supervisor.neighbours import Neighbours
 from hotqueue.tasks.supervisor.pending_writes import PendingWrites
@@ -27,6 +28,7 @@ log = logging.getLogger("hotqueue.worker")
 
 AUDIT_EVERY = 5.0  # seconds between two looks for tasks that stand nowhere
 FREE_EVERY = 10.0  # seconds between two looks for ids of ended tasks that are about to be forgotten
+SOURCES_EVERY = 3600.0  # seconds between two looks for other queues that nothing comes from any more
 TRIM_EVERY = 600.0  # seconds between two looks for counters of minutes long past
 LET_GO_AT_ONCE = 20  # portions of results that a sweep lets go of
 EXPIRED_NAMED = 20  # of so many the log says which
@@ -66,6 +68,7 @@ class QueueUpkeep:
         self._audited = Audit(broker)
         self._audit_at = time.monotonic() + random.uniform(1, AUDIT_EVERY)
         self._free_at = 0.0
+        self._sources_at = time.monotonic() + random.uniform(1, SOURCES_EVERY)
         self._trim_at = time.monotonic() + random.uniform(1, TRIM_EVERY)
         self._said = ""
 
@@ -129,6 +132,10 @@ class QueueUpkeep:
             tried(self._expire)
         if survey.has_let_go:
             tried(self.broker.let_go, LET_GO_AT_ONCE)
+        if survey.has_posted:
+            tried(relay, self.broker)
+        if survey.has_receipts:
+            tried(self._look_at_sources, survey.now)
         if survey.unfinished:
             tried(self._audit)
             tried(self._free)
@@ -162,6 +169,11 @@ class QueueUpkeep:
         if time.monotonic() >= self._free_at:
             self._free_at = time.monotonic() + FREE_EVERY
             self.broker.free_done()
+
+    def _look_at_sources(self, now: int) -> None:
+        if time.monotonic() >= self._sources_at:
+            self._sources_at = time.monotonic() + SOURCES_EVERY
+            forget_sources(self.broker, now)
 
     def _trim(self, minute: int) -> None:
         if time.monotonic() < self._trim_at:

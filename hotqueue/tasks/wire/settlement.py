@@ -27,7 +27,7 @@ class Settlement(NamedTuple):
         code: see step.lua.
         blob: the record of how it ended; b"" where there is none.
         ms: milliseconds to keep the record, or until the next try.
-        extra: what the code needs besides.
+        extra: what the code needs besides; of an end that is none of the dead, what it sends to other queues: see outgoing.py.
     """
 
     id: str

@@ -11,6 +11,8 @@ local function indexed(list)
   each(redis.call('SMEMBERS', tag .. 'lanes'), 'lane:', 'slots:')
   each(redis.call('ZRANGE', tag .. 'workers', 0, -1), 'held:', 'worker:')
   each(redis.call('ZRANGE', tag .. 'consumers', 0, -1), 'consuming:', 'consumer:')
+  each(redis.call('HKEYS', tag .. 'outbox'), 'posted:')
+  each(redis.call('HKEYS', tag .. 'receipts'), 'received:')
   for _, field in ipairs(redis.call('HKEYS', tag .. 'owned')) do -- results that have to be there as long as who owns them
     if string.sub(field, 1, 1) ~= '\n' then found[#found + 1] = tag .. 'result:' .. field end
   end

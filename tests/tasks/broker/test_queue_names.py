@@ -8,6 +8,7 @@ import pytest
 
 from hotqueue import HotQueue
 from hotqueue.tasks.broker.queue_names import IDLE, IN_USE, NOTHING, QueueNames
+from tests.support import next_version
 from tests.support.waiting import wait_until
 from tests.tasks.contents import Room
 
@@ -83,3 +84,19 @@ def test_a_queue_is_gone_when_nothing_is_left_or_let_go_of_after_it_was_idle_for
     room.fill({"seq": "3", "paused": "1"})
     assert left(True) == IN_USE  # somebody has paused it, and wants it to stay so
     names.close()
+
+
+def test_one_that_was_taken_up_to_a_schema_keeps_the_counter_by_which_old_programs_are_refused(room: Room) -> None:
+    names = QueueNames(room.queue._store, ["*"])
+    room.queue.submit(print).revoke()
+    next_version.upgrade(room.broker.store, room.queue.name)
+    before = room["seq"]
+    assert names.left_of([room.broker], [True]) == [IDLE]
+    assert room["seq"] == before
+
+
+@pytest.mark.parametrize("contents", [{"outbox": {"other": "0"}}, {"receipts": {"other": "1 1"}}], ids=str)
+def test_one_that_others_wait_for_is_in_use(room: Room, contents: dict[str, dict[str, str]]) -> None:
+    """What is for other queues has to be brought there; and it takes a day until what came from others is forgotten."""
+    room.client.hset(room.prefix + next(iter(contents)), mapping=next(iter(contents.values())))
+    assert QueueNames(room.queue._store, ["*"]).left_of([room.broker], [True]) == [IN_USE]

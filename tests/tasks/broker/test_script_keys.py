@@ -19,9 +19,14 @@ LISTS = {
     "audit": KEYS.audit(["w"], ["n"]),
     "claim": KEYS.claim(),
     "discard": KEYS.discard(),
-    "enqueue": KEYS.enqueue(),
+    "enqueue": [*KEYS.enqueue(), *KEYS.received("o")],
     "enqueue_one": [*KEYS.enqueue_one(False), "{hotqueue:q}:result:t"],
     "forget": KEYS.forget("t"),
+    "posted": KEYS.posted("o"),
+    "strike": KEYS.posted("o"),
+    "renumber": KEYS.renumber("o"),
+    "told": KEYS.received("o"),
+    "drop_source": KEYS.received("o"),
     "own": KEYS.own(),
     "expire": KEYS.expire([("t", "n")]),
     "free_done": KEYS.free_done(),
@@ -72,7 +77,9 @@ def _numbered(words: str) -> dict[int, str]:
 def plain(key: str) -> str:
     """Return what is the same of a key whoever it belongs to: ``held:w`` → ``held``, ``dead:tasks`` as it is."""
     thing = key.partition("}:")[2]
-    return thing.partition(":")[0] if re.match(r"(held|worker|result|parked|reply|progress|done):", thing) else thing
+    return (
+        thing.partition(":")[0] if re.match(r"(held|worker|result|parked|reply|progress|done|posted|received):", thing) else thing
+    )
 
 
 def test_every_script_has_its_list() -> None:

@@ -433,7 +433,7 @@ class TestRevoked:
     @pytest.mark.parametrize("code", "SXED")
     def test_the_marks_go_with_the_task(self, room: Room, code: str) -> None:
         session = self.marked(room, **{"held:w": {"a": "1 s 1 0"}, "large": ["a"], "expiring": {"a": LATER}})
-        session.step(0, [("a", 1, code, b"" if code == "X" else b"blob", 1000, "{}")])
+        session.step(0, [("a", 1, code, b"" if code == "X" else b"blob", 1000, "{}" if code == "D" else "")])
         assert (room["revoked"], room["large"], room["expiring"]) == ({"c", "elsewhere"}, None, None)
 
     @pytest.mark.parametrize("thing", ["revoked", "large", "expiring"])

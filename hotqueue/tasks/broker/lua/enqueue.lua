@@ -1,9 +1,10 @@
 -- Store tasks under their ids, unless an id is known already; place or schedule them; ring.
 -- KEYS 1 tasks 2 attempts 3 ready 4 ready:async 5 scheduled 6 seq 7 bell 8 bell:async 9 dead:tasks 10-12 done 13 stats
---      14 expiring 15 large
+--      14 expiring 15 large; of what comes from the outbox of another queue, 16 receipts 17 received:<queue>
 -- ARGV 1 what the key of a result begins with 2 ids, each with a newline behind it 3 '' (all may run at once, and never expire), or of
---      each task a line: due ('', '+ms' or ms), a blank, expires (the same) 4… envelopes
--- Returns one number a task: 1 stored, 0 known already.
+--      each task a line: due ('', '+ms' or ms), a blank, expires (the same) 4… envelopes; then
+--      what receipts.lua says
+-- Returns one number a task: 1 stored, 0 known already; and what receipts.lua says.
 -- Places are written before tasks: an error in between leaves a place without a task, which fetch throws away.
 local tasks, attempts, ready, ready_async, scheduled, seq = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local bell, bell_async, dead_tasks = KEYS[7], KEYS[8], KEYS[9]
@@ -26,6 +27,8 @@ for due, expires in string.gmatch(ARGV[3], '([^ \n]*) ([^\n]*)\n') do
 end
 local n = #ids
 local function envelope_of(i) return ARGV[3 + i] end
+local RECEIPTS, RECEIVED = KEYS[16], KEYS[17]
+local came = RECEIPTS and receiving(RECEIPTS, RECEIVED, ids, 3 + n, now)
 
 local function known_ids()
   local known, unfinished = {}, redis.call('HMGET', tasks, unpack(ids))
@@ -53,14 +56,16 @@ end
 local known = known_ids()
 local fresh = 0
 for i = 1, n do
-  if known[i] or seen[ids[i]] then
+  if came and came.given[i] then
+    answers[i] = came.given[i]
+  elseif known[i] or seen[ids[i]] then
     answers[i] = 0
   else
     answers[i], seen[ids[i]] = 1, true
     fresh = fresh + 1
   end
 end
-if fresh == 0 then return answers end
+if fresh == 0 then return came and came.note(answers) or answers end
 
 -- Tell workers with a glob that there is a queue which was not there, or which they have let go of. For others it costs nothing, for
 -- it happens once. Who may not publish is not heard: such workers look for new queues as well.
@@ -115,4 +120,4 @@ if #places.s > 0 or is_earliest then ring(bell, math.max(#places.s / 2, 1), read
 if #places.a > 0 then ring(bell_async, #places.a / 2, ready_async) end
 count(stats, now, 'enqueued', fresh)
 if last == fresh then announce_new() end
-return answers
+return came and came.note(answers) or answers

@@ -6,7 +6,8 @@
 --      6 bytes at most 7 what the key of a result begins with 8 the same of parked:<need>; then runs, of tasks that have the first four
 --      of these in common: code, the record of `held` that they are in ('*': any), ms, extra, ids (each with a newline behind it),
 --      and a blob for each where the code has some
---      codes: S success (blob), X end without result, E end with another result (blob), D dead (blob; extra: its record), R retry
+--      codes: S success (blob), X end without result, E end with another result (blob) (extra: what it sends to other queues, see
+--      outbox.lua), D dead (blob; extra: its record), R retry
 --      after ms (extra: attempts), P put back, K park (extra: need), L stay held: it has ended, and its outcome comes apart
 -- Returns { now, ms until the next due task (-1: none), alive, size of the other kind's ready set, of the suspects,
 --           number of needs, size of our kind's ready set after a fetch (of suspects: how many went to their lanes), ids that were gone,
@@ -108,6 +109,7 @@ local function settle()
 
   local function carry_out_one(run, n, code, head)
     local id, letter = run.ids[n], string.byte(head)
+    if run.extra ~= '' and string.find('SXE', code, 1, true) then posting(string.sub(RESULTS, 1, -#'result:' - 1))(run.extra) end
     if letter ~= 115 and letter ~= 97 and string.find(head, '^[ghklGHKL]') then gates(READY).pass_on(id, code, head) end -- not s, nor a
     if code == 'D' or not run.ends then carry_out_other(id, run, code, head) end
     if not run.ends then return end

@@ -1,0 +1,94 @@
+"""Relay: brings what is in a queue's outbox to the queues that it is for. Anybody may, and any number side by side.
+
+1. read: what is left for a queue, from the lowest number on; 2. received: the queue stores it, with a receipt for each; 3. struck
+out of the outbox; 4. told: the queue forgets those receipts; 5. the outbox forgets the queue. Whoever dies after any of these
+leaves it to the next, who begins at 1: what came already has a receipt, or a number that is too low. See docs/decisions/0050.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hotqueue import keys
+from hotqueue.errors import HotQueueError, SerializationError
+from hotqueue.tasks.broker.broker import Broker
+from hotqueue.tasks.broker.posting import NEW, STALE, Posted
+
+STEPS = ("read", "received", "struck", "told")
+DAY = 86_400_000  # ms for which another queue is remembered from which nothing comes
+
+Passed = Callable[[str], object]
+
+
+def relay(source: Broker, passed: Passed = lambda step: None, most: int = 10) -> int:
+    """Bring what is in the outbox of a queue to others; return how many tasks were new there.
+
+    Args:
+        passed: called with the name of each step that was done.
+        most: trips for one of the other queues.
+
+    Raises:
+        HotQueueError: the first that went wrong; the other queues have theirs.
+    """
+    brought, failed = 0, []
+    for name in source.targets():
+        try:
+            brought += _relay_to(source, Broker(source.store, name), passed, most)
+        except HotQueueError as error:
+            failed.append(error)
+    if failed:
+        raise failed[0]
+    return brought
+
+
+def _relay_to(source: Broker, target: Broker, passed: Passed, most: int) -> int:
+    brought = 0
+    for _ in range(most):
+        floor, some = source.posted(target.name)
+        passed("read")
+        left = 0
+        if some:
+            came, stale, highest = _bring(source, target, some)
+            brought += sum(answer == NEW for _, answer in came)
+            passed("received")
+            if stale:
+                source.renumber(target.name, stale, highest)
+            floor, left = source.strike(target.name, [each for each, _ in came])
+            passed("struck")
+        if not left:
+            target.told(source.name, floor)
+            passed("told")
+            if source.strike(target.name, (), told=floor)[1] == 0:
+                break
+    return brought
+
+
+def _bring(source: Broker, target: Broker, some: list[Posted]) -> tuple[list[tuple[Posted, int]], list[Posted], int]:
+    """Have a queue store what was read; return what it has, what it takes for struck long ago, and its highest number."""
+    try:
+        answers, highest = target.receive(source.name, some)
+    except SerializationError:  # together they are too large for what is in between, or one of them is
+        if len(some) == 1:
+            raise
+        some = some[:1]
+        answers, highest = target.receive(source.name, some)
+    pairs = list(zip(some, answers, strict=True))
+    return [pair for pair in pairs if pair[1] != STALE], [each for each, answer in pairs if answer == STALE], highest
+
+
+def forget_sources(target: Broker, now: int) -> int:
+    """Forget other queues from which nothing came for a day, if there is nothing for this one in their outboxes; return how many.
+
+    Args:
+        now: server time in ms.
+    """
+    forgotten = 0
+    for name, (seen, heard) in target.sources().items():
+        if now - heard < DAY:
+            continue
+        outbox = keys.outbox(name)
+        if target.store.command(outbox, "HEXISTS", outbox, keys.raw(target.name)):
+            target.told(name, 0)
+        else:
+            forgotten += target.drop_source(name, seen)
+    return forgotten

@@ -1,0 +1,59 @@
+"""Outboxes and receipts: what comes twice, late, or long after it was struck is known; times; keys of the wrong type."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from hotqueue.errors import ConfigError
+from hotqueue.tasks.broker.posting import NEW, STALE
+from hotqueue.tasks.broker.relay import relay
+from tests.tasks.contents import Room
+from tests.tasks.two_queues import post, run_all, task
+
+pytestmark = pytest.mark.servers("server", "cluster")
+
+
+def test_times_count_from_the_end_of_the_task_that_sends(room: Room, other: Room) -> None:
+    post(room, task(other, "a", due="+60000", expires="+90000"))
+    [[_, outgoing]] = room.broker.posted(other.queue.name)[1]
+    now = time.time() * 1000
+    assert abs(int(outgoing.due) - now - 60_000) < 5000
+    assert abs(int(outgoing.expires) - now - 90_000) < 5000
+
+
+def test_who_was_stopped_after_reading_brings_nothing_a_second_time(room: Room, other: Room) -> None:
+    post(room, task(other, "a"), task(other, "b"))
+    _, read = room.broker.posted(other.queue.name)
+    relay(room.broker)
+    post(room, task(other, "c"))
+    relay(room.broker)
+    assert run_all(other) == ["a", "b", "c"]
+    assert other.broker.receive(room.queue.name, read)[0] == [STALE, STALE]
+    assert run_all(other) == []
+    assert room.broker.renumber(other.queue.name, read, 5) == 0
+    assert room.broker.strike(other.queue.name, read)[1] == 0
+
+
+def test_a_receipt_stays_until_its_entry_was_struck(room: Room, other: Room) -> None:
+    post(room, task(other, "a"))
+    _, read = room.broker.posted(other.queue.name)
+    assert other.broker.receive(room.queue.name, read)[0] == [NEW]
+    assert run_all(other) == ["a"]
+    post(room, task(other, "b"))
+    _, read = room.broker.posted(other.queue.name)
+    assert other.broker.receive(room.queue.name, read)[0] == [0, NEW]
+    assert run_all(other) == ["b"]
+    floor, left = room.broker.strike(other.queue.name, read[:1])
+    assert (floor, left) == (read[0].number + 1, 1)
+    other.broker.told(room.queue.name, floor)
+    assert other[f"received:{room.queue.name}"].keys() == {"b"}
+
+
+def test_a_key_of_another_type_keeps_the_task_that_sends_in_hand(room: Room, other: Room) -> None:
+    room.client.set(f"{room.prefix}outbox", "junk")
+    with pytest.raises(ConfigError, match="outbox"):
+        post(room, task(other, "a"))
+    assert len(room["tasks"]) == len(room["held:w"]) == 1
+    room.client.delete(f"{room.prefix}outbox")
