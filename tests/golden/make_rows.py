@@ -1,0 +1,180 @@
+"""Writes what stands in Redis of unfinished tasks: a queue with a row of every form that the version on the path has.
+
+    python tests/golden/make_rows.py FILE
+
+Run with the hotqueue of that schema, whose own operations it calls; see README.md. What it makes: tasks that wait, are scheduled,
+parked, suspected, limited, large, may expire; held in every way by workers that are gone, with gaps, revoked, with an outcome
+that comes apart; histories of every form; results, waiters, owners, the dead.
+"""
+
+from __future__ import annotations
+
+import pickle
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hotqueue import HotQueue, Reject, keys
+from hotqueue.tasks.broker.broker import Broker
+from hotqueue.tasks.broker.maintenance import Charge
+from hotqueue.tasks.broker.session import Session
+from hotqueue.tasks.client.definition import definition_of
+from hotqueue.tasks.rules.history import LOST
+
+NAME = "golden"
+DAY = 86_400_000  # ms
+
+
+def echo(value: Any) -> Any:
+    """Return a value."""
+    return value
+
+
+async def aecho(value: Any) -> Any:
+    """Return a value."""
+    return value
+
+
+def refuse(why: str) -> None:
+    """Go to the dead list."""
+    raise Reject(why)
+
+
+def define(queue: HotQueue) -> dict[str, Any]:
+    """Return the tasks of the queue, by what they do; they go by name."""
+    made = {
+        "echo": queue.task(name="golden.echo")(echo),
+        "aecho": queue.task(name="golden.aecho")(aecho),
+        "quiet": queue.task(name="golden.quiet", ignore_result=True)(echo),
+        "limited": queue.task(name="golden.limited", max_concurrency=2)(echo),
+        "refuse": queue.task(name="golden.refuse")(refuse),
+    }
+    for task in made.values():
+        definition_of(task).by_value = False
+    return made
+
+
+class Maker:
+    """Makes the rows of a queue.
+
+    Attributes:
+        ids: the tasks, by what became of them.
+    """
+
+    def __init__(self, queue: HotQueue, broker: Broker) -> None:
+        self.queue, self.broker = queue, broker
+        self.tasks = define(queue)
+        self.ids: dict[str, str] = {}
+
+    def send(self, *names: str, task: str = "echo", **options: Any) -> list[str]:
+        """Send a task for each name; return their ids."""
+        for name in names:
+            self.ids[name] = self.tasks[task].apply_async((name,), **options).id
+        return [self.ids[name] for name in names]
+
+    def held(self, worker: str, *names: str, task: str = "echo", kind: str = "s", **options: Any) -> Session:
+        """Have a worker fetch tasks that are sent for it; return its session."""
+        self.send(*names, task=task, **options)
+        session = Session(self.broker, worker, kind)
+        session.register(DAY, {"host": "gone", "folder": "/gone", "kind": kind})
+        assert len(session.step(len(names)).deliveries) == len(names), names
+        return session
+
+    def ended(self) -> None:
+        """Tasks that have ended, in every way."""
+        self.send("value")
+        self.send("quiet", task="quiet")
+        self.send("dead", "dead too", task="refuse")
+        self.queue.run_worker(burst=True)
+        self.broker.report(self.ids["value"], {"done": 1, "total": 2})
+
+    def tried(self) -> None:
+        """Tasks to which something has happened."""
+        line = '{"at":1,"kind":"lost","error":"gone"}'
+        self.held("w1", "suspected alone")
+        self.broker.reap("w1", known_dead=True, charge=Charge(line, [self.ids["suspected alone"]]))
+        self.held("w2", "lost with its host")
+        self.broker.reap("w2", known_dead=True, charge=Charge(line, [self.ids["lost with its host"]], LOST))
+        lost = Session(self.broker, "w3", "s")
+        lost.register(DAY, {"host": "gone"})
+        assert len(lost.step(1).deliveries) == 1
+        lost.settle([(self.ids["lost with its host"], 1, "K", b"", 0, "task:golden.quiet")])  # parked: out of the way
+        several = [f"suspected with others {n}" for n in range(3)]
+        for worker in ("w4", "w5"):
+            if worker == "w4":
+                self.held(worker, *several)
+            else:
+                again = Session(self.broker, worker, "s")
+                again.register(DAY, {"host": "gone"})
+                assert len(again.step(3).deliveries) == 3
+            self.broker.reap(worker, known_dead=True, charge=Charge(line, [self.ids[name] for name in several], ran=8))
+        retried = self.held("w6", "retried later", "retried at once", "parked")
+        failed = '1 0 - - -\n{"at":1,"kind":"retry","error":"OSError: not yet"}'
+        retried.settle(
+            [(self.ids["retried later"], 1, "R", b"", 200, failed), (self.ids["parked"], 1, "K", b"", 0, "task:golden.aecho")]
+        )
+        self.broker.reap("w6", known_dead=True)
+
+    def in_hand(self) -> None:
+        """Tasks that workers hold, in every form."""
+        self.broker.pause()  # what lies in `ready` is not to be fetched by these
+        ready = self.broker.store.command(self.queue.key, "ZRANGE", keys.ready(NAME), 0, -1, "WITHSCORES")
+        self.broker.store.command(self.queue.key, "DEL", keys.ready(NAME))
+        self.broker.resume()
+        names = [f"held {n}" for n in range(8)]
+        session = self.held("gone", *names)
+        ids = [self.ids[name] for name in names]
+        session.settle([(ids[0], 1, "X", b"", 0, "")])  # from the front
+        session.settle([(ids[2], 1, "P", b"", 0, "")])  # a gap
+        session.settle([(ids[3], 1, "L", b"", 0, "")])  # comes apart
+        self.ids["held and ended"] = self.ids.pop("held 0")
+        self.queue.result(ids[5]).revoke(terminate=True)
+        self.ids["held and revoked"] = self.ids.pop("held 5")
+        self.broker.wait([ids[4]], "client")
+        ready += self.broker.store.command(self.queue.key, "ZRANGE", keys.ready(NAME), 0, -1, "WITHSCORES")
+        self.broker.store.command(self.queue.key, "DEL", keys.ready(NAME))
+        self.held("gone too", "async held", "async held too", task="aecho", kind="a")
+        self.held("of a lane", "limited and held", task="limited")
+        many = self.held("of many", *(f"one of many {n}" for n in range(120)))  # more than one record
+        many.settle([(self.ids["one of many 119"], "1:1", "P", b"", 0, "")])
+        pairs = [part for member, score in zip(ready[::2], ready[1::2], strict=True) for part in (score, member)]
+        self.broker.store.command(self.queue.key, "ZADD", keys.ready(NAME), *pairs)
+
+    def waiting(self) -> None:
+        """Tasks that wait."""
+        self.send("waits", priority=7)
+        self.send("async waits", task="aecho")
+        self.send("may expire", expires=9e8)
+        self.send("scheduled", countdown=0.3)
+        self.send("limited 1", "limited 2", "limited 3", task="limited")
+        self.ids["large"] = self.tasks["echo"].delay("x" * 20_000).id
+        owner, *rest = self.send("owner", "owned")
+        assert self.broker.own(owner, [self.ids["value"], *rest])[1]
+
+
+READ: dict[bytes, Callable[[Any, bytes], Any]] = {
+    b"string": lambda ask, key: ask(key, "GET", key),
+    b"list": lambda ask, key: ask(key, "LRANGE", key, 0, -1),
+    b"set": lambda ask, key: sorted(ask(key, "SMEMBERS", key)),
+    b"hash": lambda ask, key: ask(key, "HGETALL", key),
+    b"zset": lambda ask, key: ask(key, "ZRANGE", key, 0, -1, "WITHSCORES"),
+}
+
+
+def main(file: Path) -> None:
+    """Write the file: ids by what became of the tasks, and all keys, each with its type and value."""
+    with tempfile.TemporaryDirectory() as place, HotQueue(NAME, dbfilename=f"{place}/q.rdb") as queue:
+        broker = Broker(queue._store, NAME)  # type: ignore[attr-defined]
+        maker = Maker(queue, broker)
+        for part in (maker.ended, maker.tried, maker.in_hand, maker.waiting):
+            part()
+        ask = broker.store.command
+        found = {key: bytes(ask(key, "TYPE", key)) for key in sorted(ask(queue.key, "KEYS", "*hotqueue:*"))}
+        rows = {key: (kind, READ[kind](ask, key)) for key, kind in found.items()}
+        file.write_bytes(pickle.dumps({"ids": maker.ids, "keys": rows}, 5))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
