@@ -83,6 +83,11 @@ class Inspector(Revoking, Schema):
         found = self.store.repeat(lambda: self.store.command(key, "HGETALL", key))
         return holds.ids_in(zip(found[::2], found[1::2], strict=True))
 
+    def has_slot(self, key: str, task_id: str) -> bool:
+        """Tell whether a task has a slot of the gate with this key."""
+        slots = keys.slots(self.name, key)
+        return bool(self.store.repeat(lambda: self.store.command(slots, "SISMEMBER", slots, task_id)))
+
     def slots(self, key: str) -> tuple[int, list[str]]:
         """Return how many tasks have a slot of the gate with this key, and the ids of a few of them."""
         slots = keys.slots(self.name, key)

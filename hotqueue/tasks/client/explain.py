@@ -99,8 +99,8 @@ def _blocked_reason(broker: Broker, looked: Looked) -> str:
         f"{ahead} ahead of it there"
     )
     caller = current_request()
-    if caller is not None and caller.id in some:
-        text += ", and the task that waits for it is one of those that have a slot: it must not wait for it"
+    if caller is not None and caller.queue == broker.name and broker.has_slot(key, caller.id):
+        text += "; the task that waits for it has a slot of that itself: it must not wait for such a task"
     if broker.is_paused():
         return f"{text}; queue {broker.name!r} is paused"
     return text if broker.workers() else f"{text}; and no worker listens on queue {broker.name!r} of {broker.store}"

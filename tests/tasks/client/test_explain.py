@@ -51,6 +51,15 @@ def parent_of_many(n):
         for handle in handles: handle.revoke()
         return str(error)
 
+@queue.task(max_concurrency=1)
+def alone(n):
+    handle = alone.delay(n - 1) if n else None
+    try:
+        return handle.get(timeout=0.5) if handle else 0
+    except ResultTimeout as error:
+        handle.revoke()
+        return str(error)
+
 @queue.task
 async def achild(n): return n
 
@@ -103,6 +112,15 @@ def test_a_task_that_waits_for_another_on_its_own_process_is_told_so(site: Site)
         "waits for another needs a second one (hotqueue-worker -p 2, or -t 2), or must not wait"
     )
     assert "holds the only free process of worker 'lonely'" in site.call("parent_of_many.delay(3).get(timeout=20)")
+
+
+def test_one_whose_limit_it_takes_up_itself_is_told_so(site: Site) -> None:
+    site.work("-p", 2, workers=2)
+    text = site.call("alone.delay(1).get(timeout=20)")
+    assert "max_concurrency=1 of task tasks.alone is used up, by " in text
+    assert text.endswith(
+        "0 tasks are ahead of it there; the task that waits for it has a slot of that itself: it must not wait for such a task"
+    )
 
 
 def test_one_that_waits_without_an_end_is_told_of_in_the_log(site: Site) -> None:
