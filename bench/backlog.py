@@ -40,7 +40,7 @@ from hotqueue.tasks.wire.settlement import Settlement
 PORTION = 100_000  # calls that are made at once: their handles take memory here
 SAMPLE = 20_000  # tasks of which the cost is measured
 AT_ONCE = 100  # tasks in a trip of a worker
-TURNS = 3  # of each operation, of which the one counts that was disturbed the least
+TURNS = 3  # of each operation: what others on this machine did meanwhile is not ours
 FEW, ROUNDS = 1000, 5  # tasks in the queue beside which costs are measured, and how often
 LATER = 7 * 86_400  # seconds
 NOTED = 100  # µs from which a command is: noting those of a script would make it longer
@@ -147,12 +147,11 @@ class Backlog:
         )
         return Held(what, requests, commands, max(took, default=0.0), sent / 1024)
 
-    def held_up(self, operations: dict[str, Callable[[], object]]) -> list[Held]:
-        """Return how long each of some operations holds Redis up."""
+    def held_up(self, operations: dict[str, Callable[[], object]], times: int = TURNS) -> list[Held]:
+        """Return how long each of some operations holds Redis up; of several times, the one that was disturbed the least."""
         found = []
         for what, run in operations.items():
-            turns = [self._held(what, run) for _ in range(TURNS)]
-            found.append(min(turns, key=lambda turn: turn.longest))  # what others on this machine did is not ours
+            found.append(min((self._held(what, run) for _ in range(times)), key=lambda turn: turn.longest))
         return found
 
     def upkeep(self) -> dict[str, Callable[[], object]]:
@@ -232,7 +231,7 @@ def measure(size: int, scheduled: bool, expired: bool) -> dict[str, Any]:
         found["costs"] = compared(small, backlog)
         backlog.held_up(backlog.upkeep())  # loads the scripts
         held = backlog.held_up(backlog.upkeep())
-        held += backlog.held_up(backlog.trouble(scheduled, expired))
+        held += backlog.held_up(backlog.trouble(scheduled, expired), times=1)
         found["held up"] = [asdict(each) for each in held]
         return found
 
