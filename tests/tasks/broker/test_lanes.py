@@ -8,13 +8,16 @@ keys deleted, or holding something else. The last test walks through all of it a
 from __future__ import annotations
 
 import random
+import re
 import time
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
+import hotqueue
 from hotqueue.errors import ConfigError, HotQueueError
 from hotqueue.tasks.broker.audit import Audit
 from hotqueue.tasks.broker.encoded import Encoded
@@ -307,6 +310,18 @@ def test_a_key_of_the_wrong_type_is_named_and_nothing_is_lost(room: Room) -> Non
     room.client.rename(room.prefix + "aside", room.prefix + "slots:k:k")
     settle(session, a)
     assert lanes(room) == ({"b", "c"}, set())
+
+
+SCRIPTS = Path(hotqueue.__file__).parent / "tasks" / "broker" / "lua"
+
+
+def test_every_script_that_moves_tasks_asks_for_their_gates() -> None:
+    """Whoever gives a task a new place, lets go of one, or ends one; `recover` has them held again, and tasks with gates are
+    enqueued by `enqueue`."""
+    moves = re.compile(r"new_place\(|let_go_all\(|let_go_unstarted\(|let_go\(HELD|end_waiting\(|'ZREM', parked")
+    moving = {path.stem for path in SCRIPTS.glob("*.lua") if moves.search(path.read_text())}
+    assert moving == {"audit", "expire", "promote", "reap", "revive", "revoke", "step", "take_back", "unpark"}
+    assert [name for name in sorted(moving) if "gates(" not in (SCRIPTS / f"{name}.lua").read_text()] == []
 
 
 # --- what they cost ------------------------------------------------------------------------------------------------------
