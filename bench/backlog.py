@@ -181,6 +181,7 @@ class Backlog:
             client.zunionstore(key + "scheduled", {key + "scheduled": 0.001})
             return {"a beat, when all are due": lambda: many_queues.promote([self.broker], later)}
         if expired:
+            self.fill(PORTION, expires=LATER)  # of a small queue all have been fetched by now
             client.zunionstore(key + "expiring", {key + "expiring": 0.001})
             self._age()
             return {
