@@ -53,6 +53,16 @@ class Owning(StoredQueue):
                 break
         return left
 
+    def mend_owners(self) -> int:
+        """Let go of results whose owners are no tasks any more, as others at our keys bring about; return how many owners."""
+        ended, cursor = 0, b"0"
+        while True:
+            args = [cursor]
+            cursor, some = self.store.run(scripts.MEND_OWNERS, self.script_keys.mend_owners(), args, doing="looking at owners")
+            ended += int(some)
+            if cursor == b"0":
+                return ended
+
     def forget(self, task_id: str) -> None:
         """Remove the stored record of a task; one that another task owns stays until that lets go of it."""
         every_key = self.script_keys.forget(task_id)

@@ -112,6 +112,10 @@ class ScriptKeys:
         """Of let_go.lua."""
         return [keys.owned(self.name), keys.owned_over(self.name)]
 
+    def mend_owners(self) -> list[str]:
+        """Of mend_owners.lua."""
+        return [keys.owned(self.name), keys.tasks(self.name), keys.dead_tasks(self.name)]
+
     def forget(self, task_id: str) -> list[str]:
         """Of forget.lua."""
         return [keys.result(self.name, task_id), keys.owned(self.name)]

@@ -29,7 +29,7 @@ log = logging.getLogger("hotqueue.worker")
 AUDIT_EVERY = 5.0  # seconds between two looks for tasks that stand nowhere
 FREE_EVERY = 10.0  # seconds between two looks for ids of ended tasks that are about to be forgotten
 SOURCES_EVERY = 3600.0  # seconds between two looks for other queues that nothing comes from any more
-TRIM_EVERY = 600.0  # seconds between two looks for counters of minutes long past
+TRIM_EVERY = 600.0  # seconds between two looks for counters of minutes long past, and for owners that are no tasks
 LET_GO_AT_ONCE = 20  # portions of results that a sweep lets go of
 EXPIRED_NAMED = 20  # of so many the log says which
 REVOKED_MS = 3_600_000  # as long as where a program revokes, client/result.py
@@ -180,6 +180,7 @@ class QueueUpkeep:
             return
         self._trim_at = time.monotonic() + TRIM_EVERY
         self.broker.trim_stats(minute - 24 * 60)
+        self.broker.mend_owners()
 
     def _look_at(self, worker: str, left: int, healthy: float) -> None:
         """Reap another's worker if it is dead: known by its flock on this host, else by its lease. One that lives, but is

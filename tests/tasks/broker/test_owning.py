@@ -334,6 +334,46 @@ def test_a_key_of_another_type_stops_what_needs_it_and_loses_nothing(room: Room)
 
 
 @only_server
+def test_a_list_of_another_type_stops_what_would_leave_results_to_nobody(room: Room) -> None:
+    session = working(room, "owner")
+    room.broker.own("owner", [f"in{n}" for n in range(500)], must_exist=False)
+    sent(room, "waits")
+    room.client.set(room.prefix + "owned:over", "junk")
+    attempts: list[Callable[[], object]] = [
+        lambda: end(session, "owner"),
+        lambda: room.broker.revoke("waits", b"", HOUR),
+        lambda: room.broker.let_go(),
+        lambda: room.broker.mend_owners(),
+    ]
+    for attempt in attempts:
+        with pytest.raises(ConfigError, match="owned:over"):
+            attempt()
+    assert {*room["tasks"]} == {"owner", "waits"}
+    room.client.delete(room.prefix + "owned:over")
+    end(session, "owner")
+    room.broker.let_go()
+    assert room["owned"] is None
+
+
+@only_server
+def test_owners_that_somebody_deleted_let_go_when_they_are_looked_for(room: Room) -> None:
+    session = working(room, "in", "owner", "other")
+    room.broker.own("owner", ["in"])
+    room.broker.own("other", [f"in{n}" for n in range(600)], must_exist=False)
+    sent(room, *(f"living{n}" for n in range(300)))
+    assert all(room.broker.own(f"living{n}", ["in"])[1] for n in range(300))
+    end(session, "in", ms=1)
+    assert room.broker.mend_owners() == 0
+    room.client.hdel(room.prefix + "tasks", "owner", "other")
+    assert room.broker.mend_owners() == 2
+    assert is_kept(room, "in")
+    room.client.delete(room.prefix + "tasks")
+    assert room.broker.mend_owners() == 300
+    room.broker.let_go()
+    assert (room["owned"], room["owned:over"], room["result:in"]) == (None, None, None)
+
+
+@only_server
 def test_junk_is_nobodys(room: Room) -> None:
     session = working(room, "in", "owner")
     room.fill({"owned": {"in": "junk", "\nowner": "no newline", "\nowner\n1": "\n\n", "": "", "other": "1"}})

@@ -32,6 +32,7 @@ LISTS = {
     "free_done": KEYS.free_done(),
     "has_tasks": KEYS.has_tasks(),
     "let_go": KEYS.let_go(),
+    "mend_owners": KEYS.mend_owners(),
     "list_dead": KEYS.list_dead(),
     "what_is_left": KEYS.what_is_left(),
     "list_expired": KEYS.list_expired(),

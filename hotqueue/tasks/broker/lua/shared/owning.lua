@@ -11,6 +11,8 @@ local function owning(owned, now)
   local LET_GO_AT_ONCE = 100 -- results that one script lets go of
   local over, results = owned .. ':over', string.sub(owned, 1, -#'owned' - 1) .. 'result:'
   local let_go_of = 0
+  local found = redis.call('TYPE', over).ok -- now: a script that is stopped in its middle would leave what an owner owned to nobody
+  if found ~= 'list' and found ~= 'none' then error('WRONGTYPE ' .. over .. ' holds a ' .. found .. ', not a list', 0) end
 
   local function field_of(owner, part) return '\n' .. owner .. (part > 0 and '\n' .. text(part) or '') end
 
@@ -135,6 +137,20 @@ local function owning(owned, now)
     if names then end_owner(id, names) end
   end
 
+  -- End owners, some at a time, that are no tasks any more, which only others at our keys bring about. Gives back where to go on ('0': all
+  -- were looked at), and how many these were.
+  local function mend(tasks, dead_tasks, cursor)
+    local scanned, ended = redis.call('HSCAN', owned, cursor, 'COUNT', 200), 0
+    for i = 1, #scanned[2], 2 do
+      local owner = string.match(scanned[2][i], '^\n([^\n]+)$')
+      if owner and redis.call('HEXISTS', tasks, owner) + redis.call('HEXISTS', dead_tasks, owner) == 0 then
+        end_owner(owner, scanned[2][i + 1])
+        ended = ended + 1
+      end
+    end
+    return { scanned[1], ended }
+  end
+
   -- Let go of a part of what owners had which are over; gives back how many parts are left.
   local function let_go_of_part()
     local ids = lines(redis.call('LPOP', over))
@@ -173,6 +189,6 @@ local function owning(owned, now)
   return {
     lines = lines, of = of, keep = keep, own_part = own_part, end_owner = end_owner, note_over = note_over, end_noted = end_noted,
     end_dead = end_dead, let_go_of_part = let_go_of_part, forget = forget, take_back = take_back,
-    as_wanted = as_wanted,
+    as_wanted = as_wanted, mend = mend,
   }
 end
