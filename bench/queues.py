@@ -3,20 +3,20 @@
     python -m bench.queues --counts 1,200,1000 --server redis-server,cluster --source ../another-checkout
 
 Commands are counted by INFO commandstats, those in scripts included; they are sums over all nodes, connections are those of the
-node that has the most. A call is delay() and get() of a no-op, at queues drawn at random, from a client that is connected.
+node that has the most. A call is delay() and get() of a no-op, at queues drawn at random, from a client that is connected, in
+turns with calls to the other counts: compare the ratios, and not the times.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
 import os
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,25 +35,24 @@ def nothing():
 CALLER = """
 import os, random, sys, time
 from hotqueue import HotQueue
-names = [f"tenant-{n}" for n in range(int(os.environ["COUNT"]))]
-queues = {n: HotQueue(n, url=os.environ["STORE"]) for n in names}
 def task_of(queue):
     @queue.task(name="nothing")
     def nothing():
         pass
     return nothing
-tasks = [task_of(queue) for queue in queues.values()]
-draw = random.Random(7)
-some = draw.sample(tasks, min(len(tasks), 40))
-for task in some:
-    task.delay().get(60)
-print("warm", flush=True)
+draw, some = random.Random(7), {}
+for count, url in zip(sys.argv[2::2], sys.argv[3::2]):
+    numbers = draw.sample(range(int(count)), min(int(count), 40))
+    some[count] = [task_of(HotQueue(f"tenant-{n}", url=url)) for n in numbers]
+    for task in some[count]:
+        task.delay().get(60)
 for _ in range(int(sys.argv[1])):
-    time.sleep(0.005)
-    task = draw.choice(some)
-    began = time.perf_counter()
-    task.delay().get(60)
-    print(time.perf_counter() - began, flush=True)
+    for count, tasks in some.items():
+        time.sleep(0.005)
+        task = draw.choice(tasks)
+        began = time.perf_counter()
+        task.delay().get(60)
+        print(count, time.perf_counter() - began, flush=True)
 """
 
 
@@ -95,38 +94,58 @@ def workers_of(clients: list[Any], count: int) -> int:
     return sum(pipes[0].execute())
 
 
-def measure(kind: str, count: int, source: Path, seconds: float, calls: int, glob: bool, options: list[str]) -> dict[str, float]:
-    """Measure a worker of so many queues."""
+@contextmanager
+def working(kind: str, count: int, source: Path, glob: bool, options: list[str]) -> Iterator[tuple[str, list[Any], int, float]]:
+    """Have a worker of so many queues at a server of its own; yield its URL, clients, the worker's pid, its seconds to begin."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "bench_tasks.py").write_text(MODULE)
-        (folder / "caller.py").write_text(CALLER)
         with started(kind, folder / "server") as (url, clients):
-            path = os.pathsep.join([str(source), name])
-            env = {**os.environ, "STORE": url, "COUNT": "1" if glob else str(count), "PYTHONPATH": path}
+            env = {
+                **os.environ,
+                "STORE": url,
+                "COUNT": "1" if glob else str(count),
+                "PYTHONPATH": os.pathsep.join([str(source), name]),
+            }
+            run = ["-c", "from hotqueue.cli.worker import main; main()"]
             which = ["-Q", "tenant-*"] if glob else []
-            command = [sys.executable, "-m", "hotqueue.cli.worker", "bench_tasks", "-p2", *which, *options]
-            command[1:3] = ["-c", "from hotqueue.cli.worker import main; main()"]
             if glob:
                 _make_queues(url, count)
             began = time.monotonic()
-            worker = processes.start(command, env, folder / "log")
-            env["COUNT"] = str(count)
+            worker = processes.start([sys.executable, *run, "bench_tasks", "-p2", *which, *options], env, folder / "log")
             try:
                 while workers_of(clients, count) < count:
                     time.sleep(0.02)
                     if time.monotonic() > began + 120:
                         raise SystemExit((folder / "log").read_text())
-                start = time.monotonic() - began
-                time.sleep(6)
-                found = {"start": start, **_idle(clients, worker.pid, seconds)}
-                found.update(_calls(folder, env, calls))
-                return found
-            except BaseException:
-                print((folder / "log").read_text()[-3000:])
-                raise
+                yield url, clients, worker.pid, time.monotonic() - began
             finally:
                 processes.stop([worker])
+
+
+def measure(kind: str, counts: list[int], source: Path, seconds: float, calls: int, glob: bool, options: list[str]) -> None:
+    """Measure a worker of each of so many queues: idle one after another, then calls to all of them in turns."""
+    with ExitStack() as stack:
+        rest: list[str] = []
+        for count in counts:
+            url, clients, pid, start = stack.enter_context(working(kind, count, source, glob, options))
+            time.sleep(6)
+            found = _idle(clients, pid, seconds)
+            rest += [str(count), url]
+            print(
+                f"{kind:>13} {count:>5} queues: start {start:.2f} s; idle {found['commands']:.0f} commands/s, "
+                f"{found['connections']} connections a node, {found['rss']:.0f} MiB RSS ({found['pss']:.0f} PSS), "
+                f"{found['cpu']:.1f} % CPU",
+                flush=True,
+            )
+        took = _calls(source, calls, rest)
+        for count in counts:
+            ratio = statistics.median(one / other for one, other in zip(took[count], took[counts[0]], strict=True))
+            print(
+                f"{kind:>13} {count:>5} queues: call p50 {1e3 * statistics.median(took[count]):.2f} ms, median of ratios to "
+                f"{counts[0]}: {ratio:.2f}",
+                flush=True,
+            )
 
 
 def _make_queues(url: str, count: int) -> None:
@@ -158,12 +177,19 @@ def _idle(clients: list[Any], pid: int, seconds: float) -> dict[str, float]:
     }
 
 
-def _calls(folder: Path, env: dict[str, str], calls: int) -> dict[str, float]:
-    log = folder / "calls"
-    caller = processes.start([sys.executable, str(folder / "caller.py"), str(calls)], env, log)
-    caller.wait()
-    took = [float(line) * 1000 for line in itertools.islice(log.read_text().splitlines(), 1, None)]
-    return {"p50": statistics.median(took), "p99": statistics.quantiles(took, n=100)[-1]}
+def _calls(source: Path, calls: int, which: list[str]) -> dict[int, list[float]]:
+    """Return how long calls took, in turns at the servers of so many queues, so that what else the machine does is shared."""
+    with tempfile.TemporaryDirectory() as name:
+        (Path(name) / "caller.py").write_text(CALLER)
+        env = {**os.environ, "PYTHONPATH": str(source)}
+        caller = processes.start([sys.executable, str(Path(name) / "caller.py"), str(calls), *which], env, Path(name) / "calls")
+        if caller.wait():
+            raise SystemExit((Path(name) / "calls").read_text())
+        found: dict[int, list[float]] = {}
+        for line in (Path(name) / "calls").read_text().splitlines():
+            count, seconds = line.split()
+            found.setdefault(int(count), []).append(float(seconds))
+        return found
 
 
 def main() -> None:
@@ -176,14 +202,9 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=300)
     parser.add_argument("--glob", action="store_true", help="the worker has -Q 'tenant-*'")
     given, options = parser.parse_known_args()
-    for kind, count in itertools.product(given.server.split(","), map(int, given.counts.split(","))):
-        found = measure(kind, count, given.source.resolve(), given.seconds, given.calls, given.glob, options)
-        print(
-            f"{kind:>13} {count:>5} queues: start {found['start']:.2f} s; idle {found['commands']:.0f} commands/s, "
-            f"{found['connections']} connections a node, {found['rss']:.0f} MiB RSS ({found['pss']:.0f} PSS), "
-            f"{found['cpu']:.1f} % CPU; call p50 {found['p50']:.2f} ms, p99 {found['p99']:.2f} ms",
-            flush=True,
-        )
+    for kind in given.server.split(","):
+        counts = [int(count) for count in given.counts.split(",")]
+        measure(kind, counts, given.source.resolve(), given.seconds, given.calls, given.glob, options)
 
 
 if __name__ == "__main__":

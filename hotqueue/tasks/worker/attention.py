@@ -26,6 +26,10 @@ class Attention:
         """Have several queues looked at."""
         self._numbers.update(numbers)
 
+    def discard(self, number: int) -> None:
+        """Have a queue looked at no more: it was left."""
+        self._numbers.discard(number)
+
     def numbers(self) -> list[int]:
         """Return which they are, in no order."""
         return list(self._numbers)  # in one go: another thread may add one

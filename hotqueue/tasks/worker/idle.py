@@ -18,6 +18,8 @@ from hotqueue.tasks.broker.wake_connection import LATE, Fetch, WakeConnection
 from hotqueue.tasks.worker.bells import LONGEST_SLEEP, Bells
 from hotqueue.tasks.worker.wake_pipe import Wakeup, readable
 
+BLOCKED = 0.1  # seconds for each connection that a BLPOP takes at most, where those are many: each asks anew when it has run out
+
 
 class Idle(Bells):
     """The sleep of an idle worker at the bells of its queues: lists in Redis that it blocks on.
@@ -60,8 +62,9 @@ class Idle(Bells):
             return True
         seconds = min(seconds, LONGEST_SLEEP)
         try:
+            listened = max(seconds, BLOCKED * len(self._connections))
             for connection in self._connections.values():
-                self._listen(connection, seconds)
+                self._listen(connection, listened)
             return self._select(time.monotonic() + seconds + 0.05, also)
         except ConnectionFailed:
             self._close_connections()

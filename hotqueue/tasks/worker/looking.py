@@ -83,7 +83,9 @@ class Looking(Stepping):
         if self.has_one_queue or now < self._look_at:
             return False
         self._look_at = now + self._look_every
-        quiet = [subscription for subscription in self.not_left() if subscription.is_quiet]
+        not_left = self.not_left()
+        self.attention.update(each.index for each in not_left if each.may_be_wrong)
+        quiet = [subscription for subscription in not_left if subscription.is_quiet]
         if self._places is not None:
             self._places.look_at(quiet)
             return False

@@ -43,6 +43,7 @@ class Place:
 
     Attributes:
         background: the thread, while there is one.
+        deregistrations: what strikes the worker off queues that it has left, still to be done.
         asked: the queue whose step is under way; since when (monotonic).
         is_prompt: the last step was answered within a moment, so that the next one is waited for as long.
     """
@@ -52,6 +53,7 @@ class Place:
         self._worker = worker
         self.subscriptions: list[Subscription] = []
         self.background = Background(worker.wake)
+        self.deregistrations: list[Callable[[], None]] = []
         self.asked: Subscription | None = None
         self.since = 0.0
         self.is_prompt = True

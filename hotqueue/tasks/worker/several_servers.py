@@ -75,6 +75,7 @@ class Places:
         """Take in what the threads have found out."""
         for place in list(self._places.values()):
             place.background.conclude()
+            self._deregister(place)
         broken = self._worker.idle.broken
         lost = [self._worker.subscriptions[queue] for queue in broken if not self._worker.subscriptions[queue].is_away]
         for subscription in lost:
@@ -189,12 +190,17 @@ class Places:
                 self._bring_back(place)
 
     def let_go(self, subscription: Subscription, deregister: Callable[[], None]) -> None:
-        """Have the worker struck off a queue that it leaves, or, where the thread of its place is busy, its lease run out."""
+        """Have the worker struck off a queue that it leaves, as soon as the thread of its place is free."""
         place = subscription.place
         if place is not None:
             place.subscriptions.remove(subscription)
-            if place.background.is_free:
-                place.background.begin(deregister)
+            place.deregistrations.append(deregister)
+            self._deregister(place)
+
+    def _deregister(self, place: Place) -> None:
+        """Have the worker struck off the queues that it has left, once no thread is there that might register it again."""
+        if place.deregistrations and place.background.is_free:
+            place.background.begin(place.deregistrations.pop())
 
     def look_at(self, subscriptions: Iterable[Subscription]) -> None:
         """Have it seen in which of some queues tasks wait, though no bell rang."""
@@ -245,7 +251,7 @@ class Places:
         for subscription in place.subscriptions:
             subscription.is_away = False
         for subscription, held, has_tasks in found:
-            if subscription not in worker.subscriptions:
+            if subscription.has_left or subscription not in worker.subscriptions:
                 continue
             if isinstance(held, HotQueueError):
                 worker.note_refusal(subscription, held)

@@ -110,15 +110,14 @@ class Subscription(Holding, Attended):
     @property
     def is_quiet(self) -> bool:
         """True while nothing is to be done here but to wait for a ring."""
-        is_known = not (self.may_have_tasks or self.must_recover or self.is_unavailable or self.is_newer)
+        is_known = not (self.may_have_tasks or self.may_be_wrong or self.is_unavailable or self.is_newer)
         is_all = is_known and self.due < 0 and not (self.needs or self.suspects) and self.is_empty_handed
-        is_long_ago = self._accepted_at <= self.recovered_at - RECOVER_EVERY
-        return is_all and is_long_ago and time.monotonic() >= self._mixed_until
+        return self.has_left or (is_all and time.monotonic() >= self._mixed_until)
 
     @property
     def is_unavailable(self) -> bool:
         """True while there is no use in asking again."""
-        return self.is_away or time.monotonic() < self.unavailable_until
+        return self.is_away or self.has_left or time.monotonic() < self.unavailable_until
 
     @property
     def may_be_wrong(self) -> bool:

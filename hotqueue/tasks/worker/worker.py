@@ -129,7 +129,9 @@ class Worker(Looking):
     def end_at(self, subscription: Subscription) -> None:
         """Work at a queue no more."""
         subscription.has_left, subscription.may_have_tasks, subscription.must_recover = True, False, False
+        self.attention.discard(subscription.index)
         self.idle.remove(subscription.index)
+        self.idle.rang.discard(subscription.index)
         if self._places is not None:
             self._places.let_go(subscription, partial(deregister, subscription, self.presence.id))
         else:

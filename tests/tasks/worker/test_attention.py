@@ -41,6 +41,14 @@ def test_it_is_looked_at_until_nothing_is_to_be_done_about_it() -> None:
     assert attention.numbers() == []
 
 
+def test_one_that_was_left_is_not_looked_at() -> None:
+    attention, every = queues(2)
+    for each in every:
+        each.may_have_tasks = True
+    attention.discard(0)
+    assert attention.numbers() == [1]
+
+
 def test_what_happens_while_one_is_turned_away_is_not_lost() -> None:
     attention, every = queues(1)
 
