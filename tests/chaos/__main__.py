@@ -1,7 +1,8 @@
 """``make chaos``: break things at random for a while, and account for every task. Linux only; everything on loopback.
 
 Two wire versions take part: two producers write today's to the end, one writes the next; the workers know today's at first, and
-are replaced one by one, at 30 to 60 % of the run, by such as read both. There is no next version yet: its number stands for it.
+are replaced one by one, at 30 to 60 % of the run, by such as read both. Between, both queues are taken to the schema of the next
+version, whose package all producers have: before, it writes today's forms, and then its own. See tests/support/next_version.py.
 The same workers serve a second queue on a server of its own, which is frozen now and then and nothing else, and ten idle ones.
 
 The same --seed, --seconds and --server give the same schedule of faults. Exit code 0: nothing was lost, nothing was recorded
@@ -28,13 +29,14 @@ from typing import Any
 
 from hotqueue import HotQueueError, keys
 from hotqueue.store.store import Store
+from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.rules.lifecycle import State
 from hotqueue.tasks.wire import record
 from tests.chaos import report, stores, wire
 from tests.chaos.faults import Scene
 from tests.chaos.sampler import Sampler
 from tests.chaos.schedule import plan
-from tests.support import leaks
+from tests.support import leaks, next_version
 from tests.support.durations import let_pass
 from tests.support.processes import environment
 from tests.support.servers import LEASH
@@ -73,7 +75,9 @@ class Chaos:
             self.env["CHAOS_OTHER_URL"] = self.other.url
             if "HOTQUEUE_SERVER" in os.environ:
                 self.env["HOTQUEUE_SERVER"] = os.environ["HOTQUEUE_SERVER"]
-            scene = Scene(self.backend, self.other, self.name, self.env, self.folder / "workers.log", self.args.workers)
+            self.following = next_version.make(self.folder / "next")
+            log = self.folder / "workers.log"
+            scene = Scene(self.backend, self.other, self.name, self.env, log, self.args.workers, self.following)
             ending.callback(scene.stop)
             wait_until(lambda: self._count("ZCARD", keys.workers) >= 4 * self.args.workers, 60, "the workers register")
             samplers = [Sampler(store, name, self.files) for store, name in self.lives]
@@ -101,6 +105,7 @@ class Chaos:
         args = [self.files[n], str(n), f"{self.args.seed} {n}", str(self.args.seconds), SLOWNESS[PRODUCERS[n]], *poisons]
         command = [sys.executable, "-SE", "-c", LEASH, sys.executable, "-m", "tests.chaos.producer", *map(str, args)]
         env = environment({**self.env, "CHAOS_NOTES": os.devnull, wire.VARIABLE: str(PRODUCERS[n])})
+        env = next_version.environment(self.following, env)  # from the beginning: the queues are taken up meanwhile
         producer = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL)
         ending.callback(producer.wait)
         ending.callback(producer.kill)
@@ -157,6 +162,7 @@ class Chaos:
             "seconds to drain": took,
             "longest stall of the machine": round(self.stall, 3),
             "keys left": self._keys_left(),
+            "not taken up": [name for store, name in self.lives if Broker(store, name).schema() != next_version.SCHEMA],
             "wrong with workers": wrong + self._tracebacks(),
             "faults": dict(sorted(_counted(scene).items())),
             "recovery": {

@@ -21,6 +21,7 @@ from hotqueue.tasks.broker import holds
 from tests.chaos import wire
 from tests.chaos.schedule import Blow
 from tests.chaos.stores import HOW, Watched
+from tests.support import next_version
 from tests.support.durations import let_pass
 from tests.support.processes import command_code, environment, worker_processes
 from tests.support.servers import LEASH
@@ -66,9 +67,12 @@ class Scene:
         name: the queue's.
         env: of the workers.
         log: the file that the workers write to.
+        following: where the package of the next version is.
     """
 
-    def __init__(self, backend: Any, other: Any, name: str, env: dict[str, str], log: Path, workers: int) -> None:
+    def __init__(
+        self, backend: Any, other: Any, name: str, env: dict[str, str], log: Path, workers: int, following: Path
+    ) -> None:
         self.backend, self.other, self.faults = backend, other, list[Fault]()
         self.left_by_themselves: list[str] = []
         self._name, self._env, self._log = name, env, log
@@ -81,6 +85,8 @@ class Scene:
         self._frozen = 0
         self._other_is_frozen = False
         self._wires = [wire.NOW] * workers
+        self._next = following
+        self._commands: list[subprocess.Popen[bytes]] = []
         self.workers = [self.start(at) for at in range(workers)]
 
     def start(self, at: int) -> subprocess.Popen[bytes]:
@@ -88,6 +94,8 @@ class Scene:
         options = ["-p2", f"-t{THREADS}", "--async-concurrency", "8", "--lease", LEASE, "--grace", "5", "tests.chaos.tasks"]
         command = [sys.executable, "-SE", "-c", LEASH, sys.executable, "-c", command_code("hotqueue-worker"), *map(str, options)]
         env = environment({**self._env, wire.VARIABLE: str(self._wires[at])})
+        if self._wires[at] == wire.NEXT:
+            env = next_version.environment(self._next, env)
         with open(self._log, "a") as log:
             return subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
@@ -150,7 +158,8 @@ class Scene:
             found = [keys.text(worker) for worker in store.command(key, "ZRANGE", key, 0, -1)]
             theirs = [keys.held(self._name, w) for w in found if int(w.split("-")[-2]) in pids]
             records = [store.command(held, "HGETALL", held) for held in theirs]
-            return holds.ids_in(pair for some in records for pair in zip(some[::2], some[1::2], strict=True))
+            pairs = [pair for some in records for pair in zip(some[::2], some[1::2], strict=True)]
+            return holds.ids_in((field, next_version.as_today(value)) for field, value in pairs)
         except HotQueueError:
             return []
 
@@ -206,6 +215,30 @@ class Scene:
         at = self._victim(blow)
         self._wires[at] = wire.NEXT
         self._restart(at, blow.kind)
+
+    def _take_the_queues_up(self, blow: Blow) -> None:
+        """Kill the command that does, some time after it was started; then run it until it has succeeded."""
+        fault = self._done(blow.kind, [])
+        for url, name in ((self.backend.url, self._name), (self.other.url, f"{self._name}-other")):
+            self._take_up(url, name, fault)
+            self._after(blow.lasts, self._commands[-1].kill)
+
+    def _take_up(self, url: str, name: str, fault: Fault) -> None:
+        code = command_code("hotqueue")
+        command = [sys.executable, "-SE", "-c", LEASH, sys.executable, "-c", code, "upgrade", name, "-u", url, "--yes"]
+        env = next_version.environment(self._next, environment(self._env))
+        upgrade = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        self._commands.append(upgrade)
+
+        def look() -> None:
+            if upgrade.poll() is None:
+                self._after(0.1, look)
+            elif upgrade.returncode:
+                self._take_up(url, name, fault)
+            else:
+                fault.back = time.monotonic()
+
+        self._after(0.1, look)
 
     def _restart(self, at: int, kind: str = "rolling restart") -> None:
         old = self.workers[at]

@@ -313,7 +313,11 @@ def table(figures: dict[str, Any]) -> str:
 def verdict(figures: dict[str, Any]) -> list[str]:
     """Return what must not be; nothing when the run held."""
     wrong = [f"{what}: {figures[what]}" for what in MUST_NOT_BE if figures[what]]
-    wrong += [f"{what}: {figures[what]}" for what in ("failed though good", "keys left", "wrong with workers") if figures[what]]
+    wrong += [
+        f"{what}: {figures[what]}"
+        for what in ("failed though good", "keys left", "not taken up", "wrong with workers")
+        if figures[what]
+    ]
     if figures["poisons"] != figures["poisons in the dead list"]:
         wrong.append(f"{figures['poisons']} poisons, of which {figures['poisons in the dead list']} are in the dead list")
     if figures["unfinished"]:

@@ -40,7 +40,7 @@ LASTS = {
 }
 FIRST = 1.0  # seconds
 SHORT = 45.0  # seconds: a run shorter than that has no time for `LONG`
-UPGRADE = "upgrade a worker"
+UPGRADE, TAKE_UP = "upgrade a worker", "take the queues up"  # to the next version, and to the schema that it has
 MIXED = 0.3, 0.6  # the shares of a run at which the first and the last worker are replaced by one of the next wire version
 
 
@@ -61,7 +61,7 @@ class Blow:
 
 
 def plan(seed: int, seconds: float, server: str, pace: float = 1.5, workers: int = 3) -> list[Blow]:
-    """Return the faults of a run: first one of each kind in some order, then as they are drawn; and one upgrade a worker.
+    """Return the faults of a run: first one of each kind in some order, then as they are drawn; upgrades besides.
 
     Args:
         pace: seconds from one to the next, on average.
@@ -91,4 +91,5 @@ def plan(seed: int, seconds: float, server: str, pace: float = 1.5, workers: int
 def _upgrades(seconds: float, workers: int) -> list[Blow]:
     first, last = MIXED
     step = (last - first) / max(1, workers - 1)
-    return [Blow(round(seconds * (first + n * step), 3), UPGRADE, (n + 0.5) / workers, 0.0) for n in range(workers)]
+    up = Blow(round(seconds * (first + last) / 2 + 0.001, 3), TAKE_UP, 0.5, 0.4)  # while some workers are of today's version
+    return [up] + [Blow(round(seconds * (first + n * step), 3), UPGRADE, (n + 0.5) / workers, 0.0) for n in range(workers)]

@@ -13,7 +13,7 @@ import pytest
 
 from tests.chaos.faults import Fault
 from tests.chaos.report import Run, Sent, account, held, read_runs, recovery, summary
-from tests.chaos.schedule import GAP, SERVER_WEIGHTS, UPGRADE, WEIGHTS, plan
+from tests.chaos.schedule import GAP, SERVER_WEIGHTS, TAKE_UP, UPGRADE, WEIGHTS, plan
 from tests.chaos.wire import NEXT, NOW
 from tests.support.processes import run_python
 from tests.support.servers import binary
@@ -23,14 +23,14 @@ from tests.support.servers import binary
 def test_the_same_seed_gives_the_same_faults(server: str) -> None:
     blows = plan(7, 300, server)
     assert blows == plan(7, 300, server) != plan(8, 300, server)
-    assert {blow.kind for blow in blows} == WEIGHTS.keys() | SERVER_WEIGHTS[server].keys() | {UPGRADE}
+    assert {blow.kind for blow in blows} == WEIGHTS.keys() | SERVER_WEIGHTS[server].keys() | {UPGRADE, TAKE_UP}
     assert all(one.at < other.at < 300 for one, other in pairwise(blows))
     hard = [blow for blow in blows if blow.kind in GAP]
     assert all(other.at - one.at >= GAP[one.kind] - 0.001 for one, other in pairwise(hard))
 
 
 def test_a_short_schedule_has_every_fault_it_has_time_for() -> None:
-    assert len({blow.kind for blow in plan(5, 25, "server")}) == len(WEIGHTS) + 3
+    assert len({blow.kind for blow in plan(5, 25, "server")}) == len(WEIGHTS) + 4
 
 
 def test_a_run_upgrades_one_worker_after_the_other() -> None:

@@ -7,6 +7,7 @@ does: see "When a form changes" in CONTRIBUTING.md. What does not fit the source
 
 from __future__ import annotations
 
+import compileall
 import os
 import shutil
 from collections.abc import Mapping
@@ -52,7 +53,7 @@ _CHANGES = {
 def make(folder: Path) -> Path:
     """Make the package in a folder, and return the folder, which is to come first on the path."""
     source = Path(hotqueue.__file__).parent
-    shutil.copytree(source, folder / "hotqueue", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(source, folder / "hotqueue")
     for name, changes in _CHANGES.items():
         file = folder / "hotqueue" / name
         text = file.read_text()
@@ -60,6 +61,7 @@ def make(folder: Path) -> Path:
             assert text.count(before) == 1, (name, before)
             text = text.replace(before, after)
         file.write_text(text)
+    compileall.compile_dir(folder / "hotqueue", quiet=1)  # once, not in each of its processes
     return folder
 
 
@@ -67,6 +69,11 @@ def environment(folder: Path, env: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of a process of the next version, which `make` has put into a folder."""
     path = os.pathsep.join([str(folder), *filter(None, [env.get("PYTHONPATH")])])
     return {**env, "PYTHONPATH": path, "PYTHONSAFEPATH": "1"}  # not from the folder in which it is started
+
+
+def as_today(record: bytes) -> bytes:
+    """Return a record of `held` in today's form."""
+    return b"1" + record[1:] if record[:1] == b"2" else record
 
 
 def _upgrade_script() -> Script:
