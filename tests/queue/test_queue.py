@@ -72,7 +72,8 @@ def test_clear_of_very_many_frees_them_beside_the_work_of_others(make_queue: Mak
     client = queue._store.client()
     client.config_resetstat()
     queue.clear()
-    assert {"cmdstat_unlink"} == set(client.info("commandstats")) - {"cmdstat_config|resetstat", "cmdstat_info"}
+    asked = {name for name in client.info("commandstats") if not name.startswith(("cmdstat_config", "cmdstat_info"))}
+    assert asked == {"cmdstat_unlink"}
 
 
 def test_queues_of_one_store_are_apart(make_queue: MakeQueue, queue_name: str) -> None:

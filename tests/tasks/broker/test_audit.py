@@ -23,7 +23,9 @@ def asked(room: Room, run: Callable[[], Any]) -> tuple[Any, dict[str, int]]:
     room.client.config_resetstat()
     found = run()
     stats = room.client.info("commandstats")
-    return found, {name.removeprefix("cmdstat_"): of["calls"] for name, of in stats.items() if name != "cmdstat_config|resetstat"}
+    return found, {
+        name.removeprefix("cmdstat_"): of["calls"] for name, of in stats.items() if not name.startswith("cmdstat_config")
+    }
 
 
 def given(room: Room, tasks: int, size: int = 3) -> list[str]:
