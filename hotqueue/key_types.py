@@ -8,7 +8,7 @@ _TYPES = {
     **dict.fromkeys(["tasks", "attempts", "held", "worker", "dead:tasks", "stats", "control", "waiters"], "hash"),
     **dict.fromkeys(["owned", "gated", "outbox", "receipts"], "hash"),
     **dict.fromkeys(["ready", "ready:async", "suspects", "claims", "parked", "lane", "scheduled", "expiring"], "zset"),
-    **dict.fromkeys(["workers", "dead", "posted", "received"], "zset"),
+    **dict.fromkeys(["workers", "dead", "posted", "received", "shares"], "zset"),
     **dict.fromkeys(["bell", "bell:async", "reply", "owned:over"], "list"),
     **dict.fromkeys(["needs", "done", "revoked", "large", "blocked", "lanes", "slots"], "set"),
     **dict.fromkeys(["seq", "result", "paused", "progress", "dead:bytes", "schema"], "string"),

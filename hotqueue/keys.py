@@ -22,21 +22,17 @@ NUMBERS = 2**40  # places that are given in one schema; so an enqueue sees by th
 
 
 def check_name(name: object, what: str = "a queue's name") -> str:
-    """Return `name` when it can be a queue's name, else raise ConfigError.
+    """Return `name` when it can be a queue's name, else raise ConfigError, which calls it `what` ("queue=", say).
 
     A brace would move the hash tag, and with it the queue's keys, to other Cluster slots. That no name has one is also what
     lets ``clicks{3}`` mean a partition of "clicks".
-
-    Args:
-        what: how to call it in an error, such as "queue=".
     """
     if not isinstance(name, str) or not name:
         its_name = getattr(name, "name", None)  # of a HotQueue
         hint = f"; did you mean {its_name!r}?" if isinstance(its_name, str) else ""
         raise ConfigError(f"{what} is a non-empty str, not {name!r:.80}{hint}")
-    if partition := re.fullmatch(r"([^{}]+)\{\d*\}", name):
-        its_queue = partition[1]
-        raise ConfigError(f"{what} is {name!r:.80}, as a part of queue {its_queue!r:.80} is to be called; name the queue itself")
+    if part := re.fullmatch(r"([^{}]+)\{\d*\}", name):
+        raise ConfigError(f"{what} is {name!r:.80}, as a part of queue {part[1]!r:.80} is to be called; name the queue itself")
     if "{" in name or "}" in name:
         raise ConfigError(f"{what} may not contain {{ or }}: {name!r:.80}; choose another name")
     try:
@@ -190,13 +186,18 @@ def held(name: str, worker: str) -> str:
 
 
 def workers(name: str) -> str:
-    """Sorted set: worker → lease deadline in ms."""
+    """Sorted set: worker → lease deadline in ms; of one that holds nothing, minus when its registration ends."""
     return _of(name, "workers")
 
 
 def worker(name: str, worker: str) -> str:
-    """Hash: host, folder of its presence file, last fetch number, what it is."""
+    """Hash: host, folder of its presence file, last fetch number, ms of its leases, what it is."""
     return _of(name, f"worker:{worker}")
+
+
+def shares(name: str, what: str) -> str:
+    """Sorted set with TTL, of the first of queues with common upkeep: queue → when swept in ms; who sweeps → until when in ms."""
+    return _of(name, f"shares:{what}")
 
 
 def bell(name: str) -> str:

@@ -17,6 +17,7 @@ import socket
 import stat
 import time
 import weakref
+from collections.abc import Collection
 from pathlib import Path
 
 from hotqueue.runtime import descriptors
@@ -179,8 +180,10 @@ def is_alive(folder: str, incarnation: str) -> bool | None:
     Args:
         folder: the folder it announced, as it announced it.
     """
-    if not _is_in_sight(folder, incarnation):
-        return None
+    return _is_alive(folder, incarnation) if _is_in_sight(folder, incarnation) else None
+
+
+def _is_alive(folder: str, incarnation: str) -> bool | None:
     try:
         fd = os.open(path_of(folder, incarnation), os.O_RDWR | os.O_CLOEXEC)
     except OSError:
@@ -192,6 +195,20 @@ def is_alive(folder: str, incarnation: str) -> bool | None:
     finally:
         os.close(fd)
     return False
+
+
+def dead_here(known: Collection[str] = ()) -> list[str]:
+    """Return the incarnations of this host and user whose processes have died and left their files.
+
+    Args:
+        known: those that are known to be dead, and need no second look.
+    """
+    here = folder()
+    try:
+        names = os.listdir(here) if here else []
+    except OSError:
+        return []
+    return [name for name in names if name in known or _is_alive(here, name) is False]
 
 
 def has_left(folder: str, incarnation: str) -> bool:

@@ -23,7 +23,7 @@ class Survey:
         now: server time in ms.
         due: ms until the next scheduled task, -1 when there is none.
         gone: own workers that were given up.
-        others: (worker of somebody else, ms left of its lease).
+        others: (worker of somebody else, ms left of its lease or registration): those whose time has run out, and the dead.
         stops: id of a running task that is to be stopped → the record to end it with.
         unfinished: how many tasks there are.
         suspects: how many tasks wait for a quarantine process.
@@ -31,6 +31,7 @@ class Survey:
         has_let_go: owners are over, and what they owned is still to be let go of.
         has_posted: its outbox has something for other queues.
         has_receipts: something came from the outboxes of others.
+        holding: how many own workers hold something.
         is_newer: the queue is of a schema that this version does not know, so that nothing but leases is for us to see to.
     """
 
@@ -42,9 +43,10 @@ class Survey:
     unfinished: int
     suspects: int
     has_expired: bool
-    has_let_go: bool
-    has_posted: bool
-    has_receipts: bool
+    has_let_go: bool = False
+    has_posted: bool = False
+    has_receipts: bool = False
+    holding: int = 0
     is_newer: bool = False
 
 
@@ -71,7 +73,14 @@ LANES_AT_ONCE = 50  # lanes that are looked at with each audit
 NO_CHARGE = Charge()
 FREED_MS = 30_000  # to live, of a done set that is freed; upkeep comes by three times in so long
 TRIM_PAGES = 100  # of BULK counters or so; those of a day are some fifteen pages
+STAYS = 240_000  # ms for which a worker that holds nothing counts as registered, at least
+STAYS_EACH = 2000  # the same for each of its queues, if that is more in all
 Call = tuple[list[str], list[Any]]  # keys and arguments of a script
+
+
+def stays(queues: int) -> int:
+    """Return for how many ms a worker of so many queues stays registered where it holds nothing; renewed four times in that."""
+    return max(STAYS, STAYS_EACH * queues)
 
 
 class Maintenance(StoredQueue):
@@ -79,24 +88,30 @@ class Maintenance(StoredQueue):
 
     # --- a supervisor's beat -------------------------------------------------------------------------------------
 
-    def sweep(self, lease_ms: int, own: Sequence[str]) -> Survey:
-        """Renew the leases of `own` workers and survey the queue; a lease of 0 ms changes nothing."""
-        return self.survey(self.store.run(scripts.SWEEP, *self.sweep_call(lease_ms, own), doing="renewing leases"))
+    def sweep(self, lease_ms: int, own: Sequence[str], dead: Sequence[str] = (), stay_ms: int = STAYS) -> Survey:
+        """Renew the leases of `own` workers and survey the queue; a lease of 0 ms changes nothing.
 
-    def sweep_call(self, lease_ms: int, own: Sequence[str]) -> Call:
+        Args:
+            dead: workers that are known to be dead; which of them are registered here is told.
+            stay_ms: for how long own workers that hold nothing count as registered.
+        """
+        call = self.sweep_call(lease_ms, own, dead, stay_ms)
+        return self.survey(self.store.run(scripts.SWEEP, *call, doing="renewing leases"))
+
+    def sweep_call(self, lease_ms: int, own: Sequence[str], dead: Sequence[str] = (), stay_ms: int = STAYS) -> Call:
         """Return the keys and arguments of `sweep`."""
-        return self.script_keys.sweep(), [lease_ms, *own]
+        return self.script_keys.sweep(own), [lease_ms, stay_ms, len(own), *own, *dead]
 
     def survey(self, reply: list[Any]) -> Survey:
         """Return what a reply of `sweep` says."""
-        now, due, gone, others, control, unfinished, suspects, chores, *newer = reply
+        now, due, gone, others, control, unfinished, suspects, chores, holding, *newer = reply
         now = int(now)
         left = [(keys.text(w), instant(at) - now) for w, at in zip(others[::2], others[1::2], strict=True)]
         stops = {keys.text(task_id): blob for task_id, blob in zip(control[::2], control[1::2], strict=True)}
         gone = [keys.text(worker) for worker in gone]
         expired, let_go, posted, receipts = (bool(chores & bit) for bit in (1, 2, 4, 8))
         todo = expired, let_go, posted, receipts
-        return Survey(now, int(due), gone, left, stops, unfinished, suspects, *todo, is_newer=bool(newer))
+        return Survey(now, int(due), gone, left, stops, unfinished, suspects, *todo, holding, is_newer=bool(newer))
 
     def promote(self) -> int:
         """Move due tasks to ready, at most BULK; return ms until the next one, 0 when there are more, -1 when there is none.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from hotqueue import keys
 from hotqueue.errors import HotQueueError
@@ -16,7 +16,7 @@ from hotqueue.store.scripts import Script
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker import scripts
 from hotqueue.tasks.broker.broker import Broker
-from hotqueue.tasks.broker.maintenance import Survey
+from hotqueue.tasks.broker.maintenance import STAYS, Survey, stays
 from hotqueue.tasks.broker.session import RECOVERING, Session
 from hotqueue.tasks.wire.settlement import Delivery
 
@@ -24,11 +24,28 @@ Failed = HotQueueError | None
 Found = list[Delivery] | None | HotQueueError
 PROMOTIONS = 10  # calls of `promote` at one queue in one beat, of at most BULK tasks each
 LOOKED_AT = 100  # queues of one server that are looked at by one command, to see whether there is anything in any of them
+LOOKED_UP = 20_000  # names that one script looks up: others wait for that long
 FEW = 10  # queues whose held tasks are handed over by one command
-_OF_WORKERS = ("workers", "worker:", "held:", "bell")  # what a queue has of its workers alone
+_OF_WORKERS = ("workers", "worker:", "held:", "bell", "shares:")  # what a queue has of its workers alone
 
 
-def sweep(brokers: Sequence[Broker], lease_ms: int, own: Sequence[str]) -> list[Survey | HotQueueError]:
+class Share(NamedTuple):
+    """What a supervisor is to sweep.
+
+    Attributes:
+        now: server time in ms.
+        supervisors: how many there are.
+        before: number of a queue that is ours now → when it was swept before, -1 for not lately.
+    """
+
+    now: int
+    supervisors: int
+    before: dict[int, int]
+
+
+def sweep(
+    brokers: Sequence[Broker], lease_ms: int, own: Sequence[str], dead: Sequence[str] = (), stay_ms: int = STAYS
+) -> list[Survey | HotQueueError]:
     """Renew the leases of `own` workers at queues of one server, and survey these; see `Broker.sweep`.
 
     Returns:
@@ -37,7 +54,9 @@ def sweep(brokers: Sequence[Broker], lease_ms: int, own: Sequence[str]) -> list[
     Raises:
         ConnectionFailed: the server is away.
     """
-    calls = [broker.sweep_call(lease_ms, own) for broker in brokers]
+    if not brokers:
+        return []
+    calls = [broker.sweep_call(lease_ms, own, dead, stay_ms) for broker in brokers]
     replies = pipeline.run_all(brokers[0].store, scripts.SWEEP, calls, "renewing leases")
     return [
         reply if isinstance(reply, HotQueueError) else broker.survey(reply)
@@ -66,9 +85,51 @@ def promote(brokers: Sequence[Broker], until: float = 0.0) -> list[Failed]:
     return list(failed.values())
 
 
-def register(sessions: Sequence[Session], lease_ms: int, about: dict[str, str]) -> list[Failed]:
-    """Announce a worker at queues of one server; return what went wrong, for each."""
-    calls = [session.register_call(lease_ms, about) for session in sessions]
+def share(table: Broker, brokers: Sequence[Broker], supervisor: str, counts_ms: int, every_ms: int, in_any_case: int) -> Share:
+    """Agree with other supervisors on which queues of one server we sweep now; see `share.lua`.
+
+    Args:
+        table: the queue beside which this is agreed on, the same for all.
+        brokers: ours.
+        supervisor: who we are.
+        counts_ms: for how long we count as one of those that sweep.
+        every_ms: between two sweeps of a queue.
+        in_any_case: how many of the queues we sweep whoever has lately: the first ones.
+    """
+    args = [supervisor, counts_ms, every_ms, in_any_case, *(broker.name for broker in brokers)]
+    now, count, *found = table.store.run(scripts.SHARE, table.script_keys.share(), args, doing="sharing upkeep")
+    return Share(int(now), count, {int(n) - 1: int(at) for n, at in zip(found[::2], found[1::2], strict=True)})
+
+
+def need_upkeep(brokers: Sequence[Broker]) -> list[bool]:
+    """Tell of queues of one server whether there is anything for upkeep to see to; True where that cannot be read."""
+    calls: list[pipeline.Call] = [(broker.script_keys.needs_upkeep(), ()) for broker in brokers]
+    replies = _run_where_there_is_any(brokers[0].store, scripts.NEEDS_UPKEEP, calls, "looking for tasks")
+    return [reply != 0 for reply in replies]
+
+
+def are_registered(brokers: Sequence[Broker], workers: Sequence[str]) -> list[bool]:
+    """Tell of queues of one server whether any of these workers is registered there; False where that cannot be read."""
+    store, every_key, doing = brokers[0].store, [keys.workers(broker.name) for broker in brokers], "looking for dead workers"
+    if store.is_cluster:
+        calls: list[pipeline.Call] = [([key], workers) for key in every_key]
+        replies = pipeline.run_all(store, scripts.ARE_REGISTERED, calls, doing)
+        return [isinstance(reply, list) and reply[0] > 0 for reply in replies]
+    found: list[int] = []
+    few = max(1, LOOKED_UP // len(workers))
+    for start in range(0, len(every_key), few):
+        found += store.run(scripts.ARE_REGISTERED, every_key[start : start + few], workers, doing)
+    return [count > 0 for count in found]
+
+
+def register(sessions: Sequence[Session], lease_ms: int, about: dict[str, str], queues: int | None = None) -> list[Failed]:
+    """Announce a worker at queues of one server; return what went wrong, for each.
+
+    Args:
+        queues: how many it has in all, if these are some of them.
+    """
+    stay_ms = stays(len(sessions) if queues is None else queues)
+    calls = [session.register_call(lease_ms, about, stay_ms) for session in sessions]
     store = sessions[0].broker.store
     return [_failed(reply) for reply in pipeline.run_all(store, scripts.REGISTER, calls, "registering a worker")]
 

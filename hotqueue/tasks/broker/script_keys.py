@@ -71,6 +71,10 @@ class ScriptKeys:
         """Of has_tasks.lua."""
         return [*self.ready, keys.needs(self.name), keys.scheduled(self.name)]
 
+    def needs_upkeep(self) -> list[str]:
+        """Of needs_upkeep.lua."""
+        return [keys.tasks(self.name), keys.owned_over(self.name), keys.outbox(self.name), keys.receipts(self.name)]
+
     def unstarted(self, workers: Sequence[str]) -> list[str]:
         """Of unstarted.lua."""
         return [keys.held(self.name, worker) for worker in workers]
@@ -143,7 +147,7 @@ class ScriptKeys:
 
     def register(self, worker: str) -> list[str]:
         """Of register.lua."""
-        return [keys.workers(self.name), keys.worker(self.name, worker)]
+        return [keys.workers(self.name), keys.worker(self.name, worker), keys.held(self.name, worker)]
 
     def step(self, worker: str) -> list[str]:
         """Of step.lua, but for the last ones, one an action."""
@@ -171,12 +175,17 @@ class ScriptKeys:
 
     # --- maintenance ---------------------------------------------------------------------------------------------
 
-    def sweep(self) -> list[str]:
-        """Of sweep.lua."""
+    def share(self) -> list[str]:
+        """Of share.lua."""
+        return [keys.shares(self.name, "swept"), keys.shares(self.name, "sweepers")]
+
+    def sweep(self, own: Sequence[str] = ()) -> list[str]:
+        """Of sweep.lua; `own` are the supervisor's workers."""
         n = self.name
         return [
             *(keys.workers(n), keys.scheduled(n), keys.control(n), keys.tasks(n), *self.ready, *self.bells),
             *(keys.paused(n), keys.expiring(n), keys.owned_over(n), keys.outbox(n), keys.receipts(n)),
+            *(keys.held(n, worker) for worker in own),
         ]
 
     def free_done(self) -> list[str]:

@@ -13,6 +13,7 @@ from hotqueue.sizes import LARGE, READ_BYTES
 from hotqueue.store.packing import PackedKeys
 from hotqueue.tasks.broker import scripts
 from hotqueue.tasks.broker.broker import Broker
+from hotqueue.tasks.broker.maintenance import STAYS
 from hotqueue.tasks.wire.settlement import CHUNK, Delivery, Settlement, runs
 
 if TYPE_CHECKING:
@@ -124,13 +125,18 @@ class Session:
         self._worker = worker.encode()
         self._ends = [_MOST_BYTES, keys.result(broker.name, "").encode(), keys.parked(broker.name, "").encode()]
 
-    def register(self, lease_ms: int, about: dict[str, str]) -> None:
-        """Announce this worker."""
-        self._store.run(scripts.REGISTER, *self.register_call(lease_ms, about), doing="registering a worker")
+    def register(self, lease_ms: int, about: dict[str, str], stay_ms: int = STAYS) -> None:
+        """Announce this worker.
 
-    def register_call(self, lease_ms: int, about: dict[str, str]) -> tuple[list[str], list[Any]]:
+        Args:
+            lease_ms: of its leases, while it holds something.
+            stay_ms: for how long it counts as registered while it holds nothing.
+        """
+        self._store.run(scripts.REGISTER, *self.register_call(lease_ms, about, stay_ms), doing="registering a worker")
+
+    def register_call(self, lease_ms: int, about: dict[str, str], stay_ms: int = STAYS) -> tuple[list[str], list[Any]]:
         """Return the keys and arguments of `register`."""
-        args: list[Any] = [self.worker, lease_ms, "schema", keys.SCHEMA]
+        args: list[Any] = [self.worker, lease_ms, stay_ms, "schema", keys.SCHEMA]
         for pair in about.items():
             args += pair
         return self.broker.script_keys.register(self.worker), args

@@ -181,7 +181,7 @@ class Deaths:
             broker.reap(slot.worker, known_dead=True, charge=death.charge)
             unreaped.discard(broker)
             if death.charged and self._state.upkeep is not None:
-                self._state.upkeep.sweep_soon()  # there may be suspects now
+                self._state.upkeep.sweep_soon(broker)  # there may be suspects now
             if not unreaped:
                 presence.forget(slot.folder, slot.worker)
 

@@ -18,6 +18,7 @@ from hotqueue.tasks.wire import payload
 from hotqueue.tasks.worker import child, orders
 from hotqueue.tasks.worker.child import Pipes, Settings, Suspects
 from hotqueue.tasks.worker.orders import Order
+from hotqueue.tasks.worker.queue_marks import QueueMarks, new_marks
 from hotqueue.tasks.worker.running_table import new_table, read_fates, read_progress, read_running
 from hotqueue.tasks.worker.start_permits import StartPermits
 from hotqueue.tasks.worker.wake_pipe import readable
@@ -68,6 +69,7 @@ class Child:
     permits: list[tuple[int, int]]
     tables: list[mmap.mmap]
     suspects: Suspects | None = None
+    marks: mmap.mmap = field(default_factory=new_marks)
     born: float = field(default_factory=time.monotonic)
     slots: dict[int, Slot] = field(default_factory=dict)
     queues: list[Broker] = field(default_factory=list)
@@ -97,6 +99,10 @@ class Child:
     def running(self) -> list[str]:
         """Return the ids of what it runs."""
         return [task_id for slot in self.slots.values() for task_id, _, _ in slot.running()]
+
+    def marked(self) -> list[Broker]:
+        """Return the queues of which it has fetched something since this was last asked."""
+        return QueueMarks(self.marks).take(self.queues)
 
     def fates(self) -> dict[str, int]:
         """Return what becomes of each task that it runs, should it die; see `history.fate`."""
@@ -171,8 +177,8 @@ class Child:
         """Close our ends."""
         for fd in (self.control, self.report, *(fd for pipe in self.permits for fd in pipe)):
             os.close(fd)
-        for table in self.tables:
-            table.close()
+        for memory in (*self.tables, self.marks):
+            memory.close()
 
 
 def spawn(settings: Settings, others: list[Child], ours: tuple[int, ...]) -> Child:
@@ -212,8 +218,9 @@ def _spawn(
         for other in others:
             other.close()
 
-    pid = child.fork(settings, Pipes(control_read, report_write, permits, tables), close)
+    marks = new_marks()
+    pid = child.fork(settings, Pipes(control_read, report_write, permits, tables, marks), close)
     os.close(control_read)
     os.close(report_write)
     os.set_blocking(control_write, False)
-    return Child(pid, control_write, report_read, permits, tables, settings.suspects)
+    return Child(pid, control_write, report_read, permits, tables, settings.suspects, marks)

@@ -56,7 +56,7 @@ def run_worker(registries: list[Registry], burst: bool, threads: int, async_conc
 
     upkeep = Upkeep(brokers, LEASE_MS, give_up=give_up)
     ended = threading.Event()
-    keeper = threading.Thread(target=_keep_up, args=(process, upkeep, ended), name="hotqueue-upkeep", daemon=True)
+    keeper = threading.Thread(target=_keep_up, args=(process, brokers, upkeep, ended), name="hotqueue-upkeep", daemon=True)
     keeper.start()
     try:
         with _ctrl_c(process):
@@ -98,7 +98,7 @@ def _ctrl_c(process: Process) -> Iterator[None]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def _keep_up(process: Process, upkeep: Upkeep, ended: threading.Event) -> None:
+def _keep_up(process: Process, brokers: list[Broker], upkeep: Upkeep, ended: threading.Event) -> None:
     leave_ctrl_c_to_main()
     while not ended.wait(TICK):
         upkeep.conclude()
@@ -109,6 +109,7 @@ def _keep_up(process: Process, upkeep: Upkeep, ended: threading.Event) -> None:
             process.hurry.set()
         for worker in process.workers:
             upkeep.take_back_if_dragging(worker.presence.id, bytes(worker.running.table), worker.permits)
+        upkeep.note_holds(process.marks.take(brokers))
         upkeep.own = [worker.presence.id for worker in process.workers]
         upkeep.begin()  # in threads of their own: Redis may be silent, and Ctrl-C must not wait for it
     upkeep.wait(1.0)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import random
 import time
 from collections.abc import Callable
@@ -32,6 +33,8 @@ SOURCES_EVERY = 3600.0  # seconds between two looks for other queues that nothin
 TRIM_EVERY = 600.0  # seconds between two looks for counters of minutes long past, and for owners that are no tasks
 LET_GO_AT_ONCE = 20  # portions of results that a sweep lets go of
 EXPIRED_NAMED = 20  # of so many the log says which
+MARGIN_MS = 2000  # so long before the end of a lease that was not renewed in time
+IN_A_ROW = 3.0  # seconds between two of our sweeps at most, for what was seen well at both to have been well between them
 REVOKED_MS = 3_600_000  # as long as where a program revokes, client/result.py
 
 
@@ -45,6 +48,9 @@ class QueueUpkeep:
 
     Attributes:
         pending_writes: those that could not be done yet.
+        holds: our workers may hold something here, so that their leases are to be renewed.
+        is_watched: something was seen here that the next sweep has to show again.
+        renew_at: when our workers that hold nothing are to be registered anew (monotonic).
     """
 
     def __init__(
@@ -63,9 +69,12 @@ class QueueUpkeep:
         self._terminate = terminate
         self._give_up = give_up
         self._attend = attend
+        self.holds = self.is_watched = False
+        self.renew_at = math.inf
         self._healthy_since: float | None = None
-        self._clock: float | None = None
         self._audited = Audit(broker)
+        self._swept_at = 0.0
+        self._seen_at = self._seen_before = -1
         self._audit_at = time.monotonic() + random.uniform(1, AUDIT_EVERY)
         self._free_at = 0.0
         self._sources_at = time.monotonic() + random.uniform(1, SOURCES_EVERY)
@@ -74,18 +83,33 @@ class QueueUpkeep:
 
     # --- how it is with its server -------------------------------------------------------------------------------
 
+    def note_swept_before(self, at: int) -> None:
+        """Note when somebody swept this queue before us (ms of the server's time, -1 for not lately)."""
+        self._seen_at = max(self._seen_at, at)
+
     def swept(self, survey: Survey) -> None:
-        """Note that the server answered, and by which clock."""
-        ahead = survey.now - time.monotonic() * 1000
-        before, self._clock = self._clock, ahead
-        if before is not None and ahead - before > self._lease_ms / 2:
-            self._healthy_since = None  # the clock was put ahead (or another server took over): leases ran out
-        if self._healthy_since is None:
-            self._healthy_since = time.monotonic()
+        """Note that the queue could be swept, and what the next sweep has to show again."""
+        now = time.monotonic()
+        self._seen_before, self._seen_at = self._seen_at, survey.now
+        if self._healthy_since is None or now - self._swept_at > IN_A_ROW:
+            self._healthy_since = now
+        self._swept_at = now
+        self.is_watched = bool(survey.suspects or any(left < 0 for _, left in survey.others))
 
     def not_swept(self) -> None:
-        """Note that the server did not answer: leases count again only once it was seen well for as long as one lasts."""
+        """Note that the queue could not be swept: leases count again only once it was seen well for as long as one lasts."""
         self._healthy_since = None
+        self._seen_at = -1
+
+    def _could_be_renewed(self, deadline: int) -> bool:
+        """Tell whether a worker that lives could have renewed a lease that ended then: shortly before, the queue could be swept.
+
+        Or we have seen it well ourselves, for as long as a lease lasts.
+        """
+        late = min(MARGIN_MS, self._lease_ms // 4)  # who renews is not always on time
+        if deadline - self._lease_ms + late < self._seen_before <= deadline:
+            return True
+        return self._healthy_since is not None and (time.monotonic() - self._healthy_since) * 1000 >= self._lease_ms
 
     def say(self, error: Exception) -> None:
         """Log once what is wrong here; a bug of ours, or what nobody has thought of that keys may hold, with its traceback."""
@@ -104,8 +128,11 @@ class QueueUpkeep:
 
     # --- what a sweep found --------------------------------------------------------------------------------------
 
-    def look_after(self, survey: Survey) -> None:
+    def look_after(self, survey: Survey, healthy: float) -> None:
         """Do what a sweep shows to be due, each thing though another fails.
+
+        Args:
+            healthy: for how many seconds the server was seen well, and its clock steady.
 
         Raises:
             Exception: the first that failed.
@@ -122,9 +149,9 @@ class QueueUpkeep:
             self._give_up(self.broker, worker)
         if survey.is_newer:
             return
-        healthy = 0.0 if self._healthy_since is None else time.monotonic() - self._healthy_since
         for worker, left in survey.others:
-            tried(self._look_at, worker, left, healthy)
+            counts = healthy * 1000 >= self._lease_ms and self._could_be_renewed(survey.now + left)
+            tried(self._look_at, worker, left < 0 and counts)
         tried(self._attend, self.broker, survey.suspects)
         for task_id, record in survey.stops.items():
             tried(self._stop, task_id, record)
@@ -182,18 +209,17 @@ class QueueUpkeep:
         self.broker.trim_stats(minute - 24 * 60)
         self.broker.mend_owners()
 
-    def _look_at(self, worker: str, left: int, healthy: float) -> None:
+    def _look_at(self, worker: str, is_overdue: bool) -> None:
         """Reap another's worker if it is dead: known by its flock on this host, else by its lease. One that lives, but is
         stopped (Ctrl-Z) together with its supervisor, keeps what it runs and nothing else.
 
         After an outage, or when the server's clock was put ahead, every lease has run out, of the living as well: so leases
-        count only once this process has seen the server well for as long as a lease lasts.
+        count only once this process has seen the server well for as long as a lease lasts; and the queue, unless others have.
         """
         broker, (folder, supervisor) = self.broker, self._neighbours.where_is(self.broker, worker)
         alive = presence.is_alive(folder, worker)
         if alive is False and supervisor and presence.is_alive(folder, supervisor):
             alive = None  # its supervisor saw how it died, and puts that in order; unless it is stopped
-        is_overdue = left < 0 and healthy * 1000 >= self._lease_ms
         if alive is False:
             self._reap_dead_neighbour(worker, folder, supervisor)
         elif alive and is_overdue and not read_running(presence.read_state(folder, worker) or b""):

@@ -86,6 +86,9 @@ class Supervisor:
         )
         self._deaths = Deaths(self._state, self._pool, self._replacement, self._quarantine)
         self._watchdog = Watchdog(self._pool, self._state, settings.modules)
+        self._marked: list[
+            Broker
+        ] = []  # to be noted once the reports of before are read: by then we know all who may hold something
         self._health: HealthPort | None = None
         self._childless_since: float | None = None
 
@@ -271,6 +274,8 @@ class Supervisor:
             return
         for each in self._pool.working:
             self._quarantine.note(each)
+        self._state.upkeep.note_holds(self._marked)
+        self._marked = [queue for each in self._pool.all for queue in each.marked()]
         if not self._waits_to_fork:
             self._state.upkeep.own = [slot.worker for each in self._pool.working for slot in each.slots.values()]
             self._state.upkeep.begin()

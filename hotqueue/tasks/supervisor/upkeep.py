@@ -112,6 +112,12 @@ class Upkeep:
         for each in list(self._rounds.values()):
             each.background.conclude()
 
+    def note_holds(self, brokers: Iterable[Broker]) -> None:
+        """Note at which queues our workers have fetched something: their leases are renewed there until they hold nothing."""
+        for broker in brokers:
+            if broker in self._queues:
+                self._queues[broker].holds = True
+
     def wait(self, seconds: float) -> None:
         """Wait so long at most for what is under way."""
         until = time.monotonic() + seconds
@@ -138,8 +144,11 @@ class Upkeep:
         if broker in self._queues:  # else it was let go of: nothing was left there
             self._queues[broker].pending_writes.add(write)
 
-    def sweep_soon(self) -> None:
-        """Have the next beats sweep: somebody died, and may have left more than we know of."""
+    def sweep_soon(self, *brokers: Broker) -> None:
+        """Have the next beats sweep, these queues among others: somebody died, and may have left more than we know of."""
+        for broker in brokers:
+            if broker in self._queues:
+                self._queues[broker].is_watched = True
         for each in list(self._rounds.values()):
             each.soon()
 

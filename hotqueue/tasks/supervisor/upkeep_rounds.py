@@ -7,21 +7,25 @@ show comes after, as long as there is time before the leases' next turn.
 from __future__ import annotations
 
 import logging
+import math
+import random
 import time
 from collections.abc import Callable, Sequence
 
 from hotqueue.errors import ConnectionFailed, HotQueueError
 from hotqueue.runtime.background import Background
 from hotqueue.tasks.broker import many_queues
-from hotqueue.tasks.broker.maintenance import Survey
-from hotqueue.tasks.supervisor.neighbours import Neighbours
+from hotqueue.tasks.broker.maintenance import Survey, stays
+from hotqueue.tasks.supervisor.neighbours import Neighbours, Search
 from hotqueue.tasks.supervisor.queue_upkeep import QueueUpkeep
+from hotqueue.tasks.supervisor.shares import Shares
 from hotqueue.tasks.worker import task_log
 
 log = logging.getLogger("hotqueue.worker")
 
 EVERY = 1.0  # seconds between two sweeps
-BY_SECOND = 100  # queues that are swept in a second at most: of more, each is swept more seldom
+IN_FULL = 1 / 300  # of the queues in which there is nothing, so many are swept all the same
+RENEWED, BY_COUNT = 2, 1000  # queues at which our workers are registered anew in a second, and of how many one more
 WAITS, WAITS_AWAY = 2.0, 1.0  # seconds that one trip may take; of a server that did not answer the last
 LONGEST = 3.0  # seconds for pending writes, and as many for what surveys show; then leases are due again
 
@@ -47,6 +51,11 @@ class Round:
         self._next = 0.0
         self._first = 0  # of the queues, whose surveys are looked at first
         self._is_away = False
+        self._healthy_since: float | None = None
+        self._clock: float | None = None
+        self._count = 0  # of queues, when we last looked
+        self._shares = Shares(EVERY, IN_FULL)
+        self._deaths = Search()
 
     @property
     def is_due(self) -> bool:
@@ -75,29 +84,96 @@ class Round:
                 queues[0].say(error)
 
     def _beat(self, queues: list[QueueUpkeep], own: Sequence[str]) -> None:
-        surveys: list[Survey | HotQueueError] = []
-        if time.monotonic() >= self._next:
-            self._next = time.monotonic() + max(EVERY, len(queues) / BY_SECOND)
-            surveys = many_queues.sweep([each.broker for each in queues], self._lease_ms, own)
-            self._is_away, self.succeeded = False, time.monotonic()
+        swept: list[tuple[QueueUpkeep, Survey]] = []
+        is_due = time.monotonic() >= self._next
+        if is_due:
+            self._next = time.monotonic() + EVERY
+            swept = self._sweep(queues, own)
         until = time.monotonic() + LONGEST
         for each in queues:
             each.pending_writes.flush(until)
-        if surveys:
+        if is_due:
             self._neighbours.forget_reaped()
-            self._look_after(self._swept(queues, surveys))
+            self._look_after(swept)
+
+    def _sweep(self, queues: list[QueueUpkeep], own: Sequence[str]) -> list[tuple[QueueUpkeep, Survey]]:
+        """Renew leases, then survey what is to be looked after now; raises ConnectionFailed."""
+        ours = self._ours(queues)
+        swept = self._swept(ours, own, renews=True)
+        if ours:
+            self._note_answer()
+        swept += self._swept(self._shares.take(queues, ours), own)
+        self._note_answer()
+        if dead := self._deaths.fresh(self._neighbours.dead()):
+            swept += self._search(queues, own, dead)
+        now = max((survey.now for _, survey in swept), default=self._shares.now)
+        if now is not None:
+            self._note_clock(now)
+        return swept
+
+    def _search(self, queues: list[QueueUpkeep], own: Sequence[str], dead: Sequence[str]) -> list[tuple[QueueUpkeep, Survey]]:
+        """Sweep the queues at which any of these dead workers is registered."""
+        there = many_queues.are_registered([each.broker for each in queues], dead)
+        swept = self._swept([each for each, is_there in zip(queues, there, strict=True) if is_there], own, dead)
+        self._deaths.searched(dead, (worker for _, survey in swept for worker, _ in survey.others))
+        return swept
+
+    def _note_answer(self) -> None:
+        self._is_away, self.succeeded = False, time.monotonic()
+        if self._healthy_since is None:
+            self._healthy_since = time.monotonic()
+
+    def _note_clock(self, now: int) -> None:
+        """Note the server's time: where it was put ahead (or another server took over), all leases ran out."""
+        ahead = now - time.monotonic() * 1000
+        before, self._clock = self._clock, ahead
+        if before is not None and ahead - before > self._lease_ms / 2:
+            self._healthy_since = time.monotonic()
+
+    def _ours(self, queues: list[QueueUpkeep]) -> list[QueueUpkeep]:
+        """Return the queues that we sweep whoever else does: our workers hold something there, or are to be registered anew."""
+        if len(queues) != self._count:  # they have registered just now, or will
+            self._count, every = len(queues), stays(len(queues)) / 4000
+            for each in queues:
+                if each.renew_at == math.inf:
+                    each.renew_at = time.monotonic() + random.uniform(every / 4, every)
+        found = [each for each in queues if each.holds or each.is_watched]
+        most = RENEWED + len(queues) // BY_COUNT
+        now = time.monotonic()
+        return found + [each for each in queues if now >= each.renew_at and not (each.holds or each.is_watched)][:most]
 
     def _swept(
-        self, queues: Sequence[QueueUpkeep], surveys: Sequence[Survey | HotQueueError]
+        self, queues: Sequence[QueueUpkeep], own: Sequence[str], dead: Sequence[str] = (), renews: bool = False
     ) -> list[tuple[QueueUpkeep, Survey]]:
-        found = []
+        """Sweep queues; renew the leases of our own workers there, if told so."""
+        found, failed = [], []
+        stay_ms = stays(self._count)
+        held = [each for each in queues if each.holds and renews]
+        for each in held:  # before the server is asked: what is noted from now on, the next sweep is for
+            each.holds = False
+        try:
+            brokers = [each.broker for each in queues]
+            surveys = many_queues.sweep(brokers, self._lease_ms, own if renews else (), dead, stay_ms)
+        except BaseException:
+            for each in held:
+                each.holds = True
+            raise
         for each, survey in zip(queues, surveys, strict=True):
             if isinstance(survey, Survey):
+                others = [(worker, left) for worker, left in survey.others if worker not in own]
+                each.holds |= len(others) < len(survey.others)  # not renewed in time, whyever: the next beat does
+                survey.others = others
                 each.swept(survey)
+                if renews:
+                    each.renew_at = time.monotonic() + stay_ms / 4000
+                    each.holds |= survey.holding > 0
                 found.append((each, survey))
             else:
                 each.not_swept()
+                each.holds |= each in held
+                failed.append(each)
                 each.say(survey)
+        self._shares.could_not_sweep(failed)
         return found
 
     def _look_after(self, swept: list[tuple[QueueUpkeep, Survey]]) -> None:
@@ -108,13 +184,14 @@ class Round:
             answers = many_queues.promote([each.broker for each, _ in due], time.monotonic() + LONGEST)
             failed = {id(each): answer for (each, _), answer in zip(due, answers, strict=True) if isinstance(answer, Exception)}
         until = time.monotonic() + LONGEST
+        healthy = time.monotonic() - (self._healthy_since or time.monotonic())
         first = self._first % max(1, len(swept))
         for n, (each, survey) in enumerate([*swept[first:], *swept[:first]]):
             if time.monotonic() > until:
                 self._first = first + n
                 return
             try:
-                each.look_after(survey)
+                each.look_after(survey, healthy)
                 if id(each) in failed:
                     raise failed[id(each)]
                 each.is_well()
@@ -126,6 +203,7 @@ class Round:
                 each.say(error)
 
     def _note_outage(self, queues: list[QueueUpkeep], error: HotQueueError) -> None:
+        self._healthy_since = None
         for each in queues:
             each.not_swept()
         if not self._is_away:

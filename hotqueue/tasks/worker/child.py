@@ -34,6 +34,7 @@ from hotqueue.tasks.worker import orders, process_exit, unknown_queues
 from hotqueue.tasks.worker.loading import load
 from hotqueue.tasks.worker.process import Process
 from hotqueue.tasks.worker.queue_making import QueueMaking
+from hotqueue.tasks.worker.queue_marks import QueueMarks
 from hotqueue.tasks.worker.reporter import EXIT_CRASH, Reporter
 from hotqueue.tasks.worker.shared import LEASE_MS
 
@@ -109,12 +110,13 @@ class Settings:
 
 @dataclass(frozen=True)
 class Pipes:
-    """A child's ends: orders from the supervisor, reports to it; and the permit pipes and tables that both hold."""
+    """A child's ends: orders from the supervisor, reports to it; and the permit pipes, tables and marks that both hold."""
 
     control: int
     report: int
     permits: list[tuple[int, int]]
     tables: list[mmap.mmap]
+    marks: mmap.mmap
 
 
 def run(settings: Settings, pipes: Pipes) -> int:
@@ -202,6 +204,7 @@ def _process_of(
         left=report.left,
         supervisor=settings.supervisor,
         width=0 if settings.suspects is None else settings.suspects.width,
+        marks=QueueMarks(pipes.marks),
     )
 
 

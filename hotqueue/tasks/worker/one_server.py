@@ -104,8 +104,13 @@ class Place:
     def _find_out(self, wanted: list[Subscription]) -> list[FoundOut]:
         """Register, recover and listen, as far as each is needed, at all queues of a place in one trip each."""
         try:
-            found = self._recovered([each for each in wanted if each.is_registered])
-            found += self._registered([each for each in wanted if not each.is_registered])
+            found = self._registered([each for each in wanted if not each.is_registered])
+            refused = {each.index for each, what in found if isinstance(what, HotQueueError)}
+            new = {
+                each.index for each, _ in found if not each.must_recover
+            }  # one whose registration was lost may hold what it did
+            found = [(each, what) for each, what in found if each.index in refused | new]
+            found += self._recovered([each for each in wanted if each.index not in refused | new])
         except HotQueueError as error:
             if isinstance(error, ConnectionFailed) and error.retry:
                 raise
@@ -121,7 +126,8 @@ class Place:
     def _registered(self, subscriptions: list[Subscription]) -> list[tuple[Subscription, Found]]:
         worker, found = self._worker, list[tuple[Subscription, Found]]()
         sessions = [each.session for each in subscriptions]
-        answers = many_queues.register(sessions, worker.shared.lease_ms, worker.facts) if subscriptions else []
+        queues = len(worker.subscriptions)
+        answers = many_queues.register(sessions, worker.shared.lease_ms, worker.facts, queues) if subscriptions else []
         for each, failed in zip(subscriptions, answers, strict=True):
             each.is_registered = failed is None
             found.append((each, [] if failed is None else failed))

@@ -15,6 +15,7 @@ from hotqueue.store.store import Store
 from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.worker.async_worker import AsyncWorker
 from hotqueue.tasks.worker.quarantine_worker import QuarantineWorker
+from hotqueue.tasks.worker.queue_marks import QueueMarks
 from hotqueue.tasks.worker.running_table import Running
 from hotqueue.tasks.worker.shared import LEASE_MS, Member, Shared
 from hotqueue.tasks.worker.start_permits import StartPermits
@@ -42,6 +43,7 @@ class Process(Shared):
             async worker.
         left: called with the number of a queue that all workers have let go of, and that of the order to.
         announce: called with each worker that has registered, and its number, under whatever incarnation.
+        marks: memory for marks that it shares with a supervisor.
         width: of a quarantine process: how many suspects run side by side; 0: this is an ordinary one.
         others: see `Shared`.
     """
@@ -69,6 +71,7 @@ class Process(Shared):
         late_stores: Sequence[Store] = (),
         supervisor: str = "",
         width: int = 0,
+        marks: QueueMarks | None = None,
     ) -> None:
         super().__init__(
             name=name,
@@ -88,10 +91,9 @@ class Process(Shared):
         self.registries = list(registries)
         self._leaving: dict[int, tuple[int, set[object]]] = {}  # queue that is let go of → the order, who has not done so yet
         self._has_begun = False
-        self._width, self._thread_count = width, threads
-        self._announce, self._left = announce, left
+        self._width, self._thread_count, self._announce, self._left = width, threads, announce, left
         self._threads: list[threading.Thread] = []
-        self._pipes, self._tables = pipes, tables
+        self._pipes, self._tables, self.marks = pipes, tables, marks or QueueMarks()
         self._async: AsyncWorker | None = None
         self._sync = [self._sync_worker(n) for n in range(threads)]
         self.workers += self._sync
@@ -105,7 +107,7 @@ class Process(Shared):
         return StartPermits(self._pipes[n] if self._pipes else None)
 
     def _running(self, n: int, rows: int) -> Running:
-        return Running(self._tables[n] if self._tables else bytearray(Running.size(rows)))
+        return Running(self._tables[n] if self._tables else bytearray(Running.size(rows)), self.marks)
 
     def run(self) -> None:
         """Work until stopped, or until a burst is over; the first sync worker runs in the calling thread."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from hotqueue.errors import ConfigError, ConnectionFailed
+from hotqueue.tasks.broker.maintenance import stays
 from hotqueue.tasks.wire.settlement import Delivery
 from hotqueue.tasks.worker.membership import Membership
 from hotqueue.tasks.worker.subscription import Subscription
@@ -33,11 +34,10 @@ class Recovery(Membership):
         def recover() -> list[Delivery] | None:
             self.running.progress()  # waiting for Redis is not being stuck
             try:
-                if subscription.is_registered:
-                    return subscription.session.recover(list(subscription.in_hand))
-                subscription.session.register(self.shared.lease_ms, self.facts)
-                subscription.is_registered = True
-                return []
+                if not subscription.is_registered:
+                    subscription.session.register(self.shared.lease_ms, self.facts, stays(len(self.subscriptions)))
+                    subscription.is_registered = True
+                return subscription.session.recover(list(subscription.in_hand))  # also of one whose registration alone was lost
             except ConnectionFailed as error:
                 self._note_outage(error)
                 raise
@@ -63,6 +63,7 @@ class Recovery(Membership):
             self._given_up(subscription)
         elif found:
             subscription.accept(found)
+            self.running.marks.mark(subscription.index)
             self.permits.add(subscription.session.number, len(found), subscription.index)
 
     def _patiently(self, subscription: Subscription, operation: Callable[[], T]) -> T:

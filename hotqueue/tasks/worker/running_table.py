@@ -13,6 +13,8 @@ import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from hotqueue.tasks.worker.queue_marks import QueueMarks
+
 _HEAD = struct.Struct("=d")  # when progress was last made (monotonic seconds)
 # started and hard deadline (monotonic seconds), what becomes of it (`history.fate`), bytes of the id; the id follows
 _ROW = struct.Struct("=ddBB")
@@ -41,10 +43,11 @@ class Running:
 
     Args:
         table: the bytes of the table; one row a task at a time.
+        marks: of the queues that its process has fetched from.
     """
 
-    def __init__(self, table: Any) -> None:
-        self.table = table
+    def __init__(self, table: Any, marks: QueueMarks | None = None) -> None:
+        self.table, self.marks = table, marks or QueueMarks()
         self._numbers = memoryview(table).cast("d")
         self._written = [(table, self._numbers)]
         self._free = list(range((len(table) - _HEAD.size) // ROW_BYTES - 1, -1, -1))

@@ -107,6 +107,8 @@ class Stepping(Recovery):
         if not (are_permits_out or subscription.ahead or subscription.unstarted):
             self.permits.withdraw_all(subscription.index)  # what an error may have left: nothing is in line now
         subscription.took(stepped, step.room)
+        if stepped.deliveries:
+            self.running.marks.mark(subscription.index)
         if failpoints.IS_ARMED and sent:
             failpoints.at("after_settle")
         if failpoints.IS_ARMED and stepped.deliveries:

@@ -25,22 +25,24 @@ class TestSweep:
         far = now() + 90_000
         room.fill(
             {
-                "workers": {"mine": 5, "other": far},
+                "workers": {"mine": 5, "idle": 5, "other": far, "late": 8, "left": -9, "registered": -far, "dead": -far},
+                "held:mine": {"t": f"1 s {place(1)}"},
                 "scheduled": {"t": far},
                 "control": {"r": "blob"},
                 "suspects": {"x": 1, "y": 2},
             }
         )
-        survey = room.broker.sweep(60_000, ["mine", "given-up"])
+        survey = room.broker.sweep(60_000, ["mine", "idle", "given-up"], ["dead", "unknown"], 240_000)
         at = survey.now
         assert abs(at - now()) < 5000
         assert 80_000 < survey.due <= 90_000
-        assert survey.others == [("other", far - at)]
+        assert sorted(survey.others) == [("dead", far - at), ("late", 8 - at), ("left", 9 - at)]
         assert survey.gone == ["given-up"]
         assert survey.stops == {"r": b"blob"}
         assert survey.suspects == 2
-        assert room["workers"].keys() == {"mine", "other"}
-        assert room["workers"]["mine"] == at + 60_000
+        assert survey.holding == 1
+        kept = {"other": far, "late": 8, "left": -9, "registered": -far, "dead": -far}
+        assert room["workers"] == {**kept, "mine": at + 60_000, "idle": -at - 240_000}
 
     def test_of_very_many_to_be_stopped_some_are_told_and_in_time_all(self, room: Room) -> None:
         room.fill({"control": {f"t{n}": "blob" for n in range(300)}})

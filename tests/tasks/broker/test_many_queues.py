@@ -27,7 +27,7 @@ def rooms(make_queue: Callable[..., HotQueue], queue_name: str) -> Iterator[list
 
 def test_a_sweep_renews_the_leases_of_all(rooms: list[Room]) -> None:
     for room in rooms:
-        room.fill({"workers": {"mine": 5}})
+        room.fill({"workers": {"mine": 5}, "held:mine": {"t": f"1 s {place(1)}"}})
     surveys = many_queues.sweep([room.broker for room in rooms], 60_000, ["mine"])
     assert all(isinstance(each, Survey) and each.gone == [] for each in surveys)
     assert all(room["workers"]["mine"] > 1_000_000 for room in rooms)

@@ -63,6 +63,7 @@ REFUSED: dict[str, Callable[[Broker], Any]] = {
 ALLOWED = {
     *("step", "recover", "sweep", "take_back", "reap"),  # for what a worker, or those of a supervisor, hold themselves
     *("has_tasks", "wake_tokens", "unstarted"),  # which read what has no forms, or is asked for after `revoke` alone
+    *("needs_upkeep", "are_registered", "share"),  # by which upkeep sees what there is to do
     "free_done",  # of a supervisor, after its sweep
     "what_is_left",  # which leaves a queue that was taken up as it is: test_queue_names.py
 }

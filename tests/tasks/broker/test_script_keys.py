@@ -35,6 +35,7 @@ LISTS = {
     "mend_owners": KEYS.mend_owners(),
     "list_dead": KEYS.list_dead(),
     "what_is_left": KEYS.what_is_left(),
+    "needs_upkeep": KEYS.needs_upkeep(),
     "list_expired": KEYS.list_expired(),
     "look": KEYS.look("t"),
     "mend_lanes": KEYS.mend_lanes(),
@@ -45,14 +46,15 @@ LISTS = {
     "register": KEYS.register("w"),
     "revive": KEYS.revive(),
     "revoke": KEYS.revoke("t", "n"),
+    "share": KEYS.share(),
     "step": KEYS.step("w"),
-    "sweep": KEYS.sweep(),
+    "sweep": KEYS.sweep(["w"]),
     "take_back": KEYS.take_back("w"),
     "upgrade": KEYS.upgrade(),
     "unpark": KEYS.unpark("n"),
     "wait": KEYS.wait("c", ["t"]),
 }
-NO_NUMBERS = {"unstarted"}  # one list of one kind
+NO_NUMBERS = {"unstarted", "are_registered"}  # one list of one kind
 
 
 def head_of(script: str) -> dict[int, str]:

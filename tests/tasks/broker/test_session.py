@@ -42,12 +42,19 @@ def mine(room: Room, number: int = 2) -> dict[str, Any]:
 
 class TestRegister:
     def test_a_worker_announces_itself(self, room: Room) -> None:
-        Session(room.broker, "w", "s").register(5000, {"host": "h", "folder": "/f"})
+        Session(room.broker, "w", "s").register(5000, {"host": "h", "folder": "/f"}, 240_000)
         now = time.time() * 1000
         found = room.contents()
         assert found.keys() == {"workers", "worker:w"}
-        assert now + 3000 < found["workers"]["w"] < now + 6000
-        assert {**found["worker:w"], "since": "?"} == {"fetch": "0", "since": "?", "schema": "1", "host": "h", "folder": "/f"}
+        assert now + 238_000 < -found["workers"]["w"] < now + 242_000
+        said = {"host": "h", "folder": "/f", "lease": "5000"}
+        assert {**found["worker:w"], "since": "?"} == {"fetch": "0", "since": "?", "schema": "1", **said}
+
+    def test_one_that_holds_something_has_a_lease_at_once(self, room: Room) -> None:
+        room.fill({"held:w": {"t": f"1 s {place(7)}"}})
+        Session(room.broker, "w", "s").register(5000, {"host": "h"})
+        now = time.time() * 1000
+        assert now + 3000 < room["workers"]["w"] < now + 6000
 
     def test_an_announcement_that_comes_late_opens_no_door_to_old_fetches(self, room: Room) -> None:
         room.fill({"tasks": {"a": sync()}, "ready": {"a": 1}})
@@ -57,7 +64,7 @@ class TestRegister:
         session.step(1, ())
         session.step(0, [("a", 8, "P", b"", 0, "")])
         before = room["worker:w"]
-        session.register(9000, {"host": "h", "folder": "/f"})
+        session.register(5000, {"host": "h", "folder": "/f"})
         assert room["worker:w"] == before == {**before, "fetch": "8"}
         late = Session(room.broker, "w", "s")
         late.number = 3
@@ -69,6 +76,35 @@ class TestRegister:
         session = session_of(room)
         assert [session.begin(room_for).number for room_for in (1, 0, 0)] == [1, 0, 0]
         assert session.number == 1
+
+
+class TestLease:
+    @pytest.mark.parametrize(
+        "given", [{"tasks": {"t": sync()}, "ready": {"t": 1}}, {"tasks": {"t": sync()}, "suspects": {"t": 1}}]
+    )
+    def test_it_begins_with_what_a_worker_fetches(self, room: Room, given: dict[str, Any]) -> None:
+        session = Session(room.broker, "w", "s")
+        session.register(5000, {"host": "h"})
+        session.width = ALONE if "suspects" in given else 0
+        assert session.step(1).deliveries == []
+        assert room["workers"]["w"] < 0
+        room.fill(given)
+        assert session.step(1).deliveries
+        now = time.time() * 1000
+        assert now + 3000 < room["workers"]["w"] < now + 6000
+
+    def test_a_fetch_does_not_renew_one_that_has_begun(self, room: Room) -> None:
+        room.fill({"tasks": {"t": sync()}, "ready": {"t": 1}, "workers": {"w": 5}, "worker:w": {"lease": "5000"}})
+        assert Session(room.broker, "w", "s").step(1).deliveries
+        assert room["workers"] == {"w": 5}
+
+    def test_it_begins_with_what_is_handed_over_again(self, room: Room) -> None:
+        room.fill({"tasks": {"t": sync()}, "held:w": {"t": f"1 s {place(7)}"}, "workers": {"w": -5}, "worker:w": {"fetch": "1"}})
+        session = Session(room.broker, "w", "s")
+        session.number = 1
+        assert session.recover([])
+        now = time.time() * 1000
+        assert now + 12_000 < room["workers"]["w"] < now + 16_000, "as long as one of a worker that did not say"
 
 
 class TestFetch:

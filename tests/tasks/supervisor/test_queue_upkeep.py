@@ -100,7 +100,7 @@ class TestOutOfSight:
 
     def test_one_that_had_left_when_its_announcement_came_is_struck_off(self, room: Room) -> None:
         """A request that lay in a proxy, or in front of a stopped server, opens a lease that nobody renews."""
-        Session(room.broker, "gone", "s").register(1, {"folder": "/nowhere/at/all", "kind": "s"})
+        Session(room.broker, "gone", "s").register(1, {"folder": "/nowhere/at/all", "kind": "s"}, stay_ms=1)
         assert room["workers"]
         wait_until(lambda: beat(upkeep_of(room, lease_ms=0)) or room["workers"] is None)  # type: ignore[func-returns-value]
         assert room["worker:gone"] is None
@@ -134,9 +134,11 @@ def test_the_longest_lease_there_is_stays_as_it_is(room: Room) -> None:
 
 
 def test_leases_do_not_count_just_after_the_clock_was_put_ahead(room: Room) -> None:
-    upkeep = held_out_of_sight(room, 5)
-    [queue] = upkeep._queues.values()
-    queue._healthy_since, queue._clock = 0.0, (time.time() - time.monotonic()) * 1000 - 3_600_000  # an hour ago, a moment ago
+    upkeep = held_out_of_sight(room, int(time.time() * 1000) - 1)
+    [queue], [its_round] = upkeep._queues.values(), upkeep.rounds
+    queue._seen_at = int(time.time() * 1000) - 20
+    its_round._healthy_since = queue._healthy_since = 0.0  # an hour ago, and the clock a moment ago
+    its_round._clock = (time.time() - time.monotonic()) * 1000 - 3_600_000
     beat(upkeep)
     assert room["held:other"]
     wait_until(lambda: beat(upkeep) or room["ready"] == {"t": place(1)})

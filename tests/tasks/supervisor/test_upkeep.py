@@ -23,9 +23,10 @@ pytestmark = pytest.mark.servers("server")
 
 
 def test_leases_of_our_own_are_renewed_once_a_second(room: Room) -> None:
-    room.fill({"workers": {"mine": 5}})
+    room.fill({"workers": {"mine": 5}, "tasks": {"t": sync()}, "held:mine": {"t": f"1 s {place(1)}"}})
     upkeep = upkeep_of(room)
     upkeep.own = ["mine"]
+    upkeep.note_holds([room.broker])
     upkeep.beat()
     renewed = room["workers"]["mine"]
     assert renewed > time.time() * 1000 + 50_000
@@ -43,7 +44,8 @@ def test_leases_are_renewed_between_portions_of_what_very_much_takes(room: Room)
     upkeep = upkeep_of(room)
     upkeep.own = ["mine"]
     for ready in (10_000, 20_000, 24_999):
-        room.fill({"workers": {"mine": 5}})
+        room.fill({"workers": {"mine": 5}, "held:mine": {"held": "1 s 5"}})
+        upkeep.note_holds([room.broker])
         beat(upkeep)
         assert room["workers"]["mine"] > 10**12
         assert room.client.zcard(room.prefix + "ready") == ready
@@ -83,14 +85,17 @@ def test_two_servers_with_a_queue_of_one_name_are_two(start_redis: Callable[...,
     brokers = [Broker(Store(resolve(url=server.url)), "same") for server in servers]
     upkeep = Upkeep(brokers, 1000)
     upkeep.own = ["mine"]
+    upkeep.note_holds(brokers)
     for server in servers:
         server.client().zadd(keys.workers("same"), {"mine": 5})
+        server.client().hset(keys.held("same", "mine"), "junk", "holds")
     beat(upkeep)
     one, other = (upkeep._queues[broker] for broker in brokers)
     since = other._healthy_since
     servers[0].pause()
     beat(upkeep)
     assert (one._healthy_since, other._healthy_since) == (None, since)
+    assert [each._healthy_since is None for each in upkeep.rounds] == [True, False]
     servers[0].resume()
     assert servers[1].client().zscore(keys.workers("same"), "mine") > time.time() * 1000
     for broker in brokers:

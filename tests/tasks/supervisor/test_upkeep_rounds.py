@@ -68,7 +68,8 @@ def test_a_bug_in_the_upkeep_of_one_is_told_once_and_the_others_are_looked_after
     upkeep = Upkeep([room.broker for room in rooms], 60_000, give_up=broken)
     upkeep.own = ["mine"]
     for room in rooms[1:]:
-        room.fill({"workers": {"mine": 5}})
+        room.fill({"workers": {"mine": 5}, "tasks": {"t": sync()}, "held:mine": {"t": f"1 s {place(1)}"}})
+    upkeep.note_holds(room.broker for room in rooms)
     for _ in range(3):
         beat(upkeep)
     assert all(room["workers"]["mine"] > time.time() * 1000 + 50_000 for room in rooms[1:])
@@ -89,3 +90,53 @@ def test_a_bug_in_a_pending_write_holds_up_nothing_behind_it(rooms: list[Room]) 
     beat(upkeep)
     assert done == [1]
     wait_until(lambda: beat(upkeep) or done == [1, 0], 10)  # type: ignore[func-returns-value]
+
+
+def test_a_lease_is_renewed_until_a_sweep_finds_that_nothing_is_held(room: Room) -> None:
+    room.fill({"tasks": {"t": sync()}, "held:mine": {"t": f"1 s {place(1)}"}, "workers": {"mine": -5}})
+    upkeep = Upkeep([room.broker], 60_000)
+    [queue], [its_round] = upkeep._queues.values(), upkeep.rounds
+    upkeep.note_holds([room.broker])
+    its_round._swept([queue], ())  # as of one whose turn it is all the same: it tells nothing of what we hold
+    assert (queue.holds, room["workers"]) == (True, {"mine": -5})
+    its_round._swept([queue], ["mine"], renews=True)
+    assert queue.holds
+    assert room["workers"]["mine"] > time.time() * 1000 + 50_000
+    room.client.delete(room.prefix + "held:mine")
+    its_round._swept([queue], ["mine"], renews=True)
+    assert not queue.holds
+    assert room["workers"]["mine"] < -time.time() * 1000 - 200_000
+
+
+def test_where_a_lease_could_not_be_renewed_that_is_tried_again(room: Room) -> None:
+    room.client.set(room.prefix + "workers", "not ours")
+    upkeep = Upkeep([room.broker], 60_000)
+    [queue], [its_round] = upkeep._queues.values(), upkeep.rounds
+    upkeep.note_holds([room.broker])
+    its_round._swept([queue], ["mine"], renews=True)
+    assert queue.holds
+
+
+def test_a_worker_of_our_own_whose_lease_ran_out_is_renewed_and_not_reaped(room: Room) -> None:
+    room.fill({"tasks": {"t": sync()}, "held:mine": {"t": f"1 s {place(1)}"}, "workers": {"mine": 5}})
+    upkeep = Upkeep([room.broker], 0)
+    upkeep.own = ["mine"]
+    beat(upkeep)
+    assert room["held:mine"]
+    beat(upkeep)
+    assert room["workers"]["mine"] > time.time() * 1000 - 5000
+
+
+def test_of_those_that_hold_nothing_a_few_are_registered_anew_at_a_time(rooms: list[Room]) -> None:
+    for room in rooms:
+        room.fill({"workers": {"mine": -LATER}})
+    upkeep = Upkeep([Broker(rooms[0].queue._store, room.queue.name) for room in rooms], 60_000)
+    upkeep.own = ["mine"]
+    beat(upkeep)
+    assert [room["workers"]["mine"] for room in rooms] == [-LATER] * 3, "they have registered just now"
+    for queue in upkeep._queues.values():
+        queue.renew_at = 0.0
+    beat(upkeep)
+    assert [room["workers"]["mine"] == -LATER for room in rooms] == [False, False, True]
+    beat(upkeep)
+    assert all(-LATER < room["workers"]["mine"] < -time.time() * 1000 - 200_000 for room in rooms)

@@ -1,6 +1,6 @@
 -- Put back what a worker holds, at its old place, and deregister the worker once nothing is left. Some 800 a call.
 -- KEYS 1 attempts 2 ready 3 ready:async 4 suspects 5 held:<worker> 6 workers 7 worker:<worker> 8 bell 9 bell:async 10 stats
--- ARGV 1 worker 2 'dead' (known to be) or 'lease' (only when its lease has run out) 3 line of JSON that says what happened
+-- ARGV 1 worker 2 'dead' (known to be) or 'lease' (only when its lease, or its registration, has run out) 3 line of JSON that says what happened
 --      4 what that means for the charged: '-' their process died, 'L' it was lost with its host or its supervisor, 'T' it was
 --      ended for their time limit, 'R' because they were revoked 5 how many ran side by side in that process
 --      6 '*' to charge all, or '' 7… id to charge, '1' if it is not to run again
@@ -16,7 +16,7 @@ local wrong = must_be('zset', ready, ready_async, suspects) or must_be('hash', a
 if wrong then return wrong end
 local now = now_ms()
 local deadline = redis.call('ZSCORE', workers, worker_id)
-if mode == 'lease' and (not deadline or tonumber(deadline) > now) then return { -1 } end
+if mode == 'lease' and (not deadline or math.abs(tonumber(deadline)) > now) then return { -1 } end
 local charged, all, accused = {}, everyone == '*', {}
 for i = 7, #ARGV, 2 do accused[ARGV[i]] = ARGV[i + 1] end
 

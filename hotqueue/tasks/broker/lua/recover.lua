@@ -7,7 +7,8 @@ local tasks, attempts, held, workers, worker = KEYS[1], KEYS[2], KEYS[3], KEYS[4
 local owned = KEYS[6]
 local fetch = ARGV[2]
 local now = now_ms()
-if not redis.call('ZSCORE', workers, ARGV[1]) then return { 0, text(now) } end
+local score = redis.call('ZSCORE', workers, ARGV[1])
+if not score then return { 0, text(now) } end
 may_grow(held)
 may_grow(worker)
 local in_hand = {}
@@ -36,5 +37,6 @@ if #ids > 0 and redis.call('EXISTS', owned) == 1 then owning(owned, now).as_want
 holds().let_go_but(held, fields, in_hand) -- only now: what is of the wrong type has stopped us before
 if #ids == 0 then return out end
 hold(held, fetch, heads, ids)
+begin_lease(workers, ARGV[1], score, now, redis.call('HGET', worker, 'lease'))
 out[3], out[4], out[5] = table.concat(ids, '\n') .. '\n', table.concat(origins), histories
 return out

@@ -20,6 +20,7 @@ local HELD, WORKERS, WORKER, BELL, BELL_ASYNC, SEQ = KEYS[7], KEYS[8], KEYS[9], 
 local STATS, PAUSED, DEAD, DEAD_TASKS = KEYS[13], KEYS[14], KEYS[15], KEYS[16]
 local NEEDS, WAITERS, DEAD_BYTES, EXPIRING, REVOKED, LARGE = KEYS[20], KEYS[21], KEYS[22], KEYS[23], KEYS[24], KEYS[25]
 local OWNED = KEYS[26]
+local HEAD_SIZE = 9 -- of what is returned, all but what was fetched
 local DEAD_MS = 7776000000 -- the dead are kept for 90 days
 local DONE_1, DONE_2, DONE_3 = KEYS[17], KEYS[18], KEYS[19]
 local WORKER_ID, FETCH_NUMBER, KIND, RESULTS, PARKED_FOR = ARGV[1], ARGV[2], ARGV[4], ARGV[7], ARGV[8]
@@ -274,9 +275,11 @@ local function fetch(out)
     return all_to_lanes
   end
 
-  if not redis.call('ZSCORE', WORKERS, WORKER_ID) then return 0, 0 end
+  local score = redis.call('ZSCORE', WORKERS, WORKER_ID)
+  if not score then return 0, 0 end
   local own_bell = KIND == 'a' and BELL_ASYNC or BELL
-  local last = tonumber(redis.call('HGET', WORKER, 'fetch') or '0')
+  local known = redis.call('HMGET', WORKER, 'fetch', 'lease')
+  local last = tonumber(known[1] or '0')
   if not last then -- what keeps a worker of an older version from fetching, at no cost to others: see upgrade.lua
     local newer = redis.call('GET', string.sub(TASKS, 1, -6) .. 'schema:' .. SCHEMA + 1)
     if newer then
@@ -290,6 +293,7 @@ local function fetch(out)
   if not is_paused then
     if width == 0 then take(own, KIND, out) else to_lanes = take_suspect(out) end
   end
+  if #out > HEAD_SIZE then begin_lease(WORKERS, WORKER_ID, score, now, known[2]) end
   redis.call('HSET', WORKER, 'fetch', FETCH_NUMBER)
   local left = redis.call('ZCARD', own)
   if left > 0 and not is_paused and redis.pcall('LLEN', own_bell) == 0 then redis.call('LPUSH', own_bell, '1') end

@@ -1,55 +1,72 @@
 -- A supervisor's beat for one queue: renew the leases of its workers, then survey the queue; ring where a ring was lost.
--- KEYS 1 workers 2 scheduled 3 control 4 tasks 5 ready 6 ready:async 7 suspects 8 bell 9 bell:async 10 paused 11 expiring 12 owned:over
---      13 outbox 14 receipts
--- ARGV 1 lease in ms (0: change nothing) 2… own workers
--- Returns { now, ms until the next due task (-1: none), own workers that were given up, { other worker, deadline, … },
---           { id of a running task to be stopped, the record to end it with, … } (at most STOPS), how many unfinished tasks, how
---           many suspects, what else is to be done, a sum of: 1 tasks wait past their expiry, 2 results are to be let go of,
---           4 there is something for other queues, 8 something came from others }; at a queue that is newer than we are, its schema
---           behind that, and none of it.
+-- KEYS 1 workers 2 scheduled 3 control 4 tasks 5 ready 6 ready:async 7 suspects 8 bell 9 bell:async 10 paused 11 expiring
+--      12 owned:over 13 outbox 14 receipts 15… held:<worker> of each of its workers
+-- ARGV 1 lease in ms (0: change nothing) 2 ms for which a worker counts as registered while it holds nothing
+--      3 how many workers of its own, then these, then workers that died where it can see that
+-- Returns { now, ms until the next due task (-1: none), own workers that were given up, { other worker, until when, … } of those whose
+--           time has run out, and of the dead, { id of a running task to be stopped, the record to end it with, … } (at most STOPS),
+--           how many unfinished tasks, how many suspects, what else is to be done, a sum of: 1 tasks wait past their expiry, 2 results
+--           are to be let go of, 4 there is something for other queues, 8 something came from others; how many own workers hold
+--           something }; at a queue that is newer than we are, its schema behind that, and of the rest what is ours.
+-- In `workers`, a worker that holds something stands with the deadline of its lease, one that holds nothing with the time until which its
+-- registration counts, below nought.
 -- Leases come first: whatever any other key holds, nobody loses what he runs by it.
 local workers, scheduled, control, tasks, ready, ready_async = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local suspects, bell, bell_async, paused, expiring = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11]
 local owned_over, outbox, receipts = KEYS[12], KEYS[13], KEYS[14]
-local LONGEST = 120000 -- ms that any lease runs
+local LONGEST, MOST_OTHERS = 120000, 1000 -- ms that any lease runs; other workers that one call tells of
 local STOPS = 100 -- each takes a supervisor two requests; of more, some are told at random, and the others the next time
-local now, lease = now_ms(), tonumber(ARGV[1])
-redis.pcall('HDEL', control, '') -- as may_grow
-local own, gone, others, renewed = {}, {}, {}, {}
-for i = 2, #ARGV do
-  own[ARGV[i]] = true
-  renewed[#renewed + 1] = text(now + lease)
-  renewed[#renewed + 1] = ARGV[i]
-end
-if #renewed > 0 and redis.call('ZADD', workers, 'XX', 'CH', unpack(renewed)) < #renewed / 2 then
-  for i = 2, #ARGV do
-    if not redis.call('ZSCORE', workers, ARGV[i]) then gone[#gone + 1] = ARGV[i] end
+local now, lease, stay, own_count = now_ms(), tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local own, gone, others, holding = {}, {}, {}, 0
+local function own_worker(n) return ARGV[3 + n] end
+local function own_held(n) return KEYS[14 + n] end
+
+local function renew()
+  redis.pcall('HDEL', control, '') -- as may_grow
+  local renewed, any = {}, redis.call('EXISTS', unpack(KEYS, 15)) > 0
+  for i = 1, own_count do
+    local holds = any and redis.call('EXISTS', own_held(i)) == 1
+    if holds then holding = holding + 1 end
+    renewed[2 * i - 1], renewed[2 * i] = text(holds and now + lease or 0 - now - stay), own_worker(i)
+    own[own_worker(i)] = true
+  end
+  if redis.call('ZADD', workers, 'XX', 'CH', unpack(renewed)) == own_count then return end
+  for i = 1, own_count do
+    if not redis.call('ZSCORE', workers, own_worker(i)) then gone[#gone + 1] = own_worker(i) end
   end
 end
 
+local function tell_of(worker, score)
+  if own[worker] then return end
+  own[worker] = true -- once
+  others[#others + 1] = worker
+  others[#others + 1] = text(math.abs(tonumber(score)))
+end
+
+if own_count > 0 then renew() end
 local newer_key = string.sub(tasks, 1, -6) .. 'schema:' .. SCHEMA + 1
 local is_idle = redis.call('EXISTS', scheduled, control, tasks, suspects, expiring, owned_over, outbox, receipts, newer_key) == 0
 local newer = not is_idle and redis.call('GET', newer_key)
-if newer then return { text(now), -1, gone, {}, {}, 0, 0, 0, tonumber(newer) } end
-
--- A lease that runs for longer than any is from before the clock was put back. Whoever lives renews it within a second.
-local function plausible(worker, deadline)
-  if lease == 0 or tonumber(deadline) <= now + math.max(LONGEST, lease) then return deadline end
-  redis.call('ZADD', workers, 'XX', text(now + lease), worker)
-  return text(now + lease)
-end
-
-local all = redis.call('ZRANGE', workers, 0, 999, 'WITHSCORES')
-for i = 1, #all, 2 do
-  if not own[all[i]] then
-    others[#others + 1] = all[i]
-    others[#others + 1] = plausible(all[i], all[i + 1])
+if newer then return { text(now), -1, gone, {}, {}, 0, 0, 0, holding, tonumber(newer) } end
+local overdue = redis.call('ZRANGEBYSCORE', workers, '(' .. text(0 - now), text(now), 'WITHSCORES', 'LIMIT', 0, MOST_OTHERS)
+for i = 1, #overdue, 2 do tell_of(overdue[i], overdue[i + 1]) end
+local first_dead = 4 + own_count
+if #ARGV >= first_dead then
+  for i, score in ipairs(redis.call('ZMSCORE', workers, unpack(ARGV, first_dead))) do
+    if score then tell_of(ARGV[first_dead + i - 1], score) end
   end
 end
 
 -- Of a queue in which there is nothing, that is all: there may be many.
 if is_idle then
-  return { text(now), -1, gone, others, {}, 0, 0, 0 }
+  return { text(now), -1, gone, others, {}, 0, 0, 0, holding }
+end
+redis.pcall('HDEL', control, '')
+
+-- A lease that runs for longer than any is from before the clock was put back. Whoever lives renews it within a second.
+if lease > 0 then
+  local far = redis.call('ZRANGEBYSCORE', workers, '(' .. text(now + math.max(LONGEST, lease)), '+inf', 'LIMIT', 0, MOST_OTHERS)
+  for _, worker in ipairs(far) do redis.call('ZADD', workers, 'XX', text(now + lease), worker) end
 end
 
 -- Every wake token may be lost with whoever had it: while there is work, a bell that holds none is rung, for several, as more than
@@ -73,4 +90,4 @@ local suspected = redis.pcall('ZCARD', suspects) -- of the wrong type: fetch say
 if type(suspected) == 'table' then suspected = 0 end
 local stops = redis.call('HLEN', control) > STOPS and redis.call('HRANDFIELD', control, STOPS, 'WITHVALUES')
   or redis.call('HGETALL', control)
-return { text(now), due, gone, others, stops, unfinished, suspected, chores }
+return { text(now), due, gone, others, stops, unfinished, suspected, chores, holding }

@@ -12,6 +12,7 @@ local STARTED = 9999 -- behind what is not to be taken back
 local GAP = 45 -- '-'
 local FRONT = 8 -- bytes before the heads
 local HEAD = 17 -- bytes of one
+local LEASE_MS = 15000 -- of a worker that has not announced how long its leases are
 local NEWER = 'of a form that this version does not know: a newer one has been at work here; upgrade this worker'
 
 -- A place in sixteen digits, as most have; what others put there may have a point, an exponent or a sign, and not.
@@ -44,6 +45,13 @@ local function joined(count, behind, heads, ids) return string.format('1%03d%04d
 local function has_gaps(record)
   local at = string.find(record.value, '-', FRONT + 1, true)
   return at and at < record.from
+end
+
+local function holds_any(held) return redis.call('EXISTS', held) == 1 end
+
+-- A worker that begins to hold something has a lease from now on: see sweep.lua for what stands in `workers`.
+local function begin_lease(workers, worker, score, now, lease)
+  if tonumber(score) < 0 then redis.call('ZADD', workers, text(now + (tonumber(lease) or LEASE_MS)), worker) end
 end
 
 -- Have a worker hold tasks, in this order, as brought by a fetch: heads and ids, both lists.
