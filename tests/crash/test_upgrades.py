@@ -9,18 +9,21 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hotqueue import NewerQueue, keys
+from hotqueue import HotQueue, NewerQueue, keys
 from hotqueue.store.resolve import resolve
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker.broker import Broker
-from tests.crash.workers import Workers
+from tests.crash.test_silent_servers import named
+from tests.crash.workers import APPS, Workers
 from tests.support import next_version
+from tests.support.durations import let_pass
 from tests.support.processes import run_command, run_python, start_command, worker_processes
 from tests.support.proxy import LOSE_REPLY, LOSE_REQUEST, SILENCE, Fault, Proxy
 from tests.support.servers import RedisServer
@@ -230,3 +233,38 @@ def test_an_upgrade_that_breaks_off_at_any_step_is_run_again(
     proxy.close()
     for broker in brokers:
         broker.store.close()
+
+
+@pytest.mark.parametrize("is_before", [True, False], ids=["before it starts", "while it works"])
+def test_one_of_several_queues_that_is_newer_keeps_a_worker_from_no_other(
+    is_before: bool, start_redis: Callable[..., RedisServer], tmp_path: Path
+) -> None:
+    server, log = start_redis(), tmp_path / "log"
+    redis, queues = server.client(), [HotQueue(f"q-{n}", url=server.url) for n in range(3)]
+    quick = [named(queue, "quick") for queue in queues]
+    path = os.pathsep.join([str(APPS), str(APPS.parent.parent.parent)])
+    env = {"STORE": server.url, "QUEUE": "q", "COUNT": "3", "NOTES": str(tmp_path / "notes"), "PYTHONPATH": path}
+    if is_before:
+        next_version.upgrade(queues[1]._store, "q-1")
+    with open(log, "w") as file:
+        worker = start_command(
+            "hotqueue-worker", "twenty_queues", "-p1", env=env, stdin=subprocess.DEVNULL, stdout=file, stderr=file
+        )
+    try:
+        wait_until(lambda: all(redis.zcard(keys.workers(f"q-{n}")) for n in (0, 2)), 20, "it has registered")
+        if not is_before:
+            assert quick[1].delay(0).get(10) == 0
+            next_version.upgrade(queues[1]._store, "q-1")
+            redis.lpush(keys.bell("q-1"), "1")  # it may sleep: what it then fetches says that the queue is newer
+        wait_until(lambda: log.read_text().count(SAYS) == 1, 20, "it says so")
+        assert [quick[n].delay(n).get(10) for n in (0, 2, 0, 2)] == [0, 2, 0, 2]
+        redis.config_resetstat()
+        redis.lpush(keys.bell("q-1"), "1")  # for somebody else
+        let_pass(2)  # what is measured is a rate
+        assert redis.info("commandstats").get("cmdstat_evalsha", {"calls": 0})["calls"] < 60
+        assert (log.read_text().count(SAYS), redis.llen(keys.bell("q-1"))) == (1, 1)
+    finally:
+        worker.terminate()
+        assert worker.wait(allowed(10)) == 0
+        for queue in queues:
+            queue.close()

@@ -33,6 +33,7 @@ class Stepping(Recovery):
 
     def _step(self, subscription: Subscription, room: int) -> Stepped | None:
         if subscription.is_newer and time.monotonic() < subscription.fetch_at:
+            subscription.may_have_tasks = False
             if not subscription.unsettled:
                 return None
             room = 0
