@@ -51,6 +51,20 @@ def test_a_receipt_stays_until_its_entry_was_struck(room: Room, other: Room) -> 
     assert other[f"received:{room.queue.name}"].keys() == {"b"}
 
 
+def test_who_read_it_under_an_older_number_takes_no_receipt_away(room: Room, other: Room) -> None:
+    """The outbox was numbered anew since, and what it sent has come, but was not struck."""
+    post(room, task(other, "a"))
+    _, old = room.broker.posted(other.queue.name)
+    room.broker.renumber(other.queue.name, old, old[0].number + 10**9)
+    _, new = room.broker.posted(other.queue.name)
+    assert other.broker.receive(room.queue.name, new)[0] == [NEW]
+    assert run_all(other) == ["a"]
+    assert other.broker.receive(room.queue.name, old)[0] == [0]
+    other.broker.told(room.queue.name, new[0].number)  # up to that one
+    assert relay(room.broker) == 0
+    assert run_all(other) == []
+
+
 def test_a_key_of_another_type_keeps_the_task_that_sends_in_hand(room: Room, other: Room) -> None:
     room.client.set(f"{room.prefix}outbox", "junk")
     with pytest.raises(ConfigError, match="outbox"):

@@ -23,7 +23,7 @@ local function receiving(receipts, received, ids, at, now)
     redis.call('ZREMRANGEBYSCORE', received, '-inf', '(' .. ARGV[at + 2])
     for i, id in ipairs(ids) do
       if answers[i] ~= 2 then
-        redis.call('ZADD', received, numbers[i], id)
+        redis.call('ZADD', received, 'GT', numbers[i], id) -- not lower: who read it long ago may come after others
         highest = math.max(highest, tonumber(numbers[i]))
       end
     end
