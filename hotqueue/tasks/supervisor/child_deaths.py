@@ -170,8 +170,8 @@ class Deaths:
                 continue  # a trip for each of many queues may take longer than we have
             if not death.charged:  # should Redis stay away until we have left as well, others read it there
                 presence.clear_state(slot.folder, slot.worker)
-            unreaped = set(each.queues)
-            for broker in each.queues:
+            unreaped = set(each.not_left())
+            for broker in each.not_left():
                 self._state.write_later(broker, self._reaping(broker, slot, death, unreaped))
         if self._state.upkeep is not None and (dead.code != 0 or each.ended_for or each.suspects):
             self._state.upkeep.sweep_soon()  # it may have registered a worker and died before it could say so

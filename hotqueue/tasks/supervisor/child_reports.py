@@ -84,6 +84,7 @@ class Reports:
         self._replacement.loaded()
         found: Named = payload.loads(queues)
         each.queues = [self.queues.broker_of(name, store) for name, store in found]
+        each.stores = [self.queues.store_of(store) for store in payload.loads(late)]
         if self._state.upkeep is not None:
             self._state.upkeep.adopt(each.queues)  # the modules may have been changed since the first process
             self._found.tell(each)
@@ -91,15 +92,14 @@ class Reports:
                 each.begin()
             return
         named = [(broker.name, broker.store) for broker in each.queues]
-        stores: list[Store] = payload.loads(late)
-        self._found.seek(stores, each.queues)
-        self._background.begin(partial(self._check, named, stores), partial(self._after_check, each, named, tasks, stores))
+        self._found.seek(each.stores, each.queues)
+        self._background.begin(
+            partial(self._check, named, each.stores), partial(self._after_check, each, named, tasks, each.stores)
+        )
 
     def _check(self, named: Named, late: list[Store]) -> HotQueueError | None:
         """Return why queues cannot be worked at, if so; see which ones globs find."""
-        examples = [
-            (globs.example(glob) or "hotqueue", self.queues.store_of(store)) for store in late for glob in self._settings.globs
-        ]
+        examples = [(globs.example(glob) or "hotqueue", store) for store in late for glob in self._settings.globs]
         refusal = check_queues([*named, *examples])
         if refusal is None and late:
             self._found.look_at_all(UNTIL_OVER if self._settings.is_burst else FIRST_LOOK)

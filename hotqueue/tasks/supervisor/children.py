@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from hotqueue.store.store import Store
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.wire import payload
 from hotqueue.tasks.worker import child, orders
@@ -50,6 +51,8 @@ class Child:
     Attributes:
         queues: as it named them, in its order; then those that a glob found. One that it has left stays until another takes its
             place.
+        left: the numbers of those that it has left.
+        stores: where it works at queues that globs find, in its order.
         suspects: those that it was started for; None of a working process.
         is_ready: it has imported the modules, and waits for the word to begin.
         has_begun: it was given that word.
@@ -73,6 +76,8 @@ class Child:
     born: float = field(default_factory=time.monotonic)
     slots: dict[int, Slot] = field(default_factory=dict)
     queues: list[Broker] = field(default_factory=list)
+    left: set[int] = field(default_factory=set)
+    stores: list[Store] = field(default_factory=list)
     inbox: bytes = b""
     _outbox: bytes = b""
     is_ready: bool = False
@@ -107,6 +112,10 @@ class Child:
     def fates(self) -> dict[str, int]:
         """Return what becomes of each task that it runs, should it die; see `history.fate`."""
         return {task_id: fate for slot in self.slots.values() for task_id, fate in read_fates(slot.table[:]).items()}
+
+    def not_left(self) -> list[Broker]:
+        """Return the queues at which it works."""
+        return [broker for number, broker in enumerate(self.queues) if number not in self.left]
 
     def begin(self) -> None:
         """Have it register its workers and work."""

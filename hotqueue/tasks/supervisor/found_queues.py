@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker.broker import Broker
@@ -40,14 +40,6 @@ class Late:
     is_leaving: bool = False
 
 
-@dataclass
-class Numbers:
-    """The numbers of the queues of one process."""
-
-    late: dict[Broker, Late] = field(default_factory=dict)
-    free: list[int] = field(default_factory=list)
-
-
 class FoundQueues:
     """The queues of one supervisor that globs have found.
 
@@ -61,8 +53,8 @@ class FoundQueues:
         self._globs = [name for name in names if globs.is_glob(name)]
         self._queues, self._pool, self._state, self._ended = queues, pool, state, ended
         self._discoveries: list[Discovery] = []
-        self._stores: list[Store] = []
-        self._children: dict[Child, Numbers] = {}
+        self._late: dict[Child, dict[Broker, Late]] = {}
+        self._gone: set[Broker] = set()  # those that are still looked after
         self._orders = 0
         self._has_said_none = False
 
@@ -73,8 +65,7 @@ class FoundQueues:
 
     def seek(self, stores: Sequence[Store], known: Sequence[Broker]) -> None:
         """Begin to look for queues at some stores; those that are known are worked at anyway."""
-        self._stores = [self._queues.store_of(store) for store in stores]
-        for store in self._stores:
+        for store in stores:
 
             def broker_of(name: str, store: Store = store) -> Broker:
                 return self._queues.broker_of(name, store)
@@ -111,9 +102,10 @@ class FoundQueues:
         """Act upon what was found out; tell processes what they could not take in before."""
         for each in self._discoveries:
             each.background.conclude()
-        self._children = {child: numbers for child, numbers in self._children.items() if child in self._pool.all}
+        self._late = {child: late for child, late in self._late.items() if child in self._pool.all}
         for child in self._pool.all:
             child.flush()
+        self._abandon()
         if self._discoveries and not (self._has_said_none or self.all()):
             self._has_said_none = True
             log.info("no queue matches %s yet; waiting for one", ", ".join(self._globs))
@@ -131,7 +123,7 @@ class FoundQueues:
             if child.is_ready and child.suspects is None:
                 self._adopt(child, found)
                 self._let_go(child, gone)
-        self._abandon(gone)
+        self._gone.update(gone)
 
     def tell(self, child: Child) -> None:
         """Have a process that has loaded the modules work at all that were found."""
@@ -139,22 +131,24 @@ class FoundQueues:
             self._adopt(child, self.all())
 
     def _adopt(self, child: Child, brokers: list[Broker]) -> None:
-        numbers = self._children.setdefault(child, Numbers())
+        all_late = self._late.setdefault(child, {})
         for broker in brokers:
-            late = numbers.late.get(broker)
+            late = all_late.get(broker)
             if late is None:
-                if not numbers.free and len(child.queues) >= MOST_QUEUES:
+                if broker in child.not_left() or broker.store not in child.stores:  # its modules are other ones now
+                    continue
+                if not child.left and len(child.queues) >= MOST_QUEUES:
                     log.error("process %d works at %d queues and takes no more: %s", child.pid, MOST_QUEUES, broker.name)
                     continue
-                number = numbers.free.pop() if numbers.free else len(child.queues)
+                number = child.left.pop() if child.left else len(child.queues)
                 child.queues[number:] = [broker, *child.queues[number + 1 :]]
-                late = numbers.late[broker] = Late(number, 0)
+                late = all_late[broker] = Late(number, 0)
             late.order, late.is_leaving = self._next_order(), False
-            child.order(Adopt(late.number, late.order, self._stores.index(broker.store), broker.name))
+            child.order(Adopt(late.number, late.order, child.stores.index(broker.store), broker.name))
 
     def _let_go(self, child: Child, brokers: list[Broker]) -> None:
         for broker in brokers:
-            late = self._children.setdefault(child, Numbers()).late.get(broker)
+            late = self._late.get(child, {}).get(broker)
             if late is not None:
                 late.order, late.is_leaving = self._next_order(), True
                 child.order(LetGo(late.number, late.order))
@@ -165,17 +159,19 @@ class FoundQueues:
 
     def left(self, child: Child, queue: int, order: int) -> None:
         """Note that a process has let go of a queue."""
-        numbers = self._children.get(child, Numbers())
-        for broker, late in list(numbers.late.items()):
+        all_late = self._late.get(child, {})
+        for broker, late in list(all_late.items()):
             if (late.number, late.order, late.is_leaving) == (queue, order, True):
-                del numbers.late[broker]
-                numbers.free.append(queue)
-                self._abandon([broker])
+                del all_late[broker]
+                child.left.add(queue)
 
-    def _abandon(self, brokers: list[Broker]) -> None:
-        """End the upkeep of queues that nobody works at any more."""
-        served = {broker for numbers in self._children.values() for broker in numbers.late} | set(self.all())
-        for broker in brokers:
-            if broker not in served and self._state.upkeep is not None:
-                self._state.upkeep.abandon(broker)
+    def _abandon(self) -> None:
+        """End the upkeep of queues at which nobody works any more."""
+        if not self._gone or self._state.upkeep is None:
+            return
+        self._gone.difference_update(self.all())  # they came back
+        served = {broker for late in self._late.values() for broker in late}
+        for broker in self._gone - served:
+            if self._state.upkeep.abandon(broker):
                 self._queues.forget(broker)
+                self._gone.discard(broker)

@@ -62,10 +62,14 @@ class Upkeep:
                 )
         self._group()
 
-    def abandon(self, broker: Broker) -> None:
-        """Look after a queue no more: nobody here works at it."""
-        if self._queues.pop(broker, None) is not None:
+    def abandon(self, broker: Broker) -> bool:
+        """Look after a queue no more: nobody here works at it; False while something is still to be written there."""
+        if broker in self._queues:
+            if self._queues[broker].pending_writes.are_left:
+                return False
+            del self._queues[broker]
             self._group()
+        return True
 
     def _group(self) -> None:
         """Put queues together that live at one server: which node of a Cluster has a queue may change."""

@@ -29,6 +29,7 @@ class Told(Child):
 
     def __init__(self, plain: list[Broker]) -> None:
         super().__init__(1, -1, -1, [], [])
+        self.stores = [plain[0].store]
         self.queues, self.is_ready = list(plain), True
         self.orders: list[Order] = []
 
@@ -51,12 +52,13 @@ class Supervising:
         self.queues = Queues()
         self.found = FoundQueues(settings.queues, self.queues, self.pool, self.state, lambda: None)
         plain = self.queues.broker_of("plain", self.store)
-        self.found.seek([self.store], [plain])
+        self.found.seek([self.queues.store_of(self.store)], [plain])
         self.state.upkeep = Upkeep([plain], 60_000)
         self.pool.all = [Told([plain]), Told([plain])]
         [self.discovery] = self.found._discoveries
 
     def looked_after(self) -> set[str]:
+        self.found.conclude()
         assert self.state.upkeep is not None
         return {queue.broker.name for each in self.state.upkeep.rounds for queue in each.queues}
 
@@ -103,10 +105,32 @@ def test_one_that_comes_back_before_all_have_left_it_stays(supervising: Supervis
     supervising.found.left(one, 1, 3)
     assert supervising.looked_after() == {"plain", "t-1"}
     supervising.found.left(one, 1, 7)
-    supervising.pool.all = [one]  # the other one died
-    supervising.found.conclude()
-    supervising.discovery.take_in({"t-2"}, [])
-    assert "t-2" in supervising.looked_after()
+    assert supervising.looked_after() == {"plain", "t-1"}
+    supervising.pool.all = [one]  # the other one died, and will not say that it has left
+    assert supervising.looked_after() == {"plain"}
+
+
+def test_what_is_to_be_written_at_a_queue_is_written_before_it_is_let_go_of(supervising: Supervising) -> None:
+    supervising.discovery.take_in({"t-1"}, [])
+    upkeep = supervising.state.upkeep
+    assert upkeep is not None
+    broker = supervising.queues.broker_of("t-1", supervising.store)
+    written: list[int] = []
+    upkeep.write_later(broker, lambda: written.append(1))
+    supervising.discovery.take_in(set(), ["t-1"])
+    supervising.pool.all = []
+    assert supervising.looked_after() == {"plain", "t-1"}
+    upkeep.beat()
+    assert written == [1]
+    assert supervising.looked_after() == {"plain"}
+    upkeep.write_later(broker, lambda: written.append(2))  # nothing was left there
+
+
+def test_a_queue_that_the_modules_define_by_now_is_worked_at_once(supervising: Supervising) -> None:
+    supervising.discovery.take_in({"t-1"}, [])
+    renewed = Told([supervising.queues.broker_of(name, supervising.store) for name in ("plain", "t-1")])
+    supervising.found.tell(renewed)
+    assert renewed.orders == []
 
 
 def test_a_process_that_loads_later_is_told_of_all(supervising: Supervising) -> None:
