@@ -175,7 +175,7 @@ def have_tasks(brokers: Sequence[Broker]) -> list[bool]:
 def _run_where_there_is_any(store: Store, script: Script, calls: Sequence[pipeline.Call], doing: str) -> list[Any]:
     """Run a script that reads keys for each queue, 0 where all of a hundred queues have none of them: one command says so."""
     if store.is_cluster:
-        return pipeline.run_all(store, script, calls, doing)
+        return _run_where_there_is_some(store, script, calls, doing)
     replies: list[Any] = []
     for start in range(0, len(calls), LOOKED_AT):
         some = calls[start : start + LOOKED_AT]
@@ -184,6 +184,16 @@ def _run_where_there_is_any(store: Store, script: Script, calls: Sequence[pipeli
             replies += [0] * len(some)
         else:
             replies += pipeline.run_all(store, script, some, doing)
+    return replies
+
+
+def _run_where_there_is_some(store: Store, script: Script, calls: Sequence[pipeline.Call], doing: str) -> list[Any]:
+    """As above, on a Cluster: a command has the keys of one queue there, and is half of what a script and its command are."""
+    counts = pipeline.ask_all(store, [("EXISTS", *its_keys) for its_keys, _ in calls], doing)
+    there = [n for n, count in enumerate(counts) if count != 0]
+    replies: list[Any] = [0] * len(calls)
+    for n, reply in zip(there, pipeline.run_all(store, script, [calls[n] for n in there], doing), strict=True):
+        replies[n] = reply
     return replies
 
 

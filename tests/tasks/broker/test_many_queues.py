@@ -85,3 +85,14 @@ def test_bells_that_hold_a_token_are_told_apart(rooms: list[Room]) -> None:
     rooms[2].client.set(rooms[2].prefix + "bell:async", "junk")
     assert many_queues.have_wake_tokens([room.broker for room in rooms], "a") == [False, True, False]
     assert many_queues.have_wake_tokens([room.broker for room in rooms], "s") == [False, False, False]
+
+
+@pytest.mark.servers("cluster")
+def test_on_a_cluster_what_is_there_is_told_as_elsewhere(room: Room) -> None:
+    assert many_queues.have_tasks([room.broker]) == [False]
+    assert many_queues.have_wake_tokens([room.broker], "s") == [False]
+    room.fill({"ready": {"t": place(1)}})
+    room.broker.ring("s")
+    assert many_queues.have_tasks([room.broker]) == [True]
+    assert many_queues.have_wake_tokens([room.broker], "s") == [True]
+    room.wipe()

@@ -104,3 +104,13 @@ def test_a_server_that_is_away_is_said_once_and_looked_at_anew_when_it_is_back(
         server.start()
         queue.submit(print)
         wait_until(lambda: watching.finds("t-0"))
+
+
+def test_one_that_nobody_announced_is_found_by_a_look_at_the_keys(make_queue: MakeQueue, queue_name: str) -> None:
+    """As one that was restored from a copy, or whose announcement was lost."""
+    watching = Watching(make_queue(), f"{queue_name}-*")
+    watching.turn()
+    client = make_queue()._store.client()
+    client.set(f"{{hotqueue:{queue_name}-copied}}:seq", 7)
+    wait_until(lambda: watching.finds(f"{queue_name}-copied"))
+    client.delete(f"{{hotqueue:{queue_name}-copied}}:seq")
