@@ -21,7 +21,7 @@ from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.rules import globs
 
 CHANNEL = "hotqueue:new"
-AT_ONCE = 2000  # keys that the server looks at in one step: half a millisecond
+AT_ONCE = 2000  # keys that the server looks at in one step: one or two milliseconds
 ASKED = 10.0  # seconds without a word after which the server is asked whether it is still there
 ANSWERS = 2.0  # seconds for its answer
 REFUSED = 60.0  # seconds until a server that does not let us listen is asked again
