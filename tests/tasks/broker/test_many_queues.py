@@ -10,6 +10,7 @@ import pytest
 from hotqueue import HotQueue
 from hotqueue.errors import ConfigError
 from hotqueue.tasks.broker import many_queues
+from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.broker.maintenance import Survey
 from hotqueue.tasks.broker.session import Session
 from tests.tasks.contents import Room, place, sync
@@ -96,3 +97,21 @@ def test_on_a_cluster_what_is_there_is_told_as_elsewhere(room: Room) -> None:
     assert many_queues.have_tasks([room.broker]) == [True]
     assert many_queues.have_wake_tokens([room.broker], "s") == [True]
     room.wipe()
+
+
+def test_queues_at_which_one_of_some_workers_is_registered_are_told_apart(rooms: list[Room]) -> None:
+    brokers = [Broker(rooms[0].queue._store, room.queue.name) for room in rooms]
+    names = [f"dead-{n}" for n in range(1500)]
+    assert many_queues.are_registered(brokers, names) == [False] * 3
+    rooms[1].fill({"workers": {"dead-7": 5, "other": 5}, "worker:dead-7": {"fetch": "1"}})
+    rooms[2].client.set(rooms[2].prefix + "workers", "not ours")
+    assert many_queues.are_registered(brokers, names) == [False, True, False]
+    assert many_queues.are_registered(brokers, ["dead-8"]) == [False] * 3
+
+
+def test_queues_for_which_there_is_nothing_to_do_are_told_apart(rooms: list[Room]) -> None:
+    brokers = [Broker(rooms[0].queue._store, room.queue.name) for room in rooms]
+    assert many_queues.need_upkeep(brokers) == [False] * 3
+    rooms[1].fill({"tasks": {"t": sync()}})
+    rooms[2].fill({"owned:over": ["r"]})
+    assert many_queues.need_upkeep(brokers) == [False, True, True]
