@@ -50,6 +50,7 @@ class QueueUpkeep:
         pending_writes: those that could not be done yet.
         holds: our workers may hold something here, so that their leases are to be renewed.
         is_watched: something was seen here that the next sweep has to show again.
+        sharers: how many processes sweep it in turns: what is to be done now and then, each does as much more seldom.
         renew_at: when our workers that hold nothing are to be registered anew (monotonic).
     """
 
@@ -71,6 +72,7 @@ class QueueUpkeep:
         self._attend = attend
         self.holds = self.is_watched = False
         self.renew_at = math.inf
+        self.sharers = 1
         self._healthy_since: float | None = None
         self._audited = Audit(broker)
         self._swept_at = 0.0
@@ -187,14 +189,14 @@ class QueueUpkeep:
     def _audit(self) -> None:
         if time.monotonic() < self._audit_at:
             return
-        self._audit_at = time.monotonic() + AUDIT_EVERY
+        self._audit_at = time.monotonic() + AUDIT_EVERY * self.sharers
         if restored := self._audited.portion():
             text = "queue %s: %d tasks stood nowhere (was one of its keys deleted?); they run again"
             log.error(text, self.broker.name, restored)
 
     def _free(self) -> None:
         if time.monotonic() >= self._free_at:
-            self._free_at = time.monotonic() + FREE_EVERY
+            self._free_at = time.monotonic() + FREE_EVERY * self.sharers
             self.broker.free_done()
 
     def _look_at_sources(self, now: int) -> None:
@@ -205,7 +207,7 @@ class QueueUpkeep:
     def _trim(self, minute: int) -> None:
         if time.monotonic() < self._trim_at:
             return
-        self._trim_at = time.monotonic() + TRIM_EVERY
+        self._trim_at = time.monotonic() + TRIM_EVERY * self.sharers
         self.broker.trim_stats(minute - 24 * 60)
         self.broker.mend_owners()
 

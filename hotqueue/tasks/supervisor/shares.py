@@ -76,6 +76,8 @@ class Shares:
             self._ask_at = time.monotonic() + ASK_AGAIN
             return others
         self.now = share.now
+        for each in asked:
+            each.sharers = share.supervisors
         for number, before in share.before.items():
             asked[number].note_swept_before(before)
         return [asked[number] for number in share.before if number >= len(ours)]
