@@ -129,6 +129,8 @@ class Round:
         before, self._clock = self._clock, ahead
         if before is not None and ahead - before > self._lease_ms / 2:
             self._healthy_since = time.monotonic()
+            for each in self.queues:
+                each.renew_at = 0.0
 
     def _ours(self, queues: list[QueueUpkeep]) -> list[QueueUpkeep]:
         """Return the queues that we sweep whoever else does: our workers hold something there, or are to be registered anew."""
@@ -138,9 +140,9 @@ class Round:
                 if each.renew_at == math.inf:
                     each.renew_at = time.monotonic() + random.uniform(every / 4, every)
         found = [each for each in queues if each.holds or each.is_watched]
-        most = RENEWED + len(queues) // BY_COUNT
         now = time.monotonic()
-        return found + [each for each in queues if now >= each.renew_at and not (each.holds or each.is_watched)][:most]
+        due = [each for each in queues if now >= each.renew_at and not (each.holds or each.is_watched)]
+        return found + due[: RENEWED + len(queues) // BY_COUNT + len(due) // 4]
 
     def _swept(
         self, queues: Sequence[QueueUpkeep], own: Sequence[str], dead: Sequence[str] = (), renews: bool = False

@@ -140,3 +140,18 @@ def test_of_those_that_hold_nothing_a_few_are_registered_anew_at_a_time(rooms: l
     assert [room["workers"]["mine"] == -LATER for room in rooms] == [False, False, True]
     beat(upkeep)
     assert all(-LATER < room["workers"]["mine"] < -time.time() * 1000 - 200_000 for room in rooms)
+
+
+def test_when_the_clock_was_put_ahead_all_are_registered_anew_before_others_count_them_out(rooms: list[Room]) -> None:
+    for room in rooms:
+        room.fill({"workers": {"mine": -LATER}})
+    upkeep = Upkeep([Broker(rooms[0].queue._store, room.queue.name) for room in rooms], 60_000)
+    upkeep.own = ["mine"]
+    beat(upkeep)
+    beat(upkeep)
+    assert [room["workers"]["mine"] for room in rooms] == [-LATER] * 3
+    [its_round] = upkeep.rounds
+    its_round._clock -= 3_600_000
+    for _ in range(3):
+        beat(upkeep)
+    assert all(-LATER < room["workers"]["mine"] < -time.time() * 1000 - 200_000 for room in rooms)
