@@ -134,6 +134,7 @@ def _settings(modules: tuple[str, ...], names: dict[str, int], url: str | None, 
     try:
         for name in names:
             keys.check_name(name if globs.is_glob(name) else globs.literal(name))
+            globs.check(name, f"-Q {name!r:.80}")
         if signing.VARIABLE in os.environ:
             signing.split(os.environ[signing.VARIABLE], f"${signing.VARIABLE}")
         is_named = url is not None or dbfilename is not None

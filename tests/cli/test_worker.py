@@ -229,6 +229,7 @@ def test_mistakes_are_one_line_each_and_have_their_exit_codes(deployment: Deploy
         ("tasks", "-Q", ":3"): (2, "hotqueue-worker: -Q ':3': the weight of a queue is"),
         ("tasks", "-Q", "a:2,a:3"): (2, "hotqueue-worker: -Q names queue 'a' twice, with weights 2 and 3; give it one"),
         ("tasks", "-Q", f"{deployment.queue.name}:x"): (2, f"hotqueue-worker: -Q '{deployment.queue.name}:x': 'x' is no weight"),
+        ("tasks", "-Q", "a-[9-0]*"): (2, "hotqueue-worker: -Q 'a-[9-0]*': the range 9-0 runs backwards; turn it round"),
         ("tasks", "--name", "a\nb"): (2, "hotqueue-worker: --name takes one line of text"),
         ("taks",): (3, "hotqueue-worker: no module named 'taks'; did you mean 'tasks'? (looked in"),
         ("tasks:quue",): (3, "hotqueue-worker: tasks has no 'quue'; did you mean 'queue'?"),

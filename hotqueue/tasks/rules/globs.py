@@ -10,12 +10,14 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 
+from hotqueue.errors import ConfigError
+
 _SPECIAL = "*?[]\\"
 
 
 def is_glob(name: str) -> bool:
     """Tell whether a name stands for all queues that match."""
-    return any((len(token) > 1 and token[0] == "[") or token in ("*", "?") for token in _tokens(name))
+    return any(_is_set(token) or token in ("*", "?") for token in _tokens(name))
 
 
 def literal(name: str) -> str:
@@ -50,11 +52,20 @@ def weight_of(weights: Mapping[str, int], queue: str) -> int:
     return 1 if name is None else weights[name]
 
 
+def check(glob: str, what: str) -> None:
+    """Raise ConfigError for a range that runs backwards, such as ``[9-0]``: no queue could match."""
+    for token in _tokens(glob):
+        for first, last in _ranges(token) if _is_set(token) else ():
+            if first > last:
+                raise ConfigError(f"{what}: the range {first}-{last} runs backwards; turn it round, or put the - first")
+
+
 def in_redis(glob: str) -> str:
-    """Return a glob as Redis's SCAN takes it; what it finds beyond is for `matches`."""
-    return "".join(
-        "[^" + token[2:] if token.startswith("[!") and len(token) > 2 else token for token in _tokens(glob, for_redis=True)
-    )
+    """Return a glob as Redis's SCAN takes it, with ``*`` for all that Redis reads otherwise (it has bytes, no characters).
+
+    What it finds beyond is for `matches`.
+    """
+    return "".join("*" if token == "?" or _is_set(token) else token for token in _tokens(glob, for_redis=True))
 
 
 def example(glob: str) -> str:
@@ -91,7 +102,22 @@ def _expression(token: str) -> str:
         return ".*"
     if token == "?":
         return "."
-    if len(token) > 1 and token[0] == "[":
-        inside = re.sub(r"([\\\[&~|])", r"\\\1", token[1:-1])
-        return "[^" + inside[1:] + "]" if inside[0] in "!^" and len(inside) > 1 else f"[{inside}]"
+    if _is_set(token):
+        spans = "".join(f"{re.escape(first)}-{re.escape(last)}" for first, last in _ranges(token))
+        return f"[^{spans}]" if _is_negated(token) else f"[{spans}]"
     return re.escape(token[-1])
+
+
+def _is_set(token: str) -> bool:
+    return len(token) > 1 and token[0] == "["
+
+
+def _is_negated(token: str) -> bool:
+    return token[1] in "!^" and len(token) > 3
+
+
+def _ranges(token: str) -> list[tuple[str, str]]:
+    """Return first and last character of each range in brackets; a character alone is a range of one."""
+    inside = token[2:-1] if _is_negated(token) else token[1:-1]
+    found = re.findall(r"(.)-(.)|(.)", inside, re.DOTALL)
+    return [(one, one) if one else (first, last) for first, last, one in found]

@@ -1,15 +1,18 @@
 """Names with *, ?, [abc] in them: which queues they stand for; how a name with such a character is named itself.
 
-Of this kind: whatever the shell, fnmatch and Redis read differently: [!a], a bracket that nothing closes, a backslash.
+Of this kind: whatever the shell, fnmatch and Redis read differently: [!a], a bracket that nothing closes, a backslash; what is
+no range; characters of several bytes.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from hotqueue.errors import ConfigError
 from hotqueue.tasks.rules import globs
 from tests.support.servers import RedisServer
 
@@ -33,6 +36,17 @@ MATCHES = [
     (r"*\\", "a\\", True),
     ("a.c*", "abc", False),
     ("ü-*", "ü-ß", True),
+    ("a?c", "aüc", True),
+    ("a[ü]c", "aüc", True),
+    ("a[!x]c", "aüc", True),
+    ("a[]]c", "a]c", True),
+    ("a[^]c", "a^c", True),
+    ("a[\\]c", "a\\c", True),
+    ("a[-a]c", "a-c", True),
+    ("a[a-]c", "a-c", True),
+    ("a[+--]c", "a,c", True),
+    ("a[a&&b]c", "a&c", True),
+    ("a?[b]*c", "a\\bbc", True),
 ]
 
 
@@ -48,6 +62,21 @@ def test_redis_finds_at_least_what_matches(start_redis: Callable[..., RedisServe
         redis.flushall()
         redis.set(queue, "1")
         assert not is_meant or list(redis.scan_iter(match=globs.in_redis(glob))), (glob, queue)
+
+
+@pytest.mark.filterwarnings("error")
+def test_whatever_is_in_brackets_is_read_or_refused() -> None:
+    refused = []
+    for inside in itertools.chain.from_iterable(itertools.product("a[]!^-\\", repeat=n) for n in (1, 2, 3, 4)):
+        glob = f"x[{''.join(inside)}]"
+        try:
+            globs.check(glob, "-Q")
+        except ConfigError as error:
+            refused.append(str(error))
+        else:
+            assert not globs.matches(glob, "y")
+    assert refused
+    assert all("runs backwards; turn it round" in each for each in refused)
 
 
 @pytest.mark.parametrize("name", ["mail", "a:b", "a[b", "a]", "a\\b", r"a\*", r"a\?\[b]", "ü"])
