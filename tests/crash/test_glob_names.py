@@ -132,6 +132,7 @@ def test_named_tasks_of_a_module_run_for_queues_that_it_does_not_define(
     assert aquick.apply_async((5,), queue=f"{queue_name}-9").get(20) == 5
     sent = [quick.apply_async((n,), queue=f"other-{queue_name}-{n}") for n in range(40)]
     assert [result.get(30) for result in sent] == list(range(40))
+    assert "no queue matches" not in worker.said()  # two of the module's do
     _forget_all(store_url, f"*{queue_name}*", worker)
 
 

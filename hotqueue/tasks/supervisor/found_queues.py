@@ -72,6 +72,7 @@ class FoundQueues:
 
             self._discoveries.append(Discovery(self._names, store, broker_of, self._take_in, self._ended))
             self._discoveries[-1].leave_out(broker.name for broker in known if broker.store is store)
+        self._has_said_none = any(globs.first_match(self._globs, broker.name) for broker in known)  # then it is not none
 
     def look_at_all(self, seconds: float) -> None:
         """See which queues are there, in the caller's thread, for so long at most."""
