@@ -18,6 +18,7 @@ from hotqueue.tasks.rules.options import datetime_of
 from hotqueue.tasks.wire import envelope
 
 PAGE = 100  # dead tasks that are read at once, and fewer of large ones
+MOST = 1_000_000_000  # more than a dead list ever has; Lua writes larger numbers as no whole ones
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class DeadList:
         for name, number in (("start", start), ("limit", 0 if limit is None else limit)):
             if type(number) is not int or number < 0:
                 raise TypeError(f"queue.dead() takes a number from 0 as {name}=, not {number!r:.80}")
-        return self._pages(start, limit)
+        return self._pages(min(start, MOST), limit)
 
     def _pages(self, start: int, limit: int | None) -> Iterator[DeadTask]:
         yielded, seen, moment = 0, set[str](), None  # ids of those that died in the moment of the last one

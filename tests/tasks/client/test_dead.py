@@ -266,6 +266,7 @@ class TestPages:
         assert [each.id for each in room.queue.dead(limit=120)] == ids[:120]
         assert [each.id for each in room.queue.dead(start=240, limit=120)] == ids[240:]
         assert list(room.queue.dead(limit=0)) == list(room.queue.dead(start=250)) == []
+        assert list(room.queue.dead(start=10**15)) == list(room.queue.dead(start=10**400, limit=10**400)) == []
         for wrong in ({"limit": -1}, {"limit": "5"}, {"start": None}, {"start": True}):
             with pytest.raises(TypeError, match=r"queue.dead\(\) takes a number from 0 as (limit|start)=, not "):
                 room.queue.dead(**wrong)  # type: ignore[arg-type]
