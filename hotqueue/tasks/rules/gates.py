@@ -28,12 +28,17 @@ def check_key(key: Any, what: str) -> Key:
 
 
 def check_fields(key: Key | None, signature: inspect.Signature, hidden: bool | Iterable[str], what: str) -> None:
-    """Raise TypeError for a template that names what is no argument, or one that nobody is to read: keys can be read.
+    """Raise TypeError for a key that is not one of a task's arguments.
+
+    That is a template that names what is no argument, or one that nobody is to read (keys can be read); a callable that
+    does not take what the task takes.
 
     Args:
         hidden: the arguments that `sensitive=` names, or whether it means all of them.
     """
     if not isinstance(key, str):
+        if key is not None:
+            _check_takes(key, signature, what)
         return
     takes_any = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
     for name in _fields(key, what):
@@ -41,6 +46,21 @@ def check_fields(key: Key | None, signature: inspect.Signature, hidden: bool | I
             raise TypeError(f"{what} names {name!r}, which is no argument{did_you_mean(name, signature.parameters)}")
         if hidden is True or (not isinstance(hidden, bool) and name in hidden):
             raise TypeError(f"{what} names {name!r}, which sensitive= hides, but keys can be read in the store; name another one")
+
+
+def _check_takes(key: Callable[..., Any], signature: inspect.Signature, what: str) -> None:
+    try:
+        takes = inspect.signature(key)
+    except (TypeError, ValueError):  # some built-ins have none
+        return
+    parameters = list(signature.parameters.values())
+    positional = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    named = {p.name: None for p in parameters if p.kind is p.KEYWORD_ONLY}
+    has_more = len(positional) + len(named) < len(parameters)
+    try:
+        (takes.bind_partial if has_more else takes.bind)(*positional, **named)
+    except TypeError as error:
+        raise TypeError(f"{what} is called with all arguments of the task, {signature}, and takes {takes}: {error}") from None
 
 
 def _fields(template: str, what: str) -> list[str]:

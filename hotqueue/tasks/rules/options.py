@@ -115,6 +115,8 @@ def override(options: TaskOptions, given: Mapping[str, Any], where: str) -> Task
     check_names(given, PER_CALL | OF_THE_CALL, where)
     if "retries" in given and options.autoretry_for:
         given = {**given, "autoretry_for": options.autoretry_for}
+    if given.get("max_concurrency", 1) is None:  # without a limit, and so without what it is counted by
+        given = {"concurrency_key": None, **given}
     return _consistent(replace(options, **_checked(given, where)), where)
 
 

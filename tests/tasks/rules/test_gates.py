@@ -15,6 +15,7 @@ import pytest
 from hotqueue import HotQueue
 from hotqueue.tasks.client.definition import definition_of
 from hotqueue.tasks.rules import gates
+from hotqueue.tasks.rules.options import override
 from hotqueue.tasks.wire import envelope
 
 
@@ -97,6 +98,12 @@ class TestWhereATaskIsDefined:
                 TypeError,
                 "'password', which sensitive= hides",
             ),
+            (
+                {"max_concurrency": 1, "concurrency_key": lambda tenant_id: str(tenant_id)},
+                TypeError,
+                r"concurrency_key= is called with all arguments of the task, \(tenant_id: .*, and takes \(tenant_id\): too many",
+            ),
+            ({"max_concurrency": 1, "concurrency_key": lambda: "x"}, TypeError, "is called with all arguments of the task"),
             ({"max_concurency": 1}, TypeError, "did you mean 'max_concurrency'"),
         ],
     )
@@ -112,6 +119,23 @@ class TestWhereATaskIsDefined:
             TypeError, match=r"apply_async\(\) concurrency_key= names 'tenant', which is no argument.*'tenant_id'"
         ):
             task.apply_async((7,), concurrency_key="{tenant}")
+
+    @pytest.mark.parametrize(
+        "key", [lambda *a, **k: "x", lambda tenant_id, password: "x", lambda tenant_id, password="": "x", str]
+    )
+    def test_a_callable_that_takes_them_is_one(self, make_queue: Callable[..., HotQueue], key: Callable[..., str]) -> None:
+        make_queue().task(max_concurrency=1, concurrency_key=key)(one)
+
+    def test_of_a_task_that_takes_any_number_nobody_knows(self, make_queue: Callable[..., HotQueue]) -> None:
+        make_queue().task(max_concurrency=1, concurrency_key=lambda tenant, *_, colour="": tenant)(call)
+        with pytest.raises(TypeError, match="is called with all arguments"):
+            make_queue().task(max_concurrency=1, concurrency_key=lambda tenant: tenant)(call)
+
+    def test_a_call_may_do_without_the_limit(self, make_queue: Callable[..., HotQueue]) -> None:
+        task = make_queue().task(max_concurrency=2, concurrency_key="t-{tenant_id}")(one)
+        assert override(definition_of(task).options, {"max_concurrency": None}, "here").concurrency_key is None
+        with pytest.raises(TypeError, match="got concurrency_key=, but no max_concurrency="):
+            task.apply_async((7,), max_concurrency=None, concurrency_key="{tenant_id}")
 
     def test_the_gate_travels_and_the_options_do_not(self, make_queue: Callable[..., HotQueue]) -> None:
         task = definition_of(make_queue().task(max_concurrency=2, concurrency_key="t-{tenant_id}", name="one")(one))
