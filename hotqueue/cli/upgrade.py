@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 def upgrade(queues: tuple[str, ...], every: bool, yes: bool, as_json: bool, **where: Any) -> None:
-    """Let the tasks of each QUEUE have the newest forms that this hotqueue knows, for good.
+    """Take each QUEUE up to the newest schema, for good.
 
-    Programs with an older hotqueue are refused there from then on: their workers settle what they hold, and wait to be upgraded.
-    Interrupted, it is run again: each queue has gone up, or has not.
+    A schema is the forms in which tasks are stored; this hotqueue knows all up to the newest. Programs with an older hotqueue
+    are refused there from then on: their workers settle what they hold, and wait to be upgraded. If it is interrupted, run
+    it again: each queue has gone up, or has not.
     """
     from hotqueue import keys
     from hotqueue.monitor import inventory

@@ -22,7 +22,7 @@ def refuse_if_long(server: Store, name: bytes, of_queue: Iterable[bytes]) -> Non
         queue = keys.text(name).removeprefix(keys.PREFIX)
         raise ConfigError(
             f"queue {queue!r} at {server} has {elements:,} elements: to copy them at one moment would keep that server from "
-            f"everything else for some {elements / ELEMENTS:,.0f} seconds or more. Stop whoever uses it and say --hold-up, or "
+            f"everything else for {elements / ELEMENTS:,.0f} s or more. Stop whoever uses it and say --hold-up, or "
             "take a copy by the server's own means (docs/operations.md, Very many tasks)"
         )
 
