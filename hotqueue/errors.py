@@ -249,8 +249,8 @@ class TaskNameWarning(UserWarning):
 def newer_queue(name: str, schema: int, known: int) -> NewerQueue:
     """Return the error of a version that knows schemas up to `known`."""
     return NewerQueue(
-        f"queue {name!r} has schema {schema}, and the hotqueue of this program knows schemas up to {known}: upgrade it here; "
-        "until then the queue is for newer ones"
+        f"queue {name!r} has schema {schema}, and the hotqueue of this program knows schemas up to {known}: upgrade hotqueue "
+        "here; until then the queue is for newer ones"
     )
 
 

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from hotqueue.cli.entry import json_text, run, settings, version_option
 from hotqueue.cli.store import opened, store_options
+
+if TYPE_CHECKING:
+    from hotqueue.errors import NewerQueue
+    from hotqueue.monitor.inventory import Length
+    from hotqueue.store.store import Store
 
 
 @click.command(context_settings=settings, epilog="Without a QUEUE: every queue of the store.")
@@ -20,17 +27,34 @@ def hotwatch(queues: tuple[str, ...], as_json: bool, **where: Any) -> None:
     from hotqueue.monitor import inventory
 
     with opened(**where) as store:
-        found = [inventory.length(store, name) for name in queues or inventory.queue_names(store)]
+        found, refusals = _lengths(store, queues or inventory.queue_names(store))
         doubts = inventory.doubts(store, [queue.name for queue in found if queues and not queue.items])
     if as_json:
         rows = [{"name": q.name, "items": q.items, "messages": q.messages, "tasks": q.tasks} for q in found]
         click.echo(json_text(rows))
     for queue in () if as_json else found:
         click.echo(f"{queue.name}: {queue.items} items")
-    if not found:
+    if not found and not refusals:
         click.echo(f"hotwatch: there is no queue in {store}", err=True)
     for doubt in doubts:  # an empty queue is no error, and may leave no trace: so the exit code stays 0
         click.echo(f"hotwatch: {doubt}", err=True)
+    for refusal in refusals:
+        click.echo(f"hotwatch: {refusal}", err=True)
+    sys.exit(1 if refusals else 0)
+
+
+def _lengths(store: Store, names: Sequence[str]) -> tuple[list[Length], list[NewerQueue]]:
+    """Return how much waits in queues, and why that of others cannot be told: one that is newer hides none of the others."""
+    from hotqueue.errors import NewerQueue
+    from hotqueue.monitor import inventory
+
+    found, refusals = [], []
+    for name in names:
+        try:
+            found.append(inventory.length(store, name))
+        except NewerQueue as error:
+            refusals.append(error)
+    return found, refusals
 
 
 def main() -> None:

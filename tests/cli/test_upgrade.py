@@ -67,12 +67,20 @@ def test_an_older_version_says_what_to_do(store: Store, store_url: str, queue_na
     """It shows the schema of a newer queue, counts what it can, and takes nothing down."""
     store.command(queue_name, "RPUSH", keys.queue(queue_name), "message")
     next_version.upgrade(store, queue_name)
-    refused = f"{queue_name!r} has schema {NEW}, and the hotqueue of this program knows schemas up to {OLD}: upgrade it here"
+    refused = (
+        f"{queue_name!r} has schema {NEW}, and the hotqueue of this program knows schemas up to {OLD}: upgrade hotqueue here"
+    )
     for command in (("hotqueue", "upgrade", queue_name, "--yes"), ("hotwatch", queue_name)):
         done = run_command(*command, "-u", store_url)
         assert (done.returncode, done.stdout) == (1, "")
         assert refused in done.stderr
         assert done.stderr.count("\n") == 1
+    plain = f"{queue_name}-plain"
+    store.command(plain, "RPUSH", keys.queue(plain), "message")
+    done = run_command("hotwatch", plain, queue_name, plain, "-u", store_url)  # one that is newer hides none of the others
+    assert (done.returncode, done.stdout) == (1, f"{plain}: 1 items\n" * 2)
+    assert done.stderr.count("\n") == 1
+    assert refused in done.stderr
     lines = run_command("hotqueue", "info", "-u", store_url, check=True).stdout.splitlines()
     assert f"queue     {queue_name}: 1 messages, tasks that a newer hotqueue knows, schema {NEW}" in lines
     told = json.loads(run_command("hotqueue", "info", "-u", store_url, "--json", check=True).stdout)

@@ -54,12 +54,12 @@ def test_one_that_is_upgraded_while_it_is_copied_is_whole(server: RedisServer, t
 
 def test_what_is_newer_is_neither_copied_nor_replaced(server: RedisServer, tmp_path: Path) -> None:
     file = str(tmp_path / "file.rdb")
-    with pytest.raises(NewerQueue, match="upgrade it here"):
+    with pytest.raises(NewerQueue, match="upgrade hotqueue here"):
         copying.export(server.url, file)
     assert not Path(file).exists()
     with HotQueue("newer", dbfilename=file) as queue:
         queue.put("message")
     before = server.client().dump(keys.tasks("newer"))
-    with pytest.raises(NewerQueue, match="upgrade it here"):
+    with pytest.raises(NewerQueue, match="upgrade hotqueue here"):
         copying.export(file, server.url, replace=True)
     assert server.client().dump(keys.tasks("newer")) == before

@@ -95,7 +95,7 @@ def test_what_is_older_than_its_queue_is_refused_and_changes_nothing(newer: Room
 
     before = contents()
     with pytest.raises(
-        NewerQueue, match=f"{newer.queue.name!r} has schema {keys.SCHEMA + 1}.* up to {keys.SCHEMA}: upgrade it here"
+        NewerQueue, match=f"{newer.queue.name!r} has schema {keys.SCHEMA + 1}.* up to {keys.SCHEMA}: upgrade hotqueue here"
     ):
         REFUSED[operation](newer.broker)
     assert contents() == before
