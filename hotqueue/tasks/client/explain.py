@@ -94,10 +94,8 @@ def _blocked_reason(broker: Broker, looked: Looked) -> str:
     limit, key = gates.read(envelope.decode(looked.envelope).gates)
     used, some = broker.slots(key)
     ahead = _many(int(looked.detail), "task is", "tasks are")
-    text = (
-        f"max_concurrency={limit} of {gates.shown(key)} is used up, by {', '.join(some)}{' and others' * (used > len(some))}; "
-        f"{ahead} ahead of it there"
-    )
+    by = f", by {', '.join(some)}{' and others' * (used > len(some))}" if some else ""  # none: they have just ended
+    text = f"max_concurrency={limit} of {gates.shown(key)} is used up{by}; {ahead} ahead of it there"
     caller = current_request()
     if caller is not None and caller.queue == broker.name and broker.has_slot(key, caller.id):
         text += "; the task that waits for it has a slot of that itself: it must not wait for such a task"
