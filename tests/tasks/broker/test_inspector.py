@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from hotqueue.errors import HotQueueError
 from tests.tasks.contents import Room, coro, place, sync
 
 pytestmark = pytest.mark.servers("server")
@@ -45,6 +48,23 @@ class TestDead:
         self.fill(room)
         assert room.broker.discard(["s", "a", "unknown"]) == 2
         assert (room["dead"], room["dead:tasks"]) == ({"bad": 30}, {"bad": "{}\n"})
+
+    @pytest.mark.parametrize("value", ["junk", ["junk"]], ids=["text", "list"])
+    def test_a_count_of_bytes_that_is_none_loses_none_of_them(self, room: Room, value: Any) -> None:
+        self.fill(room)
+        room.fill({"dead:bytes": value})
+        assert room.broker.revive(["s"]) == ["s"]
+        assert room.broker.discard(["a"]) == 1
+        assert (room["dead"], room["tasks"]) == ({"bad": 30}, {"s": sync("S", 3)})
+
+    def test_without_a_place_for_them_they_stay_dead(self, room: Room) -> None:
+        self.fill(room)
+        room.client.set(room.prefix + "seq", "junk")
+        with pytest.raises(HotQueueError):
+            room.broker.revive(["s"])
+        assert (set(room["dead"]), set(room["dead:tasks"]), room["result:s"]) == ({"s", "a", "bad"}, {"s", "a", "bad"}, "failed")
+        room.client.set(room.prefix + "seq", "41")
+        assert room.broker.revive(["s"]) == ["s"]
 
 
 class TestCounts:

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from hotqueue.errors import HotQueueError
 from hotqueue.tasks.broker import maintenance
 from hotqueue.tasks.broker.maintenance import Charge
 from hotqueue.tasks.rules.history import LOST, is_over
@@ -84,6 +85,12 @@ class TestPromote:
         assert [room.broker.promote(), room.broker.promote()] == [0, -1]
         assert (len(room["ready"]), room["scheduled"]) == (2500, None)
 
+    def test_without_a_place_for_them_they_stay_where_they_are(self, room: Room) -> None:
+        room.fill({"tasks": {"a": sync()}, "scheduled": {"a": 5}, "seq": "junk"})
+        with pytest.raises(HotQueueError):
+            room.broker.promote()
+        assert room["scheduled"] == {"a": 5}
+
 
 class TestReap:
     def given(self, room: Room, lease: int = 5) -> None:
@@ -104,6 +111,18 @@ class TestReap:
             "bell": ["1"] * 4,
             "bell:async": ["1"] * 4,
         }
+
+    def test_a_full_server_takes_back_what_the_dead_and_the_slow_held(self, room: Room) -> None:
+        """Else it would stay full: nobody else may run it."""
+        self.given(room)
+        room.fill({"held:v": {"d": f"4 s {place(4)} 0"}, "tasks": {"d": sync()}})
+        room.client.config_set("maxmemory", 1)
+        try:
+            assert room.broker.reap("w", known_dead=True, charge=Charge("{}", ["a"])) == ["a"]
+            assert room.broker.take_back("v", 4, 1) == 1
+        finally:
+            room.client.config_set("maxmemory", 0)
+        assert (set(room["ready"]), set(room["suspects"])) == ({"d"}, {"a", "c"})
 
     def test_what_ran_alone_is_charged_and_a_suspect(self, room: Room) -> None:
         self.given(room)

@@ -9,16 +9,17 @@ local now = now_ms()
 local due = redis.call('ZRANGEBYSCORE', scheduled, '-inf', text(now), 'LIMIT', 0, MOST)
 local sync, async, bytes, seen = 0, 0, 0, 0
 for n, id in ipairs(due) do
-  redis.call('ZREM', scheduled, id)
   local envelope = redis.call('HGET', tasks, id)
+  local place = envelope and new_place(seq, envelope) -- first: a counter that is none stops us here
   local found = envelope and gates(ready).of(envelope)
+  redis.call('ZREM', scheduled, id)
   if found then
-    gates(ready).enter(id, new_place(seq, envelope), found)
+    gates(ready).enter(id, place, found)
   elseif envelope and kind_of(envelope) == 'a' then
-    redis.call('ZADD', ready_async, new_place(seq, envelope), id)
+    redis.call('ZADD', ready_async, place, id)
     async = async + 1
   elseif envelope then
-    redis.call('ZADD', ready, new_place(seq, envelope), id)
+    redis.call('ZADD', ready, place, id)
     sync = sync + 1
   end
   bytes, seen = bytes + #(envelope or ''), n

@@ -17,6 +17,7 @@ if wrong then return wrong end
 local now = now_ms()
 local deadline = redis.call('ZSCORE', workers, worker_id)
 if mode == 'lease' and (not deadline or math.abs(tonumber(deadline)) > now) then return { -1 } end
+may_grow(held)
 local charged, all, accused = {}, everyone == '*', {}
 for i = 7, #ARGV, 2 do accused[ARGV[i]] = ARGV[i + 1] end
 

@@ -13,17 +13,17 @@ local owners = owning(owned, now_ms())
 for n, id in ipairs(ARGV) do
   local record = redis.call('HGET', dead_tasks, id)
   local envelope = record and string.match(record, '^[^\n]*\n(.*)$')
-  drop_dead(dead, dead_tasks, dead_bytes, id)
   if envelope and #envelope > 3 then
+    local place, found = new_place(seq, envelope), gates(ready).of(envelope) -- first: a counter that is none stops us here
     owners.take_back(id)
     redis.call('HDEL', attempts, id)
-    local place, found = new_place(seq, envelope), gates(ready).of(envelope)
     if not found then redis.call('ZADD', kind_of(envelope) == 'a' and ready_async or ready, place, id) end
     redis.call('HSET', tasks, id, envelope)
     if found then gates(ready).enter(id, place, found) end
     if #envelope > SMALL_TASK then redis.pcall('SADD', large, id) end
     back[#back + 1] = id
   end
+  drop_dead(dead, dead_tasks, dead_bytes, id)
   bytes, seen = bytes + #(record or ''), n
   if bytes > READ_BYTES then break end
 end

@@ -7,6 +7,7 @@ local held, ready, ready_async, suspects, bell, bell_async = KEYS[1], KEYS[2], K
 local fetch, tail = ARGV[1], tonumber(ARGV[2])
 local wrong = must_be('zset', ready, ready_async, suspects)
 if wrong then return wrong end
+may_grow(held)
 local back = holds().let_go_unstarted(held, fetch, tail, function(id, origin, place)
   local set = holds().place_of(origin, ready, ready_async, suspects)
   redis.call('ZADD', set, place, id)
