@@ -412,3 +412,14 @@ def test_no_other_script_writes_results_or_who_owns_them(script: str) -> None:
         )
     if script != "shared/owning.lua":
         assert not re.search(r"redis\.p?call\('(?!EXISTS')\w+', owned\b", text, re.IGNORECASE)
+
+
+@only_server
+def test_one_that_ran_twice_and_ended_without_a_result_leaves_none(room: Room) -> None:
+    """It was restored while its first run went on: what that left is not of its end."""
+    session = working(room, "in", "owner")
+    room.broker.own("owner", ["in"])
+    room.client.set(room.prefix + "result:in", "of the first run")
+    end(session, "in", "X")
+    end(session, "owner", "X")
+    assert room["result:in"] is None

@@ -46,7 +46,7 @@ local function owning(owned, now)
     local number = entry_of(entry)
     if not number then return keep_record(done, now, id, blob, ttl, results .. id) end
     redis.call('HSET', owned, id, text(number) .. ' ' .. (blob == '' and 'x' or text(now + ttl)))
-    if blob ~= '' then redis.call('SET', results .. id, blob) end
+    if blob ~= '' then redis.call('SET', results .. id, blob) else redis.call('DEL', results .. id) end -- of a run before
     if blob == '' or tonumber(ttl) == 0 then
       remember_done(done, now, id)
     elseif tonumber(ttl) < 120000 then
