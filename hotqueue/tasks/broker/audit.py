@@ -33,10 +33,19 @@ class Audit:
         """Begin to look, or go on; return how many tasks were restored."""
         key = keys.tasks(self._name)
         nowhere, page, has_lanes = 0, 1, 0
-        if self._store.command(key, "EXISTS", key, keys.lanes(self._name)):  # an idle queue costs one command
+        if self._store.command(
+            key, "EXISTS", key, keys.lanes(self._name), keys.gated(self._name)
+        ):  # an idle queue costs one command
             nowhere, _, page, has_lanes = self._ask(())
-        if has_lanes:
-            self._queue.mend_lanes()
+        try:
+            if has_lanes:
+                self._queue.mend_lanes()
+        finally:  # what is wrong with a lane keeps no other task from being restored
+            restored = self._restored(nowhere, page)
+        return restored
+
+    def _restored(self, nowhere: int, page: int) -> int:
+        """Look at some pages, if tasks stand nowhere, or a look is under way; return how many were restored."""
         if nowhere <= 0:
             self._pages = None
             return 0

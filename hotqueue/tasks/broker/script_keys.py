@@ -200,7 +200,7 @@ class ScriptKeys:
     def mend_lanes(self) -> list[str]:
         """Of mend_lanes.lua."""
         n = self.name
-        return [keys.ready(n), keys.lanes(n), keys.blocked(n), keys.gated(n)]
+        return [keys.ready(n), keys.lanes(n), keys.blocked(n), keys.gated(n), keys.tasks(n)]
 
     def what_is_left(self) -> list[str]:
         """Of what_is_left.lua."""
@@ -228,7 +228,7 @@ class ScriptKeys:
         n = self.name
         return [
             *(keys.tasks(n), *self.ready, keys.scheduled(n), keys.workers(n), keys.needs(n), keys.seq(n), *self.bells),
-            *(keys.large(n), keys.blocked(n), keys.lanes(n)),
+            *(keys.large(n), keys.blocked(n), keys.lanes(n), keys.gated(n)),
             *(keys.held(n, worker) for worker in workers),
             *(keys.parked(n, need) for need in needs),
         ]

@@ -302,17 +302,122 @@ def test_a_slot_of_a_task_that_is_gone_is_freed(room: Room) -> None:
     assert lanes(room) == ({"c", "d"}, {"e"})
 
 
-def test_a_key_of_the_wrong_type_is_named_and_nothing_is_lost(room: Room) -> None:
-    send(room, *"abc")
+class Aside:
+    """While it is open, somebody else's value stands at one of our keys."""
+
+    def __init__(self, room: Room, thing: str) -> None:
+        self.room, self.key = room, room.prefix + thing
+        self.was_there = bool(room.client.exists(self.key))
+
+    def __enter__(self) -> None:
+        if self.was_there:
+            self.room.client.rename(self.key, self.room.prefix + "aside")
+        self.room.client.set(self.key, "not ours")
+
+    def __exit__(self, *_: object) -> None:
+        self.room.client.delete(self.key)
+        if self.was_there:
+            self.room.client.rename(self.room.prefix + "aside", self.key)
+
+
+OURS = ["gated", "blocked", "lanes", "slots:k:k", "lane:k:k"]
+
+
+def run_all(room: Room, session: Session) -> list[str]:
+    """Have a worker do everything, with upkeep between; return what it ran."""
+    ran, audit = [], Audit(room.broker)
+    for _ in range(12):
+        room.broker.promote()
+        for delivery in session.step(9).deliveries:
+            ran.append(delivery.id)
+            settle(session, delivery)
+        audit.portion()
+    return ran
+
+
+@pytest.mark.parametrize("thing", OURS)
+def test_what_a_worker_has_done_is_settled_whatever_stands_at_the_keys_of_its_lane(room: Room, thing: str) -> None:
+    send(room, *"abcd")
     session = worker(room)
-    a, _ = session.step(9).deliveries
-    room.client.rename(room.prefix + "slots:k:k", room.prefix + "aside")
-    room.client.set(room.prefix + "slots:k:k", "not ours")
-    with pytest.raises(ConfigError, match="WRONGTYPE"):
-        settle(session, a)
-    room.client.rename(room.prefix + "aside", room.prefix + "slots:k:k")
-    settle(session, a)
-    assert lanes(room) == ({"b", "c"}, set())
+    a, b = session.step(9).deliveries
+    with Aside(room, thing):
+        settle(session, a, "S")
+        settle(session, b, "R", extra="1 0 - - -")
+        assert room["result:a"] == "record"
+    assert sorted(run_all(room, session)) == ["b", "c", "d"]
+    assert_nothing_is_left(room)
+
+
+@pytest.mark.parametrize("thing", [*OURS, "attempts", "owned"])
+def test_a_fetch_that_meets_a_key_of_the_wrong_type_loses_nothing_and_others_do_not_wait(room: Room, thing: str) -> None:
+    send(room, *"abc")
+    room.broker.enqueue([Encoded("plain", "", "", plain("plain"))])
+    session = worker(room)
+    with Aside(room, thing):
+        if thing in OURS:
+            assert "plain" in [delivery.id for delivery in session.step(9).deliveries]
+        else:
+            with pytest.raises(ConfigError, match="WRONGTYPE"):
+                session.step(9)
+            assert set(room["ready"]) == {"a", "b", "plain"}
+    ran = [delivery.id for delivery in session.recover([]) or () if settle(session, delivery) is None]
+    assert sorted(ran + run_all(room, session)) == ["a", "b", "c", "plain"]
+    assert_nothing_is_left(room)
+
+
+@pytest.mark.parametrize("thing", ["slots:k:k", "lane:k:k", "ready", "attempts"])
+def test_a_task_that_cannot_come_to_its_lane_is_refused_and_not_stored(room: Room, thing: str) -> None:
+    send(room, *"ab")
+    with Aside(room, thing):
+        with pytest.raises(ConfigError, match="WRONGTYPE"):
+            send(room, "d", key="k" if "k" in thing else "other")
+        assert "d" not in room["tasks"]
+    send(room, "d")
+    assert "d" in run_all(room, worker(room))
+    assert_nothing_is_left(room)
+
+
+@pytest.mark.parametrize("thing", ["slots:k:k", "lane:k:k"])
+def test_what_comes_back_while_its_lane_is_not_ours_is_restored_later_and_others_at_once(room: Room, thing: str) -> None:
+    """Due, unparked, revived, of a dead worker; upkeep says what is wrong, once it has done the rest."""
+    send(room, *"abcd", limit=4)
+    send(room, "due", due="+1", limit=4)
+    room.broker.enqueue([Encoded("plain", "+1", "", plain("plain"))])
+    session, dying = worker(room), worker(room, "v")
+    a, b = session.step(2).deliveries
+    assert len(dying.step(2).deliveries) == 2
+    settle(session, a, "K", extra="task:x")
+    settle(session, b, "D", extra="{}")
+    wait_until(lambda: room.broker.sweep(0, []).due == 0)
+    with Aside(room, thing):
+        room.broker.promote()
+        room.broker.unpark("task:x", "s", 5)
+        room.broker.revive(["b"])
+        room.broker.reap("v", known_dead=True, charge=Charge("{}", None))
+        room.client.hset(room.prefix + "tasks", "stray", plain("stray"))
+        with pytest.raises(ConfigError, match="WRONGTYPE"):
+            Audit(room.broker).portion()
+        assert {"plain", "stray"} <= set(room["ready"])
+    quarantine = worker(room, "x", width=ALONE)
+    ran = run_all(room, session)
+    while deliveries := quarantine.step(1).deliveries:
+        ran += names(deliveries)
+        settle(quarantine, deliveries[0])
+    assert sorted(ran) == ["a", "b", "c", "d", "due", "plain", "stray"]
+    Audit(room.broker).portion()
+    assert_nothing_is_left(room)
+
+
+def test_a_full_server_keeps_no_lane_from_being_put_in_order(room: Room) -> None:
+    send(room, *"abc", limit=1)
+    room.client.sadd(room.prefix + "slots:k:k", "gone")
+    room.broker.revoke("a", b"record", 1000)
+    room.client.config_set("maxmemory", 1)
+    try:
+        Audit(room.broker).portion()
+    finally:
+        room.client.config_set("maxmemory", 0)
+    assert lanes(room) == ({"b"}, {"c"})
 
 
 SCRIPTS = Path(hotqueue.__file__).parent / "tasks" / "broker" / "lua"

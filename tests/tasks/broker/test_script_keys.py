@@ -122,5 +122,5 @@ def test_the_last_ones_are_one_a_task() -> None:
     assert KEYS.wait("c", ["a", "b"])[7:] == ["{hotqueue:q}:result:a", "{hotqueue:q}:result:b"]
     expiring = [key.partition("}:")[2] for key in KEYS.expire([("a", "x"), ("b", "-")])[16:]]
     assert expiring == ["result:a", "parked:x", "result:b", "parked:-"]
-    assert [key.partition("}:")[2] for key in KEYS.audit(["v", "w"], ["n"])[13:]] == ["held:v", "held:w", "parked:n"]
+    assert [key.partition("}:")[2] for key in KEYS.audit(["v", "w"], ["n"])[14:]] == ["held:v", "held:w", "parked:n"]
     assert KEYS.unstarted(["v", "w"]) == ["{hotqueue:q}:held:v", "{hotqueue:q}:held:w"]

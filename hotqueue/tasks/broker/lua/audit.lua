@@ -1,15 +1,15 @@
 -- How many tasks stand nowhere: in no ready set, not scheduled, not parked, held by no registered worker.
 -- KEYS 1 tasks 2 ready 3 ready:async 4 suspects 5 scheduled 6 workers 7 needs 8 seq 9 bell 10 bell:async
---      11 large 12 blocked 13 lanes 14… held:<worker> of each registered worker, then parked:<need> of each need
+--      11 large 12 blocked 13 lanes 14 gated 15… held:<worker> of each registered worker, then parked:<need> of each need
 -- ARGV 1 how many workers 2 how many needs, then the names of both, then ids
 -- Returns { tasks that stand nowhere, of the given ids those that did and are now in a ready set or in their lanes, how many tasks are worth reading
---   at once, above 0 if there are lanes }; the first is -1 when workers or needs have changed meanwhile. A task is restored behind the others: its old place is
+--   at once, above 0 if there are tasks with gates }; the first is -1 when workers or needs have changed meanwhile. A task is restored behind the others: its old place is
 --   not known.
 local tasks, ready, ready_async, suspects, scheduled, workers = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local needs, seq, bell, bell_async, large = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11]
-local blocked, lanes = KEYS[12], KEYS[13]
+local blocked, lanes, gated = KEYS[12], KEYS[13], KEYS[14]
 local sets = { ready, ready_async, suspects, scheduled }
-local function holder(n) return KEYS[13 + n] end
+local function holder(n) return KEYS[14 + n] end
 local worker_count, need_count = tonumber(ARGV[1]), tonumber(ARGV[2])
 local wrong = newer_queue() or must_be('hash', tasks) or must_be('zset', ready, ready_async, suspects, scheduled, workers)
 if wrong then return wrong end
@@ -29,7 +29,11 @@ local function stands(id)
   for _, set in ipairs(sets) do
     if redis.call('ZSCORE', set, id) then return true end
   end
-  if is_held[id] or gates(ready).rank(id) then return true end
+  if is_held[id] then return true end
+  if gates(ready).rank(id) then
+    redis.pcall('SADD', blocked, id) -- it may have been deleted
+    return true
+  end
   for i = worker_count + 1, worker_count + need_count do
     if redis.call('ZSCORE', holder(i), id) then return true end
   end
@@ -43,14 +47,15 @@ for i = 3 + worker_count + need_count, #ARGV do
   if envelope then
     local is_async, found = kind_of(envelope) == 'a', gates(ready).of(envelope)
     local set, place = is_async and ready_async or ready, new_place(seq, envelope)
+    local is_in = true
     if found then
       gates(ready).forget(id)
-      gates(ready).enter(id, place, found)
+      is_in = gates(ready).enter(id, place, found)
     else
       redis.call('ZADD', set, place, id)
       ring(is_async and bell_async or bell, 1, set)
     end
-    restored[#restored + 1] = id
+    if is_in then restored[#restored + 1] = id end
   end
 end
 gates(ready).ring()
@@ -71,7 +76,8 @@ local function page()
   return math.max(1, math.min(MOST, math.floor(READ_BYTES / math.max(1, mean))))
 end
 
-local nowhere = redis.call('HLEN', tasks) - held_count - redis.call('SCARD', blocked)
+local in_lanes = redis.pcall('SCARD', blocked)
+local nowhere = redis.call('HLEN', tasks) - held_count - (type(in_lanes) == 'number' and in_lanes or 0)
 for _, set in ipairs(sets) do nowhere = nowhere - redis.call('ZCARD', set) end
 for i = worker_count + 1, worker_count + need_count do nowhere = nowhere - redis.call('ZCARD', holder(i)) end
-return { nowhere, restored, nowhere > 0 and page() or 1, redis.call('EXISTS', lanes, blocked) }
+return { nowhere, restored, nowhere > 0 and page() or 1, redis.call('EXISTS', lanes, blocked, gated) }

@@ -45,7 +45,7 @@ local function known_ids()
 end
 
 local places = { s = {}, a = {}, later = {} }
-local to_gates -- ids, places and gates in turn
+local to_gates -- ids, places, gates and numbers in turn
 local new, histories, expiries, seen = {}, {}, {}, {}
 
 local function add(list, one, two)
@@ -88,7 +88,7 @@ for i = 1, n do
     elseif found then
       to_gates = to_gates or {}
       add(to_gates, ids[i], text((200 - priority) * BAND + last))
-      to_gates[#to_gates + 1] = found
+      add(to_gates, found, i)
     else
       add(places[kind_of(envelope)], text((200 - priority) * BAND + last), ids[i])
     end
@@ -112,12 +112,22 @@ store('ZADD', ready, places.s)
 store('ZADD', ready_async, places.a)
 store('HSET', tasks, new)
 if to_gates then
-  for i = 1, #to_gates, 3 do gates(ready).enter(to_gates[i], to_gates[i + 1], to_gates[i + 2]) end
+  for i = 1, #to_gates, 4 do
+    local id = to_gates[i]
+    if not gates(ready).enter(id, to_gates[i + 1], to_gates[i + 2]) then -- a key of the wrong type: it is not stored
+      answers[to_gates[i + 3]] = 2 -- what comes from an outbox comes again
+      for _, hash in ipairs({ tasks, attempts }) do redis.call('HDEL', hash, id) end
+      redis.pcall('ZREM', expiring, id)
+      gates(ready).forget(id)
+    end
+  end
   gates(ready).ring()
 end
 local is_earliest = #places.later > 0 and redis.call('ZRANGE', scheduled, 0, 0)[1] ~= first
 if #places.s > 0 or is_earliest then ring(bell, math.max(#places.s / 2, 1), ready) end
 if #places.a > 0 then ring(bell_async, #places.a / 2, ready_async) end
+local wrong = to_gates and not came and gates(ready).wrong()
+if wrong then return wrong end
 count(stats, now, 'enqueued', fresh)
 if last == fresh then announce_new() end
 return came and came.note(answers) or answers

@@ -1,14 +1,28 @@
--- Put some lanes in order, whatever was done to their keys: see `mend` in lanes.lua. What is blocked is in a lane, or stands nowhere.
--- KEYS 1 ready 2 lanes 3 blocked 4 gated
+-- Put some lanes in order, whatever was done to their keys: see `mend` in lanes.lua. What is blocked is in a lane, or stands nowhere;
+-- what has gates is a task.
+-- KEYS 1 ready 2 lanes 3 blocked 4 gated 5 tasks
 -- ARGV 1 how many lanes, and blocked tasks, at most; any: with each call there are others
--- Returns how many lanes there are.
-local ready, lanes, blocked = KEYS[1], KEYS[2], KEYS[3]
+-- Returns how many lanes there are; what is wrong with one, once the others are in order.
+local ready, lanes, blocked, gated, tasks = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local most = ARGV[1]
 local newer = newer_queue()
 if newer then return newer end
-for _, id in ipairs(redis.call('SRANDMEMBER', blocked, most)) do
+redis.pcall('HDEL', gated, '') -- as may_grow
+local wrong
+
+local function some(command, key)
+  local found = redis.pcall(command, key, most)
+  if not found.err then return found end
+  wrong = wrong or found
+  return {}
+end
+
+for _, id in ipairs(some('SRANDMEMBER', blocked)) do
   if not gates(ready).rank(id) then redis.call('SREM', blocked, id) end
 end
-for _, key in ipairs(redis.call('SRANDMEMBER', lanes, most)) do gates(ready).mend(key) end
+for _, id in ipairs(some('HRANDFIELD', gated)) do
+  if redis.call('HEXISTS', tasks, id) == 0 then redis.call('HDEL', gated, id) end
+end
+for _, key in ipairs(some('SRANDMEMBER', lanes)) do gates(ready).mend(key) end
 gates(ready).ring()
-return redis.call('SCARD', lanes)
+return wrong or gates(ready).wrong() or redis.call('SCARD', lanes)

@@ -67,7 +67,8 @@ local function settle()
       drop_dead(DEAD, DEAD_TASKS, DEAD_BYTES, id)
       redis.call('HSET', DEAD_TASKS, id, entry)
       redis.call('ZADD', DEAD, text(now), id)
-      local bytes, number = redis.call('INCRBY', DEAD_BYTES, #entry), redis.call('ZCARD', DEAD)
+      local bytes, number = redis.pcall('INCRBY', DEAD_BYTES, #entry), redis.call('ZCARD', DEAD)
+      if type(bytes) == 'table' then bytes = 0 end
       for _ = 2, number do -- of what died last, and is larger than all that may be kept, one is kept
         local oldest = redis.call('ZRANGE', DEAD, 0, 0, 'WITHSCORES')
         if number <= MOST_DEAD and bytes <= MOST_DEAD_BYTES and tonumber(oldest[2]) > now - DEAD_MS then return end
@@ -224,8 +225,9 @@ local function fetch(out)
     local ids, heads = {}, {}
     for i = 1, count do ids[i] = line[2 * i - 1] end
     local envelopes = redis.call('HMGET', TASKS, unpack(ids))
+    local past = not is_plain and histories(ids) -- before anything is written: a key of the wrong type stops us here
     if is_first then redis.call('ZREMRANGEBYRANK', key, 0, count - 1) else redis.call('ZREM', key, unpack(ids)) end
-    local found, at, number, to_lanes = {}, #out + 3, 0, 0
+    local found, pasts, at, number, to_lanes = {}, {}, #out + 3, 0, 0
     local refuse = string.find(table.concat(ids), '\n', 1, true) -- no id of ours: here they stand in lines
     for i = 1, count do
       if envelopes[i] and (ids[i] == '' or refuse and string.find(ids[i], '\n', 1, true)) then
@@ -236,6 +238,7 @@ local function fetch(out)
         if letter then
           number = number + 1
           found[number] = ids[i]
+          if past then pasts[number] = past[i] or '' end
           heads[number] = head_of(letter, line[2 * i], is_revoked(ids[i]))
           out[at + number] = envelopes[i]
         else
@@ -245,8 +248,7 @@ local function fetch(out)
     end
     if number == 0 then return 0, to_lanes end
     out[at - 2], out[at - 1] = table.concat(found, '\n') .. '\n', string.rep(origin, number)
-    out[at] = is_plain and {} or histories(found)
-    for i = 1, is_plain and 0 or number do out[at][i] = out[at][i] or '' end
+    out[at] = pasts
     local fine, wrong = pcall(hold, HELD, FETCH_NUMBER, heads, found)
     if fine then return number, to_lanes end
     for i = 1, number do redis.call('ZADD', key, string.sub(heads[i], 2), found[i]) end

@@ -3,6 +3,8 @@
 -- at most four at a time under that key. A task with gates is in ready while it has a slot, or else in its lane: see decision 0044.
 -- gated: id → kind and gates. slots:<key>: ids that have one. lane:<key>: id → place. blocked: all ids in lanes. lanes: all keys.
 -- All of them are found by name, as parked sets are: a script that meets no such task asks for none of them.
+-- What somebody else put in the place of a lane's keys costs others nothing: nothing here raises. A task that can stand neither in ready nor
+-- in its lane stands nowhere until that is put right, and the audit restores it; mend_lanes says what is wrong.
 -- What of `held` has a slot says so by its letter: g, h, k and l for s, a, x and y.
 
 -- What a script does at gates; made for the first task that has some, so that the others pay for none of it: see history.lua.
@@ -15,6 +17,14 @@ local function gates(ready)
   local tasks, attempts, gated, blocked, lanes = tag .. 'tasks', tag .. 'attempts', tag .. 'gated', tag .. 'blocked', tag .. 'lanes'
   local SETS = { s = ready, a = tag .. 'ready:async', x = tag .. 'suspects' }
   local admitted = { s = 0, a = 0, x = 0 }
+  local wrong -- the first error
+
+  -- Do what may meet a key of the wrong type; gives back whether it was done, and what it gives back.
+  local function try(what, ...)
+    local fine, found = pcall(what, ...)
+    if not fine then wrong = wrong or failure(found) end
+    return fine, found
+  end
 
   -- The kind and the gates of a task, as one text; nil: it has none, though its flags may look like that.
   function made.of(envelope)
@@ -23,7 +33,7 @@ local function gates(ready)
     local at = 26 + header + id
     if at + 2 > #envelope then return nil end
     local found = string.sub(envelope, at + 2, at + 1 + struct.unpack('>I2', envelope, at))
-    return string.match(found, '^c%d+ [^\n]+$') and kind_of(envelope) .. found
+    return string.match(found, '^c[1-9]%d* [^\n]+$') and kind_of(envelope) .. found
   end
 
   local function lane_of(key) return tag .. 'lane:' .. key end
@@ -34,22 +44,27 @@ local function gates(ready)
     return kind, tonumber(limit), key
   end
 
+  local function gates_in(envelope) return read(envelope and made.of(envelope)) end
+
   -- Kind, limit and key; none for a task that has no gates.
-  local function gates_of(id) return read(redis.call('HGET', gated, id)) end
+  local function gates_of(id)
+    local found = redis.pcall('HGET', gated, id)
+    if type(found) == 'table' then return gates_in(redis.call('HGET', tasks, id)) end
+    return read(found)
+  end
 
   -- The same, though `gated` may have been deleted.
   local function gates_for_sure(id)
-    local found = redis.call('HGET', gated, id)
-    if found then return read(found) end
-    local envelope = redis.call('HGET', tasks, id)
-    return read(envelope and made.of(envelope))
+    local found = redis.pcall('HGET', gated, id)
+    if type(found) == 'string' then return read(found) end
+    return gates_in(redis.call('HGET', tasks, id))
   end
 
   local function take_slot(id, limit, key)
     local used = redis.call('SCARD', slots_of(key))
     if used >= limit then return false end
     redis.call('SADD', slots_of(key), id)
-    if used == 0 then redis.call('SADD', lanes, key) end
+    if used == 0 then redis.pcall('SADD', lanes, key) end
     return true
   end
 
@@ -61,18 +76,28 @@ local function gates(ready)
   end
 
   local function leave_lane(id, key)
-    redis.call('SREM', blocked, id)
+    redis.pcall('SREM', blocked, id)
     return redis.call('ZREM', lane_of(key), id) == 1
   end
 
   local function wait(id, key, place)
     redis.call('ZADD', lane_of(key), place, id)
-    redis.call('SADD', blocked, id)
-    redis.call('SADD', lanes, key)
+    redis.pcall('SADD', blocked, id)
+    redis.pcall('SADD', lanes, key)
   end
 
   local function close_if_empty(key)
-    if redis.call('EXISTS', slots_of(key), lane_of(key)) == 0 then redis.call('SREM', lanes, key) end
+    if redis.call('EXISTS', slots_of(key), lane_of(key)) == 0 then redis.pcall('SREM', lanes, key) end
+  end
+
+  -- Let the first of a lane into ready, or take it out of there if it is no task any more; false: it has to wait.
+  local function admit_first(key, id, place)
+    local is_there = redis.call('HEXISTS', tasks, id) == 1
+    local kind, limit = gates_for_sure(id)
+    if is_there and not (kind and take_slot(id, limit, key)) then return false end -- no kind: of a form that is not known here
+    leave_lane(id, key)
+    if is_there then stand(id, kind, place) end
+    return true
   end
 
   -- Let those into ready that are first in a lane, while there are slots; the first waits for its own limit, and the others for it.
@@ -80,11 +105,12 @@ local function gates(ready)
     for _ = 1, MOST do
       local first = redis.call('ZRANGE', lane_of(key), 0, 0, 'WITHSCORES')
       if not first[1] then return end
-      local is_there = redis.call('HEXISTS', tasks, first[1]) == 1
-      local kind, limit = gates_for_sure(first[1])
-      if is_there and not (kind and take_slot(first[1], limit, key)) then return end -- no kind: of a form that is not known here
-      leave_lane(first[1], key)
-      if is_there then stand(first[1], kind, first[2]) end
+      local fine, is_in = try(admit_first, key, first[1], first[2])
+      if not fine then -- where it was
+        redis.pcall('SREM', slots_of(key), first[1])
+        wait(first[1], key, first[2])
+      end
+      if not (fine and is_in) then return end
     end
   end
 
@@ -93,36 +119,45 @@ local function gates(ready)
     close_if_empty(key)
   end
 
-  -- A task comes to where it may run: into ready, or into its lane.
-  function made.enter(id, place, found)
-    redis.call('HSET', gated, id, found)
-    local kind, limit, key = read(found)
+  local function enter(id, place, kind, limit, key)
     if redis.call('EXISTS', lane_of(key)) == 0 and take_slot(id, limit, key) then return stand(id, kind, place) end
     wait(id, key, place)
     if redis.call('ZRANK', lane_of(key), id) == 0 then admit_next(key) end
   end
 
+  -- A task comes to where it may run: into ready, or into its lane. False where it could not: it stands nowhere.
+  function made.enter(id, place, found)
+    redis.pcall('HSET', gated, id, found)
+    local kind, limit, key = read(found)
+    local fine = try(enter, id, place, kind, limit, key)
+    if not fine then redis.pcall('SREM', slots_of(key), id) end
+    return fine
+  end
+
   -- The same for one that has been there before; false: it has no gates.
   function made.enter_again(id, place)
-    local found = redis.call('HGET', gated, id)
-    if found then made.enter(id, place, found) end
-    return found
+    local kind, limit, key = gates_for_sure(id)
+    if key then made.enter(id, place, kind .. 'c' .. text(limit) .. ' ' .. key) end
+    return key ~= nil
+  end
+
+  local function has_slot(id, limit, key)
+    return redis.call('SISMEMBER', slots_of(key), id) == 1 or take_slot(id, limit, key)
   end
 
   -- The letter by which a task from this set is held: without gates that of the set. Nil: it gets no slot, and is in its lane now.
   function made.admit(id, place, envelope, letter)
     local _, limit, key = read(made.of(envelope))
     if not key then return letter end
-    if redis.call('SISMEMBER', slots_of(key), id) == 1 or take_slot(id, limit, key) then
-      return string.sub('ghkl', string.find('saxy', letter, 1, true))
-    end
-    wait(id, key, place)
+    local fine, has = try(has_slot, id, limit, key)
+    if fine and has then return string.sub('ghkl', string.find('saxy', letter, 1, true)) end
+    try(wait, id, key, place)
   end
 
   -- It does not run now, and is not about to: its slot goes to the next of its lane.
   function made.free(id)
     local _, _, key = gates_of(id)
-    if key then free(id, key) end
+    if key then try(free, id, key) end
   end
 
   -- What becomes of the slot of a task that a worker lets go of, by its code in step.lua: what goes back to its place in ready keeps
@@ -131,34 +166,36 @@ local function gates(ready)
     local _, _, key = gates_for_sure(id)
     if not key then return end
     local is_end = string.find('SXED', code, 1, true)
-    if is_end then redis.call('HDEL', gated, id) end
-    if is_end or code == 'R' or code == 'K' or (code == 'P' and string.find(head, '^[klKL]')) then free(id, key) end
+    if is_end then redis.pcall('HDEL', gated, id) end
+    if is_end or code == 'R' or code == 'K' or (code == 'P' and string.find(head, '^[klKL]')) then try(free, id, key) end
   end
 
   -- It has ended.
   function made.forget(id)
     local _, _, key = gates_of(id)
     if not key then return end
-    redis.call('HDEL', gated, id)
-    free(id, key)
+    redis.pcall('HDEL', gated, id)
+    try(free, id, key)
   end
 
   -- Where a task stands in its lane; nil: it does not.
   function made.rank(id)
     local _, _, key = gates_of(id)
-    return key and redis.call('ZRANK', lane_of(key), id)
+    local rank = key and redis.pcall('ZRANK', lane_of(key), id)
+    return type(rank) == 'number' and rank
   end
 
   -- Take a task out of its lane, as it ends; false: it does not wait there.
   function made.leave(id)
     local _, _, key = gates_of(id)
-    if not key or not leave_lane(id, key) then return false end
-    admit_next(key)
+    if not key then return false end
+    local fine, was_there = try(leave_lane, id, key)
+    if not (fine and was_there) then return false end
+    try(admit_next, key)
     return true
   end
 
-  -- Put a lane in order, whatever was done to its keys: nobody has a slot who could not run, and no slot is free while tasks wait.
-  function made.mend(key)
+  local function mend(key)
     for _, id in ipairs(redis.call('SRANDMEMBER', slots_of(key), MOST)) do
       if redis.call('HEXISTS', tasks, id) == 0 or redis.call('ZSCORE', lane_of(key), id)
         or redis.call('ZSCORE', tag .. 'scheduled', id) or history().split(redis.call('HGET', attempts, id)).need ~= '-' then
@@ -166,10 +203,24 @@ local function gates(ready)
       end
     end
     local first = redis.call('ZRANGE', lane_of(key), 0, 99)
-    if first[1] then redis.call('SADD', blocked, unpack(first)) end
+    if first[1] then
+      local known = redis.call('HMGET', gated, unpack(first))
+      for n, id in ipairs(first) do
+        local envelope = not known[n] and redis.call('HGET', tasks, id)
+        local found = envelope and made.of(envelope)
+        if found then redis.call('HSET', gated, id, found) end
+      end
+      redis.call('SADD', blocked, unpack(first))
+    end
     admit_next(key)
     close_if_empty(key)
   end
+
+  -- Put a lane in order, whatever was done to its keys: nobody has a slot who could not run, and no slot is free while tasks wait.
+  function made.mend(key) try(mend, key) end
+
+  -- What was wrong: an error, for the reply.
+  function made.wrong() return wrong end
 
   -- Ring for those that were let in; `but`: not for this kind, as somebody of it fetches at once.
   function made.ring(but)
