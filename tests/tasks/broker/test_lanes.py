@@ -348,6 +348,24 @@ def test_what_a_worker_has_done_is_settled_whatever_stands_at_the_keys_of_its_la
     assert_nothing_is_left(room)
 
 
+@pytest.mark.parametrize("code", "XD")
+def test_what_could_not_end_keeps_its_slot(room: Room, code: str) -> None:
+    send(room, *"ab", limit=1)
+    session = worker(room)
+    [a] = session.step(9).deliveries
+    harmed = [Aside(room, f"done:{third}") for third in range(3)]
+    for each in harmed:
+        each.__enter__()
+    with pytest.raises(ConfigError, match="WRONGTYPE"):
+        settle(session, a, code, ms=1, extra="{}" * (code == "D"))
+    for each in harmed:
+        each.__exit__()
+    assert lanes(room) == ({"a"}, {"b"})
+    settle(session, a, code, extra="{}" * (code == "D"))
+    assert run_all(room, session) == ["b"]
+    assert_nothing_is_left(room)
+
+
 @pytest.mark.parametrize("thing", [*OURS, "attempts", "owned"])
 def test_a_fetch_that_meets_a_key_of_the_wrong_type_loses_nothing_and_others_do_not_wait(room: Room, thing: str) -> None:
     send(room, *"abc")

@@ -9,8 +9,11 @@ import pytest
 from hotqueue.errors import ConfigError
 from hotqueue.tasks.broker.posting import NEW, STALE
 from hotqueue.tasks.broker.relay import relay
-from tests.tasks.contents import Room
-from tests.tasks.two_queues import post, run_all, task
+from hotqueue.tasks.broker.session import Session
+from hotqueue.tasks.wire.outgoing import packed
+from hotqueue.tasks.wire.settlement import Settlement
+from tests.tasks.contents import Room, sync
+from tests.tasks.two_queues import forget_the_ended, post, run_all, task
 
 pytestmark = pytest.mark.servers("server", "cluster")
 
@@ -71,3 +74,23 @@ def test_a_key_of_another_type_keeps_the_task_that_sends_in_hand(room: Room, oth
         post(room, task(other, "a"))
     assert len(room["tasks"]) == len(room["held:w"]) == 1
     room.client.delete(f"{room.prefix}outbox")
+
+
+def test_what_could_not_end_has_sent_nothing_and_is_dead_nowhere(room: Room, other: Room) -> None:
+    """Settled again, it does so once; retried from the dead list meanwhile, it would be there twice."""
+    for task_id in ("a", "b"):
+        room.broker.enqueue_one(task_id, sync(task_id).encode())
+    session = Session(room.broker, "w", "s")
+    session.register(60_000, {"host": "h"})
+    assert len(session.step(2).deliveries) == 2
+    ends = [Settlement("a", 1, "X", b"", 0, packed([task(other, "sent")])), Settlement("b", 1, "D", b"record", 1, "{}")]
+    for third in range(3):
+        room.client.set(f"{room.prefix}done:{third}", "junk")
+    for end in ends:
+        with pytest.raises(ConfigError, match="WRONGTYPE"):
+            session.settle([end])
+    assert (room["outbox"], room["dead"], set(room["held:w"])) == (None, None, {"a", "b"})
+    forget_the_ended(room)
+    assert session.settle(ends).gone == []
+    relay(room.broker)
+    assert (run_all(other), set(room["dead"])) == (["sent"], {"b"})

@@ -109,15 +109,24 @@ local function settle()
     if code == 'P' then redis.call('ZADD', set, place, id) else park(id, place, run.extra) end
   end
 
+  -- What may meet a key of the wrong type comes before what is to happen once: the slot goes on, and what it sends is posted, last.
   local function carry_out_one(run, n, code, head)
     local id, letter = run.ids[n], string.byte(head)
-    if run.extra ~= '' and string.find('SXE', code, 1, true) then posting(string.sub(RESULTS, 1, -#'result:' - 1))(run.extra) end
-    if letter ~= 115 and letter ~= 97 and string.find(head, '^[ghklGHKL]') then gates(READY).pass_on(id, code, head) end -- not s, nor a
-    if code == 'D' or not run.ends then carry_out_other(id, run, code, head) end
-    if not run.ends then return end
-    if not owners then return keep_record(done, now, id, blob_of(run, n), run.ms, RESULTS .. id) end
-    owners.keep(done, id, blob_of(run, n), run.ms, run.owned[2 * n - 1])
-    if code ~= 'D' then owners.note_over(id, run.owned[2 * n]) end
+    local has_slot = letter ~= 115 and letter ~= 97 and string.find(head, '^[ghklGHKL]') -- not s, nor a
+    if not run.ends then
+      if has_slot then gates(READY).pass_on(id, code, head) end
+      return carry_out_other(id, run, code, head)
+    end
+    local post = run.extra ~= '' and code ~= 'D' and posting(string.sub(RESULTS, 1, -#'result:' - 1))(run.extra)
+    if owners then
+      owners.keep(done, id, blob_of(run, n), run.ms, run.owned[2 * n - 1])
+    else
+      keep_record(done, now, id, blob_of(run, n), run.ms, RESULTS .. id)
+    end
+    if code == 'D' then carry_out_other(id, run, code, head) end
+    if has_slot then gates(READY).pass_on(id, code, head) end
+    if post then post() end
+    if owners and code ~= 'D' then owners.note_over(id, run.owned[2 * n]) end
   end
 
   -- Carry out a run for those of its tasks that this worker still holds; the others are gone. A key of the wrong type stops a script in

@@ -19,6 +19,7 @@ local function posting(tag)
     if found ~= kind and found ~= 'none' then error('WRONGTYPE ' .. key .. ' holds a ' .. found .. ', not a ' .. kind, 0) end
   end
 
+  -- Looks at what is to be posted, and gives back what does it.
   -- packed: of each 'queue, newline, id, newline, due, blank, expires, blank, size of the envelope, newline, envelope'.
   return function(packed)
     local entries, at = {}, 1
@@ -28,12 +29,14 @@ local function posting(tag)
       entries[#entries + 1] = { tag .. 'posted:' .. queue, queue, id .. '\n' .. instant(due) .. ' ' .. instant(expires) .. '\n'
         .. string.sub(packed, from, at - 1) }
     end
-    must_be_a('hash', outbox) -- before anything is written
+    must_be_a('hash', outbox)
     for _, entry in ipairs(entries) do must_be_a('zset', entry[1]) end
-    for _, entry in ipairs(entries) do
-      local last = redis.call('ZREVRANGE', entry[1], 0, 0, 'WITHSCORES')[2]
-      redis.call('ZADD', entry[1], text(math.max(number_now, (tonumber(last) or 0) + 1)), entry[3])
-      redis.call('HSETNX', outbox, entry[2], '0')
+    return function()
+      for _, entry in ipairs(entries) do
+        local last = redis.call('ZREVRANGE', entry[1], 0, 0, 'WITHSCORES')[2]
+        redis.call('ZADD', entry[1], text(math.max(number_now, (tonumber(last) or 0) + 1)), entry[3])
+        redis.call('HSETNX', outbox, entry[2], '0')
+      end
     end
   end
 end
