@@ -94,3 +94,13 @@ def test_what_could_not_end_has_sent_nothing_and_is_dead_nowhere(room: Room, oth
     assert session.settle(ends).gone == []
     relay(room.broker)
     assert (run_all(other), set(room["dead"])) == (["sent"], {"b"})
+
+
+def test_many_at_once_take_little_more_than_a_command_each(room: Room, other: Room) -> None:
+    post(room, task(other, "first"))
+    room.client.config_resetstat()
+    post(room, *(task(other, f"t{n}") for n in range(1000)))
+    stats: dict[str, dict[str, int]] = room.client.info("commandstats")
+    assert sum(int(each["calls"]) for each in stats.values()) < 1100
+    assert relay(room.broker) == 1001
+    assert run_all(other) == ["first", *(f"t{n}" for n in range(999))]

@@ -14,6 +14,8 @@ local function posting(tag)
     return later and text(now + later) or spec
   end
 
+  local function key_of(queue) return tag .. 'posted:' .. queue end
+
   local function must_be_a(kind, key)
     local found = redis.call('TYPE', key).ok
     if found ~= kind and found ~= 'none' then error('WRONGTYPE ' .. key .. ' holds a ' .. found .. ', not a ' .. kind, 0) end
@@ -22,20 +24,23 @@ local function posting(tag)
   -- Looks at what is to be posted, and gives back what does it.
   -- packed: of each 'queue, newline, id, newline, due, blank, expires, blank, size of the envelope, newline, envelope'.
   return function(packed)
-    local entries, at = {}, 1
+    local entries, lasts, at = {}, {}, 1
+    must_be_a('hash', outbox)
     while at <= #packed do
       local queue, id, due, expires, size, from = string.match(packed, '^([^\n]+)\n([^\n]+)\n(%S*) (%S*) (%d+)\n()', at)
       at = from + size
-      entries[#entries + 1] = { tag .. 'posted:' .. queue, queue, id .. '\n' .. instant(due) .. ' ' .. instant(expires) .. '\n'
-        .. string.sub(packed, from, at - 1) }
+      entries[#entries + 1] = { queue, id .. '\n' .. instant(due) .. ' ' .. instant(expires) .. '\n' .. string.sub(packed, from, at - 1) }
+      if not lasts[queue] then
+        must_be_a('zset', key_of(queue))
+        lasts[queue] = tonumber(redis.call('ZREVRANGE', key_of(queue), 0, 0, 'WITHSCORES')[2]) or 0
+      end
     end
-    must_be_a('hash', outbox)
-    for _, entry in ipairs(entries) do must_be_a('zset', entry[1]) end
     return function()
+      for queue in pairs(lasts) do redis.call('HSETNX', outbox, queue, '0') end
       for _, entry in ipairs(entries) do
-        local last = redis.call('ZREVRANGE', entry[1], 0, 0, 'WITHSCORES')[2]
-        redis.call('ZADD', entry[1], text(math.max(number_now, (tonumber(last) or 0) + 1)), entry[3])
-        redis.call('HSETNX', outbox, entry[2], '0')
+        local number = math.max(number_now, lasts[entry[1]] + 1)
+        redis.call('ZADD', key_of(entry[1]), text(number), entry[2])
+        lasts[entry[1]] = number
       end
     end
   end
