@@ -423,3 +423,16 @@ def test_one_that_ran_twice_and_ended_without_a_result_leaves_none(room: Room) -
     end(session, "in", "X")
     end(session, "owner", "X")
     assert room["result:in"] is None
+
+
+@only_server
+def test_many_owners_of_many_that_end_together_are_left_to_upkeep(room: Room) -> None:
+    owners = [f"o{n}" for n in range(20)]
+    session = working(room, *owners)
+    names = [f"in{n}" for n in range(500)]
+    for owner in owners:
+        room.broker.own(owner, names, must_exist=False)
+    session.settle([Settlement(owner, "*", "X", b"", 0, "") for owner in owners])
+    assert len(room["owned:over"]) == 20
+    assert room.broker.let_go() == 0
+    assert room["owned"] is None
