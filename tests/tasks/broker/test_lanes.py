@@ -277,6 +277,16 @@ def test_what_has_gates_that_are_not_known_stays_in_its_lane(room: Room) -> None
     assert lanes(room) == (set(), {"b", "c"})
 
 
+def test_a_task_whose_need_cannot_be_noted_is_not_parked_and_held_at_once(room: Room) -> None:
+    send(room, "a")
+    session = worker(room)
+    [a] = session.step(9).deliveries
+    room.client.set(room.prefix + "needs", "not ours")
+    with pytest.raises(ConfigError, match="WRONGTYPE"):
+        settle(session, a, "K", extra="task:x")
+    assert (room["parked:task:x"], set(room["held:w"])) == (None, {"a"})
+
+
 # --- what others do at our keys ------------------------------------------------------------------------------------------
 
 
@@ -494,6 +504,13 @@ def test_ten_thousand_keys_with_one_task_each_leave_nothing(room: Room) -> None:
         session.settle([Settlement(each.id, each.held_as or each.number, "X", b"", 0, "") for each in deliveries])
     assert room["tasks"] is None
     assert_nothing_is_left(room)
+
+
+def test_a_look_at_wide_lanes_is_bounded(room: Room) -> None:
+    for key in range(10):
+        send(room, *(f"{key}-{n}" for n in range(1000)), key=str(key), limit=1000)
+    found = commands(room, room.broker.mend_lanes)
+    assert sum(found.values()) < 10 * 600  # a tenth of what they hold
 
 
 # --- at random -----------------------------------------------------------------------------------------------------------

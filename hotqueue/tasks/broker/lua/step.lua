@@ -92,10 +92,10 @@ local function settle()
     local function park(id, place, need)
       local a = history().split(redis.call('HGET', ATTEMPTS, id))
       a.need = need
+      redis.call('SADD', NEEDS, need) -- first: a key of the wrong type leaves it in no two places
       redis.call('HSET', ATTEMPTS, id, history().join(a))
       is_plain = false
       redis.call('ZADD', PARKED_FOR .. need, place, id)
-      redis.call('SADD', NEEDS, need)
     end
 
     if code == 'D' then

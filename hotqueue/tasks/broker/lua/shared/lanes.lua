@@ -195,14 +195,16 @@ local function gates(ready)
     return true
   end
 
+  local LOOKED_AT = 100 -- of those that have slots, any, and of those that wait, the first: there may be fifty such lanes in a call
+
   local function mend(key)
-    for _, id in ipairs(redis.call('SRANDMEMBER', slots_of(key), MOST)) do
+    for _, id in ipairs(redis.call('SRANDMEMBER', slots_of(key), LOOKED_AT)) do
       if redis.call('HEXISTS', tasks, id) == 0 or redis.call('ZSCORE', lane_of(key), id)
         or redis.call('ZSCORE', tag .. 'scheduled', id) or history().split(redis.call('HGET', attempts, id)).need ~= '-' then
         redis.call('SREM', slots_of(key), id)
       end
     end
-    local first = redis.call('ZRANGE', lane_of(key), 0, 99)
+    local first = redis.call('ZRANGE', lane_of(key), 0, LOOKED_AT - 1)
     if first[1] then
       local known = redis.call('HMGET', gated, unpack(first))
       for n, id in ipairs(first) do
