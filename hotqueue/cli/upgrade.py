@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 def upgrade(queues: tuple[str, ...], every: bool, yes: bool, as_json: bool, **where: Any) -> None:
     """Take each QUEUE up to the newest schema, for good.
 
+    'tenant-*' is all that match, as for hotqueue-worker -Q.
+
     A schema is the forms in which tasks are stored; this hotqueue knows all up to the newest. Programs with an older hotqueue
     are refused there from then on: their workers settle what they hold, and wait to be upgraded. If it is interrupted, run
     it again: each queue has gone up, or has not.
@@ -33,8 +35,9 @@ def upgrade(queues: tuple[str, ...], every: bool, yes: bool, as_json: bool, **wh
     if bool(queues) == every:
         raise click.UsageError("name queues, or say --all" if not queues else "--all is all queues: name none beside it")
     with opened(**where) as store:
-        names = list(dict.fromkeys(map(keys.check_name, queues))) or inventory.queue_names(store, with_tasks=True)
-        doubts = inventory.doubts(store, names if queues else ())
+        found, doubts = inventory.meant(store, queues, with_tasks=True)
+        names = list(dict.fromkeys(map(keys.check_name, found))) if queues else inventory.queue_names(store, with_tasks=True)
+        doubts += inventory.doubts(store, names if queues else ())
         lower = [name for name, schema in inventory.schemas(store, names).items() if schema < keys.SCHEMA]
         for doubt in doubts:
             click.echo(f"hotqueue: {doubt}", err=True)
@@ -46,7 +49,7 @@ def upgrade(queues: tuple[str, ...], every: bool, yes: bool, as_json: bool, **wh
         rows = _upgraded(store, names, as_json)
     if as_json:
         click.echo(json_text(rows))
-    elif not rows:
+    elif not rows and not doubts:
         click.echo(f"there is no queue in {store}")
 
 

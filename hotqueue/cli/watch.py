@@ -23,18 +23,22 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 @version_option
 def hotwatch(queues: tuple[str, ...], as_json: bool, **where: Any) -> None:
-    """Print how many items wait in each QUEUE: raw messages, and tasks that no worker has taken."""
+    """Print how many items wait in each QUEUE: raw messages, and tasks that no worker has taken.
+
+    'tenant-*' is all queues that match, as for hotqueue-worker -Q.
+    """
     from hotqueue.monitor import inventory
 
     with opened(**where) as store:
-        found, refusals = _lengths(store, queues or inventory.queue_names(store))
-        doubts = inventory.doubts(store, [queue.name for queue in found if queues and not queue.items])
+        names, doubts = inventory.meant(store, queues) if queues else (inventory.queue_names(store), [])
+        found, refusals = _lengths(store, names)
+        doubts += inventory.doubts(store, [queue.name for queue in found if queues and not queue.items])
     if as_json:
         rows = [{"name": q.name, "items": q.items, "messages": q.messages, "tasks": q.tasks} for q in found]
         click.echo(json_text(rows))
     for queue in () if as_json else found:
         click.echo(f"{queue.name}: {queue.items} items")
-    if not found and not refusals:
+    if not (found or refusals or doubts):
         click.echo(f"hotwatch: there is no queue in {store}", err=True)
     for doubt in doubts:  # an empty queue is no error, and may leave no trace: so the exit code stays 0
         click.echo(f"hotwatch: {doubt}", err=True)

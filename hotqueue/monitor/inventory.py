@@ -13,6 +13,7 @@ from hotqueue.errors import STORE_ERRORS
 from hotqueue.hints import did_you_mean
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker.broker import Broker
+from hotqueue.tasks.rules import globs
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,22 @@ def queue_names(store: Store, *, with_tasks: bool = False) -> list[str]:
     """
     found = store.scan(f"{{{keys.PREFIX}*" if with_tasks else f"*{keys.PREFIX}*")  # never all in memory: there may be millions
     return sorted({keys.name_of(key.decode(errors="replace")) for key in found} - {""})
+
+
+def meant(store: Store, names: Sequence[str], *, with_tasks: bool = False) -> tuple[list[str], list[str]]:
+    """Return the queues that names and globs stand for, as ``hotqueue-worker -Q`` reads them; a sentence for a glob of none.
+
+    Args:
+        with_tasks: globs stand for queues with tasks alone, as `queue_names` tells them.
+    """
+    known = queue_names(store, with_tasks=with_tasks) if any(map(globs.is_glob, names)) else []
+    found, doubts = list[str](), list[str]()
+    for name in names:
+        globs.check(name, f"queue {name!r:.80}")
+        queues = [queue for queue in known if globs.matches(name, queue)] if globs.is_glob(name) else [globs.literal(name)]
+        found += queues
+        doubts += [] if queues else [f"no queue matches {name!r} in {store}{_there_are(known)}"]
+    return found, doubts
 
 
 def doubts(store: Store, names: Sequence[str]) -> list[str]:

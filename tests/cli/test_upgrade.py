@@ -44,6 +44,22 @@ def test_all_are_those_with_tasks(upgrade: Callable[..., Any], queue_name: str, 
     assert f"{queue_name}-plain" not in found
 
 
+def test_a_glob_is_all_that_match(
+    upgrade: Callable[..., Any], queue_name: str, make_queue: Callable[..., HotQueue], store: Store
+) -> None:
+    for n in (1, 2):
+        make_queue(f"{queue_name}-{n}").submit(int, 1)
+    make_queue(f"{queue_name}-plain").put("message")
+    done = upgrade(f"{queue_name}-*", f"{queue_name}-1", "--yes")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "".join(f"{queue_name}-{n}: schema {OLD} → {NEW}\n" for n in (1, 2))
+    glob = f"{queue_name}-x*"
+    done = upgrade(glob, "--yes")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (0, "", 1)
+    assert f"hotqueue: no queue matches {glob!r} in " in done.stderr
+    assert store.command(glob, "EXISTS", keys.schema(glob, NEW)) == 0
+
+
 def test_without_a_terminal_it_does_not_go_up_unasked(upgrade: Callable[..., Any], store: Store, queue_name: str) -> None:
     done = upgrade(queue_name)
     assert (done.returncode, done.stdout) == (2, "")

@@ -36,6 +36,20 @@ def test_without_names_prints_every_queue_of_the_store(store: Store, store_url: 
     assert [line for line in lines if queue_name in line] == [f"{name}: 1 items" for name in [queue_name, *names]]
 
 
+def test_a_glob_is_all_that_match(store: Store, store_url: str, queue_name: str) -> None:
+    for name in ("-1", "-2", "-a*"):
+        put(store, queue_name + name, 1)
+    for glob, found in {"-[0-9]": ["-1", "-2"], r"-a\*": ["-a*"], "-?*": ["-1", "-2", "-a*"]}.items():
+        done = run_command("hotwatch", queue_name + glob, "--url", store_url, check=True)
+        assert (done.stdout.splitlines(), done.stderr) == ([f"{queue_name}{name}: 1 items" for name in found], "")
+    done = run_command("hotwatch", f"{queue_name}-x*", f"{queue_name}-1", "--url", store_url, check=True)
+    assert done.stdout == f"{queue_name}-1: 1 items\n"
+    assert f"hotwatch: no queue matches '{queue_name}-x*' in " in done.stderr
+    done = run_command("hotwatch", "a[9-0]", "--url", store_url)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert "the range 9-0 runs backwards" in done.stderr
+
+
 @pytest.mark.servers("server")
 def test_counts_tasks_beside_messages(make_queue: Callable[..., Any], store_url: str, queue_name: str) -> None:
     queue = make_queue()
