@@ -287,6 +287,26 @@ def test_a_task_whose_need_cannot_be_noted_is_not_parked_and_held_at_once(room: 
     assert (room["parked:task:x"], set(room["held:w"])) == (None, {"a"})
 
 
+@pytest.mark.parametrize("limit", [1, 10**400])
+def test_what_is_retried_at_once_keeps_its_gates_as_they_were_sent(room: Room, limit: int) -> None:
+    send(room, "a", limit=limit)
+    session = worker(room)
+    [a] = session.step(9).deliveries
+    settle(session, a, "R", extra="1 0 - - -")
+    assert room["gated"] == {"a": f"sc{limit} k:k"}
+    assert run_all(room, session) == ["a"]
+    assert_nothing_is_left(room)
+
+
+def test_what_has_gates_that_are_not_known_can_be_retried(room: Room) -> None:
+    send(room, "a")
+    session = worker(room)
+    [a] = session.step(9).deliveries
+    room.client.hset(room.prefix + "gated", "a", "sz9 of next year")
+    settle(session, a, "R", extra="1 0 - - -")
+    assert (set(room["ready"]), room["held:w"]) == ({"a"}, None)
+
+
 # --- what others do at our keys ------------------------------------------------------------------------------------------
 
 

@@ -53,12 +53,15 @@ local function gates(ready)
     return read(found)
   end
 
-  -- The same, though `gated` may have been deleted.
-  local function gates_for_sure(id)
+  -- The same as one text, though `gated` may have been deleted.
+  local function text_for_sure(id)
     local found = redis.pcall('HGET', gated, id)
-    if type(found) == 'string' then return read(found) end
-    return gates_in(redis.call('HGET', tasks, id))
+    if type(found) == 'string' then return found end
+    local envelope = redis.call('HGET', tasks, id)
+    return envelope and made.of(envelope)
   end
+
+  local function gates_for_sure(id) return read(text_for_sure(id)) end
 
   local function take_slot(id, limit, key)
     local used = redis.call('SCARD', slots_of(key))
@@ -134,10 +137,11 @@ local function gates(ready)
     return fine
   end
 
-  -- The same for one that has been there before; false: it has no gates.
+  -- The same for one that has been there before; false: it has no gates, or of a form that is not known here.
   function made.enter_again(id, place)
-    local kind, limit, key = gates_for_sure(id)
-    if key then made.enter(id, place, kind .. 'c' .. text(limit) .. ' ' .. key) end
+    local found = text_for_sure(id)
+    local _, _, key = read(found)
+    if key then made.enter(id, place, found) end
     return key ~= nil
   end
 
