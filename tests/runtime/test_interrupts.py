@@ -26,7 +26,7 @@ BROAD = {"HotQueueError", "Exception", "BaseException", "FAULTS", "SoftTimeLimit
 # What supervisors and workers do around tasks, in threads where no task runs or between tasks.
 AROUND_TASKS = (
     *("tasks/supervisor/", "tasks/worker/", "tasks/execution/forks.py", "tasks/execution/repairs.py"),
-    *("tasks/broker/many_queues.py", "runtime/background.py"),
+    *("tasks/broker/many_queues.py", "tasks/broker/relay.py", "runtime/background.py"),
 )
 INSIDE_TASKS = ("tasks/worker/async_worker.py", "tasks/worker/sync_worker.py", "tasks/worker/subscription.py")
 

@@ -22,6 +22,7 @@ MAY_SLEEP = {
     "support/test_sleeps.py": "a program in which they are looked for",
     "crash/clock.py": "gives a process another time.sleep",
     "crash/test_leaving.py": "a docstring that names it",
+    "crash/test_relay.py": "the pace of a program of its own",
 }
 MAY_LET_PASS = {
     "support/proxy.py": "the delay of a network, and its rate",
@@ -34,6 +35,8 @@ MAY_LET_PASS = {
     "embedded/test_locks.py": "forks at all phases of a start",
     "messages/test_asyncio.py": "cancellations at any moment, and a request to a server that stands still",
     "crash/test_many_queues.py": "requests are counted meanwhile",
+    "crash/test_upgrades.py": "requests are counted meanwhile",
+    "crash/apps/schema_tasks.py": "tasks go on until they are told to end",
     "crash/test_silent_servers.py": "the pace of calls; looks are counted meanwhile",
     "crash/test_redis_faults.py": "lines of a log are counted afterwards",
     "crash/test_clocks.py": "leases run on while a clock is wrong; idle workers",

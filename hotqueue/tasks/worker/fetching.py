@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from hotqueue.tasks.broker.session import Stepped
+import math
+
+from hotqueue.store.blocking import Blocking
+from hotqueue.tasks.broker.session import Step, Stepped
 from hotqueue.tasks.worker.subscription import Subscription
 from hotqueue.tasks.worker.worker import Worker
 
+TO_SPARE = 0.2  # seconds that we stay at the bell after something is due: what is made ready then rings
 AHEAD_FROM = 4  # tasks in a batch from which the next one is fetched ahead
 
 
@@ -31,10 +35,18 @@ class Fetching(Worker):
         room = self.shared.room(subscription.prefetch.room())
         self.permits.add(subscription.session.number + 1, room, subscription.index)
         step = None
+        due = subscription.until_due()
+        block = seconds + TO_SPARE if due <= seconds else seconds  # then the alarm comes first, and what it makes ready rings
+
+        def fetch(ask: bytes, via: Blocking) -> Step:
+            return subscription.session.begin_behind(ask, via, room)
+
+        def promote() -> float:
+            self._promote(subscription)
+            return math.inf if subscription.is_unavailable or subscription.due < 0 else subscription.due / 1000
+
         try:
-            step = self.patient(
-                lambda: self.idle.wait_and_fetch(seconds, lambda ask, via: subscription.session.begin_behind(ask, via, room))
-            )
+            step = self.patient(lambda: self.idle.wait_and_fetch(block, fetch, due, promote))
         finally:
             subscription.ahead = step
             if step is None:

@@ -7,9 +7,10 @@ time.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError
 from hotqueue.tasks.broker.broker import Broker
@@ -19,6 +20,7 @@ from hotqueue.tasks.worker.bells import LONGEST_SLEEP, Bells
 from hotqueue.tasks.worker.wake_pipe import Wakeup, readable
 
 BLOCKED = 0.1  # seconds for each connection that a BLPOP takes at most, where those are many: each asks anew when it has run out
+Alarm = Callable[[], float]
 
 
 class Idle(Bells):
@@ -48,11 +50,12 @@ class Idle(Bells):
         self.wrong: dict[int, ConfigError] = {}
         self.listen_to(kinds)
 
-    def wait(self, seconds: float, also: Sequence[int] = ()) -> bool:
+    def wait(self, seconds: float, also: Sequence[int] = (), is_exact: bool = False) -> bool:
         """Sleep until a bell rings, somebody calls `wake`, or `seconds` have passed; tell whether a bell rang.
 
         Args:
             also: descriptors that end the sleep when they can be read.
+            is_exact: something is to be done then. Otherwise there is time for the reply of a BLPOP, up to 0.1 s late.
 
         Raises:
             ConnectionFailed: a connection broke.
@@ -65,7 +68,7 @@ class Idle(Bells):
             listened = max(seconds, BLOCKED * len(self._connections))
             for connection in self._connections.values():
                 self._listen(connection, listened)
-            return self._select(time.monotonic() + seconds + 0.05, also)
+            return self._select(time.monotonic() + seconds + (0.0 if is_exact else 0.05), also)
         except ConnectionFailed:
             self._close_connections()
             raise
@@ -120,11 +123,15 @@ class Idle(Bells):
         """True when `wait_and_fetch` is of use: a single connection, and no ring that came, or may come, before it."""
         return len(self._connections) == 1 and not (self._may_have_rung or next(iter(self._connections.values())).is_listening)
 
-    def wait_and_fetch(self, seconds: float, fetch: Fetch) -> Step | None:
+    def wait_and_fetch(
+        self, seconds: float, fetch: Fetch, alarm_in: float = math.inf, alarm: Alarm = lambda: math.inf
+    ) -> Step | None:
         """Sleep as `wait`, with a fetch sent behind the question: Redis carries it out in the moment in which the sleep ends.
 
         Args:
             fetch: sends it, given the question (packed) and the connection to send both on.
+            alarm_in: seconds after which to call `alarm`; our clock is exact where Redis ends a BLPOP up to 0.1 s late.
+            alarm: what it returns is the seconds until it is to be called again.
 
         Returns:
             The fetch, whose reply is next; None when somebody woke us, or no reply came: it may have been carried out.
@@ -136,7 +143,7 @@ class Idle(Bells):
         try:
             step = connection.listen_and_fetch(seconds, fetch)
             deadline = time.monotonic() + seconds + LATE
-            ready = readable([connection.blocking.fileno(), self._wakeup.fileno()], seconds + LATE)
+            ready = self._readable_until(deadline, [connection.blocking.fileno(), self._wakeup.fileno()], alarm_in, alarm)
             if self._wakeup.fileno() in ready:
                 self._wakeup.clear()
             # Later than that we were stopped, and others may have what came for us.
@@ -150,6 +157,14 @@ class Idle(Bells):
         if not ready:
             connection.blocking.distrust()
         return None
+
+    def _readable_until(self, deadline: float, descriptors: list[int], alarm_in: float, alarm: Alarm) -> list[int]:
+        while True:
+            left = deadline - time.monotonic()
+            ready = readable(descriptors, max(0.0, min(left, alarm_in)))
+            if ready or left <= alarm_in:
+                return ready
+            alarm_in = alarm()
 
     def wait_woken(self, seconds: float, also: Sequence[int] = ()) -> bool:
         """Sleep until `wake` or for `seconds`, asking for no ring; True if one that was under way came nevertheless."""

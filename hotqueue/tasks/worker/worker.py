@@ -236,7 +236,8 @@ class Worker(Looking):
         also = self._places.under_way() if self._places is not None else ()
         if seconds <= 0 and self.has_one_queue:
             return True
-        rang = self.patient(lambda: self.idle.wait(max(0.0, seconds), also)) is not False
+        is_due = any(subscription.until_due() <= seconds for subscription in self.attended())
+        rang = self.patient(lambda: self.idle.wait(max(0.0, seconds), also, is_due)) is not False
         self.note_rings()
         return rang
 

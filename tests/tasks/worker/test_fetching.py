@@ -87,6 +87,19 @@ def test_a_task_is_fetched_in_the_moment_in_which_it_comes(queue: HotQueue, idle
     assert result.get(30) == 8
 
 
+def test_a_task_that_becomes_due_is_promoted_on_time_and_fetched_in_that_moment(queue: HotQueue, idle: SyncWorker) -> None:
+    results = [queue.tasks["double"].apply_async((n,), countdown=seconds) for n, seconds in enumerate((0.2, 3600))]
+    subscription = idle.subscriptions[0]
+    queue._store.command(keys.bell(queue.name), "DEL", keys.bell(queue.name))  # the rings for their coming
+    idle.step(subscription, 1)
+    assert subscription.due > 0
+    idle._sleep_and_fetch(subscription, subscription.until_due())
+    assert subscription.ahead is not None
+    idle._next_batch(subscription)
+    assert [delivery.id for delivery in subscription.unstarted] == [results[0].id]
+    assert subscription.due > 3000_000
+
+
 def test_a_sleep_that_runs_out_looks_for_itself(queue: HotQueue, idle: SyncWorker) -> None:
     subscription = idle.subscriptions[0]
     queue.pause()
