@@ -101,6 +101,14 @@ class TestEnqueue:
         assert 3000 < int(expires) - now() <= 6000
         assert room["attempts"]["u"] == "0 0 - 1893456000000 -"
 
+    @pytest.mark.parametrize("thing", ["ready", "scheduled", "expiring"])
+    def test_of_several_that_are_refused_none_is_left_in_any_place(self, room: Room, thing: str) -> None:
+        """Sent again, it would stand in two."""
+        room.client.rpush(room.prefix + thing, "junk")
+        with pytest.raises(ConfigError, match=thing):
+            room.broker.enqueue([one("a", due="+60000", expires="+90000"), one("b")])
+        assert room.contents() == {thing: ["junk"], "seq": "2"}
+
     def test_a_bell_holds_few_tokens(self, room: Room) -> None:
         room.broker.enqueue([one(f"t{n}") for n in range(50)])
         assert room["bell"] == ["1"] * 4

@@ -104,6 +104,9 @@ end
 local function store(command, key, list)
   if #list > 0 then redis.call(command, key, unpack(list)) end
 end
+-- Of those that go to several keys none is left in one of them without being a task: under that id it would be sent again.
+local wrong_key = (places.later[1] or histories[1]) and must_be('zset', expiring, scheduled, ready, ready_async)
+if wrong_key then return wrong_key end
 local first = #places.later > 0 and redis.call('ZRANGE', scheduled, 0, 0)[1]
 store('HSET', attempts, histories)
 store('ZADD', expiring, expiries)
