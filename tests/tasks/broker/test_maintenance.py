@@ -8,8 +8,11 @@ import pytest
 
 from hotqueue.errors import HotQueueError
 from hotqueue.tasks.broker import maintenance
+from hotqueue.tasks.broker.audit import Audit
 from hotqueue.tasks.broker.maintenance import Charge
+from hotqueue.tasks.broker.posting import Posted
 from hotqueue.tasks.rules.history import LOST, is_over
+from hotqueue.tasks.wire.outgoing import Outgoing
 from tests.support.waiting import wait_until
 from tests.tasks.contents import Room, coro, place, sync
 
@@ -90,6 +93,22 @@ class TestPromote:
         with pytest.raises(HotQueueError):
             room.broker.promote()
         assert room["scheduled"] == {"a": 5}
+
+
+def test_a_full_server_keeps_nothing_from_where_workers_fetch_it(room: Room) -> None:
+    """What is due, dead, or stood nowhere; it grows by little, and is how the server is drained."""
+    room.fill({"tasks": {n: sync(n) for n in "ab"}, "scheduled": {"a": 5}, "seq": "1"})
+    room.fill({"dead": {"d": 7}, "dead:tasks": {"d": "{}\n" + sync("D")}})
+    room.client.zadd(room.prefix + "posted:q", {"e\n \n": 5})
+    room.client.config_set("maxmemory", 1)
+    try:
+        assert room.broker.promote() == -1
+        assert room.broker.revive(["d"]) == ["d"]
+        assert Audit(room.broker).portion() == 1
+        assert room.broker.renumber("q", [Posted(5, Outgoing("q", "e", "", "", b""))], 9) == 1
+    finally:
+        room.client.config_set("maxmemory", 0)
+    assert set(room["ready"]) == {"a", "b", "d"}
 
 
 class TestReap:

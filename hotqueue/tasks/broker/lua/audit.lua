@@ -41,6 +41,7 @@ local function stands(id)
 end
 
 local restored = {}
+if note then may_grow(tasks) end
 for i = 3 + worker_count + need_count, #ARGV do
   local id = ARGV[i]
   local envelope = not stands(id) and redis.call('HGET', tasks, id)

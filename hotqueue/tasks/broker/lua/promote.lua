@@ -5,6 +5,7 @@ local tasks, scheduled, ready, ready_async, seq, bell = KEYS[1], KEYS[2], KEYS[3
 local bell_async = KEYS[7]
 local wrong = newer_queue() or must_be('zset', scheduled, ready, ready_async) or must_be('hash', tasks)
 if wrong then return wrong end
+may_grow(tasks)
 local now = now_ms()
 local due = redis.call('ZRANGEBYSCORE', scheduled, '-inf', text(now), 'LIMIT', 0, MOST)
 local sync, async, bytes, seen = 0, 0, 0, 0

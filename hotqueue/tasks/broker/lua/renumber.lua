@@ -5,6 +5,7 @@
 local posted = KEYS[1]
 local newer = newer_queue()
 if newer then return newer end
+redis.call('ZREM', posted, '') -- as may_grow
 local ids, n, moved = {}, 0, 0
 local t = redis.call('TIME')
 local last = redis.call('ZREVRANGE', posted, 0, 0, 'WITHSCORES')[2]

@@ -8,6 +8,7 @@ local dead_tasks, bell, bell_async, dead_bytes, large = KEYS[7], KEYS[8], KEYS[9
 local owned = KEYS[12]
 local wrong = newer_queue() or must_be('zset', ready, ready_async, dead) or must_be('hash', tasks, attempts, dead_tasks, owned)
 if wrong then return wrong end
+may_grow(dead_tasks)
 local back, bytes, seen = {}, 0, 0
 local owners = owning(owned, now_ms())
 for n, id in ipairs(ARGV) do
