@@ -20,6 +20,7 @@ from hotqueue.tasks.supervisor.queue_upkeep import QueueUpkeep
 FEW = 4  # queues that everybody looks after: to agree costs as much
 AT_ONCE = 1000  # queues that one question is about
 COUNTS = 3.0  # seconds without a question after which one is no more counted on
+ALONE = 50  # queues that one who may not agree with others sweeps in a beat at least
 ALONE_EVERY = 10.0  # seconds between two rounds of all queues by one who may not agree with others
 ASK_AGAIN = 60.0  # seconds until it tries again to
 
@@ -63,7 +64,7 @@ class Shares:
 
     def _agreed(self, table: Broker, others: list[QueueUpkeep], ours: Sequence[QueueUpkeep]) -> list[QueueUpkeep]:
         if time.monotonic() < self._ask_at:
-            return self._some(others, max(1, int(len(others) * self._every / ALONE_EVERY)))
+            return self._some(others, max(ALONE, int(len(others) * self._every / ALONE_EVERY)))
         ours = ours[:AT_ONCE]
         asked = [*ours, *self._some(others, AT_ONCE)]
         every = self._every * max(1.0, len(others) / AT_ONCE)

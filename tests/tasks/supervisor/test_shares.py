@@ -8,6 +8,7 @@ import pytest
 
 from hotqueue import HotQueue
 from hotqueue.tasks.broker.broker import Broker
+from hotqueue.tasks.supervisor import shares
 from hotqueue.tasks.supervisor.shares import FEW, Shares
 from hotqueue.tasks.supervisor.upkeep import Upkeep
 from tests.support.waiting import wait_until
@@ -101,8 +102,13 @@ def test_queues_without_tasks_are_not_swept(many: list[Room]) -> None:
 
 
 @pytest.mark.parametrize("what", ["shares:swept", "shares:sweepers"])
-def test_where_nothing_can_be_agreed_on_all_are_taken_in_turn(many: list[Room], what: str) -> None:
+def test_where_nothing_can_be_agreed_on_all_are_taken_in_turn(
+    many: list[Room], what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     many[0].fill({what: ["not ours"]})
+    few = Supervisor(many, 5.0)
+    assert (few.take(), few.take()) == (names(many), names(many))
+    monkeypatch.setattr(shares, "ALONE", 1)
     alone, seen = Supervisor(many, 5.0), list[str]()
     assert alone.take() == names(many)
     for _ in range(2):

@@ -117,6 +117,7 @@ local function settle()
       if has_slot then gates(READY).pass_on(id, code, head) end
       return carry_out_other(id, run, code, head)
     end
+    if code == 'D' then redis.call('ZCARD', DEAD) redis.call('HLEN', DEAD_TASKS) end -- of the wrong type: nothing is written
     local post = run.extra ~= '' and code ~= 'D' and posting(string.sub(RESULTS, 1, -#'result:' - 1))(run.extra)
     if owners then
       owners.keep(done, id, blob_of(run, n), run.ms, run.owned[2 * n - 1])
