@@ -225,7 +225,8 @@ def fall_silent(net: Net) -> None:
     """Have Redis fall silent for the workers, and wait until the supervisor waits for an answer."""
     net.back.fall_silent()
     # A sweep, or what may come between two: a supervisor that waits for that sends no sweep any more.
-    its = (scripts.SWEEP.sha, scripts.PROMOTE.sha, scripts.AUDIT.sha, b"ZRANGE", b"SMEMBERS")
+    between = (scripts.PROMOTE, scripts.AUDIT, scripts.MEND_LANES, scripts.MEND_OWNERS, scripts.FREE_DONE, scripts.ARE_REGISTERED)
+    its = (scripts.SWEEP.sha, *(script.sha for script in between), b"ZRANGE", b"SMEMBERS", b"SCAN", b"GET")
     wait_until(lambda: any(each in request for request in net.back.swallowed for each in its))
 
 

@@ -84,7 +84,9 @@ def test_all_is_brought_to_its_end(file: Path, version: str, tmp_path: Path, nex
         told = json.loads(run_python(FINISH, *args, env=env, input=json.dumps(ids), timeout=120).stdout)
         states = {name: state for name, (state, _) in told.items()}
         dead = {"dead": "FAILURE", "dead too": "FAILURE", "held and revoked": "REVOKED"}
-        assert states == {**dict.fromkeys(ids, "SUCCESS"), **dead}
+        # Its result was owned; let go of, it stays for what is left of an hour from when the rows were made.
+        assert states.pop("value") in ("SUCCESS", "UNKNOWN")
+        assert states == {**dict.fromkeys(ids.keys() - {"value"}, "SUCCESS"), **dead}
         assert told["waits"][1] == "'waits'"
         assert told["held 3"][1] == "'held 3'"
         left = {key.partition("}:")[2] for key in leaks.keys_of(queue._store.client(), queue.name)}
