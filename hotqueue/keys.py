@@ -181,7 +181,7 @@ def expiring(name: str) -> str:
 
 
 def held(name: str, worker: str) -> str:
-    """Hash: id → fetch number, origin and place of what a worker fetched and has not finished."""
+    """Hash: number of a fetch → a record of what a worker has of it and has not finished: each task's id, origin and place."""
     return _of(name, f"held:{worker}")
 
 

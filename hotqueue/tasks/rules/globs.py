@@ -25,11 +25,6 @@ def literal(name: str) -> str:
     return "".join(token[-1] for token in _tokens(name))
 
 
-def escaped(queue: str) -> str:
-    """Return what `literal` makes a queue's name of."""
-    return re.sub(r"[*?\[\]\\]", r"\\\g<0>", queue)
-
-
 def matches(glob: str, queue: str) -> bool:
     """Tell whether a queue is one of those that a glob stands for."""
     return _pattern(glob).fullmatch(queue) is not None

@@ -58,11 +58,6 @@ class FoundQueues:
         self._orders = 0
         self._has_said_none = False
 
-    @property
-    def are_sought(self) -> bool:
-        """True for a worker with a glob."""
-        return bool(self._globs)
-
     def seek(self, stores: Sequence[Store], known: Sequence[Broker]) -> None:
         """Begin to look for queues at some stores; those that are known are worked at anyway."""
         for store in stores:
