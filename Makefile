@@ -18,7 +18,7 @@ demo: $(VENV)/.ready-demo ## see tasks enqueued by one process and run by anothe
 	@$(BIN)/python examples/demo.py
 
 test: $(VENV)/.ready-test ## run the tests in parallel (ARGS="-k name" narrows, JOBS=1 for one at a time)
-	$(BIN)/pytest -n $(JOBS) $(ARGS)
+	$(BIN)/pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 check: lint types test ## format, lint, types, import contract, tests
 

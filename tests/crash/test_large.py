@@ -367,6 +367,7 @@ def test_an_outcome_that_is_refused_for_another_reason_holds_up_nobody(make_rig:
     assert [r.get(10) for r in working] == list(range(50))
     wait_until(lambda: "put right" in rig.said())
     assert [rig.send(rig.tasks.work, n).get(10) for n in range(5)] == list(range(5))
+    wait_until(lambda: rig.said().count("kept in the dead list") == len(failing))  # each has had its last try
     assert {r.state for r in failing} <= {"STARTED", "RETRY"}
     rig.redis.delete(keys.dead(rig.name))
     for result in failing:
