@@ -14,7 +14,6 @@ from hotqueue.errors import ConnectionFailed
 from hotqueue.sizes import LARGE
 from hotqueue.store.scripts import Script
 from hotqueue.store.store import Store
-from hotqueue.store.timeouts import COMMAND_TIMEOUT
 
 COPIED = 64 * 1024  # bytes below which a copy is cheaper than a call of the system
 _ANSWERS = {b":0\r\n": False, b":1\r\n": True}
@@ -83,10 +82,9 @@ class PackedCall:
         """
         store, script, every_key = self._store, self._packed.script, [*self._packed.keys, key]
         patience, began = store.patience, time.monotonic()
-        is_hasty = patience is not None and patience < COMMAND_TIMEOUT  # `repeat` cuts the first try short as well
         left: float | EllipsisType | None = ...
         try:
-            answer = None if is_hasty or len(args[-1]) >= LARGE else self._ask(key, args)
+            answer = None if store.is_hasty or len(args[-1]) >= LARGE else self._ask(key, args)
         except ConnectionFailed:
             left = None if patience is None else began + patience - time.monotonic()
             if left is not None and left <= 0:

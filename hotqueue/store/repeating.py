@@ -56,6 +56,11 @@ class Repeating:
                 time.sleep(pause)
             pause, most = min(pause * 2, 0.5), _left_until(deadline)
 
+    @property
+    def is_hasty(self) -> bool:
+        """Tell whether even the first try has less time than any command may take."""
+        return self.patience is not None and self.patience < COMMAND_TIMEOUT
+
     def be_patient(self) -> None:
         """Have at least the usual patience, whoever made the queue: for a process that nobody waits for."""
         self.patience = None if self.patience is None else max(self.patience, PATIENCE)

@@ -7,15 +7,18 @@ how long results stay in owning.py. As one worker sees a queue, fenced by its in
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from types import EllipsisType
+from typing import TYPE_CHECKING, Any
 
 from hotqueue import keys
-from hotqueue.errors import NotTaken, SerializationError
+from hotqueue.errors import ConnectionFailed, NotTaken, SerializationError
 from hotqueue.runtime.ending import in_thread
-from hotqueue.store.packing import PackedCall
+from hotqueue.sizes import LARGE
+from hotqueue.store.packing import PackedCall, PackedKeys
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker import scripts
 from hotqueue.tasks.broker.encoded import Encoded
@@ -28,6 +31,9 @@ from hotqueue.tasks.broker.stored_queue import BULK
 from hotqueue.tasks.rules.history import History, json_object
 from hotqueue.tasks.rules.history import decode as decode_history
 from hotqueue.tasks.wire.envelope import ASYNC, GATED
+
+if TYPE_CHECKING:
+    from hotqueue.store.exchange import Sent  # imports redis
 
 AT_ONCE = 0.1  # seconds for which a loop tries
 LOOKING, LOOKS = "looking at a task", 3  # it may be parked anew between a look and what follows
@@ -65,11 +71,12 @@ class Broker(Inspector, Maintenance, Owning, Posting):
 
     # --- enqueueing ----------------------------------------------------------------------------------------------
 
-    def enqueue(self, tasks: Sequence[Encoded]) -> list[bool]:
+    def enqueue(self, tasks: Sequence[Encoded], *, patience: float | EllipsisType | None = ...) -> list[bool]:
         """Store tasks; those whose id is known already stay as they are.
 
         Args:
             tasks: at most BULK.
+            patience: see `Store.repeat`.
 
         Returns:
             One bool a task: True when it is new.
@@ -82,7 +89,7 @@ class Broker(Inspector, Maintenance, Owning, Posting):
         if len(tasks) == 1 and _is_plain(*tasks[0]):
             return [self.enqueue_one(tasks[0].id, tasks[0].envelope)]
         try:
-            return self.store.repeat(lambda: self._enqueue_once(tasks))
+            return self.store.repeat(lambda: self._enqueue_once(tasks), patience=patience)
         except SerializationError:
             if len(tasks) == 1:
                 raise
@@ -108,6 +115,40 @@ class Broker(Inspector, Maintenance, Owning, Posting):
             return self.enqueue([Encoded(task_id, "", "", envelope)])[0]
         raw_id = keys.raw(task_id)
         return self._enqueue_one[envelope[1] == ASYNC](self.results + raw_id, raw_id, envelope)
+
+    def begin_enqueue(self, tasks: Sequence[Encoded]) -> Callable[[], list[bool]]:
+        """Send tasks as `enqueue` does, and do not wait for the answer: what is returned does, and has to be called."""
+        if self.store.is_hasty:
+            stored = self.enqueue(tasks)
+            return lambda: stored
+        patience = self.store.patience
+        deadline = None if patience is None else time.monotonic() + patience
+        sent = self._sent(tasks)
+
+        def end() -> list[bool]:
+            try:
+                if sent is not None:
+                    return [bool(new) for new in sent.receive()]
+            except SerializationError:
+                pass  # as a whole; `enqueue` asks for one after the other
+            except ConnectionFailed:
+                if deadline is not None and time.monotonic() >= deadline:
+                    raise
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            return self.enqueue(tasks, patience=left)  # those whose ids are there already stay as they are
+
+        return end
+
+    def _sent(self, tasks: Sequence[Encoded]) -> Sent | None:
+        """Return a call of the script that is on its way; None where it could not be sent."""
+        every_key, args = self._enqueue_args(tasks)
+        packed = PackedKeys(scripts.ENQUEUE, [keys.raw(key) for key in every_key])
+        size = sum([len(part) for part in args])
+        try:
+            call = [packed.call((), args)] if size < LARGE else packed.parts((), args)
+            return self.store.send(scripts.ENQUEUE, packed.keys, args, "enqueueing", call)
+        except (ConnectionFailed, SerializationError):
+            return None
 
     def _packed_enqueue(self, is_async: bool) -> PackedCall:
         own = [keys.raw(key) for key in self.script_keys.enqueue_one(is_async)]
@@ -135,7 +176,7 @@ class Broker(Inspector, Maintenance, Owning, Posting):
         ids = "\n".join([task[0] for task in tasks]) + "\n"
         are_plain = {task[1:3] for task in tasks} == {("", "")}  # due at once, and never too late
         times = "" if are_plain else "".join([f"{due} {expires}\n" for _, due, expires, _ in tasks])
-        return self.script_keys.enqueue(), [self.results, keys.raw(ids), times, *[task[3] for task in tasks]]
+        return self.script_keys.enqueue(), [self.results, keys.raw(ids), times.encode(), *[task[3] for task in tasks]]
 
     # --- waiting for results -------------------------------------------------------------------------------------
 

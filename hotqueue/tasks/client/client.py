@@ -6,7 +6,7 @@ Knows no task and no handle: those are made with a client. Imported with HotQueu
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
@@ -134,6 +134,14 @@ class Client:
             self.broker_of(name).enqueue(tasks)
         else:
             batch.add(name, tasks)
+
+    def begin_send(self, name: str, tasks: Sequence[Encoded]) -> Callable[[], object]:
+        """Do as `send`, but do not wait for the server's answer: what is returned does, and has to be called."""
+        batch = open_batch(self)
+        if batch is None:
+            return self.broker_of(name).begin_enqueue(tasks)
+        batch.add(name, tasks)
+        return lambda: None
 
     async def asend(self, name: str, tasks: Sequence[Encoded]) -> None:
         """Asyncio twin of `send`."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sized
 from typing import Any, Protocol
 
 from hotqueue.errors import SerializationError
@@ -28,6 +28,7 @@ from hotqueue.tasks.client.arguments import (
 from hotqueue.tasks.client.batch import TRIP_BYTES
 from hotqueue.tasks.client.client import Client, client_of
 from hotqueue.tasks.client.handle import Handle
+from hotqueue.tasks.client.overlap import Overlap
 from hotqueue.tasks.client.per_call import expiry_of
 from hotqueue.tasks.client.result import AsyncResult
 from hotqueue.tasks.client.resultset import ResultSet
@@ -102,26 +103,34 @@ class Definition:
         """Send one call an item, with the arguments in `before` in front of each; see `Task.map`."""
         client = self.client
         results: list[AsyncResult[Any]] = []
-        batch: list[Encoded] = []
+        with Overlap(client, isinstance(arguments, Sized)) as overlap:
+            for lot in self._lots(arguments, before, results):
+                overlap.send(lot)
+        return ResultSet(results)
+
+    def _lots(
+        self, arguments: Iterable[Any], before: tuple[Any, ...], results: list[AsyncResult[Any]]
+    ) -> Iterator[list[Encoded]]:
+        """Make the calls of `send_each`, as many at a time as one trip carries, and their results."""
+        client, when = self.client, self.when()
+        lot: list[Encoded] = []
         size = 0
-        when = self.when()
         for item in checked_items(arguments, f"{self.name}.map()", bool(self.options.sensitive)):
             task_id = os.urandom(16).hex()
             try:
                 data = self.encode(task_id, (*before, item), {}, self.options, client.name)
             except (TypeError, SerializationError) as error:
-                sent = len(results) - len(batch)
+                sent = len(results) - len(lot)
                 before_it = f"{sent} calls before it were sent" if sent else "nothing was sent"
                 raise type(error)(f"item {len(results)} of map(): {error}; {before_it}") from error
-            batch.append(Encoded(task_id, *when, data))
+            lot.append(Encoded(task_id, *when, data))
             results.append(AsyncResult(Handle(task_id, client)))
             size += len(data)
-            if len(batch) == BULK or size > TRIP_BYTES:
-                client.send(client.name, batch)
-                batch, size = [], 0
-        if batch:
-            client.send(client.name, batch)
-        return ResultSet(results)
+            if len(lot) == BULK or size > TRIP_BYTES:
+                yield lot
+                lot, size = [], 0
+        if lot:
+            yield lot
 
     def when(self) -> tuple[str, str]:
         """Return when a call without options of its own is due, and when it expires."""

@@ -191,7 +191,8 @@ class Task(Generic[P, R]):
         """Send one call an item, in one round trip per 1,000 calls.
 
         Args:
-            arguments: the single argument of each call.
+            arguments: the single argument of each call. Of a list, or anything else with a length, the next calls are made while
+                the server stores those before; what a generator gave is stored before it is asked for more.
 
         Returns:
             The results, in order.

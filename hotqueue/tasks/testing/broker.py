@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from hotqueue.tasks.broker.broker import Looked
@@ -34,6 +34,11 @@ class MemoryBroker:
         entries = [self._entered(*task) for task in tasks]
         self._runner.run(self._storage, [entry for entry in entries if entry is not None])
         return [entry is not None for entry in entries]
+
+    def begin_enqueue(self, tasks: Sequence[Encoded]) -> Callable[[], list[bool]]:
+        """Keep tasks whose ids are new, and have them run; what is returned says which were."""
+        stored = self.enqueue(tasks)
+        return lambda: stored
 
     async def aenqueue(self, tasks: Sequence[Encoded]) -> list[bool]:
         """Asyncio twin of `enqueue`."""
