@@ -33,6 +33,7 @@ from hotqueue.tasks.client.per_call import expiry_of
 from hotqueue.tasks.client.result import AsyncResult
 from hotqueue.tasks.client.resultset import ResultSet
 from hotqueue.tasks.rules import gates
+from hotqueue.tasks.rules.call_keys import check_fields
 from hotqueue.tasks.rules.callables import is_async, refuse_generator
 from hotqueue.tasks.rules.options import TaskOptions
 from hotqueue.tasks.wire import envelope, functions, main_module, payload
@@ -82,7 +83,7 @@ class Definition:
     def check(self, options: TaskOptions, where: str) -> None:
         """Raise TypeError for options that name what is no argument of the function."""
         check_sensitive(options.sensitive, self.signature, where)
-        gates.check_fields(options.concurrency_key, self.signature, options.sensitive, f"{where} concurrency_key=")
+        check_fields(options.concurrency_key, self.signature, options.sensitive, f"{where} concurrency_key=")
 
     def state(self) -> dict[str, Any]:
         """Return what travels of it in a pickle, but for the function."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from hotqueue import keys
 from hotqueue.hints import check_flag, did_you_mean
-from hotqueue.tasks.rules import gates
+from hotqueue.tasks.rules.call_keys import Key, check_key
 from hotqueue.tasks.rules.retry import RetryPolicy
 
 Seconds = int | float | timedelta
@@ -42,7 +42,7 @@ class TaskOptions:
     expires: float | None = None
     sensitive: bool | tuple[str, ...] = False
     max_concurrency: int | None = None
-    concurrency_key: gates.Key | None = None
+    concurrency_key: Key | None = None
 
     @property
     def retry_policy(self) -> RetryPolicy:
@@ -179,7 +179,7 @@ def _checked(given: Mapping[str, Any], where: str) -> dict[str, Any]:
     if kept.get("max_concurrency") is not None:
         kept["max_concurrency"] = whole(kept["max_concurrency"], "max_concurrency", where, 1, None)
     if kept.get("concurrency_key") is not None:
-        kept["concurrency_key"] = gates.check_key(kept["concurrency_key"], f"{where} concurrency_key=")
+        kept["concurrency_key"] = check_key(kept["concurrency_key"], f"{where} concurrency_key=")
     if "retry_backoff" in kept and not isinstance(kept["retry_backoff"], bool):
         kept["retry_backoff"] = seconds(kept["retry_backoff"], f"{where} retry_backoff=")
     if "sensitive" in kept:

@@ -15,6 +15,7 @@ import pytest
 from hotqueue import HotQueue
 from hotqueue.tasks.client.definition import definition_of
 from hotqueue.tasks.rules import gates
+from hotqueue.tasks.rules.call_keys import Key
 from hotqueue.tasks.rules.options import override
 from hotqueue.tasks.wire import envelope
 
@@ -26,7 +27,7 @@ def call(tenant: Any, amount: int = 1, *rest: Any, **more: Any) -> None:
 SIGNATURE = inspect.signature(call)
 
 
-def key_of(key: gates.Key | None, *args: Any, **kwargs: Any) -> bytes:
+def key_of(key: Key | None, *args: Any, **kwargs: Any) -> bytes:
     return gates.of_call(4, key, "shop.call", SIGNATURE, args, kwargs)
 
 
@@ -46,7 +47,7 @@ def test_without_a_key_all_calls_of_a_task_count_together() -> None:
         (lambda tenant, amount, *_: f"{tenant}:{amount % 3}", (7, 5), {}, b"c4 k:7:2"),
     ],
 )
-def test_a_key_is_made_of_the_bound_arguments(key: gates.Key, args: Any, kwargs: Any, made: bytes) -> None:
+def test_a_key_is_made_of_the_bound_arguments(key: Key, args: Any, kwargs: Any, made: bytes) -> None:
     gate = key_of(key, *args, **kwargs)
     assert gate == made
     assert gates.GATE.fullmatch(gate)
@@ -65,7 +66,7 @@ def test_a_key_is_made_of_the_bound_arguments(key: gates.Key, args: Any, kwargs:
         (lambda *_, **__: 7, (7,), TypeError, "makes a str of the arguments, not 7"),
     ],
 )
-def test_what_makes_no_key_is_refused_with_the_value(key: gates.Key, args: Any, error: type[Exception], says: str) -> None:
+def test_what_makes_no_key_is_refused_with_the_value(key: Key, args: Any, error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=says):
         key_of(key, *args)
 
