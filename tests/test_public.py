@@ -52,6 +52,7 @@ CONTRACT = {
     "DeadTask": "id task args error message reason traceback retries deliveries errors died shared_deaths hosts_lost",
     "State": "PENDING SCHEDULED STARTED RETRY SUCCESS FAILURE REVOKED UNKNOWN",
     "TaskFilter": "",
+    "crontab": "",
     "ConnectionFailed": "retry sent",
     "NewerEnvelope": "version",
     "NotTaken": "ids",
@@ -107,7 +108,7 @@ def instances() -> Iterator[object]:
         many = here.task(len).map(["a", "bc"])
         many.get()
         yield from (here, fail, result, many, many[0], many[:1], result.as_future(), here.batch(), here.testing(), current_task)
-        yield from (*seen, *here.dead(), result.state, tasks.TaskFilter(), Order().ship, Order().aship)
+        yield from (*seen, *here.dead(), result.state, tasks.TaskFilter(), tasks.crontab(), Order().ship, Order().aship)
     yield from (here.task(Order.aship.__wrapped__), pickle.loads(pickle.dumps(here.result("id"))))
     yield from (hotqueue.ConnectionFailed("said"), hotqueue.NotTaken("said", ["id"]), hotqueue.NewerEnvelope("said", 2))
     yield from (

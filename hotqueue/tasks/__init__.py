@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hotqueue.tasks.client.task import AsyncTask, Task
     from hotqueue.tasks.context import TaskFilter, current_task
     from hotqueue.tasks.rules.lifecycle import State
+    from hotqueue.tasks.rules.periodic import crontab
 
 __all__ = [
     "AsyncResult",
@@ -33,6 +34,7 @@ __all__ = [
     "TaskFilter",
     "TaskMethod",
     "UnknownTask",
+    "crontab",
     "current_task",
 ]
 
@@ -47,6 +49,7 @@ _HOMES = {
     "Task": "client.task",
     "TaskFilter": "context",
     "TaskMethod": "client.method",
+    "crontab": "rules.periodic",
     "current_task": "context",
 }
 
