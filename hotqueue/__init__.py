@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         WorkerLost,
     )
     from hotqueue.queue import HotQueue, key_for_name
+    from hotqueue.tasks.futures.executor import Executor
 
 __version__ = "0.1.0"
 
@@ -58,6 +59,7 @@ __all__ = [
     "ControlFlow",
     "CorruptEnvelope",
     "DuplicateTask",
+    "Executor",
     "HotQueue",
     "HotQueueError",
     "Ignore",
@@ -92,7 +94,7 @@ __all__ = [
 ]
 
 # Where a public name is defined; the rest are errors.
-_HOMES = {"HotQueue": "hotqueue.queue", "key_for_name": "hotqueue.queue"}
+_HOMES = {"Executor": "hotqueue.tasks.futures.executor", "HotQueue": "hotqueue.queue", "key_for_name": "hotqueue.queue"}
 
 
 class _OldModules:

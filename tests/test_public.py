@@ -49,6 +49,8 @@ CONTRACT = {
     "Batch": "send asend",
     "Eager": "",
     "ResultFuture": "",
+    "Executor": "queue submit map shutdown",
+    "TaskFuture": "async_result cancel running",
     "DeadTask": "id task args error message reason traceback retries deliveries errors died shared_deaths hosts_lost",
     "State": "PENDING SCHEDULED STARTED RETRY SUCCESS FAILURE REVOKED UNKNOWN",
     "TaskFilter": "",
@@ -109,6 +111,7 @@ def instances() -> Iterator[object]:
         many.get()
         yield from (here, fail, result, many, many[0], many[:1], result.as_future(), here.batch(), here.testing(), current_task)
         yield from (*seen, *here.dead(), result.state, tasks.TaskFilter(), tasks.crontab(), Order().ship, Order().aship)
+        yield from ((executor := hotqueue.Executor(here)), executor.submit(abs, -1))
     yield from (here.task(Order.aship.__wrapped__), pickle.loads(pickle.dumps(here.result("id"))))
     yield from (hotqueue.ConnectionFailed("said"), hotqueue.NotTaken("said", ["id"]), hotqueue.NewerEnvelope("said", 2))
     yield from (

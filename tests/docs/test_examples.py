@@ -92,6 +92,15 @@ def test_async_tasks(run: Run) -> None:
     assert run("async_tasks.py") == "hello, user 0 … hello, user 49\n50 greetings\n"
 
 
+def test_executor(run: Run) -> None:
+    assert run("executor.py").splitlines() == [
+        "one call: 1024",
+        "as they come: {97: True, 98: False, 99: False}",
+        "primes from 1000 to 2000: 135",
+        "from a loop: 45",
+    ]
+
+
 def test_limits(run: Run) -> None:
     assert run("limits.py").splitlines() == ["exports: 12, of each tenant at most 1 at a time", "mails: 20, at most 3 at a time"]
 
