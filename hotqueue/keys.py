@@ -7,48 +7,16 @@ named ``{hotqueue/…``, which no queue's key begins with: docs/decisions/0047.
 
 from __future__ import annotations
 
-import re
-
-from hotqueue.errors import ConfigError
+from hotqueue.names import PREFIX as PREFIX
+from hotqueue.names import check_name as check_name
+from hotqueue.names import name_of as name_of
 from hotqueue.utf8 import raw as raw
 from hotqueue.utf8 import text as text
-
-PREFIX = "hotqueue:"
 
 # The forms of what stands in these keys, as this version knows them: a form that an older version cannot read, or would lose
 # something of, takes the next number. What there is to do then: CONTRIBUTING.md, "When a form changes".
 SCHEMA = 1
 NUMBERS = 2**40  # places that are given in one schema; so an enqueue sees by the number that it gets whether its queue is newer
-
-
-def check_name(name: object, what: str = "a queue's name") -> str:
-    """Return `name` when it can be a queue's name, else raise ConfigError, which calls it `what` ("queue=", say).
-
-    A brace would move the hash tag, and with it the queue's keys, to other Cluster slots. That no name has one is also what
-    lets ``clicks{3}`` mean a partition of "clicks".
-    """
-    if not isinstance(name, str) or not name:
-        its_name = getattr(name, "name", None)  # of a HotQueue
-        hint = f"; did you mean {its_name!r}?" if isinstance(its_name, str) else ""
-        raise ConfigError(f"{what} is a non-empty str, not {name!r:.80}{hint}")
-    if part := re.fullmatch(r"([^{}]+)\{\d*\}", name):
-        raise ConfigError(f"{what} is {name!r:.80}, as a part of queue {part[1]!r:.80} is to be called; name the queue itself")
-    if "{" in name or "}" in name:
-        raise ConfigError(f"{what} may not contain {{ or }}: {name!r:.80}; choose another name")
-    try:
-        raw(name)
-    except UnicodeEncodeError:
-        raise ConfigError(f"{what} cannot be written as UTF-8: {name!r:.80}; choose another name") from None
-    return name
-
-
-def name_of(key: str) -> str:
-    """Return the name of the queue that a key belongs to; empty for a key that is none of ours."""
-    if key.startswith(PREFIX):
-        return key.removeprefix(PREFIX)
-    if key.startswith(f"{{{PREFIX}") and "}:" in key:
-        return key.removeprefix(f"{{{PREFIX}").partition("}:")[0]
-    return ""
 
 
 def queue(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Keys: what a queue's name may be, and that all keys of a queue are in one slot and lead back to it.
+"""Keys: that all keys of a queue are in one slot and lead back to it. What a queue's name may be: test_names.py.
 
 Partitions are decided and not built (docs/decisions/0047). What their keys will be is held here: that they collide with nothing,
 that what reads keys today takes them for none of its own, and that they lie on all nodes of a Cluster.
@@ -11,12 +11,11 @@ import itertools
 import string
 from collections import Counter
 from collections.abc import Callable, Iterator
-from types import SimpleNamespace
 
 import pytest
 from redis.crc import key_slot
 
-from hotqueue import ConfigError, keys
+from hotqueue import keys
 
 OF_A_QUEUE = [
     function
@@ -38,36 +37,6 @@ def test_every_key_of_a_queue_is_in_its_slot_and_names_it(function: Callable[...
 def test_every_key_is_of_its_own() -> None:
     made = [function("q", *("x" for _ in list(inspect.signature(function).parameters)[1:])) for function in OF_A_QUEUE]
     assert len(set(made)) == len(made) > 20
-
-
-@pytest.mark.parametrize("key", ["", "other", "{other}:x", "{hotqueue:q}", "session:{hotqueue:q}:x"])
-def test_a_key_of_nobody_names_no_queue(key: str) -> None:
-    assert keys.name_of(key) == ""
-
-
-@pytest.mark.parametrize(
-    ("name", "said"),
-    [
-        ("", "non-empty str"),
-        (None, "non-empty str"),
-        (b"q", "non-empty str"),
-        ("a{b}", "may not contain { or }"),
-        ("{a}", "may not contain { or }"),
-        ("clicks{3}", "a part of queue 'clicks' is to be called; name the queue itself"),
-        ("clicks{}", "a part of queue 'clicks' is to be called; name the queue itself"),
-        ("\ud800", "UTF-8"),
-        (SimpleNamespace(name="jobs"), "did you mean 'jobs'?"),
-    ],
-)
-def test_what_cannot_be_a_name_is_refused(name: object, said: str) -> None:
-    with pytest.raises(ConfigError) as caught:
-        keys.check_name(name, "queue=")
-    assert str(caught.value).startswith("queue= ")
-    assert said in str(caught.value)
-
-
-def test_a_name_may_be_anything_else() -> None:
-    assert keys.check_name("Grüße: 1/2 *") == "Grüße: 1/2 *"
 
 
 # --- partitions, as they are to be ---------------------------------------------------------------------------------------
