@@ -32,7 +32,7 @@ OF_A_TASK = "name delay adelay apply_async map request retry update_progress"
 CONTRACT = {
     "HotQueue": """
         name key serializer max_queue_length put get consume worker clear aput aget aconsume close aclose
-        task submit batch result tasks pending running scheduled dead retry_dead discard_dead pause resume workers
+        task submit send asend batch result tasks pending running scheduled dead retry_dead discard_dead pause resume workers
         run_worker testing
     """,
     "AsyncResult": """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar, overload
 
 from hotqueue.hints import hinting
@@ -70,6 +70,38 @@ class TaskMethods(Owner):
     def submit(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[R]:
         """Send a call of any callable, by value; a worker that has none of its code can run it."""
         return self._tasks.submit(function, args, kwargs)
+
+    def send(
+        self, name: str, /, args: Iterable[Any] | None = (), kwargs: Mapping[str, Any] | None = None, **options: Any
+    ) -> AsyncResult[Any]:
+        """Send a call of a task by its name, from a program that need not have its code.
+
+        >>> queue.send("shop.tasks.price", (17,), {"currency": "EUR"}, countdown=10)
+
+        It is looked up where it is run: a name that no worker knows waits for one that does. There the decorator's options hold
+        for retries, time limits and results. Those that decide where and when it waits (queue, priority, expires, limits, keys)
+        are spent here, so say them here: docs/tasks.md.
+
+        Args:
+            name: as `task.name` has it: ``module.function``, unless its author said otherwise.
+            args: positional arguments.
+            kwargs: keyword arguments.
+            options: as of `Task.apply_async`; keys such as ``concurrency_key="tenant-{tenant}"`` are made of `kwargs`.
+
+        Raises:
+            As `Task.apply_async`; TypeError for what is no name; TaskNotRegistered inside `queue.testing()`.
+        """
+        call = self._tasks.call_by_name(name, args, kwargs, options)
+        self._tasks.send(call.queue, [call.task])
+        return call.result
+
+    async def asend(
+        self, name: str, /, args: Iterable[Any] | None = (), kwargs: Mapping[str, Any] | None = None, **options: Any
+    ) -> AsyncResult[Any]:
+        """Asyncio twin of `send`."""
+        call = self._tasks.call_by_name(name, args, kwargs, options)
+        await self._tasks.asend(call.queue, [call.task])
+        return call.result
 
     def batch(self) -> Batch:
         """Return a context manager, sync and async, inside of which this thread's or asyncio task's calls are collected.

@@ -134,6 +134,17 @@ def test_a_burst_runs_what_is_ready_says_what_comes_later_and_exits(deployment: 
     assert later.revoke() == "revoked"
 
 
+def test_a_program_without_the_code_sends_by_name(deployment: Deployment, make_queue: MakeQueue) -> None:
+    sender = make_queue()
+    results = [sender.send("tasks.square", (5,)), sender.send("tasks.flaky"), sender.send("tasks.inside")]
+    unknown = sender.send("tasks.nobody_knows", kwargs={"n": 1})
+    worker = deployment.start("tasks", "-b", "-p", 1, ready=False)
+    assert worker.end() == 0
+    assert [r.get(timeout=30) for r in results] == [25, "at last", 1]
+    assert "tasks.nobody_knows" in worker.said()
+    assert (unknown.state, unknown.revoke()) == ("PENDING", "revoked")
+
+
 def test_a_burst_says_of_a_paused_queue_why_it_ran_nothing(deployment: Deployment) -> None:
     deployment.queue.pause()
     waiting = deployment.task["square"].delay(5)

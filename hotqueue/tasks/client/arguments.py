@@ -190,7 +190,7 @@ def checked_args(args: Any, where: str, is_secret: bool) -> tuple[Any, ...]:
         return ()
     if isinstance(args, str | bytes | bytearray | Mapping | Set) or not isinstance(args, Iterable):
         shown = repr(HIDDEN) if is_secret else f"{args!r:.80}"
-        hint = f"kwargs={shown}" if isinstance(args, Mapping) else f"apply_async(({shown},))"
+        hint = f"kwargs={shown}" if isinstance(args, Mapping) else f"args=({shown},)"
         raise TypeError(f"{where} takes a tuple or list of arguments, not {shown}; did you mean {hint}?")
     return tuple(args)
 

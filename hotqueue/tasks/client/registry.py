@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from hotqueue.errors import TaskNotRegistered
-from hotqueue.tasks.client import name_clashes
+from hotqueue.runtime import testing_mode
+from hotqueue.tasks.client import by_name, name_clashes
+from hotqueue.tasks.client.calls import ReadyToSend, ready_to_send
 from hotqueue.tasks.client.client import Client, Owner, client_of
 from hotqueue.tasks.client.definition import Definition, definition_of
 from hotqueue.tasks.client.method import TaskMethod, unbound
@@ -58,6 +60,23 @@ class Registry(Client):
     def submit(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> AsyncResult[Any]:
         """Send a call of any callable, by value where no worker can import it."""
         return self._anonymous(function).delay(*args, **kwargs)
+
+    def call_by_name(
+        self, name: str, args: Iterable[Any] | None, kwargs: Mapping[str, Any] | None, options: Mapping[str, Any]
+    ) -> ReadyToSend:
+        """Return a call of the task called `name`, which this program may have no code of, ready to be sent.
+
+        Raises:
+            TaskNotRegistered: inside `queue.testing()`, where it would have to run here.
+        """
+        if not _is_task_name(name):
+            hint = "; a task that is at hand has delay() and apply_async()" if isinstance(name, Task | TaskMethod) else ""
+            raise TypeError(f"queue.send() takes a task's name, such as 'shop.tasks.price', not {name!r:.80}{hint}")
+        known = self.definitions.get(name)
+        if known is None and testing_mode.sandbox is not None:
+            self.find(name)
+        definition = known or by_name.definition(self, name, options)
+        return ready_to_send(definition, f"queue.send({name!r})", args, kwargs, **options)
 
     def _anonymous(self, function: Callable[..., Any]) -> Task[..., Any] | TaskMethod[..., Any]:
         if isinstance(function, Task | TaskMethod):

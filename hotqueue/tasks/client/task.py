@@ -9,15 +9,13 @@ from functools import update_wrapper
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, NoReturn, ParamSpec, Self, TypeVar, overload
 
 from hotqueue.tasks.broker.encoded import Encoded
-from hotqueue.tasks.client.arguments import checked_args, checked_kwargs, refuse_as_options
+from hotqueue.tasks.client.calls import ready_to_send
 from hotqueue.tasks.client.definition import Definition
 from hotqueue.tasks.client.handle import Handle
 from hotqueue.tasks.client.method import AsyncTaskMethod, TaskMethod, is_method_of
-from hotqueue.tasks.client.per_call import checked_headers, checked_id, due_of, expiry_of
 from hotqueue.tasks.client.result import AsyncResult
 from hotqueue.tasks.client.resultset import ResultSet
 from hotqueue.tasks.context import Request, current_task
-from hotqueue.tasks.rules.options import override
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -166,26 +164,11 @@ class Task(Generic[P, R]):
         Raises:
             As `delay`; TypeError for `args` that are no sequence, or an unknown option; ValueError for what is out of range.
         """
-        definition, own = self._definition, self._definition.options
-        where = f"{definition.name}.apply_async()"
-        is_secret = bool(own.sensitive or options.get("sensitive"))
-        args, kwargs = checked_args(args, where, is_secret), checked_kwargs(kwargs, where, is_secret)
-        options |= {name: given for name, given in (("priority", priority), ("queue", queue)) if given is not None}
-        refuse_as_options(definition.signature, options, where)
-        merged = override(own, options, where) if options else own
-        if merged is not own:
-            definition.check(merged, where)
-        name = queue or merged.queue or definition.client.name
-        more: dict[str, Any] = {} if headers is None else {"headers": checked_headers(headers, where)}
-        due, eta_ms = due_of(countdown, eta, where)
-        if eta_ms is not None:
-            more["eta"] = eta_ms
-        expiry = expiry_of(expires if expires is not None else merged.expires, where)
-        task_id = checked_id(task_id) if task_id is not None else os.urandom(16).hex()
-        data = definition.encode(task_id, args, kwargs, merged, name, more)
-        result: AsyncResult[R] = AsyncResult(Handle(task_id, definition.client, name))
-        definition.client.send(name, [Encoded(task_id, due, expiry, data)])
-        return result
+        when: dict[str, Any] = {"countdown": countdown, "eta": eta, "expires": expires}
+        how: dict[str, Any] = {"priority": priority, "queue": queue, "task_id": task_id, "headers": headers}
+        call = ready_to_send(self._definition, f"{self.name}.apply_async()", args, kwargs, **when, **how, **options)
+        self._definition.client.send(call.queue, [call.task])
+        return call.result
 
     def map(self, arguments: Iterable[Any]) -> ResultSet[R]:
         """Send one call an item, in one round trip per 1,000 calls.

@@ -6,7 +6,7 @@ names the nearest.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -74,6 +74,12 @@ class TaskOptions:
         differing = {name: value for name, value in kept.items() if value != _DEFAULTS[name]}
         return {**differing, _EVERY_ERROR: True} if self.autoretry_for == (Exception,) else differing
 
+    def chosen(self, names: Collection[str]) -> dict[str, Any]:
+        """Return what travels of these options, the defaults among them too: where the call runs, others may be the defaults."""
+        own = {"max_retries" if name == "retries" else name for name in names} - _LOCAL
+        found = {name: getattr(self, name) for name in sorted(own)}
+        return {**found, _EVERY_ERROR: True} if "retries" in names else found
+
 
 _EVERY_ERROR = "autoretry"  # what `retries=` means, the one choice of error classes that can be written down
 # Classes cannot be written as JSON; queue, priority, expires, sensitive and gates are spent when the task is enqueued.
@@ -127,7 +133,7 @@ def received(options: TaskOptions, travelled: Mapping[str, Any]) -> TaskOptions:
         TypeError, ValueError: they are none, as `make`; whoever sent them may be none of ours.
     """
     given = dict(travelled)
-    if given.pop(_EVERY_ERROR, False):
+    if given.pop(_EVERY_ERROR, False) and not options.autoretry_for:  # the task's own choice, as in `override`
         given["autoretry_for"] = (Exception,)
     return replace(options, **_checked(given, "a call's"))
 

@@ -56,10 +56,10 @@ def test_an_unknown_option_names_the_nearest(queue: HotQueue) -> None:
 @pytest.mark.parametrize(
     ("args", "meant"),
     [
-        ("4", r"apply_async\(\('4',\)\)"),
-        (b"4", r"apply_async\(\(b'4',\)\)"),
-        (4, r"apply_async\(\(4,\)\)"),
-        ({4}, r"apply_async\(\(\{4\},\)\)"),
+        ("4", r"args=\('4',\)"),
+        (b"4", r"args=\(b'4',\)"),
+        (4, r"args=\(4,\)"),
+        ({4}, r"args=\(\{4\},\)"),
         ({"n": 4}, r"kwargs={'n': 4}"),
     ],
     ids=str,
