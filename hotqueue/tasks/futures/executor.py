@@ -25,6 +25,7 @@ from hotqueue.tasks.client.registry import registry_of
 from hotqueue.tasks.client.result import AsyncResult
 from hotqueue.tasks.client.task import Task
 from hotqueue.tasks.futures.future import TaskFuture, cancel_all, wait_for
+from hotqueue.tasks.futures.together import Together
 from hotqueue.tasks.rules import options as rules
 from hotqueue.tasks.rules.options import seconds
 
@@ -114,8 +115,8 @@ class Executor(concurrent.futures.Executor):
         deadline = None if timeout is None else time.monotonic() + seconds(timeout, "map(timeout=)")
         calls: Iterator[Call] = zip(*iterables, strict=False)
         if chunksize > 1:
-            definition, calls = self._definition(run_chunk, "map()"), _chunks(fn, calls, chunksize)
-            chunks = self._results(definition, calls, deadline, buffersize)
+            definition = self._definition(Together(fn), "map()")
+            chunks = self._results(definition, _chunks(calls, chunksize), deadline, buffersize)
             return (result for chunk in chunks for result in chunk)
         return self._results(self._definition(fn, "map()"), calls, deadline, buffersize)
 
@@ -242,11 +243,6 @@ def _result_of(sent: deque[TaskFuture[Any]], deadline: float | None) -> Any:
         del future  # else a traceback keeps it, and so its result, alive
 
 
-def _chunks(fn: Callable[..., Any], calls: Iterator[Call], size: int) -> Iterator[Call]:
+def _chunks(calls: Iterator[Call], size: int) -> Iterator[Call]:
     while chunk := list(islice(calls, size)):
-        yield fn, chunk
-
-
-def run_chunk(fn: Callable[..., T], calls: list[Call]) -> list[T]:
-    """Make several calls, in a worker; what `map(chunksize=)` sends."""
-    return [fn(*args) for args in calls]
+        yield (chunk,)

@@ -86,6 +86,8 @@ def _is_users_own(module: ModuleType) -> bool:
     file = getattr(module, "__file__", None)
     if module.__name__ in main_module.MAINS or not file:
         return False  # the first travels by value anyway
+    if module.__name__.partition(".")[0] == "hotqueue":
+        return False  # wherever it is imported from: every worker has it
     installed = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
     return not any(os.path.abspath(file).startswith(folder + os.sep) for folder in installed if folder)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import importlib
 import operator
 import subprocess
 import sys
@@ -221,6 +222,18 @@ def test_map_gives_results_in_order_whatever_ends_first(queue: HotQueue) -> None
         assert list(executor.map(abs, [])) == []
         assert list(executor.map(operator.neg, range(25), chunksize=10)) == [-n for n in range(25)]
         assert sum(executor.map(abs, range(2500))) == sum(range(2500))
+
+
+@pytest.mark.parametrize("chunksize", [1, 3])
+def test_a_function_that_no_worker_can_import_goes_along(
+    queue: HotQueue, tmp_path: Any, monkeypatch: pytest.MonkeyPatch, chunksize: int
+) -> None:
+    (tmp_path / f"only_here{chunksize}.py").write_text("OFFSET = 100\ndef shift(n):\n    return n + OFFSET\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    shift = importlib.import_module(f"only_here{chunksize}").shift
+    with Executor(queue) as executor:
+        assert list(executor.map(shift, range(5), chunksize=chunksize)) == [100, 101, 102, 103, 104]
+        assert executor.submit(shift, 5).result(10) == 105
 
 
 def test_map_sends_at_once_what_is_asked_for_later(queue: HotQueue) -> None:
