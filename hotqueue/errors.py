@@ -56,7 +56,7 @@ class NoTask(HotQueueError, RuntimeError, AttributeError):
 
 
 class QueueFull(HotQueueError):
-    """The queue is at `max_queue_length`, or the server is out of memory: nothing of this call was stored."""
+    """The queue is at `max_queue_length` or `max_waiting`, or the server is out of memory: nothing of this call was stored."""
 
 
 class SerializationError(HotQueueError):

@@ -14,6 +14,7 @@ from hotqueue.errors import ConfigError
 from hotqueue.messages import codec
 from hotqueue.messages.local import Local
 from hotqueue.messages.methods import MessageMethods, Seconds
+from hotqueue.messages.options import seconds
 from hotqueue.store.resolve import resolve
 from hotqueue.store.store import Store
 from hotqueue.store.timeouts import PATIENCE
@@ -54,6 +55,9 @@ class HotQueue(MessageMethods, TaskMethods):
             raises ConnectionFailed; None is without end.
         secret_key: signs tasks; raw messages are not signed. Several, separated by commas: the first signs, all verify. Without
             one: ``$HOTQUEUE_SECRET_KEY``. Stays behind when the queue is pickled, except for a child of multiprocessing.
+        max_waiting: tasks that may wait in the queue (ready, in lanes, parked), for who sends through this object: one more is
+            a QueueFull. None is unbounded.
+        enqueue_timeout: seconds for which `delay` and its like wait for room before that; None is without end.
         options: any keyword of redis.Redis (host, port, db, password, …).
 
     Raises:
@@ -75,12 +79,20 @@ class HotQueue(MessageMethods, TaskMethods):
         durability: str = "everysec",
         patience: Seconds | None = PATIENCE,
         secret_key: str | None = None,
+        max_waiting: int | None = None,
+        enqueue_timeout: Seconds | None = 0,
         **options: Any,
     ) -> None:
         self.name = keys.check_name(name)
         self.key = keys.queue(name)
         self.serializer = serializer
-        self.max_queue_length = _checked_length(max_queue_length)
+        self.max_queue_length = _checked_length(max_queue_length, "max_queue_length")
+        self._max_waiting = _checked_length(max_waiting, "max_waiting")
+        self._enqueue_timeout = seconds(enqueue_timeout, f"HotQueue({name!r}, enqueue_timeout=)")
+        if enqueue_timeout != 0 and max_waiting is None:
+            raise ConfigError(
+                f"enqueue_timeout={enqueue_timeout!r} is for a queue with max_waiting=: say how many tasks may wait"
+            )
         self._secret_key = secret_key
         if secret_key is not None:
             signing.split(secret_key)  # refuse it here, where it was given
@@ -102,7 +114,7 @@ class HotQueue(MessageMethods, TaskMethods):
         return f"<HotQueue {self.name!r} in {self._store}>"
 
     def __getstate__(self) -> dict[str, Any]:
-        kept = ("name", "key", "max_queue_length")
+        kept = ("name", "key", "max_queue_length", "_max_waiting", "_enqueue_timeout")
         state = {"serializer": codec.portable(self.serializer), **{name: getattr(self, name) for name in kept}}
         state["store"] = self._store.description()
         key = self._secret_key
@@ -155,7 +167,7 @@ class HotQueue(MessageMethods, TaskMethods):
         await self.aclose()
 
 
-def _checked_length(length: int | None) -> int | None:
+def _checked_length(length: int | None, what: str) -> int | None:
     if length is not None and (not isinstance(length, int) or isinstance(length, bool) or length < 1):
-        raise ConfigError(f"max_queue_length is a whole number of at least 1, or None for no bound, not {length!r}")
+        raise ConfigError(f"{what} is a whole number of at least 1, or None for no bound, not {length!r}")
     return length

@@ -35,7 +35,18 @@ _NOT_BUILT = {  # options that are decided, and are to come
     "partitions": "a queue is on one server as yet; until it can be on several, spread the load over several queues, as "
     "docs/performance.md shows, and leave partitions= out"
 }
-OWN_OPTIONS = ("dbfilename", "url", "durability", "patience", "secret_key", "serializer", "redis", "max_queue_length")
+OWN_OPTIONS = (
+    "dbfilename",
+    "url",
+    "durability",
+    "patience",
+    "secret_key",
+    "serializer",
+    "redis",
+    "max_queue_length",
+    "max_waiting",
+    "enqueue_timeout",
+)
 
 _VALUES: dict[str, tuple[str, Callable[[Any], bool]]] = {  # keyword → what it may be, and how to tell
     "host": ("a host's name", lambda v: isinstance(v, str) and v != ""),

@@ -88,6 +88,9 @@ class Broker(Inspector, Maintenance, Owning, Posting):
         """
         if len(tasks) == 1 and _is_plain(*tasks[0]):
             return [self.enqueue_one(tasks[0].id, tasks[0].envelope)]
+        return self._enqueue_together(tasks, patience)
+
+    def _enqueue_together(self, tasks: Sequence[Encoded], patience: float | EllipsisType | None = ...) -> list[bool]:
         try:
             return self.store.repeat(lambda: self._enqueue_once(tasks), patience=patience)
         except SerializationError:
@@ -156,13 +159,16 @@ class Broker(Inspector, Maintenance, Owning, Posting):
 
     def _enqueue_once(self, tasks: Sequence[Encoded]) -> list[bool]:
         every_key, args = self._enqueue_args(tasks)
-        return [bool(new) for new in self.store.run(scripts.ENQUEUE, every_key, args, "enqueueing", repeatable=True)]
+        return self._stored(self.store.run(scripts.ENQUEUE, every_key, args, "enqueueing", repeatable=True))
 
     async def aenqueue(self, tasks: Sequence[Encoded]) -> list[bool]:
         """Asyncio twin of `enqueue`."""
         if len(tasks) == 1 and _is_plain(*tasks[0]):
             task_id, envelope = keys.raw(tasks[0].id), tasks[0].envelope
             return [await self._enqueue_one[envelope[1] == ASYNC].acall(self.results + task_id, task_id, envelope)]
+        return await self._aenqueue_together(tasks)
+
+    async def _aenqueue_together(self, tasks: Sequence[Encoded]) -> list[bool]:
         every_key, args = self._enqueue_args(tasks)
         try:
             answer = await self.store.arepeat(lambda: self.store.arun(scripts.ENQUEUE, every_key, args, doing="enqueueing"))
@@ -170,6 +176,10 @@ class Broker(Inspector, Maintenance, Owning, Posting):
             if len(tasks) == 1:
                 raise
             return await in_thread(self._enqueue_apart, tasks)
+        return self._stored(answer)
+
+    def _stored(self, answer: Sequence[int]) -> list[bool]:
+        """Return what the script says of each task."""
         return [bool(new) for new in answer]
 
     def _enqueue_args(self, tasks: Sequence[Encoded]) -> tuple[list[str], list[Any]]:

@@ -67,6 +67,10 @@ class ScriptKeys:
         """Of wake_tokens.lua; `kind` as of `StoredQueue.bell_key`."""
         return [self.bells[kind == "a"]]
 
+    def count_waiting(self) -> list[str]:
+        """Of count_waiting.lua."""
+        return self.ready[:1]
+
     def has_tasks(self) -> list[str]:
         """Of has_tasks.lua."""
         return [*self.ready, keys.needs(self.name), keys.scheduled(self.name)]

@@ -20,7 +20,8 @@ def _script(name: str, *more: str) -> Script:
     return load("hotqueue.tasks.broker.lua", name, *(f"shared/{each}" for each in ("prelude", *more)), constants=CONSTANTS)
 
 
-ENQUEUE = _script("enqueue", "schema", "types", "bells", "results", "history", "lanes", "receipts")
+ENQUEUE = _script("enqueue", "schema", "types", "bells", "results", "history", "lanes", "receipts", "waiting")
+COUNT_WAITING = _script("count_waiting", "schema", "waiting")
 ENQUEUE_ONE = load("hotqueue.tasks.broker.lua", "enqueue_one", constants=(_SMALL, *_SCHEMA))
 STEP = _script("step", "bells", *_OWNING, "outbox", "dead_list", "lanes", "holds")
 RECOVER = _script("recover", *_OWNING, "holds")

@@ -19,6 +19,7 @@ from hotqueue.store.store import Store
 from hotqueue.tasks.broker.encoded import Encoded
 
 if TYPE_CHECKING:  # what follows is imported when something is sent, or waited for
+    from hotqueue.tasks.broker.bounded import Bound
     from hotqueue.tasks.broker.broker import Broker
     from hotqueue.tasks.client.replies import Replies
 
@@ -30,11 +31,15 @@ class Owner:
         name: of the queue.
         _store: where it lives.
         _secret_key: what signs its tasks; None: what the environment says.
+        _max_waiting: how many tasks may wait, as its programs send them; None: any number.
+        _enqueue_timeout: seconds for which they wait for room; None: without end.
     """
 
     name: str
     _store: Store
     _secret_key: str | None
+    _max_waiting: int | None = None
+    _enqueue_timeout: float | None = 0
 
     @property
     def _tasks(self) -> Client:
@@ -179,10 +184,27 @@ class Client:
     def _own_broker(self, name: str) -> Broker:
         found = self._brokers.get(name)
         if found is None:
-            from hotqueue.tasks.broker.broker import Broker
-
-            found = self._brokers.setdefault(name, Broker(self.store, keys.check_name(name)))
+            found = self._brokers.setdefault(name, self._new_broker(name))
         return found
+
+    def _new_broker(self, name: str) -> Broker:
+        bound = self.bound_of(name)
+        if bound is not None:
+            from hotqueue.tasks.broker.bounded import BoundedBroker
+
+            return BoundedBroker(self.store, name, bound)
+        from hotqueue.tasks.broker.broker import Broker
+
+        return Broker(self.store, keys.check_name(name))
+
+    def bound_of(self, name: str) -> Bound | None:
+        """Return how many tasks may wait in a queue, and for how long whoever sends waits for room; None: any number."""
+        most = self.owner._max_waiting
+        if most is None or name != self.name:  # another queue has an object of its own to say so
+            return None
+        from hotqueue.tasks.broker.bounded import Bound
+
+        return Bound(most, self.owner._enqueue_timeout)
 
     @property
     def broker(self) -> Broker:

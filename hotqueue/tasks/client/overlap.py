@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
+from hotqueue.errors import QueueFull
 from hotqueue.tasks.broker.encoded import Encoded
 from hotqueue.tasks.client.client import Client
 
@@ -18,18 +20,32 @@ class Overlap:
     def __init__(self, client: Client, overlaps: bool) -> None:
         self._client, self._overlaps = client, overlaps
         self._answer: Callable[[], object] | None = None
+        self._count = self._sent = 0  # tasks: of the lot that is under way, and of those before
 
     def send(self, tasks: Sequence[Encoded]) -> None:
         """Wait for the lot before, and send one of at most BULK tasks."""
         self._wait()
-        self._answer = self._client.begin_send(self._client.name, tasks)
+        self._count = len(tasks)
+        with self._counted():
+            self._answer = self._client.begin_send(self._client.name, tasks)
         if not self._overlaps:
             self._wait()
 
     def _wait(self) -> None:
         answer, self._answer = self._answer, None
         if answer is not None:
-            answer()
+            with self._counted():
+                answer()
+            self._sent += self._count
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        try:
+            yield
+        except QueueFull as error:
+            if not self._sent:
+                raise
+            raise QueueFull(f"{error}; {self._sent} calls of map() were sent before") from error
 
     def __enter__(self) -> Overlap:
         return self

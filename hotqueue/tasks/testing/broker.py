@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
+from hotqueue.tasks.broker.bounded import queue_full
 from hotqueue.tasks.broker.broker import Looked
 from hotqueue.tasks.broker.encoded import Encoded
 from hotqueue.tasks.client.definition import Definition
@@ -31,6 +32,7 @@ class MemoryBroker:
 
     def enqueue(self, tasks: Sequence[Encoded]) -> list[bool]:
         """Keep tasks whose ids are new, and have them run."""
+        self._check_room(tasks)
         entries = [self._entered(*task) for task in tasks]
         self._runner.run(self._storage, [entry for entry in entries if entry is not None])
         return [entry is not None for entry in entries]
@@ -42,6 +44,7 @@ class MemoryBroker:
 
     async def aenqueue(self, tasks: Sequence[Encoded]) -> list[bool]:
         """Asyncio twin of `enqueue`."""
+        self._check_room(tasks)
         entries = [self._entered(*task) for task in tasks]
         await self._runner.arun(self._storage, [entry for entry in entries if entry is not None])
         return [entry is not None for entry in entries]
@@ -49,6 +52,18 @@ class MemoryBroker:
     def enqueue_one(self, task_id: str, envelope: bytes) -> bool:
         """Keep one task and have it run."""
         return self.enqueue([Encoded(task_id, "", "", envelope)])[0]
+
+    def _check_room(self, tasks: Sequence[Encoded]) -> None:
+        """Raise QueueFull for more than may wait; nobody would make room, so nobody waits for it."""
+        bound = self._registry.bound_of(self.name)
+        if bound is None:
+            return
+        counts = self.counts()
+        waiting = counts["ready"] + counts["parked"]
+        coming = len({task.id for task in tasks if not task.due and not self._storage.knows(task.id)})
+        is_too_many = bound.timeout == 0 and coming > bound.most
+        if is_too_many or (coming and self._storage.is_paused and waiting + coming > bound.most):
+            raise queue_full(self.name, bound._replace(timeout=0), coming, waiting)
 
     def _entered(self, task_id: str, due: str, expires: str, envelope: bytes) -> Entry | None:
         storage, original = self._storage, self._originals.pop(task_id, None)

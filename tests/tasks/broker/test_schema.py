@@ -16,6 +16,7 @@ import pytest
 import hotqueue
 from hotqueue import NewerQueue, keys
 from hotqueue.tasks.broker.audit import Audit
+from hotqueue.tasks.broker.bounded import Bound, BoundedBroker
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.broker.encoded import Encoded
 from hotqueue.tasks.broker.maintenance import Charge
@@ -32,6 +33,7 @@ FIRST = keys.SCHEMA * keys.NUMBERS  # the last number that this version would gi
 REFUSED: dict[str, Callable[[Broker], Any]] = {
     "audit": lambda broker: Audit(broker).portion(),
     "claim": lambda broker: broker.claim("s", 5000),
+    "count_waiting": lambda broker: BoundedBroker(broker.store, broker.name, Bound(1)).count_waiting(),
     "discard": lambda broker: broker.discard(["d"]),
     "enqueue": lambda broker: broker.enqueue(
         [Encoded("x", "", "", sync("X").encode()), Encoded("y", "", "", sync("Y").encode())]

@@ -18,6 +18,7 @@ KEYS = ScriptKeys("q")
 LISTS = {
     "audit": KEYS.audit(["w"], ["n"]),
     "claim": KEYS.claim(),
+    "count_waiting": KEYS.count_waiting(),
     "discard": KEYS.discard(),
     "enqueue": [*KEYS.enqueue(), *KEYS.received("o")],
     "enqueue_one": [*KEYS.enqueue_one(False), "{hotqueue:q}:result:t"],

@@ -3,8 +3,9 @@
 --      14 expiring 15 large; of what comes from the outbox of another queue, 16 receipts 17 received:<queue>
 -- ARGV 1 what the key of a result begins with 2 ids, each with a newline behind it 3 '' (all may run at once, and never expire), or of
 --      each task a line: due ('', '+ms' or ms), a blank, expires (the same) 4… envelopes; then
---      what receipts.lua says
--- Returns one number a task: 1 stored, 0 known already; and what receipts.lua says.
+--      what receipts.lua says, or how many tasks may wait
+-- Returns one number a task: 1 stored, 0 known already; and what receipts.lua says. Or -1 and how many wait: nothing was stored, for
+-- not all of them may wait as well.
 -- Places are written before tasks: an error in between leaves a place without a task, which fetch throws away.
 local tasks, attempts, ready, ready_async, scheduled, seq = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local bell, bell_async, dead_tasks = KEYS[7], KEYS[8], KEYS[9]
@@ -66,6 +67,19 @@ for i = 1, n do
   end
 end
 if fresh == 0 then return came and came.note(answers) or answers end
+
+local most = not came and ARGV[4 + n]
+if most then
+  local coming = 0
+  for i = 1, n do
+    if answers[i] == 1 and (instant(dues[i] or '', now) or 0) <= now then coming = coming + 1 end
+  end
+  -- No more wait than there are: where that is enough, nothing else is counted.
+  if coming > 0 and redis.call('HLEN', tasks) + coming > tonumber(most) then
+    local waiting = waiting_tasks(ready)
+    if waiting + coming > tonumber(most) then return { -1, waiting } end
+  end
+end
 
 -- Tell workers with a glob that there is a queue which was not there, or which they have let go of. For others it costs nothing, for
 -- it happens once. Who may not publish is not heard: such workers look for new queues as well.
