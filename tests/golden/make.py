@@ -51,7 +51,8 @@ def errors() -> dict[str, BaseException]:
         "ConnectionFailed": hotqueue.ConnectionFailed("gone", retry=False, sent=False),
         "RemoteError": hotqueue.RemoteError("shop.PaymentError", "no money", "Traceback …"),
     }
-    names = [n for n in hotqueue.__all__ if isinstance(getattr(hotqueue, n), type) and n not in ("HotQueue", "Retry")]
+    kinds = {name: getattr(hotqueue, name) for name in hotqueue.__all__}
+    names = [n for n, kind in kinds.items() if isinstance(kind, type) and issubclass(kind, BaseException) and n != "Retry"]
     return {name: special.get(name) or getattr(hotqueue, name)("said") for name in names}
 
 
