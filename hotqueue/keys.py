@@ -249,7 +249,7 @@ def stats(name: str) -> str:
 
 
 def paused(name: str) -> str:
-    """String: exists while the queue is paused."""
+    """String: what is paused, a line each: the queue, or tasks of a name; see docs/decisions/0054."""
     return _of(name, "paused")
 
 

@@ -34,6 +34,7 @@ CONTRACT = {
         name key serializer max_queue_length put get consume worker clear aput aget aconsume close aclose
         task submit send asend batch result tasks pending running scheduled dead retry_dead discard_dead pause resume workers
         run_worker testing
+        stats revoke_all arevoke_all purge apurge
     """,
     "AsyncResult": """
         id get aget as_future state status ready successful failed result traceback retries date_done progress history

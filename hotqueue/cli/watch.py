@@ -34,10 +34,9 @@ def hotwatch(queues: tuple[str, ...], as_json: bool, **where: Any) -> None:
         found, refusals = _lengths(store, names)
         doubts += inventory.doubts(store, [queue.name for queue in found if queues and not queue.items])
     if as_json:
-        rows = [{"name": q.name, "items": q.items, "messages": q.messages, "tasks": q.tasks} for q in found]
-        click.echo(json_text(rows))
+        click.echo(json_text([_row(queue) for queue in found]))
     for queue in () if as_json else found:
-        click.echo(f"{queue.name}: {queue.items} items")
+        click.echo(f"{queue.name}: {queue.items} items{_paused(queue)}")
     if not (found or refusals or doubts):
         click.echo(f"hotwatch: there is no queue in {store}", err=True)
     for doubt in doubts:  # an empty queue is no error, and may leave no trace: so the exit code stays 0
@@ -45,6 +44,18 @@ def hotwatch(queues: tuple[str, ...], as_json: bool, **where: Any) -> None:
     for refusal in refusals:
         click.echo(f"hotwatch: {refusal}", err=True)
     sys.exit(1 if refusals else 0)
+
+
+def _row(queue: Length) -> dict[str, Any]:
+    row = {"name": queue.name, "items": queue.items, "messages": queue.messages, "tasks": queue.tasks}
+    paused = {"paused": queue.is_paused, "paused_tasks": list(queue.paused_tasks)}
+    return row | {name: value for name, value in paused.items() if value}
+
+
+def _paused(queue: Length) -> str:
+    if queue.is_paused:
+        return ", paused"
+    return f", paused: {', '.join(queue.paused_tasks)}" if queue.paused_tasks else ""
 
 
 def _lengths(store: Store, names: Sequence[str]) -> tuple[list[Length], list[NewerQueue]]:

@@ -5,14 +5,15 @@ For the commands; speaks to Redis through `Store` and `Broker` alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from hotqueue import keys
-from hotqueue.errors import STORE_ERRORS
+from hotqueue.errors import STORE_ERRORS, HotQueueError
 from hotqueue.hints import did_you_mean
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker.broker import Broker
+from hotqueue.tasks.broker.pausing import QUEUE
 from hotqueue.tasks.rules import globs
 
 
@@ -24,12 +25,16 @@ class Length:
         messages: raw messages in the list.
         tasks: tasks that no worker has in hand: ready, in lanes, scheduled or parked, as `HotQueue.pending` counts them.
         suspects: those of them that are suspected of killing their process, and wait for a quarantine process.
+        is_paused: the queue is.
+        paused_tasks: names of tasks that are; "?" where something is, and we may not read what.
     """
 
     name: str
     messages: int
     tasks: int
     suspects: int = 0
+    is_paused: bool = False
+    paused_tasks: tuple[str, ...] = ()
 
     @property
     def items(self) -> int:
@@ -44,8 +49,22 @@ def length(store: Store, name: str) -> Length:
         NewerQueue: its tasks have forms that this version does not know.
     """
     waiting = messages(store, name)
-    counts = Broker(store, name).counts()
-    return Length(name, waiting, counts["waiting"], counts["suspects"])
+    broker = Broker(store, name)
+    counts, paused = broker.counts(), _paused(broker)
+    names = tuple(sorted(what.removeprefix("task:") for what in paused if what.startswith("task:")))
+    return Length(name, waiting, counts["waiting"], counts["suspects"], QUEUE in paused, names)
+
+
+def _paused(broker: Broker) -> Iterable[str]:
+    key = keys.paused(broker.name)
+    if not broker.store.command(key, "EXISTS", key):
+        return ()
+    try:
+        return broker.paused()
+    except HotQueueError as error:
+        if getattr(error, "retry", False):
+            raise
+        return ("task:?",)  # whoever may only count
 
 
 def messages(store: Store, name: str) -> int:

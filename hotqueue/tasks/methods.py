@@ -6,12 +6,11 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar, overload
 
 from hotqueue.hints import hinting
-from hotqueue.tasks.client.client import Owner
+from hotqueue.tasks.operating import Operating
 
 if TYPE_CHECKING:
     from hotqueue.tasks.client.batch import Batch
     from hotqueue.tasks.client.dead import DeadList, DeadTask
-    from hotqueue.tasks.client.registry import Registry
     from hotqueue.tasks.client.result import AsyncResult
     from hotqueue.tasks.client.task import AsyncTask, Task
     from hotqueue.tasks.testing.eager import Eager
@@ -20,18 +19,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class TaskMethods(Owner):
+class TaskMethods(Operating):
     """What a queue can do with tasks."""
-
-    _registry: Registry | None = None
-
-    @property
-    def _tasks(self) -> Registry:
-        if self._registry is None:
-            from hotqueue.tasks.client.registry import Registry
-
-            self._registry = Registry(self)
-        return self._registry
 
     def _stop_waiting(self) -> None:
         """Close the connections on which results are waited for; whoever waits next connects again."""
@@ -160,14 +149,6 @@ class TaskMethods(Owner):
     def discard_dead(self, task_id: str | AsyncResult[Any] | None = None, *, all: bool = False) -> int:
         """Throw one dead task, or all of them, away; return how many."""
         return self._dead.discard(task_id, all)
-
-    def pause(self) -> None:
-        """Have workers fetch nothing from this queue until `resume`; what runs goes on."""
-        self._tasks.broker.pause()
-
-    def resume(self) -> None:
-        """Undo `pause`."""
-        self._tasks.broker.resume()
 
     def workers(self) -> list[dict[str, str]]:
         """Return what the live workers of this queue say of themselves."""

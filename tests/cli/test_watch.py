@@ -60,6 +60,21 @@ def test_counts_tasks_beside_messages(make_queue: Callable[..., Any], store_url:
     assert json.loads(done.stdout) == [{"name": queue_name, "items": 3, "messages": 1, "tasks": 2}]
 
 
+@pytest.mark.servers("server")
+def test_what_is_paused_is_said(make_queue: Callable[..., Any], queue_name: str, store_url: str) -> None:
+    queue = make_queue()
+    queue.pause(task="shop.mail")
+    queue.pause(task="shop.price")
+    assert (
+        run_command("hotwatch", queue_name, "--url", store_url, check=True).stdout
+        == f"{queue_name}: 0 items, paused: shop.mail, shop.price\n"
+    )
+    queue.pause()
+    assert run_command("hotwatch", queue_name, "--url", store_url, check=True).stdout == f"{queue_name}: 0 items, paused\n"
+    row = json.loads(run_command("hotwatch", queue_name, "--url", store_url, "--json", check=True).stdout)[0]
+    assert (row["paused"], row["paused_tasks"]) == (True, ["shop.mail", "shop.price"])
+
+
 @pytest.mark.servers("embedded")
 def test_takes_a_database_file(store: Store, store_url: str, queue_name: str) -> None:
     put(store, queue_name, 2)

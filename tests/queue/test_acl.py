@@ -260,6 +260,9 @@ def test_a_watcher_can_watch(server: Server) -> None:
     assert run_command("hotwatch", NAME, env=env, check=True).stdout == f"{NAME}: 3 items\n"
     assert "2 messages, 1 waiting tasks, schema 1" in run_command("hotqueue", "info", env=env, check=True).stdout
     assert server.refused() == []
+    with HotQueue(NAME, url=server.url("hotqueue-client")) as queue:
+        queue.pause(task="add")
+    assert run_command("hotwatch", NAME, env=env, check=True).stdout == f"{NAME}: 3 items, paused: ?\n"  # it reads no values
 
 
 def _sorted(rules: Any) -> Any:

@@ -39,7 +39,7 @@ def test_tasks_need_no_methods_for_messages(make_queue: MakeQueue) -> None:
 
 def test_every_method_says_what_it_does() -> None:
     methods = {name: value for name, value in vars(TaskMethods).items() if not name.startswith("_")}
-    assert methods.keys() >= {"task", "submit", "batch", "result", "pending", "dead", "pause", "workers", "run_worker", "testing"}
+    assert methods.keys() >= {"task", "submit", "batch", "result", "pending", "dead", "workers", "run_worker", "testing"}
     assert [name for name, value in methods.items() if not inspect.getdoc(value)] == []
 
 

@@ -1,4 +1,4 @@
-"""Inspector: what a queue holds, who works at it, its dead tasks, whether it is paused.
+"""Inspector: what a queue holds, who works at it, its dead tasks.
 
 Runs nothing, and renews no lease.
 """
@@ -12,8 +12,9 @@ from typing import Any
 from hotqueue import keys
 from hotqueue.errors import HotQueueError
 from hotqueue.tasks.broker import holds, scripts
+from hotqueue.tasks.broker.pausing import Pausing
 from hotqueue.tasks.broker.revoking import Revoking
-from hotqueue.tasks.broker.schema import Schema
+from hotqueue.tasks.broker.revoking_many import RevokingMany
 from hotqueue.tasks.broker.stored_queue import instant
 
 Last = tuple[bytes, bytes]  # the last dead task of a page: its id and its time of death, as Redis says them
@@ -21,7 +22,7 @@ Last = tuple[bytes, bytes]  # the last dead task of a page: its id and its time 
 WAITING = ("ready", "scheduled", "blocked", "parked")  # of what is counted, where no worker has a task in hand
 
 
-class Inspector(Revoking, Schema):
+class Inspector(Revoking, RevokingMany, Pausing):
     """What whoever operates a queue sees of it, and does to it. NewerQueue is raised where that needs a newer version."""
 
     def counts(self) -> dict[str, int]:
@@ -99,27 +100,6 @@ class Inspector(Revoking, Schema):
         """Return what parked tasks wait for."""
         key = keys.needs(self.name)
         return [keys.text(need) for need in self.store.command(key, "SMEMBERS", key)]
-
-    # --- pausing -------------------------------------------------------------------------------------------------
-
-    def is_paused(self) -> bool:
-        """Tell whether workers fetch nothing from this queue."""
-        key = keys.paused(self.name)
-        return bool(self.store.repeat(lambda: self.store.command(key, "EXISTS", key)))
-
-    def pause(self) -> None:
-        """Have workers fetch nothing from this queue."""
-        self.check_schema()
-        key = keys.paused(self.name)
-        self.store.repeat(lambda: self.store.command(key, "SET", key, "1"))
-
-    def resume(self) -> None:
-        """Have workers fetch again."""
-        self.check_schema()
-        key = keys.paused(self.name)
-        self.store.repeat(lambda: self.store.command(key, "DEL", key))
-        for kind in "sa":
-            self.store.repeat(lambda kind=kind: self.ring(kind))  # type: ignore[misc]
 
     # --- the dead ------------------------------------------------------------------------------------------------
 

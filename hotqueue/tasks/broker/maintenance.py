@@ -193,14 +193,6 @@ class Maintenance(StoredQueue):
         every_key = self.script_keys.take_back(worker)
         return int(self.store.run(scripts.TAKE_BACK, every_key, [number, count], doing="taking tasks back"))
 
-    def unpark(self, need: str, kind: str, count: int) -> int:
-        """Put tasks that wait for `need` back into the queue, the first `count` of them; return how many there were.
-
-        Whoever asks, a worker of `kind`, fetches them next. It asks for few, and often: while others that cannot run them
-        are at the same queue, they fetch what lies there, and park it again.
-        """
-        return int(self.store.run(scripts.UNPARK, self.script_keys.unpark(need), [need, kind, count], doing="unparking"))
-
     def free_done(self) -> None:
         """Free what remembers ended tasks, by the million perhaps, and is about to expire; 89 seconds are left to it at least."""
         self.store.run(scripts.FREE_DONE, self.script_keys.free_done(), [FREED_MS], doing="freeing ids of ended tasks")

@@ -63,6 +63,18 @@ class ScriptKeys:
         n = self.name
         return [*self._ending, keys.result(n, task_id), keys.parked(n, need), keys.control(n)]
 
+    def revoke_some(self, looked_through: str) -> list[str]:
+        """Of revoke_some.lua; its last is the key that is looked through."""
+        return [*self._ending, looked_through]
+
+    def pause(self) -> list[str]:
+        """Of pause.lua."""
+        return [keys.paused(self.name), *self.ready[:2], *self.bells]
+
+    def may_start(self, workers: Sequence[str]) -> list[str]:
+        """Of may_start.lua."""
+        return [keys.tasks(self.name), *self.unstarted(workers)]
+
     def wake_tokens(self, kind: str) -> list[str]:
         """Of wake_tokens.lua; `kind` as of `StoredQueue.bell_key`."""
         return [self.bells[kind == "a"]]
@@ -175,7 +187,7 @@ class ScriptKeys:
     def unpark(self, need: str) -> list[str]:
         """Of unpark.lua."""
         n = self.name
-        return [keys.tasks(n), keys.attempts(n), *self.ready, keys.parked(n, need), keys.needs(n), self.bells[1]]
+        return [keys.tasks(n), keys.attempts(n), *self.ready, keys.parked(n, need), keys.needs(n), *self.bells, keys.paused(n)]
 
     # --- maintenance ---------------------------------------------------------------------------------------------
 

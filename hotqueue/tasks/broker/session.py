@@ -39,6 +39,7 @@ class Stepped:
         left: tasks of our kind that are still ready after a fetch.
         gone: ids that were not this worker's any more, so that their outcome was dropped.
         revoked: ids in this worker's hand that are not to be started any more.
+        paused: names of tasks that are not to start, those in hand among them.
         newer: the queue's schema, where the fetch was refused because this version does not know it; else 0.
     """
 
@@ -53,6 +54,7 @@ class Stepped:
     deliveries: list[Delivery]
     revoked: list[str] = field(default_factory=list)
     newer: int = 0
+    paused: Sequence[str] = ()
 
 
 class Step:
@@ -76,11 +78,12 @@ class Step:
         now, due, alive, others, suspects, needs, left, gone, revoked = reply[:9]
         if alive == 2:
             raise ConnectionFailed("a fetch arrived late and was refused")
+        paused = [keys.text(name) for name in reply.pop()] if alive == 4 else ()
         deliveries = _deliveries(self.number, reply[9:])
         missing, stopped = [keys.text(task_id) for task_id in gone], [keys.text(task_id) for task_id in revoked]
         if alive == 3:
             return Stepped(int(now), -1, True, 0, 0, 0, 0, missing, [], stopped, newer=left)
-        return Stepped(int(now), due, alive == 1, others, suspects, needs, left, missing, deliveries, stopped)
+        return Stepped(int(now), due, alive != 0, others, suspects, needs, left, missing, deliveries, stopped, paused=paused)
 
     def has_answered(self, seconds: float) -> bool:
         """Wait so long at most until what it brings begins to come, or its connection has ended."""

@@ -34,7 +34,7 @@ class Registry(Client):
         """Return the task made of `function`, or a decorator."""
         wanted = dict(given)
         name = wanted.pop("name", None)
-        if name is not None and not _is_task_name(name):
+        if name is not None and not is_task_name(name):
             raise TypeError(f"@queue.task name= takes a str without spaces, not {name!r:.80}")
         made = options.make(wanted, "@queue.task")
 
@@ -69,7 +69,7 @@ class Registry(Client):
         Raises:
             TaskNotRegistered: inside `queue.testing()`, where it would have to run here.
         """
-        if not _is_task_name(name):
+        if not is_task_name(name):
             hint = "; a task that is at hand has delay() and apply_async()" if isinstance(name, Task | TaskMethod) else ""
             raise TypeError(f"queue.send() takes a task's name, such as 'shop.tasks.price', not {name!r:.80}{hint}")
         known = self.definitions.get(name)
@@ -99,7 +99,8 @@ class Registry(Client):
         return self.tasks[name]
 
 
-def _is_task_name(name: object) -> bool:
+def is_task_name(name: object) -> bool:
+    """Tell whether a task can be called that."""
     if not isinstance(name, str) or not name or any(c.isspace() for c in name):
         return False
     return name.isascii() or not any("\ud800" <= c <= "\udfff" for c in name)

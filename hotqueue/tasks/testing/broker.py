@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from hotqueue.tasks.broker.bounded import queue_full
 from hotqueue.tasks.broker.broker import Looked
 from hotqueue.tasks.broker.encoded import Encoded
+from hotqueue.tasks.broker.pausing import QUEUE
+from hotqueue.tasks.broker.revoking_many import PARKED, SCHEDULED, WAITING, Sought
 from hotqueue.tasks.client.definition import Definition
 from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.rules.history import History
 from hotqueue.tasks.testing.runner import Runner
-from hotqueue.tasks.testing.storage import WHERE, Entry, Storage, instant, place
+from hotqueue.tasks.testing.storage import WHERE, Entry, Storage, instant, now, place
+from hotqueue.tasks.wire import envelope
 from hotqueue.tasks.wire.settlement import Settlement
 
 
@@ -62,7 +66,7 @@ class MemoryBroker:
         waiting = counts["ready"] + counts["parked"]
         coming = len({task.id for task in tasks if not task.due and not self._storage.knows(task.id)})
         is_too_many = bound.timeout == 0 and coming > bound.most
-        if is_too_many or (coming and self._storage.is_paused and waiting + coming > bound.most):
+        if is_too_many or (coming and self._storage.paused and waiting + coming > bound.most):
             raise queue_full(self.name, bound._replace(timeout=0), coming, waiting)
 
     def _entered(self, task_id: str, due: str, expires: str, envelope: bytes) -> Entry | None:
@@ -143,17 +147,30 @@ class MemoryBroker:
             self._storage.carry_out(entry, Settlement(task_id, 0, "E", record, ttl_ms, ""))
         return "revoked"
 
+    def revoke_some(self, sought: Sought, is_to_mark: bool = False) -> int:
+        """End the tasks that are meant and wait; return how many these were."""
+        with self._storage.lock:
+            found = [entry for entry in self._storage.unfinished.values() if not entry.running and _is_meant(entry, sought)]
+            for entry in found:
+                record = f"R{now()} {entry.history.retries}"
+                self._storage.carry_out(entry, Settlement(entry.id, 0, "E", record, 0, ""))
+        return len(found)
+
+    def paused(self) -> dict[str, int]:
+        """Return what is paused, and since when."""
+        return dict(self._storage.paused)
+
     def is_paused(self) -> bool:
         """Tell whether what is sent waits."""
-        return self._storage.is_paused
+        return QUEUE in self._storage.paused
 
-    def pause(self) -> None:
-        """Have what is sent wait."""
-        self._storage.is_paused = True
+    def pause(self, task: str = "") -> None:
+        """Have what is sent wait, or the tasks of one name."""
+        self._storage.paused.setdefault(f"task:{task}" if task else QUEUE, now())
 
-    def resume(self) -> None:
+    def resume(self, task: str = "") -> None:
         """Run what waits."""
-        self._storage.is_paused = False
+        self._storage.paused.pop(f"task:{task}" if task else QUEUE, None)
         with self._storage.lock:
             waiting = [entry for entry in self._storage.unfinished.values() if not entry.running]
         self._runner.run(self._storage, waiting)
@@ -196,3 +213,14 @@ class MemoryBroker:
     def discard(self, ids: Sequence[str]) -> int:
         """Throw dead tasks away; return how many were there."""
         return sum(self._storage.dead.pop(task_id, None) is not None for task_id in ids)
+
+
+_STATES = {"ready": WAITING, "scheduled": SCHEDULED, "parked": PARKED}
+
+
+def _is_meant(entry: Entry, sought: Sought) -> bool:
+    found = envelope.decode(entry.envelope)
+    is_fired = not sought.schedule or entry.id.startswith(f"periodic:{sought.schedule}:")
+    headers = {name: value for member in sought.headers for name, value in json.loads(member).items()}
+    is_named = sought.task in ("", found.task) and headers.items() <= found.headers.items()
+    return is_fired and is_named and _STATES[place(entry)] in sought.states

@@ -121,9 +121,8 @@ class Runner:
             await _settled(entry)
 
     def _in_order(self, storage: Storage, entries: Sequence[Entry]) -> list[Entry]:
-        if storage.is_paused:
-            return []
-        return sorted(entries, key=lambda entry: -entry.envelope[2])  # by priority; equals as they were sent
+        wanted = [entry for entry in entries if not storage.keeps(entry)]
+        return sorted(wanted, key=lambda entry: -entry.envelope[2])  # by priority; equals as they were sent
 
     def _claim(self, storage: Storage, entry: Entry) -> bool:
         """Take a task that waits, to run it; False when another thread did, or revoked it."""

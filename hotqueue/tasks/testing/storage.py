@@ -13,12 +13,14 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from hotqueue.tasks.broker.pausing import QUEUE
 from hotqueue.tasks.client.answers import Answer
 from hotqueue.tasks.client.definition import Definition
 from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.client.waiters import Callback
 from hotqueue.tasks.rules.history import History
 from hotqueue.tasks.rules.history import decode as decode_history
+from hotqueue.tasks.wire.envelope import decode
 from hotqueue.tasks.wire.settlement import Settlement
 
 WHERE = "inside queue.testing(), where nothing leaves this process"
@@ -63,7 +65,11 @@ class Storage:
         self.dead: dict[str, tuple[int, bytes, Entry]] = {}
         self.progress: dict[str, dict[str, Any]] = {}
         self.watchers: dict[str, list[Callback]] = {}
-        self.is_paused = False
+        self.paused: dict[str, int] = {}  # as `Broker.paused`
+
+    def keeps(self, entry: Entry) -> bool:
+        """Tell whether a task is not to run now: the queue is paused, or tasks of its name are."""
+        return QUEUE in self.paused or (bool(self.paused) and f"task:{decode(entry.envelope).task}" in self.paused)
 
     def knows(self, task_id: str) -> bool:
         """Tell whether a task of this id was ever sent here."""
@@ -126,7 +132,9 @@ def why(storage: Storage, entry: Entry) -> str:
     need = entry.history.need
     if need != "-":
         return f"it needs {need}, which is not to be had {WHERE}"
-    return f"queue {storage.name!r} is paused, {WHERE}" if storage.is_paused else "it has not started yet"
+    if QUEUE not in storage.paused and storage.keeps(entry):
+        return f"task {decode(entry.envelope).task!r} is paused, {WHERE}"
+    return f"queue {storage.name!r} is paused, {WHERE}" if storage.paused else "it has not started yet"
 
 
 def place(entry: Entry) -> str:

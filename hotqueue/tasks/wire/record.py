@@ -2,7 +2,8 @@
 
 ``version, state, retries, date_done (ms) | payload [| signature]``: the payload is the pickled value of a success, else the
 error as `payload.dumps_error` wrote it. Of a task that expired unseen by any worker, the script that ended it has written ``E``,
-its expiry, when it was ended (ms), and after how many tries: that holds nothing of a task, so nobody signs it.
+its expiry, when it was ended (ms), and after how many tries; of one that was revoked among many, ``R``, when, and after how many
+retries: that holds nothing of a task, so nobody signs it.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ from dataclasses import dataclass
 from hotqueue import keys
 from hotqueue.errors import SerializationError, SignatureError
 from hotqueue.signing import SIGNATURE_BYTES, Signer
-from hotqueue.tasks.rules.lifecycle import State, expired
+from hotqueue.tasks.rules.lifecycle import State, expired, revoked
 from hotqueue.tasks.wire import payload as pickled
 
 _FIXED = struct.Struct(">BBHQ")
 _VERSION = 1
 _EXPIRED = re.compile(rb"E(-?\d{1,18}) (\d{1,18}) (\d{1,18})")
+_REVOKED = re.compile(rb"R(\d{1,18}) (\d{1,18})")
 _CODES = {State.SUCCESS: ord("S"), State.FAILURE: ord("F"), State.REVOKED: ord("R")}
 _STATES = {code: state for state, code in _CODES.items()}
 
@@ -57,6 +59,10 @@ def decode(data: bytes, task_id: str = "", signer: Signer | None = None) -> Reco
         error = expired(*map(int, ended.groups())).error
         assert error is not None
         return Record(State.REVOKED, 0, int(ended[2]), pickled.dumps_error(error))
+    if ended := _REVOKED.fullmatch(data):
+        error = revoked(task_id).error
+        assert error is not None
+        return Record(State.REVOKED, int(ended[2]), int(ended[1]), pickled.dumps_error(error))
     if signer is not None:
         if len(data) < _FIXED.size + SIGNATURE_BYTES:
             raise SignatureError(f"the result of {task_id} is not signed, but a secret key is set here")

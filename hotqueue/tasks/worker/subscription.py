@@ -18,23 +18,22 @@ from hotqueue.tasks.client.batch import TRIP_BYTES, trips
 from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.execution.executor import Call
 from hotqueue.tasks.rules.history import REVOKED, with_verdict
-from hotqueue.tasks.wire import envelope, payload, settlement
+from hotqueue.tasks.wire import settlement
 from hotqueue.tasks.wire.settlement import Delivery, Settlement
 from hotqueue.tasks.worker.attention import Attended, Attention
 from hotqueue.tasks.worker.holding import UNENDED, Holding
 from hotqueue.tasks.worker.prefetch import Prefetch
 from hotqueue.tasks.worker.slow_settlements import MOST_BREAKS, SlowSettlements
+from hotqueue.tasks.worker.unparking import Unparking
 
 LITTLE = 4 * 1024  # bytes of an outcome that is not worth a trip of its own
 RECOVER_EVERY = 10.0  # seconds after which a worker asks what it holds though nothing has gone wrong
-MIXED, LOOK_OFTEN = 60.0, 0.25  # seconds for which others may park what we can run; between two looks of an idle worker then
 _size = attrgetter("size")
-ASK_LATER, ASK_AGAIN = 1.0, 0.005  # seconds until parked tasks are looked for again: there were none for us, there were some
 
 log = logging.getLogger("hotqueue.worker")
 
 
-class Subscription(Holding, Attended):
+class Subscription(Holding, Unparking, Attended):
     """A queue as one worker takes from it.
 
     1. A step brings deliveries: `took` puts them in line (`unstarted`) and into the worker's hand (`in_hand`).
@@ -50,8 +49,6 @@ class Subscription(Holding, Attended):
         ahead: a step under way that fetches the next batch while this one is worked at.
         prefetch: how many tasks to fetch at once.
         left: how many tasks were there to fetch after the last fetch, if that brought any.
-        needs: how many things parked tasks wait for, when last told.
-        unpark_at: when to look for such tasks again (monotonic).
         unavailable_until: when to try again (monotonic) after the server refused us: a key of the wrong type, no permission.
         recovered_at: when it was last known what we hold (monotonic).
         may_have_more: the same, of what came while a fetch was under way, which may have been carried out before.
@@ -74,6 +71,7 @@ class Subscription(Holding, Attended):
         attention: Attention | None = None,
     ) -> None:
         Holding.__init__(self, registry, worker, kind)
+        Unparking.__init__(self)
         Attended.__init__(self, index, Attention() if attention is None else attention)
         self.unstarted: deque[Delivery] = deque()
         self.unsettled: list[Settlement] = []
@@ -94,8 +92,6 @@ class Subscription(Holding, Attended):
         self.left = 0
         self.due = -1
         self.others = self.suspects = 0
-        self.needs = 0
-        self.unpark_at = self._mixed_until = 0.0
         self.is_newer, self.fetch_at = False, 0.0
 
     def until_due(self) -> float:
@@ -112,7 +108,7 @@ class Subscription(Holding, Attended):
         """True while nothing is to be done here but to wait for a ring."""
         is_known = not (self.may_have_tasks or self.may_be_wrong or self.is_unavailable or self.is_newer)
         is_all = is_known and self.due < 0 and not (self.needs or self.suspects) and self.is_empty_handed
-        return self.has_left or (is_all and time.monotonic() >= self._mixed_until)
+        return self.has_left or (is_all and time.monotonic() >= self.mixed_until)
 
     @property
     def is_unavailable(self) -> bool:
@@ -146,6 +142,7 @@ class Subscription(Holding, Attended):
         self.others = stepped.others
         self.suspects = stepped.suspects
         self.needs = stepped.needs
+        self.paused = stepped.paused
         if room:
             self.left = stepped.left if stepped.deliveries else 0  # of one that is paused, nothing
             self.may_have_tasks = stepped.left > 0 or self.may_have_more
@@ -233,48 +230,6 @@ class Subscription(Holding, Attended):
         self._in_doubt.clear()
         with self.lock:
             self.unsettled, self.unsettled_bytes = [], 0
-
-    @property
-    def may_unpark(self) -> bool:
-        """True when it is time to look for parked tasks that this worker can run."""
-        return self.needs > 0 and time.monotonic() >= self.unpark_at
-
-    def until_look(self) -> float:
-        """Return seconds until an idle worker is to look for parked tasks, for which no bell rings."""
-        now = time.monotonic()
-        if self.needs:
-            return max(0.0, self.unpark_at - now)
-        return LOOK_OFTEN if now < self._mixed_until else math.inf
-
-    def unpark_later(self) -> None:
-        """Note that such tasks are looked for just now."""
-        self.unpark_at = time.monotonic() + ASK_LATER
-
-    def unpark(self, kind: str, room: int) -> int:
-        """Have some of these tasks go back, for a worker of `kind` that fetches as many at once; return how many did.
-
-        No more than that, and soon again: others that cannot run them may be at the queue, and fetch and park what lies there.
-        """
-        total = 0
-        self.unpark_later()
-        for need in self.registry.broker.needs():
-            if self._satisfies(need):
-                moved = self.registry.broker.unpark(need, kind, room)
-                total += moved
-                if moved:
-                    log.debug("queue %s: %d parked tasks go back, they waited for %s", self.name, moved, need)
-        if total:
-            self.unpark_at = time.monotonic() + ASK_AGAIN
-            self._mixed_until = time.monotonic() + MIXED
-        return total
-
-    def _satisfies(self, need: str) -> bool:
-        kind, _, what = need.partition(":")
-        if kind == "task":
-            return what in self.registry.tasks
-        if kind == "python":
-            return what == payload.PYTHON
-        return kind == "wire" and what.isdigit() and int(what) <= envelope.WIRE_VERSION
 
     def report(self, _queue: str, task_id: str, progress: dict[str, Any]) -> None:
         """Publish a task's progress."""

@@ -173,6 +173,9 @@ class SyncWorker(Fetching):
                 self._drop(subscription)
                 return
             ready = subscription.prepare(delivery, self.presence.id, subscription.report)
+            if ready.name in subscription.paused and ready.call is not None:  # since it was fetched
+                subscription.settle_later(settlement.put_back(delivery))
+                continue
             self._runs_of = subscription
             self._began = before = time.monotonic()
             outcome = self._execute(ready)

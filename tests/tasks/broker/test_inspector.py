@@ -78,14 +78,6 @@ class TestCounts:
         assert room.broker.counts() == counted | {"waiting": 7}
 
 
-class TestPause:
-    def test_pause_and_resume(self, room: Room) -> None:
-        room.broker.pause()
-        assert (room.contents(), room.broker.is_paused()) == ({"paused": "1"}, True)
-        room.broker.resume()
-        assert (room.contents(), room.broker.is_paused()) == ({"bell": ["1"], "bell:async": ["1"]}, False)
-
-
 def test_workers_are_told_with_what_they_announced(room: Room) -> None:
     room.fill({"workers": {"w": 5, "leaves-just-now": 6}, "worker:w": {"host": "h", "folder": "/f"}})
     assert room.broker.workers() == [{"worker": "w", "host": "h", "folder": "/f"}]

@@ -20,6 +20,7 @@ from hotqueue.tasks.broker.bounded import Bound, BoundedBroker
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.broker.encoded import Encoded
 from hotqueue.tasks.broker.maintenance import Charge
+from hotqueue.tasks.broker.revoking_many import Sought
 from hotqueue.tasks.broker.session import Session
 from hotqueue.tasks.rules import history
 from tests.support import next_version
@@ -55,6 +56,8 @@ REFUSED: dict[str, Callable[[Broker], Any]] = {
     "register": lambda broker: Session(broker, "v", "s").register(5000, {}),
     "revive": lambda broker: broker.revive(["d"]),
     "revoke": lambda broker: broker.revoke("e", b"record", 1000),
+    "revoke_some": lambda broker: broker.revoke_some(Sought()),
+    "pause_task": lambda broker: broker.pause("t"),
     "unpark": lambda broker: broker.unpark("task:p", "s", 10),
     "upgrade": Broker.upgrade,
     "wait": lambda broker: broker.wait(["t"], "c"),
@@ -67,7 +70,12 @@ REFUSED: dict[str, Callable[[Broker], Any]] = {
 }
 ALLOWED = {
     *("step", "recover", "sweep", "take_back", "reap"),  # for what a worker, or those of a supervisor, hold themselves
-    *("has_tasks", "wake_tokens", "unstarted"),  # which read what has no forms, or is asked for after `revoke` alone
+    *(
+        "has_tasks",
+        "wake_tokens",
+        "unstarted",
+        "may_start",
+    ),  # which read what has no forms, or are asked for after `revoke`, `pause`
     *("needs_upkeep", "are_registered", "share"),  # by which upkeep sees what there is to do
     "free_done",  # of a supervisor, after its sweep
     "what_is_left",  # which leaves a queue that was taken up as it is: test_queue_names.py

@@ -28,11 +28,12 @@ def test_sizes_that_python_knows_as_well_are_put_in_place() -> None:
     assert f"#envelope > {sizes.SMALL_TASK} then".encode() in scripts.ENQUEUE_ONE.text
 
 
-def test_what_ends_waiting_tasks_is_in_front_of_the_two_that_do() -> None:
+def test_what_ends_waiting_tasks_is_in_front_of_those_that_do() -> None:
     ending = b"local function end_waiting("
     assert {name for name, value in vars(scripts).items() if isinstance(value, Script) and ending in value.text} == {
         "EXPIRE",
         "REVOKE",
+        "REVOKE_SOME",
     }
 
 

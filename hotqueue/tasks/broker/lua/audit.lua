@@ -61,24 +61,8 @@ for i = 3 + worker_count + need_count, #ARGV do
 end
 gates(ready).ring()
 
--- A scan brings envelopes along: no more of them than are read at once, by the sizes of some, and of some of the large ones.
-local SOME = 20
-local function mean_size(ids, most)
-  local sum = 0
-  for _, id in ipairs(ids) do sum = sum + math.min(most, redis.call('HSTRLEN', tasks, id)) end
-  return sum / math.max(1, #ids)
-end
-
-local function page()
-  local mean = mean_size(redis.call('HRANDFIELD', tasks, SOME), SMALL_TASK)
-  local larges = redis.pcall('SRANDMEMBER', large, SOME)
-  if larges.err then larges = {} end
-  if #larges > 0 then mean = mean + mean_size(larges, math.huge) * redis.call('SCARD', large) / redis.call('HLEN', tasks) end
-  return math.max(1, math.min(MOST, math.floor(READ_BYTES / math.max(1, mean))))
-end
-
 local in_lanes = redis.pcall('SCARD', blocked)
 local nowhere = redis.call('HLEN', tasks) - held_count - (type(in_lanes) == 'number' and in_lanes or 0)
 for _, set in ipairs(sets) do nowhere = nowhere - redis.call('ZCARD', set) end
 for i = worker_count + 1, worker_count + need_count do nowhere = nowhere - redis.call('ZCARD', holder(i)) end
-return { nowhere, restored, nowhere > 0 and page() or 1, redis.call('EXISTS', lanes, blocked, gated) }
+return { nowhere, restored, nowhere > 0 and page_of(tasks, large) or 1, redis.call('EXISTS', lanes, blocked, gated) }

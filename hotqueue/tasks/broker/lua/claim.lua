@@ -12,7 +12,7 @@ if wrong then return wrong end
 may_grow(attempts)
 for _, late in ipairs(redis.call('ZRANGEBYSCORE', claims, '-inf', text(now))) do redis.call('ZREM', claims, late) end
 redis.call('ZREM', claims, supervisor)
-if gives_up or redis.call('EXISTS', paused) == 1 then return { 0, 0 } end
+if gives_up or pausing(string.sub(attempts, 1, -9)).is_queue_paused() then return { 0, 0 } end
 local others = redis.call('ZCARD', claims)
 local ids = redis.call('ZRANGE', suspects, 0, LOOKED_AT - 1)
 if #ids == 0 then return { 0, 0 } end

@@ -14,7 +14,7 @@
 --           ids that were revoked and are not to be started any more: those in hand among them; few others may be there as well,
 --           ids that were fetched, each with a newline behind it, of each the set it came from, attempts of each or none, envelope, … }
 --   alive: 0 the worker was given up; 2 a late fetch, refused; 3 refused, as the queue is newer: its schema stands in the place of the
---   size.
+--   size; 4 as 1, and tasks of some names are paused: these names are in one element more, the last.
 local TASKS, ATTEMPTS, READY, READY_ASYNC, SUSPECTS, SCHEDULED = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local HELD, WORKERS, WORKER, BELL, BELL_ASYNC, SEQ = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12]
 local STATS, PAUSED, DEAD, DEAD_TASKS = KEYS[13], KEYS[14], KEYS[15], KEYS[16]
@@ -30,12 +30,14 @@ local own = KIND == 'a' and READY_ASYNC or READY
 local gone, tally = {}, {}
 local is_paused = redis.call('EXISTS', PAUSED, ATTEMPTS, EXPIRING, REVOKED, LARGE, OWNED) > 0
 local is_plain = not is_paused -- no task of which more is kept than itself
-local marks, owners = 0, nil
+local marks, owners, pauses = 0, nil, nil
 if is_paused then
   -- The last one is asked for five times, so that one question answers for it apart from the others.
   local kept = redis.call('EXISTS', ATTEMPTS, EXPIRING, REVOKED, LARGE, OWNED, OWNED, OWNED, OWNED, OWNED)
   is_plain, owners = kept == 0, kept > 4 and owning(OWNED, now)
-  is_paused = redis.call('EXISTS', PAUSED) == 1
+  local lines = redis.pcall('GET', PAUSED)
+  is_paused = type(lines) == 'table' or lines and pausing(string.sub(TASKS, 1, -6)).is_all(lines) -- of the wrong type: nothing is fetched
+  if not is_paused then pauses = lines end -- of names
   marks = redis.pcall('SCARD', REVOKED) -- of the wrong type: nothing is revoked
 end
 if type(marks) == 'table' then marks = 0 end
@@ -89,15 +91,6 @@ local function settle()
       end
     end
 
-    local function park(id, place, need)
-      local a = history().split(redis.call('HGET', ATTEMPTS, id))
-      a.need = need
-      redis.call('SADD', NEEDS, need) -- first: a key of the wrong type leaves it in no two places
-      redis.call('HSET', ATTEMPTS, id, history().join(a))
-      is_plain = false
-      redis.call('ZADD', PARKED_FOR .. need, place, id)
-    end
-
     if code == 'D' then
       return bury(id, run.extra, redis.call('HGET', TASKS, id))
     elseif code == 'R' then
@@ -106,7 +99,9 @@ local function settle()
       return holds().keep_apart(HELD, id, head)
     end
     local set, place = holds().place_of(head, READY, READY_ASYNC, SUSPECTS)
-    if code == 'P' then redis.call('ZADD', set, place, id) else park(id, place, run.extra) end
+    if code == 'P' then return redis.call('ZADD', set, place, id) end
+    is_plain = false
+    parking(string.sub(TASKS, 1, -6)).park(id, place, run.extra)
   end
 
   -- What may meet a key of the wrong type comes before what is to happen once: the slot goes on, and what it sends is posted, last.
@@ -266,6 +261,10 @@ local function fetch(out)
   end
 
   local function take(key, origin, out)
+    if pauses then
+      is_plain = false
+      if not parking(string.sub(TASKS, 1, -6)).are_set_aside(pauses, key, room, fitting) then return end
+    end
     local line = redis.call('ZRANGE', key, 0, math.min(room, MOST) - 1, 'WITHSCORES')
     if #line > 0 then hand_over(key, line, fitting(line), true, origin, out) end
   end
@@ -276,7 +275,8 @@ local function fetch(out)
     local all_to_lanes = 0
     local first = redis.call('ZRANGE', SUSPECTS, 0, 199, 'WITHSCORES')
     for i = 1, #first, 2 do
-      if width < 0 or history().fits(history().width_of(redis.call('HGET', ATTEMPTS, first[i])), width) then
+      local is_aside = pauses and parking(string.sub(TASKS, 1, -6)).set_aside(pauses, SUSPECTS, first[i], first[i + 1])
+      if not is_aside and (width < 0 or history().fits(history().width_of(redis.call('HGET', ATTEMPTS, first[i])), width)) then
         local envelope = redis.call('HGET', TASKS, first[i])
         local origin = envelope and kind_of(envelope) == 'a' and 'y' or 'x'
         local number, to_lanes = hand_over(SUSPECTS, { first[i], first[i + 1] }, 1, false, origin, out)
@@ -353,5 +353,7 @@ if redis.call('EXISTS', SCHEDULED, other, SUSPECTS, NEEDS) > 0 then
   local first = redis.call('ZRANGE', SCHEDULED, 0, 0, 'WITHSCORES')
   if first[2] then head[2] = math.max(0, tonumber(first[2]) - now) end
   head[4], head[5], head[6] = redis.call('ZCARD', other), redis.call('ZCARD', SUSPECTS), redis.call('SCARD', NEEDS)
+  if pauses then head[6] = parking(string.sub(TASKS, 1, -6)).open_needs(pauses) end
 end
+if pauses and head[3] == 1 then head[3], head[#head + 1] = 4, made_pausing.names(pauses) end
 return head

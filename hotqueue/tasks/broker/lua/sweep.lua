@@ -77,7 +77,7 @@ local function ring_again(which, waiting)
 end
 
 local unfinished = redis.call('HLEN', tasks)
-if unfinished > 0 and lease > 0 and redis.call('EXISTS', paused) == 0 then
+if unfinished > 0 and lease > 0 and not pausing(string.sub(tasks, 1, -6)).is_queue_paused() then
   ring_again(bell, ready)
   ring_again(bell_async, ready_async)
 end

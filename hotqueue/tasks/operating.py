@@ -1,0 +1,134 @@
+"""The methods of HotQueue for whoever operates a queue of tasks, a line each: pausing it, revoking many, how it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from hotqueue.hints import hinting
+from hotqueue.tasks.client.client import Owner
+
+if TYPE_CHECKING:
+    from hotqueue.tasks.client.method import TaskMethod
+    from hotqueue.tasks.client.registry import Registry
+    from hotqueue.tasks.client.task import Task
+
+    AnyTask = Task[..., Any] | TaskMethod[..., Any] | str
+
+
+class Operating(Owner):
+    """What can be done about a queue's tasks as a whole."""
+
+    _registry: Registry | None = None
+
+    @property
+    def _tasks(self) -> Registry:
+        if self._registry is None:
+            from hotqueue.tasks.client.registry import Registry
+
+            self._registry = Registry(self)
+        return self._registry
+
+    # --- pausing -------------------------------------------------------------------------------------------------
+
+    @hinting
+    def pause(self, task: AnyTask | None = None, key: str | None = None) -> None:
+        """Have workers fetch nothing from this queue until `resume`, or start no tasks of one name; what runs goes on.
+
+        What is paused waits where it is, PENDING, in its order and with its priority; all else goes on as before. When this
+        returns, none of it starts any more, wherever it is sent from; it waits 2 s at most for what workers had fetched before.
+
+        Args:
+            task: a task or its name, which nobody here has to know; None: the whole queue.
+
+        Raises:
+            TypeError: neither a task nor a name.
+            ConfigError: a thousand names are paused already.
+        """
+        from hotqueue.tasks.client import pausing
+
+        pausing.pause(self._tasks, task, key)
+
+    @hinting
+    def resume(self, task: AnyTask | None = None, key: str | None = None) -> None:
+        """Undo the `pause` with the same arguments: what waited runs, each task at its place."""
+        from hotqueue.tasks.client import pausing
+
+        pausing.resume(self._tasks, task, key)
+
+    def stats(self) -> dict[str, Any]:
+        """Return how the queue is: counts of tasks by how they wait, workers, and what is paused.
+
+        "pending" are all that wait, of them "ready", "blocked" at a gate, "scheduled", "parked"; of the ready, "suspects".
+        "running" are in a worker's hand. "dead" are in the dead list. "paused" says whether the queue is;
+        "paused_tasks" are names.
+        """
+        broker = self._tasks.broker
+        counts, paused = broker.counts(), broker.paused()
+        return {
+            "pending": counts["waiting"],
+            "running": max(0, counts["unfinished"] - counts["waiting"]),
+            **{name: counts[name] for name in ("ready", "blocked", "scheduled", "parked", "suspects", "dead")},
+            "workers": len(broker.workers()),
+            "paused": broker.is_paused(),
+            "paused_tasks": sorted(what.removeprefix("task:") for what in paused if what.startswith("task:")),
+        }
+
+    # --- revoking many -------------------------------------------------------------------------------------------
+
+    @hinting
+    def revoke_all(self, task: AnyTask | None = None, headers: Mapping[str, Any] | None = None, schedule: Any = None) -> int:
+        """Do to each task that is meant what `AsyncResult.revoke` does: one that waits never runs; one that runs goes on.
+
+        Those that were there when this began are meant: of this name, sent with these headers, fired by this schedule; without
+        arguments, all. What a worker has in hand does not start any more if it has not, and does not run again if it has.
+
+        Args:
+            headers: what a task's headers have, among others: str, numbers, True, False or None by their names.
+            schedule: the name of a schedule, or the schedule.
+
+        Returns:
+            How many waited, and have ended as REVOKED.
+
+        Raises:
+            TypeError, ValueError: what no task has.
+        """
+        from hotqueue.tasks.client import revoking
+
+        return revoking.revoke_all(self._tasks, task, headers, schedule)
+
+    @hinting
+    async def arevoke_all(
+        self, task: AnyTask | None = None, headers: Mapping[str, Any] | None = None, schedule: Any = None
+    ) -> int:
+        """Asyncio twin of `revoke_all`."""
+        from hotqueue.runtime.ending import in_thread
+        from hotqueue.tasks.client import revoking
+
+        return await in_thread(revoking.revoke_all, self._tasks, task, headers, schedule)
+
+    @hinting
+    def purge(self, task: AnyTask | None = None, state: str | None = None) -> int:
+        """Revoke the tasks that wait, of those that were there when this began; nothing that a worker has in hand.
+
+        Args:
+            task: only tasks of this name: a task, or its name.
+            state: only those that are "waiting" for a worker (at a gate, or paused, too), "scheduled", "retrying" or "parked".
+
+        Returns:
+            How many there were; they have ended as REVOKED.
+
+        Raises:
+            TypeError, ValueError: no task, no such state.
+        """
+        from hotqueue.tasks.client import revoking
+
+        return revoking.purge(self._tasks, task, state)
+
+    @hinting
+    async def apurge(self, task: AnyTask | None = None, state: str | None = None) -> int:
+        """Asyncio twin of `purge`."""
+        from hotqueue.runtime.ending import in_thread
+        from hotqueue.tasks.client import revoking
+
+        return await in_thread(revoking.purge, self._tasks, task, state)
