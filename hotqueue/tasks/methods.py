@@ -61,7 +61,7 @@ class TaskMethods(Operating):
         return self._tasks.submit(function, args, kwargs)
 
     def send(
-        self, name: str, /, args: Iterable[Any] | None = (), kwargs: Mapping[str, Any] | None = None, **options: Any
+        self, name: str, args: Iterable[Any] | None = (), kwargs: Mapping[str, Any] | None = None, **options: Any
     ) -> AsyncResult[Any]:
         """Send a call of a task by its name, from a program that need not have its code.
 
@@ -85,7 +85,7 @@ class TaskMethods(Operating):
         return call.result
 
     async def asend(
-        self, name: str, /, args: Iterable[Any] | None = (), kwargs: Mapping[str, Any] | None = None, **options: Any
+        self, name: str, args: Iterable[Any] | None = (), kwargs: Mapping[str, Any] | None = None, **options: Any
     ) -> AsyncResult[Any]:
         """Asyncio twin of `send`."""
         call = self._tasks.call_by_name(name, args, kwargs, options)

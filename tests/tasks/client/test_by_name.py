@@ -147,6 +147,17 @@ class TestOptions:
         assert envelope.decode(call.task.envelope).args_repr == "user='ann', password=***"
 
 
+@only_server
+def test_its_parts_may_be_said_by_their_names(make_queue: MakeQueue) -> None:
+    here, there = make_queue(), make_queue()
+    there.task(name="shop.square")(sample.square)
+    result = here.send(name="shop.square", args=None, kwargs={"n": 3})
+    assert there.run_worker(burst=True) == 1
+    assert result.get(timeout=5) == 9
+    with pytest.raises(TypeError):
+        here.send("shop.square", kwargs={1: 2})
+
+
 @pytest.mark.parametrize("name", ["", "two words", 5, None, b"shop.price", "a\nb", "\ud800"])
 def test_what_is_no_name_is_refused(name: Any) -> None:
     with pytest.raises(TypeError, match=r"queue.send\(\) takes a task's name, such as 'shop.tasks.price', not"):
