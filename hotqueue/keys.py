@@ -138,6 +138,26 @@ def scheduled(name: str) -> str:
     return _of(name, "scheduled")
 
 
+def schedules(name: str) -> str:
+    """Hash: schedule → when it fires, and the call that it makes; see docs/decisions/0051."""
+    return _of(name, "schedules")
+
+
+def schedule_states(name: str) -> str:
+    """Hash: schedule → its next slot and its last one in ms, whether it is paused, whose declaration it is."""
+    return _of(name, "schedules:states")
+
+
+def schedules_next(name: str) -> str:
+    """Sorted set: schedule → when it is to fire next in ms; none of what is paused, or over, or declared by nobody who lives."""
+    return _of(name, "schedules:next")
+
+
+def declarers(name: str) -> str:
+    """Sorted set: who declares schedules, and which version of them → until when it counts as alive in ms; for a day longer."""
+    return _of(name, "schedules:declarers")
+
+
 def large(name: str) -> str:
     """Set: ids of unfinished tasks of more than 16 KB: while there are any, fetches look at sizes before they read."""
     return _of(name, "large")

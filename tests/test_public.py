@@ -33,7 +33,7 @@ CONTRACT = {
     "HotQueue": """
         name key serializer max_queue_length put get consume worker clear aput aget aconsume close aclose
         task submit send asend batch result tasks pending running scheduled dead retry_dead discard_dead pause resume workers
-        run_worker testing
+        periodic schedule schedules run_worker testing
         stats revoke_all arevoke_all purge apurge
     """,
     "AsyncResult": """
@@ -49,6 +49,9 @@ CONTRACT = {
     "Request": "id task retries deliveries queue eta headers worker lost",
     "Batch": "send asend",
     "Eager": "",
+    "Schedule": """
+        name when tz task next_run last_run last_result is_paused declared_by pause resume trigger update remove
+    """,
     "ResultFuture": "",
     "Executor": "queue submit map shutdown",
     "TaskFuture": "async_result cancel running",
@@ -112,6 +115,7 @@ def instances() -> Iterator[object]:
         many.get()
         yield from (here, fail, result, many, many[0], many[:1], result.as_future(), here.batch(), here.testing(), current_task)
         yield from (*seen, *here.dead(), result.state, tasks.TaskFilter(), tasks.crontab(), Order().ship, Order().aship)
+        yield here.schedule("public", 60, len, ("a",))
         yield from ((executor := hotqueue.Executor(here)), executor.submit(abs, -1))
     yield from (here.task(Order.aship.__wrapped__), pickle.loads(pickle.dumps(here.result("id"))))
     yield from (hotqueue.ConnectionFailed("said"), hotqueue.NotTaken("said", ["id"]), hotqueue.NewerEnvelope("said", 2))

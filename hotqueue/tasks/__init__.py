@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from hotqueue.tasks.client.method import AsyncTaskMethod, TaskMethod
     from hotqueue.tasks.client.result import AsyncResult
     from hotqueue.tasks.client.resultset import ResultSet
+    from hotqueue.tasks.client.schedule import Schedule
     from hotqueue.tasks.client.task import AsyncTask, Task
     from hotqueue.tasks.context import TaskFilter, current_task
     from hotqueue.tasks.rules.lifecycle import State
@@ -29,6 +30,7 @@ __all__ = [
     "Reject",
     "ResultSet",
     "Retry",
+    "Schedule",
     "State",
     "Task",
     "TaskFilter",
@@ -45,6 +47,7 @@ _HOMES = {
     "AsyncTaskMethod": "client.method",
     "DeadTask": "client.dead",
     "ResultSet": "client.resultset",
+    "Schedule": "client.schedule",
     "State": "rules.lifecycle",
     "Task": "client.task",
     "TaskFilter": "context",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar, overload
 
 from hotqueue.hints import hinting
@@ -12,7 +13,9 @@ if TYPE_CHECKING:
     from hotqueue.tasks.client.batch import Batch
     from hotqueue.tasks.client.dead import DeadList, DeadTask
     from hotqueue.tasks.client.result import AsyncResult
+    from hotqueue.tasks.client.schedule import Schedule
     from hotqueue.tasks.client.task import AsyncTask, Task
+    from hotqueue.tasks.rules.periodic import crontab
     from hotqueue.tasks.testing.eager import Eager
 
 P = ParamSpec("P")
@@ -55,6 +58,51 @@ class TaskMethods(Operating):
             TypeError: an unknown option, naming the nearest known one.
         """
         return self._tasks.task(function, options)
+
+    def periodic(self, when: str | float | timedelta | crontab, /, **options: Any) -> _Decorator:
+        """Make a task of a function, and call it at its times: ``@queue.periodic("*/5 * * * *")`` or ``@queue.periodic(30)``.
+
+        It is called by the workers that serve this queue, once a slot however many there are, as long as a live one declares it.
+
+        Args:
+            when: a cron string, seconds or a timedelta between two slots, or `crontab(…)` of `hotqueue.tasks`.
+            options: name (of the schedule; the task's by default), tz="UTC" (an IANA name), args=(), kwargs=None,
+                misfire="once"|"skip"|"all" (of slots that passed while no worker lived), overlap="allow"|"skip" (while the last
+                call has not ended), jitter=0 (seconds at most by which a slot is put off), until (an aware datetime); and
+                those of `task`.
+
+        Raises:
+            TypeError, ValueError: as `task`; what is no time, or no option of these.
+            ConfigError: another schedule of this queue has this name.
+        """
+        return self._tasks.periodic(when, options)  # type: ignore[return-value]
+
+    def schedule(
+        self,
+        name: str,
+        when: str | float | timedelta | crontab,
+        task: Task[..., Any] | Callable[..., Any] | str,
+        args: Iterable[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> Schedule:
+        """Have a task called at its times from now on, until the schedule is removed; one of the same name is changed.
+
+        Args:
+            name: of the schedule; unique in this queue.
+            when, options: as of `periodic`, but that the task's options are those that one call may have.
+            task: a task, its name, or a function, which travels by value if no worker can import it.
+
+        Raises:
+            TypeError, ValueError: as `periodic`.
+            ConfigError: a live worker declares one of this name in its code.
+            SerializationError: an argument cannot travel.
+        """
+        return self._tasks.schedule(name, when, task, {**options, "args": args, "kwargs": kwargs})
+
+    def schedules(self) -> list[Schedule]:
+        """Return the schedules of this queue: those that workers declare, and those that `schedule` made."""
+        return self._tasks.all_schedules()
 
     def submit(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[R]:
         """Send a call of any callable, by value; a worker that has none of its code can run it."""

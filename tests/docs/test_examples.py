@@ -105,6 +105,15 @@ def test_limits(run: Run) -> None:
     assert run("limits.py").splitlines() == ["exports: 12, of each tenant at most 1 at a time", "mails: 20, at most 3 at a time"]
 
 
+def test_schedules(run: Run) -> None:
+    assert run("schedules.py").splitlines() == [
+        "the pulse: alive",
+        "asked for now: the daily report",
+        "*/5 * * * * by hand: clean",
+        "[('cleanup', 60, True), ('pulse', 0.5, False), ('report', '0 3 * * *', False), ('weekly report', '0 4 * * 1', False)]",
+    ]
+
+
 def test_retries(run: Run) -> None:
     printed = run("retries.py").splitlines()
     assert printed[0] == "SUCCESS: 'fetched after 2 failures' after 2 retries"

@@ -10,7 +10,7 @@ from typing import Any
 LASTING = re.compile(
     r"tasks|attempts|seq|ready(:.*)?|parked:.*|needs|scheduled|expiring|workers|consumers|bell(:.*)?|dead(:tasks|:bytes)?|stats|paused"
     r"|came-back|dead-messages|suspects|locks|lanes?(:.*)?|slots:.*|gated|blocked|outbox|periodic"
-    r"|control|revoked|large|waiters|owned(:over)?|posted:.*|receipts|received:.*|schema:\d+"
+    r"|control|revoked|large|waiters|owned(:over)?|posted:.*|receipts|received:.*|schema:\d+|schedules(:.*)?"
 )
 # Keys of one process; they may stay only as long as the sorted set names that process.
 OWNED = {"held": "workers", "worker": "workers", "consuming": "consumers", "consumer": "consumers"}

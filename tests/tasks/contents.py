@@ -11,9 +11,34 @@ from tests.support import leaks
 
 BAND = 2**45
 STARTED = 9999  # behind what is not to be taken back
-ZSETS = ("ready", "ready:async", "suspects", "claims", "scheduled", "lane:", "expiring", "workers", "dead")
+ZSETS = (
+    "ready",
+    "ready:async",
+    "suspects",
+    "claims",
+    "scheduled",
+    "lane:",
+    "expiring",
+    "workers",
+    "dead",
+    "schedules:next",
+    "schedules:declarers",
+)
 SETS = ("needs", "done:", "revoked", "large", "blocked", "lanes", "slots:")
-HASHES = ("tasks", "attempts", "held:", "worker:", "dead:tasks", "control", "waiters", "stats", "owned", "gated")
+HASHES = (
+    "tasks",
+    "attempts",
+    "held:",
+    "worker:",
+    "dead:tasks",
+    "control",
+    "waiters",
+    "stats",
+    "owned",
+    "gated",
+    "schedules",
+    "schedules:states",
+)
 
 
 def sync(body: str = "", priority: int = 0) -> str:

@@ -32,6 +32,7 @@ class Survey:
         has_posted: its outbox has something for other queues.
         has_receipts: something came from the outboxes of others.
         holding: how many own workers hold something.
+        slot: ms until the next slot of a schedule, -1 when there is none.
         is_newer: the queue is of a schema that this version does not know, so that nothing but leases is for us to see to.
     """
 
@@ -47,6 +48,7 @@ class Survey:
     has_posted: bool = False
     has_receipts: bool = False
     holding: int = 0
+    slot: int = -1
     is_newer: bool = False
 
 
@@ -104,14 +106,14 @@ class Maintenance(StoredQueue):
 
     def survey(self, reply: list[Any]) -> Survey:
         """Return what a reply of `sweep` says."""
-        now, due, gone, others, control, unfinished, suspects, chores, holding, *newer = reply
+        now, due, gone, others, control, unfinished, suspects, chores, holding, slot, *newer = reply
         now = int(now)
         left = [(keys.text(w), instant(at) - now) for w, at in zip(others[::2], others[1::2], strict=True)]
         stops = {keys.text(task_id): blob for task_id, blob in zip(control[::2], control[1::2], strict=True)}
         gone = [keys.text(worker) for worker in gone]
         expired, let_go, posted, receipts = (bool(chores & bit) for bit in (1, 2, 4, 8))
         todo = expired, let_go, posted, receipts
-        return Survey(now, int(due), gone, left, stops, unfinished, suspects, *todo, holding, is_newer=bool(newer))
+        return Survey(now, int(due), gone, left, stops, unfinished, suspects, *todo, holding, slot, is_newer=bool(newer))
 
     def promote(self) -> int:
         """Move due tasks to ready, at most BULK; return ms until the next one, 0 when there are more, -1 when there is none.

@@ -5,22 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hotqueue import keys
+from hotqueue.tasks.broker.worker_script_keys import WorkerScriptKeys
 
 
-class ScriptKeys:
-    """The keys of one queue, in lists for its scripts.
-
-    Attributes:
-        ready: of sync tasks, of `async def` ones, and of suspects.
-        bells: of sync tasks, and of `async def` ones.
-        done: the ids that ended without a lasting result, in thirds.
-    """
+class ScriptKeys(WorkerScriptKeys):
+    """The keys of one queue, in lists for its scripts; those for workers and upkeep are in worker_script_keys.py."""
 
     def __init__(self, name: str) -> None:
-        self.name = name
-        self.ready = [keys.ready(name), keys.ready_async(name), keys.suspects(name)]
-        self.bells = [keys.bell(name), keys.bell_async(name)]
-        self.done = [keys.done(name, third) for third in range(3)]
+        super().__init__(name)
         self._enqueue = [
             *(keys.tasks(name), keys.attempts(name), *self.ready[:2], keys.scheduled(name), keys.seq(name), *self.bells),
             *(keys.dead_tasks(name), *self.done, keys.stats(name), keys.expiring(name), keys.large(name)),
@@ -89,7 +81,8 @@ class ScriptKeys:
 
     def needs_upkeep(self) -> list[str]:
         """Of needs_upkeep.lua."""
-        return [keys.tasks(self.name), keys.owned_over(self.name), keys.outbox(self.name), keys.receipts(self.name)]
+        n = self.name
+        return [keys.tasks(n), keys.owned_over(n), keys.outbox(n), keys.receipts(n), keys.schedules_next(n)]
 
     def unstarted(self, workers: Sequence[str]) -> list[str]:
         """Of unstarted.lua."""
@@ -159,92 +152,16 @@ class ScriptKeys:
         """Of told.lua and drop_source.lua; and of enqueue.lua behind its others, for what comes from an outbox."""
         return [keys.receipts(self.name), keys.received(self.name, source)]
 
-    # --- workers -------------------------------------------------------------------------------------------------
+    # --- schedules -----------------------------------------------------------------------------------------------
 
-    def register(self, worker: str) -> list[str]:
-        """Of register.lua."""
-        return [keys.workers(self.name), keys.worker(self.name, worker), keys.held(self.name, worker)]
+    def schedules(self) -> list[str]:
+        """Of set_schedules.lua; and of enqueue.lua behind its others, for what schedules fire."""
+        return [keys.schedules(self.name), keys.schedule_states(self.name), keys.schedules_next(self.name)]
 
-    def step(self, worker: str) -> list[str]:
-        """Of step.lua, but for the last ones, one an action."""
-        n = self.name
-        return [
-            *(keys.tasks(n), keys.attempts(n), *self.ready, keys.scheduled(n), keys.held(n, worker), keys.workers(n)),
-            *(keys.worker(n, worker), *self.bells, keys.seq(n), keys.stats(n), keys.paused(n), keys.dead(n)),
-            *(keys.dead_tasks(n), *self.done, keys.needs(n), keys.waiters(n)),
-            *(keys.dead_bytes(n), keys.expiring(n), keys.revoked(n), keys.large(n), keys.owned(n)),
-        ]
+    def due_schedules(self) -> list[str]:
+        """Of due_schedules.lua."""
+        return [*self.schedules(), keys.declarers(self.name)]
 
-    def recover(self, worker: str) -> list[str]:
-        """Of recover.lua."""
-        n = self.name
-        return [keys.tasks(n), keys.attempts(n), keys.held(n, worker), keys.workers(n), keys.worker(n, worker), keys.owned(n)]
-
-    def take_back(self, worker: str) -> list[str]:
-        """Of take_back.lua."""
-        return [keys.held(self.name, worker), *self.ready, *self.bells]
-
-    def unpark(self, need: str) -> list[str]:
-        """Of unpark.lua."""
-        n = self.name
-        return [keys.tasks(n), keys.attempts(n), *self.ready, keys.parked(n, need), keys.needs(n), *self.bells, keys.paused(n)]
-
-    # --- maintenance ---------------------------------------------------------------------------------------------
-
-    def share(self) -> list[str]:
-        """Of share.lua."""
-        return [keys.shares(self.name, "swept"), keys.shares(self.name, "sweepers")]
-
-    def sweep(self, own: Sequence[str] = ()) -> list[str]:
-        """Of sweep.lua; `own` are the supervisor's workers."""
-        n = self.name
-        return [
-            *(keys.workers(n), keys.scheduled(n), keys.control(n), keys.tasks(n), *self.ready, *self.bells),
-            *(keys.paused(n), keys.expiring(n), keys.owned_over(n), keys.outbox(n), keys.receipts(n)),
-            *(keys.held(n, worker) for worker in own),
-        ]
-
-    def free_done(self) -> list[str]:
-        """Of free_done.lua."""
-        return self.done
-
-    def promote(self) -> list[str]:
-        """Of promote.lua."""
-        n = self.name
-        return [keys.tasks(n), keys.scheduled(n), *self.ready[:2], keys.seq(n), *self.bells]
-
-    def mend_lanes(self) -> list[str]:
-        """Of mend_lanes.lua."""
-        n = self.name
-        return [keys.ready(n), keys.lanes(n), keys.blocked(n), keys.gated(n), keys.tasks(n)]
-
-    def what_is_left(self) -> list[str]:
-        """Of what_is_left.lua."""
-        n = self.name
-        return [
-            *(keys.tasks(n), keys.dead_tasks(n), keys.paused(n), keys.owned(n), keys.owned_over(n)),
-            *(keys.seq(n), keys.stats(n), *self.bells, keys.outbox(n), keys.receipts(n)),
-        ]
-
-    def claim(self) -> list[str]:
-        """Of claim.lua."""
-        n = self.name
-        return [keys.suspects(n), keys.attempts(n), keys.claims(n), keys.paused(n)]
-
-    def reap(self, worker: str) -> list[str]:
-        """Of reap.lua."""
-        n = self.name
-        return [
-            *(keys.attempts(n), *self.ready, keys.held(n, worker), keys.workers(n), keys.worker(n, worker)),
-            *(*self.bells, keys.stats(n)),
-        ]
-
-    def audit(self, workers: Sequence[str], needs: Sequence[str]) -> list[str]:
-        """Of audit.lua; `workers` are those that are registered."""
-        n = self.name
-        return [
-            *(keys.tasks(n), *self.ready, keys.scheduled(n), keys.workers(n), keys.needs(n), keys.seq(n), *self.bells),
-            *(keys.large(n), keys.blocked(n), keys.lanes(n), keys.gated(n)),
-            *(keys.held(n, worker) for worker in workers),
-            *(keys.parked(n, need) for need in needs),
-        ]
+    def declare(self) -> list[str]:
+        """Of declare.lua."""
+        return [keys.declarers(self.name)]

@@ -20,7 +20,7 @@ def _script(name: str, *more: str) -> Script:
     return load("hotqueue.tasks.broker.lua", name, *(f"shared/{each}" for each in ("prelude", *more)), constants=CONSTANTS)
 
 
-ENQUEUE = _script("enqueue", "schema", "types", "bells", "results", "history", "lanes", "receipts", "waiting")
+ENQUEUE = _script("enqueue", "schema", "types", "bells", "results", "history", "lanes", "receipts", "waiting", "firing")
 COUNT_WAITING = _script("count_waiting", "schema", "waiting")
 ENQUEUE_ONE = load("hotqueue.tasks.broker.lua", "enqueue_one", constants=(_SMALL, *_SCHEMA))
 STEP = _script("step", "bells", *_OWNING, "outbox", "dead_list", "lanes", "pausing", "parking", "holds")
@@ -53,6 +53,9 @@ STRIKE = _script("strike", "schema", "types")
 RENUMBER = _script("renumber", "schema")
 TOLD = _script("told", "schema")
 DROP_SOURCE = _script("drop_source", "schema")
+DUE_SCHEDULES = _script("due_schedules", "schema", "types")
+SET_SCHEDULES = _script("set_schedules", "schema", "types", "firing", "outbox")
+DECLARE = _script("declare", "schema", "types")
 FORGET = _script("forget", "schema", *_OWNING)
 MEND_LANES = _script("mend_lanes", "schema", "bells", "history", "lanes")
 LIST_EXPIRED = _script("list_expired", "schema", "history")

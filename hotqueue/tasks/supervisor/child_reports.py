@@ -15,6 +15,7 @@ from hotqueue.store.store import Store
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.rules import globs
 from hotqueue.tasks.supervisor.children import Child
+from hotqueue.tasks.supervisor.declaring import Declared
 from hotqueue.tasks.supervisor.found_queues import FoundQueues
 from hotqueue.tasks.supervisor.phase import Phase
 from hotqueue.tasks.supervisor.preflight import check_queues
@@ -73,20 +74,28 @@ class Reports:
         self._background = background
         self._upkeep_of = upkeep_of
         self._on_ready = on_ready
+        self._declared: dict[Broker, Declared] = {}  # what is not yet passed on
 
     def receive(self, each: Child, reports: Iterable[dict[str, Any]]) -> None:
         """Act upon what a child says."""
         for report in reports:
             getattr(self, f"_on_{report.pop('kind')}")(each, **report)
 
-    def _on_hello(self, each: Child, queues: bytes, tasks: list[str], late: bytes) -> None:
+    def _on_hello(
+        self, each: Child, queues: bytes, tasks: list[str], late: bytes, keys: list[str | None], declared: bytes
+    ) -> None:
         each.is_ready = True
         self._replacement.loaded()
         found: Named = payload.loads(queues)
         each.queues = [self.queues.broker_of(name, store) for name, store in found]
+        for broker, secret_key in zip(each.queues, keys, strict=True):
+            self.queues.note_key(broker, secret_key)
+        if each.suspects is None:
+            self._declared |= {each.queues[n]: Declared(*found) for n, found in payload.loads(declared).items()}
         each.stores = [self.queues.store_of(store) for store in payload.loads(late)]
         if self._state.upkeep is not None:
             self._state.upkeep.adopt(each.queues)  # the modules may have been changed since the first process
+            self._declare(self._state.upkeep)
             self._found.tell(each)
             if each.suspects is not None:
                 each.begin()
@@ -112,10 +121,16 @@ class Reports:
                 self._on_failed(each, code, str(refusal))
             return
         self._state.upkeep = self._upkeep_of(self.queues.all())
+        self._declare(self._state.upkeep)
         self._found.tell(each)
         found = [*found, *((broker.name, broker.store) for broker in self._found.all())]
         if self._state.exit is None:
             self._on_ready(found, tasks, late)
+
+    def _declare(self, upkeep: Upkeep) -> None:
+        """Declare the schedules that the modules have, as the process has them that loaded them last."""
+        upkeep.declare(self._declared)
+        self._declared = {}
 
     def _on_failed(self, each: Child, code: int, text: str) -> None:
         if self._state.upkeep is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import signal
 import threading
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from hotqueue import presence
+from hotqueue.errors import HotQueueError
 from hotqueue.hints import check_flag
 from hotqueue.runtime import testing_mode
 from hotqueue.store.timeouts import PATIENCE
@@ -17,6 +19,7 @@ from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.execution.soft_limit import leave_ctrl_c_to_main
 from hotqueue.tasks.rules.options import whole
+from hotqueue.tasks.supervisor.declaring import Declared
 from hotqueue.tasks.supervisor.upkeep import Upkeep
 from hotqueue.tasks.worker.process import Process
 
@@ -54,7 +57,12 @@ def run_worker(registries: list[Registry], burst: bool, threads: int, async_conc
             if worker.presence.id == lost:
                 worker.give_up_running_of(brokers.index(queue))
 
-    upkeep = Upkeep(brokers, LEASE_MS, give_up=give_up)
+    signers = {registry.broker: registry.signer for registry in registries}
+    upkeep = Upkeep(brokers, LEASE_MS, give_up=give_up, signer=signers.get, is_burst=burst)
+    upkeep.declare({registry.broker: Declared(*registry.declared()) for registry in registries})
+    if burst:
+        with contextlib.suppress(HotQueueError):  # the worker says so
+            upkeep.fire()
     ended = threading.Event()
     keeper = threading.Thread(target=_keep_up, args=(process, brokers, upkeep, ended), name="hotqueue-upkeep", daemon=True)
     keeper.start()
@@ -100,7 +108,7 @@ def _ctrl_c(process: Process) -> Iterator[None]:
 
 def _keep_up(process: Process, brokers: list[Broker], upkeep: Upkeep, ended: threading.Event) -> None:
     leave_ctrl_c_to_main()
-    while not ended.wait(TICK):
+    while not ended.wait(min(TICK, upkeep.until_fire())):
         upkeep.conclude()
         if process.interrupts and not process.stop.is_set():
             log.warning("Ctrl-C: finishing what runs; once more to stop at once")
@@ -112,4 +120,9 @@ def _keep_up(process: Process, brokers: list[Broker], upkeep: Upkeep, ended: thr
         upkeep.note_holds(process.marks.take(brokers))
         upkeep.own = [worker.presence.id for worker in process.workers]
         upkeep.begin()  # in threads of their own: Redis may be silent, and Ctrl-C must not wait for it
+    upkeep.end_schedules()
+    for _ in range(2):  # what is under way, and what is left to be written
+        upkeep.wait(1.0)
+        upkeep.conclude()
+        upkeep.begin()
     upkeep.wait(1.0)

@@ -15,6 +15,7 @@ from typing import Any
 
 from hotqueue import presence
 from hotqueue.errors import HotQueueError, NewerQueue
+from hotqueue.signing import Signer
 from hotqueue.tasks.broker.audit import Audit
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.broker.maintenance import Charge, Survey
@@ -22,6 +23,7 @@ from hotqueue.tasks.broker.relay import forget_sources, relay
 from hotqueue.tasks.rules.history import LOST, error_line, how_it_killed, is_last
 from hotqueue.tasks.supervisor.neighbours import Neighbours
 from hotqueue.tasks.supervisor.pending_writes import PendingWrites
+from hotqueue.tasks.supervisor.queue_schedules import QueueSchedules
 from hotqueue.tasks.worker.running_table import read_fates, read_running
 from hotqueue.tasks.worker.task_log import about, shown
 
@@ -35,6 +37,7 @@ LET_GO_AT_ONCE = 20  # portions of results that a sweep lets go of
 EXPIRED_NAMED = 20  # of so many the log says which
 MARGIN_MS = 2000  # so long before the end of a lease that was not renewed in time
 IN_A_ROW = 3.0  # seconds between two of our sweeps at most, for what was seen well at both to have been well between them
+ALIVE_MS = 15_000  # for which whoever declares schedules counts as alive, at most
 REVOKED_MS = 3_600_000  # as long as where a program revokes, client/result.py
 
 
@@ -45,8 +48,11 @@ class QueueUpkeep:
         terminate: called with the id of a running task that is to be stopped, whoever runs it.
         give_up: called with the queue and one of our workers that others have given up there: what it runs of it is lost.
         attend: called with the queue and how many suspects wait there; it may start a quarantine process.
+        signer: of the queue's tasks.
+        is_burst: this process will not be here for long.
 
     Attributes:
+        schedules: those of the queue.
         pending_writes: those that could not be done yet.
         holds: our workers may hold something here, so that their leases are to be renewed.
         is_watched: something was seen here that the next sweep has to show again.
@@ -62,8 +68,11 @@ class QueueUpkeep:
         terminate: Callable[[str], None],
         give_up: Callable[[Broker, str], None],
         attend: Callable[[Broker, int], None],
+        signer: Signer | None = None,
+        is_burst: bool = False,
     ) -> None:
         self.broker = broker
+        self.schedules = QueueSchedules(broker, signer, min(lease_ms, ALIVE_MS), is_patient=not is_burst)
         self.pending_writes = PendingWrites(broker.name)
         self._lease_ms = lease_ms
         self._neighbours = neighbours
@@ -96,6 +105,7 @@ class QueueUpkeep:
         if self._healthy_since is None or now - self._swept_at > IN_A_ROW:
             self._healthy_since = now
         self._swept_at = now
+        self.schedules.note(survey.now, survey.slot)
         self.is_watched = bool(survey.suspects or any(left < 0 for _, left in survey.others))
 
     def not_swept(self) -> None:
@@ -210,6 +220,8 @@ class QueueUpkeep:
         self._trim_at = time.monotonic() + TRIM_EVERY * self.sharers
         self.broker.trim_stats(minute - 24 * 60)
         self.broker.mend_owners()
+        if self.broker.has_schedules():
+            self.schedules.mend()
 
     def _look_at(self, worker: str, is_overdue: bool) -> None:
         """Reap another's worker if it is dead: known by its flock on this host, else by its lease. One that lives, but is

@@ -6,6 +6,7 @@ All that are at one store share its connections.
 from __future__ import annotations
 
 from hotqueue.errors import HotQueueError
+from hotqueue.signing import Signer, signer_of
 from hotqueue.store.store import Store
 from hotqueue.store.timeouts import PATIENCE
 from hotqueue.tasks.broker.broker import Broker
@@ -18,6 +19,7 @@ class Queues:
     def __init__(self) -> None:
         self._brokers: dict[tuple[int, str], Broker] = {}  # by store and queue, which two stores may call the same
         self._stores: dict[bytes, Store] = {}  # by their addresses
+        self._keys: dict[Broker, str | None] = {}  # with which their tasks are signed
 
     def store_of(self, store: Store) -> Store:
         """Return the store that this process has in place of one that a child has named."""
@@ -35,6 +37,15 @@ class Queues:
         """Return the broker of a queue that a child has named."""
         known = self.store_of(store)
         return self._brokers.setdefault((id(known), name), Broker(known, name))
+
+    def note_key(self, broker: Broker, secret_key: str | None) -> None:
+        """Note with what a queue's tasks are signed, as a child said."""
+        self._keys[broker] = secret_key
+
+    def signer_of(self, broker: Broker) -> Signer | None:
+        """Return what signs a queue's tasks; one that a glob found has the key of the others."""
+        secret_key = self._keys[broker] if broker in self._keys else next(iter(self._keys.values()), None)
+        return signer_of(secret_key, broker.name)
 
     def all(self) -> list[Broker]:
         """Return all of them."""

@@ -100,6 +100,8 @@ class Supervisor:
             lambda queue, worker: self._orders.append(partial(self._pool.give_up, queue, worker)),
             self._signals.wake,
             self._quarantine.attend,
+            self._reports.queues.signer_of,
+            self._settings.is_burst,
         )
 
     def run(self) -> int:
@@ -145,7 +147,8 @@ class Supervisor:
         by_fd = {each.report: each for each in self._pool.all}
         wakeup, health = self._signals.fileno(), self._health.fileno() if self._health is not None else None
         new = self._found.descriptors()
-        for fd in readable([wakeup, *([] if health is None else [health]), *by_fd, *new], TICK):
+        tick = TICK if self._state.upkeep is None else min(TICK, self._state.upkeep.until_fire())
+        for fd in readable([wakeup, *([] if health is None else [health]), *by_fd, *new], tick):
             if fd in new:
                 new[fd].soon()
             elif fd == wakeup:
@@ -186,6 +189,8 @@ class Supervisor:
             self._state.exit = 0
             self._state.stop_at = time.monotonic() + self._settings.grace
             self._quarantine.close()
+            if self._state.upkeep is not None:
+                self._state.upkeep.end_schedules()
             self._pool.stop_all()
             for each in self._pool.all:
                 if not each.is_ready:
@@ -235,6 +240,7 @@ class Supervisor:
         if self._state.exit is not None or self._state.upkeep is None:
             return
         if self._settings.is_burst and self._may_fork and self._burst_is_over(self._state.upkeep):
+            self._state.upkeep.end_schedules()
             self._state.exit = 0
             return
         missing = self._replacement.turn(self._pool.ordinary)

@@ -6,10 +6,12 @@ A supervisor does it for its children, `run_worker` for itself; any number of th
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from hotqueue import keys
+from hotqueue.signing import Signer
 from hotqueue.tasks.broker.broker import Broker
+from hotqueue.tasks.supervisor.declaring import Declared
 from hotqueue.tasks.supervisor.neighbours import Neighbours
 from hotqueue.tasks.supervisor.queue_upkeep import QueueUpkeep
 from hotqueue.tasks.supervisor.upkeep_rounds import Round
@@ -17,6 +19,7 @@ from hotqueue.tasks.worker.running_table import read_running
 from hotqueue.tasks.worker.start_permits import StartPermits
 
 DRAGS = 0.05  # seconds after which a task in hand drags, and the unstarted ones behind it go to others
+STOOD_STILL = 5.0  # seconds between two looks after which this process was stopped meanwhile
 REGROUP = 1.0  # seconds between two looks at which node of a Cluster has which queue
 
 
@@ -29,6 +32,8 @@ class Upkeep:
         give_up: called with a queue and one of our workers that others have given up there: what it runs of it is lost.
         attend: called, in the thread of a beat, with each queue and how many suspects wait there.
         ended: called in the thread of a beat when it is done; it wakes whoever then calls `conclude`.
+        signer: called with each queue; returns the signer of its tasks.
+        is_burst: this process will not be here for long.
 
     Attributes:
         own: the workers whose leases are renewed.
@@ -42,11 +47,14 @@ class Upkeep:
         give_up: Callable[[Broker, str], None] = lambda _queue, _worker: None,
         ended: Callable[[], None] = lambda: None,
         attend: Callable[[Broker, int], None] = lambda _queue, _suspects: None,
+        signer: Callable[[Broker], Signer | None] = lambda _queue: None,
+        is_burst: bool = False,
     ) -> None:
         self.own: list[str] = []
         self._lease_ms = lease_ms
         self._terminate, self._give_up, self._ended = terminate, give_up, ended
-        self._attend = attend
+        self._attend, self._signer, self._is_burst = attend, signer, is_burst
+        self._seen_at = time.monotonic()
         self._neighbours = Neighbours()
         self._queues: dict[Broker, QueueUpkeep] = {}
         self._rounds: dict[tuple[int, str], Round] = {}
@@ -57,9 +65,8 @@ class Upkeep:
         """Look after these queues as well."""
         for broker in brokers:
             if broker not in self._queues:
-                self._queues[broker] = QueueUpkeep(
-                    broker, self._lease_ms, self._neighbours, self._terminate, self._give_up, self._attend
-                )
+                more = self._terminate, self._give_up, self._attend, self._signer(broker), self._is_burst
+                self._queues[broker] = QueueUpkeep(broker, self._lease_ms, self._neighbours, *more)
         self._group()
 
     def abandon(self, broker: Broker) -> bool:
@@ -81,10 +88,11 @@ class Upkeep:
             if place not in self._rounds:
                 self._rounds[place] = Round(self._lease_ms, self._neighbours, self._ended)
             self._rounds[place].queues = queues
+            self._rounds[place].note_schedules(queues)
         for place, each in list(self._rounds.items()):
             if place not in groups:
                 each.queues = []
-                if each.background.is_free:
+                if each.background.is_free and each.firing.is_free:
                     del self._rounds[place]
         is_changing = any(broker.store.is_cluster for broker in self._queues)
         self._regroup_at = time.monotonic() + REGROUP if is_changing else float("inf")
@@ -110,11 +118,54 @@ class Upkeep:
             if each.queues and each.background.is_free and each.is_due:
                 own = list(self.own)
                 each.background.begin(lambda each=each, own=own: each.beat(own))  # type: ignore[misc]
+        self._note_being_here()
+        for each in self.rounds:
+            if each.firing.is_free and each.fires_at() <= time.monotonic():
+                each.firing.begin(each.fire)
 
     def conclude(self) -> None:
         """End the threads that are done."""
         for each in list(self._rounds.values()):
             each.background.conclude()
+            each.firing.conclude()
+
+    # --- schedules -----------------------------------------------------------------------------------------------
+
+    def declare(self, declared: Mapping[Broker, Declared]) -> None:
+        """Declare these schedules from now on, instead of those of before."""
+        for broker, each in declared.items():
+            if broker in self._queues:
+                self._queues[broker].schedules.declare(each)
+        for some in self._rounds.values():
+            some.note_schedules(some.queues)
+
+    def fire(self) -> None:
+        """Declare schedules and fire what is due, in the caller's thread: for somebody who does not stay."""
+        for broker, queue in self._queues.items():
+            queue.schedules.note(*broker.next_slot())
+        for each in self.rounds:
+            each.note_schedules(each.queues)
+            each.fire()
+
+    def until_fire(self) -> float:
+        """Return seconds until there is something to do about schedules, as far as nobody is about it."""
+        found = min([each.fires_at() for each in self._rounds.values() if each.firing.is_free], default=float("inf"))
+        return max(0.001, found - time.monotonic())
+
+    def _note_being_here(self) -> None:
+        """Note that this process runs; one that stood still was not there for the slots that passed meanwhile."""
+        before, self._seen_at = self._seen_at, time.monotonic()
+        if self._seen_at - before > STOOD_STILL:
+            for queue in self._queues.values():
+                queue.schedules.note_stopped()
+
+    def end_schedules(self) -> None:
+        """Fire nothing any more, and declare nothing: this process ends."""
+        for broker, queue in self._queues.items():
+            if queue.schedules.is_needed:
+                self.write_later(broker, queue.schedules.leave)
+
+    # --- what is under way ---------------------------------------------------------------------------------------
 
     def note_holds(self, brokers: Iterable[Broker]) -> None:
         """Note at which queues our workers have fetched something: their leases are renewed there until they hold nothing."""
@@ -127,11 +178,12 @@ class Upkeep:
         until = time.monotonic() + seconds
         for each in list(self._rounds.values()):
             each.background.wait(max(0.0, until - time.monotonic()))
+            each.firing.wait(max(0.0, until - time.monotonic()))
 
     @property
     def is_free(self) -> bool:
         """True while no thread of ours is there."""
-        return all(each.background.is_free for each in list(self._rounds.values()))
+        return all(each.background.is_free and each.firing.is_free for each in list(self._rounds.values()))
 
     @property
     def is_due(self) -> bool:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import logging
 import math
 import random
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from hotqueue.errors import ConnectionFailed, HotQueueError
 from hotqueue.runtime.background import Background
@@ -39,12 +40,14 @@ class Round:
     Attributes:
         queues: those that are looked after, as of the next beat.
         background: do a beat beside the caller's work.
+        firing: the same for schedules, which must not wait for a beat.
         succeeded: when the server last answered (monotonic), None if never.
     """
 
     def __init__(self, lease_ms: int, neighbours: Neighbours, ended: Callable[[], None]) -> None:
         self.queues: list[QueueUpkeep] = []
         self.background = Background(ended)
+        self.firing = Background(ended)
         self.succeeded: float | None = None
         self._lease_ms = lease_ms
         self._neighbours = neighbours
@@ -54,6 +57,8 @@ class Round:
         self._healthy_since: float | None = None
         self._clock: float | None = None
         self._count = 0  # of queues, when we last looked
+        self._with_schedules: set[QueueUpkeep] = set()
+        self._lock = threading.Lock()
         self._shares = Shares(EVERY, IN_FULL)
         self._deaths = Search()
 
@@ -65,6 +70,38 @@ class Round:
     def soon(self) -> None:
         """Have the next beat sweep."""
         self._next = 0.0
+
+    # --- schedules -----------------------------------------------------------------------------------------------
+
+    def fires_at(self) -> float:
+        """Return when there is something to do about schedules (monotonic)."""
+        return min([each.schedules.begins_at for each in self._with_schedules], default=math.inf)
+
+    def note_schedules(self, queues: Iterable[QueueUpkeep] = ()) -> None:
+        """Look after the schedules of these queues as well, those of them that have some and are ours."""
+        with self._lock:
+            ours = set(self.queues)
+            self._with_schedules = {
+                each for each in (*self._with_schedules, *queues) if each.schedules.is_needed and each in ours
+            }
+
+    def fire(self) -> None:
+        """Do what is due about schedules; what goes wrong is tried again."""
+        now = time.monotonic()
+        for each in self._with_schedules:
+            if each.schedules.begins_at > now:
+                continue
+            with each.broker.store.limited(WAITS):
+                try:
+                    each.schedules.run()
+                except ConnectionFailed as error:  # the beat says so
+                    if not error.retry:
+                        each.say(error)
+                except Exception as error:
+                    each.say(error)
+        self.note_schedules()
+
+    # --- beats ---------------------------------------------------------------------------------------------------
 
     def beat(self, own: Sequence[str]) -> None:
         """Renew leases and sweep if it is time to; flush pending writes; an outage, or a key of the wrong type, is waited out.
@@ -176,6 +213,8 @@ class Round:
                 failed.append(each)
                 each.say(survey)
         self._shares.could_not_sweep(failed)
+        if scheduled := [each for each, survey in found if survey.slot >= 0]:
+            self.note_schedules(scheduled)
         return found
 
     def _look_after(self, swept: list[tuple[QueueUpkeep, Survey]]) -> None:

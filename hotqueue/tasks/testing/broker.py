@@ -15,12 +15,13 @@ from hotqueue.tasks.client.definition import Definition
 from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.rules.history import History
 from hotqueue.tasks.testing.runner import Runner
+from hotqueue.tasks.testing.schedules import MemorySchedules
 from hotqueue.tasks.testing.storage import WHERE, Entry, Storage, instant, now, place
 from hotqueue.tasks.wire import envelope
 from hotqueue.tasks.wire.settlement import Settlement
 
 
-class MemoryBroker:
+class MemoryBroker(MemorySchedules):
     """One queue's tasks, as one registry sends them; the methods are those of `Broker`."""
 
     is_in_place = True

@@ -65,6 +65,7 @@ class Storage:
         self.dead: dict[str, tuple[int, bytes, Entry]] = {}
         self.progress: dict[str, dict[str, Any]] = {}
         self.watchers: dict[str, list[Callback]] = {}
+        self.schedules: dict[str, tuple[bytes, str]] = {}  # name → row, state
         self.paused: dict[str, int] = {}  # as `Broker.paused`
 
     def keeps(self, entry: Entry) -> bool:

@@ -16,6 +16,7 @@ from typing import Any
 from hotqueue.errors import CorruptEnvelope, NewerEnvelope, SignatureError
 from hotqueue.signing import SIGNATURE_BYTES, Signer
 from hotqueue.tasks.rules.gates import GATE
+from hotqueue.utf8 import raw
 
 WIRE_VERSION = 1  # what is written
 OLDEST_READ = 1  # from here to what is written, all are read
@@ -124,6 +125,17 @@ def call_header(args_repr: str, more: dict[str, Any] | None = None, gates: bytes
     if more:
         call, flags = json.dumps({"args": args_repr, **more}, separators=(",", ":")).encode(), HAS_MORE
     return (len(gates).to_bytes(2, "big") + gates + call, flags | GATED) if gates else (call, flags)
+
+
+def restamped(data: bytes, task_id: str = "", created: int = 0, signer: Signer | None = None) -> bytes:
+    """Return the envelope of the same call as that in `data`, of ours, under another id; signed by `signer`, or not at all."""
+    body = data[:-SIGNATURE_BYTES] if data[3] & SIGNED else data
+    version, kind, priority, flags, _, _, n_header, n_call, n_id = FIXED.unpack_from(body)
+    its_id = raw(task_id)
+    first = bytes((version, kind, priority, flags & ~SIGNED if signer is None else flags | SIGNED))
+    rest = _CHECKED.pack(created, n_header, n_call, len(its_id)) + its_id + body[FIXED.size + n_id :]
+    body = first + zlib.crc32(rest, zlib.crc32(first)).to_bytes(4, "big") + rest
+    return body if signer is None else body + signer.sign(body)
 
 
 def decode(data: bytes, signer: Signer | None = None, queue: str | None = None, task_id: str | None = None) -> Envelope:

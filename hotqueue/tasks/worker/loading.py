@@ -162,6 +162,8 @@ def _merged(queues: Iterable[Owner]) -> dict[str, list[Registry]]:
             _check_keys(same, registry)
             for task in registry.tasks.values():
                 same.add(task)
+            for schedule in registry.schedules.values():
+                same.declare(schedule)
             same.clashes += registry.clashes
     return found
 

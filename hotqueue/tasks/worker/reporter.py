@@ -26,7 +26,9 @@ class Reporter:
         data = payload.dumps(facts)
         try:
             with self._lock:
-                os.write(self._fd, len(data).to_bytes(4, "big") + data)
+                message = len(data).to_bytes(4, "big") + data
+                while message:  # a signal may cut a long one short
+                    message = message[os.write(self._fd, message) :]
         except BrokenPipeError:  # the supervisor died before we asked the kernel to end us with it
             os._exit(EXIT_CRASH)
 
@@ -39,7 +41,10 @@ class Reporter:
         """
         queues = [(registry.name, registry.store) for registry in registries]
         known = sorted({*tasks, *(name for registry in registries for name in registry.tasks)})
-        self(kind="hello", queues=payload.dumps(queues), tasks=known, late=payload.dumps(late))
+        keys = [registry.secret_key for registry in registries]  # to the parent, through a pipe, and nowhere else
+        declared = payload.dumps({n: registry.declared() for n, registry in enumerate(registries)})
+        stored = {"queues": payload.dumps(queues), "late": payload.dumps(late), "declared": declared}
+        self(kind="hello", tasks=known, keys=keys, **stored)
 
     def left(self, queue: int, order: int) -> None:
         """Say that a queue was let go of, as an order said."""

@@ -21,6 +21,7 @@ from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.broker.encoded import Encoded
 from hotqueue.tasks.broker.maintenance import Charge
 from hotqueue.tasks.broker.revoking_many import Sought
+from hotqueue.tasks.broker.scheduling import Change
 from hotqueue.tasks.broker.session import Session
 from hotqueue.tasks.rules import history
 from tests.support import next_version
@@ -58,6 +59,9 @@ REFUSED: dict[str, Callable[[Broker], Any]] = {
     "revoke": lambda broker: broker.revoke("e", b"record", 1000),
     "revoke_some": lambda broker: broker.revoke_some(Sought()),
     "pause_task": lambda broker: broker.pause("t"),
+    "due_schedules": Broker.due_schedules,
+    "set_schedules": lambda broker: broker.set_schedules([Change("s", "", "1 - 0 d t - 0", b"row", "1")]),
+    "declare": lambda broker: broker.declare("v 1 host:1", 1000),
     "unpark": lambda broker: broker.unpark("task:p", "s", 10),
     "upgrade": Broker.upgrade,
     "wait": lambda broker: broker.wait(["t"], "c"),

@@ -1,11 +1,12 @@
 -- Store tasks under their ids, unless an id is known already; place or schedule them; ring.
 -- KEYS 1 tasks 2 attempts 3 ready 4 ready:async 5 scheduled 6 seq 7 bell 8 bell:async 9 dead:tasks 10-12 done 13 stats
---      14 expiring 15 large; of what comes from the outbox of another queue, 16 receipts 17 received:<queue>
+--      14 expiring 15 large; of what comes from the outbox of another queue, 16 receipts 17 received:<queue>; of what schedules
+--      fire, behind these 18 schedules 19 schedules:states 20 schedules:next
 -- ARGV 1 what the key of a result begins with 2 ids, each with a newline behind it 3 '' (all may run at once, and never expire), or of
 --      each task a line: due ('', '+ms' or ms), a blank, expires (the same) 4… envelopes; then
---      what receipts.lua says, or how many tasks may wait
--- Returns one number a task: 1 stored, 0 known already; and what receipts.lua says. Or -1 and how many wait: nothing was stored, for
--- not all of them may wait as well.
+--      what receipts.lua says, or firing.lua, or how many tasks may wait
+-- Returns one number a task: 1 stored, 0 known already; and what receipts.lua says, or what firing.lua says. Or -1 and how many wait:
+-- nothing was stored, for not all of them may wait as well.
 -- Places are written before tasks: an error in between leaves a place without a task, which fetch throws away.
 local tasks, attempts, ready, ready_async, scheduled, seq = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local bell, bell_async, dead_tasks = KEYS[7], KEYS[8], KEYS[9]
@@ -29,7 +30,9 @@ end
 local n = #ids
 local function envelope_of(i) return ARGV[3 + i] end
 local RECEIPTS, RECEIVED = KEYS[16], KEYS[17]
-local came = RECEIPTS and receiving(RECEIPTS, RECEIVED, ids, 3 + n, now)
+local SCHEDULES, SCHEDULES_STATES, SCHEDULES_NEXT = KEYS[18], KEYS[19], KEYS[20]
+local came = SCHEDULES and firing(SCHEDULES, SCHEDULES_STATES, SCHEDULES_NEXT, 3 + n)
+  or RECEIPTS and receiving(RECEIPTS, RECEIVED, ids, 3 + n, now)
 
 local function known_ids()
   local known, unfinished = {}, redis.call('HMGET', tasks, unpack(ids))

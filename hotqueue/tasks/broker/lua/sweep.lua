@@ -1,29 +1,30 @@
 -- A supervisor's beat for one queue: renew the leases of its workers, then survey the queue; ring where a ring was lost.
 -- KEYS 1 workers 2 scheduled 3 control 4 tasks 5 ready 6 ready:async 7 suspects 8 bell 9 bell:async 10 paused 11 expiring
---      12 owned:over 13 outbox 14 receipts 15… held:<worker> of each of its workers
+--      12 owned:over 13 outbox 14 receipts 15 schedules:next 16… held:<worker> of each of its workers
 -- ARGV 1 lease in ms (0: change nothing) 2 ms for which a worker counts as registered while it holds nothing
 --      3 how many workers of its own, then these, then workers that died where it can see that
 -- Returns { now, ms until the next due task (-1: none), own workers that were given up, { other worker, until when, … } of those whose
 --           time has run out, and of the dead, { id of a running task to be stopped, the record to end it with, … } (at most STOPS),
 --           how many unfinished tasks, how many suspects, what else is to be done, a sum of: 1 tasks wait past their expiry, 2 results
 --           are to be let go of, 4 there is something for other queues, 8 something came from others; how many own workers hold
---           something }; at a queue that is newer than we are, its schema behind that, and of the rest what is ours.
+--           something; ms until the next slot of a schedule (-1: none) }; at a queue that is newer than we are, its schema behind that, and
+--           of the rest what is ours.
 -- In `workers`, a worker that holds something stands with the deadline of its lease, one that holds nothing with the time until which its
 -- registration counts, below nought.
 -- Leases come first: whatever any other key holds, nobody loses what he runs by it.
 local workers, scheduled, control, tasks, ready, ready_async = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local suspects, bell, bell_async, paused, expiring = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11]
-local owned_over, outbox, receipts = KEYS[12], KEYS[13], KEYS[14]
+local owned_over, outbox, receipts, schedules_next = KEYS[12], KEYS[13], KEYS[14], KEYS[15]
 local LONGEST, MOST_OTHERS = 120000, 1000 -- ms that any lease runs; other workers that one call tells of
 local STOPS = 100 -- each takes a supervisor two requests; of more, some are told at random, and the others the next time
 local now, lease, stay, own_count = now_ms(), tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local own, gone, others, holding = {}, {}, {}, 0
 local function own_worker(n) return ARGV[3 + n] end
-local function own_held(n) return KEYS[14 + n] end
+local function own_held(n) return KEYS[15 + n] end
 
 local function renew()
   redis.pcall('HDEL', control, '') -- as may_grow
-  local renewed, any = {}, redis.call('EXISTS', unpack(KEYS, 15)) > 0
+  local renewed, any = {}, redis.call('EXISTS', unpack(KEYS, 16)) > 0
   for i = 1, own_count do
     local holds = any and redis.call('EXISTS', own_held(i)) == 1
     if holds then holding = holding + 1 end
@@ -45,9 +46,9 @@ end
 
 if own_count > 0 then renew() end
 local newer_key = string.sub(tasks, 1, -6) .. 'schema:' .. SCHEMA + 1
-local is_idle = redis.call('EXISTS', scheduled, control, tasks, suspects, expiring, owned_over, outbox, receipts, newer_key) == 0
+local is_idle = redis.call('EXISTS', scheduled, control, tasks, suspects, expiring, owned_over, outbox, receipts, schedules_next, newer_key) == 0
 local newer = not is_idle and redis.call('GET', newer_key)
-if newer then return { text(now), -1, gone, {}, {}, 0, 0, 0, holding, tonumber(newer) } end
+if newer then return { text(now), -1, gone, {}, {}, 0, 0, 0, holding, -1, tonumber(newer) } end
 local overdue = redis.call('ZRANGEBYSCORE', workers, '(' .. text(0 - now), text(now), 'WITHSCORES', 'LIMIT', 0, MOST_OTHERS)
 for i = 1, #overdue, 2 do tell_of(overdue[i], overdue[i + 1]) end
 local first_dead = 4 + own_count
@@ -59,7 +60,7 @@ end
 
 -- Of a queue in which there is nothing, that is all: there may be many.
 if is_idle then
-  return { text(now), -1, gone, others, {}, 0, 0, 0, holding }
+  return { text(now), -1, gone, others, {}, 0, 0, 0, holding, -1 }
 end
 redis.pcall('HDEL', control, '')
 
@@ -90,4 +91,6 @@ local suspected = redis.pcall('ZCARD', suspects) -- of the wrong type: fetch say
 if type(suspected) == 'table' then suspected = 0 end
 local stops = redis.call('HLEN', control) > STOPS and redis.call('HRANDFIELD', control, STOPS, 'WITHVALUES')
   or redis.call('HGETALL', control)
-return { text(now), due, gone, others, stops, unfinished, suspected, chores, holding }
+local next_slot = redis.pcall('ZRANGE', schedules_next, 0, 0, 'WITHSCORES')
+local until_slot = next_slot[2] and math.ceil(math.max(0, tonumber(next_slot[2]) - now)) or -1
+return { text(now), due, gone, others, stops, unfinished, suspected, chores, holding, until_slot }

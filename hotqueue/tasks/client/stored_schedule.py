@@ -1,0 +1,119 @@
+"""StoredSchedule: a schedule as it was read of the store, and changing it there, whoever else changes it just now.
+
+Behind Schedule, which is what users see of it. Unpickles arguments only where they are to be kept while others are changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from hotqueue.errors import ConfigError
+from hotqueue.tasks.broker.scheduling import Change
+from hotqueue.tasks.client.scheduled_call import ScheduledCall
+from hotqueue.tasks.rules.firing import Plan, State
+from hotqueue.tasks.wire import envelope, payload
+from hotqueue.tasks.wire.call import Portable, loads_portable, split_by_value
+from hotqueue.tasks.wire.schedule_row import ScheduleRow
+
+if TYPE_CHECKING:
+    from hotqueue.signing import Signer
+    from hotqueue.tasks.client.client import Client
+
+TRIES = 20  # changes that others may be quicker with
+CallOf = Callable[[str, ScheduleRow, Mapping[str, Any]], ScheduledCall]  # made of a name, what is stored, and what is given anew
+
+
+@dataclass
+class StoredSchedule:
+    """A schedule as it was read.
+
+    Attributes:
+        client: of the queue where it is.
+        state: None: no worker has declared it yet.
+        call: where it was made in this process, with the function itself.
+        call_of: makes one anew of what is stored.
+    """
+
+    client: Client
+    row: ScheduleRow
+    state: State | None
+    declared_by: list[str]
+    call: ScheduledCall | None
+    call_of: CallOf
+
+    @property
+    def plan(self) -> Plan:
+        """What decides about its slots."""
+        return self.row.plan
+
+    @property
+    def signer(self) -> Signer | None:
+        """Of the schedules of its queue."""
+        return None if self.client.signer is None else self.client.signer.for_schedules(self.client.name)
+
+    def change(self, make: Callable[[State | None, int], State | None], row: ScheduleRow | None = None) -> None:
+        """Change what is stored.
+
+        Args:
+            make: given the state, None where it is not there, and the server's time, returns the new one; None removes it.
+        """
+        broker, repeat, name = self.client.broker, self.client.store.repeat, self.row.name
+        data = b"" if row is None else row.encode(self.signer)
+        for _ in range(TRIES):
+            [text] = repeat(lambda: broker.schedule_states([name]))
+            after = make(State.read(text) if text else None, repeat(broker.next_slot)[0])
+            due = "" if after is None else after.due((row or self.row).plan)
+            change = Change(name, text, "" if after is None else after.text, data, due)
+            # Where the answer to it was lost, a change has been done though it is not done now.
+            if repeat(partial(broker.set_schedules, [change]))[0] or repeat(lambda: broker.schedule_states([name])) == [
+                change.after
+            ]:
+                self.state, self.row = after, row or self.row
+                return
+        raise ConfigError(f"schedule {name!r:.200} of queue {self.client.name!r} is changed by others all the time; try again")
+
+    def change_known(self, make: Callable[[State, int], State | None], row: ScheduleRow | None = None) -> None:
+        """As `change`; ConfigError where it is not stored."""
+
+        def change(state: State | None, now: int) -> State | None:
+            if state is None:
+                raise ConfigError(self._why_not())
+            return make(state, now)
+
+        self.change(change, row)
+
+    def _why_not(self) -> str:
+        why = "no worker has declared it yet" if self.call is not None else "it was removed"
+        return f"there is no schedule {self.row.name!r:.200} in queue {self.client.name!r}: {why}"
+
+
+def live_by_version(declarers: Mapping[str, int], now: int) -> dict[str, list[str]]:
+    """Return who lives and declares each version, as ``host:pid``."""
+    live: dict[str, list[str]] = {}
+    for who, until in declarers.items():
+        version, _, rest = who.partition(" ")
+        if until >= now:
+            live.setdefault(version, []).append(([*rest.split(" "), "", ""])[1])
+    return {version: sorted(names) for version, names in live.items()}
+
+
+def arguments_of(row: ScheduleRow, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a schedule's call is made of, with what is given anew over it; unpickles its arguments if they stay."""
+    kept: dict[str, Any] = {"misfire": row.misfire, "overlap": row.overlap, "jitter": row.jitter, **row.options}
+    if "args" not in given or "kwargs" not in given:
+        kept["args"], kept["kwargs"] = payload.loads(_split(row)[1])
+    return {**kept, **{name: value for name, value in given.items() if name != "task"}}
+
+
+def function_of(row: ScheduleRow) -> Portable | None:
+    """Return the function that a schedule brings along; None where its task is known by name."""
+    function = _split(row)[0]
+    return loads_portable(function) if function else None
+
+
+def _split(row: ScheduleRow) -> tuple[bytes, bytes]:
+    found = envelope.decode(row.envelope)
+    return split_by_value(found.payload) if found.by_value else (b"", found.payload)
