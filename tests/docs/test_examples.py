@@ -114,6 +114,13 @@ def test_schedules(run: Run) -> None:
     ]
 
 
+def test_backpressure(run: Run) -> None:
+    assert run("backpressure.py").splitlines() == [
+        "room for 20 calls while no worker runs",
+        f"200 more as room came: {sum(n // 2 for n in range(200))} and never more than 20 waited: True",
+    ]
+
+
 def test_retries(run: Run) -> None:
     printed = run("retries.py").splitlines()
     assert printed[0] == "SUCCESS: 'fetched after 2 failures' after 2 retries"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -171,6 +172,7 @@ def test_clients_and_workers_can_use_tasks(server: Server, tmp_path: Path, start
             worker = start_command("hotqueue-worker", "acl_app", "-p", "2", env=env, cwd=tmp_path, stdout=log, stderr=log)
         try:
             _use_tasks(queue, tmp_path)
+            _use_a_bound(server.url("hotqueue-client"))
             worker.terminate()
             assert worker.wait(20) == 0
         finally:
@@ -179,6 +181,15 @@ def test_clients_and_workers_can_use_tasks(server: Server, tmp_path: Path, start
         assert "trying again" not in said
         assert not [line for line in said.splitlines() if "NOPERM" in line]
     assert server.refused() == []
+
+
+def _use_a_bound(url: str) -> None:
+    with HotQueue(NAME, url=url, max_waiting=5, enqueue_timeout=20) as queue:
+        queue.pause()
+        results = [queue.send("acl_app.add", (n, n)) for n in range(5)]
+        threading.Timer(0.2, queue.resume).start()
+        results += [queue.send("acl_app.add", (n, n)) for n in range(5, 20)]
+        assert [r.get(timeout=20) for r in results] == [2 * n for n in range(20)]
 
 
 def _use_tasks(queue: HotQueue, folder: Path) -> None:
