@@ -34,11 +34,11 @@ CONTRACT = {
         name key serializer max_queue_length put get consume worker clear aput aget aconsume close aclose
         task submit send asend batch result tasks pending running scheduled dead retry_dead discard_dead pause resume workers
         periodic schedule schedules run_worker testing
-        stats revoke_all arevoke_all purge apurge
+        stats revoke_all arevoke_all purge apurge why awhy
     """,
     "AsyncResult": """
         id get aget as_future state status ready successful failed result traceback retries date_done progress history
-        revoke forget
+        revoke forget why awhy
     """,
     "ResultSet": "get aget as_completed ready successful",
     "Task": OF_A_TASK,
@@ -58,6 +58,7 @@ CONTRACT = {
     "DeadTask": "id task args error message reason traceback retries deliveries errors died shared_deaths hosts_lost",
     "State": "PENDING SCHEDULED STARTED RETRY SUCCESS FAILURE REVOKED UNKNOWN",
     "TaskFilter": "",
+    "Why": "reason text facts",
     "crontab": "",
     "ConnectionFailed": "retry sent",
     "NewerEnvelope": "version",
@@ -124,6 +125,7 @@ def instances() -> Iterator[object]:
         hotqueue.RemoteTraceback("said"),
         hotqueue.Retry(countdown=1),
         tasks.Reject("no"),
+        tasks.Why("position", "it is number 2 of 3", position=2),
     )
 
 

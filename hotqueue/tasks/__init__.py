@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hotqueue.tasks.context import TaskFilter, current_task
     from hotqueue.tasks.rules.lifecycle import State
     from hotqueue.tasks.rules.periodic import crontab
+    from hotqueue.tasks.rules.why import Why
 
 __all__ = [
     "AsyncResult",
@@ -36,6 +37,7 @@ __all__ = [
     "TaskFilter",
     "TaskMethod",
     "UnknownTask",
+    "Why",
     "crontab",
     "current_task",
 ]
@@ -52,6 +54,7 @@ _HOMES = {
     "Task": "client.task",
     "TaskFilter": "context",
     "TaskMethod": "client.method",
+    "Why": "rules.why",
     "crontab": "rules.periodic",
     "current_task": "context",
 }

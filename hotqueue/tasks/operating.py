@@ -11,7 +11,9 @@ from hotqueue.tasks.client.client import Owner
 if TYPE_CHECKING:
     from hotqueue.tasks.client.method import TaskMethod
     from hotqueue.tasks.client.registry import Registry
+    from hotqueue.tasks.client.result import AsyncResult
     from hotqueue.tasks.client.task import Task
+    from hotqueue.tasks.rules.why import Why
 
     AnyTask = Task[..., Any] | TaskMethod[..., Any] | str
 
@@ -73,6 +75,20 @@ class Operating(Owner):
             "paused": broker.is_paused(),
             "paused_tasks": sorted(what.removeprefix("task:") for what in paused if what.startswith("task:")),
         }
+
+    def why(self, task_id: str) -> Why:
+        """Return why a task waits, or what else there is to say of it, by its id; see `AsyncResult.why`."""
+        return self._result(task_id, "queue.why()").why()
+
+    async def awhy(self, task_id: str) -> Why:
+        """Asyncio twin of `why`."""
+        return await self._result(task_id, "queue.awhy()").awhy()
+
+    def _result(self, task_id: str, where: str) -> AsyncResult[Any]:
+        from hotqueue.tasks.client.handle import Handle, check_id
+        from hotqueue.tasks.client.result import AsyncResult
+
+        return AsyncResult(Handle(check_id(task_id, where), self._tasks))
 
     # --- revoking many -------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from typing import Any
 from hotqueue import keys
 from hotqueue.errors import HotQueueError
 from hotqueue.tasks.broker import holds, scripts
-from hotqueue.tasks.broker.pausing import Pausing
+from hotqueue.tasks.broker.facts import Asking
 from hotqueue.tasks.broker.revoking import Revoking
 from hotqueue.tasks.broker.revoking_many import RevokingMany
 from hotqueue.tasks.broker.stored_queue import instant
@@ -22,7 +22,7 @@ Last = tuple[bytes, bytes]  # the last dead task of a page: its id and its time 
 WAITING = ("ready", "scheduled", "blocked", "parked")  # of what is counted, where no worker has a task in hand
 
 
-class Inspector(Revoking, RevokingMany, Pausing):
+class Inspector(Revoking, RevokingMany, Asking):
     """What whoever operates a queue sees of it, and does to it. NewerQueue is raised where that needs a newer version."""
 
     def counts(self) -> dict[str, int]:

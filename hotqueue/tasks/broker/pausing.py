@@ -19,15 +19,19 @@ UNPARKING = 1.0  # seconds in which whoever resumes puts tasks back; of more, wo
 WORKERS_AT_ONCE = 20  # whose hands are looked into by one call
 
 
+def read_paused(lines: bytes) -> dict[str, int]:
+    """Return what the key says that is paused; as `Pausing.paused`."""
+    parts = [line.rpartition(" ") if " " in line else (line, "", "0") for line in keys.text(lines).split("\n") if line]
+    return {what: int(since) if since.isdigit() else 0 for what, _, since in parts}
+
+
 class Pausing(Schema):
     """What is paused of a queue."""
 
     def paused(self) -> dict[str, int]:
         """Return what is paused, "1" the queue, "task:" and a name its tasks, and since when in ms; 0 where that is not known."""
         key = keys.paused(self.name)
-        lines = keys.text(self.store.repeat(lambda: self.store.command(key, "GET", key)) or b"").splitlines()
-        parts = [line.rpartition(" ") if " " in line else (line, "", "0") for line in lines]
-        return {what: int(since) for what, _, since in parts}
+        return read_paused(self.store.repeat(lambda: self.store.command(key, "GET", key)) or b"")
 
     def is_paused(self) -> bool:
         """Tell whether workers fetch nothing from this queue."""

@@ -50,6 +50,11 @@ class ScriptKeys(WorkerScriptKeys):
             *(*self.done, keys.dead_tasks(n), keys.progress(n, task_id)),
         ]
 
+    def why(self, task_id: str) -> list[str]:
+        """Of why.lua."""
+        n = self.name
+        return [*self.look(task_id)[:-1], keys.paused(n), keys.workers(n), keys.stats(n)]
+
     def revoke(self, task_id: str, need: str) -> list[str]:
         """Of revoke.lua."""
         n = self.name

@@ -34,6 +34,7 @@ AUDIT = _script("audit", "schema", "types", "bells", "history", "lanes", "holds"
 TAKE_BACK = _script("take_back", "types", "bells", "history", "lanes", "holds")
 WAIT = _script("wait", "schema", "results", "history")
 LOOK = _script("look", "schema", "bells", "results", "history", "lanes")
+WHY = _script("why", "schema", "bells", "results", "history", "lanes", "holds")
 UNPARK = _script("unpark", "schema", "types", "bells", "history", "lanes", "pausing")
 PAUSE = _script("pause", "schema", "types", "bells")
 CLAIM = _script("claim", "schema", "types", "history", "pausing")

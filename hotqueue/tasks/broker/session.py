@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hotqueue.store.blocking import Blocking
     from hotqueue.store.exchange import Sent
 
+NAMES, MORE = 1000, "…"  # characters of the names that a worker announces; and what stands for more
 ALONE = -1  # see `Session.width`
 _MOST_BYTES = b"%d" % READ_BYTES
 DOING, RECOVERING = "finishing and fetching tasks", "recovering after an error"
@@ -111,13 +112,15 @@ class Session:
     Args:
         worker: the worker's incarnation.
         kind: "s" or "a": which tasks it fetches; "x": suspects.
+        known: the names of the tasks that it can run by name.
 
     Attributes:
         width: fetch suspects, which run side by side with so many; 0: fetch ordinary tasks; ALONE: any suspect, which runs alone.
     """
 
-    def __init__(self, broker: Broker, worker: str, kind: str) -> None:
+    def __init__(self, broker: Broker, worker: str, kind: str, known: Collection[str] = ()) -> None:
         self.broker = broker
+        self._known = known
         self.worker = worker
         self.kind = kind
         self._kind = b"a" if kind == "a" else b"s"
@@ -139,10 +142,15 @@ class Session:
 
     def register_call(self, lease_ms: int, about: dict[str, str], stay_ms: int = STAYS) -> tuple[list[str], list[Any]]:
         """Return the keys and arguments of `register`."""
-        args: list[Any] = [self.worker, lease_ms, stay_ms, "schema", keys.SCHEMA]
+        args: list[Any] = [self.worker, lease_ms, stay_ms, "schema", keys.SCHEMA, "tasks", self._names()]
         for pair in about.items():
             args += pair
         return self.broker.script_keys.register(self.worker), args
+
+    def _names(self) -> str:
+        """Return the names of known tasks, for people; of very many, some."""
+        names = " ".join(sorted(self._known))
+        return names if len(names) <= NAMES else f"{names[:NAMES].rpartition(' ')[0]} {MORE}"
 
     def step(self, room: int, actions: Sequence[Settlement] = ()) -> Stepped:
         """Carry out `actions` and fetch up to `room` tasks, in one trip.

@@ -1,173 +1,278 @@
-"""Why a task waits, in a sentence: what `ResultTimeout` says. Looks, and changes nothing."""
+"""Why a task waits: facts of the broker → a reason and its sentence. What `why()` returns, and `ResultTimeout` says."""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
-from hotqueue import keys
-from hotqueue.errors import STORE_ERRORS
-from hotqueue.tasks.context import current_request
+from hotqueue.tasks.broker.facts import Facts, WorkerFacts
+from hotqueue.tasks.broker.pausing import QUEUE
+from hotqueue.tasks.broker.session import MORE
+from hotqueue.tasks.context import Request, current_request
 from hotqueue.tasks.rules import gates
+from hotqueue.tasks.rules.lifecycle import State
 from hotqueue.tasks.rules.options import datetime_of
-from hotqueue.tasks.wire import envelope
-from hotqueue.tasks.wire.envelope import ASYNC
+from hotqueue.tasks.rules.why import Why
+from hotqueue.tasks.wire import envelope, record
+from hotqueue.tasks.wire.envelope import ASYNC, BY_VALUE
 
 if TYPE_CHECKING:
-    from hotqueue.store.store import Store
-    from hotqueue.tasks.broker.broker import Broker, Looked
-
-_OF_WORKERS = ("succeeded", "ended", "failed", "retried", "put_back", "parked", "lost")  # what is counted when a worker acts
-
-# Where a task is found that had not ended when its time was up.
-_SINCE_THEN = {
-    "result": "it has ended just now",
-    "done": "it has ended just now",
-    "dead": "it has failed just now, and is in the dead list",
-    "unknown": "nothing is known of it: it was never sent there, or its result has expired",
-}
+    from hotqueue.tasks.broker.broker import Broker
 
 
-def explain(broker: Broker, task_id: str, looked: Looked | None = None) -> str:
-    """Say what a task is waiting for.
-
-    Args:
-        looked: what is known of it, where that was just looked up.
-    """
-    queue, store, looked = broker.name, broker.store, looked or broker.look(task_id)
-    if looked.where == "parked":
-        return _parked_reason(looked.history.need, store, queue)
-    if looked.where in ("held", "ready") and (why := waits_for_itself(broker, task_id, looked)):
-        return why
-    if looked.where == "held":
-        where = "it is running" + (" in quarantine" if looked.history.width else "")
-        return where + (f" (retry {looked.history.retries})" if looked.history.retries else "")
-    if looked.where == "scheduled":
-        when = datetime_of(looked.detail)
-        again = f", after {_many(looked.history.retries, 'retry', 'retries')}" if looked.history.retries else ""
-        return f"it is scheduled for {when:%Y-%m-%d %H:%M:%S} UTC{again}"
-    if looked.where == "suspect":
-        return _suspicion(broker, looked)
-    if looked.where == "lane":
-        return _blocked_reason(broker, looked)
-    if looked.where != "ready":
-        return f"{_SINCE_THEN.get(looked.where, 'it has just gone on')}; ask once more"
-    if broker.is_in_place:
-        return f"queue {queue!r} is paused, and this is inside queue.testing(): resume() runs what waits"
-    workers, is_paused = broker.workers(), broker.is_paused()
-    if is_paused:
-        return f"queue {queue!r} is paused" + ("" if workers else f", and no worker listens on it at {store}")
-    if not workers and _worked_lately(store, queue):
-        return (
-            f"no worker listens on queue {queue!r} of {store} just now, but one did in the last two minutes: if it is "
-            "starting again, ask once more; if it was stopped, start one with hotqueue-worker"
-        )
-    if not workers:
-        return (
-            f"no worker listens on queue {queue!r} of {store} (user {_user()}); start one with hotqueue-worker, and see "
-            "that it names the same database file or URL"
-        )
-    ahead = _many(int(looked.detail), "task is", "tasks are")
-    return f"{ahead} ahead of it, and {_many(len(workers), 'worker is', 'workers are')} at them"
-
-
-def _suspicion(broker: Broker, looked: Looked) -> str:
-    history = looked.history
-    deaths = [
-        *([f"{history.deliveries} while it ran alone"] if history.deliveries else []),
-        *([f"{history.shared} while it ran beside others"] if history.shared else []),
-        *([f"{history.lost} that took their host along"] if history.lost else []),
-    ]
-    text = (
-        f"it is suspected of killing its process ({_many(history.deaths, 'death', 'deaths')} so far: {', '.join(deaths)}), and "
-        "waits for a quarantine process, apart from other tasks"
-    )
-    if broker.is_paused():
-        return f"{text}; queue {broker.name!r} is paused"
-    if not broker.workers():
-        return f"{text}, which a worker of queue {broker.name!r} would start, but none listens there"
-    return text
-
-
-def _blocked_reason(broker: Broker, looked: Looked) -> str:
-    """Say at which gate a task waits in its lane, and who has its slots; inside one of those, that it waits for itself."""
-    limit, key = gates.read(envelope.decode(looked.envelope).gates)
-    used, some = broker.slots(key)
-    ahead = _many(int(looked.detail), "task is", "tasks are")
-    by = f", by {', '.join(some)}{' and others' * (used > len(some))}" if some else ""  # none: they have just ended
-    text = f"max_concurrency={limit} of {gates.shown(key)} is used up{by}; {ahead} ahead of it there"
+def why(broker: Broker, task_id: str) -> Why:
+    """Return why a task waits, or what else there is to say of it; loads nothing of it."""
     caller = current_request()
-    if caller is not None and caller.queue == broker.name and broker.has_slot(key, caller.id):
-        text += "; the task that waits for it has a slot of that itself: it must not wait for such a task"
-    if broker.is_paused():
-        return f"{text}; queue {broker.name!r} is paused"
-    return text if broker.workers() else f"{text}; and no worker listens on queue {broker.name!r} of {broker.store}"
+    asking = ("", "") if caller is None else (caller.worker, caller.id if caller.queue == broker.name else "")
+    facts = broker.facts(task_id, *asking)
+    if facts.has_expired and not broker.is_in_place:
+        broker.look(task_id)  # ends it
+        facts = broker.facts(task_id, *asking)
+    return Explaining(broker, facts, caller).why()
+
+
+class Explaining:
+    """What the facts of one task mean."""
+
+    def __init__(self, broker: Broker, facts: Facts, caller: Request | None) -> None:
+        self._facts, self._caller = facts, caller
+        self._queue, self._store, self._is_in_place = broker.name, broker.store, broker.is_in_place
+        self._kind, header = envelope.glimpse(facts.envelope)
+        self._task = str(header.get("task", "?"))
+
+    def why(self) -> Why:
+        """Return the reason."""
+        ways: dict[str, Callable[[], Why]] = {
+            **dict.fromkeys(("result", "done", "dead"), self._ended),
+            "held": self._in_hand,
+            "ready": self._in_line,
+            "lane": self._at_gate,
+            "parked": self._parked,
+            "scheduled": self._for_later,
+            "suspect": self._suspected,
+            "unknown": self._unknown,
+        }
+        return ways[self._facts.where]()
+
+    # --- it does not wait ----------------------------------------------------------------------------------------
+
+    def _ended(self) -> Why:
+        found = record.glimpse(self._facts.record)
+        if found is not None:
+            state, at = found
+            return Why("done", f"it has ended: {state}, at {_time(at)}", state=state, at=datetime_of(at))
+        if self._facts.where == "dead":
+            return Why("done", "it has failed, and is in the dead list", state=State.FAILURE, at=None)
+        return Why("done", "it has ended, and its result was not kept", state=None, at=None)
+
+    def _unknown(self) -> Why:
+        return Why("unknown", "nothing is known of it: it was never sent there, or its result has expired")
+
+    def _in_hand(self) -> Why:
+        facts = self._facts
+        if found := self._waits_for_itself():
+            return found
+        holder = next((worker for worker in facts.workers if worker.id == facts.holder), None)
+        if self._is_in_place:
+            return Why("running", "it is running, inside queue.testing()")
+        if holder is None or holder.until < facts.now:
+            return self._lost(holder)
+        if facts.may_wait:
+            return Why("fetched", f"{_named(holder)} has fetched it, and runs others before it", **_where(holder))
+        since = holder.at if facts.fetch == holder.fetch else 0
+        seconds = max(0.0, (facts.now - since) / 1000) if since else None
+        how = " in quarantine" if facts.history.width else ""
+        again = f" (retry {facts.history.retries})" if facts.history.retries else ""
+        when = f", since {_time(since)} ({seconds:.1f} s)" if seconds is not None else ""
+        moment = datetime_of(since) if since else None
+        text = f"it is running{how}{again} at {_named(holder)}{when}"
+        return Why("running", text, **_where(holder), since=moment, seconds=seconds, retries=facts.history.retries)
+
+    def _lost(self, holder: WorkerFacts | None) -> Why:
+        who = "the worker that had it in hand" if holder is None else _named(holder)
+        return Why("lost", f"{who} was lost; it goes back to its place within some seconds", **_where(holder))
+
+    # --- it waits for a worker -----------------------------------------------------------------------------------
+
+    def _in_line(self) -> Why:
+        return self._paused() or self._waits_for_itself() or self._without_worker() or self._not_known() or self._position()
+
+    def _paused(self, is_said_apart: bool = False) -> Why | None:
+        facts, where = self._facts, f"queue {self._queue!r}"
+        what, name, since = "queue", self._queue, facts.paused.get(QUEUE)
+        text = f"{where} is paused"
+        if since is None:
+            what, name, since = "task", self._task, facts.paused.get(f"task:{self._task}")
+            text = f"task {name!r} is paused at {where}; queue.resume(task={name!r}) lets it run"
+        if since is None:
+            return None
+        if self._is_in_place:
+            text = text.partition(";")[0] + ", and this is inside queue.testing(): resume() runs what waits"
+        elif not facts.worker_count and not is_said_apart:
+            text = text.partition(";")[0] + f", and no worker listens on it at {self._store}"
+        return Why("paused", text, what=what, name=name, since=datetime_of(since) if since else None)
+
+    def _without_worker(self) -> Why | None:
+        where = f"no worker listens on queue {self._queue!r} of {self._store}"
+        if self._is_in_place:
+            return Why("position", "it has not started yet, inside queue.testing()", position=1, of=1, workers=0)
+        if self._facts.worker_count:
+            return None
+        if self._facts.worked_lately:
+            text = (
+                f"{where} just now, but one did in the last two minutes: if it is starting again, ask once more; if it was "
+                "stopped, start one with hotqueue-worker"
+            )
+        else:
+            text = (
+                f"{where} (user {_user()}); start one with hotqueue-worker, and see that it names the same database file or URL"
+            )
+        return Why("no_worker", text, worked_lately=self._facts.worked_lately)
+
+    def _not_known(self) -> Why | None:
+        """Where no worker knows it, but none has found out yet."""
+        data, workers = self._facts.envelope, self._facts.workers
+        lists = [worker.tasks for worker in workers]
+        is_by_value = len(data) > 3 and data[3] & BY_VALUE
+        if is_by_value or self._facts.worker_count > len(workers) or not all(lists):
+            return None
+        if any(names is not None and (self._task in names or MORE in names) for names in lists):
+            return None
+        return self._unknown_task(self._task)
+
+    def _unknown_task(self, name: str) -> Why:
+        known = sorted({name for worker in self._facts.workers for name in worker.tasks or ()} - {MORE})
+        shown = ", ".join(known[:10]) + (f" and {len(known) - 10} more" if len(known) > 10 else "")
+        they = f" (they know {shown})" if known else ""
+        text = (
+            f"no worker of queue {self._queue!r} knows a task {name!r}, so it is kept for one that does{they}; start a worker "
+            "with the module that defines it, or correct the name"
+        )
+        return Why("unknown_task", text, task=name, known=known, workers=self._facts.worker_count)
+
+    def _position(self) -> Why:
+        ahead, of, workers = int(self._facts.detail), self._facts.of, self._facts.worker_count
+        line = f"{_many(ahead, 'task is', 'tasks are')} ahead of it, and {_many(workers, 'worker is', 'workers are')} at them"
+        return Why("position", f"it is number {ahead + 1} of {of}: {line}", position=ahead + 1, of=of, workers=workers)
+
+    def _suspected(self) -> Why:
+        history, facts = self._facts.history, {"deaths": self._facts.history.deaths}
+        deaths = [
+            *([f"{history.deliveries} while it ran alone"] if history.deliveries else []),
+            *([f"{history.shared} while it ran beside others"] if history.shared else []),
+            *([f"{history.lost} that took their host along"] if history.lost else []),
+        ]
+        text = (
+            f"it is suspected of killing its process ({_many(history.deaths, 'death', 'deaths')} so far: {', '.join(deaths)}), "
+            "and waits for a quarantine process, apart from other tasks"
+        )
+        if paused := self._paused(is_said_apart=True):
+            return Why("suspect", f"{text}; {paused}", **facts)
+        if not self._facts.worker_count:
+            text += f", which a worker of queue {self._queue!r} would start, but none listens there"
+        return Why("suspect", text, **facts)
+
+    # --- it waits for something else -----------------------------------------------------------------------------
+
+    def _for_later(self) -> Why:
+        history, due = self._facts.history, self._facts.detail
+        seconds = max(0.0, (due - self._facts.now) / 1000)
+        text = f"it is scheduled for {datetime_of(due):%Y-%m-%d %H:%M:%S} UTC"
+        if not history.retries:
+            return Why("eta", f"{text}, in {_span(seconds)}", due=datetime_of(due), seconds=seconds)
+        error = str(history.errors[-1].get("error", "")) if history.errors else ""
+        text += f", in {_span(seconds)}, after {_many(history.retries, 'retry', 'retries')}" + (f": {error}" if error else "")
+        return Why("retry", text, due=datetime_of(due), seconds=seconds, retries=history.retries, error=error)
+
+    def _parked(self) -> Why:
+        need = self._facts.history.need
+        kind, _, what = need.partition(":")
+        if kind == "paused":
+            text = f"task {what!r} was paused at queue {self._queue!r}; it goes back to its place in a moment"
+            return self._paused() or Why("paused", text, what="task", name=what, since=None)
+        if kind == "task":
+            return self._unknown_task(what)
+        text = f"it needs a worker with {need}"
+        if kind == "python":
+            text = f"it was sent by value from Python {what}, and no worker of that version listens on queue {self._queue!r}"
+        return Why("parked", text, need=need)
+
+    def _at_gate(self) -> Why:
+        """At which gate it waits in its lane, and who has its slots; inside one of those, that it waits for itself."""
+        facts, gate = self._facts, self._facts.gate
+        if gate is None:
+            return Why("position", "it has just gone on; ask once more", position=None, of=None, workers=facts.worker_count)
+        ahead = int(facts.detail)
+        by = f", by {', '.join(gate.holders)}{' and others' * (gate.used > len(gate.holders))}" if gate.holders else ""
+        text = (
+            f"max_concurrency={gate.limit} of {gates.shown(gate.key)} is used up{by}; {_many(ahead, 'task is', 'tasks are')} "
+            "ahead of it there"
+        )
+        if gate.has_asking:
+            text += "; the task that waits for it has a slot of that itself: it must not wait for such a task"
+        if paused := self._paused(is_said_apart=True):
+            text += f"; {paused}"
+        elif not facts.worker_count:
+            text += f"; and no worker listens on queue {self._queue!r} of {self._store}"
+        found = {"key": gate.key, "limit": gate.limit, "used": gate.used, "held_by": gate.holders, "ahead": ahead}
+        return Why("concurrency", text, **found)
+
+    # --- for itself ----------------------------------------------------------------------------------------------
+
+    def _waits_for_itself(self) -> Why | None:
+        """Inside a task: it waits for one that only its own worker could run."""
+        caller, facts = self._caller, self._facts
+        if caller is None or (facts.where == "held" and facts.holder != caller.worker):
+            return None  # somebody else runs it
+        kind = "a" if self._kind == ASYNC else "s"
+        able = [worker for worker in facts.workers if worker.kind == kind]
+        own = [worker for worker in able if worker.id == caller.worker]
+        if not own or (kind == "s" and any(worker.held == 0 for worker in able)):
+            return None
+        who = f"the task that waits for it, {caller.task}[{caller.id}], "
+        if kind == "a":
+            text = (
+                f"{who}is one of those that fill {_named(own[0])}; tasks that wait for others need room for both: "
+                "raise --async-concurrency, start another worker, or do not wait"
+            )
+        elif len(able) == 1:
+            text = (
+                f"{who}holds the only free process of {_named(own[0])}; a task that waits for another needs a second "
+                "one (hotqueue-worker -p 2, or -t 2), or must not wait"
+            )
+        else:
+            text = (
+                f"{who}holds one of the {len(able)} processes and threads at queue {self._queue!r}, and tasks hold all others; "
+                "tasks that wait for others need more of them than there are such tasks (hotqueue-worker -p, or -t), or must not "
+                "wait"
+            )
+        return Why("waits_for_itself", text, task=caller.task, id=caller.id, **_where(own[0]))
 
 
 def _many(count: int, one: str, many: str) -> str:
     return f"{count} {one if count == 1 else many}"
 
 
-def waits_for_itself(broker: Broker, task_id: str, looked: Looked | None = None) -> str:
-    """Say, inside a task, that it waits for one that only its own worker could run; "" where that is not so."""
-    caller = current_request()
-    if caller is None:
-        return ""
-    looked = looked or broker.look(task_id)
-    if looked.where == "held":
-        if task_id not in broker.held(caller.worker):
-            return ""  # somebody else runs it
-    elif looked.where != "ready":
-        return ""
-    kind = "a" if looked.envelope[1] == ASYNC else "s"
-    able = [each for each in broker.workers() if each.get("kind") == kind]
-    own = [each for each in able if each["worker"] == caller.worker]
-    if not own or (kind == "s" and any(not broker.held(each["worker"]) for each in able)):
-        return ""
-    who = f"the task that waits for it, {caller.task}[{caller.id}], "
-    if kind == "a":
-        return (
-            f"{who}is one of those that fill {_named(own[0])}; tasks that wait for others need room for both: "
-            "raise --async-concurrency, start another worker, or do not wait"
-        )
-    if len(able) == 1:
-        return (
-            f"{who}holds the only free process of {_named(own[0])}; a task that waits for another needs a second "
-            "one (hotqueue-worker -p 2, or -t 2), or must not wait"
-        )
-    return (
-        f"{who}holds one of the {len(able)} processes and threads at queue {broker.name!r}, and tasks hold all others; tasks "
-        "that wait for others need more of them than there are such tasks (hotqueue-worker -p, or -t), or must not wait"
-    )
+def _named(worker: WorkerFacts) -> str:
+    return f"worker {worker.name!r}" if worker.name else f"the worker with process {worker.pid} on {worker.host}"
 
 
-def _named(worker: dict[str, str]) -> str:
-    name = worker.get("name")
-    return f"worker {name!r}" if name else f"the worker with process {worker.get('pid')} on {worker.get('host')}"
+def _where(worker: WorkerFacts | None) -> dict[str, Any]:
+    if worker is None:
+        return {"worker": None, "host": None, "pid": None}
+    return {"worker": worker.name or worker.id, "host": worker.host, "pid": int(worker.pid) if worker.pid.isdigit() else None}
 
 
-def _worked_lately(store: Store, queue: str) -> bool:
-    """Tell whether a worker did anything at a queue in this minute or the one before, by the server's clock."""
-    key = keys.stats(queue)
-    try:
-        minute = int(store.repeat(lambda: store.command(key, "TIME"))[0]) // 60
-        fields = [f"{when}:{what}" for when in (minute, minute - 1) for what in _OF_WORKERS]
-        return any(store.repeat(lambda: store.command(key, "HMGET", key, *fields)))
-    except STORE_ERRORS:  # not worth another error than the one that is on its way
-        return False
+def _time(ms: float) -> str:
+    found: datetime = datetime_of(ms)
+    return f"{found:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 120 else f"{seconds / 60:,.0f} min" if seconds < 7200 else f"{seconds / 3600:,.0f} h"
 
 
 def _user() -> str:
     return str(os.getuid()) if hasattr(os, "getuid") else os.environ.get("USERNAME", "?")
-
-
-def _parked_reason(need: str, store: Store, queue: str) -> str:
-    kind, _, what = need.partition(":")
-    if kind == "task":
-        return (
-            f"no worker of queue {queue!r} knows a task {what!r}, so it is kept for one that does; start a worker with the "
-            "module that defines it, or correct the name"
-        )
-    if kind == "python":
-        return f"it was sent by value from Python {what}, and no worker of that version listens on queue {queue!r}"
-    return f"it needs a worker with {need}"

@@ -23,7 +23,7 @@ from hotqueue.runtime import testing_mode
 from hotqueue.runtime.ending import in_thread
 from hotqueue.tasks.client.answers import Answer, with_records
 from hotqueue.tasks.client.client import Client, Owner, client_of
-from hotqueue.tasks.client.explain import explain
+from hotqueue.tasks.client.explain import why
 from hotqueue.tasks.client.replies import Replies
 from hotqueue.tasks.rules.callables import NotAwaited
 from hotqueue.tasks.rules.history import json_object
@@ -135,18 +135,18 @@ class Handle(Generic[R]):
         looked = self.broker.look(self.id)
         answer = answer_in(looked)
         if answer is None:
-            raise self.timeout_error(allowed, looked)
+            raise self.timeout_error(allowed)
         return answer
 
-    def timeout_error(self, allowed: float | None, looked: Looked) -> ResultTimeout:
+    def timeout_error(self, allowed: float | None) -> ResultTimeout:
         """Return what to raise when time is up; says what the task waits for."""
         trouble = self.replies.trouble
         try:
-            why = explain(self.broker, self.id, looked)
+            reason = str(why(self.broker, self.id))
         except ConnectionFailed as error:
-            why, trouble = str(error), ""
+            reason, trouble = str(error), ""
         beside = f" (and no connection could be had to wait with: {trouble})" if trouble else ""
-        return ResultTimeout(f"no result of task {self.id} within {allowed:g} s: {why}{beside}")
+        return ResultTimeout(f"no result of task {self.id} within {allowed:g} s: {reason}{beside}")
 
     @property
     def signer(self) -> Signer | None:

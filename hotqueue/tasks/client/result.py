@@ -12,14 +12,17 @@ from typing import Any, TypeVar
 
 from hotqueue.errors import NoThread, TaskRevoked
 from hotqueue.hints import hinting
+from hotqueue.runtime.ending import in_thread
 from hotqueue.tasks.client import callbacks
 from hotqueue.tasks.client.answers import Answer
 from hotqueue.tasks.client.callbacks import ResultFuture
 from hotqueue.tasks.client.client import Owner, client_of
+from hotqueue.tasks.client.explain import why
 from hotqueue.tasks.client.handle import Handle, HasHandle, parsed_dead
 from hotqueue.tasks.client.waiting import answers, awaited
 from hotqueue.tasks.rules.lifecycle import FINAL, State
 from hotqueue.tasks.rules.options import datetime_of, seconds
+from hotqueue.tasks.rules.why import Why
 from hotqueue.tasks.wire import payload, record
 
 R = TypeVar("R")
@@ -203,6 +206,14 @@ class AsyncResult(HasHandle[R]):
         if looked.history.errors:
             return looked.history.errors
         return list(parsed_dead(handle.broker.dead_record(handle.id)).get("errors", []))
+
+    def why(self) -> Why:
+        """Return why the task waits, or what else there is to say of it, in one round trip; ``str(why)`` is a sentence."""
+        return why(self._handle.broker, self._handle.id)
+
+    async def awhy(self) -> Why:
+        """Asyncio twin of `why`."""
+        return await in_thread(self.why)
 
     # --- acting --------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from typing import Any
 from hotqueue.errors import STORE_ERRORS
 from hotqueue.runtime.ending import in_thread
 from hotqueue.tasks.client.answers import Answer
-from hotqueue.tasks.client.explain import waits_for_itself
+from hotqueue.tasks.client.explain import why
 from hotqueue.tasks.client.handle import Handle, answer_in
 from hotqueue.tasks.client.replies import Replies
 from hotqueue.tasks.context import current_request
@@ -33,8 +33,9 @@ def answers(one: Handle[Any], ids: list[str], allowed: float | None) -> dict[str
     if not left:
         return found
     try:
-        if why := waits_for_itself(one.broker, left[0]):
-            log.warning("no result of task %s within %g s: %s", left[0], LOG_AFTER, why)
+        found_out = why(one.broker, left[0])
+        if found_out.reason == "waits_for_itself":
+            log.warning("no result of task %s within %g s: %s", left[0], LOG_AFTER, found_out)
     except STORE_ERRORS:  # a store that is away just now: it is waited for all the same
         pass
     return found | replies.wait(left, None if allowed is None else allowed - LOG_AFTER)
@@ -79,7 +80,7 @@ async def _delivered(handle: Handle[Any], future: asyncio.Future[Answer], replie
             if (answer := answer_in(looked)) is not None:
                 return answer
             if left is not None and left <= pause:
-                raise await in_thread(handle.timeout_error, allowed, looked)
+                raise await in_thread(handle.timeout_error, allowed)
         pause = FIRST_LOOK if replies.trouble else min(2 * pause, 30.0)
 
 

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 from hotqueue.tasks.broker.bounded import queue_full
 from hotqueue.tasks.broker.broker import Looked
 from hotqueue.tasks.broker.encoded import Encoded
+from hotqueue.tasks.broker.facts import Facts
 from hotqueue.tasks.broker.pausing import QUEUE
 from hotqueue.tasks.broker.revoking_many import PARKED, SCHEDULED, WAITING, Sought
 from hotqueue.tasks.client.definition import Definition
@@ -95,6 +96,11 @@ class MemoryBroker(MemorySchedules):
             record = storage.records.get(task_id, b"")
             ended = "done" if task_id in storage.done else "dead" if task_id in storage.dead else "unknown"
             return Looked("result" if record else ended, record, History(), 0.0, b"", progress)
+
+    def facts(self, task_id: str, asking_worker: str = "", asking_task: str = "") -> Facts:
+        """Return what is known of a task, as far as `why` needs it."""
+        looked, paused = self.look(task_id), self.paused()
+        return Facts(looked.where, now(), looked.history, looked.envelope, looked.record, looked.detail, paused=paused)
 
     async def alook(self, task_id: str) -> Looked:
         """Asyncio twin of `look`."""

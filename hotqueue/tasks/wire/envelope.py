@@ -16,6 +16,7 @@ from typing import Any
 from hotqueue.errors import CorruptEnvelope, NewerEnvelope, SignatureError
 from hotqueue.signing import SIGNATURE_BYTES, Signer
 from hotqueue.tasks.rules.gates import GATE
+from hotqueue.tasks.rules.history import json_object
 from hotqueue.utf8 import raw
 
 WIRE_VERSION = 1  # what is written
@@ -185,6 +186,15 @@ def decode(data: bytes, signer: Signer | None = None, queue: str | None = None, 
     if signer is not None and task_id is not None and envelope.id != task_id:
         raise SignatureError(f"the envelope of task {envelope.id} stood under another id, {task_id!r:.300}: replayed?")
     return envelope
+
+
+def glimpse(data: bytes) -> tuple[int, dict[str, Any]]:
+    """Return kind and header of an envelope that may be cut behind them, unverified: for people; nothing of what is none."""
+    if len(data) < FIXED.size or data[0] != WIRE_VERSION:
+        return 0, {}
+    _, kind, _, _, _, _, n_header, _, n_id = FIXED.unpack_from(data)
+    start = FIXED.size + n_id
+    return kind, json_object(data[start : start + n_header]) or {}
 
 
 def _unreadable(version: int) -> NewerEnvelope | CorruptEnvelope:

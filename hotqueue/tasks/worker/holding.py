@@ -30,7 +30,7 @@ class Holding:
 
     def __init__(self, registry: Registry, worker: str, kind: str) -> None:
         self.registry = registry
-        self.session = Session(registry.broker, worker, kind)
+        self.session = Session(registry.broker, worker, kind, registry.tasks)
         self.result_signer = registry.result_signer(registry.name)
         self.in_hand: dict[str, Delivery] = {}
         self.refusal = ""

@@ -64,6 +64,7 @@ REFUSED: dict[str, Callable[[Broker], Any]] = {
     "declare": lambda broker: broker.declare("v 1 host:1", 1000),
     "unpark": lambda broker: broker.unpark("task:p", "s", 10),
     "upgrade": Broker.upgrade,
+    "why": lambda broker: broker.facts("t"),
     "wait": lambda broker: broker.wait(["t"], "c"),
     # Single commands: what whoever operates a queue sees of it.
     **{name: getattr(Broker, name) for name in ("counts", "workers", "pause", "resume", "dead_count")},

@@ -60,6 +60,7 @@ LISTS = {
     "upgrade": KEYS.upgrade(),
     "unpark": KEYS.unpark("n"),
     "wait": KEYS.wait("c", ["t"]),
+    "why": KEYS.why("t"),
 }
 NO_NUMBERS = {"unstarted", "are_registered"}  # one list of one kind
 

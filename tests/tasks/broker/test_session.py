@@ -48,7 +48,7 @@ class TestRegister:
         assert found.keys() == {"workers", "worker:w"}
         assert now + 238_000 < -found["workers"]["w"] < now + 242_000
         said = {"host": "h", "folder": "/f", "lease": "5000"}
-        assert {**found["worker:w"], "since": "?"} == {"fetch": "0", "since": "?", "schema": "1", **said}
+        assert {**found["worker:w"], "since": "?"} == {"fetch": "0", "since": "?", "schema": "1", "tasks": "", **said}
 
     def test_one_that_holds_something_has_a_lease_at_once(self, room: Room) -> None:
         room.fill({"held:w": {"t": f"1 s {place(7)}"}})

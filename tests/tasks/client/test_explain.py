@@ -16,7 +16,7 @@ import pytest
 
 from hotqueue import HotQueue, ResultTimeout
 from hotqueue.tasks.broker.session import Session
-from hotqueue.tasks.client.explain import explain
+from hotqueue.tasks.client.explain import why
 from tests.support.processes import run_python
 from tests.support.waiting import wait_until
 
@@ -176,11 +176,11 @@ def test_no_state_is_told_by_the_name_it_has_in_the_store(make_queue: Callable[.
     forgotten = short.delay(1)
     queue.run_worker(burst=True)
     broker = queue._tasks.broker
-    told = {result: explain(broker, result.id) for result in (kept, forgotten, dead, queue.result("never"))}
-    assert [text.partition(";")[0].partition(":")[0] for text in told.values()] == [
-        "it has ended just now",
-        "it has ended just now",
-        "it has ended just now",  # of a dead task the result is found first
+    told = {result: str(why(broker, result.id)) for result in (kept, forgotten, dead, queue.result("never"))}
+    assert [text.partition(", at")[0].partition(": it was")[0] for text in told.values()] == [
+        "it has ended: SUCCESS",
+        "it has ended, and its result was not kept",
+        "it has ended: FAILURE",  # of a dead task the result is found first
         "nothing is known of it",
     ]
     queue.discard_dead(all=True)
@@ -192,7 +192,7 @@ def test_one_is_not_many(make_queue: Callable[..., HotQueue]) -> None:
     results = [queue.submit(str, n) for n in range(3)]
     worker = Session(queue._tasks.broker, "somebody", "s")
     worker.register(60_000, {"kind": "s"})
-    told = [explain(queue._tasks.broker, result.id) for result in results]
+    told = [str(why(queue._tasks.broker, result.id)).partition(": ")[2] for result in results]
     assert told == [f"{ahead} ahead of it, and 1 worker is at them" for ahead in ("0 tasks are", "1 task is", "2 tasks are")]
     worker.broker.reap("somebody", known_dead=True)
     for result in results:

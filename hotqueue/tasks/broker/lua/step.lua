@@ -306,7 +306,7 @@ local function fetch(out)
     if width == 0 then take(own, KIND, out) else to_lanes = take_suspect(out) end
   end
   if #out > HEAD_SIZE then begin_lease(WORKERS, WORKER_ID, score, now, known[2]) end
-  redis.call('HSET', WORKER, 'fetch', FETCH_NUMBER)
+  redis.call('HSET', WORKER, 'fetch', FETCH_NUMBER, 'at', text(now))
   local left = redis.call('ZCARD', own)
   if left > 0 and not is_paused and redis.pcall('LLEN', own_bell) == 0 then redis.call('LPUSH', own_bell, '1') end
   return 1, width == 0 and left or to_lanes

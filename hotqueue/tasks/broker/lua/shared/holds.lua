@@ -141,13 +141,14 @@ local function holds()
     return number
   end
 
-  -- How a task is held: its origin, whether it was revoked before, and how many of its fetch start after it; nil: not at all.
+  -- How a task is held: its origin, whether it was revoked before, how many of its fetch start after it, and in which field; nil: not
+  -- at all.
   function made.find_held(held, id)
     local all, name, found = redis.call('HGETALL', held), '\n' .. id .. '\n', nil
     for i = 1, #all, 2 do
       if all[i] == id or string.find(all[i + 1], name, 1, true) then
         made.each_in(all[i], all[i + 1], function(each, origin, _, was_revoked, behind)
-          if each == id then found = { origin = origin, was_revoked = was_revoked, behind = behind } end
+          if each == id then found = { origin = origin, was_revoked = was_revoked, behind = behind, field = all[i] } end
         end)
         if found then return found end
       end
