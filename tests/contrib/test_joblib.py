@@ -15,6 +15,7 @@ from joblib import Parallel, delayed, effective_n_jobs, parallel_config
 
 from hotqueue import ConfigError, HotQueue
 from hotqueue.contrib.joblib import HotQueueBackend
+from tests.support.durations import take_time
 from tests.support.generic_worker import THREADS
 from tests.support.waiting import wait_until
 
@@ -43,7 +44,7 @@ def test_without_a_number_as_many_go_on_as_workers_have_slots(queue: HotQueue) -
 def test_no_more_go_on_than_are_asked_for(queue: HotQueue) -> None:
     def span() -> tuple[float, float]:
         began = time.time()
-        time.sleep(0.02)
+        take_time(0.02)
         return began, time.time()
 
     with parallel_config("hotqueue", queue=queue):

@@ -9,9 +9,9 @@ import operator
 import subprocess
 import sys
 import threading
-import time
 import weakref
 from collections.abc import Iterator
+from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
@@ -19,6 +19,7 @@ import pytest
 
 import hotqueue
 from hotqueue import Executor, HotQueue, RemoteError, RemoteTraceback
+from tests.support.durations import take_time
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.servers("server")
@@ -33,11 +34,7 @@ def fail(text: str = "") -> None:
 
 
 def wait_for_file(path: str) -> str:
-    import pathlib
-    import time
-
-    while not pathlib.Path(path).exists():
-        time.sleep(0.005)
+    wait_until(lambda: Path(path).exists(), 30)
     return path
 
 
@@ -95,7 +92,7 @@ def test_what_it_is_given_is_checked(queue: HotQueue) -> None:
 
 def test_its_options_hold_for_each_call(queue: HotQueue) -> None:
     with Executor(queue, time_limit=0.3) as executor, pytest.raises(hotqueue.TimeLimitExceeded):
-        executor.submit(time.sleep, 30).result(20)
+        executor.submit(take_time, 30).result(20)
 
 
 def test_a_call_that_fails_is_tried_again(queue: HotQueue, tmp_path: Any) -> None:
@@ -341,7 +338,7 @@ def test_after_shutdown_nothing_is_taken_any_more(queue: HotQueue) -> None:
 
 def test_the_end_of_a_with_block_waits_for_all_of_it(queue: HotQueue) -> None:
     with Executor(queue) as executor:
-        futures = [executor.submit(time.sleep, 0.05) for _ in range(10)]
+        futures = [executor.submit(take_time, 0.05) for _ in range(10)]
     assert all(future.done() for future in futures)
 
 
