@@ -134,6 +134,27 @@ def test_what_goes_to_another_queue_comes_there_once(fired: Fired, tmp_path: Pat
     assert not fired.redis.exists(keys.outbox(fired.name))
 
 
+def test_signed_on_every_kind_of_server(queue_name: str, store_url: str, tmp_path: Path, key_leaks: Callable[[], None]) -> None:
+    app = Workers("schedule_tasks", queue_name, store_url, tmp_path)
+    queue = HotQueue(queue_name, url=store_url, secret_key="k")
+    try:
+        env = {"EVERY": "0.5", "FAR": "0.5", "SECRET": "k"}
+        app.start("-Q", f"{queue_name},{queue_name}-far", env=env)
+        queue.schedule("made", 0.5, "schedule_tasks.noted", kwargs={"what": "made"})
+        HotQueue(queue_name, url=store_url).schedule("forged", 0.5, "schedule_tasks.noted", kwargs={"what": "forged"})
+        kinds = {"beat", "far", "made"}
+        wait_until(lambda: {words[0] for words in app.noted()} >= kinds, 30, "each of them fires")
+        names = [each.name for each in queue.schedules()]
+        assert names == ["beat", "far", "made"]
+        assert all(each.last_result is not None for each in queue.schedules())
+        assert "schedule 'forged' is unsigned, but this worker has a secret key" in app.said()
+        assert {words[0] for words in app.noted()} == kinds
+    finally:
+        app.stop()
+        key_leaks()
+        queue.close()
+
+
 def test_a_server_that_is_away_and_comes_back(fired: Fired) -> None:
     fired.start(env={"EVERY": str(EVERY / 1000)})
     beats(fired, 3)

@@ -101,6 +101,21 @@ def share(table: Broker, brokers: Sequence[Broker], supervisor: str, counts_ms: 
     return Share(int(now), count, {int(n) - 1: int(at) for n, at in zip(found[::2], found[1::2], strict=True)})
 
 
+def have_schedules(brokers: Sequence[Broker]) -> list[bool]:
+    """Tell of queues of one server whether they may have schedules: a hundred are told of together.
+
+    Raises:
+        HotQueueError: the server is away.
+    """
+    store, found = brokers[0].store, []
+    at_once = 1 if store.is_cluster else LOOKED_AT
+    for start in range(0, len(brokers), at_once):
+        every_key = [keys.schedules_next(broker.name) for broker in brokers[start : start + at_once]]
+        are_some = store.command(every_key[0], "EXISTS", *every_key, doing="looking for schedules") != 0
+        found += [are_some] * len(every_key)
+    return found
+
+
 def need_upkeep(brokers: Sequence[Broker]) -> list[bool]:
     """Tell of queues of one server whether there is anything for upkeep to see to; True where that cannot be read."""
     calls: list[pipeline.Call] = [(broker.script_keys.needs_upkeep(), ()) for broker in brokers]

@@ -10,13 +10,14 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.broker.scheduling import Change, version_of
 from hotqueue.tasks.rules import firing
 from hotqueue.tasks.rules.firing import DURABLE, State
+from hotqueue.tasks.supervisor.schedule_mending import forget
 from hotqueue.tasks.wire import schedule_row
 from hotqueue.tasks.worker import failpoints
 
@@ -94,7 +95,7 @@ class Declaring:
             if failpoints.IS_ARMED:
                 failpoints.at("after_declare")
         if found.over:
-            self._forget(found.over)
+            forget(self._broker, found.over)
         self.renew_at = time.monotonic() + self._alive_ms / 3000
 
     def _begin(self) -> None:
@@ -121,19 +122,6 @@ class Declaring:
             elif before is not None and not has_place and before.digest == digest:  # while nobody declared it, it had none
                 changes.append(Change(name, text, text, due=before.due(schedule_row.decode(data, name, None).plan)))
         self._broker.set_schedules(changes)
-
-    def _forget(self, over: Sequence[str]) -> None:
-        """Remove schedules of versions that nobody has declared for a day, and who declared them."""
-        kept = {version_of(who) for who in self._broker.declarers() if who not in over}
-        gone = {version_of(who) for who in over} - kept - {DURABLE}
-        if gone:
-            changes = []
-            for name, _, text in self._broker.schedules():
-                state = State.read(text)
-                if state is not None and state.version in gone:
-                    changes.append(Change(name, text, ""))
-            self._broker.set_schedules(changes)
-        self._broker.forget_declarers(over)
 
 
 def _declared_at(who: str) -> int:

@@ -46,7 +46,7 @@ class QueueSchedules:
         self.declaring = Declaring(broker, alive_ms, self._say)
         self._firing = SlotFiring(broker, signer, is_patient, self._say, self.declaring.declares)
         self._signer = signer
-        self._offset = 0.0
+        self._offset = self._not_before = 0.0
         self._has_left = False
         self._must_mend, self._was_put_back = True, False
         self._lock = threading.Lock()  # of whoever is at work for us
@@ -60,7 +60,7 @@ class QueueSchedules:
     @property
     def begins_at(self) -> float:
         """When there is something to do next (monotonic)."""
-        return 0.0 if self._must_mend else min(self.due_at, self.declaring.renew_at)
+        return max(self._not_before, 0.0 if self._must_mend else min(self.due_at, self.declaring.renew_at))
 
     # --- what others tell it -------------------------------------------------------------------------------------
 
@@ -91,8 +91,7 @@ class QueueSchedules:
             try:
                 self._run()
             except BaseException:
-                later = time.monotonic() + AGAIN
-                self.due_at, self.declaring.renew_at = max(self.due_at, later), max(self.declaring.renew_at, later)
+                self._not_before = time.monotonic() + AGAIN
                 raise
 
     def _run(self) -> None:

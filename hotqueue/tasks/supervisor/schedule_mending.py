@@ -1,6 +1,11 @@
-"""Puts schedules right where nobody else does: places that are lost, and slots of a time to which a clock was wrongly set."""
+"""Puts schedules right where nobody else does: places that are lost, slots of a time to which a clock was wrongly set.
+
+And forgets those that nobody has declared for a day.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from hotqueue.errors import CorruptEnvelope, SignatureError
 from hotqueue.signing import Signer
@@ -10,7 +15,8 @@ from hotqueue.tasks.rules import firing
 from hotqueue.tasks.rules.firing import DURABLE, State
 from hotqueue.tasks.wire import schedule_row
 
-HOUR, LONGEST = 3_600_000, 367 * 86_400_000  # ms
+HOUR, DAY = 3_600_000, 86_400_000  # ms
+LONGEST = 367 * DAY  # ms to the next slot of nearly any schedule
 
 
 def mend(broker: Broker, signer: Signer | None, was_put_back: bool) -> None:
@@ -21,6 +27,8 @@ def mend(broker: Broker, signer: Signer | None, was_put_back: bool) -> None:
         was_put_back: the server's clock was; then any slot that is more than an hour away is looked at.
     """
     due = broker.due_schedules(0)
+    if over := [who for who, until in broker.declarers().items() if until < due.now - DAY]:
+        forget(broker, over)
     live = {version_of(who) for who in due.live}
     far = due.now + (HOUR if was_put_back else LONGEST)
     wrong, lost = [], []
@@ -45,3 +53,17 @@ def mend(broker: Broker, signer: Signer | None, was_put_back: bool) -> None:
             after = firing.put_back(state, plan, due.now) if name in wrong else state
             changes.append(Change(name, text, after.text, due=after.due(plan)))
     broker.set_schedules(changes)
+
+
+def forget(broker: Broker, over: Sequence[str]) -> None:
+    """Remove schedules of versions that nobody has declared for a day, and those who declared them then."""
+    kept = {version_of(who) for who in broker.declarers() if who not in over}
+    gone = {version_of(who) for who in over} - kept - {DURABLE}
+    if gone:
+        changes = []
+        for name, _, text in broker.schedules():
+            state = State.read(text)
+            if state is not None and state.version in gone:
+                changes.append(Change(name, text, ""))
+        broker.set_schedules(changes)
+    broker.forget_declarers(over)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from hotqueue import keys
 from hotqueue.signing import Signer
+from hotqueue.tasks.broker import many_queues
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.supervisor.declaring import Declared
 from hotqueue.tasks.supervisor.neighbours import Neighbours
@@ -140,10 +141,16 @@ class Upkeep:
             some.note_schedules(some.queues)
 
     def fire(self) -> None:
-        """Declare schedules and fire what is due, in the caller's thread: for somebody who does not stay."""
-        for broker, queue in self._queues.items():
-            queue.schedules.note(*broker.next_slot())
+        """Declare schedules and fire what is due, in the caller's thread: for somebody who does not stay.
+
+        Raises:
+            HotQueueError: a server is away.
+        """
         for each in self.rounds:
+            there = many_queues.have_schedules([queue.broker for queue in each.queues])
+            for queue, may_have in zip(each.queues, there, strict=True):
+                if may_have:
+                    queue.schedules.note(*queue.broker.next_slot())
             each.note_schedules(each.queues)
             each.fire()
 

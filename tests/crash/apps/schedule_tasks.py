@@ -7,7 +7,7 @@ from hotqueue import HotQueue
 from hotqueue.tasks import current_task
 from tests.support.notes import Notes
 
-queue = HotQueue(os.environ["CRASH_QUEUE"], url=os.environ["CRASH_URL"])
+queue = HotQueue(os.environ["CRASH_QUEUE"], url=os.environ["CRASH_URL"], secret_key=os.environ.get("SECRET"))
 notes = Notes(os.environ.get("CRASH_NOTES"))
 
 

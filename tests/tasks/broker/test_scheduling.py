@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 
 from hotqueue import ConfigError
+from hotqueue.tasks.broker import many_queues
 from hotqueue.tasks.broker.encoded import Encoded
 from hotqueue.tasks.broker.scheduling import Change
 from hotqueue.tasks.wire.outgoing import Outgoing, packed
@@ -103,7 +104,7 @@ def test_who_declares_is_told_until_its_time_is_over(room: Room) -> None:
 
 
 def test_a_queue_with_schedules_is_swept_and_kept(scheduled: Room) -> None:
-    from hotqueue.tasks.broker import many_queues
-
     other = [scheduled.broker, type(scheduled.broker)(scheduled.broker.store, scheduled.queue.name + "-none")]
     assert many_queues.need_upkeep(other) == [True, False]
+    assert many_queues.have_schedules(other)[0]
+    assert many_queues.have_schedules(other[1:]) == [False]

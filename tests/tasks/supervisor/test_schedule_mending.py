@@ -6,9 +6,12 @@ import time
 
 import pytest
 
+from hotqueue import HotQueue
+from hotqueue.tasks.client.registry import registry_of
+from hotqueue.tasks.supervisor.declaring import Declared
 from tests.tasks import sample
 from tests.tasks.contents import Room
-from tests.tasks.schedules import looking, put, state_of
+from tests.tasks.schedules import looking, put, run, state_of
 
 only_server = pytest.mark.servers("server")
 
@@ -31,3 +34,19 @@ class TestMending:
         put(room, "made", slot=ahead + year)
         looking(room)
         assert all(at < time.time() * 1000 + 3_700_000 for at in room["schedules:next"].values())
+
+    @only_server
+    def test_what_nobody_has_declared_for_a_day_is_forgotten_by_whoever_looks(self, room: Room) -> None:
+        queue = HotQueue(room.queue.name, url="redis://127.0.0.1:1")
+        queue.periodic(3600, name="a", args=(1,))(sample.square)
+        looked = looking(room)
+        looked.declare(Declared(*registry_of(queue).declared()))
+        run(looked)
+        looked.leave()
+        key = room.prefix + "schedules:declarers"
+        [(who, at)] = room.client.zrange(key, 0, -1, withscores=True)
+        looking(room).mend()
+        assert list(room["schedules"]) == ["a"]
+        room.client.zadd(key, {who: at - 86_400_001})
+        looking(room)
+        assert (room["schedules"], room["schedules:declarers"]) == (None, None)
