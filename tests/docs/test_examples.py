@@ -105,6 +105,16 @@ def test_limits(run: Run) -> None:
     assert run("limits.py").splitlines() == ["exports: 12, of each tenant at most 1 at a time", "mails: 20, at most 3 at a time"]
 
 
+def test_flow_control(run: Run) -> None:
+    assert run("flow_control.py").splitlines() == [
+        "prices: [3, 4]",
+        "mails wait: paused ['flow_control.mail']",
+        "revoked: 1",
+        "['mailed ann@example.org', 'mailed cid@example.org']",
+        "purged: 1",
+    ]
+
+
 def test_schedules(run: Run) -> None:
     assert run("schedules.py").splitlines() == [
         "the pulse: alive",

@@ -153,7 +153,7 @@ class Explaining:
         return Why("unknown_task", text, task=name, known=known, workers=self._facts.worker_count)
 
     def _position(self) -> Why:
-        ahead, of, workers = int(self._facts.detail), self._facts.of, self._facts.worker_count
+        ahead, of, workers = int(self._facts.detail), self._facts.of, len(self._able()) or self._facts.worker_count
         line = f"{_many(ahead, 'task is', 'tasks are')} ahead of it, and {_many(workers, 'worker is', 'workers are')} at them"
         return Why("position", f"it is number {ahead + 1} of {of}: {line}", position=ahead + 1, of=of, workers=workers)
 
@@ -219,6 +219,11 @@ class Explaining:
         found = {"key": gate.key, "limit": gate.limit, "used": gate.used, "held_by": gate.holders, "ahead": ahead}
         return Why("concurrency", text, **found)
 
+    def _able(self) -> list[WorkerFacts]:
+        """Return the workers of its kind: a process has one for each kind of task."""
+        kind = "a" if self._kind == ASYNC else "s"
+        return [worker for worker in self._facts.workers if worker.kind == kind]
+
     # --- for itself ----------------------------------------------------------------------------------------------
 
     def _waits_for_itself(self) -> Why | None:
@@ -226,8 +231,7 @@ class Explaining:
         caller, facts = self._caller, self._facts
         if caller is None or (facts.where == "held" and facts.holder != caller.worker):
             return None  # somebody else runs it
-        kind = "a" if self._kind == ASYNC else "s"
-        able = [worker for worker in facts.workers if worker.kind == kind]
+        kind, able = "a" if self._kind == ASYNC else "s", self._able()
         own = [worker for worker in able if worker.id == caller.worker]
         if not own or (kind == "s" and any(worker.held == 0 for worker in able)):
             return None

@@ -7,6 +7,7 @@ free thread, a task that waits for what is unknown.
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -157,6 +158,24 @@ def test_nobody_is_accused_who_does_not_hold_the_worker_up(site: Site) -> None:
     waiting = site.call("parent.delay(1, 3, 'nobody').get(timeout=20, propagate=False)")
     assert "holds" not in waiting
     site.queue.discard_dead(all=True)
+
+
+def test_whoever_asks_is_told_where_a_task_runs_and_since_when(site: Site) -> None:
+    site.work("-p", 1, "--name", "lonely")
+    result = site.queue.result(site.call("parent.delay(1, 30).id"))
+    wait_until(lambda: result.why().reason == "running", 20)
+    why, worker = result.why(), site.queue.workers()[0]
+    assert (why.worker, why.host, str(why.pid), why.retries) == ("lonely", worker["host"], worker["pid"], 0)
+    assert 0 <= why.seconds < 30
+    assert re.fullmatch(r"it is running at worker 'lonely', since 2.* UTC \(\d+\.\d s\)", str(why))
+    behind = site.queue.result(site.call("child.delay(2).id"))
+    assert str(behind.why()) == "it is number 2 of 2: 1 task is ahead of it, and 1 worker is at them"  # behind what that one sent
+    stranger = site.queue.task(print, name="tasks.chld").delay()
+    assert stranger.why().reason == "unknown_task"
+    assert {"tasks.child", "tasks.parent"} < set(stranger.why().known)
+    site.queue.purge()
+    result.revoke(terminate=True)
+    wait_until(lambda: result.ready(), 20)
 
 
 def test_a_program_is_told_what_it_always_was(site: Site) -> None:

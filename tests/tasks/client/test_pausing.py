@@ -34,6 +34,7 @@ def test_tasks_of_a_name_wait_and_run_once_it_is_resumed(make_queue: MakeQueue) 
     assert double.delay(4).id
     assert work(queue) == 1
     assert ([result.state for result in sent], queue.pending()) == ([State.PENDING] * 2, 2)
+    assert (sent[0].why().reason, sent[0].why().name, queue.stats()["paused_tasks"]) == ("paused", "note", ["note"])
     queue.resume(task="note")
     assert (work(queue), sample.seen) == (2, [2, 1])
 
