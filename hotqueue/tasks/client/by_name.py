@@ -57,7 +57,7 @@ class _Named(Definition):
             key = getattr(options, option)
             if isinstance(key, str):
                 try:
-                    check_fields(key, signature, options.sensitive, f"queue.send({self.name!r}) {option}=")
+                    check_fields(key, signature, options.sensitive, f"{self.name!r}: {option}=")
                 except TypeError as error:
                     raise TypeError(f"{error}; for a task by name, keys are made of kwargs={{…}}, not of args") from None
         return super().encode(task_id, args, kwargs, options, queue, more)
