@@ -103,6 +103,7 @@ def working(kind: str, count: int, source: Path, glob: bool, options: list[str])
         with started(kind, folder / "server") as (url, clients):
             env = {
                 **os.environ,
+                "PYTHONSAFEPATH": "1",  # not what lies where this was started
                 "STORE": url,
                 "COUNT": "1" if glob else str(count),
                 "PYTHONPATH": os.pathsep.join([str(source), name]),
@@ -181,7 +182,7 @@ def _calls(source: Path, calls: int, which: list[str]) -> dict[int, list[float]]
     """Return how long calls took, in turns at the servers of so many queues, so that what else the machine does is shared."""
     with tempfile.TemporaryDirectory() as name:
         (Path(name) / "caller.py").write_text(CALLER)
-        env = {**os.environ, "PYTHONPATH": str(source)}
+        env = {**os.environ, "PYTHONSAFEPATH": "1", "PYTHONPATH": str(source)}
         caller = processes.start([sys.executable, str(Path(name) / "caller.py"), str(calls), *which], env, Path(name) / "calls")
         if caller.wait():
             raise SystemExit((Path(name) / "calls").read_text())

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import redis.exceptions as rx
 
 from hotqueue.errors import ConnectionFailed
-from hotqueue.store.connection import fileno, is_open, is_stale, new_connection, packed
+from hotqueue.store.connection import fileno, is_open, is_stale, new_connection, packed, peer, reply_or_error
 from hotqueue.store.exchange import Exchange, Sent
 from hotqueue.store.pool import Idle
 from hotqueue.store.timeouts import BLOCK_MARGIN
@@ -56,6 +56,16 @@ class Blocking:
         self.connect()
         self._send([commands])
 
+    def send_more(self, commands: bytes) -> None:
+        """As `send_packed`, but over the connection as it is, with whatever has come over it; never over a new one.
+
+        Raises:
+            ConnectionFailed: it is closed.
+        """
+        if not self.is_connected:
+            raise ConnectionFailed(f"{self._key}: the connection was closed", sent=False)
+        self._send([commands])
+
     def exchange(self, commands: bytes, count: int) -> list[Any]:
         """Send so many commands as they go over the wire, in one go, and wait for all their replies."""
         self.connect()
@@ -84,6 +94,14 @@ class Blocking:
     def receive(self) -> Any:
         """Wait for the reply of the last command."""
         return self._guarded(self._connection.read_response)
+
+    def receive_or_error(self) -> Any:
+        """As `receive`, but what the server refuses is returned, as redis-py's error: it is no end of the connection."""
+        return self._guarded(partial(reply_or_error, self._connection))
+
+    def peer(self) -> Any:
+        """Return the address of the server, as far as this side knows it."""
+        return peer(self._connection)
 
     def fileno(self) -> int:
         """Return the socket's descriptor, for select()."""

@@ -35,6 +35,19 @@ def fileno(connection: Any) -> int:
     return int(connection._sock.fileno())
 
 
+def peer(connection: Any) -> Any:
+    """Return the address that the socket of an open connection is connected to."""
+    return connection._sock.getpeername()
+
+
+def reply_or_error(connection: Any) -> Any:
+    """Return the next reply, or redis-py's error where the server refuses: the connection is as good as before."""
+    try:
+        return connection.read_response()
+    except rx.ResponseError as error:
+        return error
+
+
 def limit_replies(connection: Any, seconds: float) -> None:
     """Have the next replies on an open connection awaited so long at most."""
     connection._sock.settimeout(seconds)

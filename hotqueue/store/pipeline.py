@@ -12,7 +12,7 @@ from typing import Any
 import redis.exceptions as rx
 
 from hotqueue.errors import ConnectionFailed, HotQueueError
-from hotqueue.store.connection import limit_replies, packed
+from hotqueue.store.connection import limit_replies, packed, reply_or_error
 from hotqueue.store.scripts import Script
 from hotqueue.store.store import Store
 from hotqueue.store.timeouts import COMMAND_TIMEOUT
@@ -129,7 +129,7 @@ def _exchange(store: Store, commands: Sequence[tuple[Any, ...]], doing: str) -> 
     try:
         limit_replies(connection, left)
         connection.send_packed_command([part for command in commands for part in packed(connection, command)], check_health=False)
-        replies = [_reply(connection) for _ in commands]
+        replies = [reply_or_error(connection) for _ in commands]
     except BaseException as error:
         pool.give_back(idle, connection, error)
         if isinstance(error, rx.RedisError | OSError):
@@ -142,13 +142,6 @@ def _exchange(store: Store, commands: Sequence[tuple[Any, ...]], doing: str) -> 
     else:
         idle.put(connection)
     return replies
-
-
-def _reply(connection: Any) -> Any:
-    try:
-        return connection.read_response()
-    except rx.ResponseError as error:
-        return error
 
 
 def _alone(store: Store, script: Script, call: Call, doing: str) -> Any:

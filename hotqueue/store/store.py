@@ -215,6 +215,16 @@ class Store(Repeating):
         """Return a name for the node of a Cluster that holds `key`, as far as that is known; "" where there is but one server."""
         return self.pool.place_of(key)
 
+    def learn_layout(self) -> Any:
+        """Learn anew which node of a Cluster holds which keys; return this process's client.
+
+        Raises:
+            ConnectionFailed: no node says.
+        """
+        client = self.pool.client()
+        self.pool.look_again()
+        return client
+
     def translated(self, error: BaseException, doing: str, *, sent: bool = True) -> HotQueueError:
         """Return what an error of redis-py means, in our words."""
         return self.pool.translated(error, doing, sent=sent)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Collection
 
@@ -44,6 +45,27 @@ class WakeConnection:
         self.left_out: set[bytes] = set()
         self._question: tuple[list[bytes], bytes] = [], b""
         self._left_out_until = 0.0
+
+    def add(self, bell: bytes, queue: int) -> None:
+        """Listen to one bell more, the next time."""
+        self.queues[bell] = queue
+
+    def remove(self, queue: int) -> None:
+        """Listen to the bells of a queue no more, the next time."""
+        self.queues = {bell: number for bell, number in self.queues.items() if number != queue}
+
+    def connect(self) -> None:
+        """Connect, if that is to be done; for any thread while `is_broken`; errors as of `Blocking.connect`."""
+        self.blocking.connect()
+
+    @property
+    def is_connected(self) -> bool:
+        """True while the connection is open as far as this side knows."""
+        return self.blocking.is_connected
+
+    def filenos(self) -> list[int]:
+        """Return what can be read when the reply is there; none while none is under way."""
+        return [self.blocking.fileno()] if self.awaits_reply else []
 
     @property
     def is_overdue(self) -> bool:
@@ -101,8 +123,15 @@ class WakeConnection:
         self.is_listening = False
         self.blocking.close()
 
-    def read(self) -> int | None:
-        """Return the number of the queue that rang, None when none did."""
+    def until_due(self) -> float:
+        """Return in how many seconds `go_on` has something to do: never."""
+        return math.inf
+
+    def go_on(self) -> None:
+        """Nothing: who listens waits."""
+
+    def read(self, _goes_on: bool = True) -> list[int]:
+        """Return the number of the queue that rang, if one did."""
         self.is_listening = False
         found = self.blocking.receive()
-        return None if found is None else self.queues.get(found[0])
+        return [self.queues[found[0]]] if found is not None and found[0] in self.queues else []

@@ -126,3 +126,4 @@ def _keep_up(process: Process, brokers: list[Broker], upkeep: Upkeep, ended: thr
         upkeep.conclude()
         upkeep.begin()
     upkeep.wait(1.0)
+    upkeep.close()

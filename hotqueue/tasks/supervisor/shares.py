@@ -16,6 +16,7 @@ from hotqueue.errors import ConnectionFailed, HotQueueError
 from hotqueue.tasks.broker import many_queues
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.supervisor.queue_upkeep import QueueUpkeep
+from hotqueue.tasks.supervisor.quiet_queues import QuietQueues
 
 FEW = 4  # queues that everybody looks after: to agree costs as much
 AT_ONCE = 1000  # queues that one question is about
@@ -39,6 +40,7 @@ class Shares:
         self._from = 0
         self._ask_at = 0.0
         self._table: Broker | None = None  # the queue beside which it is
+        self._quiet: QuietQueues | None = None
         self.now: int | None = None
 
     def take(self, queues: Sequence[QueueUpkeep], ours: Sequence[QueueUpkeep]) -> list[QueueUpkeep]:
@@ -48,11 +50,30 @@ class Shares:
             ConnectionFailed: the server is away.
         """
         own = set(ours)
+        self.now = None  # unless the server is asked
         others = [each for each in queues if each not in own]
         if len(queues) <= FEW or not others:
             return others
         self._table = min(queues, key=lambda each: each.broker.name).broker
-        return self._in_use(self._agreed(self._table, others, ours))
+        if not self._table.store.is_cluster:
+            return self._in_use(self._agreed(self._table, others, ours))
+        others = self._not_quiet(queues, others)
+        return self._agreed(self._table, others, ours) if others else []
+
+    def close(self) -> None:
+        """Drop what connections are of ours alone."""
+        if self._quiet is not None:
+            self._quiet.close()
+
+    def _not_quiet(self, queues: Sequence[QueueUpkeep], others: list[QueueUpkeep]) -> list[QueueUpkeep]:
+        """Return those of the others in which there is something; they are few, and only these are worth agreeing on.
+
+        Each of the rest has a full sweep when our workers are registered there anew.
+        """
+        if self._quiet is None:
+            self._quiet = QuietQueues(queues[0].broker.store)
+        quiet = self._quiet.among([each.broker for each in queues])
+        return [each for each in others if each.broker not in quiet]
 
     def could_not_sweep(self, queues: Sequence[QueueUpkeep]) -> None:
         """Take back that queues were swept: it is no longer known that they are well."""

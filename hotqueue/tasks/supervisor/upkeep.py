@@ -89,11 +89,13 @@ class Upkeep:
             if place not in self._rounds:
                 self._rounds[place] = Round(self._lease_ms, self._neighbours, self._ended)
             self._rounds[place].queues = queues
+            self._rounds[place].count = len(self._queues)
             self._rounds[place].note_schedules(queues)
         for place, each in list(self._rounds.items()):
             if place not in groups:
                 each.queues = []
                 if each.background.is_free and each.firing.is_free:
+                    each.close()
                     del self._rounds[place]
         is_changing = any(broker.store.is_cluster for broker in self._queues)
         self._regroup_at = time.monotonic() + REGROUP if is_changing else float("inf")
@@ -186,6 +188,13 @@ class Upkeep:
         for each in list(self._rounds.values()):
             each.background.wait(max(0.0, until - time.monotonic()))
             each.firing.wait(max(0.0, until - time.monotonic()))
+
+    def close(self) -> None:
+        """Drop what connections are of its own, where no thread is at work; nothing is to be done any more."""
+        self.conclude()
+        for each in self._rounds.values():
+            if each.background.is_free:
+                each.close()
 
     @property
     def is_free(self) -> bool:

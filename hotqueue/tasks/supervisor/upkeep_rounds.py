@@ -39,6 +39,7 @@ class Round:
 
     Attributes:
         queues: those that are looked after, as of the next beat.
+        count: of all queues that this process looks after, here and elsewhere.
         background: do a beat beside the caller's work.
         firing: the same for schedules, which must not wait for a beat.
         succeeded: when the server last answered (monotonic), None if never.
@@ -56,7 +57,7 @@ class Round:
         self._is_away = False
         self._healthy_since: float | None = None
         self._clock: float | None = None
-        self._count = 0  # of queues, when we last looked
+        self.count = self._counted = 0  # and when we last looked
         self._with_schedules: set[QueueUpkeep] = set()
         self._lock = threading.Lock()
         self._shares = Shares(EVERY, IN_FULL)
@@ -70,6 +71,10 @@ class Round:
     def soon(self) -> None:
         """Have the next beat sweep."""
         self._next = 0.0
+
+    def close(self) -> None:
+        """Drop what connections are of its own."""
+        self._shares.close()
 
     # --- schedules -----------------------------------------------------------------------------------------------
 
@@ -171,8 +176,8 @@ class Round:
 
     def _ours(self, queues: list[QueueUpkeep]) -> list[QueueUpkeep]:
         """Return the queues that we sweep whoever else does: our workers hold something there, or are to be registered anew."""
-        if len(queues) != self._count:  # they have registered just now, or will
-            self._count, every = len(queues), stays(len(queues)) / 4000
+        if self.count != self._counted:  # they have registered just now, or will
+            self._counted, every = self.count, stays(self.count) / 4000
             for each in queues:
                 if each.renew_at == math.inf:
                     each.renew_at = time.monotonic() + random.uniform(every / 4, every)
@@ -186,7 +191,7 @@ class Round:
     ) -> list[tuple[QueueUpkeep, Survey]]:
         """Sweep queues; renew the leases of our own workers there, if told so."""
         found, failed = [], []
-        stay_ms = stays(self._count)
+        stay_ms = stays(self.count)
         held = [each for each in queues if each.holds and renews]
         for each in held:  # before the server is asked: what is noted from now on, the next sweep is for
             each.holds = False

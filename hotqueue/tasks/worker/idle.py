@@ -1,8 +1,8 @@
 """Idle: how an idle worker sleeps until there is something to do, at any of its queues, or somebody wakes it.
 
-One blocking connection for all queues of a store, one for each queue on a Cluster; which bell rang is remembered, since only
-that queue has to be asked. A BLPOP that is under way when the worker is woken otherwise stays under way, and is read the next
-time.
+One blocking connection for all queues of a store, two connections for those of a node of a Cluster (tracked_bells.py); which
+bell rang is remembered, since only that queue has to be asked. A BLPOP that is under way when the worker is woken otherwise stays
+under way, and is read the next time.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.broker.session import Step
+from hotqueue.tasks.broker.tracked_bells import TrackedBells
 from hotqueue.tasks.broker.wake_connection import LATE, Fetch, WakeConnection
-from hotqueue.tasks.worker.bells import LONGEST_SLEEP, Bells
+from hotqueue.tasks.worker.bells import LONGEST_SLEEP, Bells, Listener
 from hotqueue.tasks.worker.wake_pipe import Wakeup, readable
 
 BLOCKED = 0.1  # seconds for each connection that a BLPOP takes at most, where those are many: each asks anew when it has run out
@@ -34,7 +35,6 @@ class Idle(Bells):
 
     Attributes:
         rang: the numbers of the queues that rang, for the worker to ask and to remove.
-        broken: the number of a queue the connection to whose bell is broken → why.
         wrong: the number of a queue whose bell holds something else → why.
     """
 
@@ -46,8 +46,7 @@ class Idle(Bells):
         self._lock = threading.Lock()
         self._is_lent = False
         self.rang: set[int] = set()
-        self.broken: dict[int, Exception | None] = {}
-        self.wrong: dict[int, ConfigError] = {}
+        self.wrong: dict[int, HotQueueError] = {}
         self.listen_to(kinds)
 
     def wait(self, seconds: float, also: Sequence[int] = (), is_exact: bool = False) -> bool:
@@ -73,40 +72,32 @@ class Idle(Bells):
             self._close_connections()
             raise
 
-    def _listen(self, connection: WakeConnection, seconds: float) -> None:
+    def _listen(self, connection: Listener, seconds: float) -> None:
         if connection.is_broken:
             return
         if self._waits_for_servers:
             connection.listen(seconds)
-        elif connection.is_overdue or not connection.blocking.is_connected:
-            self._note_broken(connection, None)
-        else:
-            try:
+            return
+        try:
+            if connection.is_overdue or not connection.is_connected:
+                self._note_broken(connection, None)
+            else:
                 connection.listen(seconds)
-            except (ConnectionFailed, ConfigError) as error:
-                self._note_broken(connection, error)
+        except (ConnectionFailed, ConfigError) as error:
+            self._note_broken(connection, error)
 
-    def _note_broken(self, connection: WakeConnection, why: Exception | None) -> None:
+    def _go_on(self) -> None:
+        for connection in self._connections.values():
+            if connection.until_due() <= 0:
+                try:
+                    connection.go_on()
+                except (ConnectionFailed, ConfigError) as error:
+                    self._note_broken(connection, error)
+
+    def _note_broken(self, connection: Listener, why: Exception | None) -> None:
         connection.drop()
         connection.is_broken = True
         self.broken.update(dict.fromkeys(connection.queues.values(), why))
-
-    def connect(self, queue: int) -> None:
-        """Connect to a queue's bells again, if that connection is broken; for any thread.
-
-        Raises:
-            ConnectionFailed, ConfigError: that cannot be done now.
-        """
-        for connection in list(self._connections.values()):
-            if connection.is_broken and queue in connection.queues.values():
-                connection.blocking.connect()
-
-    def reconnected(self, queue: int) -> None:
-        """Listen to the bells of a queue again, after `connect`."""
-        self.broken.pop(queue, None)
-        for connection in self._connections.values():
-            if queue in connection.queues.values() and connection.blocking.is_connected:
-                connection.is_broken = False
 
     def start_over(self, rang: Iterable[int]) -> None:
         """Drop all connections, and have the next `wait` end at once as if bells rang: they may have, unnoticed.
@@ -121,7 +112,13 @@ class Idle(Bells):
     @property
     def may_fetch(self) -> bool:
         """True when `wait_and_fetch` is of use: a single connection, and no ring that came, or may come, before it."""
-        return len(self._connections) == 1 and not (self._may_have_rung or next(iter(self._connections.values())).is_listening)
+        return len(self._connections) == 1 and not (self._may_have_rung or self._blocking().is_listening)
+
+    def _blocking(self) -> WakeConnection:
+        """Return the connection of a worker that has one queue."""
+        [connection] = self._connections.values()
+        assert isinstance(connection, WakeConnection)
+        return connection
 
     def wait_and_fetch(
         self, seconds: float, fetch: Fetch, alarm_in: float = math.inf, alarm: Alarm = lambda: math.inf
@@ -139,7 +136,7 @@ class Idle(Bells):
         Raises:
             ConnectionFailed: a connection broke; the same.
         """
-        [connection] = self._connections.values()
+        connection = self._blocking()
         try:
             step = connection.listen_and_fetch(seconds, fetch)
             deadline = time.monotonic() + seconds + LATE
@@ -170,34 +167,45 @@ class Idle(Bells):
         """Sleep until `wake` or for `seconds`, asking for no ring; True if one that was under way came nevertheless."""
         under_way = [each for each in self._connections.values() if each.awaits_reply]
         try:
-            ready = readable([*(each.blocking.fileno() for each in under_way), self._wakeup.fileno(), *also], seconds)
+            by_fd = {fd: each for each in under_way for fd in each.filenos()}
+            ready = readable([*by_fd, self._wakeup.fileno(), *also], seconds)
             if self._wakeup.fileno() in ready:
                 self._wakeup.clear()
-            return self._read([each for each in under_way if each.blocking.fileno() in ready])
+            return self._read({by_fd[fd] for fd in ready if fd in by_fd}, goes_on=False)
         except ConnectionFailed:
             self._close_connections()
             return False
 
     def _select(self, deadline: float, also: Sequence[int]) -> bool:
-        by_fd = {each.blocking.fileno(): each for each in self._connections.values() if each.awaits_reply}
+        connections = self._connections.values()
         while True:
+            by_fd = {fd: each for each in connections for fd in each.filenos()}
             left = deadline - time.monotonic()
-            ready = readable([*by_fd, self._wakeup.fileno(), *also], max(0.0, left))
-            replied = [by_fd.pop(fd) for fd in ready if fd in by_fd]
+            until_due = min((each.until_due() for each in connections), default=math.inf)
+            ready = readable([*by_fd, self._wakeup.fileno(), *also], max(0.0, min(left, until_due)))
+            replied = {by_fd[fd] for fd in ready if fd in by_fd}
             rang = self._read(replied)
             if self._wakeup.fileno() in ready:
                 self._wakeup.clear()
-            if rang or len(ready) > len(replied) or not ready or left <= 0:
+            if rang or any(fd not in by_fd for fd in ready) or left <= 0 or (not ready and left <= until_due):
                 return rang
-            if not by_fd or not self._waits_for_servers:  # all BLPOPs ran out, or one did that is asked for again at once
+            if not ready:
+                self._go_on()
+            elif self._is_to_ask_again(replied):
                 return False
 
-    def _read(self, connections: Sequence[WakeConnection]) -> bool:
+    def _is_to_ask_again(self, replied: Iterable[Listener]) -> bool:
+        """Tell whether all BLPOPs ran out, or one did that is asked for again at once."""
+        if not any(each.filenos() for each in self._connections.values()):
+            return True
+        return not self._waits_for_servers and not all(each.filenos() for each in replied)
+
+    def _read(self, connections: Iterable[Listener], goes_on: bool = True) -> bool:
         """Take in what connections bring; tell whether any of their bells rang."""
         rang = False
         for connection in connections:
             try:
-                queue = connection.read()
+                queues = connection.read(goes_on)
             except (ConnectionFailed, ConfigError) as error:
                 if isinstance(error, ConfigError) and self._leave_out_junk(connection, error):
                     continue
@@ -205,9 +213,12 @@ class Idle(Bells):
                     raise
                 self._note_broken(connection, error)
                 continue
-            if queue is not None:
-                self.rang.add(queue)
-                rang = True
+            if isinstance(connection, TrackedBells) and connection.wrong:  # nobody can ring there: ask
+                self.wrong.update(connection.wrong)
+                queues += connection.wrong
+                connection.wrong = {}
+            self.rang.update(queues)
+            rang = rang or bool(queues)
         return rang
 
     # --- while the worker is at work -------------------------------------------------------------------------------
@@ -226,21 +237,21 @@ class Idle(Bells):
         """Return the descriptors of what is lent; for any thread."""
         with self._lock:
             lent = list(self._connections.values()) if self._is_lent else []
-        return [each.blocking.fileno() for each in lent if each.awaits_reply]
+        return [fd for each in lent if each.awaits_reply for fd in each.filenos()]
 
     def rang_meanwhile(self) -> set[int]:
         """Return the numbers of queues that rang while the bells are lent; for any thread."""
         with self._lock:
             lent = [each for each in self._connections.values() if each.awaits_reply] if self._is_lent else []
-            by_fd = {each.blocking.fileno(): each for each in lent}
+            by_fd = {fd: each for each in lent for fd in each.filenos()}
             known, self.rang = self.rang, set()
-            self._read([by_fd[fd] for fd in readable(list(by_fd), 0)])
+            self._read({by_fd[fd] for fd in readable(list(by_fd), 0)}, goes_on=False)
             rang, self.rang = self.rang, known | self.rang
         return rang
 
-    def _leave_out_junk(self, connection: WakeConnection, why: ConfigError) -> bool:
+    def _leave_out_junk(self, connection: Listener, why: ConfigError) -> bool:
         """Go on with the bells of other queues where one holds something else; False if that is not what is wrong."""
-        if len(self._brokers) == 1:
+        if len(self._brokers) == 1 or not isinstance(connection, WakeConnection):
             return False
         try:
             wrong = connection.leave_out_wrong()

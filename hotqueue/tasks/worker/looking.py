@@ -17,7 +17,7 @@ from hotqueue.tasks.worker.stepping import Stepping
 from hotqueue.tasks.worker.subscription import Subscription
 
 ASKED_EVERY = 0.15  # seconds for each queue in which something waits until it is asked all the same; LONGEST_SLEEP for few
-LOOKED_AT = {False: 0.01, True: 0.06}  # seconds for each queue until it is looked whether tasks wait in any; at a Cluster's
+LOOKED_AT = {False: 0.01, True: 0.3}  # seconds for each queue until it is looked whether tasks wait in any; at a Cluster's
 
 
 class Looking(Stepping):

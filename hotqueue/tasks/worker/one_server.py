@@ -79,6 +79,10 @@ class Place:
             self._say_back(list(self.subscriptions))
         return client
 
+    def learn_layout(self, cluster: Store) -> object:
+        """Learn a Cluster's layout anew; None as of `_ask`."""
+        return self._ask(cluster.learn_layout)
+
     def find(self, wanted: list[Subscription]) -> list[FoundOut]:
         """Find out what the worker holds of some of its queues, and where tasks wait, as soon as that can be had.
 

@@ -15,12 +15,12 @@ from hotqueue import keys
 from hotqueue.errors import ConnectionFailed, HotQueueError
 from hotqueue.store.timeouts import COMMAND_TIMEOUT
 from hotqueue.tasks.broker.session import DOING, Stepped
+from hotqueue.tasks.worker.leaving_places import leave_all
 from hotqueue.tasks.worker.one_server import FoundOut, Place, Where
 from hotqueue.tasks.worker.stepping import Stepping
 from hotqueue.tasks.worker.subscription import Subscription
 
 MOMENT = 0.005  # seconds that the worker waits for a reply before the others have their turn
-PATIENCE = 0.5  # seconds until a server at which its thread is busy is taken for one that is away, by a worker that leaves
 HASTY = 0.25  # seconds that it waits for what cannot be left under way: a connection that has to be made
 
 
@@ -49,7 +49,8 @@ class Places:
                 subscription.place, subscription.is_away = place, True
             place.background.begin(partial(place.reach, store), self._know_nodes)
 
-    def _group(self, subscriptions: Iterable[Subscription]) -> None:
+    def _group(self, subscriptions: Sequence[Subscription]) -> None:
+        self._worker.idle.regroup([subscription.index for subscription in subscriptions])
         for subscription in subscriptions:
             store = subscription.registry.store
             where = (id(store), store.place_of(keys.tasks(subscription.name)))
@@ -61,6 +62,8 @@ class Places:
                         subscription.place.asked = None
                 place.subscriptions.append(subscription)
                 subscription.place = place
+                if subscription.is_away and subscription.is_registered:  # what is found out where it was, is of no use
+                    subscription.is_away, subscription.must_recover = False, True
 
     def _know_nodes(self, client: object) -> None:
         if client is not None:
@@ -76,6 +79,7 @@ class Places:
         for place in list(self._places.values()):
             place.background.conclude()
             self._deregister(place)
+        self._learn_layouts()
         broken = self._worker.idle.broken
         lost = [self._worker.subscriptions[queue] for queue in broken if not self._worker.subscriptions[queue].is_away]
         for subscription in lost:
@@ -86,6 +90,13 @@ class Places:
         for place in {subscription.place for subscription in lost}:  # all of a place together: they went silent together
             if place.background.is_free:
                 self._bring_back(place)
+
+    def _learn_layouts(self) -> None:
+        """Have it found out, beside the worker, which node has which queue, where slots have moved, or a replica took over."""
+        for cluster in self._worker.idle.with_new_layout():
+            place = self._places[id(cluster), ""]  # at which there is nothing else to do
+            if place.background.is_free:
+                place.background.begin(partial(place.learn_layout, cluster), self._know_nodes)
 
     def until_answer(self, subscription: Subscription) -> float | None:
         """Return how long at most to wait for the step that is under way where a queue is; None where there is none.
@@ -239,9 +250,7 @@ class Places:
             subscription.place.say_away(error)
 
     def _bring_back(self, place: Place) -> None:
-        wanted = [
-            subscription for subscription in place.subscriptions if not subscription.is_registered or subscription.may_be_wrong
-        ]
+        wanted = [each for each in place.subscriptions if not each.is_registered or each.may_be_wrong]
         for subscription in place.subscriptions:
             subscription.is_away = True
         place.background.begin(partial(place.find, wanted), lambda found: self._came_back(place, found))
@@ -263,38 +272,4 @@ class Places:
 
     def leave(self, leave: Callable[[Sequence[Subscription]], bool]) -> bool:
         """Leave all places side by side; tell whether that was done at all of them."""
-        return _leave_all([place for place in self._places.values() if place.subscriptions], self._worker, leave)
-
-
-def _leave_all(places: list[Place], worker: Stepping, leave: Callable[[Sequence[Subscription]], bool]) -> bool:
-    """Leave places side by side; one that is away is waited for only if there is something to settle.
-
-    Its thread may just be looking, or registering, at a server that is there: so much time it has.
-    """
-    may_be_there_until = time.monotonic() + PATIENCE
-    left: set[Place] = set()
-    leaving: set[Place] = set()
-    count = len(places)
-
-    def leave_place(place: Place) -> None:
-        if leave(place.subscriptions):
-            left.add(place)
-
-    while places:
-        for place in list(places):
-            place.background.conclude()
-            if place.background.is_free and place not in leaving:
-                leaving.add(place)
-                for subscription in place.subscriptions:
-                    subscription.is_away = False
-                place.background.begin(lambda place=place: leave_place(place))  # type: ignore[misc]
-            elif place.background.is_free or not (
-                place in leaving or place.has_unsettled or time.monotonic() < may_be_there_until
-            ):
-                places.remove(place)
-        if not worker.shared.may_wait:
-            break
-        worker.running.progress()
-        if places:
-            places[0].background.wait(0.02)
-    return len(left) == count
+        return leave_all([place for place in self._places.values() if place.subscriptions], self._worker, leave)

@@ -22,11 +22,21 @@ def queues(make_queue: MakeQueue, queue_name: str) -> list[HotQueue]:
     return made
 
 
+def listen(idle: Idle, *queues: int) -> None:
+    """Connect where another thread does that for a worker of several queues of a Cluster."""
+    for queue in queues:
+        idle.connect(queue)
+        idle.reconnected(queue)
+
+
 def test_a_queue_that_comes_is_listened_to_and_one_that_went_is_not(queues: list[HotQueue]) -> None:
     brokers = [queue._tasks.broker for queue in queues]
-    idle = Idle({0: brokers[0]}, "s")
+    brokers[0].store.client()
+    idle = Idle({0: brokers[0]}, "s", waits_for_servers=not brokers[0].store.is_cluster)
+    listen(idle, 0)
     assert not idle.wait(0.05)
     idle.add(1, brokers[1])
+    listen(idle, 1)
     brokers[1].ring("s")
     wait_until(lambda: idle.wait(0.05))
     assert idle.rang == {1}
@@ -35,11 +45,32 @@ def test_a_queue_that_comes_is_listened_to_and_one_that_went_is_not(queues: list
     brokers[0].ring("s")
     assert not idle.wait(0.05)
     idle.add(2, brokers[2])
+    listen(idle, 2)
     for at in (1, 2):
         brokers[at].ring("s")
         wait_until(lambda: idle.wait(0.05))
     assert idle.rang == {1, 2}
     assert brokers[0].store.command(brokers[0].bell_key("s"), "DEL", brokers[0].bell_key("s")) == 1
+    idle.close()
+
+
+@pytest.mark.servers("cluster")
+def test_queues_of_a_node_share_two_connections_and_go_where_they_move(queues: list[HotQueue]) -> None:
+    brokers = [queue._tasks.broker for queue in queues]
+    store = brokers[0].store
+    idle = Idle(dict(enumerate(brokers)), "sa", waits_for_servers=False)
+    assert len(idle._connections) == 1  # it is not known yet which nodes there are
+    store.client()
+    idle.regroup([0, 1, 2])
+    listen(idle, *idle.broken)
+    nodes = {store.place_of(broker.bell_key("s")) for broker in brokers}
+    assert len(idle._connections) == len(nodes)
+    assert sum(len(each.filenos()) for each in idle._connections.values()) == 2 * len(nodes)
+    for at, broker in enumerate(brokers):
+        broker.ring("a")
+        wait_until(lambda: idle.wait(0.05))
+        assert idle.rang == {at}
+        idle.rang.clear()
     idle.close()
 
 
