@@ -7,7 +7,7 @@ Control flow is a branch of its own: what a task raises (Retry, Reject, Ignore),
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from copyreg import __newobj__  # type: ignore[attr-defined]
 from datetime import datetime, timedelta
 from typing import Any
@@ -105,7 +105,17 @@ class TaskNotRegistered(HotQueueError):
 
 
 class DuplicateTask(HotQueueError):
-    """A task with the same unique key is already waiting or running."""
+    """A task with the same unique key is already waiting or running; nothing of the call was stored.
+
+    Attributes:
+        task_id: of the one that is there; ``queue.result(task_id)`` is its handle. "" where it is another one of the same call.
+        ids: of those that were refused → the one that is there instead.
+    """
+
+    def __init__(self, message: str, task_id: str = "", ids: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.task_id = task_id
+        self.ids = dict(ids or {})
 
 
 class ResultTimeout(HotQueueError, TimeoutError):

@@ -133,6 +133,11 @@ def slots(name: str, key: str) -> str:
     return _of(name, f"slots:{key}")
 
 
+def unique(name: str) -> str:
+    """Hash: key → the task that is the only one under it, and the one that waits behind that; see docs/decisions/0053."""
+    return _of(name, "unique")
+
+
 def scheduled(name: str) -> str:
     """Sorted set: id → due time in ms."""
     return _of(name, "scheduled")

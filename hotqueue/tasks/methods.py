@@ -52,7 +52,8 @@ class TaskMethods(Operating):
         Args:
             options: name, bind, retries, max_retries, autoretry_for, dont_autoretry_for, retry_backoff, retry_backoff_max,
                 retry_jitter, default_retry_delay, max_deliveries, time_limit, soft_time_limit, ignore_result,
-                result_expires, priority, queue, expires, max_concurrency, concurrency_key, sensitive; times in seconds.
+                result_expires, priority, queue, expires, max_concurrency, concurrency_key, unique, unique_for,
+                unique_until, on_conflict, sensitive; times in seconds.
 
         Raises:
             TypeError: an unknown option, naming the nearest known one.
@@ -129,7 +130,7 @@ class TaskMethods(Operating):
             As `Task.apply_async`; TypeError for what is no name; TaskNotRegistered inside `queue.testing()`.
         """
         call = self._tasks.call_by_name(name, args, kwargs, options)
-        self._tasks.send(call.queue, [call.task])
+        self._tasks.send(call.queue, [call.task], call.handles)
         return call.result
 
     async def asend(
@@ -137,7 +138,7 @@ class TaskMethods(Operating):
     ) -> AsyncResult[Any]:
         """Asyncio twin of `send`."""
         call = self._tasks.call_by_name(name, args, kwargs, options)
-        await self._tasks.asend(call.queue, [call.task])
+        await self._tasks.asend(call.queue, [call.task], call.handles)
         return call.result
 
     def batch(self) -> Batch:
@@ -191,7 +192,11 @@ class TaskMethods(Operating):
         return self._dead.listed(start, limit)
 
     def retry_dead(self, task_id: str | AsyncResult[Any] | None = None, *, all: bool = False) -> int:
-        """Put one dead task, or all of them, back into the queue with a clean slate; return how many."""
+        """Put one dead task, or all of them, back into the queue with a clean slate; return how many.
+
+        Raises:
+            DuplicateTask: it is unique, and another one with its key is there. With `all`, such ones stay dead, uncounted.
+        """
         return self._dead.retry(task_id, all)
 
     def discard_dead(self, task_id: str | AsyncResult[Any] | None = None, *, all: bool = False) -> int:

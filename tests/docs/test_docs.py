@@ -125,9 +125,8 @@ def test_every_state_is_told(page: tuple[Path, str]) -> None:
 def test_reference_has_every_error() -> None:
     listed = set(re.findall(r"`(\w+)`", " ".join(rows(REFERENCE, "## Errors"))))
     internal = {"HotQueueError", "RemoteTraceback", "ControlFlow", "Interruption", "Retry", "Reject", "Ignore"}
-    not_raised_yet = {"DuplicateTask"}  # comes with unique tasks
     there = {name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, Exception)}
-    assert listed == there - internal - not_raised_yet
+    assert listed == there - internal
 
 
 @pytest.mark.parametrize("kind", [AsyncResult, DeadTask])

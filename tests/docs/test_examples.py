@@ -131,6 +131,15 @@ def test_backpressure(run: Run) -> None:
     ]
 
 
+def test_unique(run: Run) -> None:
+    assert run("unique.py").splitlines() == [
+        "the first is there: True",
+        "daily digest for user 7",
+        "['REVOKED', 'REVOKED', 'SUCCESS'] home: Hello",
+        "5 asked, 1 task: sun over Paris",
+    ]
+
+
 def test_retries(run: Run) -> None:
     printed = run("retries.py").splitlines()
     assert printed[0] == "SUCCESS: 'fetched after 2 failures' after 2 retries"

@@ -36,6 +36,7 @@ HASHES = (
     "stats",
     "owned",
     "gated",
+    "unique",
     "schedules",
     "schedules:states",
 )

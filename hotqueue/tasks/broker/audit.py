@@ -32,16 +32,19 @@ class Audit:
     def portion(self) -> int:
         """Begin to look, or go on; return how many tasks were restored."""
         key = keys.tasks(self._name)
-        nowhere, page, has_lanes = 0, 1, 0
-        if self._store.command(
-            key, "EXISTS", key, keys.lanes(self._name), keys.gated(self._name)
-        ):  # an idle queue costs one command
-            nowhere, _, page, has_lanes = self._ask(())
+        nowhere, page, has_lanes, has_unique = 0, 1, 0, 0
+        of_gates = keys.lanes(self._name), keys.gated(self._name), keys.unique(self._name)
+        if self._store.command(key, "EXISTS", key, *of_gates):  # an idle queue costs one command
+            nowhere, _, page, has_lanes, has_unique = self._ask(())
         try:
-            if has_lanes:
-                self._queue.mend_lanes()
-        finally:  # what is wrong with a lane keeps no other task from being restored
-            restored = self._restored(nowhere, page)
+            if has_unique:
+                self._queue.mend_unique()
+        finally:
+            try:
+                if has_lanes:
+                    self._queue.mend_lanes()
+            finally:  # what is wrong with a lane, or a key, keeps no other task from being restored
+                restored = self._restored(nowhere, page)
         return restored
 
     def _restored(self, nowhere: int, page: int) -> int:
@@ -75,7 +78,7 @@ class Audit:
             cursor, found = self._store.command(key, "HSCAN", key, cursor, "COUNT", page)
             ids = found[::2]  # of a small hash all come, whatever the page
             for start in range(0, max(1, len(ids)), BULK):
-                nowhere, restored, page, _ = self._ask(ids[start : start + BULK])
+                nowhere, restored, page, *_ = self._ask(ids[start : start + BULK])
                 yield len(restored)
             if nowhere <= 0 or cursor == b"0":
                 return

@@ -14,6 +14,7 @@ from types import EllipsisType
 from typing import Any, NamedTuple
 
 from hotqueue.errors import QueueFull
+from hotqueue.store.scripts import Script
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker import scripts
 from hotqueue.tasks.broker.broker import Broker
@@ -34,7 +35,7 @@ class Bound(NamedTuple):
     timeout: float | None = 0.0
 
 
-class _Refused(list[bool]):
+class _Refused(list[bool | str]):
     """What is said of the tasks of a trip of which nothing was stored.
 
     Attributes:
@@ -51,7 +52,7 @@ class BoundedBroker(Broker):
         super().__init__(store, name)
         self._bound = bound
 
-    def enqueue(self, tasks: Sequence[Encoded], *, patience: float | EllipsisType | None = ...) -> list[bool]:
+    def enqueue(self, tasks: Sequence[Encoded], *, patience: float | EllipsisType | None = ...) -> list[bool | str]:
         """Store tasks, all of them or none, once they may wait; known ones take no room. As `Broker.enqueue`.
 
         Where that may take some time, more than half of what may wait is sent in parts, each all or none.
@@ -63,14 +64,14 @@ class BoundedBroker(Broker):
 
     def enqueue_one(self, task_id: str, envelope: bytes) -> bool:
         """Store a task that may run at once, as `enqueue`."""
-        return self.enqueue([Encoded(task_id, "", "", envelope)])[0]
+        return self.enqueue([Encoded(task_id, "", "", envelope)])[0] is True
 
-    def begin_enqueue(self, tasks: Sequence[Encoded]) -> Callable[[], list[bool]]:
+    def begin_enqueue(self, tasks: Sequence[Encoded]) -> Callable[[], list[bool | str]]:
         """Send tasks as `enqueue` does, and wait for the answer: the next ones need room as well."""
         stored = self.enqueue(tasks)
         return lambda: stored
 
-    async def aenqueue(self, tasks: Sequence[Encoded]) -> list[bool]:
+    async def aenqueue(self, tasks: Sequence[Encoded]) -> list[bool | str]:
         """Asyncio twin of `enqueue`."""
         return [new for some in self._parts(tasks) for new in await self._aenqueue_some(some)]
 
@@ -79,7 +80,7 @@ class BoundedBroker(Broker):
         for start in range(0, len(tasks), size):
             yield tasks[start : start + size]
 
-    def _enqueue_some(self, tasks: Sequence[Encoded], patience: float | EllipsisType | None) -> list[bool]:
+    def _enqueue_some(self, tasks: Sequence[Encoded], patience: float | EllipsisType | None) -> list[bool | str]:
         wait = _Wait(self._bound, len(tasks))
         while True:
             stored = self._enqueue_together(tasks, patience)
@@ -93,7 +94,7 @@ class BoundedBroker(Broker):
                 if wait.is_room(self.store.repeat(self.count_waiting)):
                     break
 
-    async def _aenqueue_some(self, tasks: Sequence[Encoded]) -> list[bool]:
+    async def _aenqueue_some(self, tasks: Sequence[Encoded]) -> list[bool | str]:
         wait = _Wait(self._bound, len(tasks))
         while True:
             stored = await self._aenqueue_together(tasks)
@@ -115,13 +116,13 @@ class BoundedBroker(Broker):
         every_key = self.script_keys.count_waiting()
         return int(await self.store.arun(scripts.COUNT_WAITING, every_key, [], doing="looking for room"))
 
-    def _enqueue_args(self, tasks: Sequence[Encoded]) -> tuple[list[str], list[Any]]:
-        every_key, args = super()._enqueue_args(tasks)
-        return every_key, [*args, self._bound.most]
+    def _enqueue_args(self, tasks: Sequence[Encoded]) -> tuple[Script, list[str], list[Any]]:
+        script, every_key, args = super()._enqueue_args(tasks)
+        return script, every_key, [*args, self._bound.most]
 
-    def _stored(self, answer: Sequence[int]) -> list[bool]:
+    def _stored(self, answer: Sequence[Any], tasks: Sequence[Encoded]) -> list[bool | str]:
         if answer[0] != -1:
-            return super()._stored(answer)
+            return super()._stored(answer, tasks)
         refused = _Refused()
         refused.waiting = answer[1]
         return refused

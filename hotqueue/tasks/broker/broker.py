@@ -19,8 +19,9 @@ from hotqueue.errors import ConnectionFailed, NotTaken, SerializationError
 from hotqueue.runtime.ending import in_thread
 from hotqueue.sizes import LARGE
 from hotqueue.store.packing import PackedCall, PackedKeys
+from hotqueue.store.scripts import Script
 from hotqueue.store.store import Store
-from hotqueue.tasks.broker import scripts
+from hotqueue.tasks.broker import duplicates, scripts
 from hotqueue.tasks.broker.encoded import Encoded
 from hotqueue.tasks.broker.inspector import Inspector
 from hotqueue.tasks.broker.maintenance import Maintenance
@@ -72,7 +73,7 @@ class Broker(Inspector, Maintenance, Owning, Posting, Scheduling):
 
     # --- enqueueing ----------------------------------------------------------------------------------------------
 
-    def enqueue(self, tasks: Sequence[Encoded], *, patience: float | EllipsisType | None = ...) -> list[bool]:
+    def enqueue(self, tasks: Sequence[Encoded], *, patience: float | EllipsisType | None = ...) -> list[bool | str]:
         """Store tasks; those whose id is known already stay as they are.
 
         Args:
@@ -80,18 +81,26 @@ class Broker(Inspector, Maintenance, Owning, Posting, Scheduling):
             patience: see `Store.repeat`.
 
         Returns:
-            One bool a task: True when it is new.
+            One bool a task: True when it is new; or the id of the one that is there with its unique key: then it is not stored.
 
         Raises:
             ConnectionFailed: after 5 s; then it is unknown what was stored, and repeating with the same ids is safe.
             QueueFull: the server is out of memory.
             SerializationError: the server takes nothing as large; NotTaken where others of `tasks` were stored.
+            DuplicateTask: some are unique, and there already; nothing was stored.
         """
         if len(tasks) == 1 and _is_plain(*tasks[0]):
             return [self.enqueue_one(tasks[0].id, tasks[0].envelope)]
         return self._enqueue_together(tasks, patience)
 
-    def _enqueue_together(self, tasks: Sequence[Encoded], patience: float | EllipsisType | None = ...) -> list[bool]:
+    def enqueue_unique(self, tasks: Sequence[Encoded]) -> list[str]:
+        """Store tasks as `enqueue`; return the id under which each is known now.
+
+        That is its own, or that of the one with the same unique key that was there before it.
+        """
+        return duplicates.ids_of(self.enqueue(tasks), tasks)
+
+    def _enqueue_together(self, tasks: Sequence[Encoded], patience: float | EllipsisType | None = ...) -> list[bool | str]:
         try:
             return self.store.repeat(lambda: self._enqueue_once(tasks), patience=patience)
         except SerializationError:
@@ -99,9 +108,9 @@ class Broker(Inspector, Maintenance, Owning, Posting, Scheduling):
                 raise
         return self._enqueue_apart(tasks)
 
-    def _enqueue_apart(self, tasks: Sequence[Encoded]) -> list[bool]:
+    def _enqueue_apart(self, tasks: Sequence[Encoded]) -> list[bool | str]:
         """Store tasks one by one, after a refusal of all that was because of some."""
-        stored: list[bool] = []
+        stored: list[bool | str] = []
         refused: dict[str, SerializationError] = {}
         for task in tasks:
             try:
@@ -115,12 +124,12 @@ class Broker(Inspector, Maintenance, Owning, Posting, Scheduling):
 
     def enqueue_one(self, task_id: str, envelope: bytes) -> bool:
         """Store a task that may run at once, unless its id is known already; as `enqueue`."""
-        if envelope[3] & GATED:
-            return self.enqueue([Encoded(task_id, "", "", envelope)])[0]
+        if envelope[3] >= GATED:
+            return self.enqueue([Encoded(task_id, "", "", envelope)])[0] is True
         raw_id = keys.raw(task_id)
         return self._enqueue_one[envelope[1] == ASYNC](self.results + raw_id, raw_id, envelope)
 
-    def begin_enqueue(self, tasks: Sequence[Encoded]) -> Callable[[], list[bool]]:
+    def begin_enqueue(self, tasks: Sequence[Encoded]) -> Callable[[], list[bool | str]]:
         """Send tasks as `enqueue` does, and do not wait for the answer: what is returned does, and has to be called."""
         if self.store.is_hasty:
             stored = self.enqueue(tasks)
@@ -129,10 +138,10 @@ class Broker(Inspector, Maintenance, Owning, Posting, Scheduling):
         deadline = None if patience is None else time.monotonic() + patience
         sent = self._sent(tasks)
 
-        def end() -> list[bool]:
+        def end() -> list[bool | str]:
             try:
                 if sent is not None:
-                    return [bool(new) for new in sent.receive()]
+                    return self._stored(sent.receive(), tasks)
             except SerializationError:
                 pass  # as a whole; `enqueue` asks for one after the other
             except ConnectionFailed:
@@ -145,12 +154,12 @@ class Broker(Inspector, Maintenance, Owning, Posting, Scheduling):
 
     def _sent(self, tasks: Sequence[Encoded]) -> Sent | None:
         """Return a call of the script that is on its way; None where it could not be sent."""
-        every_key, args = self._enqueue_args(tasks)
-        packed = PackedKeys(scripts.ENQUEUE, [keys.raw(key) for key in every_key])
+        script, every_key, args = self._enqueue_args(tasks)
+        packed = PackedKeys(script, [keys.raw(key) for key in every_key])
         size = sum([len(part) for part in args])
         try:
             call = [packed.call((), args)] if size < LARGE else packed.parts((), args)
-            return self.store.send(scripts.ENQUEUE, packed.keys, args, "enqueueing", call)
+            return self.store.send(script, packed.keys, args, "enqueueing", call)
         except (ConnectionFailed, SerializationError):
             return None
 
@@ -158,36 +167,42 @@ class Broker(Inspector, Maintenance, Owning, Posting, Scheduling):
         own = [keys.raw(key) for key in self.script_keys.enqueue_one(is_async)]
         return PackedCall(self.store, scripts.ENQUEUE_ONE, own, "enqueueing")
 
-    def _enqueue_once(self, tasks: Sequence[Encoded]) -> list[bool]:
-        every_key, args = self._enqueue_args(tasks)
-        return self._stored(self.store.run(scripts.ENQUEUE, every_key, args, "enqueueing", repeatable=True))
+    def _enqueue_once(self, tasks: Sequence[Encoded]) -> list[bool | str]:
+        script, every_key, args = self._enqueue_args(tasks)
+        return self._stored(self.store.run(script, every_key, args, "enqueueing", repeatable=True), tasks)
 
-    async def aenqueue(self, tasks: Sequence[Encoded]) -> list[bool]:
+    async def aenqueue(self, tasks: Sequence[Encoded]) -> list[bool | str]:
         """Asyncio twin of `enqueue`."""
         if len(tasks) == 1 and _is_plain(*tasks[0]):
             task_id, envelope = keys.raw(tasks[0].id), tasks[0].envelope
             return [await self._enqueue_one[envelope[1] == ASYNC].acall(self.results + task_id, task_id, envelope)]
         return await self._aenqueue_together(tasks)
 
-    async def _aenqueue_together(self, tasks: Sequence[Encoded]) -> list[bool]:
-        every_key, args = self._enqueue_args(tasks)
+    async def aenqueue_unique(self, tasks: Sequence[Encoded]) -> list[str]:
+        """Asyncio twin of `enqueue_unique`."""
+        return duplicates.ids_of(await self.aenqueue(tasks), tasks)
+
+    async def _aenqueue_together(self, tasks: Sequence[Encoded]) -> list[bool | str]:
+        script, every_key, args = self._enqueue_args(tasks)
         try:
-            answer = await self.store.arepeat(lambda: self.store.arun(scripts.ENQUEUE, every_key, args, doing="enqueueing"))
+            answer = await self.store.arepeat(lambda: self.store.arun(script, every_key, args, doing="enqueueing"))
         except SerializationError:
             if len(tasks) == 1:
                 raise
             return await in_thread(self._enqueue_apart, tasks)
-        return self._stored(answer)
+        return self._stored(answer, tasks)
 
-    def _stored(self, answer: Sequence[int]) -> list[bool]:
+    def _stored(self, answer: Sequence[Any], tasks: Sequence[Encoded]) -> list[bool | str]:
         """Return what the script says of each task."""
-        return [bool(new) for new in answer]
+        return duplicates.stored(answer, tasks)
 
-    def _enqueue_args(self, tasks: Sequence[Encoded]) -> tuple[list[str], list[Any]]:
+    def _enqueue_args(self, tasks: Sequence[Encoded]) -> tuple[Script, list[str], list[Any]]:
         ids = "\n".join([task[0] for task in tasks]) + "\n"
         are_plain = {task[1:3] for task in tasks} == {("", "")}  # due at once, and never too late
         times = "" if are_plain else "".join([f"{due} {expires}\n" for _, due, expires, _ in tasks])
-        return self.script_keys.enqueue(), [self.results, keys.raw(ids), times.encode(), *[task[3] for task in tasks]]
+        envelopes = [task[3] for task in tasks]
+        script = scripts.enqueueing(envelopes)
+        return script, self.script_keys.enqueue(), [self.results, keys.raw(ids), times.encode(), *envelopes]
 
     # --- waiting for results -------------------------------------------------------------------------------------
 
@@ -254,6 +269,14 @@ class Broker(Inspector, Maintenance, Owning, Posting, Scheduling):
         where, record, history, detail, envelope, progress = found[:6]
         return Looked(where.decode(), record, decode_history(history), float(detail), envelope, json_object(progress))
 
+    def unique_holder(self, envelope: bytes) -> str:
+        """Return the id of the task that has the unique key of a call; "" where none has it, or the call has none."""
+        unique_key, own = duplicates.key_of(envelope), keys.unique(self.name)
+        if unique_key is None:
+            return ""
+        found = self.store.repeat(lambda: self.store.command(own, "HGET", own, unique_key))
+        return keys.text(found or b"").partition("\n")[0].partition(" ")[2]
+
     def report(self, task_id: str, progress: dict[str, Any], ttl: int = 3600) -> None:
         """Publish a running task's progress."""
         key = keys.progress(self.name, task_id)
@@ -262,4 +285,4 @@ class Broker(Inspector, Maintenance, Owning, Posting, Scheduling):
 
 def _is_plain(_: str, due: str, expires: str, envelope: bytes) -> bool:
     """Tell whether `enqueue_one` takes a task."""
-    return not (due or expires or envelope[3] & GATED)
+    return not (due or expires or envelope[3] >= GATED)

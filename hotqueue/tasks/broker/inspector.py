@@ -19,6 +19,9 @@ from hotqueue.tasks.broker.stored_queue import instant
 
 Last = tuple[bytes, bytes]  # the last dead task of a page: its id and its time of death, as Redis says them
 
+BEHIND = (
+    "unique"  # what those are parked for that wait behind another with the same key; no worker looks for it, so it is no need
+)
 WAITING = ("ready", "scheduled", "blocked", "parked")  # of what is counted, where no worker has a task in hand
 
 
@@ -47,7 +50,7 @@ class Inspector(Revoking, RevokingMany, Asking):
                 "suspects": count("ZCARD", keys.suspects(n)),
                 "scheduled": count("ZCARD", keys.scheduled(n)),
                 "blocked": count("SCARD", keys.blocked(n)),
-                "parked": sum(count("ZCARD", keys.parked(n, keys.text(need))) for need in needs),
+                "parked": sum(count("ZCARD", keys.parked(n, need)) for need in [*map(keys.text, needs), BEHIND]),
                 "dead": count("ZCARD", keys.dead(n)),
             }
             return found | {"waiting": sum(found[where] for where in WAITING)}
@@ -118,11 +121,11 @@ class Inspector(Revoking, RevokingMany, Asking):
         last = (found[-3], found[-2]) if found else None
         return [(keys.text(task_id), instant(at), record) for task_id, at, record in rows], last
 
-    def dead_ids(self, count: int) -> list[str]:
-        """Return the ids of that many dead tasks, the newest."""
+    def dead_ids(self, count: int, start: int = 0) -> list[str]:
+        """Return the ids of that many dead tasks, the newest; or of those behind the first `start`."""
         self.check_schema()
         key = keys.dead(self.name)
-        found = self.store.repeat(lambda: self.store.command(key, "ZREVRANGE", key, 0, count - 1))
+        found = self.store.repeat(lambda: self.store.command(key, "ZREVRANGE", key, start, start + count - 1))
         return [keys.text(task_id) for task_id in found]
 
     def dead_count(self) -> int:
@@ -140,12 +143,22 @@ class Inspector(Revoking, RevokingMany, Asking):
 
     def revive(self, ids: Sequence[str]) -> list[str]:
         """Put dead tasks back into the queue; return the ids of those that were there."""
-        back, left = [], list(ids)
+        return self.revive_free(ids)[0]
+
+    def revive_free(self, ids: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+        """Put dead tasks back into the queue.
+
+        Returns:
+            The ids of those that were there; and of those that stay dead, as another one has their unique key: id → that one's.
+        """
+        back, kept, left = [], dict[str, str](), list(ids)
         while left:
-            seen, some = self.store.repeat(partial(self._revive_some, left))
+            seen, some, taken = self.store.repeat(partial(self._revive_some, left))
             back += [keys.text(task_id) for task_id in some]
+            words = [keys.text(each) for each in taken]
+            kept |= zip(words[::2], words[1::2], strict=True)
             left = left[seen:]
-        return back
+        return back, kept
 
     def _revive_some(self, ids: Sequence[str]) -> list[Any]:
         return list(self.store.run(scripts.REVIVE, self.script_keys.revive(), list(ids), doing="retrying the dead"))

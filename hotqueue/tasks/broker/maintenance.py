@@ -71,7 +71,7 @@ class Charge:
     last: Collection[str] = ()
 
 
-LANES_AT_ONCE = 50  # lanes that are looked at with each audit
+LANES_AT_ONCE = 50  # lanes that are looked at with each audit, and unique keys
 NO_CHARGE = Charge()
 FREED_MS = 30_000  # to live, of a done set that is freed; upkeep comes by three times in so long
 TRIM_PAGES = 100  # of BULK counters or so; those of a day are some fifteen pages
@@ -183,6 +183,10 @@ class Maintenance(StoredQueue):
         """Put some lanes in order, whatever was done to their keys, with each call others; return how many there are."""
         every_key = self.script_keys.mend_lanes()
         return int(self.store.run(scripts.MEND_LANES, every_key, [most], doing="putting lanes in order"))
+
+    def mend_unique(self, most: int = LANES_AT_ONCE) -> None:
+        """Put some keys of unique tasks in order, whatever was done to them, with each call others."""
+        self.store.run(scripts.MEND_UNIQUE, self.script_keys.mend_unique(), [most], doing="putting unique keys in order")
 
     # --- what workers cannot run ---------------------------------------------------------------------------------
 

@@ -80,7 +80,8 @@ class Posting(StoredQueue):
         envelopes = [each.task.envelope for each in some]
         args = [self.results, keys.raw(ids), times, *envelopes, keys.raw(source), some[0].number, numbers]
         every_key = [*self.script_keys.enqueue(), *self.script_keys.received(source)]
-        store = partial(self.store.run, scripts.ENQUEUE, every_key, args, "taking tasks of another queue", repeatable=True)
+        script = scripts.enqueueing(envelopes)
+        store = partial(self.store.run, script, every_key, args, "taking tasks of another queue", repeatable=True)
         *answers, highest = self.store.repeat(store)
         return answers, int(highest)
 

@@ -108,7 +108,8 @@ class Scheduling(StoredQueue):
         more = [word for change in changes for word in change.wire]
         args = [self.results, keys.raw(ids), times, *[task.envelope for task in tasks], *more]
         every_key = [*self.script_keys.enqueue(), *self.script_keys.received(self.name), *self.script_keys.schedules()]
-        return [bool(done) for done in self.store.run(scripts.ENQUEUE, every_key, args, doing="firing schedules")]
+        script = scripts.enqueueing([task.envelope for task in tasks])
+        return [bool(done) for done in self.store.run(script, every_key, args, doing="firing schedules")]
 
     def set_schedules(self, changes: Sequence[Change]) -> list[bool]:
         """Change schedules; what they fire goes to other queues, if to any; tell which were done."""

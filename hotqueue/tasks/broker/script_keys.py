@@ -17,7 +17,7 @@ class ScriptKeys(WorkerScriptKeys):
             *(keys.tasks(name), keys.attempts(name), *self.ready[:2], keys.scheduled(name), keys.seq(name), *self.bells),
             *(keys.dead_tasks(name), *self.done, keys.stats(name), keys.expiring(name), keys.large(name)),
         ]
-        self._ending = [  # of what ends tasks that wait: see lua/shared/ending.lua
+        self._ending = [  # of what ends tasks that wait
             *(keys.tasks(name), keys.attempts(name), *self.ready, keys.scheduled(name), keys.needs(name), keys.waiters(name)),
             *(*self.done, keys.stats(name), keys.expiring(name), keys.revoked(name), keys.large(name), keys.owned(name)),
         ]

@@ -5,8 +5,11 @@ Their keys are built in script_keys.py; a worker runs them through its session.p
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hotqueue import keys, sizes
 from hotqueue.store.scripts import Script, load
+from hotqueue.tasks.wire.envelope import UNIQUE
 
 _SMALL = ("SMALL_TASK", sizes.SMALL_TASK)
 _SCHEMA = (("SCHEMA", keys.SCHEMA), ("NUMBERS", keys.NUMBERS), ("LAST_NUMBER", keys.SCHEMA * keys.NUMBERS))
@@ -14,23 +17,30 @@ _SIZES = (("READ_BYTES", sizes.READ_BYTES), ("MOST_DEAD", sizes.DEAD_TASKS), ("M
 CONSTANTS = (_SMALL, *_SCHEMA, *_SIZES)
 
 _OWNING = ("results", "history", "owning")
+_UNIQUE_FLAGS = bytes([UNIQUE])  # and above
 
 
 def _script(name: str, *more: str) -> Script:
     return load("hotqueue.tasks.broker.lua", name, *(f"shared/{each}" for each in ("prelude", *more)), constants=CONSTANTS)
 
 
-ENQUEUE = _script("enqueue", "schema", "types", "bells", "results", "history", "lanes", "receipts", "waiting", "firing")
+_ENQUEUEING = tuple(
+    f"shared/{each}"
+    for each in ("prelude", "schema", "types", "bells", "results", "history", "lanes", "receipts", "waiting", "firing")
+)
+_UNIQUE = ("shared/owning", "shared/unique", "shared/ending")
+ENQUEUE = load("hotqueue.tasks.broker.lua", "enqueue", *_ENQUEUEING, constants=(*CONSTANTS, ("UNIQUE", 0)))
+ENQUEUE_UNIQUE = load("hotqueue.tasks.broker.lua", "enqueue", *_ENQUEUEING, *_UNIQUE, constants=(*CONSTANTS, ("UNIQUE", 1)))
 COUNT_WAITING = _script("count_waiting", "schema", "waiting")
 ENQUEUE_ONE = load("hotqueue.tasks.broker.lua", "enqueue_one", constants=(_SMALL, *_SCHEMA))
-STEP = _script("step", "bells", *_OWNING, "outbox", "dead_list", "lanes", "pausing", "parking", "holds")
+STEP = _script("step", "bells", *_OWNING, "outbox", "dead_list", "lanes", "unique", "pausing", "parking", "holds")
 RECOVER = _script("recover", *_OWNING, "holds")
 REGISTER = _script("register", "schema", "holds")
 SWEEP = _script("sweep", "bells", "pausing")
 SHARE = _script("share")
-PROMOTE = _script("promote", "schema", "types", "bells", "history", "lanes")
+PROMOTE = _script("promote", "schema", "types", "bells", "history", "lanes", "unique")
 REAP = _script("reap", "types", "bells", "history", "lanes", "holds")
-AUDIT = _script("audit", "schema", "types", "bells", "history", "lanes", "holds", "paging")
+AUDIT = _script("audit", "schema", "types", "bells", "history", "lanes", "unique", "holds", "paging")
 TAKE_BACK = _script("take_back", "types", "bells", "history", "lanes", "holds")
 WAIT = _script("wait", "schema", "results", "history")
 LOOK = _script("look", "schema", "bells", "results", "history", "lanes")
@@ -39,13 +49,13 @@ UNPARK = _script("unpark", "schema", "types", "bells", "history", "lanes", "paus
 PAUSE = _script("pause", "schema", "types", "bells")
 CLAIM = _script("claim", "schema", "types", "history", "pausing")
 UPGRADE = _script("upgrade", "schema", "types")
-REVOKE = _script("revoke", "schema", "types", "bells", *_OWNING, "lanes", "ending")
-REVOKE_SOME = _script("revoke_some", "schema", "types", "bells", *_OWNING, "lanes", "pausing", "paging", "ending")
-REVIVE = _script("revive", "schema", "types", "bells", *_OWNING, "lanes", "dead_list")
+REVOKE = _script("revoke", "schema", "types", "bells", *_OWNING, "lanes", "unique", "ending")
+REVOKE_SOME = _script("revoke_some", "schema", "types", "bells", *_OWNING, "lanes", "unique", "pausing", "paging", "ending")
+REVIVE = _script("revive", "schema", "types", "bells", *_OWNING, "lanes", "unique", "dead_list")
 DISCARD = _script("discard", "schema", "types", *_OWNING, "dead_list")
 WHAT_IS_LEFT = load("hotqueue.tasks.broker.lua", "what_is_left")
 FREE_DONE = load("hotqueue.tasks.broker.lua", "free_done")
-EXPIRE = _script("expire", "schema", "types", "bells", *_OWNING, "lanes", "ending")
+EXPIRE = _script("expire", "schema", "types", "bells", *_OWNING, "lanes", "unique", "ending")
 OWN = _script("own", "schema", "types", *_OWNING)
 LET_GO = _script("let_go", "schema", "types", *_OWNING)
 MEND_OWNERS = _script("mend_owners", "schema", "types", *_OWNING)
@@ -59,6 +69,7 @@ SET_SCHEDULES = _script("set_schedules", "schema", "types", "firing", "outbox")
 DECLARE = _script("declare", "schema", "types")
 FORGET = _script("forget", "schema", *_OWNING)
 MEND_LANES = _script("mend_lanes", "schema", "bells", "history", "lanes")
+MEND_UNIQUE = _script("mend_unique", "schema", "bells", "history", "lanes", "unique")
 LIST_EXPIRED = _script("list_expired", "schema", "history")
 LIST_DEAD = _script("list_dead", "schema")
 UNSTARTED = _script("unstarted", "holds")
@@ -67,3 +78,8 @@ WAKE_TOKENS = load("hotqueue.tasks.broker.lua", "wake_tokens")
 HAS_TASKS = load("hotqueue.tasks.broker.lua", "has_tasks")
 NEEDS_UPKEEP = load("hotqueue.tasks.broker.lua", "needs_upkeep")
 ARE_REGISTERED = load("hotqueue.tasks.broker.lua", "are_registered")
+
+
+def enqueueing(envelopes: Sequence[bytes]) -> Script:
+    """Return what stores tasks: of those among which some are unique, the script that knows about these."""
+    return ENQUEUE_UNIQUE if max([data[3:4] for data in envelopes], default=b"") >= _UNIQUE_FLAGS else ENQUEUE

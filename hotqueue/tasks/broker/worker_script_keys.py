@@ -81,6 +81,10 @@ class WorkerScriptKeys:
         n = self.name
         return [keys.ready(n), keys.lanes(n), keys.blocked(n), keys.gated(n), keys.tasks(n)]
 
+    def mend_unique(self) -> list[str]:
+        """Of mend_unique.lua."""
+        return [keys.ready(self.name)]
+
     def what_is_left(self) -> list[str]:
         """Of what_is_left.lua."""
         n = self.name

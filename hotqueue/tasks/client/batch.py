@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from contextvars import Token
 from typing import TYPE_CHECKING, TypeVar
 
-from hotqueue.errors import NotTaken
+from hotqueue.errors import DuplicateTask, NotTaken
 from hotqueue.tasks.broker.encoded import Encoded
 from hotqueue.tasks.broker.stored_queue import BULK
-from hotqueue.tasks.client.client import Client, Collector, innermost
+from hotqueue.tasks.client.client import Client, Collector, innermost, point
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -45,16 +45,29 @@ class Batch:
         Raises:
             ConnectionFailed, QueueFull, SerializationError: as `delay`; `len(batch)` tasks were not acknowledged. Of those that
                 go in one trip, the ones that the server refuses for their size hold up no others.
+            DuplicateTask: unique tasks are there already, and nothing of their trip was sent; they are not in the batch any more.
         """
         for name, trip in self._trips():
             with self._kept_if_refused(name, trip):
-                self._collector.client.broker_of(name).enqueue(trip)
+                if self._collector.handles:
+                    self._point(trip, self._collector.client.broker_of(name).enqueue_unique(trip))
+                else:
+                    self._collector.client.broker_of(name).enqueue(trip)
 
     async def asend(self) -> None:
         """Asyncio twin of `send`."""
         for name, trip in self._trips():
             with self._kept_if_refused(name, trip):
-                await self._collector.client.broker_of(name).aenqueue(trip)
+                if self._collector.handles:
+                    self._point(trip, await self._collector.client.broker_of(name).aenqueue_unique(trip))
+                else:
+                    await self._collector.client.broker_of(name).aenqueue(trip)
+
+    def _point(self, trip: list[Encoded], ids: list[str]) -> None:
+        """Have the handles of unique tasks be those of the ones that were there before them."""
+        handles = self._collector.handles
+        pairs = [(handles.pop(task.id), known) for task, known in zip(trip, ids, strict=True) if task.id in handles]
+        point([handle for handle, _ in pairs], [known for _, known in pairs])
 
     def _trips(self) -> Iterator[tuple[str, list[Encoded]]]:
         """Take out one trip after the other, so that nobody else sends it at the same time."""
@@ -70,6 +83,9 @@ class Batch:
             yield
         except NotTaken as error:
             self._collector.tasks[name][:0] = [task for task in trip if task.id in error.ids]
+            raise
+        except DuplicateTask as error:
+            self._collector.tasks[name][:0] = [task for task in trip if task.id not in error.ids]
             raise
         except BaseException:
             self._collector.tasks[name][:0] = trip

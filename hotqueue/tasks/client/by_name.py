@@ -18,7 +18,7 @@ from hotqueue.tasks.rules.call_keys import check_fields
 from hotqueue.tasks.rules.options import TaskOptions
 from hotqueue.tasks.wire import envelope
 
-_KEYS = [field.name for field in fields(TaskOptions) if field.name.endswith("_key")]  # templates over the arguments
+_KEYS = [field.name for field in fields(TaskOptions) if field.name.endswith("_key")] + ["unique"]  # templates over the arguments
 
 
 def definition(client: Client, name: str, given: Collection[str]) -> Definition:

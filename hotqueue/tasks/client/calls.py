@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from hotqueue.tasks.broker.encoded import Encoded
 from hotqueue.tasks.client.arguments import checked_args, checked_kwargs, refuse_as_options
+from hotqueue.tasks.client.client import Handles
 from hotqueue.tasks.client.definition import Definition
 from hotqueue.tasks.client.handle import Handle
 from hotqueue.tasks.client.per_call import checked_headers, checked_id, due_of, expiry_of
@@ -22,11 +23,13 @@ class ReadyToSend(NamedTuple):
     Attributes:
         result: the handle to it.
         queue: the name of the queue that it goes to.
+        handles: of a unique task, what `Client.send` is to be given.
     """
 
     result: AsyncResult[Any]
     queue: str
     task: Encoded
+    handles: Handles = None
 
 
 def ready_to_send(
@@ -66,4 +69,5 @@ def ready_to_send(
     expiry = expiry_of(expires if expires is not None else merged.expires, where)
     task_id = checked_id(task_id) if task_id is not None else os.urandom(16).hex()
     data = definition.encode(task_id, args, kwargs, merged, name, more)
-    return ReadyToSend(AsyncResult(Handle(task_id, definition.client, name)), name, Encoded(task_id, due, expiry, data))
+    handle: Handle[Any] = Handle(task_id, definition.client, name)
+    return ReadyToSend(AsyncResult(handle), name, Encoded(task_id, due, expiry, data), [handle] if merged.unique else None)

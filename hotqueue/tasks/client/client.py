@@ -6,10 +6,10 @@ Knows no task and no handle: those are made with a client. Imported with HotQueu
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
 from functools import cached_property, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from hotqueue import keys, signing
 from hotqueue.errors import ConnectionFailed
@@ -22,6 +22,15 @@ if TYPE_CHECKING:  # what follows is imported when something is sent, or waited 
     from hotqueue.tasks.broker.bounded import Bound
     from hotqueue.tasks.broker.broker import Broker
     from hotqueue.tasks.client.replies import Replies
+
+
+class HasId(Protocol):
+    """What is of a task: a handle, see handle.py."""
+
+    id: str
+
+
+Handles = Sequence[HasId] | None
 
 
 class Owner:
@@ -57,6 +66,7 @@ class Collector:
     Attributes:
         client: whose tasks it takes.
         tasks: what it has, by the name of the queue.
+        handles: of unique tasks, by their ids: one that is there already when they are sent is that one's from then on.
         thread: in which the block was opened; 0 where it is not open.
         outer: the one inside of whose block this one was opened; a closed one still leads there.
     """
@@ -64,6 +74,7 @@ class Collector:
     def __init__(self, client: Client) -> None:
         self.client = client
         self.tasks: dict[str, list[Encoded]] = {}
+        self.handles: dict[str, HasId] = {}
         self.thread = 0
         self.outer: Collector | None = None
 
@@ -71,9 +82,10 @@ class Collector:
         """Tell whether what `client` sends here and now goes into it."""
         return self.client is client and self.thread == threading.get_ident()
 
-    def add(self, name: str, tasks: Sequence[Encoded]) -> None:
-        """Keep tasks for the queue called `name`."""
+    def add(self, name: str, tasks: Sequence[Encoded], handles: Handles = None) -> None:
+        """Keep tasks for the queue called `name`; see `Client.send`."""
         self.tasks.setdefault(name, []).extend(tasks)
+        self.handles.update(zip([task.id for task in tasks], handles or (), strict=False))
 
 
 innermost: ContextVar[Collector | None] = ContextVar("hotqueue_batch", default=None)
@@ -89,6 +101,12 @@ def open_batch(client: Client) -> Collector | None:
     while batch is not None and not batch.collects(client):
         batch = batch.outer
     return batch
+
+
+def point(handles: Iterable[HasId], ids: Iterable[str]) -> None:
+    """Have handles be those of the tasks with these ids."""
+    for handle, task_id in zip(handles, ids, strict=True):
+        handle.id = task_id
 
 
 class Client:
@@ -132,13 +150,19 @@ class Client:
         else:
             batch.add(name, [Encoded(task_id, "", "", data)])
 
-    def send(self, name: str, tasks: Sequence[Encoded]) -> None:
-        """Enqueue encoded tasks on the queue called `name`, at most BULK of them; inside of a batch, at its end."""
+    def send(self, name: str, tasks: Sequence[Encoded], handles: Handles = None) -> None:
+        """Enqueue encoded tasks on the queue called `name`, at most BULK of them; inside of a batch, at its end.
+
+        Args:
+            handles: of unique tasks; that of one which is not stored is the handle of the one that is there, from then on.
+        """
         batch = open_batch(self)
-        if batch is None:
+        if batch is not None:
+            batch.add(name, tasks, handles)
+        elif handles is None:
             self.broker_of(name).enqueue(tasks)
         else:
-            batch.add(name, tasks)
+            point(handles, self.broker_of(name).enqueue_unique(tasks))
 
     def begin_send(self, name: str, tasks: Sequence[Encoded]) -> Callable[[], object]:
         """Do as `send`, but do not wait for the server's answer: what is returned does, and has to be called."""
@@ -148,13 +172,15 @@ class Client:
         batch.add(name, tasks)
         return lambda: None
 
-    async def asend(self, name: str, tasks: Sequence[Encoded]) -> None:
+    async def asend(self, name: str, tasks: Sequence[Encoded], handles: Handles = None) -> None:
         """Asyncio twin of `send`."""
         batch = open_batch(self)
-        if batch is None:
+        if batch is not None:
+            batch.add(name, tasks, handles)
+        elif handles is None:
             await self.broker_of(name).aenqueue(tasks)
         else:
-            batch.add(name, tasks)
+            point(handles, await self.broker_of(name).aenqueue_unique(tasks))
 
     @property
     def store(self) -> Store:

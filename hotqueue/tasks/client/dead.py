@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, get_type_hints
 
 from hotqueue import moved
-from hotqueue.errors import Interruption
+from hotqueue.errors import DuplicateTask, Interruption
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.broker.stored_queue import BULK
 from hotqueue.tasks.client.handle import check_id
@@ -92,21 +92,38 @@ class DeadList:
                 yield _dead_task(task_id, at, data)
 
     def retry(self, task_id: str | AsyncResult[Any] | None, all: bool) -> int:
-        """Put one dead task, or all of them, back into the queue; return how many."""
-        return self._over(task_id, all, "retry_dead", lambda ids: len(self._broker.revive(ids)))
+        """Put one dead task, or all of them, back into the queue; return how many.
+
+        Raises:
+            DuplicateTask: that one is unique, and another with its key is there. Of all, such ones stay where they are.
+        """
+        kept: dict[str, str] = {}
+
+        def revive(ids: Sequence[str]) -> int:
+            back, others = self._broker.revive_free(ids)
+            kept.update(others)
+            return len(back)
+
+        number = self._over(task_id, all, "retry_dead", revive, kept)
+        if kept and not all:
+            own, other = kept.popitem()
+            raise DuplicateTask(
+                f"task {own} stays dead: another with its unique key is there, task {other}; retry it once that has ended", other
+            )
+        return number
 
     def discard(self, task_id: str | AsyncResult[Any] | None, all: bool) -> int:
         """Throw one dead task, or all of them, away; return how many."""
         return self._over(task_id, all, "discard_dead", self._broker.discard)
 
-    def _over(self, task_id: Any, every: bool, what: str, act: Callable[[Sequence[str]], int]) -> int:
+    def _over(self, task_id: Any, every: bool, what: str, act: Callable[[Sequence[str]], int], kept: Sized = ()) -> int:
         if (task_id is None) is not every:
             raise TypeError(f"queue.{what}() takes the id of a dead task, or all=True")
         if task_id is not None:
             return act([check_id(getattr(task_id, "id", task_id), f"queue.{what}()")])
         total = 0
         for _ in range(self._broker.dead_count() // BULK + 1):  # those that die meanwhile are not meant
-            ids = self._broker.dead_ids(BULK)
+            ids = self._broker.dead_ids(BULK, len(kept))  # what stays is among the newest
             if not ids:
                 break
             total += act(ids)

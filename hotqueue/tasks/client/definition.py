@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sized
 from typing import Any, Protocol
 
-from hotqueue.errors import SerializationError
+from hotqueue.errors import DuplicateTask, SerializationError
 from hotqueue.runtime import testing_mode
 from hotqueue.tasks.broker.encoded import Encoded
 from hotqueue.tasks.broker.stored_queue import BULK
@@ -27,12 +27,12 @@ from hotqueue.tasks.client.arguments import (
 )
 from hotqueue.tasks.client.batch import TRIP_BYTES
 from hotqueue.tasks.client.client import Client, client_of
-from hotqueue.tasks.client.handle import Handle
+from hotqueue.tasks.client.handle import Handle, handle_of
 from hotqueue.tasks.client.overlap import Overlap
 from hotqueue.tasks.client.per_call import expiry_of
 from hotqueue.tasks.client.result import AsyncResult
 from hotqueue.tasks.client.resultset import ResultSet
-from hotqueue.tasks.rules import gates
+from hotqueue.tasks.rules import gates, unique
 from hotqueue.tasks.rules.call_keys import check_fields
 from hotqueue.tasks.rules.callables import is_async, refuse_generator
 from hotqueue.tasks.rules.options import TaskOptions
@@ -49,6 +49,7 @@ class Definition:
         name: ``module.qualname`` unless the author said otherwise; what a worker looks it up by.
         options: the decorator's.
         signature: of the function, without what `bind` gives it.
+        is_simple: whether its calls, without options of their own, are sent as they are: never expire, may be many.
         is_async: True for an `async def` function; also as a partial, a method, or as `__call__`.
         by_value: whether the function travels with each call; None until it is first sent.
         before: what the function is given before the caller's arguments: the task, with `bind`.
@@ -72,6 +73,7 @@ class Definition:
         self.options = options
         self.signature = signature_of(function, options.bind)
         self.check(options, "@queue.task")
+        self.is_simple = options.expires is None and not options.unique
         self.is_async = is_async(function)
         self.bound_to = bound_to
         self.by_value = by_value
@@ -84,6 +86,8 @@ class Definition:
         """Raise TypeError for options that name what is no argument of the function."""
         check_sensitive(options.sensitive, self.signature, where)
         check_fields(options.concurrency_key, self.signature, options.sensitive, f"{where} concurrency_key=")
+        if not isinstance(options.unique, bool):
+            check_fields(options.unique, self.signature, options.sensitive, f"{where} unique=")
 
     def state(self) -> dict[str, Any]:
         """Return what travels of it in a pickle, but for the function."""
@@ -104,10 +108,24 @@ class Definition:
         """Send one call an item, with the arguments in `before` in front of each; see `Task.map`."""
         client = self.client
         results: list[AsyncResult[Any]] = []
+        if self.options.unique:
+            for lot in self._lots(arguments, before, results):
+                self._send_unique(lot, results)
+            return ResultSet(results)
         with Overlap(client, isinstance(arguments, Sized)) as overlap:
             for lot in self._lots(arguments, before, results):
                 overlap.send(lot)
         return ResultSet(results)
+
+    def _send_unique(self, lot: list[Encoded], results: list[AsyncResult[Any]]) -> None:
+        """Send the calls of the last ones of `results`."""
+        first = len(results) - len(lot)
+        try:
+            self.client.send(self.client.name, lot, [handle_of(result) for result in results[first:]])
+        except DuplicateTask as error:
+            number = first + [task.id for task in lot].index(next(iter(error.ids)))
+            before_it = f"; {first} calls before these were sent" if first else ""
+            raise DuplicateTask(f"item {number} of map(): {error}{before_it}", error.task_id, error.ids) from None
 
     def _lots(
         self, arguments: Iterable[Any], before: tuple[Any, ...], results: list[AsyncResult[Any]]
@@ -173,7 +191,11 @@ class Definition:
         gate = b""
         if options.max_concurrency is not None:
             gate = gates.of_call(options.max_concurrency, options.concurrency_key, self.name, self.signature, args, kwargs)
-        call, flags = envelope.call_header(shown, more, gate)
+        only = b""
+        if options.unique:
+            how = options.on_conflict, options.unique_until, options.unique_for
+            only = unique.of_call(options.unique, *how, self.name, self.signature, args, kwargs)
+        call, flags = envelope.call_header(shown, more, gate, only)
         form = self._forms.get((queue, flags)) if options is self.options else None
         if form is None:
             form = self._form(options, queue, flags)
@@ -185,7 +207,7 @@ class Definition:
             flags |= envelope.BY_VALUE
         form = envelope.Form(self._header(options, queue), kind, options.priority, flags, self.client.signer)
         if options is self.options:
-            self._forms[queue, flags & (envelope.HAS_MORE | envelope.GATED)] = form
+            self._forms[queue, flags & (envelope.HAS_MORE | envelope.GATED | envelope.UNIQUE)] = form
         return form
 
     def _has_self(self) -> bool:

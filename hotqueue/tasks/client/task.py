@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, NoReturn, ParamSpec
 from hotqueue.tasks.broker.encoded import Encoded
 from hotqueue.tasks.client.calls import ready_to_send
 from hotqueue.tasks.client.definition import Definition
-from hotqueue.tasks.client.handle import Handle
+from hotqueue.tasks.client.handle import Handle, handle_of
 from hotqueue.tasks.client.method import AsyncTaskMethod, TaskMethod, is_method_of
 from hotqueue.tasks.client.result import AsyncResult
 from hotqueue.tasks.client.resultset import ResultSet
@@ -113,16 +113,19 @@ class Task(Generic[P, R]):
             SerializationError: an argument cannot travel; names it.
             ConnectionFailed: no answer for 5 s; whether it was enqueued is then unknown.
             QueueFull: the server is out of memory.
+            DuplicateTask: it is unique, and there already.
         """
         definition = self._definition
         client, options = definition.client, definition.options
         task_id = os.urandom(16).hex()
         data = definition.encode(task_id, args, kwargs, options, client.name)
         result: AsyncResult[R] = AsyncResult(Handle(task_id, client))
-        if options.expires is None:
+        if definition.is_simple:
             client.send_one(client.name, task_id, data)
         else:
-            client.send(client.name, [Encoded(task_id, *definition.when(), data)])
+            client.send(
+                client.name, [Encoded(task_id, *definition.when(), data)], [handle_of(result)] if options.unique else None
+            )
         return result
 
     async def adelay(self, /, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[R]:
@@ -132,7 +135,8 @@ class Task(Generic[P, R]):
         task_id = os.urandom(16).hex()
         data = definition.encode(task_id, args, kwargs, options, client.name)
         result: AsyncResult[R] = AsyncResult(Handle(task_id, client))
-        await client.asend(client.name, [Encoded(task_id, *definition.when(), data)])
+        handles = [handle_of(result)] if options.unique else None
+        await client.asend(client.name, [Encoded(task_id, *definition.when(), data)], handles)
         return result
 
     def apply_async(
@@ -167,7 +171,7 @@ class Task(Generic[P, R]):
         when: dict[str, Any] = {"countdown": countdown, "eta": eta, "expires": expires}
         how: dict[str, Any] = {"priority": priority, "queue": queue, "task_id": task_id, "headers": headers}
         call = ready_to_send(self._definition, f"{self.name}.apply_async()", args, kwargs, **when, **how, **options)
-        self._definition.client.send(call.queue, [call.task])
+        self._definition.client.send(call.queue, [call.task], call.handles)
         return call.result
 
     def map(self, arguments: Iterable[Any]) -> ResultSet[R]:

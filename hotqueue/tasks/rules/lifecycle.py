@@ -200,6 +200,11 @@ def revoked(task_id: str) -> Outcome:
     return Outcome(Ended.REVOKED, error=TaskRevoked(f"task {task_id} was revoked"))
 
 
+def replaced(task_id: str, by: str) -> Outcome:
+    """Return the outcome of a task in whose place another one with the same unique key has come."""
+    return Outcome(Ended.REVOKED, error=TaskRevoked(f"task {task_id} was replaced by task {by}, which has the same unique key"))
+
+
 def rejected(reason: str) -> Outcome:
     """Return the outcome of a task that raised `Reject`."""
     return Outcome(Ended.REJECTED, error=TaskRejected(reason))

@@ -13,6 +13,7 @@ from typing import Any
 
 from hotqueue import keys
 from hotqueue.hints import check_flag, did_you_mean
+from hotqueue.tasks.rules import unique
 from hotqueue.tasks.rules.call_keys import Key, check_key
 from hotqueue.tasks.rules.retry import RetryPolicy
 
@@ -43,6 +44,10 @@ class TaskOptions:
     sensitive: bool | tuple[str, ...] = False
     max_concurrency: int | None = None
     concurrency_key: Key | None = None
+    unique: Key | bool = False
+    unique_for: float | None = None
+    unique_until: str = "ended"
+    on_conflict: str = "raise"
 
     @property
     def retry_policy(self) -> RetryPolicy:
@@ -84,11 +89,22 @@ class TaskOptions:
 _EVERY_ERROR = "autoretry"  # what `retries=` means, the one choice of error classes that can be written down
 # Classes cannot be written as JSON; queue, priority, expires, sensitive and gates are spent when the task is enqueued.
 _GATES = frozenset({"max_concurrency", "concurrency_key"})
-_LOCAL = frozenset({"bind", "autoretry_for", "dont_autoretry_for", "queue", "priority", "expires", "sensitive"}) | _GATES
+_UNIQUE = frozenset({"unique", *unique.OPTIONS})
+_LOCAL = (
+    frozenset({"bind", "autoretry_for", "dont_autoretry_for", "queue", "priority", "expires", "sensitive"}) | _GATES | _UNIQUE
+)
 _DEFAULTS = {f.name: f.default for f in fields(TaskOptions)}
 _FLAGS = ("bind", "ignore_result", "retry_jitter")
 _LIMITS = ("time_limit", "soft_time_limit")
-_SECONDS = ("retry_backoff_max", "default_retry_delay", "time_limit", "soft_time_limit", "result_expires", "expires")
+_SECONDS = (
+    "retry_backoff_max",
+    "default_retry_delay",
+    "time_limit",
+    "soft_time_limit",
+    "result_expires",
+    "expires",
+    "unique_for",
+)
 NAMES = frozenset({*_DEFAULTS, "retries"})
 PER_CALL = NAMES - {"bind", "autoretry_for", "dont_autoretry_for"}
 OF_THE_CALL = frozenset({"args", "kwargs", "countdown", "eta", "task_id", "headers"})  # apply_async's own, to be named as near
@@ -123,6 +139,8 @@ def override(options: TaskOptions, given: Mapping[str, Any], where: str) -> Task
         given = {**given, "autoretry_for": options.autoretry_for}
     if given.get("max_concurrency", 1) is None:  # without a limit, and so without what it is counted by
         given = {"concurrency_key": None, **given}
+    if given.get("unique", True) in (None, False):
+        given = {**{name: _DEFAULTS[name] for name in unique.OPTIONS}, **given}
     return _consistent(replace(options, **_checked(given, where)), where)
 
 
@@ -152,6 +170,9 @@ def _consistent(options: TaskOptions, where: str) -> TaskOptions:
         raise ValueError(f"{where} soft_time_limit= is {soft:g} s, but time_limit= ends the task before that, after {hard:g} s")
     if options.concurrency_key is not None and options.max_concurrency is None:
         raise TypeError(f"{where} got concurrency_key=, but no max_concurrency=; say how many run at a time under one key")
+    for name in () if options.unique else unique.OPTIONS:
+        if getattr(options, name) != _DEFAULTS[name]:
+            raise TypeError(f"{where} got {name}=, but no unique=; say by what a task is the only one: True, or a template")
     return options
 
 
@@ -186,6 +207,7 @@ def _checked(given: Mapping[str, Any], where: str) -> dict[str, Any]:
         kept["max_concurrency"] = whole(kept["max_concurrency"], "max_concurrency", where, 1, None)
     if kept.get("concurrency_key") is not None:
         kept["concurrency_key"] = check_key(kept["concurrency_key"], f"{where} concurrency_key=")
+    unique.check(kept, where)
     if "retry_backoff" in kept and not isinstance(kept["retry_backoff"], bool):
         kept["retry_backoff"] = seconds(kept["retry_backoff"], f"{where} retry_backoff=")
     if "sensitive" in kept:

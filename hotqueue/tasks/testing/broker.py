@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
+from hotqueue.tasks.broker import duplicates
 from hotqueue.tasks.broker.bounded import queue_full
 from hotqueue.tasks.broker.broker import Looked
 from hotqueue.tasks.broker.encoded import Encoded
@@ -18,6 +19,7 @@ from hotqueue.tasks.rules.history import History
 from hotqueue.tasks.testing.runner import Runner
 from hotqueue.tasks.testing.schedules import MemorySchedules
 from hotqueue.tasks.testing.storage import WHERE, Entry, Storage, instant, now, place
+from hotqueue.tasks.testing.unique_keys import UniqueKeys
 from hotqueue.tasks.wire import envelope
 from hotqueue.tasks.wire.settlement import Settlement
 
@@ -36,28 +38,34 @@ class MemoryBroker(MemorySchedules):
 
     # --- sending -------------------------------------------------------------------------------------------------
 
-    def enqueue(self, tasks: Sequence[Encoded]) -> list[bool]:
+    def enqueue(self, tasks: Sequence[Encoded]) -> list[bool | str]:
         """Keep tasks whose ids are new, and have them run."""
-        self._check_room(tasks)
-        entries = [self._entered(*task) for task in tasks]
-        self._runner.run(self._storage, [entry for entry in entries if entry is not None])
-        return [entry is not None for entry in entries]
+        known, entered = self._entered(tasks)
+        self._runner.run(self._storage, entered)
+        return known
 
-    def begin_enqueue(self, tasks: Sequence[Encoded]) -> Callable[[], list[bool]]:
+    def enqueue_unique(self, tasks: Sequence[Encoded]) -> list[str]:
+        """Do as `enqueue`; return the id under which each is known now."""
+        return duplicates.ids_of(self.enqueue(tasks), tasks)
+
+    def begin_enqueue(self, tasks: Sequence[Encoded]) -> Callable[[], list[bool | str]]:
         """Keep tasks whose ids are new, and have them run; what is returned says which were."""
         stored = self.enqueue(tasks)
         return lambda: stored
 
-    async def aenqueue(self, tasks: Sequence[Encoded]) -> list[bool]:
+    async def aenqueue(self, tasks: Sequence[Encoded]) -> list[bool | str]:
         """Asyncio twin of `enqueue`."""
-        self._check_room(tasks)
-        entries = [self._entered(*task) for task in tasks]
-        await self._runner.arun(self._storage, [entry for entry in entries if entry is not None])
-        return [entry is not None for entry in entries]
+        known, entered = self._entered(tasks)
+        await self._runner.arun(self._storage, entered)
+        return known
+
+    async def aenqueue_unique(self, tasks: Sequence[Encoded]) -> list[str]:
+        """Asyncio twin of `enqueue_unique`."""
+        return duplicates.ids_of(await self.aenqueue(tasks), tasks)
 
     def enqueue_one(self, task_id: str, envelope: bytes) -> bool:
         """Keep one task and have it run."""
-        return self.enqueue([Encoded(task_id, "", "", envelope)])[0]
+        return self.enqueue([Encoded(task_id, "", "", envelope)])[0] is True
 
     def _check_room(self, tasks: Sequence[Encoded]) -> None:
         """Raise QueueFull for more than may wait; nobody would make room, so nobody waits for it."""
@@ -71,15 +79,18 @@ class MemoryBroker(MemorySchedules):
         if is_too_many or (coming and self._storage.paused and waiting + coming > bound.most):
             raise queue_full(self.name, bound._replace(timeout=0), coming, waiting)
 
-    def _entered(self, task_id: str, due: str, expires: str, envelope: bytes) -> Entry | None:
-        storage, original = self._storage, self._originals.pop(task_id, None)
+    def _entered(self, tasks: Sequence[Encoded]) -> tuple[list[bool | str], list[Entry]]:
+        """Keep tasks; return what `enqueue` does, and those that are new."""
+        self._check_room(tasks)
+        entries = [self._entry(*task) for task in tasks]
+        known = UniqueKeys(self._storage).enter(entries)
+        return known, [entry for entry, is_new in zip(entries, known, strict=True) if is_new is True]
+
+    def _entry(self, task_id: str, due: str, expires: str, envelope: bytes) -> Entry:
+        original = self._originals.pop(task_id, None)
         history = History(expires=instant(expires)) if expires else History()
         entry = Entry(task_id, envelope, self._registry, original, instant(due) if due else 0, history)
         self._runner.adopt(entry)
-        with storage.lock:
-            if storage.knows(task_id):
-                return None
-            storage.unfinished[task_id] = entry
         return entry
 
     # --- looking -------------------------------------------------------------------------------------------------
@@ -105,6 +116,10 @@ class MemoryBroker(MemorySchedules):
     async def alook(self, task_id: str) -> Looked:
         """Asyncio twin of `look`."""
         return self.look(task_id)
+
+    def unique_holder(self, envelope: bytes) -> str:
+        """Return the id of the task that has the unique key of a call; "" where none has it."""
+        return UniqueKeys(self._storage).holder(envelope)
 
     def record(self, task_id: str) -> bytes | None:
         """Return the record of a task."""
@@ -190,9 +205,9 @@ class MemoryBroker(MemorySchedules):
             rows = [(task_id, at, blob) for task_id, (at, blob, _) in self._storage.dead.items()]
         return ([] if behind else rows[::-1][start:]), "all"
 
-    def dead_ids(self, count: int) -> list[str]:
-        """Return the ids of that many dead tasks, the newest."""
-        return [task_id for task_id, _, _ in self.dead(count)[0][:count]]
+    def dead_ids(self, count: int, start: int = 0) -> list[str]:
+        """Return the ids of that many dead tasks, the newest behind the first `start`."""
+        return [task_id for task_id, _, _ in self.dead(count, start)[0][:count]]
 
     def dead_count(self) -> int:
         """Return how many tasks are dead."""
@@ -205,17 +220,26 @@ class MemoryBroker(MemorySchedules):
 
     def revive(self, ids: Sequence[str]) -> list[str]:
         """Run dead tasks again, with a clean slate; return the ids of those that were there."""
-        entries = []
-        with self._storage.lock:
+        return self.revive_free(ids)[0]
+
+    def revive_free(self, ids: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+        """Do as `revive`; return those that stay dead as well, as another has their unique key: id → that one's."""
+        entries, kept = [], {}
+        storage, unique = self._storage, UniqueKeys(self._storage)
+        with storage.lock:
             for task_id in ids:
-                found = self._storage.dead.pop(task_id, None)
-                if found is not None:
-                    self._storage.records.pop(task_id, None)
-                    old = found[2]
-                    entries.append(Entry(task_id, old.envelope, old.registry, old.original, 0, History()))
-                    self._storage.unfinished[task_id] = entries[-1]
-        self._runner.run(self._storage, entries)
-        return [entry.id for entry in entries]
+                if (found := storage.dead.get(task_id)) is None:
+                    continue
+                if other := unique.holder(found[2].envelope):
+                    kept[task_id] = other
+                    continue
+                del storage.dead[task_id]
+                storage.records.pop(task_id, None)
+                old = found[2]
+                entries.append(Entry(task_id, old.envelope, old.registry, old.original, 0, History()))
+                unique.enter(entries[-1:])
+        self._runner.run(storage, entries)
+        return [entry.id for entry in entries], kept
 
     def discard(self, ids: Sequence[str]) -> int:
         """Throw dead tasks away; return how many were there."""

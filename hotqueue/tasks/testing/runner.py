@@ -22,6 +22,7 @@ from types import FrameType
 from typing import Any
 
 from hotqueue.errors import TaskRevoked
+from hotqueue.tasks.broker.inspector import BEHIND
 from hotqueue.tasks.context import CleanContext, current_request
 from hotqueue.tasks.execution.executor import Call, execute
 from hotqueue.tasks.execution.loop import EventLoop
@@ -127,7 +128,7 @@ class Runner:
     def _claim(self, storage: Storage, entry: Entry) -> bool:
         """Take a task that waits, to run it; False when another thread did, or revoked it."""
         with self._lock, storage.lock:
-            if entry.running or storage.unfinished.get(entry.id) is not entry:
+            if entry.running or entry.history.need == BEHIND or storage.unfinished.get(entry.id) is not entry:
                 return False
             entry.running = True
             self._running[storage.name, entry.id] = entry
@@ -190,6 +191,8 @@ class Runner:
             return True
         self._running.pop((storage.name, entry.id), None)
         self._settle(entry)
+        if (follower := None if settled.code == "K" else storage.follower(entry)) is not None:
+            self.run(storage, [follower])
         return False
 
     def _settle(self, entry: Entry) -> None:

@@ -11,8 +11,9 @@ import time
 from collections.abc import Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
+from hotqueue.tasks.broker.inspector import BEHIND
 from hotqueue.tasks.broker.pausing import QUEUE
 from hotqueue.tasks.client.answers import Answer
 from hotqueue.tasks.client.definition import Definition
@@ -38,6 +39,7 @@ class Entry:
         depth: how many tasks sent one another before it.
         settled: done when it has ended, and all that it sent and did not wait for.
         open: how many of those there are, and itself.
+        successor: what waits for it to end, with the same unique key.
     """
 
     id: str
@@ -50,7 +52,17 @@ class Entry:
     depth: int = 0
     running: bool = False
     open: int = 1
+    successor: Entry | None = None
     settled: Future[None] = field(default_factory=Future)
+
+
+class Row(NamedTuple):
+    """Who has a unique key: a task, until when at most (ms; 0: while it is there); and who waits for it to end."""
+
+    holder: Entry
+    till: int
+    until: str
+    next: Entry | None = None
 
 
 class Storage:
@@ -66,6 +78,7 @@ class Storage:
         self.progress: dict[str, dict[str, Any]] = {}
         self.watchers: dict[str, list[Callback]] = {}
         self.schedules: dict[str, tuple[bytes, str]] = {}  # name → row, state
+        self.unique: dict[str, Row] = {}  # see unique_keys.py
         self.paused: dict[str, int] = {}  # as `Broker.paused`
 
     def keeps(self, entry: Entry) -> bool:
@@ -96,6 +109,15 @@ class Storage:
                 if code == "D":
                     self.dead[task_id] = (now(), extra.encode() + b"\n" + entry.envelope, entry)
         self.notify([task_id])
+
+    def follower(self, entry: Entry) -> Entry | None:
+        """Return what may run now that a task has ended."""
+        found = entry.successor
+        with self.lock:
+            if found is None or self.unfinished.get(found.id) is not found:
+                return None
+            found.history = replace(found.history, need="-")
+        return found
 
     def end_if_expired(self, task_id: str) -> None:
         """End a task that waits past its expiry: whoever looks at it does."""
@@ -131,6 +153,8 @@ class Storage:
 def why(storage: Storage, entry: Entry) -> str:
     """Say why a task does not run."""
     need = entry.history.need
+    if need == BEHIND:
+        return f"it replaced a task that runs, and waits for that to end, {WHERE}"
     if need != "-":
         return f"it needs {need}, which is not to be had {WHERE}"
     if QUEUE not in storage.paused and storage.keeps(entry):

@@ -8,6 +8,7 @@ arguments as text, or JSON when there is more to say; the payload is opaque.
 from __future__ import annotations
 
 import json
+import re
 import struct
 import zlib
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import Any
 
 from hotqueue.errors import CorruptEnvelope, NewerEnvelope, SignatureError
 from hotqueue.signing import SIGNATURE_BYTES, Signer
+from hotqueue.tasks.rules import unique as unique_rules
 from hotqueue.tasks.rules.gates import GATE
 from hotqueue.tasks.rules.history import json_object
 from hotqueue.utf8 import raw
@@ -31,8 +33,9 @@ _CHECKED = struct.Struct(">QIIB")  # of these, what the checksum covers as one p
 HAS_MORE = 1  # the call header is JSON
 BY_VALUE = 2  # the payload brings the function along
 SIGNED = 4
+UNIQUE = 16  # what says under which key it is the only one stands behind the gates, in the same way; see lua/shared/unique.lua
 GATED = 8  # the call header begins with gates, and two bytes that say how long these are; Lua reads them, see lua/lanes.lua
-_KNOWN = HAS_MORE | BY_VALUE | SIGNED | GATED
+_KNOWN = HAS_MORE | BY_VALUE | SIGNED | GATED | UNIQUE
 
 _headers: dict[bytes, dict[str, Any]] = {}  # decoded task headers; bounded in _task_header
 
@@ -50,6 +53,7 @@ class Envelope:
         by_value: True when the payload brings the function along.
         payload: pickled; opaque here.
         gates: what bounds how many run at a time, see rules/gates.py; b"": nothing.
+        unique: by what it is the only one, see rules/unique.py; b"": nothing.
     """
 
     id: str
@@ -62,6 +66,7 @@ class Envelope:
     _call: bytes
     _has_more: bool
     gates: bytes = b""
+    unique: bytes = b""
 
     @property
     def task(self) -> str:
@@ -120,11 +125,13 @@ class Form:
         return body if self._signer is None else body + self._signer.sign(body)
 
 
-def call_header(args_repr: str, more: dict[str, Any] | None = None, gates: bytes = b"") -> tuple[bytes, int]:
+def call_header(args_repr: str, more: dict[str, Any] | None = None, gates: bytes = b"", unique: bytes = b"") -> tuple[bytes, int]:
     """Return the call header and its flags."""
     call, flags = args_repr.encode("utf-8", "replace"), 0
     if more:
         call, flags = json.dumps({"args": args_repr, **more}, separators=(",", ":")).encode(), HAS_MORE
+    if unique:
+        call, flags = len(unique).to_bytes(2, "big") + unique + call, flags | UNIQUE
     return (len(gates).to_bytes(2, "big") + gates + call, flags | GATED) if gates else (call, flags)
 
 
@@ -168,7 +175,7 @@ def decode(data: bytes, signer: Signer | None = None, queue: str | None = None, 
     except (ValueError, TypeError, LookupError, AttributeError) as error:  # whole, but of a producer that is none of ours
         raise CorruptEnvelope(f"an envelope with a wrong id or header, {bytes(header[:200])!r}: {error}") from None
     call = body[start : start + n_call]
-    gates, call = _gates_of(call, flags) if flags >= GATED else (b"", call)
+    gates, unique, call = _more_of(call, flags) if flags >= GATED else (b"", b"", call)
     envelope = Envelope(
         its_id,
         its_header,
@@ -180,6 +187,7 @@ def decode(data: bytes, signer: Signer | None = None, queue: str | None = None, 
         call,
         bool(flags & HAS_MORE),
         gates,
+        unique,
     )
     if signer is not None and queue is not None and envelope.header["queue"] != queue:
         raise SignatureError(f"task {envelope.id} was signed for queue {envelope.header['queue']!r}, not {queue!r}: replayed?")
@@ -204,14 +212,20 @@ def _unreadable(version: int) -> NewerEnvelope | CorruptEnvelope:
     return CorruptEnvelope(f"{what} from {OLDEST_READ} to {WIRE_VERSION}")
 
 
-def _gates_of(call: bytes, flags: int) -> tuple[bytes, bytes]:
-    """Return the gates of a call header, and the rest; a gate that is not known might be one that is not to be passed."""
+def _more_of(call: bytes, flags: int) -> tuple[bytes, bytes, bytes]:
+    """Return the gates of a call header, what makes it unique, and the rest; what is not known might be not to be passed."""
     if flags & ~_KNOWN:
         raise NewerEnvelope(f"envelope with flags {flags:#x}, of a newer hotqueue: upgrade the worker", WIRE_VERSION + 1)
+    gates, call = _text_in(call, GATE, "a gate") if flags & GATED else (b"", call)
+    unique, call = _text_in(call, unique_rules.UNIQUE, "a unique key") if flags & UNIQUE else (b"", call)
+    return gates, unique, call
+
+
+def _text_in(call: bytes, form: re.Pattern[bytes], what: str) -> tuple[bytes, bytes]:
     end = 2 + int.from_bytes(call[:2], "big")
-    if not GATE.fullmatch(call, 2, end):
+    if not form.fullmatch(call, 2, end):
         raise NewerEnvelope(
-            f"envelope with a gate of a newer hotqueue, {call[2:end]!r:.80}: upgrade the worker", WIRE_VERSION + 1
+            f"envelope with {what} of a newer hotqueue, {call[2:end]!r:.80}: upgrade the worker", WIRE_VERSION + 1
         )
     return call[2:end], call[end:]
 

@@ -3,7 +3,7 @@
 ``version, state, retries, date_done (ms) | payload [| signature]``: the payload is the pickled value of a success, else the
 error as `payload.dumps_error` wrote it. Of a task that expired unseen by any worker, the script that ended it has written ``E``,
 its expiry, when it was ended (ms), and after how many tries; of one that was revoked among many, ``R``, when, and after how many
-retries: that holds nothing of a task, so nobody signs it.
+retries; of one that another took the place of, ``U``, when, and that one's id: that holds nothing of a task, so nobody signs it.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from dataclasses import dataclass
 from hotqueue import keys
 from hotqueue.errors import SerializationError, SignatureError
 from hotqueue.signing import SIGNATURE_BYTES, Signer
-from hotqueue.tasks.rules.lifecycle import State, expired, revoked
+from hotqueue.tasks.rules.lifecycle import State, expired, replaced, revoked
 from hotqueue.tasks.wire import payload as pickled
 
 _FIXED = struct.Struct(">BBHQ")
 _VERSION = 1
 _EXPIRED = re.compile(rb"E(-?\d{1,18}) (\d{1,18}) (\d{1,18})")
 _REVOKED = re.compile(rb"R(\d{1,18}) (\d{1,18})")
+_REPLACED = re.compile(rb"U(\d{1,18}) ([^\n]{1,400})")
 _CODES = {State.SUCCESS: ord("S"), State.FAILURE: ord("F"), State.REVOKED: ord("R")}
 _STATES = {code: state for state, code in _CODES.items()}
 
@@ -63,6 +64,10 @@ def decode(data: bytes, task_id: str = "", signer: Signer | None = None) -> Reco
         error = revoked(task_id).error
         assert error is not None
         return Record(State.REVOKED, int(ended[2]), int(ended[1]), pickled.dumps_error(error))
+    if ended := _REPLACED.fullmatch(data):
+        error = replaced(task_id, keys.text(ended[2])).error
+        assert error is not None
+        return Record(State.REVOKED, 0, int(ended[1]), pickled.dumps_error(error))
     if signer is not None:
         if len(data) < _FIXED.size + SIGNATURE_BYTES:
             raise SignatureError(f"the result of {task_id} is not signed, but a secret key is set here")

@@ -9,10 +9,8 @@ from __future__ import annotations
 import os
 import signal
 
-POINTS = (
-    *("after_fetch", "before_start", "after_run", "before_settle", "after_settle"),
-    *("before_fire", "after_post", "after_fire", "before_declare", "after_declare"),  # of a supervisor
-)
+POINTS = ("after_fetch", "before_start", "after_run", "before_settle", "after_settle")
+OF_SUPERVISORS = ("before_fire", "after_post", "after_fire", "before_declare", "after_declare")
 
 _point, _action, _token = [*os.environ.get("HOTQUEUE_FAULT", "").split(":", 2), "", "", ""][:3]
 IS_ARMED = bool(_point)

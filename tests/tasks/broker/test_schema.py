@@ -46,6 +46,7 @@ REFUSED: dict[str, Callable[[Broker], Any]] = {
     "let_go": Broker.let_go,
     "look": lambda broker: broker.look("t"),
     "mend_lanes": Broker.mend_lanes,
+    "mend_unique": Broker.mend_unique,
     "posted": lambda broker: broker.posted("o"),
     "strike": lambda broker: broker.strike("o", ()),
     "renumber": lambda broker: broker.renumber("o", (), 1),

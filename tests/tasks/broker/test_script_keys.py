@@ -45,6 +45,7 @@ LISTS = {
     "list_expired": KEYS.list_expired(),
     "look": KEYS.look("t"),
     "mend_lanes": KEYS.mend_lanes(),
+    "mend_unique": KEYS.mend_unique(),
     "promote": KEYS.promote(),
     "reap": KEYS.reap("w"),
     "recover": KEYS.recover("w"),
@@ -71,9 +72,6 @@ def head_of(script: str) -> dict[int, str]:
     head = re.search(r"^-- KEYS (.*?)(?=^-- (?:ARGV|Returns)|^[^-])", text, re.M | re.S)
     assert head is not None
     words = head[1].replace("\n--", " ")
-    if words.startswith("1-16 as ending.lua"):
-        words = words.replace("1-16 as ending.lua has them", "", 1)
-        return head_of("shared/ending") | _numbered(words)
     return _numbered(words)
 
 
@@ -107,7 +105,7 @@ def test_the_list_is_what_the_head_says(script: str) -> None:
     assert said.keys() | {4} == set(range(1, max(said) + 1)) | {4}
 
 
-@pytest.mark.parametrize("script", [*LISTS, "shared/ending"])
+@pytest.mark.parametrize("script", LISTS)
 def test_a_script_calls_its_keys_what_its_head_does(script: str) -> None:
     head = head_of(script)
     named = {}
@@ -120,7 +118,7 @@ def test_a_script_calls_its_keys_what_its_head_does(script: str) -> None:
         assert re.sub(r"_\d$", "", name.lower()) == said or (script, number) == ("enqueue_one", 4)
 
 
-@pytest.mark.parametrize("script", [*LISTS, "shared/ending"])
+@pytest.mark.parametrize("script", LISTS)
 def test_below_its_first_lines_a_script_has_no_numbers_for_keys(script: str) -> None:
     body = re.sub(r"^(--|local).*\n", "", (FOLDER / f"{script}.lua").read_text(), flags=re.M)
     assert re.findall(r"KEYS\[\d+\]", body) == []

@@ -11,16 +11,24 @@ import hotqueue
 from hotqueue import sizes
 from hotqueue.store.scripts import Script
 from hotqueue.tasks.broker import scripts
+from tests.tasks.broker.test_lanes import plain
+from tests.tasks.broker.test_unique import only
 
 FOLDER = Path(hotqueue.__file__).parent / "tasks" / "broker" / "lua"
 
 
 def test_each_file_is_a_script_of_that_name() -> None:
     named = {name.lower(): value for name, value in vars(scripts).items() if isinstance(value, Script)}
+    assert named.pop("enqueue_unique").text != named["enqueue"].text  # the same file, with another constant
     assert named.keys() == {path.stem for path in FOLDER.glob("*.lua")}
     for name, script in named.items():
         first_line = (FOLDER / f"{name}.lua").read_bytes().partition(b"\n")[0]
         assert first_line in script.text
+
+
+def test_what_stores_unique_tasks_is_another_script() -> None:
+    assert scripts.enqueueing([plain("p"), only("u"), plain("q")]) is scripts.ENQUEUE_UNIQUE
+    assert scripts.enqueueing([plain("p"), b"x"]) is scripts.enqueueing([]) is scripts.ENQUEUE
 
 
 def test_sizes_that_python_knows_as_well_are_put_in_place() -> None:
@@ -29,11 +37,9 @@ def test_sizes_that_python_knows_as_well_are_put_in_place() -> None:
 
 
 def test_what_ends_waiting_tasks_is_in_front_of_those_that_do() -> None:
-    ending = b"local function end_waiting("
+    ending = b"local function ending("
     assert {name for name, value in vars(scripts).items() if isinstance(value, Script) and ending in value.text} == {
-        "EXPIRE",
-        "REVOKE",
-        "REVOKE_SOME",
+        *("ENQUEUE_UNIQUE", "EXPIRE", "REVOKE", "REVOKE_SOME"),
     }
 
 
@@ -51,6 +57,8 @@ def test_a_script_has_all_that_it_calls_and_no_constant_is_left_without_its_valu
         "pairs",
     }
     made = set(re.findall(r"function (\w+)\(", text)) | set(re.findall(r"local (\w+)\b", text))
+    if name == "ENQUEUE":
+        made |= {"unique", "ending"}  # which only the other of the two calls: see UNIQUE in enqueue.lua
     given = {each for parameters in re.findall(r"function[^(\n]*\(([^)]*)\)", text) for each in parameters.split(", ")}
     assert called - made - given - {"next", "if", "and", "or", "not", "return", "in", "pcall", "call"} == set()
     assert set(re.findall(r"(?<![\w.])[A-Z][A-Z_0-9]+\b", text)) - made <= {"KEYS", "ARGV"}

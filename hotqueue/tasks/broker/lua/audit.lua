@@ -3,22 +3,24 @@
 --      11 large 12 blocked 13 lanes 14 gated 15… held:<worker> of each registered worker, then parked:<need> of each need
 -- ARGV 1 how many workers 2 how many needs, then the names of both, then ids
 -- Returns { tasks that stand nowhere, of the given ids those that did and are now in a ready set or in their lanes, how many tasks are worth reading
---   at once, above 0 if there are tasks with gates }; the first is -1 when workers or needs have changed meanwhile. A task is restored behind the others: its old place is
---   not known.
+--   at once, above 0 if there are tasks with gates, the same of unique ones }; the first is -1 when workers or needs have changed meanwhile.
+--   A task is restored behind the others: its old place is not known.
 local tasks, ready, ready_async, suspects, scheduled, workers = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local needs, seq, bell, bell_async, large = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11]
 local blocked, lanes, gated = KEYS[12], KEYS[13], KEYS[14]
 local sets = { ready, ready_async, suspects, scheduled }
+local tag = string.sub(ready, 1, -6)
+local behind = tag .. 'parked:unique' -- which is not in `needs`
 local function holder(n) return KEYS[14 + n] end
 local worker_count, need_count = tonumber(ARGV[1]), tonumber(ARGV[2])
 local wrong = newer_queue() or must_be('hash', tasks) or must_be('zset', ready, ready_async, suspects, scheduled, workers)
 if wrong then return wrong end
-if redis.call('ZCARD', workers) ~= worker_count or redis.call('SCARD', needs) ~= need_count then return { -1, {}, 1, 0 } end
+if redis.call('ZCARD', workers) ~= worker_count or redis.call('SCARD', needs) ~= need_count then return { -1, {}, 1, 0, 0 } end
 for i = 1, worker_count do
-  if not redis.call('ZSCORE', workers, ARGV[2 + i]) then return { -1, {}, 1, 0 } end
+  if not redis.call('ZSCORE', workers, ARGV[2 + i]) then return { -1, {}, 1, 0, 0 } end
 end
 for i = 1, need_count do
-  if redis.call('SISMEMBER', needs, ARGV[2 + worker_count + i]) == 0 then return { -1, {}, 1, 0 } end
+  if redis.call('SISMEMBER', needs, ARGV[2 + worker_count + i]) == 0 then return { -1, {}, 1, 0, 0 } end
 end
 
 local is_held, held_count = {}, 0
@@ -29,7 +31,7 @@ local function stands(id)
   for _, set in ipairs(sets) do
     if redis.call('ZSCORE', set, id) then return true end
   end
-  if is_held[id] then return true end
+  if is_held[id] or type(redis.pcall('ZSCORE', behind, id)) == 'string' then return true end
   if gates(ready).rank(id) then
     redis.pcall('SADD', blocked, id) -- it may have been deleted
     return true
@@ -48,8 +50,10 @@ for i = 3 + worker_count + need_count, #ARGV do
   if envelope then
     local is_async, found = kind_of(envelope) == 'a', gates(ready).of(envelope)
     local set, place = is_async and ready_async or ready, new_place(seq, envelope)
-    local is_in = true
-    if found then
+    local is_in, flags = true, string.byte(envelope, 4)
+    if flags and flags > 15 and unique(ready).waits_behind(id, envelope, place, now_ms()) then
+      -- it is parked
+    elseif found then
       gates(ready).forget(id)
       is_in = gates(ready).enter(id, place, found)
     else
@@ -61,8 +65,13 @@ for i = 3 + worker_count + need_count, #ARGV do
 end
 gates(ready).ring()
 
-local in_lanes = redis.pcall('SCARD', blocked)
-local nowhere = redis.call('HLEN', tasks) - held_count - (type(in_lanes) == 'number' and in_lanes or 0)
+local function size_of(command, key)
+  local found = redis.pcall(command, key)
+  return type(found) == 'number' and found or 0
+end
+
+local nowhere = redis.call('HLEN', tasks) - held_count - size_of('SCARD', blocked) - size_of('ZCARD', behind)
 for _, set in ipairs(sets) do nowhere = nowhere - redis.call('ZCARD', set) end
 for i = worker_count + 1, worker_count + need_count do nowhere = nowhere - redis.call('ZCARD', holder(i)) end
-return { nowhere, restored, nowhere > 0 and page_of(tasks, large) or 1, redis.call('EXISTS', lanes, blocked, gated) }
+local page = nowhere > 0 and page_of(tasks, large) or 1
+return { nowhere, restored, page, redis.call('EXISTS', lanes, blocked, gated), redis.call('EXISTS', tag .. 'unique', behind) }

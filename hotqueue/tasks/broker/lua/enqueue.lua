@@ -5,8 +5,10 @@
 -- ARGV 1 what the key of a result begins with 2 ids, each with a newline behind it 3 '' (all may run at once, and never expire), or of
 --      each task a line: due ('', '+ms' or ms), a blank, expires (the same) 4… envelopes; then
 --      what receipts.lua says, or firing.lua, or how many tasks may wait
--- Returns one number a task: 1 stored, 0 known already; and what receipts.lua says, or what firing.lua says. Or -1 and how many wait:
--- nothing was stored, for not all of them may wait as well.
+-- Returns one number a task: 1 stored, 0 known already; or, of a unique one that is not stored, the id of the one that is there before
+-- it; and what receipts.lua says, or what firing.lua says. Or nothing was stored: -1 and how many wait, for not all of them may wait as
+-- well; or 'duplicate', and of each unique one for which that is an error its number and the id of the one that is there.
+-- UNIQUE 1: some of them are unique; what has none of these knows nothing of it.
 -- Places are written before tasks: an error in between leaves a place without a task, which fetch throws away.
 local tasks, attempts, ready, ready_async, scheduled, seq = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local bell, bell_async, dead_tasks = KEYS[7], KEYS[8], KEYS[9]
@@ -69,7 +71,12 @@ for i = 1, n do
     fresh = fresh + 1
   end
 end
-if fresh == 0 then return came and came.note(answers) or answers end
+if UNIQUE == 1 then
+  local kept_out, refusal = unique(ready).claim_all(ids, answers, envelope_of, now, not came)
+  if refusal then return refusal end
+  fresh = fresh - kept_out
+end
+if fresh == 0 then return UNIQUE == 1 and not came and unique(ready).wrong() or came and came.note(answers) or answers end
 
 local most = not came and ARGV[4 + n]
 if most then
@@ -102,6 +109,8 @@ for i = 1, n do
     local found = flags and flags > 7 and gates(ready).of(envelope)
     if due and due > now then
       add(places.later, text(due), ids[i])
+    elseif UNIQUE == 1 and unique(ready).is_behind(ids[i], text((200 - priority) * BAND + last)) then
+      -- it is parked, see `commit`
     elseif found then
       to_gates = to_gates or {}
       add(to_gates, ids[i], text((200 - priority) * BAND + last))
@@ -123,6 +132,7 @@ local function store(command, key, list)
 end
 -- Of those that go to several keys none is left in one of them without being a task: under that id it would be sent again.
 local wrong_key = (places.later[1] or histories[1]) and must_be('zset', expiring, scheduled, ready, ready_async)
+  or UNIQUE == 1 and unique(ready).would_stop(must_be)
 if wrong_key then return wrong_key end
 local first = #places.later > 0 and redis.call('ZRANGE', scheduled, 0, 0)[1]
 store('HSET', attempts, histories)
@@ -139,14 +149,16 @@ if to_gates then
       for _, hash in ipairs({ tasks, attempts }) do redis.call('HDEL', hash, id) end
       redis.pcall('ZREM', expiring, id)
       gates(ready).forget(id)
+      if UNIQUE == 1 then unique(ready).drop(id) end
     end
   end
   gates(ready).ring()
 end
+if UNIQUE == 1 then unique(ready).commit(now, ending) end
 local is_earliest = #places.later > 0 and redis.call('ZRANGE', scheduled, 0, 0)[1] ~= first
 if #places.s > 0 or is_earliest then ring(bell, math.max(#places.s / 2, 1), ready) end
 if #places.a > 0 then ring(bell_async, #places.a / 2, ready_async) end
-local wrong = to_gates and not came and gates(ready).wrong()
+local wrong = not came and (to_gates and gates(ready).wrong() or UNIQUE == 1 and unique(ready).wrong())
 if wrong then return wrong end
 count(stats, now, 'enqueued', fresh)
 if last == fresh then announce_new() end

@@ -13,8 +13,11 @@ for n, id in ipairs(due) do
   local envelope = redis.call('HGET', tasks, id)
   local place = envelope and new_place(seq, envelope) -- first: a counter that is none stops us here
   local found = envelope and gates(ready).of(envelope)
+  local flags = envelope and string.byte(envelope, 4)
   redis.call('ZREM', scheduled, id)
-  if found then
+  if flags and flags > 15 and unique(ready).waits_behind(id, envelope, place, now) then
+    -- it is parked
+  elseif found then
     gates(ready).enter(id, place, found)
   elseif envelope and kind_of(envelope) == 'a' then
     redis.call('ZADD', ready_async, place, id)

@@ -2,19 +2,24 @@
 -- KEYS 1 tasks 2 attempts 3 ready 4 ready:async 5 seq 6 dead 7 dead:tasks 8 bell 9 bell:async 10 dead:bytes
 --      11 large 12 owned
 -- ARGV ids
--- Returns { how many of the ids were seen to, those that went back }.
+-- Returns { how many of the ids were seen to, those that went back, those that stay, as another has their unique key, each with that one's id }.
 local tasks, attempts, ready, ready_async, seq, dead = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local dead_tasks, bell, bell_async, dead_bytes, large = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11]
 local owned = KEYS[12]
 local wrong = newer_queue() or must_be('zset', ready, ready_async, dead) or must_be('hash', tasks, attempts, dead_tasks, owned)
 if wrong then return wrong end
 may_grow(dead_tasks)
-local back, bytes, seen = {}, 0, 0
-local owners = owning(owned, now_ms())
+local back, kept, bytes, seen = {}, {}, 0, 0
+local now = now_ms()
+local owners = owning(owned, now)
 for n, id in ipairs(ARGV) do
   local record = redis.call('HGET', dead_tasks, id)
   local envelope = record and string.match(record, '^[^\n]*\n(.*)$')
-  if envelope and #envelope > 3 then
+  local flags = envelope and string.byte(envelope, 4)
+  local other = flags and flags > 15 and unique(ready).claim(id, envelope, now, false)
+  if other then
+    kept[#kept + 1], kept[#kept + 2] = id, other
+  elseif flags then
     local place, found = new_place(seq, envelope), gates(ready).of(envelope) -- first: a counter that is none stops us here
     owners.take_back(id)
     redis.call('HDEL', attempts, id)
@@ -24,13 +29,14 @@ for n, id in ipairs(ARGV) do
     if #envelope > SMALL_TASK then redis.pcall('SADD', large, id) end
     back[#back + 1] = id
   end
-  drop_dead(dead, dead_tasks, dead_bytes, id)
+  if not other then drop_dead(dead, dead_tasks, dead_bytes, id) end
   bytes, seen = bytes + #(record or ''), n
   if bytes > READ_BYTES then break end
 end
+if made_unique then unique(ready).commit(now) end
 if #back > 0 then
   ring(bell, #back, ready)
   ring(bell_async, #back, ready_async)
   gates(ready).ring()
 end
-return { seen, back }
+return { seen, back, kept }

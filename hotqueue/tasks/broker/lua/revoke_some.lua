@@ -1,11 +1,14 @@
 -- End some of the tasks that wait in a queue, of those that were there at a given moment: a portion with each call.
--- KEYS 1-16 as ending.lua has them 17 source, that is tasks, scheduled, or parked:<need>
+-- KEYS 1 tasks 2 attempts 3 ready 4 ready:async 5 suspects 6 scheduled 7 needs 8 waiters 9-11 done 12 stats 13 expiring
+--      14 revoked 15 large 16 owned 17 source, that is tasks, scheduled, or parked:<need>
 -- ARGV 1 what the key of a result begins with 2 cursor 3 how many to look at, about 4 which of them, letters: w wait for a worker, s for
 --      their time, r to be run again, p parked 5 '1': mark those that a worker has in hand, as revoke.lua does 6 the last number that
 --      had been given at that moment 7 that moment in ms 8 name of their task, '' any 9 of their schedule, '' any
 --      10… what their headers are to have: JSON objects of one member, in the form in which headers are written
 -- Returns { cursor to go on with, '0' at the end; how many were ended; how many to look at with the next call }.
-local source = KEYS[17]
+local tasks, attempts, ready, ready_async, suspects, scheduled = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local needs, waiters, stats, expiring, revoked, large = KEYS[7], KEYS[8], KEYS[12], KEYS[13], KEYS[14], KEYS[15]
+local owned, source = KEYS[16], KEYS[17]
 local results, cursor, page, letters, is_to_mark = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5] == '1'
 local last, began, name, schedule = tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8], ARGV[9]
 local known_for = '3600000' -- ms: see client/result.py
@@ -13,6 +16,7 @@ local AT_ONCE = 250 -- some 15 commands for each that is ended
 local wrong = newer_queue() or must_be('hash', tasks, attempts, waiters, owned)
   or must_be('zset', ready, ready_async, suspects, scheduled, expiring) or must_be('set', needs, revoked, large)
 if wrong then return wrong end
+local ending = ending(ready) -- before anything is written: see owning.lua
 may_grow(tasks)
 local now, ended = now_ms(), 0
 
@@ -80,9 +84,9 @@ local function see(id, envelope)
   local letter, place = waits(id, a)
   if not letter and is_to_mark then
     redis.call('SADD', revoked, id)
-  elseif letter and string.find(letters, letter, 1, true) and was_there(envelope, a, place) and leave(id, parked_of(a.need), a.need) then
+  elseif letter and string.find(letters, letter, 1, true) and was_there(envelope, a, place) and ending.leave(id, parked_of(a.need), a.need) then
     redis.call('HDEL', string.sub(tasks, 1, -6) .. 'control', id)
-    end_waiting(id, 'R' .. text(now) .. ' ' .. text(a.retries), known_for, results .. id)
+    ending.end_waiting(id, 'R' .. text(now) .. ' ' .. text(a.retries), known_for, results .. id)
     ended = ended + 1
   end
 end

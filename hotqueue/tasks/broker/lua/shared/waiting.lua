@@ -12,6 +12,7 @@ local function waiting_tasks(ready)
   add('ZCARD', 'ready:async')
   add('ZCARD', 'suspects')
   add('SCARD', 'blocked')
+  add('ZCARD', 'parked:unique')
   local needs = redis.pcall('SMEMBERS', tag .. 'needs')
   for i = 1, #needs do add('ZCARD', 'parked:' .. needs[i]) end
   return waiting
