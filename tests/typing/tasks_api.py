@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, assert_type
 
 from hotqueue import HotQueue
-from hotqueue.tasks import AsyncResult, ResultSet, Task, current_task
+from hotqueue.tasks import AsyncResult, ResultSet, Schedule, Task, crontab, current_task
 
 queue = HotQueue("myqueue")
 
@@ -112,3 +112,23 @@ async def in_place_too(n: int) -> str:
 
 
 assert_type(in_place(1), str)
+
+
+@queue.periodic("*/5 * * * *", tz="Europe/Paris", kwargs={"n": 3}, misfire="skip")
+def regular(n: int) -> int:
+    return n
+
+
+@queue.periodic(timedelta(minutes=1), name="slow")
+@queue.task
+async def pulse() -> str:
+    return "alive"
+
+
+assert_type(regular.delay(4), AsyncResult[int])
+made = queue.schedule("nightly", crontab(minute=0, hour=3), regular, (3,), overlap="skip")
+assert_type(made, Schedule)
+assert_type(queue.schedules(), list[Schedule])
+assert_type(made.next_run, datetime | None)
+assert_type(made.declared_by, list[str])
+queue.schedule("nightly", None, regular)  # type: ignore[arg-type]

@@ -136,7 +136,8 @@ class Registry(Client):
         rows = {}
         for name, call in sorted(self.schedules.items()):
             row = call.row()
-            rows[name] = row.encode(signer), row.digest, row.table
+            data = row.encode(signer)
+            rows[name] = data, schedule_row.digest_of(data), row.table  # signed with another key, it is another one
         return (schedule_row.version_of(rows) if rows else ""), rows
 
     def schedule(self, name: str, when: Any, task: Any, given: Mapping[str, Any]) -> Schedule:

@@ -67,8 +67,10 @@ class QueueSchedules:
     def note(self, now: int, left: int) -> None:
         """Note the server's time, and how many ms it is until the next slot, -1 where there is none."""
         self._note_clock(now)
-        is_none = left < 0 or self._has_left
-        self.due_at = math.inf if is_none else time.monotonic() + left / 1000 + random.uniform(0, SPREAD)
+        if left < 0 or self._has_left:
+            self.due_at = math.inf
+        else:
+            self.due_at = time.monotonic() + (left / 1000 + random.uniform(0, SPREAD) if left else 0.0)
 
     def note_stopped(self) -> None:
         """Note that this process stood still for a while: it was not there for what passed meanwhile."""

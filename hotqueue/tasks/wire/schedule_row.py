@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from hotqueue.errors import CorruptEnvelope, SignatureError
@@ -19,6 +19,7 @@ from hotqueue.tasks.rules.firing import MISFIRE, OVERLAP, Plan
 from hotqueue.tasks.rules.periodic import Timetable
 
 _PLAIN, _SIGNED = b"1", b"2"
+_timetable = lru_cache(1000)(Timetable.read)  # many schedules have the same
 
 
 @dataclass(frozen=True)
@@ -49,17 +50,17 @@ class ScheduleRow:
     @cached_property
     def plan(self) -> Plan:
         """What decides about its slots; ValueError where this machine does not know the time zone."""
-        return Plan(self.name, Timetable.read(self.when), self.misfire, self.overlap, self.jitter)
+        return Plan(self.name, _timetable(self.when), self.misfire, self.overlap, self.jitter)
 
     @property
     def table(self) -> str:
         """Digest of what says when its slots are."""
-        return _digest(f"{self.when} {self.jitter}".encode())
+        return digest_of(f"{self.when} {self.jitter}".encode())
 
     @property
     def digest(self) -> str:
         """Digest of all of it."""
-        return _digest(self._body())
+        return digest_of(self._body())
 
     def _body(self) -> bytes:
         head = {name: getattr(self, name) for name in _NAMES}
@@ -115,8 +116,11 @@ def decode(data: bytes, name: str, signer: Signer | None) -> ScheduleRow:
 
 def version_of(rows: Mapping[str, tuple[bytes, str, str]]) -> str:
     """Return a digest of the schedules that are declared together; name → the row, its digest, and that of its timetable."""
-    return _digest("".join(f"{name} {digest}\n" for name, (_, digest, _) in sorted(rows.items())).encode(errors="surrogatepass"))
+    return digest_of(
+        "".join(f"{name} {digest}\n" for name, (_, digest, _) in sorted(rows.items())).encode(errors="surrogatepass")
+    )
 
 
-def _digest(data: bytes) -> str:
+def digest_of(data: bytes) -> str:
+    """Return a short digest."""
     return hashlib.blake2b(data, digest_size=8).hexdigest()

@@ -136,6 +136,17 @@ def test_where_tasks_are_signed_schedules_are(make_queue: MakeQueue, queue_name:
 
 
 @pytest.mark.servers("server")
+def test_an_update_signs_with_the_new_key(make_queue: MakeQueue, queue_name: str) -> None:
+    old = make_queue(secret_key="old")
+    old.schedule("s", "@yearly", old.task(sample.square), (4,))
+    assert make_queue(secret_key="new").schedules() == []
+    for each in make_queue(secret_key="new,old").schedules():
+        each.update()
+    [found] = make_queue(secret_key="new").schedules()
+    found.remove()
+
+
+@pytest.mark.servers("server")
 def test_a_key_of_the_wrong_type_is_named(room: Room) -> None:
     room.client.set(keys.schedule_states(room.queue.name), "x")
     with pytest.raises(ConfigError, match="schedules:states"):

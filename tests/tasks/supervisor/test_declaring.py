@@ -13,12 +13,15 @@ import pytest
 
 from hotqueue import HotQueue
 from hotqueue.errors import HotQueueError
+from hotqueue.signing import Signer
 from hotqueue.tasks.client.registry import registry_of
+from hotqueue.tasks.rules.firing import State
 from hotqueue.tasks.supervisor.declaring import Declared
 from hotqueue.tasks.supervisor.queue_schedules import QueueSchedules
+from hotqueue.tasks.wire import schedule_row
 from tests.tasks import sample
 from tests.tasks.contents import Room
-from tests.tasks.schedules import fired, looking, put, rare, run
+from tests.tasks.schedules import fired, looking, put, rare, run, state_of
 
 only_server = pytest.mark.servers("server")
 
@@ -133,6 +136,20 @@ class TestDeclaring:
         self.declares(room, version(a=3600))
         assert self.words(room) == {"a": "every 7200 s"}
         assert "one that queue.schedule() made has this name, and stays" in caplog.text
+
+    @only_server
+    def test_another_key_signs_it_anew(self, room: Room) -> None:
+        def declared(secret_key: str) -> Declared:
+            queue = HotQueue(room.queue.name, url="redis://127.0.0.1:1", secret_key=secret_key)
+            queue.periodic(3600, name="a", args=(2,))(sample.square)
+            return Declared(*registry_of(queue).declared())
+
+        self.declares(room, declared("old,new"))
+        put(room, "a", last=5)
+        self.declares(room, declared("new,old"))
+        [(_, data, text)] = room.broker.schedules()
+        schedule_row.decode(data, "a", Signer([b"new"]).for_schedules(room.queue.name))
+        assert (State.read(text) or state_of(room, "a")).last == 5
 
     @only_server
     def test_a_pause_outlives_a_deployment(self, room: Room, version: Callable[..., Declared]) -> None:

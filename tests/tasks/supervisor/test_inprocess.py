@@ -19,7 +19,9 @@ from hotqueue.tasks import State
 from tests.support.durations import take_time
 from tests.support.waiting import wait_until
 from tests.tasks import sample
+from tests.tasks.contents import Room
 from tests.tasks.sample import seen
+from tests.tasks.schedules import put, rare
 
 MakeQueue = Callable[..., HotQueue]
 only_server = pytest.mark.servers("server")
@@ -192,3 +194,34 @@ def _pipes() -> int:
         with contextlib.suppress(FileNotFoundError):
             found += os.readlink(f"/proc/self/fd/{name}").startswith("pipe:")
     return found
+
+
+class TestSchedules:
+    @only_server
+    @pytest.mark.parametrize("task", [sample.note, sample.anote])
+    def test_a_worker_here_declares_and_fires_while_it_works(self, room: Room, task: Any) -> None:
+        room.queue.periodic(0.2, name="s", args=("fired",))(task)
+        assert room.queue.run_worker(max_tasks=3) == 3
+        assert seen == ["fired"] * 3
+        [found] = room.queue.schedules()
+        assert (found.declared_by, found.last_run is not None) == ([], True)
+
+    @only_server
+    def test_a_burst_makes_up_for_what_was_missed(self, room: Room) -> None:
+        room.queue.schedule("s", rare(), room.queue.task(sample.square), (3,))
+        put(room, "s", back=2)
+        assert room.queue.run_worker(burst=True) == 1
+        [found] = room.queue.schedules()
+        assert found.last_result is not None
+        assert found.last_result.get() == 9
+
+    @only_server
+    def test_a_burst_without_schedules_asks_for_them_once(self, room: Room) -> None:
+        def asked() -> int:
+            return int(room.client.info("commandstats").get("cmdstat_exists", {"calls": 0})["calls"])
+
+        room.queue.run_worker(burst=True)
+        before = room.client.info("commandstats")["cmdstat_evalsha"]["calls"]
+        room.queue.run_worker(burst=True)
+        assert room.client.info("commandstats")["cmdstat_evalsha"]["calls"] - before <= 6
+        assert asked() > 0
