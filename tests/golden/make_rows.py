@@ -4,7 +4,7 @@
 
 Run with the hotqueue of that schema, whose own operations it calls; see README.md. What it makes: tasks that wait, are scheduled,
 parked, suspected, limited, large, may expire; held in every way by workers that are gone, with gaps, revoked, with an outcome
-that comes apart; histories of every form; results, waiters, owners, the dead.
+that comes apart; histories of every form; results, waiters, owners, the dead; what goes to another queue, and what came from one.
 """
 
 from __future__ import annotations
@@ -12,18 +12,23 @@ from __future__ import annotations
 import pickle
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from hotqueue import HotQueue, Reject, keys
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.broker.maintenance import Charge
+from hotqueue.tasks.broker.posting import NEW
 from hotqueue.tasks.broker.session import Session
 from hotqueue.tasks.client.definition import definition_of
 from hotqueue.tasks.rules.history import LOST
+from hotqueue.tasks.wire.outgoing import Outgoing, packed
+from hotqueue.tasks.wire.settlement import Settlement
 
 NAME = "golden"
+TARGET, SOURCE = "golden-target", "golden-source"  # queues that it sends to, and that send to it
 DAY = 86_400_000  # ms
 
 
@@ -120,8 +125,7 @@ class Maker:
     def in_hand(self) -> None:
         """Tasks that workers hold, in every form."""
         self.broker.pause()  # what lies in `ready` is not to be fetched by these
-        ready = self.broker.store.command(self.queue.key, "ZRANGE", keys.ready(NAME), 0, -1, "WITHSCORES")
-        self.broker.store.command(self.queue.key, "DEL", keys.ready(NAME))
+        ready = taken_aside(self.broker)
         self.broker.resume()
         names = [f"held {n}" for n in range(8)]
         session = self.held("gone", *names)
@@ -133,14 +137,50 @@ class Maker:
         self.queue.result(ids[5]).revoke(terminate=True)
         self.ids["held and revoked"] = self.ids.pop("held 5")
         self.broker.wait([ids[4]], "client")
-        ready += self.broker.store.command(self.queue.key, "ZRANGE", keys.ready(NAME), 0, -1, "WITHSCORES")
-        self.broker.store.command(self.queue.key, "DEL", keys.ready(NAME))
+        ready += taken_aside(self.broker)
         self.held("gone too", "async held", "async held too", task="aecho", kind="a")
         self.held("of a lane", "limited and held", task="limited")
         many = self.held("of many", *(f"one of many {n}" for n in range(120)))  # more than one record
         many.settle([(self.ids["one of many 119"], "1:1", "P", b"", 0, "")])
-        pairs = [part for member, score in zip(ready[::2], ready[1::2], strict=True) for part in (score, member)]
-        self.broker.store.command(self.queue.key, "ZADD", keys.ready(NAME), *pairs)
+        put_back(self.broker, ready)
+
+    def owning(self) -> None:
+        """Results that are owned, in every form."""
+        owner, *_ = self.send("owner", "owned")
+        assert self.broker.own(owner, [self.ids["value"], self.ids["owned"]])[1]
+        ended, *_ = self.send("owner that ended")
+        assert self.broker.own(ended, [f"unknown {n}" for n in range(250)], must_exist=False)[1]
+        self.queue.result(ended).revoke()  # more than it lets go of at once
+        with aside(self.broker):
+            late = self.held("w7", "owned and without", task="quiet")
+            assert self.broker.own(owner, [self.ids["owned and without"]], part=1)[1]
+            late.settle([(self.ids["owned and without"], 1, "X", b"", 0, "")])
+            self.broker.reap("w7", known_dead=True)
+
+    def sent_on(self) -> None:
+        """Tasks that go to another queue, and some that came from one, of which that does not know yet."""
+        for name, source, target in (("posted", NAME, TARGET), ("received", SOURCE, NAME)):
+            broker = Broker(self.broker.store, source)
+            definition, some = definition_of(self.tasks["echo"]), []
+            for n, (due, expires) in enumerate((("", ""), ("+200", ""), ("", "+900000000000"))):
+                task_id = self.ids[f"{name} {n}"] = f"{name}-{n}"
+                call = definition.encode(task_id, (f"{name} {n}",), {}, definition.options, target)
+                some.append(Outgoing(target, task_id, due, expires, call))
+            self.post(broker, some)
+            if source == SOURCE:
+                _, read = broker.posted(NAME)
+                assert self.broker.receive(SOURCE, read)[0] == [NEW] * 3
+
+    def post(self, broker: Broker, some: list[Outgoing]) -> None:
+        """End a task of a queue that sends these."""
+        with aside(broker):
+            quiet = definition_of(self.tasks["quiet"])
+            assert broker.enqueue_one("sender", quiet.encode("sender", (1,), {}, quiet.options, broker.name))
+            session = Session(broker, "w8", "s")
+            session.register(DAY, {"host": "gone"})
+            assert len(session.step(1).deliveries) == 1
+            assert session.settle([Settlement("sender", "*", "X", b"", 0, packed(some))]).gone == []
+            broker.reap("w8", known_dead=True)
 
     def waiting(self) -> None:
         """Tasks that wait."""
@@ -150,8 +190,29 @@ class Maker:
         self.send("scheduled", countdown=0.3)
         self.send("limited 1", "limited 2", "limited 3", task="limited")
         self.ids["large"] = self.tasks["echo"].delay("x" * 20_000).id
-        owner, *rest = self.send("owner", "owned")
-        assert self.broker.own(owner, [self.ids["value"], *rest])[1]
+
+
+def taken_aside(broker: Broker) -> list[bytes]:
+    """Take what is ready out of the way; return it."""
+    key, ask = keys.ready(broker.name), broker.store.command
+    found: list[bytes] = ask(key, "ZRANGE", key, 0, -1, "WITHSCORES")
+    ask(key, "DEL", key)
+    return found
+
+
+def put_back(broker: Broker, ready: list[bytes]) -> None:
+    """Put it back."""
+    pairs = [part for member, score in zip(ready[::2], ready[1::2], strict=True) for part in (score, member)]
+    if pairs:
+        broker.store.command(keys.ready(broker.name), "ZADD", keys.ready(broker.name), *pairs)
+
+
+@contextmanager
+def aside(broker: Broker) -> Iterator[None]:
+    """Have nothing be ready but what comes meanwhile."""
+    ready = taken_aside(broker)
+    yield
+    put_back(broker, ready)
 
 
 READ: dict[bytes, Callable[[Any, bytes], Any]] = {
@@ -168,7 +229,7 @@ def main(file: Path) -> None:
     with tempfile.TemporaryDirectory() as place, HotQueue(NAME, dbfilename=f"{place}/q.rdb") as queue:
         broker = Broker(queue._store, NAME)  # type: ignore[attr-defined]
         maker = Maker(queue, broker)
-        for part in (maker.ended, maker.tried, maker.in_hand, maker.waiting):
+        for part in (maker.ended, maker.tried, maker.in_hand, maker.waiting, maker.owning, maker.sent_on):
             part()
         ask = broker.store.command
         found = {key: bytes(ask(key, "TYPE", key)) for key in sorted(ask(queue.key, "KEYS", "*hotqueue:*"))}
