@@ -38,7 +38,7 @@ def put(room: Room, name: str, back: int = 0, **changes: Any) -> State:
     [found] = [each for each in room.queue.schedules() if each.name == name]
     state, every = State.read(text), int(found._stored.plan.timetable.what)
     assert state is not None
-    after = replace(state, **{"slot": every * (SLOTS - back), **changes})
+    after = replace(state, **{"slot": (int(time.time() * 1000) // every - back) * every, **changes})
     assert room.broker.set_schedules([Change(name, text, after.text, due=str(after.slot))]) == [True]
     return after
 

@@ -24,6 +24,8 @@ from tests.tasks.contents import Room
 from tests.tasks.schedules import fired, looking, put, rare, run, state_of
 
 only_server = pytest.mark.servers("server")
+A, B, C = 1_000_000_000, 1_500_000_000, 1_200_000_000  # seconds between two slots: none is near
+A_WORDS, B_WORDS, C_WORDS = (f"every {seconds} s" for seconds in (A, B, C))
 
 
 class TestDeclaring:
@@ -51,7 +53,7 @@ class TestDeclaring:
         return {each.name: each._stored.plan.timetable.words for each in room.queue.schedules()}
 
     def test_what_is_declared_is_there_and_says_by_whom(self, room: Room, version: Callable[..., Declared]) -> None:
-        looked = self.declares(room, version(a=3600))
+        looked = self.declares(room, version(a=A))
         [found] = room.queue.schedules()
         assert (found.name, len(found.declared_by), found.next_run is not None) == ("a", 1, True)
         with pytest.raises(HotQueueError, match=r"is declared in code by .*: remove it there, or pause"):
@@ -69,7 +71,7 @@ class TestDeclaring:
     def test_it_fires_while_somebody_declares_it_and_what_was_missed_is_made_up_for(
         self, room: Room, version: Callable[..., Declared]
     ) -> None:
-        declared = version(a=3600)
+        declared = version(a=A)
         first = self.declares(room, declared)
         first.leave()
         put(room, "a")
@@ -84,36 +86,36 @@ class TestDeclaring:
     def test_new_code_counts_whatever_the_old_does_and_old_code_started_anew(
         self, room: Room, version: Callable[..., Declared]
     ) -> None:
-        old, new = self.declares(room, version(a=3600, gone=60)), None
-        new = self.declares(room, version(a=1800))
-        assert self.words(room) == {"a": "every 1800 s", "gone": "every 60 s"}
+        old, new = self.declares(room, version(a=A, gone=C)), None
+        new = self.declares(room, version(a=B))
+        assert self.words(room) == {"a": B_WORDS, "gone": C_WORDS}
         self.again(old)  # as it does all the while
         old.declare(old.declaring._declared)  # a child of it was replaced
         self.again(old)
-        assert self.words(room)["a"] == "every 1800 s"
-        rolled_back = self.declares(room, version(a=3600, gone=60))
-        assert self.words(room)["a"] == "every 3600 s"
+        assert self.words(room)["a"] == B_WORDS
+        rolled_back = self.declares(room, version(a=A, gone=C))
+        assert self.words(room)["a"] == A_WORDS
         self.again(new)
-        assert self.words(room)["a"] == "every 3600 s"
+        assert self.words(room)["a"] == A_WORDS
         for each in (rolled_back, old):
             each.leave()
         self.again(new)
-        assert self.words(room)["a"] == "every 1800 s"
+        assert self.words(room)["a"] == B_WORDS
 
     @only_server
     def test_one_whose_times_stay_goes_on_and_is_fired_by_the_old_while_the_new_lives(
         self, room: Room, version: Callable[..., Declared]
     ) -> None:
-        old = self.declares(room, version(a=3600))
-        self.declares(room, version(a=3600, b=60))
+        old = self.declares(room, version(a=A))
+        self.declares(room, version(a=A, b=C))
         put(room, "a")
         run(old)
         assert len(fired(room)) == 1
 
     @only_server
     def test_what_nobody_declares_any_more_is_gone_after_a_day(self, room: Room, version: Callable[..., Declared]) -> None:
-        self.declares(room, version(a=3600)).leave()
-        other = self.declares(room, version(b=3600))
+        self.declares(room, version(a=A)).leave()
+        other = self.declares(room, version(b=A))
         assert list(self.words(room)) == ["a", "b"]
         key = room.prefix + "schedules:declarers"
         [(who, at)] = [each for each in room.client.zrange(key, 0, -1, withscores=True) if each[1] < time.time() * 1000 + 5000]
@@ -124,7 +126,7 @@ class TestDeclaring:
 
     @only_server
     def test_who_comes_back_takes_no_room_twice(self, room: Room, version: Callable[..., Declared]) -> None:
-        declared = version(a=3600)
+        declared = version(a=A)
         for _ in range(5):
             self.declares(room, declared).leave()
         self.declares(room, declared)
@@ -132,16 +134,16 @@ class TestDeclaring:
 
     @only_server
     def test_one_made_at_run_time_stays(self, room: Room, version: Callable[..., Declared], caplog: Any) -> None:
-        room.queue.schedule("a", 7200, room.queue.task(sample.square), (1,))
-        self.declares(room, version(a=3600))
-        assert self.words(room) == {"a": "every 7200 s"}
+        room.queue.schedule("a", B, room.queue.task(sample.square), (1,))
+        self.declares(room, version(a=A))
+        assert self.words(room) == {"a": B_WORDS}
         assert "one that queue.schedule() made has this name, and stays" in caplog.text
 
     @only_server
     def test_another_key_signs_it_anew(self, room: Room) -> None:
         def declared(secret_key: str) -> Declared:
             queue = HotQueue(room.queue.name, url="redis://127.0.0.1:1", secret_key=secret_key)
-            queue.periodic(3600, name="a", args=(2,))(sample.square)
+            queue.periodic(A, name="a", args=(2,))(sample.square)
             return Declared(*registry_of(queue).declared())
 
         self.declares(room, declared("old,new"))
@@ -154,15 +156,15 @@ class TestDeclaring:
 
     @only_server
     def test_a_pause_outlives_a_deployment(self, room: Room, version: Callable[..., Declared]) -> None:
-        self.declares(room, version(a=3600))
+        self.declares(room, version(a=A))
         room.queue.schedules()[0].pause()
-        self.declares(room, version(a=1800))
+        self.declares(room, version(a=B))
         [found] = room.queue.schedules()
-        assert (found.is_paused, found.when, found.next_run) == (True, 1800, None)
+        assert (found.is_paused, found.when, found.next_run) == (True, B, None)
 
     @only_server
     def test_an_empty_server_is_told_again(self, room: Room, version: Callable[..., Declared]) -> None:
-        looked = self.declares(room, version(a=3600))
+        looked = self.declares(room, version(a=A))
         room.wipe()
         self.again(looked)
-        assert self.words(room) == {"a": "every 3600 s"}
+        assert self.words(room) == {"a": A_WORDS}

@@ -195,7 +195,7 @@ class TestMissed:
 
 @only_server
 def test_who_only_reads_changes_nothing(room: Room) -> None:
-    room.queue.schedule("s", 3600, room.queue.task(sample.square), (3,))
+    room.queue.schedule("s", rare(), room.queue.task(sample.square), (3,))
     put(room, "s")
     before = room.contents()
     Broker(room.broker.store, room.queue.name).due_schedules()
