@@ -6,19 +6,22 @@ from hotqueue import keys
 
 _TYPES = {
     **dict.fromkeys(["tasks", "attempts", "held", "worker", "dead:tasks", "stats", "control", "waiters"], "hash"),
-    **dict.fromkeys(["owned", "gated", "unique", "outbox", "receipts", "schedules", "schedules:states"], "hash"),
+    **dict.fromkeys(["owned", "gated", "paused:keys", "unique", "outbox", "receipts", "schedules", "schedules:states"], "hash"),
     **dict.fromkeys(["ready", "ready:async", "suspects", "claims", "parked", "lane", "scheduled", "expiring"], "zset"),
-    **dict.fromkeys(["workers", "dead", "posted", "received", "shares", "schedules:next", "schedules:declarers"], "zset"),
+    **dict.fromkeys(
+        ["workers", "dead", "posted", "received", "shares", "turns", "timers", "schedules:next", "schedules:declarers"], "zset"
+    ),
     **dict.fromkeys(["bell", "bell:async", "reply", "owned:over"], "list"),
     **dict.fromkeys(["needs", "done", "revoked", "large", "blocked", "lanes", "slots"], "set"),
-    **dict.fromkeys(["seq", "result", "paused", "progress", "dead:bytes", "schema"], "string"),
+    **dict.fromkeys(["seq", "result", "paused", "progress", "dead:bytes", "schema", "starts"], "string"),
 }
 
 # What a queue has one key of, whatever it holds: what no key says the name of.
 SINGLE = tuple(
     b"tasks attempts seq ready ready:async suspects needs scheduled expiring large gated blocked lanes dead dead:tasks "
     b"unique parked:unique dead:bytes stats paused control revoked bell bell:async workers consumers came-back dead-messages "
-    b"done:0 done:1 done:2 owned owned:over outbox receipts schedules schedules:states schedules:next schedules:declarers".split()
+    b"done:0 done:1 done:2 owned owned:over outbox receipts schedules schedules:states schedules:next "
+    b"schedules:declarers timers paused:keys".split()
 )
 
 

@@ -7,6 +7,15 @@ named ``{hotqueue/…``, which no queue's key begins with: docs/decisions/0047.
 
 from __future__ import annotations
 
+from hotqueue.gate_keys import blocked as blocked
+from hotqueue.gate_keys import gated as gated
+from hotqueue.gate_keys import lane as lane
+from hotqueue.gate_keys import lanes as lanes
+from hotqueue.gate_keys import paused_keys as paused_keys
+from hotqueue.gate_keys import slots as slots
+from hotqueue.gate_keys import starts as starts
+from hotqueue.gate_keys import timers as timers
+from hotqueue.gate_keys import turns as turns
 from hotqueue.names import PREFIX as PREFIX
 from hotqueue.names import check_name as check_name
 from hotqueue.names import name_of as name_of
@@ -108,38 +117,13 @@ def parked(name: str, need: str) -> str:
     return _of(name, f"parked:{need}")
 
 
-def gated(name: str) -> str:
-    """Hash: id → kind and gates of every unfinished task that has some; see docs/decisions/0044."""
-    return _of(name, "gated")
-
-
-def blocked(name: str) -> str:
-    """Set: ids of all tasks that wait in lanes."""
-    return _of(name, "blocked")
-
-
-def lanes(name: str) -> str:
-    """Set: keys of gates at which tasks wait, or of which tasks have slots."""
-    return _of(name, "lanes")
-
-
-def lane(name: str, key: str) -> str:
-    """Sorted set: id → place, tasks that wait for a slot of a gate."""
-    return _of(name, f"lane:{key}")
-
-
-def slots(name: str, key: str) -> str:
-    """Set: ids of the tasks that have a slot of a gate: those in ready, and those that a worker has in hand."""
-    return _of(name, f"slots:{key}")
-
-
 def unique(name: str) -> str:
     """Hash: key → the task that is the only one under it, and the one that waits behind that; see docs/decisions/0053."""
     return _of(name, "unique")
 
 
 def scheduled(name: str) -> str:
-    """Sorted set: id → due time in ms."""
+    """Sorted set: id → due time in ms; and a newline, which is no id → when the first of `timers` is due."""
     return _of(name, "scheduled")
 
 

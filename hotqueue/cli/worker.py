@@ -185,6 +185,8 @@ def _work(settings: Settings, level: str, given: Any) -> int:
             return code
         paused = ", ".join(supervisor.paused())
         left = f"; paused, and left as it is: {paused}" if paused else ""
+        if blocked := supervisor.blocked():
+            left = f"; {blocked} task{'s wait' if blocked > 1 else ' waits'} at a gate, such as a rate limit{left}"
         say(f"burst done; {later} task{'s'[: later != 1]} scheduled for later{left}")
     return code
 

@@ -145,6 +145,18 @@ def test_a_program_without_the_code_sends_by_name(deployment: Deployment, make_q
     assert (unknown.state, unknown.revoke()) == ("PENDING", "revoked")
 
 
+def test_a_burst_leaves_what_a_rate_holds_back_and_says_so(deployment: Deployment) -> None:
+    gates = {"rate_limit": "1/h", "rate_limit_key": "a", "max_concurrency": 2, "fair_key": "b"}
+    first, second = (deployment.task["square"].apply_async((n,), **gates) for n in (5, 6))
+    worker = deployment.start("tasks", "-b", "-p", 1, ready=False)
+    assert worker.end() == 0
+    assert first.get(timeout=30) == 25
+    assert "burst done; 0 tasks scheduled for later; 1 task waits at a gate, such as a rate limit\n" in worker.said()
+    assert (second.state, deployment.queue.pending(), deployment.queue.scheduled()) == ("PENDING", 1, 0)
+    assert second.revoke() == "revoked"
+    assert deployment.queue.pending() == 0
+
+
 def test_a_burst_says_of_a_paused_queue_why_it_ran_nothing(deployment: Deployment) -> None:
     deployment.queue.pause()
     waiting = deployment.task["square"].delay(5)

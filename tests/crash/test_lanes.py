@@ -30,8 +30,10 @@ TASKS, LENGTH = 200, 0.02
 class Lanes(Workers):
     """Workers of `lane_tasks`, and who killed which of their processes when."""
 
+    app = "lane_tasks"
+
     def __init__(self, name: str, url: str, folder: Path) -> None:
-        super().__init__("lane_tasks", name, url, folder)
+        super().__init__(self.app, name, url, folder)
         self.kills: list[tuple[int, int]] = []
 
     def kill(self, pid: int) -> None:

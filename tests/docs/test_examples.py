@@ -101,6 +101,13 @@ def test_executor(run: Run) -> None:
     ]
 
 
+def test_rates_and_turns(run: Run) -> None:
+    assert run("rates_and_turns.py").splitlines() == [
+        "exports: 205, of ajax the last is among the first 20: True",
+        "calls: 50, at most 20 in a second",
+    ]
+
+
 def test_limits(run: Run) -> None:
     assert run("limits.py").splitlines() == ["exports: 12, of each tenant at most 1 at a time", "mails: 20, at most 3 at a time"]
 

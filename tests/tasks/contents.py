@@ -18,6 +18,8 @@ ZSETS = (
     "claims",
     "scheduled",
     "lane:",
+    "turns:",
+    "timers",
     "expiring",
     "workers",
     "dead",
@@ -162,7 +164,7 @@ class Room:
                 return [item.decode() for item in self.client.lrange(key, 0, -1)]
             case "string":
                 found = self.client.get(key)  # it may expire just now
-                return None if found is None else found.decode()
+                return None if found is None else found.decode("utf-8", "backslashreplace")
         return None
 
     def wipe(self) -> None:

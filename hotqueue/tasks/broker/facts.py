@@ -8,6 +8,7 @@ from typing import Any
 
 from hotqueue import keys
 from hotqueue.tasks.broker import scripts
+from hotqueue.tasks.broker.gates import AtGate, at_gate_of
 from hotqueue.tasks.broker.pausing import Pausing, read_paused
 from hotqueue.tasks.broker.stored_queue import instant
 from hotqueue.tasks.rules.history import History, decode
@@ -37,22 +38,6 @@ class WorkerFacts:
 
 
 @dataclass(slots=True)
-class GateFacts:
-    """The gate at which a task waits in its lane.
-
-    Attributes:
-        key: with its "t:" or "k:".
-        used: how many slots are taken; holders: some of the tasks that have one; has_asking: the asking task does.
-    """
-
-    limit: int
-    key: str
-    used: int
-    has_asking: bool
-    holders: list[str]
-
-
-@dataclass(slots=True)
 class Facts:
     """What is known of one task.
 
@@ -67,6 +52,7 @@ class Facts:
         workers: some of them, and `worker_count`: how many there are.
         worked_lately: where there is none: whether one did anything in the last two minutes.
         holder: the worker that has it in hand; fetch: the number of its fetch.
+        gate: where it waits in its lane; has_asking: the asking task has a slot there.
         may_wait: it is in hand, and may not have been started.
         has_expired: it waits past its expiry, and will end as soon as somebody looks.
     """
@@ -86,7 +72,8 @@ class Facts:
     fetch: int = 0
     may_wait: bool = False
     has_expired: bool = False
-    gate: GateFacts | None = None
+    gate: AtGate | None = None
+    has_asking: bool = False
 
 
 class Asking(Pausing):
@@ -119,7 +106,8 @@ class Asking(Pausing):
             int(fetch or 0),
             bool(may_wait),
             bool(lapsed),
-            _gate(gate),
+            at_gate_of(gate[1:]),
+            bool(gate and gate[0]),
         )
 
 
@@ -129,10 +117,3 @@ def _worker(row: list[Any]) -> WorkerFacts:
     known = None if about[6] is None else tasks.split()
     number, fetched_at = (int(each) if each.isdigit() else 0 for each in (fetch, at))
     return WorkerFacts(keys.text(worker), abs(instant(until)), int(held), name, host, pid, kind, number, fetched_at, known)
-
-
-def _gate(found: list[Any]) -> GateFacts | None:
-    if not found:
-        return None
-    limit, key, used, has_asking, holders = found
-    return GateFacts(int(limit), keys.text(key), int(used), bool(has_asking), [keys.text(each) for each in holders])

@@ -13,6 +13,7 @@ from hotqueue import keys
 from hotqueue.errors import HotQueueError
 from hotqueue.tasks.broker import holds, scripts
 from hotqueue.tasks.broker.facts import Asking
+from hotqueue.tasks.broker.gates import Gates
 from hotqueue.tasks.broker.revoking import Revoking
 from hotqueue.tasks.broker.revoking_many import RevokingMany
 from hotqueue.tasks.broker.stored_queue import instant
@@ -22,10 +23,11 @@ Last = tuple[bytes, bytes]  # the last dead task of a page: its id and its time 
 BEHIND = (
     "unique"  # what those are parked for that wait behind another with the same key; no worker looks for it, so it is no need
 )
+TIMER = "\n"
 WAITING = ("ready", "scheduled", "blocked", "parked")  # of what is counted, where no worker has a task in hand
 
 
-class Inspector(Revoking, RevokingMany, Asking):
+class Inspector(Revoking, RevokingMany, Asking, Gates):
     """What whoever operates a queue sees of it, and does to it. NewerQueue is raised where that needs a newer version."""
 
     def counts(self) -> dict[str, int]:
@@ -48,7 +50,7 @@ class Inspector(Revoking, RevokingMany, Asking):
                 "unfinished": count("HLEN", keys.tasks(n)),
                 "ready": sum(count("ZCARD", key) for key in self.script_keys.ready),
                 "suspects": count("ZCARD", keys.suspects(n)),
-                "scheduled": count("ZCARD", keys.scheduled(n)),
+                "scheduled": count("ZCARD", keys.scheduled(n)) - self._timers(),
                 "blocked": count("SCARD", keys.blocked(n)),
                 "parked": sum(count("ZCARD", keys.parked(n, need)) for need in [*map(keys.text, needs), BEHIND]),
                 "dead": count("ZCARD", keys.dead(n)),
@@ -56,6 +58,10 @@ class Inspector(Revoking, RevokingMany, Asking):
             return found | {"waiting": sum(found[where] for where in WAITING)}
 
         return self.store.repeat(read)
+
+    def _timers(self) -> int:
+        """Return how many of what stands in `scheduled` are no tasks; see lua/shared/rates.lua."""
+        return int(self.store.command(keys.scheduled(self.name), "ZSCORE", keys.scheduled(self.name), TIMER) is not None)
 
     def _expire_if_allowed(self) -> None:
         try:
@@ -86,18 +92,6 @@ class Inspector(Revoking, RevokingMany, Asking):
         key = keys.held(self.name, worker)
         found = self.store.repeat(lambda: self.store.command(key, "HGETALL", key))
         return holds.ids_in(zip(found[::2], found[1::2], strict=True))
-
-    def has_slot(self, key: str, task_id: str) -> bool:
-        """Tell whether a task has a slot of the gate with this key."""
-        slots = keys.slots(self.name, key)
-        return bool(self.store.repeat(lambda: self.store.command(slots, "SISMEMBER", slots, task_id)))
-
-    def slots(self, key: str) -> tuple[int, list[str]]:
-        """Return how many tasks have a slot of the gate with this key, and the ids of a few of them."""
-        slots = keys.slots(self.name, key)
-        count = self.store.repeat(lambda: self.store.command(slots, "SCARD", slots))
-        some = self.store.repeat(lambda: self.store.command(slots, "SRANDMEMBER", slots, 3))
-        return int(count), [keys.text(task_id) for task_id in some]
 
     def needs(self) -> list[str]:
         """Return what parked tasks wait for."""

@@ -157,6 +157,16 @@ class ScriptKeys(WorkerScriptKeys):
         """Of told.lua and drop_source.lua; and of enqueue.lua behind its others, for what comes from an outbox."""
         return [keys.receipts(self.name), keys.received(self.name, source)]
 
+    # --- gates ---------------------------------------------------------------------------------------------------
+
+    def at_gate(self) -> list[str]:
+        """Of at_gate.lua."""
+        return [self.ready[0]]
+
+    def pause_key(self) -> list[str]:
+        """Of pause_key.lua."""
+        return [self.ready[0], keys.paused_keys(self.name)]
+
     # --- schedules -----------------------------------------------------------------------------------------------
 
     def schedules(self) -> list[str]:

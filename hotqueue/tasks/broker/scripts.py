@@ -9,15 +9,18 @@ from collections.abc import Sequence
 
 from hotqueue import keys, sizes
 from hotqueue.store.scripts import Script, load
+from hotqueue.tasks.rules import gates
 from hotqueue.tasks.wire.envelope import UNIQUE
 
 _SMALL = ("SMALL_TASK", sizes.SMALL_TASK)
 _SCHEMA = (("SCHEMA", keys.SCHEMA), ("NUMBERS", keys.NUMBERS), ("LAST_NUMBER", keys.SCHEMA * keys.NUMBERS))
 _SIZES = (("READ_BYTES", sizes.READ_BYTES), ("MOST_DEAD", sizes.DEAD_TASKS), ("MOST_DEAD_BYTES", sizes.DEAD_BYTES))
-CONSTANTS = (_SMALL, *_SCHEMA, *_SIZES)
+_RATES = (("LATEST", gates.LATEST), ("LATE_PART", gates.LATE_PART), ("RATE_PART", gates.RATE_PART))
+CONSTANTS = (_SMALL, *_SCHEMA, *_SIZES, *_RATES)
 
 _OWNING = ("results", "history", "owning")
 _UNIQUE_FLAGS = bytes([UNIQUE])  # and above
+_LANES = ("turns", "rates", "lanes")
 
 
 def _script(name: str, *more: str) -> Script:
@@ -26,36 +29,36 @@ def _script(name: str, *more: str) -> Script:
 
 _ENQUEUEING = tuple(
     f"shared/{each}"
-    for each in ("prelude", "schema", "types", "bells", "results", "history", "lanes", "receipts", "waiting", "firing")
+    for each in ("prelude", "schema", "types", "bells", "results", "history", *_LANES, "receipts", "waiting", "firing")
 )
 _UNIQUE = ("shared/owning", "shared/unique", "shared/ending")
 ENQUEUE = load("hotqueue.tasks.broker.lua", "enqueue", *_ENQUEUEING, constants=(*CONSTANTS, ("UNIQUE", 0)))
 ENQUEUE_UNIQUE = load("hotqueue.tasks.broker.lua", "enqueue", *_ENQUEUEING, *_UNIQUE, constants=(*CONSTANTS, ("UNIQUE", 1)))
 COUNT_WAITING = _script("count_waiting", "schema", "waiting")
 ENQUEUE_ONE = load("hotqueue.tasks.broker.lua", "enqueue_one", constants=(_SMALL, *_SCHEMA))
-STEP = _script("step", "bells", *_OWNING, "outbox", "dead_list", "lanes", "unique", "pausing", "parking", "holds")
+STEP = _script("step", "bells", *_OWNING, "outbox", "dead_list", *_LANES, "unique", "pausing", "parking", "holds")
 RECOVER = _script("recover", *_OWNING, "holds")
 REGISTER = _script("register", "schema", "holds")
 SWEEP = _script("sweep", "bells", "pausing")
 SHARE = _script("share")
-PROMOTE = _script("promote", "schema", "types", "bells", "history", "lanes", "unique")
-REAP = _script("reap", "types", "bells", "history", "lanes", "holds")
-AUDIT = _script("audit", "schema", "types", "bells", "history", "lanes", "unique", "holds", "paging")
-TAKE_BACK = _script("take_back", "types", "bells", "history", "lanes", "holds")
+PROMOTE = _script("promote", "schema", "types", "bells", "history", *_LANES, "unique")
+REAP = _script("reap", "types", "bells", "history", *_LANES, "holds")
+AUDIT = _script("audit", "schema", "types", "bells", "history", *_LANES, "unique", "holds", "paging")
+TAKE_BACK = _script("take_back", "types", "bells", "history", *_LANES, "holds")
 WAIT = _script("wait", "schema", "results", "history")
-LOOK = _script("look", "schema", "bells", "results", "history", "lanes")
-WHY = _script("why", "schema", "bells", "results", "history", "lanes", "holds")
-UNPARK = _script("unpark", "schema", "types", "bells", "history", "lanes", "pausing")
+LOOK = _script("look", "schema", "bells", "results", "history", *_LANES)
+WHY = _script("why", "schema", "bells", "results", "history", *_LANES, "holds")
+UNPARK = _script("unpark", "schema", "types", "bells", "history", *_LANES, "pausing")
 PAUSE = _script("pause", "schema", "types", "bells")
 CLAIM = _script("claim", "schema", "types", "history", "pausing")
 UPGRADE = _script("upgrade", "schema", "types")
-REVOKE = _script("revoke", "schema", "types", "bells", *_OWNING, "lanes", "unique", "ending")
-REVOKE_SOME = _script("revoke_some", "schema", "types", "bells", *_OWNING, "lanes", "unique", "pausing", "paging", "ending")
-REVIVE = _script("revive", "schema", "types", "bells", *_OWNING, "lanes", "unique", "dead_list")
+REVOKE = _script("revoke", "schema", "types", "bells", *_OWNING, *_LANES, "unique", "ending")
+REVOKE_SOME = _script("revoke_some", "schema", "types", "bells", *_OWNING, *_LANES, "unique", "pausing", "paging", "ending")
+REVIVE = _script("revive", "schema", "types", "bells", *_OWNING, *_LANES, "unique", "dead_list")
 DISCARD = _script("discard", "schema", "types", *_OWNING, "dead_list")
 WHAT_IS_LEFT = load("hotqueue.tasks.broker.lua", "what_is_left")
 FREE_DONE = load("hotqueue.tasks.broker.lua", "free_done")
-EXPIRE = _script("expire", "schema", "types", "bells", *_OWNING, "lanes", "unique", "ending")
+EXPIRE = _script("expire", "schema", "types", "bells", *_OWNING, *_LANES, "unique", "ending")
 OWN = _script("own", "schema", "types", *_OWNING)
 LET_GO = _script("let_go", "schema", "types", *_OWNING)
 MEND_OWNERS = _script("mend_owners", "schema", "types", *_OWNING)
@@ -68,8 +71,10 @@ DUE_SCHEDULES = _script("due_schedules", "schema", "types")
 SET_SCHEDULES = _script("set_schedules", "schema", "types", "firing", "outbox")
 DECLARE = _script("declare", "schema", "types")
 FORGET = _script("forget", "schema", *_OWNING)
-MEND_LANES = _script("mend_lanes", "schema", "bells", "history", "lanes")
-MEND_UNIQUE = _script("mend_unique", "schema", "bells", "history", "lanes", "unique")
+MEND_LANES = _script("mend_lanes", "schema", "bells", "history", *_LANES)
+MEND_UNIQUE = _script("mend_unique", "schema", "bells", "history", *_LANES, "unique")
+PAUSE_KEY = _script("pause_key", "schema", "types", "bells", "history", *_LANES)
+AT_GATE = _script("at_gate", "schema", "bells", "history", *_LANES)
 LIST_EXPIRED = _script("list_expired", "schema", "history")
 LIST_DEAD = _script("list_dead", "schema")
 UNSTARTED = _script("unstarted", "holds")

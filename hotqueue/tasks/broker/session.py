@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
@@ -65,10 +66,12 @@ class Step:
         number: of its fetch.
         room: how many tasks it may bring.
         actions: what it carries; to be settled again if it fails.
+        sent_at: not after it was (monotonic); of one that Redis carries out whenever a bell rings, long before.
     """
 
-    def __init__(self, sent: Sent, number: int, room: int, actions: Sequence[Settlement]) -> None:
+    def __init__(self, sent: Sent, number: int, room: int, actions: Sequence[Settlement], sent_at: float = 0.0) -> None:
         self._sent = sent
+        self.sent_at = sent_at
         self.number = number
         self.room = room
         self.actions = actions
@@ -174,19 +177,21 @@ class Session:
         return self._send(0, 0, actions).end()
 
     def _send(self, number: int, room: int, actions: Sequence[Settlement]) -> Step:
+        sent_at = time.monotonic()
         args = self._head(number, room) + runs(actions)
         step, size = self._step, sum([len(action[3]) for action in actions])
         call = [step.call((), args)] if size < LARGE else step.parts((), args)
         sent = self._store.send(step.script, step.keys, args, DOING, call)
-        return Step(sent, number, room, actions)
+        return Step(sent, number, room, actions, sent_at)
 
     def begin_behind(self, first: bytes, connection: Blocking, room: int) -> Step:
         """Send a command that blocks, packed, and a fetch behind it, which Redis carries out in the moment in which that ends.
 
+        It brings no tasks with a rate limit: how long it takes until they start, nobody could say.
         The caller receives the reply of the first from the connection, then that of the step.
         """
         self.number += 1
-        args = self._head(self.number, room)
+        args = self._head(self.number, -room)
         step = self._step
         connection.send_packed(first + step.call((), args))
         whole = (b"EVAL", step.script.text, len(step.keys), *step.keys, *args)

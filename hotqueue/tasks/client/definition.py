@@ -35,7 +35,7 @@ from hotqueue.tasks.client.resultset import ResultSet
 from hotqueue.tasks.rules import gates, unique
 from hotqueue.tasks.rules.call_keys import check_fields
 from hotqueue.tasks.rules.callables import is_async, refuse_generator
-from hotqueue.tasks.rules.options import TaskOptions
+from hotqueue.tasks.rules.options import KEYS, TaskOptions
 from hotqueue.tasks.wire import envelope, functions, main_module, payload
 from hotqueue.tasks.wire.call import Portable, dumps_call
 
@@ -85,7 +85,8 @@ class Definition:
     def check(self, options: TaskOptions, where: str) -> None:
         """Raise TypeError for options that name what is no argument of the function."""
         check_sensitive(options.sensitive, self.signature, where)
-        check_fields(options.concurrency_key, self.signature, options.sensitive, f"{where} concurrency_key=")
+        for key in KEYS:
+            check_fields(getattr(options, key), self.signature, options.sensitive, f"{where} {key}=")
         if not isinstance(options.unique, bool):
             check_fields(options.unique, self.signature, options.sensitive, f"{where} unique=")
 
@@ -188,9 +189,7 @@ class Definition:
             shown = args_text(*visible)
         else:
             data, shown = payload.dumps_plain((args, kwargs)), repr(args)[1:-1].rstrip(",")
-        gate = b""
-        if options.max_concurrency is not None:
-            gate = gates.of_call(options.max_concurrency, options.concurrency_key, self.name, self.signature, args, kwargs)
+        gate = gates.of_call(options, self.name, self.signature, args, kwargs) if options.has_gates else b""
         only = b""
         if options.unique:
             how = options.on_conflict, options.unique_until, options.unique_for

@@ -20,6 +20,7 @@ from hotqueue.tasks.wire.envelope import ASYNC, BY_VALUE
 
 if TYPE_CHECKING:
     from hotqueue.tasks.broker.broker import Broker
+    from hotqueue.tasks.broker.gates import AtGate
 
 
 def why(broker: Broker, task_id: str) -> Why:
@@ -200,24 +201,41 @@ class Explaining:
         return Why("parked", text, need=need)
 
     def _at_gate(self) -> Why:
-        """At which gate it waits in its lane, and who has its slots; inside one of those, that it waits for itself."""
+        """At which gate it waits in its lane, and what keeps that shut."""
         facts, gate = self._facts, self._facts.gate
-        if gate is None:
-            return Why("position", "it has just gone on; ask once more", position=None, of=None, workers=facts.worker_count)
-        ahead = int(facts.detail)
-        by = f", by {', '.join(gate.holders)}{' and others' * (gate.used > len(gate.holders))}" if gate.holders else ""
-        text = (
-            f"max_concurrency={gate.limit} of {gates.shown(gate.key)} is used up{by}; {_many(ahead, 'task is', 'tasks are')} "
-            "ahead of it there"
-        )
-        if gate.has_asking:
+        if gate is None or not gate.what:
+            text = "it has gone on just now, or is about to: the gates at which it waits are open; ask once more"
+            return Why("position", text, position=None, of=None, workers=facts.worker_count)
+        ways = {"c": self._concurrency, "r": self._rate, "f": self._turn, "p": self._paused_key}
+        reason, text, found = ways[gate.what](gate)
+        text += f"; {_many(gate.ahead, 'task is', 'tasks are')} ahead of it there"
+        if gate.what == "c" and facts.has_asking:
             text += "; the task that waits for it has a slot of that itself: it must not wait for such a task"
         if paused := self._paused(is_said_apart=True):
             text += f"; {paused}"
         elif not facts.worker_count:
             text += f"; and no worker listens on queue {self._queue!r} of {self._store}"
-        found = {"key": gate.key, "limit": gate.limit, "used": gate.used, "held_by": gate.holders, "ahead": ahead}
-        return Why("concurrency", text, **found)
+        return Why(reason, text, key=gate.key, ahead=gate.ahead, **found)
+
+    def _concurrency(self, gate: AtGate) -> tuple[str, str, dict[str, Any]]:
+        some = gate.holders[:3]
+        by = f", by {', '.join(some)}{' and others' * (gate.used > len(some))}" if some else ""  # none: they have just ended
+        text = f"max_concurrency={gate.limit} of {gates.shown(gate.key)} is used up{by}"
+        return "concurrency", text, {"limit": gate.limit, "used": gate.used, "held_by": gate.holders}
+
+    def _rate(self, gate: AtGate) -> tuple[str, str, dict[str, Any]]:
+        seconds = gate.opens_in / 1000 if gate.opens_in >= 0 else None
+        opens = "those that may start are not fetched yet" if seconds is None else f"opens in {_span(seconds)}"
+        text = f"rate_limit= of {gates.shown(gate.key)}, {gate.limit} in {gate.period / 1000:g} s, is used up: {opens}"
+        return "rate_limit", text, {"limit": gate.limit, "used": gate.used, "period": gate.period / 1000, "seconds": seconds}
+
+    def _turn(self, gate: AtGate) -> tuple[str, str, dict[str, Any]]:
+        others = _many(gate.lanes_ahead, "other key", "other keys")
+        return "fair_turn", f"{gates.shown(gate.key)} waits for its turn, behind {others}", {"turns": gate.lanes_ahead}
+
+    def _paused_key(self, gate: AtGate) -> tuple[str, str, dict[str, Any]]:
+        name = gate.key[2:]
+        return "paused", f"{gates.shown(gate.key)} is paused at queue {self._queue!r}", {"what": "key", "name": name}
 
     def _able(self) -> list[WorkerFacts]:
         """Return the workers of its kind: a process has one for each kind of task."""

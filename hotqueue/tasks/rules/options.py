@@ -15,6 +15,7 @@ from hotqueue import keys
 from hotqueue.hints import check_flag, did_you_mean
 from hotqueue.tasks.rules import unique
 from hotqueue.tasks.rules.call_keys import Key, check_key
+from hotqueue.tasks.rules.gates import check_rate
 from hotqueue.tasks.rules.retry import RetryPolicy
 
 Seconds = int | float | timedelta
@@ -44,10 +45,18 @@ class TaskOptions:
     sensitive: bool | tuple[str, ...] = False
     max_concurrency: int | None = None
     concurrency_key: Key | None = None
+    rate_limit: str | None = None
+    rate_limit_key: Key | None = None
+    fair_key: Key | None = None
     unique: Key | bool = False
     unique_for: float | None = None
     unique_until: str = "ended"
     on_conflict: str = "raise"
+
+    @property
+    def has_gates(self) -> bool:
+        """True for calls that may have to wait at gates."""
+        return self.max_concurrency is not None or self.rate_limit is not None or self.fair_key is not None
 
     @property
     def retry_policy(self) -> RetryPolicy:
@@ -88,7 +97,12 @@ class TaskOptions:
 
 _EVERY_ERROR = "autoretry"  # what `retries=` means, the one choice of error classes that can be written down
 # Classes cannot be written as JSON; queue, priority, expires, sensitive and gates are spent when the task is enqueued.
-_GATES = frozenset({"max_concurrency", "concurrency_key"})
+_COUNTED_BY = {
+    "concurrency_key": ("max_concurrency", "how many run at a time"),
+    "rate_limit_key": ("rate_limit", "how many start"),
+}
+KEYS = ("concurrency_key", "rate_limit_key", "fair_key")  # templates over the arguments, or callables
+_GATES = frozenset({"max_concurrency", "rate_limit", *KEYS})
 _UNIQUE = frozenset({"unique", *unique.OPTIONS})
 _LOCAL = (
     frozenset({"bind", "autoretry_for", "dont_autoretry_for", "queue", "priority", "expires", "sensitive"}) | _GATES | _UNIQUE
@@ -137,8 +151,9 @@ def override(options: TaskOptions, given: Mapping[str, Any], where: str) -> Task
     check_names(given, PER_CALL | OF_THE_CALL, where)
     if "retries" in given and options.autoretry_for:
         given = {**given, "autoretry_for": options.autoretry_for}
-    if given.get("max_concurrency", 1) is None:  # without a limit, and so without what it is counted by
-        given = {"concurrency_key": None, **given}
+    for key, (limit, _) in _COUNTED_BY.items():
+        if given.get(limit, 1) is None:  # without a limit, and so without what it is counted by
+            given = {key: None, **given}
     if given.get("unique", True) in (None, False):
         given = {**{name: _DEFAULTS[name] for name in unique.OPTIONS}, **given}
     return _consistent(replace(options, **_checked(given, where)), where)
@@ -168,8 +183,9 @@ def _consistent(options: TaskOptions, where: str) -> TaskOptions:
     soft, hard = options.soft_time_limit, options.time_limit
     if soft is not None and hard is not None and soft > hard:
         raise ValueError(f"{where} soft_time_limit= is {soft:g} s, but time_limit= ends the task before that, after {hard:g} s")
-    if options.concurrency_key is not None and options.max_concurrency is None:
-        raise TypeError(f"{where} got concurrency_key=, but no max_concurrency=; say how many run at a time under one key")
+    for key, (limit, what) in _COUNTED_BY.items():
+        if getattr(options, key) is not None and getattr(options, limit) is None:
+            raise TypeError(f"{where} got {key}=, but no {limit}=; say {what} under one key")
     for name in () if options.unique else unique.OPTIONS:
         if getattr(options, name) != _DEFAULTS[name]:
             raise TypeError(f"{where} got {name}=, but no unique=; say by what a task is the only one: True, or a template")
@@ -205,8 +221,11 @@ def _checked(given: Mapping[str, Any], where: str) -> dict[str, Any]:
         kept["max_retries"] = whole(kept["max_retries"], "max_retries", where, 0, None)
     if kept.get("max_concurrency") is not None:
         kept["max_concurrency"] = whole(kept["max_concurrency"], "max_concurrency", where, 1, None)
-    if kept.get("concurrency_key") is not None:
-        kept["concurrency_key"] = check_key(kept["concurrency_key"], f"{where} concurrency_key=")
+    if kept.get("rate_limit") is not None:
+        kept["rate_limit"] = check_rate(kept["rate_limit"], f"{where} rate_limit=")
+    for name in KEYS:
+        if kept.get(name) is not None:
+            kept[name] = check_key(kept[name], f"{where} {name}=")
     unique.check(kept, where)
     if "retry_backoff" in kept and not isinstance(kept["retry_backoff"], bool):
         kept["retry_backoff"] = seconds(kept["retry_backoff"], f"{where} retry_backoff=")

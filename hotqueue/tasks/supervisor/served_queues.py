@@ -58,6 +58,13 @@ class Queues:
         except HotQueueError:
             return None
 
+    def blocked(self) -> int:
+        """Return how many tasks wait at gates; 0 where Redis does not say."""
+        try:
+            return sum(broker.counts()["blocked"] for broker in self.all())
+        except HotQueueError:
+            return 0
+
     def paused(self) -> list[str]:
         """Return the names of those that are paused; none where Redis does not say."""
         try:

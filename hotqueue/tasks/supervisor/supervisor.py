@@ -129,6 +129,10 @@ class Supervisor:
         """Return how many tasks of the queues wait for their time; None when stopped, or when Redis does not say."""
         return None if self._state.stop_at is not None else self._reports.queues.scheduled()
 
+    def blocked(self) -> int:
+        """Return how many tasks of the queues wait at gates; 0 where Redis does not say."""
+        return self._reports.queues.blocked()
+
     def paused(self) -> list[str]:
         """Return the names of the queues that are paused; none where Redis does not say."""
         return self._reports.queues.paused()

@@ -17,7 +17,7 @@ from typing import Any
 from hotqueue.errors import CorruptEnvelope, NewerEnvelope, SignatureError
 from hotqueue.signing import SIGNATURE_BYTES, Signer
 from hotqueue.tasks.rules import unique as unique_rules
-from hotqueue.tasks.rules.gates import GATE
+from hotqueue.tasks.rules.gates import GATES
 from hotqueue.tasks.rules.history import json_object
 from hotqueue.utf8 import raw
 
@@ -52,7 +52,7 @@ class Envelope:
         created: ms since the epoch, by the producer's clock.
         by_value: True when the payload brings the function along.
         payload: pickled; opaque here.
-        gates: what bounds how many run at a time, see rules/gates.py; b"": nothing.
+        gates: what bounds how many run at a time, or start in a while, see rules/gates.py; b"": nothing.
         unique: by what it is the only one, see rules/unique.py; b"": nothing.
     """
 
@@ -212,11 +212,20 @@ def _unreadable(version: int) -> NewerEnvelope | CorruptEnvelope:
     return CorruptEnvelope(f"{what} from {OLDEST_READ} to {WIRE_VERSION}")
 
 
+def gates_in(data: bytes) -> bytes:
+    """Return the gates in an envelope that was not looked at yet; b"" where there are none."""
+    if len(data) < FIXED.size or not data[3] & GATED:
+        return b""
+    *_, n_header, _, n_id = FIXED.unpack_from(data)
+    start = FIXED.size + n_id + n_header
+    return data[start + 2 : start + 2 + int.from_bytes(data[start : start + 2], "big")]
+
+
 def _more_of(call: bytes, flags: int) -> tuple[bytes, bytes, bytes]:
     """Return the gates of a call header, what makes it unique, and the rest; what is not known might be not to be passed."""
     if flags & ~_KNOWN:
         raise NewerEnvelope(f"envelope with flags {flags:#x}, of a newer hotqueue: upgrade the worker", WIRE_VERSION + 1)
-    gates, call = _text_in(call, GATE, "a gate") if flags & GATED else (b"", call)
+    gates, call = _text_in(call, GATES, "a gate") if flags & GATED else (b"", call)
     unique, call = _text_in(call, unique_rules.UNIQUE, "a unique key") if flags & UNIQUE else (b"", call)
     return gates, unique, call
 

@@ -11,6 +11,7 @@ from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.execution.soft_limit import leave_ctrl_c_to_main
 from hotqueue.tasks.rules.lifecycle import Outcome
 from hotqueue.tasks.wire import settlement
+from hotqueue.tasks.wire.envelope import GATED
 from hotqueue.tasks.worker.prepare import Ready
 from hotqueue.tasks.worker.running_table import Running
 from hotqueue.tasks.worker.shared import Shared
@@ -18,6 +19,7 @@ from hotqueue.tasks.worker.start_permits import StartPermits
 from hotqueue.tasks.worker.subscription import Subscription
 from hotqueue.tasks.worker.worker import Worker
 
+PLAIN = bytes([GATED - 1])  # the highest flags of a task without gates
 SETTLE_AFTER = 0.05  # seconds of visits to queues after which what ended meanwhile is settled before the next one
 
 
@@ -157,7 +159,11 @@ class AsyncWorker(Worker):
             if self._active >= self.slots or not self.shared.may_begin():  # it came late, when the slots had gone to others
                 is_enough = True
                 break
-            ready = subscription.prepare(subscription.unstarted.popleft(), self.presence.id, subscription.report)
+            delivery = subscription.unstarted.popleft()
+            if delivery.data[3:4] > PLAIN and subscription.is_too_late(delivery):
+                subscription.settle_later(settlement.put_back(delivery))
+                continue
+            ready = subscription.prepare(delivery, self.presence.id, subscription.report)
             if ready.call is None:
                 assert ready.outcome is not None
                 self.conclude(subscription, ready, ready.outcome, 0.0)

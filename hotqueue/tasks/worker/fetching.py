@@ -57,7 +57,8 @@ class Fetching(Worker):
         if subscription.ahead is not None and not self.is_spread:
             step, subscription.ahead = subscription.ahead, None
             stepped = self.end(subscription, step, are_permits_out=True)
-            if subscription.unstarted or not subscription.unsettled:
+            has_to_ask = stepped is not None and stepped.left > 0  # what it may not bring: see `begin_behind`
+            if subscription.unstarted or not (subscription.unsettled or has_to_ask):
                 return stepped
         if subscription.slow_settlements.is_full:
             self.settle(subscription)

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from collections.abc import Sequence
 
 from hotqueue.tasks.broker.session import Session
 from hotqueue.tasks.client.registry import Registry
+from hotqueue.tasks.rules import gates
+from hotqueue.tasks.wire import envelope
 from hotqueue.tasks.wire.settlement import Delivery, Settlement
 from hotqueue.tasks.worker import task_log
 from hotqueue.tasks.worker.prepare import Ready, Report, prepare
@@ -25,6 +28,7 @@ class Holding:
 
     Attributes:
         in_hand: id → delivery: fetched and not yet settled; what `recover` must not hand out again.
+        sent_at: when the fetch was sent that brought what was fetched last (monotonic); 0: nobody knows.
         refusal: what the server said when it refused us last; "" since it takes what we send.
     """
 
@@ -36,6 +40,8 @@ class Holding:
         self.refusal = ""
         self._in_doubt: set[str] = set()  # tasks whose end was settled already, perhaps
         self._cut_off = 0
+        self.sent_at = 0.0
+        self._delays: deque[float] = deque(maxlen=8)  # from there to the last starts of tasks with a rate limit
         self._clock = (int(time.time() * 1000), time.monotonic())
 
     @property
@@ -78,3 +84,16 @@ class Holding:
     def prepare(self, delivery: Delivery, worker: str, report: Report) -> Ready:
         """Return what is to be done with a delivery; see `prepare`."""
         return prepare(self.registry, self.name, delivery, worker, report, self.now)
+
+    def is_too_late(self, delivery: Delivery) -> bool:
+        """Tell whether a task is not to be started any more, as a rate limits it: it was counted when it was fetched.
+
+        It is, and the log of its starts true, if it starts soon. How long replies take here at the least is not held against it.
+        """
+        most = gates.late_after(envelope.gates_in(delivery.data))
+        if most is None:
+            return False
+        delay, usual = time.monotonic() - self.sent_at, min(self._delays, default=0.0)
+        if self.sent_at:
+            self._delays.append(delay)
+        return delay > most + usual

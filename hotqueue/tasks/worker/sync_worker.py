@@ -14,6 +14,7 @@ from hotqueue.tasks.context import Request
 from hotqueue.tasks.execution.executor import execute
 from hotqueue.tasks.rules.lifecycle import Outcome
 from hotqueue.tasks.wire import settlement
+from hotqueue.tasks.wire.envelope import GATED
 from hotqueue.tasks.wire.settlement import Delivery
 from hotqueue.tasks.worker import failpoints
 from hotqueue.tasks.worker.fetching import Fetching
@@ -24,6 +25,7 @@ from hotqueue.tasks.worker.shared import Shared
 from hotqueue.tasks.worker.start_permits import StartPermits
 from hotqueue.tasks.worker.subscription import Subscription
 
+PLAIN = bytes([GATED - 1])  # the highest flags of a task without gates
 SETTLE_AFTER = 0.020  # seconds after which results are settled though the batch is not done
 
 
@@ -172,6 +174,9 @@ class SyncWorker(Fetching):
                 line.appendleft(delivery)
                 self._drop(subscription)
                 return
+            if delivery.data[3:4] > PLAIN and subscription.is_too_late(delivery):
+                subscription.settle_later(settlement.put_back(delivery))
+                continue
             ready = subscription.prepare(delivery, self.presence.id, subscription.report)
             if ready.name in subscription.paused and ready.call is not None:  # since it was fetched
                 subscription.settle_later(settlement.put_back(delivery))

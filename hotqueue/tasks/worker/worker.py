@@ -33,6 +33,7 @@ from hotqueue.tasks.worker.start_permits import StartPermits
 from hotqueue.tasks.worker.subscription import Subscription
 
 T = TypeVar("T")
+NEARLY = 1100  # ms: what is due so soon, a burst waits for; the next tasks of so many a second are
 log = logging.getLogger("hotqueue.worker")
 
 
@@ -63,7 +64,7 @@ class Worker(Looking):
     @property
     def may_become_busy(self) -> bool:
         """True while this worker knows of tasks that wait, or are due within a second: a burst is not over."""
-        return any(subscription.others or 0 <= subscription.due <= 1000 for subscription in self.subscriptions)
+        return any(subscription.others or 0 <= subscription.due <= NEARLY for subscription in self.subscriptions)
 
     # --- life ----------------------------------------------------------------------------------------------------
 

@@ -47,6 +47,8 @@ REFUSED: dict[str, Callable[[Broker], Any]] = {
     "look": lambda broker: broker.look("t"),
     "mend_lanes": Broker.mend_lanes,
     "mend_unique": Broker.mend_unique,
+    "at_gate": lambda broker: broker.at_gate("t"),
+    "pause_key": lambda broker: broker.pause_key("k"),
     "posted": lambda broker: broker.posted("o"),
     "strike": lambda broker: broker.strike("o", ()),
     "renumber": lambda broker: broker.renumber("o", (), 1),

@@ -46,6 +46,8 @@ LISTS = {
     "look": KEYS.look("t"),
     "mend_lanes": KEYS.mend_lanes(),
     "mend_unique": KEYS.mend_unique(),
+    "at_gate": KEYS.at_gate(),
+    "pause_key": KEYS.pause_key(),
     "promote": KEYS.promote(),
     "reap": KEYS.reap("w"),
     "recover": KEYS.recover("w"),

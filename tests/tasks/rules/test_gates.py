@@ -16,7 +16,7 @@ from hotqueue import HotQueue
 from hotqueue.tasks.client.definition import definition_of
 from hotqueue.tasks.rules import gates
 from hotqueue.tasks.rules.call_keys import Key
-from hotqueue.tasks.rules.options import override
+from hotqueue.tasks.rules.options import TaskOptions, override
 from hotqueue.tasks.wire import envelope
 
 
@@ -28,7 +28,8 @@ SIGNATURE = inspect.signature(call)
 
 
 def key_of(key: Key | None, *args: Any, **kwargs: Any) -> bytes:
-    return gates.of_call(4, key, "shop.call", SIGNATURE, args, kwargs)
+    options = TaskOptions(max_concurrency=4, concurrency_key=key)
+    return gates.of_call(options, "shop.call", SIGNATURE, args, kwargs)
 
 
 def test_without_a_key_all_calls_of_a_task_count_together() -> None:
@@ -50,8 +51,8 @@ def test_without_a_key_all_calls_of_a_task_count_together() -> None:
 def test_a_key_is_made_of_the_bound_arguments(key: Key, args: Any, kwargs: Any, made: bytes) -> None:
     gate = key_of(key, *args, **kwargs)
     assert gate == made
-    assert gates.GATE.fullmatch(gate)
-    assert gates.read(gate) == (4, made.decode().partition(" ")[2])
+    assert gates.GATES.fullmatch(gate)
+    assert gates.read(gate) == [gates.Gate("c", made.decode().partition(" ")[2], 4)]
 
 
 @pytest.mark.parametrize(
@@ -106,6 +107,27 @@ class TestWhereATaskIsDefined:
             ),
             ({"max_concurrency": 1, "concurrency_key": lambda: "x"}, TypeError, "is called with all arguments of the task"),
             ({"max_concurency": 1}, TypeError, "did you mean 'max_concurrency'"),
+            (
+                {"rate_limit": 100},
+                TypeError,
+                "rate_limit= takes a rate such as '100/m': how many start in any s, m, h or d, not 100",
+            ),
+            ({"rate_limit": True}, TypeError, "not True"),
+            ({"rate_limit": "100"}, ValueError, "takes a rate such as '100/m'.* not '100'"),
+            ({"rate_limit": "100/w"}, ValueError, "not '100/w'"),
+            ({"rate_limit": "-1/s"}, ValueError, "not '-1/s'"),
+            ({"rate_limit": "1.5/s"}, ValueError, "not '1.5/s'"),
+            ({"rate_limit": "0/s"}, ValueError, "lets 1 to 1000000000 start, not '0/s'"),
+            ({"rate_limit": "9" * 20 + "/d"}, ValueError, "lets 1 to 1000000000 start"),
+            (
+                {"rate_limit_key": "a-{tenant_id}"},
+                TypeError,
+                "got rate_limit_key=, but no rate_limit=; say how many start under one key",
+            ),
+            ({"rate_limit": "1/s", "rate_limit_key": "{tenantid}"}, TypeError, "rate_limit_key= names 'tenantid'.*'tenant_id'"),
+            ({"fair_key": 7}, TypeError, "fair_key= takes a template"),
+            ({"fair_key": "{tenant}"}, TypeError, "fair_key= names 'tenant', which is no argument"),
+            ({"fair_key": "{password}", "sensitive": True}, TypeError, "'password', which sensitive= hides"),
         ],
     )
     def test_it_is_refused_there(
@@ -145,3 +167,35 @@ class TestWhereATaskIsDefined:
         assert data[3] == envelope.GATED
         found = envelope.decode(data)
         assert (found.gates, found.args_repr, found.header) == (b"c2 k:t-7", "7", {"queue": "q", "task": "one"})
+
+
+def test_several_gates_are_several_lines() -> None:
+    options = TaskOptions(
+        max_concurrency=4, concurrency_key="{tenant}", rate_limit="100/m", fair_key=lambda tenant, *_, **__: f"f{tenant}"
+    )
+    lines = gates.of_call(options, "shop.call", SIGNATURE, (7,), {})
+    assert lines == b"c4 k:7\nr100/60000 t:shop.call\nf k:f7"
+    assert gates.GATES.fullmatch(lines)
+    assert gates.read(lines) == [
+        gates.Gate("c", "k:7", 4),
+        gates.Gate("r", "t:shop.call", 100, 60_000),
+        gates.Gate("f", "k:f7"),
+    ]
+
+
+@pytest.mark.parametrize("lines", [b"", b"x k:a", b"c0 k:a", b"r1 k:a", b"f k:a\n", b"c1 k:a\n\nf k:b", b"f2 k:a"])
+def test_of_a_form_that_is_not_known_none_is_passed(lines: bytes) -> None:
+    assert not gates.GATES.fullmatch(lines)
+
+
+@pytest.mark.parametrize(
+    ("rate", "found"), [("1/s", (1, 1000)), ("50/m", (50, 60_000)), ("7/h", (7, 3_600_000)), ("100000/d", (100_000, 86_400_000))]
+)
+def test_a_rate_is_so_many_in_so_long(rate: str, found: tuple[int, int]) -> None:
+    assert gates.rate_of(gates.check_rate(rate, "rate_limit=")) == found
+
+
+def test_how_late_one_may_start_after_it_was_counted() -> None:
+    assert gates.late_after(b"r5/1000 k:a") == 0.031
+    assert gates.late_after(b"c1 k:a\nr5/86400000 k:a\nf k:a") == 0.25
+    assert gates.late_after(b"c1 k:r5/1000 k") is None

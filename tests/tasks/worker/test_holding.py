@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
+from hotqueue.tasks.wire import envelope
 from hotqueue.tasks.wire.settlement import Delivery, Settlement
 from hotqueue.tasks.worker.subscription import Subscription
 from tests.tasks.contents import sync
@@ -56,3 +59,32 @@ def test_what_was_settled_is_in_doubt_no_more(subscription: Subscription, caplog
     subscription.accept([deliver()])  # it came again
     gone(subscription, ended)
     assert "does not count" in caplog.text
+
+
+def rated(gates: bytes) -> Delivery:
+    """Return a delivery of a task with these gates."""
+    call, flags = envelope.call_header("7", gates=gates)
+    form = envelope.Form(envelope.task_header("t", "q", {}), envelope.SYNC, 0, flags)
+    return Delivery("id", 1, "s", b"", form.encode(b"id", 0, call, b"payload"))
+
+
+def test_what_a_rate_limits_is_soon_too_late_after_its_fetch(subscription: Subscription) -> None:
+    each = rated(b"c1 k:a\nr5/1000 k:a")
+    subscription.sent_at = time.monotonic()
+    assert not subscription.is_too_late(each)
+    subscription.sent_at -= 0.1
+    assert subscription.is_too_late(each)
+    assert not subscription.is_too_late(rated(b"r5/60000 k:a"))
+    subscription.sent_at = 0.0  # it was fetched some time before an error
+    assert subscription.is_too_late(rated(b"r5/86400000 k:a"))
+    assert not subscription.is_too_late(rated(b"c5 k:a\nf k:a"))
+    assert not subscription.is_too_late(deliver())
+
+
+def test_how_long_replies_take_at_the_least_is_not_held_against_it(subscription: Subscription) -> None:
+    each = rated(b"r5/1000 k:a")
+    found = []
+    for _ in range(3):
+        subscription.sent_at = time.monotonic() - 0.3
+        found.append(subscription.is_too_late(each))
+    assert found == [True, False, False]

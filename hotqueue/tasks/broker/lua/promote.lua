@@ -1,4 +1,4 @@
--- Scheduled tasks that are due → ready, as many as are read at once: at most 1,000 a call.
+-- Scheduled tasks that are due → ready, as many as are read at once: at most 1,000 a call; and what waits at gates whose time has come.
 -- KEYS 1 tasks 2 scheduled 3 ready 4 ready:async 5 seq 6 bell 7 bell:async
 -- Returns { promoted, ms until the next due task (-1: none; 0: there are more) }.
 local tasks, scheduled, ready, ready_async, seq, bell = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
@@ -15,7 +15,9 @@ for n, id in ipairs(due) do
   local found = envelope and gates(ready).of(envelope)
   local flags = envelope and string.byte(envelope, 4)
   redis.call('ZREM', scheduled, id)
-  if flags and flags > 15 and unique(ready).waits_behind(id, envelope, place, now) then
+  if id == '\n' then
+    gates(ready).open_due() -- no task: see rates.lua
+  elseif flags and flags > 15 and unique(ready).waits_behind(id, envelope, place, now) then
     -- it is parked
   elseif found then
     gates(ready).enter(id, place, found)

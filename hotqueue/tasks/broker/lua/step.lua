@@ -2,7 +2,7 @@
 -- KEYS 1 tasks 2 attempts 3 ready 4 ready:async 5 suspects 6 scheduled 7 held:<worker> 8 workers 9 worker:<worker>
 --      10 bell 11 bell:async 12 seq 13 stats 14 paused 15 dead 16 dead:tasks 17-19 done 20 needs 21 waiters
 --      22 dead:bytes 23 expiring 24 revoked 25 large 26 owned
--- ARGV 1 worker 2 fetch number 3 room (0: no fetch) 4 kind to fetch ('s', 'a') 5 0, or: fetch a suspect, to run beside so many (-1: alone)
+-- ARGV 1 worker 2 fetch number 3 room (0: no fetch; below 0: what comes may start later) 4 kind to fetch ('s', 'a') 5 0, or: fetch a suspect, to run beside so many (-1: alone)
 --      6 bytes at most 7 what the key of a result begins with 8 the same of parked:<need>; then runs, of tasks that have the first four
 --      of these in common: code, the record of `held` that they are in ('*': any), ms, extra, ids (each with a newline behind it),
 --      and a blob for each where the code has some
@@ -20,11 +20,14 @@ local HELD, WORKERS, WORKER, BELL, BELL_ASYNC, SEQ = KEYS[7], KEYS[8], KEYS[9], 
 local STATS, PAUSED, DEAD, DEAD_TASKS = KEYS[13], KEYS[14], KEYS[15], KEYS[16]
 local NEEDS, WAITERS, DEAD_BYTES, EXPIRING, REVOKED, LARGE = KEYS[20], KEYS[21], KEYS[22], KEYS[23], KEYS[24], KEYS[25]
 local OWNED = KEYS[26]
+local TRIES = 10 -- to find tasks whose gates are not shut
 local HEAD_SIZE = 9 -- of what is returned, all but what was fetched
 local DEAD_MS = 7776000000 -- the dead are kept for 90 days
 local DONE_1, DONE_2, DONE_3 = KEYS[17], KEYS[18], KEYS[19]
 local WORKER_ID, FETCH_NUMBER, KIND, RESULTS, PARKED_FOR = ARGV[1], ARGV[2], ARGV[4], ARGV[7], ARGV[8]
 local room, width, most_bytes = tonumber(ARGV[3]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local is_later = room < 0
+if is_later then room = -room end
 local now = now_ms()
 local own = KIND == 'a' and READY_ASYNC or READY
 local gone, tally = {}, {}
@@ -231,7 +234,17 @@ local function fetch(out)
   local function hand_over(key, line, count, is_first, origin, out)
     local ids, heads = {}, {}
     for i = 1, count do ids[i] = line[2 * i - 1] end
-    local envelopes = redis.call('HMGET', TASKS, unpack(ids))
+    local envelopes, flags, has_gates = redis.call('HMGET', TASKS, unpack(ids)), {}, false
+    for i = 1, count do
+      flags[i] = envelopes[i] and string.byte(envelopes[i], 4) or 0
+      if flags[i] > 7 then has_gates = true end
+    end
+    if has_gates then
+      local most = gates(READY).together(envelopes, count, KIND, is_later)
+      for i = count, most + 1, -1 do ids[i] = nil end
+      count = most
+      if count == 0 then return 0, 0 end
+    end
     local past = not is_plain and histories(ids) -- before anything is written: a key of the wrong type stops us here
     if is_first then redis.call('ZREMRANGEBYRANK', key, 0, count - 1) else redis.call('ZREM', key, unpack(ids)) end
     local found, pasts, at, number, to_lanes = {}, {}, #out + 3, 0, 0
@@ -240,9 +253,9 @@ local function fetch(out)
       if envelopes[i] and (ids[i] == '' or refuse and string.find(ids[i], '\n', 1, true)) then
         redis.call('HDEL', TASKS, ids[i])
       elseif envelopes[i] then
-        local letter, flags = origin, string.byte(envelopes[i], 4)
-        if flags and flags > 7 then letter = gates(READY).admit(ids[i], line[2 * i], envelopes[i], origin) end
-        if letter and flags and flags > 15 then letter = unique(READY).begin(ids[i], envelopes[i], letter) end
+        local letter = origin
+        if flags[i] > 7 then letter = gates(READY).admit(ids[i], line[2 * i], envelopes[i], origin) end
+        if letter and flags[i] > 15 then letter = unique(READY).begin(ids[i], envelopes[i], letter) end
         if letter then
           number = number + 1
           found[number] = ids[i]
@@ -269,8 +282,12 @@ local function fetch(out)
       is_plain = false
       if not parking(string.sub(TASKS, 1, -6)).are_set_aside(pauses, key, room, fitting) then return end
     end
-    local line = redis.call('ZRANGE', key, 0, math.min(room, MOST) - 1, 'WITHSCORES')
-    if #line > 0 then hand_over(key, line, fitting(line), true, origin, out) end
+    for _ = 1, TRIES do
+      local line = redis.call('ZRANGE', key, 0, math.min(room, MOST) - 1, 'WITHSCORES')
+      if #line == 0 then return end
+      local number, to_lanes = hand_over(key, line, fitting(line), true, origin, out)
+      if number > 0 or to_lanes == 0 then return end -- else all of them are at shut gates
+    end
   end
 
   -- The first suspect that may run beside so many as its worker's process runs; below 0: that runs one at a time, whatever it is.

@@ -4,8 +4,8 @@
 -- ARGV 1 id 2, 3 of whoever asks inside a task: its worker, and its id; '' for others
 -- Returns { now, where it is, as look.lua has it, attempts, envelope without its payload, first bytes of its result, tasks ahead or due ms,
 --   how many stand in the same set, what is paused, 1 if workers did anything in the last two minutes, the worker that has it in hand,
---   the number of the fetch, 1 if it may not have been started, 1 if it waits past its expiry, what it waits for at a gate: { limit, key,
---   how many slots are taken, 1 if the asking task has one, some that have }; { of each worker: its id, its lease or registration, how
+--   the number of the fetch, 1 if it may not have been started, 1 if it waits past its expiry, what it waits for at a gate: { 1 if the
+--   asking task has a slot there, and what at_gate.lua returns }; { of each worker: its id, its lease or registration, how
 --   many it has in hand (-1: not counted), then `about` below }, how many workers there are }
 local tasks, attempts, ready, ready_async, suspects, scheduled = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local result, dead_tasks, paused, workers, stats = KEYS[7], KEYS[11], KEYS[12], KEYS[13], KEYS[14]
@@ -87,10 +87,9 @@ local function worked_lately()
 end
 
 local function at_gate()
-  local limit, key = string.match(gates(ready).of(envelope) or '', '^%ac(%d+) (.+)$')
-  if not key then return {} end
-  local slots = tag .. 'slots:' .. key
-  return { limit, key, redis.call('SCARD', slots), redis.call('SISMEMBER', slots, asking_task), redis.call('SRANDMEMBER', slots, 3) }
+  local found = gates(ready).at_gate(id)
+  if not found[1] then return {} end
+  return { redis.call('SISMEMBER', tag .. 'slots:' .. found[2], asking_task), unpack(found) }
 end
 
 local waits = string.find('ready suspect lane parked held', where, 1, true)
