@@ -71,7 +71,6 @@ GONE_TOO = (
     "large",
     "outbox",
     "posted:",
-    "receipts",
     "received:",
 )  # control: by the next sweep of a supervisor
 
