@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from hotqueue import ConfigError, HotQueue, QueueFull
+from hotqueue import ConfigError, DuplicateTask, HotQueue, QueueFull
 from hotqueue.tasks.broker.bounded import Bound, BoundedBroker
 from tests.support.waiting import wait_until
 from tests.tasks import sample
@@ -133,6 +133,26 @@ class TestWhatWaits:
             square.delay(2)
         queue.task(name="nobody.knows")(sample.note)
         wait_until(lambda: queue.run_worker(burst=True) >= 0 and queue.pending() == 0)
+
+    def test_a_unique_one_needs_room_if_it_is_stored_and_takes_no_place_of_another(self, make_queue: MakeQueue) -> None:
+        queue = make_queue(max_waiting=2)
+        square = queue.task(unique=True)(sample.square)
+        one, two = square.delay(1), square.delay(2)
+        with pytest.raises(QueueFull):
+            square.delay(3)
+        with pytest.raises(DuplicateTask):
+            square.delay(1)
+        assert square.apply_async((1,), on_conflict="ignore").id == one.id
+        other = square.apply_async((2,), on_conflict="replace")
+        assert (other.id != two.id, two.state, queue.pending()) == (True, "REVOKED", 2)
+        later = square.apply_async((4,), countdown=60)
+        with pytest.raises(QueueFull):  # what it would replace is not counted
+            square.apply_async((4,), on_conflict="replace")
+        assert later.state == "SCHEDULED"
+        later.revoke()
+        queue.run_worker(burst=True)
+        assert square.delay(3).id  # nothing is left of the one that was refused
+        queue.run_worker(burst=True)
 
     def test_what_a_worker_has_in_hand_is_not(self, room: Any) -> None:
         broker = BoundedBroker(room.broker.store, room.queue.name, Bound(2))

@@ -87,6 +87,7 @@ if most then
   -- No more wait than there are: where that is enough, nothing else is counted.
   if coming > 0 and redis.call('HLEN', tasks) + coming > tonumber(most) then
     local waiting = waiting_tasks(ready)
+    if UNIQUE == 1 then coming = coming - unique(ready).leaving() end
     if waiting + coming > tonumber(most) then return { -1, waiting } end
   end
 end

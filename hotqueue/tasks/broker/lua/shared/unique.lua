@@ -157,6 +157,15 @@ local function unique(ready)
     return kept_out, is_told and refused[2] and refused
   end
 
+  -- How many of those that wait for a worker go, as they are replaced.
+  function made.leaving()
+    local count = 0
+    for n = 1, #over, 2 do
+      if not redis.call('ZSCORE', tag .. 'scheduled', over[n]) then count = count + 1 end
+    end
+    return count
+  end
+
   -- What would stop `commit` in its middle; before anything is written. `must_be`: see types.lua.
   function made.would_stop(must_be)
     if not (over[1] or next(to_park)) then return nil end

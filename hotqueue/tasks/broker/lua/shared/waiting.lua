@@ -15,5 +15,6 @@ local function waiting_tasks(ready)
   add('ZCARD', 'parked:unique')
   local needs = redis.pcall('SMEMBERS', tag .. 'needs')
   for i = 1, #needs do add('ZCARD', 'parked:' .. needs[i]) end
+  add('ZCARD', 'parked:unique') -- which is in no list of needs: see unique.lua
   return waiting
 end
