@@ -178,6 +178,19 @@ def test_a_server_that_starts_empty_has_what_is_declared_soon(fired: Fired) -> N
     assert set(fired.slots().values()) == {1}
 
 
+def test_bursts_fire_what_was_missed_and_run_it(fired: Fired) -> None:
+    env = {"EVERY": "1"}
+    assert fired.start("-b", env=env, wait=False).wait(30) == 0
+    [found] = fired.queue.schedules()
+    assert (found.declared_by, found._stored.state is not None) == ([], True)
+    for n in range(2):
+        seen = len(fired.slots())
+        slot = fired.queue.schedules()[0]._stored.state.slot
+        wait_until(lambda slot=slot: now() > slot, 5)  # type: ignore[misc]
+        assert fired.start("-b", env=env, wait=False).wait(30) == 0
+        assert len(fired.slots()) > seen, n
+
+
 def test_a_full_server_moves_no_slot(fired: Fired) -> None:
     fired.start(env={"EVERY": str(EVERY / 1000)})
     beats(fired, 2)

@@ -170,7 +170,11 @@ class Registry(Client):
         """Return the definition of what a schedule calls; a task that this program does not have goes by its name."""
         if isinstance(task, str):
             known = self.definitions.get(task)
-            if known is None and (testing_mode.sandbox is not None or not is_task_name(task)):
+            if not is_task_name(task):
+                raise TypeError(
+                    f"queue.schedule() takes a task, its name, such as 'shop.tasks.price', or a function, not {task!r:.80}"
+                )
+            if known is None and testing_mode.sandbox is not None:
                 self.find(task)
             return known or by_name.definition(self, task, [name for name in given if name not in OWN])
         found = self._anonymous(task, "queue.schedule() takes a task, its name, or a function")

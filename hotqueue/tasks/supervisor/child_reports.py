@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterable
@@ -120,12 +121,22 @@ class Reports:
             if self._state.exit is None:
                 self._on_failed(each, code, str(refusal))
             return
-        self._state.upkeep = self._upkeep_of(self.queues.all())
-        self._declare(self._state.upkeep)
+        upkeep = self._upkeep_of(self.queues.all())
+        self._declare(upkeep)
+        begin = partial(self._begin, each, upkeep, found, tasks, late)
+        if self._settings.is_burst:  # what schedules fire is to be there before it is looked whether anything is left
+            self._background.begin(partial(_fire, upkeep), begin)
+        else:
+            begin(None)
+
+    def _begin(self, each: Child, upkeep: Upkeep, found: Named, tasks: list[str], late: list[Store], _fired: object) -> None:
+        self._state.upkeep = upkeep
         self._found.tell(each)
         found = [*found, *((broker.name, broker.store) for broker in self._found.all())]
         if self._state.exit is None:
             self._on_ready(found, tasks, late)
+        else:
+            upkeep.end_schedules()
 
     def _declare(self, upkeep: Upkeep) -> None:
         """Declare the schedules that the modules have, as the process has them that loaded them last."""
@@ -162,3 +173,8 @@ class Reports:
         each.leaves_by = time.monotonic() + self._settings.grace
         if reached_limit:
             self._replacement.make_up_for(each)
+
+
+def _fire(upkeep: Upkeep) -> None:
+    with contextlib.suppress(HotQueueError):  # the upkeep says so
+        upkeep.fire()

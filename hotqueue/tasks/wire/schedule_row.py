@@ -105,10 +105,11 @@ def decode(data: bytes, name: str, signer: Signer | None) -> ScheduleRow:
         row = ScheduleRow(**{each: found[each] for each in _NAMES}, envelope=envelope)
         is_known = flag in (_PLAIN, _SIGNED) and row.misfire in MISFIRE and row.overlap in OVERLAP
         is_known = is_known and isinstance(row.jitter, int | float) and row.plan is not None
-    except (ValueError, TypeError, KeyError):
-        is_known = False
-    if not is_known:
-        raise CorruptEnvelope(f"schedule {name!r:.200} is none that this version of hotqueue can read: {data[:200]!r}")
+        why = "" if is_known else repr(data[:200])
+    except (ValueError, TypeError, KeyError) as error:
+        why = f"{error}; {data[:200]!r}"
+    if why:
+        raise CorruptEnvelope(f"schedule {name!r:.200} is none that this version of hotqueue can read here: {why}")
     if row.name != name:
         raise SignatureError(f"schedule {row.name!r:.200} stood under another name, {name!r:.200}")
     return row

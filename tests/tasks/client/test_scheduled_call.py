@@ -64,8 +64,11 @@ def test_and_where_it_is_made(options: dict[str, Any], says: str) -> None:
 def test_what_is_no_task() -> None:
     with pytest.raises(TypeError, match="takes a task, its name, or a function, not 5"):
         nowhere().schedule("s", 30, 5)  # type: ignore[arg-type]
-    with pytest.raises(TaskNotRegistered, match="no task 'j b'"):
+    with pytest.raises(TypeError, match=r"takes a task, its name, such as 'shop.tasks.price', or a function, not 'j b'"):
         nowhere().schedule("s", 30, "j b")
+    queue = nowhere()
+    with queue.testing(), pytest.raises(TaskNotRegistered, match="no task 'jib'"):
+        queue.schedule("s", 30, "jib")
 
 
 class TestDeclaring:

@@ -101,7 +101,7 @@ class TestFiring:
         run(looking(room))
         run(looking(room))
         assert [task.split(":")[1] for task in fired(room)] == ["b"]
-        assert "schedule 'a' is none that this version of hotqueue can read" in caplog.text
+        assert "schedule 'a' is none that this version of hotqueue can read here" in caplog.text
 
     @only_server
     def test_a_key_of_the_wrong_type_moves_no_slot(self, room: Room) -> None:
@@ -114,6 +114,19 @@ class TestFiring:
         room.client.delete(room.prefix + "seq")
         run(looked)
         assert len(fired(room)) == 1
+
+    @pytest.mark.parametrize("on_conflict", ["raise", "ignore", "replace"])
+    @only_server
+    def test_a_slot_whose_unique_key_is_taken_passes_and_the_others_are_fired(self, room: Room, on_conflict: str) -> None:
+        task = room.queue.task(unique=True, on_conflict=on_conflict)(sample.square)
+        task.apply_async((3,), task_id="before")
+        for name, n in (("taken", 3), ("free", 4)):
+            room.queue.schedule(name, rare(), task, (n,))
+            put(room, name)
+        run(looking(room))
+        there = {task_id.split(":")[1] if ":" in task_id else task_id for task_id in fired(room)}
+        assert there == ({"taken", "free"} if on_conflict == "replace" else {"before", "free"})
+        assert all(at > time.time() * 1000 for at in room["schedules:next"].values())
 
     @only_server
     def test_a_newer_queue_is_left_alone(self, room: Room) -> None:

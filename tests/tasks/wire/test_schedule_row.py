@@ -45,7 +45,13 @@ def test_what_was_altered_or_stands_under_another_name_is_refused() -> None:
     "data", [b"", b"junk", b"1{}\n", b"3" + ROW.encode(None)[1:], ROW.encode(None).replace(b"once", b"ofte")]
 )
 def test_what_is_none_of_ours_is_refused(data: bytes) -> None:
-    with pytest.raises(CorruptEnvelope, match="none that this version of hotqueue can read"):
+    with pytest.raises(CorruptEnvelope, match="none that this version of hotqueue can read here"):
+        schedule_row.decode(data, "näme", None)
+
+
+def test_a_zone_that_this_machine_does_not_know_is_named() -> None:
+    data = ROW.encode(None).replace(b"Europe/Paris", b"Europe/Parus")
+    with pytest.raises(CorruptEnvelope, match=r"Europe/Parus.*Europe/Paris"):
         schedule_row.decode(data, "näme", None)
 
 
