@@ -157,6 +157,8 @@ APP = """
 
     @queue.task
     def parent(): return add.delay(1, 1).id
+
+    queue.periodic(60, name="declared", args=(1, 2))(add)
 """
 
 
@@ -173,6 +175,7 @@ def test_clients_and_workers_can_use_tasks(server: Server, tmp_path: Path, start
         try:
             _use_tasks(queue, tmp_path)
             _use_a_bound(server.url("hotqueue-client"))
+            _use_schedules(queue)
             worker.terminate()
             assert worker.wait(20) == 0
         finally:
@@ -190,6 +193,18 @@ def _use_a_bound(url: str) -> None:
         threading.Timer(0.2, queue.resume).start()
         results += [queue.send("acl_app.add", (n, n)) for n in range(5, 20)]
         assert [r.get(timeout=20) for r in results] == [2 * n for n in range(20)]
+
+
+def _use_schedules(queue: HotQueue) -> None:
+    made = queue.schedule("s", 0.2, task(queue, "add"), (1, 2))
+    wait_until(lambda: queue.schedules()[0].last_result is not None, 20, "it fires")
+    assert made.trigger().get(timeout=20) == 3
+    made.pause()
+    made.resume()
+    made.update(when=60)
+    assert [(each.name, each.when) for each in queue.schedules()] == [("declared", 60), ("s", 60)]
+    made.remove()
+    assert queue.schedules()[0].declared_by != []
 
 
 def _use_tasks(queue: HotQueue, folder: Path) -> None:
@@ -315,6 +330,9 @@ CLIENT_SCRIPTS = (
     "own",
     "let_go",
     "forget",
+    "shared/firing",
+    "due_schedules",
+    "set_schedules",
 )
 
 

@@ -130,11 +130,9 @@ class Scheduling(StoredQueue):
 
     def schedules(self, names: Sequence[str] | None = None) -> list[tuple[str, bytes, str]]:
         """Return (name, row, state) of all schedules, or of some."""
-        key = keys.schedules(self.name)
+        key, listed = keys.schedules(self.name), []
         if names is None:
-            found = self.store.repeat(lambda: self.store.command(key, "HKEYS", key, doing="listing schedules"))
-            names = sorted(keys.text(name) for name in found)
-        listed = []
+            names = sorted(self.store.repeat(self._all_names))
         for start in range(0, len(names), AT_ONCE):
             some = names[start : start + AT_ONCE]
             read = partial(self.store.command, key, "HMGET", key, *map(keys.raw, some), doing="listing schedules")
@@ -142,6 +140,10 @@ class Scheduling(StoredQueue):
             states = self.store.repeat(partial(self.schedule_states, some))
             listed += [(name, bytes(row), state) for name, row, state in zip(some, rows, states, strict=True) if row and state]
         return listed
+
+    def _all_names(self) -> list[str]:
+        key = keys.schedule_states(self.name)
+        return [keys.text(name) for name in self.store.command(key, "HGETALL", key, doing="listing schedules")[::2]]
 
     def has_schedules(self) -> bool:
         """Tell whether there are any."""
@@ -159,8 +161,7 @@ class Scheduling(StoredQueue):
 
     def places_of_schedules(self) -> list[tuple[str, str, bool]]:
         """Return (name, state, whether it stands among those that are to fire) of all schedules."""
-        key = keys.schedule_states(self.name)
-        names = [keys.text(name) for name in self.store.command(key, "HKEYS", key, doing="reading schedules")]
+        names = self._all_names()
         return [(name, *found) for name, found in zip(names, self.schedules_and_places(names), strict=True)]
 
     def are_unfinished(self, ids: Sequence[str]) -> list[bool]:
