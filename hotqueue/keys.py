@@ -122,6 +122,11 @@ def unique(name: str) -> str:
     return _of(name, "unique")
 
 
+def behind(name: str) -> str:
+    """Sorted set: id → place, tasks that wait behind the one that has their unique key; parked, but for no worker."""
+    return parked(name, "unique")
+
+
 def scheduled(name: str) -> str:
     """Sorted set: id → due time in ms; and a newline, which is no id → when the first of `timers` is due."""
     return _of(name, "scheduled")

@@ -19,10 +19,6 @@ DIGEST_BYTES = 16
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class NotComparable(TypeError):
-    """A value of which nobody can tell in another process whether it is equal to another."""
-
-
 def digest(bound: inspect.BoundArguments) -> str:
     """Return the same text for all calls with equal arguments, however they were given; of others, another one.
 
@@ -30,16 +26,16 @@ def digest(bound: inspect.BoundArguments) -> str:
         bound: the arguments, defaults included.
 
     Raises:
-        NotComparable: names the argument.
+        TypeError: of one nobody can tell in another process whether it is equal to another; names it.
     """
     parts = []
     for name, value in bound.arguments.items():
         try:
             parts.append(_sized(b"%b=" % name.encode() + of(value)))
-        except NotComparable as error:
-            raise NotComparable(f"argument {name!r} {error}") from None
+        except TypeError as error:
+            raise TypeError(f"argument {name!r} {error}") from None
         except RecursionError:
-            raise NotComparable(f"argument {name!r} is nested too deeply, or holds itself") from None
+            raise TypeError(f"argument {name!r} is nested too deeply, or holds itself") from None
     return hashlib.blake2b(b"".join(parts), digest_size=DIGEST_BYTES).hexdigest()
 
 
@@ -96,7 +92,7 @@ def _other(value: Any) -> bytes:
     try:
         made = reduce(value) if reduce else value.__reduce_ex__(4)
     except Exception as error:
-        raise NotComparable(f"is, or holds, a {type(value).__qualname__}, which cannot be compared: {error}") from None
+        raise TypeError(f"is, or holds, a {type(value).__qualname__}, which cannot be compared: {error}") from None
     if isinstance(made, str):
         return b"g" + _text(f"{type(value).__module__}.{made}")
     call, args, state, items, pairs = (*made, None, None, None)[:5]
@@ -108,7 +104,7 @@ def _other(value: Any) -> bytes:
 def _of_name(value: Any) -> bytes:
     """Return the bytes of what others import by its name: a class, a function; of a method, with what it is bound to."""
     if "<" in value.__qualname__:
-        raise NotComparable(f"is, or holds, {value.__qualname__}, which has no name that is the same everywhere")
+        raise TypeError(f"is, or holds, {value.__qualname__}, which has no name that is the same everywhere")
     owner = getattr(value, "__self__", None)
     if isinstance(value, type) or owner is None or isinstance(owner, ModuleType):
         return b"g" + _text(f"{value.__module__}.{value.__qualname__}")

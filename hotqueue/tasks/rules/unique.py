@@ -95,7 +95,7 @@ def of_call(
         bound.apply_defaults()
         try:
             made = b"(%b)" % canonical.digest(bound).encode()
-        except canonical.NotComparable as error:
+        except TypeError as error:
             raise TypeError(
                 f"{what}True compares the arguments of calls, but {error}; name what counts: unique='…{{id}}'"
             ) from None

@@ -72,7 +72,7 @@ for i = 1, n do
   end
 end
 if UNIQUE == 1 then
-  local kept_out, refusal = unique(ready).claim_all(ids, answers, envelope_of, now, not came)
+  local kept_out, refusal = unique(ready).claim_all(ids, answers, envelope_of, now, not came, failure)
   if refusal then return refusal end
   fresh = fresh - kept_out
 end
@@ -155,7 +155,8 @@ if to_gates then
   end
   gates(ready).ring()
 end
-if UNIQUE == 1 then unique(ready).commit(now, ending) end
+local replaced = UNIQUE == 1 and unique(ready).commit(now, ending) or 0
+if replaced > 0 then count(stats, now, 'revoked', replaced) end
 local is_earliest = #places.later > 0 and redis.call('ZRANGE', scheduled, 0, 0)[1] ~= first
 if #places.s > 0 or is_earliest then ring(bell, math.max(#places.s / 2, 1), ready) end
 if #places.a > 0 then ring(bell_async, #places.a / 2, ready_async) end

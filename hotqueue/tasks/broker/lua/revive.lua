@@ -33,7 +33,7 @@ for n, id in ipairs(ARGV) do
   bytes, seen = bytes + #(record or ''), n
   if bytes > READ_BYTES then break end
 end
-if made_unique then unique(ready).commit(now) end
+unique(ready).commit(now)
 if #back > 0 then
   ring(bell, #back, ready)
   ring(bell_async, #back, ready_async)

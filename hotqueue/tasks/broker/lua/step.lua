@@ -126,7 +126,7 @@ local function settle()
     if has_slot then gates(READY).pass_on(id, code, head) end
     if post then post() end
     if owners and code ~= 'D' then owners.note_over(id, run.owned[2 * n]) end
-    if has_slot then unique(READY).note_end(id) end
+    if has_slot then run.free_unique = unique(READY).note_end(id) end
   end
 
   -- Carry out a run for those of its tasks that this worker still holds; the others are gone. A key of the wrong type stops a script in
@@ -176,7 +176,9 @@ local function settle()
       if failed then break end
     end
     forget(ended)
-    if made_unique then made_unique.free_noted() end
+    for _, run in ipairs(runs) do
+      if run.free_unique then run.free_unique() end
+    end
     if owners then owners.end_noted() end
     return ended, failed
   end
@@ -233,6 +235,7 @@ local function fetch(out)
   -- and how many had to go to their lanes.
   local function hand_over(key, line, count, is_first, origin, out)
     local ids, heads = {}, {}
+    local free_unique
     for i = 1, count do ids[i] = line[2 * i - 1] end
     local envelopes, flags, has_gates = redis.call('HMGET', TASKS, unpack(ids)), {}, false
     for i = 1, count do
@@ -255,7 +258,7 @@ local function fetch(out)
       elseif envelopes[i] then
         local letter = origin
         if flags[i] > 7 then letter = gates(READY).admit(ids[i], line[2 * i], envelopes[i], origin) end
-        if letter and flags[i] > 15 then letter = unique(READY).begin(ids[i], envelopes[i], letter) end
+        if letter and flags[i] > 15 then letter, free_unique = unique(READY).begin(ids[i], envelopes[i], letter, free_unique) end
         if letter then
           number = number + 1
           found[number] = ids[i]
@@ -271,7 +274,7 @@ local function fetch(out)
     out[at - 2], out[at - 1] = table.concat(found, '\n') .. '\n', string.rep(origin, number)
     out[at] = pasts
     local fine, wrong = pcall(hold, HELD, FETCH_NUMBER, heads, found)
-    if fine and made_unique then made_unique.free_noted() end
+    if fine and free_unique then free_unique() end
     if fine then return number, to_lanes end
     for i = 1, number do redis.call('ZADD', key, string.sub(heads[i], 2), found[i]) end
     error(type(wrong) == 'table' and wrong.err or wrong, 0) -- the text: Redis 6.2 knows no errors that are tables

@@ -16,7 +16,7 @@
 local made_gates
 local function gates(ready)
   if made_gates then return made_gates end
-  local made = {}
+  local made = { history = history, ring_for = ring } -- with them for unique.lua
   made_gates = made
   local tag = string.sub(ready, 1, -6)
   local tasks, attempts, gated, blocked, lanes = tag .. 'tasks', tag .. 'attempts', tag .. 'gated', tag .. 'blocked', tag .. 'lanes'

@@ -7,17 +7,20 @@
 -- behind that refuses anybody; what is left of one goes with the next look, or with mend_unique.
 -- Who waits behind another is parked for 'unique', which no worker looks for: that is not in `needs`.
 
-local made_unique
+-- What it needs of others it finds in what gates have: each function that it refers to costs all steps a search.
 local function unique(ready)
-  if made_unique then return made_unique end
-  local made = {}
-  made_unique = made
+  local at_gates = gates(ready)
+  if at_gates.unique then return at_gates.unique end
+  local made, history, ring = {}, at_gates.history, at_gates.ring_for
+  at_gates.unique = made
   local tag = string.sub(ready, 1, -6)
   local tasks, attempts, hash, behind = tag .. 'tasks', tag .. 'attempts', tag .. 'unique', tag .. 'parked:unique'
   local rows, coming, dropped = {}, {}, {} -- key → row; ids of what this call stores, and of what it cannot store
   local to_park, over = {}, {} -- of these, those that wait behind another: id → place; what they replace, and with what, in turn
   local ended = {} -- keys, and ids that let go of them, in turn
   local any, wrong
+
+  local function text(number) return string.format('%.0f', number) end
 
   -- Whether any task here is unique: one command a call.
   local function exists()
@@ -92,8 +95,8 @@ local function unique(ready)
     if not (place and envelope) then return end
     redis.call('ZREM', behind, id)
     note_need(id, '-')
-    if gates(ready).enter_again(id, place) then return end
-    local is_async = kind_of(envelope) == 'a'
+    if at_gates.enter_again(id, place) then return end
+    local is_async = string.sub(envelope, 2, 2) == 'a'
     local set = is_async and tag .. 'ready:async' or ready
     redis.call('ZADD', set, place, id)
     ring(tag .. (is_async and 'bell:async' or 'bell'), 1, set)
@@ -105,7 +108,7 @@ local function unique(ready)
     for _, set in ipairs({ ready, tag .. 'ready:async', tag .. 'suspects', tag .. 'scheduled' }) do
       if redis.call('ZSCORE', set, id) then return true end
     end
-    return gates(ready).rank(id) or history().split(redis.call('HGET', attempts, id)).need ~= '-'
+    return at_gates.rank(id) or history().split(redis.call('HGET', attempts, id)).need ~= '-'
   end
 
   -- A task comes, of this envelope. Gives back nil: it may, and has the key, or is behind who has it; or the id of the one that is there,
@@ -140,7 +143,7 @@ local function unique(ready)
 
   -- Claim for all that come: of `answers`, which say 1 of them, those become others that do not. Gives back how many these are, and the
   -- refusal of all, if there is somebody to be told that one is there already.
-  function made.claim_all(ids, answers, envelope_of, now, is_told)
+  function made.claim_all(ids, answers, envelope_of, now, is_told, failure)
     local kept_out, refused = 0, { 'duplicate' }
     for n, id in ipairs(ids) do
       if answers[n] == 1 then
@@ -177,7 +180,7 @@ local function unique(ready)
   -- One that was to come is not stored after all.
   function made.drop(id) dropped[id] = true end
 
-  -- Write what was claimed, once its tasks are stored. `ending`: what ends those that are replaced, see ending.lua.
+  -- Write what was claimed, once its tasks are stored; gives back how many others they replace. `ending`: what ends these, see ending.lua.
   function made.commit(now, ending)
     for key, row in pairs(rows) do
       if not (dropped[row.id or ''] or dropped[row.next or '']) then write(key, row) end
@@ -188,15 +191,17 @@ local function unique(ready)
     for _, row in pairs(rows) do
       if row.freed and row.freed == row.id then release(row.id) end
     end
+    local replaced = 0
     for n = 1, #over, 2 do
       local id, by = over[n], over[n + 1]
       if not dropped[by] then
         local need = history().split(redis.call('HGET', attempts, id)).need
         ending(ready).leave(id, tag .. 'parked:' .. need, need)
         ending(ready).end_waiting(id, 'U' .. text(now) .. ' ' .. by, 3600000, tag .. 'result:' .. id)
-        count(tag .. 'stats', now, 'revoked', 1)
+        replaced = replaced + 1
       end
     end
+    return replaced
   end
 
   -- A task that is due, or stood nowhere, comes to where it may run: true if it has to wait behind another, and stands there now.
@@ -237,25 +242,30 @@ local function unique(ready)
     if key then pcall(let_go, id, key) end -- of the wrong type, it holds up nobody
   end
 
-  -- Note a task that ends, or begins, while its envelope is there; and then, once that is sure, let go of the keys.
-  function made.note_end(id)
-    local envelope = exists() and redis.call('HGET', tasks, id)
-    local key = envelope and key_of(envelope)
-    if key then ended[#ended + 1], ended[#ended + 2] = key, id end
-  end
-
-  function made.free_noted()
+  local function free_noted()
     for n = 1, #ended, 2 do pcall(let_go, ended[n + 1], ended[n]) end
     ended = {}
   end
 
-  -- A worker is given a task: the letter by which that is held, of what is to be looked at as it ends; or it has had its key.
-  function made.begin(id, envelope, letter)
+  -- Note a task that ends, while its envelope is there. Gives back what lets go of its key, once that is sure.
+  function made.note_end(id)
+    local envelope = exists() and redis.call('HGET', tasks, id)
+    local key = envelope and key_of(envelope)
+    if key then ended[#ended + 1], ended[#ended + 2] = key, id end
+    return free_noted
+  end
+
+  -- A worker is given a task. Gives back the letter by which that is held, of what is to be looked at as it ends; and what lets go of the
+  -- keys of those that have had them.
+  function made.begin(id, envelope, letter, free)
     local _, till, _, key = read(envelope)
-    if not key then return letter end
-    if till == 'e' then return string.sub('ghklghkl', string.find('saxyghkl', letter, 1, true)) end
+    if not key then return letter, free end
+    if till == 'e' then
+      local at = string.find('saxyghkl', letter, 1, true)
+      return string.sub('ghklghkl', at, at), free
+    end
     ended[#ended + 1], ended[#ended + 2] = key, id
-    return letter
+    return letter, free_noted
   end
 
   -- Remove what is left of tasks that ended unseen, and let those go on that wait behind them; some of them, with each call others.
