@@ -148,7 +148,7 @@ def schedules_next(name: str) -> str:
 
 
 def declarers(name: str) -> str:
-    """Sorted set: who declares schedules, and which version of them → until when it counts as alive in ms; for a day longer."""
+    """Sorted set with TTL: who declares schedules, and which version of them → until when it lives in ms; for a day."""
     return _of(name, "schedules:declarers")
 
 

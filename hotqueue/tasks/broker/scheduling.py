@@ -66,13 +66,13 @@ class Declaration(NamedTuple):
     Attributes:
         was_live: it counted as alive before.
         others: who else declares schedules, and lives.
-        over: who did so a day ago.
+        forgotten: how many were forgotten, who did so a day ago.
     """
 
     now: int
     was_live: bool
     others: list[str]
-    over: list[str]
+    forgotten: int
 
 
 def version_of(who: str) -> str:
@@ -175,18 +175,13 @@ class Scheduling(StoredQueue):
     def declare(self, who: str, alive_ms: int) -> Declaration:
         """Say that somebody declares schedules and lives, or, for 0 ms, that it does so no more."""
         args = [keys.raw(who), alive_ms]
-        now, was_live, others, over = self.store.run(
+        now, was_live, others, forgotten = self.store.run(
             scripts.DECLARE, self.script_keys.declare(), args, doing="declaring schedules"
         )
-        return Declaration(int(now), bool(was_live), [keys.text(each) for each in others], [keys.text(each) for each in over])
+        return Declaration(int(now), bool(was_live), [keys.text(each) for each in others], int(forgotten))
 
     def declarers(self) -> dict[str, int]:
         """Return who declares schedules, or did so in the last day → until when it counts as alive in ms."""
         key = keys.declarers(self.name)
         found = self.store.repeat(lambda: self.store.command(key, "ZRANGE", key, 0, -1, "WITHSCORES"))
         return {keys.text(who): instant(at) for who, at in zip(found[::2], found[1::2], strict=True)}
-
-    def forget_declarers(self, some: Sequence[str]) -> None:
-        """Forget who declared schedules a day ago."""
-        key = keys.declarers(self.name)
-        self.store.command(key, "ZREM", key, *map(keys.raw, some))

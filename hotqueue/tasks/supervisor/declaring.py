@@ -94,8 +94,8 @@ class Declaring:
             self._others = others
             if failpoints.IS_ARMED:
                 failpoints.at("after_declare")
-        if found.over:
-            forget(self._broker, found.over)
+        if found.forgotten:
+            forget(self._broker)
         self.renew_at = time.monotonic() + self._alive_ms / 3000
 
     def _begin(self) -> None:

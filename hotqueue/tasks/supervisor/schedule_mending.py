@@ -5,8 +5,6 @@ And forgets those that nobody has declared for a day.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from hotqueue.errors import CorruptEnvelope, SignatureError
 from hotqueue.signing import Signer
 from hotqueue.tasks.broker.broker import Broker
@@ -27,13 +25,15 @@ def mend(broker: Broker, signer: Signer | None, was_put_back: bool) -> None:
         was_put_back: the server's clock was; then any slot that is more than an hour away is looked at.
     """
     due = broker.due_schedules(0)
-    if over := [who for who, until in broker.declarers().items() if until < due.now - DAY]:
-        forget(broker, over)
     live = {version_of(who) for who in due.live}
     far = due.now + (HOUR if was_put_back else LONGEST)
+    known = {DURABLE, *(version_of(who) for who, until in broker.declarers().items() if until >= due.now - DAY)}
     wrong, lost = [], []
     for name, text, has_place in broker.places_of_schedules():
         state = State.read(text)
+        if state is not None and state.version not in known:
+            broker.set_schedules([Change(name, text, "")])
+            continue
         if state is None or state.slot is None or state.is_paused:
             continue
         if (state.last or 0) > due.now + HOUR or state.slot > far:
@@ -55,15 +55,9 @@ def mend(broker: Broker, signer: Signer | None, was_put_back: bool) -> None:
     broker.set_schedules(changes)
 
 
-def forget(broker: Broker, over: Sequence[str]) -> None:
-    """Remove schedules of versions that nobody has declared for a day, and those who declared them then."""
-    kept = {version_of(who) for who in broker.declarers() if who not in over}
-    gone = {version_of(who) for who in over} - kept - {DURABLE}
-    if gone:
-        changes = []
-        for name, _, text in broker.schedules():
-            state = State.read(text)
-            if state is not None and state.version in gone:
-                changes.append(Change(name, text, ""))
-        broker.set_schedules(changes)
-    broker.forget_declarers(over)
+def forget(broker: Broker) -> None:
+    """Remove schedules of versions that nobody has declared for a day."""
+    known = {DURABLE, *map(version_of, broker.declarers())}
+    states = [(name, text, State.read(text)) for name, text, _ in broker.places_of_schedules()]
+    gone = [Change(name, text, "") for name, text, state in states if state is not None and state.version not in known]
+    broker.set_schedules(gone)

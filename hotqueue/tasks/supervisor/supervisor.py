@@ -151,7 +151,8 @@ class Supervisor:
         by_fd = {each.report: each for each in self._pool.all}
         wakeup, health = self._signals.fileno(), self._health.fileno() if self._health is not None else None
         new = self._found.descriptors()
-        tick = TICK if self._state.upkeep is None else min(TICK, self._state.upkeep.until_fire())
+        upkeep = self._state.upkeep
+        tick = TICK if upkeep is None or self._waits_to_fork else min(TICK, upkeep.until_fire())
         for fd in readable([wakeup, *([] if health is None else [health]), *by_fd, *new], tick):
             if fd in new:
                 new[fd].soon()

@@ -91,15 +91,15 @@ def test_what_is_due_is_told_and_what_nobody_knows_is_forgotten(scheduled: Room)
 def test_who_declares_is_told_until_its_time_is_over(room: Room) -> None:
     broker = room.broker
     first = broker.declare("v1 5 host:1", 10_000)
-    assert (first.was_live, first.others, first.over) == (False, [], [])
+    assert (first.was_live, first.others, first.forgotten) == (False, [], 0)
     assert broker.declare("v1 5 host:1", 10_000).was_live
     assert broker.declare("v2 6 host:2", 10_000).others == ["v1 5 host:1"]
     broker.declare("v1 5 host:1", 0)
     assert broker.due_schedules(0).live == ["v2 6 host:2"]
     assert len(broker.declarers()) == 2
     room.client.zadd(room.prefix + "schedules:declarers", {"v1 5 host:1": 5})
-    assert broker.declare("v2 6 host:2", 10_000).over == ["v1 5 host:1"]
-    broker.forget_declarers(["v1 5 host:1"])
+    assert broker.declare("v2 6 host:2", 10_000).forgotten == 1
+    assert room.ttl("schedules:declarers") > 86_400_000
     assert list(broker.declarers()) == ["v2 6 host:2"]
 
 

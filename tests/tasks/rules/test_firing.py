@@ -94,6 +94,8 @@ def test_a_state_is_read_as_it_was_written() -> None:
     one = state(NOW, last=NOW - 1000, is_paused=True, version="v", declared=7)
     assert State.read(one.text) == one
     assert State.read(state(None).text) == state(None)
+    assert one.text == f"{NOW} {NOW - 1000} 1 d t v 7"
+    assert State.read(f"{NOW} - 0 d t - 0 what comes later") == state(NOW)
     assert State.read("junk") is None
     assert State.read("") is None
 

@@ -69,3 +69,13 @@ def test_digests_tell_what_changed() -> None:
     assert replace(ROW, jitter=1.0).table != ROW.table
     one, two = ({row.name: (b"", row.digest, row.table)} for row in (ROW, other))
     assert schedule_row.version_of(one) != schedule_row.version_of(two)
+
+
+def test_its_form_stays() -> None:
+    """What stands in Redis outlives the program that wrote it: another form takes another flag, and this one is read for good."""
+    stored = (
+        b'1{"expires":"+5","jitter":2.5,"misfire":"once","name":"n\\u00e4me","options":{"priority":7},"overlap":"skip","queue":"q",'
+        b'"task":"t","when":"cron Europe/Paris - */5 * * * *"}\n' + CALL
+    )
+    assert ROW.encode(None) == stored
+    assert schedule_row.decode(stored, "n\u00e4me", None) == ROW
