@@ -34,6 +34,7 @@ local gone, tally = {}, {}
 local is_paused = redis.call('EXISTS', PAUSED, ATTEMPTS, EXPIRING, REVOKED, LARGE, OWNED) > 0
 local is_plain = not is_paused -- no task of which more is kept than itself
 local marks, owners, pauses = 0, nil, nil
+local free_unique -- lets go of the keys of those that ended
 if is_paused then
   -- The last one is asked for five times, so that one question answers for it apart from the others.
   local kept = redis.call('EXISTS', ATTEMPTS, EXPIRING, REVOKED, LARGE, OWNED, OWNED, OWNED, OWNED, OWNED)
@@ -126,7 +127,7 @@ local function settle()
     if has_slot then gates(READY).pass_on(id, code, head) end
     if post then post() end
     if owners and code ~= 'D' then owners.note_over(id, run.owned[2 * n]) end
-    if has_slot then run.free_unique = unique(READY).note_end(id) end
+    if has_slot then free_unique = unique(READY).note_end(id) or free_unique end
   end
 
   -- Carry out a run for those of its tasks that this worker still holds; the others are gone. A key of the wrong type stops a script in
@@ -176,9 +177,7 @@ local function settle()
       if failed then break end
     end
     forget(ended)
-    for _, run in ipairs(runs) do
-      if run.free_unique then run.free_unique() end
-    end
+    if free_unique then free_unique() end
     if owners then owners.end_noted() end
     return ended, failed
   end
@@ -235,12 +234,11 @@ local function fetch(out)
   -- and how many had to go to their lanes.
   local function hand_over(key, line, count, is_first, origin, out)
     local ids, heads = {}, {}
-    local free_unique
+    local begin_unique
     for i = 1, count do ids[i] = line[2 * i - 1] end
-    local envelopes, flags, has_gates = redis.call('HMGET', TASKS, unpack(ids)), {}, false
+    local envelopes, has_gates = redis.call('HMGET', TASKS, unpack(ids)), false
     for i = 1, count do
-      flags[i] = envelopes[i] and string.byte(envelopes[i], 4) or 0
-      if flags[i] > 7 then has_gates = true end
+      if envelopes[i] and (string.byte(envelopes[i], 4) or 0) > 7 then has_gates = true end
     end
     if has_gates then
       local most = gates(READY).together(envelopes, count, KIND, is_later)
@@ -256,9 +254,9 @@ local function fetch(out)
       if envelopes[i] and (ids[i] == '' or refuse and string.find(ids[i], '\n', 1, true)) then
         redis.call('HDEL', TASKS, ids[i])
       elseif envelopes[i] then
-        local letter = origin
-        if flags[i] > 7 then letter = gates(READY).admit(ids[i], line[2 * i], envelopes[i], origin) end
-        if letter and flags[i] > 15 then letter, free_unique = unique(READY).begin(ids[i], envelopes[i], letter, free_unique) end
+        local letter, flags = origin, has_gates and string.byte(envelopes[i], 4) or 0
+        if flags > 7 then letter = gates(READY).admit(ids[i], line[2 * i], envelopes[i], origin) end
+        if letter and flags > 15 then letter, begin_unique = unique(READY).begin(ids[i], envelopes[i], letter, begin_unique) end
         if letter then
           number = number + 1
           found[number] = ids[i]
@@ -274,7 +272,7 @@ local function fetch(out)
     out[at - 2], out[at - 1] = table.concat(found, '\n') .. '\n', string.rep(origin, number)
     out[at] = pasts
     local fine, wrong = pcall(hold, HELD, FETCH_NUMBER, heads, found)
-    if fine and free_unique then free_unique() end
+    if fine and begin_unique then begin_unique() end
     if fine then return number, to_lanes end
     for i = 1, number do redis.call('ZADD', key, string.sub(heads[i], 2), found[i]) end
     error(type(wrong) == 'table' and wrong.err or wrong, 0) -- the text: Redis 6.2 knows no errors that are tables
