@@ -21,7 +21,7 @@ _RATED = re.compile(rb"(?:^|\n)r[0-9]+/([0-9]+) ")
 
 # A start counts from its fetch on, for the period and as long as it may take until it takes place: ms, and a part of the period.
 LATEST, LATE_PART = 500, 16
-RATE_PART = 50  # of a rate's limit, so much goes together to a worker that runs one task after another
+RATE_PART = 10  # of a rate's limit, so much goes together to a worker that runs one task after another
 
 _PERIODS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _RATE = re.compile(r"([0-9]{1,30})/([smhd])")

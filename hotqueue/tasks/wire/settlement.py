@@ -99,9 +99,13 @@ def succeeded(
     return Settlement(delivery.id, delivery.held_as or delivery.number, "S", blob, ms, "")
 
 
-def put_back(delivery: Delivery) -> Settlement:
-    """Return what to send to put an unstarted task back at its place, uncharged."""
-    return Settlement(delivery.id, delivery.held_as or delivery.number, "P", b"", 0, "")
+def put_back(delivery: Delivery, counted_at: int = 0) -> Settlement:
+    """Return what to send to put an unstarted task back at its place, uncharged.
+
+    Args:
+        counted_at: when it was fetched, in server time (ms), so that its start is not counted; 0: not known.
+    """
+    return Settlement(delivery.id, delivery.held_as or delivery.number, "P", b"", 0, str(counted_at or ""))
 
 
 def apart(action: Settlement) -> tuple[Settlement, Settlement]:

@@ -29,6 +29,7 @@ class Holding:
     Attributes:
         in_hand: id → delivery: fetched and not yet settled; what `recover` must not hand out again.
         sent_at: when the fetch was sent that brought what was fetched last (monotonic); 0: nobody knows.
+        counted_at: when that was carried out, in server time (ms); 0: the same.
         refusal: what the server said when it refused us last; "" since it takes what we send.
     """
 
@@ -40,7 +41,7 @@ class Holding:
         self.refusal = ""
         self._in_doubt: set[str] = set()  # tasks whose end was settled already, perhaps
         self._cut_off = 0
-        self.sent_at = 0.0
+        self.sent_at, self.counted_at = 0.0, 0
         self._delays: deque[float] = deque(maxlen=8)  # from there to the last starts of tasks with a rate limit
         self._clock = (int(time.time() * 1000), time.monotonic())
 

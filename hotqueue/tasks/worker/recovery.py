@@ -63,7 +63,7 @@ class Recovery(Membership):
             self._given_up(subscription)
         elif found:
             subscription.accept(found)
-            subscription.sent_at = 0.0
+            subscription.sent_at, subscription.counted_at = 0.0, 0
             self.running.marks.mark(subscription.index)
             self.permits.add(subscription.session.number, len(found), subscription.index)
 

@@ -108,7 +108,8 @@ class Stepping(Recovery):
         if not (are_permits_out or subscription.ahead or subscription.unstarted):
             self.permits.withdraw_all(subscription.index)  # what an error may have left: nothing is in line now
         subscription.took(stepped, step.room)
-        subscription.sent_at = step.sent_at
+        if step.room:
+            subscription.sent_at, subscription.counted_at = step.sent_at, stepped.now
         if stepped.deliveries:
             self.running.marks.mark(subscription.index)
         if failpoints.IS_ARMED and sent:

@@ -174,10 +174,10 @@ class SyncWorker(Fetching):
                 line.appendleft(delivery)
                 self._drop(subscription)
                 return
-            if delivery.data[3:4] > PLAIN and subscription.is_too_late(delivery):
-                subscription.settle_later(settlement.put_back(delivery))
-                continue
             ready = subscription.prepare(delivery, self.presence.id, subscription.report)
+            if delivery.data[3:4] > PLAIN and subscription.is_too_late(delivery):
+                subscription.settle_later(settlement.put_back(delivery, subscription.counted_at))
+                continue
             if ready.name in subscription.paused and ready.call is not None:  # since it was fetched
                 subscription.settle_later(settlement.put_back(delivery))
                 continue
@@ -229,7 +229,7 @@ class SyncWorker(Fetching):
         for delivery in subscription.unstarted:
             subscription.in_hand.pop(delivery.id, None)
             # Whoever took them back may have come before the fetch did: to put them back twice does no harm.
-            subscription.unsettled.append(settlement.put_back(delivery))
+            subscription.unsettled.append(settlement.put_back(delivery, subscription.counted_at))
         subscription.unstarted.clear()
 
     def _execute(self, ready: Ready) -> Outcome:

@@ -8,7 +8,7 @@
 --      and a blob for each where the code has some
 --      codes: S success (blob), X end without result, E end with another result (blob) (extra: what it sends to other queues, see
 --      outbox.lua), D dead (blob; extra: its record), R retry
---      after ms (extra: attempts), P put back, K park (extra: need), L stay held: it has ended, and its outcome comes apart
+--      after ms (extra: attempts), P put back (extra: when it was fetched, in ms, if it was not started), K park (extra: need), L stay held: it has ended, and its outcome comes apart
 -- Returns { now, ms until the next due task (-1: none), alive, size of the other kind's ready set, of the suspects,
 --           number of needs, size of our kind's ready set after a fetch (of suspects: how many went to their lanes), ids that were gone,
 --           ids that were revoked and are not to be started any more: those in hand among them; few others may be there as well,
@@ -113,7 +113,7 @@ local function settle()
     local id, letter = run.ids[n], string.byte(head)
     local has_slot = letter ~= 115 and letter ~= 97 and string.find(head, '^[ghklGHKL]') -- not s, nor a
     if not run.ends then
-      if has_slot then gates(READY).pass_on(id, code, head) end
+      if has_slot then gates(READY).pass_on(id, code, head, run.extra) end
       return carry_out_other(id, run, code, head)
     end
     if code == 'D' then redis.call('ZCARD', DEAD) redis.call('HLEN', DEAD_TASKS) end -- of the wrong type: nothing is written

@@ -398,10 +398,16 @@ local function gates(ready)
   end
 
   -- What becomes of the slots of a task that a worker lets go of, by its code in step.lua: what goes back to its place in ready keeps
-  -- them, as does what has ended and whose outcome comes apart. A suspect waits for its process first.
-  function made.pass_on(id, code, head)
+  -- them, as does what has ended and whose outcome comes apart. A suspect waits for its process first. `counted`: when it was fetched,
+  -- of one that goes back unstarted, in ms; else ''.
+  function made.pass_on(id, code, head, counted)
     local task = read(text_for_sure(id))
     if not task then return end
+    if code == 'P' and counted ~= '' then
+      for _, gate in ipairs(task) do
+        if gate.what == 'r' then try(rates(tag).take_back, gate, tonumber(counted) or 0) end
+      end
+    end
     local is_end = string.find('SXED', code, 1, true)
     if is_end then redis.pcall('HDEL', gated, id) end
     if is_end or code == 'R' or code == 'K' or (code == 'P' and string.find(head, '^[klKL]')) then free(id, task, 'c') end

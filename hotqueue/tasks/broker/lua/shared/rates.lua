@@ -42,6 +42,11 @@ local function rates(tag)
   -- How many count now.
   function made.used(gate) return log_of(gate.name, gate.period).used end
 
+  local function write(gate, log, records)
+    log.at, log.value = 5, struct.pack('>I4', log.used) .. records
+    redis.call('SET', tag .. 'starts:' .. gate.name, log.value, 'PX', text(window(gate.period) + 1000))
+  end
+
   -- One starts.
   function made.start(gate)
     local log, part, number = log_of(gate.name, gate.period), gate.period / HUNDREDTHS, 1
@@ -52,9 +57,21 @@ local function rates(tag)
         kept, number = string.sub(kept, 1, -RECORD - 1), before + 1
       end
     end
-    log.used, log.at = log.used + 1, 5
-    log.value = struct.pack('>I4', log.used) .. kept .. struct.pack('>I6I4', now, number)
-    redis.call('SET', tag .. 'starts:' .. gate.name, log.value, 'PX', text(window(gate.period) + 1000))
+    log.used = log.used + 1
+    write(gate, log, kept .. struct.pack('>I6I4', now, number))
+  end
+
+  -- One that was counted then did not start.
+  function made.take_back(gate, at)
+    local log, part = log_of(gate.name, gate.period), gate.period / HUNDREDTHS
+    for from = #log.value - RECORD + 1, log.at, -RECORD do
+      local last, number = struct.unpack('>I6I4', log.value, from)
+      if math.floor(last / part) == math.floor(at / part) then
+        local left = number > 1 and struct.pack('>I6I4', last, number - 1) or ''
+        log.used = log.used - 1
+        return write(gate, log, string.sub(log.value, log.at, from - 1) .. left .. string.sub(log.value, from + RECORD))
+      end
+    end
   end
 
   -- When the first of those that count does not count any more; nil: none does, and what has a slot has not started yet.
