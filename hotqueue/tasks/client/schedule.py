@@ -17,11 +17,11 @@ from hotqueue.errors import ConfigError, CorruptEnvelope, SignatureError
 from hotqueue.tasks.broker.encoded import Encoded
 from hotqueue.tasks.client.handle import Handle
 from hotqueue.tasks.client.result import AsyncResult
-from hotqueue.tasks.client.scheduled_call import ScheduledCall, check_options, timetable_of
+from hotqueue.tasks.client.scheduled_call import OWN, ScheduledCall, timetable_of
 from hotqueue.tasks.client.stored_schedule import CallOf, StoredSchedule, live_by_version
 from hotqueue.tasks.rules import firing
 from hotqueue.tasks.rules.firing import DURABLE, State
-from hotqueue.tasks.rules.options import datetime_of, instant_ms
+from hotqueue.tasks.rules.options import PER_CALL, check_names, datetime_of, instant_ms
 from hotqueue.tasks.rules.periodic import Timetable
 from hotqueue.tasks.wire import envelope, schedule_row
 
@@ -125,11 +125,11 @@ class Schedule:
         client.send(stored.row.queue, [Encoded(task_id, "", stored.row.expires, data)])
         return result
 
-    def update(self, *, when: Any = None, tz: Any = None, until: datetime | None = None, **changes: Any) -> None:
+    def update(self, **changes: Any) -> None:
         """Change what `queue.schedule()` was given; the rest stays.
 
         Args:
-            **changes: task, args, kwargs, misfire, overlap, jitter, options of tasks.
+            **changes: when, tz, until (None: no end), task, args, kwargs, misfire, overlap, jitter, options of tasks.
 
         Raises:
             ConfigError: it is declared in code.
@@ -137,23 +137,30 @@ class Schedule:
         """
         stored = self._stored
         where = f"schedule {self.name!r:.200}.update()"
-        check_options({name: value for name, value in changes.items() if name != "task"}, where, is_call=True)
+        check_names(changes, PER_CALL | OWN | {"when", "task"}, where)
         if "name" in changes:
             raise TypeError(f"{where} cannot change its name; remove it, and make another one")
         if stored.state is not None and stored.state.version != DURABLE:
             raise ConfigError(f"schedule {self.name!r:.200} is declared in code{_by(self.declared_by)}: change it there")
-        timetable = self._timetable(when, tz, until, where)
-        call = stored.call_of(self.name, stored.row, changes) if changes else None
+        timetable = self._timetable(changes, where)
+        of_call = {name: value for name, value in changes.items() if name not in ("when", "tz", "until")}
+        call = stored.call_of(self.name, stored.row, of_call) if of_call else None
         row = replace(stored.row if call is None else call.row(), when=timetable.text)
         stored.change_known(lambda state, now: firing.defined(row.plan, row.digest, row.table, state, now), row)
         stored.call = None
 
-    def _timetable(self, when: Any, tz: Any, until: datetime | None, where: str) -> Timetable:
+    def _timetable(self, changes: Mapping[str, Any], where: str) -> Timetable:
         old = self._stored.plan.timetable
-        given = {"tz": old.tz if tz is None else tz}
-        new = replace(old, tz=timetable_of("* * * * *", given, where).tz) if when is None else timetable_of(when, given, where)
-        new = replace(new, tz="UTC") if new.kind == "every" else new
-        return replace(new, until=old.until if until is None else instant_ms(until, f"{where} until="))
+        given = {"tz": changes.get("tz", old.tz)}
+        zone = timetable_of("* * * * *", given, where).tz
+        if "when" in changes:
+            new = timetable_of(changes["when"], given, where)
+        else:
+            new = old if old.kind == "every" else replace(old, tz=zone)
+        until = changes.get("until", old)
+        if until is old:
+            return replace(new, until=old.until)
+        return replace(new, until=None if until is None else instant_ms(until, f"{where} until="))
 
     def remove(self) -> None:
         """Remove it; one that is declared in code only once no live worker declares it, for it would be back at once."""
