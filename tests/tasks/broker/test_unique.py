@@ -259,7 +259,7 @@ def test_one_that_waits_behind_another_may_be_revoked_or_expire(room: Room) -> N
     [a] = session.step(9).deliveries
     send(room, "b", how="pe")
     assert room.broker.revoke("b", b"record", 1000, "unique") == "revoked"
-    assert room["parked:unique"] is None
+    assert (room["parked:unique"], room["unique"]) == (None, {"t:k": "0 a"})
     send(room, "c", how="pe", expires="+1")
     wait_until(lambda: room.broker.expire_all() == ["c"])
     settle(session, a)
@@ -549,7 +549,7 @@ class Walk:
             gates = self.random.choice([b"", b"", b"c1 k:lane"])
             key = self.random.choice(self.KEYS)
             data = self.random.choice([only(task_id, key, how, kind=kind, gates=gates)] * 3 + [plain(task_id)])
-            due, expires = self.random.choice(["", "", "", "+1"]), self.random.choice(["", "", "", "+3"])
+            due, expires = self.random.choice(["", "", "+1", "+9"]), self.random.choice(["", "", "", "+3"])
             tasks.append(Encoded(task_id, due, expires, data))
         before = set(self.room["tasks"] or ())
         try:
@@ -617,8 +617,9 @@ class Walk:
             self.hands[name] = [*kept, *(found or [])]
 
     def revoke(self) -> None:
-        task_id = f"t{self.random.randint(1, max(1, self.number))}"
-        self.room.broker.revoke(task_id, b"record", 1000, self.random.choice(["-", "task:x", "unique"]))
+        behind = sorted(self.room["parked:unique"] or ())
+        task_id = self.random.choice([*behind, f"t{self.random.randint(1, max(1, self.number))}"])
+        self.room.broker.revoke(task_id, b"record", 1000, "unique" if task_id in behind else self.random.choice(["-", "task:x"]))
 
     def keep_up(self) -> None:
         self.room.broker.promote()
@@ -673,8 +674,8 @@ class Walk:
 @pytest.mark.parametrize("seed", range(8))
 def test_at_random_no_two_of_a_key_none_forgotten_nothing_left(room: Room, seed: int) -> None:
     walk = Walk(room, seed)
-    ways = [walk.send, walk.send, walk.send, walk.join, walk.step, walk.step, walk.settle, walk.settle, walk.settle, walk.die]
-    ways += [walk.take_back, walk.recover, walk.revoke, walk.keep_up, walk.revive, walk.discard]
+    ways = [*[walk.send] * 5, walk.join, *[walk.step] * 5, walk.settle, walk.settle, walk.die]
+    ways += [walk.take_back, walk.recover, walk.revoke, walk.revoke, walk.keep_up, walk.keep_up, walk.revive, walk.discard]
     for _ in range(250):
         way = walk.random.choice(ways)
         walk.log.append(way.__name__)
