@@ -51,7 +51,7 @@ for i = 3 + worker_count + need_count, #ARGV do
     local is_async, found = kind_of(envelope) == 'a', gates(ready).of(envelope)
     local set, place = is_async and ready_async or ready, new_place(seq, envelope)
     local is_in, flags = true, string.byte(envelope, 4)
-    if flags and flags > 15 and unique(ready).waits_behind(id, envelope, place, now_ms()) then
+    if flags and flags > 15 and gates(ready).unique().waits_behind(id, envelope, place, now_ms()) then
       -- it is parked
     elseif found then
       gates(ready).forget(id)

@@ -72,11 +72,11 @@ for i = 1, n do
   end
 end
 if UNIQUE == 1 then
-  local kept_out, refusal = unique(ready).claim_all(ids, answers, envelope_of, now, not came, failure)
+  local kept_out, refusal = gates(ready).unique().claim_all(ids, answers, envelope_of, now, not came, failure)
   if refusal then return refusal end
   fresh = fresh - kept_out
 end
-if fresh == 0 then return UNIQUE == 1 and not came and unique(ready).wrong() or came and came.note(answers) or answers end
+if fresh == 0 then return UNIQUE == 1 and not came and gates(ready).unique().wrong() or came and came.note(answers) or answers end
 
 local most = not came and ARGV[4 + n]
 if most then
@@ -87,7 +87,7 @@ if most then
   -- No more wait than there are: where that is enough, nothing else is counted.
   if coming > 0 and redis.call('HLEN', tasks) + coming > tonumber(most) then
     local waiting = waiting_tasks(ready)
-    if UNIQUE == 1 then coming = coming - unique(ready).leaving() end
+    if UNIQUE == 1 then coming = coming - gates(ready).unique().leaving() end
     if waiting + coming > tonumber(most) then return { -1, waiting } end
   end
 end
@@ -110,7 +110,7 @@ for i = 1, n do
     local found = flags and flags > 7 and gates(ready).of(envelope)
     if due and due > now then
       add(places.later, text(due), ids[i])
-    elseif UNIQUE == 1 and unique(ready).is_behind(ids[i], text((200 - priority) * BAND + last)) then
+    elseif UNIQUE == 1 and gates(ready).unique().is_behind(ids[i], text((200 - priority) * BAND + last)) then
       -- it is parked, see `commit`
     elseif found then
       to_gates = to_gates or {}
@@ -133,7 +133,7 @@ local function store(command, key, list)
 end
 -- Of those that go to several keys none is left in one of them without being a task: under that id it would be sent again.
 local wrong_key = (places.later[1] or histories[1]) and must_be('zset', expiring, scheduled, ready, ready_async)
-  or UNIQUE == 1 and unique(ready).would_stop(must_be)
+  or UNIQUE == 1 and gates(ready).unique().would_stop(must_be)
 if wrong_key then return wrong_key end
 local first = #places.later > 0 and redis.call('ZRANGE', scheduled, 0, 0)[1]
 store('HSET', attempts, histories)
@@ -150,17 +150,17 @@ if to_gates then
       for _, hash in ipairs({ tasks, attempts }) do redis.call('HDEL', hash, id) end
       redis.pcall('ZREM', expiring, id)
       gates(ready).forget(id)
-      if UNIQUE == 1 then unique(ready).drop(id) end
+      if UNIQUE == 1 then gates(ready).unique().drop(id) end
     end
   end
   gates(ready).ring()
 end
-local replaced = UNIQUE == 1 and unique(ready).commit(now, ending) or 0
+local replaced = UNIQUE == 1 and gates(ready).unique().commit(now, ending) or 0
 if replaced > 0 then count(stats, now, 'revoked', replaced) end
 local is_earliest = #places.later > 0 and redis.call('ZRANGE', scheduled, 0, 0)[1] ~= first
 if #places.s > 0 or is_earliest then ring(bell, math.max(#places.s / 2, 1), ready) end
 if #places.a > 0 then ring(bell_async, #places.a / 2, ready_async) end
-local wrong = not came and (to_gates and gates(ready).wrong() or UNIQUE == 1 and unique(ready).wrong())
+local wrong = not came and (to_gates and gates(ready).wrong() or UNIQUE == 1 and gates(ready).unique().wrong())
 if wrong then return wrong end
 count(stats, now, 'enqueued', fresh)
 if last == fresh then announce_new() end

@@ -17,7 +17,7 @@ for n, id in ipairs(due) do
   redis.call('ZREM', scheduled, id)
   if id == '\n' then
     gates(ready).open_due() -- no task: see rates.lua
-  elseif flags and flags > 15 and unique(ready).waits_behind(id, envelope, place, now) then
+  elseif flags and flags > 15 and gates(ready).unique().waits_behind(id, envelope, place, now) then
     -- it is parked
   elseif found then
     gates(ready).enter(id, place, found)

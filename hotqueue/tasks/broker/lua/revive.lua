@@ -16,7 +16,7 @@ for n, id in ipairs(ARGV) do
   local record = redis.call('HGET', dead_tasks, id)
   local envelope = record and string.match(record, '^[^\n]*\n(.*)$')
   local flags = envelope and string.byte(envelope, 4)
-  local other = flags and flags > 15 and unique(ready).claim(id, envelope, now, false)
+  local other = flags and flags > 15 and gates(ready).unique().claim(id, envelope, now, false)
   if other then
     kept[#kept + 1], kept[#kept + 2] = id, other
   elseif flags then
@@ -33,7 +33,7 @@ for n, id in ipairs(ARGV) do
   bytes, seen = bytes + #(record or ''), n
   if bytes > READ_BYTES then break end
 end
-unique(ready).commit(now)
+gates(ready).unique().commit(now)
 if #back > 0 then
   ring(bell, #back, ready)
   ring(bell_async, #back, ready_async)

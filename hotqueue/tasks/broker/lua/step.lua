@@ -127,7 +127,7 @@ local function settle()
     if has_slot then gates(READY).pass_on(id, code, head) end
     if post then post() end
     if owners and code ~= 'D' then owners.note_over(id, run.owned[2 * n]) end
-    if has_slot then free_unique = unique(READY).note_end(id) or free_unique end
+    if has_slot then free_unique = gates(READY).unique().note_end(id) or free_unique end
   end
 
   -- Carry out a run for those of its tasks that this worker still holds; the others are gone. A key of the wrong type stops a script in
@@ -256,7 +256,7 @@ local function fetch(out)
       elseif envelopes[i] then
         local letter, flags = origin, has_gates and string.byte(envelopes[i], 4) or 0
         if flags > 7 then letter = gates(READY).admit(ids[i], line[2 * i], envelopes[i], origin) end
-        if letter and flags > 15 then letter, begin_unique = unique(READY).begin(ids[i], envelopes[i], letter, begin_unique) end
+        if letter and flags > 15 then letter, begin_unique = gates(READY).unique().begin(ids[i], envelopes[i], letter, begin_unique) end
         if letter then
           number = number + 1
           found[number] = ids[i]

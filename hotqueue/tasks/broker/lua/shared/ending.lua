@@ -1,4 +1,4 @@
--- Ending tasks that wait; put behind the prelude, bells, results, history, owning and lanes, and behind unique.lua, whose key an end frees.
+-- Ending tasks that wait; put behind the prelude, bells, results, history, owning and lanes.
 
 -- In a function that makes these functions where there is something to end: see history.lua for why. The keys are found by name, as
 -- parked sets are.
@@ -26,7 +26,7 @@ local function ending(ready)
   end
 
   function made.end_waiting(id, blob, ttl, result)
-    unique(ready).forget(id)
+    gates(ready).unique().forget(id)
     gates(ready).forget(id)
     redis.call('HDEL', tasks, id)
     redis.call('HDEL', attempts, id)

@@ -16,8 +16,16 @@
 local made_gates
 local function gates(ready)
   if made_gates then return made_gates end
-  local made = { history = history, ring_for = ring } -- with them for unique.lua
+  local made = {}
   made_gates = made
+
+  -- What there is to do about unique tasks, see unique.lua; here, since all scripts that do anything about them have gates.
+  local made_unique
+  function made.unique()
+    made_unique = made_unique or unique(ready, made, history, ring)
+    return made_unique
+  end
+
   local tag = string.sub(ready, 1, -6)
   local tasks, attempts, gated, blocked, lanes = tag .. 'tasks', tag .. 'attempts', tag .. 'gated', tag .. 'blocked', tag .. 'lanes'
   local SETS = { s = ready, a = tag .. 'ready:async', x = tag .. 'suspects' }

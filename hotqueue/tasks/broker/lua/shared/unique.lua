@@ -1,4 +1,4 @@
--- Unique tasks: which task has a key, and which one waits for that one to end. Put behind the prelude, bells, history and lanes.
+-- Unique tasks: which task has a key, and which one waits for that one to end. Put before lanes.
 -- An envelope with flag 16 says, behind its gates and two bytes that say how long it is, 'ie60000 shop.price:user-7': what becomes of a second one
 -- (r raise, i ignore, p it replaces the first), until when the first has the key (e it has ended, s a worker was given it), for how many
 -- ms at most (none: as long as that), and the key. See decision 0053.
@@ -7,12 +7,9 @@
 -- behind that refuses anybody; what is left of one goes with the next look, or with mend_unique.
 -- Who waits behind another is parked for 'unique', which no worker looks for: that is not in `needs`.
 
--- What it needs of others it finds in what gates have: each function that it refers to costs all steps a search.
-local function unique(ready)
-  local at_gates = gates(ready)
-  if at_gates.unique then return at_gates.unique end
-  local made, history, ring = {}, at_gates.history, at_gates.ring_for
-  at_gates.unique = made
+-- It is made by gates(…).unique(), which gives it what it needs: each function that it found by itself would cost all steps a search.
+local function unique(ready, at_gates, history, ring)
+  local made = {}
   local tag = string.sub(ready, 1, -6)
   local tasks, attempts, hash, behind = tag .. 'tasks', tag .. 'attempts', tag .. 'unique', tag .. 'parked:unique'
   local rows, coming, dropped = {}, {}, {} -- key → row; ids of what this call stores, and of what it cannot store
