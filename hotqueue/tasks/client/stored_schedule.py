@@ -14,7 +14,7 @@ from hotqueue.errors import ConfigError
 from hotqueue.tasks.broker.scheduling import Change
 from hotqueue.tasks.client.scheduled_call import ScheduledCall
 from hotqueue.tasks.rules.firing import Plan, State
-from hotqueue.tasks.wire import envelope, payload
+from hotqueue.tasks.wire import envelope, payload, schedule_row
 from hotqueue.tasks.wire.call import Portable, loads_portable, split_by_value
 from hotqueue.tasks.wire.schedule_row import ScheduleRow
 
@@ -35,6 +35,7 @@ class StoredSchedule:
         state: None: no worker has declared it yet.
         call: where it was made in this process, with the function itself.
         call_of: makes one anew of what is stored.
+        is_stored: False of one that is declared here, and by no worker so far.
     """
 
     client: Client
@@ -43,6 +44,7 @@ class StoredSchedule:
     declared_by: list[str]
     call: ScheduledCall | None
     call_of: CallOf
+    is_stored: bool = True
 
     @property
     def plan(self) -> Plan:
@@ -53,6 +55,18 @@ class StoredSchedule:
     def signer(self) -> Signer | None:
         """Of the schedules of its queue."""
         return None if self.client.signer is None else self.client.signer.for_schedules(self.client.name)
+
+    def read(self) -> ScheduleRow | None:
+        """Return it as it is stored now; None of one that is declared here, and by no worker so far.
+
+        Raises:
+            ConfigError: it was removed.
+        """
+        for name, data, _ in self.client.broker.schedules([self.row.name]):
+            return schedule_row.decode(data, name, self.signer)
+        if self.is_stored:
+            raise ConfigError(self._why_not())
+        return None
 
     def change(self, make: Callable[[State | None, int], State | None], row: ScheduleRow | None = None) -> None:
         """Change what is stored.
@@ -86,7 +100,7 @@ class StoredSchedule:
         self.change(change, row)
 
     def _why_not(self) -> str:
-        why = "no worker has declared it yet" if self.call is not None else "it was removed"
+        why = "it was removed" if self.is_stored else "no worker has declared it yet"
         return f"there is no schedule {self.row.name!r:.200} in queue {self.client.name!r}: {why}"
 
 

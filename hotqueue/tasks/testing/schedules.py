@@ -34,10 +34,11 @@ class MemorySchedules:
         """Return the states of schedules, "" of those that are not there."""
         return [self._storage.schedules.get(name, (b"", ""))[1] for name in names]
 
-    def schedules(self) -> list[tuple[str, bytes, str]]:
-        """Return (name, row, state) of all schedules."""
+    def schedules(self, names: Sequence[str] | None = None) -> list[tuple[str, bytes, str]]:
+        """Return (name, row, state) of all schedules, or of some."""
         with self._storage.lock:
-            return [(name, row, state) for name, (row, state) in sorted(self._storage.schedules.items())]
+            kept = sorted(self._storage.schedules.items())
+        return [(name, row, state) for name, (row, state) in kept if names is None or name in names]
 
     def declarers(self) -> dict[str, int]:
         """Return that nobody declares any."""
