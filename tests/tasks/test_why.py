@@ -82,6 +82,14 @@ class Shop:
         one = self.queue.task(name="one", max_concurrency=1)(sample.double)
         return one.map(range(3))[2]
 
+    def behind(self) -> Result:
+        one = self.queue.task(name="one", unique="key", on_conflict="replace")(sample.double)
+        first = one.delay(1)
+        self.worker().step(1)
+        second = one.delay(2)
+        assert second.why().behind == first.id
+        return second
+
     def eta(self) -> Result:
         return self.note.apply_async((1,), eta=datetime.now(UTC) + timedelta(minutes=1))
 
@@ -161,6 +169,7 @@ TABLE: list[tuple[str, str, dict[str, Any], str]] = [
         {"key": "t:one", "limit": 1, "used": 1, "ahead": 1},
         "max_concurrency=1 of task one is used up, by ",
     ),
+    ("behind", "unique", {}, "it waits for task [0-9a-f]{32}, which has the same unique key and was there before it, to end"),
     ("eta", "eta", {}, r"scheduled for .* UTC, in (59|60)\.\d s$"),
     ("retry", "retry", {"retries": 1, "error": "OSError: [Errno 5] boom"}, r"in (59|60)\.\d s, after 1 retry: OSError: .*boom"),
     ("other_python", "parked", {"need": "python:2.7"}, "sent by value from Python 2.7"),

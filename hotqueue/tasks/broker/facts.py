@@ -54,6 +54,7 @@ class Facts:
         holder: the worker that has it in hand; fetch: the number of its fetch.
         gate: where it waits in its lane; has_asking: the asking task has a slot there.
         may_wait: it is in hand, and may not have been started.
+        behind: the task that it waits for to end, since they have one unique key.
         has_expired: it waits past its expiry, and will end as soon as somebody looks.
     """
 
@@ -74,6 +75,7 @@ class Facts:
     has_expired: bool = False
     gate: AtGate | None = None
     has_asking: bool = False
+    behind: str = ""
 
 
 class Asking(Pausing):
@@ -87,9 +89,8 @@ class Asking(Pausing):
         """
         args = [task_id, asking_worker, asking_task]
         ask = partial(self.store.run, scripts.WHY, self.script_keys.why(task_id), args, doing="asking why a task waits")
-        now, where, past, envelope, record, detail, of, paused, lately, holder, fetch, may_wait, lapsed, gate, rows, count = (
-            self.store.repeat(ask)
-        )
+        *found, gate, rows, count, behind = self.store.repeat(ask)
+        now, where, past, envelope, record, detail, of, paused, lately, holder, fetch, may_wait, lapsed = found
         return Facts(
             where.decode(),
             int(now),
@@ -108,6 +109,7 @@ class Asking(Pausing):
             bool(lapsed),
             at_gate_of(gate[1:]),
             bool(gate and gate[0]),
+            keys.text(behind),
         )
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from hotqueue.tasks.broker.facts import Facts, WorkerFacts
+from hotqueue.tasks.broker.inspector import BEHIND
 from hotqueue.tasks.broker.pausing import QUEUE
 from hotqueue.tasks.broker.session import MORE
 from hotqueue.tasks.context import Request, current_request
@@ -195,10 +196,19 @@ class Explaining:
             return self._paused() or Why("paused", text, what="task", name=what, since=None)
         if kind == "task":
             return self._unknown_task(what)
+        if need == BEHIND:
+            return self._behind()
         text = f"it needs a worker with {need}"
         if kind == "python":
             text = f"it was sent by value from Python {what}, and no worker of that version listens on queue {self._queue!r}"
         return Why("parked", text, need=need)
+
+    def _behind(self) -> Why:
+        other, caller = self._facts.behind, self._caller
+        text = f"it waits for task {other or '?'}, which has the same unique key and was there before it, to end"
+        if caller is not None and caller.id == other and caller.queue == self._queue:
+            text += "; that is the task that waits for it: it must not"
+        return Why("unique", text, behind=other)
 
     def _at_gate(self) -> Why:
         """At which gate it waits in its lane, and what keeps that shut."""

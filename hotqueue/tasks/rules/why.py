@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 REASONS = (
-    *("position", "paused", "no_worker", "unknown_task", "rate_limit", "concurrency", "fair_turn", "waits_for_itself"),
+    *("position", "paused", "no_worker", "unknown_task", "rate_limit", "concurrency", "fair_turn", "waits_for_itself", "unique"),
     *("eta", "retry", "parked", "fetched", "running", "suspect", "lost", "done", "unknown"),
 )
 
@@ -16,8 +16,8 @@ class Why:
     ``str(why)`` is the sentence. Each fact is an attribute as well: ``why.position``.
 
     Attributes:
-        reason: one of position, paused, no_worker, unknown_task, rate_limit, concurrency, fair_turn, waits_for_itself, eta,
-            retry, parked, fetched, running, suspect, lost, done, unknown.
+        reason: one of position, paused, no_worker, unknown_task, rate_limit, concurrency, fair_turn, waits_for_itself, unique,
+            eta, retry, parked, fetched, running, suspect, lost, done, unknown.
         text: the sentence.
         facts: by their names; which ones there are depends on the reason.
     """

@@ -11,6 +11,7 @@ from hotqueue.tasks.broker.bounded import queue_full
 from hotqueue.tasks.broker.broker import Looked
 from hotqueue.tasks.broker.encoded import Encoded
 from hotqueue.tasks.broker.facts import Facts
+from hotqueue.tasks.broker.inspector import BEHIND
 from hotqueue.tasks.broker.pausing import QUEUE
 from hotqueue.tasks.broker.revoking_many import PARKED, SCHEDULED, WAITING, Sought
 from hotqueue.tasks.client.definition import Definition
@@ -111,7 +112,9 @@ class MemoryBroker(MemorySchedules):
     def facts(self, task_id: str, asking_worker: str = "", asking_task: str = "") -> Facts:
         """Return what is known of a task, as far as `why` needs it."""
         looked, paused = self.look(task_id), self.paused()
-        return Facts(looked.where, now(), looked.history, looked.envelope, looked.record, looked.detail, paused=paused)
+        behind = self.unique_holder(looked.envelope) if looked.history.need == BEHIND else ""
+        facts = looked.where, now(), looked.history, looked.envelope, looked.record, looked.detail
+        return Facts(*facts, paused=paused, behind=behind)
 
     async def alook(self, task_id: str) -> Looked:
         """Asyncio twin of `look`."""

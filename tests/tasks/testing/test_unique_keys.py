@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hotqueue import DuplicateTask, HotQueue, ResultTimeout
-from hotqueue.tasks import State
+from hotqueue.tasks import State, current_task
 
 
 @pytest.fixture
@@ -63,6 +63,7 @@ def test_one_that_replaces_what_runs_runs_after_it_and_a_third_takes_its_place(q
             order.extend([job.delay(2), job.delay(3)])
             with pytest.raises(ResultTimeout, match="waits for that to end"):
                 order[-1].get()
+            assert order[-1].why().behind == job.apply_async((4,), on_conflict="ignore").id == current_task.request.id
             order.append("end")
 
     with queue.testing():

@@ -6,7 +6,8 @@
 --   how many stand in the same set, what is paused, 1 if workers did anything in the last two minutes, the worker that has it in hand,
 --   the number of the fetch, 1 if it may not have been started, 1 if it waits past its expiry, what it waits for at a gate: { 1 if the
 --   asking task has a slot there, and what at_gate.lua returns }; { of each worker: its id, its lease or registration, how
---   many it has in hand (-1: not counted), then `about` below }, how many workers there are }
+--   many it has in hand (-1: not counted), then `about` below }, how many workers there are; the
+--   task behind which it waits, since they have one unique key, or '' }
 local tasks, attempts, ready, ready_async, suspects, scheduled = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local result, dead_tasks, paused, workers, stats = KEYS[7], KEYS[11], KEYS[12], KEYS[13], KEYS[14]
 local done = { KEYS[8], KEYS[9], KEYS[10] }
@@ -100,4 +101,5 @@ return {
   text(now), where, past, without_payload(envelope), where == 'result' and redis.call('GETRANGE', result, 0, 63) or '', detail, of,
   type(lines) == 'table' and '1 0' or lines or '', count == 0 and waits and worked_lately() or 0, holder, fetch, may_wait,
   (tonumber(a.expires) or math.huge) <= now and where ~= 'held' and 1 or 0, where == 'lane' and at_gate() or {}, rows, count,
+  a.need == 'unique' and gates(ready).unique().holder(envelope) or '',
 }

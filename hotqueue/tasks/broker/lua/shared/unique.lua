@@ -99,6 +99,13 @@ local function unique(ready, at_gates, history, ring)
     ring(tag .. (is_async and 'bell:async' or 'bell'), 1, set)
   end
 
+  -- The id of the task that has the key of a call; '' where none has.
+  function made.holder(envelope)
+    local key = key_of(envelope)
+    local found = key and redis.pcall('HGET', hash, key)
+    return type(found) == 'string' and parsed(found).id or ''
+  end
+
   -- Whether a task waits, rather than is in a worker's hand.
   local function waits(id)
     if coming[id] then return true end
