@@ -155,8 +155,8 @@ class Room:
                 if ":held:" in key:
                     return holds(self.client.hgetall(key))
                 found = {k.decode(): v.decode("utf-8", "backslashreplace") for k, v in self.client.hgetall(key).items()}
-                if ":worker:" in key:
-                    found.pop("at", None)  # when it last fetched
+                if ":worker:" in key and "lease" in found:
+                    found["lease"] = found["lease"].partition(" ")[0]  # behind it: when it fetched
                 return {k.partition(":")[2]: int(v) for k, v in found.items()} if key.endswith("}:stats") else found
             case "set":
                 return {m.decode() for m in self.client.smembers(key)}

@@ -21,7 +21,7 @@ class WorkerFacts:
     Attributes:
         until: until when it has its lease, or counts as registered, in server time (ms).
         held: how many tasks it has in hand; -1 where nobody counted.
-        fetch, at: the number of its last fetch, and when that was (ms); 0 where that is not known.
+        fetch, at: the number of a fetch, and when that was (ms), so that later ones were within a second; 0: not known.
         tasks: the names that it can run, as far as it said; None: it did not say.
     """
 
@@ -115,7 +115,7 @@ class Asking(Pausing):
 
 def _worker(row: list[Any]) -> WorkerFacts:
     worker, until, held, *about = row
-    name, host, pid, kind, fetch, at, tasks = ("" if each is None else keys.text(each) for each in about)
-    known = None if about[6] is None else tasks.split()
-    number, fetched_at = (int(each) if each.isdigit() else 0 for each in (fetch, at))
+    name, host, pid, kind, lease, tasks = ("" if each is None else keys.text(each) for each in about)
+    known = None if about[5] is None else tasks.split()
+    number, fetched_at = [int(word) if word.isdigit() else 0 for word in (*lease.split(), "", "", "")[1:3]]
     return WorkerFacts(keys.text(worker), abs(instant(until)), int(held), name, host, pid, kind, number, fetched_at, known)

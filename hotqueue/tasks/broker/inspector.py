@@ -83,6 +83,8 @@ class Inspector(Revoking, RevokingMany, Asking, Gates):
                     continue  # it left just now
                 pairs = zip(announced[::2], announced[1::2], strict=True)
                 found.append({"worker": keys.text(worker), **{keys.text(k): keys.text(v) for k, v in pairs}})
+                if "lease" in found[-1]:
+                    found[-1]["lease"] = found[-1]["lease"].partition(" ")[0]  # see step.lua for what is behind
             return found
 
         return self.store.repeat(read)

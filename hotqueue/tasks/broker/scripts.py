@@ -36,7 +36,7 @@ ENQUEUE = load("hotqueue.tasks.broker.lua", "enqueue", *_ENQUEUEING, constants=(
 ENQUEUE_UNIQUE = load("hotqueue.tasks.broker.lua", "enqueue", *_ENQUEUEING, *_REPLACING, constants=(*CONSTANTS, ("UNIQUE", 1)))
 COUNT_WAITING = _script("count_waiting", "schema", "waiting")
 ENQUEUE_ONE = load("hotqueue.tasks.broker.lua", "enqueue_one", constants=(_SMALL, *_SCHEMA))
-STEP = _script("step", "bells", *_OWNING, "outbox", "dead_list", *_LANES, "pausing", "parking", "holds")
+STEP = _script("step", "bells", *_OWNING, "outbox", "dead_list", *_LANES, "pausing", "holds")
 RECOVER = _script("recover", *_OWNING, "holds")
 REGISTER = _script("register", "schema", "holds")
 SWEEP = _script("sweep", "bells", "pausing")

@@ -83,7 +83,7 @@ class Explaining:
             return self._lost(holder)
         if facts.may_wait:
             return Why("fetched", f"{_named(holder)} has fetched it, and runs others before it", **_where(holder))
-        since = holder.at if facts.fetch == holder.fetch else 0
+        since = holder.at if facts.fetch >= holder.fetch else 0
         seconds = max(0.0, (facts.now - since) / 1000) if since else None
         how = " in quarantine" if facts.history.width else ""
         again = f" (retry {facts.history.retries})" if facts.history.retries else ""

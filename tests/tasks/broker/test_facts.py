@@ -21,7 +21,13 @@ def test_where_it_is_and_how_many_are_there(room: Room) -> None:
 
 
 def test_who_has_it_in_hand(room: Room) -> None:
-    room.fill({"tasks": {"a": sync(), "b": sync()}, "workers": {"v": -LATER, "w": LATER}, "worker:w": {"fetch": "3", "at": "99"}})
+    room.fill(
+        {
+            "tasks": {"a": sync(), "b": sync()},
+            "workers": {"v": -LATER, "w": LATER},
+            "worker:w": {"fetch": "4", "lease": "5000 3 99"},
+        }
+    )
     room.fill({"held:w": {"a": "3 s 5 1", "b": "3 s 6 0"}})
     facts = room.broker.facts("b", "w", "a")
     assert (facts.where, facts.holder, facts.fetch, facts.may_wait) == ("held", "w", 3, True)

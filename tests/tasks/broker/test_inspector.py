@@ -79,6 +79,6 @@ class TestCounts:
 
 
 def test_workers_are_told_with_what_they_announced(room: Room) -> None:
-    room.fill({"workers": {"w": 5, "leaves-just-now": 6}, "worker:w": {"host": "h", "folder": "/f"}})
-    assert room.broker.workers() == [{"worker": "w", "host": "h", "folder": "/f"}]
+    room.fill({"workers": {"w": 5, "leaves-just-now": 6}, "worker:w": {"host": "h", "folder": "/f", "lease": "5000 3 99"}})
+    assert room.broker.workers() == [{"worker": "w", "host": "h", "folder": "/f", "lease": "5000"}]
     assert (room.broker.where_is("w"), room.broker.where_is("x")) == (("/f", ""), ("", ""))

@@ -3,6 +3,7 @@
 -- ARGV 1 the name
 -- Returns 1 or 0.
 local tasks, name = KEYS[1], ARGV[1]
+local task_of = pausing(string.sub(tasks, 1, -6)).task_of
 
 local function may_start(held)
   local ids = {}
@@ -13,7 +14,7 @@ local function may_start(held)
   end)
   for _, id in ipairs(ids) do
     local envelope = redis.call('HGET', tasks, id)
-    if envelope and pausing(string.sub(tasks, 1, -6)).task_of(envelope) == name then return true end
+    if envelope and task_of(envelope) == name then return true end
   end
   return false
 end

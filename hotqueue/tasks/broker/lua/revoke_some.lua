@@ -19,6 +19,7 @@ if wrong then return wrong end
 local ending = ending(ready) -- before anything is written: see owning.lua
 may_grow(tasks)
 local now, ended = now_ms(), 0
+local task_of = pausing(string.sub(tasks, 1, -6)).task_of
 
 local function parked_of(need) return string.sub(tasks, 1, -6) .. 'parked:' .. need end
 
@@ -75,7 +76,7 @@ local function is_meant(id, envelope)
     local prefix = 'periodic:' .. schedule .. ':'
     if string.sub(id, 1, #prefix) ~= prefix or not string.find(id, '^%d+%-%d%d%-%d%dT[%d:.]+Z$', #prefix + 1) then return false end
   end
-  return (name == '' or pausing(string.sub(tasks, 1, -6)).task_of(envelope) == name) and (#ARGV < 10 or has_headers(envelope))
+  return (name == '' or task_of(envelope) == name) and (#ARGV < 10 or has_headers(envelope))
 end
 
 local function see(id, envelope)

@@ -21,6 +21,7 @@ local STATS, PAUSED, DEAD, DEAD_TASKS = KEYS[13], KEYS[14], KEYS[15], KEYS[16]
 local NEEDS, WAITERS, DEAD_BYTES, EXPIRING, REVOKED, LARGE = KEYS[20], KEYS[21], KEYS[22], KEYS[23], KEYS[24], KEYS[25]
 local OWNED = KEYS[26]
 local TRIES = 10 -- to find tasks whose gates are not shut
+local NOTE_MS = 1000 -- after which it is noted with a worker's lease, once more, when it fetched
 local HEAD_SIZE = 9 -- of what is returned, all but what was fetched
 local DEAD_MS = 7776000000 -- the dead are kept for 90 days
 local DONE_1, DONE_2, DONE_3 = KEYS[17], KEYS[18], KEYS[19]
@@ -40,8 +41,9 @@ if is_paused then
   local kept = redis.call('EXISTS', ATTEMPTS, EXPIRING, REVOKED, LARGE, OWNED, OWNED, OWNED, OWNED, OWNED)
   is_plain, owners = kept == 0, kept > 4 and owning(OWNED, now)
   local lines = redis.pcall('GET', PAUSED)
-  is_paused = type(lines) == 'table' or lines and pausing(string.sub(TASKS, 1, -6)).is_all(lines) -- of the wrong type: nothing is fetched
-  if not is_paused then pauses = lines end -- of names
+  pauses = type(lines) == 'string' and pausing(string.sub(TASKS, 1, -6), lines, history, gates)
+  is_paused = type(lines) == 'table' or pauses and pauses.is_all(lines) -- of the wrong type: nothing is fetched
+  if is_paused then pauses = nil end -- they are of names
   marks = redis.pcall('SCARD', REVOKED) -- of the wrong type: nothing is revoked
 end
 if type(marks) == 'table' then marks = 0 end
@@ -95,6 +97,15 @@ local function settle()
       end
     end
 
+    local function park(id, place, need)
+      local a = history().split(redis.call('HGET', ATTEMPTS, id))
+      a.need = need
+      redis.call('SADD', NEEDS, need) -- first: a key of the wrong type leaves it in no two places
+      redis.call('HSET', ATTEMPTS, id, history().join(a))
+      is_plain = false
+      redis.call('ZADD', PARKED_FOR .. need, place, id)
+    end
+
     if code == 'D' then
       return bury(id, run.extra, redis.call('HGET', TASKS, id))
     elseif code == 'R' then
@@ -104,8 +115,7 @@ local function settle()
     end
     local set, place = holds().place_of(head, READY, READY_ASYNC, SUSPECTS)
     if code == 'P' then return redis.call('ZADD', set, place, id) end
-    is_plain = false
-    parking(string.sub(TASKS, 1, -6)).park(id, place, run.extra)
+    park(id, place, run.extra)
   end
 
   -- What may meet a key of the wrong type comes before what is to happen once: the slot goes on, and what it sends is posted, last.
@@ -279,11 +289,9 @@ local function fetch(out)
   end
 
   local function take(key, origin, out)
-    if pauses then
-      is_plain = false
-      if not parking(string.sub(TASKS, 1, -6)).are_set_aside(pauses, key, room, fitting) then return end
-    end
+    is_plain = is_plain and not pauses
     for _ = 1, TRIES do
+      if pauses and not pauses.are_set_aside(key, room, fitting) then return end
       local line = redis.call('ZRANGE', key, 0, math.min(room, MOST) - 1, 'WITHSCORES')
       if #line == 0 then return end
       local number, to_lanes = hand_over(key, line, fitting(line), true, origin, out)
@@ -297,7 +305,7 @@ local function fetch(out)
     local all_to_lanes = 0
     local first = redis.call('ZRANGE', SUSPECTS, 0, 199, 'WITHSCORES')
     for i = 1, #first, 2 do
-      local is_aside = pauses and parking(string.sub(TASKS, 1, -6)).set_aside(pauses, SUSPECTS, first[i], first[i + 1])
+      local is_aside = pauses and pauses.set_aside(SUSPECTS, first[i], first[i + 1])
       if not is_aside and (width < 0 or history().fits(history().width_of(redis.call('HGET', ATTEMPTS, first[i])), width)) then
         local envelope = redis.call('HGET', TASKS, first[i])
         local origin = envelope and kind_of(envelope) == 'a' and 'y' or 'x'
@@ -328,7 +336,13 @@ local function fetch(out)
     if width == 0 then take(own, KIND, out) else to_lanes = take_suspect(out) end
   end
   if #out > HEAD_SIZE then begin_lease(WORKERS, WORKER_ID, score, now, known[2]) end
-  redis.call('HSET', WORKER, 'fetch', FETCH_NUMBER, 'at', text(now))
+  local lease = known[2]
+  if not lease or now - (tonumber(string.sub(lease, -13)) or 0) < NOTE_MS then
+    redis.call('HSET', WORKER, 'fetch', FETCH_NUMBER)
+  else -- by which people are told since when a task runs
+    lease = (string.match(lease, '^%d+') or LEASE_MS) .. ' ' .. FETCH_NUMBER .. ' ' .. text(now)
+    redis.call('HSET', WORKER, 'fetch', FETCH_NUMBER, 'lease', lease)
+  end
   local left = redis.call('ZCARD', own)
   if left > 0 and not is_paused and redis.pcall('LLEN', own_bell) == 0 then redis.call('LPUSH', own_bell, '1') end
   return 1, width == 0 and left or to_lanes
@@ -375,7 +389,7 @@ if redis.call('EXISTS', SCHEDULED, other, SUSPECTS, NEEDS) > 0 then
   local first = redis.call('ZRANGE', SCHEDULED, 0, 0, 'WITHSCORES')
   if first[2] then head[2] = math.max(0, tonumber(first[2]) - now) end
   head[4], head[5], head[6] = redis.call('ZCARD', other), redis.call('ZCARD', SUSPECTS), redis.call('SCARD', NEEDS)
-  if pauses then head[6] = parking(string.sub(TASKS, 1, -6)).open_needs(pauses) end
+  if pauses then head[6] = pauses.open_needs() end
 end
-if pauses and head[3] == 1 then head[3], head[#head + 1] = 4, made_pausing.names(pauses) end
+if pauses and head[3] == 1 then head[3], head[#head + 1] = 4, pauses.names() end
 return head

@@ -11,7 +11,7 @@ local need, kind, most = ARGV[1], ARGV[2], ARGV[3]
 local wrong = newer_queue() or must_be('zset', ready, ready_async, suspects, parked) or must_be('hash', tasks, attempts)
 if wrong then return wrong end
 local paused_name = string.match(need, '^paused:(.*)$')
-if paused_name and pausing(string.sub(tasks, 1, -6)).has_name(redis.call('GET', paused) or '', paused_name) then return 0 end
+if paused_name and pausing(string.sub(tasks, 1, -6)).has_name(paused_name, redis.call('GET', paused) or '') then return 0 end
 local async, bytes, moved = 0, 0, 0
 local line = redis.call('ZRANGE', parked, 0, math.min(most, MOST) - 1, 'WITHSCORES')
 for i = 1, #line, 2 do

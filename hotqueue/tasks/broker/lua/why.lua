@@ -47,7 +47,7 @@ end
 
 local where, detail, of = where_it_is()
 
-local about = { 'name', 'host', 'pid', 'kind', 'fetch', 'at', 'tasks' }
+local about = { 'name', 'host', 'pid', 'kind', 'lease', 'tasks' }
 local holder, fetch, may_wait = '', '', 0
 
 local function each_worker(worker, score)

@@ -49,9 +49,10 @@ end
 
 local function holds_any(held) return redis.call('EXISTS', held) == 1 end
 
--- A worker that begins to hold something has a lease from now on: see sweep.lua for what stands in `workers`.
+-- A worker that begins to hold something has a lease from now on: see sweep.lua for what stands in `workers`. `lease`: how long its are,
+-- and behind that, when step.lua has noted it, a blank, the number of a fetch, a blank, and when that was, in ms.
 local function begin_lease(workers, worker, score, now, lease)
-  if tonumber(score) < 0 then redis.call('ZADD', workers, text(now + (tonumber(lease) or LEASE_MS)), worker) end
+  if tonumber(score) < 0 then redis.call('ZADD', workers, text(now + (tonumber(string.match(lease or '', '^%d+')) or LEASE_MS)), worker) end
 end
 
 -- Have a worker hold tasks, in this order, as brought by a fetch: heads and ids, both lists.
