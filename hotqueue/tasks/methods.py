@@ -52,8 +52,8 @@ class TaskMethods(Operating):
         Args:
             options: name, bind, retries, max_retries, autoretry_for, dont_autoretry_for, retry_backoff, retry_backoff_max,
                 retry_jitter, default_retry_delay, max_deliveries, time_limit, soft_time_limit, ignore_result,
-                result_expires, priority, queue, expires, max_concurrency, concurrency_key, unique, unique_for,
-                unique_until, on_conflict, sensitive; times in seconds.
+                result_expires, priority, queue, expires, max_concurrency, concurrency_key, rate_limit,
+                rate_limit_key, fair_key, unique, unique_for, unique_until, on_conflict, sensitive; times in seconds.
 
         Raises:
             TypeError: an unknown option, naming the nearest known one.

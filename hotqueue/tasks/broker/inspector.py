@@ -23,7 +23,6 @@ Last = tuple[bytes, bytes]  # the last dead task of a page: its id and its time 
 BEHIND = (
     "unique"  # what those are parked for that wait behind another with the same key; no worker looks for it, so it is no need
 )
-TIMER = "\n"
 WAITING = ("ready", "scheduled", "blocked", "parked")  # of what is counted, where no worker has a task in hand
 
 
@@ -61,7 +60,7 @@ class Inspector(Revoking, RevokingMany, Asking, Gates):
 
     def _timers(self) -> int:
         """Return how many of what stands in `scheduled` are no tasks; see lua/shared/rates.lua."""
-        return int(self.store.command(keys.scheduled(self.name), "ZSCORE", keys.scheduled(self.name), TIMER) is not None)
+        return int(self.store.command(keys.timers(self.name), "EXISTS", keys.timers(self.name)))
 
     def _expire_if_allowed(self) -> None:
         try:

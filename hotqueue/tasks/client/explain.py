@@ -240,8 +240,8 @@ class Explaining:
         return "rate_limit", text, {"limit": gate.limit, "used": gate.used, "period": gate.period / 1000, "seconds": seconds}
 
     def _turn(self, gate: AtGate) -> tuple[str, str, dict[str, Any]]:
-        others = _many(gate.lanes_ahead, "other key", "other keys")
-        return "fair_turn", f"{gates.shown(gate.key)} waits for its turn, behind {others}", {"turns": gate.lanes_ahead}
+        behind = f"behind {_many(gate.lanes_ahead, 'other key', 'other keys')}" if gate.lanes_ahead else "and is next"
+        return "fair_turn", f"{gates.shown(gate.key)} waits for its turn, {behind}", {"turns": gate.lanes_ahead}
 
     def _paused_key(self, gate: AtGate) -> tuple[str, str, dict[str, Any]]:
         name = gate.key[2:]

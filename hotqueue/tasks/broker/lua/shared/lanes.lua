@@ -34,6 +34,16 @@ local function gates(ready)
   local are_keys_paused -- once that was asked
   local SAME = 5 -- lanes one after another that go to the same other gate
 
+  local made_turns, made_rates
+  local function turning()
+    made_turns = made_turns or turns(tag)
+    return made_turns
+  end
+  local function rating()
+    made_rates = made_rates or rates(tag)
+    return made_rates
+  end
+
   -- Do what may meet a key of the wrong type; gives back whether it was done, and what it gives back.
   local function try(what, ...)
     local fine, found = pcall(what, ...)
@@ -116,7 +126,7 @@ local function gates(ready)
 
   local function has_room(gate)
     gate.taken = redis.call('SCARD', slots_of(gate.name))
-    local used = gate.what == 'r' and gate.taken < gate.limit and rates(tag).used(gate) or 0
+    local used = gate.what == 'r' and gate.taken < gate.limit and rating().used(gate) or 0
     return gate.taken + used < gate.limit
   end
 
@@ -168,20 +178,20 @@ local function gates(ready)
   end
 
   local function set_timer(gate)
-    local at = string.sub(gate, 1, 1) == 'r' and rates(tag).opens_at(gate)
-    if at then rates(tag).set_timer(gate, at) end
+    local at = string.sub(gate, 1, 1) == 'r' and rating().opens_at(gate)
+    if at then rating().set_timer(gate, at) end
   end
 
   -- A lane waits at the gate that is shut for its first task.
   local function wait_at(gate, lane, turn)
-    turns(tag).join(gate, lane, turn)
+    turning().join(gate, lane, turn)
     redis.pcall('SADD', lanes, gate)
     set_timer(gate)
   end
 
   local function wait_no_more_at(gate, lane)
-    if turns(tag).leave(gate, lane) then return end
-    if string.sub(gate, 1, 1) == 'r' then rates(tag).drop_timer(gate) end
+    if turning().leave(gate, lane) then return end
+    if string.sub(gate, 1, 1) == 'r' then rating().drop_timer(gate) end
     close_if_empty(gate)
   end
 
@@ -189,7 +199,7 @@ local function gates(ready)
   local function wait_nowhere(task)
     local turn
     local function leave(gate)
-      local found = turns(tag).turn_of(gate, task.lane)
+      local found = turning().turn_of(gate, task.lane)
       if found then wait_no_more_at(gate, task.lane) end
       turn = turn or found
     end
@@ -242,7 +252,7 @@ local function gates(ready)
   local function let_in(gate, task)
     local last, times = nil, 0
     for _ = 1, MOST do
-      local lane, turn, has_others = turns(tag).first(gate)
+      local lane, turn, has_others = turning().first(gate)
       if not lane then return task and task[2] and open_others(gate, task) end
       local id, place = first_of(lane)
       local went, shut, found
@@ -255,13 +265,13 @@ local function gates(ready)
         wait_no_more_at(gate, lane)
         if shut then wait_at(shut, lane, turn) elseif lane ~= gate then close_if_empty(lane) end
       elseif has_others then
-        turns(tag).join(gate, lane, found and found.is_fair and turns(tag).next_turn(place) or next_place)
+        turning().join(gate, lane, found and found.is_fair and turning().next_turn(place) or next_place)
       end
       times = shut and shut == last and times + 1 or 0
       if times == SAME then return end
       last = shut
     end
-    rates(tag).set_timer(gate, 0) -- the others in a moment
+    rating().set_timer(gate, 0) -- the others in a moment
   end
 
   -- A gate may be open. `task`: one that had a slot there.
@@ -358,7 +368,7 @@ local function gates(ready)
   -- It starts: of what a rate bounds it counts from now on, and of what takes turns it makes room.
   local function count_start(id, gate, task)
     if gate.what == 'f' then return free_slot(id, gate, task) end
-    rates(tag).start(gate)
+    rating().start(gate)
     redis.call('SREM', slots_of(gate.name), id)
     if redis.call('EXISTS', turns_of(gate.name)) == 0 then return close_if_empty(gate.name) end
     if has_room(gate) then open(gate.name, task) else set_timer(gate.name) end
@@ -370,7 +380,7 @@ local function gates(ready)
     local missing = {}
     for _, gate in ipairs(task) do
       if is_paused(gate.key) then return 'p' .. gate.key end
-      if gate.what == 'r' and rates(tag).used(gate) >= gate.limit then return gate.name end
+      if gate.what == 'r' and rating().used(gate) >= gate.limit then return gate.name end
       if gate.what == 'c' and redis.call('SISMEMBER', slots_of(gate.name), id) == 0 then
         if not has_room(gate) then return gate.name end
         missing[#missing + 1] = gate
@@ -413,7 +423,7 @@ local function gates(ready)
     if not task then return end
     if code == 'P' and counted ~= '' then
       for _, gate in ipairs(task) do
-        if gate.what == 'r' then try(rates(tag).take_back, gate, tonumber(counted) or 0) end
+        if gate.what == 'r' then try(rating().take_back, gate, tonumber(counted) or 0) end
       end
     end
     local is_end = string.find('SXED', code, 1, true)
@@ -446,8 +456,8 @@ local function gates(ready)
     for _, gate in ipairs(head) do
       local is_paused_key = shut == 'p' .. gate.key
       if is_paused_key or shut == gate.name then
-        local opens = gate.what == 'r' and not is_paused_key and rates(tag).opens_in(gate.name)
-        local used = not is_paused_key and gate.taken + (gate.what == 'r' and rates(tag).used(gate) or 0) or 0
+        local opens = gate.what == 'r' and not is_paused_key and rating().opens_in(gate.name)
+        local used = not is_paused_key and gate.taken + (gate.what == 'r' and rating().used(gate) or 0) or 0
         local found = { is_paused_key and 'p' or gate.what, gate.key, gate.limit, used, gate.period or 0, opens or -1, rank,
           redis.call('ZRANK', turns_of(shut), task.lane) or 0 }
         for _, other in ipairs(redis.call('SRANDMEMBER', slots_of(gate.name), 10)) do found[#found + 1] = other end
@@ -485,7 +495,7 @@ local function gates(ready)
   -- Pause a key, or have it go on: true where it was not so before.
   function made.pause(key, is_to_stop)
     local paused, changed = tag .. 'paused:keys', nil
-    if is_to_stop then changed = redis.call('HSETNX', paused, key, text(now_ms())) else changed = redis.call('HDEL', paused, key) end
+    if is_to_stop then changed = redis.call('HSETNX', paused, key, rating().now()) else changed = redis.call('HDEL', paused, key) end
     are_keys_paused = nil
     if not is_to_stop then try(open, 'p' .. key) end
     return changed == 1
@@ -493,7 +503,7 @@ local function gates(ready)
 
   -- Look at gates at which somebody waits, and whose time has come.
   function made.open_due()
-    try(rates(tag).due, function(gate) try(open, gate) end)
+    try(rating().due, function(gate) try(open, gate) end)
   end
 
   -- --- in order ---------------------------------------------------------------------------------------------------------------
@@ -523,7 +533,7 @@ local function gates(ready)
       redis.call('SADD', blocked, unpack(first))
       ask(name)
     end
-    turns(tag).drop_empty(name, LOOKED_AT, function(lane) return redis.call('EXISTS', lane_of(lane)) == 0 end)
+    turning().drop_empty(name, LOOKED_AT, function(lane) return redis.call('EXISTS', lane_of(lane)) == 0 end)
     open(name)
     close_if_empty(name)
   end
@@ -532,7 +542,7 @@ local function gates(ready)
   function made.mend(name) try(mend, name) end
 
   -- The same of timers.
-  function made.mend_timers() try(rates(tag).mend) end
+  function made.mend_timers() try(rating().mend) end
 
   -- What was wrong: an error, for the reply.
   function made.wrong() return wrong end

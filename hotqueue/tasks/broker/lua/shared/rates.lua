@@ -4,15 +4,17 @@
 -- did, the earliest first, when the last of them started, six bytes, and how many they are, four. So a log is 1 KB at most.
 -- timers: gate at which lanes wait → when it is to be looked at. Of all of them the first stands in `scheduled` too, under a newline,
 -- which no id has: so whoever sleeps until something is due wakes up for it.
-local made_rates
 local function rates(tag)
-  if made_rates then return made_rates end
   local made, logs = {}, {}
-  made_rates = made
-  local now, timers, scheduled = now_ms(), tag .. 'timers', tag .. 'scheduled'
+  local time, timers, scheduled = redis.call('TIME'), tag .. 'timers', tag .. 'scheduled'
+  local now = time[1] * 1000 + math.floor(time[2] / 1000)
   local alarm, is_earlier -- when `scheduled` has it, and whether that is sooner than before
   local HUNDREDTHS, RECORD = 100, 10
   local mark = '\n' -- under which the first stands in `scheduled`
+
+  local function text(number) return string.format('%.0f', number) end
+
+  function made.now() return text(now) end
 
   -- For how long a start counts: the period, and as long as it may take from a fetch, where it is counted, until it takes place.
   local function window(period) return period + math.min(LATEST, math.floor(period / LATE_PART)) end

@@ -3,11 +3,9 @@
 -- turns:<gate>: lane → its turn. A lane stands at the gate that is shut for the first of its tasks, and at no other. Its turn is the place
 -- of that task, so that higher priorities and what is older go first. Of lanes whose tasks take turns (fair_key) it is that when they
 -- come; each time that one of them has had its turn, it gets a new number of its priority, behind all that have come meanwhile.
-local made_turns
+-- Like rates.lua, it refers to nothing of what is around it: each such thing costs every step, whatever that does.
 local function turns(tag)
-  if made_turns then return made_turns end
   local made = {}
-  made_turns = made
 
   local function turns_of(gate) return tag .. 'turns:' .. gate end
 
@@ -24,7 +22,7 @@ local function turns(tag)
   -- The turn behind all others that have come, of one that is in this place.
   function made.next_turn(place)
     local band = math.floor(tonumber(place) / BAND) * BAND
-    return text(band + redis.call('INCR', tag .. 'seq'))
+    return string.format('%.0f', band + redis.call('INCR', tag .. 'seq'))
   end
 
   -- False: nobody waits there any more.
