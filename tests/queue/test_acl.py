@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import redis
 
-from hotqueue import ConnectionFailed, HotQueue, SerializationError, keys
+from hotqueue import ConnectionFailed, DuplicateTask, HotQueue, SerializationError, keys
 from hotqueue.errors import TaskRevoked, TimeLimitExceeded
 from hotqueue.tasks import State
 from hotqueue.tasks.broker.audit import Audit
@@ -240,6 +240,11 @@ def _use_tasks(queue: HotQueue, folder: Path) -> None:
         unknown.get(timeout=0.05)
     assert unknown.revoke() == "revoked"
     queue.pause()
+    first = add.apply_async((5, 5), unique=True)
+    with pytest.raises(DuplicateTask):
+        add.apply_async((5, 5), unique=True)
+    assert add.apply_async((5, 5), unique=True, on_conflict="replace").revoke() == "revoked"
+    assert first.state is State.REVOKED
     held_back = add.delay(1, 1)
     with pytest.raises(TimeoutError, match="is paused"):
         held_back.get(timeout=0.05)
