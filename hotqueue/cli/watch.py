@@ -48,14 +48,15 @@ def hotwatch(queues: tuple[str, ...], as_json: bool, **where: Any) -> None:
 
 def _row(queue: Length) -> dict[str, Any]:
     row = {"name": queue.name, "items": queue.items, "messages": queue.messages, "tasks": queue.tasks}
-    paused = {"paused": queue.is_paused, "paused_tasks": list(queue.paused_tasks)}
+    paused = {"paused": queue.is_paused, "paused_tasks": list(queue.paused_tasks), "paused_keys": list(queue.paused_keys)}
     return row | {name: value for name, value in paused.items() if value}
 
 
 def _paused(queue: Length) -> str:
     if queue.is_paused:
         return ", paused"
-    return f", paused: {', '.join(queue.paused_tasks)}" if queue.paused_tasks else ""
+    some = [*queue.paused_tasks, *(f"key {key}" for key in queue.paused_keys)]
+    return f", paused: {', '.join(some)}" if some else ""
 
 
 def _lengths(store: Store, names: Sequence[str]) -> tuple[list[Length], list[NewerQueue]]:

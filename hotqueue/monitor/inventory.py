@@ -5,7 +5,7 @@ For the commands; speaks to Redis through `Store` and `Broker` alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from hotqueue import keys
@@ -27,6 +27,7 @@ class Length:
         suspects: those of them that are suspected of killing their process, and wait for a quarantine process.
         is_paused: the queue is.
         paused_tasks: names of tasks that are; "?" where something is, and we may not read what.
+        paused_keys: keys of gates that are; "?" likewise.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Length:
     suspects: int = 0
     is_paused: bool = False
     paused_tasks: tuple[str, ...] = ()
+    paused_keys: tuple[str, ...] = ()
 
     @property
     def items(self) -> int:
@@ -50,21 +52,21 @@ def length(store: Store, name: str) -> Length:
     """
     waiting = messages(store, name)
     broker = Broker(store, name)
-    counts, paused = broker.counts(), _paused(broker)
+    counts, paused = broker.counts(), _read(broker, keys.paused(name), broker.paused, "task:?")
     names = tuple(sorted(what.removeprefix("task:") for what in paused if what.startswith("task:")))
-    return Length(name, waiting, counts["waiting"], counts["suspects"], QUEUE in paused, names)
+    paused_keys = tuple(sorted(_read(broker, keys.paused_keys(name), broker.paused_keys, "?")))
+    return Length(name, waiting, counts["waiting"], counts["suspects"], QUEUE in paused, names, paused_keys)
 
 
-def _paused(broker: Broker) -> Iterable[str]:
-    key = keys.paused(broker.name)
+def _read(broker: Broker, key: str, read: Callable[[], Iterable[str]], unread: str) -> Iterable[str]:
     if not broker.store.command(key, "EXISTS", key):
         return ()
     try:
-        return broker.paused()
+        return read()
     except HotQueueError as error:
         if getattr(error, "retry", False):
             raise
-        return ("task:?",)  # whoever may only count
+        return (unread,)  # whoever may only count
 
 
 def messages(store: Store, name: str) -> int:

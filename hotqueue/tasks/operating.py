@@ -35,16 +35,17 @@ class Operating(Owner):
 
     @hinting
     def pause(self, task: AnyTask | None = None, key: str | None = None) -> None:
-        """Have workers fetch nothing from this queue until `resume`, or start no tasks of one name; what runs goes on.
+        """Have workers fetch nothing from this queue until `resume`, or start no tasks of one name, or key; what runs goes on.
 
         What is paused waits where it is, PENDING, in its order and with its priority; all else goes on as before. When this
         returns, none of it starts any more, wherever it is sent from; it waits 2 s at most for what workers had fetched before.
 
         Args:
-            task: a task or its name, which nobody here has to know; None: the whole queue.
+            task: a task or its name, which nobody here has to know.
+            key: what `concurrency_key`, `rate_limit_key` or `fair_key` makes of calls; without either, the whole queue.
 
         Raises:
-            TypeError: neither a task nor a name.
+            TypeError, ValueError: neither a task nor a name; what is no key.
             ConfigError: a thousand names are paused already.
         """
         from hotqueue.tasks.client import pausing
@@ -63,7 +64,7 @@ class Operating(Owner):
 
         "pending" are all that wait, of them "ready", "blocked" at a gate, "scheduled", "parked"; of the ready, "suspects".
         "running" are in a worker's hand. "dead" are in the dead list. "paused" says whether the queue is;
-        "paused_tasks" are names.
+        "paused_tasks" are names, "paused_keys" keys.
         """
         broker = self._tasks.broker
         counts, paused = broker.counts(), broker.paused()
@@ -74,6 +75,7 @@ class Operating(Owner):
             "workers": len(broker.workers()),
             "paused": broker.is_paused(),
             "paused_tasks": sorted(what.removeprefix("task:") for what in paused if what.startswith("task:")),
+            "paused_keys": sorted(broker.paused_keys()),
         }
 
     def why(self, task_id: str) -> Why:

@@ -69,6 +69,9 @@ def test_what_is_paused_is_said(make_queue: Callable[..., Any], queue_name: str,
         run_command("hotwatch", queue_name, "--url", store_url, check=True).stdout
         == f"{queue_name}: 0 items, paused: shop.mail, shop.price\n"
     )
+    queue.pause(key="tenant-7")
+    done = run_command("hotwatch", queue_name, "--url", store_url, check=True)
+    assert done.stdout == f"{queue_name}: 0 items, paused: shop.mail, shop.price, key tenant-7\n"
     queue.pause()
     assert run_command("hotwatch", queue_name, "--url", store_url, check=True).stdout == f"{queue_name}: 0 items, paused\n"
     row = json.loads(run_command("hotwatch", queue_name, "--url", store_url, "--json", check=True).stdout)[0]

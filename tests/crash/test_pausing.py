@@ -65,6 +65,21 @@ def test_none_starts_once_it_has_returned_and_all_run_in_order_later(pausing: Pa
     wait_until(lambda: pausing.unfinished() == 0)
 
 
+def test_of_a_key_none_starts_once_it_has_returned_and_other_keys_go_on(pausing: Pausing) -> None:
+    for _ in range(2):
+        pausing.start("-p2")
+    with pausing.queue.batch():
+        ones = [pausing.tasks.bill.delay(n, 1) for n in range(800)]
+        twos = [pausing.tasks.bill.delay(n, 2) for n in range(800)]
+    wait_until(lambda: len(pausing.started("bill-1")) > 50)
+    pausing.queue.pause(key="tenant-1")
+    paused_at = time.monotonic_ns()
+    assert [result.get(timeout=20) for result in twos] == list(range(800))
+    assert [n for n, at in pausing.started("bill-1") if at > paused_at] == []
+    pausing.queue.resume(key="tenant-1")
+    assert [result.get(timeout=20) for result in ones] == list(range(800))
+
+
 def test_one_that_was_fetched_behind_a_long_one_goes_back(pausing: Pausing) -> None:
     pausing.start()
     pausing.tasks.price.map(range(200)).get(timeout=10)  # so that it fetches many at once

@@ -42,6 +42,7 @@ def test_stats_say_how_the_queue_is(make_queue: MakeQueue) -> None:
         "workers": 0,
         "paused": False,
         "paused_tasks": ["note"],
+        "paused_keys": [],
     }
     queue.pause()
     assert queue.stats()["paused"] is True

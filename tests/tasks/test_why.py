@@ -90,6 +90,24 @@ class Shop:
         assert second.why().behind == first.id
         return second
 
+    def paused_key(self) -> Result:
+        self.worker()
+        bill = self.queue.task(name="bill", max_concurrency=1, concurrency_key="tenant-{n}")(sample.double)
+        self.queue.pause(key="tenant-7")
+        return bill.delay(7)
+
+    def rate_limit(self) -> Result:
+        often = self.queue.task(name="often", rate_limit="1/m")(sample.double)
+        results = often.map(range(3))
+        self.worker().step(1)
+        return results[2]
+
+    def fair_turn(self) -> Result:
+        self.worker()
+        fair = self.queue.task(name="fair", fair_key="tenant-{n}")(sample.double)
+        fair.map([1] * 300)
+        return [fair.delay(n) for n in range(2, 7)][-1]
+
     def eta(self) -> Result:
         return self.note.apply_async((1,), eta=datetime.now(UTC) + timedelta(minutes=1))
 
@@ -169,6 +187,14 @@ TABLE: list[tuple[str, str, dict[str, Any], str]] = [
         {"key": "t:one", "limit": 1, "used": 1, "ahead": 1},
         "max_concurrency=1 of task one is used up, by ",
     ),
+    ("paused_key", "paused", {"what": "key", "name": "tenant-7"}, "key 'tenant-7' is paused"),
+    (
+        "rate_limit",
+        "rate_limit",
+        {"key": "t:often", "limit": 1, "period": 60.0, "ahead": 1},
+        r"rate_limit= of task often, 1 in 60 s, is used up: opens in (59|60|61|62|63|64)\.\d s; 1 task is ahead of it there",
+    ),
+    ("fair_turn", "fair_turn", {"key": "k:tenant-6"}, "key 'tenant-6' waits for its turn, behind "),
     ("behind", "unique", {}, "it waits for task [0-9a-f]{32}, which has the same unique key and was there before it, to end"),
     ("eta", "eta", {}, r"scheduled for .* UTC, in (59|60)\.\d s$"),
     ("retry", "retry", {"retries": 1, "error": "OSError: [Errno 5] boom"}, r"in (59|60)\.\d s, after 1 retry: OSError: .*boom"),

@@ -44,11 +44,18 @@ class Pausing(Schema):
         """
         if not self._edit("pause", task):
             raise ConfigError(f"{MOST_PAUSED} names are paused at queue {self.name!r} already; pause the queue, or resume some")
-        if not task:
-            return
+        if task:
+            self.wait_for_what_is_in_hand(f"task:{task}")
+
+    def wait_for_what_is_in_hand(self, what: str) -> None:
+        """Wait, IN_HAND seconds at most, until what workers have in hand of what was paused has begun, or is back.
+
+        Args:
+            what: "task:" and a name, or "k:" and a key of gates.
+        """
         deadline = time.monotonic() + IN_HAND
         time.sleep(HANDOVER)
-        while self._may_start(task) and time.monotonic() < deadline:
+        while self._may_start(what) and time.monotonic() < deadline:
             time.sleep(HANDOVER)
 
     def resume(self, task: str = "") -> None:
@@ -76,14 +83,14 @@ class Pausing(Schema):
         edit = partial(self.store.run, scripts.PAUSE, self.script_keys.pause(), args, doing=f"{do[:-1]}ing a queue")
         return bool(self.store.repeat(edit))
 
-    def _may_start(self, task: str) -> bool:
-        """Tell whether workers may have tasks of this name in hand that they have not started."""
+    def _may_start(self, what: str) -> bool:
+        """Tell whether workers may have tasks in hand of what is paused that they have not started."""
         n = self.name
         found = self.store.repeat(lambda: self.store.command(keys.workers(n), "ZRANGE", keys.workers(n), 0, -1))
         workers = [keys.text(worker) for worker in found]
         for start in range(0, len(workers), WORKERS_AT_ONCE):
             every_key = self.script_keys.may_start(workers[start : start + WORKERS_AT_ONCE])
-            look = partial(self.store.run, scripts.MAY_START, every_key, [task], doing="looking for what workers have in hand")
+            look = partial(self.store.run, scripts.MAY_START, every_key, [what], doing="looking for what workers have in hand")
             if self.store.repeat(look):
                 return True
         return False

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from hotqueue.tasks.broker.facts import Facts, WorkerFacts
 from hotqueue.tasks.broker.inspector import BEHIND
 from hotqueue.tasks.broker.pausing import QUEUE
 from hotqueue.tasks.broker.session import MORE
+from hotqueue.tasks.client import words
+from hotqueue.tasks.client.words import many, span, time_text
 from hotqueue.tasks.context import Request, current_request
-from hotqueue.tasks.rules import gates
 from hotqueue.tasks.rules.lifecycle import State
 from hotqueue.tasks.rules.options import datetime_of
 from hotqueue.tasks.rules.why import Why
@@ -21,7 +21,6 @@ from hotqueue.tasks.wire.envelope import ASYNC, BY_VALUE
 
 if TYPE_CHECKING:
     from hotqueue.tasks.broker.broker import Broker
-    from hotqueue.tasks.broker.gates import AtGate
 
 
 def why(broker: Broker, task_id: str) -> Why:
@@ -64,7 +63,7 @@ class Explaining:
         found = record.glimpse(self._facts.record)
         if found is not None:
             state, at = found
-            return Why("done", f"it has ended: {state}, at {_time(at)}", state=state, at=datetime_of(at))
+            return Why("done", f"it has ended: {state}, at {time_text(at)}", state=state, at=datetime_of(at))
         if self._facts.where == "dead":
             return Why("done", "it has failed, and is in the dead list", state=State.FAILURE, at=None)
         return Why("done", "it has ended, and its result was not kept", state=None, at=None)
@@ -87,7 +86,7 @@ class Explaining:
         seconds = max(0.0, (facts.now - since) / 1000) if since else None
         how = " in quarantine" if facts.history.width else ""
         again = f" (retry {facts.history.retries})" if facts.history.retries else ""
-        when = f", since {_time(since)} ({seconds:.1f} s)" if seconds is not None else ""
+        when = f", since {time_text(since)} ({seconds:.1f} s)" if seconds is not None else ""
         moment = datetime_of(since) if since else None
         text = f"it is running{how}{again} at {_named(holder)}{when}"
         return Why("running", text, **_where(holder), since=moment, seconds=seconds, retries=facts.history.retries)
@@ -156,7 +155,7 @@ class Explaining:
 
     def _position(self) -> Why:
         ahead, of, workers = int(self._facts.detail), self._facts.of, len(self._able()) or self._facts.worker_count
-        line = f"{_many(ahead, 'task is', 'tasks are')} ahead of it, and {_many(workers, 'worker is', 'workers are')} at them"
+        line = f"{many(ahead, 'task is', 'tasks are')} ahead of it, and {many(workers, 'worker is', 'workers are')} at them"
         return Why("position", f"it is number {ahead + 1} of {of}: {line}", position=ahead + 1, of=of, workers=workers)
 
     def _suspected(self) -> Why:
@@ -167,7 +166,7 @@ class Explaining:
             *([f"{history.lost} that took their host along"] if history.lost else []),
         ]
         text = (
-            f"it is suspected of killing its process ({_many(history.deaths, 'death', 'deaths')} so far: {', '.join(deaths)}), "
+            f"it is suspected of killing its process ({many(history.deaths, 'death', 'deaths')} so far: {', '.join(deaths)}), "
             "and waits for a quarantine process, apart from other tasks"
         )
         if paused := self._paused(is_said_apart=True):
@@ -183,9 +182,9 @@ class Explaining:
         seconds = max(0.0, (due - self._facts.now) / 1000)
         text = f"it is scheduled for {datetime_of(due):%Y-%m-%d %H:%M:%S} UTC"
         if not history.retries:
-            return Why("eta", f"{text}, in {_span(seconds)}", due=datetime_of(due), seconds=seconds)
+            return Why("eta", f"{text}, in {span(seconds)}", due=datetime_of(due), seconds=seconds)
         error = str(history.errors[-1].get("error", "")) if history.errors else ""
-        text += f", in {_span(seconds)}, after {_many(history.retries, 'retry', 'retries')}" + (f": {error}" if error else "")
+        text += f", in {span(seconds)}, after {many(history.retries, 'retry', 'retries')}" + (f": {error}" if error else "")
         return Why("retry", text, due=datetime_of(due), seconds=seconds, retries=history.retries, error=error)
 
     def _parked(self) -> Why:
@@ -216,9 +215,8 @@ class Explaining:
         if gate is None or not gate.what:
             text = "it has gone on just now, or is about to: the gates at which it waits are open; ask once more"
             return Why("position", text, position=None, of=None, workers=facts.worker_count)
-        ways = {"c": self._concurrency, "r": self._rate, "f": self._turn, "p": self._paused_key}
-        reason, text, found = ways[gate.what](gate)
-        text += f"; {_many(gate.ahead, 'task is', 'tasks are')} ahead of it there"
+        reason, text, found = words.of_gate(gate, self._queue)
+        text += f"; {many(gate.ahead, 'task is', 'tasks are')} ahead of it there"
         if gate.what == "c" and facts.has_asking:
             text += "; the task that waits for it has a slot of that itself: it must not wait for such a task"
         if paused := self._paused(is_said_apart=True):
@@ -226,26 +224,6 @@ class Explaining:
         elif not facts.worker_count:
             text += f"; and no worker listens on queue {self._queue!r} of {self._store}"
         return Why(reason, text, key=gate.key, ahead=gate.ahead, **found)
-
-    def _concurrency(self, gate: AtGate) -> tuple[str, str, dict[str, Any]]:
-        some = gate.holders[:3]
-        by = f", by {', '.join(some)}{' and others' * (gate.used > len(some))}" if some else ""  # none: they have just ended
-        text = f"max_concurrency={gate.limit} of {gates.shown(gate.key)} is used up{by}"
-        return "concurrency", text, {"limit": gate.limit, "used": gate.used, "held_by": gate.holders}
-
-    def _rate(self, gate: AtGate) -> tuple[str, str, dict[str, Any]]:
-        seconds = gate.opens_in / 1000 if gate.opens_in >= 0 else None
-        opens = "those that may start are not fetched yet" if seconds is None else f"opens in {_span(seconds)}"
-        text = f"rate_limit= of {gates.shown(gate.key)}, {gate.limit} in {gate.period / 1000:g} s, is used up: {opens}"
-        return "rate_limit", text, {"limit": gate.limit, "used": gate.used, "period": gate.period / 1000, "seconds": seconds}
-
-    def _turn(self, gate: AtGate) -> tuple[str, str, dict[str, Any]]:
-        behind = f"behind {_many(gate.lanes_ahead, 'other key', 'other keys')}" if gate.lanes_ahead else "and is next"
-        return "fair_turn", f"{gates.shown(gate.key)} waits for its turn, {behind}", {"turns": gate.lanes_ahead}
-
-    def _paused_key(self, gate: AtGate) -> tuple[str, str, dict[str, Any]]:
-        name = gate.key[2:]
-        return "paused", f"{gates.shown(gate.key)} is paused at queue {self._queue!r}", {"what": "key", "name": name}
 
     def _able(self) -> list[WorkerFacts]:
         """Return the workers of its kind: a process has one for each kind of task."""
@@ -283,10 +261,6 @@ class Explaining:
         return Why("waits_for_itself", text, task=caller.task, id=caller.id, **_where(own[0]))
 
 
-def _many(count: int, one: str, many: str) -> str:
-    return f"{count} {one if count == 1 else many}"
-
-
 def _named(worker: WorkerFacts) -> str:
     return f"worker {worker.name!r}" if worker.name else f"the worker with process {worker.pid} on {worker.host}"
 
@@ -295,15 +269,6 @@ def _where(worker: WorkerFacts | None) -> dict[str, Any]:
     if worker is None:
         return {"worker": None, "host": None, "pid": None}
     return {"worker": worker.name or worker.id, "host": worker.host, "pid": int(worker.pid) if worker.pid.isdigit() else None}
-
-
-def _time(ms: float) -> str:
-    found: datetime = datetime_of(ms)
-    return f"{found:%Y-%m-%d %H:%M:%S} UTC"
-
-
-def _span(seconds: float) -> str:
-    return f"{seconds:.1f} s" if seconds < 120 else f"{seconds / 60:,.0f} min" if seconds < 7200 else f"{seconds / 3600:,.0f} h"
 
 
 def _user() -> str:

@@ -88,13 +88,17 @@ def key_of(key: Key, signature: inspect.Signature, args: tuple[Any, ...], kwargs
     made = key(*bound.args, **bound.kwargs) if callable(key) else _filled(key, bound, what)
     if not isinstance(made, str):
         raise TypeError(f"{what} makes a str of the arguments, not {made!r:.80}")
-    try:
-        raw = made.encode()
-    except UnicodeEncodeError:
-        raw = b""
-    if not 0 < len(raw) <= KEY_BYTES or "\n" in made or "\0" in made:
+    if not is_key(made):
         raise ValueError(f"{what} makes 1 to {KEY_BYTES} bytes (as UTF-8) without NUL or newline, not {made!r:.80}")
-    return raw
+    return made.encode()
+
+
+def is_key(made: str) -> bool:
+    """Tell whether a call can have such a key."""
+    try:
+        return 0 < len(made.encode()) <= KEY_BYTES and not {"\n", "\0"} & set(made)
+    except UnicodeEncodeError:
+        return False
 
 
 def _filled(template: str, bound: inspect.BoundArguments, what: str) -> str:

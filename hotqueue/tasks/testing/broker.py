@@ -11,6 +11,7 @@ from hotqueue.tasks.broker.bounded import queue_full
 from hotqueue.tasks.broker.broker import Looked
 from hotqueue.tasks.broker.encoded import Encoded
 from hotqueue.tasks.broker.facts import Facts
+from hotqueue.tasks.broker.gates import AtGate
 from hotqueue.tasks.broker.inspector import BEHIND
 from hotqueue.tasks.broker.pausing import QUEUE
 from hotqueue.tasks.broker.revoking_many import PARKED, SCHEDULED, WAITING, Sought
@@ -113,8 +114,11 @@ class MemoryBroker(MemorySchedules):
         """Return what is known of a task, as far as `why` needs it."""
         looked, paused = self.look(task_id), self.paused()
         behind = self.unique_holder(looked.envelope) if looked.history.need == BEHIND else ""
-        facts = looked.where, now(), looked.history, looked.envelope, looked.record, looked.detail
-        return Facts(*facts, paused=paused, behind=behind)
+        entry = self._storage.unfinished.get(task_id)
+        kept = self._storage.why_kept(entry) if entry is not None and looked.where == "ready" else ""
+        gate = AtGate("p", kept, 0, 0, 0, -1, 0, 0, []) if kept.startswith("k:") else None
+        facts = "lane" if gate else looked.where, now(), looked.history, looked.envelope, looked.record, looked.detail
+        return Facts(*facts, paused=paused, behind=behind, gate=gate)
 
     async def alook(self, task_id: str) -> Looked:
         """Asyncio twin of `look`."""
@@ -193,9 +197,27 @@ class MemoryBroker(MemorySchedules):
         """Have what is sent wait, or the tasks of one name."""
         self._storage.paused.setdefault(f"task:{task}" if task else QUEUE, now())
 
+    def pause_key(self, key: str) -> None:
+        """Have tasks with this key wait."""
+        self._storage.paused.setdefault(f"k:{key}", now())
+
+    def wait_for_what_is_in_hand(self, what: str) -> None:
+        """Wait for nothing: what is paused does not run."""
+
+    def paused_keys(self) -> dict[str, int]:
+        """Return the keys that are paused, and since when."""
+        return {what[2:]: since for what, since in self._storage.paused.items() if what.startswith("k:")}
+
+    def resume_key(self, key: str) -> None:
+        """Run what waits for that."""
+        self._resume(f"k:{key}")
+
     def resume(self, task: str = "") -> None:
         """Run what waits."""
-        self._storage.paused.pop(f"task:{task}" if task else QUEUE, None)
+        self._resume(f"task:{task}" if task else QUEUE)
+
+    def _resume(self, what: str) -> None:
+        self._storage.paused.pop(what, None)
         with self._storage.lock:
             waiting = [entry for entry in self._storage.unfinished.values() if not entry.running]
         self._runner.run(self._storage, waiting)

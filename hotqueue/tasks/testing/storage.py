@@ -19,6 +19,7 @@ from hotqueue.tasks.client.answers import Answer
 from hotqueue.tasks.client.definition import Definition
 from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.client.waiters import Callback
+from hotqueue.tasks.rules import gates
 from hotqueue.tasks.rules.history import History
 from hotqueue.tasks.rules.history import decode as decode_history
 from hotqueue.tasks.wire.envelope import decode
@@ -82,8 +83,14 @@ class Storage:
         self.paused: dict[str, int] = {}  # as `Broker.paused`
 
     def keeps(self, entry: Entry) -> bool:
-        """Tell whether a task is not to run now: the queue is paused, or tasks of its name are."""
-        return QUEUE in self.paused or (bool(self.paused) and f"task:{decode(entry.envelope).task}" in self.paused)
+        """Tell whether a task is not to run now."""
+        return bool(self.paused) and self.why_kept(entry) != ""
+
+    def why_kept(self, entry: Entry) -> str:
+        """Return what of a task is paused: "1", the queue, "task:" and its name, "k:" and a key; "": nothing."""
+        found = decode(entry.envelope)
+        keys = [gate.key for gate in gates.read(found.gates)] if found.gates else []
+        return next((what for what in (QUEUE, f"task:{found.task}", *keys) if what in self.paused), "")
 
     def knows(self, task_id: str) -> bool:
         """Tell whether a task of this id was ever sent here."""
@@ -157,9 +164,12 @@ def why(storage: Storage, entry: Entry) -> str:
         return f"it replaced a task that runs, and waits for that to end, {WHERE}"
     if need != "-":
         return f"it needs {need}, which is not to be had {WHERE}"
-    if QUEUE not in storage.paused and storage.keeps(entry):
-        return f"task {decode(entry.envelope).task!r} is paused, {WHERE}"
-    return f"queue {storage.name!r} is paused, {WHERE}" if storage.paused else "it has not started yet"
+    kept = storage.why_kept(entry) if storage.paused else ""
+    if not kept:
+        return "it has not started yet"
+    kind, _, name = kept.partition(":")
+    what = f"queue {storage.name!r}" if kept == QUEUE else f"{'task' if kind == 'task' else 'key'} {name!r}"
+    return f"{what} is paused, {WHERE}"
 
 
 def place(entry: Entry) -> str:

@@ -32,3 +32,9 @@ async def amail(n: int, _seconds: float = 0.0) -> int:
     note("amail", n, time.monotonic_ns())
     await atake_time(0.01)
     return n
+
+
+@queue.task(name="bill", max_concurrency=8, concurrency_key="tenant-{tenant}")
+def bill(n: int, tenant: int) -> int:
+    note(f"bill-{tenant}", n, time.monotonic_ns())
+    return n

@@ -209,7 +209,19 @@ class TestInHand:
         room.fill({"tasks": {x: of("mail" if x in "ad" else "price") for x in "abcd"}, "workers": {"v": LATER, "w": LATER}})
         if holds:
             room.fill({"held:w": holds})
-        assert room.broker._may_start("mail") is may_start
+        assert room.broker._may_start("task:mail") is may_start
+
+    def test_of_a_key(self, room: Room) -> None:
+        gates = {"a": b"c2 k:one\nf k:two", "b": b"", "c": b"c2 t:mail"}
+        room.fill({"tasks": {x: of("mail", gates=found) for x, found in gates.items()}, "workers": {"w": LATER}})
+        room.fill({"held:w": {"a": "1 g 5 1", "b": "1 s 6 0", "c": "2 g 7 0"}})
+        assert [room.broker._may_start(f"k:{key}") for key in ("one", "two", "on", "mail", "three")] == [
+            True,
+            True,
+            False,
+            False,
+            False,
+        ]
 
     def test_not_for_ever(self, room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(pausing, "IN_HAND", 0.1)

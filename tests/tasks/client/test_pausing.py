@@ -76,6 +76,7 @@ def test_a_name_that_is_not_known_is_paused_and_one_that_is_near_is_named(
         (lambda q: q.pause(sample.double), "takes a task, or its name"),
         (lambda q: q.pause(tsk="x"), "did you mean 'task'"),
         (lambda q: q.pause("x", "y"), "got both task= and key="),
+        (lambda q: q.pause(key=7), "key= takes a str that concurrency_key=, rate_limit_key= or fair_key= makes, not 7"),
     ],
 )
 def test_what_cannot_be_paused_is_refused(make_queue: MakeQueue, call: Callable[[HotQueue], Any], match: str) -> None:
@@ -83,6 +84,40 @@ def test_what_cannot_be_paused_is_refused(make_queue: MakeQueue, call: Callable[
     with pytest.raises(TypeError, match=match):
         call(queue)
     assert not queue._tasks.broker.paused()
+
+
+@pytest.mark.servers("server")
+@pytest.mark.parametrize("key", ["", "a\nb", "x" * 201, "\ud800"])
+def test_what_no_gate_has_is_no_key(make_queue: MakeQueue, key: str) -> None:
+    queue = make_queue()
+    for call in (queue.pause, queue.resume):
+        with pytest.raises(ValueError, match="key= takes 1 to 200 bytes"):
+            call(key=key)
+
+
+def test_tasks_of_a_key_wait_and_run_once_it_is_resumed(make_queue: MakeQueue) -> None:
+    queue = make_queue()
+    bill = queue.task(name="bill", max_concurrency=2, concurrency_key="tenant-{value}")(sample.note)
+    queue.pause(key="tenant-1")
+    waiting, other = [bill.delay(1) for _ in range(3)], bill.delay(2)
+    assert (work(queue), other.state, queue.stats()["paused_keys"]) == (1, State.SUCCESS, ["tenant-1"])
+    why = waiting[0].why()
+    assert (waiting[0].state, why.reason, why.what, why.name) == (State.PENDING, "paused", "key", "tenant-1")
+    queue.resume(key="tenant-1")
+    assert (work(queue), sample.seen, queue.stats()["paused_keys"]) == (3, [2, 1, 1, 1], [])
+
+
+def test_a_key_inside_testing(make_queue: MakeQueue) -> None:
+    queue = make_queue()
+    bill = queue.task(name="bill", max_concurrency=2, concurrency_key="tenant-{value}")(sample.note)
+    with queue.testing():
+        queue.pause(key="tenant-1")
+        waiting, other = bill.delay(1), bill.delay(2)
+        assert (other.get(), waiting.state, waiting.why().reason) == (2, State.PENDING, "paused")
+        with pytest.raises(ResultTimeout, match="would wait for ever"):
+            waiting.get()
+        queue.resume(key="tenant-1")
+        assert waiting.get() == 1
 
 
 def test_inside_testing(make_queue: MakeQueue) -> None:

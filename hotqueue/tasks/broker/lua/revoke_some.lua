@@ -32,7 +32,8 @@ local function waits(id, a)
   end
   local place = a.need ~= '-' and redis.pcall('ZSCORE', parked_of(a.need), id)
   if type(place) == 'string' then return string.find(a.need, '^paused:') and 'w' or 'p', place end
-  if gates(ready).rank(id) then return 'w' end
+  place = gates(ready).place(id)
+  if place then return 'w', place end
 end
 
 -- Whether it was there at that moment: by its number, which what was sent later has a higher one than. What was scheduled, or failed,
