@@ -145,6 +145,17 @@ def test_a_program_without_the_code_sends_by_name(deployment: Deployment, make_q
     assert (unknown.state, unknown.revoke()) == ("PENDING", "revoked")
 
 
+def test_a_burst_goes_on_while_a_rate_lets_the_next_start_in_a_second(deployment: Deployment) -> None:
+    gates = {"rate_limit": "5/s", "fair_key": "b"}
+    results = [deployment.task["square"].apply_async((n,), **gates) for n in range(12)]
+    worker = deployment.start("tasks", "-b", "-p", 2, ready=False)
+    assert worker.end() == 0
+    assert [result.get(timeout=30) for result in results] == [n * n for n in range(12)]
+    ended = sorted(result.date_done for result in results)
+    assert (ended[-1] - ended[0]).total_seconds() >= 1.9
+    assert deployment.queue.pending() == 0
+
+
 def test_a_burst_leaves_what_a_rate_holds_back_and_says_so(deployment: Deployment) -> None:
     gates = {"rate_limit": "1/h", "rate_limit_key": "a", "max_concurrency": 2, "fair_key": "b"}
     first, second = (deployment.task["square"].apply_async((n,), **gates) for n in (5, 6))

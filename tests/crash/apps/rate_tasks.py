@@ -41,6 +41,7 @@ def fair(n: int, tenant: str, seconds: float = 0.0) -> int:
 
 
 @queue.task(
+    unique="job-{n}",
     max_concurrency=3,
     rate_limit="200/s",
     rate_limit_key="host",

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from contextlib import suppress
 from typing import ClassVar
 
 import pytest
 
+from hotqueue import DuplicateTask
 from hotqueue.tasks.broker.encoded import Encoded
 from hotqueue.tasks.broker.maintenance import Charge
 from hotqueue.tasks.broker.session import ALONE, Session
@@ -229,7 +231,7 @@ def test_a_gate_that_is_open_is_not_forgotten_for_one_that_was_shut(room: Room) 
 
 
 class GateWalk(Walk):
-    """The same with all gates: limits of what runs, and of what starts, whatever happens."""
+    """The same with all gates, and tasks that are unique: limits of what runs, and of what starts, whatever happens."""
 
     LIMITS: ClassVar = {"one": 1, "two": 2, "five": 5}
     RATES: ClassVar = {"slow": 2, "fast": 7}
@@ -257,10 +259,15 @@ class GateWalk(Walk):
             self.number += 1
             task_id, lines = f"t{self.number}", self.lines()
             kind = self.random.choice([envelope.SYNC, envelope.SYNC, envelope.ASYNC])
-            data = rated(task_id, lines, kind=kind, priority=self.random.choice([0, 0, 5])) if lines else plain(task_id)
+            only = self.random.choice(["", "", "re t:p", "ie t:q", "pe t:p", "ps t:q", "rs t:p"])
+            call, flags = envelope.call_header("7", gates=lines.encode(), unique=only.encode())
+            header, priority = envelope.task_header("t", "q", {}), self.random.choice([0, 0, 5])
+            data = envelope.Form(header, kind, priority, flags).encode(task_id.encode(), 0, call, b"payload")
             due, expires = self.random.choice(["", "", "", "+1"]), self.random.choice(["", "", "", "+3"])
             tasks.append(Encoded(task_id, due, expires, data))
-        self.room.broker.enqueue(tasks)
+        for each in tasks:
+            with suppress(DuplicateTask):
+                self.room.broker.enqueue([each])
 
     def step(self) -> None:
         before = {each.id for hand in self.hands.values() for each in hand}
@@ -333,7 +340,10 @@ class GateWalk(Walk):
             found = room.broker.at_gate(task_id)
             assert getattr(found, "what", ""), (task_id, found, self.log[-20:], room.contents())
         timers = room.client.zscore(room.prefix + "scheduled", "\n") is not None
-        places = [room[thing] or () for thing in ("ready", "ready:async", "suspects", "scheduled", "blocked", "parked:task:x")]
+        places = [
+            room[thing] or ()
+            for thing in ("ready", "ready:async", "suspects", "scheduled", "blocked", "parked:task:x", "parked:unique")
+        ]
         standing = Counter(task_id for ids in places for task_id in ids if task_id != "\n")
         standing.update(task_id for name in self.workers for task_id in room.broker.held(name))
         assert set(standing) == set(room["tasks"] or ()), (timers, self.log[-20:])
