@@ -222,11 +222,17 @@ def replica(cluster: Cluster, tmp_path: Path) -> Iterator[Callable[[RedisServer]
         client.execute_command("CLUSTER", "MEET", "127.0.0.1", master.port)
         wait_until(lambda: _replicates(client, number), 20, "it knows its master")
         wait_until(lambda: client.info("replication")["master_link_status"] == "up", 20, "it has all")
+        for node in cluster.nodes:  # who is to vote for it
+            wait_until(lambda node=node: knows_a_replica(node), 20, "every node knows it")  # type: ignore[misc]
         return made[-1]
 
     yield begin
     for server in made:
         server.stop()
+
+
+def knows_a_replica(node: RedisServer) -> bool:
+    return b" slave " in node.client().execute_command("CLUSTER", "NODES").replace(b",", b" ")
 
 
 def _replicates(client: Any, number: bytes) -> bool:

@@ -25,7 +25,7 @@ Found = list[Delivery] | None | HotQueueError
 PROMOTIONS = 10  # calls of `promote` at one queue in one beat, of at most BULK tasks each
 LOOKED_AT = 100  # queues of one server that are looked at by one command, to see whether there is anything in any of them
 LOOKED_UP = 20_000  # names that one script looks up: others wait for that long
-FEW = 10  # queues whose held tasks are handed over by one command
+FEW = 10  # queues whose held tasks are handed over by one command; workers that are looked for by their own keys
 _OF_WORKERS = ("workers", "worker:", "held:", "bell", "shares:")  # what a queue has of its workers alone
 
 
@@ -126,10 +126,13 @@ def need_upkeep(brokers: Sequence[Broker]) -> list[bool]:
 def are_registered(brokers: Sequence[Broker], workers: Sequence[str]) -> list[bool]:
     """Tell of queues of one server whether any of these workers is registered there; False where that cannot be read."""
     store, every_key, doing = brokers[0].store, [keys.workers(broker.name) for broker in brokers], "looking for dead workers"
+    if store.is_cluster and len(workers) <= FEW:  # one that has just died, mostly, and was at none of them
+        looks = [("EXISTS", *(keys.worker(broker.name, worker) for worker in workers)) for broker in brokers]
+        return [isinstance(count, int) and count > 0 for count in pipeline.ask_all(store, looks, doing)]
     if store.is_cluster:
-        calls: list[pipeline.Call] = [([key], workers) for key in every_key]
-        replies = pipeline.run_all(store, scripts.ARE_REGISTERED, calls, doing)
-        return [isinstance(reply, list) and reply[0] > 0 for reply in replies]
+        wanted = {keys.raw(worker) for worker in workers}
+        there = pipeline.ask_all(store, [("ZRANGE", key, 0, -1) for key in every_key], doing)
+        return [isinstance(names, list) and not wanted.isdisjoint(names) for names in there]
     found: list[int] = []
     few = max(1, LOOKED_UP // len(workers))
     for start in range(0, len(every_key), few):

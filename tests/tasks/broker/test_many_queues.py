@@ -96,6 +96,11 @@ def test_on_a_cluster_what_is_there_is_told_as_elsewhere(room: Room) -> None:
     room.broker.ring("s")
     assert many_queues.have_tasks([room.broker]) == [True]
     assert many_queues.have_wake_tokens([room.broker], "s") == [True]
+    names = ["dead-7", "dead-8"]
+    assert many_queues.are_registered([room.broker], names) == [False]
+    room.fill({"workers": {"dead-7": 5}, "worker:dead-7": {"fetch": "1"}})
+    assert many_queues.are_registered([room.broker], names) == [True]
+    assert many_queues.are_registered([room.broker], [f"dead-{n}" for n in range(100)]) == [True]
     room.wipe()
 
 
