@@ -76,7 +76,9 @@ class TaskMethods(Operating):
             TypeError, ValueError: as `task`; what is no time, or no option of these.
             ConfigError: another schedule of this queue has this name.
         """
-        return self._tasks.periodic(when, options)  # type: ignore[return-value]
+        from hotqueue.tasks.client.schedules import Schedules
+
+        return Schedules(self._tasks).periodic(when, options)  # type: ignore[return-value]
 
     def schedule(
         self,
@@ -99,11 +101,15 @@ class TaskMethods(Operating):
             ConfigError: a live worker declares one of this name in its code.
             SerializationError: an argument cannot travel.
         """
-        return self._tasks.schedule(name, when, task, {**options, "args": args, "kwargs": kwargs})
+        from hotqueue.tasks.client.schedules import Schedules
+
+        return Schedules(self._tasks).make(name, when, task, {**options, "args": args, "kwargs": kwargs})
 
     def schedules(self) -> list[Schedule]:
         """Return the schedules of this queue: those that workers declare, and those that `schedule` made."""
-        return self._tasks.all_schedules()
+        from hotqueue.tasks.client.schedules import Schedules
+
+        return Schedules(self._tasks).listed()
 
     def submit(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[R]:
         """Send a call of any callable, by value; a worker that has none of its code can run it."""

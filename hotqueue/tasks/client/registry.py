@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from hotqueue.errors import ConfigError, TaskNotRegistered
+from hotqueue.errors import TaskNotRegistered
 from hotqueue.runtime import testing_mode
-from hotqueue.tasks.client import by_name, name_clashes, schedule, stored_schedule
+from hotqueue.tasks.client import by_name, name_clashes
 from hotqueue.tasks.client.calls import ReadyToSend, ready_to_send
 from hotqueue.tasks.client.client import Client, Owner, client_of
 from hotqueue.tasks.client.definition import Definition, definition_of
 from hotqueue.tasks.client.method import TaskMethod, unbound
 from hotqueue.tasks.client.result import AsyncResult
-from hotqueue.tasks.client.schedule import Schedule
-from hotqueue.tasks.client.scheduled_call import OWN, ScheduledCall, check_options, timetable_of
 from hotqueue.tasks.client.task import AsyncTask, Task
 from hotqueue.tasks.rules import options
 from hotqueue.tasks.rules.callables import is_async
-from hotqueue.tasks.wire import functions, main_module, schedule_row
-from hotqueue.tasks.wire.schedule_row import ScheduleRow
+from hotqueue.tasks.wire import functions, main_module
+
+if TYPE_CHECKING:  # few programs have schedules
+    from hotqueue.tasks.client.scheduled_call import ScheduledCall
 
 
 class Registry(Client):
@@ -30,7 +30,7 @@ class Registry(Client):
         self.tasks: dict[str, Task[..., Any]] = {}
         self.definitions: dict[str, Definition] = {}  # of these tasks
         self.clashes: list[str] = []  # what was defined under a name that another function had
-        self.schedules: dict[str, ScheduledCall] = {}  # that are declared here, by name
+        self.schedules: dict[str, ScheduledCall] = {}  # that are declared here, by name: see schedules.py
 
     # --- defining -------------------------------------------------------------------------------------------------
 
@@ -63,7 +63,7 @@ class Registry(Client):
 
     def submit(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> AsyncResult[Any]:
         """Send a call of any callable, by value where no worker can import it."""
-        return self._anonymous(function, "queue.submit() takes a callable and its arguments").delay(*args, **kwargs)
+        return self.anonymous(function, "queue.submit() takes a callable and its arguments").delay(*args, **kwargs)
 
     def call_by_name(
         self, name: str, args: Iterable[Any] | None, kwargs: Mapping[str, Any] | None, options: Mapping[str, Any]
@@ -82,7 +82,8 @@ class Registry(Client):
         definition = known or by_name.definition(self, name, options)
         return ready_to_send(definition, f"queue.send({name!r})", args, kwargs, **options)
 
-    def _anonymous(self, function: Callable[..., Any], what: str) -> Task[..., Any] | TaskMethod[..., Any]:
+    def anonymous(self, function: Callable[..., Any], what: str) -> Task[..., Any] | TaskMethod[..., Any]:
+        """Return the task of any callable; `what` begins the error where it is none."""
         if isinstance(function, Task | TaskMethod):
             return function
         if not callable(function):
@@ -90,104 +91,6 @@ class Registry(Client):
         return Task(
             Definition(function, self, None, options.TaskOptions(), by_value=True)
         )  # a worker looks up tasks only, never functions
-
-    # --- schedules -----------------------------------------------------------------------------------------------
-
-    def periodic(self, when: Any, given: Mapping[str, Any]) -> Callable[[Any], Task[..., Any]]:
-        """Return a decorator that makes a task of a function, unless it is one, and declares a schedule of it."""
-        where = "@queue.periodic"
-        check_options(given, where, is_call=False)
-        timetable = timetable_of(when, given, where)
-        own = {name: value for name, value in given.items() if name in OWN}
-        wanted = {name: value for name, value in given.items() if name not in OWN}
-
-        def decorate(function: Any) -> Task[..., Any]:
-            if isinstance(function, Task) and wanted:
-                raise TypeError(
-                    f"{where} got {', '.join(sorted(wanted))} for what is a task already; say that where it is made one"
-                )
-            task: Task[..., Any] = function if isinstance(function, Task) else self.task(None, wanted)(function)
-            definition = definition_of(task)
-            self._check_place(definition, where)
-            self.declare(ScheduledCall(own.get("name") or task.name, definition, timetable, own, where))
-            return task
-
-        return decorate
-
-    def declare(self, call: ScheduledCall) -> None:
-        """Declare a schedule; one that is there already has to say the same, unless its function was defined anew.
-
-        Raises:
-            ConfigError: there is another one of this name.
-        """
-        old = self.schedules.get(call.name)
-        if old is not None and not old.is_as(call):
-            one, other = old.definition, call.definition
-            if one.name != other.name or one.function is other.function:
-                raise ConfigError(
-                    f"queue {self.name!r} has two schedules called {call.name!r}, of {one.name} ({old.timetable.words}) and of "
-                    f"{other.name} ({call.timetable.words}); give one of them another name="
-                )
-        self.schedules[call.name] = call
-
-    def declared(self) -> tuple[str, dict[str, tuple[bytes, str, str]]]:
-        """Return the schedules that are declared here, as a supervisor declares them to the store: see `Declared`."""
-        signer = None if self.signer is None else self.signer.for_schedules(self.name)
-        rows = {}
-        for name, call in sorted(self.schedules.items()):
-            row = call.row()
-            data = row.encode(signer)
-            rows[name] = data, schedule_row.digest_of(data), row.table  # signed with another key, it is another one
-        return (schedule_row.version_of(rows) if rows else ""), rows
-
-    def schedule(self, name: str, when: Any, task: Any, given: Mapping[str, Any]) -> Schedule:
-        """Store a schedule until it is removed."""
-        where = "queue.schedule()"
-        check_options(given, where, is_call=True)
-        if "name" in given:
-            raise TypeError(f"{where} got its name twice: {name!r:.80} and name={given['name']!r:.80}")
-        timetable = timetable_of(when, given, where)
-        definition = self._scheduled(task, given)
-        self._check_place(definition, where)
-        return schedule.create(self, ScheduledCall(name, definition, timetable, given, where), self._call_of)
-
-    def all_schedules(self) -> list[Schedule]:
-        """Return the schedules of this queue."""
-        return schedule.listed(self, self.schedules, self._call_of)
-
-    def _call_of(self, name: str, row: ScheduleRow, given: Mapping[str, Any]) -> ScheduledCall:
-        """Return the call of a schedule that is stored, with what is given anew; what is to be called has to be known here."""
-        function = None if "task" in given or row.task in self.tasks else stored_schedule.function_of(row)
-        if function is not None:
-            kinds = options.TaskOptions(bind=function.bind, autoretry_for=function.autoretry_for)
-            definition = Definition(function.function, self, row.task, kinds, by_value=True)
-        else:
-            definition = self._scheduled(given.get("task", row.task), {**row.options, **given})
-        kept = stored_schedule.arguments_of(row, given)
-        return ScheduledCall(name, definition, row.plan.timetable, kept, "Schedule.update()")
-
-    def _scheduled(self, task: Any, given: Mapping[str, Any]) -> Definition:
-        """Return the definition of what a schedule calls; a task that this program does not have goes by its name."""
-        if isinstance(task, str):
-            known = self.definitions.get(task)
-            if not is_task_name(task):
-                raise TypeError(
-                    f"queue.schedule() takes a task, its name, such as 'shop.tasks.price', or a function, not {task!r:.80}"
-                )
-            if known is None and testing_mode.sandbox is not None:
-                self.find(task)
-            return known or by_name.definition(self, task, [name for name in given if name not in OWN])
-        found = self._anonymous(task, "queue.schedule() takes a task, its name, or a function")
-        if not isinstance(found, Task):
-            raise TypeError(f"queue.schedule() takes a task, its name, or a function, not {task!r:.80}")
-        return definition_of(found)
-
-    def _check_place(self, definition: Definition, where: str) -> None:
-        """Raise ConfigError for a task that lives at another server."""
-        if definition.client.store.address != self.store.address:
-            raise ConfigError(
-                f"{where}: task {definition.name} belongs to a queue at {definition.client.store}, not {self.store}"
-            )
 
     def find(self, name: str) -> Task[..., Any]:
         """Return the task called `name`.

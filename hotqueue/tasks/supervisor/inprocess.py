@@ -17,6 +17,7 @@ from hotqueue.runtime import testing_mode
 from hotqueue.store.timeouts import PATIENCE
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.client.registry import Registry
+from hotqueue.tasks.client.schedules import Schedules
 from hotqueue.tasks.execution.soft_limit import leave_ctrl_c_to_main
 from hotqueue.tasks.rules.options import whole
 from hotqueue.tasks.supervisor.declaring import Declared
@@ -59,7 +60,7 @@ def run_worker(registries: list[Registry], burst: bool, threads: int, async_conc
 
     signers = {registry.broker: registry.signer for registry in registries}
     upkeep = Upkeep(brokers, LEASE_MS, give_up=give_up, signer=signers.get, is_burst=burst)
-    upkeep.declare({registry.broker: Declared(*registry.declared()) for registry in registries})
+    upkeep.declare({registry.broker: Declared(*Schedules(registry).declared()) for registry in registries})
     if burst:
         with contextlib.suppress(HotQueueError):  # the worker says so
             upkeep.fire()

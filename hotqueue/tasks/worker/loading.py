@@ -20,6 +20,7 @@ from hotqueue.tasks.client.client import Owner
 from hotqueue.tasks.client.definition import definition_of
 from hotqueue.tasks.client.name_clashes import quietly
 from hotqueue.tasks.client.registry import Registry, registry_of
+from hotqueue.tasks.client.schedules import Schedules
 from hotqueue.tasks.client.task import Task
 from hotqueue.tasks.execution import forks
 from hotqueue.tasks.rules import globs
@@ -163,7 +164,7 @@ def _merged(queues: Iterable[Owner]) -> dict[str, list[Registry]]:
             for task in registry.tasks.values():
                 same.add(task)
             for schedule in registry.schedules.values():
-                same.declare(schedule)
+                Schedules(same).declare(schedule)
             same.clashes += registry.clashes
     return found
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from hotqueue.store.store import Store
 from hotqueue.tasks.client.registry import Registry
+from hotqueue.tasks.client.schedules import Schedules
 from hotqueue.tasks.wire import payload
 from hotqueue.tasks.worker.shared import Member
 
@@ -42,7 +43,7 @@ class Reporter:
         queues = [(registry.name, registry.store) for registry in registries]
         known = sorted({*tasks, *(name for registry in registries for name in registry.tasks)})
         keys = [registry.secret_key for registry in registries]  # to the parent, through a pipe, and nowhere else
-        declared = payload.dumps({n: registry.declared() for n, registry in enumerate(registries)})
+        declared = payload.dumps({n: Schedules(registry).declared() for n, registry in enumerate(registries)})
         stored = {"queues": payload.dumps(queues), "late": payload.dumps(late), "declared": declared}
         self(kind="hello", tasks=known, keys=keys, **stored)
 

@@ -10,6 +10,7 @@ from hotqueue import HotQueue
 from hotqueue.runtime.background import Background
 from hotqueue.store.store import Store
 from hotqueue.tasks.client.registry import registry_of
+from hotqueue.tasks.client.schedules import Schedules
 from hotqueue.tasks.supervisor.child_reports import Reports
 from hotqueue.tasks.supervisor.found_queues import FoundQueues
 from hotqueue.tasks.supervisor.phase import Phase
@@ -86,7 +87,7 @@ def test_what_a_process_declares_is_declared_by_its_supervisor_and_later_ones_ta
         queue = HotQueue(room.queue.name, url="redis://127.0.0.1:1", secret_key="secret")
         for name in names:
             queue.periodic(3600, name=name, args=(1,))(sample.square)
-        return registry_of(queue).declared()
+        return Schedules(registry_of(queue)).declared()
 
     def there() -> list[str]:
         assert parent.state.upkeep is not None

@@ -15,6 +15,7 @@ from hotqueue import HotQueue
 from hotqueue.errors import HotQueueError
 from hotqueue.signing import Signer
 from hotqueue.tasks.client.registry import registry_of
+from hotqueue.tasks.client.schedules import Schedules
 from hotqueue.tasks.rules.firing import State
 from hotqueue.tasks.supervisor.declaring import Declared
 from hotqueue.tasks.supervisor.queue_schedules import QueueSchedules
@@ -35,7 +36,7 @@ class TestDeclaring:
             queue = make_queue()
             for name, when in schedules.items():
                 queue.periodic(when, name=name, args=(2,))(sample.square)
-            return Declared(*registry_of(queue).declared())
+            return Declared(*Schedules(registry_of(queue)).declared())
 
         return declared
 
@@ -144,7 +145,7 @@ class TestDeclaring:
         def declared(secret_key: str) -> Declared:
             queue = HotQueue(room.queue.name, url="redis://127.0.0.1:1", secret_key=secret_key)
             queue.periodic(A, name="a", args=(2,))(sample.square)
-            return Declared(*registry_of(queue).declared())
+            return Declared(*Schedules(registry_of(queue)).declared())
 
         self.declares(room, declared("old,new"))
         put(room, "a", slot=state_of(room, "a").slot, last=5)

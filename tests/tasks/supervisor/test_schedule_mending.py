@@ -8,6 +8,7 @@ import pytest
 
 from hotqueue import HotQueue
 from hotqueue.tasks.client.registry import registry_of
+from hotqueue.tasks.client.schedules import Schedules
 from hotqueue.tasks.supervisor.declaring import Declared
 from tests.tasks import sample
 from tests.tasks.contents import Room
@@ -40,7 +41,7 @@ class TestMending:
         queue = HotQueue(room.queue.name, url="redis://127.0.0.1:1")
         queue.periodic(3600, name="a", args=(1,))(sample.square)
         looked = looking(room)
-        looked.declare(Declared(*registry_of(queue).declared()))
+        looked.declare(Declared(*Schedules(registry_of(queue)).declared()))
         run(looked)
         looked.leave()
         key = room.prefix + "schedules:declarers"
