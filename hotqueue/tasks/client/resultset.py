@@ -245,4 +245,4 @@ class _Together:
             if (answer := answer_in(looked)) is not None:
                 self._note(task_id, answer)
             elif is_last:
-                raise await in_thread(handle_of(result).timeout_error, self._allowed, looked)
+                raise await in_thread(handle_of(result).timeout_error, self._allowed)
