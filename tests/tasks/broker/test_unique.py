@@ -384,6 +384,18 @@ def test_a_dead_one_takes_it_again_or_stays(room: Room) -> None:
     assert_nothing_is_left(room)
 
 
+def test_a_key_of_the_wrong_type_keeps_unique_ones_dead_and_no_others(room: Room) -> None:
+    bury(room, "a", "b")
+    room.fill({"dead": {"p": 1, "q": 2}, "dead:tasks": {"p": b"{}\n" + plain("p"), "q": b"{}\n" + plain("q")}})
+    room.client.set(room.prefix + "unique", "no hash")
+    with pytest.raises(ConfigError, match="WRONGTYPE"):
+        room.broker.revive(["p", "a", "q"])
+    assert (set(room["tasks"]), set(room["dead"])) == ({"p", "q"}, {"a", "b"})
+    room.client.delete(room.prefix + "unique")
+    assert room.broker.revive_free(["a", "b"]) == (["a"], {"b": "a"})
+    assert room["unique"] == {"t:k": "0 a"}
+
+
 def test_a_dead_one_replaces_nobody(room: Room) -> None:
     bury(room, "a", how="pe")
     send(room, "b", how="pe")
@@ -487,6 +499,9 @@ def test_what_cannot_replace_changes_nothing(room: Room, thing: str) -> None:
 def test_what_only_looks_unique_is_a_task_like_any(room: Room, data: bytes) -> None:
     assert room.broker.enqueue([Encoded("x", "", "", data)]) == [True]
     session = worker(room)
+    [delivery] = session.step(1).deliveries
+    settle(session, delivery, "D", extra="{}")
+    assert room.broker.revive(["x"]) == ["x"]
     [delivery] = session.step(1).deliveries
     settle(session, delivery)
     assert (delivery.data, room["tasks"]) == (data, None)

@@ -16,8 +16,11 @@ for n, id in ipairs(ARGV) do
   local record = redis.call('HGET', dead_tasks, id)
   local envelope = record and string.match(record, '^[^\n]*\n(.*)$')
   local flags = envelope and string.byte(envelope, 4)
-  local other = flags and flags > 15 and gates(ready).unique().claim(id, envelope, now, false)
-  if other then
+  local is_unique, fine, other = flags and flags > 15, true, nil
+  if is_unique then fine, other = pcall(gates(ready).unique().claim, id, envelope, now, false) end
+  if not fine then -- a key of the wrong type: it stays, and the others do not
+    wrong = wrong or failure(other)
+  elseif other then
     kept[#kept + 1], kept[#kept + 2] = id, other
   elseif flags then
     local place, found = new_place(seq, envelope), gates(ready).of(envelope) -- first: a counter that is none stops us here
@@ -25,6 +28,7 @@ for n, id in ipairs(ARGV) do
     redis.call('HDEL', attempts, id)
     if not found then redis.call('ZADD', kind_of(envelope) == 'a' and ready_async or ready, place, id) end
     redis.call('HSET', tasks, id, envelope)
+    if is_unique then gates(ready).unique().keep_claim(envelope) end
     if found then gates(ready).enter(id, place, found) end
     if #envelope > SMALL_TASK then redis.pcall('SADD', large, id) end
     back[#back + 1] = id
@@ -33,10 +37,9 @@ for n, id in ipairs(ARGV) do
   bytes, seen = bytes + #(record or ''), n
   if bytes > READ_BYTES then break end
 end
-gates(ready).unique().commit(now)
 if #back > 0 then
   ring(bell, #back, ready)
   ring(bell_async, #back, ready_async)
   gates(ready).ring()
 end
-return { seen, back, kept }
+return wrong or { seen, back, kept }

@@ -173,6 +173,12 @@ local function unique(ready, at_gates, history, ring)
     return count
   end
 
+  -- Write what was claimed for one task, as it is stored; nobody is replaced by it.
+  function made.keep_claim(envelope)
+    local key = key_of(envelope)
+    if key then write(key, rows[key]) end
+  end
+
   -- What would stop `commit` in its middle; before anything is written. `must_be`: see types.lua.
   function made.would_stop(must_be)
     if not (over[1] or next(to_park)) then return nil end
