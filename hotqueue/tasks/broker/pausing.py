@@ -9,12 +9,12 @@ from hotqueue import keys
 from hotqueue.errors import ConfigError
 from hotqueue.tasks.broker import scripts
 from hotqueue.tasks.broker.schema import Schema
-from hotqueue.tasks.broker.stored_queue import BULK
 
 QUEUE = "1"  # what is paused, as it stands in the store: the whole queue; else "task:" and a name
 MOST_PAUSED = 1000  # names that are paused at a time: every fetch reads them
 HANDOVER = 0.02  # seconds in which what a worker has just fetched starts
 IN_HAND = 2.0  # seconds to wait for what workers fetched before; of one that stands still nobody knows
+RESUMED = 300  # tasks that go back at once: some ten milliseconds
 UNPARKING = 1.0  # seconds in which whoever resumes puts tasks back; of more, workers put back the rest
 WORKERS_AT_ONCE = 20  # whose hands are looked into by one call
 
@@ -65,7 +65,7 @@ class Pausing(Schema):
         """
         self._edit("resume", task)
         deadline = time.monotonic() + UNPARKING
-        while task and self.unpark(f"paused:{task}", "", BULK) and time.monotonic() < deadline:
+        while task and self.unpark(f"paused:{task}", "", RESUMED) and time.monotonic() < deadline:
             pass
 
     def unpark(self, need: str, kind: str, count: int) -> int:

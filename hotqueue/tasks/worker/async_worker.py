@@ -149,7 +149,8 @@ class AsyncWorker(Worker):
         """Make a step, or see whether the one under way has been answered; tell whether to look again at once."""
         stepped = self.step(subscription, (room + 1) // 2 if self.is_spread else room)
         is_more_unsettled = stepped is not None and bool(subscription.unsettled)
-        return self._start(subscription) or (room > 0 and subscription.may_unpark) or is_more_unsettled
+        is_more = room > 0 and (subscription.may_unpark or subscription.has_more)
+        return self._start(subscription) or is_more or is_more_unsettled
 
     def _start(self, subscription: Subscription) -> bool:
         """Start all that was fetched, together."""

@@ -146,6 +146,7 @@ class Subscription(Holding, Unparking, Attended):
         if room:
             self.left = stepped.left if stepped.deliveries else 0  # of one that is paused, nothing
             self.may_have_tasks = stepped.left > 0 or self.may_have_more
+            self.has_more = bool(stepped.paused) and stepped.left > 0 and not stepped.deliveries
         if self.is_newer:  # what waits there is for others
             self.due, self.others, self.suspects, self.needs, self.left = -1, 0, 0, 0, 0
             self.may_have_tasks = False

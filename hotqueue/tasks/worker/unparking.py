@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Sequence
 
-from hotqueue.tasks.broker.stored_queue import BULK
+from hotqueue.tasks.broker.pausing import RESUMED
 from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.wire import envelope, payload
 
@@ -23,6 +23,7 @@ class Unparking:
     Attributes:
         needs: how many things parked tasks wait for, when last told; a pause is none.
         paused: names of tasks that are not to start, when last told.
+        has_more: the last fetch was busy setting these aside: there is more to fetch.
         unpark_at: when to look for parked tasks again (monotonic).
         mixed_until: until then (monotonic), workers that cannot run what we can may be there, and park it.
     """
@@ -32,6 +33,7 @@ class Unparking:
     def __init__(self) -> None:
         self.needs = 0
         self.paused: Sequence[str] = ()
+        self.has_more = False
         self.unpark_at = self.mixed_until = 0.0
 
     @property
@@ -60,7 +62,7 @@ class Unparking:
         for need in self.registry.broker.needs():
             if self._satisfies(need):
                 was_paused = need.startswith("paused:")  # what was resumed is for all
-                moved = self.registry.broker.unpark(need, kind, BULK if was_paused else room)
+                moved = self.registry.broker.unpark(need, kind, RESUMED if was_paused else room)
                 total += moved
                 if moved:
                     log.debug("queue %s: %d parked tasks go back, they waited for %s", self.registry.name, moved, need)

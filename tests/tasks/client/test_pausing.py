@@ -52,6 +52,20 @@ def test_what_is_sent_before_waits_as_well(make_queue: MakeQueue) -> None:
 
 
 @pytest.mark.servers("server")
+@pytest.mark.parametrize("function", [sample.note, sample.anote])
+def test_a_burst_is_not_over_while_others_stand_behind_very_many(make_queue: MakeQueue, function: Any) -> None:
+    queue = make_queue()
+    mail, note = queue.task(name="mail")(function), queue.task(name="note")(function)
+    with queue.batch():
+        for n in range(2500):
+            mail.delay(n)
+        note.delay("behind")
+    queue.pause("mail")
+    assert (work(queue), sample.seen) == (1, ["behind"])
+    assert queue.purge("mail") == 2500
+
+
+@pytest.mark.servers("server")
 def test_a_name_that_is_not_known_is_paused_and_one_that_is_near_is_named(
     make_queue: MakeQueue, caplog: pytest.LogCaptureFixture
 ) -> None:

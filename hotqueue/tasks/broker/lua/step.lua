@@ -305,7 +305,7 @@ local function fetch(out)
     local all_to_lanes = 0
     local first = redis.call('ZRANGE', SUSPECTS, 0, 199, 'WITHSCORES')
     for i = 1, #first, 2 do
-      local is_aside = pauses and pauses.set_aside(SUSPECTS, first[i], first[i + 1])
+      local is_aside = pauses and pauses.set_aside(SUSPECTS, { first[i], first[i + 1] }, 1) > 0
       if not is_aside and (width < 0 or history().fits(history().width_of(redis.call('HGET', ATTEMPTS, first[i])), width)) then
         local envelope = redis.call('HGET', TASKS, first[i])
         local origin = envelope and kind_of(envelope) == 'a' and 'y' or 'x'

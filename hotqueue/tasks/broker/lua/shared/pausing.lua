@@ -33,34 +33,48 @@ local function pausing(tag, lines, history, gates)
     return names[header] or nil
   end
 
-  -- Park a task that stands in a ready set, if its name is paused; tells whether it is.
-  function made.set_aside(set, id, place)
-    local envelope = redis.call('HGET', tasks, id)
-    local name = envelope and made.task_of(envelope)
-    if not (name and made.has_name(name)) then return false end
-    local a = history().split(redis.call('HGET', attempts, id))
-    a.need = 'paused:' .. name
-    redis.call('SADD', needs, a.need) -- first: a key of the wrong type leaves it in no two places
-    redis.call('HSET', attempts, id, history().join(a))
-    redis.call('ZADD', parked_for .. a.need, place, id)
-    redis.call('ZREM', set, id)
-    if string.byte(envelope, 4) > 7 then
-      gates(tag .. 'ready').free(id)
-      has_freed = true
+  -- Park those of the first `count` of a line, ids and places of a ready set, whose names are paused; gives back how many these are.
+  function made.set_aside(set, line, count)
+    local ids, by_need, gone = {}, {}, {}
+    for i = 1, count do ids[i] = line[2 * i - 1] end
+    if count == 0 then return 0 end
+    local envelopes, gated = redis.call('HMGET', tasks, unpack(ids)), {}
+    for i, id in ipairs(ids) do
+      local name = envelopes[i] and made.task_of(envelopes[i])
+      if name and made.has_name(name) then
+        local need = 'paused:' .. name
+        by_need[need] = by_need[need] or {}
+        table.insert(by_need[need], line[2 * i])
+        table.insert(by_need[need], id)
+        gone[#gone + 1] = id
+        if string.byte(envelopes[i], 4) > 7 then gated[#gated + 1] = id end
+      end
     end
-    return true
+    for need, places in pairs(by_need) do
+      local pasts = {}
+      for i = 2, #places, 2 do
+        local a = history().split(redis.call('HGET', attempts, places[i]))
+        a.need = need
+        pasts[i - 1], pasts[i] = places[i], history().join(a)
+      end
+      redis.call('SADD', needs, need) -- first: a key of the wrong type leaves them in no two places
+      redis.call('HSET', attempts, unpack(pasts))
+      redis.call('ZADD', parked_for .. need, unpack(places))
+    end
+    if #gone > 0 then redis.call('ZREM', set, unpack(gone)) end
+    for _, id in ipairs(gated) do gates(tag .. 'ready').free(id) end
+    has_freed = has_freed or #gated > 0
+    return #gone
   end
 
   -- The same for the first of a ready set, until none of so many as there is room for is paused; false: there may be more.
-  -- `fitting`: how many of a line of ids and places are worth reading.
+  -- `fitting`: how many of a line are worth reading.
   function made.are_set_aside(set, room, fitting)
     local want = math.min(most, math.max(room, at_front))
     for _ = 1, math.ceil(most / want) do
       local line = redis.call('ZRANGE', set, 0, want - 1, 'WITHSCORES')
-      local count, gone = #line > 0 and fitting(line) or 0, 0
-      for i = 1, 2 * count, 2 do
-        if made.set_aside(set, line[i], line[i + 1]) then gone = gone + 1 end
-      end
+      local count = #line > 0 and fitting(line) or 0
+      local gone = made.set_aside(set, line, count)
       if gone == 0 or (count - gone >= room and not has_freed) then return true end -- a lane may have let others in, in front of them
     end
     return false
