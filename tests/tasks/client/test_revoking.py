@@ -56,6 +56,17 @@ def test_by_headers(shop: HotQueue) -> None:
 
 
 @pytest.mark.servers("server")
+def test_by_headers_of_tasks_with_gates_that_are_unique(make_queue: MakeQueue) -> None:
+    queue = make_queue()
+    bill = queue.task(name="bill", max_concurrency=1, rate_limit="9/s", unique=True)(sample.note)
+    sent = [bill.apply_async((n,), headers={"tenant": n}) for n in (7, 8, 7777)]
+    assert (queue.revoke_all(headers={"tenant": 7}), queue.revoke_all(headers={"tenant": 9})) == (1, 0)
+    assert [result.state for result in sent] == ["REVOKED", "PENDING", "PENDING"]
+    assert bill.apply_async((7,)).id != sent[0].id  # nothing is left of its lock
+    assert queue.purge(state="waiting") == 3
+
+
+@pytest.mark.servers("server")
 def test_from_asyncio(shop: HotQueue) -> None:
     async def main() -> list[int]:
         shop.tasks["note"].map(range(3))

@@ -31,7 +31,7 @@ local function waits(id, a)
     if place then return 'w', place end
   end
   local place = a.need ~= '-' and redis.pcall('ZSCORE', parked_of(a.need), id)
-  if type(place) == 'string' then return string.find(a.need, '^paused:') and 'w' or 'p', place end
+  if type(place) == 'string' then return (a.need == 'unique' or string.find(a.need, '^paused:')) and 'w' or 'p', place end
   place = gates(ready).place(id)
   if place then return 'w', place end
 end
