@@ -32,6 +32,7 @@ local function gates(ready)
   local admitted = { s = 0, a = 0, x = 0 }
   local wrong -- the first error
   local are_keys_paused -- once that was asked
+  local IN_TURN = 16 -- tasks that take turns at most that are fetched together
   local SAME = 5 -- lanes one after another that go to the same other gate
 
   local made_turns, made_rates
@@ -124,8 +125,15 @@ local function gates(ready)
     return are_keys_paused and redis.call('HEXISTS', tag .. 'paused:keys', key) == 1
   end
 
+  -- How many of those that take turns may be in ready, and be fetched together: fewer than there are keys that wait, and one where few are, so
+  -- that who comes later waits for no more than a turn.
+  local function turns_at_once(name)
+    return math.max(1, math.min(IN_TURN, redis.call('ZCARD', turns_of(name)) - 1))
+  end
+
   local function has_room(gate)
     gate.taken = redis.call('SCARD', slots_of(gate.name))
+    if gate.what == 'f' then return gate.taken == 0 or gate.taken < turns_at_once(gate.name) end
     local used = gate.what == 'r' and gate.taken < gate.limit and rating().used(gate) or 0
     return gate.taken + used < gate.limit
   end
@@ -210,6 +218,15 @@ local function gates(ready)
     return turn
   end
 
+  -- The place in ready of one whose turn it is: its own, or else behind those that had theirs before.
+  local function behind_turns(task, place)
+    local gate = task[#task]
+    if gate.taken == 0 then return place end
+    local ids, last = redis.call('SMEMBERS', slots_of(gate.name)), tonumber(place)
+    for _, other in ipairs(redis.call('ZMSCORE', SETS[task.kind], unpack(ids))) do last = math.max(last, (tonumber(other or nil) or 0) + 1) end
+    return string.format('%.0f', last)
+  end
+
   -- Let a task that is the first of its lane into ready, or out of there if it is no task any more. Gives back whether it went, and else
   -- the gate that is shut for it (nil: its gates are not known here); and what it has.
   local function admit_first(lane, id, place)
@@ -222,9 +239,10 @@ local function gates(ready)
     if shut then return false, shut, task end
     local fine, failed = pcall(function()
       as_suspect = is_suspect(id)
+      local to = task.is_fair and not as_suspect and behind_turns(task, place) or place
       take_slots(id, task, as_suspect)
       leave_lane(id, lane)
-      stand(id, task.kind, place, as_suspect)
+      stand(id, task.kind, to, as_suspect)
     end)
     if fine then return true, nil, task end
     give_up_slots(id, task) -- where it was
@@ -251,7 +269,9 @@ local function gates(ready)
   -- where it is the same for several, the others stay, and come once that is open.
   local function let_in(gate, task)
     local last, times = nil, 0
+    local window = string.sub(gate, 1, 1) == 'f' and { what = 'f', name = gate }
     for _ = 1, MOST do
+      if window and not has_room(window) then return end -- whoever waits there
       local lane, turn, has_others = turning().first(gate)
       if not lane then return task and task[2] and open_others(gate, task) end
       local id, place = first_of(lane)
@@ -352,13 +372,15 @@ local function gates(ready)
   -- How many of the first of a fetch start at once, and may so be fetched together. Of what a rate bounds, those count from now on, so that
   -- few are to wait behind others, and none for a worker to wake up; of what takes turns, one that is fetched goes before who comes later.
   function made.together(envelopes, count, kind, is_later)
-    local times = {}
+    local times = {} -- of each gate how many more
     for i = 1, kind == 'a' and 0 or count do
       for _, gate in ipairs(envelopes[i] and read(made.of(envelopes[i])) or {}) do
         if gate.what ~= 'c' then
-          local most = gate.what == 'f' and 1 or is_later and 0 or math.max(1, math.floor(gate.limit / RATE_PART))
-          times[gate.name] = (times[gate.name] or 0) + 1
-          if times[gate.name] > most then return i - 1 end
+          if not times[gate.name] then
+            times[gate.name] = gate.what == 'f' and turns_at_once(gate.name) or is_later and 0 or math.max(1, math.floor(gate.limit / RATE_PART))
+          end
+          times[gate.name] = times[gate.name] - 1
+          if times[gate.name] < 0 then return i - 1 end
         end
       end
     end
@@ -453,6 +475,7 @@ local function gates(ready)
     local head = first and read(text_for_sure(first))
     if not head then return {} end
     local shut = shut_at(head, head.is_fair and is_suspect(first))
+    if not shut and head.is_fair and redis.call('EXISTS', slots_of(head[#head].name)) == 1 then shut = head[#head].name end -- until the next fetch
     for _, gate in ipairs(head) do
       local is_paused_key = shut == 'p' .. gate.key
       if is_paused_key or shut == gate.name then
