@@ -44,8 +44,8 @@ class Outbox(threading.local):
             registry: Any = queue._tasks
             registry.send, registry.send_one = partial(self.send, registry), partial(self.send_one, registry)
 
-    def send(self, registry: Any, name: str, sent: Sequence[Encoded]) -> None:
-        """Enqueue, as the registry does."""
+    def send(self, registry: Any, name: str, sent: Sequence[Encoded], _handles: object = None) -> None:
+        """Enqueue, as the registry does; none of the tasks is a unique one."""
         self.sent, self.were_new = (registry, name, sent), ()
         self.were_new = registry.broker_of(name).enqueue(sent)
 
