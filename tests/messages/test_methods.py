@@ -69,5 +69,5 @@ queue = HotQueue("q", host="127.0.0.1", port=1)
 queue.consume(); repr(queue); queue.close()
 print(sorted(name for name in sys.modules if name.startswith("hotqueue.tasks.")))
 """
-    bases = ["broker", "broker.encoded", "client", "client.client", "methods"]  # what HotQueue derives from
+    bases = ["broker", "broker.encoded", "client", "client.client", "methods", "operating"]  # what HotQueue derives from
     assert run_python(code).stdout.strip() == str([f"hotqueue.tasks.{name}" for name in bases])

@@ -44,6 +44,7 @@ ALLOWED = {
     "tasks/client/replies.py:_call": "of what returns at once",
     "tasks/client/replies.py:_read_for_callbacks": "of a thread of its own",
     "tasks/client/result.py:_complete": "it is the future's owner's",
+    "tasks/futures/future.py:_complete": "the same",
     "messages/local.py:_run": "of a thread of its own",
     "messages/consume.py:loop": "thrown into the generator, which raises it on",
 }

@@ -9,7 +9,7 @@ from typing import Any
 
 from hotqueue import keys
 from hotqueue.tasks.broker import scripts
-from hotqueue.tasks.broker.stored_queue import StoredQueue, instant
+from hotqueue.tasks.broker.stored_queue import StoredQueue, whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,4 +77,4 @@ class Gates(StoredQueue):
         """Return the keys that are paused, and since when in ms."""
         key = keys.paused_keys(self.name)
         found = self.store.repeat(lambda: self.store.command(key, "HGETALL", key))
-        return {keys.text(each).removeprefix("k:"): instant(since) for each, since in zip(found[::2], found[1::2], strict=True)}
+        return {keys.text(each).removeprefix("k:"): whole(since) for each, since in zip(found[::2], found[1::2], strict=True)}

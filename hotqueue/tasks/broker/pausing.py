@@ -9,6 +9,7 @@ from hotqueue import keys
 from hotqueue.errors import ConfigError
 from hotqueue.tasks.broker import scripts
 from hotqueue.tasks.broker.schema import Schema
+from hotqueue.tasks.broker.stored_queue import whole
 
 QUEUE = "1"  # what is paused, as it stands in the store: the whole queue; else "task:" and a name
 MOST_PAUSED = 1000  # names that are paused at a time: every fetch reads them
@@ -22,7 +23,7 @@ WORKERS_AT_ONCE = 20  # whose hands are looked into by one call
 def read_paused(lines: bytes) -> dict[str, int]:
     """Return what the key says that is paused; as `Pausing.paused`."""
     parts = [line.rpartition(" ") if " " in line else (line, "", "0") for line in keys.text(lines).split("\n") if line]
-    return {what: int(since) if since.isdigit() else 0 for what, _, since in parts}
+    return {what: whole(since) for what, _, since in parts}
 
 
 class Pausing(Schema):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from hotqueue import keys
 from hotqueue.tasks.broker import scripts
-from hotqueue.tasks.broker.stored_queue import BULK, StoredQueue
+from hotqueue.tasks.broker.stored_queue import BULK, StoredQueue, whole
 from hotqueue.tasks.wire.outgoing import Outgoing, opened
 
 NEW, STALE = (
@@ -48,7 +48,7 @@ class Posting(StoredQueue):
                 self.store.command(key, "ZREM", key, entry)
             else:
                 some.append(Posted(int(float(number)), task))
-        return int(float(floor)), some
+        return whole(floor), some
 
     def strike(self, target: str, some: Sequence[Posted], told: int | None = None) -> tuple[int, int]:
         """Strike what has come to its queue; return the number before which all has been struck, and how much is left.
@@ -109,5 +109,4 @@ def _named(some: Sequence[Posted]) -> tuple[str, bytes]:
 
 
 def _last_word(value: bytes) -> int:
-    word = value.rpartition(b" ")[2]
-    return int(word) if word.isdigit() and len(word) < 18 else 0
+    return whole(value.rpartition(b" ")[2])

@@ -20,6 +20,11 @@ def instant(score: bytes) -> int:
     return int(min(max(float(score), -FAR), FAR))
 
 
+def whole(number: bytes | str) -> int:
+    """Return the number that stands in a hash or a string; 0 for what somebody else put there."""
+    return int(number) if number.isdigit() and number.isascii() and len(number) < 18 else 0
+
+
 class StoredQueue:
     """One queue of tasks in the store.
 

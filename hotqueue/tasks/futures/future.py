@@ -12,7 +12,7 @@ from concurrent.futures import Future, InvalidStateError
 from functools import partial
 from typing import Any, TypeVar
 
-from hotqueue.errors import ConnectionFailed, HotQueueError, TaskRevoked
+from hotqueue.errors import STORE_ERRORS, ConnectionFailed, TaskRevoked
 from hotqueue.tasks.client import callbacks
 from hotqueue.tasks.client.answers import Answer
 from hotqueue.tasks.client.handle import handle_of
@@ -122,5 +122,5 @@ def cancel_all(futures: Iterable[Future[Any]]) -> None:
     for future in futures:
         try:
             future.cancel()
-        except HotQueueError:
+        except STORE_ERRORS:
             pass

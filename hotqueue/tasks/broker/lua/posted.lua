@@ -6,7 +6,8 @@ local outbox, posted = KEYS[1], KEYS[2]
 local newer = newer_queue()
 if newer then return newer end
 local AT_ONCE = 50 -- that are looked at, to see how large they are
-local out, bytes, most = { redis.call('HGET', outbox, ARGV[1]) or '0' }, 0, tonumber(ARGV[2])
+local floor = string.match(redis.call('HGET', outbox, ARGV[1]) or '', '^%d+$') or '0' -- what is no number is not ours
+local out, bytes, most = { floor }, 0, tonumber(ARGV[2])
 for first = 0, most - 1, AT_ONCE do
   local line = redis.call('ZRANGE', posted, first, math.min(first + AT_ONCE, most) - 1, 'WITHSCORES')
   for i = 1, #line, 2 do

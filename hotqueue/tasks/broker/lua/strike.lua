@@ -7,7 +7,7 @@ local queue, told = ARGV[1], ARGV[2]
 local wrong = newer_queue() or must_be('hash', outbox) or must_be('zset', posted)
 if wrong then return wrong end
 may_grow(outbox)
-local ids, n, behind = {}, 0, tonumber(redis.call('HGET', outbox, queue) or '0') or 0
+local ids, n, behind = {}, 0, tonumber(string.match(redis.call('HGET', outbox, queue) or '', '^%d+$') or '0')
 for id in string.gmatch(ARGV[4], '([^\n]+)\n') do ids[#ids + 1] = id end
 for number in string.gmatch(ARGV[3], '([^\n]+)\n') do
   n = n + 1
