@@ -226,7 +226,16 @@ def fall_silent(net: Net) -> None:
     net.back.fall_silent()
     # A sweep, or what may come between two: a supervisor that waits for that sends no sweep any more.
     between = (scripts.PROMOTE, scripts.AUDIT, scripts.MEND_LANES, scripts.MEND_OWNERS, scripts.FREE_DONE, scripts.ARE_REGISTERED)
-    its = (scripts.SWEEP.sha, *(script.sha for script in between), b"ZRANGE", b"SMEMBERS", b"SCAN", b"GET")
+    schedules = (scripts.DECLARE, scripts.DUE_SCHEDULES, scripts.SET_SCHEDULES, scripts.MEND_UNIQUE)
+    its = (
+        scripts.SWEEP.sha,
+        *(script.sha for script in (*between, *schedules)),
+        b"ZRANGE",
+        b"SMEMBERS",
+        b"SCAN",
+        b"GET",
+        b"EXISTS",
+    )
     wait_until(lambda: any(each in request for request in net.back.swallowed for each in its))
 
 

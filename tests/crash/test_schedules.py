@@ -147,7 +147,7 @@ def test_signed_on_every_kind_of_server(queue_name: str, store_url: str, tmp_pat
         names = [each.name for each in queue.schedules()]
         assert names == ["beat", "far", "made"]
         assert all(each.last_result is not None for each in queue.schedules())
-        assert "schedule 'forged' is unsigned, but this worker has a secret key" in app.said()
+        wait_until(lambda: "schedule 'forged' is unsigned, but this worker has a secret key" in app.said())
         assert {words[0] for words in app.noted()} == kinds
     finally:
         app.stop()

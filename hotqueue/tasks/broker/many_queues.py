@@ -73,16 +73,17 @@ def promote(brokers: Sequence[Broker], until: float = 0.0) -> list[Failed]:
     Args:
         until: no further turns after this moment (monotonic).
     """
-    failed: dict[Broker, Failed] = dict.fromkeys(brokers)
-    due = list(brokers)
+    failed: list[Failed] = [None] * len(brokers)
+    due = list(range(len(brokers)))  # by number: a queue that was looked for twice is there twice
     for turn in range(PROMOTIONS):
         if not due or (turn and time.monotonic() > until):
             break
-        calls = [broker.promote_call() for broker in due]
+        calls = [brokers[n].promote_call() for n in due]
         replies = pipeline.run_all(brokers[0].store, scripts.PROMOTE, calls, "promoting due tasks", at_once=2)
-        failed.update({broker: _failed(reply) for broker, reply in zip(due, replies, strict=True)})
-        due = [broker for broker, reply in zip(due, replies, strict=True) if _failed(reply) is None and reply[1] == 0]
-    return list(failed.values())
+        for n, reply in zip(due, replies, strict=True):
+            failed[n] = _failed(reply)
+        due = [n for n, reply in zip(due, replies, strict=True) if failed[n] is None and reply[1] == 0]
+    return failed
 
 
 def share(table: Broker, brokers: Sequence[Broker], supervisor: str, counts_ms: int, every_ms: int, in_any_case: int) -> Share:

@@ -44,6 +44,12 @@ def test_what_is_due_is_promoted_everywhere_but_where_a_key_is_wrong(rooms: list
     assert [room["ready"] for room in rooms] == [{"t": place(1)}, ["not ours"], {"t": place(1)}]
 
 
+def test_a_queue_that_is_there_twice_has_two_answers(rooms: list[Room]) -> None:
+    """A dead worker was looked for in a queue that was swept just before."""
+    first, second = (room.broker for room in rooms[:2])
+    assert many_queues.promote([first, second, first]) == [None] * 3
+
+
 def test_a_beat_promotes_a_bounded_number_however_many_are_due(rooms: list[Room]) -> None:
     few, many = rooms[0], rooms[1]
     few.fill({"tasks": {"t": sync()}, "scheduled": {"t": 5}})

@@ -125,7 +125,7 @@ def test_what_goes_back_unstarted_did_not_start(room: Room) -> None:
     session.settle([Settlement("b", 2, "P", b"", 0, str(stepped.now - 5000))])  # not so long ago
     assert log_of(room, "r60000 k:k")[0] == 1
     assert names(session.step(9).deliveries) == ["a"]
-    assert [number for _, number in log_of(room, "r60000 k:k")[1]] == [2]
+    assert sum(number for _, number in log_of(room, "r60000 k:k")[1]) == 2  # in one hundredth of the period, or in two
 
 
 def test_a_fetch_of_somebody_who_sleeps_brings_none(room: Room) -> None:
