@@ -197,7 +197,7 @@ def _use_a_bound(url: str) -> None:
 
 def _use_schedules(queue: HotQueue) -> None:
     made = queue.schedule("s", 0.2, task(queue, "add"), (1, 2))
-    wait_until(lambda: queue.schedules()[0].last_result is not None, 20, "it fires")
+    wait_until(lambda: [each for each in queue.schedules() if each.name == "s" and each.last_result], 20, "it fires")
     assert made.trigger().get(timeout=20) == 3
     made.pause()
     made.resume()
