@@ -262,7 +262,8 @@ def test_one_of_several_queues_that_is_newer_keeps_a_worker_from_no_other(
         redis.lpush(keys.bell("q-1"), "1")  # for somebody else
         let_pass(2)  # what is measured is a rate
         assert redis.info("commandstats").get("cmdstat_evalsha", {"calls": 0})["calls"] < 60
-        assert (log.read_text().count(SAYS), redis.llen(keys.bell("q-1"))) == (1, 1)
+        assert log.read_text().count(SAYS) == 1
+        assert redis.llen(keys.bell("q-1")) >= 1  # a sweep may have rung as well
     finally:
         worker.terminate()
         assert worker.wait(allowed(10)) == 0
