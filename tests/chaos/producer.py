@@ -43,6 +43,7 @@ class Outbox(threading.local):
         for queue in (tasks.queue, tasks.other):
             registry: Any = queue._tasks
             registry.send, registry.send_one = partial(self.send, registry), partial(self.send_one, registry)
+            registry.begin_send = partial(self.begin_send, registry)
 
     def send(self, registry: Any, name: str, sent: Sequence[Encoded], _handles: object = None) -> None:
         """Enqueue, as the registry does; none of the tasks is a unique one."""
@@ -52,6 +53,11 @@ class Outbox(threading.local):
     def send_one(self, registry: Any, name: str, task_id: str, data: bytes) -> None:
         """Enqueue what `delay` sends."""
         self.send(registry, name, [Encoded(task_id, "", "", data)])
+
+    def begin_send(self, registry: Any, name: str, sent: Sequence[Encoded]) -> Callable[[], object]:
+        """Enqueue what `map` sends."""
+        self.send(registry, name, sent)
+        return lambda: None
 
     def send_again(self) -> list[Any]:
         """Repeat the last call under the same ids."""
