@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 UV     := $(shell command -v uv 2>/dev/null)
-JOBS   ?= 6
+JOBS   ?= 4
 ARGS   ?=
 
 .DEFAULT_GOAL := help
