@@ -20,8 +20,17 @@ def is_prime(n: int) -> bool:
     return n > 1 and all(n % divisor for divisor in range(2, int(n**0.5) + 1))
 
 
-def progress(results: Iterable[T], total: int) -> Iterator[T]:
-    """Show how many have come; `tqdm(results, total=total)` does it better."""
+def progress(results: Iterable[T], total: int) -> Iterable[T]:
+    """Show how many have come: with tqdm, where it is installed, and else with what is below."""
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        return bar(results, total)
+    return tqdm(results, total=total)
+
+
+def bar(results: Iterable[T], total: int) -> Iterator[T]:
+    """Yield what comes, and show how many that are."""
     for n, result in enumerate(results, 1):
         if sys.stderr.isatty():
             print(f"\r[{'#' * (30 * n // total):<30}] {n}/{total}", end="" if n < total else "\n", file=sys.stderr)

@@ -24,7 +24,7 @@ from hotqueue.tasks.client.method import TaskMethod
 from hotqueue.tasks.client.registry import registry_of
 from hotqueue.tasks.client.result import AsyncResult
 from hotqueue.tasks.client.task import Task
-from hotqueue.tasks.futures.future import TaskFuture, cancel_all, wait_for
+from hotqueue.tasks.futures.future import TaskFuture, cancel_all, join_others, wait_for
 from hotqueue.tasks.futures.together import Together
 from hotqueue.tasks.rules import options as rules
 from hotqueue.tasks.rules.options import seconds
@@ -139,7 +139,11 @@ class Executor(concurrent.futures.Executor):
             futures.append(TaskFuture(AsyncResult(Handle(task_id, client, name))))
         self._unfinished.add(futures)
         try:
-            client.broker_of(name).enqueue(tasks)  # past a batch: whoever submits waits for it
+            broker = client.broker_of(name)  # past a batch: whoever submits waits for it
+            if definition.options.unique:
+                join_others(futures, broker.enqueue_unique(tasks))
+            else:
+                broker.enqueue(tasks)
             wait_for(futures)
         except BaseException:
             self._unfinished.discard(futures)

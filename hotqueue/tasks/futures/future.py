@@ -32,7 +32,7 @@ class TaskFuture(Future[R]):
     def __init__(self, async_result: AsyncResult[R]) -> None:
         super().__init__()
         self.async_result = async_result
-        self._is_wanted_back = False
+        self._is_wanted_back = self._is_of_another = False
         self._asking = threading.Lock()  # who comes second is not to be told that the task is gone
         self._to_notify = threading.Lock()  # whoever gets it tells those who wait that it is cancelled
 
@@ -42,6 +42,8 @@ class TaskFuture(Future[R]):
         Asks the server, but in an event loop, which is not to stand still: there the future is cancelled at once, and the
         task taken back in a thread, or its outcome thrown away where it is too late for that.
 
+        A unique task that was there before, sent by somebody else, goes on: only this future is cancelled.
+
         Returns:
             False for a task that runs or has ended: it goes on.
 
@@ -50,6 +52,8 @@ class TaskFuture(Future[R]):
         """
         if self.done():
             return self.cancelled()
+        if self._is_of_another:
+            return self._end_cancelled()
         if _is_in_loop():
             callbacks.callers.call(self._take_back)
             return self._end_cancelled()
@@ -104,6 +108,13 @@ def _is_in_loop() -> bool:
     except RuntimeError:
         return False
     return True
+
+
+def join_others(futures: Sequence[TaskFuture[Any]], ids: Sequence[str]) -> None:
+    """Have futures be those of the tasks with these ids: where another's is that of a unique one which was there before."""
+    for future, task_id in zip(futures, ids, strict=True):
+        handle = handle_of(future.async_result)
+        future._is_of_another, handle.id = handle.id != task_id, task_id
 
 
 def wait_for(futures: Sequence[TaskFuture[Any]]) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 import hotqueue
-from hotqueue import Executor, HotQueue, RemoteError, RemoteTraceback
+from hotqueue import Executor, HotQueue, RemoteError, RemoteTraceback, TaskRevoked
 from tests.support.durations import take_time
 from tests.support.servers import RedisServer
 from tests.support.waiting import wait_until
@@ -121,6 +121,34 @@ def test_a_task_goes_with_its_own_options(queue: HotQueue) -> None:
 
     with Executor(queue) as executor:
         assert executor.submit(priority).result(10) == 9
+
+
+def test_a_unique_task_that_is_there_gives_a_future_of_that_one(unserved: HotQueue) -> None:
+    @unserved.task(unique="n-{n}", on_conflict="ignore")
+    def only(n: int) -> int:
+        return n
+
+    executor = Executor(unserved)
+    first, second, other = executor.submit(only, 1), executor.submit(only, 1), executor.submit(only, 2)
+    assert second.async_result.id == first.async_result.id != other.async_result.id
+    assert executor.submit(only, 1).cancel()
+    assert unserved.pending() == 2  # whoever was there first waits for it as before
+    results = executor.map(only, [1, 2, 2])
+    unserved.run_worker(burst=True)
+    assert [first.result(10), second.result(10), other.result(10), *results] == [1, 1, 2, 1, 2, 2]
+    executor.shutdown()
+    with unserved.testing(), Executor(unserved) as executor:
+        assert executor.submit(only, 3).result(0) == 3
+
+
+def test_who_waits_for_anothers_unique_task_is_told_that_it_was_taken_back(unserved: HotQueue) -> None:
+    @unserved.task(unique=True, on_conflict="ignore")
+    def only() -> None: ...
+
+    executor = Executor(unserved)
+    first, second = executor.submit(only), executor.submit(only)
+    assert first.cancel()
+    assert isinstance(second.exception(10), TaskRevoked)
 
 
 # --- waiting -------------------------------------------------------------------------------------------------------------
