@@ -18,6 +18,7 @@ from hotqueue import keys
 from hotqueue.errors import ConnectionFailed, NotTaken, SerializationError
 from hotqueue.runtime.ending import in_thread
 from hotqueue.sizes import LARGE
+from hotqueue.store import pipeline
 from hotqueue.store.packing import PackedCall, PackedKeys
 from hotqueue.store.scripts import Script
 from hotqueue.store.store import Store
@@ -248,6 +249,13 @@ class Broker(Inspector, Maintenance, Owning, Posting, Scheduling):
         every_key = [keys.result(self.name, task_id) for task_id in ids]
         found: list[bytes | None] = self.store.repeat(lambda: self.store.command(every_key[0], "MGET", *every_key))
         return found
+
+    def ends(self, ids: Sequence[str]) -> list[int | None]:
+        """Return of tasks how many bytes their records have, 0 for none; None of those that have not ended."""
+        tasks = keys.tasks(self.name)
+        asked = [each for i in ids for each in (("HEXISTS", tasks, i), ("STRLEN", keys.result(self.name, i)))]
+        found = self.store.repeat(lambda: pipeline.ask_all(self.store, asked, doing=LOOKING))
+        return [None if is_there else size for is_there, size in zip(found[::2], found[1::2], strict=True)]
 
     def look(self, task_id: str) -> Looked:
         """Return what is known of a task; one that waits past its expiry is ended first, as no worker may be there to."""

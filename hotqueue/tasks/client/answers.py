@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from hotqueue.errors import ConnectionFailed
+from hotqueue.errors import STORE_ERRORS, ConnectionFailed
 from hotqueue.tasks.broker.broker import Broker
+from hotqueue.tasks.broker.stored_queue import BULK
 
 AT_ONCE = 1 << 20  # bytes of records that are read in one trip
 
@@ -18,6 +20,11 @@ class Answer:
     status: str
     record: bytes = b""
     size: int = 0
+
+
+def pieces(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Return ids as many at a time as are asked about in one trip."""
+    return (ids[start : start + BULK] for start in range(0, len(ids), BULK))
 
 
 def with_records(broker: Broker, answers: dict[str, Answer]) -> dict[str, Answer]:
@@ -33,6 +40,21 @@ def with_records(broker: Broker, answers: dict[str, Answer]) -> dict[str, Answer
     if some:
         _read_records(broker, some, answers)
     return answers
+
+
+def confirmed(broker: Broker, answers: dict[str, Answer]) -> dict[str, Answer]:
+    """Return of answers that may be of tasks' former lives how these ended by now; none of those that have not ended."""
+    found: dict[str, Answer] = {}
+    try:
+        sizes = broker.ends(list(answers))
+    except STORE_ERRORS:  # whoever waits asks again
+        return found
+    for (task_id, answer), size in zip(answers.items(), sizes, strict=True):
+        if size:
+            found[task_id] = Answer("B", size=size)
+        elif size is not None:
+            found[task_id] = answer if answer.status == "D" else Answer("U")
+    return found
 
 
 def _read_records(broker: Broker, ids: list[str], answers: dict[str, Answer]) -> None:

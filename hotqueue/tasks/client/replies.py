@@ -11,7 +11,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from hotqueue.errors import STORE_ERRORS, ConnectionFailed, NoThread, QueueFull
 from hotqueue.runtime.ending import in_thread, start_thread
@@ -19,7 +19,8 @@ from hotqueue.runtime.interrupts import within
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.broker.reply_connection import MOST
 from hotqueue.tasks.broker.stored_queue import BULK
-from hotqueue.tasks.client.answers import Answer, poll, with_records
+from hotqueue.tasks.client.answers import Answer, pieces, poll, with_records
+from hotqueue.tasks.client.delivering import Delivering
 from hotqueue.tasks.client.waiters import Callback, Waiter, Watches
 
 log = logging.getLogger("hotqueue.worker")
@@ -30,16 +31,11 @@ STOPPED = 5.0  # seconds that a read may take beyond its time before we take our
 LATE = 10.0  # seconds after which somebody else reads, should the one who was to have gone away without a word
 
 
-class Replies:
-    """The reply list of this process at one queue.
-
-    Args:
-        end_expired: called with a task's id and how many ms it is past its expiry; ends it if it still waits.
-    """
+class Replies(Delivering):
+    """The reply list of this process at one queue."""
 
     def __init__(self, broker: Broker, end_expired: Callable[[str, int], None]) -> None:
-        self._broker = broker
-        self._end_expired = end_expired
+        super().__init__(broker, end_expired)
         self._reset()
 
     def _reset(self) -> None:
@@ -104,12 +100,12 @@ class Replies:
 
     def ask(self, ids: Sequence[str]) -> None:
         """Ask the server about tasks that are watched."""
-        for some in _pieces(ids):
+        for some in pieces(ids):
             self._ask(some, None)
 
     async def aask(self, ids: Sequence[str]) -> None:
         """Ask the server about tasks that are watched, from an event loop."""
-        for some in _pieces(ids):
+        for some in pieces(ids):
             try:
                 self._watches.expiring(await self._broker.await_reply(some, self._client))
             except ConnectionFailed as error:
@@ -234,32 +230,6 @@ class Replies:
         if len(messages) < MOST:
             self._ask_again()
 
-    def _take_in(self, messages: Sequence[bytes]) -> None:
-        """Deliver what came, and then end what has expired, which takes a trip."""
-        expired: list[tuple[str, int]] = []
-        for message in messages:
-            head, _, rest = message.partition(b"\0")
-            try:
-                status, task_id = head[:1].decode(), head[1:].decode()
-                number = int(rest) if status in ("E", "B") else 0
-            except ValueError:
-                status = ""
-            if status == "E":
-                expired.append((task_id, number))
-            elif status in ("D", "U", "B") or (status == "R" and rest):
-                self._dispatch(task_id, Answer(status, rest if status == "R" else b"", number))
-            else:
-                self._watches.all_due()  # no message of ours, or the mark that some are missing
-        for task_id, late_ms in expired:
-            self._end_expired(task_id, late_ms)
-
-    def _dispatch(self, task_id: str, answer: Answer) -> None:
-        for who in self._watches.take(task_id):
-            if isinstance(who, Waiter):
-                who.deliver(task_id, answer)
-            else:
-                _call(who, task_id, answer)
-
     def _read_for_callbacks(self) -> None:
         """Read while there are callbacks; a thread, because nobody else may be waiting. Sends nothing while there are none."""
         me, watches, idle_since = self._reader, self._watches, time.monotonic()
@@ -280,14 +250,3 @@ class Replies:
                     return
             me.awake.wait(1 + idle_since + IDLE - time.monotonic())
             me.awake.clear()
-
-
-def _pieces(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    return (ids[start : start + BULK] for start in range(0, len(ids), BULK))
-
-
-def _call(callback: Callback, task_id: str, answer: Answer) -> None:
-    try:
-        callback(task_id, answer)
-    except Exception:
-        log.exception("task %s has ended, but a callback that waits for it raised", task_id)

@@ -1,7 +1,8 @@
 """What a process waits for at one queue: who gets which answer, and when the server is asked again. No I/O.
 
 A task is asked about again soon at first, and then ever more rarely: what is lost is noticed otherwise in nearly all cases, see
-replies.py. Whoever looks for what is due looks at all of them, and takes some at a time.
+replies.py. Whoever looks for what is due looks at all of them, and takes some at a time. Each time a task is asked about, its end
+may be sent once; of whom less was read than that, more may come: see docs/decisions/0059.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ FIRST, LONGEST_PAUSE = 1.0, 10.0  # seconds until a task is asked about again: f
 PIECE = 1000  # tasks that are asked about together
 BETWEEN = 0.1  # seconds between two such pieces
 AFTER = 0.01  # seconds past a task's expiry at which it is asked about
+MOST_UNREAD = 10_000  # tasks of which it is kept that more may come; lists that nobody reads are gone after a minute
 
 
 Callback = Callable[[str, Answer], None]  # returns at once: whoever waits for other tasks stands behind it
@@ -45,6 +47,7 @@ class _Watch:
     who: list[Waiter | Callback]
     ask_at: float
     pause: float
+    asked: int = 1  # how often, at least where that is more than once
 
 
 class Watches:
@@ -52,11 +55,13 @@ class Watches:
 
     Attributes:
         tasks: their ids, and what is known of each; to be looked at, and changed here alone.
+        unread: ids of tasks of which more may come than was read, also of a life before they were put back, or sent anew.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self.tasks: dict[str, _Watch] = {}
+        self.unread: dict[str, None] = {}
         self._waiters: dict[Waiter, None] = {}  # those that lack answers, the first first
         self._callbacks = 0
         self._left: deque[tuple[str, Waiter | Callback]] = deque()  # who does not wait any more
@@ -79,6 +84,7 @@ class Watches:
         found = self.tasks.get(task_id)
         if found is not None:
             found.who.append(who)
+            found.asked += 1
             return
         first = time.monotonic() + FIRST
         self.tasks[task_id] = _Watch([who], first, 2 * FIRST)
@@ -112,6 +118,13 @@ class Watches:
             self._callbacks -= not isinstance(who, Waiter)
             if not found.who:
                 del self.tasks[task_id]
+                self._note_unread(task_id)
+
+    def _note_unread(self, task_id: str) -> None:
+        self.unread.pop(task_id, None)
+        self.unread[task_id] = None
+        if len(self.unread) > MOST_UNREAD:
+            del self.unread[next(iter(self.unread))]
 
     def take(self, task_id: str) -> list[Waiter | Callback]:
         """Return who waits for a task that has ended, and forget them."""
@@ -121,6 +134,8 @@ class Watches:
             found = self.tasks.pop(task_id, None)
             if found is None:
                 return []
+            if found.asked > 1:
+                self._note_unread(task_id)
             for who in found.who:
                 if not isinstance(who, Waiter):
                     self._callbacks -= 1
@@ -161,6 +176,7 @@ class Watches:
                 if watch.ask_at <= now and len(found) < PIECE:
                     found.append(task_id)
                     watch.ask_at, watch.pause = now + watch.pause, min(2 * watch.pause, LONGEST_PAUSE)
+                    watch.asked += 1
                 self._due = min(self._due, watch.ask_at)
             self._due = max(self._due, now + BETWEEN)
         return found
@@ -170,6 +186,7 @@ class Watches:
         with self._lock:
             for watch in self.tasks.values():
                 watch.ask_at, watch.pause = 0.0, FIRST
+                watch.asked += 1
             self._due = 0.0
 
     def expiring(self, left: dict[str, int]) -> None:
