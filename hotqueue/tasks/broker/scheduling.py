@@ -50,12 +50,14 @@ class Due(NamedTuple):
     Attributes:
         now: server time in ms.
         left: ms until the next slot, -1 when there is none.
+        following: the same of the first one that has not come.
         live: who declares schedules, and lives: version, a blank, and more.
         rows: (name, row, state) of some of those that are due.
     """
 
     now: int
     left: int
+    following: int
     live: list[str]
     rows: list[tuple[str, bytes, str]]
 
@@ -87,10 +89,10 @@ class Scheduling(StoredQueue):
         """Return which schedules are due, at most so many of them."""
         args = [most, random.randrange(1_000_000)]
         read = partial(self.store.run, scripts.DUE_SCHEDULES, self.script_keys.due_schedules(), args, doing="reading schedules")
-        now, left, live, *found = read()
+        now, left, following, live, *found = read()
         rows = zip(found[::3], found[1::3], found[2::3], strict=True)
         texts = [(keys.text(name), row, keys.text(state)) for name, row, state in rows]
-        return Due(int(now), left, [keys.text(each) for each in live], texts)
+        return Due(int(now), left, following, [keys.text(each) for each in live], texts)
 
     def next_slot(self) -> tuple[int, int]:
         """Return the server's time, and how many ms it is until the next slot, -1 where there is none."""

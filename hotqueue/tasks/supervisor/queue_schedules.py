@@ -46,7 +46,8 @@ class QueueSchedules:
         self.declaring = Declaring(broker, alive_ms, self._say)
         self._firing = SlotFiring(broker, signer, is_patient, self._say, self.declaring.declares)
         self._signer = signer
-        self._offset = self._not_before = 0.0
+        self._offset = (0.0, 0.0)  # ms by which the server's clock is ahead of ours: at least, and at most
+        self._not_before = 0.0
         self._has_left = False
         self._must_mend, self._was_put_back = True, False
         self._lock = threading.Lock()  # of whoever is at work for us
@@ -64,13 +65,18 @@ class QueueSchedules:
 
     # --- what others tell it -------------------------------------------------------------------------------------
 
-    def note(self, now: int, left: int) -> None:
-        """Note the server's time, and how many ms it is until the next slot, -1 where there is none."""
-        self._note_clock(now)
+    def note(self, now: int, left: int, asked_at: float | None = None) -> None:
+        """Note the server's time, and how many ms it is until the next slot, -1 where there is none.
+
+        Args:
+            asked_at: when the server was asked (monotonic), where that may be long ago: its answer came with many others.
+        """
+        asked_at = time.monotonic() if asked_at is None else asked_at
+        self._note_clock(now, asked_at)
         if left < 0 or self._has_left:
             self.due_at = math.inf
         else:
-            self.due_at = time.monotonic() + (left / 1000 + random.uniform(0, SPREAD) if left else 0.0)
+            self.due_at = asked_at + (left / 1000 + random.uniform(0, SPREAD) if left else 0.0)
 
     def note_stopped(self) -> None:
         """Note that this process stood still for a while: it was not there for what passed meanwhile."""
@@ -115,15 +121,21 @@ class QueueSchedules:
 
     def _fire(self) -> None:
         for _ in range(ROUNDS):
+            asked_at = time.monotonic()
             due = self.broker.due_schedules()
-            self.note(due.now, due.left)
+            self.note(due.now, due.left, asked_at)
             if not due.rows:
                 return
-            later = self._firing.fire(due, self._note_clock(due.now))
+            later = self._firing.fire(due, self._note_clock(due.now, asked_at))
             if later:
-                self.due_at = time.monotonic() + later
+                self._look_again_in(later)
                 return
         self.due_at = time.monotonic()
+
+    def _look_again_in(self, seconds: float) -> None:
+        """Look so much later at what cannot be fired now, and at what comes until then when it comes."""
+        following = self.broker.due_schedules(0).following
+        self.due_at = time.monotonic() + (seconds if following < 0 else min(seconds, following / 1000))
 
     def leave(self) -> None:
         """Fire nothing any more, and declare nothing: this process ends."""
@@ -132,15 +144,16 @@ class QueueSchedules:
             self.due_at = self.declaring.renew_at = math.inf
             self.declaring.end()
 
-    def _note_clock(self, now: int) -> int:
+    def _note_clock(self, now: int, asked_at: float) -> int:
         """Note the server's time; return since when we would have fired what was due."""
-        offset = now - time.monotonic() * 1000
-        if self.lived_since is not None and offset < self._offset - JUMP:
+        least, most = now - time.monotonic() * 1000, now - asked_at * 1000
+        since, (least_before, most_before) = self.lived_since, self._offset
+        if since is not None and most < least_before - JUMP:
             self._was_put_back = self._must_mend = True
-        if self.lived_since is None or abs(offset - self._offset) > JUMP:
-            self.lived_since = now
-        self._offset = offset
-        return self.lived_since
+        if since is None or most < least_before - JUMP or least > most_before + JUMP:
+            self.lived_since = since = now
+        self._offset = least, most
+        return since
 
     def _say(self, text: str) -> None:
         if text not in self._said:

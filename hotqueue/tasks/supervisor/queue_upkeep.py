@@ -98,14 +98,14 @@ class QueueUpkeep:
         """Note when somebody swept this queue before us (ms of the server's time, -1 for not lately)."""
         self._seen_at = max(self._seen_at, at)
 
-    def swept(self, survey: Survey) -> None:
-        """Note that the queue could be swept, and what the next sweep has to show again."""
+    def swept(self, survey: Survey, asked_at: float) -> None:
+        """Note that the queue could be swept, for which its server was asked then, and what the next sweep has to show again."""
         now = time.monotonic()
         self._seen_before, self._seen_at = self._seen_at, survey.now
         if self._healthy_since is None or now - self._swept_at > IN_A_ROW:
             self._healthy_since = now
         self._swept_at = now
-        self.schedules.note(survey.now, survey.slot)
+        self.schedules.note(survey.now, survey.slot, asked_at)
         self.is_watched = bool(survey.suspects or any(left < 0 for _, left in survey.others))
 
     def not_swept(self) -> None:

@@ -287,7 +287,9 @@ class Supervisor:
             self._quarantine.note(each)
         self._state.upkeep.note_holds(self._marked)
         self._marked = [queue for each in self._pool.all for queue in each.marked()]
-        if not self._waits_to_fork:
+        if self._waits_to_fork:
+            self._state.upkeep.begin_beside_beats()
+        else:
             self._state.upkeep.own = [slot.worker for each in self._pool.working for slot in each.slots.values()]
             self._state.upkeep.begin()
             if self._state.exit is None and not self._settings.is_burst:

@@ -122,6 +122,15 @@ class Upkeep:
                 own = list(self.own)
                 each.background.begin(lambda each=each, own=own: each.beat(own))  # type: ignore[misc]
         self._note_being_here()
+        self._begin_firing()
+
+    def begin_beside_beats(self) -> None:
+        """Have schedules fired while a beat is under way, for somebody who waits until none is, and wants no other to begin."""
+        self._note_being_here()
+        if not all(each.background.is_free for each in self._rounds.values()):
+            self._begin_firing()
+
+    def _begin_firing(self) -> None:
         for each in self.rounds:
             if each.firing.is_free and each.fires_at() <= time.monotonic():
                 each.firing.begin(each.fire)

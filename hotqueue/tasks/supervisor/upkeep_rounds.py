@@ -195,6 +195,7 @@ class Round:
         held = [each for each in queues if each.holds and renews]
         for each in held:  # before the server is asked: what is noted from now on, the next sweep is for
             each.holds = False
+        asked_at = time.monotonic()
         try:
             brokers = [each.broker for each in queues]
             surveys = many_queues.sweep(brokers, self._lease_ms, own if renews else (), dead, stay_ms)
@@ -207,7 +208,7 @@ class Round:
                 others = [(worker, left) for worker, left in survey.others if worker not in own]
                 each.holds |= len(others) < len(survey.others)  # not renewed in time, whyever: the next beat does
                 survey.others = others
-                each.swept(survey)
+                each.swept(survey, asked_at)
                 if renews:
                     each.renew_at = time.monotonic() + stay_ms / 4000
                     each.holds |= survey.holding > 0

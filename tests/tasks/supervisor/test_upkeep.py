@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 
@@ -11,12 +12,14 @@ from hotqueue import keys
 from hotqueue.store.resolve import resolve
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker.broker import Broker
-from hotqueue.tasks.supervisor.upkeep import Upkeep
+from hotqueue.tasks.supervisor.upkeep import STOOD_STILL, Upkeep
 from hotqueue.tasks.worker.running_table import Running
 from hotqueue.tasks.worker.start_permits import StartPermits
 from tests.support.servers import RedisServer
 from tests.support.waiting import wait_until
+from tests.tasks import sample
 from tests.tasks.contents import Room, place, sync
+from tests.tasks.schedules import fired, put, rare
 from tests.tasks.upkeeping import beat, upkeep_of
 
 pytestmark = pytest.mark.servers("server")
@@ -100,3 +103,37 @@ def test_two_servers_with_a_queue_of_one_name_are_two(start_redis: Callable[...,
     assert servers[1].client().zscore(keys.workers("same"), "mine") > time.time() * 1000
     for broker in brokers:
         broker.store.close()
+
+
+def test_schedules_are_fired_beside_a_beat_though_none_is_to_begin(room: Room) -> None:
+    """A process is to be started, which waits until the beat has ended: for seconds, where very much is due."""
+    room.queue.schedule("s", rare(), room.queue.task(sample.square), (3,))
+    upkeep = upkeep_of(room)
+    upkeep.beat()
+    put(room, "s")
+    schedules = upkeep._queues[room.broker].schedules
+    schedules.lived_since, schedules.due_at = 0, 0.0
+    upkeep.begin_beside_beats()
+    assert upkeep.is_free
+    ends = threading.Event()
+    upkeep.rounds[0].background.begin(ends.wait)
+    upkeep.begin_beside_beats()
+    wait_until(lambda: fired(room))
+    ends.set()
+    wait_until(lambda: upkeep.conclude() or upkeep.is_free)  # type: ignore[func-returns-value]
+
+
+def test_who_only_waits_to_begin_a_beat_is_not_taken_for_stopped(room: Room) -> None:
+    room.queue.schedule("s", rare(), room.queue.task(sample.square), (3,))
+    upkeep = upkeep_of(room)
+    upkeep.beat()
+    schedules = upkeep._queues[room.broker].schedules
+    lived_since = schedules.lived_since
+    upkeep._seen_at -= STOOD_STILL - 1
+    upkeep.begin_beside_beats()
+    upkeep._seen_at -= STOOD_STILL - 1
+    upkeep.begin_beside_beats()
+    assert schedules.lived_since == lived_since is not None
+    upkeep._seen_at -= STOOD_STILL + 1
+    upkeep.begin_beside_beats()
+    assert schedules.lived_since is None
