@@ -48,6 +48,29 @@ def reply_or_error(connection: Any) -> Any:
         return error
 
 
+def whole_reply(connection: Any, seconds: float) -> Any:
+    """Return the next reply, which has begun to come, or None if the rest does not come within some seconds.
+
+    What has come stays with the connection, for the next look. For replies that are never None, as those of our scripts.
+
+    Raises:
+        redis.RedisError, OSError: as reading it.
+    """
+    limit_replies(connection, max(seconds, 0.001))  # 0 would be another mode
+    try:
+        return connection.read_response(disconnect_on_error=False)
+    except rx.TimeoutError:
+        return None
+    except rx.ResponseError:
+        raise
+    except (rx.RedisError, OSError):
+        connection.disconnect()
+        raise
+    finally:
+        if is_open(connection):
+            limit_replies(connection, COMMAND_TIMEOUT)
+
+
 def limit_replies(connection: Any, seconds: float) -> None:
     """Have the next replies on an open connection awaited so long at most."""
     connection._sock.settimeout(seconds)

@@ -12,7 +12,7 @@ import redis.exceptions as rx
 
 from hotqueue import key_types
 from hotqueue.errors import HotQueueError, Interruption
-from hotqueue.store.connection import await_reply, fileno, is_open, limit_replies, packed, send, with_size
+from hotqueue.store.connection import await_reply, fileno, is_open, limit_replies, packed, send, whole_reply, with_size
 from hotqueue.store.pool import Idle, Pool
 from hotqueue.store.scripts import Script
 from hotqueue.store.timeouts import COMMAND_TIMEOUT
@@ -133,17 +133,16 @@ class Sent:
     ) -> None:
         self._exchange, self._idle, self._connection, self._whole, self._doing = exchange, idle, connection, whole, doing
         self._size = size
+        self._reply: Any = None  # once somebody has seen that it is here; an error of redis-py's is one too
 
     def receive(self) -> Any:
         """Wait for the reply; errors as of `Store.run`."""
         exchange = self._exchange
         pool = exchange.pool
         try:
-            if not is_open(self._connection):  # it ended while somebody looked whether it had answered
-                raise rx.ConnectionError("Connection closed by server.")
-            if self._size:
-                await_reply(self._connection, self._size)
-            reply = self._connection.read_response()
+            reply = self._reply if self._reply is not None else self._awaited()
+            if isinstance(reply, Exception):
+                raise reply
         except rx.NoScriptError as error:
             pool.give_back(self._idle, self._connection, error)
             return exchange.ask(self._whole[3], self._whole, self._doing)
@@ -159,12 +158,38 @@ class Sent:
         self._idle.put(self._connection)
         return reply
 
+    def _awaited(self) -> Any:
+        if not is_open(self._connection):  # it ended while somebody looked whether it had answered
+            raise rx.ConnectionError("Connection closed by server.")
+        if self._size:
+            await_reply(self._connection, self._size)
+        return self._connection.read_response()
+
     def has_answered(self, seconds: float) -> bool:
-        """Wait so long at most until the reply begins, or the connection has ended."""
-        try:
-            return not is_open(self._connection) or bool(self._connection.can_read(timeout=seconds))
-        except (rx.RedisError, OSError):
+        """Wait so long at most until the whole reply is here, or the connection has ended.
+
+        Of a reply that has begun the rest may never come: a server can be stopped, or a network fail, at any byte of it.
+        """
+        connection = self._connection
+        if self._reply is not None or not is_open(connection):
             return True
+        try:
+            if not connection.can_read(timeout=seconds):
+                return False
+            self._reply = whole_reply(connection, seconds)
+        except rx.NoScriptError:
+            return self._send_whole()
+        except (rx.RedisError, OSError) as error:
+            self._reply = error
+        return self._reply is not None
+
+    def _send_whole(self) -> bool:
+        """Send the script's text, whose reply is to be waited for as that of the call; True if it has failed."""
+        try:
+            self._size = send(self._connection, packed(self._connection, self._whole))
+        except (rx.RedisError, OSError) as error:
+            self._reply = error
+        return self._reply is not None
 
     def fileno(self) -> int:
         """Return the descriptor of the socket, to wait for a reply together with other things."""

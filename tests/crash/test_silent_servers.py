@@ -24,7 +24,7 @@ from hotqueue.tasks.broker import scripts
 from tests.crash.workers import APPS, BANNER
 from tests.support.durations import let_pass
 from tests.support.elsewhere import task_by_name
-from tests.support.proxy import SILENCE, Fault, Proxy
+from tests.support.proxy import HALF_REPLY, SILENCE, Fault, Proxy
 from tests.support.servers import Cluster, RedisServer, free_port
 from tests.support.waiting import allowed, holds_for, wait_until
 
@@ -125,6 +125,26 @@ def test_the_other_queue_goes_on_as_if_nothing_were(make_pair: Callable[..., Pai
     pair.there.resume()  # type: ignore[union-attr]
     assert far.delay("b").get(20) == "b"
     assert pair.noted() == ["a", "b"]
+
+
+@pytest.mark.parametrize("task", ["quick", "aquick"])
+def test_half_a_reply_is_waited_for_as_none_is(make_pair: Callable[..., Pair], task: str) -> None:
+    """It ends wherever the server was stopped, which here wrote it in two parts, or wherever the network failed."""
+    pair = make_pair()
+    proxy = Proxy(pair.env["THERE"])
+    pair.env["THERE"] = proxy.url
+    pair.start("-p1")
+    here, there = pair.queue("here", pair.env["HERE"]), pair.queue("there", pair.env["THERE"])
+    quick, far = named(here, task), named(there, "far" if task == "quick" else "afar")
+    assert (quick.delay(1).get(10), far.delay("a").get(10)) == (1, "a")
+    proxy.add(Fault(HALF_REPLY, scripts.STEP.sha))
+    last = far.delay("b")
+    wait_until(lambda: proxy.faults[HALF_REPLY] == 1)
+    assert bystander(lambda: quick.delay(2), 2.0)[-1] < allowed(1.0)
+    proxy.pass_rest()
+    assert last.get(20) == "b"
+    assert Counter(pair.noted()) == {"a": 1, "b": 1}
+    proxy.close()
 
 
 @pytest.mark.parametrize("task", ["quick", "aquick"])

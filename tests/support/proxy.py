@@ -20,6 +20,7 @@ Mark = bytes | Callable[[bytes], bool]
 
 LOSE_REQUEST, LOSE_REPLY, DELAY, TWICE, SILENCE = "lose request", "lose reply", "delay", "twice", "silence"
 FAULTS = (LOSE_REQUEST, LOSE_REPLY, DELAY, TWICE, SILENCE)
+HALF_REPLY = "half a reply"  # never at random: it lasts until the test ends it
 
 
 @dataclass
@@ -27,8 +28,8 @@ class Fault:
     """What happens to the next request that fits.
 
     Attributes:
-        kind: one of FAULTS. A delay comes between request and reply; a request sent twice has its second reply dropped;
-            silence keeps the connection open and lets nothing pass any more.
+        kind: one of FAULTS, or HALF_REPLY, whose other half comes with `pass_rest`. A delay comes between request and reply; a
+            request sent twice has its second reply dropped; silence keeps the connection open and lets nothing pass any more.
         mark: bytes that the request holds, or what decides over its bytes.
     """
 
@@ -62,7 +63,7 @@ class Proxy:
         self.latency = (0.0, 0.0)
         self.rate = 0.0
         self.requests = 0
-        self.faults: dict[str, int] = dict.fromkeys(FAULTS, 0)
+        self.faults: dict[str, int] = dict.fromkeys((*FAULTS, HALF_REPLY), 0)
         self.swallowed: list[bytes] = []
         self._lock = threading.Lock()
         self._due: list[Fault] = []
@@ -72,6 +73,7 @@ class Proxy:
         self._delay = 0.0
         self._rewrite: tuple[bytes, bytes] | None = None
         self._silent = threading.Event()
+        self._rest = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port: int = self._listener.getsockname()[1]
         self.url = f"redis://127.0.0.1:{self.port}/0"
@@ -113,6 +115,10 @@ class Proxy:
         with self._lock:
             self._silent.set()  # each connection has the event it was opened under
             self._silent = threading.Event()
+
+    def pass_rest(self) -> None:
+        """Pass the other halves of replies, from now on."""
+        self._rest.set()
 
     def cut(self) -> None:
         """Close every open connection."""
@@ -191,7 +197,12 @@ class Proxy:
             if silent.is_set():
                 return self._hold(client.link)
             self._wait(fault.seconds if fault is not None and kind == DELAY else 0.0)
-            client.link.sendall(reply if self._rewrite is None else reply.replace(*self._rewrite))
+            reply = reply if self._rewrite is None else reply.replace(*self._rewrite)
+            if kind == HALF_REPLY:
+                client.link.sendall(reply[: len(reply) // 2])
+                self._rest.wait()
+                reply = reply[len(reply) // 2 :]
+            client.link.sendall(reply)
 
     def _slow_down(self, count: int) -> None:
         if self.rate:
@@ -212,6 +223,7 @@ class Proxy:
 
     def close(self) -> None:
         """Close every connection."""
+        self._rest.set()
         self._listener.close()
         self.cut()
 

@@ -99,7 +99,7 @@ def leave_to_supervisor(number: int, _frame: FrameType | None) -> None:
 def end_input_in_background() -> None:
     """Have standard input be at its end when it is a terminal whose foreground is somebody else's.
 
-    A signal's handler calls it: nothing is to be raised here where there is no terminal, for then Python 3.11 crashes now and then.
+    A signal's handler calls it: were something raised here where there is no terminal, Python 3.11 would crash now and then.
     """
     try:
         if os.isatty(0) and os.tcgetpgrp(0) != os.getpgrp():

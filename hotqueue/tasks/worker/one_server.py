@@ -6,6 +6,7 @@ Nothing here touches what the worker works at: what is found out, it takes in it
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterable
 from typing import NamedTuple, TypeVar
 
@@ -14,9 +15,11 @@ from hotqueue.runtime.background import Background
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker import many_queues
 from hotqueue.tasks.broker.many_queues import Found
+from hotqueue.tasks.broker.session import Step
 from hotqueue.tasks.worker import task_log
 from hotqueue.tasks.worker.stepping import Stepping
 from hotqueue.tasks.worker.subscription import Subscription
+from hotqueue.tasks.worker.wake_pipe import readable
 
 SHORTEST, LONGEST = 0.02, 1.0  # seconds between two tries at a place that is away
 
@@ -55,8 +58,19 @@ class Place:
         self.background = Background(worker.wake)
         self.deregistrations: list[Callable[[], None]] = []
         self.asked: Subscription | None = None
-        self.since = 0.0
+        self.since = self._heard = 0.0
         self.is_prompt = True
+
+    @property
+    def heard(self) -> float:
+        """When something was last heard of the step under way, or it was sent."""
+        return max(self.since, self._heard)
+
+    def has_answered(self, step: Step, seconds: float) -> bool:
+        """Wait so long at most for the whole reply of the step under way."""
+        if not seconds and readable([step.fileno()], 0):
+            self._heard = time.monotonic()
+        return step.has_answered(seconds)
 
     @property
     def has_unsettled(self) -> bool:

@@ -106,7 +106,7 @@ class Places:
         place: Place | None = subscription.place
         if place is None or place.asked is None or place.asked.ahead is None:
             return None
-        return max(0.0, place.since + COMMAND_TIMEOUT - time.monotonic())
+        return max(0.0, place.heard + COMMAND_TIMEOUT - time.monotonic())
 
     def under_way(self) -> list[int]:
         """Return the descriptors of the steps that are under way."""
@@ -128,9 +128,9 @@ class Places:
                 return None
             moment = MOMENT if place.is_prompt else 0.0
         assert subscription.ahead is not None
-        if not subscription.ahead.has_answered(moment):
+        if not place.has_answered(subscription.ahead, moment):
             place.is_prompt = False
-            if time.monotonic() - place.since > COMMAND_TIMEOUT:
+            if time.monotonic() - place.heard > COMMAND_TIMEOUT:
                 self._give_up(place, subscription)
             return None
         place.asked, place.is_prompt = None, time.monotonic() - place.since < MOMENT

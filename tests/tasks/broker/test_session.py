@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -11,9 +11,11 @@ import pytest
 from hotqueue import HotQueue
 from hotqueue.errors import ConfigError, ConnectionFailed
 from hotqueue.sizes import READ_BYTES
+from hotqueue.tasks.broker import scripts
 from hotqueue.tasks.broker.session import ALONE, Session
 from hotqueue.tasks.wire import settlement
 from hotqueue.tasks.wire.settlement import Delivery, Settlement
+from tests.support.proxy import HALF_REPLY, SILENCE, Fault, Proxy
 from tests.support.servers import RedisServer
 from tests.support.waiting import wait_until
 from tests.tasks.contents import BAND, Room, coro, place, sync
@@ -496,3 +498,41 @@ def test_a_connection_that_ends_while_it_is_looked_at_is_a_lost_reply(
         wait_until(lambda: step.has_answered(0.05))
         with pytest.raises(ConnectionFailed, match="Connection"):
             step.end()
+
+
+class TestAReplyThatIsUnderWay:
+    """Whoever has other servers to work for must not wait for the rest of it."""
+
+    @pytest.fixture
+    def proxied(self, start_redis: Callable[..., RedisServer]) -> Iterator[tuple[Proxy, Session]]:
+        proxy = Proxy(start_redis().url)
+        with HotQueue("q", url=proxy.url) as queue:
+            session = Session(queue._tasks.broker, "w", "s")
+            session.register(5000, {"host": "h"})
+            yield proxy, session
+        proxy.close()
+
+    def test_half_of_it_is_no_answer(self, proxied: tuple[Proxy, Session]) -> None:
+        proxy, session = proxied
+        session.step(1)
+        proxy.add(Fault(HALF_REPLY, scripts.STEP.sha))
+        step = session.begin(1)
+        for _ in range(3):
+            assert not step.has_answered(0.05)
+        assert proxy.faults[HALF_REPLY] == 1
+        proxy.pass_rest()
+        wait_until(lambda: step.has_answered(0.05))
+        assert step.end().alive
+        assert session.step(1).alive  # the connection is as good as before
+
+    def test_a_script_that_is_not_there_is_sent_without_waiting_for_it(self, proxied: tuple[Proxy, Session]) -> None:
+        proxy, session = proxied
+        session.broker.store.client().script_flush()
+        proxy.add(Fault(SILENCE, b"EVAL\r\n"))
+        step = session.begin(1)
+        wait_until(lambda: bool(step.has_answered(0.01) or proxy.swallowed))
+        assert not step.has_answered(0.05)
+        step.abandon()
+        again = session.begin(1)
+        wait_until(lambda: again.has_answered(0.05))
+        assert again.end().alive
