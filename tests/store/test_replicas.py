@@ -49,11 +49,6 @@ class Swap:
         self.old.client().replicaof("127.0.0.1", self.new.port)
         self._proxy.target = ("127.0.0.1", self.new.port)
 
-    @property
-    def requests(self) -> int:
-        """How often something was sent to either."""
-        return self._proxy.requests
-
     def close(self) -> None:
         self.store.close()
         self._proxy.close()
@@ -72,25 +67,34 @@ def test_the_connection_to_a_replica_is_left(servers_that_swap: Swap, way: str) 
     store, push = servers_that_swap.store, WAYS[way]
     push(store)
     servers_that_swap.swap()
-    before = servers_that_swap.requests
-    store.repeat(lambda: push(store))
-    assert servers_that_swap.requests - before < 8  # by the connection that was open, and by a new one
+    tries = 0
+
+    def counted() -> object:
+        nonlocal tries
+        tries += 1
+        return push(store)
+
+    store.repeat(counted)
+    assert tries <= 2  # by the connection that was open, and by a new one
     assert servers_that_swap.new.client().llen("k") > 0
 
 
 def test_a_loop_leaves_the_connection_to_a_replica(servers_that_swap: Swap) -> None:
     store = servers_that_swap.store
 
+    tries = 0
+
     async def push() -> object:
+        nonlocal tries
+        tries += 1
         return await store.arun(PUSH, ["k"], [b"a"], "pushing")
 
-    async def use() -> int:
+    async def use() -> None:
         await push()
         servers_that_swap.swap()
-        before = servers_that_swap.requests
         await store.arepeat(push)
         await store.aclose()
-        return servers_that_swap.requests - before
 
-    assert asyncio.run(use()) < 8
+    asyncio.run(use())
+    assert tries <= 3  # before; by the connection that was open, and by a new one
     assert servers_that_swap.new.client().llen("k") == 1
