@@ -20,7 +20,7 @@ from hotqueue.errors import ResultTimeout, SoftTimeLimitExceeded, TaskRevoked, T
 from hotqueue.tasks import State
 from tests.support import processes
 from tests.support.elsewhere import task_by_name
-from tests.support.waiting import wait_until
+from tests.support.waiting import allowed, wait_until
 
 MakeQueue = Callable[..., HotQueue]
 APP = Path(__file__).with_name("worker_app.py")
@@ -211,6 +211,24 @@ results = [queue.submit(lambda n: n + offset, 2), typed_at_a_prompt.delay(Point(
 print([r.get(timeout=20) for r in results])
 """
     assert deployment.python("-", stdin=script) == "[42, Point(x=2), 7, 32]"
+
+
+def test_the_first_async_call_is_heard_by_a_worker_that_has_no_such_tasks(deployment: Deployment) -> None:
+    """Not with its next look for what rang for nobody, which is seconds later."""
+    (deployment.folder / "empty").mkdir()
+    deployment.start("-Q", deployment.queue.name, "--url", deployment.url, "-p", 1, folder="empty", STORE="")
+    script = """
+import os, time
+from hotqueue import HotQueue
+queue = HotQueue(os.environ["QUEUE"], url=os.environ["STORE"])
+async def coroutine(n):
+    return n
+assert queue.submit(pow, 2, 5).get(timeout=20) == 32
+began = time.monotonic()
+assert queue.submit(coroutine, 7).get(timeout=20) == 7
+print(time.monotonic() - began)
+"""
+    assert float(deployment.python("-", stdin=script)) < allowed(1)
 
 
 def test_an_unknown_task_is_kept_for_a_worker_that_knows_it(deployment: Deployment) -> None:

@@ -41,14 +41,21 @@ class Bells:
         self.broken: dict[int, Exception | None] = {}
 
     def listen_to(self, kinds: str) -> None:
-        """Change which bells are listened to."""
+        """Change which bells are listened to; what is under way is dropped."""
         if kinds == self._kinds:
             return
-        self._close_connections()
         self._kinds = kinds
-        self._connections, self._of = {}, {}
+        for connection in self._connections.values():
+            if connection.awaits_reply:
+                connection.drop()
         for n in self._brokers:
+            if n in self._of:
+                self._of[n][1].remove(n)
             self._listen_for(n)
+
+    def is_asking(self, kinds: str) -> bool:
+        """Tell whether a ring of these bells alone is asked for, and has not come yet."""
+        return kinds == self._kinds and any(connection.awaits_reply for connection in self._connections.values())
 
     def _listen_for(self, queue: int) -> Listener:
         broker = self._brokers[queue]

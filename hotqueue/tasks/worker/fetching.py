@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 
 from hotqueue.store.blocking import Blocking
 from hotqueue.tasks.broker.session import Step, Stepped
@@ -11,12 +12,35 @@ from hotqueue.tasks.worker.worker import Worker
 
 TO_SPARE = 0.2  # seconds that we stay at the bell after something is due: what is made ready then rings
 AHEAD_FROM = 4  # tasks in a batch from which the next one is fetched ahead
+QUIET = 0.2  # seconds without a task after which an idle worker listens for `async def` tasks too
+FEW = 16  # queues; of more, the bells of both kinds would make long questions
 
 
 class Fetching(Worker):
-    """A worker that fetches batches: after one another, ahead, and asleep."""
+    """A worker that fetches batches: after one another, ahead, and asleep.
+
+    Attributes:
+        came_at: when tasks came (monotonic).
+    """
 
     _had_left = False  # the batch before left some
+    came_at = 0.0
+
+    def until_quiet(self, wait: float) -> float:
+        """Listen for `async def` tasks too once it has been quiet, where no other worker here does; return how long to sleep.
+
+        While tasks come, each step tells of the others, and the question is as short as it can be.
+        """
+        if self.kind != "s" or self.is_spread or self.shared.is_burst or wait <= 0:
+            return wait
+        left = self.came_at + QUIET - time.monotonic()
+        if left > 0 or len(self.subscriptions) > FEW or not self.shared.has_left("a"):
+            self.idle.listen_to("s")
+            return min(wait, left) if left > 0 else wait
+        if self.idle.is_asking("s"):
+            return min(wait, TO_SPARE)
+        self.idle.listen_to("sa")
+        return wait
 
     def _may_fetch_asleep(self, wait: float) -> bool:
         if wait <= 0 or not self.has_one_queue or self.shared.is_burst or self._sleep_error or not self.idle.may_fetch:

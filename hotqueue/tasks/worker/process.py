@@ -155,6 +155,7 @@ class Process(Shared):
             self._async = AsyncWorker(self, self.registries, self._permits(n), running)
             self.workers.append(self._async)
         self._start_thread(self._async)
+        self.wake_others(self._async)  # they leave its bells to it
 
     # --- queues that come and go ---------------------------------------------------------------------------------
 

@@ -51,7 +51,7 @@ class SyncWorker(Fetching):
             if any(subscription.slow_settlements.is_full for subscription in self.attended()):
                 self._rest_until_there_is_room()
                 continue
-            wait = self.next_due()
+            wait = self.until_quiet(self.next_due())
             if self.shared.is_burst and wait and self._burst_is_over(before):
                 return
             if self._may_fetch_asleep(wait):
@@ -147,7 +147,7 @@ class SyncWorker(Fetching):
 
     def _work(self, subscription: Subscription) -> None:
         """Run what is in line, as far as permits go."""
-        began = time.monotonic()
+        began = self.came_at = time.monotonic()
         take, line = self.permits.take, subscription.unstarted
         is_lent = self.is_spread and self.idle.lend()
         if is_lent or len(line) > 1 or subscription.unsettled:  # what a fetch ahead did not carry any more

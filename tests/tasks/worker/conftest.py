@@ -21,11 +21,11 @@ MakeQueue = Callable[..., HotQueue]
 
 @pytest.fixture
 def start(make_queue: MakeQueue) -> Iterator[Callable[..., Process]]:
-    """``start(queue, …)`` → a Process that runs in a thread; stopped at the end."""
+    """``start(queue, …, **options)`` → a Process that runs in a thread; stopped at the end."""
     started: list[tuple[Process, threading.Thread]] = []
 
-    def begin(queue: HotQueue, **options: Any) -> Process:
-        process = Process([queue._tasks], **{"lease_ms": 60_000, **options})
+    def begin(queue: HotQueue, *more: HotQueue, **options: Any) -> Process:
+        process = Process([each._tasks for each in (queue, *more)], **{"lease_ms": 60_000, **options})
         started.append((process, threading.Thread(target=process.run)))
         started[-1][1].start()
         wait_until(lambda: queue._tasks.broker.where_is(process.workers[0].presence.id)[0])

@@ -16,7 +16,12 @@ from hotqueue import HotQueue, keys
 from hotqueue.errors import ConnectionFailed
 from hotqueue.tasks.client.definition import definition_of
 from hotqueue.tasks.client.result import AsyncResult
-from hotqueue.tasks.worker.fetching import AHEAD_FROM
+from hotqueue.tasks.worker import bells as bells_module
+from hotqueue.tasks.worker import idle as idle_module
+from hotqueue.tasks.worker import looking as looking_module
+from hotqueue.tasks.worker import worker as worker_module
+from hotqueue.tasks.worker.fetching import AHEAD_FROM, QUIET
+from hotqueue.tasks.worker.loading import share_stores
 from hotqueue.tasks.worker.process import Process
 from hotqueue.tasks.worker.subscription import Subscription
 from hotqueue.tasks.worker.sync_worker import SyncWorker
@@ -242,3 +247,59 @@ def test_a_fetch_ahead_whose_permits_are_drained_goes_back(queue: HotQueue, work
     while worker.turn():
         pass
     assert results.get(5) == [2 * n for n in range(600)]
+
+
+# --- the first `async def` task of a process -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def never_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have idle workers look only where a bell rang."""
+    for module in (worker_module, idle_module, bells_module, looking_module):
+        monkeypatch.setattr(module, "LONGEST_SLEEP", 600.0)
+
+
+async def twice(n: int) -> int:
+    return 2 * n
+
+
+@pytest.mark.usefixtures("never_looks")
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_first_async_task_rings(queue: HotQueue, start: Callable[..., Process], threads: int) -> None:
+    """In a process that knows of none: nothing but its call by value says that there are such tasks."""
+    process = start(queue, threads=threads)
+    wait_until(lambda: queue.submit(sum, [n := 1, 2]).get(20) == n + 2, 30, "it works")
+    assert queue.submit(twice, 4).get(20) == 8
+    assert [each.kind for each in process.workers] == ["s"] * threads + ["a"]
+    for n in range(5):  # and its sync workers leave those rings to the worker that is for them
+        assert queue.submit(twice, n).get(20) == 2 * n
+        assert queue.submit(sum, [n, 1]).get(20) == n + 1
+
+
+@pytest.mark.usefixtures("never_looks")
+@pytest.mark.servers("embedded", "server")
+def test_the_first_async_task_rings_at_any_of_few_queues(make_queue: MakeQueue, start: Callable[..., Process]) -> None:
+    queues = [make_queue(f"few-{n}") for n in range(3)]
+    share_stores([each._tasks for each in queues])
+    process = start(*queues)
+    assert queues[1].submit(sum, [1, 2]).get(20) == 3
+    assert queues[2].submit(twice, 4).get(20) == 8
+    assert [each.kind for each in process.workers] == ["s", "a"]
+    assert queues[0].submit(sum, [1, 2]).get(20) == 3
+
+
+@pytest.mark.usefixtures("never_looks")
+def test_the_first_async_task_rings_whatever_makes_it_ready(queue: HotQueue, start: Callable[..., Process]) -> None:
+    start(queue)
+    task = queue.task(twice)
+    assert task.apply_async((4,), countdown=0.3).get(20) == 8
+
+
+@pytest.mark.servers("server")
+def test_whoever_has_something_to_do_listens_to_its_own_bell_alone(queue: HotQueue, idle: SyncWorker) -> None:
+    """A sleep that follows upon a task costs what it did before there were others to listen for."""
+    assert idle.until_quiet(3.0) == 3.0
+    assert len(idle.idle._of[0][1].queues) == 2
+    run(idle, queue.tasks["double"].delay(2))
+    assert 0 < idle.until_quiet(3.0) <= QUIET
+    assert [bytes(bell) for bell in idle.idle._of[0][1].queues] == [keys.raw(queue._tasks.broker.bell_key("s"))]
