@@ -212,6 +212,7 @@ def _use_tasks(queue: HotQueue, folder: Path) -> None:
     results = [add.delay(n, n) for n in range(50)]
     assert [r.get(timeout=20) for r in results] == [2 * n for n in range(50)]
     assert task(queue, "aadd").delay(1, 2).get(timeout=20) == 3
+    assert add.delay("x" * 99_999, "y").get(timeout=20) == "x" * 99_999 + "y"
     assert queue.submit(lambda: "by value").get(timeout=20) == "by value"
     assert add.apply_async((1, 2), countdown=0.05, priority=5).get(timeout=20) == 3
     flaky = task(queue, "flaky").delay()

@@ -41,7 +41,7 @@ ALLOWED = {
     "tasks/execution/executor.py:execute": "where a task ends",
     "tasks/execution/executor.py:outcome_of": "where a task ends",
     "tasks/wire/payload.py:dumps_error": "of an error that has left its task",
-    "tasks/client/replies.py:_call": "of what returns at once",
+    "tasks/client/delivering.py:_dispatch": "of callbacks, which return at once",
     "tasks/client/replies.py:_read_for_callbacks": "of a thread of its own",
     "tasks/client/result.py:_complete": "it is the future's owner's",
     "tasks/futures/future.py:_complete": "the same",

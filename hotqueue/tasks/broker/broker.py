@@ -251,11 +251,12 @@ class Broker(Inspector, Maintenance, Owning, Posting, Scheduling):
         return found
 
     def ends(self, ids: Sequence[str]) -> list[int | None]:
-        """Return of tasks how many bytes their records have, 0 for none; None of those that have not ended."""
+        """Return how many bytes the records of tasks have, as far as can be told; 0 for none; None: the task has not ended."""
         tasks = keys.tasks(self.name)
         asked = [each for i in ids for each in (("HEXISTS", tasks, i), ("STRLEN", keys.result(self.name, i)))]
         found = self.store.repeat(lambda: pipeline.ask_all(self.store, asked, doing=LOOKING))
-        return [None if is_there else size for is_there, size in zip(found[::2], found[1::2], strict=True)]
+        sizes = [size if isinstance(size, int) else LARGE for size in found[1::2]]
+        return [None if is_there == 1 else size for is_there, size in zip(found[::2], sizes, strict=True)]
 
     def look(self, task_id: str) -> Looked:
         """Return what is known of a task; one that waits past its expiry is ended first, as no worker may be there to."""
