@@ -56,7 +56,7 @@ class NoTask(HotQueueError, RuntimeError, AttributeError):
 
 
 class QueueFull(HotQueueError):
-    """The queue is at `max_queue_length` or `max_waiting`, or the server is out of memory: nothing of this call was stored."""
+    """The queue is at `max_queue_length` or `max_waiting`, or the server is out of memory: nothing was stored, or it says what was."""
 
 
 class SerializationError(HotQueueError):
@@ -105,7 +105,7 @@ class TaskNotRegistered(HotQueueError):
 
 
 class DuplicateTask(HotQueueError):
-    """A task with the same unique key is already waiting or running; nothing of the call was stored.
+    """A task with the same unique key is already waiting or running; nothing of the call was stored, or it says what was.
 
     Attributes:
         task_id: of the one that is there; ``queue.result(task_id)`` is its handle. "" where it is another one of the same call.

@@ -10,14 +10,16 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from types import EllipsisType
 from typing import Any, NamedTuple
 
-from hotqueue.errors import QueueFull
+from hotqueue.errors import DuplicateTask, NotTaken, QueueFull, SerializationError
 from hotqueue.store.scripts import Script
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker import scripts
 from hotqueue.tasks.broker.broker import Broker
+from hotqueue.tasks.broker.duplicates import NONE_SENT, not_taken, partly_stored
 from hotqueue.tasks.broker.encoded import Encoded
 from hotqueue.tasks.broker.stored_queue import BULK
 
@@ -45,6 +47,39 @@ class _Refused(list[bool | str]):
     waiting = 0
 
 
+class _Sending:
+    """What is sent in parts: what was stored of it, and what to raise."""
+
+    def __init__(self, tasks: Sequence[Encoded]) -> None:
+        self._count = len(tasks)
+        self.stored: list[bool | str] = []
+        self._refused: dict[str, BaseException] = {}
+
+    @contextmanager
+    def going_on(self, some: Sequence[Encoded]) -> Iterator[None]:
+        """Have what the server refuses of a part, for what it is, hold up no others; say of other errors what came before."""
+        try:
+            yield
+        except SerializationError as error:
+            if len(some) == self._count:
+                raise
+            ids = error.ids if isinstance(error, NotTaken) else {task.id for task in some}
+            self._refused.update(dict.fromkeys(ids, error.__cause__ or error if isinstance(error, NotTaken) else error))
+            self.stored += [True] * (len(some) - len(ids))
+        except (QueueFull, DuplicateTask) as error:
+            raise partly_stored(error, len(self.stored), self._count) from error.__cause__
+
+    def end(self) -> list[bool | str]:
+        """Return what is said of each.
+
+        Raises:
+            NotTaken: some were refused.
+        """
+        if self._refused:
+            raise not_taken(self._refused, self._count)
+        return self.stored
+
+
 class BoundedBroker(Broker):
     """A queue of which this program says how many tasks may wait."""
 
@@ -58,9 +93,13 @@ class BoundedBroker(Broker):
         Where that may take some time, more than half of what may wait is sent in parts, each all or none.
 
         Raises:
-            QueueFull: there is no room for them, or was none in time.
+            QueueFull: there is no room for them, or was none in time; it says whether some were stored before.
         """
-        return [new for some in self._parts(tasks) for new in self._enqueue_some(some, patience)]
+        sending = _Sending(tasks)
+        for some in self._parts(tasks):
+            with sending.going_on(some):
+                sending.stored += self._enqueue_some(some, patience)
+        return sending.end()
 
     def enqueue_one(self, task_id: str, envelope: bytes) -> bool:
         """Store a task that may run at once, as `enqueue`."""
@@ -73,7 +112,11 @@ class BoundedBroker(Broker):
 
     async def aenqueue(self, tasks: Sequence[Encoded]) -> list[bool | str]:
         """Asyncio twin of `enqueue`."""
-        return [new for some in self._parts(tasks) for new in await self._aenqueue_some(some)]
+        sending = _Sending(tasks)
+        for some in self._parts(tasks):
+            with sending.going_on(some):
+                sending.stored += await self._aenqueue_some(some)
+        return sending.end()
 
     def _parts(self, tasks: Sequence[Encoded]) -> Iterator[Sequence[Encoded]]:
         size = BULK if self._bound.timeout == 0 else max(1, self._bound.most // 2)
@@ -140,13 +183,13 @@ def queue_full(name: str, bound: Bound, count: int, waiting: int, holds_up: bool
         return QueueFull(f"{has}, and {count} at once are more than may ever wait, max_waiting={most}: send fewer in one trip")
     fits = f"{has}, and max_waiting={most} leaves no room for {'another' if count == 1 else f'{count} more'}"
     if holds_up:
-        return QueueFull(f"{fits}; not sent: delay() would hold up this thread's event loop, await adelay() to wait for room")
+        return QueueFull(f"{fits}; {NONE_SENT}: delay() would hold up this thread's event loop, await adelay() to wait for room")
     if timeout:
         return QueueFull(
-            f"{fits}, nor did it within {timeout:g} s; not sent: start more workers, send later, or raise max_waiting"
+            f"{fits}, nor did it within {timeout:g} s; {NONE_SENT}: start more workers, send later, or raise max_waiting"
         )
     return QueueFull(
-        f"{fits}; not sent: start more workers, send later, wait for room with enqueue_timeout=, or raise max_waiting"
+        f"{fits}; {NONE_SENT}: start more workers, send later, wait for room with enqueue_timeout=, or raise max_waiting"
     )
 
 

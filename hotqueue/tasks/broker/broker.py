@@ -15,7 +15,7 @@ from types import EllipsisType
 from typing import TYPE_CHECKING, Any
 
 from hotqueue import keys
-from hotqueue.errors import ConnectionFailed, NotTaken, SerializationError
+from hotqueue.errors import ConnectionFailed, DuplicateTask, QueueFull, SerializationError
 from hotqueue.runtime.ending import in_thread
 from hotqueue.sizes import LARGE
 from hotqueue.store import pipeline
@@ -88,7 +88,7 @@ class Broker(Inspector, Maintenance, Owning, Posting, Scheduling):
             ConnectionFailed: after 5 s; then it is unknown what was stored, and repeating with the same ids is safe.
             QueueFull: the server is out of memory.
             SerializationError: the server takes nothing as large; NotTaken where others of `tasks` were stored.
-            DuplicateTask: some are unique, and there already; nothing was stored.
+            DuplicateTask: some are unique, and there already; nothing was stored, as far as it does not say otherwise.
         """
         if len(tasks) == 1 and _is_plain(*tasks[0]):
             return [self.enqueue_one(tasks[0].id, tasks[0].envelope)]
@@ -118,9 +118,10 @@ class Broker(Inspector, Maintenance, Owning, Posting, Scheduling):
                 stored += self.enqueue([task])
             except SerializationError as error:
                 refused[task.id] = error
+            except (QueueFull, DuplicateTask) as error:
+                raise duplicates.partly_stored(error, len(stored), len(tasks)) from error
         if refused:
-            first = next(iter(refused.values()))
-            raise NotTaken(f"{len(refused)} of {len(tasks)} tasks were refused, the others were sent: {first}", set(refused))
+            raise duplicates.not_taken(refused, len(tasks))
         return stored
 
     def enqueue_one(self, task_id: str, envelope: bytes) -> bool:

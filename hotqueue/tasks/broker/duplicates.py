@@ -1,15 +1,20 @@
-"""Duplicates: what enqueue.lua answers of unique tasks: ids, or the error that says which one is there already. No I/O."""
+"""Duplicates: what enqueue.lua answers of unique tasks: ids, or the error that says which one is there already. No I/O.
+
+Also what is said of tasks that were sent together, and of which only some were stored.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hotqueue import keys
-from hotqueue.errors import CorruptEnvelope, DuplicateTask, NewerEnvelope
+from hotqueue.errors import CorruptEnvelope, DuplicateTask, NewerEnvelope, NotTaken, QueueFull
 from hotqueue.tasks.broker.encoded import Encoded
 from hotqueue.tasks.rules import unique
 from hotqueue.tasks.wire import envelope
+
+NONE_SENT, NONE_STORED = "not sent", "nothing of this was stored"  # as errors have it of what was sent together
 
 
 def stored(answer: Sequence[Any], tasks: Sequence[Encoded]) -> list[bool | str]:
@@ -27,11 +32,29 @@ def stored(answer: Sequence[Any], tasks: Sequence[Encoded]) -> list[bool | str]:
     where = "comes twice in what was sent together" if other in own else f"is there already: it is task {other}"
     more = f", and so are {len(numbers) - 1} others" if len(numbers) > 1 else ""
     raise DuplicateTask(
-        f"{_what(first.envelope)} {where}{more}; nothing of this was stored. Wait for that one to end, or say "
+        f"{_what(first.envelope)} {where}{more}; {NONE_STORED}. Wait for that one to end, or say "
         "on_conflict='ignore' (to be given its handle) or 'replace' (to take its place while it waits)",
         "" if other in own else other,
         {tasks[number].id: "" if other in own else other for number, other in zip(numbers, others, strict=True)},
     )
+
+
+def partly_stored(error: QueueFull | DuplicateTask, stored: int, count: int) -> QueueFull | DuplicateTask:
+    """Return what to raise where so many of `count` tasks had been stored before an error that speaks of none."""
+    if not stored:
+        return error
+    told = f"{stored} of the {count} sent together were stored, the others not"
+    said = next((said for said in (NONE_SENT, NONE_STORED) if said in str(error)), "")
+    text = str(error).replace(said, told, 1) if said else f"{error}; {told}"
+    return DuplicateTask(text, error.task_id, error.ids) if isinstance(error, DuplicateTask) else QueueFull(text)
+
+
+def not_taken(refused: Mapping[str, BaseException], count: int) -> NotTaken:
+    """Return what to raise where the server refused some of `count` tasks for what they are: id → why."""
+    why = next(iter(refused.values()))
+    made = NotTaken(f"{len(refused)} of {count} tasks were refused, the others were sent: {why}", set(refused))
+    made.__cause__ = why
+    return made
 
 
 def ids_of(found: Sequence[bool | str], tasks: Sequence[Encoded]) -> list[str]:

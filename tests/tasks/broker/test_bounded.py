@@ -11,12 +11,14 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from hotqueue import ConfigError, DuplicateTask, HotQueue, QueueFull
+from hotqueue import ConfigError, DuplicateTask, HotQueue, NotTaken, QueueFull
 from hotqueue.tasks.broker.bounded import Bound, BoundedBroker
+from tests.support.servers import RedisServer
 from tests.support.waiting import wait_until
 from tests.tasks import sample
 
@@ -372,3 +374,76 @@ class TestInsideOfTesting:
                 square.delay(3)
             queue.resume()
             assert [result.get(timeout=5) for result in waiting] == [0, 1]
+
+
+@only_server
+class TestInParts:
+    """What may wait for room goes in parts of half of what may wait: of a failure in a later one it is said what came before."""
+
+    SAID = "3 of the 6 sent together were stored, the others not"
+
+    @pytest.fixture
+    def queue(self, make_queue: MakeQueue, start_redis: Callable[..., RedisServer]) -> HotQueue:
+        url = start_redis("--proto-max-bulk-len", "1mb").url
+        return make_queue(url=url, max_waiting=6, enqueue_timeout=0.05)
+
+    @staticmethod
+    def waiting(queue: HotQueue) -> int:
+        return queue._tasks.broker.counts()["ready"]
+
+    def test_there_is_no_room_for_a_later_one(self, queue: HotQueue) -> None:
+        square = queue.task(sample.square)
+        square.map(range(2))
+        says = rf"has 5 tasks waiting.* leaves no room for 3 more, nor did it within 0\.05 s; {self.SAID}: start more workers"
+        with pytest.raises(QueueFull, match=says):
+            square.map(range(6))
+        assert self.waiting(queue) == 5
+        with pytest.raises(QueueFull, match=r"no room for 3 more, nor did it within 0\.05 s; not sent: start"):
+            square.map(range(6))
+        assert self.waiting(queue) == 5
+
+    def test_a_later_one_has_a_duplicate(self, queue: HotQueue) -> None:
+        job = queue.task(unique="{n}")(sample.square)
+        first = job.delay(4)
+        with pytest.raises(DuplicateTask, match=rf"^item 4 of map\(\): .*task {first.id}; {self.SAID}\. Wait for"):
+            job.map(range(6))
+        assert self.waiting(queue) == 4
+
+    def test_a_batch_and_a_loop_are_told_as_well(self, queue: HotQueue) -> None:
+        job = queue.task(unique="{n}")(sample.square)
+        job.delay(4)
+        batch = queue.batch()
+
+        async def send_six() -> None:
+            async with batch:
+                for n in range(6):
+                    await job.adelay(n)
+
+        with pytest.raises(DuplicateTask, match=self.SAID):
+            asyncio.run(send_six())
+        assert (len(batch), self.waiting(queue)) == (5, 4)
+        batch.send()
+        assert (len(batch), self.waiting(queue)) == (0, 6)
+
+    @pytest.mark.parametrize("most", [6, 2])
+    def test_one_that_is_too_large_holds_up_no_others(
+        self, start_redis: Callable[..., RedisServer], make_queue: MakeQueue, most: int
+    ) -> None:
+        """Whichever part it is in: a batch forgets what it takes for sent."""
+        url = start_redis("--proto-max-bulk-len", "1mb").url
+        queue = make_queue(url=url, max_waiting=most, enqueue_timeout=20)
+        note = queue.task(sample.note)
+        batch = queue.batch()
+
+        def send() -> None:
+            with batch:
+                for n in range(6):
+                    note.delay("x" * 2_000_000 if n == 1 else n)
+
+        with ThreadPoolExecutor(1) as pool:
+            sent = pool.submit(send)
+            wait_until(lambda: queue.run_worker(burst=True) >= 0 and sent.done(), 30)
+        with pytest.raises(NotTaken, match=r"^1 of 6 tasks were refused, the others were sent: .*invalid bulk length"):
+            sent.result()
+        queue.run_worker(burst=True)
+        assert (len(batch), len(sample.seen)) == (1, 5)
