@@ -56,7 +56,7 @@ class NoTask(HotQueueError, RuntimeError, AttributeError):
 
 
 class QueueFull(HotQueueError):
-    """The queue is at `max_queue_length` or `max_waiting`, or the server is out of memory: nothing was stored, or it says what was."""
+    """The queue is at `max_queue_length` or `max_waiting`, or its server has no memory: nothing was stored, or it says what."""
 
 
 class SerializationError(HotQueueError):
