@@ -13,6 +13,7 @@ from hotqueue.tasks.broker.session import MORE
 from hotqueue.tasks.client import words
 from hotqueue.tasks.client.words import many, span, time_text
 from hotqueue.tasks.context import Request, current_request
+from hotqueue.tasks.rules import gates
 from hotqueue.tasks.rules.lifecycle import State
 from hotqueue.tasks.rules.options import datetime_of
 from hotqueue.tasks.rules.why import Why
@@ -223,7 +224,7 @@ class Explaining:
             text += f"; {paused}"
         elif not facts.worker_count:
             text += f"; and no worker listens on queue {self._queue!r} of {self._store}"
-        return Why(reason, text, key=gate.key, ahead=gate.ahead, **found)
+        return Why(reason, text, key=gates.said(gate.key), ahead=gate.ahead, **found)
 
     def _able(self) -> list[WorkerFacts]:
         """Return the workers of its kind: a process has one for each kind of task."""

@@ -130,3 +130,8 @@ def late_after(gates: bytes) -> float | None:
 def shown(key: str) -> str:
     """Return a gate's key as people know it."""
     return f"task {key[2:]}" if key.startswith("t:") else f"key {key[2:]!r}"
+
+
+def said(key: str) -> str | None:
+    """Return a gate's key as a program says it; None where all calls of a task count together."""
+    return key[2:] if key.startswith("k:") else None
