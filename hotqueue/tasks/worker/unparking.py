@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Sequence
 
+from hotqueue.errors import ConfigError
 from hotqueue.tasks.broker.pausing import RESUMED
 from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.wire import envelope, payload
@@ -56,19 +57,28 @@ class Unparking:
         """Have some of these tasks go back, for a worker of `kind` that fetches as many at once; return how many did.
 
         No more than that, and soon again: others that cannot run them may be at the queue, and fetch and park what lies there.
+
+        Raises:
+            ConfigError: what some of them wait for is kept under a key of the wrong type, and none of the others went back.
         """
-        total = 0
+        total, wrong = 0, None
         self.unpark_later()
         for need in self.registry.broker.needs():
             if self._satisfies(need):
                 was_paused = need.startswith("paused:")  # what was resumed is for all
-                moved = self.registry.broker.unpark(need, kind, RESUMED if was_paused else room)
+                try:
+                    moved = self.registry.broker.unpark(need, kind, RESUMED if was_paused else room)
+                except ConfigError as error:
+                    wrong = error
+                    continue
                 total += moved
                 if moved:
                     log.debug("queue %s: %d parked tasks go back, they waited for %s", self.registry.name, moved, need)
                     self.mixed_until = max(self.mixed_until, 0.0 if was_paused else time.monotonic() + MIXED)
         if total:
             self.unpark_at = time.monotonic() + ASK_AGAIN
+        elif wrong is not None:
+            raise wrong
         return total
 
     def _satisfies(self, need: str) -> bool:

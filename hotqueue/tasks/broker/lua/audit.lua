@@ -37,7 +37,7 @@ local function stands(id)
     return true
   end
   for i = worker_count + 1, worker_count + need_count do
-    if redis.call('ZSCORE', holder(i), id) then return true end
+    if type(redis.pcall('ZSCORE', holder(i), id)) == 'string' then return true end -- else of the wrong type: nothing stands there
   end
   return false
 end
@@ -73,6 +73,6 @@ end
 local nowhere = redis.call('HLEN', tasks) - held_count - size_of('SCARD', blocked) - size_of('ZCARD', behind)
 for _, set in ipairs(sets) do nowhere = nowhere - redis.call('ZCARD', set) end
 if redis.call('ZSCORE', scheduled, '\n') then nowhere = nowhere + 1 end -- no task: see rates.lua
-for i = worker_count + 1, worker_count + need_count do nowhere = nowhere - redis.call('ZCARD', holder(i)) end
+for i = worker_count + 1, worker_count + need_count do nowhere = nowhere - size_of('ZCARD', holder(i)) end
 local page = nowhere > 0 and page_of(tasks, large) or 1
 return { nowhere, restored, page, redis.call('EXISTS', lanes, blocked, gated), redis.call('EXISTS', tag .. 'unique', behind) }

@@ -59,7 +59,7 @@ local function pausing(tag, lines, history, gates)
       end
       redis.call('SADD', needs, need) -- first: a key of the wrong type leaves them in no two places
       redis.call('HSET', attempts, unpack(pasts))
-      redis.call('ZADD', parked_for .. need, unpack(places))
+      redis.pcall('ZADD', parked_for .. need, unpack(places)) -- of the wrong type: they stand nowhere until the audit restores them
     end
     if #gone > 0 then redis.call('ZREM', set, unpack(gone)) end
     for _, id in ipairs(gated) do gates(tag .. 'ready').free(id) end
