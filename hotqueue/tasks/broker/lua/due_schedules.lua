@@ -1,11 +1,12 @@
--- The schedules whose slots have come: some of them, no more than are read at once. Of more, half are those that came last: what
--- nobody can fire stays among those of before, and is not to hold up what comes.
+-- The schedules whose slots have come: some of them, no more than are read at once. Of more, where some came long ago, half are those
+-- that came last: what nobody can fire stays among the others, and is not to hold up what comes.
 -- KEYS 1 schedules 2 schedules:states 3 schedules:next 4 schedules:declarers
--- ARGV 1 how many at most 2 a number at random: of more, the other half from there on, so that not all who ask are told of the same
+-- ARGV 1 how many at most 2 a number at random: of more, those (or the other half) from there on, so that not all who ask are told of the same
 -- Returns { now, ms until the next slot (-1: none), until the first that has not come, { who declares schedules, and lives },
 --           name, row, state, … }
 local schedules, schedules_states, schedules_next, schedules_declarers = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local most, start = tonumber(ARGV[1]), tonumber(ARGV[2])
+local LONG_AGO = 5000 -- ms
 local wrong = newer_queue() or must_be('hash', schedules, schedules_states) or must_be('zset', schedules_next, schedules_declarers)
 if wrong then return wrong end
 local now = now_ms()
@@ -20,7 +21,7 @@ out[3] = following[2] and math.ceil(tonumber(following[2]) - now) or -1
 if most == 0 then return out end
 
 local function due(from, to) return redis.call('ZRANGE', schedules_next, from, to) end
-local others = count > most and math.floor(most / 2) or 0
+local others = count <= most and 0 or tonumber(first[2]) > now - LONG_AGO and most or math.floor(most / 2)
 local names = due(math.max(0, count - most + others), count - 1)
 if others > 0 then
   local from = start % (count - most + 1)
