@@ -2,9 +2,10 @@
 
     python tests/golden/make_rows.py FILE
 
-Run with the hotqueue of that schema, whose own operations it calls; see README.md. What it makes: tasks that wait, are scheduled,
-parked, suspected, limited, large, may expire; held in every way by workers that are gone, with gaps, revoked, with an outcome
-that comes apart; histories of every form; results, waiters, owners, the dead; what goes to another queue, and what came from one.
+Run with the hotqueue of that schema, whose own operations it calls; see README.md. What it makes: tasks that wait, are
+scheduled, parked, suspected, limited, large, may expire, at gates of every kind, the only ones of theirs, paused; held in
+every way by workers that are gone, with gaps, revoked, with an outcome that comes apart; histories of every form; results,
+waiters, owners, the dead; what goes to another queue, and what came from one; schedules.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,18 @@ from hotqueue.tasks.wire.settlement import Settlement
 NAME = "golden"
 TARGET, SOURCE = "golden-target", "golden-source"  # queues that it sends to, and that send to it
 DAY = 86_400_000  # ms
+GATED = {"max_concurrency": 2, "concurrency_key": "c", "rate_limit": "1000/s", "rate_limit_key": "r", "fair_key": "f-{value}"}
+ECHO = "golden.echo"
+SCHEDULES: dict[str, tuple[Any, ...]] = {
+    "cron": ("30 4 1 1 *", ECHO, ("by cron",), {"tz": "Europe/Paris", "misfire": "all", "jitter": 5}),
+    "seconds": (
+        9e6,
+        ECHO,
+        ("each",),
+        {"overlap": "skip", "misfire": "skip", "priority": 3, "until": datetime(2999, 1, 1, tzinfo=UTC)},
+    ),
+    "paused": ("@yearly", ECHO, ("not yet",), {"retries": 2}),
+}
 
 
 def echo(value: Any) -> Any:
@@ -55,6 +69,15 @@ def define(queue: HotQueue) -> dict[str, Any]:
         "quiet": queue.task(name="golden.quiet", ignore_result=True)(echo),
         "limited": queue.task(name="golden.limited", max_concurrency=2)(echo),
         "refuse": queue.task(name="golden.refuse")(refuse),
+        "gated": queue.task(name="golden.gated", **GATED)(echo),
+        "agated": queue.task(name="golden.agated", **GATED)(aecho),
+        "rated": queue.task(name="golden.rated", rate_limit="2/s", rate_limit_key="r-{value}")(echo),
+        "fair": queue.task(name="golden.fair", fair_key="f-{value}")(echo),
+        "once": queue.task(name="golden.once", unique="u-{value}")(echo),
+        "newest": queue.task(name="golden.newest", unique=True, unique_for=9e6, on_conflict="replace")(echo),
+        "begun": queue.task(name="golden.begun", unique="b-{value}", unique_until="started")(echo),
+        "unlike": queue.task(name="golden.unlike", unique="d-{why}")(refuse),
+        "paused": queue.task(name="golden.paused")(echo),
     }
     for task in made.values():
         definition_of(task).by_value = False
@@ -92,6 +115,7 @@ class Maker:
         self.send("value")
         self.send("quiet", task="quiet")
         self.send("dead", "dead too", task="refuse")
+        self.send("dead and unique", task="unlike")
         self.queue.run_worker(burst=True)
         self.broker.report(self.ids["value"], {"done": 1, "total": 2})
 
@@ -191,6 +215,49 @@ class Maker:
         self.send("limited 1", "limited 2", "limited 3", task="limited")
         self.ids["large"] = self.tasks["echo"].delay("x" * 20_000).id
 
+    def at_gates(self) -> None:
+        """Tasks with gates of every kind, that wait at them and have slots of them."""
+        with aside(self.broker):
+            self.held("w9", "gated and held", task="gated")
+            self.held("w10", "gated, async and held", task="agated", kind="a")
+            self.send(*(f"gated {n}" for n in range(4)), task="gated")
+            self.send("gated and async", task="agated")
+        with aside(self.broker):
+            for n in range(3):  # the third waits for the rate
+                self.ids[f"rated {n}"] = self.tasks["rated"].delay("one").id
+            started = Session(self.broker, "w11", "s")
+            started.register(DAY, {"host": "gone"})
+            assert [len(started.step(1).deliveries) for _ in range(2)] == [1, 1]
+        with aside(self.broker):
+            for n in range(3):
+                self.ids[f"fair {n}"] = self.tasks["fair"].apply_async(("one",), priority=n % 2).id
+        self.queue.pause(key="c")
+
+    def only_ones(self) -> None:
+        """Unique tasks, and what waits behind them."""
+        with aside(self.broker):
+            self.held("w12", "newest and held", task="newest")
+            self.ids["newest behind"] = self.tasks["newest"].delay("newest and held").id
+        with aside(self.broker):
+            self.held("w13", "begun", task="begun")
+        self.send("once", task="once")
+        self.send("once, later", task="once", countdown=0.2)
+
+    def set_aside(self) -> None:
+        """Tasks of a name that is paused."""
+        with aside(self.broker):
+            self.send("paused", "paused too", task="paused")
+            self.queue.pause(task="golden.paused")
+            looking = Session(self.broker, "w14", "s")
+            looking.register(DAY, {"host": "gone"})
+            assert looking.step(2).deliveries == []
+
+    def scheduled(self) -> None:
+        """Schedules of every form, one paused."""
+        for name, (when, task, args, options) in SCHEDULES.items():
+            self.queue.schedule(name, when, task, args, **options)
+        next(each for each in self.queue.schedules() if each.name == "paused").pause()
+
 
 def taken_aside(broker: Broker) -> list[bytes]:
     """Take what is ready out of the way; return it."""
@@ -229,7 +296,8 @@ def main(file: Path) -> None:
     with tempfile.TemporaryDirectory() as place, HotQueue(NAME, dbfilename=f"{place}/q.rdb") as queue:
         broker = Broker(queue._store, NAME)  # type: ignore[attr-defined]
         maker = Maker(queue, broker)
-        for part in (maker.ended, maker.tried, maker.in_hand, maker.waiting, maker.owning, maker.sent_on):
+        flow = maker.only_ones, maker.at_gates, maker.set_aside
+        for part in (maker.ended, maker.tried, maker.in_hand, *flow, maker.waiting, maker.owning, maker.sent_on, maker.scheduled):
             part()
         ask = broker.store.command
         found = {key: bytes(ask(key, "TYPE", key)) for key in sorted(ask(queue.key, "KEYS", "*hotqueue:*"))}

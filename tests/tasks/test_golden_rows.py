@@ -38,11 +38,22 @@ for worker in ask(queue.key, "ZRANGE", keys.workers(queue.name), 0, -1):
 target, source = (HotQueue(name, dbfilename=sys.argv[1]) for name in (make_rows.TARGET, make_rows.SOURCE))
 for each in (queue, target):
     make_rows.define(each)
+schedules = {each.name: each for each in queue.schedules()}
+told = {name: [each.when, each.tz, each.task, each.is_paused] for name, each in schedules.items()}
+for name, each in schedules.items():
+    triggered = each.trigger()
+    queue.run_worker(burst=True)
+    told[name].append(triggered.get(5))
+    each.remove()
+assert queue.run_worker(burst=True) == 0, "what is paused ran"
+queue.resume(key="c")
+queue.resume(task="golden.paused")
 assert relay(Broker(queue._store, source.name)) == 0, "a task came twice"
 for each in (queue, target):
     wait_until(lambda: each.run_worker(burst=True) == 0 and ask(each.key, "HLEN", keys.tasks(each.name)) == 0, 60)
     relay(broker)
 broker.let_go()
+print(json.dumps(told))
 print(json.dumps({name: [at.result(id).state, repr(at.result(id).get(5, propagate=False))[:60]]
                   for name, id in json.load(sys.stdin).items()
                   for at in [target if name.startswith("posted") else queue]}))
@@ -72,6 +83,10 @@ GONE_TOO = (
     "outbox",
     "posted:",
     "received:",
+    "turns",
+    "timers",
+    "schedules",
+    "unique",
 )  # control: by the next sweep of a supervisor
 
 
@@ -99,9 +114,16 @@ def test_all_is_brought_to_its_end(file: Path, version: str, tmp_path: Path, nex
         env = {"PYTHONPATH": str(ROOT)}
         args: tuple[Any, ...] = (place, "") if version == "today" else (place, "upgrade")
         env = env if version == "today" else next_version.environment(next_folder, env)
-        told = json.loads(run_python(FINISH, *args, env=env, input=json.dumps(ids), timeout=120).stdout)
+        said = run_python(FINISH, *args, env=env, input=json.dumps(ids), timeout=120).stdout.splitlines()
+        schedules, told = map(json.loads, said)
+        assert schedules == {
+            "cron": ["30 4 1 1 *", "Europe/Paris", "golden.echo", False, "by cron"],
+            "seconds": [9e6, "UTC", "golden.echo", False, "each"],
+            "paused": ["0 0 1 1 *", "UTC", "golden.echo", True, "not yet"],
+        }
         states = {name: state for name, (state, _) in told.items()}
         dead = {"dead": "FAILURE", "dead too": "FAILURE", "held and revoked": "REVOKED", "owner that ended": "REVOKED"}
+        dead |= {"dead and unique": "FAILURE"}
         # Its result was owned; let go of, it stays for what is left of an hour from when the rows were made.
         assert states.pop("value") in ("SUCCESS", "UNKNOWN")
         assert states == {**dict.fromkeys(ids.keys() - {"value"}, "SUCCESS"), **dead}
@@ -109,4 +131,4 @@ def test_all_is_brought_to_its_end(file: Path, version: str, tmp_path: Path, nex
         assert told["held 3"][1] == "'held 3'"
         left = {key.partition("}:")[2] for key in leaks.keys_of(queue._store.client(), queue.name)}
         assert [thing for thing in left if thing.startswith((*GONE, *GONE_TOO))] == []
-        assert len(list(queue.dead())) == 2 if version == "today" else "dead" in left
+        assert len(list(queue.dead())) == 3 if version == "today" else "dead" in left
