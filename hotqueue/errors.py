@@ -142,6 +142,18 @@ class TaskRejected(TaskError):
     """The task raised `Reject`: it is kept in the dead list."""
 
 
+class EarlierStepFailed(TaskError):
+    """A step of a workflow did not run: one before it failed, was revoked, or expired.
+
+    Attributes:
+        step: the id of that one; "" where whoever sent the workflow stopped before it had sent all of it.
+    """
+
+    def __init__(self, message: str, step: str = "") -> None:
+        super().__init__(message)
+        self.step = step
+
+
 class WorkerLost(TaskError):
     """The processes that ran the task died `max_deliveries` times; it is kept in the dead list."""
 

@@ -6,12 +6,27 @@ from hotqueue import keys
 
 _TYPES = {
     **dict.fromkeys(["tasks", "attempts", "held", "worker", "dead:tasks", "stats", "control", "waiters"], "hash"),
-    **dict.fromkeys(["owned", "gated", "paused:keys", "unique", "outbox", "receipts", "schedules", "schedules:states"], "hash"),
+    **dict.fromkeys(
+        ["owned", "steps", "dead:steps", "gated", "paused:keys", "unique", "outbox", "receipts", "schedules", "schedules:states"],
+        "hash",
+    ),
     **dict.fromkeys(["ready", "ready:async", "suspects", "claims", "parked", "lane", "scheduled", "expiring"], "zset"),
     **dict.fromkeys(
-        ["workers", "dead", "posted", "received", "shares", "turns", "timers", "schedules:next", "schedules:declarers"], "zset"
+        [
+            "workers",
+            "dead",
+            "posted",
+            "received",
+            "shares",
+            "turns",
+            "timers",
+            "steps:open",
+            "schedules:next",
+            "schedules:declarers",
+        ],
+        "zset",
     ),
-    **dict.fromkeys(["bell", "bell:async", "reply", "owned:over"], "list"),
+    **dict.fromkeys(["bell", "bell:async", "reply", "owned:over", "steps:todo"], "list"),
     **dict.fromkeys(["needs", "done", "revoked", "large", "blocked", "lanes", "slots"], "set"),
     **dict.fromkeys(["seq", "result", "paused", "progress", "dead:bytes", "schema", "starts"], "string"),
 }
@@ -20,8 +35,8 @@ _TYPES = {
 SINGLE = tuple(
     b"tasks attempts seq ready ready:async suspects needs scheduled expiring large gated blocked lanes dead dead:tasks "
     b"unique parked:unique dead:bytes stats paused control revoked bell bell:async workers consumers came-back dead-messages "
-    b"done:0 done:1 done:2 owned owned:over outbox receipts schedules schedules:states schedules:next "
-    b"schedules:declarers timers paused:keys".split()
+    b"steps steps:todo steps:open dead:steps done:0 done:1 done:2 owned owned:over outbox receipts schedules schedules:states "
+    b"schedules:next schedules:declarers timers paused:keys".split()
 )
 
 

@@ -19,6 +19,10 @@ from hotqueue.gate_keys import turns as turns
 from hotqueue.names import PREFIX as PREFIX
 from hotqueue.names import check_name as check_name
 from hotqueue.names import name_of as name_of
+from hotqueue.step_keys import dead_steps as dead_steps
+from hotqueue.step_keys import steps as steps
+from hotqueue.step_keys import steps_open as steps_open
+from hotqueue.step_keys import steps_todo as steps_todo
 from hotqueue.utf8 import raw as raw
 from hotqueue.utf8 import text as text
 

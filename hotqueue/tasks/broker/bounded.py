@@ -86,6 +86,7 @@ class BoundedBroker(Broker):
     def __init__(self, store: Store, name: str, bound: Bound) -> None:
         super().__init__(store, name)
         self._bound = bound
+        self.most_waiting = bound.most
 
     def enqueue(self, tasks: Sequence[Encoded], *, patience: float | EllipsisType | None = ...) -> list[bool | str]:
         """Store tasks, all of them or none, once they may wait; known ones take no room. As `Broker.enqueue`.

@@ -31,6 +31,7 @@ from hotqueue.tasks.broker.posting import Posting
 from hotqueue.tasks.broker.reply_connection import ReplyConnection
 from hotqueue.tasks.broker.scheduling import Scheduling
 from hotqueue.tasks.broker.stored_queue import BULK
+from hotqueue.tasks.broker.workflows import Workflows
 from hotqueue.tasks.rules.history import History, json_object
 from hotqueue.tasks.rules.history import decode as decode_history
 from hotqueue.tasks.wire.envelope import ASYNC, GATED
@@ -54,7 +55,7 @@ class Looked:
     progress: dict[str, Any] | None
 
 
-class Broker(Inspector, Maintenance, Owning, Posting, Scheduling):
+class Broker(Inspector, Maintenance, Owning, Posting, Scheduling, Workflows):
     """One queue's tasks. A task goes through these steps:
 
     1. `enqueue`: a client has its envelope stored under its id, placed or scheduled, and the bell rung.

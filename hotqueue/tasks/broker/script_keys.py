@@ -87,7 +87,15 @@ class ScriptKeys(WorkerScriptKeys):
     def needs_upkeep(self) -> list[str]:
         """Of needs_upkeep.lua."""
         n = self.name
-        return [keys.tasks(n), keys.owned_over(n), keys.outbox(n), keys.receipts(n), keys.schedules_next(n)]
+        return [
+            keys.tasks(n),
+            keys.owned_over(n),
+            keys.outbox(n),
+            keys.receipts(n),
+            keys.schedules_next(n),
+            keys.steps_todo(n),
+            keys.steps_open(n),
+        ]
 
     def unstarted(self, workers: Sequence[str]) -> list[str]:
         """Of unstarted.lua."""
@@ -142,6 +150,17 @@ class ScriptKeys(WorkerScriptKeys):
         """Of upgrade.lua."""
         n = self.name
         return [keys.workers(n), keys.seq(n), *(keys.schema(n, number) for number in range(2, keys.SCHEMA + 1))]
+
+    # --- workflows -----------------------------------------------------------------------------------------------
+
+    def revoke_steps(self) -> list[str]:
+        """Of revoke_steps.lua."""
+        return self._ending
+
+    def follow(self) -> list[str]:
+        """Of follow.lua."""
+        n = self.name
+        return [keys.ready(n), keys.owned(n), keys.steps_todo(n), keys.steps_open(n)]
 
     # --- what goes from queue to queue ---------------------------------------------------------------------------
 

@@ -64,6 +64,7 @@ class WorkerScriptKeys:
         return [
             *(keys.workers(n), keys.scheduled(n), keys.control(n), keys.tasks(n), *self.ready, *self.bells),
             *(keys.paused(n), keys.expiring(n), keys.owned_over(n), keys.outbox(n), keys.receipts(n), keys.schedules_next(n)),
+            *(keys.steps_todo(n), keys.steps_open(n)),
             *(keys.held(n, worker) for worker in own),
         ]
 

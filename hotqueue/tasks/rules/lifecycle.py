@@ -11,7 +11,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from hotqueue.errors import HotQueueError, TaskError, TaskExpired, TaskRejected, TaskRevoked, TimeLimitExceeded, WorkerLost
+from hotqueue.errors import (
+    EarlierStepFailed,
+    HotQueueError,
+    TaskError,
+    TaskExpired,
+    TaskRejected,
+    TaskRevoked,
+    TimeLimitExceeded,
+    WorkerLost,
+)
 from hotqueue.tasks.rules.history import History
 from hotqueue.tasks.rules.retry import RetryPolicy, backoff
 
@@ -203,6 +212,17 @@ def revoked(task_id: str) -> Outcome:
 def replaced(task_id: str, by: str) -> Outcome:
     """Return the outcome of a task in whose place another one with the same unique key has come."""
     return Outcome(Ended.REVOKED, error=TaskRevoked(f"task {task_id} was replaced by task {by}, which has the same unique key"))
+
+
+def behind(origin: str, state: State) -> Outcome:
+    """Return the outcome of a step of a workflow that did not run, as an earlier one ended so; "": not all of it was sent."""
+    if not origin:
+        text = "the rest of its workflow was never sent: whoever sent it stopped before the end; send it anew"
+    elif state is State.FAILURE:
+        text = f"an earlier step failed: task {origin}"
+    else:
+        text = f"an earlier step was revoked, or expired: task {origin}"
+    return Outcome(Ended.REVOKED, error=EarlierStepFailed(text, origin))
 
 
 def rejected(reason: str) -> Outcome:

@@ -34,6 +34,7 @@ FREE_EVERY = 10.0  # seconds between two looks for ids of ended tasks that are a
 SOURCES_EVERY = 3600.0  # seconds between two looks for other queues that nothing comes from any more
 TRIM_EVERY = 600.0  # seconds between two looks for counters of minutes long past, and for owners that are no tasks
 LET_GO_AT_ONCE = 20  # portions of results that a sweep lets go of
+FOLLOWED_AT_ONCE = 20  # portions of ends of tasks that a sweep follows to the steps behind them
 EXPIRED_NAMED = 20  # of so many the log says which
 MARGIN_MS = 2000  # so long before the end of a lease that was not renewed in time
 IN_A_ROW = 3.0  # seconds between two of our sweeps at most, for what was seen well at both to have been well between them
@@ -171,6 +172,8 @@ class QueueUpkeep:
             tried(self._expire)
         if survey.has_let_go:
             tried(self.broker.let_go, LET_GO_AT_ONCE)
+        if survey.has_ends:
+            tried(self.broker.follow, FOLLOWED_AT_ONCE)
         if survey.has_posted:
             tried(relay, self.broker)
         if survey.has_receipts:

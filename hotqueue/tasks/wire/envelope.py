@@ -35,7 +35,8 @@ BY_VALUE = 2  # the payload brings the function along
 SIGNED = 4
 UNIQUE = 16  # what says under which key it is the only one stands behind the gates, in the same way; see lua/shared/unique.lua
 GATED = 8  # the call header begins with gates, and two bytes that say how long these are; Lua reads them, see lua/lanes.lua
-_KNOWN = HAS_MORE | BY_VALUE | SIGNED | GATED | UNIQUE
+STEP = 32  # the call header says of a workflow, under "flow", what the call is in it: see plan.py
+_KNOWN = HAS_MORE | BY_VALUE | SIGNED | GATED | UNIQUE | STEP
 
 _headers: dict[bytes, dict[str, Any]] = {}  # decoded task headers; bounded in _task_header
 
@@ -84,6 +85,11 @@ class Envelope:
         return dict(json.loads(self._call)) if self._has_more else {}
 
     @property
+    def flow(self) -> dict[str, Any]:
+        """What it is in a workflow; of what is in none, nothing."""
+        return dict(self.more.get("flow") or {})
+
+    @property
     def headers(self) -> dict[str, Any]:
         """The caller's own headers."""
         return dict(self.more.get("headers") or {})
@@ -130,6 +136,7 @@ def call_header(args_repr: str, more: dict[str, Any] | None = None, gates: bytes
     call, flags = args_repr.encode("utf-8", "replace"), 0
     if more:
         call, flags = json.dumps({"args": args_repr, **more}, separators=(",", ":")).encode(), HAS_MORE
+        flags |= STEP if "flow" in more else 0
     if unique:
         call, flags = len(unique).to_bytes(2, "big") + unique + call, flags | UNIQUE
     return (len(gates).to_bytes(2, "big") + gates + call, flags | GATED) if gates else (call, flags)

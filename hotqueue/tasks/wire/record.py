@@ -3,7 +3,8 @@
 ``version, state, retries, date_done (ms) | payload [| signature]``: the payload is the pickled value of a success, else the
 error as `payload.dumps_error` wrote it. Of a task that expired unseen by any worker, the script that ended it has written ``E``,
 its expiry, when it was ended (ms), and after how many tries; of one that was revoked among many, ``R``, when, and after how many
-retries; of one that another took the place of, ``U``, when, and that one's id: that holds nothing of a task, so nobody signs it.
+retries; of one that another took the place of, ``U``, when, and that one's id; of a step of a workflow one before which did not
+succeed, ``C``, F or R (failed, revoked), when, and the id of that one: all this holds nothing of a task, so nobody signs it.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ from dataclasses import dataclass
 from hotqueue import keys
 from hotqueue.errors import SerializationError, SignatureError
 from hotqueue.signing import SIGNATURE_BYTES, Signer
-from hotqueue.tasks.rules.lifecycle import State, expired, replaced, revoked
+from hotqueue.tasks.rules.lifecycle import State, behind, expired, replaced, revoked
 from hotqueue.tasks.wire import payload as pickled
 
 _FIXED = struct.Struct(">BBHQ")
 _VERSION = 1
 _EXPIRED = re.compile(rb"E(-?\d{1,18}) (\d{1,18}) (\d{1,18})")
 _REVOKED = re.compile(rb"R(\d{1,18}) (\d{1,18})")
+_BEHIND = re.compile(rb"C([FR])(\d{1,18}) ([^\n]{0,400})")
 _REPLACED = re.compile(rb"U(\d{1,18}) ([^\n]{1,400})")
 _CODES = {State.SUCCESS: ord("S"), State.FAILURE: ord("F"), State.REVOKED: ord("R")}
 _STATES = {code: state for state, code in _CODES.items()}
@@ -35,12 +37,14 @@ class Record:
         retries: how often it was run again.
         date_done: ms since the epoch.
         payload: pickled value, or error.
+        origin: of a step that did not run, as one before it did not succeed, the id of that one.
     """
 
     state: State
     retries: int
     date_done: int
     payload: bytes
+    origin: str | None = None
 
 
 def encode(state: State, retries: int, date_done: int, payload: bytes, task_id: str = "", signer: Signer | None = None) -> bytes:
@@ -68,6 +72,11 @@ def decode(data: bytes, task_id: str = "", signer: Signer | None = None) -> Reco
         error = replaced(task_id, keys.text(ended[2])).error
         assert error is not None
         return Record(State.REVOKED, 0, int(ended[1]), pickled.dumps_error(error))
+    if ended := _BEHIND.fullmatch(data):
+        origin, state = keys.text(ended[3]), State.FAILURE if ended[1] == b"F" else State.REVOKED
+        error = behind(origin, state).error
+        assert error is not None
+        return Record(state, 0, int(ended[2]), pickled.dumps_error(error), origin)
     if signer is not None:
         if len(data) < _FIXED.size + SIGNATURE_BYTES:
             raise SignatureError(f"the result of {task_id} is not signed, but a secret key is set here")
@@ -84,6 +93,8 @@ def glimpse(data: bytes) -> tuple[State, int] | None:
     for form in (_EXPIRED, _REVOKED):
         if ended := form.fullmatch(data):
             return State.REVOKED, int(ended[2] if form is _EXPIRED else ended[1])
+    if ended := _BEHIND.fullmatch(data):
+        return State.FAILURE if ended[1] == b"F" else State.REVOKED, int(ended[2])
     if len(data) < _FIXED.size or data[0] != _VERSION or data[1] not in _STATES:
         return None
     _, code, _, date_done = _FIXED.unpack_from(data)

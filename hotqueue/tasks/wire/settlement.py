@@ -52,6 +52,7 @@ class Delivery:
         origin: "s" or "a": the ready set it came from; "x" or "y": one of either kind from the suspects.
         history: undecoded; b"" for a task to which nothing has happened.
         held_as: the record in which it is held: the number of the fetch, and from its second chunk on which one; 0: the number.
+        inputs: of a step of a workflow, once they were read: the records of the tasks whose values it takes, by their ids.
     """
 
     id: str
@@ -60,6 +61,7 @@ class Delivery:
     history: bytes
     data: bytes
     held_as: int | str = 0
+    inputs: dict[str, bytes | None] | None = None
 
 
 def of(action: Action, delivery: Delivery, history: History, options: TaskOptions, now: int, signer: Signer | None) -> Settlement:

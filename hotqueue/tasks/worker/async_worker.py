@@ -161,7 +161,7 @@ class AsyncWorker(Worker):
                 is_enough = True
                 break
             delivery = subscription.unstarted.popleft()
-            if delivery.data[3:4] > PLAIN and subscription.is_too_late(delivery):
+            if delivery.data[3:4] > PLAIN and not subscription.may_start(delivery):
                 subscription.settle_later(settlement.put_back(delivery, subscription.counted_at))
                 continue
             ready = subscription.prepare(delivery, self.presence.id, subscription.report)

@@ -24,10 +24,12 @@ from hotqueue.tasks.wire import envelope, payload
 from hotqueue.tasks.wire.call import loads_portable, split_by_value
 from hotqueue.tasks.wire.envelope import Envelope
 from hotqueue.tasks.wire.settlement import Delivery
+from hotqueue.tasks.worker.inputs import arguments
 
 NOTHING_HAPPENED = History()
 DEFAULTS = TaskOptions()
 
+Load = Callable[[], tuple[Any, tuple[Any, ...], dict[str, Any]]]
 Report = Callable[[str, str, dict[str, Any]], None]  # queue, id and progress → published
 
 
@@ -78,12 +80,12 @@ def prepare(
     except (SerializationError, SignatureError) as error:
         outcome = _unwanted(delivery.id, history, clock) or lifecycle.unloadable(error)
         return Ready(delivery, "?", history, DEFAULTS, outcome=outcome)
-    name, given = found.task, found.header.get("options")
+    name, own = found.task, found.header.get("options")
     task = original if found.by_value else registry.definitions.get(name)
     options = task.options if task is not None else DEFAULTS
     try:
-        if given:
-            options = received(options, given)
+        if own:
+            options = received(options, own)
     except (TypeError, ValueError) as error:  # of a producer that is none of ours
         outcome = lifecycle.unloadable(CorruptEnvelope(f"options that this worker cannot take: {error}"))
         return Ready(delivery, name, history, DEFAULTS, outcome=outcome)
@@ -96,7 +98,7 @@ def prepare(
         request = Request(found, history, queue, worker, report)
         ready.call = Call(
             name,
-            _by_name(found, task) if task is not None else _by_value(found, ready, registry),
+            _by_name(found, task, ready, registry) if task is not None else _by_value(found, ready, registry),
             request,
             found.kind == envelope.ASYNC,
             options.soft_time_limit,
@@ -123,7 +125,12 @@ def _unwanted(task_id: str, history: History, clock: Callable[[], int]) -> Outco
     return None
 
 
-def _by_value(found: Envelope, ready: Ready, registry: Registry) -> Callable[[], tuple[Any, tuple[Any, ...], dict[str, Any]]]:
+def _given(found: Envelope, ready: Ready, registry: Registry, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return what a step of a workflow is called with, as its sender gave it `args`: with what it takes of others."""
+    return arguments(found.flow, ready.delivery.inputs or {}, registry.result_signer(registry.name), args)
+
+
+def _by_value(found: Envelope, ready: Ready, registry: Registry) -> Load:
     def load() -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
         function, call = split_by_value(found.payload)
         portable = loads_portable(function)
@@ -134,6 +141,8 @@ def _by_value(found: Envelope, ready: Ready, registry: Registry) -> Callable[[],
             dont_autoretry_for=portable.dont_autoretry_for,
         )
         args, kwargs = payload.loads(call)
+        if ready.delivery.inputs is not None:
+            args = _given(found, ready, registry, args)
         if portable.bind:
             task: Task[..., Any] = Task(Definition(portable.function, registry, found.task, ready.options))
             args = (task, *args)
@@ -142,9 +151,11 @@ def _by_value(found: Envelope, ready: Ready, registry: Registry) -> Callable[[],
     return load
 
 
-def _by_name(found: Envelope, task: Definition) -> Callable[[], tuple[Any, tuple[Any, ...], dict[str, Any]]]:
+def _by_name(found: Envelope, task: Definition, ready: Ready, registry: Registry) -> Load:
     def load() -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
         args, kwargs = payload.loads(split_by_value(found.payload)[1] if found.by_value else found.payload)
+        if ready.delivery.inputs is not None:
+            args = _given(found, ready, registry, args)
         return task.function, ((*task.before, *args) if task.before else args), kwargs
 
     return load

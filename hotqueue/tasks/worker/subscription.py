@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import Any
 
+from hotqueue.errors import STORE_ERRORS
 from hotqueue.sizes import LARGE
 from hotqueue.tasks.broker.session import Step, Stepped
 from hotqueue.tasks.broker.stored_queue import BULK
@@ -19,9 +20,12 @@ from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.execution.executor import Call
 from hotqueue.tasks.rules.history import REVOKED, with_verdict
 from hotqueue.tasks.wire import settlement
+from hotqueue.tasks.wire.envelope import STEP
 from hotqueue.tasks.wire.settlement import Delivery, Settlement
+from hotqueue.tasks.worker import task_log
 from hotqueue.tasks.worker.attention import Attended, Attention
 from hotqueue.tasks.worker.holding import UNENDED, Holding
+from hotqueue.tasks.worker.inputs import read_inputs
 from hotqueue.tasks.worker.prefetch import Prefetch
 from hotqueue.tasks.worker.slow_settlements import MOST_BREAKS, SlowSettlements
 from hotqueue.tasks.worker.unparking import Unparking
@@ -166,6 +170,18 @@ class Subscription(Holding, Unparking, Attended):
             self.in_hand[delivery.id] = delivery
         if deliveries:
             self._accepted_at = time.monotonic()
+
+    def may_start(self, delivery: Delivery) -> bool:
+        """Tell whether a task of which more is said may start; a step of a workflow gets what it takes of others."""
+        if self.is_too_late(delivery):
+            return False
+        if delivery.inputs is None and delivery.data[3] & STEP:
+            try:
+                read_inputs(self.registry.broker, [delivery, *self.unstarted])
+            except STORE_ERRORS as error:  # the next step finds out how it is with the server
+                log.warning("task %s goes back: what it takes of others cannot be read: %s", task_log.shown(delivery.id), error)
+                return False
+        return True
 
     def settle_later(self, each: Settlement) -> None:
         """Line up a settlement for the next step; a large one goes by itself, and what would make a large step of many."""

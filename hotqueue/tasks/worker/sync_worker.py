@@ -174,10 +174,10 @@ class SyncWorker(Fetching):
                 line.appendleft(delivery)
                 self._drop(subscription)
                 return
-            ready = subscription.prepare(delivery, self.presence.id, subscription.report)
-            if delivery.data[3:4] > PLAIN and subscription.is_too_late(delivery):
+            if delivery.data[3:4] > PLAIN and not subscription.may_start(delivery):
                 subscription.settle_later(settlement.put_back(delivery, subscription.counted_at))
                 continue
+            ready = subscription.prepare(delivery, self.presence.id, subscription.report)
             if ready.name in subscription.paused and ready.call is not None:  # since it was fetched
                 subscription.settle_later(settlement.put_back(delivery))
                 continue

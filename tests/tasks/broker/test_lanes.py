@@ -478,7 +478,19 @@ def test_every_script_that_moves_tasks_asks_for_their_gates() -> None:
     enqueued by `enqueue`."""
     moves = re.compile(r"new_place\(|let_go_all\(|let_go_unstarted\(|let_go\(HELD|end_waiting\(|'ZREM', parked")
     moving = {path.stem for path in SCRIPTS.glob("*.lua") if moves.search(path.read_text())}
-    assert moving == {"audit", "expire", "promote", "reap", "revive", "revoke", "revoke_some", "step", "take_back", "unpark"}
+    assert moving == {
+        "audit",
+        "expire",
+        "promote",
+        "reap",
+        "revive",
+        "revoke",
+        "revoke_some",
+        "revoke_steps",
+        "step",
+        "take_back",
+        "unpark",
+    }
     assert [name for name in sorted(moving) if "gates(" not in (SCRIPTS / f"{name}.lua").read_text()] == []
 
 

@@ -24,6 +24,7 @@ from hotqueue.tasks.broker.revoking_many import Sought
 from hotqueue.tasks.broker.scheduling import Change
 from hotqueue.tasks.broker.session import Session
 from hotqueue.tasks.rules import history
+from hotqueue.tasks.wire.plan import Step
 from tests.support import next_version
 from tests.tasks.contents import BAND, Room, place, sync
 
@@ -44,6 +45,9 @@ REFUSED: dict[str, Callable[[Broker], Any]] = {
     "expire": lambda broker: broker.expire([("e", "-")]),
     "list_expired": Broker.expire_all,
     "let_go": Broker.let_go,
+    "revoke_steps": lambda broker: broker.revoke_steps(["t"]),
+    "follow": Broker.follow,
+    "enqueue_plan": lambda broker: broker.enqueue_plan("w", [Step("x", broker.name, sync("X").encode())]),
     "look": lambda broker: broker.look("t"),
     "mend_lanes": Broker.mend_lanes,
     "mend_unique": Broker.mend_unique,

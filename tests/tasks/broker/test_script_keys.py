@@ -44,6 +44,8 @@ LISTS = {
     "needs_upkeep": KEYS.needs_upkeep(),
     "list_expired": KEYS.list_expired(),
     "look": KEYS.look("t"),
+    "revoke_steps": KEYS.revoke_steps(),
+    "follow": KEYS.follow(),
     "mend_lanes": KEYS.mend_lanes(),
     "mend_unique": KEYS.mend_unique(),
     "at_gate": KEYS.at_gate(),

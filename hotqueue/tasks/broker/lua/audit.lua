@@ -10,7 +10,7 @@ local needs, seq, bell, bell_async, large = KEYS[7], KEYS[8], KEYS[9], KEYS[10],
 local blocked, lanes, gated = KEYS[12], KEYS[13], KEYS[14]
 local sets = { ready, ready_async, suspects, scheduled }
 local tag = string.sub(ready, 1, -6)
-local behind = tag .. 'parked:unique' -- which is not in `needs`
+local behind, steps = tag .. 'parked:unique', tag .. 'steps' -- which are not in `needs`
 local function holder(n) return KEYS[14 + n] end
 local worker_count, need_count = tonumber(ARGV[1]), tonumber(ARGV[2])
 local wrong = newer_queue() or must_be('hash', tasks) or must_be('zset', ready, ready_async, suspects, scheduled, workers)
@@ -31,7 +31,7 @@ local function stands(id)
   for _, set in ipairs(sets) do
     if redis.call('ZSCORE', set, id) then return true end
   end
-  if is_held[id] or type(redis.pcall('ZSCORE', behind, id)) == 'string' then return true end
+  if is_held[id] or type(redis.pcall('ZSCORE', behind, id)) == 'string' or redis.pcall('HEXISTS', steps, id) == 1 then return true end
   if gates(ready).rank(id) then
     redis.pcall('SADD', blocked, id) -- it may have been deleted
     return true
@@ -70,7 +70,7 @@ local function size_of(command, key)
   return type(found) == 'number' and found or 0
 end
 
-local nowhere = redis.call('HLEN', tasks) - held_count - size_of('SCARD', blocked) - size_of('ZCARD', behind)
+local nowhere = redis.call('HLEN', tasks) - held_count - size_of('SCARD', blocked) - size_of('ZCARD', behind) - size_of('HLEN', steps)
 for _, set in ipairs(sets) do nowhere = nowhere - redis.call('ZCARD', set) end
 if redis.call('ZSCORE', scheduled, '\n') then nowhere = nowhere + 1 end -- no task: see rates.lua
 for i = worker_count + 1, worker_count + need_count do nowhere = nowhere - size_of('ZCARD', holder(i)) end

@@ -7,9 +7,14 @@ local wrong = newer_queue() or must_be('zset', dead) or must_be('hash', dead_tas
 if wrong then return wrong end
 local before = redis.call('ZCARD', dead)
 local owners = redis.call('EXISTS', owned) == 1 and owning(owned, now_ms())
+if owners then following(string.sub(dead, 1, -5) .. 'ready', owners, now_ms()) end -- before anything is written
 for _, id in ipairs(ARGV) do
   local was_dead = redis.call('HEXISTS', dead_tasks, id) == 1
   drop_dead(dead, dead_tasks, dead_bytes, id)
   if owners and was_dead then owners.end_dead(id) end
+end
+if owners then
+  following(string.sub(dead, 1, -5) .. 'ready', owners, now_ms()).follow()
+  made_following.ring()
 end
 return before - redis.call('ZCARD', dead)

@@ -9,6 +9,11 @@
 -- it; and what receipts.lua says, or what firing.lua says. Or nothing was stored: -1 and how many wait, for not all of them may wait as
 -- well; or 'duplicate', and of each unique one for which that is an error its number and the id of the one that is there.
 -- UNIQUE 1: some of them are unique; what has none of these knows nothing of it.
+-- STEPS 1: they are steps of a workflow, a lot of it; behind how many may wait ('' any): its id; until when, in ms from now, more of it is to come
+--   ('' that is all); '1' if some came before; what there is to say of it ('' nothing new), for how long in ms once the step is over that is named
+--   behind that; how many ends each step needs, a line each; then of each step that waits for some of these, or for others: its id,
+--   what it waits for (see steps.lua), the number of the part of what it owns that these are ('' nothing), and their ids. Either all of them
+--   are stored or known, or nothing is: 'known' and the ids of those that are, 'unknown' and of those that they need, 'late'.
 -- Places are written before tasks: an error in between leaves a place without a task, which fetch throws away.
 local tasks, attempts, ready, ready_async, scheduled, seq = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local bell, bell_async, dead_tasks = KEYS[7], KEYS[8], KEYS[9]
@@ -71,24 +76,36 @@ for i = 1, n do
     fresh = fresh + 1
   end
 end
+local lay = STEPS == 1 and laying(ids, ARGV, 4 + n)
+if lay then
+  local refusal = lay.refusal(answers, fresh)
+  if refusal then return refusal end
+end
 if UNIQUE == 1 then
   local kept_out, refusal = gates(ready).unique().claim_all(ids, answers, envelope_of, now, not came, failure)
   if refusal then return refusal end
+  if STEPS == 1 and kept_out > 0 then -- a workflow with a step left out is none
+    local refused = { 'duplicate' }
+    for i = 1, n do
+      if type(answers[i]) == 'string' then add(refused, i, answers[i]) end
+    end
+    return gates(ready).unique().wrong() or refused
+  end
   fresh = fresh - kept_out
 end
 if fresh == 0 then return UNIQUE == 1 and not came and gates(ready).unique().wrong() or came and came.note(answers) or answers end
 
-local most = not came and ARGV[4 + n]
+local most = not came and tonumber(ARGV[4 + n])
 if most then
   local coming = 0
   for i = 1, n do
-    if answers[i] == 1 and (instant(dues[i] or '', now) or 0) <= now then coming = coming + 1 end
+    if answers[i] == 1 and (instant(dues[i] or '', now) or 0) <= now and not (lay and lay.waits(i)) then coming = coming + 1 end
   end
   -- No more wait than there are: where that is enough, nothing else is counted.
-  if coming > 0 and redis.call('HLEN', tasks) + coming > tonumber(most) then
+  if coming > 0 and redis.call('HLEN', tasks) + coming > most then
     local waiting = waiting_tasks(ready)
     if UNIQUE == 1 then coming = coming - gates(ready).unique().leaving() end
-    if waiting + coming > tonumber(most) then return { -1, waiting } end
+    if waiting + coming > most then return { -1, waiting } end
   end
 end
 
@@ -108,7 +125,9 @@ for i = 1, n do
     last = last + 1
     local priority, flags = string.byte(envelope, 3, 4)
     local found = flags and flags > 7 and gates(ready).of(envelope)
-    if due and due > now then
+    if lay and lay.waits(i) then
+      lay.note(i, text((200 - priority) * BAND + last), dues[i] or '')
+    elseif due and due > now then
       add(places.later, text(due), ids[i])
     elseif UNIQUE == 1 and gates(ready).unique().is_behind(ids[i], text((200 - priority) * BAND + last)) then
       -- it is parked, see `commit`
@@ -155,6 +174,7 @@ if to_gates then
   end
   gates(ready).ring()
 end
+if lay then lay.commit() end
 local replaced = UNIQUE == 1 and gates(ready).unique().commit(now, ending) or 0
 if replaced > 0 then count(stats, now, 'revoked', replaced) end
 local is_earliest = #places.later > 0 and redis.call('ZRANGE', scheduled, 0, 0)[1] ~= first

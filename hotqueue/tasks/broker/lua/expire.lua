@@ -28,5 +28,6 @@ for n = 1, #ARGV / 2 do
   end
 end
 if #ended > 0 then count(stats, now, 'expired', #ended) end
+ending.follow()
 gates(ready).ring()
 return ended

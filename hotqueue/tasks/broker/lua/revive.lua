@@ -12,6 +12,7 @@ may_grow(dead_tasks)
 local back, kept, bytes, seen = {}, {}, 0, 0
 local now = now_ms()
 local owners = owning(owned, now)
+if redis.call('EXISTS', owned) == 1 then following(ready, owners, now) end -- before anything is written
 for n, id in ipairs(ARGV) do
   local record = redis.call('HGET', dead_tasks, id)
   local envelope = record and string.match(record, '^[^\n]*\n(.*)$')
@@ -37,9 +38,11 @@ for n, id in ipairs(ARGV) do
   bytes, seen = bytes + #(record or ''), n
   if bytes > READ_BYTES then break end
 end
+if made_following then made_following.follow() end
 if #back > 0 then
   ring(bell, #back, ready)
   ring(bell_async, #back, ready_async)
   gates(ready).ring()
 end
+if made_following then made_following.ring() end
 return wrong or { seen, back, kept }

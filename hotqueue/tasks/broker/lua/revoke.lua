@@ -25,5 +25,6 @@ end
 redis.call('HDEL', control, id)
 count(stats, now_ms(), 'revoked', 1)
 ending.end_waiting(id, record, ttl, result)
+ending.follow()
 gates(ready).ring()
 return { 'revoked' }

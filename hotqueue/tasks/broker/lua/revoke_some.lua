@@ -32,7 +32,7 @@ local function waits(id, a)
   end
   local place = a.need ~= '-' and redis.pcall('ZSCORE', parked_of(a.need), id)
   if type(place) == 'string' then return (a.need == 'unique' or string.find(a.need, '^paused:')) and 'w' or 'p', place end
-  place = gates(ready).place(id)
+  place = gates(ready).place(id) or string.match(redis.call('HGET', string.sub(tasks, 1, -6) .. 'steps', id) or '', '^%d+ %d+ (%S+)')
   if place then return 'w', place end
 end
 
@@ -100,5 +100,6 @@ for i = 1, #found[2], 2 do
   see(id, has_envelopes and found[2][i + 1] or redis.call('HGET', tasks, id))
 end
 if ended > 0 then count(stats, now, 'revoked', ended) end
+ending.follow()
 gates(ready).ring()
 return { found[1], ended, math.min(AT_ONCE, redis.call('EXISTS', tasks) == 1 and page_of(tasks, large) or 1) }

@@ -129,7 +129,8 @@ local function settle()
     if code == 'D' then redis.call('ZCARD', DEAD) redis.call('HLEN', DEAD_TASKS) end -- of the wrong type: nothing is written
     local post = run.extra ~= '' and code ~= 'D' and posting(string.sub(RESULTS, 1, -#'result:' - 1))(run.extra)
     if owners then
-      owners.keep(done, id, blob_of(run, n), run.ms, run.owned[2 * n - 1])
+      local verb = code == 'D' and 'D' or code == 'E' and 'V' or 'S' -- what that means for steps behind it, see steps.lua
+      owners.keep(done, id, blob_of(run, n), run.ms, run.owned[2 * n - 1], verb, (code == 'D' and 'F' or 'R') .. id)
     else
       keep_record(done, now, id, blob_of(run, n), run.ms, RESULTS .. id)
     end
@@ -150,7 +151,10 @@ local function settle()
       else
         heads, before = let_go(HELD, run.field, run.text, run.ids)
       end
-      if owners and run.ends then run.owned = owners.of(run.ids) end
+      if owners and run.ends then
+        run.owned = owners.of(run.ids)
+        if owners.are_awaited(run.owned) then following(READY, owners, now) end
+      end
       for n, id in ipairs(run.ids) do
         local code = run.code
         if heads[n] then
@@ -248,7 +252,7 @@ local function fetch(out)
     for i = 1, count do ids[i] = line[2 * i - 1] end
     local envelopes, has_gates = redis.call('HMGET', TASKS, unpack(ids)), false
     for i = 1, count do
-      if envelopes[i] and (string.byte(envelopes[i], 4) or 0) > 7 then has_gates = true end
+      if envelopes[i] and (string.byte(envelopes[i], 4) or 0) % 32 > 7 then has_gates = true end
     end
     if has_gates then
       local most = gates(READY).together(envelopes, count, KIND, is_later)
@@ -264,7 +268,7 @@ local function fetch(out)
       if envelopes[i] and (ids[i] == '' or refuse and string.find(ids[i], '\n', 1, true)) then
         redis.call('HDEL', TASKS, ids[i])
       elseif envelopes[i] then
-        local letter, flags = origin, has_gates and string.byte(envelopes[i], 4) or 0
+        local letter, flags = origin, has_gates and string.byte(envelopes[i], 4) % 32 or 0
         if flags > 7 then letter = gates(READY).admit(ids[i], line[2 * i], envelopes[i], origin) end
         if letter and flags > 15 then letter, begin_unique = gates(READY).unique().begin(ids[i], envelopes[i], letter, begin_unique) end
         if letter then
@@ -370,9 +374,13 @@ local function count_all()
 end
 
 local failed = #ARGV > 8 and settle()
+if owners and (made_following or redis.call('EXISTS', string.sub(RESULTS, 1, -#'result:' - 1) .. 'steps:todo') == 1) then
+  following(READY, owners, now).follow()
+end
 if failed then
   count_all()
   if made_gates then made_gates.ring() end
+  if made_following then made_following.ring() end
   return failed
 end
 local out = {}
@@ -384,6 +392,7 @@ if room > 0 then
 end
 count_all()
 if made_gates then made_gates.ring(room > 0 and head[3] == 1 and KIND) end -- for its own kind, a fetch has rung
+if made_following then made_following.ring(room > 0 and head[3] == 1 and KIND) end
 local other = KIND == 'a' and READY or READY_ASYNC
 if redis.call('EXISTS', SCHEDULED, other, SUSPECTS, NEEDS) > 0 then
   local first = redis.call('ZRANGE', SCHEDULED, 0, 0, 'WITHSCORES')

@@ -42,6 +42,7 @@ local function where_it_is()
   if due then return 'scheduled', due, 0 end
   local rank = gates(ready).rank(id)
   if rank then return 'lane', rank, 0 end
+  if type(redis.pcall('HGET', tag .. 'steps', id)) == 'string' then return 'waits', 0, 0 end
   return a.need ~= '-' and 'parked' or 'held', 0, 0
 end
 

@@ -1,9 +1,11 @@
--- Ending tasks that wait; put behind the prelude, bells, results, history, owning and lanes.
+-- Ending tasks that wait; put behind the prelude, bells, results, history, owning and lanes, in front of steps.
 
 -- In a function that makes these functions where there is something to end: see history.lua for why. The keys are found by name, as
 -- parked sets are.
 local made_ending
-local function ending(ready)
+local made_following -- by steps.lua
+local following
+local function ending(ready, owners)
   if made_ending then return made_ending end
   local made = {}
   made_ending = made
@@ -11,7 +13,9 @@ local function ending(ready)
   local tasks, attempts, waiters, owned = tag .. 'tasks', tag .. 'attempts', tag .. 'waiters', tag .. 'owned'
   local sets = { ready, tag .. 'ready:async', tag .. 'suspects', tag .. 'scheduled' }
   local done = { tag .. 'done:0', tag .. 'done:1', tag .. 'done:2' }
-  local owners = redis.call('EXISTS', owned) == 1 and owning(owned, now_ms())
+  local steps = tag .. 'steps'
+  owners = owners or redis.call('EXISTS', owned) == 1 and owning(owned, now_ms())
+  if owners and redis.call('EXISTS', steps, tag .. 'dead:steps') > 0 then following(ready, owners, now_ms()) end
 
   -- Take a task out of the set in which it waits, its lane among them; false when a worker has it in hand, or it is parked for
   -- something else.
@@ -19,13 +23,14 @@ local function ending(ready)
     for _, set in ipairs(sets) do
       if redis.call('ZREM', set, id) == 1 then return true end
     end
-    if gates(ready).leave(id) then return true end
+    if gates(ready).leave(id) or (owners and redis.call('HDEL', steps, id) == 1) then return true end
     if redis.call('ZREM', parked, id) == 0 then return false end
     if redis.call('EXISTS', parked) == 0 then redis.call('SREM', tag .. 'needs', need) end
     return true
   end
 
-  function made.end_waiting(id, blob, ttl, result)
+  -- verb, cause: what that means for the steps behind it, see steps.lua; U: it is kept there, and what it owns.
+  function made.end_waiting(id, blob, ttl, result, verb, cause)
     gates(ready).unique().forget(id)
     gates(ready).forget(id)
     redis.call('HDEL', tasks, id)
@@ -35,8 +40,8 @@ local function ending(ready)
     redis.call('SREM', tag .. 'large', id)
     if owners then
       local entry, names = unpack(owners.of({ id }))
-      owners.keep(done, id, blob, ttl, entry)
-      if names then owners.end_owner(id, names) end
+      owners.keep(done, id, blob, ttl, entry, verb or 'V', cause or 'R' .. id)
+      if names and verb ~= 'U' then owners.end_owner(id, names) end
     else
       keep_record(done, now_ms(), id, blob, ttl, result)
     end
@@ -45,6 +50,13 @@ local function ending(ready)
       redis.call('HDEL', waiters, id)
       announce_end(replies, id, blob)
     end
+  end
+
+  -- What follows of it for the steps behind what was ended.
+  function made.follow()
+    if not made_following then return end
+    made_following.follow()
+    made_following.ring()
   end
 
   return made

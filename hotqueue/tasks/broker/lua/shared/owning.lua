@@ -2,8 +2,9 @@
 -- docs/decisions/0043.
 
 -- owned: an id → 'how often it is owned, a blank, when its own time is over': in ms, '-' while its end is still to come, 'x' if it ended
--- without a result. While an id is here, its result stays. And the other way round: a newline and an owner → the ids that it owns, each
--- with a newline behind it; further ones under that, a newline, and the number of the part.
+-- without a result, '+ms' where that begins once nobody owns it. While it is owned, its result stays. Behind that the steps that wait for
+-- its end, each with a newline and its kind before it, see steps.lua. And the other way round: a newline and an owner → the ids that it
+-- owns, each with a newline behind it; further ones under that, a newline, and the number of the part.
 -- owned:over: the same texts, of owners that are over: what they owned is let go of by and by.
 
 -- What can be done about it, in a function that makes these functions where there is something to do: see history.lua for why.
@@ -22,10 +23,15 @@ local function owning(owned, now)
     return found
   end
 
-  -- How often an id is owned, and when its own time is over; nil: not at all.
+  -- How often an id is owned, when its own time is over, and which steps wait for it; nil: none of that.
   local function entry_of(value)
-    local number, till = string.match(value or '', '^(%d+) ([-x%d]+)$')
-    return tonumber(number), till
+    local number, till, behind = string.match(value or '', '^(%d+) ([-+x%d]+)(.*)$')
+    return tonumber(number), till, behind
+  end
+
+  local function write(id, number, till, behind)
+    if number == 0 and behind == '' then return redis.call('HDEL', owned, id) end
+    redis.call('HSET', owned, id, text(number) .. ' ' .. till .. behind)
   end
 
   local function times_of(ids)
@@ -41,11 +47,46 @@ local function owning(owned, now)
     return redis.call('HMGET', owned, unpack(fields))
   end
 
+  -- What steps.lua has to follow: how a task ended ('verb'), what to say was why ('cause'), the task, the steps that waited for it.
+  local ends = {}
+  -- Of these, the ones that may still wait for it: those of a task that can be retried, see steps.lua.
+  local LEFT = { D = '\n[af][^\n]*', U = '\na[^\n]*' }
+
+  local function note_end(verb, cause, id, behind)
+    if behind == '' then return '' end
+    ends[#ends + 1] = { verb = verb, cause = cause, from = id, behind = behind }
+    if verb == 'R' then return behind end
+    return LEFT[verb] and string.gsub(behind, LEFT[verb], '') or ''
+  end
+
+  -- A step was put behind a task that has ended already: it is told, unless the task may be retried, and waits for it no more.
+  local function note_over_already(id, line, verb, cause)
+    local number, till, behind = entry_of(redis.call('HGET', owned, id))
+    local left = note_end(verb, cause, id, '\n' .. line)
+    if number then write(id, number, till, string.sub(behind, 1, #behind - #line - 1) .. left) end
+  end
+
+  -- Whether steps wait for any of these, of which that is known (see `of`).
+  local function are_awaited(entries)
+    for n = 1, #entries, 2 do
+      if entries[n] and string.find(entries[n], '\n', 1, true) then return true end
+    end
+    return false
+  end
+
+  local function taken_ends()
+    local found = ends
+    ends = {}
+    return found
+  end
+
   -- Store how a task ended, of which this is known. While it is owned the record stays, though the task is to have none (ttl 0).
-  local function keep(done, id, blob, ttl, entry)
-    local number = entry_of(entry)
-    if not number then return keep_record(done, now, id, blob, ttl, results .. id) end
-    redis.call('HSET', owned, id, text(number) .. ' ' .. (blob == '' and 'x' or text(now + ttl)))
+  local function keep(done, id, blob, ttl, entry, verb, cause)
+    local number, till, behind = entry_of(entry)
+    if number then behind = note_end(verb, cause, id, behind) end
+    if number == 0 then write(id, 0, '-', behind) end
+    if not number or number == 0 then return keep_record(done, now, id, blob, ttl, results .. id) end
+    write(id, number, blob == '' and 'x' or text(now + ttl), behind)
     if blob ~= '' then redis.call('SET', results .. id, blob) else redis.call('DEL', results .. id) end -- of a run before
     if blob == '' or tonumber(ttl) == 0 then
       remember_done(done, now, id)
@@ -54,48 +95,69 @@ local function owning(owned, now)
     end
   end
 
-  -- Note that results are owned, each as often as it is named; states: a letter each, see own.lua.
-  local function own(ids, states)
+  -- Note that results are owned, each as often as it is named; states: a letter each, see own.lua. `behind`: what waits for their end.
+  local function own(ids, states, behind)
     local entries, times = redis.call('HMGET', owned, unpack(ids)), times_of(ids)
     for n, id in ipairs(ids) do
-      local number, till = entry_of(entries[n])
+      local number, till, before = entry_of(entries[n])
       if times[id] then
-        if not number then
+        if not number or number == 0 then
           number, till = 0, string.sub(states, n, n) == 'D' and 'x' or '-'
-          local left = redis.call('PTTL', results .. id)
+          local left = string.sub(states, n, n) == 'T' and -1 or redis.call('PTTL', results .. id)
           if left >= 0 then -- 0: less than a millisecond
             redis.call('PERSIST', results .. id)
             till = text(now + left)
           end
         end
-        redis.call('HSET', owned, id, text(number + times[id]) .. ' ' .. till)
+        write(id, number + times[id], till, (before or '') .. (behind or ''))
         times[id] = nil
       end
     end
   end
 
+  -- Note that a step waits for the end of tasks, and needs nothing that they leave.
+  local function note_behind(ids, behind)
+    local entries = redis.call('HMGET', owned, unpack(ids))
+    for n, id in ipairs(ids) do
+      local number, till, before = entry_of(entries[n])
+      write(id, number or 0, till or '-', (before or '') .. behind)
+    end
+  end
+
+  -- Have a text of no task stay as a result under a name of its own while a task is its owner, which owns nothing else yet; and `ttl` ms longer.
+  local function own_text(owner, name, blob, ttl)
+    redis.call('SET', results .. name, blob)
+    redis.call('HSET', owned, field_of(owner, 0), name .. '\n', name, '1 +' .. ttl)
+  end
+
   -- Note what a task owns, a part of it; nil, or what is wrong with that. Said again it is what it was.
-  local function own_part(owner, part, names, states)
+  local function own_part(owner, part, names, states, behind)
     local field = field_of(owner, part)
     local before = redis.call('HGET', owned, field)
     if before == names then return nil end
     if before then return 'is something else' end
     if part > 0 and redis.call('HEXISTS', owned, field_of(owner, part - 1)) == 0 then return 'comes too early' end
     redis.call('HSET', owned, field, names)
-    own(lines(names), states)
+    own(lines(names), states, behind)
   end
 
   -- Let go of results, of each as often as it is named: what nobody owns any more has what is left of its time.
   local function let_go(ids)
     local entries, times = redis.call('HMGET', owned, unpack(ids)), times_of(ids)
     for n, id in ipairs(ids) do
-      local number, till = entry_of(entries[n])
+      local number, till, behind = entry_of(entries[n])
       if number and times[id] and number > times[id] then
-        redis.call('HSET', owned, id, text(number - times[id]) .. ' ' .. till)
-      elseif number and times[id] then
-        redis.call('HDEL', owned, id)
+        write(id, number - times[id], till, behind)
+      elseif number and number > 0 and times[id] then
+        write(id, 0, till, behind)
         local at = tonumber(till)
-        if at and at > now then redis.call('PEXPIREAT', results .. id, text(at)) elseif at then redis.call('DEL', results .. id) end
+        if string.sub(till, 1, 1) == '+' then
+          redis.call('PEXPIRE', results .. id, string.sub(till, 2))
+        elseif at and at > now then
+          redis.call('PEXPIREAT', results .. id, text(at))
+        elseif at then
+          redis.call('DEL', results .. id)
+        end
       end
       times[id] = nil
     end
@@ -133,9 +195,11 @@ local function owning(owned, now)
     for n = 1, #noted, 2 do end_owner(noted[n], noted[n + 1]) end
   end
 
-  -- A task is thrown out of the dead list, and with it what it owns.
-  local function end_dead(id)
-    local names = redis.call('HGET', owned, field_of(id, 0))
+  -- A task is over that died, or was to go on behind one that did: nobody can retry it any more, and it owns nothing.
+  local function end_dead(id, cause)
+    local entry, names = unpack(of({ id }))
+    local number, till, behind = entry_of(entry)
+    if number and behind ~= '' then write(id, number, till, note_end('G', cause or 'F' .. id, id, behind)) end
     if names then end_owner(id, names) end
   end
 
@@ -145,7 +209,8 @@ local function owning(owned, now)
     local scanned, ended = redis.call('HSCAN', owned, cursor, 'COUNT', 200), 0
     for i = 1, #scanned[2], 2 do
       local owner = string.match(scanned[2][i], '^\n([^\n]+)$')
-      if owner and redis.call('HEXISTS', tasks, owner) + redis.call('HEXISTS', dead_tasks, owner) == 0 then
+      local exists = owner and redis.call('HEXISTS', tasks, owner) + redis.call('HEXISTS', dead_tasks, owner) > 0
+      if owner and not exists and redis.call('HEXISTS', string.sub(tasks, 1, -6) .. 'dead:steps', owner) == 0 then
         end_owner(owner, scanned[2][i + 1])
         ended = ended + 1
       end
@@ -162,16 +227,16 @@ local function owning(owned, now)
 
   -- A result is not wanted any more by whoever sent its task: whoever owns it keeps it.
   local function forget(id)
-    local number, till = entry_of(redis.call('HGET', owned, id))
-    if not number then return redis.call('DEL', results .. id) end
-    if tonumber(till) then redis.call('HSET', owned, id, text(number) .. ' ' .. text(now)) end
+    local number, till, behind = entry_of(redis.call('HGET', owned, id))
+    if not number or number == 0 then return redis.call('DEL', results .. id) end
+    if tonumber(till) then write(id, number, text(now), behind) end
   end
 
   -- A task runs again: what is there of its end goes, and whoever owns that waits for the next.
   local function take_back(id)
     redis.call('DEL', results .. id)
-    local number = entry_of(redis.call('HGET', owned, id))
-    if number then redis.call('HSET', owned, id, text(number) .. ' -') end
+    local number, _, behind = entry_of(redis.call('HGET', owned, id))
+    if number then write(id, number, '-', note_end('R', '', id, behind)) end
   end
 
   -- What workers are given of tasks whose results are owned: they keep them though the task is to have none.
@@ -179,7 +244,7 @@ local function owning(owned, now)
     for from = 1, #ids, MOST do
       local entries = redis.call('HMGET', owned, unpack(ids, from, math.min(from + MOST - 1, #ids)))
       for n, entry in ipairs(entries) do
-        local a = entry_of(entry) and history().split(histories[from + n - 1])
+        local a = (entry_of(entry) or 0) > 0 and history().split(histories[from + n - 1])
         if a and a.verdict == '-' then
           a.verdict = 'W'
           histories[from + n - 1] = history().join(a)
@@ -191,6 +256,7 @@ local function owning(owned, now)
   return {
     lines = lines, of = of, keep = keep, own_part = own_part, end_owner = end_owner, note_over = note_over, end_noted = end_noted,
     end_dead = end_dead, let_go_of_part = let_go_of_part, forget = forget, take_back = take_back,
-    as_wanted = as_wanted, mend = mend,
+    as_wanted = as_wanted, mend = mend, note_behind = note_behind, own_text = own_text, note_end = note_end, are_awaited = are_awaited,
+    taken_ends = taken_ends, note_over_already = note_over_already,
   }
 end

@@ -211,6 +211,7 @@ local function unique(ready, at_gates, history, ring)
         replaced = replaced + 1
       end
     end
+    if replaced > 0 then ending(ready).follow() end
     return replaced
   end
 

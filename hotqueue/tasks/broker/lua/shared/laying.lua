@@ -1,0 +1,80 @@
+-- Steps of a workflow as they are sent; put behind steps. See docs/decisions/0061.
+
+-- ids: of the steps of a lot; args, at: what is said of them, and behind which of these that begins: see enqueue.lua.
+local function laying(ids, args, at)
+  local made = {}
+  local tag = string.sub(KEYS[1], 1, -6)
+  local now = now_ms()
+  local root, more_in, is_later, words, words_ms, keeper = args[at + 1], args[at + 2], args[at + 3] == '1', args[at + 4], args[at + 5], args[at + 6]
+  local lefts, to_write, behind = lines_of(args[at + 7]), {}, {}
+  local open, owned = tag .. 'steps:open', tag .. 'owned'
+  local owners, follow
+  for i = at + 8, #args, 4 do
+    behind[#behind + 1] = { step = args[i], kind = args[i + 1], own = args[i + 2], names = args[i + 3] }
+  end
+
+  function made.waits(i) return lefts[i] ~= '0' end
+
+  -- How it is with a task that was not sent with these: as own.lua says; of one whose result is there, and no success, F if it is dead, else E.
+  local function state_of(id)
+    if redis.call('HEXISTS', tag .. 'tasks', id) == 1 then return 'T' end
+    if redis.call('HEXISTS', tag .. 'dead:tasks', id) + redis.call('HEXISTS', tag .. 'dead:steps', id) > 0 then return 'F' end
+    local record = redis.call('GETRANGE', tag .. 'result:' .. id, 0, 1)
+    if record ~= '' then return record == '\1S' and 'R' or 'E' end
+    return is_done({ tag .. 'done:0', tag .. 'done:1', tag .. 'done:2' }, id) and 'D' or 'U'
+  end
+
+  -- Looks at everything before anything is written.
+  function made.refusal(answers, fresh)
+    if fresh == 0 then return nil end
+    if fresh < #ids then
+      local known = { 'known' }
+      for i, id in ipairs(ids) do
+        if answers[i] ~= 1 then known[#known + 1] = id end
+      end
+      return known
+    end
+    if is_later and not redis.call('ZSCORE', open, root) then return { 'late' } end
+    local own, unknown = {}, { 'unknown' }
+    for _, id in ipairs(ids) do own[id] = true end
+    for _, each in ipairs(behind) do
+      each.states, each.ids = {}, lines_of(each.names)
+      for n, id in ipairs(each.ids) do
+        each.states[n] = own[id] and 'T' or state_of(id)
+        if each.states[n] == 'U' then unknown[#unknown + 1] = id end
+      end
+    end
+    if unknown[2] then return unknown end
+    local wrong = must_be('hash', owned) or must_be('zset', open)
+    if wrong then return wrong end
+    owners = owning(owned, now)
+    follow = following(KEYS[3], owners, now)
+  end
+
+  function made.note(i, place, due) to_write[#to_write + 1] = { ids[i], tonumber(lefts[i]), place, due } end
+
+  -- What waits for one that has ended is told so now: how it ended, and why.
+  local VERBS = { R = { 'S', 'F' }, D = { 'S', 'F' }, F = { 'D', 'F' }, E = { 'V', 'R' } }
+
+  function made.commit()
+    local is_open = more_in ~= '' or is_later
+    for _, each in ipairs(to_write) do follow.wait(each[1], each[2], each[3], each[4], is_open and root or '') end
+    if words ~= '' then owners.own_text(keeper, 'workflow:' .. root, words, words_ms) end
+    for _, each in ipairs(behind) do
+      follow.put_behind(each.step, each.kind, each.own, each.names, table.concat(each.states))
+      for n, id in ipairs(each.ids) do
+        local verb = VERBS[each.states[n]]
+        if verb then owners.note_over_already(id, each.kind .. each.step, verb[1], verb[2] .. id) end
+      end
+    end
+    if more_in ~= '' then
+      redis.call('ZADD', open, text(now + more_in), root)
+    elseif is_later then
+      redis.call('ZREM', open, root)
+    end
+    follow.follow()
+    follow.ring()
+  end
+
+  return made
+end

@@ -1,0 +1,289 @@
+-- Steps: tasks that wait for others to end. All that a script does to `steps` and `dead:steps` is done here. Put behind lanes and ending.
+-- See docs/decisions/0061.
+
+-- steps: a step that waits → 'how many ends it needs yet, how many of these have failed, its place, when it is due once they have come,
+-- the workflow whose sender has not sent all of it yet, or nothing'. It is in `tasks`, and in no set.
+-- dead:steps: the same, a newline, and the envelope, of a step that has ended since one before it is dead: that may be retried.
+-- steps:todo: ends that are still to be followed, where there was more to do than one script should: 'verb, cause, task, the steps behind
+-- it', a line each. steps:open: a workflow of which more is to be sent → until when, in ms.
+-- What waits for the end of a task stands in `owned`, see owning.lua, each with a letter before it: s it needs a success, a any end, f one failure.
+-- A line goes with the end that it waited for: so a task counts once, however often it is delivered, revived, or heard of.
+-- Verbs: S it succeeded, D it is dead, V it is over in any other way, U it ended as one before it is dead, G as one before it is over, or
+-- the dead one was thrown away, X it was for a failure that did not come, R it is to run again. A cause is F or R (failed, revoked), and where it arose.
+
+function following(ready, owners, now) -- declared in ending.lua, which has to end steps as well
+  if made_following then return made_following end
+  local made = {}
+  made_following = made
+  local tag = string.sub(ready, 1, -6)
+  local tasks, steps, resumable, todo = tag .. 'tasks', tag .. 'steps', tag .. 'dead:steps', tag .. 'steps:todo'
+  local FOLLOWED_AT_ONCE, OF_A_STEP, BEHIND_MS = 1000, 4, 3600000 -- what one script follows; what a step costs of it that ends or begins; see client/result.py
+  local STEPS_IN_PART = 250 -- steps behind one task that are in one element of steps:todo
+  local rows, changed = {}, {}
+  local released = { s = 0, a = 0 }
+  local is_earlier = false -- than all that was scheduled
+  local queue, first = {}, 1
+
+  -- A script that is stopped in its middle would lose what it has begun to follow.
+  for key, kind in pairs({ [steps] = 'hash', [resumable] = 'hash', [todo] = 'list', [ready] = 'zset', [tag .. 'ready:async'] = 'zset',
+    [tag .. 'scheduled'] = 'zset', [tag .. 'expiring'] = 'zset', [tag .. 'waiters'] = 'hash' }) do
+    local found = redis.call('TYPE', key).ok
+    if found ~= kind and found ~= 'none' then error('WRONGTYPE ' .. key .. ' holds a ' .. found .. ', not a ' .. kind, 0) end
+  end
+
+  -- --- rows -------------------------------------------------------------------------------------------------------------------
+
+  local function row_in(value)
+    local left, failed, place, due, root = string.match(value, '^(%d+) (%d+) (%S+) (%S*) ([^\n]*)')
+    return left and { left = tonumber(left), failed = tonumber(failed), place = place, due = due, root = root }
+  end
+
+  local function text_of(row) return text(row.left) .. ' ' .. text(row.failed) .. ' ' .. row.place .. ' ' .. row.due .. ' ' .. row.root end
+
+  -- What is known of a step that has not begun; false: there is none such.
+  local function row_of(id)
+    if rows[id] ~= nil then return rows[id] end
+    local value, row = redis.call('HGET', steps, id), nil
+    if value then
+      row = row_in(value)
+      if row then row.waits = true end
+    else
+      value = redis.call('HGET', resumable, id)
+      row = value and row_in(value)
+      if row then row.envelope = string.match(value, '^[^\n]*\n(.*)$') end
+    end
+    rows[id] = row or false
+    return rows[id]
+  end
+
+  local function note(id) changed[#changed + 1] = id end
+
+  -- --- what becomes of a step -------------------------------------------------------------------------------------------------
+
+  local function release(id, row)
+    redis.call('HDEL', steps, id)
+    rows[id] = false
+    local envelope = redis.call('HGET', tasks, id)
+    if not envelope then return end
+    local later = string.match(row.due, '^%+(%d+)$')
+    local due, flags = later and now + later or tonumber(row.due), (string.byte(envelope, 4) or 0) % 32
+    if due and due > now then
+      local before = redis.call('ZRANGE', tag .. 'scheduled', 0, 0)[1]
+      redis.call('ZADD', tag .. 'scheduled', text(due), id)
+      is_earlier = is_earlier or redis.call('ZRANGE', tag .. 'scheduled', 0, 0)[1] ~= before
+    elseif flags > 15 and gates(ready).unique().waits_behind(id, envelope, row.place, now) then
+      return -- it is parked
+    elseif flags > 7 and gates(ready).of(envelope) then
+      gates(ready).enter(id, row.place, gates(ready).of(envelope))
+    else
+      local kind = kind_of(envelope) == 'a' and 'a' or 's'
+      redis.call('ZADD', kind == 'a' and tag .. 'ready:async' or ready, row.place, id)
+      released[kind] = released[kind] + 1
+    end
+  end
+
+  -- A step ends as one before it did. It is kept while that one can be retried.
+  local function fail(id, row, cause, is_for_good)
+    if row.waits then
+      if not is_for_good then
+        row.failed, row.waits, row.envelope = row.failed + 1, false, redis.call('HGET', tasks, id) or ''
+        redis.call('HSET', resumable, id, text_of(row) .. '\n' .. row.envelope)
+      else
+        rows[id] = false
+      end
+      redis.call('HDEL', steps, id)
+      local record = 'C' .. string.sub(cause, 1, 1) .. text(now) .. ' ' .. string.sub(cause, 2)
+      ending(ready, owners).end_waiting(id, record, text(BEHIND_MS), tag .. 'result:' .. id, is_for_good and 'G' or 'U', cause)
+    elseif is_for_good then
+      rows[id] = false
+      redis.call('HDEL', resumable, id)
+      owners.end_dead(id, cause)
+    else
+      row.failed = row.failed + 1
+      note(id)
+    end
+  end
+
+  -- A step that was only to run after a failure: there was none.
+  local function drop(id, row)
+    if not row.waits then return fail(id, row, 'R' .. id, true) end -- of which there is a record already
+    rows[id] = false
+    redis.call('HDEL', steps, id)
+    ending(ready, owners).end_waiting(id, '', '0', tag .. 'result:' .. id, 'X', 'R' .. id)
+  end
+
+  -- One before it, which had failed, is to run again. It waits again when that was the last that had, unless its unique key has gone to another.
+  local function resume(id, row)
+    if row.waits then return end
+    row.failed = math.max(0, row.failed - 1)
+    note(id)
+    if row.failed > 0 then return end
+    local envelope = row.envelope
+    local is_unique = (string.byte(envelope, 4) or 0) % 32 > 15
+    if is_unique and gates(ready).unique().claim(id, envelope, now, false) then return end
+    redis.call('HDEL', resumable, id)
+    row.waits, row.envelope = true, nil
+    redis.call('HSET', tasks, id, envelope)
+    redis.call('HSET', steps, id, text_of(row))
+    if is_unique then gates(ready).unique().keep_claim(envelope) end
+    if #envelope > SMALL_TASK then redis.pcall('SADD', tag .. 'large', id) end
+    owners.take_back(id)
+  end
+
+  -- --- ends -------------------------------------------------------------------------------------------------------------------
+
+  local function count_off(id, row, is_for_failure)
+    row.left, row.is_for_failure = math.max(0, row.left - 1), is_for_failure
+    note(id)
+    return 1
+  end
+
+  -- Follow the end of a task to one step behind it; gives back what that cost.
+  local function follow_to(kind, id, verb, cause)
+    local row = row_of(id)
+    if not row then return 1 end
+    if verb == 'R' then
+      if kind ~= 'a' then resume(id, row) end
+    elseif verb == 'X' then
+      drop(id, row)
+    elseif kind == 'a' or (kind == 's' and verb == 'S') then
+      return count_off(id, row)
+    elseif kind == 'f' and verb == 'D' then
+      row.failed = 1
+      resume(id, row)
+      if row.waits then release(id, row) end
+    elseif kind == 'f' and verb ~= 'U' then
+      return count_off(id, row, true)
+    else
+      fail(id, row, cause, verb == 'V' or verb == 'G')
+    end
+    return OF_A_STEP
+  end
+
+  -- Write what has become of steps that something was counted off of.
+  local function flush()
+    for _, id in ipairs(changed) do
+      local row = rows[id]
+      if row and row.left == 0 and row.is_for_failure then
+        drop(id, row)
+      elseif row and row.waits and row.left == 0 then
+        release(id, row)
+      elseif row and row.waits then
+        redis.call('HSET', steps, id, text_of(row))
+      elseif row then
+        redis.call('HSET', resumable, id, text_of(row) .. '\n' .. row.envelope)
+      end
+    end
+    changed = {}
+  end
+
+  -- An end as elements of steps:todo, with so many steps in each.
+  local function packed(e)
+    local parts, some, number = {}, {}, 0
+    for line in string.gmatch(e.behind, '\n[^\n]+') do
+      some[#some + 1] = line
+      if #some == STEPS_IN_PART then parts[#parts + 1], some = table.concat(some), {} end
+    end
+    if #some > 0 then parts[#parts + 1] = table.concat(some) end
+    for n, part in ipairs(parts) do parts[n] = e.verb .. '\n' .. e.cause .. '\n' .. e.from .. part end
+    return parts
+  end
+
+  local function unpacked(element)
+    local verb, cause, from, behind = string.match(element, '^(%u)\n([^\n]*)\n([^\n]*)(.*)$')
+    return verb and { verb = verb, cause = cause, from = from, behind = behind }
+  end
+
+  local function next_end()
+    local e = queue[first]
+    if e then
+      first = first + 1
+      return e
+    end
+    local element = redis.call('LPOP', todo)
+    return element and (unpacked(element) or { behind = '' })
+  end
+
+  local function take_in()
+    for _, e in ipairs(owners.taken_ends()) do queue[#queue + 1] = e end
+  end
+
+  -- Follow the ends that this script has brought about, and those that were left by others, as many as it may: what is left goes to
+  -- steps:todo, in the order in which it is to be followed.
+  function made.follow()
+    local has_more = redis.call('EXISTS', todo) == 1
+    take_in()
+    if has_more then
+      for _, e in ipairs(queue) do
+        for _, part in ipairs(packed(e)) do redis.call('RPUSH', todo, part) end
+      end
+      queue = {}
+    end
+    local budget = FOLLOWED_AT_ONCE
+    while budget > 0 do
+      local e = next_end()
+      if not e then break end
+      local at = 1
+      while budget > 0 do
+        local from, stop, kind, id = string.find(e.behind, '^\n(%l)([^\n]+)', at)
+        if not from then
+          at = #e.behind + 1
+          break
+        end
+        at = stop + 1
+        budget = budget - follow_to(kind, id, e.verb, e.cause)
+      end
+      if at <= #e.behind then
+        e.behind = string.sub(e.behind, at)
+        first = first - 1
+        queue[first] = e
+      end
+      flush()
+      take_in()
+    end
+    for n = #queue, first, -1 do
+      local parts = packed(queue[n])
+      for i = #parts, 1, -1 do redis.call('LPUSH', todo, parts[i]) end
+    end
+    queue, first = {}, 1
+    return redis.call('LLEN', todo)
+  end
+
+  -- Wake workers for what was released; but for those of one kind, for whom a fetch has rung.
+  function made.ring(but)
+    if (released.s > 0 or is_earlier) and but ~= 's' then ring(tag .. 'bell', math.max(1, released.s), ready) end
+    if released.a > 0 and but ~= 'a' then ring(tag .. 'bell:async', released.a, tag .. 'ready:async') end
+    released, is_earlier = { s = 0, a = 0 }, false
+  end
+
+  -- --- sending ----------------------------------------------------------------------------------------------------------------
+
+  function made.wait(id, left, place, due, root)
+    rows[id] = { left = left, failed = 0, place = place, due = due, root = root, waits = true }
+    redis.call('HSET', steps, id, text_of(rows[id]))
+  end
+
+  -- Have a step wait for the end of tasks. own: the number of the part of what it owns that these are; '' if it takes nothing of them.
+  -- Gives back what is wrong with that.
+  function made.put_behind(id, kind, own, names, states)
+    if own ~= '' then return owners.own_part(id, tonumber(own), names, states, '\n' .. kind .. id) end
+    owners.note_behind(owners.lines(names), '\n' .. kind .. id)
+  end
+
+  -- --- looking after ----------------------------------------------------------------------------------------------------------
+
+  -- End what waits of a workflow whose sender died before it had sent all of it; some of it. Gives back where to go on, '0' at the end.
+  function made.end_unsent(root, cursor)
+    local found = redis.call('HSCAN', steps, cursor, 'COUNT', 200)
+    for i = 1, #found[2], 2 do
+      local row = row_in(found[2][i + 1])
+      if row and row.root == root then
+        row.waits = true
+        fail(found[2][i], row, 'F', true)
+      end
+    end
+    return found[1]
+  end
+
+  return made
+end

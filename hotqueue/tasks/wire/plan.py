@@ -1,0 +1,123 @@
+"""Plan: a workflow as it is sent: its steps, what each waits for, and in which order and lots they are sent. Pure.
+
+The last steps are sent first: so whatever a task's end is counted off of is there before that task is. What the steps do, and in
+what form a step is given the values of others, is for who makes the plan: see flow.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from hotqueue import keys
+
+SUCCESS, ANY_END, FAILURE = "SAF"
+
+
+class Step(NamedTuple):
+    """A task that waits for others to end.
+
+    Attributes:
+        due: when it may run: "" at once, "+ms" from when its needs are met, or "ms".
+        expires: when it is too late for it: "" never, "+ms" from when it is sent, or "ms".
+        needs: distinct ids of steps of the plan that stand before it, or of tasks of the queue that were sent earlier.
+        when: SUCCESS: when all of them have succeeded; ANY_END: when all have ended, however; FAILURE: as soon as one has
+            failed itself, and not at all if none has.
+        takes: False where it is given no value of theirs, so that these are not kept for it.
+    """
+
+    id: str
+    queue: str
+    envelope: bytes
+    due: str = ""
+    expires: str = ""
+    needs: Sequence[str] = ()
+    when: str = SUCCESS
+    takes: bool = True
+
+
+class Behind(NamedTuple):
+    """A step that waits for some of a lot, or for tasks that were sent earlier.
+
+    Attributes:
+        kind: one of `Step.when`.
+        part: the number of the part of what it owns that these are; None: it takes nothing of them.
+        ids: of what it waits for.
+    """
+
+    step: str
+    kind: str
+    part: int | None
+    ids: Sequence[str]
+
+
+class Lot(NamedTuple):
+    """Steps that are sent in one trip.
+
+    Attributes:
+        is_later: others were sent before.
+        has_more: others are to be sent after it.
+    """
+
+    steps: Sequence[Step]
+    behind: Sequence[Behind]
+    is_later: bool
+    has_more: bool
+
+
+def lots(steps: Sequence[Step], most: int, most_bytes: int, has_words: bool = True) -> list[Lot]:
+    """Return what to send, the last steps first.
+
+    Args:
+        steps: in an order in which each stands behind what it needs.
+        most, most_bytes: of one lot; larger is one that has a single step.
+        has_words: the last step owns what there is to say of the plan.
+    """
+    parts: dict[str, int] = {steps[-1].id: 1} if has_words else {}
+    own = {step.id for step in steps}
+    followers: dict[str, list[Step]] = {}
+    for step in steps:
+        for need in step.needs:
+            followers.setdefault(need, []).append(step)
+    cut = list(_cut(steps[::-1], most, most_bytes))
+    return [Lot(lot, _behind(lot, own, followers, parts), n > 0, n < len(cut) - 1) for n, lot in enumerate(cut)]
+
+
+def _cut(steps: Sequence[Step], most: int, most_bytes: int) -> Iterable[list[Step]]:
+    lot: list[Step] = []
+    size = 0
+    for step in steps:
+        if lot and (len(lot) == most or size + len(step.envelope) > most_bytes):
+            yield lot
+            lot, size = [], 0
+        lot.append(step)
+        size += len(step.envelope)
+    yield lot
+
+
+def _behind(lot: list[Step], own: set[str], followers: dict[str, list[Step]], parts: dict[str, int]) -> list[Behind]:
+    """Return who waits for the steps of a lot, and for which tasks of others they wait themselves."""
+    waiting: dict[str, tuple[Step, list[str]]] = {}
+    for step in lot:
+        for follower in followers.get(step.id, ()):
+            waiting.setdefault(follower.id, (follower, []))[1].append(step.id)
+        others = [need for need in step.needs if need not in own]
+        if others:
+            waiting.setdefault(step.id, (step, []))[1].extend(others)
+    found = []
+    for step, ids in waiting.values():
+        part = parts.get(step.id, 0) if step.takes and step.when != FAILURE else None
+        if part is not None:
+            parts[step.id] = part + 1
+        found.append(Behind(step.id, step.when, part, ids))
+    return found
+
+
+def said(lot: Lot, workflow: str, open_ms: int, words: bytes, words_ms: int, keeper: str) -> list[bytes | str | int]:
+    """Return what enqueue.lua is told of a lot, behind its envelopes and how many may wait."""
+    head: list[bytes | str | int] = [keys.raw(workflow), open_ms if lot.has_more else "", int(lot.is_later)]
+    head += [words, words_ms, keys.raw(keeper), "".join([f"{len(step.needs)}\n" for step in lot.steps])]
+    for each in lot.behind:
+        part = "" if each.part is None else each.part
+        head += [keys.raw(each.step), each.kind.lower(), part, keys.raw("\n".join(each.ids) + "\n")]
+    return head

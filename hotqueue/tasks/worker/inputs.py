@@ -1,0 +1,116 @@
+"""Inputs: what steps of workflows take of the tasks before them: read, for several in one trip, and made into arguments.
+
+Reading is done beside the task, so that a server that is away is not the task's failure; unpickling within its limits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hotqueue import keys
+from hotqueue.errors import EarlierStepFailed, SerializationError
+from hotqueue.signing import Signer
+from hotqueue.tasks.broker.broker import Broker
+from hotqueue.tasks.rules.lifecycle import State
+from hotqueue.tasks.wire import envelope, flow, payload, record
+from hotqueue.tasks.wire.record import Record
+from hotqueue.tasks.wire.settlement import Delivery
+
+TOGETHER = 250  # records that are read in one trip
+AHEAD = 1000  # records that are read at most for steps that stand in line
+ENDED_WITHOUT = b""  # stands for the record of a task that ended without one
+
+
+def read_inputs(broker: Broker, line: Sequence[Delivery]) -> None:
+    """Read what the first of a line takes of others, and with it what those behind it take, up to some.
+
+    Raises:
+        ConnectionFailed, ConfigError: the server is away, or set up otherwise.
+    """
+    needs: dict[str, None] = {}
+    steps = []
+    for n, delivery in enumerate(line):
+        if n and len(needs) >= AHEAD:
+            break
+        if delivery.inputs is None and delivery.data[3:4] and delivery.data[3] & envelope.STEP:
+            own = _needs(delivery.data)
+            steps.append((delivery, own))
+            needs.update(dict.fromkeys(own))
+    found = _records(broker, list(needs))
+    for delivery, own in steps:
+        delivery.inputs = {each: found[each] for each in own}
+
+
+def _needs(data: bytes) -> list[str]:
+    """Return the ids of the tasks of which a step takes something; of what cannot be read, none: `prepare` says so."""
+    try:
+        return list(envelope.decode(data).flow.get("needs", ()))
+    except SerializationError:
+        return []
+
+
+def _records(broker: Broker, ids: list[str]) -> dict[str, bytes | None]:
+    found: dict[str, bytes | None] = {}
+    for start in range(0, len(ids), TOGETHER):
+        some = ids[start : start + TOGETHER]
+        every_key = [keys.result(broker.name, task_id) for task_id in some]
+        found.update(zip(some, broker.store.command(every_key[0], "MGET", *every_key), strict=True))
+    missing = [task_id for task_id, data in found.items() if data is None]
+    owned = keys.owned(broker.name)
+    for start in range(0, len(missing), TOGETHER):
+        some = missing[start : start + TOGETHER]
+        for task_id, entry in zip(some, broker.store.command(owned, "HMGET", owned, *map(keys.raw, some)), strict=True):
+            if entry is not None and entry.split(b"\n")[0].endswith(b" x"):
+                found[task_id] = ENDED_WITHOUT
+    return found
+
+
+def arguments(
+    said: Mapping[str, Any], inputs: Mapping[str, bytes | None], signer: Signer | None, args: tuple[Any, ...]
+) -> tuple[Any, ...]:
+    """Return the positional arguments of a step.
+
+    Args:
+        said: its flow, see wire/flow.py.
+        inputs: as they were read.
+        args: those that its sender gave.
+
+    Raises:
+        EarlierStepFailed: what it takes of a task is not there any more.
+        SignatureError: it is not signed, or was altered.
+    """
+    if "of" in said:
+        return _of_errback(said, inputs, signer, args)
+    if "takes" not in said:
+        return args
+    values = [_value(each, inputs[each], signer) for each in said["needs"]]
+    return flow.arguments(said, args, values)
+
+
+def _value(task_id: str, data: bytes | None, signer: Signer | None) -> Any:
+    if data == ENDED_WITHOUT:
+        return None
+    found = _decoded(task_id, data, signer)
+    return payload.loads(found.payload) if found.state is State.SUCCESS else flow.MISSING
+
+
+def _decoded(task_id: str, data: bytes | None, signer: Signer | None) -> Record:
+    if data is None:
+        raise EarlierStepFailed(
+            f"what task {task_id} returned is not there any more: was one of its queue's keys deleted?", task_id
+        )
+    return record.decode(data, task_id, signer)
+
+
+def _of_errback(
+    said: Mapping[str, Any], inputs: Mapping[str, bytes | None], signer: Signer | None, args: tuple[Any, ...]
+) -> tuple[Any, ...]:
+    """Return the arguments of what is called for the first of some tasks that failed itself."""
+    for task_id in said["needs"]:
+        data = inputs[task_id]
+        found = _decoded(task_id, data, signer) if data else None
+        if found is not None and found.state is State.FAILURE and found.origin is None:
+            trace = payload.describe_error(found.payload)[2]
+            return flow.of_errback(said, args, task_id, payload.loads_error(found.payload), trace)
+    raise EarlierStepFailed("the error of the task that failed is not there any more: its result has expired")
