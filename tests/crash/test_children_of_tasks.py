@@ -86,6 +86,18 @@ def test_the_group_gets_ctrl_c_and_the_worker_goes_on(workers: Workers) -> None:
     assert worker_processes(worker.pid) == [child]
 
 
+def test_signals_that_come_together_are_handled_on_a_stack_with_room_for_all(workers: Workers) -> None:
+    worker = workers.start()
+    (child,) = worker_processes(worker.pid)
+    for n in range(20):
+        os.kill(child, signal.SIGSTOP)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF):
+            os.kill(child, number)
+        os.kill(child, signal.SIGCONT)
+        assert workers.tasks.square.delay(n).get(20) == n * n
+    assert worker_processes(worker.pid) == [child]
+
+
 # --- forks ---------------------------------------------------------------------------------------------------------
 
 

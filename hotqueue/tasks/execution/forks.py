@@ -97,12 +97,9 @@ def leave_to_supervisor(number: int, _frame: FrameType | None) -> None:
 
 
 def end_input_in_background() -> None:
-    """Have standard input be at its end when it is a terminal whose foreground is somebody else's.
-
-    A signal's handler calls it: were something raised here where there is no terminal, Python 3.11 would crash now and then.
-    """
+    """Have standard input be at its end when it is a terminal whose foreground is somebody else's."""
     try:
-        if os.isatty(0) and os.tcgetpgrp(0) != os.getpgrp():
+        if os.tcgetpgrp(0) != os.getpgrp():
             null = os.open(os.devnull, os.O_RDONLY)
             os.dup2(null, 0)
             os.close(null)

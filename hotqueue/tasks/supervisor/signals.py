@@ -9,7 +9,7 @@ import os
 import signal
 from collections.abc import Iterator
 
-from hotqueue.runtime import descriptors
+from hotqueue.runtime import descriptors, signal_stack
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGTTIN, signal.SIGTTOU, signal.SIGCHLD)
 
@@ -36,6 +36,7 @@ class Signals:
             if number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
                 continue  # nohup: whoever started us wants it ignored
             signal.signal(number, lambda number, _frame: self._noted.append(number))
+        signal_stack.enlarge()
 
     def noted(self) -> Iterator[int]:
         """Yield the signals that came, each once."""

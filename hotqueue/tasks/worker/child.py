@@ -22,7 +22,7 @@ from functools import partial
 from typing import NoReturn
 
 from hotqueue.errors import CannotLoad, HotQueueError
-from hotqueue.runtime import descriptors
+from hotqueue.runtime import descriptors, signal_stack
 from hotqueue.store.address import Address
 from hotqueue.store.store import Store
 from hotqueue.tasks.client.client import Owner
@@ -217,6 +217,7 @@ def _be_a_child(pipes: Pipes) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     faulthandler.enable(2)  # not sys.stderr, which may be closed, or none
     faulthandler.register(signal.SIGUSR1, 2, all_threads=True)
+    signal_stack.enlarge()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # what a task prints is there, and fails, while it runs
     if sys.platform == "linux":

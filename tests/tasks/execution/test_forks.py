@@ -97,24 +97,6 @@ def test_a_handler_that_is_not_ours_is_inherited() -> None:
     assert lines == ["7"]
 
 
-@pytest.mark.parametrize("stdin", ["a file", "a pipe", "closed"])
-def test_a_handler_raises_nothing_not_even_to_itself(stdin: str) -> None:
-    """What is raised in a handler, caught there or not, has now and then broken the memory of Python 3.11."""
-    code = f"""
-    import sys
-    opened = {{"a file": lambda: os.open(os.devnull, os.O_RDONLY), "a pipe": lambda: os.pipe()[0]}}.get({stdin!r})
-    os.dup2(opened(), 0) if opened else os.close(0)
-    raised = []
-    forks.leave_signals_to_supervisor()
-    sys.setprofile(lambda frame, event, what: raised.append(what) if event == "c_exception" else None)
-    for number in forks.OF_SUPERVISOR:
-        os.kill(os.getpid(), number)
-    sys.setprofile(None)
-    print(raised)
-    """
-    assert said(code) == ["[]"]
-
-
 def test_pipes_of_ours_are_closed_in_what_is_forked_and_open_here() -> None:
     lines = said("""
     def is_open(fd):
