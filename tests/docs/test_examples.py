@@ -103,8 +103,8 @@ def test_executor(run: Run) -> None:
 
 def test_rates_and_turns(run: Run) -> None:
     assert run("rates_and_turns.py").splitlines() == [
-        "exports: 205, of ajax the last is among the first 20: True",
-        "calls: 50, at most 20 in a second",
+        "exports: 205, of ajax the last is among the first 100: True",
+        "calls: 50, never more than 20 in a second: True",
     ]
 
 
