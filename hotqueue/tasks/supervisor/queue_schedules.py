@@ -109,7 +109,7 @@ class QueueSchedules:
             self.mend()
         if time.monotonic() >= self.declaring.renew_at:
             self.declaring.renew()
-            self.note(*self.broker.next_slot())
+            self._look()
         if time.monotonic() >= self.due_at:
             self._fire()
 
@@ -117,7 +117,11 @@ class QueueSchedules:
         """Look whether all schedules are as they should be."""
         mend(self.broker, self._signer, self._was_put_back)
         self._must_mend = self._was_put_back = False
-        self.note(*self.broker.next_slot())
+        self._look()
+
+    def _look(self) -> None:
+        asked_at = time.monotonic()
+        self.note(*self.broker.next_slot(), asked_at)
 
     def _fire(self) -> None:
         for _ in range(ROUNDS):
