@@ -95,35 +95,48 @@ class Operating(Owner):
     # --- revoking many -------------------------------------------------------------------------------------------
 
     @hinting
-    def revoke_all(self, task: AnyTask | None = None, headers: Mapping[str, Any] | None = None, schedule: Any = None) -> int:
+    def revoke_all(
+        self,
+        task: AnyTask | None = None,
+        headers: Mapping[str, Any] | None = None,
+        schedule: Any = None,
+        *,
+        all: bool = False,
+    ) -> int:
         """Do to each task that is meant what `AsyncResult.revoke` does: one that waits never runs; one that runs goes on.
 
-        Those that were there when this began are meant: of this name, sent with these headers, fired by this schedule; without
-        arguments, all. What a worker has in hand does not start any more if it has not, and does not run again if it has.
+        Those that were there when this began are meant: of this name, sent with these headers, fired by this schedule. What a
+        worker has in hand does not start any more if it has not, and does not run again if it has.
 
         Args:
             headers: what a task's headers have, among others: str, numbers, True, False or None by their names.
             schedule: the name of a schedule, or the schedule.
+            all: in the place of the others: every task of the queue.
 
         Returns:
             How many waited, and have ended as REVOKED.
 
         Raises:
-            TypeError, ValueError: what no task has.
+            TypeError, ValueError: what no task has; none of them is given, and not `all` either.
         """
         from hotqueue.tasks.client import revoking
 
-        return revoking.revoke_all(self._tasks, task, headers, schedule)
+        return revoking.revoke_all(self._tasks, task, headers, schedule, all)
 
     @hinting
     async def arevoke_all(
-        self, task: AnyTask | None = None, headers: Mapping[str, Any] | None = None, schedule: Any = None
+        self,
+        task: AnyTask | None = None,
+        headers: Mapping[str, Any] | None = None,
+        schedule: Any = None,
+        *,
+        all: bool = False,
     ) -> int:
         """Asyncio twin of `revoke_all`."""
         from hotqueue.runtime.ending import in_thread
         from hotqueue.tasks.client import revoking
 
-        return await in_thread(revoking.revoke_all, self._tasks, task, headers, schedule)
+        return await in_thread(revoking.revoke_all, self._tasks, task, headers, schedule, all)
 
     @hinting
     def purge(self, task: AnyTask | None = None, state: str | None = None) -> int:

@@ -12,9 +12,12 @@ from hotqueue.tasks.client.pausing import task_name
 from hotqueue.tasks.client.registry import Registry
 
 
-def revoke_all(registry: Registry, task: Any, headers: Any, schedule: Any) -> int:
+def revoke_all(registry: Registry, task: Any, headers: Any, schedule: Any, every: Any) -> int:
     """Revoke all tasks that are meant; see `HotQueue.revoke_all`."""
     where = "queue.revoke_all()"
+    if every is not (task is None and headers is None and schedule is None):
+        given = "" if isinstance(every, bool) else f", not all={every!r:.80}"
+        raise TypeError(f"{where} takes task=, headers= or schedule=, or else all=True for every task of the queue{given}")
     sought = Sought(task_name(task, f"{where} task="), _schedule_name(schedule, where), _members(headers, where))
     return registry.broker.revoke_some(sought, is_to_mark=True)
 

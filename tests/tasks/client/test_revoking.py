@@ -91,7 +91,7 @@ def test_one_that_runs_goes_on_and_is_not_counted(shop: HotQueue) -> None:
     wait_until(lambda: running.state is State.STARTED and sample.seen)
     behind = [shop.tasks["note"].delay(n) for n in range(3)]
     assert shop.purge() == 3
-    assert shop.revoke_all() == 0
+    assert shop.revoke_all(all=True) == 0
     sample.go_on.set()
     worker.join(10)
     assert running.get(timeout=5) == "told"
@@ -140,6 +140,16 @@ def test_what_is_sent_meanwhile_stays(shop: HotQueue) -> None:
         (lambda q: q.revoke_all(headers={"a": [1]}), TypeError, r"not 'a': \[1\]"),
         (lambda q: q.revoke_all(headers={"a": float("nan")}), ValueError, "cannot be what a task has"),
         (lambda q: q.revoke_all(headers={"a": "\ud800"}), ValueError, "cannot be what a task has"),
+        (
+            lambda q: q.revoke_all(),
+            TypeError,
+            r"takes task=, headers= or schedule=, or else all=True for every task of the queue$",
+        ),
+        (lambda q: q.revoke_all(all=False), TypeError, "or else all=True"),
+        (lambda q: q.revoke_all(all=1), TypeError, "or else all=True.*, not all=1"),
+        (lambda q: q.revoke_all("shop.price", all=True), TypeError, "or else all=True"),
+        (lambda q: asyncio.run(q.arevoke_all()), TypeError, "or else all=True"),
+        (lambda q: q.revoke_all("x" * 1001), TypeError, "or its name such as"),
         (lambda q: q.revoke_all(schedule=7), TypeError, "takes the name of a schedule, not 7"),
     ],
 )
