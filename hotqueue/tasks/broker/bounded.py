@@ -179,7 +179,7 @@ def queue_full(name: str, bound: Bound, count: int, waiting: int, holds_up: bool
         holds_up: whether nobody waited, for it would have held up an event loop.
     """
     most, timeout = bound
-    has = f"queue {name!r} has {waiting} tasks waiting"
+    has = f"queue {name!r} has {waiting} task{'s'[: waiting != 1]} waiting"
     if count > most:
         return QueueFull(f"{has}, and {count} at once are more than may ever wait, max_waiting={most}: send fewer in one trip")
     fits = f"{has}, and max_waiting={most} leaves no room for {'another' if count == 1 else f'{count} more'}"

@@ -30,7 +30,7 @@ def stored(answer: Sequence[Any], tasks: Sequence[Encoded]) -> list[bool | str]:
     first, other = tasks[numbers[0]], others[0]
     own = {task.id for task in tasks}
     where = "comes twice in what was sent together" if other in own else f"is there already: it is task {other}"
-    more = f", and so are {len(numbers) - 1} others" if len(numbers) > 1 else ""
+    more = f", and so {'are' if len(numbers) > 2 else 'is'} {len(numbers) - 1} more" if len(numbers) > 1 else ""
     raise DuplicateTask(
         f"{_what(first.envelope)} {where}{more}; {NONE_STORED}. Wait for that one to end, or say "
         "on_conflict='ignore' (to be given its handle) or 'replace' (to take its place while it waits)",

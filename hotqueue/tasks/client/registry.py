@@ -21,6 +21,8 @@ from hotqueue.tasks.wire import functions, main_module
 if TYPE_CHECKING:  # few programs have schedules
     from hotqueue.tasks.client.scheduled_call import ScheduledCall
 
+MOST_BYTES = 1000  # of a task's name
+
 
 class Registry(Client):
     """A client that knows the tasks of its queue; made when a HotQueue is first asked for it."""
@@ -39,7 +41,7 @@ class Registry(Client):
         wanted = dict(given)
         name = wanted.pop("name", None)
         if name is not None and not is_task_name(name):
-            raise TypeError(f"@queue.task name= takes a str without spaces, not {name!r:.80}")
+            raise TypeError(f"@queue.task name= takes a str of at most {MOST_BYTES:,} bytes without spaces, not {name!r:.80}")
         made = options.make(wanted, "@queue.task")
 
         def decorate(function: Callable[..., Any]) -> Task[..., Any]:
@@ -105,10 +107,10 @@ class Registry(Client):
 
 
 def is_task_name(name: object) -> bool:
-    """Tell whether a task can be called that."""
-    if not isinstance(name, str) or not name or any(c.isspace() for c in name):
+    """Tell whether a task can be called that: not at will, since each of its calls, what it waits for and its keys say so."""
+    if not isinstance(name, str) or not 0 < len(name) <= MOST_BYTES or any(c.isspace() for c in name):
         return False
-    return name.isascii() or not any("\ud800" <= c <= "\udfff" for c in name)
+    return name.isascii() or (not any("\ud800" <= c <= "\udfff" for c in name) and len(name.encode()) <= MOST_BYTES)
 
 
 def registry_of(owner: Owner) -> Registry:

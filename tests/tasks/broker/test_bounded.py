@@ -113,7 +113,7 @@ class TestWhatWaits:
         later = [square.apply_async((n,), countdown=60) for n in range(3)]
         square.delay(1)
         later.append(square.apply_async((4,), countdown=60))
-        with pytest.raises(QueueFull, match="has 1 tasks waiting"):
+        with pytest.raises(QueueFull, match="has 1 task waiting"):
             square.delay(2)
         assert queue.scheduled() == 4
         for result in later:
@@ -168,7 +168,7 @@ class TestWhatWaits:
         room.fill({"tasks": {"r": "x"}, "ready:async": {"r": 1}})
         for key in ("suspects", "blocked", "needs"):
             room.client.set(room.prefix + key, "not ours")
-        with pytest.raises(QueueFull, match="has 1 tasks waiting"):
+        with pytest.raises(QueueFull, match="has 1 task waiting"):
             broker.enqueue_one("b", b"\x01s\x64\x00")
 
 
