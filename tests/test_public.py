@@ -26,7 +26,7 @@ from hotqueue import HotQueue, NoTask, tasks
 from hotqueue.tasks import current_task
 from tests.support.processes import ROOT
 
-OF_A_TASK = "name delay adelay apply_async map request retry update_progress"
+OF_A_TASK = "name delay adelay apply_async map amap request retry update_progress"
 
 # Each name that a user can see, by class. Whoever adds one documents it: README.md or docs/.
 CONTRACT = {
@@ -43,8 +43,8 @@ CONTRACT = {
     "ResultSet": "get aget as_completed ready successful",
     "Task": OF_A_TASK,
     "AsyncTask": OF_A_TASK,
-    "TaskMethod": "delay adelay apply_async map",
-    "AsyncTaskMethod": "delay adelay apply_async map",
+    "TaskMethod": "delay adelay apply_async map amap",
+    "AsyncTaskMethod": "delay adelay apply_async map amap",
     "CurrentTask": "request name lost retry update_progress",
     "Request": "id task retries deliveries queue eta headers worker lost",
     "Batch": "send asend",

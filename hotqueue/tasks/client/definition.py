@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sized
+from contextlib import contextmanager
 from typing import Any, Protocol
 
-from hotqueue.errors import DuplicateTask, SerializationError
+from hotqueue.errors import DuplicateTask, QueueFull, SerializationError
 from hotqueue.runtime import testing_mode
 from hotqueue.tasks.broker.encoded import Encoded
 from hotqueue.tasks.broker.stored_queue import BULK
@@ -111,22 +112,38 @@ class Definition:
         results: list[AsyncResult[Any]] = []
         if self.options.unique:
             for lot in self._lots(arguments, before, results):
-                self._send_unique(lot, results)
+                with self._counted(lot, results):
+                    client.send(client.name, lot, [handle_of(result) for result in results[-len(lot) :]])
             return ResultSet(results)
         with Overlap(client, isinstance(arguments, Sized)) as overlap:
             for lot in self._lots(arguments, before, results):
                 overlap.send(lot)
         return ResultSet(results)
 
-    def _send_unique(self, lot: list[Encoded], results: list[AsyncResult[Any]]) -> None:
-        """Send the calls of the last ones of `results`."""
+    async def asend_each(self, arguments: Iterable[Any], before: tuple[Any, ...]) -> ResultSet[Any]:
+        """Asyncio twin of `send_each`."""
+        client, is_unique = self.client, bool(self.options.unique)
+        results: list[AsyncResult[Any]] = []
+        for lot in self._lots(arguments, before, results):
+            with self._counted(lot, results):
+                handles = [handle_of(result) for result in results[-len(lot) :]] if is_unique else None
+                await client.asend(client.name, lot, handles)
+        return ResultSet(results)
+
+    @contextmanager
+    def _counted(self, lot: list[Encoded], results: list[AsyncResult[Any]]) -> Iterator[None]:
+        """Have errors of sending the last ones of `results` say which it is, and how many came before."""
         first = len(results) - len(lot)
         try:
-            self.client.send(self.client.name, lot, [handle_of(result) for result in results[first:]])
+            yield
         except DuplicateTask as error:
             number = first + [task.id for task in lot].index(next(iter(error.ids)))
             before_it = f"; {first} calls before these were sent" if first else ""
             raise DuplicateTask(f"item {number} of map(): {error}{before_it}", error.task_id, error.ids) from None
+        except QueueFull as error:
+            if not first:
+                raise
+            raise QueueFull(f"{error}; {first} calls of map() were sent before") from error
 
     def _lots(
         self, arguments: Iterable[Any], before: tuple[Any, ...], results: list[AsyncResult[Any]]

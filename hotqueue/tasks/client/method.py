@@ -67,6 +67,10 @@ class TaskMethod(Generic[P, R]):
         """Send one call an item, all on this instance; see `Task.map`."""
         return definition_of(self._task).send_each(arguments, (self.__self__,))
 
+    async def amap(self, arguments: Iterable[Any]) -> ResultSet[R]:
+        """Asyncio twin of `map`."""
+        return await definition_of(self._task).asend_each(arguments, (self.__self__,))
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._task, name)
 

@@ -186,6 +186,10 @@ class Task(Generic[P, R]):
         """
         return self._definition.send_each(arguments, ())
 
+    async def amap(self, arguments: Iterable[Any]) -> ResultSet[R]:
+        """Asyncio twin of `map`; the event loop goes on while the server stores what was sent."""
+        return await self._definition.asend_each(arguments, ())
+
     # --- inside a running task -----------------------------------------------------------------------------------
 
     @property

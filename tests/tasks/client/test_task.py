@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from hotqueue import HotQueue, SerializationError
+from hotqueue import DuplicateTask, HotQueue, QueueFull, SerializationError
 from hotqueue.errors import TaskExpired
 from hotqueue.tasks import State
 from hotqueue.tasks.client.definition import definition_of
@@ -131,6 +131,47 @@ def test_map_sends_in_bulk_and_keeps_the_order(make_queue: MakeQueue) -> None:
     assert (len(results), queue.pending()) == (2500, 2500)
     assert work(queue) == 2500
     assert results.get(timeout=10) == [n * n for n in range(2500)]
+
+
+def test_amap_sends_as_map_does(make_queue: MakeQueue) -> None:
+    queue = make_queue()
+    square = queue.task(sample.square)
+
+    async def main() -> None:
+        with pytest.raises(TypeError, match=r"map\(\) takes the items, one call each, not 5"):
+            await square.amap(5)  # type: ignore[arg-type]
+        results = await square.amap(iter(range(2500)))
+        async with queue.batch():
+            results_2 = await square.amap([7])
+            assert queue.pending() == 2500
+        assert await asyncio.to_thread(work, queue) == 2501
+        assert await results == [n * n for n in range(2500)]
+        assert await results_2 == [49]
+
+    asyncio.run(main())
+
+
+def test_amap_says_how_many_were_sent_as_map_does(make_queue: MakeQueue) -> None:
+    queue = make_queue(max_waiting=1500)
+    once = queue.task(unique="{n}")(sample.square)
+    once.delay(1200)
+    with pytest.raises(DuplicateTask, match=r"item 1200 of map\(\).*; 1000 calls before these were sent"):
+        asyncio.run(once.amap(range(1300)))
+    for send in (queue.task(sample.double).map, once.map, lambda items: asyncio.run(once.amap(items))):
+        queue.purge()
+        with pytest.raises(QueueFull, match=r"; 1000 calls of map\(\) were sent before"):
+            send(range(2000))
+    queue.purge()
+
+
+def test_a_name_is_no_longer_than_it_may_be(make_queue: MakeQueue) -> None:
+    """Envelopes, gates and unique keys have it in them."""
+    queue = make_queue()
+    queue.task(name="é" * 500, max_concurrency=1, unique=True)(sample.square).delay(1)
+    queue.purge()
+    for name in ("é" * 501, "x" * 1001, "x" * 70_000):
+        with pytest.raises(TypeError, match=r"name= takes a str of at most 1,000 bytes without spaces, not .(x{20}|é{20})"):
+            queue.task(name=name, max_concurrency=1)(sample.square)
 
 
 def test_a_call_can_go_to_another_queue_of_the_store(make_queue: MakeQueue, queue_name: str) -> None:
