@@ -19,7 +19,7 @@ from hotqueue.tasks.broker.encoded import Encoded
 from hotqueue.tasks.client.handle import Handle
 from hotqueue.tasks.client.result import AsyncResult
 from hotqueue.tasks.client.scheduled_call import OWN, ScheduledCall, timetable_of
-from hotqueue.tasks.client.stored_schedule import CallOf, StoredSchedule, live_by_version
+from hotqueue.tasks.client.stored_schedule import CallOf, Made, StoredSchedule, live_by_version
 from hotqueue.tasks.rules import firing
 from hotqueue.tasks.rules.firing import DURABLE, State
 from hotqueue.tasks.rules.options import PER_CALL, check_names, datetime_of, instant_ms
@@ -107,12 +107,12 @@ class Schedule:
 
     def pause(self) -> None:
         """Have it fire nothing until `resume`, whatever restarts meanwhile."""
-        self._stored.change_known(lambda state, _now: replace(state, is_paused=True))
+        self._stored.change_known(lambda state, _now: (replace(state, is_paused=True), None))
 
     def resume(self) -> None:
         """Undo `pause`; what passed meanwhile is not made up for."""
-        plan = self._stored.plan
-        self._stored.change_known(lambda state, now: firing.resumed(state, plan, now))
+        stored = self._stored
+        stored.change_known(lambda state, now: (firing.resumed(state, stored.read_again().plan, now), None))
 
     def trigger(self) -> AsyncResult[Any]:
         """Have its task run now, under an id of its own, also while it is paused; its slots are not touched by it.
@@ -147,27 +147,19 @@ class Schedule:
         check_names(changes, PER_CALL | OWN | {"when", "task"}, where)
         if "name" in changes:
             raise TypeError(f"{where} cannot change its name; remove it, and make another one")
-        if stored.state is not None and stored.state.version != DURABLE:
-            raise ConfigError(f"schedule {self.name!r:.200} is declared in code{_by(self.declared_by)}: change it there")
-        timetable = self._timetable(changes, where)
-        of_call = {name: value for name, value in changes.items() if name not in ("when", "tz", "until")}
-        call = stored.call_of(self.name, stored.row, of_call) if of_call else None
-        row = replace(stored.row if call is None else call.row(), when=timetable.text)
-        stored.change_known(lambda state, now: firing.defined(row.plan, row.digest, row.table, state, now), row)
-        stored.call = None
 
-    def _timetable(self, changes: Mapping[str, Any], where: str) -> Timetable:
-        old = self._stored.plan.timetable
-        given = {"tz": changes.get("tz", old.tz)}
-        zone = timetable_of("* * * * *", given, where).tz
-        if "when" in changes:
-            new = timetable_of(changes["when"], given, where)
-        else:
-            new = old if old.kind == "every" else replace(old, tz=zone)
-        until = changes.get("until", old)
-        if until is old:
-            return replace(new, until=old.until)
-        return replace(new, until=None if until is None else instant_ms(until, f"{where} until="))
+        def updated(state: State, now: int) -> Made:
+            if state.version != DURABLE:
+                raise ConfigError(f"schedule {self.name!r:.200} is declared in code{_by(self.declared_by)}: change it there")
+            old = stored.read_again()
+            timetable = _changed(old.plan.timetable, changes, where)
+            call = stored.call_of(self.name, old, of_call) if of_call else None
+            row = replace(old if call is None else call.row(), when=timetable.text)
+            return firing.defined(row.plan, row.digest, row.table, state, now), row
+
+        of_call = {name: value for name, value in changes.items() if name not in ("when", "tz", "until")}
+        stored.change_known(updated)
+        stored.call = None
 
     def remove(self) -> None:
         """Remove it; one that is declared in code only once no live worker declares it, for it would be back at once."""
@@ -175,7 +167,20 @@ class Schedule:
             raise ConfigError(
                 f"schedule {self.name!r:.200} is declared in code{_by(self.declared_by)}: remove it there, or pause() it"
             )
-        self._stored.change_known(lambda _state, _now: None)
+        self._stored.change_known(lambda _state, _now: (None, None))
+
+
+def _changed(old: Timetable, changes: Mapping[str, Any], where: str) -> Timetable:
+    given = {"tz": changes.get("tz", old.tz)}
+    zone = timetable_of("* * * * *", given, where).tz
+    if "when" in changes:
+        new = timetable_of(changes["when"], given, where)
+    else:
+        new = old if old.kind == "every" else replace(old, tz=zone)
+    until = changes.get("until", old)
+    if until is old:
+        return replace(new, until=old.until)
+    return replace(new, until=None if until is None else instant_ms(until, f"{where} until="))
 
 
 def _by(declared_by: list[str]) -> str:
@@ -190,14 +195,14 @@ def create(client: Client, call: ScheduledCall, call_of: CallOf) -> Schedule:
     row = call.row()
     stored = StoredSchedule(client, row, None, [], call, call_of)
 
-    def make(before: State | None, now: int) -> State:
+    def make(before: State | None, now: int) -> Made:
         if before is not None and before.version != DURABLE:
             if by := live_by_version(client.broker.declarers(), now).get(before.version, []):
                 raise ConfigError(f"schedule {call.name!r:.200} is declared in code{_by(by)}; choose another name")
             before = None
-        return firing.defined(row.plan, row.digest, row.table, before, now)
+        return firing.defined(row.plan, row.digest, row.table, before, now), row
 
-    stored.change(make, row)
+    stored.change(make)
     return Schedule(stored)
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hotqueue.tasks.client.client import Client
 
 TRIES = 20  # changes that others may be quicker with
+Made = tuple[State | None, ScheduleRow | None]  # the new state, None: it is removed; the new row, None: it stays as it is
 CallOf = Callable[[str, ScheduleRow, Mapping[str, Any]], ScheduledCall]  # made of a name, what is stored, and what is given anew
 
 
@@ -68,17 +69,18 @@ class StoredSchedule:
             raise ConfigError(self._why_not())
         return None
 
-    def change(self, make: Callable[[State | None, int], State | None], row: ScheduleRow | None = None) -> None:
+    def change(self, make: Callable[[State | None, int], Made]) -> None:
         """Change what is stored.
 
         Args:
-            make: given the state, None where it is not there, and the server's time, returns the new one; None removes it.
+            make: given the state, None where it is not there, and the server's time, returns what there is to be. It may be asked
+                several times. The row that it reads is that of the state: both are changed together.
         """
         broker, repeat, name = self.client.broker, self.client.store.repeat, self.row.name
-        data = b"" if row is None else row.encode(self.signer)
         for _ in range(TRIES):
             [text] = repeat(lambda: broker.schedule_states([name]))
-            after = make(State.read(text) if text else None, repeat(broker.next_slot)[0])
+            after, row = make(State.read(text) if text else None, repeat(broker.next_slot)[0])
+            data = b"" if row is None else row.encode(self.signer)
             due = "" if after is None else after.due((row or self.row).plan)
             change = Change(name, text, "" if after is None else after.text, data, due)
             # Where the answer to it was lost, a change has been done though it is not done now.
@@ -89,15 +91,20 @@ class StoredSchedule:
                 return
         raise ConfigError(f"schedule {name!r:.200} of queue {self.client.name!r} is changed by others all the time; try again")
 
-    def change_known(self, make: Callable[[State, int], State | None], row: ScheduleRow | None = None) -> None:
+    def change_known(self, make: Callable[[State, int], Made]) -> None:
         """As `change`; ConfigError where it is not stored."""
 
-        def change(state: State | None, now: int) -> State | None:
+        def change(state: State | None, now: int) -> Made:
             if state is None:
                 raise ConfigError(self._why_not())
             return make(state, now)
 
-        self.change(change, row)
+        self.change(change)
+
+    def read_again(self) -> ScheduleRow:
+        """Read its row again, which others may have changed, and return it; ConfigError where it is not stored."""
+        self.row = self.read() or self.row
+        return self.row
 
     def _why_not(self) -> str:
         why = "it was removed" if self.is_stored else "no worker has declared it yet"

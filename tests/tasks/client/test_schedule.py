@@ -113,6 +113,43 @@ def test_what_others_changed_is_what_is_triggered(room: Room) -> None:
     assert result.get(timeout=5) == 25
 
 
+def test_what_others_changed_stays_and_is_what_is_resumed(room: Room) -> None:
+    """Whoever holds a handle for long has not seen it."""
+    square = room.queue.task(sample.square)
+    made = room.queue.schedule("s", "@yearly", square, (4,))
+    made.pause()
+    room.queue.schedules()[0].update(when=60, priority=9)
+    made.resume()
+    assert made.when == 60
+    assert made.next_run is not None
+    assert made.next_run < datetime.now(UTC) + SOON
+    other = room.queue.schedules()[0]
+    made.update(args=(5,))
+    other.update(when="@daily")
+    [found] = room.queue.schedules()
+    assert (found.when, found._stored.row.options["priority"]) == ("0 0 * * *", 9)
+    result = found.trigger()
+    room.queue.run_worker(burst=True)
+    assert result.get(timeout=5) == 25
+
+
+@pytest.mark.servers("server")
+def test_who_changes_it_at_the_same_moment_is_not_overwritten(room: Room) -> None:
+    made = room.queue.schedule("s", "@yearly", room.queue.task(sample.square), (4,))
+    other = room.queue.schedules()[0]
+    call_of = made._stored.call_of
+
+    def late(*args: Any) -> Any:
+        if other.when != 60:
+            other.update(when=60)
+        return call_of(*args)
+
+    made._stored.call_of = late
+    made.update(args=(5,))
+    [found] = room.queue.schedules()
+    assert (made.when, found.when, found.next_run) == (60, 60, made.next_run)
+
+
 def test_a_function_travels_by_value(room: Room) -> None:
     queue = room.queue
     made = queue.schedule("s", "@yearly", lambda n: n + 1, (4,))

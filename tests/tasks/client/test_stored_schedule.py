@@ -11,7 +11,7 @@ import pytest
 
 from hotqueue import ConfigError
 from hotqueue.tasks.broker.scheduling import Change
-from hotqueue.tasks.client.stored_schedule import TRIES, function_of, live_by_version
+from hotqueue.tasks.client.stored_schedule import TRIES, Made, function_of, live_by_version
 from hotqueue.tasks.rules.firing import State
 from tests.tasks import sample
 from tests.tasks.contents import Room
@@ -23,11 +23,11 @@ def test_what_others_changed_meanwhile_stays(room: Room) -> None:
     stored = room.queue.schedule("s", 3600, room.queue.task(sample.square), (1,))._stored
     asked = []
 
-    def change(state: State, _now: int) -> State:
+    def change(state: State, _now: int) -> Made:
         asked.append(state)
         if len(asked) == 1:
             room.broker.set_schedules([Change("s", state.text, replace(state, last=5).text, due="7")])
-        return replace(state, is_paused=True)
+        return replace(state, is_paused=True), None
 
     stored.change_known(change)
     assert (len(asked), stored.state) == (2, replace(asked[0], last=5, is_paused=True))
@@ -37,10 +37,10 @@ def test_where_others_are_quicker_each_time_it_is_told(room: Room) -> None:
     stored = room.queue.schedule("s", 3600, room.queue.task(sample.square), (1,))._stored
     asked: list[State] = []
 
-    def change(state: State, _now: int) -> State:
+    def change(state: State, _now: int) -> Made:
         asked.append(state)
         room.broker.set_schedules([Change("s", state.text, replace(state, last=len(asked)).text, due="7")])
-        return replace(state, is_paused=True)
+        return replace(state, is_paused=True), None
 
     with pytest.raises(ConfigError, match="is changed by others all the time"):
         stored.change_known(change)
