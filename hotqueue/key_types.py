@@ -7,9 +7,9 @@ from hotqueue import keys
 _TYPES = {
     **dict.fromkeys(["tasks", "attempts", "held", "worker", "dead:tasks", "stats", "control", "waiters"], "hash"),
     **dict.fromkeys(
-        ["owned", "steps", "dead:steps", "gated", "paused:keys", "unique", "outbox", "receipts", "schedules", "schedules:states"],
-        "hash",
+        ["owned", "steps", "dead:steps", "checkpoints", "gated", "paused:keys", "unique", "outbox", "receipts"], "hash"
     ),
+    **dict.fromkeys(["schedules", "schedules:states"], "hash"),
     **dict.fromkeys(["ready", "ready:async", "suspects", "claims", "parked", "lane", "scheduled", "expiring"], "zset"),
     **dict.fromkeys(
         [
@@ -36,7 +36,7 @@ SINGLE = tuple(
     b"tasks attempts seq ready ready:async suspects needs scheduled expiring large gated blocked lanes dead dead:tasks "
     b"unique parked:unique dead:bytes stats paused control revoked bell bell:async workers consumers came-back dead-messages "
     b"steps steps:todo steps:open dead:steps done:0 done:1 done:2 owned owned:over outbox receipts schedules schedules:states "
-    b"schedules:next schedules:declarers timers paused:keys".split()
+    b"schedules:next schedules:declarers timers paused:keys checkpoints".split()
 )
 
 

@@ -81,6 +81,11 @@ def attempts(name: str) -> str:
     return _of(name, "attempts")
 
 
+def checkpoints(name: str) -> str:
+    """Hash with TTL: id → what a task has kept for its next run, until nobody can retry it; see docs/decisions/0064."""
+    return _of(name, "checkpoints")
+
+
 def seq(name: str) -> str:
     """String: counter behind the places."""
     return _of(name, "seq")

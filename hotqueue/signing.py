@@ -66,6 +66,11 @@ class Signer:
         name = queue.encode()
         return Signer(self._keys, b"schedule" + len(name).to_bytes(4, "big") + name)
 
+    def for_checkpoints(self, queue: str) -> Signer:
+        """Return the signer of what tasks of a queue keep for their next run."""
+        name = queue.encode()
+        return Signer(self._keys, b"checkpoint" + len(name).to_bytes(4, "big") + name)
+
     def agrees_with(self, other: Signer | None) -> bool:
         """Tell whether both have the same keys."""
         return other is not None and self._keys == other._keys

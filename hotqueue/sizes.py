@@ -9,6 +9,7 @@ import io
 from typing import Any
 
 PAYLOAD_MAX = 64 * 1024 * 1024  # bytes: of a call's arguments, of its headers, of its result
+CHECKPOINT_MAX = 256 * 1024  # bytes of what a run leaves for the next one: it may be written many times
 LARGE = 256 * 1024  # bytes from which a copy, or the time on the wire, is worth a thought; results: `Subscription.settle_later`
 READ_BYTES = 4 * 1024 * 1024  # what one call takes in hand of what others have sent: tasks to fetch, to promote, to revive
 SMALL_TASK = 16 * 1024  # bytes up to which so many tasks are fetched at once without a look at their sizes

@@ -45,7 +45,7 @@ CONTRACT = {
     "AsyncTask": OF_A_TASK,
     "TaskMethod": "delay adelay apply_async map amap",
     "AsyncTaskMethod": "delay adelay apply_async map amap",
-    "CurrentTask": "request name lost retry update_progress",
+    "CurrentTask": "request name lost retry update_progress checkpoint acheckpoint resumed iterate",
     "Request": "id task retries deliveries queue eta headers worker lost",
     "Batch": "send asend",
     "Eager": "",

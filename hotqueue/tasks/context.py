@@ -8,17 +8,19 @@ from __future__ import annotations
 import logging
 import numbers
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterable, Callable, Iterable
 from contextvars import Context, ContextVar, copy_context
 from datetime import datetime, timedelta
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from hotqueue.errors import NoTask, Retry
+from hotqueue.tasks.resuming import Backing, Items, Resuming
 from hotqueue.tasks.rules.history import History
 from hotqueue.tasks.rules.options import datetime_of
 from hotqueue.tasks.wire.envelope import Envelope
 from hotqueue.tasks.wire.exceptions import shortened
 
+T = TypeVar("T")
 request_var: ContextVar[Request] = ContextVar("hotqueue_request")
 
 
@@ -59,7 +61,7 @@ class Request:
         lost: True once another worker may run it too; what this run returns will not count.
     """
 
-    __slots__ = ("_envelope", "_report", "deliveries", "lost", "queue", "retries", "worker")
+    __slots__ = ("_backing", "_envelope", "_history", "_report", "_resuming", "deliveries", "lost", "queue", "retries", "worker")
 
     def __init__(
         self,
@@ -68,8 +70,11 @@ class Request:
         queue: str,
         worker: str,
         report: Callable[[str, str, dict[str, Any]], None] | None = None,
+        backing: Backing | None = None,
     ) -> None:
         self._envelope = envelope
+        self._history, self._backing = history, backing
+        self._resuming: Resuming | None = None
         self.retries = history.retries
         self.deliveries = history.deaths + 1
         self.queue = queue
@@ -105,6 +110,40 @@ class Request:
         progress = {"done": _number(done, "done"), "total": None if total is None else _number(total, "total"), "message": text}
         if self._report is not None:
             self._report(self.queue, self.id, progress)
+
+
+# --- from run to run -----------------------------------------------------------------------------------------------------
+
+
+def resuming_of(request: Request) -> Resuming:
+    """Return what a run has of those before; asks the server, if there is something and it was not asked for yet."""
+    if request._resuming is None:
+        backing = _behind(request)
+        data = backing.kept(request.id) if request._history.has_checkpoint else None
+        request._resuming = Resuming(backing, request.id, data)
+    return request._resuming
+
+
+async def load_checkpoint(request: Request) -> None:
+    """Ask for what a run has of those before, so that `resuming_of` need not."""
+    backing = _behind(request)
+    request._resuming = Resuming(backing, request.id, await backing.akept(request.id))
+
+
+def begun_resuming(request: Request) -> Resuming | None:
+    """Return what a run has of those before, if it has asked for that, or kept something."""
+    return request._resuming
+
+
+def has_kept(request: Request) -> bool:
+    """Tell whether there is something that a run, or one before, has kept."""
+    return request._resuming is not None and request._resuming.has_kept
+
+
+def _behind(request: Request) -> Backing:
+    if request._backing is None:
+        raise NoTask("this run has nothing behind it that could keep a checkpoint")
+    return request._backing
 
 
 def _number(value: Any, name: str) -> float:
@@ -171,6 +210,46 @@ class CurrentTask:
     def update_progress(self, done: float, total: float | None = None, message: str = "") -> None:
         """Publish how far the run is; `AsyncResult.progress` shows it."""
         self.request._update_progress(done, total, message)
+
+    # --- from run to run -----------------------------------------------------------------------------------------
+
+    @property
+    def resumed(self) -> Any:
+        """What an earlier run of this task gave to `checkpoint`, the last time; None: nothing, or it is the first run."""
+        return resuming_of(self.request).resumed
+
+    def checkpoint(self, state: Any) -> None:
+        """Keep a state for the next run, should there be one: after a retry, a death of this process, a stop of this worker.
+
+        Inside of a loop over `iterate` it is kept with the end of the item: the two always fit each other.
+
+        Args:
+            state: anything that can be pickled, in at most 256 KB.
+
+        Raises:
+            SerializationError: it cannot be pickled, or is too large.
+            LeaseLost: the task is another worker's by now.
+            ConnectionFailed: the server cannot be reached.
+        """
+        resuming_of(self.request).keep(state)
+
+    async def acheckpoint(self, state: Any) -> None:
+        """Asyncio twin of `checkpoint`."""
+        await resuming_of(self.request).akeep(state)
+
+    def iterate(self, sequence: Iterable[T] | AsyncIterable[T]) -> Items[T]:
+        """Return the items of a sequence but those that have ended in an earlier run of this task; for ``for`` and ``async for``.
+
+        A worker that stops lets the run end between two items, uncharged, and another goes on there.
+
+        Args:
+            sequence: what gives the same items in the same order in each run.
+
+        Raises:
+            TypeError: it has no order.
+            LeaseLost: from the loop, when the task is another worker's.
+        """
+        return Items(resuming_of(self.request), sequence)
 
 
 current_task = CurrentTask()

@@ -147,6 +147,10 @@ def test_unique(run: Run) -> None:
     ]
 
 
+def test_resumable(run: Run) -> None:
+    assert run("resumable.py").splitlines() == ["run 2 begins with a total of 28", "and ends with 210"]
+
+
 def test_retries(run: Run) -> None:
     printed = run("retries.py").splitlines()
     assert printed[0] == "SUCCESS: 'fetched after 2 failures' after 2 retries"

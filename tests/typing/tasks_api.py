@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, assert_type
 
@@ -83,6 +84,17 @@ assert_type(square.map(range(3)).get(), list[int])
 assert_type(queue.submit(greet.__wrapped__, "x"), AsyncResult[str])
 assert_type(fetch.delay("u"), AsyncResult[bytes])
 assert_type(current_task.request.retries, int)
+for letter in current_task.iterate(["a", "b"]):
+    assert_type(letter, str)
+
+
+async def go_on(pages: AsyncIterator[bytes]) -> None:
+    async for page in current_task.iterate(pages):
+        assert_type(page, bytes)
+    async for number in current_task.iterate(range(3)):
+        assert_type(number, int)
+    assert_type(await current_task.acheckpoint(1), None)
+
 
 square.delay("4")  # type: ignore[arg-type]
 square.delay()  # type: ignore[call-arg]

@@ -1,7 +1,7 @@
 """Broker: a queue's tasks as clients see them: enqueue, wait for a result, look at a task, forget it.
 
 What ends tasks that wait is in revoking.py, what operators ask in inspector.py, what keeps a queue in order in maintenance.py,
-how long results stay in owning.py. As one worker sees a queue, fenced by its incarnation and its fetch numbers: session.py.
+how long results stay in owning.py, what runs leave in checkpointing.py; a queue as one worker sees it, fenced: session.py.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from hotqueue.store.packing import PackedCall, PackedKeys
 from hotqueue.store.scripts import Script
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker import duplicates, scripts
+from hotqueue.tasks.broker.checkpointing import Checkpointing
 from hotqueue.tasks.broker.encoded import Encoded
 from hotqueue.tasks.broker.inspector import Inspector
 from hotqueue.tasks.broker.maintenance import Maintenance
@@ -55,7 +56,7 @@ class Looked:
     progress: dict[str, Any] | None
 
 
-class Broker(Inspector, Maintenance, Owning, Posting, Scheduling, Workflows):
+class Broker(Checkpointing, Inspector, Maintenance, Owning, Posting, Scheduling, Workflows):
     """One queue's tasks. A task goes through these steps:
 
     1. `enqueue`: a client has its envelope stored under its id, placed or scheduled, and the bell rung.

@@ -6,6 +6,7 @@ import time
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
+from types import EllipsisType
 from typing import TYPE_CHECKING, Any
 
 from hotqueue import keys
@@ -199,6 +200,14 @@ class Session:
 
     def _head(self, number: int, room: int) -> list[bytes]:
         return [self._worker, b"%d" % number, b"%d" % room, self._kind, b"%d" % self.width, *self._ends]
+
+    def checkpoint(self, delivery: Delivery, data: bytes, patience: float | EllipsisType) -> bool:
+        """Keep what a task in hand leaves for its next run; False when it is in hand no more. For any thread."""
+        return self.broker.keep_checkpoint(self.worker, delivery, data, patience)
+
+    async def acheckpoint(self, delivery: Delivery, data: bytes) -> bool:
+        """Asyncio twin of `checkpoint`."""
+        return await self.broker.akeep_checkpoint(self.worker, delivery, data)
 
     def recover(self, in_hand: Sequence[str]) -> list[Delivery] | None:
         """After an error: return what this worker holds but has not in hand; None when it was given up."""

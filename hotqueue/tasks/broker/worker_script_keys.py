@@ -43,6 +43,11 @@ class WorkerScriptKeys:
         n = self.name
         return [keys.tasks(n), keys.attempts(n), keys.held(n, worker), keys.workers(n), keys.worker(n, worker), keys.owned(n)]
 
+    def checkpoint(self, worker: str) -> list[str]:
+        """Of checkpoint.lua."""
+        n = self.name
+        return [keys.attempts(n), keys.workers(n), keys.held(n, worker), keys.checkpoints(n)]
+
     def take_back(self, worker: str) -> list[str]:
         """Of take_back.lua."""
         return [keys.held(self.name, worker), *self.ready, *self.bells]

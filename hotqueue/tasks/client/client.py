@@ -135,6 +135,10 @@ class Client:
         """Return what signs and verifies the results of a queue."""
         return None if self.signer is None else self.signer.for_results(name)
 
+    def checkpoint_signer(self, name: str) -> Signer | None:
+        """Return what signs and verifies what tasks of a queue keep for their next run."""
+        return None if self.signer is None else self.signer.for_checkpoints(name)
+
     @property
     def secret_key(self) -> str | None:
         """What the queue was given to sign with."""

@@ -15,9 +15,10 @@ from typing import Any
 
 from hotqueue.errors import ControlFlow, Ignore, Interruption, Reject, Retry, SoftTimeLimitExceeded
 from hotqueue.runtime import package
-from hotqueue.tasks.context import Request, request_var
+from hotqueue.tasks.context import Request, begun_resuming, request_var
 from hotqueue.tasks.execution import forks, tracebacks
 from hotqueue.tasks.execution.soft_limit import is_of_another, soft_limit
+from hotqueue.tasks.resuming import LeftBetweenItems
 from hotqueue.tasks.rules.callables import VALUES, is_awaitable, refuse_made_generator
 from hotqueue.tasks.rules.lifecycle import Ended, Outcome, rejected
 from hotqueue.tasks.rules.options import instant_ms, seconds, whole
@@ -84,6 +85,8 @@ def _run_here(call: Call, forks_before: int) -> Any:
         forks.leave_if_forked(forks_before, error)
         if issubclass(type(error), SoftTimeLimitExceeded) and is_of_another(error):
             raise  # inside `queue.testing()`: the time of the task that sent this one is up
+        if (resuming := begun_resuming(call.request)) is not None:
+            resuming.leave()
         return outcome_of(error, call.is_misfit)
 
 
@@ -149,6 +152,8 @@ def outcome_of(error: BaseException, is_misfit: bool = False) -> Outcome:
 def _meaning(error: BaseException, is_misfit: bool) -> Outcome:
     if is_misfit:
         return _failed(Ended.UNLOADABLE, error)
+    if issubclass(type(error), LeftBetweenItems):
+        return Outcome(Ended.INTERRUPTED)
     if not issubclass(type(error), ControlFlow):  # an instance may answer `isinstance` with code of the user's
         return _failed(Ended.RAISED, error)
     if isinstance(error, Retry):

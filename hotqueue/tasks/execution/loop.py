@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hotqueue.errors import HotQueueError, LeaseLost, SoftTimeLimitExceeded
-from hotqueue.tasks.context import request_var
+from hotqueue.tasks.context import begun_resuming, request_var
 from hotqueue.tasks.execution import forks
 from hotqueue.tasks.execution.executor import Call, begun, outcome_of, value_of
 from hotqueue.tasks.execution.soft_limit import allow_ctrl_c
@@ -157,6 +157,8 @@ class EventLoop:
             outcome = value_of(call, value)
         except BaseException as error:
             forks.leave_if_forked(self._forks, error)
+            if (resuming := begun_resuming(call.request)) is not None:
+                await resuming.aleave()
             outcome = outcome_of(_meaning(error, running), call.is_misfit)
             if running.why == "lost":  # whoever said so may have been late, and the task be ours again: it has not failed
                 outcome.ended = Ended.INTERRUPTED

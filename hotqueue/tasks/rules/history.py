@@ -7,7 +7,7 @@ then one line of JSON an error.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 KEPT_ERRORS = 5
@@ -15,6 +15,7 @@ KILLED = "-"  # what a dead process means for what it ran: nothing is known but 
 LOST = "L"  # the same: it was lost with its host, or with its supervisor
 TIME_LIMIT = "T"  # the same, and a verdict: it was ended because the task ran into its time limit
 REVOKED = "R"  # the same: it was ended because the task was revoked, or the task had not started when it was
+CHECKPOINT = " c"  # a word behind the numbers: the task has kept something for its next run
 WANTED = "W"  # no verdict: its result is owned, so it stores one whatever its options say; never stored, but told with a fetch
 # What becomes of a task should its process die (see `fate`): if it ran alone there, or beside others too, it does not run again;
 # if it ran beside others, it is a suspect.
@@ -35,7 +36,7 @@ class History:
         shared: how often a process died while it ran there beside others.
         lost: how often a host, or a supervisor, was lost with it.
         width: how many may run side by side with it in quarantine, itself included; 0 while it is not suspected.
-        unknown: what a newer version has put behind these numbers, kept as it is.
+        unknown: words behind these numbers: CHECKPOINT, and what a newer version has put there, kept as it is.
     """
 
     retries: int = 0
@@ -48,6 +49,15 @@ class History:
     lost: int = 0
     width: int = 0
     unknown: str = ""
+
+    @property
+    def has_checkpoint(self) -> bool:
+        """True when a run has kept something for the next one."""
+        return CHECKPOINT in self.unknown and CHECKPOINT[1:] in self.unknown.split()
+
+    def with_checkpoint(self) -> History:
+        """Return the history of a task that has kept something."""
+        return self if self.has_checkpoint else replace(self, unknown=self.unknown + CHECKPOINT)
 
     @property
     def deaths(self) -> int:

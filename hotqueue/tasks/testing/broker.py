@@ -261,13 +261,16 @@ class MemoryBroker(MemorySchedules):
                 del storage.dead[task_id]
                 storage.records.pop(task_id, None)
                 old = found[2]
-                entries.append(Entry(task_id, old.envelope, old.registry, old.original, 0, History()))
+                history = History().with_checkpoint() if task_id in storage.checkpoints else History()
+                entries.append(Entry(task_id, old.envelope, old.registry, old.original, 0, history))
                 unique.enter(entries[-1:])
         self._runner.run(storage, entries)
         return [entry.id for entry in entries], kept
 
     def discard(self, ids: Sequence[str]) -> int:
         """Throw dead tasks away; return how many were there."""
+        for task_id in self._storage.dead.keys() & set(ids):
+            self._storage.checkpoints.pop(task_id, None)
         return sum(self._storage.dead.pop(task_id, None) is not None for task_id in ids)
 
 

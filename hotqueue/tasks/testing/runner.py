@@ -27,6 +27,7 @@ from hotqueue.tasks.context import CleanContext, current_request
 from hotqueue.tasks.execution.executor import Call, execute
 from hotqueue.tasks.execution.loop import EventLoop
 from hotqueue.tasks.rules.lifecycle import Outcome, State, decide
+from hotqueue.tasks.testing.backing import MemoryBacking
 from hotqueue.tasks.testing.storage import Entry, Storage
 from hotqueue.tasks.wire import payload, record, settlement
 from hotqueue.tasks.wire.settlement import Delivery, Settlement
@@ -160,7 +161,8 @@ class Runner:
         def clock() -> int:
             return max(entry.due, int(time.time() * 1000))
 
-        return prepare(entry.registry, storage.name, delivery, WORKER, report, clock, entry.original)
+        backing = MemoryBacking(storage, entry)
+        return prepare(entry.registry, storage.name, delivery, WORKER, report, clock, entry.original, backing)
 
     def _run_here(self, storage: Storage, entry: Entry, ready: Ready) -> None:
         with self._never_hanging(storage, entry):
@@ -185,7 +187,7 @@ class Runner:
         signer, now = entry.registry.result_signer(storage.name), datetime.now(UTC)
         action = decide(outcome, ready.options.retry_policy, ready.history, random=random.random, now=now)
         ms = int(now.timestamp() * 1000)
-        settled = settlement.of(action, ready.delivery, ready.history, ready.options, ms, signer)
+        settled = settlement.of(action, ready.delivery, ready.past, ready.options, ms, signer)
         storage.carry_out(entry, settled)
         if settled.code == "R":
             return True

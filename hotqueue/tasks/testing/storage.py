@@ -77,6 +77,7 @@ class Storage:
         self.done: set[str] = set()
         self.dead: dict[str, tuple[int, bytes, Entry]] = {}
         self.progress: dict[str, dict[str, Any]] = {}
+        self.checkpoints: dict[str, bytes] = {}
         self.watchers: dict[str, list[Callback]] = {}
         self.schedules: dict[str, tuple[bytes, str]] = {}  # name → row, state
         self.unique: dict[str, Row] = {}  # see unique_keys.py
@@ -113,7 +114,9 @@ class Storage:
                     self.done.add(task_id)
                 else:
                     self.records[task_id] = _bytes(blob)
-                if code == "D":
+                if code != "D":
+                    self.checkpoints.pop(task_id, None)
+                else:
                     self.dead[task_id] = (now(), extra.encode() + b"\n" + entry.envelope, entry)
         self.notify([task_id])
 

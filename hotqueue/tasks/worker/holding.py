@@ -16,6 +16,7 @@ from hotqueue.tasks.rules import gates
 from hotqueue.tasks.wire import envelope
 from hotqueue.tasks.wire.settlement import Delivery, Settlement
 from hotqueue.tasks.worker import task_log
+from hotqueue.tasks.worker.backing import StoredBacking
 from hotqueue.tasks.worker.prepare import Ready, Report, prepare
 
 UNENDED = frozenset({"P", "L"})  # the codes that end nothing
@@ -28,6 +29,7 @@ class Holding:
 
     Attributes:
         in_hand: id → delivery: fetched and not yet settled; what `recover` must not hand out again.
+        backing: keeps what running tasks keep for their next runs.
         sent_at: when the fetch was sent that brought what was fetched last (monotonic); 0: nobody knows.
         counted_at: when that was carried out, in server time (ms); 0: the same.
         refusal: what the server said when it refused us last; "" since it takes what we send.
@@ -38,6 +40,7 @@ class Holding:
         self.session = Session(registry.broker, worker, kind, registry.tasks)
         self.result_signer = registry.result_signer(registry.name)
         self.in_hand: dict[str, Delivery] = {}
+        self.backing = StoredBacking(self.session, self.in_hand, registry.checkpoint_signer(registry.name))
         self.refusal = ""
         self._in_doubt: set[str] = set()  # tasks whose end was settled already, perhaps
         self._cut_off = 0
@@ -84,7 +87,7 @@ class Holding:
 
     def prepare(self, delivery: Delivery, worker: str, report: Report) -> Ready:
         """Return what is to be done with a delivery; see `prepare`."""
-        return prepare(self.registry, self.name, delivery, worker, report, self.now)
+        return prepare(self.registry, self.name, delivery, worker, report, self.now, backing=self.backing)
 
     def is_too_late(self, delivery: Delivery) -> bool:
         """Tell whether a task is not to be started any more, as a rate limits it: it was counted when it was fetched.

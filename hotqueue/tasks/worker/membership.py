@@ -91,7 +91,13 @@ class Membership:
         self.subscriptions = [self._subscription(index, registry) for index, registry in enumerate(self._registries)]
 
     def _subscription(self, index: int, registry: Registry) -> Subscription:
-        return Subscription(registry, self.presence.id, self.kind, self.wake, index, self.has_one_queue, self.attention)
+        made = Subscription(registry, self.presence.id, self.kind, self.wake, index, self.has_one_queue, self.attention)
+        made.backing.stopping = self._is_to_hand_over
+        return made
+
+    def _is_to_hand_over(self) -> bool:
+        """Tell whether tasks that can go on elsewhere are to: this worker stops, and not for a limit of its process."""
+        return self.shared.stop.is_set() and not self.shared.reached_limit
 
     @property
     def facts(self) -> dict[str, str]:

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import wraps
 from typing import Any
 
-from hotqueue.errors import CorruptEnvelope, NewerEnvelope, SerializationError, SignatureError
+from hotqueue.errors import CorruptEnvelope, HotQueueError, NewerEnvelope, SerializationError, SignatureError
 from hotqueue.tasks.client.definition import Definition
 from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.client.task import Task
-from hotqueue.tasks.context import Request
+from hotqueue.tasks.context import Request, has_kept, load_checkpoint
 from hotqueue.tasks.execution.executor import Call
+from hotqueue.tasks.resuming import Backing
 from hotqueue.tasks.rules import lifecycle
 from hotqueue.tasks.rules.history import REVOKED, TIME_LIMIT, WANTED, History, fate, is_over
 from hotqueue.tasks.rules.history import decode as decode_history
@@ -49,6 +51,12 @@ class Ready:
     outcome: Outcome | None = None
 
     @property
+    def past(self) -> History:
+        """Its history, with what this run has added to it but its end."""
+        is_marked = self.call is not None and has_kept(self.call.request)
+        return self.history.with_checkpoint() if is_marked else self.history
+
+    @property
     def fate(self) -> int:
         """What becomes of it should its process die; see `history.fate`."""
         history, most = self.history, self.options.max_deliveries
@@ -63,6 +71,7 @@ def prepare(
     report: Report,
     clock: Callable[[], int],
     original: Definition | None = None,
+    backing: Backing | None = None,
 ) -> Ready:
     """Return what is to be done with a delivery; unpickles nothing.
 
@@ -70,15 +79,13 @@ def prepare(
         report: publishes progress.
         clock: server time in ms.
         original: of the task that was sent, where it was sent by value and is at hand.
+        backing: what keeps what the task keeps for its next run.
     """
     history = decode_history(delivery.history) if delivery.history else NOTHING_HAPPENED
     try:
         found = envelope.decode(delivery.data, registry.signer, queue, delivery.id)
-    except NewerEnvelope as error:
-        outcome = _unwanted(delivery.id, history, clock) or lifecycle.unrunnable(f"wire:{error.version}")
-        return Ready(delivery, "?", history, DEFAULTS, outcome=outcome)
     except (SerializationError, SignatureError) as error:
-        outcome = _unwanted(delivery.id, history, clock) or lifecycle.unloadable(error)
+        outcome = _unwanted(delivery.id, history, clock) or _unreadable(error)
         return Ready(delivery, "?", history, DEFAULTS, outcome=outcome)
     name, own = found.task, found.header.get("options")
     task = original if found.by_value else registry.definitions.get(name)
@@ -95,16 +102,48 @@ def prepare(
     if ready.outcome is None and (task is None or found.by_value):
         ready.outcome = _unrunnable(found, task)
     if ready.outcome is None:
-        request = Request(found, history, queue, worker, report)
         ready.call = Call(
             name,
             _by_name(found, task, ready, registry) if task is not None else _by_value(found, ready, registry),
-            request,
+            Request(found, history, queue, worker, report, backing),
             found.kind == envelope.ASYNC,
             options.soft_time_limit,
             (not options.ignore_result and options.result_expires > 0) or history.verdict == WANTED,
         )
+        if history is not NOTHING_HAPPENED:
+            _have_wait_for_checkpoint(ready.call, history)
     return ready
+
+
+def _unreadable(error: HotQueueError) -> Outcome:
+    if isinstance(error, NewerEnvelope):
+        return lifecycle.unrunnable(f"wire:{error.version}")
+    return lifecycle.unloadable(error)
+
+
+def _have_wait_for_checkpoint(call: Call, history: History) -> None:
+    """Have the call of an `async def` task begin by asking for its checkpoint, if there is one: its loop is not to wait."""
+    load, request = call.load, call.request
+
+    def load_call() -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
+        function, args, kwargs = load()
+
+        async def go_on(made: Any) -> Any:
+            try:
+                await load_checkpoint(request)
+            except BaseException:
+                made.close()
+                raise
+            return await made
+
+        @wraps(function)
+        def begin(*args: Any, **kwargs: Any) -> Any:
+            return go_on(function(*args, **kwargs))  # whose body has not begun
+
+        return begin, args, kwargs
+
+    if call.is_async and history.has_checkpoint:
+        call.load = load_call
 
 
 def _foregone(task_id: str, history: History, options: TaskOptions, clock: Callable[[], int]) -> Outcome | None:

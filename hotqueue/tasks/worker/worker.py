@@ -152,7 +152,7 @@ class Worker(Looking):
             return
         now = datetime_of(subscription.now()) if outcome.eta else None  # due by the server's time, like all
         action = decide(outcome, ready.options.retry_policy, ready.history, random=random.random, now=now)
-        subscription.settle_later(settlement.of(action, ready.delivery, ready.history, ready.options, subscription.now(), signer))
+        subscription.settle_later(settlement.of(action, ready.delivery, ready.past, ready.options, subscription.now(), signer))
         self.shared.count(action.do.name.lower())
         task_log.concluded(action, outcome, ready, seconds)
 

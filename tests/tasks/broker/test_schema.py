@@ -81,7 +81,14 @@ REFUSED: dict[str, Callable[[Broker], Any]] = {
     "forget": lambda broker: broker.forget("r"),
 }
 ALLOWED = {
-    *("step", "recover", "sweep", "take_back", "reap"),  # for what a worker, or those of a supervisor, hold themselves
+    *(
+        "step",
+        "recover",
+        "sweep",
+        "take_back",
+        "reap",
+        "checkpoint",
+    ),  # for what a worker, or those of a supervisor, hold themselves
     *(
         "has_tasks",
         "wake_tokens",

@@ -61,6 +61,7 @@ LISTS = {
     "share": KEYS.share(),
     "step": KEYS.step("w"),
     "sweep": KEYS.sweep(["w"]),
+    "checkpoint": KEYS.checkpoint("w"),
     "take_back": KEYS.take_back("w"),
     "upgrade": KEYS.upgrade(),
     "unpark": KEYS.unpark("n"),

@@ -13,6 +13,7 @@ local back, kept, bytes, seen = {}, {}, 0, 0
 local now = now_ms()
 local owners = owning(owned, now)
 if redis.call('EXISTS', owned) == 1 then following(ready, owners, now) end -- before anything is written
+local checkpoints = string.sub(dead, 1, -5) .. 'checkpoints'
 for n, id in ipairs(ARGV) do
   local record = redis.call('HGET', dead_tasks, id)
   local envelope = record and string.match(record, '^[^\n]*\n(.*)$')
@@ -27,6 +28,8 @@ for n, id in ipairs(ARGV) do
     local place, found = new_place(seq, envelope), gates(ready).of(envelope) -- first: a counter that is none stops us here
     owners.take_back(id)
     redis.call('HDEL', attempts, id)
+    -- What it has kept is still there: it goes on from that, and is marked again; see checkpoint.lua.
+    if redis.pcall('HEXISTS', checkpoints, id) == 1 then redis.call('HSET', attempts, id, '0 0 - - - 0 0 0 c') end
     if not found then redis.call('ZADD', kind_of(envelope) == 'a' and ready_async or ready, place, id) end
     redis.call('HSET', tasks, id, envelope)
     if is_unique then gates(ready).unique().keep_claim(envelope) end
@@ -34,7 +37,7 @@ for n, id in ipairs(ARGV) do
     if #envelope > SMALL_TASK then redis.pcall('SADD', large, id) end
     back[#back + 1] = id
   end
-  if not other then drop_dead(dead, dead_tasks, dead_bytes, id) end
+  if not other then drop_dead(dead, dead_tasks, dead_bytes, id, flags ~= nil) end
   bytes, seen = bytes + #(record or ''), n
   if bytes > READ_BYTES then break end
 end

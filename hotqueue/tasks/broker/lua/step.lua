@@ -36,6 +36,7 @@ local is_paused = redis.call('EXISTS', PAUSED, ATTEMPTS, EXPIRING, REVOKED, LARG
 local is_plain = not is_paused -- no task of which more is kept than itself
 local marks, owners, pauses = 0, nil, nil
 local free_unique -- lets go of the keys of those that ended
+local buried -- of those, the dead, if there are any
 if is_paused then
   -- The last one is asked for five times, so that one question answers for it apart from the others.
   local kept = redis.call('EXISTS', ATTEMPTS, EXPIRING, REVOKED, LARGE, OWNED, OWNED, OWNED, OWNED, OWNED)
@@ -71,11 +72,15 @@ local function settle()
   -- What becomes of a task that has not ended, and of one that died besides: few have these functions made.
   local function carry_out_other(id, run, code, head)
     local function bury(id, record, envelope)
+      buried = buried or {}
+      buried[id] = true
       local entry = record .. '\n' .. (envelope or '')
-      drop_dead(DEAD, DEAD_TASKS, DEAD_BYTES, id)
+      local kept = redis.pcall('HSTRLEN', string.sub(TASKS, 1, -6) .. 'checkpoints', id)
+      kept = type(kept) == 'number' and kept or 0
+      drop_dead(DEAD, DEAD_TASKS, DEAD_BYTES, id, true)
       redis.call('HSET', DEAD_TASKS, id, entry)
       redis.call('ZADD', DEAD, text(now), id)
-      local bytes, number = redis.pcall('INCRBY', DEAD_BYTES, #entry), redis.call('ZCARD', DEAD)
+      local bytes, number = redis.pcall('INCRBY', DEAD_BYTES, #entry + kept), redis.call('ZCARD', DEAD)
       if type(bytes) == 'table' then bytes = 0 end
       for _ = 2, number do -- of what died last, and is larger than all that may be kept, one is kept
         local oldest = redis.call('ZRANGE', DEAD, 0, 0, 'WITHSCORES')
@@ -181,6 +186,11 @@ local function settle()
     redis.pcall('ZREM', EXPIRING, unpack(ended))
     redis.pcall('SREM', REVOKED, unpack(ended))
     redis.pcall('SREM', LARGE, unpack(ended))
+    local checkpoints = string.sub(TASKS, 1, -6) .. 'checkpoints'
+    if redis.call('EXISTS', checkpoints) == 0 then return end
+    for _, id in ipairs(ended) do -- what the dead have kept for their next run stays, as they may have one
+      if not (buried and buried[id]) then redis.pcall('HDEL', checkpoints, id) end
+    end
   end
 
   local function finish(runs)

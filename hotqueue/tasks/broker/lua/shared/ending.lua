@@ -16,6 +16,7 @@ local function ending(ready, owners)
   local steps = tag .. 'steps'
   owners = owners or redis.call('EXISTS', owned) == 1 and owning(owned, now_ms())
   if owners and redis.call('EXISTS', steps, tag .. 'dead:steps') > 0 then following(ready, owners, now_ms()) end
+  local has_checkpoints = redis.call('EXISTS', tag .. 'checkpoints') == 1
 
   -- Take a task out of the set in which it waits, its lane among them; false when a worker has it in hand, or it is parked for
   -- something else.
@@ -35,6 +36,7 @@ local function ending(ready, owners)
     gates(ready).forget(id)
     redis.call('HDEL', tasks, id)
     redis.call('HDEL', attempts, id)
+    if has_checkpoints then redis.pcall('HDEL', tag .. 'checkpoints', id) end
     redis.call('ZREM', tag .. 'expiring', id)
     redis.call('SREM', tag .. 'revoked', id)
     redis.call('SREM', tag .. 'large', id)

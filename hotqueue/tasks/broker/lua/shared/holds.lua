@@ -265,6 +265,14 @@ local function holds()
     return gone
   end
 
+  -- Whether a record has a task.
+  function made.has(held, field, id)
+    local value = redis.call('HGET', held, field)
+    local record = value and opened(value)
+    local number = record and next(made.numbers_of(record, { id }))
+    return number and string.byte(value, FRONT + HEAD * (number - 1) + 1) ~= GAP or false
+  end
+
   -- Let go of a task, wherever it is held: first where an outcome that comes apart leaves it. Gives back its head, or nil.
   function made.let_go_one(held, id)
     local head = made.let_go(held, 'L' .. id, { id })[1]
