@@ -27,6 +27,12 @@ def _script(name: str, *more: str) -> Script:
     return load("hotqueue.tasks.broker.lua", name, *(f"shared/{each}" for each in ("prelude", *more)), constants=CONSTANTS)
 
 
+def _stepping(steps: int, *more: str) -> Script:
+    shared = ("prelude", "bells", *_OWNING, "outbox", "dead_list", *_LANES, *more, "pausing", "holds")
+    constants = (*CONSTANTS, ("STEPS", steps))
+    return load("hotqueue.tasks.broker.lua", "step", *(f"shared/{each}" for each in shared), constants=constants)
+
+
 _ENQUEUEING = tuple(
     f"shared/{each}"
     for each in ("prelude", "schema", "types", "bells", "results", "history", *_LANES, "receipts", "waiting", "firing")
@@ -40,7 +46,7 @@ ENQUEUE_UNIQUE = load("hotqueue.tasks.broker.lua", "enqueue", *_ENQUEUEING, *_RE
 ENQUEUE_STEPS = load("hotqueue.tasks.broker.lua", "enqueue", *_ENQUEUEING, *_REPLACING, "shared/laying", constants=_WORKFLOW)
 COUNT_WAITING = _script("count_waiting", "schema", "waiting")
 ENQUEUE_ONE = load("hotqueue.tasks.broker.lua", "enqueue_one", constants=(_SMALL, *_SCHEMA))
-STEP = _script("step", "bells", *_OWNING, "outbox", "dead_list", *_LANES, *_ENDING, "pausing", "holds")
+STEP, STEP_FOLLOWING = _stepping(0), _stepping(1, *_ENDING)
 RECOVER = _script("recover", *_OWNING, "holds")
 CHECKPOINT = _script("checkpoint", "types", "history", "holds")
 REGISTER = _script("register", "schema", "holds")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 NAMES, MORE = 1000, "…"  # characters of the names that a worker announces; and what stands for more
 ALONE = -1  # see `Session.width`
 _MOST_BYTES = b"%d" % READ_BYTES
+FOLLOWS = 5  # what step.lua says where it is for the script that knows of steps
 DOING, RECOVERING = "finishing and fetching tasks", "recovering after an error"
 
 
@@ -70,7 +71,17 @@ class Step:
         sent_at: not after it was (monotonic); of one that Redis carries out whenever a bell rings, long before.
     """
 
-    def __init__(self, sent: Sent, number: int, room: int, actions: Sequence[Settlement], sent_at: float = 0.0) -> None:
+    def __init__(
+        self,
+        session: Session,
+        args: list[bytes],
+        sent: Sent,
+        number: int,
+        room: int,
+        actions: Sequence[Settlement],
+        sent_at: float = 0.0,
+    ) -> None:
+        self._session, self._args = session, args
         self._sent = sent
         self.sent_at = sent_at
         self.number = number
@@ -80,6 +91,8 @@ class Step:
     def end(self) -> Stepped:
         """Wait for what it brings."""
         reply = self._sent.receive()
+        if reply[2] == FOLLOWS:
+            reply = self._session.follow(self._args)
         now, due, alive, others, suspects, needs, left, gone, revoked = reply[:9]
         if alive == 2:
             raise ConnectionFailed("a fetch arrived late and was refused")
@@ -183,7 +196,14 @@ class Session:
         step, size = self._step, sum([len(action[3]) for action in actions])
         call = [step.call((), args)] if size < LARGE else step.parts((), args)
         sent = self._store.send(step.script, step.keys, args, DOING, call)
-        return Step(sent, number, room, actions, sent_at)
+        return Step(self, args, sent, number, room, actions, sent_at)
+
+    def follow(self, args: list[bytes]) -> Any:
+        """Make a step that was refused, as steps of workflows wait here, by the script that knows of these; so from now on."""
+        step = self._step
+        if step.script is not scripts.STEP_FOLLOWING:
+            self._step = step = PackedKeys(scripts.STEP_FOLLOWING, step.keys)
+        return self._store.run(step.script, [keys.text(key) for key in step.keys], args, doing=DOING)
 
     def begin_behind(self, first: bytes, connection: Blocking, room: int) -> Step:
         """Send a command that blocks, packed, and a fetch behind it, which Redis carries out in the moment in which that ends.
@@ -196,7 +216,7 @@ class Session:
         step = self._step
         connection.send_packed(first + step.call((), args))
         whole = (b"EVAL", step.script.text, len(step.keys), *step.keys, *args)
-        return Step(connection.last(whole, DOING), self.number, room, ())
+        return Step(self, args, connection.last(whole, DOING), self.number, room, ())
 
     def _head(self, number: int, room: int) -> list[bytes]:
         return [self._worker, b"%d" % number, b"%d" % room, self._kind, b"%d" % self.width, *self._ends]

@@ -5,7 +5,7 @@ How they do is in lua/shared/steps.lua, and docs/decisions/0061; in what order t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -39,9 +39,15 @@ class Workflows(StoredQueue):
             UnknownTask: one of them needs a task that is not there; nothing of its lot was stored.
             DuplicateTask: one of them has an id, or a unique key, that another task has; nothing of its lot was stored.
         """
+        for _ in self.sending(workflow, steps, words, words_ms):
+            pass
+
+    def sending(self, workflow: str, steps: Sequence[Step], words: bytes = b"", words_ms: int = WORDS_MS) -> Iterator[Lot]:
+        """Do as `enqueue_plan`, and yield each lot that was stored."""
         for lot, every_key, args in self._lots(workflow, steps, words, words_ms):
             send = partial(self.store.run, scripts.ENQUEUE_STEPS, every_key, args, DOING, repeatable=True)
             self._check(self.store.repeat(send), lot)
+            yield lot
 
     async def aenqueue_plan(self, workflow: str, steps: Sequence[Step], words: bytes = b"", words_ms: int = WORDS_MS) -> None:
         """Asyncio twin of `enqueue_plan`."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import pytest
 
 from hotqueue.errors import DuplicateTask, UnknownTask
-from hotqueue.tasks.broker import scripts
 from hotqueue.tasks.broker.session import Session
 from hotqueue.tasks.rules.lifecycle import State
 from hotqueue.tasks.wire import record
@@ -230,9 +229,7 @@ def test_many_behind_a_failure_end_in_portions(room: Room, code: str) -> None:
 def test_what_was_never_sent_to_the_end_is_ended(room: Room) -> None:
     session = worker(room)
     members = [step(room, f"m{n}") for n in range(1500)]
-    lots = room.broker._lots("w", [*members, step(room, "z", *[m.id for m in members])], b"", 1)
-    _, every_key, args = lots[0]
-    room.broker.store.run(scripts.ENQUEUE_STEPS, every_key, args, "sending a workflow")
+    next(room.broker.sending("w", [*members, step(room, "z", *[m.id for m in members])]))
     assert room["steps:open"]
     room.client.zadd(room.prefix + "steps:open", {"w": 1})
     assert room.broker.follow(100) == 0

@@ -15,6 +15,8 @@
 --           ids that were fetched, each with a newline behind it, of each the set it came from, attempts of each or none, envelope, … }
 --   alive: 0 the worker was given up; 2 a late fetch, refused; 3 refused, as the queue is newer: its schema stands in the place of the
 --   size; 4 as 1, and tasks of some names are paused: these names are in one element more, the last.
+--   Or { now, -1, 5 }, and nothing was done: there are steps of workflows, which are for the script that has STEPS 1. What has 0 pays for none
+--   of what that can do.
 local TASKS, ATTEMPTS, READY, READY_ASYNC, SUSPECTS, SCHEDULED = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local HELD, WORKERS, WORKER, BELL, BELL_ASYNC, SEQ = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12]
 local STATS, PAUSED, DEAD, DEAD_TASKS = KEYS[13], KEYS[14], KEYS[15], KEYS[16]
@@ -158,7 +160,7 @@ local function settle()
       end
       if owners and run.ends then
         run.owned = owners.of(run.ids)
-        if owners.are_awaited(run.owned) then following(READY, owners, now) end
+        if STEPS == 1 and owners.are_awaited(run.owned) then following(READY, owners, now) end
       end
       for n, id in ipairs(run.ids) do
         local code = run.code
@@ -383,14 +385,15 @@ local function count_all()
   end
 end
 
+if STEPS == 0 and owners and owners.has_steps() then return { text(now), -1, 5 } end
 local failed = #ARGV > 8 and settle()
-if owners and (made_following or redis.call('EXISTS', string.sub(RESULTS, 1, -#'result:' - 1) .. 'steps:todo') == 1) then
+if STEPS == 1 and owners and (made_following or redis.call('EXISTS', string.sub(RESULTS, 1, -#'result:' - 1) .. 'steps:todo') == 1) then
   following(READY, owners, now).follow()
 end
 if failed then
   count_all()
   if made_gates then made_gates.ring() end
-  if made_following then made_following.ring() end
+  if STEPS == 1 and made_following then made_following.ring() end
   return failed
 end
 local out = {}
@@ -402,7 +405,7 @@ if room > 0 then
 end
 count_all()
 if made_gates then made_gates.ring(room > 0 and head[3] == 1 and KIND) end -- for its own kind, a fetch has rung
-if made_following then made_following.ring(room > 0 and head[3] == 1 and KIND) end
+if STEPS == 1 and made_following then made_following.ring(room > 0 and head[3] == 1 and KIND) end
 local other = KIND == 'a' and READY or READY_ASYNC
 if redis.call('EXISTS', SCHEDULED, other, SUSPECTS, NEEDS) > 0 then
   local first = redis.call('ZRANGE', SCHEDULED, 0, 0, 'WITHSCORES')

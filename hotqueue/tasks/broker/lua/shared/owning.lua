@@ -74,6 +74,12 @@ local function owning(owned, now)
     return false
   end
 
+  -- Whether any step waits for the end of a task, or to be told of one.
+  local function has_steps()
+    local tag = string.sub(owned, 1, -#'owned' - 1)
+    return redis.call('EXISTS', tag .. 'steps', tag .. 'dead:steps', tag .. 'steps:todo') > 0
+  end
+
   local function taken_ends()
     local found = ends
     ends = {}
@@ -169,14 +175,21 @@ local function owning(owned, now)
     -- Of a thousand owners of a thousand, which one step may end, few are taken apart here.
     local found, part = taken_apart < MOST and lines(names) or {}, 1
     redis.call('HDEL', owned, field_of(owner, 0))
-    local more = redis.call('HGET', owned, field_of(owner, 1))
+    local more, parts = redis.call('HGET', owned, field_of(owner, 1)), { names }
+    while more and #found > 0 and #found + #lines(more) + let_go_of <= LET_GO_AT_ONCE do
+      parts[#parts + 1] = more
+      for _, id in ipairs(lines(more)) do found[#found + 1] = id end
+      redis.call('HDEL', owned, field_of(owner, part))
+      part = part + 1
+      more = redis.call('HGET', owned, field_of(owner, part))
+    end
     taken_apart = taken_apart + #found
     if not more and #found > 0 and #found + let_go_of <= LET_GO_AT_ONCE then
       let_go_of = let_go_of + #found
       return let_go(found)
     end
     if not more and names == '' then return end
-    redis.call('RPUSH', over, names)
+    redis.call('RPUSH', over, unpack(parts))
     while more do
       redis.call('RPUSH', over, more)
       redis.call('HDEL', owned, field_of(owner, part))
@@ -257,6 +270,6 @@ local function owning(owned, now)
     lines = lines, of = of, keep = keep, own_part = own_part, end_owner = end_owner, note_over = note_over, end_noted = end_noted,
     end_dead = end_dead, let_go_of_part = let_go_of_part, forget = forget, take_back = take_back,
     as_wanted = as_wanted, mend = mend, note_behind = note_behind, own_text = own_text, note_end = note_end, are_awaited = are_awaited,
-    taken_ends = taken_ends, note_over_already = note_over_already,
+    taken_ends = taken_ends, has_steps = has_steps, note_over_already = note_over_already,
   }
 end
