@@ -26,7 +26,8 @@ from hotqueue import HotQueue, NoTask, tasks
 from hotqueue.tasks import current_task
 from tests.support.processes import ROOT
 
-OF_A_TASK = "name delay adelay apply_async map amap request retry update_progress"
+OF_A_TASK = "name delay adelay apply_async map amap request retry update_progress s si starmap chunks"
+OF_A_SIGNATURE = "set on_error clone delay adelay apply_async"
 
 # Each name that a user can see, by class. Whoever adds one documents it: README.md or docs/.
 CONTRACT = {
@@ -34,19 +35,24 @@ CONTRACT = {
         name key serializer max_queue_length put get consume worker clear aput aget aconsume close aclose
         task submit send asend batch result tasks pending running scheduled dead retry_dead discard_dead pause resume workers
         periodic schedule schedules run_worker testing
-        stats revoke_all arevoke_all purge apurge why awhy
+        stats revoke_all arevoke_all purge apurge why awhy results workflow
     """,
     "AsyncResult": """
         id get aget as_future state status ready successful failed result traceback retries date_done progress history
-        revoke forget why awhy
+        revoke forget why awhy parent children root
     """,
-    "ResultSet": "get aget as_completed ready successful",
+    "ResultSet": "get aget as_completed ready successful failed completed_count revoke id",
+    "Signature": OF_A_SIGNATURE,
+    "chain": OF_A_SIGNATURE,
+    "group": OF_A_SIGNATURE,
+    "chord": OF_A_SIGNATURE,
+    "Workflow": "nodes edges",
     "Task": OF_A_TASK,
     "AsyncTask": OF_A_TASK,
-    "TaskMethod": "delay adelay apply_async map amap",
-    "AsyncTaskMethod": "delay adelay apply_async map amap",
+    "TaskMethod": "delay adelay apply_async map amap s si starmap chunks",
+    "AsyncTaskMethod": "delay adelay apply_async map amap s si starmap chunks",
     "CurrentTask": "request name lost retry update_progress checkpoint acheckpoint resumed iterate",
-    "Request": "id task retries deliveries queue eta headers worker lost",
+    "Request": "id task retries deliveries queue eta headers worker lost root_id parent_id",
     "Batch": "send asend",
     "Eager": "",
     "Schedule": """
@@ -116,6 +122,9 @@ def instances() -> Iterator[object]:
         many.get()
         yield from (here, fail, result, many, many[0], many[:1], result.as_future(), here.batch(), here.testing(), current_task)
         yield from (*seen, *here.dead(), result.state, tasks.TaskFilter(), tasks.crontab(), Order().ship, Order().aship)
+        signature = here.task(len).s("a")
+        yield from (signature, signature | signature, tasks.group(signature), tasks.chord([signature], signature))
+        yield here.workflow((signature | here.task(abs).s()).delay().id)
         yield here.schedule("public", 60, len, ("a",))
         yield from ((executor := hotqueue.Executor(here)), executor.submit(abs, -1))
     yield from (here.task(Order.aship.__wrapped__), pickle.loads(pickle.dumps(here.result("id"))))

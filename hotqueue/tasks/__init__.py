@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from hotqueue.tasks.rules.lifecycle import State
     from hotqueue.tasks.rules.periodic import crontab
     from hotqueue.tasks.rules.why import Why
+    from hotqueue.tasks.workflow.chain import chain
+    from hotqueue.tasks.workflow.chord import chord
+    from hotqueue.tasks.workflow.graph import Workflow
+    from hotqueue.tasks.workflow.group import group
+    from hotqueue.tasks.workflow.signature import Signature
 
 __all__ = [
     "AsyncResult",
@@ -32,14 +37,19 @@ __all__ = [
     "ResultSet",
     "Retry",
     "Schedule",
+    "Signature",
     "State",
     "Task",
     "TaskFilter",
     "TaskMethod",
     "UnknownTask",
     "Why",
+    "Workflow",
+    "chain",
+    "chord",
     "crontab",
     "current_task",
+    "group",
 ]
 
 # Where they are defined; the rest are errors.
@@ -50,19 +60,27 @@ _HOMES = {
     "DeadTask": "client.dead",
     "ResultSet": "client.resultset",
     "Schedule": "client.schedule",
+    "Signature": "workflow.signature",
     "State": "rules.lifecycle",
     "Task": "client.task",
     "TaskFilter": "context",
     "TaskMethod": "client.method",
     "Why": "rules.why",
+    "Workflow": "workflow.graph",
+    "chain": "workflow.chain",
+    "chord": "workflow.chord",
     "crontab": "rules.periodic",
     "current_task": "context",
+    "group": "workflow.group",
 }
 
 # No API: what pickles of exceptions, and of classes of the running script, call. None of them may be the name of a module.
 _STORED = {
     "find_in_script": "wire.main_module.find",
     "make_class_of_stand_in": "wire.exceptions.stand_in_class",
+    "make_nothing": "workflow.nothing.nothing",
+    "make_form": "workflow.stored.form",
+    "make_signature": "workflow.stored.signature",
     "make_exception": "wire.exceptions.together",
     "make_stand_in": "wire.exceptions.stand_in",
     "set_attributes": "wire.exceptions.take",

@@ -98,6 +98,17 @@ class Request:
         return self._envelope.headers
 
     @property
+    def root_id(self) -> str:
+        """The id of its workflow: of the first step, or of the group that it began with; its own where it is no step of one."""
+        return str(self._envelope.flow.get("root") or self.id)
+
+    @property
+    def parent_id(self) -> str | None:
+        """The id of the step before it, or of the task that sent the workflow; None where there is none."""
+        found = self._envelope.flow.get("parent")
+        return None if found is None else str(found)
+
+    @property
     def eta(self) -> datetime | None:
         """When the caller wanted it to run, if the caller said so."""
         eta = self._envelope.more.get("eta")

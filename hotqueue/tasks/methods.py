@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from hotqueue.tasks.client.batch import Batch
     from hotqueue.tasks.client.dead import DeadList, DeadTask
     from hotqueue.tasks.client.result import AsyncResult
+    from hotqueue.tasks.client.resultset import ResultSet
     from hotqueue.tasks.client.schedule import Schedule
     from hotqueue.tasks.client.task import AsyncTask, Task
     from hotqueue.tasks.rules.periodic import crontab
     from hotqueue.tasks.testing.eager import Eager
+    from hotqueue.tasks.workflow.graph import Workflow
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -163,6 +165,28 @@ class TaskMethods(Operating):
         from hotqueue.tasks.client.result import AsyncResult
 
         return AsyncResult(Handle(check_id(task_id, "queue.result()"), self._tasks))
+
+    def results(self, group_id: str) -> ResultSet[Any]:
+        """Return the results of a group that was sent to this queue, by its id.
+
+        Raises:
+            UnknownTask: there is none, or its results have expired.
+        """
+        from hotqueue.tasks.client.handle import check_id
+        from hotqueue.tasks.workflow.results import results
+
+        return results(self._tasks, check_id(group_id, "queue.results()"))
+
+    def workflow(self, workflow_id: str) -> Workflow:
+        """Return a workflow that was sent to this queue, by the id of one of its steps, or of its results: who waits for whom.
+
+        Raises:
+            UnknownTask: there is none, or its results have expired.
+        """
+        from hotqueue.tasks.client.handle import check_id
+        from hotqueue.tasks.workflow.results import workflow
+
+        return workflow(self._tasks, check_id(workflow_id, "queue.workflow()"))
 
     @property
     def tasks(self) -> dict[str, Task[..., Any]]:

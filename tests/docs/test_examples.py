@@ -151,6 +151,20 @@ def test_resumable(run: Run) -> None:
     assert run("resumable.py").splitlines() == ["run 2 begins with a total of 28", "and ends with 210"]
 
 
+def test_workflows(run: Run) -> None:
+    assert run("workflows.py").splitlines() == [
+        "6 words in a line",
+        "[6, 4, 3] 3",
+        "13 [6, 4, 3]",
+        "13 words in all",
+        "failed: a text without words",
+        "workflows.words failed: ValueError('a text without words')",
+        "workflows.words FAILURE",
+        "workflows.sentence FAILURE",
+        "workflows.note SUCCESS",
+    ]
+
+
 def test_retries(run: Run) -> None:
     printed = run("retries.py").splitlines()
     assert printed[0] == "SUCCESS: 'fetched after 2 failures' after 2 retries"

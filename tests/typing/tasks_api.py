@@ -7,7 +7,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, assert_type
 
 from hotqueue import HotQueue
-from hotqueue.tasks import AsyncResult, ResultSet, Schedule, Task, crontab, current_task
+from hotqueue.tasks import (
+    AsyncResult,
+    ResultSet,
+    Schedule,
+    Signature,
+    Task,
+    Workflow,
+    chain,
+    chord,
+    crontab,
+    current_task,
+    group,
+)
 
 queue = HotQueue("myqueue")
 
@@ -144,3 +156,52 @@ assert_type(queue.schedules(), list[Schedule])
 assert_type(made.next_run, datetime | None)
 assert_type(made.declared_by, list[str])
 queue.schedule("nightly", None, regular)  # type: ignore[arg-type]
+
+
+@queue.task
+def add(a: int, b: int) -> int:
+    return a + b
+
+
+@queue.task
+def total(numbers: list[int]) -> float:
+    return sum(numbers)
+
+
+assert_type(square.s(2), Signature[int])
+assert_type(add.s(2), Signature[int])
+assert_type(add.s(), Signature[int])
+assert_type(greet.s(loud=True), Signature[str])
+assert_type(add.si(1, 2).delay().get(), int)
+assert_type(square.s(2).set(priority=3).on_error(greet.s()), Signature[int])
+assert_type(square.s(2).delay(), AsyncResult[int])
+assert_type(square.s(2)(), int)
+assert_type(square.s(2) | greet.s(), chain[str])
+assert_type((square.s(2) | greet.s()).delay().get(timeout=5), str)
+assert_type(chain(square.s(2), add.s(1), total.s()), chain[float])
+assert_type(chain(square.s(2)).delay().parent, AsyncResult[Any] | ResultSet[Any] | None)
+assert_type(group(square.s(n) for n in range(3)), group[int])
+assert_type(group(square.s(1), square.s(2)).delay(), ResultSet[int])
+assert_type(group(square.s(1)).delay().get(), list[int])
+assert_type((square.s(1) | group(square.s(), square.s())).delay(), ResultSet[int])
+assert_type(group(square.s(1)) | total.s(), chain[float])
+assert_type(chord([square.s(1)], total.s()), chord[float])
+assert_type(chord([square.s(1)], total.s()).delay(), AsyncResult[float])
+assert_type(chord([square.s(1)])(total.s()), AsyncResult[float])
+assert_type(add.starmap([(1, 2)]), Signature[list[int]])
+assert_type(add.chunks([(1, 2)], 10).delay(), ResultSet[list[int]])
+assert_type(order.ship.s(4), Signature[str])
+assert_type(queue.results("id"), ResultSet[Any])
+assert_type(queue.workflow("id"), Workflow)
+assert_type(queue.workflow("id").edges, list[tuple[str, str]])
+assert_type(current_task.request.parent_id, str | None)
+square.apply_async((4,), link=greet.s(), link_error=greet.s(), depends_on=[result])
+square.s("2")  # type: ignore[call-overload]
+square.s(2, 3)  # type: ignore[call-overload]
+add.si(1)  # type: ignore[call-arg]
+square.s(2) | 4  # type: ignore[operator]
+
+
+async def workflows() -> None:
+    assert_type(await square.s(2).adelay(), AsyncResult[int])
+    assert_type(await group(square.s(2)).adelay(), ResultSet[int])

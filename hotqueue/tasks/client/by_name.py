@@ -49,6 +49,7 @@ class _Named(Definition):
         options: TaskOptions,
         queue: str,
         more: dict[str, Any] | None = None,
+        ahead: tuple[tuple[Any, ...], int] | None = None,
     ) -> bytes:
         """Return the envelope of a call; see `Definition.encode`."""
         named = [name for name in kwargs if isinstance(name, str) and name.isidentifier() and not keyword.iskeyword(name)]
@@ -60,7 +61,7 @@ class _Named(Definition):
                     check_fields(key, signature, options.sensitive, f"{self.name!r}: {option}=")
                 except TypeError as error:
                     raise TypeError(f"{error}; for a task by name, keys are made of kwargs={{…}}, not of args") from None
-        return super().encode(task_id, args, kwargs, options, queue, more)
+        return super().encode(task_id, args, kwargs, options, queue, more, ahead)
 
     def _header(self, options: TaskOptions, queue: str) -> bytes:
         return envelope.task_header(self.name, queue, options.chosen(self._given))

@@ -37,6 +37,9 @@ def ready_to_send(
     where: str,
     args: Iterable[Any] | None,
     kwargs: Mapping[str, Any] | None,
+    more: Mapping[str, Any] | None = None,
+    ahead: tuple[Any, ...] = (),
+    at: int = 0,
     /,
     *,
     countdown: float | timedelta | None = None,
@@ -52,6 +55,8 @@ def ready_to_send(
 
     Args:
         where: how to name the caller in an error, such as "square.apply_async()".
+        more: of the call header, beside headers and eta.
+        ahead: what stands for values that come in front of the arguments when it starts, behind the first `at` of them.
     """
     own = definition.options
     is_secret = bool(own.sensitive or options.get("sensitive"))
@@ -62,12 +67,12 @@ def ready_to_send(
     if merged is not own:
         definition.check(merged, where)
     name = queue or merged.queue or definition.client.name
-    more: dict[str, Any] = {} if headers is None else {"headers": checked_headers(headers, where)}
+    more = dict(more or {}) if headers is None else {**(more or {}), "headers": checked_headers(headers, where)}
     due, eta_ms = due_of(countdown, eta, where)
     if eta_ms is not None:
         more["eta"] = eta_ms
     expiry = expiry_of(expires if expires is not None else merged.expires, where)
     task_id = checked_id(task_id) if task_id is not None else os.urandom(16).hex()
-    data = definition.encode(task_id, args, kwargs, merged, name, more)
+    data = definition.encode(task_id, args, kwargs, merged, name, more, (ahead, at) if ahead else None)
     handle: Handle[Any] = Handle(task_id, definition.client, name)
     return ReadyToSend(AsyncResult(handle), name, Encoded(task_id, due, expiry, data), [handle] if merged.unique else None)

@@ -183,18 +183,22 @@ class Definition:
         options: TaskOptions,
         queue: str,
         more: dict[str, Any] | None = None,
+        ahead: tuple[tuple[Any, ...], int] | None = None,
     ) -> bytes:
         """Return the envelope of a call.
 
         Args:
-            more: of the call header: ``headers``, ``eta``.
+            more: of the call header: ``headers``, ``eta``, ``flow``.
+            ahead: what stands for values that come in front of the arguments when it starts; behind how many of them.
 
         Raises:
             TypeError: the arguments do not fit the function's signature.
             SerializationError: one of them cannot travel.
         """
-        if kwargs or not self._counts[0] <= len(args) <= self._counts[1]:
-            check_fit(self.name, self.function, self.signature, args, kwargs)
+        whole = args if ahead is None else (*args[: ahead[1]], *ahead[0], *args[ahead[1] :])
+        misfits = kwargs or not self._counts[0] <= len(whole) <= self._counts[1]
+        if misfits and (more is None or "star" not in more.get("flow", ())):  # that is called with the items of its argument
+            check_fit(self.name, self.function, self.signature, whole, kwargs)
         by_value = self.by_value if self.by_value is not None else self._decide()
         if by_value and testing_mode.sandbox is not None:
             testing_mode.sandbox.originals[task_id] = self
@@ -206,11 +210,11 @@ class Definition:
             shown = args_text(*visible)
         else:
             data, shown = payload.dumps_plain((args, kwargs)), repr(args)[1:-1].rstrip(",")
-        gate = gates.of_call(options, self.name, self.signature, args, kwargs) if options.has_gates else b""
+        gate = gates.of_call(options, self.name, self.signature, whole, kwargs) if options.has_gates else b""
         only = b""
         if options.unique:
             how = options.on_conflict, options.unique_until, options.unique_for
-            only = unique.of_call(options.unique, *how, self.name, self.signature, args, kwargs)
+            only = unique.of_call(options.unique, *how, self.name, self.signature, whole, kwargs)
         call, flags = envelope.call_header(shown, more, gate, only)
         form = self._forms.get((queue, flags)) if options is self.options else None
         if form is None:

@@ -51,6 +51,7 @@ class Explaining:
             "held": self._in_hand,
             "ready": self._in_line,
             "lane": self._at_gate,
+            "waits": self._behind_others,
             "parked": self._parked,
             "scheduled": self._for_later,
             "suspect": self._suspected,
@@ -95,6 +96,10 @@ class Explaining:
     def _lost(self, holder: WorkerFacts | None) -> Why:
         who = "the worker that had it in hand" if holder is None else _named(holder)
         return Why("lost", f"{who} was lost; it goes back to its place within some seconds", **_where(holder))
+
+    def _behind_others(self) -> Why:
+        text = "it is a step of a workflow, and waits for steps before it; queue.workflow(id) shows which"
+        return Why("waits_for_steps", text)
 
     # --- it waits for a worker -----------------------------------------------------------------------------------
 

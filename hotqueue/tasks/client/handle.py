@@ -47,9 +47,11 @@ class Handle(Generic[R]):
         queue: name of the queue that it was sent to.
         record: how it ended, once that is known here; a dead task may be retried.
         sandbox: where it was sent, inside `queue.testing()`.
+        graph: of the workflow that it is a step of, where that is known here; not there before.
     """
 
-    __slots__ = ("client", "id", "queue", "record", "sandbox")
+    __slots__ = ("client", "graph", "id", "queue", "record", "sandbox")
+    graph: Any
 
     def __init__(self, task_id: str, client: Client, queue: str | None = None) -> None:
         self.id = task_id
@@ -83,8 +85,17 @@ class Handle(Generic[R]):
         if found.state is State.SUCCESS:
             return self._loaded(found.payload)
         if propagate:
-            raise payload.loads_error(found.payload)
-        return payload.loads_error(found.payload)  # type: ignore[return-value]
+            raise self._error(found)
+        return self._error(found)  # type: ignore[return-value]
+
+    def _error(self, found: Record) -> BaseException:
+        """Return the error in a record; of a step that was not run, that of the one that failed, as long as it is known."""
+        data = self.broker.record(found.origin) if found.origin else None
+        if data is None or found.origin is None:
+            return payload.loads_error(found.payload)
+        arose = payload.loads_error(record.decode(data, found.origin, self.signer).payload)
+        arose.add_note(f"It arose in task {found.origin}, an earlier step of the workflow; task {self.id} was not run.")
+        return arose
 
     def known_record(self, answer: Answer | None) -> Record:
         """Return the record of an answer, or the one that is known."""

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Set
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, overload
 
 from hotqueue.tasks.client.definition import HasDefinition, definition_of
+from hotqueue.tasks.rules.options import whole
 from hotqueue.tasks.wire.functions import is_in_class
 
 if TYPE_CHECKING:
     from hotqueue.tasks.client.result import AsyncResult
     from hotqueue.tasks.client.resultset import ResultSet
+    from hotqueue.tasks.workflow.group import group
+    from hotqueue.tasks.workflow.signature import Signature
 
 P = ParamSpec("P")
+Q = ParamSpec("Q")
 R = TypeVar("R")
 
 
@@ -71,6 +75,30 @@ class TaskMethod(Generic[P, R]):
         """Asyncio twin of `map`."""
         return await definition_of(self._task).asend_each(arguments, (self.__self__,))
 
+    @overload
+    def s(self, /) -> Signature[R]: ...
+    @overload
+    def s(self, /, *args: P.args, **kwargs: P.kwargs) -> Signature[R]: ...
+    @overload
+    def s(self: TaskMethod[Concatenate[Any, Q], R], /, *args: Q.args, **kwargs: Q.kwargs) -> Signature[R]: ...
+    @overload
+    def s(self: TaskMethod[Concatenate[Any, Any, Q], R], /, *args: Q.args, **kwargs: Q.kwargs) -> Signature[R]: ...
+    def s(self, /, *args: Any, **kwargs: Any) -> Signature[R]:
+        """Return a signature: what comes in front of these arguments stands behind the instance; see `Task.s`."""
+        return signed(self._task, (self.__self__,), args, kwargs)
+
+    def si(self, /, *args: P.args, **kwargs: P.kwargs) -> Signature[R]:
+        """Return an immutable signature; see `Task.si`."""
+        return signed(self._task, (self.__self__,), args, kwargs, is_immutable=True)
+
+    def starmap(self, arguments: Iterable[Iterable[Any]]) -> Signature[list[R]]:
+        """Return a signature of one task that makes one call an item, all on this instance; see `Task.starmap`."""
+        return starred(self._task, (self.__self__,), arguments)
+
+    def chunks(self, arguments: Iterable[Iterable[Any]], n: int) -> group[list[R]]:
+        """Return a group of `starmap` signatures; see `Task.chunks`."""
+        return chunked(self._task, (self.__self__,), arguments, n)
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._task, name)
 
@@ -101,6 +129,34 @@ class AsyncTaskMethod(TaskMethod[P, R]):
 
         def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:  # type: ignore[override]
             """Make the coroutine here; the caller awaits it."""
+
+
+def signed(
+    task: Sendable[R], before: tuple[Any, ...], args: tuple[Any, ...], kwargs: Mapping[str, Any], is_immutable: bool = False
+) -> Signature[R]:
+    """Return the signature of a call; what it is given later stands between `before` and `args`."""
+    from hotqueue.tasks.workflow.signature import Signature
+    from hotqueue.tasks.workflow.task_form import TaskForm
+
+    return Signature(TaskForm(task, before, args, kwargs, is_immutable))
+
+
+def starred(task: Sendable[R], before: tuple[Any, ...], arguments: Iterable[Iterable[Any]]) -> Signature[list[R]]:
+    """Return the signature of one task that makes a call an item."""
+    from hotqueue.tasks.workflow.signature import Signature
+    from hotqueue.tasks.workflow.task_form import TaskForm, checked_calls
+
+    return Signature(TaskForm(task, before, (checked_calls(task, arguments),), {}, is_star=True))
+
+
+def chunked(task: Sendable[R], before: tuple[Any, ...], arguments: Iterable[Iterable[Any]], n: int) -> group[list[R]]:
+    """Return the group of such signatures with `n` items each."""
+    from hotqueue.tasks.workflow.group import group
+    from hotqueue.tasks.workflow.task_form import checked_calls
+
+    size = whole(n, "n", f"{task.name}.chunks()", 1, None)
+    calls = checked_calls(task, arguments)
+    return group(starred(task, before, calls[start : start + size]) for start in range(0, len(calls), size))
 
 
 def unbound(function: Any) -> tuple[Any, str]:

@@ -8,7 +8,7 @@ from collections.abc import Generator
 from concurrent.futures import Future
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from hotqueue.errors import NoThread, TaskRevoked
 from hotqueue.hints import hinting
@@ -25,11 +25,14 @@ from hotqueue.tasks.rules.options import datetime_of, seconds
 from hotqueue.tasks.rules.why import Why
 from hotqueue.tasks.wire import payload, record
 
+if TYPE_CHECKING:
+    from hotqueue.tasks.client.resultset import ResultSet
+
 R = TypeVar("R")
 REVOKED_MS = 3_600_000  # how long it is known that a task was revoked
 IN_HAND = 5.0  # seconds that a task may lie in a worker's hand unstarted: of a worker that stands still nobody knows
 _STATES = {
-    **dict.fromkeys(("ready", "suspect", "lane", "parked"), State.PENDING),
+    **dict.fromkeys(("ready", "suspect", "lane", "parked", "waits"), State.PENDING),
     "held": State.STARTED,
     "dead": State.FAILURE,
     "done": State.SUCCESS,
@@ -214,6 +217,29 @@ class AsyncResult(HasHandle[R]):
     async def awhy(self) -> Why:
         """Asyncio twin of `why`."""
         return await in_thread(self.why)
+
+    # --- in a workflow -------------------------------------------------------------------------------------------
+
+    @property
+    def parent(self) -> AsyncResult[Any] | ResultSet[Any] | None:
+        """The result of the step before it in its workflow, the results where it waited for several; None of a first step."""
+        from hotqueue.tasks.workflow import results
+
+        return results.parent(self)
+
+    @property
+    def children(self) -> list[AsyncResult[Any]]:
+        """The results of the steps that come next in its workflow."""
+        from hotqueue.tasks.workflow import results
+
+        return results.children(self)
+
+    @property
+    def root(self) -> AsyncResult[Any] | ResultSet[Any]:
+        """The result of the first step of its workflow, the results where it began with several; itself where there is none."""
+        from hotqueue.tasks.workflow import results
+
+        return results.root(self)
 
     # --- acting --------------------------------------------------------------------------------------------------
 

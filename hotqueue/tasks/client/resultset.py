@@ -35,19 +35,27 @@ class ResultSet(NotAwaited, Generic[R]):
     >>> results.get(timeout=10)
     [0, 1, 4]
 
-    It has a length, an order and indices, as a list of `AsyncResult` has.
+    It has a length, an order and indices, as a list of `AsyncResult` has. Those of nested groups stand one after the other; `get`
+    returns nested lists.
     """
 
     __module__ = "hotqueue.tasks"
 
-    def __init__(self, results: Iterable[AsyncResult[R]]) -> None:
+    def __init__(self, results: Iterable[AsyncResult[R]], id: str | None = None, shape: Any = None) -> None:
         self._results = list(results)
+        self._id = id
+        self._shape = None if shape is None or all(type(part) is int for part in shape) else shape
 
-    def __getstate__(self) -> dict[str, list[AsyncResult[R]]]:
-        return {"results": self._results}
+    def __getstate__(self) -> dict[str, Any]:
+        return {"results": self._results, **({} if self._id is None else {"id": self._id, "shape": self._shape})}
 
-    def __setstate__(self, state: dict[str, list[AsyncResult[R]]]) -> None:
-        self._results = state["results"]
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._results, self._id, self._shape = state["results"], state.get("id"), state.get("shape")
+
+    @property
+    def id(self) -> str | None:
+        """Of a group that was sent: ``queue.results(id)`` makes this again, in any process; None for what `map` returns."""
+        return self._id
 
     def __len__(self) -> int:
         return len(self._results)
@@ -80,7 +88,7 @@ class ResultSet(NotAwaited, Generic[R]):
             found = answers(handles[0], [handle.id for handle in handles], left)
             for handle in handles:
                 handle.keep(found.get(handle.id) or handle.last_look(allowed))
-        return [_value(result, propagate) for result in self._results]
+        return self._shaped([_value(result, propagate) for result in self._results])
 
     @hinting
     async def aget(self, timeout: float | timedelta | None = None, propagate: bool = True) -> list[R]:
@@ -93,7 +101,11 @@ class ResultSet(NotAwaited, Generic[R]):
                 found |= await _Together(some, allowed, deadline).answered()
             except NoThread:
                 return self.get(timeout, propagate)  # the loop stands still meanwhile, at the end of its program
-        return [await handle_of(result).aoutcome(found.get(result), propagate) for result in self._results]
+        return self._shaped([await handle_of(result).aoutcome(found.get(result), propagate) for result in self._results])
+
+    def _shaped(self, values: list[Any]) -> list[Any]:
+        """Return the values as nested as the groups are."""
+        return values if self._shape is None else _nested(self._shape, values)
 
     def __await__(self) -> Generator[Any, None, list[R]]:
         return self.aget().__await__()
@@ -136,6 +148,22 @@ class ResultSet(NotAwaited, Generic[R]):
         """Tell whether all tasks returned."""
         return all(result.successful() for result in self._results)
 
+    def failed(self) -> bool:
+        """Tell whether a task has failed."""
+        return any(result.failed() for result in self._results)
+
+    def completed_count(self) -> int:
+        """Return how many tasks have returned so far."""
+        return sum(result.successful() for result in self._results)
+
+    def revoke(self, terminate: bool = False) -> int:
+        """Keep those tasks from running that wait; see `AsyncResult.revoke`.
+
+        Returns:
+            How many are revoked.
+        """
+        return sum(result.revoke(terminate) == "revoked" for result in self._results)
+
     def _by_queue(self) -> list[list[AsyncResult[R]]]:
         """Return the results that may still come, those together that are waited for in one place."""
         found: dict[Any, list[AsyncResult[R]]] = {}
@@ -144,6 +172,10 @@ class ResultSet(NotAwaited, Generic[R]):
             if not handle.has_outcome():
                 found.setdefault((handle.client, handle.queue, handle.sandbox), []).append(result)
         return list(found.values())
+
+
+def _nested(shape: Any, values: list[Any]) -> Any:
+    return [_nested(part, values) for part in shape] if isinstance(shape, list) else values[shape]
 
 
 def _value(result: AsyncResult[R], propagate: bool) -> R:

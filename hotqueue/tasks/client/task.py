@@ -12,10 +12,14 @@ from hotqueue.tasks.broker.encoded import Encoded
 from hotqueue.tasks.client.calls import ready_to_send
 from hotqueue.tasks.client.definition import Definition
 from hotqueue.tasks.client.handle import Handle, handle_of
-from hotqueue.tasks.client.method import AsyncTaskMethod, TaskMethod, is_method_of
+from hotqueue.tasks.client.method import AsyncTaskMethod, TaskMethod, chunked, is_method_of, signed, starred
 from hotqueue.tasks.client.result import AsyncResult
 from hotqueue.tasks.client.resultset import ResultSet
 from hotqueue.tasks.context import Request, current_task
+
+if TYPE_CHECKING:
+    from hotqueue.tasks.workflow.group import group
+    from hotqueue.tasks.workflow.signature import Signature
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -151,6 +155,9 @@ class Task(Generic[P, R]):
         queue: str | None = None,
         task_id: str | None = None,
         headers: Mapping[str, Any] | None = None,
+        link: Signature[Any] | Iterable[Signature[Any]] | None = None,
+        link_error: Signature[Any] | Iterable[Signature[Any]] | None = None,
+        depends_on: Iterable[AsyncResult[Any]] | None = None,
         **options: Any,
     ) -> AsyncResult[R]:
         """Send a call with options of its own.
@@ -163,6 +170,9 @@ class Task(Generic[P, R]):
             queue: name of another queue on the same store.
             task_id: the same id sent again is the same task: one copy, the handle returned.
             headers: JSON values for `request.headers`.
+            link: signatures that are called once it has succeeded, with its value in front of their arguments.
+            link_error: signatures that are called should it fail, see `Signature.on_error`.
+            depends_on: results of tasks of the same queue, which have to succeed before it starts.
             **options: any option of the decorator that makes sense for one call.
 
         Raises:
@@ -170,9 +180,17 @@ class Task(Generic[P, R]):
         """
         when: dict[str, Any] = {"countdown": countdown, "eta": eta, "expires": expires}
         how: dict[str, Any] = {"priority": priority, "queue": queue, "task_id": task_id, "headers": headers}
+        if link is not None or link_error is not None or depends_on is not None:
+            return self._linked(args, kwargs, {**when, **how, **options}, link, link_error, depends_on)
         call = ready_to_send(self._definition, f"{self.name}.apply_async()", args, kwargs, **when, **how, **options)
         self._definition.client.send(call.queue, [call.task], call.handles)
         return call.result
+
+    def _linked(self, args: Any, kwargs: Any, options: dict[str, Any], *links: Any) -> AsyncResult[R]:
+        """Send a call that others follow, or come before."""
+        given = {name: value for name, value in options.items() if value is not None}
+        linked = dict(zip(("link", "link_error", "depends_on"), links, strict=True))
+        return signed(self, (), (), {}).apply_async(args, kwargs, **given, **linked)
 
     def map(self, arguments: Iterable[Any]) -> ResultSet[R]:
         """Send one call an item, in one round trip per 1,000 calls.
@@ -189,6 +207,40 @@ class Task(Generic[P, R]):
     async def amap(self, arguments: Iterable[Any]) -> ResultSet[R]:
         """Asyncio twin of `map`; the event loop goes on while the server stores what was sent."""
         return await self._definition.asend_each(arguments, ())
+
+    # --- in a workflow -------------------------------------------------------------------------------------------
+
+    @overload
+    def s(self, /) -> Signature[R]: ...
+    @overload
+    def s(self, /, *args: P.args, **kwargs: P.kwargs) -> Signature[R]: ...
+    @overload
+    def s(self: Task[Concatenate[Any, Q], R], /, *args: Q.args, **kwargs: Q.kwargs) -> Signature[R]: ...
+    @overload
+    def s(self: Task[Concatenate[Any, Any, Q], R], /, *args: Q.args, **kwargs: Q.kwargs) -> Signature[R]: ...
+    def s(self, /, *args: Any, **kwargs: Any) -> Signature[R]:
+        """Return a signature: a call to be sent later, of which some arguments may still be missing, in front of these.
+
+        Raises:
+            TypeError: these arguments do not fit, whatever comes in front of them.
+        """
+        return signed(self, (), args, kwargs)
+
+    def si(self, /, *args: P.args, **kwargs: P.kwargs) -> Signature[R]:
+        """Return an immutable signature: it has all arguments, and takes no value of the step before it."""
+        return signed(self, (), args, kwargs, is_immutable=True)
+
+    def starmap(self, arguments: Iterable[Iterable[Any]]) -> Signature[list[R]]:
+        """Return a signature of one task that makes one call an item, each of which has the arguments of one call.
+
+        >>> add.starmap([(1, 2), (3, 4)]).delay().get(timeout=10)
+        [3, 7]
+        """
+        return starred(self, (), arguments)
+
+    def chunks(self, arguments: Iterable[Iterable[Any]], n: int) -> group[list[R]]:
+        """Return a group of `starmap` signatures with `n` items each; its value is a list of lists."""
+        return chunked(self, (), arguments, n)
 
     # --- inside a running task -----------------------------------------------------------------------------------
 

@@ -18,15 +18,16 @@ from hotqueue.tasks.broker.revoking_many import PARKED, SCHEDULED, WAITING, Soug
 from hotqueue.tasks.client.definition import Definition
 from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.rules.history import History
+from hotqueue.tasks.testing.plans import MemoryPlans
 from hotqueue.tasks.testing.runner import Runner
-from hotqueue.tasks.testing.schedules import MemorySchedules
+from hotqueue.tasks.testing.steps import Steps
 from hotqueue.tasks.testing.storage import WHERE, Entry, Storage, instant, now, place
 from hotqueue.tasks.testing.unique_keys import UniqueKeys
 from hotqueue.tasks.wire import envelope
 from hotqueue.tasks.wire.settlement import Settlement
 
 
-class MemoryBroker(MemorySchedules):
+class MemoryBroker(MemoryPlans):
     """One queue's tasks, as one registry sends them; the methods are those of `Broker`."""
 
     is_in_place = True
@@ -91,7 +92,8 @@ class MemoryBroker(MemorySchedules):
     def _entry(self, task_id: str, due: str, expires: str, envelope: bytes) -> Entry:
         original = self._originals.pop(task_id, None)
         history = History(expires=instant(expires)) if expires else History()
-        entry = Entry(task_id, envelope, self._registry, original, instant(due) if due else 0, history)
+        registry = self._registry if original is None or not isinstance(original.client, Registry) else original.client
+        entry = Entry(task_id, envelope, registry, original, instant(due) if due else 0, history)
         self._runner.adopt(entry)
         return entry
 
@@ -174,6 +176,7 @@ class MemoryBroker(MemorySchedules):
             if entry.running:
                 return "running"
             self._storage.carry_out(entry, Settlement(task_id, 0, "E", record, ttl_ms, ""))
+        self._runner.run(self._storage, Steps(self._storage).after(task_id))
         return "revoked"
 
     def revoke_some(self, sought: Sought, is_to_mark: bool = False) -> int:

@@ -28,6 +28,7 @@ from hotqueue.tasks.execution.executor import Call, execute
 from hotqueue.tasks.execution.loop import EventLoop
 from hotqueue.tasks.rules.lifecycle import Outcome, State, decide
 from hotqueue.tasks.testing.backing import MemoryBacking
+from hotqueue.tasks.testing.steps import Steps, inputs
 from hotqueue.tasks.testing.storage import Entry, Storage
 from hotqueue.tasks.wire import payload, record, settlement
 from hotqueue.tasks.wire.settlement import Delivery, Settlement
@@ -129,7 +130,7 @@ class Runner:
     def _claim(self, storage: Storage, entry: Entry) -> bool:
         """Take a task that waits, to run it; False when another thread did, or revoked it."""
         with self._lock, storage.lock:
-            if entry.running or entry.history.need == BEHIND or storage.unfinished.get(entry.id) is not entry:
+            if entry.running or entry.waits or entry.history.need == BEHIND or storage.unfinished.get(entry.id) is not entry:
                 return False
             entry.running = True
             self._running[storage.name, entry.id] = entry
@@ -161,8 +162,13 @@ class Runner:
         def clock() -> int:
             return max(entry.due, int(time.time() * 1000))
 
+        queue = storage.name if entry.step is None else entry.step.queue
+        delivery.inputs = inputs(storage, entry)
         backing = MemoryBacking(storage, entry)
-        return prepare(entry.registry, storage.name, delivery, WORKER, report, clock, entry.original, backing)
+        ready = prepare(entry.registry, queue, delivery, WORKER, report, clock, entry.original, backing)
+        if ready.call is not None and Steps(storage).is_to_be_kept(entry):
+            ready.call.keeps_result = True
+        return ready
 
     def _run_here(self, storage: Storage, entry: Entry, ready: Ready) -> None:
         with self._never_hanging(storage, entry):
@@ -192,10 +198,20 @@ class Runner:
         if settled.code == "R":
             return True
         self._running.pop((storage.name, entry.id), None)
+        if settled.code != "K":
+            self._go_on_with(storage, entry)
         self._settle(entry)
         if (follower := None if settled.code == "K" else storage.follower(entry)) is not None:
             self.run(storage, [follower])
         return False
+
+    def _go_on_with(self, storage: Storage, entry: Entry) -> None:
+        """Run the steps that waited for a task which has ended; whoever waits for it waits for these as well."""
+        free = Steps(storage).after(entry.id)
+        for step in free:
+            step.parent, step.depth = entry, entry.depth
+        if free:
+            self.run(storage, free)
 
     def _settle(self, entry: Entry) -> None:
         """Note that a task has ended, or one that it sent: when both are over, whoever waits for it goes on."""

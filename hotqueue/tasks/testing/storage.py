@@ -23,6 +23,7 @@ from hotqueue.tasks.rules import gates
 from hotqueue.tasks.rules.history import History
 from hotqueue.tasks.rules.history import decode as decode_history
 from hotqueue.tasks.wire.envelope import decode
+from hotqueue.tasks.wire.plan import Step
 from hotqueue.tasks.wire.settlement import Settlement
 
 WHERE = "inside queue.testing(), where nothing leaves this process"
@@ -41,6 +42,8 @@ class Entry:
         settled: done when it has ended, and all that it sent and did not wait for.
         open: how many of those there are, and itself.
         successor: what waits for it to end, with the same unique key.
+        step: what it is in its workflow; None for a task of none.
+        waits: the ids of those that it waits for; see `steps`.
     """
 
     id: str
@@ -54,6 +57,8 @@ class Entry:
     running: bool = False
     open: int = 1
     successor: Entry | None = None
+    step: Step | None = None
+    waits: set[str] = field(default_factory=set)
     settled: Future[None] = field(default_factory=Future)
 
 
@@ -81,6 +86,8 @@ class Storage:
         self.watchers: dict[str, list[Callback]] = {}
         self.schedules: dict[str, tuple[bytes, str]] = {}  # name → row, state
         self.unique: dict[str, Row] = {}  # see unique_keys.py
+        self.behind: dict[str, list[Entry]] = {}  # id → the steps that wait for it
+        self.workflows: dict[str, bytes] = {}  # id → graph, see workflow/graph.py
         self.paused: dict[str, int] = {}  # as `Broker.paused`
 
     def keeps(self, entry: Entry) -> bool:
@@ -163,6 +170,8 @@ class Storage:
 def why(storage: Storage, entry: Entry) -> str:
     """Say why a task does not run."""
     need = entry.history.need
+    if entry.waits:
+        return f"it waits for task {min(entry.waits)}, {WHERE}"
     if need == BEHIND:
         return f"it replaced a task that runs, and waits for that to end, {WHERE}"
     if need != "-":
@@ -179,6 +188,8 @@ def place(entry: Entry) -> str:
     """Return where in the store a task would be: "held", "parked", "scheduled" or "ready"."""
     if entry.running:
         return "held"
+    if entry.waits:
+        return "waits"
     if entry.history.need != "-":
         return "parked"
     return "scheduled" if entry.due > now() else "ready"

@@ -11,6 +11,7 @@ from functools import wraps
 from typing import Any
 
 from hotqueue.errors import CorruptEnvelope, HotQueueError, NewerEnvelope, SerializationError, SignatureError
+from hotqueue.tasks.client.builtin import builtin
 from hotqueue.tasks.client.definition import Definition
 from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.client.task import Task
@@ -22,7 +23,7 @@ from hotqueue.tasks.rules.history import REVOKED, TIME_LIMIT, WANTED, History, f
 from hotqueue.tasks.rules.history import decode as decode_history
 from hotqueue.tasks.rules.lifecycle import Outcome
 from hotqueue.tasks.rules.options import TaskOptions, received
-from hotqueue.tasks.wire import envelope, payload
+from hotqueue.tasks.wire import envelope, flow, payload
 from hotqueue.tasks.wire.call import loads_portable, split_by_value
 from hotqueue.tasks.wire.envelope import Envelope
 from hotqueue.tasks.wire.settlement import Delivery
@@ -88,7 +89,7 @@ def prepare(
         outcome = _unwanted(delivery.id, history, clock) or _unreadable(error)
         return Ready(delivery, "?", history, DEFAULTS, outcome=outcome)
     name, own = found.task, found.header.get("options")
-    task = original if found.by_value else registry.definitions.get(name)
+    task = original if found.by_value else registry.definitions.get(name) or builtin(registry, name)
     options = task.options if task is not None else DEFAULTS
     try:
         if own:
@@ -180,12 +181,13 @@ def _by_value(found: Envelope, ready: Ready, registry: Registry) -> Load:
             dont_autoretry_for=portable.dont_autoretry_for,
         )
         args, kwargs = payload.loads(call)
+        called = portable.function
         if ready.delivery.inputs is not None:
-            args = _given(found, ready, registry, args)
+            args, called = _given(found, ready, registry, args), _for_each(found, called)
         if portable.bind:
             task: Task[..., Any] = Task(Definition(portable.function, registry, found.task, ready.options))
             args = (task, *args)
-        return portable.function, args, kwargs
+        return called, args, kwargs
 
     return load
 
@@ -193,11 +195,17 @@ def _by_value(found: Envelope, ready: Ready, registry: Registry) -> Load:
 def _by_name(found: Envelope, task: Definition, ready: Ready, registry: Registry) -> Load:
     def load() -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
         args, kwargs = payload.loads(split_by_value(found.payload)[1] if found.by_value else found.payload)
+        called = task.function
         if ready.delivery.inputs is not None:
-            args = _given(found, ready, registry, args)
-        return task.function, ((*task.before, *args) if task.before else args), kwargs
+            args, called = _given(found, ready, registry, args), _for_each(found, called)
+        return called, ((*task.before, *args) if task.before else args), kwargs
 
     return load
+
+
+def _for_each(found: Envelope, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what is called for a function; of `task.starmap`, what calls it for each item."""
+    return flow.for_each(function, found.kind == envelope.ASYNC) if "star" in found.flow else function
 
 
 def _unrunnable(found: Envelope, task: Definition | None) -> Outcome | None:

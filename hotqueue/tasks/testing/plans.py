@@ -1,0 +1,57 @@
+"""Workflows inside `queue.testing()`: kept and run as the store does; see `steps` for who waits for whom."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hotqueue.tasks.broker.encoded import Encoded
+from hotqueue.tasks.testing.runner import Runner
+from hotqueue.tasks.testing.schedules import MemorySchedules
+from hotqueue.tasks.testing.steps import Steps
+from hotqueue.tasks.testing.storage import Entry, now
+from hotqueue.tasks.wire.plan import Step
+
+
+class MemoryPlans(MemorySchedules):
+    """What `Broker` does with workflows."""
+
+    _runner: Runner
+
+    def _entry(self, task_id: str, due: str, expires: str, envelope: bytes) -> Entry:
+        raise NotImplementedError
+
+    def _check_room(self, tasks: Sequence[Encoded]) -> None:
+        raise NotImplementedError
+
+    def enqueue_plan(self, workflow_id: str, steps: Sequence[Step], graph: bytes) -> None:
+        """Keep the steps of a workflow, and have those run that wait for nobody, and what follows them."""
+        self._runner.run(self._storage, self._entered_steps(workflow_id, steps, graph))
+
+    async def aenqueue_plan(self, workflow_id: str, steps: Sequence[Step], graph: bytes) -> None:
+        """Asyncio twin of `enqueue_plan`."""
+        await self._runner.arun(self._storage, self._entered_steps(workflow_id, steps, graph))
+
+    def _entered_steps(self, workflow_id: str, steps: Sequence[Step], graph: bytes) -> list[Entry]:
+        self._check_room([Encoded(step.id, step.due, step.expires, step.envelope) for step in steps if not step.needs])
+        entries = [self._entry(step.id, step.due, step.expires, step.envelope) for step in steps]
+        free = Steps(self._storage).enter(entries, steps)
+        self._storage.workflows[workflow_id] = graph
+        return free
+
+    def workflow(self, workflow_id: str) -> bytes | None:
+        """Return the graph of a workflow."""
+        return self._storage.workflows.get(workflow_id)
+
+    def revoke_steps(self, ids: Sequence[str]) -> int:
+        """End those of these tasks that wait; return how many these were."""
+        return sum(self.revoke(task_id, f"R{now()} 0".encode(), 0) == "revoked" for task_id in ids)
+
+    def revoke(
+        self, task_id: str, record: bytes, ttl_ms: int, need: str = "-", terminate: bool = False, patience: float = 0.0
+    ) -> str:
+        """End a waiting task."""
+        raise NotImplementedError
+
+    def records(self, ids: Sequence[str]) -> list[bytes | None]:
+        """Return the records of tasks."""
+        return [self._storage.records.get(task_id) for task_id in ids]

@@ -1,0 +1,114 @@
+"""The steps of workflows inside `queue.testing()`: who waits for whom, and what an end means to those behind it, as in the store.
+
+Runs nothing: see `runner`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hotqueue.errors import UnknownTask
+from hotqueue.tasks.rules.lifecycle import State
+from hotqueue.tasks.testing.storage import Entry, Storage, now
+from hotqueue.tasks.wire import envelope, record
+from hotqueue.tasks.wire.plan import Step
+from hotqueue.tasks.wire.settlement import Settlement
+from hotqueue.tasks.worker.inputs import ENDED_WITHOUT
+
+
+class Steps:
+    """The steps of one storage."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    def enter(self, entries: Sequence[Entry], steps: Sequence[Step]) -> list[Entry]:
+        """Keep steps, all or none; return those that wait for nobody.
+
+        Raises:
+            UnknownTask: one waits for a task that was never sent here.
+        """
+        storage, ids = self._storage, {step.id for step in steps}
+        with storage.lock:
+            for step in steps:
+                for need in step.needs:
+                    if need not in ids and not storage.knows(need):
+                        raise UnknownTask(f"depends_on= names task {need}, which is unknown in queue {storage.name!r}")
+            for entry, step in zip(entries, steps, strict=True):
+                if storage.knows(entry.id):
+                    continue
+                entry.step, entry.waits = step, set(step.needs)
+                storage.unfinished[entry.id] = entry
+                for need in step.needs:
+                    storage.behind.setdefault(need, []).append(entry)
+            free = [entry for entry in entries if not entry.waits]
+            for need in dict.fromkeys(need for step in steps for need in step.needs if need not in ids):
+                if need not in storage.unfinished:
+                    free += self.after(need)
+        return free
+
+    def after(self, task_id: str) -> list[Entry]:
+        """Note that a task has ended; return the steps that may start now. Those that cannot any more are ended, too."""
+        storage = self._storage
+        free: list[Entry] = []
+        ended = [task_id]
+        with storage.lock:
+            while ended:
+                need = ended.pop()
+                how = self._how(need)
+                for entry in storage.behind.pop(need, []):
+                    if storage.unfinished.get(entry.id) is not entry or need not in entry.waits:
+                        continue
+                    self._told(entry, need, how, free, ended)
+        return free
+
+    def _how(self, task_id: str) -> tuple[str, str]:
+        """Return how a task ended, "S", "F" or "R" as its state, "D" when it failed itself; and because of which one."""
+        data = self._storage.records.get(task_id)
+        if data is None:
+            return ("D" if task_id in self._storage.dead else "S"), task_id
+        found = record.decode(data, task_id)
+        if found.origin is not None:
+            return found.state[0], found.origin
+        return ("D" if found.state is State.FAILURE else found.state[0]), task_id
+
+    def _told(self, entry: Entry, need: str, how: tuple[str, str], free: list[Entry], ended: list[str]) -> None:
+        assert entry.step is not None
+        code, origin = how
+        when = entry.step.when
+        entry.waits.discard(need)
+        if when == "F" and code == "D":
+            entry.waits.clear()
+            free.append(entry)
+        elif when == "F":
+            if not entry.waits:
+                self._drop(entry)
+        elif when == "S" and code != "S":
+            entry.waits.clear()
+            blob = f"C{'R' if code == 'R' else 'F'}{now()} {origin}"
+            self._storage.carry_out(entry, Settlement(entry.id, 0, "E", blob, 0, ""))
+            ended.append(entry.id)
+        elif not entry.waits:
+            free.append(entry)
+
+    def _drop(self, entry: Entry) -> None:
+        """Forget an errback that is not wanted, and what waits for it."""
+        dropped = [entry]
+        while dropped:
+            one = dropped.pop()
+            self._storage.unfinished.pop(one.id, None)
+            dropped += self._storage.behind.pop(one.id, [])
+
+    def is_to_be_kept(self, entry: Entry) -> bool:
+        """Tell whether a step takes the value of a task, so that it is to be kept."""
+        return any(behind.step is not None and behind.step.takes for behind in self._storage.behind.get(entry.id, ()))
+
+
+def inputs(storage: Storage, entry: Entry) -> dict[str, bytes | None] | None:
+    """Return what a worker would have read for a step: the records of those before it; None for what is none."""
+    said = envelope.decode(entry.envelope).flow if entry.envelope[3] & envelope.STEP else None
+    return None if said is None else {need: _record(storage, need) for need in said.get("needs", ())}
+
+
+def _record(storage: Storage, task_id: str) -> bytes | None:
+    return storage.records.get(task_id, ENDED_WITHOUT if task_id in storage.done else None)

@@ -1,0 +1,128 @@
+"""Encoding: one step's call → its envelope, with what the worker must know of the steps before it. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from hotqueue.errors import ConfigError
+from hotqueue.runtime import testing_mode
+from hotqueue.tasks.client.calls import ready_to_send
+from hotqueue.tasks.client.definition import Definition
+from hotqueue.tasks.client.handle import Handle
+from hotqueue.tasks.wire.plan import Step
+
+NAMED = 100  # steps whose tasks an errback is told the names of
+
+
+@dataclass
+class Flow:
+    """What a step has to do with those before it.
+
+    Attributes:
+        takes: of which steps its value is made, see `plan.Shape`; None: it takes none.
+        needs: the numbers of the steps that it waits for.
+        when: see `wire.plan.Step`.
+        at: behind how many of its arguments the value goes.
+        is_star: whether its function is called for each item of its argument.
+        root, parent: ids, as `request` has them.
+    """
+
+    takes: Any = None
+    needs: tuple[int, ...] = ()
+    when: str = "S"
+    at: int = 0
+    is_star: bool = False
+    root: str | None = None
+    parent: str | None = None
+
+    @property
+    def is_fed(self) -> bool:
+        """True where something comes in front of its arguments when it starts."""
+        return self.takes is not None
+
+    def ahead(self) -> tuple[Any, ...]:
+        """Return what stands for what comes in front of the arguments."""
+        if not self.is_fed:
+            return ()
+        return (LATER, LATER, LATER) if self.when == "F" else (LATER,)
+
+    def header(self, ids: Sequence[str], names: Sequence[str]) -> dict[str, Any]:
+        """Return it as it travels in the call header; empty for a call that has nothing to do with others."""
+        found: dict[str, Any] = {}
+        if self.is_fed:
+            places = {need: place for place, need in enumerate(self.needs)}
+            is_flat = isinstance(self.takes, list) and tuple(self.takes) == self.needs
+            found["needs"] = list(ids)
+            if self.when != "F":
+                found["takes"] = "*" if is_flat else _placed(self.takes, places)
+            else:
+                found["of"] = dict(zip(ids[:NAMED], names, strict=False))
+            if self.at:
+                found["at"] = self.at
+        if self.is_star:
+            found["star"] = 1
+        more = {"root": self.root, "parent": self.parent}
+        return {**{name: value for name, value in more.items() if value is not None}, **found}
+
+
+def _placed(shape: Any, places: dict[int, int]) -> Any:
+    return [_placed(each, places) for each in shape] if isinstance(shape, list) else places[shape]
+
+
+class _Later:
+    """Stands for a value that is not known before its step has ended."""
+
+    def __repr__(self) -> str:
+        return "…"
+
+    def _refuse(self, *_: Any) -> NoReturn:
+        raise TypeError(
+            "a key is made of this argument, which is the value of the step before, and not known when the workflow is sent: "
+            "name another argument in the key"
+        )
+
+    __str__ = __format__ = __reduce__ = __reduce_ex__ = __getattr__ = _refuse
+
+
+LATER = _Later()
+
+
+def encoded(
+    definition: Definition,
+    task_id: str,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    options: dict[str, Any],
+    flow: Flow,
+    needed: Sequence[tuple[str, str]],
+    after: Sequence[Handle[Any]],
+) -> Step:
+    """Return one step, encoded.
+
+    Args:
+        needed: ids of the steps that it waits for, and names of their tasks.
+        after: tasks that were sent earlier, and have to succeed before it.
+
+    Raises:
+        TypeError: the call does not fit; the task is unique.
+        SerializationError: an argument cannot travel.
+    """
+    where = f"{definition.name} as a step of a workflow"
+    header = flow.header([task_id for task_id, _ in needed], [name for _, name in needed])
+    more = {"flow": header} if header else None
+    call = ready_to_send(definition, where, args, kwargs, more, flow.ahead(), flow.at, **options, task_id=task_id)
+    needs = (*(task_id for task_id, _ in needed), *(handle.id for handle in after))
+    if call.handles is not None and (needs or flow.root != task_id):
+        raise TypeError(f"{where} cannot be unique; say .set(unique=False)")
+    for handle in after:
+        if handle.queue != call.queue:
+            raise ConfigError(
+                f"{where} is to run in queue {call.queue!r} after task {handle.id}, which is in queue {handle.queue!r}: "
+                "depends_on= takes results of the same queue"
+            )
+    sent = call.task
+    if testing_mode.sandbox is not None:
+        testing_mode.sandbox.originals[sent.id] = definition
+    return Step(sent.id, call.queue, sent.envelope, sent.due, sent.expires, tuple(dict.fromkeys(needs)), flow.when, flow.is_fed)

@@ -1,0 +1,245 @@
+"""Planning: a signature → the steps that the store is given: who waits for whom, and of which values its arguments are made.
+
+Draws ids and encodes calls; sends nothing. What the store does with a plan is in wire/plan.py and broker/.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from hotqueue.errors import ConfigError
+from hotqueue.tasks.client import builtin
+from hotqueue.tasks.client.client import Client
+from hotqueue.tasks.client.definition import Definition
+from hotqueue.tasks.client.handle import handle_of
+from hotqueue.tasks.context import current_request
+from hotqueue.tasks.wire.plan import Step
+from hotqueue.tasks.workflow.encoding import Flow, encoded
+
+if TYPE_CHECKING:
+    from hotqueue.tasks.client.result import AsyncResult
+    from hotqueue.tasks.workflow.form import Form
+    from hotqueue.tasks.workflow.task_form import TaskForm
+
+Shape = Any  # of which steps a value is made: the number of one, a list of shapes, or None where nothing came before
+FIRST = frozenset({"countdown", "eta"})  # options of a whole that hold for what of it starts first
+LAST = frozenset({"task_id"})  # for what ends last
+MANY = 8  # values of steps that several others are given are collected into one, from so many on
+
+
+@dataclass
+class Given:
+    """What a step is given by those before it.
+
+    Attributes:
+        shape: of which steps the value is made that goes in front of its arguments.
+        when: for what of these: "S" that all succeed, "A" end, "F" that one fails.
+        args, kwargs: what the caller gave, where nothing comes before.
+        also: steps that have to succeed, and whose values are in no shape: those in front of an empty group.
+        uses: how many steps were given the value already.
+    """
+
+    shape: Shape = None
+    when: str = "S"
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    also: tuple[int, ...] = ()
+    uses: int = 0
+
+    def then(self, shape: Shape, when: str = "S") -> Given:
+        """Return what comes after a step that was given this, and whose value is made like that."""
+        return Given(shape, when, also=() if _leaves(shape) else (*_leaves(self.shape), *self.also))
+
+
+class Context(NamedTuple):
+    """The options that the steps of what is planned just now have of the whole that they are of."""
+
+    every: dict[str, Any]
+    first: dict[str, Any]
+    last: dict[str, Any]
+    after: tuple[AsyncResult[Any], ...]
+
+
+class Known(NamedTuple):
+    """What is known of a step here: which task, for handles and graphs."""
+
+    id: str
+    queue: str
+    task: str
+    needs: tuple[int, ...]
+    when: str
+    headers: dict[str, Any]
+
+
+class Planning:
+    """The steps of one workflow, as they are added.
+
+    Attributes:
+        id: of the workflow.
+        steps: for the store; those that others wait for come first.
+        known: the same, for handles and graphs.
+        root, parent: ids, as `request` of the first step has them.
+        client: what sends all of it: that of the first step's queue.
+    """
+
+    def __init__(self) -> None:
+        self.id = self._prefix = os.urandom(10).hex()
+        self.steps: list[Step] = []
+        self.known: list[Known] = []
+        request = current_request()
+        self.root = None if request is None else request.root_id
+        self.parent = None if request is None else request.id
+        self.client: Client | None = None
+        self._context = Context({}, {}, {}, ())
+        self._aside: set[int] = set()  # steps that follow the end of others, and are not of what these are parts of
+
+    # --- options of the whole ------------------------------------------------------------------------------------
+
+    @contextmanager
+    def under(self, part: Form, is_first: bool, is_last: bool) -> Iterator[None]:
+        """Plan a part of a whole: with its own options, over those of the whole."""
+        outer, own = self._context, part.options
+        every = _merged(outer.every, {name: value for name, value in own.items() if name not in FIRST | LAST})
+        first = {**(outer.first if is_first else {}), **{name: own[name] for name in FIRST & own.keys()}}
+        last = {**(outer.last if is_last else {}), **{name: own[name] for name in LAST & own.keys()}}
+        self._context = Context(every, first, last, (*(outer.after if is_first else ()), *part.after))
+        try:
+            yield
+        finally:
+            self._context = outer
+
+    # --- steps ---------------------------------------------------------------------------------------------------
+
+    def part(self, part: Form, given: Given, is_first: bool = True, is_last: bool = True) -> Shape:
+        """Add the steps of a part, and what it says is to follow it; return of which steps its value is made."""
+        first = len(self.steps)
+        with self.under(part, is_first, is_last):
+            shape = part.plan(self, given)
+        own = tuple(number for number in range(first, len(self.steps)) if number not in self._aside)
+        with self._apart():
+            for link in part.links:
+                self.part(link, Given(shape))
+            needs = part.failing(own)
+            for errback in part.errbacks if needs else ():
+                self.part(errback, Given(list(needs), "F"))
+        return shape
+
+    @contextmanager
+    def _apart(self) -> Iterator[None]:
+        """Plan what has nothing of the options of the whole, and is none of its parts."""
+        outer, first = self._context, len(self.steps)
+        self._context = Context({}, {}, {}, ())
+        try:
+            yield
+        finally:
+            self._context = outer
+            self._aside.update(range(first, len(self.steps)))
+
+    def add(self, call: TaskForm, given: Given) -> int:
+        """Add the step of one call; return its number."""
+        context, shape = self._context, self._shape_for(given)
+        args, kwargs, needs, takes = call.args, call.kwargs, (*_leaves(shape), *given.also), None
+        if not call.is_immutable and _leaves(shape):
+            takes = shape
+        elif not call.is_immutable:  # what comes in front of the arguments is known: it was given, or is an empty list
+            args, kwargs = (*(given.args if shape is None else (shape,)), *args), {**kwargs, **given.kwargs}
+        flow = Flow(takes, needs, given.when, len(call.before), call.is_star)
+        options = {**context.every, **context.first, **context.last}
+        return self._put(call.definition, (*call.before, *args), kwargs, options, flow, context.after)
+
+    def collected(self, given: Given) -> int:
+        """Add a step whose value is that which others are given; return its number."""
+        assert self.client is not None
+        definition = builtin.collect(self.client)
+        return self._put(definition, (), {}, {}, Flow(given.shape, _leaves(given.shape), given.when), ())
+
+    def _shape_for(self, given: Given) -> Shape:
+        """Return the shape of what one more step is given; a wide one that several are given is collected once."""
+        if isinstance(given.shape, list) and given.when != "F" and given.uses and len(_leaves(given.shape)) >= MANY:
+            with self._apart():
+                given.shape = self.collected(given)
+            self._aside.discard(given.shape)
+            given.when = "S"
+        given.uses += 1
+        return given.shape
+
+    def _put(
+        self,
+        definition: Definition,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        options: dict[str, Any],
+        flow: Flow,
+        after: tuple[AsyncResult[Any], ...],
+    ) -> int:
+        number = len(self.steps)
+        self.client = _same_store(self.client, definition)
+        task_id = options.pop("task_id", None) or f"{self._prefix}-{number:x}"
+        headers = _merged(
+            *({"headers": self.known[need].headers} for need in flow.needs), {"headers": options.pop("headers", None)}
+        )
+        flow.root, flow.parent = self.root, self.known[flow.needs[-1]].id if flow.needs else self.parent
+        needed = [(self.known[need].id, self.known[need].task) for need in flow.needs]
+        step = encoded(definition, task_id, args, kwargs, {**options, **headers}, flow, needed, [handle_of(r) for r in after])
+        self.root = self.root or task_id
+        self.steps.append(step)
+        self.known.append(Known(task_id, step.queue, definition.name, flow.needs, flow.when, headers.get("headers") or {}))
+        return number
+
+
+def compiled(form: Form, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Planning, Shape]:
+    """Return the steps of a signature that is given these arguments, and of which of them its value is made."""
+    planning = Planning()
+    task_id = form.options.get("task_id")
+    if form.is_wide:
+        planning.id = task_id or planning.id
+        planning.root = planning.root or planning.id
+        form = form.copy()
+        form.options.pop("task_id", None)
+    elif task_id is not None:
+        planning.id = task_id
+    return planning, planning.part(form, Given(None, args=args, kwargs=kwargs))
+
+
+def _leaves(shape: Shape) -> tuple[int, ...]:
+    """Return the numbers of the steps in a shape, each once."""
+    return tuple(dict.fromkeys(_each(shape)))
+
+
+def _each(shape: Shape) -> Iterator[int]:
+    if isinstance(shape, list):
+        for part in shape:
+            yield from _each(part)
+    elif shape is not None:
+        yield shape
+
+
+def _merged(*options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options over others; headers are put together, the later ones over the earlier."""
+    found: dict[str, Any] = {}
+    for each in options:
+        headers = {**(found.get("headers") or {}), **(each.get("headers") or {})}
+        found |= each
+        if headers:
+            found["headers"] = headers
+    return {name: value for name, value in found.items() if name != "headers" or value}
+
+
+def _same_store(client: Client | None, definition: Definition) -> Client:
+    """Return what sends a workflow: the client of its first step.
+
+    Raises:
+        ConfigError: another step is of a queue that lives elsewhere.
+    """
+    if client is None:
+        return definition.client
+    if client is not definition.client and str(client.store) != str(definition.client.store):
+        raise ConfigError(
+            f"{definition.name} is a task of queue {definition.client.name!r} at {definition.client.store}, but the workflow "
+            f"begins in queue {client.name!r} at {client.store}: the queues of a workflow live in one store"
+        )
+    return client

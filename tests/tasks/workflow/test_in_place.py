@@ -1,0 +1,36 @@
+"""Workflows that are called, and so run here: their values, and what is awaited on the way."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from hotqueue.tasks import chain, chord, group
+from tests.tasks.workflow.tasks import add, asquare, boom, square, total
+
+
+def test_each_kind_runs_here() -> None:
+    assert (square.s(2) | add.s(3))() == 7
+    assert group(square.s(n) for n in range(3))() == [0, 1, 4]
+    assert group(add.s(1), add.s(2))(10) == [11, 12]
+    assert chord([square.s(1), square.s(2)], total.s())() == 5
+    assert chain(square.s(2), group(add.s(1), add.s(2)), total.s())() == 11
+
+
+def test_what_is_async_is_awaited_on_its_way() -> None:
+    assert (asquare.s(2) | asquare.s() | add.s(1))() == 17
+    assert group(asquare.s(2), square.s(3))() == [4, 9]
+
+    async def main() -> tuple[int, int]:
+        return (asquare.s(2) | add.s(1))(), await asquare.s(3)()  # type: ignore[misc]
+
+    assert asyncio.run(main()) == (5, 9)
+
+
+def test_an_error_is_the_callers() -> None:
+    with pytest.raises(KeyError):
+        chain(boom.s(), square.s())()
+    assert chord([boom.s(), square.s(2)], total.s(), allow_failures=True)() == 4
+    with pytest.raises(KeyError):
+        chord([boom.s(), square.s(2)], total.s())()
