@@ -194,7 +194,7 @@ class TaskMethods(Operating):
         return dict(self._tasks.tasks)
 
     def pending(self) -> int:
-        """Return how many tasks wait: ready, in lanes, parked or scheduled, but not in a worker's hand."""
+        """Return how many tasks wait: ready, in lanes, behind other steps, parked or scheduled, but not in a worker's hand."""
         return self._tasks.broker.counts()["waiting"]
 
     def running(self) -> int:

@@ -62,7 +62,8 @@ class Operating(Owner):
     def stats(self) -> dict[str, Any]:
         """Return how the queue is: counts of tasks by how they wait, workers, and what is paused.
 
-        "pending" are all that wait, of them "ready", "blocked" at a gate, "scheduled", "parked"; of the ready, "suspects".
+        "pending" are all that wait, of them "ready", "blocked" at a gate, "scheduled", "parked", and "steps" of workflows behind
+        others; of the ready, "suspects".
         "running" are in a worker's hand. "dead" are in the dead list. "paused" says whether the queue is;
         "paused_tasks" are names, "paused_keys" keys.
         """
@@ -71,7 +72,7 @@ class Operating(Owner):
         return {
             "pending": counts["waiting"],
             "running": max(0, counts["unfinished"] - counts["waiting"]),
-            **{name: counts[name] for name in ("ready", "blocked", "scheduled", "parked", "suspects", "dead")},
+            **{name: counts[name] for name in ("ready", "blocked", "scheduled", "steps", "parked", "suspects", "dead")},
             "workers": len(broker.workers()),
             "paused": broker.is_paused(),
             "paused_tasks": sorted(what.removeprefix("task:") for what in paused if what.startswith("task:")),

@@ -35,6 +35,7 @@ def test_stats_say_how_the_queue_is(make_queue: MakeQueue) -> None:
         "running": 0,
         "ready": 1,
         "blocked": 0,
+        "steps": 0,
         "scheduled": 1,
         "parked": 0,
         "suspects": 0,

@@ -23,7 +23,7 @@ Last = tuple[bytes, bytes]  # the last dead task of a page: its id and its time 
 BEHIND = (
     "unique"  # what those are parked for that wait behind another with the same key; no worker looks for it, so it is no need
 )
-WAITING = ("ready", "scheduled", "blocked", "parked")  # of what is counted, where no worker has a task in hand
+WAITING = ("ready", "scheduled", "blocked", "steps", "parked")  # of what is counted, where no worker has a task in hand
 
 
 class Inspector(Revoking, RevokingMany, Asking, Gates):
@@ -32,8 +32,8 @@ class Inspector(Revoking, RevokingMany, Asking, Gates):
     def counts(self) -> dict[str, int]:
         """Return how many tasks are unfinished, ready, of these suspects, scheduled, blocked in lanes, parked, dead.
 
-        And how many wait, in no worker's hand. Ends what has expired first: of more than 10,000 that have, the rest is counted
-        where it waits still, and ended by the next who looks.
+        And how many are steps that stand behind others, and how many wait, in no worker's hand. Ends what has expired first: of
+        more than 10,000 that have, the rest is counted where it waits still, and ended by the next who looks.
         """
         n = self.name
         self.check_schema()
@@ -51,6 +51,7 @@ class Inspector(Revoking, RevokingMany, Asking, Gates):
                 "suspects": count("ZCARD", keys.suspects(n)),
                 "scheduled": count("ZCARD", keys.scheduled(n)) - self._timers(),
                 "blocked": count("SCARD", keys.blocked(n)),
+                "steps": count("HLEN", keys.steps(n)),
                 "parked": sum(count("ZCARD", keys.parked(n, need)) for need in [*map(keys.text, needs), BEHIND]),
                 "dead": count("ZCARD", keys.dead(n)),
             }

@@ -146,7 +146,7 @@ class MemoryBroker(MemoryPlans):
             places = [place(entry) for entry in self._storage.unfinished.values()]
         counted = {place: places.count(place) for place in ("ready", "scheduled", "parked")}
         waiting = sum(counted.values())
-        more = {"suspects": 0, "blocked": 0, "dead": len(self._storage.dead), "waiting": waiting}
+        more = {"suspects": 0, "blocked": 0, "steps": 0, "dead": len(self._storage.dead), "waiting": waiting}
         return {"unfinished": len(places), **counted, **more}
 
     def workers(self) -> list[dict[str, str]]:

@@ -21,6 +21,7 @@ from hotqueue.tasks.wire import payload as pickled
 
 _FIXED = struct.Struct(">BBHQ")
 _VERSION = 1
+_FORM = bytes([_VERSION])  # what a record begins with, but for those of scripts
 _EXPIRED = re.compile(rb"E(-?\d{1,18}) (\d{1,18}) (\d{1,18})")
 _REVOKED = re.compile(rb"R(\d{1,18}) (\d{1,18})")
 _BEHIND = re.compile(rb"C([FR])(\d{1,18}) ([^\n]{0,400})")
@@ -60,6 +61,21 @@ def decode(data: bytes, task_id: str = "", signer: Signer | None = None) -> Reco
         SignatureError: a key is set and the record is unsigned or altered.
         SerializationError: no record, or one of a newer hotqueue.
     """
+    if data[:1] != _FORM and (unseen := _of_script(data, task_id)) is not None:
+        return unseen
+    if signer is not None:
+        if len(data) < _FIXED.size + SIGNATURE_BYTES:
+            raise SignatureError(f"the result of {task_id} is not signed, but a secret key is set here")
+        data, signature = data[:-SIGNATURE_BYTES], data[-SIGNATURE_BYTES:]
+        signer.verify(_named(task_id) + data, signature, f"the result of {task_id}")
+    if len(data) < _FIXED.size or data[0] != _VERSION or data[1] not in _STATES:
+        raise SerializationError(f"the result of {task_id} cannot be read: it starts with {data[:12]!r}")
+    _, code, retries, date_done = _FIXED.unpack_from(data)
+    return Record(_STATES[code], retries, date_done, data[_FIXED.size :])
+
+
+def _of_script(data: bytes, task_id: str) -> Record | None:
+    """Return what a script has written of a task that ended unseen by any worker."""
     if ended := _EXPIRED.fullmatch(data):
         error = expired(*map(int, ended.groups())).error
         assert error is not None
@@ -77,15 +93,7 @@ def decode(data: bytes, task_id: str = "", signer: Signer | None = None) -> Reco
         error = behind(origin, state).error
         assert error is not None
         return Record(state, 0, int(ended[2]), pickled.dumps_error(error), origin)
-    if signer is not None:
-        if len(data) < _FIXED.size + SIGNATURE_BYTES:
-            raise SignatureError(f"the result of {task_id} is not signed, but a secret key is set here")
-        data, signature = data[:-SIGNATURE_BYTES], data[-SIGNATURE_BYTES:]
-        signer.verify(_named(task_id) + data, signature, f"the result of {task_id}")
-    if len(data) < _FIXED.size or data[0] != _VERSION or data[1] not in _STATES:
-        raise SerializationError(f"the result of {task_id} cannot be read: it starts with {data[:12]!r}")
-    _, code, retries, date_done = _FIXED.unpack_from(data)
-    return Record(_STATES[code], retries, date_done, data[_FIXED.size :])
+    return None
 
 
 def glimpse(data: bytes) -> tuple[State, int] | None:

@@ -69,13 +69,13 @@ class TestDead:
 
 class TestCounts:
     def test_each_task_is_counted_where_it_is(self, room: Room) -> None:
-        room.fill({"tasks": dict.fromkeys("abcdefg", "E"), "ready": {"a": 1}, "ready:async": {"b": 1}, "suspects": {"c": 1}})
+        room.fill({"tasks": dict.fromkeys("abcdefgh", "E"), "ready": {"a": 1}, "ready:async": {"b": 1}, "suspects": {"c": 1}})
         room.fill(
             {"scheduled": {"d": 1}, "needs": ["task:x", "python:3.9"], "parked:task:x": {"e": 1}, "parked:python:3.9": {"f": 1}}
         )
-        room.fill({"dead": {"z": 1}, "blocked": ["g"]})
-        counted = {"unfinished": 7, "ready": 3, "suspects": 1, "scheduled": 1, "blocked": 1, "parked": 2, "dead": 1}
-        assert room.broker.counts() == counted | {"waiting": 7}
+        room.fill({"dead": {"z": 1}, "blocked": ["g"], "steps": {"h": "1 0 5  "}})
+        counted = {"unfinished": 8, "ready": 3, "suspects": 1, "scheduled": 1, "blocked": 1, "steps": 1, "parked": 2, "dead": 1}
+        assert room.broker.counts() == counted | {"waiting": 8}
 
 
 def test_workers_are_told_with_what_they_announced(room: Room) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import pytest
 
 from hotqueue.errors import DuplicateTask, UnknownTask
+from hotqueue.tasks.broker.revoking_many import Sought
 from hotqueue.tasks.broker.session import Session
 from hotqueue.tasks.rules.lifecycle import State
 from hotqueue.tasks.wire import record
@@ -187,6 +188,16 @@ def test_revoking_one_that_waits_ends_what_is_behind_it_and_all_of_a_workflow_at
     ended(room)
     send(room, *[step(room, f"s{n}", *([f"s{n - 1}"] if n else [])) for n in range(1200)])
     assert room.broker.revoke_steps([f"s{n}" for n in range(1200)]) == 1200
+    ended(room)
+
+
+@only_server
+def test_what_waits_is_counted_and_purged_as_any(room: Room) -> None:
+    send(room, step(room, "a"), step(room, "b", "a"), step(room, "c", "b"))
+    counts = room.broker.counts()
+    assert (counts["steps"], counts["ready"], counts["waiting"], counts["unfinished"]) == (2, 1, 3, 3)
+    room.broker.revoke_some(Sought())
+    assert room["tasks"] is None
     ended(room)
 
 
