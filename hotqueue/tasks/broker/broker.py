@@ -18,7 +18,6 @@ from hotqueue import keys
 from hotqueue.errors import ConnectionFailed, DuplicateTask, QueueFull, SerializationError
 from hotqueue.runtime.ending import in_thread
 from hotqueue.sizes import LARGE
-from hotqueue.store import pipeline
 from hotqueue.store.packing import PackedCall, PackedKeys
 from hotqueue.store.scripts import Script
 from hotqueue.store.store import Store
@@ -255,6 +254,8 @@ class Broker(Checkpointing, Inspector, Maintenance, Owning, Posting, Scheduling,
 
     def ends(self, ids: Sequence[str]) -> list[int | None]:
         """Return how many bytes the records of tasks have, as far as can be told; 0 for none; None: the task has not ended."""
+        from hotqueue.store import pipeline  # it imports redis, which who defines tasks has no need of
+
         tasks = keys.tasks(self.name)
         asked = [each for i in ids for each in (("HEXISTS", tasks, i), ("STRLEN", keys.result(self.name, i)))]
         found = self.store.repeat(lambda: pipeline.ask_all(self.store, asked, doing=LOOKING))
