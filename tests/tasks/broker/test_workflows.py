@@ -7,15 +7,19 @@ tasks that were sent earlier, and have ended; more than a script follows at once
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
-from hotqueue.errors import DuplicateTask, UnknownTask
+from hotqueue.errors import ConfigError, DuplicateTask, QueueFull, UnknownTask
+from hotqueue.tasks.broker.bounded import Bound, BoundedBroker
 from hotqueue.tasks.broker.revoking_many import Sought
 from hotqueue.tasks.broker.session import Session
 from hotqueue.tasks.rules.lifecycle import State
 from hotqueue.tasks.wire import record
 from hotqueue.tasks.wire.plan import Step
 from hotqueue.tasks.wire.settlement import Settlement
+from tests.tasks.broker.test_unique import only
 from tests.tasks.contents import Room, sync
 
 only_server = pytest.mark.servers("server")
@@ -216,6 +220,21 @@ def test_a_large_workflow_is_sent_in_few_lots_and_followed_in_portions(room: Roo
 
 
 @only_server
+def test_what_is_left_to_follow_goes_on_with_the_next_step_of_any_worker(room: Room) -> None:
+    members = [f"m{n}" for n in range(1500)]
+    send(room, step(room, "a"), *[step(room, each, "a", takes=False) for each in members])
+    session = worker(room)
+    assert fetched(session) == ["a"]
+    ready = settled(session, "a")
+    seen = []
+    while ready:  # no upkeep is there
+        seen += ready
+        ready = settled(session, *ready)
+    assert sorted(seen) == sorted(members)
+    ended(room)
+
+
+@only_server
 @pytest.mark.parametrize("code", ["D", "E"])
 def test_many_behind_a_failure_end_in_portions(room: Room, code: str) -> None:
     members = [f"m{n}" for n in range(1500)]
@@ -301,4 +320,41 @@ def test_a_step_may_be_due_later_and_may_expire(room: Room) -> None:
     settled(session, "a")
     assert set(room["scheduled"]) == {"b"}
     room.broker.revoke("b", b"\x01R end", HOUR)
+    ended(room)
+
+
+@only_server
+def test_a_loop_sends_one_as_well(room: Room) -> None:
+    asyncio.run(room.broker.aenqueue_plan("w", [step(room, "a"), step(room, "b", "a")], b"words"))
+    session = worker(room)
+    assert (fetched(session), settled(session, "a"), settled(session, "b")) == (["a"], ["b"], [])
+    ended(room)
+    with pytest.raises(UnknownTask):
+        asyncio.run(room.broker.aenqueue_plan("w", [step(room, "c", "nowhere")]))
+
+
+@only_server
+def test_all_of_it_is_refused_where_a_part_is(room: Room) -> None:
+    broker = BoundedBroker(room.broker.store, room.queue.name, Bound(1))
+    broker.enqueue_plan("w", [step(room, "a"), step(room, "b", "a")])  # one of them waits for a worker
+    with pytest.raises(QueueFull, match="has 1 tasks waiting, and no room for a workflow of 2 steps"):
+        broker.enqueue_plan("v", [step(room, "c"), step(room, "d", "c")])
+    unique = [Step(each, room.queue.name, only("k"), needs=needs) for each, needs in (("e", ()), ("f", ("e",)))]
+    with pytest.raises(DuplicateTask):
+        room.broker.enqueue_plan("u", unique)
+    with pytest.raises(ConfigError, match="step g is for queue 'other'"):
+        room.broker.enqueue_plan("u", [step(room, "g")._replace(queue="other")])
+    assert set(room["tasks"]) == {"a", "b"}
+    assert room.broker.revoke_steps(["a", "b"]) == 2
+    ended(room)
+
+
+@only_server
+def test_a_lot_that_comes_too_late_is_refused(room: Room) -> None:
+    sending = room.broker.sending("w", [*[step(room, f"m{n}") for n in range(1500)], step(room, "z", "m0")])
+    next(sending)
+    room.client.delete(room.prefix + "steps:open")
+    with pytest.raises(ConfigError, match="did not take the rest of a workflow"):
+        next(sending)
+    room.broker.revoke_steps([*room["tasks"]])
     ended(room)

@@ -24,7 +24,7 @@ local function ending(ready, owners)
     for _, set in ipairs(sets) do
       if redis.call('ZREM', set, id) == 1 then return true end
     end
-    if gates(ready).leave(id) or (owners and redis.call('HDEL', steps, id) == 1) then return true end
+    if gates(ready).leave(id) or redis.pcall('HDEL', steps, id) == 1 then return true end
     if redis.call('ZREM', parked, id) == 0 then return false end
     if redis.call('EXISTS', parked) == 0 then redis.call('SREM', tag .. 'needs', need) end
     return true

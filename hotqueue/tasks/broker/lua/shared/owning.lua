@@ -74,6 +74,11 @@ local function owning(owned, now)
     return false
   end
 
+  -- That ends are still to be followed: a newline, so that the next step of a worker looks, whatever else is owned.
+  local function mark(has_more, had_more)
+    if has_more then redis.call('HSET', owned, '\n', '') elseif had_more then redis.call('HDEL', owned, '\n') end
+  end
+
   -- Whether any step waits for the end of a task, or to be told of one.
   local function has_steps()
     local tag = string.sub(owned, 1, -#'owned' - 1)
@@ -270,6 +275,6 @@ local function owning(owned, now)
     lines = lines, of = of, keep = keep, own_part = own_part, end_owner = end_owner, note_over = note_over, end_noted = end_noted,
     end_dead = end_dead, let_go_of_part = let_go_of_part, forget = forget, take_back = take_back,
     as_wanted = as_wanted, mend = mend, note_behind = note_behind, own_text = own_text, note_end = note_end, are_awaited = are_awaited,
-    taken_ends = taken_ends, has_steps = has_steps, note_over_already = note_over_already,
+    taken_ends = taken_ends, has_steps = has_steps, mark = mark, note_over_already = note_over_already,
   }
 end

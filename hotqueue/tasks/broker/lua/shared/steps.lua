@@ -246,7 +246,9 @@ function following(ready, owners, now) -- declared in ending.lua, which has to e
       for i = #parts, 1, -1 do redis.call('LPUSH', todo, parts[i]) end
     end
     queue, first = {}, 1
-    return redis.call('LLEN', todo)
+    local left = redis.call('LLEN', todo)
+    owners.mark(left > 0, has_more)
+    return left
   end
 
   -- Wake workers for what was released; but for those of one kind, for whom a fetch has rung.
