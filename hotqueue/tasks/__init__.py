@@ -76,6 +76,7 @@ _HOMES = {
 
 # No API: what pickles of exceptions, and of classes of the running script, call. None of them may be the name of a module.
 _STORED = {
+    "FailedRequest": "wire.flow.FailedRequest",
     "find_in_script": "wire.main_module.find",
     "make_class_of_stand_in": "wire.exceptions.stand_in_class",
     "make_nothing": "workflow.nothing.nothing",

@@ -143,6 +143,27 @@ def test_what_waits_is_revoked(on: Tasks) -> None:
     assert {result.state for result in (steps, steps.root, steps.parent, *members)} == {State.REVOKED}
 
 
+def test_revoking_the_last_step_revokes_all_that_wait_and_revoking_another_those_behind_it(on: Tasks) -> None:
+    on.queue.pause()
+    whole, again, part = [chain(on.square.s(2), on.square.s(), on.square.s()).delay() for _ in range(3)]
+    assert whole.revoke() == "revoked"
+    assert on.queue.result(again.id).revoke() == "revoked"
+    assert part.parent is not None
+    assert part.parent.revoke() == "revoked"
+    on.queue.resume()
+    on.work()
+    for result in (whole, again):
+        assert [node.state for node in on.queue.workflow(result.id).nodes] == [State.REVOKED] * 3
+    assert [node.state for node in on.queue.workflow(part.id).nodes] == [State.SUCCESS, State.REVOKED, State.REVOKED]
+
+
+def test_what_an_errback_was_told_goes_on(on: Tasks) -> None:
+    on.boom.s(1).on_error(on.same.s() | on.same.s().set(task_id="told")).delay()
+    on.work()
+    ((request, error, _),) = on.queue.result("told").get(timeout=5)
+    assert (request.task, repr(error)) == ("boom", "KeyError('boom', 1)")
+
+
 def test_what_is_found_again_by_an_id(on: Tasks) -> None:
     last = chain(on.who.s(), group(on.who.s(), on.who.s()), on.who.s()).set(headers={"tenant": 7}).delay()
     sent = group(on.square.s(2), on.square.s(3)).delay()

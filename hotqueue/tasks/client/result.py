@@ -244,7 +244,7 @@ class AsyncResult(HasHandle[R]):
     # --- acting --------------------------------------------------------------------------------------------------
 
     def revoke(self, terminate: bool = False) -> str:
-        """Keep the task from running.
+        """Keep the task from running; of a workflow's last step, all of its steps that wait.
 
         Args:
             terminate: if it runs already, end its process; the neighbours that had started in it start again.
@@ -252,6 +252,14 @@ class AsyncResult(HasHandle[R]):
         Returns:
             "revoked", "running, not stopped", "running, being stopped", or "finished or unknown".
         """
+        answer = self._revoked(terminate)
+        if hasattr(self._handle, "graph") or is_step(self._handle.id):
+            from hotqueue.tasks.workflow import results
+
+            results.revoke_before(self, terminate)
+        return answer
+
+    def _revoked(self, terminate: bool) -> str:
         handle = self._handle
         need = handle.look().history.need
         if handle.record is not None:
@@ -269,6 +277,12 @@ class AsyncResult(HasHandle[R]):
         """Remove the stored result."""
         self._handle.broker.forget(self._handle.id)
         self._handle.record = None
+
+
+def is_step(task_id: str) -> bool:
+    """Tell whether an id is, by its form, that of a step of a workflow."""
+    prefix, _, number = task_id.partition("-")
+    return len(prefix) == 20 and number.isalnum()
 
 
 def rebuilt(queue: Owner, task_id: str, name: str) -> AsyncResult[Any]:

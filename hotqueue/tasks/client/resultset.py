@@ -157,11 +157,15 @@ class ResultSet(NotAwaited, Generic[R]):
         return sum(result.successful() for result in self._results)
 
     def revoke(self, terminate: bool = False) -> int:
-        """Keep those tasks from running that wait; see `AsyncResult.revoke`.
+        """Keep those tasks from running that wait, of a group all steps of its workflow; see `AsyncResult.revoke`.
 
         Returns:
             How many are revoked.
         """
+        if self._id is not None and self._results and not terminate:
+            from hotqueue.tasks.workflow import results
+
+            return results.revoke_all(self._results[0])
         return sum(result.revoke(terminate) == "revoked" for result in self._results)
 
     def _by_queue(self) -> list[list[AsyncResult[R]]]:

@@ -145,8 +145,9 @@ class MemoryBroker(MemoryPlans):
         with self._storage.lock:
             places = [place(entry) for entry in self._storage.unfinished.values()]
         counted = {place: places.count(place) for place in ("ready", "scheduled", "parked")}
-        waiting = sum(counted.values())
-        more = {"suspects": 0, "blocked": 0, "steps": 0, "dead": len(self._storage.dead), "waiting": waiting}
+        steps = places.count("waits")
+        waiting = sum(counted.values()) + steps
+        more = {"suspects": 0, "blocked": 0, "steps": steps, "dead": len(self._storage.dead), "waiting": waiting}
         return {"unfinished": len(places), **counted, **more}
 
     def workers(self) -> list[dict[str, str]]:

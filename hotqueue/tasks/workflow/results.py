@@ -75,6 +75,26 @@ def _around(result: AsyncResult[Any]) -> tuple[Graph | None, int | None]:
     return found, found.number(handle.id)
 
 
+def revoke_before(result: AsyncResult[Any], terminate: bool) -> None:
+    """Revoke the steps of a workflow whose value is that of this one; those of any other step's are left alone."""
+    found, number = _around(result)
+    if found is None or found.shape != number:
+        return
+    handle = handle_of(result)
+    others = [task_id for task_id in found.ids if task_id != handle.id]
+    if terminate:
+        for task_id in others:
+            AsyncResult(Handle(task_id, handle.client, found.home)).revoke(terminate=True)
+    elif others:
+        handle.broker.revoke_steps(others)
+
+
+def revoke_all(member: AsyncResult[Any]) -> int:
+    """Revoke what waits of the workflow that a member of a group is of; return how many these were."""
+    found, _ = _around(member)
+    return 0 if found is None else handle_of(member).broker.revoke_steps(list(found.ids))
+
+
 # --- by an id ----------------------------------------------------------------------------------------------------------
 
 

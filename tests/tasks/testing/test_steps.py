@@ -18,7 +18,7 @@ def test_what_waits_is_seen_to_wait() -> None:
         queue.pause()
         last = (square.s(2) | square.s()).delay()
         assert last.state is State.PENDING
-        assert queue.pending() == 1
+        assert (queue.pending(), queue.stats()["steps"]) == (2, 1)
         with pytest.raises(ResultTimeout, match=f"it waits for task {last.root.id}"):
             last.get()
         queue.resume()
