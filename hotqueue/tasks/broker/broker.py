@@ -28,6 +28,7 @@ from hotqueue.tasks.broker.inspector import Inspector
 from hotqueue.tasks.broker.maintenance import Maintenance
 from hotqueue.tasks.broker.owning import Owning
 from hotqueue.tasks.broker.posting import Posting
+from hotqueue.tasks.broker.records import Records
 from hotqueue.tasks.broker.reply_connection import ReplyConnection
 from hotqueue.tasks.broker.scheduling import Scheduling
 from hotqueue.tasks.broker.stored_queue import BULK
@@ -55,7 +56,7 @@ class Looked:
     progress: dict[str, Any] | None
 
 
-class Broker(Checkpointing, Inspector, Maintenance, Owning, Posting, Scheduling, Workflows):
+class Broker(Checkpointing, Inspector, Maintenance, Owning, Posting, Records, Scheduling, Workflows):
     """One queue's tasks. A task goes through these steps:
 
     1. `enqueue`: a client has its envelope stored under its id, placed or scheduled, and the bell rung.
@@ -239,28 +240,6 @@ class Broker(Checkpointing, Inspector, Maintenance, Owning, Posting, Scheduling,
         return found or []
 
     # --- looking at tasks ----------------------------------------------------------------------------------------
-
-    def record(self, task_id: str) -> bytes | None:
-        """Return the stored record of a task."""
-        key = keys.result(self.name, task_id)
-        found = self.store.repeat(lambda: self.store.command(key, "GET", key))
-        return None if found is None else bytes(found)
-
-    def records(self, ids: Sequence[str]) -> list[bytes | None]:
-        """Return the stored records of tasks, which together should be no more than one trip carries."""
-        every_key = [keys.result(self.name, task_id) for task_id in ids]
-        found: list[bytes | None] = self.store.repeat(lambda: self.store.command(every_key[0], "MGET", *every_key))
-        return found
-
-    def ends(self, ids: Sequence[str]) -> list[int | None]:
-        """Return how many bytes the records of tasks have, as far as can be told; 0 for none; None: the task has not ended."""
-        from hotqueue.store import pipeline  # it imports redis, which who defines tasks has no need of
-
-        tasks = keys.tasks(self.name)
-        asked = [each for i in ids for each in (("HEXISTS", tasks, i), ("STRLEN", keys.result(self.name, i)))]
-        found = self.store.repeat(lambda: pipeline.ask_all(self.store, asked, doing=LOOKING))
-        sizes = [size if isinstance(size, int) else LARGE for size in found[1::2]]
-        return [None if is_there == 1 else size for is_there, size in zip(found[::2], sizes, strict=True)]
 
     def look(self, task_id: str) -> Looked:
         """Return what is known of a task; one that waits past its expiry is ended first, as no worker may be there to."""
