@@ -114,6 +114,20 @@ def test_a_queue_is_served_when_it_appears_let_go_of_when_it_is_gone_and_served_
 
 
 @only_server
+@only_server
+def test_a_schedule_is_fired_in_a_queue_that_has_had_no_task(
+    make_queue: MakeQueue, queue_name: str, store_url: str, start: Callable[..., Worker]
+) -> None:
+    """Whether the worker is there before it, or comes later."""
+    before, later = (make_queue(f"{queue_name}-{what}") for what in ("before", "later"))
+    before.schedule("s", 0.5, divmod, args=(7, 2))
+    start(store_url, "-Q", f"{queue_name}-*", "-u", store_url, "-p", "1")
+    later.schedule("s", 0.5, divmod, args=(7, 2))
+    for queue in (before, later):
+        wait_until(lambda queue=queue: queue.schedules()[0].last_run, 20)  # type: ignore[misc]
+        queue.schedules()[0].remove()
+
+
 def test_named_tasks_of_a_module_run_for_queues_that_it_does_not_define(
     start: Callable[..., Worker], make_queue: MakeQueue, store_url: str, queue_name: str
 ) -> None:

@@ -1,7 +1,8 @@
 """QueueNames: which queues of a store some globs stand for: those that are there, those that appear, those that are gone.
 
-The script that gives a queue its first task says its name to whoever listens (`announce_new` in enqueue.lua). Who has just
-begun to listen, or did not for a while, looks at all keys: nobody keeps a list. When to do either is for the supervisor.
+The script that gives a queue its first task, or its first schedule, says its name to whoever listens (`announce_new` in
+enqueue.lua). Who has just begun to listen, or did not for a while, looks at all keys: nobody keeps a list. When to do either is
+for the supervisor.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class QueueNames:
 
     def look_again(self) -> None:
         """Have all keys looked at from the beginning."""
-        patterns = {f"{{{keys.PREFIX}{globs.in_redis(glob)}}}:[st][ea][qs]*" for glob in self._globs}  # seq, tasks
+        patterns = {f"{{{keys.PREFIX}{globs.in_redis(glob)}}}:[st][eac][qsh]*" for glob in self._globs}  # seq, tasks, schedules
         self._scans = [Scan(self.store, pattern, AT_ONCE) for pattern in sorted(patterns)]
 
     @property

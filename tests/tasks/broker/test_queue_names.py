@@ -8,6 +8,7 @@ import pytest
 
 from hotqueue import HotQueue
 from hotqueue.tasks.broker.queue_names import IDLE, IN_USE, NOTHING, QueueNames
+from hotqueue.tasks.client.registry import registry_of
 from tests.support import next_version
 from tests.support.waiting import wait_until
 from tests.tasks.contents import Room
@@ -57,6 +58,23 @@ def test_a_queue_is_said_to_be_new_once_by_whatever_sends_to_it(make_queue: Make
     names.close()
     assert names.fileno() is None
     assert names.heard() == set()
+
+
+def test_a_queue_that_has_a_schedule_and_no_task_so_far_is_there_and_is_said_to_be_new(
+    make_queue: MakeQueue, queue_name: str
+) -> None:
+    queue = make_queue(f"{queue_name}-one")
+    names = QueueNames(queue._store, [f"{queue_name}-*"])
+    names.listen()
+    for name in "ab":
+        queue.schedule(name, "@yearly", print)
+    heard: set[str] = set()
+    wait_until(lambda: heard.update(names.heard()) or heard)  # type: ignore[func-returns-value]
+    assert (heard, looked(names), names.heard()) == ({queue.name}, {queue.name}, set())
+    assert names.left_of([registry_of(queue).broker], [True]) == [IN_USE]
+    for each in queue.schedules():
+        each.remove()
+    names.close()
 
 
 @pytest.mark.servers("server")
