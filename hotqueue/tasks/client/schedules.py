@@ -43,7 +43,7 @@ class Schedules:
             task: Task[..., Any] = function if isinstance(function, Task) else self._registry.task(None, wanted)(function)
             definition = definition_of(task)
             self._check_place(definition, where)
-            self.declare(ScheduledCall(own.get("name") or task.name, definition, timetable, own, where))
+            self.declare(ScheduledCall(task.name if own.get("name") is None else own["name"], definition, timetable, own, where))
             return task
 
         return decorate

@@ -20,6 +20,8 @@ KEY_BYTES = 200  # of a key at most: it becomes a part of names in the store
 
 def check_key(key: Any, what: str) -> Key:
     """Return what may say a key: a template, or a callable that makes one of the arguments."""
+    if isinstance(key, str) and key and not is_key(_without_fields(key)):
+        raise ValueError(f"{what} makes 1 to {KEY_BYTES} bytes (as UTF-8) without NUL or newline, unlike {key!r:.80}")
     if (isinstance(key, str) and key) or callable(key):
         made: Key = key
         return made
@@ -60,6 +62,14 @@ def _check_takes(key: Callable[..., Any], signature: inspect.Signature, what: st
         (takes.bind_partial if has_more else takes.bind)(*positional, **named)
     except TypeError as error:
         raise TypeError(f"{what} is called with all arguments of the task, {signature}, and takes {takes}: {error}") from None
+
+
+def _without_fields(template: str) -> str:
+    """Return what all keys of a template have in common; "-" for nothing, or what is no template."""
+    try:
+        return "".join(text for text, *_ in Formatter().parse(template)) or "-"
+    except ValueError:
+        return "-"  # `check_fields` says so
 
 
 def _fields(template: str, what: str) -> list[str]:

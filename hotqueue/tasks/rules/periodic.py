@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import cached_property
@@ -208,13 +208,17 @@ def _zone_name(tz: str | tzinfo) -> str:
 def _field(name: str, value: Field, low: int, high: int, names: tuple[str, ...] = ()) -> str:
     """Return a field of cron for what Celery takes."""
     items = value.split(",") if isinstance(value, str) else list(value) if isinstance(value, Iterable) else [value]
-    if not items or not all(isinstance(item, int | str) and not isinstance(item, bool) for item in items):
+    if (
+        isinstance(value, bytes | Mapping)
+        or not items
+        or not all(isinstance(item, int | str) and not isinstance(item, bool) for item in items)
+    ):
         raise TypeError(f"crontab({name}=) takes a number, a string such as '*/15', or some numbers, not {value!r:.80}")
     if not isinstance(value, str) and isinstance(value, Iterable):
         items = sorted(items, key=lambda item: (isinstance(item, str), item))  # of sets: the same text for the same field
     words = [_unwrapped(part.strip().lower(), low, high, names) for item in items for part in str(item).split(",")]
     field = ",".join(words)
-    if not field or " " in field:
+    if field.split() != [field]:
         raise ValueError(f"crontab({name}=) takes {low} to {high}, and lists, ranges and steps of these, not {value!r:.80}")
     return field
 

@@ -62,8 +62,7 @@ def _checked_key(key: Any, what: str) -> call_keys.Key | bool:
     if key is None or isinstance(key, bool):
         return bool(key)
     if (isinstance(key, str) and key) or callable(key):
-        made: call_keys.Key = key
-        return made
+        return call_keys.check_key(key, what)
     raise TypeError(
         f"{what} takes True, a template such as 'user-{{id}}', or a callable of the task's arguments, not {key!r:.80}"
     )
