@@ -67,16 +67,15 @@ def _first_part(path: Path) -> str:
 def key_table() -> str:
     """Return every key that keys.py names, with what its docstring says."""
     rows = ["| key | type | holds |", "|---|---|---|"]
-    for function in vars(keys).values():
-        if inspect.isfunction(function) and _names_a_key(function):
+    for name, function in vars(keys).items():
+        if not name.startswith("_") and inspect.isfunction(function) and _names_a_key(function):
             kind, _, holds = (function.__doc__ or "").partition(": ")
             rows.append(f"| `{_shown(function)}` | {kind} | {' '.join(holds.replace('``', '`').split()).removesuffix('.')} |")
     return "\n".join(rows)
 
 
 def _names_a_key(function: Callable[..., str]) -> bool:
-    public = not function.__name__.startswith("_") and function is not keys.check_name
-    return public and next(iter(inspect.signature(function).parameters)) == "name"
+    return function is not keys.check_name and next(iter(inspect.signature(function).parameters)) == "name"
 
 
 def _shown(function: Callable[..., str]) -> str:

@@ -18,6 +18,7 @@ from hotqueue.gate_keys import timers as timers
 from hotqueue.gate_keys import turns as turns
 from hotqueue.names import PREFIX as PREFIX
 from hotqueue.names import check_name as check_name
+from hotqueue.names import key_of as _of
 from hotqueue.names import name_of as name_of
 from hotqueue.step_keys import dead_steps as dead_steps
 from hotqueue.step_keys import steps as steps
@@ -35,10 +36,6 @@ NUMBERS = 2**40  # places that are given in one schema; so an enqueue sees by th
 def queue(name: str) -> str:
     """List: the raw messages."""
     return f"{PREFIX}{name}"
-
-
-def _of(name: str, thing: str) -> str:
-    return f"{{{PREFIX}{name}}}:{thing}"
 
 
 def consuming(name: str, consumer: str) -> str:

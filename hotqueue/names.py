@@ -34,6 +34,11 @@ def check_name(name: object, what: str = "a queue's name") -> str:
     return name
 
 
+def key_of(name: str, thing: str) -> str:
+    """Return the key of a queue under which something of it is kept."""
+    return f"{{{PREFIX}{name}}}:{thing}"
+
+
 def name_of(key: str) -> str:
     """Return the name of the queue that a key belongs to; empty for a key that is none of ours."""
     if key.startswith(PREFIX):

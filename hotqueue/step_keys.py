@@ -5,11 +5,7 @@ What is in them, and who changes it: tasks/broker/lua/shared/steps.lua; why it i
 
 from __future__ import annotations
 
-from hotqueue.names import PREFIX
-
-
-def _of(name: str, thing: str) -> str:
-    return f"{{{PREFIX}{name}}}:{thing}"
+from hotqueue.names import key_of as _of
 
 
 def steps(name: str) -> str:

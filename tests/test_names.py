@@ -14,6 +14,12 @@ def test_a_key_of_nobody_names_no_queue(key: str) -> None:
     assert names.name_of(key) == ""
 
 
+@pytest.mark.parametrize("name", ["q", "a:b", "ü", " "])
+def test_a_key_names_the_queue_whose_it_is(name: str) -> None:
+    assert names.key_of(name, "ready:async") == f"{{hotqueue:{name}}}:ready:async"
+    assert names.name_of(names.key_of(name, "ready:async")) == name
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [
