@@ -266,8 +266,9 @@ class MemoryBroker(MemoryPlans):
                 storage.records.pop(task_id, None)
                 old = found[2]
                 history = History().with_checkpoint() if task_id in storage.checkpoints else History()
-                entries.append(Entry(task_id, old.envelope, old.registry, old.original, 0, history))
+                entries.append(Entry(task_id, old.envelope, old.registry, old.original, 0, history, step=old.step))
                 unique.enter(entries[-1:])
+            Steps(storage).revived()
         self._runner.run(storage, entries)
         return [entry.id for entry in entries], kept
 

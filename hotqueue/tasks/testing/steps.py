@@ -88,8 +88,26 @@ class Steps:
             blob = f"C{'R' if code == 'R' else 'F'}{now()} {origin}"
             self._storage.carry_out(entry, Settlement(entry.id, 0, "E", blob, 0, ""))
             ended.append(entry.id)
+            if code != "R":
+                self._storage.cut_off.append(entry)
         elif not entry.waits:
             free.append(entry)
+
+    def revived(self) -> None:
+        """Have those steps wait again that ended behind dead ones which are dead no more; those of before come first."""
+        storage, still = self._storage, []
+        for entry in storage.cut_off:
+            assert entry.step is not None
+            waits = {need for need in entry.step.needs if need in storage.unfinished}
+            if all(need in waits or self._how(need)[0] == "S" for need in entry.step.needs):
+                del storage.records[entry.id]
+                entry.waits = waits
+                storage.unfinished[entry.id] = entry
+                for need in waits:
+                    storage.behind.setdefault(need, []).append(entry)
+            else:
+                still.append(entry)
+        storage.cut_off = still
 
     def _drop(self, entry: Entry) -> None:
         """Forget an errback that is not wanted, and what waits for it."""

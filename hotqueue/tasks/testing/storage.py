@@ -87,6 +87,7 @@ class Storage:
         self.schedules: dict[str, tuple[bytes, str]] = {}  # name → row, state
         self.unique: dict[str, Row] = {}  # see unique_keys.py
         self.behind: dict[str, list[Entry]] = {}  # id → the steps that wait for it
+        self.cut_off: list[Entry] = []  # steps that ended, as one before them failed for good
         self.workflows: dict[str, bytes] = {}  # id → graph, see workflow/graph.py
         self.paused: dict[str, int] = {}  # as `Broker.paused`
 

@@ -116,22 +116,27 @@ def workflow(client: Client, workflow_id: str) -> Workflow:
         UnknownTask: there is none of this id.
     """
     found = _known(client, workflow_id)
-    states = states_of([result_of(client, found, n) for n in range(len(found.ids))])  # type: ignore[misc]
+    states: list[State] = []
+    looked = states_of([result_of(client, found, n) for n in range(len(found.ids))])  # type: ignore[misc]
+    for number, (state, is_kept) in enumerate(looked):
+        was_called = found.whens[number] != "F" and not any(states[need] is State.UNKNOWN for need in found.needs[number])
+        states.append(state if was_called or is_kept or state is not State.SUCCESS else State.UNKNOWN)
     rows = zip(found.ids, found.tasks, found.queues, states, strict=True)
     return Workflow([Node(*row) for row in rows], list(found.edges()))
 
 
-def states_of(results: list[AsyncResult[Any]]) -> list[State]:
-    """Return the states of steps of one workflow: those that ended are read together."""
-    states: list[State] = []
+def states_of(results: list[AsyncResult[Any]]) -> list[tuple[State, bool]]:
+    """Return the states of steps of one workflow, and whether their results are kept; those that ended are read together.
+
+    An errback that was not called, and what is behind it, has ended without a result, as a step that ignores its own does.
+    """
+    states: list[tuple[State, bool]] = []
     handles = [handle_of(result) for result in results]
     for start in range(0, len(handles), 1000):
         some = handles[start : start + 1000]
         for handle, data in zip(some, some[0].broker.records([handle.id for handle in some]), strict=True):
-            if data is None:
-                states.append(AsyncResult(handle).state)
-            else:
-                states.append(record.decode(data, handle.id, handle.signer).state)
+            known = None if data is None else record.decode(data, handle.id, handle.signer).state
+            states.append((AsyncResult(handle).state if known is None else known, known is not None))
     return states
 
 

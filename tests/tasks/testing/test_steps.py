@@ -69,6 +69,19 @@ def test_one_that_failed_before_ends_it() -> None:
             behind.get(timeout=5)
 
 
+def test_what_ended_behind_several_dead_ones_waits_again_once_all_are_retried() -> None:
+    fails = [True, True]
+    once = queue.task(lambda n: n if not fails else fails.pop() and 1 / 0)
+    with queue.testing():
+        last = chain(group(once.s(1), once.s(2)), queue.task(sum).s(), square.s()).delay()
+        first, second = last.root
+        assert last.state is State.FAILURE
+        queue.retry_dead(first)
+        assert (first.get(timeout=5), last.state) == (1, State.FAILURE)
+        queue.retry_dead(second)
+        assert last.get(timeout=5) == 9
+
+
 def test_retries_are_waited_for() -> None:
     with queue.testing():
         flaky = queue.task(retries=3)(sample.flaky)

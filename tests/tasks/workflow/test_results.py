@@ -36,7 +36,7 @@ def test_a_chain_that_ends_with_a_group_has_its_results() -> None:
 
 def test_states_of_many() -> None:
     with queue.testing():
-        assert states_of(list(group(square.s(1), boom.s()).delay())) == ["SUCCESS", "FAILURE"]
+        assert states_of(list(group(square.s(1), boom.s()).delay())) == [("SUCCESS", True), ("FAILURE", True)]
 
 
 def test_what_is_not_there() -> None:
