@@ -2,8 +2,8 @@
 
 python -m bench.workflows [--steps 1000] [--members 10000]
 
-A private redis-server, one worker of one process, tasks that do nothing. Times are also given as ratios, to a plain round trip and
-to draining as many plain tasks, which are measured just before; on a machine that others use, only those say anything.
+A private redis-server, one worker of one process, tasks that do nothing. Times are also given as ratios, to a plain round trip
+and to draining as many plain tasks, which are measured just before; on a machine that others use, only those say anything.
 """
 
 from __future__ import annotations
