@@ -72,6 +72,11 @@ class ChainForm(Form):
         """True of a group alone."""
         return len(self.steps) == 1 and self.steps[0].is_wide
 
+    @property
+    def begins_wide(self) -> bool:
+        """True where its first step does."""
+        return next((step.begins_wide for step in self.steps if not step.is_nothing), False)
+
     def run(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """Run it here; see `Form.run`."""
         steps = [step for step in self.steps if not step.is_nothing]

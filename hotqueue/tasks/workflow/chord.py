@@ -84,6 +84,11 @@ class ChordForm(Form):
         self.body = body
         self.allow_failures = allow_failures
 
+    @property
+    def begins_wide(self) -> bool:
+        """True with its header."""
+        return True
+
     def _with_body(self) -> Form:
         if self.body is None:
             raise TypeError(f"{self.text()} has no body: write chord(header, body), or chord(header)(body) to send it")

@@ -52,6 +52,11 @@ class Form:
         return False
 
     @property
+    def begins_wide(self) -> bool:
+        """True where it begins with several steps: the first of them is not that of the whole."""
+        return self.is_wide
+
+    @property
     def is_nothing(self) -> bool:
         """True where it is to be skipped: it has no step, and no value."""
         return False

@@ -195,13 +195,12 @@ def compiled(form: Form, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tu
     """Return the steps of a signature that is given these arguments, and of which of them its value is made."""
     planning = Planning()
     task_id = form.options.get("task_id")
-    if form.is_wide:
-        planning.id = task_id or planning.id
+    planning.id = task_id or planning.id
+    if form.begins_wide:
         planning.root = planning.root or planning.id
+    if form.is_wide:
         form = form.copy()
         form.options.pop("task_id", None)
-    elif task_id is not None:
-        planning.id = task_id
     return planning, planning.part(form, Given(None, args=args, kwargs=kwargs))
 
 

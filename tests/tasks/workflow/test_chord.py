@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from hotqueue.tasks import ResultSet, State, chord, group
+from hotqueue.tasks import ResultSet, State, chain, chord, group
 from tests.tasks.sample import seen
-from tests.tasks.workflow.tasks import add, boom, caught, queue, same, square, total
+from tests.tasks.workflow.tasks import add, boom, caught, queue, same, square, total, who
 
 
 def test_the_body_is_given_the_list_of_values() -> None:
@@ -28,6 +28,14 @@ def test_the_header_is_the_parent_of_the_body() -> None:
         assert found.parent.get(timeout=5) == [1, 4]
         assert list(found.root) == list(found.parent)  # type: ignore[call-overload]
         assert found.parent[0].children == [found]
+
+
+def test_the_root_of_what_begins_with_several_is_the_workflow() -> None:
+    with queue.testing():
+        for made in (chord([who.s(), who.s()], same.s()), chain(group(who.s(), who.s()), same.s())):
+            (told,) = made.delay().get(timeout=5)
+            assert len({each["root"] for each in told} - {each["id"] for each in told}) == 1
+            assert len(queue.results(told[0]["root"])) == 1
 
 
 def test_a_failure_in_the_header_is_raised_with_where_it_arose_and_the_body_is_not_run() -> None:
