@@ -45,7 +45,7 @@ class At(NamedTuple):
         """See that tasks which have nothing to do with that key run, all kinds of them."""
         calls = [self.call("plain", 1), self.call("aplain", 2), self.queue.submit(pow, 2, 3)]
         calls.append(task_by_name(self.queue, "plain").apply_async((4,), countdown=0.05))
-        assert [call.get(15) for call in calls] == [1, 2, 8, 4]
+        assert [call.get(40) for call in calls] == [1, 2, 8, 4]
 
 
 @pytest.fixture
@@ -69,9 +69,9 @@ def test_of_a_name_that_is_paused(at: At) -> None:
     at.spoil("parked:paused:named")
     calls = [at.call(name, n) for n in range(3) for name in ("named", "other")]
     at.others_go_on()
-    wait_until(lambda: at.redis.zcard(at.key("parked:paused:other")) == 3, 20)
+    wait_until(lambda: at.redis.zcard(at.key("parked:paused:other")) == 3, 40)
     at.queue.resume(task="other")
-    assert [call.get(15) for call in calls[1::2]] == [0, 1, 2]
+    assert [call.get(40) for call in calls[1::2]] == [0, 1, 2]
     assert not any(call.ready() for call in calls[::2])
     with pytest.raises(ConfigError, match="parked:paused:named"):
         at.queue.resume(task="named")
@@ -87,9 +87,9 @@ def test_of_what_a_parked_task_waits_for(at: At) -> None:
     at.others_go_on()
     at.queue.pause(task="named")
     call = at.call("named", 3)
-    wait_until(lambda: at.redis.zcard(at.key("parked:paused:named")) == 1, 20)
+    wait_until(lambda: at.redis.zcard(at.key("parked:paused:named")) == 1, 40)
     at.queue.resume(task="named")
-    assert call.get(15) == 3
+    assert call.get(40) == 3
     with pytest.raises(ConfigError, match="parked:task:nobody-has"):
         unknown.revoke()
     at.mend("parked:task:nobody-has")
@@ -111,11 +111,11 @@ def test_of_one_key_of_a_gate(at: At) -> None:
             at.spoil(thing)
             calls += [at.call(task, i, f"bad-{n}") for i in range(3 if task != "once" else 1)]
         others = [at.call(task, n, f"good-{n}") for n in range(3)]
-        assert [call.get(15) for call in others] == [0, 1, 2], task
+        assert [call.get(40) for call in others] == [0, 1, 2], task
     at.others_go_on()
     for thing in (thing for things in GATES.values() for thing in things):
         at.mend(thing)
-    assert sum(call.get(60) for call in calls) == 3 * 9
+    assert sum(call.get(90) for call in calls) == 3 * 9
 
 
 SINGLE = (
@@ -134,4 +134,4 @@ def test_of_what_a_queue_has_one_of(at: At) -> None:
             raise
         at.mend(thing)
     calls = [at.call(task, 1, "k") for task in ("gated", "rated", "fair", "once")]
-    assert [call.get(20) for call in calls] == [1, 1, 1, 1]
+    assert [call.get(40) for call in calls] == [1, 1, 1, 1]

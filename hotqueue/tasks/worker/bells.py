@@ -53,6 +53,10 @@ class Bells:
                 self._of[n][1].remove(n)
             self._listen_for(n)
 
+    def hears(self, kind: str) -> bool:
+        """Tell whether bells of this kind are listened to."""
+        return kind in self._kinds
+
     def is_asking(self, kinds: str) -> bool:
         """Tell whether a ring of these bells alone is asked for, and has not come yet."""
         return kinds == self._kinds and any(connection.awaits_reply for connection in self._connections.values())

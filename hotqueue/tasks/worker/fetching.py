@@ -42,6 +42,12 @@ class Fetching(Worker):
         self.idle.listen_to("sa")
         return wait
 
+    def pass_ring_on(self, subscription: Subscription) -> None:
+        """Ring for the worker of `async def` tasks, which may have begun, where we may have taken a ring that was for it."""
+        if self.idle.hears("a"):
+            self.idle.listen_to("s")
+            self.ring(subscription, "a")
+
     def _may_fetch_asleep(self, wait: float) -> bool:
         if wait <= 0 or not self.has_one_queue or self.shared.is_burst or self._sleep_error or not self.idle.may_fetch:
             return False

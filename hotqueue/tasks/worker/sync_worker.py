@@ -111,6 +111,7 @@ class SyncWorker(Fetching):
         """See to what a step said beyond its tasks; tell whether there is more to fetch, by the way."""
         if stepped.others:
             self.shared.start_async()
+            self.pass_ring_on(subscription)
         return (subscription.may_unpark or subscription.has_more) and not subscription.unstarted
 
     def _run_suspect(self) -> bool:

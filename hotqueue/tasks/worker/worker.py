@@ -222,13 +222,13 @@ class Worker(Looking):
         except ConfigError as error:
             self.note_refusal(subscription, error)
 
-    def ring(self, subscription: Subscription) -> None:
-        """Wake another worker of our kind, for what is not for us."""
+    def ring(self, subscription: Subscription, kind: str = "") -> None:
+        """Wake another worker, of our kind if not said otherwise, for what is not for us."""
         if subscription.is_away:
             return  # and those who sleep there as well
         try:
             with subscription.registry.store.limited(HASTY if self._places is not None else COMMAND_TIMEOUT):
-                subscription.registry.broker.ring(self.kind)
+                subscription.registry.broker.ring(kind or self.kind)
         except HotQueueError as error:  # whoever sweeps rings again
             self._note_outage(error, subscription)
 

@@ -268,12 +268,12 @@ async def twice(n: int) -> int:
 def test_the_first_async_task_rings(queue: HotQueue, start: Callable[..., Process], threads: int) -> None:
     """In a process that knows of none: nothing but its call by value says that there are such tasks."""
     process = start(queue, threads=threads)
-    wait_until(lambda: queue.submit(sum, [n := 1, 2]).get(20) == n + 2, 30, "it works")
-    assert queue.submit(twice, 4).get(20) == 8
+    wait_until(lambda: queue.submit(sum, [n := 1, 2]).get(40) == n + 2, 30, "it works")
+    assert queue.submit(twice, 4).get(40) == 8
     assert [each.kind for each in process.workers] == ["s"] * threads + ["a"]
     for n in range(5):  # and its sync workers leave those rings to the worker that is for them
-        assert queue.submit(twice, n).get(20) == 2 * n
-        assert queue.submit(sum, [n, 1]).get(20) == n + 1
+        assert queue.submit(twice, n).get(40) == 2 * n
+        assert queue.submit(sum, [n, 1]).get(40) == n + 1
 
 
 @pytest.mark.usefixtures("never_looks")
@@ -282,17 +282,17 @@ def test_the_first_async_task_rings_at_any_of_few_queues(make_queue: MakeQueue, 
     queues = [make_queue(f"few-{n}") for n in range(3)]
     share_stores([each._tasks for each in queues])
     process = start(*queues)
-    assert queues[1].submit(sum, [1, 2]).get(20) == 3
-    assert queues[2].submit(twice, 4).get(20) == 8
+    assert queues[1].submit(sum, [1, 2]).get(40) == 3
+    assert queues[2].submit(twice, 4).get(40) == 8
     assert [each.kind for each in process.workers] == ["s", "a"]
-    assert queues[0].submit(sum, [1, 2]).get(20) == 3
+    assert queues[0].submit(sum, [1, 2]).get(40) == 3
 
 
 @pytest.mark.usefixtures("never_looks")
 def test_the_first_async_task_rings_whatever_makes_it_ready(queue: HotQueue, start: Callable[..., Process]) -> None:
     start(queue)
     task = queue.task(twice)
-    assert task.apply_async((4,), countdown=0.3).get(20) == 8
+    assert task.apply_async((4,), countdown=0.3).get(40) == 8
 
 
 @pytest.mark.servers("server")
@@ -303,3 +303,17 @@ def test_whoever_has_something_to_do_listens_to_its_own_bell_alone(queue: HotQue
     run(idle, queue.tasks["double"].delay(2))
     assert 0 < idle.until_quiet(3.0) <= QUIET
     assert [bytes(bell) for bell in idle.idle._of[0][1].queues] == [keys.raw(queue._tasks.broker.bell_key("s"))]
+
+
+@pytest.mark.servers("server")
+def test_a_ring_for_async_tasks_that_came_to_another_is_passed_on(queue: HotQueue, idle: SyncWorker) -> None:
+    """Who listened for them too may be given one when the worker that it is for has begun."""
+    broker = queue._tasks.broker
+    assert idle.until_quiet(3.0) == 3.0
+    queue.submit(twice, 4)
+    assert queue._store.command(broker.bell_key("a"), "LPOP", broker.bell_key("a")) == b"1"
+    idle.pass_ring_on(idle.subscriptions[0])
+    idle.pass_ring_on(idle.subscriptions[0])  # not again: it listens for its own now
+    assert queue._store.command(broker.bell_key("a"), "LLEN", broker.bell_key("a")) == 1
+    assert not idle.idle.hears("a")
+    queue.purge()
