@@ -15,7 +15,7 @@ from hotqueue.tasks.broker.audit import Audit
 from hotqueue.tasks.broker.encoded import Encoded
 from hotqueue.tasks.broker.session import Session
 from hotqueue.tasks.wire import envelope
-from hotqueue.tasks.wire.settlement import Delivery, Settlement
+from hotqueue.tasks.wire.settlement import Delivery, Settlement, put_back
 from tests.support.waiting import wait_until
 from tests.tasks.broker.test_lanes import assert_nothing_is_left, names, plain, settle, worker
 from tests.tasks.contents import Room
@@ -199,6 +199,18 @@ def test_what_is_revoked_or_all_that_waits_leaves_no_timer(room: Room) -> None:
         assert room.broker.revoke(task_id, b"record", 1000) == "revoked"
     assert (room["timers"], room["scheduled"]) == (None, None)
     assert_nothing_is_left(room)
+
+
+def test_one_that_starts_and_one_that_may_not_in_one_fetch_leave_the_alarm_on(room: Room) -> None:
+    """The first sets the lane's timer; the second goes back to the lane, which takes its turn, and the timer, anew."""
+    send(room, *(f"t{n:02}" for n in range(25)), gates="r20/60000 k:k")
+    session = worker(room)
+    taken = [each for _ in range(10) for each in session.step(9).deliveries]
+    assert len(taken) == 20
+    session.step(0, [put_back(taken[0]), put_back(taken[1], server_ms(room))])
+    assert names(session.step(9).deliveries) == ["t00"]
+    assert min(room["lane:r60000 k:k"], key=room["lane:r60000 k:k"].get) == "t01"
+    assert room["scheduled"] == {"\n": room["timers"]["r60000 k:k"]}
 
 
 def test_one_that_is_ready_and_is_revoked_lets_the_next_in(room: Room) -> None:

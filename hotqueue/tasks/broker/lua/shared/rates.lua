@@ -100,13 +100,16 @@ local function rates(tag)
 
   local function set_alarm()
     local first = redis.call('ZRANGE', timers, 0, 0, 'WITHSCORES')
-    if not first[2] then return redis.call('ZREM', scheduled, mark) end
     alarm = math.huge
+    if not first[2] then return redis.call('ZREM', scheduled, mark) end
     made.set_timer(first[1], tonumber(first[2]))
   end
 
   function made.drop_timer(name)
-    if redis.call('ZREM', timers, name) == 1 and redis.call('EXISTS', timers) == 0 then redis.call('ZREM', scheduled, mark) end
+    if redis.call('ZREM', timers, name) == 1 and redis.call('EXISTS', timers) == 0 then
+      redis.call('ZREM', scheduled, mark)
+      alarm = nil -- a timer that is set in this script comes after it
+    end
   end
 
   -- Gates whose time has come, some of them; each is to be looked at now.
