@@ -156,6 +156,12 @@ class TestWhatWaits:
         assert square.delay(3).id  # nothing is left of the one that was refused
         queue.run_worker(burst=True)
 
+    def test_each_counts_once_wherever_it_waits(self, room: Any) -> None:
+        broker = BoundedBroker(room.broker.store, room.queue.name, Bound(100))
+        room.fill({"ready": {"a": 1}, "ready:async": {"b": 1}, "suspects": {"c": 1}, "blocked": {"d"}, "parked:unique": {"e": 1}})
+        room.fill({"needs": {"s task"}, "parked:s task": {"f": 1, "g": 1}})
+        assert broker.count_waiting() == 7
+
     def test_what_a_worker_has_in_hand_is_not(self, room: Any) -> None:
         broker = BoundedBroker(room.broker.store, room.queue.name, Bound(2))
         room.fill({"tasks": {"h": "x", "r": "x"}, "held:w": {"h": "1 s 5"}, "ready": {"r": 1}})

@@ -12,7 +12,6 @@ local function waiting_tasks(ready)
   add('ZCARD', 'ready:async')
   add('ZCARD', 'suspects')
   add('SCARD', 'blocked')
-  add('ZCARD', 'parked:unique')
   local needs = redis.pcall('SMEMBERS', tag .. 'needs')
   for i = 1, #needs do add('ZCARD', 'parked:' .. needs[i]) end
   add('ZCARD', 'parked:unique') -- which is in no list of needs: see unique.lua
