@@ -1,6 +1,6 @@
 """Keys of gates, and of the lanes in which tasks wait at them: a part of keys.py, which hands them on. No I/O.
 
-What is in them, and who changes it: tasks/broker/lua/shared/lanes.lua; why it is so, docs/decisions/0044 and 0052.
+What is in them, and who changes it: tasks/broker/lua/shared/gates.lua; why it is so, docs/decisions/0044 and 0052.
 """
 
 from __future__ import annotations

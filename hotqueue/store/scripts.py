@@ -1,6 +1,7 @@
 """Lua files → scripts that a store can run by their SHA-1. Reads package files; speaks to no server.
 
-One operation a file, behind files that it shares with others, so that Redis sees one text. Names in capitals are constants.
+One operation a file, behind files that it shares with others, so that Redis sees one text. Names in capitals are constants. A
+line ``-- include other`` of a shared file stands for another one of its folder, of which functions are made only where it is run.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from functools import cache, cached_property
 
 _NAMES, _VALUE = r"[A-Z][A-Z_0-9]+(?:, [A-Z][A-Z_0-9]+)*", r"(?:\d+|KEYS\[\d+\]|ARGV\[\d+\])"
 _CONSTANTS = re.compile(rf"^ *local ({_NAMES}) = ({_VALUE}(?:, {_VALUE})*)(?: *--.*)?\n", re.MULTILINE)
+_INCLUDE = re.compile(r"^ *-- include (\w+)\n", re.MULTILINE)
 _NAME = re.compile(r"(?<!')\b[A-Z][A-Z_0-9]+\b(?!')")
 
 
@@ -61,7 +63,8 @@ def _read(package: str, name: str) -> str:
     read = pkgutil.get_data(top, "/".join([*folder.split("."), f"{name}.lua"]) if folder else f"{name}.lua")
     if read is None:
         raise FileNotFoundError(f"{package} has no {name}.lua")
-    return read.decode()
+    shared = name.rpartition("/")[0]
+    return _INCLUDE.sub(lambda found: _read(package, f"{shared}/{found[1]}"), read.decode())
 
 
 def _in_place(lua: str) -> str:

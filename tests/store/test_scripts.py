@@ -20,6 +20,20 @@ def test_scripts_are_loaded_once_over_their_prelude() -> None:
         load("hotqueue.messages.lua", "no-such")
 
 
+def test_a_shared_file_can_have_another_where_it_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "including_lua" / "shared").mkdir(parents=True)
+    (tmp_path / "including_lua" / "__init__.py").touch()
+    (tmp_path / "including_lua" / "shared" / "outer.lua").write_text(
+        "local function f()\n  -- include inner\n  return g()\nend\n"
+    )
+    (tmp_path / "including_lua" / "shared" / "inner.lua").write_text("local MOST = 5\n-- include innermost\n")
+    (tmp_path / "including_lua" / "shared" / "innermost.lua").write_text("local function g() return MOST end\n")
+    (tmp_path / "including_lua" / "one.lua").write_text("return f()\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    text = load("including_lua", "one", "shared/outer").text.decode()
+    assert text == "local function f()\nlocal function g() return 5 end\n  return g()\nend\n\nreturn f()\n"
+
+
 def test_constants_are_put_in_their_places_and_stand_for_one_thing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "lua_of_a_test").mkdir()
     (tmp_path / "lua_of_a_test" / "__init__.py").touch()

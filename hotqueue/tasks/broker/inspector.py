@@ -60,7 +60,7 @@ class Inspector(Revoking, RevokingMany, Asking, Gates):
         return self.store.repeat(read)
 
     def _timers(self) -> int:
-        """Return how many of what stands in `scheduled` are no tasks; see lua/shared/rates.lua."""
+        """Return how many of what stands in `scheduled` are no tasks; see lua/shared/timers.lua."""
         return int(self.store.command(keys.timers(self.name), "EXISTS", keys.timers(self.name)))
 
     def _expire_if_allowed(self) -> None:

@@ -2,7 +2,7 @@
 
 Gates travel with their call, as lines that Lua reads: ``c4 k:tenant-7``, at most four at a time under that key;
 ``r100/60000 k:api``, at most a hundred starts in any 60,000 ms; ``f k:tenant-7``, keys take turns. What scripts make of them is
-in broker/lua/shared/lanes.lua; why it is so, in docs/decisions/0044 and 0052.
+in broker/lua/shared/gates.lua; why it is so, in docs/decisions/0044 and 0052.
 """
 
 from __future__ import annotations

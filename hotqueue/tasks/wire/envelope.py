@@ -34,7 +34,9 @@ HAS_MORE = 1  # the call header is JSON
 BY_VALUE = 2  # the payload brings the function along
 SIGNED = 4
 UNIQUE = 16  # what says under which key it is the only one stands behind the gates, in the same way; see lua/shared/unique.lua
-GATED = 8  # the call header begins with gates, and two bytes that say how long these are; Lua reads them, see lua/lanes.lua
+GATED = (
+    8  # the call header begins with gates, and two bytes that say how long these are; Lua reads them, see lua/shared/gates.lua
+)
 STEP = 32  # the call header says of a workflow, under "flow", what the call is in it: see plan.py
 _KNOWN = HAS_MORE | BY_VALUE | SIGNED | GATED | UNIQUE | STEP
 

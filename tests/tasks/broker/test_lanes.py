@@ -415,7 +415,7 @@ def test_a_fetch_that_meets_a_key_of_the_wrong_type_loses_nothing_and_others_do_
     assert_nothing_is_left(room)
 
 
-@pytest.mark.parametrize("thing", ["slots:k:k", "lane:k:k", "ready", "attempts"])
+@pytest.mark.parametrize("thing", ["slots:k:k", "lane:k:k", "ready"])
 def test_a_task_that_cannot_come_to_its_lane_is_refused_and_not_stored(room: Room, thing: str) -> None:
     send(room, *"ab")
     with Aside(room, thing):
@@ -554,6 +554,7 @@ class Walk:
     """Does to a queue what clients, workers, supervisors and faults do, in any order."""
 
     LIMITS: ClassVar = {"one": 1, "two": 2, "five": 5}
+    SENT, FETCHED = 4, 5  # at most together
 
     def __init__(self, room: Room, seed: int) -> None:
         self.room, self.random = room, random.Random(seed)
@@ -566,7 +567,7 @@ class Walk:
 
     def send(self) -> None:
         tasks = []
-        for _ in range(self.random.randint(1, 4)):
+        for _ in range(self.random.randint(1, self.SENT)):
             self.number += 1
             task_id, key = f"t{self.number}", self.random.choice([*self.LIMITS, ""])
             kind = self.random.choice([envelope.SYNC, envelope.SYNC, envelope.ASYNC])
@@ -588,7 +589,7 @@ class Walk:
     def step(self) -> None:
         if self.workers:
             name = self.random.choice(list(self.workers))
-            room = 1 if name[0] == "x" else self.random.randint(1, 5)
+            room = 1 if name[0] == "x" else self.random.randint(1, self.FETCHED)
             self.hands[name] += self.workers[name].step(room).deliveries
 
     def settle(self) -> None:
@@ -597,6 +598,20 @@ class Walk:
             name = self.random.choice(busy)
             delivery = self.hands[name].pop(self.random.randrange(len(self.hands[name])))
             self.end(name, delivery, self.random.choice("SSSXDERRPKL"))
+
+    def settle_all(self) -> None:
+        """All that a worker has in hand, some for their next attempt, and fetch with that."""
+        busy = [name for name, hand in self.hands.items() if hand and name[0] != "x"]
+        if busy:
+            name = self.random.choice(busy)
+            done = []
+            for each in self.hands[name]:
+                code = self.random.choice("SSSXR")
+                extra = "1 0 - - -" if code == "R" else ""
+                done.append(
+                    Settlement(each.id, each.number, code, b"record" if code == "S" else b"", 0 if code == "R" else 60_000, extra)
+                )
+            self.hands[name] = self.workers[name].step(self.random.randint(1, self.FETCHED), done).deliveries
 
     def end(self, name: str, delivery: Delivery, code: str) -> None:
         session = self.workers[name]
@@ -703,7 +718,7 @@ class Walk:
 @pytest.mark.parametrize("is_harmed", [False, True], ids=["", "harmed"])
 def test_at_random_never_too_many_and_none_forgotten(room: Room, seed: int, is_harmed: bool) -> None:
     walk = Walk(room, seed)
-    ways = [walk.send, walk.send, walk.join, walk.step, walk.step, walk.step, walk.settle, walk.settle, walk.settle, walk.die]
+    ways = [walk.send, walk.send, walk.join, walk.step, walk.step, walk.step, walk.settle, walk.settle, walk.settle_all, walk.die]
     ways += [walk.take_back, walk.recover, walk.revoke, walk.keep_up, walk.revive]
     for turn in range(250):
         way = walk.random.choice(ways)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from typing import ClassVar
 
@@ -26,7 +27,7 @@ from tests.tasks.broker.test_rates import fetch_all, rated, send
 from tests.tasks.contents import Room
 
 pytestmark = pytest.mark.servers("server")
-IN_TURN = 16  # as in lanes.lua
+IN_TURN = 16  # as in gates.lua
 
 
 def run_in_order(room: Room, session: Session, most: int = 10_000) -> list[str]:
@@ -254,6 +255,7 @@ class GateWalk(Walk):
 
     LIMITS: ClassVar = {"one": 1, "two": 2, "five": 5}
     RATES: ClassVar = {"slow": 2, "fast": 7}
+    KINDS, PRIORITIES = (envelope.SYNC, envelope.SYNC, envelope.ASYNC), (0, 0, 5)
     PERIOD = 60_000
 
     def __init__(self, room: Room, seed: int) -> None:
@@ -268,19 +270,19 @@ class GateWalk(Walk):
             found.append(f"c{self.LIMITS[key]} k:{key}")
         if key := pick([*self.RATES, "", "", ""]):
             found.append(f"r{self.RATES[key]}/{self.PERIOD} k:{key}")
-        if key := pick(["x", "y", "z", "", ""]):
+        if key := pick([*"xyzuvw", "", "", ""]):
             found.append(f"f k:{key}")
         return "\n".join(found)
 
     def send(self) -> None:
         tasks = []
-        for _ in range(self.random.randint(1, 4)):
+        for _ in range(self.random.randint(1, self.SENT)):
             self.number += 1
             task_id, lines = f"t{self.number}", self.lines()
-            kind = self.random.choice([envelope.SYNC, envelope.SYNC, envelope.ASYNC])
+            kind = self.random.choice(self.KINDS)
             only = self.random.choice(["", "", "re t:p", "ie t:q", "pe t:p", "ps t:q", "rs t:p"])
             call, flags = envelope.call_header("7", gates=lines.encode(), unique=only.encode())
-            header, priority = envelope.task_header("t", "q", {}), self.random.choice([0, 0, 5])
+            header, priority = envelope.task_header("t", "q", {}), self.random.choice(self.PRIORITIES)
             data = envelope.Form(header, kind, priority, flags).encode(task_id.encode(), 0, call, b"payload")
             due, expires = self.random.choice(["", "", "", "+1"]), self.random.choice(["", "", "", "+3"])
             tasks.append(Encoded(task_id, due, expires, data))
@@ -289,11 +291,17 @@ class GateWalk(Walk):
                 self.room.broker.enqueue([each])
 
     def step(self) -> None:
-        before = {each.id for hand in self.hands.values() for each in hand}
-        super().step()
+        self.count_starts(super().step)
+
+    def settle_all(self) -> None:
+        self.count_starts(super().settle_all)
+
+    def count_starts(self, act: Callable[[], None]) -> None:
+        before = {(each.id, each.number) for hand in self.hands.values() for each in hand}
+        act()
         for hand in self.hands.values():
             for each in hand:
-                if each.id not in before:
+                if (each.id, each.number) not in before:
                     self.started.update(gate.key for gate in self.gates_of(each.id) if gate.what == "r")
 
     def gates_of(self, task_id: str) -> list[gates.Gate]:
@@ -388,11 +396,32 @@ class GateWalk(Walk):
                     self.end(name, delivery, "X")
 
 
+class CrowdWalk(GateWalk):
+    """The same where most wait for a turn, and several are let in together."""
+
+    LIMITS: ClassVar = {"two": 2, "many": 30}
+    RATES: ClassVar = {"slow": 5, "fast": 60}
+    KINDS, PRIORITIES = (*[envelope.SYNC] * 9, envelope.ASYNC), (*[0] * 9, 5)
+    SENT, FETCHED = 20, 20
+
+    def lines(self) -> str:
+        pick = self.random.choice
+        found = []
+        if (key := pick(["two", *["many"] * 5, *[""] * 30])) and key:
+            found.append(f"c{self.LIMITS[key]} k:{key}")
+        if (key := pick(["slow", *["fast"] * 5, *[""] * 30])) and key:
+            found.append(f"r{self.RATES[key]}/{self.PERIOD} k:{key}")
+        return "\n".join([*found, f"f k:{pick('mnopqrstuvwxyz')}"])
+
+
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("is_harmed", [False, True], ids=["", "harmed"])
-def test_at_random_with_all_gates_never_too_many_and_none_forgotten(room: Room, seed: int, is_harmed: bool) -> None:
-    walk = GateWalk(room, seed)
-    ways = [walk.send, walk.send, walk.join, walk.step, walk.step, walk.step, walk.settle, walk.settle, walk.settle, walk.die]
+@pytest.mark.parametrize("kind", [GateWalk, CrowdWalk])
+def test_at_random_with_all_gates_never_too_many_and_none_forgotten(
+    room: Room, kind: type[GateWalk], seed: int, is_harmed: bool
+) -> None:
+    walk = kind(room, seed)
+    ways = [walk.send, walk.send, walk.join, walk.step, walk.step, walk.step, walk.settle, walk.settle, walk.settle_all, walk.die]
     ways += [walk.take_back, walk.recover, walk.revoke, walk.keep_up, walk.revive, walk.pause, walk.time_passes]
     for turn in range(250):
         way = walk.random.choice(ways)

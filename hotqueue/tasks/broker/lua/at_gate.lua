@@ -7,4 +7,4 @@
 local ready, id = KEYS[1], ARGV[1]
 local newer = newer_queue()
 if newer then return newer end
-return gates(ready).at_gate(id)
+return gates(ready).lanes().at_gate(id)

@@ -32,7 +32,7 @@ local function stands(id)
     if redis.call('ZSCORE', set, id) then return true end
   end
   if is_held[id] or type(redis.pcall('ZSCORE', behind, id)) == 'string' or redis.pcall('HEXISTS', steps, id) == 1 then return true end
-  if gates(ready).rank(id) then
+  if gates(ready).lanes().rank(id) then
     redis.pcall('SADD', blocked, id) -- it may have been deleted
     return true
   end
@@ -51,10 +51,10 @@ for i = 3 + worker_count + need_count, #ARGV do
     local is_async, found = kind_of(envelope) == 'a', gates(ready).of(envelope)
     local set, place = is_async and ready_async or ready, new_place(seq, envelope)
     local is_in, flags = true, string.byte(envelope, 4)
-    if flags and flags > 15 and gates(ready).unique().waits_behind(id, envelope, place, now_ms()) then
+    if flags and flags > 15 and gates(ready).unique().successors().waits_behind(id, envelope, place, now_ms()) then
       -- it is parked
     elseif found then
-      gates(ready).forget(id)
+      gates(ready).lanes().forget(id)
       is_in = gates(ready).enter(id, place, found)
     else
       redis.call('ZADD', set, place, id)
@@ -72,7 +72,7 @@ end
 
 local nowhere = redis.call('HLEN', tasks) - held_count - size_of('SCARD', blocked) - size_of('ZCARD', behind) - size_of('HLEN', steps)
 for _, set in ipairs(sets) do nowhere = nowhere - redis.call('ZCARD', set) end
-if redis.call('ZSCORE', scheduled, '\n') then nowhere = nowhere + 1 end -- no task: see rates.lua
+if redis.call('ZSCORE', scheduled, '\n') then nowhere = nowhere + 1 end -- no task: see timers.lua
 for i = worker_count + 1, worker_count + need_count do nowhere = nowhere - size_of('ZCARD', holder(i)) end
 local page = nowhere > 0 and page_of(tasks, large) or 1
 return { nowhere, restored, page, redis.call('EXISTS', lanes, blocked, gated), redis.call('EXISTS', tag .. 'unique', behind) }

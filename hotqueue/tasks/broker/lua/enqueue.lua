@@ -56,7 +56,7 @@ local function known_ids()
 end
 
 local places = { s = {}, a = {}, later = {} }
-local to_gates -- ids, places, gates and numbers in turn
+local to_gates, gated -- ids, places, gates and numbers in turn; ids and gates
 local new, histories, expiries, seen = {}, {}, {}, {}
 
 local function add(list, one, two)
@@ -82,7 +82,7 @@ if lay then
   if refusal then return refusal end
 end
 if UNIQUE == 1 then
-  local kept_out, refusal = gates(ready).unique().claim_all(ids, answers, envelope_of, now, not came, failure)
+  local kept_out, refusal = gates(ready).unique().claim_all(ids, answers, envelope_of, now, not came)
   if refusal then return refusal end
   if STEPS == 1 and kept_out > 0 then -- a workflow with a step left out is none
     local refused = { 'duplicate' }
@@ -104,7 +104,7 @@ if most then
   -- No more wait than there are: where that is enough, nothing else is counted.
   if coming > 0 and redis.call('HLEN', tasks) + coming > most then
     local waiting = waiting_tasks(ready)
-    if UNIQUE == 1 then coming = coming - gates(ready).unique().leaving() end
+    if UNIQUE == 1 then coming = coming - gates(ready).unique().successors().leaving() end
     if waiting + coming > most then return { -1, waiting } end
   end
 end
@@ -132,9 +132,10 @@ for i = 1, n do
     elseif UNIQUE == 1 and gates(ready).unique().is_behind(ids[i], text((200 - priority) * BAND + last)) then
       -- it is parked, see `commit`
     elseif found then
-      to_gates = to_gates or {}
+      to_gates, gated = to_gates or {}, gated or {}
       add(to_gates, ids[i], text((200 - priority) * BAND + last))
       add(to_gates, found, i)
+      add(gated, ids[i], found)
     else
       add(places[kind_of(envelope)], text((200 - priority) * BAND + last), ids[i])
     end
@@ -162,13 +163,14 @@ store('ZADD', ready, places.s)
 store('ZADD', ready_async, places.a)
 store('HSET', tasks, new)
 if to_gates then
+  gates(ready).note(gated)
   for i = 1, #to_gates, 4 do
     local id = to_gates[i]
-    if not gates(ready).enter(id, to_gates[i + 1], to_gates[i + 2]) then -- a key of the wrong type: it is not stored
+    if not gates(ready).enter(id, to_gates[i + 1], to_gates[i + 2], true) then -- a key of the wrong type: it is not stored
       answers[to_gates[i + 3]] = 2 -- what comes from an outbox comes again
       for _, hash in ipairs({ tasks, attempts }) do redis.call('HDEL', hash, id) end
       redis.pcall('ZREM', expiring, id)
-      gates(ready).forget(id)
+      gates(ready).lanes().forget(id)
       if UNIQUE == 1 then gates(ready).unique().drop(id) end
     end
   end

@@ -28,7 +28,7 @@ for _, set in ipairs({ ready, ready_async, suspects }) do
 end
 local due = redis.call('ZSCORE', scheduled, id)
 if due then return { 'scheduled', '', past, due, envelope, reported, lapsed } end
-local rank = gates(ready).rank(id)
+local rank = gates(ready).lanes().rank(id)
 if rank then return { 'lane', '', past, rank, envelope, reported, lapsed } end
 if type(redis.pcall('HGET', string.sub(tasks, 1, -6) .. 'steps', id)) == 'string' then return { 'waits', '', past, 0, envelope, reported, lapsed } end
 if a.need ~= '-' then return { 'parked', '', past, 0, envelope, reported, lapsed } end

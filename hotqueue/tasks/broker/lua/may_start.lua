@@ -6,7 +6,7 @@ local tasks, what = KEYS[1], ARGV[1]
 local name, key = string.match(what, '^task:(.*)$'), string.match(what, '^k:.*$')
 local task_of = pausing(string.sub(tasks, 1, -6)).task_of
 
--- The gates of a task are what its call header begins with, behind two bytes of length: see lanes.lua.
+-- The gates of a task are what its call header begins with, behind two bytes of length: see gates.lua.
 local function has_key(envelope)
   if #envelope < 28 or math.floor(string.byte(envelope, 4) / 8) % 2 == 0 then return false end
   local header, _, id = struct.unpack('>I4I4B', envelope, 17)

@@ -18,12 +18,12 @@ local function some(command, key)
 end
 
 for _, id in ipairs(some('SRANDMEMBER', blocked)) do
-  if not gates(ready).is_in_lane(id) then redis.call('SREM', blocked, id) end
+  if not gates(ready).lanes().is_in_lane(id) then redis.call('SREM', blocked, id) end
 end
 for _, id in ipairs(some('HRANDFIELD', gated)) do
   if redis.call('HEXISTS', tasks, id) == 0 then redis.call('HDEL', gated, id) end
 end
-for _, key in ipairs(some('SRANDMEMBER', lanes)) do gates(ready).mend(key) end
-gates(ready).mend_timers()
+for _, key in ipairs(some('SRANDMEMBER', lanes)) do gates(ready).lanes().mend(key) end
+gates(ready).lanes().mend_timers()
 gates(ready).ring()
 return wrong or gates(ready).wrong() or redis.call('SCARD', lanes)

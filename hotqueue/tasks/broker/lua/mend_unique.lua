@@ -5,6 +5,6 @@ local ready = KEYS[1]
 local newer = newer_queue()
 if newer then return newer end
 redis.call('ZREM', ready, '') -- as may_grow
-gates(ready).unique().mend(now_ms(), ARGV[1])
+gates(ready).unique().successors().mend(now_ms(), ARGV[1])
 gates(ready).ring()
 return 1

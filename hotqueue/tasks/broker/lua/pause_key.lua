@@ -6,6 +6,6 @@ local ready, paused_keys = KEYS[1], KEYS[2]
 local key, is_to_stop = ARGV[1], ARGV[2] == '1'
 local wrong = newer_queue() or must_be('hash', paused_keys)
 if wrong then return wrong end
-local changed = gates(ready).pause(key, is_to_stop)
+local changed = gates(ready).lanes().pause(key, is_to_stop)
 gates(ready).ring()
 return gates(ready).wrong() or (changed and 1 or 0)

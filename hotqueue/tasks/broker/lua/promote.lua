@@ -16,8 +16,8 @@ for n, id in ipairs(due) do
   local flags = envelope and string.byte(envelope, 4)
   redis.call('ZREM', scheduled, id)
   if id == '\n' then
-    gates(ready).open_due() -- no task: see rates.lua
-  elseif flags and flags > 15 and gates(ready).unique().waits_behind(id, envelope, place, now) then
+    gates(ready).lanes().open_due() -- no task: see timers.lua
+  elseif flags and flags > 15 and gates(ready).unique().successors().waits_behind(id, envelope, place, now) then
     -- it is parked
   elseif found then
     gates(ready).enter(id, place, found)

@@ -68,7 +68,7 @@ local left = holds().let_go_all(held, function(id, origin, place)
   local set = holds().place_of(origin, ready, ready_async, suspects)
   if all or accused[id] then set = charge(id, origin) end
   redis.call('ZADD', set, place, id)
-  if set == suspects then gates(ready).free(id) end
+  if set == suspects then gates(ready).lanes().free(id) end
   put_back = put_back + 1
 end)
 if left == 0 then

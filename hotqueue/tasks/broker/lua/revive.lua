@@ -32,7 +32,7 @@ for n, id in ipairs(ARGV) do
     if redis.pcall('HEXISTS', checkpoints, id) == 1 then redis.call('HSET', attempts, id, '0 0 - - - 0 0 0 c') end
     if not found then redis.call('ZADD', kind_of(envelope) == 'a' and ready_async or ready, place, id) end
     redis.call('HSET', tasks, id, envelope)
-    if is_unique then gates(ready).unique().keep_claim(envelope) end
+    if is_unique then gates(ready).unique().successors().keep_claim(envelope) end
     if found then gates(ready).enter(id, place, found) end
     if #envelope > SMALL_TASK then redis.pcall('SADD', large, id) end
     back[#back + 1] = id

@@ -32,7 +32,7 @@ local function waits(id, a)
   end
   local place = a.need ~= '-' and redis.pcall('ZSCORE', parked_of(a.need), id)
   if type(place) == 'string' then return (a.need == 'unique' or string.find(a.need, '^paused:')) and 'w' or 'p', place end
-  place = gates(ready).place(id) or string.match(redis.call('HGET', string.sub(tasks, 1, -6) .. 'steps', id) or '', '^%d+ %d+ (%S+)')
+  place = gates(ready).lanes().place(id) or string.match(redis.call('HGET', string.sub(tasks, 1, -6) .. 'steps', id) or '', '^%d+ %d+ (%S+)')
   if place then return 'w', place end
 end
 

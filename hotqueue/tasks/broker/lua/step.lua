@@ -99,7 +99,7 @@ local function settle()
       is_plain = false
       if delay > 0 then return redis.call('ZADD', SCHEDULED, text(now + delay), id) end
       local envelope = redis.call('HGET', TASKS, id)
-      if envelope and not (made_gates and made_gates.enter_again(id, new_place(SEQ, envelope))) then
+      if envelope and not (made_gates and made_gates.lanes().enter_again(id, new_place(SEQ, envelope))) then
         redis.call('ZADD', kind_of(envelope) == 'a' and READY_ASYNC or READY, new_place(SEQ, envelope), id)
       end
     end
@@ -130,7 +130,7 @@ local function settle()
     local id, letter = run.ids[n], string.byte(head)
     local has_slot = letter ~= 115 and letter ~= 97 and string.find(head, '^[ghklGHKL]') -- not s, nor a
     if not run.ends then
-      if has_slot then gates(READY).pass_on(id, code, head, run.extra) end
+      if has_slot then gates(READY).pass_on(id, code, head, run.extra, run.ids) end
       return carry_out_other(id, run, code, head)
     end
     if code == 'D' then redis.call('ZCARD', DEAD) redis.call('HLEN', DEAD_TASKS) end -- of the wrong type: nothing is written
@@ -142,7 +142,7 @@ local function settle()
       keep_record(done, now, id, blob_of(run, n), run.ms, RESULTS .. id)
     end
     if code == 'D' then carry_out_other(id, run, code, head) end
-    if has_slot then gates(READY).pass_on(id, code, head) end
+    if has_slot then gates(READY).pass_on(id, code, head, '', run.ids) end
     if post then post() end
     if owners and code ~= 'D' then owners.note_over(id, run.owned[2 * n]) end
     if has_slot then free_unique = gates(READY).unique().note_end(id) or free_unique end
@@ -203,6 +203,7 @@ local function settle()
       if failed then break end
     end
     forget(ended)
+    if made_gates then made_gates.pass_slots() end
     if free_unique then free_unique() end
     if owners then owners.end_noted() end
     return ended, failed
@@ -294,6 +295,7 @@ local function fetch(out)
         end
       end
     end
+    if has_gates then gates(READY).pass_slots() end
     if number == 0 then return 0, to_lanes end
     out[at - 2], out[at - 1] = table.concat(found, '\n') .. '\n', string.rep(origin, number)
     out[at] = pasts

@@ -11,7 +11,7 @@ may_grow(held)
 local back = holds().let_go_unstarted(held, fetch, tail, function(id, origin, place)
   local set = holds().place_of(origin, ready, ready_async, suspects)
   redis.call('ZADD', set, place, id)
-  if set == suspects then gates(ready).free(id) end -- one in ready keeps its slot
+  if set == suspects then gates(ready).lanes().free(id) end -- one in ready keeps its slot
 end)
 gates(ready).ring()
 if back > 0 then

@@ -40,7 +40,7 @@ local function where_it_is()
   end
   local due = redis.call('ZSCORE', scheduled, id)
   if due then return 'scheduled', due, 0 end
-  local rank = gates(ready).rank(id)
+  local rank = gates(ready).lanes().rank(id)
   if rank then return 'lane', rank, 0 end
   if type(redis.pcall('HGET', tag .. 'steps', id)) == 'string' then return 'waits', 0, 0 end
   return a.need ~= '-' and 'parked' or 'held', 0, 0
@@ -89,7 +89,7 @@ local function worked_lately()
 end
 
 local function at_gate()
-  local found = gates(ready).at_gate(id)
+  local found = gates(ready).lanes().at_gate(id)
   if not found[1] then return {} end
   return { redis.call('SISMEMBER', tag .. 'slots:' .. found[2], asking_task), unpack(found) }
 end
@@ -102,5 +102,5 @@ return {
   text(now), where, past, without_payload(envelope), where == 'result' and redis.call('GETRANGE', result, 0, 63) or '', detail, of,
   type(lines) == 'table' and '1 0' or lines or '', count == 0 and waits and worked_lately() or 0, holder, fetch, may_wait,
   (tonumber(a.expires) or math.huge) <= now and where ~= 'held' and 1 or 0, where == 'lane' and at_gate() or {}, rows, count,
-  a.need == 'unique' and gates(ready).unique().holder(envelope) or '',
+  a.need == 'unique' and gates(ready).unique().successors().holder(envelope) or '',
 }

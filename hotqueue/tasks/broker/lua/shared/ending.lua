@@ -24,7 +24,7 @@ local function ending(ready, owners)
     for _, set in ipairs(sets) do
       if redis.call('ZREM', set, id) == 1 then return true end
     end
-    if gates(ready).leave(id) or redis.pcall('HDEL', steps, id) == 1 then return true end
+    if gates(ready).lanes().leave(id) or redis.pcall('HDEL', steps, id) == 1 then return true end
     if redis.call('ZREM', parked, id) == 0 then return false end
     if redis.call('EXISTS', parked) == 0 then redis.call('SREM', tag .. 'needs', need) end
     return true
@@ -32,8 +32,8 @@ local function ending(ready, owners)
 
   -- verb, cause: what that means for the steps behind it, see steps.lua; U: it is kept there, and what it owns.
   function made.end_waiting(id, blob, ttl, result, verb, cause)
-    gates(ready).unique().forget(id)
-    gates(ready).forget(id)
+    gates(ready).unique().successors().forget(id)
+    gates(ready).lanes().forget(id)
     redis.call('HDEL', tasks, id)
     redis.call('HDEL', attempts, id)
     if has_checkpoints then redis.pcall('HDEL', tag .. 'checkpoints', id) end

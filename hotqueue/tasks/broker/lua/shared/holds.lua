@@ -4,7 +4,7 @@
 -- and whose outcome is still to come apart, has a record of its own: 'L' and its id.
 -- A record: '1', the form; how many tasks, three digits; how many of its fetch start after them, four digits; of each a head: which
 -- set it came from (s ready, a ready:async; of the suspects x sync and y async ones; g, h, k and l for the same of tasks that have a
--- slot, see lanes.lua; capital: it was revoked before, and does not start) and its place in that set, sixteen digits; then the ids, each with a newline before it, and one after the last.
+-- slot, see gates.lua; capital: it was revoked before, and does not start) and its place in that set, sixteen digits; then the ids, each with a newline before it, and one after the last.
 -- Who settles a batch settles the first tasks of a record, in their order: that is one comparison, however many. A task that goes from
 -- the middle leaves a gap, '-' for its set, so that the others keep their number from the end: see take_back.
 local CHUNK = 100

@@ -62,7 +62,7 @@ local function pausing(tag, lines, history, gates)
       redis.pcall('ZADD', parked_for .. need, unpack(places)) -- of the wrong type: they stand nowhere until the audit restores them
     end
     if #gone > 0 then redis.call('ZREM', set, unpack(gone)) end
-    for _, id in ipairs(gated) do gates(tag .. 'ready').free(id) end
+    for _, id in ipairs(gated) do gates(tag .. 'ready').lanes().free(id) end
     has_freed = has_freed or #gated > 0
     return #gone
   end

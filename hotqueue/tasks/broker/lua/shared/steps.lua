@@ -71,7 +71,7 @@ function following(ready, owners, now) -- declared in ending.lua, which has to e
       local before = redis.call('ZRANGE', tag .. 'scheduled', 0, 0)[1]
       redis.call('ZADD', tag .. 'scheduled', text(due), id)
       is_earlier = is_earlier or redis.call('ZRANGE', tag .. 'scheduled', 0, 0)[1] ~= before
-    elseif flags > 15 and gates(ready).unique().waits_behind(id, envelope, row.place, now) then
+    elseif flags > 15 and gates(ready).unique().successors().waits_behind(id, envelope, row.place, now) then
       return -- it is parked
     elseif flags > 7 and gates(ready).of(envelope) then
       gates(ready).enter(id, row.place, gates(ready).of(envelope))
@@ -125,7 +125,7 @@ function following(ready, owners, now) -- declared in ending.lua, which has to e
     row.waits, row.envelope = true, nil
     redis.call('HSET', tasks, id, envelope)
     redis.call('HSET', steps, id, text_of(row))
-    if is_unique then gates(ready).unique().keep_claim(envelope) end
+    if is_unique then gates(ready).unique().successors().keep_claim(envelope) end
     if #envelope > SMALL_TASK then redis.pcall('SADD', tag .. 'large', id) end
     owners.take_back(id)
   end

@@ -1,4 +1,4 @@
--- Turns: which lanes wait at a gate, and which of them is next. Put in front of lanes.lua.
+-- Turns: which lanes wait at a gate, and which of them is next. Included by lanes.lua.
 
 -- turns:<gate>: lane → its turn. A lane stands at the gate that is shut for the first of its tasks, and at no other. Its turn is the place
 -- of that task, so that higher priorities and what is older go first. Of lanes whose tasks take turns (fair_key) it is that when they
@@ -25,9 +25,17 @@ local function turns(tag)
     return string.format('%.0f', band + redis.call('INCR', tag .. 'seq'))
   end
 
+  -- Have lanes go behind all others that have come. `place`: of one that is of their priority.
+  function made.go_behind(gate, lanes, place)
+    if not lanes[1] then return end
+    local line, last = {}, math.floor(tonumber(place) / BAND) * BAND + redis.call('INCRBY', tag .. 'seq', #lanes)
+    for n, lane in ipairs(lanes) do line[2 * n - 1], line[2 * n] = string.format('%.0f', last - #lanes + n), lane end
+    redis.call('ZADD', turns_of(gate), unpack(line))
+  end
+
   -- False: nobody waits there any more.
-  function made.leave(gate, lane)
-    redis.call('ZREM', turns_of(gate), lane)
+  function made.leave(gate, ...)
+    redis.call('ZREM', turns_of(gate), ...)
     return redis.call('EXISTS', turns_of(gate)) == 1
   end
 

@@ -1,7 +1,7 @@
 -- How many tasks wait for a worker; put behind the prelude.
 
 -- Those that are ready, in lanes or parked: whatever a worker that has time may have to do. Those that wait for their time are none yet,
--- and what a worker has in hand is none any more. What is not of its type counts as nothing: see lanes.lua.
+-- and what a worker has in hand is none any more. What is not of its type counts as nothing: see gates.lua.
 local function waiting_tasks(ready)
   local tag, waiting = string.sub(ready, 1, -6), 0
   local function add(command, key)
