@@ -22,7 +22,7 @@ def test_ids_are_those_of_the_tasks_or_of_what_was_there_before_them() -> None:
 
 def test_a_refusal_says_which_are_there() -> None:
     with pytest.raises(
-        DuplicateTask, match="task t with the unique key 'k' is there already: it is task x, and so are 1 others"
+        DuplicateTask, match="task t with the unique key 'k' is there already: it is task x, and so is 1 more"
     ) as caught:
         duplicates.stored([b"duplicate", 2, b"x", 3, b"b"], TASKS)
     assert (caught.value.task_id, caught.value.ids) == ("x", {"b": "x", "c": ""})

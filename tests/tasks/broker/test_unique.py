@@ -98,7 +98,7 @@ def test_one_that_is_ignored_is_the_first(room: Room) -> None:
 def test_of_what_is_sent_together_all_is_refused_or_the_others_go(room: Room) -> None:
     send(room, "a", key="one")
     trip = [("b", "two"), ("c", "one"), ("d", "two"), ("e", "three")]
-    with pytest.raises(DuplicateTask, match="'one' is there already: it is task a, and so are 1 others") as caught:
+    with pytest.raises(DuplicateTask, match="'one' is there already: it is task a, and so is 1 more") as caught:
         room.broker.enqueue([Encoded(task_id, "", "", only(task_id, key)) for task_id, key in trip])
     assert caught.value.ids == {"c": "a", "d": ""}
     assert set(room["tasks"]) == {"a"}

@@ -20,6 +20,7 @@ from hotqueue.tasks.wire import record
 from hotqueue.tasks.wire.plan import Step
 from hotqueue.tasks.wire.settlement import Settlement
 from tests.tasks.broker.test_unique import only
+from tests.support.waiting import wait_until
 from tests.tasks.contents import Room, sync
 
 only_server = pytest.mark.servers("server")
@@ -315,7 +316,7 @@ def test_a_step_may_be_due_later_and_may_expire(room: Room) -> None:
     session = worker(room)
     send(room, step(room, "a"), step(room, "b", "a", due="+100000"), step(room, "c", "a", expires="+1"), step(room, "d", "c"))
     fetched(session)
-    room.broker.expire_all()
+    wait_until(room.broker.expire_all)
     assert origin_of(room, "d") == (State.REVOKED, "c")
     settled(session, "a")
     assert set(room["scheduled"]) == {"b"}
