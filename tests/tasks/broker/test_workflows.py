@@ -19,8 +19,8 @@ from hotqueue.tasks.rules.lifecycle import State
 from hotqueue.tasks.wire import record
 from hotqueue.tasks.wire.plan import Step
 from hotqueue.tasks.wire.settlement import Settlement
-from tests.tasks.broker.test_unique import only
 from tests.support.waiting import wait_until
+from tests.tasks.broker.test_unique import only
 from tests.tasks.contents import Room, sync
 
 only_server = pytest.mark.servers("server")
