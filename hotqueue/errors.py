@@ -158,6 +158,21 @@ class WorkerLost(TaskError):
     """The processes that ran the task died `max_deliveries` times; it is kept in the dead list."""
 
 
+class StreamRestarted(HotQueueError):
+    """A task that streams runs again, from its first item: what was read of it so far was of an attempt that is over.
+
+    Whoever goes on with the same iterator gets the items of the new attempt, from the first one on.
+    """
+
+    attempt: int  # which one that is; `stream(attempt=)` takes it
+
+
+class StreamGap(HotQueueError):
+    """Items of a stream are not kept any more that a reader has not read; who goes on with its iterator gets those that are."""
+
+    first: int  # index of the first item that is there
+
+
 class Interruption(HotQueueError):
     """Base of what is raised inside a running task from outside: it is the task's, so nothing of ours catches it on its way."""
 

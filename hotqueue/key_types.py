@@ -10,6 +10,8 @@ _TYPES = {
         ["owned", "steps", "dead:steps", "checkpoints", "gated", "paused:keys", "unique", "outbox", "receipts"], "hash"
     ),
     **dict.fromkeys(["schedules", "schedules:states"], "hash"),
+    "streamed": "hash",
+    "stream": "stream",
     **dict.fromkeys(["ready", "ready:async", "suspects", "claims", "parked", "lane", "scheduled", "expiring"], "zset"),
     **dict.fromkeys(
         [

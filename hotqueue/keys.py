@@ -1,8 +1,7 @@
 """Every Redis key hotqueue uses, one pure function each. No I/O.
 
-The plain list of queue N is ``hotqueue:N``; everything else of the queue is ``{hotqueue:N}:<thing>``. The hash tag equals
-the plain key, so all keys of a queue, the list included, share one Cluster slot. Partitions of a queue, which are to come, are
-named ``{hotqueue/…``, which no queue's key begins with: docs/decisions/0047.
+The plain list of queue N is ``hotqueue:N``; all else of it is ``{hotqueue:N}:<thing>``. The hash tag equals the plain key, so all
+keys of a queue share one Cluster slot. Partitions, which are to come, are named ``{hotqueue/…``: docs/decisions/0047.
 """
 
 from __future__ import annotations
@@ -286,3 +285,13 @@ def revoked(name: str) -> str:
 def progress(name: str, task_id: str) -> str:
     """String with TTL: the last progress a running task reported."""
     return _of(name, f"progress:{task_id}")
+
+
+def stream(name: str, task_id: str) -> str:
+    """Stream with TTL: the items of a task that yields, in batches: attempt, number of the last one → the batch."""
+    return _of(name, f"stream:{task_id}")
+
+
+def streamed(name: str, task_id: str) -> str:
+    """Hash with TTL: of such a task: whose attempt it is, how many items and bytes, who reads; see lua/stream_add.lua."""
+    return _of(name, f"streamed:{task_id}")

@@ -39,8 +39,11 @@ CONTRACT = {
     """,
     "AsyncResult": """
         id get aget as_future state status ready successful failed result traceback retries date_done progress history
+        stream astream watch awatch
         revoke forget why awhy parent children root
     """,
+    "Stream": "attempt index value close",
+    "AsyncStream": "attempt index value aclose",
     "ResultSet": "get aget as_completed ready successful failed completed_count revoke id",
     "Signature": OF_A_SIGNATURE,
     "chain": OF_A_SIGNATURE,
@@ -126,6 +129,7 @@ def instances() -> Iterator[object]:
         yield from (signature, signature | signature, tasks.group(signature), tasks.chord([signature], signature))
         yield here.workflow((signature | here.task(abs).s()).delay().id)
         yield here.schedule("public", 60, len, ("a",))
+        yield from (result.stream(), result.astream())
         yield from ((executor := hotqueue.Executor(here)), executor.submit(abs, -1))
     yield from (here.task(Order.aship.__wrapped__), pickle.loads(pickle.dumps(here.result("id"))))
     yield from (hotqueue.ConnectionFailed("said"), hotqueue.NotTaken("said", ["id"]), hotqueue.NewerEnvelope("said", 2))

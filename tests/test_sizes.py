@@ -130,11 +130,9 @@ def test_reasons_are_cut() -> None:
 
 
 def test_progress_is_cut() -> None:
-    told: list[dict[str, Any]] = []
-    request = request_of()
-    request._report = lambda _queue, _id, progress: told.append(progress)
-    request._update_progress(1, 2, "x" * (70 << 20))
-    assert len(told[0]["message"]) == exceptions.MESSAGE_MAX + 1
+    told: list[Any] = []
+    request_of(reports=told)._update_progress(1, 2, "x" * (70 << 20))
+    assert len(told[0][2]["message"]) == exceptions.MESSAGE_MAX + 1
 
 
 def test_arguments_as_text_look_at_no_more_than_they_show() -> None:

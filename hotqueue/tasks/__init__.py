@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hotqueue.errors import Ignore, Reject, Retry, UnknownTask
+    from hotqueue.tasks.client.async_stream import AsyncStream
     from hotqueue.tasks.client.dead import DeadTask
     from hotqueue.tasks.client.method import AsyncTaskMethod, TaskMethod
     from hotqueue.tasks.client.result import AsyncResult
     from hotqueue.tasks.client.resultset import ResultSet
     from hotqueue.tasks.client.schedule import Schedule
+    from hotqueue.tasks.client.stream import Stream
     from hotqueue.tasks.client.task import AsyncTask, Task
     from hotqueue.tasks.context import TaskFilter, current_task
     from hotqueue.tasks.rules.lifecycle import State
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AsyncResult",
+    "AsyncStream",
     "AsyncTask",
     "AsyncTaskMethod",
     "DeadTask",
@@ -39,6 +42,7 @@ __all__ = [
     "Schedule",
     "Signature",
     "State",
+    "Stream",
     "Task",
     "TaskFilter",
     "TaskMethod",
@@ -55,6 +59,7 @@ __all__ = [
 # Where they are defined; the rest are errors.
 _HOMES = {
     "AsyncResult": "client.result",
+    "AsyncStream": "client.async_stream",
     "AsyncTask": "client.task",
     "AsyncTaskMethod": "client.method",
     "DeadTask": "client.dead",
@@ -62,6 +67,7 @@ _HOMES = {
     "Schedule": "client.schedule",
     "Signature": "workflow.signature",
     "State": "rules.lifecycle",
+    "Stream": "client.stream",
     "Task": "client.task",
     "TaskFilter": "context",
     "TaskMethod": "client.method",

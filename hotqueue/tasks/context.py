@@ -11,12 +11,12 @@ import sys
 from collections.abc import AsyncIterable, Callable, Iterable
 from contextvars import Context, ContextVar, copy_context
 from datetime import datetime, timedelta
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, Protocol, TypeVar
 
 from hotqueue.errors import NoTask, Retry
 from hotqueue.tasks.resuming import Backing, Items, Resuming
 from hotqueue.tasks.rules.history import History
-from hotqueue.tasks.rules.options import datetime_of
+from hotqueue.tasks.rules.options import TaskOptions, datetime_of
 from hotqueue.tasks.wire.envelope import Envelope
 from hotqueue.tasks.wire.exceptions import shortened
 
@@ -51,6 +51,16 @@ class CleanContext:
             name.set(value.copy())
 
 
+class Channel(Protocol):
+    """What a run says while it runs, beside how it ends."""
+
+    def report(self, queue: str, task_id: str, progress: dict[str, Any]) -> None:
+        """Publish progress."""
+
+    def outlet(self, request: Request, options: TaskOptions) -> Any:
+        """Return where the items of a generator go; see `execution.streaming.Outlet`."""
+
+
 class Request:
     """One run of a task.
 
@@ -61,7 +71,7 @@ class Request:
         lost: True once another worker may run it too; what this run returns will not count.
     """
 
-    __slots__ = ("_backing", "_envelope", "_history", "_report", "_resuming", "deliveries", "lost", "queue", "retries", "worker")
+    __slots__ = ("_backing", "_channel", "_envelope", "_history", "_resuming", "deliveries", "lost", "queue", "retries", "worker")
 
     def __init__(
         self,
@@ -69,7 +79,7 @@ class Request:
         history: History,
         queue: str,
         worker: str,
-        report: Callable[[str, str, dict[str, Any]], None] | None = None,
+        channel: Channel | None = None,
         backing: Backing | None = None,
     ) -> None:
         self._envelope = envelope
@@ -80,7 +90,7 @@ class Request:
         self.queue = queue
         self.worker = worker
         self.lost = False
-        self._report = report
+        self._channel = channel
 
     @property
     def id(self) -> str:
@@ -119,8 +129,8 @@ class Request:
             raise TypeError(f"update_progress(message=) takes a str, not {message!r:.80}")
         text = shortened(message)
         progress = {"done": _number(done, "done"), "total": None if total is None else _number(total, "total"), "message": text}
-        if self._report is not None:
-            self._report(self.queue, self.id, progress)
+        if self._channel is not None:
+            self._channel.report(self.queue, self.id, progress)
 
 
 # --- from run to run -----------------------------------------------------------------------------------------------------

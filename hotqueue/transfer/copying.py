@@ -32,7 +32,7 @@ LARGE = 1 << 18  # bytes of a result that is copied by itself
 MANY = 200  # results at once
 
 # What a copy leaves out: it belongs to processes that wait, to a get or a run under way, or to a copy that was begun.
-LEFT_OUT = (b"reply:", b"waiters", b"taken:", b"progress:", b"export:", b"import:", b"claims")
+LEFT_OUT = (b"reply:", b"waiters", b"taken:", b"progress:", b"stream:", b"streamed:", b"export:", b"import:", b"claims")
 RESULT = b"result:"
 
 SNAPSHOT = scripts.load("hotqueue.transfer.lua", "snapshot", "members")

@@ -133,7 +133,7 @@ def test_reference_has_every_error() -> None:
 def test_reference_has_every_member_of_a_result_and_of_a_dead_task(kind: type) -> None:
     part = REFERENCE.read_text().split(f"`hotqueue.tasks.{kind.__name__}`", 1)[1].split("|---|---|\n", 1)[1].split("\n\n")[0]
     listed = {name for line in part.splitlines() for name in re.findall(r"`(?!await)(\w+)", line.split("|")[1])}
-    there = {name for name in (*vars(kind), *vars(kind).get("__annotations__", ())) if not name.startswith("_")}
+    there = {name for name in (*dir(kind), *vars(kind).get("__annotations__", ())) if not name.startswith("_")}
     assert listed == there | {"id"}
 
 

@@ -56,6 +56,11 @@ def test_every_example_has_a_test() -> None:
     assert [name for name in sorted(names) if f'"{name}"' not in tested] == []
 
 
+def test_streams(run: Run) -> None:
+    printed = run("streams.py").splitlines()
+    assert printed == ["5", "4", "3", "2", "1", "lift-off", "again, from the third item on: [3, 2, 1]"]
+
+
 def test_quickstart(run: Run) -> None:
     printed = run("quickstart.py").splitlines()
     assert printed == ["messages: 3", "got: first", "consumed: {'second': 2}", "consumed: 3.0", "nothing left: None"]

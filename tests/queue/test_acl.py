@@ -138,6 +138,9 @@ APP = """
         if current_task.request.retries < 2: raise OSError("not yet")
         return "at last"
 
+    @queue.task(stream_max=2)
+    def count(n): yield from range(n)
+
     @queue.task
     def fail(): raise ValueError("no")
 
@@ -219,6 +222,8 @@ def _use_tasks(queue: HotQueue, folder: Path) -> None:
     assert (flaky.get(timeout=20), flaky.retries) == ("at last", 2)
     assert flaky.progress == {"done": 1, "total": 2, "message": ""}
     assert queue.result(task(queue, "parent").delay().get(timeout=20)).get(timeout=20) == 2
+    counted = task(queue, "count").delay(9)
+    assert list(counted.stream(timeout=20))[-2:] == list(counted.stream()) == [7, 8]
     fail = task(queue, "fail").delay()
     with pytest.raises(ValueError, match="no"):
         fail.get(timeout=20)

@@ -45,6 +45,9 @@ ALLOWED = {
     "tasks/client/replies.py:_read_for_callbacks": "of a thread of its own",
     "tasks/client/result.py:_complete": "it is the future's owner's",
     "tasks/futures/future.py:_complete": "the same",
+    "tasks/client/stream.py:__del__": "of an iterator that nobody has any more",
+    "tasks/execution/streaming.py:_driven": "thrown into the generator, which raises it on",
+    "tasks/execution/streaming.py:_adriven": "the same",
     "messages/local.py:_run": "of a thread of its own",
     "messages/consume.py:loop": "thrown into the generator, which raises it on",
 }

@@ -4,20 +4,35 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from fractions import Fraction
+from typing import Any
 
 import pytest
 
 from hotqueue.errors import Retry
 from hotqueue.tasks.context import Request, current_request, current_task, request_var
 from hotqueue.tasks.rules.history import History
+from hotqueue.tasks.rules.options import TaskOptions
 from hotqueue.tasks.wire import envelope
+
+
+class Told:
+    """A channel that keeps what it is told."""
+
+    def __init__(self, reports: list[object]) -> None:
+        self._reports = reports
+
+    def report(self, queue: str, task_id: str, progress: dict[str, Any]) -> None:
+        self._reports.append((queue, task_id, progress))
+
+    def outlet(self, request: Request, options: TaskOptions) -> Any:
+        raise AssertionError("no task streams here")
 
 
 def request_of(more: dict[str, object] | None = None, reports: list[object] | None = None) -> Request:
     call, flags = envelope.call_header("", more)
     data = envelope.Form(envelope.task_header("a.b", "q", {}), envelope.SYNC, 0, flags).encode(b"id", 1, call, b"")
-    report = None if reports is None else lambda *told: reports.append(told)
-    return Request(envelope.decode(data), History(2, 1), "q", "host-1-ab", report)
+    channel = None if reports is None else Told(reports)
+    return Request(envelope.decode(data), History(2, 1), "q", "host-1-ab", channel)
 
 
 def test_outside_a_task_there_is_no_request() -> None:

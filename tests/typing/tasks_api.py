@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, assert_type
 
 from hotqueue import HotQueue
 from hotqueue.tasks import (
     AsyncResult,
+    AsyncStream,
     ResultSet,
     Schedule,
     Signature,
+    Stream,
     Task,
     Workflow,
     chain,
@@ -205,3 +207,22 @@ square.s(2) | 4  # type: ignore[operator]
 async def workflows() -> None:
     assert_type(await square.s(2).adelay(), AsyncResult[int])
     assert_type(await group(square.s(2)).adelay(), ResultSet[int])
+
+
+@queue.task(stream_max=100, stream_deterministic=True)
+def pages(n: int) -> Iterator[str]:
+    yield "page"
+
+
+@queue.task
+async def apages(n: int) -> AsyncIterator[bytes]:
+    yield b"page"
+
+
+assert_type(pages.delay(1).stream(), Stream[str])
+assert_type(apages.delay(1).stream(2, timeout=5, backpressure=True), Stream[bytes])
+assert_type(pages.delay(1).astream(), AsyncStream[str])
+assert_type(apages.delay(1).astream(), AsyncStream[bytes])
+pages.delay(1).stream(begin=1)  # type: ignore[call-overload]
+for page in pages.delay(1).stream():
+    assert_type(page, str)

@@ -6,7 +6,6 @@ how long results stay in owning.py, what runs leave in checkpointing.py; a queue
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -32,6 +31,7 @@ from hotqueue.tasks.broker.records import Records
 from hotqueue.tasks.broker.reply_connection import ReplyConnection
 from hotqueue.tasks.broker.scheduling import Scheduling
 from hotqueue.tasks.broker.stored_queue import BULK
+from hotqueue.tasks.broker.streams import Streaming
 from hotqueue.tasks.broker.workflows import Workflows
 from hotqueue.tasks.rules.history import History, json_object
 from hotqueue.tasks.rules.history import decode as decode_history
@@ -56,7 +56,7 @@ class Looked:
     progress: dict[str, Any] | None
 
 
-class Broker(Checkpointing, Inspector, Maintenance, Owning, Posting, Records, Scheduling, Workflows):
+class Broker(Checkpointing, Inspector, Maintenance, Owning, Posting, Records, Scheduling, Streaming, Workflows):
     """One queue's tasks. A task goes through these steps:
 
     1. `enqueue`: a client has its envelope stored under its id, placed or scheduled, and the bell rung.
@@ -268,11 +268,6 @@ class Broker(Checkpointing, Inspector, Maintenance, Owning, Posting, Records, Sc
             return ""
         found = self.store.repeat(lambda: self.store.command(own, "HGET", own, unique_key))
         return keys.text(found or b"").partition("\n")[0].partition(" ")[2]
-
-    def report(self, task_id: str, progress: dict[str, Any], ttl: int = 3600) -> None:
-        """Publish a running task's progress."""
-        key = keys.progress(self.name, task_id)
-        self.store.repeat(lambda: self.store.command(key, "SET", key, json.dumps(progress), "EX", ttl))
 
 
 def _is_plain(_: str, due: str, expires: str, envelope: bytes) -> bool:

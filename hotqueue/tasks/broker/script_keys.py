@@ -127,6 +127,18 @@ class ScriptKeys(WorkerScriptKeys):
         n = self.name
         return [keys.dead(n), keys.dead_tasks(n), keys.dead_bytes(n), keys.owned(n)]
 
+    # --- streams -------------------------------------------------------------------------------------------------
+
+    def stream_add(self, worker: str, task_id: str) -> list[str]:
+        """Of stream_add.lua."""
+        n = self.name
+        return [keys.stream(n, task_id), keys.streamed(n, task_id), keys.workers(n), keys.held(n, worker)]
+
+    def stream_read(self, task_id: str) -> list[str]:
+        """Of stream_read.lua."""
+        n = self.name
+        return [keys.stream(n, task_id), keys.streamed(n, task_id), keys.tasks(n)]
+
     # --- results that are owned ----------------------------------------------------------------------------------
 
     def own(self) -> list[str]:

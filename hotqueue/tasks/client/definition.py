@@ -35,7 +35,7 @@ from hotqueue.tasks.client.result import AsyncResult
 from hotqueue.tasks.client.resultset import ResultSet
 from hotqueue.tasks.rules import gates, unique
 from hotqueue.tasks.rules.call_keys import check_fields
-from hotqueue.tasks.rules.callables import is_async, refuse_generator
+from hotqueue.tasks.rules.callables import is_async, makes_generator
 from hotqueue.tasks.rules.options import KEYS, TaskOptions
 from hotqueue.tasks.wire import envelope, functions, main_module, payload
 from hotqueue.tasks.wire.call import Portable, dumps_call
@@ -52,6 +52,7 @@ class Definition:
         signature: of the function, without what `bind` gives it.
         is_simple: whether its calls, without options of their own, are sent as they are: never expire, may be many.
         is_async: True for an `async def` function; also as a partial, a method, or as `__call__`.
+        streams: True for a function that yields.
         by_value: whether the function travels with each call; None until it is first sent.
         before: what the function is given before the caller's arguments: the task, with `bind`.
     """
@@ -67,7 +68,6 @@ class Definition:
     ) -> None:
         if not callable(function):
             raise TypeError(f"@queue.task decorates a function, not {function!r}")
-        refuse_generator(function, "@queue.task")
         self.function = function
         self.client = client
         self.name = name or functions.name_of(function)
@@ -76,6 +76,7 @@ class Definition:
         self.check(options, "@queue.task")
         self.is_simple = options.expires is None and not options.unique
         self.is_async = is_async(function)
+        self.streams = makes_generator(function)
         self.bound_to = bound_to
         self.by_value = by_value
         self.before: tuple[Any, ...] = ()

@@ -18,7 +18,8 @@ from hotqueue.tasks.client.answers import Answer
 from hotqueue.tasks.client.callbacks import ResultFuture
 from hotqueue.tasks.client.client import Owner, client_of
 from hotqueue.tasks.client.explain import why
-from hotqueue.tasks.client.handle import Handle, HasHandle, parsed_dead
+from hotqueue.tasks.client.handle import Handle, parsed_dead
+from hotqueue.tasks.client.streamed import Streamed
 from hotqueue.tasks.client.waiting import answers, awaited
 from hotqueue.tasks.rules.lifecycle import FINAL, State
 from hotqueue.tasks.rules.options import datetime_of, seconds
@@ -46,7 +47,7 @@ _STATES = {
 # 4. The record is kept, verified and loaded (handle.py).
 
 
-class AsyncResult(HasHandle[R]):
+class AsyncResult(Streamed[R]):
     """One task's outcome, and what to do about it until then.
 
     >>> result = square.delay(4)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextvars import Context, copy_context
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,6 +18,7 @@ from hotqueue.runtime import package
 from hotqueue.tasks.context import Request, begun_resuming, request_var
 from hotqueue.tasks.execution import forks, tracebacks
 from hotqueue.tasks.execution.soft_limit import is_of_another, soft_limit
+from hotqueue.tasks.execution.streaming import Outlet, drain
 from hotqueue.tasks.resuming import LeftBetweenItems
 from hotqueue.tasks.rules.callables import VALUES, is_awaitable, refuse_made_generator
 from hotqueue.tasks.rules.lifecycle import Ended, Outcome, rejected
@@ -31,6 +32,7 @@ class Call:
 
     Attributes:
         load: returns (function, args, kwargs); unpickling runs user code, so it happens under the task's limits.
+        outlet: makes what takes the items of a task that yields; None for any other.
         is_misfit: True once it was found that the arguments are not such as the function takes.
     """
 
@@ -41,6 +43,7 @@ class Call:
     soft_time_limit: float | None = None
     keeps_result: bool = True
     is_misfit: bool = False
+    outlet: Callable[[], Outlet] | None = None
 
 
 # Runs a call on the event loop, given the context to run it in and the seconds left of its soft limit.
@@ -92,7 +95,12 @@ def _run_here(call: Call, forks_before: int) -> Any:
 
 def _settled(call: Call, value: Any, forks_before: int) -> Any:
     forks.leave_if_forked(forks_before)
-    return value if is_awaitable(value) else value_of(call, value)
+    if call.outlet is not None and isinstance(value, Generator):
+        value = drain(value, call.outlet())
+        forks.leave_if_forked(forks_before)
+    return (
+        value if is_awaitable(value) or (call.outlet is not None and isinstance(value, AsyncGenerator)) else value_of(call, value)
+    )
 
 
 def begun(call: Call) -> Any:

@@ -10,7 +10,7 @@ import os
 import threading
 import types
 import weakref
-from collections.abc import Callable, Coroutine, Generator, Iterable
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +20,7 @@ from hotqueue.tasks.context import begun_resuming, request_var
 from hotqueue.tasks.execution import forks
 from hotqueue.tasks.execution.executor import Call, begun, outcome_of, value_of
 from hotqueue.tasks.execution.soft_limit import allow_ctrl_c
+from hotqueue.tasks.execution.streaming import adrain
 from hotqueue.tasks.execution.tracebacks import let_go
 from hotqueue.tasks.rules.callables import is_awaitable
 from hotqueue.tasks.rules.lifecycle import Ended, Outcome
@@ -153,6 +154,9 @@ class EventLoop:
             value = begun(call)
             while is_awaitable(value):  # also what an `async def` only made, where its author forgot an `await`
                 value = await (self._turns(value) if self._is_opaque and isinstance(value, types.CoroutineType) else value)
+            if call.outlet is not None and isinstance(value, AsyncGenerator):
+                streamed = adrain(value, call.outlet())
+                value = await (self._turns(streamed) if self._is_opaque else streamed)
             forks.leave_if_forked(self._forks)
             outcome = value_of(call, value)
         except BaseException as error:

@@ -1,7 +1,8 @@
 """What a call makes: a value, something to await, or what has not begun to run, such as a generator. Pure.
 
-A task is what its body does. Where a call only makes a coroutine, that is awaited; a generator is refused, when the task is
-defined or, where that cannot be seen, when it runs: to store nothing of it as a success would hide that nothing happened.
+A task is what its body does. Where a call only makes a coroutine, that is awaited; where the task itself yields, its items are a
+stream. Another generator, which a task only returns, is refused: to store nothing of it as a success would hide that nothing
+happened.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _UNBEGUN = {  # what it is called, and what of it has not run
     (map, filter): ("map or filter", "function"),
     (_GeneratorContextManager, _AsyncGeneratorContextManager): ("context manager", "body"),
 }
-INSTEAD = "return a list (such as list(...) of it), or make each item a task of its own"
+INSTEAD = "return a list (such as list(...) of it), or write the task itself with `yield`, which makes it a stream"
 
 
 class NotAwaited:
@@ -33,19 +34,20 @@ class NotAwaited:
 
 
 def is_async(function: Callable[..., Any]) -> bool:
-    """Tell whether calling `function` surely makes a coroutine: an `async def`, also as a partial or as `__call__`.
+    """Tell whether calling `function` surely makes a coroutine, or an asynchronous generator: an `async def`.
 
-    What a decorator wrapped does not count: many run the coroutine themselves and return its value.
+    Also as a partial or as `__call__`. What a decorator wrapped does not count: many run the coroutine themselves and return its
+    value.
     """
-    return any(inspect.iscoroutinefunction(each) for each in _called(function))
+    return any(inspect.iscoroutinefunction(each) or inspect.isasyncgenfunction(each) for each in _called(function))
 
 
-def refuse_generator(function: Callable[..., Any], what: str) -> None:
-    """Raise TypeError where calling `function` surely makes a generator."""
-    for each in _called(function):
-        if (inspect.isgeneratorfunction(each) or inspect.isasyncgenfunction(each)) and not _is_coroutine_in_disguise(each):
-            name = getattr(function, "__qualname__", None) or repr(function)
-            raise TypeError(f"{what} takes no generator, and {name} yields: a call would not run its body; {INSTEAD}")
+def makes_generator(function: Callable[..., Any]) -> bool:
+    """Tell whether calling `function` surely makes a generator: one with `yield`, found as in `is_async`."""
+    return any(
+        (inspect.isgeneratorfunction(each) or inspect.isasyncgenfunction(each)) and not _is_coroutine_in_disguise(each)
+        for each in _called(function)
+    )
 
 
 def is_awaitable(value: Any) -> bool:

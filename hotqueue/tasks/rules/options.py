@@ -52,6 +52,8 @@ class TaskOptions:
     unique_for: float | None = None
     unique_until: str = "ended"
     on_conflict: str = "raise"
+    stream_max: int = 10_000
+    stream_deterministic: bool = False
 
     @property
     def has_gates(self) -> bool:
@@ -108,7 +110,7 @@ _LOCAL = (
     frozenset({"bind", "autoretry_for", "dont_autoretry_for", "queue", "priority", "expires", "sensitive"}) | _GATES | _UNIQUE
 )
 _DEFAULTS = {f.name: f.default for f in fields(TaskOptions)}
-_FLAGS = ("bind", "ignore_result", "retry_jitter")
+_FLAGS = ("bind", "ignore_result", "retry_jitter", "stream_deterministic")
 _LIMITS = ("time_limit", "soft_time_limit")
 _SECONDS = (
     "retry_backoff_max",
@@ -215,6 +217,8 @@ def _checked(given: Mapping[str, Any], where: str) -> dict[str, Any]:
             kept[name] = _error_types(kept[name], f"{where} {name}=")
     if "priority" in kept:
         kept["priority"] = whole(kept["priority"], "priority", where, -100, 100)
+    if "stream_max" in kept:
+        kept["stream_max"] = whole(kept["stream_max"], "stream_max", where, 1, None)
     if "max_deliveries" in kept:
         kept["max_deliveries"] = whole(kept["max_deliveries"], "max_deliveries", where, 1, None)
     if kept.get("max_retries") is not None:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from hotqueue.runtime.wake_pipe import readable
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.wire import payload
@@ -22,7 +23,6 @@ from hotqueue.tasks.worker.orders import Order
 from hotqueue.tasks.worker.queue_marks import QueueMarks, new_marks
 from hotqueue.tasks.worker.running_table import new_table, read_fates, read_progress, read_running
 from hotqueue.tasks.worker.start_permits import StartPermits
-from hotqueue.tasks.worker.wake_pipe import readable
 
 
 @dataclass

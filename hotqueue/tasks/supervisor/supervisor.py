@@ -20,6 +20,7 @@ from functools import partial
 from hotqueue import presence
 from hotqueue.runtime import descriptors
 from hotqueue.runtime.background import Background
+from hotqueue.runtime.wake_pipe import readable
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.supervisor.child_deaths import Deaths
@@ -36,7 +37,6 @@ from hotqueue.tasks.supervisor.upkeep import Upkeep
 from hotqueue.tasks.supervisor.watchdog import Watchdog
 from hotqueue.tasks.worker.child import Settings, Suspects
 from hotqueue.tasks.worker.reporter import EXIT_CRASH
-from hotqueue.tasks.worker.wake_pipe import readable
 
 log = logging.getLogger("hotqueue.worker")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from hotqueue.tasks.broker import duplicates
 from hotqueue.tasks.broker.bounded import queue_full
@@ -22,12 +22,13 @@ from hotqueue.tasks.testing.plans import MemoryPlans
 from hotqueue.tasks.testing.runner import Runner
 from hotqueue.tasks.testing.steps import Steps
 from hotqueue.tasks.testing.storage import WHERE, Entry, Storage, instant, now, place
+from hotqueue.tasks.testing.streams import MemoryStreams
 from hotqueue.tasks.testing.unique_keys import UniqueKeys
 from hotqueue.tasks.wire import envelope
 from hotqueue.tasks.wire.settlement import Settlement
 
 
-class MemoryBroker(MemoryPlans):
+class MemoryBroker(MemoryPlans, MemoryStreams):
     """One queue's tasks, as one registry sends them; the methods are those of `Broker`."""
 
     is_in_place = True
@@ -137,6 +138,7 @@ class MemoryBroker(MemoryPlans):
     def forget(self, task_id: str) -> None:
         """Remove the record of a task."""
         self._storage.records.pop(task_id, None)
+        self._storage.streams.pop(task_id, None)
 
     def counts(self) -> dict[str, int]:
         """Return how many tasks are unfinished, ready, of these suspects, scheduled, parked, dead, waiting."""
@@ -157,10 +159,6 @@ class MemoryBroker(MemoryPlans):
     def held(self, worker: str) -> list[str]:
         """Return nothing: no worker holds anything."""
         return []
-
-    def report(self, task_id: str, progress: dict[str, Any]) -> None:
-        """Keep a running task's progress."""
-        self._storage.report(task_id, progress)
 
     # --- acting --------------------------------------------------------------------------------------------------
 

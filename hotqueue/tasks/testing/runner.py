@@ -19,7 +19,6 @@ from contextlib import contextmanager
 from contextvars import Context
 from datetime import UTC, datetime
 from types import FrameType
-from typing import Any
 
 from hotqueue.errors import TaskRevoked
 from hotqueue.tasks.broker.inspector import BEHIND
@@ -30,6 +29,7 @@ from hotqueue.tasks.rules.lifecycle import Outcome, State, decide
 from hotqueue.tasks.testing.backing import MemoryBacking
 from hotqueue.tasks.testing.steps import Steps, inputs
 from hotqueue.tasks.testing.storage import Entry, Storage
+from hotqueue.tasks.testing.streams import MemoryChannel
 from hotqueue.tasks.wire import payload, record, settlement
 from hotqueue.tasks.wire.settlement import Delivery, Settlement
 from hotqueue.tasks.worker.prepare import Ready, prepare
@@ -156,16 +156,13 @@ class Runner:
         history = entry.history.encode().encode()
         delivery = Delivery(entry.id, 0, "s", b"" if entry.history == type(entry.history)() else history, entry.envelope)
 
-        def report(_queue: str, task_id: str, progress: dict[str, Any]) -> None:
-            storage.report(task_id, progress)
-
         def clock() -> int:
             return max(entry.due, int(time.time() * 1000))
 
         queue = storage.name if entry.step is None else entry.step.queue
         delivery.inputs = inputs(storage, entry)
         backing = MemoryBacking(storage, entry)
-        ready = prepare(entry.registry, queue, delivery, WORKER, report, clock, entry.original, backing)
+        ready = prepare(entry.registry, queue, delivery, WORKER, MemoryChannel(storage, entry), clock, entry.original, backing)
         if ready.call is not None and Steps(storage).is_to_be_kept(entry):
             ready.call.keeps_result = True
         return ready

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections import deque
 from collections.abc import Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
@@ -71,6 +72,30 @@ class Row(NamedTuple):
     next: Entry | None = None
 
 
+class MemoryStream:
+    """The items of a task that yields: those that are kept, as batches of one; see `broker.streams`."""
+
+    def __init__(self, most: int) -> None:
+        self.attempt = now()
+        self.first = 0
+        self.items: deque[bytes] = deque(maxlen=most)
+
+    @property
+    def count(self) -> int:
+        """How many there are so far."""
+        return self.first + len(self.items)
+
+    def add(self, batch: bytes) -> None:
+        """Add an item."""
+        self.first += len(self.items) == self.items.maxlen
+        self.items.append(batch)
+
+    def begin_anew(self) -> None:
+        """Begin a new attempt."""
+        self.attempt, self.first = max(now(), self.attempt + 1), 0
+        self.items.clear()
+
+
 class Storage:
     """What one queue holds."""
 
@@ -83,6 +108,7 @@ class Storage:
         self.dead: dict[str, tuple[int, bytes, Entry]] = {}
         self.progress: dict[str, dict[str, Any]] = {}
         self.checkpoints: dict[str, bytes] = {}
+        self.streams: dict[str, MemoryStream] = {}
         self.watchers: dict[str, list[Callback]] = {}
         self.schedules: dict[str, tuple[bytes, str]] = {}  # name → row, state
         self.unique: dict[str, Row] = {}  # see unique_keys.py

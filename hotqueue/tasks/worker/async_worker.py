@@ -164,7 +164,7 @@ class AsyncWorker(Worker):
             if delivery.data[3:4] > PLAIN and not subscription.may_start(delivery):
                 subscription.settle_later(settlement.put_back(delivery, subscription.counted_at))
                 continue
-            ready = subscription.prepare(delivery, self.presence.id, subscription.report)
+            ready = subscription.prepare(delivery, self.presence.id, subscription)
             if ready.call is None:
                 assert ready.outcome is not None
                 self.conclude(subscription, ready, ready.outcome, 0.0)

@@ -12,12 +12,13 @@ from collections.abc import Sequence
 
 from hotqueue.tasks.broker.session import Session
 from hotqueue.tasks.client.registry import Registry
+from hotqueue.tasks.context import Channel
 from hotqueue.tasks.rules import gates
 from hotqueue.tasks.wire import envelope
 from hotqueue.tasks.wire.settlement import Delivery, Settlement
 from hotqueue.tasks.worker import task_log
 from hotqueue.tasks.worker.backing import StoredBacking
-from hotqueue.tasks.worker.prepare import Ready, Report, prepare
+from hotqueue.tasks.worker.prepare import Ready, prepare
 
 UNENDED = frozenset({"P", "L"})  # the codes that end nothing
 
@@ -85,9 +86,9 @@ class Holding:
                 text = "task %s was no longer ours when it ended; its outcome here does not count"
                 log.warning(text, task_log.shown(task_id), extra=task_log.about(task_id))
 
-    def prepare(self, delivery: Delivery, worker: str, report: Report) -> Ready:
+    def prepare(self, delivery: Delivery, worker: str, channel: Channel | None) -> Ready:
         """Return what is to be done with a delivery; see `prepare`."""
-        return prepare(self.registry, self.name, delivery, worker, report, self.now, backing=self.backing)
+        return prepare(self.registry, self.name, delivery, worker, channel, self.now, backing=self.backing)
 
     def is_too_late(self, delivery: Delivery) -> bool:
         """Tell whether a task is not to be started any more, as a rate limits it: it was counted when it was fetched.

@@ -13,12 +13,12 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError
+from hotqueue.runtime.wake_pipe import Wakeup, readable
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.broker.session import Step
 from hotqueue.tasks.broker.tracked_bells import TrackedBells
 from hotqueue.tasks.broker.wake_connection import LATE, Fetch, WakeConnection
 from hotqueue.tasks.worker.bells import LONGEST_SLEEP, Bells, Listener
-from hotqueue.tasks.worker.wake_pipe import Wakeup, readable
 
 BLOCKED = 0.1  # seconds for each connection that a BLPOP takes at most, where those are many: each asks anew when it has run out
 Alarm = Callable[[], float]

@@ -12,6 +12,7 @@ from typing import NamedTuple, TypeVar
 
 from hotqueue.errors import ConnectionFailed, HotQueueError
 from hotqueue.runtime.background import Background
+from hotqueue.runtime.wake_pipe import readable
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker import many_queues
 from hotqueue.tasks.broker.many_queues import Found
@@ -19,7 +20,6 @@ from hotqueue.tasks.broker.session import Step
 from hotqueue.tasks.worker import task_log
 from hotqueue.tasks.worker.stepping import Stepping
 from hotqueue.tasks.worker.subscription import Subscription
-from hotqueue.tasks.worker.wake_pipe import readable
 
 SHORTEST, LONGEST = 0.02, 1.0  # seconds between two tries at a place that is away
 

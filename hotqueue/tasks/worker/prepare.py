@@ -15,10 +15,11 @@ from hotqueue.tasks.client.builtin import builtin
 from hotqueue.tasks.client.definition import Definition
 from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.client.task import Task
-from hotqueue.tasks.context import Request, has_kept, load_checkpoint
+from hotqueue.tasks.context import Channel, Request, has_kept, load_checkpoint
 from hotqueue.tasks.execution.executor import Call
 from hotqueue.tasks.resuming import Backing
 from hotqueue.tasks.rules import lifecycle
+from hotqueue.tasks.rules.callables import makes_generator
 from hotqueue.tasks.rules.history import REVOKED, TIME_LIMIT, WANTED, History, fate, is_over
 from hotqueue.tasks.rules.history import decode as decode_history
 from hotqueue.tasks.rules.lifecycle import Outcome
@@ -33,7 +34,6 @@ NOTHING_HAPPENED = History()
 DEFAULTS = TaskOptions()
 
 Load = Callable[[], tuple[Any, tuple[Any, ...], dict[str, Any]]]
-Report = Callable[[str, str, dict[str, Any]], None]  # queue, id and progress → published
 
 
 @dataclass(slots=True)
@@ -69,7 +69,7 @@ def prepare(
     queue: str,
     delivery: Delivery,
     worker: str,
-    report: Report,
+    channel: Channel | None,
     clock: Callable[[], int],
     original: Definition | None = None,
     backing: Backing | None = None,
@@ -77,7 +77,7 @@ def prepare(
     """Return what is to be done with a delivery; unpickles nothing.
 
     Args:
-        report: publishes progress.
+        channel: publishes progress and items; None for a look at it alone.
         clock: server time in ms.
         original: of the task that was sent, where it was sent by value and is at hand.
         backing: what keeps what the task keeps for its next run.
@@ -86,8 +86,7 @@ def prepare(
     try:
         found = envelope.decode(delivery.data, registry.signer, queue, delivery.id)
     except (SerializationError, SignatureError) as error:
-        outcome = _unwanted(delivery.id, history, clock) or _unreadable(error)
-        return Ready(delivery, "?", history, DEFAULTS, outcome=outcome)
+        return Ready(delivery, "?", history, DEFAULTS, outcome=_unwanted(delivery.id, history, clock) or _unreadable(error))
     name, own = found.task, found.header.get("options")
     task = original if found.by_value else registry.definitions.get(name) or builtin(registry, name)
     options = task.options if task is not None else DEFAULTS
@@ -105,11 +104,12 @@ def prepare(
     if ready.outcome is None:
         ready.call = Call(
             name,
-            _by_name(found, task, ready, registry) if task is not None else _by_value(found, ready, registry),
-            Request(found, history, queue, worker, report, backing),
+            _by_name(found, task, ready, registry) if task is not None else _by_value(found, ready, registry, channel),
+            Request(found, history, queue, worker, channel, backing),
             found.kind == envelope.ASYNC,
             options.soft_time_limit,
             (not options.ignore_result and options.result_expires > 0) or history.verdict == WANTED,
+            outlet=_outlet(channel, ready) if task is not None and task.streams else None,
         )
         if history is not NOTHING_HAPPENED:
             _have_wait_for_checkpoint(ready.call, history)
@@ -170,7 +170,18 @@ def _given(found: Envelope, ready: Ready, registry: Registry, args: tuple[Any, .
     return arguments(found.flow, ready.delivery.inputs or {}, registry.result_signer(registry.name), args)
 
 
-def _by_value(found: Envelope, ready: Ready, registry: Registry) -> Load:
+def _outlet(channel: Channel | None, ready: Ready) -> Callable[[], Any]:
+    """Return what makes the way out of the items that a task yields."""
+
+    def made() -> Any:
+        assert channel is not None
+        assert ready.call is not None
+        return channel.outlet(ready.call.request, ready.options)
+
+    return made
+
+
+def _by_value(found: Envelope, ready: Ready, registry: Registry, channel: Channel | None) -> Load:
     def load() -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
         function, call = split_by_value(found.payload)
         portable = loads_portable(function)
@@ -180,6 +191,9 @@ def _by_value(found: Envelope, ready: Ready, registry: Registry) -> Load:
             autoretry_for=portable.autoretry_for,
             dont_autoretry_for=portable.dont_autoretry_for,
         )
+        if makes_generator(portable.function):
+            assert ready.call is not None
+            ready.call.outlet = _outlet(channel, ready)
         args, kwargs = payload.loads(call)
         called = portable.function
         if ready.delivery.inputs is not None:

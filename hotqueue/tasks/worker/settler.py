@@ -10,8 +10,8 @@ import threading
 import time
 from collections.abc import Callable
 
+from hotqueue.runtime.wake_pipe import readable
 from hotqueue.tasks.execution.soft_limit import leave_ctrl_c_to_main
-from hotqueue.tasks.worker.wake_pipe import readable
 
 DRAGS = 0.02  # seconds that a task may take before what ended earlier is settled without it
 

@@ -201,7 +201,7 @@ class SlowSettlements:
         delivery = self._holding.in_hand.get(load.settlement.id)
         if delivery is None:
             return None
-        ready = self._holding.prepare(delivery, "", lambda _queue, _id, _progress: None)
+        ready = self._holding.prepare(delivery, "", None)
         what = "its result" if load.settlement.code == "S" else "how it ended"
         failure = SerializationError(
             f"{ready.name} ran to its end, but {what} ({in_words(load.size)}) cannot be stored: {error}"

@@ -17,8 +17,10 @@ from hotqueue.tasks.broker.session import Step, Stepped
 from hotqueue.tasks.broker.stored_queue import BULK
 from hotqueue.tasks.client.batch import TRIP_BYTES, trips
 from hotqueue.tasks.client.registry import Registry
+from hotqueue.tasks.context import Request
 from hotqueue.tasks.execution.executor import Call
 from hotqueue.tasks.rules.history import REVOKED, with_verdict
+from hotqueue.tasks.rules.options import TaskOptions
 from hotqueue.tasks.wire import settlement
 from hotqueue.tasks.wire.envelope import STEP
 from hotqueue.tasks.wire.settlement import Delivery, Settlement
@@ -26,7 +28,9 @@ from hotqueue.tasks.worker import task_log
 from hotqueue.tasks.worker.attention import Attended, Attention
 from hotqueue.tasks.worker.holding import UNENDED, Holding
 from hotqueue.tasks.worker.inputs import read_inputs
+from hotqueue.tasks.worker.outlet import StreamOutlet
 from hotqueue.tasks.worker.prefetch import Prefetch
+from hotqueue.tasks.worker.progress_writer import ProgressWriter
 from hotqueue.tasks.worker.slow_settlements import MOST_BREAKS, SlowSettlements
 from hotqueue.tasks.worker.unparking import Unparking
 
@@ -51,6 +55,7 @@ class Subscription(Holding, Unparking, Attended):
         unsettled: settlements to send with the next step, and how many bytes they have.
         slow_settlements: what is settled by itself, so as not to hold up the others.
         ahead: a step under way that fetches the next batch while this one is worked at.
+        progress: what its running tasks report.
         prefetch: how many tasks to fetch at once.
         left: how many tasks were there to fetch after the last fetch, if that brought any.
         unavailable_until: when to try again (monotonic) after the server refused us: a key of the wrong type, no permission.
@@ -81,6 +86,7 @@ class Subscription(Holding, Unparking, Attended):
         self.unsettled: list[Settlement] = []
         self.unsettled_bytes = 0
         self.slow_settlements = SlowSettlements(self, moved)
+        self.progress = ProgressWriter(registry.broker.report)
         self.lock = threading.Lock()  # of `unsettled`, which a Settler empties from another thread
         self.ahead: Step | None = None
         self.unavailable_until = 0.0
@@ -244,10 +250,15 @@ class Subscription(Holding, Unparking, Attended):
         self.unstarted.clear()
         self.in_hand.clear()
         self.slow_settlements.drop()
+        self.progress.drop()
         self._in_doubt.clear()
         with self.lock:
             self.unsettled, self.unsettled_bytes = [], 0
 
     def report(self, _queue: str, task_id: str, progress: dict[str, Any]) -> None:
         """Publish a task's progress."""
-        self.registry.broker.report(task_id, progress)
+        self.progress.report(task_id, progress)
+
+    def outlet(self, request: Request, options: TaskOptions) -> Any:
+        """Return where the items of a generator go."""
+        return StreamOutlet(self.registry.broker, request, options, self.result_signer)

@@ -178,7 +178,7 @@ class SyncWorker(Fetching):
             if delivery.data[3:4] > PLAIN and not subscription.may_start(delivery):
                 subscription.settle_later(settlement.put_back(delivery, subscription.counted_at))
                 continue
-            ready = subscription.prepare(delivery, self.presence.id, subscription.report)
+            ready = subscription.prepare(delivery, self.presence.id, subscription)
             if ready.name in subscription.paused and ready.call is not None:  # since it was fetched
                 subscription.settle_later(settlement.put_back(delivery))
                 continue

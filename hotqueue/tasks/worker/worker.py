@@ -142,6 +142,8 @@ class Worker(Looking):
 
     def conclude(self, subscription: Subscription, ready: Ready, outcome: Outcome, seconds: float) -> None:
         """Decide what becomes of a task, and line that up to be settled."""
+        if subscription.progress.open:
+            subscription.progress.end(ready.delivery.id)
         signer = subscription.result_signer
         if outcome.ended is Ended.RETURNED:
             retries = ready.history.retries

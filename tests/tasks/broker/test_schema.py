@@ -23,6 +23,7 @@ from hotqueue.tasks.broker.maintenance import Charge
 from hotqueue.tasks.broker.revoking_many import Sought
 from hotqueue.tasks.broker.scheduling import Change
 from hotqueue.tasks.broker.session import Session
+from hotqueue.tasks.broker.streams import Place
 from hotqueue.tasks.rules import history
 from hotqueue.tasks.wire.plan import Step
 from tests.support import next_version
@@ -72,6 +73,7 @@ REFUSED: dict[str, Callable[[Broker], Any]] = {
     "unpark": lambda broker: broker.unpark("task:p", "s", 10),
     "upgrade": Broker.upgrade,
     "why": lambda broker: broker.facts("t"),
+    "stream_read": lambda broker: broker.stream_read("t", Place()),
     "wait": lambda broker: broker.wait(["t"], "c"),
     # Single commands: what whoever operates a queue sees of it.
     **{name: getattr(Broker, name) for name in ("counts", "workers", "pause", "resume", "dead_count")},
@@ -88,6 +90,7 @@ ALLOWED = {
         "take_back",
         "reap",
         "checkpoint",
+        "stream_add",
     ),  # for what a worker, or those of a supervisor, hold themselves
     *(
         "has_tasks",

@@ -60,6 +60,8 @@ LISTS = {
     "revoke_some": KEYS.revoke_some("{hotqueue:q}:source"),
     "share": KEYS.share(),
     "step": KEYS.step("w"),
+    "stream_add": KEYS.stream_add("w", "t"),
+    "stream_read": KEYS.stream_read("t"),
     "sweep": KEYS.sweep(["w"]),
     "checkpoint": KEYS.checkpoint("w"),
     "take_back": KEYS.take_back("w"),
@@ -92,7 +94,9 @@ def plain(key: str) -> str:
     """Return what is the same of a key whoever it belongs to: ``held:w`` → ``held``, ``dead:tasks`` as it is."""
     thing = key.partition("}:")[2]
     return (
-        thing.partition(":")[0] if re.match(r"(held|worker|result|parked|reply|progress|done|posted|received):", thing) else thing
+        thing.partition(":")[0]
+        if re.match(r"(held|worker|result|stream|streamed|parked|reply|progress|done|posted|received):", thing)
+        else thing
     )
 
 

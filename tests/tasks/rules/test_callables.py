@@ -209,14 +209,18 @@ def test_errors_and_retries_are_those_of_what_is_awaited(make_queue: MakeQueue) 
     assert result.get(timeout=5) == 2
 
 
+@pytest.mark.parametrize("way", ["by name", "by value"])
 @pytest.mark.parametrize("function", [generator, agenerator, Yielder(), functools.partial(generator, 1)], ids=range(4))
-def test_a_generator_is_refused_when_it_is_defined(function: Any) -> None:
-    queue = HotQueue("eager", host="127.0.0.1", port=1)
-    with pytest.raises(TypeError, match=r"@queue.task takes no generator.* return a list"):
-        queue.task(function)
-    with pytest.raises(TypeError, match=r"takes no generator"):
-        queue.submit(function, 1)
-    assert not queue.tasks
+def test_what_yields_itself_streams(make_queue: MakeQueue, function: Any, way: str) -> None:
+    queue = make_queue()
+    args = () if isinstance(function, functools.partial) else (1,)
+    if way == "by name":
+        definition_of(task := queue.task(name="it")(function)).by_value = False
+        result = task.delay(*args)
+    else:
+        result = queue.submit(function, *args)
+    queue.run_worker(burst=True)
+    assert list(result.stream(timeout=5)) == [1]
 
 
 @contextlib.contextmanager
@@ -263,7 +267,7 @@ def test_one_that_cannot_be_seen_fails_and_says_what_to_write(make_queue: MakeQu
     queue = make_queue()
     result = queue.task(name="it", ignore_result=ignore_result)(function).delay(1)
     queue.run_worker(burst=True)
-    with pytest.raises(TypeError, match=r"it returned a generator, whose body has not run; return a list"):
+    with pytest.raises(TypeError, match=r"it returned a generator, whose body has not run; return a list.*yield"):
         result.get(timeout=5)
     assert sample.seen == []
     queue.discard_dead(all=True)

@@ -7,7 +7,7 @@ from tests.support import processes
 CODE = """
 import os, signal, threading
 from hotqueue.tasks.supervisor.signals import Signals
-from hotqueue.tasks.worker.wake_pipe import readable
+from hotqueue.runtime.wake_pipe import readable
 
 signals = Signals()
 signals.listen()

@@ -39,7 +39,7 @@ def deliver(
 
 
 def look(subscription: Subscription, delivery: Delivery) -> Ready:
-    return subscription.prepare(delivery, "w", lambda *_: None)
+    return subscription.prepare(delivery, "w", None)
 
 
 def test_a_known_task_is_ready_to_run_and_was_not_unpickled(queue: HotQueue, subscription: Subscription) -> None:

@@ -35,7 +35,10 @@ local function ending(ready, owners)
     gates(ready).unique().successors().forget(id)
     gates(ready).lanes().forget(id)
     redis.call('HDEL', tasks, id)
-    redis.call('HDEL', attempts, id)
+    if redis.call('HDEL', attempts, id) == 1 then -- it has run before: what it has yielded stays as long as its end
+      redis.call('PEXPIRE', tag .. 'stream:' .. id, ttl)
+      redis.call('PEXPIRE', tag .. 'streamed:' .. id, ttl)
+    end
     if has_checkpoints then redis.pcall('HDEL', tag .. 'checkpoints', id) end
     redis.call('ZREM', tag .. 'expiring', id)
     redis.call('SREM', tag .. 'revoked', id)

@@ -10,7 +10,8 @@
 -- What can be done about it, in a function that makes these functions where there is something to do: see history.lua for why.
 local function owning(owned, now)
   local LET_GO_AT_ONCE = 100 -- results that one script lets go of
-  local over, results = owned .. ':over', string.sub(owned, 1, -#'owned' - 1) .. 'result:'
+  local tag = string.sub(owned, 1, -#'owned' - 1)
+  local over, results = owned .. ':over', tag .. 'result:'
   local let_go_of, taken_apart = 0, 0
   local found = redis.call('TYPE', over).ok -- now: a script that is stopped in its middle would leave what an owner owned to nobody
   if found ~= 'list' and found ~= 'none' then error('WRONGTYPE ' .. over .. ' holds a ' .. found .. ', not a list', 0) end
@@ -246,7 +247,9 @@ local function owning(owned, now)
   -- A result is not wanted any more by whoever sent its task: whoever owns it keeps it.
   local function forget(id)
     local number, till, behind = entry_of(redis.call('HGET', owned, id))
-    if not number or number == 0 then return redis.call('DEL', results .. id) end
+    local stream, streamed = tag .. 'stream:' .. id, tag .. 'streamed:' .. id
+    if not number or number == 0 then return redis.call('DEL', results .. id, stream, streamed) end
+    redis.call('DEL', stream, streamed)
     if tonumber(till) then write(id, number, text(now), behind) end
   end
 

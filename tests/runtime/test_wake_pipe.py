@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from hotqueue.tasks.worker.wake_pipe import Wakeup, readable
+from hotqueue.runtime.wake_pipe import Wakeup, readable
 
 
 @pytest.fixture

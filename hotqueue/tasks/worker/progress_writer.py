@@ -1,0 +1,97 @@
+"""ProgressWriter: what the tasks of one queue report, written ten times a second for each at most, the last of it always.
+
+The first report of a while is written where it is made; what comes soon after it, by a thread that sleeps while there is nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from hotqueue.errors import STORE_ERRORS
+from hotqueue.tasks.execution.soft_limit import leave_ctrl_c_to_main
+
+EVERY = 0.1  # seconds between two writes of one task
+AGAIN = 1.0  # seconds after which a write is tried again that failed
+
+Write = Callable[[str, dict[str, Any]], None]  # id and progress → published
+
+
+class _Reported:
+    def __init__(self) -> None:
+        self.lock = threading.Lock()  # of writing, so that nothing overtakes what came after it
+        self.latest: deque[dict[str, Any]] = deque(maxlen=1)
+        self.next_at = 0.0
+
+
+class ProgressWriter:
+    """What the running tasks of one queue report.
+
+    Attributes:
+        open: ids of running tasks that have reported something.
+    """
+
+    def __init__(self, write: Write) -> None:
+        self._write_to = write
+        self.open: dict[str, _Reported] = {}
+        self._awake = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def report(self, task_id: str, progress: dict[str, Any]) -> None:
+        """Take what a task reports; raises what writing it does, where it is written at once."""
+        reported = self.open.setdefault(task_id, _Reported())
+        reported.latest.append(progress)
+        if time.monotonic() >= reported.next_at:
+            self._write(task_id, reported)
+        if not reported.latest:
+            return
+        if self._thread is None or not self._thread.is_alive():
+            self._thread = threading.Thread(target=self._write_late, name="hotqueue-progress", daemon=True)
+            self._thread.start()
+        self._awake.set()
+
+    def end(self, task_id: str) -> None:
+        """Write what is left of a task that has ended; how it ended is not held up by an error of that."""
+        reported = self.open.pop(task_id, None)
+        if reported is None:
+            return
+        try:
+            self._write(task_id, reported, is_last=True)
+        except STORE_ERRORS:
+            pass
+
+    def drop(self) -> None:
+        """Forget what is left: others have these tasks now."""
+        self.open.clear()
+
+    def _write(self, task_id: str, reported: _Reported, is_last: bool = False) -> None:
+        with reported.lock:
+            if not reported.latest or (time.monotonic() < reported.next_at and not is_last):
+                return
+            progress, reported.next_at = reported.latest.pop(), time.monotonic() + EVERY
+            try:
+                self._write_to(task_id, progress)
+            except STORE_ERRORS:
+                if not reported.latest:
+                    reported.latest.append(progress)
+                raise
+
+    def _write_late(self) -> None:
+        leave_ctrl_c_to_main()
+        while True:
+            left = [(reported.next_at, task_id, reported) for task_id, reported in list(self.open.items()) if reported.latest]
+            if not left:
+                self._awake.wait()
+                self._awake.clear()
+                continue
+            at, task_id, reported = min(left, key=lambda each: each[0])
+            time.sleep(max(0.0, at - time.monotonic()))
+            if self.open.get(task_id) is not reported:
+                continue
+            try:
+                self._write(task_id, reported)
+            except STORE_ERRORS:  # the next report, or the end, says it
+                reported.next_at = time.monotonic() + AGAIN
