@@ -70,7 +70,7 @@ def test_a_process_killed_at_any_point_breaks_no_workflow(stepping: Stepping, po
             workflow=f"v{number}",
         )
         assert last.get(20) == 11000 + 20 * 111
-        with pytest.raises(ValueError, match="^no"):
+        with pytest.raises(ValueError, match=r"^no\n"):
             behind.get(20)
         wait_until(lambda: not token.exists())
         assert stepping.queue.discard_dead(all=True) == 1

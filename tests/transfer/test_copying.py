@@ -489,6 +489,7 @@ def test_every_key_that_a_queue_has_is_copied_or_known_to_be_left_out(
         "hash": lambda client, key: client.hset(key, mapping={"m": "1", "turn": "1"}),
         "set": lambda client, key: client.sadd(key, "m"),
         "zset": lambda client, key: client.zadd(key, {"m": 1}),
+        "stream": lambda client, key: client.xadd(key, {"m": "1"}),
     }
     functions = [each for each in vars(keys).values() if inspect.isfunction(each) and _names_a_key(each)]
     every_key = {}
@@ -506,11 +507,12 @@ def test_every_key_that_a_queue_has_is_copied_or_known_to_be_left_out(
         *(keys.held("q", "m"), keys.worker("q", "m"), keys.workers("q")),  # put back
         *(keys.consuming("q", "m"), keys.consumer("q", "m"), keys.consumers("q")),
         *(keys.reply("q", "m"), keys.waiters("q"), keys.claims("q"), keys.taken("q", "m"), keys.progress("q", "ended")),
+        *(keys.stream("q", "ended"), keys.streamed("q", "ended")),
     }
 
 
 def _names_a_key(function: Callable[..., object]) -> bool:
-    public = not function.__name__.startswith("_") and function.__name__ not in ("check_name", "name_of", "type_of")
+    public = not function.__name__.startswith("_") and function.__name__ not in ("check_name", "key_of", "name_of", "type_of")
     return public and next(iter(inspect.signature(function).parameters)) == "name"
 
 

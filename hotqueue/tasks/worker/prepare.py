@@ -102,14 +102,15 @@ def prepare(
     if ready.outcome is None and (task is None or found.by_value):
         ready.outcome = _unrunnable(found, task)
     if ready.outcome is None:
+        request = Request(found, history, queue, worker, channel, backing)
         ready.call = Call(
             name,
-            _by_name(found, task, ready, registry) if task is not None else _by_value(found, ready, registry, channel),
-            Request(found, history, queue, worker, channel, backing),
+            _by_name(found, task, delivery, registry) if task is not None else _by_value(found, ready, registry, channel),
+            request,
             found.kind == envelope.ASYNC,
             options.soft_time_limit,
             (not options.ignore_result and options.result_expires > 0) or history.verdict == WANTED,
-            outlet=_outlet(channel, ready) if task is not None and task.streams else None,
+            outlet=_outlet(channel, request, options) if task is not None and task.streams else None,
         )
         if history is not NOTHING_HAPPENED:
             _have_wait_for_checkpoint(ready.call, history)
@@ -165,18 +166,17 @@ def _unwanted(task_id: str, history: History, clock: Callable[[], int]) -> Outco
     return None
 
 
-def _given(found: Envelope, ready: Ready, registry: Registry, args: tuple[Any, ...]) -> tuple[Any, ...]:
+def _given(found: Envelope, delivery: Delivery, registry: Registry, args: tuple[Any, ...]) -> tuple[Any, ...]:
     """Return what a step of a workflow is called with, as its sender gave it `args`: with what it takes of others."""
-    return arguments(found.flow, ready.delivery.inputs or {}, registry.result_signer(registry.name), args)
+    return arguments(found.flow, delivery.inputs or {}, registry.result_signer(registry.name), args)
 
 
-def _outlet(channel: Channel | None, ready: Ready) -> Callable[[], Any]:
+def _outlet(channel: Channel | None, request: Request, options: TaskOptions) -> Callable[[], Any]:
     """Return what makes the way out of the items that a task yields."""
 
     def made() -> Any:
         assert channel is not None
-        assert ready.call is not None
-        return channel.outlet(ready.call.request, ready.options)
+        return channel.outlet(request, options)
 
     return made
 
@@ -193,11 +193,11 @@ def _by_value(found: Envelope, ready: Ready, registry: Registry, channel: Channe
         )
         if makes_generator(portable.function):
             assert ready.call is not None
-            ready.call.outlet = _outlet(channel, ready)
+            ready.call.outlet = _outlet(channel, ready.call.request, ready.options)
         args, kwargs = payload.loads(call)
         called = portable.function
         if ready.delivery.inputs is not None:
-            args, called = _given(found, ready, registry, args), _for_each(found, called)
+            args, called = _given(found, ready.delivery, registry, args), _for_each(found, called)
         if portable.bind:
             task: Task[..., Any] = Task(Definition(portable.function, registry, found.task, ready.options))
             args = (task, *args)
@@ -206,12 +206,13 @@ def _by_value(found: Envelope, ready: Ready, registry: Registry, channel: Channe
     return load
 
 
-def _by_name(found: Envelope, task: Definition, ready: Ready, registry: Registry) -> Load:
+def _by_name(found: Envelope, task: Definition, delivery: Delivery, registry: Registry) -> Load:
+    # Knows nothing of its `Ready`, which knows it: a circle would keep arguments and results until somebody collects garbage.
     def load() -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
         args, kwargs = payload.loads(split_by_value(found.payload)[1] if found.by_value else found.payload)
         called = task.function
-        if ready.delivery.inputs is not None:
-            args, called = _given(found, ready, registry, args), _for_each(found, called)
+        if delivery.inputs is not None:
+            args, called = _given(found, delivery, registry, args), _for_each(found, called)
         return called, ((*task.before, *args) if task.before else args), kwargs
 
     return load

@@ -281,7 +281,7 @@ local function fetch(out)
       if envelopes[i] and (ids[i] == '' or refuse and string.find(ids[i], '\n', 1, true)) then
         redis.call('HDEL', TASKS, ids[i])
       elseif envelopes[i] then
-        local letter, flags = origin, has_gates and string.byte(envelopes[i], 4) % 32 or 0
+        local letter, flags = origin, has_gates and (string.byte(envelopes[i], 4) or 0) % 32 or 0
         if flags > 7 then letter = gates(READY).admit(ids[i], line[2 * i], envelopes[i], origin) end
         if letter and flags > 15 then letter, begin_unique = gates(READY).unique().begin(ids[i], envelopes[i], letter, begin_unique) end
         if letter then

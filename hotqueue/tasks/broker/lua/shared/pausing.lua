@@ -47,7 +47,7 @@ local function pausing(tag, lines, history, gates)
         table.insert(by_need[need], line[2 * i])
         table.insert(by_need[need], id)
         gone[#gone + 1] = id
-        if string.byte(envelopes[i], 4) > 7 then gated[#gated + 1] = id end
+        if (string.byte(envelopes[i], 4) or 0) > 7 then gated[#gated + 1] = id end
       end
     end
     for need, places in pairs(by_need) do
