@@ -115,7 +115,7 @@ def test_an_alarm_of_the_tasks_and_our_limit_are_both_heard(workers: Workers) ->
     for _ in range(3):
         rung, limited = workers.tasks.has_an_alarm_of_its_own.delay().get(30)
         assert limited
-        assert 1 <= rung <= 10
+        assert 1 <= rung <= 30  # about ten, and more on a busy machine
 
 
 def test_a_task_that_takes_our_signals_does_not_keep_them(workers: Workers) -> None:
