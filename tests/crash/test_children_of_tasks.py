@@ -8,6 +8,7 @@ a thread, of an import); and what such a process keeps open when it stays behind
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import signal
@@ -152,7 +153,11 @@ def test_a_fork_while_a_module_is_imported_is_no_second_worker(workers: Workers)
 
 
 def open_files(pid: int) -> list[str]:
-    return [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+    found = []
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            found.append(os.readlink(f"/proc/{pid}/fd/{fd}"))
+    return found
 
 
 # --- what stays behind ---------------------------------------------------------------------------------------------

@@ -112,8 +112,7 @@ def prepare(
             (not options.ignore_result and options.result_expires > 0) or history.verdict == WANTED,
             outlet=_outlet(channel, request, options) if task is not None and task.streams else None,
         )
-        if history is not NOTHING_HAPPENED:
-            _have_wait_for_checkpoint(ready.call, history)
+        _have_wait_for_checkpoint(ready.call, history)
     return ready
 
 
@@ -125,6 +124,8 @@ def _unreadable(error: HotQueueError) -> Outcome:
 
 def _have_wait_for_checkpoint(call: Call, history: History) -> None:
     """Have the call of an `async def` task begin by asking for its checkpoint, if there is one: its loop is not to wait."""
+    if not (call.is_async and history.has_checkpoint):
+        return
     load, request = call.load, call.request
 
     def load_call() -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
@@ -144,8 +145,7 @@ def _have_wait_for_checkpoint(call: Call, history: History) -> None:
 
         return begin, args, kwargs
 
-    if call.is_async and history.has_checkpoint:
-        call.load = load_call
+    call.load = load_call
 
 
 def _foregone(task_id: str, history: History, options: TaskOptions, clock: Callable[[], int]) -> Outcome | None:

@@ -191,9 +191,9 @@ def test_however_many_futures_there_are_one_connection_and_few_threads_wait(star
     with HotQueue("futures", url=server.url) as queue, server.client() as client:
         executor = Executor(queue)
         first = executor.submit(abs, 0)
-        known, threads = len(client.client_list()), set(threading.enumerate())
+        threads = set(threading.enumerate())
         futures = [first, *(executor.submit(abs, n) for n in range(300))]
-        assert len(client.client_list()) == known
+        assert len(client.client_list()) <= 3  # this one's, that over which they are sent, that over which their ends come
         assert "hotqueue-replies" not in {thread.name for thread in set(threading.enumerate()) - threads}
         executor.shutdown(wait=False, cancel_futures=True)
         assert all(future.cancelled() for future in futures)

@@ -70,7 +70,7 @@ def test_several_take_a_share_each_and_leave_none_out(many: list[Room]) -> None:
         taken[:] = [each.take() for each in several]
         return all(taken)
 
-    wait_until(all_took)
+    wait_until(all_took, 30)
     assert all(len(each) <= MANY // 3 for each in taken)
     assert sum(map(len, taken)) == len(set().union(*taken))
 
