@@ -165,13 +165,18 @@ class Sent:
             await_reply(self._connection, self._size)
         return self._connection.read_response()
 
+    @property
+    def is_answered(self) -> bool:
+        """True once somebody has seen that the whole reply is here, or that the connection has ended: it has no `fileno` then."""
+        return self._reply is not None or not is_open(self._connection)
+
     def has_answered(self, seconds: float) -> bool:
         """Wait so long at most until the whole reply is here, or the connection has ended.
 
         Of a reply that has begun the rest may never come: a server can be stopped, or a network fail, at any byte of it.
         """
         connection = self._connection
-        if self._reply is not None or not is_open(connection):
+        if self.is_answered:
             return True
         try:
             if not connection.can_read(timeout=seconds):

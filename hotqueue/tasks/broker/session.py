@@ -103,6 +103,11 @@ class Step:
             return Stepped(int(now), -1, True, 0, 0, 0, 0, missing, [], stopped, newer=left)
         return Stepped(int(now), due, alive != 0, others, suspects, needs, left, missing, deliveries, stopped, paused=paused)
 
+    @property
+    def is_answered(self) -> bool:
+        """True once somebody has seen that it has answered."""
+        return self._sent.is_answered
+
     def has_answered(self, seconds: float) -> bool:
         """Wait so long at most until what it brings begins to come, or its connection has ended."""
         return self._sent.has_answered(seconds)

@@ -68,7 +68,7 @@ class Place:
 
     def has_answered(self, step: Step, seconds: float) -> bool:
         """Wait so long at most for the whole reply of the step under way."""
-        if not seconds and readable([step.fileno()], 0):
+        if not (seconds or step.is_answered) and readable([step.fileno()], 0):
             self._heard = time.monotonic()
         return step.has_answered(seconds)
 

@@ -496,6 +496,7 @@ def test_a_connection_that_ends_while_it_is_looked_at_is_a_lost_reply(
         assert not step.has_answered(0.05)
         server.kill()
         wait_until(lambda: step.has_answered(0.05))
+        assert step.is_answered  # whoever looks once more is not to ask for its descriptor
         with pytest.raises(ConnectionFailed, match="Connection"):
             step.end()
 
