@@ -1,7 +1,7 @@
 """Lua files → scripts that a store can run by their SHA-1. Reads package files; speaks to no server.
 
 One operation a file, behind files that it shares with others, so that Redis sees one text. Names in capitals are constants. A
-line ``-- include other`` of a shared file stands for another one of its folder, of which functions are made only where it is run.
+line ``-- include other`` stands for a file of the folder ``shared``, of which functions are made only where it is run.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def _read(package: str, name: str) -> str:
     read = pkgutil.get_data(top, "/".join([*folder.split("."), f"{name}.lua"]) if folder else f"{name}.lua")
     if read is None:
         raise FileNotFoundError(f"{package} has no {name}.lua")
-    shared = name.rpartition("/")[0]
+    shared = name.rpartition("/")[0] or "shared"
     return _INCLUDE.sub(lambda found: _read(package, f"{shared}/{found[1]}"), read.decode())
 
 

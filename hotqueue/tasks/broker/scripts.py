@@ -28,7 +28,7 @@ def _script(name: str, *more: str) -> Script:
 
 
 def _stepping(steps: int, *more: str) -> Script:
-    shared = ("prelude", "bells", *_OWNING, "outbox", "dead_list", *_GATES, *more, "pausing", "holds")
+    shared = ("prelude", "bells", "results", "history", *_GATES, *more, "holds")  # it includes more where it is used
     constants = (*CONSTANTS, ("STEPS", steps))
     return load("hotqueue.tasks.broker.lua", "step", *(f"shared/{each}" for each in shared), constants=constants)
 

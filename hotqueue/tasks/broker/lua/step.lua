@@ -42,11 +42,19 @@ local buried -- of those, the dead, if there are any
 if is_paused then
   -- The last one is asked for five times, so that one question answers for it apart from the others.
   local kept = redis.call('EXISTS', ATTEMPTS, EXPIRING, REVOKED, LARGE, OWNED, OWNED, OWNED, OWNED, OWNED)
-  is_plain, owners = kept == 0, kept > 4 and owning(OWNED, now)
+  is_plain = kept == 0
+  if kept > 4 then
+    -- include owning
+    owners = owning(OWNED, now)
+  end
   local lines = redis.pcall('GET', PAUSED)
-  pauses = type(lines) == 'string' and pausing(string.sub(TASKS, 1, -6), lines, history, gates)
-  is_paused = type(lines) == 'table' or pauses and pauses.is_all(lines) -- of the wrong type: nothing is fetched
-  if is_paused then pauses = nil end -- they are of names
+  is_paused = type(lines) == 'table' -- of the wrong type: nothing is fetched
+  if type(lines) == 'string' then
+    -- include pausing
+    pauses = pausing(string.sub(TASKS, 1, -6), lines, history, gates)
+    is_paused = pauses.is_all(lines)
+    if is_paused then pauses = nil end -- they are of names
+  end
   marks = redis.pcall('SCARD', REVOKED) -- of the wrong type: nothing is revoked
 end
 if type(marks) == 'table' then marks = 0 end
@@ -74,6 +82,7 @@ local function settle()
   -- What becomes of a task that has not ended, and of one that died besides: few have these functions made.
   local function carry_out_other(id, run, code, head)
     local function bury(id, record, envelope)
+      -- include dead_list
       buried = buried or {}
       buried[id] = true
       local entry = record .. '\n' .. (envelope or '')
@@ -134,7 +143,11 @@ local function settle()
       return carry_out_other(id, run, code, head)
     end
     if code == 'D' then redis.call('ZCARD', DEAD) redis.call('HLEN', DEAD_TASKS) end -- of the wrong type: nothing is written
-    local post = run.extra ~= '' and code ~= 'D' and posting(string.sub(RESULTS, 1, -#'result:' - 1))(run.extra)
+    local post
+    if run.extra ~= '' and code ~= 'D' then
+      -- include outbox
+      post = posting(string.sub(RESULTS, 1, -#'result:' - 1))(run.extra)
+    end
     if owners then
       local verb = code == 'D' and 'D' or code == 'E' and 'V' or 'S' -- what that means for steps behind it, see steps.lua
       owners.keep(done, id, blob_of(run, n), run.ms, run.owned[2 * n - 1], verb, (code == 'D' and 'F' or 'R') .. id)
@@ -366,18 +379,6 @@ local function fetch(out)
   return 1, width == 0 and left or to_lanes
 end
 
-local FEW_MARKS = 100 -- so many are told as they are: who has none of them in hand knows better
-
-local function revoked_in_hand()
-  if marks == 0 then return {} end
-  if marks <= FEW_MARKS then return redis.call('SMEMBERS', REVOKED) end
-  local found = {}
-  holds().each_id(HELD, function(id)
-    if is_revoked(id) then found[#found + 1] = id end
-  end)
-  return found
-end
-
 local function count_all()
   if not next(tally) then return end
   local NAMES = { S = 'succeeded', E = 'ended', D = 'failed', R = 'retried', P = 'put_back', K = 'parked', dropped = 'dead_dropped' }
@@ -398,8 +399,17 @@ if failed then
   if STEPS == 1 and made_following then made_following.ring() end
   return failed
 end
+local FEW_MARKS = 100 -- so many are told as they are: who has none of them in hand knows better
+local revoked_in_hand = {}
+if marks > FEW_MARKS then
+  holds().each_id(HELD, function(id)
+    if is_revoked(id) then revoked_in_hand[#revoked_in_hand + 1] = id end
+  end)
+elseif marks > 0 then
+  revoked_in_hand = redis.call('SMEMBERS', REVOKED)
+end
 local out = {}
-local head = { text(now), -1, 1, 0, 0, 0, 0, gone, revoked_in_hand() }
+local head = { text(now), -1, 1, 0, 0, 0, 0, gone, revoked_in_hand }
 if room > 0 then
   for i = 1, #head do out[i] = head[i] end
   head = out
