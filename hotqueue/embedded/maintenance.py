@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,8 +18,10 @@ from hotqueue.embedded import start as starting
 from hotqueue.embedded.files import MEMORY, Files, absolute, check, is_there, make_run_folder, read_owner, read_record, size
 from hotqueue.embedded.guardian import ask
 from hotqueue.embedded.log import explained
-from hotqueue.embedded.waiting import Patience, await_stop, probe
+from hotqueue.embedded.waiting import LOOKS, Patience, await_stop, is_in_use, probe
 from hotqueue.errors import ConfigError, HotQueueError
+
+STOPPING = 30.0  # seconds that a server may take to end which nobody uses any more
 
 
 def status(path: str | os.PathLike[str] | None) -> dict[str, Any]:
@@ -160,7 +163,7 @@ def _upgrade(files: Files) -> dict[str, Any]:
         except HotQueueError:
             journal.restore(files, backup)
             raise
-    await_stop(files, 5.0)
+    await_stop(files, STOPPING)
     return {**handed, "backup": backup}
 
 
@@ -179,17 +182,29 @@ def _files(path: str) -> Files:
 def alone(files: Files) -> Iterator[locks.Claim]:
     """Hold every lock of a database that nobody uses, and its server's claim; refuse if somebody does."""
     make_run_folder(files)
-    await_stop(files, 5.0)  # the last user may have gone just now
-    start, users = (locks.open_lock(files.at(name)) for name in ("start.lock", "users.lock"))
-    try:
-        claim = starting.claim(files) if locks.try_lock(start) and locks.try_lock(users) else None
-        if claim is None:
+    deadline, in_use = time.monotonic() + STOPPING, 0
+    while True:
+        await_stop(files, deadline - time.monotonic())  # the last user may have gone just now
+        with _all_locks(files) as claim:
+            if claim is not None:
+                yield claim
+                return
+        in_use = in_use + 1 if is_in_use(files) else 0
+        if in_use == LOOKS or time.monotonic() > deadline:
             using = ", ".join(map(str, _users(files) or ())) or "unknown"
             raise ConfigError(f"{files.database} is in use (by process {using}): stop its workers and programs first")
-        try:
-            yield claim
-        finally:
-            claim.close()
+        time.sleep(0.001)  # a guardian that ends gives up its locks one after the other
+
+
+@contextlib.contextmanager
+def _all_locks(files: Files) -> Iterator[locks.Claim | None]:
+    start, users = (locks.open_lock(files.at(name)) for name in ("start.lock", "users.lock"))
+    claim = None
+    try:
+        claim = starting.claim(files) if locks.try_lock(start) and locks.try_lock(users) else None
+        yield claim
     finally:
+        if claim is not None:
+            claim.close()
         for fd in (start, users):
             locks.close_lock(fd)

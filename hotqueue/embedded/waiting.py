@@ -19,6 +19,7 @@ log = logging.getLogger("hotqueue.embedded")
 SILENCE = 10.0  # seconds that a server may be alive without answering
 LOADING = 600.0  # seconds that it may take to read its data, or another process to start it
 TELLING = 5.0  # seconds between two lines in the log while waiting
+LOOKS = 3  # how often in a row a database must be seen in use until it is
 
 
 def probe(address: str) -> str:
@@ -103,7 +104,7 @@ def awaiting_stop(files: Files, seconds: float) -> Iterator[None]:
         yield
         if guardian >= 0:
             with contextlib.suppress(OSError):
-                _await_lock(guardian, files.at("users.lock"), time.monotonic() + seconds)
+                _await_lock(guardian, files, time.monotonic() + seconds)
     finally:
         if guardian >= 0:
             locks.close_lock(guardian)
@@ -115,8 +116,14 @@ def await_stop(files: Files, seconds: float) -> None:
         pass
 
 
-def _await_lock(guardian: int, users: str, deadline: float) -> None:
+def is_in_use(files: Files) -> bool:
+    """Tell whether somebody uses the database: once may be its guardian, between two looks; `LOOKS` in a row are a user."""
+    users = files.at("users.lock")
+    return not locks.is_free(users) and locks.is_free(users, shared=True)
+
+
+def _await_lock(guardian: int, files: Files, deadline: float) -> None:
     in_use = 0
-    while time.monotonic() < deadline and not locks.try_lock(guardian) and in_use < 3:  # once may be the guardian,
-        in_use = in_use + 1 if not locks.is_free(users) and locks.is_free(users, shared=True) else 0  # between two looks
+    while time.monotonic() < deadline and not locks.try_lock(guardian) and in_use < LOOKS:
+        in_use = in_use + 1 if is_in_use(files) else 0
         time.sleep(0.001)

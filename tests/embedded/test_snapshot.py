@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
 
-from hotqueue.embedded import snapshot
+from hotqueue.embedded import locks, snapshot
+from hotqueue.embedded.files import Files
 from hotqueue.embedded.guardian import ask
 from hotqueue.embedded.server import EmbeddedServer
 from hotqueue.errors import ConfigError
@@ -46,6 +48,20 @@ def test_a_file_is_put_in_the_place_of_a_database_only_when_that_may_be_lost(pat
     snapshot.put(str(saved), str(path), replace=True)
     assert length(path) == 2
     assert not list(path.parent.glob("*.half-*"))
+
+
+@pytest.mark.parametrize("lock", ["start.lock", "users.lock", "server.lock"])
+def test_a_lock_that_an_ending_guardian_has_yet_to_give_up_is_waited_for(path: Path, server: EmbeddedServer, lock: str) -> None:
+    ask(server.ensure(), b"RPUSH", b"q", b"a")
+    snapshot.snapshot(server.ensure(), str(path), str(saved := path.with_name("saved")))
+    server.close()
+    held = locks.open_lock(Files.of(str(path)).at(lock))
+    assert locks.try_lock(held)
+    ending = threading.Timer(0.2, locks.close_lock, [held])
+    ending.start()
+    snapshot.put(str(saved), str(path), replace=True)
+    ending.join()
+    assert length(path) == 1
 
 
 def test_a_place_is_checked_before_anything_is_copied(path: Path) -> None:
