@@ -228,7 +228,7 @@ class Definition:
             flags |= envelope.BY_VALUE
         form = envelope.Form(self._header(options, queue), kind, options.priority, flags, self.client.signer)
         if options is self.options:
-            self._forms[queue, flags & (envelope.HAS_MORE | envelope.GATED | envelope.UNIQUE)] = form
+            self._forms[queue, flags & ~envelope.BY_VALUE] = form
         return form
 
     def _has_self(self) -> bool:

@@ -97,6 +97,9 @@ class Envelope:
         return dict(self.more.get("headers") or {})
 
 
+_in_json = json.JSONEncoder(separators=(",", ":")).encode  # `dumps` would make an encoder for each call
+
+
 def task_header(name: str, queue: str, options: dict[str, Any], python: str = "") -> bytes:
     """Return the part of an envelope that all calls of a task share."""
     header: dict[str, Any] = {"task": name, "queue": queue}
@@ -137,7 +140,7 @@ def call_header(args_repr: str, more: dict[str, Any] | None = None, gates: bytes
     """Return the call header and its flags."""
     call, flags = args_repr.encode("utf-8", "replace"), 0
     if more:
-        call, flags = json.dumps({"args": args_repr, **more}, separators=(",", ":")).encode(), HAS_MORE
+        call, flags = _in_json({"args": args_repr, **more}).encode(), HAS_MORE
         flags |= STEP if "flow" in more else 0
     if unique:
         call, flags = len(unique).to_bytes(2, "big") + unique + call, flags | UNIQUE

@@ -63,6 +63,14 @@ class Context(NamedTuple):
     last: dict[str, Any]
     after: tuple[AsyncResult[Any], ...]
 
+    def within(self, is_first: bool, is_last: bool) -> Context:
+        """Return what a part has of them that says nothing itself."""
+        return (
+            self
+            if is_first and is_last
+            else Context(self.every, self.first if is_first else {}, self.last if is_last else {}, self.after if is_first else ())
+        )
+
 
 class Known(NamedTuple):
     """What is known of a step here: which task, for handles and graphs."""
@@ -99,26 +107,29 @@ class Planning:
 
     # --- options of the whole ------------------------------------------------------------------------------------
 
-    @contextmanager
-    def under(self, part: Form, is_first: bool, is_last: bool) -> Iterator[None]:
-        """Plan a part of a whole: with its own options, over those of the whole."""
+    def _under(self, part: Form, is_first: bool, is_last: bool) -> Context:
+        """Return the options that a part of a whole is planned with: its own, over those of the whole."""
         outer, own = self._context, part.options
         every = _merged(outer.every, {name: value for name, value in own.items() if name not in FIRST | LAST})
         first = {**(outer.first if is_first else {}), **{name: own[name] for name in FIRST & own.keys()}}
         last = {**(outer.last if is_last else {}), **{name: own[name] for name in LAST & own.keys()}}
-        self._context = Context(every, first, last, (*(outer.after if is_first else ()), *part.after))
-        try:
-            yield
-        finally:
-            self._context = outer
+        return Context(every, first, last, (*(outer.after if is_first else ()), *part.after))
 
     # --- steps ---------------------------------------------------------------------------------------------------
 
     def part(self, part: Form, given: Given, is_first: bool = True, is_last: bool = True) -> Shape:
         """Add the steps of a part, and what it says is to follow it; return of which steps its value is made."""
-        first = len(self.steps)
-        with self.under(part, is_first, is_last):
+        first, outer = len(self.steps), self._context
+        self._context = outer.within(is_first, is_last) if part.is_bare else self._under(part, is_first, is_last)
+        try:
             shape = part.plan(self, given)
+        finally:
+            self._context = outer
+        if part.links or part.errbacks:
+            self._plan_what_follows(part, shape, first)
+        return shape
+
+    def _plan_what_follows(self, part: Form, shape: Shape, first: int) -> None:
         own = tuple(number for number in range(first, len(self.steps)) if number not in self._aside)
         with self._apart():
             for link in part.links:
@@ -126,7 +137,6 @@ class Planning:
             needs = part.failing(own)
             for errback in part.errbacks if needs else ():
                 self.part(errback, Given(list(needs), "F"))
-        return shape
 
     @contextmanager
     def _apart(self) -> Iterator[None]:
@@ -142,8 +152,9 @@ class Planning:
     def add(self, call: TaskForm, given: Given) -> int:
         """Add the step of one call; return its number."""
         context, shape = self._context, self._shape_for(given)
-        args, kwargs, needs, takes = call.args, call.kwargs, (*_leaves(shape), *given.also), None
-        if not call.is_immutable and _leaves(shape):
+        leaves = _leaves(shape)
+        args, kwargs, needs, takes = call.args, call.kwargs, (*leaves, *given.also), None
+        if not call.is_immutable and leaves:
             takes = shape
         elif not call.is_immutable:  # what comes in front of the arguments is known: it was given, or is an empty list
             args, kwargs = (*(given.args if shape is None else (shape,)), *args), {**kwargs, **given.kwargs}
@@ -179,15 +190,14 @@ class Planning:
         number = len(self.steps)
         self.client = _same_store(self.client, definition)
         task_id = options.pop("task_id", None) or f"{self._prefix}-{number:x}"
-        headers = _merged(
-            *({"headers": self.known[need].headers} for need in flow.needs), {"headers": options.pop("headers", None)}
-        )
+        inherited = [{"headers": found} for need in flow.needs if (found := self.known[need].headers)]
+        whole = _merged(*inherited, options) if inherited else options
         flow.root, flow.parent = self.root, self.known[flow.needs[-1]].id if flow.needs else self.parent
         needed = [(self.known[need].id, self.known[need].task) for need in flow.needs]
-        step = encoded(definition, task_id, args, kwargs, {**options, **headers}, flow, needed, [handle_of(r) for r in after])
+        step = encoded(definition, task_id, args, kwargs, whole, flow, needed, [handle_of(r) for r in after])
         self.root = self.root or task_id
         self.steps.append(step)
-        self.known.append(Known(task_id, step.queue, definition.name, flow.needs, flow.when, headers.get("headers") or {}))
+        self.known.append(Known(task_id, step.queue, definition.name, flow.needs, flow.when, whole.get("headers") or {}))
         return number
 
 
@@ -206,7 +216,7 @@ def compiled(form: Form, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tu
 
 def _leaves(shape: Shape) -> tuple[int, ...]:
     """Return the numbers of the steps in a shape, each once."""
-    return tuple(dict.fromkeys(_each(shape)))
+    return tuple(dict.fromkeys(_each(shape))) if isinstance(shape, list) else () if shape is None else (shape,)
 
 
 def _each(shape: Shape) -> Iterator[int]:
