@@ -137,6 +137,7 @@ class Session:
         known: the names of the tasks that it can run by name.
 
     Attributes:
+        follows: whether steps of workflows have waited here.
         width: fetch suspects, which run side by side with so many; 0: fetch ordinary tasks; ALONE: any suspect, which runs alone.
     """
 
@@ -148,6 +149,7 @@ class Session:
         self._kind = b"a" if kind == "a" else b"s"
         self.width = 0
         self.number = 0
+        self.follows = False
         self._store = broker.store
         self._step = PackedKeys(scripts.STEP, [key.encode() for key in broker.script_keys.step(worker)])
         self._worker = worker.encode()
@@ -206,7 +208,8 @@ class Session:
     def follow(self, args: list[bytes]) -> Any:
         """Make a step that was refused, as steps of workflows wait here, by the script that knows of these; so from now on."""
         step = self._step
-        if step.script is not scripts.STEP_FOLLOWING:
+        if not self.follows:
+            self.follows = True
             self._step = step = PackedKeys(scripts.STEP_FOLLOWING, step.keys)
         return self._store.run(step.script, [keys.text(key) for key in step.keys], args, doing=DOING)
 

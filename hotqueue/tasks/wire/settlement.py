@@ -144,7 +144,7 @@ def _dead_entry(error: bytes, history: History, now: int) -> str:
 
 
 _ALIKE = itemgetter(1, 2, 4, 5)  # all but a settlement's id and blob
-_WITH_BLOB = frozenset("SED")
+WITH_BLOB = frozenset("SED")
 
 
 def runs(settlements: Sequence[Settlement]) -> list[bytes]:
@@ -158,13 +158,13 @@ def runs(settlements: Sequence[Settlement]) -> list[bytes]:
         by_kind.setdefault(_ALIKE(each), []).append(each)
     for (number, code, ms, extra), run in by_kind.items():
         ids = keys.raw("\n".join([each[0] for each in run]) + "\n")
-        found += (code.encode(), _raw(number), b"%d" % ms, _raw(extra), ids)
-        if code in _WITH_BLOB:
-            found += [_raw(each[3]) for each in run]
+        found += (code.encode(), raw_of(number), b"%d" % ms, raw_of(extra), ids)
+        if code in WITH_BLOB:
+            found += [raw_of(each[3]) for each in run]
     return found
 
 
-def _raw(part: bytes | str | int) -> bytes:
+def raw_of(part: bytes | str | int) -> bytes:
     if isinstance(part, bytes):
         return part
     return keys.raw(part) if isinstance(part, str) else b"%d" % part

@@ -5,7 +5,7 @@ Reading is done beside the task, so that a server that is away is not the task's
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from hotqueue import keys
@@ -15,11 +15,26 @@ from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.rules.lifecycle import State
 from hotqueue.tasks.wire import envelope, flow, payload, record
 from hotqueue.tasks.wire.record import Record
-from hotqueue.tasks.wire.settlement import Delivery
+from hotqueue.tasks.wire.settlement import WITH_BLOB, Delivery, Settlement, raw_of
 
 TOGETHER = 250  # records that are read in one trip
 AHEAD = 1000  # records that are read at most for steps that stand in line
 ENDED_WITHOUT = b""  # stands for the record of a task that ended without one
+
+
+def hand_on(settled: Sequence[Settlement], gone: Collection[str], deliveries: Sequence[Delivery]) -> None:
+    """Give steps what they take of tasks whose ends came with the fetch that brought them, so that it need not be read.
+
+    Args:
+        settled: what was sent along with that fetch.
+        gone: ids of those among them whose outcome was dropped: it is another that counts.
+    """
+    ended = {each.id: each.blob for each in settled if each.code in WITH_BLOB and each.id not in gone}
+    for delivery in deliveries if ended else ():
+        if delivery.data[3:4] and delivery.data[3] & envelope.STEP:
+            needs = _needs(delivery.data)
+            if needs and ended.keys() >= set(needs):
+                delivery.inputs = {each: raw_of(ended[each]) for each in needs}
 
 
 def read_inputs(broker: Broker, line: Sequence[Delivery]) -> None:

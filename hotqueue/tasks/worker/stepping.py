@@ -10,6 +10,7 @@ from hotqueue.keys import SCHEMA
 from hotqueue.tasks.broker.session import Step, Stepped
 from hotqueue.tasks.wire.settlement import Settlement
 from hotqueue.tasks.worker import failpoints
+from hotqueue.tasks.worker.inputs import hand_on
 from hotqueue.tasks.worker.recovery import Recovery
 from hotqueue.tasks.worker.subscription import Subscription
 
@@ -107,6 +108,8 @@ class Stepping(Recovery):
             return None
         if not (are_permits_out or subscription.ahead or subscription.unstarted):
             self.permits.withdraw_all(subscription.index)  # what an error may have left: nothing is in line now
+        if sent and subscription.session.follows:
+            hand_on(sent, stepped.gone, stepped.deliveries)
         subscription.took(stepped, step.room)
         if step.room:
             subscription.sent_at, subscription.counted_at = step.sent_at, stepped.now
