@@ -40,6 +40,13 @@ def moment(*_: Any) -> float:
     return time.time()
 
 
+@queue.task(name="since")
+def since(moments: list[float]) -> tuple[float, float]:
+    """Return when it ran, and how long that was after the last of these moments; seconds."""
+    now = time.time()
+    return now, now - max(moments)
+
+
 def kilobytes(client: Any) -> float:
     """Return what all keys take."""
     return sum(client.memory_usage(key, samples=0) or 0 for key in client.scan_iter("*")) / 1024
@@ -85,11 +92,12 @@ def drained(tasks: int) -> float:
     return time.perf_counter() - began
 
 
-def wide_chord(members: int) -> float:
-    """Return the seconds from where a chord begins to be sent to where its body runs."""
-    workflow = chord([nothing.s(1) for _ in range(members)], moment.s())
+def wide_chord(members: int) -> tuple[float, float]:
+    """Return the seconds from where a chord begins to be sent to where its body runs, and from its last member to there."""
+    workflow = chord([moment.s(1) for _ in range(members)], since.s())
     began = time.time()
-    return float(workflow.delay().get(timeout=LONGEST)) - began
+    ran, late = workflow.delay().get(timeout=LONGEST)
+    return ran - began, late
 
 
 @contextmanager
@@ -112,8 +120,10 @@ def measure(steps: int, members: int) -> None:
         step = long_chain(steps)
         print(f"chain of {steps}: {1e6 * step:.0f} us a step, {step / trip:.2f} of a round trip of {1e6 * trip:.0f} us")
         plain = drained(members)
-        chorded = wide_chord(members)
-        print(f"chord of {members}: {chorded:.2f} s to its body, {chorded / plain:.2f} of draining as many plain tasks")
+        chorded, late = wide_chord(members)
+        share = chorded / plain
+        print(f"chord of {members}: {chorded:.2f} s to its body, {share:.2f} of draining as many plain tasks")
+        print(f"its body ran {1e3 * late:.0f} ms after the last member")
     queue.close()
 
 
