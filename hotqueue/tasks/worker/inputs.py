@@ -33,7 +33,7 @@ def hand_on(settled: Sequence[Settlement], gone: Collection[str], deliveries: Se
     for delivery in deliveries if ended else ():
         if delivery.data[3:4] and delivery.data[3] & envelope.STEP:
             needs = _needs(delivery.data)
-            if needs and ended.keys() >= set(needs):
+            if ended.keys() >= set(needs):
                 delivery.inputs = {each: raw_of(ended[each]) for each in needs}
 
 
@@ -59,6 +59,8 @@ def read_inputs(broker: Broker, line: Sequence[Delivery]) -> None:
 
 def _needs(data: bytes) -> list[str]:
     """Return the ids of the tasks of which a step takes something; of what cannot be read, none: `prepare` says so."""
+    if not envelope.may_say(data, b'"needs":'):
+        return []
     try:
         return list(envelope.decode(data).flow.get("needs", ()))
     except SerializationError:

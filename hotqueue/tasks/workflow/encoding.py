@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 from hotqueue.errors import ConfigError
 from hotqueue.runtime import testing_mode
+from hotqueue.tasks.broker.encoded import Encoded
 from hotqueue.tasks.client.calls import ready_to_send
 from hotqueue.tasks.client.definition import Definition
 from hotqueue.tasks.client.handle import Handle
@@ -109,11 +110,35 @@ def encoded(
         TypeError: the call does not fit; the task is unique.
         SerializationError: an argument cannot travel.
     """
-    where = f"{definition.name} as a step of a workflow"
     header = flow.header([task_id for task_id, _ in needed], [name for _, name in needed])
     more = {"flow": header} if header else None
-    call = ready_to_send(definition, where, args, kwargs, more, flow.ahead(), flow.at, **options, task_id=task_id)
     needs = (*(task_id for task_id, _ in needed), *(handle.id for handle in after))
+    if options or after or definition.options.unique:
+        queue, sent = _checked(definition, task_id, args, kwargs, options, flow, more, needs, after)
+    else:  # as the members of wide ones mostly are
+        queue, ahead = definition.options.queue or definition.client.name, flow.ahead()
+        behind = (ahead, flow.at) if ahead else None
+        data = definition.encode(task_id, args, kwargs, definition.options, queue, more, behind)
+        sent = Encoded(task_id, *definition.when(), data)
+    if testing_mode.sandbox is not None:
+        testing_mode.sandbox.originals[sent.id] = definition
+    return Step(sent.id, queue, sent.envelope, sent.due, sent.expires, tuple(dict.fromkeys(needs)), flow.when, flow.is_fed)
+
+
+def _checked(
+    definition: Definition,
+    task_id: str,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    options: dict[str, Any],
+    flow: Flow,
+    more: dict[str, Any] | None,
+    needs: Sequence[str],
+    after: Sequence[Handle[Any]],
+) -> tuple[str, Encoded]:
+    """Return the queue and the envelope of a step of which more is said than its arguments."""
+    where = f"{definition.name} as a step of a workflow"
+    call = ready_to_send(definition, where, args, kwargs, more, flow.ahead(), flow.at, **options, task_id=task_id)
     if call.handles is not None and (needs or flow.root != task_id):
         raise TypeError(f"{where} cannot be unique; say .set(unique=False)")
     for handle in after:
@@ -122,7 +147,4 @@ def encoded(
                 f"{where} is to run in queue {call.queue!r} after task {handle.id}, which is in queue {handle.queue!r}: "
                 "depends_on= takes results of the same queue"
             )
-    sent = call.task
-    if testing_mode.sandbox is not None:
-        testing_mode.sandbox.originals[sent.id] = definition
-    return Step(sent.id, call.queue, sent.envelope, sent.due, sent.expires, tuple(dict.fromkeys(needs)), flow.when, flow.is_fed)
+    return call.queue, call.task

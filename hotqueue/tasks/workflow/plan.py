@@ -16,6 +16,7 @@ from hotqueue.tasks.client import builtin
 from hotqueue.tasks.client.client import Client
 from hotqueue.tasks.client.definition import Definition
 from hotqueue.tasks.client.handle import handle_of
+from hotqueue.tasks.client.per_call import checked_id
 from hotqueue.tasks.context import current_request
 from hotqueue.tasks.wire.plan import Step
 from hotqueue.tasks.workflow.encoding import Flow, encoded
@@ -189,7 +190,8 @@ class Planning:
     ) -> int:
         number = len(self.steps)
         self.client = _same_store(self.client, definition)
-        task_id = options.pop("task_id", None) or f"{self._prefix}-{number:x}"
+        own_id = options.pop("task_id", None)
+        task_id = checked_id(own_id) if own_id else f"{self._prefix}-{number:x}"
         inherited = [{"headers": found} for need in flow.needs if (found := self.known[need].headers)]
         whole = _merged(*inherited, options) if inherited else options
         flow.root, flow.parent = self.root, self.known[flow.needs[-1]].id if flow.needs else self.parent
