@@ -108,13 +108,7 @@ class Stepping(Recovery):
             return None
         if not (are_permits_out or subscription.ahead or subscription.unstarted):
             self.permits.withdraw_all(subscription.index)  # what an error may have left: nothing is in line now
-        if sent and subscription.session.follows:
-            hand_on(sent, stepped.gone, stepped.deliveries)
-        subscription.took(stepped, step.room)
-        if step.room:
-            subscription.sent_at, subscription.counted_at = step.sent_at, stepped.now
-        if stepped.deliveries:
-            self.running.marks.mark(subscription.index)
+        self._take(subscription, step, stepped)
         if failpoints.IS_ARMED and sent:
             failpoints.at("after_settle")
         if failpoints.IS_ARMED and stepped.deliveries:
@@ -124,6 +118,16 @@ class Stepping(Recovery):
         elif stepped.deliveries:
             self.permits.add(step.number, len(stepped.deliveries), subscription.index)
         return stepped
+
+    def _take(self, subscription: Subscription, step: Step, stepped: Stepped) -> None:
+        """Put in line what a step brought."""
+        if step.actions and subscription.session.follows:
+            hand_on(step.actions, stepped.gone, stepped.deliveries)
+        subscription.took(stepped, step.room)
+        if step.room:
+            subscription.sent_at, subscription.counted_at = step.sent_at, stepped.now
+        if stepped.deliveries:
+            self.running.marks.mark(subscription.index)
 
     def _note_age(self, subscription: Subscription, step: Step, stepped: Stepped) -> None:
         """Note whether a queue turned out to be newer than we are; only a fetch says so, and that it is not any more."""
