@@ -108,6 +108,10 @@ def _not_now(text: str) -> HotQueueError:
     return ConnectionFailed(text, sent=False)
 
 
+def _moving(text: str) -> HotQueueError:
+    return ConnectionFailed(f"{text}; the slot of the queue moves to another node, it heals once it is there")
+
+
 def _no_more_clients(text: str) -> HotQueueError:
     return ConnectionFailed(
         f"{text}: the server takes no more connections; raise its maxclients, or have fewer programs connect", sent=False
@@ -197,6 +201,7 @@ _MEANINGS: list[tuple[tuple[str, ...], Callable[[str], HotQueueError]]] = [
     (("WRONGTYPE",), _wrong_type),
     (("NOREPLICAS",), _too_few_replicas),
     (("READONLY", "read only replica", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "UNBLOCKED", "LOADING"), _not_now),
+    (("attempted to access a non local key",), _moving),  # of a slot that moves: what a script asks for may not be there
     (("The previous master is now a",), _not_now),  # what redis-py makes of READONLY behind Sentinel
     (("BUSY ", "is busy running a script"), _not_now),
     (("max number of clients",), _no_more_clients),

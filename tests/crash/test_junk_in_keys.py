@@ -96,7 +96,8 @@ def questions(queue: HotQueue, task: Any) -> list[Callable[[], object]]:
         lambda: inventory.length(queue._store, queue.name),
     ]
     for result in results:
-        asked += [lambda r=result: r.get(timeout=0.05), lambda r=result: r.revoke(), lambda r=result: r.forget()]  # type: ignore[misc]
+        asked += [lambda r=result: r.get(timeout=0.05), lambda r=result: list(r.stream(timeout=0.05))]  # type: ignore[misc]
+        asked += [lambda r=result: r.revoke(), lambda r=result: r.forget()]  # type: ignore[misc]
         asked += [
             lambda r=result, what=what: getattr(r, what) for what in ("state", "progress", "history", "retries", "date_done")
         ]  # type: ignore[misc]

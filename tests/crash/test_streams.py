@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from hotqueue import StreamRestarted, TimeLimitExceeded, presence
+from hotqueue import StreamRestarted, TimeLimitExceeded, keys, presence
 from hotqueue.errors import TaskRevoked, WorkerLost
 from hotqueue.tasks.worker import failpoints
 from tests.crash.workers import Workers
@@ -89,7 +89,10 @@ def test_a_worker_that_was_given_up_adds_nothing_to_the_new_run(streams: Workers
 def test_it_ends_when_the_task_is_ended_from_outside(streams: Workers, how: str, tmp_path: Path) -> None:
     token = tmp_path / "token"
     streams.start("-p1", env={"HOTQUEUE_FAULT": f"before_add:KILL:{token}"})
-    options: dict[str, Any] = {"time_limit": {"time_limit": 0.5}, "last delivery": {"max_deliveries": 1}}.get(how, {})
+    options: dict[str, Any] = {
+        "time_limit": {"time_limit": 0.5},
+        "last delivery": {"max_deliveries": 1, "result_expires": 30},
+    }.get(how, {})
     result = streams.tasks.endless.apply_async(**options)
     stream = result.stream(timeout=30)
     assert next(stream) == 0
@@ -102,6 +105,9 @@ def test_it_ends_when_the_task_is_ended_from_outside(streams: Workers, how: str,
     with pytest.raises(kind):
         items.extend(iter(stream))
     assert items == list(range(len(items)))
+    if how == "last delivery":  # of a process that is lost they would stay for an hour
+        key = keys.stream(streams.name, result.id)
+        wait_until(lambda: 0 < streams.redis.pttl(key) <= 60_000, 30, "the items go as those of a run that ended")
     streams.queue.discard_dead(all=True)
 
 

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
+from hotqueue import keys
 from hotqueue.errors import ConfigError, ConnectionFailed, QueueFull
 from hotqueue.store.resolve import resolve
-from hotqueue.store.scripts import load
+from hotqueue.store.scripts import Script, load
 from hotqueue.store.store import Store
 from hotqueue.store.url import parse
-from tests.support.servers import RedisServer
+from tests.support.servers import RedisServer, Servers
 from tests.support.stores import NOBODY
 
 only_embedded = pytest.mark.servers("embedded")
@@ -122,3 +123,24 @@ def test_a_server_of_something_else_is_one_sentence() -> None:
     assert "\n" not in str(info.value)
     other.shutdown()
     other.server_close()
+
+
+@pytest.mark.servers("cluster")
+def test_what_a_script_does_not_find_in_a_slot_that_moves_is_for_later(store: Store, servers: Servers, queue_name: str) -> None:
+    key, script = keys.tasks(queue_name), Script("return redis.call('GET', KEYS[1] .. ':more')")
+    store.command(key, "HSET", key, "field", "value")
+    cluster: Any = servers.running("cluster")
+    slot = store.client().keyslot(key)
+    port = store.client().get_node_from_key(key).port
+    home, other = sorted(cluster.nodes, key=lambda node: node.port != port)[:2]
+    home.client().execute_command(
+        "CLUSTER", "SETSLOT", slot, "MIGRATING", other.client().execute_command("CLUSTER", "MYID").decode()
+    )
+    try:
+        with pytest.raises(ConnectionFailed, match=r"non local key.*; the slot of the queue moves to another node") as info:
+            store.run(script, [key], [])
+        assert (info.value.sent, info.value.retry) == (True, True)
+    finally:
+        home.client().execute_command("CLUSTER", "SETSLOT", slot, "STABLE")
+    assert store.run(script, [key], []) is None
+    store.command(key, "DEL", key)

@@ -282,11 +282,15 @@ class Servers:
         self._stores: dict[str, Store] = {}
 
     def url(self, kind: str) -> str:
-        """Return the URL of the running server of a kind (not of "embedded": that one starts by itself)."""
+        """Return the URL of the running server of a kind."""
+        return self.running(kind).url
+
+    def running(self, kind: str) -> RedisServer | Sentinel | Cluster:
+        """Return the running server of a kind (not of "embedded": that one starts by itself)."""
         if kind not in self._running:
             makers = {"server": RedisServer, "sentinel": Sentinel, "cluster": Cluster}
             self._running[kind] = makers[kind](self._folder / kind)
-        return self._running[kind].url
+        return self._running[kind]
 
     def store(self, kind: str) -> Store:
         """Return a store on the running server of a kind, for looking at keys between tests."""

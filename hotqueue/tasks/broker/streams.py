@@ -91,6 +91,11 @@ class Streaming(StoredQueue):
         code, found, count = self.store.run(scripts.STREAM_ADD, every_key, args, ADDING, repeatable=True)
         return code, int(found or 0), count
 
+    def stream_ends(self, task_id: str, ttl_ms: int) -> None:
+        """Have what a task has yielded stay so long, once it has ended in another way than at the end of a run."""
+        for key in (keys.stream(self.name, task_id), keys.streamed(self.name, task_id)):
+            self.store.command(key, "PEXPIRE", key, ttl_ms)
+
     def stream_read(self, task_id: str, place: Place, portion: int = READ_AT_ONCE, *, leaves: bool = False) -> Some:
         """Return some of a stream; for a while the task waits for this reader, before it throws away what that has not read.
 

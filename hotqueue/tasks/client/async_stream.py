@@ -7,7 +7,7 @@ import contextlib
 import time
 from typing import Any, TypeVar
 
-from hotqueue.errors import NoThread, StreamGap, StreamRestarted
+from hotqueue.errors import ConnectionFailed, NoThread, StreamGap, StreamRestarted
 from hotqueue.runtime.ending import in_thread
 from hotqueue.tasks.broker.streams import BLOCK
 from hotqueue.tasks.client.answers import Answer
@@ -25,11 +25,11 @@ class AsyncStream(Reading[Y]):
     """
 
     __module__ = "hotqueue.tasks"
+    _end: asyncio.Task[Answer] | None = None
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.value: Any = None
-        self._end: asyncio.Task[Answer] | None = None
 
     def __aiter__(self) -> AsyncStream[Y]:
         return self
@@ -48,8 +48,15 @@ class AsyncStream(Reading[Y]):
         """Read until there are items, or the task has ended."""
         handle, began = self._handle, time.monotonic()
         try:
+            if self._holds_up:
+                self._watch_end()
             while not self._ready:
-                some = await handle.broker.astream_read(handle.id, self._place)
+                try:
+                    some = await handle.broker.astream_read(handle.id, self._place)
+                except ConnectionFailed as error:
+                    if self._outlasts(error, self._left(began)):
+                        continue
+                    raise
                 self._take_in(some)
                 if self._ready:
                     return
@@ -73,11 +80,17 @@ class AsyncStream(Reading[Y]):
         await self.aclose()
         self.value = await handle.aoutcome(answer, True)
 
+    def _watch_end(self) -> None:
+        if self._end is None:
+            self._replies, self._end = self._handle.replies, asyncio.ensure_future(awaited(self._handle, None))
+
     async def _wait_for_more(self, left: float) -> None:
         handle = self._handle
-        if self._end is None:
-            self._end = asyncio.ensure_future(awaited(handle, None))
-            return
+        if self._end is not None and self._end.done():  # of an end before this read, after which somebody revived the task
+            await _over(self._end)
+            self._end = None
+        self._watch_end()
+        assert self._end is not None
         coming = asyncio.ensure_future(handle.broker.astream_wait(handle.id, self._place, left))
         try:
             await asyncio.wait({coming, self._end}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
@@ -88,11 +101,10 @@ class AsyncStream(Reading[Y]):
 
     async def aclose(self) -> None:
         """Read no more for now; whoever holds the task up does so no more."""
-        end, self._end = self._end, None
+        end, self._end, self._replies = self._end, None, None
         if end is not None:
             await _over(end)
-        if self._said_at and not self._is_over:
-            self._said_at = 0.0
+        if self._leaves():
             await self._handle.broker.astream_read(self._handle.id, self._place, 0, leaves=True)
 
     async def __aenter__(self) -> AsyncStream[Y]:
@@ -102,6 +114,7 @@ class AsyncStream(Reading[Y]):
         await self.aclose()
 
     def __del__(self) -> None:
+        self._leave_later()
         if (end := self._end) is not None and not end.done():
             with contextlib.suppress(RuntimeError):  # its loop is closed
                 end.get_loop().call_soon_threadsafe(end.cancel)

@@ -6,12 +6,14 @@ import os
 import time
 from collections import deque
 from datetime import timedelta
+from functools import partial
 from typing import Any, Generic, TypeVar
 
-from hotqueue.errors import Interruption, SerializationError, StreamGap, StreamRestarted
+from hotqueue.errors import ConnectionFailed, Interruption, SerializationError, StreamGap, StreamRestarted
 from hotqueue.hints import check_flag
 from hotqueue.tasks.broker.streams import HELD_MS, Place, Some
 from hotqueue.tasks.client.handle import Handle
+from hotqueue.tasks.client.replies import Replies
 from hotqueue.tasks.rules.options import seconds, whole
 from hotqueue.tasks.wire import items, payload
 
@@ -27,6 +29,10 @@ class Reading(Generic[Y]):
         attempt: which attempt at the task is read; None until one has begun.
     """
 
+    _said_at = 0.0  # when the task was told last that this one reads (monotonic); 0: it does not know
+    _is_over = False
+    _replies: Replies | None = None  # whose thread waits for the end of the task
+
     def __init__(
         self, handle: Handle[Any], start: int, timeout: float | timedelta | None, backpressure: bool, attempt: int | None
     ) -> None:
@@ -38,8 +44,7 @@ class Reading(Generic[Y]):
         self._reader = os.urandom(8).hex()
         self._ready: deque[bytes] = deque()
         self._is_new = start == 0 and attempt is None  # whatever there is, it is where this one begins
-        self._said_at = 0.0
-        self._is_over = False
+        self._pid = os.getpid()
 
     @property
     def _place(self) -> Place:
@@ -53,18 +58,41 @@ class Reading(Generic[Y]):
         """Return the seconds that are left until an item has to be here that was asked for then (monotonic)."""
         return None if self._allowed is None else max(0.0, began + self._allowed - time.monotonic())
 
+    def _outlasts(self, error: ConnectionFailed, left: float | None) -> bool:
+        """Tell whether to wait until the server is there again: who has begun does, as whoever waits for a result."""
+        return bool(self._said_at) and error.retry and left != 0.0
+
+    def _leaves(self) -> bool:
+        """Tell, once, whether the task is to be told that this one reads no more."""
+        said_at, self._said_at = self._said_at, 0.0
+        return bool(said_at) and not self._is_over and self._pid == os.getpid()
+
+    def _leave_later(self) -> None:
+        """Have the thread that waits for the end say so; for the garbage collector, which may take no lock, nor a trip."""
+        if self._replies is not None and self._leaves():
+            read = self._handle.broker.stream_read
+            self._replies.later(partial(read, self._handle.id, self._place, 0, leaves=True))
+
     def _take_in(self, some: Some) -> None:
         """Keep what was read."""
         self._said_at = time.monotonic()
         if some.attempt and some.attempt != self.attempt:
             self._begin(some)
         if some.batches and some.first > self.index:
-            self._skip_to(some.first)
-        end = self.index
+            self._skip_to(
+                some.first,
+                "were not read in time, and are not kept: stream(backpressure=True) has the task wait for its reader, "
+                "stream_max= keeps more",
+            )
         for end, data in some.batches:
             batch = items.decode(data, self._handle.id, some.attempt, end, self._handle.signer) if data else []
             known = self.index + len(self._ready) - (end - len(batch))
-            self._ready.extend(batch[known:] if known > 0 else batch)
+            if known < 0:
+                if self._ready:
+                    break  # these come first
+                self._skip_to(end - len(batch), "are lost: a server that had not passed them on was replaced by another")
+                known = 0
+            self._ready.extend(batch[known:])
 
     def _begin(self, some: Some) -> None:
         before, self.attempt = self.attempt, some.attempt
@@ -81,13 +109,12 @@ class Reading(Generic[Y]):
         error.attempt = some.attempt
         raise error
 
-    def _skip_to(self, first: int) -> None:
+    def _skip_to(self, first: int, why: str) -> None:
         before, self.index = self.index, first
         if self._is_new:
             return
         error = StreamGap(
-            f"{first - before} items of task {self._handle.id} from number {before} on were not read in time, and are not "
-            f"kept: stream(backpressure=True) has the task wait for its reader, stream_max= keeps more; next is number {first}",
+            f"{first - before} items of task {self._handle.id} from number {before} on {why}; next is number {first}",
         )
         error.first = first
         raise error

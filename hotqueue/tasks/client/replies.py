@@ -7,10 +7,12 @@ done by whoever it is for. Lost messages hang nobody: see `_read` and waiters.py
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
 from hotqueue.errors import STORE_ERRORS, ConnectionFailed, NoThread, QueueFull
@@ -49,6 +51,7 @@ class Replies(Delivering):
         self._leads_until = 0.0
         self._reader = Waiter(())  # the thread that reads for callbacks, as one who waits
         self._thread: threading.Thread | None = None
+        self._jobs: deque[Callable[[], object]] = deque()
 
     def wait(self, ids: Iterable[str], timeout: float | None) -> dict[str, Answer]:
         """Return the answers that came within `timeout` seconds (None: wait for all, for ever)."""
@@ -97,6 +100,13 @@ class Replies(Delivering):
     def unwatch(self, task_id: str, callback: Callback) -> None:
         """Forget a callback; for any thread, at any moment."""
         self._watches.remove(task_id, callback)
+
+    def later(self, job: Callable[[], object]) -> None:
+        """Have the thread that reads for callbacks do something within a second or so, if it is there still.
+
+        For what the garbage collector runs, at any moment: takes no lock, and wakes nobody.
+        """
+        self._jobs.append(job)
 
     def ask(self, ids: Sequence[str]) -> None:
         """Ask the server about tasks that are watched."""
@@ -234,6 +244,9 @@ class Replies(Delivering):
         """Read while there are callbacks; a thread, because nobody else may be waiting. Sends nothing while there are none."""
         me, watches, idle_since = self._reader, self._watches, time.monotonic()
         while True:
+            while self._jobs:
+                with contextlib.suppress(*STORE_ERRORS):
+                    self._jobs.popleft()()
             if watches.has_callbacks:
                 idle_since = time.monotonic()
                 try:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
-from hotqueue.errors import NoThread, StreamGap, StreamRestarted
+from hotqueue.errors import ConnectionFailed, NoThread, StreamGap, StreamRestarted
 from hotqueue.tasks.broker.streams import BLOCK
 from hotqueue.tasks.client.answers import Answer
 from hotqueue.tasks.client.reading import Reading
@@ -49,7 +49,6 @@ class Stream(Reading[Y]):
         super().__init__(*args)
         self.value: Any = None
         self._end = _End()
-        self._is_watching = False
 
     def __iter__(self) -> Iterator[Y]:
         return self
@@ -68,8 +67,15 @@ class Stream(Reading[Y]):
         """Read until there are items, or the task has ended."""
         handle, began = self._handle, time.monotonic()
         try:
+            if self._holds_up:
+                self._watch_end()
             while not self._ready:
-                some = handle.broker.stream_read(handle.id, self._place)
+                try:
+                    some = handle.broker.stream_read(handle.id, self._place)
+                except ConnectionFailed as error:
+                    if self._outlasts(error, self._left(began)):
+                        continue
+                    raise
                 self._take_in(some)
                 if self._ready:
                     return
@@ -79,6 +85,7 @@ class Stream(Reading[Y]):
                 left = self._left(began)
                 if left == 0.0:
                     raise handle.timeout_error(self._allowed)
+                self._end.answer = None  # of an end before this read, after which somebody revived the task
                 self._wait_for_more(BLOCK if left is None else left)
         except (StreamRestarted, StreamGap):
             raise
@@ -96,28 +103,36 @@ class Stream(Reading[Y]):
         self.value = handle.outcome(None if handle.has_outcome() else answer, True)
 
     def _wait_for_more(self, left: float) -> None:
-        handle, end = self._handle, self._end
+        end = self._end
         if end.wait is not None:
             end.wait.wait(self._place, left)
             return
-        end.wait = handle.broker.stream_wait(handle.id)
-        try:
-            handle.replies.subscribe(handle.id, end.note)
-            self._is_watching = True
-        except NoThread:
-            pass  # the program ends: it is looked now and then
+        end.wait = self._handle.broker.stream_wait(self._handle.id)
+        self._watch_end()  # and look once more: it may have come meanwhile
+
+    def _watch_end(self) -> None:
+        """Have the end noted, by a thread that also says that this one has left, should nobody else do so."""
+        replies = self._handle.replies
+        if self._replies is None:
+            try:
+                replies.subscribe(self._handle.id, self._end.note)
+                self._replies = replies
+            except NoThread:
+                pass  # the program ends: it is looked now and then
 
     def close(self) -> None:
         """Read no more for now; whoever holds the task up does so no more."""
+        self._let_go()
+        self._replies = None
+        if self._leaves():
+            self._handle.broker.stream_read(self._handle.id, self._place, 0, leaves=True)
+
+    def _let_go(self) -> None:
         end, self._end = self._end, _End()
-        if self._is_watching:
-            self._is_watching = False
-            self._handle.replies.unwatch(self._handle.id, end.note)
+        if self._replies is not None:
+            self._replies.unwatch(self._handle.id, end.note)
         if end.wait is not None:
             end.wait.close()
-        if self._said_at and not self._is_over:
-            self._said_at = 0.0
-            self._handle.broker.stream_read(self._handle.id, self._place, 0, leaves=True)
 
     def __enter__(self) -> Stream[Y]:
         return self
@@ -127,6 +142,7 @@ class Stream(Reading[Y]):
 
     def __del__(self) -> None:
         try:
-            self.close()
-        except Exception:  # of a program that ends, or a server that is away: nobody waits for long for a reader that is gone
+            self._leave_later()
+            self._let_go()
+        except Exception:  # of a program that ends, or one that was refused
             pass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from hotqueue.errors import ResultTimeout
 from hotqueue.runtime.interrupts import within
@@ -75,6 +75,9 @@ class MemoryReplies:
         """Have `callback` called when the task ends, or now."""
         self.watch(task_id, callback)
         self.ask([task_id])
+
+    def later(self, job: Callable[[], object]) -> None:
+        """Do nothing: here no task waits for who reads it."""
 
     def ask(self, ids: list[str]) -> None:
         """Answer for those that have ended."""

@@ -6,13 +6,14 @@ fenced: see lua/stream_add.lua.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from hotqueue.errors import ConnectionFailed, Interruption, LeaseLost, SerializationError
+from hotqueue.errors import STORE_ERRORS, ConnectionFailed, Interruption, LeaseLost, SerializationError
 from hotqueue.signing import Signer
 from hotqueue.sizes import PAYLOAD_MAX, TooLarge, in_words
 from hotqueue.tasks.broker.broker import Broker
@@ -93,7 +94,7 @@ class StreamOutlet:
                 batch, is_last = self._next_batch()
                 if failpoints.IS_ARMED:
                     failpoints.at("before_add")
-                self._sent = self._add(batch, "", self._stays_on_ms if is_last else self._stays_ms)
+                self._sent = self._add(batch, "", _stays_on_ms(self._options) if is_last else self._stays_ms)
                 if failpoints.IS_ARMED:
                     failpoints.at("after_add")
                 self._went += sum(map(len, batch)) + EACH * len(batch)
@@ -103,12 +104,8 @@ class StreamOutlet:
             self.is_done = True
 
     @property
-    def _stays_on_ms(self) -> int:
-        return max(LEAST_MS, int(self._options.result_expires * 1000))
-
-    @property
     def _stays_ms(self) -> int:
-        return max(STAYS_MS, self._stays_on_ms)
+        return max(STAYS_MS, _stays_on_ms(self._options))
 
     def _next_batch(self) -> tuple[list[bytes], bool]:
         """Return what is to be sent, and whether nothing comes after it; nothing, where nothing came for long."""
@@ -149,6 +146,16 @@ class StreamOutlet:
             time.sleep(pause)
             pause = min(2 * pause, 0.05)
         raise _lost(request)
+
+
+def _stays_on_ms(options: TaskOptions) -> int:
+    return max(LEAST_MS, int(options.result_expires * 1000))
+
+
+def end_stream(broker: Broker, task_id: str, options: TaskOptions) -> None:
+    """Have what a task has yielded, which ends here without a run, go as it would have at the end of one."""
+    with contextlib.suppress(*STORE_ERRORS):  # it goes later
+        broker.stream_ends(task_id, _stays_on_ms(options))
 
 
 def _lost(request: Request) -> LeaseLost:

@@ -25,6 +25,7 @@ from hotqueue.tasks.worker.bells import LONGEST_SLEEP
 from hotqueue.tasks.worker.changing_queues import ChangingQueues, deregister
 from hotqueue.tasks.worker.looking import Looking
 from hotqueue.tasks.worker.membership import RETRY_AFTER
+from hotqueue.tasks.worker.outlet import end_stream
 from hotqueue.tasks.worker.prepare import Ready
 from hotqueue.tasks.worker.running_table import Running
 from hotqueue.tasks.worker.several_servers import HASTY, Places
@@ -155,6 +156,8 @@ class Worker(Looking):
         now = datetime_of(subscription.now()) if outcome.eta else None  # due by the server's time, like all
         action = decide(outcome, ready.options.retry_policy, ready.history, random=random.random, now=now)
         subscription.settle_later(settlement.of(action, ready.delivery, ready.past, ready.options, subscription.now(), signer))
+        if ready.call is None and action.state is not None and ready.history.tries:
+            end_stream(subscription.registry.broker, ready.delivery.id, ready.options)
         self.shared.count(action.do.name.lower())
         task_log.concluded(action, outcome, ready, seconds)
 

@@ -53,3 +53,13 @@ def endless() -> Iterator[int]:
         take_time(0.001)
         yield n
         n += 1
+
+
+@queue.task
+def until_told() -> Iterator[int]:
+    n = 0
+    while not may_go_on():
+        take_time(0.001)
+        yield n
+        n += 1
+    return n

@@ -95,8 +95,30 @@ def test_what_is_sent_twice_is_there_once(held: Room) -> None:
     assert run.say(Place(), (0, b""), NEW) == (ADDED, run.attempt, 0)
     run.add(2)
     assert (run.add(2, at=0), run.count, read(held).count) == (ADDED, 2, 2)
-    with pytest.raises((ConfigError, Refused), match="begins with item 5, and not with 2"):
-        run.add(1, at=5)
+    with pytest.raises((ConfigError, Refused), match="begins with item 1, and not with 2"):
+        run.add(2, at=1)
+
+
+def test_what_a_server_had_not_passed_on_to_the_one_in_its_place_is_a_gap(held: Room) -> None:
+    run = Run(held)
+    for data in (b"a", b"b", b"c"):
+        run.add(2, data)
+    stream, streamed = held.prefix + "stream:t", held.prefix + "streamed:t"
+    held.client.xdel(stream, f"{run.attempt}-4", f"{run.attempt}-6")
+    held.client.hset(streamed, mapping={"count": 2, "bytes": 1})
+    assert (run.add(2, b"d"), read(held).batches) == (ADDED, [(2, b"a"), (8, b"d")])
+    other = Run(held)
+    other.add(2)
+    held.client.delete(stream)
+    held.client.hset(streamed, mapping={"run": run.name, "attempt": run.attempt, "count": 8})  # as if it had not begun
+    assert (other.add(1, b"e"), run.add()) == (ADDED, 0)
+    assert (read(held).attempt, read(held).batches) == (other.attempt, [(3, b"e")])
+
+
+def test_what_has_ended_without_a_run_goes_when_it_is_to(held: Room) -> None:
+    Run(held).add(1)
+    held.broker.stream_ends("t", 60_000)
+    assert all(0 < held.client.pttl(held.prefix + name) <= 60_000 for name in ("stream:t", "streamed:t"))
 
 
 def test_as_many_as_are_to_be_are_kept_and_a_batch_more(held: Room) -> None:

@@ -13,7 +13,7 @@ from hotqueue.errors import TaskRevoked
 from hotqueue.tasks import current_task
 from tests.support.waiting import await_until
 from tests.tasks import sample
-from tests.tasks.working import in_background
+from tests.tasks.working import in_background, stream_readers
 
 MakeQueue = Callable[..., HotQueue]
 only_server = pytest.mark.servers("server")
@@ -44,6 +44,29 @@ def test_items_come_in_order(make_queue: MakeQueue) -> None:
         assert [item async for item in stream] == list(range(1500))
         assert stream.value == 1500
         assert [item async for item in result.astream(1400, 5)] == list(range(1400, 1500))
+        await asyncio.to_thread(worker.join)
+        await queue.aclose()
+
+    asyncio.run(main())
+
+
+@only_server
+def test_one_that_nobody_reads_any_more_holds_its_task_up_no_more(make_queue: MakeQueue) -> None:
+    queue = make_queue()
+    task = queue.task(name="agated")(agated)
+
+    async def main() -> None:
+        result = await task.adelay(4)
+        worker = in_background(queue)
+        client = queue._store.client()
+        async for item in (stream := result.astream(timeout=20, backpressure=True)):
+            if item == 1:
+                break
+        assert len(stream_readers(client, result)) == 1
+        del stream
+        gc.collect()
+        await await_until(lambda: not stream_readers(client, result), 30)
+        sample.go_on.set()
         await asyncio.to_thread(worker.join)
         await queue.aclose()
 

@@ -79,6 +79,22 @@ def test_who_begins_late_gets_what_is_kept_and_who_is_late_is_told() -> None:
         reading(1)._take_in(some(3, 2, kept_from=3))
 
 
+def test_what_was_lost_in_between_is_told_once_what_is_before_it_was_handed_out() -> None:
+    lost = Some(True, 7, 0, 6, some(0, 2).batches + some(4, 2).batches)
+    made = reading()
+    made._take_in(lost)
+    assert taken(made) == [0, 1]
+    rest = Some(True, 7, 0, 6, lost.batches[1:])
+    with pytest.raises(StreamGap, match=r"2 items of task t from number 2 on are lost: a server .*; next is number 4") as caught:
+        made._take_in(rest)
+    assert caught.value.first == 4
+    made._take_in(rest)
+    assert taken(made) == [4, 5]
+    fresh = reading()
+    fresh._take_in(rest)
+    assert (taken(fresh), fresh.index) == ([4, 5], 6)
+
+
 def test_an_item_that_cannot_be_loaded_names_itself() -> None:
     made = reading()
     made._take_in(Some(True, 7, 0, 2, [(2, items.encode([b"no pickle", payload.dumps("fine")], "t", 7, 2))]))

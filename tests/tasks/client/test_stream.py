@@ -20,7 +20,7 @@ from hotqueue.tasks import Reject, current_task
 from tests.support import leaks
 from tests.support.waiting import wait_until
 from tests.tasks import sample
-from tests.tasks.working import in_background, work
+from tests.tasks.working import in_background, stream_readers, work
 
 MakeQueue = Callable[..., HotQueue]
 only_server = pytest.mark.servers("server")
@@ -104,8 +104,30 @@ def test_who_stops_reading_is_forgotten(make_queue: MakeQueue) -> None:
     del stream, left
     assert not replies._watches.tasks
     store = queue._store.client()
-    fields = store.hkeys(f"{{hotqueue:{queue.name}}}:streamed:{result.id}")
-    assert not [field for field in fields if field.startswith(b"r:")]
+    wait_until(lambda: not stream_readers(store, result), 30)
+    sample.go_on.set()
+    worker.join()
+
+
+@only_server
+def test_a_collection_asks_no_server_and_takes_no_lock(make_queue: MakeQueue) -> None:
+    queue = make_queue()
+    result = queue.task(name="gated")(gated).delay(5)
+    worker = in_background(queue)
+    client = queue._store.client()
+    held_up = [result.stream(timeout=20, backpressure=True), result.stream(2, timeout=20)]
+    assert next(held_up[0]) == 0
+    held_up[1]._allowed = 0.05
+    with pytest.raises(ResultTimeout):
+        next(held_up[1])
+    assert len(stream_readers(client, result)) == 1
+    replies, ours = result._handle.replies, queue._tasks
+    with replies._lock, replies._watches._lock, ours._lock:  # as if it came in the middle of what we do
+        collecting = threading.Thread(target=held_up.clear, daemon=True)
+        collecting.start()
+        collecting.join(30)
+        assert not collecting.is_alive()
+    wait_until(lambda: not stream_readers(client, result), 30, "the thread of replies told the task")
     sample.go_on.set()
     worker.join()
 

@@ -44,8 +44,9 @@ if begin ~= '' and known.run ~= run then
     begin_anew(text(math.max(now, (tonumber(attempt) or 0) + 1)), 0)
   end
   known.run = run
-elseif not known.run then -- it was forgotten meanwhile
-  begin_anew(as_known, from)
+elseif not known.run or (known.run ~= run and (tonumber(as_known) or 0) > (tonumber(attempt) or 0)) then
+  begin_anew(as_known, from) -- it was forgotten meanwhile, or how this run began was: by a server that took the place of another
+  known.run = run
 elseif known.run ~= run then
   return { 0, '', 0 }
 end
@@ -54,7 +55,7 @@ if number == 0 or from + number <= count then
   stay()
   return { 1, attempt, count }
 end
-if from ~= count then return redis.error_reply('ERR a batch of a stream begins with item ' .. text(from) .. ', and not with ' .. text(count)) end
+if from < count then return redis.error_reply('ERR a batch of a stream begins with item ' .. text(from) .. ', and not with ' .. text(count)) end
 
 -- How many items those have read who are waited for, the slowest of them; nil: nobody is.
 local function read_by_all()
@@ -73,7 +74,7 @@ end
 
 local read = read_by_all()
 if read and read < count and (count + number - read > most or bytes + #batch > most_bytes) then return { 2, attempt, count } end
-count, bytes = count + number, bytes + #batch
+count, bytes = from + number, bytes + #batch -- from > count: what is between is lost, with a server that had not passed it on
 redis.call('XADD', stream, attempt .. '-' .. text(count), 'i', batch)
 local first = tonumber(known.first) or 0
 for _ = 1, MOST do -- a batch goes as a whole: those that are left may be a few more
