@@ -5,39 +5,18 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import signal
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
 
 import pytest
 
-from hotqueue import HotQueue
 from tests.support.needs import lacking
-from tests.support.processes import ROOT, command_code, environment, run_python
+from tests.support.processes import ROOT, run_python
 
 EXAMPLES = ROOT / "examples"
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the examples need the embedded server and workers")
-
-
-@pytest.fixture
-def examples(tmp_path: Path) -> Path:
-    """A copy of the examples, in which they may leave files."""
-    return Path(shutil.copytree(EXAMPLES, tmp_path / "examples", ignore=shutil.ignore_patterns("__pycache__")))
-
-
-@pytest.fixture
-def env(tmp_path: Path) -> dict[str, str]:
-    """An environment with a database of this test's own, and with the commands on the PATH."""
-    commands = tmp_path / "bin"
-    commands.mkdir()
-    worker = commands / "hotqueue-worker"
-    worker.write_text(f"#!{sys.executable}\n{command_code('hotqueue-worker')}\n")
-    worker.chmod(0o755)
-    return {"XDG_STATE_HOME": str(tmp_path / "state"), "PATH": f"{commands}{os.pathsep}{os.environ['PATH']}"}
 
 
 Run = Callable[..., str]
@@ -178,60 +157,3 @@ def test_retries(run: Run) -> None:
     assert printed[3] == "FAILURE: TaskRejected('an order without an address') after 0 retries"
     assert printed[4] == "FAILURE: ZeroDivisionError('division by zero') after 0 retries"
     assert printed[-1] == "thrown away: 3"
-
-
-def test_systemd_unit(tmp_path: Path, env: dict[str, str]) -> None:
-    text = (EXAMPLES / "hotqueue.service").read_text()
-    assert "KillMode=mixed" in text
-    if not shutil.which("systemd-analyze"):
-        raise lacking("systemd-analyze", "systemd")
-    unit = tmp_path / "hotqueue.service"
-    worker = shutil.which("hotqueue-worker", path=env["PATH"])
-    unit.write_text(text.replace("/srv/shop/.venv/bin/hotqueue-worker", str(worker)))
-    done = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True, timeout=60, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")  # an unknown key is only a line of text
-
-
-@pytest.fixture
-def supervisord(examples: Path, env: dict[str, str]) -> subprocess.Popen[str]:
-    """Supervisord on "supervisord.conf", whose worker imports "tasks.py"."""
-    pytest.importorskip("supervisor")
-    code = "import sys; from supervisor.supervisord import main; main(['-c', 'supervisord.conf'])"
-    return subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", code],
-        cwd=examples, env=environment(env), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
-
-
-def test_supervisord_runs_a_worker_and_starts_it_again(
-    supervisord: subprocess.Popen[str], env: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", env["XDG_STATE_HOME"])
-    monkeypatch.delenv("HOTQUEUE_URL", raising=False)
-    assert supervisord.stdout is not None
-    try:
-        with HotQueue("myqueue") as queue:
-            square = queue.task(name="tasks.square")(_square)
-            assert square.delay(4).get(timeout=30) == 16
-            os.kill(_pid_of_worker(supervisord.stdout), signal.SIGKILL)
-            _pid_of_worker(supervisord.stdout)  # another one says that it is there
-            assert square.delay(5).get(timeout=30) == 25
-        supervisord.terminate()
-        assert "stopped: hotqueue (exit status 0)" in supervisord.communicate(timeout=40)[0]
-        assert supervisord.returncode == 0
-    finally:
-        if supervisord.poll() is None:
-            supervisord.terminate()
-            supervisord.communicate()
-
-
-def _square(n: int) -> int:
-    return n * n
-
-
-def _pid_of_worker(lines: IO[str]) -> int:
-    """Read on until a worker's banner; return its pid."""
-    for line in lines:
-        if found := re.search(r"^hotqueue .* pid (\d+)", line):
-            return int(found[1])
-    raise AssertionError("no worker started")

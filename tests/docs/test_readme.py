@@ -25,7 +25,10 @@ import pytest
 from tests.support.processes import ROOT, command_code, environment
 
 README = ROOT / "README.md"
-PAGES = [README, *(ROOT / "docs" / name for name in ("tasks.md", "operations.md", "reference.md"))]  # as they are read
+PAGES = [
+    README,
+    *(ROOT / "docs" / name for name in ("tasks.md", "deploy.md", "operations.md", "reference.md")),
+]  # as they are read
 BLOCK = re.compile(r"^(?:<!-- (?P<mark>[^\n]*?) -->\n)?```(?P<language>\w+)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
 
 # Reads blocks, one JSON line each, types them at a prompt, answers with what went wrong ("" if nothing did). Run with -c, so

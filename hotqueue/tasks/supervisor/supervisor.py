@@ -32,6 +32,7 @@ from hotqueue.tasks.supervisor.processes import Processes
 from hotqueue.tasks.supervisor.quarantine import Quarantine
 from hotqueue.tasks.supervisor.replacement import Replacement, dismiss
 from hotqueue.tasks.supervisor.served_queues import Queues
+from hotqueue.tasks.supervisor.service_manager import ServiceManager
 from hotqueue.tasks.supervisor.signals import Signals
 from hotqueue.tasks.supervisor.upkeep import Upkeep
 from hotqueue.tasks.supervisor.watchdog import Watchdog
@@ -86,10 +87,10 @@ class Supervisor:
         )
         self._deaths = Deaths(self._state, self._pool, self._replacement, self._quarantine)
         self._watchdog = Watchdog(self._pool, self._state, settings.modules)
-        self._marked: list[
-            Broker
-        ] = []  # to be noted once the reports of before are read: by then we know all who may hold something
+        # To be noted once the reports of before are read: by then we know all who may hold something.
+        self._marked: list[Broker] = []
         self._health: HealthPort | None = None
+        self._manager = ServiceManager()
         self._childless_since: float | None = None
 
     def _upkeep_of(self, brokers: list[Broker]) -> Upkeep:
@@ -117,6 +118,7 @@ class Supervisor:
             self._conclude_background()
             self._answer_signals()
             self._collect_dead()
+            self._manager.tell(self._state)
             if self._state.exit is not None and not self._pool.all and self._all_is_written():
                 if self._state.stop_at is not None and self._state.upkeep is not None:
                     log.info("stopped")
