@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hotqueue.hints import hinting
@@ -135,9 +136,8 @@ class Operating(Owner):
     ) -> int:
         """Asyncio twin of `revoke_all`."""
         from hotqueue.runtime.ending import in_thread
-        from hotqueue.tasks.client import revoking
 
-        return await in_thread(revoking.revoke_all, self._tasks, task, headers, schedule, all)
+        return await in_thread(partial(self.revoke_all, task, headers, schedule, all=all))
 
     @hinting
     def purge(self, task: AnyTask | None = None, state: str | None = None) -> int:
@@ -161,6 +161,5 @@ class Operating(Owner):
     async def apurge(self, task: AnyTask | None = None, state: str | None = None) -> int:
         """Asyncio twin of `purge`."""
         from hotqueue.runtime.ending import in_thread
-        from hotqueue.tasks.client import revoking
 
-        return await in_thread(revoking.purge, self._tasks, task, state)
+        return await in_thread(self.purge, task, state)

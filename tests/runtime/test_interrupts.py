@@ -43,7 +43,7 @@ ALLOWED = {
     "tasks/wire/payload.py:dumps_error": "of an error that has left its task",
     "tasks/client/delivering.py:_dispatch": "of callbacks, which return at once",
     "tasks/client/replies.py:_read_for_callbacks": "of a thread of its own",
-    "tasks/client/result.py:_complete": "it is the future's owner's",
+    "tasks/client/value.py:_complete": "it is the future's owner's",
     "tasks/futures/future.py:_complete": "the same",
     "tasks/client/stream.py:__del__": "of an iterator that nobody has any more",
     "tasks/execution/streaming.py:_driven": "thrown into the generator, which raises it on",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable, Iterator
+from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
-from typing import Any, assert_type
+from typing import Any, TypeVar, assert_type
 
 from hotqueue import HotQueue
 from hotqueue.tasks import (
@@ -23,6 +24,7 @@ from hotqueue.tasks import (
     group,
 )
 
+V = TypeVar("V")
 queue = HotQueue("myqueue")
 
 
@@ -223,6 +225,56 @@ assert_type(pages.delay(1).stream(), Stream[str])
 assert_type(apages.delay(1).stream(2, timeout=5, backpressure=True), Stream[bytes])
 assert_type(pages.delay(1).astream(), AsyncStream[str])
 assert_type(apages.delay(1).astream(), AsyncStream[bytes])
-pages.delay(1).stream(begin=1)  # type: ignore[call-overload]
+pages.delay(1).stream(begin=1)  # type: ignore[call-arg]
+square.delay(2).stream()  # type: ignore[misc]
+assert_type(pages.delay(1).get(), Any)  # an Iterator does not say what its generator returns
+assert_type(apages.delay(1).get(timeout=1), None)
 for page in pages.delay(1).stream():
     assert_type(page, str)
+
+
+@queue.task
+def counted(n: int) -> Generator[str, None, int]:
+    yield "page"
+    return n
+
+
+@queue.task
+async def acounted(n: int) -> AsyncGenerator[bytes, None]:
+    yield b"page"
+
+
+@queue.task
+def listed(n: int) -> Iterable[str]:
+    yield "page"
+
+
+assert_type(counted.delay(1).get(timeout=1), int)
+assert_type(counted.apply_async((1,)).as_future().result(), int)
+assert_type(counted.s(1).delay().get(), int)
+assert_type(counted.delay(1).stream(), Stream[str])
+assert_type(acounted.delay(1).stream(), Stream[bytes])
+assert_type(acounted.delay(1).get(), None)
+assert_type(listed.delay(1).stream(), Stream[str])
+assert_type(queue.result("id").get(), Any)
+assert_type(queue.result("id").stream(), Stream[Any])
+assert_type(square.delay(1).get(), int)
+assert_type(square.delay(1).as_future(), Future[int])
+
+
+async def values() -> None:
+    assert_type(await counted.delay(1), int)
+    assert_type(await counted.delay(1).aget(timeout=1), int)
+    assert_type(await pages.delay(1), Any)
+    assert_type(await apages.delay(1).aget(), None)
+    assert_type(await square.delay(1), int)
+    async for item in acounted.delay(1).astream():
+        assert_type(item, bytes)
+
+
+def value_of(result: AsyncResult[V]) -> V:
+    return result.get(timeout=1)
+
+
+wide: AsyncResult[object] = square.delay(1)
+assert_type(value_of(square.delay(1)), int)

@@ -25,9 +25,9 @@ class AsyncStream(Reading[Y]):
     """
 
     __module__ = "hotqueue.tasks"
-    _end: asyncio.Task[Answer] | None = None
 
     def __init__(self, *args: Any) -> None:
+        self._end: asyncio.Task[Answer] | None = None
         super().__init__(*args)
         self.value: Any = None
 

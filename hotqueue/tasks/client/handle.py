@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from hotqueue.signing import Signer
     from hotqueue.tasks.broker.broker import Broker, Looked
 
-R = TypeVar("R")
+R = TypeVar("R", covariant=True)
 
 
 class Handle(Generic[R]):

@@ -3,33 +3,24 @@
 from __future__ import annotations
 
 import time
-import weakref
-from collections.abc import Generator
-from concurrent.futures import Future
-from datetime import datetime, timedelta
-from functools import partial
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from hotqueue.errors import NoThread, TaskRevoked
-from hotqueue.hints import hinting
+from hotqueue.errors import TaskRevoked
 from hotqueue.runtime.ending import in_thread
-from hotqueue.tasks.client import callbacks
-from hotqueue.tasks.client.answers import Answer
-from hotqueue.tasks.client.callbacks import ResultFuture
 from hotqueue.tasks.client.client import Owner, client_of
 from hotqueue.tasks.client.explain import why
 from hotqueue.tasks.client.handle import Handle, parsed_dead
-from hotqueue.tasks.client.streamed import Streamed
-from hotqueue.tasks.client.waiting import answers, awaited
+from hotqueue.tasks.client.value import HasValue
 from hotqueue.tasks.rules.lifecycle import FINAL, State
-from hotqueue.tasks.rules.options import datetime_of, seconds
+from hotqueue.tasks.rules.options import datetime_of
 from hotqueue.tasks.rules.why import Why
 from hotqueue.tasks.wire import payload, record
 
 if TYPE_CHECKING:
     from hotqueue.tasks.client.resultset import ResultSet
 
-R = TypeVar("R")
+R = TypeVar("R", covariant=True)
 REVOKED_MS = 3_600_000  # how long it is known that a task was revoked
 IN_HAND = 5.0  # seconds that a task may lie in a worker's hand unstarted: of a worker that stands still nobody knows
 _STATES = {
@@ -40,14 +31,7 @@ _STATES = {
 }
 
 
-# What `get` goes through:
-# 1. It asks the server once for the record, and is registered as waiting should there be none yet (replies.py).
-# 2. Whoever ends the task puts its record, or that there is one, on the reply list of this process; one thread reads for all.
-# 3. When time is up, it looks once more, and says in the error why the task waits (explain.py).
-# 4. The record is kept, verified and loaded (handle.py).
-
-
-class AsyncResult(Streamed[R]):
+class AsyncResult(HasValue[R]):
     """One task's outcome, and what to do about it until then.
 
     >>> result = square.delay(4)
@@ -68,76 +52,6 @@ class AsyncResult(Streamed[R]):
     def id(self) -> str:
         """The task's id; ``queue.result(id)`` makes this result again, anywhere."""
         return self._handle.id
-
-    # --- waiting -------------------------------------------------------------------------------------------------
-
-    @hinting
-    def get(self, timeout: float | timedelta | None = None, propagate: bool = True) -> R:
-        """Wait for the task and return its value, or raise what it raised.
-
-        Args:
-            timeout: seconds to wait; None waits until it ends.
-            propagate: False returns the exception instead of raising it.
-
-        Raises:
-            ResultTimeout: not finished in time; says why.
-            Exception: the task's own, its remote traceback as the cause; RemoteError for one that cannot be made
-                here, or that must not be raised here (`SystemExit` …).
-            SerializationError: it ended well, but its result cannot be loaded here.
-            TaskRevoked, TaskExpired, TaskRejected, WorkerLost: it ended without a value.
-            UnknownTask: no such task, or its result has expired.
-        """
-        handle = self._handle
-        if handle.has_outcome():
-            return handle.outcome(None, propagate)
-        allowed = None if timeout is None else seconds(timeout, "get(timeout=)")
-        found = answers(handle, [handle.id], allowed)
-        return handle.outcome(found.get(handle.id) or handle.last_look(allowed), propagate)
-
-    @hinting
-    async def aget(self, timeout: float | timedelta | None = None, propagate: bool = True) -> R:
-        """Asyncio twin of `get`; ``await result`` is the same without a timeout."""
-        handle = self._handle
-        if handle.has_outcome():
-            return handle.outcome(None, propagate)
-        allowed = None if timeout is None else seconds(timeout, "aget(timeout=)")
-        try:
-            answer = await awaited(handle, allowed)
-        except NoThread:
-            return self.get(timeout, propagate)  # the loop stands still meanwhile, at the end of its program
-        return await handle.aoutcome(answer, propagate)
-
-    def __await__(self) -> Generator[Any, None, R]:
-        return self.aget().__await__()
-
-    def as_future(self) -> Future[R]:
-        """Return a `concurrent.futures.Future` that the result is delivered to; `asyncio.wrap_future` takes it.
-
-        Its callbacks run in threads of ours. They may block, or wait for other results; what one raises is logged. `cancel`
-        returns False: the task goes on, see `revoke`. A future that nobody holds on to, and that has no callback, is forgotten.
-        """
-        handle = self._handle
-        pin: list[Any] = []
-        future: ResultFuture[R] = ResultFuture(pin)
-        if handle.has_outcome():
-            _complete(future, handle, None)
-            return future
-        replies, kept = handle.replies, weakref.ref(future)
-
-        def complete(answer: Answer) -> None:
-            if (found := kept()) is not None:
-                _complete(found, handle, answer)
-            pin.clear()
-
-        def deliver(_id: str, answer: Answer) -> None:
-            if handle.sandbox is None:
-                callbacks.callers.call(partial(complete, answer))
-            else:
-                complete(answer)  # inside queue.testing() all is done when `delay` returns
-
-        weakref.finalize(future, replies.unwatch, handle.id, deliver).atexit = False
-        replies.subscribe(handle.id, deliver)
-        return future
 
     # --- looking -------------------------------------------------------------------------------------------------
 
@@ -289,12 +203,3 @@ def is_step(task_id: str) -> bool:
 def rebuilt(queue: Owner, task_id: str, name: str) -> AsyncResult[Any]:
     """Return the handle that was pickled when it went as a call; see `hotqueue.moved`."""
     return AsyncResult(Handle(task_id, client_of(queue), name))
-
-
-def _complete(future: Future[R], handle: Handle[R], answer: Answer | None) -> None:
-    try:
-        value = handle.outcome(answer, True)
-    except BaseException as error:
-        future.set_exception(error)
-    else:
-        future.set_result(value)

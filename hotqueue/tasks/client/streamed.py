@@ -5,9 +5,9 @@ What reads them is imported when somebody does.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from hotqueue.hints import hinting
 from hotqueue.tasks.client.handle import HasHandle
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from hotqueue.tasks.client.async_stream import AsyncStream
     from hotqueue.tasks.client.stream import Stream
 
-R = TypeVar("R")
+R = TypeVar("R", covariant=True)
 Y = TypeVar("Y")
 
 
@@ -25,42 +25,15 @@ class Streamed(HasHandle[R]):
 
     __slots__ = ()
 
-    @overload
-    def stream(
-        self: Streamed[Iterator[Y]],
-        start: int = 0,
-        timeout: float | timedelta | None = None,
-        *,
-        backpressure: bool = False,
-        attempt: int | None = None,
-    ) -> Stream[Y]: ...
-    @overload
-    def stream(
-        self: Streamed[AsyncIterator[Y]],
-        start: int = 0,
-        timeout: float | timedelta | None = None,
-        *,
-        backpressure: bool = False,
-        attempt: int | None = None,
-    ) -> Stream[Y]: ...
-    @overload
-    def stream(
-        self: Streamed[Any],
-        start: int = 0,
-        timeout: float | timedelta | None = None,
-        *,
-        backpressure: bool = False,
-        attempt: int | None = None,
-    ) -> Stream[Any]: ...
     @hinting
     def stream(
-        self,
+        self: Streamed[Iterable[Y] | AsyncIterable[Y]],
         start: int = 0,
         timeout: float | timedelta | None = None,
         *,
         backpressure: bool = False,
         attempt: int | None = None,
-    ) -> Stream[Any]:
+    ) -> Stream[Y]:
         """Return an iterator over what the task yields: the items so far, and then each as it comes, until the task has ended.
 
         Args:
@@ -79,42 +52,15 @@ class Streamed(HasHandle[R]):
 
         return Stream(self._handle, start, timeout, backpressure, attempt)
 
-    @overload
-    def astream(
-        self: Streamed[AsyncIterator[Y]],
-        start: int = 0,
-        timeout: float | timedelta | None = None,
-        *,
-        backpressure: bool = False,
-        attempt: int | None = None,
-    ) -> AsyncStream[Y]: ...
-    @overload
-    def astream(
-        self: Streamed[Iterator[Y]],
-        start: int = 0,
-        timeout: float | timedelta | None = None,
-        *,
-        backpressure: bool = False,
-        attempt: int | None = None,
-    ) -> AsyncStream[Y]: ...
-    @overload
-    def astream(
-        self: Streamed[Any],
-        start: int = 0,
-        timeout: float | timedelta | None = None,
-        *,
-        backpressure: bool = False,
-        attempt: int | None = None,
-    ) -> AsyncStream[Any]: ...
     @hinting
     def astream(
-        self,
+        self: Streamed[Iterable[Y] | AsyncIterable[Y]],
         start: int = 0,
         timeout: float | timedelta | None = None,
         *,
         backpressure: bool = False,
         attempt: int | None = None,
-    ) -> AsyncStream[Any]:
+    ) -> AsyncStream[Y]:
         """Asyncio twin of `stream`, for ``async for``."""
         from hotqueue.tasks.client.async_stream import AsyncStream
 

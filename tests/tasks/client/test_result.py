@@ -9,7 +9,6 @@ import pickle
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures import wait as wait_for_futures
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -95,27 +94,6 @@ def test_a_revoked_task_never_runs_and_get_raises(make_queue: MakeQueue) -> None
         with pytest.raises(TaskRevoked, match=result.id):
             result.get(timeout=5)
         assert result.revoke() == "finished or unknown"
-
-
-def test_results_can_be_awaited(make_queue: MakeQueue) -> None:
-    queue = make_queue()
-    good, bad = queue.task(sample.square).map(range(10)), queue.task(sample.boom).delay()
-
-    async def main() -> Any:
-        try:
-            waiting = asyncio.gather(good, good[3], asyncio.wrap_future(good[4].as_future()), bad.aget(propagate=False))
-            await asyncio.gather(asyncio.to_thread(work, queue), waiting)
-            with pytest.raises(OSError, match="boom"):
-                await bad
-            with pytest.raises(ResultTimeout):
-                await queue.task(sample.square).apply_async((1,), countdown=60, task_id="late").aget(timeout=0.05)
-            return waiting.result()
-        finally:
-            await queue.aclose()
-
-    everything, one, future, error = asyncio.run(main())
-    assert (everything, one, future, type(error)) == ([n * n for n in range(10)], 9, 16, OSError)
-    queue.result("late").revoke()
 
 
 # --- one kind is enough: exceptions ---------------------------------------------------------------------------------
@@ -452,30 +430,6 @@ def test_fifty_threads_and_a_thousand_coroutines_wait_on_one_connection(make_que
             await queue.aclose()
 
     assert asyncio.run(main()) == [n * n for n in range(1000)]
-
-
-@only_server
-def test_futures_are_told(make_queue: MakeQueue) -> None:
-    queue = make_queue()
-    good, bad = queue.task(sample.square).delay(4).as_future(), queue.task(sample.boom).delay().as_future()
-    assert not good.done()
-    work(queue)
-    wait_for_futures([good, bad], timeout=10)
-    assert good.result(0) == 16
-    assert isinstance(bad.exception(0), OSError)
-    queue.discard_dead(all=True)
-
-
-@only_server
-def test_who_waits_after_a_long_silence_is_told_too(make_queue: MakeQueue, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hotqueue.tasks.client.replies.IDLE", 0.01)
-    queue = make_queue()
-    replies = queue._tasks.replies(queue.name)
-    for n in range(3):
-        future = queue.task(sample.square).delay(n).as_future()
-        work(queue)
-        assert future.result(10) == n * n
-        wait_until(lambda: replies._thread is None)
 
 
 def _in_child(pickled: bytes, answers: Any) -> None:
