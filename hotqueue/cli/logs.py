@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from hotqueue.runtime.descriptors import Lines
 
+OF_A_TASK = ("task", "task_id", "attempt", "queue", "worker")  # which `TaskFilter` says of each line
 LEVELS = ("debug", "info", "warning", "error", "critical")
 
 
@@ -23,7 +24,7 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "process": record.process,
             "message": record.getMessage(),
-            **{name: value for name in ("task", "task_id") if (value := getattr(record, name, ""))},
+            **({name: value for name in OF_A_TASK if (value := getattr(record, name, ""))} if hasattr(record, "task_id") else {}),
             **getattr(record, "hotqueue_fields", {}),
         }
         if record.exc_info:

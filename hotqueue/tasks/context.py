@@ -103,6 +103,11 @@ class Request:
         return self._envelope.task
 
     @property
+    def attempt(self) -> int:
+        """Which run of the task this is: 1, and one more for each retry and each death of what ran it."""
+        return self.retries + self.deliveries
+
+    @property
     def headers(self) -> dict[str, Any]:
         """What the caller gave as `headers=`."""
         return self._envelope.headers
@@ -277,17 +282,19 @@ current_task = CurrentTask()
 
 
 class TaskFilter(logging.Filter):
-    """Say in each log line which task wrote it: sets `record.task` (its name) and `record.task_id`, both "" outside of one.
+    """Say in each log line which task wrote it: `task` (its name), `task_id`, `attempt` (1 for its first run), `queue`, `worker`.
 
-    It lets every line pass. Put it on a handler, so that the lines of all loggers come by; then a format may name
-    ``%(task)s`` and ``%(task_id)s``. The handlers of `hotqueue-worker` have it.
+    Outside of one they are "". Every line passes. Put it on a handler, so that the lines of all loggers come by; then a format
+    may name ``%(task)s`` and ``%(task_id)s``. The handlers of `hotqueue-worker` have it.
     """
 
     __module__ = "hotqueue.tasks"
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Add the two attributes, unless the line has them already, as those of the worker itself about a task have."""
+        """Add the attributes, unless the line has them already, as those of the worker itself about a task have."""
         if not hasattr(record, "task_id"):
             request = request_var.get(None)
-            record.task, record.task_id = ("", "") if request is None else (request.task, request.id)
+            for name in ("task", "id", "attempt", "queue", "worker"):
+                value = "" if request is None else getattr(request, name)
+                record.__dict__.setdefault("task_id" if name == "id" else name, value)
         return True

@@ -133,6 +133,7 @@ def test_every_json_line_about_a_task_has_its_fields(shop: Shop) -> None:
     assert (done["task"], done["level"], 0 <= done["seconds"] < 5) == ("shop.square", "debug", True)
     retried, failed = [line for line in shop.of(again) if line["level"] != "debug"]
     assert (retried["task"], retried["delay"], retried["error"]) == ("shop.fail", 0, "OSError: no disk")
+    assert (retried["attempt"], failed["attempt"], failed["queue"]) == (1, 2, shop.queue.name)
     assert (failed["retries"], "seconds" in failed, "no disk" in failed["traceback"]) == (1, True, True)
     assert "as it asked" in shop.of(ignored)[0]["message"]
     assert "no item" in shop.of(rejected)[0]["error"]
@@ -180,10 +181,12 @@ def test_a_users_line_says_which_task_wrote_it(shop: Shop, name: str, threads: i
     assert "  imported\n" not in said
     assert [line for line in said.splitlines() if line.endswith(" imported")] != []
     results = [shop.task(name).delay(n) for n in range(4)]
-    shop.burst("-t", threads, "--log-format", "json")
+    shop.burst("-t", threads, "--log-format", "json", "-v")
     for n, result in enumerate(results):
         own = [line for line in shop.of(result) if line["logger"] == "shop.stock"]
-        assert [(line["message"], line["task"]) for line in own] == [(f"squaring {n}", f"shop.{name}")]
+        assert [(line["message"], line["task"], line["attempt"]) for line in own] == [(f"squaring {n}", f"shop.{name}", 1)]
+        assert own[0]["queue"] == shop.queue.name
+        assert own[0]["worker"] == next(line["worker"] for line in shop.of(result) if line["logger"] == "hotqueue.worker")
     assert not any("task_id" in line for line in shop.lines() if line["message"] == "imported")
 
 
@@ -204,6 +207,15 @@ def test_outside_of_a_task_the_filter_says_nothing(caplog: pytest.LogCaptureFixt
     record = logging.makeLogRecord({"msg": "x"})
     assert TaskFilter().filter(record)
     assert (record.task, record.task_id) == ("", "")  # type: ignore[attr-defined]
+
+
+def test_what_a_users_line_says_itself_is_left_as_it_is(shop: Shop) -> None:
+    code = APP.replace('log.info("squaring %d", n)', 'log.info("squaring %d", n, extra={"queue": "of people"})')
+    assert code != APP
+    (shop.folder / "shop.py").write_text(code)
+    result = shop.task("square").delay(1)
+    shop.burst("--log-format", "json")
+    assert [line["queue"] for line in shop.of(result) if line["logger"] == "shop.stock"] == ["of people"]
 
 
 def test_a_stop_is_no_error(shop: Shop) -> None:

@@ -16,6 +16,7 @@ from hotqueue.tasks.wire import exceptions, payload
 
 if TYPE_CHECKING:
     from hotqueue.tasks.worker.prepare import Ready
+    from hotqueue.tasks.worker.subscription import Subscription
 
 log = logging.getLogger("hotqueue.worker")
 
@@ -44,19 +45,19 @@ def queues(names: Iterable[str]) -> str:
     return f"queues {', '.join([first, *others[:2]])}{more}"
 
 
-def succeeded(ready: Ready, seconds: float) -> None:
+def succeeded(ready: Ready, seconds: float, subscription: Subscription) -> None:
     """Say that a task returned."""
     if log.isEnabledFor(logging.DEBUG):  # every task passes here
-        extra = about(ready.delivery.id, ready.name, seconds=round(seconds, 6), retries=ready.history.retries)
+        extra = about(ready.delivery.id, ready.name, seconds=round(seconds, 6), **_run(ready, subscription))
         log.debug("%s[%s] succeeded in %.3f s", ready.name, extra["task_id"], seconds, extra=extra)
 
 
-def concluded(action: Action, outcome: Outcome, ready: Ready, seconds: float) -> None:
+def concluded(action: Action, outcome: Outcome, ready: Ready, seconds: float, subscription: Subscription) -> None:
     """Say what became of a task that did not return."""
     name, has_run = ready.name, ready.call is not None
     what = "" if action.error is None else _in_one_line(action.error)
     spent = round(seconds, 6) if has_run else None
-    extra = about(ready.delivery.id, name, seconds=spent, error=what or None, retries=ready.history.retries)
+    extra = about(ready.delivery.id, name, seconds=spent, error=what or None, **_run(ready, subscription))
     task_id = extra["task_id"]
     if action.do is Do.RETRY:
         why = f": {what}" if what else ", as it asked"
@@ -78,6 +79,13 @@ def concluded(action: Action, outcome: Outcome, ready: Ready, seconds: float) ->
         log.warning("%s[%s] %s: %s", name, task_id, how, what, extra=extra)
     else:
         log.debug("%s[%s]: %s", name, task_id, _ELSE.get(action.do, action.do.name.lower()), extra=extra)
+
+
+def _run(ready: Ready, subscription: Subscription) -> dict[str, Any]:
+    """Return which run of a task it is, and whose; named as in the lines that tasks write."""
+    history = ready.history
+    where = {"queue": subscription.name, "worker": subscription.session.worker}
+    return {"attempt": history.tries + 1, "retries": history.retries, **where}
 
 
 _ELSE = {Do.FORGET: "ended without a result, as it asked", Do.PUT_BACK: "goes back, uncharged"}
