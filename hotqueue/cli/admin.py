@@ -13,13 +13,23 @@ import click
 
 from hotqueue import __version__
 from hotqueue.cli.entry import json_text, run, settings, version_option
-from hotqueue.cli.store import opened, store_options
+from hotqueue.cli.reading import reads
 
 if TYPE_CHECKING:
     from hotqueue.store.store import Store
 
 # Commands that live in a file of their own: name → module, attribute.
-_ELSEWHERE = {"embedded": ("hotqueue.cli.embedded", "embedded"), "upgrade": ("hotqueue.cli.upgrade", "upgrade")}
+_ELSEWHERE = {
+    name: (f"hotqueue.cli.{module}", name)
+    for module, names in {
+        "embedded": ["embedded"],
+        "schedules": ["schedules"],
+        "tasks": ["show", "tasks", "why"],
+        "upgrade": ["upgrade"],
+        "workers": ["workers"],
+    }.items()
+    for name in names
+}
 
 
 class Commands(click.Group):
@@ -50,38 +60,54 @@ def hotqueue(ctx: click.Context) -> None:
 
 
 @hotqueue.command()
-@store_options
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
-def info(as_json: bool, **where: Any) -> None:
-    """Show the version, the store, its server and the queues in it."""
+@reads
+def info(store: Store, as_json: bool) -> None:
+    """Show the version, the store, its server and the queues in it: how much waits, runs and is dead in each."""
     from hotqueue.keys import SCHEMA
     from hotqueue.monitor import inventory
 
-    with opened(**where) as store:
-        facts = {"hotqueue": __version__, "store": str(store), "server": inventory.server_version(store)}
-        schemas = inventory.schemas(store, inventory.queue_names(store))
-        found = [_queue(store, name, schema > SCHEMA) for name, schema in schemas.items()]
+    facts = {"hotqueue": __version__, "store": str(store), "server": inventory.server_version(store)}
+    schemas = inventory.schemas(store, inventory.queue_names(store))
+    found = [{**_queue(store, name, schema > SCHEMA), "schema": schema} for name, schema in schemas.items()]
     if as_json:
-        queues = [{**queue, "schema": schemas[queue["name"]]} for queue in found]
-        click.echo(json_text({**facts, "schema": SCHEMA, "queues": queues}))
+        click.echo(json_text({**facts, "schema": SCHEMA, "queues": found}))
         return
     for name, value in facts.items():
         click.echo(f"{name:9} {value}")
     for queue in found:
-        suspected = f", {queue['suspects']} of them suspected of killing their process" if "suspects" in queue else ""
-        waiting = f"{queue['tasks']} waiting tasks{suspected}" if "tasks" in queue else "tasks that a newer hotqueue knows"
-        click.echo(f"{'queue':9} {queue['name']}: {queue['messages']} messages, {waiting}, schema {schemas[queue['name']]}")
+        click.echo(f"{'queue':9} {queue['name']}: {_in_words(queue)}")
 
 
 def _queue(store: Store, name: str, is_newer: bool) -> dict[str, Any]:
-    """Return what waits in a queue; of one that is newer than we are, no tasks."""
+    """Return what is in a queue; of one that is newer than we are, no tasks."""
     from hotqueue.monitor import inventory
 
     if is_newer:
         return {"name": name, "messages": inventory.messages(store, name)}
     found = inventory.length(store, name)
-    suspects = {"suspects": found.suspects} if found.suspects else {}
-    return {"name": name, "messages": found.messages, "tasks": found.tasks, **suspects}
+    more: dict[str, Any] = {
+        "running": found.running,
+        "scheduled": found.scheduled,
+        "dead": found.dead,
+        "suspects": found.suspects,
+    }
+    more |= {"workers": found.workers, "paused": found.is_paused}
+    more |= {"paused_tasks": list(found.paused_tasks), "paused_keys": list(found.paused_keys)}
+    return {"name": name, "messages": found.messages, "tasks": found.tasks, **{what: some for what, some in more.items() if some}}
+
+
+def _in_words(queue: dict[str, Any]) -> str:
+    if "tasks" not in queue:
+        return f"{queue['messages']} messages, tasks that a newer hotqueue knows, schema {queue['schema']}"
+    parts = [f"{queue['messages']} messages", f"{queue['tasks']} waiting tasks"]
+    if suspects := queue.get("suspects"):
+        parts.append(f"{suspects} of them suspected of killing their process")
+    parts += [f"{queue[what]} {what}" for what in ("scheduled", "running", "dead") if what in queue]
+    if workers := queue.get("workers"):
+        parts.append(f"{workers} worker{'s'[: workers != 1]}")
+    paused = ["paused"] if queue.get("paused") else [f"{each} paused" for each in queue.get("paused_tasks", [])]
+    paused += [f"key {each} paused" for each in queue.get("paused_keys", [])]
+    return ", ".join([*parts, *paused, f"schema {queue['schema']}"])
 
 
 def main() -> None:

@@ -25,6 +25,10 @@ class Length:
         messages: raw messages in the list.
         tasks: tasks that no worker has in hand: ready, in lanes, scheduled or parked, as `HotQueue.pending` counts them.
         suspects: those of them that are suspected of killing their process, and wait for a quarantine process.
+        scheduled: those of them that wait for their time.
+        running: how many tasks workers have in hand.
+        dead: how many are in the dead list.
+        workers: how many are registered.
         is_paused: the queue is.
         paused_tasks: names of tasks that are; "?" where something is, and we may not read what.
         paused_keys: keys of gates that are; "?" likewise.
@@ -37,6 +41,10 @@ class Length:
     is_paused: bool = False
     paused_tasks: tuple[str, ...] = ()
     paused_keys: tuple[str, ...] = ()
+    scheduled: int = 0
+    running: int = 0
+    dead: int = 0
+    workers: int = 0
 
     @property
     def items(self) -> int:
@@ -55,7 +63,10 @@ def length(store: Store, name: str) -> Length:
     counts, paused = broker.counts(), _read(broker, keys.paused(name), broker.paused, "task:?")
     names = tuple(sorted(what.removeprefix("task:") for what in paused if what.startswith("task:")))
     paused_keys = tuple(sorted(_read(broker, keys.paused_keys(name), broker.paused_keys, "?")))
-    return Length(name, waiting, counts["waiting"], counts["suspects"], QUEUE in paused, names, paused_keys)
+    workers = int(store.command(keys.workers(name), "ZCARD", keys.workers(name)))
+    running = max(0, counts["unfinished"] - counts["waiting"])
+    more = counts["scheduled"], running, counts["dead"], workers
+    return Length(name, waiting, counts["waiting"], counts["suspects"], QUEUE in paused, names, paused_keys, *more)
 
 
 def _read(broker: Broker, key: str, read: Callable[[], Iterable[str]], unread: str) -> Iterable[str]:

@@ -18,7 +18,9 @@ from typing import Any
 import pytest
 
 from hotqueue import HotQueue, HotQueueError, key_types, keys
-from hotqueue.monitor import inventory
+from hotqueue.monitor import inventory, one_task, schedules, workers
+from hotqueue.monitor.filters import STATES
+from hotqueue.monitor.tasks import Search
 from tests.crash.workers import APPS, BANNER
 from tests.support.elsewhere import task_by_name
 from tests.support.servers import RedisServer
@@ -94,6 +96,10 @@ def questions(queue: HotQueue, task: Any) -> list[Callable[[], object]]:
         *(lambda: len(queue), lambda: queue.get(), lambda: queue.put("x"), lambda: task.delay(1), lambda: task.map([1, 2])),
         lambda: task.apply_async((1,), countdown=5),
         lambda: inventory.length(queue._store, queue.name),
+        *(lambda state=state: list(Search().rows(queue._store, [queue.name], [state])) for state in STATES),
+        lambda: workers.workers(queue._store, [queue.name]),
+        lambda: schedules.schedules(queue._store, [queue.name]),
+        *(lambda each=each: one_task.look(queue._store, queue.name, keys.text(keys.raw(each))) for each in IDS),
     ]
     for result in results:
         asked += [lambda r=result: r.get(timeout=0.05), lambda r=result: list(r.stream(timeout=0.05))]  # type: ignore[misc]

@@ -25,6 +25,7 @@ def test_waiting_messages_and_tasks_are_counted_whatever_they_wait_for(make_queu
     queue.task(name="later")(print).apply_async(countdown=60)
     found = inventory.length(queue._store, queue_name)
     assert (found.messages, found.tasks, found.items, found.suspects) == (3, queue.pending(), 5, 0)
+    assert (found.scheduled, found.running, found.dead, found.workers) == (1, 0, 0, 0)
     assert queue_name in inventory.queue_names(queue._store)
 
 

@@ -14,8 +14,10 @@ from typing import Any
 
 import pytest
 import redis
+from click.testing import CliRunner
 
 from hotqueue import ConnectionFailed, DuplicateTask, HotQueue, SerializationError, keys
+from hotqueue.cli import admin
 from hotqueue.errors import TaskRevoked, TimeLimitExceeded
 from hotqueue.tasks import State
 from hotqueue.tasks.broker.audit import Audit
@@ -302,6 +304,28 @@ def test_a_watcher_can_watch(server: Server) -> None:
     assert run_command("hotwatch", NAME, env=env, check=True).stdout == f"{NAME}: 3 items, paused: ?\n"  # it reads no values
 
 
+def test_a_reader_can_read_all_and_changes_nothing(server: Server, tmp_path: Path, start_command: Callable[..., Any]) -> None:
+    (tmp_path / "acl_app.py").write_text(dedent(APP))
+    worker_env = {"QUEUE": NAME, "HOTQUEUE_URL": server.url("hotqueue-worker")}
+    with HotQueue(NAME, url=server.url("hotqueue-client")) as queue:
+        with open(tmp_path / "log", "w") as log:
+            worker = start_command("hotqueue-worker", "acl_app", "-p", "1", env=worker_env, cwd=tmp_path, stdout=log, stderr=log)
+        running, failed = task(queue, "wait").delay(), task(queue, "fail").apply_async(priority=9)
+        at_gate = [task(queue, "add").apply_async((n, 2), max_concurrency=1, expires=600) for n in range(3)]
+        wait_until(lambda: running.state is State.STARTED and failed.state is State.FAILURE)
+        ids = [running.id, failed.id, *(each.id for each in at_gate), task(queue, "none").apply_async(countdown=900).id]
+    before = {key: server.admin.dump(key) for key in server.admin.scan_iter() if b"worker" not in key and b"bell" not in key}
+    env = {"HOTQUEUE_URL": server.url("hotqueue-read")}
+    for command in ("info", "tasks", "workers", "schedules", *(f"show {task_id}" for task_id in ids)):
+        done = CliRunner().invoke(admin.hotqueue, command.split(), env=env, catch_exceptions=False)
+        assert done.exit_code == 0
+        assert NAME in done.output
+    assert server.refused() == []
+    gone = {key for key, value in before.items() if server.admin.dump(key) != value}
+    assert {key for key in gone if b"held" not in key and b"schedules" not in key and b"claims" not in key} == set()
+    worker.kill()
+
+
 def _sorted(rules: Any) -> Any:
     return sorted(map(str, rules)) if isinstance(rules, list) else rules
 
@@ -421,6 +445,9 @@ def granted(user: str) -> set[str]:
 def test_each_granted_command_is_one_that_hotqueue_sends() -> None:
     plain = _in_lua("messages/lua") | _in_python("queue.py", "messages/*.py", "store/*.py")
     tasks = plain | _in_lua("tasks/broker/lua") | _in_python("tasks/**/*.py")
+    reads = _in_python("monitor/*.py", "tasks/**/*.py", "store/*.py") | _in_lua("tasks/broker/lua")
+    assert granted("hotqueue-read") - reads == set()
+    assert granted("hotqueue-watch") < granted("hotqueue-read")
     watch = _in_python("monitor/*.py", "tasks/broker/*.py", "store/*.py")
     assert granted("hotqueue-plain") - plain == set()
     assert granted("hotqueue-client") - tasks == set()

@@ -24,6 +24,7 @@ from hotqueue.tasks.broker import duplicates, scripts
 from hotqueue.tasks.broker.checkpointing import Checkpointing
 from hotqueue.tasks.broker.encoded import Encoded
 from hotqueue.tasks.broker.inspector import Inspector
+from hotqueue.tasks.broker.listing import Listing
 from hotqueue.tasks.broker.maintenance import Maintenance
 from hotqueue.tasks.broker.owning import Owning
 from hotqueue.tasks.broker.posting import Posting
@@ -56,7 +57,7 @@ class Looked:
     progress: dict[str, Any] | None
 
 
-class Broker(Checkpointing, Inspector, Maintenance, Owning, Posting, Records, Scheduling, Streaming, Workflows):
+class Broker(Checkpointing, Inspector, Listing, Maintenance, Owning, Posting, Records, Scheduling, Streaming, Workflows):
     """One queue's tasks. A task goes through these steps:
 
     1. `enqueue`: a client has its envelope stored under its id, placed or scheduled, and the bell rung.

@@ -20,6 +20,7 @@ from hotqueue.tasks.rules.lifecycle import State, behind, expired, replaced, rev
 from hotqueue.tasks.wire import payload as pickled
 
 _FIXED = struct.Struct(">BBHQ")
+HEAD_BYTES = _FIXED.size  # in front of the payload
 _VERSION = 1
 _FORM = bytes([_VERSION])  # what a record begins with, but for those of scripts
 _EXPIRED = re.compile(rb"E(-?\d{1,18}) (\d{1,18}) (\d{1,18})")

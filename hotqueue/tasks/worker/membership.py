@@ -12,6 +12,7 @@ from typing import Protocol
 
 from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError, NewerQueue
 from hotqueue.presence import Presence
+from hotqueue.runtime import package
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker import many_queues
 from hotqueue.tasks.broker.session import Stepped
@@ -102,7 +103,7 @@ class Membership:
     @property
     def facts(self) -> dict[str, str]:
         """What this worker announces of itself."""
-        return {**self.shared.facts, "folder": self.presence.folder, "kind": self.kind}
+        return {**self.shared.facts, "version": package.version(), "folder": self.presence.folder, "kind": self.kind}
 
     @property
     def is_idle(self) -> bool:

@@ -73,6 +73,7 @@ REFUSED: dict[str, Callable[[Broker], Any]] = {
     "unpark": lambda broker: broker.unpark("task:p", "s", 10),
     "upgrade": Broker.upgrade,
     "why": lambda broker: broker.facts("t"),
+    "glimpse": lambda broker: list(broker.waiting()),
     "stream_read": lambda broker: broker.stream_read("t", Place()),
     "wait": lambda broker: broker.wait(["t"], "c"),
     # Single commands: what whoever operates a queue sees of it.

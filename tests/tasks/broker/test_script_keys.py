@@ -44,6 +44,7 @@ LISTS = {
     "needs_upkeep": KEYS.needs_upkeep(),
     "list_expired": KEYS.list_expired(),
     "look": KEYS.look("t"),
+    "glimpse": KEYS.glimpse(),
     "revoke_steps": KEYS.revoke_steps(),
     "follow": KEYS.follow(),
     "mend_lanes": KEYS.mend_lanes(),

@@ -18,12 +18,6 @@ if newer then return newer end
 local now = now_ms()
 local tag = string.sub(tasks, 1, -6)
 
-local function without_payload(envelope)
-  if #envelope < 26 then return envelope end
-  local header, call, its_id = struct.unpack('>I4I4B', envelope, 17)
-  return string.sub(envelope, 1, 25 + its_id + header + call)
-end
-
 local envelope = redis.call('HGET', tasks, id) or ''
 local past = redis.call('HGET', attempts, id) or ''
 local a = history().split(past)

@@ -1,0 +1,132 @@
+"""What all commands that read have in common: a store that answers, queues that are there, --json, --watch."""
+
+from __future__ import annotations
+
+import functools
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from hotqueue.cli.settings import STORE
+from hotqueue.cli.store import opened, store_options
+
+if TYPE_CHECKING:
+    from hotqueue.store.store import Store
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+queues_option = click.option(
+    *("-Q", "--queue", "names"),
+    metavar="QUEUE",
+    multiple=True,
+    help="Of this queue only, or of those that match 'tenant-*'; may be said again.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON: an object, or one a line for a list.")
+yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
+
+
+def reads(command: F) -> Any:
+    """Give a function the options of a command that reads, and call it with a store; again and again with --watch."""
+
+    @functools.wraps(command)
+    def run(*args: Any, is_watched: bool = False, every: float = 2.0, times: int = 0, **given: Any) -> None:
+        with opened_store(given) as store:
+            ask = functools.partial(command, store, *args, **given)
+            _watch(ask, every, times) if is_watched else ask()
+
+    made: Any = run
+    made = click.option("--times", type=click.IntRange(0), default=0, hidden=True)(made)  # for tests and scripts
+    made = click.option("--every", type=click.FloatRange(0.1), default=2.0, show_default=True, metavar="S", help="Of --watch.")(
+        made
+    )
+    made = click.option("-w", "--watch", "is_watched", is_flag=True, help="Show it again every two seconds, until Ctrl-C.")(made)
+    return store_options(json_option(made))
+
+
+def changes(command: F) -> Any:
+    """Give a function the options of a command that changes something, and call it with a store."""
+
+    @functools.wraps(command)
+    def run(*args: Any, **given: Any) -> None:
+        with opened_store(given) as store:
+            command(store, *args, **given)
+
+    return store_options(run)
+
+
+def opened_store(given: dict[str, Any]) -> AbstractContextManager[Store]:
+    """Open the store that options name, which are taken out of `given`; one that is away is said to be at once."""
+    where = {name: given.pop(name) for name in STORE if name in given}
+    return _answering(where)
+
+
+@contextmanager
+def _answering(where: dict[str, Any]) -> Iterator[Store]:
+    from hotqueue import keys
+
+    with opened(**where) as store:
+        store.command(keys.PREFIX, "PING", doing="reaching the server")
+        yield store
+
+
+def _watch(ask: Callable[[], None], every: float, times: int) -> None:
+    from hotqueue.errors import ConnectionFailed
+
+    is_terminal = sys.stdout.isatty()
+    shown = 0
+    try:
+        while True:
+            if is_terminal:
+                click.echo("\x1b[H\x1b[2J", nl=False)
+            try:
+                ask()
+            except ConnectionFailed as error:  # it may come back
+                click.echo(str(error), err=not is_terminal)
+            shown += 1
+            if shown == times:
+                return
+            time.sleep(every)
+    except KeyboardInterrupt:
+        pass
+
+
+def chosen(store: Store, names: Sequence[str]) -> list[str]:
+    """Return the queues that names and globs stand for; all where there are none.
+
+    Raises:
+        click.UsageError: one that is not there, naming the nearest.
+    """
+    from hotqueue.errors import ConfigError
+    from hotqueue.monitor import finding
+
+    try:
+        found, doubts = finding.queues(store, names)
+    except ConfigError as error:
+        raise click.UsageError(str(error)) from None
+    if doubts:
+        raise click.UsageError("; ".join(doubts))
+    return found
+
+
+def located(store: Store, task_id: str, names: Sequence[str]) -> str:
+    """Return the queue that knows a task.
+
+    Raises:
+        click.UsageError: none does; or several do, and nobody said which is meant.
+    """
+    from hotqueue.monitor import finding
+
+    queues = chosen(store, names)
+    found = finding.queues_of(store, task_id, queues)
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        where = f"queue {queues[0]!r}" if len(queues) == 1 else f"any of the {len(queues)} queues"
+        raise click.UsageError(
+            f"there is no task {task_id!r:.200} in {where} of {store}: it was never sent there, or its result has expired"
+        )
+    raise click.UsageError(f"task {task_id!r:.200} is in queues {', '.join(found)}: say which one with --queue")

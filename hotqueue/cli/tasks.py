@@ -1,0 +1,190 @@
+"""hotqueue tasks, show, why: lists of tasks by their state, and one task with all that is known of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hotqueue.cli import tables
+from hotqueue.cli.entry import json_text, settings
+from hotqueue.cli.reading import chosen, located, queues_option, reads
+from hotqueue.cli.tables import Column
+
+if TYPE_CHECKING:
+    from hotqueue.monitor.filters import Wanted
+    from hotqueue.monitor.one_task import OneTask
+    from hotqueue.monitor.tasks import Row, Search
+    from hotqueue.store.store import Store
+
+STATES = ("running", "waiting", "retrying", "scheduled", "parked", "dead")
+
+_COLUMNS = (
+    Column("id", style="cyan"),
+    Column("task", style="bold", may_shrink=True),
+    Column("queue", may_shrink=True),
+    Column("state"),
+    Column("age", is_number=True),
+    Column("tries", is_number=True),
+    Column("arguments", may_shrink=True),
+    Column("note", style="dim", may_shrink=True),
+)
+
+
+def filter_options(command: Any) -> Any:
+    """Give a command the options by which tasks are chosen."""
+    for option in (
+        click.option("--match", metavar="TEXT", default="", help="Whose id, name, arguments or last error has TEXT in it."),
+        click.option(
+            "--older", metavar="AGE", default="", help="Sent (dead: died) longer ago than 90s, 15m, 2h, 7d, or before a time."
+        ),
+        click.option(
+            "--since", metavar="AGE", default="", help="Sent (dead: died) within the last 90s, 15m, 2h, 7d, or since a time."
+        ),
+        queues_option,
+        click.option("--task", metavar="NAME", default="", help="Of this name, or of those that match 'shop.*'."),
+    ):
+        command = option(command)
+    return command
+
+
+def wanted_of(task: str, since: str, older: str, match: str) -> Wanted:
+    """Return which tasks are wanted.
+
+    Raises:
+        click.UsageError: an age that is none.
+    """
+    import time
+
+    from hotqueue.monitor.filters import Wanted, instant_of
+
+    now = int(time.time() * 1000)
+    try:
+        return Wanted(task, instant_of(since, now) if since else None, instant_of(older, now) if older else None, match)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+
+
+@click.command(context_settings=settings)
+@click.argument("state", required=False, type=click.Choice(STATES))
+@filter_options
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, metavar="N", help="Show no more than N.")
+@click.option(
+    "--look-at", type=click.IntRange(1), default=10_000, show_default=True, metavar="N", help="Look at no more than N for it."
+)
+@reads
+def tasks(store: Store, state: str | None, names: tuple[str, ...], limit: int, look_at: int, as_json: bool, **given: str) -> None:
+    """List tasks that are in STATE: running, waiting, retrying, scheduled, parked or dead; without one, in any.
+
+    waiting: ready, at a gate, paused, or behind others. parked: no worker can run it so far.
+    """
+    from hotqueue.monitor.tasks import Search
+
+    search = Search(wanted_of(**given), limit, look_at)
+    rows = list(search.rows(store, chosen(store, names), [state] if state else STATES))
+    if as_json:
+        for row in rows:
+            click.echo(tables.json_line(row.as_json()))
+    else:
+        tables.table(_COLUMNS, _cells(rows))
+    _say_what_is_left(search, len(rows))
+
+
+def _cells(rows: Sequence[Row]) -> Iterator[list[str]]:
+    for row in rows:
+        due = f"due {tables.ago(row.due)}" if row.due else ""
+        note = ", ".join(each for each in (due, row.error or ("" if due else row.how)) if each)
+        tries = str(row.retries + row.deliveries or "")
+        yield [row.id, row.task, row.queue, row.state, tables.ago(row.died or row.sent), tries, row.args, note]
+
+
+def _say_what_is_left(search: Search, shown: int) -> None:
+    if search.is_cut:
+        text = f"looked at {search.looked:,} tasks, and stopped there; --look-at N looks at more, -Q and a state at fewer"
+        click.echo(f"hotqueue: {text}", err=True)
+    elif search.has_more:
+        click.echo(f"hotqueue: there are more than these {shown}; --limit N shows more", err=True)
+    elif not shown:
+        click.echo("hotqueue: there is no such task" if search.looked else "hotqueue: there is no task", err=True)
+
+
+@click.command(context_settings=settings)
+@click.argument("task_id", metavar="ID")
+@queues_option
+@reads
+def show(store: Store, task_id: str, names: tuple[str, ...], as_json: bool) -> None:
+    """Show all that is known of one task: arguments, what happened when, who has it, why it waits, its error, its workflow."""
+    from hotqueue.monitor import one_task
+
+    found = one_task.look(store, located(store, task_id, names), task_id)
+    if found is None:
+        raise click.UsageError(f"there is no task {task_id!r:.200} any more")
+    if as_json:
+        click.echo(json_text(found.as_json()))
+        return
+    tables.facts(_facts(found))
+    if found.traceback:
+        click.echo()
+        for line in found.traceback.splitlines():
+            click.echo(tables.printable(line))
+
+
+def _facts(task: OneTask) -> list[tuple[str, str]]:
+    outcome = task.state if task.state != "ended" else f"ended, {task.outcome or 'and its result was not kept'}"
+    marks = {"async": task.is_async, "by value": task.is_by_value, "signed": task.is_signed}
+    held = task.held_by
+    progress = task.progress
+    return [
+        ("task", f"{task.task}({task.args})"),
+        ("id", task.id),
+        ("queue", task.queue),
+        ("state", outcome),
+        ("why", task.why),
+        ("held by", f"{held['worker']} (process {held['pid']} on {held['host']})" if held else ""),
+        (
+            "progress",
+            f"{progress.get('done')}/{progress.get('total')} {progress.get('message') or ''}".strip() if progress else "",
+        ),
+        ("priority", str(task.priority or "")),
+        ("retries", str(task.retries or "")),
+        ("deaths", str(task.deliveries or "")),
+        ("expires", tables.moment(task.expires)),
+        ("options", ", ".join(f"{name}={value!r}" for name, value in task.options.items())),
+        ("headers", ", ".join(f"{name}={value!r}" for name, value in task.headers.items())),
+        ("sent as", ", ".join(name for name, is_so in marks.items() if is_so)),
+        ("result", f"{task.result_bytes} bytes" if task.result_bytes >= 0 else ""),
+        ("error", f"{task.error}: {task.message}" if task.error else ""),
+        ("timeline", "\n".join(f"{tables.moment(e.at):23}  {e.what}{': ' + e.text if e.text else ''}" for e in task.timeline)),
+        ("workflow", _workflow(task)),
+    ]
+
+
+def _workflow(task: OneTask) -> str:
+    if task.workflow is None:
+        return ""
+    around = [
+        f"{word} {', '.join(each['task'] + '[' + each['id'] + ']' for each in some[:5])}{' …' * (len(some) > 5)}"
+        for word, some in (("behind", task.workflow["parents"]), ("before", task.workflow["children"]))
+        if some
+    ]
+    return "\n".join([f"{task.workflow['id']}, {task.workflow['steps']} steps", *around])
+
+
+@click.command(context_settings=settings)
+@click.argument("task_id", metavar="ID")
+@queues_option
+@reads
+def why(store: Store, task_id: str, names: tuple[str, ...], as_json: bool) -> None:
+    """Say why a task waits, or what else there is to say of it, in a sentence."""
+    from hotqueue.monitor import one_task
+    from hotqueue.tasks.broker.broker import Broker
+
+    queue = located(store, task_id, names)
+    broker = Broker(store, queue)
+    reason = one_task.why(broker, broker.facts(task_id))
+    if as_json:
+        facts = {name: one_task.plain(value) for name, value in reason.facts.items()}
+        click.echo(json_text({"id": task_id, "queue": queue, "reason": reason.reason, "text": str(reason), "facts": facts}))
+    else:
+        click.echo(tables.printable(str(reason)))

@@ -1,0 +1,45 @@
+"""Finding: the queues that somebody names, and those in which a task is; or a sentence for what is not there. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from hotqueue import keys
+from hotqueue.errors import STORE_ERRORS
+from hotqueue.hints import did_you_mean
+from hotqueue.monitor import inventory
+from hotqueue.store.store import Store
+from hotqueue.tasks.broker.broker import Broker
+
+_TRACES = (keys.queue, keys.tasks, keys.dead, keys.workers, keys.seq, keys.schedules, keys.stats, keys.paused)
+
+
+def queues(store: Store, names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the queues that names and globs stand for, all that have tasks where none is given; a sentence for each that is not.
+
+    Where a name is right, no other key of the server is looked at.
+    """
+    if not names:
+        return inventory.queue_names(store), []
+    found, doubts = inventory.meant(store, names)
+    missing = [name for name in found if not _has_trace(store, name)]
+    return [name for name in dict.fromkeys(found) if name not in missing], [*doubts, *_said(store, missing)]
+
+
+def _has_trace(store: Store, name: str) -> bool:
+    listed = keys.queue(keys.check_name(name))
+    return bool(store.command(listed, "EXISTS", *(key(name) for key in _TRACES), doing=f"looking for queue {name!r}"))
+
+
+def _said(store: Store, missing: Sequence[str]) -> list[str]:
+    try:
+        known = inventory.queue_names(store) if missing else []
+    except STORE_ERRORS:
+        known = []
+    there = f"; there are {', '.join(known[:10])}{' …' * (len(known) > 10)}" if known else "; there is no queue at all"
+    return [f"there is no queue {name!r:.80} in {store}{did_you_mean(name, known) or there}" for name in missing]
+
+
+def queues_of(store: Store, task_id: str, names: Iterable[str]) -> list[str]:
+    """Return those of some queues that know a task."""
+    return [name for name in names if Broker(store, name).facts(task_id).where != "unknown"]

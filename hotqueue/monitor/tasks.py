@@ -1,0 +1,187 @@
+"""Lists of tasks, by how they are: what commands, screens and pages show of them. Reads only; unpickles nothing.
+
+Pages are read one after another until enough is found, or as many tasks were looked at as may be: so a list costs the server
+as much as it shows, and a search no more than it was given. One task alone: one_task.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from hotqueue.monitor.filters import DEAD, PARKED, RETRYING, RUNNING, SCHEDULED, STATES, WAITING, Wanted
+from hotqueue.store.store import Store
+from hotqueue.tasks.broker.broker import Broker
+from hotqueue.tasks.broker.listing import Standing
+from hotqueue.tasks.client.dead import DeadList, DeadTask
+from hotqueue.tasks.wire.preview import preview
+
+LOOK_AT = 10_000  # tasks that are looked at for one list, if nobody says more
+
+_HOW = {  # of what stands in some way, in words
+    "in hand": "in a worker's hand",
+    "ready": "ready",
+    "suspect": "waits for quarantine",
+    "gate": "at a gate",
+    "unique": "behind one with its unique key",
+    "step": "behind other steps",
+    "scheduled": "for its time",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A task in a list.
+
+    Attributes:
+        state: one of filters.STATES.
+        how: what it waits for, in a few words.
+        args: its arguments as text.
+        sent: when it was sent, by its sender's clock; None where that is not known.
+        due: when its time comes, or it is tried again.
+        worker: the incarnation that has it in hand.
+        error: the last thing that went wrong with it.
+        died: when it went into the dead list.
+    """
+
+    id: str
+    task: str
+    queue: str
+    state: str
+    how: str = ""
+    args: str = ""
+    priority: int = 0
+    sent: datetime | None = None
+    due: datetime | None = None
+    retries: int = 0
+    deliveries: int = 0
+    worker: str = ""
+    error: str = ""
+    died: datetime | None = None
+
+    @property
+    def at(self) -> int:
+        """When it was sent, or died, in ms: what filters go by."""
+        moment = self.died or self.sent
+        return int(moment.timestamp() * 1000) if moment else 0
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what --json prints of it."""
+        return {name: _plain(getattr(self, name)) for name in Row.__slots__}
+
+
+@dataclass
+class Search:
+    """A search for tasks.
+
+    Attributes:
+        limit: how many are wanted at most.
+        look_at: how many may be looked at.
+        looked: how many were.
+        is_cut: it ended since it may look at no more.
+        has_more: there are more that are wanted, beyond the limit.
+    """
+
+    wanted: Wanted = field(default_factory=Wanted)
+    limit: int = 20
+    look_at: int = LOOK_AT
+    looked: int = 0
+    is_cut: bool = False
+    has_more: bool = False
+
+    def rows(self, store: Store, queues: Iterable[str], states: Sequence[str] = STATES) -> Iterator[Row]:
+        """Yield the tasks that are wanted, of these queues, in these states."""
+        found = 0
+        for name in queues:
+            for row in _each(Broker(store, name), states):
+                if self.looked >= self.look_at:
+                    self.is_cut = True
+                    return
+                self.looked += 1
+                if not self.wanted.is_met_by(row.task, row.at, row.id, row.args, row.error):
+                    continue
+                if found == self.limit:
+                    self.has_more = True
+                    return
+                found += 1
+                yield row
+
+
+def _each(broker: Broker, states: Sequence[str]) -> Iterator[Row]:
+    for state in states:
+        if state == DEAD:
+            yield from (dead_row(broker.name, dead) for dead in DeadList(broker).listed(0, None))
+        else:
+            yield from (row for row in _standing(broker, state) if row.state == state)
+
+
+def _standing(broker: Broker, state: str) -> Iterator[Row]:
+    pages = {
+        RUNNING: broker.in_hand,
+        WAITING: broker.waiting,
+        RETRYING: broker.scheduled_tasks,
+        SCHEDULED: broker.scheduled_tasks,
+        PARKED: broker.parked_tasks,
+    }
+    for page in pages[state]():
+        yield from (row_of(broker.name, standing) for standing in page)
+
+
+def row_of(queue: str, standing: Standing) -> Row:
+    """Return what is shown of an unfinished task."""
+    call, past = preview(standing.envelope), standing.past
+    return Row(
+        standing.id,
+        call.task,
+        queue,
+        _state(standing),
+        _how(standing.how),
+        call.args,
+        call.priority,
+        moment_of(call.created),
+        moment_of(standing.score) if standing.how == "scheduled" else None,
+        past.retries,
+        past.deliveries,
+        standing.worker,
+        str(past.errors[-1].get("error", "")) if past.errors else "",
+    )
+
+
+def dead_row(queue: str, dead: DeadTask) -> Row:
+    """Return what is shown of a dead task."""
+    return Row(
+        *(dead.id, dead.task, queue, DEAD, "", dead.args),
+        retries=dead.retries,
+        deliveries=dead.deliveries,
+        error=dead.reason,
+        died=dead.died,
+    )
+
+
+def _state(standing: Standing) -> str:
+    how = standing.how
+    if how == "in hand":
+        return RUNNING
+    if how == "scheduled":
+        return RETRYING if standing.past.retries else SCHEDULED
+    return WAITING if how in _HOW or how.startswith("paused:") else PARKED
+
+
+def _how(how: str) -> str:
+    kind, _, what = how.partition(":")
+    parked = {"paused": f"{what} is paused", "task": f"no worker knows {what}", "python": f"needs Python {what}"}
+    return _HOW.get(how) or parked.get(kind) or f"needs {how}"
+
+
+def moment_of(ms: float) -> datetime | None:
+    """Return an instant in UTC; None for 0, and for what no calendar has."""
+    try:
+        return datetime.fromtimestamp(ms / 1000, UTC) if ms > 0 else None
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat(timespec="milliseconds") if isinstance(value, datetime) else value

@@ -1,0 +1,36 @@
+"""What all commands that read have in common: --watch repeats them, also while the server is away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from hotqueue import HotQueue
+from tests.support.elsewhere import task_by_name
+
+pytestmark = pytest.mark.servers("server")
+
+
+def test_watch_shows_it_again(make_queue: Callable[..., HotQueue], store_url: str, call: Callable[..., Any]) -> None:
+    queue = make_queue()
+    task_by_name(queue, "t").delay(1)
+    done = call("tasks", "-u", store_url, "-Q", queue.name, "--json", "--watch", "--every", "0.1", "--times", 3)
+    assert (done.code, len(done.lines), len(set(done.lines))) == (0, 3, 1)
+    queue.purge()
+
+
+def test_a_task_that_is_in_two_queues_is_asked_for_by_its_queue(
+    make_queue: Callable[..., HotQueue], queue_name: str, store_url: str, call: Callable[..., Any]
+) -> None:
+    queues = make_queue(), make_queue(f"{queue_name}-b")
+    for queue in queues:
+        task_by_name(queue, "t").apply_async((1,), task_id="same")
+    glob = ("-u", store_url, "-Q", f"{queue_name}*")
+    done = call("show", "same", *glob)
+    assert done.code == 2
+    assert done.err == f"hotqueue: task 'same' is in queues {queue_name}, {queue_name}-b: say which one with --queue\n"
+    assert queue_name in call("show", "same", "-u", store_url, "-Q", queue_name).out
+    for queue in queues:
+        queue.purge()

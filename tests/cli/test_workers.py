@@ -1,0 +1,37 @@
+"""hotqueue workers: who works where, and at what."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from hotqueue import HotQueue
+from hotqueue.tasks.broker.broker import Broker
+from hotqueue.tasks.broker.session import Session
+from tests.support.elsewhere import task_by_name
+
+pytestmark = pytest.mark.servers("server")
+
+
+def test_workers_are_listed(make_queue: Callable[..., HotQueue], store_url: str, call: Callable[..., Any]) -> None:
+    queue = make_queue()
+    where = ("-u", store_url, "-Q", queue.name)
+    queue.put("a")
+    done = call("workers", *where)
+    assert (done.code, done.out) == (0, "")
+    assert done.err.startswith("hotqueue: there is no worker at ")
+    session = Session(Broker(queue._store, queue.name), "w-1", "s")
+    session.register(60_000, {"host": "elsewhere", "pid": "17", "name": "web", "kind": "s", "version": "0.1.0", "python": "3.11"})
+    sent = task_by_name(queue, "shop.price").delay(1)
+    session.step(room=5)
+    (row,) = map(json.loads, call("workers", "--json", *where).lines)
+    assert (row["name"], row["pid"], row["in_hand"][0]["id"]) == ("web", 17, sent.id)
+    done = call("workers", *where)
+    assert done.lines[0].split() == ["WORKER", "PROCESS", "KIND", "UP", "MEMORY", "VERSION", "QUEUES", "RUNS"]
+    assert done.lines[1].endswith(f"0.1.0 py3.11  {queue.name}  shop.price[{sent.id}]")
+    session.broker.reap("w-1", known_dead=True)
+    queue.purge()
+    queue.clear()

@@ -1,0 +1,26 @@
+"""docs/commands.md shows what the commands print, and leaves none of them out."""
+
+from __future__ import annotations
+
+import re
+import sys
+
+import click
+import pytest
+
+from hotqueue.cli.admin import hotqueue
+from tests.support.processes import ROOT, run_python
+
+PAGE = ROOT / "docs" / "commands.md"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory of processes is told on Linux alone")
+def test_what_it_shows_is_what_they_print() -> None:
+    done = run_python(ROOT / "docs" / "make_commands.py", "--check", check=False)
+    assert done.returncode == 0, f"{done.stderr}\n(python docs/make_commands.py makes it so)"
+
+
+def test_it_has_every_command() -> None:
+    text = PAGE.read_text()
+    names = hotqueue.list_commands(click.Context(hotqueue))
+    assert [name for name in names if not re.search(rf"hotqueue {name}\b", text)] == []

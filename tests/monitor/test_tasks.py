@@ -1,0 +1,86 @@
+"""Lists of tasks: each in its state, filtered, bounded by what is shown and by what is looked at; on every kind of server."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from hotqueue import HotQueue
+from hotqueue.monitor.filters import STATES, Wanted
+from hotqueue.monitor.tasks import Row, Search
+from tests.support.elsewhere import task_by_name
+
+MakeQueue = Callable[..., HotQueue]
+
+
+def fail(n: int) -> None:
+    raise ValueError(f"no {n}")
+
+
+def rows(queue: HotQueue, *states: str, **wanted: Any) -> list[Row]:
+    return list(Search(Wanted(**wanted), limit=1000).rows(queue._store, [queue.name], states or STATES))
+
+
+def test_each_task_is_in_its_state(make_queue: MakeQueue) -> None:
+    queue = make_queue()
+    other, later = task_by_name(queue, "shop.other"), task_by_name(queue, "shop.later")
+    failing = queue.task(name="shop.fail")(fail)
+    retried = queue.task(name="shop.retry", retries=5, default_retry_delay=900, retry_backoff=False, retry_jitter=False)(fail)
+    failing.delay(1)
+    retried.delay(2)
+    queue.run_worker(burst=True)
+    sent = other.apply_async((3,), {"x": "…"}, priority=7), later.apply_async((4,), countdown=1000)
+    queue.pause(task="shop.paused")
+    task_by_name(queue, "shop.paused").delay(5)
+    found = {row.task: row for row in rows(queue)}
+    assert {name: row.state for name, row in found.items()} == {
+        "shop.other": "waiting",
+        "shop.retry": "retrying",
+        "shop.later": "scheduled",
+        "shop.paused": "waiting",
+        "shop.fail": "dead",
+    }
+    assert [row.id for row in rows(queue, "scheduled")] == [sent[1].id]
+    one = found["shop.other"]
+    assert (one.id, one.queue, one.args, one.priority, one.how) == (sent[0].id, queue.name, "3, x='…'", 7, "ready")
+    assert abs(one.at / 1000 - time.time()) < 60
+    assert (found["shop.retry"].retries, found["shop.retry"].error) == (1, "ValueError: no 2")
+    assert found["shop.retry"].due is not None
+    assert found["shop.fail"].error == "ValueError: no 1"
+    assert found["shop.fail"].as_json()["died"].endswith("+00:00")
+    assert [row.task for row in rows(queue, match="NO 1")] == ["shop.fail"]
+    assert {row.task for row in rows(queue, task="shop.*er")} == {"shop.other", "shop.later"}
+    assert rows(queue, older=one.at - 1000 * 60) == rows(queue, since=one.at + 1000 * 3600) == []
+    queue.resume(task="shop.paused")
+    queue.purge()
+    queue.discard_dead(all=True)
+
+
+@pytest.mark.servers("server")
+def test_a_search_is_bounded_and_says_so(make_queue: MakeQueue) -> None:
+    queue = make_queue()
+    task_by_name(queue, "t").map(f"nr-{n}" for n in range(700))
+    search = Search(limit=5)
+    assert len(list(search.rows(queue._store, [queue.name]))) == 5
+    assert (search.has_more, search.is_cut) == (True, False)
+    search = Search(Wanted(match="nr-699"), look_at=300)
+    assert list(search.rows(queue._store, [queue.name])) == []
+    assert (search.looked, search.has_more, search.is_cut) == (300, False, True)
+    search = Search(Wanted(match="nr-699"))
+    assert [row.args for row in search.rows(queue._store, [queue.name])] == ["'nr-699'"]
+    assert (search.looked, search.has_more, search.is_cut) == (700, False, False)
+    queue.purge()
+
+
+@pytest.mark.servers("server")
+def test_a_list_costs_what_it_shows(make_queue: MakeQueue) -> None:
+    queue = make_queue()
+    task_by_name(queue, "t").map(range(5000))
+    client = queue._store.client()
+    before = client.info("commandstats")["cmdstat_hget"]["calls"] if "cmdstat_hget" in client.info("commandstats") else 0
+    list(Search(limit=20).rows(queue._store, [queue.name], ["waiting"]))
+    assert client.info("commandstats")["cmdstat_hget"]["calls"] - before < 1000
+    queue.purge()
