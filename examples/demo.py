@@ -1,15 +1,19 @@
-"""Shows tasks enqueued by one process and run by another, over an embedded Redis server. Ends by itself in a few seconds.
+"""Shows tasks enqueued by one process and run by another, over an embedded Redis server. Ends by itself in some ten seconds;
+on a terminal it goes on until a key is pressed.
 
 Run it with ``make demo``.
 """
 
 import os
+import select
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+from hotqueue.tasks import chord
 
 HERE = Path(__file__).parent
 COMMAND = Path(sys.executable).with_name("hotqueue-worker")
@@ -49,6 +53,12 @@ def demo(folder: Path) -> None:
             print(f"square({n}) = {value}, run by process {pid}")
         many_and_failing(tasks, folder)
         killed(tasks, folder)
+        workflow(tasks)
+        limited(tasks)
+        streamed(tasks)
+        scheduled(tasks)
+        if sys.stdin.isatty() and sys.stdout.isatty():
+            stay(tasks, folder)
     finally:
         worker.terminate()
         worker.wait()
@@ -76,6 +86,52 @@ def killed(tasks: object, folder: Path) -> None:
     print(f"$ kill -9 {victim}      (it was running slow())")
     os.kill(victim, signal.SIGKILL)
     print(f"slow() was run again, by process {result.get(timeout=30)}")
+
+
+def workflow(tasks: object) -> None:
+    """Show steps that wait for others."""
+    show(6, "Steps that wait for others")
+    result = chord((tasks.square.s(n) for n in range(1, 101)), tasks.total.s()).delay()
+    print("$ chord((square.s(n) for n in range(1, 101)), total.s()).delay()")
+    value, processes = result.get(timeout=20)
+    print(f"a hundred squares by {processes} processes; then their sum, by another task: {value:,}")
+
+
+def limited(tasks: object) -> None:
+    """Show a limit that all workers keep."""
+    show(7, "No more than two at a time, over all workers")
+    spans = tasks.polite.map([0.05] * 20).get(timeout=30)
+    most = max(sum(began <= at < ended for began, ended in spans) for at, _ in spans)
+    print(f"20 tasks of 0.05 s with max_concurrency=2: at most {most} ran at a time")
+
+
+def streamed(tasks: object) -> None:
+    """Show what a task says before it ends."""
+    show(8, "A task that yields is read while it runs")
+    for number in tasks.count_down.delay(5).stream(timeout=20):
+        print(number, end=" … ", flush=True)
+    print("done")
+
+
+def scheduled(tasks: object) -> None:
+    """Show what the workers start by themselves."""
+    show(9, "What the workers start by themselves, once a second")
+    seen = []
+    while len(seen) < 2:
+        (tick,) = tasks.queue.schedules()
+        if tick.last_result is not None and tick.last_result not in seen:
+            seen.append(tick.last_result)
+            print(seen[-1].get(timeout=20))
+        time.sleep(0.05)
+
+
+def stay(tasks: object, folder: Path) -> None:
+    """Go on until a key is pressed, for whoever wants to look."""
+    url = os.environ["HOTQUEUE_URL"]
+    print(f"\nIt goes on until you press Enter. In another terminal:\n$ hotwatch --url {url}\n$ hotqueue info --url {url}")
+    while not select.select([sys.stdin], [], [], 0.5)[0]:
+        tasks.polite.map([0.1] * 10)
+        tasks.square.map(range(100))
 
 
 def what_next() -> None:

@@ -2,8 +2,10 @@
 
 import os
 import time
+from collections.abc import Iterator
 
 from hotqueue import HotQueue
+from hotqueue.tasks import current_task
 
 queue = HotQueue("demo")  # where: $HOTQUEUE_URL, which demo.py sets
 
@@ -12,6 +14,34 @@ queue = HotQueue("demo")  # where: $HOTQUEUE_URL, which demo.py sets
 def square(n: int) -> tuple[int, int]:
     """Return n squared, and which process did it."""
     return n * n, os.getpid()
+
+
+@queue.task
+def total(squares: list[tuple[int, int]]) -> tuple[int, int]:
+    """Return the sum of what `square` returned, and by how many processes that was done."""
+    return sum(value for value, _ in squares), len({process for _, process in squares})
+
+
+@queue.task(max_concurrency=2)
+def polite(seconds: float) -> tuple[float, float]:
+    """Take some time; return from when to when (monotonic)."""
+    began = time.monotonic()
+    time.sleep(seconds)
+    return began, time.monotonic()
+
+
+@queue.task
+def count_down(n: int) -> Iterator[int]:
+    """Count down, a number at a time."""
+    for number in range(n, 0, -1):
+        yield number
+        time.sleep(0.1)
+
+
+@queue.periodic(1, name="tick")
+def tick() -> str:
+    """Return the id of this call, which says for which second it is."""
+    return current_task.request.id
 
 
 @queue.task(retries=5, retry_backoff=0.2, retry_jitter=False)

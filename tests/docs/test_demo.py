@@ -16,4 +16,8 @@ def test_the_demo_runs_to_its_end() -> None:
     assert "square(5) = 25" in told
     assert "succeeded at attempt 3" in told
     assert re.search(r"slow\(\) was run again, by process \d+", told)
+    assert "then their sum, by another task: 338,350" in told
+    assert re.search(r"max_concurrency=2: at most [12] ran at a time", told)
+    assert "5 … 4 … 3 … 2 … 1 … done" in told
+    assert len(set(re.findall(r"periodic:tick:(\S+Z)", told))) == 2
     assert "README.md" in told
