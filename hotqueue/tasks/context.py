@@ -161,11 +161,6 @@ def begun_resuming(request: Request) -> Resuming | None:
     return request._resuming
 
 
-def has_kept(request: Request) -> bool:
-    """Tell whether there is something that a run, or one before, has kept."""
-    return request._resuming is not None and request._resuming.has_kept
-
-
 def _behind(request: Request) -> Backing:
     if request._backing is None:
         raise NoTask("this run has nothing behind it that could keep a checkpoint")

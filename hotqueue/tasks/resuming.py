@@ -35,10 +35,13 @@ class Backing(Protocol):
     def is_stopping(self) -> bool:
         """True once the task is to go on elsewhere, if it can."""
 
-    def keep(self, task_id: str, data: bytes, patience: float | None) -> bool:
-        """Keep a checkpoint; False when the task is another's by now. Seconds of patience; None: the usual ones."""
+    def keep(self, task_id: str, data: bytes, patience: float | None, is_further: bool) -> bool:
+        """Keep a checkpoint; False when the task is another's by now. Seconds of patience; None: the usual ones.
 
-    async def akeep(self, task_id: str, data: bytes) -> bool:
+        `is_further` says, once, that this run has come further than those before.
+        """
+
+    async def akeep(self, task_id: str, data: bytes, is_further: bool) -> bool:
         """Asyncio twin of `keep`."""
 
     def kept(self, task_id: str) -> bytes | None:
@@ -58,13 +61,15 @@ class Resuming:
         resumed: the state that an earlier run gave.
         is_lost: True once the task is another worker's.
         has_kept: True once something is kept.
+        is_further: True once something is that earlier runs had not come to.
     """
 
     def __init__(self, backing: Backing, task_id: str, data: bytes | None) -> None:
         self._backing, self._id = backing, task_id
         found = Checkpoint() if data is None else checkpoint.decode(data, task_id, backing.signer)
         self.resumed = payload.loads(found.state) if found.state else None
-        self.is_lost, self.has_kept = False, data is not None
+        self.is_lost, self.has_kept, self.is_further = False, data is not None, False
+        self._found = found.state, found.positions
         self._state, self._next_state = found.state, found.state
         self._loops = Loops(found.positions)
         self._pace = Pace(found.ahead, time.monotonic())
@@ -94,16 +99,21 @@ class Resuming:
         return checkpoint.encode(Checkpoint(self._state, self._loops.positions, ahead), self._id, self._backing.signer), now
 
     def _write(self, made: tuple[bytes, float], patience: float | None) -> None:
-        self._note(self._backing.keep(self._id, made[0], patience), made[1])
+        is_new = self._is_newly_further()
+        self._note(self._backing.keep(self._id, made[0], patience, is_new), made[1], is_new)
 
     async def _awrite(self, made: tuple[bytes, float]) -> None:
-        self._note(await self._backing.akeep(self._id, made[0]), made[1])
+        is_new = self._is_newly_further()
+        self._note(await self._backing.akeep(self._id, made[0], is_new), made[1], is_new)
 
-    def _note(self, is_ours: bool, began: float) -> None:
+    def _is_newly_further(self) -> bool:
+        return not self.is_further and (self._state, self._loops.positions) != self._found
+
+    def _note(self, is_ours: bool, began: float, is_new: bool = False) -> None:
         if not is_ours:
             self.is_lost = True
             raise LeaseLost(f"task {self._id} was given up here; another worker runs it, and goes on from what was kept before")
-        self.has_kept = True
+        self.has_kept, self.is_further = True, self.is_further or is_new
         self._pace.written(began, time.monotonic())
 
     # --- loops ---------------------------------------------------------------------------------------------------

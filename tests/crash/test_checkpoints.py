@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from hotqueue import keys
+from hotqueue import WorkerLost, keys
 from hotqueue.tasks import AsyncResult
 from tests.crash.workers import Workers
 from tests.support.waiting import wait_until
@@ -74,6 +74,31 @@ def test_items_are_begun_twice_at_most_whatever_kills_their_process(
     assert len(walks.runs(result.id)) == KILLS + 1
     walks.check_each_at_most_twice(result.id, items)
     check_nothing_left(walks)
+
+
+@pytest.mark.servers("server")
+@pytest.mark.parametrize("task", ["walk", "awalk"])
+def test_who_comes_further_each_time_may_die_more_often_than_it_may_be_delivered(walks: Walks, tmp_path: Path, task: str) -> None:
+    for item in (2, 5, 9, 12):
+        (tmp_path / str(item)).touch()
+    walks.start()
+    result = getattr(walks.tasks, task).apply_async((14, 0.02, str(tmp_path)), max_deliveries=2)
+    assert result.get(60) == 14
+    assert len(walks.runs(result.id)) == 5
+    assert "dead list" not in walks.said()
+    check_nothing_left(walks)
+
+
+@pytest.mark.servers("server")
+def test_who_dies_of_the_same_item_each_time_is_convicted(walks: Walks, tmp_path: Path) -> None:
+    (tmp_path / "2").touch()
+    walks.start()
+    result = walks.tasks.stumble.delay(8, str(tmp_path))
+    with pytest.raises(WorkerLost, match=r"killed its worker process 3 times, 2 of them since it last came further"):
+        result.get(60)
+    assert [run[-1] for run in walks.runs(result.id)] == [2, 4, 4]
+    assert "for the last time (max_deliveries), which goes to the dead list" in walks.said()
+    walks.queue.discard_dead(all=True)
 
 
 @pytest.mark.servers("server")

@@ -229,13 +229,13 @@ class Session:
     def _head(self, number: int, room: int) -> list[bytes]:
         return [self._worker, b"%d" % number, b"%d" % room, self._kind, b"%d" % self.width, *self._ends]
 
-    def checkpoint(self, delivery: Delivery, data: bytes, patience: float | EllipsisType) -> bool:
+    def checkpoint(self, delivery: Delivery, data: bytes, patience: float | EllipsisType, is_further: bool = False) -> bool:
         """Keep what a task in hand leaves for its next run; False when it is in hand no more. For any thread."""
-        return self.broker.keep_checkpoint(self.worker, delivery, data, patience)
+        return self.broker.keep_checkpoint(self.worker, delivery, data, patience, is_further)
 
-    async def acheckpoint(self, delivery: Delivery, data: bytes) -> bool:
+    async def acheckpoint(self, delivery: Delivery, data: bytes, is_further: bool = False) -> bool:
         """Asyncio twin of `checkpoint`."""
-        return await self.broker.akeep_checkpoint(self.worker, delivery, data)
+        return await self.broker.akeep_checkpoint(self.worker, delivery, data, is_further)
 
     def recover(self, in_hand: Sequence[str]) -> list[Delivery] | None:
         """After an error: return what this worker holds but has not in hand; None when it was given up."""

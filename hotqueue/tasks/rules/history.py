@@ -16,6 +16,8 @@ LOST = "L"  # the same: it was lost with its host, or with its supervisor
 TIME_LIMIT = "T"  # the same, and a verdict: it was ended because the task ran into its time limit
 REVOKED = "R"  # the same: it was ended because the task was revoked, or the task had not started when it was
 CHECKPOINT = " c"  # a word behind the numbers: the task has kept something for its next run
+FORGIVEN = " f"  # with a number, another: so many deliveries had been charged when a run came further than those before
+MOST = 10  # times `max_deliveries`: so often it is delivered however far it comes
 WANTED = "W"  # no verdict: its result is owned, so it stores one whatever its options say; never stored, but told with a fetch
 # What becomes of a task should its process die (see `fate`): if it ran alone there, or beside others too, it does not run again;
 # if it ran beside others, it is a suspect.
@@ -36,7 +38,7 @@ class History:
         shared: how often a process died while it ran there beside others.
         lost: how often a host, or a supervisor, was lost with it.
         width: how many may run side by side with it in quarantine, itself included; 0 while it is not suspected.
-        unknown: words behind these numbers: CHECKPOINT, and what a newer version has put there, kept as it is.
+        unknown: words behind these numbers: CHECKPOINT, FORGIVEN, and what a newer version has put there, kept as it is.
     """
 
     retries: int = 0
@@ -58,6 +60,17 @@ class History:
     def with_checkpoint(self) -> History:
         """Return the history of a task that has kept something."""
         return self if self.has_checkpoint else replace(self, unknown=self.unknown + CHECKPOINT)
+
+    @property
+    def forgiven(self) -> int:
+        """How many of its deliveries count no more, since a run came further than those before."""
+        found = [word[1:] for word in self.unknown.split() if word[0] == FORGIVEN[1] and word[1:].isdecimal()]
+        return min(int(found[0]), self.deliveries) if found else 0
+
+    def come_further(self) -> History:
+        """Return the history of a task that has come further than in its runs before."""
+        others = [word for word in self.unknown.split() if not (word[0] == FORGIVEN[1] and word[1:].isdecimal())]
+        return replace(self, unknown="".join(f" {word}" for word in [*others, f"{FORGIVEN[1]}{self.deliveries}"]))
 
     @property
     def deaths(self) -> int:
@@ -105,14 +118,18 @@ def decode(value: bytes) -> History:
 
 def is_over(history: History, max_deliveries: int) -> bool:
     """Tell whether a task is not to run again; one that may be delivered once is not, whatever death it may have begun before."""
-    return history.deliveries >= max_deliveries or (max_deliveries == 1 and history.deaths > 0)
+    return _is_too_often(history, history.deliveries, max_deliveries) or (max_deliveries == 1 and history.deaths > 0)
 
 
 def fate(history: History, max_deliveries: int) -> int:
     """Return what becomes of a task that starts now, should its process die: a sum of LAST, LAST_ALONE and SUSPECT."""
-    is_last = history.deliveries + 1 >= max_deliveries
+    is_last = _is_too_often(history, history.deliveries + 1, max_deliveries)
     is_suspect = history.width > 0 or history.shared > 0
     return LAST_ALONE * is_last + LAST * (max_deliveries == 1) + SUSPECT * is_suspect
+
+
+def _is_too_often(history: History, deliveries: int, most: int) -> bool:
+    return deliveries - history.forgiven >= most or deliveries >= MOST * most
 
 
 def is_last(fate: int, ran: int) -> bool:

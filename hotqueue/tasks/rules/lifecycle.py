@@ -192,7 +192,8 @@ def exhausted(history: History, max_deliveries: int) -> Outcome:
     kinds = ("lost",) if history.deliveries else ("lost", "shared death", "host lost")
     causes = "; ".join(str(e.get("error")) for e in history.errors if e.get("kind") in kinds) or "cause unknown"
     if history.deliveries:
-        text = f"killed its worker process {history.deliveries} times (max_deliveries={max_deliveries}): {causes}"
+        since = f", {history.deliveries - history.forgiven} of them since it last came further" if history.forgiven else ""
+        text = f"killed its worker process {history.deliveries} times{since} (max_deliveries={max_deliveries}): {causes}"
     else:
         text = f"its worker died, and it is not to start twice (max_deliveries={max_deliveries}): {causes}"
     return Outcome(Ended.EXHAUSTED, error=WorkerLost(text))

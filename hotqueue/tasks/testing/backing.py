@@ -14,7 +14,7 @@ class MemoryBacking:
         self._storage, self._entry = storage, entry
         self.signer = entry.registry.checkpoint_signer(storage.name)
 
-    def keep(self, task_id: str, data: bytes, patience: float | None = None) -> bool:
+    def keep(self, task_id: str, data: bytes, patience: float | None = None, is_further: bool = False) -> bool:
         """Keep a checkpoint; False when the task was revoked meanwhile."""
         with self._storage.lock:
             is_there = self._storage.unfinished.get(task_id) is self._entry
@@ -22,9 +22,9 @@ class MemoryBacking:
                 self._storage.checkpoints[task_id] = data
         return is_there
 
-    async def akeep(self, task_id: str, data: bytes) -> bool:
+    async def akeep(self, task_id: str, data: bytes, is_further: bool = False) -> bool:
         """Asyncio twin of `keep`."""
-        return self.keep(task_id, data)
+        return self.keep(task_id, data, None, is_further)
 
     def kept(self, task_id: str) -> bytes | None:
         """Return what is kept."""

@@ -93,7 +93,7 @@ class Membership:
 
     def _subscription(self, index: int, registry: Registry) -> Subscription:
         made = Subscription(registry, self.presence.id, self.kind, self.wake, index, self.has_one_queue, self.attention)
-        made.backing.stopping = self._is_to_hand_over
+        made.backing.stopping, made.backing.forgive = self._is_to_hand_over, self.running.forgive
         return made
 
     def _is_to_hand_over(self) -> bool:

@@ -15,7 +15,7 @@ from hotqueue.tasks.client.builtin import builtin
 from hotqueue.tasks.client.definition import Definition
 from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.client.task import Task
-from hotqueue.tasks.context import Channel, Request, has_kept, load_checkpoint
+from hotqueue.tasks.context import Channel, Request, begun_resuming, load_checkpoint
 from hotqueue.tasks.execution.executor import Call
 from hotqueue.tasks.resuming import Backing
 from hotqueue.tasks.rules import lifecycle
@@ -54,8 +54,11 @@ class Ready:
     @property
     def past(self) -> History:
         """Its history, with what this run has added to it but its end."""
-        is_marked = self.call is not None and has_kept(self.call.request)
-        return self.history.with_checkpoint() if is_marked else self.history
+        resuming = None if self.call is None else begun_resuming(self.call.request)
+        if resuming is None or not resuming.has_kept:
+            return self.history
+        history = self.history.with_checkpoint()
+        return history.come_further() if resuming.is_further and history.deliveries else history
 
     @property
     def fate(self) -> int:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from hotqueue.tasks.rules.history import SUSPECT
 from hotqueue.tasks.worker.queue_marks import QueueMarks
 
 _HEAD = struct.Struct("=d")  # when progress was last made (monotonic seconds)
@@ -86,6 +87,14 @@ class Running:
             numbers[number + 1] = now + time_limit if time_limit else 0.0
             numbers[number] = now  # last: this makes it a row that counts
         return row
+
+    def forgive(self, task_id: str) -> None:
+        """Note of a task that runs that it would run again, should its process die. For its own thread."""
+        for table, _ in self._written:
+            for at in range(_ROWS_AT, len(table) - ROW_BYTES + 1, ROW_BYTES):
+                started, _, fate, size = _ROW.unpack_from(table, at)
+                if started and bytes(table[at + _ID_AT : at + _ID_AT + size]) == task_id.encode():
+                    table[at + _ID_AT - 2 : at + _ID_AT - 1] = b"%c" % (fate & SUSPECT)
 
     def end(self, row: int) -> None:
         """Note that the task in a row ended."""

@@ -38,6 +38,16 @@ def walk(items: int, pause: float, folder: str) -> int:
     return done
 
 
+@queue.task(max_deliveries=2)
+def stumble(items: int, folder: str) -> None:
+    note("run", current_task.request.id, os.getpid(), current_task.request.deliveries)
+    for item in current_task.iterate(range(items)):
+        note("item", current_task.request.id, item)
+        die_once(folder, item)
+        if item == items // 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
 @queue.task(max_deliveries=20)
 async def awalk(items: int, pause: float, folder: str) -> int:
     before: int = current_task.resumed or 0

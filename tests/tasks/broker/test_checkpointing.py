@@ -51,6 +51,15 @@ def test_what_has_happened_to_the_task_stays_known(room: Room) -> None:
     assert room["attempts"] == {"t": '2 1 - 5 - 0 0 1 new c\n{"error":"x"}'}
 
 
+def test_of_one_that_came_further_the_deaths_before_count_no_more(room: Room) -> None:
+    session = session_of(room, attempts={"t": '2 3 - 5 - 0 0 1 new f1 c\n{"error":"x"}'})
+    assert session.checkpoint(delivery(), DATA, ...)
+    assert room["attempts"]["t"].startswith("2 3 - 5 - 0 0 1 new f1 c")
+    assert session.checkpoint(delivery(), DATA, ..., True)
+    assert asyncio.run(session.acheckpoint(delivery("u"), DATA, True))
+    assert room["attempts"] == {"t": '2 3 - 5 - 0 0 1 new c f3\n{"error":"x"}', "u": MARK}
+
+
 @pytest.mark.parametrize(
     "harm",
     [

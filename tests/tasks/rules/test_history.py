@@ -60,7 +60,19 @@ def test_an_error_text_is_cut() -> None:
         (History(), 1, False, LAST_ALONE | LAST),
         (History(shared=1), 1, True, LAST_ALONE | LAST | SUSPECT),
         (History(lost=1), 1, True, LAST_ALONE | LAST),
+        (History(deliveries=5).come_further(), 5, False, 0),
+        (History(deliveries=9, unknown=" c f5"), 5, False, LAST_ALONE),
+        (History(deliveries=10, unknown=" c f5"), 5, True, LAST_ALONE),
+        (History(deliveries=20, unknown=" f20"), 2, True, LAST_ALONE),
+        (History(deliveries=1, unknown=" f9 fx"), 1, True, LAST_ALONE | LAST),
     ],
 )
 def test_what_becomes_of_a_task_whose_process_dies(history: History, most: int, over: bool, expected: int) -> None:
     assert (is_over(history, most), fate(history, most)) == (over, expected)
+
+
+def test_what_came_further_says_how_often_it_had_been_charged_and_keeps_what_others_said() -> None:
+    history = decode(b"1 3 - - - 0 0 1 c f1 new")
+    assert (history.forgiven, history.come_further().unknown) == (1, " c new f3")
+    assert decode(history.come_further().encode().encode()) == history.come_further()
+    assert history.after_retry(None).forgiven == 1

@@ -6,7 +6,7 @@ import mmap
 import os
 import time
 
-from hotqueue.tasks.rules.history import LAST_ALONE
+from hotqueue.tasks.rules.history import LAST_ALONE, SUSPECT
 from hotqueue.tasks.worker.running_table import ID_BYTES, Running, new_table, read_fates, read_progress, read_running
 
 
@@ -25,6 +25,18 @@ def test_what_runs_can_be_read_from_the_bytes_alone() -> None:
     assert read_fates(bytes(table)) == {"first": 0, "é" * 50: LAST_ALONE}
     running.end(first)
     assert [row[0] for row in read_running(bytes(table))] == ["é" * 50]
+
+
+def test_of_one_that_came_further_it_is_known_that_it_runs_again() -> None:
+    table, copy = bytearray(Running.size(3)), bytearray(Running.size(3))
+    running = Running(table)
+    running.copy_to(copy)
+    running.end(running.start(b"one", fate=LAST_ALONE))
+    running.start(b"two", fate=LAST_ALONE)
+    running.start(b"one", fate=LAST_ALONE | SUSPECT)
+    running.forgive("one")
+    running.forgive("three")
+    assert read_fates(bytes(table)) == read_fates(bytes(copy)) == {"two": LAST_ALONE, "one": SUSPECT}
 
 
 def test_rows_are_used_again() -> None:
