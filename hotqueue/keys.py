@@ -273,7 +273,7 @@ def paused(name: str) -> str:
 
 
 def control(name: str) -> str:
-    """Hash: id of a running task that is to be stopped → the record to end it with."""
+    """Hash: id of a running task that is to be stopped → the record to end it with; an order to a worker → when it lapses."""
     return _of(name, "control")
 
 

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 _ELSEWHERE = {
     name: (f"hotqueue.cli.{module}", name)
     for module, names in {
+        "changing": ["discard", "pause", "purge", "resume", "retry", "revoke"],
         "embedded": ["embedded"],
+        "enqueue": ["enqueue"],
         "schedules": ["schedules"],
         "tasks": ["show", "tasks", "why"],
         "upgrade": ["upgrade"],

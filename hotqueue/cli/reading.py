@@ -11,16 +11,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from hotqueue.cli import completion
 from hotqueue.cli.settings import STORE
 from hotqueue.cli.store import opened, store_options
 
 if TYPE_CHECKING:
+    from hotqueue.queue import HotQueue
     from hotqueue.store.store import Store
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 queues_option = click.option(
     *("-Q", "--queue", "names"),
+    shell_complete=completion.queues,
     metavar="QUEUE",
     multiple=True,
     help="Of this queue only, or of those that match 'tenant-*'; may be said again.",
@@ -110,6 +113,21 @@ def chosen(store: Store, names: Sequence[str]) -> list[str]:
     if doubts:
         raise click.UsageError("; ".join(doubts))
     return found
+
+
+def queue_of(store: Store, name: str) -> HotQueue:
+    """Return one queue, by its name.
+
+    Raises:
+        click.UsageError: it is not there, naming the nearest.
+    """
+    from hotqueue.monitor.acting import queue_at
+    from hotqueue.tasks.rules import globs
+
+    found = chosen(store, [name])
+    if globs.is_glob(name):
+        raise click.UsageError(f"{name!r:.80} may be several queues: name one")
+    return queue_at(store, found[0])
 
 
 def located(store: Store, task_id: str, names: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hotqueue.cli import tables
+from hotqueue.cli import completion, tables
 from hotqueue.cli.entry import confirm, settings
 from hotqueue.cli.reading import changes, chosen, queues_option, reads, yes_option
 from hotqueue.cli.tables import Column
@@ -75,7 +75,7 @@ def _about_one(act: Callable[[Schedule], str], doc: str, name: str, question: st
             confirm(question.format(schedule), yes)
         click.echo(f"{schedule}: {act(found)}")
 
-    made = queues_option(click.argument("schedule")(command))
+    made = queues_option(click.argument("schedule", shell_complete=completion.schedules)(command))
     if question:
         made = yes_option(made)
     schedules.command(name, help=doc, context_settings=settings)(made)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from hotqueue.cli import tables
 from hotqueue.cli.entry import json_text, settings
+from hotqueue.cli.filtering import filter_options, wanted_of
 from hotqueue.cli.reading import chosen, located, queues_option, reads
 from hotqueue.cli.tables import Column
 
 if TYPE_CHECKING:
-    from hotqueue.monitor.filters import Wanted
     from hotqueue.monitor.one_task import OneTask
     from hotqueue.monitor.tasks import Row, Search
     from hotqueue.store.store import Store
@@ -30,40 +30,6 @@ _COLUMNS = (
     Column("arguments", may_shrink=True),
     Column("note", style="dim", may_shrink=True),
 )
-
-
-def filter_options(command: Any) -> Any:
-    """Give a command the options by which tasks are chosen."""
-    for option in (
-        click.option("--match", metavar="TEXT", default="", help="Whose id, name, arguments or last error has TEXT in it."),
-        click.option(
-            "--older", metavar="AGE", default="", help="Sent (dead: died) longer ago than 90s, 15m, 2h, 7d, or before a time."
-        ),
-        click.option(
-            "--since", metavar="AGE", default="", help="Sent (dead: died) within the last 90s, 15m, 2h, 7d, or since a time."
-        ),
-        queues_option,
-        click.option("--task", metavar="NAME", default="", help="Of this name, or of those that match 'shop.*'."),
-    ):
-        command = option(command)
-    return command
-
-
-def wanted_of(task: str, since: str, older: str, match: str) -> Wanted:
-    """Return which tasks are wanted.
-
-    Raises:
-        click.UsageError: an age that is none.
-    """
-    import time
-
-    from hotqueue.monitor.filters import Wanted, instant_of
-
-    now = int(time.time() * 1000)
-    try:
-        return Wanted(task, instant_of(since, now) if since else None, instant_of(older, now) if older else None, match)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None
 
 
 @click.command(context_settings=settings)
@@ -153,7 +119,7 @@ def _facts(task: OneTask) -> list[tuple[str, str]]:
         ("options", ", ".join(f"{name}={value!r}" for name, value in task.options.items())),
         ("headers", ", ".join(f"{name}={value!r}" for name, value in task.headers.items())),
         ("sent as", ", ".join(name for name, is_so in marks.items() if is_so)),
-        ("result", f"{task.result_bytes} bytes" if task.result_bytes >= 0 else ""),
+        ("result", task.result or (f"{task.result_bytes} bytes" if task.result_bytes >= 0 else "")),
         ("error", f"{task.error}: {task.message}" if task.error else ""),
         ("timeline", "\n".join(f"{tables.moment(e.at):23}  {e.what}{': ' + e.text if e.text else ''}" for e in task.timeline)),
         ("workflow", _workflow(task)),

@@ -1,4 +1,4 @@
-"""hotqueue workers: which there are, and what each runs."""
+"""hotqueue workers: which there are, and what each runs; telling one to stop, or to take nothing more."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hotqueue.cli import tables
-from hotqueue.cli.entry import settings
-from hotqueue.cli.reading import chosen, queues_option, reads
+from hotqueue.cli import completion, tables
+from hotqueue.cli.entry import confirm, settings
+from hotqueue.cli.reading import chosen, queues_option, reads, yes_option
 from hotqueue.cli.tables import Column
 
 if TYPE_CHECKING:
@@ -29,11 +29,24 @@ _KINDS = {"s": "sync", "a": "async", "x": "suspects"}
 
 @click.command(context_settings=settings)
 @queues_option
+@click.option("--stop", metavar="NAME", shell_complete=completion.workers, help="Have this one finish what it runs, and end.")
+@click.option(
+    "--quiet", metavar="NAME", shell_complete=completion.workers, help="Have this one finish what it runs, and take nothing more."
+)
+@yes_option
 @reads
-def workers(store: Store, names: tuple[str, ...], as_json: bool) -> None:
-    """List the workers: where each is, since when, how much memory it takes (on this host), and what it has in hand."""
+def workers(store: Store, names: tuple[str, ...], stop: str | None, quiet: str | None, yes: bool, as_json: bool) -> None:
+    """List the workers: where each is, since when, how much memory it takes (on this host), and what it has in hand.
+
+    NAME is what it was started with (--name), else host:process as listed; all processes of that hotqueue-worker are meant.
+    """
     from hotqueue.monitor import workers as facts
 
+    if stop is not None and quiet is not None:
+        raise click.UsageError("--stop and --quiet are two things: say it once for each")
+    if (told := stop if stop is not None else quiet) is not None:
+        _tell(store, told, names, "stop" if stop is not None else "quiet", yes)
+        return
     found = facts.workers(store, chosen(store, names))
     if as_json:
         for each in found:
@@ -53,3 +66,32 @@ def _cells(worker: Any) -> list[str]:
         *(where, str(worker.pid), _KINDS.get(worker.kind, worker.kind), up, tables.size(worker.memory_bytes)),
         *(f"{worker.version} py{worker.python}".strip(), queues, runs),
     ]
+
+
+def _tell(store: Store, name: str, names: tuple[str, ...], verb: str, yes: bool) -> None:
+    """Have a program of workers stop, or take nothing more.
+
+    Raises:
+        click.UsageError: there is none of this name.
+    """
+    from hotqueue.hints import did_you_mean
+    from hotqueue.monitor import acting
+    from hotqueue.monitor import workers as facts
+
+    found = facts.workers(store, chosen(store, names))
+    meant: dict[str, list[Any]] = {}
+    for each in found:
+        if name in (each.shown, f"{each.host}:{each.pid}", each.program, each.id):
+            meant.setdefault(each.program, []).append(each)
+    if not meant:
+        raise click.UsageError(f"there is no worker {name!r:.80} at {store}{did_you_mean(name, {each.shown for each in found})}")
+    count = sum(map(len, meant.values()))
+    does = (
+        "finish what it runs, and end" if verb == "stop" else "finish what it runs, and take nothing more, until it is restarted"
+    )
+    confirm(f"Have {name} ({count} worker{'s'[: count != 1]} in {len(meant)} program{'s'[: len(meant) != 1]}) {does}?", yes)
+    deaf = [program for program, some in meant.items() if not acting.order(store, some, verb)]
+    click.echo(f"{name}: told to {'stop' if verb == 'stop' else 'be quiet'}")
+    if deaf:
+        what = "it is no hotqueue-worker, or does not run any more"
+        raise click.ClickException(f"{', '.join(deaf)} did not answer within {acting.ORDER_LASTS:g} s: {what}")

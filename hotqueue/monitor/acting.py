@@ -5,9 +5,22 @@ A queue is made of a store here, with none of its code: tasks go by their names.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from hotqueue.monitor.workers import Worker
 from hotqueue.queue import HotQueue
 from hotqueue.store.store import Store
+from hotqueue.tasks.broker.broker import Broker
+from hotqueue.tasks.broker.ordering import order_of
+from hotqueue.tasks.broker.stored_queue import BULK
 from hotqueue.tasks.client.registry import registry_of
+
+Chosen = Mapping[str, Sequence[str]]  # ids of tasks, by their queue
+Progress = Callable[[int], None]  # told how many more are done
+
+ORDER_LASTS = 10.0  # seconds for which an order waits for whoever it is for: a supervisor looks once a second
 
 
 def queue_at(store: Store, name: str) -> HotQueue:
@@ -15,3 +28,86 @@ def queue_at(store: Store, name: str) -> HotQueue:
     made = HotQueue(name, url="redis://localhost")  # connects to nothing
     registry_of(made).move(store)
     return made
+
+
+@dataclass
+class Done:
+    """What was done.
+
+    Attributes:
+        count: to how many tasks.
+        missing: ids of tasks to which it could not be, since they are not there (any more).
+        kept: id of a task that stays dead → the one that has its unique key.
+        said: of how many tasks `revoke` said what, such as "running, not stopped".
+    """
+
+    count: int = 0
+    missing: list[str] = field(default_factory=list)
+    kept: dict[str, str] = field(default_factory=dict)
+    said: dict[str, int] = field(default_factory=dict)
+
+
+def retry(store: Store, chosen: Chosen, progress: Progress = lambda _n: None) -> Done:
+    """Put dead tasks back into their queues with a clean slate."""
+    done = Done()
+    for queue, some in _portions(chosen):
+        back, kept = Broker(store, queue).revive_free(some)
+        done.count += len(back)
+        done.kept |= kept
+        done.missing += [each for each in some if each not in kept and each not in set(back)]
+        progress(len(some))
+    return done
+
+
+def discard(store: Store, chosen: Chosen, progress: Progress = lambda _n: None) -> Done:
+    """Throw dead tasks away."""
+    done = Done()
+    for queue, some in _portions(chosen):
+        done.count += Broker(store, queue).discard(some)
+        progress(len(some))
+    return done
+
+
+def revoke(store: Store, chosen: Chosen, terminate: bool, progress: Progress = lambda _n: None) -> Done:
+    """Revoke tasks, as `AsyncResult.revoke` does: one that waits never runs.
+
+    Args:
+        terminate: end the processes of those that run.
+    """
+    done = Done()
+    for queue, ids in chosen.items():
+        at = queue_at(store, queue)
+        for task_id in ids:
+            said = at.result(task_id).revoke(terminate=terminate)
+            done.said[said] = done.said.get(said, 0) + 1
+            done.count += said == "revoked"
+            progress(1)
+    return done
+
+
+def _portions(chosen: Chosen) -> Iterable[tuple[str, list[str]]]:
+    for queue, ids in chosen.items():
+        for start in range(0, len(ids), BULK):
+            yield queue, list(ids[start : start + BULK])
+
+
+def order(store: Store, workers: Sequence[Worker], verb: str) -> bool:
+    """Have the program of some workers do something; return whether it does, as it says within ORDER_LASTS.
+
+    Args:
+        verb: STOP or QUIET of ordering.py.
+    """
+    program = order_of(verb, workers[0].program)
+    brokers = [Broker(store, name) for name in dict.fromkeys(name for worker in workers for name in worker.queues)]
+    for broker in brokers:
+        broker.order(program, int(2 * ORDER_LASTS * 1000))
+    deadline = time.monotonic() + ORDER_LASTS
+    try:
+        while time.monotonic() < deadline:
+            if not all(broker.has_order(program) for broker in brokers):  # whoever it is for strikes it
+                return True
+            time.sleep(0.1)
+    finally:
+        for broker in brokers:
+            broker.strike_order(program)
+    return False

@@ -10,6 +10,7 @@ from hotqueue.hints import did_you_mean
 from hotqueue.monitor import inventory
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker.broker import Broker
+from hotqueue.tasks.broker.session import MORE
 
 _TRACES = (keys.queue, keys.tasks, keys.dead, keys.workers, keys.seq, keys.schedules, keys.stats, keys.paused)
 
@@ -38,6 +39,12 @@ def _said(store: Store, missing: Sequence[str]) -> list[str]:
         known = []
     there = f"; there are {', '.join(known[:10])}{' …' * (len(known) > 10)}" if known else "; there is no queue at all"
     return [f"there is no queue {name!r:.80} in {store}{did_you_mean(name, known) or there}" for name in missing]
+
+
+def task_names(store: Store, names: Iterable[str]) -> list[str]:
+    """Return the names of the tasks that live workers of some queues know, as far as they say."""
+    found = {name for queue in names for worker in Broker(store, queue).workers() for name in worker.get("tasks", "").split()}
+    return sorted(found - {MORE})
 
 
 def queues_of(store: Store, task_id: str, names: Iterable[str]) -> list[str]:

@@ -19,6 +19,7 @@ from hotqueue.tasks.client.explain import Explaining
 from hotqueue.tasks.rules.history import History, json_object
 from hotqueue.tasks.rules.why import Why
 from hotqueue.tasks.wire import record
+from hotqueue.tasks.wire.plain_value import plain_text
 from hotqueue.tasks.wire.preview import Preview, error_texts, preview
 from hotqueue.tasks.workflow import graph
 
@@ -48,7 +49,7 @@ class OneTask:
         state: as of filters.STATES; or "ended", and then `outcome` says how.
         why: why it waits, or what else there is to say, in a sentence; `reason` in a word.
         held_by: who has it in hand: worker, host, pid.
-        result_bytes: how large its result is; -1 where there is none.
+        result: its result as text, where that is plain data; `result_bytes`: how large it is, -1 where there is none.
         error: class path of what ended it; message and traceback.
         timeline: what happened, in order.
         workflow: of which it is a step: its id, how many steps there are, and this one's `parents` and `children`.
@@ -76,6 +77,7 @@ class OneTask:
     why: str = ""
     held_by: dict[str, Any] | None = None
     progress: dict[str, Any] | None = None
+    result: str = ""
     result_bytes: int = -1
     error: str = ""
     message: str = ""
@@ -167,6 +169,7 @@ def _take_record(task: OneTask, broker: Broker, task_id: str) -> None:
     task.outcome, task.ended = ended[0].value, moment_of(ended[1])
     if task.outcome == "SUCCESS":
         task.result_bytes = max(0, size - record.HEAD_BYTES)
+        task.result = plain_text(data[record.HEAD_BYTES :]) or ""
     elif not task.error and (texts := error_texts(data[record.HEAD_BYTES :])):
         task.error, task.message, task.traceback = texts
 

@@ -26,6 +26,7 @@ from hotqueue.tasks.broker.encoded import Encoded
 from hotqueue.tasks.broker.inspector import Inspector
 from hotqueue.tasks.broker.listing import Listing
 from hotqueue.tasks.broker.maintenance import Maintenance
+from hotqueue.tasks.broker.ordering import Ordering
 from hotqueue.tasks.broker.owning import Owning
 from hotqueue.tasks.broker.posting import Posting
 from hotqueue.tasks.broker.records import Records
@@ -57,7 +58,9 @@ class Looked:
     progress: dict[str, Any] | None
 
 
-class Broker(Checkpointing, Inspector, Listing, Maintenance, Owning, Posting, Records, Scheduling, Streaming, Workflows):
+class Broker(
+    Checkpointing, Inspector, Listing, Maintenance, Ordering, Owning, Posting, Records, Scheduling, Streaming, Workflows
+):
     """One queue's tasks. A task goes through these steps:
 
     1. `enqueue`: a client has its envelope stored under its id, placed or scheduled, and the bell rung.

@@ -99,6 +99,7 @@ class ScriptKeys(WorkerScriptKeys):
             keys.schedules_next(n),
             keys.steps_todo(n),
             keys.steps_open(n),
+            keys.control(n),
         ]
 
     def unstarted(self, workers: Sequence[str]) -> list[str]:

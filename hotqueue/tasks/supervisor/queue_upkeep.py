@@ -16,6 +16,7 @@ from typing import Any
 from hotqueue import presence
 from hotqueue.errors import HotQueueError, NewerQueue
 from hotqueue.signing import Signer
+from hotqueue.tasks.broker import ordering
 from hotqueue.tasks.broker.audit import Audit
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.broker.maintenance import Charge, Survey
@@ -46,7 +47,8 @@ class QueueUpkeep:
     """One queue as this process keeps it in order.
 
     Args:
-        terminate: called with the id of a running task that is to be stopped, whoever runs it.
+        terminate: called with the id of a running task that is to be stopped, whoever runs it; or with an order to a worker,
+            and then it tells whether that is obeyed here.
         give_up: called with the queue and one of our workers that others have given up there: what it runs of it is lost.
         attend: called with the queue and how many suspects wait there; it may start a quarantine process.
         signer: of the queue's tasks.
@@ -66,7 +68,7 @@ class QueueUpkeep:
         broker: Broker,
         lease_ms: int,
         neighbours: Neighbours,
-        terminate: Callable[[str], None],
+        terminate: Callable[[str], object],
         give_up: Callable[[Broker, str], None],
         attend: Callable[[Broker, int], None],
         signer: Signer | None = None,
@@ -167,7 +169,7 @@ class QueueUpkeep:
             tried(self._look_at, worker, left < 0 and counts)
         tried(self._attend, self.broker, survey.suspects)
         for task_id, record in survey.stops.items():
-            tried(self._stop, task_id, record)
+            tried(self._obey if ordering.is_order(task_id) else self._stop, task_id, record, survey.now)
         if survey.has_expired:
             tried(self._expire)
         if survey.has_let_go:
@@ -193,7 +195,11 @@ class QueueUpkeep:
         if len(ended) > EXPIRED_NAMED:
             log.warning("%d more tasks of queue %s ended in the same way", len(ended) - EXPIRED_NAMED, self.broker.name)
 
-    def _stop(self, task_id: str, record: bytes) -> None:
+    def _obey(self, order: str, until: bytes, now: int) -> None:
+        if ordering.has_lapsed(until, now) or self._terminate(order):
+            self.broker.strike_order(order)
+
+    def _stop(self, task_id: str, record: bytes, _now: int) -> None:
         # It may have come back to the queue meanwhile; if it runs in a process of ours, that is ended.
         need = self.broker.look(task_id).history.need
         if self.broker.revoke(task_id, record, REVOKED_MS, need) == "running":

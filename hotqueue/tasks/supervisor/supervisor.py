@@ -27,6 +27,7 @@ from hotqueue.tasks.supervisor.child_deaths import Deaths
 from hotqueue.tasks.supervisor.child_reports import Reports
 from hotqueue.tasks.supervisor.found_queues import FoundQueues
 from hotqueue.tasks.supervisor.health import HealthPort, Probes
+from hotqueue.tasks.supervisor.orders_from_afar import OrdersFromAfar
 from hotqueue.tasks.supervisor.phase import Phase
 from hotqueue.tasks.supervisor.processes import Processes
 from hotqueue.tasks.supervisor.quarantine import Quarantine
@@ -81,14 +82,12 @@ class Supervisor:
         self._orders: deque[Callable[[], None]] = deque()  # from jobs in the background, for this loop
         queues = Queues()
         self._found = FoundQueues(settings.queues, queues, self._pool, self._state, self._signals.wake)
-        self._reports = Reports(
-            *(self._settings, self._state, self._pool, self._replacement, self._background, self._upkeep_of, on_ready),
-            *(queues, self._found),
-        )
-        self._deaths = Deaths(self._state, self._pool, self._replacement, self._quarantine)
+        shared = self._state, self._pool, self._replacement
+        self._reports = Reports(self._settings, *shared, self._background, self._upkeep_of, on_ready, queues, self._found)
+        self._deaths = Deaths(*shared, self._quarantine)
         self._watchdog = Watchdog(self._pool, self._state, settings.modules)
-        # To be noted once the reports of before are read: by then we know all who may hold something.
-        self._marked: list[Broker] = []
+        self._from_afar = OrdersFromAfar(*shared, self._presence.id, self._orders.append, self._watchdog.terminate, self._stop)
+        self._marked: list[Broker] = []  # noted once the reports of before are read: then we know all who may hold something
         self._health: HealthPort | None = None
         self._manager = ServiceManager()
         self._childless_since: float | None = None
@@ -97,7 +96,7 @@ class Supervisor:
         return Upkeep(
             brokers,
             self._settings.lease_ms,
-            lambda task_id: self._orders.append(partial(self._watchdog.terminate, task_id)),
+            self._from_afar.take,
             lambda queue, worker: self._orders.append(partial(self._pool.give_up, queue, worker)),
             self._signals.wake,
             self._quarantine.attend,

@@ -29,7 +29,7 @@ class Upkeep:
 
     Args:
         brokers: the queues, in the order in which the workers have them.
-        terminate: called with the id of a running task that is to be stopped, whoever runs it.
+        terminate: called with the id of a running task that is to be stopped, or an order: see `QueueUpkeep`.
         give_up: called with a queue and one of our workers that others have given up there: what it runs of it is lost.
         attend: called, in the thread of a beat, with each queue and how many suspects wait there.
         ended: called in the thread of a beat when it is done; it wakes whoever then calls `conclude`.
@@ -44,7 +44,7 @@ class Upkeep:
         self,
         brokers: Sequence[Broker],
         lease_ms: int,
-        terminate: Callable[[str], None] = lambda _id: None,
+        terminate: Callable[[str], object] = lambda _id: None,
         give_up: Callable[[Broker, str], None] = lambda _queue, _worker: None,
         ended: Callable[[], None] = lambda: None,
         attend: Callable[[Broker, int], None] = lambda _queue, _suspects: None,

@@ -1,0 +1,197 @@
+"""hotqueue retry, discard, revoke, purge, pause, resume: what is done to tasks that are named, or chosen, and to queues."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hotqueue.cli import completion
+from hotqueue.cli.entry import confirm, settings
+from hotqueue.cli.filtering import filter_options, wanted_of
+from hotqueue.cli.reading import changes, chosen, located, queue_of, yes_option
+
+if TYPE_CHECKING:
+    from hotqueue.monitor.acting import Chosen, Done, Progress
+    from hotqueue.store.store import Store
+
+_ALL = 10**9  # of what is asked about, all is counted first
+_IDS = click.argument("ids", metavar="[ID]...", nargs=-1)
+_EVERY = click.option("--all", "every", is_flag=True, help="All of them.")
+SLOW = 500  # tasks from which on a terminal shows how far it has come
+
+
+def _chosen(
+    store: Store, ids: Sequence[str], names: Sequence[str], every: bool, states: Sequence[str], given: dict[str, str]
+) -> Chosen:
+    """Return the tasks that are meant, by their queues.
+
+    Raises:
+        click.UsageError: nobody said which, or in two ways.
+    """
+    from hotqueue.monitor.tasks import Search
+
+    wanted = wanted_of(**given)
+    if bool(ids) + every + (not wanted.is_any) != 1:
+        what = "name tasks by their ids, or choose them with --task, --since, --older or --match, or say --all"
+        raise click.UsageError(f"{what}: one of these" if ids or every else what)
+    found: dict[str, list[str]] = {}
+    for task_id in dict.fromkeys(ids):
+        found.setdefault(located(store, task_id, names), []).append(task_id)
+    if not ids:
+        for row in Search(wanted, _ALL, _ALL).rows(store, chosen(store, names), states):
+            found.setdefault(row.queue, []).append(row.id)
+    return found
+
+
+def _number(found: Chosen) -> int:
+    return sum(map(len, found.values()))
+
+
+def _many(count: int, what: str = "task") -> str:
+    return f"{count:,} {what}{'s'[: count != 1]}"
+
+
+def _with_progress(act: Callable[[Progress], Done], count: int) -> Done:
+    """Do something to tasks; on a terminal, show how far that is where it may take a while."""
+    if count < SLOW or not sys.stderr.isatty():
+        return act(lambda _more: None)
+    with click.progressbar(length=count, file=sys.stderr) as bar:
+        return act(bar.update)
+
+
+def _is_nothing(found: Chosen) -> bool:
+    if not found:
+        click.echo("hotqueue: there is no such task", err=True)
+    return not found
+
+
+@click.command(context_settings=settings)
+@_IDS
+@filter_options
+@_EVERY
+@yes_option
+@changes
+def retry(store: Store, ids: tuple[str, ...], names: tuple[str, ...], every: bool, yes: bool, **given: str) -> None:
+    """Put dead tasks back into their queues, with a clean slate: those with these IDs, or all that are chosen."""
+    from hotqueue.monitor import acting
+
+    found = _chosen(store, ids, names, every, ["dead"], given)
+    if _is_nothing(found):
+        return
+    if not ids:
+        confirm(f"Retry {_many(_number(found), 'dead task')}?", yes)
+    done = _with_progress(lambda progress: acting.retry(store, found, progress), _number(found))
+    click.echo(f"{_many(done.count)} retried")
+    if done.kept:
+        (own, other), count = next(iter(done.kept.items())), len(done.kept)
+        why = f"another with the same unique key is there (of {own}: {other})"
+        click.echo(f"{_many(count)} stay{'s'[: count == 1]} dead: {why}")
+    _fail_for_missing(done.missing if ids else [])
+
+
+def _fail_for_missing(missing: Sequence[str]) -> None:
+    if missing:
+        raise click.UsageError(f"{', '.join(missing[:5])}{' …' * (len(missing) > 5)}: not in the dead list")
+
+
+@click.command(context_settings=settings)
+@_IDS
+@filter_options
+@_EVERY
+@yes_option
+@changes
+def discard(store: Store, ids: tuple[str, ...], names: tuple[str, ...], every: bool, yes: bool, **given: str) -> None:
+    """Throw dead tasks away: those with these IDs, or all that are chosen."""
+    from hotqueue.monitor import acting
+
+    found = _chosen(store, ids, names, every, ["dead"], given)
+    if _is_nothing(found):
+        return
+    confirm(f"Throw {_many(_number(found), 'dead task')} away?", yes)
+    done = _with_progress(lambda progress: acting.discard(store, found, progress), _number(found))
+    click.echo(f"{_many(done.count)} thrown away")
+    if ids and done.count < len(set(ids)):
+        raise click.UsageError(f"{_many(len(set(ids)) - done.count)} of these: not in the dead list")
+
+
+@click.command(context_settings=settings)
+@_IDS
+@filter_options
+@_EVERY
+@click.option("--terminate", is_flag=True, help="End the processes of those that run; what runs beside them starts again.")
+@yes_option
+@changes
+def revoke(
+    store: Store, ids: tuple[str, ...], names: tuple[str, ...], every: bool, terminate: bool, yes: bool, **given: str
+) -> None:
+    """Keep tasks from running: those with these IDs, or all that are chosen. What runs goes on, unless --terminate."""
+    from hotqueue.monitor import acting
+    from hotqueue.monitor.filters import STATES
+
+    found = _chosen(store, ids, names, every, [state for state in STATES if state != "dead"], given)
+    if _is_nothing(found):
+        return
+    confirm(f"Revoke {_many(_number(found))}{', and end those that run' * terminate}?", yes)
+    done = _with_progress(lambda progress: acting.revoke(store, found, terminate, progress), _number(found))
+    for said, count in sorted(done.said.items()):
+        click.echo(f"{_many(count)} {said}")
+
+
+@click.command(context_settings=settings)
+@click.argument("queue", shell_complete=completion.queues)
+@click.option("--task", metavar="NAME", default=None, shell_complete=completion.tasks, help="Tasks of this name only.")
+@click.option("--state", type=click.Choice(["waiting", "scheduled", "retrying", "parked"]), help="Those that wait so only.")
+@yes_option
+@changes
+def purge(store: Store, queue: str, task: str | None, state: str | None, yes: bool) -> None:
+    """Revoke what waits in QUEUE; nothing that a worker has in hand, nothing dead, no raw messages."""
+    found = queue_of(store, queue)
+    counts = found.stats()
+    number = counts["scheduled" if state in ("scheduled", "retrying") else "parked" if state == "parked" else "pending"]
+    of_these = (
+        f", of them those {'of ' + task if task else ''}{' and ' * bool(task and state)}{'that are ' + state if state else ''}"
+    )
+    confirm(f"Revoke what waits in {queue}: {_many(number)}{of_these * bool(task or state)}?", yes)
+    click.echo(f"{_many(found.purge(task=task, state=state))} revoked")
+
+
+def _pausing(verb: str) -> Any:
+    """Return the command that pauses, or that resumes."""
+
+    @changes
+    def command(store: Store, queue: str, task: str | None, key: str | None) -> None:
+        if task is not None and key is not None:
+            raise click.UsageError("--task and --key are two things: say it once for each")
+        found = queue_of(store, queue)
+        try:
+            found.pause(task=task, key=key) if verb == "pause" else found.resume(task=task, key=key)
+        except (TypeError, ValueError) as error:
+            raise click.UsageError(str(error)) from None
+        what = f"task {task} of queue {queue}" if task else f"key {key} of queue {queue}" if key else f"queue {queue}"
+        click.echo(f"{what}: {verb}d")
+        if task and verb == "pause":
+            _say_what_may_be_meant(store, queue, task)
+
+    for option in (
+        click.option("--key", metavar="KEY", help="Only what has this key at a limit, or waits in turns by it."),
+        click.option("--task", metavar="NAME", shell_complete=completion.tasks, help="Only tasks of this name."),
+        click.argument("queue", shell_complete=completion.queues),
+    ):
+        command = option(command)
+    doc = "Have workers start nothing of QUEUE until it is resumed; what runs goes on." if verb == "pause" else "Undo pause."
+    return click.command(verb, context_settings=settings, help=doc)(command)
+
+
+def _say_what_may_be_meant(store: Store, queue: str, task: str) -> None:
+    from hotqueue.hints import did_you_mean
+    from hotqueue.monitor.finding import task_names
+
+    known = task_names(store, [queue])
+    if known and task not in known:
+        click.echo(f"hotqueue: no worker of queue {queue!r} knows a task {task!r}{did_you_mean(task, known)}", err=True)
+
+
+pause, resume = _pausing("pause"), _pausing("resume")

@@ -1,0 +1,78 @@
+"""Completion by the Tab key of what only the store knows: names of queues, tasks, workers and schedules.
+
+Whoever types does not wait, and sees no error: a store that does not answer in a moment completes nothing, and none is started.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hotqueue.cli.settings import STORE
+
+if TYPE_CHECKING:
+    from hotqueue.store.store import Store
+
+MOST = 200  # names that are offered
+
+
+def _completing(find: Callable[[Store, list[str]], Iterator[str]]) -> Callable[[click.Context, click.Parameter, str], list[str]]:
+    """Return what click asks for completions, made of what finds names in a store, among some queues."""
+
+    def complete(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+        given: dict[str, Any] = ctx.params
+        where = {name: given[name] for name in STORE if given.get(name) is not None}
+        with contextlib.suppress(Exception, SystemExit), _running(where) as store:
+            if store is None:
+                return []
+            names = [*(given.get("names") or ()), *([given["queue"]] if isinstance(given.get("queue"), str) else [])]
+            return sorted({name for name in find(store, names) if name.startswith(incomplete)})[:MOST]
+        return []
+
+    return complete
+
+
+@contextlib.contextmanager
+def _running(where: dict[str, Any]) -> Iterator[Store | None]:
+    """Open the store that is meant, unless its embedded server would have to be started for it."""
+    from hotqueue import embedded
+    from hotqueue.cli.store import opened
+
+    with opened(**where) as store:
+        store.patience = 0.5
+        path = store.embedded.path if store.embedded is not None else None
+        is_running = path is None or (os.path.exists(path) and bool(embedded.status(path).get("running")))
+        yield store if is_running else None
+
+
+def _queues(store: Store, _names: list[str]) -> Iterator[str]:
+    from hotqueue.monitor import inventory
+
+    yield from inventory.queue_names(store)
+
+
+def _tasks(store: Store, names: list[str]) -> Iterator[str]:
+    from hotqueue.monitor import finding
+
+    yield from finding.task_names(store, finding.queues(store, names)[0])
+
+
+def _workers(store: Store, names: list[str]) -> Iterator[str]:
+    from hotqueue.monitor import finding
+    from hotqueue.monitor import workers as facts
+
+    yield from (worker.shown for worker in facts.workers(store, finding.queues(store, names)[0]))
+
+
+def _schedules(store: Store, names: list[str]) -> Iterator[str]:
+    from hotqueue.monitor import finding
+    from hotqueue.monitor import schedules as facts
+
+    yield from (row.name for row in facts.schedules(store, finding.queues(store, names)[0]))
+
+
+queues, tasks, workers, schedules = map(_completing, (_queues, _tasks, _workers, _schedules))

@@ -1,0 +1,146 @@
+"""hotqueue enqueue: sending one call of a task by its name, and waiting for its end."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hotqueue.cli import completion, tables
+from hotqueue.cli.entry import json_text, settings
+from hotqueue.cli.reading import changes, json_option
+
+if TYPE_CHECKING:
+    from hotqueue.monitor.one_task import OneTask
+    from hotqueue.store.store import Store
+
+_KEYWORD = re.compile(r"([^\W\d]\w*)=(.*)", re.DOTALL)
+ENDED = ("ended", "dead")
+
+
+def value_of(text: str) -> Any:
+    """Return the value that an argument means: JSON; what is none, and does not begin like some, is text.
+
+    Raises:
+        click.UsageError: it begins like JSON and is none.
+    """
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        if text[:1] in '[{"':
+            raise click.UsageError(f"{text!r:.200} begins like JSON, and is none: {error}") from None
+        return text
+
+
+def arguments_of(words: Sequence[str]) -> tuple[list[Any], dict[str, Any]]:
+    """Return the positional arguments and those by name: ``4``, ``'"4"'``, ``x=1``.
+
+    Raises:
+        click.UsageError: an argument by name comes twice, or before one without.
+    """
+    args: list[Any] = []
+    kwargs: dict[str, Any] = {}
+    for word in words:
+        if named := _KEYWORD.fullmatch(word):
+            if named[1] in kwargs:
+                raise click.UsageError(f"argument {named[1]}= is given twice")
+            kwargs[named[1]] = value_of(named[2])
+        elif kwargs:
+            raise click.UsageError(f"{word!r:.200} comes behind an argument by name; put it in front")
+        else:
+            args.append(value_of(word))
+    return args, kwargs
+
+
+@click.command(context_settings={**settings, "ignore_unknown_options": True})
+@click.argument("task", shell_complete=completion.tasks)
+@click.argument("arguments", nargs=-1, metavar="[ARGUMENT]... [NAME=ARGUMENT]...")
+@click.option(
+    "-Q",
+    "--queue",
+    metavar="QUEUE",
+    shell_complete=completion.queues,
+    help="To this queue; else to the one whose workers know it.",
+)
+@click.option("--countdown", type=click.FloatRange(0), metavar="S", help="Run it in so many seconds.")
+@click.option("--expires", type=click.FloatRange(0), metavar="S", help="Not after so many seconds.")
+@click.option("--priority", type=click.IntRange(-100, 100), metavar="N", help="Higher ones run first.")
+@click.option("--id", "task_id", metavar="ID", help="Its id: sent again with the same one, it is the same task.")
+@click.option("--wait", "is_awaited", is_flag=True, help="Wait until it has ended; exit with 1 if it failed.")
+@click.option("--timeout", type=click.FloatRange(0), metavar="S", help="Wait for so long at most.")
+@json_option
+@changes
+def enqueue(
+    store: Store,
+    task: str,
+    arguments: tuple[str, ...],
+    queue: str | None,
+    is_awaited: bool,
+    timeout: float | None,
+    as_json: bool,
+    **given: Any,
+) -> None:
+    """Send a call of TASK, such as shop.tasks.price; none of its code is needed here.
+
+    Arguments are JSON: 4, true, '[1, 2]', '{"a": 1}'; what is none is text: ann@example.org. '"4"' is the text 4. Say -- before
+    the first of them if one begins with a dash that is no number.
+    """
+    from hotqueue.monitor.acting import queue_at
+
+    args, kwargs = arguments_of(arguments)
+    name = queue if queue is not None else _queue_for(store, task)
+    options = {name: value for name, value in given.items() if value is not None}
+    try:
+        sent = queue_at(store, name).send(task, args, kwargs, **options)
+    except (TypeError, ValueError) as error:
+        raise click.UsageError(str(error)) from None
+    if is_awaited:
+        _wait(store, name, sent.id, timeout, as_json)
+    else:
+        click.echo(json_text({"id": sent.id, "queue": name}) if as_json else sent.id)
+
+
+def _queue_for(store: Store, task: str) -> str:
+    """Return the queue whose workers know a task; the only one there is, where none of them does.
+
+    Raises:
+        click.UsageError: there are several, or none.
+    """
+    from hotqueue.hints import did_you_mean
+    from hotqueue.monitor import finding, inventory
+
+    names = inventory.queue_names(store)
+    known = {name: finding.task_names(store, [name]) for name in names}
+    found = [name for name, tasks in known.items() if task in tasks]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise click.UsageError(f"workers of {', '.join(found[:5])} know {task}: say which queue with --queue")
+    hint = did_you_mean(task, {each for tasks in known.values() for each in tasks})
+    raise click.UsageError(f"no worker knows a task {task!r:.80}{hint}; say --queue to send it all the same")
+
+
+def _wait(store: Store, queue: str, task_id: str, timeout: float | None, as_json: bool) -> None:
+    from hotqueue.monitor import one_task
+
+    deadline = None if timeout is None else time.monotonic() + timeout
+    pause = 0.02
+    found: OneTask | None = one_task.look(store, queue, task_id)
+    while found is not None and found.state not in ENDED:
+        if deadline is not None and time.monotonic() >= deadline:
+            raise click.ClickException(f"{task_id} has not ended within {timeout:g} s: {found.why}")
+        time.sleep(pause)
+        pause = min(0.5, pause * 1.5)
+        found = one_task.look(store, queue, task_id)
+    if found is None:
+        raise click.ClickException(f"{task_id} has ended, and its result was not kept")
+    if as_json:
+        click.echo(json_text(found.as_json()))
+    elif found.outcome == "SUCCESS":
+        click.echo(tables.printable(found.result or f"{task_id} has ended: {found.result_bytes} bytes that are no plain data"))
+    if found.outcome not in ("SUCCESS", ""):
+        raise click.ClickException(f"{task_id} has ended: {found.outcome}, {found.error}: {found.message}")

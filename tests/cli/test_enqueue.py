@@ -1,0 +1,105 @@
+"""hotqueue enqueue: arguments are JSON, or text; the queue is the one whose workers know the task; --wait shows how it ended."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import click
+import pytest
+
+from hotqueue import HotQueue
+from hotqueue.cli.enqueue import arguments_of, value_of
+from hotqueue.tasks.broker.broker import Broker
+from hotqueue.tasks.broker.session import Session
+
+Call = Callable[..., Any]
+pytestmark = pytest.mark.servers("server")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("4", 4),
+        ("-5", -5),
+        ("1.5", 1.5),
+        ("true", True),
+        ("null", None),
+        ('"4"', "4"),
+        ("[1, 2]", [1, 2]),
+        ("ann@x.org", "ann@x.org"),
+    ],
+)
+def test_an_argument_is_json_or_text(text: str, value: Any) -> None:
+    assert value_of(text) == value
+
+
+def test_arguments_by_name_come_last() -> None:
+    assert arguments_of(["4", "a=b", "x=[1]", "y=z=1"]) == ([4], {"a": "b", "x": [1], "y": "z=1"})  # a= is a name too
+    assert arguments_of(["http://x/?q=1"]) == (["http://x/?q=1"], {})
+    for wrong, says in (
+        (["x=1", "4"], "behind an argument by name"),
+        (["x=1", "x=2"], "given twice"),
+        (["[1"], "begins like JSON"),
+    ):
+        with pytest.raises(click.UsageError, match=says):
+            arguments_of(wrong)
+
+
+def test_it_is_sent_by_name(make_queue: Callable[..., HotQueue], store_url: str, call: Call) -> None:
+    queue = make_queue()
+    done = call("enqueue", "shop.price", "4", "-5", "x=[1]", "-Q", queue.name, "-u", store_url, "--priority", 7, "--id", "an-id")
+    assert (done.code, done.out, done.err) == (0, "an-id\n", "")
+    shown = json.loads(call("show", "an-id", "-u", store_url, "-Q", queue.name, "--json").out)
+    assert (shown["task"], shown["args"], shown["priority"]) == ("shop.price", "4, -5, x=[1]", 7)
+    done = call("enqueue", "shop.price", "-Q", queue.name, "-u", store_url, "--countdown", 900, "--json")
+    assert json.loads(done.out)["queue"] == queue.name
+    done = call("enqueue", "no such name", "-Q", queue.name, "-u", store_url)
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    done = call("enqueue", "shop.price", "-Q", queue.name, "-u", store_url, "--wait", "--timeout", "0.1")
+    assert (done.code, done.out) == (1, "")
+    assert "has not ended within 0.1 s: no worker listens" in done.err
+    queue.purge()
+
+
+def test_it_goes_to_the_queue_whose_workers_know_it(make_queue: Callable[..., HotQueue], store_url: str, call: Call) -> None:
+    queue = make_queue()
+    name = f"{queue.name}.price"  # which no worker of another test knows
+    done = call("enqueue", name, "-u", store_url)
+    assert done.code == 2
+    assert f"no worker knows a task '{name}'" in done.err
+    session = Session(Broker(queue._store, queue.name), "w", "s", [name])
+    session.register(60_000, {})
+    assert call("enqueue", name, "-u", store_url).code == 0
+    assert queue.pending() == 1
+    done = call("enqueue", f"{name}x", "-u", store_url)
+    assert f"did you mean '{name}'?" in done.err
+    session.broker.reap("w", known_dead=True)
+    queue.purge()
+
+
+@pytest.mark.parametrize(
+    ("argument", "code", "out", "err"),
+    [("4", 0, "{'of': 4, 'twice': 8}\n", ""), ("-1", 1, "", "has ended: FAILURE, ValueError: negative\n")],
+)
+def test_wait_shows_how_it_ended(
+    make_queue: Callable[..., HotQueue], store_url: str, call: Call, argument: str, code: int, out: str, err: str
+) -> None:
+    queue = make_queue()
+
+    @queue.task(name="shop.twice")
+    def twice(n: int) -> dict[str, int]:
+        if n < 0:
+            raise ValueError("negative")
+        return {"of": n, "twice": 2 * n}
+
+    worker = threading.Thread(target=queue.run_worker, kwargs={"max_tasks": 1})
+    worker.start()
+    done = call("enqueue", "shop.twice", argument, "-Q", queue.name, "-u", store_url, "--wait", "--timeout", 60, "--id", "an-id")
+    worker.join()
+    assert (done.code, done.out) == (code, out)
+    assert done.err.endswith(err)
+    queue.discard_dead(all=True)
+    queue.result("an-id").forget()
