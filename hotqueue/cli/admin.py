@@ -25,6 +25,7 @@ _ELSEWHERE = {
         "changing": ["discard", "pause", "purge", "resume", "retry", "revoke"],
         "embedded": ["embedded"],
         "enqueue": ["enqueue"],
+        "metrics": ["metrics"],
         "schedules": ["schedules"],
         "tasks": ["show", "tasks", "why"],
         "upgrade": ["upgrade"],

@@ -16,7 +16,6 @@ from hotqueue.tasks.wire import exceptions, payload
 
 if TYPE_CHECKING:
     from hotqueue.tasks.worker.prepare import Ready
-    from hotqueue.tasks.worker.subscription import Subscription
 
 log = logging.getLogger("hotqueue.worker")
 
@@ -45,19 +44,19 @@ def queues(names: Iterable[str]) -> str:
     return f"queues {', '.join([first, *others[:2]])}{more}"
 
 
-def succeeded(ready: Ready, seconds: float, subscription: Subscription) -> None:
+def succeeded(ready: Ready, seconds: float, queue: str, worker: str) -> None:
     """Say that a task returned."""
     if log.isEnabledFor(logging.DEBUG):  # every task passes here
-        extra = about(ready.delivery.id, ready.name, seconds=round(seconds, 6), **_run(ready, subscription))
+        extra = about(ready.delivery.id, ready.name, seconds=round(seconds, 6), **_run(ready, queue, worker))
         log.debug("%s[%s] succeeded in %.3f s", ready.name, extra["task_id"], seconds, extra=extra)
 
 
-def concluded(action: Action, outcome: Outcome, ready: Ready, seconds: float, subscription: Subscription) -> None:
+def concluded(action: Action, outcome: Outcome, ready: Ready, seconds: float, queue: str, worker: str) -> None:
     """Say what became of a task that did not return."""
     name, has_run = ready.name, ready.call is not None
     what = "" if action.error is None else _in_one_line(action.error)
     spent = round(seconds, 6) if has_run else None
-    extra = about(ready.delivery.id, name, seconds=spent, error=what or None, **_run(ready, subscription))
+    extra = about(ready.delivery.id, name, seconds=spent, error=what or None, **_run(ready, queue, worker))
     task_id = extra["task_id"]
     if action.do is Do.RETRY:
         why = f": {what}" if what else ", as it asked"
@@ -81,11 +80,10 @@ def concluded(action: Action, outcome: Outcome, ready: Ready, seconds: float, su
         log.debug("%s[%s]: %s", name, task_id, _ELSE.get(action.do, action.do.name.lower()), extra=extra)
 
 
-def _run(ready: Ready, subscription: Subscription) -> dict[str, Any]:
+def _run(ready: Ready, queue: str, worker: str) -> dict[str, Any]:
     """Return which run of a task it is, and whose; named as in the lines that tasks write."""
     history = ready.history
-    where = {"queue": subscription.name, "worker": subscription.session.worker}
-    return {"attempt": history.tries + 1, "retries": history.retries, **where}
+    return {"attempt": history.tries + 1, "retries": history.retries, "queue": queue, "worker": worker}
 
 
 _ELSE = {Do.FORGET: "ended without a result, as it asked", Do.PUT_BACK: "goes back, uncharged"}

@@ -151,7 +151,7 @@ class Worker(Looking):
             done = settlement.succeeded(ready.delivery, outcome.payload, retries, ready.options, subscription.now(), signer)
             subscription.settle_later(done)
             self.shared.count("succeeded")
-            task_log.succeeded(ready, seconds, subscription)
+            task_log.succeeded(ready, seconds, subscription.name, subscription.session.worker)
             return
         now = datetime_of(subscription.now()) if outcome.eta else None  # due by the server's time, like all
         action = decide(outcome, ready.options.retry_policy, ready.history, random=random.random, now=now)
@@ -159,7 +159,7 @@ class Worker(Looking):
         if ready.call is None and action.state is not None and ready.history.tries:
             end_stream(subscription.registry.broker, ready.delivery.id, ready.options)
         self.shared.count(action.do.name.lower())
-        task_log.concluded(action, outcome, ready, seconds, subscription)
+        task_log.concluded(action, outcome, ready, seconds, subscription.name, subscription.session.worker)
 
     def unpark(self, subscription: Subscription, room: int) -> bool:
         """Take up to `room` parked tasks back that this worker can run; tell whether there were any."""
