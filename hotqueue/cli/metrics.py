@@ -5,9 +5,12 @@ A process of its own: whoever scrapes holds up no worker, and a server that is a
 
 from __future__ import annotations
 
+import os
+import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
@@ -42,12 +45,10 @@ def metrics(queues: tuple[str, ...], listen: tuple[str, int] | None, **where: An
         if listen is None:
             click.echo(scrape("")[0].decode(), nl=False)
             return
-        server = serve(listen, scrape)
-        click.echo(f"http://{_shown(*server.server_address[:2])}/metrics", err=True)
-        try:
-            server.serve_forever()
-        except KeyboardInterrupt:
-            pass
+        listener = listening(listen, "--listen")
+        click.echo(f"http://{shown(*listener.getsockname()[:2])}/metrics", err=True)
+        with suppress(KeyboardInterrupt):
+            serve(listener, scrape, lambda: True)
 
 
 class Scrapes:
@@ -96,12 +97,25 @@ def _text() -> Callable[..., tuple[bytes, str]]:
     return facts.text
 
 
-def serve(where: tuple[str, int], scrape: Callable[[str], tuple[bytes, str]]) -> ThreadingHTTPServer:
-    """Return a server that listens, and answers /metrics once it is told to.
+def listening(where: tuple[str, int], option: str) -> socket.socket:
+    """Return a socket that listens.
+
+    Args:
+        option: that named the address.
 
     Raises:
         click.UsageError: the port is taken, or the address is none of this machine's.
     """
+    try:
+        family, *_, address = socket.getaddrinfo(*where, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        return socket.create_server(address, family=family)
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror  # without what `socket` adds
+        raise click.UsageError(f"{option} {shown(*where)} cannot be listened to: {why}; name a free port") from error
+
+
+def serve(listener: socket.socket, scrape: Callable[[str], tuple[bytes, str]], is_wanted: Callable[[], bool]) -> None:
+    """Answer /metrics at a socket, as long as that is wanted."""
     from hotqueue.errors import HotQueueError
 
     class Handler(BaseHTTPRequestHandler):
@@ -132,11 +146,16 @@ def serve(where: tuple[str, int], scrape: Callable[[str], tuple[bytes, str]]) ->
         def handle_error(self, request: Any, client_address: Any) -> None:
             """Say nothing of a client that is gone before its answer."""
 
-    try:
-        return Server(where, Handler)
-    except OSError as error:
-        raise click.UsageError(f"{_shown(*where)} cannot be listened to: {error.strerror}; name a free port") from error
+        def service_actions(self) -> None:
+            if not is_wanted():
+                os._exit(0)  # a scrape may wait for a server that is away
+
+    server = Server(listener.getsockname()[:2], Handler, bind_and_activate=False)
+    server.socket.close()
+    server.socket = listener
+    server.serve_forever()
 
 
-def _shown(host: Any, port: int) -> str:
+def shown(host: Any, port: int) -> str:
+    """Return an address as it is written."""
     return f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"

@@ -14,6 +14,7 @@ import click
 from hotqueue import __version__
 from hotqueue.cli import logs
 from hotqueue.cli.entry import run, say, version_option
+from hotqueue.cli.exporter import exporting
 from hotqueue.cli.settings import HostPort, Seconds, Size, defaults_of, misspelt_variables, usable_cpus
 from hotqueue.cli.store import from_settings
 
@@ -69,6 +70,12 @@ Exit codes: 0 clean, 1 crash, 2 usage, 3 a module cannot be imported or has no t
     type=HostPort(),
     metavar="[HOST:]PORT",
     help="Answer /livez and /readyz over HTTP, on 127.0.0.1 unless a host is named.",
+)
+@click.option(
+    *("--metrics-port", "metrics_port"),
+    type=HostPort(),
+    metavar="[HOST:]PORT",
+    help="Answer /metrics for Prometheus over HTTP, by a process of its own; on 127.0.0.1 unless a host is named.",
 )
 @click.option("--lease", type=click.FloatRange(1), default=15.0, hidden=True)  # seconds; for tests
 @click.option("--name", default="", metavar="NAME", help="What this worker calls itself.")
@@ -174,11 +181,17 @@ def _work(settings: Settings, level: str, given: Any) -> int:
         if shown:
             say(banner(settings, queues, tasks, late))
 
-    supervisor = Supervisor(settings, ready, lambda text: say(f"hotqueue-worker: {text}"))
-    try:
-        code = supervisor.run()
-    except ConfigError as error:
-        raise click.UsageError(str(error)) from None
+    with exporting(given["metrics_port"]) as exporter:
+
+        def begin(queues: list[tuple[str, Store]], tasks: list[str], late: list[Store]) -> None:
+            ready(queues, tasks, late)
+            exporter.begin([*(store for _, store in queues), *late], [*{name for name, _ in queues}, *settings.globs])
+
+        supervisor = Supervisor(settings, begin, lambda text: say(f"hotqueue-worker: {text}"))
+        try:
+            code = supervisor.run()
+        except ConfigError as error:
+            raise click.UsageError(str(error)) from None
     if code == 0 and settings.is_burst and shown:
         later = supervisor.scheduled()
         if later is None:

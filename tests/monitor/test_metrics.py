@@ -1,0 +1,89 @@
+"""Metrics as Prometheus reads them: each gauge says what its queue holds, and the text is parsed as what it claims to be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from hotqueue import HotQueue
+
+pytest.importorskip("prometheus_client")
+
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse
+
+from hotqueue.errors import ConnectionFailed
+from hotqueue.monitor import metrics
+from hotqueue.store.resolve import resolve
+from hotqueue.store.store import Store
+from tests.support.servers import free_port
+
+
+def scraped(queue: HotQueue, *names: str) -> dict[tuple[str, ...], float]:
+    """Return samples by their names and the values of their labels."""
+    body, content_type = metrics.text(queue._store, names or [queue.name])
+    assert content_type.startswith("text/plain; version=")
+    return {(s.name, *s.labels.values()): s.value for family in parse(body.decode()) for s in family.samples}
+
+
+def test_each_state_is_counted(make_queue: Callable[..., HotQueue]) -> None:
+    queue = make_queue()
+
+    @queue.task
+    def nothing() -> None: ...
+
+    nothing.delay()
+    nothing.delay()
+    nothing.apply_async(countdown=3600)
+    queue.put("a message")
+    found = scraped(queue)
+    of = {state: found["hotqueue_tasks", queue.name, state] for state in metrics.STATES}
+    assert of == dict.fromkeys(metrics.STATES, 0) | {"ready": 2, "scheduled": 1}
+    assert found["hotqueue_messages", queue.name] == 1
+    assert found["hotqueue_workers", queue.name] == 0
+    assert found["hotqueue_paused", queue.name] == 0
+    queue.pause()
+    assert scraped(queue)["hotqueue_paused", queue.name] == 1
+    queue.resume()
+    queue.purge()
+    queue.clear()
+
+
+def test_what_ends_badly_is_dead_and_a_queue_of_nothing_is_none(make_queue: Callable[..., HotQueue]) -> None:
+    queue = make_queue()
+    empty = f"{queue.name}-empty"
+
+    @queue.task
+    def fail() -> None:
+        raise ValueError
+
+    fail.delay()
+    queue.run_worker(burst=True)
+    found = scraped(queue, queue.name, empty)
+    assert found["hotqueue_tasks", queue.name, "dead"] == 1
+    assert {value for (name, *labels), value in found.items() if empty in labels} == {0}
+    assert found["hotqueue_server_memory_bytes", "used"] > 0
+    queue.discard_dead(all=True)
+
+
+@pytest.mark.servers("server")
+def test_who_asks_for_openmetrics_gets_that(make_queue: Callable[..., HotQueue]) -> None:
+    queue = make_queue()
+    body, content_type = metrics.text(queue._store, [queue.name], "application/openmetrics-text; version=1.0.0")
+    assert content_type.startswith("application/openmetrics-text")
+    assert {family.name for family in parse_openmetrics(body.decode())} >= {*metrics.GAUGES, "hotqueue_build"}
+
+
+@pytest.mark.servers("server")
+@pytest.mark.parametrize("name", ['a "quoted" one', "a\\b", "größe"])
+def test_a_name_of_any_kind_is_a_label(make_queue: Callable[..., HotQueue], name: str) -> None:
+    queue = make_queue()
+    assert scraped(queue, name)["hotqueue_messages", name] == 0
+
+
+def test_a_server_that_is_away_is_an_error() -> None:
+    store = Store(resolve(url=f"redis://127.0.0.1:{free_port()}/0", patience=0.1))
+    with pytest.raises(ConnectionFailed):
+        metrics.text(store, ["any"])
+    store.close()
