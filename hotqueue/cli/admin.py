@@ -23,6 +23,7 @@ _ELSEWHERE = {
     name: (f"hotqueue.cli.{module}", name)
     for module, names in {
         "changing": ["discard", "pause", "purge", "resume", "retry", "revoke"],
+        "doctor": ["doctor"],
         "embedded": ["embedded"],
         "enqueue": ["enqueue"],
         "metrics": ["metrics"],

@@ -85,6 +85,8 @@ _level = logging.INFO
 def set_up(level: str, form: str) -> None:
     """Send all log records to stderr: ours by a handler of our own, the others by one that gives way to what users set up.
 
+    More than others say by themselves (debug) is asked of ours alone: redis, asyncio and the like would drown them.
+
     Args:
         level: one of LEVELS.
         form: "text" or "json".
@@ -102,8 +104,7 @@ def set_up(level: str, form: str) -> None:
     ours = logging.getLogger("hotqueue")
     ours.handlers, ours.propagate = [_ours], False
     ours.setLevel(_level)
-    logging.basicConfig(level=_level, handlers=[_ours], force=True)
-    logging.getLogger("asyncio").setLevel(logging.INFO)
+    logging.basicConfig(level=max(_level, logging.INFO), handlers=[_ours], force=True)
 
 
 def make_way() -> None:

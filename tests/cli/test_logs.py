@@ -22,7 +22,7 @@ import pytest
 from hotqueue import HotQueue
 from hotqueue.tasks import TaskFilter
 from tests.support.elsewhere import task_by_name
-from tests.support.processes import ROOT, start_command
+from tests.support.processes import ROOT, run_python, start_command
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.servers("embedded")
@@ -224,3 +224,12 @@ def test_a_stop_is_no_error(shop: Shop) -> None:
     os.kill(worker.pid, signal.SIGTERM)
     assert worker.wait(20) == 0
     assert {line["level"] for line in shop.lines()} <= {"info", "warning"}
+
+
+def test_debug_is_asked_of_our_loggers_alone() -> None:
+    code = "import logging; from hotqueue.cli import logs; logs.set_up(%r, 'text'); " + "; ".join(
+        f"print(logging.getLogger({name!r}).getEffectiveLevel())"
+        for name in ("hotqueue", "hotqueue.worker", "redis", "asyncio", "")
+    )
+    assert run_python(code % "debug").stdout.split() == ["10", "10", "20", "20", "20"]
+    assert run_python(code % "warning").stdout.split() == ["30"] * 5

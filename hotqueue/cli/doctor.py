@@ -1,0 +1,39 @@
+"""hotqueue doctor: looks for what is wrong, and says what to do."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import click
+
+from hotqueue.cli import tables
+from hotqueue.cli.entry import settings
+from hotqueue.cli.reading import json_option
+from hotqueue.cli.store import opened, store_options
+
+_STYLES = {"ok": "green", "note": "yellow", "problem": "red"}
+
+
+@click.command(context_settings=settings)
+@click.argument("modules", nargs=-1, metavar="[MODULE]...")
+@store_options
+@json_option
+@click.pass_context
+def doctor(ctx: click.Context, /, modules: tuple[str, ...], as_json: bool, **where: Any) -> None:
+    """Examine the store, its server, its queues and workers; and import each MODULE, as a worker would. Changes nothing.
+
+    Exits with 1 if there is a problem; what is only to be noted is none.
+    """
+    from hotqueue.monitor.doctor import PROBLEM, examine
+
+    is_well = True
+    with opened(**where) as store:
+        for finding in examine(store, modules):
+            is_well &= finding.level != PROBLEM
+            if as_json:
+                click.echo(tables.json_line(dataclasses.asdict(finding)))
+            else:
+                level = click.style(finding.level.ljust(8), fg=_STYLES[finding.level])
+                click.echo(f"{level} {finding.about:11}  {tables.printable(finding.text)}")
+    ctx.exit(0 if is_well else 1)

@@ -1,0 +1,35 @@
+"""hotqueue doctor prints what it finds, and exits with 1 if there is a problem."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from hotqueue import HotQueue
+from tests.support.elsewhere import task_by_name
+
+Call = Callable[..., Any]
+
+
+@pytest.mark.servers("embedded")
+def test_a_problem_is_an_exit_code(make_queue: Callable[..., HotQueue], store_url: str, call: Call) -> None:
+    queue = make_queue()
+    queue.put("a")
+    done = call("doctor", "-u", store_url)
+    assert (done.code, done.err) == (0, "")
+    assert {line.split()[0] for line in done.lines} == {"ok"}
+    task_by_name(queue, "t").delay(1)
+    done = call("doctor", "-u", store_url, "--json")
+    assert done.code == 1
+    assert [row["level"] for row in map(json.loads, done.lines)].count("problem") == 1
+    queue.purge()
+    queue.clear()
+
+
+def test_one_that_is_away_is_a_problem(call: Call) -> None:
+    done = call("doctor", "-u", "redis://127.0.0.1:1")
+    assert done.code == 1
+    assert done.lines[-1].startswith("problem  server")

@@ -1,0 +1,96 @@
+"""The doctor finds what is wrong, says what to do, and goes on; it changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from hotqueue import HotQueue, keys
+from hotqueue.monitor import doctor
+from hotqueue.monitor.doctor import NOTE, OK, PROBLEM, Finding
+from hotqueue.store.store import Store
+from tests.support.elsewhere import task_by_name
+
+MakeQueue = Callable[..., HotQueue]
+
+
+def found(store: Store, *modules: str) -> list[Finding]:
+    return list(doctor.examine(store, modules))
+
+
+def about(findings: list[Finding], queue: str) -> list[Finding]:
+    return [each for each in findings if repr(queue) in each.text]
+
+
+def test_all_is_well_on_every_server(make_queue: MakeQueue) -> None:
+    queue = make_queue()
+    queue.put("a")
+    findings = found(queue._store)
+    assert {each.about for each in findings} >= {"versions", "server", "durability", "clock", "permissions", "keys"}
+    assert [each.level for each in about(findings, queue.name)] == [OK]
+    assert not [each for each in findings if each.about in ("server", "clock", "permissions", "files") and each.level != OK]
+    queue.clear()
+
+
+@pytest.mark.servers("server")
+def test_what_is_wrong_with_queues_is_found(make_queue: MakeQueue) -> None:
+    queue = make_queue()
+    queue.pause()
+    task_by_name(queue, "t").delay(1)
+    client, tag = queue._store.client(), f"{{hotqueue:{queue.name}}}:"
+    client.set(f"{tag}strange", "x")
+    client.hset(keys.held(queue.name, "gone"), "1", "x")
+    findings = found(queue._store)
+    said = [(each.level, each.text) for each in about(findings, queue.name)]
+    assert said == [
+        (PROBLEM, f"1 tasks wait in queue {queue.name!r}, and no worker listens there: start one with hotqueue-worker"),
+        (NOTE, f"queue {queue.name!r}: the queue is paused; hotqueue resume {queue.name}"),
+    ]
+    of_keys = [each for each in findings if each.about == "keys"]
+    assert [each.level for each in of_keys] == [NOTE, PROBLEM]
+    client.delete(f"{tag}strange", keys.held(queue.name, "gone"))
+    queue.resume()
+    queue.purge()
+
+
+@pytest.mark.servers("server")
+def test_a_clock_that_differs_is_found(make_queue: MakeQueue, monkeypatch: pytest.MonkeyPatch) -> None:
+    import time
+
+    queue, now = make_queue(), time.time
+    monkeypatch.setattr(doctor.time, "time", lambda: now() + 100)
+    (said,) = [each for each in found(queue._store) if each.about == "clock"]
+    assert said.level == PROBLEM
+    assert said.text.startswith("this machine's clock is 100.")
+    assert "ahead of the server's" in said.text
+
+
+@pytest.mark.servers("server")
+def test_modules_are_imported_as_by_a_worker(make_queue: MakeQueue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    queue = make_queue()
+    (tmp_path / "doctored_shop.py").write_text(
+        dedent(
+            f"""
+            from hotqueue import HotQueue
+            queue = HotQueue({queue.name!r}, url="redis://elsewhere:1")
+            @queue.task
+            def price(n): pass
+            """
+        )
+    )
+    (tmp_path / "doctored_broken.py").write_text("import no_such_module\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    findings = [each for each in found(queue._store, "doctored_shop", "doctored_broken") if each.about == "module"]
+    assert [each.level for each in findings] == [NOTE, PROBLEM]
+    assert "defines queue" in findings[0].text
+    assert "with doctored_shop.price; that is not" in findings[0].text
+    assert "no_such_module" in findings[1].text
+
+
+def test_a_server_that_is_away_is_a_finding() -> None:
+    store = HotQueue("q", url="redis://127.0.0.1:1")._store
+    assert [(each.level, each.about) for each in found(store)] == [(OK, "versions"), (PROBLEM, "server")]
