@@ -169,9 +169,18 @@ def _unwanted(task_id: str, history: History, clock: Callable[[], int]) -> Outco
     return None
 
 
-def _given(found: Envelope, delivery: Delivery, registry: Registry, args: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return what a step of a workflow is called with, as its sender gave it `args`: with what it takes of others."""
-    return arguments(found.flow, delivery.inputs or {}, registry.result_signer(registry.name), args)
+def _as_step(
+    found: Envelope, delivery: Delivery, registry: Registry, args: tuple[Any, ...], function: Callable[..., Any]
+) -> tuple[tuple[Any, ...], Callable[..., Any]]:
+    """Return what a step of a workflow is called with, its sender's `args` with what it takes of others, and what is called.
+
+    Of `task.starmap` that is what calls the function for each item.
+    """
+    if not delivery.inputs and not envelope.may_say(delivery.data, b'"star":'):
+        return args, function  # as for the members of a wide one
+    said = found.flow
+    args = arguments(said, delivery.inputs or {}, registry.result_signer(registry.name), args)
+    return args, flow.for_each(function, found.kind == envelope.ASYNC) if "star" in said else function
 
 
 def _outlet(channel: Channel | None, request: Request, options: TaskOptions) -> Callable[[], Any]:
@@ -200,7 +209,7 @@ def _by_value(found: Envelope, ready: Ready, registry: Registry, channel: Channe
         args, kwargs = payload.loads(call)
         called = portable.function
         if ready.delivery.inputs is not None:
-            args, called = _given(found, ready.delivery, registry, args), _for_each(found, called)
+            args, called = _as_step(found, ready.delivery, registry, args, called)
         if portable.bind:
             task: Task[..., Any] = Task(Definition(portable.function, registry, found.task, ready.options))
             args = (task, *args)
@@ -215,15 +224,10 @@ def _by_name(found: Envelope, task: Definition, delivery: Delivery, registry: Re
         args, kwargs = payload.loads(split_by_value(found.payload)[1] if found.by_value else found.payload)
         called = task.function
         if delivery.inputs is not None:
-            args, called = _given(found, delivery, registry, args), _for_each(found, called)
+            args, called = _as_step(found, delivery, registry, args, called)
         return called, ((*task.before, *args) if task.before else args), kwargs
 
     return load
-
-
-def _for_each(found: Envelope, function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return what is called for a function; of `task.starmap`, what calls it for each item."""
-    return flow.for_each(function, found.kind == envelope.ASYNC) if "star" in found.flow else function
 
 
 def _unrunnable(found: Envelope, task: Definition | None) -> Outcome | None:
