@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -41,7 +42,7 @@ def checked(*command: object) -> str:
 
 
 def test_the_page_names_each_file() -> None:
-    named = re.findall(r"\[(?:examples/deploy/)?([\w.]+)\]", PAGE.read_text())
+    named = re.findall(r"\[(?:examples/deploy/)?([\w.-]+)\]", PAGE.read_text())
     assert {path.name for path in DEPLOY.iterdir()} <= set(named)
 
 
@@ -92,6 +93,68 @@ def test_compose_file() -> None:
 def test_kubernetes_manifests() -> None:
     printed = checked(tool("kubernetes-validate"), "--strict", DEPLOY / "kubernetes.yaml")
     assert len(re.findall(r"passed", printed)) == 3
+
+
+# --- metrics ---------------------------------------------------------------------------------------------------------
+
+ALERTS = """
+rule_files: [prometheus-rules.yaml]
+evaluation_interval: 1m
+tests:
+  - interval: 1m
+    input_series:
+      - {series: 'hotqueue_tasks{queue="mail",state="ready"}', values: "5x20"}
+      - {series: 'hotqueue_workers{queue="mail"}', values: "0x20"}
+      - {series: 'hotqueue_tasks{queue="busy",state="ready"}', values: "5x20"}
+      - {series: 'hotqueue_workers{queue="busy"}', values: "2x20"}
+      - {series: 'hotqueue_tasks{queue="busy",state="dead"}', values: "0x9 1x11"}
+      - {series: 'hotqueue_server_memory_bytes{kind="used"}', values: "90x20"}
+      - {series: 'hotqueue_server_memory_bytes{kind="max"}', values: "100x20"}
+    alert_rule_test:
+      - eval_time: 15m
+        alertname: HotqueueNoWorker
+        exp_alerts:
+          - exp_labels: {queue: mail, state: ready, severity: page}
+            exp_annotations: {summary: "mail: 5 tasks wait, and no worker listens"}
+      - eval_time: 8m
+        alertname: HotqueueTasksDie
+      - eval_time: 15m
+        alertname: HotqueueServerFull
+        exp_alerts:
+          - exp_labels: {severity: page}
+            exp_annotations: {summary: "the server of the queues has less than a fifth of its memory left"}
+"""
+
+
+def queries() -> list[str]:
+    """Return all queries in the files."""
+    dashboard = json.loads((DEPLOY / "grafana.json").read_text())
+    shown = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    asked = re.findall(r"^ +query: (.*)$", (DEPLOY / "keda.yaml").read_text(), re.MULTILINE)
+    rules = (DEPLOY / "prometheus-rules.yaml").read_text()
+    return [*shown, *asked, *re.findall(r"expr: (?:>-\n)?((?:.*)(?:\n {10}\S.*)*)", rules)]
+
+
+def test_what_is_asked_of_prometheus_is_told() -> None:
+    metrics = pytest.importorskip("hotqueue.monitor.metrics", exc_type=ImportError)
+    told = {*metrics.GAUGES, "hotqueue_server_memory_bytes", "hotqueue_build_info"}
+    text = "\n".join(queries())
+    assert len(queries()) == 19
+    assert set(re.findall(r"hotqueue_[a-z_]+", text)) <= told
+    assert told <= set(re.findall(r"`(hotqueue_[a-z_]+)`", PAGE.read_text()))
+    states = {state for found in re.findall(r"state=~?\"([a-z|]+)\"", text) for state in found.split("|")}
+    assert states <= set(metrics.STATES)
+
+
+def test_prometheus_understands_all_of_it(tmp_path: Path) -> None:
+    promtool = tool("promtool", "prometheus")
+    checked(promtool, "check", "rules", DEPLOY / "prometheus-rules.yaml")
+    rules = [{"record": f"a:b{n}", "expr": query.replace("$queue", ".*")} for n, query in enumerate(queries())]
+    (tmp_path / "queries.yaml").write_text(json.dumps({"groups": [{"name": "all", "rules": rules}]}))  # JSON is YAML
+    assert f"{len(rules)} rules found" in checked(promtool, "check", "rules", tmp_path / "queries.yaml")
+    shutil.copy(DEPLOY / "prometheus-rules.yaml", tmp_path)
+    (tmp_path / "alerts.yaml").write_text(ALERTS)
+    checked(promtool, "test", "rules", tmp_path / "alerts.yaml")
 
 
 # --- a Procfile ------------------------------------------------------------------------------------------------------
