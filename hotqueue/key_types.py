@@ -29,7 +29,7 @@ _TYPES = {
         "zset",
     ),
     **dict.fromkeys(["bell", "bell:async", "reply", "owned:over", "steps:todo"], "list"),
-    **dict.fromkeys(["needs", "done", "revoked", "large", "blocked", "lanes", "slots"], "set"),
+    **dict.fromkeys(["needs", "done", "revoked", "large", "blocked", "lanes", "slots", "steps:reported"], "set"),
     **dict.fromkeys(["seq", "result", "paused", "progress", "dead:bytes", "schema", "starts"], "string"),
 }
 
@@ -37,8 +37,8 @@ _TYPES = {
 SINGLE = tuple(
     b"tasks attempts seq ready ready:async suspects needs scheduled expiring large gated blocked lanes dead dead:tasks "
     b"unique parked:unique dead:bytes stats paused control revoked bell bell:async workers consumers came-back dead-messages "
-    b"steps steps:todo steps:open dead:steps done:0 done:1 done:2 owned owned:over outbox receipts schedules schedules:states "
-    b"schedules:next schedules:declarers timers paused:keys checkpoints".split()
+    b"steps steps:todo steps:open steps:reported dead:steps done:0 done:1 done:2 owned owned:over outbox receipts "
+    b"schedules schedules:states schedules:next schedules:declarers timers paused:keys checkpoints".split()
 )
 
 

@@ -22,6 +22,7 @@ from hotqueue.names import name_of as name_of
 from hotqueue.step_keys import dead_steps as dead_steps
 from hotqueue.step_keys import steps as steps
 from hotqueue.step_keys import steps_open as steps_open
+from hotqueue.step_keys import steps_reported as steps_reported
 from hotqueue.step_keys import steps_todo as steps_todo
 from hotqueue.utf8 import raw as raw
 from hotqueue.utf8 import text as text

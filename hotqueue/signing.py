@@ -47,19 +47,24 @@ class Signer:
 
     Args:
         scope: signed in front of everything, so that what was signed for one purpose is good for no other.
+        also: other scopes, of which what was signed for them is good here as well.
     """
 
-    def __init__(self, keys: Sequence[bytes], scope: bytes = b"") -> None:
+    def __init__(self, keys: Sequence[bytes], scope: bytes = b"", *also: bytes) -> None:
         self._keys = list(keys)
-        self._scope = scope
+        self._scope, self._scopes = scope, (scope, *also)
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a signer is not pickled: its secret keys would go along")
 
-    def for_results(self, queue: str) -> Signer:
-        """Return the signer of the results of a queue; an envelope begins with other bytes than its scope."""
-        name = queue.encode()
-        return Signer(self._keys, b"result" + len(name).to_bytes(4, "big") + name)
+    def for_results(self, queue: str, *others: str) -> Signer:
+        """Return the signer of the results of a queue; an envelope begins with other bytes than its scope.
+
+        Args:
+            others: queues whose results it takes as well.
+        """
+        names = [name.encode() for name in (queue, *others)]
+        return Signer(self._keys, *(b"result" + len(name).to_bytes(4, "big") + name for name in names))
 
     def for_schedules(self, queue: str) -> Signer:
         """Return the signer of the schedules of a queue."""
@@ -81,8 +86,9 @@ class Signer:
 
     def verify(self, body: bytes, signature: bytes, what: str) -> None:
         """Raise SignatureError unless one of the keys made this signature."""
-        message = self._scope + body
-        if not any(hmac.compare_digest(hmac.digest(key, message, hashlib.sha256), signature) for key in self._keys):
+        messages = [scope + body for scope in self._scopes]
+        found = (hmac.digest(key, message, hashlib.sha256) for message in messages for key in self._keys)
+        if not any(hmac.compare_digest(each, signature) for each in found):
             raise SignatureError(f"the signature of {what} fits none of the secret keys: altered, or signed with another key")
 
 

@@ -23,6 +23,11 @@ def steps_todo(name: str) -> str:
     return _of(name, "steps:todo")
 
 
+def steps_reported(name: str) -> str:
+    """Set: tasks whose end another queue is to be told, as a workflow waits for it there; see docs/decisions/0066."""
+    return _of(name, "steps:reported")
+
+
 def steps_open(name: str) -> str:
     """Sorted set: a workflow of which more is to be sent → until when in ms."""
     return _of(name, "steps:open")

@@ -27,7 +27,7 @@ ZSETS = (
     "schedules:next",
     "schedules:declarers",
 )
-SETS = ("needs", "done:", "revoked", "large", "blocked", "lanes", "slots:")
+SETS = ("needs", "done:", "revoked", "large", "blocked", "lanes", "slots:", "steps:reported")
 HASHES = (
     "tasks",
     "attempts",

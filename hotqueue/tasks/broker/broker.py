@@ -22,6 +22,7 @@ from hotqueue.store.scripts import Script
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker import duplicates, scripts
 from hotqueue.tasks.broker.checkpointing import Checkpointing
+from hotqueue.tasks.broker.crossing import Crossing
 from hotqueue.tasks.broker.encoded import Encoded
 from hotqueue.tasks.broker.inspector import Inspector
 from hotqueue.tasks.broker.listing import Listing
@@ -59,7 +60,7 @@ class Looked:
 
 
 class Broker(
-    Checkpointing, Inspector, Listing, Maintenance, Ordering, Owning, Posting, Records, Scheduling, Streaming, Workflows
+    Checkpointing, Crossing, Inspector, Listing, Maintenance, Ordering, Owning, Posting, Records, Scheduling, Streaming, Workflows
 ):
     """One queue's tasks. A task goes through these steps:
 

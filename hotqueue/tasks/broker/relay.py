@@ -8,9 +8,11 @@ leaves it to the next, who begins at 1: what came already has a receipt, or a nu
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import takewhile
 
 from hotqueue import keys
 from hotqueue.errors import HotQueueError, SerializationError
+from hotqueue.tasks.broker import crossing
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.broker.posting import NEW, STALE, Posted
 
@@ -21,7 +23,9 @@ Passed = Callable[[str], object]
 
 
 def relay(source: Broker, passed: Passed = lambda step: None, most: int = 10) -> int:
-    """Bring what is in the outbox of a queue to others; return how many tasks were new there.
+    """Bring what is in the outbox of a queue to others; return how many tasks, or messages, were new there.
+
+    What these have to answer at once is brought back.
 
     Args:
         passed: called with the name of each step that was done.
@@ -32,8 +36,10 @@ def relay(source: Broker, passed: Passed = lambda step: None, most: int = 10) ->
     """
     brought, failed = 0, []
     for name in source.targets():
+        target = Broker(source.store, name)
         try:
-            brought += _relay_to(source, Broker(source.store, name), passed, most)
+            found, has_answers = _relay_to(source, target, passed, most)
+            brought += found + (_relay_to(target, source, passed, most)[0] if has_answers else 0)
         except HotQueueError as error:
             failed.append(error)
     if failed:
@@ -41,14 +47,19 @@ def relay(source: Broker, passed: Passed = lambda step: None, most: int = 10) ->
     return brought
 
 
-def _relay_to(source: Broker, target: Broker, passed: Passed, most: int) -> int:
-    brought = 0
+def _relay_to(source: Broker, target: Broker, passed: Passed, most: int) -> tuple[int, bool]:
+    """Bring what is for one queue; return how many were new there, and whether it has posted something for us."""
+    brought, has_answers = 0, False
     for _ in range(most):
         floor, some = source.posted(target.name)
         passed("read")
         left = 0
         if some:
-            came, stale, highest = _bring(source, target, some)
+            if crossing.is_message(some[0]):
+                came, stale, highest, has_posted = _tell(source, target, some)
+                has_answers = has_answers or has_posted
+            else:
+                came, stale, highest = _bring(source, target, some)
             brought += sum(answer == NEW for _, answer in came)
             passed("received")
             if stale:
@@ -60,11 +71,33 @@ def _relay_to(source: Broker, target: Broker, passed: Passed, most: int) -> int:
             passed("told")
             if source.strike(target.name, (), told=floor)[1] == 0:
                 break
-    return brought
+    return brought, has_answers
+
+
+def _tell(source: Broker, target: Broker, some: list[Posted]) -> tuple[list[tuple[Posted, int]], list[Posted], int, bool]:
+    """Have a queue do what was posted, up to a task; return as `_bring` does, and whether it has posted something for us."""
+    some = [*takewhile(crossing.is_message, some[: crossing.HEARD_AT_ONCE])]
+    needs = [crossing.needs_of(each) for each in some]
+    count = len(some)
+    while count > 1 and len({task_id for ids in needs[:count] for task_id in ids}) > crossing.RECORDS_AT_ONCE:
+        count //= 2
+    some, needs = some[:count], needs[:count]
+    ids = list(dict.fromkeys(task_id for each in needs for task_id in each))
+    last, part = max(0, len(ids) - 1) // crossing.RECORDS_AT_ONCE, 0
+    for n in range(last + 1):  # several: of a single step
+        inputs = source.inputs(ids[n * crossing.RECORDS_AT_ONCE : (n + 1) * crossing.RECORDS_AT_ONCE])
+        heard = target.hear(source.name, some, needs, inputs, part, has_more=n < last)
+        part += bool(inputs)
+        if heard.answers[0] != NEW:
+            break
+    pairs = list(zip(some, heard.answers, strict=True))
+    stale = [each for each, answer in pairs if answer == STALE]
+    return [pair for pair in pairs if pair[1] != STALE], stale, heard.highest, heard.has_posted
 
 
 def _bring(source: Broker, target: Broker, some: list[Posted]) -> tuple[list[tuple[Posted, int]], list[Posted], int]:
     """Have a queue store what was read; return what it has, what it takes for struck long ago, and its highest number."""
+    some = [*takewhile(lambda each: not crossing.is_message(each), some)]
     try:
         answers, highest = target.receive(source.name, some)
     except SerializationError:  # together they are too large for what is in between, or one of them is

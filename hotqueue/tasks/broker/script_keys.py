@@ -193,6 +193,14 @@ class ScriptKeys(WorkerScriptKeys):
         """Of told.lua and drop_source.lua; and of enqueue.lua behind its others, for what comes from an outbox."""
         return [keys.receipts(self.name), keys.received(self.name, source)]
 
+    def hear(self, source: str) -> list[str]:
+        """Of hear.lua."""
+        n = self.name
+        return [
+            *(keys.tasks(n), keys.attempts(n), self.ready[0], keys.seq(n), keys.owned(n), *self.received(source)),
+            *(keys.steps_reported(n), *self.done, keys.stats(n), keys.expiring(n), keys.revoked(n)),
+        ]
+
     # --- gates ---------------------------------------------------------------------------------------------------
 
     def at_gate(self) -> list[str]:

@@ -37,7 +37,7 @@ _ENQUEUEING = tuple(
     f"shared/{each}"
     for each in ("prelude", "schema", "types", "bells", "results", "history", *_GATES, "receipts", "waiting", "firing")
 )
-_ENDING = ("ending", "steps")
+_ENDING = ("abroad", "ending", "steps")
 _REPLACING = ("shared/owning", *(f"shared/{each}" for each in _ENDING))
 _PLAIN, _KEYED = (*CONSTANTS, ("UNIQUE", 0), ("STEPS", 0)), (*CONSTANTS, ("UNIQUE", 1), ("STEPS", 0))
 _WORKFLOW = (*CONSTANTS, ("UNIQUE", 1), ("STEPS", 1))
@@ -76,6 +76,7 @@ EXPIRE = _script("expire", "schema", "types", "bells", *_OWNING, *_GATES, *_ENDI
 OWN = _script("own", "schema", "types", *_OWNING)
 LET_GO = _script("let_go", "schema", "types", *_OWNING)
 MEND_OWNERS = _script("mend_owners", "schema", "types", *_OWNING)
+HEAR = _script("hear", "schema", "types", "bells", *_OWNING, *_GATES, *_ENDING, "receipts")
 POSTED = _script("posted", "schema")
 STRIKE = _script("strike", "schema", "types")
 RENUMBER = _script("renumber", "schema")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
 from types import EllipsisType
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 NAMES, MORE = 1000, "…"  # characters of the names that a worker announces; and what stands for more
 ALONE = -1  # see `Session.width`
 _MOST_BYTES = b"%d" % READ_BYTES
+POSTED = 10  # above all others that it says: something was posted for other queues
 FOLLOWS = 5  # what step.lua says where it is for the script that knows of steps
 DOING, RECOVERING = "finishing and fetching tasks", "recovering after an error"
 
@@ -94,6 +95,9 @@ class Step:
         if reply[2] == FOLLOWS:
             reply = self._session.follow(self._args)
         now, due, alive, others, suspects, needs, left, gone, revoked = reply[:9]
+        if alive >= POSTED:
+            alive -= POSTED
+            self._session.posted()
         if alive == 2:
             raise ConnectionFailed("a fetch arrived late and was refused")
         paused = [keys.text(name) for name in reply.pop()] if alive == 4 else ()
@@ -138,6 +142,7 @@ class Session:
 
     Attributes:
         follows: whether steps of workflows have waited here.
+        posted: called where a step has posted something for other queues, which may be in any thread.
         width: fetch suspects, which run side by side with so many; 0: fetch ordinary tasks; ALONE: any suspect, which runs alone.
     """
 
@@ -148,6 +153,7 @@ class Session:
         self.kind = kind
         self._kind = b"a" if kind == "a" else b"s"
         self.width = 0
+        self.posted: Callable[[], None] = _nothing
         self.number = 0
         self.follows = False
         self._store = broker.store
@@ -249,6 +255,10 @@ class Session:
     def recovered(self, reply: Any) -> list[Delivery] | None:
         """Return what the reply of `recover` says."""
         return None if reply[0] == 0 else _deliveries(self.number, reply[2:])
+
+
+def _nothing() -> None:
+    pass
 
 
 def _deliveries(number: int, reply: Sequence[Any]) -> list[Delivery]:

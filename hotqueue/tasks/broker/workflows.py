@@ -15,6 +15,7 @@ from hotqueue.tasks.broker import duplicates, scripts
 from hotqueue.tasks.broker.encoded import Encoded
 from hotqueue.tasks.broker.stored_queue import BULK, StoredQueue
 from hotqueue.tasks.wire import plan
+from hotqueue.tasks.wire.envelope import UNIQUE
 from hotqueue.tasks.wire.plan import Lot, Step
 
 OPEN_MS = 60_000  # for which a workflow waits for the next lot of its steps
@@ -57,15 +58,18 @@ class Workflows(StoredQueue):
 
     def _lots(self, workflow: str, steps: Sequence[Step], words: bytes, words_ms: int) -> list[tuple[Lot, list[str], list[Any]]]:
         for step in steps:
-            if step.queue != self.name:
-                raise ConfigError(f"step {step.id} is for queue {step.queue!r}, and its workflow is in {self.name!r}: one queue")
+            if step.queue != self.name and step.envelope[3] & UNIQUE:
+                raise ConfigError(
+                    f"step {step.id} is unique, and of queue {step.queue!r}, while its workflow is in {self.name!r}: steps of "
+                    "other queues cannot be unique"
+                )
         found = []
         keeper = steps[-1].id
         for lot in plan.lots(steps, BULK, LOT_BYTES, bool(words)):
             ids = keys.raw("".join([f"{step.id}\n" for step in lot.steps]))
             times = "".join([f"{step.due} {step.expires}\n" for step in lot.steps])
             envelopes = [step.envelope for step in lot.steps]
-            told = plan.said(lot, workflow, OPEN_MS, b"" if lot.is_later else words, words_ms, keeper)
+            told = plan.said(lot, self.name, workflow, OPEN_MS, b"" if lot.is_later else words, words_ms, keeper)
             args = [self.results, ids, times, *envelopes, self.most_waiting, *told]
             found.append((lot, self.script_keys.enqueue(), args))
         return found

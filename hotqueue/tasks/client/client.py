@@ -131,9 +131,9 @@ class Client:
         """What signs and verifies this queue's envelopes; None without a secret key."""
         return signing.signer_of(self.owner._secret_key, self.name)
 
-    def result_signer(self, name: str) -> Signer | None:
-        """Return what signs and verifies the results of a queue."""
-        return None if self.signer is None else self.signer.for_results(name)
+    def result_signer(self, name: str, *others: str) -> Signer | None:
+        """Return what signs and verifies the results of a queue; it verifies those of others as well."""
+        return None if self.signer is None else self.signer.for_results(name, *others)
 
     def checkpoint_signer(self, name: str) -> Signer | None:
         """Return what signs and verifies what tasks of a queue keep for their next run."""

@@ -19,6 +19,7 @@ from hotqueue.tasks.rules.options import datetime_of
 from hotqueue.tasks.rules.why import Why
 from hotqueue.tasks.wire import envelope, record
 from hotqueue.tasks.wire.envelope import ASYNC, BY_VALUE
+from hotqueue.tasks.wire.plan import unquoted
 
 if TYPE_CHECKING:
     from hotqueue.tasks.broker.broker import Broker
@@ -32,7 +33,16 @@ def why(broker: Broker, task_id: str) -> Why:
     if facts.has_expired and not broker.is_in_place:
         broker.look(task_id)  # ends it
         facts = broker.facts(task_id, *asking)
-    return Explaining(broker, facts, caller).why()
+    return elsewhere(broker, task_id, facts) if facts.where == "elsewhere" else Explaining(broker, facts, caller).why()
+
+
+def elsewhere(broker: Broker, task_id: str, facts: Facts) -> Why:
+    """Return why a step waits that another queue has."""
+    queue = unquoted(facts.record)
+    there = why(type(broker)(broker.store, queue), task_id)
+    if there.reason in ("done", "unknown"):
+        return Why("elsewhere", f"it is a step of queue {queue!r}, and on its way there, or its end on its way back", queue=queue)
+    return Why(there.reason, f"it is a step of queue {queue!r}: {there}", **there.facts)
 
 
 class Explaining:

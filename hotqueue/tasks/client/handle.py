@@ -29,6 +29,7 @@ from hotqueue.tasks.rules.callables import NotAwaited
 from hotqueue.tasks.rules.history import json_object
 from hotqueue.tasks.rules.lifecycle import State
 from hotqueue.tasks.wire import payload, record
+from hotqueue.tasks.wire.plan import unquoted
 from hotqueue.tasks.wire.record import Record
 
 if TYPE_CHECKING:
@@ -161,8 +162,9 @@ class Handle(Generic[R]):
 
     @property
     def signer(self) -> Signer | None:
-        """What signs and verifies its record; None without a secret key."""
-        return self.client.result_signer(self.queue)
+        """What signs and verifies its record; None without a key. Of a step, any queue of its workflow may have signed it."""
+        graph = getattr(self, "graph", None)
+        return self.client.result_signer(self.queue, *(() if graph is None else dict.fromkeys(graph.queues)))
 
     async def aoutcome(self, answer: Answer | None, propagate: bool) -> R:
         """Return the value; where that takes another trip, in a thread, so that the loop goes on."""
@@ -173,7 +175,8 @@ class Handle(Generic[R]):
     async def alook(self) -> Looked:
         """Return what is known of the task, without keeping it; in a thread where the loop has no connection."""
         try:
-            return await self.broker.alook(self.id)
+            looked = await self.broker.alook(self.id)
+            return await in_thread(self._look_elsewhere, looked) if looked.where == "elsewhere" else looked
         except ConnectionFailed as error:
             if not error.retry:
                 raise
@@ -184,7 +187,14 @@ class Handle(Generic[R]):
         looked = self.broker.look(self.id)
         if not self.has_outcome():
             self.record = record.decode(looked.record, self.id, self.signer) if looked.where == "result" else None
-        return looked
+        return self._look_elsewhere(looked) if looked.where == "elsewhere" else looked
+
+    def _look_elsewhere(self, looked: Looked) -> Looked:
+        """Return what is known of a step by the queue that has it; while it is on its way there, or back, it waits."""
+        there = self.client.broker_of(unquoted(looked.record)).look(self.id)
+        if there.where in ("result", "done", "dead", "unknown"):
+            there.where, there.record = "waits", b""
+        return there
 
     def has_outcome(self) -> bool:
         """Tell whether the record that we have is the last word; a dead task may be retried."""

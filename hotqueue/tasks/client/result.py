@@ -182,11 +182,22 @@ class AsyncResult(HasValue[R]):
         error = payload.dumps_error(TaskRevoked(f"task {handle.id} was revoked"))
         data = record.encode(State.REVOKED, 0, int(time.time() * 1000), error, handle.id, handle.signer)
         answer = handle.broker.revoke(handle.id, data, REVOKED_MS, need, terminate, 0.0 if terminate else IN_HAND)
+        if answer == "elsewhere":
+            answer = self._revoked_elsewhere()
         if answer == "running":
             return "running, being stopped" if terminate else "running, not stopped"
         if answer == "unknown" and handle.look().where == "result":  # by the worker that had it in hand, unstarted
             answer = "revoked" if handle.known_record(None).state is State.REVOKED else answer
         return "finished or unknown" if answer == "unknown" else answer
+
+    def _revoked_elsewhere(self) -> str:
+        """Have the queue that has a step hear that it is revoked; return what it said, as `Broker.revoke` does."""
+        from hotqueue.tasks.workflow.crossing import bring
+
+        bring(self._handle.broker)
+        if self._handle.look().where != "result":
+            return "running"
+        return "revoked" if self._handle.known_record(None).state is State.REVOKED else "unknown"
 
     def forget(self) -> None:
         """Remove the stored result."""

@@ -6,7 +6,7 @@ from typing import Any
 
 REASONS = (
     *("position", "paused", "no_worker", "unknown_task", "rate_limit", "concurrency", "fair_turn", "waits_for_itself", "unique"),
-    *("eta", "retry", "parked", "fetched", "running", "suspect", "lost", "done", "unknown"),
+    *("eta", "retry", "parked", "fetched", "running", "suspect", "lost", "done", "unknown", "waits_for_steps", "elsewhere"),
 )
 
 
@@ -17,7 +17,7 @@ class Why:
 
     Attributes:
         reason: one of position, paused, no_worker, unknown_task, rate_limit, concurrency, fair_turn, waits_for_itself, unique,
-            eta, retry, parked, fetched, running, suspect, lost, done, unknown.
+            eta, retry, parked, fetched, running, suspect, lost, done, unknown, waits_for_steps, elsewhere.
         text: the sentence.
         facts: by their names; which ones there are depends on the reason.
     """

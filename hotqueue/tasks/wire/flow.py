@@ -3,7 +3,8 @@
 ``needs``: ids of these steps. ``takes``: of which of them a value is made that goes in front of the arguments: the place of one
 among the needs, a list of such, or ``"*"``, all of them in order; ``at``: behind how many of the arguments it goes. Of an errback
 ``of`` instead: the names of their tasks. ``root`` and ``parent``: ids, for `request`. ``star``: the function is called for each
-item of the argument.
+item of the argument. ``from``: the queues of those needs that are of another queue than the step: there it was signed what they
+returned.
 """
 
 from __future__ import annotations

@@ -6,12 +6,14 @@ what form a step is given the values of others, is for who makes the plan: see f
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from hotqueue import keys
 
 SUCCESS, ANY_END, FAILURE = "SAF"
+_UNQUOTED, _QUOTED = re.compile(rb"[^A-Za-z0-9_.:/-]"), re.compile(rb"%([0-9A-F]{2})")
 
 
 class Step(NamedTuple):
@@ -24,6 +26,7 @@ class Step(NamedTuple):
         when: SUCCESS: when all of them have succeeded; ANY_END: when all have ended, however; FAILURE: as soon as one has
             failed itself, and not at all if none has.
         takes: False where it is given no value of theirs, so that these are not kept for it.
+        elsewhere: those of its needs that were sent earlier, and to other queues: with these.
     """
 
     id: str
@@ -34,6 +37,7 @@ class Step(NamedTuple):
     needs: Sequence[str] = ()
     when: str = SUCCESS
     takes: bool = True
+    elsewhere: Sequence[tuple[str, str]] = ()
 
 
 class Behind(NamedTuple):
@@ -63,6 +67,16 @@ class Lot(NamedTuple):
     behind: Sequence[Behind]
     is_later: bool
     has_more: bool
+
+
+def quoted(queue: str) -> str:
+    """Return a queue's name as it stands in rows of scripts: without blanks, newlines, and signs."""
+    return _UNQUOTED.sub(lambda found: b"%%%02X" % found[0][0], keys.raw(queue)).decode()
+
+
+def unquoted(name: bytes) -> str:
+    """Return the name of a queue that was quoted."""
+    return keys.text(_QUOTED.sub(lambda found: bytes([int(found[1], 16)]), name))
 
 
 def lots(steps: Sequence[Step], most: int, most_bytes: int, has_words: bool = True) -> list[Lot]:
@@ -113,10 +127,17 @@ def _behind(lot: list[Step], own: set[str], followers: dict[str, list[Step]], pa
     return found
 
 
-def said(lot: Lot, workflow: str, open_ms: int, words: bytes, words_ms: int, keeper: str) -> list[bytes | str | int]:
-    """Return what enqueue.lua is told of a lot, behind its envelopes and how many may wait."""
+def said(lot: Lot, home: str, workflow: str, open_ms: int, words: bytes, words_ms: int, keeper: str) -> list[bytes | str | int]:
+    """Return what enqueue.lua is told of a lot, behind its envelopes and how many may wait.
+
+    Args:
+        home: the queue that it is sent to; other queues have those of its steps that are theirs from there.
+    """
     head: list[bytes | str | int] = [keys.raw(workflow), open_ms if lot.has_more else "", int(lot.is_later)]
-    head += [words, words_ms, keys.raw(keeper), "".join([f"{len(step.needs)}\n" for step in lot.steps])]
+    lefts = [f"{len(step.needs)}{'' if step.queue == home else '>' + quoted(step.queue)}\n" for step in lot.steps]
+    watched = dict.fromkeys(each for step in lot.steps for each in step.elsewhere if each[1] != home)
+    head += [words, words_ms, keys.raw(keeper), "".join(lefts)]
+    head.append(keys.raw("".join([f"{task_id}\n{quoted(queue)}\n" for task_id, queue in watched])))
     for each in lot.behind:
         part = "" if each.part is None else each.part
         head += [keys.raw(each.step), each.kind.lower(), part, keys.raw("\n".join(each.ids) + "\n")]

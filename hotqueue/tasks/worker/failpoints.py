@@ -10,6 +10,7 @@ import os
 import signal
 
 POINTS = ("after_fetch", "before_start", "after_run", "before_settle", "after_settle")
+OF_RELAYS = ("before_relay", "relay_read", "relay_received", "relay_struck", "relay_told")
 OF_STREAMS = ("before_add", "after_add")
 OF_SUPERVISORS = ("before_fire", "after_post", "after_fire", "before_declare", "after_declare")
 

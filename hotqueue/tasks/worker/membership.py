@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Protocol
 
 from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError, NewerQueue
@@ -93,6 +94,7 @@ class Membership:
 
     def _subscription(self, index: int, registry: Registry) -> Subscription:
         made = Subscription(registry, self.presence.id, self.kind, self.wake, index, self.has_one_queue, self.attention)
+        made.session.posted = partial(self.shared.relaying.bring, registry.broker)
         made.backing.stopping, made.backing.forgive = self._is_to_hand_over, self.running.forgive
         return made
 

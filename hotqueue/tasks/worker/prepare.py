@@ -179,7 +179,8 @@ def _as_step(
     if not delivery.inputs and not envelope.may_say(delivery.data, b'"star":'):
         return args, function  # as for the members of a wide one
     said = found.flow
-    args = arguments(said, delivery.inputs or {}, registry.result_signer(registry.name), args)
+    signer = registry.result_signer(registry.name, *said.get("from", ()))
+    args = arguments(said, delivery.inputs or {}, signer, args)
     return args, flow.for_each(function, found.kind == envelope.ASYNC) if "star" in said else function
 
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("hotqueue.worker")
 
+RELAYED = 1.0  # seconds for which a process that ends waits for what it has posted to be brought
+
 
 class Process(Shared):
     """One worker process.
@@ -124,6 +126,7 @@ class Process(Shared):
                 self.stop_fetching()
             for thread in self._threads:
                 thread.join()
+            self.relaying.wait(RELAYED)
             self.end_loop({registry.store.leave_loop for registry in self.registries})
 
     def leave_unbegun(self) -> None:

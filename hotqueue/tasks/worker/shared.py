@@ -24,6 +24,7 @@ from hotqueue.tasks.execution.executor import Call
 from hotqueue.tasks.execution.loop import EventLoop
 from hotqueue.tasks.rules.lifecycle import Outcome
 from hotqueue.tasks.worker.outages import Outages
+from hotqueue.tasks.worker.relaying import Relaying
 from hotqueue.tasks.worker.running_table import Running
 from hotqueue.tasks.worker.settler import Settler
 from hotqueue.tasks.worker.start_permits import StartPermits
@@ -86,11 +87,10 @@ class Shared:
         workers: all that were started.
         facts: what each worker announces of its process.
         context: what tasks begin with.
-        stop: fetch nothing more.
-        hurry: do not even wait for Redis to come back.
+        stop, hurry: fetch nothing more; do not even wait for Redis to come back.
         interrupts: how often somebody pressed Ctrl-C.
         outages: of servers, as far as they have been said.
-        settler: settles what waits behind a long task.
+        settler, relaying: settle what waits behind a long task; bring what tasks have posted for other queues.
         done: what became of tasks → how many.
         runs_suspects: True where no supervisor is there to start a quarantine process.
         failed, reached_limit: why it stopped of itself: something broke; --max-tasks or --max-memory.
@@ -126,7 +126,7 @@ class Shared:
         self.hurry = threading.Event()
         self.interrupts = 0
         self.outages = Outages()
-        self.settler = Settler()
+        self.settler, self.relaying = Settler(), Relaying(is_burst)
         self.done: Counter[str] = Counter()
         self.facts = {
             "name": name,

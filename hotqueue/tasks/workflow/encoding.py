@@ -28,6 +28,7 @@ class Flow:
         at: behind how many of its arguments the value goes.
         is_star: whether its function is called for each item of its argument.
         root, parent: ids, as `request` has them.
+        queues: those of the steps that it waits for.
     """
 
     takes: Any = None
@@ -37,6 +38,7 @@ class Flow:
     is_star: bool = False
     root: str | None = None
     parent: str | None = None
+    queues: tuple[str, ...] = ()
 
     @property
     def is_fed(self) -> bool:
@@ -49,8 +51,8 @@ class Flow:
             return ()
         return (LATER, LATER, LATER) if self.when == "F" else (LATER,)
 
-    def header(self, ids: Sequence[str], names: Sequence[str]) -> dict[str, Any]:
-        """Return it as it travels in the call header; empty for a call that has nothing to do with others."""
+    def header(self, ids: Sequence[str], names: Sequence[str], queue: str) -> dict[str, Any]:
+        """Return it as it travels in the call header to a queue; empty for a call that has nothing to do with others."""
         found: dict[str, Any] = {}
         if self.is_fed:
             places = {need: place for place, need in enumerate(self.needs)}
@@ -62,6 +64,8 @@ class Flow:
                 found["of"] = dict(zip(ids[:NAMED], names, strict=False))
             if self.at:
                 found["at"] = self.at
+            if others := sorted(set(self.queues) - {queue}):
+                found["from"] = others
         if self.is_star:
             found["star"] = 1
         more = {"root": self.root, "parent": self.parent}
@@ -110,7 +114,8 @@ def encoded(
         TypeError: the call does not fit; the task is unique.
         SerializationError: an argument cannot travel.
     """
-    header = flow.header([task_id for task_id, _ in needed], [name for _, name in needed])
+    name = options.get("queue") or definition.options.queue or definition.client.name
+    header = flow.header([task_id for task_id, _ in needed], [name for _, name in needed], name)
     more = {"flow": header} if header else None
     needs = (*(task_id for task_id, _ in needed), *(handle.id for handle in after))
     if options or after or definition.options.unique:
@@ -122,7 +127,9 @@ def encoded(
         sent = Encoded(task_id, *definition.when(), data)
     if testing_mode.sandbox is not None:
         testing_mode.sandbox.originals[sent.id] = definition
-    return Step(sent.id, queue, sent.envelope, sent.due, sent.expires, tuple(dict.fromkeys(needs)), flow.when, flow.is_fed)
+    elsewhere = [(handle.id, handle.queue) for handle in after]
+    needs = tuple(dict.fromkeys(needs))
+    return Step(sent.id, queue, sent.envelope, sent.due, sent.expires, needs, flow.when, flow.is_fed, elsewhere)
 
 
 def _checked(
@@ -142,9 +149,9 @@ def _checked(
     if call.handles is not None and (needs or flow.root != task_id):
         raise TypeError(f"{where} cannot be unique; say .set(unique=False)")
     for handle in after:
-        if handle.queue != call.queue:
+        if str(handle.client.store) != str(definition.client.store):
             raise ConfigError(
-                f"{where} is to run in queue {call.queue!r} after task {handle.id}, which is in queue {handle.queue!r}: "
-                "depends_on= takes results of the same queue"
+                f"{where} is to run at {definition.client.store} after task {handle.id}, which is at {handle.client.store}: "
+                "depends_on= takes results of the same store"
             )
     return call.queue, call.task

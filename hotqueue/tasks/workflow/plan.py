@@ -196,6 +196,7 @@ class Planning:
         whole = _merged(*inherited, options) if inherited else options
         flow.root, flow.parent = self.root, self.known[flow.needs[-1]].id if flow.needs else self.parent
         needed = [(self.known[need].id, self.known[need].task) for need in flow.needs]
+        flow.queues = tuple({self.known[need].queue for need in flow.needs})
         step = encoded(definition, task_id, args, kwargs, whole, flow, needed, [handle_of(r) for r in after])
         self.root = self.root or task_id
         self.steps.append(step)
@@ -244,13 +245,19 @@ def _same_store(client: Client | None, definition: Definition) -> Client:
     """Return what sends a workflow: the client of its first step.
 
     Raises:
-        ConfigError: another step is of a queue that lives elsewhere.
+        ConfigError: another step is of a queue that lives elsewhere, or signs with other keys.
     """
-    if client is None:
+    if client is None or client is definition.client:
         return definition.client
-    if client is not definition.client and str(client.store) != str(definition.client.store):
+    if str(client.store) != str(definition.client.store):
         raise ConfigError(
             f"{definition.name} is a task of queue {definition.client.name!r} at {definition.client.store}, but the workflow "
             f"begins in queue {client.name!r} at {client.store}: the queues of a workflow live in one store"
+        )
+    own, other = client.signer, definition.client.signer
+    if other is not None if own is None else not own.agrees_with(other):
+        raise ConfigError(
+            f"{definition.name} is a task of queue {definition.client.name!r}, which has another secret key than queue "
+            f"{client.name!r}, in which the workflow begins: the queues of a workflow have the same"
         )
     return client

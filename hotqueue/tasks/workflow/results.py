@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from hotqueue.errors import UnknownTask
@@ -12,6 +13,7 @@ from hotqueue.tasks.client.resultset import ResultSet
 from hotqueue.tasks.rules.lifecycle import State
 from hotqueue.tasks.wire import record
 from hotqueue.tasks.workflow import graph
+from hotqueue.tasks.workflow.crossing import bring
 from hotqueue.tasks.workflow.graph import Graph, Node, Shape, Workflow
 
 
@@ -87,12 +89,34 @@ def revoke_before(result: AsyncResult[Any], terminate: bool) -> None:
             AsyncResult(Handle(task_id, handle.client, found.home)).revoke(terminate=True)
     elif others:
         handle.broker.revoke_steps(others)
+        _bring(handle.broker, found)
 
 
 def revoke_all(member: AsyncResult[Any]) -> int:
     """Revoke what waits of the workflow that a member of a group is of; return how many these were."""
     found, _ = _around(member)
-    return 0 if found is None else handle_of(member).broker.revoke_steps(list(found.ids))
+    if found is None:
+        return 0
+    broker = handle_of(member).broker
+    ended = int(broker.revoke_steps(list(found.ids)))
+    there = [task_id for task_id, queue in zip(found.ids, found.queues, strict=True) if queue != found.home]
+    asked = [task_id for task_id, data in _records(broker, there) if data is None]
+    if asked:
+        bring(broker)
+    known = [record.glimpse(data) for _, data in _records(broker, asked) if data is not None]
+    return ended + sum(each is not None and each[0] is State.REVOKED for each in known)
+
+
+def _records(broker: Any, ids: list[str]) -> Iterator[tuple[str, bytes | None]]:
+    for start in range(0, len(ids), 1000):
+        some = ids[start : start + 1000]
+        yield from zip(some, broker.records(some), strict=True)
+
+
+def _bring(broker: Any, found: Graph) -> None:
+    """Have other queues hear what a revoked workflow has to say to them: no worker may be there to."""
+    if any(queue != found.home for queue in found.queues):
+        bring(broker)
 
 
 # --- by an id ----------------------------------------------------------------------------------------------------------

@@ -6,9 +6,11 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from hotqueue.runtime.ending import in_thread
 from hotqueue.tasks.client.arguments import checked_args, checked_kwargs
 from hotqueue.tasks.client.calls import ReadyToSend, ready_to_send
 from hotqueue.tasks.client.resultset import ResultSet
+from hotqueue.tasks.workflow import crossing
 from hotqueue.tasks.workflow.form import Form
 from hotqueue.tasks.workflow.graph import Graph
 from hotqueue.tasks.workflow.nothing import Nothing
@@ -30,7 +32,11 @@ def send(form: Form, args: Any, kwargs: Any) -> Any:
     if planning.client is None:
         return _nothing(shape)
     found = graph_of(planning, shape)
-    planning.client.broker_of(found.home).enqueue_plan(found.id, planning.steps, found.encode())
+    crossing.check_elsewhere(planning.client, found.home, planning.steps)
+    broker = planning.client.broker_of(found.home)
+    broker.enqueue_plan(found.id, planning.steps, found.encode())
+    if crossing.begins_elsewhere(found.home, planning.steps):
+        crossing.bring(broker)
     return result_of(planning.client, found, shape)
 
 
@@ -45,7 +51,12 @@ async def asend(form: Form, args: Any, kwargs: Any) -> Any:
     if planning.client is None:
         return _nothing(shape)
     found = graph_of(planning, shape)
-    await planning.client.broker_of(found.home).aenqueue_plan(found.id, planning.steps, found.encode())
+    if any(step.elsewhere for step in planning.steps):
+        await in_thread(crossing.check_elsewhere, planning.client, found.home, planning.steps)
+    broker = planning.client.broker_of(found.home)
+    await broker.aenqueue_plan(found.id, planning.steps, found.encode())
+    if crossing.begins_elsewhere(found.home, planning.steps):
+        await in_thread(crossing.bring, broker)
     return result_of(planning.client, found, shape)
 
 

@@ -481,6 +481,7 @@ def test_every_script_that_moves_tasks_asks_for_their_gates() -> None:
     assert moving == {
         "audit",
         "expire",
+        "hear",
         "promote",
         "reap",
         "revive",

@@ -20,11 +20,13 @@ from hotqueue.tasks.broker.bounded import Bound, BoundedBroker
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.broker.encoded import Encoded
 from hotqueue.tasks.broker.maintenance import Charge
+from hotqueue.tasks.broker.posting import Posted
 from hotqueue.tasks.broker.revoking_many import Sought
 from hotqueue.tasks.broker.scheduling import Change
 from hotqueue.tasks.broker.session import Session
 from hotqueue.tasks.broker.streams import Place
 from hotqueue.tasks.rules import history
+from hotqueue.tasks.wire.outgoing import Outgoing
 from hotqueue.tasks.wire.plan import Step
 from tests.support import next_version
 from tests.tasks.contents import BAND, Room, place, sync
@@ -54,6 +56,7 @@ REFUSED: dict[str, Callable[[Broker], Any]] = {
     "mend_unique": Broker.mend_unique,
     "at_gate": lambda broker: broker.at_gate("t"),
     "pause_key": lambda broker: broker.pause_key("k"),
+    "hear": lambda broker: broker.hear("o", [Posted(1, Outgoing(broker.name, "=1 t", "", "", b"\0w"))], [()]),
     "posted": lambda broker: broker.posted("o"),
     "strike": lambda broker: broker.strike("o", ()),
     "renumber": lambda broker: broker.renumber("o", (), 1),

@@ -6,11 +6,11 @@ import random
 
 import pytest
 
-from hotqueue.tasks.wire.plan import Behind, Lot, Step, lots, said
+from hotqueue.tasks.wire.plan import Behind, Lot, Step, lots, quoted, said, unquoted
 
 
-def step(name: str, *needs: str, when: str = "S", takes: bool = True) -> Step:
-    return Step(name, "q", b"x" * 10, needs=needs, when=when, takes=takes)
+def step(name: str, *needs: str, when: str = "S", takes: bool = True, queue: str = "q") -> Step:
+    return Step(name, queue, b"x" * 10, needs=needs, when=when, takes=takes)
 
 
 def test_the_last_steps_are_sent_first_with_who_waits_for_them() -> None:
@@ -58,6 +58,18 @@ def test_at_random_every_need_is_said_once_and_never_before_who_has_it(seed: int
 
 def test_what_the_script_is_told() -> None:
     lot = Lot([step("b", "a"), step("a")], [Behind("b", "S", 1, ["a"]), Behind("c", "F", None, ["a"])], False, True)
-    assert said(lot, "w", 60, b"words", 5, "b") == [
-        *(b"w", 60, 0, b"words", 5, b"b", "1\n0\n", b"b", "s", 1, b"a\n", b"c", "f", "", b"a\n"),
+    assert said(lot, "q", "w", 60, b"words", 5, "b") == [
+        *(b"w", 60, 0, b"words", 5, b"b", "1\n0\n", b"", b"b", "s", 1, b"a\n", b"c", "f", "", b"a\n"),
     ]
+
+
+def test_what_it_is_told_of_other_queues() -> None:
+    elsewhere = step("b", "t", "u", queue="an other")._replace(elsewhere=[("t", "third"), ("u", "q")])
+    told = said(Lot([elsewhere, step("a")], [], False, False), "q", "w", 60, b"", 5, "b")
+    assert told[6:] == ["2>an%20other\n0\n", b"t\nthird\n"]
+
+
+@pytest.mark.parametrize("name", ["mail", "a b\n", "é~=>", "50%", "a/b:c"])
+def test_names_of_queues_are_quoted(name: str) -> None:
+    assert unquoted(quoted(name).encode()) == name
+    assert not set(quoted(name)) & set(" \n~=>?")

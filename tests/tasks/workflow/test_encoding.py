@@ -7,15 +7,16 @@ from typing import Any
 import pytest
 
 from hotqueue import ConfigError, HotQueue
-from hotqueue.tasks import Signature, chain
+from hotqueue.tasks import Signature, chain, group
+from hotqueue.tasks.wire import envelope
 from hotqueue.tasks.workflow.encoding import LATER
-from hotqueue.tasks.workflow.plan import compiled
+from hotqueue.tasks.workflow.plan import Planning, compiled
 from hotqueue.tasks.workflow.signature import form_of
-from tests.tasks.workflow.tasks import square
+from tests.tasks.workflow.tasks import queue, square, total
 
 
-def compiled_of(signature: Signature[Any]) -> None:
-    compiled(form_of(signature), (), {})
+def compiled_of(signature: Signature[Any]) -> Planning:
+    return compiled(form_of(signature), (), {})[0]
 
 
 def test_a_key_that_is_made_of_a_value_to_come_is_refused() -> None:
@@ -45,8 +46,13 @@ def test_a_unique_step_is_refused_but_for_one_alone() -> None:
         assert only.s(1).delay().get(timeout=5) == 1
 
 
-def test_results_of_another_queue_are_no_step_before() -> None:
-    with square._definition.client.owner.testing():  # type: ignore[attr-defined]
-        other = square.apply_async((1,), queue="other")
-        with pytest.raises(ConfigError, match="depends_on= takes results of the same queue"):
-            square.apply_async((1,), depends_on=[other])
+def test_results_of_another_store_are_no_step_before() -> None:
+    elsewhere = HotQueue("elsewhere", host="127.0.0.1", port=2)
+    with pytest.raises(ConfigError, match="depends_on= takes results of the same store"):
+        square.apply_async((1,), depends_on=[elsewhere.result("x")])
+
+
+def test_which_other_queues_signed_what_a_step_takes() -> None:
+    planning = compiled_of(chain(group(square.s(1), square.s(2).set(queue="a b")), total.s(), square.s().set(queue="c")))
+    said = [envelope.decode(step.envelope).flow.get("from") for step in planning.steps]
+    assert said == [None, None, ["a b"], [queue.name]]

@@ -11,7 +11,9 @@
 -- UNIQUE 1: some of them are unique; what has none of these knows nothing of it.
 -- STEPS 1: they are steps of a workflow, a lot of it; behind how many may wait ('' any): its id; until when, in ms from now, more of it is to come
 --   ('' that is all); '1' if some came before; what there is to say of it ('' nothing new), for how long in ms once the step is over that is named
---   behind that; how many ends each step needs, a line each; then of each step that waits for some of these, or for others: its id,
+--   behind that; how many ends each step needs, a line each, with
+--   '>' and a queue's name behind that of one that is to run there; tasks of other queues that are waited for, each with its queue, a line each;
+--   then of each step that waits for some of these, or for others: its id,
 --   what it waits for (see steps.lua), the number of the part of what it owns that these are ('' nothing), and their ids. Either all of them
 --   are stored or known, or nothing is: 'known' and the ids of those that are, 'unknown' and of those that they need, 'late'.
 -- Places are written before tasks: an error in between leaves a place without a task, which fetch throws away.
@@ -82,7 +84,7 @@ if lay then
   if refusal then return refusal end
 end
 if UNIQUE == 1 then
-  local kept_out, refusal = gates(ready).unique().claim_all(ids, answers, envelope_of, now, not came)
+  local kept_out, refusal = gates(ready).unique().claim_all(ids, answers, lay and lay.envelope_of or envelope_of, now, not came)
   if refusal then return refusal end
   if STEPS == 1 and kept_out > 0 then -- a workflow with a step left out is none
     local refused = { 'duplicate' }

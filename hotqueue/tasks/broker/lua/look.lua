@@ -2,7 +2,8 @@
 -- KEYS 1 tasks 2 attempts 3 ready 4 ready:async 5 suspects 6 scheduled 7 result:<id> 8-10 done 11 dead:tasks 12 progress:<id>
 -- ARGV 1 id
 -- Returns { where, result or '', attempts or '', tasks ahead or due ms, envelope or '', progress or '', 1 if it waits past its expiry };
---   where: 'result', 'done', 'ready', 'suspect', 'scheduled', 'lane', 'waits', 'parked', 'held', 'dead' or 'unknown'.
+--   where: 'result', 'done', 'ready', 'suspect', 'scheduled', 'lane', 'waits', 'elsewhere' (in the place of the result: in which queue, quoted), 'parked', 'held', 'dead'
+--   or 'unknown'.
 local tasks, attempts, ready, ready_async, suspects, scheduled = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local result = KEYS[7]
 local dead_tasks, progress = KEYS[11], KEYS[12]
@@ -30,6 +31,10 @@ local due = redis.call('ZSCORE', scheduled, id)
 if due then return { 'scheduled', '', past, due, envelope, reported, lapsed } end
 local rank = gates(ready).lanes().rank(id)
 if rank then return { 'lane', '', past, rank, envelope, reported, lapsed } end
-if type(redis.pcall('HGET', string.sub(tasks, 1, -6) .. 'steps', id)) == 'string' then return { 'waits', '', past, 0, envelope, reported, lapsed } end
+local step = redis.pcall('HGET', string.sub(tasks, 1, -6) .. 'steps', id)
+if type(step) == 'string' then
+  local queue = string.match(step, '^%d+ %d+ %S+ [^ =~]*[=~](%S+)')
+  return { queue and 'elsewhere' or 'waits', queue or '', past, 0, envelope, reported, queue and 0 or lapsed }
+end
 if a.need ~= '-' then return { 'parked', '', past, 0, envelope, reported, lapsed } end
 return { 'held', '', past, 0, envelope, reported, 0 }

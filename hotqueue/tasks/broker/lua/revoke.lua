@@ -2,7 +2,7 @@
 -- KEYS 1 tasks 2 attempts 3 ready 4 ready:async 5 suspects 6 scheduled 7 needs 8 waiters 9-11 done 12 stats 13 expiring
 --      14 revoked 15 large 16 owned 17 result:<id> 18 parked:<need> 19 control
 -- ARGV 1 id 2 need 3 result 4 its ms to live 5 '1': stop it if it runs
--- Returns { 'revoked' }, { 'held' }, { 'unknown' } (never existed, or has ended), or { 'parked', need }: ask again with that need.
+-- Returns { 'revoked' }, { 'held' }, { 'elsewhere' } (another queue has it, and is to be told), { 'unknown' } (never existed, or has ended), or { 'parked', need }: ask again with that need.
 local tasks, attempts, ready, stats, revoked, owned = KEYS[1], KEYS[2], KEYS[3], KEYS[12], KEYS[14], KEYS[16]
 local result, parked, control = KEYS[17], KEYS[18], KEYS[19]
 local id, believed, record, ttl, is_to_stop = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5] == '1'
@@ -18,6 +18,7 @@ end
 local need = history().split(redis.call('HGET', attempts, id)).need
 if not ending.leave(id, parked, believed) then
   if need ~= '-' and need ~= believed then return { 'parked', need } end
+  if made_following and made_following.end_elsewhere(id, record, ttl, is_to_stop) then return { 'elsewhere' } end
   redis.call('SADD', revoked, id)
   if is_to_stop then redis.call('HSET', control, id, record) end
   return { 'held' }

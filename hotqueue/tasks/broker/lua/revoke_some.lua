@@ -32,7 +32,7 @@ local function waits(id, a)
   end
   local place = a.need ~= '-' and redis.pcall('ZSCORE', parked_of(a.need), id)
   if type(place) == 'string' then return (a.need == 'unique' or string.find(a.need, '^paused:')) and 'w' or 'p', place end
-  place = gates(ready).lanes().place(id) or string.match(redis.call('HGET', string.sub(tasks, 1, -6) .. 'steps', id) or '', '^%d+ %d+ (%S+)')
+  place = gates(ready).lanes().place(id) or string.match(redis.call('HGET', string.sub(tasks, 1, -6) .. 'steps', id) or '', '^%d+ %d+ (%S+) [^ =~]* ')
   if place then return 'w', place end
 end
 
@@ -85,7 +85,8 @@ local function see(id, envelope)
   local a = history().split(redis.call('HGET', attempts, id))
   local letter, place = waits(id, a)
   if not letter and is_to_mark then
-    redis.call('SADD', revoked, id)
+    local is_told = made_following and made_following.end_elsewhere(id, 'R' .. text(now) .. ' 0', known_for, false)
+    if not is_told then redis.call('SADD', revoked, id) end
   elseif letter and string.find(letters, letter, 1, true) and was_there(envelope, a, place) and ending.leave(id, parked_of(a.need), a.need) then
     redis.call('HDEL', string.sub(tasks, 1, -6) .. 'control', id)
     ending.end_waiting(id, 'R' .. text(now) .. ' ' .. text(a.retries), known_for, results .. id)

@@ -1,4 +1,5 @@
 -- End those of some tasks that wait, revoked: the steps of a workflow. Those that a worker has in hand do not start any more, if they have not yet.
+-- Those that other queues have are ended by these, once they are told.
 -- KEYS 1 tasks 2 attempts 3 ready 4 ready:async 5 suspects 6 scheduled 7 needs 8 waiters 9-11 done 12 stats 13 expiring
 --      14 revoked 15 large 16 owned
 -- ARGV ids, at most 1,000
@@ -18,7 +19,7 @@ for n = #ARGV, 1, -1 do
       redis.call('HDEL', tag .. 'control', id)
       ending.end_waiting(id, 'R' .. text(now) .. ' ' .. text(a.retries), '3600000', tag .. 'result:' .. id)
       ended = ended + 1
-    else
+    elseif not (made_following and made_following.end_elsewhere(id, 'R' .. text(now) .. ' 0', '3600000', false)) then
       redis.call('SADD', revoked, id)
     end
   end

@@ -15,6 +15,7 @@
 --           ids that were fetched, each with a newline behind it, of each the set it came from, attempts of each or none, envelope, … }
 --   alive: 0 the worker was given up; 2 a late fetch, refused; 3 refused, as the queue is newer: its schema stands in the place of the
 --   size; 4 as 1, and tasks of some names are paused: these names are in one element more, the last.
+--   10 more: something was posted for other queues.
 --   Or { now, -1, 5 }, and nothing was done: there are steps of workflows, which are for the script that has STEPS 1. What has 0 pays for none
 --   of what that can do.
 local TASKS, ATTEMPTS, READY, READY_ASYNC, SUSPECTS, SCHEDULED = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
@@ -425,5 +426,6 @@ if redis.call('EXISTS', SCHEDULED, other, SUSPECTS, NEEDS) > 0 then
   head[4], head[5], head[6] = redis.call('ZCARD', other), redis.call('ZCARD', SUSPECTS), redis.call('SCARD', NEEDS)
   if pauses then head[6] = pauses.open_needs() end
 end
-if pauses and head[3] == 1 then head[3], head[#head + 1] = 4, pauses.names() end
+if STEPS == 1 and made_abroad then head[3] = head[3] + 10 end
+if pauses and head[3] % 10 == 1 then head[3], head[#head + 1] = head[3] + 3, pauses.names() end
 return head

@@ -2,7 +2,7 @@
 -- KEYS 1 tasks 2 attempts 3 ready 4 ready:async 5 suspects 6 scheduled 7 result:<id> 8-10 done 11 dead:tasks 12 paused 13 workers
 --      14 stats
 -- ARGV 1 id 2, 3 of whoever asks inside a task: its worker, and its id; '' for others
--- Returns { now, where it is, as look.lua has it, attempts, envelope without its payload, first bytes of its result, tasks ahead or due ms,
+-- Returns { now, where it is, as look.lua has it, attempts, envelope without its payload, first bytes of its result (or the queue that has it, quoted), tasks ahead or due ms,
 --   how many stand in the same set, what is paused, 1 if workers did anything in the last two minutes, the worker that has it in hand,
 --   the number of the fetch, 1 if it may not have been started, 1 if it waits past its expiry, what it waits for at a gate: { 1 if the
 --   asking task has a slot there, and what at_gate.lua returns }; { of each worker: its id, its lease or registration, how
@@ -22,6 +22,8 @@ local envelope = redis.call('HGET', tasks, id) or ''
 local past = redis.call('HGET', attempts, id) or ''
 local a = history().split(past)
 
+local there -- the queue that has it, quoted
+
 -- Where it is, tasks ahead of it or its time, and how many stand there.
 local function where_it_is()
   if redis.call('EXISTS', result) == 1 then return 'result', 0, 0 end
@@ -36,7 +38,11 @@ local function where_it_is()
   if due then return 'scheduled', due, 0 end
   local rank = gates(ready).lanes().rank(id)
   if rank then return 'lane', rank, 0 end
-  if type(redis.pcall('HGET', tag .. 'steps', id)) == 'string' then return 'waits', 0, 0 end
+  local step = redis.pcall('HGET', tag .. 'steps', id)
+  if type(step) == 'string' then
+    there = string.match(step, '^%d+ %d+ %S+ [^ =~]*[=~](%S+)')
+    return there and 'elsewhere' or 'waits', 0, 0
+  end
   return a.need ~= '-' and 'parked' or 'held', 0, 0
 end
 
@@ -93,7 +99,7 @@ local rows, count = {}, 0
 if waits then rows, count = all_workers() end
 local lines = waits and redis.pcall('GET', paused) or ''
 return {
-  text(now), where, past, without_payload(envelope), where == 'result' and redis.call('GETRANGE', result, 0, 63) or '', detail, of,
+  text(now), where, past, without_payload(envelope), where == 'result' and redis.call('GETRANGE', result, 0, 63) or there or '', detail, of,
   type(lines) == 'table' and '1 0' or lines or '', count == 0 and waits and worked_lately() or 0, holder, fetch, may_wait,
   (tonumber(a.expires) or math.huge) <= now and where ~= 'held' and 1 or 0, where == 'lane' and at_gate() or {}, rows, count,
   a.need == 'unique' and gates(ready).unique().successors().holder(envelope) or '',

@@ -15,16 +15,21 @@ local function ending(ready, owners)
   local done = { tag .. 'done:0', tag .. 'done:1', tag .. 'done:2' }
   local steps = tag .. 'steps'
   owners = owners or redis.call('EXISTS', owned) == 1 and owning(owned, now_ms())
-  if owners and redis.call('EXISTS', steps, tag .. 'dead:steps') > 0 then following(ready, owners, now_ms()) end
+  if redis.call('EXISTS', steps, tag .. 'dead:steps', tag .. 'steps:reported') > 0 then
+    owners = owners or owning(owned, now_ms())
+    following(ready, owners, now_ms())
+  end
   local has_checkpoints = redis.call('EXISTS', tag .. 'checkpoints') == 1
 
-  -- Take a task out of the set in which it waits, its lane among them; false when a worker has it in hand, or it is parked for
-  -- something else.
+  -- Take a task out of the set in which it waits, its lane among them; false when a worker has it in hand, or another
+  -- queue has, or it is parked for something else.
   function made.leave(id, parked, need)
     for _, set in ipairs(sets) do
       if redis.call('ZREM', set, id) == 1 then return true end
     end
-    if gates(ready).lanes().leave(id) or redis.pcall('HDEL', steps, id) == 1 then return true end
+    if gates(ready).lanes().leave(id) then return true end
+    local row = redis.pcall('HGET', steps, id)
+    if type(row) == 'string' and not string.find(row, '^%d+ %d+ %S+ [^ ]*[=~]') then return redis.call('HDEL', steps, id) == 1 end
     if redis.call('ZREM', parked, id) == 0 then return false end
     if redis.call('EXISTS', parked) == 0 then redis.call('SREM', tag .. 'needs', need) end
     return true

@@ -9,11 +9,18 @@ local function laying(ids, args, at)
   local lefts, to_write, behind = lines_of(args[at + 7]), {}, {}
   local open, owned = tag .. 'steps:open', tag .. 'owned'
   local owners, follow
-  for i = at + 8, #args, 4 do
+  local watched, to_watch = {}, lines_of(args[at + 8])
+  for i = 1, #to_watch, 2 do watched[to_watch[i]] = to_watch[i + 1] end
+  for i = at + 9, #args, 4 do
     behind[#behind + 1] = { step = args[i], kind = args[i + 1], own = args[i + 2], names = args[i + 3] }
   end
 
   function made.waits(i) return lefts[i] ~= '0' end
+
+  function made.is_elsewhere(i) return string.find(lefts[i], '>', 1, true) ~= nil end
+
+  -- By which it is looked at what is unique here.
+  function made.envelope_of(i) return made.is_elsewhere(i) and '' or args[3 + i] end
 
   -- How it is with a task that was not sent with these: as own.lua says; of one whose result is there, and no success, F if it is dead, else E.
   local function state_of(id)
@@ -41,6 +48,7 @@ local function laying(ids, args, at)
       each.states, each.ids = {}, lines_of(each.names)
       for n, id in ipairs(each.ids) do
         each.states[n] = own[id] and 'T' or state_of(id)
+        if each.states[n] == 'U' and watched[id] then each.states[n] = 'T' end
         if each.states[n] == 'U' then unknown[#unknown + 1] = id end
       end
     end
@@ -51,13 +59,19 @@ local function laying(ids, args, at)
     follow = following(KEYS[3], owners, now)
   end
 
-  function made.note(i, place, due) to_write[#to_write + 1] = { ids[i], tonumber(lefts[i]), place, due } end
+  function made.note(i, place, due)
+    local left, queue = string.match(lefts[i], '^(%d+)(.*)$')
+    to_write[#to_write + 1] = { ids[i], tonumber(left), place, due .. queue }
+  end
 
   -- What waits for one that has ended is told so now: how it ended, and why.
   local VERBS = { R = { 'S', 'F' }, D = { 'S', 'F' }, F = { 'D', 'F' }, E = { 'V', 'R' } }
 
   function made.commit()
     local is_open = more_in ~= '' or is_later
+    for id, queue in pairs(watched) do
+      if state_of(id) == 'U' then follow.watch(id, queue) end
+    end
     for _, each in ipairs(to_write) do follow.wait(each[1], each[2], each[3], each[4], is_open and root or '') end
     if words ~= '' then owners.own_text(keeper, 'workflow:' .. root, words, words_ms) end
     for _, each in ipairs(behind) do
@@ -67,6 +81,7 @@ local function laying(ids, args, at)
         if verb then owners.note_over_already(id, each.kind .. each.step, verb[1], verb[2] .. id) end
       end
     end
+    for n = #to_write, 1, -1 do follow.begin(to_write[n][1]) end -- from the first to the last
     if more_in ~= '' then
       redis.call('ZADD', open, text(now + more_in), root)
     elseif is_later then

@@ -75,6 +75,18 @@ local function owning(owned, now)
     return false
   end
 
+  local function is_awaited_by(id, line)
+    return string.find((redis.call('HGET', owned, id) or '') .. '\n', '\n' .. line .. '\n', 1, true) ~= nil
+  end
+
+  -- The record of a task that is owned, and for how many ms it would stay by itself; '' and 0 where it left none.
+  local function record_of(id)
+    local _, till = entry_of(redis.call('HGET', owned, id))
+    local at = string.find(till or '', '^%d') and tonumber(till)
+    if not at then return '', 0 end
+    return redis.call('GET', results .. id) or '', math.max(0, at - now)
+  end
+
   -- That ends are still to be followed: a newline, so that the next step of a worker looks, whatever else is owned.
   local function mark(has_more, had_more)
     if has_more then redis.call('HSET', owned, '\n', '') elseif had_more then redis.call('HDEL', owned, '\n') end
@@ -83,7 +95,7 @@ local function owning(owned, now)
   -- Whether any step waits for the end of a task, or to be told of one.
   local function has_steps()
     local tag = string.sub(owned, 1, -#'owned' - 1)
-    return redis.call('EXISTS', tag .. 'steps', tag .. 'dead:steps', tag .. 'steps:todo') > 0
+    return redis.call('EXISTS', tag .. 'steps', tag .. 'dead:steps', tag .. 'steps:todo', tag .. 'steps:reported') > 0
   end
 
   local function taken_ends()
@@ -275,7 +287,7 @@ local function owning(owned, now)
   end
 
   return {
-    lines = lines, of = of, keep = keep, own_part = own_part, end_owner = end_owner, note_over = note_over, end_noted = end_noted,
+    is_awaited_by = is_awaited_by, record_of = record_of, lines = lines, of = of, own = own, let_go = let_go, keep = keep, own_part = own_part, end_owner = end_owner, note_over = note_over, end_noted = end_noted,
     end_dead = end_dead, let_go_of_part = let_go_of_part, forget = forget, take_back = take_back,
     as_wanted = as_wanted, mend = mend, note_behind = note_behind, own_text = own_text, note_end = note_end, are_awaited = are_awaited,
     taken_ends = taken_ends, has_steps = has_steps, mark = mark, note_over_already = note_over_already,

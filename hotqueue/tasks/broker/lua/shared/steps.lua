@@ -3,13 +3,17 @@
 
 -- steps: a step that waits → 'how many ends it needs yet, how many of these have failed, its place, when it is due once they have come,
 -- the workflow whose sender has not sent all of it yet, or nothing'. It is in `tasks`, and in no set.
+-- Of one that runs in another queue, this is what stands for it: behind when it is due there is a sign, and that queue's name, quoted. '>' it is to go
+-- there, '=' it has gone, and ends when that queue says so; '?' and '~' the same of a task that is in that queue, and only waited for. '@in' in the
+-- place of the workflow: what it takes is on its way here from another queue.
 -- dead:steps: the same, a newline, and the envelope, of a step that has ended since one before it is dead: that may be retried.
+-- steps:reported: tasks here whose end another queue is to be told. In their lines in `owned` that is h, and the queue's name, quoted.
 -- steps:todo: ends that are still to be followed, where there was more to do than one script should: 'verb, cause, task, the steps behind
 -- it', a line each. steps:open: a workflow of which more is to be sent → until when, in ms.
 -- What waits for the end of a task stands in `owned`, see owning.lua, each with a letter before it: s it needs a success, a any end, f one failure.
 -- A line goes with the end that it waited for: so a task counts once, however often it is delivered, revived, or heard of.
 -- Verbs: S it succeeded, D it is dead, V it is over in any other way, U it ended as one before it is dead, G as one before it is over, or
--- the dead one was thrown away, X it was for a failure that did not come, R it is to run again. A cause is F or R (failed, revoked), and where it arose.
+-- the dead one was thrown away, X it was for a failure that did not come, R it is to run again, P what could not be posted is to be. A cause is F or R (failed, revoked), and where it arose.
 
 function following(ready, owners, now) -- declared in ending.lua, which has to end steps as well
   if made_following then return made_following end
@@ -19,14 +23,14 @@ function following(ready, owners, now) -- declared in ending.lua, which has to e
   local tasks, steps, resumable, todo = tag .. 'tasks', tag .. 'steps', tag .. 'dead:steps', tag .. 'steps:todo'
   local FOLLOWED_AT_ONCE, OF_A_STEP, BEHIND_MS = 1000, 4, 3600000 -- what one script follows; what a step costs of it that ends or begins; see client/result.py
   local STEPS_IN_PART = 250 -- steps behind one task that are in one element of steps:todo
-  local rows, changed = {}, {}
+  local rows, changed, unposted = {}, {}, {}
   local released = { s = 0, a = 0 }
   local is_earlier = false -- than all that was scheduled
   local queue, first = {}, 1
 
   -- A script that is stopped in its middle would lose what it has begun to follow.
   for key, kind in pairs({ [steps] = 'hash', [resumable] = 'hash', [todo] = 'list', [ready] = 'zset', [tag .. 'ready:async'] = 'zset',
-    [tag .. 'scheduled'] = 'zset', [tag .. 'expiring'] = 'zset', [tag .. 'waiters'] = 'hash' }) do
+    [tag .. 'scheduled'] = 'zset', [tag .. 'expiring'] = 'zset', [tag .. 'waiters'] = 'hash', [tag .. 'steps:reported'] = 'set' }) do
     local found = redis.call('TYPE', key).ok
     if found ~= kind and found ~= 'none' then error('WRONGTYPE ' .. key .. ' holds a ' .. found .. ', not a ' .. kind, 0) end
   end
@@ -58,15 +62,58 @@ function following(ready, owners, now) -- declared in ending.lua, which has to e
 
   local function note(id) changed[#changed + 1] = id end
 
+  -- --- other queues -----------------------------------------------------------------------------------------------------------
+
+  -- Of what stands for one in another queue: when it is due, the sign, the queue.
+  local function elsewhere(row) return string.match(row.due, '^([^>=?~]*)([>=?~])(.+)$') end
+
+  local function has_gone(row) return string.find(row.due, '[=~]') ~= nil end
+
+  -- What was written in vain is left in steps:todo, and written later.
+  local function leave_for_later(verb, cause, from, line) unposted[#unposted + 1] = { verb = verb, cause = cause, from = from, behind = line } end
+
+  local function go_abroad(id, row, due, sign, queue)
+    local envelope = redis.call('HGET', tasks, id)
+    if not envelope then
+      rows[id] = false
+      return redis.call('HDEL', steps, id)
+    end
+    local later = string.match(due, '^%+(%d+)$')
+    if later then due = text(now + later) end
+    local expires, is_step = tonumber(history().split(redis.call('HGET', tag .. 'attempts', id)).expires), sign == '>'
+    local name = abroad(tag).name_of(queue)
+    if not abroad(tag).post(name, is_step and 'p' or 'w', id, is_step and envelope or '', due, expires and text(expires)) then
+      leave_for_later('P', '', id, '\np' .. id)
+    else
+      row.due = due .. (is_step and '=' or '~') .. queue
+    end
+    redis.call('HSET', steps, id, text_of(row))
+  end
+
+  -- Tell another queue how a task ended that is waited for there.
+  local function report(home, id, verb, cause)
+    local record, ms = '', 0
+    if verb ~= 'R' and verb ~= 'G' and verb ~= 'X' then record, ms = owners.record_of(id) end
+    if not made.report(home, id, verb, cause, record, text(ms)) then
+      leave_for_later(verb, cause, id, '\nh' .. home)
+    elseif verb ~= 'D' and verb ~= 'U' and verb ~= 'R' then
+      redis.call('SREM', tag .. 'steps:reported', id)
+      owners.let_go({ id })
+    end
+  end
+
   -- --- what becomes of a step -------------------------------------------------------------------------------------------------
 
   local function release(id, row)
+    local due, sign, queue = elsewhere(row)
+    if sign then return not has_gone(row) and go_abroad(id, row, due, sign, queue) end
     redis.call('HDEL', steps, id)
     rows[id] = false
     local envelope = redis.call('HGET', tasks, id)
     if not envelope then return end
     local later = string.match(row.due, '^%+(%d+)$')
-    local due, flags = later and now + later or tonumber(row.due), (string.byte(envelope, 4) or 0) % 32
+    local flags = (string.byte(envelope, 4) or 0) % 32
+    due = later and now + later or tonumber(row.due)
     if due and due > now then
       local before = redis.call('ZRANGE', tag .. 'scheduled', 0, 0)[1]
       redis.call('ZADD', tag .. 'scheduled', text(due), id)
@@ -119,7 +166,7 @@ function following(ready, owners, now) -- declared in ending.lua, which has to e
     note(id)
     if row.failed > 0 then return end
     local envelope = row.envelope
-    local is_unique = (string.byte(envelope, 4) or 0) % 32 > 15
+    local is_unique = (string.byte(envelope, 4) or 0) % 32 > 15 and not elsewhere(row)
     if is_unique and gates(ready).unique().claim(id, envelope, now, false) then return end
     redis.call('HDEL', resumable, id)
     row.waits, row.envelope = true, nil
@@ -139,9 +186,18 @@ function following(ready, owners, now) -- declared in ending.lua, which has to e
   end
 
   -- Follow the end of a task to one step behind it; gives back what that cost.
-  local function follow_to(kind, id, verb, cause)
+  local function follow_to(kind, id, verb, cause, from)
+    if kind == 'h' then
+      report(id, from, verb, cause)
+      return OF_A_STEP
+    end
     local row = row_of(id)
     if not row then return 1 end
+    if verb == 'P' then
+      if row.waits then release(id, row) end
+      return OF_A_STEP
+    end
+    if has_gone(row) then return 1 end
     if verb == 'R' then
       if kind ~= 'a' then resume(id, row) end
     elseif verb == 'X' then
@@ -231,7 +287,7 @@ function following(ready, owners, now) -- declared in ending.lua, which has to e
           break
         end
         at = stop + 1
-        budget = budget - follow_to(kind, id, e.verb, e.cause)
+        budget = budget - follow_to(kind, id, e.verb, e.cause, e.from)
       end
       if at <= #e.behind then
         e.behind = string.sub(e.behind, at)
@@ -246,6 +302,8 @@ function following(ready, owners, now) -- declared in ending.lua, which has to e
       for i = #parts, 1, -1 do redis.call('LPUSH', todo, parts[i]) end
     end
     queue, first = {}, 1
+    for _, e in ipairs(unposted) do redis.call('RPUSH', todo, packed(e)[1]) end
+    unposted = {}
     local left = redis.call('LLEN', todo)
     owners.mark(left > 0, has_more)
     return left
@@ -272,6 +330,68 @@ function following(ready, owners, now) -- declared in ending.lua, which has to e
     owners.note_behind(owners.lines(names), '\n' .. kind .. id)
   end
 
+  -- What stands for a step of another queue, and waits for nothing, goes there.
+  function made.begin(id)
+    local row = rows[id]
+    if row and row.waits and row.left == 0 then release(id, row) end
+  end
+
+  -- All that a step takes has come from the queue that sent it here.
+  function made.arrived(id)
+    local row = row_of(id)
+    row.left, row.root = 0, ''
+    release(id, row)
+  end
+
+  -- Have something stand for a task of another queue that is to be waited for, and that queue tell how it ends.
+  function made.watch(id, queue)
+    redis.call('HSET', tasks, id, '\1sd\0')
+    made.wait(id, 0, '0', '?' .. queue, '')
+    made.begin(id)
+  end
+
+  -- --- what other queues say --------------------------------------------------------------------------------------------------
+
+  made.row_of = row_of
+
+  -- Gives back false where that could not be written.
+  function made.report(home, id, verb, cause, record, ms)
+    return abroad(tag).post(abroad(tag).name_of(home), 'e', id, verb .. ' ' .. ms .. ' ' .. cause .. '\n' .. record)
+  end
+
+  -- A task that something stands for here has ended in its queue, or is to run again there. Said again it changes nothing.
+  function made.ended_elsewhere(id, verb, cause, record, ms)
+    local row = row_of(id)
+    if not row or not has_gone(row) then return end
+    if verb == 'R' then return resume(id, row) end
+    if not row.waits and (verb == 'D' or verb == 'U') then return end
+    if not row.waits and verb == 'G' then return fail(id, row, cause, true) end
+    if not row.waits then resume(id, row) end -- it has run again, of which we were not told
+    redis.call('HDEL', steps, id)
+    rows[id] = false
+    if verb == 'D' or verb == 'U' then
+      row.failed, row.waits, row.envelope = 1, false, redis.call('HGET', tasks, id) or ''
+      redis.call('HSET', resumable, id, text_of(row) .. '\n' .. row.envelope)
+      rows[id] = row
+    end
+    if record == '' and verb ~= 'S' and verb ~= 'X' then
+      record, ms = 'C' .. string.sub(cause, 1, 1) .. text(now) .. ' ' .. string.sub(cause, 2), text(BEHIND_MS)
+    end
+    ending(ready, owners).end_waiting(id, record, ms, tag .. 'result:' .. id, verb == 'G' and 'V' or verb, cause)
+  end
+
+  -- Ask the queue that has a step to end it; its end comes back. False: no other queue has it.
+  function made.end_elsewhere(id, record, ms, is_to_stop)
+    local row = row_of(id)
+    local _, sign, queue = elsewhere(row or { due = '' })
+    if not row or not row.waits or not has_gone(row) then return false end
+    if sign == '=' then
+      local body = (is_to_stop and '1 ' or '0 ') .. ms .. ' ' .. record
+      abroad(tag).post(abroad(tag).name_of(queue), 'k', id, body)
+    end
+    return true
+  end
+
   -- --- looking after ----------------------------------------------------------------------------------------------------------
 
   -- End what waits of a workflow whose sender died before it had sent all of it; some of it. Gives back where to go on, '0' at the end.
@@ -279,7 +399,7 @@ function following(ready, owners, now) -- declared in ending.lua, which has to e
     local found = redis.call('HSCAN', steps, cursor, 'COUNT', 200)
     for i = 1, #found[2], 2 do
       local row = row_in(found[2][i + 1])
-      if row and row.root == root then
+      if row and row.root == root and not has_gone(row) then
         row.waits = true
         fail(found[2][i], row, 'F', true)
       end
