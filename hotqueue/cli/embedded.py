@@ -67,6 +67,21 @@ def _state(facts: dict[str, Any]) -> str:
 @embedded.command()
 @_FILE
 @_YES
+def stop(file: str | None, yes: bool) -> None:
+    """End the server of FILE (default: your own database), once it has written all. It also ends with its last user."""
+    from hotqueue import embedded as server
+
+    facts = server.status(file)
+    if facts["running"] and facts["users"] != []:
+        users = ", ".join(map(str, facts["users"])) if facts["users"] else "unknown"
+        confirm(f"{facts['path']} is in use (by process {users}), which starts a server again. End it all the same?", yes)
+    done = server.stop(file)
+    click.echo(f"{done['path']}: {'its server has ended' if done['stopped'] else 'no server runs'}")
+
+
+@embedded.command()
+@_FILE
+@_YES
 def repair(file: str | None, yes: bool) -> None:
     """Cut the damaged journal of FILE (default: your own database) before the damage, after a backup."""
     from hotqueue import embedded as server

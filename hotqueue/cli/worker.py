@@ -15,6 +15,7 @@ from hotqueue import __version__
 from hotqueue.cli import logs
 from hotqueue.cli.entry import run, say, version_option
 from hotqueue.cli.exporter import exporting
+from hotqueue.cli.reload import reloading
 from hotqueue.cli.settings import HostPort, Seconds, Size, defaults_of, misspelt_variables, usable_cpus
 from hotqueue.cli.store import from_settings
 
@@ -34,7 +35,8 @@ MODULE is imported, and its queues and tasks are worked at. With -Q and no MODUL
 (queue.submit, lambdas, functions typed at a prompt).
 
 TERM or INT: finish what runs within --grace, put the rest back, exit 0; once more: put back at once. HUP: replace the
-processes; started from a terminal: the same as TERM. TTIN, TTOU: one more, one fewer. USR1: dump stacks.
+processes; started from a terminal: the same as TERM. USR2: replace them in any case. TTIN, TTOU: one more, one fewer. USR1: dump
+stacks.
 
 Exit codes: 0 clean, 1 crash, 2 usage, 3 a module cannot be imported or has no tasks, 4 Redis unreachable at start."""
 
@@ -77,6 +79,7 @@ Exit codes: 0 clean, 1 crash, 2 usage, 3 a module cannot be imported or has no t
     metavar="[HOST:]PORT",
     help="Answer /metrics for Prometheus over HTTP, by a process of its own; on 127.0.0.1 unless a host is named.",
 )
+@click.option("--reload", is_flag=True, help="Replace the processes when a source file changes; needs hotqueue[reload].")
 @click.option("--lease", type=click.FloatRange(1), default=15.0, hidden=True)  # seconds; for tests
 @click.option("--name", default="", metavar="NAME", help="What this worker calls itself.")
 @click.option("-l", "--log-level", type=click.Choice(logs.LEVELS, case_sensitive=False), default="info", show_default=True)
@@ -181,7 +184,7 @@ def _work(settings: Settings, level: str, given: Any) -> int:
         if shown:
             say(banner(settings, queues, tasks, late))
 
-    with exporting(given["metrics_port"]) as exporter:
+    with exporting(given["metrics_port"]) as exporter, reloading(given["reload"], settings.modules):
 
         def begin(queues: list[tuple[str, Store]], tasks: list[str], late: list[Store]) -> None:
             ready(queues, tasks, late)

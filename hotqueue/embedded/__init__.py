@@ -14,15 +14,16 @@ if TYPE_CHECKING:
     from hotqueue.embedded.files import default_path as default_path
     from hotqueue.embedded.maintenance import repair as repair
     from hotqueue.embedded.maintenance import status as status
+    from hotqueue.embedded.maintenance import stop as stop
     from hotqueue.embedded.maintenance import upgrade as upgrade
     from hotqueue.embedded.server import EmbeddedServer as EmbeddedServer
 
-__all__ = ["EmbeddedServer", "default_path", "repair", "status", "upgrade"]
+__all__ = ["EmbeddedServer", "default_path", "repair", "status", "stop", "upgrade"]
 
 _HOMES = {
     "EmbeddedServer": "server",
     "default_path": "files",
-    **dict.fromkeys(("repair", "status", "upgrade"), "maintenance"),
+    **dict.fromkeys(("repair", "status", "stop", "upgrade"), "maintenance"),
 }
 
 

@@ -86,6 +86,35 @@ def _users(files: Files) -> list[int] | None:
     return sorted({int(fields[4]) for fields in taken if fields[5].rpartition(":")[2] == inode})
 
 
+def stop(path: str | os.PathLike[str] | None) -> dict[str, Any]:
+    """End the server of a database, once it has written all; whoever uses it starts it again with its next call.
+
+    Returns:
+        The path, and whether there was one to end.
+
+    Raises:
+        ConfigError: it refuses, as where its disk is full, or does not answer.
+    """
+    found = absolute(path)
+    with explained(found):
+        return _stop(_files(found))
+
+
+def _stop(files: Files) -> dict[str, Any]:
+    if locks.is_free(files.at("server.lock")):
+        return {"path": files.database, "stopped": False}
+    try:
+        refusal = ask(files.socket, b"SHUTDOWN", timeout=STOPPING)
+    except ConnectionResetError:
+        deadline = time.monotonic() + STOPPING
+        while not locks.is_free(files.at("server.lock")) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return {"path": files.database, "stopped": True}
+    except OSError as error:
+        raise ConfigError(f"the server of {files.database} does not answer: {error}") from None
+    raise ConfigError(f"the server of {files.database} does not end: {refusal.decode(errors='replace')}")
+
+
 def repair(path: str | os.PathLike[str] | None) -> dict[str, Any]:
     """Cut a damaged journal before the damage, after a backup.
 

@@ -37,6 +37,17 @@ def test_status_of_a_file_that_nobody_uses(path: Path) -> None:
     assert "state     not running, nobody uses it" in lines
 
 
+def test_stop_asks_when_it_is_in_use(path: Path) -> None:
+    assert run_command("hotqueue", "embedded", "stop", path, check=True).stdout == f"{path}: no server runs\n"
+    server = EmbeddedServer(path)
+    server.ensure()
+    done = run_command("hotqueue", "embedded", "stop", path)
+    assert (done.returncode, done.stderr) == (2, "hotqueue: there is no terminal to ask on: say --yes\n")
+    done = run_command("hotqueue", "embedded", "stop", path, "--yes", check=True)
+    assert done.stdout == f"{path}: its server has ended\n"
+    server.close()
+
+
 def test_status_of_a_running_server_in_both_forms(path: Path) -> None:
     server = EmbeddedServer(path)
     server.ensure()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hotqueue import embedded
+from hotqueue import HotQueue, embedded
 from hotqueue.embedded.binaries import Server
 from hotqueue.errors import ConfigError
 from tests.support.embedded_users import (
@@ -154,6 +154,21 @@ def test_status_starts_nothing(path: Path) -> None:
     assert told["pid"] is None
     assert told["users"] == []
     assert told["journal_bytes"] > 0
+
+
+def test_a_server_that_was_stopped_has_kept_all_and_starts_again(path: Path) -> None:
+    with HotQueue("q", dbfilename=path) as queue:
+        queue.put("a")
+        assert embedded.stop(path) == {"path": str(path), "stopped": True}
+        assert not embedded.status(path)["running"]
+        assert embedded.stop(path) == {"path": str(path), "stopped": False}
+        queue.put("b")  # whoever uses it starts it again
+        assert [queue.get(), queue.get()] == ["a", "b"]
+
+
+def test_there_is_nothing_to_stop_where_there_is_no_database(path: Path) -> None:
+    with pytest.raises(ConfigError, match="no database"):
+        embedded.stop(path)
 
 
 # Databases that others write, too

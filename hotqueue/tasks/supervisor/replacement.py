@@ -111,21 +111,23 @@ class Replacement:
         self._stop = stop
         self._is_under_way = False
         self._failure = ""  # why none could be loaded, once that has been said
+        self._why = "SIGHUP"
         self._quick_deaths = 0
 
-    def begin(self, children: Sequence[Child], *, is_first: bool) -> None:
+    def begin(self, children: Sequence[Child], *, is_first: bool, why: str = "SIGHUP") -> None:
         """Have all be replaced.
 
         Args:
             is_first: none works yet: the one that loads is replaced once it works.
+            why: the name of the signal that asked for it.
         """
-        self._is_under_way, self.not_before, self._failure = True, 0.0, ""
+        self._is_under_way, self.not_before, self._failure, self._why = True, 0.0, "", why
         count = sum(each.is_at_work for each in children)
         if count:
-            text = "SIGHUP: replacing %d process%s; each works on until another one has taken its place"
-            log.info(text, count, "es"[: 2 * (count != 1)])
+            text = "%s: replacing %d process%s; each works on until another one has taken its place"
+            log.info(text, why, count, "es"[: 2 * (count != 1)])
         else:
-            log.info("SIGHUP: no process works yet; those that load are replaced")
+            log.info("%s: no process works yet; those that load are replaced", why)
         for each in outdate(children):
             if not is_first:
                 dismiss(each)
@@ -151,7 +153,7 @@ class Replacement:
             dismiss(each)
         if self._is_under_way and not any(each.is_outdated and each.is_at_work for each in children):
             self._is_under_way = False
-            log.info("SIGHUP: the work is done by new processes")
+            log.info("%s: the work is done by new processes", self._why)
         return found.spawn
 
     def works(self, each: Child, children: Sequence[Child]) -> None:
@@ -186,8 +188,8 @@ class Replacement:
             self._wait_longer()
             stay = call_off(children)
         if stay:
-            text = "SIGHUP: a new process cannot load the modules; the %d that work stay as they are until the next SIGHUP: %s"
-            log.error(text, stay, why)
+            text = "%s: a new process cannot load the modules; the %d that work stay as they are until the next %s: %s"
+            log.error(text, self._why, stay, self._why, why)
         elif why != self._failure:
             log.error("a new process cannot load the modules; trying again until it can: %s", why)
         self._failure = why

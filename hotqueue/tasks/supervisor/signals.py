@@ -1,6 +1,6 @@
 """Signals of a supervisor: their handlers only note them and wake its loop, which then asks what there was.
 
-What each of them does is said in supervisor.py (`_answer_signals`); the replacing of processes at SIGHUP is in replacement.py.
+What each of them does is said in supervisor.py (`_answer_signals`); replacing processes, at HUP or USR2: replacement.py.
 """
 
 from __future__ import annotations
@@ -11,7 +11,16 @@ from collections.abc import Iterator
 
 from hotqueue.runtime import descriptors, signal_stack
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGTTIN, signal.SIGTTOU, signal.SIGCHLD)
+SIGNALS = (
+    signal.SIGTERM,
+    signal.SIGINT,
+    signal.SIGHUP,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    signal.SIGTTIN,
+    signal.SIGTTOU,
+    signal.SIGCHLD,
+)
 
 
 class Signals:

@@ -179,8 +179,9 @@ class Supervisor:
             elif number == signal.SIGHUP and self._signals.has_terminal:
                 if self._state.stop_at is None:  # it comes twice, from the shell and from the system: not to end what runs
                     self._stop("SIGHUP, as when the terminal is closed")
-            elif number == signal.SIGHUP and self._state.exit is None:
-                self._replacement.begin(self._pool.ordinary, is_first=self._state.upkeep is None)
+            elif number in (signal.SIGHUP, signal.SIGUSR2) and self._state.exit is None:
+                why = signal.Signals(number).name
+                self._replacement.begin(self._pool.ordinary, is_first=self._state.upkeep is None, why=why)
             elif number == signal.SIGUSR1:
                 for each in self._pool.all:
                     os.kill(each.pid, signal.SIGUSR1)
