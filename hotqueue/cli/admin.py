@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hotqueue import __version__
+from hotqueue.cli import tables
 from hotqueue.cli.entry import json_text, run, settings, version_option
 from hotqueue.cli.reading import reads
 
@@ -36,6 +37,9 @@ _ELSEWHERE = {
 }
 
 
+_ALSO = {"periodic": "schedules"}  # other names of commands
+
+
 class Commands(click.Group):
     """A group that finds some of its commands in other files."""
 
@@ -46,6 +50,7 @@ class Commands(click.Group):
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         """Return a command, importing its file first where it has one."""
+        name = _ALSO.get(name, name)
         if name in _ELSEWHERE and name in self.list_commands(ctx):
             module, attribute = _ELSEWHERE[name]
             found = getattr(importlib.import_module(module), attribute)
@@ -79,7 +84,7 @@ def info(store: Store, as_json: bool) -> None:
     for name, value in facts.items():
         click.echo(f"{name:9} {value}")
     for queue in found:
-        click.echo(f"{'queue':9} {queue['name']}: {_in_words(queue)}")
+        click.echo(f"{'queue':9} {tables.printable(queue['name'])}: {tables.printable(_in_words(queue))}")
 
 
 def _queue(store: Store, name: str, is_newer: bool) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from typing import Any
 
 import click
@@ -34,6 +35,6 @@ def doctor(ctx: click.Context, /, modules: tuple[str, ...], as_json: bool, **whe
             if as_json:
                 click.echo(tables.json_line(dataclasses.asdict(finding)))
             else:
-                level = click.style(finding.level.ljust(8), fg=_STYLES[finding.level])
+                level = click.style(finding.level.ljust(8), fg=None if os.environ.get("NO_COLOR") else _STYLES[finding.level])
                 click.echo(f"{level} {finding.about:11}  {tables.printable(finding.text)}")
     ctx.exit(0 if is_well else 1)

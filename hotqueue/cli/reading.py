@@ -97,6 +97,14 @@ def _watch(ask: Callable[[], None], every: float, times: int) -> None:
         pass
 
 
+def say_refused(refused: Sequence[str]) -> None:
+    """Say which queues could not be read; the command then exits with 1, whatever it printed of the others."""
+    for text in dict.fromkeys(refused):
+        click.echo(f"hotqueue: {text}", err=True)
+    if refused:
+        click.get_current_context().exit(1)
+
+
 def chosen(store: Store, names: Sequence[str]) -> list[str]:
     """Return the queues that names and globs stand for; all where there are none.
 

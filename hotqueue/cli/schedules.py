@@ -9,7 +9,7 @@ import click
 
 from hotqueue.cli import completion, tables
 from hotqueue.cli.entry import confirm, settings
-from hotqueue.cli.reading import changes, chosen, queues_option, reads, yes_option
+from hotqueue.cli.reading import changes, chosen, queues_option, reads, say_refused, yes_option
 from hotqueue.cli.tables import Column
 
 if TYPE_CHECKING:
@@ -32,14 +32,16 @@ _COLUMNS = (
 def _list(store: Store, names: tuple[str, ...], as_json: bool) -> None:
     from hotqueue.monitor import schedules as facts
 
-    found = facts.schedules(store, chosen(store, names))
+    refused: list[str] = []
+    found = facts.schedules(store, chosen(store, names), refused)
     if as_json:
         for row in found:
             click.echo(tables.json_line(row.as_json()))
-        return
-    tables.table(_COLUMNS, map(_cells, found))
-    if not found:
-        click.echo("hotqueue: there is no schedule", err=True)
+    else:
+        tables.table(_COLUMNS, map(_cells, found))
+        if not found:
+            click.echo("hotqueue: there is no schedule", err=True)
+    say_refused(refused)
 
 
 def _cells(row: ScheduleRow) -> list[str]:

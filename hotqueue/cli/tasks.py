@@ -10,7 +10,7 @@ import click
 from hotqueue.cli import tables
 from hotqueue.cli.entry import json_text, settings
 from hotqueue.cli.filtering import filter_options, wanted_of
-from hotqueue.cli.reading import chosen, located, queues_option, reads
+from hotqueue.cli.reading import chosen, located, queues_option, reads, say_refused
 from hotqueue.cli.tables import Column
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def tasks(store: Store, state: str | None, names: tuple[str, ...], limit: int, l
     else:
         tables.table(_COLUMNS, _cells(rows))
     _say_what_is_left(search, len(rows))
+    say_refused(search.refused)
 
 
 def _cells(rows: Sequence[Row]) -> Iterator[list[str]]:
@@ -71,7 +72,7 @@ def _say_what_is_left(search: Search, shown: int) -> None:
         click.echo(f"hotqueue: {text}", err=True)
     elif search.has_more:
         click.echo(f"hotqueue: there are more than these {shown}; --limit N shows more", err=True)
-    elif not shown:
+    elif not shown and not search.refused:
         click.echo("hotqueue: there is no such task" if search.looked else "hotqueue: there is no task", err=True)
 
 

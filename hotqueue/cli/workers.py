@@ -8,7 +8,7 @@ import click
 
 from hotqueue.cli import completion, tables
 from hotqueue.cli.entry import confirm, settings
-from hotqueue.cli.reading import chosen, queues_option, reads, yes_option
+from hotqueue.cli.reading import chosen, queues_option, reads, say_refused, yes_option
 from hotqueue.cli.tables import Column
 
 if TYPE_CHECKING:
@@ -47,14 +47,16 @@ def workers(store: Store, names: tuple[str, ...], stop: str | None, quiet: str |
     if (told := stop if stop is not None else quiet) is not None:
         _tell(store, told, names, "stop" if stop is not None else "quiet", yes)
         return
-    found = facts.workers(store, chosen(store, names))
+    refused: list[str] = []
+    found = facts.workers(store, chosen(store, names), refused)
     if as_json:
         for each in found:
             click.echo(tables.json_line(each.as_json()))
-        return
-    tables.table(_COLUMNS, map(_cells, found))
-    if not found:
-        click.echo(f"hotqueue: there is no worker at {store}", err=True)
+    else:
+        tables.table(_COLUMNS, map(_cells, found))
+        if not found:
+            click.echo(f"hotqueue: there is no worker at {store}", err=True)
+    say_refused(refused)
 
 
 def _cells(worker: Any) -> list[str]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
 
 from hotqueue import keys
-from hotqueue.errors import STORE_ERRORS
+from hotqueue.errors import STORE_ERRORS, HotQueueError
 from hotqueue.hints import did_you_mean
 from hotqueue.monitor import inventory
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.broker.session import MORE
+
+T = TypeVar("T")
 
 _TRACES = (keys.queue, keys.tasks, keys.dead, keys.workers, keys.seq, keys.schedules, keys.stats, keys.paused)
 
@@ -48,5 +51,26 @@ def task_names(store: Store, names: Iterable[str]) -> list[str]:
 
 
 def queues_of(store: Store, task_id: str, names: Iterable[str]) -> list[str]:
-    """Return those of some queues that know a task."""
-    return [name for name in names if Broker(store, name).facts(task_id).where != "unknown"]
+    """Return those of some queues that know a task; of one that cannot be read, nobody knows."""
+    places = each(names, lambda name: (name, Broker(store, name).facts(task_id).where), [])
+    return [name for name, where in places if where != "unknown"]
+
+
+def each(names: Iterable[str], read: Callable[[str], T], refused: list[str]) -> Iterator[T]:
+    """Yield what is read of each of some queues; one that is newer than we are, or of which a key is wrong, hides no other.
+
+    Args:
+        refused: gets the sentence of each that cannot be read.
+
+    Raises:
+        ConnectionFailed: the server is away.
+    """
+    for name in names:
+        try:
+            found = read(name)
+        except HotQueueError as error:
+            if getattr(error, "retry", False):
+                raise
+            refused.append(str(error))
+        else:
+            yield found

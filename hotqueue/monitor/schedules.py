@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
+from hotqueue.monitor import finding
 from hotqueue.monitor.acting import queue_at
 from hotqueue.store.store import Store
 from hotqueue.tasks.client.schedule import Schedule
@@ -36,9 +37,17 @@ class ScheduleRow:
         return {n: v.isoformat(timespec="seconds") if isinstance(v, datetime) else v for n, v in asdict(self).items()}
 
 
-def schedules(store: Store, queues: Sequence[str]) -> list[ScheduleRow]:
-    """Return the schedules of some queues, by their names."""
-    return [row_of(queue, each) for queue in queues for each in queue_at(store, queue).schedules()]
+def schedules(store: Store, queues: Sequence[str], refused: list[str] | None = None) -> list[ScheduleRow]:
+    """Return the schedules of some queues, by their names.
+
+    Args:
+        refused: gets a sentence for each queue that cannot be read.
+    """
+
+    def read(queue: str) -> list[ScheduleRow]:
+        return [row_of(queue, each) for each in queue_at(store, queue).schedules()]
+
+    return [row for rows in finding.each(queues, read, [] if refused is None else refused) for row in rows]
 
 
 def row_of(queue: str, schedule: Schedule) -> ScheduleRow:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from hotqueue.errors import HotQueueError
 from hotqueue.monitor.filters import DEAD, PARKED, RETRYING, RUNNING, SCHEDULED, STATES, WAITING, Wanted
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker.broker import Broker
@@ -82,6 +83,7 @@ class Search:
         looked: how many were.
         is_cut: it ended since it may look at no more.
         has_more: there are more that are wanted, beyond the limit.
+        refused: a sentence for each queue that cannot be read.
     """
 
     wanted: Wanted = field(default_factory=Wanted)
@@ -90,12 +92,13 @@ class Search:
     looked: int = 0
     is_cut: bool = False
     has_more: bool = False
+    refused: list[str] = field(default_factory=list)
 
     def rows(self, store: Store, queues: Iterable[str], states: Sequence[str] = STATES) -> Iterator[Row]:
         """Yield the tasks that are wanted, of these queues, in these states."""
         found = 0
         for name in queues:
-            for row in _each(Broker(store, name), states):
+            for row in self._each(Broker(store, name), states):
                 if self.looked >= self.look_at:
                     self.is_cut = True
                     return
@@ -108,13 +111,18 @@ class Search:
                 found += 1
                 yield row
 
-
-def _each(broker: Broker, states: Sequence[str]) -> Iterator[Row]:
-    for state in states:
-        if state == DEAD:
-            yield from (dead_row(broker.name, dead) for dead in DeadList(broker).listed(0, None))
-        else:
-            yield from (row for row in _standing(broker, state) if row.state == state)
+    def _each(self, broker: Broker, states: Sequence[str]) -> Iterator[Row]:
+        """Yield the tasks of a queue; one that is newer than we are, or of which a key is wrong, hides none of the others."""
+        try:
+            for state in states:
+                if state == DEAD:
+                    yield from (dead_row(broker.name, dead) for dead in DeadList(broker).listed(0, None))
+                else:
+                    yield from (row for row in _standing(broker, state) if row.state == state)
+        except HotQueueError as error:
+            if getattr(error, "retry", False):
+                raise
+            self.refused.append(str(error))
 
 
 def _standing(broker: Broker, state: str) -> Iterator[Row]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from hotqueue import keys
+from hotqueue.monitor import finding
 from hotqueue.monitor.tasks import moment_of
 from hotqueue.store import pipeline
 from hotqueue.store.store import Store
@@ -79,20 +80,28 @@ class Worker:
         return {**vars(self), **moments, "in_hand": tasks}
 
 
-def workers(store: Store, queues: Sequence[str]) -> list[Worker]:
-    """Return the workers of some queues, those of one program together."""
+def workers(store: Store, queues: Sequence[str], refused: list[str] | None = None) -> list[Worker]:
+    """Return the workers of some queues, those of one program together.
+
+    Args:
+        refused: gets a sentence for each queue that cannot be read.
+    """
     found: dict[str, Worker] = {}
-    for queue in queues:
-        broker = Broker(store, queue)
-        rows = _registered(broker)
-        _read(broker, [worker for worker, _, _ in rows if worker not in found], found)
-        for worker, until, now in rows:
-            if worker in found:
-                found[worker].queues.append(queue)
-                found[worker].is_overdue |= until < now
-        if any(until > 0 for _, until, _ in rows):
-            _note_in_hand(broker, found)
+    for _ in finding.each(queues, lambda queue: _take_in(Broker(store, queue), found), [] if refused is None else refused):
+        pass
     return sorted(found.values(), key=lambda each: (each.shown, each.program, each.kind, each.id))
+
+
+def _take_in(broker: Broker, found: dict[str, Worker]) -> None:
+    """Take in the workers of one queue."""
+    rows = _registered(broker)
+    _read(broker, [worker for worker, _, _ in rows if worker not in found], found)
+    for worker, until, now in rows:
+        if worker in found:
+            found[worker].queues.append(broker.name)
+            found[worker].is_overdue |= until < now
+    if rows:
+        _note_in_hand(broker, found)
 
 
 def _registered(broker: Broker) -> list[tuple[str, int, int]]:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from hotqueue import HotQueue
+from hotqueue.keys import SCHEMA
 from tests.support.elsewhere import task_by_name
 
 pytestmark = pytest.mark.servers("server")
@@ -34,3 +35,28 @@ def test_a_task_that_is_in_two_queues_is_asked_for_by_its_queue(
     assert queue_name in call("show", "same", "-u", store_url, "-Q", queue_name).out
     for queue in queues:
         queue.purge()
+
+
+def test_a_queue_that_cannot_be_read_hides_none_of_the_others(
+    make_queue: Callable[..., HotQueue], queue_name: str, store_url: str, call: Callable[..., Any]
+) -> None:
+    newer, fine = make_queue(f"{queue_name}-a"), make_queue(f"{queue_name}-b")
+    for queue in (newer, fine):
+        task_by_name(queue, "t").apply_async((1,), task_id=f"{queue.name}-1")
+        queue.schedule("tick", 900, "t")
+    key = f"{{hotqueue:{newer.name}}}:schema:{SCHEMA + 1}"
+    newer._store.client().set(key, SCHEMA + 1)
+    where = ("-u", store_url, "-Q", f"{queue_name}*")
+    for command in ("tasks", "schedules"):
+        done = call(command, *where)
+        assert (done.code, len(done.lines)) == (1, 2), command
+        assert fine.name in done.lines[1]
+        assert done.err.startswith("hotqueue: ")
+        assert newer.name in done.err
+    assert call("show", f"{fine.name}-1", *where).code == 0
+    assert call("workers", *where).code == 0
+    assert call("info", "-u", store_url).code == 0
+    newer._store.client().delete(key)
+    for queue in (newer, fine):
+        queue.purge()
+        queue.schedules()[0].remove()

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import re
 import sys
+from dataclasses import fields
 
 import click
 import pytest
 
 from hotqueue.cli.admin import hotqueue
+from hotqueue.monitor.one_task import Event, OneTask
+from hotqueue.monitor.schedules import ScheduleRow
+from hotqueue.monitor.tasks import Row
+from hotqueue.monitor.workers import InHand, Worker
 from tests.support.processes import ROOT, run_python
 
 PAGE = ROOT / "docs" / "commands.md"
@@ -24,3 +29,9 @@ def test_it_has_every_command() -> None:
     text = PAGE.read_text()
     names = hotqueue.list_commands(click.Context(hotqueue))
     assert [name for name in names if not re.search(rf"hotqueue {name}\b", text)] == []
+
+
+@pytest.mark.parametrize("kind", [Row, OneTask, Event, Worker, InHand, ScheduleRow])
+def test_it_has_every_field_of_what_is_printed_as_json(kind: type) -> None:
+    text = PAGE.read_text()
+    assert [field.name for field in fields(kind) if f"`{field.name}`" not in text] == []
