@@ -10,6 +10,7 @@ import asyncio
 import pickle
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,7 @@ class Served:
     def __init__(self, folder: Path, queue: HotQueue) -> None:
         self.folder, self.queue, self.env = folder, queue, {"QUEUE": queue.name}
         self.log = folder / "log"
+        self.seen = ""  # of its processes, last
 
     def write(self, client: str) -> None:
         (self.folder / "app.py").write_text(APP.replace("{client}", client))
@@ -87,12 +89,19 @@ class Served:
             assert self.queue.result(triple).get(timeout=20) == 6
             assert self.task("quadruple").delay(2).get(timeout=20) == 8
             assert self.task("die_once").delay(2).get(timeout=20) == 2  # in quarantine
-            wait_until(lambda: len({told["pid"] for told in self.queue.workers()}) == 2)
+            wait_until(self.has_two_processes, 30, "two processes, as many as were asked for")
         finally:
             worker.send_signal(signal.SIGTERM)
             code = worker.wait(20)
             worker.communicate()
+            print(self.seen, self.log.read_text(), sep="\n")
         assert code == 0, self.log.read_text()
+
+    def has_two_processes(self) -> bool:
+        """Tell whether the dead one was replaced, and that of the quarantine has ended; a failure prints which are there."""
+        found = self.queue.workers()
+        self.seen = f"{time.time():.1f} {found}"
+        return len({told["pid"] for told in found}) == 2
 
     def refusal(self) -> str:
         """Return what a worker of the module says, which has to refuse it."""

@@ -13,9 +13,16 @@ from hotqueue import HotQueue, keys
 from hotqueue.store.store import Store
 from tests.support import next_version
 from tests.support.processes import run_command
+from tests.support.servers import RedisServer
 
 pytestmark = pytest.mark.servers("server")
 OLD, NEW = keys.SCHEMA, next_version.SCHEMA
+
+
+@pytest.fixture
+def store_url(store_kind: str, start_redis: Callable[..., RedisServer]) -> str:
+    """Of a server of the test's own: `--all` takes every queue there up, those of other tests as well."""
+    return start_redis().url
 
 
 @pytest.fixture
