@@ -60,6 +60,21 @@ def payload(text: str) -> str:
     return text
 
 
+def one(_: object = None) -> int:
+    """Return 1: a member of a group."""
+    return 1
+
+
+def more(n: int) -> int:
+    """Return one more: a step of a chain."""
+    return n + 1
+
+
+def total(values: list[int]) -> int:
+    """Return the sum: the body of a chord."""
+    return sum(values)
+
+
 def _spin(n: int, seconds: float) -> int:
     _started[n] = monotonic()
     until = time.thread_time() + seconds
@@ -74,12 +89,13 @@ def _end(n: int) -> int:
     return n
 
 
-SYNC = (noop, sleep, spin1, spin10, payload)
+STEPS = (one, more, total)
+SYNC = (noop, sleep, spin1, spin10, payload, *STEPS)
 ASYNC = (anoop, asleep)
 
 
 def _on_a_loop(body: Callable[[Any], Any]) -> Callable[[Any], Awaitable[Any]]:
-    async def run(arg: Any) -> Any:
+    async def run(arg: Any = None) -> Any:
         return body(arg)
 
     run.__name__ = run.__qualname__ = body.__name__
@@ -87,7 +103,7 @@ def _on_a_loop(body: Callable[[Any], Any]) -> Callable[[Any], Awaitable[Any]]:
 
 
 # For libraries that run everything on an event loop: a plain function would take a hop to a thread each.
-COROUTINES = {body.__name__: _on_a_loop(body) for body in (noop, spin1, spin10, payload)} | {
+COROUTINES = {body.__name__: _on_a_loop(body) for body in (noop, spin1, spin10, payload, *STEPS)} | {
     body.__name__: body for body in ASYNC
 }
 

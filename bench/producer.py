@@ -13,7 +13,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -160,7 +160,34 @@ def steadily(contender: Any, task: str, _warm: list[Any], args: list[Any]) -> An
     return all_calls()
 
 
-ACTIONS = {"one": one, "bulk": bulk, "together": together, "trips": trips, "steadily": steadily}
+def shape(contender: Any, name: str, _warm: list[Any], args: list[Any]) -> Any:
+    """Send a workflow of as many steps as the first number says, wait for its value, again and again; return each one's ms."""
+    size, made = args[0], getattr(contender, "SHAPES", {}).get(name)
+    expected = {"chain": size, "group": [1] * size, "chord": size}[name]
+    if made is None:
+        return {"ms": []}
+
+    def checked(value: Any, began: float) -> float:
+        took = time.perf_counter() - began
+        found = list(value) if name == "group" else value
+        assert found == expected, f"{name} of {size} came back as {found!r:.80}"
+        return took * 1000
+
+    if asyncio.iscoroutinefunction(made):
+
+        async def all_of_them() -> dict[str, list[float]]:
+            return {"ms": [checked(await made(size), began) for began in _times(len(args))]}
+
+        return all_of_them()
+    return {"ms": [checked(made(size), began) for began in _times(len(args))]}
+
+
+def _times(count: int) -> Iterator[float]:
+    for _ in range(count):
+        yield time.perf_counter()
+
+
+ACTIONS = {"shape": shape, "one": one, "bulk": bulk, "together": together, "trips": trips, "steadily": steadily}
 
 
 async def _within(contender: Any, action: Coroutine[Any, Any, Any]) -> Any:

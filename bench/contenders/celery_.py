@@ -2,7 +2,7 @@
 
 import os
 
-from celery import Celery, group
+from celery import Celery, chain, chord, group
 
 from bench import bodies
 
@@ -47,3 +47,22 @@ def send_many(task, args):
 def wait(handle):
     """Return the value of a call."""
     return handle.get(timeout=10)
+
+
+def steps(size):
+    """Run a chain of steps; return its value."""
+    more = TASKS["more"]
+    return chain(more.s(0), *[more.s() for _ in range(size - 1)]).delay().get(timeout=10)
+
+
+def side_by_side(size):
+    """Run a group; return its values."""
+    return group(TASKS["one"].s() for _ in range(size)).delay().get(timeout=10)
+
+
+def fan_in(size):
+    """Run a chord; return its value."""
+    return chord([TASKS["one"].s() for _ in range(size)], TASKS["total"].s()).delay().get(timeout=10)
+
+
+SHAPES = {"chain": steps, "group": side_by_side, "chord": fan_in}

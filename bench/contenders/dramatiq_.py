@@ -44,3 +44,18 @@ def send_many(task, args):
 def wait(handle):
     """Return the value of a call."""
     return handle.get_result(block=True, timeout=10_000)
+
+
+def steps(size):
+    """Run a chain of steps; return its value."""
+    more = TASKS["more"]
+    line = dramatiq.pipeline([more.message(0), *(more.message() for _ in range(size - 1))])
+    return line.run().get_result(block=True, timeout=10_000)
+
+
+def side_by_side(size):
+    """Run a group; return its values. (Its completion callbacks are given no values: it has no chord.)"""
+    return list(dramatiq.group(TASKS["one"].message() for _ in range(size)).run().get_results(block=True, timeout=10_000))
+
+
+SHAPES = {"chain": steps, "group": side_by_side}

@@ -4,6 +4,7 @@ import os
 
 from bench import bodies
 from hotqueue import HotQueue
+from hotqueue.tasks import chain, chord, group
 
 NAME = "hotqueue"
 REQUIREMENTS = ("redis==8.1.0", "hiredis==3.5.0", "uvloop==0.23.0", "cloudpickle==3.1.3", "--editable", "ROOT")
@@ -40,3 +41,22 @@ def wait(handle):
 async def asend(task, arg):
     """Enqueue one call from an event loop."""
     return await TASKS[task].adelay(arg)
+
+
+def steps(size):
+    """Run a chain of steps; return its value."""
+    more = TASKS["more"]
+    return chain(more.s(0), *[more.s() for _ in range(size - 1)]).delay().get(timeout=10)
+
+
+def side_by_side(size):
+    """Run a group; return its values."""
+    return group(TASKS["one"].s() for _ in range(size)).delay().get(timeout=10)
+
+
+def fan_in(size):
+    """Run a chord; return its value."""
+    return chord([TASKS["one"].s() for _ in range(size)], TASKS["total"].s()).delay().get(timeout=10)
+
+
+SHAPES = {"chain": steps, "group": side_by_side, "chord": fan_in}

@@ -2,7 +2,7 @@
 
 import os
 
-from taskito import Queue
+from taskito import Queue, chain, chord, group
 
 from bench import bodies
 from bench.contenders import chunks
@@ -47,3 +47,22 @@ def send_many(task, args):
 def wait(handle):
     """Return the value of a call; asks every millisecond (its default: every 50 ms, and then less often)."""
     return handle.result(timeout=10, poll_interval=0.001, max_poll_interval=0.001)
+
+
+def steps(size):
+    """Run a chain of steps, each of which its client waits for; return its value."""
+    more = TASKS["more"]
+    return wait(chain(more.s(0), *[more.s() for _ in range(size - 1)]).apply(queue))
+
+
+def side_by_side(size):
+    """Run a group; return its values."""
+    return [wait(each) for each in group(*[TASKS["one"].s() for _ in range(size)]).apply(queue)]
+
+
+def fan_in(size):
+    """Run a chord, whose members its client waits for; return its value."""
+    return wait(chord(group(*[TASKS["one"].s() for _ in range(size)]), TASKS["total"].s()).apply(queue))
+
+
+SHAPES = {"chain": steps, "group": side_by_side, "chord": fan_in}

@@ -36,6 +36,7 @@ Call = tuple[Any, ...]  # the positional arguments of one
 _NOT_HERE = {
     "bind": "define a task with @queue.task(bind=True), and submit that",
     "ignore_result": "a future is there for the result",
+    "max_workers": "calls run on the workers of its queue, as many as hotqueue-worker was started with (-p, -t)",
 }
 
 

@@ -80,7 +80,7 @@ def test_what_it_is_given_is_checked(queue: HotQueue) -> None:
         Executor("x")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"unknown option 'time_limits'.*time_limit"):
         Executor(queue, time_limits=3)
-    for name, more in (("bind", "bind=True"), ("ignore_result", "result")):
+    for name, more in (("bind", "bind=True"), ("ignore_result", "result"), ("max_workers", "hotqueue-worker")):
         with pytest.raises(TypeError, match=f"takes no {name}=.*{more}"):
             Executor(queue, **{name: True})
     with Executor(queue) as executor:
