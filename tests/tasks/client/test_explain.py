@@ -16,10 +16,12 @@ from typing import Any
 import pytest
 
 from hotqueue import HotQueue, ResultTimeout
+from hotqueue.tasks import chain
 from hotqueue.tasks.broker.session import Session
 from hotqueue.tasks.client.explain import why
 from tests.support.processes import run_python
 from tests.support.waiting import wait_until
+from tests.tasks import sample
 
 APP = """
 import os, time
@@ -216,3 +218,13 @@ def test_one_is_not_many(make_queue: Callable[..., HotQueue]) -> None:
     worker.broker.reap("somebody", known_dead=True)
     for result in results:
         result.revoke()
+
+
+@pytest.mark.servers("server")
+def test_a_step_that_waits_for_others_says_where_nobody_would_run_them(make_queue: Callable[..., HotQueue]) -> None:
+    queue = make_queue()
+    task = queue.task(name="double")(sample.double)
+    result = chain(task.s(1), task.s()).delay()
+    assert re.search(r"waits for steps before it; queue.workflow\(id\) shows which; and no worker listens on", str(result.why()))
+    result.revoke()
+    queue.purge()
