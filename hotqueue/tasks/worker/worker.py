@@ -156,7 +156,8 @@ class Worker(Looking):
         now = datetime_of(subscription.now()) if outcome.eta else None  # due by the server's time, like all
         action = decide(outcome, ready.options.retry_policy, ready.history, random=random.random, now=now)
         subscription.settle_later(settlement.of(action, ready.delivery, ready.past, ready.options, subscription.now(), signer))
-        if ready.call is None and action.state is not None and ready.history.tries:
+        task = subscription.registry.definitions.get(ready.name)
+        if task is not None and task.streams and ready.call is None and action.state is not None and ready.history.tries:
             end_stream(subscription.registry.broker, ready.delivery.id, ready.options)
         self.shared.count(action.do.name.lower())
         task_log.concluded(action, outcome, ready, seconds, subscription.name, subscription.session.worker)
