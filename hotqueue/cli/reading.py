@@ -111,13 +111,17 @@ def chosen(store: Store, names: Sequence[str]) -> list[str]:
     Raises:
         click.UsageError: one that is not there, naming the nearest.
     """
-    from hotqueue.errors import ConfigError
+    from hotqueue.errors import ConfigError, ConnectionFailed
     from hotqueue.monitor import finding
 
     try:
         found, doubts = finding.queues(store, names)
     except ConfigError as error:
         raise click.UsageError(str(error)) from None
+    except ConnectionFailed as error:
+        if names or "NOPERM" not in str(error):
+            raise
+        raise click.ClickException(f"{error}; this user may not list keys, so name queues with -Q") from None
     if doubts:
         raise click.UsageError("; ".join(doubts))
     return found

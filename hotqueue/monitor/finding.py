@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import TypeVar
 
 from hotqueue import keys
 from hotqueue.errors import STORE_ERRORS, HotQueueError
 from hotqueue.hints import did_you_mean
 from hotqueue.monitor import inventory
+from hotqueue.store import pipeline
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.broker.session import MORE
@@ -54,6 +56,17 @@ def queues_of(store: Store, task_id: str, names: Iterable[str]) -> list[str]:
     """Return those of some queues that know a task; of one that cannot be read, nobody knows."""
     places = each(names, lambda name: (name, Broker(store, name).facts(task_id).where), [])
     return [name for name, where in places if where != "unknown"]
+
+
+def with_tasks(store: Store, names: Sequence[str]) -> list[str]:
+    """Return those of some queues in which there are tasks, unfinished or dead: of a thousand most have none."""
+    asked = [("EXISTS", keys.tasks(name), keys.dead(name)) for name in names]
+    doing = "looking which queues have tasks"
+    if store.is_cluster:
+        replies = [store.repeat(partial(store.command, each[1], *each, doing=doing)) for each in asked]
+    else:
+        replies = store.repeat(partial(pipeline.ask_all, store, asked, doing)) if asked else []
+    return [name for name, reply in zip(names, replies, strict=True) if reply != 0]  # what cannot be told is looked at
 
 
 def each(names: Iterable[str], read: Callable[[str], T], refused: list[str]) -> Iterator[T]:

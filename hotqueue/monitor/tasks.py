@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from hotqueue.errors import HotQueueError
+from hotqueue.monitor import finding
 from hotqueue.monitor.filters import DEAD, PARKED, RETRYING, RUNNING, SCHEDULED, STATES, WAITING, Wanted
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker.broker import Broker
@@ -97,7 +98,7 @@ class Search:
     def rows(self, store: Store, queues: Iterable[str], states: Sequence[str] = STATES) -> Iterator[Row]:
         """Yield the tasks that are wanted, of these queues, in these states."""
         found = 0
-        for name in queues:
+        for name in finding.with_tasks(store, list(queues)):
             for row in self._each(Broker(store, name), states):
                 if self.looked >= self.look_at:
                     self.is_cut = True

@@ -24,6 +24,8 @@ def test_names_and_globs(make_queue: MakeQueue, queue_name: str, monkeypatch: py
     assert found == [queue_name]
     assert said.startswith(f"there is no queue '{queue_name}x' in {store}; did you mean")
     assert {queue_name, other.name} <= set(finding.queues(store, [])[0])
+    assert finding.with_tasks(store, [queue_name, other.name]) == [other.name]
+    assert finding.with_tasks(store, []) == []
     assert finding.queues_of(store, sent.id, [queue_name, other.name]) == [other.name]
     with monkeypatch.context() as patched:
         patched.setattr(type(store), "scan", None)  # right names need no look at the others

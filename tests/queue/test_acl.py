@@ -312,7 +312,7 @@ def test_a_reader_can_read_all_and_changes_nothing(server: Server, tmp_path: Pat
             worker = start_command("hotqueue-worker", "acl_app", "-p", "1", env=worker_env, cwd=tmp_path, stdout=log, stderr=log)
         running, failed = task(queue, "wait").delay(), task(queue, "fail").apply_async(priority=9)
         at_gate = [task(queue, "add").apply_async((n, 2), max_concurrency=1, expires=600) for n in range(3)]
-        wait_until(lambda: running.state is State.STARTED and failed.state is State.FAILURE)
+        wait_until(lambda: running.state is State.STARTED and failed.state is State.FAILURE, 60)
         ids = [running.id, failed.id, *(each.id for each in at_gate), task(queue, "none").apply_async(countdown=900).id]
     before = {key: server.admin.dump(key) for key in server.admin.scan_iter() if b"worker" not in key and b"bell" not in key}
     env = {"HOTQUEUE_URL": server.url("hotqueue-read")}
@@ -324,6 +324,26 @@ def test_a_reader_can_read_all_and_changes_nothing(server: Server, tmp_path: Pat
     gone = {key for key, value in before.items() if server.admin.dump(key) != value}
     assert {key for key in gone if b"held" not in key and b"schedules" not in key and b"claims" not in key} == set()
     worker.kill()
+
+
+def test_a_client_can_act_from_the_command_line(server: Server) -> None:
+    env = {"HOTQUEUE_URL": server.url("hotqueue-client")}
+    commands = f"""
+        enqueue acl_app.add 1 2 -Q {NAME} --id one
+        tasks -Q {NAME}
+        pause {NAME} --task acl_app.add
+        resume {NAME} --task acl_app.add
+        revoke one -Q {NAME} --yes
+        purge {NAME} --yes
+        workers -Q {NAME}
+        schedules -Q {NAME}
+    """
+    for command in filter(None, map(str.strip, commands.splitlines())):
+        done = CliRunner().invoke(admin.hotqueue, command.split(), env=env, catch_exceptions=False)
+        assert (done.exit_code, command) == (0, command), done.output
+    assert server.refused() == []
+    done = CliRunner().invoke(admin.hotqueue, ["tasks"], env=env)
+    assert "this user may not list keys, so name queues with -Q" in done.output
 
 
 def _sorted(rules: Any) -> Any:
