@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import logging
 import numbers
-import sys
-from collections.abc import AsyncIterable, Callable, Iterable
-from contextvars import Context, ContextVar, copy_context
+from collections.abc import AsyncIterable, Iterable
+from contextvars import ContextVar
 from datetime import datetime, timedelta
 from typing import Any, NoReturn, Protocol, TypeVar
 
-from hotqueue.errors import NoTask, Retry
+from hotqueue.errors import NoTask, Replace, Retry
 from hotqueue.tasks.resuming import Backing, Items, Resuming
+from hotqueue.tasks.rules.callables import Replacement
 from hotqueue.tasks.rules.history import History
 from hotqueue.tasks.rules.options import TaskOptions, datetime_of
 from hotqueue.tasks.wire.envelope import Envelope
@@ -22,33 +22,6 @@ from hotqueue.tasks.wire.exceptions import shortened
 
 T = TypeVar("T")
 request_var: ContextVar[Request] = ContextVar("hotqueue_request")
-
-
-class CleanContext:
-    """What every task begins with: a copy of the context in which this was made, so that none sees what another set there.
-
-    decimal keeps an object there that is changed in place; each copy gets its own. Another object that is changed in place
-    is shared, as everywhere in Python.
-
-    Attributes:
-        fresh: returns a copy for one task.
-    """
-
-    def __init__(self) -> None:
-        self._context = copy_context()
-        decimal = sys.modules.get("decimal")
-        kind = () if decimal is None else decimal.Context
-        self._changeable = [(name, value) for name, value in self._context.items() if isinstance(value, kind)]
-        self.fresh: Callable[[], Context] = self._renewed if self._changeable else self._context.copy
-
-    def _renewed(self) -> Context:
-        made = self._context.copy()
-        made.run(self._renew)
-        return made
-
-    def _renew(self) -> None:
-        for name, value in self._changeable:
-            name.set(value.copy())
 
 
 class Channel(Protocol):
@@ -136,6 +109,11 @@ class Request:
         progress = {"done": _number(done, "done"), "total": None if total is None else _number(total, "total"), "message": text}
         if self._channel is not None:
             self._channel.report(self.queue, self.id, progress)
+
+
+def envelope_of(request: Request) -> Envelope:
+    """Return the call that runs, as it came."""
+    return request._envelope
 
 
 # --- from run to run -----------------------------------------------------------------------------------------------------
@@ -227,6 +205,16 @@ class CurrentTask:
         """
         self.request  # noqa: B018  (raises outside a task)
         raise Retry(countdown=countdown, eta=eta, exc=exc, max_retries=max_retries)
+
+    def replace(self, signature: Any) -> NoReturn:
+        """Have a workflow take the place of this task, as to return its signature does; raises, so nothing after it runs.
+
+        Raises:
+            TypeError: it is no signature.
+        """
+        if not isinstance(signature, Replacement):
+            raise TypeError(f"replace() takes a signature, such as task.s(…), not {signature!r:.80}")
+        raise Replace(signature)
 
     def update_progress(self, done: float, total: float | None = None, message: str = "") -> None:
         """Publish how far the run is; `AsyncResult.progress` shows it."""

@@ -46,7 +46,7 @@ ENQUEUE_UNIQUE = load("hotqueue.tasks.broker.lua", "enqueue", *_ENQUEUEING, *_RE
 ENQUEUE_STEPS = load("hotqueue.tasks.broker.lua", "enqueue", *_ENQUEUEING, *_REPLACING, "shared/laying", constants=_WORKFLOW)
 COUNT_WAITING = _script("count_waiting", "schema", "waiting")
 ENQUEUE_ONE = load("hotqueue.tasks.broker.lua", "enqueue_one", constants=(_SMALL, *_SCHEMA))
-STEP, STEP_FOLLOWING = _stepping(0), _stepping(1, *_ENDING)
+STEP, STEP_FOLLOWING = _stepping(0), _stepping(1, "types", *_ENDING, "laying", "replacing")
 RECOVER = _script("recover", *_OWNING, "holds")
 CHECKPOINT = _script("checkpoint", "types", "history", "holds")
 REGISTER = _script("register", "schema", "holds")

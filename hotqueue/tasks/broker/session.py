@@ -205,7 +205,7 @@ class Session:
 
     def _send(self, number: int, room: int, actions: Sequence[Settlement]) -> Step:
         sent_at = time.monotonic()
-        args = self._head(number, room) + runs(actions)
+        args = self._head(number, room) + runs(sorted(actions, key=_comes_later) if self.follows else actions)
         step, size = self._step, sum([len(action[3]) for action in actions])
         call = [step.call((), args)] if size < LARGE else step.parts((), args)
         sent = self._store.send(step.script, step.keys, args, DOING, call)
@@ -213,11 +213,15 @@ class Session:
 
     def follow(self, args: list[bytes]) -> Any:
         """Make a step that was refused, as steps of workflows wait here, by the script that knows of these; so from now on."""
+        self.know_steps()
         step = self._step
+        return self._store.run(step.script, [keys.text(key) for key in step.keys], args, doing=DOING)
+
+    def know_steps(self) -> None:
+        """Step by the script that knows of steps of workflows, from now on: some come to wait here."""
         if not self.follows:
             self.follows = True
-            self._step = step = PackedKeys(scripts.STEP_FOLLOWING, step.keys)
-        return self._store.run(step.script, [keys.text(key) for key in step.keys], args, doing=DOING)
+            self._step = PackedKeys(scripts.STEP_FOLLOWING, self._step.keys)
 
     def begin_behind(self, first: bytes, connection: Blocking, room: int) -> Step:
         """Send a command that blocks, packed, and a fetch behind it, which Redis carries out in the moment in which that ends.
@@ -259,6 +263,11 @@ class Session:
 
 def _nothing() -> None:
     pass
+
+
+def _comes_later(action: Settlement) -> bool:
+    """Tell what does not come before others: all but those that are replaced, see step.lua."""
+    return action.code != "N"
 
 
 def _deliveries(number: int, reply: Sequence[Any]) -> list[Delivery]:

@@ -167,16 +167,16 @@ class AsyncResult(HasValue[R]):
         Returns:
             "revoked", "running, not stopped", "running, being stopped", or "finished or unknown".
         """
-        answer = self._revoked(terminate)
-        if hasattr(self._handle, "graph") or is_step(self._handle.id):
+        looked = self._handle.look()
+        answer = self._revoked(terminate, looked.history.need)
+        if looked.where == "waits" or hasattr(self._handle, "graph") or is_step(self._handle.id):
             from hotqueue.tasks.workflow import results
 
             results.revoke_before(self, terminate)
         return answer
 
-    def _revoked(self, terminate: bool) -> str:
+    def _revoked(self, terminate: bool, need: str) -> str:
         handle = self._handle
-        need = handle.look().history.need
         if handle.record is not None:
             return "finished or unknown"
         error = payload.dumps_error(TaskRevoked(f"task {handle.id} was revoked"))

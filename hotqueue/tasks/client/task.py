@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from functools import update_wrapper
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, NoReturn, ParamSpec, Self, TypeVar, overload
 
+from hotqueue.errors import Replace
 from hotqueue.tasks.broker.encoded import Encoded
 from hotqueue.tasks.client.calls import ready_to_send
 from hotqueue.tasks.client.definition import Definition
@@ -77,7 +78,10 @@ class Task(Generic[P, R]):
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the function here and now."""
-        return self._definition.function(*self._definition.before, *args, **kwargs)  # type: ignore[no-any-return]
+        try:
+            return self._definition.function(*self._definition.before, *args, **kwargs)  # type: ignore[no-any-return]
+        except Replace as asked:
+            return asked.signature()  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:
         return f"<Task {self.name} on queue {self._definition.client.name!r}>"
@@ -259,6 +263,10 @@ class Task(Generic[P, R]):
     ) -> NoReturn:
         """Run this task again later; see `current_task.retry`."""
         current_task.retry(countdown=countdown, eta=eta, exc=exc, max_retries=max_retries)
+
+    def replace(self, signature: Signature[Any]) -> NoReturn:
+        """Have a workflow take the place of this task; see `current_task.replace`."""
+        current_task.replace(signature)
 
     def update_progress(self, done: float, total: float | None = None, message: str = "") -> None:
         """Publish how far this run is."""

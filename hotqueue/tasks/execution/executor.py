@@ -13,14 +13,14 @@ from contextvars import Context, copy_context
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hotqueue.errors import ControlFlow, Ignore, Interruption, Reject, Retry, SoftTimeLimitExceeded
+from hotqueue.errors import ControlFlow, Ignore, Interruption, Reject, Replace, Retry, SoftTimeLimitExceeded
 from hotqueue.runtime import package
 from hotqueue.tasks.context import Request, begun_resuming, request_var
 from hotqueue.tasks.execution import forks, tracebacks
 from hotqueue.tasks.execution.soft_limit import is_of_another, soft_limit
 from hotqueue.tasks.execution.streaming import Outlet, drain
 from hotqueue.tasks.resuming import LeftBetweenItems
-from hotqueue.tasks.rules.callables import VALUES, is_awaitable, refuse_made_generator
+from hotqueue.tasks.rules.callables import VALUES, Replacement, is_awaitable, refuse_made_generator
 from hotqueue.tasks.rules.lifecycle import Ended, Outcome, rejected
 from hotqueue.tasks.rules.options import instant_ms, seconds, whole
 from hotqueue.tasks.wire import exceptions, payload
@@ -33,6 +33,8 @@ class Call:
     Attributes:
         load: returns (function, args, kwargs); unpickling runs user code, so it happens under the task's limits.
         outlet: makes what takes the items of a task that yields; None for any other.
+        home: what its queue is to who knows more of these.
+        replaced_by: returns what a signature comes to that takes its place: its plan, or else its value.
         is_misfit: True once it was found that the arguments are not such as the function takes.
     """
 
@@ -44,6 +46,8 @@ class Call:
     keeps_result: bool = True
     is_misfit: bool = False
     outlet: Callable[[], Outlet] | None = None
+    home: Any = None
+    replaced_by: Callable[[Any, str, Request, Any], tuple[bytes | None, Any]] | None = None
 
 
 # Runs a call on the event loop, given the context to run it in and the seconds left of its soft limit.
@@ -90,7 +94,7 @@ def _run_here(call: Call, forks_before: int) -> Any:
             raise  # inside `queue.testing()`: the time of the task that sent this one is up
         if (resuming := begun_resuming(call.request)) is not None:
             resuming.leave()
-        return outcome_of(error, call.is_misfit)
+        return outcome_of(error, call.is_misfit, call)
 
 
 def _settled(call: Call, value: Any, forks_before: int) -> Any:
@@ -136,6 +140,8 @@ def value_of(call: Call, value: Any) -> Outcome:
         TypeError: it is a generator, so that nothing of the task's body has run.
     """
     if type(value) not in VALUES:
+        if issubclass(type(value), Replacement):
+            return _replaced(call, value)
         refuse_made_generator(value, call.name)
     if not call.keeps_result:
         return Outcome(Ended.RETURNED)
@@ -147,9 +153,29 @@ def value_of(call: Call, value: Any) -> Outcome:
         return _failed(Ended.UNSTORABLE, payload.unstorable(call.name, value, error))
 
 
-def outcome_of(error: BaseException, is_misfit: bool = False) -> Outcome:
+def _replaced(call: Call, signature: Any) -> Outcome:
+    """Return the outcome of a call that a workflow is to take the place of; of a signature without a step, its value."""
+    try:
+        if call.replaced_by is None:
+            raise TypeError(f"{call.name} returned the signature {signature!r:.200}, and nobody here can put it in its place")
+        if call.outlet is not None:
+            raise TypeError(
+                f"{call.name} is a generator task, and cannot be replaced by {signature!r:.200}: its items are read under "
+                "its id; have it send the workflow, by delay(), or return the signature from a task without yield"
+            )
+        plan, value = call.replaced_by(call.home, call.name, call.request, signature)
+    except Interruption:  # the task's
+        raise
+    except Exception as error:
+        return _failed(Ended.UNSTORABLE, error)
+    return value_of(call, value) if plan is None else Outcome(Ended.REPLACED, plan)
+
+
+def outcome_of(error: BaseException, is_misfit: bool = False, call: Call | None = None) -> Outcome:
     """Return what a raised exception means; of a misfit, that it is not retried. Its traceback is text from then on."""
     try:
+        if call is not None and issubclass(type(error), Replace):
+            return _replaced(call, error.signature)  # type: ignore[attr-defined]
         return _meaning(error, is_misfit)
     except Exception as wrong:  # a subclass of Retry or Reject that leaves out what ours say
         return _failed(Ended.RAISED, wrong)

@@ -163,7 +163,7 @@ class EventLoop:
             forks.leave_if_forked(self._forks, error)
             if (resuming := begun_resuming(call.request)) is not None:
                 await resuming.aleave()
-            outcome = outcome_of(_meaning(error, running), call.is_misfit)
+            outcome = outcome_of(_meaning(error, running), call.is_misfit, call)
             if running.why == "lost":  # whoever said so may have been late, and the task be ours again: it has not failed
                 outcome.ended = Ended.INTERRUPTED
             let_go(error)

@@ -33,6 +33,12 @@ class NotAwaited:
     __slots__ = ()
 
 
+class Replacement:
+    """What takes the place of a task that returns it: a signature."""
+
+    __slots__ = ()
+
+
 def is_async(function: Callable[..., Any]) -> bool:
     """Tell whether calling `function` surely makes a coroutine, or an asynchronous generator: an `async def`.
 

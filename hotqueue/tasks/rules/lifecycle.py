@@ -51,6 +51,7 @@ class Ended(StrEnum):
     ASKED_RETRY = "asked for a retry"
     REJECTED = "rejected"
     IGNORED = "ignored"
+    REPLACED = "returned a signature"
     EXPIRED = "expired"
     EXHAUSTED = "killed its processes"
     OVERRAN = "ran into its time limit"
@@ -66,6 +67,7 @@ class Do(StrEnum):
 
     SUCCEED = "S"
     FORGET = "X"
+    REPLACE = "N"
     END = "E"
     BURY = "D"
     RETRY = "R"
@@ -78,7 +80,7 @@ class Outcome:
     """What the executor returns.
 
     Attributes:
-        payload: the pickled value of a task that returned.
+        payload: the pickled value of a task that returned; the plan of what comes in its place.
         error: what was raised.
         error_payload: the same, pickled by the executor, whose process knows its classes.
         delay: seconds that the task asked for, or None.
@@ -124,6 +126,7 @@ TABLE: dict[Ended, tuple[Do, Do]] = {
     Ended.ASKED_RETRY: (Do.RETRY, Do.BURY),
     Ended.REJECTED: (Do.BURY, Do.BURY),
     Ended.IGNORED: (Do.FORGET, Do.FORGET),
+    Ended.REPLACED: (Do.REPLACE, Do.REPLACE),
     Ended.EXPIRED: (Do.END, Do.END),
     Ended.EXHAUSTED: (Do.BURY, Do.BURY),
     Ended.OVERRAN: (Do.RETRY, Do.BURY),
@@ -150,6 +153,8 @@ def decide(
     """
     if outcome.ended is Ended.RETURNED:
         return Action(Do.SUCCEED, State.SUCCESS, outcome.payload)
+    if outcome.ended is Ended.REPLACED:
+        return Action(Do.REPLACE, payload=outcome.payload)
     retry = _retry_is_due(outcome, policy, history)
     do = TABLE[outcome.ended][0 if retry else 1]
     if do is Do.RETRY:

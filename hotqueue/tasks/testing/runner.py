@@ -22,7 +22,8 @@ from types import FrameType
 
 from hotqueue.errors import TaskRevoked
 from hotqueue.tasks.broker.inspector import BEHIND
-from hotqueue.tasks.context import CleanContext, current_request
+from hotqueue.tasks.context import current_request
+from hotqueue.tasks.execution.clean_context import CleanContext
 from hotqueue.tasks.execution.executor import Call, execute
 from hotqueue.tasks.execution.loop import EventLoop
 from hotqueue.tasks.rules.lifecycle import Outcome, State, decide
@@ -194,12 +195,24 @@ class Runner:
         storage.carry_out(entry, settled)
         if settled.code == "R":
             return True
+        if settled.code == "N":
+            return self._is_to_run_in_its_place(storage, entry, settled.blob)
         self._running.pop((storage.name, entry.id), None)
         if settled.code != "K":
             self._go_on_with(storage, entry)
         self._settle(entry)
         if (follower := None if settled.code == "K" else storage.follower(entry)) is not None:
             self.run(storage, [follower])
+        return False
+
+    def _is_to_run_in_its_place(self, storage: Storage, entry: Entry, data: bytes | str) -> bool:
+        """Put a plan in the place of a task; tell whether that is one call, to run next: else what may run of it has run."""
+        free = Steps(storage).replace(entry, data)
+        if free == [entry]:
+            return True
+        self._running.pop((storage.name, entry.id), None)
+        self.run(storage, free)
+        self._settle(entry)
         return False
 
     def _go_on_with(self, storage: Storage, entry: Entry) -> None:

@@ -8,12 +8,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hotqueue.errors import UnknownTask
+from hotqueue.runtime import testing_mode
+from hotqueue.tasks.client.registry import Registry
+from hotqueue.tasks.rules.history import History
 from hotqueue.tasks.rules.lifecycle import State
-from hotqueue.tasks.testing.storage import Entry, Storage, now
-from hotqueue.tasks.wire import envelope, record
+from hotqueue.tasks.testing.storage import Entry, Storage, instant, now
+from hotqueue.tasks.wire import envelope, plan, record
 from hotqueue.tasks.wire.plan import Step
 from hotqueue.tasks.wire.settlement import Settlement
-from hotqueue.tasks.worker.inputs import ENDED_WITHOUT
+from hotqueue.tasks.worker.inputs import ENDED_WITHOUT, origins_of
+from hotqueue.tasks.workflow.results import REPLACEMENT
 
 
 class Steps:
@@ -47,6 +51,32 @@ class Steps:
                     free += self.after(need)
         return free
 
+    def replace(self, entry: Entry, data: bytes | str) -> list[Entry]:
+        """Put a plan, packed, in the place of a task; return what may run now: the task itself, if it is one call, to run next.
+
+        Of several, the last one is another entry under the id: for whoever sent the task, that has run, and has sent these.
+        """
+        storage = self._storage
+        assert isinstance(data, bytes)
+        steps, words = plan.unpacked(data, storage.name)
+        with storage.lock:
+            if storage.unfinished.get(entry.id) is not entry:
+                return []  # revoked meanwhile
+            entries = [_entry_of(step, entry) for step in steps]
+            own = next(each for each in entries if each.id == entry.id)
+            storage.checkpoints.pop(entry.id, None)
+            if len(steps) == 1 and not (steps[0].needs or storage.keeps(own)):
+                entry.envelope, entry.original, entry.due, entry.history = own.envelope, own.original, own.due, own.history
+                return [entry]
+            own.successor = entry.successor
+            for key, row in storage.unique.items():
+                storage.unique[key] = row._replace(holder=own) if row.holder is entry else row
+            if len(steps) > 1:
+                storage.records[REPLACEMENT + entry.id] = words
+                storage.replaced.add(entry.id)
+            del storage.unfinished[entry.id]
+            return self.enter(entries, steps)
+
     def after(self, task_id: str) -> list[Entry]:
         """Note that a task has ended; return the steps that may start now. Those that cannot any more are ended, too."""
         storage = self._storage
@@ -69,7 +99,8 @@ class Steps:
             return ("D" if task_id in self._storage.dead else "S"), task_id
         found = record.decode(data, task_id)
         if found.origin is not None:
-            return found.state[0], found.origin
+            has_failed_itself = found.state is State.FAILURE and task_id in self._storage.replaced
+            return ("D" if has_failed_itself else found.state[0]), found.origin
         return ("D" if found.state is State.FAILURE else found.state[0]), task_id
 
     def _told(self, entry: Entry, need: str, how: tuple[str, str], free: list[Entry], ended: list[str]) -> None:
@@ -122,10 +153,24 @@ class Steps:
         return any(behind.step is not None and behind.step.takes for behind in self._storage.behind.get(entry.id, ()))
 
 
+def _entry_of(step: Step, replaced: Entry) -> Entry:
+    """Return what is known of a step that is put in the place of a task."""
+    sandbox = testing_mode.sandbox
+    original = None if sandbox is None else sandbox.originals.pop(step.id, None)
+    registry = original.client if original is not None and isinstance(original.client, Registry) else replaced.registry
+    history = History(expires=instant(step.expires)) if step.expires else History()
+    due = instant(step.due) if step.due else 0
+    return Entry(step.id, step.envelope, registry, original, due, history, replaced, replaced.depth)
+
+
 def inputs(storage: Storage, entry: Entry) -> dict[str, bytes | None] | None:
     """Return what a worker would have read for a step: the records of those before it; None for what is none."""
     said = envelope.decode(entry.envelope).flow if entry.envelope[3] & envelope.STEP else None
-    return None if said is None else {need: _record(storage, need) for need in said.get("needs", ())}
+    if said is None:
+        return None
+    found = {need: _record(storage, need) for need in said.get("needs", ())}
+    also = origins_of(list(found.values())) if "of" in said else ()
+    return {**{origin: _record(storage, origin) for origin in also}, **found}
 
 
 def _record(storage: Storage, task_id: str) -> bytes | None:

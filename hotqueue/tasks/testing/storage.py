@@ -113,6 +113,7 @@ class Storage:
         self.schedules: dict[str, tuple[bytes, str]] = {}  # name → row, state
         self.unique: dict[str, Row] = {}  # see unique_keys.py
         self.behind: dict[str, list[Entry]] = {}  # id → the steps that wait for it
+        self.replaced: set[str] = set()  # those in whose place others were put
         self.cut_off: list[Entry] = []  # steps that ended, as one before them failed for good
         self.workflows: dict[str, bytes] = {}  # id → graph, see workflow/graph.py
         self.paused: dict[str, int] = {}  # as `Broker.paused`
@@ -137,6 +138,8 @@ class Storage:
         with self.lock:
             if self.unfinished.get(task_id) is not entry:
                 return  # revoked meanwhile
+            if code == "N":
+                return  # see steps.py
             if code == "R":
                 entry.history, entry.due = decode_history(extra.encode()), max(entry.due, now() + ms)
             elif code == "K":

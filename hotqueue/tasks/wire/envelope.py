@@ -168,6 +168,19 @@ def may_say(data: bytes, word: bytes) -> bool:
     return data.find(word, start, start + n_call) >= 0
 
 
+def with_unique(data: bytes, unique: bytes, signer: Signer | None) -> bytes:
+    """Return the envelope in `data`, of ours, made unique in this way, and in no other; signed by `signer`, or not at all."""
+    version, kind, priority, flags, _, created, n_header, n_call, n_id = FIXED.unpack_from(data)
+    at = FIXED.size + n_id + n_header
+    at += 2 + int.from_bytes(data[at : at + 2], "big") if flags & GATED else 0
+    own = 2 + int.from_bytes(data[at : at + 2], "big") if flags & UNIQUE else 0
+    text = len(unique).to_bytes(2, "big") + unique
+    lengths = _CHECKED.pack(created, n_header, n_call + len(text) - own, n_id)
+    head = bytes((version, kind, priority, flags | UNIQUE)) + bytes(_CHECKED_FROM - 4) + lengths
+    body = head + data[FIXED.size : at] + text + data[at + own :]
+    return restamped(body, data[FIXED.size : FIXED.size + n_id].decode(), created, signer)
+
+
 def decode(data: bytes, signer: Signer | None = None, queue: str | None = None, task_id: str | None = None) -> Envelope:
     """Return the envelope in `data`, without touching its payload.
 

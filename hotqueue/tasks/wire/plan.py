@@ -89,12 +89,18 @@ def lots(steps: Sequence[Step], most: int, most_bytes: int, has_words: bool = Tr
     """
     parts: dict[str, int] = {steps[-1].id: 1} if has_words else {}
     own = {step.id for step in steps}
-    followers: dict[str, list[Step]] = {}
-    for step in steps:
-        for need in step.needs:
-            followers.setdefault(need, []).append(step)
+    followers = _followers(steps)
     cut = list(_cut(steps[::-1], most, most_bytes))
     return [Lot(lot, _behind(lot, own, followers, parts), n > 0, n < len(cut) - 1) for n, lot in enumerate(cut)]
+
+
+def _followers(steps: Sequence[Step]) -> dict[str, list[Step]]:
+    """Return who waits for each step, by the ids of these."""
+    found: dict[str, list[Step]] = {}
+    for step in steps:
+        for need in step.needs:
+            found.setdefault(need, []).append(step)
+    return found
 
 
 def _cut(steps: Sequence[Step], most: int, most_bytes: int) -> Iterable[list[Step]]:
@@ -142,3 +148,47 @@ def said(lot: Lot, home: str, workflow: str, open_ms: int, words: bytes, words_m
         part = "" if each.part is None else each.part
         head += [keys.raw(each.step), each.kind.lower(), part, keys.raw("\n".join(each.ids) + "\n")]
     return head
+
+
+# --- in the place of a task --------------------------------------------------------------------------------------------
+
+
+def packed(steps: Sequence[Step], task_id: str, words: bytes, words_ms: int) -> bytes:
+    """Return a plan as it is settled of a task that it takes the place of, see lua/shared/replacing.lua.
+
+    Args:
+        steps: in an order in which each stands behind what it needs; one of them has the id of the task.
+        words: what there is to say of it, until the task is over, and so many ms longer.
+    """
+    lot = Lot(steps, _behind(list(steps), {step.id for step in steps}, _followers(steps), {}), False, False)
+    parts: list[bytes | str | int] = [words, words_ms, len(steps)]
+    for step in steps:
+        parts += [step.id, step.due, step.expires, step.envelope]
+    texts = [
+        part if isinstance(part, bytes) else keys.raw(str(part)) for part in (*parts, *said(lot, task_id, 0, b"", 0, task_id))
+    ]
+    return b"".join([len(text).to_bytes(4, "big") + text for text in texts])
+
+
+def unpacked(data: bytes, queue: str) -> tuple[list[Step], bytes]:
+    """Return the steps of a plan that was packed, all of one queue, and what there is to say of it."""
+    parts: list[bytes] = []
+    at = 0
+    while at < len(data):
+        size = int.from_bytes(data[at : at + 4], "big")
+        parts.append(data[at + 4 : at + 4 + size])
+        at += 4 + size
+    count = int(parts[2])
+    behind = parts[3 + 4 * count + 7 :]
+    needs: dict[str, list[str]] = {}
+    how: dict[str, tuple[str, bool]] = {}
+    for step, kind, own, names in zip(*[iter(behind)] * 4, strict=True):
+        needs.setdefault(keys.text(step), []).extend(keys.text(names).split("\n")[:-1])
+        how[keys.text(step)] = kind.decode().upper(), own != b""
+    found = []
+    for n in range(count):
+        name, due, expires, envelope = parts[3 + 4 * n : 7 + 4 * n]
+        task_id = keys.text(name)
+        when, takes = how.get(task_id, (SUCCESS, True))
+        found.append(Step(task_id, queue, envelope, due.decode(), expires.decode(), needs.get(task_id, ()), when, takes))
+    return found, parts[0]

@@ -97,6 +97,12 @@ def _of_script(data: bytes, task_id: str) -> Record | None:
     return None
 
 
+def origin_in(data: bytes) -> str | None:
+    """Return the id of the step because of which another one did not run, and failed, of the record of that; else None."""
+    ended = _BEHIND.fullmatch(data) if data[:2] == b"CF" else None
+    return None if ended is None else keys.text(ended[3]) or None
+
+
 def glimpse(data: bytes) -> tuple[State, int] | None:
     """Return how and when (ms) a task ended, of the first bytes of its record, unverified: for people; None for what is none."""
     for form in (_EXPIRED, _REVOKED):

@@ -25,7 +25,7 @@ class Settlement(NamedTuple):
         id: of the task.
         number: what it is held as, see `Delivery`; "*": whatever it is.
         code: see step.lua.
-        blob: the record of how it ended; b"" where there is none.
+        blob: the record of how it ended; b"" where there is none; of one that is replaced, the plan, see plan.py.
         ms: milliseconds to keep the record, or until the next try.
         extra: what the code needs besides; of an end that is none of the dead, what it sends to other queues: see outgoing.py.
     """
@@ -82,6 +82,8 @@ def of(action: Action, delivery: Delivery, history: History, options: TaskOption
         blob = record.encode(action.state or State.FAILURE, history.retries, now, error, task_id, signer)
         extra = _dead_entry(error, history, now) if do is Do.BURY else ""
         return Settlement(task_id, number, do.value, blob, _ttl(options), extra)
+    if do is Do.REPLACE:
+        return Settlement(task_id, number, do.value, action.payload, 0, "")
     return Settlement(task_id, number, do.value, b"", 0, action.need)
 
 
@@ -144,7 +146,8 @@ def _dead_entry(error: bytes, history: History, now: int) -> str:
 
 
 _ALIKE = itemgetter(1, 2, 4, 5)  # all but a settlement's id and blob
-WITH_BLOB = frozenset("SED")
+RECORDS = frozenset("SED")  # the codes that bring one
+_WITH_BLOB = frozenset("SEDN")
 
 
 def runs(settlements: Sequence[Settlement]) -> list[bytes]:
@@ -159,7 +162,7 @@ def runs(settlements: Sequence[Settlement]) -> list[bytes]:
     for (number, code, ms, extra), run in by_kind.items():
         ids = keys.raw("\n".join([each[0] for each in run]) + "\n")
         found += (code.encode(), raw_of(number), b"%d" % ms, raw_of(extra), ids)
-        if code in WITH_BLOB:
+        if code in _WITH_BLOB:
             found += [raw_of(each[3]) for each in run]
     return found
 

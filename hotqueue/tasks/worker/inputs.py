@@ -15,7 +15,7 @@ from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.rules.lifecycle import State
 from hotqueue.tasks.wire import envelope, flow, payload, record
 from hotqueue.tasks.wire.record import Record
-from hotqueue.tasks.wire.settlement import WITH_BLOB, Delivery, Settlement, raw_of
+from hotqueue.tasks.wire.settlement import RECORDS, Delivery, Settlement, raw_of
 
 TOGETHER = 250  # records that are read in one trip
 AHEAD = 1000  # records that are read at most for steps that stand in line
@@ -29,10 +29,10 @@ def hand_on(settled: Sequence[Settlement], gone: Collection[str], deliveries: Se
         settled: what was sent along with that fetch.
         gone: ids of those among them whose outcome was dropped: it is another that counts.
     """
-    ended = {each.id: each.blob for each in settled if each.code in WITH_BLOB and each.id not in gone}
+    ended = {each.id: each.blob for each in settled if each.code in RECORDS and each.id not in gone}
     for delivery in deliveries if ended else ():
         if delivery.data[3:4] and delivery.data[3] & envelope.STEP:
-            needs = _needs(delivery.data)
+            needs, _ = _needs(delivery.data)
             if ended.keys() >= set(needs):
                 delivery.inputs = {each: raw_of(ended[each]) for each in needs}
 
@@ -44,27 +44,36 @@ def read_inputs(broker: Broker, line: Sequence[Delivery]) -> None:
         ConnectionFailed, ConfigError: the server is away, or set up otherwise.
     """
     needs: dict[str, None] = {}
-    steps = []
+    steps: list[tuple[Delivery, list[str], bool]] = []
     for n, delivery in enumerate(line):
         if n and len(needs) >= AHEAD:
             break
         if delivery.inputs is None and delivery.data[3:4] and delivery.data[3] & envelope.STEP:
-            own = _needs(delivery.data)
-            steps.append((delivery, own))
+            own, is_errback = _needs(delivery.data)
+            steps.append((delivery, own, is_errback))
             needs.update(dict.fromkeys(own))
     found = _records(broker, list(needs))
-    for delivery, own in steps:
-        delivery.inputs = {each: found[each] for each in own}
+    origins = [origin for _, own, is_errback in steps if is_errback for origin in origins_of([found[each] for each in own])]
+    found |= _records(broker, [task_id for task_id in dict.fromkeys(origins) if task_id not in found])
+    for delivery, own, is_errback in steps:
+        also = origins_of([found[each] for each in own]) if is_errback else ()
+        delivery.inputs = {each: found[each] for each in (*own, *also)}
 
 
-def _needs(data: bytes) -> list[str]:
-    """Return the ids of the tasks of which a step takes something; of what cannot be read, none: `prepare` says so."""
+def _needs(data: bytes) -> tuple[list[str], bool]:
+    """Return the ids of the tasks of which a step takes something, and whether that is an error; of what cannot be read, none."""
     if not envelope.may_say(data, b'"needs":'):
-        return []
+        return [], False
     try:
-        return list(envelope.decode(data).flow.get("needs", ()))
-    except SerializationError:
-        return []
+        flow = envelope.decode(data).flow
+    except SerializationError:  # `prepare` says so
+        return [], False
+    return list(flow.get("needs", ())), "of" in flow
+
+
+def origins_of(records: Sequence[bytes | None]) -> list[str]:
+    """Return the ids of the steps because of which those of these records did not run."""
+    return list(dict.fromkeys(origin for data in records if data and (origin := record.origin_in(data))))
 
 
 def _records(broker: Broker, ids: list[str]) -> dict[str, bytes | None]:
@@ -123,11 +132,15 @@ def _decoded(task_id: str, data: bytes | None, signer: Signer | None) -> Record:
 def _of_errback(
     said: Mapping[str, Any], inputs: Mapping[str, bytes | None], signer: Signer | None, args: tuple[Any, ...]
 ) -> tuple[Any, ...]:
-    """Return the arguments of what is called for the first of some tasks that failed itself."""
-    for task_id in said["needs"]:
-        data = inputs[task_id]
-        found = _decoded(task_id, data, signer) if data else None
-        if found is not None and found.state is State.FAILURE and found.origin is None:
-            trace = payload.describe_error(found.payload)[2]
-            return flow.of_errback(said, args, task_id, payload.loads_error(found.payload), trace)
+    """Return the arguments of what is called for the first of some tasks that failed itself.
+
+    Where none did, it is one that others took the place of, and what is told is the error of that one of these which failed.
+    """
+    ends = {task_id: _decoded(task_id, inputs[task_id], signer) for task_id in said["needs"] if inputs[task_id]}
+    failed = {task_id: found for task_id, found in ends.items() if found.state is State.FAILURE}
+    for task_id, found in sorted(failed.items(), key=lambda item: item[1].origin is not None):
+        if found.origin is not None:
+            found = _decoded(found.origin, inputs.get(found.origin), signer)
+        trace = payload.describe_error(found.payload)[2]
+        return flow.of_errback(said, args, task_id, payload.loads_error(found.payload), trace)
     raise EarlierStepFailed("the error of the task that failed is not there any more: its result has expired")

@@ -29,6 +29,7 @@ from hotqueue.tasks.wire.call import loads_portable, split_by_value
 from hotqueue.tasks.wire.envelope import Envelope
 from hotqueue.tasks.wire.settlement import Delivery
 from hotqueue.tasks.worker.inputs import arguments
+from hotqueue.tasks.workflow.replacing import replaced_by
 
 NOTHING_HAPPENED = History()
 DEFAULTS = TaskOptions()
@@ -114,6 +115,8 @@ def prepare(
             options.soft_time_limit,
             (not options.ignore_result and options.result_expires > 0) or history.verdict == WANTED,
             outlet=_outlet(channel, request, options) if task is not None and task.streams else None,
+            home=registry,
+            replaced_by=replaced_by,
         )
         _have_wait_for_checkpoint(ready.call, history)
     return ready

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from hotqueue.presence import Presence
 from hotqueue.runtime.memory import resident_bytes
 from hotqueue.store.store import Store
-from hotqueue.tasks.context import CleanContext
+from hotqueue.tasks.execution.clean_context import CleanContext
 from hotqueue.tasks.execution.executor import Call
 from hotqueue.tasks.execution.loop import EventLoop
 from hotqueue.tasks.rules.lifecycle import Outcome

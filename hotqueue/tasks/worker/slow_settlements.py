@@ -30,7 +30,7 @@ MOST_REFUSALS, MOST_BREAKS = 3, 5
 ROOM = PAYLOAD_MAX  # bytes that may wait; beyond, nothing more is fetched
 SHORTEST, LONGEST = 0.05, 1.0  # seconds between two tries
 TOGETHER = 1 << 20  # bytes of what goes together
-ENDS = frozenset({"S", "E", "D", "R"})  # the settlements that carry something of the task's own
+ENDS = frozenset({"S", "E", "D", "R", "N"})  # the settlements that carry something of the task's own
 
 log = logging.getLogger("hotqueue.worker")
 

@@ -86,7 +86,11 @@ def _run(ready: Ready, queue: str, worker: str) -> dict[str, Any]:
     return {"attempt": history.tries + 1, "retries": history.retries, "queue": queue, "worker": worker}
 
 
-_ELSE = {Do.FORGET: "ended without a result, as it asked", Do.PUT_BACK: "goes back, uncharged"}
+_ELSE = {
+    Do.FORGET: "ended without a result, as it asked",
+    Do.PUT_BACK: "goes back, uncharged",
+    Do.REPLACE: "is replaced by the workflow that it returned",
+}
 
 
 def _in_one_line(error: BaseException) -> str:

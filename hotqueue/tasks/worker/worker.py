@@ -17,7 +17,7 @@ from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError
 from hotqueue.store.timeouts import COMMAND_TIMEOUT
 from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.rules.globs import weight_of
-from hotqueue.tasks.rules.lifecycle import Ended, Outcome, decide
+from hotqueue.tasks.rules.lifecycle import Do, Ended, Outcome, decide
 from hotqueue.tasks.rules.options import datetime_of
 from hotqueue.tasks.wire import settlement
 from hotqueue.tasks.worker import leaving, task_log
@@ -155,6 +155,8 @@ class Worker(Looking):
             return
         now = datetime_of(subscription.now()) if outcome.eta else None  # due by the server's time, like all
         action = decide(outcome, ready.options.retry_policy, ready.history, random=random.random, now=now)
+        if action.do is Do.REPLACE:
+            subscription.session.know_steps()
         subscription.settle_later(settlement.of(action, ready.delivery, ready.past, ready.options, subscription.now(), signer))
         task = subscription.registry.definitions.get(ready.name)
         if task is not None and task.streams and ready.call is None and action.state is not None and ready.history.tries:

@@ -29,6 +29,7 @@ class Flow:
         is_star: whether its function is called for each item of its argument.
         root, parent: ids, as `request` has them.
         queues: those of the steps that it waits for.
+        replaced: how often tasks were replaced, one by the other, until it came.
     """
 
     takes: Any = None
@@ -39,6 +40,7 @@ class Flow:
     root: str | None = None
     parent: str | None = None
     queues: tuple[str, ...] = ()
+    replaced: int = 0
 
     @property
     def is_fed(self) -> bool:
@@ -68,6 +70,8 @@ class Flow:
                 found["from"] = others
         if self.is_star:
             found["star"] = 1
+        if self.replaced:
+            found["replaced"] = self.replaced
         more = {"root": self.root, "parent": self.parent}
         return {**{name: value for name, value in more.items() if value is not None}, **found}
 

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Any
 
+from hotqueue.errors import Replace
 from hotqueue.tasks.rules.callables import is_awaitable
 from hotqueue.tasks.workflow.signature import Signature, form_of
 
@@ -27,7 +28,10 @@ def _awaited(made: Awaitable[Any]) -> Any:
     """Return what comes of something to await: in a loop here, or in a thread beside where this thread has one."""
 
     async def wait() -> Any:
-        return await made
+        try:
+            return await made
+        except Replace as asked:
+            return asked.signature
 
     try:
         asyncio.get_running_loop()

@@ -92,6 +92,8 @@ class Planning:
         steps: for the store; those that others wait for come first.
         known: the same, for handles and graphs.
         root, parent: ids, as `request` of the first step has them.
+        headers: of those of its steps that come first, under their own.
+        replaced: how often tasks were replaced, one by the other, until these steps came.
         client: what sends all of it: that of the first step's queue.
     """
 
@@ -102,6 +104,8 @@ class Planning:
         request = current_request()
         self.root = None if request is None else request.root_id
         self.parent = None if request is None else request.id
+        self.headers: dict[str, Any] = {}
+        self.replaced = 0
         self.client: Client | None = None
         self._context = Context({}, {}, {}, ())
         self._aside: set[int] = set()  # steps that follow the end of others, and are not of what these are parts of
@@ -163,11 +167,12 @@ class Planning:
         options = {**context.every, **context.first, **context.last}
         return self._put(call.definition, (*call.before, *args), kwargs, options, flow, context.after)
 
-    def collected(self, given: Given) -> int:
+    def collected(self, given: Given, task_id: str | None = None) -> int:
         """Add a step whose value is that which others are given; return its number."""
         assert self.client is not None
         definition = builtin.collect(self.client)
-        return self._put(definition, (), {}, {}, Flow(given.shape, _leaves(given.shape), given.when), ())
+        flow = Flow(given.shape, (*_leaves(given.shape), *given.also), given.when)
+        return self._put(definition, (), {}, {} if task_id is None else {"task_id": task_id}, flow, ())
 
     def _shape_for(self, given: Given) -> Shape:
         """Return the shape of what one more step is given; a wide one that several are given is collected once."""
@@ -192,8 +197,10 @@ class Planning:
         self.client = _same_store(self.client, definition)
         own_id = options.pop("task_id", None)
         task_id = checked_id(own_id) if own_id else f"{self._prefix}-{number:x}"
-        inherited = [{"headers": found} for need in flow.needs if (found := self.known[need].headers)]
+        before = [self.known[need].headers for need in flow.needs] or [self.headers]
+        inherited = [{"headers": found} for found in before if found]
         whole = _merged(*inherited, options) if inherited else options
+        flow.replaced = self.replaced
         flow.root, flow.parent = self.root, self.known[flow.needs[-1]].id if flow.needs else self.parent
         needed = [(self.known[need].id, self.known[need].task) for need in flow.needs]
         flow.queues = tuple({self.known[need].queue for need in flow.needs})

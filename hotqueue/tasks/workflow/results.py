@@ -16,6 +16,8 @@ from hotqueue.tasks.workflow import graph
 from hotqueue.tasks.workflow.crossing import bring
 from hotqueue.tasks.workflow.graph import Graph, Node, Shape, Workflow
 
+REPLACEMENT = "replacement:"  # before the id of a task: what there is to say of what was put in its place, see replacing.lua
+
 
 def result_of(client: Client, found: Graph, shape: Shape) -> AsyncResult[Any] | ResultSet[Any]:
     """Return the handle of a value that is made of these steps: a result, or several."""
@@ -78,15 +80,14 @@ def _around(result: AsyncResult[Any]) -> tuple[Graph | None, int | None]:
 
 
 def revoke_before(result: AsyncResult[Any], terminate: bool) -> None:
-    """Revoke the steps of a workflow whose value is that of this one; those of any other step's are left alone."""
+    """Revoke the steps of a workflow whose value is that of this one, and of what was put in the place of a task."""
     found, number = _around(result)
-    if found is None or found.shape != number:
-        return
     handle = handle_of(result)
-    others = [task_id for task_id in found.ids if task_id != handle.id]
+    ids = [handle.id] if found is None or found.shape != number else [*found.ids]
+    others = [task_id for task_id in _with_replacements(handle.broker, ids) if task_id != handle.id]
     if terminate:
         for task_id in others:
-            AsyncResult(Handle(task_id, handle.client, found.home)).revoke(terminate=True)
+            AsyncResult(Handle(task_id, handle.client, handle.queue)).revoke(terminate=True)
     elif others:
         handle.broker.revoke_steps(others)
         _bring(handle.broker, found)
@@ -98,7 +99,7 @@ def revoke_all(member: AsyncResult[Any]) -> int:
     if found is None:
         return 0
     broker = handle_of(member).broker
-    ended = int(broker.revoke_steps(list(found.ids)))
+    ended = int(broker.revoke_steps(list(_with_replacements(broker, list(found.ids)))))
     there = [task_id for task_id, queue in zip(found.ids, found.queues, strict=True) if queue != found.home]
     asked = [task_id for task_id, data in _records(broker, there) if data is None]
     if asked:
@@ -107,15 +108,27 @@ def revoke_all(member: AsyncResult[Any]) -> int:
     return ended + sum(each is not None and each[0] is State.REVOKED for each in known)
 
 
+def _with_replacements(broker: Any, ids: list[str]) -> list[str]:
+    """Return ids of steps, and behind them those of the steps that were put in the places of these, and so on."""
+    found, new = dict.fromkeys(ids), ids
+    while new:
+        steps: dict[str, None] = {}
+        for _, data in _records(broker, [REPLACEMENT + each for each in new]):
+            steps.update(dict.fromkeys(graph.decode("", data).ids if data else ()))
+        new = [task_id for task_id in steps if task_id not in found]
+        found.update(dict.fromkeys(new))
+    return list(found)
+
+
 def _records(broker: Any, ids: list[str]) -> Iterator[tuple[str, bytes | None]]:
     for start in range(0, len(ids), 1000):
         some = ids[start : start + 1000]
         yield from zip(some, broker.records(some), strict=True)
 
 
-def _bring(broker: Any, found: Graph) -> None:
+def _bring(broker: Any, found: Graph | None) -> None:
     """Have other queues hear what a revoked workflow has to say to them: no worker may be there to."""
-    if any(queue != found.home for queue in found.queues):
+    if found is not None and any(queue != found.home for queue in found.queues):
         bring(broker)
 
 
@@ -175,9 +188,10 @@ def _known(client: Client, workflow_id: str) -> Graph:
 
 
 def _stored(broker: Any, workflow_id: str) -> Graph | None:
-    """Return the graph of a workflow by its id, or by that of a step."""
+    """Return the graph of a workflow by its id, or by that of a step; of a task that is none, of what was put in its place."""
     for known_as in dict.fromkeys((workflow_id, workflow_id.rpartition("-")[0])):
         data = broker.workflow(known_as) if known_as else None
         if data is not None:
             return graph.decode(known_as, data)
-    return None
+    data = broker.record(REPLACEMENT + workflow_id)
+    return None if data is None else graph.decode(workflow_id, data)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 
+from hotqueue.tasks.rules.callables import Replacement
 from hotqueue.tasks.rules.options import OF_THE_CALL, PER_CALL, check_names
 from hotqueue.tasks.workflow.form import Form
 
@@ -20,7 +21,7 @@ G = TypeVar("G", bound="Signature[Any]")
 SETTABLE = (PER_CALL | OF_THE_CALL | {"link", "link_error", "depends_on"}) - {"args", "kwargs"}
 
 
-class Signature(Generic[R]):
+class Signature(Replacement, Generic[R]):
     """A call that is put together now and sent later: what ``task.s(…)`` returns, and the base of chains, groups and chords.
 
     >>> add.s(2, 2).delay().get(timeout=10)
@@ -121,7 +122,10 @@ class Signature(Generic[R]):
 
     def __call__(self, *args: Any, **kwargs: Any) -> R:
         """Run it here and now, step by step; return the value of its last step. Nobody is told of an error but the caller."""
-        return self._form.run(args, kwargs)  # type: ignore[no-any-return]
+        made = self._form.run(args, kwargs)
+        while isinstance(made, Signature):
+            made = made._form.run((), {})
+        return made  # type: ignore[no-any-return]
 
     # --- being looked at -----------------------------------------------------------------------------------------
 

@@ -1,5 +1,6 @@
-"""Random workflows (chains, groups and chords in each other), with errors, retries, revoking and lost workers: each step has one
-outcome, the right one, none waits for ever, and nothing is left over. HOTQUEUE_GRAPHS says how many; some where it does not.
+"""Random workflows (chains, groups and chords in each other), with errors, retries, revoking, lost workers, and tasks that others take
+the place of: each step has one outcome, the right one, none waits for ever, and nothing is left over. HOTQUEUE_GRAPHS says how
+many; some where it does not.
 
 What must come of a workflow is said here anew, over the whole graph at its end, in Python; see test_workflows.py for the kinds.
 """
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from hotqueue.tasks.broker.session import Session
+from hotqueue.tasks.wire import plan
 from hotqueue.tasks.wire.plan import Step
 from hotqueue.tasks.wire.settlement import Settlement
 from tests.tasks.broker.test_workflows import HOUR, ended, step
@@ -28,10 +30,11 @@ class Graph:
 
     room: Room
     dice: random.Random
+    prefix: str = ""
     steps: list[Step] = field(default_factory=list)
 
     def add(self, needs: list[str], when: str = "S") -> str:
-        name = f"{len(self.steps)}"
+        name = f"{self.prefix}{len(self.steps)}"
         self.steps.append(step(self.room, name, *dict.fromkeys(needs), when=when, takes=self.dice.random() < 0.7))
         return name
 
@@ -57,10 +60,16 @@ class Graph:
 
 
 class Played:
-    """A workflow as workers run it; `ends` is how the last run of each step ended: S, D, E or R (revoked)."""
+    """A workflow as workers run it; `ends` is how the last run of each step ended: S, D, E or R (revoked).
 
-    def __init__(self, room: Room, dice: random.Random) -> None:
+    `steps` are those of the graph, and those that came in the place of some, in an order in which each stands behind what it needs;
+    of a step that was replaced it is the last of these. `whole`: those that fail as well where a step dies that came with them.
+    """
+
+    def __init__(self, room: Room, dice: random.Random, steps: list[Step]) -> None:
         self.room, self.dice = room, dice
+        self.steps = list(steps)
+        self.whole: set[str] = set()
         self.ends: dict[str, str] = {}
         self.runs: dict[str, int] = {}
         self.revived: set[str] = set()
@@ -71,15 +80,35 @@ class Played:
         self.number += 1
         session = Session(self.room.broker, f"w{self.number}", "s")
         session.register(60_000, {"host": "h"})
+        session.know_steps()
         return session
 
     def settlement(self, task_id: str) -> Settlement:
-        code = self.dice.choices("SXDER", (60, 10, 8, 3, 10))[0]
+        code = self.dice.choices("SXDERN", (60, 10, 8, 3, 10, 10 if len(self.steps) < 100 else 0))[0]
+        if code == "N" and task_id not in (self.room["revoked"] or ()):
+            return self.replacement(task_id)
+        code = "S" if code == "N" else code
         blob = {"X": b"", "R": b""}.get(code, b"\x01" + code.encode() + b" end")
         if code != "R":
             self.ends[task_id] = "S" if code == "X" else code
             self.runs[task_id] = self.runs.get(task_id, 0) + 1
         return Settlement(task_id, "*", code, blob, HOUR if code != "R" else 0, {"D": "{}", "R": "1 0 - - -"}.get(code, ""))
+
+    def replacement(self, task_id: str) -> Settlement:
+        """Have a task be replaced by a part of any form, or by another call."""
+        self.number += 1
+        graph = Graph(self.room, self.dice, f"{task_id}+{self.number}.")
+        needs = graph.grow([], self.dice.randint(0, 2)) if self.dice.random() < 0.7 else []
+        own = step(self.room, task_id, *dict.fromkeys(needs), takes=self.dice.random() < 0.7)
+        before = [*graph.steps]
+        behind = [graph.add([task_id], self.dice.choice("SF"))] if self.dice.random() < 0.2 else []
+        steps = [*before, own, *graph.steps[len(before) :]]
+        at = next(n for n, each in enumerate(self.steps) if each.id == task_id)
+        self.steps[at : at + 1] = steps
+        self.whole -= {task_id}
+        self.whole |= {task_id} if needs else set()
+        words = b"words" if needs or behind else b""
+        return Settlement(task_id, "*", "N", plan.packed(steps, task_id, words, HOUR), 0, "")
 
     def play(self) -> None:
         hand: list[str] = [each.id for each in self.session.step(self.dice.randint(1, 5)).deliveries]
@@ -94,7 +123,7 @@ class Played:
             some = [self.settlement(each) for each in hand[: self.dice.randint(1, 5)]]
             stepped = self.session.step(self.dice.randint(1, 5), some)
             if self.dice.random() < 0.1:
-                again = [each for each in some if each.code != "R"]
+                again = [each for each in some if each.code not in "RN"]
                 assert len(self.session.settle(again).gone) == len(again)
             hand = hand[len(some) :] + [delivery.id for delivery in stepped.deliveries]
 
@@ -129,6 +158,11 @@ def expected(steps: list[Step], ends: dict[str, str]) -> dict[str, str]:
     return found
 
 
+def has_failed_with_others(played: Played, task_id: str) -> bool:
+    """Tell whether a task has failed as a step died that had come in its place."""
+    return task_id in played.whole and (played.room.broker.record(task_id) or b"")[:2] == b"CF"
+
+
 @pytest.mark.servers("server")
 @pytest.mark.parametrize("seed", range(SEED, SEED + 6))
 def test_random_workflows(room: Room, seed: int) -> None:
@@ -141,14 +175,14 @@ def one_workflow(room: Room, dice: random.Random, name: str) -> None:
     graph = Graph(room, dice)
     graph.grow([], 4)
     room.broker.enqueue_plan("w", graph.steps, b"words")
-    played = Played(room, dice)
+    played = Played(room, dice, graph.steps)
     played.play()
     while played.retry_some():
         played.play()
-    found = expected(graph.steps, played.ends)
+    found = expected(played.steps, played.ends)
     assert "missing" not in found.values(), (name, found)
     assert not room["tasks"], (name, room["tasks"])
-    by_id = {each.id: each for each in graph.steps}
+    by_id = {each.id: each for each in played.steps}
     for task_id, state in found.items():
         each = by_id[task_id]
         before = [found[need] for need in each.needs]
@@ -158,7 +192,7 @@ def one_workflow(room: Room, dice: random.Random, name: str) -> None:
         if state == "B":
             assert (blob or b"")[:1] == b"C", (name, task_id, blob)
         if each.when == "F" and not played.revived and played.ends.get(task_id) != "R":
-            died = any(played.ends.get(need) == "D" for need in each.needs)
+            died = any(played.ends.get(need) == "D" or has_failed_with_others(played, need) for need in each.needs)
             assert (task_id in played.runs) is died, (name, task_id, died)
     room.broker.reap(played.session.worker, known_dead=True)
     room.broker.discard(list(room["dead"] or ()))

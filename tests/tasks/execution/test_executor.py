@@ -15,7 +15,7 @@ from hotqueue import HotQueue
 from hotqueue.errors import Reject, Retry, SoftTimeLimitExceeded, TaskError
 from hotqueue.tasks import State, current_task
 from hotqueue.tasks.client.definition import definition_of
-from hotqueue.tasks.context import CleanContext
+from hotqueue.tasks.execution.clean_context import CleanContext
 from hotqueue.tasks.execution.executor import Call, execute, outcome_of
 from hotqueue.tasks.execution.loop import EventLoop
 from hotqueue.tasks.rules.lifecycle import Ended, Outcome

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from hotqueue.errors import Reject, Retry
-from hotqueue.tasks.context import CleanContext
+from hotqueue.tasks.execution.clean_context import CleanContext
 from hotqueue.tasks.execution.executor import Call, execute
 from hotqueue.tasks.execution.loop import EventLoop
 from hotqueue.tasks.execution.tracebacks import let_go

@@ -6,7 +6,8 @@
 --      6 bytes at most 7 what the key of a result begins with 8 the same of parked:<need>; then runs, of tasks that have the first four
 --      of these in common: code, the record of `held` that they are in ('*': any), ms, extra, ids (each with a newline behind it),
 --      and a blob for each where the code has some
---      codes: S success (blob), X end without result, E end with another result (blob) (extra: what it sends to other queues, see
+--      codes: N replaced by a plan (blob: see replacing.lua; first: what comes may wait for what ends here), S success (blob), X end
+--      without result, E end with another result (blob) (extra: what it sends to other queues, see
 --      outbox.lua), D dead (blob; extra: its record), R retry
 --      after ms (extra: attempts), P put back (extra: when it was fetched, in ms, if it was not started), K park (extra: need), L stay held: it has ended, and its outcome comes apart
 -- Returns { now, ms until the next due task (-1: none), alive, size of the other kind's ready set, of the suspects,
@@ -40,11 +41,12 @@ local is_plain = not is_paused -- no task of which more is kept than itself
 local marks, owners, pauses = 0, nil, nil
 local free_unique -- lets go of the keys of those that ended
 local buried -- of those, the dead, if there are any
-if is_paused then
+local is_replacing = STEPS == 1 and ARGV[9] == 'N'
+if is_paused or is_replacing then
   -- The last one is asked for five times, so that one question answers for it apart from the others.
   local kept = redis.call('EXISTS', ATTEMPTS, EXPIRING, REVOKED, LARGE, OWNED, OWNED, OWNED, OWNED, OWNED)
   is_plain = kept == 0
-  if kept > 4 then
+  if kept > 4 or is_replacing then
     -- include owning
     owners = owning(OWNED, now)
   end
@@ -71,7 +73,7 @@ local function settle()
     local runs, at = {}, 9
     while at <= #ARGV do
       local run = { code = ARGV[at], field = ARGV[at + 1], ms = ARGV[at + 2], extra = ARGV[at + 3], text = ARGV[at + 4], ids = lines_of(ARGV[at + 4]) }
-      run.ends, run.blobs = string.find('SXED', run.code, 1, true), string.find('SED', run.code, 1, true) and at + 4
+      run.ends, run.blobs = string.find('SXED', run.code, 1, true), string.find('SEDN', run.code, 1, true) and at + 4
       at = at + 5 + (run.blobs and #run.ids or 0)
       runs[#runs + 1] = run
     end
@@ -139,6 +141,15 @@ local function settle()
   local function carry_out_one(run, n, code, head)
     local id, letter = run.ids[n], string.byte(head)
     local has_slot = letter ~= 115 and letter ~= 97 and string.find(head, '^[ghklGHKL]') -- not s, nor a
+    if STEPS == 1 and code == 'N' then
+      local function give_up()
+        if has_slot then gates(READY).pass_on(id, 'X', head, '', run.ids) end
+        if has_slot then gates(READY).pass_slots() end
+      end
+      is_plain = false
+      tally.coming = (tally.coming or 0) + replacing(READY, owners, now, SEQ).replace(id, blob_of(run, n), give_up)
+      return
+    end
     if not run.ends then
       if has_slot then gates(READY).pass_on(id, code, head, run.extra, run.ids) end
       return carry_out_other(id, run, code, head)
@@ -179,7 +190,8 @@ local function settle()
       for n, id in ipairs(run.ids) do
         local code = run.code
         if heads[n] then
-          if code == 'K' and is_revoked(id) then code = 'P' end -- parked, nobody might ever fetch it, and end it
+          -- Parked, nobody might ever fetch it, and end it; and nothing is to come in its place.
+          if (code == 'K' or code == 'N') and is_revoked(id) then code = 'P' end
           carry_out_one(run, n, code, heads[n])
           if run.ends then ended[#ended + 1] = id end
           tally[code] = (tally[code] or 0) + 1
@@ -382,7 +394,7 @@ end
 
 local function count_all()
   if not next(tally) then return end
-  local NAMES = { S = 'succeeded', E = 'ended', D = 'failed', R = 'retried', P = 'put_back', K = 'parked', dropped = 'dead_dropped' }
+  local NAMES = { S = 'succeeded', E = 'ended', D = 'failed', R = 'retried', P = 'put_back', K = 'parked', N = 'replaced', coming = 'enqueued', dropped = 'dead_dropped' }
   tally.S, tally.X = (tally.S or 0) + (tally.X or 0), nil
   for what, by in pairs(tally) do
     if NAMES[what] and by > 0 then count(STATS, now, NAMES[what], by) end

@@ -35,7 +35,7 @@ local function ending(ready, owners)
     return true
   end
 
-  -- verb, cause: what that means for the steps behind it, see steps.lua; U: it is kept there, and what it owns.
+  -- verb, cause: what that means for the steps behind it, see steps.lua; U, W: it is kept there, and what it owns.
   function made.end_waiting(id, blob, ttl, result, verb, cause)
     gates(ready).unique().successors().forget(id)
     gates(ready).lanes().forget(id)
@@ -51,7 +51,7 @@ local function ending(ready, owners)
     if owners then
       local entry, names = unpack(owners.of({ id }))
       owners.keep(done, id, blob, ttl, entry, verb or 'V', cause or 'R' .. id)
-      if names and verb ~= 'U' then owners.end_owner(id, names) end
+      if names and verb ~= 'U' and verb ~= 'W' then owners.end_owner(id, names) end
     else
       keep_record(done, now_ms(), id, blob, ttl, result)
     end

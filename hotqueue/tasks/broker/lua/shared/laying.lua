@@ -1,14 +1,15 @@
 -- Steps of a workflow as they are sent; put behind steps. See docs/decisions/0061.
 
--- ids: of the steps of a lot; args, at: what is said of them, and behind which of these that begins: see enqueue.lua.
-local function laying(ids, args, at)
+-- ids: of the steps of a lot; args, at: what is said of them, and behind which of these that begins: see enqueue.lua. `replaced`: the one of
+-- them in whose place they are; `owners`: of this script.
+local function laying(ids, args, at, replaced, owners)
   local made = {}
   local tag = string.sub(KEYS[1], 1, -6)
   local now = now_ms()
   local root, more_in, is_later, words, words_ms, keeper = args[at + 1], args[at + 2], args[at + 3] == '1', args[at + 4], args[at + 5], args[at + 6]
   local lefts, to_write, behind = lines_of(args[at + 7]), {}, {}
   local open, owned = tag .. 'steps:open', tag .. 'owned'
-  local owners, follow
+  local follow
   local watched, to_watch = {}, lines_of(args[at + 8])
   for i = 1, #to_watch, 2 do watched[to_watch[i]] = to_watch[i + 1] end
   for i = at + 9, #args, 4 do
@@ -49,14 +50,22 @@ local function laying(ids, args, at)
       for n, id in ipairs(each.ids) do
         each.states[n] = own[id] and 'T' or state_of(id)
         if each.states[n] == 'U' and watched[id] then each.states[n] = 'T' end
+        if each.states[n] == 'U' and replaced then each.states[n] = 'E' end -- nobody is there to be told
         if each.states[n] == 'U' then unknown[#unknown + 1] = id end
       end
     end
     if unknown[2] then return unknown end
     local wrong = must_be('hash', owned) or must_be('zset', open)
     if wrong then return wrong end
-    owners = owning(owned, now)
+    owners = owners or owning(owned, now)
     follow = following(KEYS[3], owners, now)
+  end
+
+  -- The parts of what a step owns follow on what it owns already.
+  function made.shift(step, by)
+    for _, each in ipairs(behind) do
+      if each.step == step and each.own ~= '' then each.own = text(tonumber(each.own) + by) end
+    end
   end
 
   function made.note(i, place, due)
@@ -72,7 +81,13 @@ local function laying(ids, args, at)
     for id, queue in pairs(watched) do
       if state_of(id) == 'U' then follow.watch(id, queue) end
     end
-    for _, each in ipairs(to_write) do follow.wait(each[1], each[2], each[3], each[4], is_open and root or '') end
+    for _, each in ipairs(to_write) do
+      if each[1] == replaced then
+        follow.wait_replaced(unpack(each))
+      else
+        follow.wait(each[1], each[2], each[3], each[4], is_open and root or '')
+      end
+    end
     if words ~= '' then owners.own_text(keeper, 'workflow:' .. root, words, words_ms) end
     for _, each in ipairs(behind) do
       follow.put_behind(each.step, each.kind, each.own, each.names, table.concat(each.states))

@@ -51,7 +51,7 @@ local function owning(owned, now)
   -- What steps.lua has to follow: how a task ended ('verb'), what to say was why ('cause'), the task, the steps that waited for it.
   local ends = {}
   -- Of these, the ones that may still wait for it: those of a task that can be retried, see steps.lua.
-  local LEFT = { D = '\n[af][^\n]*', U = '\na[^\n]*' }
+  local LEFT = { D = '\n[af][^\n]*', W = '\n[af][^\n]*', U = '\na[^\n]*' }
 
   local function note_end(verb, cause, id, behind)
     if behind == '' then return '' end
@@ -148,10 +148,11 @@ local function owning(owned, now)
     end
   end
 
-  -- Have a text of no task stay as a result under a name of its own while a task is its owner, which owns nothing else yet; and `ttl` ms longer.
-  local function own_text(owner, name, blob, ttl)
+  -- Have a text of no task stay as a result under a name of its own while a task is its owner, which owns nothing yet but what is in
+  -- `before`; and `ttl` ms longer.
+  local function own_text(owner, name, blob, ttl, before)
     redis.call('SET', results .. name, blob)
-    redis.call('HSET', owned, field_of(owner, 0), name .. '\n', name, '1 +' .. ttl)
+    redis.call('HSET', owned, field_of(owner, 0), (before or '') .. name .. '\n', name, '1 +' .. ttl)
   end
 
   -- Note what a task owns, a part of it; nil, or what is wrong with that. Said again it is what it was.
@@ -214,6 +215,26 @@ local function owning(owned, now)
       part = part + 1
       more = redis.call('HGET', owned, field_of(owner, part))
     end
+  end
+
+  -- A task is replaced, and owns no more what it did, but for what there is to say of the workflow that it is the last step of, which is
+  -- given back. What was said of others in its place goes at once, since the same may be said of those to come.
+  local function end_replaced(owner)
+    local kept, part, names = '', 0, redis.call('HGET', owned, field_of(owner, 0))
+    if names and string.find(names, '^%l+:') then
+      for _, id in ipairs(lines(names)) do
+        if string.sub(id, 1, 9) == 'workflow:' then kept = kept .. id .. '\n' else let_go({ id }) end
+      end
+      if kept == '' then redis.call('HDEL', owned, field_of(owner, 0)) else redis.call('HSET', owned, field_of(owner, 0), kept) end
+      part, names = 1, redis.call('HGET', owned, field_of(owner, 1))
+    end
+    while names do
+      redis.call('HDEL', owned, field_of(owner, part))
+      redis.call('RPUSH', over, names)
+      part = part + 1
+      names = redis.call('HGET', owned, field_of(owner, part))
+    end
+    return kept
   end
 
   -- The same of many that a script ends, once it has stored how they ended: what one of them owns may be among them.
@@ -290,6 +311,6 @@ local function owning(owned, now)
     is_awaited_by = is_awaited_by, record_of = record_of, lines = lines, of = of, own = own, let_go = let_go, keep = keep, own_part = own_part, end_owner = end_owner, note_over = note_over, end_noted = end_noted,
     end_dead = end_dead, let_go_of_part = let_go_of_part, forget = forget, take_back = take_back,
     as_wanted = as_wanted, mend = mend, note_behind = note_behind, own_text = own_text, note_end = note_end, are_awaited = are_awaited,
-    taken_ends = taken_ends, has_steps = has_steps, mark = mark, note_over_already = note_over_already,
+    taken_ends = taken_ends, end_replaced = end_replaced, has_steps = has_steps, mark = mark, note_over_already = note_over_already,
   }
 end

@@ -2,7 +2,8 @@
 -- See docs/decisions/0061.
 
 -- steps: a step that waits → 'how many ends it needs yet, how many of these have failed, its place, when it is due once they have come,
--- the workflow whose sender has not sent all of it yet, or nothing'. It is in `tasks`, and in no set.
+-- the workflow whose sender has not sent all of it yet, " r" if it is the last step of what was put in its place, or nothing'. It is in
+-- `tasks`, and in no set.
 -- Of one that runs in another queue, this is what stands for it: behind when it is due there is a sign, and that queue's name, quoted. '>' it is to go
 -- there, '=' it has gone, and ends when that queue says so; '?' and '~' the same of a task that is in that queue, and only waited for. '@in' in the
 -- place of the workflow: what it takes is on its way here from another queue.
@@ -12,8 +13,9 @@
 -- it', a line each. steps:open: a workflow of which more is to be sent → until when, in ms.
 -- What waits for the end of a task stands in `owned`, see owning.lua, each with a letter before it: s it needs a success, a any end, f one failure.
 -- A line goes with the end that it waited for: so a task counts once, however often it is delivered, revived, or heard of.
--- Verbs: S it succeeded, D it is dead, V it is over in any other way, U it ended as one before it is dead, G as one before it is over, or
--- the dead one was thrown away, X it was for a failure that did not come, R it is to run again, P what could not be posted is to be. A cause is F or R (failed, revoked), and where it arose.
+-- Verbs: S it succeeded, D it is dead, V it is over in any other way, U it ended as one before it is dead, W that one was put in its place
+-- with it, so that it has failed itself, G as one before it is over, or the dead one was thrown away, X it was for a failure that did not come,
+-- R it is to run again, P what could not be posted is to be. A cause is F or R (failed, revoked), and where it arose.
 
 function following(ready, owners, now) -- declared in ending.lua, which has to end steps as well
   if made_following then return made_following end
@@ -22,6 +24,7 @@ function following(ready, owners, now) -- declared in ending.lua, which has to e
   local tag = string.sub(ready, 1, -6)
   local tasks, steps, resumable, todo = tag .. 'tasks', tag .. 'steps', tag .. 'dead:steps', tag .. 'steps:todo'
   local FOLLOWED_AT_ONCE, OF_A_STEP, BEHIND_MS = 1000, 4, 3600000 -- what one script follows; what a step costs of it that ends or begins; see client/result.py
+  local REPLACED = ' r'
   local STEPS_IN_PART = 250 -- steps behind one task that are in one element of steps:todo
   local rows, changed, unposted = {}, {}, {}
   local released = { s = 0, a = 0 }
@@ -140,7 +143,7 @@ function following(ready, owners, now) -- declared in ending.lua, which has to e
       end
       redis.call('HDEL', steps, id)
       local record = 'C' .. string.sub(cause, 1, 1) .. text(now) .. ' ' .. string.sub(cause, 2)
-      ending(ready, owners).end_waiting(id, record, text(BEHIND_MS), tag .. 'result:' .. id, is_for_good and 'G' or 'U', cause)
+      ending(ready, owners).end_waiting(id, record, text(BEHIND_MS), tag .. 'result:' .. id, is_for_good and 'G' or row.root == REPLACED and 'W' or 'U', cause)
     elseif is_for_good then
       rows[id] = false
       redis.call('HDEL', resumable, id)
@@ -204,7 +207,7 @@ function following(ready, owners, now) -- declared in ending.lua, which has to e
       drop(id, row)
     elseif kind == 'a' or (kind == 's' and verb == 'S') then
       return count_off(id, row)
-    elseif kind == 'f' and verb == 'D' then
+    elseif kind == 'f' and (verb == 'D' or verb == 'W') then
       row.failed = 1
       resume(id, row)
       if row.waits then release(id, row) end
@@ -322,6 +325,12 @@ function following(ready, owners, now) -- declared in ending.lua, which has to e
     rows[id] = { left = left, failed = 0, place = place, due = due, root = root, waits = true }
     redis.call('HSET', steps, id, text_of(rows[id]))
   end
+
+  -- The same of a task in whose place others were put.
+  function made.wait_replaced(id, left, place, due) made.wait(id, left, place, due, REPLACED) end
+
+  -- A step that waits for nothing begins.
+  function made.begin(id, place, due) release(id, { place = place, due = due }) end
 
   -- Have a step wait for the end of tasks. own: the number of the part of what it owns that these are; '' if it takes nothing of them.
   -- Gives back what is wrong with that.

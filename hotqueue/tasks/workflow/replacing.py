@@ -1,0 +1,91 @@
+"""Replacing: a task returned a signature → the plan of the steps that take its place, or its value, if it has no step. No I/O.
+
+The last step of the plan has the id of the task, so that whoever waits for that waits on. See docs/decisions/0067.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from hotqueue.errors import ConfigError
+from hotqueue.sizes import in_words
+from hotqueue.tasks.client.client import Client
+from hotqueue.tasks.context import Request, envelope_of
+from hotqueue.tasks.rules import unique as unique_rules
+from hotqueue.tasks.wire import envelope, plan
+from hotqueue.tasks.wire.plan import Step
+from hotqueue.tasks.workflow.plan import Given, Planning, Shape
+from hotqueue.tasks.workflow.sending import graph_of
+from hotqueue.tasks.workflow.signature import form_of
+
+MOST_REPLACED = 1000  # times, one by the other
+MOST_STEPS, MOST_BYTES = 1000, 8 * 1024 * 1024  # of one plan, which is one script
+WORDS_MS = 3_600_000  # as broker/workflows.py
+
+
+def replaced_by(home: Client, name: str, request: Request, signature: Any) -> tuple[bytes | None, Any]:
+    """Return what takes the place of the task that runs: a plan, packed, and None; or None and a value, if there is no step.
+
+    Args:
+        home: the worker's own client of its queue, which signs what comes to be there: a task that came by value has no key.
+        name: of the task.
+
+    Raises:
+        RecursionError: it was replaced too often.
+        ConfigError, TypeError, SerializationError: a step is of another queue, or unique, does not fit, cannot travel.
+    """
+    planning, shape = _planned(name, request, signature)
+    if not planning.steps:
+        return None, shape
+    steps = [_at_home(step, home, request, name) for step in planning.steps]
+    _check_size(steps, request, name)
+    words = graph_of(planning, shape).encode() if len(steps) > 1 else b""
+    return plan.packed(steps, request.id, words, WORDS_MS), None
+
+
+def _planned(name: str, request: Request, signature: Any) -> tuple[Planning, Shape]:
+    planning = Planning()
+    planning.id, planning.headers = request.id, request.headers
+    planning.replaced = int(envelope_of(request).flow.get("replaced", 0)) + 1
+    if planning.replaced > MOST_REPLACED:
+        raise RecursionError(
+            f"task {request.id} ({name}) was replaced {MOST_REPLACED:,} times, one signature returning the next, which is as "
+            "often as may be: have it end at some point, or send the next one by delay()"
+        )
+    form = form_of(signature).copy()
+    form.options["task_id"] = request.id
+    shape = planning.part(form, Given())
+    is_last = isinstance(shape, int) and planning.known[shape].id == request.id
+    if planning.steps and not is_last:  # it ends with several, or says itself what its last step is called
+        shape = planning.collected(Given(shape), request.id)
+    return planning, shape
+
+
+def _at_home(step: Step, home: Client, request: Request, name: str) -> Step:
+    """Return a step as it is laid; the last one has the unique key of the task: until that is over, nobody else gets it."""
+    if step.queue != request.queue:
+        raise ConfigError(
+            f"{name} returned a workflow with a step in queue {step.queue!r}, and is in queue {request.queue!r} itself: what "
+            "takes the place of a task is in its queue; send the other by delay()"
+        )
+    data, unique = step.envelope, envelope_of(request).unique
+    has_key = (found := unique_rules.read(unique)) is not None and found.until == "ended"
+    if step.id == request.id and has_key:
+        return step._replace(envelope=envelope.with_unique(data, unique, home.signer))
+    if data[3] & envelope.UNIQUE:
+        raise TypeError(f"{name} returned a workflow with a unique step, {step.id}, which cannot be; say .set(unique=False)")
+    if home.signer is not None:
+        data = envelope.restamped(data, step.id, int(time.time() * 1000), home.signer)
+    return step._replace(envelope=data)
+
+
+def _check_size(steps: Sequence[Step], request: Request, name: str) -> None:
+    size = sum(len(step.envelope) for step in steps)
+    if len(steps) > MOST_STEPS or size > MOST_BYTES:
+        raise ConfigError(
+            f"{name} returned a workflow of {len(steps):,} steps ({in_words(size)}); what takes the place of a task has at "
+            f"most {MOST_STEPS:,}, and {in_words(MOST_BYTES)}: have it return fewer, as task.chunks() makes few of many, or send "
+            "it by delay()"
+        )
