@@ -279,18 +279,6 @@ class Ignore(ControlFlow):
     """Raise inside a task to end it without storing any result."""
 
 
-class Replace(ControlFlow):
-    """What `self.replace(signature)` raises: the workflow takes the place of the task.
-
-    Args:
-        signature: such as ``task.s(…)``.
-    """
-
-    def __init__(self, signature: Any) -> None:
-        super().__init__(signature)
-        self.signature = signature
-
-
 class TaskNameWarning(UserWarning):
     """Two functions were defined under one task name; a worker that loads them refuses to start."""
 

@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from datetime import datetime, timedelta
 from typing import Any, NoReturn, Protocol, TypeVar
 
-from hotqueue.errors import NoTask, Replace, Retry
+from hotqueue.errors import ControlFlow, NoTask, Retry
 from hotqueue.tasks.resuming import Backing, Items, Resuming
 from hotqueue.tasks.rules.callables import Replacement
 from hotqueue.tasks.rules.history import History
@@ -22,6 +22,18 @@ from hotqueue.tasks.wire.exceptions import shortened
 
 T = TypeVar("T")
 request_var: ContextVar[Request] = ContextVar("hotqueue_request")
+
+
+class Replace(ControlFlow):
+    """What `replace` raises: a workflow takes the place of the task.
+
+    Args:
+        signature: of the workflow.
+    """
+
+    def __init__(self, signature: Any) -> None:
+        super().__init__(signature)
+        self.signature = signature
 
 
 class Channel(Protocol):

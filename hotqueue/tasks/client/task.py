@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from functools import update_wrapper
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, NoReturn, ParamSpec, Self, TypeVar, overload
 
-from hotqueue.errors import Replace
 from hotqueue.tasks.broker.encoded import Encoded
 from hotqueue.tasks.client.calls import ready_to_send
 from hotqueue.tasks.client.definition import Definition
@@ -16,7 +15,7 @@ from hotqueue.tasks.client.handle import Handle, handle_of
 from hotqueue.tasks.client.method import AsyncTaskMethod, TaskMethod, chunked, is_method_of, signed, starred
 from hotqueue.tasks.client.result import AsyncResult
 from hotqueue.tasks.client.resultset import ResultSet
-from hotqueue.tasks.context import Request, current_task
+from hotqueue.tasks.context import Replace, Request, current_task
 
 if TYPE_CHECKING:
     from hotqueue.tasks.workflow.group import group

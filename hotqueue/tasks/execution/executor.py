@@ -13,9 +13,9 @@ from contextvars import Context, copy_context
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hotqueue.errors import ControlFlow, Ignore, Interruption, Reject, Replace, Retry, SoftTimeLimitExceeded
+from hotqueue.errors import ControlFlow, Ignore, Interruption, Reject, Retry, SoftTimeLimitExceeded
 from hotqueue.runtime import package
-from hotqueue.tasks.context import Request, begun_resuming, request_var
+from hotqueue.tasks.context import Replace, Request, begun_resuming, request_var
 from hotqueue.tasks.execution import forks, tracebacks
 from hotqueue.tasks.execution.soft_limit import is_of_another, soft_limit
 from hotqueue.tasks.execution.streaming import Outlet, drain

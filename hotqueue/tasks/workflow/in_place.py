@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Any
 
-from hotqueue.errors import Replace
+from hotqueue.tasks.context import Replace
 from hotqueue.tasks.rules.callables import is_awaitable
 from hotqueue.tasks.workflow.signature import Signature, form_of
 

@@ -1,5 +1,5 @@
-"""Random workflows (chains, groups and chords in each other), with errors, retries, revoking, lost workers, and tasks that others take
-the place of: each step has one outcome, the right one, none waits for ever, and nothing is left over. HOTQUEUE_GRAPHS says how
+"""Random workflows (chains, groups and chords in each other), with errors, retries, revoking, lost workers, and tasks that are
+replaced: each step has one outcome, the right one, none waits for ever, and nothing is left over. HOTQUEUE_GRAPHS says how
 many; some where it does not.
 
 What must come of a workflow is said here anew, over the whole graph at its end, in Python; see test_workflows.py for the kinds.
@@ -62,7 +62,7 @@ class Graph:
 class Played:
     """A workflow as workers run it; `ends` is how the last run of each step ended: S, D, E or R (revoked).
 
-    `steps` are those of the graph, and those that came in the place of some, in an order in which each stands behind what it needs;
+    `steps` are those of the graph, and those that came in the place of some, each behind what it needs;
     of a step that was replaced it is the last of these. `whole`: those that fail as well where a step dies that came with them.
     """
 

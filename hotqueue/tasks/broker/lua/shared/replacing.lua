@@ -63,7 +63,7 @@ local function replacing(ready, owners, now, seq)
       if lay.waits(n) then lay.note(n, place, due) else free[#free + 1] = { ids[n], place, due } end
     end
     lay.commit()
-    for _, each in ipairs(free) do follow.begin(unpack(each)) end
+    for _, each in ipairs(free) do follow.start(unpack(each)) end
     return count - 1
   end
 

@@ -96,6 +96,7 @@ function following(ready, owners, now) -- declared in ending.lua, which has to e
   -- Tell another queue how a task ended that is waited for there.
   local function report(home, id, verb, cause)
     local record, ms = '', 0
+    if verb == 'W' then verb = 'D' end -- it has failed itself
     if verb ~= 'R' and verb ~= 'G' and verb ~= 'X' then record, ms = owners.record_of(id) end
     if not made.report(home, id, verb, cause, record, text(ms)) then
       leave_for_later(verb, cause, id, '\nh' .. home)
@@ -195,7 +196,8 @@ function following(ready, owners, now) -- declared in ending.lua, which has to e
       return OF_A_STEP
     end
     local row = row_of(id)
-    if not row then return 1 end
+    -- What has replaced an errback waits for none of the other ends that this one might have begun with.
+    if not row or (kind == 'f' and row.root == REPLACED) then return 1 end
     if verb == 'P' then
       if row.waits then release(id, row) end
       return OF_A_STEP
@@ -330,7 +332,7 @@ function following(ready, owners, now) -- declared in ending.lua, which has to e
   function made.wait_replaced(id, left, place, due) made.wait(id, left, place, due, REPLACED) end
 
   -- A step that waits for nothing begins.
-  function made.begin(id, place, due) release(id, { place = place, due = due }) end
+  function made.start(id, place, due) release(id, { place = place, due = due }) end
 
   -- Have a step wait for the end of tasks. own: the number of the part of what it owns that these are; '' if it takes nothing of them.
   -- Gives back what is wrong with that.
