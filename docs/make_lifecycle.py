@@ -33,6 +33,7 @@ AFTER = {
     Do.RETRY: State.RETRY,
     Do.PUT_BACK: State.PENDING,
     Do.PARK: State.PENDING,
+    Do.REPLACE: State.PENDING,
 }
 MEANING = {
     Do.SUCCEED: "store the value",
@@ -42,6 +43,7 @@ MEANING = {
     Do.RETRY: "run it again after its delay",
     Do.PUT_BACK: "put it back at its place, uncharged",
     Do.PARK: "keep it, at its place, for a worker that can run it",
+    Do.REPLACE: "put the workflow in its place, whose last step has its id",
 }
 
 

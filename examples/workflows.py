@@ -33,6 +33,12 @@ def sentence(count: int, what: str) -> str:
 
 
 @queue.task
+def book(lines: list[str]):
+    """Count the words of as many lines as there are: the workflow that it returns takes its place."""
+    return chord([words.s(line) for line in lines], total.s())
+
+
+@queue.task
 def note(request, error, traceback: str) -> str:
     """Be told of a failure."""
     return f"{request.task} failed: {error!r}"
@@ -47,12 +53,14 @@ def main() -> None:
     many = group(words.s(text) for text in TEXTS).delay()
     summed = chord([words.s(text) for text in TEXTS], total.s()).delay()
     nested = chain(group(words.s(text) for text in TEXTS), total.s(), sentence.s("all")).delay()
+    grown = chain(book.s(TEXTS), sentence.s("the book")).delay()
     failed = chain(words.s(""), sentence.s("nothing")).on_error(note.s().set(task_id="note")).delay()
     subprocess.run([WORKER, "workflows", "--burst", "--quiet", "--processes", "2"], cwd=HERE, check=True)
     print(one.get(timeout=10))
     print(many.get(timeout=10), many.completed_count())
     print(summed.get(timeout=10), summed.parent.get(timeout=10))
     print(nested.get(timeout=10))
+    print(grown.get(timeout=10))
     try:
         failed.get(timeout=10)
     except ValueError as error:

@@ -26,7 +26,7 @@ from hotqueue import HotQueue, NoTask, tasks
 from hotqueue.tasks import current_task
 from tests.support.processes import ROOT
 
-OF_A_TASK = "name delay adelay apply_async map amap request retry update_progress s si starmap chunks"
+OF_A_TASK = "name delay adelay apply_async map amap request retry replace update_progress s si starmap chunks"
 OF_A_SIGNATURE = "set on_error clone delay adelay apply_async"
 
 # Each name that a user can see, by class. Whoever adds one documents it: README.md or docs/.
@@ -54,7 +54,7 @@ CONTRACT = {
     "AsyncTask": OF_A_TASK,
     "TaskMethod": "delay adelay apply_async map amap s si starmap chunks",
     "AsyncTaskMethod": "delay adelay apply_async map amap s si starmap chunks",
-    "CurrentTask": "request name lost retry update_progress checkpoint acheckpoint resumed iterate",
+    "CurrentTask": "request name lost retry replace update_progress checkpoint acheckpoint resumed iterate",
     "Request": "id task retries deliveries queue attempt eta headers worker lost root_id parent_id",
     "Batch": "send asend",
     "Eager": "",

@@ -1,6 +1,7 @@
 """Workflows go on, each step with the right values and the end counted once, whatever process is killed between two of them.
 
-Of this kind: workers that are killed at each point between fetch and acknowledgement; a sender that is killed between two lots.
+Of this kind: workers that are killed at each point between fetch and acknowledgement, also where a task is replaced; a sender
+that is killed between two lots.
 What scripts do, at random: tests/tasks/broker/test_workflows_at_random.py.
 """
 
@@ -69,7 +70,9 @@ def test_a_process_killed_at_any_point_breaks_no_workflow(stepping: Stepping, po
             step_of(add, f"{number}y", (1,), [f"{number}x"], 0),
             workflow=f"v{number}",
         )
+        looped = [stepping.tasks.loop.delay(4, is_wide) for is_wide in (False, True)]
         assert last.get(20) == 11000 + 20 * 111
+        assert [result.get(20) for result in looped] == ["end", "end"]
         with pytest.raises(ValueError, match=r"^no\n"):
             behind.get(20)
         wait_until(lambda: not token.exists())

@@ -141,6 +141,7 @@ def test_workflows(run: Run) -> None:
         "[6, 4, 3] 3",
         "13 [6, 4, 3]",
         "13 words in all",
+        "13 words in the book",
         "failed: a text without words",
         "workflows.words failed: ValueError('a text without words')",
         "workflows.words FAILURE",

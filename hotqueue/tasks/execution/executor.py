@@ -33,8 +33,8 @@ class Call:
     Attributes:
         load: returns (function, args, kwargs); unpickling runs user code, so it happens under the task's limits.
         outlet: makes what takes the items of a task that yields; None for any other.
-        home: what its queue is to who knows more of these.
-        replaced_by: returns what a signature comes to that takes its place: its plan, or else its value.
+        replacing: what returns what a signature comes to that takes its place, its plan or else its value; and what that is to be
+            given in front of the name, the request and the signature.
         is_misfit: True once it was found that the arguments are not such as the function takes.
     """
 
@@ -46,8 +46,7 @@ class Call:
     keeps_result: bool = True
     is_misfit: bool = False
     outlet: Callable[[], Outlet] | None = None
-    home: Any = None
-    replaced_by: Callable[[Any, str, Request, Any], tuple[bytes | None, Any]] | None = None
+    replacing: tuple[Callable[[Any, str, Request, Any], tuple[bytes | None, Any]], Any] | None = None
 
 
 # Runs a call on the event loop, given the context to run it in and the seconds left of its soft limit.
@@ -156,14 +155,15 @@ def value_of(call: Call, value: Any) -> Outcome:
 def _replaced(call: Call, signature: Any) -> Outcome:
     """Return the outcome of a call that a workflow is to take the place of; of a signature without a step, its value."""
     try:
-        if call.replaced_by is None:
+        if call.replacing is None:
             raise TypeError(f"{call.name} returned the signature {signature!r:.200}, and nobody here can put it in its place")
         if call.outlet is not None:
             raise TypeError(
                 f"{call.name} is a generator task, and cannot be replaced by {signature!r:.200}: its items are read under "
                 "its id; have it send the workflow, by delay(), or return the signature from a task without yield"
             )
-        plan, value = call.replaced_by(call.home, call.name, call.request, signature)
+        replaced_by, home = call.replacing
+        plan, value = replaced_by(home, call.name, call.request, signature)
     except Interruption:  # the task's
         raise
     except Exception as error:

@@ -101,8 +101,7 @@ def prepare(
         outcome = lifecycle.unloadable(CorruptEnvelope(f"options that this worker cannot take: {error}"))
         return Ready(delivery, name, history, DEFAULTS, outcome=outcome)
     ready = Ready(delivery, name, history, options)
-    if history is not NOTHING_HAPPENED:
-        ready.outcome = _foregone(delivery.id, history, options, clock)
+    ready.outcome = None if history is NOTHING_HAPPENED else _foregone(delivery.id, history, options, clock)
     if ready.outcome is None and (task is None or found.by_value):
         ready.outcome = _unrunnable(found, task)
     if ready.outcome is None:
@@ -115,8 +114,7 @@ def prepare(
             options.soft_time_limit,
             (not options.ignore_result and options.result_expires > 0) or history.verdict == WANTED,
             outlet=_outlet(channel, request, options) if task is not None and task.streams else None,
-            home=registry,
-            replaced_by=replaced_by,
+            replacing=(replaced_by, registry),
         )
         _have_wait_for_checkpoint(ready.call, history)
     return ready
