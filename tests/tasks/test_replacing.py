@@ -305,7 +305,6 @@ def test_what_cannot_take_its_place_has_it_fail(on: On) -> None:
     wrong: list[tuple[Any, type[Exception], str]] = [
         (on.returning(lambda: on.add.s(_unknown)), SerializationError, "cannot travel"),
         (on.returning(lambda: only.s()), TypeError, r"unique step.*set\(unique=False\)"),
-        (on.returning(lambda: chain(on.add.s(1), on.add.s().set(queue="elsewhere"))), ConfigError, "in queue .* by delay"),
         (on.returning(lambda: group(on.add.s(n) for n in range(1001))), ConfigError, "1,002 steps.*at most 1,000"),
         (on(items, "items"), TypeError, "is a generator task, and cannot be replaced"),
     ]

@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from hotqueue import ConfigError, HotQueue, TaskRevoked, UnknownTask
+from hotqueue import ConfigError, EarlierStepFailed, HotQueue, TaskRevoked, UnknownTask
 from hotqueue.tasks import State, chain, chord, group
 from hotqueue.tasks.client.client import client_of
+from hotqueue.tasks.client.definition import definition_of
 from tests.tasks import sample
 from tests.tasks.test_workflows import Tasks, tidy_up
 
@@ -67,6 +68,34 @@ def test_what_goes_from_step_to_step(two: Two) -> None:
     sent = [(form.delay(), expected) for form, expected in forms]
     two.work()
     assert [result.get(timeout=30) for result, _ in sent] == [expected for _, expected in sent]
+
+
+def test_a_task_is_replaced_by_what_goes_through_other_queues(two: Two) -> None:
+    add, square, total = two.here.add, two.there.square, two.here.total
+    boom, caught = two.there.boom, two.here.caught
+
+    def task(on: Tasks, make: Callable[..., Any]) -> Any:
+        made = on.queue.task(name=f"made{len(on.queue.tasks)}")(lambda *_: make())
+        definition_of(made).by_value = False
+        return made
+
+    forms: list[tuple[Any, Any]] = [
+        (task(two.here, lambda: square.s(2)).s(), 4),
+        (task(two.here, lambda: chain(square.s(2), add.s(1))).s(), 5),
+        (task(two.here, lambda: chain(add.s(1, 1), square.s())).s(), 4),
+        (task(two.here, lambda: group(square.s(2), add.s(1, 1))).s(), [4, 2]),
+        (chain(add.s(1, 1), task(two.there, lambda: chain(add.s(1, 1), square.s())).s(), add.s(1)), 5),
+        (chord([task(two.there, lambda: square.s(3)).s(), add.s(1, 1)], total.s()), 11),
+    ]
+    sent = [(form.delay(), expected) for form, expected in forms]
+    failed = chain(add.s(1, 1), task(two.here, lambda: chain(boom.s(), add.s(1))).s()).on_error(caught.s("here")).delay()
+    far = chain(task(two.there, lambda: chain(boom.s(), square.s())).s(), add.s(1)).on_error(caught.s("there")).delay()
+    two.work()
+    assert [result.get(timeout=30) for result, _ in sent] == [expected for _, expected in sent]
+    for result in (failed, far):
+        with pytest.raises((KeyError, EarlierStepFailed)):
+            result.get(timeout=30)
+    assert sorted(told[3] for told in sample.seen) == ["here", "there"]
 
 
 def test_a_failure_there_is_raised_here_and_retried_there(two: Two) -> None:

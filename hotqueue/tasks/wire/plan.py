@@ -153,10 +153,11 @@ def said(lot: Lot, home: str, workflow: str, open_ms: int, words: bytes, words_m
 # --- in the place of a task --------------------------------------------------------------------------------------------
 
 
-def packed(steps: Sequence[Step], task_id: str, words: bytes, words_ms: int) -> bytes:
+def packed(steps: Sequence[Step], home: str, task_id: str, words: bytes, words_ms: int) -> bytes:
     """Return a plan as it is settled of a task that it takes the place of, see lua/shared/replacing.lua.
 
     Args:
+        home: the task's queue.
         steps: in an order in which each stands behind what it needs; one of them has the id of the task.
         words: what there is to say of it, until the task is over, and so many ms longer.
     """
@@ -165,13 +166,14 @@ def packed(steps: Sequence[Step], task_id: str, words: bytes, words_ms: int) -> 
     for step in steps:
         parts += [step.id, step.due, step.expires, step.envelope]
     texts = [
-        part if isinstance(part, bytes) else keys.raw(str(part)) for part in (*parts, *said(lot, task_id, 0, b"", 0, task_id))
+        part if isinstance(part, bytes) else keys.raw(str(part))
+        for part in (*parts, *said(lot, home, task_id, 0, b"", 0, task_id))
     ]
     return b"".join([len(text).to_bytes(4, "big") + text for text in texts])
 
 
-def unpacked(data: bytes, queue: str) -> tuple[list[Step], bytes]:
-    """Return the steps of a plan that was packed, all of one queue, and what there is to say of it."""
+def unpacked(data: bytes, home: str) -> tuple[list[Step], bytes]:
+    """Return the steps of a plan that was packed, for the queue `home`, and what there is to say of it."""
     parts: list[bytes] = []
     at = 0
     while at < len(data):
@@ -179,7 +181,7 @@ def unpacked(data: bytes, queue: str) -> tuple[list[Step], bytes]:
         parts.append(data[at + 4 : at + 4 + size])
         at += 4 + size
     count = int(parts[2])
-    behind = parts[3 + 4 * count + 7 :]
+    lefts, behind = parts[3 + 4 * count + 6].split(b"\n"), parts[3 + 4 * count + 8 :]
     needs: dict[str, list[str]] = {}
     how: dict[str, tuple[str, bool]] = {}
     for step, kind, own, names in zip(*[iter(behind)] * 4, strict=True):
@@ -190,5 +192,6 @@ def unpacked(data: bytes, queue: str) -> tuple[list[Step], bytes]:
         name, due, expires, envelope = parts[3 + 4 * n : 7 + 4 * n]
         task_id = keys.text(name)
         when, takes = how.get(task_id, (SUCCESS, True))
+        queue = unquoted(name) if (name := lefts[n].partition(b">")[2]) else home
         found.append(Step(task_id, queue, envelope, due.decode(), expires.decode(), needs.get(task_id, ()), when, takes))
     return found, parts[0]

@@ -139,8 +139,8 @@ def _of_errback(
     ends = {task_id: _decoded(task_id, inputs[task_id], signer) for task_id in said["needs"] if inputs[task_id]}
     failed = {task_id: found for task_id, found in ends.items() if found.state is State.FAILURE}
     for task_id, found in sorted(failed.items(), key=lambda item: item[1].origin is not None):
-        if found.origin is not None:
-            found = _decoded(found.origin, inputs.get(found.origin), signer)
+        if found.origin is not None and inputs.get(found.origin):  # else it is of another queue
+            found = _decoded(found.origin, inputs[found.origin], signer)
         trace = payload.describe_error(found.payload)[2]
         return flow.of_errback(said, args, task_id, payload.loads_error(found.payload), trace)
     raise EarlierStepFailed("the error of the task that failed is not there any more: its result has expired")

@@ -167,12 +167,12 @@ class Planning:
         options = {**context.every, **context.first, **context.last}
         return self._put(call.definition, (*call.before, *args), kwargs, options, flow, context.after)
 
-    def collected(self, given: Given, task_id: str | None = None) -> int:
+    def collected(self, given: Given, **options: Any) -> int:
         """Add a step whose value is that which others are given; return its number."""
         assert self.client is not None
         definition = builtin.collect(self.client)
         flow = Flow(given.shape, (*_leaves(given.shape), *given.also), given.when)
-        return self._put(definition, (), {}, {} if task_id is None else {"task_id": task_id}, flow, ())
+        return self._put(definition, (), {}, options, flow, ())
 
     def _shape_for(self, given: Given) -> Shape:
         """Return the shape of what one more step is given; a wide one that several are given is collected once."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from hotqueue.errors import ConfigError
@@ -34,18 +35,18 @@ def replaced_by(home: Client, name: str, request: Request, signature: Any) -> tu
 
     Raises:
         RecursionError: it was replaced too often.
-        ConfigError, TypeError, SerializationError: a step is of another queue, or unique, does not fit, cannot travel.
+        ConfigError, TypeError, SerializationError: it is too large; a step is unique, does not fit, cannot travel.
     """
     planning, shape = _planned(name, request, signature)
     if not planning.steps:
         return None, shape
     steps = [_at_home(step, home, request, name) for step in planning.steps]
     _check_size(steps, request, name)
-    words = graph_of(planning, shape).encode() if len(steps) > 1 else b""
-    return plan.packed(steps, request.id, words, WORDS_MS), None
+    words = replace(graph_of(planning, shape), home=request.queue).encode() if len(steps) > 1 else b""
+    return plan.packed(steps, request.queue, request.id, words, WORDS_MS), None
 
 
-def _planned(name: str, request: Request, signature: Any) -> tuple[Planning, Shape]:
+def _planned(name: str, request: Request, signature: Any, has_id: bool = True) -> tuple[Planning, Shape]:
     planning = Planning()
     planning.id, planning.headers = request.id, request.headers
     planning.replaced = int(envelope_of(request).flow.get("replaced", 0)) + 1
@@ -55,21 +56,19 @@ def _planned(name: str, request: Request, signature: Any) -> tuple[Planning, Sha
             "often as may be: have it end at some point, or send the next one by delay()"
         )
     form = form_of(signature).copy()
-    form.options["task_id"] = request.id
+    if has_id:
+        form.options["task_id"] = request.id
     shape = planning.part(form, Given())
-    is_last = isinstance(shape, int) and planning.known[shape].id == request.id
-    if planning.steps and not is_last:  # it ends with several, or says itself what its last step is called
-        shape = planning.collected(Given(shape), request.id)
+    last = planning.known[shape] if isinstance(shape, int) else None
+    if last is not None and last.id == request.id and last.queue != request.queue:
+        return _planned(name, request, signature, has_id=False)
+    if planning.steps and (last is None or last.id != request.id):  # it ends with several, elsewhere, or under a name of its own
+        shape = planning.collected(Given(shape), task_id=request.id, queue=request.queue)
     return planning, shape
 
 
 def _at_home(step: Step, home: Client, request: Request, name: str) -> Step:
     """Return a step as it is laid; the last one has the unique key of the task: until that is over, nobody else gets it."""
-    if step.queue != request.queue:
-        raise ConfigError(
-            f"{name} returned a workflow with a step in queue {step.queue!r}, and is in queue {request.queue!r} itself: what "
-            "takes the place of a task is in its queue; send the other by delay()"
-        )
     data, unique = step.envelope, envelope_of(request).unique
     has_key = (found := unique_rules.read(unique)) is not None and found.until == "ended"
     if step.id == request.id and has_key:

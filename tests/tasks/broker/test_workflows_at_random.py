@@ -108,7 +108,7 @@ class Played:
         self.whole -= {task_id}
         self.whole |= {task_id} if needs else set()
         words = b"words" if needs or behind else b""
-        return Settlement(task_id, "*", "N", plan.packed(steps, task_id, words, HOUR), 0, "")
+        return Settlement(task_id, "*", "N", plan.packed(steps, self.room.queue.name, task_id, words, HOUR), 0, "")
 
     def play(self) -> None:
         hand: list[str] = [each.id for each in self.session.step(self.dice.randint(1, 5)).deliveries]

@@ -81,8 +81,14 @@ def test_a_unique_key_stays_with_the_id() -> None:
         planned(only.s(3) | add.s(1), task=only)
 
 
-def test_steps_of_other_queues_and_too_many_are_refused() -> None:
-    with pytest.raises(ConfigError, match="a step in queue 'elsewhere'"):
-        planned(add.s(1).set(queue="elsewhere"))
+def test_steps_of_other_queues_stay_there_but_for_the_last() -> None:
+    steps, _ = planned(add.s(1) | add.s(2).set(queue="else where"))
+    assert [step.queue for step in steps] == [queue.name, "else where", queue.name]
+    assert [envelope.decode(step.envelope).task for step in steps][1:] == ["add", "hotqueue.collect"]
+    assert len({step.id for step in steps}) == 3
+    assert steps[-1].id == "task"
+
+
+def test_too_many_are_refused() -> None:
     with pytest.raises(ConfigError, match="at most 1,000"):
         planned(group(add.s(n) for n in range(1001)))
