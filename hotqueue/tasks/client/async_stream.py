@@ -11,7 +11,7 @@ from hotqueue.errors import ConnectionFailed, NoThread, StreamGap, StreamRestart
 from hotqueue.runtime.ending import in_thread
 from hotqueue.tasks.broker.streams import BLOCK
 from hotqueue.tasks.client.answers import Answer
-from hotqueue.tasks.client.reading import Reading
+from hotqueue.tasks.client.reading import PAUSE, Reading
 from hotqueue.tasks.client.waiting import awaited
 
 Y = TypeVar("Y")
@@ -54,9 +54,10 @@ class AsyncStream(Reading[Y]):
                 try:
                     some = await handle.broker.astream_read(handle.id, self._place)
                 except ConnectionFailed as error:
-                    if self._outlasts(error, self._left(began)):
-                        continue
-                    raise
+                    if not self._outlasts(error, self._left(began)):
+                        raise
+                    await asyncio.sleep(PAUSE)
+                    continue
                 self._take_in(some)
                 if self._ready:
                     return
@@ -75,8 +76,9 @@ class AsyncStream(Reading[Y]):
 
     async def _conclude(self) -> None:
         """Keep what the task returned, or raise what it raised."""
-        handle, self._is_over = self._handle, True
+        handle = self._handle
         answer = None if handle.has_outcome() else await awaited(handle, self._allowed)
+        self._is_over = True
         await self.aclose()
         self.value = await handle.aoutcome(answer, True)
 

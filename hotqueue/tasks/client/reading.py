@@ -18,6 +18,7 @@ from hotqueue.tasks.rules.options import seconds, whole
 from hotqueue.tasks.wire import items, payload
 
 Y = TypeVar("Y")
+PAUSE = 0.05  # seconds before the server, which was away, is asked again
 SAY_AGAIN = HELD_MS / 3000  # seconds after which a reader that holds its task up says that it still reads
 
 

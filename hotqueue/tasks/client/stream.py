@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from hotqueue.errors import ConnectionFailed, NoThread, StreamGap, StreamRestarted
 from hotqueue.tasks.broker.streams import BLOCK
 from hotqueue.tasks.client.answers import Answer
-from hotqueue.tasks.client.reading import Reading
+from hotqueue.tasks.client.reading import PAUSE, Reading
 from hotqueue.tasks.client.waiting import answers
 
 Y = TypeVar("Y")
@@ -73,9 +73,10 @@ class Stream(Reading[Y]):
                 try:
                     some = handle.broker.stream_read(handle.id, self._place)
                 except ConnectionFailed as error:
-                    if self._outlasts(error, self._left(began)):
-                        continue
-                    raise
+                    if not self._outlasts(error, self._left(began)):
+                        raise
+                    time.sleep(PAUSE)
+                    continue
                 self._take_in(some)
                 if self._ready:
                     return
@@ -95,10 +96,10 @@ class Stream(Reading[Y]):
 
     def _conclude(self) -> None:
         """Keep what the task returned, or raise what it raised."""
-        handle, self._is_over = self._handle, True
-        answer = self._end.answer
+        handle, answer = self._handle, self._end.answer
         if not handle.has_outcome() and answer is None:
             answer = answers(handle, [handle.id], self._allowed).get(handle.id) or handle.last_look(self._allowed)
+        self._is_over = True
         self.close()
         self.value = handle.outcome(None if handle.has_outcome() else answer, True)
 
