@@ -135,6 +135,12 @@ def revoke(
     if _is_nothing(found):
         return
     confirm(f"Revoke {_many(_number(found))}{', and end those that run' * terminate}?", yes)
+    is_by_name = not (ids or terminate or any(given[name] for name in ("since", "older", "match")))
+    if is_by_name and not set(given["task"]) & set("*?["):  # then the server does it, however many they are
+        count = acting.revoke_all(store, found, given["task"])
+        others = "; of the others, which run, none is stopped, and none runs again" if count < _number(found) else ""
+        click.echo(f"{_many(count)} revoked{others}")
+        return
     done = _with_progress(lambda progress: acting.revoke(store, found, terminate, progress), _number(found))
     for said, count in sorted(done.said.items()):
         click.echo(f"{_many(count)} {said}")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hotqueue.monitor.one_task import OneTask
     from hotqueue.store.store import Store
 
+_OPTION = re.compile(r"--?[A-Za-z].*", re.DOTALL)
 _KEYWORD = re.compile(r"([^\W\d]\w*)=(.*)", re.DOTALL)
 ENDED = ("ended", "dead")
 
@@ -40,11 +41,15 @@ def arguments_of(words: Sequence[str]) -> tuple[list[Any], dict[str, Any]]:
     """Return the positional arguments and those by name: ``4``, ``'"4"'``, ``x=1``.
 
     Raises:
-        click.UsageError: an argument by name comes twice, or before one without.
+        click.UsageError: an argument by name comes twice, or before one without; what looks like an option, and is none.
     """
     args: list[Any] = []
     kwargs: dict[str, Any] = {}
     for word in words:
+        if _OPTION.fullmatch(word):
+            raise click.UsageError(
+                f"there is no option {word.partition('=')[0]!r:.80}; as an argument, write it '\"{word:.80}\"'"
+            )
         if named := _KEYWORD.fullmatch(word):
             if named[1] in kwargs:
                 raise click.UsageError(f"argument {named[1]}= is given twice")
@@ -86,8 +91,7 @@ def enqueue(
 ) -> None:
     """Send a call of TASK, such as shop.tasks.price; none of its code is needed here.
 
-    Arguments are JSON: 4, true, '[1, 2]', '{"a": 1}'; what is none is text: ann@example.org. '"4"' is the text 4. Say -- before
-    the first of them if one begins with a dash that is no number.
+    Arguments are JSON: 4, true, '[1, 2]', '{"a": 1}'; what is none is text: ann@example.org. '"4"' is the text 4, '"-x"' is -x.
     """
     from hotqueue.monitor.acting import queue_at
 

@@ -85,6 +85,11 @@ def revoke(store: Store, chosen: Chosen, terminate: bool, progress: Progress = l
     return done
 
 
+def revoke_all(store: Store, queues: Iterable[str], task: str = "") -> int:
+    """Revoke all tasks of some queues, or those of one name, however many: as `HotQueue.revoke_all`; return how many waited."""
+    return sum(queue_at(store, name).revoke_all(task=task or None, all=not task) for name in queues)
+
+
 def _portions(chosen: Chosen) -> Iterable[tuple[str, list[str]]]:
     for queue, ids in chosen.items():
         for start in range(0, len(ids), BULK):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from hotqueue import __version__, keys
+from hotqueue import HotQueue, __version__, keys
 from hotqueue.store.store import Store
+from tests.support.elsewhere import task_by_name
 from tests.support.processes import run_command
 
 SERVERS = ("Redis ", "Valkey ")
@@ -56,3 +59,20 @@ def test_wrong_usage_is_one_line_and_exit_code_2(args: list[str], says: str) -> 
 @pytest.mark.parametrize("command", ["hotqueue", "hotwatch"])
 def test_each_command_tells_its_version(command: str) -> None:
     assert run_command(command, "--version", check=True).stdout == f"{command} {__version__}\n"
+
+
+@pytest.mark.servers("server")
+def test_info_says_how_it_is_with_tasks(
+    make_queue: Callable[..., HotQueue], store_url: str, call: Callable[..., Any], queue_name: str
+) -> None:
+    queue = make_queue()
+    task_by_name(queue, "t").apply_async((1,), countdown=900)
+    task_by_name(queue, "t").delay(1)
+    queue.pause(task="t")
+    (line,) = [line for line in call("info", "-u", store_url).lines if queue_name in line]
+    assert line == f"queue     {queue_name}: 0 messages, 2 waiting tasks, 1 scheduled, t paused, schema 1"
+    told = json.loads(call("info", "-u", store_url, "--json").out)["queues"]
+    (found,) = [each for each in told if each["name"] == queue_name]
+    assert found == {"name": queue_name, "messages": 0, "tasks": 2, "scheduled": 1, "paused_tasks": ["t"], "schema": 1}
+    queue.resume(task="t")
+    queue.purge()

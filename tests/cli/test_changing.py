@@ -55,9 +55,13 @@ def test_what_waits_is_revoked(make_queue: MakeQueue, store_url: str, call: Call
     assert call("revoke", "--match", "ANN", "--task", "shop.two", *where).out == "2 tasks revoked\n"
     assert [result.state for result in results] == ["PENDING", "PENDING", "REVOKED", "REVOKED"]
     assert call("revoke", results[0].id, *where).out == "1 task revoked\n"
+    assert call("revoke", "--task", "shop.one", *where).out == "1 task revoked\n"
+    one.map(range(3))
+    assert call("revoke", "--all", *where).out == "3 tasks revoked\n"
     two.delay("x")
     assert call("purge", queue.name, "--task", "shop.two", "-u", store_url, "--yes").out == "1 task revoked\n"
     assert call("purge", queue.name, "--state", "scheduled", "-u", store_url, "--yes").out == "0 tasks revoked\n"
+    one.delay("z")
     assert call("purge", queue.name, "-u", store_url).code == 2
     assert call("purge", queue.name, "-u", store_url, "--yes").out == "1 task revoked\n"
     assert queue.pending() == 0

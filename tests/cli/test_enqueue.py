@@ -43,6 +43,7 @@ def test_arguments_by_name_come_last() -> None:
         (["x=1", "4"], "behind an argument by name"),
         (["x=1", "x=2"], "given twice"),
         (["[1"], "begins like JSON"),
+        (["4", "--wiat"], "no option '--wiat'"),
     ):
         with pytest.raises(click.UsageError, match=says):
             arguments_of(wrong)

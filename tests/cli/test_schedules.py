@@ -22,6 +22,7 @@ def test_schedules_from_end_to_end(make_queue: Callable[..., HotQueue], store_ur
     assert call("schedules", *where).lines[1].split()[:5] == ["tick", queue.name, "shop.price", "every", "900"]
     assert call("schedules", "pause", "tick", *where).out == "tick: paused\n"
     assert " paused " in call("schedules", *where).out
+    assert call("periodic", *where).out == call("schedules", *where).out  # as some call it
     assert call("schedules", "resume", "tick", *where).out.startswith("tick: resumed; it fires next 2")
     assert call("schedules", "trigger", "tick", *where).out.startswith("tick: sent periodic:tick:now:")
     assert queue.pending() == 1
