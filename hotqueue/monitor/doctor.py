@@ -16,7 +16,7 @@ from itertools import islice
 from typing import Any
 
 from hotqueue import __version__, embedded, key_types, keys
-from hotqueue.errors import HotQueueError
+from hotqueue.errors import STORE_ERRORS, CannotLoad
 from hotqueue.monitor import inventory
 from hotqueue.monitor.workers import workers
 from hotqueue.queue import HotQueue
@@ -28,6 +28,7 @@ from hotqueue.tasks.worker.queue_making import QueueMaking
 OK, NOTE, PROBLEM = "ok", "note", "problem"
 SLOW = 0.05  # seconds of a round trip from which on each call is slow
 CLOCK = 2.0  # seconds that two clocks may differ
+EXPECTED = (*STORE_ERRORS, CannotLoad)  # what an examination may find instead of an answer
 KEYS = 20_000  # that are looked at for keys that are nobody's
 
 
@@ -53,7 +54,7 @@ def examine(store: Store, modules: Sequence[str] = ()) -> Iterator[Finding]:
         began = time.monotonic()
         store.command(keys.PREFIX, "PING", doing="reaching the server")
         yield from _server(store, time.monotonic() - began)
-    except HotQueueError as error:
+    except EXPECTED as error:
         yield Finding(PROBLEM, "server", str(error))
     else:
         for about, look in _EXAMINATIONS:
@@ -67,7 +68,7 @@ def examine(store: Store, modules: Sequence[str] = ()) -> Iterator[Finding]:
 def _guarded(about: str, look: Callable[[Store], Iterator[Finding]], store: Store) -> Iterator[Finding]:
     try:
         yield from look(store)
-    except HotQueueError as error:
+    except EXPECTED as error:
         yield Finding(PROBLEM, about, str(error))
 
 
@@ -87,7 +88,7 @@ def _server(store: Store, seconds: float) -> Iterator[Finding]:
 def _version(store: Store) -> Iterator[Finding]:
     try:
         yield Finding(OK, "server", inventory.server_version(store))
-    except HotQueueError:
+    except EXPECTED:
         yield Finding(NOTE, "server", f"{store} does not say which version it is: this user may not ask (INFO)")
         return
     dangers = check_server(store)
@@ -113,7 +114,7 @@ def _permissions(store: Store) -> Iterator[Finding]:
     key = keys.tasks(names[0] if names else "doctor")
     try:
         store.command(key, "HDEL", key, "", doing="trying to write")  # as every script begins; there is no such task
-    except HotQueueError as error:
+    except EXPECTED as error:
         text = f"this user may only read ({error}); programs and workers need more: examples/redis-acl.conf"
         yield Finding(NOTE, "permissions", text)
     else:
