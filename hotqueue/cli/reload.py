@@ -6,6 +6,7 @@ runs is finished by the old process: docs/decisions/0033.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import signal
@@ -14,6 +15,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -64,13 +66,12 @@ def folders_of(modules: Sequence[str]) -> list[str]:
 
 def main() -> None:
     """Watch, and tell the worker, until it is gone."""
-    import watchfiles
-
+    watchfiles: Any = importlib.import_module("watchfiles")  # which need not be installed where types are checked
     worker, folders = int(sys.argv[1]), sys.argv[2:]
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the whole group: the worker ends us
     options = {"step": 50, "debounce": TOGETHER, "rust_timeout": LOOKS, "yield_on_timeout": True, "raise_interrupt": False}
     is_watching = False
-    for changes in watchfiles.watch(*folders, watch_filter=watchfiles.PythonFilter(), **options):  # type: ignore[arg-type]
+    for changes in watchfiles.watch(*folders, watch_filter=watchfiles.PythonFilter(), **options):
         if os.getppid() != worker:
             return
         if not is_watching:
