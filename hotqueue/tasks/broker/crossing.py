@@ -77,6 +77,15 @@ class Crossing(StoredQueue):
                         found[task_id] = None
         return [Input(*each) for each in found.items()]
 
+    def ask_again(self) -> None:
+        """Have other queues tell once more how those of their tasks end that steps here wait for: what they told may be lost."""
+        cursor: bytes = b"0"
+        while True:
+            args = [cursor]
+            cursor = self.store.run(scripts.ASK_AGAIN, self.script_keys.ask_again(), args, doing="asking other queues")
+            if cursor == b"0":
+                return
+
     def hear(
         self,
         source: str,

@@ -193,6 +193,10 @@ class ScriptKeys(WorkerScriptKeys):
         """Of told.lua and drop_source.lua; and of enqueue.lua behind its others, for what comes from an outbox."""
         return [keys.receipts(self.name), keys.received(self.name, source)]
 
+    def ask_again(self) -> list[str]:
+        """Of ask_again.lua."""
+        return [self.ready[0], keys.owned(self.name), keys.steps(self.name)]
+
     def hear(self, source: str) -> list[str]:
         """Of hear.lua."""
         n = self.name

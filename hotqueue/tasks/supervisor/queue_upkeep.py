@@ -33,7 +33,7 @@ log = logging.getLogger("hotqueue.worker")
 AUDIT_EVERY = 5.0  # seconds between two looks for tasks that stand nowhere
 FREE_EVERY = 10.0  # seconds between two looks for ids of ended tasks that are about to be forgotten
 SOURCES_EVERY = 3600.0  # seconds between two looks for other queues that nothing comes from any more
-TRIM_EVERY = 600.0  # seconds between two looks for counters of minutes long past, and for owners that are no tasks
+TRIM_EVERY = 600.0  # seconds between two looks for counters of minutes long past, owners that are no tasks, lost ends
 LET_GO_AT_ONCE = 20  # portions of results that a sweep lets go of
 FOLLOWED_AT_ONCE = 20  # portions of ends of tasks that a sweep follows to the steps behind them
 EXPIRED_NAMED = 20  # of so many the log says which
@@ -229,6 +229,7 @@ class QueueUpkeep:
         self._trim_at = time.monotonic() + TRIM_EVERY * self.sharers
         self.broker.trim_stats(minute - 24 * 60)
         self.broker.mend_owners()
+        self.broker.ask_again()
         if self.broker.has_schedules():
             self.schedules.mend()
 

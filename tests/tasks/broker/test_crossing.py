@@ -341,6 +341,31 @@ def test_one_that_is_nowhere_any_more_is_ended_by_revoking_it(room: Room, other:
     left_nothing(room)
 
 
+def test_an_end_that_was_lost_is_asked_for_again(room: Room, other: Room) -> None:
+    """As where a shard of a Cluster fails over; and one that is lost with its task is no success."""
+    other.broker.enqueue_plan("v", [step(other, "t")])
+    steps = step(other, "a"), step(other, "runs"), step(room, "b", "a"), step(room, "c", "runs")
+    send(room, *steps, step(room, "d", "t", takes=False)._replace(elsewhere=[("t", other.queue.name)]))
+    here, there = worker(room), worker(other)
+    brought(room)
+    assert sorted(fetched(there)) == ["a", "runs", "t"]
+    settled(there, "a", "t")
+    for key in ("outbox", f"posted:{room.queue.name}"):
+        other.client.delete(other.prefix + key)
+    brought(room, other)
+    assert fetched(here) == []
+    room.broker.ask_again()
+    brought(room, other)
+    assert sorted(fetched(here)) == ["b", "d"]
+    assert room.broker.record("a") == b"\x01S end"
+    settled(here, "b", "d")
+    other.wipe()
+    room.broker.ask_again()
+    brought(room, other)
+    assert origin_of(room, "c") == (State.FAILURE, "runs")
+    left_nothing(room)
+
+
 def test_purging_either_queue_ends_the_workflow(room: Room, other: Room) -> None:
     sent(room, other, step(other, "a"), step(room, "b", "a"), step(other, "c", "b"))
     brought(room)

@@ -56,6 +56,7 @@ REFUSED: dict[str, Callable[[Broker], Any]] = {
     "mend_unique": Broker.mend_unique,
     "at_gate": lambda broker: broker.at_gate("t"),
     "pause_key": lambda broker: broker.pause_key("k"),
+    "ask_again": Broker.ask_again,
     "hear": lambda broker: broker.hear("o", [Posted(1, Outgoing(broker.name, "=1 t", "", "", b"\0w"))], [()]),
     "posted": lambda broker: broker.posted("o"),
     "strike": lambda broker: broker.strike("o", ()),

@@ -59,6 +59,7 @@ LISTS = {
     "revive": KEYS.revive(),
     "revoke": KEYS.revoke("t", "n"),
     "revoke_some": KEYS.revoke_some("{hotqueue:q}:source"),
+    "ask_again": KEYS.ask_again(),
     "hear": KEYS.hear("other"),
     "share": KEYS.share(),
     "step": KEYS.step("w"),

@@ -403,6 +403,19 @@ function following(ready, owners, now) -- declared in ending.lua, which has to e
     return true
   end
 
+  -- Ask again how tasks end that other queues have; some of them. Gives back where to go on, '0' at the end.
+  function made.ask_again(cursor)
+    local found = redis.call('HSCAN', steps, cursor, 'COUNT', 200)
+    for i = 1, #found[2], 2 do
+      local row = row_in(found[2][i + 1])
+      if row and has_gone(row) then
+        local _, _, queue = elsewhere(row)
+        abroad(tag).post(abroad(tag).name_of(queue), 'w', found[2][i], '')
+      end
+    end
+    return found[1]
+  end
+
   -- --- looking after ----------------------------------------------------------------------------------------------------------
 
   -- End what waits of a workflow whose sender died before it had sent all of it; some of it. Gives back where to go on, '0' at the end.
