@@ -158,6 +158,30 @@ def test_revoking_it_reaches_the_other_queue_without_any_worker(two: Two) -> Non
     assert two.there.queue.pending() == 0
 
 
+def test_what_is_done_to_a_step_in_its_own_queue_is_heard_at_home_without_any_worker(two: Two) -> None:
+    """Purged, or revoked, or thrown away once it is dead."""
+    purged, revoked, dead = [
+        chain(two.here.add.s(1, 1), each.s(), two.here.add.s(1)) for each in 2 * [two.there.square] + [two.there.boom]
+    ]
+    failed = dead.delay()
+    two.work()
+    two.there.queue.retry_dead(all=True)
+    assert failed.state is State.PENDING
+    two.there.queue.run_worker(burst=True)
+    assert two.there.queue.discard_dead(all=True) == 1
+    assert failed.state is State.FAILURE
+    sent = revoked.delay()
+    two.here.queue.run_worker(burst=True)
+    assert two.there.queue.result(sent.parent.id).revoke() == "revoked"
+    with pytest.raises(TaskRevoked):
+        sent.get(timeout=30)
+    sent = purged.delay()
+    two.here.queue.run_worker(burst=True)
+    assert two.there.queue.purge() == 1
+    with pytest.raises(TaskRevoked):
+        sent.get(timeout=30)
+
+
 def test_after_tasks_of_another_queue(two: Two) -> None:
     boom, square, add = two.there.boom, two.there.square, two.here.add
     early, late = square.delay(2), square.delay(3)

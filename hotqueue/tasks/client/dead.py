@@ -105,6 +105,7 @@ class DeadList:
             return len(back)
 
         number = self._over(task_id, all, "retry_dead", revive, kept)
+        self._tell()
         if kept and not all:
             own, other = kept.popitem()
             raise DuplicateTask(
@@ -114,7 +115,15 @@ class DeadList:
 
     def discard(self, task_id: str | AsyncResult[Any] | None, all: bool) -> int:
         """Throw one dead task, or all of them, away; return how many."""
-        return self._over(task_id, all, "discard_dead", self._broker.discard)
+        number = self._over(task_id, all, "discard_dead", self._broker.discard)
+        self._tell()
+        return number
+
+    def _tell(self) -> None:
+        """Have other queues hear of it, whose workflows had steps here: no worker may be there to tell them."""
+        from hotqueue.tasks.workflow.crossing import bring
+
+        bring(self._broker)
 
     def _over(self, task_id: Any, every: bool, what: str, act: Callable[[Sequence[str]], int], kept: Sized = ()) -> int:
         if (task_id is None) is not every:

@@ -19,7 +19,7 @@ def revoke_all(registry: Registry, task: Any, headers: Any, schedule: Any, every
         given = "" if isinstance(every, bool) else f", not all={every!r:.80}"
         raise TypeError(f"{where} takes task=, headers= or schedule=, or else all=True for every task of the queue{given}")
     sought = Sought(task_name(task, f"{where} task="), _schedule_name(schedule, where), _members(headers, where))
-    return registry.broker.revoke_some(sought, is_to_mark=True)
+    return _told(registry, registry.broker.revoke_some(sought, is_to_mark=True))
 
 
 def purge(registry: Registry, task: Any, state: Any) -> int:
@@ -28,7 +28,15 @@ def purge(registry: Registry, task: Any, state: Any) -> int:
     if state is not None and state not in STATES:
         hint = did_you_mean(state, STATES) if isinstance(state, str) else ""
         raise ValueError(f"queue.purge() state= is one of {', '.join(STATES)}, not {state!r:.80}{hint}")
-    return registry.broker.revoke_some(Sought(name, states=STATES if state is None else (state,)))
+    return _told(registry, registry.broker.revoke_some(Sought(name, states=STATES if state is None else (state,))))
+
+
+def _told(registry: Registry, ended: int) -> int:
+    """Have other queues hear of it, whose workflows had steps here: no worker may be there to tell them."""
+    from hotqueue.tasks.workflow.crossing import bring
+
+    bring(registry.broker)
+    return ended
 
 
 def _schedule_name(schedule: Any, where: str) -> str:

@@ -90,7 +90,7 @@ def revoke_before(result: AsyncResult[Any], terminate: bool) -> None:
             AsyncResult(Handle(task_id, handle.client, handle.queue)).revoke(terminate=True)
     elif others:
         handle.broker.revoke_steps(others)
-        _bring(handle.broker, found)
+    _bring(handle.broker, found)
 
 
 def revoke_all(member: AsyncResult[Any]) -> int:
@@ -127,8 +127,8 @@ def _records(broker: Any, ids: list[str]) -> Iterator[tuple[str, bytes | None]]:
 
 
 def _bring(broker: Any, found: Graph | None) -> None:
-    """Have other queues hear what a revoked workflow has to say to them: no worker may be there to."""
-    if found is not None and any(queue != found.home for queue in found.queues):
+    """Have other queues hear what revoked steps have to say to them, one of which may be their home: no worker may be there to."""
+    if found is None or any(queue != found.home for queue in found.queues):
         bring(broker)
 
 
