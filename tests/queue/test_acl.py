@@ -19,7 +19,7 @@ from click.testing import CliRunner
 from hotqueue import ConnectionFailed, DuplicateTask, HotQueue, SerializationError, keys
 from hotqueue.cli import admin
 from hotqueue.errors import TaskRevoked, TimeLimitExceeded
-from hotqueue.tasks import State
+from hotqueue.tasks import State, group
 from hotqueue.tasks.broker.audit import Audit
 from tests.support.elsewhere import task_by_name
 from tests.support.processes import ROOT, run_command
@@ -181,6 +181,7 @@ def test_clients_and_workers_can_use_tasks(server: Server, tmp_path: Path, start
             _use_tasks(queue, tmp_path)
             _use_a_bound(server.url("hotqueue-client"))
             _use_schedules(queue)
+            _use_another_queue(queue, server.url("hotqueue-client"))
             worker.terminate()
             assert worker.wait(20) == 0
         finally:
@@ -198,6 +199,16 @@ def _use_a_bound(url: str) -> None:
         threading.Timer(0.2, queue.resume).start()
         results += [queue.send("acl_app.add", (n, n)) for n in range(5, 20)]
         assert [r.get(timeout=20) for r in results] == [2 * n for n in range(20)]
+
+
+def _use_another_queue(queue: HotQueue, url: str) -> None:
+    """Steps of a workflow in a queue that has no workers: whoever sends it brings them there, and whoever revokes it says so."""
+    with HotQueue(f"{NAME}-there", url=url) as there:
+        results = group(task(queue, "add").s(1, 2), task(there, "add").s(1, 2)).delay()
+        assert there.pending() == 1
+        assert next(iter(results)).get(timeout=20) == 3
+        assert results.revoke() == 1
+        assert there.pending() == 0
 
 
 def _use_schedules(queue: HotQueue) -> None:

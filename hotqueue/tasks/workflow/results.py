@@ -127,7 +127,7 @@ def _records(broker: Any, ids: list[str]) -> Iterator[tuple[str, bytes | None]]:
 
 
 def _bring(broker: Any, found: Graph | None) -> None:
-    """Have other queues hear what revoked steps have to say to them, one of which may be their home: no worker may be there to."""
+    """Have other queues hear what revoked steps have to say, one of which may be their home: no worker may be there to."""
     if found is None or any(queue != found.home for queue in found.queues):
         bring(broker)
 
