@@ -13,6 +13,8 @@ import pytest
 from hotqueue import HotQueue
 from hotqueue.tasks.broker.relay import STEPS, relay
 from hotqueue.tasks.broker.session import Session
+from hotqueue.tasks.wire.plan import Step
+from hotqueue.tasks.wire.settlement import Settlement
 from tests.tasks.broker.test_workflows import HOUR, ended, step
 from tests.tasks.broker.test_workflows_at_random import GRAPHS, SEED, Graph, Played, expected
 from tests.tasks.contents import Room
@@ -33,10 +35,10 @@ class Spread(Graph):
 class PlayedSpread(Played):
     """A workflow of several queues as their workers run it."""
 
-    def __init__(self, rooms: list[Room], dice: random.Random) -> None:
+    def __init__(self, rooms: list[Room], dice: random.Random, steps: list[Step]) -> None:
         self.rooms = rooms
         self.posted: set[str] = set()
-        super().__init__(rooms[0], dice)
+        super().__init__(rooms[0], dice, steps)
         self.sessions = {room.queue.name: self.worker_of(room) for room in rooms}
         self.hands: dict[str, list[str]] = {name: [] for name in self.sessions}
 
@@ -46,6 +48,17 @@ class PlayedSpread(Played):
         session.register(60_000, {"host": "h"})
         session.posted = lambda: self.posted.add(room.queue.name)
         return session
+
+    def settlement(self, task_id: str) -> Settlement:
+        """Return how a run ends; none is replaced, see test_workflows_at_random.py."""
+        code = self.dice.choices("SXDER", (60, 10, 8, 3, 10))[0]
+        if code == "R":
+            return Settlement(task_id, "*", code, b"", 0, "1 0 - - -")
+        self.ends[task_id] = "S" if code == "X" else code
+        self.runs[task_id] = self.runs.get(task_id, 0) + 1
+        return Settlement(
+            task_id, "*", code, b"" if code == "X" else b"\x01" + code.encode() + b" end", HOUR, "{}" if code == "D" else ""
+        )
 
     def bring(self) -> bool:
         """Bring something, perhaps not to the end; tell whether something was new."""
@@ -123,7 +136,7 @@ def one_workflow(rooms: list[Room], dice: random.Random, name: str) -> bool:
     graph.rooms = rooms
     graph.grow([], 3)
     room.broker.enqueue_plan("w", graph.steps, b"words")
-    played = PlayedSpread(rooms, dice)
+    played = PlayedSpread(rooms, dice, graph.steps)
     played.play()
     while played.retry_some():
         played.play()
