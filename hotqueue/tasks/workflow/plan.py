@@ -52,8 +52,10 @@ class Given:
     uses: int = 0
 
     def then(self, shape: Shape, when: str = "S") -> Given:
-        """Return what comes after a step that was given this, and whose value is made like that."""
-        return Given(shape, when, also=() if _leaves(shape) else (*_leaves(self.shape), *self.also))
+        """Return what comes after a step that was given this, and whose value is made like that; `when` is for steps in that."""
+        if _leaves(shape):
+            return Given(shape, when)
+        return Given(shape, self.when, also=(*_leaves(self.shape), *self.also))
 
 
 class Context(NamedTuple):

@@ -105,6 +105,7 @@ class Played:
         steps = [*before, own, *graph.steps[len(before) :]]
         at = next(n for n, each in enumerate(self.steps) if each.id == task_id)
         self.steps[at : at + 1] = steps
+        self.runs.pop(task_id, None)  # of a life before
         self.whole -= {task_id}
         self.whole |= {task_id} if needs else set()
         words = b"words" if needs or behind else b""
