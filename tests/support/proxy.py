@@ -7,13 +7,13 @@ the SHA of a script, or a random share of all of them.
 from __future__ import annotations
 
 import random
-import select
 import socket
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from hotqueue.runtime.wake_pipe import readable
 from tests.support.durations import let_pass
 
 Mark = bytes | Callable[[bytes], bool]
@@ -253,8 +253,10 @@ class _Frames:
             EOFError: one of the sides is gone.
         """
         while (end := _end_of(self._buffer)) is None:
-            ready, _, _ = select.select([self.link, self._other], [], [])
-            if self.link in ready:
+            ready = readable([self.link.fileno(), self._other.fileno()], 3600)  # no select: a number may be above 1,023
+            if not ready:
+                continue
+            if self.link.fileno() in ready:
                 more = self.link.recv(1 << 16)
                 if not more:
                     raise EOFError

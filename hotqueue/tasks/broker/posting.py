@@ -59,7 +59,7 @@ class Posting(StoredQueue):
         args = [keys.raw(target), "" if told is None else told, *_named(some)]
         strike = partial(self.store.run, scripts.STRIKE, self.script_keys.posted(target), args, doing="striking in an outbox")
         floor, left = self.store.repeat(strike)
-        return int(floor), int(left)
+        return whole(floor), int(left)
 
     def renumber(self, target: str, some: Sequence[Posted], above: int) -> int:
         """Give what waits numbers above one; return how many these were."""

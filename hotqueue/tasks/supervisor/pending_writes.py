@@ -25,6 +25,9 @@ class PendingWrites:
 
     Args:
         name: whose they are, for the log.
+
+    Attributes:
+        wrote_at: when Redis took the last one (monotonic).
     """
 
     def __init__(self, name: str = "") -> None:
@@ -33,6 +36,7 @@ class PendingWrites:
         self._said = ""
         self._again_at = 0.0
         self._lock = threading.Lock()
+        self.wrote_at = -math.inf
 
     def add(self, write: Callable[[], None]) -> None:
         """Keep a write for `flush`."""
@@ -60,6 +64,7 @@ class PendingWrites:
             while self._writes and time.monotonic() < until:
                 self._writes[0]()
                 self._writes.popleft()
+                self.wrote_at = time.monotonic()
         except ConnectionFailed:
             self._again_at = time.monotonic() + TRY_AGAIN
             raise

@@ -35,7 +35,7 @@ from hotqueue.tasks.supervisor.replacement import Replacement, dismiss
 from hotqueue.tasks.supervisor.served_queues import Queues
 from hotqueue.tasks.supervisor.service_manager import ServiceManager
 from hotqueue.tasks.supervisor.signals import Signals
-from hotqueue.tasks.supervisor.upkeep import Upkeep
+from hotqueue.tasks.supervisor.upkeep import WRITING, Upkeep
 from hotqueue.tasks.supervisor.watchdog import Watchdog
 from hotqueue.tasks.worker.child import Settings, Suspects
 from hotqueue.tasks.worker.reporter import EXIT_CRASH
@@ -43,7 +43,6 @@ from hotqueue.tasks.worker.reporter import EXIT_CRASH
 log = logging.getLogger("hotqueue.worker")
 
 TICK = 0.1  # seconds between two looks at what the children run
-WRITING = 1.0  # seconds for pending writes once the last child has gone; neighbours can do the rest
 NO_PROCESS = 1.0  # seconds until the system is asked for a process again
 
 
@@ -219,7 +218,7 @@ class Supervisor:
         if self._background.is_free and (upkeep is None or not (upkeep.writes_pending or upkeep.is_due or not upkeep.is_free)):
             return True
         self._childless_since = self._childless_since or time.monotonic()
-        if time.monotonic() - self._childless_since < WRITING:
+        if time.monotonic() - self._childless_since < (WRITING if upkeep is None else upkeep.last_patience()):
             return False
         if upkeep is not None and upkeep.writes_pending:
             log.warning("Redis did not take the last writes; other workers put the queues in order")

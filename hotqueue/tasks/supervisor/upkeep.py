@@ -22,6 +22,8 @@ from hotqueue.tasks.worker.start_permits import StartPermits
 DRAGS = 0.05  # seconds after which a task in hand drags, and the unstarted ones behind it go to others
 STOOD_STILL = 5.0  # seconds between two looks after which this process was stopped meanwhile
 REGROUP = 1.0  # seconds between two looks at which node of a Cluster has which queue
+WRITING = 1.0  # seconds for pending writes once the last child has gone; neighbours can do the rest
+WRITING_SLOWLY = 5.0  # the same, while Redis takes one after the other
 
 
 class Upkeep:
@@ -219,6 +221,11 @@ class Upkeep:
     def writes_pending(self) -> bool:
         """True while Redis has not taken all writes."""
         return any(queue.pending_writes.are_left for queue in self._queues.values())
+
+    def last_patience(self) -> float:
+        """Return for how long pending writes are worth waiting for at the end: longer while Redis takes them, though slowly."""
+        wrote_at = max((queue.pending_writes.wrote_at for queue in self._queues.values()), default=0.0)
+        return WRITING if time.monotonic() - wrote_at > WRITING else WRITING_SLOWLY
 
     def write_later(self, broker: Broker, write: Callable[[], None]) -> None:
         """Have something written at a queue, now or when its server is back; it may be repeated."""

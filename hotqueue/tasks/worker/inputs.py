@@ -19,6 +19,7 @@ from hotqueue.tasks.wire.settlement import RECORDS, Delivery, Settlement, raw_of
 
 TOGETHER = 250  # records that are read in one trip
 AHEAD = 1000  # records that are read at most for steps that stand in line
+MOST_HANDED_ON = 64 * 1024  # bytes of a step: what needs more tasks than one step settles is not decoded for that
 ENDED_WITHOUT = b""  # stands for the record of a task that ended without one
 
 
@@ -31,9 +32,9 @@ def hand_on(settled: Sequence[Settlement], gone: Collection[str], deliveries: Se
     """
     ended = {each.id: each.blob for each in settled if each.code in RECORDS and each.id not in gone}
     for delivery in deliveries if ended else ():
-        if delivery.data[3:4] and delivery.data[3] & envelope.STEP:
+        if delivery.data[3:4] and delivery.data[3] & envelope.STEP and len(delivery.data) < MOST_HANDED_ON:
             needs, _ = _needs(delivery.data)
-            if ended.keys() >= set(needs):
+            if all(each in ended for each in needs):
                 delivery.inputs = {each: raw_of(ended[each]) for each in needs}
 
 
@@ -117,6 +118,8 @@ def arguments(
 def _value(task_id: str, data: bytes | None, signer: Signer | None) -> Any:
     if data == ENDED_WITHOUT:
         return None
+    if signer is None and data is not None and (value := record.plain_value(data)) is not None:
+        return payload.loads(value)
     found = _decoded(task_id, data, signer)
     return payload.loads(found.payload) if found.state is State.SUCCESS else flow.MISSING
 

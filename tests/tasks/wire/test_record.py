@@ -44,3 +44,17 @@ def test_an_unsigned_or_altered_result_is_refused_where_a_key_is_set() -> None:
     altered[14] ^= 1
     with pytest.raises(SignatureError):
         record.decode(bytes(altered), "id", KEY)
+
+
+@pytest.mark.parametrize("value", [b"x", b"\x80\x05N."])
+def test_a_plain_value_is_that_of_an_unsigned_success_alone(value: bytes) -> None:
+    assert record.plain_value(record.encode(State.SUCCESS, 3, 1_700_000_000_000, value, "id")) == value
+    others = [
+        b"",
+        b"\x01S",
+        b"E1 2 3",
+        record.encode(State.SUCCESS, 0, 1, b"", "id"),
+        record.encode(State.FAILURE, 0, 1, value, "id"),
+        record.encode(State.REVOKED, 0, 1, value, "id"),
+    ]
+    assert [record.plain_value(data) for data in others] == [None] * len(others)
