@@ -6,9 +6,7 @@ narrows that. What a machine lacks is told in one line at the end (tests/support
 
 from __future__ import annotations
 
-import gc
 import importlib.util
-import os
 import secrets
 import signal
 import subprocess
@@ -24,7 +22,6 @@ from tests.support import leaks, needs, next_version, processes
 from tests.support.servers import KINDS, NoServer, RedisServer, Servers
 
 _FAILED = pytest.StashKey[bool]()
-MANY_DESCRIPTORS = 200
 
 
 def pytest_configure() -> None:
@@ -69,14 +66,6 @@ def _skipped_without_a_server() -> Generator[None, Any, Any]:
         return (yield)
     except NoServer as error:
         raise needs.lacking(str(error), "redis-server", required=needs.are_required()) from None
-
-
-def pytest_runtest_logfinish() -> None:
-    """Have what is over give its descriptors back: a worker in this process is a circle, seldom collected here."""
-    fd = os.open(os.devnull, os.O_RDONLY)
-    os.close(fd)
-    if fd > MANY_DESCRIPTORS:
-        gc.collect()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
