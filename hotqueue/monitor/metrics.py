@@ -29,7 +29,7 @@ GAUGES = {
 }
 
 
-class QueueCollector(Collector):
+class _QueueCollector(Collector):
     """The metrics of some queues of one store.
 
     Args:
@@ -92,6 +92,6 @@ def text(store: Store, names: Sequence[str], accept: str = "") -> tuple[bytes, s
         accept: the header of that name: whoever asks for OpenMetrics gets that.
     """
     registry = CollectorRegistry()
-    registry.register(QueueCollector(store, names))
+    registry.register(_QueueCollector(store, names))
     encode, content_type = choose_encoder(accept)
     return encode(registry), content_type
