@@ -133,6 +133,15 @@ class Lines:
 
     def _write(self, data: bytes, patience: float) -> None:
         while data:
-            if not select.select([], [self._number], [], patience)[1]:
+            if not _is_writable(self._number, patience):
                 raise TimeoutError
             data = data[os.write(self._number, data[: self.AT_ONCE]) :]
+
+
+def _is_writable(number: int, seconds: float) -> bool:
+    """Wait until somebody takes what is written, or nobody can any more; unlike select(), which refuses numbers from 1,024 on."""
+    if not hasattr(select, "poll"):  # Windows
+        return bool(select.select([], [number], [], seconds)[1])
+    poll = select.poll()
+    poll.register(number, select.POLLOUT)
+    return bool(poll.poll(seconds * 1000))

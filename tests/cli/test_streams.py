@@ -12,7 +12,6 @@ import contextlib
 import json
 import os
 import pty
-import select
 import shlex
 import signal
 import subprocess
@@ -24,6 +23,7 @@ from typing import Any
 import pytest
 
 from hotqueue import HotQueue
+from hotqueue.runtime.wake_pipe import readable
 from tests.support.elsewhere import task_by_name
 from tests.support.processes import command_code, environment, run_command, run_python, worker_processes
 from tests.support.waiting import wait_until
@@ -325,7 +325,7 @@ def exit_code(pid: int, master: int | None = None) -> int:
     """Wait for the end of a leader; read what it writes to its terminal meanwhile, so that it can."""
 
     def ended() -> list[int]:
-        if master is not None and select.select([master], [], [], 0)[0]:
+        if master is not None and readable([master], 0):
             with contextlib.suppress(OSError):
                 os.read(master, 65536)
         found, status = os.waitpid(pid, os.WNOHANG)

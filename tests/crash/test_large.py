@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import select
 import signal
 import socket
 import threading
@@ -24,6 +23,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from hotqueue import HotQueue, SerializationError, keys
+from hotqueue.runtime.wake_pipe import readable
 from tests.crash.rig import Rig
 from tests.support.processes import worker_processes
 from tests.support.proxy import Proxy
@@ -198,8 +198,8 @@ class Gateway:
         with client, socket.create_connection(self._target) as server, contextlib.suppress(OSError):
             passed = 0
             while True:
-                ready, _, _ = select.select([client, server], [], [])
-                for link in ready:
+                ready = readable([client.fileno(), server.fileno()], 3600)
+                for link in (link for link in (client, server) if link.fileno() in ready):
                     data = link.recv(1 << 16)
                     if not data:
                         return

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import select
 import socket
 import threading
 import urllib.error
@@ -13,6 +12,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from hotqueue.errors import ConfigError
+from hotqueue.runtime.wake_pipe import readable
 from hotqueue.tasks.supervisor.health import HealthPort
 
 Serve = Callable[..., HealthPort]
@@ -27,7 +27,7 @@ def serve() -> Iterator[Serve]:
 
     def loop(port: HealthPort) -> None:
         while not over.is_set():
-            if select.select([port.fileno()], [], [], 0.05)[0]:
+            if readable([port.fileno()], 0.05):
                 port.answer()
 
     def start(**probes: Callable[[], tuple[bool, dict[str, object]]]) -> HealthPort:
