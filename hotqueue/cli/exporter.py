@@ -5,7 +5,6 @@ It is started before anything else, so that a taken port is said at once, and as
 
 from __future__ import annotations
 
-import dataclasses
 import importlib.util
 import json
 import logging
@@ -58,10 +57,9 @@ class Exporter:
         if self._process is None or self._process.stdin is None:
             return
         first, *others = {str(store): store for store in stores}.values()
-        address = dataclasses.asdict(first.address)
         try:
-            said = json.dumps({"address": address, "names": names})
-        except TypeError:
+            said = json.dumps({"address": vars(first.address), "names": names})
+        except TypeError:  # a client of the user's, or an option that is an object
             log.warning("no metrics: %s cannot be named to another process; run `hotqueue metrics --listen` for it", first)
             said = ""
         if others:
@@ -69,7 +67,8 @@ class Exporter:
         with suppress(BrokenPipeError):  # it died, and said why
             self._process.stdin.write(f"{said}\n".encode())
             self._process.stdin.close()
-        log.info("metrics: http://%s/metrics", self._address)
+        if said:
+            log.info("metrics: http://%s/metrics", self._address)
 
     def end(self) -> None:
         """End it."""

@@ -72,3 +72,33 @@ def test_a_port_that_is_taken_is_a_mistake(store_url: str) -> None:
         done = run_command("hotqueue-worker", *where, check=False)
     assert done.returncode == 2
     assert re.search(r"--metrics-port 127.0.0.1:\d+ cannot be listened to: Address already in use; name a free port", done.stderr)
+
+
+APP = """
+import os
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from hotqueue import HotQueue
+queue = HotQueue(os.environ["QUEUE"], url=os.environ["STORE"], retry=Retry(NoBackoff(), 0))
+
+@queue.task(name="app.pid")
+def pid():
+    return os.getpid()
+"""
+
+
+@pytest.mark.servers("server")
+def test_a_worker_at_a_store_that_cannot_be_named_works_without(
+    start_command: Start, make_queue: MakeQueue, store_url: str, tmp_path: Path
+) -> None:
+    queue, log = make_queue(), tmp_path / "log"
+    (tmp_path / "app.py").write_text(APP)
+    with open(log, "w") as stderr:
+        env = {"QUEUE": queue.name, "STORE": store_url}
+        worker = start_command("hotqueue-worker", "app", "-p", 1, "--metrics-port", 0, cwd=tmp_path, env=env, stderr=stderr)
+    assert queue.send("app.pid").get(timeout=30) != worker.pid
+    said = log.read_text()
+    assert "no metrics: " in said
+    assert "metrics: http://" not in said
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(30) == 0

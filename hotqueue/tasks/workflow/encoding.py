@@ -118,14 +118,14 @@ def encoded(
         TypeError: the call does not fit; the task is unique.
         SerializationError: an argument cannot travel.
     """
-    name = options.get("queue") or definition.options.queue or definition.client.name
-    header = flow.header([task_id for task_id, _ in needed], [name for _, name in needed], name)
+    queue = options.get("queue") or definition.options.queue or definition.client.name
+    header = flow.header([task_id for task_id, _ in needed], [name for _, name in needed], queue)
     more = {"flow": header} if header else None
     needs = (*(task_id for task_id, _ in needed), *(handle.id for handle in after))
     if options or after or definition.options.unique:
         queue, sent = _checked(definition, task_id, args, kwargs, options, flow, more, needs, after)
     else:  # as the members of wide ones mostly are
-        queue, ahead = definition.options.queue or definition.client.name, flow.ahead()
+        ahead = flow.ahead()
         behind = (ahead, flow.at) if ahead else None
         data = definition.encode(task_id, args, kwargs, definition.options, queue, more, behind)
         sent = Encoded(task_id, *definition.when(), data)
