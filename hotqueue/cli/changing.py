@@ -129,9 +129,9 @@ def revoke(
 ) -> None:
     """Keep tasks from running: those with these IDs, or all that are chosen. What runs goes on, unless --terminate."""
     from hotqueue.monitor import acting
-    from hotqueue.monitor.filters import STATES
+    from hotqueue.monitor.filters import UNENDED
 
-    found = _chosen(store, ids, names, every, [state for state in STATES if state != "dead"], given)
+    found = _chosen(store, ids, names, every, [state for state in UNENDED if state != "dead"], given)
     if _is_nothing(found):
         return
     confirm(f"Revoke {_many(_number(found))}{', and end those that run' * terminate}?", yes)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hotqueue.monitor.tasks import Row, Search
     from hotqueue.store.store import Store
 
-STATES = ("running", "waiting", "retrying", "scheduled", "parked", "dead")
+STATES = ("running", "waiting", "retrying", "scheduled", "parked", "dead", "ended")
 
 _COLUMNS = (
     Column("id", style="cyan"),
@@ -41,14 +41,15 @@ _COLUMNS = (
 )
 @reads
 def tasks(store: Store, state: str | None, names: tuple[str, ...], limit: int, look_at: int, as_json: bool, **given: str) -> None:
-    """List tasks that are in STATE: running, waiting, retrying, scheduled, parked or dead; without one, in any.
+    """List tasks in STATE: running, waiting, retrying, scheduled, parked, dead or ended; without one, in any but ended.
 
     waiting: ready, at a gate, paused, or behind others. parked: no worker can run it so far.
     """
+    from hotqueue.monitor.filters import UNENDED
     from hotqueue.monitor.tasks import Search
 
     search = Search(wanted_of(**given), limit, look_at)
-    rows = list(search.rows(store, chosen(store, names), [state] if state else STATES))
+    rows = list(search.rows(store, chosen(store, names), [state] if state else UNENDED))
     if as_json:
         for row in rows:
             click.echo(tables.json_line(row.as_json()))

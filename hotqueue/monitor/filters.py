@@ -10,7 +10,9 @@ from fnmatch import fnmatchcase
 from hotqueue.hints import did_you_mean
 
 RUNNING, WAITING, RETRYING, SCHEDULED, PARKED, DEAD = "running", "waiting", "retrying", "scheduled", "parked", "dead"
-STATES = (RUNNING, WAITING, RETRYING, SCHEDULED, PARKED, DEAD)
+ENDED = "ended"
+UNENDED = (RUNNING, WAITING, RETRYING, SCHEDULED, PARKED, DEAD)  # what a list without a state has: of these something can become
+STATES = (*UNENDED, ENDED)
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|min|h|d|w)?")
 _UNITS = {"ms": 1, "s": 1000, "m": 60_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from hotqueue import keys, moved
 from hotqueue.errors import SerializationError
-from hotqueue.monitor.tasks import moment_of
+from hotqueue.monitor.row import moment_of
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.broker.facts import Facts, WorkerFacts

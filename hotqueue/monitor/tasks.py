@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any
 
 from hotqueue.errors import HotQueueError
-from hotqueue.monitor import finding
-from hotqueue.monitor.filters import DEAD, PARKED, RETRYING, RUNNING, SCHEDULED, STATES, WAITING, Wanted
+from hotqueue.monitor import ended, finding
+from hotqueue.monitor.filters import DEAD, ENDED, PARKED, RETRYING, RUNNING, SCHEDULED, UNENDED, WAITING, Wanted
+from hotqueue.monitor.row import Row as Row
+from hotqueue.monitor.row import moment_of as moment_of
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.broker.listing import Standing
@@ -31,47 +31,6 @@ _HOW = {  # of what stands in some way, in words
     "step": "behind other steps",
     "scheduled": "for its time",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A task in a list.
-
-    Attributes:
-        state: one of filters.STATES.
-        how: what it waits for, in a few words.
-        args: its arguments as text.
-        sent: when it was sent, by its sender's clock; None where that is not known.
-        due: when its time comes, or it is tried again.
-        worker: the incarnation that has it in hand.
-        error: the last thing that went wrong with it.
-        died: when it went into the dead list.
-    """
-
-    id: str
-    task: str
-    queue: str
-    state: str
-    how: str = ""
-    args: str = ""
-    priority: int = 0
-    sent: datetime | None = None
-    due: datetime | None = None
-    retries: int = 0
-    deliveries: int = 0
-    worker: str = ""
-    error: str = ""
-    died: datetime | None = None
-
-    @property
-    def at(self) -> int:
-        """When it was sent, or died, in ms: what filters go by."""
-        moment = self.died or self.sent
-        return int(moment.timestamp() * 1000) if moment else 0
-
-    def as_json(self) -> dict[str, Any]:
-        """Return what --json prints of it."""
-        return {name: _plain(getattr(self, name)) for name in Row.__slots__}
 
 
 @dataclass
@@ -95,7 +54,7 @@ class Search:
     has_more: bool = False
     refused: list[str] = field(default_factory=list)
 
-    def rows(self, store: Store, queues: Iterable[str], states: Sequence[str] = STATES) -> Iterator[Row]:
+    def rows(self, store: Store, queues: Iterable[str], states: Sequence[str] = UNENDED) -> Iterator[Row]:
         """Yield the tasks that are wanted, of these queues, in these states."""
         found = 0
         for name in finding.with_tasks(store, list(queues)):
@@ -118,6 +77,8 @@ class Search:
             for state in states:
                 if state == DEAD:
                     yield from (dead_row(broker.name, dead) for dead in DeadList(broker).listed(0, None))
+                elif state == ENDED:
+                    yield from ended.rows(broker.store, broker.name)
                 else:
                     yield from (row for row in _standing(broker, state) if row.state == state)
         except HotQueueError as error:
@@ -182,15 +143,3 @@ def _how(how: str) -> str:
     kind, _, what = how.partition(":")
     parked = {"paused": f"{what} is paused", "task": f"no worker knows {what}", "python": f"needs Python {what}"}
     return _HOW.get(how) or parked.get(kind) or f"needs {how}"
-
-
-def moment_of(ms: float) -> datetime | None:
-    """Return an instant in UTC; None for 0, and for what no calendar has."""
-    try:
-        return datetime.fromtimestamp(ms / 1000, UTC) if ms > 0 else None
-    except (ValueError, OverflowError, OSError):
-        return None
-
-
-def _plain(value: Any) -> Any:
-    return value.isoformat(timespec="milliseconds") if isinstance(value, datetime) else value

@@ -1,0 +1,86 @@
+"""Histograms: log-linear buckets, so that a quantile is right to within a tenth, however the values are spread. Pure.
+
+An octave, from one power of two to the next, has five buckets of one width: the widest is a fifth of its lower bound, and what is
+said of it is its middle. Values are whole: microseconds of a time, or how many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+PARTS = 5  # buckets of an octave
+MICRO = 1_000_000
+MIDDLE = 1.095  # by which an upper bound is divided to have what is wrong by a tenth at most of all in its bucket
+
+
+def bucket_of(value: int) -> int:
+    """Return the bucket of a whole value; of 0, and of what is below, that of 0."""
+    if value <= 0:
+        return 0
+    octave = value.bit_length() - 1
+    return PARTS * octave + (value * PARTS >> octave) - PARTS + 1
+
+
+def bounds_of(bucket: int) -> tuple[float, float]:
+    """Return the lowest value of a bucket, and that which is the lowest of none below the next one."""
+    if bucket <= 0:
+        return 0, 0
+    octave, part = divmod(bucket - 1, PARTS)
+    width = (1 << octave) / PARTS
+    return (PARTS + part) * width, (PARTS + part + 1) * width
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """How values are spread.
+
+    Attributes:
+        count: how many there are.
+        total: their sum: seconds, or how many.
+        buckets: (upper bound, how many), ascending; empty ones left out.
+        middle: by which an upper bound is divided to have what is said of its bucket; 1, where values are whole.
+    """
+
+    count: int = 0
+    total: float = 0.0
+    buckets: tuple[tuple[float, int], ...] = ()
+    middle: float = MIDDLE
+
+    @property
+    def mean(self) -> float | None:
+        """Their mean; None of none."""
+        return self.total / self.count if self.count else None
+
+    def quantile(self, q: float) -> float | None:
+        """Return the value below which this part of them is, to within a tenth; None of none."""
+        wanted, seen = q * self.count, 0
+        for upper, number in self.buckets:
+            seen += number
+            if seen >= wanted:
+                return upper / self.middle
+        return None
+
+    def __add__(self, other: Histogram) -> Histogram:
+        if not (self.count and other.count):
+            return self if self.count else other
+        found = dict(self.buckets)
+        for upper, number in other.buckets:
+            found[upper] = found.get(upper, 0) + number
+        return Histogram(self.count + other.count, self.total + other.total, tuple(sorted(found.items())), self.middle)
+
+
+NONE = Histogram()
+
+
+def of_times(buckets: Mapping[int, int], total: int) -> Histogram:
+    """Return the histogram, in seconds, of times that are in buckets; `total` is their sum in microseconds."""
+    spread = tuple((bounds_of(bucket)[1] / MICRO, number) for bucket, number in sorted(buckets.items()) if number)
+    return Histogram(sum(number for _, number in spread), total / MICRO, spread)
+
+
+def of_numbers(numbers: Mapping[int, int]) -> Histogram:
+    """Return the histogram of whole numbers, of each of which there are so many."""
+    spread = tuple((float(value), number) for value, number in sorted(numbers.items()) if number)
+    total = sum(value * number for value, number in spread)
+    return Histogram(sum(number for _, number in spread), total, spread, 1.0)
