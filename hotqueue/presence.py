@@ -128,6 +128,13 @@ class Presence:
             os.close(self._fd)
             self._fd = -1
 
+    def unmap(self) -> None:
+        """Give the state back, and the descriptor that it takes; where somebody still looks at it, it goes with him."""
+        if isinstance(self.state, mmap.mmap):
+            with contextlib.suppress(BufferError):
+                self.state.close()
+        self.state = None
+
     def close(self) -> None:
         """Leave: drop the lock and remove the file. Only after everything held under this name was given back."""
         if self._fd >= 0:

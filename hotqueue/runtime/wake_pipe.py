@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
+import threading
 from collections.abc import Iterable
 
 
@@ -21,11 +23,16 @@ def readable(descriptors: Iterable[int], seconds: float) -> list[int]:
 
 
 class Wakeup:
-    """A pipe to oneself, which is closed with its owner."""
+    """A pipe to oneself.
 
-    _pipe: tuple[int, ...] = ()  # where there was none to be had
+    `wake` and `close` may be called by any threads at any time: numbers of descriptors are used again, so none is written to that
+    might have been closed in between. The lock lets a thread in twice, as a handler of a signal may come in the middle.
+    """
+
+    _pipe: tuple[int, ...] = ()  # where there was none to be had, or it was closed
 
     def __init__(self) -> None:
+        self._lock = threading.RLock()
         self._pipe = self._read, self._write = os.pipe()
         os.set_blocking(self._read, False)
         os.set_blocking(self._write, False)
@@ -35,16 +42,23 @@ class Wakeup:
         return self._read
 
     def wake(self) -> None:
-        """End a wait, or the next one; for any thread."""
-        try:
-            os.write(self._write, b"w")
-        except BlockingIOError:
-            pass  # full: it is awake enough
+        """End a wait, or the next one; nothing once it was closed. For any thread."""
+        with self._lock:
+            if self._pipe:
+                with contextlib.suppress(BlockingIOError):  # full: it is awake enough
+                    os.write(self._write, b"w")
 
     def clear(self) -> None:
         """Take in that we were woken; only when it can be read."""
         os.read(self._read, 4096)
 
+    def close(self) -> None:
+        """Close the pipe. For its owner, who waits no more."""
+        with self._lock:
+            pipe, self._pipe = self._pipe, ()
+            for fd in pipe:
+                os.close(fd)
+
     def __del__(self) -> None:
-        for fd in self._pipe:
-            os.close(fd)
+        if self._pipe:
+            self.close()

@@ -55,5 +55,34 @@ def test_a_wakeup_ends_a_wait_of_another_thread_and_the_next_one_once() -> None:
     assert readable([wakeup.fileno()], 0) == [wakeup.fileno()]
 
 
+def test_one_that_was_closed_wakes_nobody_who_has_its_numbers_now() -> None:
+    wakeup = Wakeup()
+    numbers = range(wakeup.fileno(), wakeup.fileno() + 64)
+    wakeup.close()
+    wakeup.close()
+    pipes = [os.pipe() for _ in range(8)]
+    assert any(write in numbers for _, write in pipes)
+    wakeup.wake()
+    assert readable([read for read, _ in pipes], 0) == []
+    for pipe in pipes:
+        for descriptor in pipe:
+            os.close(descriptor)
+
+
+def test_it_may_be_closed_while_others_wake_it() -> None:
+    """Whoever came too late writes into nothing: not into what was opened just then."""
+    for _ in range(200):
+        wakeup, start = Wakeup(), threading.Barrier(2)
+        waking = threading.Thread(target=lambda: (start.wait(), [wakeup.wake() for _ in range(20)]))  # noqa: B023
+        waking.start()
+        start.wait()
+        wakeup.close()
+        read, write = os.pipe()
+        waking.join()
+        assert readable([read], 0) == []
+        os.close(read)
+        os.close(write)
+
+
 def test_a_wakeup_for_which_there_were_no_descriptors_goes_quietly() -> None:
     Wakeup.__new__(Wakeup).__del__()

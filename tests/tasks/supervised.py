@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from hotqueue.tasks.supervisor.children import Child, Slot
+from hotqueue.tasks.worker.permits_here import PermitsHere
 from hotqueue.tasks.worker.running_table import Running, new_table
-from hotqueue.tasks.worker.start_permits import StartPermits
 
 
 @contextmanager
@@ -35,4 +35,4 @@ def slot_of(*running: str, kind: str = "s", time_limit: float | None = None, fat
     row = Running(table)
     for task_id in running:
         row.start(task_id.encode(), time_limit, fate)
-    return Slot("w", "", kind, StartPermits(), table)
+    return Slot("w", "", kind, PermitsHere(), table)

@@ -262,5 +262,9 @@ class Idle(Bells):
         return bool(connection.left_out)
 
     def close(self) -> None:
-        """Close the connections; a token that comes meanwhile is lost, and the next worker looks after LONGEST_SLEEP."""
-        self._close_connections()  # the pipe stays: others may still wake us
+        """Close the connections; a token that comes meanwhile is lost, and the next worker looks after LONGEST_SLEEP.
+
+        Others may still call `wake`, which then does nothing.
+        """
+        self._close_connections()
+        self._wakeup.close()

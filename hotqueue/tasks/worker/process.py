@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from hotqueue.store.store import Store
 from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.worker.async_worker import AsyncWorker
+from hotqueue.tasks.worker.permits_here import PermitsHere
 from hotqueue.tasks.worker.quarantine_worker import QuarantineWorker
 from hotqueue.tasks.worker.queue_marks import QueueMarks
 from hotqueue.tasks.worker.running_table import Running
@@ -106,7 +107,7 @@ class Process(Shared):
         return SyncWorker(self, self.registries, self._permits(n), self._running(n, 1))
 
     def _permits(self, n: int) -> StartPermits:
-        return StartPermits(self._pipes[n] if self._pipes else None)
+        return StartPermits(self._pipes[n]) if self._pipes else PermitsHere()
 
     def _running(self, n: int, rows: int) -> Running:
         return Running(self._tables[n] if self._tables else bytearray(Running.size(rows)), self.marks)
@@ -127,6 +128,8 @@ class Process(Shared):
             for thread in self._threads:
                 thread.join()
             self.relaying.wait(RELAYED)
+            self.relaying.end()
+            self.settler.end()
             self.end_loop({registry.store.leave_loop for registry in self.registries})
 
     def leave_unbegun(self) -> None:

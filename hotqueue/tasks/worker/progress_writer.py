@@ -39,6 +39,7 @@ class ProgressWriter:
         self.open: dict[str, _Reported] = {}
         self._awake = threading.Event()
         self._thread: threading.Thread | None = None
+        self._changing = threading.Lock()  # of whether there is a thread
 
     def report(self, task_id: str, progress: dict[str, Any]) -> None:
         """Take what a task reports; raises what writing it does, where it is written at once."""
@@ -48,9 +49,10 @@ class ProgressWriter:
             self._write(task_id, reported)
         if not reported.latest:
             return
-        if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(target=self._write_late, name="hotqueue-progress", daemon=True)
-            self._thread.start()
+        with self._changing:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._write_late, name="hotqueue-progress", daemon=True)
+                self._thread.start()
         self._awake.set()
 
     def end(self, task_id: str) -> None:
@@ -58,6 +60,7 @@ class ProgressWriter:
         reported = self.open.pop(task_id, None)
         if reported is None:
             return
+        self._awake.set()
         try:
             self._write(task_id, reported, is_last=True)
         except STORE_ERRORS:
@@ -66,6 +69,7 @@ class ProgressWriter:
     def drop(self) -> None:
         """Forget what is left: others have these tasks now."""
         self.open.clear()
+        self._awake.set()
 
     def _write(self, task_id: str, reported: _Reported, is_last: bool = False) -> None:
         with reported.lock:
@@ -79,9 +83,16 @@ class ProgressWriter:
                     reported.latest.append(progress)
                 raise
 
+    def _is_over(self) -> bool:
+        """Tell whether no running task has reported anything: then the thread goes."""
+        with self._changing:
+            if not self.open:
+                self._thread = None
+            return self._thread is None
+
     def _write_late(self) -> None:
         leave_ctrl_c_to_main()
-        while True:
+        while not self._is_over():
             left = [(reported.next_at, task_id, reported) for task_id, reported in list(self.open.items()) if reported.latest]
             if not left:
                 self._awake.wait()

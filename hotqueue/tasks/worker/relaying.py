@@ -14,6 +14,7 @@ from hotqueue.tasks.execution.soft_limit import leave_ctrl_c_to_main
 from hotqueue.tasks.worker import failpoints
 
 MOST = 1000  # trips to one queue, then others have their turn
+ENDS = 0.2  # seconds for which the thread's end is waited for
 
 
 class Relaying:
@@ -31,6 +32,7 @@ class Relaying:
         self._idle = threading.Event()
         self._idle.set()
         self._thread: threading.Thread | None = None
+        self._has_ended = False
 
     def bring(self, broker: Broker) -> None:
         """Have what is in a queue's outbox brought; for any thread."""
@@ -49,9 +51,16 @@ class Relaying:
         """Wait so long at most until all has been brought."""
         self._idle.wait(seconds)
 
+    def end(self) -> None:
+        """End the thread: the workers are gone. One that waits for a server goes when it has its answer."""
+        self._has_ended = True
+        self._wanted.set()
+        if self._thread is not None:
+            self._thread.join(ENDS)
+
     def _run(self) -> None:
         leave_ctrl_c_to_main()
-        while True:
+        while not self._has_ended:
             self._wanted.wait()
             self._wanted.clear()
             with self._lock:

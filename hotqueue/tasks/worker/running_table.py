@@ -69,8 +69,9 @@ class Running:
         self._numbers[0] = time.monotonic()
 
     def leave(self) -> None:
-        """Note that the worker has left, and turns no more."""
+        """Note that the worker has left, and turns no more; nothing is written to the copy any more."""
         self._numbers[0] = math.inf
+        self._written = self._written[:1]
 
     def start(self, task_id: bytes, time_limit: float | None = None, fate: int = 0) -> int:
         """Note that a task starts; return its row.

@@ -14,6 +14,7 @@ from hotqueue.runtime.wake_pipe import readable
 from hotqueue.tasks.execution.soft_limit import leave_ctrl_c_to_main
 
 DRAGS = 0.02  # seconds that a task may take before what ended earlier is settled without it
+ENDS = 0.2  # seconds for which the thread's end is waited for
 
 
 class Settler:
@@ -24,6 +25,7 @@ class Settler:
         self._wake_fds: list[Callable[[], list[int]]] = []
         self._wanted = threading.Event()
         self._thread: threading.Thread | None = None
+        self._has_ended = False
 
     def add(self, settle: Callable[[float], bool], wake_fds: Callable[[], list[int]]) -> None:
         """Look after one more worker.
@@ -42,9 +44,16 @@ class Settler:
             self._thread.start()
         self._wanted.set()
 
+    def end(self) -> None:
+        """End the thread: the workers are gone. One that waits for a server goes when it has its answer."""
+        self._has_ended = True
+        self._wanted.set()
+        if self._thread is not None:
+            self._thread.join(ENDS)
+
     def _run(self) -> None:
         leave_ctrl_c_to_main()
-        while True:
+        while not self._has_ended:
             self._wanted.wait()
             self._wanted.clear()
             self._pause()

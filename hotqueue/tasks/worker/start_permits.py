@@ -11,7 +11,7 @@ import os
 import struct
 from collections import Counter
 
-_PERMIT = struct.Struct("<HxxI")  # number of the queue, fetch number; whole ones in each page of the pipe, 8,192 in 64 KiB
+PERMIT = struct.Struct("<HxxI")  # number of the queue, fetch number; whole ones in each page of the pipe, 8,192 in 64 KiB
 NUMBERS = 1 << 32  # at a hundred fetches a second, a year of them
 
 
@@ -19,30 +19,23 @@ class StartPermits:
     """The permits of one worker.
 
     Args:
-        pipe: (read, write) descriptors made by the supervisor before the fork; a pipe of its own if None.
+        pipe: (read, write) descriptors made by the supervisor before the fork, and closed by it.
     """
 
-    def __init__(self, pipe: tuple[int, int] | None = None) -> None:
-        self._read, self._write = pipe or os.pipe()
-        self._is_own = pipe is None
+    def __init__(self, pipe: tuple[int, int]) -> None:
+        self._read, self._write = pipe
         os.set_blocking(self._read, False)
         os.set_blocking(self._write, False)
 
-    def __del__(self) -> None:
-        # Not sooner: whoever keeps a worker in order may still drain them, and numbers of descriptors are used again.
-        if getattr(self, "_is_own", False):
-            os.close(self._read)
-            os.close(self._write)
-
     def add(self, number: int, count: int, queue: int = 0) -> None:
         """Put a permit in for each task of a fetch from one of the worker's queues."""
-        os.write(self._write, _PERMIT.pack(queue, number % NUMBERS) * count)
+        os.write(self._write, PERMIT.pack(queue, number % NUMBERS) * count)
 
     def take(self, number: int, queue: int = 0) -> bool:
         """Take one of a fetch; False when its permits have been drained, though those of others may be in."""
-        wanted = _PERMIT.pack(queue, number % NUMBERS)
+        wanted = PERMIT.pack(queue, number % NUMBERS)
         try:
-            permit = os.read(self._read, _PERMIT.size)
+            permit = os.read(self._read, PERMIT.size)
         except BlockingIOError:
             return False
         except OSError:  # a task closed it: the worker sees that next (see repairs.py)
@@ -52,14 +45,14 @@ class StartPermits:
     def withdraw(self, number: int, count: int, queue: int = 0) -> None:
         """Take out permits that were put in for tasks that did not come; fewer when they were drained."""
         if count:
-            self._pick(_PERMIT.pack(queue, number % NUMBERS), count)
+            self._pick(PERMIT.pack(queue, number % NUMBERS), count)
 
     def withdraw_all(self, queue: int) -> int:
         """Take out all permits for tasks of a queue; return how many there were."""
         found = self._all()
-        others = [permit for permit in found if _PERMIT.unpack(permit)[0] != queue]
+        others = [permit for permit in found if PERMIT.unpack(permit)[0] != queue]
         if others:
-            os.write(self._write, b"".join(others))
+            self._put(others)
         return len(found) - len(others)
 
     def _pick(self, wanted: bytes, count: int, first: bytes = b"") -> int:
@@ -75,16 +68,19 @@ class StartPermits:
             else:
                 others.append(permit)
         if others:
-            os.write(self._write, b"".join(others))
+            self._put(others)
         return had
+
+    def _put(self, permits: list[bytes]) -> None:
+        os.write(self._write, b"".join(permits))
 
     def _all(self) -> list[bytes]:
         try:
             data = os.read(self._read, 1 << 16)
         except OSError:
             return []
-        return [data[at : at + _PERMIT.size] for at in range(0, len(data), _PERMIT.size)]
+        return [data[at : at + PERMIT.size] for at in range(0, len(data), PERMIT.size)]
 
     def drain(self) -> Counter[tuple[int, int]]:
         """Take all; return how many for each queue and fetch."""
-        return Counter(_PERMIT.unpack(permit) for permit in self._all())
+        return Counter(PERMIT.unpack(permit) for permit in self._all())

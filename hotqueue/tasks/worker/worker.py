@@ -74,6 +74,9 @@ class Worker(Looking):
         if not self._register():
             self.has_left = True
             self.presence.let_go()  # it may be registered: the reply may be what was lost
+            self.idle.close()
+            self.running.leave()
+            self.presence.unmap()
             return
         self.look_later()
         try:
@@ -87,6 +90,7 @@ class Worker(Looking):
             self._leave()
             self.shared.outages.forget(self)
             self.running.leave()
+            self.presence.unmap()
 
     def _loop(self) -> None:
         raise NotImplementedError

@@ -11,8 +11,8 @@ import pytest
 
 from hotqueue.tasks.supervisor.children import Child, Slot
 from hotqueue.tasks.worker import child
+from hotqueue.tasks.worker.permits_here import PermitsHere
 from hotqueue.tasks.worker.running_table import new_table
-from hotqueue.tasks.worker.start_permits import StartPermits
 
 
 @pytest.mark.parametrize(("worker", "queue"), [(0, 0), (1, 1), (255, 0), (256, 1), (300, 299), (65_535, 1)])
@@ -30,7 +30,7 @@ def test_the_worker_that_was_given_up_is_told_so_and_no_other(worker: int, queue
     supervised = Child(0, write, -1, [], [])
     queues: list[Any] = [object() for _ in range(queue + 2)]
     supervised.queues = queues
-    permits = StartPermits()
+    permits = PermitsHere()
     supervised.slots = {n: Slot(f"w{n}", "", "s", permits, new_table(1)) for n in {worker, worker % 256, 7}}
     supervised.give_up(f"w{worker}", queues[queue])
     assert heard.wait(10)

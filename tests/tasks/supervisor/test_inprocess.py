@@ -7,6 +7,7 @@ import contextlib
 import gc
 import os
 import threading
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,10 @@ import pytest
 from hotqueue import HotQueue, SerializationError
 from hotqueue.errors import SoftTimeLimitExceeded, TaskRejected
 from hotqueue.runtime import testing_mode
+from hotqueue.runtime.wake_pipe import readable
 from hotqueue.tasks import State
+from hotqueue.tasks.supervisor import inprocess
+from hotqueue.tasks.worker.process import Process
 from tests.support.durations import take_time
 from tests.support.waiting import wait_until
 from tests.tasks import sample
@@ -176,24 +180,63 @@ class TestRunWorker:
 
 
 @pytest.mark.servers("server")
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # what other tests left to be collected
-def test_workers_in_this_process_leave_no_descriptors_open(make_queue: Callable[..., HotQueue]) -> None:
+def test_workers_in_this_process_leave_no_descriptors_and_no_threads(make_queue: MakeQueue) -> None:
+    """At once: what Python collects some day comes too late for a program that runs many."""
     queue = make_queue()
-    queue.run_worker(burst=True)
-    gc.collect()
-    before = _pipes()
-    for _ in range(5):
-        queue.run_worker(burst=True)
-    gc.collect()
-    assert _pipes() <= before
+    tasks = [queue.task(sample.square), queue.task(sample.asquare), queue.task(sample.progress)]
+
+    def run(with_tasks: bool = True) -> None:
+        for task in tasks if with_tasks else ():
+            task.map([3, 4])
+        queue.run_worker(burst=True, threads=2 if with_tasks else 1)
+
+    run()
+    before, threads = _open_here(), set(threading.enumerate())
+    gc.disable()
+    try:
+        for n in range(20):
+            run(n % 10 == 0)
+        assert _open_here() - before == Counter()
+    finally:
+        gc.enable()
+    wait_until(lambda: set(threading.enumerate()) <= threads)
 
 
-def _pipes() -> int:
-    found = 0
+def _open_here() -> Counter[str]:
+    """Return how many pipes and files are open, those named alike together; sockets are of a pool of the process."""
+    found = Counter[str]()
     for name in os.listdir("/proc/self/fd"):
         with contextlib.suppress(FileNotFoundError):
-            found += os.readlink(f"/proc/self/fd/{name}").startswith("pipe:")
+            kind = os.readlink(f"/proc/self/fd/{name}").partition(":")[0]
+            found["presence" if "/present-" in kind else kind] += 1
     return found
+
+
+@only_server
+def test_what_threads_do_to_a_worker_that_is_gone_harms_nobody(make_queue: MakeQueue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Upkeep that waited for a silent server, say: the numbers of descriptors are somebody else's then."""
+    made: list[Process] = []
+
+    def kept(*given: Any, **options: Any) -> Process:
+        made.append(Process(*given, **options))
+        return made[0]
+
+    monkeypatch.setattr(inprocess, "Process", kept)
+    queue = make_queue()
+    queue.task(sample.asquare).map([1, 2])
+    queue.run_worker(burst=True, threads=2)
+    pipes = [os.pipe() for _ in range(20)]
+    workers = made[0].workers
+    for worker in workers:
+        worker.wake()
+        worker.give_up_running_of(0)
+        assert worker.permits.drain() == Counter()
+        worker.running.end(worker.running.start(b"late"))
+    made[0].stop_fetching()
+    assert (len(workers), readable([read for read, _ in pipes], 0)) == (3, [])
+    for pipe in pipes:
+        for descriptor in pipe:
+            os.close(descriptor)
 
 
 class TestSchedules:

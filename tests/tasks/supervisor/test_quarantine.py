@@ -11,8 +11,8 @@ from hotqueue.tasks.supervisor import quarantine
 from hotqueue.tasks.supervisor.children import Child, Slot
 from hotqueue.tasks.supervisor.quarantine import Quarantine
 from hotqueue.tasks.worker.child import Suspects
+from hotqueue.tasks.worker.permits_here import PermitsHere
 from hotqueue.tasks.worker.running_table import Running, new_table
-from hotqueue.tasks.worker.start_permits import StartPermits
 from tests.tasks.contents import Room
 
 pytestmark = pytest.mark.servers("server")
@@ -34,7 +34,7 @@ def process_of(suspects: Suspects | None, *running: str) -> Child:
     table = new_table(4)
     for task_id in running:
         Running(table).start(task_id.encode())
-    child.slots[0] = Slot("w", "", "x", StartPermits(), table)
+    child.slots[0] = Slot("w", "", "x", PermitsHere(), table)
     return child
 
 

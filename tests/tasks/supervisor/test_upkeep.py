@@ -13,8 +13,8 @@ from hotqueue.store.resolve import resolve
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.supervisor.upkeep import STOOD_STILL, Upkeep
+from hotqueue.tasks.worker.permits_here import PermitsHere
 from hotqueue.tasks.worker.running_table import Running
-from hotqueue.tasks.worker.start_permits import StartPermits
 from tests.support.servers import RedisServer
 from tests.support.waiting import wait_until
 from tests.tasks import sample
@@ -64,7 +64,7 @@ def test_due_tasks_are_promoted(room: Room) -> None:
 def test_what_stands_behind_a_task_that_drags_is_put_back(room: Room) -> None:
     room.fill({"tasks": {n: sync(n) for n in "abc"}, "held:w": {n: f"3 s {place(i)} {2 - i}" for i, n in enumerate("abc")}})
     state = bytearray(Running.size(1))
-    permits = StartPermits()
+    permits = PermitsHere()
     permits.add(3, 2)
     Running(state).start(b"a")
     upkeep = upkeep_of(room)
@@ -77,7 +77,7 @@ def test_what_stands_behind_a_task_that_drags_is_put_back(room: Room) -> None:
 
 
 def test_nothing_is_taken_back_while_nothing_runs(room: Room) -> None:
-    permits = StartPermits()
+    permits = PermitsHere()
     permits.add(3, 2)
     upkeep_of(room).take_back_if_dragging("w", bytes(Running.size(1)), permits)
     assert permits.drain() == {(0, 3): 2}

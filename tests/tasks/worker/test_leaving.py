@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from hotqueue import HotQueue
+from hotqueue.tasks.worker.permits_here import PermitsHere
 from hotqueue.tasks.worker.process import Process
-from hotqueue.tasks.worker.start_permits import StartPermits
 from hotqueue.tasks.worker.sync_worker import SyncWorker
 from tests.support.waiting import wait_until
 from tests.tasks import sample
@@ -25,7 +25,7 @@ def test_leaving_with_a_fetch_under_way_puts_it_back(queue: HotQueue, worker: Sy
     done = sum(result.ready() for result in results)
     assert queue.pending() == 600 - done
     assert queue.running() == 0
-    worker.permits = StartPermits()
+    worker.permits = PermitsHere()
     worker._new_incarnation()
     worker._register()
     while worker.turn():

@@ -79,6 +79,18 @@ def test_an_outage_is_the_tasks_where_it_writes_and_loses_not_the_last(monkeypat
     writer.end("t")  # which fails, and the task ends all the same
 
 
+@pytest.mark.parametrize("leave", ["end", "drop"])
+def test_its_thread_stays_while_a_task_reports_and_no_longer(leave: str) -> None:
+    before = set(threading.enumerate())
+    writer = ProgressWriter(Written())
+    for _ in range(2):
+        for n in range(10):
+            writer.report("t", {"n": n})
+        assert not set(threading.enumerate()) <= before
+        writer.end("t") if leave == "end" else writer.drop()
+        wait_until(lambda: set(threading.enumerate()) <= before, 5)
+
+
 def test_what_was_given_up_writes_nothing_more() -> None:
     writer = ProgressWriter(written := Written())
     for n in range(3):

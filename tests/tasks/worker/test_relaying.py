@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from hotqueue.tasks.worker.relaying import Relaying
@@ -20,6 +22,16 @@ def test_it_is_brought_beside_the_caller(room: Room, other: Room) -> None:
         wait_until(lambda: room["outbox"] is None)
         assert run_all(other) == [name]
     relaying.wait(30)
+
+
+def test_its_thread_goes_with_it(room: Room, other: Room) -> None:
+    before = set(threading.enumerate())
+    relaying = Relaying(is_burst=False)
+    relaying.bring(room.broker)
+    relaying.wait(30)
+    assert not set(threading.enumerate()) <= before
+    relaying.end()
+    wait_until(lambda: set(threading.enumerate()) <= before)
 
 
 def test_in_a_burst_it_has_come_before_the_next_step(room: Room, other: Room) -> None:

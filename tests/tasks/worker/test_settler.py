@@ -8,9 +8,21 @@ import pytest
 
 from hotqueue import HotQueue
 from hotqueue.tasks.client.definition import definition_of
+from hotqueue.tasks.worker.settler import Settler
 from hotqueue.tasks.worker.sync_worker import SyncWorker
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.servers("server")
+
+
+def test_its_thread_ends_with_the_workers() -> None:
+    before = set(threading.enumerate())
+    settler = Settler()
+    settler.add(lambda _since: True, list)
+    settler.watch()
+    assert not set(threading.enumerate()) <= before
+    settler.end()
+    wait_until(lambda: set(threading.enumerate()) <= before)
 
 
 def test_a_long_task_after_full_batches_does_not_keep_their_outcomes(queue: HotQueue, worker: SyncWorker) -> None:

@@ -1,22 +1,35 @@
-"""The permit pipe between a worker and its supervisor."""
+"""Permits: a pipe between a worker and its supervisor, or memory of a worker that has none; both do the same."""
 
 from __future__ import annotations
 
 import os
 import threading
 from collections import Counter
+from collections.abc import Iterator
 
+import pytest
+
+from hotqueue.tasks.worker.permits_here import PermitsHere
 from hotqueue.tasks.worker.start_permits import StartPermits
 
 
-def test_a_permit_is_had_once() -> None:
-    permits = StartPermits()
+@pytest.fixture(params=["pipe", "here"])
+def permits(request: pytest.FixtureRequest) -> Iterator[StartPermits]:
+    if request.param == "here":
+        yield PermitsHere()
+        return
+    pipe = os.pipe()
+    yield StartPermits(pipe)
+    for fd in pipe:
+        os.close(fd)
+
+
+def test_a_permit_is_had_once(permits: StartPermits) -> None:
     permits.add(7, 2)
     assert [permits.take(7) for _ in range(3)] == [True, True, False]
 
 
-def test_a_permit_of_the_next_fetch_is_not_had_for_this_one() -> None:
-    permits = StartPermits()
+def test_a_permit_of_the_next_fetch_is_not_had_for_this_one(permits: StartPermits) -> None:
     permits.add(7, 2)
     permits.drain()  # somebody takes the fetch back while the permits for the next one go in
     permits.add(8, 3)
@@ -24,8 +37,7 @@ def test_a_permit_of_the_next_fetch_is_not_had_for_this_one() -> None:
     assert permits.drain() == Counter({(0, 8): 3})
 
 
-def test_draining_says_how_many_of_which_fetch() -> None:
-    permits = StartPermits()
+def test_draining_says_how_many_of_which_fetch(permits: StartPermits) -> None:
     permits.add(7, 3)
     permits.take(7)
     permits.add(256 + 7, 2)
@@ -33,8 +45,7 @@ def test_draining_says_how_many_of_which_fetch() -> None:
     assert (permits.drain(), permits.take(7)) == (Counter(), False)
 
 
-def test_taker_and_drainer_share_every_permit_between_them() -> None:
-    permits = StartPermits()
+def test_taker_and_drainer_share_every_permit_between_them(permits: StartPermits) -> None:
     taken, drained, start = [], Counter[int](), threading.Barrier(2)
 
     def take() -> None:
@@ -52,15 +63,13 @@ def test_taker_and_drainer_share_every_permit_between_them() -> None:
     assert len(taken) + drained[0, 1] == 5000
 
 
-def test_a_full_batch_for_each_of_many_fetches_fits_the_pipe() -> None:
-    permits = StartPermits()
+def test_a_full_batch_for_each_of_many_fetches_fits_the_pipe(permits: StartPermits) -> None:
     for queue in range(30):
         permits.add(queue, 256, queue)
     assert permits.drain().total() == 30 * 256
 
 
-def test_permits_of_several_queues_are_had_in_any_order() -> None:
-    permits = StartPermits()
+def test_permits_of_several_queues_are_had_in_any_order(permits: StartPermits) -> None:
     permits.add(7, 2, queue=1)
     permits.add(7, 2, queue=300)
     assert [permits.take(7, 300), permits.take(7, 1), permits.take(8, 1)] == [True, True, False]
@@ -68,8 +77,7 @@ def test_permits_of_several_queues_are_had_in_any_order() -> None:
     assert permits.drain() == Counter({(300, 7): 1})
 
 
-def test_those_of_one_queue_are_taken_out_alone() -> None:
-    permits = StartPermits()
+def test_those_of_one_queue_are_taken_out_alone(permits: StartPermits) -> None:
     for queue in (0, 1, 0):
         permits.add(3, 2, queue)
     permits.withdraw_all(0)
