@@ -249,7 +249,7 @@ def test_every_error_is_public_by_its_own_name() -> None:
     assert {kind.__module__ for kind in (getattr(tasks, name) for name in tasks.__all__) if isinstance(kind, type)} <= PUBLIC
 
 
-INTERNAL = {"LeftBetweenItems", "NotSent", "Replace", "TooLarge", "_StandIn"}  # caught by us, or named as another
+INTERNAL = {"LeftBetweenItems", "NotSent", "Replace", "TooLarge", "_StandIn", "FilterError"}  # caught by us, or named as another
 
 
 def test_errors_that_a_user_can_meet_are_in_one_file() -> None:

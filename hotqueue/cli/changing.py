@@ -35,7 +35,7 @@ def _chosen(
 
     wanted = wanted_of(**given)
     if bool(ids) + every + (not wanted.is_any) != 1:
-        what = "name tasks by their ids, or choose them with --task, --since, --older or --match, or say --all"
+        what = "name tasks by their ids, or choose them with --filter, --task, --since, --older or --match, or say --all"
         raise click.UsageError(f"{what}: one of these" if ids or every else what)
     found: dict[str, list[str]] = {}
     for task_id in dict.fromkeys(ids):
@@ -135,9 +135,9 @@ def revoke(
     if _is_nothing(found):
         return
     confirm(f"Revoke {_many(_number(found))}{', and end those that run' * terminate}?", yes)
-    is_by_name = not (ids or terminate or any(given[name] for name in ("since", "older", "match")))
-    if is_by_name and not set(given["task"]) & set("*?["):  # then the server does it, however many they are
-        count = acting.revoke_all(store, found, given["task"])
+    wanted = wanted_of(**given)
+    if not (ids or terminate) and (wanted.is_any or wanted.only("task")):  # then the server does it, however many they are
+        count = acting.revoke_all(store, found, wanted.only("task"))
         others = "; of the others, which run, none is stopped, and none runs again" if count < _number(found) else ""
         click.echo(f"{_many(count)} revoked{others}")
         return

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 MOST = 200  # names that are offered
 
 
-def _completing(find: Callable[[Store, list[str]], Iterator[str]]) -> Callable[[click.Context, click.Parameter, str], list[str]]:
+def _completing(
+    find: Callable[[Store, list[str], str], Iterator[str]],
+) -> Callable[[click.Context, click.Parameter, str], list[str]]:
     """Return what click asks for completions, made of what finds names in a store, among some queues."""
 
     def complete(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
@@ -30,7 +32,7 @@ def _completing(find: Callable[[Store, list[str]], Iterator[str]]) -> Callable[[
             if store is None:
                 return []
             names = [*(given.get("names") or ()), *([given["queue"]] if isinstance(given.get("queue"), str) else [])]
-            return sorted({name for name in find(store, names) if name.startswith(incomplete)})[:MOST]
+            return sorted({name for name in find(store, names, incomplete) if name.startswith(incomplete)})[:MOST]
         return []
 
     return complete
@@ -49,26 +51,26 @@ def _running(where: dict[str, Any]) -> Iterator[Store | None]:
         yield store if is_running else None
 
 
-def _queues(store: Store, _names: list[str]) -> Iterator[str]:
+def _queues(store: Store, _names: list[str], _typed: str) -> Iterator[str]:
     from hotqueue.monitor import inventory
 
     yield from inventory.queue_names(store)
 
 
-def _tasks(store: Store, names: list[str]) -> Iterator[str]:
+def _tasks(store: Store, names: list[str], _typed: str) -> Iterator[str]:
     from hotqueue.monitor import finding
 
     yield from finding.task_names(store, finding.queues(store, names)[0])
 
 
-def _workers(store: Store, names: list[str]) -> Iterator[str]:
+def _workers(store: Store, names: list[str], _typed: str) -> Iterator[str]:
     from hotqueue.monitor import finding
     from hotqueue.monitor import workers as facts
 
     yield from (worker.shown for worker in facts.workers(store, finding.queues(store, names)[0]))
 
 
-def _schedules(store: Store, names: list[str]) -> Iterator[str]:
+def _schedules(store: Store, names: list[str], _typed: str) -> Iterator[str]:
     from hotqueue.monitor import finding
     from hotqueue.monitor import schedules as facts
 
@@ -76,3 +78,13 @@ def _schedules(store: Store, names: list[str]) -> Iterator[str]:
 
 
 queues, tasks, workers, schedules = map(_completing, (_queues, _tasks, _workers, _schedules))
+
+
+def _filters(store: Store, names: list[str], typed: str) -> Iterator[str]:
+    from hotqueue.monitor import filter_text, filter_values
+
+    known = filter_values.known(store, typed, len(typed), names)
+    yield from (each.text.rstrip() for each in filter_text.offers(typed, len(typed), known))
+
+
+filters = _completing(_filters)

@@ -1,8 +1,7 @@
-"""The options by which commands choose tasks: by name, queue, age and text."""
+"""The options by which commands choose tasks: a filter, or one thing each: name, queue, age, text."""
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,12 +10,20 @@ from hotqueue.cli import completion
 from hotqueue.cli.reading import queues_option
 
 if TYPE_CHECKING:
-    from hotqueue.monitor.filters import Wanted
+    from hotqueue.monitor.filters import Filter
 
 
 def filter_options(command: Any) -> Any:
     """Give a command the options by which tasks are chosen."""
     for option in (
+        click.option(
+            "--filter",
+            "filtered",
+            metavar="FILTER",
+            default="",
+            shell_complete=completion.filters,
+            help="Such as 'task:mail -queue:low failed:>1h arg:\"4\"'; docs/commands.md has all of it.",
+        ),
         click.option("--match", metavar="TEXT", default="", help="Whose id, name, arguments or last error has TEXT in it."),
         click.option(
             "--older", metavar="AGE", default="", help="Sent (dead: died) longer ago than 90s, 15m, 2h, 7d, or before a time."
@@ -37,16 +44,25 @@ def filter_options(command: Any) -> Any:
     return command
 
 
-def wanted_of(task: str, since: str, older: str, match: str) -> Wanted:
-    """Return which tasks are wanted.
+def wanted_of(task: str = "", since: str = "", older: str = "", match: str = "", filtered: str = "") -> Filter:
+    """Return which tasks are wanted: all that the options say.
 
     Raises:
-        click.UsageError: an age that is none.
+        click.UsageError: an age that is none, or a filter.
     """
-    from hotqueue.monitor.filters import Wanted, instant_of
+    from hotqueue.monitor.filter_text import FilterError, parse
+    from hotqueue.monitor.filters import ANYWHERE, Filter, Term, instant_of, span_of
 
-    now = int(time.time() * 1000)
     try:
-        return Wanted(task, instant_of(since, now) if since else None, instant_of(older, now) if older else None, match)
+        terms = parse(filtered).terms
+    except FilterError as error:
+        raise click.UsageError(f"--filter: {error}") from None
+    try:
+        for age in filter(None, (since, older)):
+            instant_of(age, 0)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
+    said = [Term("task", task)] if task else []
+    for age, signs in ((since, "<>"), (older, "><")):  # of an age, and of a time
+        said += [Term("age", age, signs[span_of(age) is None])] if age else []
+    return Filter((*terms, *said, *([Term(ANYWHERE, match)] if match else [])))

@@ -45,11 +45,10 @@ def tasks(store: Store, state: str | None, names: tuple[str, ...], limit: int, l
 
     waiting: ready, at a gate, paused, or behind others. parked: no worker can run it so far.
     """
-    from hotqueue.monitor.filters import UNENDED
     from hotqueue.monitor.tasks import Search
 
     search = Search(wanted_of(**given), limit, look_at)
-    rows = list(search.rows(store, chosen(store, names), [state] if state else UNENDED))
+    rows = list(search.rows(store, chosen(store, names), [state] if state else None))
     if as_json:
         for row in rows:
             click.echo(tables.json_line(row.as_json()))

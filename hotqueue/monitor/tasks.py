@@ -6,12 +6,13 @@ as much as it shows, and a search no more than it was given. One task alone: one
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from hotqueue.errors import HotQueueError
 from hotqueue.monitor import ended, finding
-from hotqueue.monitor.filters import DEAD, ENDED, PARKED, RETRYING, RUNNING, SCHEDULED, UNENDED, WAITING, Wanted
+from hotqueue.monitor.filters import DEAD, ENDED, PARKED, RETRYING, RUNNING, SCHEDULED, STATES, UNENDED, WAITING, Filter
 from hotqueue.monitor.row import Row as Row
 from hotqueue.monitor.row import moment_of as moment_of
 from hotqueue.store.store import Store
@@ -46,7 +47,7 @@ class Search:
         refused: a sentence for each queue that cannot be read.
     """
 
-    wanted: Wanted = field(default_factory=Wanted)
+    wanted: Filter = field(default_factory=Filter)
     limit: int = 20
     look_at: int = LOOK_AT
     looked: int = 0
@@ -54,16 +55,19 @@ class Search:
     has_more: bool = False
     refused: list[str] = field(default_factory=list)
 
-    def rows(self, store: Store, queues: Iterable[str], states: Sequence[str] = UNENDED) -> Iterator[Row]:
-        """Yield the tasks that are wanted, of these queues, in these states."""
-        found = 0
-        for name in finding.with_tasks(store, list(queues)):
+    def rows(self, store: Store, queues: Iterable[str], states: Sequence[str] | None = None) -> Iterator[Row]:
+        """Yield the tasks that are wanted, of these queues, in these states; without any, in those that the filter says."""
+        found, now = 0, int(time.time() * 1000)
+        if states is None:
+            states = STATES if any(term.field == "state" for term in self.wanted.terms if not term.is_not) else UNENDED
+        states = self.wanted.names("state", states)
+        for name in finding.with_tasks(store, self.wanted.names("queue", queues)):
             for row in self._each(Broker(store, name), states):
                 if self.looked >= self.look_at:
                     self.is_cut = True
                     return
                 self.looked += 1
-                if not self.wanted.is_met_by(row.task, row.at, row.id, row.args, row.error):
+                if not self.wanted.is_met_by(row, now):
                     continue
                 if found == self.limit:
                     self.has_more = True

@@ -40,7 +40,8 @@ def test_the_dead_are_retried_and_thrown_away(make_queue: MakeQueue, store_url: 
     assert (done.code, done.out) == (2, "0 tasks retried\n")
     assert done.err == f"hotqueue: {ids[0]}: not in the dead list\n"
     assert call("discard", ids[2], *where, "--yes").out == "1 task thrown away\n"
-    assert call("discard", "--task", "shop.*", *where, "--yes").out == "1 task thrown away\n"
+    assert call("discard", "--filter", "task:shop.* -shop error:no", *where, "--yes").err == "hotqueue: there is no such task\n"
+    assert call("discard", "--filter", "task:shop.* error:no", *where, "--yes").out == "1 task thrown away\n"
     done = call("discard", "--all", *where, "--yes")
     assert (done.code, done.out, done.err) == (0, "", "hotqueue: there is no such task\n")
     assert queue.pending() == 3
@@ -87,7 +88,7 @@ def test_queues_tasks_and_keys_are_paused(make_queue: MakeQueue, store_url: str,
 @pytest.mark.parametrize(
     ("args", "says"),
     [
-        (["retry"], "name tasks by their ids, or choose them with --task, --since, --older or --match, or say --all"),
+        (["retry"], "name tasks by their ids, or choose them with --filter, --task, --since, --older or --match, or say --all"),
         (["retry", "an-id", "--all"], "or say --all: one of these"),
         (["discard", "--all", "--task", "x"], "or say --all: one of these"),
         (["revoke", "nobody", "--yes"], "there is no task 'nobody' in"),

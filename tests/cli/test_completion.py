@@ -32,6 +32,10 @@ def test_names_are_completed(
     assert completed(f"hotqueue workers --stop w-{queue_name[:8]}") == [f"w-{queue_name}"]
     monkeypatch.setenv("HOTQUEUE_URL", "redis://127.0.0.1:1")
     assert completed(f"hotqueue tasks -u {store_url} -Q {queue_name} --task shop.") == ["shop.mail", "shop.price"]
+    asked = f"hotqueue tasks -u {store_url} -Q {queue_name} --filter "
+    assert completed(f"{asked}task:shop.m") == ["task:shop.mail"]
+    assert completed(f"{asked}queue:{queue_name[:-1]}") == [f"queue:{queue_name}"]
+    assert completed(f"{asked}stat") == ["state:"]
     session.broker.reap("w", known_dead=True)
 
 

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
 import pytest
 
-from hotqueue.monitor.filters import STATES, Wanted, instant_of, state_of
+from hotqueue.monitor.filter_text import parse
+from hotqueue.monitor.filters import STATES, Filter, Term, instant_of, state_of
+from hotqueue.monitor.row import Row
 
 NOW = 1_900_000_000_000
+
+
+def row(**given: Any) -> Row:
+    died = datetime.fromtimestamp(NOW / 1000 - 7200, UTC)
+    args = "4, 'Olivenöl', x=[1, 42]"
+    made = Row("4f00", "shop.price", "low", "dead", "", args, error="ValueError: no 3", retries=3, died=died, run=2.5)
+    return replace(made, **given)
 
 
 @pytest.mark.parametrize(
@@ -32,18 +45,60 @@ def test_a_state_is_one_of_some() -> None:
         state_of("xyz")
 
 
-def test_a_task_is_wanted_if_all_that_is_said_is_so() -> None:
-    assert Wanted().is_any
-    assert Wanted().is_met_by("a", 5)
-    assert Wanted(task="shop.*").is_met_by("shop.price", 5)
-    assert Wanted(task="shop[1]").is_met_by("shop[1]", 5)  # a name is a name first
-    assert not Wanted(task="shop").is_met_by("shop.price", 5)
-    assert [Wanted(since=5, older=7).is_met_by("a", at) for at in (4, 5, 6, 7)] == [False, True, True, False]
-    assert Wanted(match="ÖL").is_met_by("a", 5, "id", "olivenöl")
-    assert not Wanted(match="oil", since=5).is_met_by("oil", 4)
+@pytest.mark.parametrize(
+    ("text", "shown", "is_met"),
+    [
+        ("", row(), True),
+        ("task:shop.*", row(), True),
+        ("task:shop", row(), False),
+        ("task:shop[1]", row(task="shop[1]"), True),  # a name is a name first
+        ("task:mail task:shop.price", row(), True),  # of several names one
+        ("task:mail,shop.price", row(), True),
+        ("-task:mail,shop.price", row(), False),
+        ("task:shop.price -queue:low", row(), False),
+        ("-queue:high state:dead", row(), True),
+        ("id:4f*", row(), True),
+        ("worker:w*", row(), False),  # what is not known is not so
+        ("-worker:w*", row(), True),
+        ("arg:4", row(), True),
+        ("arg:2", row(), False),  # no word of its own
+        ("arg:*2*", row(), True),
+        ("arg:olivenÖL", row(), True),
+        ("arg:x=[1", row(), True),
+        ('arg:"[1, 42]"', row(), True),
+        ("error:NO", row(), True),
+        ("ÖL", row(), True),
+        ("price valueerror", row(), True),
+        ("price -valueerror", row(), False),
+        ("age:>1h failed:>1h failed:<3h", row(), True),
+        ("failed:>3h", row(), False),
+        ("failed:>1h", row(died=None), False),
+        ("due:<10m", row(due=datetime.fromtimestamp(NOW / 1000 + 300, UTC)), True),
+        ("due:>10m", row(due=datetime.fromtimestamp(NOW / 1000 + 300, UTC)), False),
+        ("failed:>2030-03-17T16:00:00Z", row(), False),  # NOW is 17:46 of that day
+        ("failed:<2030-03-17T16:00:00Z", row(), True),
+        ("retries:>2 retries:<4 retries:3", row(), True),
+        ("priority:>-1", row(), True),
+        ("deaths:>0", row(), False),
+        ("run:>2s", row(), True),
+        ("run:<500ms", row(), False),
+    ],
+)
+def test_a_task_is_wanted_if_all_that_is_said_is_so(text: str, shown: Row, is_met: bool) -> None:
+    assert parse(text).is_met_by(shown, NOW) is is_met
 
 
-def test_it_says_what_is_wanted() -> None:
-    assert str(Wanted("a", 0, 1000, "x")) == (
-        "task a, since 1970-01-01T00:00:00+00:00, older than 1970-01-01T00:00:01+00:00, that match 'x'"
-    )
+def test_names_are_chosen_before_any_task_is_read() -> None:
+    assert parse("state:dead,waiting -state:waiting").names("state", STATES) == ["dead"]
+    assert parse("-queue:t-*").names("queue", ["a", "t-1"]) == ["a"]
+    assert parse("task:x").names("queue", ["a", "t-1"]) == ["a", "t-1"]
+
+
+def test_what_one_field_alone_says() -> None:
+    assert parse("task:mail").only("task") == "mail"
+    assert [parse(text).only("task") for text in ("task:m*", "-task:a", "task:a x", "", "queue:a")] == [""] * 5
+    assert parse("task:mail x").one("task") == "mail"
+    assert parse("task:mail,b").one("task") == ""
+    assert parse("state:dead x").but("state", ["parked"]) == Filter((Term("text", "x"), Term("state", "parked")))
+    assert Filter().is_any
+    assert not parse("x").is_any

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
 from hotqueue import HotQueue
-from hotqueue.monitor.filters import STATES, Wanted
+from hotqueue.monitor.filter_text import parse
+from hotqueue.monitor.filters import STATES
 from hotqueue.monitor.tasks import Row, Search
 from tests.support.elsewhere import task_by_name
 
@@ -20,8 +20,8 @@ def fail(n: int) -> None:
     raise ValueError(f"no {n}")
 
 
-def rows(queue: HotQueue, *states: str, **wanted: Any) -> list[Row]:
-    return list(Search(Wanted(**wanted), limit=1000).rows(queue._store, [queue.name], states or STATES))
+def rows(queue: HotQueue, *states: str, wanted: str = "") -> list[Row]:
+    return list(Search(parse(wanted), limit=1000).rows(queue._store, [queue.name], states or STATES))
 
 
 def test_each_task_is_in_its_state(make_queue: MakeQueue) -> None:
@@ -51,9 +51,10 @@ def test_each_task_is_in_its_state(make_queue: MakeQueue) -> None:
     assert found["shop.retry"].due is not None
     assert found["shop.fail"].error == "ValueError: no 1"
     assert found["shop.fail"].as_json()["died"].endswith("+00:00")
-    assert [row.task for row in rows(queue, match="NO 1")] == ["shop.fail"]
-    assert {row.task for row in rows(queue, task="shop.*er")} == {"shop.other", "shop.later"}
-    assert rows(queue, older=one.at - 1000 * 60) == rows(queue, since=one.at + 1000 * 3600) == []
+    assert [row.task for row in rows(queue, wanted='"NO 1"')] == ["shop.fail"]
+    assert {row.task for row in rows(queue, wanted="task:shop.*er")} == {"shop.other", "shop.later"}
+    assert rows(queue, wanted="age:>1h") == rows(queue, wanted=f"-queue:{queue.name}") == rows(queue, wanted="age:<0s") == []
+    assert [row.task for row in rows(queue, wanted="state:dead failed:<1h")] == ["shop.fail"]
     queue.resume(task="shop.paused")
     queue.purge()
     queue.discard_dead(all=True)
@@ -66,10 +67,10 @@ def test_a_search_is_bounded_and_says_so(make_queue: MakeQueue) -> None:
     search = Search(limit=5)
     assert len(list(search.rows(queue._store, [queue.name]))) == 5
     assert (search.has_more, search.is_cut) == (True, False)
-    search = Search(Wanted(match="nr-699"), look_at=300)
+    search = Search(parse("nr-699"), look_at=300)
     assert list(search.rows(queue._store, [queue.name])) == []
     assert (search.looked, search.has_more, search.is_cut) == (300, False, True)
-    search = Search(Wanted(match="nr-699"))
+    search = Search(parse("nr-699"))
     assert [row.args for row in search.rows(queue._store, [queue.name])] == ["'nr-699'"]
     assert (search.looked, search.has_more, search.is_cut) == (700, False, False)
     queue.purge()
