@@ -15,7 +15,7 @@ help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.ready-demo ## see tasks enqueued by one process and run by another, over the embedded server
-	@$(BIN)/python examples/demo.py
+	@$(BIN)/hotqueue demo
 
 test: $(VENV)/.ready-test ## run the tests in parallel (ARGS="-k name" narrows, JOBS=1 for one at a time)
 	$(BIN)/pytest -n $(JOBS) --dist worksteal $(ARGS)

@@ -24,6 +24,7 @@ _ELSEWHERE = {
     name: (f"hotqueue.cli.{module}", name)
     for module, names in {
         "changing": ["discard", "pause", "purge", "resume", "retry", "revoke"],
+        "demo": ["demo"],
         "doctor": ["doctor"],
         "embedded": ["embedded"],
         "enqueue": ["enqueue"],

@@ -1,4 +1,6 @@
-"""The tasks of the demo: what a worker imports, and what `demo.py` sends to it."""
+"""The tasks of `hotqueue demo`: what its worker imports, and what demo.py sends to it. Named as in a module of one's own."""
+
+from __future__ import annotations
 
 import os
 import time
@@ -10,19 +12,19 @@ from hotqueue.tasks import current_task
 queue = HotQueue("demo")  # where: $HOTQUEUE_URL, which demo.py sets
 
 
-@queue.task
+@queue.task(name="demo.square")
 def square(n: int) -> tuple[int, int]:
     """Return n squared, and which process did it."""
     return n * n, os.getpid()
 
 
-@queue.task
+@queue.task(name="demo.total")
 def total(squares: list[tuple[int, int]]) -> tuple[int, int]:
     """Return the sum of what `square` returned, and by how many processes that was done."""
     return sum(value for value, _ in squares), len({process for _, process in squares})
 
 
-@queue.task(max_concurrency=2)
+@queue.task(name="demo.polite", max_concurrency=2)
 def polite(seconds: float) -> tuple[float, float]:
     """Take some time; return from when to when (monotonic)."""
     began = time.monotonic()
@@ -30,7 +32,7 @@ def polite(seconds: float) -> tuple[float, float]:
     return began, time.monotonic()
 
 
-@queue.task
+@queue.task(name="demo.count_down")
 def count_down(n: int) -> Iterator[int]:
     """Count down, a number at a time."""
     for number in range(n, 0, -1):
@@ -44,7 +46,7 @@ def tick() -> str:
     return current_task.request.id
 
 
-@queue.task(retries=5, retry_backoff=0.2, retry_jitter=False)
+@queue.task(name="demo.flaky", retries=5, retry_backoff=0.2, retry_jitter=False)
 def flaky(path: str) -> int:
     """Fail twice, then work; return at which attempt."""
     with open(path, "a+") as file:
@@ -56,10 +58,22 @@ def flaky(path: str) -> int:
     return attempt
 
 
-@queue.task
+@queue.task(name="demo.refuse")
+def refuse(what: str) -> None:
+    """Fail, so that there is something in the dead list."""
+    raise ValueError(f"{what} is not for sale")
+
+
+@queue.task(name="demo.slow")
 def slow(path: str) -> int:
     """Say which process runs this, then take a second; return that process."""
     with open(path, "a") as file:
         file.write(f"{os.getpid()}\n")
     time.sleep(1)
     return os.getpid()
+
+
+@queue.task(name="demo.rest")
+def rest(seconds: float) -> None:
+    """Take some time."""
+    time.sleep(seconds)
