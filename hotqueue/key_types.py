@@ -5,9 +5,9 @@ from __future__ import annotations
 from hotqueue import keys
 
 _TYPES = {
-    **dict.fromkeys(["tasks", "attempts", "held", "worker", "dead:tasks", "stats", "control", "waiters"], "hash"),
+    **dict.fromkeys(["tasks", "attempts", "held", "worker", "dead:tasks", "discarded:tasks", "stats", "control"], "hash"),
     **dict.fromkeys(
-        ["owned", "steps", "dead:steps", "checkpoints", "gated", "paused:keys", "unique", "outbox", "receipts"], "hash"
+        ["owned", "steps", "dead:steps", "checkpoints", "gated", "paused:keys", "unique", "outbox", "receipts", "waiters"], "hash"
     ),
     **dict.fromkeys(["schedules", "schedules:states"], "hash"),
     "streamed": "hash",
@@ -17,6 +17,7 @@ _TYPES = {
         [
             "workers",
             "dead",
+            "discarded",
             "posted",
             "received",
             "shares",
@@ -38,7 +39,8 @@ SINGLE = tuple(
     b"tasks attempts seq ready ready:async suspects needs scheduled expiring large gated blocked lanes dead dead:tasks "
     b"unique parked:unique dead:bytes stats paused control revoked bell bell:async workers consumers came-back dead-messages "
     b"steps steps:todo steps:open steps:reported dead:steps done:0 done:1 done:2 owned owned:over outbox receipts "
-    b"schedules schedules:states schedules:next schedules:declarers timers paused:keys checkpoints".split()
+    b"schedules schedules:states schedules:next schedules:declarers timers paused:keys checkpoints "
+    b"discarded discarded:tasks".split()
 )
 
 

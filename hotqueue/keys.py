@@ -6,6 +6,11 @@ keys of a queue share one Cluster slot. Partitions, which are to come, are named
 
 from __future__ import annotations
 
+from hotqueue.dead_keys import dead as dead
+from hotqueue.dead_keys import dead_bytes as dead_bytes
+from hotqueue.dead_keys import dead_tasks as dead_tasks
+from hotqueue.dead_keys import discarded as discarded
+from hotqueue.dead_keys import discarded_tasks as discarded_tasks
 from hotqueue.gate_keys import blocked as blocked
 from hotqueue.gate_keys import gated as gated
 from hotqueue.gate_keys import lane as lane
@@ -246,21 +251,6 @@ def reply(name: str, client: str) -> str:
 def done(name: str, third: int) -> str:
     """Set with TTL: ids finished without a lasting result, by server minute modulo 3 (see docs/decisions/0003)."""
     return _of(name, f"done:{third}")
-
-
-def dead(name: str) -> str:
-    """Sorted set: id → time of death in ms."""
-    return _of(name, "dead")
-
-
-def dead_tasks(name: str) -> str:
-    """Hash: id → envelope, attempts and reason."""
-    return _of(name, "dead:tasks")
-
-
-def dead_bytes(name: str) -> str:
-    """String: how many bytes of `dead:tasks` there are."""
-    return _of(name, "dead:bytes")
 
 
 def stats(name: str) -> str:

@@ -14,6 +14,7 @@ LARGE = 256 * 1024  # bytes from which a copy, or the time on the wire, is worth
 READ_BYTES = 4 * 1024 * 1024  # what one call takes in hand of what others have sent: tasks to fetch, to promote, to revive
 SMALL_TASK = 16 * 1024  # bytes up to which so many tasks are fetched at once without a look at their sizes
 DEAD_TASKS, DEAD_BYTES = 10_000, 256 * 1024 * 1024  # how much the dead list keeps
+DISCARDED_BYTES = 64 * 1024 * 1024  # how much is kept of what was thrown away of it, of as many tasks at most, for five minutes
 
 
 class TooLarge(Exception):

@@ -33,7 +33,8 @@ OF_A_SIGNATURE = "set on_error clone delay adelay apply_async"
 CONTRACT = {
     "HotQueue": """
         name key serializer max_queue_length put get consume worker clear aput aget aconsume close aclose
-        task submit send asend batch result tasks pending running scheduled dead retry_dead discard_dead pause resume workers
+        task submit send asend batch result tasks pending running scheduled dead retry_dead discard_dead undo_discard
+        pause resume workers
         periodic schedule schedules run_worker testing
         stats revoke_all arevoke_all purge apurge why awhy results workflow
     """,

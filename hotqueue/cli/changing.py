@@ -101,20 +101,40 @@ def _fail_for_missing(missing: Sequence[str]) -> None:
 @_IDS
 @filter_options
 @_EVERY
+@click.option("--undo", is_flag=True, help="Bring back what was thrown away within five minutes: these IDs, or all of it.")
 @yes_option
 @changes
-def discard(store: Store, ids: tuple[str, ...], names: tuple[str, ...], every: bool, yes: bool, **given: str) -> None:
-    """Throw dead tasks away: those with these IDs, or all that are chosen."""
+def discard(store: Store, ids: tuple[str, ...], names: tuple[str, ...], every: bool, undo: bool, yes: bool, **given: str) -> None:
+    """Throw dead tasks away: those with these IDs, or all that are chosen. For five minutes --undo brings them back."""
     from hotqueue.monitor import acting
 
+    if undo:
+        if any(given.values()):
+            raise click.UsageError("--undo takes ids, or brings back all that was thrown away; choose queues with -Q")
+        _undo(store, ids, names)
+        return
     found = _chosen(store, ids, names, every, ["dead"], given)
     if _is_nothing(found):
         return
     confirm(f"Throw {_many(_number(found), 'dead task')} away?", yes)
     done = _with_progress(lambda progress: acting.discard(store, found, progress), _number(found))
-    click.echo(f"{_many(done.count)} thrown away")
+    click.echo(f"{_many(done.count)} thrown away; for five minutes 'hotqueue discard --undo' brings them back")
     if ids and done.count < len(set(ids)):
         raise click.UsageError(f"{_many(len(set(ids)) - done.count)} of these: not in the dead list")
+
+
+def _undo(store: Store, ids: Sequence[str], names: Sequence[str]) -> None:
+    from hotqueue.monitor import acting
+    from hotqueue.tasks.broker.discarding import WHY_NOT
+
+    done = acting.undo_discard(store, chosen(store, names), ids)
+    click.echo(f"{_many(done.count)} {'is' if done.count == 1 else 'are'} in the dead list again")
+    for why in dict.fromkeys(done.kept.values()):
+        some = [each for each, reason in done.kept.items() if reason == why]
+        text = f"{_many(len(some))} not ({', '.join(some[:3])}{' …' * (len(some) > 3)}): {WHY_NOT[why]}"
+        click.echo(f"hotqueue: {text}", err=True)
+    if ids and done.kept:
+        raise click.exceptions.Exit(2)
 
 
 @click.command(context_settings=settings)

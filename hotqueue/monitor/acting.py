@@ -13,6 +13,7 @@ from hotqueue.monitor.workers import Worker
 from hotqueue.queue import HotQueue
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker.broker import Broker
+from hotqueue.tasks.broker.discarding import LATE
 from hotqueue.tasks.broker.ordering import order_of
 from hotqueue.tasks.broker.stored_queue import BULK
 from hotqueue.tasks.client.registry import registry_of
@@ -37,7 +38,7 @@ class Done:
     Attributes:
         count: to how many tasks.
         missing: ids of tasks to which it could not be, since they are not there (any more).
-        kept: id of a task that stays dead → the one that has its unique key.
+        kept: id of a task that stays dead → the one that has its unique key; of one that does not come back → why, of WHY_NOT.
         said: of how many tasks `revoke` said what, such as "running, not stopped".
     """
 
@@ -65,6 +66,22 @@ def discard(store: Store, chosen: Chosen, progress: Progress = lambda _n: None) 
     for queue, some in _portions(chosen):
         done.count += Broker(store, queue).discard(some)
         progress(len(some))
+    return done
+
+
+def undo_discard(store: Store, queues: Iterable[str], ids: Sequence[str] = (), mark: str = "") -> Done:
+    """Bring dead tasks of some queues back that were thrown away within five minutes: those of these ids, or all.
+
+    Args:
+        mark: only what was thrown away with it.
+    """
+    done = Done()
+    for queue in queues:
+        broker = Broker(store, queue)
+        back = broker.undo_discard(ids or broker.discarded_ids(), mark)
+        done.count += len(back.ids)
+        done.kept = {each: why for each, why in done.kept.items() if each not in back.ids}
+        done.kept |= {each: why for each, why in back.refused.items() if done.kept.get(each, LATE) == LATE}
     return done
 
 

@@ -230,7 +230,7 @@ class TaskMethods(Operating):
         return self._dead.retry(task_id, all)
 
     def discard_dead(self, task_id: str | AsyncResult[Any] | None = None, *, all: bool = False) -> int:
-        """Throw one dead task, or all of them, away; return how many."""
+        """Throw one dead task, or all of them, away; return how many. See `undo_discard`."""
         return self._dead.discard(task_id, all)
 
     def workers(self) -> list[dict[str, str]]:

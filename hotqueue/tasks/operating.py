@@ -163,3 +163,17 @@ class Operating(Owner):
         from hotqueue.runtime.ending import in_thread
 
         return await in_thread(self.purge, task, state)
+
+    # --- the dead list -------------------------------------------------------------------------------------------
+
+    def undo_discard(self, task_id: str | AsyncResult[Any] | None = None) -> int:
+        """Bring one task back into the dead list that was thrown away within five minutes, or all that were; return how many.
+
+        Not those that had steps of workflows behind them, which have ended for good with them; see docs/lifecycle.md.
+
+        Raises:
+            ValueError: that one cannot be brought back, and why.
+        """
+        from hotqueue.tasks.client.dead import DeadList
+
+        return DeadList(self._tasks.broker).undo_discard(task_id)

@@ -15,6 +15,9 @@ Call = Callable[..., Any]
 pytestmark = pytest.mark.servers("server")
 
 
+UNDO = "; for five minutes 'hotqueue discard --undo' brings them back\n"
+
+
 def fail(n: int) -> None:
     raise ValueError(f"no {n}")
 
@@ -39,13 +42,20 @@ def test_the_dead_are_retried_and_thrown_away(make_queue: MakeQueue, store_url: 
     done = call("retry", ids[0], *where)
     assert (done.code, done.out) == (2, "0 tasks retried\n")
     assert done.err == f"hotqueue: {ids[0]}: not in the dead list\n"
-    assert call("discard", ids[2], *where, "--yes").out == "1 task thrown away\n"
+    assert call("discard", ids[2], *where, "--yes").out == f"1 task thrown away{UNDO}"
     assert call("discard", "--filter", "task:shop.* -shop error:no", *where, "--yes").err == "hotqueue: there is no such task\n"
-    assert call("discard", "--filter", "task:shop.* error:no", *where, "--yes").out == "1 task thrown away\n"
+    assert call("discard", "--filter", "task:shop.* error:no", *where, "--yes").out == f"1 task thrown away{UNDO}"
     done = call("discard", "--all", *where, "--yes")
     assert (done.code, done.out, done.err) == (0, "", "hotqueue: there is no such task\n")
     assert queue.pending() == 3
     queue.purge()
+    done = call("discard", "--undo", ids[2], "nobody", *where)
+    assert (done.code, done.out) == (2, "1 task is in the dead list again\n")
+    assert done.err == "hotqueue: 1 task not (nobody): it was not thrown away within the last five minutes\n"
+    assert call("discard", "--undo", *where).out == "1 task is in the dead list again\n"
+    assert sorted(dead.id for dead in queue.dead()) == sorted([ids[2], ids[4]])
+    assert "--undo takes ids" in call("discard", "--undo", "--task", "x", *where).err
+    queue.discard_dead(all=True)
 
 
 def test_what_waits_is_revoked(make_queue: MakeQueue, store_url: str, call: Call) -> None:

@@ -92,7 +92,13 @@ def questions(queue: HotQueue, task: Any) -> list[Callable[[], object]]:
     results = [queue.result(keys.text(keys.raw(each))) for each in IDS if each]
     asked: list[Callable[[], object]] = [
         *(queue.pending, queue.running, queue.scheduled, queue.workers, lambda: list(queue.dead())),
-        *(lambda: queue.retry_dead(all=True), lambda: queue.discard_dead(all=True), queue.pause, queue.resume),
+        *(
+            lambda: queue.retry_dead(all=True),
+            lambda: queue.discard_dead(all=True),
+            queue.undo_discard,
+            queue.pause,
+            queue.resume,
+        ),
         *(lambda: len(queue), lambda: queue.get(), lambda: queue.put("x"), lambda: task.delay(1), lambda: task.map([1, 2])),
         lambda: task.apply_async((1,), countdown=5),
         lambda: inventory.length(queue._store, queue.name),

@@ -23,6 +23,7 @@ from hotqueue.store.store import Store
 from hotqueue.tasks.broker import duplicates, scripts
 from hotqueue.tasks.broker.checkpointing import Checkpointing
 from hotqueue.tasks.broker.crossing import Crossing
+from hotqueue.tasks.broker.discarding import Discarding
 from hotqueue.tasks.broker.encoded import Encoded
 from hotqueue.tasks.broker.inspector import Inspector
 from hotqueue.tasks.broker.listing import Listing
@@ -60,7 +61,19 @@ class Looked:
 
 
 class Broker(
-    Checkpointing, Crossing, Inspector, Listing, Maintenance, Ordering, Owning, Posting, Records, Scheduling, Streaming, Workflows
+    Checkpointing,
+    Crossing,
+    Discarding,
+    Inspector,
+    Listing,
+    Maintenance,
+    Ordering,
+    Owning,
+    Posting,
+    Records,
+    Scheduling,
+    Streaming,
+    Workflows,
 ):
     """One queue's tasks. A task goes through these steps:
 

@@ -158,8 +158,3 @@ class Inspector(Revoking, RevokingMany, Asking, Gates):
 
     def _revive_some(self, ids: Sequence[str]) -> list[Any]:
         return list(self.store.run(scripts.REVIVE, self.script_keys.revive(), list(ids), doing="retrying the dead"))
-
-    def discard(self, ids: Sequence[str]) -> int:
-        """Throw dead tasks away; return how many were there."""
-        discard = partial(self.store.run, scripts.DISCARD, self.script_keys.discard(), list(ids), doing="discarding the dead")
-        return int(self.store.repeat(discard))

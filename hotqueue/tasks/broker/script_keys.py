@@ -130,7 +130,14 @@ class ScriptKeys(WorkerScriptKeys):
     def discard(self) -> list[str]:
         """Of discard.lua."""
         n = self.name
-        return [keys.dead(n), keys.dead_tasks(n), keys.dead_bytes(n), keys.owned(n)]
+        listed = keys.dead(n), keys.dead_tasks(n), keys.dead_bytes(n)
+        return [*listed, keys.owned(n), keys.discarded(n), keys.discarded_tasks(n)]
+
+    def undo_discard(self) -> list[str]:
+        """Of undo_discard.lua."""
+        n = self.name
+        listed = keys.dead(n), keys.dead_tasks(n), keys.dead_bytes(n)
+        return [*listed, keys.discarded(n), keys.discarded_tasks(n), keys.tasks(n)]
 
     # --- streams -------------------------------------------------------------------------------------------------
 

@@ -15,8 +15,9 @@ from hotqueue.tasks.wire.envelope import UNIQUE
 _SMALL = ("SMALL_TASK", sizes.SMALL_TASK)
 _SCHEMA = (("SCHEMA", keys.SCHEMA), ("NUMBERS", keys.NUMBERS), ("LAST_NUMBER", keys.SCHEMA * keys.NUMBERS))
 _SIZES = (("READ_BYTES", sizes.READ_BYTES), ("MOST_DEAD", sizes.DEAD_TASKS), ("MOST_DEAD_BYTES", sizes.DEAD_BYTES))
+_DISCARDED = (("MOST_DISCARDED_BYTES", sizes.DISCARDED_BYTES),)
 _RATES = (("LATEST", gates.LATEST), ("LATE_PART", gates.LATE_PART), ("RATE_PART", gates.RATE_PART))
-CONSTANTS = (_SMALL, *_SCHEMA, *_SIZES, *_RATES)
+CONSTANTS = (_SMALL, *_SCHEMA, *_SIZES, *_DISCARDED, *_RATES)
 
 _OWNING = ("results", "history", "owning")
 _UNIQUE_FLAGS = bytes([UNIQUE])  # and above
@@ -69,7 +70,8 @@ REVOKE_STEPS = _script("revoke_steps", "schema", "types", "bells", *_OWNING, *_G
 FOLLOW = _script("follow", "schema", "types", "bells", *_OWNING, *_GATES, *_ENDING)
 REVOKE_SOME = _script("revoke_some", "schema", "types", "bells", *_OWNING, *_GATES, "pausing", "paging", *_ENDING)
 REVIVE = _script("revive", "schema", "types", "bells", *_OWNING, *_GATES, *_ENDING, "dead_list")
-DISCARD = _script("discard", "schema", "types", "bells", *_OWNING, *_GATES, *_ENDING, "dead_list")
+DISCARD = _script("discard", "schema", "types", "bells", *_OWNING, *_GATES, *_ENDING, "dead_list", "discarded")
+UNDO_DISCARD = _script("undo_discard", "schema", "types", "discarded")
 WHAT_IS_LEFT = load("hotqueue.tasks.broker.lua", "what_is_left")
 FREE_DONE = load("hotqueue.tasks.broker.lua", "free_done")
 EXPIRE = _script("expire", "schema", "types", "bells", *_OWNING, *_GATES, *_ENDING)

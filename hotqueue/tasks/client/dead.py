@@ -10,6 +10,7 @@ from typing import Any, get_type_hints
 from hotqueue import moved
 from hotqueue.errors import DuplicateTask, Interruption
 from hotqueue.tasks.broker.broker import Broker
+from hotqueue.tasks.broker.discarding import WHY_NOT
 from hotqueue.tasks.broker.stored_queue import BULK
 from hotqueue.tasks.client.handle import check_id
 from hotqueue.tasks.client.result import AsyncResult
@@ -118,6 +119,20 @@ class DeadList:
         number = self._over(task_id, all, "discard_dead", self._broker.discard)
         self._tell()
         return number
+
+    def undo_discard(self, task_id: str | AsyncResult[Any] | None) -> int:
+        """Bring one task back that was thrown away lately, or all that were; return how many are dead again.
+
+        Raises:
+            ValueError: that one cannot be: why.
+        """
+        if task_id is None:
+            return len(self._broker.undo_discard(self._broker.discarded_ids()).ids)
+        named = check_id(getattr(task_id, "id", task_id), "queue.undo_discard()")
+        found = self._broker.undo_discard([named])
+        if named in found.refused:
+            raise ValueError(f"task {named:.200} cannot be brought back: {WHY_NOT[found.refused[named]]}")
+        return len(found.ids)
 
     def _tell(self) -> None:
         """Have other queues hear of it, whose workflows had steps here: no worker may be there to tell them."""

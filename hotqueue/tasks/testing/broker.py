@@ -18,6 +18,7 @@ from hotqueue.tasks.broker.revoking_many import PARKED, SCHEDULED, WAITING, Soug
 from hotqueue.tasks.client.definition import Definition
 from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.rules.history import History
+from hotqueue.tasks.testing.discarded import MemoryDiscarded
 from hotqueue.tasks.testing.plans import MemoryPlans
 from hotqueue.tasks.testing.runner import Runner
 from hotqueue.tasks.testing.steps import Steps
@@ -28,7 +29,7 @@ from hotqueue.tasks.wire import envelope
 from hotqueue.tasks.wire.settlement import Settlement
 
 
-class MemoryBroker(MemoryPlans, MemoryStreams):
+class MemoryBroker(MemoryDiscarded, MemoryPlans, MemoryStreams):
     """One queue's tasks, as one registry sends them; the methods are those of `Broker`."""
 
     is_in_place = True
@@ -269,12 +270,6 @@ class MemoryBroker(MemoryPlans, MemoryStreams):
             Steps(storage).revived()
         self._runner.run(storage, entries)
         return [entry.id for entry in entries], kept
-
-    def discard(self, ids: Sequence[str]) -> int:
-        """Throw dead tasks away; return how many were there."""
-        for task_id in self._storage.dead.keys() & set(ids):
-            self._storage.checkpoints.pop(task_id, None)
-        return sum(self._storage.dead.pop(task_id, None) is not None for task_id in ids)
 
 
 _STATES = {"ready": WAITING, "scheduled": SCHEDULED, "parked": PARKED}

@@ -96,6 +96,15 @@ class MemoryStream:
         self.items.clear()
 
 
+class Gone(NamedTuple):
+    """A dead task that was thrown away, when, and what for."""
+
+    at: int
+    mark: str
+    dead: tuple[int, bytes, Entry]
+    checkpoint: bytes | None
+
+
 class Storage:
     """What one queue holds."""
 
@@ -106,6 +115,7 @@ class Storage:
         self.records: dict[str, bytes] = {}
         self.done: set[str] = set()
         self.dead: dict[str, tuple[int, bytes, Entry]] = {}
+        self.discarded: dict[str, Gone] = {}
         self.progress: dict[str, dict[str, Any]] = {}
         self.checkpoints: dict[str, bytes] = {}
         self.streams: dict[str, MemoryStream] = {}

@@ -41,6 +41,8 @@ REFUSED: dict[str, Callable[[Broker], Any]] = {
     "claim": lambda broker: broker.claim("s", 5000),
     "count_waiting": lambda broker: BoundedBroker(broker.store, broker.name, Bound(1)).count_waiting(),
     "discard": lambda broker: broker.discard(["d"]),
+    "undo_discard": lambda broker: broker.undo_discard(["d"]),
+    "discarded_ids": lambda broker: broker.discarded_ids(),
     "enqueue": lambda broker: broker.enqueue(
         [Encoded("x", "", "", sync("X").encode()), Encoded("y", "", "", sync("Y").encode())]
     ),

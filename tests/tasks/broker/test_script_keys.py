@@ -20,6 +20,7 @@ LISTS = {
     "claim": KEYS.claim(),
     "count_waiting": KEYS.count_waiting(),
     "discard": KEYS.discard(),
+    "undo_discard": KEYS.undo_discard(),
     "declare": KEYS.declare(),
     "due_schedules": KEYS.due_schedules(),
     "set_schedules": KEYS.schedules(),
