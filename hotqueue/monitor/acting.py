@@ -17,6 +17,7 @@ from hotqueue.tasks.broker.discarding import LATE
 from hotqueue.tasks.broker.ordering import order_of
 from hotqueue.tasks.broker.stored_queue import BULK
 from hotqueue.tasks.client.registry import registry_of
+from hotqueue.tasks.workflow.crossing import bring
 
 Chosen = Mapping[str, Sequence[str]]  # ids of tasks, by their queue
 Progress = Callable[[int], None]  # told how many more are done
@@ -55,17 +56,30 @@ def retry(store: Store, chosen: Chosen, progress: Progress = lambda _n: None) ->
         back, kept = Broker(store, queue).revive_free(some)
         done.count += len(back)
         done.kept |= kept
-        done.missing += [each for each in some if each not in kept and each not in set(back)]
+        there = {*back, *kept}
+        done.missing += [each for each in some if each not in there]
         progress(len(some))
+    _tell(store, chosen)
     return done
 
 
-def discard(store: Store, chosen: Chosen, progress: Progress = lambda _n: None) -> Done:
-    """Throw dead tasks away."""
+def _tell(store: Store, queues: Iterable[str]) -> None:
+    """Have other queues hear of it, whose workflows had steps here: no worker may be there to tell them."""
+    for queue in queues:
+        bring(Broker(store, queue))
+
+
+def discard(store: Store, chosen: Chosen, progress: Progress = lambda _n: None, mark: str = "") -> Done:
+    """Throw dead tasks away.
+
+    Args:
+        mark: by which `undo_discard` can tell them from others.
+    """
     done = Done()
     for queue, some in _portions(chosen):
-        done.count += Broker(store, queue).discard(some)
+        done.count += Broker(store, queue).discard(some, mark)
         progress(len(some))
+    _tell(store, chosen)
     return done
 
 
