@@ -34,6 +34,8 @@ def rooms() -> str:
         for name in _names(floor):
             if (PACKAGE / name).is_dir():
                 parts.append(_room(PACKAGE / name))
+            if name == "web":
+                parts.append(_room(PACKAGE / "web" / "pages"))
             if name == "tasks":
                 parts += [_room(PACKAGE / "tasks" / inner) for row in floors["tasks"] for inner in _names(row)]
     return "\n\n".join(part for part in parts if part)

@@ -119,6 +119,8 @@ sys.meta_path.append(_OldModules)  # the last one: nobody waits for it who finds
 
 
 def __getattr__(name: str) -> Any:
+    if name == "web":  # hotqueue.web.app(queue), with no other import
+        return import_module("hotqueue.web")
     if name not in __all__:
         raise AttributeError(f"module 'hotqueue' has no attribute {name!r}", name=name, obj=sys.modules[__name__])
     value = getattr(import_module(_HOMES.get(name, "hotqueue.errors")), name)
@@ -127,4 +129,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*__all__, "tasks"})
+    return sorted({*__all__, "tasks", "web"})

@@ -32,6 +32,7 @@ _ELSEWHERE = {
         "schedules": ["schedules"],
         "tasks": ["show", "tasks", "why"],
         "upgrade": ["upgrade"],
+        "web": ["web"],
         "workers": ["workers"],
     }.items()
     for name in names

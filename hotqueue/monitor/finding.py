@@ -28,11 +28,16 @@ def queues(store: Store, names: Sequence[str]) -> tuple[list[str], list[str]]:
     if not names:
         return inventory.queue_names(store), []
     found, doubts = inventory.meant(store, names)
-    missing = [name for name in found if not _has_trace(store, name)]
+    missing = [name for name in found if not has_trace(store, name)]
     return [name for name in dict.fromkeys(found) if name not in missing], [*doubts, *_said(store, missing)]
 
 
-def _has_trace(store: Store, name: str) -> bool:
+def has_trace(store: Store, name: str) -> bool:
+    """Tell whether there is anything of a queue.
+
+    Raises:
+        ConfigError: no queue can have that name.
+    """
     listed = keys.queue(keys.check_name(name))
     return bool(store.command(listed, "EXISTS", *(key(name) for key in _TRACES), doing=f"looking for queue {name!r}"))
 

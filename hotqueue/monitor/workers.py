@@ -49,6 +49,7 @@ class Worker:
         fetched: when it fetched the last tasks, to a second; None where nobody said.
         is_overdue: its lease has run out, and nobody has put that in order so far.
         memory_bytes: of its process; None where it runs on another host.
+        held: how many tasks it has in hand, of which `in_hand` may be some.
     """
 
     id: str
@@ -65,6 +66,7 @@ class Worker:
     memory_bytes: int | None = None
     queues: list[str] = field(default_factory=list)
     in_hand: list[InHand] = field(default_factory=list)
+    held: int = 0
 
     @property
     def shown(self) -> str:
@@ -126,10 +128,11 @@ def _read(broker: Broker, ids: Sequence[str], found: dict[str, Worker]) -> None:
             raise reply
         said = {keys.text(name): keys.text(value) for name, value in zip(reply[::2], reply[1::2], strict=True)}
         if said:  # else it left just now
-            found[worker] = _worker(worker, said)
+            found[worker] = worker_of(worker, said)
 
 
-def _worker(worker: str, said: dict[str, str]) -> Worker:
+def worker_of(worker: str, said: dict[str, str]) -> Worker:
+    """Return a worker, of what it says of itself."""
     _, _, fetched = (*said.get("lease", "").split(), "", "", "")[:3]
     made = Worker(
         worker,
@@ -162,3 +165,4 @@ def _note_in_hand(broker: Broker, found: dict[str, Worker]) -> None:
         for each in page:
             if each.worker in found:
                 found[each.worker].in_hand.append(InHand(each.id, preview(each.envelope).task, broker.name))
+                found[each.worker].held += 1

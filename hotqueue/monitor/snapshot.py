@@ -1,0 +1,147 @@
+"""A snapshot: how all queues of a store, its workers and its server are at one moment, read in a few trips. Reads only.
+
+For screens and pages that show everything at once: a thousand queues are read together, never one after another, and whoever
+looks at the same store in the same process shares one `Snapshots`, which reads at most once a second for all of them.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from hotqueue.errors import ConfigError, HotQueueError
+from hotqueue.monitor import crowd, finding, inventory, warnings
+from hotqueue.monitor.crew import crew
+from hotqueue.monitor.crowd import QueueFacts, ServerFacts
+from hotqueue.monitor.workers import Worker
+from hotqueue.store.store import Store
+from hotqueue.tasks.rules import globs
+
+FRESH = 1.0  # seconds for which a snapshot is good
+SHARE = 50  # a look at all keys of the server, for queues that appeared, takes one part in so many of the time
+LONGEST = 60.0  # seconds until the next one
+QUICK = 0.05  # seconds of one for which somebody may wait
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """How a store is.
+
+    Attributes:
+        store: where it is, without its password.
+        refused: a sentence for each queue that cannot be read.
+        warnings: what somebody should look at, the worst first.
+    """
+
+    at: datetime
+    store: str
+    server: ServerFacts
+    queues: tuple[QueueFacts, ...] = ()
+    workers: tuple[Worker, ...] = ()
+    refused: tuple[str, ...] = ()
+    warnings: tuple[warnings.Warning, ...] = ()
+    by_name: dict[str, QueueFacts] = field(default_factory=dict)
+
+    def total(self, what: str) -> int:
+        """Return the sum over all queues of one of their numbers, such as ``waiting``."""
+        return sum(getattr(queue, what) for queue in self.queues)
+
+
+def snapshot(store: Store, names: Sequence[str]) -> Snapshot:
+    """Return how these queues are now.
+
+    Raises:
+        ConnectionFailed: the server is away.
+    """
+    queues = crowd.queues(store, names)
+    refused: list[str] = [queue.refused for queue in queues if queue.refused]
+    found = crew(store, [queue.name for queue in queues if queue.workers], refused)
+    server = crowd.server(store)
+    return Snapshot(
+        *(datetime.now(UTC), str(store), server, tuple(queues), tuple(found), tuple(refused)),
+        tuple(warnings.warnings(server, queues, found)),
+        {queue.name: queue for queue in queues},
+    )
+
+
+class Snapshots:
+    """The snapshots of one store in this process: one a second, however many look.
+
+    Args:
+        names: of queues, and globs; none: all queues of the store.
+    """
+
+    def __init__(self, store: Store, names: Sequence[str] = ()) -> None:
+        self.store = store
+        self._names = tuple(names)
+        self._lock = threading.Lock()
+        self._last: Snapshot | None = None
+        self._read_at = -FRESH
+        self._known: dict[str, None] = {}
+        self._took = 0.0  # seconds, of the last look which queues there are
+        self._list_at = 0.0  # when to look again
+        self._listing: threading.Thread | None = None
+        self.reads = 0  # how many there were
+
+    def get(self) -> Snapshot:
+        """Return a snapshot that is not older than FRESH.
+
+        Raises:
+            ConnectionFailed: the server is away.
+        """
+        with self._lock:
+            if self._last is None or time.monotonic() - self._read_at >= FRESH:
+                self._last = snapshot(self.store, self._queues())
+                self._read_at = time.monotonic()
+                self.reads += 1
+            return self._last
+
+    def outdate(self) -> None:
+        """Have the next who asks see what somebody has changed just now."""
+        with self._lock:
+            self._read_at = -FRESH
+
+    def find(self, name: str) -> QueueFacts | None:
+        """Return how one queue is, also one that has just appeared; None where there is none, or it is not shown."""
+        found = self.get().by_name.get(name)
+        if found is None and self._is_meant(name) and self._is_there(name):
+            with self._lock:
+                self._known[name] = None
+                self._read_at = -FRESH
+            found = self.get().by_name.get(name)
+        return found
+
+    def _is_there(self, name: str) -> bool:
+        try:
+            return finding.has_trace(self.store, name)
+        except ConfigError:  # no queue can have that name
+            return False
+
+    def _is_meant(self, name: str) -> bool:
+        return not self._names or globs.first_match(self._names, name) is not None
+
+    def _queues(self) -> list[str]:
+        """Return the queues that are shown; where a look at all keys takes long, those of the last one meanwhile."""
+        if self._listing is None and time.monotonic() >= self._list_at:
+            if self._took < QUICK:
+                self._list()
+            else:
+                self._listing = threading.Thread(target=self._list, name="hotqueue-listing", daemon=True)
+                self._listing.start()
+        return sorted(self._known)
+
+    def _list(self) -> None:
+        began = time.monotonic()
+        try:
+            names = inventory.meant(self.store, self._names)[0] if self._names else inventory.queue_names(self.store)
+            self._known = dict.fromkeys(names)
+        except HotQueueError:
+            if self._listing is None:
+                raise
+        finally:
+            self._took = time.monotonic() - began
+            self._list_at = time.monotonic() + max(FRESH, min(LONGEST, SHARE * self._took))
+            self._listing = None

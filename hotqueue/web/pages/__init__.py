@@ -1,0 +1,12 @@
+"""The pages of the dashboard, a file each: what it reads of the store, and what can be done there."""
+
+from __future__ import annotations
+
+from hotqueue.web.page import Action, Page
+from hotqueue.web.pages import overview, queues
+
+MODULES = (overview, queues)  # in the order of the navigation
+
+PAGES: tuple[Page, ...] = tuple(page for module in MODULES for page in module.PAGES)
+ACTIONS: tuple[Action, ...] = tuple(action for module in MODULES for action in module.ACTIONS)
+NAVIGATION: tuple[Page, ...] = tuple(page for page in PAGES if page.title and not page.section)

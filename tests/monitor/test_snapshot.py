@@ -1,0 +1,58 @@
+"""A snapshot says how a store is; whoever looks in one process shares one a second."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from hotqueue import HotQueue
+from hotqueue.monitor.snapshot import Snapshots, snapshot
+from tests.support.elsewhere import task_by_name
+
+MakeQueue = Callable[..., HotQueue]
+
+
+def test_it_says_how_a_store_is(make_queue: MakeQueue, queue_name: str) -> None:
+    queue, other = make_queue(), make_queue(f"{queue_name}-b")
+    task_by_name(queue, "shop.price").delay(1)
+    other.put("x")
+    now = snapshot(queue._store, [queue.name, other.name])
+    assert (now.total("waiting"), now.total("messages"), now.workers, now.refused) == (1, 1, (), ())
+    assert now.by_name[queue.name].ready == 1
+    assert [warning.queue for warning in now.warnings] == [queue.name]
+    queue.purge()
+    other.clear()
+
+
+@pytest.mark.servers("embedded")
+def test_many_share_one_until_somebody_changes_something(make_queue: MakeQueue) -> None:
+    queue = make_queue()
+    queue.put("x")
+    snapshots = Snapshots(queue._store)
+    found = []
+    threads = [threading.Thread(target=lambda: found.append(snapshots.get())) for _ in range(50)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 50
+    assert snapshots.reads < 5
+    before = snapshots.reads
+    queue.put("y")
+    snapshots.outdate()
+    assert snapshots.get().total("messages") == 2
+    assert snapshots.reads == before + 1
+    queue.clear()
+
+
+@pytest.mark.servers("embedded")
+def test_those_are_shown_that_are_named(make_queue: MakeQueue, queue_name: str) -> None:
+    queues = [make_queue(f"{queue_name}-{n}") for n in "ab"]
+    for queue in queues:
+        queue.put("x")
+    names = [queue.name for queue in Snapshots(queues[0]._store, [f"{queue_name}-[a]"]).get().queues]
+    assert names == [queues[0].name]
+    for queue in queues:
+        queue.clear()

@@ -1,0 +1,90 @@
+"""Who may see the dashboard and do what: tokens and passwords, sessions, few tries."""
+
+from __future__ import annotations
+
+import pytest
+
+from hotqueue import ConfigError
+from hotqueue.web.access import IN_SECONDS, RIGHTS, STAYS, TRIES, Access, Tries, Viewer, allowed, is_loopback
+
+
+def test_a_token_and_passwords_are_known_and_nothing_else_is() -> None:
+    access = Access(token="t0ken", users={"ann": "pw", "bob": "other"})
+    assert access.knows("", "t0ken") == "token"
+    assert access.knows("ann", "t0ken") == "token"
+    assert access.knows("ann", "pw") == "ann"
+    assert [
+        access.knows(*pair) for pair in (("ann", "other"), ("bob", "pw"), ("", "pw"), ("", ""), ("ann", ""), ("eve", "pw"))
+    ] == [""] * 6
+    assert Access(users={"ann": "pw"}).knows("", "") == ""
+
+
+def test_a_session_is_whose_it_is_until_it_is_over() -> None:
+    access = Access(users={"ann": "pw", "bob": "pw"})
+    session = access.session("ann", now=1000)
+    assert access.of_session(session, now=1000 + STAYS - 1) == "ann"
+    assert access.of_session(session, now=1001 + STAYS) == ""
+    assert Access(users={"ann": "new"}).of_session(session, now=1001) == ""
+    until, seal, _ = session.split(".")
+    assert access.of_session(f"{until}.{seal}.{b'bob'.hex()}", now=1001) == ""
+    assert access.of_session(f"{int(until) + 1}.{seal}.{b'ann'.hex()}", now=1001) == ""
+
+
+@pytest.mark.parametrize(
+    "session", ["", ".", "..", "a.b.c", "9999999999.x.zz", "9999999999.ä.616e6e", "-1.x.", "²²²." + "0" * 64 + ".61"]
+)
+def test_what_is_no_session_is_nobodys(session: str) -> None:
+    assert Access(users={"ann": "pw"}).of_session(session) == ""
+
+
+def test_rights_are_those_of_the_dashboard_and_of_the_viewer() -> None:
+    access = Access(allowed=allowed(False, ["pause", "retry"]))
+    assert access.rights(Viewer("ann")) == {"pause", "retry"}
+    assert access.rights(Viewer("ann", ["retry", "purge"])) == {"retry"}
+    assert allowed(True, ["retry"]) == frozenset()
+    assert allowed(False, None) == set(RIGHTS)
+    with pytest.raises(ConfigError, match="did you mean 'retry'"):
+        allowed(False, ["retyr"])
+
+
+def test_an_address_has_a_few_tries_a_minute() -> None:
+    now = [0.0]
+    tries = Tries(lambda: now[0])
+    for _ in range(TRIES):
+        assert tries.wait("10.0.0.1") == 0
+        tries.note("10.0.0.1")
+    assert tries.wait("10.0.0.1") == IN_SECONDS
+    assert tries.wait("10.0.0.2") == 0
+    now[0] = IN_SECONDS + 1
+    assert tries.wait("10.0.0.1") == 0
+
+
+def test_addresses_of_one_machine_have_their_tries_together() -> None:
+    tries = Tries()
+    for n in range(TRIES):
+        tries.note(f"2001:db8::{n}")
+    assert tries.wait("2001:db8::ffff") > 0
+    assert tries.wait("2001:db8:0:1::1") == 0
+
+
+def test_tries_are_remembered_of_so_many_addresses_only() -> None:
+    tries = Tries()
+    for n in range(5000):
+        tries.note(f"10.0.{n // 250}.{n % 250}")
+    assert len(tries._wrong) <= 1000
+
+
+@pytest.mark.parametrize(
+    ("host", "is_near"),
+    [
+        ("127.0.0.1", True),
+        ("127.9.9.9", True),
+        ("::1", True),
+        ("localhost", True),
+        ("0.0.0.0", False),
+        ("10.0.0.1", False),
+        ("", False),
+    ],
+)
+def test_an_address_is_of_this_machine_alone(host: str, is_near: bool) -> None:
+    assert is_loopback(host) is is_near

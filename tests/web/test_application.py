@@ -1,0 +1,64 @@
+"""The application: mounted in FastAPI and Starlette, its links lead to itself; options that contradict each other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from starlette.testclient import TestClient
+
+import hotqueue.web
+from hotqueue import ConfigError, HotQueue
+from tests.support import dashboards
+
+MakeQueue = Callable[..., HotQueue]
+
+
+def test_every_kind_of_store_is_shown(make_queue: MakeQueue) -> None:
+    queue = make_queue()
+    queue.put("x")
+    asked = dashboards.client(queue)
+    assert queue.name in asked.get("/queues").text
+    assert asked.get(f"/queues/{queue.name}").status_code == 200
+    queue.clear()
+
+
+@pytest.mark.servers("embedded")
+def test_where_it_is_mounted_all_links_lead_to_itself(make_queue: MakeQueue) -> None:
+    queue = make_queue()
+    queue.put("x")
+    app = Starlette(routes=[Mount("/ops/hotqueue", hotqueue.web.app(queue))])
+    asked = TestClient(app, base_url="http://127.0.0.1", client=("127.0.0.1", 1), headers={"sec-fetch-site": "same-origin"})
+    for path in ("/ops/hotqueue/", "/ops/hotqueue/queues", f"/ops/hotqueue/queues/{queue.name}"):
+        page = asked.get(path)
+        links = re.findall(r'(?:href|src|action)="([^"#]+)"', page.text)
+        assert len(links) > 5
+        assert [link for link in links if not link.startswith("/ops/hotqueue/")] == []
+        assert {asked.get(link).status_code for link in links if "/do/" not in link} == {200}
+    page = asked.post("/ops/hotqueue/do/pause", data={"queue": queue.name, "_back": "/ops/hotqueue/queues"})
+    assert page.url.path == "/ops/hotqueue/queues"
+    assert queue.stats()["paused"]
+    queue.resume()
+    queue.clear()
+
+
+@pytest.mark.servers("embedded")
+def test_those_queues_alone_are_shown_that_are_named(make_queue: MakeQueue, queue_name: str) -> None:
+    queues = [make_queue(f"{queue_name}-{n}") for n in "ab"]
+    for queue in queues:
+        queue.put("x")
+    page = dashboards.client(queues[0], queues=[f"{queue_name}-a"]).get("/queues")
+    assert f"{queue_name}-a" in page.text
+    assert f"{queue_name}-b" not in page.text
+    for queue in queues:
+        queue.clear()
+
+
+def test_options_that_contradict_each_other_are_refused() -> None:
+    with pytest.raises(ConfigError, match="token= and users= would say nothing"):
+        hotqueue.web.app("redis://127.0.0.1:1", authorize=lambda request: True, token="x")
+    with pytest.raises(ConfigError, match="no right"):
+        hotqueue.web.app("redis://127.0.0.1:1", allow=["fly"])

@@ -1,0 +1,20 @@
+"""A line of the audit is one line, whatever things are called."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from hotqueue.web import audit
+
+
+def test_no_name_feigns_another_line(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "hotqueue.audit"):
+        audit.changed("ann", "10.0.0.1", "purge", "queue a\nbob at 10.0.0.2: purge queue b", "done\x1b[2J")
+        audit.refused("e\rve", "", "purge", "why")
+    assert caplog.messages == [
+        r"ann at 10.0.0.1: purge queue a\nbob at 10.0.0.2: purge queue b: done\x1b[2J",
+        r"e\rve at : purge refused: why",
+    ]
+    assert [record.levelname for record in caplog.records] == ["INFO", "WARNING"]

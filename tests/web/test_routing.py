@@ -1,0 +1,105 @@
+"""Pages and actions: answers to what is not there, not allowed, away or wrong; where one goes on; what is noted."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import pytest
+from starlette.testclient import TestClient
+
+from hotqueue import HotQueue
+from hotqueue.web import pages
+from tests.support import dashboards
+from tests.support.servers import RedisServer
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.servers("embedded")
+MakeQueue = Callable[..., HotQueue]
+Dashboard = Callable[..., TestClient]
+
+
+def test_what_is_not_there_is_said_to_be_so(dashboard: Dashboard) -> None:
+    asked = dashboard()
+    assert asked.get("/nowhere").status_code == 404
+    assert asked.get("/queues/none").status_code == 404
+    assert asked.post("/do/nothing").status_code == 404
+    assert asked.get("/do/pause").status_code == 405
+    assert asked.get("/static/../page.py").status_code == 404
+
+
+def test_a_page_that_has_not_changed_is_not_sent_again(dashboard: Dashboard) -> None:
+    asked = dashboard()
+    first = asked.get("/queues")
+    again = asked.get("/queues", headers={"if-none-match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+def test_an_action_goes_on_where_one_was_and_says_what_it_did_once(make_queue: MakeQueue) -> None:
+    queue = make_queue()
+    queue.put("x")
+    asked = dashboards.client(queue)
+    page = asked.post("/do/pause", data={"queue": queue.name, "_back": "/queues?sort=name"})
+    assert (page.url.path, page.url.query) == ("/queues", b"sort=name")
+    assert f"queue {queue.name} is paused" in page.text
+    assert f"queue {queue.name} is paused" not in asked.get("/queues").text
+    queue.resume()
+    queue.clear()
+
+
+def test_who_may_not_changes_nothing_and_sees_no_button(make_queue: MakeQueue, caplog: pytest.LogCaptureFixture) -> None:
+    queue = make_queue()
+    queue.put("x")
+    for asked in (dashboards.client(queue, read_only=True), dashboards.client(queue, allow=["retry"])):
+        assert "<form" not in asked.get(f"/queues/{queue.name}").text
+        with caplog.at_level(logging.INFO, "hotqueue.audit"):
+            assert asked.post("/do/pause", data={"queue": queue.name}).status_code == 403
+        assert not queue.stats()["paused"]
+        assert "local at 127.0.0.1: pause refused: you may not pause here" in caplog.messages
+    queue.clear()
+
+
+def test_every_change_is_noted(make_queue: MakeQueue, caplog: pytest.LogCaptureFixture) -> None:
+    queue = make_queue()
+    queue.put("x")
+    asked = dashboards.client(queue, users={"ann": "pw"})
+    asked.post("/login", data={"user": "ann", "secret": "pw"})
+    with caplog.at_level(logging.INFO, "hotqueue.audit"):
+        asked.post("/do/pause", data={"queue": queue.name})
+    (record,) = caplog.records
+    assert record.message == f"ann at 127.0.0.1: pause queue {queue.name}: queue {queue.name} is paused"
+    assert (record.__dict__["who"], record.__dict__["what"]) == ("ann", "pause")
+    queue.resume()
+    queue.clear()
+
+
+def test_what_cannot_be_done_is_said_on_the_page(dashboard: Dashboard) -> None:
+    asked = dashboard()
+    assert "there is no queue" in asked.post("/do/pause", data={"queue": "none"}).text
+    assert "does not say which queue" in asked.post("/do/pause").text
+
+
+def test_a_form_may_be_large_but_not_any_size(dashboard: Dashboard) -> None:
+    assert dashboard().post("/do/pause", data={"queue": "x" * 2_000_000}).status_code == 413
+
+
+def test_redis_may_be_away_and_come_back(start_redis: Callable[..., RedisServer]) -> None:
+    server = start_redis()
+    asked = dashboards.client(server.url)
+    assert asked.get("/").status_code == 200
+    server.kill()
+    wait_until(lambda: asked.get("/").status_code == 503)  # what was read lately is still shown
+    for path in ("/", "/queues"):
+        page = asked.get(path)
+        assert page.status_code == 503
+        assert "Redis cannot be reached" in page.text
+    assert asked.post("/do/pause", data={"queue": "x"}).status_code == 503
+    server.start()
+    assert asked.get("/").status_code == 200
+
+
+def test_every_page_needs_somebody_who_is_let_in(dashboard: Dashboard) -> None:
+    asked = dashboard(authorize=lambda _request: None)
+    paths = [page.path.replace("{queue:path}", "x") for page in pages.PAGES]
+    assert {asked.get(path).status_code for path in paths} == {403}
+    assert {asked.post(f"/do/{action.name}").status_code for action in pages.ACTIONS} == {403}
