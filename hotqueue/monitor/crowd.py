@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -72,6 +73,7 @@ class ServerFacts:
         max_memory: bytes that it may take; 0 where it may take all.
         policy: what it does when they are taken.
         uptime: seconds.
+        keys: how many there are.
     """
 
     version: str = ""
@@ -81,6 +83,7 @@ class ServerFacts:
     clients: int = 0
     uptime: int = 0
     commands_a_second: int = 0
+    keys: int = 0
 
 
 def server(store: Store) -> ServerFacts:
@@ -96,6 +99,7 @@ def server(store: Store) -> ServerFacts:
         whole(said.get("connected_clients", "")),
         whole(said.get("uptime_in_seconds", "")),
         whole(said.get("instantaneous_ops_per_sec", "")),
+        sum(int(keys) for name, value in said.items() if name.startswith("db") for keys in re.findall(r"^keys=(\d+)", value)),
     )
 
 

@@ -23,7 +23,8 @@ from hotqueue.tasks.rules import globs
 FRESH = 1.0  # seconds for which a snapshot is good
 SHARE = 50  # a look at all keys of the server, for queues that appeared, takes one part in so many of the time
 LONGEST = 60.0  # seconds until the next one
-QUICK = 0.05  # seconds of one for which somebody may wait
+FEW = 20_000  # keys, for the look at which somebody may wait
+KEYS_A_SECOND = 1_000_000  # a server looks at, about
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ class Snapshots:
         self._last: Snapshot | None = None
         self._read_at = -FRESH
         self._known: dict[str, None] = {}
-        self._took = 0.0  # seconds, of the last look which queues there are
+        self._keys = 0  # there were at last
         self._list_at = 0.0  # when to look again
         self._listing: threading.Thread | None = None
         self.reads = 0  # how many there were
@@ -95,6 +96,7 @@ class Snapshots:
         with self._lock:
             if self._last is None or time.monotonic() - self._read_at >= FRESH:
                 self._last = snapshot(self.store, self._queues())
+                self._keys = self._last.server.keys
                 self._read_at = time.monotonic()
                 self.reads += 1
             return self._last
@@ -126,7 +128,7 @@ class Snapshots:
     def _queues(self) -> list[str]:
         """Return the queues that are shown; where a look at all keys takes long, those of the last one meanwhile."""
         if self._listing is None and time.monotonic() >= self._list_at:
-            if self._took < QUICK:
+            if self._keys < FEW:
                 self._list()
             else:
                 self._listing = threading.Thread(target=self._list, name="hotqueue-listing", daemon=True)
@@ -134,7 +136,6 @@ class Snapshots:
         return sorted(self._known)
 
     def _list(self) -> None:
-        began = time.monotonic()
         try:
             names = inventory.meant(self.store, self._names)[0] if self._names else inventory.queue_names(self.store)
             self._known = dict.fromkeys(names)
@@ -142,6 +143,6 @@ class Snapshots:
             if self._listing is None:
                 raise
         finally:
-            self._took = time.monotonic() - began
-            self._list_at = time.monotonic() + max(FRESH, min(LONGEST, SHARE * self._took))
+            # By the number of keys, not by the time that it took: what slowed us down need not have been the server.
+            self._list_at = time.monotonic() + max(FRESH, min(LONGEST, SHARE * self._keys / KEYS_A_SECOND))
             self._listing = None

@@ -10,6 +10,7 @@ import pytest
 from hotqueue import HotQueue
 from hotqueue.monitor.snapshot import Snapshots, snapshot
 from tests.support.elsewhere import task_by_name
+from tests.support.waiting import wait_until
 
 MakeQueue = Callable[..., HotQueue]
 
@@ -56,3 +57,16 @@ def test_those_are_shown_that_are_named(make_queue: MakeQueue, queue_name: str) 
     assert names == [queues[0].name]
     for queue in queues:
         queue.clear()
+
+
+@pytest.mark.servers("embedded")
+def test_queues_that_appear_are_seen_soon_though_the_first_look_was_slow(make_queue: MakeQueue, queue_name: str) -> None:
+    queue, later = make_queue(), make_queue(f"{queue_name}-later")
+    queue.put("x")
+    snapshots = Snapshots(queue._store)
+    queue._store.command(queue.name, "CLIENT", "PAUSE", 1_200, "ALL")  # a server that starts, a machine at work
+    assert [each.name for each in snapshots.get().queues] == [queue.name]
+    later.put("x")
+    wait_until(lambda: later.name in snapshots.get().by_name)
+    for each in (queue, later):
+        each.clear()
