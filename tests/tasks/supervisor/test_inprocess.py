@@ -196,7 +196,9 @@ def test_workers_in_this_process_leave_no_descriptors_and_no_threads(make_queue:
     try:
         for n in range(20):
             run(n % 10 == 0)
-        assert _open_here() - before == Counter()
+        grown = _open_here() - before
+        assert grown.pop("socket", 0) < 5  # in 20 runs: the pool grows as far as threads ask at the same time
+        assert grown == Counter()
     finally:
         gc.enable()
     wait_until(lambda: set(threading.enumerate()) <= threads)
