@@ -181,12 +181,16 @@ class Actions:
     def start(self, choice: Choice, total: Counted, who: str = "") -> Action:
         """Have an action begin in the background."""
         action = Action(choice, total, who)
+        self.take_in(action)
+        threading.Thread(target=self._run, args=(action,), name=f"bulk-{action.id}", daemon=True).start()
+        return action
+
+    def take_in(self, action: Action) -> None:
+        """Have an action known that somebody else runs."""
         with self._lock:
             self._known[action.id] = action
             for old in [each.id for each in self._known.values() if each.is_over][: max(0, len(self._known) - KEPT)]:
                 del self._known[old]
-        threading.Thread(target=self._run, args=(action,), name=f"bulk-{action.id}", daemon=True).start()
-        return action
 
     def _run(self, action: Action) -> None:
         with self._turn:

@@ -88,7 +88,7 @@ class Gate:
             return "keys take turns"
         if self.what == "c":
             return f"{self.limit or '?'} at a time"
-        return f"{self.limit or '?'} a {_PERIODS.get(self.period) or f'{self.period / 1000:g} s'}"
+        return f"{self.limit or '?'} per {_PERIODS.get(self.period) or f'{self.period / 1000:g} s'}"
 
     @property
     def is_shut(self) -> bool:

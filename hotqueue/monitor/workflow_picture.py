@@ -43,7 +43,7 @@ class Box:
         return ", ".join(f"{number:,} {state}" for state, number in sorted(self.states.items(), key=lambda each: -each[1]))
 
 
-IMPORTANCE = ("failed", "running", "waiting", "scheduled", "revoked", "gone", "succeeded")
+IMPORTANCE = ("failed", "running", "waiting", "scheduled", "revoked", "skipped", "gone", "succeeded")
 
 
 @dataclass(frozen=True)

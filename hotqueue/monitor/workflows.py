@@ -30,7 +30,7 @@ IN_HAND = 2000  # tasks in workers' hands that are looked at
 LOOKED = 500  # tasks that are looked at to find workflows
 FOUND = 50  # workflows that are found so
 _WORDS = {State.SUCCESS: "succeeded", State.FAILURE: "failed", State.REVOKED: "revoked"}
-STATES = ("succeeded", "failed", "running", "waiting", "scheduled", "revoked", "gone")
+STATES = ("succeeded", "failed", "running", "waiting", "scheduled", "skipped", "revoked", "gone")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Step:
     """One step.
 
     Attributes:
-        state: of STATES; "gone": nothing is known of it any more, or it was not to run.
+        state: of STATES; "skipped": it failed as one before it did; "gone": nothing is known of it, or it was not to run.
     """
 
     id: str
@@ -113,7 +113,8 @@ def _states(store: Store, found: graph.Graph) -> list[tuple[str, datetime | None
     left: dict[str, list[int]] = {}
     for number, known in enumerate(ended):
         if known is not None:
-            states[number] = _WORDS.get(known[0], "gone"), moment_of(known[1])
+            is_skipped = record.origin_in(heads[number]) is not None
+            states[number] = "skipped" if is_skipped else _WORDS.get(known[0], "gone"), moment_of(known[1])
         else:
             left.setdefault(found.queues[number], []).append(number)
     for queue, numbers in left.items():

@@ -14,7 +14,13 @@ import jinja2
 from hotqueue.web import charts
 from hotqueue.web.page import View
 
-STATIC = {"style.css": "text/css", "live.js": "text/javascript", "charts.js": "text/javascript", "icon.svg": "image/svg+xml"}
+STATIC = {
+    "style.css": "text/css",
+    "live.js": "text/javascript",
+    "charts.js": "text/javascript",
+    "filter.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+}
 
 
 @functools.lru_cache(maxsize=len(STATIC))

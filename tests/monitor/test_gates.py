@@ -37,7 +37,7 @@ def test_who_waits_at_which_gate(make_queue: MakeQueue) -> None:
     assert (at_a_time.lane_count, at_a_time.waiting, at_a_time.says, at_a_time.is_shut) == (1, 3, "2 at a time", True)
     assert at_a_time.lanes[0].first == sent[2].id
     assert set(at_a_time.holders) == {sent[0].id, sent[1].id}
-    assert (rate.key, rate.limit, rate.used, rate.waiting, rate.says) == ("task shop.rated", 3, 3, 1, "3 a hour")
+    assert (rate.key, rate.limit, rate.used, rate.waiting, rate.says) == ("task shop.rated", 3, 3, 1, "3 per hour")
     assert (paused.key, paused.waiting, paused.says) == ("key 'bob'", 1, "paused")
     assert paused.since is not None
     assert look(queue._store, queue.name).blocked == 5

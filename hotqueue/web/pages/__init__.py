@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from hotqueue.web.page import Action, Page
-from hotqueue.web.pages import overview, queues
+from hotqueue.web.pages import bulk, limits, one_task, overview, queues, schedules, tasks, workflows
 
-MODULES = (overview, queues)  # in the order of the navigation
+MODULES = (overview, queues, tasks, one_task, bulk, schedules, workflows, limits)  # in the order of the navigation
 
 PAGES: tuple[Page, ...] = tuple(page for module in MODULES for page in module.PAGES)
 ACTIONS: tuple[Action, ...] = tuple(action for module in MODULES for action in module.ACTIONS)

@@ -107,7 +107,8 @@
     buttons.forEach((button) => { button.disabled = true; });
     if (running) { running.abort(); running = null; }
     try {
-      const answer = await fetch(form.action, {method: 'POST', body, cache: 'no-store'});
+      const action = event.submitter?.hasAttribute('formaction') ? event.submitter.formAction : form.action;
+      const answer = await fetch(action, {method: 'POST', body, cache: 'no-store'});
       const html = await answer.text();
       etag = '';
       clearTimeout(forgetting); forgetting = 0;

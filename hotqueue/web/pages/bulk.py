@@ -1,0 +1,158 @@
+"""What is done to all tasks that match: counted, asked about, done in the background; how far it is; cancelling, undoing."""
+
+from __future__ import annotations
+
+import time
+import weakref
+from typing import Any
+
+from hotqueue.monitor.bulk import (
+    CANCELLED,
+    DISCARD,
+    FAILED,
+    QUEUED,
+    RETRY,
+    REVOKE,
+    VERBS,
+    Action,
+    Actions,
+    Choice,
+    Counted,
+    count,
+)
+from hotqueue.monitor.filter_text import FilterError, parse
+from hotqueue.store.store import Store
+from hotqueue.tasks.broker.discarding import UNDO_MS, WHY_NOT
+from hotqueue.web import page
+from hotqueue.web.page import CannotDo, Form, NotThere, Page, Said, View
+from hotqueue.web.templating import plural
+
+PAST = {RETRY: "retried", DISCARD: "thrown away", REVOKE: "revoked"}
+PRESENT = {RETRY: "Retry", DISCARD: "Discard", REVOKE: "Revoke"}
+LISTS = {RETRY: "/dead", DISCARD: "/dead", REVOKE: "/tasks"}
+
+_of_stores: weakref.WeakKeyDictionary[Store, Actions] = weakref.WeakKeyDictionary()
+
+
+def actions_of(store: Store) -> Actions:
+    """Return the actions of this process at a store."""
+    found = _of_stores.get(store)
+    if found is None:
+        found = _of_stores.setdefault(store, Actions(store))
+    return found
+
+
+def said_of(action: Action) -> str:
+    """Return what an action has done, in a sentence."""
+    verb, done = action.choice.verb, action.done
+    text = f"{plural(done.count, 'task')} {PAST[verb]}"
+    if verb == REVOKE and (others := sum(done.said.values()) - done.count):
+        text += f", {plural(others, 'other')} had begun or ended"
+    if done.kept:
+        text += f", {plural(len(done.kept), 'stays', 'stay')} dead: another with the same unique key is there"
+    if action.brought_back:
+        text += f", {plural(action.brought_back, 'of them', 'of them')} brought back"
+    return text
+
+
+# --- asking ------------------------------------------------------------------------------------------------------------
+
+
+def ask(view: View) -> dict[str, Any]:
+    """Return what the page shows that asks."""
+    verb, text = view.query.get("verb", ""), view.query.get("q", "")
+    choice = _choice(view, verb, text)
+    return {
+        "title": f"{PRESENT[verb]} all that match",
+        "verb": verb,
+        "text": text,
+        "counted": count(view.store, choice),
+        **_words(),
+    }
+
+
+def _words() -> dict[str, Any]:
+    return {"present": PRESENT, "past": PAST, "lists": LISTS}
+
+
+def _choice(view: View, verb: str, text: str) -> Choice:
+    if verb not in VERBS:
+        raise NotThere("Nothing of that name can be done to tasks.")
+    try:
+        wanted = parse(text)
+    except FilterError as error:
+        raise NotThere(f"That is no filter: {error}.") from None
+    queues = [queue.name for queue in view.snapshot.queues if queue.unfinished or queue.dead]
+    return Choice(verb, wanted.names("queue", queues), wanted)
+
+
+def _beginning(verb: str) -> page.Action:
+    def act(view: View, form: Form) -> Said:
+        text, number = form.one("q"), form.one("counted")
+        choice = _choice(view, verb, text)
+        counted = Counted(int(number) if number.isdecimal() and len(number) < 12 else 0, bool(form.one("is_cut")))
+        action = actions_of(view.store).start(choice, counted, view.viewer.name)
+        return Said(f"{PRESENT[verb]}: begun", f"{counted} tasks that match {text or 'anything'}", back=f"/bulk/{action.id}")
+
+    return page.Action(f"{verb}-all", verb, act)
+
+
+# --- how far it is -----------------------------------------------------------------------------------------------------
+
+
+def progress(view: View) -> dict[str, Any]:
+    """Return what the page of one action shows."""
+    action = _known(view.store, view.params["id"])
+    if action is None:
+        raise NotThere("Nothing is known of that action (any more): it may have been another process's.")
+    left = max(0, int(action.ended + UNDO_MS / 1000 - time.time())) if action.is_over else 0
+    total = max(action.total.number, action.seen)
+    texts = {QUEUED: "waits for another to end", CANCELLED: "cancelled", FAILED: "could not go on"}
+    return {
+        "title": f"{PRESENT[action.choice.verb]} {plural(action.total.number, 'task')}",
+        "action": action,
+        "total": total,
+        "percent": 100
+        if action.is_over and not action.error and action.state != CANCELLED
+        else int(100 * action.seen / max(1, total)),
+        "state": texts.get(action.state, action.state),
+        "text": said_of(action),
+        "left": left,
+        **_words(),
+    }
+
+
+def _known(store: Store, action_id: str) -> Action | None:
+    return actions_of(store).get(action_id)
+
+
+def cancel(view: View, form: Form) -> Said:
+    """Have an action stop."""
+    action = _known(view.store, form.need("bulk"))
+    if action is None:
+        raise CannotDo("nothing is known of that action")
+    if not view.may(action.choice.verb):
+        raise CannotDo(f"you may not {action.choice.verb} here")
+    action.cancel()
+    return Said("It stops", f"action {action.id}")
+
+
+def undo(view: View, form: Form) -> Said:
+    """Bring back what an action threw away."""
+    action = _known(view.store, form.need("bulk"))
+    if action is None or action.choice.verb != DISCARD:
+        raise CannotDo("nothing is known of that action: 'hotqueue discard --undo' brings back what was thrown away")
+    back = action.undo(view.store, [queue.name for queue in view.snapshot.queues] or list(action.choice.queues))
+    text = f"{plural(back.count, 'task is', 'tasks are')} in the dead list again"
+    for why in dict.fromkeys(back.kept.values()):
+        number = sum(each == why for each in back.kept.values())
+        text += f"; {plural(number, 'task')} not: {WHY_NOT[why]}"
+    return Said(text, f"what action {action.id} threw away", back="/dead")
+
+
+PAGES = (Page("/bulk", "", "bulk_ask.html", ask, "Dead"), Page("/bulk/{id}", "", "bulk.html", progress, "Dead"))
+ACTIONS: tuple[page.Action, ...] = (
+    *map(_beginning, VERBS),
+    page.Action("undo", DISCARD, undo),
+    *(page.Action(f"cancel-{verb}", verb, cancel) for verb in VERBS),
+)

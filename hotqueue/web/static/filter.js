@@ -1,0 +1,59 @@
+// The filter bar: offers how one may go on, as one types; and the boxes by which tasks are selected.
+'use strict';
+(() => {
+  const field = document.getElementById('q'), list = document.getElementById('offers');
+  let asked = 0, chosen = -1;
+
+  const close = () => { list.hidden = true; chosen = -1; field.removeAttribute('aria-activedescendant'); field.setAttribute('aria-expanded', 'false'); };
+  function mark(number) {
+    const items = [...list.children];
+    if (!items.length) return;
+    chosen = (number + items.length) % items.length;
+    items.forEach((item, n) => item.setAttribute('aria-selected', n === chosen));
+    items[chosen].scrollIntoView({block: 'nearest'});
+    field.setAttribute('aria-activedescendant', items[chosen].id);
+  }
+  function take(item) {
+    field.value = item.dataset.text;
+    field.setSelectionRange(+item.dataset.cursor, +item.dataset.cursor);
+    field.focus();
+    offer();
+  }
+  async function offer() {
+    const mine = ++asked;
+    try {
+      const answer = await fetch(`${field.dataset.offers}?q=${encodeURIComponent(field.value)}&at=${field.selectionStart}`, {headers: {'X-Live': '1'}});
+      const now = new DOMParser().parseFromString(answer.ok ? await answer.text() : '', 'text/html');
+      if (mine !== asked || document.activeElement !== field) return;
+      list.replaceChildren(...[...now.querySelectorAll('li')].map((each) => document.importNode(each, true)));
+      chosen = -1; list.hidden = !list.children.length;
+      field.setAttribute('aria-expanded', String(!list.hidden));
+    } catch { close(); }
+  }
+  field.setAttribute('role', 'combobox'); field.setAttribute('aria-controls', 'offers'); close();
+  field.addEventListener('input', offer);
+  field.addEventListener('blur', () => setTimeout(close, 150));
+  field.addEventListener('keydown', (event) => {
+    if (event.key === 'ArrowDown' || event.key === 'ArrowUp') { event.preventDefault(); if (list.hidden) offer(); else mark(chosen + (event.key === 'ArrowDown' ? 1 : -1)); }
+    else if ((event.key === 'Enter' && chosen >= 0) || (event.key === 'Tab' && !list.hidden && !event.shiftKey && list.children.length)) { event.preventDefault(); take(list.children[Math.max(0, chosen)]); }
+    else if (event.key === 'Escape' && !list.hidden) { event.preventDefault(); event.stopPropagation(); close(); }
+  });
+  list.addEventListener('mousedown', (event) => { const item = event.target.closest('li'); if (item) { event.preventDefault(); take(item); } });
+
+  const boxes = () => [...document.querySelectorAll('#selection [name=task]')];
+  function count() {
+    const all = document.getElementById('all'), said = document.getElementById('picked');
+    if (!all) return;
+    const number = boxes().filter((box) => box.checked).length;
+    all.closest('label').hidden = false;
+    all.checked = number > 0 && number === boxes().length; all.indeterminate = number > 0 && !all.checked;
+    said.textContent = `${number} selected`;
+    document.querySelectorAll('#selection .bar button').forEach((button) => { button.disabled = !number; });
+  }
+  document.addEventListener('change', (event) => {
+    if (event.target.id === 'all') boxes().forEach((box) => { box.checked = event.target.checked; });
+    if (event.target.closest('#selection')) count();
+  });
+  document.addEventListener('shown', count);
+  count();
+})();

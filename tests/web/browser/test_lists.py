@@ -1,0 +1,55 @@
+"""Lists in Chromium: a filter is completed as one types; tasks are selected, thrown away, brought back; without scripts too."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.web.browser.conftest import Served
+from tests.web.pages.test_tasks import with_dead
+
+
+def test_a_filter_is_completed_and_its_selection_is_undone(page: Page, served: Served) -> None:
+    queue = served.queue("lists")
+    with_dead(queue, 1, 2, 3)
+    page.goto("/dead")
+    field = page.get_by_role("combobox", name="Filter")
+    field.press_sequentially("queue:lis")
+    expect(page.get_by_role("option", name="queue:lists")).to_be_visible()
+    field.press("ArrowDown")
+    field.press("Enter")
+    expect(field).to_have_value("queue:lists ")
+    field.press_sequentially("-arg:2")
+    field.press("Enter")
+    expect(page).to_have_url(f"{served.address}/dead?q=queue%3Alists+-arg%3A2")
+    expect(page.get_by_role("button", name="Discard", exact=True)).to_be_disabled()
+    page.get_by_label("Select all on this page").check()
+    expect(page.locator("#picked")).to_have_text("2 selected")
+    page.get_by_role("button", name="Discard", exact=True).click()
+    expect(page.get_by_role("status")).to_contain_text("2 tasks thrown away")
+    assert len(list(queue.dead())) == 1
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_role("status")).to_contain_text("2 tasks are in the dead list again")
+    assert len(list(queue.dead())) == 3
+    queue.discard_dead(all=True)
+    queue.close()
+
+
+@pytest.mark.parametrize("page", [{"java_script_enabled": False, "viewport": {"width": 390, "height": 800}}], indirect=True)
+def test_all_that_match_are_thrown_away_on_a_phone_without_scripts(page: Page, served: Served) -> None:
+    queue = served.queue("plain-lists")
+    with_dead(queue, 1, 2, 3)
+    page.goto("/dead?q=queue:plain-lists")
+    page.get_by_role("link", name="Discard all…").click()
+    page.get_by_role("button", name="Discard 3").click()
+    page.reload()
+    expect(page.get_by_text("3 tasks thrown away")).to_be_visible()
+    assert list(queue.dead()) == []
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_role("status")).to_contain_text("3 tasks are in the dead list again")
+    page.locator("input[name=task]").first.check()
+    page.get_by_role("button", name="Retry", exact=True).click()
+    expect(page.get_by_role("status")).to_contain_text("1 task retried")
+    queue.purge()
+    queue.discard_dead(all=True)
+    queue.close()
