@@ -114,3 +114,31 @@ def test_a_step_with_a_gate_a_unique_key_or_a_paused_name_begins_as_any(make_que
     queue.resume("one")
     queue.run_worker(burst=True)
     assert paused.get(5) == 15
+
+
+@only_server
+def test_what_a_step_costs_redis_is_known(make_queue: MakeQueue) -> None:
+    """Commands, which no load changes: of a chain, for each step; of a chord, for each member that ends in a batch of many."""
+    queue = make_queue()
+    task = queue.task(add, name="add")
+
+    def commands(*steps: Any) -> int:
+        send(queue, *steps)
+        client = queue._store.client()
+        client.config_resetstat()
+        queue.run_worker(burst=True)
+        return sum(each["calls"] for name, each in client.info("commandstats").items() if "eval" not in name)
+
+    def chain(name: str, count: int) -> list[Any]:
+        behind = [step_of(task, f"{name}{n}", (1,), [f"{name}{n - 1}"], 0) for n in range(1, count)]
+        return [step_of(task, f"{name}0", (1,)), *behind]
+
+    def chord(name: str, count: int) -> list[Any]:
+        members = [f"{name}{n}" for n in range(count)]
+        return [*[step_of(task, each, (1,)) for each in members], step_of(task, f"{name}body", (), members, "*")]
+
+    commands(*chain("w", 10))  # the worker knows of steps from now on; as each does behind its first
+    few, many = commands(*chain("a", 10)), commands(*chain("b", 110))
+    assert (many - few) / 100 <= 32
+    few, many = commands(*chord("c", 100)), commands(*chord("d", 400))
+    assert (many - few) / 300 <= 3

@@ -98,14 +98,14 @@ class History:
         )
 
 
-_WANTED = f"0 0 - - {WANTED}".encode()  # of a step that nothing has happened to, as lua/shared/owning.lua tells it
+JUST_WANTED = f"0 0 - - {WANTED}".encode()  # of a step that nothing has happened to, as lua/shared/owning.lua tells it
 
 
 def decode(value: bytes) -> History:
     """Return the history in a stored value; b"" is that of a task to which nothing has happened."""
     if not value:
         return History()
-    if value == _WANTED:
+    if value == JUST_WANTED:
         return History(verdict=WANTED)
     head, *lines = value.decode("utf-8", "replace").split("\n")
     words = head.split(" ")

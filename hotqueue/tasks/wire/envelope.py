@@ -11,7 +11,7 @@ import json
 import re
 import struct
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from hotqueue.errors import CorruptEnvelope, NewerEnvelope, SignatureError
@@ -70,6 +70,7 @@ class Envelope:
     _has_more: bool
     gates: bytes = b""
     unique: bytes = b""
+    _more: dict[str, Any] | None = field(default=None, compare=False, repr=False)
 
     @property
     def task(self) -> str:
@@ -84,7 +85,9 @@ class Envelope:
     @property
     def more(self) -> dict[str, Any]:
         """What the caller said beyond the arguments: ``headers``, ``eta``."""
-        return dict(json.loads(self._call)) if self._has_more else {}
+        if self._more is None:
+            self._more = dict(json.loads(self._call)) if self._has_more else {}
+        return dict(self._more)
 
     @property
     def flow(self) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from hotqueue.tasks.rules.history import History, error_line
 from hotqueue.tasks.rules.lifecycle import Action, Do, State
 from hotqueue.tasks.rules.options import TaskOptions
 from hotqueue.tasks.wire import exceptions, payload, record
+from hotqueue.tasks.wire.envelope import Envelope
 
 CHUNK = 100  # tasks of a fetch that are held in one record; as in lua/shared/holds.lua
 
@@ -53,6 +54,7 @@ class Delivery:
         history: undecoded; b"" for a task to which nothing has happened.
         held_as: the record in which it is held: the number of the fetch, and from its second chunk on which one; 0: the number.
         inputs: of a step of a workflow, once they were read: the records of the tasks whose values it takes, by their ids.
+        read: its envelope, where somebody has decoded it; unverified.
     """
 
     id: str
@@ -62,6 +64,7 @@ class Delivery:
     data: bytes
     held_as: int | str = 0
     inputs: dict[str, bytes | None] | None = None
+    read: Envelope | None = None
 
 
 def of(action: Action, delivery: Delivery, history: History, options: TaskOptions, now: int, signer: Signer | None) -> Settlement:

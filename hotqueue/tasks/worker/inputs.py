@@ -18,6 +18,7 @@ from hotqueue.tasks.wire.record import Record
 from hotqueue.tasks.wire.settlement import RECORDS, Delivery, Settlement, raw_of
 
 TOGETHER = 250  # records that are read in one trip
+MANY = 1000  # the same, where there are more and they are small: by a script, which others wait for
 AHEAD = 1000  # records that are read at most for steps that stand in line
 MOST_HANDED_ON = 64 * 1024  # bytes of a step: what needs more tasks than one step settles is not decoded for that
 ENDED_WITHOUT = b""  # stands for the record of a task that ended without one
@@ -33,7 +34,7 @@ def hand_on(settled: Sequence[Settlement], gone: Collection[str], deliveries: Se
     ended = {each.id: each.blob for each in settled if each.code in RECORDS and each.id not in gone}
     for delivery in deliveries if ended else ():
         if delivery.data[3:4] and delivery.data[3] & envelope.STEP and len(delivery.data) < MOST_HANDED_ON:
-            needs, _ = _needs(delivery.data)
+            needs, _ = _needs(delivery)
             if all(each in ended for each in needs):
                 delivery.inputs = {each: raw_of(ended[each]) for each in needs}
 
@@ -50,7 +51,7 @@ def read_inputs(broker: Broker, line: Sequence[Delivery]) -> None:
         if n and len(needs) >= AHEAD:
             break
         if delivery.inputs is None and delivery.data[3:4] and delivery.data[3] & envelope.STEP:
-            own, is_errback = _needs(delivery.data)
+            own, is_errback = _needs(delivery)
             steps.append((delivery, own, is_errback))
             needs.update(dict.fromkeys(own))
     found = _records(broker, list(needs))
@@ -61,12 +62,13 @@ def read_inputs(broker: Broker, line: Sequence[Delivery]) -> None:
         delivery.inputs = {each: found[each] for each in (*own, *also)}
 
 
-def _needs(data: bytes) -> tuple[list[str], bool]:
+def _needs(delivery: Delivery) -> tuple[list[str], bool]:
     """Return the ids of the tasks of which a step takes something, and whether that is an error; of what cannot be read, none."""
-    if not envelope.may_say(data, b'"needs":'):
+    if not envelope.may_say(delivery.data, b'"needs":'):
         return [], False
     try:
-        flow = envelope.decode(data).flow
+        delivery.read = found = envelope.decode(delivery.data)
+        flow = found.flow
     except SerializationError:  # `prepare` says so
         return [], False
     return list(flow.get("needs", ())), "of" in flow
@@ -79,7 +81,13 @@ def origins_of(records: Sequence[bytes | None]) -> list[str]:
 
 def _records(broker: Broker, ids: list[str]) -> dict[str, bytes | None]:
     found: dict[str, bytes | None] = {}
-    for start in range(0, len(ids), TOGETHER):
+    while len(ids) - len(found) > TOGETHER:
+        some = ids[len(found) : len(found) + MANY]
+        read = broker.read_together(some)
+        found.update(zip(some, read, strict=False))
+        if len(read) < TOGETHER:
+            break  # they are large
+    for start in range(len(found), len(ids), TOGETHER):
         some = ids[start : start + TOGETHER]
         every_key = [keys.result(broker.name, task_id) for task_id in some]
         found.update(zip(some, broker.store.command(every_key[0], "MGET", *every_key), strict=True))

@@ -20,7 +20,7 @@ from hotqueue.tasks.execution.executor import Call
 from hotqueue.tasks.resuming import Backing
 from hotqueue.tasks.rules import lifecycle
 from hotqueue.tasks.rules.callables import makes_generator
-from hotqueue.tasks.rules.history import REVOKED, TIME_LIMIT, WANTED, History, fate, is_over
+from hotqueue.tasks.rules.history import JUST_WANTED, REVOKED, TIME_LIMIT, WANTED, History, fate, is_over
 from hotqueue.tasks.rules.history import decode as decode_history
 from hotqueue.tasks.rules.lifecycle import Outcome
 from hotqueue.tasks.rules.options import TaskOptions, received
@@ -88,7 +88,7 @@ def prepare(
     """
     history = decode_history(delivery.history) if delivery.history else NOTHING_HAPPENED
     try:
-        found = envelope.decode(delivery.data, registry.signer, queue, delivery.id)
+        found = _found(registry, queue, delivery)
     except (SerializationError, SignatureError) as error:
         return Ready(delivery, "?", history, DEFAULTS, outcome=_unwanted(delivery.id, history, clock) or _unreadable(error))
     name, own = found.task, found.header.get("options")
@@ -101,7 +101,7 @@ def prepare(
         outcome = lifecycle.unloadable(CorruptEnvelope(f"options that this worker cannot take: {error}"))
         return Ready(delivery, name, history, DEFAULTS, outcome=outcome)
     ready = Ready(delivery, name, history, options)
-    ready.outcome = None if history is NOTHING_HAPPENED else _foregone(delivery.id, history, options, clock)
+    ready.outcome = None if delivery.history in (b"", JUST_WANTED) else _foregone(delivery.id, history, options, clock)
     if ready.outcome is None and (task is None or found.by_value):
         ready.outcome = _unrunnable(found, task)
     if ready.outcome is None:
@@ -118,6 +118,12 @@ def prepare(
         )
         _have_wait_for_checkpoint(ready.call, history)
     return ready
+
+
+def _found(registry: Registry, queue: str, delivery: Delivery) -> Envelope:
+    if registry.signer is None and delivery.read is not None:
+        return delivery.read
+    return envelope.decode(delivery.data, registry.signer, queue, delivery.id)
 
 
 def _unreadable(error: HotQueueError) -> Outcome:

@@ -36,20 +36,28 @@ if is_later then room = -room end
 local now = now_ms()
 local own = KIND == 'a' and READY_ASYNC or READY
 local gone, tally = {}, {}
-local is_paused = redis.call('EXISTS', PAUSED, ATTEMPTS, EXPIRING, REVOKED, LARGE, OWNED) > 0
-local is_plain = not is_paused -- no task of which more is kept than itself
+local is_paused, is_plain = false, true -- no task of which more is kept than itself; 'owned': than who owns its result
+local has_more, has_owned
 local marks, owners, pauses = 0, nil, nil
 local free_unique -- lets go of the keys of those that ended
 local buried -- of those, the dead, if there are any
 local is_replacing = STEPS == 1 and ARGV[9] == 'N'
-if is_paused or is_replacing then
-  -- The last one is asked for five times, so that one question answers for it apart from the others.
+if STEPS == 1 then -- the last one is asked for as often as there are others, and once more, so that one question answers for it apart from them
+  local kept = redis.call('EXISTS', PAUSED, ATTEMPTS, EXPIRING, REVOKED, LARGE, OWNED, OWNED, OWNED, OWNED, OWNED, OWNED)
+  has_more, has_owned = kept % 6 > 0, kept > 5
+else
+  has_more = redis.call('EXISTS', PAUSED, ATTEMPTS, EXPIRING, REVOKED, LARGE, OWNED) > 0
+end
+if has_more then
   local kept = redis.call('EXISTS', ATTEMPTS, EXPIRING, REVOKED, LARGE, OWNED, OWNED, OWNED, OWNED, OWNED)
-  is_plain = kept == 0
-  if kept > 4 or is_replacing then
-    -- include owning
-    owners = owning(OWNED, now)
-  end
+  is_plain, has_owned = kept % 5 == 0, kept > 4
+end
+if has_owned or is_replacing then
+  -- include owning
+  owners = owning(OWNED, now, STEPS == 1 and are_unused(string.sub(TASKS, 1, -6)))
+  is_plain = is_plain and 'owned'
+end
+if has_more then
   local lines = redis.pcall('GET', PAUSED)
   is_paused = type(lines) == 'table' -- of the wrong type: nothing is fetched
   if type(lines) == 'string' then
@@ -162,7 +170,7 @@ local function settle()
     end
     if owners then
       local verb = code == 'D' and 'D' or code == 'E' and 'V' or 'S' -- what that means for steps behind it, see steps.lua
-      owners.keep(done, id, blob_of(run, n), run.ms, run.owned[2 * n - 1], verb, (code == 'D' and 'F' or 'R') .. id)
+      owners.keep(done, id, blob_of(run, n), run.ms, run.owned[2 * n - 1], verb, (code == 'D' and 'F' or 'R') .. id, code == 'S')
     else
       keep_record(done, now, id, blob_of(run, n), run.ms, RESULTS .. id)
     end
@@ -228,6 +236,7 @@ local function settle()
       failed = carry_out(run, ended)
       if failed then break end
     end
+    if owners then owners.write_kept() end
     forget(ended)
     if made_gates then made_gates.pass_slots() end
     if free_unique then free_unique() end
@@ -236,7 +245,12 @@ local function settle()
   end
 
   local function announce_ended(runs, ended)
-    if #ended == 0 or redis.call('EXISTS', WAITERS) == 0 then return end
+    if #ended == 0 then return end
+    if STEPS == 1 and made_following then -- which has asked
+      if not made_following.has_waiters then return end
+    elseif redis.call('EXISTS', WAITERS) == 0 then
+      return
+    end
     local replies, waiting = redis.call('HMGET', WAITERS, unpack(ended)), {}
     for n, id in ipairs(ended) do
       if replies[n] then waiting[id] = replies[n] end
@@ -274,8 +288,13 @@ local function fetch(out)
     return all
   end
 
-  local function histories(ids)
-    local found = redis.call('HMGET', ATTEMPTS, unpack(ids))
+  local function histories(ids, is_plain)
+    local found = {}
+    if is_plain then
+      for i = 1, #ids do found[i] = false end
+    else
+      found = redis.call('HMGET', ATTEMPTS, unpack(ids))
+    end
     for i = 1, #ids do
       if is_revoked(ids[i]) then found[i] = history().as_revoked(found[i]) end
     end
@@ -289,7 +308,8 @@ local function fetch(out)
     local ids, heads = {}, {}
     local begin_unique
     for i = 1, count do ids[i] = line[2 * i - 1] end
-    local envelopes, has_gates = redis.call('HMGET', TASKS, unpack(ids)), false
+    local known = STEPS == 1 and count == 1 and made_following and made_following.envelopes[ids[1]]
+    local envelopes, has_gates = known and { known } or redis.call('HMGET', TASKS, unpack(ids)), false
     for i = 1, count do
       if envelopes[i] and (string.byte(envelopes[i], 4) or 0) % 32 > 7 then has_gates = true end
     end
@@ -299,7 +319,7 @@ local function fetch(out)
       count = most
       if count == 0 then return 0, 0 end
     end
-    local past = not is_plain and histories(ids) -- before anything is written: a key of the wrong type stops us here
+    local past = is_plain ~= true and histories(ids, is_plain) -- before anything is written: a key of the wrong type stops us here
     if is_first then redis.call('ZREMRANGEBYRANK', key, 0, count - 1) else redis.call('ZREM', key, unpack(ids)) end
     local found, pasts, at, number, to_lanes = {}, {}, #out + 3, 0, 0
     local refuse = string.find(table.concat(ids), '\n', 1, true) -- no id of ours: here they stand in lines
@@ -332,13 +352,16 @@ local function fetch(out)
     error(type(wrong) == 'table' and wrong.err or wrong, 0) -- the text: Redis 6.2 knows no errors that are tables
   end
 
+  -- Gives back whether the set is empty now, where that is known.
   local function take(key, origin, out)
-    is_plain = is_plain and not pauses
+    if pauses then is_plain = false end
     for _ = 1, TRIES do
       if pauses and not pauses.are_set_aside(key, room, fitting) then return end
       local line = redis.call('ZRANGE', key, 0, math.min(room, MOST) - 1, 'WITHSCORES')
       if #line == 0 then return end
-      local number, to_lanes = hand_over(key, line, fitting(line), true, origin, out)
+      local count = fitting(line)
+      local number, to_lanes = hand_over(key, line, count, true, origin, out)
+      if number == count then return 2 * count == #line and count < room and count < MOST and not pauses end
       if number > 0 or to_lanes == 0 then return end -- else all of them are at shut gates
     end
   end
@@ -375,9 +398,9 @@ local function fetch(out)
     end
   end
   if (last or 0) >= tonumber(FETCH_NUMBER) then return 2, 0 end
-  local to_lanes = 0
+  local to_lanes, is_emptied = 0, false
   if not is_paused then
-    if width == 0 then take(own, KIND, out) else to_lanes = take_suspect(out) end
+    if width == 0 then is_emptied = take(own, KIND, out) else to_lanes = take_suspect(out) end
   end
   if #out > HEAD_SIZE then begin_lease(WORKERS, WORKER_ID, score, now, known[2]) end
   local lease = known[2]
@@ -387,7 +410,7 @@ local function fetch(out)
     lease = (string.match(lease, '^%d+') or LEASE_MS) .. ' ' .. FETCH_NUMBER .. ' ' .. text(now)
     redis.call('HSET', WORKER, 'fetch', FETCH_NUMBER, 'lease', lease)
   end
-  local left = redis.call('ZCARD', own)
+  local left = is_emptied and not made_gates and 0 or redis.call('ZCARD', own)
   if left > 0 and not is_paused and redis.pcall('LLEN', own_bell) == 0 then redis.call('LPUSH', own_bell, '1') end
   return 1, width == 0 and left or to_lanes
 end

@@ -17,6 +17,12 @@
 -- with it, so that it has failed itself, G as one before it is over, or the dead one was thrown away, X it was for a failure that did not come,
 -- R it is to run again, P what could not be posted is to be. A cause is F or R (failed, revoked), and where it arose.
 
+-- Whether those keys hold nothing that few workflows need, so that none of them is of the wrong type: then owners are made as checked.
+local function are_unused(tag)
+  return redis.call('EXISTS', tag .. 'owned:over', tag .. 'dead:steps', tag .. 'steps:todo', tag .. 'steps:reported', tag .. 'ready',
+    tag .. 'ready:async', tag .. 'scheduled', tag .. 'expiring') == 0
+end
+
 function following(ready, owners, now) -- declared in ending.lua, which has to end steps as well
   if made_following then return made_following end
   local made = {}
@@ -26,16 +32,27 @@ function following(ready, owners, now) -- declared in ending.lua, which has to e
   local FOLLOWED_AT_ONCE, OF_A_STEP, BEHIND_MS = 1000, 4, 3600000 -- what one script follows; what a step costs of it that ends or begins; see client/result.py
   local REPLACED = ' r'
   local STEPS_IN_PART = 250 -- steps behind one task that are in one element of steps:todo
-  local rows, changed, unposted = {}, {}, {}
+  local rows, changed, due_now, unposted = {}, {}, {}, {}
   local released = { s = 0, a = 0 }
   local is_earlier = false -- than all that was scheduled
   local queue, first = {}, 1
 
-  -- A script that is stopped in its middle would lose what it has begun to follow.
-  for key, kind in pairs({ [steps] = 'hash', [resumable] = 'hash', [todo] = 'list', [ready] = 'zset', [tag .. 'ready:async'] = 'zset',
-    [tag .. 'scheduled'] = 'zset', [tag .. 'expiring'] = 'zset', [tag .. 'waiters'] = 'hash', [tag .. 'steps:reported'] = 'set' }) do
+  -- Whether there is something in a key that is to be of this kind. A script that is stopped in its middle would lose what it has begun to follow.
+  local function has(key, kind)
     local found = redis.call('TYPE', key).ok
     if found ~= kind and found ~= 'none' then error('WRONGTYPE ' .. key .. ' holds a ' .. found .. ', not a ' .. kind, 0) end
+    return found == kind
+  end
+
+  has(steps, 'hash')
+  made.has_waiters = has(tag .. 'waiters', 'hash')
+  made.envelopes = {} -- of steps that begin now, for whoever fetches them in the same script
+  local has_todo = false
+  if not owners.is_checked then
+    has_todo = has(todo, 'list')
+    has(resumable, 'hash')
+    for _, name in ipairs({ 'ready', 'ready:async', 'scheduled', 'expiring' }) do has(tag .. name, 'zset') end
+    has(tag .. 'steps:reported', 'set')
   end
 
   -- --- rows -------------------------------------------------------------------------------------------------------------------
@@ -63,8 +80,6 @@ function following(ready, owners, now) -- declared in ending.lua, which has to e
     return rows[id]
   end
 
-  local function note(id) changed[#changed + 1] = id end
-
   -- --- other queues -----------------------------------------------------------------------------------------------------------
 
   -- Of what stands for one in another queue: when it is due, the sign, the queue.
@@ -72,45 +87,11 @@ function following(ready, owners, now) -- declared in ending.lua, which has to e
 
   local function has_gone(row) return string.find(row.due, '[=~]') ~= nil end
 
-  -- What was written in vain is left in steps:todo, and written later.
-  local function leave_for_later(verb, cause, from, line) unposted[#unposted + 1] = { verb = verb, cause = cause, from = from, behind = line } end
-
-  local function go_abroad(id, row, due, sign, queue)
-    local envelope = redis.call('HGET', tasks, id)
-    if not envelope then
-      rows[id] = false
-      return redis.call('HDEL', steps, id)
-    end
-    local later = string.match(due, '^%+(%d+)$')
-    if later then due = text(now + later) end
-    local expires, is_step = tonumber(history().split(redis.call('HGET', tag .. 'attempts', id)).expires), sign == '>'
-    local name = abroad(tag).name_of(queue)
-    if not abroad(tag).post(name, is_step and 'p' or 'w', id, is_step and envelope or '', due, expires and text(expires)) then
-      leave_for_later('P', '', id, '\np' .. id)
-    else
-      row.due = due .. (is_step and '=' or '~') .. queue
-    end
-    redis.call('HSET', steps, id, text_of(row))
-  end
-
-  -- Tell another queue how a task ended that is waited for there.
-  local function report(home, id, verb, cause)
-    local record, ms = '', 0
-    if verb == 'W' then verb = 'D' end -- it has failed itself
-    if verb ~= 'R' and verb ~= 'G' and verb ~= 'X' then record, ms = owners.record_of(id) end
-    if not made.report(home, id, verb, cause, record, text(ms)) then
-      leave_for_later(verb, cause, id, '\nh' .. home)
-    elseif verb ~= 'D' and verb ~= 'U' and verb ~= 'R' then
-      redis.call('SREM', tag .. 'steps:reported', id)
-      owners.let_go({ id })
-    end
-  end
-
   -- --- what becomes of a step -------------------------------------------------------------------------------------------------
 
   local function release(id, row)
     local due, sign, queue = elsewhere(row)
-    if sign then return not has_gone(row) and go_abroad(id, row, due, sign, queue) end
+    if sign then return not has_gone(row) and made.go_abroad(id, row, due, sign, queue) end
     redis.call('HDEL', steps, id)
     rows[id] = false
     local envelope = redis.call('HGET', tasks, id)
@@ -129,70 +110,28 @@ function following(ready, owners, now) -- declared in ending.lua, which has to e
     else
       local kind = kind_of(envelope) == 'a' and 'a' or 's'
       redis.call('ZADD', kind == 'a' and tag .. 'ready:async' or ready, row.place, id)
+      made.envelopes[id] = envelope
       released[kind] = released[kind] + 1
     end
   end
 
-  -- A step ends as one before it did. It is kept while that one can be retried.
-  local function fail(id, row, cause, is_for_good)
-    if row.waits then
-      if not is_for_good then
-        row.failed, row.waits, row.envelope = row.failed + 1, false, redis.call('HGET', tasks, id) or ''
-        redis.call('HSET', resumable, id, text_of(row) .. '\n' .. row.envelope)
-      else
-        rows[id] = false
-      end
-      redis.call('HDEL', steps, id)
-      local record = 'C' .. string.sub(cause, 1, 1) .. text(now) .. ' ' .. string.sub(cause, 2)
-      ending(ready, owners).end_waiting(id, record, text(BEHIND_MS), tag .. 'result:' .. id, is_for_good and 'G' or row.root == REPLACED and 'W' or 'U', cause)
-    elseif is_for_good then
-      rows[id] = false
-      redis.call('HDEL', resumable, id)
-      owners.end_dead(id, cause)
-    else
-      row.failed = row.failed + 1
-      note(id)
-    end
-  end
-
-  -- A step that was only to run after a failure: there was none.
-  local function drop(id, row)
-    if not row.waits then return fail(id, row, 'R' .. id, true) end -- of which there is a record already
-    rows[id] = false
-    redis.call('HDEL', steps, id)
-    ending(ready, owners).end_waiting(id, '', '0', tag .. 'result:' .. id, 'X', 'R' .. id)
-  end
-
-  -- One before it, which had failed, is to run again. It waits again when that was the last that had, unless its unique key has gone to another.
-  local function resume(id, row)
-    if row.waits then return end
-    row.failed = math.max(0, row.failed - 1)
-    note(id)
-    if row.failed > 0 then return end
-    local envelope = row.envelope
-    local is_unique = (string.byte(envelope, 4) or 0) % 32 > 15 and not elsewhere(row)
-    if is_unique and gates(ready).unique().claim(id, envelope, now, false) then return end
-    redis.call('HDEL', resumable, id)
-    row.waits, row.envelope = true, nil
-    redis.call('HSET', tasks, id, envelope)
-    redis.call('HSET', steps, id, text_of(row))
-    if is_unique then gates(ready).unique().successors().keep_claim(envelope) end
-    if #envelope > SMALL_TASK then redis.pcall('SADD', tag .. 'large', id) end
-    owners.take_back(id)
+  local function note(id, row)
+    if not row.is_noted then changed[#changed + 1], row.is_noted = id, true end
+    if row.left == 0 then due_now[#due_now + 1] = id end
   end
 
   -- --- ends -------------------------------------------------------------------------------------------------------------------
 
   local function count_off(id, row, is_for_failure)
     row.left, row.is_for_failure = math.max(0, row.left - 1), is_for_failure
-    note(id)
+    note(id, row)
     return 1
   end
 
   -- Follow the end of a task to one step behind it; gives back what that cost.
   local function follow_to(kind, id, verb, cause, from)
     if kind == 'h' then
-      report(id, from, verb, cause)
+      made.report_end(id, from, verb, cause)
       return OF_A_STEP
     end
     local row = row_of(id)
@@ -204,32 +143,43 @@ function following(ready, owners, now) -- declared in ending.lua, which has to e
     end
     if has_gone(row) then return 1 end
     if verb == 'R' then
-      if kind ~= 'a' then resume(id, row) end
+      if kind ~= 'a' then made.resume(id, row) end
     elseif verb == 'X' then
-      drop(id, row)
+      made.drop(id, row)
     elseif kind == 'a' or (kind == 's' and verb == 'S') then
       return count_off(id, row)
     elseif kind == 'f' and (verb == 'D' or verb == 'W') then
       row.failed = 1
-      resume(id, row)
+      made.resume(id, row)
       if row.waits then release(id, row) end
     elseif kind == 'f' and verb ~= 'U' then
       return count_off(id, row, true)
     else
-      fail(id, row, cause, verb == 'V' or verb == 'G')
+      made.fail(id, row, cause, verb == 'V' or verb == 'G')
     end
     return OF_A_STEP
   end
 
-  -- Write what has become of steps that something was counted off of.
+  -- Have steps begin, or end, for which all has come.
+  local function begin_due()
+    local some = due_now
+    due_now = {}
+    for _, id in ipairs(some) do
+      local row = rows[id]
+      if row and row.left == 0 and row.is_for_failure then
+        made.drop(id, row)
+      elseif row and row.waits and row.left == 0 then
+        release(id, row)
+      end
+    end
+  end
+
+  -- Write what has become of steps that something was counted off of: of each once, however often it was.
   local function flush()
     for _, id in ipairs(changed) do
       local row = rows[id]
-      if row and row.left == 0 and row.is_for_failure then
-        drop(id, row)
-      elseif row and row.waits and row.left == 0 then
-        release(id, row)
-      elseif row and row.waits then
+      if row then row.is_noted = nil end
+      if row and row.waits then
         redis.call('HSET', steps, id, text_of(row))
       elseif row then
         redis.call('HSET', resumable, id, text_of(row) .. '\n' .. row.envelope)
@@ -261,7 +211,7 @@ function following(ready, owners, now) -- declared in ending.lua, which has to e
       first = first + 1
       return e
     end
-    local element = redis.call('LPOP', todo)
+    local element = has_todo and redis.call('LPOP', todo)
     return element and (unpacked(element) or { behind = '' })
   end
 
@@ -272,9 +222,9 @@ function following(ready, owners, now) -- declared in ending.lua, which has to e
   -- Follow the ends that this script has brought about, and those that were left by others, as many as it may: what is left goes to
   -- steps:todo, in the order in which it is to be followed.
   function made.follow()
-    local has_more = redis.call('EXISTS', todo) == 1
+    local had_more = has_todo
     take_in()
-    if has_more then
+    if had_more then
       for _, e in ipairs(queue) do
         for _, part in ipairs(packed(e)) do redis.call('RPUSH', todo, part) end
       end
@@ -299,9 +249,11 @@ function following(ready, owners, now) -- declared in ending.lua, which has to e
         first = first - 1
         queue[first] = e
       end
-      flush()
+      if #due_now > 0 then begin_due() end
       take_in()
     end
+    flush()
+    has_todo = has_todo or first <= #queue or #unposted > 0
     for n = #queue, first, -1 do
       local parts = packed(queue[n])
       for i = #parts, 1, -1 do redis.call('LPUSH', todo, parts[i]) end
@@ -309,8 +261,9 @@ function following(ready, owners, now) -- declared in ending.lua, which has to e
     queue, first = {}, 1
     for _, e in ipairs(unposted) do redis.call('RPUSH', todo, packed(e)[1]) end
     unposted = {}
-    local left = redis.call('LLEN', todo)
-    owners.mark(left > 0, has_more)
+    local left = has_todo and redis.call('LLEN', todo) or 0
+    has_todo = left > 0
+    owners.mark(has_todo, had_more)
     return left
   end
 
@@ -321,115 +274,204 @@ function following(ready, owners, now) -- declared in ending.lua, which has to e
     released, is_earlier = { s = 0, a = 0 }, false
   end
 
-  -- --- sending ----------------------------------------------------------------------------------------------------------------
+  -- What few scripts ask for is made when the first of it is.
+  local function make_rest()
+    -- What was written in vain is left in steps:todo, and written later.
+    function made.leave_for_later(verb, cause, from, line) unposted[#unposted + 1] = { verb = verb, cause = cause, from = from, behind = line } end
 
-  function made.wait(id, left, place, due, root)
-    rows[id] = { left = left, failed = 0, place = place, due = due, root = root, waits = true }
-    redis.call('HSET', steps, id, text_of(rows[id]))
-  end
-
-  -- The same of a task in whose place others were put.
-  function made.wait_replaced(id, left, place, due) made.wait(id, left, place, due, REPLACED) end
-
-  -- A step that waits for nothing begins.
-  function made.start(id, place, due) release(id, { place = place, due = due }) end
-
-  -- Have a step wait for the end of tasks. own: the number of the part of what it owns that these are; '' if it takes nothing of them.
-  -- Gives back what is wrong with that.
-  function made.put_behind(id, kind, own, names, states)
-    if own ~= '' then return owners.own_part(id, tonumber(own), names, states, '\n' .. kind .. id) end
-    owners.note_behind(owners.lines(names), '\n' .. kind .. id)
-  end
-
-  -- What stands for a step of another queue, and waits for nothing, goes there.
-  function made.begin(id)
-    local row = rows[id]
-    if row and row.waits and row.left == 0 then release(id, row) end
-  end
-
-  -- All that a step takes has come from the queue that sent it here.
-  function made.arrived(id)
-    local row = row_of(id)
-    row.left, row.root = 0, ''
-    release(id, row)
-  end
-
-  -- Have something stand for a task of another queue that is to be waited for, and that queue tell how it ends.
-  function made.watch(id, queue)
-    redis.call('HSET', tasks, id, '\1sd\0')
-    made.wait(id, 0, '0', '?' .. queue, '')
-    made.begin(id)
-  end
-
-  -- --- what other queues say --------------------------------------------------------------------------------------------------
-
-  made.row_of = row_of
-
-  -- Gives back false where that could not be written.
-  function made.report(home, id, verb, cause, record, ms)
-    return abroad(tag).post(abroad(tag).name_of(home), 'e', id, verb .. ' ' .. ms .. ' ' .. cause .. '\n' .. record)
-  end
-
-  -- A task that something stands for here has ended in its queue, or is to run again there. Said again it changes nothing.
-  function made.ended_elsewhere(id, verb, cause, record, ms)
-    local row = row_of(id)
-    if not row or not has_gone(row) then return end
-    if verb == 'R' then return resume(id, row) end
-    if not row.waits and (verb == 'D' or verb == 'U') then return end
-    if not row.waits and verb == 'G' then return fail(id, row, cause, true) end
-    if not row.waits then resume(id, row) end -- it has run again, of which we were not told
-    redis.call('HDEL', steps, id)
-    rows[id] = false
-    if verb == 'D' or verb == 'U' then
-      row.failed, row.waits, row.envelope = 1, false, redis.call('HGET', tasks, id) or ''
-      redis.call('HSET', resumable, id, text_of(row) .. '\n' .. row.envelope)
-      rows[id] = row
+    function made.go_abroad(id, row, due, sign, queue)
+      local envelope = redis.call('HGET', tasks, id)
+      if not envelope then
+        rows[id] = false
+        return redis.call('HDEL', steps, id)
+      end
+      local later = string.match(due, '^%+(%d+)$')
+      if later then due = text(now + later) end
+      local expires, is_step = tonumber(history().split(redis.call('HGET', tag .. 'attempts', id)).expires), sign == '>'
+      local name = abroad(tag).name_of(queue)
+      if not abroad(tag).post(name, is_step and 'p' or 'w', id, is_step and envelope or '', due, expires and text(expires)) then
+        made.leave_for_later('P', '', id, '\np' .. id)
+      else
+        row.due = due .. (is_step and '=' or '~') .. queue
+      end
+      redis.call('HSET', steps, id, text_of(row))
     end
-    if record == '' and verb ~= 'S' and verb ~= 'X' then
-      record, ms = 'C' .. string.sub(cause, 1, 1) .. text(now) .. ' ' .. string.sub(cause, 2), text(BEHIND_MS)
-    end
-    ending(ready, owners).end_waiting(id, record, ms, tag .. 'result:' .. id, verb == 'G' and 'V' or verb, cause)
-  end
 
-  -- Ask the queue that has a step to end it; its end comes back. False: no other queue has it.
-  function made.end_elsewhere(id, record, ms, is_to_stop)
-    local row = row_of(id)
-    local _, sign, queue = elsewhere(row or { due = '' })
-    if not row or not row.waits or not has_gone(row) then return false end
-    if sign == '=' then
-      local body = (is_to_stop and '1 ' or '0 ') .. ms .. ' ' .. record
-      abroad(tag).post(abroad(tag).name_of(queue), 'k', id, body)
-    end
-    return true
-  end
-
-  -- Ask again how tasks end that other queues have; some of them. Gives back where to go on, '0' at the end.
-  function made.ask_again(cursor)
-    local found = redis.call('HSCAN', steps, cursor, 'COUNT', 200)
-    for i = 1, #found[2], 2 do
-      local row = row_in(found[2][i + 1])
-      if row and has_gone(row) then
-        local _, _, queue = elsewhere(row)
-        abroad(tag).post(abroad(tag).name_of(queue), 'w', found[2][i], '')
+    -- Tell another queue how a task ended that is waited for there.
+    function made.report_end(home, id, verb, cause)
+      local record, ms = '', 0
+      if verb == 'W' then verb = 'D' end -- it has failed itself
+      if verb ~= 'R' and verb ~= 'G' and verb ~= 'X' then record, ms = owners.record_of(id) end
+      if not made.report(home, id, verb, cause, record, text(ms)) then
+        made.leave_for_later(verb, cause, id, '\nh' .. home)
+      elseif verb ~= 'D' and verb ~= 'U' and verb ~= 'R' then
+        redis.call('SREM', tag .. 'steps:reported', id)
+        owners.let_go({ id })
       end
     end
-    return found[1]
-  end
 
-  -- --- looking after ----------------------------------------------------------------------------------------------------------
-
-  -- End what waits of a workflow whose sender died before it had sent all of it; some of it. Gives back where to go on, '0' at the end.
-  function made.end_unsent(root, cursor)
-    local found = redis.call('HSCAN', steps, cursor, 'COUNT', 200)
-    for i = 1, #found[2], 2 do
-      local row = row_in(found[2][i + 1])
-      if row and row.root == root and not has_gone(row) then
-        row.waits = true
-        fail(found[2][i], row, 'F', true)
+    -- A step ends as one before it did. It is kept while that one can be retried.
+    function made.fail(id, row, cause, is_for_good)
+      if row.waits then
+        if not is_for_good then
+          row.failed, row.waits, row.envelope = row.failed + 1, false, redis.call('HGET', tasks, id) or ''
+          redis.call('HSET', resumable, id, text_of(row) .. '\n' .. row.envelope)
+        else
+          rows[id] = false
+        end
+        redis.call('HDEL', steps, id)
+        local record = 'C' .. string.sub(cause, 1, 1) .. text(now) .. ' ' .. string.sub(cause, 2)
+        ending(ready, owners).end_waiting(id, record, text(BEHIND_MS), tag .. 'result:' .. id, is_for_good and 'G' or row.root == REPLACED and 'W' or 'U', cause)
+      elseif is_for_good then
+        rows[id] = false
+        redis.call('HDEL', resumable, id)
+        owners.end_dead(id, cause)
+      else
+        row.failed = row.failed + 1
+        note(id, row)
       end
     end
-    return found[1]
+
+    -- A step that was only to run after a failure: there was none.
+    function made.drop(id, row)
+      if not row.waits then return made.fail(id, row, 'R' .. id, true) end -- of which there is a record already
+      rows[id] = false
+      redis.call('HDEL', steps, id)
+      ending(ready, owners).end_waiting(id, '', '0', tag .. 'result:' .. id, 'X', 'R' .. id)
+    end
+
+    -- One before it, which had failed, is to run again. It waits again when that was the last that had, unless its unique key has gone to another.
+    function made.resume(id, row)
+      if row.waits then return end
+      row.failed = math.max(0, row.failed - 1)
+      note(id, row)
+      if row.failed > 0 then return end
+      local envelope = row.envelope
+      local is_unique = (string.byte(envelope, 4) or 0) % 32 > 15 and not elsewhere(row)
+      if is_unique and gates(ready).unique().claim(id, envelope, now, false) then return end
+      redis.call('HDEL', resumable, id)
+      row.waits, row.envelope = true, nil
+      redis.call('HSET', tasks, id, envelope)
+      redis.call('HSET', steps, id, text_of(row))
+      if is_unique then gates(ready).unique().successors().keep_claim(envelope) end
+      if #envelope > SMALL_TASK then redis.pcall('SADD', tag .. 'large', id) end
+      owners.take_back(id)
+    end
+
+    -- --- sending ----------------------------------------------------------------------------------------------------------------
+
+    function made.wait(id, left, place, due, root)
+      rows[id] = { left = left, failed = 0, place = place, due = due, root = root, waits = true }
+      redis.call('HSET', steps, id, text_of(rows[id]))
+    end
+
+    -- The same of a task in whose place others were put.
+    function made.wait_replaced(id, left, place, due) made.wait(id, left, place, due, REPLACED) end
+
+    -- A step that waits for nothing begins.
+    function made.start(id, place, due) release(id, { place = place, due = due }) end
+
+    -- Have a step wait for the end of tasks. own: the number of the part of what it owns that these are; '' if it takes nothing of them.
+    -- Gives back what is wrong with that.
+    function made.put_behind(id, kind, own, names, states)
+      if own ~= '' then return owners.own_part(id, tonumber(own), names, states, '\n' .. kind .. id) end
+      owners.note_behind(owners.lines(names), '\n' .. kind .. id)
+    end
+
+    -- What stands for a step of another queue, and waits for nothing, goes there.
+    function made.begin(id)
+      local row = rows[id]
+      if row and row.waits and row.left == 0 then release(id, row) end
+    end
+
+    -- All that a step takes has come from the queue that sent it here.
+    function made.arrived(id)
+      local row = row_of(id)
+      row.left, row.root = 0, ''
+      release(id, row)
+    end
+
+    -- Have something stand for a task of another queue that is to be waited for, and that queue tell how it ends.
+    function made.watch(id, queue)
+      redis.call('HSET', tasks, id, '\1sd\0')
+      made.wait(id, 0, '0', '?' .. queue, '')
+      made.begin(id)
+    end
+
+    -- --- what other queues say --------------------------------------------------------------------------------------------------
+
+    made.row_of = row_of
+
+    -- Gives back false where that could not be written.
+    function made.report(home, id, verb, cause, record, ms)
+      return abroad(tag).post(abroad(tag).name_of(home), 'e', id, verb .. ' ' .. ms .. ' ' .. cause .. '\n' .. record)
+    end
+
+    -- A task that something stands for here has ended in its queue, or is to run again there. Said again it changes nothing.
+    function made.ended_elsewhere(id, verb, cause, record, ms)
+      local row = row_of(id)
+      if not row or not has_gone(row) then return end
+      if verb == 'R' then return made.resume(id, row) end
+      if not row.waits and (verb == 'D' or verb == 'U') then return end
+      if not row.waits and verb == 'G' then return made.fail(id, row, cause, true) end
+      if not row.waits then made.resume(id, row) end -- it has run again, of which we were not told
+      redis.call('HDEL', steps, id)
+      rows[id] = false
+      if verb == 'D' or verb == 'U' then
+        row.failed, row.waits, row.envelope = 1, false, redis.call('HGET', tasks, id) or ''
+        redis.call('HSET', resumable, id, text_of(row) .. '\n' .. row.envelope)
+        rows[id] = row
+      end
+      if record == '' and verb ~= 'S' and verb ~= 'X' then
+        record, ms = 'C' .. string.sub(cause, 1, 1) .. text(now) .. ' ' .. string.sub(cause, 2), text(BEHIND_MS)
+      end
+      ending(ready, owners).end_waiting(id, record, ms, tag .. 'result:' .. id, verb == 'G' and 'V' or verb, cause)
+    end
+
+    -- Ask the queue that has a step to end it; its end comes back. False: no other queue has it.
+    function made.end_elsewhere(id, record, ms, is_to_stop)
+      local row = row_of(id)
+      local _, sign, queue = elsewhere(row or { due = '' })
+      if not row or not row.waits or not has_gone(row) then return false end
+      if sign == '=' then
+        local body = (is_to_stop and '1 ' or '0 ') .. ms .. ' ' .. record
+        abroad(tag).post(abroad(tag).name_of(queue), 'k', id, body)
+      end
+      return true
+    end
+
+    -- Ask again how tasks end that other queues have; some of them. Gives back where to go on, '0' at the end.
+    function made.ask_again(cursor)
+      local found = redis.call('HSCAN', steps, cursor, 'COUNT', 200)
+      for i = 1, #found[2], 2 do
+        local row = row_in(found[2][i + 1])
+        if row and has_gone(row) then
+          local _, _, queue = elsewhere(row)
+          abroad(tag).post(abroad(tag).name_of(queue), 'w', found[2][i], '')
+        end
+      end
+      return found[1]
+    end
+
+    -- --- looking after ----------------------------------------------------------------------------------------------------------
+
+    -- End what waits of a workflow whose sender died before it had sent all of it; some of it. Gives back where to go on, '0' at the end.
+    function made.end_unsent(root, cursor)
+      local found = redis.call('HSCAN', steps, cursor, 'COUNT', 200)
+      for i = 1, #found[2], 2 do
+        local row = row_in(found[2][i + 1])
+        if row and row.root == root and not has_gone(row) then
+          row.waits = true
+          made.fail(found[2][i], row, 'F', true)
+        end
+      end
+      return found[1]
+    end
   end
 
-  return made
+  return setmetatable(made, { __index = function(_, name)
+    setmetatable(made, nil)
+    make_rest()
+    return made[name]
+  end })
 end
