@@ -51,7 +51,7 @@ def _registered(store: Store, queues: Sequence[str], found: dict[str, Worker], r
             continue
         for name, score in zip(reply[::2], reply[1::2], strict=True):
             worker, until = keys.text(name), instant(score)
-            each = found.setdefault(worker, Worker(worker))
+            each = found.get(worker) or found.setdefault(worker, Worker(worker))
             each.queues.append(queue)
             each.is_overdue |= abs(until) < now
             if until > 0:

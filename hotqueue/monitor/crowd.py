@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from hotqueue import keys
 from hotqueue.errors import HotQueueError
 from hotqueue.store import pipeline
+from hotqueue.store.scripts import Script
 from hotqueue.store.store import Store
-from hotqueue.tasks.broker.inspector import BEHIND
+from hotqueue.tasks.broker import scripts
 from hotqueue.tasks.broker.pausing import QUEUE, read_paused
+from hotqueue.tasks.broker.script_keys import ScriptKeys
 from hotqueue.tasks.broker.stored_queue import whole
+
+T = TypeVar("T")
+
+AT_ONCE = 100  # queues that one command looks at: about a millisecond
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,85 +109,54 @@ def server(store: Store) -> ServerFacts:
     )
 
 
-_SINGLE: tuple[tuple[str, str, Callable[[str], str]], ...] = (  # what one command tells
-    ("messages", "LLEN", keys.queue),
-    ("unfinished", "HLEN", keys.tasks),
-    ("ready", "ZCARD", keys.ready),
-    ("ready", "ZCARD", keys.ready_async),
-    ("ready", "ZCARD", keys.suspects),
-    ("suspects", "ZCARD", keys.suspects),
-    ("scheduled", "ZCARD", keys.scheduled),
-    ("timers", "EXISTS", keys.timers),
-    ("blocked", "SCARD", keys.blocked),
-    ("steps", "HLEN", keys.steps),
-    ("parked", "ZCARD", keys.behind),
-    ("dead", "ZCARD", keys.dead),
-    ("workers", "ZCARD", keys.workers),
-    ("schedules", "HLEN", keys.schedules),
-)
-_MORE = ("paused", "paused_keys", "needs", "newer")  # and what four more do, in this order
-
-
-def ask(store: Store, commands: Sequence[tuple[Any, ...]], doing: str) -> list[Any]:
-    """Send commands about many queues, in as few trips as may be; an error of one stands in its place."""
+def by_place(store: Store, items: Sequence[T], key_of: Callable[[T], str], send: Callable[[list[T]], list[Any]]) -> list[Any]:
+    """Send what is about many queues, to each node of a Cluster what is there; return the replies in the order of the items."""
+    if not items:
+        return []
     if not store.is_cluster:
-        return store.repeat(partial(pipeline.ask_all, store, commands, doing)) if commands else []
-    replies: list[Any] = [None] * len(commands)
+        return store.repeat(partial(send, list(items)))
+    replies: list[Any] = [None] * len(items)
     places: dict[str, list[int]] = {}
-    for n, command in enumerate(commands):
-        places.setdefault(store.place_of(command[1]), []).append(n)
+    for n, item in enumerate(items):
+        places.setdefault(store.place_of(key_of(item)), []).append(n)
     for numbers in places.values():
-        some = store.repeat(partial(pipeline.ask_all, store, [commands[n] for n in numbers], doing))
-        for n, reply in zip(numbers, some, strict=True):
+        for n, reply in zip(numbers, store.repeat(partial(send, [items[n] for n in numbers])), strict=True):
             replies[n] = reply
     return replies
 
 
+def ask(store: Store, commands: Sequence[tuple[Any, ...]], doing: str) -> list[Any]:
+    """Send commands about many queues, in as few trips as may be; an error of one stands in its place."""
+    return by_place(store, commands, lambda command: command[1], lambda some: pipeline.ask_all(store, some, doing))
+
+
+def run(store: Store, script: Script, calls: Sequence[pipeline.Call], doing: str) -> list[Any]:
+    """Run a script for many queues, in as few trips as may be; an error of one stands in its place."""
+    return by_place(
+        store, calls, lambda call: str(call[0][0]), lambda some: pipeline.run_all(store, script, some, doing, AT_ONCE)
+    )
+
+
 def queues(store: Store, names: Sequence[str]) -> list[QueueFacts]:
     """Return how these queues are, in their order; one that cannot be read says why."""
-    doing = "looking what is in the queues"
-    asked = [command for name in names for command in _commands(name)]
-    each = len(_SINGLE) + len(_MORE)
-    replies = ask(store, asked, doing)
-    by_queue = [replies[n * each : (n + 1) * each] for n in range(len(names))]
-    needs = [
-        (name, keys.text(need))
-        for name, some in zip(names, by_queue, strict=True)
-        if isinstance(some[-2], list | set)
-        for need in some[-2]
-    ]
-    counts = ask(store, [("ZCARD", keys.parked(name, need)) for name, need in needs], doing)
-    parked: dict[str, int] = {}
-    for (name, need), count in zip(needs, counts, strict=True):
-        if need != BEHIND and isinstance(count, int):
-            parked[name] = parked.get(name, 0) + count
-    return [_facts(name, some, parked.get(name, 0)) for name, some in zip(names, by_queue, strict=True)]
+    calls: list[pipeline.Call] = [(ScriptKeys(name).glance(), (keys.SCHEMA,)) for name in names]
+    replies = run(store, scripts.GLANCE, calls, "looking what is in the queues")
+    return [_facts(name, reply) for name, reply in zip(names, replies, strict=True)]
 
 
-def _commands(name: str) -> Iterable[tuple[Any, ...]]:
-    yield from ((command, key(name)) for _, command, key in _SINGLE)
-    yield "GET", keys.paused(name)
-    yield "HKEYS", keys.paused_keys(name)
-    yield "SMEMBERS", keys.needs(name)
-    yield "EXISTS", keys.schema(name, keys.SCHEMA + 1)
-
-
-def _facts(name: str, replies: Sequence[Any], parked: int) -> QueueFacts:
-    wrong = next((str(reply) for reply in replies if isinstance(reply, HotQueueError)), "")
-    found: dict[str, Any] = {}
-    for (what, _, _), reply in zip(_SINGLE, replies, strict=False):
-        found[what] = found.get(what, 0) + (reply if isinstance(reply, int) else 0)
-    if replies[-1] == 1:
-        return QueueFacts(name, found["messages"], is_newer=True, workers=found["workers"])
-    found["scheduled"] = max(0, found["scheduled"] - found.pop("timers"))
-    found["parked"] += parked
-    paused, paused_keys = replies[-4], replies[-3]
-    lines = read_paused(paused) if isinstance(paused, bytes) else {}
-    return QueueFacts(
-        name,
-        **found,
-        is_paused=QUEUE in lines,
-        paused_tasks=tuple(sorted(line.removeprefix("task:") for line in lines if line.startswith("task:"))),
-        paused_keys=tuple(sorted(map(keys.text, paused_keys))) if isinstance(paused_keys, list | set) else (),
-        refused=f"queue {name!r:.80}: {wrong}" if wrong else "",
-    )
+def _facts(name: str, reply: Any) -> QueueFacts:
+    if isinstance(reply, HotQueueError):
+        return QueueFacts(name, refused=f"queue {name!r:.80}: {reply}")
+    if reply == 0:
+        return QueueFacts(name)
+    *counts, newer, paused, gates = reply
+    if newer:
+        return QueueFacts(name, counts[0], is_newer=True, workers=counts[9])
+    lines = read_paused(paused)
+    tasks = tuple(sorted(line.removeprefix("task:") for line in lines if line.startswith("task:")))
+    more: dict[str, Any] = {
+        "is_paused": QUEUE in lines,
+        "paused_tasks": tasks,
+        "paused_keys": tuple(sorted(map(keys.text, gates))),
+    }
+    return QueueFacts(name, *counts, **more)

@@ -128,7 +128,8 @@ def _exchange(store: Store, commands: Sequence[tuple[Any, ...]], doing: str) -> 
     left = store.limits.left()
     try:
         limit_replies(connection, left)
-        connection.send_packed_command([part for command in commands for part in packed(connection, command)], check_health=False)
+        parts = b"".join(part for command in commands for part in packed(connection, command))  # in one go: a call each is slow
+        connection.send_packed_command([parts], check_health=False)
         replies = [reply_or_error(connection) for _ in commands]
     except BaseException as error:
         pool.give_back(idle, connection, error)

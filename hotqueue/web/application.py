@@ -14,6 +14,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from hotqueue.errors import ConfigError
+from hotqueue.monitor.history import History
 from hotqueue.monitor.snapshot import Snapshots
 from hotqueue.queue import HotQueue
 from hotqueue.store.resolve import resolve
@@ -63,7 +64,7 @@ def app(
     named = LOOPBACK | {host.lower() for host in hosts}
     access = Access(token, dict(users or {}), authorize, allowed(read_only, allow), named)
     store = _store_of(where)
-    return build(Site(store, Snapshots(store, queues), access, pages.NAVIGATION))
+    return build(Site(store, Snapshots(store, queues), History(store), access, pages.NAVIGATION))
 
 
 def _store_of(where: HotQueue | Store | str) -> Store:

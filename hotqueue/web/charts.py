@@ -6,6 +6,7 @@ HTML, so that it is as large on a phone as elsewhere.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -41,6 +42,7 @@ class Chart:
         moments: some of the labels, for the lower axis, evenly spaced.
         shown: writes a number with its unit.
         marks: columns at which something happened, and what.
+        axis: what the columns are.
     """
 
     title: str
@@ -53,6 +55,7 @@ class Chart:
     is_stacked: bool
     shown: Callable[[float | None], str]
     marks: Sequence[tuple[int, str]] = field(default_factory=tuple)
+    axis: str = "Time"
 
     @property
     def wide(self) -> int:
@@ -65,6 +68,14 @@ class Chart:
         return "\n".join(
             [self.labels[column], *(f"{line.name}\t{self.shown(line.values[column])}" for line in self.lines), *said]
         )
+
+    def tips(self) -> str:
+        """Return what all columns hold, for the script that shows it."""
+        return json.dumps([self.tip(column) for column in range(self.wide)], ensure_ascii=False, separators=(",", ":"))
+
+    def is_told(self, column: int) -> bool:
+        """Tell whether a column has anything in it."""
+        return any(line.values[column] for line in self.lines)
 
     def columns(self) -> list[tuple[str, str]]:
         """Return a path for each row of numbers, of stacked columns: its kind, and the path."""

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from hotqueue.errors import ConfigError
+from hotqueue.monitor.history import History
 from hotqueue.monitor.snapshot import Snapshot, Snapshots
 from hotqueue.store.store import Store
 from hotqueue.web.access import Viewer
@@ -40,6 +41,7 @@ class View:
 
     store: Store
     snapshots: Snapshots
+    history: History
     viewer: Viewer
     rights: frozenset[str]
     root: str = ""

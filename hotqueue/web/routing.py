@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from hotqueue.errors import ConnectionFailed, HotQueueError
+from hotqueue.monitor.history import History
 from hotqueue.monitor.snapshot import Snapshots
 from hotqueue.store.store import Store
 from hotqueue.web import audit
@@ -38,6 +39,7 @@ class Site:
 
     store: Store
     snapshots: Snapshots
+    history: History
     access: Access
     navigation: Sequence[Page] = ()
     tries: Tries = field(default_factory=Tries)
@@ -50,7 +52,7 @@ class Site:
         said = unquote(request.cookies.get(SAID, ""))
         rights = self.access.rights(viewer)
         more = root, path or "/", request.path_params, dict(request.query_params), said
-        return View(self.store, self.snapshots, viewer, rights, *more)
+        return View(self.store, self.snapshots, self.history, viewer, rights, *more)
 
     def show(self, template: str, view: View, status: int = 200, **context: Any) -> Response:
         """Return an answer that a template makes."""

@@ -46,7 +46,18 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     made.filters.update(
-        number=number, size=size, span=span, ago=ago, until=until, moment=moment, iso=iso, plural=plural, short=short
+        number=number,
+        size=size,
+        span=span,
+        ago=ago,
+        age=age,
+        until=until,
+        moment=moment,
+        iso=iso,
+        plural=plural,
+        short=short,
+        ident=ident,
+        percent=percent,
     )
     made.globals.update(charts=charts)
     return made
@@ -58,7 +69,13 @@ def render(template: str, view: View, **context: Any) -> str:
     def static_url(name: str) -> str:
         return view.url(f"/static/{name}", v=version_of(name))
 
-    named: Mapping[str, Any] = {"view": view, "url": view.url, "here": view.here, "may": view.may, "static": static_url}
+    named: Mapping[str, Any] = {
+        "view": view,
+        "url": view.url,
+        "here": view.here,
+        "may": view.may,
+        "static": static_url,
+    }
     return environment().get_template(template).render(**named, **context)
 
 
@@ -69,6 +86,13 @@ def number(value: float | None) -> str:
     if isinstance(value, float) and value != int(value):
         return f"{value:,.1f}".replace(",", "\N{NARROW NO-BREAK SPACE}") if value >= 10 else f"{value:.2g}"
     return f"{int(value):,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def percent(part: float | None) -> str:
+    """Return a part of a whole."""
+    if part is None:
+        return "–"
+    return f"{100 * part:.0f} %" if part >= 0.1 or part == 0 else f"{100 * part:.1f} %"
 
 
 def size(value: float | None) -> str:
@@ -105,6 +129,11 @@ def ago(at: datetime | None) -> str:
     return "–" if at is None else f"{span(max(0.0, float(int((datetime.now(UTC) - at).total_seconds()))))} ago"
 
 
+def age(at: datetime | None) -> str:
+    """Return for how long something has been."""
+    return ago(at).removesuffix(" ago")
+
+
 def until(at: datetime | None) -> str:
     """Return in how long something is."""
     if at is None:
@@ -126,6 +155,11 @@ def iso(at: datetime | None) -> str:
 def plural(count: int, one: str, many: str = "") -> str:
     """Return a count with its word."""
     return f"{number(count)} {one if count == 1 else many or one + 's'}"
+
+
+def ident(text: str) -> str:
+    """Return an id for an element, of a text that may have anything in it."""
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:12]
 
 
 def short(text: str, most: int = 80) -> str:

@@ -34,7 +34,7 @@ def test_where_it_is_mounted_all_links_lead_to_itself(make_queue: MakeQueue) -> 
     asked = TestClient(app, base_url="http://127.0.0.1", client=("127.0.0.1", 1), headers={"sec-fetch-site": "same-origin"})
     for path in ("/ops/hotqueue/", "/ops/hotqueue/queues", f"/ops/hotqueue/queues/{queue.name}"):
         page = asked.get(path)
-        links = re.findall(r'(?:href|src|action)="([^"#]+)"', page.text)
+        links = re.findall(r'\s(?:href|src|action)="([^"#]+)"', page.text)
         assert len(links) > 5
         assert [link for link in links if not link.startswith("/ops/hotqueue/")] == []
         assert {asked.get(link).status_code for link in links if "/do/" not in link} == {200}

@@ -12,7 +12,7 @@ from hotqueue.web.page import CannotDo, Form, View
 
 def view(**more: Any) -> View:
     store: Any = None
-    return View(store, store, Viewer("ann"), frozenset({"pause"}), **more)
+    return View(store, store, store, Viewer("ann"), frozenset({"pause"}), **more)
 
 
 def test_addresses_are_below_where_it_is_mounted() -> None:

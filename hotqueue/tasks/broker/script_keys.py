@@ -92,6 +92,10 @@ class ScriptKeys(WorkerScriptKeys):
         """Of has_tasks.lua."""
         return [*self.ready, keys.needs(self.name), keys.scheduled(self.name)]
 
+    def glance(self) -> list[str]:
+        """Of glance.lua."""
+        return [keys.tasks(self.name)]
+
     def needs_upkeep(self) -> list[str]:
         """Of needs_upkeep.lua."""
         n = self.name

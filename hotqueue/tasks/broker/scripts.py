@@ -102,6 +102,7 @@ UNSTARTED = _script("unstarted", "holds")
 MAY_START = _script("may_start", "pausing", "holds")
 WAKE_TOKENS = load("hotqueue.tasks.broker.lua", "wake_tokens")
 HAS_TASKS = load("hotqueue.tasks.broker.lua", "has_tasks")
+GLANCE = load("hotqueue.tasks.broker.lua", "glance")
 NEEDS_UPKEEP = load("hotqueue.tasks.broker.lua", "needs_upkeep")
 ARE_REGISTERED = load("hotqueue.tasks.broker.lua", "are_registered")
 

@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 from hotqueue.web.page import Action, Page
-from hotqueue.web.pages import bulk, limits, one_task, overview, queues, schedules, tasks, workflows
+from hotqueue.web.pages import bulk, limits, names, one_task, overview, queues, schedules, tasks, workers, workflows
 
-MODULES = (overview, queues, tasks, one_task, bulk, schedules, workflows, limits)  # in the order of the navigation
+MODULES = (
+    overview,
+    queues,
+    workers,
+    names,
+    tasks,
+    one_task,
+    bulk,
+    schedules,
+    workflows,
+    limits,
+)  # in the order of the navigation
 
 PAGES: tuple[Page, ...] = tuple(page for module in MODULES for page in module.PAGES)
 ACTIONS: tuple[Action, ...] = tuple(action for module in MODULES for action in module.ACTIONS)

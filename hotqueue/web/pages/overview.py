@@ -1,20 +1,37 @@
-"""The overview: how all queues, workers and the server are, and what somebody should look at."""
+"""The overview: how all queues, workers and the server are and were, and what somebody should look at."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from hotqueue.web import times
 from hotqueue.web.page import Action, Page, View
 
-MOST = 12  # queues that are shown, those with most to do
+MOST = 10  # queues that are shown, those with most to do
 
 
 def overview(view: View) -> dict[str, Any]:
     """Return what the page shows."""
-    now = view.snapshot
-    totals = {what: now.total(what) for what in ("waiting", "running", "scheduled", "parked", "dead", "messages")}
-    busiest = sorted(now.queues, key=lambda queue: (-queue.items - queue.running, queue.name))[:MOST]
-    return {"now": now, "totals": totals, "busiest": busiest}
+    now, period = view.snapshot, times.period_of(view)
+    names = [queue.name for queue in now.queues if not (queue.is_newer or queue.refused)]
+    series, marks = view.history.overall(names, period.step, period.spans), view.history.deploys(names)
+    ages = view.history.oldest([queue.name for queue in now.queues if queue.waiting])
+    charts = {
+        "ended": times.throughput(series, period, marks),
+        "run": times.lasted(series, period, "run", "Run time", marks),
+        "wait": times.lasted(series, period, "wait", "Wait time, from due to start", marks),
+    }
+    return {
+        "now": now,
+        "totals": {what: now.total(what) for what in ("waiting", "running", "scheduled", "parked", "dead")},
+        "oldest": max(ages.items(), key=lambda pair: pair[1], default=None),
+        "happened": series.total,
+        "charts_of": charts,
+        "busiest": sorted(now.queues, key=lambda queue: (-queue.items - queue.running, queue.name))[:MOST],
+        "period": period,
+        "periods": times.PERIODS,
+        "deploys": marks[-3:],
+    }
 
 
 PAGES = (Page("/", "Overview", "overview.html", overview),)

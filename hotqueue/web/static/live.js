@@ -11,6 +11,8 @@
   const keyOf = (node) => node.nodeType === 1 ? node.id || node.dataset.key || '' : '';
   const alike = (a, b) => a.nodeType === b.nodeType && a.nodeName === b.nodeName && keyOf(a) === keyOf(b);
 
+  const isMine = (node) => node.nodeType === 1 && node.dataset.mine !== undefined; // a script on the page looks after it
+
   function attributes(old, now) {
     const isKept = (name) => (name === 'open' && old.nodeName === 'DETAILS') || (name === 'value' && old === document.activeElement);
     for (const {name} of [...old.attributes]) if (!now.hasAttribute(name) && !isKept(name)) old.removeAttribute(name);
@@ -20,7 +22,7 @@
   function morph(old, now) {
     if (old.nodeType !== 1) { if (old.nodeValue !== now.nodeValue) old.nodeValue = now.nodeValue; return; }
     if (old.isEqualNode(now)) return;
-    if (old.dataset.mine !== undefined) return; // a script on the page looks after it
+    if (isMine(old)) return;
     attributes(old, now);
     if (old.id === 'said' && !now.firstElementChild && old.firstElementChild) return; // it goes by itself
     const byKey = new Map();
@@ -36,7 +38,7 @@
         old.insertBefore(document.importNode(child, true), at);
       }
     }
-    while (at) { const next = at.nextSibling; at.remove(); at = next; }
+    while (at) { const next = at.nextSibling; if (!isMine(at)) at.remove(); at = next; }
   }
 
   function show(html) {
@@ -113,7 +115,7 @@
       etag = '';
       clearTimeout(forgetting); forgetting = 0;
       const here = new URL(location.href), there = new URL(answer.url);
-      form.closest('details.ask')?.removeAttribute('open');
+      form.closest('[popover]')?.hidePopover();
       if (there.pathname !== here.pathname && answer.redirected) { location.assign(there); return; }
       show(html);
     } catch {
@@ -127,10 +129,7 @@
 
   document.addEventListener('keydown', (event) => {
     const typing = event.target.closest('input, select, textarea, [contenteditable]');
-    if (event.key === 'Escape') {
-      document.querySelectorAll('details.ask[open]').forEach((each) => { each.open = false; each.querySelector('summary').focus(); });
-      if (typing) typing.blur();
-    }
+    if (event.key === 'Escape' && typing) typing.blur();
     if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
     const pages = document.querySelectorAll('#nav a');
     if (/^[1-9]$/.test(event.key) && pages[event.key - 1]) pages[event.key - 1].click();
@@ -141,8 +140,5 @@
       const next = links.indexOf(document.activeElement) + (event.key === 'j' ? 1 : -1);
       (links[next] || links[event.key === 'j' ? 0 : links.length - 1])?.focus();
     }
-  });
-  document.addEventListener('click', (event) => {
-    document.querySelectorAll('details.ask[open]').forEach((each) => { if (!each.contains(event.target)) each.open = false; });
   });
 })();

@@ -105,6 +105,7 @@ ALLOWED = {
         "unstarted",
         "may_start",
     ),  # which read what has no forms, or are asked for after `revoke`, `pause`
+    "glance",  # which says that it is newer
     *("needs_upkeep", "are_registered", "share"),  # by which upkeep sees what there is to do
     "read_results",  # of records, whose form they say themselves, to a worker that has the step that takes them
     "free_done",  # of a supervisor, after its sweep

@@ -43,6 +43,7 @@ LISTS = {
     "mend_owners": KEYS.mend_owners(),
     "list_dead": KEYS.list_dead(),
     "what_is_left": KEYS.what_is_left(),
+    "glance": KEYS.glance(),
     "needs_upkeep": KEYS.needs_upkeep(),
     "list_expired": KEYS.list_expired(),
     "look": KEYS.look("t"),

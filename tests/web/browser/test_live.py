@@ -42,8 +42,8 @@ def test_everything_works_without_scripts(page: Page, served: Served) -> None:
     page.goto("/queues/plain")
     page.get_by_role("button", name="Pause").click()
     expect(page.get_by_role("status")).to_contain_text("queue plain is paused")
-    page.get_by_text("Purge…").click()
-    page.get_by_role("button", name="Purge").click()
+    page.get_by_role("button", name="Purge…").click()
+    page.get_by_role("button", name="Purge", exact=True).click()
     expect(page.get_by_role("status")).to_contain_text("1 task of queue plain will not run")
     assert queue.pending() == 0
     queue.close()

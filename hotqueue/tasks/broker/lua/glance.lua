@@ -1,0 +1,40 @@
+-- How a queue is, as numbers: for whoever looks at many of them. Writes nothing.
+-- KEYS 1 tasks
+-- ARGV 1 how many the schema is that the caller knows
+-- Returns for a queue in which there is nothing, 0; else counts: of messages 1, tasks 2, ready ones 3, suspects 4, scheduled 5, at gates 6,
+-- steps 7, parked 8, dead 9, workers 10, schedules 11; 12 whether it is newer; 13 what is paused; 14 the keys of gates that are.
+local tasks = KEYS[1]
+local tag = string.sub(tasks, 1, -#'tasks' - 1)
+local listed = string.sub(tag, 2, -3)
+local dead, workers, schedules, paused = tag .. 'dead', tag .. 'workers', tag .. 'schedules', tag .. 'paused'
+local newer = tag .. 'schema:' .. (ARGV[1] + 1)
+local messages = redis.call('LLEN', listed)
+if redis.call('EXISTS', tasks, dead, workers, schedules, paused, tag .. 'paused:keys', newer) == 0 then
+  if messages == 0 then return 0 end
+  return { messages, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '', {} }
+end
+local suspects, parked = redis.call('ZCARD', tag .. 'suspects'), redis.call('ZCARD', tag .. 'parked:unique')
+for _, need in ipairs(redis.call('SMEMBERS', tag .. 'needs')) do
+  if need ~= 'unique' then parked = parked + redis.call('ZCARD', tag .. 'parked:' .. need) end
+end
+local gates, is_field = {}, false
+for _, part in ipairs(redis.call('HGETALL', tag .. 'paused:keys')) do
+  is_field = not is_field
+  if is_field then gates[#gates + 1] = part end
+end
+return {
+  messages,
+  redis.call('HLEN', tasks),
+  redis.call('ZCARD', tag .. 'ready') + redis.call('ZCARD', tag .. 'ready:async') + suspects,
+  suspects,
+  redis.call('ZCARD', tag .. 'scheduled') - redis.call('EXISTS', tag .. 'timers'),
+  redis.call('SCARD', tag .. 'blocked'),
+  redis.call('HLEN', tag .. 'steps'),
+  parked,
+  redis.call('ZCARD', dead),
+  redis.call('ZCARD', workers),
+  redis.call('HLEN', schedules),
+  redis.call('EXISTS', newer),
+  redis.call('GET', paused) or '',
+  gates,
+}
