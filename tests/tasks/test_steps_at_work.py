@@ -121,7 +121,7 @@ def test_a_step_with_a_gate_a_unique_key_or_a_paused_name_begins_as_any(make_que
 
 @only_server
 def test_what_a_step_costs_redis_is_known(room: Room) -> None:
-    """Commands, which no load changes: of a chain, for each step; of a chord, for each member that ends in a batch of a hundred."""
+    """Commands, which no load changes: of a chain, for each step; of a chord, for each member that ends among a hundred."""
     task = room.queue.task(add, name="add")
     session = Session(room.broker, "w", "s")
     session.register(60_000, {})
