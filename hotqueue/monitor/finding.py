@@ -17,6 +17,7 @@ from hotqueue.tasks.broker.session import MORE
 
 T = TypeVar("T")
 
+FEW = 20  # queues that are asked one by one
 _TRACES = (keys.queue, keys.tasks, keys.dead, keys.workers, keys.seq, keys.schedules, keys.stats, keys.paused)
 
 
@@ -72,6 +73,23 @@ def with_tasks(store: Store, names: Sequence[str]) -> list[str]:
     else:
         replies = store.repeat(partial(pipeline.ask_all, store, asked, doing)) if asked else []
     return [name for name, reply in zip(names, replies, strict=True) if reply != 0]  # what cannot be told is looked at
+
+
+def likely(store: Store, task_id: str, names: Sequence[str]) -> list[str]:
+    """Return those of many queues in which there is a trace of a task; of one that has ended without a result there is none."""
+    if store.is_cluster or len(names) <= FEW:
+        return list(names)
+    asked = [
+        part
+        for name in names
+        for part in (
+            ("HEXISTS", keys.tasks(name), task_id),
+            ("HEXISTS", keys.dead_tasks(name), task_id),
+            ("EXISTS", keys.result(name, task_id)),
+        )
+    ]
+    replies = store.repeat(partial(pipeline.ask_all, store, asked, "looking for a task"))
+    return [name for at, name in enumerate(names) if any(reply != 0 for reply in replies[3 * at : 3 * at + 3])]
 
 
 def each(names: Iterable[str], read: Callable[[str], T], refused: list[str]) -> Iterator[T]:

@@ -20,7 +20,7 @@ from hotqueue.store.store import Store
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.rules import gates as rules
 
-NAMES = 500  # gates and lanes that are looked at
+NAMES = 200  # gates and lanes that are looked at
 LANES = 10  # lanes of a gate that are shown
 HOLDERS = 10
 _RATE, _TURN, _AT_A_TIME = (
@@ -220,9 +220,10 @@ def _fill_limits(broker: Broker, found: dict[str, Gate], logs: dict[str, bytes])
         if ids:
             witnesses[name] = ids[0]
     gated = keys.gated(broker.name)
-    replies = _ask(broker, [*(("HGET", gated, task_id) for task_id in witnesses.values()), ("TIME",)] if found else [])
-    now = int(replies[-1][0]) * 1000 + int(replies[-1][1]) // 1000 if replies and replies[-1] else 0
-    for (name, _), text in zip(witnesses.items(), replies, strict=False):
+    replies = _ask(broker, [("HGET", gated, task_id) for task_id in witnesses.values()])
+    seconds, micros = broker.store.repeat(partial(broker.store.command, gated, "TIME"))
+    now = int(seconds) * 1000 + int(micros) // 1000
+    for name, text in zip(witnesses, replies, strict=True):
         _take_limit(found[name], name, text)
     for name, gate in found.items():
         if gate.what == "r":

@@ -1,6 +1,6 @@
 """Workflows: which there are in a queue, and one with the states of its steps. Reads only; unpickles nothing.
 
-Of each step the head of its record is read, and where there is none, where it stands: some thousand steps in a few trips.
+Of each step the head of its record is read, and where there is none, where it stands: a thousand steps in one trip.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ STEPS = 10_000  # of one workflow whose states are read
 IN_HAND = 2000  # tasks in workers' hands that are looked at
 LOOKED = 500  # tasks that are looked at to find workflows
 FOUND = 50  # workflows that are found so
+_STANDING = {b"s": "scheduled", b"t": "waiting", b"d": "failed"}  # as step_states.lua says it
 _WORDS = {State.SUCCESS: "succeeded", State.FAILURE: "failed", State.REVOKED: "revoked"}
 STATES = ("succeeded", "failed", "running", "waiting", "scheduled", "skipped", "revoked", "gone")
 
@@ -67,6 +68,11 @@ class OneWorkflow:
     counts: dict[str, int] = field(default_factory=dict)
 
     @property
+    def names(self) -> list[str]:
+        """The names of its tasks, in the order in which they come."""
+        return list(dict.fromkeys(step.task for step in self.steps))
+
+    @property
     def failed(self) -> list[Step]:
         """The first steps that failed, those before others first."""
         return [step for step in self.steps if step.state == "failed"][:20]
@@ -83,8 +89,12 @@ class OneWorkflow:
         return picture([step.task for step in steps], [step.state for step in steps], self.needs, self.whens)
 
 
-def look(store: Store, queue: str, workflow_id: str) -> OneWorkflow | None:
-    """Return a workflow by its id, or by that of one of its steps; None where this queue knows none."""
+def look(store: Store, queue: str, workflow_id: str, most: int = STEPS) -> OneWorkflow | None:
+    """Return a workflow by its id, or by that of one of its steps; None where this queue knows none.
+
+    Args:
+        most: steps whose states are read; the others are "gone", and not counted.
+    """
     broker = Broker(store, queue)
     broker.check_schema()
     for known_as in dict.fromkeys((workflow_id, workflow_id.rpartition("-")[0])):
@@ -97,46 +107,44 @@ def look(store: Store, queue: str, workflow_id: str) -> OneWorkflow | None:
         found = graph.decode(known_as, data)
     except SerializationError:
         return None
-    states = _states(store, found)
+    states = _states(store, found, most)
     steps = [Step(*row) for row in zip(found.ids, found.tasks, found.queues, *zip(*states, strict=True), strict=True)]
-    counted = Counter(step.state for step in steps)
+    counted = Counter(step.state for step in steps[:most])
     counts = {state: counted[state] for state in STATES if counted[state]}
     return OneWorkflow(known_as, queue, steps, found.needs, found.whens, counts)
 
 
-def _states(store: Store, found: graph.Graph) -> list[tuple[str, datetime | None]]:
+def _states(store: Store, found: graph.Graph, most: int) -> list[tuple[str, datetime | None]]:
     """Return how each step is, and when it ended."""
-    home, ids = Broker(store, found.home), found.ids[:STEPS]
-    heads = _ask(home, [("GETRANGE", keys.result(home.name, task_id), 0, HEAD - 1) for task_id in ids])
-    ended = [record.glimpse(head) if isinstance(head, bytes) else None for head in heads]
-    states: list[tuple[str, datetime | None]] = [("gone", None)] * len(found.ids)
+    home, states = Broker(store, found.home), list[tuple[str, datetime | None]]()
     left: dict[str, list[int]] = {}
-    for number, known in enumerate(ended):
+    heads = home.step_states(found.ids[:most], HEAD)
+    for number, head in enumerate(heads):
+        known = record.glimpse(head) if len(head) > 1 else None
         if known is not None:
-            is_skipped = record.origin_in(heads[number]) is not None
-            states[number] = "skipped" if is_skipped else _WORDS.get(known[0], "gone"), moment_of(known[1])
-        else:
+            word = "skipped" if record.origin_in(head) is not None else _WORDS.get(known[0], "gone")
+            states.append((word, moment_of(known[1])))
+            continue
+        states.append((_STANDING.get(head, "gone"), None))
+        if found.queues[number] != found.home:  # at home it waits until it has gone there
             left.setdefault(found.queues[number], []).append(number)
+    states += [("gone", None)] * (len(found.ids) - len(states))
     for queue, numbers in left.items():
-        words = _unended(Broker(store, queue), [found.ids[number] for number in numbers])
-        for number, word in zip(numbers, words, strict=True):
-            states[number] = word, None
+        there = Broker(store, queue).step_states([found.ids[number] for number in numbers], HEAD)
+        for number, head in zip(numbers, there, strict=True):
+            if head in _STANDING:
+                states[number] = _STANDING[head], None
+    _mark_running(store, found, states)
     return states
 
 
-def _unended(broker: Broker, ids: Sequence[str]) -> list[str]:
-    """Return how some tasks are of which there is no record."""
-    n = broker.name
-    there = _ask(broker, [("HEXISTS", keys.tasks(n), task_id) for task_id in ids])
-    scheduled = _ask(broker, [("ZSCORE", keys.scheduled(n), task_id) for task_id in ids])
-    dead = _ask(broker, [("HEXISTS", keys.dead_tasks(n), task_id) for task_id in ids])
-    in_hand = {each.id for each in islice((each for page in broker.in_hand() for each in page), IN_HAND)} if any(there) else set()
-    return [
-        ("running" if task_id in in_hand else "scheduled" if due is not None else "waiting")
-        if is_there == 1
-        else ("failed" if died == 1 else "gone")
-        for task_id, is_there, due, died in zip(ids, there, scheduled, dead, strict=True)
-    ]
+def _mark_running(store: Store, found: graph.Graph, states: list[tuple[str, datetime | None]]) -> None:
+    waiting = {found.ids[number]: number for number, (word, _) in enumerate(states) if word == "waiting"}
+    for queue in {found.queues[number] for number in waiting.values()}:
+        held = (each.id for page in Broker(store, queue).in_hand() for each in page)
+        for task_id in islice(held, IN_HAND):
+            if task_id in waiting:
+                states[waiting[task_id]] = "running", None
 
 
 def _ask(broker: Broker, asked: Sequence[tuple[Any, ...]]) -> list[Any]:

@@ -72,6 +72,18 @@ def test_keys_that_take_turns(make_queue: MakeQueue) -> None:
 
 
 @pytest.mark.servers("server")
+def test_of_very_many_gates_some_are_looked_at(make_queue: MakeQueue) -> None:
+    queue = make_queue()
+    one = queue.task(name="shop.one", max_concurrency=1, concurrency_key=lambda tenant: tenant)(price)
+    one.map(f"t{n % 600}" for n in range(1200))
+    seen = look(queue._store, queue.name)
+    assert seen.is_cut
+    assert 50 < len(seen.gates) <= 200
+    assert seen.blocked == 600
+    queue.purge()
+
+
+@pytest.mark.servers("server")
 def test_junk_hides_nothing(make_queue: MakeQueue) -> None:
     queue = make_queue()
     one = queue.task(name="shop.one", max_concurrency=1)(price)

@@ -9,6 +9,7 @@ import pytest
 from hotqueue import HotQueue
 from hotqueue.monitor.workflows import look, recent
 from hotqueue.tasks import chain, chord, group
+from tests.support.elsewhere import task_by_name
 
 MakeQueue = Callable[..., HotQueue]
 
@@ -42,6 +43,12 @@ def test_each_step_is_in_its_state(make_queue: MakeQueue) -> None:
     assert [box.layer for box in found.picture.boxes] == [0, 1, 2, 3]
     assert recent(queue._store, queue.name) == [workflow_id]
     assert look(queue._store, queue.name, "nobody") is None
+    other = make_queue(f"{queue.name}-other")
+    crossing = chain(plus.s(1), task_by_name(other, "shop.there").si(2)).delay()
+    found = look(queue._store, queue.name, crossing.id)
+    assert found is not None
+    assert [step.state for step in found.steps] == ["waiting", "waiting"]  # the second has not gone there so far
+    queue.purge()
     queue.discard_dead(all=True)
 
 

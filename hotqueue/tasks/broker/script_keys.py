@@ -185,6 +185,10 @@ class ScriptKeys(WorkerScriptKeys):
 
     # --- workflows -----------------------------------------------------------------------------------------------
 
+    def step_states(self) -> list[str]:
+        """Of step_states.lua."""
+        return [keys.tasks(self.name), keys.dead_tasks(self.name), keys.scheduled(self.name)]
+
     def revoke_steps(self) -> list[str]:
         """Of revoke_steps.lua."""
         return self._ending

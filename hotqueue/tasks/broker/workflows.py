@@ -105,6 +105,19 @@ class Workflows(StoredQueue):
         found = self.store.repeat(lambda: self.store.command(key, "GET", key))
         return None if found is None else bytes(found)
 
+    def step_states(self, ids: Sequence[str], size: int) -> list[bytes]:
+        """Return how some steps are: the first bytes of a record, or a letter: see step_states.lua.
+
+        Args:
+            size: how many bytes of a record are wanted.
+        """
+        found: list[bytes] = []
+        for start in range(0, len(ids), BULK):
+            args = [self.results, size, *(keys.raw(task_id) for task_id in ids[start : start + BULK])]
+            ask = partial(self.store.run, scripts.STEP_STATES, self.script_keys.step_states(), args, doing="looking at steps")
+            found += self.store.repeat(ask)
+        return found
+
     def revoke_steps(self, ids: Sequence[str]) -> int:
         """End those of some tasks that wait, revoked; what is in hand does not start any more. Return how many were ended."""
         ended = 0

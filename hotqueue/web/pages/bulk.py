@@ -29,6 +29,7 @@ from hotqueue.web.templating import plural
 
 PAST = {RETRY: "retried", DISCARD: "thrown away", REVOKE: "revoked"}
 PRESENT = {RETRY: "Retry", DISCARD: "Discard", REVOKE: "Revoke"}
+LOOK_AT = 10_000  # tasks that are looked at to say how many match
 LISTS = {RETRY: "/dead", DISCARD: "/dead", REVOKE: "/tasks"}
 
 _of_stores: weakref.WeakKeyDictionary[Store, Actions] = weakref.WeakKeyDictionary()
@@ -66,9 +67,16 @@ def ask(view: View) -> dict[str, Any]:
         "title": f"{PRESENT[verb]} all that match",
         "verb": verb,
         "text": text,
-        "counted": count(view.store, choice),
+        "counted": _counted(view, choice),
         **_words(),
     }
+
+
+def _counted(view: View, choice: Choice) -> Counted:
+    """Return how many are meant: of all in some queues the snapshot says it."""
+    if choice.verb != REVOKE and all(term.field == "queue" for term in choice.wanted.terms):
+        return Counted(sum(queue.dead for queue in view.snapshot.queues if queue.name in set(choice.queues)))
+    return count(view.store, choice, LOOK_AT)
 
 
 def _words() -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 from hotqueue.monitor import gates as facts
 from hotqueue.web.page import Action, Page, View
 
-QUEUES = 8  # that are shown at once, those with most waiting at gates
+QUEUES = 4  # that are shown at once, those with most waiting at gates
 
 
 def limits(view: View) -> dict[str, Any]:

@@ -20,7 +20,7 @@ def task(view: View) -> dict[str, Any]:
     task_id, queue = view.query.get("id", ""), view.query.get("queue", "")
     if not task_id:
         raise NotThere("The address does not say which task is meant.")
-    queues = [queue] if queue else finding.queues_of(view.store, task_id, [each.name for each in view.snapshot.queues])
+    queues = [queue] if queue else _of(view, task_id)
     for name in queues:
         found = one_task.look(view.store, name, task_id)
         if found is not None:
@@ -32,6 +32,11 @@ def task(view: View) -> dict[str, Any]:
             }
     where = f" in queue {queue!r:.80}" if queue else ""
     raise NotThere(f"There is no task {task_id!r:.200}{where}: it was never sent, or its result has expired.")
+
+
+def _of(view: View, task_id: str) -> list[str]:
+    names = [each.name for each in view.snapshot.queues]
+    return finding.queues_of(view.store, task_id, finding.likely(view.store, task_id, names))
 
 
 def _shown(task: OneTask) -> dict[str, Any]:

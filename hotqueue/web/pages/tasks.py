@@ -19,7 +19,7 @@ from hotqueue.web.page import CannotDo, Form, Page, Said, View
 from hotqueue.web.pages.bulk import actions_of, said_of
 from hotqueue.web.paging import ROWS
 
-LOOK_AT = 5000  # tasks that one page looks at
+LOOK_AT, LOOK_FURTHER = 1500, 20_000  # tasks that one page looks at; and when somebody asks for more
 MOST_PAGES = 20  # that one can go through; a filter leads further
 ENDED_QUEUES = 30  # in which it is looked for what has ended, if nobody says in which
 SELECTED = 500  # tasks that a form may name
@@ -67,7 +67,7 @@ def _listed(view: View, is_dead: bool) -> dict[str, Any]:
         wanted, wrong = Filter(), str(error)
     states = (DEAD,) if is_dead else tuple(wanted.names("state", STATES if _says_state(wanted) else UNENDED))
     number = _page_number(view)
-    search = Search(wanted, number * ROWS, LOOK_AT)
+    search = Search(wanted, number * ROWS, LOOK_FURTHER if view.query.get("look") else max(LOOK_AT, (number + 1) * ROWS))
     queues = _queues(view, wanted, states)
     found = search.rows(view.store, queues, states) if not wrong else iter(())
     rows = list(islice(found, (number - 1) * ROWS, None))

@@ -12,7 +12,7 @@ from hotqueue.monitor.workflows import OneWorkflow
 from hotqueue.web.page import Action, NotThere, Page, View
 
 QUEUES = 6  # that are looked through for workflows, those with most steps
-SHOWN = 12  # workflows of a list
+SHOWN, COUNTED = 12, 500  # workflows of a list; steps of each whose states are counted
 ERRORS = 5
 
 
@@ -34,15 +34,15 @@ def workflows(view: View) -> dict[str, Any]:
     rows = [] if not sought else _sought(view, sought)
     for name in queues[:QUEUES] if not sought else []:
         for workflow_id in facts.recent(view.store, name)[: SHOWN - len(rows)]:
-            found = facts.look(view.store, name, workflow_id)
+            found = facts.look(view.store, name, workflow_id, COUNTED)
             rows += [found] if found is not None else []
-    return {"sought": sought, "rows": rows, "more": not sought and len(rows) >= SHOWN}
+    return {"sought": sought, "rows": rows, "counted": COUNTED, "more": not sought and len(rows) >= SHOWN}
 
 
 def _sought(view: View, sought: str) -> list[OneWorkflow]:
     names = [queue.name for queue in view.snapshot.queues][:200]
-    queues = finding.queues_of(view.store, sought, names) or names[:20]
-    found = (facts.look(view.store, name, sought) for name in queues)
+    queues = finding.queues_of(view.store, sought, finding.likely(view.store, sought, names)) or names[:20]
+    found = (facts.look(view.store, name, sought, COUNTED) for name in queues)
     return [each for each in found if each is not None]
 
 

@@ -50,6 +50,7 @@ REFUSED: dict[str, Callable[[Broker], Any]] = {
     "expire": lambda broker: broker.expire([("e", "-")]),
     "list_expired": Broker.expire_all,
     "let_go": Broker.let_go,
+    "step_states": lambda broker: broker.step_states(["t"], 64),
     "revoke_steps": lambda broker: broker.revoke_steps(["t"]),
     "follow": Broker.follow,
     "enqueue_plan": lambda broker: broker.enqueue_plan("w", [Step("x", broker.name, sync("X").encode())]),

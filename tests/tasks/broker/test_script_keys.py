@@ -21,6 +21,7 @@ LISTS = {
     "count_waiting": KEYS.count_waiting(),
     "discard": KEYS.discard(),
     "undo_discard": KEYS.undo_discard(),
+    "step_states": KEYS.step_states(),
     "declare": KEYS.declare(),
     "due_schedules": KEYS.due_schedules(),
     "set_schedules": KEYS.schedules(),
