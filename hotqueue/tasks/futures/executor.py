@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from itertools import islice
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 from hotqueue.tasks.broker.encoded import Encoded
 from hotqueue.tasks.broker.stored_queue import BULK
@@ -203,7 +203,7 @@ class _Unfinished:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._pid = os.getpid()
-        self._futures: set[concurrent.futures.Future[Any]] = set()
+        self._futures: set[TaskFuture[Any]] = set()
         self.is_closed = False
 
     def add(self, futures: Iterable[TaskFuture[Any]]) -> None:
@@ -222,13 +222,13 @@ class _Unfinished:
 
     def _forget(self, future: concurrent.futures.Future[Any]) -> None:
         with self._lock:
-            self._futures.discard(future)
+            self._futures.discard(cast(TaskFuture[Any], future))
 
     def discard(self, futures: Iterable[TaskFuture[Any]]) -> None:
         with self._lock:
             self._futures.difference_update(futures)
 
-    def close(self) -> list[concurrent.futures.Future[Any]]:
+    def close(self) -> list[TaskFuture[Any]]:
         """Take no more; return what is left."""
         with self._lock:
             self.is_closed = True

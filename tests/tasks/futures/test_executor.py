@@ -381,6 +381,39 @@ def test_shutdown_can_cancel_what_has_not_begun(queue: HotQueue, unserved: HotQu
     assert unserved.pending() == 0
 
 
+def test_thousands_are_cancelled_in_few_trips_and_what_runs_is_not(
+    start_redis: Callable[..., RedisServer], tmp_path: Any
+) -> None:
+    server = start_redis()  # its own, for what is asked there is counted
+    with HotQueue("cancelling", url=server.url) as queue, server.client() as client:
+        executor = Executor(queue)
+        running = executor.submit(wait_for_file, str(tmp_path / "go"))
+        worker = threading.Thread(target=queue.run_worker, kwargs={"max_tasks": 1})
+        worker.start()
+        wait_until(running.running)
+        futures = list(executor._send_all(executor._definition(abs, "map()"), iter([(n,) for n in range(2500)])))
+        before = client.info("commandstats")["cmdstat_evalsha"]["calls"]
+        executor.shutdown(wait=False, cancel_futures=True)
+        assert all(future.cancelled() for future in futures)
+        assert client.info("commandstats")["cmdstat_evalsha"]["calls"] - before < 60  # of which most are the worker's
+        (tmp_path / "go").touch()
+        assert running.result(10) == str(tmp_path / "go")
+        worker.join(10)
+        assert queue.pending() == 0
+
+
+def test_in_an_event_loop_thousands_are_cancelled_at_once_and_taken_back_beside_it(unserved: HotQueue) -> None:
+    executor = Executor(unserved)
+    futures = list(executor._send_all(executor._definition(abs, "map()"), iter([(n,) for n in range(1500)])))
+
+    async def cancel() -> bool:
+        executor.shutdown(wait=False, cancel_futures=True)
+        return all(future.cancelled() for future in futures)
+
+    assert asyncio.run(cancel())
+    wait_until(lambda: unserved.pending() == 0)
+
+
 @pytest.mark.parametrize("end", ["", "executor.shutdown(wait=False)", "raise SystemExit(0)"])
 def test_a_program_ends_though_its_calls_have_not(unserved: HotQueue, store_url: str, end: str) -> None:
     program = f"""
