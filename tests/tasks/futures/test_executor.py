@@ -381,9 +381,7 @@ def test_shutdown_can_cancel_what_has_not_begun(queue: HotQueue, unserved: HotQu
     assert unserved.pending() == 0
 
 
-def test_thousands_are_cancelled_in_few_trips_and_what_runs_is_not(
-    start_redis: Callable[..., RedisServer], tmp_path: Any
-) -> None:
+def test_thousands_are_cancelled_in_few_trips_and_what_runs_not(start_redis: Callable[..., RedisServer], tmp_path: Any) -> None:
     server = start_redis()  # its own, for what is asked there is counted
     with HotQueue("cancelling", url=server.url) as queue, server.client() as client:
         executor = Executor(queue)
