@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hotqueue.errors import HotQueueError
@@ -178,11 +178,17 @@ class Actions:
         self._known: dict[str, Action] = {}
         self._lock, self._turn = threading.Lock(), threading.Lock()
 
-    def start(self, choice: Choice, total: Counted, who: str = "") -> Action:
-        """Have an action begin in the background."""
+    def start(
+        self, choice: Choice, total: Counted, who: str = "", at_end: Callable[[Action], None] = lambda _action: None
+    ) -> Action:
+        """Have an action begin in the background.
+
+        Args:
+            at_end: called once it is over, in its thread.
+        """
         action = Action(choice, total, who)
         self.take_in(action)
-        threading.Thread(target=self._run, args=(action,), name=f"bulk-{action.id}", daemon=True).start()
+        threading.Thread(target=self._run, args=(action, at_end), name=f"bulk-{action.id}", daemon=True).start()
         return action
 
     def take_in(self, action: Action) -> None:
@@ -192,9 +198,10 @@ class Actions:
             for old in [each.id for each in self._known.values() if each.is_over][: max(0, len(self._known) - KEPT)]:
                 del self._known[old]
 
-    def _run(self, action: Action) -> None:
+    def _run(self, action: Action, at_end: Callable[[Action], None]) -> None:
         with self._turn:
             action.run(self._store)
+        at_end(action)
 
     def get(self, action_id: str) -> Action | None:
         """Return an action by its id."""

@@ -23,7 +23,7 @@ from hotqueue.monitor.bulk import (
 from hotqueue.monitor.filter_text import FilterError, parse
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker.discarding import UNDO_MS, WHY_NOT
-from hotqueue.web import page
+from hotqueue.web import audit, page
 from hotqueue.web.page import CannotDo, Form, NotThere, Page, Said, View
 from hotqueue.web.templating import plural
 
@@ -99,8 +99,14 @@ def _beginning(verb: str) -> page.Action:
         text, number = form.one("q"), form.one("counted")
         choice = _choice(view, verb, text)
         counted = Counted(int(number) if number.isdecimal() and len(number) < 12 else 0, bool(form.one("is_cut")))
-        action = actions_of(view.store).start(choice, counted, view.viewer.name)
-        return Said(f"{PRESENT[verb]}: begun", f"{counted} tasks that match {text or 'anything'}", back=f"/bulk/{action.id}")
+        name = view.viewer.name
+
+        def note(action: Action) -> None:
+            audit.changed(name, "-", f"{verb}-all", f"action {action.id}", f"{action.state}: {said_of(action)}")
+
+        action = actions_of(view.store).start(choice, counted, name, note)
+        which = f"{counted} tasks that match {text or 'anything'}, as action {action.id}"
+        return Said(f"{PRESENT[verb]}: begun", which, back=f"/bulk/{action.id}")
 
     return page.Action(f"{verb}-all", verb, act)
 

@@ -30,7 +30,8 @@ def until_over(asked: Any, page: str) -> str:
     return str(asked.get(address).text)
 
 
-def test_all_that_match_are_thrown_away_and_brought_back(make_queue: MakeQueue) -> None:
+def test_all_that_match_are_thrown_away_and_brought_back(make_queue: MakeQueue, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="hotqueue.audit")
     queue = make_queue()
     with_dead(queue, *range(12))
     asked = dashboards.client(queue)
@@ -40,6 +41,7 @@ def test_all_that_match_are_thrown_away_and_brought_back(make_queue: MakeQueue) 
     page = until_over(asked, asked.post("/do/discard-all", data=fields(page)).text)
     assert "11 tasks thrown away" in page
     assert [dead.args for dead in queue.dead()] == ["3"]
+    wait_until(lambda: "finished: 11 tasks thrown away" in caplog.text, 20)
     page = asked.post("/do/undo", data=fields(page)).text
     assert "11 tasks are in the dead list again" in page
     assert len(list(queue.dead())) == 12
