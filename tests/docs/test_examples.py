@@ -31,6 +31,7 @@ def run(examples: Path, env: dict[str, str]) -> Run:
 def test_every_example_has_a_test() -> None:
     tested = Path(__file__).read_text()
     others = {"redis-acl.conf", "tasks.py"}  # tests/queue/test_acl.py, test_deploy.py
+    others |= {"web_fastapi.py", "web_flask.py", "web_django.py"}  # test_web_examples.py
     names = {path.name for path in EXAMPLES.iterdir() if path.is_file()} - others
     assert [name for name in sorted(names) if f'"{name}"' not in tested] == []
 
