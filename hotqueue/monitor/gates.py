@@ -24,8 +24,8 @@ NAMES = 200  # gates and lanes that are looked at
 LANES = 10  # lanes of a gate that are shown
 HOLDERS = 10
 _RATE, _TURN, _AT_A_TIME = (
-    re.compile(r"r(\d+) ([kt]:.*)", re.DOTALL),
-    re.compile(r"f([sa])(\d+)"),
+    re.compile(r"r([0-9]{1,15}) ([kt]:.*)", re.DOTALL),
+    re.compile(r"f([sa])([0-9]{1,3})"),
     re.compile(r"[kt]:.*", re.DOTALL),
 )
 _LOG = (
@@ -234,10 +234,13 @@ def _take_limit(gate: Gate, name: str, text: bytes | None) -> None:
     for line in keys.text(text or b"")[1:].split("\n"):
         bound, _, key = line.partition(" ")
         if gate.what == "c" and bound[:1] == "c" and key == name:
-            gate.limit = int(bound[1:]) if bound[1:].isdigit() else 0
+            gate.limit = _number(bound[1:])
         elif gate.what == "r" and bound[:1] == "r" and f"r{bound.partition('/')[2]} {key}" == name:
-            limit = bound[1:].partition("/")[0]
-            gate.limit = int(limit) if limit.isdigit() else 0
+            gate.limit = _number(bound[1:].partition("/")[0])
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdecimal() and len(text) < 16 else 0
 
 
 def _take_log(gate: Gate, log: bytes, now: int) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from hotqueue import HotQueue, HotQueueError, key_types, keys
-from hotqueue.monitor import inventory, one_task, schedules, workers
+from hotqueue.monitor import gates, inventory, one_task, schedules, workers, workflows
 from hotqueue.monitor.filters import STATES
 from hotqueue.monitor.tasks import Search
 from tests.crash.workers import APPS, BANNER
@@ -105,6 +105,9 @@ def questions(queue: HotQueue, task: Any) -> list[Callable[[], object]]:
         *(lambda state=state: list(Search().rows(queue._store, [queue.name], [state])) for state in STATES),
         lambda: workers.workers(queue._store, [queue.name]),
         lambda: schedules.schedules(queue._store, [queue.name]),
+        lambda: gates.look(queue._store, queue.name),
+        lambda: [workflows.look(queue._store, queue.name, each) for each in workflows.recent(queue._store, queue.name)],
+        lambda: workflows.look(queue._store, queue.name, "an-id"),
         *(lambda each=each: one_task.look(queue._store, queue.name, keys.text(keys.raw(each))) for each in IDS),
     ]
     for result in results:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hotqueue.monitor import finding
 from hotqueue.monitor import gates as facts
 from hotqueue.web.page import Action, Page, View
 
@@ -15,8 +16,9 @@ def limits(view: View) -> dict[str, Any]:
     asked = view.query.get("queue", "")
     counts = {queue.name: queue.blocked for queue in view.snapshot.queues if not asked or queue.name == asked}
     there = sorted(facts.with_gates(view.store, list(counts)), key=lambda name: -counts[name])
-    found = [facts.look(view.store, name) for name in there[:QUEUES]]
-    return {"asked": asked, "queues": [each for each in found if each.gates], "others": there[QUEUES:]}
+    refused: list[str] = []
+    found = list(finding.each(there[:QUEUES], lambda name: facts.look(view.store, name), refused))
+    return {"asked": asked, "queues": [each for each in found if each.gates], "others": there[QUEUES:], "refused": refused}
 
 
 PAGES = (Page("/limits", "Limits", "limits.html", limits),)

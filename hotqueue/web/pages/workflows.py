@@ -32,11 +32,13 @@ def workflows(view: View) -> dict[str, Any]:
     sought = view.query.get("id", "").strip()
     queues = [queue.name for queue in sorted(view.snapshot.queues, key=lambda each: -each.steps) if queue.steps or queue.dead]
     rows = [] if not sought else _sought(view, sought)
-    for name in queues[:QUEUES] if not sought else []:
-        for workflow_id in facts.recent(view.store, name)[: SHOWN - len(rows)]:
+    refused: list[str] = []
+    recent = finding.each(queues[:QUEUES] if not sought else (), lambda name: (name, facts.recent(view.store, name)), refused)
+    for name, ids in recent:
+        for workflow_id in ids[: SHOWN - len(rows)]:
             found = facts.look(view.store, name, workflow_id, COUNTED)
             rows += [found] if found is not None else []
-    return {"sought": sought, "rows": rows, "counted": COUNTED, "more": not sought and len(rows) >= SHOWN}
+    return {"sought": sought, "rows": rows, "counted": COUNTED, "refused": refused, "more": not sought and len(rows) >= SHOWN}
 
 
 def _sought(view: View, sought: str) -> list[OneWorkflow]:

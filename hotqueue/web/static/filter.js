@@ -54,6 +54,6 @@
     if (event.target.id === 'all') boxes().forEach((box) => { box.checked = event.target.checked; });
     if (event.target.closest('#selection')) count();
   });
-  document.addEventListener('shown', count);
+  document.addEventListener('shown', () => { count(); setTimeout(count); }); // live.js has the buttons pressed again behind it
   count();
 })();
