@@ -104,7 +104,7 @@ def made(text: str, folder: Path) -> str:
 def alike(text: str) -> list[str]:
     """Return a page without what differs from run to run."""
     text = re.sub(r"web\.internal-\d+-[0-9a-f]{8}", "web.internal-0", text.replace("Valkey ", "Redis "))
-    text = re.sub(r"[0-9a-f]{8,}|\b\d[\d.:T+Z-]*[a-z]{0,2}\b", "0", text)
+    text = re.sub(r"[0-9a-f]{8,}|\b\d[\d.:T+Z-]*(?:e-\d+|[a-zµ]{0,2})\b", "0", text)
     return [re.sub(r"[ ─]+", " ", line).rstrip() for line in text.splitlines()]
 
 

@@ -6,6 +6,7 @@ from hotqueue import keys
 
 _TYPES = {
     **dict.fromkeys(["tasks", "attempts", "held", "worker", "dead:tasks", "discarded:tasks", "stats", "control"], "hash"),
+    **dict.fromkeys(["enqueued", "statistics"], "hash"),
     **dict.fromkeys(
         ["owned", "steps", "dead:steps", "checkpoints", "gated", "paused:keys", "unique", "outbox", "receipts", "waiters"], "hash"
     ),
@@ -29,7 +30,7 @@ _TYPES = {
         ],
         "zset",
     ),
-    **dict.fromkeys(["bell", "bell:async", "reply", "owned:over", "steps:todo"], "list"),
+    **dict.fromkeys(["bell", "bell:async", "reply", "owned:over", "steps:todo", "accounts", "ended", "deploys"], "list"),
     **dict.fromkeys(["needs", "done", "revoked", "large", "blocked", "lanes", "slots", "steps:reported"], "set"),
     **dict.fromkeys(["seq", "result", "paused", "progress", "dead:bytes", "schema", "starts"], "string"),
 }
@@ -40,7 +41,7 @@ SINGLE = tuple(
     b"unique parked:unique dead:bytes stats paused control revoked bell bell:async workers consumers came-back dead-messages "
     b"steps steps:todo steps:open steps:reported dead:steps done:0 done:1 done:2 owned owned:over outbox receipts "
     b"schedules schedules:states schedules:next schedules:declarers timers paused:keys checkpoints "
-    b"discarded discarded:tasks".split()
+    b"discarded discarded:tasks enqueued accounts ended statistics deploys".split()
 )
 
 

@@ -24,6 +24,12 @@ from hotqueue.names import PREFIX as PREFIX
 from hotqueue.names import check_name as check_name
 from hotqueue.names import key_of as _of
 from hotqueue.names import name_of as name_of
+from hotqueue.statistics_keys import accounts as accounts
+from hotqueue.statistics_keys import deploys as deploys
+from hotqueue.statistics_keys import ended as ended
+from hotqueue.statistics_keys import enqueued as enqueued
+from hotqueue.statistics_keys import statistics as statistics
+from hotqueue.statistics_keys import stats as stats
 from hotqueue.step_keys import dead_steps as dead_steps
 from hotqueue.step_keys import steps as steps
 from hotqueue.step_keys import steps_open as steps_open
@@ -251,11 +257,6 @@ def reply(name: str, client: str) -> str:
 def done(name: str, third: int) -> str:
     """Set with TTL: ids finished without a lasting result, by server minute modulo 3 (see docs/decisions/0003)."""
     return _of(name, f"done:{third}")
-
-
-def stats(name: str) -> str:
-    """Hash: ``minute:what`` → count; trimmed by maintenance."""
-    return _of(name, "stats")
 
 
 def paused(name: str) -> str:

@@ -30,6 +30,7 @@ _ELSEWHERE = {
         "enqueue": ["enqueue"],
         "metrics": ["metrics"],
         "schedules": ["schedules"],
+        "statistics": ["deploy", "stats"],
         "tasks": ["show", "tasks", "why"],
         "upgrade": ["upgrade"],
         "web": ["web"],

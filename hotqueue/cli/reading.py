@@ -148,10 +148,10 @@ def located(store: Store, task_id: str, names: Sequence[str]) -> str:
     Raises:
         click.UsageError: none does; or several do, and nobody said which is meant.
     """
-    from hotqueue.monitor import finding
+    from hotqueue.monitor import ended, finding
 
     queues = chosen(store, names)
-    found = finding.queues_of(store, task_id, queues)
+    found = finding.queues_of(store, task_id, queues) or [each for each in queues if ended.find(store, each, task_id) is not None]
     if len(found) == 1:
         return found[0]
     if not found:

@@ -11,6 +11,7 @@ from hotqueue.cli import tables
 from hotqueue.cli.entry import json_text, settings
 from hotqueue.cli.filtering import filter_options, wanted_of
 from hotqueue.cli.reading import chosen, located, queues_option, reads, say_refused
+from hotqueue.cli.statistics import seconds
 from hotqueue.cli.tables import Column
 
 if TYPE_CHECKING:
@@ -60,10 +61,20 @@ def tasks(store: Store, state: str | None, names: tuple[str, ...], limit: int, l
 
 def _cells(rows: Sequence[Row]) -> Iterator[list[str]]:
     for row in rows:
+        if row.state == "ended":
+            yield _ended(row)
+            continue
         due = f"due {tables.ago(row.due)}" if row.due else ""
         note = ", ".join(each for each in (due, row.error or ("" if due else row.how)) if each)
         tries = str(row.retries + row.deliveries or "")
         yield [row.id, row.task, row.queue, row.state, tables.ago(row.died or row.sent), tries, row.args, note]
+
+
+def _ended(row: Row) -> list[str]:
+    took = "" if row.run is None else f" in {seconds(row.run)}"
+    note = f"{row.outcome}{took}{': ' + row.error if row.error else ''}"
+    tries = str(row.attempts) if row.attempts > 1 else ""
+    return [row.id, row.task, row.queue, row.state, tables.ago(row.ended), tries, row.args, note]
 
 
 def _say_what_is_left(search: Search, shown: int) -> None:

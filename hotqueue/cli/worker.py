@@ -68,6 +68,20 @@ Exit codes: 0 clean, 1 crash, 2 usage, 3 a module cannot be imported or has no t
 @click.option("--max-tasks", type=click.IntRange(1), metavar="N", help="Replace a process after N tasks.")
 @click.option("--max-memory", type=Size(), metavar="SIZE", help="Replace a process that takes more, such as 512M.")
 @click.option(
+    *("--keep-ended", "keep_ended"),
+    type=click.IntRange(0),
+    default=10_000,
+    show_default=True,
+    metavar="N",
+    help="Tasks of a queue that can be listed once they have ended, for a day; 0: none.",
+)
+@click.option(
+    *("--code-version", "code_version"),
+    default="",
+    metavar="VERSION",
+    help="Of your code, whose change is a deploy (default: of the distribution that MODULE is of).",
+)
+@click.option(
     *("--health-port", "health_port"),
     type=HostPort(),
     metavar="[HOST:]PORT",
@@ -164,6 +178,8 @@ def _settings(modules: tuple[str, ...], names: dict[str, int], url: str | None, 
         grace=given["grace"],
         max_tasks=given["max_tasks"],
         max_memory=given["max_memory"],
+        keep_ended=given["keep_ended"],
+        code_version=given["code_version"],
         name=given["name"],
         health_port=given["health_port"],
         lease_ms=int(given["lease"] * 1000),

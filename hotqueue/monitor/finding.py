@@ -65,8 +65,8 @@ def queues_of(store: Store, task_id: str, names: Iterable[str]) -> list[str]:
 
 
 def with_tasks(store: Store, names: Sequence[str]) -> list[str]:
-    """Return those of some queues in which there are tasks, unfinished or dead: of a thousand most have none."""
-    asked = [("EXISTS", keys.tasks(name), keys.dead(name)) for name in names]
+    """Return those of some queues in which there are tasks, unfinished, dead or ended: of a thousand most have none."""
+    asked = [("EXISTS", keys.tasks(name), keys.dead(name), keys.accounts(name), keys.ended(name)) for name in names]
     doing = "looking which queues have tasks"
     if store.is_cluster:
         replies = [store.repeat(partial(store.command, each[1], *each, doing=doing)) for each in asked]

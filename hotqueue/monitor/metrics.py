@@ -1,4 +1,4 @@
-"""Metrics: what the queues of a store hold, as Prometheus and OpenMetrics have it. Read anew for each scrape; nothing is kept.
+"""Metrics: what queues hold and what happened there, as Prometheus and OpenMetrics have it. Read anew for each scrape.
 
 Needs the extra ``hotqueue[metrics]``. No task is named by its id, so that there are as many series as queues and names of tasks.
 """
@@ -9,13 +9,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from hotqueue import __version__, keys
 from hotqueue.errors import NewerQueue
-from hotqueue.monitor import inventory
+from hotqueue.monitor import inventory, statistics
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker.broker import Broker
 
@@ -26,7 +26,16 @@ GAUGES = {
     "hotqueue_messages": "Raw messages that wait, of queue.put.",
     "hotqueue_workers": "Workers of the queue: one for each thread and event loop.",
     "hotqueue_paused": "1 while the queue is paused.",
+    "hotqueue_oldest_task_seconds": "For how long the oldest task waits that could run at once; 0 where none does.",
 }
+COUNTERS = {
+    f"hotqueue_tasks_{what}": f"Tasks that were {what}, since there are statistics of that name." for what in statistics.COUNTS
+}
+HISTOGRAMS = {
+    "hotqueue_process_duration_seconds": "How long runs of tasks took.",
+    "hotqueue_wait_duration_seconds": "How long tasks waited, from when they were due until they were started.",
+}
+BOUNDS = [2.0**n / 1_000_000 for n in range(8, 34, 2)]  # upper ones of buckets, at which ours end as well
 
 
 class _QueueCollector(Collector):
@@ -59,6 +68,7 @@ class _QueueCollector(Collector):
             with suppress(NewerQueue):  # of whose tasks this version knows nothing
                 self._add_tasks(gauges, name)
         yield from gauges.values()
+        yield from _told(self._store, self._names)
         yield _memory(self._store)
 
     def _add_tasks(self, gauges: dict[str, GaugeMetricFamily], name: str) -> None:
@@ -69,9 +79,36 @@ class _QueueCollector(Collector):
         is_paused = broker.is_paused()
         for state in STATES:
             gauges["hotqueue_tasks"].add_metric([name, state], counts[state])
+        gauges["hotqueue_oldest_task_seconds"].add_metric([name], statistics.oldest(self._store, name) or 0.0)
         gauges["hotqueue_suspects"].add_metric([name], counts["suspects"])
         gauges["hotqueue_workers"].add_metric([name], workers)
         gauges["hotqueue_paused"].add_metric([name], int(is_paused))
+
+
+def _told(store: Store, names: Sequence[str]) -> Iterator[Metric]:
+    """Yield what happened to tasks, by queue and name, as far as there are statistics."""
+    labels = ("queue", "task")
+    counters = {what: CounterMetricFamily(name, text, labels=labels) for what, (name, text) in _by_count().items()}
+    run, wait = (HistogramMetricFamily(name, text, labels=labels) for name, text in HISTOGRAMS.items())
+    for name in names:
+        with suppress(NewerQueue):
+            for series in statistics.ever(store, name):
+                label, total = [name, series.task], series.total
+                for what, counter in counters.items():
+                    counter.add_metric(label, total.counts[what])
+                for family, histogram in ((run, total.run), (wait, total.wait)):
+                    family.add_metric(label, _buckets(histogram), histogram.total)
+    yield from (*counters.values(), run, wait)
+
+
+def _by_count() -> dict[str, tuple[str, str]]:
+    return dict(zip(statistics.COUNTS, COUNTERS.items(), strict=True))
+
+
+def _buckets(histogram: statistics.Histogram) -> list[tuple[str, float]]:
+    """Return how many values are in each bucket or below, with its upper bound as text."""
+    found = [(str(bound), sum(n for upper, n in histogram.buckets if upper <= bound * 1.0001)) for bound in BOUNDS]
+    return [*found, ("+Inf", histogram.count)]
 
 
 def _memory(store: Store) -> Metric:

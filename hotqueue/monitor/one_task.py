@@ -11,6 +11,7 @@ from typing import Any
 
 from hotqueue import keys, moved
 from hotqueue.errors import SerializationError
+from hotqueue.monitor import ended
 from hotqueue.monitor.row import moment_of
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker.broker import Broker
@@ -19,12 +20,14 @@ from hotqueue.tasks.client.explain import Explaining
 from hotqueue.tasks.rules.history import History, json_object
 from hotqueue.tasks.rules.why import Why
 from hotqueue.tasks.wire import record
+from hotqueue.tasks.wire.account import Told
 from hotqueue.tasks.wire.plain_value import plain_text
 from hotqueue.tasks.wire.preview import Preview, error_texts, preview
 from hotqueue.tasks.workflow import graph
 
 READ = 256 * 1024  # bytes of a result that are read, for the texts of an error: they are in front
 _ENDED = ("result", "done", "dead")
+_OUTCOMES = {"succeeded": "SUCCESS", "failed": "FAILURE", "revoked": "REVOKED", "expired": "REVOKED"}
 _STATES = {"held": "running", "ready": "waiting", "suspect": "waiting", "lane": "waiting", "waits": "waiting"}
 
 
@@ -48,6 +51,7 @@ class OneTask:
     Attributes:
         state: as of filters.STATES; or "ended", and then `outcome` says how.
         why: why it waits, or what else there is to say, in a sentence; `reason` in a word.
+        started, run: of its last run, if it has ended: when it began, and for how many seconds it ran; `worker`: whose it was.
         held_by: who has it in hand: worker, host, pid.
         result: its result as text, where that is plain data; `result_bytes`: how large it is, -1 where there is none.
         error: class path of what ended it; message and traceback.
@@ -65,6 +69,9 @@ class OneTask:
     sent: datetime | None = None
     due: datetime | None = None
     expires: datetime | None = None
+    started: datetime | None = None
+    run: float | None = None
+    worker: str = ""
     ended: datetime | None = None
     retries: int = 0
     deliveries: int = 0
@@ -95,7 +102,8 @@ def look(store: Store, queue: str, task_id: str) -> OneTask | None:
     """Return what a queue knows of a task; None if that is nothing."""
     broker = Broker(store, queue)
     facts = broker.facts(task_id)
-    if facts.where == "unknown":
+    told = ended.find(store, queue, task_id) if facts.where in ("unknown", "result", "done") else None
+    if facts.where == "unknown" and told is None:
         return None
     reason = why(broker, facts)
     task = OneTask(task_id, queue, reason=reason.reason, why=str(reason), state=_state_of(facts))
@@ -115,6 +123,8 @@ def look(store: Store, queue: str, task_id: str) -> OneTask | None:
         task.progress = _progress(broker, task_id)
     if facts.where == "result":
         _take_record(task, broker, task_id)
+    if told is not None:
+        _take_told(task, told)
     task.timeline = _timeline(task, history, reason)
     task.workflow = _workflow(broker, task_id)
     return task
@@ -149,6 +159,17 @@ def _take_dead(task: OneTask, head: dict[str, Any]) -> History:
     errors = head.get("errors")
     kept = [each for each in errors if isinstance(each, dict)] if isinstance(errors, list) else []
     return History(head.get("retries", 0), head.get("deliveries", 0), errors=kept)
+
+
+def _take_told(task: OneTask, told: Told) -> None:
+    """Take in what was told of a task that has ended: its call, and how that run was; of the rest what is not known otherwise."""
+    _take_call(task, preview(told.head))
+    task.state, task.retries = task.state if task.state == "dead" else "ended", max(task.retries, told.tries)
+    task.started, task.run, task.worker = moment_of(told.began * 1000), told.took if told.began else None, told.worker
+    task.outcome = task.outcome or _OUTCOMES.get(told.what, "")
+    task.ended = task.ended or moment_of(told.at * 1000)
+    if told.error and not task.error:
+        task.error, _, task.message = told.error.partition(": ")
 
 
 def _died(broker: Broker, task_id: str) -> float:
@@ -195,6 +216,10 @@ def _timeline(task: OneTask, history: History, reason: Why) -> list[Event]:
         events.append(Event(when, str(error.get("kind", "error")), str(error.get("error", ""))))
     if since := reason.facts.get("since"):
         events.append(Event(since, reason.reason))
+    if task.started is not None:
+        is_last = bool(task.error and history.errors)  # of what failed, the last error came of the run that was started last
+        start = Event(task.started, "started", f"on {task.worker}" if task.worker else "")
+        events.insert(len(events) - is_last, start)
     if task.due is not None:
         events.append(Event(task.due, "due"))
     if task.ended is not None:

@@ -5,17 +5,18 @@ Commands, screens, pages and metrics read them here, and nowhere else.
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from hotqueue import keys
+from hotqueue.monitor.row import moment_of
 from hotqueue.store.store import Store
+from hotqueue.tasks.broker.statistics import Statistics
 from hotqueue.tasks.rules.histogram import NONE
 from hotqueue.tasks.rules.histogram import Histogram as Histogram
-
-COUNTS = ("enqueued", "started", "succeeded", "failed", "retried", "lost", "parked")
-STEPS = (60, 3600, 86400)
+from hotqueue.tasks.rules.tally import COUNTS as COUNTS
+from hotqueue.tasks.rules.tally import EVER, Tally
+from hotqueue.tasks.rules.tally import STEPS as STEPS
+from hotqueue.tasks.wire import counting
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,37 +93,47 @@ def series(store: Store, queue: str, task: str = "", step: int = 60, spans: int 
     """
     if step not in STEPS:
         raise ValueError(f"statistics are kept in steps of {', '.join(map(str, STEPS))} seconds, not of {step!r:.80}")
-    last = int(datetime.now(UTC).timestamp()) // step
-    found = {last - n: dict.fromkeys(COUNTS, 0) for n in range(spans)}
-    if not task:
-        for minute, counts in _minutes(store, queue).items():
-            if (span := minute * 60 // step) in found:
-                found[span] = {what: found[span][what] + counts[what] for what in COUNTS}
-    begin = datetime(1970, 1, 1, tzinfo=UTC)
-    return Series(queue, task, step, tuple(Span(begin + timedelta(seconds=n * step), found[n]) for n in sorted(found)))
-
-
-def _minutes(store: Store, queue: str) -> dict[int, Counter[str]]:
-    key = keys.stats(queue)
-    found = store.repeat(lambda: store.command(key, "HGETALL", key, doing=f"reading the statistics of queue {queue!r}"))
-    by_minute = dict[int, Counter[str]]()
-    for name, value in zip(found[::2], found[1::2], strict=True):
-        minute, _, what = keys.text(name).partition(":")
-        if minute.isdigit() and value.isdigit():
-            by_minute.setdefault(int(minute), Counter())[what] += int(value)
-    return by_minute
+    return _series(Statistics(store, queue), [task], step, spans)[0]
 
 
 def by_task(store: Store, queue: str, step: int = 60, spans: int = 60) -> list[Series]:
     """Return the same of each name of tasks that occurs, in the order of their names."""
-    return []
+    found = _series(Statistics(store, queue), None, step, spans)
+    return [each for each in found if any(any(span.counts.values()) for span in each.spans)]
+
+
+def ever(store: Store, queue: str) -> list[Series]:
+    """Return the same of each name since there are statistics of it, in one span: numbers that only grow."""
+    return _series(Statistics(store, queue), None, EVER, 1)
+
+
+def _series(statistics: Statistics, tasks: list[str] | None, step: int, spans: int) -> list[Series]:
+    first = int(statistics.now()) // step - spans + 1
+    found = statistics.read(tasks, step, first, spans)
+    begin = datetime(1970, 1, 1, tzinfo=UTC)
+    at = [begin + timedelta(seconds=(first + n) * step) for n in range(spans)]
+    return [
+        Series(statistics.name, task, step, tuple(_span(when, tally) for when, tally in zip(at, tallies, strict=True)))
+        for task, tallies in sorted(found.items())
+    ]
+
+
+def _span(at: datetime, tally: Tally) -> Span:
+    return Span(at, {what: tally.counts.get(what, 0) for what in COUNTS}, *tally.histograms())
 
 
 def oldest(store: Store, queue: str) -> float | None:
-    """Return for how many seconds the oldest task waits that could run at once; None where none waits."""
-    return None
+    """Return for how many seconds the oldest task waits that could run at once; None where none waits.
+
+    Of those that wait for a worker, and of those at gates: the one at the head of each priority is looked at.
+    """
+    statistics = Statistics(store, queue)
+    since = [due for data in statistics.first_waiting() if (due := counting.due_at(data)) > 0]
+    return max(0.0, statistics.now() - min(since)) if since else None
 
 
 def deploys(store: Store, queue: str) -> list[Mark]:
     """Return the deploys that were marked in a queue, the newest last."""
-    return []
+    found = Statistics(store, queue).deploys()
+    moments = [(moment_of(each["at"]), each) for each in found if isinstance(each.get("at"), int | float)]
+    return [Mark(at, str(each.get("version", "")), str(each.get("who", ""))) for at, each in moments if at is not None]

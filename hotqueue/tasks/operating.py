@@ -61,7 +61,7 @@ class Operating(Owner):
         pausing.resume(self._tasks, task, key)
 
     def stats(self) -> dict[str, Any]:
-        """Return how the queue is: counts of tasks by how they wait, workers, and what is paused.
+        """Return how the queue is: counts of tasks by how they wait, workers, what is paused; what happened: `hotqueue stats`.
 
         "pending" are all that wait, of them "ready", "blocked" at a gate, "scheduled", "parked", and "steps" of workflows behind
         others; of the ready, "suspects".

@@ -37,6 +37,7 @@ from tests.chaos.faults import Scene
 from tests.chaos.sampler import Sampler
 from tests.chaos.schedule import plan
 from tests.support import leaks, next_version
+from tests.support.counts import counts
 from tests.support.durations import let_pass
 from tests.support.processes import environment
 from tests.support.servers import LEASH
@@ -181,15 +182,11 @@ class Chaos:
 
     def _ended_too_often(self) -> int:
         """Return by how much the ends that the scripts counted exceed the tasks that they let in."""
-        return sum(max(0, self._ended_too_often_at(store, keys.stats(name))) for store, name in self.lives)
+        return sum(max(0, self._ended_too_often_at(store, name)) for store, name in self.lives)
 
-    def _ended_too_often_at(self, store: Store, key: str) -> int:
-        found = store.repeat(lambda: store.command(key, "HGETALL", key))
-        total: dict[str, int] = {}
-        for field, value in zip(found[::2], found[1::2], strict=True):
-            what = field.decode().partition(":")[2]
-            total[what] = total.get(what, 0) + int(value)
-        return total.get("succeeded", 0) + total.get("failed", 0) - total.get("enqueued", 0)
+    def _ended_too_often_at(self, store: Store, name: str) -> int:
+        total = counts(store.client(), name)
+        return total["succeeded"] + total["failed"] - total["enqueued"]
 
     def _keys_left(self) -> list[str]:
         clients = [store.client() for store, _ in self.lives]

@@ -16,16 +16,18 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from hotqueue import ResultTimeout, keys
+from hotqueue import ResultTimeout
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.worker import failpoints
 from tests.crash.workers import Workers
 from tests.support import leaks
+from tests.support.counts import counts
 from tests.support.waiting import wait_until
 
 TOGETHER, DEPTH, KILLS = 100, 4, 4  # workflows of one batch, how deep they are, how many processes of it are killed
 PATIENCE = 120.0  # seconds until a workflow counts as one that hangs
-LEFT = {"seq", "stats", "bell", "bell:async", "workers", "control"}  # keys that a queue may have without a task
+COUNTED = {"enqueued", "accounts", "ended", "statistics", "deploys"}
+LEFT = {"seq", "stats", "bell", "bell:async", "workers", "control", *COUNTED}  # keys that a queue may have without a task
 
 
 def outcome(run: Any) -> Any:
@@ -86,9 +88,7 @@ class Batch:
         queue.discard_dead(all=True)
         broker = Broker(queue._store, self.name)
         wait_until(lambda: not (broker.follow() or broker.let_go()), PATIENCE)
-        counted: Counter[str] = Counter()
-        for field, number in self.workers.redis.hgetall(keys.stats(self.name)).items():
-            counted[field.decode().partition(":")[2]] += int(number)
+        counted = counts(self.workers.redis, self.name)
         found = leaks.keys_of(self.workers.redis, self.name)
         results = [key for key in found if key.startswith(f"{prefix}result:")]
         records = [self.workers.redis.get(key) or b"" for key in results]

@@ -50,7 +50,7 @@ class Outbox(threading.local):
         self.sent, self.were_new = (registry, name, sent), ()
         self.were_new = registry.broker_of(name).enqueue(sent)
 
-    def send_one(self, registry: Any, name: str, task_id: str, data: bytes) -> None:
+    def send_one(self, registry: Any, name: str, task_id: str, data: bytes, _line: bytes = b"") -> None:
         """Enqueue what `delay` sends."""
         self.send(registry, name, [Encoded(task_id, "", "", data)])
 

@@ -74,7 +74,7 @@ def test_show_tells_a_story(make_queue: MakeQueue, store_url: str, call: Callabl
     assert "Traceback (most recent call last):" in done.out
     assert "\x1b" not in done.out
     assert [line.split("UTC")[1].split(":")[0].strip() for line in done.lines if " UTC  " in line] == [
-        *("sent", "error", "error", "failure")
+        *("sent", "error", "started", "error", "failure")
     ]
     queue.discard_dead(all=True)
     sent.forget()

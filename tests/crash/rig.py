@@ -16,6 +16,7 @@ from hotqueue.tasks.broker import scripts
 from tests.crash.workers import Workers
 from tests.crash.workers import seconds_until as seconds_until
 from tests.support import leaks
+from tests.support.counts import counts
 from tests.support.waiting import wait_until
 
 ROUNDS = int(os.environ.get("HOTQUEUE_CRASH_ROUNDS", "1"))
@@ -47,8 +48,7 @@ class Rig(Workers):
 
     def counted(self, what: str) -> int:
         """Return how often the queue counted something: each end is counted by the script that records it."""
-        found = self.redis.hgetall(keys.stats(self.name))
-        return sum(int(n) for field, n in found.items() if field.endswith(f":{what}".encode()))
+        return counts(self.redis, self.name)[what]
 
     def places(self) -> int:
         """Return how many tasks stand anywhere in the queue, or are held."""

@@ -20,6 +20,7 @@ import pytest
 
 from hotqueue import HotQueue, keys
 from tests.crash.workers import Workers
+from tests.support.counts import counts
 from tests.support.servers import RedisServer
 from tests.support.waiting import wait_until
 
@@ -51,8 +52,7 @@ class Fired(Workers):
 
     def stored(self) -> int:
         """Return how many tasks were ever stored in the queue."""
-        stats = self.redis.hgetall(keys.stats(self.name))
-        return sum(int(n) for field, n in stats.items() if field.endswith(b":enqueued"))
+        return counts(self.redis, self.name)["enqueued"]
 
 
 @pytest.fixture

@@ -108,6 +108,12 @@ tests:
       - {series: 'hotqueue_tasks{queue="busy",state="ready"}', values: "5x20"}
       - {series: 'hotqueue_workers{queue="busy"}', values: "2x20"}
       - {series: 'hotqueue_tasks{queue="busy",state="dead"}', values: "0x9 1x11"}
+      - {series: 'hotqueue_tasks_started_total{queue="busy",task="shop.bill"}', values: "0+100x30"}
+      - {series: 'hotqueue_tasks_failed_total{queue="busy",task="shop.bill"}', values: "0+10x30"}
+      - {series: 'hotqueue_oldest_task_seconds{queue="mail"}', values: "660x20"}
+      - {series: 'hotqueue_paused{queue="mail"}', values: "0x20"}
+      - {series: 'hotqueue_oldest_task_seconds{queue="held"}', values: "660x20"}
+      - {series: 'hotqueue_paused{queue="held"}', values: "1x20"}
       - {series: 'hotqueue_server_memory_bytes{kind="used"}', values: "90x20"}
       - {series: 'hotqueue_server_memory_bytes{kind="max"}', values: "100x20"}
     alert_rule_test:
@@ -118,6 +124,16 @@ tests:
             exp_annotations: {summary: "mail: 5 tasks wait, and no worker listens"}
       - eval_time: 8m
         alertname: HotqueueTasksDie
+      - eval_time: 30m
+        alertname: HotqueueTasksFail
+        exp_alerts:
+          - exp_labels: {queue: busy, task: shop.bill, severity: warn}
+            exp_annotations: {summary: "busy: of shop.bill more than one in twenty fails (hotqueue stats)"}
+      - eval_time: 15m
+        alertname: HotqueueTasksWait
+        exp_alerts:
+          - exp_labels: {queue: mail, severity: warn}
+            exp_annotations: {summary: "mail: the oldest task has waited for 11m 0s"}
       - eval_time: 15m
         alertname: HotqueueServerFull
         exp_alerts:
@@ -137,10 +153,11 @@ def queries() -> list[str]:
 
 def test_what_is_asked_of_prometheus_is_told() -> None:
     metrics = pytest.importorskip("hotqueue.monitor.metrics", exc_type=ImportError)
-    told = {*metrics.GAUGES, "hotqueue_server_memory_bytes", "hotqueue_build_info"}
+    counted = {f"{name}_total" for name in metrics.COUNTERS}
+    told = {*metrics.GAUGES, *counted, *metrics.HISTOGRAMS, "hotqueue_server_memory_bytes", "hotqueue_build_info"}
     text = "\n".join(queries())
-    assert len(queries()) == 19
-    assert set(re.findall(r"hotqueue_[a-z_]+", text)) <= told
+    assert len(queries()) == 29
+    assert {name.removesuffix("_bucket") for name in re.findall(r"hotqueue_[a-z_]+", text)} <= told
     assert told <= set(re.findall(r"`(hotqueue_[a-z_]+)`", PAGE.read_text()))
     states = {state for found in re.findall(r"state=~?\"([a-z|]+)\"", text) for state in found.split("|")}
     assert states <= set(metrics.STATES)
@@ -149,7 +166,10 @@ def test_what_is_asked_of_prometheus_is_told() -> None:
 def test_prometheus_understands_all_of_it(tmp_path: Path) -> None:
     promtool = tool("promtool", "prometheus")
     checked(promtool, "check", "rules", DEPLOY / "prometheus-rules.yaml")
-    rules = [{"record": f"a:b{n}", "expr": query.replace("$queue", ".*")} for n, query in enumerate(queries())]
+    rules = [
+        {"record": f"a:b{n}", "expr": query.replace("$queue", ".*").replace("$__rate_interval", "5m")}
+        for n, query in enumerate(queries())
+    ]
     (tmp_path / "queries.yaml").write_text(json.dumps({"groups": [{"name": "all", "rules": rules}]}))  # JSON is YAML
     assert f"{len(rules)} rules found" in checked(promtool, "check", "rules", tmp_path / "queries.yaml")
     shutil.copy(DEPLOY / "prometheus-rules.yaml", tmp_path)

@@ -68,11 +68,35 @@ def test_what_ends_badly_is_dead_and_a_queue_of_nothing_is_none(make_queue: Call
 
 
 @pytest.mark.servers("server")
+def test_what_happened_is_counted_by_name(make_queue: Callable[..., HotQueue]) -> None:
+    queue = make_queue()
+    queue.task(name="shop.one")(print).map(range(3))
+    waiting = scraped(queue)
+    assert waiting["hotqueue_oldest_task_seconds", queue.name] > 0
+    assert waiting["hotqueue_tasks_enqueued_total", queue.name, "shop.one"] == 3
+    queue.run_worker(burst=True)
+    found = scraped(queue)
+    assert found["hotqueue_oldest_task_seconds", queue.name] == 0
+    for what in ("enqueued", "started", "succeeded"):
+        assert found[f"hotqueue_tasks_{what}_total", queue.name, "shop.one"] == 3
+    for name in metrics.HISTOGRAMS:
+        buckets = [found[f"{name}_bucket", str(bound), queue.name, "shop.one"] for bound in metrics.BOUNDS]
+        assert buckets == sorted(buckets)
+        assert buckets[-1] == found[f"{name}_bucket", "+Inf", queue.name, "shop.one"] == 3
+        assert found[f"{name}_sum", queue.name, "shop.one"] > 0
+
+
+@pytest.mark.servers("server")
 def test_who_asks_for_openmetrics_gets_that(make_queue: Callable[..., HotQueue]) -> None:
     queue = make_queue()
     body, content_type = metrics.text(queue._store, [queue.name], "application/openmetrics-text; version=1.0.0")
     assert content_type.startswith("application/openmetrics-text")
-    assert {family.name for family in parse_openmetrics(body.decode())} >= {*metrics.GAUGES, "hotqueue_build"}
+    assert {family.name for family in parse_openmetrics(body.decode())} >= {
+        *metrics.GAUGES,
+        *metrics.COUNTERS,
+        *metrics.HISTOGRAMS,
+        "hotqueue_build",
+    }
 
 
 @pytest.mark.servers("server")

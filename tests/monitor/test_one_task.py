@@ -64,7 +64,7 @@ def test_one_that_has_ended_well_and_one_that_is_dead(make_queue: MakeQueue) -> 
     assert (found.state, found.outcome, found.task, found.args) == ("dead", "FAILURE", "double", "-4")
     assert (found.error, found.message) == ("ValueError", "negative: -4")
     assert "Traceback" in found.traceback
-    assert [event.what for event in found.timeline] == ["sent", "error", "failure"]
+    assert [event.what for event in found.timeline] == ["sent", "started", "error", "failure"]
     queue.discard_dead(all=True)
     found = look(queue, bad.id)  # its result is there still
     assert (found.state, found.outcome, found.error, found.message) == ("ended", "FAILURE", "ValueError", "negative: -4")

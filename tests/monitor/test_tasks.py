@@ -9,7 +9,7 @@ import pytest
 
 from hotqueue import HotQueue
 from hotqueue.monitor.filter_text import parse
-from hotqueue.monitor.filters import STATES
+from hotqueue.monitor.filters import UNENDED
 from hotqueue.monitor.tasks import Row, Search
 from tests.support.elsewhere import task_by_name
 
@@ -21,7 +21,7 @@ def fail(n: int) -> None:
 
 
 def rows(queue: HotQueue, *states: str, wanted: str = "") -> list[Row]:
-    return list(Search(parse(wanted), limit=1000).rows(queue._store, [queue.name], states or STATES))
+    return list(Search(parse(wanted), limit=1000).rows(queue._store, [queue.name], states or UNENDED))
 
 
 def test_each_task_is_in_its_state(make_queue: MakeQueue) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 # Keys that live as long as their queue; what is in them is bounded or has an owner.
 LASTING = re.compile(
-    r"tasks|attempts|seq|ready(:.*)?|parked:.*|needs|scheduled|expiring|workers|consumers|bell(:.*)?|dead(:tasks|:bytes|:steps)?|stats|paused"
+    r"tasks|attempts|seq|ready(:.*)?|parked:.*|needs|scheduled|expiring|workers|consumers|bell(:.*)?|dead(:tasks|:bytes|:steps)?|stats|enqueued|accounts|paused"
     r"|came-back|dead-messages|suspects|locks|lanes?(:.*)?|slots:.*|turns:.*|timers|paused:keys|gated|blocked|outbox|periodic"
     r"|control|revoked|large|waiters|owned(:over)?|posted:.*|receipts|received:.*|schema:\d+|schedules(:.*)?|steps(:.*)?"
 )

@@ -37,6 +37,7 @@ HASHES = (
     "control",
     "waiters",
     "stats",
+    "enqueued",
     "owned",
     "steps",
     "dead:steps",
@@ -140,8 +141,9 @@ class Room:
         return self
 
     def contents(self) -> dict[str, Any]:
-        """Return what is in every key; counters without their minutes."""
-        return {key.removeprefix(self.prefix): self._value(key) for key in sorted(leaks.keys_of(self.client, self.queue.name))}
+        """Return what is in every key, but for what is to be counted; counters without their minutes."""
+        found = sorted(leaks.keys_of(self.client, self.queue.name) - {f"{self.prefix}accounts"})
+        return {key.removeprefix(self.prefix): self._value(key) for key in found}
 
     def __getitem__(self, thing: str) -> Any:
         return self._value(self.prefix + thing)
@@ -160,7 +162,8 @@ class Room:
                 found = {k.decode(): v.decode("utf-8", "backslashreplace") for k, v in self.client.hgetall(key).items()}
                 if ":worker:" in key and "lease" in found:
                     found["lease"] = found["lease"].partition(" ")[0]  # behind it: when it fetched
-                return {k.partition(":")[2]: int(v) for k, v in found.items()} if key.endswith("}:stats") else found
+                is_counter = key.endswith(("}:stats", "}:enqueued"))
+                return {k.partition(":")[2]: int(v) for k, v in found.items()} if is_counter else found
             case "set":
                 return {m.decode() for m in self.client.smembers(key)}
             case "list":

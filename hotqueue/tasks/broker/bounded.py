@@ -102,7 +102,7 @@ class BoundedBroker(Broker):
                 sending.stored += self._enqueue_some(some, patience)
         return sending.end()
 
-    def enqueue_one(self, task_id: str, envelope: bytes) -> bool:
+    def enqueue_one(self, task_id: str, envelope: bytes, line: bytes = b"") -> bool:
         """Store a task that may run at once, as `enqueue`."""
         return self.enqueue([Encoded(task_id, "", "", envelope)])[0] is True
 

@@ -39,6 +39,7 @@ from hotqueue.tasks.broker.streams import Streaming
 from hotqueue.tasks.broker.workflows import Workflows
 from hotqueue.tasks.rules.history import History, json_object
 from hotqueue.tasks.rules.history import decode as decode_history
+from hotqueue.tasks.wire import task_names
 from hotqueue.tasks.wire.envelope import ASYNC, GATED
 
 if TYPE_CHECKING:
@@ -144,12 +145,13 @@ class Broker(
             raise duplicates.not_taken(refused, len(tasks))
         return stored
 
-    def enqueue_one(self, task_id: str, envelope: bytes) -> bool:
-        """Store a task that may run at once, unless its id is known already; as `enqueue`."""
+    def enqueue_one(self, task_id: str, envelope: bytes, line: bytes = b"") -> bool:
+        """Store a task that may run at once, unless its id is known, as `enqueue`; `line`: its name, see `task_names.line_of`."""
         if envelope[3] >= GATED:
             return self.enqueue([Encoded(task_id, "", "", envelope)])[0] is True
         raw_id = keys.raw(task_id)
-        return self._enqueue_one[envelope[1] == ASYNC](self.results + raw_id, raw_id, envelope)
+        line = line or task_names.lines_of([envelope])[:-1]
+        return self._enqueue_one[envelope[1] == ASYNC](self.results + raw_id, raw_id, line, envelope)
 
     def begin_enqueue(self, tasks: Sequence[Encoded]) -> Callable[[], list[bool | str]]:
         """Send tasks as `enqueue` does, and do not wait for the answer: what is returned does, and has to be called."""
@@ -197,7 +199,8 @@ class Broker(
         """Asyncio twin of `enqueue`."""
         if len(tasks) == 1 and _is_plain(*tasks[0]):
             task_id, envelope = keys.raw(tasks[0].id), tasks[0].envelope
-            return [await self._enqueue_one[envelope[1] == ASYNC].acall(self.results + task_id, task_id, envelope)]
+            line = task_names.lines_of([envelope])[:-1]
+            return [await self._enqueue_one[envelope[1] == ASYNC].acall(self.results + task_id, task_id, line, envelope)]
         return await self._aenqueue_together(tasks)
 
     async def aenqueue_unique(self, tasks: Sequence[Encoded]) -> list[str]:
@@ -224,7 +227,7 @@ class Broker(
         times = "" if are_plain else "".join([f"{due} {expires}\n" for _, due, expires, _ in tasks])
         envelopes = [task[3] for task in tasks]
         script = scripts.enqueueing(envelopes)
-        return script, self.script_keys.enqueue(), [self.results, keys.raw(ids), times.encode(), *envelopes]
+        return script, self.script_keys.enqueue(), [task_names.lines_of(envelopes), keys.raw(ids), times.encode(), *envelopes]
 
     # --- waiting for results -------------------------------------------------------------------------------------
 

@@ -32,6 +32,7 @@ class Survey:
         has_posted: its outbox has something for other queues.
         has_receipts: something came from the outboxes of others.
         has_ends: ends of tasks are still to be followed to the steps behind them.
+        has_accounts: something is told that is still to be counted.
         holding: how many own workers hold something.
         slot: ms until the next slot of a schedule, -1 when there is none.
         is_newer: the queue is of a schema that this version does not know, so that nothing but leases is for us to see to.
@@ -49,6 +50,7 @@ class Survey:
     has_posted: bool = False
     has_receipts: bool = False
     has_ends: bool = False
+    has_accounts: bool = False
     holding: int = 0
     slot: int = -1
     is_newer: bool = False
@@ -113,8 +115,8 @@ class Maintenance(StoredQueue):
         left = [(keys.text(w), instant(at) - now) for w, at in zip(others[::2], others[1::2], strict=True)]
         stops = {keys.text(task_id): blob for task_id, blob in zip(control[::2], control[1::2], strict=True)}
         gone = [keys.text(worker) for worker in gone]
-        expired, let_go, posted, receipts, ends = (bool(chores & bit) for bit in (1, 2, 4, 8, 16))
-        todo = expired, let_go, posted, receipts, ends
+        expired, let_go, posted, receipts, ends, accounts = (bool(chores & bit) for bit in (1, 2, 4, 8, 16, 32))
+        todo = expired, let_go, posted, receipts, ends, accounts
         return Survey(now, int(due), gone, left, stops, unfinished, suspects, *todo, holding, slot, is_newer=bool(newer))
 
     def promote(self) -> int:

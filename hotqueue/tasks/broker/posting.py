@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from hotqueue import keys
 from hotqueue.tasks.broker import scripts
 from hotqueue.tasks.broker.stored_queue import BULK, StoredQueue, whole
+from hotqueue.tasks.wire import task_names
 from hotqueue.tasks.wire.outgoing import Outgoing, opened
 
 NEW, STALE = (
@@ -78,7 +79,7 @@ class Posting(StoredQueue):
         times = "".join([f"{each.task.due} {each.task.expires}\n" for each in some])
         numbers = "\n".join([str(each.number) for each in some])
         envelopes = [each.task.envelope for each in some]
-        args = [self.results, keys.raw(ids), times, *envelopes, keys.raw(source), some[0].number, numbers]
+        args = [task_names.lines_of(envelopes), keys.raw(ids), times, *envelopes, keys.raw(source), some[0].number, numbers]
         every_key = [*self.script_keys.enqueue(), *self.script_keys.received(source)]
         script = scripts.enqueueing(envelopes)
         store = partial(self.store.run, script, every_key, args, "taking tasks of another queue", repeatable=True)

@@ -14,6 +14,7 @@ from hotqueue import keys
 from hotqueue.tasks.broker import scripts
 from hotqueue.tasks.broker.encoded import Encoded
 from hotqueue.tasks.broker.stored_queue import StoredQueue, instant
+from hotqueue.tasks.wire import task_names
 
 AT_ONCE = 200  # rows that are read or written in one trip
 
@@ -108,9 +109,10 @@ class Scheduling(StoredQueue):
         ids = "\n".join([task.id for task in tasks]) + "\n"
         times = "".join([f"{task.due} {task.expires}\n" for task in tasks])
         more = [word for change in changes for word in change.wire]
-        args = [self.results, keys.raw(ids), times, *[task.envelope for task in tasks], *more]
+        envelopes = [task.envelope for task in tasks]
+        args = [task_names.lines_of(envelopes), keys.raw(ids), times, *envelopes, *more]
         every_key = [*self.script_keys.enqueue(), *self.script_keys.received(self.name), *self.script_keys.schedules()]
-        script = scripts.enqueueing([task.envelope for task in tasks])
+        script = scripts.enqueueing(envelopes)
         return [bool(done) for done in self.store.run(script, every_key, args, doing="firing schedules")]
 
     def set_schedules(self, changes: Sequence[Change]) -> list[bool]:

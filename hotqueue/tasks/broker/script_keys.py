@@ -15,7 +15,7 @@ class ScriptKeys(WorkerScriptKeys):
         super().__init__(name)
         self._enqueue = [
             *(keys.tasks(name), keys.attempts(name), *self.ready[:2], keys.scheduled(name), keys.seq(name), *self.bells),
-            *(keys.dead_tasks(name), *self.done, keys.stats(name), keys.expiring(name), keys.large(name)),
+            *(keys.dead_tasks(name), *self.done, keys.stats(name), keys.expiring(name), keys.large(name), keys.enqueued(name)),
         ]
         self._ending = [  # of what ends tasks that wait
             *(keys.tasks(name), keys.attempts(name), *self.ready, keys.scheduled(name), keys.needs(name), keys.waiters(name)),
@@ -33,7 +33,7 @@ class ScriptKeys(WorkerScriptKeys):
         n = self.name
         return [
             *(keys.tasks(n), self.ready[is_async], keys.seq(n), self.bells[is_async]),
-            *(keys.dead_tasks(n), *self.done, keys.stats(n), keys.large(n)),
+            *(keys.dead_tasks(n), *self.done, keys.enqueued(n), keys.large(n)),
         ]
 
     def wait(self, client: str, ids: Sequence[str] = ()) -> list[str]:
@@ -108,6 +108,8 @@ class ScriptKeys(WorkerScriptKeys):
             keys.steps_todo(n),
             keys.steps_open(n),
             keys.control(n),
+            keys.accounts(n),
+            keys.enqueued(n),
         ]
 
     def unstarted(self, workers: Sequence[str]) -> list[str]:

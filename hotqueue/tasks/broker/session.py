@@ -143,6 +143,7 @@ class Session:
     Attributes:
         follows: whether steps of workflows have waited here.
         posted: called where a step has posted something for other queues, which may be in any thread.
+        account: returns what is told of settlements, to be counted.
         width: fetch suspects, which run side by side with so many; 0: fetch ordinary tasks; ALONE: any suspect, which runs alone.
     """
 
@@ -154,6 +155,7 @@ class Session:
         self._kind = b"a" if kind == "a" else b"s"
         self.width = 0
         self.posted: Callable[[], None] = _nothing
+        self.account: Callable[[Sequence[Settlement]], bytes] = _no_account
         self.number = 0
         self.follows = False
         self._store = broker.store
@@ -205,7 +207,10 @@ class Session:
 
     def _send(self, number: int, room: int, actions: Sequence[Settlement]) -> Step:
         sent_at = time.monotonic()
-        args = self._head(number, room) + runs(sorted(actions, key=_comes_later) if self.follows else actions)
+        args = self._head(number, room)
+        if actions:
+            args.append(self.account(actions))
+            args += runs(sorted(actions, key=_comes_later) if self.follows else actions)
         step, size = self._step, sum([len(action[3]) for action in actions])
         call = [step.call((), args)] if size < LARGE else step.parts((), args)
         sent = self._store.send(step.script, step.keys, args, DOING, call)
@@ -263,6 +268,10 @@ class Session:
 
 def _nothing() -> None:
     pass
+
+
+def _no_account(_actions: Sequence[Settlement]) -> bytes:
+    return b""
 
 
 def _comes_later(action: Settlement) -> bool:

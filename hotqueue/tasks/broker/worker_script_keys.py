@@ -69,9 +69,18 @@ class WorkerScriptKeys:
         return [
             *(keys.workers(n), keys.scheduled(n), keys.control(n), keys.tasks(n), *self.ready, *self.bells),
             *(keys.paused(n), keys.expiring(n), keys.owned_over(n), keys.outbox(n), keys.receipts(n), keys.schedules_next(n)),
-            *(keys.steps_todo(n), keys.steps_open(n)),
+            *(keys.steps_todo(n), keys.steps_open(n), keys.accounts(n), keys.enqueued(n)),
             *(keys.held(n, worker) for worker in own),
         ]
+
+    def fold(self) -> list[str]:
+        """Of fold.lua."""
+        n = self.name
+        return [keys.accounts(n), keys.ended(n), keys.statistics(n), keys.enqueued(n)]
+
+    def deploy(self) -> list[str]:
+        """Of deploy.lua."""
+        return [keys.deploys(self.name)]
 
     def free_done(self) -> list[str]:
         """Of free_done.lua."""
@@ -97,6 +106,7 @@ class WorkerScriptKeys:
         return [
             *(keys.tasks(n), keys.dead_tasks(n), keys.paused(n), keys.owned(n), keys.owned_over(n)),
             *(keys.seq(n), keys.stats(n), *self.bells, keys.outbox(n), keys.receipts(n), keys.schedules(n)),
+            *(keys.accounts(n), keys.enqueued(n)),
         ]
 
     def claim(self) -> list[str]:

@@ -14,7 +14,7 @@ from hotqueue.errors import ConfigError, DuplicateTask, QueueFull, UnknownTask
 from hotqueue.tasks.broker import duplicates, scripts
 from hotqueue.tasks.broker.encoded import Encoded
 from hotqueue.tasks.broker.stored_queue import BULK, StoredQueue
-from hotqueue.tasks.wire import plan
+from hotqueue.tasks.wire import plan, task_names
 from hotqueue.tasks.wire.envelope import UNIQUE
 from hotqueue.tasks.wire.plan import Lot, Step
 
@@ -70,7 +70,7 @@ class Workflows(StoredQueue):
             times = "".join([f"{step.due} {step.expires}\n" for step in lot.steps])
             envelopes = [step.envelope for step in lot.steps]
             told = plan.said(lot, self.name, workflow, OPEN_MS, b"" if lot.is_later else words, words_ms, keeper)
-            args = [self.results, ids, times, *envelopes, self.most_waiting, *told]
+            args = [task_names.lines_of(envelopes), ids, times, *envelopes, self.most_waiting, *told]
             found.append((lot, self.script_keys.enqueue(), args))
         return found
 

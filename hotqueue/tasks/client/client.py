@@ -146,11 +146,11 @@ class Client:
 
     # --- sending -------------------------------------------------------------------------------------------------
 
-    def send_one(self, name: str, task_id: str, data: bytes) -> None:
-        """Enqueue an encoded task that may run at once: what `delay` does."""
+    def send_one(self, name: str, task_id: str, data: bytes, line: bytes = b"") -> None:
+        """Enqueue an encoded task that may run at once: what `delay` does. `line`: its name, as `task_names.line_of` has it."""
         batch = None if innermost.get() is None else open_batch(self)
         if batch is None:
-            self.broker_of(name).enqueue_one(task_id, data)
+            self.broker_of(name).enqueue_one(task_id, data, line)
         else:
             batch.add(name, [Encoded(task_id, "", "", data)])
 

@@ -39,6 +39,7 @@ from hotqueue.tasks.rules.callables import is_async, makes_generator
 from hotqueue.tasks.rules.options import KEYS, TaskOptions
 from hotqueue.tasks.wire import envelope, functions, main_module, payload
 from hotqueue.tasks.wire.call import Portable, dumps_call
+from hotqueue.tasks.wire.task_names import line_of
 
 
 class Definition:
@@ -48,6 +49,7 @@ class Definition:
         function: what is run.
         client: what sends it.
         name: ``module.qualname`` unless the author said otherwise; what a worker looks it up by.
+        line: the same, as scripts that count are given it.
         options: the decorator's.
         signature: of the function, without what `bind` gives it.
         is_simple: whether its calls, without options of their own, are sent as they are: never expire, may be many.
@@ -71,6 +73,7 @@ class Definition:
         self.function = function
         self.client = client
         self.name = name or functions.name_of(function)
+        self.line = line_of(self.name)
         self.options = options
         self.signature = signature_of(function, options.bind)
         self.check(options, "@queue.task")

@@ -128,7 +128,7 @@ class Task(Generic[P, R]):
         data = definition.encode(task_id, args, kwargs, options, client.name)
         result: AsyncResult[R] = AsyncResult(Handle(task_id, client))
         if definition.is_simple:
-            client.send_one(client.name, task_id, data)
+            client.send_one(client.name, task_id, data, definition.line)
         else:
             client.send(
                 client.name, [Encoded(task_id, *definition.when(), data)], [handle_of(result)] if options.unique else None

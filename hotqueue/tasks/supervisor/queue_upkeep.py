@@ -22,9 +22,11 @@ from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.broker.maintenance import Charge, Survey
 from hotqueue.tasks.broker.relay import forget_sources, relay
 from hotqueue.tasks.rules.history import LOST, error_line, how_it_killed, is_last
+from hotqueue.tasks.rules.tally import KEEP_ENDED
 from hotqueue.tasks.supervisor.neighbours import Neighbours
 from hotqueue.tasks.supervisor.pending_writes import PendingWrites
 from hotqueue.tasks.supervisor.queue_schedules import QueueSchedules
+from hotqueue.tasks.supervisor.queue_statistics import QueueStatistics
 from hotqueue.tasks.worker.running_table import read_fates, read_running
 from hotqueue.tasks.worker.task_log import about, shown
 
@@ -53,6 +55,7 @@ class QueueUpkeep:
         attend: called with the queue and how many suspects wait there; it may start a quarantine process.
         signer: of the queue's tasks.
         is_burst: this process will not be here for long.
+        keep_ended, code_version: see `QueueStatistics`.
 
     Attributes:
         schedules: those of the queue.
@@ -73,8 +76,11 @@ class QueueUpkeep:
         attend: Callable[[Broker, int], None],
         signer: Signer | None = None,
         is_burst: bool = False,
+        keep_ended: int = KEEP_ENDED,
+        code_version: str = "",
     ) -> None:
         self.broker = broker
+        self._statistics = QueueStatistics(broker, keep_ended, code_version)
         self.schedules = QueueSchedules(broker, signer, min(lease_ms, ALIVE_MS), is_patient=not is_burst)
         self.pending_writes = PendingWrites(broker.name)
         self._lease_ms = lease_ms
@@ -180,6 +186,9 @@ class QueueUpkeep:
             tried(relay, self.broker)
         if survey.has_receipts:
             tried(self._look_at_sources, survey.now)
+        if survey.has_accounts:
+            tried(self._statistics.fold)
+        tried(self._statistics.note_deploy)
         if survey.unfinished:
             tried(self._audit)
             tried(self._free)
@@ -228,6 +237,7 @@ class QueueUpkeep:
             return
         self._trim_at = time.monotonic() + TRIM_EVERY * self.sharers
         self.broker.trim_stats(minute - 24 * 60)
+        self._statistics.trim(minute * 60)
         self.broker.mend_owners()
         self.broker.ask_again()
         if self.broker.has_schedules():

@@ -25,6 +25,7 @@ from hotqueue.store.store import Store
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.supervisor.child_deaths import Deaths
 from hotqueue.tasks.supervisor.child_reports import Reports
+from hotqueue.tasks.supervisor.code_version import code_version
 from hotqueue.tasks.supervisor.found_queues import FoundQueues
 from hotqueue.tasks.supervisor.health import HealthPort, Probes
 from hotqueue.tasks.supervisor.orders_from_afar import OrdersFromAfar
@@ -92,15 +93,16 @@ class Supervisor:
         self._childless_since: float | None = None
 
     def _upkeep_of(self, brokers: list[Broker]) -> Upkeep:
+        told = self._settings
         return Upkeep(
             brokers,
-            self._settings.lease_ms,
+            told.lease_ms,
             self._from_afar.take,
             lambda queue, worker: self._orders.append(partial(self._pool.give_up, queue, worker)),
             self._signals.wake,
             self._quarantine.attend,
             self._reports.queues.signer_of,
-            self._settings.is_burst,
+            *(told.is_burst, told.keep_ended, code_version(told.code_version, told.modules)),
         )
 
     def run(self) -> int:

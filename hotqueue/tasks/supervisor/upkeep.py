@@ -12,6 +12,7 @@ from hotqueue import keys
 from hotqueue.signing import Signer
 from hotqueue.tasks.broker import many_queues
 from hotqueue.tasks.broker.broker import Broker
+from hotqueue.tasks.rules.tally import KEEP_ENDED
 from hotqueue.tasks.supervisor.declaring import Declared
 from hotqueue.tasks.supervisor.neighbours import Neighbours
 from hotqueue.tasks.supervisor.queue_upkeep import QueueUpkeep
@@ -37,6 +38,7 @@ class Upkeep:
         ended: called in the thread of a beat when it is done; it wakes whoever then calls `conclude`.
         signer: called with each queue; returns the signer of its tasks.
         is_burst: this process will not be here for long.
+        keep_ended, code_version: see `QueueUpkeep`.
 
     Attributes:
         own: the workers whose leases are renewed.
@@ -52,11 +54,14 @@ class Upkeep:
         attend: Callable[[Broker, int], None] = lambda _queue, _suspects: None,
         signer: Callable[[Broker], Signer | None] = lambda _queue: None,
         is_burst: bool = False,
+        keep_ended: int = KEEP_ENDED,
+        code_version: str = "",
     ) -> None:
         self.own: list[str] = []
         self._lease_ms = lease_ms
         self._terminate, self._give_up, self._ended = terminate, give_up, ended
         self._attend, self._signer, self._is_burst = attend, signer, is_burst
+        self._told = keep_ended, code_version
         self._seen_at = time.monotonic()
         self._neighbours = Neighbours()
         self._queues: dict[Broker, QueueUpkeep] = {}
@@ -68,7 +73,7 @@ class Upkeep:
         """Look after these queues as well."""
         for broker in brokers:
             if broker not in self._queues:
-                more = self._terminate, self._give_up, self._attend, self._signer(broker), self._is_burst
+                more = self._terminate, self._give_up, self._attend, self._signer(broker), self._is_burst, *self._told
                 self._queues[broker] = QueueUpkeep(broker, self._lease_ms, self._neighbours, *more)
         self._group()
 

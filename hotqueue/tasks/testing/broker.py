@@ -68,7 +68,7 @@ class MemoryBroker(MemoryDiscarded, MemoryPlans, MemoryStreams):
         """Asyncio twin of `enqueue_unique`."""
         return duplicates.ids_of(await self.aenqueue(tasks), tasks)
 
-    def enqueue_one(self, task_id: str, envelope: bytes) -> bool:
+    def enqueue_one(self, task_id: str, envelope: bytes, line: bytes = b"") -> bool:
         """Keep one task and have it run."""
         return self.enqueue([Encoded(task_id, "", "", envelope)])[0] is True
 

@@ -57,6 +57,7 @@ class Envelope:
         payload: pickled; opaque here.
         gates: what bounds how many run at a time, or start in a while, see rules/gates.py; b"": nothing.
         unique: by what it is the only one, see rules/unique.py; b"": nothing.
+        head_bytes: how much of it is in front of the payload.
     """
 
     id: str
@@ -70,6 +71,7 @@ class Envelope:
     _has_more: bool
     gates: bytes = b""
     unique: bytes = b""
+    head_bytes: int = 0
     _more: dict[str, Any] | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -226,6 +228,7 @@ def decode(data: bytes, signer: Signer | None = None, queue: str | None = None, 
         bool(flags & HAS_MORE),
         gates,
         unique,
+        start + n_call,
     )
     if signer is not None and queue is not None and envelope.header["queue"] != queue:
         raise SignatureError(f"task {envelope.id} was signed for queue {envelope.header['queue']!r}, not {queue!r}: replayed?")

@@ -31,6 +31,7 @@ class Preview:
         options: those that travel.
         headers: the caller's own.
         flow: what it is in a workflow.
+        eta: when it was to start, in ms; 0: at once.
     """
 
     task: str = "?"
@@ -44,6 +45,7 @@ class Preview:
     options: dict[str, Any] = field(default_factory=dict)
     headers: dict[str, Any] = field(default_factory=dict)
     flow: dict[str, Any] = field(default_factory=dict)
+    eta: int = 0
 
 
 def preview(data: bytes) -> Preview:
@@ -67,8 +69,15 @@ def preview(data: bytes) -> Preview:
         kind == ASYNC,
         bool(flags & BY_VALUE),
         bool(flags & SIGNED),
-        *(_object(each) for each in (header.get("options"), more.get("headers"), more.get("flow"))),
+        _object(header.get("options")),
+        _object(more.get("headers")),
+        _object(more.get("flow")),
+        _whole(more.get("eta")),
     )
+
+
+def _whole(value: Any) -> int:
+    return value if isinstance(value, int) else 0
 
 
 def _object(value: Any) -> dict[str, Any]:

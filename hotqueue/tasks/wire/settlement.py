@@ -55,6 +55,9 @@ class Delivery:
         held_as: the record in which it is held: the number of the fetch, and from its second chunk on which one; 0: the number.
         inputs: of a step of a workflow, once they were read: the records of the tasks whose values it takes, by their ids.
         read: its envelope, where somebody has decoded it; unverified.
+        head_bytes: how much of `data` is in front of the payload; 0: it could not be read.
+        began, took: when it was started, by the monotonic clock, and for how many seconds it ran; 0.0: it was not.
+        error: what it ended with, in a line.
     """
 
     id: str
@@ -65,6 +68,10 @@ class Delivery:
     held_as: int | str = 0
     inputs: dict[str, bytes | None] | None = None
     read: Envelope | None = None
+    head_bytes: int = 0
+    began: float = 0.0
+    took: float = 0.0
+    error: str = ""
 
 
 def of(action: Action, delivery: Delivery, history: History, options: TaskOptions, now: int, signer: Signer | None) -> Settlement:
@@ -78,6 +85,8 @@ def of(action: Action, delivery: Delivery, history: History, options: TaskOption
         return succeeded(delivery, action.payload, history.retries, options, now, signer)
     if do is Do.RETRY:
         line = _error_line(action, now)
+        if line is not None:
+            line["due"] = now + max(0, int(action.delay * 1000))
         return Settlement(task_id, number, "R", b"", max(0, int(action.delay * 1000)), history.after_retry(line).encode())
     if do in (Do.END, Do.BURY):
         assert action.error is not None

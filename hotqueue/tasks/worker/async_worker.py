@@ -197,7 +197,9 @@ class AsyncWorker(Worker):
         def done(outcome: Outcome) -> None:
             self.running.end(row)
             first = not self._ended
-            self._ended.append(_Ended(subscription, ready, outcome, time.monotonic() - began))
+            delivery = ready.delivery
+            delivery.began, delivery.took = began, time.monotonic() - began
+            self._ended.append(_Ended(subscription, ready, outcome, delivery.took))
             if first:
                 self.idle.wake()
 

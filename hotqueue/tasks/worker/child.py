@@ -30,6 +30,7 @@ from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.execution import forks
 from hotqueue.tasks.execution.repairs import Repairs
 from hotqueue.tasks.rules import globs
+from hotqueue.tasks.rules.tally import KEEP_ENDED
 from hotqueue.tasks.worker import orders, process_exit, unknown_queues
 from hotqueue.tasks.worker.loading import load
 from hotqueue.tasks.worker.process import Process
@@ -68,6 +69,8 @@ class Settings:
         make_queue: HotQueue, for queues that no module defines.
         queues: names of queues and globs; none: all that the modules define.
         weights: queue or glob → how many turns it has to one of another; 1 for those that are not named.
+        keep_ended: how many tasks that have ended can be listed; 0: none.
+        code_version: of the user's modules; "": that of their distribution.
         supervisor: the incarnation of the supervisor.
         suspects: what a quarantine process is for; None of a working one.
         said: what need not be said again; a process that is forked later inherits it.
@@ -86,6 +89,8 @@ class Settings:
     grace: float = 25.0
     max_tasks: int | None = None
     max_memory: int | None = None
+    keep_ended: int = KEEP_ENDED
+    code_version: str = ""
     name: str = ""
     lease_ms: int = LEASE_MS
     health_port: tuple[str, int] | None = None

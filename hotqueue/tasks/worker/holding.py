@@ -14,7 +14,7 @@ from hotqueue.tasks.broker.session import Session
 from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.context import Channel
 from hotqueue.tasks.rules import gates
-from hotqueue.tasks.wire import envelope
+from hotqueue.tasks.wire import account, envelope
 from hotqueue.tasks.wire.settlement import Delivery, Settlement
 from hotqueue.tasks.worker import task_log
 from hotqueue.tasks.worker.backing import StoredBacking
@@ -48,6 +48,8 @@ class Holding:
         self.sent_at, self.counted_at = 0.0, 0
         self._delays: deque[float] = deque(maxlen=8)  # from there to the last starts of tasks with a rate limit
         self._clock = (int(time.time() * 1000), time.monotonic())
+        self._worker = worker.encode()[:255]
+        self.session.account = self._account
 
     @property
     def name(self) -> str:
@@ -58,6 +60,10 @@ class Holding:
         """Return the server's time in ms, by our monotonic clock since it last told us."""
         at, then = self._clock
         return at + int((time.monotonic() - then) * 1000)
+
+    def _account(self, settlements: Sequence[Settlement]) -> bytes:
+        at, then = self._clock
+        return account.of_batch(settlements, self.in_hand, at / 1000 - then, time.monotonic(), self._worker)
 
     def settled(self, settlements: Sequence[Settlement]) -> None:
         """Note that settlements were carried out (or were gone, which is as final)."""

@@ -91,7 +91,7 @@ def prepare(
         found = _found(registry, queue, delivery)
     except (SerializationError, SignatureError) as error:
         return Ready(delivery, "?", history, DEFAULTS, outcome=_unwanted(delivery.id, history, clock) or _unreadable(error))
-    name, own = found.task, found.header.get("options")
+    name, own, delivery.head_bytes = found.task, found.header.get("options"), found.head_bytes
     task = original if found.by_value else registry.definitions.get(name) or builtin(registry, name)
     options = task.options if task is not None else DEFAULTS
     try:

@@ -186,6 +186,8 @@ class SyncWorker(Fetching):
             self._began = before = time.monotonic()
             outcome = self._execute(ready)
             after = time.monotonic()
+            if ready.call is not None:
+                delivery.began, delivery.took = before, after - before
             if failpoints.IS_ARMED:
                 failpoints.at("after_run")
             subscription.prefetch.ran(after - before)

@@ -54,7 +54,7 @@ def succeeded(ready: Ready, seconds: float, queue: str, worker: str) -> None:
 def concluded(action: Action, outcome: Outcome, ready: Ready, seconds: float, queue: str, worker: str) -> None:
     """Say what became of a task that did not return."""
     name, has_run = ready.name, ready.call is not None
-    what = "" if action.error is None else _in_one_line(action.error)
+    what = "" if action.error is None else in_one_line(action.error)
     spent = round(seconds, 6) if has_run else None
     extra = about(ready.delivery.id, name, seconds=spent, error=what or None, **_run(ready, queue, worker))
     task_id = extra["task_id"]
@@ -93,7 +93,8 @@ _ELSE = {
 }
 
 
-def _in_one_line(error: BaseException) -> str:
+def in_one_line(error: BaseException) -> str:
+    """Return the name of an error's class and the first line of what it says."""
     said = exceptions.message_of(error).strip().partition("\n")[0]
     said = said if len(said) <= 300 else said[:299] + "…"
     return f"{exceptions.class_path(error)}: {said}" if said else exceptions.class_path(error)

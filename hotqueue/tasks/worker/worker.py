@@ -159,6 +159,8 @@ class Worker(Looking):
             return
         now = datetime_of(subscription.now()) if outcome.eta else None  # due by the server's time, like all
         action = decide(outcome, ready.options.retry_policy, ready.history, random=random.random, now=now)
+        if action.error is not None:
+            ready.delivery.error = task_log.in_one_line(action.error)
         if action.do is Do.REPLACE:
             subscription.session.know_steps()
         subscription.settle_later(settlement.of(action, ready.delivery, ready.past, ready.options, subscription.now(), signer))

@@ -31,7 +31,7 @@ class TestEnqueue:
             "ready": {"t": place(1)},
             "seq": "1",
             "bell": ["1"],
-            "stats": {"enqueued": 1},
+            "enqueued": {"?": 1},
         }
 
     def test_an_async_task_has_a_line_and_a_bell_of_its_own(self, room: Room) -> None:
@@ -41,7 +41,7 @@ class TestEnqueue:
             "ready:async": {"t": place(1)},
             "seq": "1",
             "bell:async": ["1"],
-            "stats": {"enqueued": 1},
+            "enqueued": {"?": 1},
         }
 
     @pytest.mark.parametrize("thing", ["ready", "seq"])
@@ -82,7 +82,7 @@ class TestEnqueue:
         room.broker.enqueue([one(due=str(now() + 5000) if due == "at" else due)])
         found = room.contents()
         assert 3000 < found.pop("scheduled")["t"] - now() <= 6000
-        assert found == {"tasks": {"t": sync()}, "seq": "1", "bell": ["1"], "stats": {"enqueued": 1}}
+        assert found == {"tasks": {"t": sync()}, "seq": "1", "bell": ["1"], "enqueued": {"?": 1}}
 
     def test_only_a_new_earliest_due_time_rings(self, room: Room) -> None:
         room.fill({"scheduled": {"z": now() + 1000}})

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.servers("server")
 STEPS = 150
 SEEDS = range(6 * int(os.environ.get("HOTQUEUE_CRASH_ROUNDS", "1")))
 HOUR = 3_600_000
-LASTING = {"stats", "seq", "bell", "bell:async", "workers"}  # what a queue keeps though it is empty
+LASTING = {"enqueued", "accounts", "stats", "seq", "bell", "bell:async", "workers"}  # what a queue keeps though it is empty
 
 
 class World:

@@ -92,7 +92,7 @@ def test_a_queue_is_gone_when_nothing_is_left_or_let_go_of_after_it_was_idle_for
     assert room["seq"] == "1"
     assert left(True) == NOTHING
     left_over = {key.decode() for key in room.client.keys(room.prefix.replace("[", "?") + "*")}
-    assert left_over == {f"{room.prefix}stats", f"{room.prefix}result:{result.id}"}
+    assert left_over == {f"{room.prefix}{thing}" for thing in ("stats", "enqueued", "accounts", f"result:{result.id}")}
     assert room.ttl("stats") > 0
     names.listen()
     room.queue.submit(print)

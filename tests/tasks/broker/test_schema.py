@@ -15,6 +15,7 @@ import pytest
 
 import hotqueue
 from hotqueue import NewerQueue, keys
+from hotqueue.tasks.broker import scripts
 from hotqueue.tasks.broker.audit import Audit
 from hotqueue.tasks.broker.bounded import Bound, BoundedBroker
 from hotqueue.tasks.broker.broker import Broker
@@ -24,6 +25,7 @@ from hotqueue.tasks.broker.posting import Posted
 from hotqueue.tasks.broker.revoking_many import Sought
 from hotqueue.tasks.broker.scheduling import Change
 from hotqueue.tasks.broker.session import Session
+from hotqueue.tasks.broker.statistics import Statistics
 from hotqueue.tasks.broker.streams import Place
 from hotqueue.tasks.rules import history
 from hotqueue.tasks.wire.outgoing import Outgoing
@@ -89,6 +91,8 @@ REFUSED: dict[str, Callable[[Broker], Any]] = {
     "dead_ids": lambda broker: broker.dead_ids(10),
     "dead_record": lambda broker: broker.dead_record("d"),
     "forget": lambda broker: broker.forget("r"),
+    "fold": lambda broker: broker.store.run(scripts.FOLD, broker.script_keys.fold(), ["0", 0, 0, 0, 1000, 0]),
+    "deploy": lambda broker: Statistics(broker.store, broker.name).deploy("1", "me"),
 }
 ALLOWED = {
     *(

@@ -39,6 +39,8 @@ LISTS = {
     "may_start": KEYS.may_start(["w"]),
     "expire": KEYS.expire([("t", "n")]),
     "free_done": KEYS.free_done(),
+    "fold": KEYS.fold(),
+    "deploy": KEYS.deploy(),
     "has_tasks": KEYS.has_tasks(),
     "let_go": KEYS.let_go(),
     "mend_owners": KEYS.mend_owners(),

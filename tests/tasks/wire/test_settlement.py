@@ -44,7 +44,7 @@ def test_one_that_is_owned_brings_its_record_to_stay_no_longer_than_that(options
 def test_a_retry_brings_the_history_with_its_error() -> None:
     _, _, code, blob, ms, extra = settled(Action(Do.RETRY, error=OSError("no"), delay=2.5), History(1, 2, "-", 99, "T"))
     assert (code, blob, ms) == ("R", b"", 2500)
-    line = {"at": NOW, "kind": "error", "error": "OSError: no"}
+    line = {"at": NOW, "kind": "error", "error": "OSError: no", "due": NOW + 2500}
     assert decode(extra.encode()) == History(2, 2, "-", 99, "-", [line])
 
 

@@ -1,8 +1,8 @@
 -- Store tasks under their ids, unless an id is known already; place or schedule them; ring.
 -- KEYS 1 tasks 2 attempts 3 ready 4 ready:async 5 scheduled 6 seq 7 bell 8 bell:async 9 dead:tasks 10-12 done 13 stats
---      14 expiring 15 large; of what comes from the outbox of another queue, 16 receipts 17 received:<queue>; of what schedules
---      fire, behind these 18 schedules 19 schedules:states 20 schedules:next
--- ARGV 1 what the key of a result begins with 2 ids, each with a newline behind it 3 '' (all may run at once, and never expire), or of
+--      14 expiring 15 large 16 enqueued; of what comes from the outbox of another queue, 17 receipts 18 received:<queue>; of what schedules
+--      fire, behind these 19 schedules 20 schedules:states 21 schedules:next
+-- ARGV 1 names of the tasks, a line each with a colon in front, or one for all of them 2 ids, each with a newline behind it 3 '' (all may run at once, and never expire), or of
 --      each task a line: due ('', '+ms' or ms), a blank, expires (the same) 4… envelopes; then
 --      what receipts.lua says, or firing.lua, or how many tasks may wait
 -- Returns one number a task: 1 stored, 0 known already; or, of a unique one that is not stored, the id of the one that is there before
@@ -21,7 +21,7 @@ local tasks, attempts, ready, ready_async, scheduled, seq = KEYS[1], KEYS[2], KE
 local bell, bell_async, dead_tasks = KEYS[7], KEYS[8], KEYS[9]
 local stats, expiring, large = KEYS[13], KEYS[14], KEYS[15]
 local done = { KEYS[10], KEYS[11], KEYS[12] }
-local results = ARGV[1]
+local enqueued, results = KEYS[16], string.sub(tasks, 1, -6) .. 'result:'
 local now = now_ms()
 local ids, dues, expiries_of, answers = lines_of(ARGV[2]), {}, {}, {}
 
@@ -38,8 +38,8 @@ for due, expires in string.gmatch(ARGV[3], '([^ \n]*) ([^\n]*)\n') do
 end
 local n = #ids
 local function envelope_of(i) return ARGV[3 + i] end
-local RECEIPTS, RECEIVED = KEYS[16], KEYS[17]
-local SCHEDULES, SCHEDULES_STATES, SCHEDULES_NEXT = KEYS[18], KEYS[19], KEYS[20]
+local RECEIPTS, RECEIVED = KEYS[17], KEYS[18]
+local SCHEDULES, SCHEDULES_STATES, SCHEDULES_NEXT = KEYS[19], KEYS[20], KEYS[21]
 local came = SCHEDULES and firing(SCHEDULES, SCHEDULES_STATES, SCHEDULES_NEXT, 3 + n)
   or RECEIPTS and receiving(RECEIPTS, RECEIVED, ids, 3 + n, now)
 
@@ -114,11 +114,30 @@ end
 -- Tell workers with a glob that there is a queue which was not there, or which they have let go of. For others it costs nothing, for
 -- it happens once. Who may not publish is not heard: such workers look for new queues as well.
 local function announce_new()
-  redis.pcall('PERSIST', stats)
+  for _, key in ipairs({ stats, enqueued, string.sub(tasks, 1, -6) .. 'accounts' }) do redis.pcall('PERSIST', key) end
   redis.pcall('PUBLISH', 'hotqueue:new', string.sub(tasks, 11, -8)) -- {hotqueue:<name>}:tasks
 end
 
-local last = redis.call('INCRBY', seq, fresh) - fresh
+local last
+local MOST_ENQUEUED = 10000 -- fields: nobody has looked after the queue for long
+
+-- How many of each name were stored. In a key of the wrong type that stops nothing.
+local function count_enqueued()
+  local names, numbers, minute = lines_of(ARGV[1]), {}, text(math.floor(now / 60000))
+  if #names < 2 then
+    numbers[names[1] or ':'] = fresh
+  else
+    for i = 1, n do
+      if answers[i] == 1 then numbers[names[i]] = (numbers[names[i]] or 0) + 1 end
+    end
+  end
+  for name, number in pairs(numbers) do redis.pcall('HINCRBY', enqueued, minute .. name, number) end
+  if math.floor(last / 1024) == math.floor((last - fresh) / 1024) then return end -- now and then
+  local fields = redis.pcall('HLEN', enqueued)
+  if type(fields) == 'number' and fields > MOST_ENQUEUED then redis.call('DEL', enqueued) end
+end
+
+last = redis.call('INCRBY', seq, fresh) - fresh
 local newer = last + fresh > LAST_NUMBER and newer_queue() -- the numbers of a newer queue are
 if newer then return newer end
 for i = 1, n do
@@ -186,6 +205,6 @@ if #places.s > 0 or is_earliest then ring(bell, math.max(#places.s / 2, 1), read
 if #places.a > 0 then ring(bell_async, #places.a / 2, ready_async) end
 local wrong = not came and (to_gates and gates(ready).wrong() or UNIQUE == 1 and gates(ready).unique().wrong())
 if wrong then return wrong end
-count(stats, now, 'enqueued', fresh)
+count_enqueued()
 if last == fresh then announce_new() end
 return came and came.note(answers) or answers

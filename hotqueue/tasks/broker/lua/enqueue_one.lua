@@ -1,10 +1,10 @@
 -- Store one task that may run at once, unless its id is known already; ring. What `delay` sends: no prelude, few calls.
--- KEYS 1 tasks 2 ready or ready:async 3 seq 4 the bell of that 5 dead:tasks 6-8 done 9 stats 10 large 11 result:<id>
--- ARGV 1 id 2 envelope
+-- KEYS 1 tasks 2 ready or ready:async 3 seq 4 the bell of that 5 dead:tasks 6-8 done 9 enqueued 10 large 11 result:<id>
+-- ARGV 1 id 2 the name of the task, behind a colon 3 envelope
 -- Returns 1 stored, 0 known already.
 local tasks, ready, seq, bell, dead_tasks = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local done_1, done_2, done_3, stats, large, result = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11]
-local id, envelope, call, pcall = ARGV[1], ARGV[2], redis.call, redis.pcall
+local done_1, done_2, done_3, enqueued, large, result = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11]
+local id, envelope, call, pcall = ARGV[1], ARGV[3], redis.call, redis.pcall
 if call('EXISTS', dead_tasks, done_1, done_2, done_3, result) > 0 then
   if call('HEXISTS', dead_tasks, id) + call('EXISTS', result) > 0 then return 0 end
   for _, done in ipairs({ done_1, done_2, done_3 }) do -- how a task that ended is remembered: see keep_record in results.lua
@@ -34,9 +34,10 @@ if tokens == 0 then -- as `ring` in bells.lua
 elseif type(tokens) == 'number' and tokens < 4 then
   call('LPUSH', bell, '1')
 end
-pcall('HINCRBY', stats, math.floor(call('TIME')[1] / 60) .. ':enqueued', 1)
+pcall('HINCRBY', enqueued, math.floor(call('TIME')[1] / 60) .. ARGV[2], 1)
+if number % 1024 == 0 and pcall('HLEN', enqueued) > 10000 then call('DEL', enqueued) end -- as in enqueue.lua
 if number == 1 then -- as `announce_new` in enqueue.lua
-  pcall('PERSIST', stats)
+  for _, thing in ipairs({ 'stats', 'enqueued', 'accounts' }) do pcall('PERSIST', string.sub(tasks, 1, -6) .. thing) end
   pcall('PUBLISH', 'hotqueue:new', string.sub(tasks, 11, -8))
 end
 return 1

@@ -18,6 +18,7 @@ local now = now_ms()
 local deadline = redis.call('ZSCORE', workers, worker_id)
 if mode == 'lease' and (not deadline or math.abs(tonumber(deadline)) > now) then return { -1 } end
 may_grow(held)
+local told = telling(string.sub(ready, 1, -6), now)
 local charged, all, accused = {}, everyone == '*', {}
 for i = 7, #ARGV, 2 do accused[ARGV[i]] = ARGV[i + 1] end
 
@@ -58,6 +59,7 @@ local function charge(id, origin)
   a.errors = a.errors .. '\n' .. cause
   redis.call('HSET', attempts, id, history().join(a))
   charged[#charged + 1] = id
+  told.add('lost', redis.call('HGET', string.sub(ready, 1, -6) .. 'tasks', id))
   local is_over = verdict == 'T' or verdict == 'R' or accused[id] == '1'
   return (is_over or a.width == 0) and READY[origin] or suspects
 end
@@ -76,6 +78,7 @@ if left == 0 then
   redis.call('DEL', worker)
 end
 if #charged > 0 then count(stats, now, 'lost', #charged) end
+told.commit()
 gates(ready).ring()
 if redis.call('ZCARD', ready) + redis.call('ZCARD', suspects) > 0 then ring(bell, put_back + 1, ready) end
 if redis.call('ZCARD', ready_async) > 0 then ring(bell_async, put_back + 1, ready_async) end

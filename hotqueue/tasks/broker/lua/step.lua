@@ -3,7 +3,8 @@
 --      10 bell 11 bell:async 12 seq 13 stats 14 paused 15 dead 16 dead:tasks 17-19 done 20 needs 21 waiters
 --      22 dead:bytes 23 expiring 24 revoked 25 large 26 owned
 -- ARGV 1 worker 2 fetch number 3 room (0: no fetch; below 0: what comes may start later) 4 kind to fetch ('s', 'a') 5 0, or: fetch a suspect, to run beside so many (-1: alone)
---      6 bytes at most 7 what the key of a result begins with 8 the same of parked:<need>; then runs, of tasks that have the first four
+--      6 bytes at most 7 what the key of a result begins with 8 the same of parked:<need>; where something is settled
+--      9 what is told of it, to be counted (see wire/account.py), and runs, of tasks that have the first four
 --      of these in common: code, the record of `held` that they are in ('*': any), ms, extra, ids (each with a newline behind it),
 --      and a blob for each where the code has some
 --      codes: N replaced by a plan (blob: see replacing.lua; first: what comes may wait for what ends here), S success (blob), X end
@@ -41,7 +42,7 @@ local has_more, has_owned
 local marks, owners, pauses = 0, nil, nil
 local free_unique -- lets go of the keys of those that ended
 local buried -- of those, the dead, if there are any
-local is_replacing = STEPS == 1 and ARGV[9] == 'N'
+local is_replacing = STEPS == 1 and ARGV[10] == 'N'
 if STEPS == 1 then -- the last one is asked for as often as there are others, and once more, so that one question answers for it apart from them
   local kept = redis.call('EXISTS', PAUSED, ATTEMPTS, EXPIRING, REVOKED, LARGE, OWNED, OWNED, OWNED, OWNED, OWNED, OWNED)
   has_more, has_owned = kept % 6 > 0, kept > 5
@@ -72,13 +73,31 @@ if type(marks) == 'table' then marks = 0 end
 
 local function is_revoked(id) return marks > 0 and redis.call('SISMEMBER', REVOKED, id) == 1 end
 
+local MOST_ACCOUNTS, FEWER = 1000, 100 -- that wait to be counted; how many go where nobody does that
+
+-- Have it counted what a worker says of what it has done, but for what was not its own any more, or was not carried out.
+local function tell(undone)
+  local told, tag = ARGV[9], string.sub(TASKS, 1, -6)
+  if told == '' then return end
+  if #undone > 0 then
+    local ids = table.concat(undone, '\n')
+    told = '\3' .. struct.pack('>I4', #ids) .. ids .. told
+  end
+  local length = redis.pcall('RPUSH', tag .. 'accounts', told)
+  if type(length) == 'number' and length > MOST_ACCOUNTS then
+    redis.call('LTRIM', tag .. 'accounts', FEWER, -1)
+    redis.pcall('HINCRBY', tag .. 'statistics', 'version', 1) -- whoever counts just now begins anew
+    redis.pcall('PEXPIRE', tag .. 'statistics', 31708800000)
+  end
+end
+
 -- What a worker has done. Gives back the error that stopped it, if one did.
 local function settle()
-  local done = { DONE_1, DONE_2, DONE_3 }
+  local done, undone = { DONE_1, DONE_2, DONE_3 }, {}
 
   -- The runs of this call.
   local function read_runs()
-    local runs, at = {}, 9
+    local runs, at = {}, 10
     while at <= #ARGV do
       local run = { code = ARGV[at], field = ARGV[at + 1], ms = ARGV[at + 2], extra = ARGV[at + 3], text = ARGV[at + 4], ids = lines_of(ARGV[at + 4]) }
       run.ends, run.blobs = string.find('SXED', run.code, 1, true), string.find('SEDN', run.code, 1, true) and at + 4
@@ -199,7 +218,7 @@ local function settle()
         local code = run.code
         if heads[n] then
           -- Parked, nobody might ever fetch it, and end it; and nothing is to come in its place.
-          if (code == 'K' or code == 'N') and is_revoked(id) then code = 'P' end
+          if (code == 'K' or code == 'N') and is_revoked(id) then code, undone[#undone + 1] = 'P', id end
           carry_out_one(run, n, code, heads[n])
           if run.ends then ended[#ended + 1] = id end
           tally[code] = (tally[code] or 0) + 1
@@ -211,6 +230,7 @@ local function settle()
     end)
     if fine then return end
     holds().hold_again(HELD, run.field, before, run.ids, heads, moved)
+    for n = moved + 1, #run.ids do undone[#undone + 1] = run.ids[n] end
     return failure(failed)
   end
 
@@ -232,9 +252,14 @@ local function settle()
   local function finish(runs)
     local ended, failed = {}, nil
     may_grow(HELD)
-    for _, run in ipairs(runs) do
+    for n, run in ipairs(runs) do
       failed = carry_out(run, ended)
-      if failed then break end
+      if failed then
+        for after = n + 1, #runs do
+          for _, id in ipairs(runs[after].ids) do undone[#undone + 1] = id end
+        end
+        break
+      end
     end
     if owners then owners.write_kept() end
     forget(ended)
@@ -269,6 +294,8 @@ local function settle()
 
   local runs = read_runs()
   local ended, failed = finish(runs)
+  for _, id in ipairs(gone) do undone[#undone + 1] = id end
+  tell(undone)
   announce_ended(runs, ended)
   return failed
 end

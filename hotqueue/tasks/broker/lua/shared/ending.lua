@@ -1,4 +1,5 @@
--- Ending tasks that wait; put behind the prelude, bells, results, history, owning and lanes, in front of steps.
+-- Ending tasks that wait; put behind the prelude, bells, results, history, owning, lanes and telling, in front of
+-- steps.
 
 -- In a function that makes these functions where there is something to end: see history.lua for why. The keys are found by name, as
 -- parked sets are.
@@ -19,6 +20,7 @@ local function ending(ready, owners)
     owners = owners or owning(owned, now_ms())
     following(ready, owners, now_ms())
   end
+  local told = telling(tag, now_ms())
   local has_checkpoints = redis.call('EXISTS', tag .. 'checkpoints') == 1
 
   -- Take a task out of the set in which it waits, its lane among them; false when a worker has it in hand, or another
@@ -39,6 +41,7 @@ local function ending(ready, owners)
   function made.end_waiting(id, blob, ttl, result, verb, cause)
     gates(ready).unique().successors().forget(id)
     gates(ready).lanes().forget(id)
+    told.add(string.sub(blob, 1, 1) == 'E' and 'expired' or 'revoked', redis.call('HGET', tasks, id))
     redis.call('HDEL', tasks, id)
     if redis.call('HDEL', attempts, id) == 1 then -- it has run before: what it has yielded stays as long as its end
       redis.call('PEXPIRE', tag .. 'stream:' .. id, ttl)
@@ -62,10 +65,13 @@ local function ending(ready, owners)
     end
   end
 
+  made.tell = told.commit
+
   -- What follows of it for the steps behind what was ended.
   function made.follow()
+    if made_following then made_following.follow() end
+    told.commit()
     if not made_following then return end
-    made_following.follow()
     made_following.ring()
   end
 

@@ -264,6 +264,7 @@ function following(ready, owners, now) -- declared in ending.lua, which has to e
     local left = has_todo and redis.call('LLEN', todo) or 0
     has_todo = left > 0
     owners.mark(has_todo, had_more)
+    if made_ending then made_ending.tell() end
     return left
   end
 

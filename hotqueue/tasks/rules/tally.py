@@ -1,0 +1,147 @@
+"""Tally: how often what happened to tasks of one name in one span of time, and how long it took; as a row of bytes. Pure.
+
+A row is small, as there are many: numbers in seven bits a byte, the buckets of a histogram as the steps from one to the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from hotqueue.tasks.rules.histogram import MICRO, Histogram, bucket_of, of_numbers, of_times
+
+COUNTS = ("enqueued", "started", "succeeded", "failed", "retried", "lost", "parked")
+STEPS = (60, 3600, 86400)  # seconds of a span
+EVER = 10**12  # the same of the one span in which all is
+FOLDED = (*STEPS, EVER)
+KEPT = {60: 121, 3600: 24 * 31 + 1, 86400: 366, EVER: 1}  # spans that are kept of each, with the one that goes on
+KEEP_ENDED = 10_000  # tasks that have ended and can be listed, if nobody says otherwise
+MOST_ATTEMPTS = 100  # of more, it is not known how many
+_VERSION = 1
+
+Buckets = dict[int, int]
+_SMALL = [bucket_of(value) for value in range(1024)]  # so as to look them up
+
+
+@dataclass
+class Tally:
+    """What happened in a span.
+
+    Attributes:
+        counts: how often each of COUNTS.
+        run, wait: bucket → how many; run_total, wait_total: the sums, in microseconds.
+        attempts: how many attempts → how many tasks.
+    """
+
+    counts: dict[str, int] = field(default_factory=dict)
+    run: Buckets = field(default_factory=dict)
+    wait: Buckets = field(default_factory=dict)
+    attempts: Buckets = field(default_factory=dict)
+    run_total: int = 0
+    wait_total: int = 0
+
+    def count(self, what: str, by: int = 1) -> None:
+        """Count something."""
+        self.counts[what] = self.counts.get(what, 0) + by
+
+    def ran(self, seconds: Iterable[float]) -> None:
+        """Take in how long runs took."""
+        self.run_total += _spread(self.run, seconds)
+
+    def waited(self, seconds: Iterable[float]) -> None:
+        """Take in how long tasks waited."""
+        self.wait_total += _spread(self.wait, seconds)
+
+    def needed(self, attempts: int) -> None:
+        """Take in how many attempts a task needed that has ended."""
+        attempts = min(attempts, MOST_ATTEMPTS)
+        self.attempts[attempts] = self.attempts.get(attempts, 0) + 1
+
+    def add(self, other: Tally) -> None:
+        """Take in another."""
+        for own, its in ((self.counts, other.counts), (self.run, other.run), (self.wait, other.wait)):
+            _add(own, its)  # type: ignore[arg-type]
+        _add(self.attempts, other.attempts)
+        self.run_total += other.run_total
+        self.wait_total += other.wait_total
+
+    def histograms(self) -> tuple[Histogram, Histogram, Histogram]:
+        """Return those of runs, waits and attempts."""
+        return of_times(self.run, self.run_total), of_times(self.wait, self.wait_total), of_numbers(self.attempts)
+
+    def encode(self, span: int) -> bytes:
+        """Return the row of a span, by its number."""
+        out = bytearray([_VERSION])
+        _put(out, span)
+        for what in COUNTS:
+            _put(out, self.counts.get(what, 0))
+        _put(out, self.run_total)
+        _put(out, self.wait_total)
+        for buckets in (self.run, self.wait, self.attempts):
+            _put(out, len(buckets))
+            before = 0
+            for bucket in sorted(buckets):
+                _put(out, bucket - before)
+                _put(out, buckets[bucket])
+                before = bucket
+        return bytes(out)
+
+
+def _spread(buckets: Buckets, seconds: Iterable[float]) -> int:
+    """Put times into buckets; return their sum in microseconds."""
+    micros = [int(each * MICRO) for each in seconds]
+    small = len(_SMALL)
+    for value in micros:
+        bucket = _SMALL[value] if 0 <= value < small else bucket_of(value)
+        buckets[bucket] = buckets.get(bucket, 0) + 1
+    return sum([value for value in micros if value > 0])
+
+
+def _add(own: dict[int, int], its: dict[int, int]) -> None:
+    for what, number in its.items():
+        own[what] = own.get(what, 0) + number
+
+
+def _put(out: bytearray, number: int) -> None:
+    while number > 127:
+        out.append(number & 127 | 128)
+        number >>= 7
+    out.append(number)
+
+
+def decode(row: bytes, span: int) -> Tally | None:
+    """Return what is in the row of a span; None where it is of another, or was written by nobody of ours."""
+    if not row or row[0] != _VERSION:
+        return None
+    numbers = _numbers(row)
+    try:
+        if next(numbers) != span:
+            return None
+        counts = {what: next(numbers) for what in COUNTS}
+        run_total, wait_total = next(numbers), next(numbers)
+        found: list[Buckets] = []
+        for _ in range(3):
+            buckets, bucket = Buckets(), 0
+            for _ in range(next(numbers)):
+                bucket += next(numbers)
+                buckets[bucket] = next(numbers)
+            found.append(buckets)
+    except StopIteration:
+        return None
+    run, wait, attempts = found
+    return Tally(counts, run, wait, attempts, run_total, wait_total)
+
+
+def _numbers(row: bytes) -> Iterator[int]:
+    number = shift = 0
+    for byte in memoryview(row)[1:]:
+        number |= (byte & 127) << shift
+        shift += 7
+        if byte < 128:
+            yield number
+            number = shift = 0
+
+
+def span_of(row: bytes) -> int:
+    """Return the number of the span of which a row is; -1 of what is none."""
+    return next(_numbers(row), -1) if row and row[0] == _VERSION else -1
