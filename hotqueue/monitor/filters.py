@@ -19,7 +19,7 @@ RUNNING, WAITING, RETRYING, SCHEDULED, PARKED, DEAD = "running", "waiting", "ret
 ENDED = "ended"
 UNENDED = (RUNNING, WAITING, RETRYING, SCHEDULED, PARKED, DEAD)  # what a list without a state has: of these something can become
 STATES = (*UNENDED, ENDED)
-_SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|min|h|d|w)?")
+_SPAN = re.compile(r"(\d{1,12}(?:\.\d{1,12})?)\s*(ms|s|m|min|h|d|w)?")
 _UNITS = {"ms": 1, "s": 1000, "m": 60_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 
 
@@ -138,9 +138,15 @@ def _text(term: Term, row: Row, _now: int) -> bool:
         return any(sought in text.casefold() for text in (row.task, row.id, row.args, row.error))
     if term.field == "error":
         return sought in row.error.casefold()
-    pattern = "".join(".*" if each == "*" else re.escape(each) for each in sought)
     begins, ends = (r"(?<!\w)" if sought[:1].isalnum() else ""), (r"(?!\w)" if sought[-1:].isalnum() else "")
-    return re.search(begins + pattern + ends, row.args.casefold(), re.DOTALL) is not None
+    *first, last = map(re.escape, sought.split("*"))
+    text, at = row.args.casefold(), 0
+    for pattern in (*first, last + ends):  # each where it comes first: one pattern with all of them could look for years
+        found = re.compile(begins + pattern).search(text, at)
+        if found is None:
+            return False
+        at, begins = found.end(), ""
+    return True
 
 
 def _time(term: Term, row: Row, now: int) -> bool:

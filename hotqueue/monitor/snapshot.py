@@ -109,7 +109,7 @@ class Snapshots:
     def find(self, name: str) -> QueueFacts | None:
         """Return how one queue is, also one that has just appeared; None where there is none, or it is not shown."""
         found = self.get().by_name.get(name)
-        if found is None and self._is_meant(name) and self._is_there(name):
+        if found is None and self.is_meant(name) and self._is_there(name):
             with self._lock:
                 self._known[name] = None
                 self._read_at = -FRESH
@@ -122,7 +122,8 @@ class Snapshots:
         except ConfigError:  # no queue can have that name
             return False
 
-    def _is_meant(self, name: str) -> bool:
+    def is_meant(self, name: str) -> bool:
+        """Tell whether a queue of this name is shown, if it is there."""
         return not self._names or globs.first_match(self._names, name) is not None
 
     def _queues(self) -> list[str]:

@@ -89,10 +89,15 @@ class Access:
                 return ""
         except ValueError:
             return ""
-        return who if hmac.compare_digest(seal.encode(), self._seal(who, int(until)).encode()) else ""
+        is_known = bool(self._secret(who))  # of nobody else is there a secret: whoever has read this file could seal it
+        return who if is_known and hmac.compare_digest(seal.encode(), self._seal(who, int(until)).encode()) else ""
+
+    def _secret(self, name: str) -> str:
+        """Return what somebody logs in with; "" for nobody."""
+        return self.users.get(name) or (self.token if name == "token" else "")
 
     def _seal(self, name: str, until: int) -> str:
-        secret = self.users.get(name) or self.token
+        secret = self._secret(name)
         key = _digest(f"hotqueue web session\0{secret}")
         return hmac.new(key, f"{name}\0{until}".encode(), hashlib.sha256).hexdigest()
 

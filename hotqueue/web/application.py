@@ -90,8 +90,9 @@ def build(site: Site) -> ASGIApp:
             return viewer
         return site.show("message.html", site.view(request, viewer), 404, title="Not there", text="There is no such page.")
 
-    middleware = [Middleware(SafeHeaders), Middleware(GZipMiddleware, minimum_size=2000, compresslevel=4)]
-    return Starlette(routes=routes, exception_handlers={404: not_there}, middleware=middleware)
+    middleware = [Middleware(GZipMiddleware, minimum_size=2000, compresslevel=4)]
+    inner = Starlette(routes=routes, exception_handlers={404: not_there}, middleware=middleware)
+    return SafeHeaders(inner)  # around all of it: also what Starlette says of a mistake has them
 
 
 async def _static(request: Request) -> Response:

@@ -138,5 +138,8 @@ def is_of_same_origin(request: Request) -> bool:
     """Tell whether a form was on one of our pages, as the browser says; what says nothing is no browser's."""
     if site := request.headers.get("sec-fetch-site"):
         return site == "same-origin"
-    origin = request.headers.get("origin", "")
-    return bool(origin) and urlsplit(origin).netloc.lower() == request.headers.get("host", "").lower()
+    try:
+        place = urlsplit(request.headers.get("origin", "")).netloc.lower()
+    except ValueError:  # such as http://[
+        return False
+    return bool(place) and place == request.headers.get("host", "").lower()

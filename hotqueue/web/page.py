@@ -62,12 +62,16 @@ class View:
         """Tell whether the viewer may do something."""
         return right in self.rights
 
-    def url(self, path: str, **query: Any) -> str:
+    def shows(self, queue: str) -> bool:
+        """Tell whether the dashboard shows a queue of this name, if it is there: it may be for some alone."""
+        return self.snapshots.is_meant(queue)
+
+    def url(self, path: str, /, **query: Any) -> str:
         """Return the address of a page; what is None or "" is left out of the query."""
         kept = {name: str(value) for name, value in query.items() if value not in (None, "")}
         return f"{self.root}{quote(path, safe='/:@')}{'?' if kept else ''}{urlencode(kept)}"
 
-    def here(self, **query: Any) -> str:
+    def here(self, /, **query: Any) -> str:
         """Return the address of this page with some of its query changed."""
         return self.url(self.path, **{**self.query, **query})
 

@@ -87,6 +87,8 @@ class Shown:
     def _answer(self, view: View) -> Response:
         page, site = self._page, self._site
         try:
+            if (queue := view.query.get("queue", "")) and not view.shows(queue):
+                raise NotThere(f"This dashboard shows no queue {queue!r:.80}.")
             found = page.read(view)
             section = page.section or page.title
             return site.show(page.template, view, **{"title": page.title, "section": section, **found})
@@ -143,6 +145,9 @@ class Done:
     def _do(self, view: View, action: Action, form: Form, address: str, is_secure: bool) -> Response:
         back, which = _back(view, form), ""
         try:
+            for queue in form.get("queue", ()):
+                if not view.shows(queue):
+                    raise CannotDo(f"this dashboard shows no queue {queue!r:.80}")
             said = action.act(view, form)
             text, which, back = said.text, said.which, view.url(said.back) if said.back else back
             audit.changed(view.viewer.name, address, action.name, which, text)

@@ -87,6 +87,7 @@ def test_any_text_is_a_filter_or_is_refused_where_it_is_none() -> None:
         ('"a"b', 0, "behind a quoted value comes a space"),
         ("failed:1h", 0, "it is compared: write for example failed:>1h, with > or <"),
         ("failed:>soon", 0, "'soon' is no time"),
+        ("failed:>" + "9" * 400 + "d", 0, "is no time"),
         ("failed:>2030-01-01", 0, "has no time zone"),
         ("run:>x", 0, "'x' is no span of time; write for example run:>2s"),
         ("retries:many", 0, "'many' is no whole number; write for example retries:>2"),

@@ -66,6 +66,9 @@ def test_a_state_is_one_of_some() -> None:
         ("arg:olivenÖL", row(), True),
         ("arg:x=[1", row(), True),
         ('arg:"[1, 42]"', row(), True),
+        ("arg:a*b*d", row(args="('a', 'bc', 'xd', 'd')"), True),  # the last where it is a word's end
+        ("arg:a*d*b", row(args="('a', 'bc', 'xd', 'd')"), False),
+        ("arg:" + "*a" * 20 + "*b", row(args="a" * 400), False),  # and says so at once
         ("error:NO", row(), True),
         ("ÖL", row(), True),
         ("price valueerror", row(), True),

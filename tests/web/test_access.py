@@ -30,6 +30,16 @@ def test_a_session_is_whose_it_is_until_it_is_over() -> None:
     assert access.of_session(f"{int(until) + 1}.{seal}.{b'ann'.hex()}", now=1001) == ""
 
 
+def test_nobody_seals_a_session_of_somebody_who_is_not_there() -> None:
+    forged = Access(users={"eve": ""}).session("eve")  # what is sealed with no secret, as anybody can
+    of_a_token = Access(token="t0ken").session("token")
+    assert Access(users={"ann": "pw"}).of_session(forged) == ""
+    assert Access(users={"ann": "pw", "eve": ""}).of_session(forged) == ""
+    assert Access(token="t0ken").of_session(forged) == ""
+    assert Access(token="t0ken", users={"ann": "pw"}).of_session(of_a_token) == "token"
+    assert Access(users={"ann": "pw"}).of_session(Access().session("token")) == ""
+
+
 @pytest.mark.parametrize(
     "session", ["", ".", "..", "a.b.c", "9999999999.x.zz", "9999999999.ä.616e6e", "-1.x.", "²²²." + "0" * 64 + ".61"]
 )

@@ -7,12 +7,14 @@ from collections.abc import Callable
 
 import pytest
 from starlette.applications import Starlette
+from starlette.requests import Request
 from starlette.routing import Mount
 from starlette.testclient import TestClient
 
 import hotqueue.web
 from hotqueue import ConfigError, HotQueue
 from tests.support import dashboards
+from tests.support.elsewhere import task_by_name
 
 MakeQueue = Callable[..., HotQueue]
 
@@ -55,6 +57,37 @@ def test_those_queues_alone_are_shown_that_are_named(make_queue: MakeQueue, queu
     assert f"{queue_name}-b" not in page.text
     for queue in queues:
         queue.clear()
+
+
+@pytest.mark.servers("embedded")
+def test_tasks_of_other_queues_are_neither_shown_nor_touched(make_queue: MakeQueue, queue_name: str) -> None:
+    ours, other = (make_queue(f"{queue_name}-{n}") for n in "ab")
+    ours.put("x")
+    secret = task_by_name(other, "shop.secret").delay("pssst")
+    asked = dashboards.client(ours, queues=[ours.name])
+    key = f"{len(other.name)} {other.name} {secret.id}"
+    pages = [f"/task?queue={other.name}&id={secret.id}", f"/workflow?queue={other.name}&id={secret.id}"]
+    for page in (*pages, f"/names/one?queue={other.name}&task=shop.secret"):
+        answer = asked.get(page)
+        assert answer.status_code == 404
+        assert "shows no queue" in answer.text
+    assert asked.get(f"/task?id={secret.id}").status_code == 404
+    for action in ("revoke", "discard", "retry", "stop-task"):
+        assert "shows no queue" in asked.post(f"/do/{action}", data={"task": [key]}).text
+    assert "shows no queue" in asked.post("/do/pause", data={"queue": other.name}).text
+    assert other.revoke_all(all=True) == 1  # it waits
+    ours.clear()
+
+
+@pytest.mark.servers("embedded")
+def test_every_answer_has_the_headers_that_keep_others_off(make_queue: MakeQueue) -> None:
+    def authorize(_request: Request) -> bool:
+        raise RuntimeError("the directory is down")
+
+    app = hotqueue.web.app(make_queue(), authorize=authorize)
+    answer = TestClient(app, raise_server_exceptions=False).get("/")
+    assert answer.status_code == 500
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
 
 
 def test_options_that_contradict_each_other_are_refused() -> None:

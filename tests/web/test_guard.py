@@ -79,6 +79,7 @@ def test_who_guesses_has_to_wait(dashboard: Dashboard) -> None:
         ({"sec-fetch-site": "", "origin": "http://127.0.0.1:81"}, 403),
         ({"sec-fetch-site": "", "origin": "https://evil.example"}, 403),
         ({"sec-fetch-site": "", "origin": "null"}, 403),
+        ({"sec-fetch-site": "", "origin": "http://["}, 403),
         ({"sec-fetch-site": ""}, 403),
         ({"sec-fetch-site": "cross-site", "origin": "http://127.0.0.1"}, 403),
     ],

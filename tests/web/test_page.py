@@ -21,6 +21,8 @@ def test_addresses_are_below_where_it_is_mounted() -> None:
     assert shown.url("/", q="a&b=c", sort=None) == "/ops/?q=a%26b%3Dc"
     assert shown.here(page=3) == "/ops/queues?sort=name&page=3"
     assert shown.here(page=None, sort="") == "/ops/queues"
+    named_so = view(path="/queues", query={"path": "x", "self": "y"})  # by whoever wrote the address
+    assert named_so.here(page=2) == "/queues?path=x&self=y&page=2"
     assert (shown.may("pause"), shown.may("purge")) == (True, False)
 
 

@@ -73,7 +73,7 @@ def kind_of(what: str) -> str:
 
 def stop(view: View, form: Form) -> Said:
     """Revoke a task, and end the process that runs it."""
-    chosen = selected(form)
+    chosen = selected(view, form)
     done = acting.revoke(view.store, chosen, terminate=True)
     said = ", ".join(f"{number} {word}" for word, number in done.said.items())
     if not done.said:

@@ -138,7 +138,7 @@ def key_of(row: Row) -> str:
     return f"{len(row.queue)} {row.queue} {row.id}"
 
 
-def selected(form: Form) -> Chosen:
+def selected(view: View, form: Form) -> Chosen:
     """Return the tasks that a form names.
 
     Raises:
@@ -153,6 +153,8 @@ def selected(form: Form) -> Chosen:
         length = int(size) if size.isdecimal() and len(size) < 5 else -1
         if length < 0 or rest[length : length + 1] != " ":
             raise CannotDo("the form names what is no task")
+        if not view.shows(rest[:length]):
+            raise CannotDo(f"this dashboard shows no queue {rest[:length]!r:.80}")
         found.setdefault(rest[:length], []).append(rest[length + 1 :])
     if not found:
         raise CannotDo("no task is selected")
@@ -161,7 +163,7 @@ def selected(form: Form) -> Chosen:
 
 def _on_selection(verb: str) -> page.Action:
     def act(view: View, form: Form) -> Said:
-        chosen = selected(form)
+        chosen = selected(view, form)
         number = Counted(sum(map(len, chosen.values())))
         action = Action(Choice(verb, ids=chosen), number, view.viewer.name)
         actions_of(view.store).take_in(action)
@@ -181,7 +183,8 @@ def completions(view: View) -> dict[str, Any]:
     """Return how whoever types a filter may go on."""
     text, at = view.query.get("q", "")[:500], view.query.get("at", "")
     cursor = int(at) if at.isdecimal() and len(at) < 6 else len(text)
-    return {"offers": offers(text, cursor, known(view.store, text, cursor, [queue.name for queue in view.snapshot.queues][:20]))}
+    queues = [queue.name for queue in view.snapshot.queues][:20]
+    return {"offers": offers(text, cursor, known(view.store, text, cursor, queues) if queues else {})}
 
 
 PAGES = (

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from html import unescape
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 
 from hotqueue import HotQueue
-from hotqueue.web.page import CannotDo, Form
+from hotqueue.monitor.snapshot import Snapshots
+from hotqueue.web.access import Viewer
+from hotqueue.web.page import CannotDo, Form, View
 from hotqueue.web.pages.tasks import SELECTED, selected
 from tests.support import dashboards
 from tests.support.elsewhere import task_by_name
@@ -91,12 +94,14 @@ def test_some_are_selected_and_retried_thrown_away_brought_back_or_revoked(make_
 
 
 def test_a_form_names_tasks_of_any_name() -> None:
-    assert selected(Form({"task": ["5 a b c an id", "1 q x"]})) == {"a b c": ["an id"], "q": ["x"]}
+    none: Any = None
+    view = View(none, Snapshots(none), none, Viewer("ann"), frozenset())
+    assert selected(view, Form({"task": ["5 a b c an id", "1 q x"]})) == {"a b c": ["an id"], "q": ["x"]}
     for key in ("", "x", "9 q x", "-1 q x", "1  x", "99999999 q x"):
         with pytest.raises(CannotDo):
-            selected(Form({"task": [key]}))
+            selected(view, Form({"task": [key]}))
     with pytest.raises(CannotDo, match=f"at most {SELECTED}"):
-        selected(Form({"task": ["1 q x"] * (SELECTED + 1)}))
+        selected(view, Form({"task": ["1 q x"] * (SELECTED + 1)}))
 
 
 def test_who_may_only_look_is_offered_nothing_and_refused(make_queue: MakeQueue) -> None:
