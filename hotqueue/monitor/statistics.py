@@ -113,12 +113,13 @@ def _series(statistics: Statistics, tasks: list[str] | None, step: int, spans: i
     begin = datetime(1970, 1, 1, tzinfo=UTC)
     at = [begin + timedelta(seconds=(first + n) * step) for n in range(spans)]
     return [
-        Series(statistics.name, task, step, tuple(_span(when, tally) for when, tally in zip(at, tallies, strict=True)))
+        Series(statistics.name, task, step, tuple(span_from(when, tally) for when, tally in zip(at, tallies, strict=True)))
         for task, tallies in sorted(found.items())
     ]
 
 
-def _span(at: datetime, tally: Tally) -> Span:
+def span_from(at: datetime, tally: Tally) -> Span:
+    """Return a span, of what was counted of it."""
     return Span(at, {what: tally.counts.get(what, 0) for what in COUNTS}, *tally.histograms())
 
 

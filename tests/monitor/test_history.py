@@ -4,46 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 
 from hotqueue import HotQueue
-from hotqueue.monitor.history import KEPT, History, together
-from hotqueue.monitor.statistics import COUNTS, Series, Span
-from hotqueue.tasks.rules.histogram import Histogram
-
-NONE = dict.fromkeys(COUNTS, 0)
+from hotqueue.monitor.history import KEPT, History
 
 
 def now() -> datetime:
     return datetime.now(UTC).replace(second=0, microsecond=0)
-
-
-def series(queue: str, *succeeded: int) -> Series:
-    begin = now() - timedelta(minutes=len(succeeded) - 1)
-    spans = [
-        Span(
-            begin + timedelta(minutes=n), {**dict.fromkeys(COUNTS, 0), "succeeded": count}, Histogram(count, 1.0, ((1.0, count),))
-        )
-        for n, count in enumerate(succeeded)
-    ]
-    return Series(queue, "", 60, tuple(spans))
-
-
-def test_queues_are_added_up_span_by_span() -> None:
-    found = together([series("a", 1, 2, 3), series("b", 0, 5, 0)], 60, 3)
-    by_moment = {span.at: span for span in found.spans}
-    assert len(found.spans) == 3
-    assert found.queue == ""
-    assert by_moment[now() - timedelta(minutes=1)].counts["succeeded"] == 7
-    assert found.total.counts["succeeded"] - by_moment.get(now() - timedelta(minutes=2), found.spans[0]).counts["succeeded"] == 10
-    assert by_moment[now() - timedelta(minutes=1)].run.count == 7
-
-
-def test_of_no_queues_nothing_happened() -> None:
-    found = together([], 3600, 24)
-    assert (len(found.spans), set(found.total.counts.values()), found.step) == (24, {0}, 3600)
 
 
 @pytest.mark.servers("embedded")

@@ -99,14 +99,14 @@ class Statistics(StoredQueue):
         accounts = ask(keys.accounts(n), "LRANGE", keys.accounts(n), 0, most - 1)
         pairs = ask(keys.enqueued(n), "HGETALL", keys.enqueued(n))
         enqueued = {name: whole(number) for name, number in zip(pairs[::2], pairs[1::2], strict=True)}
-        return Unfolded(version or b"0", _lines(names), whole(kept or b"0"), list(accounts), enqueued)
+        return Unfolded(version or b"0", names_in(names), whole(kept or b"0"), list(accounts), enqueued)
 
     def _changes(self, found: Unfolded, spans: Spans) -> list[Any]:
         """Return the fields of rows that change, each with the row; the names among them, if there are new ones."""
         known, numbered = len(found.names), _Numbers(found.names)
         by_field: dict[bytes, tuple[int, Tally]] = {}
         for (name, step, span), tally in spans.items():
-            place = _field(step, numbered.of(name), span)
+            place = field_of(step, numbered.of(name), span)
             if (before := by_field.get(place)) is None or before[0] < span:
                 by_field[place] = span, tally
             elif before[0] == span:  # of several names that are one
@@ -184,7 +184,7 @@ class Statistics(StoredQueue):
             numbers = {name: number for number, name in enumerate([ALL, *found.names])}
             spans = range(first, first + count)
             known = [name for name in wanted if name in numbers]
-            places = [_field(step, numbers[name], span) for name in known for span in spans]
+            places = [field_of(step, numbers[name], span) for name in known for span in spans]
             rows = self._rows(places)
             key = keys.statistics(self.name)
             if (self.store.command(key, "HGET", key, "version") or b"0") == found.version:
@@ -272,11 +272,13 @@ class _Numbers:
         return number
 
 
-def _lines(names: bytes | None) -> list[str]:
+def names_in(names: bytes | None) -> list[str]:
+    """Return the names of tasks, in the order of their numbers."""
     return keys.text(names).split("\n") if names else []
 
 
-def _field(step: int, number: int, span: int) -> bytes:
+def field_of(step: int, number: int, span: int) -> bytes:
+    """Return under what the row of a span stands."""
     return _FIELD.pack(FOLDED.index(step), number, span % KEPT[step])
 
 
