@@ -19,6 +19,7 @@ from hotqueue.store.store import Store
 T = TypeVar("T")
 
 FRESH = 3.0  # seconds for which an answer is good
+SHARE = 20  # one that takes long to read is good for longer: reading takes one part in so many of the time
 KEPT = 200  # answers that are kept
 
 
@@ -63,9 +64,10 @@ class History:
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
         with answer.lock:
-            if time.monotonic() - answer.read_at >= FRESH:
+            if time.monotonic() >= answer.good_until:
+                began = time.thread_time()
                 answer.value = read()
-                answer.read_at = time.monotonic()
+                answer.good_until = time.monotonic() + max(FRESH, SHARE * (time.thread_time() - began))
             found: T = answer.value
             return found
 
@@ -73,5 +75,5 @@ class History:
 class _Answer:
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.read_at = -FRESH
+        self.good_until = 0.0
         self.value: Any = None
