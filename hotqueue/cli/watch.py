@@ -1,7 +1,8 @@
-"""hotwatch: how many items wait in each queue."""
+"""hotwatch: how many items wait in each queue; with --live, all there is, full-screen."""
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hotqueue.cli.entry import json_text, run, settings, version_option
+from hotqueue.cli.reading import opened_store
 from hotqueue.cli.store import opened, store_options
 
 if TYPE_CHECKING:
@@ -16,17 +18,72 @@ if TYPE_CHECKING:
     from hotqueue.monitor.inventory import Length
     from hotqueue.store.store import Store
 
+EXTRA = "--live needs textual: pip install 'hotqueue[watch]'"
+
 
 @click.command(context_settings=settings, epilog="Without a QUEUE: every queue of the store.")
 @click.argument("queues", metavar="[QUEUE]...", nargs=-1)
 @store_options
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+@click.option("--live", is_flag=True, help="Show queues, workers and tasks full-screen, and act on them; ? there says how.")
+@click.option(
+    "--every",
+    type=click.FloatRange(0.1),
+    default=1.0,
+    show_default=True,
+    metavar="S",
+    help="Seconds between two looks of --live.",
+)
+@click.option(
+    "--theme",
+    type=click.Choice(["terminal", "dark", "light"]),
+    default="terminal",
+    show_default=True,
+    help="Colours of --live: the terminal's own, or others.",
+)
+@click.option("--no-color", is_flag=True, help="No colours in --live; $NO_COLOR says the same.")
 @version_option
-def hotwatch(queues: tuple[str, ...], as_json: bool, **where: Any) -> None:
+def hotwatch(queues: tuple[str, ...], as_json: bool, live: bool, every: float, theme: str, no_color: bool, **where: Any) -> None:
     """Print how many items wait in each QUEUE: raw messages, and tasks that no worker has taken.
 
     'tenant-*' is all queues that match, as for hotqueue-worker -Q.
     """
+    if live:
+        if as_json:
+            raise click.UsageError(
+                "--live and --json are two things: hotwatch --json prints once, hotqueue info --json --watch more"
+            )
+        _live(queues, every, theme, no_color, where)
+        return
+    _print(queues, as_json, where)
+
+
+def _live(queues: tuple[str, ...], every: float, theme: str, no_color: bool, where: dict[str, Any]) -> None:
+    """Show the monitor until somebody quits.
+
+    Raises:
+        click.ClickException: there is no terminal, or what it takes is not installed.
+    """
+    if not (sys.stdin.isatty() and sys.stdout.isatty() and sys.stderr.isatty()):
+        raise click.UsageError("--live needs a terminal; without it, hotwatch prints lines")
+    if no_color:
+        os.environ["NO_COLOR"] = "1"
+    for name in ("COLUMNS", "LINES"):  # which some shells export: the size that the terminal had then
+        os.environ.pop(name, None)
+    try:
+        from hotqueue.watch.app import LiveApp
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "textual":
+            raise
+        raise click.ClickException(EXTRA) from None
+    from hotqueue.monitor import inventory
+
+    with opened_store(where) as store:
+        inventory.meant(store, queues)  # says what is wrong with a glob
+        LiveApp(store, queues, every, "terminal" if "NO_COLOR" in os.environ else theme).run(mouse=False)
+
+
+def _print(queues: tuple[str, ...], as_json: bool, where: dict[str, Any]) -> None:
     from hotqueue.monitor import inventory
 
     with opened(**where) as store:

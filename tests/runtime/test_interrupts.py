@@ -33,6 +33,7 @@ INSIDE_TASKS = ("tasks/worker/async_worker.py", "tasks/worker/sync_worker.py", "
 ALLOWED = {
     "cli": "commands run no tasks",
     "web": "pages run no tasks",
+    "watch": "nor does the monitor",
     "monitor/bulk.py": "nor do bulk actions, which have a thread of their own",
     "store/pipeline.py": "of workers and supervisors, for many queues at once",
     "messages/asyncio.py": "tasks of an event loop are cancelled: nothing is raised in its thread",

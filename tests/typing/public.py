@@ -1,4 +1,4 @@
-"""Asks pyright whether a user's checker knows every type of the API; the commands, which nobody imports, may keep theirs.
+"""Asks pyright whether a checker knows every type of the API; commands and the monitor, which nobody imports, may keep theirs.
 
 Run by ``make check``: prints what is unknown, and exits 1. A type that is inferred counts as known. What is made of classes of
 libraries that have no types is as unknown as these.
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import hotqueue
 
-EXCEPT = ("hotqueue.cli.", "hotqueue.contrib.joblib.HotQueueBackend")
+EXCEPT = ("hotqueue.cli.", "hotqueue.watch.", "hotqueue.contrib.joblib.HotQueueBackend")
 
 
 def complaints() -> list[str]:
