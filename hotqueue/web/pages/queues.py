@@ -8,7 +8,9 @@ from typing import Any
 
 from hotqueue.monitor.acting import queue_at
 from hotqueue.monitor.crowd import QueueFacts
+from hotqueue.web import times
 from hotqueue.web.page import Action, CannotDo, Form, NotThere, Page, Said, View
+from hotqueue.web.pages.workers import programs
 from hotqueue.web.paging import paged, sorted_by
 
 COLUMNS: dict[str, Callable[[QueueFacts], Any]] = {
@@ -42,7 +44,16 @@ def one_queue(view: View) -> dict[str, Any]:
         raise NotThere(f"There is no queue {name!r}, or it is empty and has no worker.")
     workers = [worker for worker in view.snapshot.workers if name in worker.queues]
     warnings = [warning for warning in view.snapshot.warnings if warning.queue == name]
-    return {"title": name, "queue": queue, "workers": workers, "warnings": warnings}
+    period, charts = times.period_of(view), {}
+    if not (queue.is_newer or queue.refused):
+        series, marks = view.history.overall([name], period.step, period.spans), view.history.deploys([name])
+        charts = {
+            "ended": times.throughput(series, period, marks),
+            "run": times.lasted(series, period, "run", "Run time", marks),
+            "wait": times.lasted(series, period, "wait", "Wait time, from due to start", marks),
+        }
+    more = {"period": period, "periods": times.PERIODS, "charts_of": charts}
+    return {"title": name, "queue": queue, "programs": programs(workers), "warnings": warnings, **more}
 
 
 def pause(view: View, form: Form) -> Said:
