@@ -1,6 +1,6 @@
 """What statistics cost: Redis instructions of sending and draining, and the worker's CPU, beside another checkout.
 
-python -m bench.statistics --source DIR [--rounds 7] [--tasks 20000] [--only redis,cpu] [--server PATH]
+python -m bench.statistics --source DIR [--rounds 7] [--tasks 20000] [--only redis,cpu,memory] [--server PATH]
 
 `--source` is a checkout of the commit before. What is counted:
 
@@ -9,6 +9,7 @@ python -m bench.statistics --source DIR [--rounds 7] [--tasks 20000] [--only red
   server does anyway is not in it. It includes all that upkeep does meanwhile, as folding in.
 - cpu: user and system time of the worker's thread in a drain of tasks that do nothing, pairs in turns, the median of ratios;
   of the whole process, with its upkeep; and of the thread that sends by `delay`.
+- memory: what Redis takes for the rows of a name that has run all the year, and for those of a month of it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import argparse
 import contextlib
 import json
 import os
+import random
 import re
 import signal
 import socket
@@ -31,6 +33,7 @@ from statistics import median
 import redis
 
 from bench import servers
+from hotqueue.tasks.rules.tally import Tally
 
 ROOT = Path(__file__).resolve().parents[1]
 CASE = """
@@ -160,13 +163,48 @@ def cpu_costs(trees: list[Path], rounds: int, tasks: int) -> None:
         print(f"cpu     {name:12s} {before:10.2f} {after:10.2f} µs a task  ×{ratio:.4f} (of the least ×{least:.4f})", flush=True)
 
 
+def memory() -> None:
+    """Print what Redis takes for the rows of a name that runs all the year, and for those of a month of it."""
+    from hotqueue.tasks.broker.statistics import field_of
+    from hotqueue.tasks.rules.tally import KEPT
+
+    with tempfile.TemporaryDirectory() as folder, servers.run("redis-server", Path(folder) / "server") as server:
+        for hourly in (100, 1000, 10_000):
+            server.client.flushall()
+            before, each = server.memory(), {}
+            for step, number in ((60, hourly // 60), (3600, hourly), (86400, 20 * hourly)):
+                some = [_busy(seed, max(1, number)) for seed in range(10)]
+                each[step] = [some[n % 10].encode(20_000 + n) for n in range(KEPT[step])]
+            for name in range(1, 6):
+                rows = {field_of(step, name, 20_000 + n): row for step in each for n, row in enumerate(each[step])}
+                server.client.hset("{hotqueue:memory}:statistics", mapping=rows)
+            year = (server.memory() - before) / 5
+            days = sum(len(row) + 70 for row in each[86400][31:])
+            print(
+                f"memory  {hourly:6d} tasks an hour  a year {year / 1000:4.0f} KB  a month {(year - days) / 1000:4.0f} KB",
+                flush=True,
+            )
+
+
+def _busy(seed: int, number: int) -> Tally:
+    """Return what so many tasks did, whose times are spread over two decades."""
+    draw, tally = random.Random(seed), Tally()
+    for what, part in (("enqueued", 1.0), ("started", 1.02), ("succeeded", 0.98), ("failed", 0.02), ("retried", 0.02)):
+        tally.count(what, int(number * part))
+    tally.ran([draw.lognormvariate(-2, 0.6) for _ in range(number)])
+    tally.waited([draw.lognormvariate(-4, 0.9) for _ in range(number)])
+    for _ in range(number):
+        tally.needed(1 + (draw.random() < 0.02))
+    return tally
+
+
 def main() -> None:
     """Measure what the command line says."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--source", type=Path, help="a checkout of the commit before")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--tasks", type=int, default=20_000)
-    parser.add_argument("--only", default="redis,cpu")
+    parser.add_argument("--only", default="redis,cpu,memory")
     parser.add_argument("--server", default="", help="the redis-server to count; the system's if not given")
     given = parser.parse_args()
     wanted = given.only.split(",")
@@ -175,6 +213,8 @@ def main() -> None:
         redis_costs(trees, given.server or servers.binary())
     if "cpu" in wanted:
         cpu_costs(trees, given.rounds, given.tasks)
+    if "memory" in wanted:
+        memory()
 
 
 if __name__ == "__main__":

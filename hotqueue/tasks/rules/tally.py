@@ -1,6 +1,6 @@
 """Tally: how often what happened to tasks of one name in one span of time, and how long it took; as a row of bytes. Pure.
 
-A row is small, as there are many: numbers in seven bits a byte, the buckets of a histogram as the steps from one to the next.
+A row is small, as there are many: numbers in seven bits a byte, the buckets of a histogram one after the other.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ FOLDED = (*STEPS, EVER)
 KEPT = {60: 121, 3600: 24 * 31 + 1, 86400: 366, EVER: 1}  # spans that are kept of each, with the one that goes on
 KEEP_ENDED = 10_000  # tasks that have ended and can be listed, if nobody says otherwise
 MOST_ATTEMPTS = 100  # of more, it is not known how many
-_VERSION = 1
+_VERSION = 2
 
 Buckets = dict[int, int]
 _SMALL = [bucket_of(value) for value in range(1024)]  # so as to look them up
@@ -78,12 +78,7 @@ class Tally:
         _put(out, self.run_total)
         _put(out, self.wait_total)
         for buckets in (self.run, self.wait, self.attempts):
-            _put(out, len(buckets))
-            before = 0
-            for bucket in sorted(buckets):
-                _put(out, bucket - before)
-                _put(out, buckets[bucket])
-                before = bucket
+            _put_buckets(out, buckets)
         return bytes(out)
 
 
@@ -109,6 +104,34 @@ def _put(out: bytearray, number: int) -> None:
     out.append(number)
 
 
+def _put_buckets(out: bytearray, buckets: Buckets) -> None:
+    """Put how many there are, and the first; the numbers of one after another; of gaps, 0 and how wide."""
+    filled = sorted(bucket for bucket, number in buckets.items() if number)
+    _put(out, len(filled))
+    following = filled[0] if filled else 0
+    if filled:
+        _put(out, following)
+    for bucket in filled:
+        if bucket > following:
+            _put(out, 0)
+            _put(out, bucket - following)
+        _put(out, buckets[bucket])
+        following = bucket + 1
+
+
+def _read_buckets(numbers: Iterator[int]) -> Buckets:
+    buckets, left = Buckets(), next(numbers)
+    bucket = next(numbers) if left else 0
+    while left:
+        number = next(numbers)
+        if number:
+            buckets[bucket] = number
+            bucket, left = bucket + 1, left - 1
+        else:
+            bucket += next(numbers)
+    return buckets
+
+
 def decode(row: bytes, span: int) -> Tally | None:
     """Return what is in the row of a span; None where it is of another, or was written by nobody of ours."""
     if not row or row[0] != _VERSION:
@@ -119,16 +142,9 @@ def decode(row: bytes, span: int) -> Tally | None:
             return None
         counts = {what: next(numbers) for what in COUNTS}
         run_total, wait_total = next(numbers), next(numbers)
-        found: list[Buckets] = []
-        for _ in range(3):
-            buckets, bucket = Buckets(), 0
-            for _ in range(next(numbers)):
-                bucket += next(numbers)
-                buckets[bucket] = next(numbers)
-            found.append(buckets)
+        run, wait, attempts = [_read_buckets(numbers) for _ in range(3)]
     except StopIteration:
         return None
-    run, wait, attempts = found
     return Tally(counts, run, wait, attempts, run_total, wait_total)
 
 
