@@ -6,10 +6,7 @@ from collections.abc import Sequence
 
 from hotqueue import keys
 from hotqueue.sizes import LARGE
-from hotqueue.tasks.broker import scripts
 from hotqueue.tasks.broker.stored_queue import StoredQueue
-
-_NONE = ord("-")  # before the length of what is not there
 
 
 class Records(StoredQueue):
@@ -25,23 +22,6 @@ class Records(StoredQueue):
         """Return the stored records of tasks, which together should be no more than one trip carries."""
         every_key = [keys.result(self.name, task_id) for task_id in ids]
         found: list[bytes | None] = self.store.repeat(lambda: self.store.command(every_key[0], "MGET", *every_key))
-        return found
-
-    def read_together(self, ids: Sequence[str]) -> list[bytes | None]:
-        """Return the stored records of the first of some, as many as one trip carries: by a script, as a reply each takes long.
-
-        Raises:
-            ConnectionFailed, ConfigError: the server is away, or set up otherwise.
-        """
-        lines = "".join([f"{task_id}\n" for task_id in ids])
-        data: bytes = self.store.run(scripts.READ_RESULTS, self.script_keys.read_results(), [lines], "reading results")
-        found: list[bytes | None] = []
-        at = 0
-        while at < len(data):
-            size = int(data[at : at + 8])
-            at += 8
-            found.append(data[at : at + size] if data[at - 8] != _NONE else None)
-            at += size
         return found
 
     def ends(self, ids: Sequence[str]) -> list[int | None]:

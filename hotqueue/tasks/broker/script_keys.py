@@ -55,10 +55,6 @@ class ScriptKeys(WorkerScriptKeys):
         n = self.name
         return [*self.look(task_id)[:-1], keys.paused(n), keys.workers(n), keys.stats(n)]
 
-    def read_results(self) -> list[str]:
-        """Of read_results.lua."""
-        return [keys.result(self.name, "")]
-
     def glimpse(self) -> list[str]:
         """Of glimpse.lua."""
         return [keys.tasks(self.name), keys.attempts(self.name)]

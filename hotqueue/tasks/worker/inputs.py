@@ -18,7 +18,6 @@ from hotqueue.tasks.wire.record import Record
 from hotqueue.tasks.wire.settlement import RECORDS, Delivery, Settlement, raw_of
 
 TOGETHER = 250  # records that are read in one trip
-MANY = 2500  # the same, where there are more and they are small: by a script, which takes some 3 ms for so many
 AHEAD = 1000  # records that are read at most for steps that stand in line
 MOST_HANDED_ON = 64 * 1024  # bytes of a step: what needs more tasks than one step settles is not decoded for that
 ENDED_WITHOUT = b""  # stands for the record of a task that ended without one
@@ -81,13 +80,7 @@ def origins_of(records: Sequence[bytes | None]) -> list[str]:
 
 def _records(broker: Broker, ids: list[str]) -> dict[str, bytes | None]:
     found: dict[str, bytes | None] = {}
-    while len(ids) - len(found) > TOGETHER:
-        some = ids[len(found) : len(found) + MANY]
-        read = broker.read_together(some)
-        found.update(zip(some, read, strict=False))
-        if len(read) < TOGETHER:
-            break  # they are large
-    for start in range(len(found), len(ids), TOGETHER):
+    for start in range(0, len(ids), TOGETHER):
         some = ids[start : start + TOGETHER]
         every_key = [keys.result(broker.name, task_id) for task_id in some]
         found.update(zip(some, broker.store.command(every_key[0], "MGET", *every_key), strict=True))

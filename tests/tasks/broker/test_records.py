@@ -16,18 +16,6 @@ def test_records_are_bytes_in_the_order_of_the_ids(room: Room) -> None:
     assert (room.broker.record("a"), room.broker.record("b")) == (b"blob", None)
 
 
-def test_many_come_in_one_reply_as_long_as_they_are_small(room: Room) -> None:
-    values = {f"r{n}": b"x" * (n % 7) + b"\n\0" for n in range(1000)}
-    room.client.mset({room.prefix + f"result:{name}": value for name, value in values.items()})
-    assert room.broker.read_together(["none", *values]) == [None, *values.values()]
-    room.client.mset({room.prefix + f"result:r{n}": b"y" * 3000 for n in range(300)})
-    assert room.broker.read_together(list(values)) == [b"y" * 3000] * 200
-    room.client.delete(room.prefix + "result:r1")
-    room.client.rpush(room.prefix + "result:r1", "junk")
-    assert room.broker.read_together(["r0", "r1"]) == [b"y" * 3000, None]
-    assert room.broker.read_together([]) == []
-
-
 def test_one_that_has_not_ended_is_told_from_one_without_a_record(room: Room) -> None:
     room.fill({"tasks": {"waits": sync(), "again": sync()}})
     for task_id in ("ended", "again"):

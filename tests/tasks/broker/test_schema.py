@@ -112,7 +112,6 @@ ALLOWED = {
     ),  # which read what has no forms, or are asked for after `revoke`, `pause`
     "glance",  # which says that it is newer
     *("needs_upkeep", "are_registered", "share"),  # by which upkeep sees what there is to do
-    "read_results",  # of records, whose form they say themselves, to a worker that has the step that takes them
     "free_done",  # of a supervisor, after its sweep
     "what_is_left",  # which leaves a queue that was taken up as it is: test_queue_names.py
 }

@@ -26,7 +26,6 @@ LISTS = {
     "due_schedules": KEYS.due_schedules(),
     "set_schedules": KEYS.schedules(),
     "enqueue": [*KEYS.enqueue(), *KEYS.received("o"), *KEYS.schedules()],
-    "read_results": KEYS.read_results(),
     "enqueue_one": [*KEYS.enqueue_one(False), "{hotqueue:q}:result:t"],
     "forget": KEYS.forget("t"),
     "posted": KEYS.posted("o"),

@@ -36,22 +36,6 @@ def test_all_that_stand_in_line_are_read_in_one_trip(room: Room) -> None:
     assert room.client.info("commandstats")["cmdstat_mget"]["calls"] == 1
 
 
-@pytest.mark.servers("server")
-@pytest.mark.parametrize(("size", "scripts"), [(1, 1), (3000, 1)])
-def test_thousands_are_read_by_a_script_as_long_as_they_are_small(room: Room, size: int, scripts: int) -> None:
-    names = [f"r{n}" for n in range(1700)]
-    room.client.mset({room.prefix + f"result:{name}": f"{name} " + "x" * size for name in names})
-    room.fill({"owned": {"b": "1 x\nsd"}})
-    step = delivery(room, "1", *names[:1500], "a", *names[1500:], "b")
-    room.client.config_resetstat()
-    read_inputs(room.broker, [step])
-    expected = {name: f"{name} ".encode() + b"x" * size for name in names} | {"a": None, "b": ENDED_WITHOUT}
-    assert step.inputs == expected
-    stats = room.client.info("commandstats")
-    assert sum(stats.get(f"cmdstat_{name}", {"calls": 0})["calls"] for name in ("eval", "evalsha")) <= scripts + 1  # not loaded
-    assert stats["cmdstat_mget"]["calls"] == (9 if size == 1 else 8)
-
-
 def test_values_come_in_front_of_the_arguments_and_those_that_failed_are_left_out() -> None:
     inputs = {"a": success(1), "b": record.encode(State.FAILURE, 0, 0, b""), "c": ENDED_WITHOUT}
     assert arguments({"needs": ["a", "b", "c"], "takes": "*"}, inputs, None, (9,)) == ([1, None], 9)
