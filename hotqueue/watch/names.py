@@ -43,7 +43,7 @@ class Names(View):
     name = "Names"
     about = "tasks by their name: what ended and failed in the last hour, and how long runs and waits took (p50, p95)"
     empty = "no task has run within the last hour"
-    every = 5.0
+    every = 10.0
     columns = (
         Column("task", 14, stretch=3),
         Column("queue", 8, stretch=1, drop=1),
