@@ -140,6 +140,9 @@ class Action:
             self.state = FINISHED
         except HotQueueError as error:  # of the rest nothing was done
             self.state, self.error = FAILED, str(error)
+        except Exception as error:  # ours: whoever waits for the end has to hear of it
+            self.state, self.error = FAILED, f"a mistake of hotqueue: {error!r:.200}"
+            raise
         finally:
             self.ended = time.time()
 

@@ -81,6 +81,8 @@ class Snapshots:
         self._lock = threading.Lock()
         self._last: Snapshot | None = None
         self._read_at = -FRESH
+        self._failure: HotQueueError | None = None  # of the last reading
+        self._failed_at = -FRESH
         self._known: dict[str, None] = {}
         self._keys = 0  # there were at last
         self._list_at = 0.0  # when to look again
@@ -93,13 +95,24 @@ class Snapshots:
         Raises:
             ConnectionFailed: the server is away.
         """
+        asked_at = time.monotonic()
         with self._lock:
+            if self._failure is not None and self._failed_at >= asked_at:
+                raise self._failure  # we waited for somebody who waited for the server in vain: not each of us in turn
             if self._last is None or time.monotonic() - self._read_at >= FRESH:
-                self._last = snapshot(self.store, self._queues())
+                self._last = self._read()
                 self._keys = self._last.server.keys
                 self._read_at = time.monotonic()
                 self.reads += 1
             return self._last
+
+    def _read(self) -> Snapshot:
+        self._failure = None
+        try:
+            return snapshot(self.store, self._queues())
+        except HotQueueError as error:
+            self._failure, self._failed_at = error, time.monotonic()
+            raise
 
     def outdate(self) -> None:
         """Have the next who asks see what somebody has changed just now."""

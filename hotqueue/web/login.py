@@ -13,6 +13,8 @@ from hotqueue.web.guard import SESSION, address_of, is_of_same_origin
 from hotqueue.web.page import View
 from hotqueue.web.routing import Site, read_form
 
+LONGEST = 20_000  # bytes of its form, which anybody may send
+
 
 class Login:
     """The page on which one logs in."""
@@ -36,7 +38,7 @@ class Login:
 
     async def _take(self, request: Request, view: View) -> Response:
         access, tries, address = self._site.access, self._site.tries, address_of(request)
-        form = await read_form(request)
+        form = await read_form(request, LONGEST)
         if form is None or not is_of_same_origin(request):
             return self._form(view, "The form was not on a page of this dashboard.", "", 403)
         to = form.one("to")

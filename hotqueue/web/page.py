@@ -69,7 +69,8 @@ class View:
     def url(self, path: str, /, **query: Any) -> str:
         """Return the address of a page; what is None or "" is left out of the query."""
         kept = {name: str(value) for name, value in query.items() if value not in (None, "")}
-        return f"{self.root}{quote(path, safe='/:@')}{'?' if kept else ''}{urlencode(kept)}"
+        behind = urlencode(kept, errors="replace")  # of what is no character, half of a pair, there is no address
+        return f"{self.root}{quote(path, safe='/:@', errors='replace')}{'?' if kept else ''}{behind}"
 
     def here(self, /, **query: Any) -> str:
         """Return the address of this page with some of its query changed."""

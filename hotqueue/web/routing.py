@@ -26,7 +26,7 @@ from hotqueue.web.templating import render
 log = logging.getLogger("hotqueue.web")
 
 SAID = "hotqueue_said"  # the cookie of what an action said, for the next page
-LONGEST = 1_000_000  # bytes of a form
+LONGEST, FIELDS = 1_000_000, 10_000  # bytes of a form, and fields
 
 
 @dataclass
@@ -47,7 +47,7 @@ class Site:
     def view(self, request: Request, viewer: Viewer) -> View:
         """Return what a page is given."""
         root = str(request.scope.get("root_path", ""))
-        path = request.url.path
+        path = str(request.scope["path"])  # as it is meant; that of request.url is quoted
         path = path[len(root) :] if path.startswith(root) else path
         said = unquote(request.cookies.get(SAID, ""))
         rights = self.access.rights(viewer)
@@ -64,7 +64,8 @@ class Site:
             has_login=has_login,
             **{"section": "", "title": "", "is_bare": False, **context},
         )
-        return Response(text, status, media_type="text/html")
+        body = text.encode(errors="backslashreplace")  # what a task says may have half of a pair in it
+        return Response(body, status, media_type="text/html")
 
 
 class Shown:
@@ -164,7 +165,7 @@ class Done:
         view.snapshots.outdate()
         response = RedirectResponse(back, 303)
         cookie: dict[str, Any] = {"path": view.root or "/", "max_age": 60, "httponly": True, "secure": is_secure}
-        response.set_cookie(SAID, quote(text[:1500]), samesite="strict", **cookie)
+        response.set_cookie(SAID, quote(text[:1500], errors="replace"), samesite="strict", **cookie)
         return response
 
 
@@ -192,15 +193,19 @@ async def let_in(site: Site, request: Request) -> Viewer | Response:
         return site.show("message.html", view, 403, title="Not for you", text=f"{error}.", is_bare=True)
 
 
-async def read_form(request: Request) -> Form | None:
+async def read_form(request: Request, longest: int = LONGEST) -> Form | None:
     """Return what a form says; None where that is too much."""
     body = bytearray()
     async for part in request.stream():
         body += part
-        if len(body) > LONGEST:
+        if len(body) > longest:
             return None
     form: dict[str, list[str]] = {}
-    for name, value in parse_qsl(body.decode(errors="replace"), keep_blank_values=True):
+    try:
+        said = parse_qsl(body.decode(errors="replace"), keep_blank_values=True, max_num_fields=FIELDS)
+    except ValueError:  # more: reading them would take long, and others wait
+        return None
+    for name, value in said:
         form.setdefault(name, []).append(value)
     return Form(form)
 

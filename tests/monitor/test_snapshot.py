@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from hotqueue import HotQueue
+from hotqueue.errors import ConnectionFailed
 from hotqueue.monitor.snapshot import Snapshots, snapshot
+from hotqueue.store.resolve import resolve
+from hotqueue.store.store import Store
 from tests.support.elsewhere import task_by_name
+from tests.support.servers import RedisServer
 from tests.support.waiting import wait_until
 
 MakeQueue = Callable[..., HotQueue]
@@ -70,3 +75,26 @@ def test_queues_that_appear_are_seen_soon_though_the_first_look_was_slow(make_qu
     wait_until(lambda: later.name in snapshots.get().by_name)
     for each in (queue, later):
         each.clear()
+
+
+@pytest.mark.servers("embedded")
+def test_who_waited_for_a_reading_that_failed_waits_for_no_other(start_redis: Callable[..., RedisServer]) -> None:
+    server = start_redis()
+    shared = Snapshots(Store(replace(resolve(url=server.url), patience=0.5)))
+    server.kill()
+    together, errors = threading.Barrier(6), list[ConnectionFailed]()
+
+    def look() -> None:
+        together.wait()
+        try:
+            shared.get()
+        except ConnectionFailed as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=look) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(errors) == 6
+    assert len(set(map(id, errors))) < 6  # they share it, as they share what was read

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
+from html import unescape
+from urllib.parse import quote
 
 import pytest
 from starlette.testclient import TestClient
@@ -81,6 +84,41 @@ def test_what_cannot_be_done_is_said_on_the_page(dashboard: Dashboard) -> None:
 
 def test_a_form_may_be_large_but_not_any_size(dashboard: Dashboard) -> None:
     assert dashboard().post("/do/pause", data={"queue": "x" * 2_000_000}).status_code == 413
+
+
+def test_a_form_has_few_enough_fields_to_be_read_at_once(dashboard: Dashboard) -> None:
+    assert dashboard().post("/do/pause", content="a&" * 20_000).status_code == 413
+
+
+def test_a_queue_of_any_name_has_a_page_and_one_stays_there(make_queue: MakeQueue, queue_name: str) -> None:
+    queue = make_queue(f"{queue_name} a?b#c/ü")
+    queue.put("x")
+    asked = dashboards.client(queue)
+    page = asked.get(f"/queues/{quote(queue.name)}")
+    back = unescape(re.findall(r'name="_back" value="([^"]*)"', page.text)[0])
+    page = asked.post("/do/pause", data={"queue": queue.name, "_back": back})
+    assert (page.status_code, page.url.path) == (200, f"/queues/{queue.name}")
+    assert f"queue {queue.name} is paused" in unescape(page.text)
+    queue.resume()
+    queue.clear()
+
+
+def test_half_of_a_pair_in_what_a_task_says_breaks_no_page(make_queue: MakeQueue, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.CRITICAL, "hotqueue")  # xdist cannot send such a line on
+
+    def fail() -> None:
+        raise ValueError("half \ud800 of a pair")
+
+    queue = make_queue()
+    task_id = queue.task(name="half")(fail).delay().id
+    queue.run_worker(burst=True)
+    asked = dashboards.client(queue)
+    for path in ("/dead", f"/task?queue={queue.name}&id={task_id}"):
+        page = asked.get(path)
+        assert page.status_code == 200
+        assert "half \\ud800 of a pair" in page.text
+    assert "that match" in asked.get(f"/bulk?verb=retry&q={quote('error:half')}").text
+    queue.discard_dead(all=True)
 
 
 def test_redis_may_be_away_and_come_back(start_redis: Callable[..., RedisServer]) -> None:

@@ -156,7 +156,7 @@ def undo(view: View, form: Form) -> Said:
     action = _known(view.store, form.need("bulk"))
     if action is None or action.choice.verb != DISCARD:
         raise CannotDo("nothing is known of that action: 'hotqueue discard --undo' brings back what was thrown away")
-    back = action.undo(view.store, [queue.name for queue in view.snapshot.queues] or list(action.choice.queues))
+    back = action.undo(view.store, action.choice.queues)
     text = f"{plural(back.count, 'task is', 'tasks are')} in the dead list again"
     for why in dict.fromkeys(back.kept.values()):
         number = sum(each == why for each in back.kept.values())
