@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,10 +36,14 @@ def workflows(view: View) -> dict[str, Any]:
     refused: list[str] = []
     recent = finding.each(queues[:QUEUES] if not sought else (), lambda name: (name, facts.recent(view.store, name)), refused)
     for name, ids in recent:
-        for workflow_id in ids[: SHOWN - len(rows)]:
-            found = facts.look(view.store, name, workflow_id, COUNTED)
-            rows += [found] if found is not None else []
+        rows += _looked(view, name, ids[: SHOWN - len(rows)], refused)
     return {"sought": sought, "rows": rows, "counted": COUNTED, "refused": refused, "more": not sought and len(rows) >= SHOWN}
+
+
+def _looked(view: View, queue: str, ids: Sequence[str], refused: list[str]) -> list[OneWorkflow]:
+    """Return these workflows; one of which a key is wrong hides no other."""
+    found = finding.each(ids, lambda workflow_id: facts.look(view.store, queue, workflow_id, COUNTED), refused)
+    return [each for each in found if each is not None]
 
 
 def _sought(view: View, sought: str) -> list[OneWorkflow]:

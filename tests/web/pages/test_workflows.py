@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from hotqueue import HotQueue
+from hotqueue import HotQueue, keys
 from hotqueue.tasks import chain, chord, group
 from tests.support import dashboards
 from tests.support.elsewhere import task_by_name
@@ -55,3 +55,20 @@ def test_one_that_is_not_there_says_so(make_queue: MakeQueue) -> None:
     assert asked.get(f"/workflow?queue={queue.name}&id=nobody").status_code == 404
     assert asked.get("/workflow").status_code == 404
     queue.clear()
+
+
+def test_one_of_which_a_key_is_wrong_hides_no_other(make_queue: MakeQueue) -> None:
+    queue = make_queue()
+    failing, behind = queue.task(name="shop.fail")(fail), task_by_name(queue, "shop.behind")
+    broken, other = (chain(failing.s(n), behind.si(2)).delay() for n in range(2))
+    queue.run_worker(burst=True)
+    ids = [each.id.rpartition("-")[0] for each in (broken, other)]
+    key = keys.result(queue.name, f"workflow:{ids[0]}")
+    queue._store.command(key, "DEL", key)
+    queue._store.command(key, "RPUSH", key, "x")
+    page = dashboards.client(queue).get("/workflows")
+    assert page.status_code == 200
+    assert f"id={ids[1]}" in page.text
+    assert "holds a list" in page.text
+    queue._store.command(key, "DEL", key)
+    queue.discard_dead(all=True)
