@@ -23,12 +23,21 @@ from tests.support.processes import start_command, start_python
 
 IMAGES = Path(__file__).with_name("images")
 LARGEST = 150_000  # bytes of a picture
-PICTURES = {  # name: path, width, height, colours
-    "overview": ("/", 1280, 900, "light"),
-    "overview-dark": ("/", 1280, 900, "dark"),
-    "name": ("/names/one?queue=mail&task=shop.send_mail", 1280, 900, "light"),
-    "tasks": ("/tasks?q=state:ended", 1280, 760, "light"),
-    "phone": ("/", 390, 800, "dark"),
+PICTURES = {  # name: path, what is clicked there, width, height, colours
+    "overview": ("/", "", 1280, 900, "light"),
+    "overview-dark": ("/", "", 1280, 900, "dark"),
+    "phone": ("/", "", 390, 800, "dark"),
+    "queues": ("/queues", "", 1280, 520, "light"),
+    "queue": ("/queues/mail", "", 1280, 900, "light"),
+    "workers": ("/workers", "", 1280, 520, "light"),
+    "names": ("/names", "", 1280, 620, "light"),
+    "name": ("/names/one?queue=mail&task=shop.send_mail", "", 1280, 900, "light"),
+    "tasks": ("/tasks?q=state:ended", "", 1280, 760, "light"),
+    "dead": ("/dead", "", 1280, 760, "light"),
+    "task": ("/dead", "main a[href*='/task?']", 1280, 860, "light"),
+    "schedules": ("/schedules", "", 1280, 420, "light"),
+    "workflow": ("/workflows", "main a[href*='/workflow?']", 1280, 760, "light"),
+    "limits": ("/limits", "", 1280, 640, "light"),
 }
 
 SHOP = """
@@ -61,10 +70,26 @@ SHOP = """
     def settle_day(day):
         time.sleep(3)
 
+    @reports.task(max_concurrency=2, concurrency_key="{tenant}")
+    def export(tenant, part):
+        time.sleep(random.uniform(0.5, 4))
+        if tenant == "globex" and part == 3:
+            raise TimeoutError("the archive of globex does not answer")
+        return part
+
+    @reports.task
+    def merge(parts):
+        return len(parts)
+
+    @reports.task
+    def publish(number):
+        pass
+
     mail.periodic("0 7 * * mon-fri", name="newsletter", tz="Europe/Paris", args=("all@example.org",))(send_mail)
     reports.periodic(900, name="quarter-hourly", args=("today",))(monthly)
 
     def traffic():
+        from hotqueue.tasks import chord
         n = 0
         while True:
             n += 1
@@ -77,6 +102,8 @@ SHOP = """
             if n % 25 == 0:
                 monthly.delay("2026-11")
                 settle_day.delay(n)
+                tenant = random.choice(["acme", "globex", "initech"])
+                (chord((export.s(tenant, part) for part in range(1, 6)), merge.s()) | publish.s()).delay()
                 send_mail.apply_async(("later@example.org",), countdown=900)
             time.sleep(0.2)
 """
@@ -108,10 +135,12 @@ def main() -> None:
     IMAGES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, at_work(Path(folder)) as address, dashboards.chromium() as browser:
         time.sleep(given.seconds)
-        for name, (path, width, height, colours) in PICTURES.items():
+        for name, (path, click, width, height, colours) in PICTURES.items():
             context = browser.new_context(base_url=address, viewport={"width": width, "height": height}, color_scheme=colours)
             page = context.new_page()
             page.goto(path)
+            if click:
+                page.click(click)
             page.wait_for_load_state("networkidle")
             page.screenshot(path=IMAGES / f"{name}.png", animations="disabled")
             context.close()
