@@ -103,7 +103,7 @@ class Shown:
 
 def trouble(site: Site, view: View, error: HotQueueError, section: str = "") -> Response:
     """Return the page that says what is wrong with the store."""
-    is_away = isinstance(error, ConnectionFailed)
+    is_away = isinstance(error, ConnectionFailed) and error.retry  # else it refused us, and will again
     title = "Redis cannot be reached" if is_away else "Redis did not let us see this"
     response = site.show("trouble.html", view, 503, title=title, text=str(error), is_away=is_away, section=section)
     response.headers["Retry-After"] = "2"
@@ -155,6 +155,8 @@ class Done:
         except CannotDo as error:
             text = f"!{error}"
         except ConnectionFailed as error:
+            if not error.retry:  # it refused us: nothing was done
+                return trouble(self._site, view, error)
             audit.changed(view.viewer.name, address, action.name, which, f"unknown: {error}")
             return trouble(self._site, view, error)
         except HotQueueError as error:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pytest
 from starlette.testclient import TestClient
 
-from hotqueue import HotQueue
+from hotqueue import HotQueue, keys
 from hotqueue.web import pages
 from tests.support import dashboards
 from tests.support.servers import RedisServer
@@ -141,3 +141,22 @@ def test_every_page_needs_somebody_who_is_let_in(dashboard: Dashboard) -> None:
     paths = [page.path.replace("{queue:path}", "x") for page in pages.PAGES]
     assert {asked.get(path).status_code for path in paths} == {403}
     assert {asked.post(f"/do/{action.name}").status_code for action in pages.ACTIONS} == {403}
+
+
+def test_what_a_user_of_the_store_may_not_is_no_server_that_is_away(
+    start_redis: Callable[..., RedisServer], caplog: pytest.LogCaptureFixture
+) -> None:
+    server = start_redis()
+    with HotQueue("mail", url=server.url) as queue:
+        queue.put("x")
+        key = keys.queue("mail")
+        readers = ("~*", "+@read", "+info", "+eval", "+evalsha", "+ping", "+time")
+        queue._store.command(key, "ACL", "SETUSER", "reader", "on", ">pw", *readers)
+        caplog.set_level(logging.INFO, "hotqueue.audit")
+        asked = dashboards.client(server.url.replace("redis://", "redis://reader:pw@"))
+        assert asked.get("/queues").status_code == 200
+        page = asked.post("/do/pause", data={"queue": "mail"})
+        assert "Redis did not let us" in page.text
+        assert "Redis cannot be reached" not in page.text
+        assert not caplog.records
+        assert not queue.stats()["paused"]

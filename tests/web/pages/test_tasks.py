@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable
 from html import unescape
@@ -10,7 +11,7 @@ from urllib.parse import quote
 
 import pytest
 
-from hotqueue import HotQueue
+from hotqueue import HotQueue, keys
 from hotqueue.monitor.snapshot import Snapshots
 from hotqueue.web.access import Viewer
 from hotqueue.web.page import CannotDo, Form, View
@@ -142,3 +143,17 @@ def test_names_arguments_and_errors_are_text(make_queue: MakeQueue) -> None:
     assert len(ids_on(asked.get("/tasks").text)) == 2
     queue.purge()
     queue.discard_dead(all=True)
+
+
+def test_what_was_done_before_something_went_wrong_is_said_and_noted(
+    make_queue: MakeQueue, queue_name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    queue, broken = make_queue(), make_queue(f"{queue_name}-b")
+    task_id, key = with_dead(queue, 1)[0], keys.dead(f"{queue_name}-b")
+    broken._store.command(key, "SET", key, "x")
+    caplog.set_level(logging.INFO, "hotqueue.audit")
+    chosen = [f"{len(each.name)} {each.name} {task_id}" for each in (queue, broken)]
+    page = dashboards.client(queue).post("/do/discard", data={"task": chosen})
+    assert "1 task thrown away; of the rest nothing was done" in page.text
+    assert any("discard tasks" in record.getMessage() for record in caplog.records)
+    broken._store.command(key, "DEL", key)
