@@ -16,8 +16,9 @@ from hotqueue.monitor.statistics import Mark, Series, deploys, span_from
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker import scripts
 from hotqueue.tasks.broker.script_keys import ScriptKeys
-from hotqueue.tasks.broker.statistics import Statistics, Unfolded, field_of, names_in
+from hotqueue.tasks.broker.statistics import Statistics, field_of
 from hotqueue.tasks.broker.stored_queue import whole
+from hotqueue.tasks.broker.unfolded import Unfolded, names_in
 from hotqueue.tasks.rules.tally import Tally, decode
 from hotqueue.tasks.wire import counting
 from hotqueue.tasks.wire.counting import ALL
@@ -120,7 +121,7 @@ def _unfolded(store: Store, queues: Sequence[str]) -> list[_Found]:
 def _add_unfolded(found: _Found, step: int, first: int, count: int, by_task: bool) -> None:
     if not (found.unfolded.accounts or found.unfolded.enqueued):
         return
-    for (name, its_step, span), tally in found.unfolded.counted().spans().items():
+    for (name, its_step, span), tally in found.unfolded.spans().items():
         if its_step == step and first <= span < first + count and (name != ALL) == by_task:
             found.tallies.setdefault(name, [Tally() for _ in range(count)])[span - first].add(tally)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -17,14 +16,13 @@ from typing import Any
 from hotqueue import keys
 from hotqueue.tasks.broker import scripts
 from hotqueue.tasks.broker.stored_queue import StoredQueue, whole
+from hotqueue.tasks.broker.unfolded import Numbers, Unfolded, names_in
 from hotqueue.tasks.rules.history import json_object
 from hotqueue.tasks.rules.tally import FOLDED, KEPT, Tally, decode, span_of
 from hotqueue.tasks.wire.account import Told
 from hotqueue.tasks.wire.counting import ALL, Counting, Spans, ends
 
 PORTION = 100  # accounts that are folded in together
-MOST_NAMES = 1000  # of a queue; what has another one is counted as OTHER
-OTHER = "(other)"
 ENDED_MS = 24 * 3_600_000  # for which ended tasks can be listed
 YEAR_MS = 367 * 24 * 3_600_000
 MOST_DEPLOYS = 100
@@ -34,34 +32,6 @@ TRIES = 5  # to fold, or to read, while others fold
 AT_ONCE = 2000  # rows that one command reads
 TRIMMED = 20  # pages of rows that are looked through at one time for those that are too old
 _FIELD = struct.Struct(">BHH")  # of a row: which step, the number of the name, the place of the span in its ring
-
-
-@dataclass
-class Unfolded:
-    """What waits to be folded in, and what it is to be folded into.
-
-    Attributes:
-        version: changes whenever somebody folds.
-        names: of tasks, in the order of their numbers, from 1 on.
-        kept: of how many tasks `ended` tells.
-        enqueued: field → number.
-    """
-
-    version: bytes
-    names: list[str]
-    kept: int
-    accounts: list[bytes] = field(default_factory=list)
-    enqueued: dict[bytes, int] = field(default_factory=dict)
-
-    def counted(self) -> Counting:
-        """Return what it amounts to."""
-        found = Counting()
-        for data in self.accounts:
-            found.count(data)
-        for name, number in self.enqueued.items():
-            minute, _, task = keys.text(name).partition(":")
-            found.enqueued(whole(minute), task or "?", number)
-        return found
 
 
 class Statistics(StoredQueue):
@@ -86,10 +56,11 @@ class Statistics(StoredQueue):
     def _fold(self, found: Unfolded, keep: int) -> bool:
         counted = found.counted()
         changes = self._changes(found, counted.spans())
-        dropped, kept = self._surplus(found, found.kept + counted.tasks, keep) if keep else (0, 0)
+        dropped, kept = self._surplus(found, counted.weights, keep) if keep else (0, 0)
+        moved = "".join(["01"[weight > 0] for weight in counted.weights])
         pairs: list[Any] = [part for pair in found.enqueued.items() for part in pair]
         rows = [*changes, "kept", kept]
-        args = [found.version, len(found.accounts), ENDED_MS if keep else 0, dropped, YEAR_MS, len(found.enqueued), *pairs, *rows]
+        args = [found.version, moved, ENDED_MS if keep else 0, dropped, YEAR_MS, len(found.enqueued), *pairs, *rows]
         return bool(self.store.run(scripts.FOLD, self.script_keys.fold(), args, doing="counting what tasks did"))
 
     def _unfolded(self, most: int) -> Unfolded:
@@ -103,7 +74,7 @@ class Statistics(StoredQueue):
 
     def _changes(self, found: Unfolded, spans: Spans) -> list[Any]:
         """Return the fields of rows that change, each with the row; the names among them, if there are new ones."""
-        known, numbered = len(found.names), _Numbers(found.names)
+        known, numbered = len(found.names), Numbers(found.names)
         by_field: dict[bytes, tuple[int, Tally]] = {}
         for (name, step, span), tally in spans.items():
             place = field_of(step, numbered.of(name), span)
@@ -124,16 +95,16 @@ class Statistics(StoredQueue):
             changes += ("task names", "\n".join(found.names))
         return changes
 
-    def _surplus(self, found: Unfolded, kept: int, keep: int) -> tuple[int, int]:
-        """Return how many of the oldest accounts of ended tasks go, and of how many tasks the others tell."""
-        dropped = 0
+    def _surplus(self, found: Unfolded, weights: Sequence[int], keep: int) -> tuple[int, int]:
+        """Return how many of the oldest accounts of ended tasks go, and for how many tasks the others stand."""
+        key, dropped = keys.ended(self.name), 0
+        kept = found.kept if self.store.command(key, "EXISTS", key) else 0  # it goes a day after the last one
+        kept += sum(weights)
         if kept > keep:
-            for data in chain(self._oldest_first(), found.accounts):
-                told = Counting()
-                told.count(data)
-                if kept - told.tasks < keep:
+            for weight in chain(map(_weight, self._oldest_first()), filter(None, weights)):
+                if kept - weight < keep:
                     break
-                kept -= told.tasks
+                kept -= weight
                 dropped += 1
         return dropped, kept
 
@@ -194,7 +165,7 @@ class Statistics(StoredQueue):
             span = first + at % count
             if row is not None and (tally := decode(row, span)) is not None:
                 tallies[known[at // count]][at % count].add(tally)
-        for (name, its_step, span), tally in found.counted().spans().items():
+        for (name, its_step, span), tally in found.spans().items():
             if its_step == step and span in spans and (names is None or name in tallies) and (name != ALL or names is not None):
                 tallies.setdefault(name, [Tally() for _ in spans])[span - first].add(tally)
         return tallies
@@ -255,26 +226,10 @@ class Statistics(StoredQueue):
         return [each for each in map(json_object, found) if each is not None]
 
 
-class _Numbers:
-    """The numbers of names; takes in new ones, as long as there is room."""
-
-    def __init__(self, names: list[str]) -> None:
-        self._names = names
-        self._numbers = {name: n for n, name in enumerate([ALL, *names])}
-
-    def of(self, name: str) -> int:
-        number = self._numbers.get(name)
-        if number is None:
-            if len(self._names) >= MOST_NAMES and name != OTHER:
-                return self.of(OTHER)
-            self._names.append(name)
-            number = self._numbers[name] = len(self._names)
-        return number
-
-
-def names_in(names: bytes | None) -> list[str]:
-    """Return the names of tasks, in the order of their numbers."""
-    return keys.text(names).split("\n") if names else []
+def _weight(data: bytes) -> int:
+    counted = Counting()
+    counted.count(data)
+    return counted.weights[0]
 
 
 def field_of(step: int, number: int, span: int) -> bytes:
@@ -283,5 +238,6 @@ def field_of(step: int, number: int, span: int) -> bytes:
 
 
 def _is_old(name: bytes, row: bytes, now: float) -> bool:
+    """Tell whether a row goes: too old; or so far ahead, by a clock that was wrong, that others want its place."""
     which = name[0]
-    return which >= len(FOLDED) or span_of(row) <= now // FOLDED[which] - KEPT[FOLDED[which]]
+    return which >= len(FOLDED) or abs(now // FOLDED[which] - span_of(row)) >= KEPT[FOLDED[which]]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import socket
+import time
 
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.broker.statistics import Statistics
 from hotqueue.tasks.rules.tally import KEEP_ENDED
 
 FOLDED_AT_ONCE = 20  # portions of what was told that a sweep counts
+FOLDED_FOR = 0.3  # seconds for which it goes on, where there are more
 
 
 class QueueStatistics:
@@ -26,8 +28,10 @@ class QueueStatistics:
 
     def fold(self) -> None:
         """Fold in what waits, as much as a sweep has time for."""
-        for _ in range(FOLDED_AT_ONCE):
-            if not self._statistics.fold(self._keep_ended):
+        until, portions = time.monotonic() + FOLDED_FOR, 0
+        while self._statistics.fold(self._keep_ended):
+            portions += 1
+            if portions >= FOLDED_AT_ONCE and time.monotonic() > until:
                 return
 
     def note_deploy(self) -> None:

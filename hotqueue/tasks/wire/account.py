@@ -113,7 +113,7 @@ def read(data: bytes) -> Iterator[Told]:
             (size,) = struct.unpack_from(">I", data, 1)
             without, data = set(data[5 : 5 + size].split(b"\n")), data[5 + size :]
         yield from _columns(data, without)
-    except (struct.error, ValueError, LookupError):
+    except (struct.error, ValueError, LookupError, TypeError, OverflowError):
         return  # of a newer version, or of nobody of ours
 
 
@@ -180,7 +180,7 @@ def _columns(data: bytes, without: set[bytes]) -> Iterator[Told]:
         what = "expired" if codes[i] == "E" and "Expired" in error else OUTCOMES.get(codes[i], codes[i])
         start = began[i] + clock if began[i] else 0.0
         over = (start + took[i]) if start else clock + now
-        yield Told(what, head, start, took[i], over, worker, int(tries.get(i, 0)), float(due.get(i, 0)) / 1000, error)
+        yield Told(what, head, start, took[i], over, worker, max(0, int(tries.get(i, 0))), float(due.get(i, 0)) / 1000, error)
 
 
 def _of_numbers(found: Any) -> dict[int, Any]:

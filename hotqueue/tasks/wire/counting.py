@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 
 from hotqueue.tasks.rules.tally import FOLDED, Tally
 from hotqueue.tasks.wire import account
@@ -11,10 +12,12 @@ from hotqueue.tasks.wire.envelope import HAS_MORE, STEP
 from hotqueue.tasks.wire.preview import preview
 from hotqueue.tasks.wire.task_names import header_of, name_in
 
+OTHERS = 10  # so many that have not ended take the place of one that has, in an account of both
 ALL = ""  # the name under which all tasks of a queue are counted together
 from_bytes = int.from_bytes
 _COUNTED = frozenset({"succeeded", "failed", "retried", "lost", "parked"})
 _NEEDED = frozenset({"succeeded", "failed"})
+_FAR = 10**11  # seconds: what is told of a time behind that is nonsense, and would stand in the place of all that is not
 
 Spans = dict[tuple[str, int, int], Tally]  # name, step, number of the span → what happened in it
 
@@ -24,15 +27,20 @@ class Counting:
 
     Attributes:
         tasks: of how many they told that have ended.
+        weights: of each account, for how many ended tasks it stands in a list of them; 0: none ended. One that tells of many
+            others besides stands for more.
         last: when the last of these did, in seconds.
     """
 
     def __init__(self) -> None:
         self._minutes: dict[tuple[str, int], Tally] = {}
-        self.tasks = 0
+        self.tasks = self._told = 0
+        self.weights: list[int] = []
         self.last = 0.0
 
     def _minute(self, name: str, at: float) -> Tally:
+        if not 0 <= at < _FAR:
+            return Tally()
         key = name, int(at // 60)
         tally = self._minutes.get(key)
         if tally is None:
@@ -41,10 +49,14 @@ class Counting:
 
     def count(self, data: bytes) -> None:
         """Take in an account."""
+        tasks, told_before = self.tasks, self._told
         batch = account.plain(data)
-        if batch is None or batch.header is None or not self._take_all(batch, batch.header):
-            for told in account.read(data):
-                self._take(told)
+        with suppress(ValueError, OverflowError):  # of numbers that are none: nobody of ours wrote them
+            if batch is None or batch.header is None or not self._take_all(batch, batch.header):
+                for told in account.read(data):
+                    self._take(told)
+        ended = self.tasks - tasks
+        self.weights.append(max(ended, (self._told - told_before) // OTHERS) if ended else 0)
 
     def _take_all(self, batch: Columns, header: bytes) -> bool:
         """Take in a batch of tasks of one name that ended well, in one minute; False: it is none. Most are."""
@@ -61,6 +73,7 @@ class Counting:
         created = [from_bytes(head[8:16], "big") for head in batch.heads]
         tally.waited([began - at / 1000 for began, at in zip(batch.began, created, strict=True)])
         self.tasks += n
+        self._told += n
         self.last = max(self.last, last)
         return True
 
@@ -69,6 +82,9 @@ class Counting:
         self._minute(name, minute * 60).count("enqueued", number)
 
     def _take(self, told: Told) -> None:
+        if not 0 <= told.at < _FAR:
+            return
+        self._told += 1
         name = name_in(header_of(told.head))
         tally = self._minute(name, told.at)
         if told.what in _COUNTED:

@@ -10,8 +10,10 @@ import pytest
 
 from hotqueue import HotQueue, keys
 from hotqueue.tasks.broker import statistics as module
+from hotqueue.tasks.broker import unfolded
 from hotqueue.tasks.broker.session import Session
-from hotqueue.tasks.broker.statistics import ALL, OTHER, Statistics
+from hotqueue.tasks.broker.statistics import ALL, Statistics
+from hotqueue.tasks.broker.unfolded import OTHER
 from hotqueue.tasks.rules.tally import KEPT, Tally
 from hotqueue.tasks.wire import account, envelope
 from hotqueue.tasks.wire.settlement import Delivery, Settlement
@@ -85,7 +87,7 @@ def test_folding_side_by_side_counts_each_once(make_queue: MakeQueue) -> None:
     queue = make_queue()
     client = queue._store.client()
     for n in range(150):
-        client.rpush(keys.accounts(queue.name), told([_now(f"{n}-{m}") for m in range(4)], "XXXX"))
+        client.rpush(keys.accounts(queue.name), told([now_told(f"{n}-{m}") for m in range(4)], "XXXX"))
         client.hincrby(keys.enqueued(queue.name), f"{int(time.time() // 60)}:shop.a", 4)
     threads = [threading.Thread(target=fold_all, args=(queue,)) for _ in range(4)]
     for thread in threads:
@@ -97,7 +99,7 @@ def test_folding_side_by_side_counts_each_once(make_queue: MakeQueue) -> None:
     assert len(list(of(queue).ended())) == 600
 
 
-def _now(task_id: str, name: str = "shop.a") -> Delivery:
+def now_told(task_id: str, name: str = "shop.a") -> Delivery:
     return delivery(task_id, name, began=time.time() - 1000.0)
 
 
@@ -135,6 +137,14 @@ def test_what_nobody_folds_in_is_bounded(make_queue: MakeQueue) -> None:
     session.account = lambda settled: account.of_batch(settled, {held.id: held}, 0.0, 0.0, b"w")
     session.settle([Settlement(held.id, held.number, "X", b"", 0, "")])
     assert client.llen(keys.accounts(queue.name)) == 901
+    fold_all(queue)
+    client.rpush(keys.accounts(queue.name), *[told([one], "X")] * 1500)
+    for waiting in (1501, 1402):  # where somebody folds, many come between two sweeps
+        task_by_name(queue, "shop.a").delay(1)
+        (held,) = session.step(1).deliveries
+        session.settle([Settlement(held.id, held.number, "X", b"", 0, "")])
+        assert client.llen(keys.accounts(queue.name)) == waiting
+        client.hset(keys.statistics(queue.name), "folded", 1)
     client.hset(keys.enqueued(queue.name), mapping={f"{minute}:a": 1 for minute in range(10_001)})
     client.set(keys.seq(queue.name), 1022)
     with queue.batch():
@@ -146,10 +156,10 @@ def test_what_nobody_folds_in_is_bounded(make_queue: MakeQueue) -> None:
 
 @pytest.mark.servers("server")
 def test_names_are_bounded(make_queue: MakeQueue, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_NAMES", 3)
+    monkeypatch.setattr(unfolded, "MOST_NAMES", 3)
     queue = make_queue()
     for n in range(6):
-        queue._store.client().rpush(keys.accounts(queue.name), told([_now(f"{n}", f"shop.{n}")], "X"))
+        queue._store.client().rpush(keys.accounts(queue.name), told([now_told(f"{n}", f"shop.{n}")], "X"))
     fold_all(queue)
     found = totals(queue)
     assert sorted(found) == [OTHER, "shop.0", "shop.1", "shop.2"]
@@ -162,12 +172,12 @@ def test_the_last_ended_tasks_are_kept_and_no_more(make_queue: MakeQueue) -> Non
     queue = make_queue()
     client = queue._store.client()
     for n in range(60):
-        client.rpush(keys.accounts(queue.name), told([_now(f"{n}a"), _now(f"{n}b")], "XX"))
+        client.rpush(keys.accounts(queue.name), told([now_told(f"{n}a"), now_told(f"{n}b")], "XX"))
     fold_all(queue, keep=20)
     ids = [account.id_of(each.head).decode() for each in of(queue).ended()]
     assert ids == [f"{n}{letter}" for n in range(59, 49, -1) for letter in "ba"]
     assert 0 < client.pttl(keys.ended(queue.name)) <= module.ENDED_MS
-    client.rpush(keys.accounts(queue.name), told([_now("z")], "X"))
+    client.rpush(keys.accounts(queue.name), told([now_told("z")], "X"))
     fold_all(queue, keep=0)
     assert list(of(queue).ended()) == []
     assert totals(queue)["shop.a"].counts["succeeded"] == 121
@@ -177,7 +187,7 @@ def test_the_last_ended_tasks_are_kept_and_no_more(make_queue: MakeQueue) -> Non
 def test_rows_go_once_they_are_too_old(make_queue: MakeQueue) -> None:
     queue = make_queue()
     client, now = queue._store.client(), time.time()
-    client.rpush(keys.accounts(queue.name), told([_now("a")], "X"))
+    client.rpush(keys.accounts(queue.name), told([now_told("a")], "X"))
     fold_all(queue)
     assert _rows(queue) == 8
     assert of(queue).trim(b"0", now) == b"0"

@@ -1,17 +1,19 @@
 -- Put what accounts tell into the statistics: rows that somebody has counted, if nobody else has done so since he read them.
 -- KEYS 1 accounts 2 ended 3 statistics 4 enqueued
--- ARGV 1 version of the statistics that was read 2 how many accounts were counted 3 ms for which they are kept as those of ended tasks (0:
+-- ARGV 1 version of the statistics that was read 2 of each account that was counted, '1' if it tells of a task that has ended, else '0' 3 ms for which they are kept as those of ended tasks (0:
 --      they are not) 4 how many of these go, the oldest first 5 ms for which statistics are kept 6 how many fields of enqueued were counted,
 --      then each with its number, then fields of statistics, each with its row
 -- Returns 1, or 0 where somebody else was first, and nothing was done.
 local accounts, ended, statistics, enqueued = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local counted, keep_ms, dropped, fields = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[6])
+local counted, keep_ms, dropped, fields = #ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[6])
 local wrong = newer_queue() or must_be('list', accounts, ended) or must_be('hash', statistics, enqueued)
 if wrong then return wrong end
 may_grow(statistics)
 if (redis.call('HGET', statistics, 'version') or '0') ~= ARGV[1] then return 0 end
 if keep_ms > 0 then
-  for _ = 1, counted do redis.call('LMOVE', accounts, ended, 'LEFT', 'RIGHT') end
+  for n = 1, counted do
+    if string.byte(ARGV[2], n) == 49 then redis.call('LMOVE', accounts, ended, 'LEFT', 'RIGHT') else redis.call('LTRIM', accounts, 1, -1) end
+  end
   if dropped > 0 then redis.call('LTRIM', ended, dropped, -1) end
   redis.call('PEXPIRE', ended, keep_ms)
 else
@@ -19,11 +21,13 @@ else
   redis.call('DEL', ended)
 end
 for at = 7, 5 + 2 * fields, 2 do
-  if redis.call('HINCRBY', enqueued, ARGV[at], 0 - ARGV[at + 1]) <= 0 then redis.call('HDEL', enqueued, ARGV[at]) end
+  local left = redis.pcall('HINCRBY', enqueued, ARGV[at], 0 - ARGV[at + 1])
+  if type(left) == 'table' or left <= 0 then redis.call('HDEL', enqueued, ARGV[at]) end -- a table: no number stood there
 end
 for at = 7 + 2 * fields, #ARGV, MOST do
   redis.call('HSET', statistics, unpack(ARGV, at, math.min(at + MOST - 1, #ARGV)))
 end
+redis.call('HSET', statistics, 'folded', text(now_ms()))
 redis.call('HINCRBY', statistics, 'version', 1)
 redis.call('PEXPIRE', statistics, ARGV[5])
 return 1

@@ -1,0 +1,105 @@
+"""Statistics keep their bounds, and go on, whatever is told: after pauses, of retries, of nonsense, by wrong clocks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from hotqueue import HotQueue, keys
+from hotqueue.tasks.broker import unfolded
+from hotqueue.tasks.broker.unfolded import OTHER
+from hotqueue.tasks.rules.tally import KEPT
+from hotqueue.tasks.wire import account
+from tests.support.elsewhere import task_by_name
+from tests.tasks.broker.test_statistics import DAY, fold_all, now_told, of, totals
+from tests.tasks.wire.test_account import delivery, told
+
+MakeQueue = Callable[..., HotQueue]
+
+
+@pytest.mark.servers("server")
+def test_ended_tasks_are_listed_again_after_those_of_long_ago_have_gone(make_queue: MakeQueue) -> None:
+    queue = make_queue()
+    client = queue._store.client()
+    client.rpush(keys.accounts(queue.name), *[told([now_told(f"{n}")], "X") for n in range(20)])
+    fold_all(queue, keep=20)
+    client.delete(keys.ended(queue.name))  # as it goes a day after the last one
+    client.rpush(keys.accounts(queue.name), told([now_told("new")], "X"))
+    fold_all(queue, keep=20)
+    assert [account.id_of(each.head) for each in of(queue).ended()] == [b"new"]
+
+
+@pytest.mark.servers("server")
+def test_what_is_tried_again_and_again_does_not_pile_up(make_queue: MakeQueue) -> None:
+    queue = make_queue()
+    client = queue._store.client()
+    client.rpush(keys.accounts(queue.name), *[told([now_told(f"{n}")], "R") for n in range(100)])
+    for n in range(10):
+        again = [now_told(f"{n}-{m}") for m in range(99)]
+        client.rpush(keys.accounts(queue.name), told([*again, now_told(f"end-{n}")], 99 * "R" + "X"))
+    client.rpush(keys.accounts(queue.name), told([now_told("last")], "X"))
+    fold_all(queue, keep=20)
+    assert [account.id_of(each.head) for each in of(queue).ended()] == [b"last", b"end-9", b"end-8"]
+    assert client.llen(keys.ended(queue.name)) == 3
+    assert totals(queue)["shop.a"].counts["retried"] == 1090
+
+
+@pytest.mark.servers("server")
+@pytest.mark.parametrize("row", [b'{"due":{"0":[]}}', b'{"tries":{"0":1e999}}', b'{"due":{"0":1e999}}', b'{"tries":{"0":-5}}'])
+def test_what_tells_nonsense_stops_no_counting(make_queue: MakeQueue, row: bytes) -> None:
+    queue = make_queue()
+    client = queue._store.client()
+    client.rpush(keys.accounts(queue.name), told([now_told("a")], "X") + row)
+    for began in (float("nan"), float("inf"), -1e300, 1e300, -1e12, 1e12):
+        client.rpush(keys.accounts(queue.name), told([delivery("b", "shop.b", began=began)], "X"))
+    client.rpush(keys.accounts(queue.name), told([now_told("c", "shop.c")], "X"))
+    client.hset(keys.enqueued(queue.name), mapping={"x": "junk", "99999999999999999:shop.a": "3", "7:shop.a": "-3"})
+    fold_all(queue)
+    assert client.exists(keys.accounts(queue.name), keys.enqueued(queue.name)) == 0
+    assert totals(queue)["shop.c"].counts["succeeded"] == 1
+    assert b"c" in [account.id_of(each.head) for each in of(queue).ended()]
+
+
+@pytest.mark.servers("server")
+def test_rows_of_a_time_far_ahead_are_dropped(make_queue: MakeQueue) -> None:
+    queue = make_queue()
+    client, now = queue._store.client(), int(time.time())
+    for ahead in (0, 60, KEPT[60] * 60, 400 * DAY):
+        client.hincrby(keys.enqueued(queue.name), f"{(now + ahead) // 60}:a", 1)
+        fold_all(queue)
+    of(queue).trim(b"0", now)
+    client.hincrby(keys.enqueued(queue.name), f"{now // 60}:a", 5)
+    fold_all(queue)
+    assert totals(queue, "a", step=60)["a"].counts["enqueued"] == 6 - 1  # the place of one was taken by what was ahead
+    assert totals(queue, "a")["a"].counts["enqueued"] == 8
+
+
+@pytest.mark.servers("server")
+def test_names_that_are_too_many_are_others_before_they_are_folded_in(
+    make_queue: MakeQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unfolded, "MOST_NAMES", 2)
+    queue = make_queue()
+    for n in range(2):
+        queue._store.client().rpush(keys.accounts(queue.name), told([now_told(f"{n}", f"shop.{n}")], "X"))
+    fold_all(queue)
+    for n in range(5):
+        queue._store.client().rpush(keys.accounts(queue.name), told([now_told(f"{n}", f"shop.{n}")], "X"))
+    before = {name: tally.run for name, tally in totals(queue).items()}
+    fold_all(queue)
+    assert before == {name: tally.run for name, tally in totals(queue).items()}
+    assert sorted(before) == [OTHER, "shop.0", "shop.1"]
+
+
+@pytest.mark.servers("server")
+def test_a_key_of_the_wrong_type_fails_no_sender(make_queue: MakeQueue) -> None:
+    queue = make_queue()
+    client = queue._store.client()
+    client.set(keys.enqueued(queue.name), "junk")
+    client.set(keys.seq(queue.name), 1023)
+    task_by_name(queue, "shop.a").delay(1)
+    assert client.hlen(keys.tasks(queue.name)) == 1
+    queue.purge()
+    client.delete(keys.enqueued(queue.name))

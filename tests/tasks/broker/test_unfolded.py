@@ -1,0 +1,23 @@
+"""What waits to be folded in is counted under the names under which it will be, as many as there is room for."""
+
+from __future__ import annotations
+
+import pytest
+
+from hotqueue.tasks.broker import unfolded
+from hotqueue.tasks.broker.unfolded import ALL, OTHER, Numbers, Unfolded, names_in
+
+
+def test_names_beyond_those_there_is_room_for_are_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unfolded, "MOST_NAMES", 2)
+    waiting = Unfolded(b"0", ["a"], 0, [], {b"1:a": 1, b"1:b": 2, b"1:c": 3, b"1:d": 4})
+    found = {name: tally.counts["enqueued"] for (name, step, _), tally in waiting.spans().items() if step == 60}
+    assert found == {ALL: 10, "a": 1, "b": 2, OTHER: 7}
+    assert waiting.names == ["a"]
+
+
+def test_numbers_of_names_stay_as_they_are() -> None:
+    names = names_in(b"a\nb")
+    numbers = Numbers(names)
+    assert [numbers.of(name) for name in (ALL, "b", "a", "c", "c")] == [0, 2, 1, 3, 3]
+    assert (names, numbers.name_of(ALL), numbers.name_of("c")) == (["a", "b", "c"], ALL, "c")
