@@ -15,6 +15,7 @@ from hotqueue import __version__
 from hotqueue.cli import tables
 from hotqueue.cli.entry import json_text, run, settings, version_option
 from hotqueue.cli.reading import reads
+from hotqueue.hints import did_you_mean
 
 if TYPE_CHECKING:
     from hotqueue.store.store import Store
@@ -60,6 +61,16 @@ class Commands(click.Group):
             assert isinstance(found, click.Command)
             return found
         return super().get_command(ctx, name)
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find what was typed; for what is none, name the nearest of all commands: click knows those of this file alone."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError:
+            if args[0].startswith("-") or self.get_command(ctx, args[0]) is not None:
+                raise
+            hint = did_you_mean(args[0], [*self.list_commands(ctx), *_ALSO])
+            raise click.UsageError(f"there is no command {args[0]!r:.80}{hint}", ctx) from None
 
 
 @click.group(cls=Commands, context_settings=settings, invoke_without_command=True)

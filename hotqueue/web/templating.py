@@ -107,16 +107,16 @@ def size(value: float | None) -> str:
 
 
 def span(seconds: float | None) -> str:
-    """Return seconds as people say them: 3 ms, 1.2 s, 4 min, 2 h 5 min, 3 d 4 h."""
+    """Return seconds as people say them: 3 ms, 1.2 s, 1 min 15 s, 12 min, 2 h 5 min, 3 d 4 h."""
     if seconds is None:
         return "–"
     if seconds < 1:
         return "0" if seconds <= 0 else f"{1000 * seconds:.0f} ms" if seconds >= 0.001 else "<1 ms"
     if seconds < 60:
         return f"{seconds:.1f} s" if seconds < 10 and seconds != int(seconds) else f"{seconds:.0f} s"
-    minutes = int(seconds // 60)
+    minutes, rest = divmod(int(seconds), 60)
     if minutes < 60:
-        return f"{minutes} min"
+        return f"{minutes} min {rest} s" if rest and minutes < 10 else f"{minutes} min"
     hours, minutes = divmod(minutes, 60)
     if hours < 24:
         return f"{hours} h {minutes} min" if minutes and hours < 10 else f"{hours} h"
@@ -126,7 +126,7 @@ def span(seconds: float | None) -> str:
 
 def ago(at: datetime | None) -> str:
     """Return how long ago something was."""
-    return "–" if at is None else f"{span(max(0.0, float(int((datetime.now(UTC) - at).total_seconds()))))} ago"
+    return "–" if at is None else f"{_roughly((datetime.now(UTC) - at).total_seconds())} ago"
 
 
 def age(at: datetime | None) -> str:
@@ -139,7 +139,12 @@ def until(at: datetime | None) -> str:
     if at is None:
         return "–"
     seconds = (at - datetime.now(UTC)).total_seconds()
-    return f"in {span(float(int(seconds)))}" if seconds >= 1 else "now"
+    return f"in {_roughly(seconds)}" if seconds >= 1 else "now"
+
+
+def _roughly(seconds: float) -> str:
+    whole = max(0, int(seconds))
+    return span(float(whole if whole < 60 else whole - whole % 60))  # from a minute on, no seconds
 
 
 def moment(at: datetime | None) -> str:

@@ -56,6 +56,12 @@ def test_wrong_usage_is_one_line_and_exit_code_2(args: list[str], says: str) -> 
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(("typed", "meant"), [("inof", "info"), ("taskz", "tasks"), ("worker", "workers"), ("stat", "stats")])
+def test_a_command_that_is_misspelt_is_told_the_nearest_of_all(typed: str, meant: str) -> None:
+    done = run_command("hotqueue", typed)
+    assert (done.returncode, done.stderr) == (2, f"hotqueue: there is no command {typed!r}; did you mean {meant!r}?\n")
+
+
 @pytest.mark.parametrize("command", ["hotqueue", "hotwatch"])
 def test_each_command_tells_its_version(command: str) -> None:
     assert run_command(command, "--version", check=True).stdout == f"{command} {__version__}\n"

@@ -98,6 +98,9 @@
   if (!document.querySelector('.login')) again(); else every.closest('label').hidden = true;
   forget();
 
+  const nav = $('nav'), shown = nav?.querySelector('[aria-current]'); // on a phone the pages are one row, wider than the screen
+  if (shown) nav.scrollLeft += shown.getBoundingClientRect().right + 40 - nav.getBoundingClientRect().right;
+
   // --- forms that do something: sent from here, so that the page stays where it is ------------------------------
 
   document.addEventListener('submit', async (event) => {

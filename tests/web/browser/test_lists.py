@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page, expect
 
+from hotqueue.tasks import chain
 from tests.support.waiting import wait_until
 from tests.web.browser.conftest import Served
+from tests.web.browser.test_pages import TOO_WIDE
 from tests.web.pages.test_tasks import with_dead
 
 
@@ -54,5 +56,29 @@ def test_all_that_match_are_thrown_away_on_a_phone_without_scripts(page: Page, s
     page.get_by_role("button", name="Retry", exact=True).click()
     expect(page.get_by_role("status")).to_contain_text("1 task retried")
     queue.purge()
+    queue.discard_dead(all=True)
+    queue.close()
+
+
+@pytest.mark.parametrize("page", [{"viewport": {"width": 360, "height": 700}}], indirect=True)
+def test_on_a_phone_a_long_error_is_within_its_panel_and_the_page_one_is_on_in_the_row_of_pages(
+    page: Page, served: Served
+) -> None:
+    queue = served.queue("steps")
+
+    @queue.task(name="shop.refuse")
+    def refuse() -> None:
+        raise ValueError("words " * 40)
+
+    result = chain(refuse.si(), refuse.si()).delay()
+    queue.run_worker(burst=True)
+    page.goto(f"/workflow?queue=steps&id={result.id}")
+    expect(page.get_by_label("Traceback")).to_be_visible()
+    assert page.evaluate(TOO_WIDE) == []
+    expect(page.locator("#nav [aria-current]")).to_be_in_viewport(ratio=1)
+    page.goto("/tasks?q=nothing:known")
+    expect(page.locator("main .panel")).to_be_hidden()
+    page.goto("/tasks?q=queue:steps")
+    expect(page.locator("td.tries").first).to_have_text("1")
     queue.discard_dead(all=True)
     queue.close()
