@@ -55,6 +55,7 @@ class LiveApp(App[None]):
     CSS = _CSS
     BINDINGS = BINDINGS
     ENABLE_COMMAND_PALETTE = False
+    TITLE = "hotwatch --live"
 
     def __init__(self, store: Store, names: Sequence[str] = (), every: float = 1.0, theme: str = "terminal") -> None:
         super().__init__(ansi_color=True if theme == "terminal" else None)

@@ -1,4 +1,4 @@
-"""The view of tasks by name: how many ended in the last hour, how many of them failed, and how long they took."""
+"""The view of tasks by name: how many ended in the last quarter of an hour, how many of them failed, and how long they took."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from hotqueue.watch import charts
 from hotqueue.watch.columns import Column, Row
 from hotqueue.watch.view import Act, Facts, Progress, View, having
 
-CHART = 15
-MINUTES = 60
+CHART = MINUTES = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +40,8 @@ class Names(View):
     """Tasks by name."""
 
     name = "Names"
-    about = "tasks by their name: what ended and failed in the last hour, and how long runs and waits took (p50, p95)"
-    empty = "no task has run within the last hour"
+    about = "tasks by their name: what ended and failed in the last 15 minutes, and how long runs and waits took (p50, p95)"
+    empty = "no task has been sent or run within the last 15 minutes"
     every = 10.0
     columns = (
         Column("task", 14, stretch=3),

@@ -114,7 +114,7 @@ class TaskLists(View):
     name = "Tasks"
     about = "tasks by their state, newest or next first"
     empty = "there is no such task"
-    every = 1.0
+    every = 2.0
     has_all = True
     filter_hint = 'task:mail -queue:low state:dead age:>1h arg:"4"'
     columns = (
