@@ -65,7 +65,7 @@ def _show_all(folder: Path, stays: bool) -> None:
     click.echo(
         "\nThat was it: no server to install, and nothing is left running.\n"
         "Next: README.md shows how to write your own tasks in 15 lines, and how to move from the embedded server\n"
-        "to your own Redis: one URL, the same code."
+        "to your own Redis: one URL, the same code. To see your queues in a browser: pip install 'hotqueue[web]', hotqueue web."
     )
 
 
