@@ -101,9 +101,10 @@ def _checked(host: str, token: str, users: tuple[str, ...]) -> dict[str, str]:
     from hotqueue.web.access import is_loopback
 
     found = dict(user.partition(":")[::2] for user in users)
-    for name, password in found.items():
-        if not name or not password:
-            raise click.UsageError(f"--user {name!r:.80} has to be a name and a password: NAME:PASSWORD")
+    if not all(name and password for name, password in found.items()):  # which one is not said: it may be part of a password
+        raise click.UsageError(
+            "--user has to be a name and a password: NAME:PASSWORD; in $HOTQUEUE_WEB_USER blanks are between users"
+        )
     if not (token or found or is_loopback(host)):
         how = "give --token TOKEN or --user NAME:PASSWORD, or $HOTQUEUE_WEB_TOKEN"
         raise click.UsageError(f"--host {host} would show the dashboard to anybody who reaches this machine: {how}")

@@ -100,6 +100,7 @@ class Action:
         total: how many tasks were meant when it was counted.
         seen: how many have been gone through; `done` says what became of them.
         state: QUEUED, WORKING, FINISHED, CANCELLED or FAILED, and then `error` says why.
+        failure: what was raised then, if the store did.
         began, ended: when, as `time.time` has it.
         brought_back: how many of what it threw away were brought back.
     """
@@ -109,6 +110,7 @@ class Action:
         self.choice, self.total, self.who = choice, total, who
         self.seen, self.done = 0, Done()
         self.state, self.error = QUEUED, ""
+        self.failure: HotQueueError | None = None
         self.began, self.ended = time.time(), 0.0
         self.brought_back = 0
         self._cancelled = threading.Event()
@@ -139,7 +141,7 @@ class Action:
                 self._take_in(self._act(store, {queue: ids}), len(ids))
             self.state = FINISHED
         except HotQueueError as error:  # of the rest nothing was done
-            self.state, self.error = FAILED, str(error)
+            self.state, self.error, self.failure = FAILED, str(error), error
         except Exception as error:  # ours: whoever waits for the end has to hear of it
             self.state, self.error = FAILED, f"a mistake of hotqueue: {error!r:.200}"
             raise

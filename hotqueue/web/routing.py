@@ -26,6 +26,7 @@ from hotqueue.web.templating import render
 log = logging.getLogger("hotqueue.web")
 
 SAID = "hotqueue_said"  # the cookie of what an action said, for the next page
+LONGEST_SAID = 3_000  # bytes of its value
 LONGEST, FIELDS = 1_000_000, 10_000  # bytes of a form, and fields
 
 
@@ -167,8 +168,15 @@ class Done:
         view.snapshots.outdate()
         response = RedirectResponse(back, 303)
         cookie: dict[str, Any] = {"path": view.root or "/", "max_age": 60, "httponly": True, "secure": is_secure}
-        response.set_cookie(SAID, quote(text[:1500], errors="replace"), samesite="strict", **cookie)
+        response.set_cookie(SAID, for_cookie(text), samesite="strict", **cookie)
         return response
+
+
+def for_cookie(text: str) -> str:
+    """Return what is said for a cookie, of which a browser takes 4 KB; a letter may take twelve bytes there."""
+    while len(quoted := quote(text, errors="replace")) > LONGEST_SAID:
+        text = text[: len(text) * 3 // 4]
+    return quoted
 
 
 def _back(view: View, form: Form) -> str:

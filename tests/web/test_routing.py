@@ -6,13 +6,14 @@ import logging
 import re
 from collections.abc import Callable
 from html import unescape
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import pytest
 from starlette.testclient import TestClient
 
 from hotqueue import HotQueue, keys
 from hotqueue.web import pages
+from hotqueue.web.routing import for_cookie
 from tests.support import dashboards
 from tests.support.servers import RedisServer
 from tests.support.waiting import wait_until
@@ -80,6 +81,13 @@ def test_what_cannot_be_done_is_said_on_the_page(dashboard: Dashboard) -> None:
     asked = dashboard()
     assert "there is no queue" in asked.post("/do/pause", data={"queue": "none"}).text
     assert "does not say which queue" in asked.post("/do/pause").text
+
+
+def test_what_is_said_fits_into_a_cookie() -> None:
+    text = "😀" * 1500
+    assert text.startswith(unquote(for_cookie(text)))
+    assert 1000 < len(for_cookie(text)) < 4000
+    assert unquote(for_cookie("ü is short")) == "ü is short"
 
 
 def test_a_form_may_be_large_but_not_any_size(dashboard: Dashboard) -> None:

@@ -118,7 +118,10 @@ def progress(view: View) -> dict[str, Any]:
     """Return what the page of one action shows."""
     action = _known(view.store, view.params["id"])
     if action is None:
-        raise NotThere("Nothing is known of that action (any more): it may have been another process's.")
+        raise NotThere(
+            "Nothing is known of that action (any more): it may have been another process's, or the dashboard began anew. "
+            "What it has done stays done; what it threw away 'hotqueue discard --undo' brings back, for five minutes."
+        )
     left = max(0, int(action.ended + UNDO_MS / 1000 - time.time())) if action.is_over else 0
     total = max(action.total.number, action.seen)
     texts = {QUEUED: "waits for another to end", CANCELLED: "cancelled", FAILED: "could not go on"}

@@ -168,8 +168,8 @@ def _on_selection(verb: str) -> page.Action:
         action = Action(Choice(verb, ids=chosen), number, view.viewer.name)
         actions_of(view.store).take_in(action)
         action.run(view.store)
-        if action.error and not action.done.count:
-            raise CannotDo(action.error)
+        if action.failure and not action.done.count:
+            raise action.failure  # of one that was sent nobody may know what became of it: the audit says so
         which = "; ".join(f"{', '.join(ids[:5])}{' …' * (len(ids) > 5)} of queue {queue}" for queue, ids in chosen.items())
         rest = f"; of the rest nothing was done: {action.error}" if action.error else ""
         return Said(said_of(action) + rest, f"tasks {which}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from html import unescape
 from typing import Any
 
 import pytest
@@ -38,6 +39,7 @@ def test_all_that_match_are_thrown_away_and_brought_back(make_queue: MakeQueue, 
     page = asked.get("/bulk?verb=discard&q=-arg:3").text
     assert "11 dead tasks" in page
     assert "<code>-arg:3</code>" in page
+    assert "data-live" not in page  # counting costs more than a look
     page = until_over(asked, asked.post("/do/discard-all", data=fields(page)).text)
     assert "11 tasks thrown away" in page
     assert [dead.args for dead in queue.dead()] == ["3"]
@@ -67,6 +69,7 @@ def test_what_is_not_there_says_so(make_queue: MakeQueue) -> None:
     asked = dashboards.client(queue)
     for path in ("/bulk/nope", "/bulk?verb=drop", "/bulk?verb=retry&q=state:nope"):
         assert asked.get(path).status_code == 404
+    assert "hotqueue discard --undo" in unescape(asked.get("/bulk/nope").text)
     assert "nothing is known of that action" in asked.post("/do/undo", data={"bulk": "nope"}).text
     assert "nothing is known of that action" in asked.post("/do/cancel-retry", data={"bulk": "nope"}).text
     queue.clear()

@@ -42,9 +42,10 @@ for n = 3, #ARGV do
   if was_dead then
     count, back = count + 1, back + (is_kept and 1 or 0)
     for _, key in ipairs({ tag .. 'stream:' .. id, tag .. 'streamed:' .. id }) do
+      local left = is_kept and redis.call('PTTL', key)
       if not is_kept then
         redis.call('DEL', key)
-      elseif redis.call('PTTL', key) > keep_ms then
+      elseif left > keep_ms or left < 0 then -- below 0: it would stay for good
         redis.call('PEXPIRE', key, text(keep_ms))
       end
     end
