@@ -13,6 +13,7 @@ from hotqueue.cli.filtering import filter_options, wanted_of
 from hotqueue.cli.reading import chosen, located, queues_option, reads, say_refused
 from hotqueue.cli.statistics import seconds
 from hotqueue.cli.tables import Column
+from hotqueue.hints import did_you_mean
 
 if TYPE_CHECKING:
     from hotqueue.monitor.one_task import OneTask
@@ -55,7 +56,7 @@ def tasks(store: Store, state: str | None, names: tuple[str, ...], limit: int, l
             click.echo(tables.json_line(row.as_json()))
     else:
         tables.table(_COLUMNS, _cells(rows))
-    _say_what_is_left(search, len(rows))
+    _say_what_is_left(search, len(rows), given["task"])
     say_refused(search.refused)
 
 
@@ -77,14 +78,15 @@ def _ended(row: Row) -> list[str]:
     return [row.id, row.task, row.queue, row.state, tables.ago(row.ended), tries, row.args, note]
 
 
-def _say_what_is_left(search: Search, shown: int) -> None:
+def _say_what_is_left(search: Search, shown: int, task: str) -> None:
     if search.is_cut:
         text = f"looked at {search.looked:,} tasks, and stopped there; --look-at N looks at more, -Q and a state at fewer"
         click.echo(f"hotqueue: {text}", err=True)
     elif search.has_more:
         click.echo(f"hotqueue: there are more than these {shown}; --limit N shows more", err=True)
     elif not shown and not search.refused:
-        click.echo("hotqueue: there is no such task" if search.looked else "hotqueue: there is no task", err=True)
+        hint = did_you_mean(task, sorted(search.names)) if task and not set("*?[") & set(task) else ""
+        click.echo(f"hotqueue: there is no such task{hint}" if search.looked else "hotqueue: there is no task", err=True)
 
 
 @click.command(context_settings=settings)

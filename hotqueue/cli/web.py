@@ -123,7 +123,7 @@ def _serve(store: Store, queues: tuple[str, ...], users: Mapping[str, str], **ho
     _log_to_stderr()
     listener = listening((host, how["port"]), "--host, --port")
     address = f"http://{shown(*_reached_at(listener))}{how['root_path']}/"
-    click.echo(f"{address}  (Ctrl-C ends it)")
+    click.echo(f"{address}  ({store}; Ctrl-C ends it)")
     sys.stdout.flush()
     if how["is_opened"]:
         import webbrowser

@@ -6,6 +6,8 @@ as much as it shows, and a search no more than it was given. One task alone: one
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +24,7 @@ from hotqueue.tasks.client.dead import DeadList, DeadTask
 from hotqueue.tasks.wire.preview import preview
 
 LOOK_AT = 10_000  # tasks that are looked at for one list, if nobody says more
+MERGED = 50  # queues of which one list in order of time is made: of each a page is read for it
 
 _HOW = {  # of what stands in some way, in words
     "in hand": "in a worker's hand",
@@ -45,6 +48,7 @@ class Search:
         is_cut: it ended since it may look at no more.
         has_more: there are more that are wanted, beyond the limit.
         refused: a sentence for each queue that cannot be read.
+        names: of the tasks that were looked at.
     """
 
     wanted: Filter = field(default_factory=Filter)
@@ -54,6 +58,7 @@ class Search:
     is_cut: bool = False
     has_more: bool = False
     refused: list[str] = field(default_factory=list)
+    names: set[str] = field(default_factory=set)
 
     def rows(self, store: Store, queues: Iterable[str], states: Sequence[str] | None = None) -> Iterator[Row]:
         """Yield the tasks that are wanted, of these queues, in these states; without any, in those that the filter says."""
@@ -61,19 +66,27 @@ class Search:
         if states is None:
             states = STATES if any(term.field == "state" for term in self.wanted.terms if not term.is_not) else UNENDED
         states = self.wanted.names("state", states)
-        for name in finding.with_tasks(store, self.wanted.names("queue", queues)):
-            for row in self._each(Broker(store, name), states):
-                if self.looked >= self.look_at:
-                    self.is_cut = True
-                    return
-                self.looked += 1
-                if not self.wanted.is_met_by(row, now):
-                    continue
-                if found == self.limit:
-                    self.has_more = True
-                    return
-                found += 1
-                yield row
+        for row in self._all(store, finding.with_tasks(store, self.wanted.names("queue", queues)), states):
+            if self.looked >= self.look_at:
+                self.is_cut = True
+                return
+            self.looked += 1
+            self.names.add(row.task)
+            if not self.wanted.is_met_by(row, now):
+                continue
+            if found == self.limit:
+                self.has_more = True
+                return
+            found += 1
+            yield row
+
+    def _all(self, store: Store, queues: Sequence[str], states: Sequence[str]) -> Iterator[Row]:
+        """Yield the tasks of some queues; of those that are over the last one first, unless the queues are very many."""
+        brokers = [Broker(store, name) for name in queues]
+        if set(states) <= {DEAD, ENDED} and len(queues) <= MERGED:
+            parts = [self._each(broker, [state]) for broker in brokers for state in states]
+            return heapq.merge(*parts, key=_over, reverse=True)
+        return itertools.chain.from_iterable(self._each(broker, states) for broker in brokers)
 
     def _each(self, broker: Broker, states: Sequence[str]) -> Iterator[Row]:
         """Yield the tasks of a queue; one that is newer than we are, or of which a key is wrong, hides none of the others."""
@@ -89,6 +102,12 @@ class Search:
             if getattr(error, "retry", False):
                 raise
             self.refused.append(str(error))
+
+
+def _over(row: Row) -> float:
+    """Return when a task died or ended, in seconds."""
+    at = row.ended or row.died
+    return at.timestamp() if at else 0
 
 
 def _standing(broker: Broker, state: str) -> Iterator[Row]:

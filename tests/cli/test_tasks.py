@@ -42,7 +42,7 @@ def test_tasks_lists_them_on_every_server(make_queue: MakeQueue, store_url: str,
 @pytest.mark.servers("server")
 def test_lists_say_what_they_leave_out(make_queue: MakeQueue, store_url: str, call: Callable[..., Any]) -> None:
     queue = make_queue()
-    task_by_name(queue, "t").map([f"nr-{n}" for n in range(30)])
+    task_by_name(queue, "shop.price").map([f"nr-{n}" for n in range(30)])
     where = ("-u", store_url, "-Q", queue.name)
     done = call("tasks", *where)
     assert len(done.lines) == 21
@@ -51,8 +51,10 @@ def test_lists_say_what_they_leave_out(make_queue: MakeQueue, store_url: str, ca
     done = call("tasks", *where, "--match", "nr-29", "--look-at", 10)
     assert (done.out, done.code) == ("", 0)
     assert done.err.startswith("hotqueue: looked at 10 tasks, and stopped there; --look-at N looks at more")
-    assert "'nr-29'" in call("tasks", *where, "--match", "NR-29", "--since", "1h", "--task", "t").out
+    assert "'nr-29'" in call("tasks", *where, "--match", "NR-29", "--since", "1h", "--task", "shop.price").out
     assert call("tasks", *where, "--older", "1h").err == "hotqueue: there is no such task\n"
+    misspelt = call("tasks", *where, "--task", "shop.pric").err
+    assert misspelt == "hotqueue: there is no such task; did you mean 'shop.price'?\n"
     assert call("tasks", "dead", *where).err == "hotqueue: there is no task\n"
     queue.purge()
 

@@ -85,3 +85,17 @@ def test_a_list_costs_what_it_shows(make_queue: MakeQueue) -> None:
     list(Search(limit=20).rows(queue._store, [queue.name], ["waiting"]))
     assert client.info("commandstats")["cmdstat_hget"]["calls"] - before < 1000
     queue.purge()
+
+
+def test_what_is_over_comes_last_first_whatever_queue_it_is_of(make_queue: MakeQueue, queue_name: str) -> None:
+    queues = [make_queue(), make_queue(f"{queue_name}-b")]
+    for n in range(4):
+        queue = queues[n % 2]
+        queue.task(name="shop.good")(str).delay(n)
+        queue.task(name="shop.fail")(fail).delay(n)
+        queue.run_worker(burst=True)
+    names = [queue.name for queue in queues]
+    dead = list(Search(parse(""), limit=3).rows(queues[0]._store, names, ["dead"]))
+    assert [row.args for row in dead] == ["3", "2", "1"]
+    ended = list(Search(parse("task:shop.good"), limit=3).rows(queues[0]._store, names, ["ended"]))
+    assert [row.args for row in ended] == ["3", "2", "1"]
