@@ -8,12 +8,13 @@ from collections.abc import Callable
 import pytest
 
 from hotqueue import HotQueue, keys
+from hotqueue.tasks import chain
 from hotqueue.tasks.broker import unfolded
 from hotqueue.tasks.broker.unfolded import OTHER
 from hotqueue.tasks.rules.tally import KEPT
 from hotqueue.tasks.wire import account
 from tests.support.elsewhere import task_by_name
-from tests.tasks.broker.test_statistics import DAY, fold_all, now_told, of, totals
+from tests.tasks.broker.test_statistics import DAY, fold_all, now_told, of, totals, work
 from tests.tasks.wire.test_account import delivery, told
 
 MakeQueue = Callable[..., HotQueue]
@@ -103,3 +104,15 @@ def test_a_key_of_the_wrong_type_fails_no_sender(make_queue: MakeQueue) -> None:
     assert client.hlen(keys.tasks(queue.name)) == 1
     queue.purge()
     client.delete(keys.enqueued(queue.name))
+
+
+@pytest.mark.servers("server")
+def test_a_step_of_another_queue_ends_there_and_nowhere_else(make_queue: MakeQueue, queue_name: str) -> None:
+    home, other = make_queue(queue_name), make_queue(f"{queue_name}-other")
+    one = home.task(name="shop.one", ignore_result=True)(work)
+    far = other.task(name="shop.far", ignore_result=True)(work)
+    chain(one.si(1), far.si(2), one.si(3)).delay()
+    while home.run_worker(burst=True) + other.run_worker(burst=True):
+        pass
+    assert [told.what for told in of(home).ended()] == ["succeeded", "succeeded"]
+    assert [told.what for told in of(other).ended()] == ["succeeded"]

@@ -35,7 +35,8 @@ elseif type(tokens) == 'number' and tokens < 4 then
   call('LPUSH', bell, '1')
 end
 pcall('HINCRBY', enqueued, math.floor(call('TIME')[1] / 60) .. ARGV[2], 1)
-if number % 1024 == 0 and pcall('HLEN', enqueued) > 10000 then call('DEL', enqueued) end -- as in enqueue.lua
+local fields = number % 1024 == 0 and pcall('HLEN', enqueued) -- as in enqueue.lua
+if type(fields) == 'number' and fields > 10000 then call('DEL', enqueued) end
 if number == 1 then -- as `announce_new` in enqueue.lua
   for _, thing in ipairs({ 'stats', 'enqueued', 'accounts' }) do pcall('PERSIST', string.sub(tasks, 1, -6) .. thing) end
   pcall('PUBLISH', 'hotqueue:new', string.sub(tasks, 11, -8))

@@ -37,11 +37,11 @@ local function ending(ready, owners)
     return true
   end
 
-  -- verb, cause: what that means for the steps behind it, see steps.lua; U, W: it is kept there, and what it owns.
-  function made.end_waiting(id, blob, ttl, result, verb, cause)
+  -- verb, cause: what that means for the steps behind it, see steps.lua; U, W: it is kept there, and what it owns. is_told: where it ended.
+  function made.end_waiting(id, blob, ttl, result, verb, cause, is_told)
     gates(ready).unique().successors().forget(id)
     gates(ready).lanes().forget(id)
-    told.add(string.sub(blob, 1, 1) == 'E' and 'expired' or 'revoked', redis.call('HGET', tasks, id))
+    if not is_told then told.add(string.sub(blob, 1, 1) == 'E' and 'expired' or 'revoked', redis.call('HGET', tasks, id)) end
     redis.call('HDEL', tasks, id)
     if redis.call('HDEL', attempts, id) == 1 then -- it has run before: what it has yielded stays as long as its end
       redis.call('PEXPIRE', tag .. 'stream:' .. id, ttl)

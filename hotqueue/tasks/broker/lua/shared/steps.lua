@@ -426,7 +426,7 @@ function following(ready, owners, now) -- declared in ending.lua, which has to e
       if record == '' and verb ~= 'S' and verb ~= 'X' then
         record, ms = 'C' .. string.sub(cause, 1, 1) .. text(now) .. ' ' .. string.sub(cause, 2), text(BEHIND_MS)
       end
-      ending(ready, owners).end_waiting(id, record, ms, tag .. 'result:' .. id, verb == 'G' and 'V' or verb, cause)
+      ending(ready, owners).end_waiting(id, record, ms, tag .. 'result:' .. id, verb == 'G' and 'V' or verb, cause, true)
     end
 
     -- Ask the queue that has a step to end it; its end comes back. False: no other queue has it.
