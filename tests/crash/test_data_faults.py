@@ -569,4 +569,4 @@ def test_a_mixed_run_leaves_no_key(rig: Rig) -> None:
     rig.check_nothing_left()
     left = [k for k in rig.redis.scan_iter(match=f"*{rig.name}*") if rig.redis.ttl(k) == -1]
     kinds = {k.decode().partition("}:")[2] for k in left}
-    assert kinds <= {"seq", "stats", "bell", "bell:async", "dead", "dead:bytes", "dead:tasks"}
+    assert kinds <= {"seq", "stats", "accounts", "enqueued", "bell", "bell:async", "dead", "dead:bytes", "dead:tasks"}

@@ -50,6 +50,15 @@ class Fired(Workers):
         assert sorted(slot for slot in found if slot >= since) == list(range(first, max(found) + 1, every))
         assert first - since <= 2 * every
 
+    def until_no_gap(self, since: int) -> None:
+        """Wait until what went back from a worker that died has begun: its slot was fired before others that have."""
+
+        def has_no_gap() -> bool:
+            found = {slot for slot in self.slots() if slot >= since}
+            return found == set(range(min(found), max(found) + 1, EVERY))
+
+        wait_until(has_no_gap, 20)
+
     def stored(self) -> int:
         """Return how many tasks were ever stored in the queue."""
         return counts(self.redis, self.name)["enqueued"]
@@ -91,6 +100,7 @@ def test_supervisors_that_are_killed_stopped_and_started_anew(fired: Fired) -> N
             beats(fired, 4)
             victim.send_signal(signal.SIGCONT)
     beats(fired, 3)
+    fired.until_no_gap(since)
     fired.stop()
     fired.check_each_once(since)
     assert fired.stored() == len(fired.slots()) + fired.unfinished()
@@ -112,6 +122,7 @@ def test_a_supervisor_that_is_gone_at_this_point(fired: Fired, tmp_path: Path, p
     if action == "STOP":
         harmed.send_signal(signal.SIGCONT)
         beats(fired, 3)
+    fired.until_no_gap(since)
     fired.stop()
     fired.check_each_once(since)
     assert fired.stored() == len(fired.slots()) + fired.unfinished()
