@@ -61,7 +61,7 @@ class Choice:
                     yield queue, list(ids[start : start + PORTION])
             return
         queue, some = "", list[str]()
-        for row in Search(self.wanted, NO_END, most).rows(store, self.queues, VERBS[self.verb]):
+        for row in Search(self.wanted, NO_END, most, by_time=False).rows(store, self.queues, VERBS[self.verb]):
             if some and (len(some) == PORTION or row.queue != queue):
                 yield queue, some
                 some = []
@@ -86,7 +86,7 @@ def count(store: Store, choice: Choice, look_at: int = COUNTED) -> Counted:
     """Return how many tasks are meant, looking at no more than `look_at`."""
     if choice.ids is not None:
         return Counted(sum(map(len, choice.ids.values())))
-    search = Search(choice.wanted, NO_END, look_at)
+    search = Search(choice.wanted, NO_END, look_at, by_time=False)
     number = sum(1 for _ in search.rows(store, choice.queues, VERBS[choice.verb]))
     return Counted(number, search.is_cut)
 

@@ -44,6 +44,7 @@ class Search:
     Attributes:
         limit: how many are wanted at most.
         look_at: how many may be looked at.
+        by_time: those that are over come the last one first, whatever queue they are of; else queue by queue, as all others do.
         looked: how many were.
         is_cut: it ended since it may look at no more.
         has_more: there are more that are wanted, beyond the limit.
@@ -54,6 +55,7 @@ class Search:
     wanted: Filter = field(default_factory=Filter)
     limit: int = 20
     look_at: int = LOOK_AT
+    by_time: bool = True
     looked: int = 0
     is_cut: bool = False
     has_more: bool = False
@@ -83,7 +85,7 @@ class Search:
     def _all(self, store: Store, queues: Sequence[str], states: Sequence[str]) -> Iterator[Row]:
         """Yield the tasks of some queues; of those that are over the last one first, unless the queues are very many."""
         brokers = [Broker(store, name) for name in queues]
-        if set(states) <= {DEAD, ENDED} and len(queues) <= MERGED:
+        if self.by_time and set(states) <= {DEAD, ENDED} and len(queues) <= MERGED:
             parts = [self._each(broker, [state]) for broker in brokers for state in states]
             return heapq.merge(*parts, key=_over, reverse=True)
         return itertools.chain.from_iterable(self._each(broker, states) for broker in brokers)

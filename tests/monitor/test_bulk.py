@@ -106,3 +106,16 @@ def test_an_action_that_cannot_go_on_says_why(make_queue: MakeQueue) -> None:
     assert action.state == "failed"
     assert "dead" in action.error
     queue._store.client().delete(f"{{hotqueue:{queue.name}}}:dead")
+
+
+@pytest.mark.servers("server")
+def test_a_portion_is_of_one_queue_and_as_large_as_may_be_whenever_its_tasks_died(make_queue: MakeQueue, queue_name: str) -> None:
+    queues = [make_queue(), make_queue(f"{queue_name}-b")]
+    for _ in range(3):
+        for queue in queues:
+            with_dead(queue, 1)
+    names = [queue.name for queue in queues]
+    portions = list(Choice(DISCARD, names).portions(queues[0]._store))
+    assert [(queue, len(ids)) for queue, ids in portions] == [(name, 3) for name in names]
+    for queue in queues:
+        queue.discard_dead(all=True)
