@@ -24,7 +24,7 @@ from hotqueue.tasks.client.dead import DeadList, DeadTask
 from hotqueue.tasks.wire.preview import preview
 
 LOOK_AT = 10_000  # tasks that are looked at for one list, if nobody says more
-MERGED = 50  # queues of which one list in order of time is made: of each a page is read for it
+MERGED = 10  # queues of which one list in order of time is made: of each a page is read for it
 
 _HOW = {  # of what stands in some way, in words
     "in hand": "in a worker's hand",
