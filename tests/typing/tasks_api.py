@@ -256,6 +256,16 @@ assert_type(counted.delay(1).stream(), Stream[str])
 assert_type(acounted.delay(1).stream(), Stream[bytes])
 assert_type(acounted.delay(1).get(), None)
 assert_type(listed.delay(1).stream(), Stream[str])
+assert_type(counted.map(range(3)).get(timeout=1), list[int])
+assert_type(counted.map(range(3))[1].get(), int)
+assert_type(counted.map(range(3))[:2].get(), list[int])
+assert_type(group(counted.s(1), counted.s(2)).delay().get(), list[int])
+assert_type(acounted.map(range(3)).get(), list[None])
+assert_type(apages.map(range(3)).get(), list[None])
+assert_type(group(acounted.s(1)).delay().get(propagate=True), list[None])
+assert_type(pages.map(range(3)).get(), list[Any])
+assert_type(square.map(range(3)).get(timeout=1), list[int])
+assert_type(queue.results("id").get(), list[Any])
 assert_type(queue.result("id").get(), Any)
 assert_type(queue.result("id").stream(), Stream[Any])
 assert_type(square.delay(1).get(), int)
@@ -268,6 +278,12 @@ async def values() -> None:
     assert_type(await pages.delay(1), Any)
     assert_type(await apages.delay(1).aget(), None)
     assert_type(await square.delay(1), int)
+    assert_type(await counted.map(range(3)), list[int])
+    assert_type(await (await counted.amap(range(3))).aget(timeout=1), list[int])
+    assert_type(await group(acounted.s(1)).delay(), list[None])
+    assert_type(await pages.map(range(3)).aget(), list[Any])
+    assert_type(await square.map(range(3)), list[int])
+    assert_type(await square.map(range(3)).aget(), list[int])
     async for item in acounted.delay(1).astream():
         assert_type(item, bytes)
 
@@ -278,3 +294,11 @@ def value_of(result: AsyncResult[V]) -> V:
 
 wide: AsyncResult[object] = square.delay(1)
 assert_type(value_of(square.delay(1)), int)
+
+
+def values_of(results: ResultSet[V]) -> list[V]:
+    return results.get(timeout=1)
+
+
+wide_ones: ResultSet[object] = square.map(range(3))
+assert_type(values_of(square.map(range(3))), list[int])
