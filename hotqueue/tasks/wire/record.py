@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hotqueue import keys
@@ -76,9 +77,11 @@ def decode(data: bytes, task_id: str = "", signer: Signer | None = None) -> Reco
     return Record(_STATES[code], retries, date_done, data[_FIXED.size :])
 
 
-def plain_value(data: bytes) -> bytes | None:
-    """Return the pickled value in an unsigned record of a success; None of anything else. For who reads thousands of them."""
-    return data[HEAD_BYTES:] if data[:2] == _SUCCESS and len(data) > HEAD_BYTES else None
+def plain_values(records: Sequence[bytes | None]) -> list[bytes] | None:
+    """Return the pickled values in unsigned records of successes; None if one of these is anything else."""
+    if not all(data is not None and data[:2] == _SUCCESS and len(data) > HEAD_BYTES for data in records):
+        return None
+    return [data[HEAD_BYTES:] for data in records if data]
 
 
 def _of_script(data: bytes, task_id: str) -> Record | None:

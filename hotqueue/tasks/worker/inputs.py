@@ -17,7 +17,7 @@ from hotqueue.tasks.wire import envelope, flow, payload, record
 from hotqueue.tasks.wire.record import Record
 from hotqueue.tasks.wire.settlement import RECORDS, Delivery, Settlement, raw_of
 
-TOGETHER = 250  # records that are read in one trip
+TOGETHER = 250  # entries that are read in one trip
 AHEAD = 1000  # records that are read at most for steps that stand in line
 MOST_HANDED_ON = 64 * 1024  # bytes of a step: what needs more tasks than one step settles is not decoded for that
 ENDED_WITHOUT = b""  # stands for the record of a task that ended without one
@@ -79,11 +79,7 @@ def origins_of(records: Sequence[bytes | None]) -> list[str]:
 
 
 def _records(broker: Broker, ids: list[str]) -> dict[str, bytes | None]:
-    found: dict[str, bytes | None] = {}
-    for start in range(0, len(ids), TOGETHER):
-        some = ids[start : start + TOGETHER]
-        every_key = [keys.result(broker.name, task_id) for task_id in some]
-        found.update(zip(some, broker.store.command(every_key[0], "MGET", *every_key), strict=True))
+    found = dict(zip(ids, broker.records_now(ids), strict=True))
     missing = [task_id for task_id, data in found.items() if data is None]
     owned = keys.owned(broker.name)
     for start in range(0, len(missing), TOGETHER):
@@ -112,15 +108,21 @@ def arguments(
         return _of_errback(said, inputs, signer, args)
     if "takes" not in said:
         return args
-    values = [_value(each, inputs[each], signer) for each in said["needs"]]
+    values = _plain_values(said["needs"], inputs) if signer is None else None
+    if values is None:
+        values = [_value(each, inputs[each], signer) for each in said["needs"]]
     return flow.arguments(said, args, values)
+
+
+def _plain_values(ids: Sequence[str], inputs: Mapping[str, bytes | None]) -> list[Any] | None:
+    """Return what tasks returned, in as few calls as may be, as there may be thousands; None if one of them did not."""
+    found = record.plain_values([inputs[each] for each in ids])
+    return None if found is None else payload.loads_all(found)
 
 
 def _value(task_id: str, data: bytes | None, signer: Signer | None) -> Any:
     if data == ENDED_WITHOUT:
         return None
-    if signer is None and data is not None and (value := record.plain_value(data)) is not None:
-        return payload.loads(value)
     found = _decoded(task_id, data, signer)
     return payload.loads(found.payload) if found.state is State.SUCCESS else flow.MISSING
 

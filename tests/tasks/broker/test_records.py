@@ -16,6 +16,14 @@ def test_records_are_bytes_in_the_order_of_the_ids(room: Room) -> None:
     assert (room.broker.record("a"), room.broker.record("b")) == (b"blob", None)
 
 
+def test_any_number_is_read_at_once(room: Room) -> None:
+    ids = [f"{n}-\u00fc" for n in range(700)]
+    for task_id in ids[::2]:
+        room.client.set(room.prefix + f"result:{task_id}", task_id)
+    assert room.broker.records_now(ids) == [None if n % 2 else each.encode() for n, each in enumerate(ids)]
+    assert room.broker.records_now([]) == []
+
+
 def test_one_that_has_not_ended_is_told_from_one_without_a_record(room: Room) -> None:
     room.fill({"tasks": {"waits": sync(), "again": sync()}})
     for task_id in ("ended", "again"):

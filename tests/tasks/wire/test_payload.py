@@ -39,6 +39,7 @@ def test_values_come_back_as_they_were(value: Any) -> None:
 
 def test_functions_go_by_value_where_plain_pickle_cannot() -> None:
     offset = 5
+    assert payload.loads_all([payload.dumps(1), payload.dumps(lambda x: x)])[0] == 1
     assert payload.loads(payload.dumps(lambda x: x + offset))(1) == 6
 
 

@@ -48,8 +48,10 @@ def test_an_unsigned_or_altered_result_is_refused_where_a_key_is_set() -> None:
 
 @pytest.mark.parametrize("value", [b"x", b"\x80\x05N."])
 def test_a_plain_value_is_that_of_an_unsigned_success_alone(value: bytes) -> None:
-    assert record.plain_value(record.encode(State.SUCCESS, 3, 1_700_000_000_000, value, "id")) == value
+    plain = record.encode(State.SUCCESS, 3, 1_700_000_000_000, value, "id")
+    assert record.plain_values([plain, plain]) == [value, value]
     others = [
+        None,
         b"",
         b"\x01S",
         b"E1 2 3",
@@ -57,4 +59,4 @@ def test_a_plain_value_is_that_of_an_unsigned_success_alone(value: bytes) -> Non
         record.encode(State.FAILURE, 0, 1, value, "id"),
         record.encode(State.REVOKED, 0, 1, value, "id"),
     ]
-    assert [record.plain_value(data) for data in others] == [None] * len(others)
+    assert [record.plain_values([plain, data, plain]) for data in others] == [None] * len(others)
