@@ -23,21 +23,22 @@ from tests.support.processes import start_command, start_python
 
 IMAGES = Path(__file__).with_name("images")
 LARGEST = 150_000  # bytes of a picture
-PICTURES = {  # name: path, what is clicked there, width, height, colours
-    "overview": ("/", "", 1280, 900, "light"),
-    "overview-dark": ("/", "", 1280, 900, "dark"),
-    "phone": ("/", "", 390, 800, "dark"),
-    "queues": ("/queues", "", 1280, 520, "light"),
-    "queue": ("/queues/mail", "", 1280, 900, "light"),
-    "workers": ("/workers", "", 1280, 520, "light"),
-    "names": ("/names", "", 1280, 620, "light"),
-    "name": ("/names/one?queue=mail&task=shop.send_mail", "", 1280, 900, "light"),
-    "tasks": ("/tasks?q=state:ended", "", 1280, 760, "light"),
-    "dead": ("/dead", "", 1280, 760, "light"),
-    "task": ("/dead", "main a[href*='/task?']", 1280, 860, "light"),
-    "schedules": ("/schedules", "", 1280, 420, "light"),
-    "workflow": ("/workflows", "main a[href*='/workflow?']", 1280, 760, "light"),
-    "limits": ("/limits", "", 1280, 640, "light"),
+PICTURES = {  # name: path, what is clicked from there on, width, height, colours
+    "overview": ("/", (), 1280, 900, "light"),
+    "overview-dark": ("/", (), 1280, 900, "dark"),
+    "phone": ("/", (), 390, 800, "dark"),
+    "queues": ("/queues", (), 1280, 520, "light"),
+    "queue": ("/queues/mail", (), 1280, 900, "light"),
+    "workers": ("/workers", (), 1280, 520, "light"),
+    "names": ("/names", (), 1280, 620, "light"),
+    "name": ("/names/one?queue=mail&task=shop.send_mail", (), 1280, 900, "light"),
+    "tasks": ("/tasks?q=state:ended", (), 1280, 760, "light"),
+    "dead": ("/dead", (), 1280, 760, "light"),
+    "task": ("/dead", ("main a[href*='/task?']",), 1280, 860, "light"),
+    "new": ("/dead", ("main a[href*='/task?']", "text=Again…"), 1280, 640, "light"),
+    "schedules": ("/schedules", (), 1280, 420, "light"),
+    "workflow": ("/workflows", ("main a[href*='/workflow?']",), 1280, 760, "light"),
+    "limits": ("/limits", (), 1280, 640, "light"),
 }
 
 SHOP = """
@@ -135,11 +136,11 @@ def main() -> None:
     IMAGES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, at_work(Path(folder)) as address, dashboards.chromium() as browser:
         time.sleep(given.seconds)
-        for name, (path, click, width, height, colours) in PICTURES.items():
+        for name, (path, clicks, width, height, colours) in PICTURES.items():
             context = browser.new_context(base_url=address, viewport={"width": width, "height": height}, color_scheme=colours)
             page = context.new_page()
             page.goto(path)
-            if click:
+            for click in clicks:
                 page.click(click)
             page.wait_for_load_state("networkidle")
             page.screenshot(path=IMAGES / f"{name}.png", animations="disabled")

@@ -250,7 +250,7 @@ def test_every_error_is_public_by_its_own_name() -> None:
 
 
 INTERNAL = {"LeftBetweenItems", "NotSent", "Replace", "TooLarge", "_StandIn", "FilterError"}  # caught by us, or named as another
-INTERNAL |= {"Barred", "CannotDo", "NotThere", "Unknown"}  # answers of the dashboard
+INTERNAL |= {"Barred", "Amiss", "CannotDo", "NotThere", "Unknown"}  # answers of the dashboard
 
 
 def test_errors_that_a_user_can_meet_are_in_one_file() -> None:

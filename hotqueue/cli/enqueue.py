@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import re
 import time
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,47 +15,7 @@ if TYPE_CHECKING:
     from hotqueue.monitor.one_task import OneTask
     from hotqueue.store.store import Store
 
-_OPTION = re.compile(r"--?[A-Za-z].*", re.DOTALL)
-_KEYWORD = re.compile(r"([^\W\d]\w*)=(.*)", re.DOTALL)
 ENDED = ("ended", "dead")
-
-
-def value_of(text: str) -> Any:
-    """Return the value that an argument means: JSON; what is none, and does not begin like some, is text.
-
-    Raises:
-        click.UsageError: it begins like JSON and is none.
-    """
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        if text[:1] in '[{"':
-            raise click.UsageError(f"{text!r:.200} begins like JSON, and is none: {error}") from None
-        return text
-
-
-def arguments_of(words: Sequence[str]) -> tuple[list[Any], dict[str, Any]]:
-    """Return the positional arguments and those by name: ``4``, ``'"4"'``, ``x=1``.
-
-    Raises:
-        click.UsageError: an argument by name comes twice, or before one without; what looks like an option, and is none.
-    """
-    args: list[Any] = []
-    kwargs: dict[str, Any] = {}
-    for word in words:
-        if _OPTION.fullmatch(word):
-            raise click.UsageError(
-                f"there is no option {word.partition('=')[0]!r:.80}; as an argument, write it '\"{word:.80}\"'"
-            )
-        if named := _KEYWORD.fullmatch(word):
-            if named[1] in kwargs:
-                raise click.UsageError(f"argument {named[1]}= is given twice")
-            kwargs[named[1]] = value_of(named[2])
-        elif kwargs:
-            raise click.UsageError(f"{word!r:.200} comes behind an argument by name; put it in front")
-        else:
-            args.append(value_of(word))
-    return args, kwargs
 
 
 @click.command(context_settings={**settings, "ignore_unknown_options": True})
@@ -94,8 +51,12 @@ def enqueue(
     Arguments are JSON: 4, true, '[1, 2]', '{"a": 1}'; what is none is text: ann@example.org. '"4"' is the text 4, '"-x"' is -x.
     """
     from hotqueue.monitor.acting import queue_at
+    from hotqueue.monitor.calls import arguments_of
 
-    args, kwargs = arguments_of(arguments)
+    try:
+        args, kwargs = arguments_of(arguments)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
     name = queue if queue is not None else _queue_for(store, task)
     options = {name: value for name, value in given.items() if value is not None}
     try:
@@ -114,18 +75,12 @@ def _queue_for(store: Store, task: str) -> str:
     Raises:
         click.UsageError: there are several, or none.
     """
-    from hotqueue.hints import did_you_mean
-    from hotqueue.monitor import finding, inventory
+    from hotqueue.monitor import calls, inventory
 
-    names = inventory.queue_names(store)
-    known = {name: finding.task_names(store, [name]) for name in names}
-    found = [name for name, tasks in known.items() if task in tasks]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise click.UsageError(f"workers of {', '.join(found[:5])} know {task}: say which queue with --queue")
-    hint = did_you_mean(task, {each for tasks in known.values() for each in tasks})
-    raise click.UsageError(f"no worker knows a task {task!r:.80}{hint}; say --queue to send it all the same")
+    try:
+        return calls.queue_of(task, calls.known(store, inventory.queue_names(store)))
+    except ValueError as error:
+        raise click.UsageError(f"{error}; say --queue to send it all the same") from None
 
 
 def _wait(store: Store, queue: str, task_id: str, timeout: float | None, as_json: bool) -> None:

@@ -62,7 +62,7 @@ def _served_at(command: F) -> F:
             "allow",
             multiple=True,
             metavar="RIGHT",
-            help="Let people do this alone: pause, purge, retry, discard, revoke, workers, schedules.",
+            help="Let people do this alone: enqueue, pause, purge, retry, discard, revoke, workers, schedules.",
         ),
         click.option(
             "--root-path", default="", metavar="PATH", help="Where a proxy has it, such as /hotqueue, if it strips that."

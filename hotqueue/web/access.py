@@ -14,7 +14,7 @@ from typing import Any
 from hotqueue.errors import ConfigError
 from hotqueue.hints import did_you_mean
 
-RIGHTS = ("pause", "purge", "retry", "discard", "revoke", "workers", "schedules")  # what one may do
+RIGHTS = ("enqueue", "pause", "purge", "retry", "discard", "revoke", "workers", "schedules")  # what one may do
 STAYS = 12 * 3600  # seconds for which somebody stays logged in
 TRIES, IN_SECONDS = 5, 60.0  # wrong passwords that one address may give in so long
 REMEMBERED = 1000  # addresses that gave wrong ones

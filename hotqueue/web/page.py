@@ -25,6 +25,19 @@ class CannotDo(ConfigError):
     """Raised by an action: it cannot be done, and why; somebody reads that on the page."""
 
 
+class Amiss(CannotDo):
+    """Raised by an action: a form is filled in wrongly; it is shown again, with what was typed and what is wrong.
+
+    Attributes:
+        page: the page with the form.
+        shown: what its template shows.
+    """
+
+    def __init__(self, page: Page, shown: Mapping[str, Any]) -> None:
+        super().__init__("the form is not filled in as it should be")
+        self.page, self.shown = page, shown
+
+
 @dataclass
 class View:
     """Who looks at what.
@@ -103,12 +116,13 @@ class Said:
     Attributes:
         text: for whoever did it.
         which: what it was done to, for the audit: ``queue mail``, ``tasks 4f2, 77a of queue mail``.
-        back: the path of another page than the one where they were, to go on at.
+        back: the path of another page than the one where they were, to go on at; `query`: what stands behind its "?".
     """
 
     text: str
     which: str = ""
     back: str = ""
+    query: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from hotqueue.store.store import Store
 from hotqueue.web import audit
 from hotqueue.web.access import Access, Tries, Viewer
 from hotqueue.web.guard import Barred, Unknown, address_of, is_of_same_origin, viewer_of
-from hotqueue.web.page import Action, CannotDo, Form, NotThere, Page, View
+from hotqueue.web.page import Action, Amiss, CannotDo, Form, NotThere, Page, View
 from hotqueue.web.templating import render
 
 log = logging.getLogger("hotqueue.web")
@@ -151,8 +151,11 @@ class Done:
                 if not view.shows(queue):
                     raise CannotDo(f"this dashboard shows no queue {queue!r:.80}")
             said = action.act(view, form)
-            text, which, back = said.text, said.which, view.url(said.back) if said.back else back
+            text, which, back = said.text, said.which, view.url(said.back, **said.query) if said.back else back
             audit.changed(view.viewer.name, address, action.name, which, text)
+        except Amiss as error:
+            page = error.page
+            return self._site.show(page.template, view, 422, **{"title": page.title, "section": page.section, **error.shown})
         except CannotDo as error:
             text = f"!{error}"
         except ConnectionFailed as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hotqueue.web.page import Action, Page
-from hotqueue.web.pages import bulk, limits, names, one_task, overview, queues, schedules, tasks, workers, workflows
+from hotqueue.web.pages import bulk, limits, names, new_task, one_task, overview, queues, schedules, tasks, workers, workflows
 
 MODULES = (
     overview,
@@ -12,6 +12,7 @@ MODULES = (
     names,
     tasks,
     one_task,
+    new_task,
     bulk,
     schedules,
     workflows,

@@ -61,7 +61,7 @@
   // --- again and again ------------------------------------------------------------------------------------------
 
   async function refresh() {
-    if (running) return;
+    if (running || !document.querySelector('[data-live]')) return;
     running = new AbortController();
     const giveUp = setTimeout(() => running && running.abort(), 15000);
     pulse.classList.add('now');
