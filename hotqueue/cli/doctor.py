@@ -10,7 +10,7 @@ import click
 
 from hotqueue.cli import tables
 from hotqueue.cli.entry import settings
-from hotqueue.cli.reading import json_option
+from hotqueue.cli.reading import json_option, watched
 from hotqueue.cli.store import opened, store_options
 
 _STYLES = {"ok": "green", "note": "yellow", "problem": "red"}
@@ -20,6 +20,7 @@ _STYLES = {"ok": "green", "note": "yellow", "problem": "red"}
 @click.argument("modules", nargs=-1, metavar="[MODULE]...")
 @store_options
 @json_option
+@watched
 @click.pass_context
 def doctor(ctx: click.Context, /, modules: tuple[str, ...], as_json: bool, **where: Any) -> None:
     """Examine the store, its server, its queues and workers; and import each MODULE, as a worker would. Changes nothing.

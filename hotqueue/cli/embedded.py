@@ -11,6 +11,8 @@ from typing import Any
 import click
 
 from hotqueue.cli.entry import confirm, json_text, settings
+from hotqueue.cli.reading import watched
+from hotqueue.cli.store import address_of, default_address
 
 _FILE = click.argument("file", type=click.Path(readable=False), required=False)  # what is wrong with it, the store says best
 _YES = click.option("--yes", is_flag=True, help="Do not ask.")
@@ -24,13 +26,20 @@ def embedded(ctx: click.Context) -> None:
         click.echo(ctx.get_help())
 
 
+def _meant(file: str | None) -> str | None:
+    """Return the file that is meant: FILE, else the one that settings name; None is the user's own."""
+    return default_address().path if file is None else file
+
+
 @embedded.command()
 @_FILE
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
+@watched
 def status(file: str | None, as_json: bool) -> None:
-    """Show how the server of FILE is (default: your own database). Starts nothing."""
+    """Show how the server of FILE is (default: that of settings, else your own). Starts nothing."""
     from hotqueue import embedded as server
 
+    file = _meant(file)
     facts = server.status(file)
     if as_json:
         click.echo(json_text(facts))
@@ -68,9 +77,10 @@ def _state(facts: dict[str, Any]) -> str:
 @_FILE
 @_YES
 def stop(file: str | None, yes: bool) -> None:
-    """End the server of FILE (default: your own database), once it has written all. It also ends with its last user."""
+    """End the server of FILE (default: that of settings, else your own), once all is written; it also ends with its last user."""
     from hotqueue import embedded as server
 
+    file = _meant(file)
     facts = server.status(file)
     if facts["running"] and facts["users"] != []:
         users = ", ".join(map(str, facts["users"])) if facts["users"] else "unknown"
@@ -83,9 +93,10 @@ def stop(file: str | None, yes: bool) -> None:
 @_FILE
 @_YES
 def repair(file: str | None, yes: bool) -> None:
-    """Cut the damaged journal of FILE (default: your own database) before the damage, after a backup."""
+    """Cut the damaged journal of FILE (default: that of settings, else your own) before the damage, after a backup."""
     from hotqueue import embedded as server
 
+    file = _meant(file)
     path = server.status(file)["path"]  # no question about a file that is not there
     confirm(f"Cut the journal of {path} before its first damage (a backup is kept)?", yes)
     done = server.repair(file)
@@ -97,9 +108,10 @@ def repair(file: str | None, yes: bool) -> None:
 @_FILE
 @_YES
 def upgrade(file: str | None, yes: bool) -> None:
-    """Hand FILE (default: your own database) to the newest server here, after a backup; older ones cannot read it any more."""
+    """Hand FILE (default: that of settings, else your own) to the newest server here, for good, after a backup."""
     from hotqueue import embedded as server
 
+    file = _meant(file)
     path = server.status(file)["path"]  # no question about a file that is not there
     confirm(f"Hand {path} to the newest server found here, for good (a backup is kept)?", yes)
     done = server.upgrade(file)
@@ -123,6 +135,9 @@ def export(source: str, target: str, replace: bool, hold_up: bool, as_json: bool
     """
     from hotqueue.transfer import copying
 
+    for place in (source, target):
+        if "://" in place:
+            address_of({"url": place})
     copied = copying.export(source, target, replace=replace, hold_up=hold_up, progress=_progress())
     if sys.stderr.isatty():
         click.echo("\r\x1b[K", nl=False, err=True)

@@ -10,6 +10,7 @@ import click
 from hotqueue.cli import completion, tables
 from hotqueue.cli.entry import json_text, settings
 from hotqueue.cli.reading import changes, json_option
+from hotqueue.cli.settings import Number, Whole
 
 if TYPE_CHECKING:
     from hotqueue.monitor.one_task import OneTask
@@ -28,12 +29,12 @@ ENDED = ("ended", "dead")
     shell_complete=completion.queues,
     help="To this queue; else to the one whose workers know it.",
 )
-@click.option("--countdown", type=click.FloatRange(0), metavar="S", help="Run it in so many seconds.")
-@click.option("--expires", type=click.FloatRange(0), metavar="S", help="Not after so many seconds.")
-@click.option("--priority", type=click.IntRange(-100, 100), metavar="N", help="Higher ones run first.")
+@click.option("--countdown", type=Number(0), metavar="S", help="Run it in so many seconds.")
+@click.option("--expires", type=Number(0), metavar="S", help="Not after so many seconds.")
+@click.option("--priority", type=Whole(-100, 100), metavar="N", help="Higher ones run first.")
 @click.option("--id", "task_id", metavar="ID", help="Its id: sent again with the same one, it is the same task.")
 @click.option("--wait", "is_awaited", is_flag=True, help="Wait until it has ended; exit with 1 if it failed.")
-@click.option("--timeout", type=click.FloatRange(0), metavar="S", help="Wait for so long at most.")
+@click.option("--timeout", type=Number(0), metavar="S", help="Wait for so long at most.")
 @json_option
 @changes
 def enqueue(

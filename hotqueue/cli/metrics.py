@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hotqueue.cli.entry import settings
-from hotqueue.cli.reading import opened_store
+from hotqueue.cli.reading import check_names, opened_store
 from hotqueue.cli.settings import HostPort
 from hotqueue.cli.store import store_options
 
@@ -40,6 +40,7 @@ def metrics(queues: tuple[str, ...], listen: tuple[str, int] | None, **where: An
 
     Without a QUEUE: every queue of the store. 'tenant-*' is all queues that match.
     """
+    check_names(queues)
     with opened_store(where) as store:
         scrape = Scrapes(store, queues)
         if listen is None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from hotqueue.cli import completion
-from hotqueue.cli.settings import STORE
+from hotqueue.cli.settings import STORE, Number, Whole
 from hotqueue.cli.store import opened, store_options
 
 if TYPE_CHECKING:
@@ -41,13 +41,24 @@ def reads(command: F) -> Any:
             ask = functools.partial(command, store, *args, **given)
             _watch(ask, every, times) if is_watched else ask()
 
-    made: Any = run
-    made = click.option("--times", type=click.IntRange(0), default=0, hidden=True)(made)  # for tests and scripts
-    made = click.option("--every", type=click.FloatRange(0.1), default=2.0, show_default=True, metavar="S", help="Of --watch.")(
-        made
-    )
-    made = click.option("-w", "--watch", "is_watched", is_flag=True, help="Show it again every two seconds, until Ctrl-C.")(made)
-    return store_options(json_option(made))
+    return store_options(json_option(_watch_options(run)))
+
+
+def _watch_options(command: Any) -> Any:
+    made = click.option("--times", type=Whole(0), default=0, hidden=True)(command)  # for tests and scripts
+    made = click.option("--every", type=Number(0.1, 3600), default=2.0, show_default=True, metavar="S", help="Of --watch.")(made)
+    return click.option("-w", "--watch", "is_watched", is_flag=True, help="Show it again every two seconds, until Ctrl-C.")(made)
+
+
+def watched(command: F) -> Any:
+    """Give a function that opens its store by itself, or has none, the options of --watch."""
+
+    @functools.wraps(command)
+    def run(*args: Any, is_watched: bool = False, every: float = 2.0, times: int = 0, **given: Any) -> None:
+        ask = functools.partial(command, *args, **given)
+        _watch(ask, every, times) if is_watched else ask()
+
+    return _watch_options(run)
 
 
 def changes(command: F) -> Any:
@@ -87,6 +98,8 @@ def _watch(ask: Callable[[], None], every: float, times: int) -> None:
                 click.echo("\x1b[H\x1b[2J", nl=False)
             try:
                 ask()
+            except click.exceptions.Exit:  # of which something was wrong, and was said
+                pass
             except ConnectionFailed as error:  # it may come back
                 click.echo(str(error), err=not is_terminal)
             shown += 1
@@ -111,20 +124,37 @@ def chosen(store: Store, names: Sequence[str]) -> list[str]:
     Raises:
         click.UsageError: one that is not there, naming the nearest.
     """
-    from hotqueue.errors import ConfigError, ConnectionFailed
+    from hotqueue.errors import HotQueueError
     from hotqueue.monitor import finding
 
+    check_names(names)
     try:
         found, doubts = finding.queues(store, names)
-    except ConfigError as error:
-        raise click.UsageError(str(error)) from None
-    except ConnectionFailed as error:
+    except HotQueueError as error:
         if names or "NOPERM" not in str(error):
             raise
         raise click.ClickException(f"{error}; this user may not list keys, so name queues with -Q") from None
     if doubts:
         raise click.UsageError("; ".join(doubts))
     return found
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Check names of queues, and globs.
+
+    Raises:
+        click.UsageError: no queue can be called that.
+    """
+    from hotqueue import keys
+    from hotqueue.errors import ConfigError
+    from hotqueue.tasks.rules import globs
+
+    try:
+        for name in names:
+            keys.check_name(name if globs.is_glob(name) else globs.literal(name))
+            globs.check(name, f"queue {name!r:.80}")
+    except ConfigError as error:
+        raise click.UsageError(str(error)) from None
 
 
 def queue_of(store: Store, name: str) -> HotQueue:

@@ -74,9 +74,9 @@ def _typed(option: click.Option, value: Any) -> Any:
         kinds = (int, str), "a size, such as 512M"
     elif isinstance(option.type, HostPort):
         kinds = (int, str), "a port, such as 8080, or a host and a port, such as 0.0.0.0:8080"
-    elif isinstance(option.type, click.types.IntParamType):
+    elif isinstance(option.type, Whole):
         kinds = (int,), "a whole number"
-    elif isinstance(option.type, click.types.FloatParamType):
+    elif isinstance(option.type, Number):
         kinds = (int, float), "a number"
     if not isinstance(value, kinds[0]) or (isinstance(value, bool) and not option.is_flag):
         raise click.UsageError(f"{_pyproject()}: {option.name} in {TABLE} takes {kinds[1]}, not {value!r:.80}")
@@ -111,15 +111,40 @@ def usable_cpus() -> int:
     return max(1, count)
 
 
-class Seconds(click.FloatRange):
-    """A number of seconds from 0; what is not a number compares with none."""
+class Number(click.FloatRange):
+    """A number within bounds; what is not a number (nan) is within none."""
+
+    _what = "number"
+    _type: type[float] = float
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return the seconds."""
-        found = float(super().convert(value, param, ctx))
-        if math.isnan(found):
-            self.fail(f"{value!r} is no number of seconds", param, ctx)
+        """Return the number."""
+        try:
+            found = self._type(value)
+        except (ValueError, OverflowError):
+            found = math.nan
+        if not (self.min is None or found >= self.min) or not (self.max is None or found <= self.max) or found != found:
+            self.fail(f"{str(value)!r:.80} is no {self._what}{self._bounds()}", param, ctx)
         return found
+
+    def _bounds(self) -> str:
+        if self.max is not None:
+            return f" from {self.min} to {self.max}"
+        return "" if self.min is None else f" of at least {self.min}"
+
+
+class Whole(Number):
+    """A whole number within bounds."""
+
+    name = "integer"
+    _what = "whole number"
+    _type = int
+
+
+class Seconds(Number):
+    """A number of seconds."""
+
+    _what = "number of seconds"
 
 
 class Size(click.ParamType[int]):

@@ -11,6 +11,7 @@ import click
 from hotqueue.cli import completion, tables
 from hotqueue.cli.entry import settings
 from hotqueue.cli.reading import changes, chosen, queues_option, reads, say_refused
+from hotqueue.cli.settings import Whole
 from hotqueue.cli.tables import Column
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ _BY_SPAN = (Column("since", style="bold"), Column("queue", may_shrink=True), *_C
 @click.command(context_settings=settings)
 @click.option("--task", default="", metavar="NAME", shell_complete=completion.tasks, help="Of tasks of this name only.")
 @click.option("--per", type=click.Choice(list(STEPS)), default="minute", show_default=True, help="How long a span is.")
-@click.option("--last", type=click.IntRange(1), default=60, show_default=True, metavar="N", help="Of the last N spans.")
+@click.option("--last", type=Whole(1), default=60, show_default=True, metavar="N", help="Of the last N spans.")
 @click.option("--spans", "is_by_span", is_flag=True, help="Show each span, not each task.")
 @click.option("--deploys", "has_deploys", is_flag=True, help="List the deploys that were marked, and nothing else.")
 @queues_option

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from hotqueue.cli.settings import STORE, TABLE, from_pyproject
+from hotqueue.cli.settings import STORE, TABLE, Whole, from_pyproject
 
 if TYPE_CHECKING:
     from hotqueue.store.address import Address
@@ -24,8 +24,8 @@ _OPTIONS = (
     click.option("--dbfilename", metavar="FILE", help="Database file of an embedded server."),
     click.option("-u", "--url", metavar="URL", help="redis://, rediss://, unix://, redis+sentinel://, redis+cluster:// …"),
     click.option("--host", metavar="HOST", help="Host of a Redis server."),
-    click.option("--port", type=click.IntRange(0, 65535), metavar="PORT", help="Port of a Redis server."),
-    click.option("--db", type=click.IntRange(0), metavar="N", help="Database number."),
+    click.option("--port", type=Whole(0, 65535), metavar="PORT", help="Port of a Redis server."),
+    click.option("--db", type=Whole(0), metavar="N", help="Database number."),
     click.option("--username", metavar="NAME", help="User to log in as."),
     click.option(
         "--password", metavar="PASSWORD", help="Password of the server; other users see it in ps, a URL in $HOTQUEUE_URL not."
@@ -46,16 +46,15 @@ def opened(dbfilename: str | None = None, url: str | None = None, **given: Any) 
     """Open the store that the options name, for a ``with`` block.
 
     Raises:
-        ConfigError: options that contradict each other, or a URL of an unknown form.
+        click.UsageError: options that contradict each other, or a URL of an unknown form.
     """
     from hotqueue.store.address import MEMORY
-    from hotqueue.store.resolve import resolve
     from hotqueue.store.store import Store
 
     if dbfilename == MEMORY:
         raise click.UsageError(f"a {MEMORY} database is seen by the process that made it alone; name a file")
     where = {name: value for name, value in {"dbfilename": dbfilename, "url": url, **given}.items() if value is not None}
-    store = Store(address_of(where) if where else from_settings() or resolve())
+    store = Store(address_of(where) if where else default_address())
     try:
         yield store
     finally:
@@ -63,7 +62,34 @@ def opened(dbfilename: str | None = None, url: str | None = None, **given: Any) 
 
 
 def address_of(where: Mapping[str, Any]) -> Address:
-    """Return the address that these of STORE name; ConfigError as of `resolve`."""
+    """Return the address that these of STORE name.
+
+    Raises:
+        click.UsageError: they name none.
+    """
+    from hotqueue.errors import ConfigError
+
+    try:
+        return _resolved(where)
+    except ConfigError as error:
+        raise click.UsageError(str(error)) from None
+
+
+def default_address() -> Address:
+    """Return the address of a command that names none.
+
+    Raises:
+        click.UsageError: what settings say is none.
+    """
+    from hotqueue.errors import ConfigError
+
+    try:
+        return from_settings() or _resolved({})
+    except ConfigError as error:
+        raise click.UsageError(str(error)) from None
+
+
+def _resolved(where: Mapping[str, Any]) -> Address:
     from hotqueue.store.resolve import resolve
 
     options = {name: where[name] for name in _KEYWORDS if name in where}
@@ -78,6 +104,6 @@ def from_settings() -> Address | None:
     if not where or os.environ.get("HOTQUEUE_URL"):
         return None
     try:
-        return address_of(where)
+        return _resolved(where)
     except ConfigError as error:
         raise ConfigError(f"{TABLE} in pyproject.toml: {error}") from None

@@ -11,6 +11,7 @@ from hotqueue.cli import tables
 from hotqueue.cli.entry import json_text, settings
 from hotqueue.cli.filtering import filter_options, wanted_of
 from hotqueue.cli.reading import chosen, located, queues_option, reads, say_refused
+from hotqueue.cli.settings import Whole
 from hotqueue.cli.statistics import seconds
 from hotqueue.cli.tables import Column
 from hotqueue.hints import did_you_mean
@@ -37,10 +38,8 @@ _COLUMNS = (
 @click.command(context_settings=settings)
 @click.argument("state", required=False, type=click.Choice(STATES))
 @filter_options
-@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, metavar="N", help="Show no more than N.")
-@click.option(
-    "--look-at", type=click.IntRange(1), default=10_000, show_default=True, metavar="N", help="Look at no more than N for it."
-)
+@click.option("--limit", type=Whole(1), default=20, show_default=True, metavar="N", help="Show no more than N.")
+@click.option("--look-at", type=Whole(1), default=10_000, show_default=True, metavar="N", help="Look at no more than N for it.")
 @reads
 def tasks(store: Store, state: str | None, names: tuple[str, ...], limit: int, look_at: int, as_json: bool, **given: str) -> None:
     """List tasks in STATE: running, waiting, retrying, scheduled, parked, dead or ended; without one, in any but ended.

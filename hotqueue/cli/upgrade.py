@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hotqueue.cli.entry import confirm, json_text, settings
+from hotqueue.cli.reading import check_names
 from hotqueue.cli.store import opened, store_options
 
 if TYPE_CHECKING:
@@ -34,9 +35,10 @@ def upgrade(queues: tuple[str, ...], every: bool, yes: bool, as_json: bool, **wh
 
     if bool(queues) == every:
         raise click.UsageError("name queues, or say --all" if not queues else "--all is all queues: name none beside it")
+    check_names(queues)
     with opened(**where) as store:
         found, doubts = inventory.meant(store, queues, with_tasks=True)
-        names = list(dict.fromkeys(map(keys.check_name, found))) if queues else inventory.queue_names(store, with_tasks=True)
+        names = list(dict.fromkeys(found)) if queues else inventory.queue_names(store, with_tasks=True)
         doubts += inventory.doubts(store, names if queues else ())
         lower = [name for name, schema in inventory.schemas(store, names).items() if schema < keys.SCHEMA]
         for doubt in doubts:

@@ -11,6 +11,7 @@ import click
 
 from hotqueue.cli.entry import json_text, run, settings, version_option
 from hotqueue.cli.reading import opened_store
+from hotqueue.cli.settings import Number
 from hotqueue.cli.store import opened, store_options
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ EXTRA = "--live needs textual: pip install 'hotqueue[watch]'"
 @click.option("--live", is_flag=True, help="Show queues, workers and tasks full-screen, and act on them; ? there says how.")
 @click.option(
     "--every",
-    type=click.FloatRange(0.1),
+    type=Number(0.1, 3600),
     default=1.0,
     show_default=True,
     metavar="S",

@@ -15,6 +15,8 @@ import click
 
 from hotqueue.cli.entry import settings
 from hotqueue.cli.metrics import listening, shown
+from hotqueue.cli.reading import check_names
+from hotqueue.cli.settings import Whole
 from hotqueue.cli.store import opened
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ def _served_at(command: F) -> F:
         ),
         click.option(
             *("--port",),
-            type=click.IntRange(0, 65535),
+            type=Whole(0, 65535),
             default=PORT,
             show_default=True,
             envvar="HOTQUEUE_WEB_PORT",
@@ -87,9 +89,21 @@ def web(queues: tuple[str, ...], dbfilename: str | None, url: str | None, **how:
     """
     if any(importlib.util.find_spec(name) is None for name in NEEDED):
         raise click.UsageError(EXTRA)
+    check_names(queues)
+    _check_rights(how["allow"])
     users = _checked(how["host"], how["token"] or "", how.pop("users"))
     with opened(dbfilename, url) as store:
         _serve(store, queues, users, **how)
+
+
+def _check_rights(rights: tuple[str, ...]) -> None:
+    from hotqueue.errors import ConfigError
+    from hotqueue.web.access import allowed
+
+    try:
+        allowed(False, rights)
+    except ConfigError as error:
+        raise click.UsageError(f"--allow: {error}") from None
 
 
 def _checked(host: str, token: str, users: tuple[str, ...]) -> dict[str, str]:

@@ -16,7 +16,7 @@ from hotqueue.cli import logs
 from hotqueue.cli.entry import run, say, version_option
 from hotqueue.cli.exporter import exporting
 from hotqueue.cli.reload import reloading
-from hotqueue.cli.settings import HostPort, Seconds, Size, defaults_of, misspelt_variables, usable_cpus
+from hotqueue.cli.settings import HostPort, Number, Seconds, Size, Whole, defaults_of, misspelt_variables, usable_cpus
 from hotqueue.cli.store import from_settings
 
 if TYPE_CHECKING:
@@ -53,11 +53,11 @@ Exit codes: 0 clean, 1 crash, 2 usage, 3 a module cannot be imported or has no t
     "-u", "--url", metavar="URL", allow_from_autoenv=False, help="Where the queues live, instead of where the modules say."
 )
 @click.option("--dbfilename", metavar="FILE", allow_from_autoenv=False, help="The same, for an embedded server's database file.")
-@click.option("-p", "--processes", type=click.IntRange(1), metavar="N", help="Worker processes (default: the CPUs it may use).")
-@click.option("-t", "--threads", type=click.IntRange(1), default=1, show_default=True, metavar="N", help="Threads a process.")
+@click.option("-p", "--processes", type=Whole(1), metavar="N", help="Worker processes (default: the CPUs it may use).")
+@click.option("-t", "--threads", type=Whole(1), default=1, show_default=True, metavar="N", help="Threads a process.")
 @click.option(
     *("--async-concurrency", "async_concurrency"),
-    type=click.IntRange(1),
+    type=Whole(1),
     default=100,
     show_default=True,
     metavar="N",
@@ -65,11 +65,11 @@ Exit codes: 0 clean, 1 crash, 2 usage, 3 a module cannot be imported or has no t
 )
 @click.option("-b", "--burst", is_flag=True, help="Run what is ready, and what becomes so within a second; then exit.")
 @click.option("--grace", type=Seconds(0), default=25.0, show_default=True, metavar="S", help="Seconds to finish at a stop.")
-@click.option("--max-tasks", type=click.IntRange(1), metavar="N", help="Replace a process after N tasks.")
+@click.option("--max-tasks", type=Whole(1), metavar="N", help="Replace a process after N tasks.")
 @click.option("--max-memory", type=Size(), metavar="SIZE", help="Replace a process that takes more, such as 512M.")
 @click.option(
     *("--keep-ended", "keep_ended"),
-    type=click.IntRange(0),
+    type=Whole(0),
     default=10_000,
     show_default=True,
     metavar="N",
@@ -94,7 +94,7 @@ Exit codes: 0 clean, 1 crash, 2 usage, 3 a module cannot be imported or has no t
     help="Answer /metrics for Prometheus over HTTP, by a process of its own; on 127.0.0.1 unless a host is named.",
 )
 @click.option("--reload", is_flag=True, help="Replace the processes when a source file changes; needs hotqueue[reload].")
-@click.option("--lease", type=click.FloatRange(1), default=15.0, hidden=True)  # seconds; for tests
+@click.option("--lease", type=Number(1), default=15.0, hidden=True)  # seconds; for tests
 @click.option("--name", default="", metavar="NAME", help="What this worker calls itself.")
 @click.option("-l", "--log-level", type=click.Choice(logs.LEVELS, case_sensitive=False), default="info", show_default=True)
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)

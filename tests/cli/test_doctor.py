@@ -33,3 +33,15 @@ def test_one_that_is_away_is_a_problem(call: Call) -> None:
     done = call("doctor", "-u", "redis://127.0.0.1:1")
     assert done.code == 1
     assert done.lines[-1].startswith("problem  server")
+
+
+@pytest.mark.servers("embedded")
+def test_watch_examines_again_also_where_there_is_a_problem(
+    make_queue: Callable[..., HotQueue], store_url: str, call: Call
+) -> None:
+    queue = make_queue()
+    task_by_name(queue, "t").delay(1)
+    done = call("doctor", "-u", store_url, "--watch", "--every", "0.1", "--times", 2)
+    assert done.code == 0
+    assert [line.split()[0] for line in done.lines].count("problem") == 2
+    queue.purge()

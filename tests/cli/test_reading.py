@@ -53,6 +53,8 @@ def test_a_queue_that_cannot_be_read_hides_none_of_the_others(
         assert fine.name in done.lines[1]
         assert done.err.startswith("hotqueue: ")
         assert newer.name in done.err
+    again = call("tasks", *where, "--watch", "--every", "0.1", "--times", 2)
+    assert (again.code, len(again.lines), again.err.count("\n")) == (0, 4, 2)
     assert call("show", f"{fine.name}-1", *where).code == 0
     assert call("workers", *where).code == 0
     assert call("info", "-u", store_url).code == 0

@@ -9,7 +9,6 @@ import click
 import pytest
 
 from hotqueue.cli.store import from_settings, opened
-from hotqueue.errors import ConfigError
 
 
 @pytest.fixture(autouse=True)
@@ -42,9 +41,9 @@ def test_options_are_stronger_than_the_variable_and_that_than_the_project(projec
 
 def test_a_wrong_store_is_refused_with_where_it_is_named(project: Path) -> None:
     project.write_text('[tool.hotqueue]\nurl = "http://h"\n')
-    with pytest.raises(ConfigError, match=r"\[tool.hotqueue\] in pyproject.toml: "):
+    with pytest.raises(click.UsageError, match=r"\[tool.hotqueue\] in pyproject.toml: "):
         name_of()
-    with pytest.raises(ConfigError):
+    with pytest.raises(click.UsageError):
         name_of(url="redis://h", dbfilename="x.rdb")
 
 

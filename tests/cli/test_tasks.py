@@ -92,7 +92,7 @@ def test_show_tells_a_story(make_queue: MakeQueue, store_url: str, call: Callabl
         (["tasks", "--since", "soon"], "'soon' is no time; write 90s, 15m, 2h or 7d (ago)"),
         (["tasks", "--since", "2030-01-31T12:00:00"], "has no time zone; write 2030-01-31T12:00:00+00:00"),
         (["tasks", "-Q", "{name}x"], "did you mean '{name}'?"),
-        (["tasks", "--limit", "0"], "0 is not in the range x>=1"),
+        (["tasks", "--limit", "0"], "'0' is no whole number of at least 1"),
         (["tasks", "-Q", "a{{b"], "may not contain { or }"),
     ],
 )

@@ -160,7 +160,7 @@ MISTAKES = {
     "two more": (["q", "--dbfilename", "x.rdb", "--host", "h"], "a queue lives in one store"),
     "private database": (["q", "--dbfilename", ":memory:"], "name a file"),
     "unknown URL": (["q", "--url", "mysql://h"], "unknown store URL 'mysql://h'"),
-    "port no number": (["q", "--port", "abc"], "'abc' is not a valid integer range"),
+    "port no number": (["q", "--port", "abc"], "'abc' is no whole number from 0 to 65535"),
     "unknown option": (["q", "--bdfilename", "x"], "--dbfilename"),
     "bad name": (["{q}", "--url", "redis://127.0.0.1:1"], "may not contain { or }"),
     "nobody there": (["q", "--url", "redis://127.0.0.1:1"], "Connection refused"),

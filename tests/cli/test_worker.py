@@ -320,7 +320,7 @@ def test_a_wrong_setting_says_where_it_is_set(tmp_path: Path) -> None:
     for line, wanted in [
         ("processes = true", "processes in [tool.hotqueue] takes a whole number, not True"),
         ("processes = [1]", "processes in [tool.hotqueue] takes a whole number, not [1]"),
-        ("processes = 0", "0 is not in the range x>=1 (from [tool.hotqueue] in pyproject.toml)"),
+        ("processes = 0", "'0' is no whole number of at least 1 (from [tool.hotqueue] in pyproject.toml)"),
         ("grace = 'soon'", "grace in [tool.hotqueue] takes a number, not 'soon'"),
         ("burst = 'yes'", "burst in [tool.hotqueue] takes true or false, not 'yes'"),
         ("max-memory = -5", "-5 is no size"),
@@ -330,7 +330,7 @@ def test_a_wrong_setting_says_where_it_is_set(tmp_path: Path) -> None:
     assert "[tool.hotqueue] has to be a table of settings, not 5" in told("[tool]\nhotqueue = 5")
     assert "[tool.hotqueue] has to be a table of settings, not 5" in told("tool = 5")
     assert "cannot be read" in told("x = [")
-    assert "'x' is not a valid integer range (from $HOTQUEUE_PROCESSES)" in told("", HOTQUEUE_PROCESSES="x")
+    assert "'x' is no whole number of at least 1 (from $HOTQUEUE_PROCESSES)" in told("", HOTQUEUE_PROCESSES="x")
     assert "$HOTQUEUE_SECRET_KEY: key 2 of 3 is empty" in told("", HOTQUEUE_SECRET_KEY="a,,b")
 
 

