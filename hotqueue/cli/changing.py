@@ -10,8 +10,9 @@ import click
 
 from hotqueue.cli import completion
 from hotqueue.cli.entry import confirm, settings
-from hotqueue.cli.filtering import filter_options, wanted_of
+from hotqueue.cli.filtering import filter_options, meant_instead, wanted_of
 from hotqueue.cli.reading import changes, chosen, located, queue_of, yes_option
+from hotqueue.hints import did_you_mean
 
 if TYPE_CHECKING:
     from hotqueue.monitor.acting import Chosen, Done, Progress
@@ -62,9 +63,10 @@ def _with_progress(act: Callable[[Progress], Done], count: int) -> Done:
         return act(bar.update)
 
 
-def _is_nothing(found: Chosen) -> bool:
+def _is_nothing(store: Store, found: Chosen, names: Sequence[str], given: dict[str, str]) -> bool:
     if not found:
-        click.echo("hotqueue: there is no such task", err=True)
+        hint = meant_instead(store, chosen(store, names), wanted_of(**given))
+        click.echo(f"hotqueue: there is no such task{hint}", err=True)
     return not found
 
 
@@ -79,7 +81,7 @@ def retry(store: Store, ids: tuple[str, ...], names: tuple[str, ...], every: boo
     from hotqueue.monitor import acting
 
     found = _chosen(store, ids, names, every, ["dead"], given)
-    if _is_nothing(found):
+    if _is_nothing(store, found, names, given):
         return
     if not ids:
         confirm(f"Retry {_many(_number(found), 'dead task')}?", yes)
@@ -114,7 +116,7 @@ def discard(store: Store, ids: tuple[str, ...], names: tuple[str, ...], every: b
         _undo(store, ids, names)
         return
     found = _chosen(store, ids, names, every, ["dead"], given)
-    if _is_nothing(found):
+    if _is_nothing(store, found, names, given):
         return
     confirm(f"Throw {_many(_number(found), 'dead task')} away?", yes)
     done = _with_progress(lambda progress: acting.discard(store, found, progress), _number(found))
@@ -152,7 +154,7 @@ def revoke(
     from hotqueue.monitor.filters import UNENDED
 
     found = _chosen(store, ids, names, every, [state for state in UNENDED if state != "dead"], given)
-    if _is_nothing(found):
+    if _is_nothing(store, found, names, given):
         return
     confirm(f"Revoke {_many(_number(found))}{', and end those that run' * terminate}?", yes)
     wanted = wanted_of(**given)
@@ -181,7 +183,10 @@ def purge(store: Store, queue: str, task: str | None, state: str | None, yes: bo
         f", of them those {'of ' + task if task else ''}{' and ' * bool(task and state)}{'that are ' + state if state else ''}"
     )
     confirm(f"Revoke what waits in {queue}: {_many(number)}{of_these * bool(task or state)}?", yes)
-    click.echo(f"{_many(found.purge(task=task, state=state))} revoked")
+    count = found.purge(task=task, state=state)
+    click.echo(f"{_many(count)} revoked")
+    if task and not count:
+        _say_what_may_be_meant(store, queue, task)
 
 
 def _pausing(verb: str) -> Any:
@@ -192,17 +197,25 @@ def _pausing(verb: str) -> Any:
         if task is not None and key is not None:
             raise click.UsageError("--task and --key are two things: say it once for each")
         found = queue_of(store, queue)
+        before = [*found.stats()["paused_tasks" if task else "paused_keys"]] if verb == "resume" else []
         try:
             found.pause(task=task, key=key) if verb == "pause" else found.resume(task=task, key=key)
         except (TypeError, ValueError) as error:
             raise click.UsageError(str(error)) from None
         what = f"task {task} of queue {queue}" if task else f"key {key} of queue {queue}" if key else f"queue {queue}"
         click.echo(f"{what}: {verb}d")
-        if task and verb == "pause":
+        if verb == "resume":
+            _say_what_is_paused(task or key, before)
+        elif task:
             _say_what_may_be_meant(store, queue, task)
 
     for option in (
-        click.option("--key", metavar="KEY", help="Only what has this key at a limit, or waits in turns by it."),
+        click.option(
+            "--key",
+            metavar="KEY",
+            shell_complete=completion.keys,
+            help="Only what has this key of limits, or of turns.",
+        ),
         click.option("--task", metavar="NAME", shell_complete=completion.tasks, help="Only tasks of this name."),
         click.argument("queue", shell_complete=completion.queues),
     ):
@@ -212,12 +225,17 @@ def _pausing(verb: str) -> Any:
 
 
 def _say_what_may_be_meant(store: Store, queue: str, task: str) -> None:
-    from hotqueue.hints import did_you_mean
-    from hotqueue.monitor.finding import task_names
+    from hotqueue.monitor import finding
 
-    known = task_names(store, [queue])
+    known = finding.known_tasks(store, [queue])
     if known and task not in known:
-        click.echo(f"hotqueue: no worker of queue {queue!r} knows a task {task!r}{did_you_mean(task, known)}", err=True)
+        click.echo(f"hotqueue: nothing is known of a task {task!r} in queue {queue!r}{did_you_mean(task, known)}", err=True)
+
+
+def _say_what_is_paused(name: str | None, paused: Sequence[str]) -> None:
+    """Say, of what was not paused when it was resumed, what was."""
+    if name and name not in paused:
+        click.echo(f"hotqueue: {name!r:.80} was not paused{did_you_mean(name, paused)}", err=True)
 
 
 pause, resume = _pausing("pause"), _pausing("resume")

@@ -27,7 +27,8 @@ def _completing(
 
     def complete(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
         given: dict[str, Any] = ctx.params
-        where = {name: given[name] for name in STORE if given.get(name) is not None}
+        is_whole = any(each.name == "db" for each in ctx.command.params)  # else --host and --port are where it listens
+        where = {name: given[name] for name in STORE if (is_whole or name in ("dbfilename", "url")) and given.get(name)}
         with contextlib.suppress(Exception, SystemExit), _running(where) as store:
             if store is None:
                 return []
@@ -60,7 +61,7 @@ def _queues(store: Store, _names: list[str], _typed: str) -> Iterator[str]:
 def _tasks(store: Store, names: list[str], _typed: str) -> Iterator[str]:
     from hotqueue.monitor import finding
 
-    yield from finding.task_names(store, finding.queues(store, names)[0])
+    yield from finding.known_tasks(store, finding.queues(store, names)[0])
 
 
 def _workers(store: Store, names: list[str], _typed: str) -> Iterator[str]:
@@ -77,7 +78,23 @@ def _schedules(store: Store, names: list[str], _typed: str) -> Iterator[str]:
     yield from (row.name for row in facts.schedules(store, finding.queues(store, names)[0]))
 
 
-queues, tasks, workers, schedules = map(_completing, (_queues, _tasks, _workers, _schedules))
+def _keys(store: Store, names: list[str], _typed: str) -> Iterator[str]:
+    from hotqueue.monitor import finding, gates
+
+    for queue in finding.queues(store, names)[0]:
+        yield from gates.raw_keys(store, queue)
+
+
+def _weighted_queues(store: Store, _names: list[str], typed: str) -> Iterator[str]:
+    from hotqueue.monitor import inventory
+
+    before = typed[: typed.rfind(",") + 1]  # of hotqueue-worker -Q one:3,another
+    yield from (f"{before}{name}" for name in inventory.queue_names(store))
+
+
+queues, tasks, workers, schedules, keys, weighted_queues = map(
+    _completing, (_queues, _tasks, _workers, _schedules, _keys, _weighted_queues)
+)
 
 
 def _filters(store: Store, names: list[str], typed: str) -> Iterator[str]:

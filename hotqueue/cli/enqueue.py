@@ -76,12 +76,17 @@ def _queue_for(store: Store, task: str) -> str:
     Raises:
         click.UsageError: there are several, or none.
     """
-    from hotqueue.monitor import calls, inventory
+    from hotqueue.hints import did_you_mean
+    from hotqueue.monitor import calls, finding, inventory
 
+    names = inventory.queue_names(store)
+    found = calls.known(store, names)
     try:
-        return calls.queue_of(task, calls.known(store, inventory.queue_names(store)))
+        return calls.queue_of(task, found)
     except ValueError as error:
-        raise click.UsageError(f"{error}; say --queue to send it all the same") from None
+        is_known = any(task in some for some in found.values())
+        hint = "" if is_known or "did you mean" in str(error) else did_you_mean(task, finding.known_tasks(store, names))
+        raise click.UsageError(f"{error}{hint}; say --queue to send it all the same") from None
 
 
 def _wait(store: Store, queue: str, task_id: str, timeout: float | None, as_json: bool) -> None:

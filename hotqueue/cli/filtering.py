@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from hotqueue.cli import completion
 from hotqueue.cli.reading import queues_option
+from hotqueue.hints import did_you_mean
 
 if TYPE_CHECKING:
     from hotqueue.monitor.filters import Filter
+    from hotqueue.store.store import Store
 
 
 def filter_options(command: Any) -> Any:
@@ -42,6 +45,19 @@ def filter_options(command: Any) -> Any:
     ):
         command = option(command)
     return command
+
+
+def meant_instead(store: Store, queues: Sequence[str], wanted: Filter) -> str:
+    """Return ``; did you mean 'x'?`` for the first name of a filter that nobody knows of, if one is near to it."""
+    from hotqueue.monitor import finding
+
+    known = {"queue": lambda: list(queues), "task": lambda: finding.known_tasks(store, queues)}
+    for term in wanted.terms:
+        if term.field in known and not term.is_not and not set(term.value) & set("*?["):
+            names = known[term.field]()
+            if term.value not in names and (hint := did_you_mean(term.value, names)):
+                return hint
+    return ""
 
 
 def wanted_of(task: str = "", since: str = "", older: str = "", match: str = "", filtered: str = "") -> Filter:

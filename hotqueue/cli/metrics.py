@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hotqueue.cli import completion
 from hotqueue.cli.entry import settings
-from hotqueue.cli.reading import check_names, opened_store
+from hotqueue.cli.reading import check_names, opened_store, say_doubts
 from hotqueue.cli.settings import HostPort
 from hotqueue.cli.store import store_options
 
@@ -30,7 +31,7 @@ LOOK = 30.0  # seconds after which queues that appeared are seen
 
 
 @click.command(context_settings=settings)
-@click.argument("queues", metavar="[QUEUE]...", nargs=-1)
+@click.argument("queues", metavar="[QUEUE]...", nargs=-1, shell_complete=completion.queues)
 @store_options
 @click.option(
     "--listen", type=HostPort(), metavar="[HOST:]PORT", help="Answer /metrics over HTTP, on 127.0.0.1 unless a host is named."
@@ -42,6 +43,7 @@ def metrics(queues: tuple[str, ...], listen: tuple[str, int] | None, **where: An
     """
     check_names(queues)
     with opened_store(where) as store:
+        say_doubts(store, queues)
         scrape = Scrapes(store, queues)
         if listen is None:
             click.echo(scrape("")[0].decode(), nl=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import sys
 import time
@@ -155,6 +156,16 @@ def check_names(names: Sequence[str]) -> None:
             globs.check(name, f"queue {name!r:.80}")
     except ConfigError as error:
         raise click.UsageError(str(error)) from None
+
+
+def say_doubts(store: Store, names: Sequence[str]) -> None:
+    """Say of which of some queues there is no trace, to whoever serves them: they may come yet."""
+    from hotqueue.errors import HotQueueError
+    from hotqueue.monitor import finding
+
+    with contextlib.suppress(HotQueueError):  # one that is away is said by what is served
+        for doubt in finding.queues(store, names)[1] if names else ():
+            click.echo(f"hotqueue: {doubt}", err=True)
 
 
 def queue_of(store: Store, name: str) -> HotQueue:

@@ -13,6 +13,7 @@ from hotqueue.cli.entry import settings
 from hotqueue.cli.reading import changes, chosen, queues_option, reads, say_refused
 from hotqueue.cli.settings import Whole
 from hotqueue.cli.tables import Column
+from hotqueue.hints import did_you_mean
 
 if TYPE_CHECKING:
     from hotqueue.monitor.statistics import Histogram, Series, Span
@@ -62,9 +63,17 @@ def stats(
     else:
         cells = [_cells(each, span, is_by_span) for each, span in found if is_by_span or any(span.counts.values())]
         tables.table(_BY_SPAN if is_by_span else _BY_TASK, cells)
-        if not cells:
-            click.echo(f"hotqueue: nothing has happened in the last {last} {per}s", err=True)
+        if not any(any(span.counts.values()) for _, span in found):
+            hint = _meant_instead(store, queues, task)
+            click.echo(f"hotqueue: nothing has happened in the last {last} {per}s{hint}", err=True)
     say_refused(refused)
+
+
+def _meant_instead(store: Store, queues: list[str], task: str) -> str:
+    from hotqueue.monitor import finding
+
+    known = finding.known_tasks(store, queues) if task else []
+    return "" if task in known else did_you_mean(task, known)
 
 
 def _numbered(series: Series, is_by_span: bool) -> list[tuple[Series, Span]]:

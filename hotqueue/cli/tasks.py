@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
 from hotqueue.cli import tables
 from hotqueue.cli.entry import json_text, settings
-from hotqueue.cli.filtering import filter_options, wanted_of
+from hotqueue.cli.filtering import filter_options, meant_instead, wanted_of
 from hotqueue.cli.reading import chosen, located, queues_option, reads, say_refused
 from hotqueue.cli.settings import Whole
 from hotqueue.cli.statistics import seconds
 from hotqueue.cli.tables import Column
-from hotqueue.hints import did_you_mean
 
 if TYPE_CHECKING:
     from hotqueue.monitor.one_task import OneTask
@@ -48,14 +47,14 @@ def tasks(store: Store, state: str | None, names: tuple[str, ...], limit: int, l
     """
     from hotqueue.monitor.tasks import Search
 
-    search = Search(wanted_of(**given), limit, look_at)
-    rows = list(search.rows(store, chosen(store, names), [state] if state else None))
+    search, queues = Search(wanted_of(**given), limit, look_at), chosen(store, names)
+    rows = list(search.rows(store, queues, [state] if state else None))
     if as_json:
         for row in rows:
             click.echo(tables.json_line(row.as_json()))
     else:
         tables.table(_COLUMNS, _cells(rows))
-    _say_what_is_left(search, len(rows), given["task"])
+    _say_what_is_left(search, len(rows), lambda: meant_instead(store, queues, search.wanted))
     say_refused(search.refused)
 
 
@@ -77,15 +76,17 @@ def _ended(row: Row) -> list[str]:
     return [row.id, row.task, row.queue, row.state, tables.ago(row.ended), tries, row.args, note]
 
 
-def _say_what_is_left(search: Search, shown: int, task: str) -> None:
+def _say_what_is_left(search: Search, shown: int, hint: Callable[[], str]) -> None:
     if search.is_cut:
         text = f"looked at {search.looked:,} tasks, and stopped there; --look-at N looks at more, -Q and a state at fewer"
         click.echo(f"hotqueue: {text}", err=True)
     elif search.has_more:
         click.echo(f"hotqueue: there are more than these {shown}; --limit N shows more", err=True)
     elif not shown and not search.refused:
-        hint = did_you_mean(task, sorted(search.names)) if task and not set("*?[") & set(task) else ""
-        click.echo(f"hotqueue: there is no such task{hint}" if search.looked else "hotqueue: there is no task", err=True)
+        click.echo(
+            f"hotqueue: there is no task{hint()}" if search.wanted.is_any else f"hotqueue: there is no such task{hint()}",
+            err=True,
+        )
 
 
 @click.command(context_settings=settings)

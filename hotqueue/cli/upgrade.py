@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hotqueue.cli import completion
 from hotqueue.cli.entry import confirm, json_text, settings
 from hotqueue.cli.reading import check_names
 from hotqueue.cli.store import opened, store_options
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command(context_settings=settings)
-@click.argument("queues", metavar="[QUEUE]...", nargs=-1)
+@click.argument("queues", metavar="[QUEUE]...", nargs=-1, shell_complete=completion.queues)
 @click.option("--all", "every", is_flag=True, help="Every queue of the store that has, or had, tasks.")
 @store_options
 @click.option("--yes", is_flag=True, help="Do not ask.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hotqueue.cli import completion
 from hotqueue.cli.entry import json_text, run, settings, version_option
 from hotqueue.cli.reading import opened_store
 from hotqueue.cli.settings import Number
@@ -23,7 +24,7 @@ EXTRA = "--live needs textual: pip install 'hotqueue[watch]'"
 
 
 @click.command(context_settings=settings, epilog="Without a QUEUE: every queue of the store.")
-@click.argument("queues", metavar="[QUEUE]...", nargs=-1)
+@click.argument("queues", metavar="[QUEUE]...", nargs=-1, shell_complete=completion.queues)
 @store_options
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 @click.option("--live", is_flag=True, help="Show queues, workers and tasks full-screen, and act on them; ? there says how.")

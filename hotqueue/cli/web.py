@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from hotqueue.cli import completion
 from hotqueue.cli.entry import settings
 from hotqueue.cli.metrics import listening, shown
-from hotqueue.cli.reading import check_names
+from hotqueue.cli.reading import check_names, say_doubts
 from hotqueue.cli.settings import Whole
 from hotqueue.cli.store import opened
 
@@ -77,7 +78,7 @@ def _served_at(command: F) -> F:
 
 
 @click.command(context_settings=settings)
-@click.argument("queues", metavar="[QUEUE]...", nargs=-1)
+@click.argument("queues", metavar="[QUEUE]...", nargs=-1, shell_complete=completion.queues)
 @click.option("--dbfilename", metavar="FILE", help="Database file of an embedded server.")
 @click.option("-u", "--url", metavar="URL", help="redis://, rediss://, unix://, redis+sentinel://, redis+cluster:// …")
 @_served_at
@@ -93,6 +94,7 @@ def web(queues: tuple[str, ...], dbfilename: str | None, url: str | None, **how:
     _check_rights(how["allow"])
     users = _checked(how["host"], how["token"] or "", how.pop("users"))
     with opened(dbfilename, url) as store:
+        say_doubts(store, queues)
         _serve(store, queues, users, **how)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hotqueue import __version__
-from hotqueue.cli import logs
+from hotqueue.cli import completion, logs
 from hotqueue.cli.entry import run, say, version_option
 from hotqueue.cli.exporter import exporting
 from hotqueue.cli.reload import reloading
@@ -46,6 +46,7 @@ Exit codes: 0 clean, 1 crash, 2 usage, 3 a module cannot be imported or has no t
 @click.option(
     *("-Q", "--queues"),
     metavar="A:3,B",
+    shell_complete=completion.weighted_queues,
     help="Work at these queues only (default: all that the modules define), in turns: three of A to one of B. A turn is 10 ms "
     "of work, or a longer task. 'tenant-*' is all queues that match, also those that appear later (*, ?, [abc]; \\* is a *).",
 )

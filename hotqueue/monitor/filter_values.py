@@ -25,5 +25,5 @@ def known(store: Store, text: str, cursor: int, names: Sequence[str] = ()) -> di
     if field == "queue":
         return {field: queues}
     if field == "task":
-        return {field: finding.task_names(store, queues[:QUEUES])}
+        return {field: finding.known_tasks(store, queues[:QUEUES])}
     return {field: [each.id for each in workers(store, queues[:QUEUES])]}

@@ -9,7 +9,7 @@ from typing import TypeVar
 from hotqueue import keys
 from hotqueue.errors import STORE_ERRORS, HotQueueError
 from hotqueue.hints import did_you_mean
-from hotqueue.monitor import inventory
+from hotqueue.monitor import inventory, statistics
 from hotqueue.store import pipeline
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker.broker import Broker
@@ -56,6 +56,14 @@ def task_names(store: Store, names: Iterable[str]) -> list[str]:
     """Return the names of the tasks that live workers of some queues know, as far as they say."""
     found = {name for queue in names for worker in Broker(store, queue).workers() for name in worker.get("tasks", "").split()}
     return sorted(found - {MORE})
+
+
+def known_tasks(store: Store, names: Iterable[str]) -> list[str]:
+    """Return the names of tasks of some queues that anybody knows of: their live workers, and their statistics."""
+    found = set[str]()
+    for queue in names:
+        found.update(task_names(store, [queue]), statistics.names(store, queue))
+    return sorted(found)
 
 
 def queues_of(store: Store, task_id: str, names: Iterable[str]) -> list[str]:

@@ -141,6 +141,13 @@ def look(store: Store, queue: str) -> Gates:
     return Gates(queue, shown, blocked if isinstance(blocked, int) else 0, is_cut)
 
 
+def raw_keys(store: Store, queue: str) -> list[str]:
+    """Return the keys of a queue that are paused, or at which tasks wait: what `pause` and `resume` take."""
+    broker = Broker(store, queue)
+    gates = [_gate(queue, name) for name in _names(broker)[0]]
+    return sorted({*broker.paused_keys(), *(gate.raw_key for gate in gates if gate is not None and gate.raw_key)})
+
+
 def _names(broker: Broker) -> tuple[list[str], bool]:
     key, cursor, found = keys.lanes(broker.name), b"0", dict[str, None]()
     while True:

@@ -5,19 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import pytest
 from click.shell_completion import ShellComplete
 
 from hotqueue import HotQueue
 from hotqueue.cli.admin import hotqueue
+from hotqueue.cli.watch import hotwatch
+from hotqueue.cli.worker import command as worker
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.broker.session import Session
 
 
 def completed(line: str) -> list[str]:
     """Return what the last word of a line may become."""
+    return completed_of(hotqueue, line)
+
+
+def completed_of(command: click.Command, line: str) -> list[str]:
+    """Return the same, of a command."""
     _, *words, last = line.split(" ")
-    return [each.value for each in ShellComplete(hotqueue, {}, "hotqueue", "_HOTQUEUE_COMPLETE").get_completions(words, last)]
+    return [each.value for each in ShellComplete(command, {}, "hotqueue", "_HOTQUEUE_COMPLETE").get_completions(words, last)]
 
 
 @pytest.mark.servers("server")
@@ -37,6 +45,26 @@ def test_names_are_completed(
     assert completed(f"{asked}queue:{queue_name[:-1]}") == [f"queue:{queue_name}"]
     assert completed(f"{asked}stat") == ["state:"]
     session.broker.reap("w", known_dead=True)
+
+
+@pytest.mark.servers("server")
+def test_names_of_tasks_are_known_also_without_a_worker_and_keys_and_queues_in_all_places(
+    make_queue: Callable[..., HotQueue], store_url: str, queue_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = make_queue()
+    queue.task(name="shop.ran")(lambda: None).delay()
+    queue.run_worker(burst=True)
+    queue.pause(key="tenant-7")
+    monkeypatch.setenv("HOTQUEUE_URL", store_url)
+    assert completed(f"hotqueue stats -Q {queue_name} --task shop.") == ["shop.ran"]
+    assert completed(f"hotqueue tasks -Q {queue_name} --filter task:shop.") == ["task:shop.ran"]
+    assert completed(f"hotqueue resume {queue_name} --key ten") == ["tenant-7"]
+    for command in ("metrics", "web", "upgrade"):
+        assert completed(f"hotqueue {command} {queue_name[:-2]}") == [queue_name]
+    assert completed_of(hotwatch, f"hotwatch {queue_name[:-2]}") == [queue_name]
+    assert completed_of(worker, f"hotqueue-worker -Q {queue_name[:-2]}") == [queue_name]
+    assert completed_of(worker, f"hotqueue-worker -Q a:3,{queue_name[:-2]}") == [f"a:3,{queue_name}"]
+    queue.resume(key="tenant-7")
 
 
 def test_what_does_not_answer_completes_nothing(
