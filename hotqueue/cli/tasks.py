@@ -28,7 +28,7 @@ _COLUMNS = (
     Column("queue", may_shrink=True),
     Column("state"),
     Column("age", is_number=True),
-    Column("tries", is_number=True),
+    Column("attempts", is_number=True),
     Column("arguments", may_shrink=True),
     Column("note", style="dim", may_shrink=True),
 )
@@ -65,15 +65,14 @@ def _cells(rows: Sequence[Row]) -> Iterator[list[str]]:
             continue
         due = f"due {tables.ago(row.due)}" if row.due else ""
         note = ", ".join(each for each in (due, row.error or ("" if due else row.how)) if each)
-        tries = str(row.retries + row.deliveries or "")
-        yield [row.id, row.task, row.queue, row.state, tables.ago(row.died or row.sent), tries, row.args, note]
+        at = tables.ago(row.died or row.sent)
+        yield [row.id, row.task, row.queue, row.state, at, str(row.attempts or ""), row.args, note]
 
 
 def _ended(row: Row) -> list[str]:
     took = "" if row.run is None else f" in {seconds(row.run)}"
     note = f"{row.outcome}{took}{': ' + row.error if row.error else ''}"
-    tries = str(row.attempts) if row.attempts > 1 else ""
-    return [row.id, row.task, row.queue, row.state, tables.ago(row.ended), tries, row.args, note]
+    return [row.id, row.task, row.queue, row.state, tables.ago(row.ended), str(row.attempts or ""), row.args, note]
 
 
 def _say_what_is_left(search: Search, shown: int, hint: Callable[[], str]) -> None:
@@ -127,7 +126,7 @@ def _facts(task: OneTask) -> list[tuple[str, str]]:
             f"{progress.get('done')}/{progress.get('total')} {progress.get('message') or ''}".strip() if progress else "",
         ),
         ("priority", str(task.priority or "")),
-        ("retries", str(task.retries or "")),
+        ("attempts", str(task.attempts or "")),
         ("deaths", str(task.deliveries or "")),
         ("expires", tables.moment(task.expires)),
         ("options", ", ".join(f"{name}={value!r}" for name, value in task.options.items())),

@@ -80,7 +80,7 @@ def _server(store: Store, seconds: float) -> Iterator[Finding]:
         began = time.monotonic()
         store.command(keys.PREFIX, "PING")
         seconds = min(seconds, time.monotonic() - began)
-    said = f"{store} answers in {seconds * 1000:.1f} ms"
+    said = f"{store} answers in {seconds * 1000:.2g} ms"
     far = f"{said}: each call takes that long; run programs and workers nearer to it, and send many calls at once (task.map)"
     yield Finding(NOTE, "server", far) if seconds > SLOW else Finding(OK, "server", said)
 

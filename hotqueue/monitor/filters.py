@@ -92,7 +92,7 @@ FIELDS = {
     "ended": Field(TIME, "ended:<15m", "when it ended"),
     "due": Field(TIME, "due:<10m", "when its time comes: later, or sooner than in so long"),
     "run": Field(SPAN, "run:>2s", "how long it ran"),
-    "attempts": Field(NUMBER, "attempts:>1", "how often it was started, of those that have ended"),
+    "attempts": Field(NUMBER, "attempts:>1", "how often it was started"),
     "retries": Field(NUMBER, "retries:>2", "how often it was tried again"),
     "deaths": Field(NUMBER, "deaths:>0", "how many processes died with it"),
     "priority": Field(NUMBER, "priority:>0", "its priority"),

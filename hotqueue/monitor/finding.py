@@ -9,11 +9,12 @@ from typing import TypeVar
 from hotqueue import keys
 from hotqueue.errors import STORE_ERRORS, HotQueueError
 from hotqueue.hints import did_you_mean
-from hotqueue.monitor import inventory, statistics
+from hotqueue.monitor import inventory
 from hotqueue.store import pipeline
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.broker.session import MORE
+from hotqueue.tasks.broker.unfolded import names_in
 
 T = TypeVar("T")
 
@@ -62,8 +63,16 @@ def known_tasks(store: Store, names: Iterable[str]) -> list[str]:
     """Return the names of tasks of some queues that anybody knows of: their live workers, and their statistics."""
     found = set[str]()
     for queue in names:
-        found.update(task_names(store, [queue]), statistics.names(store, queue))
-    return sorted(found)
+        found.update(task_names(store, [queue]), _counted(store, queue))
+    return sorted(found - {""})
+
+
+def _counted(store: Store, queue: str) -> Iterator[str]:
+    """Yield the names of tasks of a queue that were ever enqueued or run, as far as statistics are kept."""
+    doing = f"reading names of tasks of queue {queue!r}"
+    yield from names_in(store.command(keys.statistics(queue), "HGET", keys.statistics(queue), "task names", doing=doing))
+    for each in store.command(keys.enqueued(queue), "HKEYS", keys.enqueued(queue), doing=doing):
+        yield keys.text(each).partition(":")[2]
 
 
 def queues_of(store: Store, task_id: str, names: Iterable[str]) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any
 from hotqueue import keys, moved
 from hotqueue.errors import SerializationError
 from hotqueue.monitor import ended
-from hotqueue.monitor.row import moment_of
+from hotqueue.monitor.row import attempts_of, moment_of
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.broker.facts import Facts, WorkerFacts
@@ -52,6 +52,7 @@ class OneTask:
         state: as of filters.STATES; or "ended", and then `outcome` says how.
         why: why it waits, or what else there is to say, in a sentence; `reason` in a word.
         started, run: of its last run, if it has ended: when it began, and for how many seconds it ran; `worker`: whose it was.
+        attempts: how often it was started, as far as anybody knows, the run that goes on included.
         held_by: who has it in hand: worker, host, pid.
         result: its result as text, where that is plain data; `result_bytes`: how large it is, -1 where there is none.
         error: class path of what ended it; message and traceback.
@@ -75,6 +76,7 @@ class OneTask:
     ended: datetime | None = None
     retries: int = 0
     deliveries: int = 0
+    attempts: int = 0
     is_async: bool = False
     is_by_value: bool = False
     is_signed: bool = False
@@ -117,6 +119,7 @@ def look(store: Store, queue: str, task_id: str) -> OneTask | None:
     elif facts.envelope:
         _take_call(task, preview(facts.envelope))
     task.retries, task.deliveries, task.expires = history.retries, history.deliveries, moment_of(history.expires or 0)
+    task.attempts = attempts_of(history.tries, task.error) if dead is not None else history.tries + (facts.where == "held")
     task.due = moment_of(facts.detail) if facts.where == "scheduled" else None
     if facts.where == "held":
         task.held_by = _holder(facts)
@@ -158,12 +161,14 @@ def _take_dead(task: OneTask, head: dict[str, Any]) -> History:
     task.error = moved.today(task.error)
     errors = head.get("errors")
     kept = [each for each in errors if isinstance(each, dict)] if isinstance(errors, list) else []
-    return History(head.get("retries", 0), head.get("deliveries", 0), errors=kept)
+    counts = {ours: head.get(its, 0) for ours, its in (("shared", "shared_deaths"), ("lost", "hosts_lost"))}
+    return History(head.get("retries", 0), head.get("deliveries", 0), errors=kept, **counts)
 
 
 def _take_told(task: OneTask, told: Told) -> None:
     """Take in what was told of a task that has ended: its call, and how that run was; of the rest what is not known otherwise."""
     _take_call(task, preview(told.head))
+    task.attempts = max(task.attempts, ended.attempts_of(told))
     task.state, task.retries = task.state if task.state == "dead" else "ended", max(task.retries, told.tries)
     task.started, task.run, task.worker = moment_of(told.began * 1000), told.took if told.began else None, told.worker
     task.outcome = task.outcome or _OUTCOMES.get(told.what, "")

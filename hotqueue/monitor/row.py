@@ -21,7 +21,8 @@ class Row:
         error: the last thing that went wrong with it.
         died: when it went into the dead list.
         outcome: how one that has ended did: "succeeded", "failed", "revoked", "expired", …
-        started, ended: the last time that it ran; `run`: for how many seconds. attempts: how often it was started.
+        started, ended: the last time that it ran; `run`: for how many seconds.
+        attempts: how often it was started, as far as anybody knows, the run that goes on included.
     """
 
     id: str
@@ -53,6 +54,20 @@ class Row:
     def as_json(self) -> dict[str, Any]:
         """Return what --json prints of it."""
         return {name: _plain(getattr(self, name)) for name in Row.__slots__}
+
+
+# What ends a task without a run of its own: the runs before are all there were.
+_NO_RUN = {f"hotqueue.{name}" for name in ("WorkerLost", "CorruptEnvelope", "NewerEnvelope", "SignatureError")}
+
+
+def attempts_of(tries: int, error: str) -> int:
+    """Return how often a task was started that died.
+
+    Args:
+        tries: how often it was run without coming to its end.
+        error: class path of what ended it.
+    """
+    return tries + (error not in _NO_RUN)
 
 
 def moment_of(ms: float) -> datetime | None:

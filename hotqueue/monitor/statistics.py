@@ -8,11 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from hotqueue import keys
 from hotqueue.monitor.row import moment_of
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker.statistics import Statistics
-from hotqueue.tasks.broker.unfolded import names_in
 from hotqueue.tasks.rules.histogram import NONE
 from hotqueue.tasks.rules.histogram import Histogram as Histogram
 from hotqueue.tasks.rules.tally import COUNTS as COUNTS
@@ -102,14 +100,6 @@ def by_task(store: Store, queue: str, step: int = 60, spans: int = 60) -> list[S
     """Return the same of each name of tasks that occurs, in the order of their names."""
     found = _series(Statistics(store, queue), None, step, spans)
     return [each for each in found if any(any(span.counts.values()) for span in each.spans)]
-
-
-def names(store: Store, queue: str) -> list[str]:
-    """Return the names of tasks that were ever enqueued or run, as far as statistics are kept."""
-    doing = f"reading names of tasks of queue {queue!r}"
-    counted = store.command(keys.statistics(queue), "HGET", keys.statistics(queue), "task names", doing=doing)
-    waiting = store.command(keys.enqueued(queue), "HKEYS", keys.enqueued(queue), doing=doing)
-    return sorted({*names_in(counted), *(keys.text(each).partition(":")[2] for each in waiting)} - {""})
 
 
 def ever(store: Store, queue: str) -> list[Series]:

@@ -16,6 +16,7 @@ from hotqueue.errors import HotQueueError
 from hotqueue.monitor import ended, finding
 from hotqueue.monitor.filters import DEAD, ENDED, PARKED, RETRYING, RUNNING, SCHEDULED, STATES, UNENDED, WAITING, Filter
 from hotqueue.monitor.row import Row as Row
+from hotqueue.monitor.row import attempts_of
 from hotqueue.monitor.row import moment_of as moment_of
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker.broker import Broker
@@ -141,6 +142,7 @@ def row_of(queue: str, standing: Standing) -> Row:
         past.deliveries,
         standing.worker,
         str(past.errors[-1].get("error", "")) if past.errors else "",
+        attempts=past.tries + (standing.how == "in hand"),
     )
 
 
@@ -152,6 +154,7 @@ def dead_row(queue: str, dead: DeadTask) -> Row:
         deliveries=dead.deliveries,
         error=dead.reason,
         died=dead.died,
+        attempts=attempts_of(dead.retries + dead.deliveries + dead.shared_deaths + dead.hosts_lost, dead.error),
     )
 
 

@@ -38,11 +38,11 @@ def rate(number: float | None) -> str:
 
 
 def seconds(value: float | None) -> str:
-    """Return a duration in five columns at most: ``0.4ms``, ``12ms``, ``1.2s``, ``45s``, ``12m``, ``3h``, ``4d``."""
+    """Return a duration in five columns at most: ``340µs``, ``12ms``, ``1.2s``, ``45s``, ``12m``, ``3h``, ``4d``."""
     if value is None:
         return ""
-    if value < 0.00095:
-        return f"{value * 1000:.1f}ms"
+    if value < 0.0009995:
+        return "0s" if value <= 0 else f"{value * 1e6:.0f}µs" if value >= 5e-7 else "<1µs"
     if value < 0.9995:
         return f"{value * 1000:.0f}ms"
     if value < 9.95:

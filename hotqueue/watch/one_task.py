@@ -32,7 +32,7 @@ def _facts(task: OneTask, width: int) -> Iterator[Line]:
         ("held by", f"{held['worker']} (process {held['pid']} on {held['host']})" if held else "", ""),
         ("progress", f"{progress.get('done')}/{progress.get('total')} {progress.get('message') or ''}" if progress else "", ""),
         ("priority", str(task.priority or ""), ""),
-        ("retries", str(task.retries or ""), ""),
+        ("attempts", str(task.attempts or ""), ""),
         ("deaths", str(task.deliveries or ""), ""),
         ("expires", words.moment(task.expires), ""),
         ("options", ", ".join(f"{name}={value!r}" for name, value in task.options.items()), ""),

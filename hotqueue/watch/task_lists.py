@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from hotqueue.monitor import acting, words
@@ -12,6 +13,7 @@ from hotqueue.monitor.snapshot import Snapshot
 from hotqueue.monitor.tasks import Row as TaskRow
 from hotqueue.monitor.tasks import Search
 from hotqueue.store.store import Store
+from hotqueue.tasks.broker.discarding import WHY_NOT
 from hotqueue.watch import charts
 from hotqueue.watch.canvas import Line, Piece
 from hotqueue.watch.columns import Column, Row
@@ -66,8 +68,8 @@ def bring_back(store: Store, facts: Facts, progress: Progress) -> str:
         done = acting.undo_discard(store, [queue], ids)
         count, kept = count + done.count, kept | done.kept
         progress(len(ids))
-    why = f"; {many(len(kept))} not: {next(iter(kept.values()))}" if kept else ""
-    return f"{many(count)} brought back{why}"
+    whys = [f"; {many(number)} not: {WHY_NOT[why]}" for why, number in Counter(kept.values()).items()]
+    return f"{many(count)} brought back{''.join(whys)}"
 
 
 def revoke(store: Store, facts: Facts, progress: Progress) -> str:
@@ -123,7 +125,7 @@ class TaskLists(View):
         Column("queue", 8, stretch=1, drop=2),
         Column("state", 9),
         Column("age", 5, is_number=True),
-        Column("tries", 5, is_number=True, drop=3),
+        Column("attempts", 8, is_number=True, drop=3),
         Column("arguments", 10, stretch=4),
         Column("note", 10, stretch=4),
     )
@@ -224,7 +226,6 @@ def _row(row: TaskRow) -> Row:
     due = f"due {words.ago(row.due)}" if row.due else ""
     note = row.outcome + (f" in {charts.seconds(row.run)}" if row.run is not None else "")
     note = ", ".join(each for each in (due, note, row.error or ("" if due else row.how)) if each)
-    tries = row.attempts or row.retries + row.deliveries
     is_bad = bool(row.error) or row.outcome == "failed"
     return Row(
         f"{row.queue}\n{row.id}",
@@ -234,10 +235,10 @@ def _row(row: TaskRow) -> Row:
             (row.queue, ""),
             (row.state, _STYLES.get(row.state, "")),
             (words.ago(at), ""),
-            (str(tries or ""), ""),
+            (str(row.attempts or ""), ""),
             (row.args, ""),
             (note, "bad" if is_bad else "dim"),
         ),
-        (row.id, row.task, row.queue, row.state, -at.timestamp() if at else None, tries, row.args, note),
+        (row.id, row.task, row.queue, row.state, -at.timestamp() if at else None, row.attempts, row.args, note),
         row,
     )

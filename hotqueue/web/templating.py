@@ -107,11 +107,11 @@ def size(value: float | None) -> str:
 
 
 def span(seconds: float | None) -> str:
-    """Return seconds as people say them: 3 ms, 1.2 s, 1 min 15 s, 12 min, 2 h 5 min, 3 d 4 h."""
+    """Return seconds as people say them: 340 µs, 3 ms, 1.2 s, 1 min 15 s, 12 min, 2 h 5 min, 3 d 4 h."""
     if seconds is None:
         return "–"
     if seconds < 1:
-        return "0" if seconds <= 0 else f"{1000 * seconds:.0f} ms" if seconds >= 0.001 else "<1 ms"
+        return "0" if seconds <= 0 else f"{1000 * seconds:.0f} ms" if seconds >= 0.0009995 else f"{1e6 * seconds:.0f} µs"
     if seconds < 60:
         return f"{seconds:.1f} s" if seconds < 10 and seconds != int(seconds) else f"{seconds:.0f} s"
     minutes, rest = divmod(int(seconds), 60)

@@ -27,7 +27,7 @@ def test_tasks_lists_them_on_every_server(make_queue: MakeQueue, store_url: str,
     ]
     done = call("tasks", "waiting", *where)
     assert (done.code, done.err) == (0, "")
-    assert done.lines[0].split() == ["ID", "TASK", "QUEUE", "STATE", "AGE", "TRIES", "ARGUMENTS", "NOTE"]
+    assert done.lines[0].split() == ["ID", "TASK", "QUEUE", "STATE", "AGE", "ATTEMPTS", "ARGUMENTS", "NOTE"]
     assert done.lines[1].split()[:4] == [sent.id, "shop.price", queue.name, "waiting"]
     assert done.lines[1].endswith("4, x='ü'   ready")
     shown = json.loads(call("show", sent.id, "--json", *where).out)
@@ -71,7 +71,7 @@ def test_show_tells_a_story(make_queue: MakeQueue, store_url: str, call: Callabl
     queue.run_worker(burst=True)
     done = call("show", sent.id, "-u", store_url)  # wherever it is
     told = dict(line.split(maxsplit=1) for line in done.lines if line and not line.startswith(" "))
-    assert (told["task"], told["queue"], told["state"], told["retries"]) == ("shop.fail(4)", queue.name, "dead", "1")
+    assert (told["task"], told["queue"], told["state"], told["attempts"]) == ("shop.fail(4)", queue.name, "dead", "2")
     assert told["error"] == r"ValueError: no 4\x1b[31m"
     assert "Traceback (most recent call last):" in done.out
     assert "\x1b" not in done.out

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from hotqueue import HotQueue
+from hotqueue.monitor import one_task
 from hotqueue.monitor.filter_text import parse
 from hotqueue.monitor.filters import UNENDED
 from hotqueue.monitor.tasks import Row, Search
@@ -49,6 +50,11 @@ def test_each_task_is_in_its_state(make_queue: MakeQueue) -> None:
     assert abs(one.at / 1000 - time.time()) < 60
     assert (found["shop.retry"].retries, found["shop.retry"].error) == (1, "ValueError: no 2")
     assert found["shop.retry"].due is not None
+    attempts = {"shop.other": 0, "shop.retry": 1, "shop.later": 0, "shop.paused": 0, "shop.fail": 1}
+    assert {name: row.attempts for name, row in found.items()} == attempts
+    assert {name: one_task.look(queue._store, queue.name, row.id).attempts for name, row in found.items()} == attempts
+    assert {row.task: row.attempts for row in rows(queue, "ended")} == {"shop.fail": 1}
+    assert [row.task for row in rows(queue, wanted="attempts:>0 -state:dead")] == ["shop.retry"]
     assert found["shop.fail"].error == "ValueError: no 1"
     assert found["shop.fail"].as_json()["died"].endswith("+00:00")
     assert [row.task for row in rows(queue, wanted='"NO 1"')] == ["shop.fail"]

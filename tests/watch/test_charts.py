@@ -26,8 +26,12 @@ def test_rates() -> None:
 
 
 def test_seconds() -> None:
-    shown = [charts.seconds(each) for each in (None, 0.0004, 0.012, 1.24, 45.2, 720, 3 * 3600, 4 * 86400)]
-    assert shown == ["", "0.4ms", "12ms", "1.2s", "45s", "12m", "3h", "4d"]
+    shown = [
+        charts.seconds(each)
+        for each in (None, 0.0, 4e-8, 0.00004, 0.0004, 0.0009996, 0.012, 1.24, 45.2, 720, 3 * 3600, 4 * 86400)
+    ]
+    assert max(map(len, shown)) <= 5
+    assert shown == ["", "0s", "<1µs", "40µs", "400µs", "1ms", "12ms", "1.2s", "45s", "12m", "3h", "4d"]
 
 
 def test_shares() -> None:

@@ -15,6 +15,7 @@ TASK = OneTask(
     message="no such\x1b[2J account",
     traceback="Traceback (most recent call last):\n  File x\nValueError: no such account " + "x" * 100,
     retries=3,
+    attempts=4,
     timeline=[Event(NOW, "sent"), Event(NOW + timedelta(seconds=90), "failed", "ValueError: no such account")],
     workflow={"id": "w1", "steps": 3, "parents": [{"id": "p1", "task": "shop.load"}], "children": []},
 )
@@ -28,7 +29,7 @@ def test_it_shows_what_happened_when() -> None:
     text = "\n".join(texts(80))
     assert "2030-01-31 12:00:00 UTC" in text
     assert "  +90s  failed: ValueError: no such account" in text
-    assert "retries    3" in text
+    assert "attempts   4" in text
     assert "workflow w1, 3 steps" in text
     assert "behind     shop.load[p1]" in text
 

@@ -9,6 +9,7 @@ import pytest
 from hotqueue import HotQueue
 from hotqueue.monitor.snapshot import snapshot
 from hotqueue.store.store import Store
+from hotqueue.tasks import chain
 from hotqueue.watch import task_lists
 from hotqueue.watch.task_lists import TaskLists
 from tests.watch.conftest import Live
@@ -95,6 +96,21 @@ def test_what_is_marked_is_retried_and_all_that_match_thrown_away(
 
     live(steps)
     queue.purge()
+    queue.discard_dead(all=True)
+
+
+def test_what_cannot_be_brought_back_is_said_in_a_sentence(make_queue: Callable[..., HotQueue], store: Store) -> None:
+    queue = make_queue()
+    with_dead(queue, 1)
+    refuse = queue.task(name="shop.refuse")(lambda: 1 / 0)
+    chain(refuse.si(), refuse.si()).delay()
+    queue.run_worker(burst=True)
+    view = TaskLists()
+    view.set_filter("state:dead")
+    facts = [row.fact for row in view.read(store, snapshot(store, [queue.name]))]
+    assert task_lists.discard(store, facts, lambda _n: None) == "2 tasks thrown away; U brings them back for five minutes"
+    said = task_lists.bring_back(store, facts, lambda _n: None)
+    assert said == "1 task brought back; 1 task not: it was a step of a workflow, and ended what was behind it"
     queue.discard_dead(all=True)
 
 

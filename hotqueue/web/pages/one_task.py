@@ -44,7 +44,7 @@ def _shown(task: OneTask) -> dict[str, Any]:
         ("Queue", task.queue),
         ("Id", task.id),
         ("Priority", task.priority or ""),
-        ("Retries", task.retries or ""),
+        ("Attempts", task.attempts or ""),
         ("Deaths", task.deliveries or ""),
         ("Sent as", ", ".join(word for word, is_so in _marks(task) if is_so)),
         ("Options", ", ".join(f"{name}={value!r}" for name, value in task.options.items())),

@@ -79,6 +79,6 @@ def test_on_a_phone_a_long_error_is_within_its_panel_and_the_page_one_is_on_in_t
     page.goto("/tasks?q=nothing:known")
     expect(page.locator("main .panel")).to_be_hidden()
     page.goto("/tasks?q=queue:steps")
-    expect(page.locator("td.tries").first).to_have_text("1")
+    expect(page.locator("td.attempts").first).to_have_text("1")
     queue.discard_dead(all=True)
     queue.close()
