@@ -86,7 +86,7 @@ def test_a_number_is_told_from_where_to_where() -> None:
         (["metrics", "--url", "http://x"], "unknown store URL"),
         (["metrics", "[b-a]", "--dbfilename", "DB"], "the range b-a runs backwards"),
         (["web", "--url", "http://x"], "unknown store URL"),
-        (["web", "--url", NOBODY, "--allow", "fly", "--port", "0"], "--allow: there is no right 'fly'; there are pause,"),
+        (["web", "--url", NOBODY, "--allow", "fly", "--port", "0"], "--allow: there is no right 'fly'; there are "),
         (["doctor", "--url", "http://x"], "unknown store URL"),
         (["upgrade", "--all", "--url", "http://x"], "unknown store URL"),
         (["upgrade", "a{b", "--dbfilename", "DB"], "a{b"),
