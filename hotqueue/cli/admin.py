@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hotqueue import __version__
 from hotqueue.cli import tables
 from hotqueue.cli.entry import json_text, run, settings, version_option
 from hotqueue.cli.reading import reads
@@ -86,37 +85,18 @@ def hotqueue(ctx: click.Context) -> None:
 @reads
 def info(store: Store, as_json: bool) -> None:
     """Show the version, the store, its server and the queues in it: how much waits, runs and is dead in each."""
-    from hotqueue.keys import SCHEMA
-    from hotqueue.monitor import inventory
+    from hotqueue.monitor import answers, inventory
 
-    facts = {"hotqueue": __version__, "store": str(store), "server": inventory.server_version(store)}
+    facts = answers.info(store)
     schemas = inventory.schemas(store, inventory.queue_names(store))
-    found = [{**_queue(store, name, schema > SCHEMA), "schema": schema} for name, schema in schemas.items()]
+    found = [answers.queue(store, name, schema) for name, schema in schemas.items()]
     if as_json:
-        click.echo(json_text({**facts, "schema": SCHEMA, "queues": found}))
+        click.echo(json_text({**facts, "queues": found}))
         return
-    for name, value in facts.items():
-        click.echo(f"{name:9} {value}")
+    for name in ("hotqueue", "store", "server"):
+        click.echo(f"{name:9} {facts[name]}")
     for queue in found:
         click.echo(f"{'queue':9} {tables.printable(queue['name'])}: {tables.printable(_in_words(queue))}")
-
-
-def _queue(store: Store, name: str, is_newer: bool) -> dict[str, Any]:
-    """Return what is in a queue; of one that is newer than we are, no tasks."""
-    from hotqueue.monitor import inventory
-
-    if is_newer:
-        return {"name": name, "messages": inventory.messages(store, name)}
-    found = inventory.length(store, name)
-    more: dict[str, Any] = {
-        "running": found.running,
-        "scheduled": found.scheduled,
-        "dead": found.dead,
-        "suspects": found.suspects,
-    }
-    more |= {"workers": found.workers, "paused": found.is_paused}
-    more |= {"paused_tasks": list(found.paused_tasks), "paused_keys": list(found.paused_keys)}
-    return {"name": name, "messages": found.messages, "tasks": found.tasks, **{what: some for what, some in more.items() if some}}
 
 
 def _in_words(queue: dict[str, Any]) -> str:

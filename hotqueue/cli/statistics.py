@@ -16,11 +16,10 @@ from hotqueue.cli.tables import Column
 from hotqueue.hints import did_you_mean
 
 if TYPE_CHECKING:
-    from hotqueue.monitor.statistics import Histogram, Series, Span
+    from hotqueue.monitor.statistics import Series, Span
     from hotqueue.store.store import Store
 
-STEPS = {"minute": 60, "hour": 3600, "day": 86400}
-MOST = {"minute": 120, "hour": 744, "day": 365}  # spans that are kept
+PER = ("minute", "hour", "day")
 _NUMBERS = ("enqueued", "started", "succeeded", "failed", "retried", "lost", "parked")
 _TIMES = tuple(Column(name, is_number=True) for name in ("run p50", "run p95", "wait p50", "wait p95", "attempts"))
 _COUNTED = (*(Column(name, is_number=True) for name in _NUMBERS), *_TIMES)
@@ -30,7 +29,7 @@ _BY_SPAN = (Column("since", style="bold"), Column("queue", may_shrink=True), *_C
 
 @click.command(context_settings=settings)
 @click.option("--task", default="", metavar="NAME", shell_complete=completion.tasks, help="Of tasks of this name only.")
-@click.option("--per", type=click.Choice(list(STEPS)), default="minute", show_default=True, help="How long a span is.")
+@click.option("--per", type=click.Choice(PER), default="minute", show_default=True, help="How long a span is.")
 @click.option("--last", type=Whole(1), default=60, show_default=True, metavar="N", help="Of the last N spans.")
 @click.option("--spans", "is_by_span", is_flag=True, help="Show each span, not each task.")
 @click.option("--deploys", "has_deploys", is_flag=True, help="List the deploys that were marked, and nothing else.")
@@ -43,29 +42,22 @@ def stats(
 
     Minutes are kept for two hours, hours for a month, days for a year.
     """
-    from hotqueue.monitor import finding, statistics
+    from hotqueue.monitor import answers
 
     queues, refused = chosen(store, names), list[str]()
     if has_deploys:
         _deploys(store, queues, as_json)
         return
-    last = min(last, MOST[per])
-
-    def read(queue: str) -> list[Series]:
-        found = [statistics.series(store, queue, task, STEPS[per], last)]
-        return found if task or is_by_span else found + statistics.by_task(store, queue, STEPS[per], last)
-
-    rows = [_numbered(each, is_by_span) for some in finding.each(queues, read, refused) for each in some]
-    found = [row for some in rows for row in some]
+    found = list(answers.counted(store, queues, refused, task, per, last, is_by_span))
     if as_json:
-        for each, span in found:
-            click.echo(tables.json_line(_as_json(each, span, 1 if is_by_span else last)))
+        for row in found:
+            click.echo(tables.json_line(answers.counts(*row)))
     else:
-        cells = [_cells(each, span, is_by_span) for each, span in found if is_by_span or any(span.counts.values())]
+        cells = [_cells(each, span, is_by_span) for each, span, _ in found if is_by_span or any(span.counts.values())]
         tables.table(_BY_SPAN if is_by_span else _BY_TASK, cells)
-        if not any(any(span.counts.values()) for _, span in found):
+        if not any(any(span.counts.values()) for _, span, _ in found):
             hint = _meant_instead(store, queues, task)
-            click.echo(f"hotqueue: nothing has happened in the last {last} {per}s{hint}", err=True)
+            click.echo(f"hotqueue: nothing has happened in the last {min(last, answers.MOST[per])} {per}s{hint}", err=True)
     say_refused(refused)
 
 
@@ -74,10 +66,6 @@ def _meant_instead(store: Store, queues: list[str], task: str) -> str:
 
     known = finding.known_tasks(store, queues) if task else []
     return "" if task in known else did_you_mean(task, known)
-
-
-def _numbered(series: Series, is_by_span: bool) -> list[tuple[Series, Span]]:
-    return [(series, span) for span in series.spans] if is_by_span else [(series, series.total)]
 
 
 def _cells(series: Series, span: Span, is_by_span: bool) -> list[str]:
@@ -98,25 +86,13 @@ def seconds(value: float | None) -> str:
     return f"{value:.3g}s" if value < 120 else tables.span(value)
 
 
-def _as_json(series: Series, span: Span, spans: int) -> dict[str, Any]:
-    about = {"queue": series.queue, "task": series.task or None, "since": span.at.isoformat(), "seconds": series.step * spans}
-    histograms = {"run": span.run, "wait": span.wait, "attempts": span.attempts}
-    return {**about, **span.counts, **{name: _histogram(each) for name, each in histograms.items()}}
-
-
-def _histogram(histogram: Histogram) -> dict[str, Any]:
-    quantiles = {f"p{round(100 * q)}": histogram.quantile(q) for q in (0.5, 0.95, 0.99)}
-    return {"count": histogram.count, "total": histogram.total, "mean": histogram.mean, **quantiles}
-
-
 def _deploys(store: Store, queues: list[str], as_json: bool) -> None:
-    from hotqueue.monitor import statistics
+    from hotqueue.monitor import answers
 
-    found = [(queue, mark) for queue in queues for mark in statistics.deploys(store, queue)]
+    found = answers.deploys(store, queues)
     if as_json:
         for queue, mark in found:
-            at = mark.at.isoformat(timespec="milliseconds")
-            click.echo(tables.json_line({"queue": queue, "at": at, "version": mark.version, "who": mark.who}))
+            click.echo(tables.json_line(answers.deploy(queue, mark)))
         return
     columns = (Column("at"), Column("version", style="bold", may_shrink=True), Column("queue"), Column("by", style="dim"))
     tables.table(columns, _marks(found))

@@ -156,14 +156,7 @@ def _workflow(task: OneTask) -> str:
 @reads
 def why(store: Store, task_id: str, names: tuple[str, ...], as_json: bool) -> None:
     """Say why a task waits, or what else there is to say of it, in a sentence."""
-    from hotqueue.monitor import one_task
-    from hotqueue.tasks.broker.broker import Broker
+    from hotqueue.monitor import answers
 
-    queue = located(store, task_id, names)
-    broker = Broker(store, queue)
-    reason = one_task.why(broker, broker.facts(task_id))
-    if as_json:
-        facts = {name: one_task.plain(value) for name, value in reason.facts.items()}
-        click.echo(json_text({"id": task_id, "queue": queue, "reason": reason.reason, "text": str(reason), "facts": facts}))
-    else:
-        click.echo(tables.printable(str(reason)))
+    found = answers.why(store, located(store, task_id, names), task_id)
+    click.echo(json_text(found) if as_json else tables.printable(found["text"]))

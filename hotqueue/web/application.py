@@ -20,7 +20,7 @@ from hotqueue.queue import HotQueue
 from hotqueue.store.resolve import resolve
 from hotqueue.store.store import Store
 from hotqueue.tasks.client.client import client_of
-from hotqueue.web import pages
+from hotqueue.web import api, pages
 from hotqueue.web.access import LOOPBACK, Access, Authorize, allowed
 from hotqueue.web.guard import SafeHeaders
 from hotqueue.web.login import Login, Logout
@@ -80,6 +80,7 @@ def build(site: Site) -> ASGIApp:
     routes = [Route(page.path, Shown(site, page).answer, methods=["GET", "HEAD"]) for page in pages.PAGES]
     routes += [
         Route("/do/{name}", Done(site, pages.ACTIONS).answer, methods=["POST"]),
+        *api.routes(site),
         Route("/login", Login(site).answer, methods=["GET", "POST"]),
         Route("/logout", Logout(site).answer, methods=["POST"]),
         Route("/static/{name}", _static, methods=["GET", "HEAD"]),

@@ -84,7 +84,7 @@ class Shown:
         response = await run_in_threadpool(self._answer, view)
         if view.said:
             response.delete_cookie(SAID, path=view.root or "/")
-        return _unchanged(request, response)
+        return unchanged(request, response)
 
     def _answer(self, view: View) -> Response:
         page, site = self._page, self._site
@@ -223,7 +223,7 @@ async def read_form(request: Request, longest: int = LONGEST) -> Form | None:
     return Form(form)
 
 
-def _unchanged(request: Request, response: Response) -> Response:
+def unchanged(request: Request, response: Response) -> Response:
     """Return an answer of no length where the browser has that page already."""
     if response.status_code != 200:
         return response

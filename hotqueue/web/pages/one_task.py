@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from hotqueue.monitor import acting, finding, one_task
@@ -20,7 +21,7 @@ def task(view: View) -> dict[str, Any]:
     task_id, queue = view.query.get("id", ""), view.query.get("queue", "")
     if not task_id:
         raise NotThere("The address does not say which task is meant.")
-    queues = [queue] if queue else _of(view, task_id)
+    queues = [queue] if queue else known_by(view, task_id, [each.name for each in view.snapshot.queues])
     for name in queues:
         found = one_task.look(view.store, name, task_id)
         if found is not None:
@@ -34,8 +35,8 @@ def task(view: View) -> dict[str, Any]:
     raise NotThere(f"There is no task {task_id!r:.200}{where}: it was never sent, or its result has expired.")
 
 
-def _of(view: View, task_id: str) -> list[str]:
-    names = [each.name for each in view.snapshot.queues]
+def known_by(view: View, task_id: str, names: Sequence[str]) -> list[str]:
+    """Return those of some queues that know a task."""
     return finding.queues_of(view.store, task_id, finding.likely(view.store, task_id, names))
 
 

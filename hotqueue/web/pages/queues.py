@@ -27,12 +27,13 @@ COLUMNS: dict[str, Callable[[QueueFacts], Any]] = {
 def queues(view: View) -> dict[str, Any]:
     """Return what the list shows."""
     sought = view.query.get("q", "").strip()
-    found = [queue for queue in view.snapshot.queues if not sought or _matches(queue.name, sought)]
+    found = [queue for queue in view.snapshot.queues if not sought or matches(queue.name, sought)]
     rows, order = sorted_by(view, found, COLUMNS, "waiting")
     return {"now": view.snapshot, "sought": sought, "order": order, "rows": paged(view, rows)}
 
 
-def _matches(name: str, sought: str) -> bool:
+def matches(name: str, sought: str) -> bool:
+    """Tell whether a name is what somebody looks for: a part of it, or a glob."""
     return fnmatchcase(name, sought) if any(sign in sought for sign in "*?[") else sought.casefold() in name.casefold()
 
 

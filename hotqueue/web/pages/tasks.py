@@ -68,7 +68,7 @@ def _listed(view: View, is_dead: bool) -> dict[str, Any]:
     states = (DEAD,) if is_dead else tuple(wanted.names("state", STATES if _says_state(wanted) else UNENDED))
     number = _page_number(view)
     search = Search(wanted, number * ROWS, LOOK_FURTHER if view.query.get("look") else max(LOOK_AT, (number + 1) * ROWS))
-    queues = _queues(view, wanted, states)
+    queues = queues_with(view, wanted, states)
     found = search.rows(view.store, queues, states) if not wrong else iter(())
     rows = list(islice(found, (number - 1) * ROWS, None))
     verbs = _verbs(view, states)
@@ -99,7 +99,7 @@ def _page_number(view: View) -> int:
     return min(max(1, int(asked) if asked.isdecimal() and len(asked) < 5 else 1), MOST_PAGES)
 
 
-def _queues(view: View, wanted: Filter, states: Sequence[str]) -> list[str]:
+def queues_with(view: View, wanted: Filter, states: Sequence[str]) -> list[str]:
     """Return the queues that may have such tasks, by what the snapshot says: of a thousand most have none."""
     for term in wanted.terms:
         if term.field == "queue" and not term.is_not:
