@@ -2,55 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from hotqueue import keys
-from hotqueue.errors import HotQueueError
-from hotqueue.monitor.crowd import ask
+from hotqueue.monitor.crowd import ask, keys_of, run
 from hotqueue.monitor.workers import InHand, Worker, worker_of
 from hotqueue.store import pipeline
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker import holds, scripts
-from hotqueue.tasks.broker.script_keys import ScriptKeys
 from hotqueue.tasks.broker.stored_queue import instant
 from hotqueue.tasks.wire.preview import preview
 
 SHOWN = 5  # tasks in hand that are named, of each worker
 NAMED = 1000  # and of all of them
+_CHANGES = ("since", "lease")  # of what a worker says of itself; the rest stays as it was when it registered
 
 Pair = tuple[str, str]  # a queue and a worker
 
 
-def crew(store: Store, queues: Sequence[str], refused: list[str]) -> list[Worker]:
+@dataclass
+class Known:
+    """What was read for the last look, and need not be read again.
+
+    Attributes:
+        said: what workers say of themselves, by their ids.
+        named: tasks that workers have in hand, by queue and id.
+    """
+
+    said: dict[str, dict[str, str]] = field(default_factory=dict)
+    named: dict[Pair, InHand] = field(default_factory=dict)
+
+
+def crew(store: Store, registered: Mapping[str, bytes], known: Known | None = None) -> list[Worker]:
     """Return the workers of some queues, those of one program together.
 
     Args:
-        refused: gets a sentence for each queue that cannot be read.
+        registered: of each queue, who works there, as `crowd.look` has it.
+        known: of the last look; takes in what this one reads.
     """
+    known = Known() if known is None else known
     found: dict[str, Worker] = {}
-    busy = _registered(store, queues, found, refused)
-    _read(store, found)
-    known = [pair for pair in busy if found[pair[1]].host]
-    _note_in_hand(store, known, found)
-    return sorted((each for each in found.values() if each.host), key=lambda each: (each.shown, each.program, each.kind, each.id))
+    busy = _registered(store, registered, found)
+    found = _read(store, found, known)
+    _note_in_hand(store, [pair for pair in busy if pair[1] in found], found, known)
+    return sorted(found.values(), key=lambda each: (each.shown, each.program, each.kind, each.id))
 
 
-def _registered(store: Store, queues: Sequence[str], found: dict[str, Worker], refused: list[str]) -> list[Pair]:
+def _registered(store: Store, registered: Mapping[str, bytes], found: dict[str, Worker]) -> list[Pair]:
     """Take in who is registered where; return where workers have something in hand."""
-    if not queues:
+    some = {queue: lines for queue, lines in registered.items() if lines}
+    if not some:
         return []
-    now = _now(store, queues[0])
+    now = _now(store, next(iter(some)))
     busy: list[Pair] = []
-    doing = "looking who works at the queues"
-    for queue, reply in zip(
-        queues, ask(store, [("ZRANGE", keys.workers(q), 0, -1, "WITHSCORES") for q in queues], doing), strict=True
-    ):
-        if isinstance(reply, HotQueueError):
-            refused.append(f"workers of queue {queue!r:.80}: {reply}")
-            continue
-        for name, score in zip(reply[::2], reply[1::2], strict=True):
-            worker, until = keys.text(name), instant(score)
+    for queue, lines in some.items():
+        for worker, until in _names_and_leases(lines):
             each = found.get(worker) or found.setdefault(worker, Worker(worker))
             each.queues.append(queue)
             each.is_overdue |= abs(until) < now
@@ -59,26 +66,47 @@ def _registered(store: Store, queues: Sequence[str], found: dict[str, Worker], r
     return busy
 
 
+def _names_and_leases(lines: bytes) -> list[tuple[str, int]]:
+    parts = lines.split(b"\n")
+    try:
+        return [(keys.text(name), instant(score)) for name, score in zip(parts[::2], parts[1::2], strict=True)]
+    except ValueError:  # no worker of ours has a name of several lines
+        return []
+
+
 def _now(store: Store, queue: str) -> int:
     seconds, micros = store.repeat(lambda: store.command(keys.workers(queue), "TIME"))
     return int(seconds) * 1000 + int(micros) // 1000
 
 
-def _read(store: Store, found: dict[str, Worker]) -> None:
-    """Read what workers say of themselves, each at the first of its queues."""
-    asked = [("HGETALL", keys.worker(worker.queues[0], name)) for name, worker in found.items()]
-    for worker, reply in zip(list(found.values()), ask(store, asked, "asking what workers say of themselves"), strict=True):
-        if isinstance(reply, Exception) or not reply:
+def _read(store: Store, found: Mapping[str, Worker], known: Known) -> dict[str, Worker]:
+    """Return those that are there, with what they say of themselves, read at the first queue of each."""
+    asked = [
+        ("HMGET", key, *_CHANGES) if name in known.said else ("HGETALL", key)
+        for name, key in ((name, keys.worker(worker.queues[0], name)) for name, worker in found.items())
+    ]
+    said, there = dict[str, dict[str, str]](), dict[str, Worker]()
+    for worker, reply in zip(found.values(), ask(store, asked, "asking what workers say of themselves"), strict=True):
+        if isinstance(reply, Exception) or not any(reply):
             continue  # it left just now
-        said = {keys.text(name): keys.text(value) for name, value in zip(reply[::2], reply[1::2], strict=True)}
-        made = worker_of(worker.id, said)
-        made.queues, made.is_overdue = worker.queues, worker.is_overdue
-        found[worker.id] = made
+        before = known.said.get(worker.id)
+        parts = list(map(keys.text, reply)) if before is None else [keys.text(each or b"") for each in reply]
+        told = (
+            dict(zip(parts[::2], parts[1::2], strict=True))
+            if before is None
+            else before | dict(zip(_CHANGES, parts, strict=True))
+        )
+        made = worker_of(worker.id, told)
+        if made.host:
+            said[worker.id], there[worker.id] = told, made
+            made.queues, made.is_overdue = worker.queues, worker.is_overdue
+    known.said = said
+    return there
 
 
-def _note_in_hand(store: Store, busy: Sequence[Pair], found: dict[str, Worker]) -> None:
+def _note_in_hand(store: Store, busy: Sequence[Pair], found: dict[str, Worker], known: Known) -> None:
     held = ask(store, [("HGETALL", keys.held(queue, worker)) for queue, worker in busy], "looking what workers have in hand")
-    named: dict[str, dict[str, str]] = {}  # queue → id → worker
+    named: dict[Pair, str] = {}  # a queue and an id → the worker
     left = NAMED
     for (queue, worker), reply in zip(busy, held, strict=True):
         if isinstance(reply, Exception):
@@ -87,19 +115,26 @@ def _note_in_hand(store: Store, busy: Sequence[Pair], found: dict[str, Worker]) 
         some = ids[: max(0, min(left, SHOWN - min(SHOWN, found[worker].held)))]
         found[worker].held += len(ids)
         left -= len(some)
-        named.setdefault(queue, {}).update(dict.fromkeys(some, worker))
-    _name(store, {queue: some for queue, some in named.items() if some}, found)
+        named.update({(queue, task_id): worker for task_id in some})
+    known.named = _named(store, list(named), known)
+    for pair, worker in named.items():
+        if pair in known.named:
+            found[worker].in_hand.append(known.named[pair])
 
 
-def _name(store: Store, named: dict[str, dict[str, str]], found: dict[str, Worker]) -> None:
-    """Note which tasks these are."""
-    calls: list[pipeline.Call] = [(ScriptKeys(queue).glimpse(), list(ids)) for queue, ids in named.items()]
-    if not calls:
-        return
-    replies = store.repeat(partial(pipeline.run_all, store, scripts.GLIMPSE, calls, "looking which tasks run"))
-    for (queue, ids), reply in zip(named.items(), replies, strict=True):
+def _named(store: Store, wanted: Sequence[Pair], known: Known) -> dict[Pair, InHand]:
+    """Return which tasks these are; what is read is cut at a size, so some may be left for the next look."""
+    there = {pair: known.named[pair] for pair in wanted if pair in known.named}
+    new: dict[str, list[str]] = {}
+    for queue, task_id in wanted:
+        if (queue, task_id) not in there:
+            new.setdefault(queue, []).append(task_id)
+    calls: list[pipeline.Call] = [(keys_of(queue).glimpse(), ids) for queue, ids in new.items()]
+    replies = run(store, scripts.GLIMPSE, calls, "looking which tasks run")
+    for (queue, ids), reply in zip(new.items(), replies, strict=True):
         if isinstance(reply, Exception):
             continue  # who may only read sees how many they are
-        for (task_id, worker), envelope in zip(ids.items(), reply[1::2], strict=False):
+        for task_id, envelope in zip(ids, reply[1::2], strict=False):
             if envelope:
-                found[worker].in_hand.append(InHand(task_id, preview(envelope).task, queue))
+                there[queue, task_id] = InHand(task_id, preview(envelope).task, queue)
+    return there

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from hotqueue import keys
@@ -137,21 +138,54 @@ def run(store: Store, script: Script, calls: Sequence[pipeline.Call], doing: str
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """What one look at a queue found.
+
+    Attributes:
+        registered: who works there: a name and a score a line each, as the server has them.
+        reply: what it was made of.
+    """
+
+    facts: QueueFacts
+    registered: bytes
+    reply: Any
+
+
+@lru_cache(maxsize=4096)
+def keys_of(queue: str) -> ScriptKeys:
+    """Return the keys of a queue's scripts, which are the same at every look."""
+    return ScriptKeys(queue)
+
+
 def queues(store: Store, names: Sequence[str]) -> list[QueueFacts]:
     """Return how these queues are, in their order; one that cannot be read says why."""
-    calls: list[pipeline.Call] = [(ScriptKeys(name).glance(), (keys.SCHEMA,)) for name in names]
+    return [each.facts for each in look(store, names)]
+
+
+def look(store: Store, names: Sequence[str], before: Mapping[str, Glance] = MappingProxyType({})) -> list[Glance]:
+    """Return the same, with who works there.
+
+    Args:
+        before: what the last look found: what has not changed since is not made anew.
+    """
+    calls: list[pipeline.Call] = [(keys_of(name).glance(), (keys.SCHEMA,)) for name in names]
     replies = run(store, scripts.GLANCE, calls, "looking what is in the queues")
-    return [_facts(name, reply) for name, reply in zip(names, replies, strict=True)]
+    return [_glance(name, reply, before.get(name)) for name, reply in zip(names, replies, strict=True)]
 
 
-def _facts(name: str, reply: Any) -> QueueFacts:
+def _glance(name: str, reply: Any, before: Glance | None) -> Glance:
+    if before is not None and before.reply == reply:
+        return before
     if isinstance(reply, HotQueueError):
-        return QueueFacts(name, refused=f"queue {name!r:.80}: {reply}")
-    if reply == 0:
-        return QueueFacts(name)
-    *counts, newer, paused, gates = reply
+        return Glance(QueueFacts(name, refused=f"queue {name!r:.80}: {reply}"), b"", reply)
+    return Glance(QueueFacts(name), b"", reply) if reply == 0 else Glance(_facts(name, *reply), reply[1], reply)
+
+
+def _facts(name: str, counts: bytes, _registered: bytes, paused: bytes, gates: Sequence[bytes]) -> QueueFacts:
+    *numbers, newer = map(int, counts.split())
     if newer:
-        return QueueFacts(name, counts[0], is_newer=True, workers=counts[9])
+        return QueueFacts(name, numbers[0], is_newer=True, workers=numbers[9])
     lines = read_paused(paused)
     tasks = tuple(sorted(line.removeprefix("task:") for line in lines if line.startswith("task:")))
     more: dict[str, Any] = {
@@ -159,4 +193,4 @@ def _facts(name: str, reply: Any) -> QueueFacts:
         "paused_tasks": tasks,
         "paused_keys": tuple(sorted(map(keys.text, gates))),
     }
-    return QueueFacts(name, *counts, **more)
+    return QueueFacts(name, *numbers, **more)

@@ -10,15 +10,20 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from hotqueue.monitor import many_statistics, statistics
 from hotqueue.monitor.statistics import Mark, Series
+from hotqueue.monitor.sums import Sums
 from hotqueue.store.store import Store
 
 T = TypeVar("T")
 
 FRESH = 3.0  # seconds for which an answer is good
+OLD = 10.0  # after which it is not shown any more while the next one is read
+WAIT = 0.1  # seconds that somebody waits for what happened in many queues; who comes later sees it
+FEW = 20  # queues: what happened in these is waited for
 SHARE = 20  # one that takes long to read is good for longer: reading takes one part in so many of the time
 KEPT = 200  # answers that are kept
 
@@ -30,12 +35,19 @@ class History:
         self._store = store
         self._lock = threading.Lock()
         self._kept: OrderedDict[Any, _Answer] = OrderedDict()
+        self._of_many: dict[tuple[int, int], _Reader] = {}
 
-    def overall(self, queues: Sequence[str], step: int, spans: int) -> Series:
-        """Return what happened in several queues together; see `many_statistics.overall`."""
-        return self._once(
-            ("overall", tuple(queues), step, spans), lambda: many_statistics.overall(self._store, queues, step, spans)
-        )
+    def overall(self, queues: Sequence[str], step: int, spans: int) -> Series | None:
+        """Return what happened in several queues together; None: they are many, and it is being read, for who comes next.
+
+        The first look at a thousand busy queues takes seconds, and further ones read what has changed.
+        """
+        if len(queues) <= FEW:
+            ask = partial(many_statistics.overall, self._store, queues, step, spans)
+            return self._once(("overall", tuple(queues), step, spans), ask)
+        with self._lock:
+            reader = self._of_many.setdefault((step, spans), _Reader(Sums(self._store, step, spans)))
+        return reader.get(queues)
 
     def series(self, queue: str, task: str, step: int, spans: int) -> Series:
         """Return what happened in one queue, or to tasks of one name there."""
@@ -77,3 +89,61 @@ class _Answer:
         self.lock = threading.Lock()
         self.good_until = 0.0
         self.value: Any = None
+
+
+class _Reader:
+    """Reads what happened in many queues, in a thread of its own while anybody asks."""
+
+    def __init__(self, sums: Sums) -> None:
+        self._sums = sums
+        self._lock = threading.Lock()
+        self._reading: threading.Event | None = None  # set at its end
+        self._value: Series | None = None
+        self._error: Exception | None = None
+        self._read_at = -OLD
+        self._good_until = 0.0
+
+    def get(self, queues: Sequence[str]) -> Series | None:
+        """Return what is known, not older than OLD; None where that is nothing within WAIT.
+
+        Raises:
+            HotQueueError: the server said so, to somebody who waited for it.
+        """
+        with self._lock:
+            if time.monotonic() < self._good_until:
+                return self._value
+            if (reading := self._reading) is None:
+                reading = self._reading = threading.Event()
+                threading.Thread(target=self._read, args=(list(queues), reading), name="hotqueue-history", daemon=True).start()
+        has_ended = reading.wait(WAIT)
+        with self._lock:
+            if has_ended and self._error is not None:
+                raise self._error
+            return self._value if time.monotonic() - self._read_at < OLD else None
+
+    def _read(self, queues: Sequence[str], reading: threading.Event) -> None:
+        began, value, error = time.thread_time(), None, None
+        try:
+            value = self._sums.read(queues, _Pace())
+        except Exception as caught:  # for those who wait
+            error = caught
+        with self._lock:
+            self._error, self._reading = error, None
+            if error is None:
+                self._value, self._read_at = value, time.monotonic()
+                self._good_until = time.monotonic() + max(FRESH, SHARE * (time.thread_time() - began))
+        reading.set()
+
+
+class _Pace:
+    """Rests for as long as was worked once nobody waits for it any more: pages are made in the same process."""
+
+    def __init__(self) -> None:
+        self._waited_for_until = time.monotonic() + WAIT
+        self._since = time.monotonic()
+
+    def __call__(self) -> None:
+        now = time.monotonic()
+        if now > self._waited_for_until:
+            time.sleep(min(WAIT, now - self._since))
+        self._since = time.monotonic()

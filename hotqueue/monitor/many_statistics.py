@@ -1,129 +1,129 @@
 """Statistics of many queues, read together: a thousand cost a few trips. Those of one are in statistics.py. Reads only.
 
-What is folded in between two trips may be missed or counted twice, until it is read again: exact is the reader of one queue.
+Each queue is read by one script, so what is folded in meanwhile is neither missed nor counted twice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from hotqueue import keys
-from hotqueue.monitor.crowd import ask, run
+from hotqueue.monitor.crowd import ask, keys_of, run
 from hotqueue.monitor.statistics import Mark, Series, deploys, span_from
+from hotqueue.store import pipeline
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker import scripts
-from hotqueue.tasks.broker.script_keys import ScriptKeys
-from hotqueue.tasks.broker.statistics import Statistics, field_of
-from hotqueue.tasks.broker.stored_queue import whole
+from hotqueue.tasks.broker.statistics import Statistics
+from hotqueue.tasks.broker.stored_queue import FAR, whole
 from hotqueue.tasks.broker.unfolded import Unfolded, names_in
-from hotqueue.tasks.rules.tally import Tally, decode
+from hotqueue.tasks.rules.tally import FOLDED, KEPT, Tally, decode
 from hotqueue.tasks.wire import counting
 from hotqueue.tasks.wire.counting import ALL
 
 DOING = "reading statistics"
+AT_ONCE = 200  # accounts of a queue that are read together with those of others
 MOST_NAMES = 100  # of a queue, that are read
 FEW = 20  # queues whose deploys are read: a program marks its deploys in all of its own
 
 
 @dataclass
-class _Found:
+class Counted:
     """What there is of one queue.
 
     Attributes:
+        version: changes whenever anything is counted there.
         names: of tasks, by their numbers from 1 on.
-        tallies: of each name that is wanted, span by span.
+        rows: of each name that was asked for, span by span, as they are stored; none where the version is as it was known.
     """
 
-    queue: str
+    version: bytes
     names: list[str]
+    rows: list[bytes]
     unfolded: Unfolded
-    tallies: dict[str, list[Tally]] = field(default_factory=dict)
+
+
+Asked = tuple[str, int, int, bytes]  # a queue, the first span, how many, the version that is known
 
 
 def overall(store: Store, queues: Sequence[str], step: int, spans: int) -> Series:
     """Return what happened in several queues together, as one series without a queue."""
-    first = _first(store, queues, step, spans)
+    first = first_span(store, queues, step, spans)
     tallies = [Tally() for _ in range(spans)]
-    for found in _read(store, queues, step, first, spans, by_task=False):
-        for tally, more in zip(tallies, found.tallies[ALL], strict=True):
-            tally.add(more)
-    return _series("", ALL, step, first, tallies)
+    for found in counted(store, [(queue, first, spans, b"") for queue in queues], step):
+        if found is not None:
+            for tally, more in zip(tallies, _tallies(found, step, first, spans, [ALL])[ALL], strict=True):
+                tally.add(more)
+    return series_of("", ALL, step, first, tallies)
 
 
 def by_task(store: Store, queues: Sequence[str], step: int, spans: int) -> list[Series]:
     """Return what happened to the tasks of each name in several queues, where anything did."""
-    first = _first(store, queues, step, spans)
+    first = first_span(store, queues, step, spans)
+    every = counted(store, [(queue, first, spans, b"") for queue in queues], step, is_by_task=True)
     return [
-        _series(found.queue, name, step, first, tallies)
-        for found in _read(store, queues, step, first, spans, by_task=True)
-        for name, tallies in sorted(found.tallies.items())
-        if any(tally.counts for tally in tallies)
+        series_of(queue, name, step, first, tallies)
+        for queue, found in zip(queues, every, strict=True)
+        if found is not None
+        for name, tallies in sorted(_tallies(found, step, first, spans, found.names[:MOST_NAMES]).items())
+        if name != ALL and any(tally.counts for tally in tallies)
     ]
 
 
-def _first(store: Store, queues: Sequence[str], step: int, spans: int) -> int:
+def first_span(store: Store, queues: Sequence[str], step: int, spans: int) -> int:
     """Return the number of the first span that is shown, by the server's clock."""
     now = Statistics(store, queues[0]).now() if queues else datetime.now(UTC).timestamp()
     return int(now) // step - spans + 1
 
 
-def _series(queue: str, task: str, step: int, first: int, tallies: Sequence[Tally]) -> Series:
+def series_of(queue: str, task: str, step: int, first: int, tallies: Sequence[Tally]) -> Series:
+    """Return what was counted as a series."""
     begin = datetime(1970, 1, 1, tzinfo=UTC)
     at = (begin + timedelta(seconds=(first + n) * step) for n in range(len(tallies)))
     return Series(queue, task, step, tuple(span_from(when, tally) for when, tally in zip(at, tallies, strict=True)))
 
 
-def _read(store: Store, queues: Sequence[str], step: int, first: int, count: int, *, by_task: bool) -> list[_Found]:
-    every = _unfolded(store, _with_any(store, queues))
-    asked, places = [], list[tuple[_Found, str]]()
-    for found in every:
-        for number, name in enumerate([ALL, *found.names[:MOST_NAMES]]):
-            if (name != ALL) == by_task:
-                found.tallies[name] = [Tally() for _ in range(count)]
-                fields = [field_of(step, number, span) for span in range(first, first + count)]
-                asked.append(("HMGET", keys.statistics(found.queue), *fields))
-                places.append((found, name))
-    for (found, name), rows in zip(places, ask(store, asked, DOING), strict=True):
-        for n, row in enumerate(rows if isinstance(rows, list) else ()):
-            if row is not None and (tally := decode(row, first + n)) is not None:
-                found.tallies[name][n].add(tally)
-    for found in every:
-        _add_unfolded(found, step, first, count, by_task)
-    return every
+def counted(store: Store, asked: Sequence[Asked], step: int, *, is_by_task: bool = False) -> list[Counted | None]:
+    """Return what was counted in some queues, each as of one moment; None of one of which nothing is known.
+
+    Args:
+        is_by_task: of each name, not of all together.
+    """
+    which, kept, of_all = FOLDED.index(step), KEPT[step], int(not is_by_task)
+    calls: list[pipeline.Call] = [
+        (keys_of(queue).spans(), (which, kept, first, count, of_all, MOST_NAMES, version, AT_ONCE))
+        for queue, first, count, version in asked
+    ]
+    replies = run(store, scripts.SPANS, calls, DOING)
+    for n, reply in enumerate(replies):
+        if reply == 1:  # nobody has counted there lately
+            every_key, args = calls[n]
+            replies[n] = run(store, scripts.SPANS, [(every_key, (*args[:-1], FAR))], DOING)[0]
+    return [_counted(reply) for reply in replies]
 
 
-def _with_any(store: Store, queues: Sequence[str]) -> list[str]:
-    asked = [("EXISTS", *(key(queue) for key in (keys.statistics, keys.accounts, keys.enqueued))) for queue in queues]
-    return [queue for queue, reply in zip(queues, ask(store, asked, DOING), strict=True) if isinstance(reply, int) and reply]
+def _counted(reply: Any) -> Counted | None:
+    if not isinstance(reply, list):
+        return None  # nothing was counted; or the snapshot says what is wrong with it
+    version, names, rows, accounts, pairs = reply
+    enqueued = {name: whole(number) for name, number in zip(pairs[::2], pairs[1::2], strict=True)}
+    listed = names_in(names)
+    return Counted(version, listed, rows, Unfolded(version, listed, 0, accounts, enqueued))
 
 
-def _unfolded(store: Store, queues: Sequence[str]) -> list[_Found]:
-    asked: list[tuple[Any, ...]] = []
-    for queue in queues:
-        asked.append(("HGET", keys.statistics(queue), "task names"))
-        asked.append(("LRANGE", keys.accounts(queue), 0, -1))
-        asked.append(("HGETALL", keys.enqueued(queue)))
-    replies = ask(store, asked, DOING)
-    every = []
-    for n, queue in enumerate(queues):
-        names, accounts, pairs = replies[3 * n : 3 * n + 3]
-        if any(isinstance(reply, Exception) for reply in (names, accounts, pairs)):
-            continue  # the snapshot says what is wrong with it
-        enqueued = {name: whole(number) for name, number in zip(pairs[::2], pairs[1::2], strict=True)}
-        listed = names_in(names)
-        every.append(_Found(queue, listed, Unfolded(b"", listed, 0, list(accounts), enqueued)))
-    return every
-
-
-def _add_unfolded(found: _Found, step: int, first: int, count: int, by_task: bool) -> None:
-    if not (found.unfolded.accounts or found.unfolded.enqueued):
-        return
-    for (name, its_step, span), tally in found.unfolded.spans().items():
-        if its_step == step and first <= span < first + count and (name != ALL) == by_task:
-            found.tallies.setdefault(name, [Tally() for _ in range(count)])[span - first].add(tally)
+def _tallies(found: Counted, step: int, first: int, count: int, names: Sequence[str]) -> dict[str, list[Tally]]:
+    """Return what happened to the tasks of each name, span by span; of what is not folded in, also of further names."""
+    tallies = {name: [Tally() for _ in range(count)] for name in names}
+    for n, row in enumerate(found.rows):
+        if row and (tally := decode(row, first + n % count)) is not None:
+            tallies[names[n // count]][n % count].add(tally)
+    if found.unfolded.accounts or found.unfolded.enqueued:
+        for (name, its_step, span), tally in found.unfolded.spans().items():
+            if its_step == step and first <= span < first + count and (name in tallies or ALL not in tallies):
+                tallies.setdefault(name, [Tally() for _ in range(count)])[span - first].add(tally)
+    return tallies
 
 
 def oldest(store: Store, queues: Sequence[str]) -> dict[str, float]:
@@ -133,16 +133,10 @@ def oldest(store: Store, queues: Sequence[str]) -> dict[str, float]:
     """
     if not queues:
         return {}
-    places = [(queue, key) for queue in queues for key in ScriptKeys(queue).ready]
-    heads = ask(store, [("ZRANGE", key, 0, 0) for _, key in places], "looking for the oldest task")
-    ids: dict[str, list[bytes]] = {}
-    for (queue, _), head in zip(places, heads, strict=True):
-        if isinstance(head, list) and head:
-            ids.setdefault(queue, []).append(head[0])
-    replies = run(store, scripts.GLIMPSE, [(ScriptKeys(queue).glimpse(), some) for queue, some in ids.items()], DOING)
+    replies = run(store, scripts.HEADS, [(keys_of(queue).heads(), ()) for queue in queues], "looking for the oldest task")
     now, found = Statistics(store, queues[0]).now(), dict[str, float]()
-    for queue, reply in zip(ids, replies, strict=True):
-        since = [due for data in (reply[1::2] if isinstance(reply, list) else ()) if (due := counting.due_at(data)) > 0]
+    for queue, reply in zip(queues, replies, strict=True):
+        since = [due for data in (reply if isinstance(reply, list) else ()) if (due := counting.due_at(data)) > 0]
         if since:
             found[queue] = max(0.0, now - min(since))
     return found

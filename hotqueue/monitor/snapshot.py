@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 from hotqueue.errors import ConfigError, HotQueueError
 from hotqueue.monitor import crowd, finding, inventory, warnings
-from hotqueue.monitor.crew import crew
+from hotqueue.monitor.crew import Known, crew
 from hotqueue.monitor.crowd import QueueFacts, ServerFacts
 from hotqueue.monitor.workers import Worker
 from hotqueue.store.store import Store
@@ -23,8 +23,8 @@ from hotqueue.tasks.rules import globs
 FRESH = 1.0  # seconds for which a snapshot is good
 SHARE = 50  # a look at all keys of the server, for queues that appeared, takes one part in so many of the time
 LONGEST = 60.0  # seconds until the next one
-FEW = 20_000  # keys, for the look at which somebody may wait
-KEYS_A_SECOND = 1_000_000  # a server looks at, about
+FEW = 2_000  # keys, for the look at which somebody may wait
+KEYS_A_SECOND = 300_000  # are looked at, about, by us; the server is quicker
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +51,31 @@ class Snapshot:
         return sum(getattr(queue, what) for queue in self.queues)
 
 
-def snapshot(store: Store, names: Sequence[str]) -> Snapshot:
+@dataclass
+class Read:
+    """What the last snapshot was made of: of what has not changed since, nothing is made anew."""
+
+    glances: dict[str, crowd.Glance] = field(default_factory=dict)
+    crew: Known = field(default_factory=Known)
+
+
+def snapshot(store: Store, names: Sequence[str], before: Read | None = None) -> Snapshot:
     """Return how these queues are now.
+
+    Args:
+        before: what the last one was made of; takes in what this one reads.
 
     Raises:
         ConnectionFailed: the server is away.
     """
-    queues = crowd.queues(store, names)
-    refused: list[str] = [queue.refused for queue in queues if queue.refused]
-    found = crew(store, [queue.name for queue in queues if queue.workers], refused)
+    before = Read() if before is None else before
+    before.glances = dict(zip(names, crowd.look(store, names, before.glances), strict=True))
+    queues = [each.facts for each in before.glances.values()]
+    found = crew(store, {name: each.registered for name, each in before.glances.items()}, before.crew)
     server = crowd.server(store)
     return Snapshot(
-        *(datetime.now(UTC), str(store), server, tuple(queues), tuple(found), tuple(refused)),
+        *(datetime.now(UTC), str(store), server, tuple(queues), tuple(found)),
+        tuple(queue.refused for queue in queues if queue.refused),
         tuple(warnings.warnings(server, queues, found)),
         {queue.name: queue for queue in queues},
     )
@@ -87,6 +100,7 @@ class Snapshots:
         self._keys = 0  # there were at last
         self._list_at = 0.0  # when to look again
         self._listing: threading.Thread | None = None
+        self._before = Read()
         self.reads = 0  # how many there were
 
     def get(self) -> Snapshot:
@@ -109,7 +123,7 @@ class Snapshots:
     def _read(self) -> Snapshot:
         self._failure = None
         try:
-            return snapshot(self.store, self._queues())
+            return snapshot(self.store, self._queues(), self._before)
         except HotQueueError as error:
             self._failure, self._failed_at = error, time.monotonic()
             raise

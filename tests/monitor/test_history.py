@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from hotqueue import HotQueue
-from hotqueue.monitor.history import KEPT, History
+from hotqueue.errors import ConnectionFailed
+from hotqueue.monitor.history import FEW, KEPT, History
+from hotqueue.monitor.statistics import Series
+from hotqueue.monitor.sums import Sums
+from hotqueue.store.resolve import resolve
+from hotqueue.store.store import Store
+from tests.support.elsewhere import task_by_name
+from tests.support.servers import RedisServer
+from tests.support.waiting import wait_until
 
 
 def now() -> datetime:
@@ -37,3 +46,44 @@ def test_not_every_answer_is_kept(make_queue: Callable[..., HotQueue]) -> None:
     for n in range(KEPT + 50):
         history.oldest([f"none-{n}"])
     assert len(history._kept) == KEPT
+
+
+def test_what_happened_in_many_queues_is_waited_for_by_nobody_for_long(
+    make_queue: Callable[..., HotQueue], queue_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = make_queue()
+    task_by_name(queue, "t").delay(1)
+    shared = History(queue._store)
+    names = [queue.name, *(f"{queue_name}-{n}" for n in range(FEW))]
+    may_go_on, read = threading.Event(), Sums.read
+
+    def slow(sums: Sums, queues: list[str], rest: Callable[[], None]) -> Series:
+        may_go_on.wait(20)
+        return read(sums, queues, rest)
+
+    monkeypatch.setattr(Sums, "read", slow)
+    assert shared.overall(names, 3600, 24) is None
+    assert shared.overall(names, 3600, 24) is None
+    may_go_on.set()
+    wait_until(lambda: shared.overall(names, 3600, 24) is not None)
+    found = shared.overall(names, 3600, 24)
+    assert found is not None
+    assert found.total.counts["enqueued"] == 1
+    assert shared.overall(names, 3600, 24) is found  # all share it
+    queue.purge()
+
+
+@pytest.mark.servers("embedded")
+def test_an_outage_is_told_to_who_waits_for_many_queues(start_redis: Callable[..., RedisServer]) -> None:
+    server = start_redis()
+    shared = History(Store(replace(resolve(url=server.url), patience=0.0)))
+    server.kill()
+
+    def is_told() -> bool:
+        try:
+            shared.overall([f"q-{n}" for n in range(FEW + 1)], 3600, 24)
+        except ConnectionFailed:
+            return True
+        return False
+
+    wait_until(is_told)

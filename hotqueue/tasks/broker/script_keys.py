@@ -92,6 +92,14 @@ class ScriptKeys(WorkerScriptKeys):
         """Of glance.lua."""
         return [keys.tasks(self.name)]
 
+    def heads(self) -> list[str]:
+        """Of heads.lua."""
+        return [keys.tasks(self.name), *self.ready]
+
+    def spans(self) -> list[str]:
+        """Of spans.lua."""
+        return [keys.statistics(self.name), keys.accounts(self.name), keys.enqueued(self.name)]
+
     def needs_upkeep(self) -> list[str]:
         """Of needs_upkeep.lua."""
         n = self.name

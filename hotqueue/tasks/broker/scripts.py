@@ -105,6 +105,8 @@ MAY_START = _script("may_start", "pausing", "holds")
 WAKE_TOKENS = load("hotqueue.tasks.broker.lua", "wake_tokens")
 HAS_TASKS = load("hotqueue.tasks.broker.lua", "has_tasks")
 GLANCE = load("hotqueue.tasks.broker.lua", "glance")
+SPANS = load("hotqueue.tasks.broker.lua", "spans")
+HEADS = _script("heads", "schema", "without_payload")
 NEEDS_UPKEEP = load("hotqueue.tasks.broker.lua", "needs_upkeep")
 ARE_REGISTERED = load("hotqueue.tasks.broker.lua", "are_registered")
 

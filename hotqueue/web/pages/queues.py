@@ -47,7 +47,7 @@ def one_queue(view: View) -> dict[str, Any]:
     warnings = [warning for warning in view.snapshot.warnings if warning.queue == name]
     period, charts = times.period_of(view), {}
     if not (queue.is_newer or queue.refused):
-        series, marks = view.history.overall([name], period.step, period.spans), view.history.deploys([name])
+        series, marks = view.history.series(name, "", period.step, period.spans), view.history.deploys([name])
         charts = {
             "ended": times.throughput(series, period, marks),
             "run": times.lasted(series, period, "run", "Run time", marks),

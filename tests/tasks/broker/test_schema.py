@@ -83,6 +83,7 @@ REFUSED: dict[str, Callable[[Broker], Any]] = {
     "upgrade": Broker.upgrade,
     "why": lambda broker: broker.facts("t"),
     "glimpse": lambda broker: list(broker.waiting()),
+    "heads": lambda broker: broker.store.run(scripts.HEADS, broker.script_keys.heads(), []),
     "stream_read": lambda broker: broker.stream_read("t", Place()),
     "wait": lambda broker: broker.wait(["t"], "c"),
     # Single commands: what whoever operates a queue sees of it.
@@ -111,6 +112,7 @@ ALLOWED = {
         "may_start",
     ),  # which read what has no forms, or are asked for after `revoke`, `pause`
     "glance",  # which says that it is newer
+    "spans",  # of which a row says its own form
     *("needs_upkeep", "are_registered", "share"),  # by which upkeep sees what there is to do
     "free_done",  # of a supervisor, after its sweep
     "what_is_left",  # which leaves a queue that was taken up as it is: test_queue_names.py

@@ -46,6 +46,8 @@ LISTS = {
     "list_dead": KEYS.list_dead(),
     "what_is_left": KEYS.what_is_left(),
     "glance": KEYS.glance(),
+    "heads": KEYS.heads(),
+    "spans": KEYS.spans(),
     "needs_upkeep": KEYS.needs_upkeep(),
     "list_expired": KEYS.list_expired(),
     "look": KEYS.look("t"),

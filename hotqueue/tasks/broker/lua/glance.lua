@@ -1,8 +1,10 @@
 -- How a queue is, as numbers: for whoever looks at many of them. Writes nothing.
 -- KEYS 1 tasks
 -- ARGV 1 how many the schema is that the caller knows
--- Returns for a queue in which there is nothing, 0; else counts: of messages 1, tasks 2, ready ones 3, suspects 4, scheduled 5, at gates 6,
--- steps 7, parked 8, dead 9, workers 10, schedules 11; 12 whether it is newer; 13 what is paused; 14 the keys of gates that are.
+-- Returns for a queue in which there is nothing, 0; else { counts, one after another with blanks between them, who works there, what is
+-- paused, the keys of gates that are }. The counts: of messages, tasks, ready ones, suspects, scheduled, at gates, steps, parked, dead,
+-- workers, schedules; then whether it is newer. Who works there: as `workers` has it, a name and its score a line each.
+-- Texts, not lists of numbers: a thousand queues are read in a second, and whoever reads them sees at a text whether anything has changed.
 local tasks = KEYS[1]
 local tag = string.sub(tasks, 1, -#'tasks' - 1)
 local listed = string.sub(tag, 2, -3)
@@ -11,7 +13,7 @@ local newer = tag .. 'schema:' .. (ARGV[1] + 1)
 local messages = redis.call('LLEN', listed)
 if redis.call('EXISTS', tasks, dead, workers, schedules, paused, tag .. 'paused:keys', newer) == 0 then
   if messages == 0 then return 0 end
-  return { messages, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '', {} }
+  return { messages .. ' 0 0 0 0 0 0 0 0 0 0 0', '', '', {} }
 end
 local suspects, parked = redis.call('ZCARD', tag .. 'suspects'), redis.call('ZCARD', tag .. 'parked:unique')
 for _, need in ipairs(redis.call('SMEMBERS', tag .. 'needs')) do
@@ -22,7 +24,7 @@ for _, part in ipairs(redis.call('HGETALL', tag .. 'paused:keys')) do
   is_field = not is_field
   if is_field then gates[#gates + 1] = part end
 end
-return {
+local counts = {
   messages,
   redis.call('HLEN', tasks),
   redis.call('ZCARD', tag .. 'ready') + redis.call('ZCARD', tag .. 'ready:async') + suspects,
@@ -35,6 +37,6 @@ return {
   redis.call('ZCARD', workers),
   redis.call('HLEN', schedules),
   redis.call('EXISTS', newer),
-  redis.call('GET', paused) or '',
-  gates,
 }
+local at_work = table.concat(redis.call('ZRANGE', workers, 0, -1, 'WITHSCORES'), '\n')
+return { table.concat(counts, ' '), at_work, redis.call('GET', paused) or '', gates }

@@ -1,0 +1,152 @@
+"""Sums: what happened in many queues together, span by span, kept up to date: what has not changed is not read again.
+
+A row of statistics changes only when somebody counts what was told, and with it the queue's version; and then it is nearly always
+that of the last minute, or one of which something was not counted yet at the last look. What else changes, since a worker told of
+it late, is found by reading every queue from time to time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from hotqueue.monitor.many_statistics import Counted, counted, first_span, series_of
+from hotqueue.monitor.statistics import Series
+from hotqueue.store.store import Store
+from hotqueue.tasks.rules.tally import Tally, decode
+from hotqueue.tasks.wire.counting import ALL
+
+LATE = 2  # spans before the last one, which may change yet
+WHOLE = 60.0  # seconds after which a queue is read as a whole again
+AT_ONCE = 5  # queues between two rests
+PART = 20  # part of the queues of which that is done at one look
+
+
+@dataclass
+class _Queue:
+    """What was read of one queue.
+
+    Attributes:
+        rows: of each span that has one, as it is stored.
+        open_from: the first span that may change when the version does.
+        whole_at: when all rows were read.
+    """
+
+    version: bytes = b""
+    rows: dict[int, bytes] = field(default_factory=dict)
+    open_from: int = 0
+    whole_at: float = 0.0
+
+
+class Sums:
+    """What happened in many queues together.
+
+    Args:
+        step: how many seconds a span is long.
+        spans: how many are wanted.
+    """
+
+    def __init__(self, store: Store, step: int, spans: int) -> None:
+        self._store, self._step, self._spans = store, step, spans
+        self._queues: dict[str, _Queue] = {}
+        self._totals: dict[int, Tally] = {}
+
+    def read(self, queues: Sequence[str], rest: Callable[[], None] = lambda: None) -> Series:
+        """Return what happened in some queues, as one series without a queue.
+
+        Args:
+            rest: called now and then, so that others have their turn.
+        """
+        first = first_span(self._store, queues, self._step, self._spans)
+        for name in self._queues.keys() - set(queues):
+            self._take_out(self._queues.pop(name))
+        self._forget_before(first)
+        asked = self._asked(queues, first)
+        found = counted(self._store, asked, self._step)
+        more = [Tally() for _ in range(self._spans)]
+        for n, ((name, begin, _, known), each) in enumerate(zip(asked, found, strict=True)):
+            if n % AT_ONCE == 0:
+                rest()
+            if each is None:
+                if name in self._queues:
+                    self._take_out(self._queues.pop(name))
+                continue
+            self._take_in(self._queues.setdefault(name, _Queue()), each, begin, known, first)
+            self._add_unfolded(name, each, first, more)
+        for n, tally in enumerate(more):
+            if (total := self._totals.get(first + n)) is not None:
+                tally.add(total)
+        return series_of("", ALL, self._step, first, more)
+
+    def _asked(self, queues: Sequence[str], first: int) -> list[tuple[str, int, int, bytes]]:
+        """Return what is to be read of each queue: what may have changed, of some all."""
+        end, now = first + self._spans, time.monotonic()
+        due = sorted((each.whole_at, name) for name, each in self._queues.items() if now - each.whole_at > WHOLE)
+        whole = {name for _, name in due[: max(1, len(queues) // PART)]}
+        asked = []
+        for name in queues:
+            each = self._queues.get(name)
+            if each is None or name in whole:
+                asked.append((name, first, self._spans, b""))
+            else:
+                begin = min(max(each.open_from, first), end - 1)
+                asked.append((name, begin, end - begin, each.version))
+        return asked
+
+    def _take_in(self, queue: _Queue, found: Counted, begin: int, known: bytes, first: int) -> None:
+        if not known:
+            queue.whole_at = time.monotonic()
+        queue.version = found.version
+        queue.open_from = first + self._spans - 1 - LATE
+        for n, row in enumerate(found.rows):
+            span = begin + n
+            if row != queue.rows.get(span, b""):
+                self._count(span, queue.rows.pop(span, b""), -1)
+                self._count(span, row, 1)
+                if row:
+                    queue.rows[span] = row
+
+    def _add_unfolded(self, name: str, found: Counted, first: int, more: list[Tally]) -> None:
+        if not (found.unfolded.accounts or found.unfolded.enqueued):
+            return
+        for (task, step, span), tally in found.unfolded.spans().items():
+            if task == ALL and step == self._step:
+                self._queues[name].open_from = min(self._queues[name].open_from, span)
+                if 0 <= span - first < self._spans:
+                    more[span - first].add(tally)
+
+    def _forget_before(self, first: int) -> None:
+        old = [span for span in self._totals if span < first]
+        for span in old:
+            del self._totals[span]
+        if old:
+            for queue in self._queues.values():
+                for span in old:
+                    queue.rows.pop(span, None)
+
+    def _take_out(self, queue: _Queue) -> None:
+        for span, row in queue.rows.items():
+            self._count(span, row, -1)
+
+    def _count(self, span: int, row: bytes, sign: int) -> None:
+        """Add what a row says to the sum of its span, or take it away."""
+        its = decode(row, span) if row else None
+        if its is None:
+            return
+        total = self._totals.setdefault(span, Tally())
+        for own, numbers in (
+            (total.counts, its.counts),
+            (total.run, its.run),
+            (total.wait, its.wait),
+            (total.attempts, its.attempts),
+        ):
+            _add(own, numbers, sign)
+        total.run_total += sign * its.run_total
+        total.wait_total += sign * its.wait_total
+
+
+def _add(own: dict[Any, int], its: Mapping[Any, int], sign: int) -> None:
+    for what, number in its.items():
+        own[what] = own.get(what, 0) + sign * number
