@@ -18,10 +18,12 @@ from hotqueue.tasks.broker.ordering import order_of
 from hotqueue.tasks.broker.stored_queue import BULK
 from hotqueue.tasks.client.registry import registry_of
 from hotqueue.tasks.workflow.crossing import bring
+from hotqueue.tasks.workflow.revoking import REVOKED, revoke_some
 
 Chosen = Mapping[str, Sequence[str]]  # ids of tasks, by their queue
 Progress = Callable[[int], None]  # told how many more are done
 
+REVOKED_AT_ONCE = 250  # tasks, with some 15 commands each: others wait for so long
 ORDER_LASTS = 10.0  # seconds for which an order waits for whoever it is for: a supervisor looks once a second
 
 
@@ -106,14 +108,23 @@ def revoke(store: Store, chosen: Chosen, terminate: bool, progress: Progress = l
         terminate: end the processes of those that run.
     """
     done = Done()
-    for queue, ids in chosen.items():
-        at = queue_at(store, queue)
-        for task_id in ids:
-            said = at.result(task_id).revoke(terminate=terminate)
-            done.said[said] = done.said.get(said, 0) + 1
-            done.count += said == "revoked"
-            progress(1)
+    for queue, some in _portions(chosen, REVOKED_AT_ONCE):
+        said = _terminated(queue_at(store, queue), some, progress) if terminate else revoke_some(Broker(store, queue), some)
+        for what, number in said.items():
+            done.said[what] = done.said.get(what, 0) + number
+        done.count += said.get(REVOKED, 0)
+        progress(0 if terminate else len(some))
     return done
+
+
+def _terminated(queue: HotQueue, ids: Sequence[str], progress: Progress) -> dict[str, int]:
+    """Revoke tasks one after another: a process that ends takes its neighbours along, which start again."""
+    found: dict[str, int] = {}
+    for task_id in ids:
+        said = queue.result(task_id).revoke(terminate=True)
+        found[said] = found.get(said, 0) + 1
+        progress(1)
+    return found
 
 
 def revoke_all(store: Store, queues: Iterable[str], task: str = "") -> int:
@@ -121,10 +132,10 @@ def revoke_all(store: Store, queues: Iterable[str], task: str = "") -> int:
     return sum(queue_at(store, name).revoke_all(task=task or None, all=not task) for name in queues)
 
 
-def _portions(chosen: Chosen) -> Iterable[tuple[str, list[str]]]:
+def _portions(chosen: Chosen, size: int = BULK) -> Iterable[tuple[str, list[str]]]:
     for queue, ids in chosen.items():
-        for start in range(0, len(ids), BULK):
-            yield queue, list(ids[start : start + BULK])
+        for start in range(0, len(ids), size):
+            yield queue, list(ids[start : start + size])
 
 
 def order(store: Store, workers: Sequence[Worker], verb: str) -> bool:

@@ -12,6 +12,7 @@ from hotqueue.tasks.broker.stored_queue import StoredQueue
 
 EXPIRING = 250  # tasks that are ended at once, with some 14 commands each: as long as it takes to store 1,000
 EXPIRED = 10_000  # tasks that one beat, or one look of somebody who counts, ends; however many there are
+WATCHED = 20  # tasks in hand that somebody waits for
 HANDOVER = 0.02  # seconds in which a task changes places: a fetch, a parking, a start
 
 
@@ -44,6 +45,16 @@ class Revoking(StoredQueue):
                 time.sleep(HANDOVER)
                 if not self._may_be_unstarted(task_id):
                     deadline = 0.0
+
+    def wait_for_start(self, ids: Sequence[str], patience: float) -> None:
+        """Wait, so many seconds at most, until none of the first WATCHED of these lies in a worker's hand unstarted."""
+        deadline, left = time.monotonic() + patience, list(ids[:WATCHED])
+        tasks = keys.tasks(self.name)
+        while left := [each for each in left if self._may_be_unstarted(each)]:
+            if time.monotonic() >= deadline:
+                return
+            time.sleep(HANDOVER)
+            left = [each for each in left if self.store.repeat(partial(self.store.command, tasks, "HEXISTS", tasks, each))]
 
     def _may_be_unstarted(self, task_id: str) -> bool:
         n = self.name

@@ -84,7 +84,7 @@ def revoke_before(result: AsyncResult[Any], terminate: bool) -> None:
     found, number = _around(result)
     handle = handle_of(result)
     ids = [handle.id] if found is None or found.shape != number else [*found.ids]
-    others = [task_id for task_id in _with_replacements(handle.broker, ids) if task_id != handle.id]
+    others = [task_id for task_id in with_replacements(handle.broker, ids) if task_id != handle.id]
     if terminate:
         for task_id in others:
             AsyncResult(Handle(task_id, handle.client, handle.queue)).revoke(terminate=True)
@@ -99,7 +99,7 @@ def revoke_all(member: AsyncResult[Any]) -> int:
     if found is None:
         return 0
     broker = handle_of(member).broker
-    ended = int(broker.revoke_steps(list(_with_replacements(broker, list(found.ids)))))
+    ended = int(broker.revoke_steps(list(with_replacements(broker, list(found.ids)))))
     there = [task_id for task_id, queue in zip(found.ids, found.queues, strict=True) if queue != found.home]
     asked = [task_id for task_id, data in _records(broker, there) if data is None]
     if asked:
@@ -108,7 +108,7 @@ def revoke_all(member: AsyncResult[Any]) -> int:
     return ended + sum(each is not None and each[0] is State.REVOKED for each in known)
 
 
-def _with_replacements(broker: Any, ids: list[str]) -> list[str]:
+def with_replacements(broker: Any, ids: list[str]) -> list[str]:
     """Return ids of steps, and behind them those of the steps that were put in the places of these, and so on."""
     found, new = dict.fromkeys(ids), ids
     while new:
