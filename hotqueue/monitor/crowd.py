@@ -183,7 +183,8 @@ def _glance(name: str, reply: Any, before: Glance | None) -> Glance:
 
 
 def _facts(name: str, counts: bytes, _registered: bytes, paused: bytes, gates: Sequence[bytes]) -> QueueFacts:
-    *numbers, newer = map(int, counts.split())
+    numbers: list[Any] = [int(each) for each in counts.split()]
+    newer = numbers.pop()
     if newer:
         return QueueFacts(name, numbers[0], is_newer=True, workers=numbers[9])
     lines = read_paused(paused)
