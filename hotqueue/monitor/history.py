@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
+from hotqueue.errors import HotQueueError
 from hotqueue.monitor import many_statistics, statistics
 from hotqueue.monitor.statistics import Mark, Series
 from hotqueue.monitor.sums import Sums
@@ -122,17 +123,17 @@ class _Reader:
             return self._value if time.monotonic() - self._read_at < OLD else None
 
     def _read(self, queues: Sequence[str], reading: threading.Event) -> None:
-        began, value, error = time.thread_time(), None, None
+        began = time.thread_time()
         try:
             value = self._sums.read(queues, _Pace())
-        except Exception as caught:  # for those who wait
-            error = caught
-        with self._lock:
-            self._error, self._reading = error, None
-            if error is None:
-                self._value, self._read_at = value, time.monotonic()
+            with self._lock:
+                self._value, self._error, self._read_at = value, None, time.monotonic()
                 self._good_until = time.monotonic() + max(FRESH, SHARE * (time.thread_time() - began))
-        reading.set()
+        except HotQueueError as error:  # for those who wait
+            self._error = error
+        finally:
+            self._reading = None
+            reading.set()
 
 
 class _Pace:
