@@ -35,6 +35,7 @@ ALLOWED = {
     "web": "pages run no tasks",
     "watch": "nor does the monitor",
     "monitor/bulk.py": "nor do bulk actions, which have a thread of their own",
+    "monitor/history.py:_read": "of a thread of its own",
     "store/pipeline.py": "of workers and supervisors, for many queues at once",
     "messages/asyncio.py": "tasks of an event loop are cancelled: nothing is raised in its thread",
     "tasks/execution/loop.py": "the same",
