@@ -78,6 +78,20 @@ def test_calls_inside_of_calls_wait_for_no_worker(queue: HotQueue) -> None:
             assert found == [sum(range(n)) for n in range(12)]
 
 
+def test_calls_that_are_alike_share_nothing(queue: HotQueue) -> None:
+    """Neither their arguments nor what calls inside of them are spread by, which is for one of them at a time."""
+
+    def inner(found: list[int]) -> int:
+        found.extend(Parallel(n_jobs=2)(delayed(abs)(1) for _ in range(2)))
+        return len(found)
+
+    with parallel_config("hotqueue", queue=queue):
+        assert (
+            Parallel(n_jobs=THREADS, batch_size=1, pre_dispatch="all", timeout=60)(delayed(inner)([]) for _ in range(100))
+            == [2] * 100
+        )
+
+
 def test_who_has_no_worker_is_told_so(make_queue: Callable[..., HotQueue]) -> None:
     unserved = make_queue()
     with (

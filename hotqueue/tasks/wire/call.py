@@ -9,7 +9,7 @@ import os
 import sys
 import sysconfig
 from collections.abc import Callable
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any, NamedTuple
 
 from hotqueue.errors import Interruption, SerializationError
@@ -99,12 +99,18 @@ def split_by_value(data: bytes) -> tuple[bytes, bytes]:
 
 
 def loads_portable(data: bytes) -> Portable:
-    """Return the function in `data`; the same bytes give the same function, so that it is unpickled once."""
+    """Return the function in `data`; the same bytes give the same function, so that it is unpickled once.
+
+    Only what is written with `def` or `lambda`, whose calls share what it refers to as those of an imported one do. Anything else
+    that can be called (a bound method, a partial, an object) has a state, which is that of one call.
+    """
     found = _functions.get(data)
     if found is None:
-        if len(_functions) > 100:
-            _functions.clear()
-        found = _functions[data] = Portable(*loads(data))
+        found = Portable(*loads(data))
+        if isinstance(found.function, FunctionType):
+            if len(_functions) > 100:
+                _functions.clear()
+            _functions[data] = found
     return found
 
 

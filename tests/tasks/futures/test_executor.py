@@ -55,6 +55,19 @@ def test_any_call_of_any_callable_is_made_elsewhere(queue: HotQueue) -> None:
     assert hotqueue.Executor is Executor
 
 
+def test_calls_share_nothing_that_travels_with_them(queue: HotQueue) -> None:
+    """As between the processes of Python's own executor: calls that are pickled alike have each their own."""
+    from collections import Counter
+    from functools import partial
+
+    with Executor(queue) as executor:
+        counter = Counter[str]()
+        counted = [executor.submit(partial(lambda found: (found.append(1), len(found))[1], [])) for _ in range(10)]
+        updated = [executor.submit(counter.setdefault, "a", n) for n in range(10)]
+        assert [future.result(10) for future in counted] == [1] * 10
+        assert [future.result(10) for future in updated] == list(range(10))
+
+
 def test_a_coroutine_function_is_run_and_not_only_called(queue: HotQueue) -> None:
     async def double(n: int) -> int:
         await asyncio.sleep(0)

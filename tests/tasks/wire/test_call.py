@@ -51,6 +51,12 @@ def test_a_call_by_value_brings_its_function_and_its_retry_classes() -> None:
     assert loads_portable(function) is found
 
 
+def test_what_has_a_state_is_made_anew_for_each_call() -> None:
+    """Calls that go on at a time would change it under each other's hands, and later ones find what earlier ones left."""
+    function, _ = split_by_value(dumps_call("t", (), {}, Portable([].append)))
+    assert loads_portable(function).function is not loads_portable(function).function
+
+
 def test_a_function_of_the_users_own_module_needs_none_of_its_code(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text("FACTOR = 3\ndef helper(x):\n    return x * FACTOR\ndef f(x):\n    return helper(x) + 1\n")
     dump = "import own; from hotqueue.tasks.wire import call as c; print(c.dumps_call('f', (4,), {}, c.Portable(own.f)).hex())"
