@@ -107,9 +107,15 @@ def test_who_has_no_worker_is_told_so(make_queue: Callable[..., HotQueue]) -> No
 def test_options_are_those_of_an_executor(queue: HotQueue) -> None:
     with pytest.raises(TypeError, match=r"unknown option 'time_limits'.*time_limit"), parallel_config("hotqueue", time_limits=1):
         pass
+    with parallel_config("hotqueue", queue=queue), pytest.raises(TypeError, match=r"unknown option 'time_limits'"):
+        Parallel(n_jobs=2, time_limits=1)(delayed(abs)(n) for n in range(4))
 
 
-def test_a_call_that_fails_is_tried_again(queue: HotQueue, tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_of_parallel", [False, True])
+def test_a_call_that_fails_is_tried_again(queue: HotQueue, tmp_path: Path, is_of_parallel: bool) -> None:
+    options = {"retries": 1, "retry_backoff": False, "default_retry_delay": 0}
+    given, own = ({}, options) if is_of_parallel else (options, {})
+
     def second_time(name: str) -> str:
         with (tmp_path / name).open("a+") as file:
             file.write("x")
@@ -117,8 +123,8 @@ def test_a_call_that_fails_is_tried_again(queue: HotQueue, tmp_path: Path) -> No
             raise OSError("not yet")
         return name
 
-    with parallel_config("hotqueue", queue=queue, retries=1, retry_backoff=False, default_retry_delay=0):
-        assert Parallel(n_jobs=2, batch_size=1)(delayed(second_time)(name) for name in "abc") == ["a", "b", "c"]
+    with parallel_config("hotqueue", queue=queue, **given):
+        assert Parallel(n_jobs=2, batch_size=1, **own)(delayed(second_time)(name) for name in "abc") == ["a", "b", "c"]
 
 
 def test_a_backend_travels(queue: HotQueue) -> None:
