@@ -4,9 +4,12 @@ of the package as its console script would, installed or not."""
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +78,18 @@ def worker_processes(supervisor: int) -> list[int]:
         return [child for child in found if b"hotqueue.cli.worker" in Path(f"/proc/{child}/cmdline").read_bytes()]
     except OSError:
         return []
+
+
+@contextmanager
+def frozen(pids: Sequence[int]) -> Iterator[None]:
+    """Have processes stand still in this block (SIGSTOP)."""
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
 
 
 def state_of(pid: int) -> str:
