@@ -15,6 +15,7 @@ from datetime import timedelta
 from itertools import islice
 from typing import Any, ParamSpec, TypeVar, cast
 
+from hotqueue.errors import DuplicateTask, NotTaken, QueueFull
 from hotqueue.tasks.broker.encoded import Encoded
 from hotqueue.tasks.broker.stored_queue import BULK
 from hotqueue.tasks.client.client import Owner
@@ -107,6 +108,7 @@ class Executor(concurrent.futures.Executor):
         Raises:
             RuntimeError: after `shutdown`.
             TimeoutError: from the iterator, when a result comes too late.
+            ConnectionFailed, QueueFull, SerializationError: a call was refused; what waits of those before it is taken back.
         """
         if buffersize is not None and (not isinstance(buffersize, int) or isinstance(buffersize, bool)):
             raise TypeError(f"map(buffersize=) takes an int or None, not {buffersize!r:.80}")
@@ -146,6 +148,10 @@ class Executor(concurrent.futures.Executor):
             else:
                 broker.enqueue(tasks)
             wait_for(futures)
+        except (DuplicateTask, NotTaken, QueueFull):
+            cancel_all(futures)  # a part may have been stored, see BoundedBroker.enqueue
+            self._unfinished.discard(futures)
+            raise
         except BaseException:
             self._unfinished.discard(futures)
             raise

@@ -346,6 +346,15 @@ def test_an_item_that_cannot_travel_takes_back_those_before_it(unserved: HotQueu
     assert unserved.pending() == 0
 
 
+@pytest.mark.parametrize("count", [10, 1500])
+def test_what_was_stored_of_more_than_there_is_room_for_is_taken_back(make_queue: Callable[..., HotQueue], count: int) -> None:
+    """A queue that waits for room is sent its tasks in parts, some of which are stored when time is up."""
+    small = make_queue(max_waiting=count - 4, enqueue_timeout=0.05)
+    with Executor(small) as executor, pytest.raises(hotqueue.QueueFull, match="leaves no room"):
+        executor.map(abs, range(count))
+    assert small.pending() == 0
+
+
 def test_neither_calls_nor_results_are_kept_longer_than_needed(queue: HotQueue) -> None:
     class Thing:
         def method(self) -> None:
