@@ -95,7 +95,7 @@ class ServerFacts:
 
 def server(store: Store) -> ServerFacts:
     """Return how the server is."""
-    reply = store.command(keys.PREFIX, "INFO", doing="asking the server how it is")
+    reply = store.repeat(lambda: store.command(keys.PREFIX, "INFO", doing="asking the server how it is"))
     said = dict(line.split(":", 1) for line in keys.text(reply).splitlines() if ":" in line)
     is_valkey = "valkey_version" in said
     return ServerFacts(

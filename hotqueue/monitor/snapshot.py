@@ -59,11 +59,12 @@ class Read:
     crew: Known = field(default_factory=Known)
 
 
-def snapshot(store: Store, names: Sequence[str], before: Read | None = None) -> Snapshot:
+def snapshot(store: Store, names: Sequence[str], before: Read | None = None, server: ServerFacts | None = None) -> Snapshot:
     """Return how these queues are now.
 
     Args:
         before: what the last one was made of; takes in what this one reads.
+        server: how that is, where it was asked already.
 
     Raises:
         ConnectionFailed: the server is away.
@@ -72,7 +73,7 @@ def snapshot(store: Store, names: Sequence[str], before: Read | None = None) -> 
     before.glances = dict(zip(names, crowd.look(store, names, before.glances), strict=True))
     queues = [each.facts for each in before.glances.values()]
     found = crew(store, {name: each.registered for name, each in before.glances.items()}, before.crew)
-    server = crowd.server(store)
+    server = crowd.server(store) if server is None else server
     return Snapshot(
         *(datetime.now(UTC), str(store), server, tuple(queues), tuple(found)),
         tuple(queue.refused for queue in queues if queue.refused),
@@ -110,7 +111,11 @@ class Snapshots:
             ConnectionFailed: the server is away.
         """
         asked_at = time.monotonic()
-        with self._lock:
+        if (failure := self._failure) is None:
+            self._lock.acquire()
+        elif not self._lock.acquire(blocking=False):
+            raise failure  # one looks whether the server answers again; for the others it is away until then
+        try:
             if self._failure is not None and self._failed_at >= asked_at:
                 raise self._failure  # we waited for somebody who waited for the server in vain: not each of us in turn
             if self._last is None or time.monotonic() - self._read_at >= FRESH:
@@ -119,11 +124,15 @@ class Snapshots:
                 self._read_at = time.monotonic()
                 self.reads += 1
             return self._last
+        finally:
+            self._lock.release()
 
     def _read(self) -> Snapshot:
-        self._failure = None
         try:
-            return snapshot(self.store, self._queues(), self._before)
+            server = crowd.server(self.store)  # the first: a server that says nothing is not waited for as for a long list
+            found = snapshot(self.store, self._queues(), self._before, server)
+            self._failure = None
+            return found
         except HotQueueError as error:
             self._failure, self._failed_at = error, time.monotonic()
             raise

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
+import secrets
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,8 +16,6 @@ from hotqueue.hints import did_you_mean
 
 RIGHTS = ("enqueue", "pause", "purge", "retry", "discard", "revoke", "workers", "schedules")  # what one may do
 STAYS = 12 * 3600  # seconds for which somebody stays logged in
-TRIES, IN_SECONDS = 5, 60.0  # wrong passwords that one address may give in so long
-REMEMBERED = 1000  # addresses that gave wrong ones
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})  # names by which a browser reaches this machine itself
 
 
@@ -92,14 +90,26 @@ class Access:
         is_known = bool(self._secret(who))  # of nobody else is there a secret: whoever has read this file could seal it
         return who if is_known and hmac.compare_digest(seal.encode(), self._seal(who, int(until)).encode()) else ""
 
+    def device(self, name: str) -> str:
+        """Return what a browser shows, from now on, in which somebody has logged in: see `Tries`. It lets nobody in."""
+        mark = secrets.token_hex(8)
+        return f"{mark}.{self._seal(name, f'device {mark}')}"
+
+    def of_device(self, shown: str, user: str) -> str:
+        """Return the mark of a browser in which this user has logged in, "" of none; no user: whoever has the token."""
+        mark, _, seal = shown.partition(".")
+        name = user or "token"
+        is_known = bool(self._secret(name)) and hmac.compare_digest(seal.encode(), self._seal(name, f"device {mark}").encode())
+        return mark if is_known else ""
+
     def _secret(self, name: str) -> str:
         """Return what somebody logs in with; "" for nobody."""
         return self.users.get(name) or (self.token if name == "token" else "")
 
-    def _seal(self, name: str, until: int) -> str:
+    def _seal(self, name: str, what: int | str) -> str:
         secret = self._secret(name)
         key = _digest(f"hotqueue web session\0{secret}")
-        return hmac.new(key, f"{name}\0{until}".encode(), hashlib.sha256).hexdigest()
+        return hmac.new(key, f"{name}\0{what}".encode(), hashlib.sha256).hexdigest()
 
     def rights(self, viewer: Viewer) -> frozenset[str]:
         """Return what somebody may do."""
@@ -132,36 +142,3 @@ def is_loopback(host: str) -> bool:
 
 def _digest(text: str) -> bytes:
     return hashlib.sha256(text.encode(errors="surrogatepass")).digest()
-
-
-class Tries:
-    """How often addresses gave wrong passwords lately: so nobody can guess for long."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._wrong: OrderedDict[str, list[float]] = OrderedDict()
-
-    def wait(self, address: str) -> float:
-        """Return how many seconds an address has to wait until it may try again; 0 where it need not."""
-        lately = self._lately(address)
-        return max(0.0, lately[0] + IN_SECONDS - self._clock()) if len(lately) >= TRIES else 0.0
-
-    def note(self, address: str) -> None:
-        """Note a wrong one."""
-        lately = [*self._lately(address), self._clock()][-TRIES:]
-        self._wrong[_network(address)] = lately
-        self._wrong.move_to_end(_network(address))
-        while len(self._wrong) > REMEMBERED:
-            self._wrong.popitem(last=False)
-
-    def _lately(self, address: str) -> list[float]:
-        return [at for at in self._wrong.get(_network(address), []) if at > self._clock() - IN_SECONDS]
-
-
-def _network(address: str) -> str:
-    """Return what one machine may have as its own: an address, or a /64 of IPv6."""
-    try:
-        ip = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    return str(ipaddress.ip_network((ip, 64), strict=False)) if ip.version == 6 else str(ip)

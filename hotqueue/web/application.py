@@ -24,10 +24,8 @@ from hotqueue.web import api, pages
 from hotqueue.web.access import LOOPBACK, Access, Authorize, allowed
 from hotqueue.web.guard import SafeHeaders
 from hotqueue.web.login import Login, Logout
-from hotqueue.web.routing import Done, Shown, Site, let_in
+from hotqueue.web.routing import PATIENCE, Done, Shown, Site, let_in
 from hotqueue.web.templating import STATIC, static
-
-PATIENCE = 2.0  # seconds for which a page waits for a server that is away
 
 
 def app(

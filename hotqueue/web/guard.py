@@ -14,9 +14,11 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from hotqueue.web.access import Access, Tries, Viewer, is_loopback
+from hotqueue.web.access import Access, Viewer, is_loopback
+from hotqueue.web.tries import Tries
 
 SESSION = "hotqueue_session"  # the cookie of somebody who has logged in
+DEVICE = "hotqueue_known"  # and of a browser in which somebody has
 _FORWARDED = ("x-forwarded-for", "x-forwarded-host", "forwarded", "x-real-ip")
 
 HEADERS = {
@@ -105,12 +107,14 @@ def _logged_in(request: Request, access: Access, tries: Tries) -> str:
     kind, _, given = request.headers.get("authorization", "").partition(" ")
     if not given:
         raise Unknown
-    if wait := tries.wait(address_of(request)):
-        raise Unknown(wait)
     user, secret = _basic(given) if kind.lower() == "basic" else ("", given.strip())
+    whose = address_of(request), user
+    if wait := tries.wait(*whose):
+        raise Unknown(wait)
     if name := access.knows(user, secret):
+        tries.forget(*whose)
         return name
-    tries.note(address_of(request))
+    tries.note(*whose)
     raise Unknown
 
 

@@ -9,10 +9,11 @@ from starlette.responses import RedirectResponse, Response
 
 from hotqueue.web import audit
 from hotqueue.web.access import STAYS, Viewer
-from hotqueue.web.guard import SESSION, address_of, is_of_same_origin
+from hotqueue.web.guard import DEVICE, SESSION, address_of, is_of_same_origin
 from hotqueue.web.page import View
 from hotqueue.web.routing import Site, read_form
 
+KNOWN = 365 * 24 * 3600  # seconds for which a browser in which somebody logged in is counted by itself
 LONGEST = 20_000  # bytes of its form, which anybody may send
 
 
@@ -42,19 +43,23 @@ class Login:
         if form is None or not is_of_same_origin(request):
             return self._form(view, "The form was not on a page of this dashboard.", "", 403)
         to = form.one("to")
-        if wait := tries.wait(address):
+        user = form.one("user")
+        whose = address, user, access.of_device(request.cookies.get(DEVICE, ""), user)
+        if wait := tries.wait(*whose):
             response = self._form(view, f"Too many wrong ones: wait {int(wait) + 1} s.", to, 429)
             response.headers["Retry-After"] = str(int(wait) + 1)
             return response
-        name = access.knows(form.one("user"), form.one("secret"))
+        name = access.knows(user, form.one("secret"))
         if not name:
-            tries.note(address)
-            audit.refused(form.one("user") or "somebody", address, "login", "wrong")
+            tries.note(*whose)
+            audit.refused(user or "somebody", address, "login", "wrong")
             return self._form(view, "That is not right.", to, 401)
+        tries.forget(*whose)
         is_ours = to.startswith(f"{view.root}/") and not to.startswith("//") and "\\" not in to and to.isprintable()
         response = RedirectResponse(to if is_ours else view.url("/"), 303)
         cookie: dict[str, Any] = {"path": view.root or "/", "httponly": True, "secure": request.url.scheme == "https"}
         response.set_cookie(SESSION, access.session(name), max_age=STAYS, samesite="lax", **cookie)
+        response.set_cookie(DEVICE, access.device(name), max_age=KNOWN, samesite="strict", **cookie)
         return response
 
 

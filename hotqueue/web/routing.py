@@ -18,13 +18,15 @@ from hotqueue.monitor.history import History
 from hotqueue.monitor.snapshot import Snapshots
 from hotqueue.store.store import Store
 from hotqueue.web import audit
-from hotqueue.web.access import Access, Tries, Viewer
+from hotqueue.web.access import Access, Viewer
 from hotqueue.web.guard import Barred, Unknown, address_of, is_of_same_origin, viewer_of
 from hotqueue.web.page import Action, Amiss, CannotDo, Form, NotThere, Page, View
 from hotqueue.web.templating import render
+from hotqueue.web.tries import Tries
 
 log = logging.getLogger("hotqueue.web")
 
+PATIENCE = 2.0  # seconds for which a page waits for a server that is away
 SAID = "hotqueue_said"  # the cookie of what an action said, for the next page
 LONGEST_SAID = 3_000  # bytes of its value
 LONGEST, FIELDS = 1_000_000, 10_000  # bytes of a form, and fields
@@ -91,7 +93,8 @@ class Shown:
         try:
             if (queue := view.query.get("queue", "")) and not view.shows(queue):
                 raise NotThere(f"This dashboard shows no queue {queue!r:.80}.")
-            found = page.read(view)
+            with site.store.limited(PATIENCE):  # also a server that takes what we say, and says nothing
+                found = page.read(view)
             section = page.section or page.title
             return site.show(page.template, view, **{"title": page.title, "section": section, **found})
         except NotThere as error:
@@ -199,7 +202,7 @@ async def let_in(site: Site, request: Request) -> Viewer | Response:
         if is_page and not error.wait and "x-live" not in request.headers:
             return RedirectResponse(view.url("/login", to=view.here()), 303)
         status, headers = (429, {"Retry-After": str(int(error.wait) + 1)}) if error.wait else (401, {})
-        text = "too many wrong passwords: wait a minute" if error.wait else "log in first"
+        text = f"too many wrong passwords: wait {int(error.wait) + 1} s" if error.wait else "log in first"
         return Response(f"{text}\n", status, {**headers, "WWW-Authenticate": "Bearer"}, "text/plain")
     except Barred as error:
         view = site.view(request, Viewer("nobody", ()))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -98,3 +100,27 @@ def test_who_waited_for_a_reading_that_failed_waits_for_no_other(start_redis: Ca
         thread.join()
     assert len(errors) == 6
     assert len(set(map(id, errors))) < 6  # they share it, as they share what was read
+
+
+@pytest.mark.servers("embedded")
+def test_while_one_looks_whether_a_silent_server_answers_again_nobody_else_waits(start_redis: Callable[..., RedisServer]) -> None:
+    server = start_redis()
+    shared = Snapshots(Store(replace(resolve(url=server.url), patience=0.5)))
+    shared.get()
+    os.kill(server.pid, signal.SIGSTOP)
+    try:
+        wait_until(lambda: _is_away(shared))
+        with shared._lock:  # somebody looks
+            found = [_is_away(shared) for _ in range(50)]
+        assert found == [True] * 50
+    finally:
+        os.kill(server.pid, signal.SIGCONT)
+    wait_until(lambda: not _is_away(shared))
+
+
+def _is_away(shared: Snapshots) -> bool:
+    try:
+        shared.get()
+    except ConnectionFailed:
+        return True
+    return False

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import secrets
+
 import pytest
 
 from hotqueue import ConfigError
-from hotqueue.web.access import IN_SECONDS, RIGHTS, STAYS, TRIES, Access, Tries, Viewer, allowed, is_loopback
+from hotqueue.web.access import RIGHTS, STAYS, Access, Viewer, allowed, is_loopback
 
 
 def test_a_token_and_passwords_are_known_and_nothing_else_is() -> None:
@@ -57,31 +59,24 @@ def test_rights_are_those_of_the_dashboard_and_of_the_viewer() -> None:
         allowed(False, ["retyr"])
 
 
-def test_an_address_has_a_few_tries_a_minute() -> None:
-    now = [0.0]
-    tries = Tries(lambda: now[0])
-    for _ in range(TRIES):
-        assert tries.wait("10.0.0.1") == 0
-        tries.note("10.0.0.1")
-    assert tries.wait("10.0.0.1") == IN_SECONDS
-    assert tries.wait("10.0.0.2") == 0
-    now[0] = IN_SECONDS + 1
-    assert tries.wait("10.0.0.1") == 0
+def test_a_browser_in_which_somebody_was_is_known_of_them_alone() -> None:
+    access = Access(token="t0ken", users={"ann": "pw", "bob": "pw"})
+    shown = access.device("ann")
+    mark = access.of_device(shown, "ann")
+    assert mark
+    assert [access.of_device(shown, user) for user in ("bob", "", "eve", "token")] == [""] * 4
+    assert access.of_device(access.device("token"), "")
+    assert Access(users={"ann": "new"}).of_device(shown, "ann") == ""
+    assert [access.of_device(each, "ann") for each in ("", ".", "x", f"{mark}.", f"x{shown}")] == [""] * 5
 
 
-def test_addresses_of_one_machine_have_their_tries_together() -> None:
-    tries = Tries()
-    for n in range(TRIES):
-        tries.note(f"2001:db8::{n}")
-    assert tries.wait("2001:db8::ffff") > 0
-    assert tries.wait("2001:db8:0:1::1") == 0
-
-
-def test_tries_are_remembered_of_so_many_addresses_only() -> None:
-    tries = Tries()
-    for n in range(5000):
-        tries.note(f"10.0.{n // 250}.{n % 250}")
-    assert len(tries._wrong) <= 1000
+def test_a_browser_that_is_known_is_not_let_in_by_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    access = Access(users={"ann": "pw"})
+    monkeypatch.setattr(secrets, "token_hex", lambda _size: "9" * 16)  # looks like a time
+    mark, _, seal = access.device("ann").partition(".")
+    assert access.of_session(f"{mark}.{seal}.{b'ann'.hex()}", now=0) == ""
+    until, seal, _ = access.session("ann", now=0).split(".")
+    assert access.of_device(f"{until}.{seal}", "ann") == ""
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.testclient import TestClient
 
 from hotqueue import HotQueue
-from hotqueue.web import Viewer
+from hotqueue.web import Viewer, tries
 from tests.support import dashboards
 
 pytestmark = pytest.mark.servers("embedded")
@@ -60,12 +60,15 @@ def test_programs_log_in_with_each_request(dashboard: Dashboard) -> None:
     ]
 
 
-def test_who_guesses_has_to_wait(dashboard: Dashboard) -> None:
-    asked = dashboard(token="t0ken")
+def test_who_guesses_has_to_wait(dashboard: Dashboard, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tries, "FIRST", 50.0)
+    asked = dashboard(token="t0ken", users={"ann": "pw"})
     found = [asked.get("/", headers={"authorization": "Bearer no"}, follow_redirects=False) for _ in range(6)]
     assert found[-1].status_code == 429
-    assert int(found[-1].headers["retry-after"]) > 50
+    assert 0 < int(found[-1].headers["retry-after"]) <= 51
     assert asked.get("/", headers={"authorization": "Bearer t0ken"}).status_code == 429
+    basic = base64.b64encode(b"ann:pw").decode()
+    assert asked.get("/", headers={"authorization": f"Basic {basic}"}).status_code == 200  # nobody guessed hers
 
 
 @pytest.mark.parametrize(

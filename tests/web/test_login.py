@@ -7,6 +7,8 @@ from collections.abc import Callable
 import pytest
 from starlette.testclient import TestClient
 
+from hotqueue.web import tries
+
 pytestmark = pytest.mark.servers("embedded")
 Dashboard = Callable[..., TestClient]
 
@@ -37,11 +39,35 @@ def test_the_cookie_is_for_our_pages_alone(dashboard: Dashboard) -> None:
     assert "path=/" in said
 
 
+@pytest.fixture
+def long_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have who guesses wait for long at once: a test that is slow is no second try."""
+    monkeypatch.setattr(tries, "FIRST", 60.0)
+
+
+@pytest.mark.usefixtures("long_waits")
 def test_who_guesses_has_to_wait(dashboard: Dashboard) -> None:
     asked = dashboard(token="t")
     codes = [asked.post("/login", data={"secret": "no"}).status_code for _ in range(6)]
     assert codes == [401] * 5 + [429]
     assert asked.post("/login", data={"secret": "t"}).status_code == 429
+
+
+@pytest.mark.usefixtures("long_waits")
+def test_who_guesses_at_the_same_address_keeps_nobody_out_who_has_been_in(dashboard: Dashboard) -> None:
+    asked = dashboard(users={"ann": "pw", "bob": "pw"})
+    asked.post("/login", data={"user": "ann", "secret": "pw"})
+    asked.post("/logout")
+    known = dict(asked.cookies)
+    asked.cookies.clear()
+    for _ in range(20):  # somebody behind the same proxy
+        asked.post("/login", data={"user": "ann", "secret": "no"})
+    assert asked.post("/login", data={"user": "ann", "secret": "pw"}).status_code == 429
+    assert asked.post("/login", data={"user": "bob", "secret": "pw"}, follow_redirects=False).status_code == 303
+    asked.cookies.clear()
+    asked.cookies.update(known)
+    assert asked.get("/queues").url.path == "/login"  # that alone is no login
+    assert asked.post("/login", data={"user": "ann", "secret": "pw"}, follow_redirects=False).status_code == 303
 
 
 def test_a_form_elsewhere_logs_nobody_in_or_out(dashboard: Dashboard) -> None:

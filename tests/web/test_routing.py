@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import re
+import signal
+import socket
+import threading
 from collections.abc import Callable
 from html import unescape
 from urllib.parse import quote, unquote
@@ -12,6 +17,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from hotqueue import HotQueue, keys
+from hotqueue.store.timeouts import COMMAND_TIMEOUT
 from hotqueue.web import pages
 from hotqueue.web.routing import for_cookie
 from tests.support import dashboards
@@ -142,6 +148,36 @@ def test_redis_may_be_away_and_come_back(start_redis: Callable[..., RedisServer]
     assert asked.post("/do/pause", data={"queue": "x"}).status_code == 503
     server.start()
     assert asked.get("/").status_code == 200
+
+
+def test_a_server_that_says_nothing_is_told_of_before_a_command_would_end(start_redis: Callable[..., RedisServer]) -> None:
+    server = start_redis()
+    asked = dashboards.client(server.url)
+    assert asked.get("/").status_code == 200
+    ended: list[str] = []
+
+    def command() -> None:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=COMMAND_TIMEOUT) as link:
+            link.sendall(b"PING\r\n")
+            with contextlib.suppress(TimeoutError):
+                link.recv(64)
+        ended.append("command")
+
+    def look() -> None:
+        wait_until(lambda: asked.get("/").status_code == 503)
+        ended.append("page")
+
+    os.kill(server.pid, signal.SIGSTOP)
+    try:
+        threads = [threading.Thread(target=each) for each in (command, look)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        os.kill(server.pid, signal.SIGCONT)
+    assert ended == ["page", "command"]
+    wait_until(lambda: asked.get("/").status_code == 200)
 
 
 def test_every_page_needs_somebody_who_is_let_in(dashboard: Dashboard) -> None:
