@@ -16,12 +16,12 @@ def enqueued(name: str) -> str:
 
 
 def accounts(name: str) -> str:
-    """List: what was told with settlements and is not in `statistics` yet, of up to some hundred tasks each; at most 1,000."""
+    """List: what was told with settlements, of some hundred tasks each; what is in `statistics` already stands in front."""
     return _of(name, "accounts")
 
 
 def ended(name: str) -> str:
-    """List with TTL: the accounts that are in `statistics`, the oldest first: of the tasks that ended last."""
+    """List with TTL: `accounts`, while all of them are in `statistics`: of the tasks that ended last, the oldest first."""
     return _of(name, "ended")
 
 

@@ -35,7 +35,7 @@ def rows(store: Store, queue: str, limit: int | None = None, before: int | None 
 def find(store: Store, queue: str, task_id: str) -> Told | None:
     """Return what is told of the last end of a task; None where nothing is, any more."""
     its_id = keys.raw(task_id)
-    return next((told for told in Statistics(store, queue).ended(100, its_id) if id_of(told.head) == its_id), None)
+    return next((told for told in Statistics(store, queue).ended(its_id) if id_of(told.head) == its_id), None)
 
 
 def attempts_of(told: Told) -> int:

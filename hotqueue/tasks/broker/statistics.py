@@ -20,22 +20,29 @@ from hotqueue.tasks.broker.unfolded import Numbers, Unfolded, names_in
 from hotqueue.tasks.rules.history import json_object
 from hotqueue.tasks.rules.tally import FOLDED, KEPT, Tally, decode, span_of
 from hotqueue.tasks.wire.account import Told
-from hotqueue.tasks.wire.counting import ALL, Counting, Spans, ends
+from hotqueue.tasks.wire.counting import ALL, OTHERS, Counting, Spans, ends
 
-PORTION = 100  # accounts that are folded in together
+PORTION, MOST = 100, 1000  # accounts that are folded in together, and how many more, where they are small
+PORTION_BYTES = 1_000_000
 ENDED_MS = 24 * 3_600_000  # for which ended tasks can be listed
 YEAR_MS = 367 * 24 * 3_600_000
 MOST_DEPLOYS = 100
 LANES = 20  # that are looked at for the oldest task
 BAND = 2**45  # places of one priority; see lua/shared/prelude.lua
+FIRST_PAGE = 8  # accounts of ended tasks that are read at first; then as many as have so many bytes, twice as many each time
+PAGE_BYTES, MOST_PAGE_BYTES = 16_000, 256_000
+OLDEST = 25  # of the oldest accounts, that are looked at together
 TRIES = 5  # to fold, or to read, while others fold
 AT_ONCE = 2000  # rows that one command reads
 TRIMMED = 20  # pages of rows that are looked through at one time for those that are too old
+UNFOLDED = ("version", "task names", "kept", "counted")  # what of the statistics says what is not in them
 _FIELD = struct.Struct(">BHH")  # of a row: which step, the number of the name, the place of the span in its ring
 
 
 class Statistics(StoredQueue):
     """What was counted of one queue."""
+
+    _portion = PORTION
 
     # --- folding -------------------------------------------------------------------------------------------------
 
@@ -46,31 +53,36 @@ class Statistics(StoredQueue):
             keep: how many ended tasks can be listed from then on; 0: none.
         """
         for _ in range(TRIES):
-            found = self._unfolded(PORTION)
+            portion = self._portion
+            found = self._unfolded(portion)
             if not (found.accounts or found.enqueued):
                 return False
+            if found.accounts:
+                fitting = PORTION_BYTES * len(found.accounts) // (1 + sum(map(len, found.accounts)))
+                self._portion = max(PORTION, min(MOST, fitting))
             if self._fold(found, keep):
                 break
-        return len(found.accounts) == PORTION
+        return len(found.accounts) == portion
 
     def _fold(self, found: Unfolded, keep: int) -> bool:
         counted = found.counted()
         changes = self._changes(found, counted.spans())
         dropped, kept = self._surplus(found, counted.weights, keep) if keep else (0, 0)
-        moved = "".join(["01"[weight > 0] for weight in counted.weights])
+        are_ends = "".join(["01"[weight > 1] for weight in counted.weights])
         pairs: list[Any] = [part for pair in found.enqueued.items() for part in pair]
         rows = [*changes, "kept", kept]
-        args = [found.version, moved, ENDED_MS if keep else 0, dropped, YEAR_MS, len(found.enqueued), *pairs, *rows]
+        args = [found.version, are_ends, ENDED_MS if keep else 0, dropped, YEAR_MS, len(found.enqueued), *pairs, *rows]
         return bool(self.store.run(scripts.FOLD, self.script_keys.fold(), args, doing="counting what tasks did"))
 
     def _unfolded(self, most: int) -> Unfolded:
         n = self.name
         ask = self.store.command
-        version, names, kept = ask(keys.statistics(n), "HMGET", keys.statistics(n), "version", "task names", "kept")
-        accounts = ask(keys.accounts(n), "LRANGE", keys.accounts(n), 0, most - 1)
+        version, names, *numbers = ask(keys.statistics(n), "HMGET", keys.statistics(n), *UNFOLDED)
+        kept, counted = (whole(number or b"0") for number in numbers)
+        accounts = ask(keys.accounts(n), "LRANGE", keys.accounts(n), counted, counted + most - 1 if most else -1)
         pairs = ask(keys.enqueued(n), "HGETALL", keys.enqueued(n))
         enqueued = {name: whole(number) for name, number in zip(pairs[::2], pairs[1::2], strict=True)}
-        return Unfolded(version or b"0", names_in(names), whole(kept or b"0"), list(accounts), enqueued)
+        return Unfolded(version or b"0", names_in(names), kept, list(accounts), enqueued, counted)
 
     def _changes(self, found: Unfolded, spans: Spans) -> list[Any]:
         """Return the fields of rows that change, each with the row; the names among them, if there are new ones."""
@@ -96,23 +108,21 @@ class Statistics(StoredQueue):
         return changes
 
     def _surplus(self, found: Unfolded, weights: Sequence[int], keep: int) -> tuple[int, int]:
-        """Return how many of the oldest accounts of ended tasks go, and for how many tasks the others stand."""
-        key, dropped = keys.ended(self.name), 0
-        kept = found.kept if self.store.command(key, "EXISTS", key) else 0  # it goes a day after the last one
-        kept += sum(weights)
-        if kept > keep:
-            for weight in chain(map(_weight, self._oldest_first()), filter(None, weights)):
-                if kept - weight < keep:
+        """Return how many of the oldest accounts go, and what the others weigh; see `Counting.weights`."""
+        kept, most, dropped = found.kept + sum(weights), keep * OTHERS, 0
+        if kept > most:
+            for weight in chain(map(_weight, self._oldest_first(found.behind)), weights):
+                if kept - weight < most:
                     break
                 kept -= weight
                 dropped += 1
         return dropped, kept
 
-    def _oldest_first(self) -> Iterator[bytes]:
-        key, at = keys.ended(self.name), 0
-        while some := self.store.command(key, "LRANGE", key, at, at + PORTION // 4, doing="counting what tasks did"):
-            yield from some
-            at += len(some)
+    def _oldest_first(self, counted: int) -> Iterator[bytes]:
+        key = keys.accounts(self.name)
+        for at in range(0, counted, OLDEST):
+            last = min(at + OLDEST, counted) - 1
+            yield from self.store.command(key, "LRANGE", key, at, last, doing="counting what tasks did")
 
     def _rows(self, places: Sequence[bytes]) -> list[bytes | None]:
         key, found = keys.statistics(self.name), list[bytes | None]()
@@ -189,23 +199,27 @@ class Statistics(StoredQueue):
         glimpse = partial(self.store.run, scripts.GLIMPSE, self.script_keys.glimpse(), ids, doing="looking for the oldest task")
         return list(self.store.repeat(glimpse)[1::2])
 
-    def ended(self, page: int = 20, having: bytes = b"") -> Iterator[Told]:
-        """Yield the tasks that have ended, the last one first, as far as they are kept.
+    def ended(self, having: bytes = b"") -> Iterator[Told]:
+        """Yield the tasks that have ended, the last one first, as far as they are kept; no more is read than is asked for, about.
 
         Args:
             having: only of accounts that have these bytes, such as a task's id, somewhere.
         """
         for key in (keys.accounts(self.name), keys.ended(self.name)):
-            yield from ends(data for data in self._newest_first(key, page) if having in data)
+            yield from ends(data for data in self._newest_first(key) if having in data)
 
-    def _newest_first(self, key: str, page: int) -> Iterator[bytes]:
-        """Yield the elements of a list from the end; one that is folded meanwhile may come twice, or not."""
-        at = -1
+    def _newest_first(self, key: str) -> Iterator[bytes]:
+        """Yield the elements of a list from the end, in portions that grow; while others fold, one may come twice, or not."""
+        at, page, most = -1, FIRST_PAGE, PAGE_BYTES
         while found := self.store.repeat(
             partial(self.store.command, key, "LRANGE", key, at - page + 1, at, doing="listing tasks")
         ):
             yield from reversed(found)
+            if len(found) < page:
+                return
             at -= len(found)
+            most = min(2 * most, MOST_PAGE_BYTES)
+            page = max(1, min(MOST, most * len(found) // (1 + sum(map(len, found)))))
 
     # --- deploys -------------------------------------------------------------------------------------------------
 

@@ -20,8 +20,9 @@ class Unfolded:
     Attributes:
         version: changes whenever somebody folds.
         names: of tasks, in the order of their numbers, from 1 on.
-        kept: for how many tasks the accounts in `ended` stand; see `Counting.weights`.
+        kept: what the accounts weigh that are folded in and kept; see `Counting.weights`.
         enqueued: field → number.
+        behind: how many accounts, that are folded in, stand in front of them.
     """
 
     version: bytes
@@ -29,6 +30,7 @@ class Unfolded:
     kept: int
     accounts: list[bytes] = field(default_factory=list)
     enqueued: dict[bytes, int] = field(default_factory=dict)
+    behind: int = 0
 
     def counted(self) -> Counting:
         """Return what it amounts to."""

@@ -1,17 +1,19 @@
-"""Histograms: log-linear buckets, so that a quantile is right to within a tenth, however the values are spread. Pure.
+"""Histograms: buckets of one relative width, so that a quantile is right to within a tenth, however the values are spread. Pure.
 
-An octave, from one power of two to the next, has five buckets of one width: the widest is a fifth of its lower bound, and what is
-said of it is its middle. Values are whole: microseconds of a time, or how many.
+An octave, from one power of two to the next, has four buckets, each a fifth wider than the one before: five of one width would be
+no better, and one number more to keep. Values are whole: microseconds of a time, or how many.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
-PARTS = 5  # buckets of an octave
+EDGES = (1000, 1189, 1414, 1682, 2000)  # of buckets, in thousandths of their octave's begin: each 2 ** 0.25 times the last
+PARTS = len(EDGES) - 1
 MICRO = 1_000_000
-MIDDLE = 1.095  # by which an upper bound is divided to have what is wrong by a tenth at most of all in its bucket
+MIDDLE = 1.095  # by which an upper bound is divided to have what is wrong by 9 % at most of all in its bucket
 
 
 def bucket_of(value: int) -> int:
@@ -19,7 +21,8 @@ def bucket_of(value: int) -> int:
     if value <= 0:
         return 0
     octave = value.bit_length() - 1
-    return PARTS * octave + (value * PARTS >> octave) - PARTS + 1
+    scaled = value * 1000 >> octave
+    return PARTS * octave + 1 + (scaled >= 1189) + (scaled >= 1414) + (scaled >= 1682)
 
 
 def bounds_of(bucket: int) -> tuple[float, float]:
@@ -27,8 +30,14 @@ def bounds_of(bucket: int) -> tuple[float, float]:
     if bucket <= 0:
         return 0, 0
     octave, part = divmod(bucket - 1, PARTS)
-    width = (1 << octave) / PARTS
-    return (PARTS + part) * width, (PARTS + part + 1) * width
+    return (EDGES[part] << octave) / 1000, (EDGES[part + 1] << octave) / 1000
+
+
+@lru_cache(maxsize=512)
+def end_of(bucket: int) -> int:
+    """Return the lowest whole value that is in none up to a bucket."""
+    octave, part = divmod(bucket - 1, PARTS)
+    return -(-(EDGES[part + 1] << octave) // 1000) if bucket > 0 else 1
 
 
 @dataclass(frozen=True, slots=True)

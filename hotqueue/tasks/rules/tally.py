@@ -5,10 +5,11 @@ A row is small, as there are many: numbers in seven bits a byte, the buckets of 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from hotqueue.tasks.rules.histogram import MICRO, Histogram, bucket_of, of_numbers, of_times
+from hotqueue.tasks.rules.histogram import MICRO, Histogram, bucket_of, end_of, of_numbers, of_times
 
 COUNTS = ("enqueued", "started", "succeeded", "failed", "retried", "lost", "parked")
 STEPS = (60, 3600, 86400)  # seconds of a span
@@ -17,10 +18,9 @@ FOLDED = (*STEPS, EVER)
 KEPT = {60: 121, 3600: 24 * 31 + 1, 86400: 366, EVER: 1}  # spans that are kept of each, with the one that goes on
 KEEP_ENDED = 10_000  # tasks that have ended and can be listed, if nobody says otherwise
 MOST_ATTEMPTS = 100  # of more, it is not known how many
-_VERSION = 2
+_VERSION = 3
 
 Buckets = dict[int, int]
-_SMALL = [bucket_of(value) for value in range(1024)]  # so as to look them up
 
 
 @dataclass
@@ -84,12 +84,15 @@ class Tally:
 
 def _spread(buckets: Buckets, seconds: Iterable[float]) -> int:
     """Put times into buckets; return their sum in microseconds."""
-    micros = [int(each * MICRO) for each in seconds]
-    small = len(_SMALL)
-    for value in micros:
-        bucket = _SMALL[value] if 0 <= value < small else bucket_of(value)
-        buckets[bucket] = buckets.get(bucket, 0) + 1
-    return sum([value for value in micros if value > 0])
+    ordered = sorted(seconds)
+    at, n = 0, len(ordered)
+    total = int(sum(ordered if n and ordered[0] >= 0 else [each for each in ordered if each > 0]) * MICRO)
+    while at < n:
+        bucket = bucket_of(int(ordered[at] * MICRO))
+        after = max(at + 1, bisect_left(ordered, end_of(bucket) / MICRO, at))
+        buckets[bucket] = buckets.get(bucket, 0) + after - at
+        at = after
+    return total
 
 
 def _add(own: dict[int, int], its: dict[int, int]) -> None:

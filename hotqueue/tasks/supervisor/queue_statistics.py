@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import socket
-import time
 
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.broker.statistics import Statistics
 from hotqueue.tasks.rules.tally import KEEP_ENDED
-
-FOLDED_AT_ONCE = 20  # portions of what was told that a sweep counts
-FOLDED_FOR = 0.3  # seconds for which it goes on, where there are more
 
 
 class QueueStatistics:
@@ -26,13 +22,9 @@ class QueueStatistics:
         self._keep_ended, self._version = keep_ended, code_version
         self._cursor = b"0"
 
-    def fold(self) -> None:
-        """Fold in what waits, as much as a sweep has time for."""
-        until, portions = time.monotonic() + FOLDED_FOR, 0
-        while self._statistics.fold(self._keep_ended):
-            portions += 1
-            if portions >= FOLDED_AT_ONCE and time.monotonic() > until:
-                return
+    def fold(self) -> bool:
+        """Fold in a portion of what waits; tell whether there may be more."""
+        return self._statistics.fold(self._keep_ended)
 
     def note_deploy(self) -> None:
         """Note a deploy, if ours is another version than the last; once."""

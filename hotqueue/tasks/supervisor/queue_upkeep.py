@@ -58,7 +58,7 @@ class QueueUpkeep:
         keep_ended, code_version: see `QueueStatistics`.
 
     Attributes:
-        schedules: those of the queue.
+        schedules, statistics: those of the queue.
         pending_writes: those that could not be done yet.
         holds: our workers may hold something here, so that their leases are to be renewed.
         is_watched: something was seen here that the next sweep has to show again.
@@ -80,7 +80,7 @@ class QueueUpkeep:
         code_version: str = "",
     ) -> None:
         self.broker = broker
-        self._statistics = QueueStatistics(broker, keep_ended, code_version)
+        self.statistics = QueueStatistics(broker, keep_ended, code_version)
         self.schedules = QueueSchedules(broker, signer, min(lease_ms, ALIVE_MS), is_patient=not is_burst)
         self.pending_writes = PendingWrites(broker.name)
         self._lease_ms = lease_ms
@@ -186,9 +186,7 @@ class QueueUpkeep:
             tried(relay, self.broker)
         if survey.has_receipts:
             tried(self._look_at_sources, survey.now)
-        if survey.has_accounts:
-            tried(self._statistics.fold)
-        tried(self._statistics.note_deploy)
+        tried(self.statistics.note_deploy)
         if survey.unfinished:
             tried(self._audit)
             tried(self._free)
@@ -237,7 +235,7 @@ class QueueUpkeep:
             return
         self._trim_at = time.monotonic() + TRIM_EVERY * self.sharers
         self.broker.trim_stats(minute - 24 * 60)
-        self._statistics.trim(minute * 60)
+        self.statistics.trim(minute * 60)
         self.broker.mend_owners()
         self.broker.ask_again()
         if self.broker.has_schedules():

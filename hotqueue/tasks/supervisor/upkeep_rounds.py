@@ -17,6 +17,7 @@ from hotqueue.errors import ConnectionFailed, HotQueueError
 from hotqueue.runtime.background import Background
 from hotqueue.tasks.broker import many_queues
 from hotqueue.tasks.broker.maintenance import Survey, stays
+from hotqueue.tasks.supervisor.counting_in_turns import CountingInTurns
 from hotqueue.tasks.supervisor.neighbours import Neighbours, Search
 from hotqueue.tasks.supervisor.queue_upkeep import QueueUpkeep
 from hotqueue.tasks.supervisor.shares import Shares
@@ -62,6 +63,7 @@ class Round:
         self._lock = threading.Lock()
         self._shares = Shares(EVERY, IN_FULL)
         self._deaths = Search()
+        self._counting = CountingInTurns()
 
     @property
     def is_due(self) -> bool:
@@ -232,22 +234,26 @@ class Round:
             failed = {id(each): answer for (each, _), answer in zip(due, answers, strict=True) if isinstance(answer, Exception)}
         until = time.monotonic() + LONGEST
         healthy = time.monotonic() - (self._healthy_since or time.monotonic())
-        first = self._first % max(1, len(swept))
+        first, to_count = self._first % max(1, len(swept)), list[QueueUpkeep]()
         for n, (each, survey) in enumerate([*swept[first:], *swept[:first]]):
             if time.monotonic() > until:
                 self._first = first + n
-                return
+                break
             try:
                 each.look_after(survey, healthy)
                 if id(each) in failed:
                     raise failed[id(each)]
-                each.is_well()
+                if survey.has_accounts:
+                    to_count.append(each)
+                else:
+                    each.is_well()
             except ConnectionFailed as error:
                 if error.retry:
                     raise
                 each.say(error)
             except Exception as error:
                 each.say(error)
+        self._counting.count(to_count)
 
     def _note_outage(self, queues: list[QueueUpkeep], error: HotQueueError) -> None:
         self._healthy_since = None

@@ -14,12 +14,13 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
 from operator import attrgetter
 from typing import Any, NamedTuple
 
 from hotqueue.tasks.rules.history import decode as decode_history
 from hotqueue.tasks.rules.history import json_object
-from hotqueue.tasks.wire.envelope import FIXED
+from hotqueue.tasks.wire.envelope import FIXED, HAS_MORE, STEP
 from hotqueue.tasks.wire.settlement import Delivery, Settlement
 from hotqueue.tasks.wire.task_names import header_of
 
@@ -28,6 +29,7 @@ _HEAD = struct.Struct("<BIddB")
 _LINE = struct.Struct(">BQBI")  # of each task: 2, ms, bytes of what, bytes of the head; in Lua's order
 _UNTOLD = frozenset("PL")  # settlements that end nothing and ran nothing
 _PLAIN = "SX"  # codes that need no more to be said
+_DUE_WHEN_SENT = bytes(flags for flags in range(256) if not flags & (HAS_MORE | STEP))
 _history = attrgetter("history")
 _AGAIN = frozenset("DER")
 OUTCOMES = {"S": "succeeded", "X": "succeeded", "D": "failed", "E": "revoked", "R": "retried", "K": "parked", "N": "replaced"}
@@ -118,21 +120,22 @@ def read(data: bytes) -> Iterator[Told]:
 
 
 class Columns(NamedTuple):
-    """What is told of a batch of which all have ended well, at their first attempts: as it stands.
+    """What is told of a batch of tasks of one name that have ended well, at their first attempts, and were due when sent.
 
     Attributes:
-        began: by the server's clock; 0.0: it was not started.
-        header: of the task, if all are of one; else None.
+        header: of the task.
+        created: when they were sent, in ms.
+        began: when they were started, by the server's clock.
     """
 
-    heads: list[bytes]
-    began: list[float]
+    header: bytes
+    created: Sequence[int]
+    began: Sequence[float]
     took: Sequence[float]
-    header: bytes | None
 
 
 def plain(data: bytes) -> Columns | None:
-    """Return an account as it stands, where nothing more is to be said of any of its tasks; else None: it is to be read."""
+    """Return an account as columns where it can be had so, as most can; else None: it is to be read."""
     try:
         version, n, clock, _, size = _HEAD.unpack_from(data)
         at = _HEAD.size + size
@@ -140,15 +143,21 @@ def plain(data: bytes) -> Columns | None:
         if version != VERSION or codes.strip(_PLAIN.encode()) or not n:
             return None
         began, took, sizes = _numbers(data, at + n, n)
-        heads, at = list[bytes](), at + n * 17
-        for size in sizes:
-            heads.append(data[at : at + size])
-            at += size
-        if at != len(data) or 0.0 in began:
+        places = list(accumulate(sizes, initial=at + n * 17))
+        if places.pop() != len(data) or 0.0 in began or min(sizes) < FIXED.size:
             return None
-        first = header_of(heads[0])
-        is_one = first and all(head.startswith(first, FIXED.size + head[FIXED.size - 1]) for head in heads)
-        return Columns(heads, [each + clock for each in began], took, first if is_one else None)
+        header = header_of(data[places[0] : places[0] + sizes[0]])
+        first = FIXED.size + data[places[0] + FIXED.size - 1]
+        width = first + len(header)
+        fronts = [data[place : place + width] for place in places]
+        every = b"".join(fronts)
+        flags, id_bytes = every[3::width], every[FIXED.size - 1 :: width]
+        if flags.translate(None, _DUE_WHEN_SENT) or id_bytes.strip(id_bytes[:1]) or len(id_bytes) != n or not header:
+            return None
+        if [front[first:] for front in fronts].count(header) != n:
+            return None
+        sent = struct.iter_unpack(f">8xQ{width - 16}x", every)
+        return Columns(header, [ms for (ms,) in sent], [each + clock for each in began], took)
     except (struct.error, LookupError):
         return None
 

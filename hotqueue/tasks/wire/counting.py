@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from operator import add
 
 from hotqueue.tasks.rules.tally import FOLDED, Tally
 from hotqueue.tasks.wire import account
@@ -12,9 +13,8 @@ from hotqueue.tasks.wire.envelope import HAS_MORE, STEP
 from hotqueue.tasks.wire.preview import preview
 from hotqueue.tasks.wire.task_names import header_of, name_in
 
-OTHERS = 10  # so many that have not ended take the place of one that has, in an account of both
+OTHERS = 10  # so many that have not ended take the place of one that has, in a list of these
 ALL = ""  # the name under which all tasks of a queue are counted together
-from_bytes = int.from_bytes
 _COUNTED = frozenset({"succeeded", "failed", "retried", "lost", "parked"})
 _NEEDED = frozenset({"succeeded", "failed"})
 _FAR = 10**11  # seconds: what is told of a time behind that is nonsense, and would stand in the place of all that is not
@@ -27,8 +27,8 @@ class Counting:
 
     Attributes:
         tasks: of how many they told that have ended.
-        weights: of each account, for how many ended tasks it stands in a list of them; 0: none ended. One that tells of many
-            others besides stands for more.
+        weights: of each account, for how many tenths of an ended task it stands in a list of them: one of which none ended, and
+            which is emptied there, for 1; one that tells of many others besides stands for more.
         last: when the last of these did, in seconds.
     """
 
@@ -52,26 +52,24 @@ class Counting:
         tasks, told_before = self.tasks, self._told
         batch = account.plain(data)
         with suppress(ValueError, OverflowError):  # of numbers that are none: nobody of ours wrote them
-            if batch is None or batch.header is None or not self._take_all(batch, batch.header):
+            if batch is None or not self._take_all(batch):
                 for told in account.read(data):
                     self._take(told)
         ended = self.tasks - tasks
-        self.weights.append(max(ended, (self._told - told_before) // OTHERS) if ended else 0)
+        self.weights.append(max(OTHERS * ended, self._told - told_before) if ended else 1)
 
-    def _take_all(self, batch: Columns, header: bytes) -> bool:
-        """Take in a batch of tasks of one name that ended well, in one minute; False: it is none. Most are."""
-        over = [began + took for began, took in zip(batch.began, batch.took, strict=True)]
-        first, last = min(batch.began), max(over)
-        if first // 60 != last // 60 or any(head[3] & (HAS_MORE | STEP) for head in batch.heads):
+    def _take_all(self, batch: Columns) -> bool:
+        """Take in a batch that ended in one minute; False: it did not."""
+        over = list(map(add, batch.began, batch.took))
+        last, n = max(over), len(over)
+        if min(batch.began) // 60 != last // 60:
             return False
-        n = len(over)
-        tally = self._minute(name_in(header), last)
+        tally = self._minute(name_in(batch.header), last)
         tally.count("started", n)
         tally.count("succeeded", n)
         tally.attempts[1] = tally.attempts.get(1, 0) + n
         tally.ran(batch.took)
-        created = [from_bytes(head[8:16], "big") for head in batch.heads]
-        tally.waited([began - at / 1000 for began, at in zip(batch.began, created, strict=True)])
+        tally.waited([began - sent / 1000 for began, sent in zip(batch.began, batch.created, strict=True)])
         self.tasks += n
         self._told += n
         self.last = max(self.last, last)

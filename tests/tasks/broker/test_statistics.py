@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from hotqueue import HotQueue, keys
+from hotqueue.store.scripts import load
 from hotqueue.tasks.broker import statistics as module
 from hotqueue.tasks.broker import unfolded
 from hotqueue.tasks.broker.session import Session
@@ -18,6 +19,7 @@ from hotqueue.tasks.rules.tally import KEPT, Tally
 from hotqueue.tasks.wire import account, envelope
 from hotqueue.tasks.wire.settlement import Delivery, Settlement
 from tests.support.elsewhere import task_by_name
+from tests.support.stores import script
 from tests.tasks.wire.test_account import delivery, told
 
 MakeQueue = Callable[..., HotQueue]
@@ -39,6 +41,22 @@ def totals(queue: HotQueue, *names: str, step: int = DAY) -> dict[str, Tally]:
         for tally in tallies:
             added[name].add(tally)
     return added
+
+
+_TELL = """
+for n = 1, #ARGV do
+  local length = redis.call('RPUSH', KEYS[1], ARGV[n])
+  if length == 1 or length % 100 == 0 then
+    look_after_accounts(string.sub(KEYS[1], 1, -9), 1000 * redis.call('TIME')[1], ARGV[n], length)
+  end
+end
+"""
+
+
+def tell(queue: HotQueue, *accounts: bytes) -> None:
+    """Have accounts counted, as a settlement does."""
+    look_after = load("hotqueue.tasks.broker.lua", "shared/accounts").text.decode()
+    queue._store.run(script(look_after + _TELL), [keys.accounts(queue.name)], list(accounts), doing="telling")
 
 
 def fold_all(queue: HotQueue, keep: int = 10_000) -> None:
@@ -87,7 +105,7 @@ def test_folding_side_by_side_counts_each_once(make_queue: MakeQueue) -> None:
     queue = make_queue()
     client = queue._store.client()
     for n in range(150):
-        client.rpush(keys.accounts(queue.name), told([now_told(f"{n}-{m}") for m in range(4)], "XXXX"))
+        tell(queue, told([now_told(f"{n}-{m}") for m in range(4)], "XXXX"))
         client.hincrby(keys.enqueued(queue.name), f"{int(time.time() // 60)}:shop.a", 4)
     threads = [threading.Thread(target=fold_all, args=(queue,)) for _ in range(4)]
     for thread in threads:
@@ -128,23 +146,27 @@ def test_a_settlement_that_is_sent_twice_counts_once(make_queue: MakeQueue) -> N
 @pytest.mark.servers("server")
 def test_what_nobody_folds_in_is_bounded(make_queue: MakeQueue) -> None:
     queue = make_queue()
-    client, one = queue._store.client(), delivery("a")
-    client.rpush(keys.accounts(queue.name), *[told([one], "X")] * 1000)
+    client, one = queue._store.client(), told([delivery("a")], "X")
     session = Session(queue._tasks.broker, "w", "s")
     session.register(60_000, {})
-    task_by_name(queue, "shop.a").delay(1)
-    (held,) = session.step(1).deliveries
-    session.account = lambda settled: account.of_batch(settled, {held.id: held}, 0.0, 0.0, b"w")
-    session.settle([Settlement(held.id, held.number, "X", b"", 0, "")])
-    assert client.llen(keys.accounts(queue.name)) == 901
-    fold_all(queue)
-    client.rpush(keys.accounts(queue.name), *[told([one], "X")] * 1500)
-    for waiting in (1501, 1402):  # where somebody folds, many come between two sweeps
+
+    def settle_one() -> int:
         task_by_name(queue, "shop.a").delay(1)
         (held,) = session.step(1).deliveries
+        session.account = lambda settled: account.of_batch(settled, {held.id: held}, 0.0, 0.0, b"w")
         session.settle([Settlement(held.id, held.number, "X", b"", 0, "")])
-        assert client.llen(keys.accounts(queue.name)) == waiting
-        client.hset(keys.statistics(queue.name), "folded", 1)
+        return int(client.llen(keys.accounts(queue.name)))
+
+    client.rpush(keys.accounts(queue.name), *[one] * 1099)  # it is looked at once in a hundred
+    assert settle_one() == 1000
+    fold_all(queue, keep=50)
+    assert client.exists(keys.accounts(queue.name)) == 0
+    assert settle_one() == 51  # what is counted stands in front of it
+    client.rpush(keys.accounts(queue.name), *[one] * 1148)
+    assert settle_one() == 1200  # where somebody folds, many come between two sweeps
+    client.rpush(keys.accounts(queue.name), *[one] * 99)
+    client.hset(keys.statistics(queue.name), "folded", 1)
+    assert settle_one() == 1300 - 50 - 100
     client.hset(keys.enqueued(queue.name), mapping={f"{minute}:a": 1 for minute in range(10_001)})
     client.set(keys.seq(queue.name), 1022)
     with queue.batch():
@@ -159,7 +181,7 @@ def test_names_are_bounded(make_queue: MakeQueue, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(unfolded, "MOST_NAMES", 3)
     queue = make_queue()
     for n in range(6):
-        queue._store.client().rpush(keys.accounts(queue.name), told([now_told(f"{n}", f"shop.{n}")], "X"))
+        tell(queue, told([now_told(f"{n}", f"shop.{n}")], "X"))
     fold_all(queue)
     found = totals(queue)
     assert sorted(found) == [OTHER, "shop.0", "shop.1", "shop.2"]
@@ -172,12 +194,12 @@ def test_the_last_ended_tasks_are_kept_and_no_more(make_queue: MakeQueue) -> Non
     queue = make_queue()
     client = queue._store.client()
     for n in range(60):
-        client.rpush(keys.accounts(queue.name), told([now_told(f"{n}a"), now_told(f"{n}b")], "XX"))
+        tell(queue, told([now_told(f"{n}a"), now_told(f"{n}b")], "XX"))
     fold_all(queue, keep=20)
     ids = [account.id_of(each.head).decode() for each in of(queue).ended()]
     assert ids == [f"{n}{letter}" for n in range(59, 49, -1) for letter in "ba"]
     assert 0 < client.pttl(keys.ended(queue.name)) <= module.ENDED_MS
-    client.rpush(keys.accounts(queue.name), told([now_told("z")], "X"))
+    tell(queue, told([now_told("z")], "X"))
     fold_all(queue, keep=0)
     assert list(of(queue).ended()) == []
     assert totals(queue)["shop.a"].counts["succeeded"] == 121
@@ -186,8 +208,8 @@ def test_the_last_ended_tasks_are_kept_and_no_more(make_queue: MakeQueue) -> Non
 @pytest.mark.servers("server")
 def test_rows_go_once_they_are_too_old(make_queue: MakeQueue) -> None:
     queue = make_queue()
-    client, now = queue._store.client(), time.time()
-    client.rpush(keys.accounts(queue.name), told([now_told("a")], "X"))
+    now = time.time()
+    tell(queue, told([now_told("a")], "X"))
     fold_all(queue)
     assert _rows(queue) == 8
     assert of(queue).trim(b"0", now) == b"0"

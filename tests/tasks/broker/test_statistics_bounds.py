@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from itertools import islice
 
 import pytest
 
 from hotqueue import HotQueue, keys
+from hotqueue.monitor import ended as monitor_ended
 from hotqueue.tasks import chain
 from hotqueue.tasks.broker import unfolded
 from hotqueue.tasks.broker.unfolded import OTHER
 from hotqueue.tasks.rules.tally import KEPT
 from hotqueue.tasks.wire import account
 from tests.support.elsewhere import task_by_name
-from tests.tasks.broker.test_statistics import DAY, fold_all, now_told, of, totals, work
+from tests.tasks.broker.test_statistics import DAY, fold_all, now_told, of, tell, totals, work
 from tests.tasks.wire.test_account import delivery, told
 
 MakeQueue = Callable[..., HotQueue]
@@ -24,10 +26,10 @@ MakeQueue = Callable[..., HotQueue]
 def test_ended_tasks_are_listed_again_after_those_of_long_ago_have_gone(make_queue: MakeQueue) -> None:
     queue = make_queue()
     client = queue._store.client()
-    client.rpush(keys.accounts(queue.name), *[told([now_told(f"{n}")], "X") for n in range(20)])
+    tell(queue, *[told([now_told(f"{n}")], "X") for n in range(20)])
     fold_all(queue, keep=20)
     client.delete(keys.ended(queue.name))  # as it goes a day after the last one
-    client.rpush(keys.accounts(queue.name), told([now_told("new")], "X"))
+    tell(queue, told([now_told("new")], "X"))
     fold_all(queue, keep=20)
     assert [account.id_of(each.head) for each in of(queue).ended()] == [b"new"]
 
@@ -36,11 +38,11 @@ def test_ended_tasks_are_listed_again_after_those_of_long_ago_have_gone(make_que
 def test_what_is_tried_again_and_again_does_not_pile_up(make_queue: MakeQueue) -> None:
     queue = make_queue()
     client = queue._store.client()
-    client.rpush(keys.accounts(queue.name), *[told([now_told(f"{n}")], "R") for n in range(100)])
+    tell(queue, *[told([now_told(f"{n}")], "R") for n in range(100)])
     for n in range(10):
         again = [now_told(f"{n}-{m}") for m in range(99)]
-        client.rpush(keys.accounts(queue.name), told([*again, now_told(f"end-{n}")], 99 * "R" + "X"))
-    client.rpush(keys.accounts(queue.name), told([now_told("last")], "X"))
+        tell(queue, told([*again, now_told(f"end-{n}")], 99 * "R" + "X"))
+    tell(queue, told([now_told("last")], "X"))
     fold_all(queue, keep=20)
     assert [account.id_of(each.head) for each in of(queue).ended()] == [b"last", b"end-9", b"end-8"]
     assert client.llen(keys.ended(queue.name)) == 3
@@ -52,10 +54,10 @@ def test_what_is_tried_again_and_again_does_not_pile_up(make_queue: MakeQueue) -
 def test_what_tells_nonsense_stops_no_counting(make_queue: MakeQueue, row: bytes) -> None:
     queue = make_queue()
     client = queue._store.client()
-    client.rpush(keys.accounts(queue.name), told([now_told("a")], "X") + row)
+    tell(queue, told([now_told("a")], "X") + row)
     for began in (float("nan"), float("inf"), -1e300, 1e300, -1e12, 1e12):
-        client.rpush(keys.accounts(queue.name), told([delivery("b", "shop.b", began=began)], "X"))
-    client.rpush(keys.accounts(queue.name), told([now_told("c", "shop.c")], "X"))
+        tell(queue, told([delivery("b", "shop.b", began=began)], "X"))
+    tell(queue, told([now_told("c", "shop.c")], "X"))
     client.hset(keys.enqueued(queue.name), mapping={"x": "junk", "99999999999999999:shop.a": "3", "7:shop.a": "-3"})
     fold_all(queue)
     assert client.exists(keys.accounts(queue.name), keys.enqueued(queue.name)) == 0
@@ -85,10 +87,10 @@ def test_names_that_are_too_many_are_others_before_they_are_folded_in(
     monkeypatch.setattr(unfolded, "MOST_NAMES", 2)
     queue = make_queue()
     for n in range(2):
-        queue._store.client().rpush(keys.accounts(queue.name), told([now_told(f"{n}", f"shop.{n}")], "X"))
+        tell(queue, told([now_told(f"{n}", f"shop.{n}")], "X"))
     fold_all(queue)
     for n in range(5):
-        queue._store.client().rpush(keys.accounts(queue.name), told([now_told(f"{n}", f"shop.{n}")], "X"))
+        tell(queue, told([now_told(f"{n}", f"shop.{n}")], "X"))
     before = {name: tally.run for name, tally in totals(queue).items()}
     fold_all(queue)
     assert before == {name: tally.run for name, tally in totals(queue).items()}
@@ -117,3 +119,48 @@ def test_a_step_of_another_queue_ends_there_and_nowhere_else(make_queue: MakeQue
         pass
     assert [told.what for told in of(home).ended()] == ["succeeded", "succeeded"]
     assert [told.what for told in of(other).ended()] == ["succeeded"]
+
+
+@pytest.mark.servers("server")
+def test_of_what_has_ended_no_more_is_read_than_is_asked_for(make_queue: MakeQueue) -> None:
+    queue = make_queue()
+    client = queue._store.client()
+    for n in range(200):
+        tell(queue, told([now_told(f"{n}-{m}") for m in range(50)], 50 * "X"))
+    fold_all(queue, keep=100_000)
+
+    def read(number: int | None) -> tuple[int, int]:
+        client.config_resetstat()
+        assert len(list(islice(of(queue).ended(), number))) == (number or 200 * 50)
+        return client.info("commandstats")["cmdstat_lrange"]["calls"], client.info("stats")["total_net_output_bytes"]
+
+    whole = client.memory_usage(keys.ended(queue.name), samples=0) or 0
+    few, every = read(50), read(None)
+    assert few[0] == 2  # one of them: nothing waits to be counted
+    assert few[1] < whole / 10
+    assert every[0] <= 12
+    found = monitor_ended.find(queue._store, queue.name, "150-7")
+    assert found is not None
+    assert found.what == "succeeded"
+
+
+def test_what_is_counted_stands_in_front_of_what_is_not(make_queue: MakeQueue) -> None:
+    """Whoever tells brings back what was told before; nothing of it counts twice, or is lost to those who list it."""
+    queue = make_queue()
+    client = queue._store.client()
+    for n in range(3):
+        tell(queue, told([now_told(f"{n}")], "X"))
+        assert client.exists(keys.accounts(queue.name), keys.ended(queue.name)) == 1
+        assert client.ttl(keys.accounts(queue.name)) == -1
+        fold_all(queue)
+        assert client.exists(keys.accounts(queue.name)) == 0
+        tell(queue, told([now_told(f"{n}-again")], "R"))
+        assert totals(queue)["shop.a"].counts["started"] == 2 * n + 2
+    fold_all(queue)
+    assert totals(queue)["shop.a"].counts == {"started": 6, "succeeded": 3, "retried": 3} | dict.fromkeys(
+        ("enqueued", "failed", "lost", "parked"), 0
+    )
+    assert [account.id_of(each.head) for each in of(queue).ended()] == [b"2", b"1", b"0"]
+    client.delete(keys.ended(queue.name))  # as it goes a day after the last one
+    tell(queue, told([now_told("new")], "X"))
+    assert totals(queue)["shop.a"].counts["succeeded"] == 4

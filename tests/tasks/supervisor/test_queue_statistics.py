@@ -19,7 +19,7 @@ def test_it_folds_in_and_notes_a_deploy_once(make_queue: MakeQueue) -> None:
     queue = make_queue()
     task_by_name(queue, "shop.a").delay(1)
     kept = QueueStatistics(queue._tasks.broker, 100, "v1")
-    kept.fold()
+    assert not kept.fold()
     assert queue._store.client().exists(keys.enqueued(queue.name)) == 0
     assert statistics.series(queue._store, queue.name).total.counts["enqueued"] == 1
     for each in (kept, kept, QueueStatistics(queue._tasks.broker, 100, "v1"), QueueStatistics(queue._tasks.broker)):

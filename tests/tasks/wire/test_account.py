@@ -83,4 +83,4 @@ def test_nothing_is_read_of_what_is_none() -> None:
         assert account.plain(junk) is None
     found = account.plain(data)
     assert found is not None
-    assert (found.began, len(found.heads)) == ([1010.0, 1010.0], 2)
+    assert (found.began, len(found.created)) == ([1010.0, 1010.0], 2)

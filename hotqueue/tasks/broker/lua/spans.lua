@@ -8,8 +8,9 @@ local statistics, accounts, enqueued = KEYS[1], KEYS[2], KEYS[3]
 local step, kept, first, count = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local is_of_all, most = ARGV[5] == '1', tonumber(ARGV[6])
 if redis.call('EXISTS', statistics, accounts, enqueued) == 0 then return 0 end
-if redis.call('LLEN', accounts) > tonumber(ARGV[8]) then return 1 end
-local version = redis.call('HGET', statistics, 'version') or '0'
+local known = redis.call('HMGET', statistics, 'version', 'counted')
+local version, counted = known[1] or '0', tonumber(known[2]) or 0 -- these stand in front of what is not
+if redis.call('LLEN', accounts) - counted > tonumber(ARGV[8]) then return 1 end
 local names, numbers = '', { 0 }
 if not is_of_all then
   names, numbers = redis.call('HGET', statistics, 'task names') or '', {}
@@ -24,4 +25,4 @@ if version ~= ARGV[7] then
     for n, row in ipairs(redis.call('HMGET', statistics, unpack(fields))) do rows[#rows + 1] = row or '' end
   end
 end
-return { version, names, rows, redis.call('LRANGE', accounts, 0, -1), redis.call('HGETALL', enqueued) }
+return { version, names, rows, redis.call('LRANGE', accounts, counted, -1), redis.call('HGETALL', enqueued) }

@@ -73,9 +73,6 @@ if type(marks) == 'table' then marks = 0 end
 
 local function is_revoked(id) return marks > 0 and redis.call('SISMEMBER', REVOKED, id) == 1 end
 
-local MOST_ACCOUNTS, FEWER = 1000, 100 -- that wait to be counted; how many go where nobody does that, or there are twenty times as many
-local FOLDED_MS = 10000 -- after which nobody does
-
 -- Have it counted what a worker says of what it has done, but for what was not its own any more, or was not carried out.
 local function tell(undone)
   local told, tag = ARGV[9], string.sub(TASKS, 1, -6)
@@ -85,12 +82,9 @@ local function tell(undone)
     told = '\3' .. struct.pack('>I4', #ids) .. ids .. told
   end
   local length = redis.pcall('RPUSH', tag .. 'accounts', told)
-  if type(length) == 'number' and length > MOST_ACCOUNTS then
-    local folded = redis.pcall('HGET', tag .. 'statistics', 'folded')
-    if length <= 20 * MOST_ACCOUNTS and type(folded) == 'string' and now - (tonumber(folded) or 0) < FOLDED_MS then return end
-    redis.call('LTRIM', tag .. 'accounts', FEWER, -1)
-    redis.pcall('HINCRBY', tag .. 'statistics', 'version', 1) -- whoever counts just now begins anew
-    redis.pcall('PEXPIRE', tag .. 'statistics', 31708800000)
+  if type(length) == 'number' and (length == 1 or length % 100 == 0) then
+    -- include accounts
+    look_after_accounts(tag, now, told, length)
   end
 end
 

@@ -1,7 +1,6 @@
 -- Having it counted what a script itself does to tasks, in one piece for all of a call; put behind without_payload.
 
 -- what: 'lost', 'revoked', 'expired'. The key is found by name, as parked sets are.
-local MOST_ACCOUNTS, FEWER, FOLDED_MS = 1000, 100, 10000 -- as in step.lua
 local function telling(tag, now)
   local made, parts = {}, {}
 
@@ -14,14 +13,12 @@ local function telling(tag, now)
   -- A key of the wrong type there stops no work.
   function made.commit()
     if #parts == 0 then return end
-    local length = redis.pcall('RPUSH', tag .. 'accounts', table.concat(parts))
+    local told = table.concat(parts)
+    local length = redis.pcall('RPUSH', tag .. 'accounts', told)
     parts = {}
-    if type(length) == 'number' and length > MOST_ACCOUNTS then
-      local folded = redis.pcall('HGET', tag .. 'statistics', 'folded')
-      if length <= 20 * MOST_ACCOUNTS and type(folded) == 'string' and now - (tonumber(folded) or 0) < FOLDED_MS then return end
-      redis.call('LTRIM', tag .. 'accounts', FEWER, -1)
-      redis.pcall('HINCRBY', tag .. 'statistics', 'version', 1)
-      redis.pcall('PEXPIRE', tag .. 'statistics', 31708800000)
+    if type(length) == 'number' and (length == 1 or length % 100 == 0) then
+      -- include accounts
+      look_after_accounts(tag, now, told, length)
     end
   end
 
