@@ -6,10 +6,11 @@ import json
 import logging
 import sys
 from datetime import UTC, datetime
+from typing import Any
 
 from hotqueue.runtime.descriptors import Lines
 
-OF_A_TASK = ("task", "task_id", "attempt", "queue", "worker")  # which `TaskFilter` says of each line
+OF_A_TASK = ("task", "task_id", "attempt", "queue", "worker", "seconds")  # which `TaskFilter` says of each line
 LEVELS = ("debug", "info", "warning", "error", "critical")
 
 
@@ -24,12 +25,17 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "process": record.process,
             "message": record.getMessage(),
-            **({name: value for name in OF_A_TASK if (value := getattr(record, name, ""))} if hasattr(record, "task_id") else {}),
+            **_of_a_task(record),
             **getattr(record, "hotqueue_fields", {}),
         }
         if record.exc_info:
             fields["exception"] = self.formatException(record.exc_info)
         return json.dumps(fields, ensure_ascii=False)
+
+
+def _of_a_task(record: logging.LogRecord) -> dict[str, Any]:
+    said = {name: getattr(record, name, "") for name in OF_A_TASK} if hasattr(record, "task_id") else {}
+    return {name: value for name, value in said.items() if value != ""}
 
 
 class TextFormatter(logging.Formatter):

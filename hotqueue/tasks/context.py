@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import numbers
+import time
 from collections.abc import AsyncIterable, Iterable
 from contextvars import ContextVar
 from datetime import datetime, timedelta
@@ -56,7 +57,7 @@ class Request:
         lost: True once another worker may run it too; what this run returns will not count.
     """
 
-    __slots__ = ("_backing", "_channel", "_envelope", "_history", "_resuming", "deliveries", "lost", "queue", "retries", "worker")
+    __slots__ = (*"_backing _began _channel _envelope _history _resuming deliveries lost queue retries worker".split(),)  # noqa: SIM905
 
     def __init__(
         self,
@@ -75,7 +76,7 @@ class Request:
         self.queue = queue
         self.worker = worker
         self.lost = False
-        self._channel = channel
+        self._channel, self._began = channel, time.monotonic()
 
     @property
     def id(self) -> str:
@@ -274,22 +275,24 @@ class CurrentTask:
 
 
 current_task = CurrentTask()
+OF_A_RUN = ("task", "attempt", "queue", "worker")  # of what a line of the log says of a run, what a request has under that name
 
 
 class TaskFilter(logging.Filter):
     """Say in each log line which task wrote it: `task` (its name), `task_id`, `attempt` (1 for its first run), `queue`, `worker`.
 
-    Outside of one they are "". Every line passes. Put it on a handler, so that the lines of all loggers come by; then a format
-    may name ``%(task)s`` and ``%(task_id)s``. The handlers of `hotqueue-worker` have it.
+    And `seconds`, since that run began. Outside of one they are "". Every line passes. Put it on a handler, so that the lines of
+    all loggers come by; then a format may name ``%(task)s`` and ``%(task_id)s``. The handlers of `hotqueue-worker` have it.
     """
 
     __module__ = "hotqueue.tasks"
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Add the attributes, unless the line has them already, as those of the worker itself about a task have."""
-        if not hasattr(record, "task_id"):
-            request = request_var.get(None)
-            for name in ("task", "id", "attempt", "queue", "worker"):
-                value = "" if request is None else getattr(request, name)
-                record.__dict__.setdefault("task_id" if name == "id" else name, value)
+        """Add the attributes, unless the line has them already, as those of the worker itself about a task have some."""
+        has, request, said = record.__dict__, request_var.get(None), getattr(record, "hotqueue_fields", {})
+        if request is not None and "task_id" not in has:
+            seconds = round(time.monotonic() - request._began, 6)
+            said = {name: getattr(request, name) for name in OF_A_RUN} | {"task_id": request.id, "seconds": seconds}
+        for name in (*OF_A_RUN, "task_id", "seconds"):
+            has.setdefault(name, said.get(name, ""))
         return True

@@ -21,6 +21,7 @@ import pytest
 
 from hotqueue import HotQueue
 from hotqueue.tasks import TaskFilter
+from hotqueue.tasks.worker import task_log
 from tests.support.elsewhere import task_by_name
 from tests.support.processes import ROOT, run_python, start_command
 from tests.support.waiting import wait_until
@@ -39,6 +40,7 @@ log.info("imported")
 
 @queue.task
 def square(n):
+    take_time(0.01)
     log.info("squaring %d", n)
     return n * n
 
@@ -186,6 +188,7 @@ def test_a_users_line_says_which_task_wrote_it(shop: Shop, name: str, threads: i
         own = [line for line in shop.of(result) if line["logger"] == "shop.stock"]
         assert [(line["message"], line["task"], line["attempt"]) for line in own] == [(f"squaring {n}", f"shop.{name}", 1)]
         assert own[0]["queue"] == shop.queue.name
+        assert 0.01 <= own[0]["seconds"] < 60  # since this run began
         assert own[0]["worker"] == next(line["worker"] for line in shop.of(result) if line["logger"] == "hotqueue.worker")
     assert not any("task_id" in line for line in shop.lines() if line["message"] == "imported")
 
@@ -201,6 +204,13 @@ def test_a_filter_of_the_users_own_logging_says_it_too(shop: Shop) -> None:
     assert f"INFO shop.stock [shop.square {result.id}] squaring 3\n" in said
     assert "INFO shop.stock [ ] imported\n" in said
     assert f"DEBUG hotqueue.worker [shop.square {result.id}] shop.square[{result.id}] succeeded in " in said
+
+
+def test_a_line_of_the_worker_about_a_task_has_the_same_attributes(caplog: pytest.LogCaptureFixture) -> None:
+    record = logging.makeLogRecord({"msg": "x", **task_log.about("7", "shop.a", seconds=0.5, queue="q")})
+    assert TaskFilter().filter(record)
+    form = logging.Formatter("%(task)s %(task_id)s %(queue)s %(seconds)s [%(attempt)s%(worker)s]")
+    assert form.format(record) == "shop.a 7 q 0.5 []"
 
 
 def test_outside_of_a_task_the_filter_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
