@@ -8,6 +8,7 @@ from typing import Any
 
 from hotqueue.watch.canvas import Line, Piece, fitted
 
+NARROWEST = 4  # characters of a column that gives way
 MARK = "●"
 
 
@@ -81,11 +82,14 @@ class Layout:
 
 
 def layout(columns: Sequence[Column], width: int) -> Layout:
-    """Return the columns that fit into a width, those that are needed least left out."""
+    """Return the columns that fit into a width: those that are needed least left out, and the others as narrow as must be."""
     kept = list(range(len(columns)))
     while (need := 2 + sum(columns[n].width + 1 for n in kept)) > width and any(columns[n].drop for n in kept):
         kept.remove(max(kept, key=lambda n: columns[n].drop))
     parts = sum(columns[n].stretch for n in kept)
     left = max(0, width - need)
     widths = [columns[n].width + (left * columns[n].stretch // parts if parts else 0) for n in kept]
+    if (lacking := need - 1 - width) > 0:  # the blank behind the last one may be cut off
+        widest = max(range(len(kept)), key=lambda at: columns[kept[at]].stretch)
+        widths[widest] = max(NARROWEST, widths[widest] - lacking)
     return Layout(tuple(columns), tuple(kept), tuple(widths))

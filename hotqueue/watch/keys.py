@@ -12,8 +12,10 @@ _KEYS = (
     ("", "", "pagedown,ctrl+f", "page(1)"),
     ("to the first, the last", "g G  Home End", "home,g", "move(-1000000000)"),
     ("", "", "end,G", "move(1000000000)"),
-    ("another view", "1 … 5  ← →  h l  Tab", "left,h,shift+tab", "view(-1)"),
-    ("", "", "right,l,tab", "view(1)"),
+    ("another view", "1 … 5  ← →  h l  Tab", "left,h", "view(-1)"),
+    ("", "", "shift+tab", "app.view(-1)"),  # at the table: the screen, asked before the app, would move the focus
+    ("", "", "right,l", "view(1)"),
+    ("", "", "tab", "app.view(1)"),
     ("another state of tasks", "[ ]", "left_square_bracket", "state(-1)"),
     ("", "", "right_square_bracket", "state(1)"),
     ("open; a task's page", "Enter  d", "enter,d", "open"),
@@ -31,7 +33,7 @@ _KEYS = (
 )
 ACTS = "PRDKXQTE"  # keys of what changes something; each view says which it has, and what they do there
 VIEWS = 5
-_OF_TABLE = ("move", "page", "mark", "mark_all", "sort")
+_OF_TABLE = ("move", "page", "mark", "mark_all", "sort", "app.view")
 TABLE_BINDINGS: list[BindingType] = [
     Binding(keys, action, show=False) for _, _, keys, action in _KEYS if action.partition("(")[0] in _OF_TABLE
 ]

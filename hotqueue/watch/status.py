@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from hotqueue.monitor import words
 from hotqueue.monitor.snapshot import Snapshot
 from hotqueue.watch import charts
-from hotqueue.watch.canvas import Line, Piece, both_ends, fitted
+from hotqueue.watch.canvas import Line, Piece, both_ends, fitted, width_of
 from hotqueue.watch.pulse import Pulse
 from hotqueue.watch.view import View
 
@@ -21,7 +21,7 @@ def above(
     Args:
         away: what is said of a store that is; None of one that is not.
     """
-    lines = [top(store, snapshot, width), tabs(views, view, snapshot)]
+    lines = [top(store, snapshot, width), tabs(views, view, snapshot, width)]
     if away is not None:
         lines.append(away)
     elif snapshot is not None:
@@ -41,13 +41,17 @@ def top(store: str, snapshot: Snapshot | None, width: int) -> Line:
     return line if len(line) > len(left) else both_ends(left[:2], right, width)
 
 
-def tabs(views: Sequence[View], shown: View, snapshot: Snapshot | None) -> Line:
-    """Return the views."""
+def tabs(views: Sequence[View], shown: View, snapshot: Snapshot | None, width: int) -> Line:
+    """Return the views; where there is little room, of the others their numbers alone."""
+    badges = [view.badge(snapshot) if snapshot else "" for view in views]
     pieces: list[Piece] = []
-    for number, view in enumerate(views, 1):
-        badge = view.badge(snapshot) if snapshot else ""
-        text = f" {number} {view.name}{' ' + badge if badge else ''} "
-        pieces += [(text, "cursor" if view is shown else ""), (" ", "")]
+    for is_whole in (True, False):
+        pieces = []
+        for number, (view, badge) in enumerate(zip(views, badges, strict=True), 1):
+            name = f" {view.name}{' ' + badge if badge else ''}" if is_whole or view is shown else ""
+            pieces += [(f" {number}{name} ", "cursor" if view is shown else ""), (" ", "")]
+        if width_of(tuple(pieces)) <= width:
+            break
     return tuple(pieces)
 
 
@@ -67,6 +71,8 @@ def sums(snapshot: Snapshot, pulse: Pulse, width: int) -> Line:
     if total:
         pieces += [(f" {charts.percent(failed, total)}", "bad" if failed else "dim"), (" failed ", "dim")]
     busy = sum(bool(worker.held) for worker in snapshot.workers)
+    while width_of(tuple(pieces)) > width:
+        del pieces[-2:]
     return both_ends(pieces, [(f"{busy} of {len(snapshot.workers)} workers busy ", "dim")], width)
 
 

@@ -15,7 +15,7 @@ from hotqueue.monitor.tasks import Search
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker.discarding import WHY_NOT
 from hotqueue.watch import charts
-from hotqueue.watch.canvas import Line, Piece
+from hotqueue.watch.canvas import Line, Piece, width_of
 from hotqueue.watch.columns import Column, Row
 from hotqueue.watch.view import Act, Facts, Progress, View
 
@@ -120,13 +120,13 @@ class TaskLists(View):
     has_all = True
     filter_hint = 'task:mail -queue:low state:dead age:>1h arg:"4"'
     columns = (
-        Column("id", 8, stretch=1, drop=1),
+        Column("id", 8, stretch=1, drop=3),
         Column("task", 14, stretch=3),
-        Column("queue", 8, stretch=1, drop=2),
+        Column("queue", 8, stretch=1, drop=4),
         Column("state", 9),
-        Column("age", 5, is_number=True),
-        Column("attempts", 8, is_number=True, drop=3),
-        Column("arguments", 10, stretch=4),
+        Column("age", 5, is_number=True, drop=1),
+        Column("attempts", 8, is_number=True, drop=5),
+        Column("arguments", 10, stretch=4, drop=2),
         Column("note", 10, stretch=4),
     )
     acts = ACTS
@@ -208,6 +208,14 @@ class TaskLists(View):
             count = counts.get(state)
             text = f" {state or 'all'}{f' {charts.count(count)}' if count else ''} "
             pieces.append((text, "cursor" if state == self.state else "bold" if count else "dim"))
+        return self._within(pieces, width)
+
+    def _within(self, pieces: list[Piece], width: int) -> Line:
+        """Return what fits: states in which nothing is go first, then the last ones, never the one that is shown."""
+        for style in ("dim", "bold"):
+            for piece in [piece for piece in reversed(pieces) if piece[1] == style]:
+                if width_of(tuple(pieces)) > width:
+                    pieces.remove(piece)
         return tuple(pieces)
 
     def open(self, row: Row) -> tuple[str, str] | None:

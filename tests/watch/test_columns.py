@@ -30,6 +30,12 @@ def test_a_line_shows_what_is_cut_where_the_cursor_is_and_what_is_marked() -> No
     assert found.line(ROW, is_marked=True, is_here=True) == (("● a name …    12 ", "cursor"),)
 
 
+def test_where_there_is_no_room_even_so_the_widest_gives_way() -> None:
+    found = layout(COLUMNS, 12)
+    assert found.widths == (4, 5)
+    assert width_of(found.line(ROW, is_marked=False, is_here=False)[:-1]) == 12
+
+
 def test_the_title_says_by_what_it_is_sorted() -> None:
     assert "count▼" not in "".join(text for text, _ in layout(COLUMNS, 40).head(None, is_up=True))
     assert (" name▲", "sorted") in [(f" {text.strip()}", style) for text, style in layout(COLUMNS, 40).head(0, is_up=True)]
