@@ -144,17 +144,40 @@ def order(store: Store, workers: Sequence[Worker], verb: str) -> bool:
     Args:
         verb: STOP or QUIET of ordering.py.
     """
-    program = order_of(verb, workers[0].program)
-    brokers = [Broker(store, name) for name in dict.fromkeys(name for worker in workers for name in worker.queues)]
-    for broker in brokers:
-        broker.order(program, int(2 * ORDER_LASTS * 1000))
-    deadline = time.monotonic() + ORDER_LASTS
+    return not order_each(store, {workers[0].program: workers}, verb)
+
+
+def order_each(store: Store, programs: Mapping[str, Sequence[Worker]], verb: str) -> list[str]:
+    """Have several programs do something at the same time; return those that did not say within ORDER_LASTS that they do."""
+    orders = {program: _Order(store, program, workers, verb) for program, workers in programs.items()}
+    waiting, deadline = list(orders), time.monotonic() + ORDER_LASTS
     try:
-        while time.monotonic() < deadline:
-            if not all(broker.has_order(program) for broker in brokers):  # whoever it is for strikes it
-                return True
-            time.sleep(0.1)
+        for each in orders.values():
+            each.give()
+        while waiting and time.monotonic() < deadline:
+            waiting = [program for program in waiting if not orders[program].is_taken()]
+            if waiting:
+                time.sleep(0.1 if len(waiting) < 10 else 0.5)
     finally:
-        for broker in brokers:
-            broker.strike_order(program)
-    return False
+        for each in orders.values():
+            each.strike()
+    return waiting
+
+
+class _Order:
+    """What one program is told, in each queue that it serves."""
+
+    def __init__(self, store: Store, program: str, workers: Sequence[Worker], verb: str) -> None:
+        self._order = order_of(verb, program)
+        self._brokers = [Broker(store, name) for name in dict.fromkeys(name for worker in workers for name in worker.queues)]
+
+    def give(self) -> None:
+        for broker in self._brokers:
+            broker.order(self._order, int(2 * ORDER_LASTS * 1000))
+
+    def is_taken(self) -> bool:
+        return not all(broker.has_order(self._order) for broker in self._brokers)  # whoever it is for strikes it
+
+    def strike(self) -> None:
+        for broker in self._brokers:
+            broker.strike_order(self._order)

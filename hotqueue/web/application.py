@@ -26,6 +26,7 @@ from hotqueue.web.guard import SafeHeaders
 from hotqueue.web.login import Login, Logout
 from hotqueue.web.routing import PATIENCE, Done, Shown, Site, let_in
 from hotqueue.web.templating import STATIC, static
+from hotqueue.web.theme import Theme
 
 
 def app(
@@ -81,6 +82,7 @@ def build(site: Site) -> ASGIApp:
         *api.routes(site),
         Route("/login", Login(site).answer, methods=["GET", "POST"]),
         Route("/logout", Logout(site).answer, methods=["POST"]),
+        Route("/theme", Theme(site).answer, methods=["POST"]),
         Route("/static/{name}", _static, methods=["GET", "HEAD"]),
     ]
 

@@ -42,7 +42,7 @@ class Chart:
         moments: some of the labels, for the lower axis, evenly spaced.
         shown: writes a number with its unit.
         marks: columns at which something happened, and what.
-        axis: what the columns are.
+        zone: of the times that its columns are; "" where they are none.
     """
 
     title: str
@@ -55,7 +55,7 @@ class Chart:
     is_stacked: bool
     shown: Callable[[float | None], str]
     marks: Sequence[tuple[int, str]] = field(default_factory=tuple)
-    axis: str = "Time"
+    zone: str = ""
 
     @property
     def wide(self) -> int:
@@ -66,7 +66,11 @@ class Chart:
         """Return what a column holds, a line each."""
         said = [mark for at, mark in self.marks if at == column]
         return "\n".join(
-            [self.labels[column], *(f"{line.name}\t{self.shown(line.values[column])}" for line in self.lines), *said]
+            [
+                f"{self.labels[column]} {self.zone}".rstrip(),
+                *(f"{line.name}\t{self.shown(line.values[column])}" for line in self.lines),
+                *said,
+            ]
         )
 
     def tips(self) -> str:
@@ -119,12 +123,14 @@ def chart(
     is_stacked: bool = False,
     marks: Sequence[tuple[int, str]] = (),
     moments: int = 5,
+    zone: str = "",
 ) -> Chart:
     """Return a chart.
 
     Args:
         is_stacked: columns, one row of numbers upon the other; else a line each.
         moments: how many of the labels stand at the lower axis.
+        zone: of the times that the labels are.
     """
     columns = zip(*(line.values for line in lines), strict=True)
     tops = [sum(value or 0 for value in column) if is_stacked else max((v or 0 for v in column), default=0) for column in columns]
@@ -133,7 +139,7 @@ def chart(
     last = len(labels) - 1
     some = [labels[round(last * n / (moments - 1))] for n in range(moments)] if labels else []
     says = "; ".join(f"{line.name}: {_in_words(line.values, shown)}" for line in lines)
-    return Chart(title, f"{title}. {says}.", labels, lines, top, ticks, some, is_stacked, shown, marks)
+    return Chart(title, f"{title}. {says}.", labels, lines, top, ticks, some, is_stacked, shown, marks, zone)
 
 
 def _in_words(values: Sequence[float | None], shown: Callable[[float | None], str]) -> str:

@@ -49,6 +49,7 @@ class View:
         query: what stands behind the "?" of the address; of a name that is there twice, the last.
         rights: what the viewer may do.
         said: what the last action said.
+        theme: "light" or "dark", as the viewer chose; "" as their system says.
         found: what the snapshot was; see `snapshot`.
     """
 
@@ -62,6 +63,7 @@ class View:
     params: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
     said: str = ""
+    theme: str = ""
     found: Snapshot | None = None
 
     @property

@@ -28,6 +28,7 @@ log = logging.getLogger("hotqueue.web")
 
 PATIENCE = 2.0  # seconds for which a page waits for a server that is away
 SAID = "hotqueue_said"  # the cookie of what an action said, for the next page
+THEME, THEMES = "hotqueue_theme", ("light", "dark")  # the cookie of the colours that somebody chose
 LONGEST_SAID = 3_000  # bytes of its value
 LONGEST, FIELDS = 1_000_000, 10_000  # bytes of a form, and fields
 
@@ -55,7 +56,8 @@ class Site:
         said = unquote(request.cookies.get(SAID, ""))
         rights = self.access.rights(viewer)
         more = root, path or "/", request.path_params, dict(request.query_params), said
-        return View(self.store, self.snapshots, self.history, viewer, rights, *more)
+        theme = request.cookies.get(THEME, "")
+        return View(self.store, self.snapshots, self.history, viewer, rights, *more, theme=theme if theme in THEMES else "")
 
     def show(self, template: str, view: View, status: int = 200, **context: Any) -> Response:
         """Return an answer that a template makes."""
@@ -148,7 +150,7 @@ class Done:
         return await run_in_threadpool(self._do, view, action, form, address_of(request), request.url.scheme == "https")
 
     def _do(self, view: View, action: Action, form: Form, address: str, is_secure: bool) -> Response:
-        back, which = _back(view, form), ""
+        back, which = back_of(view, form), ""
         try:
             for queue in form.get("queue", ()):
                 if not view.shows(queue):
@@ -185,7 +187,7 @@ def for_cookie(text: str) -> str:
     return quoted
 
 
-def _back(view: View, form: Form) -> str:
+def back_of(view: View, form: Form) -> str:
     """Return where to go on: the page with the form, if that is one of ours."""
     back = form.one("_back")
     is_ours = back.startswith(f"{view.root}/") and not back.startswith("//") and "\\" not in back and back.isprintable()

@@ -19,6 +19,7 @@ STATIC = {
     "live.js": "text/javascript",
     "charts.js": "text/javascript",
     "filter.js": "text/javascript",
+    "select.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
 

@@ -11,6 +11,7 @@ from hotqueue.web.charts import Chart, Line, chart
 from hotqueue.web.page import View
 from hotqueue.web.templating import number, span
 
+ZONE = "UTC"  # of all times
 QUANTILES = ((0.5, "p50", "one"), (0.95, "p95", "two"), (0.99, "p99", "three"))
 
 
@@ -48,7 +49,7 @@ def throughput(series: Series, period: Period, marks: Sequence[Mark] = ()) -> Ch
     kinds = (("Succeeded", "succeeded", "ok"), ("Retried", "retried", "note"), ("Failed", "failed", "bad"))
     lines = [Line(name, kind, [each.counts[what] for each in series.spans]) for name, what, kind in kinds]
     title = f"Tasks that ended, per {'minute' if period.step == 60 else 'hour' if period.step == 3600 else 'day'}"
-    return chart(title, _labels(series, period), lines, number, is_stacked=True, marks=_marked(series, period, marks))
+    return chart(title, _labels(series, period), lines, number, is_stacked=True, marks=_marked(series, period, marks), zone=ZONE)
 
 
 def lasted(series: Series, period: Period, what: str, title: str, marks: Sequence[Mark] = ()) -> Chart:
@@ -59,7 +60,7 @@ def lasted(series: Series, period: Period, what: str, title: str, marks: Sequenc
     """
     found: list[Histogram] = [getattr(each, what) for each in series.spans]
     lines = [Line(name, kind, [each.quantile(q) for each in found]) for q, name, kind in QUANTILES]
-    return chart(title, _labels(series, period), lines, span, marks=_marked(series, period, marks))
+    return chart(title, _labels(series, period), lines, span, marks=_marked(series, period, marks), zone=ZONE)
 
 
 def spread(histogram: Histogram, title: str) -> Chart:

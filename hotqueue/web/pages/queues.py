@@ -6,12 +6,16 @@ from collections.abc import Callable
 from fnmatch import fnmatchcase
 from typing import Any
 
+from hotqueue.monitor import finding
 from hotqueue.monitor.acting import queue_at
 from hotqueue.monitor.crowd import QueueFacts
+from hotqueue.queue import HotQueue
 from hotqueue.web import times
 from hotqueue.web.page import Action, CannotDo, Form, NotThere, Page, Said, View
 from hotqueue.web.pages.workers import programs
 from hotqueue.web.paging import paged, sorted_by
+
+SELECTED = 500  # queues that a form may name
 
 COLUMNS: dict[str, Callable[[QueueFacts], Any]] = {
     "name": lambda queue: queue.name,
@@ -27,9 +31,13 @@ COLUMNS: dict[str, Callable[[QueueFacts], Any]] = {
 def queues(view: View) -> dict[str, Any]:
     """Return what the list shows."""
     sought = view.query.get("q", "").strip()
-    found = [queue for queue in view.snapshot.queues if not sought or matches(queue.name, sought)]
+    found = _sought(view, sought)
     rows, order = sorted_by(view, found, COLUMNS, "waiting")
     return {"now": view.snapshot, "sought": sought, "order": order, "rows": paged(view, rows)}
+
+
+def _sought(view: View, text: str) -> list[QueueFacts]:
+    return [queue for queue in view.snapshot.queues if not text or matches(queue.name, text)]
 
 
 def matches(name: str, sought: str) -> bool:
@@ -58,17 +66,47 @@ def one_queue(view: View) -> dict[str, Any]:
 
 
 def pause(view: View, form: Form) -> Said:
-    """Have workers fetch nothing from a queue; or start no task of a name, of a key."""
-    name = _known(view, form)
-    queue_at(view.store, name).pause(**_part(form))
-    return Said(f"{_what(form, name)} is paused", _what(form, name))
+    """Have workers fetch nothing from some queues; or start no task of a name, of a key, of one."""
+    return _each(view, form, "paused", lambda queue: queue.pause(**_part(form)))
 
 
 def resume(view: View, form: Form) -> Said:
     """Have them do so again."""
-    name = _known(view, form)
-    queue_at(view.store, name).resume(**_part(form))
-    return Said(f"{_what(form, name)} goes on", _what(form, name))
+    return _each(view, form, "resumed", lambda queue: queue.resume(**_part(form)))
+
+
+def _each(view: View, form: Form, done: str, act: Callable[[HotQueue], object]) -> Said:
+    """Do something to each of the queues that a form means; one that cannot be, newer than we are, holds up no other."""
+    names, failed = _meant(view, form), list[str]()
+    if len(names) == 1:
+        act(queue_at(view.store, names[0]))
+        what = _what(form, names[0])
+        return Said(f"{what} {'is paused' if done == 'paused' else 'goes on'}", what)
+    for _ in finding.each(names, lambda name: act(queue_at(view.store, name)), failed):
+        pass
+    if len(names) == len(failed):
+        raise CannotDo("; ".join(failed[:3]))
+    rest = f"; not of {len(failed)}: {'; '.join(failed[:3])}" if failed else ""
+    which = f"queues {', '.join(names[:20])}{' …' * (len(names) > 20)}"
+    return Said(f"{len(names) - len(failed)} queues are {done}{rest}", which)
+
+
+def _meant(view: View, form: Form) -> list[str]:
+    """Return the queues that a form means: one of a row, those that are selected, or all that are sought."""
+    if only := form.one("only"):
+        names: list[str] = [only]
+    elif form.one("all"):
+        names = [queue.name for queue in _sought(view, form.one("q").strip())]
+    else:
+        names = list(dict.fromkeys(form.get("queue", ())))
+    if not names:
+        raise CannotDo("no queue is selected")
+    if len(names) > SELECTED and not form.one("all"):
+        raise CannotDo(f"at most {SELECTED} queues are selected one by one: take all")
+    for name in () if form.one("all") else names:
+        if view.snapshots.find(name) is None:
+            raise CannotDo(f"there is no queue {name!r:.80}")
+    return names
 
 
 def _part(form: Form) -> dict[str, Any]:

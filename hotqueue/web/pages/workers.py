@@ -11,6 +11,7 @@ from hotqueue.monitor.workers import Worker
 from hotqueue.tasks.broker.ordering import QUIET, STOP
 from hotqueue.web.page import Action, CannotDo, Form, NotThere, Page, Said, View
 from hotqueue.web.paging import paged, sorted_by
+from hotqueue.web.templating import plural
 
 PROGRAMS = 25  # of a page
 KINDS = {"s": "sync", "a": "async", "x": "quarantine"}
@@ -105,20 +106,32 @@ def one_program(view: View) -> dict[str, Any]:
 
 def _told(verb: str, does: str) -> Callable[[View, Form], Said]:
     def act(view: View, form: Form) -> Said:
-        program = form.need("program")
-        some = [worker for worker in view.snapshot.workers if worker.program == program]
+        some = [program for program in programs(view.snapshot.workers) if _is_meant(program, form)]
         if not some:
             raise CannotDo("there is no such worker any more")
-        name, which = some[0].shown, f"worker {some[0].shown} ({program})"
-        if not acting.order(view.store, some, verb):
-            raise CannotDo(
-                f"{name} did not answer within {acting.ORDER_LASTS:g} s: it is no hotqueue-worker, or does not run any more"
-            )
-        return Said(f"{name} {does}", which, back="/workers")
+        deaf = acting.order_each(view.store, {program.id: program.workers for program in some}, verb)
+        told = [program for program in some if program.id not in deaf]
+        why = f"within {acting.ORDER_LASTS:g} s: it is no hotqueue-worker, or does not run any more"
+        mute = ", ".join(program.first.shown for program in some if program.id in deaf)[:200]
+        if not told:
+            raise CannotDo(f"{mute} did not answer {why}")
+        is_one = len(some) == 1
+        which = ", ".join(f"{program.first.shown} ({program.id})" for program in told)
+        name = some[0].first.shown if is_one else plural(len(told), "program")
+        rest = f"; {mute} did not answer {why}" if deaf else ""
+        return Said(
+            f"{name} {does if len(told) == 1 else MANY[verb]}{rest}", f"worker{'s'[: not is_one]} {which}", back="/workers"
+        )
 
     return act
 
 
+def _is_meant(program: Program, form: Form) -> bool:
+    """Tell whether a form means a program: that one, or all that are sought."""
+    return _is_sought(program, form.one("q").strip()) if form.one("all") else program.id == form.need("program")
+
+
+MANY = {QUIET: "finish what they run, and take nothing more", STOP: "finish what they run, and end"}
 PAGES = (
     Page("/workers", "Workers", "workers.html", workers),
     Page("/workers/{program}", "", "worker.html", one_program, "Workers"),

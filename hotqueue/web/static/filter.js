@@ -1,4 +1,4 @@
-// The filter bar: offers how one may go on, as one types; and the boxes by which tasks are selected.
+// The filter bar: offers how one may go on, as one types.
 'use strict';
 (() => {
   const field = document.getElementById('q'), list = document.getElementById('offers');
@@ -39,21 +39,4 @@
     else if (event.key === 'Escape' && !list.hidden) { event.preventDefault(); event.stopPropagation(); close(); }
   });
   list.addEventListener('mousedown', (event) => { const item = event.target.closest('li'); if (item) { event.preventDefault(); take(item); } });
-
-  const boxes = () => [...document.querySelectorAll('#selection [name=task]')];
-  function count() {
-    const all = document.getElementById('all'), said = document.getElementById('picked');
-    if (!all) return;
-    const number = boxes().filter((box) => box.checked).length;
-    all.closest('label').hidden = false;
-    all.checked = number > 0 && number === boxes().length; all.indeterminate = number > 0 && !all.checked;
-    said.textContent = `${number} selected`;
-    document.querySelectorAll('#selection .bar button').forEach((button) => { button.disabled = !number; });
-  }
-  document.addEventListener('change', (event) => {
-    if (event.target.id === 'all') boxes().forEach((box) => { box.checked = event.target.checked; });
-    if (event.target.closest('#selection')) count();
-  });
-  document.addEventListener('shown', () => { count(); setTimeout(count); }); // live.js has the buttons pressed again behind it
-  count();
 })();

@@ -137,6 +137,7 @@
     const pages = document.querySelectorAll('#nav a');
     if (/^[1-9]$/.test(event.key) && pages[event.key - 1]) pages[event.key - 1].click();
     else if (event.key === '/') { const field = document.querySelector('input[type=search]'); if (field) { event.preventDefault(); field.focus(); field.select(); } }
+    else if (event.key === '?') $('keys').togglePopover();
     else if (event.key === 'r') refresh();
     else if (event.key === 'j' || event.key === 'k') {
       const links = [...document.querySelectorAll('main .list tbody tr')].map((row) => row.querySelector('a')).filter(Boolean);

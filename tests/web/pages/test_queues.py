@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from hotqueue import HotQueue
+from hotqueue import HotQueue, keys
 from tests.support import dashboards
 from tests.support.elsewhere import task_by_name
 
@@ -49,6 +49,40 @@ def test_a_queue_is_paused_resumed_and_purged(make_queue: MakeQueue) -> None:
     assert "shop.price" not in queue.stats()["paused_tasks"]
     assert "3 tasks" in asked.post("/do/purge", data={"queue": queue.name}).text
     assert queue.pending() == 0
+
+
+def test_several_queues_are_paused_and_resumed_at_once(make_queue: MakeQueue, queue_name: str) -> None:
+    queues = [make_queue(f"{queue_name}-{n}") for n in range(4)]
+    for queue in queues:
+        queue.put("x")
+    asked = dashboards.client(queues[0])
+
+    def paused() -> list[int]:
+        return [n for n, queue in enumerate(queues) if queue.stats()["paused"]]
+
+    assert "2 queues are paused" in asked.post("/do/pause", data={"queue": [queue.name for queue in queues[:2]]}).text
+    assert paused() == [0, 1]
+    asked.post("/do/resume", data={"queue": [queue.name for queue in queues], "only": queues[0].name})
+    assert paused() == [1]
+    assert "4 queues are paused" in asked.post("/do/pause", data={"all": "1", "q": queue_name}).text
+    assert paused() == [0, 1, 2, 3]
+    asked.post("/do/resume", data={"all": "1", "q": f"{queue_name}-[23]"})
+    assert paused() == [0, 1]
+    newer = keys.schema(queues[0].name, keys.SCHEMA + 1)
+    queues[0]._store.command(newer, "SET", newer, "1")
+    said = asked.post("/do/resume", data={"queue": [queue.name for queue in queues]}).text
+    assert "3 queues are resumed; not of 1: " in said
+    queues[0]._store.command(newer, "DEL", newer)
+    assert paused() == [0]
+    assert "no queue is selected" in asked.post("/do/resume").text
+    for form in ({"only": "none"}, {"queue": [queues[0].name, "none"]}):
+        assert "there is no queue" in asked.post("/do/resume", data=form).text
+    assert "at most 500" in asked.post("/do/resume", data={"queue": [f"{queue_name}-{n}" for n in range(501)]}).text
+    assert dashboards.client(queues[0], queues=["x*"]).post("/do/resume", data={"only": queues[0].name}).status_code == 200
+    assert paused() == [0]
+    for queue in queues:
+        queue.resume()
+        queue.clear()
 
 
 def test_a_name_is_text(make_queue: MakeQueue, queue_name: str) -> None:

@@ -71,6 +71,26 @@ def test_one_that_is_gone_cannot_be_told(asked: TestClient) -> None:
     assert "there is no such worker any more" in asked.post("/do/stop", data={"program": "boss-9"}).text
 
 
+def test_all_programs_are_told_at_once(make_queue: Callable[..., HotQueue], store_url: str) -> None:
+    queue = make_queue()
+    args = ("-Q", queue.name, "-u", store_url, "-p", "1")
+    started = [
+        start_command("hotqueue-worker", *args, "--name", f"web-{n}", stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL)
+        for n in range(2)
+    ]
+    try:
+        wait_until(lambda: len({worker.name for worker in workers(queue._store, [queue.name])}) == 2, 60)
+        asked = dashboards.client(queue, queues=[queue.name])
+        assert "All 2 programs finish what they run, and end." in asked.get("/workers").text
+        assert "no such worker" in asked.post("/do/stop", data={"all": "1", "q": "none"}).text
+        assert "2 programs finish what they run, and end" in asked.post("/do/stop", data={"all": "1", "q": "web"}).text
+        assert [worker.wait(60) for worker in started] == [0, 0]
+    finally:
+        for worker in started:
+            worker.kill()
+            worker.wait()
+
+
 def test_a_program_is_told_to_stop(make_queue: Callable[..., HotQueue], store_url: str) -> None:
     queue = make_queue()
     args = ("-Q", queue.name, "-u", store_url, "-p", "1", "--name", "web-7")
