@@ -301,10 +301,8 @@ def test_what_cannot_take_its_place_has_it_fail(on: On) -> None:
         yield 1
         return on.add.s(1)
 
-    only = on(lambda: 1, "only", unique=True)
     wrong: list[tuple[Any, type[Exception], str]] = [
         (on.returning(lambda: on.add.s(_unknown)), SerializationError, "cannot travel"),
-        (on.returning(lambda: only.s()), TypeError, r"unique step.*set\(unique=False\)"),
         (on.returning(lambda: group(on.add.s(n) for n in range(1001))), ConfigError, "1,002 steps.*at most 1,000"),
         (on(items, "items"), TypeError, "is a generator task, and cannot be replaced"),
     ]

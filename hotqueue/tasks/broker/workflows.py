@@ -15,7 +15,6 @@ from hotqueue.tasks.broker import duplicates, scripts
 from hotqueue.tasks.broker.encoded import Encoded
 from hotqueue.tasks.broker.stored_queue import BULK, StoredQueue
 from hotqueue.tasks.wire import plan, task_names
-from hotqueue.tasks.wire.envelope import UNIQUE
 from hotqueue.tasks.wire.plan import Lot, Step
 
 OPEN_MS = 60_000  # for which a workflow waits for the next lot of its steps
@@ -57,12 +56,6 @@ class Workflows(StoredQueue):
             self._check(await self.store.arepeat(send), lot)
 
     def _lots(self, workflow: str, steps: Sequence[Step], words: bytes, words_ms: int) -> list[tuple[Lot, list[str], list[Any]]]:
-        for step in steps:
-            if step.queue != self.name and step.envelope[3] & UNIQUE:
-                raise ConfigError(
-                    f"step {step.id} is unique, and of queue {step.queue!r}, while its workflow is in {self.name!r}: steps of "
-                    "other queues cannot be unique"
-                )
         found = []
         keeper = steps[-1].id
         for lot in plan.lots(steps, BULK, LOT_BYTES, bool(words)):

@@ -18,6 +18,8 @@ REVOKED = "R"  # the same: it was ended because the task was revoked, or the tas
 CHECKPOINT = " c"  # a word behind the numbers: the task has kept something for its next run
 FORGIVEN = " f"  # with a number, another: so many deliveries had been charged when a run came further than those before
 MOST = 10  # times `max_deliveries`: so often it is delivered however far it comes
+# What becomes of a step of a workflow another task had whose unique key when it began: it fails, or it ends as that one did.
+DUPLICATE, JOINED = "D", "J"
 WANTED = "W"  # no verdict: its result is owned, so it stores one whatever its options say; never stored, but told with a fetch
 # What becomes of a task should its process die (see `fate`): if it ran alone there, or beside others too, it does not run again;
 # if it ran beside others, it is a suspect.
@@ -71,6 +73,12 @@ class History:
         """Return the history of a task that has come further than in its runs before."""
         others = [word for word in self.unknown.split() if not (word[0] == FORGIVEN[1] and word[1:].isdecimal())]
         return replace(self, unknown="".join(f" {word}" for word in [*others, f"{FORGIVEN[1]}{self.deliveries}"]))
+
+    @property
+    def holder(self) -> str:
+        """The id of the task that had the unique key of this one when it began; "" where none had."""
+        found = [e.get("task") for e in self.errors if e.get("kind") in ("duplicate", "joined")]
+        return str(found[-1]) if found else ""
 
     @property
     def deaths(self) -> int:

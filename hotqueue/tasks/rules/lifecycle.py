@@ -12,6 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from hotqueue.errors import (
+    DuplicateTask,
     EarlierStepFailed,
     HotQueueError,
     TaskError,
@@ -53,6 +54,7 @@ class Ended(StrEnum):
     IGNORED = "ignored"
     REPLACED = "returned a signature"
     EXPIRED = "expired"
+    DUPLICATE = "another has its unique key"
     EXHAUSTED = "killed its processes"
     OVERRAN = "ran into its time limit"
     REVOKED = "was revoked while it ran"
@@ -128,6 +130,7 @@ TABLE: dict[Ended, tuple[Do, Do]] = {
     Ended.IGNORED: (Do.FORGET, Do.FORGET),
     Ended.REPLACED: (Do.REPLACE, Do.REPLACE),
     Ended.EXPIRED: (Do.END, Do.END),
+    Ended.DUPLICATE: (Do.BURY, Do.BURY),
     Ended.EXHAUSTED: (Do.BURY, Do.BURY),
     Ended.OVERRAN: (Do.RETRY, Do.BURY),
     Ended.REVOKED: (Do.END, Do.END),
@@ -218,6 +221,18 @@ def revoked(task_id: str) -> Outcome:
 def replaced(task_id: str, by: str) -> Outcome:
     """Return the outcome of a task in whose place another one with the same unique key has come."""
     return Outcome(Ended.REVOKED, error=TaskRevoked(f"task {task_id} was replaced by task {by}, which has the same unique key"))
+
+
+def duplicate(what: str, by: str) -> Outcome:
+    """Return the outcome of a step of a workflow whose unique key another task had when it began."""
+    text = f"{what} is there already: it is task {by}; a step is not run then, unless it has on_conflict='ignore' or 'replace'"
+    return Outcome(Ended.DUPLICATE, error=DuplicateTask(text, by))
+
+
+def joined_revoked(task_id: str, holder: str) -> Outcome:
+    """Return the outcome of a step that was to end as another task did, which was revoked, or expired."""
+    text = f"task {task_id} ends as task {holder}, which has the same unique key, and was revoked, or expired"
+    return Outcome(Ended.REVOKED, error=TaskRevoked(text))
 
 
 def behind(origin: str, state: State) -> Outcome:

@@ -9,6 +9,7 @@ from hotqueue.tasks.testing.runner import Runner
 from hotqueue.tasks.testing.schedules import MemorySchedules
 from hotqueue.tasks.testing.steps import Steps
 from hotqueue.tasks.testing.storage import Entry, now
+from hotqueue.tasks.testing.unique_keys import UniqueKeys
 from hotqueue.tasks.wire.plan import Step
 
 
@@ -34,6 +35,7 @@ class MemoryPlans(MemorySchedules):
     def _entered_steps(self, workflow_id: str, steps: Sequence[Step], graph: bytes) -> list[Entry]:
         self._check_room([Encoded(step.id, step.due, step.expires, step.envelope) for step in steps if not step.needs])
         entries = [self._entry(step.id, step.due, step.expires, step.envelope) for step in steps]
+        UniqueKeys(self._storage).check_first([entry for entry, step in zip(entries, steps, strict=True) if not step.needs])
         free = Steps(self._storage).enter(entries, steps)
         self._storage.workflows[workflow_id] = graph
         return free

@@ -31,6 +31,7 @@ from hotqueue.tasks.testing.backing import MemoryBacking
 from hotqueue.tasks.testing.steps import Steps, inputs
 from hotqueue.tasks.testing.storage import Entry, Storage
 from hotqueue.tasks.testing.streams import MemoryChannel
+from hotqueue.tasks.testing.unique_keys import UniqueKeys
 from hotqueue.tasks.wire import payload, record, settlement
 from hotqueue.tasks.wire.settlement import Delivery, Settlement
 from hotqueue.tasks.worker.prepare import Ready, prepare
@@ -125,7 +126,9 @@ class Runner:
             await _settled(entry)
 
     def _in_order(self, storage: Storage, entries: Sequence[Entry]) -> list[Entry]:
-        wanted = [entry for entry in entries if not storage.keeps(entry)]
+        with storage.lock:
+            wanted = [entry for entry in entries if entry.step is None or UniqueKeys(storage).begin(entry)]
+        wanted = [entry for entry in wanted if not storage.keeps(entry)]
         return sorted(wanted, key=lambda entry: -entry.envelope[2])  # by priority; equals as they were sent
 
     def _claim(self, storage: Storage, entry: Entry) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from hotqueue.errors import UnknownTask
 from hotqueue.runtime import testing_mode
 from hotqueue.tasks.client.registry import Registry
-from hotqueue.tasks.rules.history import History
+from hotqueue.tasks.rules.history import JOINED, History
 from hotqueue.tasks.rules.lifecycle import State
 from hotqueue.tasks.testing.storage import Entry, Storage, instant, now
 from hotqueue.tasks.wire import envelope, plan, record
@@ -108,6 +108,9 @@ class Steps:
         code, origin = how
         when = entry.step.when
         entry.waits.discard(need)
+        if entry.history.verdict == JOINED:
+            free.append(entry)
+            return
         if when == "F" and code == "D":
             entry.waits.clear()
             free.append(entry)
@@ -150,7 +153,8 @@ class Steps:
 
     def is_to_be_kept(self, entry: Entry) -> bool:
         """Tell whether a step takes the value of a task, so that it is to be kept."""
-        return any(behind.step is not None and behind.step.takes for behind in self._storage.behind.get(entry.id, ()))
+        steps = [(behind.step, behind) for behind in self._storage.behind.get(entry.id, ()) if behind.step is not None]
+        return any(step.takes or behind.history.verdict == JOINED for step, behind in steps)
 
 
 def _entry_of(step: Step, replaced: Entry) -> Entry:
@@ -165,6 +169,8 @@ def _entry_of(step: Step, replaced: Entry) -> Entry:
 
 def inputs(storage: Storage, entry: Entry) -> dict[str, bytes | None] | None:
     """Return what a worker would have read for a step: the records of those before it; None for what is none."""
+    if entry.history.verdict == JOINED:
+        return {entry.history.holder: _record(storage, entry.history.holder)}
     said = envelope.decode(entry.envelope).flow if entry.envelope[3] & envelope.STEP else None
     if said is None:
         return None

@@ -12,6 +12,7 @@ from hotqueue.tasks.broker import duplicates
 from hotqueue.tasks.broker.encoded import Encoded
 from hotqueue.tasks.broker.inspector import BEHIND
 from hotqueue.tasks.rules import unique
+from hotqueue.tasks.rules.history import DUPLICATE, JOINED, error_line
 from hotqueue.tasks.testing.storage import Entry, Row, Storage, now
 from hotqueue.tasks.wire import envelope
 from hotqueue.tasks.wire.settlement import Settlement
@@ -61,11 +62,58 @@ class UniqueKeys:
             storage.carry_out(old, Settlement(old.id, 0, "E", f"U{now()} {new.id}", 0, ""))
         return known
 
+    def check_first(self, entries: Sequence[Entry]) -> None:
+        """Look at the first steps of a workflow before it is kept.
+
+        Raises:
+            DuplicateTask: the key of one is taken, which is an error.
+        """
+        refused: list[bytes | int] = []
+        seen: dict[str, Entry] = {}
+        for number, entry in enumerate(entries, 1):
+            if (said := _said(entry)) is None or said.on_conflict == "ignore":
+                continue
+            row = self._live(said.key)
+            other = seen.get(said.key) if row is None else row.holder
+            if said.on_conflict == "raise" and other is not None:
+                refused += [number, other.id.encode()]
+            seen[said.key] = entry
+        if refused:
+            duplicates.stored([b"duplicate", *refused], [Encoded(each.id, "", "", each.envelope) for each in entries])
+
+    def begin(self, entry: Entry) -> bool:
+        """Have a step of a workflow take its key, as it begins; False where it waits instead."""
+        said = None if entry.running or entry.waits else _said(entry)
+        if said is None or entry.history.verdict in (DUPLICATE, JOINED):
+            return True
+        row, replaced = self._live(said.key), list[tuple[Entry, Entry]]()
+        if row is not None and row.holder is entry:
+            return True
+        if row is None or (said.on_conflict == "replace" and not self._waits_for(row.holder, entry)):
+            self._claim(entry, replaced)
+            for old, new in replaced:
+                self._storage.carry_out(old, Settlement(old.id, 0, "E", f"U{now()} {new.id}", 0, ""))
+            return entry.history.need != BEHIND
+        is_joined, holder = said.on_conflict == "ignore" and not self._waits_for(row.holder, entry), row.holder.id
+        kind = "joined" if is_joined else "duplicate"
+        error = error_line(kind, f"task {holder} has the unique key", now(), task=holder)
+        verdict = JOINED if is_joined else DUPLICATE
+        entry.history = replace(entry.history, verdict=verdict, errors=[*entry.history.errors, error])
+        if is_joined:
+            entry.waits.add(holder)
+            self._storage.behind.setdefault(holder, []).append(entry)
+        return not is_joined
+
+    def _waits_for(self, entry: Entry, step: Entry) -> bool:
+        """Tell whether a task waits, however indirectly, for a step to end."""
+        line = [step.id]
+        for task_id in line:
+            line += [each.id for each in self._storage.behind.get(task_id, ()) if each.id not in line]
+        return entry.id in line[1:]
+
     def _claim(self, entry: Entry, replaced: list[tuple[Entry, Entry]]) -> tuple[Entry | None, bool]:
         """Return who is there before a task, and whether that is an error; None where it has the key now, or waits."""
-        is_unique = entry.envelope[3] >= envelope.UNIQUE
-        said = unique.read(envelope.decode(entry.envelope).unique) if is_unique else None
-        if said is None:
+        if (said := _said(entry)) is None:
             return None, False
         row = self._live(said.key)
         if row is not None and said.on_conflict != "replace":
@@ -94,3 +142,9 @@ class UniqueKeys:
 
     def _is_there(self, entry: Entry) -> bool:
         return self._storage.unfinished.get(entry.id) is entry
+
+
+def _said(entry: Entry) -> unique.Read | None:
+    """Return what a task says of its key; None for one that has none."""
+    is_unique = entry.envelope[3] % 32 >= envelope.UNIQUE
+    return unique.read(envelope.decode(entry.envelope).unique) if is_unique else None

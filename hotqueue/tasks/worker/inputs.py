@@ -12,6 +12,8 @@ from hotqueue import keys
 from hotqueue.errors import EarlierStepFailed, SerializationError
 from hotqueue.signing import Signer
 from hotqueue.tasks.broker.broker import Broker
+from hotqueue.tasks.rules.history import JOINED
+from hotqueue.tasks.rules.history import decode as decode_history
 from hotqueue.tasks.rules.lifecycle import State
 from hotqueue.tasks.wire import envelope, flow, payload, record
 from hotqueue.tasks.wire.record import Record
@@ -49,7 +51,7 @@ def read_inputs(broker: Broker, line: Sequence[Delivery]) -> None:
     for n, delivery in enumerate(line):
         if n and len(needs) >= AHEAD:
             break
-        if delivery.inputs is None and delivery.data[3:4] and delivery.data[3] & envelope.STEP:
+        if delivery.inputs is None and takes_of_others(delivery):
             own, is_errback = _needs(delivery)
             steps.append((delivery, own, is_errback))
             needs.update(dict.fromkeys(own))
@@ -63,6 +65,8 @@ def read_inputs(broker: Broker, line: Sequence[Delivery]) -> None:
 
 def _needs(delivery: Delivery) -> tuple[list[str], bool]:
     """Return the ids of the tasks of which a step takes something, and whether that is an error; of what cannot be read, none."""
+    if holder := joined_of(delivery):
+        return [holder], False
     if not envelope.may_say(delivery.data, b'"needs":'):
         return [], False
     try:
@@ -71,6 +75,20 @@ def _needs(delivery: Delivery) -> tuple[list[str], bool]:
     except SerializationError:  # `prepare` says so
         return [], False
     return list(flow.get("needs", ())), "of" in flow
+
+
+def takes_of_others(delivery: Delivery) -> bool:
+    """Tell whether a task may be one that takes something of others."""
+    data = delivery.data
+    return bool(data[3:4] and data[3] & envelope.STEP) or b"joined" in delivery.history
+
+
+def joined_of(delivery: Delivery) -> str:
+    """Return the id of the task that a step ends as, as that has its unique key; "" for any other."""
+    if b"joined" not in delivery.history:
+        return ""
+    history = decode_history(delivery.history)
+    return history.holder if history.verdict == JOINED else ""
 
 
 def origins_of(records: Sequence[bytes | None]) -> list[str]:

@@ -20,7 +20,7 @@ from hotqueue.tasks.execution.executor import Call
 from hotqueue.tasks.resuming import Backing
 from hotqueue.tasks.rules import lifecycle
 from hotqueue.tasks.rules.callables import makes_generator
-from hotqueue.tasks.rules.history import JUST_WANTED, REVOKED, TIME_LIMIT, WANTED, History, fate, is_over
+from hotqueue.tasks.rules.history import DUPLICATE, JOINED, JUST_WANTED, REVOKED, TIME_LIMIT, WANTED, History, fate, is_over
 from hotqueue.tasks.rules.history import decode as decode_history
 from hotqueue.tasks.rules.lifecycle import Outcome
 from hotqueue.tasks.rules.options import TaskOptions, received
@@ -28,6 +28,7 @@ from hotqueue.tasks.wire import envelope, flow, payload
 from hotqueue.tasks.wire.call import loads_portable, split_by_value
 from hotqueue.tasks.wire.envelope import Envelope
 from hotqueue.tasks.wire.settlement import Delivery
+from hotqueue.tasks.worker import joined
 from hotqueue.tasks.worker.inputs import arguments
 from hotqueue.tasks.workflow.replacing import replaced_by
 
@@ -102,6 +103,9 @@ def prepare(
         return Ready(delivery, name, history, DEFAULTS, outcome=outcome)
     ready = Ready(delivery, name, history, options)
     ready.outcome = None if delivery.history in (b"", JUST_WANTED) else _foregone(delivery.id, history, options, clock)
+    is_kept_out = history.verdict in (DUPLICATE, JOINED)
+    if ready.outcome is None and is_kept_out:
+        ready.outcome = joined.outcome(delivery, name, history, registry.result_signer(registry.name))
     if ready.outcome is None and (task is None or found.by_value):
         ready.outcome = _unrunnable(found, task)
     if ready.outcome is None:
@@ -117,7 +121,18 @@ def prepare(
             replacing=(replaced_by, registry),
         )
         _have_wait_for_checkpoint(ready.call, history)
+        if is_kept_out:
+            _have_end_as(ready, history.holder, registry)
     return ready
+
+
+def _have_end_as(ready: Ready, holder: str, registry: Registry) -> None:
+    """Have a step end as the task did that had its unique key, once, and have what comes of it stored."""
+    assert ready.call is not None
+    signer = registry.result_signer(registry.name)
+    ready.call.load = joined.load(ready.delivery, holder, signer, ready.call.is_async)
+    ready.call.keeps_result, ready.call.outlet = True, None
+    ready.options = replace(ready.options, max_retries=0)
 
 
 def _found(registry: Registry, queue: str, delivery: Delivery) -> Envelope:

@@ -22,12 +22,11 @@ from hotqueue.tasks.execution.executor import Call
 from hotqueue.tasks.rules.history import REVOKED, with_verdict
 from hotqueue.tasks.rules.options import TaskOptions
 from hotqueue.tasks.wire import settlement
-from hotqueue.tasks.wire.envelope import STEP
 from hotqueue.tasks.wire.settlement import Delivery, Settlement
 from hotqueue.tasks.worker import task_log
 from hotqueue.tasks.worker.attention import Attended, Attention
 from hotqueue.tasks.worker.holding import UNENDED, Holding
-from hotqueue.tasks.worker.inputs import read_inputs
+from hotqueue.tasks.worker.inputs import read_inputs, takes_of_others
 from hotqueue.tasks.worker.outlet import StreamOutlet
 from hotqueue.tasks.worker.prefetch import Prefetch
 from hotqueue.tasks.worker.progress_writer import ProgressWriter
@@ -181,7 +180,7 @@ class Subscription(Holding, Unparking, Attended):
         """Tell whether a task of which more is said may start; a step of a workflow gets what it takes of others."""
         if self.is_too_late(delivery):
             return False
-        if delivery.inputs is None and delivery.data[3] & STEP:
+        if delivery.inputs is None and takes_of_others(delivery):
             try:
                 read_inputs(self.registry.broker, [delivery, *self.unstarted])
             except STORE_ERRORS as error:  # the next step finds out how it is with the server

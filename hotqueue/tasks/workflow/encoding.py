@@ -115,7 +115,7 @@ def encoded(
         after: tasks that were sent earlier, and have to succeed before it.
 
     Raises:
-        TypeError: the call does not fit; the task is unique.
+        TypeError: the call does not fit, or a key is made of what comes later.
         SerializationError: an argument cannot travel.
     """
     queue = options.get("queue") or definition.options.queue or definition.client.name
@@ -123,7 +123,7 @@ def encoded(
     more = {"flow": header} if header else None
     needs = (*(task_id for task_id, _ in needed), *(handle.id for handle in after))
     if options or after or definition.options.unique:
-        queue, sent = _checked(definition, task_id, args, kwargs, options, flow, more, needs, after)
+        queue, sent = _checked(definition, task_id, args, kwargs, options, flow, more, after)
     else:  # as the members of wide ones mostly are
         ahead = flow.ahead()
         behind = (ahead, flow.at) if ahead else None
@@ -144,14 +144,11 @@ def _checked(
     options: dict[str, Any],
     flow: Flow,
     more: dict[str, Any] | None,
-    needs: Sequence[str],
     after: Sequence[Handle[Any]],
 ) -> tuple[str, Encoded]:
     """Return the queue and the envelope of a step of which more is said than its arguments."""
     where = f"{definition.name} as a step of a workflow"
     call = ready_to_send(definition, where, args, kwargs, more, flow.ahead(), flow.at, **options, task_id=task_id)
-    if call.handles is not None and (needs or flow.root != task_id):
-        raise TypeError(f"{where} cannot be unique; say .set(unique=False)")
     for handle in after:
         if str(handle.client.store) != str(definition.client.store):
             raise ConfigError(

@@ -35,12 +35,12 @@ def replaced_by(home: Client, name: str, request: Request, signature: Any) -> tu
 
     Raises:
         RecursionError: it was replaced too often.
-        ConfigError, TypeError, SerializationError: it is too large; a step is unique, does not fit, cannot travel.
+        ConfigError, TypeError, SerializationError: it is too large; a step does not fit, cannot travel.
     """
     planning, shape = _planned(name, request, signature)
     if not planning.steps:
         return None, shape
-    steps = [_at_home(step, home, request, name) for step in planning.steps]
+    steps = [_at_home(step, home, request) for step in planning.steps]
     _check_size(steps, request, name)
     words = replace(graph_of(planning, shape), home=request.queue).encode() if len(steps) > 1 else b""
     return plan.packed(steps, request.queue, request.id, words, WORDS_MS), None
@@ -67,14 +67,12 @@ def _planned(name: str, request: Request, signature: Any, has_id: bool = True) -
     return planning, shape
 
 
-def _at_home(step: Step, home: Client, request: Request, name: str) -> Step:
+def _at_home(step: Step, home: Client, request: Request) -> Step:
     """Return a step as it is laid; the last one has the unique key of the task: until that is over, nobody else gets it."""
     data, unique = step.envelope, envelope_of(request).unique
     has_key = (found := unique_rules.read(unique)) is not None and found.until == "ended"
     if step.id == request.id and has_key:
         return step._replace(envelope=envelope.with_unique(data, unique, home.signer))
-    if data[3] & envelope.UNIQUE:
-        raise TypeError(f"{name} returned a workflow with a unique step, {step.id}, which cannot be; say .set(unique=False)")
     if home.signer is not None:
         data = envelope.restamped(data, step.id, int(time.time() * 1000), home.signer)
     return step._replace(envelope=data)

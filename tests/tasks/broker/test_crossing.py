@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import pytest
 
-from hotqueue.errors import ConfigError, NewerQueue
+from hotqueue.errors import NewerQueue
 from hotqueue.tasks.broker.relay import STEPS, relay
 from hotqueue.tasks.broker.revoking_many import Sought
 from hotqueue.tasks.broker.session import Session
 from hotqueue.tasks.rules.lifecycle import State
 from hotqueue.tasks.wire.plan import Step
-from tests.tasks.broker.test_unique import only
 from tests.tasks.broker.test_workflows import HOUR, ended, fetched, origin_of, send, settled, step, worker
 from tests.tasks.contents import Room
 
@@ -431,8 +430,3 @@ def test_many_go_in_portions_and_come_back_as_well(room: Room, other: Room) -> N
     assert fetched(here) == ["body"]
     settled(here, "body")
     left_nothing(room, other)
-
-
-def test_a_unique_step_of_another_queue_is_refused(room: Room, other: Room) -> None:
-    with pytest.raises(ConfigError, match="steps of other queues cannot be unique"):
-        send(room, step(room, "a"), Step("b", other.queue.name, only("k"), needs=["a"]))

@@ -32,16 +32,17 @@ def test_a_key_that_is_made_of_a_value_to_come_is_refused() -> None:
     assert repr(LATER) == "…"
 
 
-def test_a_unique_step_is_refused_but_for_one_alone() -> None:
+def test_a_unique_step_says_its_key_which_is_not_made_of_what_comes_later() -> None:
     here = HotQueue("unique", host="127.0.0.1", port=1)
 
     @here.task(unique=True)
     def only(n: int) -> int:
         return n
 
-    with pytest.raises(TypeError, match=r"only as a step of a workflow cannot be unique; say .set\(unique=False\)"):
-        compiled_of(chain(only.s(1), only.si(2)))
-    compiled_of(chain(only.s(1), only.si(2)).set(unique=False))
+    with pytest.raises(TypeError, match="which is the value of the step before"):
+        compiled_of(chain(only.s(1), only.s()))
+    assert envelope.decode(compiled_of(chain(only.s(1), only.si(2))).steps[1].envelope).unique.startswith(b"re ")
+    compiled_of(chain(only.s(1), only.s()).set(unique=False))
     with here.testing():
         assert only.s(1).delay().get(timeout=5) == 1
 

@@ -343,6 +343,7 @@ local function fetch(out)
       count = most
       if count == 0 then return 0, 0 end
     end
+    if STEPS == 1 and made_following and made_following.has_told then is_plain = false end
     local past = is_plain ~= true and histories(ids, is_plain) -- before anything is written: a key of the wrong type stops us here
     if is_first then redis.call('ZREMRANGEBYRANK', key, 0, count - 1) else redis.call('ZREM', key, unpack(ids)) end
     local found, pasts, at, number, to_lanes = {}, {}, #out + 3, 0, 0

@@ -16,12 +16,19 @@ local function laying(ids, args, at, replaced, owners)
     behind[#behind + 1] = { step = args[i], kind = args[i + 1], own = args[i + 2], names = args[i + 3] }
   end
 
-  function made.waits(i) return lefts[i] ~= '0' end
+  -- Whether a step ends as another does that has its unique key, if there is one.
+  local function may_join(i)
+    local envelope = args[3 + i]
+    return not replaced and (string.byte(envelope, 4) or 0) % 32 > 15 and gates(KEYS[3]).unique().mode_of(envelope) == 'i'
+  end
+
+  -- Whether a step begins otherwise than tasks do that are sent: later, or with a look at who has its key.
+  function made.waits(i) return lefts[i] ~= '0' or may_join(i) end
 
   function made.is_elsewhere(i) return string.find(lefts[i], '>', 1, true) ~= nil end
 
-  -- By which it is looked at what is unique here.
-  function made.envelope_of(i) return made.is_elsewhere(i) and '' or args[3 + i] end
+  -- By which it is looked at what is unique here: what waits takes its key when it begins.
+  function made.envelope_of(i) return made.waits(i) and '' or args[3 + i] end
 
   -- How it is with a task that was not sent with these: as own.lua says; of one whose result is there, and no success, F if it is dead, else E.
   local function state_of(id)

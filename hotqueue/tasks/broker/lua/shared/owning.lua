@@ -282,6 +282,8 @@ local function owning(owned, now, is_checked)
       redis.call('HSET', owned, field_of(owner, 0), (before or '') .. name .. '\n', name, '1 +' .. ttl)
     end
 
+    function made.owns_part(owner, part) return redis.call('HEXISTS', owned, field_of(owner, part)) == 1 end
+
     -- Note what a task owns, a part of it; nil, or what is wrong with that. Said again it is what it was.
     function made.own_part(owner, part, names, states, behind)
       local field = field_of(owner, part)

@@ -99,18 +99,19 @@ function following(ready, owners, now) -- declared in ending.lua, which has to e
     local later = string.match(row.due, '^%+(%d+)$')
     local flags = (string.byte(envelope, 4) or 0) % 32
     due = later and now + later or tonumber(row.due)
-    if due and due > now then
+    local is_ready, is_told = false, false -- how it ends stands with it: a worker says so
+    if flags > 15 then is_ready, is_told = made.take_key(id, row, envelope) end
+    if is_ready == nil then return end
+    if due and due > now and not is_told then
       local before = redis.call('ZRANGE', tag .. 'scheduled', 0, 0)[1]
       redis.call('ZADD', tag .. 'scheduled', text(due), id)
       is_earlier = is_earlier or redis.call('ZRANGE', tag .. 'scheduled', 0, 0)[1] ~= before
-    elseif flags > 15 and gates(ready).unique().successors().waits_behind(id, envelope, row.place, now) then
-      return -- it is parked
-    elseif flags > 7 and gates(ready).of(envelope) then
+    elseif flags > 7 and not is_told and gates(ready).of(envelope) then
       gates(ready).enter(id, row.place, gates(ready).of(envelope))
     else
       local kind = kind_of(envelope) == 'a' and 'a' or 's'
       redis.call('ZADD', kind == 'a' and tag .. 'ready:async' or ready, row.place, id)
-      made.envelopes[id] = envelope
+      if not is_told then made.envelopes[id] = envelope end
       released[kind] = released[kind] + 1
     end
   end
@@ -280,6 +281,29 @@ function following(ready, owners, now) -- declared in ending.lua, which has to e
     -- What was written in vain is left in steps:todo, and written later.
     function made.leave_for_later(verb, cause, from, line) unposted[#unposted + 1] = { verb = verb, cause = cause, from = from, behind = line } end
 
+    -- A step begins, and takes its unique key. Gives back nil where it waits instead; and whether it is not to run: another has the key, and it
+    -- ends as that one does, or as one too many. So its history says, with that one's id, for the worker that is given it.
+    function made.take_key(id, row, envelope)
+      local a = history().split(redis.call('HGET', tag .. 'attempts', id))
+      if a.verdict == 'J' or a.verdict == 'D' then
+        made.has_told = true
+        return true, true
+      end
+      local verdict, holder = gates(ready).unique().successors().take(id, envelope, row.place, now, function() return ending(ready, owners) end)
+      if verdict == nil then return true, false end
+      if verdict == 'parked' then return nil end
+      a.verdict = verdict
+      a.errors = a.errors .. '\n' .. cjson.encode({ at = now, kind = verdict == 'J' and 'joined' or 'duplicate', error = 'task ' .. holder .. ' has the unique key', task = holder })
+      redis.call('HSET', tag .. 'attempts', id, history().join(a))
+      made.has_told = true -- also for a fetch in the same script
+      if verdict == 'D' then return true, true end
+      made.wait(id, 1, row.place, '', row.root == REPLACED and REPLACED or '')
+      local part = 0
+      while owners.owns_part(id, part) do part = part + 1 end
+      owners.own_part(id, part, holder .. '\n', 'T', '\na' .. id)
+      return nil
+    end
+
     function made.go_abroad(id, row, due, sign, queue)
       local envelope = redis.call('HGET', tasks, id)
       if not envelope then
@@ -348,7 +372,8 @@ function following(ready, owners, now) -- declared in ending.lua, which has to e
       note(id, row)
       if row.failed > 0 then return end
       local envelope = row.envelope
-      local is_unique = (string.byte(envelope, 4) or 0) % 32 > 15 and not elsewhere(row)
+      -- What was put in the place of a task has its key; others take theirs when they begin.
+      local is_unique = (string.byte(envelope, 4) or 0) % 32 > 15 and row.root == REPLACED and not elsewhere(row)
       if is_unique and gates(ready).unique().claim(id, envelope, now, false) then return end
       redis.call('HDEL', resumable, id)
       row.waits, row.envelope = true, nil

@@ -108,6 +108,63 @@ local function behind_others(at)
     return fine and is_behind
   end
 
+  -- Whether a task waits, however indirectly, for a step to end; also where that cannot be told.
+  local function waits_for(wanted, id)
+    local steps, seen, at = { id }, { [id] = true }, 1
+    while steps[at] and at <= 1000 do
+      local entry = redis.call('HGET', tag .. 'owned', steps[at]) or ''
+      for kind, behind in string.gmatch(entry, '\n(%l)([^\n]+)') do
+        if kind == 'h' or behind == wanted then return true end -- h: what follows of it is in another queue
+        if not seen[behind] then steps[#steps + 1], seen[behind] = behind, true end
+      end
+      at = at + 1
+    end
+    return steps[at] ~= nil
+  end
+
+  local function end_replaced(id, by, now, ending)
+    local need = history().split(redis.call('HGET', attempts, id)).need
+    local ends = ending()
+    ends.leave(id, tag .. 'parked:' .. need, need)
+    ends.end_waiting(id, 'U' .. text(now) .. ' ' .. by, 3600000, tag .. 'result:' .. id)
+    count(tag .. 'stats', now, 'revoked', 1)
+  end
+
+  -- A step of a workflow begins, and takes its key. Gives back nil: it has it; 'parked': it has it when another has ended; 'D' and the id of
+  -- who has it: it cannot have it; 'J' and that id: it is to end as that one does. `ending` gives what ends tasks.
+  function made.take(id, envelope, place, now, ending)
+    local fine, verdict, holder = pcall(function()
+      local mode, _, ms, key = at.read(envelope)
+      if not key then return nil end
+      if made.waits_behind(id, envelope, place, now) then return 'parked' end -- it was claimed when it was sent
+      local row, till = row_of(key, now), ms == '' and '0' or text(now + tonumber(ms))
+      if row.id == id then return nil end
+      if not row.id then
+        row.id, row.till = id, till
+        write(key, row)
+        return nil
+      end
+      local first = row.id
+      -- Of who waits for steps that came in its place, this may be one.
+      local is_circle = redis.call('HEXISTS', tag .. 'steps', first) == 1 and waits_for(first, id)
+      if is_circle or mode == 'r' then return 'D', first end
+      if mode == 'i' then return 'J', first end
+      local last = row.next
+      if last or not made.waits(first) then
+        row.next, row.next_till = id, till
+        write(key, row)
+        park(id, place)
+        if last then end_replaced(last, id, now, ending) end
+        return 'parked'
+      end
+      row.id, row.till = id, till
+      write(key, row)
+      end_replaced(first, id, now, ending)
+      return nil
+    end)
+    if fine then return verdict, holder end -- else of the wrong type, it holds up nobody
+  end
+
   -- A task does not have its key any more, or does not wait for it: who waits behind it has.
   function made.let_go(id, key, row)
     if row.id == id then

@@ -34,6 +34,8 @@ local function unique(tag, ready, at_gates)
     return string.match(found, '^([rip])([es])(%d*) ([^\n]+)$')
   end
 
+  local function mode_of(envelope) return (read(envelope)) end
+
   local function key_of(envelope)
     local _, _, _, key = read(envelope)
     return key
@@ -82,7 +84,7 @@ local function unique(tag, ready, at_gates)
     local row, till = row_of(key, now), ms == '' and '0' or text(now + tonumber(ms))
     if row.id and not (mode == 'p' and may_replace) then return row.id, mode ~= 'i' end
     local is_replaced = row.id and not row.next and successors().waits(row.id)
-    coming[id] = true
+    coming[id], row.is_pending = true, true
     if row.next then
       over[#over + 1], over[#over + 2], to_park[row.next] = row.next, id, nil
       row.next, row.next_till, to_park[id] = id, till, true
@@ -148,6 +150,7 @@ local function unique(tag, ready, at_gates)
 
   -- A task does not have its key any more: who waits behind it has.
   local function let_go(id, key)
+    if rows[key] and not rows[key].is_pending then rows[key] = nil end -- to be looked at anew
     local row = parsed(call('HGET', hash, key))
     if row.id == id and not row.next then
       call('HDEL', hash, key)
@@ -187,7 +190,7 @@ local function unique(tag, ready, at_gates)
       -- include successors
       made_successors = behind_others({
         tag = tag, ready = ready, gates = at_gates, rows = rows, coming = coming, dropped = dropped,
-        to_park = to_park, over = over, exists = exists, key_of = key_of, is_there = is_there, parsed = parsed, row_of = row_of, write = write,
+        to_park = to_park, over = over, exists = exists, read = read, key_of = key_of, is_there = is_there, parsed = parsed, row_of = row_of, write = write,
         let_go = let_go,
       })
     end
@@ -195,7 +198,7 @@ local function unique(tag, ready, at_gates)
   end
 
   return {
-    claim = claim, claim_all = claim_all, is_behind = is_behind, would_stop = would_stop, commit = commit, begin = begin, note_end = note_end,
+    mode_of = mode_of, claim = claim, claim_all = claim_all, is_behind = is_behind, would_stop = would_stop, commit = commit, begin = begin, note_end = note_end,
     successors = successors,
     drop = function(id) dropped[id] = true end, -- one that was to come is not stored after all
     wrong = function() return wrong end, -- with a key: an error, for the reply
