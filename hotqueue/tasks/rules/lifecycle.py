@@ -140,6 +140,7 @@ TABLE: dict[Ended, tuple[Do, Do]] = {
     Ended.INTERRUPTED: (Do.PUT_BACK, Do.PUT_BACK),
 }
 FINAL_STATE = {Do.SUCCEED: State.SUCCESS, Do.END: State.REVOKED, Do.BURY: State.FAILURE}
+LOST = "*"  # no id of ours: in the place of that of an earlier step
 SUCCEED = Action(Do.SUCCEED, State.SUCCESS)
 
 
@@ -236,8 +237,17 @@ def joined_revoked(task_id: str, holder: str) -> Outcome:
 
 
 def behind(origin: str, state: State) -> Outcome:
-    """Return the outcome of a step of a workflow that did not run, as an earlier one ended so; "": not all of it was sent."""
-    if not origin:
+    """Return the outcome of a step of a workflow that did not run, as an earlier one ended so.
+
+    Args:
+        origin: that one; "": not all of the workflow was sent; LOST: what the step waited for was lost.
+    """
+    if origin == LOST:
+        text = (
+            "what this step of a workflow waited for is not known any more, so that it could never begin: keys of its queue "
+            "were deleted, or evicted"
+        )
+    elif not origin:
         text = "the rest of its workflow was never sent: whoever sent it stopped before the end; send it anew"
     elif state is State.FAILURE:
         text = f"an earlier step failed: task {origin}"

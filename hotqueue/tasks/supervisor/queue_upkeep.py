@@ -27,6 +27,7 @@ from hotqueue.tasks.supervisor.neighbours import Neighbours
 from hotqueue.tasks.supervisor.pending_writes import PendingWrites
 from hotqueue.tasks.supervisor.queue_schedules import QueueSchedules
 from hotqueue.tasks.supervisor.queue_statistics import QueueStatistics
+from hotqueue.tasks.supervisor.queue_steps import QueueSteps
 from hotqueue.tasks.worker.running_table import read_fates, read_running
 from hotqueue.tasks.worker.task_log import about, shown
 
@@ -93,6 +94,7 @@ class QueueUpkeep:
         self.sharers = 1
         self._healthy_since: float | None = None
         self._audited = Audit(broker)
+        self._steps = QueueSteps(broker)
         self._swept_at = 0.0
         self._seen_at = self._seen_before = -1
         self._audit_at = time.monotonic() + random.uniform(1, AUDIT_EVERY)
@@ -216,6 +218,7 @@ class QueueUpkeep:
         if time.monotonic() < self._audit_at:
             return
         self._audit_at = time.monotonic() + AUDIT_EVERY * self.sharers
+        self._steps.look(self.sharers)
         if restored := self._audited.portion():
             text = "queue %s: %d tasks stood nowhere (was one of its keys deleted?); they run again"
             log.error(text, self.broker.name, restored)

@@ -102,10 +102,8 @@ def prepare(
         outcome = lifecycle.unloadable(CorruptEnvelope(f"options that this worker cannot take: {error}"))
         return Ready(delivery, name, history, DEFAULTS, outcome=outcome)
     ready = Ready(delivery, name, history, options)
-    ready.outcome = None if delivery.history in (b"", JUST_WANTED) else _foregone(delivery.id, history, options, clock)
-    is_kept_out = history.verdict in (DUPLICATE, JOINED)
-    if ready.outcome is None and is_kept_out:
-        ready.outcome = joined.outcome(delivery, name, history, registry.result_signer(registry.name))
+    if delivery.history not in (b"", JUST_WANTED):
+        ready.outcome = _foregone(delivery.id, history, options, clock) or _kept_out(ready, registry)
     if ready.outcome is None and (task is None or found.by_value):
         ready.outcome = _unrunnable(found, task)
     if ready.outcome is None:
@@ -121,9 +119,16 @@ def prepare(
             replacing=(replaced_by, registry),
         )
         _have_wait_for_checkpoint(ready.call, history)
-        if is_kept_out:
+        if history.verdict == JOINED:
             _have_end_as(ready, history.holder, registry)
     return ready
+
+
+def _kept_out(ready: Ready, registry: Registry) -> Outcome | None:
+    """Return how a step ends, if it is so already, whose unique key another task had."""
+    if ready.history.verdict not in (DUPLICATE, JOINED):
+        return None
+    return joined.outcome(ready.delivery, ready.name, ready.history, registry.result_signer(registry.name))
 
 
 def _have_end_as(ready: Ready, holder: str, registry: Registry) -> None:

@@ -284,7 +284,9 @@ function following(ready, owners, now) -- declared in ending.lua, which has to e
     -- A step begins, and takes its unique key. Gives back nil where it waits instead; and whether it is not to run: another has the key, and it
     -- ends as that one does, or as one too many. So its history says, with that one's id, for the worker that is given it.
     function made.take_key(id, row, envelope)
-      local a = history().split(redis.call('HGET', tag .. 'attempts', id))
+      local value = redis.pcall('HGET', tag .. 'attempts', id)
+      if type(value) == 'table' then return true, false end -- of the wrong type, it keeps nobody out
+      local a = history().split(value)
       if a.verdict == 'J' or a.verdict == 'D' then
         made.has_told = true
         return true, true
@@ -480,6 +482,16 @@ function following(ready, owners, now) -- declared in ending.lua, which has to e
     end
 
     -- --- looking after ----------------------------------------------------------------------------------------------------------
+
+    -- What a step waits for is lost. Gives back whether it was one that waits; those behind it end because of it.
+    function made.end_lost(id)
+      local row = row_of(id)
+      if not row or not row.waits or has_gone(row) then return false end
+      rows[id] = false
+      redis.call('HDEL', steps, id)
+      ending(ready, owners).end_waiting(id, 'CF' .. text(now) .. ' *', text(BEHIND_MS), tag .. 'result:' .. id, 'G', 'F' .. id)
+      return true
+    end
 
     -- End what waits of a workflow whose sender died before it had sent all of it; some of it. Gives back where to go on, '0' at the end.
     function made.end_unsent(root, cursor)

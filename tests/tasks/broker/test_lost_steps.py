@@ -1,0 +1,153 @@
+"""No key of a workflow that others delete, or put something else in, makes anybody wait for ever.
+
+Of this kind: each key that there is, one at a time, in the middle of each shape of workflow, with what upkeep does about it then;
+each handle comes to an end, with a value or an error. Junk in all keys at once: test_junk_in_keys.py.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from hotqueue import HotQueue
+from hotqueue.errors import EarlierStepFailed, HotQueueError, ResultTimeout
+from hotqueue.tasks import chain, chord, group
+from hotqueue.tasks.broker.audit import Audit
+from hotqueue.tasks.broker.lost_steps import LostSteps
+from hotqueue.tasks.broker.session import Session
+from hotqueue.tasks.rules.lifecycle import State
+from hotqueue.tasks.wire import payload, record
+from hotqueue.tasks.wire.settlement import Delivery, Settlement
+from hotqueue.tasks.worker.inputs import read_inputs
+from tests.tasks.contents import Room
+
+pytestmark = pytest.mark.servers("server")
+ROUNDS = 8  # of work and upkeep: more than any of these workflows has steps
+FINE = record.encode(State.SUCCESS, 0, 1, payload.dumps(1))
+BAD = record.encode(State.FAILURE, 0, 1, payload.dumps_error(ValueError("no")))
+SHAPES = ("chain", "group", "chord", "failed", "unique")
+
+
+def signature(queue: HotQueue, shape: str) -> Any:
+    one = queue.task(lambda *_: 1, name="one")
+    two = queue.task(lambda n=0: 1, name="only", unique=lambda n=0: "one", on_conflict="ignore")
+    return {
+        "chain": lambda: chain(one.s(), one.s(), one.si(), one.s()),
+        "group": lambda: chain(one.s(), group(one.s(n) for n in range(3))),
+        "chord": lambda: chain(chord([one.s(n) for n in range(3)], one.s()), one.s()),
+        "failed": lambda: chain(one.s(), one.s()).on_error(one.s()),
+        "unique": lambda: chain(group(two.s(), two.s()), one.s()),
+    }[shape]()
+
+
+class Worker:
+    """A worker, and upkeep, as far as this needs them, that go on whatever they meet."""
+
+    def __init__(self, room: Room) -> None:
+        self.room, self.in_hand = room, list[Delivery]()
+        self.session = Session(room.broker, "w", "s")
+        self.session.register(60_000, {})
+
+    def fetch(self, most: int) -> None:
+        self.in_hand += self.session.step(most, ()).deliveries
+
+    def settle(self, most: int, fails: bool = False) -> None:
+        for delivery in self.in_hand[:most]:
+            read_inputs(self.room.broker, [delivery])
+            is_bad = fails or None in (delivery.inputs or {}).values()
+            extra = '{"error":"e"}' if is_bad else ""
+            self.session.step(0, [Settlement(delivery.id, "*", "D" if is_bad else "S", BAD if is_bad else FINE, 60_000, extra)])
+            self.in_hand.remove(delivery)
+
+    def go_on(self) -> None:
+        broker = self.room.broker
+        audit = Audit(broker)
+        for each in (
+            lambda: self.settle(100),
+            broker.follow,
+            lambda: LostSteps(broker.store, broker.name).end(),
+            audit.portion,
+            audit.portion,
+            lambda: self.session.register(60_000, {}),
+            lambda: self.fetch(100),
+        ):
+            with suppress(HotQueueError):
+                each()
+
+
+def begun(room: Room, shape: str) -> tuple[Worker, list[Any]]:
+    """Send a workflow, and be in the middle of it: return its worker, who has something in hand, and the handles of its steps."""
+    result = signature(room.queue, shape).delay()
+    workflow = room.queue.workflow(result.id)
+    handles = [room.queue.result(node.id) for node in workflow.nodes]
+    made = Worker(room)
+    made.fetch(1)
+    made.settle(1, fails=shape == "failed")
+    made.fetch(1)
+    return made, handles
+
+
+def there(room: Room, shape: str) -> list[str]:
+    """Return the names of the keys that there are in the middle of a workflow, those of steps by the number of the step."""
+    _, handles = begun(room, shape)
+    names = [key.decode().removeprefix(room.prefix) for key in room.client.scan_iter(room.prefix + "*")]
+    root = handles[0].id.rsplit("-", 1)[0]
+    return sorted(name.replace(root, "<root>") for name in names)
+
+
+@pytest.mark.parametrize("how", ["deleted", "spoiled"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_handle_comes_to_an_end(room: Room, shape: str, how: str) -> None:
+    names = there(room, shape)
+    assert {"tasks", "owned"} <= {*names}
+    for name in names:
+        room.client.delete(*room.client.scan_iter(room.prefix + "*"))
+        worker, handles = begun(room, shape)
+        key = room.prefix + name.replace("<root>", handles[0].id.rsplit("-", 1)[0])
+        room.client.delete(key)
+        if how == "spoiled":
+            room.client.xadd(key, {"a": "b"})
+            worker.go_on()
+            room.client.delete(key)
+        for _ in range(ROUNDS):
+            worker.go_on()
+        for number, handle in enumerate(handles):
+            try:
+                handle.get(timeout=0)
+            except ResultTimeout as error:
+                pytest.fail(f"{name} {how}: step {number} of {shape} waits for ever: {error}")
+            except (HotQueueError, ValueError):
+                pass
+        assert room["steps"] is None, name
+
+
+def test_what_waits_for_nothing_says_so_and_what_is_behind_it_ends(room: Room) -> None:
+    worker, handles = begun(room, "chain")
+    others = [room.queue.result(node.id) for node in room.queue.workflow(signature(room.queue, "chain").delay().id).nodes]
+    assert LostSteps(room.broker.store, room.queue.name).end() == 0
+    room.client.hdel(room.prefix + "owned", handles[1].id)
+    assert LostSteps(room.broker.store, room.queue.name).end() == 1
+    for handle in handles[2:]:
+        with pytest.raises(EarlierStepFailed, match="keys of its queue were deleted, or evicted"):
+            handle.get(timeout=0)
+    for _ in range(ROUNDS):
+        worker.go_on()
+    assert [handle.get(timeout=0) for handle in (handles[1], *others)] == [1] * 5
+
+
+def test_a_workflow_of_which_more_is_to_be_sent_is_not_lost(room: Room) -> None:
+    lots = room.broker.sending("w", [*_planned(room, 1500)])
+    next(lots)
+    assert LostSteps(room.broker.store, room.queue.name).end() == 0
+    room.client.delete(room.prefix + "steps:open")
+    assert LostSteps(room.broker.store, room.queue.name).end() > 0
+
+
+def _planned(room: Room, members: int) -> Any:
+    from tests.tasks.planning import step_of
+
+    one = room.queue.task(lambda *_: 1, name="one")
+    names = [f"m{n}" for n in range(members)]
+    return [*(step_of(one, name) for name in names), step_of(one, "body", (), names, "*")]

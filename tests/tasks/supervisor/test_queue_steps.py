@@ -1,0 +1,29 @@
+"""Steps that wait for what was lost: a supervisor ends them, when it is time to look, and says so."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from hotqueue.tasks import chain
+from hotqueue.tasks.supervisor import queue_steps
+from hotqueue.tasks.supervisor.queue_steps import QueueSteps
+from tests.tasks.contents import Room
+
+pytestmark = pytest.mark.servers("server")
+
+
+def test_they_are_ended_when_it_is_time(room: Room, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = room.queue.task(lambda *_: 1, name="one")
+    result = chain(one.s(), one.s()).delay()
+    room.client.delete(room.prefix + "owned")
+    steps = QueueSteps(room.broker)
+    steps.look()
+    assert not result.ready()
+    monkeypatch.setattr(queue_steps.time, "monotonic", lambda: 1e12)
+    with caplog.at_level(logging.ERROR):
+        steps.look()
+    assert result.ready()
+    assert "1 steps waited for what is not known any more" in caplog.text
+    steps.look()  # not again so soon
