@@ -13,7 +13,7 @@ from hotqueue.runtime.interrupts import within
 from hotqueue.tasks.client.answers import Answer
 from hotqueue.tasks.client.handle import handle_of
 from hotqueue.tasks.client.replies import Replies
-from hotqueue.tasks.client.result import AsyncResult
+from hotqueue.tasks.client.result import AsyncResult, is_step
 from hotqueue.tasks.client.values import HasValues
 from hotqueue.tasks.client.waiters import Callback
 from hotqueue.tasks.rules.options import seconds
@@ -119,11 +119,18 @@ class ResultSet(HasValues[R]):
         Returns:
             How many are revoked.
         """
-        if self._id is not None and self._results and not terminate:
-            from hotqueue.tasks.workflow import results
+        from hotqueue.tasks.workflow import results
 
+        if self._id is not None and self._results and not terminate:
             return results.revoke_all(self._results[0])
-        return sum(result.revoke(terminate) == "revoked" for result in self._results)
+        revoked = 0
+        for some in self._by_queue():  # a step may be the last one of its workflow, of which more is to be revoked
+            steps, alone = list[AsyncResult[R]](), list[AsyncResult[R]]()
+            for result in some:
+                (steps if is_step(result.id) or hasattr(handle_of(result), "graph") else alone).append(result)
+            revoked += sum(result.revoke(terminate) == "revoked" for result in steps)
+            revoked += results.revoke_many(alone, terminate)
+        return revoked
 
 
 def _watch(groups: list[list[AsyncResult[R]]], ended: Ended[R], watching: Watching) -> None:

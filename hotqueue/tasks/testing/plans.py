@@ -48,6 +48,11 @@ class MemoryPlans(MemorySchedules):
         """End those of these tasks that wait; return how many these were."""
         return sum(self.revoke(task_id, f"R{now()} 0".encode(), 0) == "revoked" for task_id in ids)
 
+    def revoke_many(self, ids: Sequence[str]) -> tuple[int, list[str]]:
+        """Do as `revoke_steps`; return the ids as well of those that run."""
+        ended = self.revoke_steps(ids)
+        return ended, [task_id for task_id in ids if task_id in self._storage.unfinished]
+
     def revoke(
         self, task_id: str, record: bytes, ttl_ms: int, need: str = "-", terminate: bool = False, patience: float = 0.0
     ) -> str:
