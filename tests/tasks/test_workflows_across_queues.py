@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from hotqueue import ConfigError, EarlierStepFailed, HotQueue, TaskRevoked, UnknownTask
+from hotqueue import ConfigError, EarlierStepFailed, HotQueue, QueueFull, TaskRevoked, UnknownTask
 from hotqueue.tasks import State, chain, chord, group
 from hotqueue.tasks.client.client import client_of
 from hotqueue.tasks.client.definition import definition_of
@@ -43,6 +43,17 @@ def two(make_queue: Callable[..., HotQueue], queue_name: str) -> Iterator[Two]:
     made.work()
     for queue in made.queues:
         tidy_up(queue)
+
+
+def test_steps_that_begin_later_are_not_refused_and_count_as_waiting(two: Two, make_queue: Callable[..., HotQueue]) -> None:
+    bounded = make_queue(two.there.queue.name, max_waiting=2)
+    results = [chain(two.here.add.s(n, 1), two.there.square.s()).delay() for n in range(3)]
+    two.here.queue.run_worker(burst=True)
+    assert bounded.pending() == 3
+    with pytest.raises(QueueFull, match="3 tasks waiting"):
+        bounded.send("tests.tasks.library.square", (1,))
+    two.work()
+    assert [result.get(timeout=20) for result in results] == [1, 4, 9]
 
 
 def test_what_goes_from_step_to_step(two: Two) -> None:
