@@ -192,6 +192,7 @@ class QueueUpkeep:
         if survey.unfinished:
             tried(self._audit)
             tried(self._free)
+            tried(self._steps.look, self.sharers)
         tried(self._trim, survey.now // 60_000)
         if failed:
             raise failed[0]
@@ -218,7 +219,6 @@ class QueueUpkeep:
         if time.monotonic() < self._audit_at:
             return
         self._audit_at = time.monotonic() + AUDIT_EVERY * self.sharers
-        self._steps.look(self.sharers)
         if restored := self._audited.portion():
             text = "queue %s: %d tasks stood nowhere (was one of its keys deleted?); they run again"
             log.error(text, self.broker.name, restored)
@@ -241,6 +241,7 @@ class QueueUpkeep:
         self.statistics.trim(minute * 60)
         self.broker.mend_owners()
         self.broker.ask_again()
+        self._steps.look(self.sharers)  # also where there are no tasks, as their key was deleted
         if self.broker.has_schedules():
             self.schedules.mend()
 
