@@ -102,8 +102,7 @@ def prepare(
         outcome = lifecycle.unloadable(CorruptEnvelope(f"options that this worker cannot take: {error}"))
         return Ready(delivery, name, history, DEFAULTS, outcome=outcome)
     ready = Ready(delivery, name, history, options)
-    if delivery.history not in (b"", JUST_WANTED):
-        ready.outcome = _foregone(delivery.id, history, options, clock) or _kept_out(ready, registry)
+    ready.outcome = None if delivery.history in (b"", JUST_WANTED) else _foregone(ready, registry, clock)
     if ready.outcome is None and (task is None or found.by_value):
         ready.outcome = _unrunnable(found, task)
     if ready.outcome is None:
@@ -118,10 +117,16 @@ def prepare(
             outlet=_outlet(channel, request, options) if task is not None and task.streams else None,
             replacing=(replaced_by, registry),
         )
-        _have_wait_for_checkpoint(ready.call, history)
-        if history.verdict == JOINED:
-            _have_end_as(ready, history.holder, registry)
+        _arrange(ready, registry)
     return ready
+
+
+def _arrange(ready: Ready, registry: Registry) -> None:
+    """Have a call begin otherwise than by itself, of which the history says so."""
+    assert ready.call is not None
+    _have_wait_for_checkpoint(ready.call, ready.history)
+    if ready.history.verdict == JOINED:
+        _have_end_as(ready, ready.history.holder, registry)
 
 
 def _kept_out(ready: Ready, registry: Registry) -> Outcome | None:
@@ -178,13 +183,14 @@ def _have_wait_for_checkpoint(call: Call, history: History) -> None:
     call.load = load_call
 
 
-def _foregone(task_id: str, history: History, options: TaskOptions, clock: Callable[[], int]) -> Outcome | None:
-    """Return how a task ends that is not run: out of time, out of deliveries, or stopped."""
+def _foregone(ready: Ready, registry: Registry, clock: Callable[[], int]) -> Outcome | None:
+    """Return how a task ends that is not run: out of time, out of deliveries, stopped, or kept out."""
+    history, most = ready.history, ready.options.max_deliveries
     if history.verdict == TIME_LIMIT:
         return lifecycle.overran(history)
-    if history.verdict != REVOKED and is_over(history, options.max_deliveries):
-        return lifecycle.exhausted(history, options.max_deliveries)
-    return _unwanted(task_id, history, clock)
+    if history.verdict != REVOKED and is_over(history, most):
+        return lifecycle.exhausted(history, most)
+    return _unwanted(ready.delivery.id, history, clock) or _kept_out(ready, registry)
 
 
 def _unwanted(task_id: str, history: History, clock: Callable[[], int]) -> Outcome | None:

@@ -340,8 +340,8 @@ def test_all_of_it_is_refused_where_a_part_is(room: Room) -> None:
     broker.enqueue_plan("w", [step(room, "a"), step(room, "b", "a")])  # one of them waits for a worker
     with pytest.raises(QueueFull, match="has 1 tasks waiting, and no room for a workflow of 2 steps"):
         broker.enqueue_plan("v", [step(room, "c"), step(room, "d", "c")])
-    unique = [Step(each, room.queue.name, only("k"), needs=needs) for each, needs in (("e", ()), ("f", ("e",)))]
-    with pytest.raises(DuplicateTask):
+    unique = [Step(each, room.queue.name, only("k"), needs=needs) for each, needs in (("e", ()), ("f", ()), ("g", ("e",)))]
+    with pytest.raises(DuplicateTask, match="comes twice"):
         room.broker.enqueue_plan("u", unique)
     assert set(room["tasks"]) == {"a", "b"}
     assert room.broker.revoke_steps(["a", "b"]) == 2

@@ -5,15 +5,5 @@
 local owned, tasks = KEYS[1], KEYS[2]
 local wrong = newer_queue() or must_be('hash', owned, tasks)
 if wrong then return wrong end
-local found, times = redis.call('HSCAN', owned, ARGV[1], 'COUNT', 200), {}
-local out = { found[1] }
-for i = 1, #found[2], 2 do
-  local entry = found[2][i + 1]
-  if string.find(entry, '\n%l') and string.byte(found[2][i]) ~= 10 and redis.call('HEXISTS', tasks, found[2][i]) == 1 then
-    for kind, id in string.gmatch(entry, '\n(%l)([^\n]+)') do
-      if kind ~= 'h' then times[id] = (times[id] or 0) + 1 end
-    end
-  end
-end
-for id, number in pairs(times) do out[#out + 1], out[#out + 2] = id, number end
-return out
+if redis.call('EXISTS', owned) == 0 then return { '0' } end
+return owning(owned, now_ms()).awaited(tasks, ARGV[1])

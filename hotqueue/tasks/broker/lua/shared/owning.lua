@@ -282,6 +282,12 @@ local function owning(owned, now, is_checked)
       redis.call('HSET', owned, field_of(owner, 0), (before or '') .. name .. '\n', name, '1 +' .. ttl)
     end
 
+    -- The steps that wait for the end of a task, each with a newline and its kind before it.
+    function made.behind_of(id)
+      local _, _, behind = entry_of(redis.call('HGET', owned, id))
+      return behind or ''
+    end
+
     function made.owns_part(owner, part) return redis.call('HEXISTS', owned, field_of(owner, part)) == 1 end
 
     -- Note what a task owns, a part of it; nil, or what is wrong with that. Said again it is what it was.
@@ -336,6 +342,23 @@ local function owning(owned, now, is_checked)
         end
       end
       return { scanned[1], ended }
+    end
+
+    -- Which steps wait for the ends of tasks that are still to come, of some of these, and each for how many. Gives back where to go on ('0': all
+    -- were looked at), and of each its id, and how many.
+    function made.awaited(tasks, cursor)
+      local scanned, times = redis.call('HSCAN', owned, cursor, 'COUNT', 200), {}
+      local out = { scanned[1] }
+      for i = 1, #scanned[2], 2 do
+        local id, entry = scanned[2][i], scanned[2][i + 1]
+        if string.byte(id) ~= 10 and string.find(entry, '\n%l') and redis.call('HEXISTS', tasks, id) == 1 then
+          for kind, step in string.gmatch(entry, '\n(%l)([^\n]+)') do
+            if kind ~= 'h' then times[step] = (times[step] or 0) + 1 end
+          end
+        end
+      end
+      for step, number in pairs(times) do out[#out + 1], out[#out + 2] = step, number end
+      return out
     end
 
     -- Let go of a part of what owners had which are over; gives back how many parts are left.

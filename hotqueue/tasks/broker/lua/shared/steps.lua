@@ -291,7 +291,7 @@ function following(ready, owners, now) -- declared in ending.lua, which has to e
         made.has_told = true
         return true, true
       end
-      local verdict, holder = gates(ready).unique().successors().take(id, envelope, row.place, now, function() return ending(ready, owners) end)
+      local verdict, holder = gates(ready).unique().successors().take(id, envelope, row.place, now, owners, function() return ending(ready, owners) end)
       if verdict == nil then return true, false end
       if verdict == 'parked' then return nil end
       a.verdict = verdict

@@ -109,11 +109,10 @@ local function behind_others(at)
   end
 
   -- Whether a task waits, however indirectly, for a step to end; also where that cannot be told.
-  local function waits_for(wanted, id)
+  local function waits_for(wanted, id, owners)
     local steps, seen, at = { id }, { [id] = true }, 1
     while steps[at] and at <= 1000 do
-      local entry = redis.call('HGET', tag .. 'owned', steps[at]) or ''
-      for kind, behind in string.gmatch(entry, '\n(%l)([^\n]+)') do
+      for kind, behind in string.gmatch(owners.behind_of(steps[at]), '\n(%l)([^\n]+)') do
         if kind == 'h' or behind == wanted then return true end -- h: what follows of it is in another queue
         if not seen[behind] then steps[#steps + 1], seen[behind] = behind, true end
       end
@@ -132,7 +131,7 @@ local function behind_others(at)
 
   -- A step of a workflow begins, and takes its key. Gives back nil: it has it; 'parked': it has it when another has ended; 'D' and the id of
   -- who has it: it cannot have it; 'J' and that id: it is to end as that one does. `ending` gives what ends tasks.
-  function made.take(id, envelope, place, now, ending)
+  function made.take(id, envelope, place, now, owners, ending)
     local fine, verdict, holder = pcall(function()
       local mode, _, ms, key = at.read(envelope)
       if not key then return nil end
@@ -146,7 +145,7 @@ local function behind_others(at)
       end
       local first = row.id
       -- Of who waits for steps that came in its place, this may be one.
-      local is_circle = redis.call('HEXISTS', tag .. 'steps', first) == 1 and waits_for(first, id)
+      local is_circle = redis.call('HEXISTS', tag .. 'steps', first) == 1 and waits_for(first, id, owners)
       if is_circle or mode == 'r' then return 'D', first end
       if mode == 'i' then return 'J', first end
       local last = row.next
