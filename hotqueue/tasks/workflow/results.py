@@ -102,7 +102,7 @@ def revoke_many(results: Sequence[AsyncResult[Any]], terminate: bool) -> int:
         return 0
     broker, alone = handle_of(results[0]).broker, {handle_of(each).id: each for each in results}
     ended, held = broker.revoke_many(list(alone))
-    others = [task_id for task_id in _with_replacements(broker, list(alone)) if task_id not in alone]
+    others = [task_id for task_id in with_replacements(broker, list(alone)) if task_id not in alone]
     handle = handle_of(results[0])
     if terminate:
         revoke_many([AsyncResult(Handle(task_id, handle.client, handle.queue)) for task_id in others], terminate)

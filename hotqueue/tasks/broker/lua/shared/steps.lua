@@ -46,6 +46,7 @@ function following(ready, owners, now) -- declared in ending.lua, which has to e
 
   has(steps, 'hash')
   made.has_waiters = has(tag .. 'waiters', 'hash')
+  made.has_told = false -- how a step ends stands in its history, since this script
   made.envelopes = {} -- of steps that begin now, for whoever fetches them in the same script
   local has_todo = false
   if not owners.is_checked then
