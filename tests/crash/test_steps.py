@@ -1,7 +1,7 @@
 """Workflows go on, each step with the right values and the end counted once, whatever process is killed between two of them.
 
-Of this kind: workers that are killed at each point between fetch and acknowledgement, also where a task is replaced; a sender
-that is killed between two lots.
+Of this kind: workers that are killed at each point between fetch and acknowledgement, also where a task is replaced, or steps
+have one unique key; a sender that is killed between two lots.
 What scripts do, at random: tests/tasks/broker/test_workflows_at_random.py.
 """
 
@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from hotqueue import EarlierStepFailed
+from hotqueue.tasks import chain
 from hotqueue.tasks.broker import workflows
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.worker import failpoints
@@ -35,7 +36,7 @@ class Stepping(Workers):
         wait_until(lambda: not Broker(self.queue._store, self.name).let_go(), 20)
         prefix = f"{{hotqueue:{self.name}}}:"
         found = {key.removeprefix(prefix) for key in leaks.keys_of(self.redis, self.name)}
-        assert found & {"steps", "dead:steps", "steps:todo", "steps:open", "owned", "owned:over", "attempts"} == set()
+        assert found & {"steps", "dead:steps", "steps:todo", "steps:open", "owned", "owned:over", "attempts", "unique"} == set()
 
 
 @pytest.fixture
@@ -71,8 +72,10 @@ def test_a_process_killed_at_any_point_breaks_no_workflow(stepping: Stepping, po
             workflow=f"v{number}",
         )
         looped = [stepping.tasks.loop.delay(4, is_wide) for is_wide in (False, True)]
+        one_key = [chain(add.s(n), stepping.tasks.only.si(7), add.s(1)).delay() for n in range(5)]
         assert last.get(20) == 11000 + 20 * 111
         assert [result.get(20) for result in looped] == ["end", "end"]
+        assert [result.get(20) for result in one_key] == [8] * 5
         with pytest.raises(ValueError, match=r"^no\n"):
             behind.get(20)
         wait_until(lambda: not token.exists())

@@ -24,6 +24,12 @@ def fails(*_: Any) -> None:
     raise ValueError("no")
 
 
+@queue.task(max_deliveries=20, unique="{n}", on_conflict="ignore")
+def only(n: int) -> int:
+    note("only", os.getpid())
+    return n
+
+
 @queue.task(max_deliveries=20)
 def loop(n: int, is_wide: bool) -> Any:
     """Be replaced by what ends with it again, so many times."""
