@@ -21,6 +21,15 @@ AT_ONCE = 250
 DOING = "looking for lost steps"
 
 
+def keys_of(script: Script, name: str) -> list[str]:
+    """Return the keys that a script of these gets."""
+    return {
+        scripts.WAITING_STEPS: [keys.steps(name), keys.steps_open(name)],
+        scripts.AWAITED_STEPS: [keys.owned(name), keys.tasks(name)],
+        scripts.END_LOST: [keys.ready(name), keys.owned(name), keys.steps(name), keys.steps_todo(name)],
+    }[script]
+
+
 class LostSteps(StoredQueue):
     """Those of one queue."""
 
@@ -32,7 +41,7 @@ class LostSteps(StoredQueue):
         ended = 0
         for start in range(0, len(lost), AT_ONCE):
             some = [part for pair in lost[start : start + AT_ONCE] for part in pair]
-            end = partial(self.store.run, scripts.END_LOST, self.script_keys.end_lost(), some, doing=DOING)
+            end = partial(self.store.run, scripts.END_LOST, keys_of(scripts.END_LOST, self.name), some, doing=DOING)
             ended += max(0, int(self.store.repeat(end)))
         return ended
 
@@ -40,22 +49,22 @@ class LostSteps(StoredQueue):
         """Return the steps that wait for more ends than are to come, each with its row; none while ends are to be followed."""
         todo = keys.steps_todo(self.name)
         waiting: dict[bytes, bytes] = {}
-        for name, row in self._scanned(scripts.WAITING_STEPS, self.script_keys.waiting_steps()):
+        for name, row in self._scanned(scripts.WAITING_STEPS):
             waiting[name] = row
             if len(waiting) >= MOST:
                 break
         if not waiting or self.store.command(todo, "EXISTS", todo):
             return {}
         to_come = Counter[bytes]()
-        for name, number in self._scanned(scripts.AWAITED_STEPS, self.script_keys.awaited_steps()):
+        for name, number in self._scanned(scripts.AWAITED_STEPS):
             if name in waiting:
                 to_come[name] += int(number)
         return {name: row for name, row in waiting.items() if to_come[name] < max(1, whole(row.split(b" ", 1)[0]))}
 
-    def _scanned(self, script: Script, every_key: list[str]) -> Iterator[tuple[bytes, bytes]]:
+    def _scanned(self, script: Script) -> Iterator[tuple[bytes, bytes]]:
         cursor = b"0"
         while True:
-            ask = partial(self.store.run, script, every_key, [cursor], doing=DOING)
+            ask = partial(self.store.run, script, keys_of(script, self.name), [cursor], doing=DOING)
             cursor, *found = self.store.repeat(ask)
             yield from zip(found[::2], found[1::2], strict=True)
             if cursor == b"0":

@@ -204,19 +204,6 @@ class ScriptKeys(WorkerScriptKeys):
         n = self.name
         return [keys.ready(n), keys.owned(n), keys.steps_todo(n), keys.steps_open(n)]
 
-    def waiting_steps(self) -> list[str]:
-        """Of waiting_steps.lua."""
-        return [keys.steps(self.name), keys.steps_open(self.name)]
-
-    def awaited_steps(self) -> list[str]:
-        """Of awaited_steps.lua."""
-        return [keys.owned(self.name), keys.tasks(self.name)]
-
-    def end_lost(self) -> list[str]:
-        """Of end_lost.lua."""
-        n = self.name
-        return [keys.ready(n), keys.owned(n), keys.steps(n), keys.steps_todo(n)]
-
     # --- what goes from queue to queue ---------------------------------------------------------------------------
 
     def posted(self, target: str) -> list[str]:

@@ -20,6 +20,7 @@ from hotqueue.tasks.broker.audit import Audit
 from hotqueue.tasks.broker.bounded import Bound, BoundedBroker
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.broker.encoded import Encoded
+from hotqueue.tasks.broker.lost_steps import keys_of
 from hotqueue.tasks.broker.maintenance import Charge
 from hotqueue.tasks.broker.posting import Posted
 from hotqueue.tasks.broker.revoking_many import Sought
@@ -69,9 +70,14 @@ REFUSED: dict[str, Callable[[Broker], Any]] = {
     "told": lambda broker: broker.told("o", 1),
     "drop_source": lambda broker: broker.drop_source("o", b""),
     "mend_owners": Broker.mend_owners,
-    "waiting_steps": lambda broker: broker.store.run(scripts.WAITING_STEPS, broker.script_keys.waiting_steps(), ["0"]),
-    "awaited_steps": lambda broker: broker.store.run(scripts.AWAITED_STEPS, broker.script_keys.awaited_steps(), ["0"]),
-    "end_lost": lambda broker: broker.store.run(scripts.END_LOST, broker.script_keys.end_lost(), ["t", "row"]),
+    **{
+        name: lambda broker, script=script, args=args: broker.store.run(script, keys_of(script, broker.name), args)
+        for name, script, args in (
+            ("waiting_steps", scripts.WAITING_STEPS, ["0"]),
+            ("awaited_steps", scripts.AWAITED_STEPS, ["0"]),
+            ("end_lost", scripts.END_LOST, ["t", "row"]),
+        )
+    },
     "own": lambda broker: broker.own("t", ["r"]),
     "promote": Broker.promote,
     "register": lambda broker: Session(broker, "v", "s").register(5000, {}),

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import hotqueue
+from hotqueue.tasks.broker import lost_steps, scripts
 from hotqueue.tasks.broker.script_keys import ScriptKeys
 
 FOLDER = Path(hotqueue.__file__).parent / "tasks" / "broker" / "lua"
@@ -43,9 +44,9 @@ LISTS = {
     "has_tasks": KEYS.has_tasks(),
     "let_go": KEYS.let_go(),
     "mend_owners": KEYS.mend_owners(),
-    "waiting_steps": KEYS.waiting_steps(),
-    "awaited_steps": KEYS.awaited_steps(),
-    "end_lost": KEYS.end_lost(),
+    "waiting_steps": lost_steps.keys_of(scripts.WAITING_STEPS, "q"),
+    "awaited_steps": lost_steps.keys_of(scripts.AWAITED_STEPS, "q"),
+    "end_lost": lost_steps.keys_of(scripts.END_LOST, "q"),
     "list_dead": KEYS.list_dead(),
     "what_is_left": KEYS.what_is_left(),
     "glance": KEYS.glance(),
