@@ -11,7 +11,7 @@ import click
 from hotqueue.cli import completion
 from hotqueue.cli.entry import confirm, settings
 from hotqueue.cli.filtering import filter_options, meant_instead, wanted_of
-from hotqueue.cli.reading import changes, chosen, located, queue_of, yes_option
+from hotqueue.cli.reading import changes, chosen, known_tasks, located, queue_of, yes_option
 from hotqueue.hints import did_you_mean
 
 if TYPE_CHECKING:
@@ -225,9 +225,7 @@ def _pausing(verb: str) -> Any:
 
 
 def _say_what_may_be_meant(store: Store, queue: str, task: str) -> None:
-    from hotqueue.monitor import finding
-
-    known = finding.known_tasks(store, [queue])
+    known = known_tasks(store, [queue])
     if known and task not in known:
         click.echo(f"hotqueue: nothing is known of a task {task!r} in queue {queue!r}{did_you_mean(task, known)}", err=True)
 

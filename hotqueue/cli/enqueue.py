@@ -9,7 +9,7 @@ import click
 
 from hotqueue.cli import completion, tables
 from hotqueue.cli.entry import json_text, settings
-from hotqueue.cli.reading import changes, json_option
+from hotqueue.cli.reading import changes, json_option, known_tasks
 from hotqueue.cli.settings import Number, Whole
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def _queue_for(store: Store, task: str) -> str:
         click.UsageError: there are several, or none.
     """
     from hotqueue.hints import did_you_mean
-    from hotqueue.monitor import calls, finding, inventory
+    from hotqueue.monitor import calls, inventory
 
     names = inventory.queue_names(store)
     found = calls.known(store, names)
@@ -85,7 +85,7 @@ def _queue_for(store: Store, task: str) -> str:
         return calls.queue_of(task, found)
     except ValueError as error:
         is_known = any(task in some for some in found.values())
-        hint = "" if is_known or "did you mean" in str(error) else did_you_mean(task, finding.known_tasks(store, names))
+        hint = "" if is_known or "did you mean" in str(error) else did_you_mean(task, known_tasks(store, names))
         raise click.UsageError(f"{error}{hint}; say --queue to send it all the same") from None
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hotqueue.cli import completion
-from hotqueue.cli.reading import queues_option
+from hotqueue.cli.reading import known_tasks, queues_option
 from hotqueue.hints import did_you_mean
 
 if TYPE_CHECKING:
@@ -49,9 +49,7 @@ def filter_options(command: Any) -> Any:
 
 def meant_instead(store: Store, queues: Sequence[str], wanted: Filter) -> str:
     """Return ``; did you mean 'x'?`` for the first name of a filter that nobody knows of, if one is near to it."""
-    from hotqueue.monitor import finding
-
-    known = {"queue": lambda: list(queues), "task": lambda: finding.known_tasks(store, queues)}
+    known = {"queue": lambda: list(queues), "task": lambda: known_tasks(store, queues)}
     for term in wanted.terms:
         if term.field in known and not term.is_not and not set(term.value) & set("*?["):
             names = known[term.field]()

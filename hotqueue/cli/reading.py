@@ -158,6 +158,16 @@ def check_names(names: Sequence[str]) -> None:
         raise click.UsageError(str(error)) from None
 
 
+def known_tasks(store: Store, queues: Sequence[str]) -> list[str]:
+    """Return names of tasks that may be meant; none for whoever may not read them."""
+    from hotqueue.errors import HotQueueError
+    from hotqueue.monitor import finding
+
+    with contextlib.suppress(HotQueueError):
+        return finding.known_tasks(store, queues)
+    return []
+
+
 def say_doubts(store: Store, names: Sequence[str]) -> None:
     """Say of which of some queues there is no trace, to whoever serves them: they may come yet."""
     from hotqueue.errors import HotQueueError

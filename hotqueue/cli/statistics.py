@@ -10,7 +10,7 @@ import click
 
 from hotqueue.cli import completion, tables
 from hotqueue.cli.entry import settings
-from hotqueue.cli.reading import changes, chosen, queues_option, reads, say_refused
+from hotqueue.cli.reading import changes, chosen, known_tasks, queues_option, reads, say_refused
 from hotqueue.cli.settings import Whole
 from hotqueue.cli.tables import Column
 from hotqueue.hints import did_you_mean
@@ -62,9 +62,7 @@ def stats(
 
 
 def _meant_instead(store: Store, queues: list[str], task: str) -> str:
-    from hotqueue.monitor import finding
-
-    known = finding.known_tasks(store, queues) if task else []
+    known = known_tasks(store, queues) if task else []
     return "" if task in known else did_you_mean(task, known)
 
 

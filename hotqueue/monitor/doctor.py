@@ -146,13 +146,20 @@ def _queue(found: inventory.Length) -> Iterator[Finding]:
     if found.dead:
         text = f"{found.dead} tasks of queue {found.name!r} are dead: hotqueue tasks dead -Q {found.name}, then retry or discard"
         yield Finding(NOTE, "queue", text)
-    if found.is_paused or found.paused_tasks or found.paused_keys:
-        what = "the queue" if found.is_paused else ", ".join((*found.paused_tasks, *found.paused_keys))
-        yield Finding(NOTE, "queue", f"queue {found.name!r}: {what} is paused; hotqueue resume {found.name}")
+    for what, more in _paused(found):
+        yield Finding(NOTE, "queue", f"queue {found.name!r}: {what} is paused; hotqueue resume {found.name}{more}")
     if not (found.suspects or found.dead or (found.tasks and not found.workers)):
         yield Finding(
             OK, "queue", f"queue {found.name!r}: {found.tasks} waiting, {found.running} running, {found.workers} workers"
         )
+
+
+def _paused(found: inventory.Length) -> Iterator[tuple[str, str]]:
+    """Yield what is paused, and the options by which it is resumed."""
+    if found.is_paused:
+        yield "the queue", ""
+    yield from ((f"task {each}", f" --task {each}") for each in found.paused_tasks)
+    yield from ((f"key {each}", f" --key {each}") for each in found.paused_keys)
 
 
 def _workers(store: Store) -> Iterator[Finding]:

@@ -71,7 +71,7 @@ def _counted(store: Store, queue: str) -> Iterator[str]:
     """Yield the names of tasks of a queue that were ever enqueued or run, as far as statistics are kept."""
     doing = f"reading names of tasks of queue {queue!r}"
     yield from names_in(store.command(keys.statistics(queue), "HGET", keys.statistics(queue), "task names", doing=doing))
-    for each in store.command(keys.enqueued(queue), "HKEYS", keys.enqueued(queue), doing=doing):
+    for each in store.command(keys.enqueued(queue), "HGETALL", keys.enqueued(queue), doing=doing)[::2]:
         yield keys.text(each).partition(":")[2]
 
 

@@ -49,10 +49,19 @@ def test_what_is_wrong_with_queues_is_found(make_queue: MakeQueue) -> None:
         (PROBLEM, f"1 tasks wait in queue {queue.name!r}, and no worker listens there: start one with hotqueue-worker"),
         (NOTE, f"queue {queue.name!r}: the queue is paused; hotqueue resume {queue.name}"),
     ]
+    queue.resume()
+    queue.pause(task="shop.mail")
+    queue.pause(key="tenant-7")
+    name = queue.name
+    assert [each.text for each in about(found(queue._store), name)][1:] == [
+        f"queue {name!r}: task shop.mail is paused; hotqueue resume {name} --task shop.mail",
+        f"queue {name!r}: key tenant-7 is paused; hotqueue resume {name} --key tenant-7",
+    ]
+    queue.resume(task="shop.mail")
+    queue.resume(key="tenant-7")
     of_keys = [each for each in findings if each.about == "keys"]
     assert [each.level for each in of_keys] == [NOTE, PROBLEM]
     client.delete(f"{tag}strange", keys.held(queue.name, "gone"))
-    queue.resume()
     queue.purge()
 
 

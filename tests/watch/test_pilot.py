@@ -323,6 +323,41 @@ def test_a_store_in_which_nothing_is_says_so_in_each_view(shown: Shown) -> None:
     shown(steps)
 
 
+def test_all_views_show_what_is_there_on_every_server(
+    make_queue: Callable[..., HotQueue], live: Callable[..., None], queue_name: str
+) -> None:
+    """Smoke, on each kind: the embedded one, stand-alone, Sentinel, Cluster."""
+    queue = make_queue()
+    broken = queue.task(name="shop.broken", retries=0)(_fail)
+    result = broken.delay(4)
+    queue.run_worker(burst=True)
+    queue.send("shop.mail", (5,))
+    schedule = queue.schedule("nightly", "0 3 * * *", "shop.report")
+    session = Session(Broker(queue._store, queue.name), "host-1-a", "s", ["shop.mail"])
+    session.register(600_000, {"host": "host", "pid": "1", "name": "web-1"})
+
+    async def steps(live: Live) -> None:
+        for key, text in (("1", queue_name), ("2", "web-1 (host)"), ("3", "shop.broken"), ("4", "shop.mail"), ("5", "nightly")):
+            await live.press(key)
+            await live.shows(text)
+        await live.press("4", "slash", *f"id:{result.id}", "enter")
+        await live.shows("1/1")
+        await live.press("enter")
+        await live.shows("shop.broken(4)", "ValueError: no account 4")
+        await live.press("escape")
+        await await_until(lambda: is_closed(live), timeout=5)
+        await live.press("D")
+        await live.asks("Throw 1 dead task away?")
+        await live.press("y")
+        await live.shows("1 task thrown away")
+
+    live(steps)
+    assert queue.stats()["dead"] == 0
+    schedule.remove()
+    session.broker.reap("host-1-a", known_dead=True)
+    queue.purge()
+
+
 def test_the_help_names_each_key_and_each_action(shop: HotQueue) -> None:
     views = LiveApp(shop._store).views
     assert isinstance(views[0], Queues)
