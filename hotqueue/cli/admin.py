@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hotqueue.cli import tables
+from hotqueue.cli import progress, tables
 from hotqueue.cli.entry import json_text, run, settings, version_option
 from hotqueue.cli.reading import reads
 from hotqueue.hints import did_you_mean
@@ -87,9 +87,10 @@ def info(store: Store, as_json: bool) -> None:
     """Show the version, the store, its server and the queues in it: how much waits, runs and is dead in each."""
     from hotqueue.monitor import answers, inventory
 
-    facts = answers.info(store)
-    schemas = inventory.schemas(store, inventory.queue_names(store))
-    found = [answers.queue(store, name, schema) for name, schema in schemas.items()]
+    with progress.shown("looking at queues"):
+        facts = answers.info(store)
+        schemas = inventory.schemas(store, inventory.queue_names(store))
+        found = [answers.queue(store, name, schema) for name, schema in schemas.items()]
     if as_json:
         click.echo(json_text({**facts, "queues": found}))
         return

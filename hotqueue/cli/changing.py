@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hotqueue.cli import completion
+from hotqueue.cli import completion, progress
 from hotqueue.cli.entry import confirm, settings
 from hotqueue.cli.filtering import filter_options, meant_instead, wanted_of
 from hotqueue.cli.reading import changes, chosen, known_tasks, located, queue_of, yes_option
@@ -42,8 +42,10 @@ def _chosen(
     for task_id in dict.fromkeys(ids):
         found.setdefault(located(store, task_id, names), []).append(task_id)
     if not ids:
-        for row in Search(wanted, _ALL, _ALL).rows(store, chosen(store, names), states):
-            found.setdefault(row.queue, []).append(row.id)
+        search, queues = Search(wanted, _ALL, _ALL), chosen(store, names)
+        with progress.shown("looking for tasks", lambda: f"{search.looked:,} looked at"):
+            for row in search.rows(store, queues, states):
+                found.setdefault(row.queue, []).append(row.id)
     return found
 
 
@@ -85,7 +87,7 @@ def retry(store: Store, ids: tuple[str, ...], names: tuple[str, ...], every: boo
         return
     if not ids:
         confirm(f"Retry {_many(_number(found), 'dead task')}?", yes)
-    done = _with_progress(lambda progress: acting.retry(store, found, progress), _number(found))
+    done = _with_progress(lambda more: acting.retry(store, found, more), _number(found))
     click.echo(f"{_many(done.count)} retried")
     if done.kept:
         (own, other), count = next(iter(done.kept.items())), len(done.kept)
@@ -119,7 +121,7 @@ def discard(store: Store, ids: tuple[str, ...], names: tuple[str, ...], every: b
     if _is_nothing(store, found, names, given):
         return
     confirm(f"Throw {_many(_number(found), 'dead task')} away?", yes)
-    done = _with_progress(lambda progress: acting.discard(store, found, progress), _number(found))
+    done = _with_progress(lambda more: acting.discard(store, found, more), _number(found))
     click.echo(f"{_many(done.count)} thrown away; for five minutes 'hotqueue discard --undo' brings them back")
     if ids and done.count < len(set(ids)):
         raise click.UsageError(f"{_many(len(set(ids)) - done.count)} of these: not in the dead list")
@@ -129,7 +131,9 @@ def _undo(store: Store, ids: Sequence[str], names: Sequence[str]) -> None:
     from hotqueue.monitor import acting
     from hotqueue.tasks.broker.discarding import WHY_NOT
 
-    done = acting.undo_discard(store, chosen(store, names), ids)
+    queues = chosen(store, names)
+    with progress.shown("bringing tasks back"):
+        done = acting.undo_discard(store, queues, ids)
     click.echo(f"{_many(done.count)} {'is' if done.count == 1 else 'are'} in the dead list again")
     for why in dict.fromkeys(done.kept.values()):
         some = [each for each, reason in done.kept.items() if reason == why]
@@ -159,11 +163,12 @@ def revoke(
     confirm(f"Revoke {_many(_number(found))}{', and end those that run' * terminate}?", yes)
     wanted = wanted_of(**given)
     if not (ids or terminate) and (wanted.is_any or wanted.only("task")):  # then the server does it, however many they are
-        count = acting.revoke_all(store, found, wanted.only("task"))
+        with progress.shown("revoking"):
+            count = acting.revoke_all(store, found, wanted.only("task"))
         others = "; of the others, which run, none is stopped, and none runs again" if count < _number(found) else ""
         click.echo(f"{_many(count)} revoked{others}")
         return
-    done = _with_progress(lambda progress: acting.revoke(store, found, terminate, progress), _number(found))
+    done = _with_progress(lambda more: acting.revoke(store, found, terminate, more), _number(found))
     for said, count in sorted(done.said.items()):
         click.echo(f"{_many(count)} {said}")
 
@@ -183,7 +188,8 @@ def purge(store: Store, queue: str, task: str | None, state: str | None, yes: bo
         f", of them those {'of ' + task if task else ''}{' and ' * bool(task and state)}{'that are ' + state if state else ''}"
     )
     confirm(f"Revoke what waits in {queue}: {_many(number)}{of_these * bool(task or state)}?", yes)
-    count = found.purge(task=task, state=state)
+    with progress.shown(f"revoking what waits in {queue}"):
+        count = found.purge(task=task, state=state)
     click.echo(f"{_many(count)} revoked")
     if task and not count:
         _say_what_may_be_meant(store, queue, task)

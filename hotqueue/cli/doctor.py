@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from hotqueue.cli import tables
+from hotqueue.cli import progress, tables
 from hotqueue.cli.entry import settings
 from hotqueue.cli.reading import json_option, watched
 from hotqueue.cli.store import opened, store_options
+
+if TYPE_CHECKING:
+    from hotqueue.monitor.doctor import Finding
 
 _STYLES = {"ok": "green", "note": "yellow", "problem": "red"}
 
@@ -31,7 +35,8 @@ def doctor(ctx: click.Context, /, modules: tuple[str, ...], as_json: bool, **whe
 
     is_well = True
     with opened(**where) as store:
-        for finding in examine(store, modules):
+        findings = examine(store, modules)
+        while (finding := _next(findings)) is not None:
             is_well &= finding.level != PROBLEM
             if as_json:
                 click.echo(tables.json_line(dataclasses.asdict(finding)))
@@ -39,3 +44,8 @@ def doctor(ctx: click.Context, /, modules: tuple[str, ...], as_json: bool, **whe
                 level = click.style(finding.level.ljust(8), fg=None if os.environ.get("NO_COLOR") else _STYLES[finding.level])
                 click.echo(f"{level} {finding.about:11}  {tables.printable(finding.text)}")
     ctx.exit(0 if is_well else 1)
+
+
+def _next(findings: Iterator[Finding]) -> Finding | None:
+    with progress.shown("examining"):
+        return next(findings, None)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hotqueue.cli import completion, tables
+from hotqueue.cli import completion, progress, tables
 from hotqueue.cli.entry import json_text, settings
 from hotqueue.cli.reading import changes, json_option, known_tasks
 from hotqueue.cli.settings import Number, Whole
@@ -65,7 +65,7 @@ def enqueue(
     except (TypeError, ValueError) as error:
         raise click.UsageError(str(error)) from None
     if is_awaited:
-        _wait(store, name, sent.id, timeout, as_json)
+        _say_end(_ended(store, name, sent.id, timeout), sent.id, as_json)
     else:
         click.echo(json_text({"id": sent.id, "queue": name}) if as_json else sent.id)
 
@@ -89,7 +89,12 @@ def _queue_for(store: Store, task: str) -> str:
         raise click.UsageError(f"{error}{hint}; say --queue to send it all the same") from None
 
 
-def _wait(store: Store, queue: str, task_id: str, timeout: float | None, as_json: bool) -> None:
+def _ended(store: Store, queue: str, task_id: str, timeout: float | None) -> OneTask:
+    with progress.shown(f"waiting for {task_id}"):
+        return _waited(store, queue, task_id, timeout)
+
+
+def _waited(store: Store, queue: str, task_id: str, timeout: float | None) -> OneTask:
     from hotqueue.monitor import one_task
 
     deadline = None if timeout is None else time.monotonic() + timeout
@@ -103,6 +108,10 @@ def _wait(store: Store, queue: str, task_id: str, timeout: float | None, as_json
         found = one_task.look(store, queue, task_id)
     if found is None:
         raise click.ClickException(f"{task_id} has ended, and its result was not kept")
+    return found
+
+
+def _say_end(found: OneTask, task_id: str, as_json: bool) -> None:
     if as_json:
         click.echo(json_text(found.as_json()))
     elif found.outcome == "SUCCESS":

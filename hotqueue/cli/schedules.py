@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hotqueue.cli import completion, tables
+from hotqueue.cli import completion, progress, tables
 from hotqueue.cli.entry import confirm, settings
 from hotqueue.cli.reading import changes, chosen, queues_option, reads, say_refused, yes_option
 from hotqueue.cli.tables import Column
@@ -33,7 +33,8 @@ def _list(store: Store, names: tuple[str, ...], as_json: bool) -> None:
     from hotqueue.monitor import schedules as facts
 
     refused: list[str] = []
-    found = facts.schedules(store, chosen(store, names), refused)
+    with progress.shown("asking queues for their schedules"):
+        found = facts.schedules(store, chosen(store, names), refused)
     if as_json:
         for row in found:
             click.echo(tables.json_line(row.as_json()))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hotqueue.cli import completion, tables
+from hotqueue.cli import completion, progress, tables
 from hotqueue.cli.entry import settings
 from hotqueue.cli.reading import changes, chosen, known_tasks, queues_option, reads, say_refused
 from hotqueue.cli.settings import Whole
@@ -48,7 +48,8 @@ def stats(
     if has_deploys:
         _deploys(store, queues, as_json)
         return
-    found = list(answers.counted(store, queues, refused, task, per, last, is_by_span))
+    with progress.shown("reading statistics"):
+        found = list(answers.counted(store, queues, refused, task, per, last, is_by_span))
     if as_json:
         for row in found:
             click.echo(tables.json_line(answers.counts(*row)))

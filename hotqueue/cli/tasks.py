@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hotqueue.cli import tables
+from hotqueue.cli import progress, tables
 from hotqueue.cli.entry import json_text, settings
 from hotqueue.cli.filtering import filter_options, meant_instead, wanted_of
 from hotqueue.cli.reading import chosen, located, queues_option, reads, say_refused
@@ -48,7 +48,8 @@ def tasks(store: Store, state: str | None, names: tuple[str, ...], limit: int, l
     from hotqueue.monitor.tasks import Search
 
     search, queues = Search(wanted_of(**given), limit, look_at), chosen(store, names)
-    rows = list(search.rows(store, queues, [state] if state else None))
+    with progress.shown("looking for tasks", lambda: f"{search.looked:,} looked at"):
+        rows = list(search.rows(store, queues, [state] if state else None))
     if as_json:
         for row in rows:
             click.echo(tables.json_line(row.as_json()))

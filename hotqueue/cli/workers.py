@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hotqueue.cli import completion, tables
+from hotqueue.cli import completion, progress, tables
 from hotqueue.cli.entry import confirm, settings
 from hotqueue.cli.reading import chosen, queues_option, reads, say_refused, yes_option
 from hotqueue.cli.tables import Column
@@ -48,7 +48,8 @@ def workers(store: Store, names: tuple[str, ...], stop: str | None, quiet: str |
         _tell(store, told, names, "stop" if stop is not None else "quiet", yes)
         return
     refused: list[str] = []
-    found = facts.workers(store, chosen(store, names), refused)
+    with progress.shown("asking queues for their workers"):
+        found = facts.workers(store, chosen(store, names), refused)
     if as_json:
         for each in found:
             click.echo(tables.json_line(each.as_json()))
@@ -92,7 +93,8 @@ def _tell(store: Store, name: str, names: tuple[str, ...], verb: str, yes: bool)
         "finish what it runs, and end" if verb == "stop" else "finish what it runs, and take nothing more, until it is restarted"
     )
     confirm(f"Have {name} ({count} worker{'s'[: count != 1]} in {len(meant)} program{'s'[: len(meant) != 1]}) {does}?", yes)
-    deaf = [program for program, some in meant.items() if not acting.order(store, some, verb)]
+    with progress.shown(f"telling {name}"):
+        deaf = [program for program, some in meant.items() if not acting.order(store, some, verb)]
     click.echo(f"{name}: told to {'stop' if verb == 'stop' else 'be quiet'}")
     if deaf:
         what = "it is no hotqueue-worker, or does not run any more"
