@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import importlib
+import itertools
 import operator
 import subprocess
 import sys
@@ -298,6 +299,20 @@ def test_a_buffer_bounds_what_is_sent_ahead(queue: HotQueue, chunksize: int) -> 
         assert next(results) == 0
         assert len(taken) == 3 * chunksize
         assert list(results) == list(range(1, 20))
+
+
+def test_with_a_buffer_iterables_may_be_without_end_or_empty(queue: HotQueue) -> None:
+    """As Python 3.14 has it."""
+    with Executor(queue) as executor:
+        for size in (1, 2, 4, 8):
+            assert list(executor.map(pow, range(4), range(1, 5), buffersize=size)) == [0, 1, 8, 81]
+        endless = executor.map(pow, itertools.count(), itertools.repeat(2), buffersize=2)
+        assert [next(endless) for _ in range(4)] == [0, 1, 4, 9]
+        assert next(executor.map(str, [], buffersize=2), None) is None
+        assert next(executor.map(str, buffersize=2), None) is None
+        numbers = itertools.count()
+        executor.map(str, numbers, buffersize=4)
+        assert next(numbers) == 4
 
 
 def test_what_a_call_of_map_raises_is_raised_in_its_turn_and_the_rest_taken_back(queue: HotQueue, unserved: HotQueue) -> None:
