@@ -22,6 +22,8 @@ from tests.support.waiting import allowed, wait_until
 
 pytestmark = pytest.mark.servers("server")
 ROUNDS = int(os.environ.get("HOTQUEUE_CRASH_ROUNDS", "3"))
+# Of a process: about 10 ms of 1 ms tasks; and on a busy machine as many before them, whose outcomes the Settler took and has not sent.
+IN_FLIGHT = 2 * 10
 
 
 @pytest.mark.parametrize("point", failpoints.POINTS)
@@ -32,11 +34,10 @@ def test_a_child_killed_at_any_point_loses_nothing(deployment: Deployment, point
     for _ in range(ROUNDS):
         before = deployment.repeated()
         token.touch()
-        results = deployment.tasks.work.map(range(20))
-        assert results.get(20) == list(range(20))
+        results = deployment.tasks.work.map(range(60))
+        assert results.get(20) == list(range(60))
         wait_until(lambda: not token.exists())
-        in_flight = 10  # about 10 ms of 1 ms tasks
-        assert deployment.repeated() - before <= in_flight
+        assert deployment.repeated() - before <= IN_FLIGHT
         deployment.forget()
     assert deployment.unfinished() == 0
     assert list(deployment.queue.dead()) == []
@@ -309,8 +310,7 @@ def test_five_queues_at_once_lose_as_little_as_one(deployment: Deployment, point
         took = seconds_until(lambda results=results: [result.get(30) for result in results] == list(range(100)))
         assert took < allowed(8), "one of the queues waited for a lease"
         wait_until(lambda: not token.exists())
-        in_flight = 10 * (2 if point == "the whole worker" else 1)  # a process: about 10 ms of 1 ms tasks
-        assert deployment.repeated() <= in_flight
+        assert deployment.repeated() <= IN_FLIGHT * (2 if point == "the whole worker" else 1)
         deployment.forget()
     assert [deployment.redis.hlen(keys.tasks(name)) for name in names] == [0] * 5
     assert [deployment.redis.zcard(keys.dead(name)) for name in names] == [0] * 5

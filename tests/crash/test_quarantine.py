@@ -237,11 +237,12 @@ def test_a_stop_lets_a_suspect_finish_within_the_grace(deployment: Deployment) -
 
 def test_a_suspect_whose_supervisor_dies_goes_on_in_anothers_quarantine(deployment: Deployment) -> None:
     doomed = deployment.start("-p1")
-    suspect = deployment.tasks.die_once.delay(1, 3.0)
+    suspect = deployment.tasks.die_once_and_hold.delay(1)
     wait_until(lambda: deployment.numbers("start") == [1], 20)
     deployment.start("-p1")
     doomed.kill()
     assert seconds_until(lambda: deployment.numbers("start") == [1, 1], 20) < allowed(6.0)
+    deployment.release()
     assert suspect.get(20) == 1
 
 

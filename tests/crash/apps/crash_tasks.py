@@ -121,6 +121,16 @@ def hold(n: int) -> int:
 
 
 @queue.task
+def die_once_and_hold(n: int) -> int:
+    """Kill the process, if none has died before; else run until the test says `release`."""
+    if current_task.request.deliveries == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    note("start", n)
+    wait_until(lambda: os.path.exists(f"{_notes}.released"), 600)
+    return n
+
+
+@queue.task
 def until_lost(n: int) -> int:
     """Run until this run is given up, or, the second time, not at all."""
     note("start", n)
