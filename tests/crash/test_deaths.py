@@ -22,7 +22,7 @@ from tests.support.waiting import allowed, wait_until
 
 pytestmark = pytest.mark.servers("server")
 ROUNDS = int(os.environ.get("HOTQUEUE_CRASH_ROUNDS", "3"))
-# Of a process: about 10 ms of 1 ms tasks; and on a busy machine as many before them, whose outcomes the Settler took and has not sent.
+# Of a process: about 10 ms of 1 ms tasks; on a busy machine as many before them, which the Settler took and has not told of.
 IN_FLIGHT = 2 * 10
 
 

@@ -7,10 +7,12 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from hotqueue import ConnectionFailed, Executor, HotQueue
+from hotqueue.tasks.futures.future import TaskFuture
 from tests.support.servers import RedisServer
 from tests.support.waiting import wait_until
 
@@ -67,6 +69,13 @@ def test_what_was_sent_while_the_answer_got_lost_is_completed_later(start_redis:
         assert future.result(20) == 1
 
 
+def _cancelled(future: TaskFuture[Any]) -> bool:
+    try:
+        return future.cancel()
+    except ConnectionFailed:  # a busy machine may take longer than the queue's patience
+        return False
+
+
 def test_a_server_that_cannot_be_asked_is_the_callers_to_know(start_redis: Callable[..., RedisServer]) -> None:
     server = start_redis()
     with HotQueue("futures", url=server.url, patience=0.2) as queue:
@@ -81,5 +90,5 @@ def test_a_server_that_cannot_be_asked_is_the_callers_to_know(start_redis: Calla
         finally:
             os.kill(server.pid, signal.SIGCONT)
         assert not future.done()
-        wait_until(future.cancel)
+        wait_until(lambda: _cancelled(future))
         executor.shutdown()  # what was not sent, as far as is known, is not waited for
