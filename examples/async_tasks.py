@@ -34,7 +34,7 @@ async def read_greeting(task_id: str) -> dict[str, Any]:
     """GET /greetings/{task_id}: wait a little for the answer; the event loop serves others meanwhile."""
     result = queue.result(task_id)
     try:
-        return {"id": task_id, "greeting": await result.aget(timeout=10)}
+        return {"id": task_id, "greeting": await result.aget(timeout=30)}
     except TimeoutError:
         return {"id": task_id, "greeting": None}
 
