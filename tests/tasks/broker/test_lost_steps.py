@@ -23,7 +23,7 @@ from hotqueue.tasks.wire.settlement import Delivery, Settlement
 from hotqueue.tasks.worker.inputs import read_inputs
 from tests.tasks.contents import Room
 
-pytestmark = pytest.mark.servers("server")
+only_server = pytest.mark.servers("server")
 ROUNDS = 8  # of work and upkeep: more than any of these workflows has steps
 FINE = record.encode(State.SUCCESS, 0, 1, payload.dumps(1))
 BAD = record.encode(State.FAILURE, 0, 1, payload.dumps_error(ValueError("no")))
@@ -97,6 +97,7 @@ def there(room: Room, shape: str) -> list[str]:
     return sorted(name.replace(root, "<root>") for name in names)
 
 
+@only_server
 @pytest.mark.parametrize("how", ["deleted", "spoiled"])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_every_handle_comes_to_an_end(room: Room, shape: str, how: str) -> None:
@@ -123,6 +124,7 @@ def test_every_handle_comes_to_an_end(room: Room, shape: str, how: str) -> None:
         assert room["steps"] is None, name
 
 
+@pytest.mark.servers("server", "cluster")
 def test_what_waits_for_nothing_says_so_and_what_is_behind_it_ends(room: Room) -> None:
     worker, handles = begun(room, "chain")
     others = [room.queue.result(node.id) for node in room.queue.workflow(signature(room.queue, "chain").delay().id).nodes]
@@ -137,6 +139,7 @@ def test_what_waits_for_nothing_says_so_and_what_is_behind_it_ends(room: Room) -
     assert [handle.get(timeout=0) for handle in (handles[1], *others)] == [1] * 5
 
 
+@only_server
 def test_a_workflow_of_which_more_is_to_be_sent_is_not_lost(room: Room) -> None:
     lots = room.broker.sending("w", [*_planned(room, 1500)])
     next(lots)
