@@ -42,6 +42,7 @@ class TestDead:
             "seq": "43",
             "bell": ["1"] * 2,
             "bell:async": ["1"] * 2,
+            "enqueued": {"?": 2},
         }
 
     def test_the_discarded_are_gone(self, room: Room) -> None:

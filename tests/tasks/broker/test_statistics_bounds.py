@@ -12,7 +12,7 @@ from hotqueue import HotQueue, keys
 from hotqueue.monitor import ended as monitor_ended
 from hotqueue.tasks import chain
 from hotqueue.tasks.broker import unfolded
-from hotqueue.tasks.broker.unfolded import OTHER
+from hotqueue.tasks.broker.unfolded import ALL, OTHER
 from hotqueue.tasks.rules.tally import KEPT
 from hotqueue.tasks.wire import account
 from tests.support.elsewhere import task_by_name
@@ -119,6 +119,8 @@ def test_a_step_of_another_queue_ends_there_and_nowhere_else(make_queue: MakeQue
         pass
     assert [told.what for told in of(home).ended()] == ["succeeded", "succeeded"]
     assert [told.what for told in of(other).ended()] == ["succeeded"]
+    balance(home, other)
+    assert [totals(each, ALL)[ALL].counts["enqueued"] for each in (home, other)] == [2, 1]
 
 
 @pytest.mark.servers("server")
@@ -164,3 +166,44 @@ def test_what_is_counted_stands_in_front_of_what_is_not(make_queue: MakeQueue) -
     client.delete(keys.ended(queue.name))  # as it goes a day after the last one
     tell(queue, told([now_told("new")], "X"))
     assert totals(queue)["shop.a"].counts["succeeded"] == 4
+
+
+def balance(*queues: HotQueue) -> None:
+    """See that as many tasks came to each queue as ended there, by name, where nothing is left."""
+    for queue in queues:
+        for tally in totals(queue).values():
+            assert tally.counts["enqueued"] == tally.counts["succeeded"] + tally.counts["failed"]
+
+
+def test_what_is_retried_of_the_dead_came_again(make_queue: MakeQueue) -> None:
+    queue = make_queue()
+    bad = queue.task(name="shop.bäd", retries=0)(divide)
+    result = bad.delay(0)
+    queue.run_worker(burst=True)
+    queue.discard_dead(result.id)
+    queue.undo_discard(result.id)
+    balance(queue)
+    queue.retry_dead(result.id)
+    assert totals(queue)["shop.bäd"].counts["enqueued"] == 2
+    queue.run_worker(burst=True)
+    assert totals(queue)["shop.bäd"].counts["failed"] == 2
+    balance(queue)
+    queue.discard_dead(all=True)
+
+
+def divide(n: int) -> float:
+    return 1 / n
+
+
+def test_steps_that_take_the_place_of_a_task_came_as_well(make_queue: MakeQueue, queue_name: str) -> None:
+    home, other = make_queue(queue_name), make_queue(f"{queue_name}-other")
+    one = home.task(name="shop.one")(work)
+    far = other.task(name="shop.far")(work)
+    plan = home.task(name="shop.plan")(lambda: chain(one.si(1), far.si(2), one.si(3)))
+    plan.delay()
+    while home.run_worker(burst=True) + other.run_worker(burst=True):
+        pass
+    came = {name: tally.counts["enqueued"] for queue in (home, other) for name, tally in totals(queue).items()}
+    ended = {name: tally.counts["succeeded"] for queue in (home, other) for name, tally in totals(queue).items()}
+    assert came == {"shop.plan": 1, "shop.one": 1, "shop.far": 1}  # the last step is the task in whose place it is
+    assert ended == {"shop.plan": 0, "shop.one": 2, "shop.far": 1}

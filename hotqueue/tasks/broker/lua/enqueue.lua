@@ -124,11 +124,12 @@ local MOST_ENQUEUED = 10000 -- fields: nobody has looked after the queue for lon
 -- How many of each name were stored. In a key of the wrong type that stops nothing.
 local function count_enqueued()
   local names, numbers, minute = lines_of(ARGV[1]), {}, text(math.floor(now / 60000))
-  if #names < 2 then
+  if #names < 2 and not lay then
     numbers[names[1] or ':'] = fresh
   else
     for i = 1, n do
-      if answers[i] == 1 then numbers[names[i]] = (numbers[names[i]] or 0) + 1 end
+      local name = names[i] or names[1] or ':'
+      if answers[i] == 1 and not (lay and lay.is_elsewhere(i)) then numbers[name] = (numbers[name] or 0) + 1 end -- there it is counted as it comes
     end
   end
   for name, number in pairs(numbers) do redis.pcall('HINCRBY', enqueued, minute .. name, number) end

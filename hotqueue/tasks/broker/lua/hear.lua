@@ -74,7 +74,7 @@ local function arrive(id, envelope, due, expires, part, names, states)
     follow.wait(id, 1, place, due, '@in')
     note_home(id)
     if #envelope > SMALL_TASK then redis.pcall('SADD', tag .. 'large', id) end
-    count(stats, now, 'enqueued', 1)
+    count_coming(tag, now, envelope)
     if redis.call('GET', seq) == '1' then announce_new() end
   end
   if names ~= '' then owners.own_part(id, tonumber(part), names, states, '') end

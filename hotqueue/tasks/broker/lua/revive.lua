@@ -35,6 +35,7 @@ for n, id in ipairs(ARGV) do
     if is_unique then gates(ready).unique().successors().keep_claim(envelope) end
     if found then gates(ready).enter(id, place, found) end
     if #envelope > SMALL_TASK then redis.pcall('SADD', large, id) end
+    count_coming(string.sub(tasks, 1, -6), now, envelope)
     back[#back + 1] = id
   end
   if not other then drop_dead(dead, dead_tasks, dead_bytes, id, flags ~= nil) end

@@ -171,7 +171,7 @@ local function settle()
         if has_slot then gates(READY).pass_slots() end
       end
       is_plain = false
-      tally.coming = (tally.coming or 0) + replacing(READY, owners, now, SEQ).replace(id, blob_of(run, n), give_up)
+      replacing(READY, owners, now, SEQ).replace(id, blob_of(run, n), give_up)
       return
     end
     if not run.ends then
@@ -442,7 +442,7 @@ end
 
 local function count_all()
   if not next(tally) then return end
-  local NAMES = { S = 'succeeded', E = 'ended', D = 'failed', R = 'retried', P = 'put_back', K = 'parked', N = 'replaced', coming = 'enqueued', dropped = 'dead_dropped' }
+  local NAMES = { S = 'succeeded', E = 'ended', D = 'failed', R = 'retried', P = 'put_back', K = 'parked', N = 'replaced', dropped = 'dead_dropped' }
   tally.S, tally.X = (tally.S or 0) + (tally.X or 0), nil
   for what, by in pairs(tally) do
     if NAMES[what] and by > 0 then count(STATS, now, NAMES[what], by) end

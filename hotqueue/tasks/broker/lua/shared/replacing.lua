@@ -6,6 +6,7 @@
 local function replacing(ready, owners, now, seq)
   local made = {}
   local tag = string.sub(ready, 1, -6)
+  -- include coming
   local tasks, attempts, expiring, large = tag .. 'tasks', tag .. 'attempts', tag .. 'expiring', tag .. 'large'
 
   local function parts_of(blob)
@@ -42,7 +43,7 @@ local function replacing(ready, owners, now, seq)
     if #envelope > SMALL_TASK then redis.pcall('SADD', large, id) end
   end
 
-  -- `give_up`: has the slots that the task had at gates go to others. Gives back how many tasks there are more.
+  -- `give_up`: has the slots that the task had at gates go to others.
   function made.replace(id, blob, give_up)
     local parts, ids, fresh = parts_of(blob), {}, {}
     local words, words_ms, count = parts[1], parts[2], tonumber(parts[3])
@@ -59,12 +60,12 @@ local function replacing(ready, owners, now, seq)
     for n = 1, count do
       local due, expires, envelope = parts[4 * n + 1], parts[4 * n + 2], parts[4 * n + 3]
       store(ids[n], expires, envelope)
+      if ids[n] ~= id and not lay.is_elsewhere(n) then count_coming(tag, now, envelope) end
       local place = new_place(seq, envelope)
       if lay.waits(n) then lay.note(n, place, due) else free[#free + 1] = { ids[n], place, due } end
     end
     lay.commit()
     for _, each in ipairs(free) do follow.start(unpack(each)) end
-    return count - 1
   end
 
   return made
