@@ -279,6 +279,11 @@ def progress(name: str, task_id: str) -> str:
     return _of(name, f"progress:{task_id}")
 
 
+def bulk(name: str, action: str) -> str:
+    """String with TTL: how far an action on many tasks is, JSON; and, as that of its id and ``:cancel``, that it is to stop."""
+    return _of(name, f"bulk:{action}")
+
+
 def stream(name: str, task_id: str) -> str:
     """Stream with TTL: the items of a task that yields, in batches: attempt, number of the last one → the batch."""
     return _of(name, f"stream:{task_id}")

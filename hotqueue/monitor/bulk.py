@@ -6,6 +6,7 @@ a process dies, what is done is done and the rest is as it was; done again, an a
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import threading
 import time
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hotqueue.errors import HotQueueError
-from hotqueue.monitor import acting
+from hotqueue.monitor import acting, bulk_told
 from hotqueue.monitor.acting import Chosen, Done
 from hotqueue.monitor.filters import DEAD, PARKED, RETRYING, SCHEDULED, WAITING, Filter
 from hotqueue.monitor.tasks import Search
@@ -31,6 +32,11 @@ COUNTED = 50_000  # tasks that are looked at to say how many are meant, if nobod
 KEPT = 50  # actions that can still be asked about
 NO_END = 10**12
 
+_TOLD = ("who", "seen", "state", "error", "began", "ended", "brought_back")  # of an action, to everybody
+SILENT = (
+    f"Nothing was heard of it for more than {bulk_told.SILENT:.0f} s: the dashboard that did it may have ended. "
+    "What it did stays done, and the rest is as it was: begin it again for that."
+)
 QUEUED, WORKING, FINISHED, CANCELLED, FAILED = "queued", "working", "finished", "cancelled", "failed"
 
 
@@ -103,6 +109,7 @@ class Action:
         failure: what was raised then, if the store did.
         began, ended: when, as `time.time` has it.
         brought_back: how many of what it threw away were brought back.
+        queue: under whose keys it tells how far it is; "" of one that does not.
     """
 
     def __init__(self, choice: Choice, total: Counted, who: str = "") -> None:
@@ -113,6 +120,7 @@ class Action:
         self.failure: HotQueueError | None = None
         self.began, self.ended = time.time(), 0.0
         self.brought_back = 0
+        self.queue = ""
         self._cancelled = threading.Event()
 
     @property
@@ -130,15 +138,29 @@ class Action:
         """Have it stop behind the portion that it is at."""
         self._cancelled.set()
 
+    def tell(self, store: Store) -> None:
+        """Have everybody at the store know how far it is."""
+        if self.queue:
+            kept = {name: getattr(self, name) for name in _TOLD}
+            done = {"count": self.done.count, "said": self.done.said, "kept": len(self.done.kept)}
+            total = [self.total.number, self.total.is_cut]
+            bulk_told.tell(store, self.queue, self.id, {**kept, "verb": self.choice.verb, "total": total, "done": done})
+
+    def _goes_on(self, store: Store) -> bool:
+        if self.queue and bulk_told.is_to_stop(store, self.queue, self.id):
+            self.cancel()
+        return not self._cancelled.is_set()
+
     def run(self, store: Store) -> None:
         """Do it."""
         self.state = WORKING
         try:
             for queue, ids in self.choice.portions(store):
-                if self._cancelled.is_set():
+                if not self._goes_on(store):
                     self.state = CANCELLED
                     return
                 self._take_in(self._act(store, {queue: ids}), len(ids))
+                self.tell(store)
             self.state = FINISHED
         except HotQueueError as error:  # of the rest nothing was done
             self.state, self.error, self.failure = FAILED, str(error), error
@@ -175,6 +197,29 @@ class Action:
         return back
 
 
+def told_of(store: Store, queue: str, action_id: str) -> Action | None:
+    """Return an action of any process, as it was told of last; None where nothing is known of it.
+
+    One of which nothing was heard for some time is taken for over: whoever did it may have ended.
+    """
+    said = bulk_told.told(store, queue, action_id)
+    if said is None:
+        return None
+    try:
+        total, done = Counted(*said["total"]), said["done"]
+        found = Action(Choice(said["verb"]), total)
+        for name in _TOLD:
+            setattr(found, name, said[name])
+        found.id, found.queue = action_id, queue
+        found.done = Done(done["count"], kept={str(n): "" for n in range(done["kept"])}, said=done["said"])
+    except (LookupError, TypeError):  # none of ours
+        return None
+    if not found.is_over and bulk_told.is_silent(said):
+        found.state, found.ended = FAILED, said["told"]
+        found.error = SILENT
+    return found
+
+
 class Actions:
     """The actions of one program: one works at a time, the others wait for it."""
 
@@ -192,6 +237,8 @@ class Actions:
             at_end: called once it is over, in its thread.
         """
         action = Action(choice, total, who)
+        action.queue = next(iter(choice.ids or choice.queues), "")
+        action.tell(self._store)
         self.take_in(action)
         threading.Thread(target=self._run, args=(action, at_end), name=f"bulk-{action.id}", daemon=True).start()
         return action
@@ -204,8 +251,15 @@ class Actions:
                 del self._known[old]
 
     def _run(self, action: Action, at_end: Callable[[Action], None]) -> None:
-        with self._turn:
+        while not self._turn.acquire(timeout=bulk_told.SILENT / 4):
+            with contextlib.suppress(HotQueueError):
+                action.tell(self._store)
+        try:
             action.run(self._store)
+        finally:
+            self._turn.release()
+        with contextlib.suppress(HotQueueError):
+            action.tell(self._store)
         at_end(action)
 
     def get(self, action_id: str) -> Action | None:

@@ -6,6 +6,7 @@ import time
 import weakref
 from typing import Any
 
+from hotqueue.monitor import bulk_told
 from hotqueue.monitor.bulk import (
     CANCELLED,
     DISCARD,
@@ -19,6 +20,7 @@ from hotqueue.monitor.bulk import (
     Choice,
     Counted,
     count,
+    told_of,
 )
 from hotqueue.monitor.filter_text import FilterError, parse
 from hotqueue.store.store import Store
@@ -106,7 +108,7 @@ def _beginning(verb: str) -> page.Action:
 
         action = actions_of(view.store).start(choice, counted, name, note)
         which = f"{counted} tasks that match {text or 'anything'}, as action {action.id}"
-        return Said(f"{PRESENT[verb]}: begun", which, back=f"/bulk/{action.id}")
+        return Said(f"{PRESENT[verb]}: begun", which, back=f"/bulk/{action.id}", query={"queue": action.queue})
 
     return page.Action(f"{verb}-all", verb, act)
 
@@ -116,10 +118,10 @@ def _beginning(verb: str) -> page.Action:
 
 def progress(view: View) -> dict[str, Any]:
     """Return what the page of one action shows."""
-    action = _known(view.store, view.params["id"])
+    action = _known(view, view.params["id"], view.query.get("queue", ""))
     if action is None:
         raise NotThere(
-            "Nothing is known of that action (any more): it may have been another process's, or the dashboard began anew. "
+            "Nothing is known of that action (any more). "
             "What it has done stays done; what it threw away 'hotqueue discard --undo' brings back, for five minutes."
         )
     left = max(0, int(action.ended + UNDO_MS / 1000 - time.time())) if action.is_over else 0
@@ -139,27 +141,34 @@ def progress(view: View) -> dict[str, Any]:
     }
 
 
-def _known(store: Store, action_id: str) -> Action | None:
-    return actions_of(store).get(action_id)
+def _known(view: View, action_id: str, queue: str) -> Action | None:
+    """Return an action of this process; or of another, as that tells of it under a key of this queue."""
+    own = actions_of(view.store).get(action_id)
+    return told_of(view.store, queue, action_id) if own is None and queue and action_id.isalnum() else own
 
 
 def cancel(view: View, form: Form) -> Said:
     """Have an action stop."""
-    action = _known(view.store, form.need("bulk"))
+    action = _known(view, form.need("bulk"), form.one("queue"))
     if action is None:
         raise CannotDo("nothing is known of that action")
     if not view.may(action.choice.verb):
         raise CannotDo(f"you may not {action.choice.verb} here")
     action.cancel()
+    if action.queue:
+        bulk_told.cancel(view.store, action.queue, action.id)
     return Said("It stops", f"action {action.id}")
 
 
 def undo(view: View, form: Form) -> Said:
     """Bring back what an action threw away."""
-    action = _known(view.store, form.need("bulk"))
+    action = _known(view, form.need("bulk"), form.one("queue"))
     if action is None or action.choice.verb != DISCARD:
         raise CannotDo("nothing is known of that action: 'hotqueue discard --undo' brings back what was thrown away")
-    back = action.undo(view.store, action.choice.queues)
+    if action.queue:
+        bulk_told.cancel(view.store, action.queue, action.id)  # another process may do it
+    back = action.undo(view.store, action.choice.queues or [queue.name for queue in view.snapshot.queues])
+    action.tell(view.store)
     text = f"{plural(back.count, 'task is', 'tasks are')} in the dead list again"
     for why in dict.fromkeys(back.kept.values()):
         number = sum(each == why for each in back.kept.values())

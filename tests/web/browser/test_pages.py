@@ -114,3 +114,26 @@ def test_a_page_asks_nothing_while_it_is_switched_off(page: Page) -> None:
     page.reload()
     expect(page.locator("#every")).to_have_value("0")
     expect(page.locator("#pulse")).to_have_class("dot off")
+
+
+HIDDEN = """(is_hidden) => {
+    Object.defineProperty(document, "hidden", {value: is_hidden, configurable: true});
+    document.dispatchEvent(new Event("visibilitychange"));
+}"""  # what Chromium says of a tab behind another; one without a window never does
+
+
+def test_a_page_asks_nothing_while_its_tab_is_hidden_and_at_once_when_it_is_seen_again(page: Page) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "x-live" in request.headers else None)
+    page.goto("/queues")
+    page.select_option("#every", "1")
+    with page.expect_request(lambda request: "x-live" in request.headers):
+        pass
+    page.evaluate(HIDDEN, True)
+    page.wait_for_load_state("networkidle")  # nothing for half a second
+    before = len(asked)
+    # Counted by the page's own clock, which is that of what must not happen; five turns of it.
+    page.evaluate("new Promise((done) => { let left = 5; const tick = () => --left ? setTimeout(tick, 500) : done(); tick(); })")
+    assert len(asked) == before
+    with page.expect_request(lambda request: "x-live" in request.headers):
+        page.evaluate(HIDDEN, False)
