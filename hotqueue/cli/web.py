@@ -8,6 +8,7 @@ import logging
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -130,12 +131,12 @@ def _checked(host: str, token: str, users: tuple[str, ...]) -> dict[str, str]:
 def _serve(store: Store, queues: tuple[str, ...], users: Mapping[str, str], **how: Any) -> None:
     import uvicorn
 
-    import hotqueue.web
+    from hotqueue.web.application import build, site_of
 
     host, token = how["host"], how["token"] or ""
     hosts = [f"[{host}]" if ":" in host else host]
     allow = list(how["allow"]) or None
-    app = hotqueue.web.app(store, queues=queues, token=token, users=users, read_only=how["read_only"], allow=allow, hosts=hosts)
+    site = site_of(store, queues, token=token, users=users, read_only=how["read_only"], allow=allow, hosts=hosts)
     _log_to_stderr()
     listener = listening((host, how["port"]), "--host, --port")
     address = f"http://{shown(*_reached_at(listener))}{how['root_path']}/"
@@ -146,7 +147,8 @@ def _serve(store: Store, queues: tuple[str, ...], users: Mapping[str, str], **ho
 
         webbrowser.open(address)
     more: dict[str, Any] = {"lifespan": "off", "ws": "none", "log_config": None, "access_log": False, "server_header": False}
-    config = uvicorn.Config(app, root_path=how["root_path"], timeout_graceful_shutdown=2, **more)
+    threading.Thread(target=site.warm, name="hotqueue-warm", daemon=True).start()
+    config = uvicorn.Config(build(site), root_path=how["root_path"], timeout_graceful_shutdown=2, **more)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # which uvicorn has back when it ends
     with contextlib.suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listener])

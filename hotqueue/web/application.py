@@ -58,12 +58,26 @@ def app(
     Raises:
         ConfigError: an impossible URL, or a right that there is not.
     """
+    return build(site_of(where, queues, authorize, token, users, read_only, allow, hosts))
+
+
+def site_of(
+    where: HotQueue | Store | str,
+    queues: Sequence[str] = (),
+    authorize: Authorize | None = None,
+    token: str = "",
+    users: Mapping[str, str] | None = None,
+    read_only: bool = False,
+    allow: Collection[str] | None = None,
+    hosts: Collection[str] = (),
+) -> Site:
+    """Return what all pages of a dashboard share; see `app`."""
     if authorize is not None and (token or users):
         raise ConfigError("authorize= says who may see the dashboard, so token= and users= would say nothing")
     named = LOOPBACK | {host.lower() for host in hosts}
     access = Access(token, dict(users or {}), authorize, allowed(read_only, allow), named)
     store = _store_of(where)
-    return build(Site(store, Snapshots(store, queues), History(store), access, pages.NAVIGATION))
+    return Site(store, Snapshots(store, queues), History(store), access, pages.NAVIGATION)
 
 
 def _store_of(where: HotQueue | Store | str) -> Store:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 from collections.abc import Sequence
@@ -47,6 +48,12 @@ class Site:
     access: Access
     navigation: Sequence[Page] = ()
     tries: Tries = field(default_factory=Tries)
+
+    def warm(self) -> None:
+        """Read what the first page will need: which queues there are takes longer than how they are."""
+        with contextlib.suppress(HotQueueError):  # that page says what is wrong
+            queues = [queue.name for queue in self.snapshots.get().queues]
+            self.history.overall(queues, 60, 60)
 
     def view(self, request: Request, viewer: Viewer) -> View:
         """Return what a page is given."""

@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 
 import hotqueue.web
 from hotqueue import ConfigError, HotQueue
+from hotqueue.web.application import site_of
 from tests.support import dashboards
 from tests.support.elsewhere import task_by_name
 
@@ -95,3 +96,18 @@ def test_options_that_contradict_each_other_are_refused() -> None:
         hotqueue.web.app("redis://127.0.0.1:1", authorize=lambda request: True, token="x")
     with pytest.raises(ConfigError, match="no right"):
         hotqueue.web.app("redis://127.0.0.1:1", allow=["fly"])
+
+
+def test_what_the_first_page_needs_is_read_before_anybody_asks(make_queue: Callable[..., HotQueue]) -> None:
+    queue = make_queue()
+    queue.put("x")
+    site = site_of(queue)
+    site.warm()
+    assert site.snapshots.reads == 1
+    queue.clear()
+
+
+def test_a_server_that_is_away_at_the_start_is_told_of_by_the_page() -> None:
+    site = site_of("redis://127.0.0.1:1/0")
+    site.warm()
+    assert site.snapshots.reads == 0

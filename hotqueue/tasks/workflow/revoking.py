@@ -22,9 +22,10 @@ def revoke_some(broker: Any, ids: Sequence[str]) -> dict[str, int]:
     """
     ids = list(dict.fromkeys(ids))
     meant = with_replacements(broker, [*ids, *_before(broker, ids)])
-    if broker.revoke_steps(meant) == len(meant):
+    ended = broker.revoke_steps(meant)
+    bring(broker)  # what other queues wait for, or have
+    if ended == len(meant):
         return {REVOKED: len(ids)}
-    bring(broker)  # some may be in other queues
     broker.wait_for_start(_unended(broker, ids), IN_HAND)
     revoked, left = _revoked(broker, ids), set(_unended(broker, ids))
     said = [RUNNING if each in left else REVOKED if each in revoked else ENDED for each in ids]

@@ -81,14 +81,16 @@ def test_what_a_worker_has_in_hand_is_marked_and_told_of(make_queue: MakeQueue, 
     monkeypatch.setattr(revoking, "IN_HAND", 0.0)
     queue = make_queue()
     broker = Broker(queue._store, queue.name)
-    ids = [each.id for each in task_by_name(queue, "t").map(range(5))]
+    ran: list[int] = []
+    ids = [each.id for each in queue.task(name="t")(ran.append).map(range(5))]
     session = Session(broker, "w", "s")
     session.register(60_000, {"host": "h", "pid": "1"})
     session.step(room=2)
     assert revoke_some(broker, ids) == {"revoked": 3, "running, not stopped": 2}
     assert broker.ends(ids).count(None) == 2
     session.broker.reap("w", known_dead=True)
-    assert broker.ends(ids).count(None) == 0  # they end instead of going back
+    queue.run_worker(burst=True)
+    assert (broker.ends(ids).count(None), ran) == (0, [])  # who fetches them next ends them
 
 
 def test_those_that_run_nowhere_any_more_are_said_to_be_over(make_queue: MakeQueue) -> None:
