@@ -28,7 +28,7 @@ PATIENCE = 30  # seconds for a result; there is a worker that takes a second at 
 
 @click.command(context_settings=settings)
 @click.option(
-    "--stay/--no-stay", default=None, help="Go on until Enter is pressed, with something to look at (default: on a terminal)."
+    "--stay/--no-stay", default=None, help="Go on until a key is pressed, with something to look at (default: on a terminal)."
 )
 def demo(stay: bool | None) -> None:
     """See tasks at work: sent by one process, run by another, over an embedded server that is gone afterwards."""
@@ -61,7 +61,7 @@ def _show_all(folder: Path, stays: bool) -> None:
         if stays:
             from hotqueue.cli import demo_traffic
 
-            demo_traffic.until_enter(tasks, folder)
+            demo_traffic.until_a_key(tasks, folder)
     click.echo(
         "\nThat was it: no server to install, and nothing is left running.\n"
         "Next: README.md shows how to write your own tasks in 15 lines, and how to move from the embedded server\n"

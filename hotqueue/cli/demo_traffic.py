@@ -1,4 +1,4 @@
-"""What goes on at the end of `hotqueue demo` until somebody presses Enter: tasks of all kinds, and where to look at them."""
+"""What goes on at the end of `hotqueue demo` until somebody presses a key: tasks of all kinds, and where to look at them."""
 
 from __future__ import annotations
 
@@ -20,15 +20,36 @@ ROUND = 0.5  # seconds from one handful of tasks to the next
 DASHBOARD = ("starlette", "uvicorn", "jinja2")  # what the extra [web] brings
 
 
-def until_enter(tasks: Any, folder: Path) -> None:
-    """Send tasks of all kinds until Enter is pressed."""
+def until_a_key(tasks: Any, folder: Path) -> None:
+    """Send tasks of all kinds until a key is pressed; where there is no terminal, until there is a line, or no more to come."""
     url = os.environ["HOTQUEUE_URL"]
-    click.echo(
-        f"\nIt goes on until you press Enter. In another terminal:\n$ hotwatch --live --url {url}\n$ hotqueue tasks --url {url}"
-    )
-    with _dashboard(url):
+    click.echo("\nIt goes on until you press a key. In another terminal:")
+    click.echo(f"$ hotqueue tasks --url {url}")
+    if importlib.util.find_spec("textual"):
+        click.echo(f"$ hotwatch --live --url {url}")
+    else:
+        click.echo(f"and, with `pip install hotqueue[watch]`, full-screen: hotwatch --live --url {url}")
+    with _dashboard(url), _each_key():
         while not select.select([sys.stdin], [], [], ROUND)[0]:
             send(tasks, folder)
+
+
+@contextmanager
+def _each_key() -> Iterator[None]:
+    """Have the terminal tell of a key at once, and not show it, instead of a line at its end; and take it."""
+    if not sys.stdin.isatty():
+        yield
+        return
+    import termios
+    import tty
+
+    number = sys.stdin.fileno()
+    before = termios.tcgetattr(number)
+    tty.setcbreak(number)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(number, termios.TCSAFLUSH, before)
 
 
 def send(tasks: Any, folder: Path) -> None:
