@@ -7,6 +7,7 @@ which differ from run to run, and the widths that follow from them, may be other
 from __future__ import annotations
 
 import difflib
+import getpass
 import os
 import re
 import shlex
@@ -23,6 +24,7 @@ from click.testing import CliRunner
 
 from hotqueue import HotQueue
 from hotqueue.cli.admin import hotqueue
+from hotqueue.cli.watch import hotwatch
 from hotqueue.tasks import chain
 
 PAGE = Path(__file__).with_name("commands.md")
@@ -93,9 +95,12 @@ def made(text: str, folder: Path) -> str:
     """Return the page with each block as its command prints it now."""
 
     def shown(block: re.Match[str]) -> str:
-        words = shlex.split(block["command"])[1:]
-        done = CliRunner().invoke(hotqueue, words, prog_name="hotqueue", catch_exceptions=False)
+        name, *words = shlex.split(block["command"])
+        command = hotwatch if name == "hotwatch" else hotqueue
+        done = CliRunner().invoke(command, words, prog_name=name, catch_exceptions=False)
         printed = done.output.replace(str(folder), "/var/lib/shop").replace(socket.gethostname(), "web.internal")
+        printed = re.sub(rf" {re.escape(getpass.getuser())}$", " ann", printed, flags=re.MULTILINE)
+        printed = re.sub(r"\(/\S+-server\)", "(/usr/bin/redis-server)", printed)  # wherever it is here
         return f"{block[1]}$ {block['command']}\n{printed.rstrip()}\n```"
 
     return BLOCK.sub(shown, text)
