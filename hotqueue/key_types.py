@@ -32,7 +32,7 @@ _TYPES = {
     ),
     **dict.fromkeys(["bell", "bell:async", "reply", "owned:over", "steps:todo", "accounts", "ended", "deploys"], "list"),
     **dict.fromkeys(["needs", "done", "revoked", "large", "blocked", "lanes", "slots", "steps:reported"], "set"),
-    **dict.fromkeys(["seq", "result", "paused", "progress", "bulk", "dead:bytes", "schema", "starts"], "string"),
+    **dict.fromkeys(["seq", "result", "paused", "progress", "log", "bulk", "dead:bytes", "schema", "starts"], "string"),
 }
 
 # What a queue has one key of, whatever it holds: what no key says the name of.

@@ -284,6 +284,11 @@ def bulk(name: str, action: str) -> str:
     return _of(name, f"bulk:{action}")
 
 
+def log(name: str, task_id: str) -> str:
+    """String with TTL: the last lines that a task logged."""
+    return _of(name, f"log:{task_id}")
+
+
 def stream(name: str, task_id: str) -> str:
     """Stream with TTL: the items of a task that yields, in batches: attempt, number of the last one → the batch."""
     return _of(name, f"stream:{task_id}")

@@ -55,7 +55,7 @@ CONTRACT = {
     "AsyncTask": OF_A_TASK,
     "TaskMethod": "delay adelay apply_async map amap s si starmap chunks",
     "AsyncTaskMethod": "delay adelay apply_async map amap s si starmap chunks",
-    "CurrentTask": "request name lost retry replace update_progress checkpoint acheckpoint resumed iterate",
+    "CurrentTask": "request name lost retry replace log update_progress checkpoint acheckpoint resumed iterate",
     "Request": "id task retries deliveries queue attempt eta headers worker lost root_id parent_id",
     "Batch": "send asend",
     "Eager": "",

@@ -136,8 +136,14 @@ def _facts(task: OneTask) -> list[tuple[str, str]]:
         ("result", task.result or (f"{task.result_bytes} bytes" if task.result_bytes >= 0 else "")),
         ("error", f"{task.error}: {task.message}" if task.error else ""),
         ("timeline", "\n".join(f"{tables.moment(e.at):23}  {e.what}{': ' + e.text if e.text else ''}" for e in task.timeline)),
+        ("log", _log(task)),
         ("workflow", _workflow(task)),
     ]
+
+
+def _log(task: OneTask) -> str:
+    before = [f"{task.log_dropped} lines before these were not kept"] if task.log_dropped else []
+    return "\n".join(before + [f"{tables.moment(each.at):23}  {each.text}" for each in task.log])
 
 
 def _workflow(task: OneTask) -> str:

@@ -23,6 +23,7 @@ from hotqueue.tasks.wire import record
 from hotqueue.tasks.wire.account import Told
 from hotqueue.tasks.wire.plain_value import plain_text
 from hotqueue.tasks.wire.preview import Preview, error_texts, preview
+from hotqueue.tasks.wire.run_reports import Lines
 from hotqueue.tasks.workflow import graph
 
 READ = 256 * 1024  # bytes of a result that are read, for the texts of an error: they are in front
@@ -44,6 +45,19 @@ class Event:
     text: str = ""
 
 
+@dataclass(frozen=True)
+class Logged:
+    """A line that a task logged.
+
+    Attributes:
+        attempt: in which run of the task, from 1.
+    """
+
+    at: datetime | None
+    attempt: int
+    text: str
+
+
 @dataclass
 class OneTask:
     """A task.
@@ -57,6 +71,7 @@ class OneTask:
         result: its result as text, where that is plain data; `result_bytes`: how large it is, -1 where there is none.
         error: class path of what ended it; message and traceback.
         timeline: what happened, in order.
+        log: the last lines that it logged; `log_dropped`: how many there were before them.
         workflow: of which it is a step: its id, how many steps there are, and this one's `parents` and `children`.
     """
 
@@ -92,6 +107,8 @@ class OneTask:
     message: str = ""
     traceback: str = ""
     timeline: list[Event] = field(default_factory=list)
+    log: list[Logged] = field(default_factory=list)
+    log_dropped: int = 0
     workflow: dict[str, Any] | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -130,6 +147,8 @@ def look(store: Store, queue: str, task_id: str) -> OneTask | None:
         _take_told(task, told)
     task.timeline = _timeline(task, history, reason)
     task.workflow = _workflow(broker, task_id)
+    lines = Lines(broker.logged(task_id))
+    task.log, task.log_dropped = [Logged(moment_of(at), attempt, text) for at, attempt, text in lines.all], lines.dropped
     return task
 
 

@@ -6,7 +6,6 @@ No Redis here.
 from __future__ import annotations
 
 import logging
-import numbers
 import time
 from collections.abc import AsyncIterable, Iterable
 from contextvars import ContextVar
@@ -19,7 +18,7 @@ from hotqueue.tasks.rules.callables import Replacement
 from hotqueue.tasks.rules.history import History
 from hotqueue.tasks.rules.options import TaskOptions, datetime_of
 from hotqueue.tasks.wire.envelope import Envelope
-from hotqueue.tasks.wire.exceptions import shortened
+from hotqueue.tasks.wire.run_reports import line_of, progress_of
 
 T = TypeVar("T")
 request_var: ContextVar[Request] = ContextVar("hotqueue_request")
@@ -42,6 +41,9 @@ class Channel(Protocol):
 
     def report(self, queue: str, task_id: str, progress: dict[str, Any]) -> None:
         """Publish progress."""
+
+    def log(self, request: Request, line: str) -> None:
+        """Keep a line."""
 
     def outlet(self, request: Request, options: TaskOptions) -> Any:
         """Return where the items of a generator go; see `execution.streaming.Outlet`."""
@@ -116,12 +118,14 @@ class Request:
         return None if eta is None else datetime_of(eta)
 
     def _update_progress(self, done: float, total: float | None, message: str) -> None:
-        if not isinstance(message, str):
-            raise TypeError(f"update_progress(message=) takes a str, not {message!r:.80}")
-        text = shortened(message)
-        progress = {"done": _number(done, "done"), "total": None if total is None else _number(total, "total"), "message": text}
+        progress = progress_of(done, total, message)
         if self._channel is not None:
             self._channel.report(self.queue, self.id, progress)
+
+    def _log(self, text: str) -> None:
+        line = line_of(text)
+        if self._channel is not None:
+            self._channel.log(self, line)
 
 
 def envelope_of(request: Request) -> Envelope:
@@ -156,13 +160,6 @@ def _behind(request: Request) -> Backing:
     if request._backing is None:
         raise NoTask("this run has nothing behind it that could keep a checkpoint")
     return request._backing
-
-
-def _number(value: Any, name: str) -> float:
-    """Return a number of any kind as one that JSON has."""
-    if not isinstance(value, numbers.Real):
-        raise TypeError(f"update_progress({name}=) takes a number, not {value!r:.80}")
-    return int(value) if isinstance(value, numbers.Integral) else float(value)
 
 
 def current_request() -> Request | None:
@@ -232,6 +229,10 @@ class CurrentTask:
     def update_progress(self, done: float, total: float | None = None, message: str = "") -> None:
         """Publish how far the run is; `AsyncResult.progress` shows it."""
         self.request._update_progress(done, total, message)
+
+    def log(self, text: str) -> None:
+        """Keep a line for whoever looks at this task: `hotqueue show` and the dashboard show the last 100, for a day."""
+        self.request._log(text)
 
     # --- from run to run -----------------------------------------------------------------------------------------
 

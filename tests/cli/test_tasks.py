@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from hotqueue import HotQueue
+from hotqueue.tasks import current_task
 from tests.support.elsewhere import task_by_name
 
 MakeQueue = Callable[..., HotQueue]
+Call = Callable[..., Any]
 
 
 def test_tasks_lists_them_on_every_server(make_queue: MakeQueue, store_url: str, call: Callable[..., Any]) -> None:
@@ -114,3 +116,21 @@ def test_a_server_that_is_away_is_said_to_be_at_once(call: Callable[..., Any], c
     done = call(*command.split(), "-u", "redis://127.0.0.1:1/0")
     assert (done.code, done.out, done.err.count("\n")) == (1, "", 1)
     assert "127.0.0.1:1" in done.err
+
+
+def logs() -> None:
+    for n in range(102):
+        current_task.log(f"{n} of them\nare there")
+
+
+@pytest.mark.servers("server")
+def test_show_has_the_lines_that_a_task_logged(make_queue: MakeQueue, store_url: str, call: Call) -> None:
+    queue = make_queue()
+    task_id = queue.task(name="shop.logs")(logs).delay().id
+    queue.run_worker(burst=True)
+    done = call("show", task_id, "-u", store_url, "-Q", queue.name)
+    assert "log " in done.out
+    assert "2 lines before these were not kept" in done.out
+    assert "101 of them\n" in done.out
+    shown = json.loads(call("show", task_id, "-u", store_url, "-Q", queue.name, "--json").out)
+    assert (len(shown["log"]), shown["log_dropped"], shown["log"][-1]["text"]) == (100, 2, "101 of them\nare there")

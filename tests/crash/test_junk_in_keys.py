@@ -39,7 +39,7 @@ def every_key() -> list[str]:
     """Return keys of all sorts that a queue may have."""
     n = NAME
     single = [keys.raw(f"{{hotqueue:{n}}}:").decode() + thing.decode() for thing in key_types.SINGLE]
-    of_ids = [make(n, each) for make in (keys.result, keys.progress, keys.stream, keys.streamed) for each in IDS]
+    of_ids = [make(n, each) for make in (keys.result, keys.progress, keys.log, keys.stream, keys.streamed) for each in IDS]
     of_workers = [make(n, each) for make in (keys.held, keys.worker, keys.consumer, keys.consuming) for each in WORKERS]
     return [keys.queue(n), *single, *of_ids, *of_workers, keys.parked(n, "task:x"), keys.parked(n, "\udcff"), keys.reply(n, "c")]
 

@@ -142,6 +142,7 @@ APP = """
     @queue.task(retries=2, default_retry_delay=0.01, retry_backoff=False)
     def flaky():
         current_task.update_progress(1, 2)
+        current_task.log("half")
         if current_task.request.retries < 2: raise OSError("not yet")
         return "at last"
 

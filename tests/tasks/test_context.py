@@ -24,6 +24,9 @@ class Told:
     def report(self, queue: str, task_id: str, progress: dict[str, Any]) -> None:
         self._reports.append((queue, task_id, progress))
 
+    def log(self, request: Request, line: str) -> None:
+        self._reports.append((request.id, line))
+
     def outlet(self, request: Request, options: TaskOptions) -> Any:
         raise AssertionError("no task streams here")
 
@@ -63,6 +66,19 @@ def test_current_task_speaks_of_the_request_of_this_context() -> None:
         request_var.reset(token)
     assert reports == [("q", "id", {"done": 1, "total": 2, "message": "half"})]
     assert (caught.value.countdown, caught.value.max_retries) == (3, 9)
+
+
+def test_a_line_is_a_text_and_not_too_long() -> None:
+    told: list[object] = []
+    token = request_var.set(request_of(reports=told))
+    current_task.log("half")
+    current_task.log("x" * 5000)
+    with pytest.raises(TypeError, match=r"log\(\) takes a str, not 5"):
+        current_task.log(5)  # type: ignore[arg-type]
+    request_var.reset(token)
+    assert told == [("id", "half"), ("id", "x" * 2000 + "…")]
+    with pytest.raises(RuntimeError, match="no task is running here"):
+        current_task.log("half")
 
 
 def test_progress_is_numbers_and_a_text() -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -25,6 +25,7 @@ NEW, ON = "n", "c"  # how an attempt begins: with the first item, or where the o
 KEPT_BYTES = 64 * 1024 * 1024  # of one stream; what is older goes
 READ_AT_ONCE = 1024 * 1024  # bytes
 HELD_MS, WAITED_MS = 15_000, 1_500  # for which a task waits for a reader from whom nothing comes: who holds it up, and any other
+LOG_TTL = 86_400  # seconds for which the lines that a task logged are kept, behind the last one
 BLOCK = 1.0  # seconds that a reader blocks at most before it looks again
 LATE = 1.0  # seconds after which it does though no reply came
 
@@ -145,6 +146,20 @@ class Streaming(StoredQueue):
         """Publish a running task's progress."""
         key = keys.progress(self.name, task_id)
         self.store.repeat(lambda: self.store.command(key, "SET", key, json.dumps(progress), "EX", ttl))
+
+    def tell(self, task_id: str, said: Mapping[str, Any]) -> None:
+        """Publish what a running task says: its `progress`, or the `log` of its last lines, or both."""
+        if "progress" in said:
+            self.report(task_id, said["progress"])
+        if "log" in said:
+            key = keys.log(self.name, task_id)
+            self.store.repeat(lambda: self.store.command(key, "SET", key, said["log"], "EX", LOG_TTL))
+
+    def logged(self, task_id: str) -> bytes:
+        """Return the last lines that a task logged, as they are stored; b"" where it logged none."""
+        key = keys.log(self.name, task_id)
+        found: bytes | None = self.store.repeat(lambda: self.store.command(key, "GET", key))
+        return found or b""
 
 
 class StreamWait:

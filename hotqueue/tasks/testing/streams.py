@@ -25,6 +25,9 @@ class MemoryChannel:
         """Keep progress."""
         self._storage.report(task_id, progress)
 
+    def log(self, _request: Request, _line: str) -> None:
+        """Keep no line: nobody looks at a task here."""
+
     def outlet(self, request: Request, options: TaskOptions) -> Any:
         """Return where the items of a generator go."""
         return MemoryOutlet(self._storage, self._entry, request, options)

@@ -7,24 +7,41 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from hotqueue.errors import STORE_ERRORS
 from hotqueue.tasks.execution.soft_limit import leave_ctrl_c_to_main
+from hotqueue.tasks.wire.run_reports import Line, Lines
 
 EVERY = 0.1  # seconds between two writes of one task
 AGAIN = 1.0  # seconds after which a write is tried again that failed
 
-Write = Callable[[str, dict[str, Any]], None]  # id and progress → published
+Write = Callable[[str, dict[str, Any]], None]  # id and what it says → published
 
 
 class _Reported:
+    """What one task has said, and nobody has written."""
+
     def __init__(self) -> None:
         self.lock = threading.Lock()  # of writing, so that nothing overtakes what came after it
-        self.latest: deque[dict[str, Any]] = deque(maxlen=1)
+        self.guard = threading.Lock()  # of what is below; never held while something is written
+        self.latest: dict[str, Any] = {}
+        self.lines: Lines | None = None
         self.next_at = 0.0
+
+    def add(self, said: Mapping[str, Any]) -> None:
+        with self.guard:
+            self.latest |= said
+
+    def take(self) -> dict[str, Any]:
+        with self.guard:
+            said, self.latest = self.latest, {}
+            return {**said, "log": self.lines.encode()} if self.lines is not None and "log" in said else said
+
+    def give_back(self, said: Mapping[str, Any]) -> None:
+        with self.guard:
+            self.latest = {**said, **self.latest}
 
 
 class ProgressWriter:
@@ -41,10 +58,25 @@ class ProgressWriter:
         self._thread: threading.Thread | None = None
         self._changing = threading.Lock()  # of whether there is a thread
 
-    def report(self, task_id: str, progress: dict[str, Any]) -> None:
+    def log(self, task_id: str, line: Line, earlier: Callable[[], bytes]) -> None:
+        """Take a line that a task logs; raises as `report`.
+
+        Args:
+            earlier: returns what runs of the task before this one have logged.
+        """
+        reported = self.open.setdefault(task_id, _Reported())
+        if reported.lines is None:
+            kept = Lines(earlier() if line[1] > 1 else b"")
+            with reported.guard:
+                reported.lines = reported.lines or kept  # two threads of a task may log at once
+        with reported.guard:
+            reported.lines.add(line)
+        self.report(task_id, {"log": None})
+
+    def report(self, task_id: str, said: Mapping[str, Any]) -> None:
         """Take what a task reports; raises what writing it does, where it is written at once."""
         reported = self.open.setdefault(task_id, _Reported())
-        reported.latest.append(progress)
+        reported.add(said)
         if time.monotonic() >= reported.next_at:
             self._write(task_id, reported)
         if not reported.latest:
@@ -75,12 +107,11 @@ class ProgressWriter:
         with reported.lock:
             if not reported.latest or (time.monotonic() < reported.next_at and not is_last):
                 return
-            progress, reported.next_at = reported.latest.pop(), time.monotonic() + EVERY
+            said, reported.next_at = reported.take(), time.monotonic() + EVERY
             try:
-                self._write_to(task_id, progress)
+                self._write_to(task_id, said)
             except STORE_ERRORS:
-                if not reported.latest:
-                    reported.latest.append(progress)
+                reported.give_back(said)
                 raise
 
     def _is_over(self) -> bool:

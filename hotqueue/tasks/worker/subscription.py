@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import threading
@@ -85,7 +86,7 @@ class Subscription(Holding, Unparking, Attended):
         self.unsettled: list[Settlement] = []
         self.unsettled_bytes = 0
         self.slow_settlements = SlowSettlements(self, moved)
-        self.progress = ProgressWriter(registry.broker.report)
+        self.progress = ProgressWriter(registry.broker.tell)
         self.lock = threading.Lock()  # of `unsettled`, which a Settler empties from another thread
         self.ahead: Step | None = None
         self.unavailable_until = 0.0
@@ -256,7 +257,12 @@ class Subscription(Holding, Unparking, Attended):
 
     def report(self, _queue: str, task_id: str, progress: dict[str, Any]) -> None:
         """Publish a task's progress."""
-        self.progress.report(task_id, progress)
+        self.progress.report(task_id, {"progress": progress})
+
+    def log(self, request: Request, line: str) -> None:
+        """Keep a line; the task goes on where the server cannot be reached, and a later line brings it along."""
+        with contextlib.suppress(*STORE_ERRORS):
+            self.progress.log(request.id, (self.now(), request.attempt, line), lambda: self.registry.broker.logged(request.id))
 
     def outlet(self, request: Request, options: TaskOptions) -> Any:
         """Return where the items of a generator go."""

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from hotqueue.errors import ConnectionFailed
+from hotqueue.tasks.wire.run_reports import Lines
 from hotqueue.tasks.worker import progress_writer
 from hotqueue.tasks.worker.progress_writer import EVERY, ProgressWriter
 from tests.support.waiting import wait_until
@@ -110,3 +111,59 @@ def test_many_threads_and_one_thread_that_writes() -> None:
     for i in range(8):
         writer.end(str(i))
         assert written.of(str(i))[-1] == 299
+
+
+class Log:
+    """Where lines are written."""
+
+    def __init__(self, failures: int = 0) -> None:
+        self.texts: list[list[str]] = []
+        self.said: list[dict[str, Any]] = []
+        self.failures = failures
+
+    def __call__(self, _task_id: str, said: dict[str, Any]) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise ConnectionFailed("away")
+        self.said.append(said)
+        if "log" in said:
+            self.texts.append([text for _, _, text in Lines(said["log"].encode()).all])
+
+
+def test_lines_are_written_together_and_with_progress() -> None:
+    writer = ProgressWriter(log := Log())
+    for n in range(200):
+        writer.log("t", (n, 1, str(n)), lambda: b"")
+        writer.report("t", {"progress": {"n": n}})
+    writer.end("t")
+    assert log.texts[0] == ["0"]
+    assert log.texts[-1] == [str(n) for n in range(100, 200)]
+    assert log.said[-1]["progress"] == {"n": 199}
+    assert len(log.said) < 100  # not one a line
+
+
+def test_lines_of_runs_before_are_kept_and_read_once() -> None:
+    writer, asked = ProgressWriter(log := Log()), list[int]()
+
+    def earlier() -> bytes:
+        asked.append(1)
+        before = Lines()
+        before.add((1, 1, "before"))
+        return before.encode().encode()
+
+    for n in range(3):
+        writer.log("t", (n, 2, str(n)), earlier)
+    writer.log("u", (0, 1, "first"), earlier)
+    writer.end("t")
+    assert ["before", "0", "1", "2"] in log.texts
+    assert ["first"] in log.texts
+    assert asked == [1]
+
+
+def test_a_line_that_could_not_be_written_comes_with_the_next() -> None:
+    writer = ProgressWriter(log := Log(failures=1))
+    with pytest.raises(ConnectionFailed):
+        writer.log("t", (1, 1, "a"), lambda: b"")
+    writer.log("t", (2, 1, "b"), lambda: b"")
+    writer.end("t")
+    assert log.texts[-1] == ["a", "b"]

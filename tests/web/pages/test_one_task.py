@@ -8,8 +8,10 @@ from html import unescape
 
 import pytest
 
-from hotqueue import HotQueue
-from hotqueue.tasks import chain
+from hotqueue import HotQueue, keys
+from hotqueue.monitor import one_task
+from hotqueue.tasks import chain, current_task
+from hotqueue.tasks.broker.streams import LOG_TTL
 from hotqueue.web.pages.one_task import kind_of
 from tests.support import dashboards
 from tests.support.elsewhere import task_by_name
@@ -38,6 +40,33 @@ def test_a_dead_task_shows_its_traceback_and_is_retried(make_queue: MakeQueue) -
     page = asked.get(f"/task?queue={queue.name}&id={task_id}").text
     assert "<strong>Why:</strong>" in page
     assert "1 task revoked" in asked.post("/do/revoke", data={"task": unescape(key[1])}).text
+
+
+def logs(n: int) -> None:
+    for m in range(n):
+        current_task.log(f"{EVIL} {m}")
+    current_task.log(f"run {current_task.request.attempt}\nis over")
+    raise ValueError("no")
+
+
+def test_what_a_task_logged_is_shown_of_all_its_runs(make_queue: MakeQueue) -> None:
+    queue = make_queue()
+    task = queue.task(name="shop.logs", retries=1, default_retry_delay=0, retry_jitter=False)(logs)
+    few, many = task.delay(1), task.delay(150)
+    queue.run_worker(max_tasks=4)
+    found = one_task.look(queue._store, queue.name, few.id)
+    assert found is not None
+    texts = [f"{EVIL} 0", "run 1\nis over", f"{EVIL} 0", "run 2\nis over"]
+    assert [(line.attempt, line.text) for line in found.log] == list(zip((1, 1, 2, 2), texts, strict=True))
+    assert found.as_json()["log"][0].keys() == {"at", "attempt", "text"}
+    asked = dashboards.client(queue)
+    page = asked.get(f"/task?queue={queue.name}&id={few.id}").text
+    assert "run 2\nis over" in page
+    assert "<script>a" not in page
+    assert "lines before these were not kept" in asked.get(f"/task?queue={queue.name}&id={many.id}").text
+    ttl = queue._store.command(keys.log(queue.name, few.id), "TTL", keys.log(queue.name, few.id))
+    assert 0 < ttl <= LOG_TTL
+    queue.discard_dead(all=True)
 
 
 def test_what_has_ended_shows_its_result(make_queue: MakeQueue) -> None:
