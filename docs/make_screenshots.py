@@ -44,6 +44,7 @@ PICTURES = {  # name: path, what is clicked from there on, width, height, colour
 SHOP = """
     import random, time
     from hotqueue import HotQueue
+    from hotqueue.tasks import current_task
 
     mail, images, reports, billing = (HotQueue(name) for name in ("mail", "images", "reports", "billing"))
 
@@ -73,7 +74,9 @@ SHOP = """
 
     @reports.task(max_concurrency=2, concurrency_key="{tenant}")
     def export(tenant, part):
+        current_task.log(f"part {part} of 5: {3_000 + 7 * part} orders of {tenant}")
         time.sleep(random.uniform(0.5, 4))
+        current_task.log("written; asks archive.example.org to take it")
         if tenant == "globex" and part == 3:
             raise TimeoutError("the archive of globex does not answer")
         return part
