@@ -32,7 +32,8 @@ from tests.support.servers import RedisServer
 
 PAGES = (
     *("/", "/?span=month", "/queues", "/queues?page=9&sort=name", "/queues/{queue}", "/workers", "/workers/{program}"),
-    *("/names", "/names/one?queue={queue}&task=shop.price"),
+    *("/names", "/names/one?queue={queue}&task=shop.price", "/new?queue={queue}", "/new"),
+    *("/api/info", "/api/queues?page=9", "/api/tasks?f=state:waiting", "/api/workers", "/api/stats"),
 )
 
 

@@ -10,11 +10,12 @@ from typing import Any
 
 from hotqueue import __version__, keys
 from hotqueue.monitor import finding, inventory, one_task, statistics
-from hotqueue.monitor.crowd import QueueFacts
+from hotqueue.monitor.crowd import QueueFacts, ask
 from hotqueue.monitor.inventory import Length
 from hotqueue.monitor.statistics import Histogram, Mark, Series, Span
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker.broker import Broker
+from hotqueue.tasks.broker.schema import MOST as MOST_SCHEMAS
 
 STEPS = {"minute": 60, "hour": 3600, "day": 86400}
 MOST = {"minute": 120, "hour": 744, "day": 365}  # spans that are kept
@@ -42,6 +43,15 @@ def queue_of(found: QueueFacts, schema: int) -> dict[str, Any]:
     more = found.scheduled, found.running, found.dead, found.workers
     waiting = max(0, found.unfinished - found.running)
     return _queue(Length(found.name, found.messages, waiting, found.suspects, *paused, *more), schema)
+
+
+def schemas(store: Store, names: Sequence[str]) -> list[int]:
+    """Return the schemas of some queues, in their order, in one trip; see `Broker.schema`."""
+    asked = [("EXISTS", *(keys.schema(name, number) for number in range(2, MOST_SCHEMAS + 1))) for name in names]
+    replies = ask(store, asked, "reading the schemas of queues")
+    if failed := [reply for reply in replies if isinstance(reply, Exception)]:
+        raise failed[0]
+    return [1 + int(reply) for reply in replies]
 
 
 def _queue(found: Length, schema: int) -> dict[str, Any]:

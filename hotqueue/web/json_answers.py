@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from hotqueue.monitor import answers, ended, inventory, one_task
+from hotqueue.monitor import answers, ended, one_task
 from hotqueue.monitor import schedules as schedule_facts
 from hotqueue.monitor.crowd import QueueFacts
 from hotqueue.monitor.filter_text import FilterError, parse
@@ -89,8 +89,8 @@ def queues(view: View) -> dict[str, Any]:
 
 
 def _described(view: View, found: Sequence[QueueFacts]) -> list[dict[str, Any]]:
-    schemas = inventory.schemas(view.store, [each.name for each in found])
-    return [answers.queue_of(each, schemas[each.name]) for each in found]
+    schemas = answers.schemas(view.store, [each.name for each in found])
+    return [answers.queue_of(each, schema) for each, schema in zip(found, schemas, strict=True)]
 
 
 def one_queue(view: View) -> dict[str, Any]:

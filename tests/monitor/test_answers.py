@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from hotqueue import HotQueue, keys
-from hotqueue.monitor import answers, crowd
+from hotqueue.monitor import answers, crowd, inventory
 from tests.support.elsewhere import task_by_name
 
 MakeQueue = Callable[..., HotQueue]
@@ -25,7 +25,9 @@ def test_a_queue_is_described_alike_alone_and_with_others(make_queue: MakeQueue,
     key = keys.schema(newer.name, keys.SCHEMA + 1)
     store.command(key, "SET", key, "1")
     found = crowd.queues(store, [busy.name, empty.name, newer.name])
-    schemas = (1, 1, keys.SCHEMA + 1)
+    names = [busy.name, empty.name, newer.name]
+    schemas = answers.schemas(store, names)
+    assert dict(zip(names, schemas, strict=True)) == inventory.schemas(store, names)
     together = [answers.queue_of(each, schema) for each, schema in zip(found, schemas, strict=True)]
     assert together == [answers.queue(store, each.name, schema) for each, schema in zip(found, schemas, strict=True)]
     assert together[0] == {
@@ -37,7 +39,7 @@ def test_a_queue_is_described_alike_alone_and_with_others(make_queue: MakeQueue,
         "paused_tasks": ["shop.mail"],
         "schema": 1,
     }
-    assert together[2] == {"name": newer.name, "messages": 1, "schema": keys.SCHEMA + 1}
+    assert together[2] == {"name": newer.name, "messages": 1, "schema": schemas[2]}
     store.command(key, "DEL", key)
     for queue in (busy, newer):
         queue.resume()

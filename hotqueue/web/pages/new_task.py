@@ -63,7 +63,8 @@ def _form(
     queue = typed["into"]
     is_there = bool(queue) and view.snapshots.find(queue) is not None
     queues = [queue] if is_there else busiest(view)
-    names = {name for some in calls.known(view.store, queues).values() for name in some} | _names_that_ran(view, queues)
+    names = {name for some in calls.known(view.store, queues).values() for name in some}
+    names |= _names_that_ran(view, queue) if is_there else set()  # of many queues that takes long
     return {
         "typed": typed,
         "wrong": wrong or {},
@@ -76,9 +77,9 @@ def _form(
     }
 
 
-def _names_that_ran(view: View, queues: list[str]) -> set[str]:
-    """Return the names of tasks that were run in some queues within a month."""
-    return {series.task for series in view.history.by_task(queues, 86400, 30) if series.total.counts["started"]}
+def _names_that_ran(view: View, queue: str) -> set[str]:
+    """Return the names of tasks that were run in a queue within a month."""
+    return {series.task for series in view.history.by_task([queue], 86400, 30) if series.total.counts["started"]}
 
 
 def _sure(typed: Mapping[str, str]) -> str:
@@ -133,7 +134,7 @@ def _place(view: View, typed: dict[str, str], wrong: dict[str, str]) -> tuple[st
     if view.snapshots.find(queue) is None:
         hint = did_you_mean(queue, [each.name for each in view.snapshot.queues])
         return queue, f"there is no queue {queue!r:.80} so far{hint}"
-    known = calls.known(view.store, [queue])[queue] | _names_that_ran(view, [queue])
+    known = calls.known(view.store, [queue])[queue] | _names_that_ran(view, queue)
     if task in known:
         return queue, ""
     return queue, f"no worker of queue {queue} knows a task {task!r:.80}, and none ran there{did_you_mean(task, known)}"
