@@ -208,7 +208,8 @@ def test_however_many_futures_there_are_one_connection_and_few_threads_wait(star
         threads = set(threading.enumerate())
         futures = [first, *(executor.submit(abs, n) for n in range(300))]
         # this one's, that over which they are sent, that over which their ends come; when it is busy, one to ask anew
-        assert len(client.client_list()) <= 4
+        connections = client.client_list()
+        assert len(connections) <= 4, [each["cmd"] for each in connections]
         assert "hotqueue-replies" not in {thread.name for thread in set(threading.enumerate()) - threads}
         executor.shutdown(wait=False, cancel_futures=True)
         assert all(future.cancelled() for future in futures)
