@@ -51,6 +51,8 @@ class Fetching(Worker):
     def _may_fetch_asleep(self, wait: float) -> bool:
         if wait <= 0 or not self.has_one_queue or self.shared.is_burst or self._sleep_error or not self.idle.may_fetch:
             return False
+        if self.shared.runs_suspects and len(self.shared.workers) > 1:  # it would bring something beside one that runs alone
+            return False
         subscription = self.subscriptions[0]
         return not (
             subscription.is_newer

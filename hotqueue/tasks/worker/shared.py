@@ -92,12 +92,12 @@ class Shared:
         outages: of servers, as far as they have been said.
         settler, relaying: settle what waits behind a long task; bring what tasks have posted for other queues.
         done: what became of tasks → how many.
-        runs_suspects: True where no supervisor is there to start a quarantine process.
+        runs_suspects, runs_alone: True where no supervisor has a process for them; who runs one, while no other fetches anything.
         failed, reached_limit: why it stopped of itself: something broke; --max-tasks or --max-memory.
     """
 
-    failed = False
-    reached_limit = False
+    failed = reached_limit = False
+    runs_alone: object | None = None
 
     def __init__(
         self,

@@ -14,6 +14,8 @@ from hotqueue.tasks.worker.inputs import hand_on
 from hotqueue.tasks.worker.recovery import Recovery
 from hotqueue.tasks.worker.subscription import Subscription
 
+LET_ALONE = 0.01  # seconds for which a worker waits that is kept from fetching, before it looks again
+
 
 class Stepping(Recovery):
     """A worker that makes steps.
@@ -25,12 +27,23 @@ class Stepping(Recovery):
     """
 
     def step(self, subscription: Subscription, room: int) -> Stepped | None:
-        """Settle a subscription's outcomes and fetch up to `room` tasks into it; None when that failed and was recovered from."""
+        """Settle a subscription's outcomes and fetch up to `room` tasks into it.
+
+        None when that failed and was recovered from; or when nothing is to be fetched, as another worker runs a suspect alone.
+        """
+        if self.shared.runs_alone is not None and self._is_kept_out(room):
+            self.shared.stop.wait(LET_ALONE)
+            return None
         self._is_stepping = True
         try:
+            if self.shared.runs_alone is not None and self._is_kept_out(room):  # since then: who runs one asks whether we step
+                return None
             return self._step(subscription, room)
         finally:
             self._is_stepping = False
+
+    def _is_kept_out(self, room: int) -> bool:
+        return room > 0 and self.shared.runs_alone is not self
 
     def _step(self, subscription: Subscription, room: int) -> Stepped | None:
         if subscription.is_newer and time.monotonic() < subscription.fetch_at:

@@ -118,8 +118,18 @@ class SyncWorker(Fetching):
         """For want of a quarantine process: run a suspect between two batches, when nothing else runs here."""
         workers = self.shared.workers
         subscription = next((each for each in self.attended() if each.suspects and each.ahead is None), None)
-        if subscription is None or workers[0] is not self or not all(each is self or each.is_idle for each in workers):
+        if subscription is None or workers[0] is not self or self._has_company():
             return False
+        self.shared.runs_alone = self
+        try:
+            return not self._has_company() and self._run_alone(subscription)  # again: others may have begun a step since
+        finally:
+            self.shared.runs_alone = None
+
+    def _has_company(self) -> bool:
+        return not all(each is self or each.is_idle for each in self.shared.workers)
+
+    def _run_alone(self, subscription: Subscription) -> bool:
         self.settle_all(subscription)
         subscription.session.width = ALONE
         try:

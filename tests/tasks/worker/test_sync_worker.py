@@ -10,6 +10,7 @@ import pytest
 
 from hotqueue import HotQueue
 from hotqueue.errors import WorkerLost
+from hotqueue.tasks import State
 from hotqueue.tasks.worker.process import Process
 from tests.support.waiting import wait_until
 from tests.tasks import sample
@@ -71,6 +72,24 @@ class TestAlone:
         queue.run_worker(burst=True, threads=threads)
         assert alone.get(timeout=5) == 0
         assert [r.get(timeout=5) for r in others] == [*range(12), *range(12)]
+
+    def test_what_is_sent_meanwhile_waits_until_it_has_ended(self, room: Room) -> None:
+        queue = room.queue
+        alone, beside = queue.task(sample.alone).delay(), queue.task(sample.beside)
+        moved = room["ready"][alone.id]
+        room.client.zrem(room.prefix + "ready", alone.id)
+        room.fill({"suspects": {alone.id: moved}, "attempts": {alone.id: "0 1 - - - 0 0 1"}})
+
+        def send() -> None:
+            wait_until(lambda: alone.state is not State.PENDING)
+            beside.map(range(12))
+
+        sender = threading.Thread(target=send)
+        sender.start()
+        queue.run_worker(burst=True, threads=3)
+        sender.join()
+        queue.run_worker(burst=True, threads=3)
+        assert alone.get(timeout=5) == 0
 
     def test_the_fifth_death_convicts_it(self, room: Room) -> None:
         queue = room.queue
