@@ -30,6 +30,24 @@ DISTRUSTED = 30.0  # seconds for which a node of a Cluster that failed is not as
 _OURS = ("retry", "retry_on_timeout", "retry_on_error", "socket_timeout", "decode_responses", "protocol", "health_check_interval")
 
 
+# Commands with a key of whose reply redis-py makes something else; ours read what the server sends.
+_REMADE = (
+    *("HGETALL", "HSCAN", "HEXISTS", "SMEMBERS", "SISMEMBER", "ZSCORE", "ZMSCORE", "ZRANGE", "ZREVRANGE"),
+    *("SET", "LTRIM", "EXPIRE", "PEXPIRE", "PERSIST", "RENAME"),
+)
+
+
+class Cluster(redis.RedisCluster):
+    """A client of a Cluster through which a command follows its key, its reply as from a connection of ours."""
+
+    def get_redis_connection(self, node: Any) -> Any:
+        """Return the client of one node."""
+        made = super().get_redis_connection(node)
+        for name in _REMADE:
+            made.response_callbacks.pop(name, None)
+        return made
+
+
 def _settings(options: dict[str, Any], retry: Any) -> dict[str, Any]:
     """Return client keywords: the caller's, with ours over those that decide whether a command can run twice."""
     kept = {k: v for k, v in options.items() if k not in _OURS}
@@ -59,7 +77,7 @@ def build(address: Address, server: EmbeddedServer | None) -> Any:
         sentinels = Sentinel(address.hosts, sentinel_kwargs=_sentinel_settings(address, settings, once), **_tcp(settings))
         return sentinels.master_for(address.service, redis_class=redis.Redis)
     nodes = [redis.cluster.ClusterNode(host, port) for host, port in address.hosts]
-    return redis.RedisCluster(startup_nodes=nodes, **_cluster_settings(settings))
+    return Cluster(startup_nodes=nodes, **_cluster_settings(settings))
 
 
 def build_async(address: Address, server: EmbeddedServer | None) -> Any:
@@ -196,7 +214,7 @@ def _from_client(client: Any, once: Any) -> Any:
     """Return a client with the settings of the caller's and a pool of our own."""
     if hasattr(client, "nodes_manager"):
         nodes = [redis.cluster.ClusterNode(*node) for node in _nodes_of(client)]
-        return redis.RedisCluster(startup_nodes=nodes, **_cluster_settings(_settings(_cluster_keywords(client), once)))
+        return Cluster(startup_nodes=nodes, **_cluster_settings(_settings(_cluster_keywords(client), once)))
     pool = client.connection_pool
     if hasattr(pool, "sentinel_manager"):
         hosts, asking = _sentinels_of(pool)

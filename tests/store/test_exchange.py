@@ -44,3 +44,50 @@ def test_a_server_that_stops_answering_is_given_up(start_redis: Callable[..., Re
     server.resume()
     wait_until(lambda: store.command("k", "PING"))
     store.close()
+
+
+ASKED = [
+    ("HGETALL", "{}:hash"),
+    ("HSCAN", "{}:hash", 0),
+    ("HGET", "{}:hash", "b"),
+    ("HMGET", "{}:hash", "a", "b", "c"),
+    ("HKEYS", "{}:hash"),
+    ("HEXISTS", "{}:hash", "a"),
+    ("SMEMBERS", "{}:set"),
+    ("SISMEMBER", "{}:set", "x"),
+    ("ZRANGE", "{}:sorted", 0, -1, "WITHSCORES"),
+    ("ZREVRANGE", "{}:sorted", 0, -1, "WITHSCORES"),
+    ("ZSCORE", "{}:sorted", "x"),
+    ("ZMSCORE", "{}:sorted", "x", "y"),
+    ("SET", "{}:text", "x", "PX", 60_000),
+    ("SET", "{}:text", "y", "NX"),
+    ("PEXPIRE", "{}:text", 60_000),
+    ("GETRANGE", "{}:text", 0, 1),
+    ("EXISTS", "{}:text"),
+    ("TYPE", "{}:text"),
+    ("LRANGE", "{}:list", 0, -1),
+    ("LTRIM", "{}:list", 0, -1),
+    ("MGET", "{}:text", "{}:none"),
+    ("GET", "{}:none"),
+]
+
+
+@pytest.mark.servers("cluster")
+@pytest.mark.parametrize("asked", ASKED, ids=lambda asked: asked[0])
+def test_a_reply_from_where_a_key_has_moved_is_as_any_other(store: Store, key: str, asked: tuple[Any, ...]) -> None:
+    name = f"{{{key}}}"
+    for command in (
+        ("HSET", f"{name}:hash", "a", "1", "b", "2"),
+        ("SADD", f"{name}:set", "x"),
+        ("ZADD", f"{name}:sorted", 1, "x"),
+        ("SET", f"{name}:text", "x"),
+        ("RPUSH", f"{name}:list", "x", "y"),
+    ):
+        store.command(name, *command)
+        store.command(name, "PEXPIRE", command[1], 60_000)
+    command = tuple(part.format(name) if isinstance(part, str) else part for part in asked)
+    at_home = store.command(name, *command)
+    right = store.pool.connections_to(name)
+    wrong = next(pool for n in range(100) if (pool := store.pool.connections_to(f"other-{n}")) is not right)
+    store.pool.connections_to = lambda _: wrong  # type: ignore[method-assign]  # a node that answers MOVED
+    assert repr(store.command(name, *command)) == repr(at_home)
