@@ -71,8 +71,7 @@ def _queue(found: Length, schema: int) -> dict[str, Any]:
 
 def why(store: Store, queue: str, task_id: str) -> dict[str, Any]:
     """Return why a task waits, or what else there is to say of it."""
-    broker = Broker(store, queue)
-    reason = one_task.why(broker, broker.facts(task_id))
+    reason = one_task.why(Broker(store, queue), task_id)
     facts = {name: one_task.plain(value) for name, value in reason.facts.items()}
     return {"id": task_id, "queue": queue, "reason": reason.reason, "text": str(reason), "facts": facts}
 

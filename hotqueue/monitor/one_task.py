@@ -17,7 +17,9 @@ from hotqueue.store.store import Store
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.broker.facts import Facts, WorkerFacts
 from hotqueue.tasks.client.explain import Explaining
+from hotqueue.tasks.client.words import time_text
 from hotqueue.tasks.rules.history import History, json_object
+from hotqueue.tasks.rules.options import datetime_of
 from hotqueue.tasks.rules.why import Why
 from hotqueue.tasks.wire import record
 from hotqueue.tasks.wire.account import Told
@@ -28,6 +30,7 @@ from hotqueue.tasks.workflow import graph
 
 READ = 256 * 1024  # bytes of a result that are read, for the texts of an error: they are in front
 _ENDED = ("result", "done", "dead")
+_MAY_BE_TOLD = ("unknown", "result", "done")  # among the tasks that have ended
 _OUTCOMES = {"succeeded": "SUCCESS", "failed": "FAILURE", "revoked": "REVOKED", "expired": "REVOKED"}
 _STATES = {"held": "running", "ready": "waiting", "suspect": "waiting", "lane": "waiting", "waits": "waiting"}
 
@@ -121,10 +124,10 @@ def look(store: Store, queue: str, task_id: str) -> OneTask | None:
     """Return what a queue knows of a task; None if that is nothing."""
     broker = Broker(store, queue)
     facts = broker.facts(task_id)
-    told = ended.find(store, queue, task_id) if facts.where in ("unknown", "result", "done") else None
+    told = ended.find(store, queue, task_id) if facts.where in _MAY_BE_TOLD else None
     if facts.where == "unknown" and told is None:
         return None
-    reason = why(broker, facts)
+    reason = _reason(broker, facts, told)
     task = OneTask(task_id, queue, reason=reason.reason, why=str(reason), state=_state_of(facts))
     dead = broker.dead_record(task_id) if facts.where in _ENDED else None
     history = facts.history
@@ -152,9 +155,20 @@ def look(store: Store, queue: str, task_id: str) -> OneTask | None:
     return task
 
 
-def why(broker: Broker, facts: Facts) -> Why:
+def why(broker: Broker, task_id: str) -> Why:
     """Return why a task waits, or what else there is to say of it."""
-    return Explaining(broker, facts, None).why()
+    facts = broker.facts(task_id)
+    told = ended.find(broker.store, broker.name, task_id) if facts.where in ("unknown", "done") else None
+    return _reason(broker, facts, told)
+
+
+def _reason(broker: Broker, facts: Facts, told: Told | None) -> Why:
+    """Return why a task waits; of one whose result is gone, or was not kept, what is told of its end."""
+    if told is None or facts.where == "result":
+        return Explaining(broker, facts, None).why()
+    state, at = _OUTCOMES.get(told.what, told.what), told.at * 1000
+    text = f"it has ended: {state}, at {time_text(at)}; its result is no longer there, or was not kept"
+    return Why("done", text, state=state, at=datetime_of(at))
 
 
 def _state_of(facts: Facts) -> str:

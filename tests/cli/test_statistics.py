@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from hotqueue import HotQueue
+from hotqueue import HotQueue, keys
 from hotqueue.cli.admin import hotqueue
 from hotqueue.cli.statistics import seconds
 
@@ -83,6 +83,12 @@ def test_ended_tasks_are_listed_and_shown(make_queue: MakeQueue, run: Callable[.
     shown = json.loads(run("show", f"{name}-1", "-Q", name, "--json").output)
     assert (shown["state"], shown["outcome"], shown["args"], shown["task"]) == ("ended", "SUCCESS", "1", "shop.work")
     assert [event["what"] for event in shown["timeline"]] == ["sent", "started", "success"]
+    queue._store.command(name, "DEL", keys.result(name, f"{name}-1"))
+    said = json.loads(run("why", f"{name}-1", "-Q", name, "--json").output)
+    assert (said["reason"], said["facts"]["state"]) == ("done", "SUCCESS")
+    assert said["text"].endswith("; its result is no longer there, or was not kept")
+    shown = json.loads(run("show", f"{name}-1", "-Q", name, "--json").output)
+    assert (shown["reason"], shown["why"]) == ("done", said["text"])
 
 
 @pytest.mark.parametrize(
