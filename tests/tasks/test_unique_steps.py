@@ -43,6 +43,15 @@ class Shop:
             raise value
         return chain(self.only.si(key).set(on_conflict=value), self.one.si()) if value in CONFLICTS else value
 
+    def swap(self, *on_conflict: str) -> list[Any]:
+        """Send two tasks of two keys; in the place of each comes a step of the other's key, once both have run."""
+
+        def swap(mine: int, other: int, how: str = "") -> Any:
+            return chain(self.one.si(), task.si(other, mine).set(on_conflict=how), self.one.si()) if how else mine
+
+        task = known(self.queue.task(swap, name="swap", unique="{mine}"))
+        return [task.delay(n, 1 - n, how) for n, how in enumerate(on_conflict)]
+
     def work(self) -> None:
         self.queue.run_worker(burst=True)
 
@@ -140,6 +149,17 @@ def test_what_takes_the_place_of_a_task_may_not_wait_for_that_itself(make_queue:
     shop.work()
     with pytest.raises(DuplicateTask, match=f"it is task {result.id}"):
         result.get(timeout=20)
+    shop.check_nothing_left()
+
+
+@pytest.mark.parametrize("on_conflict", CONFLICTS)
+def test_two_of_which_each_would_wait_for_the_key_of_the_other_do_not(make_queue: MakeQueue, on_conflict: str) -> None:
+    shop = Shop(make_queue())
+    first, second = shop.swap("replace", on_conflict)
+    shop.work()
+    with pytest.raises(DuplicateTask, match=f"it is task {first.id}"):
+        second.get(timeout=20)
+    assert first.get(timeout=20) == 1
     shop.check_nothing_left()
 
 

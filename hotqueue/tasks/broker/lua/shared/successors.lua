@@ -108,13 +108,24 @@ local function behind_others(at)
     return fine and is_behind
   end
 
+  -- The task that waits for another's unique key, if one does.
+  local function next_of(id)
+    local envelope = redis.call('HGET', tasks, id)
+    local key = envelope and key_of(envelope)
+    local row = key and parsed(redis.call('HGET', hash, key))
+    return row and row.id == id and row.next
+  end
+
   -- Whether a task waits, however indirectly, for a step to end; also where that cannot be told.
   local function waits_for(wanted, id, owners)
     local steps, seen, at = { id }, { [id] = true }, 1
     while steps[at] and at <= 1000 do
-      for kind, behind in string.gmatch(owners.behind_of(steps[at]), '\n(%l)([^\n]+)') do
-        if kind == 'h' or behind == wanted then return true end -- h: what follows of it is in another queue
-        if not seen[behind] then steps[#steps + 1], seen[behind] = behind, true end
+      local behind = owners.behind_of(steps[at])
+      local parked = next_of(steps[at])
+      if parked then behind = behind .. '\na' .. parked end
+      for kind, step in string.gmatch(behind, '\n(%l)([^\n]+)') do
+        if kind == 'h' or step == wanted then return true end -- h: what follows of it is in another queue
+        if not seen[step] then steps[#steps + 1], seen[step] = step, true end
       end
       at = at + 1
     end
