@@ -42,7 +42,7 @@ def test_what_ends_waiting_tasks_is_in_front_of_those_that_do() -> None:
     ending = b"local function ending("
     assert {name for name, value in vars(scripts).items() if isinstance(value, Script) and ending in value.text} == {
         *("ENQUEUE_UNIQUE", "ENQUEUE_STEPS", "EXPIRE", "REVOKE", "REVOKE_SOME", "REVOKE_STEPS"),
-        *("STEP_FOLLOWING", "REVIVE", "DISCARD", "FOLLOW", "HEAR", "ASK_AGAIN"),  # which end the steps behind a task
+        *("STEP_FOLLOWING", "REVIVE", "DISCARD", "FOLLOW", "HEAR", "ASK_AGAIN", "END_LOST"),  # which end the steps behind a task
     }
 
 
