@@ -71,7 +71,15 @@ class ProgressWriter:
                 reported.lines = reported.lines or kept  # two threads of a task may log at once
         with reported.guard:
             reported.lines.add(line)
-        self.report(task_id, {"log": None})
+        reported.add({"log": None})
+        try:
+            if not reported.lock.locked():  # else somebody waits for the server: one is enough
+                self._write(task_id, reported)
+        except STORE_ERRORS:
+            reported.next_at = time.monotonic() + AGAIN  # by the thread: the next line does not wait
+            raise
+        finally:
+            self._have_written(reported)
 
     def report(self, task_id: str, said: Mapping[str, Any]) -> None:
         """Take what a task reports; raises what writing it does, where it is written at once."""
@@ -79,6 +87,10 @@ class ProgressWriter:
         reported.add(said)
         if time.monotonic() >= reported.next_at:
             self._write(task_id, reported)
+        self._have_written(reported)
+
+    def _have_written(self, reported: _Reported) -> None:
+        """Have what is left written by a thread."""
         if not reported.latest:
             return
         with self._changing:

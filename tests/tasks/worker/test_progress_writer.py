@@ -167,3 +167,23 @@ def test_a_line_that_could_not_be_written_comes_with_the_next() -> None:
     writer.log("t", (2, 1, "b"), lambda: b"")
     writer.end("t")
     assert log.texts[-1] == ["a", "b"]
+
+
+def test_who_logs_waits_once_for_a_server_that_is_away() -> None:
+    waited, is_back = list[str](), threading.Event()
+
+    def write(_task_id: str, _said: dict[str, Any]) -> None:
+        waited.append(threading.current_thread().name)
+        if waited[0] != waited[-1]:
+            is_back.wait(10)
+        raise ConnectionFailed("away")
+
+    writer = ProgressWriter(write)
+    with pytest.raises(ConnectionFailed):
+        writer.log("t", (0, 1, "0"), lambda: b"")
+    wait_until(lambda: len(waited) > 1)
+    for n in range(3):
+        writer.log("t", (n, 1, str(n)), lambda: b"")
+    assert waited[1:] == ["hotqueue-progress"]
+    is_back.set()
+    writer.drop()
