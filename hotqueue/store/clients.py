@@ -37,7 +37,7 @@ _REMADE = (
 )
 
 
-class Cluster(redis.RedisCluster):
+class _Cluster(redis.RedisCluster):
     """A client of a Cluster through which a command follows its key, its reply as from a connection of ours."""
 
     def get_redis_connection(self, node: Any) -> Any:
@@ -77,7 +77,7 @@ def build(address: Address, server: EmbeddedServer | None) -> Any:
         sentinels = Sentinel(address.hosts, sentinel_kwargs=_sentinel_settings(address, settings, once), **_tcp(settings))
         return sentinels.master_for(address.service, redis_class=redis.Redis)
     nodes = [redis.cluster.ClusterNode(host, port) for host, port in address.hosts]
-    return Cluster(startup_nodes=nodes, **_cluster_settings(settings))
+    return _Cluster(startup_nodes=nodes, **_cluster_settings(settings))
 
 
 def build_async(address: Address, server: EmbeddedServer | None) -> Any:
@@ -214,7 +214,7 @@ def _from_client(client: Any, once: Any) -> Any:
     """Return a client with the settings of the caller's and a pool of our own."""
     if hasattr(client, "nodes_manager"):
         nodes = [redis.cluster.ClusterNode(*node) for node in _nodes_of(client)]
-        return Cluster(startup_nodes=nodes, **_cluster_settings(_settings(_cluster_keywords(client), once)))
+        return _Cluster(startup_nodes=nodes, **_cluster_settings(_settings(_cluster_keywords(client), once)))
     pool = client.connection_pool
     if hasattr(pool, "sentinel_manager"):
         hosts, asking = _sentinels_of(pool)
