@@ -134,6 +134,9 @@ def _undo(store: Store, ids: Sequence[str], names: Sequence[str]) -> None:
     queues = chosen(store, names)
     with progress.shown("bringing tasks back"):
         done = acting.undo_discard(store, queues, ids)
+    if not (ids or done.count or done.kept):
+        click.echo("hotqueue: nothing is left of what was thrown away within the last five minutes", err=True)
+        return
     click.echo(f"{_many(done.count)} {'is' if done.count == 1 else 'are'} in the dead list again")
     for why in dict.fromkeys(done.kept.values()):
         some = [each for each, reason in done.kept.items() if reason == why]

@@ -86,7 +86,9 @@ def _queue_for(store: Store, task: str) -> str:
     except ValueError as error:
         is_known = any(task in some for some in found.values())
         hint = "" if is_known or "did you mean" in str(error) else did_you_mean(task, known_tasks(store, names))
-        raise click.UsageError(f"{error}{hint}; say --queue to send it all the same") from None
+        said = f"{error}{hint}"
+        end = " Say" if said.endswith("?") else "; say"
+        raise click.UsageError(f"{said}{end} --queue to send it all the same") from None
 
 
 def _ended(store: Store, queue: str, task_id: str, timeout: float | None) -> OneTask:

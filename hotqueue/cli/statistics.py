@@ -58,7 +58,8 @@ def stats(
         tables.table(_BY_SPAN if is_by_span else _BY_TASK, cells)
         if not any(any(span.counts.values()) for _, span, _ in found):
             hint = _meant_instead(store, queues, task)
-            click.echo(f"hotqueue: nothing has happened in the last {min(last, answers.MOST[per])} {per}s{hint}", err=True)
+            whose = f" to a task {task!r:.80}" if task else ""
+            click.echo(f"hotqueue: nothing has happened{whose} in the last {min(last, answers.MOST[per])} {per}s{hint}", err=True)
     say_refused(refused)
 
 

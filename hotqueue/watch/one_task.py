@@ -67,7 +67,7 @@ def _timeline(task: OneTask, width: int) -> Iterator[Line]:
     yield from _title("timeline")
     before: Event | None = None
     for event in task.timeline:
-        after = f"+{words.span((event.at - before.at).total_seconds())}" if before and before.at and event.at else ""
+        after = f"+{words.span(max(0.0, (event.at - before.at).total_seconds()))}" if before and before.at and event.at else ""
         style = "bad" if event.what in _BAD else "good" if event.what in ("success", "running") else ""
         head = f"{words.moment(event.at):23} {after:>5}  "
         for n, part in enumerate(_wrapped(f"{event.what}{': ' + event.text if event.text else ''}", width - len(head))):

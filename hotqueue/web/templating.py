@@ -127,12 +127,13 @@ def span(seconds: float | None) -> str:
 
 def ago(at: datetime | None) -> str:
     """Return how long ago something was."""
-    return "–" if at is None else f"{_roughly((datetime.now(UTC) - at).total_seconds())} ago"
+    said = age(at)
+    return "now" if said == "0" else said if at is None else f"{said} ago"
 
 
 def age(at: datetime | None) -> str:
     """Return for how long something has been."""
-    return ago(at).removesuffix(" ago")
+    return "–" if at is None else _roughly((datetime.now(UTC) - at).total_seconds())
 
 
 def until(at: datetime | None) -> str:

@@ -53,6 +53,10 @@ def test_the_dead_are_retried_and_thrown_away(make_queue: MakeQueue, store_url: 
     assert (done.code, done.out) == (2, "1 task is in the dead list again\n")
     assert done.err == "hotqueue: 1 task not (nobody): it was not thrown away within the last five minutes\n"
     assert call("discard", "--undo", *where).out == "1 task is in the dead list again\n"
+    assert (
+        call("discard", "--undo", *where).err
+        == "hotqueue: nothing is left of what was thrown away within the last five minutes\n"
+    )
     assert sorted(dead.id for dead in queue.dead()) == sorted([ids[2], ids[4]])
     assert "--undo takes ids" in call("discard", "--undo", "--task", "x", *where).err
     queue.discard_dead(all=True)

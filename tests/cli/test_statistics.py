@@ -52,7 +52,10 @@ def test_what_happened_is_shown(make_queue: MakeQueue, run: Callable[..., Any]) 
     assert [json.loads(line)["seconds"] for line in spans] == [60, 60, 60]
     assert sum(json.loads(line)["started"] for line in spans) == 4
     nothing = run("stats", "-Q", queue.name, "--task", "shop.other")
-    assert (nothing.exit_code, "nothing has happened in the last 60 minutes" in nothing.stderr) == (0, True)
+    assert (nothing.exit_code, "nothing has happened to a task 'shop.other' in the last 60 minutes" in nothing.stderr) == (
+        0,
+        True,
+    )
     queue.discard_dead(all=True)
 
 

@@ -34,6 +34,12 @@ def test_it_shows_what_happened_when() -> None:
     assert "behind     shop.load[p1]" in text
 
 
+def test_nothing_happens_before_what_it_follows() -> None:
+    events = [Event(NOW + timedelta(seconds=0.4), "started"), Event(NOW, "error", "OSError")]
+    lines = one_task.lines(OneTask("1", "q", "t", "dead", timeline=events), 80)
+    assert any("   +0s  error: OSError" in "".join(text for text, _ in line) for line in lines)
+
+
 def test_no_line_is_wider_than_the_screen_and_nothing_is_lost() -> None:
     for width in (44, 80):
         assert max(width_of(line) for line in one_task.lines(TASK, width)) <= width

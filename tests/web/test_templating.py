@@ -54,7 +54,7 @@ def test_moments() -> None:
     assert templating.ago(now - timedelta(seconds=90)) == "1 min ago"
     assert templating.until(now + timedelta(seconds=90)) == "in 1 min"
     assert (templating.ago(None), templating.until(None), templating.moment(None), templating.iso(None)) == ("–", "–", "–", "")
-    assert templating.until(now) == "now"
+    assert (templating.until(now), templating.ago(now), templating.age(now)) == ("now", "now", "0")
 
 
 def test_scripts_are_small_and_all_files_are_there() -> None:

@@ -158,7 +158,8 @@ def _queue_for(view: View, task: str, wrong: dict[str, str]) -> str:
         return calls.queue_of(task, found)
     except ValueError as error:
         is_several = any(task in names for names in found.values())
-        wrong["into" if is_several else "task"] = f"{error}; say which queue it is for"
+        end = " Say" if str(error).endswith("?") else "; say"
+        wrong["into" if is_several else "task"] = f"{error}{end} which queue it is for"
     return ""
 
 

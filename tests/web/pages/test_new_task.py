@@ -93,7 +93,7 @@ def test_what_is_wrong_stands_beside_its_field_and_what_was_typed_stays(known: K
         assert text in page, text
     assert "<b>" not in answer.text
     assert "without blanks" in sent(asked, task="no such name")
-    assert "no worker knows a task 'shop.prize'; did you mean 'shop.price'?; say which queue" in sent(asked, task="shop.prize")
+    assert "no worker knows a task 'shop.prize'; did you mean 'shop.price'? Say which queue" in sent(asked, task="shop.prize")
     queue.put("x")
     queue._store.command(keys.schema(queue.name, keys.SCHEMA + 1), "SET", keys.schema(queue.name, keys.SCHEMA + 1), "1")
     assert "schema" in (page := sent(asked, task="shop.price", into=queue.name, args="4"))  # the queue is newer than we are

@@ -31,5 +31,5 @@ def test_a_schedule_is_run_paused_resumed_and_removed(make_queue: MakeQueue) -> 
     assert "there is no queue" in asked.post("/do/run-schedule", data={**named, "queue": "x"}).text
     assert "is removed" in asked.post("/do/remove-schedule", data=named).text
     assert queue.schedules() == []
-    assert "There is no schedule" in asked.get("/schedules").text
+    assert "There is no schedule: @queue.periodic() and queue.schedule() make some." in asked.get("/schedules").text
     queue.purge()
