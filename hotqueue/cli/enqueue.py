@@ -10,13 +10,29 @@ import click
 from hotqueue.cli import completion, progress, tables
 from hotqueue.cli.entry import json_text, settings
 from hotqueue.cli.reading import changes, json_option, known_tasks
-from hotqueue.cli.settings import Number, Whole
+from hotqueue.cli.settings import Seconds, Whole
 
 if TYPE_CHECKING:
     from hotqueue.monitor.one_task import OneTask
     from hotqueue.store.store import Store
 
 ENDED = ("ended", "dead")
+
+
+class Span(Seconds):
+    """A span of time, such as 90, 90s or 15m, in seconds."""
+
+    _what = "span of time such as 90, 90s, 15m or 2h"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return its seconds."""
+        from hotqueue.monitor.filters import span_of
+
+        ms = span_of(value) if isinstance(value, str) else None
+        return super().convert(value if ms is None else ms / 1000, param, ctx)
+
+    def _bounds(self) -> str:
+        return ""
 
 
 @click.command(context_settings={**settings, "ignore_unknown_options": True})
@@ -29,12 +45,12 @@ ENDED = ("ended", "dead")
     shell_complete=completion.queues,
     help="To this queue; else to the one whose workers know it.",
 )
-@click.option("--countdown", type=Number(0), metavar="S", help="Run it in so many seconds.")
-@click.option("--expires", type=Number(0), metavar="S", help="Not after so many seconds.")
+@click.option("--countdown", type=Span(0), metavar="TIME", help="Run it in so many seconds, or 15m, 2h.")
+@click.option("--expires", type=Span(0), metavar="TIME", help="Not after so many seconds, or 15m, 2h.")
 @click.option("--priority", type=Whole(-100, 100), metavar="N", help="Higher ones run first.")
 @click.option("--id", "task_id", metavar="ID", help="Its id: sent again with the same one, it is the same task.")
 @click.option("--wait", "is_awaited", is_flag=True, help="Wait until it has ended; exit with 1 if it failed.")
-@click.option("--timeout", type=Number(0), metavar="S", help="Wait for so long at most.")
+@click.option("--timeout", type=Span(0), metavar="TIME", help="Wait for so long at most: seconds, or 15m, 2h.")
 @json_option
 @changes
 def enqueue(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 import os
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import redis
@@ -30,22 +32,20 @@ DISTRUSTED = 30.0  # seconds for which a node of a Cluster that failed is not as
 _OURS = ("retry", "retry_on_timeout", "retry_on_error", "socket_timeout", "decode_responses", "protocol", "health_check_interval")
 
 
-# Commands with a key of whose reply redis-py makes something else; ours read what the server sends.
-_REMADE = (
-    *("HGETALL", "HSCAN", "HEXISTS", "SMEMBERS", "SISMEMBER", "ZSCORE", "ZMSCORE", "ZRANGE", "ZREVRANGE"),
-    *("SET", "LTRIM", "EXPIRE", "PEXPIRE", "PERSIST", "RENAME"),
-)
-
-
 class _Cluster(redis.RedisCluster):
-    """A client of a Cluster through which a command follows its key, its reply as from a connection of ours."""
+    """A client of a Cluster by which a command can follow its key, its reply as the server sends it."""
 
     def get_redis_connection(self, node: Any) -> Any:
         """Return the client of one node."""
         made = super().get_redis_connection(node)
-        for name in _REMADE:
-            made.response_callbacks.pop(name, None)
+        if "parse_response" not in vars(made):
+            made.parse_response = partial(_reply, made.parse_response)  # type: ignore[method-assign]
         return made
+
+
+def _reply(parse: Callable[..., Any], connection: Any, name: str, *, as_sent: bool = False, **options: Any) -> Any:
+    """Return a reply: what redis-py makes of it, or what came."""
+    return connection.read_response() if as_sent else parse(connection, name, **options)
 
 
 def _settings(options: dict[str, Any], retry: Any) -> dict[str, Any]:

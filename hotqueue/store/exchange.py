@@ -96,7 +96,7 @@ class Exchange:
         self.pool.suspect = True
         try:
             name = args[0].decode() if isinstance(args[0], bytes) else args[0]  # the cluster client looks it up as text
-            return self.pool.client().execute_command(name, *args[1:])
+            return self.pool.client().execute_command(name, *args[1:], as_sent=True)  # only a Cluster's is asked to follow
         except rx.NoScriptError:
             raise
         except (rx.RedisError, rx.RedisClusterException, OSError) as error:

@@ -35,7 +35,7 @@ def test_it_is_sent_by_name(make_queue: Callable[..., HotQueue], store_url: str,
     assert (done.code, done.out, done.err) == (0, "an-id\n", "")
     shown = json.loads(call("show", "an-id", "-u", store_url, "-Q", queue.name, "--json").out)
     assert (shown["task"], shown["args"], shown["priority"]) == ("shop.price", "4, -5, x=[1]", 7)
-    done = call("enqueue", "shop.price", "-Q", queue.name, "-u", store_url, "--countdown", 900, "--json")
+    done = call("enqueue", "shop.price", "-Q", queue.name, "-u", store_url, "--countdown", "15m", "--json")
     assert json.loads(done.out)["queue"] == queue.name
     done = call("enqueue", "no such name", "-Q", queue.name, "-u", store_url)
     assert (done.code, done.err.count("\n")) == (2, 1)

@@ -61,7 +61,7 @@ def test_what_is_no_value_of_it_is_told_what_may_stand_there(words: tuple[str, .
         assert option in said
         assert "'abc'" in said
         assert "range" not in said
-        expected = kind.choices if isinstance(kind, click.Choice) else ["number", "size", "PORT"]
+        expected = kind.choices if isinstance(kind, click.Choice) else ["number", "size", "PORT", "span of time"]
         assert any(str(each) in said for each in expected)
         assert "\n" not in said
 

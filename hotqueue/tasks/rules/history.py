@@ -17,6 +17,7 @@ TIME_LIMIT = "T"  # the same, and a verdict: it was ended because the task ran i
 REVOKED = "R"  # the same: it was ended because the task was revoked, or the task had not started when it was
 CHECKPOINT = " c"  # a word behind the numbers: the task has kept something for its next run
 FORGIVEN = " f"  # with a number, another: so many deliveries had been charged when a run came further than those before
+BACK = " d"  # with a time in ms, another: when it was sent again from the dead list, and was due since
 MOST = 10  # times `max_deliveries`: so often it is delivered however far it comes
 # What becomes of a step of a workflow another task had whose unique key when it began: it fails, or it ends as that one did.
 DUPLICATE, JOINED = "D", "J"
@@ -40,7 +41,7 @@ class History:
         shared: how often a process died while it ran there beside others.
         lost: how often a host, or a supervisor, was lost with it.
         width: how many may run side by side with it in quarantine, itself included; 0 while it is not suspected.
-        unknown: words behind these numbers: CHECKPOINT, FORGIVEN, and what a newer version has put there, kept as it is.
+        unknown: words behind these numbers: CHECKPOINT, FORGIVEN, BACK, and what a newer version has put there, kept as it is.
     """
 
     retries: int = 0
@@ -62,6 +63,15 @@ class History:
     def with_checkpoint(self) -> History:
         """Return the history of a task that has kept something."""
         return self if self.has_checkpoint else replace(self, unknown=self.unknown + CHECKPOINT)
+
+    @property
+    def due(self) -> int | None:
+        """Since when it waits for this run, in ms, if not since it was first due; -1 where nobody knows."""
+        if self.tries:
+            at = self.errors[-1].get("due") if self.errors else None
+            return at if isinstance(at, int) else -1
+        found = [word[1:] for word in self.unknown.split() if word[0] == BACK[1] and word[1:].isdecimal()]
+        return int(found[0]) if found else None
 
     @property
     def forgiven(self) -> int:

@@ -97,8 +97,8 @@ def _more(told: Sequence[Delivery], codes: str) -> bytes:
             past = decode_history(each.history)
             if past.tries:
                 tries[n] = past.tries
-                at = past.errors[-1].get("due") if past.errors else None
-                due[n] = at if isinstance(at, int) else -1
+            if (at := past.due) is not None:
+                due[n] = at
         if each.error and codes[n] in _AGAIN:
             errors[n] = each.error
     return json.dumps({"tries": tries, "due": due, "errors": errors}, separators=(",", ":")).encode()

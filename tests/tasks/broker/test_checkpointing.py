@@ -100,7 +100,7 @@ def test_of_the_dead_it_counts_among_what_they_take_and_goes_with_them(room: Roo
     session.settle([Settlement("t", 1, "D", b"record", 1000, "{}")])
     assert int(room["dead:bytes"]) == len("{}\n" + sync("T")) + len(DATA)
     room.broker.revive(["t"])
-    assert room["attempts"] == {"t": MARK}
+    assert room["attempts"]["t"].startswith(f"{MARK} d")
     assert room["checkpoints"] == {"t": DATA.decode()}
     assert "dead:bytes" not in room.contents()
     (again,) = session.step(1).deliveries

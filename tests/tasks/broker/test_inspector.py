@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from hotqueue.errors import HotQueueError
+from hotqueue.tasks.rules.history import decode
 from tests.tasks.contents import Room, coro, place, sync
 
 pytestmark = pytest.mark.servers("server")
@@ -35,7 +36,11 @@ class TestDead:
     def test_the_revived_have_a_clean_slate_and_a_new_place(self, room: Room) -> None:
         self.fill(room)
         assert room.broker.revive(["s", "a", "bad", "unknown"]) == ["s", "a"]
-        assert room.contents() == {
+        found = room.contents()
+        attempts = {task_id: decode(value.encode()) for task_id, value in found.pop("attempts").items()}
+        assert attempts.keys() == {"s", "a"}
+        assert all((past.tries, past.errors, (past.due or 0) > 0) == (0, [], True) for past in attempts.values())
+        assert found == {
             "tasks": {"s": sync("S", 3), "a": coro("A\nA")},
             "ready": {"s": place(42, 3)},
             "ready:async": {"a": place(43)},

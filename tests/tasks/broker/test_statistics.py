@@ -15,6 +15,7 @@ from hotqueue.tasks.broker import unfolded
 from hotqueue.tasks.broker.session import Session
 from hotqueue.tasks.broker.statistics import ALL, Statistics
 from hotqueue.tasks.broker.unfolded import OTHER
+from hotqueue.tasks.rules.histogram import bounds_of
 from hotqueue.tasks.rules.tally import KEPT, Tally
 from hotqueue.tasks.wire import account, envelope
 from hotqueue.tasks.wire.settlement import Delivery, Settlement
@@ -66,6 +67,24 @@ def fold_all(queue: HotQueue, keep: int = 10_000) -> None:
 
 def work(n: int) -> int:
     return n
+
+
+def test_a_task_waits_from_when_it_was_sent_again_not_while_it_was_dead(make_queue: MakeQueue) -> None:
+    queue = make_queue()
+    bad = queue.task(name="shop.bad", retries=0)(fail)
+    result = bad.delay(1)
+    queue.run_worker(burst=True)
+    client, dead = queue._store.client(), keys.dead_tasks(queue.name)
+    record = client.hget(dead, result.id)
+    head, _, sent = record.partition(b"\n")
+    yesterday = int(time.time() * 1000) - 86_400_000
+    client.hset(dead, result.id, b"\n".join([head, envelope.restamped(sent, result.id, yesterday)]))
+    queue.retry_dead(result.id)
+    queue.run_worker(burst=True)
+    tally = totals(queue)["shop.bad"]
+    assert tally.counts["started"] == 2
+    assert max(bounds_of(bucket)[1] for bucket in tally.wait) < 3_600_000_000  # microseconds
+    queue.discard_dead(all=True)
 
 
 def test_what_a_worker_did_counts_before_and_after_it_is_folded_in(make_queue: MakeQueue) -> None:

@@ -27,9 +27,9 @@ for n, id in ipairs(ARGV) do
   elseif flags then
     local place, found = new_place(seq, envelope), gates(ready).of(envelope) -- first: a counter that is none stops us here
     owners.take_back(id)
-    redis.call('HDEL', attempts, id)
     -- What it has kept is still there: it goes on from that, and is marked again; see checkpoint.lua.
-    if redis.pcall('HEXISTS', checkpoints, id) == 1 then redis.call('HSET', attempts, id, '0 0 - - - 0 0 0 c') end
+    local mark = redis.pcall('HEXISTS', checkpoints, id) == 1 and ' c d' or ' d'
+    redis.call('HSET', attempts, id, '0 0 - - - 0 0 0' .. mark .. text(now)) -- it has waited since now, not while it was dead
     if not found then redis.call('ZADD', kind_of(envelope) == 'a' and ready_async or ready, place, id) end
     redis.call('HSET', tasks, id, envelope)
     if is_unique then gates(ready).unique().successors().keep_claim(envelope) end
