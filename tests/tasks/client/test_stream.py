@@ -250,6 +250,8 @@ def patient(where: str) -> Iterator[str]:
             while not sample.go_on.wait(0.01):
                 pass
         else:
+            while not sample.go_on.wait(0.01):  # the reader has begun: before that nobody has asked for backpressure
+                pass
             for _ in range(10_000):  # until nobody takes more
                 yield "x" * 1000
     except SoftTimeLimitExceeded:
@@ -266,6 +268,8 @@ def test_a_soft_limit_holds_in_an_item_and_between_two(make_queue: MakeQueue, wh
     stream = result.stream(timeout=20, backpressure=True)
     worker = in_background(queue)
     assert next(stream) == "first"
+    if where == "between":
+        sample.go_on.set()
     wait_until(lambda: "told" in sample.seen, 20)  # and nobody has read on
     items = []
     with pytest.raises(SoftTimeLimitExceeded):
