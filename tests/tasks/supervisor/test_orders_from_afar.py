@@ -16,7 +16,7 @@ from hotqueue.monitor.workers import workers
 from hotqueue.tasks.broker.ordering import QUIET, STOP, order_of
 from hotqueue.tasks.supervisor.orders_from_afar import OrdersFromAfar
 from tests.support.elsewhere import task_by_name
-from tests.support.waiting import wait_until
+from tests.support.waiting import holds_for, wait_until
 
 pytestmark = pytest.mark.servers("server")
 
@@ -91,13 +91,13 @@ def test_one_of_two_stops_the_other_is_quiet(
     monkeypatch.setattr(acting, "ORDER_LASTS", 60.0)  # on a busy machine
     assert acting.order(queue._store, named("one"), STOP)
     assert acting.order(queue._store, named("two"), QUIET)
-    late = task_by_name(queue, "afar_app.who").delay()
     flag.touch()
     assert [each.get(timeout=60) for each in held] == ["held", "held"]  # what ran was finished
     assert programs["one"].wait(60) == 0
     wait_until(lambda: not named("two"), 60)
+    late = task_by_name(queue, "afar_app.who").delay()
+    holds_for(lambda: late.state == "PENDING", 0.5)
     assert programs["two"].poll() is None  # it stays, and takes nothing
-    assert late.state == "PENDING"
     assert queue._store.client().hlen(f"{{hotqueue:{queue.name}}}:control") == 0
     programs["two"].terminate()
     assert programs["two"].wait(60) == 0
