@@ -19,6 +19,8 @@ from hotqueue.errors import (
 )
 from hotqueue.runtime import descriptors
 
+FULL = "the server takes no more connections"
+
 
 def meaning(error: BaseException, doing: str, *, sent: bool, tls: bool = False) -> HotQueueError:
     """Return our error for one of redis-py's.
@@ -113,9 +115,7 @@ def _moving(text: str) -> HotQueueError:
 
 
 def _no_more_clients(text: str) -> HotQueueError:
-    return ConnectionFailed(
-        f"{text}: the server takes no more connections; raise its maxclients, or have fewer programs connect", sent=False
-    )
+    return ConnectionFailed(f"{text}: {FULL}; raise its maxclients, or have fewer programs connect", sent=False)
 
 
 def _too_few_replicas(text: str) -> HotQueueError:

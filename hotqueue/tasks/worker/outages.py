@@ -8,6 +8,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Hashable
 
+from hotqueue.store.translation import FULL
+
 
 class Outages:
     """Those that the workers of one process have noticed; for any thread."""
@@ -21,11 +23,13 @@ class Outages:
     def begin(self, where: Hashable, who: object, why: str) -> bool:
         """Note that a server does not answer a worker; tell whether that is news.
 
-        It is for the first that notices, and for one that had an answer since, if something else keeps it from the server now.
+        It is for the first that notices, for one that had an answer since, if something else keeps it from the server now, and
+        once where the server is full: the connection that it closed before says nothing of that, and somebody has to act.
         """
         with self._lock:
             over, said = self._over.setdefault(where, set()), self._said.setdefault(where, set())
-            is_news = where not in self._noticed or (who in over and why not in said)
+            is_full = FULL in why and not any(FULL in each for each in said)
+            is_news = where not in self._noticed or is_full or (who in over and why not in said)
             over.discard(who)
             self._noticed.setdefault(where, set()).add(who)
             if is_news:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hotqueue.store.translation import FULL
 from hotqueue.tasks.worker.outages import Outages
 
 ONE, OTHER, THIRD = "one worker", "another", "a third"
@@ -49,3 +50,11 @@ def test_one_that_had_an_answer_meanwhile_says_what_else_keeps_it_from_the_serve
     outages.end("here", ONE)
     assert not outages.begin("here", ONE, "too many clients")
     assert not outages.begin("here", OTHER, "something else")
+
+
+def test_that_a_server_is_full_is_said_once_though_a_closed_connection_was_said_before() -> None:
+    outages = Outages()
+    assert outages.begin("here", ONE, "closed")
+    assert outages.begin("here", ONE, f"waiting: {FULL}")
+    assert not outages.begin("here", OTHER, f"fetching: {FULL}")
+    assert not outages.begin("here", ONE, "closed")
