@@ -9,7 +9,6 @@ import time
 from collections import deque
 from collections.abc import Sequence
 
-from hotqueue.errors import ConnectionFailed
 from hotqueue.tasks.supervisor.queue_upkeep import QueueUpkeep
 
 COUNTED_FOR = 0.5  # seconds of a beat
@@ -32,17 +31,11 @@ class CountingInTurns:
         until = time.monotonic() + seconds
         while waiting:
             each = waiting.popleft()
-            try:
+            with each.by_itself():
                 if each.statistics.fold():
                     waiting.append(each)
                 else:
                     each.is_well()
-            except ConnectionFailed as error:
-                if error.retry:
-                    raise
-                each.say(error)
-            except Exception as error:
-                each.say(error)
             if time.monotonic() > until:
                 break
         self._late = list(waiting)

@@ -10,11 +10,12 @@ import logging
 import math
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from hotqueue import presence
-from hotqueue.errors import HotQueueError, NewerQueue
+from hotqueue.errors import ConnectionFailed, HotQueueError, NewerQueue
 from hotqueue.signing import Signer
 from hotqueue.tasks.broker import ordering
 from hotqueue.tasks.broker.audit import Audit
@@ -133,6 +134,16 @@ class QueueUpkeep:
         if deadline - self._lease_ms + late < self._seen_before <= deadline:
             return True
         return self._healthy_since is not None and (time.monotonic() - self._healthy_since) * 1000 >= self._lease_ms
+
+    @contextmanager
+    def by_itself(self) -> Iterator[None]:
+        """Say what goes wrong with this queue, and stop no other for it; that the server is away is raised."""
+        try:
+            yield
+        except Exception as error:
+            if isinstance(error, ConnectionFailed) and error.retry:
+                raise
+            self.say(error)
 
     def say(self, error: Exception) -> None:
         """Log once what is wrong here; a bug of ours, or what nobody has thought of that keys may hold, with its traceback."""

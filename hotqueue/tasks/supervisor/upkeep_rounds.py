@@ -239,7 +239,7 @@ class Round:
             if time.monotonic() > until:
                 self._first = first + n
                 break
-            try:
+            with each.by_itself():
                 each.look_after(survey, healthy)
                 if id(each) in failed:
                     raise failed[id(each)]
@@ -247,12 +247,6 @@ class Round:
                     to_count.append(each)
                 else:
                     each.is_well()
-            except ConnectionFailed as error:
-                if error.retry:
-                    raise
-                each.say(error)
-            except Exception as error:
-                each.say(error)
         self._counting.count(to_count)
 
     def _note_outage(self, queues: list[QueueUpkeep], error: HotQueueError) -> None:

@@ -32,18 +32,6 @@ def test_slices_of_a_result_set_are_result_sets(make_queue: MakeQueue) -> None:
     assert (len(results[1:3]), repr(results)) == (2, "<ResultSet of 5>")
 
 
-@only_server
-def test_the_first_error_in_order_is_raised_for_a_set(make_queue: MakeQueue) -> None:
-    queue = make_queue()
-    results = queue.task(sample.raise_it).map([ValueError("one"), OSError("two")])
-    work(queue)
-    with pytest.raises(ValueError, match="one"):
-        results.get(timeout=5)
-    assert [type(e) for e in results.get(timeout=5, propagate=False)] == [ValueError, OSError]
-    assert not results.successful()
-    queue.discard_dead(all=True)
-
-
 def test_many_are_revoked_a_thousand_in_a_trip(make_queue: MakeQueue) -> None:
     queue = make_queue()
     task = queue.task(sample.square)
