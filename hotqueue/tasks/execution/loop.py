@@ -142,6 +142,17 @@ class EventLoop:
         for running in batch:
             self._running.add(running)
             running.task = self._loop.create_task(self._execute(running), context=running.context)
+        self._loop.call_soon(self._end_unbegun, batch)  # behind the first turn of each
+
+    def _end_unbegun(self, batch: list[_Running]) -> None:
+        """End calls that were cancelled before their first turn: none of their code ran, so that they cannot say it themselves.
+
+        By `give_up` that came at once, or by a task that cancels whatever else is on the loop.
+        """
+        for running in batch:
+            if running in self._running and running.task is not None and running.task.done():
+                self._running.discard(running)
+                self._end_call(running, Outcome(Ended.INTERRUPTED))
 
     async def _execute(self, running: _Running) -> None:
         call = running.call
@@ -171,6 +182,9 @@ class EventLoop:
             if timer is not None:
                 timer.cancel()
             self._running.discard(running)
+        self._end_call(running, outcome)
+
+    def _end_call(self, running: _Running, outcome: Outcome) -> None:
         self._ended.append((running, outcome))
         if len(self._ended) == 1:
             self._loop.call_soon(self._tell)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections.abc import Callable
 
 from hotqueue.errors import SoftTimeLimitExceeded
 from hotqueue.tasks.execution.loop import EventLoop
-from hotqueue.tasks.rules.lifecycle import Outcome
+from hotqueue.tasks.rules.lifecycle import Ended, Outcome
 from hotqueue.tasks.wire import payload
 from tests.support.durations import atake_time
 from tests.support.waiting import allowed
@@ -55,6 +56,46 @@ class TestEventLoop:
         loop.give_up([given])
         assert ended.wait(5)
         assert (type(box[0].error).__name__, given.request.lost) == ("LeaseLost", True)
+        loop.stop()
+
+    def test_what_is_given_up_before_its_first_turn_ends_as_interrupted(self) -> None:
+        loop = EventLoop()
+        box: list[Outcome] = []
+        ended, may_go_on, is_busy = threading.Semaphore(0), threading.Event(), threading.Event()
+
+        async def keep_busy() -> None:
+            is_busy.set()
+            may_go_on.wait(20)
+
+        keeper = call(keep_busy)
+        loop.start([(keeper, lambda _: ended.release())])
+        assert is_busy.wait(20)
+        ran: list[int] = []
+        given = [call(ran.append, n) for n in range(4)]
+        loop.start([(each, lambda o: (box.append(o), ended.release())) for each in given])  # type: ignore[func-returns-value]
+        loop.give_up(given)  # both wait for the loop now, which sees to them in one turn
+        may_go_on.set()
+        assert all(ended.acquire(timeout=20) for _ in range(5))
+        assert ([each.ended for each in box], ran) == ([Ended.INTERRUPTED] * 4, [])
+        assert not loop._running
+        loop.stop()
+
+    def test_a_task_that_cancels_all_others_ends_also_those_that_have_not_begun(self) -> None:
+        loop = EventLoop()
+        box: dict[str, Outcome] = {}
+        ended = threading.Semaphore(0)
+
+        def noted(name: str) -> Callable[[Outcome], None]:
+            return lambda outcome: (box.update({name: outcome}), ended.release())  # type: ignore[func-returns-value]
+
+        async def cancel_others() -> None:
+            for each in asyncio.all_tasks() - {asyncio.current_task()}:
+                each.cancel()
+
+        ran: list[int] = []
+        loop.start([(call(cancel_others), noted("first")), (call(ran.append, 1), noted("second"))])
+        assert all(ended.acquire(timeout=20) for _ in range(2))
+        assert (box["first"].ended, box["second"].ended, ran) == (Ended.RETURNED, Ended.INTERRUPTED, [])
         loop.stop()
 
     def test_a_tasks_own_cancellation_stays_one(self) -> None:
