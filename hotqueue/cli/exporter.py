@@ -99,7 +99,7 @@ def main(listener: int, parent: int) -> None:
     facts: dict[str, Any] = json.loads(said)
     given = facts["address"]
     store = Store(Address(**{**given, "hosts": tuple(map(tuple, given["hosts"]))}))
-    scrapes = metrics.Scrapes(store, tuple(facts["names"]))
+    scrapes = metrics.scrapes(store, facts["names"])
     metrics.serve(socket.socket(fileno=listener), scrapes, lambda: os.getppid() == parent)
 
 

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import os
 import socket
-import threading
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
@@ -23,11 +21,10 @@ from hotqueue.cli.settings import HostPort
 from hotqueue.cli.store import store_options
 
 if TYPE_CHECKING:
+    from hotqueue.monitor.scrapes import Scrapes
     from hotqueue.store.store import Store
 
 EXTRA = "metrics need prometheus-client: pip install 'hotqueue[metrics]'"
-KEPT = 1.0  # seconds for which one answer is good: it does not matter how many scrape
-LOOK = 30.0  # seconds after which queues that appeared are seen
 
 
 @click.command(context_settings=settings)
@@ -44,7 +41,7 @@ def metrics(queues: tuple[str, ...], listen: tuple[str, int] | None, **where: An
     check_names(queues)
     with opened_store(where) as store:
         say_doubts(store, queues)
-        scrape = Scrapes(store, queues)
+        scrape = scrapes(store, queues)
         if listen is None:
             click.echo(scrape("")[0].decode(), nl=False)
             return
@@ -54,50 +51,20 @@ def metrics(queues: tuple[str, ...], listen: tuple[str, int] | None, **where: An
             serve(listener, scrape, lambda: True)
 
 
-class Scrapes:
-    """The answers to scrapes, one at a time.
+def scrapes(store: Store, names: Sequence[str]) -> Scrapes:
+    """Return the answers to scrapes of some queues.
 
     Args:
         names: of queues, and globs; none: all queues of the store.
+
+    Raises:
+        click.UsageError: prometheus-client is not installed.
     """
-
-    def __init__(self, store: Store, names: tuple[str, ...]) -> None:
-        self._text = _text()
-        self._store, self._names = store, names
-        self._lock = threading.Lock()
-        self._queues: list[str] = []
-        self._looked_at = -LOOK
-        self._answers: dict[str, tuple[float, tuple[bytes, str]]] = {}
-
-    def __call__(self, accept: str) -> tuple[bytes, str]:
-        """Return what is to be answered, and its content type.
-
-        Args:
-            accept: the header of that name.
-        """
-        kind = "application/openmetrics-text; version=1.0.0" if "openmetrics" in accept else ""
-        with self._lock:
-            at, answer = self._answers.get(kind, (-KEPT, (b"", "")))
-            if time.monotonic() - at >= KEPT:
-                answer = self._text(self._store, self._known_queues(), kind)
-                self._answers[kind] = time.monotonic(), answer
-            return answer
-
-    def _known_queues(self) -> list[str]:
-        from hotqueue.monitor import finding
-
-        if time.monotonic() - self._looked_at >= LOOK:
-            self._queues = finding.queues(self._store, self._names)[0]
-            self._looked_at = time.monotonic()
-        return self._queues
-
-
-def _text() -> Callable[..., tuple[bytes, str]]:
     try:
-        from hotqueue.monitor import metrics as facts
+        from hotqueue.monitor.scrapes import Named, Scrapes
     except ModuleNotFoundError as error:
         raise click.UsageError(EXTRA) from error
-    return facts.text
+    return Scrapes(store, Named(store, names))
 
 
 def listening(where: tuple[str, int], option: str) -> socket.socket:

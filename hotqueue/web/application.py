@@ -25,6 +25,7 @@ from hotqueue.web.access import LOOPBACK, Access, Authorize, allowed
 from hotqueue.web.guard import SafeHeaders
 from hotqueue.web.login import Login, Logout
 from hotqueue.web.routing import PATIENCE, Done, Shown, Site, let_in
+from hotqueue.web.scraping import Scraped
 from hotqueue.web.templating import STATIC, static
 from hotqueue.web.theme import Theme
 
@@ -94,6 +95,7 @@ def build(site: Site) -> ASGIApp:
     routes += [
         Route("/do/{name}", Done(site, pages.ACTIONS).answer, methods=["POST"]),
         *api.routes(site),
+        Route("/metrics", Scraped(site).answer, methods=["GET", "HEAD"]),
         Route("/login", Login(site).answer, methods=["GET", "POST"]),
         Route("/logout", Logout(site).answer, methods=["POST"]),
         Route("/theme", Theme(site).answer, methods=["POST"]),
