@@ -5,6 +5,7 @@ When it is done, and by whom, is for supervisor/ and worker/.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -36,6 +37,7 @@ class Survey:
         holding: how many own workers hold something.
         slot: ms until the next slot of a schedule, -1 when there is none.
         is_newer: the queue is of a schema that this version does not know, so that nothing but leases is for us to see to.
+        asked: when the sweep was sent (monotonic).
     """
 
     now: int
@@ -54,6 +56,7 @@ class Survey:
     holding: int = 0
     slot: int = -1
     is_newer: bool = False
+    asked: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +105,15 @@ class Maintenance(StoredQueue):
             stay_ms: for how long own workers that hold nothing count as registered.
         """
         call = self.sweep_call(lease_ms, own, dead, stay_ms)
-        return self.survey(self.store.run(scripts.SWEEP, *call, doing="renewing leases"))
+        asked = time.monotonic()
+        return self.survey(self.store.run(scripts.SWEEP, *call, doing="renewing leases"), asked)
 
     def sweep_call(self, lease_ms: int, own: Sequence[str], dead: Sequence[str] = (), stay_ms: int = STAYS) -> Call:
         """Return the keys and arguments of `sweep`."""
         return self.script_keys.sweep(own), [lease_ms, stay_ms, len(own), *own, *dead]
 
-    def survey(self, reply: list[Any]) -> Survey:
-        """Return what a reply of `sweep` says."""
+    def survey(self, reply: list[Any], asked: float) -> Survey:
+        """Return what a reply of `sweep` says, which was sent at `asked` (monotonic)."""
         now, due, gone, others, control, unfinished, suspects, chores, holding, slot, *newer = reply
         now = int(now)
         left = [(keys.text(w), instant(at) - now) for w, at in zip(others[::2], others[1::2], strict=True)]
@@ -117,7 +121,7 @@ class Maintenance(StoredQueue):
         gone = [keys.text(worker) for worker in gone]
         expired, let_go, posted, receipts, ends, accounts = (bool(chores & bit) for bit in (1, 2, 4, 8, 16, 32))
         todo = expired, let_go, posted, receipts, ends, accounts
-        return Survey(now, int(due), gone, left, stops, unfinished, suspects, *todo, holding, slot, is_newer=bool(newer))
+        return Survey(now, int(due), gone, left, stops, unfinished, suspects, *todo, holding, slot, bool(newer), asked)
 
     def promote(self) -> int:
         """Move due tasks to ready, at most BULK; return ms until the next one, 0 when there are more, -1 when there is none.

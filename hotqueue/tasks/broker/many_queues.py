@@ -57,9 +57,10 @@ def sweep(
     if not brokers:
         return []
     calls = [broker.sweep_call(lease_ms, own, dead, stay_ms) for broker in brokers]
+    asked = time.monotonic()
     replies = pipeline.run_all(brokers[0].store, scripts.SWEEP, calls, "renewing leases")
     return [
-        reply if isinstance(reply, HotQueueError) else broker.survey(reply)
+        reply if isinstance(reply, HotQueueError) else broker.survey(reply, asked)
         for broker, reply in zip(brokers, replies, strict=True)
     ]
 

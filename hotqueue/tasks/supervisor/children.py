@@ -127,11 +127,11 @@ class Child:
         self.is_stopping = True
         self.order(orders.STOP)
 
-    def give_up(self, worker: str, queue: Broker) -> None:
-        """If this is one of its workers, say that what it runs of a queue is lost."""
+    def give_up(self, worker: str, queue: Broker, asked: float) -> None:
+        """If this is one of its workers, say that it was not registered at a queue when that was asked (monotonic)."""
         for number, slot in self.slots.items():
             if slot.worker == worker and queue in self.queues:
-                self.order(orders.GiveUp(number, self.queues.index(queue)))
+                self.order(orders.GiveUp(number, self.queues.index(queue), asked))
 
     def order(self, order: Order) -> None:
         """Tell it something, as soon as it has read what was said before: a task may keep it from that."""

@@ -53,10 +53,10 @@ def run_worker(registries: list[Registry], burst: bool, threads: int, async_conc
 
     brokers = [registry.broker for registry in registries]
 
-    def give_up(queue: Broker, lost: str) -> None:
+    def give_up(queue: Broker, lost: str, asked: float) -> None:
         for worker in process.workers:
             if worker.presence.id == lost:
-                worker.give_up_running_of(brokers.index(queue))
+                worker.was_given_up(brokers.index(queue), asked)
 
     signers = {registry.broker: registry.signer for registry in registries}
     upkeep = Upkeep(brokers, LEASE_MS, give_up=give_up, signer=signers.get, is_burst=burst)

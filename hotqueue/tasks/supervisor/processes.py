@@ -73,10 +73,10 @@ class Processes:
         for each in self.all:
             self.stop(each)
 
-    def give_up(self, queue: Broker, worker: str) -> None:
-        """Say to whom it concerns that what one of our workers runs of a queue is lost."""
+    def give_up(self, queue: Broker, worker: str, asked: float) -> None:
+        """Say to whom it concerns that one of our workers was not registered at a queue when that was asked (monotonic)."""
         for each in self.all:
-            each.give_up(worker, queue)
+            each.give_up(worker, queue, asked)
 
     def collect(self) -> Iterator[Dead]:
         """Yield the children that have ended; whoever asked takes them off the list."""

@@ -53,7 +53,7 @@ class QueueUpkeep:
     Args:
         terminate: called with the id of a running task that is to be stopped, whoever runs it; or with an order to a worker,
             and then it tells whether that is obeyed here.
-        give_up: called with the queue and one of our workers that others have given up there: what it runs of it is lost.
+        give_up: called with the queue, one of our workers that is not registered there, and when that was asked (monotonic).
         attend: called with the queue and how many suspects wait there; it may start a quarantine process.
         signer: of the queue's tasks.
         is_burst: this process will not be here for long.
@@ -74,7 +74,7 @@ class QueueUpkeep:
         lease_ms: int,
         neighbours: Neighbours,
         terminate: Callable[[str], object],
-        give_up: Callable[[Broker, str], None],
+        give_up: Callable[[Broker, str, float], None],
         attend: Callable[[Broker, int], None],
         signer: Signer | None = None,
         is_burst: bool = False,
@@ -180,7 +180,7 @@ class QueueUpkeep:
                 failed.append(error)
 
         for worker in survey.gone:
-            self._give_up(self.broker, worker)
+            self._give_up(self.broker, worker, survey.asked)
         if survey.is_newer:
             return
         for worker, left in survey.others:

@@ -98,7 +98,7 @@ class Supervisor:
             brokers,
             told.lease_ms,
             self._from_afar.take,
-            lambda queue, worker: self._orders.append(partial(self._pool.give_up, queue, worker)),
+            lambda *given_up: self._orders.append(partial(self._pool.give_up, *given_up)),
             self._signals.wake,
             self._quarantine.attend,
             self._reports.queues.signer_of,

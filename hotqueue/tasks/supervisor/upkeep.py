@@ -33,7 +33,8 @@ class Upkeep:
     Args:
         brokers: the queues, in the order in which the workers have them.
         terminate: called with the id of a running task that is to be stopped, or an order: see `QueueUpkeep`.
-        give_up: called with a queue and one of our workers that others have given up there: what it runs of it is lost.
+        give_up: called with a queue, one of our workers that others have given up there, so that what it runs of it is lost, and
+            when that was asked (monotonic).
         attend: called, in the thread of a beat, with each queue and how many suspects wait there.
         ended: called in the thread of a beat when it is done; it wakes whoever then calls `conclude`.
         signer: called with each queue; returns the signer of its tasks.
@@ -49,7 +50,7 @@ class Upkeep:
         brokers: Sequence[Broker],
         lease_ms: int,
         terminate: Callable[[str], object] = lambda _id: None,
-        give_up: Callable[[Broker, str], None] = lambda _queue, _worker: None,
+        give_up: Callable[[Broker, str, float], None] = lambda _queue, _worker, _asked: None,
         ended: Callable[[], None] = lambda: None,
         attend: Callable[[Broker, int], None] = lambda _queue, _suspects: None,
         signer: Callable[[Broker], Signer | None] = lambda _queue: None,

@@ -240,7 +240,7 @@ def _obey(control: int, process: Process, may_begin: threading.Event, making: Qu
                 process.stop_fetching()
                 may_begin.set()
             elif isinstance(order, orders.GiveUp):
-                process.workers[order.worker].give_up_running_of(order.queue)
+                process.workers[order.worker].was_given_up(order.queue, order.asked)
             elif isinstance(order, orders.Adopt):
                 process.adopt(order.queue, making.complete(making.make(order.name, making.stores[order.store])))
             elif isinstance(order, orders.LetGo):

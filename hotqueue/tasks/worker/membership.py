@@ -120,11 +120,17 @@ class Membership:
         """True once nothing more is to be fetched."""
         return self.shared.stop.is_set()
 
+    def was_given_up(self, queue: int, asked: float) -> None:
+        """Take in that we were not registered at a queue, given by its number, when that was asked. For any thread.
+
+        Whoever has registered since has lost nothing that it runs: a server that comes back is asked by all at once.
+        """
+        if queue < len(self.subscriptions) and self.subscriptions[queue].registered_at <= asked:
+            self.give_up_running_of(queue)
+
     def give_up_running_of(self, queue: int) -> None:
         """Let running tasks of a queue, given by its number, know that they are lost; register there again. For any thread."""
-        if not self.has_one_queue and queue < len(
-            self.subscriptions
-        ):  # one queue alone is asked so often that it sees that itself
+        if not self.has_one_queue:  # one queue alone is asked so often that it sees that itself
             self.subscriptions[queue].must_recover = True
             self.wake()
 
@@ -166,8 +172,9 @@ class Membership:
                 if stop.wait(RETRY_AFTER):
                     return False
         for subscription, failed in zip(subscriptions, answers, strict=True):
-            subscription.is_registered = failed is None
-            if failed is not None:
+            if failed is None:
+                subscription.note_registered()
+            else:
                 self.note_refusal(subscription, failed)
         to_ask = self.to_be_asked(subscriptions)
         for subscription in subscriptions:

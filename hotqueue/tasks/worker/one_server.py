@@ -147,7 +147,8 @@ class Place:
         queues = len(worker.subscriptions)
         answers = many_queues.register(sessions, worker.shared.lease_ms, worker.facts, queues) if subscriptions else []
         for each, failed in zip(subscriptions, answers, strict=True):
-            each.is_registered = failed is None
+            if failed is None:
+                each.note_registered()
             found.append((each, [] if failed is None else failed))
         return found
 

@@ -14,17 +14,18 @@ from hotqueue import keys
 
 GO, STOP = b"r", b"s"
 _GIVE_UP, _ADOPT, _LET_GO = b"g", b"a", b"l"
-_LOST = struct.Struct("<HH")  # numbers of the worker and of the queue
+_LOST = struct.Struct("<HHd")  # numbers of the worker and of the queue, when that was asked
 _QUEUE = struct.Struct("<HHHH")  # its number, the order's, where it is, length of its name
 _NUMBER = struct.Struct("<HH")  # of the queue, of the order
 MOST_QUEUES = 1 << 16
 
 
 class GiveUp(NamedTuple):
-    """What one of the workers runs of a queue is lost."""
+    """What one of the workers runs of a queue is lost, if it registered there before `asked` (monotonic)."""
 
     worker: int
     queue: int
+    asked: float
 
 
 class Adopt(NamedTuple):

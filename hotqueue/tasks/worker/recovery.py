@@ -36,7 +36,7 @@ class Recovery(Membership):
             try:
                 if not subscription.is_registered:
                     subscription.session.register(self.shared.lease_ms, self.facts, stays(len(self.subscriptions)))
-                    subscription.is_registered = True
+                    subscription.note_registered()
                 return subscription.session.recover(list(subscription.in_hand))  # also of one whose registration alone was lost
             except ConnectionFailed as error:
                 self._note_outage(error)

@@ -62,7 +62,7 @@ class Subscription(Holding, Unparking, Attended):
         recovered_at: when it was last known what we hold (monotonic).
         may_have_more: the same, of what came while a fetch was under way, which may have been carried out before.
         is_away: True while others find out, beside the worker, whether its server answers: nothing is sent there meanwhile.
-        is_registered: True once this worker has announced itself there.
+        is_registered: True once this worker has announced itself there, at `registered_at` (monotonic).
         is_newer: the queue's schema is not known to this version: until `fetch_at` (monotonic) nothing is fetched.
         has_left: True once it works there no more.
         running: calls of `async def` tasks that run, by their identity.
@@ -94,6 +94,7 @@ class Subscription(Holding, Unparking, Attended):
         self._is_only = is_only
         self.may_have_tasks = True
         self.is_away = self.is_registered = self.has_left = False
+        self.registered_at = 0.0
         self.may_have_more = False
         self.place: Any = None
         self.running: dict[int, Call] = {}
@@ -103,6 +104,10 @@ class Subscription(Holding, Unparking, Attended):
         self.due = -1
         self.others = self.suspects = 0
         self.is_newer, self.fetch_at = False, 0.0
+
+    def note_registered(self) -> None:
+        """Note that this worker has announced itself there."""
+        self.is_registered, self.registered_at = True, time.monotonic()
 
     def until_due(self) -> float:
         """Return seconds until the next scheduled task, as far as known."""

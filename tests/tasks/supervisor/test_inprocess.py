@@ -7,6 +7,7 @@ import contextlib
 import gc
 import os
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -231,7 +232,7 @@ def test_what_threads_do_to_a_worker_that_is_gone_harms_nobody(make_queue: MakeQ
     workers = made[0].workers
     for worker in workers:
         worker.wake()
-        worker.give_up_running_of(0)
+        worker.was_given_up(0, time.monotonic())
         assert worker.permits.drain() == Counter()
         worker.running.end(worker.running.start(b"late"))
     made[0].stop_fetching()

@@ -114,7 +114,7 @@ class TestOutOfSight:
     def test_leases_do_not_count_before_we_saw_the_server_well_for_as_long_as_one(self, room: Room) -> None:
         self.given(room, 5)
         before = room.contents()
-        upkeep = upkeep_of(room, lease_ms=200)
+        upkeep = upkeep_of(room, lease_ms=1000)
         beat(upkeep)
         assert room.contents() == before
         wait_until(lambda: beat(upkeep) or room["workers"] is None)  # type: ignore[func-returns-value]

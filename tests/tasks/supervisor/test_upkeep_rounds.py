@@ -62,7 +62,7 @@ def test_junk_beside_an_order_to_stop_a_task_holds_up_nothing(rooms: list[Room],
 def test_a_bug_in_the_upkeep_of_one_is_told_once_and_the_others_are_looked_after(
     rooms: list[Room], caplog: pytest.LogCaptureFixture
 ) -> None:
-    def broken(_queue: object, _worker: str) -> None:
+    def broken(_queue: object, _worker: str, _asked: float) -> None:
         raise RuntimeError("nobody has thought of that")
 
     upkeep = Upkeep([room.broker for room in rooms], 60_000, give_up=broken)

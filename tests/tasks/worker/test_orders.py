@@ -12,7 +12,7 @@ from hotqueue.tasks.worker.orders import GO, STOP, Adopt, GiveUp, LetGo, Order, 
 ORDERS: list[Order] = [
     GO,
     Adopt(65_535, 65_535, 3, "tenant-ü:*"),
-    GiveUp(300, 65_535),
+    GiveUp(300, 65_535, 12.5),
     LetGo(7, 9),
     Adopt(0, 1, 0, "x" * 5000),
     Adopt(1, 2, 0, "\udcff"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from contextvars import copy_context
 
 import pytest
 
@@ -13,6 +15,7 @@ from hotqueue.tasks.worker.sync_worker import SyncWorker
 from tests.support.waiting import wait_until
 from tests.tasks import sample
 from tests.tasks.contents import Room
+from tests.tasks.execution.test_executor import call
 from tests.tasks.sample import seen
 
 MakeQueue = Callable[..., HotQueue]
@@ -58,11 +61,26 @@ class TestGivenUp:
         result = queue.task(sample.ahold).delay("x")
         process = start(queue)
         wait_until(lambda: seen == ["x"])
-        process.workers[-1].give_up_running_of(0)  # as the supervisor has it do: it was given up before, and is there again
+        process.workers[-1].was_given_up(0, time.monotonic())  # as its supervisor says: it was, and is there again
         wait_until(lambda: seen == ["x", "LeaseLost", "x"])
         sample.go_on.set()
         assert result.get(timeout=10) == "x"
         assert (result.retries, result.history) == (0, [])
+
+    def test_who_was_not_there_before_it_registered_loses_nothing_that_runs(
+        self, room: Room, start: Callable[..., Process]
+    ) -> None:
+        before = time.monotonic()
+        queue = room.queue
+        result = queue.task(sample.ahold).delay("x")
+        process = start(queue)
+        wait_until(lambda: seen == ["x"])
+        worker = process.workers[-1]
+        worker.was_given_up(0, before)  # a sweep was sent before, and says so only now
+        process.event_loop().run(call(sample.asquare, 1), copy_context(), None)  # so that a cancellation before would be over
+        sample.go_on.set()
+        assert result.get(timeout=10) == "x"
+        assert seen == ["x"]
 
     def test_keys_that_are_gone_are_no_reason_to_stop(self, room: Room, start: Callable[..., Process]) -> None:
         start(room.queue)
