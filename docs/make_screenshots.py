@@ -19,6 +19,7 @@ from textwrap import dedent
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tests.support import dashboards
+from tests.support.browsing import follow, have_patience
 from tests.support.processes import start_command, start_python
 
 IMAGES = Path(__file__).with_name("images")
@@ -141,10 +142,10 @@ def main() -> None:
         time.sleep(given.seconds)
         for name, (path, clicks, width, height, colours) in PICTURES.items():
             context = browser.new_context(base_url=address, viewport={"width": width, "height": height}, color_scheme=colours)
-            page = context.new_page()
+            page = have_patience(context.new_page())
             page.goto(path)
             for click in clicks:
-                page.click(click)
+                follow(page.locator(click).first, "")
             page.wait_for_load_state("networkidle")
             page.screenshot(path=IMAGES / f"{name}.png", animations="disabled")
             context.close()

@@ -53,7 +53,8 @@ def chromium() -> Iterator[Browser]:
     if path is None:
         raise needs.lacking("Chromium", "chromium", required=needs.are_required())
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        how = {"args": ["--no-sandbox", "--disable-dev-shm-usage"], "timeout": 100_000}
+        browser = playwright.chromium.launch(executable_path=path, **how)
         try:
             yield browser
         finally:

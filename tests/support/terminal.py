@@ -52,6 +52,15 @@ class Terminal:
         """The same, with the escapes of colours and styles."""
         return self._tmux("capture-pane", "-e", "-p", "-t", "t")
 
+    def shows_escape(self, *escapes: str) -> str:
+        """Wait until one of these escapes is on the screen; return it, with the others."""
+
+        def one_there() -> str:
+            screen = self.coloured_screen
+            return screen if any(escape in screen for escape in escapes) else ""
+
+        return wait_until(one_there, timeout=15, what=f"one of {escapes} on the screen")
+
     def line(self, text: str) -> str:
         """Return the line of the screen that has a text; "" where none has."""
         return next((line for line in self.screen.splitlines() if text in line), "")
@@ -64,7 +73,7 @@ class Terminal:
             return screen if all(text in screen for text in texts) else ""
 
         try:
-            return wait_until(all_there, timeout=4, what=f"{texts} on the screen")
+            return wait_until(all_there, timeout=15, what=f"{texts} on the screen")
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.screen}") from None
 

@@ -84,8 +84,7 @@ def test_no_colour_when_asked(how: str, server: RedisServer, terminal: Callable[
     args, env = (["--no-color"], {}) if how == "--no-color" else ([], {how: "1"})
     shown = terminal(HOTWATCH, "--live", "--url", server.url, *args, env=env)
     shown.shows("4 waiting")
-    screen = shown.coloured_screen
-    assert "\x1b[7m" in screen  # the cursor is seen without them
+    screen = shown.shows_escape("\x1b[7m")  # the cursor is seen without them
     assert not COLOURS.search(screen)
 
 
@@ -95,7 +94,7 @@ def test_the_terminals_own_colours_or_others(server: RedisServer, terminal: Call
     assert set(COLOURS.findall(own.coloured_screen)) <= set("12346")  # of the foreground, of the terminal's own
     light = terminal(HOTWATCH, "--live", "--url", server.url, "--theme", "light")
     light.shows("4 waiting")
-    assert "\x1b[48;" in light.coloured_screen or ";48;" in light.coloured_screen
+    light.shows_escape("\x1b[48;", ";48;")
 
 
 def test_where_it_cannot_be_shown_is_one_sentence(server: RedisServer, terminal: Callable[..., Terminal]) -> None:

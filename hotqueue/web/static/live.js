@@ -4,7 +4,7 @@
 (() => {
   const $ = (id) => document.getElementById(id);
   const pulse = $('pulse'), every = $('every'), lost = $('lost');
-  let timer = 0, etag = '', running = null, failures = 0;
+  let timer = 0, etag = '', running = null, sending = 0, failures = 0;
 
   // --- one tree made like another -------------------------------------------------------------------------------
 
@@ -61,7 +61,7 @@
   // --- again and again ------------------------------------------------------------------------------------------
 
   async function refresh() {
-    if (running || !document.querySelector('[data-live]')) return;
+    if (running || sending || !document.querySelector('[data-live]')) return; // else what was so before an action would be shown behind it
     running = new AbortController();
     const giveUp = setTimeout(() => running && running.abort(), 15000);
     pulse.classList.add('now');
@@ -110,6 +110,7 @@
     const buttons = form.querySelectorAll('button');
     const body = new URLSearchParams(new FormData(form, event.submitter));
     buttons.forEach((button) => { button.disabled = true; });
+    sending++;
     if (running) { running.abort(); running = null; }
     try {
       const action = event.submitter?.hasAttribute('formaction') ? event.submitter.formAction : form.action;
@@ -125,6 +126,7 @@
       lost.textContent = 'The dashboard does not answer: nobody knows whether that was done.'; lost.hidden = false;
     }
     buttons.forEach((button) => { button.disabled = false; });
+    sending--;
     again();
   });
 

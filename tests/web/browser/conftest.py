@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Page
 
 from hotqueue import HotQueue
 from tests.support import dashboards
+from tests.support.browsing import have_patience
 
 
 @dataclass
@@ -57,8 +58,6 @@ def page(browser: Browser, served: Served, request: pytest.FixtureRequest) -> It
     complaints: list[str] = []
     context.on("weberror", lambda error: complaints.append(str(error.error)))
     context.on("console", lambda said: complaints.append(said.text) if "Content Security Policy" in said.text else None)
-    page = context.new_page()
-    page.set_default_timeout(10_000)
-    yield page
+    yield have_patience(context.new_page())
     context.close()
     assert complaints == []

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.support.browsing import fits, follow, open_until
 from tests.web.browser.conftest import Served
-from tests.web.browser.test_pages import TOO_WIDE
 
 DARK, LIGHT = "rgb(18, 19, 21)", "rgb(246, 245, 242)"
 
@@ -27,9 +25,8 @@ def test_keys_are_listed_and_colours_chosen(page: Page) -> None:
     page.get_by_role("button", name="Keys and colours").click()
     sheet = page.get_by_role("dialog", name="Keys and colours")
     expect(sheet).to_contain_text("down and up through a list")
-    assert page.evaluate(TOO_WIDE) == []
-    sheet.get_by_role("button", name="Dark").click()
-    expect(page).to_have_url(re.compile(r"/queues\?q=choices$"))
+    fits(page)
+    follow(sheet.get_by_role("button", name="Dark"), r"/queues\?q=choices$")
     expect(page.locator("body")).to_have_css("background-color", DARK)
     page.get_by_role("button", name="Keys and colours").click()
     expect(sheet.get_by_role("button", name="Dark", pressed=True)).to_be_visible()
@@ -49,17 +46,13 @@ def test_queues_are_selected_and_paused(page: Page, served: Served) -> None:
     queues = [served.queue(f"choice-{n}") for n in range(3)]
     for queue in queues:
         queue.put("x")
-    page.goto("/queues/choice-2")  # so the dashboard knows the queues, should it have looked before they were there
-    page.goto("/queues/choice-1")
-    page.goto("/queues/choice-0")
-    page.goto("/queues?q=choice-&sort=name")
-    expect(page.get_by_role("button", name="All 3…")).to_be_enabled()
+    open_until(page, "/queues?q=choice-&sort=name", page.get_by_role("button", name="All 3…"))
     for n in range(2):
         page.get_by_label(f"Select choice-{n}").check()
     page.get_by_role("button", name="Pause", exact=True).first.click()
     expect(page.get_by_role("status")).to_contain_text("2 queues are paused")
     expect(page.get_by_text("paused", exact=True)).to_have_count(2)
-    assert page.evaluate(TOO_WIDE) == []
+    fits(page)
     page.get_by_role("row").filter(has_text="choice-2").get_by_role("button", name="Pause").click()
     expect(page.get_by_role("status")).to_contain_text("queue choice-2 is paused")
     page.get_by_role("button", name="All 3…").click()
