@@ -8,6 +8,8 @@ from __future__ import annotations
 import io
 from typing import Any
 
+from hotqueue.plurals import plural
+
 PAYLOAD_MAX = 64 * 1024 * 1024  # bytes: of a call's arguments, of its headers, of its result
 CHECKPOINT_MAX = 256 * 1024  # bytes of what a run leaves for the next one: it may be written many times
 LARGE = 256 * 1024  # bytes from which a copy, or the time on the wire, is worth a thought; results: `Subscription.settle_later`
@@ -67,6 +69,6 @@ _NOTHING = io.BytesIO()
 def in_words(size: int) -> str:
     """Return a number of bytes as people say it."""
     if size < 1000 or (size > PAYLOAD_MAX and size - PAYLOAD_MAX < 1 << 16):  # so little over the limit shows in bytes alone
-        return f"{size:,} bytes"
+        return plural(size, "byte")
     unit, name = (1 << 10, "KB") if size < 1 << 20 else (1 << 20, "MB")
     return f"{size / unit:,.1f} {name}".replace(".0 ", " ")

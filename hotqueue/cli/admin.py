@@ -15,6 +15,7 @@ from hotqueue.cli import progress, tables
 from hotqueue.cli.entry import json_text, run, settings, version_option
 from hotqueue.cli.reading import reads
 from hotqueue.hints import did_you_mean
+from hotqueue.plurals import plural
 
 if TYPE_CHECKING:
     from hotqueue.store.store import Store
@@ -102,13 +103,13 @@ def info(store: Store, as_json: bool) -> None:
 
 def _in_words(queue: dict[str, Any]) -> str:
     if "tasks" not in queue:
-        return f"{queue['messages']} messages, tasks that a newer hotqueue knows, schema {queue['schema']}"
-    parts = [f"{queue['messages']} messages", f"{queue['tasks']} waiting tasks"]
+        return f"{plural(queue['messages'], 'message')}, tasks that a newer hotqueue knows, schema {queue['schema']}"
+    parts = [plural(queue["messages"], "message"), plural(queue["tasks"], "waiting task")]
     if suspects := queue.get("suspects"):
         parts.append(f"{suspects} of them suspected of killing their process")
     parts += [f"{queue[what]} {what}" for what in ("scheduled", "running", "dead") if what in queue]
     if workers := queue.get("workers"):
-        parts.append(f"{workers} worker{'s'[: workers != 1]}")
+        parts.append(plural(workers, "worker"))
     paused = ["paused"] if queue.get("paused") else [f"{each} paused" for each in queue.get("paused_tasks", [])]
     paused += [f"key {each} paused" for each in queue.get("paused_keys", [])]
     return ", ".join([*parts, *paused, f"schema {queue['schema']}"])

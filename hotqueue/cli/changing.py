@@ -13,6 +13,7 @@ from hotqueue.cli.entry import confirm, settings
 from hotqueue.cli.filtering import filter_options, meant_instead, wanted_of
 from hotqueue.cli.reading import changes, chosen, known_tasks, located, queue_of, yes_option
 from hotqueue.hints import did_you_mean
+from hotqueue.plurals import plural
 
 if TYPE_CHECKING:
     from hotqueue.monitor.acting import Chosen, Done, Progress
@@ -53,10 +54,6 @@ def _number(found: Chosen) -> int:
     return sum(map(len, found.values()))
 
 
-def _many(count: int, what: str = "task") -> str:
-    return f"{count:,} {what}{'s'[: count != 1]}"
-
-
 def _with_progress(act: Callable[[Progress], Done], count: int) -> Done:
     """Do something to tasks; on a terminal, show how far that is where it may take a while."""
     if count < SLOW or not sys.stderr.isatty():
@@ -86,13 +83,13 @@ def retry(store: Store, ids: tuple[str, ...], names: tuple[str, ...], every: boo
     if _is_nothing(store, found, names, given):
         return
     if not ids:
-        confirm(f"Retry {_many(_number(found), 'dead task')}?", yes)
+        confirm(f"Retry {plural(_number(found), 'dead task')}?", yes)
     done = _with_progress(lambda more: acting.retry(store, found, more), _number(found))
-    click.echo(f"{_many(done.count)} retried")
+    click.echo(f"{plural(done.count, 'task')} retried")
     if done.kept:
         (own, other), count = next(iter(done.kept.items())), len(done.kept)
         why = f"another with the same unique key is there (of {own}: {other})"
-        click.echo(f"{_many(count)} stay{'s'[: count == 1]} dead: {why}")
+        click.echo(f"{plural(count, 'task stays', 'tasks stay')} dead: {why}")
     _fail_for_missing(done.missing if ids else [])
 
 
@@ -120,11 +117,11 @@ def discard(store: Store, ids: tuple[str, ...], names: tuple[str, ...], every: b
     found = _chosen(store, ids, names, every, ["dead"], given)
     if _is_nothing(store, found, names, given):
         return
-    confirm(f"Throw {_many(_number(found), 'dead task')} away?", yes)
+    confirm(f"Throw {plural(_number(found), 'dead task')} away?", yes)
     done = _with_progress(lambda more: acting.discard(store, found, more), _number(found))
-    click.echo(f"{_many(done.count)} thrown away; for five minutes 'hotqueue discard --undo' brings them back")
+    click.echo(f"{plural(done.count, 'task')} thrown away; for five minutes 'hotqueue discard --undo' brings them back")
     if ids and done.count < len(set(ids)):
-        raise click.UsageError(f"{_many(len(set(ids)) - done.count)} of these: not in the dead list")
+        raise click.UsageError(f"{plural(len(set(ids)) - done.count, 'task')} of these: not in the dead list")
 
 
 def _undo(store: Store, ids: Sequence[str], names: Sequence[str]) -> None:
@@ -137,10 +134,10 @@ def _undo(store: Store, ids: Sequence[str], names: Sequence[str]) -> None:
     if not (ids or done.count or done.kept):
         click.echo("hotqueue: nothing is left of what was thrown away within the last five minutes", err=True)
         return
-    click.echo(f"{_many(done.count)} {'is' if done.count == 1 else 'are'} in the dead list again")
+    click.echo(f"{plural(done.count, 'task is', 'tasks are')} in the dead list again")
     for why in dict.fromkeys(done.kept.values()):
         some = [each for each, reason in done.kept.items() if reason == why]
-        text = f"{_many(len(some))} not ({', '.join(some[:3])}{' …' * (len(some) > 3)}): {WHY_NOT[why]}"
+        text = f"{plural(len(some), 'task')} not ({', '.join(some[:3])}{' …' * (len(some) > 3)}): {WHY_NOT[why]}"
         click.echo(f"hotqueue: {text}", err=True)
     if ids and done.kept:
         raise click.exceptions.Exit(2)
@@ -163,17 +160,17 @@ def revoke(
     found = _chosen(store, ids, names, every, [state for state in UNENDED if state != "dead"], given)
     if _is_nothing(store, found, names, given):
         return
-    confirm(f"Revoke {_many(_number(found))}{', and end those that run' * terminate}?", yes)
+    confirm(f"Revoke {plural(_number(found), 'task')}{', and end those that run' * terminate}?", yes)
     wanted = wanted_of(**given)
     if not (ids or terminate) and (wanted.is_any or wanted.only("task")):  # then the server does it, however many they are
         with progress.shown("revoking"):
             count = acting.revoke_all(store, found, wanted.only("task"))
         others = "; of the others, which run, none is stopped, and none runs again" if count < _number(found) else ""
-        click.echo(f"{_many(count)} revoked{others}")
+        click.echo(f"{plural(count, 'task')} revoked{others}")
         return
     done = _with_progress(lambda more: acting.revoke(store, found, terminate, more), _number(found))
     for said, count in sorted(done.said.items()):
-        click.echo(f"{_many(count)} {said}")
+        click.echo(f"{plural(count, 'task')} {said}")
 
 
 @click.command(context_settings=settings)
@@ -190,10 +187,10 @@ def purge(store: Store, queue: str, task: str | None, state: str | None, yes: bo
     of_these = (
         f", of them those {'of ' + task if task else ''}{' and ' * bool(task and state)}{'that are ' + state if state else ''}"
     )
-    confirm(f"Revoke what waits in {queue}: {_many(number)}{of_these * bool(task or state)}?", yes)
+    confirm(f"Revoke what waits in {queue}: {plural(number, 'task')}{of_these * bool(task or state)}?", yes)
     with progress.shown(f"revoking what waits in {queue}"):
         count = found.purge(task=task, state=state)
-    click.echo(f"{_many(count)} revoked")
+    click.echo(f"{plural(count, 'task')} revoked")
     if task and not count:
         _say_what_may_be_meant(store, queue, task)
 

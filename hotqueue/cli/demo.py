@@ -20,6 +20,7 @@ import click
 
 from hotqueue.cli.entry import settings
 from hotqueue.errors import HotQueueError
+from hotqueue.plurals import plural
 
 TASKS = "hotqueue.cli.demo_tasks"
 MANY = 5000
@@ -42,9 +43,8 @@ def _show_all(folder: Path, stays: bool) -> None:
 
     _title(1, "Calls are enqueued by this process …")
     results = [tasks.square.delay(n) for n in range(1, 6)]
-    click.echo(
-        f"process {os.getpid()} enqueued square(1) … square(5); {tasks.queue.pending()} tasks wait in {folder / 'demo.rdb'}"
-    )
+    waiting = plural(tasks.queue.pending(), "task waits", "tasks wait")
+    click.echo(f"process {os.getpid()} enqueued square(1) … square(5); {waiting} in {folder / 'demo.rdb'}")
     _title(2, "… and run by another")
     click.echo("$ hotqueue-worker demo_tasks -p 2")
     with _worker():
@@ -135,7 +135,7 @@ def _workflow(tasks: Any) -> None:
     click.echo("$ chord((square.s(n) for n in range(1, 101)), total.s()).delay()")
     result = chord((tasks.square.s(n) for n in range(1, 101)), tasks.total.s()).delay()
     value, processes = result.get(timeout=PATIENCE)
-    click.echo(f"a hundred squares by {processes} processes; then their sum, by another task: {value:,}")
+    click.echo(f"a hundred squares by {plural(processes, 'process', 'processes')}; then their sum, by another task: {value:,}")
 
 
 def _limited(tasks: Any) -> None:

@@ -13,6 +13,7 @@ import click
 from hotqueue.cli.entry import confirm, json_text, settings
 from hotqueue.cli.reading import watched
 from hotqueue.cli.store import address_of, default_address
+from hotqueue.plurals import plural
 
 _FILE = click.argument("file", type=click.Path(readable=False), required=False)  # what is wrong with it, the store says best
 _YES = click.option("--yes", is_flag=True, help="Do not ask.")
@@ -51,13 +52,17 @@ def status(file: str | None, as_json: bool) -> None:
 def _lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
     """What a person wants to know, in the order of asking."""
     server = f"{facts['server']} {facts['version']} ({facts['binary']})" if facts["server"] else "unknown"
-    lines = [("database", f"{facts['path']}, {facts['database_bytes']} bytes"), ("journal", f"{facts['journal_bytes']} bytes")]
+    lines = [
+        ("database", f"{facts['path']}, {plural(facts['database_bytes'], 'byte')}"),
+        ("journal", plural(facts["journal_bytes"], "byte")),
+    ]
     lines.append(("server", server))
     lines.append(("state", _state(facts)))
     if facts["running"]:
         lines.append(("users", ", ".join(map(str, facts["users"])) if facts["users"] else "unknown"))
     if "keys" in facts:
-        lines.append(("holds", f"{facts['keys']} keys in {facts['memory_bytes'] / 1e6:.1f} MB, durability {facts['durability']}"))
+        memory = f"{facts['memory_bytes'] / 1e6:.1f} MB"
+        lines.append(("holds", f"{plural(facts['keys'], 'key')} in {memory}, durability {facts['durability']}"))
     if not facts.get("disk_ok", True):
         lines.append(("disk", "full: nothing can be written"))
     lines.append(("log", facts["log"]))
@@ -100,7 +105,7 @@ def repair(file: str | None, yes: bool) -> None:
     path = server.status(file)["path"]  # no question about a file that is not there
     confirm(f"Cut the journal of {path} before its first damage (a backup is kept)?", yes)
     done = server.repair(file)
-    click.echo(f"{done['path']}: {done['kept_bytes']} bytes of the journal kept, {done['dropped_bytes']} dropped")
+    click.echo(f"{done['path']}: {plural(done['kept_bytes'], 'byte')} of the journal kept, {done['dropped_bytes']:,} dropped")
     click.echo(f"backup: {done['backup']}")
 
 
@@ -146,12 +151,13 @@ def export(source: str, target: str, replace: bool, hold_up: bool, as_json: bool
         return
     click.echo(f"{copied.source} → {copied.target}: {_sum_of(copied)}")
     if copied.left_out:
-        click.echo(f"{copied.left_out} keys that are no queue's were left out")
+        left = plural(copied.left_out, "key that is no queue's was", "keys that are no queue's were")
+        click.echo(f"{left} left out")
 
 
 def _sum_of(copied: Any) -> str:
     counts = {"queue": copied.queues, "message": copied.messages, "unfinished task": copied.tasks}
-    return ", ".join(f"{count} {what}{'s'[: count != 1]}" for what, count in counts.items())
+    return ", ".join(plural(count, what) for what, count in counts.items())
 
 
 def _progress() -> Callable[[int], None]:

@@ -11,6 +11,7 @@ from hotqueue.cli import completion, progress, tables
 from hotqueue.cli.entry import json_text, settings
 from hotqueue.cli.reading import changes, json_option, known_tasks
 from hotqueue.cli.settings import Seconds, Whole
+from hotqueue.plurals import plural
 
 if TYPE_CHECKING:
     from hotqueue.monitor.one_task import OneTask
@@ -133,6 +134,6 @@ def _say_end(found: OneTask, task_id: str, as_json: bool) -> None:
     if as_json:
         click.echo(json_text(found.as_json()))
     elif found.outcome == "SUCCESS":
-        click.echo(tables.printable(found.result or f"{task_id} has ended: {found.result_bytes} bytes that are no plain data"))
+        click.echo(tables.printable(found.result or f"{task_id} has ended: {plural(found.result_bytes, 'byte')}, no plain data"))
     if found.outcome not in ("SUCCESS", ""):
         raise click.ClickException(f"{task_id} has ended: {found.outcome}, {found.error}: {found.message}")

@@ -15,6 +15,7 @@ import click
 from hotqueue.cli import completion
 from hotqueue.cli.settings import STORE, Number, Whole
 from hotqueue.cli.store import opened, store_options
+from hotqueue.plurals import plural
 
 if TYPE_CHECKING:
     from hotqueue.queue import HotQueue
@@ -206,7 +207,7 @@ def located(store: Store, task_id: str, names: Sequence[str]) -> str:
     if len(found) == 1:
         return found[0]
     if not found:
-        where = f"queue {queues[0]!r}" if len(queues) == 1 else f"any of the {len(queues)} queues"
+        where = f"queue {queues[0]!r}" if len(queues) == 1 else f"any of {plural(len(queues), 'queue')}"
         raise click.UsageError(
             f"there is no task {task_id!r:.200} in {where} of {store}: it was never sent there, or its result has expired"
         )

@@ -14,6 +14,7 @@ from hotqueue.cli.reading import chosen, located, queues_option, reads, say_refu
 from hotqueue.cli.settings import Whole
 from hotqueue.cli.statistics import seconds
 from hotqueue.cli.tables import Column
+from hotqueue.plurals import plural
 
 if TYPE_CHECKING:
     from hotqueue.monitor.one_task import OneTask
@@ -78,7 +79,7 @@ def _ended(row: Row) -> list[str]:
 
 def _say_what_is_left(search: Search, shown: int, hint: Callable[[], str]) -> None:
     if search.is_cut:
-        text = f"looked at {search.looked:,} tasks, and stopped there; --look-at N looks at more, -Q and a state at fewer"
+        text = f"looked at {plural(search.looked, 'task')}, and stopped there; --look-at N looks at more, -Q and a state at fewer"
         click.echo(f"hotqueue: {text}", err=True)
     elif search.has_more:
         click.echo(f"hotqueue: there are more than these {shown}; --limit N shows more", err=True)
@@ -133,7 +134,7 @@ def _facts(task: OneTask) -> list[tuple[str, str]]:
         ("options", ", ".join(f"{name}={value!r}" for name, value in task.options.items())),
         ("headers", ", ".join(f"{name}={value!r}" for name, value in task.headers.items())),
         ("sent as", ", ".join(name for name, is_so in marks.items() if is_so)),
-        ("result", task.result or (f"{task.result_bytes} bytes" if task.result_bytes >= 0 else "")),
+        ("result", task.result or (plural(task.result_bytes, "byte") if task.result_bytes >= 0 else "")),
         ("error", f"{task.error}: {task.message}" if task.error else ""),
         ("timeline", "\n".join(f"{tables.moment(e.at):23}  {e.what}{': ' + e.text if e.text else ''}" for e in task.timeline)),
         ("log", _log(task)),
@@ -142,7 +143,7 @@ def _facts(task: OneTask) -> list[tuple[str, str]]:
 
 
 def _log(task: OneTask) -> str:
-    before = [f"{task.log_dropped} lines before these were not kept"] if task.log_dropped else []
+    before = [f"{plural(task.log_dropped, 'line')} before these not kept"] if task.log_dropped else []
     return "\n".join(before + [f"{tables.moment(each.at):23}  {each.text}" for each in task.log])
 
 
@@ -154,7 +155,7 @@ def _workflow(task: OneTask) -> str:
         for word, some in (("behind", task.workflow["parents"]), ("before", task.workflow["children"]))
         if some
     ]
-    return "\n".join([f"{task.workflow['id']}, {task.workflow['steps']} steps", *around])
+    return "\n".join([f"{task.workflow['id']}, {plural(task.workflow['steps'], 'step')}", *around])
 
 
 @click.command(context_settings=settings)

@@ -11,6 +11,7 @@ from hotqueue.cli import completion
 from hotqueue.cli.entry import confirm, json_text, settings
 from hotqueue.cli.reading import check_names
 from hotqueue.cli.store import opened, store_options
+from hotqueue.plurals import plural
 
 if TYPE_CHECKING:
     from hotqueue.store.store import Store
@@ -66,6 +67,7 @@ def _upgraded(store: Store, names: Sequence[str], as_json: bool) -> list[dict[st
         rows.append({"name": name, "before": done.before, "schema": done.now, "older_workers": len(done.older)})
         if not as_json:
             went = f"schema {done.before} → {done.now}" if done.before < done.now else f"schema {done.now} already"
-            older = f"; {len(done.older)} of its workers have an older hotqueue and fetch nothing more" if done.older else ""
+            one, several = "of its workers has an older hotqueue and fetches", "of its workers have an older hotqueue and fetch"
+            older = f"; {plural(len(done.older), one, several)} nothing more" if done.older else ""
             click.echo(f"{name}: {went}{older}")
     return rows

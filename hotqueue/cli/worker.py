@@ -18,6 +18,7 @@ from hotqueue.cli.exporter import exporting
 from hotqueue.cli.reload import reloading
 from hotqueue.cli.settings import HostPort, Number, Seconds, Size, Whole, defaults_of, misspelt_variables, usable_cpus
 from hotqueue.cli.store import from_settings
+from hotqueue.plurals import plural
 
 if TYPE_CHECKING:
     from hotqueue.store.store import Store
@@ -219,8 +220,8 @@ def _work(settings: Settings, level: str, given: Any) -> int:
         paused = ", ".join(supervisor.paused())
         left = f"; paused, and left as it is: {paused}" if paused else ""
         if blocked := supervisor.blocked():
-            left = f"; {blocked} task{'s wait' if blocked > 1 else ' waits'} at a gate, such as a rate limit{left}"
-        say(f"burst done; {later} task{'s'[: later != 1]} scheduled for later{left}")
+            left = f"; {plural(blocked, 'task waits', 'tasks wait')} at a gate, such as a rate limit{left}"
+        say(f"burst done; {plural(later, 'task')} scheduled for later{left}")
     return code
 
 
@@ -229,7 +230,7 @@ def banner(settings: Settings, queues: list[tuple[str, Store]], tasks: list[str]
     stores = sorted({str(store) for store in (*(store for _, store in queues), *late)})
     shown = ", ".join(tasks[:20]) + (f" and {len(tasks) - 20} more" if len(tasks) > 20 else "")
     lines = [
-        f"hotqueue {__version__}, {settings.processes} process{'es'[: 2 * (settings.processes > 1)]}, pid {os.getpid()}"
+        f"hotqueue {__version__}, {plural(settings.processes, 'process', 'processes')}, pid {os.getpid()}"
         + (f", {settings.name}" if settings.name else ""),
         f"  store   {', '.join(stores)}{_container_hint([*(store for _, store in queues), *late])}",
         f"  queues  {', '.join(_shown({name for name, _ in queues}, settings))}",
@@ -246,7 +247,7 @@ def _shown(queues: set[str], settings: Settings) -> list[str]:
     found = [_with_turns(queue, settings.weights, queue) for queue in sorted(queues) if meant_by[queue] not in settings.globs]
     for glob in settings.globs:
         count = sum(name == glob for name in meant_by.values())
-        found.append(f"{_with_turns(glob, settings.weights, globs.example(glob))} ({count} queue{'s'[: count != 1]} now)")
+        found.append(f"{_with_turns(glob, settings.weights, globs.example(glob))} ({plural(count, 'queue')} now)")
     return found
 
 
@@ -254,7 +255,7 @@ def _with_turns(name: str, weights: Mapping[str, int], queue: str) -> str:
     from hotqueue.tasks.rules import globs
 
     weight = weights.get(name) or globs.weight_of(weights, queue)
-    return name if weight == 1 else f"{name} ({weight} turns)"
+    return name if weight == 1 else f"{name} ({plural(weight, 'turn')})"
 
 
 def _container_hint(stores: list[Store]) -> str:

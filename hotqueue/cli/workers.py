@@ -10,6 +10,7 @@ from hotqueue.cli import completion, progress, tables
 from hotqueue.cli.entry import confirm, settings
 from hotqueue.cli.reading import chosen, queues_option, reads, say_refused, yes_option
 from hotqueue.cli.tables import Column
+from hotqueue.plurals import plural
 
 if TYPE_CHECKING:
     from hotqueue.store.store import Store
@@ -92,7 +93,7 @@ def _tell(store: Store, name: str, names: tuple[str, ...], verb: str, yes: bool)
     does = (
         "finish what it runs, and end" if verb == "stop" else "finish what it runs, and take nothing more, until it is restarted"
     )
-    confirm(f"Have {name} ({count} worker{'s'[: count != 1]} in {len(meant)} program{'s'[: len(meant) != 1]}) {does}?", yes)
+    confirm(f"Have {name} ({plural(count, 'worker')} in {plural(len(meant), 'program')}) {does}?", yes)
     with progress.shown(f"telling {name}"):
         deaf = [program for program, some in meant.items() if not acting.order(store, some, verb)]
     click.echo(f"{name}: told to {'stop' if verb == 'stop' else 'be quiet'}")

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from hotqueue.embedded.files import WAY_OUT, Files, size
 from hotqueue.errors import ConfigError, ConnectionFailed, HotQueueError
 from hotqueue.hints import shell_command
+from hotqueue.plurals import plural
 from hotqueue.runtime import descriptors
 
 LEAST_TO_START = 64 * 1024  # bytes free on the disk
@@ -85,8 +86,8 @@ def why_it_died(files: Files, log: str, imported: bool) -> HotQueueError:
 
 def disk_full(files: Files) -> ConnectionFailed:
     return ConnectionFailed(
-        f"disk full on {files.folder} ({_free_bytes(files)} bytes free): the embedded server of {files.label} cannot write; "
-        f"free some space, nothing that was acknowledged is lost"
+        f"disk full on {files.folder} ({plural(_free_bytes(files), 'byte')} free): the embedded server of {files.label} "
+        "cannot write; free some space, nothing that was acknowledged is lost"
     )
 
 

@@ -22,6 +22,7 @@ from hotqueue.embedded.guardian import ask
 from hotqueue.embedded.locks import Claim
 from hotqueue.embedded.waiting import Patience, probe
 from hotqueue.errors import ConfigError, ConnectionFailed
+from hotqueue.plurals import plural
 
 log = logging.getLogger("hotqueue.embedded")
 
@@ -162,8 +163,8 @@ def written_by(files: Files, record: dict[str, Any]) -> binaries.Server | None:
 def _tell_started(files: Files, server: binaries.Server, imported: bool, before: int, said: str) -> None:
     log.info("%s: started %s%s", files.label, server, ", its data read from the file" if imported else "")
     if server_log.cut_off(said):
-        lost = before - journal.journal_size(files)
-        log.warning("%s: the last %d bytes of the journal were incomplete (a power cut?) and were dropped", files.label, lost)
+        lost = plural(before - journal.journal_size(files), "byte of the journal was", "bytes of the journal were")
+        log.warning("%s: the last %s incomplete (a power cut?) and dropped", files.label, lost)
 
 
 def _adopt(files: Files) -> None:

@@ -23,6 +23,7 @@ from hotqueue.messages.consumer import PACKAGE, SLICE
 from hotqueue.messages.local import Local
 from hotqueue.messages.memory import MemoryList
 from hotqueue.messages.options import check_options, patience
+from hotqueue.plurals import plural
 from hotqueue.runtime import testing_mode
 from hotqueue.runtime.interrupts import within
 from hotqueue.store import scripts
@@ -86,8 +87,8 @@ class MessageMethods:
     def _refuse_overflow(self, found: int, more: int) -> None:
         if found < 0:
             raise QueueFull(
-                f"{self.key} holds {-1 - found} messages of at most {self.max_queue_length}: "
-                f"{more} more do not fit, none was stored; drain the queue or raise max_queue_length"
+                f"{self.key} holds {plural(-1 - found, 'message')} of at most {self.max_queue_length}: "
+                f"{plural(more, 'more does', 'more do')} not fit, none was stored; drain the queue or raise max_queue_length"
             )
 
     @hinting

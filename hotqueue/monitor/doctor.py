@@ -19,6 +19,7 @@ from hotqueue import __version__, embedded, key_types, keys
 from hotqueue.errors import STORE_ERRORS, CannotLoad
 from hotqueue.monitor import inventory
 from hotqueue.monitor.workers import workers
+from hotqueue.plurals import plural, word
 from hotqueue.queue import HotQueue
 from hotqueue.store.store import Store
 from hotqueue.tasks.supervisor.preflight import check_server
@@ -138,20 +139,19 @@ def _queues(store: Store) -> Iterator[Finding]:
 
 def _queue(found: inventory.Length) -> Iterator[Finding]:
     if found.tasks - found.scheduled > 0 and not found.workers:
-        text = f"{found.tasks} tasks wait in queue {found.name!r}, and no worker listens there: start one with hotqueue-worker"
-        yield Finding(PROBLEM, "queue", text)
+        text = f"{plural(found.tasks, 'task waits', 'tasks wait')} in queue {found.name!r}, and no worker listens there"
+        yield Finding(PROBLEM, "queue", f"{text}: start one with hotqueue-worker")
     if found.suspects:
-        text = f"{found.suspects} tasks of queue {found.name!r} may have killed their process: hotqueue tasks -Q {found.name}"
-        yield Finding(PROBLEM, "queue", text)
+        text = f"{plural(found.suspects, 'task')} of queue {found.name!r} may have killed a process"
+        yield Finding(PROBLEM, "queue", f"{text}: hotqueue tasks -Q {found.name}")
     if found.dead:
-        text = f"{found.dead} tasks of queue {found.name!r} are dead: hotqueue tasks dead -Q {found.name}, then retry or discard"
-        yield Finding(NOTE, "queue", text)
+        text = f"{plural(found.dead, 'task')} of queue {found.name!r} {word(found.dead, 'is', 'are')} dead"
+        yield Finding(NOTE, "queue", f"{text}: hotqueue tasks dead -Q {found.name}, then retry or discard")
     for what, more in _paused(found):
         yield Finding(NOTE, "queue", f"queue {found.name!r}: {what} is paused; hotqueue resume {found.name}{more}")
     if not (found.suspects or found.dead or (found.tasks and not found.workers)):
-        yield Finding(
-            OK, "queue", f"queue {found.name!r}: {found.tasks} waiting, {found.running} running, {found.workers} workers"
-        )
+        text = f"{found.tasks} waiting, {found.running} running, {plural(found.workers, 'worker')}"
+        yield Finding(OK, "queue", f"queue {found.name!r}: {text}")
 
 
 def _paused(found: inventory.Length) -> Iterator[tuple[str, str]]:
@@ -174,7 +174,7 @@ def _workers(store: Store) -> Iterator[Finding]:
         yield Finding(NOTE, "workers", text)
     if found:
         programs = len({worker.program for worker in found})
-        yield Finding(OK, "workers", f"{len(found)} in {programs} program{'s'[: programs != 1]}")
+        yield Finding(OK, "workers", f"{len(found)} in {plural(programs, 'program')}")
 
 
 def _keys(store: Store) -> Iterator[Finding]:
@@ -191,12 +191,12 @@ def _keys(store: Store) -> Iterator[Finding]:
             strange.append(key)
     more = f" (of the first {KEYS:,} that were looked at)" if seen == KEYS else ""
     if strange:
-        text = f"{len(strange)} keys are none of this hotqueue's{more}, such as {strange[0]!r:.120}: a newer one's, or others'?"
-        yield Finding(NOTE, "keys", text)
+        text = f"{plural(len(strange), 'key is', 'keys are')} none of this hotqueue's{more}, such as {strange[0]!r:.120}"
+        yield Finding(NOTE, "keys", f"{text}: a newer one's, or others'?")
     lost = [key for key in held if not _is_registered(store, key)]
     if lost:
-        text = f"{len(lost)} workers hold tasks and are not registered, such as {lost[0]!r:.120}: start one, which restores them"
-        yield Finding(PROBLEM, "keys", text)
+        text = plural(len(lost), "worker holds tasks and is", "workers hold tasks and are")
+        yield Finding(PROBLEM, "keys", f"{text} not registered, such as {lost[0]!r:.120}: start one, which restores them")
     if not (strange or lost):
         yield Finding(OK, "keys", f"{seen:,} looked at, each is known{more}")
 
@@ -230,7 +230,7 @@ def _files(store: Store) -> Iterator[Finding]:
         text = f"the server of {path} last complained: {facts['last_error']} (all of it: {facts['log']})"
         yield Finding(NOTE, "files", text)
     if facts.get("disk_ok", True) and not facts["last_error"]:
-        yield Finding(OK, "files", f"{path}, {facts['database_bytes'] + facts['journal_bytes']} bytes")
+        yield Finding(OK, "files", f"{path}, {plural(facts['database_bytes'] + facts['journal_bytes'], 'byte')}")
 
 
 def _module(name: str, store: Store) -> Iterator[Finding]:

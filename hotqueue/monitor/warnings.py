@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from hotqueue.monitor.crowd import QueueFacts, ServerFacts
 from hotqueue.monitor.workers import Worker
+from hotqueue.plurals import plural
 
 FULL = 0.9  # of the server's memory
 BAD, NOTE = "bad", "note"
@@ -36,7 +37,7 @@ def warnings(server: ServerFacts, queues: Sequence[QueueFacts], workers: Sequenc
     overdue = [each for each in workers if each.is_overdue]
     if overdue:
         text = f"{overdue[0].shown} has not been heard of for longer than its lease" if len(overdue) == 1 else ""
-        text = text or f"{len(overdue)} workers have not been heard of for longer than their leases"
+        text = text or f"{plural(len(overdue), 'worker has', 'workers have')} not been heard of for longer than their leases"
         found.append(Warning(BAD, text, advice="what they held goes to others as soon as another worker's upkeep looks"))
     return sorted(found, key=lambda each: each.level != BAD)
 
@@ -66,11 +67,10 @@ def _of_queue(queue: QueueFacts) -> list[Warning]:
     if queue.is_paused:
         found.append(Warning(NOTE, f"{name} is paused{f'; {_tasks(queue.waiting)}' if queue.waiting else ''}", name))
     if queue.parked and queue.workers:
-        verb = "task waits" if queue.parked == 1 else "tasks wait"
-        text = f"{queue.parked} {verb} in {name} for something that no worker offers"
+        text = f"{_tasks(queue.parked)} in {name} for something that no worker offers"
         found.append(Warning(NOTE, text, name, "the list of parked tasks says what"))
     return found
 
 
 def _tasks(count: int) -> str:
-    return f"{count} task waits" if count == 1 else f"{count:,} tasks wait".replace(",", " ")
+    return plural(count, "task waits", "tasks wait").replace(",", " ")

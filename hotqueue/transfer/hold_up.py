@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from hotqueue import key_types, keys
 from hotqueue.errors import ConfigError
+from hotqueue.plurals import plural
 from hotqueue.store.store import Store
 
 ELEMENTS = 500_000  # of a queue that is taken without being asked twice: about a second
@@ -21,8 +22,8 @@ def refuse_if_long(server: Store, name: bytes, of_queue: Iterable[bytes]) -> Non
     if elements > ELEMENTS:
         queue = keys.text(name).removeprefix(keys.PREFIX)
         raise ConfigError(
-            f"queue {queue!r} at {server} has {elements:,} elements: to copy them at one moment would keep that server from "
-            f"everything else for {elements / ELEMENTS:,.0f} s or more. Stop whoever uses it and say --hold-up, or "
+            f"queue {queue!r} at {server} has {plural(elements, 'element')}: to copy them at one moment would keep that server "
+            f"from everything else for {elements / ELEMENTS:,.0f} s or more. Stop whoever uses it and say --hold-up, or "
             "take a copy by the server's own means (docs/operations.md, Very many tasks)"
         )
 

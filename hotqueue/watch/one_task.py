@@ -7,6 +7,7 @@ from textwrap import wrap
 
 from hotqueue.monitor import words
 from hotqueue.monitor.one_task import Event, OneTask
+from hotqueue.plurals import plural
 from hotqueue.watch.canvas import Line
 
 _BAD = {"failed", "failure", "lost", "error", "expired", "timeout"}
@@ -38,7 +39,7 @@ def _facts(task: OneTask, width: int) -> Iterator[Line]:
         ("options", ", ".join(f"{name}={value!r}" for name, value in task.options.items()), ""),
         ("headers", ", ".join(f"{name}={value!r}" for name, value in task.headers.items()), ""),
         ("sent as", ", ".join(name for name, is_so in marks.items() if is_so), ""),
-        ("result", task.result or (f"{task.result_bytes} bytes" if task.result_bytes >= 0 else ""), "good"),
+        ("result", task.result or (plural(task.result_bytes, "byte") if task.result_bytes >= 0 else ""), "good"),
         ("error", f"{task.error}: {task.message}" if task.error else "", "bad"),
     )
     for name, value, style in pairs:
@@ -78,7 +79,7 @@ def _timeline(task: OneTask, width: int) -> Iterator[Line]:
 def _workflow(task: OneTask, width: int) -> Iterator[Line]:
     if task.workflow is None:
         return
-    yield from _title(f"workflow {task.workflow['id']}, {task.workflow['steps']} steps")
+    yield from _title(f"workflow {task.workflow['id']}, {plural(task.workflow['steps'], 'step')}")
     for word, some in (("behind", task.workflow["parents"]), ("before", task.workflow["children"])):
         text = ", ".join(f"{each['task']}[{each['id']}]" for each in some[:20]) + " …" * (len(some) > 20)
         if text:

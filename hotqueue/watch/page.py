@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 
 from hotqueue.monitor.one_task import OneTask
+from hotqueue.plurals import plural
 from hotqueue.watch import one_task
 from hotqueue.watch.canvas import Canvas, Line, fitted
 
@@ -69,7 +70,7 @@ class Page(ModalScreen[None]):
         self.top = max(0, min(self.top, len(lines) - height))
         self.query_one("#title", Canvas).paint([((fitted(f" {self.heading}", width), "cursor"),)])
         text.paint(lines[self.top : self.top + height])
-        more = f"   ↓ {len(lines) - height - self.top} more lines" if len(lines) > self.top + height else ""
+        more = f"   ↓ {plural(len(lines) - height - self.top, 'more line')}" if len(lines) > self.top + height else ""
         self.query_one("#foot", Canvas).paint([((" Esc back", "key"), (more, "dim"), (f"   {self.foot}", "key"))])
 
     def action_scroll(self, by: int) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from hotqueue.monitor import acting
 from hotqueue.monitor.crowd import QueueFacts
 from hotqueue.monitor.snapshot import Snapshot
+from hotqueue.plurals import plural
 from hotqueue.store.store import Store
 from hotqueue.watch import charts
 from hotqueue.watch.columns import Column, Row
@@ -33,12 +34,12 @@ def _purge(store: Store, facts: Facts, progress: Progress) -> str:
     for queue in facts:
         count += acting.queue_at(store, queue.name).purge()
         progress(1)
-    return f"{count:,} tasks revoked"
+    return f"{plural(count, 'task')} revoked"
 
 
 def _about_purging(facts: Facts) -> str:
-    names = facts[0].name if len(facts) == 1 else f"{len(facts)} queues"
-    return f"Revoke what waits in {names}: about {sum(queue.unfinished - queue.running for queue in facts):,} tasks?"
+    names = facts[0].name if len(facts) == 1 else plural(len(facts), "queue")
+    return f"Revoke what waits in {names}: about {plural(sum(queue.unfinished - queue.running for queue in facts), 'task')}?"
 
 
 class Queues(View):

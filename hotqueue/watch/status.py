@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from hotqueue.monitor import words
 from hotqueue.monitor.snapshot import Snapshot
+from hotqueue.plurals import plural
 from hotqueue.watch import charts
 from hotqueue.watch.canvas import Line, Piece, both_ends, fitted, width_of
 from hotqueue.watch.pulse import Pulse
@@ -73,7 +74,7 @@ def sums(snapshot: Snapshot, pulse: Pulse, width: int) -> Line:
     busy = sum(bool(worker.held) for worker in snapshot.workers)
     while width_of(tuple(pieces)) > width:
         del pieces[-2:]
-    return both_ends(pieces, [(f"{busy} of {len(snapshot.workers)} workers busy ", "dim")], width)
+    return both_ends(pieces, [(f"{busy} of {plural(len(snapshot.workers), 'worker')} busy ", "dim")], width)
 
 
 def away(error: str, since: float, snapshot: Snapshot | None, width: int) -> Line:

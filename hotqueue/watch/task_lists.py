@@ -12,6 +12,7 @@ from hotqueue.monitor.filters import DEAD, ENDED, PARKED, RETRYING, RUNNING, SCH
 from hotqueue.monitor.snapshot import Snapshot
 from hotqueue.monitor.tasks import Row as TaskRow
 from hotqueue.monitor.tasks import Search
+from hotqueue.plurals import plural
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker.discarding import WHY_NOT
 from hotqueue.watch import charts
@@ -32,11 +33,6 @@ def chosen(rows: Sequence[TaskRow]) -> Chosen:
     for row in rows:
         found.setdefault(row.queue, []).append(row.id)
     return found
-
-
-def many(count: int, what: str = "task") -> str:
-    """Return how many, in words."""
-    return f"{count:,} {what}{'s'[: count != 1]}"
 
 
 def _dead(facts: Facts) -> list[TaskRow]:
@@ -68,8 +64,8 @@ def bring_back(store: Store, facts: Facts, progress: Progress) -> str:
         done = acting.undo_discard(store, [queue], ids)
         count, kept = count + done.count, kept | done.kept
         progress(len(ids))
-    whys = [f"; {many(number)} not: {WHY_NOT[why]}" for why, number in Counter(kept.values()).items()]
-    return f"{many(count)} brought back{''.join(whys)}"
+    whys = [f"; {plural(number, 'task')} not: {WHY_NOT[why]}" for why, number in Counter(kept.values()).items()]
+    return f"{plural(count, 'task')} brought back{''.join(whys)}"
 
 
 def revoke(store: Store, facts: Facts, progress: Progress) -> str:
@@ -82,25 +78,25 @@ def revoke(store: Store, facts: Facts, progress: Progress) -> str:
 
 def said_of(done: Done, what: str) -> str:
     """Return what was done, in a sentence."""
-    parts = [f"{many(done.count)} {what}"]
-    parts += [f"{many(len(done.kept))} kept, since another with the same unique key is there"] if done.kept else []
-    parts += [f"{many(len(done.missing))} not in the dead list any more"] if done.missing else []
+    parts = [f"{plural(done.count, 'task')} {what}"]
+    parts += [f"{plural(len(done.kept), 'task')} kept, since another with the same unique key is there"] if done.kept else []
+    parts += [f"{plural(len(done.missing), 'task')} not in the dead list any more"] if done.missing else []
     return "; ".join(parts)
 
 
 def _about_retrying(facts: Facts) -> str:
     count = len(_dead(facts))
-    return f"Retry {many(count, 'dead task')}?" if count > 1 else ""
+    return f"Retry {plural(count, 'dead task')}?" if count > 1 else ""
 
 
 def _about_discarding(facts: Facts) -> str:
     count = len(_dead(facts))
-    return f"Throw {many(count, 'dead task')} away?" if count else ""
+    return f"Throw {plural(count, 'dead task')} away?" if count else ""
 
 
 def _about_revoking(facts: Facts) -> str:
     count = len(_unended(facts))
-    return f"Revoke {many(count)}? What runs goes on." if count else ""
+    return f"Revoke {plural(count, 'task')}? What runs goes on." if count else ""
 
 
 ACTS = (
@@ -171,7 +167,7 @@ class TaskLists(View):
         if search.refused:
             self.note = search.refused[0]
         elif search.is_cut:
-            self.note = f"looked at {search.looked:,} tasks, and stopped there"
+            self.note = f"looked at {plural(search.looked, 'task')}, and stopped there"
         elif search.has_more and self.limit >= MOST:
             self.note = f"the first {MOST:,}: a filter (/) shows others"
         return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hotqueue.monitor import acting, words
 from hotqueue.monitor.snapshot import Snapshot
 from hotqueue.monitor.workers import Worker
+from hotqueue.plurals import plural
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker.ordering import QUIET, STOP
 from hotqueue.watch import charts
@@ -51,7 +52,7 @@ def _asking(what: str) -> str:
 def _who(facts: Facts) -> str:
     programs = _programs(facts)
     names = ", ".join(some[0].shown for some in list(programs.values())[:3]) + " …" * (len(programs) > 3)
-    return f"{names} (all processes of {'that program' if len(programs) == 1 else f'{len(programs)} programs'})"
+    return f"{names} (all processes of {'that program' if len(programs) == 1 else plural(len(programs), 'program')})"
 
 
 class Workers(View):

@@ -20,7 +20,7 @@ def in_words(when: str) -> str:
     fields, zone = when.split()[:5], " ".join(when.split()[5:])
     if len(fields) != 5:
         return ""
-    minute, hour, day, month, weekday = (each.casefold() for each in fields)
+    minute, hour, day, month, weekday = ("*" if each == "*/1" else each.casefold() for each in fields)
     at = _at(minute, hour)
     if not at or month != "*":
         return ""

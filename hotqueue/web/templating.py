@@ -11,6 +11,7 @@ from typing import Any
 
 import jinja2
 
+from hotqueue.plurals import word
 from hotqueue.web import charts
 from hotqueue.web.page import View
 
@@ -161,7 +162,7 @@ def iso(at: datetime | None) -> str:
 
 def plural(count: int, one: str, many: str = "") -> str:
     """Return a count with its word."""
-    return f"{number(count)} {one if count == 1 else many or one + 's'}"
+    return f"{number(count)} {word(count, one, many)}"
 
 
 def ident(text: str) -> str:

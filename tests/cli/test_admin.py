@@ -31,7 +31,7 @@ def test_info_reads_well(store: Store, store_url: str, queue_name: str) -> None:
     lines = run_command("hotqueue", "info", "--url", store_url, check=True).stdout.splitlines()
     assert lines[0] == f"hotqueue  {__version__}"
     assert lines[1] == f"store     {store_url}"
-    assert f"queue     {queue_name}: 1 messages, 0 waiting tasks, schema 1" in lines
+    assert f"queue     {queue_name}: 1 message, 0 waiting tasks, schema 1" in lines
 
 
 def test_info_never_shows_a_password() -> None:

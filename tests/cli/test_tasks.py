@@ -130,7 +130,7 @@ def test_show_has_the_lines_that_a_task_logged(make_queue: MakeQueue, store_url:
     queue.run_worker(burst=True)
     done = call("show", task_id, "-u", store_url, "-Q", queue.name)
     assert "log " in done.out
-    assert "2 lines before these were not kept" in done.out
+    assert "2 lines before these not kept" in done.out
     assert "101 of them\n" in done.out
     shown = json.loads(call("show", task_id, "-u", store_url, "-Q", queue.name, "--json").out)
     assert (len(shown["log"]), shown["log_dropped"], shown["log"][-1]["text"]) == (100, 2, "101 of them\nare there")

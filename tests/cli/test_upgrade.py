@@ -105,7 +105,7 @@ def test_an_older_version_says_what_to_do(store: Store, store_url: str, queue_na
     assert done.stderr.count("\n") == 1
     assert refused in done.stderr
     lines = run_command("hotqueue", "info", "-u", store_url, check=True).stdout.splitlines()
-    assert f"queue     {queue_name}: 1 messages, tasks that a newer hotqueue knows, schema {NEW}" in lines
+    assert f"queue     {queue_name}: 1 message, tasks that a newer hotqueue knows, schema {NEW}" in lines
     told = json.loads(run_command("hotqueue", "info", "-u", store_url, "--json", check=True).stdout)
     assert told["schema"] == OLD
     assert {"name": queue_name, "messages": 1, "schema": NEW} in told["queues"]

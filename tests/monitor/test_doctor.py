@@ -46,7 +46,7 @@ def test_what_is_wrong_with_queues_is_found(make_queue: MakeQueue) -> None:
     findings = found(queue._store)
     said = [(each.level, each.text) for each in about(findings, queue.name)]
     assert said == [
-        (PROBLEM, f"1 tasks wait in queue {queue.name!r}, and no worker listens there: start one with hotqueue-worker"),
+        (PROBLEM, f"1 task waits in queue {queue.name!r}, and no worker listens there: start one with hotqueue-worker"),
         (NOTE, f"queue {queue.name!r}: the queue is paused; hotqueue resume {queue.name}"),
     ]
     queue.resume()

@@ -314,7 +314,7 @@ def test_a_watcher_can_watch(server: Server) -> None:
     env = {"HOTQUEUE_URL": server.url("hotqueue-watch")}
     assert run_command("hotwatch", env=env, check=True).stdout == f"{NAME}: 3 items\n"
     assert run_command("hotwatch", NAME, env=env, check=True).stdout == f"{NAME}: 3 items\n"
-    assert "2 messages, 1 waiting tasks, schema 1" in run_command("hotqueue", "info", env=env, check=True).stdout
+    assert "2 messages, 1 waiting task, schema 1" in run_command("hotqueue", "info", env=env, check=True).stdout
     assert server.refused() == []
     with HotQueue(NAME, url=server.url("hotqueue-client")) as queue:
         queue.pause(task="add")

@@ -123,7 +123,7 @@ class TestWaysToSend:
 
     def test_of_a_long_map_those_before_were_sent(self, queue: HotQueue, job: Any) -> None:
         job.delay(1500)
-        with pytest.raises(DuplicateTask, match=r"item 1500 of map\(\).*; 1000 calls before these were sent"):
+        with pytest.raises(DuplicateTask, match=r"item 1500 of map\(\).*; 1,000 calls before these were sent"):
             job.map(range(2000))
         assert queue.pending() == 1001
 

@@ -22,6 +22,8 @@ from hotqueue.web.schedule_words import in_words
         ("30 6 1 * * UTC", "on day 1 of each month at 06:30"),
         ("7 * * * * UTC", "every hour at :07"),
         ("* * * * * UTC", "every minute"),
+        ("*/1 * * * * UTC", "every minute"),
+        ("5 */1 * * * UTC", "every hour at :05"),
         ("*/15 8-17 * * 1-5 UTC", "weekdays every 15 minutes, from 08:00 to 17:59"),
         ("0 */2 * * * UTC", "every 2 hours at :00"),
         ("0 3 * 1 * UTC", ""),

@@ -15,6 +15,7 @@ from types import EllipsisType
 from typing import Any, NamedTuple
 
 from hotqueue.errors import DuplicateTask, NotTaken, QueueFull, SerializationError
+from hotqueue.plurals import plural
 from hotqueue.store.scripts import Script
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker import scripts
@@ -179,7 +180,7 @@ def queue_full(name: str, bound: Bound, count: int, waiting: int, holds_up: bool
         holds_up: whether nobody waited, for it would have held up an event loop.
     """
     most, timeout = bound
-    has = f"queue {name!r} has {waiting} task{'s'[: waiting != 1]} waiting"
+    has = f"queue {name!r} has {plural(waiting, 'task')} waiting"
     if count > most:
         return QueueFull(f"{has}, and {count} at once are more than may ever wait, max_waiting={most}: send fewer in one trip")
     fits = f"{has}, and max_waiting={most} leaves no room for {'another' if count == 1 else f'{count} more'}"

@@ -10,6 +10,7 @@ from typing import Any
 
 from hotqueue import keys
 from hotqueue.errors import CorruptEnvelope, DuplicateTask, NewerEnvelope, NotTaken, QueueFull
+from hotqueue.plurals import plural, word
 from hotqueue.tasks.broker.encoded import Encoded
 from hotqueue.tasks.rules import unique
 from hotqueue.tasks.wire import envelope
@@ -43,7 +44,7 @@ def partly_stored(error: QueueFull | DuplicateTask, stored: int, count: int) -> 
     """Return what to raise where so many of `count` tasks had been stored before an error that speaks of none."""
     if not stored:
         return error
-    told = f"{stored} of the {count} sent together were stored, the others not"
+    told = f"{stored} of the {count} sent together {word(stored, 'was', 'were')} stored, the others not"
     said = next((said for said in (NONE_SENT, NONE_STORED) if said in str(error)), "")
     text = str(error).replace(said, told, 1) if said else f"{error}; {told}"
     return DuplicateTask(text, error.task_id, error.ids) if isinstance(error, DuplicateTask) else QueueFull(text)
@@ -52,7 +53,8 @@ def partly_stored(error: QueueFull | DuplicateTask, stored: int, count: int) -> 
 def not_taken(refused: Mapping[str, BaseException], count: int) -> NotTaken:
     """Return what to raise where the server refused some of `count` tasks for what they are: id → why."""
     why = next(iter(refused.values()))
-    made = NotTaken(f"{len(refused)} of {count} tasks were refused, the others were sent: {why}", set(refused))
+    told = f"{len(refused)} of {plural(count, 'task')} {word(len(refused), 'was', 'were')} refused, the others were sent"
+    made = NotTaken(f"{told}: {why}", set(refused))
     made.__cause__ = why
     return made
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from hotqueue import keys
 from hotqueue.errors import ConfigError, DuplicateTask, QueueFull, UnknownTask
+from hotqueue.plurals import plural
 from hotqueue.tasks.broker import duplicates, scripts
 from hotqueue.tasks.broker.encoded import Encoded
 from hotqueue.tasks.broker.stored_queue import BULK, StoredQueue
@@ -74,7 +75,8 @@ class Workflows(StoredQueue):
         first, *rest = answer
         if first == -1:
             raise QueueFull(
-                f"queue {self.name!r} has {rest[0]} tasks waiting, and no room for a workflow of {len(lot.steps)} steps"
+                f"queue {self.name!r} has {plural(rest[0], 'task')} waiting, and no room for a workflow of "
+                f"{plural(len(lot.steps), 'step')}"
             )
         if not isinstance(first, bytes):
             return

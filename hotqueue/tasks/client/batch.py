@@ -9,6 +9,7 @@ from contextvars import Token
 from typing import TYPE_CHECKING, TypeVar
 
 from hotqueue.errors import DuplicateTask, NotTaken
+from hotqueue.plurals import plural
 from hotqueue.tasks.broker.encoded import Encoded
 from hotqueue.tasks.broker.stored_queue import BULK
 from hotqueue.tasks.client.client import Client, Collector, innermost, point
@@ -37,7 +38,7 @@ class Batch:
         return True
 
     def __repr__(self) -> str:
-        return f"<Batch of {len(self)} tasks for queue {self._collector.client.name!r}>"
+        return f"<Batch of {plural(len(self), 'task')} for queue {self._collector.client.name!r}>"
 
     def send(self) -> None:
         """Send what was not sent yet; the end of the block does it. Safe to call again after an error.

@@ -9,6 +9,7 @@ from typing import Any, get_type_hints
 
 from hotqueue import moved
 from hotqueue.errors import DuplicateTask, Interruption
+from hotqueue.plurals import plural
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.broker.discarding import WHY_NOT
 from hotqueue.tasks.broker.stored_queue import BULK
@@ -164,7 +165,7 @@ def _dead_task(task_id: str, at: int, data: bytes) -> DeadTask:
     except Interruption:
         raise
     except Exception:  # it may be dead because it cannot be decoded
-        name, args = "?", f"<{len(body)} bytes>"
+        name, args = "?", f"<{plural(len(body), 'byte')}>"
     return DeadTask(
         task_id,
         name,

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 from hotqueue.errors import DuplicateTask, QueueFull, SerializationError
+from hotqueue.plurals import plural
 from hotqueue.runtime import testing_mode
 from hotqueue.tasks.broker.encoded import Encoded
 from hotqueue.tasks.broker.stored_queue import BULK
@@ -142,12 +143,12 @@ class Definition:
             yield
         except DuplicateTask as error:
             number = first + [task.id for task in lot].index(next(iter(error.ids)))
-            before_it = f"; {first} calls before these were sent" if first else ""
+            before_it = f"; {plural(first, 'call before these was', 'calls before these were')} sent" if first else ""
             raise DuplicateTask(f"item {number} of map(): {error}{before_it}", error.task_id, error.ids) from None
         except QueueFull as error:
             if not first:
                 raise
-            raise QueueFull(f"{error}; {first} calls of map() were sent before") from error
+            raise QueueFull(f"{error}; {plural(first, 'call of map() was', 'calls of map() were')} sent before") from error
 
     def _lots(
         self, arguments: Iterable[Any], before: tuple[Any, ...], results: list[AsyncResult[Any]]
@@ -162,7 +163,7 @@ class Definition:
                 data = self.encode(task_id, (*before, item), {}, self.options, client.name)
             except (TypeError, SerializationError) as error:
                 sent = len(results) - len(lot)
-                before_it = f"{sent} calls before it were sent" if sent else "nothing was sent"
+                before_it = f"{plural(sent, 'call before it was', 'calls before it were')} sent" if sent else "nothing was sent"
                 raise type(error)(f"item {len(results)} of map(): {error}; {before_it}") from error
             lot.append(Encoded(task_id, *when, data))
             results.append(AsyncResult(Handle(task_id, client)))

@@ -6,12 +6,13 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from hotqueue.plurals import plural
 from hotqueue.tasks.broker.facts import Facts, WorkerFacts
 from hotqueue.tasks.broker.inspector import BEHIND
 from hotqueue.tasks.broker.pausing import QUEUE
 from hotqueue.tasks.broker.session import MORE
 from hotqueue.tasks.client import words
-from hotqueue.tasks.client.words import many, span, time_text
+from hotqueue.tasks.client.words import span, time_text
 from hotqueue.tasks.context import Request, current_request
 from hotqueue.tasks.rules import gates
 from hotqueue.tasks.rules.lifecycle import State
@@ -173,7 +174,7 @@ class Explaining:
 
     def _position(self) -> Why:
         ahead, of, workers = int(self._facts.detail), self._facts.of, len(self._able()) or self._facts.worker_count
-        line = f"{many(ahead, 'task is', 'tasks are')} ahead of it, and {many(workers, 'worker is', 'workers are')} at them"
+        line = f"{plural(ahead, 'task is', 'tasks are')} ahead of it, and {plural(workers, 'worker is', 'workers are')} at them"
         return Why("position", f"it is number {ahead + 1} of {of}: {line}", position=ahead + 1, of=of, workers=workers)
 
     def _suspected(self) -> Why:
@@ -184,7 +185,7 @@ class Explaining:
             *([f"{history.lost} that took their host along"] if history.lost else []),
         ]
         text = (
-            f"it is suspected of killing its process ({many(history.deaths, 'death', 'deaths')} so far: {', '.join(deaths)}), "
+            f"it is suspected of killing its process ({plural(history.deaths, 'death')} so far: {', '.join(deaths)}), "
             "and waits for a quarantine process, apart from other tasks"
         )
         if paused := self._paused(is_said_apart=True):
@@ -202,7 +203,7 @@ class Explaining:
         if not history.retries:
             return Why("eta", f"{text}, in {span(seconds)}", due=datetime_of(due), seconds=seconds)
         error = str(history.errors[-1].get("error", "")) if history.errors else ""
-        text += f", in {span(seconds)}, after {many(history.retries, 'retry', 'retries')}" + (f": {error}" if error else "")
+        text += f", in {span(seconds)}, after {plural(history.retries, 'retry', 'retries')}" + (f": {error}" if error else "")
         return Why("retry", text, due=datetime_of(due), seconds=seconds, retries=history.retries, error=error)
 
     def _parked(self) -> Why:
@@ -234,7 +235,7 @@ class Explaining:
             text = "it has gone on just now, or is about to: the gates at which it waits are open; ask once more"
             return Why("position", text, position=None, of=None, workers=facts.worker_count)
         reason, text, found = words.of_gate(gate, self._queue)
-        text += f"; {many(gate.ahead, 'task is', 'tasks are')} ahead of it there"
+        text += f"; {plural(gate.ahead, 'task is', 'tasks are')} ahead of it there"
         if gate.what == "c" and facts.has_asking:
             text += "; the task that waits for it has a slot of that itself: it must not wait for such a task"
         if paused := self._paused(is_said_apart=True):

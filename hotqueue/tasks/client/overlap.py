@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from hotqueue.errors import QueueFull
+from hotqueue.plurals import plural
 from hotqueue.tasks.broker.encoded import Encoded
 from hotqueue.tasks.client.client import Client
 
@@ -45,7 +46,7 @@ class Overlap:
         except QueueFull as error:
             if not self._sent:
                 raise
-            raise QueueFull(f"{error}; {self._sent} calls of map() were sent before") from error
+            raise QueueFull(f"{error}; {plural(self._sent, 'call of map() was', 'calls of map() were')} sent before") from error
 
     def __enter__(self) -> Overlap:
         return self

@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from hotqueue.errors import ConnectionFailed, Interruption, SerializationError, StreamGap, StreamRestarted
 from hotqueue.hints import check_flag
+from hotqueue.plurals import plural
 from hotqueue.tasks.broker.streams import HELD_MS, Place, Some
 from hotqueue.tasks.client.handle import Handle
 from hotqueue.tasks.client.replies import Replies
@@ -115,7 +116,7 @@ class Reading(Generic[Y]):
         if self._is_new:
             return
         error = StreamGap(
-            f"{first - before} items of task {self._handle.id} from number {before} on {why}; next is number {first}",
+            f"{plural(first - before, 'item')} of task {self._handle.id} from number {before} on {why}; next is number {first}",
         )
         error.first = first
         raise error

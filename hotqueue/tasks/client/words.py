@@ -5,14 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from hotqueue.plurals import plural
 from hotqueue.tasks.broker.gates import AtGate
 from hotqueue.tasks.rules import gates
 from hotqueue.tasks.rules.options import datetime_of
-
-
-def many(count: int, one: str, several: str) -> str:
-    """Return a number with what it counts: ``1 task is``, ``2 tasks are``."""
-    return f"{count} {one if count == 1 else several}"
 
 
 def time_text(ms: float) -> str:
@@ -40,6 +36,6 @@ def of_gate(gate: AtGate, queue: str) -> tuple[str, str, dict[str, Any]]:
         text = f"rate_limit= of {shown}, {gate.limit} in {gate.period / 1000:g} s, is used up: {opens}"
         return "rate_limit", text, {"limit": gate.limit, "used": gate.used, "period": gate.period / 1000, "seconds": seconds}
     if gate.what == "f":
-        others = many(gate.lanes_ahead, "other key", "other keys")
+        others = plural(gate.lanes_ahead, "other key")
         return "fair_turn", f"{shown} waits for its turn, behind {others}", {"turns": gate.lanes_ahead}
     return "paused", f"{shown} is paused at queue {queue!r}", {"what": "key", "name": gate.key[2:]}

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any
 
 from hotqueue.hints import did_you_mean
+from hotqueue.plurals import plural
 
 if TYPE_CHECKING:  # imported when the first cron string is read: programs without one do not need it
     from cronsim import CronSim
@@ -164,8 +165,8 @@ def tidy(line: str) -> str:
         del words[0]
     if len(words) not in (5, 6):
         raise ValueError(
-            f"cron {line!r:.80} has {len(words)} fields; it takes five (minute, hour, day of month, month, day of week), six "
-            "with the second in front of them, or a short form such as '@daily'"
+            f"cron {line!r:.80} has {plural(len(words), 'field')}; it takes five (minute, hour, day of month, month, day of "
+            "week), six with the second in front of them, or a short form such as '@daily'"
         )
     return " ".join(words)
 

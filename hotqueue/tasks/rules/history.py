@@ -10,6 +10,8 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from hotqueue.plurals import plural
+
 KEPT_ERRORS = 5
 KILLED = "-"  # what a dead process means for what it ran: nothing is known but that it died
 LOST = "L"  # the same: it was lost with its host, or with its supervisor
@@ -168,7 +170,7 @@ def how_it_killed(how: str, ran: int) -> tuple[str, str]:
     """
     if ran == 1:
         return "lost", how
-    return "shared death", f"{how}, while it ran {ran} tasks side by side: one of them may have killed it"
+    return "shared death", f"{how}, while it ran {plural(ran, 'task')} side by side: one of them may have killed it"
 
 
 def with_verdict(value: bytes, verdict: str) -> bytes:

@@ -22,6 +22,7 @@ from hotqueue.errors import (
     TimeLimitExceeded,
     WorkerLost,
 )
+from hotqueue.plurals import plural
 from hotqueue.tasks.rules.history import History
 from hotqueue.tasks.rules.retry import RetryPolicy, backoff
 
@@ -185,14 +186,16 @@ def _delay(outcome: Outcome, policy: RetryPolicy, history: History, random: Call
 
 def _final_error(outcome: Outcome, history: History) -> BaseException | None:
     if outcome.ended is Ended.ASKED_RETRY and outcome.error is None:
-        return TaskError(f"asked to be retried after {history.retries} retries, but no more are allowed; raise max_retries")
+        return TaskError(
+            f"asked to be retried after {plural(history.retries, 'retry', 'retries')}, but no more are allowed; raise max_retries"
+        )
     return outcome.error
 
 
 def expired(expires_ms: int, now_ms: int, tries: int = 0) -> Outcome:
     """Return the outcome of a task that waited past its `expires`, for the first time or to be tried again."""
     late = (now_ms - expires_ms) / 1000
-    tried = f"it is not run again, after {tries} {'try' if tries == 1 else 'tries'}" if tries else "it never ran"
+    tried = f"it is not run again, after {plural(tries, 'try', 'tries')}" if tries else "it never ran"
     return Outcome(Ended.EXPIRED, error=TaskExpired(f"still waiting {late:.1f} s after its expires; {tried}"))
 
 
@@ -202,7 +205,9 @@ def exhausted(history: History, max_deliveries: int) -> Outcome:
     causes = "; ".join(str(e.get("error")) for e in history.errors if e.get("kind") in kinds) or "cause unknown"
     if history.deliveries:
         since = f", {history.deliveries - history.forgiven} of them since it last came further" if history.forgiven else ""
-        text = f"killed its worker process {history.deliveries} times{since} (max_deliveries={max_deliveries}): {causes}"
+        text = (
+            f"killed its worker process {plural(history.deliveries, 'time')}{since} (max_deliveries={max_deliveries}): {causes}"
+        )
     else:
         text = f"its worker died, and it is not to start twice (max_deliveries={max_deliveries}): {causes}"
     return Outcome(Ended.EXHAUSTED, error=WorkerLost(text))

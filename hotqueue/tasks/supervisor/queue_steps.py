@@ -6,6 +6,7 @@ import logging
 import random
 import time
 
+from hotqueue.plurals import plural
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.broker.lost_steps import LostSteps
 
@@ -30,5 +31,5 @@ class QueueSteps:
             return
         self._look_at = time.monotonic() + LOOK_EVERY * sharers
         if ended := self._lost.end():
-            text = "queue %s: %d steps waited for what is not known any more (was one of its keys deleted?); they have failed"
-            log.error(text, self._name, ended)
+            text = "queue %s: %s failed, which waited for what is not known any more (was one of its keys deleted?)"
+            log.error(text, self._name, plural(ended, "step"))

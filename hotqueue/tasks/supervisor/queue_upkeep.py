@@ -16,6 +16,7 @@ from typing import Any
 
 from hotqueue import presence
 from hotqueue.errors import ConnectionFailed, HotQueueError, NewerQueue
+from hotqueue.plurals import plural
 from hotqueue.signing import Signer
 from hotqueue.tasks.broker import ordering
 from hotqueue.tasks.broker.audit import Audit
@@ -214,7 +215,7 @@ class QueueUpkeep:
             text = "task %s of queue %s ended without running: it waited past its expires"
             log.warning(text, shown(task_id), self.broker.name, extra=about(task_id))
         if len(ended) > EXPIRED_NAMED:
-            log.warning("%d more tasks of queue %s ended in the same way", len(ended) - EXPIRED_NAMED, self.broker.name)
+            log.warning("%s of queue %s ended in the same way", plural(len(ended) - EXPIRED_NAMED, "more task"), self.broker.name)
 
     def _obey(self, order: str, until: bytes, now: int) -> None:
         if ordering.has_lapsed(until, now) or self._terminate(order):
@@ -231,8 +232,8 @@ class QueueUpkeep:
             return
         self._audit_at = time.monotonic() + AUDIT_EVERY * self.sharers
         if restored := self._audited.portion():
-            text = "queue %s: %d tasks stood nowhere (was one of its keys deleted?); they run again"
-            log.error(text, self.broker.name, restored)
+            text = "queue %s: %s nowhere (was one of its keys deleted?); what was restored runs again"
+            log.error(text, self.broker.name, plural(restored, "task stood", "tasks stood"))
 
     def _free(self) -> None:
         if time.monotonic() >= self._free_at:
@@ -275,9 +276,8 @@ class QueueUpkeep:
         elif alive is None and is_overdue:
             cause = _line("host lost", "its worker's lease ran out (host gone, or stopped)")
             if broker.reap(worker, known_dead=False, charge=Charge(cause, None, LOST)) is not None:
-                log.warning(
-                    "worker %s of queue %s is lost: its lease ran out; what it held goes back to the queue", worker, broker.name
-                )
+                text = "worker %s of queue %s is lost: its lease ran out; what it held goes back to the queue"
+                log.warning(text, worker, broker.name)
 
     def _reap_dead_neighbour(self, worker: str, folder: str, supervisor: str) -> None:
         states = presence.read_states(folder, worker)

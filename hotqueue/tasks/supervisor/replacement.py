@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from hotqueue.plurals import plural
 from hotqueue.tasks.supervisor.children import Child
 
 log = logging.getLogger("hotqueue.worker")
@@ -124,8 +125,8 @@ class Replacement:
         self._is_under_way, self.not_before, self._failure, self._why = True, 0.0, "", why
         count = sum(each.is_at_work for each in children)
         if count:
-            text = "%s: replacing %d process%s; each works on until another one has taken its place"
-            log.info(text, why, count, "es"[: 2 * (count != 1)])
+            text = "%s: replacing %s; each works on until another one has taken its place"
+            log.info(text, why, plural(count, "process", "processes"))
         else:
             log.info("%s: no process works yet; those that load are replaced", why)
         for each in outdate(children):

@@ -18,6 +18,7 @@ from dataclasses import replace
 from functools import partial
 
 from hotqueue import presence
+from hotqueue.plurals import plural
 from hotqueue.runtime import descriptors
 from hotqueue.runtime.background import Background
 from hotqueue.runtime.wake_pipe import readable
@@ -274,8 +275,8 @@ class Supervisor:
             if not self._spawn(suspects):
                 self._quarantine.ended(suspects, well=False)
                 return
-            text = "process %d starts for %d suspect%s of queue %s, beside the others"
-            log.info(text, self._pool.all[-1].pid, suspects.size, "s"[: suspects.size != 1], suspects.queue)
+            text = "process %d starts for %s of queue %s, beside the others"
+            log.info(text, self._pool.all[-1].pid, plural(suspects.size, "suspect"), suspects.queue)
         beside = len(self._pool.all) - len(self._pool.ordinary)
         self._quarantine.room = self._replacement.wanted - beside
 

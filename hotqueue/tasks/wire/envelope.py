@@ -201,10 +201,10 @@ def decode(data: bytes, signer: Signer | None = None, queue: str | None = None, 
     elif len(data) > FIXED.size and data[3] & SIGNED:  # the flag means the same in every version
         body = data[:-SIGNATURE_BYTES]
     if len(body) < FIXED.size:
-        raise CorruptEnvelope(f"not a hotqueue message: {len(data)} bytes starting with {data[:16]!r}")
+        raise CorruptEnvelope(f"not a hotqueue message: {len(data)} B starting with {data[:16]!r}")
     version, kind, priority, flags, checksum, created, n_header, n_call, n_id = FIXED.unpack_from(body)
     if zlib.crc32(memoryview(body)[_CHECKED_FROM:], zlib.crc32(body[:4])) != checksum:
-        raise CorruptEnvelope(f"not a hotqueue message, or altered on its way: {len(data)} bytes starting with {data[:16]!r}")
+        raise CorruptEnvelope(f"not a hotqueue message, or altered on its way: {len(data)} B starting with {data[:16]!r}")
     if not OLDEST_READ <= version <= WIRE_VERSION:
         raise _unreadable(version)
     start = FIXED.size + n_id

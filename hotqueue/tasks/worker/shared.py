@@ -16,6 +16,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, Protocol
 
+from hotqueue.plurals import plural
 from hotqueue.presence import Presence
 from hotqueue.runtime.memory import resident_bytes
 from hotqueue.store.store import Store
@@ -238,8 +239,7 @@ class Shared:
         self._summary = (now, total)  # before the line is written: other threads count meanwhile
         if now - began < 2 and log.isEnabledFor(logging.INFO):  # after a quiet time the next second has to show itself busy
             parts = ", ".join(f"{number} {_DONE.get(name, name)}" for name, number in sorted(self.done.items()))
-            count = total - before
-            log.info("%d task%s in %.1f s; so far %s", count, "s"[: count != 1], now - began, parts)
+            log.info("%s in %.1f s; so far %s", plural(total - before, "task"), now - began, parts)
 
     # --- the limits of this process --------------------------------------------------------------------------------
 
@@ -259,7 +259,7 @@ class Shared:
             self._begun += 1
             left = self._max_tasks - self._begun
         if left == 0:
-            self._reach_limit(f"has begun the last of its {self._max_tasks} tasks (--max-tasks)")
+            self._reach_limit(f"has begun the last of its {plural(self._max_tasks, 'task')} (--max-tasks)")
         elif left == 1 or left * self._seconds_a_task() < AHEAD * self._load_time:
             self._notify_once(ENDS_SOON)
         return True

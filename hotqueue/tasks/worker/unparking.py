@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 
 from hotqueue.errors import ConfigError
+from hotqueue.plurals import plural
 from hotqueue.tasks.broker.pausing import RESUMED
 from hotqueue.tasks.client.registry import Registry
 from hotqueue.tasks.wire import envelope, payload
@@ -73,7 +74,8 @@ class Unparking:
                     continue
                 total += moved
                 if moved:
-                    log.debug("queue %s: %d parked tasks go back, they waited for %s", self.registry.name, moved, need)
+                    count = plural(moved, "parked task goes", "parked tasks go")
+                    log.debug("queue %s: %s back; what was waited for: %s", self.registry.name, count, need)
                     self.mixed_until = max(self.mixed_until, 0.0 if was_paused else time.monotonic() + MIXED)
         if total:
             self.unpark_at = time.monotonic() + ASK_AGAIN

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from hotqueue.errors import SerializationError
+from hotqueue.plurals import plural
 from hotqueue.tasks.rules.lifecycle import State
 
 Shape = Any  # see plan.py
@@ -48,7 +49,7 @@ class Workflow:
         self.edges = edges
 
     def __repr__(self) -> str:
-        return f"<Workflow of {len(self.nodes)} steps>"
+        return f"<Workflow of {plural(len(self.nodes), 'step')}>"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Workflow) and (self.nodes, self.edges) == (other.nodes, other.edges)

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from hotqueue.errors import ConfigError
+from hotqueue.plurals import plural
 from hotqueue.sizes import in_words
 from hotqueue.tasks.client.client import Client
 from hotqueue.tasks.context import Request, envelope_of
@@ -82,7 +83,7 @@ def _check_size(steps: Sequence[Step], request: Request, name: str) -> None:
     size = sum(len(step.envelope) for step in steps)
     if len(steps) > MOST_STEPS or size > MOST_BYTES:
         raise ConfigError(
-            f"{name} returned a workflow of {len(steps):,} steps ({in_words(size)}); what takes the place of a task has at "
-            f"most {MOST_STEPS:,}, and {in_words(MOST_BYTES)}: have it return fewer, as task.chunks() makes few of many, or send "
-            "it by delay()"
+            f"{name} returned a workflow of {plural(len(steps), 'step')} ({in_words(size)}); what takes the place of a task "
+            f"has at most {MOST_STEPS:,}, and {in_words(MOST_BYTES)}: have it return fewer, as task.chunks() makes few of many, "
+            "or send it by delay()"
         )

@@ -107,7 +107,7 @@ def _beginning(verb: str) -> page.Action:
             audit.changed(name, "-", f"{verb}-all", f"action {action.id}", f"{action.state}: {said_of(action)}")
 
         action = actions_of(view.store).start(choice, counted, name, note)
-        which = f"{counted} tasks that match {text or 'anything'}, as action {action.id}"
+        which = f"what matches {text or 'anything'}, {counted} in all, as action {action.id}"
         return Said(f"{PRESENT[verb]}: begun", which, back=f"/bulk/{action.id}", query={"queue": action.queue})
 
     return page.Action(f"{verb}-all", verb, act)

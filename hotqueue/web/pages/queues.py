@@ -14,6 +14,7 @@ from hotqueue.web import times
 from hotqueue.web.page import Action, CannotDo, Form, NotThere, Page, Said, View
 from hotqueue.web.pages.workers import programs
 from hotqueue.web.paging import paged, sorted_by
+from hotqueue.web.templating import plural
 
 SELECTED = 500  # queues that a form may name
 
@@ -88,7 +89,7 @@ def _each(view: View, form: Form, done: str, act: Callable[[HotQueue], object]) 
         raise CannotDo("; ".join(failed[:3]))
     rest = f"; not of {len(failed)}: {'; '.join(failed[:3])}" if failed else ""
     which = f"queues {', '.join(names[:20])}{' …' * (len(names) > 20)}"
-    return Said(f"{len(names) - len(failed)} queues are {done}{rest}", which)
+    return Said(f"{plural(len(names) - len(failed), 'queue is', 'queues are')} {done}{rest}", which)
 
 
 def _meant(view: View, form: Form) -> list[str]:
@@ -122,7 +123,7 @@ def purge(view: View, form: Form) -> Said:
     """Revoke all that has not ended in a queue."""
     name = _known(view, form)
     count = queue_at(view.store, name).revoke_all(all=True)
-    return Said(f"{count} task{'s'[: count != 1]} of queue {name} will not run", f"queue {name}")
+    return Said(f"{plural(count, 'task')} of queue {name} will not run", f"queue {name}")
 
 
 def _known(view: View, form: Form) -> str:

@@ -120,7 +120,9 @@ def _told(verb: str, does: str) -> Callable[[View, Form], Said]:
         name = some[0].first.shown if is_one else plural(len(told), "program")
         rest = f"; {mute} did not answer {why}" if deaf else ""
         return Said(
-            f"{name} {does if len(told) == 1 else MANY[verb]}{rest}", f"worker{'s'[: not is_one]} {which}", back="/workers"
+            f"{name} {does if len(told) == 1 else MANY[verb]}{rest}",
+            f"{'worker' if is_one else 'workers'} {which}",
+            back="/workers",
         )
 
     return act

@@ -85,7 +85,7 @@ def test_a_trip_goes_whole_or_not_at_all(make_queue: MakeQueue) -> None:
 @only_server
 def test_of_many_in_several_trips_it_is_said_how_many_were_sent(make_queue: MakeQueue) -> None:
     queue = make_queue(max_waiting=1500)
-    with pytest.raises(QueueFull, match=r"no room for 1000 more; .*; 1000 calls of map\(\) were sent before"):
+    with pytest.raises(QueueFull, match=r"no room for 1000 more; .*; 1,000 calls of map\(\) were sent before"):
         queue.task(sample.square).map(range(2500))
     assert queue.pending() == 1000
     queue.run_worker(burst=True)
@@ -449,7 +449,7 @@ class TestInParts:
         with ThreadPoolExecutor(1) as pool:
             sent = pool.submit(send)
             wait_until(lambda: queue.run_worker(burst=True) >= 0 and sent.done(), 30)
-        with pytest.raises(NotTaken, match=r"^1 of 6 tasks were refused, the others were sent: .*invalid bulk length"):
+        with pytest.raises(NotTaken, match=r"^1 of 6 tasks was refused, the others were sent: .*invalid bulk length"):
             sent.result()
         queue.run_worker(burst=True)
         assert (len(batch), len(sample.seen)) == (1, 5)

@@ -338,7 +338,7 @@ def test_a_loop_sends_one_as_well(room: Room) -> None:
 def test_all_of_it_is_refused_where_a_part_is(room: Room) -> None:
     broker = BoundedBroker(room.broker.store, room.queue.name, Bound(1))
     broker.enqueue_plan("w", [step(room, "a"), step(room, "b", "a")])  # one of them waits for a worker
-    with pytest.raises(QueueFull, match="has 1 tasks waiting, and no room for a workflow of 2 steps"):
+    with pytest.raises(QueueFull, match="has 1 task waiting, and no room for a workflow of 2 steps"):
         broker.enqueue_plan("v", [step(room, "c"), step(room, "d", "c")])
     unique = [Step(each, room.queue.name, only("k"), needs=needs) for each, needs in (("e", ()), ("f", ()), ("g", ("e",)))]
     with pytest.raises(DuplicateTask, match="comes twice"):

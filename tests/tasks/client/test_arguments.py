@@ -91,7 +91,7 @@ def test_map_takes_items(queue: HotQueue, items: Any) -> None:
 def test_map_says_which_item_cannot_be_sent(queue: HotQueue) -> None:
     with pytest.raises(SerializationError, match=r"^item 2 of map\(\): argument 1 of .*; nothing was sent"):
         queue.task(sample.note).map([1, 2, threading.Lock()])
-    with pytest.raises(SerializationError, match=r"^item 1001 of map\(\): .*; 1000 calls before it were sent"):
+    with pytest.raises(SerializationError, match=r"^item 1001 of map\(\): .*; 1,000 calls before it were sent"):
         queue.task(sample.note).map([*range(1001), threading.Lock()])
     assert work(queue) == 1000
 

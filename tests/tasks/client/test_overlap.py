@@ -86,7 +86,7 @@ def test_an_item_that_cannot_travel_leaves_those_before_it_stored(start_redis: C
     server = start_redis()
     with HotQueue("overlap", url=server.url) as queue:
         task = queue.task(sample.square)
-        with pytest.raises(SerializationError, match=f"item {BULK + 5} of map.*; {BULK} calls before it were sent"):
+        with pytest.raises(SerializationError, match=f"item {BULK + 5} of map.*; {BULK:,} calls before it were sent"):
             task.map([*range(BULK + 5), threading.Lock()])
         assert queue.pending() == BULK
         assert len(task.map(range(3))) == 3  # the connection is as it was

@@ -155,11 +155,11 @@ def test_amap_says_how_many_were_sent_as_map_does(make_queue: MakeQueue) -> None
     queue = make_queue(max_waiting=1500)
     once = queue.task(unique="{n}")(sample.square)
     once.delay(1200)
-    with pytest.raises(DuplicateTask, match=r"item 1200 of map\(\).*; 1000 calls before these were sent"):
+    with pytest.raises(DuplicateTask, match=r"item 1200 of map\(\).*; 1,000 calls before these were sent"):
         asyncio.run(once.amap(range(1300)))
     for send in (queue.task(sample.double).map, once.map, lambda items: asyncio.run(once.amap(items))):
         queue.purge()
-        with pytest.raises(QueueFull, match=r"; 1000 calls of map\(\) were sent before"):
+        with pytest.raises(QueueFull, match=r"; 1,000 calls of map\(\) were sent before"):
             send(range(2000))
     queue.purge()
 

@@ -78,7 +78,7 @@ def test_a_text_of_a_newer_version_or_another_machine_is_refused(text: str) -> N
         (None, TypeError, "takes a cron string such as .* not None"),
         (b"* * * * *", TypeError, "not b'"),
         (datetime(2026, 1, 1, tzinfo=UTC), TypeError, "not datetime"),
-        ("30", ValueError, "has 1 fields"),
+        ("30", ValueError, "has 1 field"),
     ],
 )
 def test_what_is_no_timetable_is_refused_with_the_value(when: Any, error: type[Exception], says: str) -> None:

@@ -25,5 +25,5 @@ def test_they_are_ended_when_it_is_time(room: Room, caplog: pytest.LogCaptureFix
     with caplog.at_level(logging.ERROR):
         steps.look()
     assert result.ready()
-    assert "1 steps waited for what is not known any more" in caplog.text
+    assert "1 step failed, which waited for what is not known any more" in caplog.text
     steps.look()  # not again so soon
