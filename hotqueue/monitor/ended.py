@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 
 from hotqueue import keys
@@ -20,9 +21,11 @@ def rows(store: Store, queue: str, limit: int | None = None, before: int | None 
         limit: how many at most.
         before: only those that ended before this instant, in ms.
     """
+    statistics = Statistics(store, queue)
+    most = min(statistics.keeps(), sys.maxsize if limit is None else limit)
     seen = set[tuple[bytes, float]]()  # what is moved from one list to the other while we read comes twice
-    for told in Statistics(store, queue).ended():
-        if limit is not None and len(seen) >= limit:
+    for told in statistics.ended():
+        if len(seen) >= most:
             return
         if before is not None and told.at * 1000 >= before:
             continue

@@ -15,9 +15,11 @@ from typing import Any
 
 import pytest
 
-from hotqueue import HotQueue, __version__
+from hotqueue import HotQueue, __version__, keys
 from hotqueue.errors import ResultTimeout, SoftTimeLimitExceeded, TaskRevoked, TimeLimitExceeded
+from hotqueue.monitor import ended, statistics
 from hotqueue.tasks import State
+from hotqueue.tasks.client.client import client_of
 from tests.support import processes
 from tests.support.elsewhere import task_by_name
 from tests.support.waiting import allowed, wait_until
@@ -543,3 +545,23 @@ def test_a_database_file_named_on_the_command_line_is_used_instead_of_the_module
         assert result.get(timeout=20) != os.getpid()
         worker.signal(signal.SIGTERM)
         assert worker.end() == 0
+
+
+@only_server
+@pytest.mark.parametrize("is_burst", [True, False])
+@pytest.mark.parametrize("keep", [0, 2])
+def test_no_more_ended_tasks_are_listed_than_it_keeps_also_of_its_last_moments(
+    deployment: Deployment, keep: int, is_burst: bool
+) -> None:
+    """Its upkeep counts what it was told once a second: what ended last is told when the last process has gone."""
+    for n in range(30):
+        deployment.task["square"].delay(n)
+    worker = deployment.start("tasks", "-p", 1, "--keep-ended", keep, *(["-b"] if is_burst else []), ready=False)
+    if not is_burst:
+        wait_until(lambda: not deployment.queue.pending() + deployment.queue.running(), 30, "all have ended")
+        worker.signal(signal.SIGTERM)
+    assert worker.end() == 0
+    store, name = client_of(deployment.queue).store, deployment.queue.name
+    assert len(list(ended.rows(store, name))) == keep
+    assert statistics.series(store, name).total.counts["succeeded"] == 30
+    assert bool(store.client().exists(keys.accounts(name), keys.ended(name))) is bool(keep)

@@ -18,7 +18,7 @@ from hotqueue.tasks.broker import scripts
 from hotqueue.tasks.broker.stored_queue import StoredQueue, whole
 from hotqueue.tasks.broker.unfolded import Numbers, Unfolded, names_in
 from hotqueue.tasks.rules.history import json_object
-from hotqueue.tasks.rules.tally import FOLDED, KEPT, Tally, decode, span_of
+from hotqueue.tasks.rules.tally import FOLDED, KEEP_ENDED, KEPT, Tally, decode, span_of
 from hotqueue.tasks.wire.account import Told
 from hotqueue.tasks.wire.counting import ALL, OTHERS, Counting, Spans, ends
 
@@ -70,7 +70,7 @@ class Statistics(StoredQueue):
         dropped, kept = self._surplus(found, counted.weights, keep) if keep else (0, 0)
         are_ends = "".join(["01"[weight > 1] for weight in counted.weights])
         pairs: list[Any] = [part for pair in found.enqueued.items() for part in pair]
-        rows = [*changes, "kept", kept]
+        rows = [*changes, "kept", kept, "keep", keep]
         args = [found.version, are_ends, ENDED_MS if keep else 0, dropped, YEAR_MS, len(found.enqueued), *pairs, *rows]
         return bool(self.store.run(scripts.FOLD, self.script_keys.fold(), args, doing="counting what tasks did"))
 
@@ -198,6 +198,12 @@ class Statistics(StoredQueue):
             return []
         glimpse = partial(self.store.run, scripts.GLIMPSE, self.script_keys.glimpse(), ids, doing="looking for the oldest task")
         return list(self.store.repeat(glimpse)[1::2])
+
+    def keeps(self) -> int:
+        """Return how many ended tasks can be listed, as whoever folded last has it: accounts go whole, so that there are more."""
+        key = keys.statistics(self.name)
+        said = self.store.repeat(partial(self.store.command, key, "HGET", key, "keep", doing="listing tasks"))
+        return KEEP_ENDED if said is None else whole(said)
 
     def ended(self, having: bytes = b"") -> Iterator[Told]:
         """Yield the tasks that have ended, the last one first, as far as they are kept; no more is read than is asked for, about.

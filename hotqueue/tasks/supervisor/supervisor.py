@@ -217,15 +217,15 @@ class Supervisor:
 
     def _all_is_written(self) -> bool:
         """Tell whether no writes are pending any more, or Redis did not take them in time."""
-        upkeep = self._state.upkeep
+        if (upkeep := self._state.upkeep) is not None:
+            upkeep.count_the_last()
         if self._background.is_free and (upkeep is None or not (upkeep.writes_pending or upkeep.is_due or not upkeep.is_free)):
             return True
         self._childless_since = self._childless_since or time.monotonic()
-        if time.monotonic() - self._childless_since < (WRITING if upkeep is None else upkeep.last_patience()):
-            return False
-        if upkeep is not None and upkeep.writes_pending:
+        is_late = time.monotonic() - self._childless_since >= (WRITING if upkeep is None else upkeep.last_patience())
+        if is_late and upkeep is not None and upkeep.writes_pending:
             log.warning("Redis did not take the last writes; other workers put the queues in order")
-        return True
+        return is_late
 
     # --- processes -----------------------------------------------------------------------------------------------
 

@@ -62,8 +62,7 @@ class Upkeep:
         self._lease_ms = lease_ms
         self._terminate, self._give_up, self._ended = terminate, give_up, ended
         self._attend, self._signer, self._is_burst = attend, signer, is_burst
-        self._told = keep_ended, code_version
-        self._seen_at = time.monotonic()
+        self._told, self._seen_at = (keep_ended, code_version), time.monotonic()
         self._neighbours = Neighbours()
         self._queues: dict[Broker, QueueUpkeep] = {}
         self._rounds: dict[tuple[int, str], Round] = {}
@@ -190,6 +189,12 @@ class Upkeep:
         for broker, queue in self._queues.items():
             if queue.schedules.is_needed:
                 self.write_later(broker, queue.schedules.leave)
+
+    def count_the_last(self) -> None:
+        """Count what our workers told at their end, where fewer ended tasks are kept than usual: the last of them has gone."""
+        for broker, queue in self._queues.items():
+            if queue.statistics.is_to_be_finished():
+                self.write_later(broker, queue.statistics.finish)
 
     # --- what is under way ---------------------------------------------------------------------------------------
 
