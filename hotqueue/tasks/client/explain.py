@@ -110,7 +110,9 @@ class Explaining:
 
     def _behind_others(self) -> Why:
         text = "it is a step of a workflow, and waits for steps before it; queue.workflow(id) shows which"
-        if not (self._facts.worker_count or self._is_in_place):
+        if paused := self._paused(is_said_apart=True):
+            text += f"; {paused}"
+        elif not (self._facts.worker_count or self._is_in_place):
             text += f"; and no worker listens on queue {self._queue!r} of {self._store}: start one with hotqueue-worker"
         return Why("waits_for_steps", text)
 

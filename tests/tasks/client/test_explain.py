@@ -225,6 +225,14 @@ def test_a_step_that_waits_for_others_says_where_nobody_would_run_them(make_queu
     queue = make_queue()
     task = queue.task(name="double")(sample.double)
     result = chain(task.s(1), task.s()).delay()
-    assert re.search(r"waits for steps before it; queue.workflow\(id\) shows which; and no worker listens on", str(result.why()))
+    waits = "it is a step of a workflow, and waits for steps before it; queue.workflow(id) shows which"
+    assert str(result.why()).startswith(f"{waits}; and no worker listens on queue {queue.name!r}")
+    worker = Session(queue._tasks.broker, "somebody", "s")
+    worker.register(60_000, {"kind": "s"})
+    assert str(result.why()) == waits
+    queue.pause()
+    assert str(result.why()) == f"{waits}; queue {queue.name!r} is paused"
+    queue.resume()
+    worker.broker.reap("somebody", known_dead=True)
     result.revoke()
     queue.purge()

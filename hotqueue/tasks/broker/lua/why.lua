@@ -94,7 +94,7 @@ local function at_gate()
   return { redis.call('SISMEMBER', tag .. 'slots:' .. found[2], asking_task), unpack(found) }
 end
 
-local waits = string.find('ready suspect lane parked held', where, 1, true)
+local waits = string.find('ready suspect lane parked held waits', where, 1, true)
 local rows, count = {}, 0
 if waits then rows, count = all_workers() end
 local lines = waits and redis.pcall('GET', paused) or ''
