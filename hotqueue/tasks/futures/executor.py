@@ -185,7 +185,8 @@ class Executor(concurrent.futures.Executor):
                     sent += self._send(definition, [(args, {})])
                 yield _result_of(sent, deadline)
         finally:
-            cancel_all(sent)
+            if cancel_all is not None:  # Python takes names away at its end, and an error may have kept this until then
+                cancel_all(sent)
 
     # --- the end -------------------------------------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ import pytest
 import hotqueue
 from hotqueue import Executor, HotQueue, RemoteError, RemoteTraceback, TaskRevoked
 from tests.support.durations import take_time
+from tests.support.processes import run_python
 from tests.support.servers import RedisServer
 from tests.support.waiting import wait_until
 
@@ -462,6 +463,20 @@ def test_a_program_ends_though_its_calls_have_not(unserved: HotQueue, store_url:
     done = subprocess.run([sys.executable, "-c", dedent(program)], capture_output=True, text=True, timeout=30)
     assert (done.returncode, done.stderr) == (0, "")
     assert unserved.pending() >= 3
+
+
+def test_results_that_an_ending_program_does_not_come_to_are_no_trouble(queue: HotQueue, store_url: str) -> None:
+    """An error keeps the iterator until Python takes apart what it would be closed with."""
+    program = f"""
+        from hotqueue import Executor, HotQueue
+        results = Executor(HotQueue({queue.name!r}, url={store_url!r})).map(abs, range(3))
+        print(next(results))
+        raise ValueError("the program's own")
+    """
+    done = run_python(dedent(program), check=False)
+    assert (done.returncode, done.stdout) == (1, "0\n")
+    assert "Exception ignored" not in done.stderr
+    assert done.stderr.rstrip().endswith("ValueError: the program's own")
 
 
 # --- asyncio -------------------------------------------------------------------------------------------------------------
