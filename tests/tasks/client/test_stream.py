@@ -308,9 +308,12 @@ def test_backpressure_slows_the_task_and_loses_nothing(make_queue: MakeQueue) ->
 @only_server
 def test_who_does_not_read_slows_nobody_and_gets_what_is_kept(make_queue: MakeQueue) -> None:
     queue = make_queue()
-    result = queue.task(name="count", stream_max=100)(count).delay(1000)
+    task = queue.task(name="count")(count)
+    results = [task.apply_async((number,), stream_max=most) for most, number in ((100, 1000), (10, 103), (1, 7))]
     work(queue)
-    assert list(result.stream(timeout=5)) == list(range(900, 1000))
+    assert list(results[0].stream(timeout=5)) == list(range(900, 1000))
+    assert list(results[1].stream(timeout=5)) == list(range(93, 103))  # not all of its oldest batch
+    assert list(results[2].stream(timeout=5)) == [6]
 
 
 @only_server

@@ -77,13 +77,14 @@ if read and read < count and (count + number - read > most or bytes + #batch > m
 count, bytes = from + number, bytes + #batch -- from > count: what is between is lost, with a server that had not passed it on
 redis.call('XADD', stream, attempt .. '-' .. text(count), 'i', batch)
 local first = tonumber(known.first) or 0
-for _ = 1, MOST do -- a batch goes as a whole: those that are left may be a few more
+for _ = 1, MOST do -- a batch goes as a whole: a few more may be left, which nobody is given
   local oldest = (count - first > most or bytes > most_bytes) and redis.call('XRANGE', stream, '-', '+', 'COUNT', 2) or {}
   local last = oldest[2] and tonumber(string.match(oldest[1][1], '%-(%d+)$'))
   if not last or (count - last < most and bytes <= most_bytes) then break end
   bytes, first = bytes - #oldest[1][2][2], last
   redis.call('XDEL', stream, oldest[1][1])
 end
+first = math.max(first, count - most)
 local largest = text(math.max(tonumber(known.largest) or 0, #batch))
 redis.call('HSET', streamed, 'count', text(count), 'bytes', text(bytes), 'first', text(first), 'largest', largest)
 stay()
