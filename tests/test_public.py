@@ -56,7 +56,7 @@ CONTRACT = {
     "TaskMethod": "delay adelay apply_async map amap s si starmap chunks",
     "AsyncTaskMethod": "delay adelay apply_async map amap s si starmap chunks",
     "CurrentTask": "request name lost retry replace log update_progress checkpoint acheckpoint resumed iterate",
-    "Request": "id task retries deliveries queue attempt eta headers worker lost root_id parent_id",
+    "Request": "id task retries deliveries queue attempt eta headers worker lost root_id parent_id step",
     "Batch": "send asend",
     "Eager": "",
     "Schedule": """

@@ -6,6 +6,7 @@ No Redis here.
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import AsyncIterable, Iterable
 from contextvars import ContextVar
@@ -21,15 +22,12 @@ from hotqueue.tasks.wire.envelope import Envelope
 from hotqueue.tasks.wire.run_reports import line_of, progress_of
 
 T = TypeVar("T")
+FIRST_STEP = re.compile("[0-9a-f]{20}-0")  # the id of one, which is a plain task where nothing goes before it
 request_var: ContextVar[Request] = ContextVar("hotqueue_request")
 
 
 class Replace(ControlFlow):
-    """What `replace` raises: a workflow takes the place of the task.
-
-    Args:
-        signature: of the workflow.
-    """
+    """What `replace` raises: a workflow, that of a signature, takes the place of the task."""
 
     def __init__(self, signature: Any) -> None:
         super().__init__(signature)
@@ -112,6 +110,12 @@ class Request:
         return None if found is None else str(found)
 
     @property
+    def step(self) -> int | None:
+        """Its number in its workflow, as in ``queue.workflow(id).nodes``: 0, 1, …; None where it is no step of one."""
+        found = self._envelope.flow.get("step", 0 if FIRST_STEP.fullmatch(self.id) else None)
+        return None if found is None else int(found)
+
+    @property
     def eta(self) -> datetime | None:
         """When the caller wanted it to run, if the caller said so."""
         eta = self._envelope.more.get("eta")
@@ -177,11 +181,7 @@ class CurrentTask:
 
     @property
     def request(self) -> Request:
-        """The run's request.
-
-        Raises:
-            NoTask: outside a task; a RuntimeError, and an AttributeError.
-        """
+        """The run's request; outside a task `NoTask` is raised, a RuntimeError and an AttributeError."""
         found = request_var.get(None)
         if found is None:
             raise NoTask("no task is running here: current_task can only be used inside a task that a worker runs")

@@ -176,6 +176,9 @@ def test_what_is_found_again_by_an_id(on: Tasks) -> None:
     assert queue.results(sent.id).get(timeout=5) == pickle.loads(pickle.dumps(sent)).get(timeout=5) == [4, 9]
     assert (named.id, queue.result("mine").get(timeout=5), len(queue.workflow("mine").nodes)) == ("mine", 16, 2)
     assert len(queue.workflow(last.id).edges) == 4
+    nodes = queue.workflow(last.id).nodes
+    for each in (last.root.get(timeout=5), *last.parent.get(timeout=5), told):
+        assert nodes[each["step"]].id == each["id"]
     with pytest.raises(UnknownTask):
         queue.results("nobody")
 

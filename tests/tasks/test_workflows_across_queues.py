@@ -148,7 +148,7 @@ def test_what_is_seen_of_it_meanwhile(two: Two) -> None:
     two.there.queue.resume()
     two.work()
     ids = [node.id for node in nodes]
-    assert result.get(timeout=30) == {"id": ids[2], "root": ids[0], "parent": ids[1], "headers": {}}
+    assert result.get(timeout=30) == {"id": ids[2], "root": ids[0], "parent": ids[1], "step": 2, "headers": {}}
     assert two.there.queue.result(ids[2]).get(timeout=30) == result.get(timeout=30)
 
 

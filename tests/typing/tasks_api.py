@@ -199,6 +199,7 @@ assert_type(queue.results("id"), ResultSet[Any])
 assert_type(queue.workflow("id"), Workflow)
 assert_type(queue.workflow("id").edges, list[tuple[str, str]])
 assert_type(current_task.request.parent_id, str | None)
+assert_type(current_task.request.step, int | None)
 square.apply_async((4,), link=greet.s(), link_error=greet.s(), depends_on=[result])
 square.s("2")  # type: ignore[call-overload]
 square.s(2, 3)  # type: ignore[call-overload]

@@ -5,6 +5,7 @@ among the needs, a list of such, or ``"*"``, all of them in order; ``at``: behin
 ``of`` instead: the names of their tasks. ``root`` and ``parent``: ids, for `request`. ``star``: the function is called for each
 item of the argument. ``from``: the queues of those needs that are of another queue than the step: there it was signed what they
 returned. ``replaced``: how often tasks were replaced, one by the other, until it came.
+``step``: its number in the workflow.
 """
 
 from __future__ import annotations

@@ -30,6 +30,7 @@ class Flow:
         root, parent: ids, as `request` has them.
         queues: those of the steps that it waits for.
         replaced: how often tasks were replaced, one by the other, until it came.
+        number: which step of its workflow it is; None where its id says so, see `Request.step`.
     """
 
     takes: Any = None
@@ -41,6 +42,7 @@ class Flow:
     parent: str | None = None
     queues: tuple[str, ...] = ()
     replaced: int = 0
+    number: int | None = None
 
     @property
     def is_fed(self) -> bool:
@@ -72,7 +74,7 @@ class Flow:
             found["star"] = 1
         if self.replaced:
             found["replaced"] = self.replaced
-        more = {"root": self.root, "parent": self.parent}
+        more = {"root": self.root, "parent": self.parent, "step": self.number}
         return {**{name: value for name, value in more.items() if value is not None}, **found}
 
 

@@ -202,7 +202,7 @@ class Planning:
         before = [self.known[need].headers for need in flow.needs] or [self.headers]
         inherited = [{"headers": found} for found in before if found]
         whole = _merged(*inherited, options) if inherited else options
-        flow.replaced = self.replaced
+        flow.replaced, flow.number = self.replaced, number if number or own_id else None
         flow.root, flow.parent = self.root, self.known[flow.needs[-1]].id if flow.needs else self.parent
         needed = [(self.known[need].id, self.known[need].task) for need in flow.needs]
         flow.queues = tuple({self.known[need].queue for need in flow.needs})

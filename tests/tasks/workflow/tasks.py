@@ -53,7 +53,8 @@ def caught(request: Any, error: BaseException, traceback: str, *more: Any) -> st
 @queue.task(name="who")
 def who(*_: Any) -> dict[str, Any]:
     request = current_task.request
-    return {"id": request.id, "root": request.root_id, "parent": request.parent_id, "headers": request.headers}
+    found = {"id": request.id, "root": request.root_id, "parent": request.parent_id, "step": request.step}
+    return found | {"headers": request.headers}
 
 
 @queue.task(name="quiet", ignore_result=True)

@@ -68,6 +68,9 @@ def test_each_step_knows_the_first_and_the_one_before() -> None:
         assert (last.children, second.children) == ([], [last])  # type: ignore[union-attr]
         alone = who.delay()
         assert (alone.get()["root"], alone.get()["parent"], alone.root, alone.parent) == (alone.id, None, alone, None)
+        named = (who.s().set(task_id="named") | who.s()).delay().root
+        steps = [each.get()["step"] for each in (first, second, last, alone, named)]  # type: ignore[union-attr]
+        assert steps == [0, 1, 2, None, 0]
 
 
 def test_its_text() -> None:
