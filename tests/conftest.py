@@ -6,7 +6,9 @@ narrows that. What a machine lacks is told in one line at the end (tests/support
 
 from __future__ import annotations
 
+import compileall
 import importlib.util
+import os
 import secrets
 import signal
 import subprocess
@@ -24,11 +26,19 @@ from tests.support.servers import KINDS, NoServer, RedisServer, Servers
 _FAILED = pytest.StashKey[bool]()
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Have signals reach the processes of the tests, though a shell, or nohup, that started these had them ignored."""
+    if not hasattr(config, "workerinput"):  # of xdist: once for all of them
+        _compile_for_processes()
     for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, usual)
+
+
+def _compile_for_processes() -> None:
+    """Compile the package: under PYTHONDONTWRITEBYTECODE each of thousands of processes would, which is a third of its start."""
+    for folder in ("hotqueue", "tests"):
+        compileall.compile_dir(processes.ROOT / folder, quiet=2)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -39,6 +49,21 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         if unknown := set(kinds) - set(KINDS):
             raise pytest.UsageError(f"{metafunc.definition.nodeid}: no such servers: {unknown}; the kinds are {KINDS}")
         metafunc.parametrize("store_kind", kinds, indirect=True)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the kinds of store that $HOTQUEUE_TEST_KINDS does not name; tests that take none of them stay."""
+    kinds = os.environ.get("HOTQUEUE_TEST_KINDS", " ".join(KINDS)).split()
+    if unknown := set(kinds) - set(KINDS):
+        raise pytest.UsageError(f"HOTQUEUE_TEST_KINDS: no such servers: {unknown}; the kinds are {KINDS}")
+    out = [item for item in items if _kind_of(item) not in (None, *kinds)]
+    config.hook.pytest_deselected(items=out)
+    items[:] = [item for item in items if _kind_of(item) in (None, *kinds)]
+
+
+def _kind_of(item: pytest.Item) -> str | None:
+    found = item.callspec.params.get("store_kind") if isinstance(item, pytest.Function) and hasattr(item, "callspec") else None
+    return None if found is None else str(found)
 
 
 @pytest.hookimpl(wrapper=True)
