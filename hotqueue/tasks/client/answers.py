@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from hotqueue.errors import STORE_ERRORS, ConnectionFailed
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.broker.stored_queue import BULK
+from hotqueue.tasks.wire.record import is_success
 
 AT_ONCE = 1 << 20  # bytes of records that are read in one trip
 
@@ -20,6 +21,11 @@ class Answer:
     status: str
     record: bytes = b""
     size: int = 0
+
+    @property
+    def is_error(self) -> bool:
+        """True of a task that did not return; of one whose record has not been read that is not known."""
+        return self.status == "U" or (self.status == "R" and not is_success(self.record))
 
 
 def pieces(ids: Sequence[str]) -> Iterator[Sequence[str]]:

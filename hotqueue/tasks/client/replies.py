@@ -53,26 +53,35 @@ class Replies(Delivering):
         self._thread: threading.Thread | None = None
         self._jobs: deque[Callable[[], object]] = deque()
 
-    def wait(self, ids: Iterable[str], timeout: float | None) -> dict[str, Answer]:
-        """Return the answers that came within `timeout` seconds (None: wait for all, for ever)."""
+    def wait(self, ids: Iterable[str], timeout: float | None, until_error: bool = False) -> dict[str, Answer]:
+        """Return the answers that came within `timeout` seconds (None: wait for all, for ever), or until one is an error."""
         if self._pid != os.getpid():
             self._reset()
-        waiter = Waiter(ids)
+        waiter = Waiter(ids, until_error)
         deadline = None if timeout is None else time.monotonic() + timeout
         try:
             self._watches.enter(waiter)
             if not self._ask_and_read(waiter, SLICE if timeout is None else min(SLICE, timeout)):
                 self._ask_for(waiter, deadline)
-            while waiter.remaining:
+            while waiter.is_waiting:
                 left = SLICE if deadline is None else min(SLICE, deadline - time.monotonic())
                 if left <= 0:
                     break
-                self._wait_a_slice(waiter, left, lambda: bool(waiter.remaining))
+                self._wait_a_slice(waiter, left, lambda: waiter.is_waiting)
+                if until_error:
+                    self._look_into(waiter)
         finally:
             self._watches.leave(waiter)
             if self._watches.tasks:
                 self._hand_over()
-        return with_records(self._broker, waiter.answers)
+        return waiter.answers if waiter.has_failed else with_records(self._broker, waiter.answers)
+
+    def _look_into(self, waiter: Waiter) -> None:
+        """Read the large records that came so far: one of them may be an error."""
+        large = {task_id: answer for task_id, answer in list(waiter.answers.items()) if answer.status == "B"}
+        with contextlib.suppress(*STORE_ERRORS):  # at the latest they are read when all is there
+            for task_id, answer in with_records(self._broker, large).items():
+                waiter.deliver(task_id, answer)
 
     def subscribe(self, task_id: str, callback: Callback) -> None:
         """Have `callback` called, in some thread, when the task ends; for futures and asyncio."""

@@ -27,18 +27,26 @@ Callback = Callable[[str, Answer], None]  # returns at once: whoever waits for o
 
 
 class Waiter:
-    """One thread's wait for some tasks."""
+    """One thread's wait for some tasks, or, with `until_error`, for the first of them that fails."""
 
-    def __init__(self, ids: Iterable[str]) -> None:
+    def __init__(self, ids: Iterable[str], until_error: bool = False) -> None:
         self.remaining = set(ids)
         self.answers: dict[str, Answer] = {}
         self.awake = threading.Event()
+        self._until_error, self.has_failed = until_error, False
+
+    @property
+    def is_waiting(self) -> bool:
+        """True while it lacks something."""
+        return bool(self.remaining) and not self.has_failed
 
     def deliver(self, task_id: str, answer: Answer) -> None:
         """Take an answer."""
         self.answers[task_id] = answer
         self.remaining.discard(task_id)
-        if not self.remaining:
+        if self._until_error and answer.is_error:
+            self.has_failed = True
+        if not self.remaining or self.has_failed:
             self.awake.set()
 
 

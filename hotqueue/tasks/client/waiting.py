@@ -22,15 +22,16 @@ FIRST_LOOK = 1.0  # seconds after which a coroutine that waits sees whether its 
 LOG_AFTER = 5.0  # seconds after which it is logged that a task waits for itself
 
 
-def answers(one: Handle[Any], ids: list[str], allowed: float | None) -> dict[str, Answer]:
-    """Wait for tasks of one queue; one that waits for itself, without an end or a long one, is to be seen in the log."""
+def answers(one: Handle[Any], ids: list[str], allowed: float | None, until_error: bool = False) -> dict[str, Answer]:
+    """Wait for tasks of one queue, or until one of them fails; one that waits for itself, without an end or a long one, is to
+    be seen in the log."""
     replies = one.replies
     caller = current_request()
     if caller is None or (allowed is not None and allowed <= LOG_AFTER):
-        return replies.wait(ids, allowed)
-    found = replies.wait(ids, LOG_AFTER)
+        return replies.wait(ids, allowed, until_error)
+    found = replies.wait(ids, LOG_AFTER, until_error)
     left = [task_id for task_id in ids if task_id not in found]
-    if not left:
+    if not left or (until_error and any(answer.is_error for answer in found.values())):
         return found
     try:
         found_out = why(one.broker, left[0])
@@ -38,7 +39,7 @@ def answers(one: Handle[Any], ids: list[str], allowed: float | None) -> dict[str
             log.warning("no result of task %s within %g s: %s", left[0], LOG_AFTER, found_out)
     except STORE_ERRORS:  # a store that is away just now: it is waited for all the same
         pass
-    return found | replies.wait(left, None if allowed is None else allowed - LOG_AFTER)
+    return found | replies.wait(left, None if allowed is None else allowed - LOG_AFTER, until_error)
 
 
 async def awaited(handle: Handle[Any], allowed: float | None) -> Answer:

@@ -20,8 +20,8 @@ class MemoryReplies:
     def __init__(self, storage: Storage, runner: Runner) -> None:
         self._storage, self._runner = storage, runner
 
-    def wait(self, ids: Iterable[str], timeout: float | None) -> dict[str, Answer]:
-        """Return the answers that came within `timeout` seconds (None: wait for all).
+    def wait(self, ids: Iterable[str], timeout: float | None, until_error: bool = False) -> dict[str, Answer]:
+        """Return the answers that came within `timeout` seconds (None: wait for all), or until one is an error.
 
         Raises:
             RuntimeError: in the event loop that the task needs.
@@ -31,7 +31,7 @@ class MemoryReplies:
 
         def note(task_id: str, answer: Answer) -> None:
             answers[task_id] = answer
-            if len(answers) == len(wanted):
+            if len(answers) == len(wanted) or (until_error and answer.is_error):
                 awake.set()
 
         for task_id in wanted:
@@ -39,7 +39,7 @@ class MemoryReplies:
         try:
             self.ask(list(wanted))
             left = wanted - set(answers)
-            if left:
+            if left and not awake.is_set():
                 self._refuse_to_hang(left, timeout)
                 _wait(awake, timeout)
         finally:

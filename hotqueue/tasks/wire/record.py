@@ -77,6 +77,11 @@ def decode(data: bytes, task_id: str = "", signer: Signer | None = None) -> Reco
     return Record(_STATES[code], retries, date_done, data[_FIXED.size :])
 
 
+def is_success(data: bytes) -> bool:
+    """Tell of a record, or its first bytes, whether its task returned."""
+    return data[:2] == _SUCCESS
+
+
 def plain_values(records: Sequence[bytes | None]) -> list[bytes] | None:
     """Return the pickled values in unsigned records of successes; None if one of these is anything else."""
     if not all(data is not None and data[:2] == _SUCCESS and len(data) > HEAD_BYTES for data in records):

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Generator
 
 import pytest
 
-from hotqueue import HotQueue
+from hotqueue import HotQueue, ResultTimeout, TaskRevoked
 from hotqueue.tasks import group
 from tests.tasks import sample
 from tests.tasks.working import in_background, work
@@ -60,3 +60,39 @@ def test_tasks_that_yield_have_the_values_that_their_generators_return(make_queu
         return await streamed
 
     assert asyncio.run(awaited()) == [None, None]
+
+
+@only_server
+@pytest.mark.parametrize("text", ["small", "large" * 20_000], ids=["small", "large"])
+@pytest.mark.parametrize("asynchronous", [False, True], ids=["thread", "asyncio"])
+def test_an_error_is_raised_though_others_have_not_ended(make_queue: MakeQueue, asynchronous: bool, text: str) -> None:
+    """They are scheduled for later than anybody would wait."""
+    queue = make_queue()
+    later = queue.task(name="square")(sample.square).s(2).set(countdown=3600)
+    results = group(later, queue.task(name="fails")(sample.raise_it).s(ValueError(text)), later.clone()).delay()
+    worker = in_background(queue)
+    with pytest.raises(ValueError, match=text):
+        asyncio.run(results.aget(timeout=60)) if asynchronous else results.get(timeout=60)
+    worker.join()
+    with pytest.raises(ResultTimeout):
+        results.get(timeout=0.01, propagate=False)
+    assert results[0].revoke() == "revoked"
+    with pytest.raises(TaskRevoked):
+        asyncio.run(results[::2].aget(timeout=60)) if asynchronous else results[::2].get(timeout=60)
+    assert [type(error) for error in results[:2].get(timeout=5, propagate=False)] == [TaskRevoked, ValueError]
+    queue.discard_dead(all=True)
+    queue.purge()
+
+
+@only_server
+def test_an_error_that_is_known_is_raised_before_anything_is_waited_for(make_queue: MakeQueue) -> None:
+    queue = make_queue()
+    results = queue.task(sample.square).map(range(2))
+    results[1].revoke()
+    assert isinstance(results[1].get(timeout=5, propagate=False), TaskRevoked)
+    for _ in range(2):
+        with pytest.raises(TaskRevoked):
+            results.get()
+        with pytest.raises(TaskRevoked):
+            asyncio.run(results.aget())
+    results.revoke()
