@@ -148,6 +148,7 @@ def look(store: Store, queue: str, task_id: str) -> OneTask | None:
         _take_record(task, broker, task_id)
     if told is not None:
         _take_told(task, told)
+        history.errors = history.errors or list(told.past)
     task.timeline = _timeline(task, history, reason)
     task.workflow = _workflow(broker, task_id)
     lines = Lines(broker.logged(task_id))
@@ -255,7 +256,7 @@ def _timeline(task: OneTask, history: History, reason: Why) -> list[Event]:
     if since := reason.facts.get("since"):
         events.append(Event(since, reason.reason))
     if task.started is not None:
-        is_last = bool(task.error and history.errors)  # of what failed, the last error came of the run that was started last
+        is_last = bool(task.state == "dead" and history.errors)  # its last error came of the run that was started last
         start = Event(task.started, "started", f"on {task.worker}" if task.worker else "")
         events.insert(len(events) - is_last, start)
     if task.due is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +21,14 @@ def double(n: int) -> int:
     if n < 0:
         raise ValueError(f"negative: {n}")
     return 2 * n
+
+
+def third_time_lucky(path: str) -> str:
+    with open(path, "a+") as runs:
+        runs.write("|")
+        if runs.tell() < 3:
+            raise OSError(f"run {runs.tell()}")
+    return "done"
 
 
 class Bomb:
@@ -70,6 +79,22 @@ def test_one_that_has_ended_well_and_one_that_is_dead(make_queue: MakeQueue) -> 
     assert (found.state, found.outcome, found.error, found.message) == ("ended", "FAILURE", "ValueError", "negative: -4")
     fine.forget()
     bad.forget()
+
+
+@pytest.mark.servers("embedded", "server")
+def test_one_that_went_well_at_last_says_what_went_wrong_before(make_queue: MakeQueue, tmp_path: Path) -> None:
+    queue = make_queue()
+    task = queue.task(name="flaky", retries=2, retry_backoff=False, default_retry_delay=0)(third_time_lucky)
+    kept, forgotten = task.delay(str(tmp_path / "kept")), task.apply_async((str(tmp_path / "forgotten"),), ignore_result=True)
+    queue.run_worker(burst=True)
+    for result in (kept, forgotten):
+        found = look(queue, result.id)
+        assert (found.state, found.outcome, found.attempts) == ("ended", "SUCCESS", 3)
+        assert [event.what for event in found.timeline] == ["sent", "error", "error", "started", "success"]
+        assert [event.text for event in found.timeline[1:3]] == ["OSError: run 1", "OSError: run 2"]
+        moments = [event.at for event in found.timeline]
+        assert None not in moments[1:3]
+    kept.forget()
 
 
 @pytest.mark.servers("server")

@@ -5,7 +5,8 @@ in front of its payload goes as it is. It is read by whoever counts, once.
 
 ``version, n, clock, now, bytes of worker | worker | n codes | n began, n took, n sizes | n heads | JSON``, little-endian: began
 in seconds of the worker's clock, as `now`, to which `clock` is added; took in seconds; the heads are envelopes without payloads;
-the JSON says more of a few: ``{"tries": {n: …}, "due": {n: …}, "errors": {n: …}}``.
+the JSON says more of a few: ``{"tries": {n: …}, "due": {n: …}, "errors": {n: …}, "past": {n: [[ms, kind, error], …]}}``, the last
+of them what went wrong in the runs before of one that has ended; an error that is the same again is left out.
 A script that ends tasks itself, or loses them, tells of each: `LINE`.
 """
 
@@ -32,6 +33,8 @@ _PLAIN = "SX"  # codes that need no more to be said
 _DUE_WHEN_SENT = bytes(flags for flags in range(256) if not flags & (HAS_MORE | STEP))
 _history = attrgetter("history")
 _AGAIN = frozenset("DER")
+_GOES_ON = frozenset("RK")
+PAST_CHARS = 200  # of an error of a run before: ten thousand ended tasks are kept
 OUTCOMES = {"S": "succeeded", "X": "succeeded", "D": "failed", "E": "revoked", "R": "retried", "K": "parked", "N": "replaced"}
 
 
@@ -45,6 +48,7 @@ class Told(NamedTuple):
         at: when that was over.
         tries: how often it was run before.
         due: when it was due, where the envelope does not say; 0: it does; -1: nobody knows.
+        past: what went wrong in the runs before, the last few, as `History.errors` has it.
     """
 
     what: str
@@ -56,6 +60,7 @@ class Told(NamedTuple):
     tries: int = 0
     due: float = 0.0
     error: str = ""
+    past: tuple[dict[str, Any], ...] = ()
 
 
 def of_batch(
@@ -91,7 +96,7 @@ def _nameless(delivery: Delivery) -> bytes:
 
 
 def _more(told: Sequence[Delivery], codes: str) -> bytes:
-    tries, due, errors = dict[int, int](), dict[int, int](), dict[int, str]()
+    tries, due, errors, before = dict[int, int](), dict[int, int](), dict[int, str](), dict[int, Any]()
     for n, each in enumerate(told):
         if each.history:
             past = decode_history(each.history)
@@ -99,9 +104,21 @@ def _more(told: Sequence[Delivery], codes: str) -> bytes:
                 tries[n] = past.tries
             if (at := past.due) is not None:
                 due[n] = at
+            if past.errors and codes[n] not in _GOES_ON:
+                before[n] = _past(past.errors)
         if each.error and codes[n] in _AGAIN:
             errors[n] = each.error
-    return json.dumps({"tries": tries, "due": due, "errors": errors}, separators=(",", ":")).encode()
+    found = {"tries": tries, "due": due, "errors": errors, **({"past": before} if before else {})}
+    return json.dumps(found, separators=(",", ":")).encode()
+
+
+def _past(errors: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
+    found, said = list[list[Any]](), ""
+    for each in errors:
+        text = str(each.get("error", ""))[:PAST_CHARS]
+        found.append([each.get("at", 0), each.get("kind", "error"), *([text] if text != said else [])])
+        said = text
+    return found
 
 
 def read(data: bytes) -> Iterator[Told]:
@@ -179,7 +196,7 @@ def _columns(data: bytes, without: set[bytes]) -> Iterator[Told]:
     at += n * 16
     end = at + sum(sizes)
     more = (json_object(data[end:]) or {}) if len(data) > end else {}
-    tries, due, errors = (_of_numbers(more.get(name)) for name in ("tries", "due", "errors"))
+    tries, due, errors, past = (_of_numbers(more.get(name)) for name in ("tries", "due", "errors", "past"))
     for i in range(n):
         head = data[at : at + sizes[i]]
         at += sizes[i]
@@ -189,7 +206,16 @@ def _columns(data: bytes, without: set[bytes]) -> Iterator[Told]:
         what = "expired" if codes[i] == "E" and "Expired" in error else OUTCOMES.get(codes[i], codes[i])
         start = began[i] + clock if began[i] else 0.0
         over = (start + took[i]) if start else clock + now
-        yield Told(what, head, start, took[i], over, worker, max(0, int(tries.get(i, 0))), float(due.get(i, 0)) / 1000, error)
+        before, since = max(0, int(tries.get(i, 0))), float(due.get(i, 0)) / 1000
+        yield Told(what, head, start, took[i], over, worker, before, since, error, tuple(_past_in(past.get(i))))
+
+
+def _past_in(found: Any) -> Iterator[dict[str, Any]]:
+    said = ""
+    for each in found if isinstance(found, list) else ():
+        at, kind, *error = each
+        said = str(error[0]) if error else said
+        yield {"at": at, "kind": str(kind), "error": said}
 
 
 def _of_numbers(found: Any) -> dict[int, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 
+from hotqueue.tasks.rules.history import History, error_line
 from hotqueue.tasks.wire import account, envelope
 from hotqueue.tasks.wire.settlement import Delivery, Settlement, put_back
 
@@ -34,6 +35,17 @@ def test_what_is_told_is_read() -> None:
     assert (one.what, one.began, one.took, one.at, one.worker, one.tries) == ("succeeded", 1010.0, 0.5, 1010.5, "host-1", 0)
     assert account.id_of(one.head) == b"a"
     assert (two.what, two.tries, two.due, two.error) == ("failed", 2, 1005.0, "ValueError: no")
+
+
+def test_what_went_wrong_before_is_told_of_those_that_have_ended() -> None:
+    errors = [error_line("error", "E: no", 1000), error_line("lost", "E: no", 2000), error_line("error", "F" * 500, 3000)]
+    history = History(3, errors=errors).encode().encode()
+    one, two, three = account.read(told([delivery("a", history=history), delivery("b", history=history), delivery("c")], "XRX"))
+    assert one.past == (*errors[:2], {"at": 3000, "kind": "error", "error": "F" * account.PAST_CHARS})
+    assert (two.what, two.past, three.past) == ("retried", (), ())
+    for junk in (b'{"past":{"0":[1]}}', b'{"past":{"0":"x"}}', b'{"past":[]}', b'{"past":{"0":[[1]]}}'):
+        data = told([delivery("a", history=history)], "X")
+        assert all(not each.past for each in account.read(data[: data.index(b'{"tries"')] + junk))
 
 
 def test_what_came_to_no_end_is_not_told() -> None:
