@@ -65,7 +65,8 @@ CONTRACT = {
     "ResultFuture": "",
     "Executor": "queue submit map shutdown",
     "TaskFuture": "async_result cancel running",
-    "DeadTask": "id task args error message reason traceback retries deliveries errors died shared_deaths hosts_lost",
+    "DeadTask": "id task args error message reason traceback retries deliveries errors died shared_deaths hosts_lost sent "
+    "priority",
     "State": "PENDING SCHEDULED STARTED RETRY SUCCESS FAILURE REVOKED UNKNOWN",
     "TaskFilter": "",
     "Why": "reason text facts",

@@ -149,7 +149,7 @@ def row_of(queue: str, standing: Standing) -> Row:
 def dead_row(queue: str, dead: DeadTask) -> Row:
     """Return what is shown of a dead task."""
     return Row(
-        *(dead.id, dead.task, queue, DEAD, "", dead.args),
+        *(dead.id, dead.task, queue, DEAD, "", dead.args, dead.priority, dead.sent),
         retries=dead.retries,
         deliveries=dead.deliveries,
         error=dead.reason,

@@ -30,7 +30,7 @@ def test_each_task_is_in_its_state(make_queue: MakeQueue) -> None:
     other, later = task_by_name(queue, "shop.other"), task_by_name(queue, "shop.later")
     failing = queue.task(name="shop.fail")(fail)
     retried = queue.task(name="shop.retry", retries=5, default_retry_delay=900, retry_backoff=False, retry_jitter=False)(fail)
-    failing.delay(1)
+    failing.apply_async((1,), priority=-3)
     retried.delay(2)
     queue.run_worker(burst=True)
     sent = other.apply_async((3,), {"x": "…"}, priority=7), later.apply_async((4,), countdown=1000)
@@ -57,6 +57,8 @@ def test_each_task_is_in_its_state(make_queue: MakeQueue) -> None:
     assert [row.task for row in rows(queue, wanted="attempts:>0 -state:dead")] == ["shop.retry"]
     assert found["shop.fail"].error == "ValueError: no 1"
     assert found["shop.fail"].as_json()["died"].endswith("+00:00")
+    assert all(row.sent is not None and abs(row.sent.timestamp() - time.time()) < 60 for row in found.values())
+    assert (found["shop.fail"].priority, [row.task for row in rows(queue, wanted="state:dead sent:<1h")]) == (-3, ["shop.fail"])
     assert [row.task for row in rows(queue, wanted='"NO 1"')] == ["shop.fail"]
     assert {row.task for row in rows(queue, wanted="task:shop.*er")} == {"shop.other", "shop.later"}
     assert rows(queue, wanted="age:>1h") == rows(queue, wanted=f"-queue:{queue.name}") == rows(queue, wanted="age:<0s") == []

@@ -37,6 +37,8 @@ class DeadTask:
         died: when.
         shared_deaths: how many processes died while they ran it beside others.
         hosts_lost: how many hosts, or supervisors, were lost with it.
+        sent: when, by the clock of its sender; None where that cannot be read.
+        priority: its own.
     """
 
     id: str
@@ -51,6 +53,8 @@ class DeadTask:
     died: datetime
     shared_deaths: int = 0
     hosts_lost: int = 0
+    sent: datetime | None = None
+    priority: int = 0
 
     @property
     def reason(self) -> str:
@@ -161,11 +165,11 @@ def _dead_task(task_id: str, at: int, data: bytes) -> DeadTask:
     errors = found.get("errors")
     try:
         call = envelope.decode(body)
-        name, args = call.task, call.args_repr
+        name, args, sent, priority = call.task, call.args_repr, datetime_of(call.created), call.priority
     except Interruption:
         raise
     except Exception:  # it may be dead because it cannot be decoded
-        name, args = "?", f"<{plural(len(body), 'byte')}>"
+        name, args, sent, priority = "?", f"<{plural(len(body), 'byte')}>", None, 0
     return DeadTask(
         task_id,
         name,
@@ -179,4 +183,6 @@ def _dead_task(task_id: str, at: int, data: bytes) -> DeadTask:
         datetime_of(at),
         found.get("shared_deaths", 0),
         found.get("hosts_lost", 0),
+        sent,
+        priority,
     )
