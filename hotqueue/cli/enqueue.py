@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +69,7 @@ def enqueue(
 
     Arguments are JSON: 4, true, '[1, 2]', '{"a": 1}'; what is none is text: ann@example.org. '"4"' is the text 4, '"-x"' is -x.
     """
+    from hotqueue.monitor import finding
     from hotqueue.monitor.acting import queue_at
     from hotqueue.monitor.calls import arguments_of
 
@@ -77,14 +79,28 @@ def enqueue(
         raise click.UsageError(str(error)) from None
     name = queue if queue is not None else _queue_for(store, task)
     options = {name: value for name, value in given.items() if value is not None}
+    is_new = not finding.has_trace(store, name)
     try:
         sent = queue_at(store, name).send(task, args, kwargs, **options)
     except (TypeError, ValueError) as error:
         raise click.UsageError(str(error)) from None
+    _say_what_is_missing(store, name, task, sent.id, is_new)
     if is_awaited:
         _say_end(_ended(store, name, sent.id, timeout), sent.id, as_json)
     else:
         click.echo(json_text({"id": sent.id, "queue": name}) if as_json else sent.id)
+
+
+def _say_what_is_missing(store: Store, queue: str, task: str, task_id: str, is_new: bool) -> None:
+    """Say of a call that was sent if nobody is there to run it: the queue, or the task, may be misspelt."""
+    from hotqueue.errors import HotQueueError
+    from hotqueue.hints import did_you_mean
+    from hotqueue.monitor import calls, inventory
+
+    with contextlib.suppress(HotQueueError):  # whoever may send, and not look
+        if missing := calls.missing(store, queue, task, task_id):
+            others = [name for name in inventory.queue_names(store) if name != queue] if is_new else []
+            click.echo(f"hotqueue: {missing}{did_you_mean(queue, others)}", err=True)
 
 
 def _queue_for(store: Store, task: str) -> str:
