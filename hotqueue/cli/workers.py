@@ -39,7 +39,8 @@ _KINDS = {"s": "sync", "a": "async", "x": "suspects"}
 def workers(store: Store, names: tuple[str, ...], stop: str | None, quiet: str | None, yes: bool, as_json: bool) -> None:
     """List the workers: where each is, since when, how much memory it takes (on this host), and what it has in hand.
 
-    NAME is what it was started with (--name), else host:process as listed; all processes of that hotqueue-worker are meant.
+    NAME is what it was started with (--name), else host:process as listed; or a glob, such as 'web-*' or '*'. All processes of
+    those hotqueue-workers are meant.
     """
     from hotqueue.monitor import workers as facts
 
@@ -81,11 +82,12 @@ def _tell(store: Store, name: str, names: tuple[str, ...], verb: str, yes: bool)
     from hotqueue.hints import did_you_mean
     from hotqueue.monitor import acting
     from hotqueue.monitor import workers as facts
+    from hotqueue.tasks.rules import globs
 
     found = facts.workers(store, chosen(store, names))
     meant: dict[str, list[Any]] = {}
     for each in found:
-        if name in (each.shown, f"{each.host}:{each.pid}", each.program, each.id):
+        if name in (each.shown, f"{each.host}:{each.pid}", each.program, each.id) or globs.matches(name, each.shown):
             meant.setdefault(each.program, []).append(each)
     if not meant:
         raise click.UsageError(f"there is no worker {name!r:.80} at {store}{did_you_mean(name, {each.shown for each in found})}")
@@ -95,8 +97,9 @@ def _tell(store: Store, name: str, names: tuple[str, ...], verb: str, yes: bool)
     )
     confirm(f"Have {name} ({plural(count, 'worker')} in {plural(len(meant), 'program')}) {does}?", yes)
     with progress.shown(f"telling {name}"):
-        deaf = [program for program, some in meant.items() if not acting.order(store, some, verb)]
-    click.echo(f"{name}: told to {'stop' if verb == 'stop' else 'be quiet'}")
+        deaf = acting.order_each(store, meant, verb)
+    if len(deaf) < len(meant):
+        click.echo(f"{name}: told to {'stop' if verb == 'stop' else 'be quiet'}")
     if deaf:
         what = "it is no hotqueue-worker, or does not run any more"
         raise click.ClickException(f"{', '.join(deaf)} did not answer within {acting.ORDER_LASTS:g} s: {what}")

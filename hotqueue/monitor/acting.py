@@ -138,17 +138,13 @@ def _portions(chosen: Chosen, size: int = BULK) -> Iterable[tuple[str, list[str]
             yield queue, list(ids[start : start + size])
 
 
-def order(store: Store, workers: Sequence[Worker], verb: str) -> bool:
-    """Have the program of some workers do something; return whether it does, as it says within ORDER_LASTS.
+def order_each(store: Store, programs: Mapping[str, Sequence[Worker]], verb: str) -> list[str]:
+    """Have some programs do something, all at the same time; return those that did not say within ORDER_LASTS that they do.
 
     Args:
+        programs: the workers of each, by its incarnation.
         verb: STOP or QUIET of ordering.py.
     """
-    return not order_each(store, {workers[0].program: workers}, verb)
-
-
-def order_each(store: Store, programs: Mapping[str, Sequence[Worker]], verb: str) -> list[str]:
-    """Have several programs do something at the same time; return those that did not say within ORDER_LASTS that they do."""
     orders = {program: _Order(store, program, workers, verb) for program, workers in programs.items()}
     waiting, deadline = list(orders), time.monotonic() + ORDER_LASTS
     try:

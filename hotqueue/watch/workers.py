@@ -24,11 +24,8 @@ def _programs(facts: Facts) -> dict[str, list[Worker]]:
 
 def _tell(store: Store, facts: Facts, verb: str, progress: Progress) -> str:
     programs = _programs(facts)
-    deaf = []
-    for some in programs.values():
-        if not acting.order(store, some, verb):
-            deaf.append(some[0].shown)
-        progress(len(some))
+    deaf = [programs[program][0].shown for program in acting.order_each(store, programs, verb)]
+    progress(len(facts))
     if deaf:
         return (
             f"{', '.join(deaf)} did not answer within {acting.ORDER_LASTS:g} s: no hotqueue-worker, or it does not run any more"

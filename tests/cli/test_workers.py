@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -10,10 +11,40 @@ import pytest
 
 from hotqueue import HotQueue
 from hotqueue.tasks.broker.broker import Broker
+from hotqueue.tasks.broker.ordering import STOP, order_of
 from hotqueue.tasks.broker.session import Session
 from tests.support.elsewhere import task_by_name
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.servers("server")
+
+
+def test_programs_of_one_name_are_told_at_the_same_time(
+    make_queue: Callable[..., HotQueue], store_url: str, call: Callable[..., Any]
+) -> None:
+    queue = make_queue()
+    broker = Broker(queue._store, queue.name)
+    for n in (1, 2):
+        Session(broker, f"w-{n}", "s").register(60_000, {"name": f"web-{n}", "supervisor": f"p-{n}", "kind": "s"})
+    orders = [order_of(STOP, f"p-{n}") for n in (1, 2)]
+
+    def obey() -> None:  # neither does before both were told
+        wait_until(lambda: all(map(broker.has_order, orders)))
+        for order in orders:
+            broker.strike_order(order)
+
+    obeying = threading.Thread(target=obey)
+    obeying.start()
+    where = ("-u", store_url, "-Q", queue.name)
+    done = call("workers", "--stop", "web-*", "--yes", *where)
+    obeying.join()
+    assert (done.code, done.out, done.err) == (0, "web-*: told to stop\n", "")
+    done = call("workers", "--quiet", "wbe-1", "--yes", *where)
+    assert (done.code, done.out) == (2, "")
+    assert "there is no worker 'wbe-1'" in done.err
+    assert "did you mean 'web-" in done.err
+    for n in (1, 2):
+        broker.reap(f"w-{n}", known_dead=True)
 
 
 def test_workers_are_listed(make_queue: Callable[..., HotQueue], store_url: str, call: Callable[..., Any]) -> None:
