@@ -1,4 +1,4 @@
-"""The page of one task: its arguments, what happened to it and when, who has it, why it waits, its error, its workflow. Pure."""
+"""The page of one task: its arguments, what happened to it and when, who has it, why it waits, its log, error, workflow. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NAMES = 10  # columns of the names of facts
 
 def lines(task: OneTask, width: int) -> list[Line]:
     """Return a page, for a width."""
-    return [*_facts(task, width), *_timeline(task, width), *_workflow(task, width), *_error(task, width)]
+    return [*_facts(task, width), *_timeline(task, width), *_log(task, width), *_workflow(task, width), *_error(task, width)]
 
 
 def _facts(task: OneTask, width: int) -> Iterator[Line]:
@@ -74,6 +74,19 @@ def _timeline(task: OneTask, width: int) -> Iterator[Line]:
         for n, part in enumerate(_wrapped(f"{event.what}{': ' + event.text if event.text else ''}", width - len(head))):
             yield ((head if n == 0 else " " * len(head), "dim"), (part, style))
         before = event
+
+
+def _log(task: OneTask, width: int) -> Iterator[Line]:
+    if not (task.log or task.log_dropped):
+        return
+    yield from _title("log")
+    if task.log_dropped:
+        yield ((f"{plural(task.log_dropped, 'line')} before these not kept"[:width], "dim"),)
+    attempts = len({each.attempt for each in task.log}) > 1
+    for each in task.log:
+        head = f"{words.moment(each.at):23}  {f'#{each.attempt}  ' * attempts}"
+        for n, part in enumerate(_wrapped(each.text, width - len(head))):
+            yield ((head if n == 0 else " " * len(head), "dim"), (part, ""))
 
 
 def _workflow(task: OneTask, width: int) -> Iterator[Line]:
