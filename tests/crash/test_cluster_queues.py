@@ -224,6 +224,8 @@ def replica(cluster: Cluster, tmp_path: Path) -> Iterator[Callable[[RedisServer]
         wait_until(lambda: client.info("replication")["master_link_status"] == "up", 20, "it has all")
         for node in cluster.nodes:  # who is to vote for it
             wait_until(lambda node=node: knows_a_replica(node), 20, "every node knows it")  # type: ignore[misc]
+        # Of nodes that it has not come to know by its master's word before that is killed it never hears again.
+        wait_until(lambda: b"cluster_state:ok" in client.execute_command("CLUSTER", "INFO"), 20, "it knows every node")
         return made[-1]
 
     yield begin

@@ -276,6 +276,10 @@ def test_too_many_open_files_are_called_that(store_url: str, queue_name: str, tm
     code = """
     import resource
     import redis.asyncio
+    queue.close()
+    queue = HotQueue(sys.argv[2], url=sys.argv[1], patience=1)
+    queue.put(0)
+    queue.clear()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
     held = []
