@@ -47,6 +47,11 @@ def is_message(each: Posted) -> bool:
     return each.task.envelope[:1] == _MARK
 
 
+def is_step(each: Posted, task_id: str) -> bool:
+    """Tell whether what was posted brings that step."""
+    return each.task.envelope[:2] == _STEP and each.task.id.partition(" ")[2] == task_id
+
+
 def needs_of(each: Posted) -> list[str]:
     """Return the ids of the tasks of which something goes along with a message."""
     if each.task.envelope[:2] != _STEP:

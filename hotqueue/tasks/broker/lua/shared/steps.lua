@@ -484,13 +484,14 @@ function following(ready, owners, now) -- declared in ending.lua, which has to e
 
     -- --- looking after ----------------------------------------------------------------------------------------------------------
 
-    -- What a step waits for is lost. Gives back whether it was one that waits; those behind it end because of it.
+    -- What a step waits for is lost. Gives back whether it was one that waits; those behind it end because of it. (V, not G: a queue that is
+    -- told of its end gets the record along, which says why.)
     function made.end_lost(id)
       local row = row_of(id)
       if not row or not row.waits or has_gone(row) then return false end
       rows[id] = false
       redis.call('HDEL', steps, id)
-      ending(ready, owners).end_waiting(id, 'CF' .. text(now) .. ' *', text(BEHIND_MS), tag .. 'result:' .. id, 'G', 'F' .. id)
+      ending(ready, owners).end_waiting(id, 'CF' .. text(now) .. ' *', text(BEHIND_MS), tag .. 'result:' .. id, 'V', 'F' .. id)
       return true
     end
 
