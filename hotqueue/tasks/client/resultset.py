@@ -119,7 +119,7 @@ class ResultSet(HasValues[R]):
         Returns:
             How many are revoked.
         """
-        from hotqueue.tasks.workflow import results
+        from hotqueue.tasks.workflow import results, revoking
 
         if self._id is not None and self._results and not terminate:
             return results.revoke_all(self._results[0])
@@ -129,7 +129,7 @@ class ResultSet(HasValues[R]):
             for result in some:
                 (steps if is_step(result.id) or hasattr(handle_of(result), "graph") else alone).append(result)
             revoked += sum(result.revoke(terminate) == "revoked" for result in steps)
-            revoked += results.revoke_many(alone, terminate)
+            revoked += revoking.revoke_many(alone, terminate)
         return revoked
 
 

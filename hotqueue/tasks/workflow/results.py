@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from hotqueue.errors import UnknownTask
@@ -91,24 +91,6 @@ def revoke_before(result: AsyncResult[Any], terminate: bool) -> None:
     elif others:
         handle.broker.revoke_steps(others)
     _bring(handle.broker, found)
-
-
-def revoke_many(results: Sequence[AsyncResult[Any]], terminate: bool) -> int:
-    """Revoke tasks of one queue, a thousand in a trip; return how many are revoked.
-
-    What a worker, or another queue, has in hand is asked for one by one: it may start, or end, at any moment.
-    """
-    if not results:
-        return 0
-    broker, alone = handle_of(results[0]).broker, {handle_of(each).id: each for each in results}
-    ended, held = broker.revoke_many(list(alone))
-    others = [task_id for task_id in with_replacements(broker, list(alone)) if task_id not in alone]
-    handle = handle_of(results[0])
-    if terminate:
-        revoke_many([AsyncResult(Handle(task_id, handle.client, handle.queue)) for task_id in others], terminate)
-    elif others:
-        broker.revoke_steps(others)
-    return int(ended) + sum(alone[task_id].revoke(terminate) == "revoked" for task_id in held)
 
 
 def revoke_all(member: AsyncResult[Any]) -> int:
