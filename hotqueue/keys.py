@@ -24,6 +24,10 @@ from hotqueue.names import PREFIX as PREFIX
 from hotqueue.names import check_name as check_name
 from hotqueue.names import key_of as _of
 from hotqueue.names import name_of as name_of
+from hotqueue.schedule_keys import declarers as declarers
+from hotqueue.schedule_keys import schedule_states as schedule_states
+from hotqueue.schedule_keys import schedules as schedules
+from hotqueue.schedule_keys import schedules_next as schedules_next
 from hotqueue.statistics_keys import accounts as accounts
 from hotqueue.statistics_keys import deploys as deploys
 from hotqueue.statistics_keys import ended as ended
@@ -147,26 +151,6 @@ def behind(name: str) -> str:
 def scheduled(name: str) -> str:
     """Sorted set: id → due time in ms; and a newline, which is no id → when the first of `timers` is due."""
     return _of(name, "scheduled")
-
-
-def schedules(name: str) -> str:
-    """Hash: schedule → when it fires, and the call that it makes; see docs/decisions/0051."""
-    return _of(name, "schedules")
-
-
-def schedule_states(name: str) -> str:
-    """Hash: schedule → its next slot and its last one in ms, whether it is paused, whose declaration it is."""
-    return _of(name, "schedules:states")
-
-
-def schedules_next(name: str) -> str:
-    """Sorted set: schedule → when it is to fire next in ms; none of what is paused, or over, or declared by nobody who lives."""
-    return _of(name, "schedules:next")
-
-
-def declarers(name: str) -> str:
-    """Sorted set with TTL: who declares schedules, and which version of them → until when it lives in ms; for a day."""
-    return _of(name, "schedules:declarers")
 
 
 def large(name: str) -> str:
