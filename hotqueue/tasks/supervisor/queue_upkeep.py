@@ -1,6 +1,7 @@
-"""What keeps one queue in order, as a sweep shows: reap the lost, stop, expire, let go, relay, audit, trim.
+"""What keeps one queue in order, as a sweep shows: reap the lost, stop, expire, let go, relay.
 
-What the sweep found is acted upon here; upkeep_rounds.py says when, and sweeps. Any number of processes may do it side by side.
+What the sweep found is acted upon here; upkeep_rounds.py says when, and sweeps; queue_mending.py looks for what no sweep shows.
+Any number of processes may do it side by side.
 """
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,26 +19,21 @@ from hotqueue.errors import ConnectionFailed, HotQueueError, NewerQueue
 from hotqueue.plurals import plural
 from hotqueue.signing import Signer
 from hotqueue.tasks.broker import ordering
-from hotqueue.tasks.broker.audit import Audit
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.broker.maintenance import Charge, Survey
-from hotqueue.tasks.broker.relay import forget_sources, relay
+from hotqueue.tasks.broker.relay import relay
 from hotqueue.tasks.rules.history import LOST, error_line, how_it_killed, is_last
 from hotqueue.tasks.rules.tally import KEEP_ENDED
 from hotqueue.tasks.supervisor.neighbours import Neighbours
 from hotqueue.tasks.supervisor.pending_writes import PendingWrites
+from hotqueue.tasks.supervisor.queue_mending import QueueMending
 from hotqueue.tasks.supervisor.queue_schedules import QueueSchedules
 from hotqueue.tasks.supervisor.queue_statistics import QueueStatistics
-from hotqueue.tasks.supervisor.queue_steps import QueueSteps
 from hotqueue.tasks.worker.running_table import read_fates, read_running
 from hotqueue.tasks.worker.task_log import about, shown
 
 log = logging.getLogger("hotqueue.worker")
 
-AUDIT_EVERY = 5.0  # seconds between two looks for tasks that stand nowhere
-FREE_EVERY = 10.0  # seconds between two looks for ids of ended tasks that are about to be forgotten
-SOURCES_EVERY = 3600.0  # seconds between two looks for other queues that nothing comes from any more
-TRIM_EVERY = 600.0  # seconds between two looks for counters of minutes long past, owners that are no tasks, lost ends
 LET_GO_AT_ONCE = 20  # portions of results that a sweep lets go of
 FOLLOWED_AT_ONCE = 20  # portions of ends of tasks that a sweep follows to the steps behind them
 EXPIRED_NAMED = 20  # of so many the log says which
@@ -62,6 +57,7 @@ class QueueUpkeep:
 
     Attributes:
         schedules, statistics: those of the queue.
+        mending: what is looked for there now and then.
         pending_writes: those that could not be done yet.
         holds: our workers may hold something here, so that their leases are to be renewed.
         is_watched: something was seen here that the next sweep has to show again.
@@ -85,6 +81,7 @@ class QueueUpkeep:
         self.broker = broker
         self.statistics = QueueStatistics(broker, keep_ended, code_version)
         self.schedules = QueueSchedules(broker, signer, min(lease_ms, ALIVE_MS), is_patient=not is_burst)
+        self.mending = QueueMending(broker, self.statistics, self.schedules)
         self.pending_writes = PendingWrites(broker.name)
         self._lease_ms = lease_ms
         self._neighbours = neighbours
@@ -95,14 +92,8 @@ class QueueUpkeep:
         self.renew_at = math.inf
         self.sharers = 1
         self._healthy_since: float | None = None
-        self._audited = Audit(broker)
-        self._steps = QueueSteps(broker)
         self._swept_at = 0.0
         self._seen_at = self._seen_before = -1
-        self._audit_at = time.monotonic() + random.uniform(1, AUDIT_EVERY)
-        self._free_at = 0.0
-        self._sources_at = time.monotonic() + random.uniform(1, SOURCES_EVERY)
-        self._trim_at = time.monotonic() + random.uniform(1, TRIM_EVERY)
         self._said = ""
 
     # --- how it is with its server -------------------------------------------------------------------------------
@@ -199,13 +190,13 @@ class QueueUpkeep:
         if survey.has_posted:
             tried(relay, self.broker)
         if survey.has_receipts:
-            tried(self._look_at_sources, survey.now)
+            tried(self.mending.look_at_sources, survey.now)
         tried(self.statistics.note_deploy)
         if survey.unfinished:
-            tried(self._audit)
-            tried(self._free)
-            tried(self._steps.look, self.sharers)
-        tried(self._trim, survey.now // 60_000)
+            tried(self.mending.audit, self.sharers)
+            tried(self.mending.free, self.sharers)
+            tried(self.mending.look_at_steps, self.sharers)
+        tried(self.mending.trim, survey.now // 60_000, self.sharers)
         if failed:
             raise failed[0]
 
@@ -226,36 +217,6 @@ class QueueUpkeep:
         need = self.broker.look(task_id).history.need
         if self.broker.revoke(task_id, record, REVOKED_MS, need) == "running":
             self._terminate(task_id)
-
-    def _audit(self) -> None:
-        if time.monotonic() < self._audit_at:
-            return
-        self._audit_at = time.monotonic() + AUDIT_EVERY * self.sharers
-        if restored := self._audited.portion():
-            text = "queue %s: %s nowhere (was one of its keys deleted?); what was restored runs again"
-            log.error(text, self.broker.name, plural(restored, "task stood", "tasks stood"))
-
-    def _free(self) -> None:
-        if time.monotonic() >= self._free_at:
-            self._free_at = time.monotonic() + FREE_EVERY * self.sharers
-            self.broker.free_done()
-
-    def _look_at_sources(self, now: int) -> None:
-        if time.monotonic() >= self._sources_at:
-            self._sources_at = time.monotonic() + SOURCES_EVERY
-            forget_sources(self.broker, now)
-
-    def _trim(self, minute: int) -> None:
-        if time.monotonic() < self._trim_at:
-            return
-        self._trim_at = time.monotonic() + TRIM_EVERY * self.sharers
-        self.broker.trim_stats(minute - 24 * 60)
-        self.statistics.trim(minute * 60)
-        self.broker.mend_owners()
-        self.broker.ask_again()
-        self._steps.look(self.sharers)  # also where there are no tasks, as their key was deleted
-        if self.broker.has_schedules():
-            self.schedules.mend()
 
     def _look_at(self, worker: str, is_overdue: bool) -> None:
         """Reap another's worker if it is dead: known by its flock on this host, else by its lease. One that lives, but is

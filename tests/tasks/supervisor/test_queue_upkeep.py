@@ -154,31 +154,6 @@ def test_a_running_task_to_be_stopped_is_ended_by_who_runs_it_and_the_mark_goes_
     assert (room["result:w"], room["ready"]) == ("stopped", None)
 
 
-def test_old_counters_are_trimmed(room: Room) -> None:
-    minute = int(time.time() // 60)
-    room.client.hset(room.prefix + "stats", mapping={f"{minute}:new": 1, f"{minute - 2 * 24 * 60}:old": 1})
-    upkeep = upkeep_of(room)
-    [queue] = upkeep._queues.values()
-    beat(upkeep)
-    assert len(room["stats"]) == 2, "not at once: many workers look after many queues"
-    queue._trim_at = 0.0
-    beat(upkeep)
-    assert room["stats"] == {"new": 1}
-
-
-def test_millions_of_ids_of_ended_tasks_are_not_left_to_expire_at_once(room: Room) -> None:
-    room.fill({"tasks": {"t": sync()}, "ready": {"t": place(1)}, "done:1": ["ended"]})
-    room.client.pexpire(room.prefix + "done:1", 20_000)
-    room.client.config_resetstat()
-    upkeep = upkeep_of(room)
-    beat(upkeep)
-    assert room["done:1"] is None
-    stats = room.client.info("commandstats")
-    assert (stats["cmdstat_unlink"]["calls"], stats["cmdstat_pttl"]["calls"]) == (1, 3)
-    beat(upkeep)
-    assert room.client.info("commandstats")["cmdstat_pttl"]["calls"] == 3  # not at each beat
-
-
 def test_what_an_owner_has_left_is_let_go_of(room: Room) -> None:
     """It owned more than the script that ended it lets go of."""
     ids = [f"in{n}" for n in range(1500)]

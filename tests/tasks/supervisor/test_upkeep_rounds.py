@@ -44,7 +44,7 @@ def test_the_counters_of_every_queue_are_trimmed(rooms: list[Room]) -> None:
         room.client.hset(room.prefix + "stats", mapping={f"{minute}:new": 1, f"{minute - 2 * 24 * 60}:old": 1})
     upkeep = Upkeep([room.broker for room in rooms], 60_000)
     for queue in upkeep._queues.values():
-        queue._trim_at = 0.0
+        queue.mending._trim_at = 0.0
     beat(upkeep)
     assert [room["stats"] for room in rooms] == [{"new": 1}] * 3
 
