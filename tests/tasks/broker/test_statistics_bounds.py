@@ -17,6 +17,7 @@ from hotqueue.tasks.rules.tally import KEPT
 from hotqueue.tasks.wire import account
 from tests.support.elsewhere import task_by_name
 from tests.tasks.broker.test_statistics import DAY, fold_all, now_told, of, tell, totals, work
+from tests.tasks.contents import Room, sync
 from tests.tasks.wire.test_account import delivery, told
 
 MakeQueue = Callable[..., HotQueue]
@@ -207,3 +208,18 @@ def test_steps_that_take_the_place_of_a_task_came_as_well(make_queue: MakeQueue,
     ended = {name: tally.counts["succeeded"] for queue in (home, other) for name, tally in totals(queue).items()}
     assert came == {"shop.plan": 1, "shop.one": 1, "shop.far": 1}  # the last step is the task in whose place it is
     assert ended == {"shop.plan": 0, "shop.one": 2, "shop.far": 1}
+
+
+@pytest.mark.servers("server")
+def test_what_comes_again_is_not_counted_without_end_where_nobody_looks_after_it(room: Room) -> None:
+    """As what comes to a queue is not, whichever way: from another queue, in the place of a task, retried."""
+    room.fill({"dead": {"a": 1, "b": 2}, "dead:tasks": {each: "{}\n" + sync(each) for each in "ab"}})
+    room.fill({"enqueued": {f"{minute}:a": 1 for minute in range(9_999)}})
+    room.broker.revive(["a"])
+    assert room.client.hlen(room.prefix + "enqueued") == 10_000
+    room.client.hset(room.prefix + "enqueued", mapping={"0:b": 1, "0:c": 1})
+    room.client.hdel(
+        room.prefix + "enqueued", *[key for key in room.client.hkeys(room.prefix + "enqueued") if key.endswith(b"?")]
+    )
+    room.broker.revive(["b"])
+    assert room["enqueued"] is None
