@@ -67,6 +67,10 @@ class QueueMending:
         """Look for steps that wait for what nobody will tell them."""
         self._steps.look(sharers)
 
+    def look_at_results(self) -> None:
+        """Go on to look for results that would stay for ever, where steps were lost."""
+        self._steps.look_at_results()
+
     def trim(self, minute: int, sharers: int) -> None:
         """Look for what is past, or lost.
 

@@ -196,6 +196,7 @@ class QueueUpkeep:
             tried(self.mending.audit, self.sharers)
             tried(self.mending.free, self.sharers)
             tried(self.mending.look_at_steps, self.sharers)
+        tried(self.mending.look_at_results)
         tried(self.mending.trim, survey.now // 60_000, self.sharers)
         if failed:
             raise failed[0]

@@ -78,6 +78,9 @@ REFUSED: dict[str, Callable[[Broker], Any]] = {
             ("end_lost", scripts.END_LOST, ["t", "row"]),
         )
     },
+    "expire_unowned": lambda broker: broker.store.run(
+        scripts.EXPIRE_UNOWNED, [keys.owned(broker.name)], [broker.results, 1000, "r"]
+    ),
     "own": lambda broker: broker.own("t", ["r"]),
     "promote": Broker.promote,
     "register": lambda broker: Session(broker, "v", "s").register(5000, {}),

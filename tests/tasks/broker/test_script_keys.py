@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import hotqueue
-from hotqueue.tasks.broker import lost_steps, scripts
+from hotqueue.tasks.broker import lost_steps, scripts, unowned_results
 from hotqueue.tasks.broker.script_keys import ScriptKeys
 
 FOLDER = Path(hotqueue.__file__).parent / "tasks" / "broker" / "lua"
@@ -43,6 +43,7 @@ LISTS = {
     "deploy": KEYS.deploy(),
     "has_tasks": KEYS.has_tasks(),
     "let_go": KEYS.let_go(),
+    "expire_unowned": unowned_results.keys_of(scripts.EXPIRE_UNOWNED, "q"),
     "mend_owners": KEYS.mend_owners(),
     "waiting_steps": lost_steps.keys_of(scripts.WAITING_STEPS, "q"),
     "awaited_steps": lost_steps.keys_of(scripts.AWAITED_STEPS, "q"),

@@ -238,6 +238,8 @@ local function owning(owned, now, is_checked)
       return string.find((redis.call('HGET', owned, id) or '') .. '\n', '\n' .. line .. '\n', 1, true) ~= nil
     end
 
+    function made.is_owned(id) return (entry_of(redis.call('HGET', owned, id)) or 0) > 0 end
+
     -- The record of a task that is owned, and for how many ms it would stay by itself; '' and 0 where it left none.
     function made.record_of(id)
       local _, till = entry_of(redis.call('HGET', owned, id))
