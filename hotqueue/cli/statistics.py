@@ -56,10 +56,11 @@ def stats(
     else:
         cells = [_cells(each, span, is_by_span) for each, span, _ in found if is_by_span or any(span.counts.values())]
         tables.table(_BY_SPAN if is_by_span else _BY_TASK, cells)
-        if not any(any(span.counts.values()) for _, span, _ in found):
-            hint = _meant_instead(store, queues, task)
-            whose = f" to a task {task!r:.80}" if task else ""
-            click.echo(f"hotqueue: nothing has happened{whose} in the last {min(last, answers.MOST[per])} {per}s{hint}", err=True)
+    if not any(any(span.counts.values()) for _, span, _ in found) and (task or not as_json):
+        hint = _meant_instead(store, queues, task)
+        whose = f" to a task {task!r:.80}" if task else ""
+        spans = f"{min(last, answers.MOST[per])} {per}s" if last > 1 else per
+        click.echo(f"hotqueue: nothing has happened{whose} in the last {spans}{hint}", err=True)
     say_refused(refused)
 
 

@@ -92,7 +92,7 @@ def counted(
 
     Args:
         refused: gets a sentence for each queue that cannot be read.
-        task: of this name alone.
+        task: of this name alone; of a queue where nothing of that name was ever counted, nothing.
         per, last: in the last so many minutes, hours or days.
         by_span: of each span on its own; of the names of a queue nothing, then.
     """
@@ -100,6 +100,8 @@ def counted(
 
     def read(queue: str) -> list[Series]:
         found = [statistics.series(store, queue, task, STEPS[per], last)]
+        if task and not any(found[0].total.counts.values()) and not statistics.knows(store, queue, task):
+            return []
         return found if task or by_span else found + statistics.by_task(store, queue, STEPS[per], last)
 
     for some in finding.each(queues, read, refused):

@@ -28,6 +28,7 @@ VERBS: Mapping[str, tuple[str, ...]] = {  # what is done to tasks in which state
     REVOKE: (WAITING, RETRYING, SCHEDULED, PARKED),
 }
 PORTION = 200  # tasks between two looks at whether to go on
+ASKED_EACH = 1.0  # seconds, while it is looked for some
 COUNTED = 50_000  # tasks that are looked at to say how many are meant, if nobody says more
 KEPT = 50  # actions that can still be asked about
 NO_END = 10**12
@@ -55,11 +56,14 @@ class Choice:
     wanted: Filter = field(default_factory=Filter)
     ids: Chosen | None = None
 
-    def portions(self, store: Store, most: int = NO_END) -> Iterator[tuple[str, list[str]]]:
+    def portions(
+        self, store: Store, most: int = NO_END, goes_on: Callable[[], bool] = lambda: True
+    ) -> Iterator[tuple[str, list[str]]]:
         """Yield ids of the tasks that are meant, some at a time, with their queue.
 
         Args:
             most: how many are looked at.
+            goes_on: asked at each of them; once it is false, no more are looked at.
         """
         if self.ids is not None:
             for queue, ids in self.ids.items():
@@ -67,7 +71,7 @@ class Choice:
                     yield queue, list(ids[start : start + PORTION])
             return
         queue, some = "", list[str]()
-        for row in Search(self.wanted, NO_END, most, by_time=False).rows(store, self.queues, VERBS[self.verb]):
+        for row in Search(self.wanted, NO_END, most, by_time=False, goes_on=goes_on).rows(store, self.queues, VERBS[self.verb]):
             if some and (len(some) == PORTION or row.queue != queue):
                 yield queue, some
                 some = []
@@ -122,6 +126,7 @@ class Action:
         self.brought_back = 0
         self.queue = ""
         self._cancelled = threading.Event()
+        self._told_at = self._asked_at = 0.0  # by the clock of this process
 
     @property
     def is_over(self) -> bool:
@@ -141,6 +146,7 @@ class Action:
     def tell(self, store: Store) -> None:
         """Have everybody at the store know how far it is."""
         if self.queue:
+            self._told_at = time.monotonic()
             kept = {name: getattr(self, name) for name in _TOLD}
             done = {"count": self.done.count, "said": self.done.said, "kept": len(self.done.kept)}
             total = [self.total.number, self.total.is_cut]
@@ -151,17 +157,34 @@ class Action:
             self.cancel()
         return not self._cancelled.is_set()
 
+    def _looks_on(self, store: Store) -> bool:
+        """Tell of a search that it goes on, now and then: it may look for long and find nothing; and whether it does."""
+        now = time.monotonic()
+        if now - self._asked_at >= ASKED_EACH:
+            self._asked_at = now
+            with contextlib.suppress(HotQueueError):  # what is looked at next says it
+                if now - self._told_at >= bulk_told.SILENT / 4:
+                    self.tell(store)
+                self._goes_on(store)
+        return not self._cancelled.is_set()
+
     def run(self, store: Store) -> None:
         """Do it."""
-        self.state = WORKING
+        self.state, is_whole = WORKING, True
+
+        def goes_on() -> bool:
+            nonlocal is_whole
+            is_whole = self._looks_on(store)
+            return is_whole
+
         try:
-            for queue, ids in self.choice.portions(store):
-                if not self._goes_on(store):
+            for queue, ids in self.choice.portions(store, goes_on=goes_on):
+                if not is_whole or not self._goes_on(store):
                     self.state = CANCELLED
                     return
                 self._take_in(self._act(store, {queue: ids}), len(ids))
                 self.tell(store)
-            self.state = FINISHED
+            self.state = FINISHED if is_whole else CANCELLED
         except HotQueueError as error:  # of the rest nothing was done
             self.state, self.error, self.failure = FAILED, str(error), error
         except Exception as error:  # ours: whoever waits for the end has to hear of it
@@ -202,7 +225,7 @@ def told_of(store: Store, queue: str, action_id: str) -> Action | None:
 
     One of which nothing was heard for some time is taken for over: whoever did it may have ended.
     """
-    said = bulk_told.told(store, queue, action_id)
+    said, age = bulk_told.told(store, queue, action_id)
     if said is None:
         return None
     try:
@@ -212,10 +235,12 @@ def told_of(store: Store, queue: str, action_id: str) -> Action | None:
             setattr(found, name, said[name])
         found.id, found.queue = action_id, queue
         found.done = Done(done["count"], kept={str(n): "" for n in range(done["kept"])}, said=done["said"])
+        ahead = time.time() - age - said["told"]  # of that clock, ours is
+        found.began, found.ended = found.began + ahead, found.ended + ahead
     except (LookupError, TypeError):  # none of ours
         return None
-    if not found.is_over and bulk_told.is_silent(said):
-        found.state, found.ended = FAILED, said["told"]
+    if not found.is_over and age > bulk_told.SILENT:
+        found.state, found.ended = FAILED, time.time() - age
         found.error = SILENT
     return found
 

@@ -23,20 +23,19 @@ def tell(store: Store, queue: str, action_id: str, said: dict[str, Any]) -> None
     store.repeat(lambda: store.command(key, "SET", key, data, "PX", KEPT_MS, doing="telling how far an action is"))
 
 
-def told(store: Store, queue: str, action_id: str) -> dict[str, Any] | None:
-    """Return what an action said last; None where nothing is known of it."""
-    key = keys.bulk(queue, action_id)
-    data = store.repeat(lambda: store.command(key, "GET", key, doing="looking how far an action is"))
+def told(store: Store, queue: str, action_id: str) -> tuple[dict[str, Any] | None, float]:
+    """Return what an action said last, None where nothing is known of it; and how many seconds ago.
+
+    By the server's clock, which says when what was told goes: the clocks of dashboards differ.
+    """
+    key, doing = keys.bulk(queue, action_id), "looking how far an action is"
+    data = store.repeat(lambda: store.command(key, "GET", key, doing=doing))
+    left = int(store.repeat(lambda: store.command(key, "PTTL", key, doing=doing))) if data else 0
     try:
         found = json.loads(data or b"null")
     except ValueError:
-        return None
-    return found if isinstance(found, dict) else None
-
-
-def is_silent(said: dict[str, Any]) -> bool:
-    """Tell whether whoever does it has said nothing for so long that they may have ended."""
-    return bool(time.time() - said.get("told", 0.0) > SILENT)
+        found = None
+    return found if isinstance(found, dict) else None, max(0.0, (KEPT_MS - left) / 1000)
 
 
 def cancel(store: Store, queue: str, action_id: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from hotqueue.errors import HotQueueError
@@ -51,6 +51,7 @@ class Search:
         has_more: there are more that are wanted, beyond the limit.
         refused: a sentence for each queue that cannot be read.
         names: of the tasks that were looked at.
+        goes_on: asked at each task that is read, also of those in other states; once it is false, the search ends.
     """
 
     wanted: Filter = field(default_factory=Filter)
@@ -62,6 +63,7 @@ class Search:
     has_more: bool = False
     refused: list[str] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
+    goes_on: Callable[[], bool] = lambda: True
 
     def rows(self, store: Store, queues: Iterable[str], states: Sequence[str] | None = None) -> Iterator[Row]:
         """Yield the tasks that are wanted, of these queues, in these states; without any, in those that the filter says."""
@@ -94,17 +96,23 @@ class Search:
     def _each(self, broker: Broker, states: Sequence[str]) -> Iterator[Row]:
         """Yield the tasks of a queue; one that is newer than we are, or of which a key is wrong, hides none of the others."""
         try:
-            for state in states:
-                if state == DEAD:
-                    yield from (dead_row(broker.name, dead) for dead in DeadList(broker).listed(0, None))
-                elif state == ENDED:
-                    yield from ended.rows(broker.store, broker.name)
-                else:
-                    yield from (row for row in _standing(broker, state) if row.state == state)
+            for state in states if self.goes_on() else ():
+                for row in _of(broker, state):
+                    if not self.goes_on():
+                        return
+                    if row.state == state:
+                        yield row
         except HotQueueError as error:
             if getattr(error, "retry", False):
                 raise
             self.refused.append(str(error))
+
+
+def _of(broker: Broker, state: str) -> Iterator[Row]:
+    """Return the tasks of a queue in a state, and others that stand among them."""
+    if state == DEAD:
+        return (dead_row(broker.name, dead) for dead in DeadList(broker).listed(0, None))
+    return iter(ended.rows(broker.store, broker.name)) if state == ENDED else _standing(broker, state)
 
 
 def _over(row: Row) -> float:

@@ -35,7 +35,7 @@ class Login:
     def _form(self, view: View, wrong: str, to: str, status: int = 200) -> Response:
         has_users, has_token = bool(self._site.access.users), bool(self._site.access.token)
         more = {"has_users": has_users, "has_token": has_token, "wrong": wrong, "to": to}
-        return self._site.show("login.html", view, status, title="Log in", **more)
+        return self._site.show("login.html", view, status, title="Log in", is_bare=True, **more)
 
     async def _take(self, request: Request, view: View) -> Response:
         access, tries, address = self._site.access, self._site.tries, address_of(request)

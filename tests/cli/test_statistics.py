@@ -56,6 +56,12 @@ def test_what_happened_is_shown(make_queue: MakeQueue, run: Callable[..., Any]) 
         0,
         True,
     )
+    for more in ((), ("--spans",)):
+        nothing = run("stats", "-Q", queue.name, "--task", "shop.wrk", "--last", "1", "--json", *more)
+        assert (nothing.exit_code, nothing.stdout) == (0, "")
+        assert nothing.stderr == (
+            "hotqueue: nothing has happened to a task 'shop.wrk' in the last minute; did you mean 'shop.work'?\n"
+        )
     queue.discard_dead(all=True)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import time
 from collections.abc import Callable
 from html import unescape
 from typing import Any
@@ -12,6 +14,7 @@ import pytest
 from hotqueue import HotQueue, keys
 from hotqueue.monitor import bulk, bulk_told
 from hotqueue.monitor.bulk import DISCARD, RETRY, REVOKE, Action, Actions, Choice, Counted, told_of
+from hotqueue.monitor.filter_text import parse
 from tests.support import dashboards
 from tests.support.elsewhere import task_by_name
 from tests.support.waiting import wait_until
@@ -122,6 +125,53 @@ def test_what_is_told_is_what_there_is(make_queue: MakeQueue) -> None:
     assert (found.state, found.seen, found.total, found.who) == ("finished", 5, Counted(5, is_cut=True), "ann")
     assert (found.done.count, found.done.said, found.choice.verb) == (5, {"revoked": 5}, REVOKE)
     assert 0 < queue._store.command(queue.name, "PTTL", keys.bulk(queue.name, action.id)) <= bulk_told.KEPT_MS
+
+
+@pytest.mark.servers("embedded")
+def test_a_search_that_finds_nothing_is_told_of_and_can_be_cancelled(
+    make_queue: MakeQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue, twin = make_queue(), make_queue()
+    task_by_name(queue, "t").map(range(50))
+    monkeypatch.setattr(bulk, "ASKED_EACH", 0.0)
+    monkeypatch.setattr(bulk_told, "SILENT", 0.0)
+    told: list[str] = []
+    tell = Action.tell
+
+    def tells(self: Action, *args: Any) -> None:
+        tell(self, *args)
+        told.append(self.state)
+        if told.count("working") == 20:
+            bulk_told.cancel(twin._store, self.queue, self.id)
+
+    monkeypatch.setattr(Action, "tell", tells)
+    action = Actions(queue._store).start(Choice(REVOKE, [queue.name], parse("task:nope")), Counted(0))
+    wait_until(lambda: action.is_over, 20)
+    assert action.state == "cancelled"
+    assert told.count("working") == 20
+    assert queue.pending() == 50
+    queue.purge()
+
+
+@pytest.mark.servers("embedded")
+@pytest.mark.parametrize("ahead", [-3600.0, 3600.0])
+def test_how_old_it_is_goes_by_the_servers_clock(make_queue: MakeQueue, ahead: float) -> None:
+    queue = make_queue()
+    key, now = keys.bulk(queue.name, "x"), time.time()
+    said: dict[str, Any] = {"who": "ann", "seen": 1, "state": "working", "error": "", "began": now + ahead, "ended": 0.0}
+    said |= {"brought_back": 0, "verb": RETRY, "total": [9, False], "done": {"count": 1, "said": {}, "kept": 0}}
+    bulk_told.tell(queue._store, queue.name, "x", said)  # by a dashboard whose clock goes wrong
+    told, _ = bulk_told.told(queue._store, queue.name, "x")
+    assert told is not None
+    queue._store.command(key, "SET", key, json.dumps({**told, "told": told["told"] + ahead}), "PX", bulk_told.KEPT_MS)
+    found = told_of(queue._store, queue.name, "x")
+    assert found is not None
+    assert (found.state, found.error) == ("working", "")
+    assert abs(found.began - now) < 60
+    queue._store.command(key, "PEXPIRE", key, bulk_told.KEPT_MS - 61_000)
+    found = told_of(queue._store, queue.name, "x")
+    assert found is not None
+    assert (found.state, found.error) == (bulk.FAILED, bulk.SILENT)
 
 
 @pytest.mark.servers("embedded")

@@ -23,6 +23,7 @@ def test_one_logs_in_looks_on_while_redis_is_away_and_logs_out(browser: Browser,
         context = browser.new_context(base_url=address)
         page = have_patience(context.new_page())
         page.goto("/queues")
+        expect(page.get_by_role("navigation")).to_have_count(0)  # it would lead here
         page.get_by_label("User").fill("ann")
         page.get_by_label("Password").fill("wrong")
         follow(page.get_by_role("button", name="Log in"), "/login$")
@@ -31,6 +32,7 @@ def test_one_logs_in_looks_on_while_redis_is_away_and_logs_out(browser: Browser,
         page.get_by_label("Password").fill("secret")
         follow(page.get_by_role("button", name="Log in"), "/queues$")
         expect(page.get_by_role("heading", name="Queues")).to_be_visible()
+        expect(page.get_by_role("navigation", name="Pages")).to_be_visible()
         page.select_option("#every", "1")
         redis.kill()
         expect(page.get_by_role("alert")).to_contain_text("Redis cannot be reached")
