@@ -33,7 +33,7 @@ def asked(make_queue: Callable[..., HotQueue]) -> Iterator[TestClient]:
         sessions.append(Session(Broker(queue._store, queue.name), f"w-{n}", "sax"[n]))
         facts = {
             "host": f"host{EVIL}",
-            "pid": str(70 + n),
+            "pid": str(7_000_070 + n),
             "kind": "sax"[n],
             "python": EVIL,
             "version": EVIL,
@@ -52,7 +52,7 @@ def test_programs_are_listed_found_and_shown(asked: TestClient) -> None:
     assert page.count("<tr data-key=") == 2
     assert '2 <span class="soft">· async, sync</span>' in page
     assert asked.get("/workers?q=web").text.count("<tr data-key=") == 1
-    assert asked.get("/workers?q=72").text.count("<tr data-key=") == 1
+    assert asked.get("/workers?q=7000072").text.count("<tr data-key=") == 1
     assert "No worker matches" in asked.get("/workers?q=none").text
     page = asked.get("/workers/boss-0").text
     assert page.count("<tr data-key=") == 2
