@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hotqueue.cli import progress, tables
-from hotqueue.cli.entry import json_text, run, settings, version_option
+from hotqueue.cli.entry import json_text, pass_on, run, settings, version_option
 from hotqueue.cli.reading import reads
+from hotqueue.cli.store import FILE, URL
 from hotqueue.hints import did_you_mean
 from hotqueue.plurals import plural
 
@@ -75,9 +76,12 @@ class Commands(click.Group):
 
 @click.group(cls=Commands, context_settings=settings, invoke_without_command=True)
 @version_option
+@FILE
+@URL
 @click.pass_context
-def hotqueue(ctx: click.Context) -> None:
+def hotqueue(ctx: click.Context, /, **where: str | None) -> None:
     """Look at queues and their store, and mend them."""
+    pass_on(ctx, where)
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -18,6 +19,8 @@ from hotqueue.plurals import plural
 if TYPE_CHECKING:
     from hotqueue.monitor.acting import Chosen, Done, Progress
     from hotqueue.store.store import Store
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 _ALL = 10**9  # of what is asked about, all is counted first
 _IDS = click.argument("ids", metavar="[ID]...", nargs=-1)
@@ -173,8 +176,28 @@ def revoke(
         click.echo(f"{plural(count, 'task')} {said}")
 
 
+def _about_a_queue(command: F) -> F:
+    """Give a command a QUEUE, which other commands call --queue; it arrives as `queue`."""
+
+    @functools.wraps(command)
+    def run(*args: Any, queue: str | None, named: str | None, **given: Any) -> Any:
+        if None not in (queue, named) and queue != named:
+            raise click.UsageError("QUEUE and --queue are the same: name one queue")
+        if (meant := named if queue is None else queue) is None:
+            raise click.UsageError("name the queue: QUEUE is missing")
+        return command(*args, queue=meant, **given)
+
+    option = click.option(
+        *("-Q", "--queue", "named"),
+        metavar="QUEUE",
+        shell_complete=completion.queues,
+        help="The same as QUEUE, as other commands have it.",
+    )
+    return cast(F, click.argument("queue", required=False, shell_complete=completion.queues)(option(run)))
+
+
 @click.command(context_settings=settings)
-@click.argument("queue", shell_complete=completion.queues)
+@_about_a_queue
 @click.option("--task", metavar="NAME", default=None, shell_complete=completion.tasks, help="Tasks of this name only.")
 @click.option("--state", type=click.Choice(["waiting", "scheduled", "retrying", "parked"]), help="Those that wait so only.")
 @yes_option
@@ -223,7 +246,7 @@ def _pausing(verb: str) -> Any:
             help="Only what has this key of limits, or of turns.",
         ),
         click.option("--task", metavar="NAME", shell_complete=completion.tasks, help="Only tasks of this name."),
-        click.argument("queue", shell_complete=completion.queues),
+        _about_a_queue,
     ):
         command = option(command)
     doc = "Have workers start nothing of QUEUE until it is resumed; what runs goes on." if verb == "pause" else "Undo pause."

@@ -6,41 +6,58 @@ import dataclasses
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
-from hotqueue.cli.entry import confirm, json_text, settings
+from hotqueue.cli.entry import confirm, json_text, pass_on, settings
 from hotqueue.cli.reading import watched
-from hotqueue.cli.store import address_of, default_address
+from hotqueue.cli.store import FILE, address_of, default_address
 from hotqueue.plurals import plural
 
-_FILE = click.argument("file", type=click.Path(readable=False), required=False)  # what is wrong with it, the store says best
+F = TypeVar("F", bound=Callable[..., Any])
+
 _YES = click.option("--yes", is_flag=True, help="Do not ask.")
 
 
 @click.group(context_settings=settings, invoke_without_command=True)
+@FILE
 @click.pass_context
-def embedded(ctx: click.Context) -> None:
+def embedded(ctx: click.Context, /, dbfilename: str | None) -> None:
     """Look after the database file of an embedded server."""
+    pass_on(ctx, {"dbfilename": dbfilename})
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
 
 
-def _meant(file: str | None) -> str | None:
-    """Return the file that is meant: FILE, else the one that settings name; None is the user's own."""
-    return default_address().path if file is None else file
+def _about_a_file(command: F) -> F:
+    """Give a command a FILE, which other commands call --dbfilename."""
+    path = click.Path(readable=False)  # what is wrong with it, the store says best
+    option = click.option("--dbfilename", metavar="FILE", help="The same as FILE, as other commands have it.")
+    return click.argument("file", type=path, required=False)(option(command))
+
+
+def _meant(file: str | None, dbfilename: str | None) -> str | None:
+    """Return the file that is meant: FILE, else the one that settings name; None is the user's own.
+
+    Raises:
+        click.UsageError: two are named.
+    """
+    if None not in (file, dbfilename) and file != dbfilename:
+        raise click.UsageError("FILE and --dbfilename are the same: name one file")
+    named = dbfilename if file is None else file
+    return default_address().path if named is None else named
 
 
 @embedded.command()
-@_FILE
+@_about_a_file
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 @watched
-def status(file: str | None, as_json: bool) -> None:
+def status(file: str | None, dbfilename: str | None, as_json: bool) -> None:
     """Show how the server of FILE is (default: that of settings, else your own). Starts nothing."""
     from hotqueue import embedded as server
 
-    file = _meant(file)
+    file = _meant(file, dbfilename)
     facts = server.status(file)
     if as_json:
         click.echo(json_text(facts))
@@ -79,13 +96,13 @@ def _state(facts: dict[str, Any]) -> str:
 
 
 @embedded.command()
-@_FILE
+@_about_a_file
 @_YES
-def stop(file: str | None, yes: bool) -> None:
+def stop(file: str | None, dbfilename: str | None, yes: bool) -> None:
     """End the server of FILE (default: that of settings, else your own), once all is written; it also ends with its last user."""
     from hotqueue import embedded as server
 
-    file = _meant(file)
+    file = _meant(file, dbfilename)
     facts = server.status(file)
     if facts["running"] and facts["users"] != []:
         users = ", ".join(map(str, facts["users"])) if facts["users"] else "unknown"
@@ -95,13 +112,13 @@ def stop(file: str | None, yes: bool) -> None:
 
 
 @embedded.command()
-@_FILE
+@_about_a_file
 @_YES
-def repair(file: str | None, yes: bool) -> None:
+def repair(file: str | None, dbfilename: str | None, yes: bool) -> None:
     """Cut the damaged journal of FILE (default: that of settings, else your own) before the damage, after a backup."""
     from hotqueue import embedded as server
 
-    file = _meant(file)
+    file = _meant(file, dbfilename)
     path = server.status(file)["path"]  # no question about a file that is not there
     confirm(f"Cut the journal of {path} before its first damage (a backup is kept)?", yes)
     done = server.repair(file)
@@ -110,13 +127,13 @@ def repair(file: str | None, yes: bool) -> None:
 
 
 @embedded.command()
-@_FILE
+@_about_a_file
 @_YES
-def upgrade(file: str | None, yes: bool) -> None:
+def upgrade(file: str | None, dbfilename: str | None, yes: bool) -> None:
     """Hand FILE (default: that of settings, else your own) to the newest server here, for good, after a backup."""
     from hotqueue import embedded as server
 
-    file = _meant(file)
+    file = _meant(file, dbfilename)
     path = server.status(file)["path"]  # no question about a file that is not there
     confirm(f"Hand {path} to the newest server found here, for good (a backup is kept)?", yes)
     done = server.upgrade(file)

@@ -118,7 +118,8 @@ def _queue_for(store: Store, task: str) -> str:
         return calls.queue_of(task, found)
     except ValueError as error:
         is_known = any(task in some for some in found.values())
-        hint = "" if is_known or "did you mean" in str(error) else did_you_mean(task, known_tasks(store, names))
+        ran = [] if is_known or "did you mean" in str(error) else known_tasks(store, names)
+        hint = " (any more)" if task in ran else did_you_mean(task, ran)
         said = f"{error}{hint}"
         end = " Say" if said.endswith("?") else "; say"
         raise click.UsageError(f"{said}{end} --queue to send it all the same") from None

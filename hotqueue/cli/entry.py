@@ -134,6 +134,14 @@ def confirm(question: str, yes: bool) -> None:
     click.confirm(question, abort=True)
 
 
+def pass_on(ctx: click.Context, given: dict[str, Any]) -> None:
+    """Have what stands before the name of a command hold for it as well, where it says nothing else: `hotqueue --url U info`."""
+    sources = (click.core.ParameterSource.COMMANDLINE, click.core.ParameterSource.DEFAULT_MAP)
+    said = {name: value for name, value in given.items() if ctx.get_parameter_source(name) in sources}
+    if ctx.invoked_subcommand is not None:
+        ctx.default_map = {ctx.invoked_subcommand: said}
+
+
 def json_text(value: Any) -> str:
     """Return a value as JSON that can be printed here: in ASCII where the terminal, or what reads on, takes no Unicode."""
     unicode = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "").startswith("utf")

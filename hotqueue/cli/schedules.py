@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hotqueue.cli import completion, progress, tables
-from hotqueue.cli.entry import confirm, settings
+from hotqueue.cli.entry import confirm, pass_on, settings
 from hotqueue.cli.reading import changes, chosen, queues_option, reads, say_refused, yes_option
 from hotqueue.cli.tables import Column
 
@@ -56,13 +56,16 @@ def _cells(row: ScheduleRow) -> list[str]:
 @click.pass_context
 def schedules(ctx: click.Context, /, **given: Any) -> None:
     """List the schedules: when each fires next, and what it calls; or pause, resume, trigger, remove one."""
+    pass_on(ctx, given)
     if ctx.invoked_subcommand is None:
         _list(**given)
 
 
 def _given_options_of_a_reader() -> None:
-    """Give the group the options of its list."""
+    """Give the group the options of its list, which is a command as well."""
     schedules.params += [each for each in click.command()(_list).params if isinstance(each, click.Option)]
+    doc = "List them, as is done without a command."
+    schedules.add_command(click.Command("list", settings, callback=_list, params=[*schedules.params], help=doc))
 
 
 _given_options_of_a_reader()

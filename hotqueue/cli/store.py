@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+FILE = click.option("--dbfilename", metavar="FILE", help="Database file of an embedded server.")
+URL = click.option("-u", "--url", metavar="URL", help="redis://, rediss://, unix://, redis+sentinel://, redis+cluster:// …")
 _OPTIONS = (
-    click.option("--dbfilename", metavar="FILE", help="Database file of an embedded server."),
-    click.option("-u", "--url", metavar="URL", help="redis://, rediss://, unix://, redis+sentinel://, redis+cluster:// …"),
+    FILE,
+    URL,
     click.option("--host", metavar="HOST", help="Host of a Redis server."),
     click.option("--port", type=Whole(0, 65535), metavar="PORT", help="Port of a Redis server."),
     click.option("--db", type=Whole(0), metavar="N", help="Database number."),

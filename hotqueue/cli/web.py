@@ -19,7 +19,7 @@ from hotqueue.cli.entry import settings
 from hotqueue.cli.metrics import listening, shown
 from hotqueue.cli.reading import check_names, say_doubts
 from hotqueue.cli.settings import Whole
-from hotqueue.cli.store import opened
+from hotqueue.cli.store import FILE, URL, opened
 
 if TYPE_CHECKING:
     from hotqueue.store.store import Store
@@ -80,8 +80,8 @@ def _served_at(command: F) -> F:
 
 @click.command(context_settings=settings)
 @click.argument("queues", metavar="[QUEUE]...", nargs=-1, shell_complete=completion.queues)
-@click.option("--dbfilename", metavar="FILE", help="Database file of an embedded server.")
-@click.option("-u", "--url", metavar="URL", help="redis://, rediss://, unix://, redis+sentinel://, redis+cluster:// …")
+@FILE
+@URL
 @_served_at
 def web(queues: tuple[str, ...], dbfilename: str | None, url: str | None, **how: Any) -> None:
     """Serve the dashboard: queues, workers and tasks as they are, and what can be done to them, in a browser.

@@ -239,7 +239,7 @@ def _module(name: str, store: Store) -> Iterator[Finding]:
         tasks = sorted(registry.tasks)
         shown = ", ".join(tasks[:10]) + (f" and {len(tasks) - 10} more" if len(tasks) > 10 else "")
         said = f"{name} defines queue {registry.name!r} at {registry.store} with {shown or 'no task'}"
-        if registry.store.address != store.address:
+        if str(registry.store) != str(store):  # addresses may say how as well: a timeout, a relative name
             yield Finding(NOTE, "module", f"{said}; that is not {store}, which was examined here")
         else:
             yield Finding(OK, "module", said)

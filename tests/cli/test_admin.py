@@ -82,3 +82,12 @@ def test_info_says_how_it_is_with_tasks(
     assert found == {"name": queue_name, "messages": 0, "tasks": 2, "scheduled": 1, "paused_tasks": ["t"], "schema": 1}
     queue.resume(task="t")
     queue.purge()
+
+
+@pytest.mark.servers("server")
+def test_where_the_store_is_may_be_said_before_the_command(store: Store, store_url: str, queue_name: str) -> None:
+    store.command(keys.queue(queue_name), "RPUSH", keys.queue(queue_name), "a")
+    told = json.loads(run_command("hotqueue", "--url", store_url, "info", "--json", check=True).stdout)
+    assert told == json.loads(run_command("hotqueue", "info", "--json", "--url", store_url, check=True).stdout)
+    assert run_command("hotqueue", "-u", "redis://127.0.0.1:1", "info", "-u", store_url).returncode == 0  # the nearest one holds
+    assert run_command("hotqueue", "-u", "redis://127.0.0.1:1", "info").returncode == 1

@@ -82,6 +82,20 @@ def test_what_waits_is_revoked(make_queue: MakeQueue, store_url: str, call: Call
     assert queue.pending() == 0
 
 
+def test_the_queue_may_be_named_as_other_commands_have_it(make_queue: MakeQueue, store_url: str, call: Call) -> None:
+    queue = make_queue()
+    where = ("-u", store_url)
+    queue.put("a")
+    assert call("pause", "-Q", queue.name, *where).out == f"queue {queue.name}: paused\n"
+    assert call("resume", *where, "--queue", queue.name).out == f"queue {queue.name}: resumed\n"
+    assert call("purge", *where, "--queue", queue.name, "--yes").out == "0 tasks revoked\n"
+    for args, says in (((), "name the queue: QUEUE is missing"), ((queue.name, "-Q", "b"), "are the same: name one queue")):
+        done = call("pause", *args, *where)
+        assert (done.code, done.out) == (2, "")
+        assert says in done.err
+    queue.clear()
+
+
 def test_queues_tasks_and_keys_are_paused(make_queue: MakeQueue, store_url: str, call: Call) -> None:
     queue = make_queue()
     where = ("-u", store_url)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -45,3 +46,21 @@ def test_watch_examines_again_also_where_there_is_a_problem(
     assert done.code == 0
     assert [line.split()[0] for line in done.lines].count("problem") == 2
     queue.purge()
+
+
+@pytest.mark.servers("embedded")
+def test_a_module_at_the_examined_store_is_well_however_that_was_named(
+    make_queue: Callable[..., HotQueue], call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = make_queue()
+    file = Path(str(queue._store.address.path))
+    (tmp_path / "doctored_by_file.py").write_text(
+        "from hotqueue import HotQueue\n"
+        f"queue = HotQueue({queue.name!r}, dbfilename={str(file)!r}, patience=3)\n"
+        "@queue.task\ndef price(n): pass\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(file.parent)
+    done = call("doctor", "doctored_by_file", "--dbfilename", file.name)
+    (line,) = [line for line in done.lines if " module " in line]
+    assert line.startswith("ok "), line

@@ -37,6 +37,16 @@ def test_status_of_a_file_that_nobody_uses(path: Path) -> None:
     assert "state     not running, nobody uses it" in lines
 
 
+def test_the_file_may_be_named_as_other_commands_have_it(path: Path, tmp_path: Path) -> None:
+    wanted = run_command("hotqueue", "embedded", "status", path, "--json", check=True).stdout
+    for args in (["embedded", "status", "--dbfilename", path], ["embedded", "--dbfilename", path, "status"]):
+        assert run_command("hotqueue", *args, "--json", check=True).stdout == wanted
+    assert run_command("hotqueue", "--dbfilename", path, "embedded", "status", "--json", check=True).stdout == wanted
+    assert run_command("hotqueue", "embedded", "stop", "--dbfilename", path, check=True).stdout == f"{path}: no server runs\n"
+    done = run_command("hotqueue", "embedded", "status", path, "--dbfilename", tmp_path / "other.rdb")
+    assert (done.returncode, done.stderr) == (2, "hotqueue: FILE and --dbfilename are the same: name one file\n")
+
+
 def test_stop_asks_when_it_is_in_use(path: Path) -> None:
     assert run_command("hotqueue", "embedded", "stop", path, check=True).stdout == f"{path}: no server runs\n"
     server = EmbeddedServer(path)

@@ -94,3 +94,16 @@ def test_wait_shows_how_it_ended(
     assert done.err.endswith(err)
     queue.discard_dead(all=True)
     queue.result("an-id").forget()
+
+
+@pytest.mark.servers("embedded")
+def test_a_task_that_ran_here_once_is_not_taken_for_another(
+    make_queue: Callable[..., HotQueue], store_url: str, call: Call
+) -> None:
+    queue = make_queue()
+    queue.task(name="shop.gone")(abs)
+    queue.send("shop.gone", (1,))
+    queue.run_worker(burst=True)
+    done = call("enqueue", "shop.gone", "4", "-u", store_url)
+    said = "hotqueue: no worker knows a task 'shop.gone' (any more); say --queue to send it all the same\n"
+    assert (done.code, done.out, done.err) == (2, "", said)

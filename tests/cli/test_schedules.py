@@ -23,6 +23,7 @@ def test_schedules_from_end_to_end(make_queue: Callable[..., HotQueue], store_ur
     assert call("schedules", "pause", "tick", *where).out == "tick: paused\n"
     assert " paused " in call("schedules", *where).out
     assert call("periodic", *where).out == call("schedules", *where).out  # as some call it
+    assert call("schedules", "list", "--json", *where).out == call("schedules", "--json", *where).out != ""
     assert call("schedules", "resume", "tick", *where).out.startswith("tick: resumed; it fires next 2")
     assert call("schedules", "trigger", "tick", *where).out.startswith("tick: sent periodic:tick:now:")
     assert queue.pending() == 1
@@ -32,3 +33,17 @@ def test_schedules_from_end_to_end(make_queue: Callable[..., HotQueue], store_ur
     assert call("schedules", "remove", "tick", *where, "--yes").out == "tick: removed\n"
     assert queue.schedules() == []
     queue.purge()
+
+
+def test_what_stands_before_the_name_of_a_command_holds_for_it(
+    make_queue: Callable[..., HotQueue], store_url: str, call: Callable[..., Any]
+) -> None:
+    queue = make_queue()
+    queue.schedule("tick", 900, "shop.price", (1,))
+    assert call("schedules", "-u", store_url, "-Q", queue.name, "pause", "tick").out == "tick: paused\n"
+    assert call("--url", store_url, "periodic", "-Q", queue.name, "resume", "tick").out.startswith("tick: resumed;")
+    (row,) = map(json.loads, call("-u", store_url, "schedules", "--json", "-Q", queue.name, "list").lines)
+    assert (row["name"], row["is_paused"]) == ("tick", False)
+    assert call("schedules", "-u", "redis://127.0.0.1:1", "-Q", queue.name, "list", "-u", store_url, "--json").code == 0
+    (made,) = queue.schedules()
+    made.remove()
