@@ -41,12 +41,6 @@ def find(store: Store, queue: str, task_id: str) -> Told | None:
     return next((told for told in Statistics(store, queue).ended(its_id) if id_of(told.head) == its_id), None)
 
 
-def attempts_of(told: Told) -> int:
-    """Return how often a task was started that has ended."""
-    is_started = told.began > 0 or told.error.startswith("hotqueue.TimeLimitExceeded")  # told by who found its process ended
-    return told.tries + is_started
-
-
 def row_of(queue: str, told: Told) -> Row:
     """Return what is shown of a task that has ended."""
     call = preview(told.head)
@@ -59,5 +53,5 @@ def row_of(queue: str, told: Told) -> Row:
         started=moment_of(told.began * 1000),
         ended=moment_of(told.at * 1000),
         run=told.took if told.began else None,
-        attempts=attempts_of(told),
+        attempts=told.attempts,
     )

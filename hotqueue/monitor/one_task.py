@@ -202,7 +202,7 @@ def _take_dead(task: OneTask, head: dict[str, Any]) -> History:
 def _take_told(task: OneTask, told: Told) -> None:
     """Take in what was told of a task that has ended: its call, and how that run was; of the rest what is not known otherwise."""
     _take_call(task, preview(told.head))
-    task.attempts = max(task.attempts, ended.attempts_of(told))
+    task.attempts = max(task.attempts, told.attempts)
     task.state, task.retries = task.state if task.state == "dead" else "ended", max(task.retries, told.tries)
     task.started, task.run, task.worker = moment_of(told.began * 1000), told.took if told.began else None, told.worker
     task.outcome = task.outcome or _OUTCOMES.get(told.what, "")

@@ -62,6 +62,12 @@ class Told(NamedTuple):
     error: str = ""
     past: tuple[dict[str, Any], ...] = ()
 
+    @property
+    def attempts(self) -> int:
+        """How often it was started: before, and with the run that is told of, if there was one."""
+        is_started = self.began > 0 or self.error.startswith("hotqueue.TimeLimitExceeded")  # told by who found its process ended
+        return self.tries + is_started
+
 
 def of_batch(
     settlements: Sequence[Settlement], in_hand: Mapping[str, Delivery], clock: float, now: float, worker: bytes

@@ -91,7 +91,7 @@ class Counting:
             self.tasks += 1
             self.last = max(self.last, told.at)
         if told.what in _NEEDED:
-            tally.needed(told.tries + 1)
+            tally.needed(max(1, told.attempts))
         if told.what == "lost":
             tally.count("started")
         elif told.began:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import struct
 
+import pytest
+
 from hotqueue.tasks.rules.history import History, error_line
 from hotqueue.tasks.wire import account, envelope
 from hotqueue.tasks.wire.settlement import Delivery, Settlement, put_back
@@ -96,3 +98,16 @@ def test_nothing_is_read_of_what_is_none() -> None:
     found = account.plain(data)
     assert found is not None
     assert (found.began, len(found.created)) == ([1010.0, 1010.0], 2)
+
+
+@pytest.mark.parametrize(
+    ("began", "tries", "error", "attempts"),
+    [
+        (1010.0, 0, "", 1),
+        (1010.0, 2, "ValueError: no", 3),
+        (0.0, 5, "hotqueue.WorkerLost: killed its worker process 5 times", 5),  # told by whoever found the last process ended
+        (0.0, 1, "hotqueue.TimeLimitExceeded: 3 s", 2),
+    ],
+)
+def test_how_often_it_was_started(began: float, tries: int, error: str, attempts: int) -> None:
+    assert account.Told("failed", b"", began, 0.5, 1010.5, "host-1", tries, error=error).attempts == attempts
