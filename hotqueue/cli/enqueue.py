@@ -84,21 +84,21 @@ def enqueue(
         sent = queue_at(store, name).send(task, args, kwargs, **options)
     except (TypeError, ValueError) as error:
         raise click.UsageError(str(error)) from None
-    _say_what_is_missing(store, name, task, sent.id, is_new)
+    _say_what_is_missing(store, name, task, is_new)
     if is_awaited:
         _say_end(_ended(store, name, sent.id, timeout), sent.id, as_json)
     else:
         click.echo(json_text({"id": sent.id, "queue": name}) if as_json else sent.id)
 
 
-def _say_what_is_missing(store: Store, queue: str, task: str, task_id: str, is_new: bool) -> None:
+def _say_what_is_missing(store: Store, queue: str, task: str, is_new: bool) -> None:
     """Say of a call that was sent if nobody is there to run it: the queue, or the task, may be misspelt."""
     from hotqueue.errors import HotQueueError
     from hotqueue.hints import did_you_mean
     from hotqueue.monitor import calls, inventory
 
     with contextlib.suppress(HotQueueError):  # whoever may send, and not look
-        if missing := calls.missing(store, queue, task, task_id):
+        if missing := calls.missing(store, queue, task):
             others = [name for name in inventory.queue_names(store) if name != queue] if is_new else []
             click.echo(f"hotqueue: {missing}{did_you_mean(queue, others)}", err=True)
 

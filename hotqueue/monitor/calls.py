@@ -16,7 +16,6 @@ from hotqueue import keys
 from hotqueue.hints import did_you_mean
 from hotqueue.monitor.crowd import ask
 from hotqueue.store.store import Store
-from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.broker.session import MORE
 from hotqueue.tasks.wire.envelope import ARGS_REPR_MAX
 
@@ -27,7 +26,6 @@ _OPTION = re.compile(r"--?[A-Za-z].*", re.DOTALL)
 _KEYWORD = re.compile(r"([^\W\d]\w*)=(.*)", re.DOTALL)
 _NAME = re.compile(r"([^\W\d]\w*)=")
 _BEGINS = ("[", "{", '"')  # JSON that is more than a word
-_OVER = ("result", "done", "dead", "unknown", "held")
 _BLANK = re.compile(r"\s")
 _read_json = json.JSONDecoder().raw_decode
 
@@ -189,19 +187,20 @@ def known(store: Store, queues: Sequence[str]) -> dict[str, set[str]]:
     return found
 
 
-def missing(store: Store, queue: str, task: str, task_id: str) -> str:
-    """Return a sentence if nobody is there to run a call that was sent: no worker, or none that knows the task; else ""."""
-    facts = Broker(store, queue).facts(task_id)
-    if facts.where in _OVER:
+def missing(store: Store, queue: str, task: str) -> str:
+    """Return a sentence if nobody is there to run a call of a task: no worker, or none that knows it; else "". Two trips."""
+    doing = "asking which tasks workers know"
+    (registered,) = ask(store, [("ZRANGE", keys.workers(queue), 0, -1)], doing)
+    if isinstance(registered, Exception):
         return ""
-    if not facts.worker_count:
-        return f"no worker listens on queue {queue!r} of {store}: {task_id} waits until one does"
-    lists = [worker.tasks for worker in facts.workers]
-    names = {name for some in lists for name in some or ()}
-    if facts.worker_count > len(lists) or not all(lists) or names & {task, MORE}:
-        return ""
-    hint = did_you_mean(task, names)
-    return f"no worker of queue {queue!r} knows a task {task!r:.80}: {task_id} is kept for one that does{hint}"
+    if not registered:
+        return f"no worker listens on queue {queue!r} of {store}: it waits until one does"
+    said = ask(store, [("HGET", keys.worker(queue, keys.text(worker)), "tasks") for worker in registered], doing)
+    lists = [[] if each is None or isinstance(each, Exception) else keys.text(each).split() for each in said]
+    names = {name for some in lists for name in some}
+    if not all(lists) or names & {task, MORE}:
+        return ""  # who says nothing may know it
+    return f"no worker of queue {queue!r} knows a task {task!r:.80}: it is kept for one that does{did_you_mean(task, names)}"
 
 
 def queue_of(task: str, found: Mapping[str, Iterable[str]]) -> str:

@@ -32,7 +32,7 @@ def test_wrong_arguments_are_said_in_a_line(call: Call, store_url: str) -> None:
 def test_it_is_sent_by_name(make_queue: Callable[..., HotQueue], store_url: str, call: Call) -> None:
     queue = make_queue()
     done = call("enqueue", "shop.price", "4", "-5", "x=[1]", "-Q", queue.name, "-u", store_url, "--priority", 7, "--id", "an-id")
-    listens = f"hotqueue: no worker listens on queue '{queue.name}' of {queue._store}: an-id waits until one does"
+    listens = f"hotqueue: no worker listens on queue '{queue.name}' of {queue._store}: it waits until one does"
     assert (done.code, done.out) == (0, "an-id\n")
     assert done.err.startswith(listens)
     assert done.err.count("\n") == 1
@@ -58,13 +58,15 @@ def test_it_goes_to_the_queue_whose_workers_know_it(make_queue: Callable[..., Ho
     session.register(60_000, {})
     done = call("enqueue", name, "-u", store_url)
     assert (done.code, done.err) == (0, "")
+    done = call("enqueue", name, "-u", store_url, "--countdown", "15m")
+    assert (done.code, done.err) == (0, "")
     done = call("enqueue", f"{name}s", "-u", store_url, "-Q", queue.name, "--id", "an-id")
-    told = f"knows a task '{name}s': an-id is kept for one that does; did you mean '{name}'?\n"
+    told = f"knows a task '{name}s': it is kept for one that does; did you mean '{name}'?\n"
     assert (done.code, done.out, done.err) == (0, "an-id\n", f"hotqueue: no worker of queue '{queue.name}' {told}")
     done = call("enqueue", name, "-u", store_url, "-Q", f"{queue.name}s")
     assert (done.code, done.err.count("\n"), done.err.endswith(f"; did you mean '{queue.name}'?\n")) == (0, 1, True)
     make_queue(f"{queue.name}s").purge()
-    assert queue.pending() == 2
+    assert queue.pending() == 3
     done = call("enqueue", f"{name}x", "-u", store_url)
     assert f"did you mean '{name}'?" in done.err
     session.broker.reap("w", known_dead=True)
