@@ -28,8 +28,10 @@ GAUGES = {
     "hotqueue_paused": "1 while the queue is paused.",
     "hotqueue_oldest_task_seconds": "For how long the oldest task waits that could run at once; 0 where none does.",
 }
+_WERE = {"succeeded": "", "failed": ""}
 COUNTERS = {
-    f"hotqueue_tasks_{what}": f"Tasks that were {what}, since there are statistics of that name." for what in statistics.COUNTS
+    f"hotqueue_tasks_{what}": f"Tasks that {_WERE.get(what, 'were ')}{what}, since there are statistics of that name."
+    for what in statistics.COUNTS
 }
 HISTOGRAMS = {
     "hotqueue_process_duration_seconds": "How long runs of tasks took.",

@@ -111,3 +111,9 @@ def test_a_server_that_is_away_is_an_error() -> None:
     with pytest.raises(ConnectionFailed):
         metrics.text(store, ["any"])
     store.close()
+
+
+def test_what_a_counter_counts_is_a_sentence() -> None:
+    said = {name.removeprefix("hotqueue_tasks_"): text.partition(",")[0] for name, text in metrics.COUNTERS.items()}
+    assert (said["succeeded"], said["failed"]) == ("Tasks that succeeded", "Tasks that failed")
+    assert (said["lost"], said["enqueued"]) == ("Tasks that were lost", "Tasks that were enqueued")
