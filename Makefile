@@ -9,7 +9,7 @@ JOBS   ?= 4
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types bench bench-quick chaos soak bystander wheel-check clean
+.PHONY: help demo test check lint types types-mypy types-pyright bench bench-quick chaos soak bystander wheel-check clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,9 +27,13 @@ lint: $(VENV)/.ready-check # format, lint, import contract
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports --no-logo
 
-types: $(VENV)/.ready-check # the types alone: mypy strict, pyright on the public API
+types: types-mypy types-pyright # the types alone: mypy strict, pyright on the public API
+
+types-mypy: $(VENV)/.ready-check
 	$(BIN)/mypy
 	$(BIN)/mypy tests/typing
+
+types-pyright: $(VENV)/.ready-check
 	$(BIN)/pyright --pythonpath $(BIN)/python tests/typing
 	$(BIN)/python tests/typing/public.py
 

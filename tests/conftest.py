@@ -12,6 +12,7 @@ import os
 import secrets
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,16 @@ def _compile_for_processes() -> None:
     """Compile the package: under PYTHONDONTWRITEBYTECODE each of thousands of processes would, which is a third of its start."""
     for folder in ("hotqueue", "tests"):
         compileall.compile_dir(processes.ROOT / folder, quiet=2)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Any:
+    """Keep what pytest makes of the modules of tests, for the next run: it is most of what is done before the first test."""
+    asked, sys.dont_write_bytecode = sys.dont_write_bytecode, False
+    try:
+        return (yield)
+    finally:
+        sys.dont_write_bytecode = asked
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -255,8 +255,10 @@ STRANGER = 12345  # the number of a user that owns nothing here
 PRELOAD = """
 import cloudpickle, difflib, encodings.idna, importlib, multiprocessing, os, pkgutil, pwd, resource, tomllib, uuid
 import hotqueue, redis.asyncio, redis.cluster, redis.sentinel
+UNUSED = ("hotqueue.contrib.", "hotqueue.watch.", "hotqueue.web.")  # by the commands here; they are large
 for module in pkgutil.walk_packages(hotqueue.__path__, "hotqueue."):
-    importlib.import_module(module.name)
+    if not module.name.startswith(UNUSED):
+        importlib.import_module(module.name)
 """
 BECOME_STRANGER = f"os.setgroups([]), os.setgid({STRANGER}), os.setuid({STRANGER})"
 
