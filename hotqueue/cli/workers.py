@@ -25,6 +25,7 @@ _COLUMNS = (
     Column("queues", may_shrink=True),
     Column("runs", may_shrink=True),
 )
+_TOLD = {"stop": "stop", "quiet": "be quiet; it is listed until what it runs has ended: stop it then where it runs"}
 _KINDS = {"s": "sync", "a": "async", "x": "suspects"}
 
 
@@ -99,7 +100,7 @@ def _tell(store: Store, name: str, names: tuple[str, ...], verb: str, yes: bool)
     with progress.shown(f"telling {name}"):
         deaf = acting.order_each(store, meant, verb)
     if len(deaf) < len(meant):
-        click.echo(f"{name}: told to {'stop' if verb == 'stop' else 'be quiet'}")
+        click.echo(f"{name}: told to {_TOLD[verb]}")
     if deaf:
         what = "it is no hotqueue-worker, or does not run any more"
         raise click.ClickException(f"{', '.join(deaf)} did not answer within {acting.ORDER_LASTS:g} s: {what}")

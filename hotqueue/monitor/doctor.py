@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import platform
+import shlex
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -138,17 +139,18 @@ def _queues(store: Store) -> Iterator[Finding]:
 
 
 def _queue(found: inventory.Length) -> Iterator[Finding]:
+    name = shlex.quote(found.name)  # in what is to be pasted into a shell
     if found.tasks - found.scheduled > 0 and not found.workers:
         text = f"{plural(found.tasks, 'task waits', 'tasks wait')} in queue {found.name!r}, and no worker listens there"
         yield Finding(PROBLEM, "queue", f"{text}: start one with hotqueue-worker")
     if found.suspects:
         text = f"{plural(found.suspects, 'task')} of queue {found.name!r} may have killed a process"
-        yield Finding(PROBLEM, "queue", f"{text}: hotqueue tasks -Q {found.name}")
+        yield Finding(PROBLEM, "queue", f"{text}: hotqueue tasks -Q {name}")
     if found.dead:
         text = f"{plural(found.dead, 'task')} of queue {found.name!r} {word(found.dead, 'is', 'are')} dead"
-        yield Finding(NOTE, "queue", f"{text}: hotqueue tasks dead -Q {found.name}, then retry or discard")
+        yield Finding(NOTE, "queue", f"{text}: hotqueue tasks dead -Q {name}, then retry or discard")
     for what, more in _paused(found):
-        yield Finding(NOTE, "queue", f"queue {found.name!r}: {what} is paused; hotqueue resume {found.name}{more}")
+        yield Finding(NOTE, "queue", f"queue {found.name!r}: {what} is paused; hotqueue resume {name}{more}")
     if not (found.suspects or found.dead or (found.tasks and not found.workers)):
         text = f"{found.tasks} waiting, {found.running} running, {plural(found.workers, 'worker')}"
         yield Finding(OK, "queue", f"queue {found.name!r}: {text}")
@@ -158,8 +160,8 @@ def _paused(found: inventory.Length) -> Iterator[tuple[str, str]]:
     """Yield what is paused, and the options by which it is resumed."""
     if found.is_paused:
         yield "the queue", ""
-    yield from ((f"task {each}", f" --task {each}") for each in found.paused_tasks)
-    yield from ((f"key {each}", f" --key {each}") for each in found.paused_keys)
+    yield from ((f"task {each}", f" --task {shlex.quote(each)}") for each in found.paused_tasks)
+    yield from ((f"key {each}", f" --key {shlex.quote(each)}") for each in found.paused_keys)
 
 
 def _workers(store: Store) -> Iterator[Finding]:

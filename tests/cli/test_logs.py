@@ -134,6 +134,8 @@ def test_every_json_line_about_a_task_has_its_fields(shop: Shop) -> None:
     done = shop.of(good)[-1]
     assert (done["task"], done["level"], 0 <= done["seconds"] < 5) == ("shop.square", "debug", True)
     retried, failed = [line for line in shop.of(again) if line["level"] != "debug"]
+    (trace,) = [line for line in shop.of(again) if "Traceback" in line["message"]]
+    assert (trace["attempt"], trace["queue"], trace["seconds"]) == (2, shop.queue.name, failed["seconds"])
     assert (retried["task"], retried["delay"], retried["error"]) == ("shop.fail", 0, "OSError: no disk")
     assert (retried["attempt"], failed["attempt"], failed["queue"]) == (1, 2, shop.queue.name)
     assert (failed["retries"], "seconds" in failed, "no disk" in failed["traceback"]) == (1, True, True)

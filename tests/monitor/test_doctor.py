@@ -66,6 +66,20 @@ def test_what_is_wrong_with_queues_is_found(make_queue: MakeQueue) -> None:
 
 
 @pytest.mark.servers("server")
+@pytest.mark.servers("embedded")
+def test_what_is_to_be_pasted_into_a_shell_is_quoted(make_queue: MakeQueue) -> None:
+    queue = make_queue("a <b")
+    queue.put("a")
+    queue.pause(task="c;d")
+    queue.pause(key="e f")
+    said = "\n".join(each.text for each in found(queue._store))
+    assert "hotqueue resume 'a <b' --task 'c;d'" in said
+    assert "hotqueue resume 'a <b' --key 'e f'" in said
+    queue.resume(task="c;d")
+    queue.resume(key="e f")
+    queue.clear()
+
+
 def test_a_clock_that_differs_is_found(make_queue: MakeQueue, monkeypatch: pytest.MonkeyPatch) -> None:
     import time
 

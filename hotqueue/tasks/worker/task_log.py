@@ -69,7 +69,13 @@ def concluded(action: Action, outcome: Outcome, ready: Ready, seconds: float, qu
         after = f" after {seconds:.3f} s" if has_run else ""
         log.error("%s[%s] failed%s: %s; kept in the dead list", name, task_id, after, what, extra=extra)
         if trace:  # a process that died raised nothing
-            log.debug("%s[%s]: %s", name, task_id, trace, extra=about(ready.delivery.id, name))
+            log.debug(
+                "%s[%s]: %s",
+                name,
+                task_id,
+                trace,
+                extra=about(ready.delivery.id, name, seconds=spent, **_run(ready, queue, worker)),
+            )
     elif action.do is Do.PARK:
         extra["hotqueue_fields"]["need"] = action.need
         log.warning("%s[%s] cannot run here and is kept for a worker with %s", name, task_id, action.need, extra=extra)
