@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 import pickle
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from hotqueue import HotQueue, ResultTimeout, TaskRevoked, UnknownTask
+from hotqueue import HotQueue, ResultTimeout, TaskRevoked, UnknownTask, keys
 from hotqueue.runtime import testing_mode
 from hotqueue.tasks import State, chain, chord, group
 from hotqueue.tasks.client.client import client_of
@@ -216,3 +217,17 @@ def test_from_asyncio_signed_and_by_value(on: Tasks, make_queue: Callable[..., H
     assert len(queue.workflow(sent[0].id).nodes) == 2
     if not testing_mode.sandbox:
         tidy_up(queue)
+
+
+@pytest.mark.servers("server")
+@pytest.mark.parametrize("stays", [60, timedelta(hours=5)], ids=["a minute", "five hours"])
+def test_the_graph_stays_as_long_as_the_results(make_queue: Callable[..., HotQueue], stays: float | timedelta) -> None:
+    queue = make_queue()
+    square = queue.task(name="square")(sample.square)
+    whole = (square.s(2) | square.s()).apply_async(result_expires=stays)
+    one = (square.s(2).set(result_expires=1) | square.s().set(result_expires=stays)).delay()
+    queue.run_worker(burst=True)
+    ms = 1000 * (stays.total_seconds() if isinstance(stays, timedelta) else stays)
+    for result in (whole, one):
+        graph = keys.result(queue.name, f"workflow:{result.id.rpartition('-')[0]}")
+        assert ms - 60_000 < queue._store.client().pttl(graph) <= ms

@@ -24,11 +24,11 @@ class MemoryPlans(MemorySchedules):
     def _check_room(self, tasks: Sequence[Encoded]) -> None:
         raise NotImplementedError
 
-    def enqueue_plan(self, workflow_id: str, steps: Sequence[Step], graph: bytes) -> None:
+    def enqueue_plan(self, workflow_id: str, steps: Sequence[Step], graph: bytes, _stays_ms: int) -> None:
         """Keep the steps of a workflow, and have those run that wait for nobody, and what follows them."""
         self._runner.run(self._storage, self._entered_steps(workflow_id, steps, graph))
 
-    async def aenqueue_plan(self, workflow_id: str, steps: Sequence[Step], graph: bytes) -> None:
+    async def aenqueue_plan(self, workflow_id: str, steps: Sequence[Step], graph: bytes, _stays_ms: int) -> None:
         """Asyncio twin of `enqueue_plan`."""
         await self._runner.arun(self._storage, self._entered_steps(workflow_id, steps, graph))
 

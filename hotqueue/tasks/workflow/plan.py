@@ -18,6 +18,7 @@ from hotqueue.tasks.client.definition import Definition
 from hotqueue.tasks.client.handle import handle_of
 from hotqueue.tasks.client.per_call import checked_id
 from hotqueue.tasks.context import current_request
+from hotqueue.tasks.rules.options import seconds
 from hotqueue.tasks.wire.plan import Step
 from hotqueue.tasks.workflow.encoding import Flow, encoded
 
@@ -97,6 +98,7 @@ class Planning:
         headers: of those of its steps that come first, under their own.
         replaced: how often tasks were replaced, one by the other, until these steps came.
         client: what sends all of it: that of the first step's queue.
+        stays_ms: how long the results of its steps are kept, at the longest; the graph is kept as long.
     """
 
     def __init__(self) -> None:
@@ -109,6 +111,7 @@ class Planning:
         self.headers: dict[str, Any] = {}
         self.replaced = 0
         self.client: Client | None = None
+        self.stays_ms = 0
         self._context = Context({}, {}, {}, ())
         self._aside: set[int] = set()  # steps that follow the end of others, and are not of what these are parts of
 
@@ -208,6 +211,8 @@ class Planning:
         flow.queues = tuple({self.known[need].queue for need in flow.needs})
         step = encoded(definition, task_id, args, kwargs, whole, flow, needed, [handle_of(r) for r in after])
         self.root = self.root or task_id
+        stays = whole.get("result_expires") or definition.options.result_expires
+        self.stays_ms = max(self.stays_ms, round(seconds(stays, "result_expires=") * 1000), 1)
         self.steps.append(step)
         self.known.append(Known(task_id, step.queue, definition.name, flow.needs, flow.when, whole.get("headers") or {}))
         return number

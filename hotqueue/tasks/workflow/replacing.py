@@ -24,7 +24,6 @@ from hotqueue.tasks.workflow.signature import form_of
 
 MOST_REPLACED = 1000  # times, one by the other
 MOST_STEPS, MOST_BYTES = 1000, 8 * 1024 * 1024  # of one plan, which is one script
-WORDS_MS = 3_600_000  # as broker/workflows.py
 
 
 def replaced_by(home: Client, name: str, request: Request, signature: Any) -> tuple[bytes | None, Any]:
@@ -44,7 +43,7 @@ def replaced_by(home: Client, name: str, request: Request, signature: Any) -> tu
     steps = [_at_home(step, home, request) for step in planning.steps]
     _check_size(steps, request, name)
     words = replace(graph_of(planning, shape), home=request.queue).encode() if len(steps) > 1 else b""
-    return plan.packed(steps, request.queue, request.id, words, WORDS_MS), None
+    return plan.packed(steps, request.queue, request.id, words, planning.stays_ms), None
 
 
 def _planned(name: str, request: Request, signature: Any, has_id: bool = True) -> tuple[Planning, Shape]:

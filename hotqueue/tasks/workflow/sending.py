@@ -34,7 +34,7 @@ def send(form: Form, args: Any, kwargs: Any) -> Any:
     found = graph_of(planning, shape)
     crossing.check_elsewhere(planning.client, found.home, planning.steps)
     broker = planning.client.broker_of(found.home)
-    broker.enqueue_plan(found.id, planning.steps, found.encode())
+    broker.enqueue_plan(found.id, planning.steps, found.encode(), planning.stays_ms)
     if crossing.begins_elsewhere(found.home, planning.steps):
         crossing.bring(broker)
     return result_of(planning.client, found, shape)
@@ -54,7 +54,7 @@ async def asend(form: Form, args: Any, kwargs: Any) -> Any:
     if any(step.elsewhere for step in planning.steps):
         await in_thread(crossing.check_elsewhere, planning.client, found.home, planning.steps)
     broker = planning.client.broker_of(found.home)
-    await broker.aenqueue_plan(found.id, planning.steps, found.encode())
+    await broker.aenqueue_plan(found.id, planning.steps, found.encode(), planning.stays_ms)
     if crossing.begins_elsewhere(found.home, planning.steps):
         await in_thread(crossing.bring, broker)
     return result_of(planning.client, found, shape)
