@@ -26,8 +26,8 @@ from hotqueue import HotQueue, NoTask, tasks
 from hotqueue.tasks import current_task
 from tests.support.processes import ROOT
 
-OF_A_TASK = "name delay adelay apply_async map amap request retry replace update_progress s si starmap chunks"
-OF_A_SIGNATURE = "set on_error clone delay adelay apply_async"
+OF_A_TASK = "name delay adelay apply_async aapply_async map amap request retry replace update_progress s si starmap chunks"
+OF_A_SIGNATURE = "set on_error clone delay adelay apply_async aapply_async"
 
 # Each name that a user can see, by class. Whoever adds one documents it: README.md or docs/.
 CONTRACT = {
@@ -53,8 +53,8 @@ CONTRACT = {
     "Workflow": "nodes edges",
     "Task": OF_A_TASK,
     "AsyncTask": OF_A_TASK,
-    "TaskMethod": "delay adelay apply_async map amap s si starmap chunks",
-    "AsyncTaskMethod": "delay adelay apply_async map amap s si starmap chunks",
+    "TaskMethod": "delay adelay apply_async aapply_async map amap s si starmap chunks",
+    "AsyncTaskMethod": "delay adelay apply_async aapply_async map amap s si starmap chunks",
     "CurrentTask": "request name lost retry replace log update_progress checkpoint acheckpoint resumed iterate",
     "Request": "id task retries deliveries queue attempt eta headers worker lost root_id parent_id step",
     "Batch": "send asend",

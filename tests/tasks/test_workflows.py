@@ -205,7 +205,8 @@ def test_from_asyncio_signed_and_by_value(on: Tasks, make_queue: Callable[..., H
     plus = queue.task(lambda n: n + 1)  # it travels by value
 
     async def send() -> list[Any]:
-        return [await (plus.s(1) | plus.s()).adelay(), await group(plus.s(1), plus.s(2)).adelay()]
+        later = (plus.s() | plus.s()).aapply_async((4,), headers={"a": 1})
+        return [await (plus.s(1) | plus.s()).adelay(), await group(plus.s(1), plus.s(2)).adelay(), await later]
 
     async def wait() -> list[Any]:
         return [await result for result in sent]
@@ -213,7 +214,7 @@ def test_from_asyncio_signed_and_by_value(on: Tasks, make_queue: Callable[..., H
     sent = asyncio.run(send())
     if not testing_mode.sandbox:
         queue.run_worker(burst=True)
-    assert asyncio.run(wait()) == [3, [2, 3]]
+    assert asyncio.run(wait()) == [3, [2, 3], 6]
     assert len(queue.workflow(sent[0].id).nodes) == 2
     if not testing_mode.sandbox:
         tidy_up(queue)

@@ -210,6 +210,9 @@ square.s(2) | 4  # type: ignore[operator]
 async def workflows() -> None:
     assert_type(await square.s(2).adelay(), AsyncResult[int])
     assert_type(await group(square.s(2)).adelay(), ResultSet[int])
+    assert_type(await square.aapply_async((2,), countdown=1), AsyncResult[int])
+    assert_type(await square.s(2).aapply_async(priority=1), AsyncResult[int])
+    assert_type(await group(square.s(2)).aapply_async(), ResultSet[int])
 
 
 @queue.task(stream_max=100, stream_deterministic=True)

@@ -30,6 +30,7 @@ class Sendable(HasDefinition, Protocol[R]):
     def delay(self, /, *args: Any, **kwargs: Any) -> AsyncResult[R]: ...
     async def adelay(self, /, *args: Any, **kwargs: Any) -> AsyncResult[R]: ...
     def apply_async(self, args: Iterable[Any], kwargs: Mapping[str, Any] | None, **options: Any) -> AsyncResult[R]: ...
+    async def aapply_async(self, args: Any, kwargs: Mapping[str, Any] | None, **options: Any) -> AsyncResult[R]: ...
 
 
 class TaskMethod(Generic[P, R]):
@@ -61,11 +62,19 @@ class TaskMethod(Generic[P, R]):
         self, args: Iterable[Any] | None = (), kwargs: Mapping[str, Any] | None = None, **options: Any
     ) -> AsyncResult[R]:
         """Send a call with options of its own; see `Task.apply_async`."""
+        return self._task.apply_async(self._behind(args), kwargs, **options)
+
+    async def aapply_async(self, args: Any = (), kwargs: Mapping[str, Any] | None = None, **options: Any) -> AsyncResult[R]:
+        """Asyncio twin of `apply_async`."""
+        return await self._task.aapply_async(self._behind(args), kwargs, **options)
+
+    def _behind(self, args: Iterable[Any] | None) -> Any:
+        """Return the arguments behind the instance."""
         if args is None:
             args = ()
         if isinstance(args, Iterable) and not isinstance(args, str | bytes | bytearray | Mapping | Set):  # else refused there
             args = (self.__self__, *args)
-        return self._task.apply_async(args, kwargs, **options)
+        return args
 
     def map(self, arguments: Iterable[Any]) -> ResultSet[R]:
         """Send one call an item, all on this instance; see `Task.map`."""

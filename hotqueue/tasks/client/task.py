@@ -189,6 +189,11 @@ class Task(Generic[P, R]):
         self._definition.client.send(call.queue, [call.task], call.handles)
         return call.result
 
+    async def aapply_async(self, args: Any = (), kwargs: Mapping[str, Any] | None = None, **options: Any) -> AsyncResult[R]:
+        """Asyncio twin of `apply_async`."""
+        given = {name: value for name, value in options.items() if value is not None}
+        return await signed(self, (), (), {}).aapply_async(args, kwargs, **given)
+
     def _linked(self, args: Any, kwargs: Any, options: dict[str, Any], *links: Any) -> AsyncResult[R]:
         """Send a call that others follow, or come before."""
         given = {name: value for name, value in options.items() if value is not None}

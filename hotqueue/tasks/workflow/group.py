@@ -51,6 +51,11 @@ class group(Signature[list[R]], Generic[R]):  # as Celery spells it
         ) -> ResultSet[R]:
             """Send it."""
 
+        async def aapply_async(  # type: ignore[override]
+            self, args: Iterable[Any] | None = (), kwargs: Mapping[str, Any] | None = None, **options: Any
+        ) -> ResultSet[R]:
+            """Asyncio twin of `apply_async`."""
+
 
 class GroupForm(Form):
     """Members side by side."""

@@ -117,8 +117,18 @@ class Signature(Replacement, Generic[R]):
         """Send it, with more arguments in front of those of its first step, and options over its own; see `set`."""
         from hotqueue.tasks.workflow.sending import send
 
-        form = self.clone().set(**options)._form if options else self._form
-        return send(form, args, kwargs)  # type: ignore[no-any-return]
+        return send(self._with(options), args, kwargs)  # type: ignore[no-any-return]
+
+    async def aapply_async(
+        self, args: Iterable[Any] | None = (), kwargs: Mapping[str, Any] | None = None, **options: Any
+    ) -> AsyncResult[R]:
+        """Asyncio twin of `apply_async`."""
+        from hotqueue.tasks.workflow.sending import asend
+
+        return await asend(self._with(options), args, kwargs)  # type: ignore[no-any-return]
+
+    def _with(self, options: dict[str, Any]) -> Form:
+        return self.clone().set(**options)._form if options else self._form
 
     def __call__(self, *args: Any, **kwargs: Any) -> R:
         """Run it here and now, step by step; return the value of its last step. Nobody is told of an error but the caller."""

@@ -125,10 +125,12 @@ def test_a_method_is_sent_from_asyncio(sent: Any) -> None:
     async def main() -> Any:
         assert await Order(10).aadd(4) == 14
         async with queue._tasks.owner:
-            return [await Order(10).add.adelay(4), await Order(10).aadd.adelay(5)]
+            options = await Order(10).add.aapply_async((6,), priority=1), await Order(10).inherited.aapply_async(None)
+            return [await Order(10).add.adelay(4), await Order(10).aadd.adelay(5), *options]
 
-    first, second = asyncio.run(main())
+    first, second, third, fourth = asyncio.run(main())
     assert (sent(first), second.get(timeout=5)) == (("Order", 14), 15)
+    assert (third.get(timeout=5), fourth.get(timeout=5)) == (("Order", 16), "Order")
 
 
 @only_server

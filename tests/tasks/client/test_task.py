@@ -193,6 +193,10 @@ def test_asyncio_twins_send_and_wait(make_queue: MakeQueue) -> None:
     async def main() -> list[Any]:
         try:
             results = [await square.adelay(2), await asquare.adelay(3)]
+            later = await square.aapply_async([4], countdown=3600, task_id="mine", priority=None)
+            assert (later.id, later.state, later.revoke()) == ("mine", "SCHEDULED", "revoked")
+            with pytest.raises(TypeError, match="did you mean 'countdown'"):
+                await square.aapply_async((4,), countdwn=1)
             await asyncio.to_thread(work, queue)
             return [await results[0], await results[1].aget(timeout=5)]
         finally:
