@@ -24,7 +24,7 @@ from hotqueue.tasks.supervisor.served_queues import Queues
 from tests.support.elsewhere import task_by_name
 from tests.support.processes import start_command
 from tests.support.servers import MASTER, RedisServer
-from tests.support.waiting import wait_until
+from tests.support.waiting import allowed, wait_until
 
 APP = """
 import os, redis, redis.asyncio
@@ -84,15 +84,15 @@ class Served:
         """Have a worker of the module run tasks, and stop it."""
         worker = self.start()
         try:
-            doubled, ping, triple = self.task("double").delay(2).get(timeout=20)
+            doubled, ping, triple = self.task("double").delay(2).get(timeout=allowed(20))
             assert (doubled, ping) == (4, True)
-            assert self.queue.result(triple).get(timeout=20) == 6
-            assert self.task("quadruple").delay(2).get(timeout=20) == 8
-            assert self.task("die_once").delay(2).get(timeout=20) == 2  # in quarantine
+            assert self.queue.result(triple).get(timeout=allowed(20)) == 6
+            assert self.task("quadruple").delay(2).get(timeout=allowed(20)) == 8
+            assert self.task("die_once").delay(2).get(timeout=allowed(20)) == 2  # in quarantine
             wait_until(self.has_two_processes, 30, "two processes, as many as were asked for")
         finally:
             worker.send_signal(signal.SIGTERM)
-            code = worker.wait(20)
+            code = worker.wait(allowed(30))
             worker.communicate()
             print(self.seen, self.log.read_text(), sep="\n")
         assert code == 0, self.log.read_text()
@@ -106,7 +106,7 @@ class Served:
     def refusal(self) -> str:
         """Return what a worker of the module says, which has to refuse it."""
         worker = self.start()
-        assert worker.wait(30) == 2
+        assert worker.wait(allowed(30)) == 2
         worker.communicate()
         return self.log.read_text()
 
@@ -182,7 +182,7 @@ def test_what_cannot_leave_its_process_is_named_and_a_url_helps(served: Served, 
     assert "name the store with url= instead (hotqueue-worker: -u URL)" in said
     assert "Traceback" not in said
     worker = served.start("-u", store_url)
-    assert served.task("triple").delay(2).get(timeout=20) == 6
+    assert served.task("triple").delay(2).get(timeout=allowed(20)) == 6
     worker.terminate()
     worker.communicate()
 
@@ -191,7 +191,7 @@ def test_what_cannot_leave_its_process_is_named_and_a_url_helps(served: Served, 
 def test_an_asyncio_client_is_refused_at_once(served: Served) -> None:
     served.write("redis.asyncio.Redis()")
     worker = served.start()
-    assert worker.wait(30) == 3
+    assert worker.wait(allowed(30)) == 3
     worker.communicate()
     assert "redis= takes a synchronous client (redis.Redis, redis.RedisCluster)" in served.log.read_text()
 
@@ -247,6 +247,6 @@ def test_a_queue_that_two_modules_name_in_two_ways_is_refused(tmp_path: Path, st
         text = f"from hotqueue import HotQueue\nqueue = HotQueue({queue_name!r}, url={url!r})\n"
         (tmp_path / f"{module}.py").write_text(text + f"@queue.task\ndef {module}_task(): ...\n")
     worker = start_command("hotqueue-worker", "here", "there", "-p", 1, cwd=tmp_path, stderr=subprocess.PIPE)
-    _, said = worker.communicate(timeout=30)
+    _, said = worker.communicate(timeout=allowed(30))
     assert worker.returncode == 2
     assert said.endswith(f"is defined at {store_url} and at {other}, which is one place; write both in the same way\n")

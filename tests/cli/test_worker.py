@@ -48,7 +48,7 @@ class Running:
 
     def end(self, timeout: float = 40) -> int:
         """Wait for the end; return the exit code."""
-        return self.process.wait(timeout)
+        return self.process.wait(allowed(timeout))
 
 
 class Deployment:
