@@ -118,7 +118,7 @@ def _tallies(found: Counted, step: int, first: int, count: int, names: Sequence[
     tallies = {name: [Tally() for _ in range(count)] for name in names}
     for n, row in enumerate(found.rows):
         if row and (tally := decode(row, first + n % count)) is not None:
-            tallies[names[n // count]][n % count].add(tally)
+            tallies[names[n // count]][n % count] = tally
     if found.unfolded.accounts or found.unfolded.enqueued:
         for (name, its_step, span), tally in found.unfolded.spans().items():
             if its_step == step and first <= span < first + count and (name in tallies or ALL not in tallies):

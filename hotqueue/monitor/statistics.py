@@ -5,13 +5,14 @@ Commands, screens, pages and metrics read them here, and nowhere else.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from hotqueue.monitor.row import moment_of
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker.statistics import Statistics
-from hotqueue.tasks.rules.histogram import NONE
+from hotqueue.tasks.rules.histogram import NONE, summed
 from hotqueue.tasks.rules.histogram import Histogram as Histogram
 from hotqueue.tasks.rules.tally import COUNTS as COUNTS
 from hotqueue.tasks.rules.tally import EVER, Tally
@@ -38,9 +39,14 @@ class Span:
     attempts: Histogram = NONE
 
     def __add__(self, other: Span) -> Span:
-        counts = {what: self.counts[what] + other.counts[what] for what in COUNTS}
-        run, wait, attempts = self.run + other.run, self.wait + other.wait, self.attempts + other.attempts
-        return Span(min(self.at, other.at), counts, run, wait, attempts)
+        return together([self, other])
+
+
+def together(spans: Sequence[Span]) -> Span:
+    """Return what happened in several spans, as one; all at once, since of a month there are hundreds."""
+    counts = {what: sum(span.counts[what] for span in spans) for what in COUNTS}
+    run, wait = summed(span.run for span in spans), summed(span.wait for span in spans)
+    return Span(min(span.at for span in spans), counts, run, wait, summed(span.attempts for span in spans))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +67,7 @@ class Series:
     @property
     def total(self) -> Span:
         """All of them together."""
-        first, *others = self.spans
-        for span in others:
-            first += span
-        return first
+        return together(self.spans)
 
 
 @dataclass(frozen=True, slots=True)

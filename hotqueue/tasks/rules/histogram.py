@@ -6,7 +6,7 @@ no better, and one number more to keep. Values are whole: microseconds of a time
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -40,6 +40,12 @@ def end_of(bucket: int) -> int:
     return -(-(EDGES[part + 1] << octave) // 1000) if bucket > 0 else 1
 
 
+@lru_cache(maxsize=512)
+def _upper(bucket: int) -> float:
+    """Return the upper bound of a bucket of microseconds, in seconds."""
+    return bounds_of(bucket)[1] / MICRO
+
+
 @dataclass(frozen=True, slots=True)
 class Histogram:
     """How values are spread.
@@ -71,20 +77,28 @@ class Histogram:
         return None
 
     def __add__(self, other: Histogram) -> Histogram:
-        if not (self.count and other.count):
-            return self if self.count else other
-        found = dict(self.buckets)
-        for upper, number in other.buckets:
-            found[upper] = found.get(upper, 0) + number
-        return Histogram(self.count + other.count, self.total + other.total, tuple(sorted(found.items())), self.middle)
+        return summed([self, other])
 
 
 NONE = Histogram()
 
 
+def summed(histograms: Iterable[Histogram]) -> Histogram:
+    """Return that of the values of all of them together."""
+    some = [each for each in histograms if each.count] or [NONE]
+    if len(some) == 1:
+        return some[0]
+    found: dict[float, int] = {}
+    for each in some:
+        for upper, number in each.buckets:
+            found[upper] = found.get(upper, 0) + number
+    spread = tuple(sorted(found.items()))
+    return Histogram(sum(each.count for each in some), sum(each.total for each in some), spread, some[0].middle)
+
+
 def of_times(buckets: Mapping[int, int], total: int) -> Histogram:
     """Return the histogram, in seconds, of times that are in buckets; `total` is their sum in microseconds."""
-    spread = tuple((bounds_of(bucket)[1] / MICRO, number) for bucket, number in sorted(buckets.items()) if number)
+    spread = tuple((_upper(bucket), number) for bucket, number in sorted(buckets.items()) if number)
     return Histogram(sum(number for _, number in spread), total / MICRO, spread)
 
 

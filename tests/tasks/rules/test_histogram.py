@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from hotqueue.tasks.rules.histogram import MICRO, Histogram, bounds_of, bucket_of, end_of, of_numbers, of_times
+from hotqueue.tasks.rules.histogram import MICRO, NONE, Histogram, bounds_of, bucket_of, end_of, of_numbers, of_times, summed
 
 
 def spread(values: list[int]) -> Histogram:
@@ -57,3 +57,14 @@ def test_whole_numbers_are_as_they_are() -> None:
     found = of_numbers({1: 90, 2: 9, 7: 1})
     assert (found.count, found.total, found.quantile(0.5), found.quantile(0.95), found.quantile(1)) == (100, 115, 1, 2, 7)
     assert (of_numbers({3: 1}) + of_numbers({3: 2})).quantile(0.5) == 3
+
+
+def test_many_are_summed_at_once() -> None:
+    some = [of_times({bucket_of(1000 * n): n, 40: 1}, 1000 * n) for n in range(1, 9)]
+    one_by_one = some[0]
+    for each in some[1:]:
+        one_by_one += each
+    every = summed([NONE, *some, NONE])
+    assert (every.count, every.buckets, every.middle) == (one_by_one.count, one_by_one.buckets, one_by_one.middle)
+    assert every.total == pytest.approx(one_by_one.total)
+    assert (summed([]), summed([NONE, NONE]), summed([NONE, some[0]])) == (NONE, NONE, some[0])
