@@ -28,15 +28,23 @@ def _completing(
     def complete(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
         given: dict[str, Any] = ctx.params
         is_whole = any(each.name == "db" for each in ctx.command.params)  # else --host and --port are where it listens
-        where = {name: given[name] for name in STORE if (is_whole or name in ("dbfilename", "url")) and given.get(name)}
+        where = _said_before(ctx)
+        where |= {name: given[name] for name in STORE if (is_whole or name in ("dbfilename", "url")) and given.get(name)}
         with contextlib.suppress(Exception, SystemExit), _running(where) as store:
             if store is None:
                 return []
-            names = [*(given.get("names") or ()), *([given["queue"]] if isinstance(given.get("queue"), str) else [])]
+            names = [*(given.get("names") or ()), *(each for each in map(given.get, ("queue", "named")) if isinstance(each, str))]
             return sorted({name for name in find(store, names, incomplete) if name.startswith(incomplete)})[:MOST]
         return []
 
     return complete
+
+
+def _said_before(ctx: click.Context) -> dict[str, Any]:
+    """Return what names the store before the name of the command: `hotqueue --url U tasks`."""
+    before = _said_before(ctx.parent) if ctx.parent is not None else {}
+    here = ctx.params if isinstance(ctx.command, click.Group) else {}
+    return before | {name: here[name] for name in ("dbfilename", "url") if here.get(name)}
 
 
 @contextlib.contextmanager

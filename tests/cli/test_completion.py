@@ -40,6 +40,9 @@ def test_names_are_completed(
     assert completed(f"hotqueue workers --stop w-{queue_name[:8]}") == [f"w-{queue_name}"]
     monkeypatch.setenv("HOTQUEUE_URL", "redis://127.0.0.1:1")
     assert completed(f"hotqueue tasks -u {store_url} -Q {queue_name} --task shop.") == ["shop.mail", "shop.price"]
+    assert completed(f"hotqueue -u {store_url} tasks -Q {queue_name} --task shop.p") == ["shop.price"]
+    assert completed(f"hotqueue pause -u {store_url} -Q {queue_name} --task shop.m") == ["shop.mail"]
+    assert completed(f"hotqueue -u {store_url} pause -Q {queue_name[:-2]}") == [queue_name]
     asked = f"hotqueue tasks -u {store_url} -Q {queue_name} --filter "
     assert completed(f"{asked}task:shop.m") == ["task:shop.mail"]
     assert completed(f"{asked}queue:{queue_name[:-1]}") == [f"queue:{queue_name}"]
