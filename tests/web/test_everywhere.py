@@ -99,6 +99,9 @@ def check_all(found: dict[str, str], asked: Any, shop: Shop) -> None:
     assert "1 dead task" in found["/bulk"]
     for state, task_id in (("waiting", shop.waiting), ("running", shop.running), ("ended", shop.ended)):
         assert task_id in asked.get(f"/tasks?q=state:{state}").text, state
+    told = asked.get("/metrics").text.splitlines()
+    assert f'hotqueue_tasks{{queue="{name}",state="dead"}} 1.0' in told
+    assert f'hotqueue_tasks_failed_total{{queue="{name}",task="shop.odd"}} 1.0' in told
 
 
 def test_each_page_answers_and_one_acts(shop: Shop) -> None:
