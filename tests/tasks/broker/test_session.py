@@ -269,6 +269,23 @@ class TestFinish:
         assert 290_000 < room.ttl("result:t") <= 300_000
         assert 0 < room.ttl("reply:c") <= 60_000
 
+    @pytest.mark.parametrize("code", "SXEDRPK")
+    @pytest.mark.parametrize("thing", ["tasks", "held:w"])
+    def test_where_what_has_not_ended_is_of_the_wrong_type_nothing_is_settled_and_it_can_be_later(
+        self, room: Room, thing: str, code: str
+    ) -> None:
+        session = holding(room)
+        before, extra = room.contents(), {"D": "{}", "R": "1 0 - - -", "K": "task:t"}.get(code, "")
+        settlement = ("t", 1, code, b"blob" if code in "SED" else b"", 300_000, extra)
+        room.client.rename(room.prefix + thing, room.prefix + "moved")
+        room.client.set(room.prefix + thing, "not ours")
+        with pytest.raises(ConfigError, match=r"another type|not a hash"):
+            session.step(0, [settlement])
+        room.client.rename(room.prefix + "moved", room.prefix + thing)
+        assert room.contents() == before
+        assert session.step(0, [settlement]).gone == []
+        assert room["held:w"] is None
+
     def test_a_large_result_is_fetched_by_the_waiter_itself(self, room: Room) -> None:
         session = holding(room, waiters={"t": room.prefix + "reply:c"})
         session.step(0, [("t", 1, "S", b"x" * 70_000, 300_000, "")])

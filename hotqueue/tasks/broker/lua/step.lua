@@ -248,7 +248,7 @@ local function settle()
 
   local function finish(runs)
     local ended, failed = {}, nil
-    may_grow(HELD)
+    may_grow(TASKS) -- of the wrong type, it stops us here: what has ended is removed from it last, and would run again
     for n, run in ipairs(runs) do
       failed = carry_out(run, ended)
       if failed then
