@@ -361,7 +361,7 @@ def test_a_client_can_act_from_the_command_line(server: Server) -> None:
     for command in filter(None, map(str.strip, commands.splitlines())):
         done = CliRunner().invoke(admin.hotqueue, command.split(), env=env, catch_exceptions=False)
         assert (done.exit_code, command) == (0, command), done.output
-    assert server.refused() == []
+    assert {what for _, what in server.refused()} <= {"scan"}  # `enqueue` would tell of queues with names like that of a new one
     done = CliRunner().invoke(admin.hotqueue, ["tasks"], env=env)
     assert "this user may not list keys, so name queues with -Q" in done.output
 
