@@ -173,23 +173,28 @@ class AsyncWorker(Worker):
             self._active += 1
             subscription.running[id(ready.call)] = ready.call
             batch.append((ready.call, self._when_done(subscription, ready, row)))
-        if is_enough:
-            self._give_back(subscription)
-        for delivery in subscription.unstarted:  # taken back
-            subscription.in_hand.pop(delivery.id, None)
-        subscription.unstarted.clear()
+        is_dropped = bool(subscription.unstarted)
+        if is_dropped:
+            self._drop(subscription)
         if batch:
             self.shared.event_loop().start(batch)
         if is_enough:
             self.settle(subscription)
             self.ring(subscription)
-        return bool(batch)
+        return bool(batch) or (is_dropped and not is_enough)
 
-    def _give_back(self, subscription: Subscription) -> None:
-        """Line up what this process is not to start: the first, whose permit we took, and those whose permits are left."""
-        ours = 1 + self.permits.withdraw_all(subscription.index)
-        for delivery in list(subscription.unstarted)[:ours]:
-            subscription.unsettled.append(settlement.put_back(delivery))
+    def _drop(self, subscription: Subscription) -> None:
+        """Line up what is not started here, as there is no slot for it, or it was taken back, to be put back.
+
+        Also what was taken back: who took it may put it back only after a burst, or have come before the fetch did. Twice does
+        no harm.
+        """
+        self.permits.withdraw_all(subscription.index)
+        for delivery in subscription.unstarted:
+            subscription.in_hand.pop(delivery.id, None)
+            subscription.unsettled.append(settlement.put_back(delivery, subscription.counted_at))
+        subscription.unstarted.clear()
+        subscription.note_ring()  # to look again
 
     def _when_done(self, subscription: Subscription, ready: Ready, row: int) -> Callable[[Outcome], None]:
         began = time.monotonic()

@@ -7,6 +7,7 @@ there is no lock and no race. (The words are those of semaphores.)
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 from collections import Counter
@@ -29,7 +30,7 @@ class StartPermits:
 
     def add(self, number: int, count: int, queue: int = 0) -> None:
         """Put a permit in for each task of a fetch from one of the worker's queues."""
-        os.write(self._write, PERMIT.pack(queue, number % NUMBERS) * count)
+        self._write_all(PERMIT.pack(queue, number % NUMBERS) * count)
 
     def take(self, number: int, queue: int = 0) -> bool:
         """Take one of a fetch; False when its permits have been drained, though those of others may be in."""
@@ -72,7 +73,14 @@ class StartPermits:
         return had
 
     def _put(self, permits: list[bytes]) -> None:
-        os.write(self._write, b"".join(permits))
+        self._write_all(b"".join(permits))
+
+    def _write_all(self, permits: bytes) -> None:
+        try:
+            os.write(self._write, permits)
+        except OSError as error:  # as in `take`: what has no permit is not started here
+            if error.errno != errno.EBADF:
+                raise
 
     def _all(self) -> list[bytes]:
         try:

@@ -16,6 +16,7 @@ import pytest
 from hotqueue import HotQueue
 from hotqueue.tasks.worker.async_worker import AsyncWorker
 from hotqueue.tasks.worker.process import Process
+from hotqueue.tasks.worker.subscription import Subscription
 from tests.support.waiting import allowed, wait_until
 from tests.tasks import sample
 
@@ -76,3 +77,21 @@ def test_what_there_was_no_slot_for_is_fetched_when_one_is_free(make_queue: Make
             for square in squares:
                 square.delay(n)
         wait_until(lambda: worker.shared.done.total() == 1 + 30 * count)
+
+
+def test_a_burst_leaves_nothing_that_was_taken_back_and_not_put_back_yet(
+    make_queue: MakeQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin, taken = AsyncWorker._start, list[object]()
+
+    def start(worker: AsyncWorker, subscription: Subscription) -> bool:
+        if subscription.unstarted and not taken:
+            taken.append(worker.permits.drain())  # as upkeep does, which puts back later what it has these of
+        return begin(worker, subscription)
+
+    monkeypatch.setattr(AsyncWorker, "_start", start)
+    queue = make_queue()
+    results = queue.task(sample.asquare).map(range(6))
+    assert queue.run_worker(burst=True) == 6
+    assert len(taken) == 1
+    assert results.get(timeout=0) == [0, 1, 4, 9, 16, 25]

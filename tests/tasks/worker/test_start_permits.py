@@ -91,3 +91,15 @@ def test_the_pipe_may_be_somebody_elses() -> None:
     assert theirs.drain() == {(0, 3): 1}
     for fd in pipe:
         os.close(fd)
+
+
+def test_who_has_its_pipe_closed_by_a_task_starts_nothing_and_fails_nowhere() -> None:
+    pipe = os.pipe()
+    permits = StartPermits(pipe)
+    permits._read = permits._write = 1 << 20  # such as no file has
+    permits.add(3, 1)
+    assert not permits.take(3)
+    permits.withdraw(3, 1)
+    assert (permits.withdraw_all(0), permits.drain()) == (0, Counter())
+    for fd in pipe:
+        os.close(fd)
