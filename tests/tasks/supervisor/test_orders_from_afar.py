@@ -89,8 +89,8 @@ def test_one_of_two_stops_the_other_is_quiet(
     held = [task_by_name(queue, "afar_app.hold").delay(str(flag)) for _ in range(2)]
     wait_until(lambda: queue.running() == 2, 60)
     monkeypatch.setattr(acting, "ORDER_LASTS", 60.0)  # on a busy machine
-    assert acting.order(queue._store, named("one"), STOP)
-    assert acting.order(queue._store, named("two"), QUIET)
+    for name, verb in (("one", STOP), ("two", QUIET)):
+        assert acting.order_each(queue._store, {named(name)[0].program: named(name)}, verb) == []
     flag.touch()
     assert [each.get(timeout=60) for each in held] == ["held", "held"]  # what ran was finished
     assert programs["one"].wait(60) == 0
@@ -111,6 +111,7 @@ def test_nobody_answers_for_one_that_is_not_there(make_queue: Callable[..., HotQ
     monkeypatch.setattr(acting, "ORDER_LASTS", 0.3)
     queue = make_queue()
     began = time.monotonic()
-    assert not acting.order(queue._store, [Worker("w", program="gone", queues=[queue.name])], STOP)
+    gone = {"gone": [Worker("w", program="gone", queues=[queue.name])]}
+    assert acting.order_each(queue._store, gone, STOP) == ["gone"]
     assert time.monotonic() - began < 30
     assert queue._store.client().exists(f"{{hotqueue:{queue.name}}}:control") == 0
