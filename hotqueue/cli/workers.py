@@ -86,10 +86,12 @@ def _tell(store: Store, name: str, names: tuple[str, ...], verb: str, yes: bool)
     from hotqueue.tasks.rules import globs
 
     found = facts.workers(store, chosen(store, names))
+    named = [each for each in found if name in (each.shown, f"{each.host}:{each.pid}", each.program, each.id)]
+    if not named:
+        globs.check(name, f"--{verb}")
     meant: dict[str, list[Any]] = {}
-    for each in found:
-        if name in (each.shown, f"{each.host}:{each.pid}", each.program, each.id) or globs.matches(name, each.shown):
-            meant.setdefault(each.program, []).append(each)
+    for each in named or [each for each in found if globs.matches(name, each.shown)]:
+        meant.setdefault(each.program, []).append(each)
     if not meant:
         raise click.UsageError(f"there is no worker {name!r:.80} at {store}{did_you_mean(name, {each.shown for each in found})}")
     count = sum(map(len, meant.values()))

@@ -47,6 +47,34 @@ def test_programs_of_one_name_are_told_at_the_same_time(
         broker.reap(f"w-{n}", known_dead=True)
 
 
+def test_a_name_is_no_glob_where_one_is_called_so_and_a_glob_that_none_is_says_so(
+    make_queue: Callable[..., HotQueue], store_url: str, call: Callable[..., Any]
+) -> None:
+    queue = make_queue()
+    broker = Broker(queue._store, queue.name)
+    for name in ("web[1]", "web1"):
+        Session(broker, f"w-{name}", "s").register(60_000, {"name": name, "supervisor": f"p-{name}", "kind": "s"})
+    orders = {name: order_of(STOP, f"p-{name}") for name in ("web[1]", "web1")}
+    was_told = []
+
+    def obey() -> None:
+        wait_until(lambda: broker.has_order(orders["web[1]"]))
+        was_told.append(broker.has_order(orders["web1"]))
+        broker.strike_order(orders["web[1]"])
+
+    obeying = threading.Thread(target=obey)
+    obeying.start()
+    where = ("-u", store_url, "-Q", queue.name)
+    done = call("workers", "--stop", "web[1]", "--yes", *where)
+    obeying.join()
+    assert (done.code, done.out, was_told) == (0, "web[1]: told to stop\n", [False])
+    done = call("workers", "--stop", "web[9-0]", "--yes", *where)
+    assert (done.code, done.out) == (1, "")
+    assert "--stop: the range 9-0 runs backwards" in done.err
+    for name in orders:
+        broker.reap(f"w-{name}", known_dead=True)
+
+
 def test_workers_are_listed(make_queue: Callable[..., HotQueue], store_url: str, call: Callable[..., Any]) -> None:
     queue = make_queue()
     where = ("-u", store_url, "-Q", queue.name)
