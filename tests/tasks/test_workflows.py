@@ -232,3 +232,15 @@ def test_the_graph_stays_as_long_as_the_results(make_queue: Callable[..., HotQue
     for result in (whole, one):
         graph = keys.result(queue.name, f"workflow:{result.id.rpartition('-')[0]}")
         assert ms - 60_000 < queue._store.client().pttl(graph) <= ms
+
+
+@pytest.mark.servers("server")
+def test_the_graph_outlasts_its_last_step_so_that_whoever_revokes_that_finds_those_before_it(
+    make_queue: Callable[..., HotQueue],
+) -> None:
+    queue = make_queue()
+    square = queue.task(name="square", result_expires=0)(sample.square)
+    result = (square.s(2) | square.s() | square.s()).delay()
+    queue.result(result.id).revoke()
+    assert queue._store.client().pttl(keys.result(queue.name, f"workflow:{result.id.rpartition('-')[0]}")) > 30_000
+    assert queue.run_worker(burst=True) == 0

@@ -31,6 +31,7 @@ Shape = Any  # of which steps a value is made: the number of one, a list of shap
 FIRST = frozenset({"countdown", "eta"})  # options of a whole that hold for what of it starts first
 LAST = frozenset({"task_id"})  # for what ends last
 MANY = 8  # values of steps that several others are given are collected into one, from so many on
+LEAST_MS = 60_000  # for which a graph is kept once its last step is over: who revokes that one reads it then, for those before it
 
 
 @dataclass
@@ -98,7 +99,7 @@ class Planning:
         headers: of those of its steps that come first, under their own.
         replaced: how often tasks were replaced, one by the other, until these steps came.
         client: what sends all of it: that of the first step's queue.
-        stays_ms: how long the results of its steps are kept, at the longest; the graph is kept as long.
+        stays_ms: how long the results of its steps are kept, at the longest; the graph is kept as long, a minute at least.
     """
 
     def __init__(self) -> None:
@@ -111,7 +112,7 @@ class Planning:
         self.headers: dict[str, Any] = {}
         self.replaced = 0
         self.client: Client | None = None
-        self.stays_ms = 0
+        self.stays_ms = LEAST_MS
         self._context = Context({}, {}, {}, ())
         self._aside: set[int] = set()  # steps that follow the end of others, and are not of what these are parts of
 
@@ -212,7 +213,7 @@ class Planning:
         step = encoded(definition, task_id, args, kwargs, whole, flow, needed, [handle_of(r) for r in after])
         self.root = self.root or task_id
         stays = whole.get("result_expires") or definition.options.result_expires
-        self.stays_ms = max(self.stays_ms, round(seconds(stays, "result_expires=") * 1000), 1)
+        self.stays_ms = max(self.stays_ms, round(seconds(stays, "result_expires=") * 1000))
         self.steps.append(step)
         self.known.append(Known(task_id, step.queue, definition.name, flow.needs, flow.when, whole.get("headers") or {}))
         return number
