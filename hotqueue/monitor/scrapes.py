@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
+from hotqueue.errors import HotQueueError
 from hotqueue.monitor import finding, metrics
 from hotqueue.store.store import Store
 
@@ -44,17 +45,30 @@ class Scrapes:
         self._store, self._queues = store, queues
         self._lock = threading.Lock()
         self._answers: dict[str, tuple[float, tuple[bytes, str]]] = {}
+        self._failure: tuple[float, HotQueueError] | None = None  # the last one, and when it was
 
     def __call__(self, accept: str) -> tuple[bytes, str]:
         """Return what is to be answered, and its content type.
 
         Args:
             accept: the header of that name.
+
+        Raises:
+            HotQueueError: the server is away, or refuses us.
         """
-        kind = OPENMETRICS if "openmetrics" in accept else ""
+        kind, asked_at = OPENMETRICS if "openmetrics" in accept else "", time.monotonic()
         with self._lock:
+            if self._failure is not None and self._failure[0] >= asked_at:
+                raise self._failure[1]  # we waited for somebody who waited in vain: not each of us in turn
             at, answer = self._answers.get(kind, (-KEPT, (b"", "")))
             if time.monotonic() - at >= KEPT:
-                answer = metrics.text(self._store, self._queues(), kind)
+                answer = self._read(kind)
                 self._answers[kind] = time.monotonic(), answer
             return answer
+
+    def _read(self, kind: str) -> tuple[bytes, str]:
+        try:
+            return metrics.text(self._store, self._queues(), kind)
+        except HotQueueError as error:
+            self._failure = time.monotonic(), error
+            raise

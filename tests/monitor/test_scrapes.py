@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import pytest
 
-from hotqueue import HotQueue
+from hotqueue import ConnectionFailed, HotQueue
 from hotqueue.tasks.client.client import client_of
+from tests.support.waiting import holds_for
 
 pytest.importorskip("prometheus_client")
 from hotqueue.monitor import scrapes
@@ -35,6 +37,33 @@ def test_the_form_is_the_one_asked_for(make_queue: MakeQueue) -> None:
     body, kind = scrape("application/openmetrics-text; version=1.0.0,text/plain;q=0.5")
     assert kind.startswith("application/openmetrics-text; version=1.0.0")
     assert body.decode().endswith("# EOF\n")
+
+
+def test_who_waited_for_somebody_who_waited_in_vain_does_not_wait_anew(make_queue: MakeQueue) -> None:
+    together, asked, failed = threading.Barrier(4), list[str](), list[Exception]()
+
+    def queues() -> list[str]:
+        asked.append("")
+        holds_for(lambda: len(asked) == 1, 1.0, "one waits for the server, the others for that one")
+        raise ConnectionFailed("no answer")
+
+    scrape = scrapes.Scrapes(client_of(make_queue()).store, queues)
+
+    def ask() -> None:
+        together.wait()
+        with pytest.raises(ConnectionFailed) as error:
+            scrape("")
+        failed.append(error.value)
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(failed), len(asked)) == (4, 1)
+    with pytest.raises(AssertionError):  # who comes later asks anew
+        scrape("")
+    assert len(asked) == 2
 
 
 def test_queues_that_appear_are_seen_at_the_next_look(make_queue: MakeQueue, monkeypatch: pytest.MonkeyPatch) -> None:
