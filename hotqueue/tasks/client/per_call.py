@@ -12,6 +12,16 @@ from hotqueue.errors import SerializationError
 from hotqueue.sizes import PAYLOAD_MAX, in_words
 from hotqueue.tasks.rules.options import instant_ms, seconds
 
+# What a call has none of where it says None; of all other options that is a value, such as no time limit.
+_OF_A_CALL = frozenset(
+    ["countdown", "eta", "expires", "priority", "queue", "task_id", "headers", "link", "link_error", "depends_on"]
+)
+
+
+def said(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those options of a call that it says."""
+    return {name: value for name, value in options.items() if value is not None or name not in _OF_A_CALL}
+
 
 def due_of(countdown: float | timedelta | None, eta: datetime | None, where: str) -> tuple[str, int | None]:
     """Return when a call may run, as `Broker.enqueue` takes it, and in ms since the epoch by the clock here."""

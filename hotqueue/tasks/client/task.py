@@ -13,6 +13,7 @@ from hotqueue.tasks.client.calls import ready_to_send
 from hotqueue.tasks.client.definition import Definition
 from hotqueue.tasks.client.handle import Handle, handle_of
 from hotqueue.tasks.client.method import AsyncTaskMethod, TaskMethod, chunked, is_method_of, signed, starred
+from hotqueue.tasks.client.per_call import said
 from hotqueue.tasks.client.result import AsyncResult
 from hotqueue.tasks.client.resultset import ResultSet
 from hotqueue.tasks.context import Replace, Request, current_task
@@ -191,14 +192,12 @@ class Task(Generic[P, R]):
 
     async def aapply_async(self, args: Any = (), kwargs: Mapping[str, Any] | None = None, **options: Any) -> AsyncResult[R]:
         """Asyncio twin of `apply_async`."""
-        given = {name: value for name, value in options.items() if value is not None}
-        return await signed(self, (), (), {}).aapply_async(args, kwargs, **given)
+        return await signed(self, (), (), {}).aapply_async(args, kwargs, **said(options))
 
     def _linked(self, args: Any, kwargs: Any, options: dict[str, Any], *links: Any) -> AsyncResult[R]:
         """Send a call that others follow, or come before."""
-        given = {name: value for name, value in options.items() if value is not None}
         linked = dict(zip(("link", "link_error", "depends_on"), links, strict=True))
-        return signed(self, (), (), {}).apply_async(args, kwargs, **given, **linked)
+        return signed(self, (), (), {}).apply_async(args, kwargs, **said(options), **linked)
 
     def map(self, arguments: Iterable[Any]) -> ResultSet[R]:
         """Send one call an item, in one round trip per 1,000 calls.

@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 
-from hotqueue import DuplicateTask, HotQueue, QueueFull, SerializationError
+from hotqueue import DuplicateTask, HotQueue, QueueFull, SerializationError, keys
 from hotqueue.errors import TaskExpired
 from hotqueue.tasks import State
+from hotqueue.tasks.client.client import client_of
 from hotqueue.tasks.client.definition import definition_of
 from hotqueue.tasks.client.task import Task
+from hotqueue.tasks.wire import envelope
 from tests.support.durations import atake_time, let_pass
 from tests.tasks import sample
 from tests.tasks.sample import seen
@@ -184,6 +186,23 @@ def test_a_call_can_go_to_another_queue_of_the_store(make_queue: MakeQueue, queu
     other.task(sample.square)
     assert work(other) == 2
     assert [r.get(timeout=5) for r in results] == [1, 4]
+
+
+@only_server
+def test_an_option_that_is_none_is_said_however_the_call_is_sent(make_queue: MakeQueue) -> None:
+    queue = make_queue()
+    task = queue.task(name="square", time_limit=5)(sample.square)
+    sent = [task.apply_async((2,), time_limit=None), task.apply_async((2,), time_limit=None, link=task.s())]
+
+    async def main() -> None:
+        sent.append(await task.aapply_async((2,), time_limit=None, countdown=None))
+        sent.append(await task.s(2).aapply_async(time_limit=None))
+        await queue.aclose()
+
+    asyncio.run(main())
+    stored = [client_of(queue).store.client().hget(keys.tasks(queue.name), result.id) for result in sent]
+    assert [envelope.decode(each).header["options"] for each in stored] == [{"time_limit": None}] * 4
+    work(queue)
 
 
 def test_asyncio_twins_send_and_wait(make_queue: MakeQueue) -> None:
