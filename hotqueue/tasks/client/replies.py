@@ -74,7 +74,8 @@ class Replies(Delivering):
             self._watches.leave(waiter)
             if self._watches.tasks:
                 self._hand_over()
-        return waiter.answers if waiter.has_failed else with_records(self._broker, waiter.answers)
+        # A copy: after a failure others may still be delivered, in the thread that reads.
+        return dict(waiter.answers) if waiter.has_failed else with_records(self._broker, waiter.answers)
 
     def _look_into(self, waiter: Waiter) -> None:
         """Read the large records that came so far: one of them may be an error."""
