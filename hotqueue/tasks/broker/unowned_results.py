@@ -6,7 +6,6 @@ Which these are nobody knows any more, so all keys of the server are looked thro
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 from hotqueue import keys
 from hotqueue.store.scripts import Script
@@ -26,31 +25,33 @@ def keys_of(script: Script, name: str) -> list[str]:
 class UnownedResults(StoredQueue):
     """Those of one queue, as one process looks for them."""
 
-    _pages: Iterator[int] = iter(())  # of the look that is under way
+    _cursor: bytes | None = None  # where the look goes on; None: none is under way
 
     def begin(self) -> None:
         """Have the next portion be the first one."""
-        self._pages = self._look()
+        self._cursor = b"0"
 
     def portion(self) -> int:
-        """Look at some keys, if a look is under way; return how many results have got a time."""
+        """Look at some keys, if a look is under way; return how many results have got a time.
+
+        Raises:
+            HotQueueError: it could not be looked; the next portion goes on where this one stopped.
+        """
         expired = 0
         for _ in range(PAGES):
-            found = next(self._pages, None)
-            if found is None:  # it is through, or an error ended it the last time
+            if self._cursor is None:
                 break
-            expired += found
+            expired += self._page(self._cursor)
         return expired
 
-    def _look(self) -> Iterator[int]:
-        owned, cursor, count = keys.owned(self.name), b"0", len(self.results)
+    def _page(self, cursor: bytes) -> int:
+        owned, count = keys.owned(self.name), len(self.results)
         match = re.sub(rb"[][*\\]", b"?", self.results) + b"*"
-        while True:
-            cursor, found = self.store.command(owned, "SCAN", cursor, "MATCH", match, "COUNT", BULK)
-            ids = [key[count:] for key in found if key.startswith(self.results)]
-            yield sum(self._expired(ids[start : start + BULK]) for start in range(0, len(ids), BULK))
-            if cursor == b"0":
-                return
+        after, found = self.store.command(owned, "SCAN", cursor, "MATCH", match, "COUNT", BULK)
+        ids = [key[count:] for key in found if key.startswith(self.results)]
+        expired = sum(self._expired(ids[start : start + BULK]) for start in range(0, len(ids), BULK))
+        self._cursor = None if after == b"0" else after
+        return expired
 
     def _expired(self, ids: list[bytes]) -> int:
         script = scripts.EXPIRE_UNOWNED

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from hotqueue.errors import ConfigError
 from hotqueue.tasks import chain, chord
 from hotqueue.tasks.broker import unowned_results
 from hotqueue.tasks.broker.unowned_results import KEPT_MS, UnownedResults
@@ -42,3 +43,15 @@ def test_what_nobody_owns_is_kept_for_an_hour_and_what_somebody_owns_stays(room:
     assert sum(results.portion() for _ in range(500)) == 4
     assert stay(room) == sorted([*(f"result:{task_id}" for task_id in kept[:3]), f"result:workflow:{kept[0].rpartition('-')[0]}"])
     assert all(KEPT_MS - 60_000 < room.ttl(f"result:{task_id}") <= KEPT_MS for task_id in lost[:3])
+
+
+def test_a_look_that_was_stopped_goes_on_where_it_was(room: Room) -> None:
+    begun(room, Worker(room))
+    room.client.set(room.prefix + "owned", "of the wrong type")
+    results = UnownedResults(room.broker.store, room.queue.name)
+    results.begin()
+    with pytest.raises(ConfigError, match="owned"):
+        [results.portion() for _ in range(500)]
+    room.client.delete(room.prefix + "owned")
+    assert sum(results.portion() for _ in range(500)) == 4
+    assert stay(room) == []
