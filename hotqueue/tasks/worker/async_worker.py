@@ -184,17 +184,10 @@ class AsyncWorker(Worker):
         return bool(batch) or (is_dropped and not is_enough)
 
     def _drop(self, subscription: Subscription) -> None:
-        """Line up what is not started here, as there is no slot for it, or it was taken back, to be put back.
-
-        Also what was taken back: who took it may put it back only after a burst, or have come before the fetch did. Twice does
-        no harm.
-        """
+        """Put back what is not started here, as there is no slot for it, or it was taken back; and look again."""
         self.permits.withdraw_all(subscription.index)
-        for delivery in subscription.unstarted:
-            subscription.in_hand.pop(delivery.id, None)
-            subscription.unsettled.append(settlement.put_back(delivery, subscription.counted_at))
-        subscription.unstarted.clear()
-        subscription.note_ring()  # to look again
+        subscription.put_back_unstarted()
+        subscription.note_ring()
 
     def _when_done(self, subscription: Subscription, ready: Ready, row: int) -> Callable[[Outcome], None]:
         began = time.monotonic()

@@ -182,6 +182,16 @@ class Subscription(Holding, Unparking, Attended):
         if deliveries:
             self._accepted_at = time.monotonic()
 
+    def put_back_unstarted(self) -> None:
+        """Let go of what is in line, and line up to put it back.
+
+        Also what was taken back: who took it may put it back only later, or have come before the fetch did. Twice does no harm.
+        """
+        for delivery in self.unstarted:
+            self.in_hand.pop(delivery.id, None)
+            self.unsettled.append(settlement.put_back(delivery, self.counted_at))
+        self.unstarted.clear()
+
     def may_start(self, delivery: Delivery) -> bool:
         """Tell whether a task of which more is said may start; a step of a workflow gets what it takes of others."""
         if self.is_too_late(delivery):

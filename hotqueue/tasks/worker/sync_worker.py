@@ -239,11 +239,7 @@ class SyncWorker(Fetching):
     def _drop(self, subscription: Subscription) -> None:
         if self.shared.stop.is_set():
             return  # _leave puts them back
-        for delivery in subscription.unstarted:
-            subscription.in_hand.pop(delivery.id, None)
-            # Whoever took them back may have come before the fetch did: to put them back twice does no harm.
-            subscription.unsettled.append(settlement.put_back(delivery, subscription.counted_at))
-        subscription.unstarted.clear()
+        subscription.put_back_unstarted()
 
     def _execute(self, ready: Ready) -> Outcome:
         call = ready.call
