@@ -13,6 +13,8 @@ def test_every_row_is_there() -> None:
     numbers = [int(n) for n in re.findall(r"^\| (\d+) \|", TABLE, re.MULTILINE)]
     assert numbers == list(range(1, len(numbers) + 1))
     assert len(numbers) >= 81
+    rows = re.findall(r"^\| (\d+[a-z]*) \|", TABLE, re.MULTILINE)
+    assert len(rows) == len(set(rows))
 
 
 def test_every_test_named_exists() -> None:
