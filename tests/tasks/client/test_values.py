@@ -84,6 +84,24 @@ def test_an_error_is_raised_though_others_have_not_ended(make_queue: MakeQueue, 
     queue.purge()
 
 
+@pytest.mark.parametrize("asynchronous", [False, True], ids=["thread", "asyncio"])
+def test_so_is_one_of_a_group_in_another_queue_than_what_has_not_ended(
+    make_queue: MakeQueue, queue_name: str, asynchronous: bool
+) -> None:
+    first, second = make_queue(queue_name), make_queue(f"{queue_name}-2")
+    square, fails = first.task(name="square")(sample.square), second.task(name="fails")(sample.raise_it)
+    ignored = second.task(name="ignored", ignore_result=True)(sample.square)
+    results = group(square.s(2).set(countdown=3600), ignored.s(1), fails.s(ValueError("of the second"))).delay()
+    worker = in_background(second)
+    with pytest.raises(ValueError, match="of the second"):
+        asyncio.run(results.aget(timeout=60)) if asynchronous else results.get(timeout=60)
+    worker.join()
+    with pytest.raises(ResultTimeout):
+        asyncio.run(results[:2].aget(timeout=0.2)) if asynchronous else results[:2].get(timeout=0.2)
+    results.revoke()
+    second.discard_dead(all=True)
+
+
 @only_server
 def test_an_error_that_is_known_is_raised_before_anything_is_waited_for(make_queue: MakeQueue) -> None:
     queue = make_queue()
