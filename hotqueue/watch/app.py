@@ -191,17 +191,22 @@ class LiveApp(App[None]):
 
     def action_show_view(self, number: int) -> None:
         """Show a view."""
-        self.view, self.said = self.views[number], ""
-        self.reread()
+        self.view = self.views[number]
+        self._show_other()
 
     def action_state(self, by: int) -> None:
         """Show tasks in the next state, or in the one before."""
         if isinstance(self.view, TaskLists):
             self.view.turn(by)
-            self.reread()
+            self._show_other()
+
+    def _show_other(self) -> None:
+        """Read at once what is to be shown now; what was said before is said no more, it would hide the filter."""
+        self.said = ""
+        self.reread()
 
     def reread(self) -> None:
-        """Read at once, since something else is to be shown."""
+        """Read at once."""
         self._reader.now()
         self.show()
 
@@ -222,7 +227,7 @@ class LiveApp(App[None]):
             return
         self.view = next(view for view in self.views if view.name == name)
         self.view.set_filter(what)
-        self.reread()
+        self._show_other()
 
     def action_leave(self) -> None:
         """Unmark; else show all; else the first view."""
@@ -232,8 +237,7 @@ class LiveApp(App[None]):
             self.view.set_filter("")
         else:
             self.view = self.views[0]
-        self.said = ""
-        self.reread()
+        self._show_other()
 
     def action_copy(self) -> None:
         """Copy the id or the name, as far as the terminal lets programs do that (OSC 52)."""
@@ -276,7 +280,7 @@ class LiveApp(App[None]):
             return
         self.view.set_filter(" ".join(event.value.split()))
         self.end_filter()
-        self.reread()
+        self._show_other()
 
     @on(FilterBar.Changed)
     def filter_changed(self) -> None:

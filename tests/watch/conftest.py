@@ -16,7 +16,7 @@ from hotqueue.watch.canvas import Canvas
 from tests.support.terminal import Terminal
 from tests.support.waiting import await_until
 
-PATIENCE = 5.0  # seconds
+PATIENCE = 30.0  # seconds
 
 
 class Live:
