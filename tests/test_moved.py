@@ -140,9 +140,9 @@ def write(queue: HotQueue, key: bytes, kind: bytes, value: Any) -> None:
 
 def test_results_that_were_stored_are_read(golden: tuple[HotQueue, dict[str, str]]) -> None:
     queue, ids = golden
-    assert queue.result(ids["value"]).get(5) == [{"id": 7}, {"id": 7}]
-    assert queue.result(ids["sent by value"]).get(5) == 120
-    (other, result, error) = queue.result(ids["handles"]).get(5)[0]
+    assert queue.result(ids["value"]).get(30) == [{"id": 7}, {"id": 7}]
+    assert queue.result(ids["sent by value"]).get(30) == 120
+    (other, result, error) = queue.result(ids["handles"]).get(30)[0]
     assert described(other) == described(HotQueue("orders", url=make.AWAY))
     assert result == other.result("a" * 32)
     assert described(error) == (ConfigError, ("as a value",), {})
@@ -178,11 +178,11 @@ def test_tasks_that_waited_are_run(golden: tuple[HotQueue, dict[str, str]]) -> N
     queue, ids = golden
     make.define(queue)
     queue.run_worker(burst=True)
-    assert queue.result(ids["waits"]).get(5) == [{"id": 8}] * 3
-    assert described(queue.result(ids["waits with handles"]).get(5)[0][0]) == described(HotQueue("orders", url=make.AWAY))
-    assert queue.result(ids["waits with options"]).get(5) == ["x"]
+    assert queue.result(ids["waits"]).get(30) == [{"id": 8}] * 3
+    assert described(queue.result(ids["waits with handles"]).get(30)[0][0]) == described(HotQueue("orders", url=make.AWAY))
+    assert queue.result(ids["waits with options"]).get(30) == ["x"]
     if sys.version_info[:2] == make.PYTHON:
-        assert queue.result(ids["waits by value"]).get(5) == 720
+        assert queue.result(ids["waits by value"]).get(30) == 720
     assert queue.scheduled() == 1
     assert [queue.get(), queue.get(), queue.get()] == ["first", {"second": 2}, None]
 

@@ -110,10 +110,9 @@ class LiveApp(App[None]):
         return self.screen_stack[0]
 
     def _hear(self, found: Any) -> None:
-        if isinstance(found, HotQueueError):
-            self.post_message(Told(lambda: self._take_error(str(found))))
-        elif isinstance(found, Exception):
-            self.post_message(Told(lambda: self._take_error(f"{type(found).__name__}: {found}")))
+        if isinstance(found, Exception):
+            text = str(found) if isinstance(found, HotQueueError) else f"{type(found).__name__}: {found}"
+            self.post_message(Told(lambda: self._take_error(text)))
         else:
             self.post_message(Told(lambda: self.take(found)))
 
@@ -203,10 +202,6 @@ class LiveApp(App[None]):
     def _show_other(self) -> None:
         """Read at once what is to be shown now; what was said before is said no more, it would hide the filter."""
         self.said = ""
-        self.reread()
-
-    def reread(self) -> None:
-        """Read at once."""
         self._reader.now()
         self.show()
 
@@ -214,7 +209,8 @@ class LiveApp(App[None]):
         """Read all at once."""
         self.source.outdate()
         self.view.changes += 1
-        self.reread()
+        self._reader.now()
+        self.show()
 
     def action_open(self) -> None:
         """Show what is behind the row at the cursor."""

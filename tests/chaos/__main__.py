@@ -195,7 +195,7 @@ class Chaos:
             return [key for client in clients for key in leaks.leaked(client, leaks.keys_of(client, self.name))]
 
         try:
-            wait_until(lambda: not left(), 10)
+            wait_until(lambda: not left())
         except AssertionError:
             pass
         return left()

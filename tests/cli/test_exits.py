@@ -170,7 +170,7 @@ IMPORTED = ["second registered", "first registered"]
 def test_a_stop_runs_what_was_registered_the_last_one_first(app: App) -> None:
     app.start("-p", 2)
     wait_until(lambda: len(app.queue.workers()) == 2)
-    pids = {app.register.delay(f"of task {n}").get(timeout=20) for n in range(4)}
+    pids = {app.register.delay(f"of task {n}").get(timeout=30) for n in range(4)}
     app.stop()
     tasks = [mark for pid in pids for mark in app.marks(pid) if mark.startswith("of task")]
     assert sorted(tasks) == [f"of task {n}" for n in range(4)]
@@ -184,7 +184,7 @@ def test_a_stop_runs_what_was_registered_the_last_one_first(app: App) -> None:
 
 def test_a_replaced_process_runs_them(app: App) -> None:
     app.start("--max-tasks", 1)
-    pid = app.pid.delay().get(timeout=20)
+    pid = app.pid.delay().get(timeout=30)
     wait_until(lambda: app.marks(pid) == IMPORTED)
     worker = app.worker
     assert worker is not None
@@ -206,11 +206,11 @@ def test_the_end_of_a_burst_runs_them(app: App) -> None:
 
 def test_a_process_that_dies_or_is_killed_runs_none(app: App) -> None:
     app.start()
-    killed = app.pid.delay().get(timeout=20)
+    killed = app.pid.delay().get(timeout=30)
     os.kill(killed, signal.SIGKILL)
     app.die.apply_async((), max_deliveries=1)
     wait_until(lambda: app.said().count("was killed by SIGKILL") + app.said().count("exited with 3") == 2)
-    last = app.pid.delay().get(timeout=20)
+    last = app.pid.delay().get(timeout=30)
     assert app.marks() == []
     app.stop()
     assert app.marks() == app.marks(last) == IMPORTED
@@ -265,8 +265,8 @@ def test_what_hangs_is_ended_after_the_grace(app: App, how: str) -> None:
 def test_nobody_waits_for_what_hangs(app: App) -> None:
     """A replaced process has its successor while it still leaves, and a second signal ends it at once."""
     app.start("--max-tasks", 1, "--grace", 600)
-    pid = app.hang.delay("thread").get(timeout=20)
-    assert app.pid.delay().get(timeout=20) != pid
+    pid = app.hang.delay("thread").get(timeout=30)
+    assert app.pid.delay().get(timeout=30) != pid
     worker = app.worker
     assert worker is not None
     assert pid in worker_processes(worker.pid)

@@ -32,7 +32,7 @@ def start(start_command: Start, make_queue: MakeQueue, store_url: str, tmp_path:
         with open(log, "w") as stderr:
             where = ("-Q", make_queue().name, "-u", store_url, "-p", 1, "--metrics-port", 0)
             worker = start_command("hotqueue-worker", *where, cwd=tmp_path, stderr=stderr)
-        return worker, wait_until(lambda: re.search(r"metrics: (http://\S+/metrics)", log.read_text()), 30)[1]
+        return worker, wait_until(lambda: re.search(r"metrics: (http://\S+/metrics)", log.read_text()))[1]
 
     return begin
 
@@ -49,7 +49,7 @@ def is_gone(url: str) -> bool:
 def test_a_worker_has_its_queues_told(start: Callable[[], Worker], make_queue: MakeQueue) -> None:
     worker, url = start()
     queue = make_queue()
-    wait_until(lambda: f'hotqueue_workers{{queue="{queue.name}"}} 1.0' in get(url)[2], 30)
+    wait_until(lambda: f'hotqueue_workers{{queue="{queue.name}"}} 1.0' in get(url)[2])
     assert queue.submit(os.getpid).get(timeout=30) != worker.pid
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(30) == 0
@@ -62,7 +62,7 @@ def test_it_ends_with_a_worker_that_is_killed(start: Callable[[], Worker]) -> No
     assert get(url)[0] == 200
     worker.kill()
     worker.wait(30)
-    assert wait_until(lambda: is_gone(url), 30)
+    assert wait_until(lambda: is_gone(url))
 
 
 @pytest.mark.servers("server")

@@ -89,7 +89,7 @@ class Served:
             assert self.queue.result(triple).get(timeout=allowed(20)) == 6
             assert self.task("quadruple").delay(2).get(timeout=allowed(20)) == 8
             assert self.task("die_once").delay(2).get(timeout=allowed(20)) == 2  # in quarantine
-            wait_until(self.has_two_processes, 30, "two processes, as many as were asked for")
+            wait_until(self.has_two_processes, what="two processes, as many as were asked for")
         finally:
             worker.send_signal(signal.SIGTERM)
             code = worker.wait(allowed(30))

@@ -34,7 +34,7 @@ def start(make_queue: Callable[..., HotQueue], store_url: str, tmp_path: Path) -
         with open(log, "w") as stderr:
             arguments = ("-Q", make_queue().name, "-u", store_url, "-p", 1, *options)
             started.append(start_command("hotqueue-worker", *arguments, cwd=tmp_path, stderr=stderr, env=env))
-        return wait_until(lambda: re.search(r"health port: http://(\S+)/livez and /readyz", log.read_text()), 20)[1]
+        return wait_until(lambda: re.search(r"health port: http://(\S+)/livez and /readyz", log.read_text()))[1]
 
     yield begin
     for worker in started:
@@ -44,7 +44,7 @@ def start(make_queue: Callable[..., HotQueue], store_url: str, tmp_path: Path) -
 
 
 def is_live(address: str) -> bool:
-    with urllib.request.urlopen(f"http://{address}/livez", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://{address}/livez", timeout=30) as answer:
         return bool(answer.status == 200)
 
 

@@ -43,7 +43,7 @@ def listening(store_url: str, tmp_path: Path) -> Iterator[Callable[..., str]]:
         log = tmp_path / f"log-{len(started)}"
         with open(log, "w") as stderr:
             started.append(start_command("hotqueue", "metrics", "--listen", 0, "-u", url, *args, stderr=stderr))
-        return wait_until(lambda: re.search(r"^(http://\S+/metrics)$", log.read_text(), re.MULTILINE), 30)[1]
+        return wait_until(lambda: re.search(r"^(http://\S+/metrics)$", log.read_text(), re.MULTILINE))[1]
 
     yield begin
     for process in started:
@@ -82,7 +82,7 @@ def test_it_answers_whoever_asks(listening: Callable[..., str], make_queue: Make
     with socket.create_connection((address[2], int(address[3]))):  # who says nothing holds up nobody
         assert get(url)[0] == 200
     queue.put("another")
-    wait_until(lambda: f'hotqueue_messages{{queue="{queue.name}"}} 2.0' in get(url)[2], 30)
+    wait_until(lambda: f'hotqueue_messages{{queue="{queue.name}"}} 2.0' in get(url)[2])
     queue.clear()
 
 
@@ -93,7 +93,7 @@ def test_a_server_that_is_away_is_said_and_comes_back(
     url = listening("shop", url=own_server.url)
     with HotQueue("shop", url=own_server.url) as queue:
         queue.put("a message")
-    assert wait_until(lambda: get(url)[0] == 200, 30)
+    assert wait_until(lambda: get(url)[0] == 200)
     own_server.stop()
     assert wait_until(lambda: get(url)[0] == 503, 60)
     own_server.start()

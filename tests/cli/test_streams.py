@@ -85,7 +85,7 @@ class Shell:
         return process
 
     def ask(self, name: str, *args: Any) -> Any:
-        return self.task(name).delay(*args).get(timeout=20)
+        return self.task(name).delay(*args).get(timeout=30)
 
     def task(self, name: str) -> Any:
         return task_by_name(self.queue, f"app.{name}")
@@ -331,7 +331,7 @@ def exit_code(pid: int, master: int | None = None) -> int:
         found, status = os.waitpid(pid, os.WNOHANG)
         return [os.waitstatus_to_exitcode(status)] if found else []
 
-    return wait_until(ended, 20)[0]
+    return wait_until(ended)[0]
 
 
 def test_a_worker_ends_with_its_terminal(shell: Shell) -> None:
@@ -349,7 +349,7 @@ def test_a_worker_of_a_terminal_takes_hup_for_a_stop_however_often_it_comes(shel
     wait_until(lambda: b"SIGHUP" in os.read(master, 65536))
     os.kill(pid, signal.SIGHUP)  # as from the shell and from the system
     assert exit_code(pid, master) == 0
-    assert running.get(timeout=5) == "woken"
+    assert running.get(timeout=30) == "woken"
 
 
 def test_a_worker_without_a_terminal_is_replaced(shell: Shell) -> None:
@@ -358,7 +358,7 @@ def test_a_worker_without_a_terminal_is_replaced(shell: Shell) -> None:
     shell.started.append(worker)
     before = shell.ask("say", "")
     worker.send_signal(signal.SIGHUP)
-    wait_until(lambda: before not in worker_processes(worker.pid), 20)  # it works until another one does
+    wait_until(lambda: before not in worker_processes(worker.pid))  # it works until another one does
     assert shell.ask("say", "") != before
     assert worker.poll() is None
 

@@ -39,7 +39,7 @@ class Running:
         return self.log.read_text()
 
     def await_ready(self) -> Running:
-        wait_until(lambda: "  tasks   " in self.said() or self.process.poll() is not None, 30, "the worker is ready")
+        wait_until(lambda: "  tasks   " in self.said() or self.process.poll() is not None, what="the worker is ready")
         assert self.process.poll() is None, self.said()
         return self
 
@@ -210,7 +210,7 @@ async def coroutine(n):
 
 offset = 40
 results = [queue.submit(lambda n: n + offset, 2), typed_at_a_prompt.delay(Point(1)), coroutine.delay(6), queue.submit(pow, 2, 5)]
-print([r.get(timeout=20) for r in results])
+print([r.get(timeout=30) for r in results])
 """
     assert deployment.python("-", stdin=script) == "[42, Point(x=2), 7, 32]"
 
@@ -225,9 +225,9 @@ from hotqueue import HotQueue
 queue = HotQueue(os.environ["QUEUE"], url=os.environ["STORE"])
 async def coroutine(n):
     return n
-assert queue.submit(pow, 2, 5).get(timeout=20) == 32
+assert queue.submit(pow, 2, 5).get(timeout=30) == 32
 began = time.monotonic()
-assert queue.submit(coroutine, 7).get(timeout=20) == 7
+assert queue.submit(coroutine, 7).get(timeout=30) == 7
 print(time.monotonic() - began)
 """
     assert float(deployment.python("-", stdin=script)) < allowed(1)
@@ -236,12 +236,12 @@ print(time.monotonic() - began)
 def test_an_unknown_task_is_kept_for_a_worker_that_knows_it(deployment: Deployment) -> None:
     worker = deployment.start("-Q", deployment.queue.name, "--url", deployment.url, "-p", 1)
     result = deployment.task["square"].delay(6)
-    wait_until(lambda: "is kept for a worker with task:tasks.square" in worker.said(), 20)
+    wait_until(lambda: "is kept for a worker with task:tasks.square" in worker.said())
     with pytest.raises(ResultTimeout, match=r"knows a task 'tasks.square', so it is kept for one that does"):
         result.get(timeout=0.1)
     assert result.state is State.PENDING
     deployment.start("tasks:queue", "-p", 1)
-    assert result.get(timeout=20) == 36
+    assert result.get(timeout=30) == 36
 
 
 # --- one kind is enough ---------------------------------------------------------------------------------------------
@@ -369,7 +369,7 @@ def test_a_misspelt_queue_is_told_once_and_worked_at(deployment: Deployment) -> 
     hint = f"did you mean {deployment.queue.name!r}"
     wait_until(lambda: hint in worker.said())  # before anything is sent to it: a queue in use is not unknown
     result = deployment.task["square"].apply_async((4,), queue=typo)
-    assert result.get(timeout=20) == 16
+    assert result.get(timeout=30) == 16
     deployment.workers[0].signal(signal.SIGTERM)
     assert worker.end() == 0
     assert worker.said().count(hint) == 1
@@ -462,7 +462,7 @@ class TestSignals:
         worker.signal(signal.SIGHUP)
         wait_until(lambda: len(pids()) == 1 and not pids() & before)
         worker.signal(signal.SIGTTOU)  # the last one stays
-        assert str(deployment.task["pid"].delay().get(timeout=20)) in pids()
+        assert str(deployment.task["pid"].delay().get(timeout=30)) in pids()
 
     def test_usr1_shows_what_each_process_is_at(self, deployment: Deployment) -> None:
         result = deployment.task["nap"].delay(60)
@@ -542,7 +542,7 @@ def test_a_database_file_named_on_the_command_line_is_used_instead_of_the_module
         result = there.submit(os.getpid)
         worker = deployment.start("tasks", "--dbfilename", file, "-p", 2)
         assert str(file) in worker.said()
-        assert result.get(timeout=20) != os.getpid()
+        assert result.get(timeout=30) != os.getpid()
         worker.signal(signal.SIGTERM)
         assert worker.end() == 0
 
@@ -558,7 +558,7 @@ def test_no_more_ended_tasks_are_listed_than_it_keeps_also_of_its_last_moments(
         deployment.task["square"].delay(n)
     worker = deployment.start("tasks", "-p", 1, "--keep-ended", keep, *(["-b"] if is_burst else []), ready=False)
     if not is_burst:
-        wait_until(lambda: not deployment.queue.pending() + deployment.queue.running(), 30, "all have ended")
+        wait_until(lambda: not deployment.queue.pending() + deployment.queue.running(), what="all have ended")
         worker.signal(signal.SIGTERM)
     assert worker.end() == 0
     store, name = client_of(deployment.queue).store, deployment.queue.name

@@ -64,8 +64,8 @@ class Rig(Workers):
 
     def check_nothing_left(self) -> None:
         """Fail unless the queue is empty and no key has stayed that should not."""
-        wait_until(self.is_settled, 10, "nothing unfinished, held or in any place")
-        wait_until(lambda: not leaks.leaked(self.redis, leaks.keys_of(self.redis, self.name)), 5, "no key without TTL or owner")
+        wait_until(self.is_settled, what="nothing unfinished, held or in any place")
+        wait_until(lambda: not leaks.leaked(self.redis, leaks.keys_of(self.redis, self.name)), what="no key without TTL or owner")
 
 
 class Load:
@@ -99,7 +99,7 @@ class Load:
         """Return how many tasks have ended."""
         return self._rig.counted("succeeded")
 
-    def check_all_done(self, timeout: float = 20) -> None:
+    def check_all_done(self, timeout: float = 30) -> None:
         """Fail unless every call that was acknowledged came to its end, once."""
         deadline = time.monotonic() + timeout
         for n, result in enumerate(self.results):

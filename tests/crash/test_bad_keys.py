@@ -56,7 +56,7 @@ def at(start_redis: Callable[..., RedisServer], start_command: Any, tmp_path: Pa
     env = {"STORE": server.url, "QUEUE": "bad-keys", "PYTHONPATH": path}
     with open(log, "w") as file:
         made = start_command("hotqueue-worker", "bad_key_tasks", "-p1", env=env, stdout=file, stderr=file)
-    wait_until(lambda: BANNER in log.read_text(), 30, "the worker is ready")
+    wait_until(lambda: BANNER in log.read_text(), what="the worker is ready")
     yield At(HotQueue("bad-keys", url=server.url), server.client())
     print(log.read_text()[-12000:])
     made.terminate()
@@ -93,7 +93,7 @@ def test_of_what_a_parked_task_waits_for(at: At) -> None:
     with pytest.raises(ConfigError, match="parked:task:nobody-has"):
         unknown.revoke()
     at.mend("parked:task:nobody-has")
-    wait_until(lambda: unknown.revoke() != "running, not stopped", 20, "it is parked again, or was revoked as it was")
+    wait_until(lambda: unknown.revoke() != "running, not stopped", what="it is parked again, or was revoked as it was")
 
 
 GATES = {

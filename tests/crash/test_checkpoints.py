@@ -126,7 +126,7 @@ def test_so_does_one_of_async_tasks(walks: Walks, tmp_path: Path) -> None:
 def check_handing_over(walks: Walks, task: Any, tmp_path: Path) -> None:
     first = walks.start()
     result: AsyncResult[int] = task.delay(16, 0.03, str(tmp_path))
-    wait_until(lambda: len(walks.noted()) > 4, 20)
+    wait_until(lambda: len(walks.noted()) > 4)
     first.send_signal(signal.SIGTERM)
     assert first.wait(20) == 0
     assert len(walks.runs(result.id)[0]) < 16
@@ -143,21 +143,21 @@ def check_handing_over(walks: Walks, task: Any, tmp_path: Path) -> None:
 def test_a_run_that_was_given_up_keeps_nothing_any_more(walks: Walks, tmp_path: Path) -> None:
     worker = walks.start()
     result = walks.tasks.walk.delay(25, 0.05, str(tmp_path))
-    wait_until(lambda: len(walks.noted()) > 3, 20)
+    wait_until(lambda: len(walks.noted()) > 3)
     pid = int(walks.noted()[0][2])
     os.kill(worker.pid, signal.SIGSTOP)  # nobody renews its lease, nor sees what becomes of it
     os.kill(pid, signal.SIGSTOP)
     for name in walks.registered():
         walks.queue._tasks.broker.reap(name, known_dead=True)
     walks.start()
-    wait_until(lambda: len(walks.runs(result.id)) == 2, 20)
+    wait_until(lambda: len(walks.runs(result.id)) == 2)
     os.kill(pid, signal.SIGCONT)
     os.kill(worker.pid, signal.SIGCONT)
     assert result.get(30) == 25
-    wait_until(lambda: "no longer ours" in walks.said() or "LeaseLost" in walks.said(), 20)
+    wait_until(lambda: "no longer ours" in walks.said() or "LeaseLost" in walks.said())
     check_nothing_left(walks)
 
 
 def check_nothing_left(walks: Walks) -> None:
-    wait_until(lambda: walks.unfinished() == 0, 20)
+    wait_until(lambda: walks.unfinished() == 0)
     assert walks.redis.exists(keys.checkpoints(walks.name), keys.attempts(walks.name)) == 0

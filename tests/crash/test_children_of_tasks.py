@@ -75,7 +75,7 @@ def test_pools_come_to_their_end(workers: Workers, options: tuple[str, ...]) -> 
     results = [workers.tasks.pool.delay(n) for n in range(100)] + [workers.tasks.executor.delay(n) for n in range(20)]
     assert [r.get(120) for r in results] == [2 * n for n in range(100)] + [2 * n for n in range(20)]
     (child,) = worker_processes(worker.pid)
-    wait_until(lambda: not Path(f"/proc/{child}/task/{child}/children").read_text().split(), 10, "its children are gone")
+    wait_until(lambda: not Path(f"/proc/{child}/task/{child}/children").read_text().split(), what="its children are gone")
 
 
 def test_the_group_gets_ctrl_c_and_the_worker_goes_on(workers: Workers) -> None:
@@ -83,7 +83,7 @@ def test_the_group_gets_ctrl_c_and_the_worker_goes_on(workers: Workers) -> None:
     (child,) = worker_processes(worker.pid)
     for number in OF_SUPERVISOR:
         os.kill(child, number)
-    assert workers.tasks.square.delay(3).get(20) == 9
+    assert workers.tasks.square.delay(3).get(30) == 9
     assert worker_processes(worker.pid) == [child]
 
 
@@ -95,7 +95,7 @@ def test_signals_that_come_together_are_handled_on_a_stack_with_room_for_all(wor
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF):
             os.kill(child, number)
         os.kill(child, signal.SIGCONT)
-        assert workers.tasks.square.delay(n).get(20) == n * n
+        assert workers.tasks.square.delay(n).get(30) == n * n
     assert worker_processes(worker.pid) == [child]
 
 
@@ -146,7 +146,7 @@ def test_a_fork_in_a_thread_of_the_tasks_ends_with_the_thread(workers: Workers) 
 
 def test_a_fork_while_a_module_is_imported_is_no_second_worker(workers: Workers) -> None:
     worker = workers.start(env={"FORK_AT_IMPORT": "1"})
-    assert workers.tasks.square.delay(5).get(20) == 25
+    assert workers.tasks.square.delay(5).get(30) == 25
     assert len(worker_processes(worker.pid)) == 1
     (child,) = worker_processes(worker.pid)
     assert all(is_gone(int(pid)) for pid in Path(f"/proc/{child}/task/{child}/children").read_text().split())
@@ -168,7 +168,7 @@ def test_what_a_task_leaves_behind_does_not_keep_the_server(workers: Workers, st
     worker = workers.start()
     left = workers.tasks.leaves_a_child.delay(60).get(30)
     try:
-        wait_until(lambda: not any("users.lock" in file for file in open_files(left)), 10)
+        wait_until(lambda: not any("users.lock" in file for file in open_files(left)))
         worker.send_signal(signal.SIGTERM)
         assert worker.wait(20) == 0
         workers.queue.close()

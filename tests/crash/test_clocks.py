@@ -80,7 +80,7 @@ def send(rig: Rig, numbers: range, seconds: float = 0.0) -> dict[int, Any]:
     return {n: rig.send(rig.tasks.work, n, seconds, result_expires=KEPT) for n in numbers}
 
 
-def check_each_ran_once(rig: Rig, results: dict[int, Any], timeout: float = 20, overran: int = 0) -> None:
+def check_each_ran_once(rig: Rig, results: dict[int, Any], timeout: float = 30, overran: int = 0) -> None:
     """Wait for results; of the others, `overran` may have run into their time limits by then."""
     deadline = time.monotonic() + timeout
     for n, result in results.items():
@@ -101,7 +101,7 @@ def test_a_worker_whose_clock_is_wrong(rig: Rig, clock: Clock, wrong: int) -> No
     """Row 40: due times, expiries, retries and what is told of them are as if its clock were right."""
     clock.put(wrong)
     rig.start("--lease", "2", env=clock.env(rig.env["PYTHONPATH"]))
-    told = rig.send(rig.tasks.time_of_day).get(10)
+    told = rig.send(rig.tasks.time_of_day).get(30)
     assert abs(told - time.time() - wrong) < 60, "its clock is not wrong: this test shows nothing"
     began = time.monotonic()
     soon = rig.send(rig.tasks.work, 1, countdown=1.5)
@@ -109,13 +109,13 @@ def test_a_worker_whose_clock_is_wrong(rig: Rig, clock: Clock, wrong: int) -> No
     again = rig.send(rig.tasks.retry_at, 3, datetime.now(UTC) + timedelta(seconds=1.5))
     later = rig.send(rig.tasks.flaky, 4, 2)
     at = rig.send(rig.tasks.work, 5, eta=datetime.now(UTC) + timedelta(seconds=1.5))
-    assert fresh.get(10) == 2
-    assert later.get(10) == 4
+    assert fresh.get(30) == 2
+    assert later.get(30) == 4
     starts = rig.starts()
     if time.monotonic() - began < 1.4:  # else this machine is too slow to tell
         assert not {"1", "5"} & set(starts)
         assert starts["3"] == 1
-    assert [soon.get(10), again.get(10), at.get(10)] == [1, 3, 5]
+    assert [soon.get(30), again.get(30), at.get(30)] == [1, 3, 5]
     assert 1.4 < time.monotonic() - began < allowed(5)
     for result in (soon, fresh, later):
         assert abs(result.date_done - datetime.now(UTC)) < timedelta(minutes=1)
@@ -138,7 +138,7 @@ def test_workers_whose_clocks_differ_and_jump(rig: Rig, clock: Clock) -> None:
         let_pass(enough - time.monotonic())
     check_each_ran_once(rig, results, overran=1)
     with pytest.raises(TimeLimitExceeded):
-        overran.get(15)
+        overran.get(30)
     rig.check_nothing_left()
 
 
@@ -154,13 +154,13 @@ def test_a_producer_whose_clock_is_wrong(rig: Rig, clock: Clock, wrong: int) -> 
         began = time.monotonic()
         soon = fault_tasks.work.apply_async((1,), countdown=1.0)
         fresh = fault_tasks.work.apply_async((2,), expires=30)
-        got = [fresh.get(10)]
+        got = [fresh.get(30)]
         try:
             got.append(soon.get(0.2))
         except TimeoutError:
             got.append("not yet")
         got.append(time.monotonic() - began < 0.9)
-        got.append(soon.get(10))
+        got.append(soon.get(30))
         got += [time.monotonic() - began, time.time()]
         late = fault_tasks.work.apply_async((3,), countdown=60)
         print(json.dumps([*got, late.revoke()]))
@@ -195,10 +195,10 @@ def test_the_servers_clock_jumps_forward(clocked: Rig, clock: Clock, is_in_sight
         clock.put(turn * HOUR)
         began = time.monotonic()
         results |= send(clocked, range(1000 * turn + 100, 1000 * turn + 150))
-        assert results[1000 * turn + 1].get(20) == 1000 * turn + 1
+        assert results[1000 * turn + 1].get(30) == 1000 * turn + 1
         took.append(seconds_until(partial(results[1000 * turn + 149].get, 10)))
         let_pass(began + 3.5 - time.monotonic())  # a lease and a half, and more
-    assert later.get(10) == 999
+    assert later.get(30) == 999
     check_each_ran_once(clocked, results)
     clocked.check_nothing_left()
 
@@ -339,4 +339,4 @@ def test_a_get_that_the_clock_holds_up_says_so(server: ServerWithClock, clock: C
         assert "one message may have been taken" in str(caught[0])
         wait_until(lambda: int(server.client().info("clients")["blocked_clients"]) == 0)  # else it is sent to who is gone
         queue.put(1)
-        assert queue.get(block=True, timeout=5) == 1
+        assert queue.get(block=True, timeout=30) == 1

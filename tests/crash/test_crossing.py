@@ -39,9 +39,9 @@ class Crossing(Workers):
 
     def check_nothing_left(self) -> None:
         for broker in self.brokers:
-            wait_until(lambda broker=broker: broker.counts()["unfinished"] == 0, 30)
-            wait_until(lambda broker=broker: not broker.targets(), 30)
-            wait_until(lambda broker=broker: not broker.let_go(), 30)
+            wait_until(lambda broker=broker: broker.counts()["unfinished"] == 0)
+            wait_until(lambda broker=broker: not broker.targets())
+            wait_until(lambda broker=broker: not broker.let_go())
             left = {key.decode().partition("}:")[2] for key in self.redis.scan_iter("*") if f":{broker.name}}}".encode() in key}
             assert left & {"steps", "dead:steps", "steps:todo", "steps:open", "steps:reported", "owned", "owned:over"} == set()
 
@@ -66,7 +66,7 @@ def test_a_process_killed_at_any_point_breaks_no_workflow(crossing: Crossing, po
         assert result.get(60) == VALUE
         with pytest.raises(ValueError, match=r"^no\n"):
             failed.get(60)
-        wait_until(lambda: not token.exists(), 30)
+        wait_until(lambda: not token.exists())
         assert crossing.tasks.there.discard_dead(all=True) == 1
     crossing.check_nothing_left()
 
@@ -78,11 +78,11 @@ def test_workers_of_one_queue_at_a_time(crossing: Crossing) -> None:
     nodes = crossing.queue.workflow(result.id).nodes
     first = crossing.queue.result(nodes[0].id)
     assert first.get(30) == 1
-    wait_until(lambda: crossing.brokers[1].counts()["ready"] == 1, 30)
+    wait_until(lambda: crossing.brokers[1].counts()["ready"] == 1)
     here.kill()
     here.wait()
     there = crossing.start("-Q", crossing.tasks.there.name, wait=False)
-    wait_until(lambda: crossing.queue.result(nodes[1].id).ready(), 30)
+    wait_until(lambda: crossing.queue.result(nodes[1].id).ready())
     assert not result.ready()
     crossing.start("-Q", crossing.name, wait=False)
     assert result.get(60) == VALUE

@@ -57,7 +57,7 @@ def test_every_flipped_byte_and_every_cut_is_found(rig: Rig) -> None:
         plant(rig, b"broken-%d" % n, data, float(n))
     results = rig.tasks.work.map(range(100))
     rig.start()
-    assert results.get(10) == list(range(100))
+    assert results.get(30) == list(range(100))
     wait_until(rig.is_settled)
     assert rig.counted("succeeded") == 100, "a broken envelope was run"
     assert rig.redis.zcard(keys.dead(rig.name)) == len(broken)
@@ -84,7 +84,7 @@ def test_a_newer_envelope_waits_for_a_newer_worker(rig: Rig) -> None:
     plant(rig, b"newer", data)
     later = rig.tasks.work.delay(8)
     old = rig.start()
-    assert later.get(10) == 8
+    assert later.get(30) == 8
     with pytest.raises(TimeoutError, match="wire:2"):
         rig.queue.result("newer").get(0.5)
     assert rig.unfinished() == 1
@@ -94,7 +94,7 @@ def test_a_newer_envelope_waits_for_a_newer_worker(rig: Rig) -> None:
     upgrade.write_text("from hotqueue.tasks.wire import envelope\nenvelope.WIRE_VERSION = 2\n")
     path = {"PYTHONPATH": os.pathsep.join([str(upgrade.parent), rig.env["PYTHONPATH"]])}
     rig.start(env=path)
-    assert rig.queue.result("newer").get(10) == 7
+    assert rig.queue.result("newer").get(30) == 7
 
 
 def test_tampered_envelopes_are_refused_before_they_are_loaded(rig: Rig) -> None:
@@ -164,8 +164,8 @@ def test_foreign_entries_between_good_tasks(rig: Rig) -> None:
     rig.redis.hset(keys.stats(n), mapping={"junk": "x", "": "1"})
     rig.redis.sadd(keys.needs(n), "", b"\xff", "task:", "junk")
     worker = rig.start("--lease", "1")
-    assert [r.get(10) for r in results] == [t * 10 + k for t in range(len(JUNK)) for k in range(5)] + [900 + k for k in range(6)]
-    assert held.get(10) == 990
+    assert [r.get(30) for r in results] == [t * 10 + k for t in range(len(JUNK)) for k in range(5)] + [900 + k for k in range(6)]
+    assert held.get(30) == 990
     wait_until(lambda: rig.places() == 0)
     wait_until(lambda: rig.unfinished() == 0)
     assert len(list(rig.queue.dead())) == 3 * len(JUNK)
@@ -209,16 +209,15 @@ def test_a_key_of_the_wrong_type(rig: Rig, thing: str) -> None:
             rig.tasks.work.delay(99)
     wait_until(
         lambda: key in rig.said() or (thing != "tasks" and not rig.unfinished()),
-        5,
-        "the worker names the key, or does without it",
+        what="the worker names the key, or does without it",
     )
     assert rig.redis.exists(key), "it was deleted"
     rig.redis.delete(key)
     if rig.redis.exists(moved):
         rig.redis.rename(moved, key)
-    assert running.get(10) == 0
-    assert [r.get(10) for r in results] == list(range(1, 20))
-    assert retried.get(10) == 50
+    assert running.get(30) == 0
+    assert [r.get(30) for r in results] == list(range(1, 20))
+    assert retried.get(30) == 50
     wait_until(rig.is_settled)
     assert worker.poll() is None
     assert "Traceback" not in rig.said()
@@ -232,9 +231,9 @@ def test_another_queue_goes_on_beside_a_sick_one(rig: Rig) -> None:
     rig.redis.set(keys.scheduled(rig.name), "junk")
     wait_until(lambda: keys.scheduled(rig.name) in rig.said())
     results = [rig.tasks.work.apply_async((n,), queue=other) for n in range(10)]
-    assert [r.get(10) for r in results] == list(range(10))
+    assert [r.get(30) for r in results] == list(range(10))
     rig.redis.delete(keys.scheduled(rig.name))
-    assert rig.tasks.work.delay(1).get(10) == 1
+    assert rig.tasks.work.delay(1).get(30) == 1
     assert worker.poll() is None
 
 
@@ -273,15 +272,15 @@ def test_arguments_that_do_harm_when_loaded(rig: Rig) -> None:
     ask = rig.tasks.echo.delay(Exit("sys.exit"))
     fail = rig.tasks.echo.delay(Fail())
     good = rig.tasks.work.map(range(100))
-    assert good.get(20) == list(range(100))
+    assert good.get(30) == list(range(100))
     with pytest.raises(ValueError, match="not a number"):
-        fail.get(10)
+        fail.get(30)
     with pytest.raises(RemoteError, match="SystemExit: 1"):
-        ask.get(10)
+        ask.get(30)
     with pytest.raises(TimeLimitExceeded):
-        hang.get(15)
+        hang.get(30)
     with pytest.raises(WorkerLost, match="exited with 0"):
-        leave.get(20)
+        leave.get(30)
     assert "limited" not in rig.starts()
     assert worker.poll() is None
     wait_until(rig.is_settled)
@@ -298,14 +297,14 @@ def test_a_module_that_only_the_producer_has(rig: Rig, tmp_path: Path, monkeypat
     old = rig.start()
     result = rig.tasks.echo.delay(only_here.Thing())
     with pytest.raises(ModuleNotFoundError, match="only_here"):
-        result.get(10)
+        result.get(30)
     (dead,) = rig.queue.dead()
     assert "only_here" in dead.reason
     old.terminate()
     assert old.wait(30) == 0
     rig.start(env={"PYTHONPATH": os.pathsep.join([str(tmp_path), rig.env["PYTHONPATH"]])})
     assert rig.queue.retry_dead(result.id) == 1
-    assert rig.queue.result(result.id).get(10) == only_here.Thing()
+    assert rig.queue.result(result.id).get(30) == only_here.Thing()
 
 
 def test_tasks_that_changed_between_deploys(rig: Rig) -> None:
@@ -321,11 +320,11 @@ def test_tasks_that_changed_between_deploys(rig: Rig) -> None:
     unknown = rig.tasks.awork.delay(1)
     changed = rig.tasks.work.delay(2, 0.0)
     with pytest.raises(TypeError, match="takes 1 positional argument but 2 were given"):
-        changed.get(10)
+        changed.get(30)
     assert changed.retries == 0
     retried = rig.tasks.changed.delay(3, 4)
     with pytest.raises(TypeError, match="takes 1 positional argument but 2 were given") as caught:
-        retried.get(10)
+        retried.get(30)
     assert "sent by another version of the code" in str(caught.value.__notes__)
     assert (retried.retries, {d.id for d in rig.queue.dead()}) == (0, {changed.id, retried.id})
     wait_until(lambda: rig.redis.scard(keys.needs(rig.name)))
@@ -334,9 +333,9 @@ def test_tasks_that_changed_between_deploys(rig: Rig) -> None:
     worker.terminate()
     assert worker.wait(30) == 0
     rig.start()
-    assert unknown.get(10) == 1
+    assert unknown.get(30) == 1
     assert rig.queue.retry_dead(all=True) == 2
-    assert (changed.get(10), retried.get(10)) == (2, 3)
+    assert (changed.get(30), retried.get(30)) == (2, 3)
 
 
 def nested(depth: int) -> list[Any]:
@@ -363,9 +362,9 @@ def test_arguments_that_cannot_travel(rig: Rig) -> None:
         rig.tasks.echo.delay(bytes(70 << 20))
     assert rig.unfinished() == 0
     rig.start()
-    found = rig.tasks.echo.delay(cyclic()).get(10)
+    found = rig.tasks.echo.delay(cyclic()).get(30)
     assert found[1] is found
-    assert len(rig.tasks.echo.delay(bytes(10 << 20)).get(20)) == 10 << 20
+    assert len(rig.tasks.echo.delay(bytes(10 << 20)).get(30)) == 10 << 20
     rig.check_nothing_left()
 
 
@@ -389,11 +388,11 @@ def test_results_and_errors_that_cannot_travel(rig: Rig) -> None:
     sent = [(rig.tasks.give.delay(what), kind, text) for what, kind, text in GIVEN]
     for result, kind, text in sent:
         with pytest.raises(kind) as raised:
-            result.get(10)
+            result.get(30)
         if text:
             assert text in str(raised.value)
         assert result.retries == 0
-    assert rig.tasks.work.delay(1).get(10) == 1
+    assert rig.tasks.work.delay(1).get(30) == 1
     assert "was killed" not in rig.said()
     assert len({line.split()[2] for line in rig.said().splitlines() if "failed after" in line}) == 1
 
@@ -410,10 +409,10 @@ def test_what_only_ends_a_program_ends_the_task_alone(rig: Rig, what: str, threa
     kind = {"exit": "SystemExit", "interrupt": "KeyboardInterrupt", "generator exit": "GeneratorExit"}[what]
     for result in sent:
         with pytest.raises(RemoteError, match=rf"^{kind}\b"):
-            result.get(10)
+            result.get(30)
         assert (result.state.name, result.retries) == ("FAILURE", 0)
-    assert [r.get(10) for r in beside] == [50, 51, 52]
-    assert after.get(10) == list(range(20))
+    assert [r.get(30) for r in beside] == [50, 51, 52]
+    assert after.get(30) == list(range(20))
     assert worker_processes(worker.pid) == [process]
     assert worker.poll() is None
     assert rig.starts() == {str(n): 1 for n in (*range(20), 50, 51, 52)}
@@ -432,8 +431,8 @@ def test_ten_producers_with_one_id_make_one_task(rig: Rig) -> None:
         thread.join()
     assert rig.unfinished() == 1
     rig.start()
-    value = rig.queue.result("one").get(10)
-    assert rig.tasks.work.apply_async((99,), task_id="one").get(10) == value
+    value = rig.queue.result("one").get(30)
+    assert rig.tasks.work.apply_async((99,), task_id="one").get(30) == value
     assert sum(rig.starts().values()) == rig.counted("enqueued") == 1
 
 
@@ -446,8 +445,8 @@ def test_three_answers_about_a_result(rig: Rig) -> None:
         waiting.get(0.1)
     rig.start()
     expired = rig.tasks.short_lived.delay(1)
-    assert rig.queue.result(expired.id).get(10) == 1
-    wait_until(lambda: not rig.redis.exists(keys.result(rig.name, expired.id)), 5)
+    assert rig.queue.result(expired.id).get(30) == 1
+    wait_until(lambda: not rig.redis.exists(keys.result(rig.name, expired.id)))
     with pytest.raises(UnknownTask, match="expired"):
         rig.queue.result(expired.id).get(30)
 
@@ -456,11 +455,11 @@ def test_a_task_for_next_year_is_held_by_nobody(rig: Rig) -> None:
     """Row 64: it waits in the schedule, through leases that end and workers that restart."""
     far = rig.tasks.work.apply_async((1,), countdown=400 * 86_400)
     worker = rig.start("--lease", "1")
-    assert [rig.tasks.work.delay(n).get(10) for n in range(3)] == [0, 1, 2]
+    assert [rig.tasks.work.delay(n).get(30) for n in range(3)] == [0, 1, 2]
     worker.kill()
     rig.start("--lease", "1")
-    wait_until(lambda: len(rig.registered()) == 2, 10, "the killed worker's leases are gone")
-    assert rig.tasks.work.delay(3).get(10) == 3
+    wait_until(lambda: len(rig.registered()) == 2, what="the killed worker's leases are gone")
+    assert rig.tasks.work.delay(3).get(30) == 3
     due = rig.redis.zscore(keys.scheduled(rig.name), far.id)
     assert due > time.time() * 1000 + 399 * 86_400_000
     assert (rig.unfinished(), rig.places()) == (1, 1)
@@ -479,7 +478,7 @@ def test_flushall_under_load(rig: Rig) -> None:
             enough = len(load.results) + 50
             wait_until(lambda enough=enough: len(load.results) > enough)
             rig.redis.flushall()
-        took = seconds_until(lambda: rig.send(rig.tasks.work, 1).get(10) == 1)
+        took = seconds_until(lambda: rig.send(rig.tasks.work, 1).get(30) == 1)
     report("FLUSHALL", [took])
     with pytest.raises(UnknownTask):
         slow.get(30)
@@ -488,7 +487,7 @@ def test_flushall_under_load(rig: Rig) -> None:
     assert len(rig.registered()) <= 4
     assert worker.poll() is None
     assert "Traceback" not in rig.said()
-    assert rig.tasks.work.delay(5).get(10) == 5
+    assert rig.tasks.work.delay(5).get(30) == 5
 
 
 def test_half_of_what_belongs_together(rig: Rig) -> None:
@@ -500,9 +499,9 @@ def test_half_of_what_belongs_together(rig: Rig) -> None:
     rig.redis.hset(keys.held(n, "no-lease"), mapping={ids[0]: "1 s 100", ids[1]: "1 s 101"})
     rig.redis.zadd(keys.workers(n), {"no-holds": 1})
     rig.start("--lease", "1")
-    assert [r.get(15) for r in results] == list(range(6))
+    assert [r.get(30) for r in results] == list(range(6))
     wait_until(rig.is_settled)
-    wait_until(lambda: len(rig.registered()) == 2, 10, "the lease without holds is struck off")
+    wait_until(lambda: len(rig.registered()) == 2, what="the lease without holds is struck off")
     rig.check_nothing_left()
 
 
@@ -558,10 +557,10 @@ def test_a_mixed_run_leaves_no_key(rig: Rig) -> None:
     assert revoked.revoke() == "revoked"
     with pytest.raises((ConnectionFailed, TimeoutError)):
         rig.tasks.work.apply_async((1,), countdown=0.5).get(0.1)
-    assert results.get(10) == list(range(50))
-    assert [r.get(10) for r in retried] == list(range(5))
+    assert results.get(30) == list(range(50))
+    assert [r.get(30) for r in retried] == list(range(5))
     with pytest.raises(Exception, match=r"^1 and 2$"):
-        failed.get(10)
+        failed.get(30)
     wait_until(rig.is_settled)
     rig.check_nothing_left()
     worker.terminate()

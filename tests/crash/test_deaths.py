@@ -35,7 +35,7 @@ def test_a_child_killed_at_any_point_loses_nothing(deployment: Deployment, point
         before = deployment.repeated()
         token.touch()
         results = deployment.tasks.work.map(range(60))
-        assert results.get(20) == list(range(60))
+        assert results.get(30) == list(range(60))
         wait_until(lambda: not token.exists())
         assert deployment.repeated() - before <= IN_FLIGHT
         deployment.forget()
@@ -93,7 +93,7 @@ def test_a_dead_child_is_replaced_and_its_task_runs_again_within_a_second(deploy
     os.kill(child, signal.SIGKILL)
     assert seconds_until(lambda: deployment.numbers("start") == [1, 1]) < allowed(2.0)  # under 1 s on a quiet one
     deployment.release()
-    assert result.get(10) == 1
+    assert result.get(30) == 1
 
 
 def test_a_whole_worker_killed_is_noticed_by_another_on_its_host(deployment: Deployment) -> None:
@@ -107,7 +107,7 @@ def test_a_whole_worker_killed_is_noticed_by_another_on_its_host(deployment: Dep
     assert seconds_until(lambda: all(is_gone(child) for child in children)) < allowed(1.0)
     assert seconds_until(lambda: deployment.numbers("start") == [1, 1]) < allowed(2.5)
     deployment.release()
-    assert result.get(10) == 1
+    assert result.get(30) == 1
 
 
 def test_a_worker_out_of_sight_is_given_up_when_its_lease_ends(deployment: Deployment) -> None:
@@ -122,7 +122,7 @@ def test_a_worker_out_of_sight_is_given_up_when_its_lease_ends(deployment: Deplo
     took = seconds_until(lambda: deployment.numbers("start") == [1, 1])
     assert 0.5 < took < allowed(6)  # a lease, a lease's worth of good health of its judge, a sweep
     deployment.release()
-    assert result.get(10) == 1
+    assert result.get(30) == 1
 
 
 def test_a_stopped_worker_that_comes_back_writes_nothing(deployment: Deployment) -> None:
@@ -138,14 +138,14 @@ def test_a_stopped_worker_that_comes_back_writes_nothing(deployment: Deployment)
     for name in names:
         presence.forget(presence.folder(), name)  # as if on another host: a stopped process keeps its flock
     deployment.start("-p1", "--lease", "1")
-    assert result.get(15) == 7
+    assert result.get(30) == 7
     record = deployment.queue._store.command("x", "GET", keys.result(deployment.name, result.id))
     for pid in (stopped.pid, child):
         os.kill(pid, signal.SIGCONT)
     wait_until(lambda: "was given up" in deployment.said())
     assert deployment.queue._store.command("x", "GET", keys.result(deployment.name, result.id)) == record
     assert len(deployment.numbers("start")) == 2
-    assert deployment.tasks.noop.map(range(50)).get(10) == list(range(50))
+    assert deployment.tasks.noop.map(range(50)).get(30) == list(range(50))
 
 
 def test_a_stopped_worker_in_sight_is_not_taken_for_dead(deployment: Deployment) -> None:
@@ -170,7 +170,7 @@ def test_a_stopped_worker_in_sight_is_not_taken_for_dead(deployment: Deployment)
     wait_until(lease_is_over)
     for pid in (stopped.pid, child):
         os.kill(pid, signal.SIGCONT)
-    assert result.get(10) == 7
+    assert result.get(30) == 7
     assert deployment.numbers("start") == [7]
 
 
@@ -180,7 +180,7 @@ def test_a_task_that_holds_the_gil_for_several_leases_is_not_taken_for_dead(depl
         deployment.start("-p1", "--lease", "3")  # renewed each second: one that lasts no longer ends on a busy machine
     for name in deployment.registered():
         presence.forget(presence.folder(), name)  # only leases count
-    assert deployment.tasks.hold_the_gil.delay(7.0).get(20) == "done"
+    assert deployment.tasks.hold_the_gil.delay(7.0).get(30) == "done"
     assert deployment.numbers("start") == [1]
 
 
@@ -194,7 +194,7 @@ def test_a_task_learns_that_its_worker_was_given_up(deployment: Deployment, task
     for name in deployment.registered():
         broker.reap(name, known_dead=True, charge=Charge(ids=None))
     wait_until(lambda: deployment.numbers("lost") == [3])
-    assert result.get(10) == 2
+    assert result.get(30) == 2
     assert deployment.numbers("start") == [3, 3]
 
 
@@ -215,7 +215,7 @@ def test_term_lets_tasks_finish_and_puts_the_rest_back_uncharged(deployment: Dep
     order = deployment.queue._store.command("x", "ZRANGE", keys.ready(deployment.name), 0, -1)
     assert [i.decode() for i in order] == [r.id for r in rest]
     deployment.start("-p1")
-    assert rest.get(10) == list(range(50))
+    assert rest.get(30) == list(range(50))
 
 
 def test_grace_that_runs_out_interrupts_uncharged(deployment: Deployment) -> None:
@@ -279,7 +279,7 @@ def test_random_kills_of_anything_lose_nothing(deployment: Deployment) -> None:
     killed = 0
     while deployment.unfinished() and killed < 4 * ROUNDS:
         done = 800 - deployment.unfinished()
-        wait_until(lambda done=done: not deployment.unfinished() or 800 - deployment.unfinished() > done, 20)
+        wait_until(lambda done=done: not deployment.unfinished() or 800 - deployment.unfinished() > done)
         worker = deployment.workers[-1]
         if killed % 4 == 3:
             worker.kill()
@@ -349,9 +349,9 @@ def test_a_worker_may_be_pid_1(deployment: Deployment, start_as_pid_1: Callable[
     """Row 16: signals end it, its own dead are told from strangers', and orphans that it inherits do not stay zombies."""
     one = start_as_pid_1("-p1", "-u", deployment.env["CRASH_URL"])
     (own,) = children_of(one)
-    assert deployment.tasks.leave_orphans.delay(40).get(10) == 0
+    assert deployment.tasks.leave_orphans.delay(40).get(30) == 0
     orphans = set(wait_until(lambda: (found := children_of(one)) and len(found) > 20 and found)) - {own}
-    wait_until(lambda: not orphans & set(children_of(one)), 15, "PID 1 has reaped what it inherited")
+    wait_until(lambda: not orphans & set(children_of(one)), what="PID 1 has reaped what it inherited")
     assert children_of(one) == [own]
     workers = len(deployment.registered())
     result = deployment.tasks.hold.delay(1)
@@ -359,11 +359,11 @@ def test_a_worker_may_be_pid_1(deployment: Deployment, start_as_pid_1: Callable[
     os.kill(own, signal.SIGKILL)
     wait_until(lambda: deployment.numbers("start") == [1, 1])
     deployment.release()
-    assert result.get(10) == 1
+    assert result.get(30) == 1
     with pytest.raises(WorkerLost, match="5 times"):
-        deployment.tasks.die.delay(2).get(20)
+        deployment.tasks.die.delay(2).get(30)
     # What a killed process sent last, its registration maybe, may arrive after it was reaped; its lease ends that.
-    wait_until(lambda: len(deployment.registered()) <= workers, 20)
+    wait_until(lambda: len(deployment.registered()) <= workers)
     os.kill(one, signal.SIGTERM)
     assert start_as_pid_1.outer[0].wait(30) == 0  # type: ignore[attr-defined]
     assert deployment.registered() == []

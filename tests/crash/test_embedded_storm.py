@@ -145,7 +145,7 @@ class Storm:
                 assert process.poll() is None, (self.path.parent / f"{name}.err").read_text()
             return all(self.acknowledged(name) > size + 100 for name, size in before.items())
 
-        wait_until(going, timeout=30)
+        wait_until(going)
         self.slowest = max(self.slowest, time.monotonic() - began)
 
 

@@ -43,7 +43,7 @@ def test_a_master_that_becomes_a_replica(start_redis: Callable[..., RedisServer]
         for _ in range(2 * ROUNDS):
             enough = len(load.results) + 50
             wait_until(lambda enough=enough: len(load.results) > enough)
-            wait_until(lambda two=two: two.client().info("replication")["master_link_status"] == "up", 20)
+            wait_until(lambda two=two: two.client().info("replication")["master_link_status"] == "up")
             old, new = one.client(), two.client()
             old.client_pause(10_000, all=False)  # writes wait, as in a planned FAILOVER, until the replica has them all
             at = old.info("replication")["master_repl_offset"]
@@ -85,7 +85,7 @@ def test_sentinel_promotes_a_replica_under_load(tmp_path: Path, start_rig: Calla
             if result.state.name == "UNKNOWN":
                 lost += 1
             else:
-                assert result.get(10) == n
+                assert result.get(30) == n
         check_survived(rig, worker, lost, len(load.results))
     finally:
         rig.stop()
@@ -111,14 +111,14 @@ def test_an_old_master_that_comes_back_during_the_failover(tmp_path: Path, start
         return any("failover_in_progress" in sentinel.sentinel_masters()[MASTER]["flags"] for sentinel in sentinels)
 
     try:
-        wait_until(lambda: servers.master.client().info("replication")["slave0"]["state"] == "online", 20)
+        wait_until(lambda: servers.master.client().info("replication")["slave0"]["state"] == "online")
         worker = rig.start("-p2")
         with Load(rig) as load:
             wait_until(lambda: load.ended() > 100)
             servers.master.kill()
-            wait_until(is_promoting, 20)
+            wait_until(is_promoting)
             servers.master.start()
-            wait_until(lambda: servers.replica.role() == "master", 20)
+            wait_until(lambda: servers.replica.role() == "master")
             before = load.ended()
             wait_until(lambda: load.ended() > before + 100)
             # as a sentinel does when it has seen both well for ten seconds; a busy one may be far from that (its TILT mode)
@@ -191,7 +191,7 @@ def test_a_master_of_a_cluster_restarts(tmp_path: Path, start_rig: Callable[...,
             wait_until(lambda: load.ended() > 50)
             home.kill()
             home.start()
-            wait_until(lambda: b"cluster_state:ok" in home.client().execute_command("CLUSTER", "INFO"), 10)
+            wait_until(lambda: b"cluster_state:ok" in home.client().execute_command("CLUSTER", "INFO"))
             before = load.ended()
             took = seconds_until(lambda: load.ended() > before + 5)
         report("Cluster master kill -9", [took])

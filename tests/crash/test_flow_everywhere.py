@@ -30,26 +30,26 @@ def test_all_of_it(flow: Workers) -> None:
     tasks, queue = flow.tasks, flow.queue
     before = [tasks.fair.delay(key) for key in ["big"] * 10 + ["small"] * 3]
     flow.start()
-    assert tasks.beside.delay(7).get(timeout=20) == 7
-    ran = [each.get(timeout=20) for each in before]
+    assert tasks.beside.delay(7).get(timeout=30) == 7
+    ran = [each.get(timeout=30) for each in before]
     assert max(ran[10:]) < max(ran[:10])
 
     flow.start()
-    starts = [each.get(timeout=20) for each in [tasks.rated.delay("a") for _ in range(12)]]
+    starts = [each.get(timeout=30) for each in [tasks.rated.delay("a") for _ in range(12)]]
     assert max(starts) - min(starts) > 1
 
-    spans = sorted(each.get(timeout=20) for each in [tasks.alone.delay("a", 0.1) for _ in range(4)])
+    spans = sorted(each.get(timeout=30) for each in [tasks.alone.delay("a", 0.1) for _ in range(4)])
     assert all(ends <= begins for (_, ends), (begins, _) in itertools.pairwise(spans))
-    assert sorted(each.get(timeout=20) for each in [tasks.all_gates.delay("a", n) for n in range(20)]) == list(range(20))
+    assert sorted(each.get(timeout=30) for each in [tasks.all_gates.delay("a", n) for n in range(20)]) == list(range(20))
 
     queue.pause(task=tasks.plain)
     queue.pause(key="c-b")
     paused, kept = tasks.plain.delay(1), tasks.alone.delay("b")
-    assert tasks.fair.delay("b").get(timeout=20)
+    assert tasks.fair.delay("b").get(timeout=30)
     assert (paused.why().reason, kept.why().reason) == ("paused", "paused")
     queue.resume(task=tasks.plain)
     queue.resume(key="c-b")
-    assert (paused.get(timeout=20), len(kept.get(timeout=20))) == (1, 2)
+    assert (paused.get(timeout=30), len(kept.get(timeout=30))) == (1, 2)
 
     first, second = (tasks.single.apply_async(("a", n), countdown=60) for n in (1, 2))
     wait_until(lambda: first.state.name == "REVOKED")
@@ -69,5 +69,5 @@ def test_all_of_it(flow: Workers) -> None:
         bounded.send("flow_tasks.plain", (3,))
     assert (queue.stats()["ready"], queue.purge()) == (3, 3)
     queue.resume()
-    assert tasks.plain.delay(2).get(timeout=20) == 2
+    assert tasks.plain.delay(2).get(timeout=30) == 2
     bounded.close()

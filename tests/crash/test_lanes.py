@@ -61,7 +61,7 @@ class Lanes(Workers):
         return most
 
     def check_nothing_left(self) -> None:
-        wait_until(lambda: self.unfinished() == 0, 10)
+        wait_until(lambda: self.unfinished() == 0)
         found = leaks.keys_of(self.redis, self.name)
         for family in (
             keys.gated(self.name),
@@ -86,11 +86,11 @@ def lanes(queue_name: str, store_url: str, tmp_path: Path) -> Iterator[Lanes]:
 def test_at_most_four_at_a_time_whichever_processes_are_killed(lanes: Lanes, kills: int) -> None:
     for _ in range(2):
         lanes.start("-p3")
-    assert lanes.tasks.free.map(range(100)).get(20) == list(range(100))
+    assert lanes.tasks.free.map(range(100)).get(30) == list(range(100))
     began = time.monotonic()
     results = lanes.tasks.four.map(range(TASKS))
     for n in range(kills):
-        wait_until(lambda n=n: lanes.redis.hlen(keys.tasks(lanes.name)) < TASKS - 30 * (n + 1) and lanes.busy(), 20)
+        wait_until(lambda n=n: lanes.redis.hlen(keys.tasks(lanes.name)) < TASKS - 30 * (n + 1) and lanes.busy())
         lanes.kill(random.choice(lanes.busy()))
     assert results.get(30) == list(range(TASKS))
     took = time.monotonic() - began
@@ -102,7 +102,7 @@ def test_at_most_four_at_a_time_whichever_processes_are_killed(lanes: Lanes, kil
 def test_a_whole_worker_that_is_killed_holds_up_no_lane(lanes: Lanes) -> None:
     first, second = lanes.start("-p4"), lanes.start("-p4")
     results = lanes.tasks.four.map(range(TASKS))
-    wait_until(lambda: lanes.redis.hlen(keys.tasks(lanes.name)) < TASKS - 50, 20)
+    wait_until(lambda: lanes.redis.hlen(keys.tasks(lanes.name)) < TASKS - 50)
     dying = [*worker_processes(first.pid), first.pid]
     for pid in dying:
         lanes.kill(pid)
@@ -119,14 +119,14 @@ def test_a_process_killed_at_any_point_leaves_no_slot_behind(lanes: Lanes, point
     for _ in range(2):
         token.touch()
         results = [lanes.tasks.one_each.delay(n, n % 3) for n in range(30)]
-        assert [result.get(20) for result in results] == list(range(30))
+        assert [result.get(30) for result in results] == list(range(30))
         wait_until(lambda: not token.exists())
     lanes.check_nothing_left()
 
 
 def test_of_async_tasks_only_so_many_are_begun(lanes: Lanes) -> None:
     lanes.start("-p2")
-    assert lanes.tasks.three.map(range(40)).get(20) == list(range(40))
+    assert lanes.tasks.three.map(range(40)).get(30) == list(range(40))
     assert lanes.most_at_once() == 3
     lanes.check_nothing_left()
 
@@ -135,9 +135,9 @@ def test_each_tenant_has_a_lane_of_its_own_and_holds_up_no_other(lanes: Lanes) -
     lanes.start("-p2")
     hot = [lanes.tasks.one_each.delay(n, 0) for n in range(300)]
     quick = [lanes.tasks.one_each.delay(n, 1 + n) for n in range(10)]
-    assert [result.get(20) for result in quick] == list(range(10))
-    assert lanes.tasks.free.delay(7).get(20) == 7
+    assert [result.get(30) for result in quick] == list(range(10))
+    assert lanes.tasks.free.delay(7).get(30) == 7
     assert hot[-1].state == "PENDING"
-    assert [result.get(20) for result in hot] == list(range(300))
+    assert [result.get(30) for result in hot] == list(range(300))
     assert lanes.most_at_once("0") == 1
     lanes.check_nothing_left()

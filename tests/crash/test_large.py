@@ -234,15 +234,15 @@ def test_a_result_that_is_refused_ends_as_a_failure_and_holds_up_nobody(
     before = [rig.send(work, n) for n in range(5)]
     large = [rig.send(blob, 3 * MB), rig.send(blob, 2 * MB)]
     behind = [rig.send(work, n) for n in range(5, 30)]
-    assert [r.get(10) for r in before + behind] == list(range(30))
+    assert [r.get(30) for r in before + behind] == list(range(30))
     for result in large:
         with pytest.raises(
             SerializationError, match=r"blob ran to its end, but its result \([23] MB\) cannot be stored: .*(return|send) where"
         ):
-            result.get(20)
+            result.get(30)
         assert result.state == "FAILURE"
-    assert rig.send(work, 31).get(10) == 31
-    assert rig.send(blob, MB // 2).get(10) == b"x" * (MB // 2)
+    assert rig.send(work, 31).get(30) == 31
+    assert rig.send(blob, MB // 2).get(30) == b"x" * (MB // 2)
     assert rig.starts()["blob"] == 3
     assert rig.said().count("cannot be stored") == 2
     assert len(list(rig.queue.dead())) == 2
@@ -273,7 +273,7 @@ def test_the_largest_result_of_all_ends_within_seconds(make_rig: Callable[..., R
     large, behind = rig.send(rig.tasks.blob, 540_000_000), rig.send(rig.tasks.work, 1)
     with pytest.raises(SerializationError, match=r"takes 515 MB pickled, and a result may have 64 MB; .*return where"):
         large.get(allowed(20))
-    assert behind.get(10) == 1
+    assert behind.get(30) == 1
     [child] = worker_processes(worker.pid)
     assert resident_peak(child) < 800 << 20  # the value itself, and no copy of it
     assert rig.send(rig.tasks.retried_blob, 70_000_000).get(20, propagate=False).args
@@ -307,9 +307,9 @@ def test_a_result_on_a_slow_link_arrives_and_holds_up_nobody(make_rig: Callable[
     slowest = 0.0
     while not rig.redis.exists(keys.result(rig.name, large.id)):
         began = time.monotonic()
-        assert rig.send(rig.tasks.work, 1).get(10) == 1
+        assert rig.send(rig.tasks.work, 1).get(30) == 1
         slowest = max(slowest, time.monotonic() - began)
-    assert len(large.get(10)) == 24 * MB
+    assert len(large.get(30)) == 24 * MB
     assert slowest < allowed(1)
     assert rig.said().count("trying again") == 0
     rig.check_nothing_left()
@@ -323,7 +323,7 @@ def test_results_that_are_large_together_hold_up_nobody_on_a_slow_link(make_rig:
     size = 20_000
     rig = make_rig(between=Proxy)
     rig.start("-t1")
-    assert rig.tasks.work.map(range(600)).get(20)
+    assert rig.tasks.work.map(range(600)).get(30)
     rig.between.rate = 2 * MB
     rig.queue.pause()
     with rig.queue.batch():
@@ -331,13 +331,13 @@ def test_results_that_are_large_together_hold_up_nobody_on_a_slow_link(make_rig:
         behind = rig.tasks.work.delay(1)
     began = time.monotonic()
     rig.queue.resume()
-    assert behind.get(20) == 1
+    assert behind.get(30) == 1
     slowest = time.monotonic() - began
     while not all(rig.redis.exists(keys.result(rig.name, r.id)) for r in results[-2:]):
         began = time.monotonic()
-        assert rig.send(rig.tasks.work, 1).get(20) == 1
+        assert rig.send(rig.tasks.work, 1).get(30) == 1
         slowest = max(slowest, time.monotonic() - began)
-    assert [len(r.get(20)) for r in results] == [size] * len(results)
+    assert [len(r.get(30)) for r in results] == [size] * len(results)
     assert slowest < allowed(1)
     assert rig.starts()["blob"] == len(results)
     assert rig.said().count("trying again") == 0
@@ -352,7 +352,7 @@ def test_a_worker_that_is_stopped_tells_its_large_results_first(make_rig: Callab
     wait_until(lambda: rig.starts()["blob"])
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(20) == 0
-    assert len(large.get(5)) == 8 * MB
+    assert len(large.get(30)) == 8 * MB
     assert rig.starts()["blob"] == 1
     rig.check_nothing_left()
 
@@ -364,15 +364,15 @@ def test_an_outcome_that_is_refused_for_another_reason_holds_up_nobody(make_rig:
     rig.start("-t1")
     failing = [rig.send(rig.tasks.flaky, n, 9) for n in range(3)]
     working = [rig.send(rig.tasks.work, n) for n in range(50)]
-    assert [r.get(10) for r in working] == list(range(50))
+    assert [r.get(30) for r in working] == list(range(50))
     wait_until(lambda: "put right" in rig.said())
-    assert [rig.send(rig.tasks.work, n).get(10) for n in range(5)] == list(range(5))
+    assert [rig.send(rig.tasks.work, n).get(30) for n in range(5)] == list(range(5))
     wait_until(lambda: rig.said().count("kept in the dead list") == len(failing))  # each has had its last try
     assert {r.state for r in failing} <= {"STARTED", "RETRY"}
     rig.redis.delete(keys.dead(rig.name))
     for result in failing:
         with pytest.raises(OSError, match="not yet"):
-            result.get(20)
+            result.get(30)
     assert "cannot be stored" not in rig.said()
     rig.queue.discard_dead(all=True)
     rig.check_nothing_left()

@@ -31,7 +31,7 @@ class Here(Rig):
         with open(self.log, "a") as file:
             pipes = {"stdin": subprocess.DEVNULL, "stdout": file, "stderr": file}
             self.workers.append(start_python(RUN_WORKER.format(threads=threads), env=self.env, **pipes))
-        wait_until(self.registered, 20)
+        wait_until(self.registered)
         return self.workers[-1]
 
 
@@ -106,7 +106,7 @@ def test_run_worker_leaves_at_once_when_it_has_nothing_to_settle(start_rig: Star
     assert seconds_to_end(worker, signal.SIGINT) < allowed(2)
     server.start()
     rig.start()
-    wait_until(lambda: before.isdisjoint(rig.registered()), 5, f"whoever comes next strikes it off: {before}")
+    wait_until(lambda: before.isdisjoint(rig.registered()), what=f"whoever comes next strikes it off: {before}")
 
 
 def with_something_to_settle(rig: Here, server: RedisServer) -> tuple[subprocess.Popen[str], AsyncResult[Any]]:
@@ -127,7 +127,7 @@ def test_run_worker_waits_a_moment_to_tell_what_it_did_and_else_leaves_it_to_oth
     server.start()
     rig.start()
     began = time.monotonic()
-    assert result.get(10) == 1
+    assert result.get(30) == 1
     assert time.monotonic() - began < allowed(4), "its lease was waited for"
     assert rig.starts()["1"] == 2
     rig.check_nothing_left()
@@ -154,7 +154,7 @@ def test_an_idle_worker_leaves_at_once(start_rig: StartRig, told: int) -> None:
     assert "Traceback" not in rig.said()
     server.start()
     rig.start()
-    wait_until(lambda: before.isdisjoint(rig.registered()), 5, f"whoever comes next strikes it off: {before}")
+    wait_until(lambda: before.isdisjoint(rig.registered()), what=f"whoever comes next strikes it off: {before}")
 
 
 @pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT])
@@ -186,7 +186,7 @@ def test_a_worker_that_has_something_to_settle_waits_for_redis_as_long_as_its_gr
     assert 1.5 < seconds_to_end(worker, signal.SIGTERM) < allowed(4)
     server.start()
     rig.start()
-    assert result.get(10) == 1
+    assert result.get(30) == 1
     assert rig.queue._tasks.broker.look(result.id).history.deliveries == 0
     rig.check_nothing_left()
 

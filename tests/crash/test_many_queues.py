@@ -40,7 +40,7 @@ def start(start_command: Any, tmp_path: Path) -> Iterator[Start]:
         with open(logs[-1], "w") as file:
             pipes = {"stdin": subprocess.DEVNULL, "stdout": file, "stderr": file}
             worker: subprocess.Popen[str] = start_command("hotqueue-worker", "twenty_queues", *options, env=env, **pipes)
-        wait_until(lambda: BANNER in logs[-1].read_text(), 30, "the worker is ready")
+        wait_until(lambda: BANNER in logs[-1].read_text(), what="the worker is ready")
         return worker
 
     yield begin
@@ -66,11 +66,11 @@ def test_a_call_to_one_of_many_queues_asks_that_queue_alone(start_redis: Callabl
     redis = server.client()
     wait_until(lambda: registered(redis))
     quick = named(HotQueue("q-60", url=server.url), "quick")
-    assert quick.delay(0).get(10) == 0
+    assert quick.delay(0).get(30) == 0
     took = []
     for n in range(20):
         began = time.monotonic()
-        assert quick.delay(n).get(10) == n
+        assert quick.delay(n).get(30) == n
         took.append(time.monotonic() - began)
     assert sorted(took)[10] < allowed(0.02)
 
@@ -105,7 +105,7 @@ def test_no_lease_runs_out_at_a_tenth_of_a_second_of_round_trip(
     proxy.latency = (0.1, 0.0)
     workers = [start(proxy.url, "-p1", "--lease", "5"), start(proxy.url, "-p1", "--lease", "5")]
     redis = server.client()
-    wait_until(lambda: all(redis.zcard(keys.workers(f"q-{n}")) >= 2 for n in range(MANY)), 30)
+    wait_until(lambda: all(redis.zcard(keys.workers(f"q-{n}")) >= 2 for n in range(MANY)))
 
     def all_leases_run() -> bool:
         seconds, micros = redis.time()
@@ -118,7 +118,7 @@ def test_no_lease_runs_out_at_a_tenth_of_a_second_of_round_trip(
         lambda: sum(at > 0 for n in (0, 14) for _, at in redis.zrange(keys.workers(f"q-{n}"), 0, -1, withscores=True)) == 2
     )
     holds_for(all_leases_run, 8, every=0.1)
-    assert [result.get(20) for result in running] == [0, 0]
+    assert [result.get(30) for result in running] == [0, 0]
     assert sorted((tmp_path / "notes").read_text().split("\n")[:-1]) == ["q-0 0", "q-14 0"]
     began = time.monotonic()
     for worker in workers:

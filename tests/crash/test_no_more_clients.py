@@ -59,13 +59,13 @@ def ended(full: Full, count: int = 3) -> list[Any]:
 
 
 WAYS: dict[str, Callable[[list[Any]], list[Any]]] = {
-    "get": lambda results: [result.get(5) for result in results],
+    "get": lambda results: [result.get(30) for result in results],
     "get without a timeout": lambda results: [result.get() for result in results],
     "future": lambda results: [result.as_future().result(5) for result in results],
-    "set": lambda results: _set(results).get(5),
+    "set": lambda results: _set(results).get(30),
     "as_completed": lambda results: sorted(each.get(1) for each in _set(results).as_completed(5)),
-    "aget": lambda results: [asyncio.run(result.aget(5)) for result in results],
-    "gather": lambda results: asyncio.run(_set(results).aget(5)),
+    "aget": lambda results: [asyncio.run(result.aget(30)) for result in results],
+    "gather": lambda results: asyncio.run(_set(results).aget(30)),
 }
 
 
@@ -108,7 +108,7 @@ def test_a_result_that_comes_late_is_had_as_well(full: Full) -> None:
     len(full.queue)
     result = full.send(full.tasks.work, 1, 1.0)
     full.close_doors()
-    assert result.get(10) == 1
+    assert result.get(30) == 1
 
 
 def test_a_result_that_is_not_there_says_what_is_wrong(full: Full) -> None:
@@ -152,10 +152,10 @@ def test_a_worker_that_loses_connections_says_why_once_and_goes_on(full: Full, l
     for each in others:
         if each["cmd"] == "blpop" or (lost == "all" and "llen" not in each["cmd"]):
             full.redis.client_kill_filter(_id=each["id"])
-    wait_until(lambda: SAYS in full.said(), 15)
+    wait_until(lambda: SAYS in full.said())
     if lost == "all":
         full.open_doors()
-    assert [full.send(full.tasks.work, n).get(20) for n in range(30)] == list(range(30))
+    assert [full.send(full.tasks.work, n).get(30) for n in range(30)] == list(range(30))
     assert full.said().count(SAYS) <= 6  # its two threads, its supervisor
 
 

@@ -53,15 +53,15 @@ def test_none_starts_once_it_has_returned_and_all_run_in_order_later(pausing: Pa
     pausing.queue.pause(task=name)
     paused_at = time.monotonic_ns()
     second = task.map(range(1500, 1600))
-    assert others.get(timeout=20) == list(range(300))
-    assert pausing.tasks.price.delay(7).get(timeout=10) == 7
+    assert others.get(timeout=30) == list(range(300))
+    assert pausing.tasks.price.delay(7).get(timeout=30) == 7
     late = [(n, (at - paused_at) / 1e6) for n, at in pausing.started(name) if at > paused_at]
     assert late == []
     count = len(pausing.started(name))
     assert count < 1500
-    wait_until(lambda: pausing.parked(name) == 1600 - count, 10)
+    wait_until(lambda: pausing.parked(name) == 1600 - count)
     pausing.queue.resume(task=name)
-    assert [result.get(timeout=20) for result in first] + second.get(timeout=20) == list(range(1600))
+    assert [result.get(timeout=30) for result in first] + second.get(timeout=30) == list(range(1600))
     wait_until(lambda: pausing.unfinished() == 0)
 
 
@@ -74,25 +74,25 @@ def test_of_a_key_none_starts_once_it_has_returned_and_other_keys_go_on(pausing:
     wait_until(lambda: len(pausing.started("bill-1")) > 50)
     pausing.queue.pause(key="tenant-1")
     paused_at = time.monotonic_ns()
-    assert [result.get(timeout=20) for result in twos] == list(range(800))
+    assert [result.get(timeout=30) for result in twos] == list(range(800))
     assert [n for n, at in pausing.started("bill-1") if at > paused_at] == []
     pausing.queue.resume(key="tenant-1")
-    assert [result.get(timeout=20) for result in ones] == list(range(800))
+    assert [result.get(timeout=30) for result in ones] == list(range(800))
 
 
 def test_one_that_was_fetched_behind_a_long_one_goes_back(pausing: Pausing) -> None:
     pausing.start()
-    pausing.tasks.price.map(range(200)).get(timeout=10)  # so that it fetches many at once
+    pausing.tasks.price.map(range(200)).get(timeout=30)  # so that it fetches many at once
     with pausing.queue.batch():
         long = pausing.tasks.price.delay(1, 1.0)
         behind = [pausing.tasks.mail.delay(n) for n in range(5)]
     wait_until(lambda: long.state == "STARTED")
     pausing.queue.pause("mail")
-    assert long.get(timeout=10) == 1
+    assert long.get(timeout=30) == 1
     wait_until(lambda: pausing.parked("mail") == 5)
     assert pausing.started("mail") == []
     pausing.queue.resume("mail")
-    assert [result.get(timeout=10) for result in behind] == list(range(5))
+    assert [result.get(timeout=30) for result in behind] == list(range(5))
     assert [n for n, _ in pausing.started("mail")] == list(range(5))
 
 
@@ -104,10 +104,10 @@ def test_a_pause_outlives_the_workers(pausing: Pausing) -> None:
     for pid in (*worker_processes(first.pid), first.pid):
         os.kill(pid, signal.SIGKILL)
     pausing.start()
-    assert pausing.tasks.price.delay(1).get(timeout=10) == 1
+    assert pausing.tasks.price.delay(1).get(timeout=30) == 1
     holds_for(lambda: pausing.started("mail") == [], 0.3)
     pausing.queue.resume("mail")
-    assert results.get(timeout=10) == list(range(20))
+    assert results.get(timeout=30) == list(range(20))
 
 
 def test_whoever_resumes_may_die_between_the_steps(pausing: Pausing) -> None:
@@ -115,6 +115,6 @@ def test_whoever_resumes_may_die_between_the_steps(pausing: Pausing) -> None:
     pausing.start("-p2")
     pausing.queue.pause("mail")
     results = pausing.tasks.mail.map(range(3000))
-    wait_until(lambda: pausing.parked("mail") == 3000, 20)
+    wait_until(lambda: pausing.parked("mail") == 3000)
     pausing.queue._tasks.broker._edit("resume", "mail")
-    assert results.get(timeout=20) == list(range(3000))
+    assert results.get(timeout=30) == list(range(3000))

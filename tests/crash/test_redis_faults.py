@@ -48,8 +48,8 @@ def test_lone_quick_tasks_are_told_at_once(start_rig: StartRig) -> None:
     """A worker that has learned to take many never goes to sleep on what it has not told."""
     rig, _ = start_rig()
     rig.start()
-    took = [seconds_until(lambda n=n: rig.send(rig.tasks.work, n).get(10) == n) for n in range(30)]
-    took += [seconds_until(lambda: rig.tasks.work.map(range(40)).get(10) == list(range(40))) for _ in range(30)]
+    took = [seconds_until(lambda n=n: rig.send(rig.tasks.work, n).get(30) == n) for n in range(30)]
+    took += [seconds_until(lambda: rig.tasks.work.map(range(40)).get(30) == list(range(40))) for _ in range(30)]
     assert max(took) < allowed(1.5)
 
 
@@ -61,12 +61,12 @@ def test_work_goes_on_after_a_restart(start_rig: StartRig, end: Callable[[RedisS
     """Rows 19 and 20: idle and under load; consuming again within 2 s of the server's return, nothing lost."""
     rig, server = start_rig(*LOSES_NOTHING)
     worker = rig.start("-p2")
-    assert rig.send(rig.tasks.work, 0).get(10) == 0
+    assert rig.send(rig.tasks.work, 0).get(30) == 0
     took = []
     for _ in range(2 * ROUNDS):
         end(server)
         server.start()
-        took.append(seconds_until(lambda: rig.send(rig.tasks.work, 0).get(10) == 0))
+        took.append(seconds_until(lambda: rig.send(rig.tasks.work, 0).get(30) == 0))
     report(f"Redis {end.__name__}, idle", took)
     loaded = []
     with Load(rig) as load:
@@ -90,7 +90,7 @@ def test_work_goes_on_after_a_long_loading(start_rig: StartRig) -> None:
     """Row 37: LOADING is waited out, by producer and worker. A server answers while it loads once in 2 MB."""
     rig, server = start_rig("--key-load-delay", "2000", "--rdbcompression", "no")
     rig.start()
-    assert rig.send(rig.tasks.work, 0).get(10) == 0
+    assert rig.send(rig.tasks.work, 0).get(30) == 0
     with rig.redis.pipeline() as pipe:
         for n in range(1000):
             pipe.set(f"ballast:{n}", bytes(20_000))
@@ -127,7 +127,7 @@ def test_a_server_that_is_tampered_with_loses_nothing(start_rig: StartRig, harm:
     """Rows 27, 28 and 33: SCRIPT FLUSH and CLIENT KILL every 100 ms or so; scripts of others that block for 300 ms."""
     rig, server = start_rig("--lua-time-limit", "50")
     worker = rig.start("-p2")
-    assert rig.send(rig.tasks.work, 0).get(10) == 0
+    assert rig.send(rig.tasks.work, 0).get(30) == 0
     started, ended = rig.starts()["0"], threading.Event()
 
     def tamper() -> None:
@@ -148,7 +148,7 @@ def test_a_server_that_is_tampered_with_loses_nothing(start_rig: StartRig, harm:
     thread = threading.Thread(target=tamper)
     thread.start()
     with Load(rig) as load:
-        wait_until(lambda: len(load.results) > 200, 20)
+        wait_until(lambda: len(load.results) > 200)
     ended.set()
     thread.join()
     load.check_all_done()
@@ -161,10 +161,10 @@ def test_connections_that_the_server_closes_or_refuses(start_rig: StartRig) -> N
     """Row 33: `timeout` closes idle ones, `maxclients` refuses new ones; both are waited out."""
     rig, server = start_rig("--timeout", "1")
     worker = rig.start()
-    assert rig.send(rig.tasks.work, 0).get(10) == 0
+    assert rig.send(rig.tasks.work, 0).get(30) == 0
     looker = server.client()
     looker.config_set("timeout", 1)
-    wait_until(lambda: not [c for c in looker.client_list() if int(c["idle"]) > 2], 5)
+    wait_until(lambda: not [c for c in looker.client_list() if int(c["idle"]) > 2])
     looker.config_set("timeout", 0)
     looker.config_set("maxclients", len(looker.client_list()))
     looker.client_kill_filter(_type="normal", skipme=True)
@@ -178,7 +178,7 @@ def test_connections_that_the_server_closes_or_refuses(start_rig: StartRig) -> N
     for client in held:
         client.close()
     looker.config_set("maxclients", 10_000)
-    assert rig.send(rig.tasks.work, 2).get(10) == 2
+    assert rig.send(rig.tasks.work, 2).get(30) == 2
     assert worker.poll() is None
 
 
@@ -186,10 +186,10 @@ def test_a_restart_without_the_data_is_a_new_start(start_rig: StartRig) -> None:
     """Rows 20 and 76: a server that comes back empty loses what it forgot; the worker registers again and goes on."""
     rig, server = start_rig()
     worker = rig.start("-p2")
-    assert rig.send(rig.tasks.work, 0).get(10) == 0
+    assert rig.send(rig.tasks.work, 0).get(30) == 0
     server.kill()
     server.start()
-    assert seconds_until(lambda: rig.send(rig.tasks.work, 1).get(10) == 1) < allowed(2)
+    assert seconds_until(lambda: rig.send(rig.tasks.work, 1).get(30) == 1) < allowed(2)
     wait_until(lambda: len(rig.registered()) >= 2)
     assert worker.poll() is None
 
@@ -209,13 +209,13 @@ def test_a_full_server_is_drained(start_rig: StartRig) -> None:
         with pytest.raises(QueueFull, match="maxmemory"):
             rig.tasks.work.delay(0)
     worker = rig.start("-p2", "--lease", "2", wait=False)
-    assert [len(r.get(15)) for r in results[:300]] == [1000] * 300
-    assert [r.get(15) for r in results[300:]] == [*range(50)] * 3
+    assert [len(r.get(30)) for r in results[:300]] == [1000] * 300
+    assert [r.get(30) for r in results[300:]] == [*range(50)] * 3
     assert worker.poll() is None
     assert rig.registered()
     rig.check_nothing_left()
     rig.redis.config_set("maxmemory", 0)
-    assert seconds_until(lambda: rig.tasks.work.delay(1).get(10) == 1) < allowed(4)
+    assert seconds_until(lambda: rig.tasks.work.delay(1).get(30) == 1) < allowed(4)
     assert "Traceback" not in rig.said()
 
 
@@ -249,10 +249,10 @@ def test_a_full_disk_is_waited_out(small_disk: Path, tmp_path: Path) -> None:
         waiting = rig.unfinished()
         assert waiting
         (small_disk / "filler").unlink()
-        took = seconds_until(lambda: rig.send(rig.tasks.work, 9).get(10) == 9)
+        took = seconds_until(lambda: rig.send(rig.tasks.work, 9).get(30) == 9)
         report("disk full, then space", [took])
         assert took < allowed(4)  # Redis itself looks again once a second
-        assert [r.get(10) for r in slow] == [0, 1]
+        assert [r.get(30) for r in slow] == [0, 1]
         assert (rig.starts()["0"], rig.starts()["1"]) == (1, 1)
         rig.check_nothing_left()
         assert worker.poll() is None
@@ -303,7 +303,7 @@ def test_a_permission_that_is_taken_away_and_given_back(start_rig: StartRig) -> 
     rig, _ = start_rig()
     rig.redis.execute_command("ACL", "SETUSER", "app", "on", ">pw", "~*", "&*", "+@all")
     worker = rig.start(url=f"redis://app:pw@127.0.0.1:{rig.redis.connection_pool.connection_kwargs['port']}/0")
-    assert rig.send(rig.tasks.work, 0).get(10) == 0
+    assert rig.send(rig.tasks.work, 0).get(30) == 0
     rig.redis.execute_command("ACL", "SETUSER", "app", "-evalsha", "-eval")
     result = rig.send(rig.tasks.work, 1)
     wait_until(lambda: "evalsha" in rig.said())

@@ -162,6 +162,6 @@ def test_a_supervisor_brings_what_others_left(bench: Bench, start_command: Calla
     """Nobody but a worker of the source is there, which has nothing to run itself."""
     bench.send(3)
     worker = start_command("hotqueue-worker", "-Q", "source", "-u", bench.url, "-p1")
-    wait_until(bench.all_ran_once, 30)
+    wait_until(bench.all_ran_once)
     wait_until(lambda: bench.source.targets() == [])
     assert worker.poll() is None

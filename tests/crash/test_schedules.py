@@ -57,7 +57,7 @@ class Fired(Workers):
             found = {slot for slot in self.slots() if slot >= since}
             return found == set(range(min(found), max(found) + 1, EVERY))
 
-        wait_until(has_no_gap, 20)
+        wait_until(has_no_gap)
 
     def stored(self) -> int:
         """Return how many tasks were ever stored in the queue."""
@@ -79,7 +79,7 @@ def now() -> int:
 def beats(fired: Fired, more: int, name: str = "beat") -> None:
     """Wait until so many more slots were fired."""
     before = len(fired.slots(name))
-    wait_until(lambda: len(fired.slots(name)) >= before + more, 30, "slots are fired")
+    wait_until(lambda: len(fired.slots(name)) >= before + more, what="slots are fired")
 
 
 def test_supervisors_that_are_killed_stopped_and_started_anew(fired: Fired) -> None:
@@ -115,7 +115,7 @@ def test_a_supervisor_that_is_gone_at_this_point(fired: Fired, tmp_path: Path, p
     token = tmp_path / "token"
     token.touch()
     harmed = fired.start(env={**env, "HOTQUEUE_FAULT": f"{point}:{action}:{token}"}, wait=False)
-    wait_until(lambda: not token.exists(), 20, "it came there")
+    wait_until(lambda: not token.exists(), what="it came there")
     if action == "KILL":
         assert harmed.wait(10) == -signal.SIGKILL
     beats(fired, 5)
@@ -154,7 +154,7 @@ def test_signed_on_every_kind_of_server(queue_name: str, store_url: str, tmp_pat
         queue.schedule("made", 0.5, "schedule_tasks.noted", kwargs={"what": "made"})
         HotQueue(queue_name, url=store_url).schedule("forged", 0.5, "schedule_tasks.noted", kwargs={"what": "forged"})
         kinds = {"beat", "far", "made"}
-        wait_until(lambda: {words[0] for words in app.noted()} >= kinds, 30, "each of them fires")
+        wait_until(lambda: {words[0] for words in app.noted()} >= kinds, what="each of them fires")
         names = [each.name for each in queue.schedules()]
         assert names == ["beat", "far", "made"]
         assert all(each.last_result is not None for each in queue.schedules())
@@ -172,7 +172,7 @@ def test_a_server_that_is_away_and_comes_back(fired: Fired) -> None:
     since = max(fired.slots())
     fired.server.pause()
     gone = now()
-    wait_until(lambda: now() > gone + 1500, 5)
+    wait_until(lambda: now() > gone + 1500)
     fired.server.resume()
     beats(fired, 12)
     fired.stop()
@@ -197,7 +197,7 @@ def test_bursts_fire_what_was_missed_and_run_it(fired: Fired) -> None:
     for n in range(2):
         seen = len(fired.slots())
         slot = fired.queue.schedules()[0]._stored.state.slot
-        wait_until(lambda slot=slot: now() > slot, 5)  # type: ignore[misc]
+        wait_until(lambda slot=slot: now() > slot)  # type: ignore[misc]
         assert fired.start("-b", env=env, wait=False).wait(30) == 0
         assert len(fired.slots()) > seen, n
 
@@ -208,8 +208,8 @@ def test_a_full_server_moves_no_slot(fired: Fired) -> None:
     since = now()
     used = fired.redis.info("memory")["used_memory"]
     fired.redis.config_set("maxmemory", used // 2)
-    wait_until(lambda: now() > since + 1000, 5)
-    wait_until(lambda: "used memory" in fired.said() or "out of memory" in fired.said().lower(), 10, "it is told")
+    wait_until(lambda: now() > since + 1000)
+    wait_until(lambda: "used memory" in fired.said() or "out of memory" in fired.said().lower(), what="it is told")
     fired.redis.config_set("maxmemory", 0)
     beats(fired, 8)
     fired.stop()
@@ -221,14 +221,14 @@ def test_a_rolling_deployment_fires_the_new_times_alone(fired: Fired) -> None:
     fired.start(env=old)
     beats(fired, 2)
     first = fired.start(env=new)
-    wait_until(lambda: fired.queue.schedules()[0].when == 0.5, 10, "the new one counts")
+    wait_until(lambda: fired.queue.schedules()[0].when == 0.5, what="the new one counts")
     since = now() + 100
     beats(fired, 3)
     assert all(slot % 500 == 0 for slot in fired.slots() if slot > since)
     assert len(fired.queue.schedules()[0].declared_by) == 1
     first.terminate()
     first.wait(10)
-    wait_until(lambda: fired.queue.schedules()[0].when == 0.2, 15, "the old one counts again")
+    wait_until(lambda: fired.queue.schedules()[0].when == 0.2, what="the old one counts again")
     beats(fired, 3)
     assert set(fired.slots().values()) == {1}
 
@@ -238,12 +238,12 @@ def test_workers_with_their_hands_full_and_a_forgotten_script(fired: Fired) -> N
     beats(fired, 2)
     queue = HotQueue(fired.name, url=fired.server.url)
     blocker = queue.submit(_take_long, 1.5)
-    wait_until(lambda: blocker.state == "STARTED", 10)
+    wait_until(lambda: blocker.state == "STARTED")
     fired.redis.script_flush()
     stored = fired.stored()
-    wait_until(lambda: fired.stored() >= stored + 4, 10, "slots are fired, and wait")
+    wait_until(lambda: fired.stored() >= stored + 4, what="slots are fired, and wait")
     assert blocker.state == "STARTED"
-    blocker.get(timeout=10)
+    blocker.get(timeout=30)
     queue.close()
 
 

@@ -49,7 +49,7 @@ class Pair:
         with open(self.folder / "worker.log", "a") as file:
             pipes = {"stdin": subprocess.DEVNULL, "stdout": file, "stderr": file}
             self.workers.append(self.start_command("hotqueue-worker", app, *args, env=self.env, **pipes))
-        wait_until(lambda: BANNER in self.said(), 30, "the worker is ready")
+        wait_until(lambda: BANNER in self.said(), what="the worker is ready")
         return self.workers[-1]
 
     def said(self) -> str:
@@ -117,13 +117,13 @@ def test_the_other_queue_goes_on_as_if_nothing_were(make_pair: Callable[..., Pai
     pair.start("-p1")
     here, there = pair.queue("here", pair.env["HERE"]), pair.queue("there", pair.env["THERE"])
     quick, far = named(here, task), named(there, "far")
-    assert (quick.delay(1).get(10), far.delay("a").get(10)) == (1, "a")
+    assert (quick.delay(1).get(30), far.delay("a").get(30)) == (1, "a")
     pair.there.pause()  # type: ignore[union-attr]
     took = bystander(lambda: quick.delay(2), OUTAGE)
     assert took[len(took) // 2] < allowed(0.1)
     assert took[-1] < allowed(1.0)
     pair.there.resume()  # type: ignore[union-attr]
-    assert far.delay("b").get(20) == "b"
+    assert far.delay("b").get(30) == "b"
     assert pair.noted() == ["a", "b"]
 
 
@@ -136,13 +136,13 @@ def test_half_a_reply_is_waited_for_as_none_is(make_pair: Callable[..., Pair], t
     pair.start("-p1")
     here, there = pair.queue("here", pair.env["HERE"]), pair.queue("there", pair.env["THERE"])
     quick, far = named(here, task), named(there, "far" if task == "quick" else "afar")
-    assert (quick.delay(1).get(10), far.delay("a").get(10)) == (1, "a")
+    assert (quick.delay(1).get(30), far.delay("a").get(30)) == (1, "a")
     proxy.add(Fault(HALF_REPLY, scripts.STEP.sha))
     last = far.delay("b")
     wait_until(lambda: proxy.faults[HALF_REPLY] == 1)
     assert bystander(lambda: quick.delay(2), 2.0)[-1] < allowed(1.0)
     proxy.pass_rest()
-    assert last.get(20) == "b"
+    assert last.get(30) == "b"
     assert Counter(pair.noted()) == {"a": 1, "b": 1}
     proxy.close()
 
@@ -152,7 +152,7 @@ def test_an_idle_worker_sleeps_while_an_answer_is_under_way(make_pair: Callable[
     pair = make_pair()
     pair.start("-p1")
     here = pair.queue("here", pair.env["HERE"])
-    named(here, task).delay(1).get(10)
+    named(here, task).delay(1).get(30)
     pair.there.pause()  # type: ignore[union-attr]
     before = _looks(here)
     let_pass(OUTAGE)  # it asks the silent one within three seconds, and waits five for the answer
@@ -171,14 +171,14 @@ def test_a_process_says_once_that_a_server_is_away_and_is_back(make_pair: Callab
     assert server is not None
     pair.start("-p1", "-t4", app=app)
     call = named(pair.queue(queue[0], pair.env[queue[1]]), "far" if app == "two_servers" else "quick")
-    assert [each.get(10) for each in call.map(range(8))] == list(range(8))
+    assert [each.get(30) for each in call.map(range(8))] == list(range(8))
     server.pause()
-    wait_until(lambda: len(pair.lines("trying again until it answers")) > 0, 20, "it is noticed")
+    wait_until(lambda: len(pair.lines("trying again until it answers")) > 0, what="it is noticed")
     # an idle one looks every three seconds, and waits five for the answer
     holds_for(lambda: len(pair.lines("trying again until it answers")) == 1, OUTAGE + 3, "it is said once", every=0.1)
     server.resume()
-    assert [each.get(20) for each in call.map(range(8))] == list(range(8))
-    wait_until(lambda: len(pair.lines("answers again")) > 0, 10, "it is said")
+    assert [each.get(30) for each in call.map(range(8))] == list(range(8))
+    wait_until(lambda: len(pair.lines("answers again")) > 0, what="it is said")
     pair.workers[0].send_signal(signal.SIGTERM)
     pair.workers[0].wait(40)
     assert [len(pair.lines(what)) for what in ("trying again until it answers", "answers again")] == [1, 1]
@@ -191,7 +191,7 @@ def test_two_servers_may_have_queues_of_one_name(make_pair: Callable[..., Pair])
     here, there = pair.queue("here", pair.env["HERE"]), pair.queue("here", pair.env["THERE"])
     quick, far = named(here, "quick"), named(there, "far")
     dead = named(there, "die").delay()
-    assert (quick.delay(1).get(10), far.delay("a").get(10)) == (1, "a")
+    assert (quick.delay(1).get(30), far.delay("a").get(30)) == (1, "a")
     with pytest.raises(WorkerLost):
         dead.get(60)
     assert [task.id for task in there.dead()] == [dead.id]
@@ -199,7 +199,7 @@ def test_two_servers_may_have_queues_of_one_name(make_pair: Callable[..., Pair])
     pair.there.pause()  # type: ignore[union-attr]
     assert bystander(lambda: quick.delay(2), 2.0)[-1] < allowed(1.0)
     pair.there.resume()  # type: ignore[union-attr]
-    assert far.delay("b").get(20) == "b"
+    assert far.delay("b").get(30) == "b"
     assert Counter(pair.noted()) == {"a": 1, "b": 1}
 
 
@@ -213,7 +213,7 @@ def test_what_ran_there_when_it_fell_silent_is_told_when_it_is_back_and_runs_onc
     took = bystander(lambda: quick.delay(2), OUTAGE)
     assert took[-1] < allowed(1.0)
     pair.there.resume()  # type: ignore[union-attr]
-    assert [result.get(20) for result in running] == [f"a{n}" for n in range(10)]
+    assert [result.get(30) for result in running] == [f"a{n}" for n in range(10)]
     assert Counter(pair.noted()) == {f"a{n}": 1 for n in range(10)}
 
 
@@ -221,13 +221,13 @@ def test_a_worker_leaves_in_time_and_tells_the_others(make_pair: Callable[..., P
     pair = make_pair()
     worker = pair.start("-p1", "--grace", "8")
     here, there = pair.queue("here", pair.env["HERE"]), pair.queue("there", pair.env["THERE"])
-    assert named(there, "far").delay("a").get(10) == "a"
+    assert named(there, "far").delay("a").get(30) == "a"
     pair.there.pause()  # type: ignore[union-attr]
     result = named(here, "slow").delay("s", 1.0)
     wait_until(lambda: "s" in pair.noted())
     began = time.monotonic()
     worker.send_signal(signal.SIGTERM)
-    assert result.get(20) == "s"
+    assert result.get(30) == "s"
     assert worker.wait(20) == 0
     assert time.monotonic() - began < allowed(
         8
@@ -240,9 +240,9 @@ def test_a_fetch_under_way_at_a_silent_server_is_not_waited_for_at_the_end(make_
     proxy = Proxy(pair.env["THERE"])
     pair.env["THERE"] = proxy.url
     worker = pair.start("-p1")
-    assert named(pair.queue("here", pair.env["HERE"]), "quick").delay(1).get(10) == 1
+    assert named(pair.queue("here", pair.env["HERE"]), "quick").delay(1).get(30) == 1
     proxy.add(Fault(SILENCE, scripts.STEP.sha))
-    wait_until(lambda: proxy.swallowed, 10, "it asks for tasks there")
+    wait_until(lambda: proxy.swallowed, what="it asks for tasks there")
     proxy.fall_silent()
     began = time.monotonic()
     worker.send_signal(signal.SIGTERM)
@@ -257,7 +257,7 @@ def test_many_queues_of_a_server_that_has_just_fallen_silent_are_left_in_no_long
 ) -> None:
     pair = make_pair()
     worker = pair.start("-p1", app="two_servers_of_many")
-    assert named(pair.queue("here", pair.env["HERE"]), "quick").delay(1).get(10) == 1
+    assert named(pair.queue("here", pair.env["HERE"]), "quick").delay(1).get(30) == 1
     wait_until(lambda: all(pair.there.client().zcard(keys.workers(f"there{n}")) == 1 for n in range(MANY)))  # type: ignore[union-attr]
     pair.there.pause()  # type: ignore[union-attr]
     began = time.monotonic()
@@ -275,12 +275,12 @@ def test_a_worker_begins_without_a_server_that_is_away(make_pair: Callable[..., 
         pair.there.pause()  # type: ignore[union-attr]
     began = time.monotonic()
     pair.start("-p2")
-    assert named(pair.queue("here", pair.env["HERE"]), "quick").delay(3).get(10) == 3
+    assert named(pair.queue("here", pair.env["HERE"]), "quick").delay(3).get(30) == 3
     assert time.monotonic() - began < allowed(8)
     assert "the queues there wait for it (there), the others begin" in pair.said()
     if is_silent:
         pair.there.resume()  # type: ignore[union-attr]
-        assert named(pair.queue("there", pair.env["THERE"]), "far").delay("late").get(20) == "late"
+        assert named(pair.queue("there", pair.env["THERE"]), "far").delay("late").get(30) == "late"
 
 
 class TestCluster:
@@ -314,7 +314,7 @@ class TestCluster:
         healthy = [name for name in names if at[name] != silent]
         assert healthy
         for name in names:
-            assert named(HotQueue(name, url=cluster.url), "quick").delay(1).get(20) == 1
+            assert named(HotQueue(name, url=cluster.url), "quick").delay(1).get(30) == 1
         queue = HotQueue(healthy[0], url=cluster.url)
         long = named(queue, "slow").delay("long", 9.0)
         quick = named(queue, "quick")
@@ -322,15 +322,15 @@ class TestCluster:
         cluster.nodes[silent].pause()
 
         def all_leases_run() -> bool:
-            quick.delay(2).get(10)
+            quick.delay(2).get(30)
             return all(self.leases_run(clients[at[name]], name) for name in healthy)
 
         holds_for(all_leases_run, 8, every=0.1)
-        assert long.get(20) == "long"
+        assert long.get(30) == "long"
         cluster.nodes[silent].resume()
         assert pair.noted() == [f"{healthy[0]} long"]
         assert "is lost" not in pair.said()
-        assert named(HotQueue(names[0], url=cluster.url), "quick").delay(3).get(20) == 3
+        assert named(HotQueue(names[0], url=cluster.url), "quick").delay(3).get(30) == 3
         for each in (worker, second):
             each.send_signal(signal.SIGTERM)
             assert each.wait(20) == 0

@@ -32,8 +32,8 @@ class Stepping(Workers):
         super().__init__("step_tasks", name, url, folder)
 
     def check_nothing_left(self) -> None:
-        wait_until(lambda: self.unfinished() == 0, 20)
-        wait_until(lambda: not Broker(self.queue._store, self.name).let_go(), 20)
+        wait_until(lambda: self.unfinished() == 0)
+        wait_until(lambda: not Broker(self.queue._store, self.name).let_go())
         prefix = f"{{hotqueue:{self.name}}}:"
         found = {key.removeprefix(prefix) for key in leaks.keys_of(self.redis, self.name)}
         assert found & {"steps", "dead:steps", "steps:todo", "steps:open", "owned", "owned:over", "attempts", "unique"} == set()
@@ -73,11 +73,11 @@ def test_a_process_killed_at_any_point_breaks_no_workflow(stepping: Stepping, po
         )
         looped = [stepping.tasks.loop.delay(4, is_wide) for is_wide in (False, True)]
         one_key = [chain(add.s(n), stepping.tasks.only.si(7), add.s(1)).delay() for n in range(5)]
-        assert last.get(20) == 11000 + 20 * 111
-        assert [result.get(20) for result in looped] == ["end", "end"]
-        assert [result.get(20) for result in one_key] == [8] * 5
+        assert last.get(30) == 11000 + 20 * 111
+        assert [result.get(30) for result in looped] == ["end", "end"]
+        assert [result.get(30) for result in one_key] == [8] * 5
         with pytest.raises(ValueError, match=r"^no\n"):
-            behind.get(20)
+            behind.get(30)
         wait_until(lambda: not token.exists())
         assert stepping.queue.discard_dead(all=True) == 1
     stepping.check_nothing_left()
@@ -96,5 +96,5 @@ def test_a_sender_that_dies_between_two_lots_leaves_nothing_that_waits(
         pass
     stepping.start("-p1")
     with pytest.raises(EarlierStepFailed, match="never sent"):
-        stepping.queue.result("body").get(20)
+        stepping.queue.result("body").get(30)
     stepping.check_nothing_left()

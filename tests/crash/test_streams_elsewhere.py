@@ -106,7 +106,7 @@ def test_a_replica_that_is_promoted(tmp_path: Path, start_workers: Callable[...,
     try:
         readers = Readers(workers.tasks.until_told.delay())
         readers.go_on()
-        wait_until(lambda: servers.replica.client().exists(keys.stream(workers.name, readers.result.id)), 30)
+        wait_until(lambda: servers.replica.client().exists(keys.stream(workers.name, readers.result.id)))
         servers.master.kill()
         wait_until(lambda: servers.replica.role() == "master", 60)
         readers.go_on()

@@ -32,7 +32,7 @@ def rig(start_redis: Callable[..., RedisServer], tmp_path: Path) -> Iterator[Rig
     load_scripts(made.redis)
     made.proxy = Proxy(server.url)  # type: ignore[attr-defined]
     made.start("-t1", url=made.proxy.url)  # type: ignore[attr-defined]
-    assert made.tasks.work.map(range(10_000, 10_600)).get(20) == list(range(10_000, 10_600))
+    assert made.tasks.work.map(range(10_000, 10_600)).get(30) == list(range(10_000, 10_600))
     yield made
     made.stop()
     made.proxy.close()  # type: ignore[attr-defined]
@@ -74,5 +74,5 @@ def test_a_taking_back_whose_reply_is_lost_takes_nothing_that_runs_by_then(rig: 
 def test_what_is_left_of_a_fetch_goes_back_to_its_place(rig: Rig) -> None:
     """And so is started in the order in which it was sent, though in between it was held, handed over and taken back."""
     send_together(rig, range(1), fetches)
-    wait_until(lambda: rig.redis.zcard(keys.ready(rig.name)) == 0 and rig.unfinished() == 0, 30)
+    wait_until(lambda: rig.redis.zcard(keys.ready(rig.name)) == 0 and rig.unfinished() == 0)
     assert [int(n) for (n, *_) in rig.noted() if int(n) < MANY] == list(range(MANY))

@@ -58,7 +58,7 @@ class Unique(Workers):
             assert [pair for pair in pairwise(some) if pair[1][0] < pair[0][1]] == []
 
     def check_nothing_left(self) -> None:
-        wait_until(lambda: self.unfinished() == 0, 20)
+        wait_until(lambda: self.unfinished() == 0)
         found = leaks.keys_of(self.redis, self.name)
         for family in (keys.unique(self.name), keys.parked(self.name, ""), keys.attempts(self.name), keys.needs(self.name)):
             assert [key for key in found if key.startswith(family)] == []
@@ -85,7 +85,7 @@ def test_a_process_killed_at_any_point_leaves_no_key_taken(unique: Unique, point
         wait_until(lambda: not token.exists())
     unique.check_nothing_left()
     for user in range(3):
-        assert unique.tasks.once.delay(user, 100 + user).get(20) == 100 + user
+        assert unique.tasks.once.delay(user, 100 + user).get(30) == 100 + user
 
 
 def test_the_newest_runs_last_and_one_at_a_time_whichever_processes_are_killed(unique: Unique) -> None:
@@ -114,6 +114,6 @@ def test_a_server_that_has_forgotten_everything_keeps_nobody_out(unique: Unique,
     if harm == "script_flush":
         assert unique.tasks.once.delay(1, 2) == first
         unique.queue.resume()
-        assert first.get(20) == 1
-    assert unique.tasks.once.delay(1, 3).get(20) == 3
+        assert first.get(30) == 1
+    assert unique.tasks.once.delay(1, 3).get(30) == 3
     unique.check_nothing_left()

@@ -73,7 +73,7 @@ class Both(Workers):
 
     def got_next(self, ids: Iterable[str]) -> Any:
         """Return the results of tasks, as a program of the next version gets them."""
-        return self.run_next("print(json.dumps([t.queue.result(id).get(10) for id in sys.argv[1:]]))", *ids)
+        return self.run_next("print(json.dumps([t.queue.result(id).get(30) for id in sys.argv[1:]]))", *ids)
 
     def ran(self) -> dict[int, list[int]]:
         """Return by which schemas each task was run."""
@@ -96,7 +96,7 @@ def test_workers_of_both_versions_through_an_upgrade(both: Both) -> None:
     work, flaky = both.tasks.work, both.tasks.flaky
     old = both.start("-t2")
     held = [work.delay(0, str(both.gate)), flaky.delay(1, str(both.gate))]
-    wait_until(lambda: both.ran().keys() == {0, 1}, 10, "the old worker has begun")
+    wait_until(lambda: both.ran().keys() == {0, 1}, what="the old worker has begun")
     waiting = [work.delay(n) for n in range(2, 10)]
     results = {result.id: n for n, result in enumerate([*held, *waiting])}
     assert both.upgrade() == [{"name": both.name, "before": OLD, "schema": NEW, "older_workers": 3}]
@@ -106,12 +106,12 @@ def test_workers_of_both_versions_through_an_upgrade(both: Both) -> None:
     both.start_next()
     both.send_next(range(20, 40))
     both.run_next("t.awork.delay(40)")
-    wait_until(lambda: both.ran().keys() >= {*range(10), *range(20, 41)}, 20, "the next version runs what waited")
+    wait_until(lambda: both.ran().keys() >= {*range(10), *range(20, 41)}, what="the next version runs what waited")
     both.gate.touch()
-    wait_until(lambda: both.unfinished() == 0, 20, "all has ended")
+    wait_until(lambda: both.unfinished() == 0, what="all has ended")
     assert both.got_next(results) == list(range(10))
     assert both.ran() == {0: [OLD], 1: [OLD, NEW], **{n: [NEW] for n in (*range(2, 10), *range(20, 41))}}
-    wait_until(lambda: SAYS in both.said(), 10, "the old worker says so")
+    wait_until(lambda: SAYS in both.said(), what="the old worker says so")
     old.send_signal(signal.SIGTERM)
     assert old.wait(10) == 0
     assert both.said().count(SAYS) == 1
@@ -128,24 +128,24 @@ def test_a_program_of_the_next_version_writes_todays_forms_until_the_queue_is_ta
         return {record[:1] for record in found}
 
     both.run_next("t.work.delay(0, sys.argv[1]); t.queue.tasks['schema_tasks.work'].map([1, 2])", both.gate)
-    wait_until(lambda: 0 in both.ran() and forms(), 10, "the next version has begun")
+    wait_until(lambda: 0 in both.ran() and forms(), what="the next version has begun")
     assert (forms(), redis.exists(keys.attempts(both.name))) == ({b"1"}, 0)
     both.gate.touch()
-    wait_until(lambda: both.unfinished() == 0, 10, "all has ended")
+    wait_until(lambda: both.unfinished() == 0, what="all has ended")
     both.kill_last()
     both.gate.unlink()
     both.start()
     both.send_next([3, 4, 5])
-    wait_until(lambda: both.unfinished() == 0, 10, "today's version runs what the next one sent")
+    wait_until(lambda: both.unfinished() == 0, what="today's version runs what the next one sent")
     assert {n: both.ran()[n] for n in (3, 4, 5)} == {n: [OLD] for n in (3, 4, 5)}
     both.upgrade()
     both.start_next()
     both.run_next("t.work.delay(6, sys.argv[1])", both.gate)
-    wait_until(lambda: 6 in both.ran() and forms(), 10, "the next version has begun")
+    wait_until(lambda: 6 in both.ran() and forms(), what="the next version has begun")
     assert forms() == {b"2"}
     assert {value.decode() for value in redis.hvals(keys.attempts(both.name))} == {next_version.HISTORY}
     both.gate.touch()
-    wait_until(lambda: both.unfinished() == 0, 10, "all has ended")
+    wait_until(lambda: both.unfinished() == 0, what="all has ended")
 
 
 @pytest.mark.servers("server")
@@ -153,23 +153,23 @@ def test_an_old_worker_that_starts_at_a_newer_queue_waits_and_is_in_nobodys_way(
     """It registers nothing, listens to no bell whose tokens are for others, and works on as soon as it may again."""
     both.upgrade()
     old = both.start(wait=False)
-    wait_until(lambda: SAYS in both.said(), 20, "the old worker says why it waits")
+    wait_until(lambda: SAYS in both.said(), what="the old worker says why it waits")
     assert both.registered() == []
     both.start_next()
 
     def asleep() -> int:
         return sum("b" in client["flags"] for client in both.redis.client_list())
 
-    wait_until(lambda: asleep() == 2, 10, "the sync and the async worker of the next version sleep, and nobody else")
+    wait_until(lambda: asleep() == 2, what="the sync and the async worker of the next version sleep, and nobody else")
     both.send_next(range(20))
-    wait_until(lambda: both.unfinished() == 0, 10, "all has ended")
+    wait_until(lambda: both.unfinished() == 0, what="all has ended")
     assert both.ran() == {n: [NEW] for n in range(20)}
     holds_for(lambda: asleep() <= 2, 1.5)
     assert (old.poll(), both.said().count(SAYS), "Traceback" in both.said()) == (None, 1, False)
     both.kill_last()
     for key in both.redis.scan_iter(match=f"*{both.name}*"):  # as whoever deletes a queue
         both.redis.delete(key)
-    assert both.tasks.work.delay(99).get(15) == 99
+    assert both.tasks.work.delay(99).get(30) == 99
     assert both.ran()[99] == [OLD]
 
 
@@ -178,26 +178,26 @@ def test_what_an_old_worker_dies_with_is_run_by_the_next_version(both: Both) -> 
     """By its supervisor when its process dies, by others when that dies too; what is kept of it stays."""
     old = both.start()
     both.tasks.work.delay(0, str(both.gate))
-    wait_until(lambda: 0 in both.ran(), 10, "the old worker has begun")
+    wait_until(lambda: 0 in both.ran(), what="the old worker has begun")
     both.upgrade()
     both.start_next()
     os.kill(*worker_processes(old.pid), signal.SIGKILL)
-    wait_until(lambda: both.ran()[0] == [OLD, NEW], 20, "the next version has begun")
+    wait_until(lambda: both.ran()[0] == [OLD, NEW], what="the next version has begun")
     old.kill()
     both.gate.touch()
-    wait_until(lambda: both.unfinished() == 0, 10, "it has ended")
+    wait_until(lambda: both.unfinished() == 0, what="it has ended")
 
     both.gate.unlink()
     both.redis.delete(*both.redis.keys(f"*{both.name}*"))
     old = both.start()
     both.tasks.work.delay(1, str(both.gate))
-    wait_until(lambda: 1 in both.ran(), 10, "an old worker has begun")
+    wait_until(lambda: 1 in both.ran(), what="an old worker has begun")
     both.upgrade()
     for pid in (*worker_processes(old.pid), old.pid):
         os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: NEW in both.ran()[1], 20, "the next version has begun")
+    wait_until(lambda: NEW in both.ran()[1], what="the next version has begun")
     both.gate.touch()
-    wait_until(lambda: both.unfinished() == 0, 10, "it has ended")
+    wait_until(lambda: both.unfinished() == 0, what="it has ended")
 
 
 @pytest.mark.parametrize("kind", [SILENCE, LOSE_REQUEST, LOSE_REPLY])
@@ -215,7 +215,7 @@ def test_an_upgrade_that_breaks_off_at_any_step_is_run_again(
     proxy.add(Fault(kind, lambda request: next_version.UPGRADE.sha in request and keys.seq(names[step]).encode() in request))
     env = next_version.environment(next_folder, {})
     upgrade = start_command("hotqueue", "upgrade", *names, "-u", proxy.url, "--yes", "--json", env=env)
-    wait_until(lambda: proxy.faults[kind] == 1, 20, "it has come so far")
+    wait_until(lambda: proxy.faults[kind] == 1, what="it has come so far")
     if kind == SILENCE:
         upgrade.kill()
     upgrade.communicate(timeout=allowed(20))
@@ -251,13 +251,13 @@ def test_one_of_several_queues_that_is_newer_keeps_a_worker_from_no_other(
             "hotqueue-worker", "twenty_queues", "-p1", env=env, stdin=subprocess.DEVNULL, stdout=file, stderr=file
         )
     try:
-        wait_until(lambda: all(redis.zcard(keys.workers(f"q-{n}")) for n in (0, 2)), 20, "it has registered")
+        wait_until(lambda: all(redis.zcard(keys.workers(f"q-{n}")) for n in (0, 2)), what="it has registered")
         if not is_before:
-            assert quick[1].delay(0).get(10) == 0
+            assert quick[1].delay(0).get(30) == 0
             next_version.upgrade(queues[1]._store, "q-1")
             redis.lpush(keys.bell("q-1"), "1")  # it may sleep: what it then fetches says that the queue is newer
-        wait_until(lambda: log.read_text().count(SAYS) == 1, 20, "it says so")
-        assert [quick[n].delay(n).get(10) for n in (0, 2, 0, 2)] == [0, 2, 0, 2]
+        wait_until(lambda: log.read_text().count(SAYS) == 1, what="it says so")
+        assert [quick[n].delay(n).get(30) for n in (0, 2, 0, 2)] == [0, 2, 0, 2]
         redis.config_resetstat()
         rung = redis.lpush(keys.bell("q-1"), "1")  # for somebody else, as is the one above where it was not needed
         let_pass(2)  # what is measured is a rate

@@ -35,7 +35,7 @@ def test_envelopes_of_every_version_run(rig: Rig, ahead: int) -> None:
     upgrade = rig.log.parent / "sitecustomize.py"
     upgrade.write_text(f"from hotqueue.tasks.wire import envelope\nenvelope.WIRE_VERSION += {ahead}\n")
     rig.start(env={"PYTHONPATH": os.pathsep.join([str(upgrade.parent), rig.env["PYTHONPATH"]])})
-    assert [rig.queue.result(path.stem.rpartition("-")[2]).get(10) for path in RUN] == [7] * len(RUN)
+    assert [rig.queue.result(path.stem.rpartition("-")[2]).get(30) for path in RUN] == [7] * len(RUN)
     assert rig.starts() == {"7": len(RUN)}
     rig.check_nothing_left()
 

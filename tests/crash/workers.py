@@ -66,8 +66,8 @@ class Workers:
             pipes = {"stdin": subprocess.DEVNULL, "stdout": file, "stderr": file}
             self.workers.append(start_command("hotqueue-worker", *told, env={**self.env, **(env or {})}, **pipes))
         if wait:
-            wait_until(lambda: set(self.registered()) - before, 20, "a worker registers")
-            wait_until(lambda: self.said().count(BANNER) > banners, 20, "it is ready")
+            wait_until(lambda: set(self.registered()) - before, what="a worker registers")
+            wait_until(lambda: self.said().count(BANNER) > banners, what="it is ready")
         return self.workers[-1]
 
     def registered(self) -> list[str]:
@@ -101,7 +101,7 @@ class Workers:
         self.queue.close()
 
 
-def seconds_until(condition: Callable[[], object], timeout: float = 10, what: str = "") -> float:
+def seconds_until(condition: Callable[[], object], timeout: float = 30, what: str = "") -> float:
     """Return how long it took until `condition` came true."""
     began = time.monotonic()
     wait_until(lambda: condition(), timeout, what)

@@ -42,7 +42,7 @@ def test_ctrl_c_reaches_the_users_only(path: Path, users: Users) -> None:
     other = users(path, "put", "b")
     pid = other.do("pid")
     os.killpg(interrupted.process.pid, signal.SIGINT)
-    interrupted.process.communicate(timeout=20)
+    interrupted.process.communicate(timeout=30)
     assert other.do("pid") == pid
     other.leave()
     nothing_left(path.parent)

@@ -319,7 +319,7 @@ def test_a_loop_goes_on_by_itself_after_a_restart(
             server.kill()
             wait_until(lambda n=n: caplog.text.count("is interrupted") == n + 1)
             server.start()
-            wait_until(lambda n=n: caplog.text.count("goes on after") == n + 1, 2)  # consuming again within 2 s
+            wait_until(lambda n=n: caplog.text.count("goes on after") == n + 1)  # consuming again within 2 s
         other.put("stop")
         done.result(10)
         assert (len(other), consumers(other)) == (0, [])

@@ -121,7 +121,7 @@ def test_a_holder_elsewhere_is_dead_when_its_lease_has_ended(
     assert queue.get(block=True, timeout=0.5) is None
     queue._store.command("z", "ZADD", keys.consumers(queue.name), 1, consumer)
     assert queue.get() is None  # ended, but so it looks after an outage too: its holder gets a moment to renew
-    assert queue.get(block=True, timeout=5) == "a"
+    assert queue.get(block=True, timeout=30) == "a"
 
 
 def test_a_consumer_that_was_given_up_goes_on(make_queue: MakeQueue, caplog: pytest.LogCaptureFixture) -> None:

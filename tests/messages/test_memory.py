@@ -26,7 +26,7 @@ def test_raw_messages_are_kept_in_memory() -> None:
     assert (len(queue), queue.get(), queue.get(block=True), queue.get(), queue.get()) == (3, 1, [2], None, None)
     assert queue.get(block=True, timeout=0.01) is None
     threading.Timer(0.01, lambda: queue.put("late")).start()
-    assert queue.get(block=True, timeout=10) == "late"
+    assert queue.get(block=True, timeout=30) == "late"
     with pytest.raises(SerializationError, match="argument 1"):
         queue.put(threading.Lock())
     bounded = HotQueue("bounded", host="127.0.0.1", port=1, max_queue_length=1)

@@ -36,7 +36,7 @@ def test_all_that_match_are_counted_thrown_away_and_brought_back(make_queue: Mak
     assert str(count(store, Choice(DISCARD, [queue.name]), 10)) == "at least 10"
     actions = Actions(store)
     action = actions.start(choice, count(store, choice), "ann")
-    wait_until(lambda: action.is_over, 20)
+    wait_until(lambda: action.is_over)
     assert (action.state, action.seen, action.done.count, action.error) == ("finished", 29, 29, "")
     assert [dead.args for dead in queue.dead()] == ["7"]
     queue.discard_dead(all=True)  # somebody else throws something away
@@ -102,7 +102,7 @@ def test_an_action_that_cannot_go_on_says_why(make_queue: MakeQueue) -> None:
     queue = make_queue()
     queue._store.client().set(f"{{hotqueue:{queue.name}}}:dead", "junk")
     action = Actions(queue._store).start(Choice(RETRY, ids={queue.name: ["x"]}), Counted(1))
-    wait_until(lambda: action.is_over, 20)
+    wait_until(lambda: action.is_over)
     assert action.state == "failed"
     assert "dead" in action.error
     queue._store.client().delete(f"{{hotqueue:{queue.name}}}:dead")

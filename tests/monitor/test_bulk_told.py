@@ -108,7 +108,7 @@ def test_another_dashboard_sees_it_and_cancels_it(make_queue: MakeQueue, monkeyp
     monkeypatch.setattr(Action, "_take_in", take_in)
     page = one.post("/do/revoke-all", data={"q": f"queue:{queue.name}", "counted": "50"})
     address = str(page.url.path) + f"?queue={queue.name}"
-    wait_until(lambda: "cancelled" in other.get(address).text, 20)
+    wait_until(lambda: "cancelled" in other.get(address).text)
     assert "20 tasks revoked" in asked_elsewhere[0]
     assert "20 tasks revoked" in other.get(address).text
     assert queue.pending() == 30
@@ -119,7 +119,7 @@ def test_what_is_told_is_what_there_is(make_queue: MakeQueue) -> None:
     queue = make_queue()
     task_by_name(queue, "t").map(range(5))
     action = Actions(queue._store).start(Choice(REVOKE, [queue.name]), Counted(5, is_cut=True), "ann")
-    wait_until(lambda: (told := told_of(queue._store, queue.name, action.id)) is not None and told.is_over, 20)
+    wait_until(lambda: (told := told_of(queue._store, queue.name, action.id)) is not None and told.is_over)
     found = told_of(queue._store, queue.name, action.id)
     assert found is not None
     assert (found.state, found.seen, found.total, found.who) == ("finished", 5, Counted(5, is_cut=True), "ann")
@@ -146,7 +146,7 @@ def test_a_search_that_finds_nothing_is_told_of_and_can_be_cancelled(
 
     monkeypatch.setattr(Action, "tell", tells)
     action = Actions(queue._store).start(Choice(REVOKE, [queue.name], parse("task:nope")), Counted(0))
-    wait_until(lambda: action.is_over, 20)
+    wait_until(lambda: action.is_over)
     assert action.state == "cancelled"
     assert told.count("working") == 20
     assert queue.pending() == 50

@@ -28,7 +28,7 @@ def _start_together(threads: list[threading.Thread], shared: Snapshots) -> None:
     with shared._lock:
         for thread in threads:
             thread.start()
-        wait_until(lambda: _asking() == len(threads), 20, "all of them ask")
+        wait_until(lambda: _asking() == len(threads), what="all of them ask")
     for thread in threads:
         thread.join()
 

@@ -122,7 +122,7 @@ async def _use_from_a_loop(queue: HotQueue) -> None:
         await asyncio.sleep(0)
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
-        assert await queue.aget(block=True, timeout=5) == "undone"
+        assert await queue.aget(block=True, timeout=30) == "undone"
 
 
 APP = """
@@ -204,7 +204,7 @@ def _use_a_bound(url: str) -> None:
         results = [queue.send("acl_app.add", (n, n)) for n in range(5)]
         threading.Timer(0.2, queue.resume).start()
         results += [queue.send("acl_app.add", (n, n)) for n in range(5, 20)]
-        assert [r.get(timeout=20) for r in results] == [2 * n for n in range(20)]
+        assert [r.get(timeout=30) for r in results] == [2 * n for n in range(20)]
 
 
 def _use_another_queue(queue: HotQueue, url: str) -> None:
@@ -212,15 +212,15 @@ def _use_another_queue(queue: HotQueue, url: str) -> None:
     with HotQueue(f"{NAME}-there", url=url) as there:
         results = group(task(queue, "add").s(1, 2), task(there, "add").s(1, 2)).delay()
         assert there.pending() == 1
-        assert next(iter(results)).get(timeout=20) == 3
+        assert next(iter(results)).get(timeout=30) == 3
         assert results.revoke() == 1
         assert there.pending() == 0
 
 
 def _use_schedules(queue: HotQueue) -> None:
     made = queue.schedule("s", 0.2, task(queue, "add"), (1, 2))
-    wait_until(lambda: [each for each in queue.schedules() if each.name == "s" and each.last_result], 20, "it fires")
-    assert made.trigger().get(timeout=20) == 3
+    wait_until(lambda: [each for each in queue.schedules() if each.name == "s" and each.last_result], what="it fires")
+    assert made.trigger().get(timeout=30) == 3
     made.pause()
     made.resume()
     made.update(when=60)
@@ -232,33 +232,33 @@ def _use_schedules(queue: HotQueue) -> None:
 def _use_tasks(queue: HotQueue, folder: Path) -> None:
     add = task(queue, "add")
     results = [add.delay(n, n) for n in range(50)]
-    assert [r.get(timeout=20) for r in results] == [2 * n for n in range(50)]
-    assert task(queue, "aadd").delay(1, 2).get(timeout=20) == 3
-    assert add.delay("x" * 99_999, "y").get(timeout=20) == "x" * 99_999 + "y"
-    assert queue.submit(lambda: "by value").get(timeout=20) == "by value"
-    assert add.apply_async((1, 2), countdown=0.05, priority=5).get(timeout=20) == 3
+    assert [r.get(timeout=30) for r in results] == [2 * n for n in range(50)]
+    assert task(queue, "aadd").delay(1, 2).get(timeout=30) == 3
+    assert add.delay("x" * 99_999, "y").get(timeout=30) == "x" * 99_999 + "y"
+    assert queue.submit(lambda: "by value").get(timeout=30) == "by value"
+    assert add.apply_async((1, 2), countdown=0.05, priority=5).get(timeout=30) == 3
     flaky = task(queue, "flaky").delay()
-    assert (flaky.get(timeout=20), flaky.retries) == ("at last", 2)
+    assert (flaky.get(timeout=30), flaky.retries) == ("at last", 2)
     assert flaky.progress == {"done": 1, "total": 2, "message": ""}
-    assert queue.result(task(queue, "parent").delay().get(timeout=20)).get(timeout=20) == 2
+    assert queue.result(task(queue, "parent").delay().get(timeout=30)).get(timeout=30) == 2
     counted = task(queue, "count").delay(9)
-    assert list(counted.stream(timeout=20))[-2:] == list(counted.stream()) == [7, 8]
+    assert list(counted.stream(timeout=30))[-2:] == list(counted.stream()) == [7, 8]
     fail = task(queue, "fail").delay()
     with pytest.raises(ValueError, match="no"):
-        fail.get(timeout=20)
+        fail.get(timeout=30)
     assert (fail.state, [d.id for d in queue.dead()], queue.retry_dead(fail)) == (State.FAILURE, [fail.id], 1)
     wait_until(lambda: [d.id for d in queue.dead()] == [fail.id])
     assert (queue.discard_dead(all=True), list(queue.dead())) == (1, [])
     with pytest.raises(TimeLimitExceeded):
-        task(queue, "slow").delay().get(timeout=20)
-    assert task(queue, "die").delay(str(folder)).get(timeout=20) == "survived"
+        task(queue, "slow").delay().get(timeout=30)
+    assert task(queue, "die").delay(str(folder)).get(timeout=30) == "survived"
     later = add.apply_async((1, 2), countdown=600)
     assert (later.revoke(), queue.scheduled()) == ("revoked", 0)
     waiting = task(queue, "wait").delay()
     wait_until(lambda: waiting.state is State.STARTED)
     assert waiting.revoke(terminate=True) == "running, being stopped"
     with pytest.raises(TaskRevoked):
-        waiting.get(timeout=20)
+        waiting.get(timeout=30)
     unknown = task(queue, "nowhere").delay()
     wait_until(lambda: queue._tasks.broker.counts()["parked"])
     with pytest.raises(TimeoutError, match="no worker of queue"):
@@ -274,7 +274,7 @@ def _use_tasks(queue: HotQueue, folder: Path) -> None:
     with pytest.raises(TimeoutError, match="is paused"):
         held_back.get(timeout=0.05)
     queue.resume()
-    assert held_back.get(timeout=20) == 2
+    assert held_back.get(timeout=30) == 2
     held_back.forget()
     assert (queue.pending(), queue.running(), len(queue.workers()) >= 2) == (0, 0, True)
     queue.put("a message")

@@ -317,7 +317,7 @@ def test_a_queue_survives_fork(store_url: str, queue_name: str) -> None:
             queue.put(*range(100))
             assert queue._store.client() is not before
             os._exit(0)
-        got = [queue.get(block=True, timeout=10) for _ in range(100)]
+        got = [queue.get(block=True, timeout=30) for _ in range(100)]
         assert os.waitpid(child, 0)[1] == 0 and got == list(range(100)), got
         assert queue._store.client() is before
     """

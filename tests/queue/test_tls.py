@@ -112,7 +112,7 @@ def url(server: TlsServer, host: str = "localhost", **options: object) -> str:
 def use(where: str) -> None:
     with HotQueue(NAME, url=where) as queue:
         queue.put("over TLS")
-        assert queue.get(block=True, timeout=5) == "over TLS"
+        assert queue.get(block=True, timeout=30) == "over TLS"
 
 
 def ask_once(where: str) -> None:
@@ -126,7 +126,7 @@ def test_everything_goes_over_tls(server: TlsServer, certificates: Path, start_c
     use(where)
     worker = start_command("hotqueue-worker", "-Q", NAME, "-p", "1", env={"HOTQUEUE_URL": where})
     with HotQueue(NAME, url=where) as queue:
-        assert queue.submit(lambda: "done over TLS").get(timeout=20) == "done over TLS"
+        assert queue.submit(lambda: "done over TLS").get(timeout=30) == "done over TLS"
         assert asyncio.run(_from_a_loop(queue)) == ("hello", 3)
         queue.put(1)
         assert run_command("hotwatch", NAME, env={"HOTQUEUE_URL": where}, check=True).stdout == f"{NAME}: 1 items\n"
@@ -271,7 +271,7 @@ def test_several_servers_over_tls(many: TlsSentinel | TlsCluster, certificates: 
     use(where)
     worker = start_command("hotqueue-worker", "-Q", NAME, "-p", "1", env={"HOTQUEUE_URL": where})
     with HotQueue(NAME, url=where) as queue:
-        assert queue.submit(lambda: "done over TLS").get(timeout=20) == "done over TLS"
+        assert queue.submit(lambda: "done over TLS").get(timeout=30) == "done over TLS"
         assert asyncio.run(_from_a_loop(queue)) == ("hello", 3)
     worker.terminate()
     assert worker.wait(20) == 0
@@ -316,12 +316,12 @@ def test_sentinel_promotes_a_replica_over_tls(
     where = many_url(sentinel, certificates / "ca.crt")
     worker = start_command("hotqueue-worker", "-Q", NAME, "-p", "1", env={"HOTQUEUE_URL": where})
     with HotQueue(NAME, url=where) as queue:
-        assert queue.submit(len, "abc").get(timeout=20) == 3
-        wait_until(lambda: sentinel.replica.client().info("replication")["master_link_status"] == "up", 20)
+        assert queue.submit(len, "abc").get(timeout=30) == 3
+        wait_until(lambda: sentinel.replica.client().info("replication")["master_link_status"] == "up")
         sentinel.master.kill()
-        wait_until(lambda: sentinel.replica.role() == "master", 30)
-        result = wait_until(lambda: _sent(queue), 10)
-        assert result.get(timeout=20) == 4
+        wait_until(lambda: sentinel.replica.role() == "master")
+        result = wait_until(lambda: _sent(queue))
+        assert result.get(timeout=30) == 4
     worker.terminate()
     assert worker.wait(20) == 0
 
@@ -371,6 +371,6 @@ def test_a_worker_serves_a_module_with_a_client_over_tls(
     worker = start_command("hotqueue-worker", "served", "-p", "1", cwd=tmp_path)
     with HotQueue(NAME, url=where) as queue:
         task = task_by_name(queue, "served.double", is_async=True)
-        assert task.delay(2).get(timeout=20) == 4
+        assert task.delay(2).get(timeout=30) == 4
     worker.terminate()
     assert worker.wait(20) == 0

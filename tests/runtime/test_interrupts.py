@@ -163,7 +163,7 @@ def test_inside_testing_a_limit_ends_its_own_task_and_not_the_one_that_it_waits_
 
     def run() -> None:
         with pytest.raises(SoftTimeLimitExceeded, match="waits ran longer"):
-            outer.delay().get(timeout=10)
+            outer.delay().get(timeout=30)
         waited.append(queue.result("inner").state)
 
     with queue.testing():

@@ -88,7 +88,7 @@ def _rounds(args: argparse.Namespace, supervisor: int) -> tuple[list[str], Readi
 
     wrong: list[str] = []
     readings: Readings = {}
-    pids = wait_until(lambda: len(found := processes.worker_processes(supervisor)) == 2 and found, 30, "two processes")
+    pids = wait_until(lambda: len(found := processes.worker_processes(supervisor)) == 2 and found, what="two processes")
     began = time.monotonic()
     for n in range(1, args.rounds + 1):
         wrong += _round(KINDS, n)

@@ -36,7 +36,7 @@ def heard(tracking: Tracking) -> list[bytes] | None:
         found[:] = [tracking.changed()]
         return found != [[]]
 
-    wait_until(is_heard, 10, "a change is heard of")
+    wait_until(is_heard, what="a change is heard of")
     return found[0]
 
 

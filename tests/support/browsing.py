@@ -40,7 +40,7 @@ def open_until(page: Page, path: str, there: Locator) -> None:
     Args:
         path: of the page; "" is the one that is open.
     """
-    wait_until(lambda: page.goto(path or page.url) and there.is_visible(), 10, f"{there} on {path or page.url}")
+    wait_until(lambda: page.goto(path or page.url) and there.is_visible(), what=f"{there} on {path or page.url}")
 
 
 def hold(page: Page, path: str) -> Callable[[], Route]:
@@ -51,7 +51,7 @@ def hold(page: Page, path: str) -> Callable[[], Route]:
     """
     held: list[Route] = []
     page.route(re.compile(path), lambda route: held.append(route))
-    return lambda: wait_until(lambda: [page.title(), *held][1:], 10, f"a request for {path}") and held.pop(0)
+    return lambda: wait_until(lambda: [page.title(), *held][1:], what=f"a request for {path}") and held.pop(0)
 
 
 def fits(page: Page) -> None:
@@ -67,6 +67,6 @@ def fits(page: Page) -> None:
         return not wider
 
     try:
-        wait_until(does_fit, 3, page.url)
+        wait_until(does_fit, what=page.url)
     except AssertionError as error:
         raise AssertionError(f"{error}: {wider}") from None

@@ -93,12 +93,12 @@ class User:
 
     def leave(self) -> None:
         """Let it end by itself, without close()."""
-        self.process.communicate(timeout=20)
+        self.process.communicate(timeout=30)
         assert self.process.returncode == 0
 
     def kill(self) -> None:
         self.process.kill()
-        self.process.communicate(timeout=20)
+        self.process.communicate(timeout=30)
 
 
 class Users:

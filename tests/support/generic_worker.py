@@ -21,7 +21,7 @@ def served(servers: Servers, request: pytest.FixtureRequest) -> Iterator[str]:
     worker = processes.start_command("hotqueue-worker", "-Q", name, "--url", url, "-p", "1", "-t", str(THREADS), "-q")
     yield name
     worker.terminate()
-    worker.communicate(timeout=20)
+    worker.communicate(timeout=30)
     assert worker.returncode == 0
 
 

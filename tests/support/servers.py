@@ -115,7 +115,7 @@ class RedisServer:
             port = self.port or free_port()
             self._process = subprocess.Popen([sys.executable, "-SE", "-c", LEASH, *self._command(port)], cwd=self.folder)
             self._port_asked = port
-            wait_until(lambda: self._process.poll() is not None or self._answers(), 20, f"the server on port {port} answers")
+            wait_until(lambda: self._process.poll() is not None or self._answers(), what=f"the server on port {port} answers")
             if self._process.poll() is None:
                 self.port = port
                 return
@@ -200,7 +200,7 @@ class Sentinel:
 
     def _wait(self) -> None:
         for sentinel in self.sentinels:
-            wait_until(lambda s=sentinel: self._is_seen_by(s), 20, "the sentinel sees master, replica and other sentinels")
+            wait_until(lambda s=sentinel: self._is_seen_by(s), what="the sentinel sees master, replica and other sentinels")
 
     def _is_seen_by(self, sentinel: RedisServer) -> bool:
         with sentinel.client(decode_responses=True) as client:
@@ -251,7 +251,7 @@ class Cluster:
         for n, (client, (low, high)) in enumerate(zip(clients, itertools.pairwise(bounds), strict=True)):
             client.execute_command("CLUSTER SET-CONFIG-EPOCH", n + 1)
             client.execute_command("CLUSTER ADDSLOTS", *range(low, high))
-        wait_until(lambda: self._meet(clients), 30, "every node of the cluster sees it whole")
+        wait_until(lambda: self._meet(clients), what="every node of the cluster sees it whole")
         for client in clients:
             client.close()
 

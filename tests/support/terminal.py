@@ -59,7 +59,7 @@ class Terminal:
             screen = self.coloured_screen
             return screen if any(escape in screen for escape in escapes) else ""
 
-        return wait_until(one_there, timeout=15, what=f"one of {escapes} on the screen")
+        return wait_until(one_there, what=f"one of {escapes} on the screen")
 
     def line(self, text: str) -> str:
         """Return the line of the screen that has a text; "" where none has."""
@@ -73,13 +73,13 @@ class Terminal:
             return screen if all(text in screen for text in texts) else ""
 
         try:
-            return wait_until(all_there, timeout=15, what=f"{texts} on the screen")
+            return wait_until(all_there, what=f"{texts} on the screen")
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.screen}") from None
 
     def shows_no(self, text: str) -> str:
         """Wait until a text is not on the screen any more; return the screen."""
-        return wait_until(lambda: "" if text in (screen := self.screen) else screen, timeout=15, what=f"{text!r} gone")
+        return wait_until(lambda: "" if text in (screen := self.screen) else screen, what=f"{text!r} gone")
 
     def press(self, *keys: str) -> None:
         """Press keys, as tmux names them: ``Enter``, ``Escape``, ``C-c``, ``a``."""

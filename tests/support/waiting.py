@@ -13,6 +13,8 @@ from typing import TypeVar
 T = TypeVar("T")
 
 POLL = 0.005  # seconds
+PATIENCE = 30.0  # seconds until something counts as not coming: none of them is lost where it comes
+LONGEST = 90.0  # seconds that a wait may take on an overloaded machine: less than a test may
 
 
 def allowed(seconds: float) -> float:
@@ -28,7 +30,7 @@ def _runnable() -> int:
         return 0
 
 
-def wait_until(condition: Callable[[], T], timeout: float = 10, what: str = "") -> T:
+def wait_until(condition: Callable[[], T], timeout: float = PATIENCE, what: str = "") -> T:
     """Call `condition` until it returns something true, and return that.
 
     Args:
@@ -45,7 +47,7 @@ def wait_until(condition: Callable[[], T], timeout: float = 10, what: str = "") 
     return found
 
 
-async def await_until(condition: Callable[[], T], timeout: float = 10, what: str = "") -> T:
+async def await_until(condition: Callable[[], T], timeout: float = PATIENCE, what: str = "") -> T:
     """Do as `wait_until` does, while others of this loop run."""
     began = time.monotonic()
     while not (found := condition()):
@@ -55,7 +57,8 @@ async def await_until(condition: Callable[[], T], timeout: float = 10, what: str
 
 
 def _check(began: float, timeout: float, what: str, condition: Callable[[], object], found: object) -> None:
-    if time.monotonic() - began > timeout and time.monotonic() - began > allowed(timeout):
+    waited = time.monotonic() - began
+    if waited > timeout and waited > min(allowed(timeout), max(timeout, LONGEST)):
         raise AssertionError(f"not true within {timeout} s: {what or _source(condition)} (last: {found!r})")
 
 

@@ -126,21 +126,21 @@ def check() -> dict[str, Any]:
     for value in values:
         kind = type(value)
         if "." not in kind.__qualname__:
-            found["looked"] += look.delay(value, kind, kind.__name__).get(10)
-        back = echo.delay([{"in": (value,)}]).get(10)[0]["in"][0]
+            found["looked"] += look.delay(value, kind, kind.__name__).get(30)
+        back = echo.delay([{"in": (value,)}]).get(30)[0]["in"][0]
         found["echoed"].append(type(back) is kind)
-    found["identity"] = [echo.delay(v).get(10) is v for v in (Color.RED, Order, twice, ABSENT, UserId, Order.Line)]
+    found["identity"] = [echo.delay(v).get(30) is v for v in (Color.RED, Order, twice, ABSENT, UserId, Order.Line)]
     offset = Order(10)
     lambdas = [lambda o: isinstance(o, Order), lambda o: type(o) is Order, lambda o: o.plus(offset.n)]
-    found["called"] = [call.delay(f, Order(1)).get(10) for f in lambdas]
-    found["called"] += [call.delay(f, 2).get(10) for f in (twice, partial(twice), Order(1).plus, UserId)]
-    found["called"].append(type(call.delay(Order.made, 2).get(10)) is Order)
+    found["called"] = [call.delay(f, Order(1)).get(30) for f in lambdas]
+    found["called"] += [call.delay(f, 2).get(30) for f in (twice, partial(twice), Order(1).plus, UserId)]
+    found["called"].append(type(call.delay(Order.made, 2).get(30)) is Order)
     try:
-        fails.delay(Order(9)).get(10)
+        fails.delay(Order(9)).get(30)
     except NoStock as error:
         found["error"] = [str(error), type(error.order) is Order, isinstance(error, RemoteError)]
     try:
-        group.delay(Order(9)).get(10)
+        group.delay(Order(9)).get(30)
     except* NoStock as some:
         found["group"] = str(some.exceptions[0])
     except* KeyError:
@@ -180,6 +180,6 @@ if __name__ == "__main__":
         return type(value).__name__
 
     if sys.argv[-1] == "guarded":
-        print("GUARDED", type(echo.delay(OnlyHere()).get(10)) is OnlyHere, only_here.name, only_here.delay(OnlyHere()).get(10))
+        print("GUARDED", type(echo.delay(OnlyHere()).get(30)) is OnlyHere, only_here.name, only_here.delay(OnlyHere()).get(30))
     else:
         main(sys.argv[-1])

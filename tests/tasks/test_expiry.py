@@ -184,7 +184,7 @@ def test_all_who_look_agree_though_no_worker_is_there(make_queue: MakeQueue) -> 
 def test_who_waits_before_it_expires_is_told(make_queue: MakeQueue) -> None:
     result = make_queue().task(sample.double).apply_async((1,), expires=0.3, countdown=60)
     with pytest.raises(TaskExpired):
-        result.get(timeout=10)
+        result.get(timeout=30)
 
 
 @pytest.mark.parametrize("need", ["task", "wire"])
@@ -202,13 +202,13 @@ def test_a_parked_one_ends_beside_workers_that_cannot_run_it(make_queue: MakeQue
     done = double.delay(1)
     worker = threading.Thread(target=ours.run_worker, kwargs={"max_tasks": 3}, daemon=True)
     worker.start()
-    assert done.get(10) == 2
+    assert done.get(30) == 2
     room = Room(ours)
     wait_until(lambda: room["needs"], what="it is parked")
-    wait_until(lambda: not room["tasks"] and not room["needs"] and not room["expiring"], 10, "it has ended")
+    wait_until(lambda: not room["tasks"] and not room["needs"] and not room["expiring"], what="it has ended")
     with pytest.raises(TaskExpired):
         result.get(timeout=1)
-    double.delay(3).get(10)
+    double.delay(3).get(30)
     worker.join(10)
 
 

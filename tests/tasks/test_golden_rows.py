@@ -43,7 +43,7 @@ told = {name: [each.when, each.tz, each.task, each.is_paused] for name, each in 
 for name, each in schedules.items():
     triggered = each.trigger()
     queue.run_worker(burst=True)
-    told[name].append(triggered.get(5))
+    told[name].append(triggered.get(30))
     each.remove()
 assert queue.run_worker(burst=True) == 0, "what is paused ran"
 queue.resume(key="c")

@@ -29,12 +29,12 @@ def test_tasks_need_no_methods_for_messages(make_queue: MakeQueue) -> None:
         result, later = square.delay(3), square.apply_async((4,), countdown=60)
     assert (queue.pending(), queue.scheduled(), queue.running(), list(queue.tasks)) == (2, 1, 0, [square.name])
     assert queue.run_worker(burst=True) == 1
-    assert (result.get(timeout=5), queue.result(later.id).revoke(), list(queue.dead())) == (9, "revoked", [])
+    assert (result.get(timeout=30), queue.result(later.id).revoke(), list(queue.dead())) == (9, "revoked", [])
     queue.pause()
     waiting = queue.submit(sample.square, 2)
     assert (queue.run_worker(burst=True), queue.pending()) == (0, 1)
     queue.resume()
-    assert (queue.run_worker(burst=True), waiting.get(timeout=5)) == (1, 4)
+    assert (queue.run_worker(burst=True), waiting.get(timeout=30)) == (1, 4)
 
 
 def test_every_method_says_what_it_does() -> None:

@@ -107,7 +107,7 @@ def test_its_result_is_that_of_what_it_returns(on: On) -> None:
     ]
     sent = [(form.delay(), expected) for form, expected in forms]
     on.work()
-    assert [result.get(timeout=20) for result, _ in sent] == [expected for _, expected in sent]
+    assert [result.get(timeout=30) for result, _ in sent] == [expected for _, expected in sent]
     assert {result.state for result, _ in sent} == {State.SUCCESS}
 
 
@@ -129,8 +129,8 @@ def test_it_is_replaced_where_it_stands(on: On) -> None:
     linked = three.apply_async((1,), link=add.s(10).set(task_id="link"))
     behind = add.apply_async((1, 1), depends_on=[linked])
     on.work()
-    assert [result.get(timeout=20) for result, _ in sent] == [expected for _, expected in sent]
-    assert (linked.get(timeout=5), on.queue.result("link").get(timeout=5), behind.get(timeout=5)) == (4, 14, 2)
+    assert [result.get(timeout=30) for result, _ in sent] == [expected for _, expected in sent]
+    assert (linked.get(timeout=30), on.queue.result("link").get(timeout=30), behind.get(timeout=30)) == (4, 14, 2)
 
 
 def test_by_replace_and_async_and_what_is_called_here(on: On) -> None:
@@ -149,7 +149,7 @@ def test_by_replace_and_async_and_what_is_called_here(on: On) -> None:
     bound, later, last = on(replaced, bind=True), on(areplaced), on(areturned)
     sent = bound.delay(1), later.delay(1), last.delay(1), on.returning(lambda: areturned(1)).delay()
     on.work()
-    assert [result.get(timeout=20) for result in sent] == [2, 3, 3, 3]
+    assert [result.get(timeout=30) for result in sent] == [2, 3, 3, 3]
     assert sample.seen == [sent[0].id]
     with pytest.raises(TypeError, match="replace\\(\\) takes a signature"):
         bound.replace(3)
@@ -164,11 +164,11 @@ def test_loops_and_recursion_go_on_to_their_bound(on: On, monkeypatch: pytest.Mo
     deep = on(lambda n: deep.s(n - 1) | on.add.s(1) if n else 0, "deep")
     ends, too_long, down, too_deep = loop.delay(30), loop.delay(31), deep.delay(30), deep.delay(31)
     on.work()
-    assert (ends.get(timeout=20), down.get(timeout=20)) == (30, 30)
+    assert (ends.get(timeout=30), down.get(timeout=30)) == (30, 30)
     with pytest.raises(RecursionError, match=rf"task {too_long.id} \(loop\) was replaced 30 times.*send the next one by delay"):
-        too_long.get(timeout=5)
+        too_long.get(timeout=30)
     with pytest.raises(RecursionError, match=r"\(deep\) was replaced 30 times"):
-        too_deep.get(timeout=5)
+        too_deep.get(timeout=30)
 
 
 def test_what_fails_in_its_place_has_it_fail(on: On) -> None:
@@ -188,8 +188,8 @@ def test_what_fails_in_its_place_has_it_fail(on: On) -> None:
     on.work()
     for result in sent:
         with pytest.raises(KeyError, match="boom"):
-            result.get(timeout=20)
-    assert fine.get(timeout=5) == 1
+            result.get(timeout=30)
+    assert fine.get(timeout=30) == 1
     assert sorted(told[3] for told in sample.seen) == ["chain", "chord", "first", "inner", "one", "own"]
     assert all(told[1:3] == ("KeyError('boom')", True) for told in sample.seen)
 
@@ -211,7 +211,7 @@ def test_what_failed_in_its_place_is_retried(on: On) -> None:
     failing.clear()
     assert on.queue.retry_dead(all=True) == 2
     on.work()
-    assert (outer.get(timeout=20), alone.get(timeout=20)) == (112, 2)
+    assert (outer.get(timeout=30), alone.get(timeout=30)) == (112, 2)
 
 
 def test_each_replacement_has_a_history_and_options_of_its_own(on: On) -> None:
@@ -230,7 +230,7 @@ def test_each_replacement_has_a_history_and_options_of_its_own(on: On) -> None:
     task = on(flaky, max_retries=3, autoretry_for=(OSError,), retry_backoff=False, default_retry_delay=0)
     result = on(retried, max_retries=2, autoretry_for=(OSError,), retry_backoff=False, default_retry_delay=0).delay(2)
     on.work()
-    assert result.get(timeout=20) == 2
+    assert result.get(timeout=30) == 2
     assert sample.seen == [(0, None), (1, None), (2, None)]
     assert result.retries == 2
 
@@ -244,8 +244,8 @@ def test_what_it_knows_of_the_workflow_goes_along(on: On) -> None:
     single = on.returning(lambda *_: task.s().set(headers={"own": 1})).apply_async(headers={"tenant": 7})
     several = chain(on.add.s(1), on.returning(lambda *_: group(task.s(), task.s())).s()).set(headers={"tenant": 7}).delay(1)
     on.work()
-    assert single.get(timeout=20) == (single.id, single.id, single.id, {"tenant": 7, "own": 1})
-    for member in several.get(timeout=20):
+    assert single.get(timeout=30) == (single.id, single.id, single.id, {"tenant": 7, "own": 1})
+    for member in several.get(timeout=30):
         assert member[1:] == (several.root.id, several.id, {"tenant": 7})
     assert [node.id for node in on.queue.workflow(several.id).nodes] == [several.root.id, several.id]
 
@@ -270,8 +270,8 @@ def test_its_slots_go_to_others_and_its_unique_key_stays(make_queue: MakeQueue, 
             task.delay()
     on.queue.resume("add")
     on.work()
-    assert held.get(timeout=20) == 2
-    assert [each.get(timeout=20) for each in (result, *others)] == [result.get(timeout=5)] * 4
+    assert held.get(timeout=30) == 2
+    assert [each.get(timeout=30) for each in (result, *others)] == [result.get(timeout=30)] * 4
     assert (limited.delay().id, paused.delay().id) != (result.id, held.id)
     on.work()
     store, prefix = on.queue._store, f"{{hotqueue:{on.queue.name}}}:"
@@ -293,7 +293,7 @@ def test_what_waits_in_its_place_is_revoked_with_it(on: On) -> None:
     on.work()
     for result in (alone, whole, *members):
         with pytest.raises(TaskRevoked):
-            result.get(timeout=20)
+            result.get(timeout=30)
 
 
 def test_what_cannot_take_its_place_has_it_fail(on: On) -> None:
@@ -310,7 +310,7 @@ def test_what_cannot_take_its_place_has_it_fail(on: On) -> None:
     on.work()
     for result, (_, kind, text) in zip(sent, wrong, strict=True):
         with pytest.raises(kind, match=text):
-            result.get(timeout=20)
+            result.get(timeout=30)
 
 
 class _Unknown:
@@ -328,7 +328,7 @@ def test_by_value_and_signed(on: On, make_queue: MakeQueue) -> None:
     result = chain(twice.s(1), plus.s()).delay()
     if not testing_mode.sandbox:
         queue.run_worker(burst=True)
-    assert result.get(timeout=20) == 4
+    assert result.get(timeout=30) == 4
     if not testing_mode.sandbox:
         while client_of(queue).broker.let_go():
             pass

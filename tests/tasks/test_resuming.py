@@ -31,7 +31,7 @@ def run(queue: HotQueue, function: Callable[..., Any], *args: Any, **options: An
     """Return what a task returns that a worker in this process runs."""
     result: AsyncResult[Any] = queue.task(**{**AGAIN, **options})(function).delay(*args)
     queue.run_worker(burst=True)
-    return result.get(10)
+    return result.get(30)
 
 
 def left(queue: HotQueue) -> list[str]:
@@ -112,7 +112,7 @@ def test_a_dead_task_that_is_retried_goes_on(queue: HotQueue) -> None:
     assert left(queue) == [keys.checkpoints(queue.name)]
     queue.retry_dead(result.id)
     queue.run_worker(burst=True)
-    assert (result.get(10), left(queue)) == ("kept", [])
+    assert (result.get(30), left(queue)) == ("kept", [])
     with queue.testing():
         result = task.delay()
         queue.retry_dead(result.id)
@@ -143,7 +143,7 @@ def test_what_it_kept_goes_with_the_task_however_that_ends(queue: HotQueue, how:
         words = client.hget(key, result.id).decode().split(" ")
         client.hset(key, result.id, " ".join([*words[:3], "1", *words[4:]]))  # ms since the epoch
         with pytest.raises(TaskExpired):
-            result.get(10)
+            result.get(30)
     assert left(queue) == []
 
 

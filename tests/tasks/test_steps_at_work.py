@@ -54,7 +54,7 @@ def test_a_chain_and_a_chord(make_queue: MakeQueue, function: Callable[..., Any]
         step_of(last, "c", (), ["a", "body"], [1, [0]]),
     )
     queue.run_worker(burst=True)
-    assert result.get(5) == 1000 + 20 * 111 + 1
+    assert result.get(30) == 1000 + 20 * 111 + 1
 
 
 def test_errors_end_what_is_behind_them_and_call_errbacks(make_queue: MakeQueue) -> None:
@@ -71,9 +71,9 @@ def test_errors_end_what_is_behind_them_and_call_errbacks(make_queue: MakeQueue)
     queue.run_worker(burst=True)
     for result in (behind, last):
         with pytest.raises(ValueError, match=r"^no\nIt arose in task a, an earlier step of the workflow"):
-            result.get(5)
-    assert oops.get(5) == ("a", "no", True, (7,))
-    assert never.get(5) is None
+            result.get(30)
+    assert oops.get(30) == ("a", "no", True, (7,))
+    assert never.get(30) is None
     assert queue.pending() == 0
     queue.discard_dead(all=True)
 
@@ -84,7 +84,7 @@ def test_a_signed_queue_gives_no_step_what_was_altered(make_queue: MakeQueue) ->
     task = queue.task(add)
     _, fine = send(queue, step_of(task, "a", (1,)), step_of(task, "b", (1,), ["a"], 0))
     queue.run_worker(burst=True)
-    assert fine.get(5) == 2
+    assert fine.get(30) == 2
     _, *results = send(queue, step_of(task, "c", (1,)), step_of(task, "d", (1,), ["c"], 0, due="+600000"), workflow="v")
     queue.run_worker(burst=True)
     client = queue._store.client()
@@ -95,7 +95,7 @@ def test_a_signed_queue_gives_no_step_what_was_altered(make_queue: MakeQueue) ->
     queue.run_worker(burst=True)
     assert client.ttl(keys.result(queue.name, "b")) > 0
     with pytest.raises(SignatureError, match="the result of c"):
-        results[0].get(5)
+        results[0].get(30)
     queue.discard_dead(all=True)
 
 
@@ -109,14 +109,14 @@ def test_a_step_with_a_gate_a_unique_key_or_a_paused_name_begins_as_any(make_que
         *[step_of(one, f"b{n}", (n,), ["a"], 0) for n in range(3, 6)],
     )
     queue.run_worker(burst=True)
-    assert [result.get(5) for result in results] == [4, 5, 6]
+    assert [result.get(30) for result in results] == [4, 5, 6]
     _, paused = send(queue, step_of(one, "c", (7,)), step_of(one, "d", (8,), ["c"], 0), workflow="v")
     queue.pause("one")
     queue.run_worker(burst=True)
     assert not paused.ready()
     queue.resume("one")
     queue.run_worker(burst=True)
-    assert paused.get(5) == 15
+    assert paused.get(30) == 15
 
 
 @only_server

@@ -68,7 +68,7 @@ def test_a_key_that_is_free_is_taken_when_the_step_begins(make_queue: MakeQueue)
     first = shop.only.delay(7)  # the step has not begun, and has no key
     first.revoke()
     shop.work()
-    assert (result.get(timeout=20), shop.ran) == (11, [7])
+    assert (result.get(timeout=30), shop.ran) == (11, [7])
     assert chord([shop.only.s(1), shop.only.s(2)], shop.one.s()).delay() is not None
     shop.work()
     shop.check_nothing_left()
@@ -82,7 +82,7 @@ def test_a_key_that_another_has_is_an_error_which_can_be_retried(make_queue: Mak
     with pytest.raises(
         DuplicateTask, match=rf"task only with the unique key '7' is there already: it is task {first.id};"
     ) as caught:
-        result.get(timeout=20)
+        result.get(timeout=30)
     assert caught.value.task_id == first.id
     assert (shop.ran, shop.told) == ([], [(result.parent.id, DuplicateTask)])
     with pytest.raises(DuplicateTask):
@@ -90,7 +90,7 @@ def test_a_key_that_another_has_is_an_error_which_can_be_retried(make_queue: Mak
     first.revoke()
     shop.queue.retry_dead(result.parent.id)
     shop.work()
-    assert (result.get(timeout=20), shop.ran) == (11, [7])
+    assert (result.get(timeout=30), shop.ran) == (11, [7])
     shop.check_nothing_left()
 
 
@@ -107,11 +107,11 @@ def test_one_that_is_ignored_ends_as_the_first_does(make_queue: MakeQueue) -> No
     sent[2][0].revoke()
     shop.queue.resume("only")
     shop.work()
-    assert [sent[0][1].get(timeout=20), at_once.get(timeout=20)] == [6, 6]
+    assert [sent[0][1].get(timeout=30), at_once.get(timeout=30)] == [6, 6]
     with pytest.raises(ValueError, match="no"):
-        sent[1][1].get(timeout=20)
+        sent[1][1].get(timeout=30)
     with pytest.raises(TaskRevoked, match=f"ends as task {sent[2][0].id}, which has the same unique key"):
-        sent[2][1].get(timeout=20)
+        sent[2][1].get(timeout=30)
     assert shop.ran == [1, 2]
     shop.check_nothing_left()
 
@@ -122,7 +122,7 @@ def test_one_that_replaces_ends_the_first_where_it_waits(make_queue: MakeQueue) 
     behind = shop.plus.apply_async((1,), depends_on=[first])
     result = chain(shop.one.s(), shop.only.si(7), shop.plus.s()).delay()
     shop.work()
-    assert (result.get(timeout=20), shop.ran) == (11, [7])
+    assert (result.get(timeout=30), shop.ran) == (11, [7])
     assert (first.state, behind.state) == (State.REVOKED, State.REVOKED)
     shop.check_nothing_left()
 
@@ -135,10 +135,10 @@ def test_members_of_one_key_are_refused_or_are_one_or_replace_each_other(make_qu
     assert shop.queue.pending() == 0
     results = chain(shop.one.s(), group(shop.only.si(7, n).set(on_conflict="ignore") for n in range(3))).delay()
     shop.work()
-    assert results.get(timeout=20) == [0, 0, 0]
+    assert results.get(timeout=30) == [0, 0, 0]
     results = ignored.delay()
     shop.work()
-    assert (results.get(timeout=20), shop.ran) == ([0, 0, 0], [7, 7])
+    assert (results.get(timeout=30), shop.ran) == ([0, 0, 0], [7, 7])
     shop.check_nothing_left()
 
 
@@ -148,7 +148,7 @@ def test_what_takes_the_place_of_a_task_may_not_wait_for_that_itself(make_queue:
     result = shop.only.delay(7, on_conflict)
     shop.work()
     with pytest.raises(DuplicateTask, match=f"it is task {result.id}"):
-        result.get(timeout=20)
+        result.get(timeout=30)
     shop.check_nothing_left()
 
 
@@ -158,8 +158,8 @@ def test_two_of_which_each_would_wait_for_the_key_of_the_other_do_not(make_queue
     first, second = shop.swap("replace", on_conflict)
     shop.work()
     with pytest.raises(DuplicateTask, match=f"it is task {first.id}"):
-        second.get(timeout=20)
-    assert first.get(timeout=20) == 1
+        second.get(timeout=30)
+    assert first.get(timeout=30) == 1
     shop.check_nothing_left()
 
 
@@ -179,14 +179,14 @@ def test_a_step_of_another_queue_takes_its_key_there(make_queue: MakeQueue) -> N
                 return
 
     work(lambda: fine.ready() and failed.ready())
-    assert fine.get(timeout=20) == 11
+    assert fine.get(timeout=30) == 11
     with pytest.raises(DuplicateTask, match=f"it is task {first.id}"):
-        failed.get(timeout=20)
+        failed.get(timeout=30)
     assert not joined.ready()
     first.revoke()
     work(joined.ready)
     with pytest.raises(TaskRevoked):
-        joined.get(timeout=20)
+        joined.get(timeout=30)
     for each in (there, shop):
         each.queue.discard_dead(all=True)
 
@@ -195,7 +195,7 @@ def test_inside_testing_it_is_the_same() -> None:
     queue = HotQueue("unique-steps", host="127.0.0.1", port=1)
     with queue.testing():
         shop = Shop(queue)
-        assert chain(shop.one.s(), shop.only.si(7), shop.plus.s()).delay().get(timeout=20) == 11
+        assert chain(shop.one.s(), shop.only.si(7), shop.plus.s()).delay().get(timeout=30) == 11
         with pytest.raises(DuplicateTask, match="comes twice"):
             group(shop.only.s(7), shop.only.s(7)).delay()
         shop.queue.pause("only")
@@ -204,11 +204,11 @@ def test_inside_testing_it_is_the_same() -> None:
         shop.queue.pause("only")
         joined = chain(shop.one.s(), shop.only.si(7).set(on_conflict="ignore"), shop.plus.s()).delay()
         shop.queue.resume("only")
-        assert (first.get(timeout=20), joined.get(timeout=20)) == (3, 4)
+        assert (first.get(timeout=30), joined.get(timeout=30)) == (3, 4)
         with pytest.raises(DuplicateTask):
-            failed.get(timeout=20)
+            failed.get(timeout=30)
         assert shop.ran == [7, 7]
         for on_conflict in CONFLICTS:
             result = shop.only.delay(8, on_conflict)
             with pytest.raises(DuplicateTask, match=f"it is task {result.id}"):
-                result.get(timeout=20)
+                result.get(timeout=30)

@@ -57,9 +57,9 @@ def test_one_at_a_time_is_there_and_the_next_may_come(make_queue: Callable[..., 
     newest = mail.apply_async((1, "newest"), countdown=0.01, on_conflict="replace")
     assert first.state == State.REVOKED
     with pytest.raises(TaskRevoked, match=f"task {first.id} was replaced by task {newest.id}, which has the same unique key"):
-        first.get(timeout=5)
+        first.get(timeout=30)
     work(queue)
-    assert (newest.get(timeout=5), other.get(timeout=5)) == ("newest 1", "welcome 2")
+    assert (newest.get(timeout=30), other.get(timeout=30)) == ("newest 1", "welcome 2")
     assert mail.delay(1).id != newest.id
     queue.result(mail.apply_async((1,), on_conflict="ignore").id).revoke()
     check_nothing_left(queue)
@@ -88,7 +88,7 @@ def test_who_replaces_what_runs_waits_for_it(make_queue: Callable[..., HotQueue]
     third = sync.delay()
     assert (first.state, second.state, third.state, queue.pending()) == (State.STARTED, State.REVOKED, State.PENDING, 1)
     go_on.set()
-    assert (first.get(timeout=20), third.get(timeout=20)) == (1, 1)
+    assert (first.get(timeout=30), third.get(timeout=30)) == (1, 1)
     for worker in workers:
         worker.join()
     check_nothing_left(queue)
@@ -119,7 +119,7 @@ class TestWaysToSend:
         results = job.map([1, 2, 1, 3])
         assert (results[1], results[0]) == (first, results[2])
         work(queue)
-        assert results.get(timeout=5) == [1, 2, 1, 3]
+        assert results.get(timeout=30) == [1, 2, 1, 3]
 
     def test_of_a_long_map_those_before_were_sent(self, queue: HotQueue, job: Any) -> None:
         job.delay(1500)
@@ -142,7 +142,7 @@ class TestWaysToSend:
         batch.send()
         assert (len(batch), queue.pending(), three, again.state) == (0, 2, first, State.UNKNOWN)
         work(queue)
-        assert two.get(timeout=5) == 2
+        assert two.get(timeout=30) == 2
 
     def test_asyncio(self, queue: HotQueue, job: Any) -> None:
         async def main() -> None:
@@ -179,7 +179,7 @@ class TestWaysToSend:
         first, second = task.delay({"a": 1, "b": 2}), task.delay({"b": 2, "a": 1})
         assert first == second
         work(queue)
-        assert first.get(timeout=5) == 1
+        assert first.get(timeout=30) == 1
 
     def test_of_a_method_the_instance_counts(self, queue: HotQueue) -> None:
         shop = Shop("one")
@@ -241,9 +241,9 @@ class TestWaysToSend:
         first = signed.delay(1)
         second = signed.apply_async((1,), on_conflict="replace")
         with pytest.raises(TaskRevoked, match="was replaced by"):
-            first.get(timeout=5)
+            first.get(timeout=30)
         work(queue)
-        assert second.get(timeout=5) == 1
+        assert second.get(timeout=30) == 1
 
     def test_who_waits_for_one_that_is_replaced_is_told_at_once(self, queue: HotQueue, job: Any) -> None:
         first = job.delay(1)
@@ -251,7 +251,7 @@ class TestWaysToSend:
 
         def wait() -> None:
             try:
-                first.get(timeout=20)
+                first.get(timeout=30)
             except TaskRevoked as error:
                 seen.append(error)
 

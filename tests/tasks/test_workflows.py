@@ -86,7 +86,7 @@ def test_what_goes_from_step_to_step(on: Tasks) -> None:
     ]
     sent = [(form.delay(), expected) for form, expected in forms]
     on.work()
-    assert [result.get(timeout=5) for result, _ in sent] == [expected for _, expected in sent]
+    assert [result.get(timeout=30) for result, _ in sent] == [expected for _, expected in sent]
 
 
 def test_a_failure_ends_what_is_behind_it_and_is_raised_there(on: Tasks) -> None:
@@ -100,8 +100,8 @@ def test_a_failure_ends_what_is_behind_it_and_is_raised_there(on: Tasks) -> None
     on.work()
     for result in (alone, steps, members, header, body):
         with pytest.raises(KeyError, match="boom"):
-            result.get(timeout=5)
-    assert fine.get(timeout=5) == 3
+            result.get(timeout=30)
+    assert fine.get(timeout=30) == 3
     assert [node.state for node in on.queue.workflow(fine.id).nodes] == ["SUCCESS", "SUCCESS", "UNKNOWN"]
     assert sorted(told[3] for told in sample.seen) == ["alone", "body", "chain", "chord", "group", "group"]
     assert {told[0] for told in sample.seen} == {"boom"}
@@ -127,7 +127,7 @@ def test_a_dead_step_that_is_retried_goes_on(on: Tasks) -> None:
     assert last.state is State.FAILURE
     assert on.queue.retry_dead(last.root) == 1
     on.work()
-    assert last.get(timeout=5) == 9
+    assert last.get(timeout=30) == 9
 
 
 def test_what_waits_is_revoked(on: Tasks) -> None:
@@ -140,7 +140,7 @@ def test_what_waits_is_revoked(on: Tasks) -> None:
     on.queue.resume()
     on.work()
     with pytest.raises(TaskRevoked):
-        steps.get(timeout=5)
+        steps.get(timeout=30)
     assert {result.state for result in (steps, steps.root, steps.parent, *members)} == {State.REVOKED}
 
 
@@ -161,7 +161,7 @@ def test_revoking_the_last_step_revokes_all_that_wait_and_revoking_another_those
 def test_what_an_errback_was_told_goes_on(on: Tasks) -> None:
     on.boom.s(1).on_error(on.same.s() | on.same.s().set(task_id="told")).delay()
     on.work()
-    ((request, error, _),) = on.queue.result("told").get(timeout=5)
+    ((request, error, _),) = on.queue.result("told").get(timeout=30)
     assert (request.task, repr(error)) == ("boom", "KeyError('boom', 1)")
 
 
@@ -171,14 +171,14 @@ def test_what_is_found_again_by_an_id(on: Tasks) -> None:
     named = (on.square.s(2) | on.square.s()).apply_async(task_id="mine")
     on.work()
     queue, found = on.queue, pickle.loads(pickle.dumps(last))
-    told = found.get(timeout=5)
+    told = found.get(timeout=30)
     assert (told["root"], told["headers"]) == (last.root.id, {"tenant": 7})
-    assert [each["parent"] for each in queue.result(last.id).parent.get(timeout=5)] == [last.root.id] * 2
-    assert queue.results(sent.id).get(timeout=5) == pickle.loads(pickle.dumps(sent)).get(timeout=5) == [4, 9]
-    assert (named.id, queue.result("mine").get(timeout=5), len(queue.workflow("mine").nodes)) == ("mine", 16, 2)
+    assert [each["parent"] for each in queue.result(last.id).parent.get(timeout=30)] == [last.root.id] * 2
+    assert queue.results(sent.id).get(timeout=30) == pickle.loads(pickle.dumps(sent)).get(timeout=30) == [4, 9]
+    assert (named.id, queue.result("mine").get(timeout=30), len(queue.workflow("mine").nodes)) == ("mine", 16, 2)
     assert len(queue.workflow(last.id).edges) == 4
     nodes = queue.workflow(last.id).nodes
-    for each in (last.root.get(timeout=5), *last.parent.get(timeout=5), told):
+    for each in (last.root.get(timeout=30), *last.parent.get(timeout=30), told):
         assert nodes[each["step"]].id == each["id"]
     with pytest.raises(UnknownTask):
         queue.results("nobody")
@@ -191,10 +191,10 @@ def test_links_and_tasks_that_were_sent_earlier(on: Tasks) -> None:
     failed = on.boom.apply_async((1,), link_error=on.caught.s("linked"))
     after = on.add.apply_async((1, 1), depends_on=[failed])
     on.work()
-    assert [queue.result(task_id).get(timeout=5) for task_id in ("link", "other")] == [10, 2]
-    assert behind.get(timeout=5) == 2
+    assert [queue.result(task_id).get(timeout=30) for task_id in ("link", "other")] == [10, 2]
+    assert behind.get(timeout=30) == 2
     with pytest.raises(KeyError):
-        after.get(timeout=5)
+        after.get(timeout=30)
     assert sample.seen == [("boom", "KeyError('boom', 1)", True, "linked")]
     with pytest.raises(UnknownTask):
         on.add.apply_async((1, 1), depends_on=[queue.result("nobody")])

@@ -53,7 +53,7 @@ def test_steps_that_begin_later_are_not_refused_and_count_as_waiting(two: Two, m
     with pytest.raises(QueueFull, match="3 tasks waiting"):
         bounded.send("tests.tasks.library.square", (1,))
     two.work()
-    assert [result.get(timeout=20) for result in results] == [1, 4, 9]
+    assert [result.get(timeout=30) for result in results] == [1, 4, 9]
 
 
 def test_what_goes_from_step_to_step(two: Two) -> None:

@@ -161,7 +161,7 @@ def test_the_tasks_of_a_copy_run(export: Export, file: str, tmp_path: Path) -> N
     copy = HotQueue("q", dbfilename=there)
     copy.task(abs, name="abs")
     assert copy.run_worker(burst=True) == 50
-    assert [copy.result(each.id).get(timeout=10) for each in results] == list(range(50))
+    assert [copy.result(each.id).get(timeout=30) for each in results] == list(range(50))
     assert queue.pending() == 50
     copy.close()
     queue.close()
@@ -370,7 +370,7 @@ def test_a_killed_export_to_a_server_shows_nothing_and_is_finished_by_the_next(
     proxy = Proxy(server.url)
     proxy.add(Fault(SILENCE, at))
     process = start_command("hotqueue", "embedded", "export", file, proxy.url)
-    wait_until(lambda: proxy.swallowed, 30, "it is in the middle of it")
+    wait_until(lambda: proxy.swallowed, what="it is in the middle of it")
     process.kill()
     process.communicate()
     proxy.close()
@@ -444,7 +444,7 @@ def test_a_killed_export_to_a_file_leaves_none(export: Export, file: str, tmp_pa
     fill(file, "q")
     there = tmp_path / "files" / "there.rdb"
     process = start_command("hotqueue", "embedded", "export", file, there)
-    wait_until(lambda: servers_of(private_folder), 30, "it has begun")
+    wait_until(lambda: servers_of(private_folder), what="it has begun")
     process.kill()
     process.communicate()
     assert not there.exists()
@@ -461,7 +461,7 @@ def test_an_exporter_that_is_killed_leaves_nothing_at_its_source(
     proxy.add(Fault(SILENCE, b"LRANGE"))
     there = tmp_path / "there.rdb"
     process = start_command("hotqueue", "embedded", "export", proxy.url, there)
-    wait_until(lambda: proxy.swallowed, 30, "it is in the middle of it")
+    wait_until(lambda: proxy.swallowed, what="it is in the middle of it")
     process.kill()
     process.communicate()
     proxy.close()

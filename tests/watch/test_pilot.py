@@ -161,7 +161,7 @@ def test_each_key_that_the_help_shows_does_what_it_says(shop: HotQueue, shown: S
         for label, presses in KEYS.items():
             for key, is_so in presses:
                 await live.press(key)
-                await await_until(lambda is_so=is_so: is_so(live), timeout=5, what=f"{key!r} of {label!r}")
+                await await_until(lambda is_so=is_so: is_so(live), what=f"{key!r} of {label!r}")
 
     shown(steps)
 
@@ -189,7 +189,7 @@ def test_each_action_asks_where_it_cannot_be_undone_and_only_y_is_a_yes(shop: Ho
         noes = cycle(("n", "escape", "enter", "q"))
         for (name, key), (question, _) in ACTS.items():
             await live.press(str(VIEWS.index(name) + 1), "A" if name == "Tasks" else "g")
-            await await_until(lambda: live.app.view.rows and live.app.view.is_read, timeout=5)
+            await await_until(lambda: live.app.view.rows and live.app.view.is_read)
             if not question:
                 continue
             await live.press(key)
@@ -208,7 +208,7 @@ def test_each_action_says_what_it_did(shop: HotQueue, shown: Shown, act: tuple[s
 
     async def steps(live: Live) -> None:
         await live.press(str(VIEWS.index(name) + 1), *"A" * (name == "Tasks"))
-        await await_until(lambda: live.app.view.rows and live.app.view.is_read, timeout=5)
+        await await_until(lambda: live.app.view.rows and live.app.view.is_read)
         await live.press(key)
         if question:
             await live.asks(question)
@@ -227,7 +227,7 @@ def test_a_filter_is_completed_sorted_by_and_left(shop: HotQueue, shown: Shown) 
         await live.press("s", "s", "s", "s", "s", "s", "s")  # by arguments
         for key, first in (("g", "0"), ("S", "2")):
             await live.press(key)
-            await await_until(lambda first=first: live.app.view.rows[0].fact.args == first, timeout=5)
+            await await_until(lambda first=first: live.app.view.rows[0].fact.args == first)
         await live.press("escape")
         await live.shows(f"1/{WAITING + 4}")
 
@@ -237,7 +237,7 @@ def test_a_filter_is_completed_sorted_by_and_left(shop: HotQueue, shown: Shown) 
 @pytest.mark.parametrize("size", [(80, 24), (200, 50), (40, 10)], ids=str)
 def test_each_view_fits_and_goes_with_the_size(shop: HotQueue, shown: Shown, size: tuple[int, int]) -> None:
     async def fits(live: Live, width: int, height: int) -> None:
-        await await_until(lambda: live.app.size == (width, height), timeout=5)
+        await await_until(lambda: live.app.size == (width, height))
         await live.pilot.pause()
         texts = live.screen.splitlines()
         assert [text for text in texts if len(text) > width] == []
@@ -247,7 +247,7 @@ def test_each_view_fits_and_goes_with_the_size(shop: HotQueue, shown: Shown, siz
     async def steps(live: Live) -> None:
         for n, name in enumerate(VIEWS, 1):
             await live.press(str(n))
-            await await_until(lambda name=name: live.app.view.name == name and live.app.view.is_read, timeout=5)
+            await await_until(lambda name=name: live.app.view.name == name and live.app.view.is_read)
             await fits(live, *size)
             for width, height in ((200, 50), (80, 24), size):
                 await live.pilot.resize_terminal(width, height)
@@ -345,7 +345,7 @@ def test_all_views_show_what_is_there_on_every_server(
         await live.press("enter")
         await live.shows("shop.broken(4)", "ValueError: no account 4")
         await live.press("escape")
-        await await_until(lambda: is_closed(live), timeout=5)
+        await await_until(lambda: is_closed(live))
         await live.press("D")
         await live.asks("Throw 1 dead task away?")
         await live.press("y")

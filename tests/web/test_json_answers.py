@@ -106,7 +106,7 @@ def test_each_answers_what_its_command_prints(make_queue: MakeQueue, store_url: 
         ),
         ("deploys", "deploys", "stats", "--deploys"),
     ):
-        wait_until(lambda given=(path, what, *command): are_alike(*given), 20)  # an instant may lie between two looks
+        wait_until(lambda given=(path, what, *command): are_alike(*given))  # an instant may lie between two looks
     assert answered("stats?task=shop.nope", "stats") == lines("stats", "--task", "shop.nope") == []
     without(queue)
 

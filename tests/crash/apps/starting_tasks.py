@@ -216,7 +216,7 @@ def sends_from_a_child(n: int) -> int:
 
 
 def _send(n: int) -> None:
-    assert square.delay(n).get(timeout=20) == n * n
+    assert square.delay(n).get(timeout=30) == n * n
 
 
 @queue.task

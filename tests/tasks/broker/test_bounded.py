@@ -48,7 +48,7 @@ def test_one_more_than_may_wait_is_refused_and_says_so(make_queue: MakeQueue) ->
     assert queue.pending() == 3
     assert make_queue().task(sample.square).delay(9).id  # whoever sets no bound is not bound by it
     assert queue.run_worker(burst=True) == 4
-    assert [result.get(timeout=5) for result in results] == [0, 1, 4]
+    assert [result.get(timeout=30) for result in results] == [0, 1, 4]
     assert square.delay(5).id
     queue.run_worker(burst=True)
 
@@ -79,7 +79,7 @@ def test_a_trip_goes_whole_or_not_at_all(make_queue: MakeQueue) -> None:
     batch.send()
     assert (queue.pending(), len(batch)) == (3, 0)
     queue.run_worker(burst=True)
-    assert first.get(timeout=5) == [0, 1, 4]
+    assert first.get(timeout=30) == [0, 1, 4]
 
 
 @only_server
@@ -189,7 +189,7 @@ def test_nothing_that_comes_back_is_ever_refused(make_queue: MakeQueue) -> None:
     assert queue.retry_dead(dead) == 1  # a second one
     assert queue.pending() == 2
     queue.run_worker(burst=True)
-    assert result.get(timeout=5) == "done"
+    assert result.get(timeout=30) == "done"
     queue.discard_dead(all=True)
 
 
@@ -205,7 +205,7 @@ class TestWaitingForRoom:
         while sender.is_alive() or queue.pending():
             worked += queue.run_worker(burst=True)
         assert worked == 6
-        assert [result.get(timeout=5) for result in results + sent] == [n * n for n in range(6)]
+        assert [result.get(timeout=30) for result in results + sent] == [n * n for n in range(6)]
 
     @only_server
     def test_a_map_goes_on_in_parts_as_room_comes(self, make_queue: MakeQueue) -> None:
@@ -217,7 +217,7 @@ class TestWaitingForRoom:
         while sender.is_alive() or queue.pending():
             most = max(most, queue.pending())
             queue.run_worker(burst=True, max_tasks=5)
-        assert [result.get(timeout=5) for result in results] == [n * n for n in range(100)]
+        assert [result.get(timeout=30) for result in results] == [n * n for n in range(100)]
         assert most <= 10
 
     @only_server
@@ -270,7 +270,7 @@ class TestWaitingForRoom:
         assert time.monotonic() - began < 5
         assert waiting.is_alive()
         queue.run_worker(burst=True)
-        waiting.join(timeout=10)
+        waiting.join(timeout=30)
         assert not waiting.is_alive()
         queue.run_worker(burst=True)
         assert elsewhere.run_worker(burst=True) == 100
@@ -372,14 +372,14 @@ class TestInsideOfTesting:
         queue = HotQueue("q", host="127.0.0.1", port=1, max_waiting=2, enqueue_timeout=60)
         square = queue.task(sample.square)
         with queue.testing():
-            assert [square.delay(n).get(timeout=5) for n in range(5)] == [0, 1, 4, 9, 16]
+            assert [square.delay(n).get(timeout=30) for n in range(5)] == [0, 1, 4, 9, 16]
             queue.pause()
             waiting = [square.delay(n) for n in range(2)]
             square.apply_async((0,), task_id=waiting[0].id)
             with pytest.raises(QueueFull, match="has 2 tasks waiting, and max_waiting=2 leaves no room for another"):
                 square.delay(3)
             queue.resume()
-            assert [result.get(timeout=5) for result in waiting] == [0, 1]
+            assert [result.get(timeout=30) for result in waiting] == [0, 1]
 
 
 @only_server
@@ -448,7 +448,7 @@ class TestInParts:
 
         with ThreadPoolExecutor(1) as pool:
             sent = pool.submit(send)
-            wait_until(lambda: queue.run_worker(burst=True) >= 0 and sent.done(), 30)
+            wait_until(lambda: queue.run_worker(burst=True) >= 0 and sent.done())
         with pytest.raises(NotTaken, match=r"^1 of 6 tasks was refused, the others were sent: .*invalid bulk length"):
             sent.result()
         queue.run_worker(burst=True)

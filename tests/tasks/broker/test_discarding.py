@@ -65,7 +65,7 @@ def test_what_it_has_kept_comes_back_with_it(make_queue: MakeQueue) -> None:
     queue.run_worker(burst=True)
     assert queue.discard_dead(all=True) == queue.undo_discard() == queue.retry_dead(all=True) == 1
     queue.run_worker(burst=True)
-    assert sent.get(5) == {"at": 7}
+    assert sent.get(30) == {"at": 7}
 
 
 @only_server
@@ -82,7 +82,7 @@ def test_a_step_that_ended_others_does_not_come_back(make_queue: MakeQueue) -> N
     assert queue.undo_discard() == 0
     assert list(queue.dead()) == []
     with pytest.raises(ValueError, match=r"no 1\nIt arose in task"):
-        result.get(5)
+        result.get(30)
 
 
 def bury(room: Room, *sizes_of: tuple[str, int]) -> None:

@@ -58,7 +58,7 @@ class TestSweep:
             told.update(stops)
             return len(told) == 300
 
-        wait_until(sweep, 10, "each was told once")
+        wait_until(sweep, what="each was told once")
 
     def test_due_is_nought_when_late_and_minus_one_when_there_is_none(self, room: Room) -> None:
         assert room.broker.sweep(1000, []).due == -1

@@ -244,7 +244,7 @@ def test_a_key_that_was_deleted_is_made_good(room: Room, thing: str) -> None:
         ran.extend(fetch_all(session))
         return room["tasks"] is None
 
-    wait_until(go_on, 10)
+    wait_until(go_on)
     assert ran == ["a", "b", "c"]
     audit.portion()
     assert_nothing_is_left(room)
@@ -274,7 +274,7 @@ def test_what_stands_there_of_others_costs_its_own_tasks_alone(room: Room, thing
         ran.extend(fetch_all(session))
         return room["tasks"] is None
 
-    wait_until(go_on, 10)
+    wait_until(go_on)
     assert sorted(ran) == ["a", "b", "c", "plain"]
 
 

@@ -170,7 +170,7 @@ def test_a_task_waits_for_nobody_who_left_or_is_silent(held: Room, monkeypatch: 
     assert run.add(4) == ADDED
     monkeypatch.setattr(streams, "HELD_MS", 50)
     read(held, 4, is_held=True)
-    wait_until(lambda: run.add() == ADDED, 5)
+    wait_until(lambda: run.add() == ADDED)
 
 
 def test_a_reader_of_an_attempt_before_has_read_nothing_of_this_one(held: Room) -> None:

@@ -54,7 +54,7 @@ def listening(brokers: list[Broker]) -> TrackedBells:
     bells.connect()
     bells.is_broken = False
     bells.listen(1.0)
-    wait_until(lambda: bells.read() == [] and not bells._under_way, 10, "all were read")
+    wait_until(lambda: bells.read() == [] and not bells._under_way, what="all were read")
     return bells
 
 
@@ -202,7 +202,7 @@ def test_a_connection_that_is_cut_is_seen_and_made_anew(brokers: list[Broker], l
     ids = [each["id"] for each in client.client_list() if int(each["fd"]) and each["cmd"] in ("subscribe", "llen")]
     for number in ids:
         client.client_kill_filter(_id=number)
-    wait_until(lambda: _is_cut(bells), 10, "it is seen")
+    wait_until(lambda: _is_cut(bells), what="it is seen")
     brokers[8].ring("s")
     bells.connect()
     bells.listen(1.0)

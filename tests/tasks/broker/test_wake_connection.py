@@ -29,7 +29,7 @@ def send_several(queue: HotQueue) -> None:
 
 def send_for_later(queue: HotQueue) -> None:
     queue.task(_nothing).apply_async(countdown=0.001)
-    wait_until(lambda: queue._tasks.broker.promote() == -1, 10, "it is promoted")
+    wait_until(lambda: queue._tasks.broker.promote() == -1, what="it is promoted")
 
 
 def _nothing(_x: int = 0) -> None: ...
@@ -48,7 +48,7 @@ def listeners(queue: HotQueue) -> Iterator[list[Blocking]]:
     for line in lines:
         number = line.call("CLIENT", "ID")
         line.send("BLPOP", broker.bell_key("s"), 30)
-        wait_until(lambda number=number: _sleeps(queue, number), 10, "it sleeps")  # type: ignore[misc]
+        wait_until(lambda number=number: _sleeps(queue, number), what="it sleeps")  # type: ignore[misc]
     yield lines
     for line in lines:
         line.close()

@@ -40,7 +40,7 @@ def test_items_come_in_order(make_queue: MakeQueue) -> None:
     async def main() -> None:
         result = await task.adelay(1500)
         worker = in_background(queue)
-        stream = result.astream(timeout=20)
+        stream = result.astream(timeout=30)
         assert [item async for item in stream] == list(range(1500))
         assert stream.value == 1500
         assert [item async for item in result.astream(1400, 5)] == list(range(1400, 1500))
@@ -59,13 +59,13 @@ def test_one_that_nobody_reads_any_more_holds_its_task_up_no_more(make_queue: Ma
         result = await task.adelay(4)
         worker = in_background(queue)
         client = queue._store.client()
-        async for item in (stream := result.astream(timeout=20, backpressure=True)):
+        async for item in (stream := result.astream(timeout=30, backpressure=True)):
             if item == 1:
                 break
         assert len(stream_readers(client, result)) == 1
         del stream
         gc.collect()
-        await await_until(lambda: not stream_readers(client, result), 30)
+        await await_until(lambda: not stream_readers(client, result))
         sample.go_on.set()
         await asyncio.to_thread(worker.join)
         await queue.aclose()
@@ -81,7 +81,7 @@ def test_a_restart_and_a_timeout_are_told_and_it_goes_on(make_queue: MakeQueue) 
     async def main() -> None:
         result = await task.adelay(3)
         worker = in_background(queue)
-        stream = result.astream(timeout=20)
+        stream = result.astream(timeout=30)
         assert [await anext(stream), await anext(stream)] == [0, 1]
         with pytest.raises(ResultTimeout):
             await anext(result.astream(2, timeout=0.05))

@@ -28,7 +28,7 @@ def test_what_is_enqueued_inside_runs_once_it_ends(make_queue: MakeQueue) -> Non
         assert (len(batch), queue.pending()) == (9, 0)
     assert (len(batch), queue.pending()) == (0, 8)
     queue.run_worker(burst=True)
-    assert [r.get(10) for r in results] == [n * n for n in range(8)]
+    assert [r.get(30) for r in results] == [n * n for n in range(8)]
     elsewhere.revoke()
 
 
@@ -148,4 +148,4 @@ def test_what_could_not_be_sent_is_sent_again(make_queue: MakeQueue) -> None:
     client.delete(seq)
     batch.send()
     batch.send()
-    assert (len(batch), queue.run_worker(burst=True), results.get(10)) == (0, 3, [0, 1, 4])
+    assert (len(batch), queue.run_worker(burst=True), results.get(30)) == (0, 3, [0, 1, 4])

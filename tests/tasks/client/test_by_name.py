@@ -41,8 +41,8 @@ def test_it_runs_where_its_code_is(make_queue: MakeQueue) -> None:
     results.append(asyncio.run(sent_by_loop(here)))
     assert here.send("shop.square", (9,), countdown=60, task_id="later").state == "SCHEDULED"
     assert there.run_worker(burst=True) == 5
-    assert [result.get(timeout=5) for result in results] == [9, 16, 25, 36, 49]
-    assert here.result("five").get(timeout=5) == 25
+    assert [result.get(timeout=30) for result in results] == [9, 16, 25, 36, 49]
+    assert here.result("five").get(timeout=30) == 25
     here.result("later").revoke()
 
 
@@ -59,7 +59,7 @@ def test_a_name_that_no_worker_knows_waits_for_one_that_does(make_queue: MakeQue
     assert (result.state, there._tasks.broker.needs()) == ("PENDING", ["task:shop.square"])
     there.task(name="shop.square")(sample.square)
     assert there.run_worker(burst=True) == 1
-    assert result.get(timeout=5) == 9
+    assert result.get(timeout=30) == 9
 
 
 @only_server
@@ -71,7 +71,7 @@ class TestOptions:
         there.task(name="shop.note", ignore_result=True)(sample.note)
         flaky, note = here.send("shop.flaky", (2,)), here.send("shop.note", (1,))
         assert there.run_worker(burst=True) == 2
-        assert flaky.get(timeout=5) == "done"
+        assert flaky.get(timeout=30) == "done"
         assert flaky.retries == 2
         assert note.result is None
         assert sample.seen == [0, 1, 2, 1] or sorted(sample.seen) == [0, 1, 1, 2]
@@ -153,7 +153,7 @@ def test_its_parts_may_be_said_by_their_names(make_queue: MakeQueue) -> None:
     there.task(name="shop.square")(sample.square)
     result = here.send(name="shop.square", args=None, kwargs={"n": 3})
     assert there.run_worker(burst=True) == 1
-    assert result.get(timeout=5) == 9
+    assert result.get(timeout=30) == 9
     with pytest.raises(TypeError):
         here.send("shop.square", kwargs={1: 2})
 
@@ -185,7 +185,7 @@ def test_an_async_def_runs_on_the_loop(make_queue: MakeQueue) -> None:
     there.task(name="shop.asquare")(sample.asquare)
     result = here.send("shop.asquare", (3,))
     assert there.run_worker(burst=True) == 1
-    assert result.get(timeout=5) == 9
+    assert result.get(timeout=30) == 9
 
 
 @only_server
@@ -195,7 +195,7 @@ def test_it_is_signed(make_queue: MakeQueue) -> None:
         queue.task(name="shop.square")(sample.square)
     result = here.send("shop.square", (3,))
     assert there.run_worker(burst=True) == 1
-    assert result.get(timeout=5) == 9
+    assert result.get(timeout=30) == 9
     refused = here.send("shop.square", (4,))
     other.run_worker(burst=True)
     assert [dead.id for dead in here.dead()] == [refused.id]
@@ -209,7 +209,7 @@ class TestInsideOfTesting:
         queue = HotQueue("q", host="127.0.0.1", port=1)
         queue.task(name="shop.square")(sample.square)
         with queue.testing():
-            assert queue.send("shop.square", (3,)).get(timeout=5) == 9
+            assert queue.send("shop.square", (3,)).get(timeout=30) == 9
 
     def test_one_that_is_not_is_refused(self) -> None:
         queue = HotQueue("q", host="127.0.0.1", port=1)

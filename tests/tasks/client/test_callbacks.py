@@ -113,7 +113,7 @@ def test_callbacks_of_a_loop(room: Room) -> None:
 def test_a_future_whose_task_has_ended_is_done(room: Room) -> None:
     (result,) = sent(room, "a")
     finish(room, "a")
-    assert result.get(timeout=5) == 7
+    assert result.get(timeout=30) == 7
     called: list[int] = []
     result.as_future().add_done_callback(lambda future: called.append(future.result(0)))
     assert called == [7]

@@ -66,6 +66,6 @@ def test_a_queue_that_is_closed_leaves_no_connection_behind_and_can_wait_again(
     result = queue.task(sample.square).delay(4)
     queue.run_worker(burst=True)
     for _ in range(2):
-        assert queue.result(result.id).get(10) == 16
+        assert queue.result(result.id).get(30) == 16
         queue.close()
         wait_until(lambda: len(admin.client_list()) == 1)

@@ -159,12 +159,12 @@ class TestDead:
         result = flaky.delay()
         work(queue)
         with pytest.raises(OSError, match="boom"):
-            result.get(timeout=5)
+            result.get(timeout=30)
         with pytest.warns(TaskNameWarning):
             queue.task(name="flaky")(sample.note)  # mended
         queue.retry_dead(result)
         work(queue)
-        assert result.get(timeout=5) is None
+        assert result.get(timeout=30) is None
         assert result.state is State.SUCCESS
 
     def test_the_dead_are_known_by_their_id(self, make_queue: MakeQueue) -> None:
@@ -195,7 +195,7 @@ class TestDead:
         queue._tasks.broker.enqueue([Encoded("odd", "", "", b"\x01sdnonsense"), Encoded("newer", "", "", b"\x09sd")])
         good = queue.task(sample.square).delay(2)
         work(queue)
-        assert good.get(timeout=5) == 4
+        assert good.get(timeout=30) == 4
         found = {d.id: (d.task, d.error, d.message[:22]) for d in queue.dead()}
         wanted = ("?", "hotqueue.CorruptEnvelope", "not a hotqueue message")
         assert found == {"odd": wanted, "newer": wanted}

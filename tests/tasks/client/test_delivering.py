@@ -52,7 +52,7 @@ def is_told_of_the_new_end(room: Room, replies: Replies) -> None:
     found: list[object] = []
     thread = threading.Thread(target=lambda: found.append(replies.wait(["t"], 20)))
     thread.start()
-    wait_until(lambda: room["waiters"] and not unread(room, replies), 10, "it waits, and has read what lay there")
+    wait_until(lambda: room["waiters"] and not unread(room, replies), what="it waits, and has read what lay there")
     assert found == []
     end(room, "t", b"new")
     thread.join()
@@ -158,7 +158,7 @@ def test_a_dead_task_that_is_retried_is_waited_for(queue: HotQueue, gave_up: Cal
     assert queue.retry_dead(result.id) == 1
     gave_up(queue.result(result.id))
     queue.run_worker(burst=True)
-    assert queue.result(result.id).get(10) == "well"
+    assert queue.result(result.id).get(30) == "well"
     assert asyncio.run(queue.result(result.id).aget()) == "well"
 
 
@@ -174,7 +174,7 @@ def test_an_id_that_is_sent_anew_is_waited_for(queue: HotQueue) -> None:
     again = echo.apply_async(("new",), task_id="the-id")
     gives_up(again)
     queue.run_worker(burst=True)
-    assert again.get(10) == "new"
+    assert again.get(30) == "new"
 
 
 def test_an_id_that_was_asked_for_before_it_was_sent_is_waited_for(queue: HotQueue) -> None:
@@ -187,4 +187,4 @@ def test_an_id_that_was_asked_for_before_it_was_sent_is_waited_for(queue: HotQue
         early.get(1)
     result = echo.apply_async(("new",), task_id="later")
     queue.run_worker(burst=True)
-    assert result.get(10) == "new"
+    assert result.get(30) == "new"

@@ -91,7 +91,7 @@ class Site:
     def work(self, *options: object, workers: int = 1) -> None:
         with open(self.log, "w") as log:
             self._start("hotqueue-worker", "tasks", *options, "-v", cwd=self.folder, env=self.env, stderr=log)
-        wait_until(lambda: len(self.queue.workers()) >= workers, 30, "the worker is there")
+        wait_until(lambda: len(self.queue.workers()) >= workers, what="the worker is there")
 
     def call(self, code: str) -> Any:
         """Return what a program prints that sends tasks."""
@@ -108,18 +108,18 @@ pytestmark = pytest.mark.servers("server")
 
 def test_a_task_that_waits_for_another_on_its_own_process_is_told_so(site: Site) -> None:
     site.work("-p", 1, "--name", "lonely")
-    task_id, _, text = site.call("(r := parent.delay(1)).id + ' ' + r.get(timeout=20)").partition(" ")
+    task_id, _, text = site.call("(r := parent.delay(1)).id + ' ' + r.get(timeout=30)").partition(" ")
     assert "0 tasks are ahead" not in text
     assert text.endswith(
         f"s: the task that waits for it, tasks.parent[{task_id}], holds the only free process of worker 'lonely'; a task that "
         "waits for another needs a second one (hotqueue-worker -p 2, or -t 2), or must not wait"
     )
-    assert "holds the only free process of worker 'lonely'" in site.call("parent_of_many.delay(3).get(timeout=20)")
+    assert "holds the only free process of worker 'lonely'" in site.call("parent_of_many.delay(3).get(timeout=30)")
 
 
 def test_one_whose_limit_it_takes_up_itself_is_told_so(site: Site) -> None:
     site.work("-p", 2, workers=2)
-    text = site.call("alone.delay(1).get(timeout=20)")
+    text = site.call("alone.delay(1).get(timeout=30)")
     assert "max_concurrency=1 of task tasks.alone is used up, by " in text
     assert text.endswith(
         "0 tasks are ahead of it there; the task that waits for it has a slot of that itself: it must not wait for such a task"
@@ -133,12 +133,11 @@ def test_one_that_waits_without_an_end_is_told_of_in_the_log(site: Site) -> None
     result = site.call("parent.delay(1, None).id")
     wait_until(
         lambda: f"tasks.parent[{result}], holds the only free process of {who}; a task" in site.log.read_text(),
-        20,
-        "the log tells",
+        what="the log tells",
     )
     assert "no result of task " in site.log.read_text()
     site.queue.result(result).revoke(terminate=True)
-    wait_until(lambda: site.queue.result(result).ready(), 20)
+    wait_until(lambda: site.queue.result(result).ready())
 
 
 def test_tasks_that_hold_all_processes_and_wait_are_told_so(site: Site) -> None:
@@ -149,14 +148,14 @@ def test_tasks_that_hold_all_processes_and_wait_are_told_so(site: Site) -> None:
 
 def test_async_tasks_that_fill_their_worker_are_told_so(site: Site) -> None:
     site.work("-p", 1, "--async-concurrency", 2, "--name", "full")
-    told = site.call("aparent.map(range(2)).get(timeout=20)[0]")
+    told = site.call("aparent.map(range(2)).get(timeout=30)[0]")
     assert "is one of those that fill worker 'full'" in told
     assert "--async-concurrency" in told
 
 
 def test_nobody_is_accused_who_does_not_hold_the_worker_up(site: Site) -> None:
     site.work("-p", 1, "-t", 2, workers=2)
-    assert site.call("parent.delay(7, 5).get(timeout=20)") == "7"
+    assert site.call("parent.delay(7, 5).get(timeout=30)") == "7"
     waiting = site.call("parent.delay(1, 3, 'nobody').get(timeout=20, propagate=False)")
     assert "holds" not in waiting
     site.queue.discard_dead(all=True)
@@ -165,7 +164,7 @@ def test_nobody_is_accused_who_does_not_hold_the_worker_up(site: Site) -> None:
 def test_whoever_asks_is_told_where_a_task_runs_and_since_when(site: Site) -> None:
     site.work("-p", 1, "--name", "lonely")
     result = site.queue.result(site.call("parent.delay(1, 30).id"))
-    wait_until(lambda: result.why().reason == "running", 20)
+    wait_until(lambda: result.why().reason == "running")
     why, worker = result.why(), site.queue.workers()[0]
     assert (why.worker, why.host, str(why.pid), why.retries) == ("lonely", worker["host"], worker["pid"], 0)
     assert 0 <= why.seconds < 30
@@ -177,7 +176,7 @@ def test_whoever_asks_is_told_where_a_task_runs_and_since_when(site: Site) -> No
     assert {"tasks.child", "tasks.parent"} < set(stranger.why().known)
     site.queue.purge()
     result.revoke(terminate=True)
-    wait_until(lambda: result.ready(), 20)
+    wait_until(lambda: result.ready())
 
 
 def test_a_program_is_told_what_it_always_was(site: Site) -> None:
@@ -186,7 +185,7 @@ def test_a_program_is_told_what_it_always_was(site: Site) -> None:
     with pytest.raises(ResultTimeout, match="is paused"):
         site.queue.submit(print).get(timeout=0.1)
     site.queue.resume()
-    wait_until(lambda: site.queue.pending() == 0, 20)
+    wait_until(lambda: site.queue.pending() == 0)
 
 
 @pytest.mark.servers("embedded")

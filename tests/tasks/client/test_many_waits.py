@@ -64,13 +64,13 @@ def test_waiting_for_very_many_asks_for_each_ever_more_rarely(own: Own) -> None:
     ids = [f"t{n}" for n in range(20_000)]
     replies = waiting_room(own, ids)
     thread, found = in_a_thread(replies, ids)
-    wait_until(lambda: own.client.hlen(own.prefix + "waiters") == len(ids), 30)
+    wait_until(lambda: own.client.hlen(own.prefix + "waiters") == len(ids))
     before = calls(own, "hexists", "get")
     let_pass(6)
     asked = calls(own, "hexists", "get") - before
     assert asked < 2.2 * len(ids)  # after 1 and 3 seconds; it was once a second
     finish(own, ids[:-1])
-    wait_until(lambda: len(replies._watches.tasks) == 1, 30)
+    wait_until(lambda: len(replies._watches.tasks) == 1)
     finish(own, ids[-1:])
     thread.join()
     assert len(found) == len(ids)
@@ -159,7 +159,7 @@ def test_a_client_that_is_stopped_costs_little_and_gets_all_when_it_wakes(
     waiting_room(own, ids)
     client = start_python(CLIENT, own.queue.name, own.url, count)
     assert client.stdout.readline() == "begins\n"
-    wait_until(lambda: own.client.hlen(own.prefix + "waiters") == count, 30)
+    wait_until(lambda: own.client.hlen(own.prefix + "waiters") == count)
     (reply,) = set(own["waiters"].values())
     client.send_signal(signal.SIGSTOP)
     finish(own, ids, b"x" * size)

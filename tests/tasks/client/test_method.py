@@ -99,7 +99,7 @@ def sent(make_queue: MakeQueue, monkeypatch: pytest.MonkeyPatch) -> Callable[[An
 
     def run(result: Any) -> Any:
         queue.run_worker(burst=True)
-        return result.get(timeout=5)
+        return result.get(timeout=30)
 
     return run
 
@@ -129,8 +129,8 @@ def test_a_method_is_sent_from_asyncio(sent: Any) -> None:
             return [await Order(10).add.adelay(4), await Order(10).aadd.adelay(5), *options]
 
     first, second, third, fourth = asyncio.run(main())
-    assert (sent(first), second.get(timeout=5)) == (("Order", 14), 15)
-    assert (third.get(timeout=5), fourth.get(timeout=5)) == (("Order", 16), "Order")
+    assert (sent(first), second.get(timeout=30)) == (("Order", 14), 15)
+    assert (third.get(timeout=30), fourth.get(timeout=30)) == (("Order", 16), "Order")
 
 
 @only_server
@@ -198,7 +198,7 @@ def test_a_class_that_a_worker_cannot_import_travels_by_value(make_queue: MakeQu
 
     result = Local().add.delay(2)
     here.run_worker(burst=True)
-    assert result.get(timeout=5) == 42
+    assert result.get(timeout=30) == 42
 
 
 def test_a_worker_of_its_own_finds_the_method(tmp_path: Path) -> None:
@@ -210,4 +210,4 @@ def test_a_worker_of_its_own_finds_the_method(tmp_path: Path) -> None:
     task_id = run_python("import shop; print(shop.Obj(10).method.delay(4).id); shop.queue.close()", cwd=tmp_path).stdout.strip()
     done = run_command("hotqueue-worker", "shop", "--burst", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert run_python(f"import shop; print(shop.queue.result({task_id!r}).get(timeout=5))", cwd=tmp_path).stdout == "40\n"
+    assert run_python(f"import shop; print(shop.queue.result({task_id!r}).get(timeout=30))", cwd=tmp_path).stdout == "40\n"

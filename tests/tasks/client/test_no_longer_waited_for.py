@@ -55,7 +55,7 @@ class Alone:
                 since, last = time.monotonic(), now
             return time.monotonic() - since > 1.5
 
-        wait_until(is_quiet, 15, "a second and a half without a command")
+        wait_until(is_quiet, what="a second and a half without a command")
 
 
 @pytest.fixture

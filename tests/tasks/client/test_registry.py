@@ -39,7 +39,7 @@ def test_a_dead_task_is_kept_with_all_that_is_known_until_it_is_retried(make_que
     assert abs(dead.died - datetime.now(UTC)) < timedelta(minutes=1)
     assert [e["error"] for e in result.history] == ["OSError: failure 0", "OSError: failure 1"]
     with pytest.raises(OSError, match="failure 1"):
-        result.get(timeout=5)
+        result.get(timeout=30)
 
     assert queue.retry_dead(result.id) == 1
     assert (result.state, list(queue.dead()), queue.pending()) == (State.PENDING, [], 1)
@@ -80,7 +80,7 @@ class TestTasks:
         queue = make_queue()
         result = queue.submit(queue.task(sample.square), 3)
         work(queue)
-        assert result.get(timeout=5) == 9
+        assert result.get(timeout=30) == 9
 
     def test_counts(self, make_queue: MakeQueue) -> None:
         queue = make_queue()
@@ -108,7 +108,7 @@ class TestTasks:
         thread.start()
         (told,) = wait_until(queue.workers)
         assert {"worker", "host", "pid", "python", "kind", "folder"} <= set(told)
-        task.delay(1).get(timeout=10)  # which ends it
+        task.delay(1).get(timeout=30)  # which ends it
         thread.join()
         assert queue.workers() == []
 
@@ -120,7 +120,7 @@ class TestSigned:
         worker.task(sample.square)
         results = [sender.task(sample.square).delay(3), sender.submit(lambda: 4)]
         work(worker)
-        assert [r.get(timeout=5) for r in results] == [9, 4]
+        assert [r.get(timeout=30) for r in results] == [9, 4]
 
     @pytest.mark.parametrize("key", [None, "another"])
     def test_what_is_unsigned_or_signed_by_others_is_never_unpickled(self, make_queue: MakeQueue, key: str | None) -> None:
@@ -137,7 +137,7 @@ class TestSigned:
         assert seen == []
         assert [d.error for d in worker.dead()] == ["hotqueue.SignatureError"]
         with pytest.raises(SignatureError):
-            worker.result(result.id).get(timeout=5)
+            worker.result(result.id).get(timeout=30)
         worker.discard_dead(all=True)
 
     def test_an_unsigned_result_is_not_believed(self, make_queue: MakeQueue) -> None:
@@ -145,7 +145,7 @@ class TestSigned:
         result = unsigned.task(sample.square).delay(2)
         work(unsigned)
         with pytest.raises(SignatureError, match=r"not signed|fits none"):
-            signed.result(result.id).get(timeout=5)
+            signed.result(result.id).get(timeout=30)
 
     def test_the_key_may_come_from_the_environment_and_must_not_be_empty(
         self, make_queue: MakeQueue, monkeypatch: pytest.MonkeyPatch

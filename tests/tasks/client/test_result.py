@@ -56,7 +56,7 @@ def test_the_tasks_own_exception_is_raised_with_the_remote_traceback_as_its_caus
     work(queue)
     for _ in range(2):
         with pytest.raises(OSError, match="no") as caught:
-            result.get(timeout=5)
+            result.get(timeout=30)
         assert caught.value.args == (5, "no")
         assert isinstance(caught.value.__cause__, RemoteTraceback)
         assert "in boom" in str(caught.value.__cause__)
@@ -68,7 +68,7 @@ def test_an_unknown_id_is_unknown_and_get_does_not_hang(make_queue: MakeQueue) -
     result = make_queue().result("never-was")
     assert (result.state, result.ready(), result.result, result.retries, result.history) == (State.UNKNOWN, False, None, 0, [])
     with pytest.raises(UnknownTask, match="never sent there, or its result has expired"):
-        result.get(timeout=5)
+        result.get(timeout=30)
     assert result.revoke() == "finished or unknown"
 
 
@@ -92,7 +92,7 @@ def test_a_revoked_task_never_runs_and_get_raises(make_queue: MakeQueue) -> None
         assert result.state is State.REVOKED
         assert result.ready()
         with pytest.raises(TaskRevoked, match=result.id):
-            result.get(timeout=5)
+            result.get(timeout=30)
         assert result.revoke() == "finished or unknown"
 
 
@@ -179,12 +179,12 @@ def test_whatever_a_task_raises_is_its_failure_and_the_worker_goes_on(make_queue
     results = {name: task.delay(name) for name in NAMES}
     after = square.delay(5)
     work(queue)
-    assert after.get(timeout=5) == 25
+    assert after.get(timeout=30) == 25
     for name, kinds in NAMES.items():
         wanted = (RuntimeError,) if (name, function) == ("StopIteration", araise_by_name) else kinds  # so says PEP 479
         assert results[name].state is State.FAILURE
         with pytest.raises(wanted) as caught:
-            results[name].get(timeout=5)
+            results[name].get(timeout=30)
         found = results[name].get(timeout=5, propagate=False)
         assert type(found) is wanted[0] if len(wanted) == 1 else all(isinstance(found, kind) for kind in wanted), name
         if name not in ("BadStr", "recursion"):
@@ -206,9 +206,9 @@ def test_a_system_exit_in_an_asyncio_task_that_a_task_started_does_not_end_the_w
 
     result, after = gathers.delay(), queue.task(sample.asquare).delay(3)
     work(queue)
-    assert after.get(timeout=5) == 9
+    assert after.get(timeout=30) == 9
     with pytest.raises(RemoteError, match="SystemExit: 1"):
-        result.get(timeout=5)
+        result.get(timeout=30)
     queue.discard_dead(all=True)
 
 
@@ -218,8 +218,8 @@ def test_a_result_that_cannot_be_pickled_is_a_failure_that_says_so(make_queue: M
     kept, ignored = queue.task(sample.lock).delay(), queue.task(sample.lock).apply_async(ignore_result=True)
     work(queue)
     with pytest.raises(SerializationError, match=r"lock ran to its end, but its result cannot be stored: lock cannot be pickled"):
-        kept.get(timeout=5)
-    assert ignored.get(timeout=5) is None
+        kept.get(timeout=30)
+    assert ignored.get(timeout=30) is None
     queue.discard_dead(all=True)
 
 
@@ -243,7 +243,7 @@ def test_an_exception_whose_class_is_unknown_here_arrives_as_a_remote_error(make
 
     del sys.modules["vanishing"]
     with pytest.raises(RemoteError, match=r"vanishing.Odd: gone") as caught:
-        result.get(timeout=5)
+        result.get(timeout=30)
     assert (caught.value.class_path, caught.value.message) == ("vanishing.Odd", "gone")
     assert "raises_local" in caught.value.traceback
     queue.discard_dead(all=True)
@@ -262,7 +262,7 @@ class TestExpiry:
         wait_until(lambda: not queue._tasks.broker.look(results[1].id).record)
         assert queue.result(results[0].id).state is State.UNKNOWN
         with pytest.raises(UnknownTask, match="expired"):
-            results[0].get(timeout=5)
+            results[0].get(timeout=30)
         queue.discard_dead(all=True)
 
     def test_a_dead_task_is_a_failure_longer_than_its_result_is_kept(self, make_queue: MakeQueue) -> None:
@@ -272,7 +272,7 @@ class TestExpiry:
         wait_until(lambda: not queue._tasks.broker.look(result.id).record)
         assert result.state is State.FAILURE
         with pytest.raises(RemoteError, match="OSError") as caught:
-            result.get(timeout=5)
+            result.get(timeout=30)
         assert "in boom" in str(caught.value.__cause__)
         queue.discard_dead(all=True)
         assert result.state is State.UNKNOWN
@@ -291,23 +291,23 @@ class TestExpiry:
         results = [queue.task(ignore_result=True)(sample.note).delay(5), queue.task(sample.ignore).delay()]
         results.append(queue.task(result_expires=0)(sample.note).delay(6))
         work(queue)
-        assert [(r.get(timeout=5), r.state) for r in results] == [(None, State.SUCCESS)] * 3
+        assert [(r.get(timeout=30), r.state) for r in results] == [(None, State.SUCCESS)] * 3
 
     def test_a_forgotten_result_is_unknown(self, make_queue: MakeQueue) -> None:
         queue = make_queue()
         result = queue.task(sample.note).delay(5)
         work(queue)
-        assert result.get(timeout=5) == 5
+        assert result.get(timeout=30) == 5
         result.forget()
         assert result.state is State.UNKNOWN
         with pytest.raises(UnknownTask):
-            result.get(timeout=5)
+            result.get(timeout=30)
 
     def test_get_of_a_task_past_its_expiry_ends_it_though_no_worker_listens(self, make_queue: MakeQueue) -> None:
         queue = make_queue()
         result = queue.task(sample.note).apply_async((1,), expires=0.05)
         with pytest.raises(TaskExpired):
-            result.get(timeout=10)
+            result.get(timeout=30)
         assert result.state is State.REVOKED
         assert (work(queue), seen) == (0, [])
 
@@ -354,7 +354,7 @@ class TestTimeout:
         assert "knows a task 'shop.pay'" in self.reason(result)
         worker.task(name="shop.pay")(sample.square)
         work(worker)
-        assert result.get(timeout=5) == 1
+        assert result.get(timeout=30) == 1
 
     def test_the_queue_is_paused_or_others_are_ahead(self, make_queue: MakeQueue) -> None:
         queue = make_queue()
@@ -366,7 +366,7 @@ class TestTimeout:
         wait_until(queue.workers)
         assert f"queue '{queue.name}' is paused" in self.reason(results[2])
         queue.resume()
-        assert results.get(timeout=10) == [0, 1, 4]
+        assert results.get(timeout=30) == [0, 1, 4]
         worker.join()
 
     def test_the_queue_is_paused_and_nobody_is_there(self, make_queue: MakeQueue) -> None:
@@ -434,7 +434,7 @@ def test_fifty_threads_and_a_thousand_coroutines_wait_on_one_connection(make_que
 
 def _in_child(pickled: bytes, answers: Any) -> None:
     queue, result = pickle.loads(pickled)
-    answers.put((result.get(timeout=20), queue.submit(sample.square, 7).id))
+    answers.put((result.get(timeout=30), queue.submit(sample.square, 7).id))
 
 
 @only_server
@@ -443,7 +443,7 @@ def test_queues_and_results_travel_to_other_processes(make_queue: MakeQueue, met
     queue = make_queue()
     result = queue.task(sample.square).delay(6)
     work(queue)
-    assert result.get(timeout=5) == 36
+    assert result.get(timeout=30) == 36
     context = multiprocessing.get_context(method)
     answers = context.SimpleQueue()
     child = context.Process(target=_in_child, args=(pickle.dumps((queue, result)), answers))
@@ -451,7 +451,7 @@ def test_queues_and_results_travel_to_other_processes(make_queue: MakeQueue, met
     value, task_id = answers.get()
     child.join()
     work(queue)
-    assert (value, queue.result(task_id).get(timeout=5)) == (36, 49)
+    assert (value, queue.result(task_id).get(timeout=30)) == (36, 49)
 
 
 @only_server
@@ -460,14 +460,14 @@ def test_a_forked_child_uses_connections_and_a_reply_list_of_its_own(make_queue:
     square = queue.task(sample.square)
     first = square.delay(2)
     work(queue)
-    assert first.get(timeout=5) == 4
+    assert first.get(timeout=30) == 4
     read, write = os.pipe()
     pid = os.fork()
     if pid == 0:
         try:
             results = square.map(range(5))
             queue.run_worker(burst=True)
-            os.write(write, repr(results.get(timeout=20)).encode())
+            os.write(write, repr(results.get(timeout=30)).encode())
         finally:
             os._exit(0)
     os.close(write)
@@ -476,7 +476,7 @@ def test_a_forked_child_uses_connections_and_a_reply_list_of_its_own(make_queue:
     os.waitpid(pid, 0)
     again = square.delay(3)
     work(queue)
-    assert again.get(timeout=5) == 9
+    assert again.get(timeout=30) == 9
 
 
 @only_server
@@ -500,7 +500,7 @@ class TestHandles:
         result = queue.task(sample.reject).delay("bad input")
         work(queue)
         with pytest.raises(TaskRejected, match="bad input"):
-            result.get(timeout=5)
+            result.get(timeout=30)
         assert [d.reason for d in queue.dead()] == ["hotqueue.TaskRejected: bad input"]
 
     def test_errors_of_a_task_that_ended_without_a_value_have_one_base(self) -> None:

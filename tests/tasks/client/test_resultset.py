@@ -21,7 +21,7 @@ def test_results_come_as_they_complete(make_queue: MakeQueue) -> None:
     queue = make_queue()
     results = queue.task(sample.square).map(range(20))
     worker = in_background(queue)
-    assert sorted(r.get(timeout=0) for r in results.as_completed(timeout=20)) == [n * n for n in range(20)]
+    assert sorted(r.get(timeout=0) for r in results.as_completed(timeout=30)) == [n * n for n in range(20)]
     worker.join()
 
 

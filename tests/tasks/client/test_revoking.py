@@ -94,7 +94,7 @@ def test_one_that_runs_goes_on_and_is_not_counted(shop: HotQueue) -> None:
     assert shop.revoke_all(all=True) == 0
     sample.go_on.set()
     worker.join(10)
-    assert running.get(timeout=5) == "told"
+    assert running.get(timeout=30) == "told"
     assert {result.state for result in behind} == {State.REVOKED}
 
 

@@ -84,7 +84,7 @@ def test_what_is_updated(room: Room) -> None:
     assert (made._stored.plan.timetable.until, made._stored.plan.jitter, made._stored.plan.misfire) == (None, 3, "skip")
     result = queue.schedules()[0].trigger()
     queue.run_worker(burst=True)
-    assert result.get(timeout=5) == 25
+    assert result.get(timeout=30) == 25
     for options, says in (
         ({"wen": 3}, "did you mean 'when'"),
         ({"name": "x"}, "cannot change its name"),
@@ -100,7 +100,7 @@ def test_triggered_it_runs_at_once_under_an_id_of_its_own(room: Room) -> None:
     made.pause()
     results = [made.trigger(), queue.schedules()[0].trigger()]
     queue.run_worker(burst=True)
-    assert [result.get(timeout=5) for result in results] == [16, 16]
+    assert [result.get(timeout=30) for result in results] == [16, 16]
     assert all(result.id.startswith("periodic:s:now:") for result in results)
     assert queue.schedules()[0].last_run is None
 
@@ -110,7 +110,7 @@ def test_what_others_changed_is_what_is_triggered(room: Room) -> None:
     room.queue.schedules()[0].update(args=(5,))
     result = made.trigger()
     room.queue.run_worker(burst=True)
-    assert result.get(timeout=5) == 25
+    assert result.get(timeout=30) == 25
 
 
 def test_what_others_changed_stays_and_is_what_is_resumed(room: Room) -> None:
@@ -130,7 +130,7 @@ def test_what_others_changed_stays_and_is_what_is_resumed(room: Room) -> None:
     assert (found.when, found._stored.row.options["priority"]) == ("0 0 * * *", 9)
     result = found.trigger()
     room.queue.run_worker(burst=True)
-    assert result.get(timeout=5) == 25
+    assert result.get(timeout=30) == 25
 
 
 @pytest.mark.servers("server")
@@ -157,7 +157,7 @@ def test_a_function_travels_by_value(room: Room) -> None:
     queue.schedules()[0].update(args=(7,))
     other = queue.schedules()[0].trigger()
     queue.run_worker(burst=True)
-    assert (result.get(timeout=5), other.get(timeout=5), made.name) == (5, 8, "s")
+    assert (result.get(timeout=30), other.get(timeout=30), made.name) == (5, 8, "s")
 
 
 @pytest.mark.servers("server")
@@ -167,7 +167,7 @@ def test_a_task_of_which_this_program_has_the_name_alone(room: Room, make_queue:
     result = made.trigger()
     definition_of(room.queue.task(name="squared")(sample.square)).by_value = False
     room.queue.run_worker(burst=True)
-    assert (result.get(timeout=5), made.task) == (25, "squared")
+    assert (result.get(timeout=30), made.task) == (25, "squared")
 
 
 @pytest.mark.servers("server")
@@ -179,7 +179,7 @@ def test_where_tasks_are_signed_schedules_are(make_queue: MakeQueue, queue_name:
     assert [each.name for each in queue.schedules()] == ["s"]
     result = queue.schedules()[0].trigger()
     queue.run_worker(burst=True)
-    assert result.get(timeout=5) == 16
+    assert result.get(timeout=30) == 16
     client = queue._store.client()
     for key in client.scan_iter(match=f"*{queue_name}*schedules*"):
         client.delete(key)

@@ -58,11 +58,11 @@ def test_items_come_in_order_as_often_as_they_are_read(make_queue: MakeQueue) ->
     for function in (count, acount):
         result = queue.task(name=function.__name__)(function).delay(2500)
         worker = in_background(queue)
-        stream = result.stream(timeout=20)
+        stream = result.stream(timeout=30)
         assert list(stream) == list(range(2500))
         worker.join()
-        assert stream.value == result.get(timeout=5) == (2500 if function is count else None)
-        assert list(result.stream(timeout=5)) == list(range(2500))
+        assert stream.value == result.get(timeout=30) == (2500 if function is count else None)
+        assert list(result.stream(timeout=30)) == list(range(2500))
         assert list(result.stream(2400, 5)) == list(range(2400, 2500))
         assert list(result.stream(9999, 5)) == []
         assert next(stream, "over") == "over"
@@ -73,10 +73,10 @@ def test_several_read_while_it_runs_each_as_far_as_it_comes(make_queue: MakeQueu
     queue = make_queue()
     result = queue.task(name="gated")(gated).delay(5)
     worker = in_background(queue)
-    first, second = result.stream(timeout=20), result.stream(1, 20)
+    first, second = result.stream(timeout=30), result.stream(1, 20)
     assert [next(first), next(first), next(second)] == [0, 1, 1]
     found: list[list[int]] = []
-    others = [threading.Thread(target=lambda: found.append(list(result.stream(timeout=20)))) for _ in range(3)]
+    others = [threading.Thread(target=lambda: found.append(list(result.stream(timeout=30)))) for _ in range(3)]
     for other in others:
         other.start()
     sample.go_on.set()
@@ -92,7 +92,7 @@ def test_who_stops_reading_is_forgotten(make_queue: MakeQueue) -> None:
     result = queue.task(name="gated")(gated).delay(5)
     worker = in_background(queue)
     replies = result._handle.replies
-    for item in (stream := result.stream(timeout=20)):
+    for item in (stream := result.stream(timeout=30)):
         if item == 1:
             break
     with pytest.raises(ResultTimeout, match=r"no result of task .* within 0.01 s"):
@@ -105,7 +105,7 @@ def test_who_stops_reading_is_forgotten(make_queue: MakeQueue) -> None:
     del stream, left
     assert not replies._watches.tasks
     store = queue._store.client()
-    wait_until(lambda: not stream_readers(store, result), 30)
+    wait_until(lambda: not stream_readers(store, result))
     sample.go_on.set()
     worker.join()
 
@@ -116,7 +116,7 @@ def test_a_collection_asks_no_server_and_takes_no_lock(make_queue: MakeQueue) ->
     result = queue.task(name="gated")(gated).delay(5)
     worker = in_background(queue)
     client = queue._store.client()
-    held_up = [result.stream(timeout=20, backpressure=True), result.stream(2, timeout=20)]
+    held_up = [result.stream(timeout=30, backpressure=True), result.stream(2, timeout=30)]
     assert next(held_up[0]) == 0
     held_up[1]._allowed = 0.05
     with pytest.raises(ResultTimeout):
@@ -128,7 +128,7 @@ def test_a_collection_asks_no_server_and_takes_no_lock(make_queue: MakeQueue) ->
         collecting.start()
         collecting.join(30)
         assert not collecting.is_alive()
-    wait_until(lambda: not stream_readers(client, result), 30, "the thread of replies told the task")
+    wait_until(lambda: not stream_readers(client, result), what="the thread of replies told the task")
     sample.go_on.set()
     worker.join()
 
@@ -138,7 +138,7 @@ def test_a_restart_is_told_and_the_items_of_the_new_run_follow(make_queue: MakeQ
     queue = make_queue()
     result = queue.task(name="again", retries=1, retry_backoff=0.01)(again).delay()
     worker = in_background(queue)
-    stream = result.stream(timeout=20)
+    stream = result.stream(timeout=30)
     assert [next(stream), next(stream)] == [0, 1]
     sample.go_on.set()
     with pytest.raises(StreamRestarted) as caught:
@@ -146,7 +146,7 @@ def test_a_restart_is_told_and_the_items_of_the_new_run_follow(make_queue: MakeQ
     assert caught.value.attempt == stream.attempt
     assert list(stream) == [10, 11]
     worker.join()
-    assert list(result.stream(timeout=5)) == [10, 11]
+    assert list(result.stream(timeout=30)) == [10, 11]
     with pytest.raises(StreamRestarted):
         next(result.stream(1, attempt=1))
 
@@ -165,12 +165,12 @@ def test_a_deterministic_one_goes_on_as_if_nothing_had_been(make_queue: MakeQueu
 
     result = queue.task(name="steady", retries=1, retry_backoff=0.01, stream_deterministic=True)(steady).delay()
     worker = in_background(queue)
-    stream = result.stream(timeout=20)
+    stream = result.stream(timeout=30)
     assert [next(stream) for _ in range(3)] == [0, 1, 2]
     sample.go_on.set()
     assert list(stream) == [3, 4, 5]
     worker.join()
-    assert (list(result.stream(timeout=5)), sample.seen) == ([0, 1, 2, 3, 4, 5], ["run", "run"])
+    assert (list(result.stream(timeout=30)), sample.seen) == ([0, 1, 2, 3, 4, 5], ["run", "run"])
 
 
 def fails(how: str) -> Iterator[Any]:
@@ -197,7 +197,7 @@ def test_an_error_comes_after_the_items_before_it(make_queue: MakeQueue, how: st
     queue = make_queue()
     result = queue.task(name="fails")(fails).delay(how)
     work(queue)
-    stream = result.stream(timeout=5)
+    stream = result.stream(timeout=30)
     assert next(stream) == "before"
     with pytest.raises(ENDS[how][0], match=ENDS[how][1]):
         next(stream)
@@ -229,7 +229,7 @@ def test_no_items_and_no_result_are_an_end_too(make_queue: MakeQueue) -> None:
     queue = make_queue()
     results = [queue.task(name=f"count{n}", ignore_result=True)(count).delay(n) for n in (0, 2)]
     work(queue)
-    assert [list(result.stream(timeout=5)) for result in results] == [[], [0, 1]]
+    assert [list(result.stream(timeout=30)) for result in results] == [[], [0, 1]]
 
 
 @only_server
@@ -265,12 +265,12 @@ def patient(where: str) -> Iterator[str]:
 def test_a_soft_limit_holds_in_an_item_and_between_two(make_queue: MakeQueue, where: str) -> None:
     queue = make_queue()
     result = queue.task(name="patient", soft_time_limit=0.4, stream_max=20)(patient).delay(where)
-    stream = result.stream(timeout=20, backpressure=True)
+    stream = result.stream(timeout=30, backpressure=True)
     worker = in_background(queue)
     assert next(stream) == "first"
     if where == "between":
         sample.go_on.set()
-    wait_until(lambda: "told" in sample.seen, 20)  # and nobody has read on
+    wait_until(lambda: "told" in sample.seen)  # and nobody has read on
     items = []
     with pytest.raises(SoftTimeLimitExceeded):
         items.extend(iter(stream))
@@ -289,17 +289,17 @@ def test_backpressure_slows_the_task_and_loses_nothing(make_queue: MakeQueue) ->
             yield n
 
     result = queue.task(name="fast", stream_max=20)(fast).delay()
-    stream = result.stream(timeout=20, backpressure=True)
+    stream = result.stream(timeout=30, backpressure=True)
     client = queue._store.client()
     key = f"{{hotqueue:{queue.name}}}:streamed:{result.id}"
     found: list[int] = []
     first = threading.Thread(target=lambda: found.append(next(stream)))
     first.start()
-    wait_until(lambda: client.exists(key), 20)
+    wait_until(lambda: client.exists(key))
     worker = in_background(queue)
     first.join()
     assert found == [0]
-    wait_until(lambda: int(client.hget(key, "count")) >= 15, 20)
+    wait_until(lambda: int(client.hget(key, "count")) >= 15)
     assert int(client.hget(key, "count")) <= 21
     assert list(stream) == list(range(1, 300))
     worker.join()
@@ -311,9 +311,9 @@ def test_who_does_not_read_slows_nobody_and_gets_what_is_kept(make_queue: MakeQu
     task = queue.task(name="count")(count)
     results = [task.apply_async((number,), stream_max=most) for most, number in ((100, 1000), (10, 103), (1, 7))]
     work(queue)
-    assert list(results[0].stream(timeout=5)) == list(range(900, 1000))
-    assert list(results[1].stream(timeout=5)) == list(range(93, 103))  # not all of its oldest batch
-    assert list(results[2].stream(timeout=5)) == [6]
+    assert list(results[0].stream(timeout=30)) == list(range(900, 1000))
+    assert list(results[1].stream(timeout=30)) == list(range(93, 103))  # not all of its oldest batch
+    assert list(results[2].stream(timeout=30)) == [6]
 
 
 @only_server
@@ -326,7 +326,7 @@ def test_large_items_come_one_at_a_time(make_queue: MakeQueue) -> None:
 
     result = queue.task(name="large")(large).delay()
     work(queue)
-    stream = result.stream(timeout=20)
+    stream = result.stream(timeout=30)
     sizes = []
     for item in stream:
         sizes.append(len(item))
@@ -339,7 +339,7 @@ def test_items_of_a_queue_with_a_key_are_signed(make_queue: MakeQueue, queue_nam
     queue = make_queue(secret_key="one")
     result = queue.task(name="count")(count).delay(3)
     work(queue)
-    assert list(result.stream(timeout=5)) == [0, 1, 2]
+    assert list(result.stream(timeout=30)) == [0, 1, 2]
     key = f"{{hotqueue:{queue_name}}}:stream:{result.id}"
     client = queue._store.client()
     *_, (last, fields) = client.xrange(key)
@@ -347,7 +347,7 @@ def test_items_of_a_queue_with_a_key_are_signed(make_queue: MakeQueue, queue_nam
     client.xadd(key, {"i": fields[b"i"][:-1] + b"?"}, id=last)
     client.expire(key, 60)
     with pytest.raises(SignatureError):
-        list(result.stream(timeout=5))
+        list(result.stream(timeout=30))
 
 
 @only_server
@@ -355,6 +355,6 @@ def test_a_task_without_a_stream_pays_no_command_and_no_key(make_queue: MakeQueu
     queue = make_queue()
     result = queue.task(name="double")(sample.double).delay(1)
     work(queue)
-    assert result.get(timeout=5) == 2
+    assert result.get(timeout=30) == 2
     assert not [key for key in leaks.keys_of(queue._store.client(), queue.name) if "stream" in key]
-    assert list(result.stream(timeout=5)) == []
+    assert list(result.stream(timeout=30)) == []

@@ -39,7 +39,7 @@ def test_a_call_is_run_by_a_worker_and_its_result_comes_back(make_queue: MakeQue
     result = square.delay(4)
     assert (square(3), result.state, queue.pending()) == (9, State.PENDING, 1)
     assert work(queue) == 1
-    assert (result.get(timeout=5), result.state, queue.pending()) == (16, State.SUCCESS, 0)
+    assert (result.get(timeout=30), result.state, queue.pending()) == (16, State.SUCCESS, 0)
 
 
 def test_coroutines_and_functions_are_run_from_one_queue(make_queue: MakeQueue) -> None:
@@ -47,7 +47,7 @@ def test_coroutines_and_functions_are_run_from_one_queue(make_queue: MakeQueue) 
     sync, coro = queue.task(sample.square), queue.task(sample.asquare)
     results = [task.delay(n) for n in range(6) for task in (sync, coro)]
     assert work(queue) == 12
-    assert [r.get(timeout=5) for r in results] == [n * n for n in range(6) for _ in range(2)]
+    assert [r.get(timeout=30) for r in results] == [n * n for n in range(6) for _ in range(2)]
 
 
 def test_lambdas_closures_partials_and_builtins_can_be_submitted(make_queue: MakeQueue) -> None:
@@ -59,7 +59,7 @@ def test_lambdas_closures_partials_and_builtins_can_be_submitted(make_queue: Mak
         queue.submit(sample.square, n=5),
     ]
     assert work(queue) == 4
-    assert [r.get(timeout=5) for r in results] == [42, 1024, 3, 25]
+    assert [r.get(timeout=30) for r in results] == [42, 1024, 3, 25]
 
 
 def test_higher_priority_runs_first_and_equals_in_their_order(make_queue: MakeQueue) -> None:
@@ -100,10 +100,10 @@ def test_what_has_expired_is_never_run(make_queue: MakeQueue) -> None:
     let_pass(0.01)
     work(queue)
     assert seen == ["c", "d"]
-    assert (fresh.state, fresh_too.get(timeout=5)) == (State.SUCCESS, "d")
+    assert (fresh.state, fresh_too.get(timeout=30)) == (State.SUCCESS, "d")
     for result in expired:
         with pytest.raises(TaskExpired, match="after its expires"):
-            result.get(timeout=5)
+            result.get(timeout=30)
         assert result.state is State.REVOKED
 
 
@@ -113,8 +113,8 @@ def test_the_same_id_again_is_the_same_task(make_queue: MakeQueue) -> None:
     first, again = (note.apply_async((n,), task_id="invoice-17") for n in (1, 2))
     assert (first, queue.pending()) == (again, 1)
     work(queue)
-    assert again.get(timeout=5) == 1
-    assert note.apply_async((3,), task_id="invoice-17").get(timeout=5) == 1
+    assert again.get(timeout=30) == 1
+    assert note.apply_async((3,), task_id="invoice-17").get(timeout=30) == 1
     assert (work(queue), seen) == (0, [1])
 
 
@@ -123,7 +123,7 @@ def test_the_same_id_without_a_result_is_known_too(make_queue: MakeQueue) -> Non
     note = queue.task(ignore_result=True)(sample.note)
     note.apply_async((1,), task_id="x")
     work(queue)
-    assert note.apply_async((2,), task_id="x").get(timeout=5) is None
+    assert note.apply_async((2,), task_id="x").get(timeout=30) is None
     assert (work(queue), seen) == (0, [1])
 
 
@@ -132,7 +132,7 @@ def test_map_sends_in_bulk_and_keeps_the_order(make_queue: MakeQueue) -> None:
     results = queue.task(sample.square).map(range(2500))
     assert (len(results), queue.pending()) == (2500, 2500)
     assert work(queue) == 2500
-    assert results.get(timeout=10) == [n * n for n in range(2500)]
+    assert results.get(timeout=30) == [n * n for n in range(2500)]
 
 
 def test_amap_sends_as_map_does(make_queue: MakeQueue) -> None:
@@ -185,7 +185,7 @@ def test_a_call_can_go_to_another_queue_of_the_store(make_queue: MakeQueue, queu
     assert work(queue) == 0
     other.task(sample.square)
     assert work(other) == 2
-    assert [r.get(timeout=5) for r in results] == [1, 4]
+    assert [r.get(timeout=30) for r in results] == [1, 4]
 
 
 @only_server
@@ -217,7 +217,7 @@ def test_asyncio_twins_send_and_wait(make_queue: MakeQueue) -> None:
             with pytest.raises(TypeError, match="did you mean 'countdown'"):
                 await square.aapply_async((4,), countdwn=1)
             await asyncio.to_thread(work, queue)
-            return [await results[0], await results[1].aget(timeout=5)]
+            return [await results[0], await results[1].aget(timeout=30)]
         finally:
             await queue.aclose()
 
@@ -233,7 +233,7 @@ def test_a_running_task_knows_its_request(make_queue: MakeQueue) -> None:
     ]
     work(queue)
     for result in results:
-        found = result.get(timeout=5)
+        found = result.get(timeout=30)
         assert found.pop("worker")
         assert found == {
             "id": result.id,
@@ -255,7 +255,7 @@ def test_a_number_that_python_does_not_print_can_be_sent(make_queue: MakeQueue) 
     queue = make_queue()
     result = queue.task(sample.square).delay(10**3000 - 1), queue.submit(int.bit_length, 1 << 20_000)
     assert work(queue) == 2
-    assert [each.get(timeout=5) for each in result] == [(10**3000 - 1) ** 2, 20_001]
+    assert [each.get(timeout=30) for each in result] == [(10**3000 - 1) ** 2, 20_001]
 
 
 @only_server
@@ -283,8 +283,8 @@ class TestTask:
 
         results = [bound.delay(5), by_value.delay(6)]
         work(queue)
-        assert [r.get(timeout=5)[1:] for r in results] == [(0, 5), (0, 6)]
-        assert bound.name == results[0].get(timeout=5)[0]
+        assert [r.get(timeout=30)[1:] for r in results] == [(0, 5), (0, 6)]
+        assert bound.name == results[0].get(timeout=30)[0]
         with pytest.raises(TypeError, match="takes none"):
             queue.task(bind=True)(lambda: None)
 
@@ -299,7 +299,7 @@ class TestTask:
         square = pickle.loads(pickle.dumps(queue.task(sample.square)))
         result = square.delay(6)
         work(queue)
-        assert result.get(timeout=5) == 36
+        assert result.get(timeout=30) == 36
 
     def test_a_task_that_travels_by_value_can_send_itself_again(self, make_queue: MakeQueue) -> None:
         queue = make_queue()
@@ -311,8 +311,8 @@ class TestTask:
         result = countdown.delay(3)
         work(queue)
         for _ in range(3):
-            result = result.get(timeout=5)  # type: ignore[assignment]
-        assert result.get(timeout=5) == 6
+            result = result.get(timeout=30)  # type: ignore[assignment]
+        assert result.get(timeout=30) == 6
 
     def test_a_task_may_send_tasks_and_the_burst_runs_them(self, make_queue: MakeQueue) -> None:
         queue = make_queue()
@@ -328,7 +328,7 @@ class TestTask:
 
         parents = [sync_parent.delay(), async_parent.delay()]
         work(queue)
-        assert [[child.get(timeout=5) for child in parent.get(timeout=5)] for parent in parents] == [[4, 9], [16, 25]]
+        assert [[child.get(timeout=30) for child in parent.get(timeout=30)] for parent in parents] == [[4, 9], [16, 25]]
 
     @pytest.mark.parametrize("first", ["sync", "coro"])
     def test_a_burst_follows_tasks_from_kind_to_kind(self, make_queue: MakeQueue, first: str) -> None:
@@ -348,7 +348,7 @@ class TestTask:
         result = queue.tasks[first].delay(5)
         assert work(queue) == 6
         for _ in range(6):
-            result = result.get(timeout=5)
+            result = result.get(timeout=30)
         assert result == "end"
 
     def test_ids_are_of_200_bytes_at_most_and_any_characters(self, make_queue: MakeQueue) -> None:
@@ -356,7 +356,7 @@ class TestTask:
         ids = ["é" * 100, "with space", "{brace}", "x" * 200]
         results = [queue.task(sample.note).apply_async((i,), task_id=i) for i in ids]
         work(queue)
-        assert [queue.result(r.id).get(timeout=5) for r in results] == ids
+        assert [queue.result(r.id).get(timeout=30) for r in results] == ids
 
     def test_one_calls_options_override_the_tasks(self, make_queue: MakeQueue) -> None:
         queue = make_queue()
@@ -364,12 +364,12 @@ class TestTask:
         kept = note.apply_async(("kept",), ignore_result=False)
         dropped = note.delay("dropped")
         work(queue)
-        assert (kept.get(timeout=5), dropped.get(timeout=5)) == ("kept", None)
+        assert (kept.get(timeout=30), dropped.get(timeout=30)) == ("kept", None)
 
     def test_a_large_call_arrives_whole_and_a_huge_one_is_refused(self, make_queue: MakeQueue) -> None:
         queue = make_queue()
         result = queue.task(sample.note).delay(b"x" * 6_000_000)
         work(queue)
-        assert len(result.get(timeout=10)) == 6_000_000
+        assert len(result.get(timeout=30)) == 6_000_000
         with pytest.raises(SerializationError, match=r"take 67,108,.* bytes pickled, but a task may have 64 MB"):
             queue.task(sample.note).delay(b"x" * (64 * 1024 * 1024))

@@ -74,4 +74,4 @@ def test_the_value_of_a_task_that_yields_is_what_its_generator_returns(make_queu
     result = queue.task(name="count")(count).delay(3)
     future = result.as_future()
     work(queue)
-    assert (result.get(timeout=10), future.result(10)) == (3, 3)
+    assert (result.get(timeout=30), future.result(10)) == (3, 3)

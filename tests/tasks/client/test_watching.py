@@ -40,12 +40,12 @@ def test_each_change_is_seen_and_the_end(make_queue: MakeQueue, function: Any) -
     queue = make_queue()
     result = queue.task(name="steps")(function).delay()
     worker = in_background(queue)
-    for progress in result.watch(timeout=20):
+    for progress in result.watch(timeout=30):
         sample.seen.append(progress["done"])
     worker.join()
     assert sample.seen == [1, 2, 3]
-    assert result.get(timeout=5) == "done"
-    assert [each["done"] for each in result.watch(timeout=5)] == [3]
+    assert result.get(timeout=30) == "done"
+    assert [each["done"] for each in result.watch(timeout=30)] == [3]
 
 
 @only_server
@@ -56,7 +56,7 @@ def test_in_asyncio(make_queue: MakeQueue) -> None:
     async def main() -> None:
         result = await task.adelay()
         worker = in_background(queue)
-        async for progress in result.awatch(timeout=20):
+        async for progress in result.awatch(timeout=30):
             sample.seen.append(progress["done"])
         await asyncio.to_thread(worker.join)
         unstarted = await task.adelay()

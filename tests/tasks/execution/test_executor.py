@@ -221,11 +221,11 @@ def test_a_soft_time_limit_is_raised_inside_the_task_and_arrives_as_itself(make_
     results = [cleans_up.delay() for _ in range(2)] + [sync.delay() for _ in range(2)] + [coro.delay(20)]
     softened = is_cancelled.delay()
     queue.run_worker(burst=True, threads=threads)
-    assert [r.get(timeout=5) for r in results[:2]] == ["cleaned up after SoftTimeLimitExceeded"] * 2
-    assert softened.get(timeout=5) == "cleaned up too"
+    assert [r.get(timeout=30) for r in results[:2]] == ["cleaned up after SoftTimeLimitExceeded"] * 2
+    assert softened.get(timeout=30) == "cleaned up too"
     for result in results[2:]:
         with pytest.raises(SoftTimeLimitExceeded, match=r"ran longer than soft_time_limit=0.05 s") as caught:
-            result.get(timeout=5)
+            result.get(timeout=30)
         assert type(caught.value) is SoftTimeLimitExceeded
     queue.discard_dead(all=True)
 
@@ -235,9 +235,9 @@ def test_an_error_is_retried_with_backoff_until_it_works_or_no_retry_is_left(mak
     flaky = queue.task(retries=2, retry_backoff=0.02)(sample.flaky)
     good, bad = flaky.delay(2), flaky.delay(3)
     queue.run_worker(burst=True)
-    assert (good.get(timeout=5), good.retries, good.state) == ("done", 2, State.SUCCESS)
+    assert (good.get(timeout=30), good.retries, good.state) == ("done", 2, State.SUCCESS)
     with pytest.raises(OSError, match="failure 2"):
-        bad.get(timeout=5)
+        bad.get(timeout=30)
     assert (bad.retries, [e["error"] for e in bad.history]) == (2, [f"OSError: failure {n}" for n in range(3)])
     assert sorted(seen) == [0, 0, 1, 1, 2, 2]
     queue.discard_dead(all=True)
@@ -297,9 +297,9 @@ class TestRetries:
 
         good, bad = several.delay(TimeoutError), several.delay(ValueError)
         queue.run_worker(burst=True)
-        assert good.get(timeout=5) == 2
+        assert good.get(timeout=30) == 2
         with pytest.raises(ExceptionGroup):
-            bad.get(timeout=5)
+            bad.get(timeout=30)
         assert bad.retries == 0
         queue.discard_dead(all=True)
 
@@ -317,7 +317,7 @@ class TestRetries:
 
         result = own.delay()
         queue.run_worker(burst=True)
-        assert result.get(timeout=5) == 2
+        assert result.get(timeout=30) == 2
 
     @pytest.mark.parametrize("by_value", [False, True])
     def test_retries_may_be_said_for_one_call(self, make_queue: MakeQueue, by_value: bool) -> None:
@@ -326,7 +326,7 @@ class TestRetries:
         definition_of(task).by_value = by_value  # then its module's state travels too: what it notes there is not seen here
         result = task.apply_async((2,), retries=2)
         queue.run_worker(burst=True)
-        assert (result.get(timeout=5), result.retries) == ("done", 2)
+        assert (result.get(timeout=30), result.retries) == ("done", 2)
 
     def test_a_task_asks_for_its_retry(self, make_queue: MakeQueue) -> None:
         queue = make_queue()
@@ -338,7 +338,7 @@ class TestRetries:
             queue.task(name="n", retry_backoff=0.01)(sample.ask_again).delay(),
         ]
         queue.run_worker(burst=True)
-        assert [r.get(timeout=5) for r in results] == ["done", 1, 1, 1]
+        assert [r.get(timeout=30) for r in results] == ["done", 1, 1, 1]
         assert seen == [0, 1, 2]
 
     def test_asking_too_often_fails_with_the_error_given_or_caught(self, make_queue: MakeQueue) -> None:
@@ -347,9 +347,9 @@ class TestRetries:
         results = [task.delay(), task.delay(exc=KeyError("given")), task.delay(max_retries=4)]
         queue.run_worker(burst=True)
         with pytest.raises(OSError, match="the cause"):
-            results[0].get(timeout=5)
+            results[0].get(timeout=30)
         with pytest.raises(KeyError, match="given"):
-            results[1].get(timeout=5)
+            results[1].get(timeout=30)
         assert (sorted(seen), results[2].retries) == ([0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 4], 4)
         queue.discard_dead(all=True)
 
@@ -358,7 +358,7 @@ class TestRetries:
         result = queue.task(max_retries=0)(sample.ask_again).delay(countdown=0)
         queue.run_worker(burst=True)
         with pytest.raises(TaskError, match="asked to be retried after 0 retries"):
-            result.get(timeout=5)
+            result.get(timeout=30)
         queue.discard_dead(all=True)
 
     def test_async_tasks_are_retried_too(self, make_queue: MakeQueue) -> None:
@@ -373,4 +373,4 @@ class TestRetries:
 
         results = [flaky.delay() for _ in range(20)]
         queue.run_worker(burst=True)
-        assert [r.get(timeout=5) for r in results] == [2] * 20
+        assert [r.get(timeout=30) for r in results] == [2] * 20

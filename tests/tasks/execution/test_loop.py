@@ -29,7 +29,7 @@ class TestEventLoop:
         began = time.monotonic()
         loop.start([(call(body, n), lambda o: (outcomes.append(o), ended.release())) for n in range(200)])  # type: ignore[func-returns-value]
         for _ in range(200):
-            assert ended.acquire(timeout=10)
+            assert ended.acquire(timeout=30)
         assert time.monotonic() - began < allowed(2)
         assert sorted(payload.loads(o.payload) for o in outcomes) == list(range(200))
         loop.stop()
@@ -75,7 +75,7 @@ class TestEventLoop:
         loop.start([(each, lambda o: (box.append(o), ended.release())) for each in given])  # type: ignore[func-returns-value]
         loop.give_up(given)  # both wait for the loop now, which sees to them in one turn
         may_go_on.set()
-        assert all(ended.acquire(timeout=20) for _ in range(5))
+        assert all(ended.acquire(timeout=30) for _ in range(5))
         assert ([each.ended for each in box], ran) == ([Ended.INTERRUPTED] * 4, [])
         assert not loop._running
         loop.stop()
@@ -94,7 +94,7 @@ class TestEventLoop:
 
         ran: list[int] = []
         loop.start([(call(cancel_others), noted("first")), (call(ran.append, 1), noted("second"))])
-        assert all(ended.acquire(timeout=20) for _ in range(2))
+        assert all(ended.acquire(timeout=30) for _ in range(2))
         assert (box["first"].ended, box["second"].ended, ran) == (Ended.RETURNED, Ended.INTERRUPTED, [])
         loop.stop()
 

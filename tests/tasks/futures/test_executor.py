@@ -37,7 +37,7 @@ def fail(text: str = "") -> None:
 
 
 def wait_for_file(path: str) -> str:
-    wait_until(lambda: Path(path).exists(), 30)
+    wait_until(lambda: Path(path).exists())
     return path
 
 

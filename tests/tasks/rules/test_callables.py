@@ -134,7 +134,7 @@ def test_what_is_awaitable_is_awaited(make_queue: MakeQueue, ignore_result: bool
         definition_of(task).by_value = by_value and "method" not in name
         results[name] = task.delay(5)
     queue.run_worker(burst=True)
-    assert {name: r.get(timeout=10) for name, r in results.items()} == dict.fromkeys(AWAITED, None if ignore_result else 15)
+    assert {name: r.get(timeout=30) for name, r in results.items()} == dict.fromkeys(AWAITED, None if ignore_result else 15)
     assert sample.seen == [5] * len(AWAITED)
 
 
@@ -151,7 +151,7 @@ def test_submit_takes_them(make_queue: MakeQueue) -> None:
     queue = make_queue()
     results = [queue.submit(function, 4) for name, function in AWAITED.items() if name != "bound method"]
     queue.run_worker(burst=True)
-    assert {r.get(timeout=10) for r in results} == {12}
+    assert {r.get(timeout=30) for r in results} == {12}
 
 
 def test_only_what_surely_makes_a_coroutine_is_for_the_event_loop() -> None:
@@ -187,10 +187,10 @@ def test_the_request_the_context_and_the_limit_hold_while_it_is_awaited(make_que
     slow = queue.task(name="slow", soft_time_limit=0.2)(slow_to_begin).delay()
     began = time.monotonic()
     queue.run_worker(burst=True)
-    assert knows.get(timeout=5) == (knows.id, "of the wrapper")
-    assert cleans.get(timeout=5) == "cleaned up"
+    assert knows.get(timeout=30) == (knows.id, "of the wrapper")
+    assert cleans.get(timeout=30) == "cleaned up"
     with pytest.raises(SoftTimeLimitExceeded, match=r"slow ran longer than soft_time_limit=0.2 s"):
-        slow.get(timeout=5)
+        slow.get(timeout=30)
     assert time.monotonic() - began < 10
     assert sample.mood.get() == ""
     queue.discard_dead(all=True)
@@ -206,7 +206,7 @@ def test_errors_and_retries_are_those_of_what_is_awaited(make_queue: MakeQueue) 
 
     result = queue.task(name="flaky", retries=3, retry_backoff=0.01)(logged(flaky)).delay()
     queue.run_worker(burst=True)
-    assert result.get(timeout=5) == 2
+    assert result.get(timeout=30) == 2
 
 
 @pytest.mark.parametrize("way", ["by name", "by value"])
@@ -220,7 +220,7 @@ def test_what_yields_itself_streams(make_queue: MakeQueue, function: Any, way: s
     else:
         result = queue.submit(function, *args)
     queue.run_worker(burst=True)
-    assert list(result.stream(timeout=5)) == [1]
+    assert list(result.stream(timeout=30)) == [1]
 
 
 @contextlib.contextmanager
@@ -256,7 +256,7 @@ def test_what_is_as_lazy_fails_too(make_queue: MakeQueue, way: str, ignore_resul
     result = queue.task(name="it", ignore_result=ignore_result)(function).delay(1)
     queue.run_worker(burst=True)
     with pytest.raises(TypeError, match=words):
-        result.get(timeout=5)
+        result.get(timeout=30)
     assert sample.seen == []
     queue.discard_dead(all=True)
 
@@ -268,7 +268,7 @@ def test_one_that_cannot_be_seen_fails_and_says_what_to_write(make_queue: MakeQu
     result = queue.task(name="it", ignore_result=ignore_result)(function).delay(1)
     queue.run_worker(burst=True)
     with pytest.raises(TypeError, match=r"it returned a generator, whose body has not run; return a list.*yield"):
-        result.get(timeout=5)
+        result.get(timeout=30)
     assert sample.seen == []
     queue.discard_dead(all=True)
 
@@ -284,9 +284,9 @@ def test_a_handle_is_a_value(make_queue: MakeQueue) -> None:
     definition_of(sent).by_value = False
     result = sent.delay(2)
     queue.run_worker(burst=True)
-    handle = result.get(timeout=5)
+    handle = result.get(timeout=30)
     assert isinstance(handle, AsyncResult)
-    assert handle.get(timeout=5) == 6
+    assert handle.get(timeout=30) == 6
 
 
 def test_a_task_that_has_become_sync_still_runs(make_queue: MakeQueue) -> None:
@@ -298,4 +298,4 @@ def test_a_task_that_has_become_sync_still_runs(make_queue: MakeQueue) -> None:
     newer = make_queue()
     newer.task(name="it")(abs)
     newer.run_worker(burst=True)
-    assert result.get(timeout=5) == 2
+    assert result.get(timeout=30) == 2

@@ -46,7 +46,7 @@ def serve() -> Iterator[Serve]:
 
 def ask(port: HealthPort, path: str) -> tuple[int, object]:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port.port}{path}", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port.port}{path}", timeout=30) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
         with error:

@@ -151,13 +151,13 @@ class TestRunWorker:
         sample.meeting = threading.Barrier(3)
         results = queue.task(sample.meet).map(range(3))
         queue.run_worker(burst=True, threads=3)
-        assert results.get(timeout=5) == [0, 1, 2]
+        assert results.get(timeout=30) == [0, 1, 2]
 
     def test_coroutines_run_so_many_at_a_time(self, make_queue: MakeQueue) -> None:
         queue = make_queue()
         results = queue.task(sample.crowd).map([None] * 30)
         queue.run_worker(burst=True, async_concurrency=7)
-        assert max(results.get(timeout=5)) == 7
+        assert max(results.get(timeout=30)) == 7
 
     def test_it_stops_after_max_tasks_and_puts_the_rest_back(self, make_queue: MakeQueue) -> None:
         queue = make_queue()
@@ -175,7 +175,7 @@ class TestRunWorker:
         thread.start()
         wait_until(queue.workers)
         for n in range(2):
-            assert (square.delay(n).get(timeout=10), asquare.delay(n).get(timeout=10)) == (n * n, n * n)
+            assert (square.delay(n).get(timeout=30), asquare.delay(n).get(timeout=30)) == (n * n, n * n)
         thread.join(10)
         assert not thread.is_alive()
 

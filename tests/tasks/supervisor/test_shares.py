@@ -74,11 +74,11 @@ def test_several_take_a_share_each_and_leave_none_out(many: list[Room]) -> None:
         return seconds * 1000 + micros / 1000 > last + 1000 * EVERY
 
     def all_took() -> bool:
-        wait_until(are_due, 30)  # all of them: else one is asked before, and another one after that moment
+        wait_until(are_due)  # all of them: else one is asked before, and another one after that moment
         taken[:] = [each.take() for each in several]
         return all(taken)  # on a machine at work they may be overdue by now, so that the first takes all
 
-    wait_until(all_took, 30)
+    wait_until(all_took)
     assert all(len(each) <= MANY // 3 for each in taken)
     assert sum(map(len, taken)) == len(set().union(*taken))
 

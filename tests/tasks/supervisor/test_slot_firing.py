@@ -36,7 +36,7 @@ class TestFiring:
         assert after.slot > slot
         assert room["schedules:next"] == {"s": after.slot}
         room.queue.run_worker(burst=True)
-        assert room.queue.result(f"periodic:s:{slot_text(slot)}").get(timeout=5) == 9
+        assert room.queue.result(f"periodic:s:{slot_text(slot)}").get(timeout=30) == 9
         [found] = room.queue.schedules()
         assert found.last_result is not None
         assert (found.last_result.get(), found.last_run is not None) == (9, True)

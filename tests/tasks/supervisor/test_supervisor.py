@@ -42,7 +42,7 @@ class Supervised:
         def pids() -> set[int]:
             return {int(facts["pid"]) for facts in self.queue.workers()}
 
-        return wait_until(lambda: pids() if len(pids()) == count else None, 30)
+        return wait_until(lambda: pids() if len(pids()) == count else None)
 
     def end(self) -> None:
         if self.process.poll() is None:
@@ -66,7 +66,7 @@ def supervise(make_queue: MakeQueue, store_url: str, tmp_path: Path) -> Iterator
 
 def get(port: int, path: str) -> tuple[int, Any]:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
         with error:
@@ -81,14 +81,14 @@ def test_children_that_die_are_replaced_and_those_of_a_dead_supervisor_end(super
     wait_until(lambda: is_gone(victim) and victim not in worker.children(2))
     assert before - {victim} < worker.children(2)
     assert re.search(rf"process {victim} was killed by SIGSEGV \(peak memory \d+ MB\)\n", worker.log.read_text())
-    assert worker.queue.submit(os.getpid).get(timeout=20) in worker.children(2)
+    assert worker.queue.submit(os.getpid).get(timeout=30) in worker.children(2)
     after = worker.children(2)
     worker.process.kill()
     wait_until(lambda: all(is_gone(pid) for pid in after))
     # Their tasks and names are put in order by whoever works at the queue next.
     other = supervise("-p", 1)
-    wait_until(lambda: not {int(w["pid"]) for w in worker.queue.workers()} & after, 30)
-    assert other.queue.submit(pow, 2, 3).get(timeout=20) == 8
+    wait_until(lambda: not {int(w["pid"]) for w in worker.queue.workers()} & after)
+    assert other.queue.submit(pow, 2, 3).get(timeout=30) == 8
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

@@ -89,7 +89,7 @@ def test_a_bug_in_a_pending_write_holds_up_nothing_behind_it(rooms: list[Room]) 
     upkeep.write_later(rooms[1].broker, lambda: done.append(1))
     beat(upkeep)
     assert done == [1]
-    wait_until(lambda: beat(upkeep) or done == [1, 0], 10)  # type: ignore[func-returns-value]
+    wait_until(lambda: beat(upkeep) or done == [1, 0])  # type: ignore[func-returns-value]
 
 
 def test_a_lease_is_renewed_until_a_sweep_finds_that_nothing_is_held(room: Room) -> None:

@@ -46,7 +46,7 @@ async def aparent(n: int, how: str) -> int:
         return sum(await asyncio.gather(*[await asquare.adelay(i) for i in range(n)]))
     if how == "nested":
         return await aparent.delay(n, "adelay")
-    return asquare.delay(n).get(timeout=5)
+    return asquare.delay(n).get(timeout=30)
 
 
 @queue.task

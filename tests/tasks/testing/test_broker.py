@@ -70,7 +70,7 @@ def test_many_threads_that_resume_a_queue_run_each_task_once() -> None:
         thread.start()
     for thread in threads:
         thread.join(10)
-    assert (sorted(seen), len(results.get(timeout=5))) == (list(range(200)), 200)
+    assert (sorted(seen), len(results.get(timeout=30))) == (list(range(200)), 200)
 
 
 @pytest.mark.usefixtures("sandbox")

@@ -63,4 +63,4 @@ def test_an_async_task_that_blocks_its_loop_for_another_is_told_what_to_write() 
     with pytest.raises(
         RuntimeError, match=r"get\(\) of task .* blocks the event loop that all async def tasks run on.*await result"
     ):
-        aparent.delay(4, "get").get(timeout=5)
+        aparent.delay(4, "get").get(timeout=30)

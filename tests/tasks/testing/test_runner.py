@@ -50,12 +50,12 @@ def test_an_async_task_sends_and_awaits_tasks(how: str, wanted: int, way: str) -
     async def main() -> int:
         return await (await aparent.adelay(4, how))
 
-    assert (aparent.delay(4, how).get(timeout=5) if way == "delay" else asyncio.run(main())) == wanted
+    assert (aparent.delay(4, how).get(timeout=30) if way == "delay" else asyncio.run(main())) == wanted
 
 
 @pytest.mark.usefixtures("sandbox")
 def test_an_async_task_sends_many_and_awaits_them() -> None:
-    assert [aparent.delay(4, how).get(timeout=5) for how in ("map", "gather")] == [14, 14]
+    assert [aparent.delay(4, how).get(timeout=30) for how in ("map", "gather")] == [14, 14]
 
 
 @pytest.mark.usefixtures("sandbox")
@@ -187,7 +187,7 @@ def test_reject_ignore_and_misfits_end_as_with_a_worker() -> None:
 @pytest.mark.parametrize("task", [down, adown, adown_mixed], ids=lambda task: task.__name__)
 @pytest.mark.usefixtures("sandbox")
 def test_tasks_may_send_tasks_200_deep(task: Any) -> None:
-    assert task.delay(200).get(timeout=20) == 200
+    assert task.delay(200).get(timeout=30) == 200
 
 
 @pytest.mark.usefixtures("sandbox")

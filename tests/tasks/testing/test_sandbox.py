@@ -89,7 +89,7 @@ def test_what_runs_when_the_block_is_left_hangs_nobody() -> None:
 
     for result in asyncio.run(main()):
         with pytest.raises(TaskRevoked):
-            result.get(timeout=5)
+            result.get(timeout=30)
     go_on.set()
 
 

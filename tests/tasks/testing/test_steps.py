@@ -22,7 +22,7 @@ def test_what_waits_is_seen_to_wait() -> None:
         with pytest.raises(ResultTimeout, match=f"it waits for task {last.root.id}"):
             last.get()
         queue.resume()
-        assert last.get(timeout=5) == 16
+        assert last.get(timeout=30) == 16
 
 
 def test_a_revoked_step_ends_those_behind_it() -> None:
@@ -32,10 +32,10 @@ def test_a_revoked_step_ends_those_behind_it() -> None:
         assert last.root.revoke() == "revoked"
         assert [node.state for node in queue.workflow(last.id).nodes] == [State.REVOKED] * 3
         with pytest.raises(TaskRevoked, match="was revoked"):
-            last.get(timeout=5)
+            last.get(timeout=30)
         last.root.forget()
         with pytest.raises(EarlierStepFailed, match=f"task {last.root.id}") as raised:
-            last.get(timeout=5)
+            last.get(timeout=30)
         assert raised.value.step == last.root.id
 
 
@@ -43,16 +43,16 @@ def test_errbacks_that_are_not_wanted_leave_nothing() -> None:
     with queue.testing():
         errback = queue.task(lambda *told: sample.seen.append("called")).s()
         last = chain(square.s(2), square.s()).on_error(errback | errback).delay()
-        assert last.get(timeout=5) == 16
+        assert last.get(timeout=30) == 16
         states = [node.state for node in queue.workflow(last.id).nodes]
         assert (queue.pending(), sample.seen, states[2:]) == (0, [2, 4], [State.UNKNOWN] * 2)
 
 
 def test_it_runs_steps_of_other_queues_and_async_ones() -> None:
     with queue.testing():
-        assert chain(square.s(1), relay.s(), asquare.s()).delay().get(timeout=5) == 4
-        assert chord([relay.s(2), asquare.s(3)], other.task(sum).s()).delay().get(timeout=5) == 14
-        assert group(asquare.s(n) for n in range(20)).delay().get(timeout=5) == [n * n for n in range(20)]
+        assert chain(square.s(1), relay.s(), asquare.s()).delay().get(timeout=30) == 4
+        assert chord([relay.s(2), asquare.s(3)], other.task(sum).s()).delay().get(timeout=30) == 14
+        assert group(asquare.s(n) for n in range(20)).delay().get(timeout=30) == [n * n for n in range(20)]
 
 
 def test_an_unknown_task_is_not_waited_for() -> None:
@@ -66,7 +66,7 @@ def test_one_that_failed_before_ends_it() -> None:
         behind = square.apply_async((1,), depends_on=[failed])
         assert behind.state is State.FAILURE
         with pytest.raises(OSError, match="boom"):
-            behind.get(timeout=5)
+            behind.get(timeout=30)
 
 
 def test_what_ended_behind_several_dead_ones_waits_again_once_all_are_retried() -> None:
@@ -77,12 +77,12 @@ def test_what_ended_behind_several_dead_ones_waits_again_once_all_are_retried() 
         first, second = last.root
         assert last.state is State.FAILURE
         queue.retry_dead(first)
-        assert (first.get(timeout=5), last.state) == (1, State.FAILURE)
+        assert (first.get(timeout=30), last.state) == (1, State.FAILURE)
         queue.retry_dead(second)
-        assert last.get(timeout=5) == 9
+        assert last.get(timeout=30) == 9
 
 
 def test_retries_are_waited_for() -> None:
     with queue.testing():
         flaky = queue.task(retries=3)(sample.flaky)
-        assert (flaky.s(2) | queue.task(sample.note).s()).delay().get(timeout=5) == "done"
+        assert (flaky.s(2) | queue.task(sample.note).s()).delay().get(timeout=30) == "done"

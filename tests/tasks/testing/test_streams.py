@@ -77,4 +77,4 @@ def test_what_waits_is_waited_for() -> None:
         with pytest.raises(TimeoutError):
             next(result.stream(timeout=0.02))
         queue.resume()
-        assert list(result.stream(timeout=5)) == [[0]]
+        assert list(result.stream(timeout=30)) == [[0]]

@@ -365,7 +365,7 @@ def outcomes(queue: HotQueue, result: Any) -> dict[str, Any]:
         return await several
 
     async def awaited() -> dict[str, Any]:
-        ways = {"await": result.aget(), "aget": result.aget(5), "aget, not raising": result.aget(5, propagate=False)}
+        ways = {"await": result.aget(), "aget": result.aget(30), "aget, not raising": result.aget(5, propagate=False)}
         ways |= {"await a future": of_a_future(), "await a set": of_a_set()}
         try:
             return dict(zip(ways, await asyncio.gather(*ways.values(), return_exceptions=True), strict=True))
@@ -373,13 +373,13 @@ def outcomes(queue: HotQueue, result: Any) -> dict[str, Any]:
             await queue.aclose()
 
     ways: dict[str, Callable[[], Any]] = {
-        "get": lambda: result.get(5),
+        "get": lambda: result.get(30),
         "get, not raising": lambda: result.get(5, propagate=False),
         "future": lambda: result.as_future().result(5),
-        "in a generator": lambda: next(r.get(5) for r in [result]),
+        "in a generator": lambda: next(r.get(30) for r in [result]),
         "over map()": lambda: list(map(type(result).get, [result])),
         "result": lambda: result.result,
-        "set": lambda: several.get(5),
+        "set": lambda: several.get(30),
         "set, not raising": lambda: several.get(5, propagate=False)[0],
     }
     found = asyncio.run(awaited())
@@ -427,7 +427,7 @@ def test_nor_does_one_end_a_program(make_queue: MakeQueue, store_url: str) -> No
         from hotqueue import HotQueue
         result = HotQueue({queue.name!r}, url={store_url!r}).result({result.id!r})
         try:
-            result.get(5)
+            result.get(30)
         except Exception as error:
             print("caught", error)
         async def main():
@@ -437,7 +437,7 @@ def test_nor_does_one_end_a_program(make_queue: MakeQueue, store_url: str) -> No
                 print("caught", error)
             print("loop goes on")
         import asyncio; asyncio.run(main())
-        result.get(5)
+        result.get(30)
     """
     done = run_python(textwrap.dedent(asks), check=False)
     assert (done.stdout, done.returncode) == ("caught SystemExit: 0\ncaught SystemExit: 0\nloop goes on\n", 1)

@@ -49,7 +49,7 @@ class Shop:
         with open(self.folder / "log", "w") as log:
             options: Any = {"env": self.env, "cwd": folder, "stderr": log}
             self.workers.append(processes.start_command("hotqueue-worker", *arguments, "-p1", **options))
-        wait_until(lambda: "  tasks   " in (self.folder / "log").read_text(), 30)
+        wait_until(lambda: "  tasks   " in (self.folder / "log").read_text())
 
     def run(self, *arguments: str, stdin: str = "", code: int = 0) -> str:
         """Run Python in the folder; return what it printed."""
@@ -160,9 +160,9 @@ def test_a_script_that_works_itself_uses_its_own_classes_and_is_not_imported_aga
     sends = "import shop; s = shop; print(s.look.delay(s.Order(1), s.Order, 'Order').id, s.fails.delay(s.Order(4)).id)"
     looked, failed = shop.run("-c", sends).split()[-2:]
     assert shop.run("shop.py", "work") == "loaded as __main__\nRAN 2\n"
-    assert shop.queue.result(looked).get(5) == [True, True, True]
+    assert shop.queue.result(looked).get(30) == [True, True, True]
     asks = (
-        f"import shop\ntry: shop.queue.result({failed!r}).get(5)\nexcept shop.NoStock as error: print(error, type(error.order))"
+        f"import shop\ntry: shop.queue.result({failed!r}).get(30)\nexcept shop.NoStock as error: print(error, type(error.order))"
     )
     assert shop.run("-c", asks).splitlines()[-1] == "0 left of 4 <class 'shop.Order'>"
 
@@ -175,7 +175,7 @@ def test_what_is_defined_only_when_the_script_is_run_goes_by_value(shop: Shop) -
 
 
 PROMPT = "class Typed: pass\n\n@queue.task\ndef typed(v): return [isinstance(v, Typed), __name__]\n\nprint('FOUND', typed.name, "
-PROMPT += "typed.delay(Typed()).get(10), type(echo.delay(Typed()).get(10)) is Typed, echo.name)\n"
+PROMPT += "typed.delay(Typed()).get(30), type(echo.delay(Typed()).get(30)) is Typed, echo.name)\n"
 
 
 @only_server
@@ -197,9 +197,9 @@ def same(order, kind):
 @queue.task
 def fails(): raise NoStock("none")
 if __name__ == "__main__":
-    one, two, order = same.delay(Order(), Order).get(10)
+    one, two, order = same.delay(Order(), Order).get(30)
     try:
-        fails.delay().get(10)
+        fails.delay().get(30)
     except NoStock as error:
         print("FOUND", same.name, one, two, type(order) is Order, error)
 """
@@ -226,7 +226,7 @@ def test_what_a_worker_cannot_import_or_would_find_elsewhere_goes_by_value(shop:
 def test_what_is_submitted_goes_by_value_with_all_that_it_uses(shop: Shop) -> None:
     """A generic worker has none of the script's code."""
     shop.put(
-        "shop.py", BY_VALUE.partition("if __name__")[0] + "print(queue.submit(lambda o: [isinstance(o, Order)], Order()).get(10))"
+        "shop.py", BY_VALUE.partition("if __name__")[0] + "print(queue.submit(lambda o: [isinstance(o, Order)], Order()).get(30))"
     )
     shop.work("-Q", shop.queue.name, "--url", shop.env["STORE"])
     assert shop.run("shop.py") == "[True]\n"
@@ -240,7 +240,7 @@ def test_so_it_does_from_a_process_that_multiprocessing_spawns(shop: Shop, name:
     spawns = """
 def look(order): return [isinstance(order, Order), order]
 def go():
-    is_order, back = queue.submit(look, Order()).get(10)
+    is_order, back = queue.submit(look, Order()).get(30)
     print("SUBMITTED", is_order, type(back) is Order)
 """
     starts = "    import multiprocessing\n    child = multiprocessing.get_context('spawn').Process(target=go)\n"
@@ -264,8 +264,8 @@ SENDS = """
 from other import kind_of, queue
 class Order: pass
 def look(value): return type(value).__module__
-name, back = kind_of.delay(Order()).get(10)
-print(name, type(back) is Order, queue.submit(look, Order()).get(10))
+name, back = kind_of.delay(Order()).get(30)
+print(name, type(back) is Order, queue.submit(look, Order()).get(30))
 """
 
 

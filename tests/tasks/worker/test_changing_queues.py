@@ -48,18 +48,18 @@ def test_one_without_queues_works_at_those_that_come_and_not_at_those_that_went(
     with working(late=queues[0], left=left) as process:
         for number, queue in enumerate(queues[:2]):
             process.adopt(number, queue._tasks)
-            assert queue.submit(sample.square, 3).get(10) == 9
-        assert queues[0].submit(sample.asquare, 4).get(10) == 16
+            assert queue.submit(sample.square, 3).get(30) == 9
+        assert queues[0].submit(sample.asquare, 4).get(30) == 16
         process.let_go(0, 7)
         wait_until(lambda: left == [(0, 7)])
         wait_until(lambda: not queues[0].workers())
         waits = queues[0].submit(sample.square, 5)
         process.adopt(0, queues[2]._tasks)  # under the number that was left
-        assert queues[2].submit(sample.square, 6).get(10) == 36
-        assert queues[1].submit(sample.asquare, 6).get(10) == 36
+        assert queues[2].submit(sample.square, 6).get(30) == 36
+        assert queues[1].submit(sample.asquare, 6).get(30) == 36
         assert not waits.ready()
         process.adopt(2, queues[0]._tasks)
-        assert waits.get(10) == 25
+        assert waits.get(30) == 25
     assert [queue.workers() for queue in queues] == [[]] * 4
 
 
@@ -74,6 +74,6 @@ def test_what_runs_is_brought_to_its_end_before_a_queue_is_left(make_queue: Make
         process.adopt(1, queues[1]._tasks)  # it came back
         process.let_go(1, 2)
         sample.go_on.set()
-        assert held.get(10) == "held"
+        assert held.get(30) == "held"
         wait_until(lambda: left == [(1, 2)])
-        assert queues[0].submit(sample.square, 3).get(10) == 9
+        assert queues[0].submit(sample.square, 3).get(30) == 9

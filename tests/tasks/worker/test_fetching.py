@@ -217,7 +217,7 @@ def test_a_large_batch_has_the_next_one_fetched_meanwhile(queue: HotQueue, worke
     assert ahead.room >= AHEAD_FROM
     while worker.turn():
         pass
-    assert results.get(5) == [2 * n for n in range(600)]
+    assert results.get(30) == [2 * n for n in range(600)]
 
 
 @pytest.mark.servers("server")
@@ -246,7 +246,7 @@ def test_a_fetch_ahead_whose_permits_are_drained_goes_back(queue: HotQueue, work
     assert not worker.subscriptions[0].unstarted
     while worker.turn():
         pass
-    assert results.get(5) == [2 * n for n in range(600)]
+    assert results.get(30) == [2 * n for n in range(600)]
 
 
 # --- the first `async def` task of a process -----------------------------------------------------------------------
@@ -268,7 +268,7 @@ async def twice(n: int) -> int:
 def test_the_first_async_task_rings(queue: HotQueue, start: Callable[..., Process], threads: int) -> None:
     """In a process that knows of none: nothing but its call by value says that there are such tasks."""
     process = start(queue, threads=threads)
-    wait_until(lambda: queue.submit(sum, [n := 1, 2]).get(40) == n + 2, 30, "it works")
+    wait_until(lambda: queue.submit(sum, [n := 1, 2]).get(40) == n + 2, what="it works")
     assert queue.submit(twice, 4).get(40) == 8
     assert [each.kind for each in process.workers] == ["s"] * threads + ["a"]
     for n in range(5):  # and its sync workers leave those rings to the worker that is for them

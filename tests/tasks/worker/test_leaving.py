@@ -30,7 +30,7 @@ def test_leaving_with_a_fetch_under_way_puts_it_back(queue: HotQueue, worker: Sy
     worker._register()
     while worker.turn():
         pass
-    assert results.get(5) == [2 * n for n in range(600)]
+    assert results.get(30) == [2 * n for n in range(600)]
 
 
 def test_a_stop_lets_the_running_task_end_and_puts_the_rest_back(make_queue: MakeQueue) -> None:
@@ -45,5 +45,5 @@ def test_a_stop_lets_the_running_task_end_and_puts_the_rest_back(make_queue: Mak
     process.stop_fetching()
     sample.go_on.set()
     thread.join(20)
-    assert (held.get(timeout=5), sample.seen) == ("held", ["held"])
+    assert (held.get(timeout=30), sample.seen) == ("held", ["held"])
     assert (queue.pending(), queue.running(), queue.workers()) == (3, 0, [])

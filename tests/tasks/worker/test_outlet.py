@@ -50,7 +50,7 @@ def outlet_to(store: Store, **options: Any) -> StreamOutlet:
 
 def ended(made: StreamOutlet) -> None:
     made.end()
-    wait_until(lambda: made.is_done, 5)
+    wait_until(lambda: made.is_done)
 
 
 def test_what_comes_together_goes_together() -> None:
@@ -77,7 +77,7 @@ def test_the_task_is_slowed_while_much_waits() -> None:
     for _ in range(100):
         made.put("x" * 10_000)
     assert made.is_full
-    wait_until(lambda: not made.is_full, 5)
+    wait_until(lambda: not made.is_full)
     ended(made)
     assert len(store.all) == 100
 
@@ -99,7 +99,7 @@ def test_an_outage_loses_nothing(error: Exception) -> None:
 def test_what_cannot_be_mended_is_raised_in_the_task(first: Any, kind: type[Exception]) -> None:
     made = outlet_to(store := Store(ADDED, first))
     made.put(1)
-    wait_until(lambda: made.is_done, 5)
+    wait_until(lambda: made.is_done)
     with pytest.raises(kind):
         made.put(2)
     assert (store.all, made.is_full) == ([], False)
@@ -116,7 +116,7 @@ def test_a_run_that_was_given_up_adds_nothing_more() -> None:
 
 def test_a_deterministic_one_stores_what_was_not_stored() -> None:
     made = outlet_to(store := Store(count=3), stream_deterministic=True)
-    wait_until(lambda: not made.is_full, 5)
+    wait_until(lambda: not made.is_full)
     for n in range(6):
         made.put(n)
     ended(made)

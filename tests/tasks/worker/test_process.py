@@ -44,7 +44,7 @@ def test_several_queues_are_worked_at_together(make_queue: MakeQueue, queue_name
     queues = [make_queue(f"{queue_name}-{n}") for n in range(3)]
     results = [queue.task(f).delay(3) for queue in queues for f in (sample.square, sample.asquare)]
     assert burst(*queues).done == {"succeeded": 6}
-    assert [r.get(timeout=5) for r in results] == [9] * 6
+    assert [r.get(timeout=30) for r in results] == [9] * 6
 
 
 def test_a_worker_that_fails_of_a_bug_ends_the_process(make_queue: MakeQueue, caplog: pytest.LogCaptureFixture) -> None:
@@ -63,7 +63,7 @@ def test_pipes_may_come_from_a_supervisor(make_queue: MakeQueue) -> None:
     pipes = [os.pipe(), os.pipe()]
     result = queue.task(sample.square).delay(3)
     burst(queue, pipes=pipes)
-    assert result.get(timeout=5) == 9
+    assert result.get(timeout=30) == 9
     assert StartPermits(pipes[0]).drain() == {}
     for pipe in pipes:
         for fd in pipe:

@@ -48,7 +48,7 @@ def test_the_last_of_a_burst_is_written_soon_though_the_task_goes_on() -> None:
     writer = ProgressWriter(written := Written())
     for n in range(10):
         writer.report("t", {"n": n})
-    wait_until(lambda: written.of()[-1:] == [9], 5)
+    wait_until(lambda: written.of()[-1:] == [9])
 
 
 def test_no_more_than_ten_a_second_of_each() -> None:
@@ -74,7 +74,7 @@ def test_an_outage_is_the_tasks_where_it_writes_and_loses_not_the_last(monkeypat
         writer.report("t", {"n": 0})
     written.failures = 3
     writer.report("t", {"n": 1})
-    wait_until(lambda: written.of() == [1], 5)
+    wait_until(lambda: written.of() == [1])
     written.failures = 1
     writer.report("t", {"n": 2})
     writer.end("t")  # which fails, and the task ends all the same
@@ -89,7 +89,7 @@ def test_its_thread_stays_while_a_task_reports_and_no_longer(leave: str) -> None
             writer.report("t", {"n": n})
         assert not set(threading.enumerate()) <= before
         writer.end("t") if leave == "end" else writer.drop()
-        wait_until(lambda: set(threading.enumerate()) <= before, 5)
+        wait_until(lambda: set(threading.enumerate()) <= before)
 
 
 def test_what_was_given_up_writes_nothing_more() -> None:

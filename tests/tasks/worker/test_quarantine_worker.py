@@ -33,7 +33,7 @@ def test_it_runs_suspects_of_either_kind_and_nothing_else(room: Room) -> None:
     suspect(room, suspects[1], 1, ":async")
     other = square.delay(4)
     run(room, 1)
-    assert [result.get(5) for result in suspects] == [4, 9]
+    assert [result.get(30) for result in suspects] == [4, 9]
     assert not other.ready()
     assert (room.queue.pending(), room.queue.workers()) == (1, [])
     room.queue.run_worker(burst=True)
@@ -45,9 +45,9 @@ def test_it_leaves_alone_those_that_may_not_run_beside_as_many(room: Room) -> No
     suspect(room, alone, 1)
     suspect(room, beside, 4)
     run(room, 4)
-    assert (alone.ready(), beside.get(5)) == (False, 9)
+    assert (alone.ready(), beside.get(30)) == (False, 9)
     run(room, 1)
-    assert alone.get(5) == 4
+    assert alone.get(30) == 4
 
 
 def test_after_its_turn_it_begins_no_more(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:

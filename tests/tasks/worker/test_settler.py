@@ -40,9 +40,9 @@ def test_a_long_task_after_full_batches_does_not_keep_their_outcomes(queue: HotQ
     turning.start()
     try:
         assert started.wait(10)
-        assert results.get(5) == [2 * n for n in range(512)]
+        assert results.get(30) == [2 * n for n in range(512)]
         assert not last.ready()
     finally:
         release.set()
         turning.join()
-    assert last.get(5) is None
+    assert last.get(30) is None

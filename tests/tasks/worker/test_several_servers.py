@@ -41,7 +41,7 @@ def make_worker(queues: list[HotQueue]) -> Worker:
     """Return a worker that has come to all its queues."""
     worker = make_process(queues).workers[0]
     worker._register()
-    wait_until(lambda: all_are_there(worker), 20, "it has registered")
+    wait_until(lambda: all_are_there(worker), what="it has registered")
     return worker
 
 
@@ -55,7 +55,7 @@ def look(places: Places, subscription: Subscription) -> float:
     began = time.monotonic()
     assert places.step(subscription, 1) is None
     took = time.monotonic() - began
-    wait_until(lambda: places.step(subscription, 1) is not None, 10, "it answers")
+    wait_until(lambda: places.step(subscription, 1) is not None, what="it answers")
     return took
 
 
@@ -88,9 +88,9 @@ def test_a_ring_that_comes_before_the_answer_to_a_fetch_is_heeded_behind_it(
         away.submit(abs, -2)  # too late for it
         worker.idle.rang.add(1)
         worker.note_rings()
-        wait_until(lambda: places.step(subscription, 1) is not None, 10, "it answers")
+        wait_until(lambda: places.step(subscription, 1) is not None, what="it answers")
         assert (len(subscription.unstarted), subscription.may_have_tasks) == (1, True)
-        wait_until(lambda: places.step(subscription, 1) is not None, 10, "it answers")
+        wait_until(lambda: places.step(subscription, 1) is not None, what="it answers")
         assert (len(subscription.unstarted), subscription.may_have_tasks) == (2, False)
     finally:
         far.latency = (0.0, 0.0)
@@ -101,7 +101,7 @@ def trips_of(worker: Worker, far: Proxy, do: Callable[[], object]) -> int:
     """Return how often something was sent to the server that is far away until all is done."""
     before = far.requests
     do()
-    wait_until(lambda: all_are_there(worker), 20, "it is there")
+    wait_until(lambda: all_are_there(worker), what="it is there")
     return far.requests - before
 
 
@@ -127,7 +127,7 @@ def recover(worker: Worker) -> None:
 def hold(folder: str) -> None:
     """Run until a file `end` is there."""
     Path(folder, "begun").touch()
-    wait_until(lambda: Path(folder, "end").exists(), 30, "it may end")
+    wait_until(lambda: Path(folder, "end").exists(), what="it may end")
 
 
 def test_a_ring_that_comes_while_it_works_is_given_to_others(
@@ -141,9 +141,9 @@ def test_a_ring_that_comes_while_it_works_is_given_to_others(
     thread.start()
     another = near._tasks.broker.blocking(30)
     try:
-        wait_until(lambda: all(line.awaits_reply for line in worker.idle._connections.values()), 20, "it sleeps at both bells")
+        wait_until(lambda: all(line.awaits_reply for line in worker.idle._connections.values()), what="it sleeps at both bells")
         task.delay(str(tmp_path))
-        wait_until(lambda: (tmp_path / "begun").exists(), 10, "it works")
+        wait_until(lambda: (tmp_path / "begun").exists(), what="it works")
         another.send("BLPOP", near._tasks.broker.bell_key("s"), 30)
         near._tasks.broker.ring("s")  # for the worker: it has slept there longer
         assert another._connection.can_read(timeout=5)

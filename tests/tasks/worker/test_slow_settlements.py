@@ -88,6 +88,6 @@ def test_what_the_server_refuses_time_and_again_ends_as_a_failure_and_costs_the_
     wait_until(lambda: results[0].ready() and results[2].ready())
     assert not results[1].ready()
     with pytest.raises(SerializationError, match=r"square ran to its end, but its result \(2 MB\) cannot be stored"):
-        results[1].get(20)
+        results[1].get(30)
     wait_until(lambda: settlements.is_empty)
     assert subscription.in_hand == {}

@@ -49,7 +49,7 @@ class TestLostReplies:
         large = queue.task(sample.large)
         process = start(queue)
         proxy.lose_reply(lambda request: scripts.STEP.sha in request and b"x" * size in request)
-        assert len(large.delay(size).get(timeout=20)) == size
+        assert len(large.delay(size).get(timeout=30)) == size
         wait_until(lambda: not any(subscription.in_hand for worker in process.workers for subscription in worker.subscriptions))
         assert proxy.pending == 0
         assert "does not count" not in caplog.text

@@ -28,10 +28,10 @@ def test_queues_of_one_process_take_turns(make_queue: MakeQueue, queue_name: str
     process = Process([one._tasks, other._tasks])
     thread = threading.Thread(target=process.run)
     thread.start()
-    b.get(timeout=20)
+    b.get(timeout=30)
     left = one.pending()
     began = time.monotonic()
-    a.get(timeout=20)
+    a.get(timeout=30)
     process.stop_fetching()
     thread.join(20)
     assert left > 50, f"the other queue waited for {100 - left} tasks; the rest took {time.monotonic() - began:.1f} s"
@@ -52,7 +52,7 @@ def test_what_stands_behind_a_task_that_drags_is_taken_back_for_others(
     other = make_queue()
     other.task(sample.note)
     wait_until(lambda: other.run_worker(burst=True) or after.ready())
-    assert after.get(timeout=10) == list(range(20))
+    assert after.get(timeout=30) == list(range(20))
     sample.go_on.set()
     worker.join(20)
     assert sorted(map(str, seen)) == sorted(["warm"] * 400 + ["held"] + [str(n) for n in range(20)])
@@ -70,8 +70,8 @@ class TestAlone:
         room.fill({"suspects": {alone.id: moved}, "attempts": {alone.id: "0 1 - - - 0 0 1"}})
         others = [*queue.task(sample.beside).map(range(12)), *queue.task(sample.abeside).map(range(12))]
         queue.run_worker(burst=True, threads=threads)
-        assert alone.get(timeout=5) == 0
-        assert [r.get(timeout=5) for r in others] == [*range(12), *range(12)]
+        assert alone.get(timeout=30) == 0
+        assert [r.get(timeout=30) for r in others] == [*range(12), *range(12)]
 
     def test_what_is_sent_meanwhile_waits_until_it_has_ended(self, room: Room) -> None:
         queue = room.queue
@@ -89,7 +89,7 @@ class TestAlone:
         queue.run_worker(burst=True, threads=3)
         sender.join()
         queue.run_worker(burst=True, threads=3)
-        assert alone.get(timeout=5) == 0
+        assert alone.get(timeout=30) == 0
 
     def test_the_fifth_death_convicts_it(self, room: Room) -> None:
         queue = room.queue
@@ -97,5 +97,5 @@ class TestAlone:
         room.fill({"attempts": {result.id: '0 5 - - -\n{"at":1,"kind":"lost","error":"was killed by SIGSEGV"}'}})
         queue.run_worker(burst=True)
         with pytest.raises(WorkerLost, match=r"killed its worker process 5 times \(max_deliveries=5\): was killed by SIGSEGV"):
-            result.get(timeout=5)
+            result.get(timeout=30)
         assert (seen, [d.deliveries for d in queue.dead()]) == ([], [5])

@@ -25,7 +25,7 @@ def test_an_unknown_task_is_parked_until_a_worker_knows_it(make_queue: MakeQueue
     assert knowing.run_worker(burst=True) == 1
     knowing.task(name="b")(sample.asquare)
     assert knowing.run_worker(burst=True) == 1
-    assert [r.get(timeout=5) for r in results] == [9, 9]
+    assert [r.get(timeout=30) for r in results] == [9, 9]
 
 
 @only_server

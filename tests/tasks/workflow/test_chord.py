@@ -11,21 +11,21 @@ from tests.tasks.workflow.tasks import add, boom, caught, queue, same, square, t
 
 def test_the_body_is_given_the_list_of_values() -> None:
     with queue.testing():
-        assert chord([square.s(n) for n in range(4)], total.s()).delay().get(timeout=5) == 14
-        assert chord(square.s(n) for n in range(4))(total.s()).get(timeout=5) == 14
-        assert chord(group(square.s(1), square.s(2)), same.s("more")).delay().get(timeout=5) == ([1, 4], "more")
-        assert chord([square.s(2)], same.s()).delay().get(timeout=5) == ([4],)
-        assert chord([], same.s()).delay().get(timeout=5) == ([],)
-        assert chord([add.s(1), add.s(2)], total.s()).delay(10).get(timeout=5) == 23
-        assert chord([group(square.s(1), square.s(2)), square.s(3)], same.s()).delay().get(timeout=5) == ([[1, 4], 9],)
-        assert chord([square.s(1)], same.si("own")).delay().get(timeout=5) == ("own",)
+        assert chord([square.s(n) for n in range(4)], total.s()).delay().get(timeout=30) == 14
+        assert chord(square.s(n) for n in range(4))(total.s()).get(timeout=30) == 14
+        assert chord(group(square.s(1), square.s(2)), same.s("more")).delay().get(timeout=30) == ([1, 4], "more")
+        assert chord([square.s(2)], same.s()).delay().get(timeout=30) == ([4],)
+        assert chord([], same.s()).delay().get(timeout=30) == ([],)
+        assert chord([add.s(1), add.s(2)], total.s()).delay(10).get(timeout=30) == 23
+        assert chord([group(square.s(1), square.s(2)), square.s(3)], same.s()).delay().get(timeout=30) == ([[1, 4], 9],)
+        assert chord([square.s(1)], same.si("own")).delay().get(timeout=30) == ("own",)
 
 
 def test_the_header_is_the_parent_of_the_body() -> None:
     with queue.testing():
         found = chord([square.s(1), square.s(2)], total.s()).delay()
         assert isinstance(found.parent, ResultSet)
-        assert found.parent.get(timeout=5) == [1, 4]
+        assert found.parent.get(timeout=30) == [1, 4]
         assert list(found.root) == list(found.parent)  # type: ignore[call-overload]
         assert found.parent[0].children == [found]
 
@@ -33,7 +33,7 @@ def test_the_header_is_the_parent_of_the_body() -> None:
 def test_the_root_of_what_begins_with_several_is_the_workflow() -> None:
     with queue.testing():
         for made in (chord([who.s(), who.s()], same.s()), chain(group(who.s(), who.s()), same.s())):
-            (told,) = made.delay().get(timeout=5)
+            (told,) = made.delay().get(timeout=30)
             assert len({each["root"] for each in told} - {each["id"] for each in told}) == 1
             assert len(queue.results(told[0]["root"])) == 1
 
@@ -42,7 +42,7 @@ def test_a_failure_in_the_header_is_raised_with_where_it_arose_and_the_body_is_n
     with queue.testing():
         found = chord([square.s(1), boom.s(2)], same.s()).delay()
         with pytest.raises(KeyError, match="'boom', 2") as raised:
-            found.get(timeout=5)
+            found.get(timeout=30)
         assert found.parent is not None
         failed = found.parent[1]  # type: ignore[index]
         assert (
@@ -65,10 +65,10 @@ def test_its_errback_is_called_once() -> None:
 def test_it_can_do_with_those_that_succeed() -> None:
     with queue.testing():
         some = chord([square.s(1), boom.s(), square.s(3)], same.s(), allow_failures=True)
-        assert some.delay().get(timeout=5) == ([1, 9],)
-        assert chord([boom.s()], same.s(), allow_failures=True).delay().get(timeout=5) == ([],)
+        assert some.delay().get(timeout=30) == ([1, 9],)
+        assert chord([boom.s()], same.s(), allow_failures=True).delay().get(timeout=30) == ([],)
         nested = chord([group(boom.s(), square.s(2)), square.s(3)], same.s(), allow_failures=True)
-        assert nested.delay().get(timeout=5) == ([[4], 9],)
+        assert nested.delay().get(timeout=30) == ([[4], 9],)
 
 
 def test_without_a_body_it_is_not_sent() -> None:

@@ -44,7 +44,7 @@ def test_a_unique_step_says_its_key_which_is_not_made_of_what_comes_later() -> N
     assert envelope.decode(compiled_of(chain(only.s(1), only.si(2))).steps[1].envelope).unique.startswith(b"re ")
     compiled_of(chain(only.s(1), only.s()).set(unique=False))
     with here.testing():
-        assert only.s(1).delay().get(timeout=5) == 1
+        assert only.s(1).delay().get(timeout=30) == 1
 
 
 def test_results_of_another_store_are_no_step_before() -> None:

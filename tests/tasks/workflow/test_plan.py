@@ -91,4 +91,4 @@ def test_a_task_sent_earlier_is_waited_for() -> None:
         first = square.delay(2)
         assert planned(square.s(3).set(depends_on=[first])).steps[0].needs == (first.id,)
         assert planned((square.s(3) | add.s(1)).set(depends_on=[first])).steps[1].needs != (first.id,)
-        assert square.apply_async((3,), depends_on=[first]).get(timeout=5) == 9
+        assert square.apply_async((3,), depends_on=[first]).get(timeout=30) == 9

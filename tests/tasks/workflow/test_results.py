@@ -17,8 +17,8 @@ def test_what_is_around_a_result_is_known_of_its_id_alone() -> None:
         sent = chain(square.s(1), group(add.s(1), add.s(2)), total.s()).delay()
         for again in (queue.result(sent.id), pickle.loads(pickle.dumps(sent))):
             assert isinstance(again.parent, ResultSet)
-            assert again.parent.get(timeout=5) == [2, 3]
-            assert again.root.get(timeout=5) == 1
+            assert again.parent.get(timeout=30) == [2, 3]
+            assert again.root.get(timeout=30) == 1
             assert again.root.children == list(again.parent)
             assert again.children == []
         alone = queue.result(square.delay(2).id)
@@ -28,9 +28,9 @@ def test_what_is_around_a_result_is_known_of_its_id_alone() -> None:
 def test_a_chain_that_ends_with_a_group_has_its_results() -> None:
     with queue.testing():
         sent = (square.s(2) | group(add.s(1), add.s(2))).delay()
-        assert sent.get(timeout=5) == [5, 6]
+        assert sent.get(timeout=30) == [5, 6]
         assert sent.id is not None
-        assert queue.results(sent.id).get(timeout=5) == [5, 6]
+        assert queue.results(sent.id).get(timeout=30) == [5, 6]
         assert sent[0].root == sent[1].parent
 
 

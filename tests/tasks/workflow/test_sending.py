@@ -39,7 +39,7 @@ def test_one_task_goes_into_a_batch() -> None:
         with queue.batch() as batch:
             sent = square.s(3).delay()
             assert len(batch) == 1
-        assert sent.get(timeout=5) == 9
+        assert sent.get(timeout=30) == 9
 
 
 def test_a_workflow_is_sent_whole_or_not_at_all() -> None:

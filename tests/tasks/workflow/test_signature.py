@@ -32,7 +32,7 @@ def test_it_comes_out_of_a_pickle_as_it_went_in_and_can_be_sent(kind: str) -> No
         assert again == KINDS[kind]
         assert repr(again) == repr(KINDS[kind])
         with queue.testing():
-            assert again.delay().get(timeout=5) == KINDS[kind]()
+            assert again.delay().get(timeout=30) == KINDS[kind]()
 
 
 def test_set_changes_it_and_a_clone_is_changed_apart(kind: str) -> None:
@@ -74,9 +74,9 @@ def test_link_and_link_error_are_as_of_celery(kind: str) -> None:
         linked = KINDS[kind].clone().set(link=[square.s().set(task_id="linked")]) if kind != "group" else KINDS[kind]
         if kind not in ("group", "nested"):
             linked.delay()
-            assert queue.result("linked").get(timeout=5) == KINDS[kind]() ** 2
+            assert queue.result("linked").get(timeout=30) == KINDS[kind]() ** 2
         with pytest.raises(KeyError):
-            boom.s().set(link_error=caught.s("more")).delay().get(timeout=5)
+            boom.s().set(link_error=caught.s("more")).delay().get(timeout=30)
 
 
 def test_results_are_taken_alone_and_in_sets(kind: str) -> None:

@@ -27,7 +27,7 @@ def until_over(asked: Any, page: str) -> str:
     found = re.search(r'name="bulk" value="(\w+)"', page)
     assert found is not None
     address = f"/bulk/{found[1]}"
-    wait_until(lambda: "finished" in asked.get(address).text, 20)
+    wait_until(lambda: "finished" in asked.get(address).text)
     return str(asked.get(address).text)
 
 
@@ -43,7 +43,7 @@ def test_all_that_match_are_thrown_away_and_brought_back(make_queue: MakeQueue, 
     page = until_over(asked, asked.post("/do/discard-all", data=fields(page)).text)
     assert "11 tasks thrown away" in page
     assert [dead.args for dead in queue.dead()] == ["3"]
-    wait_until(lambda: "finished: 11 tasks thrown away" in caplog.text, 20)
+    wait_until(lambda: "finished: 11 tasks thrown away" in caplog.text)
     page = asked.post("/do/undo", data=fields(page)).text
     assert "11 tasks are in the dead list again" in page
     assert len(list(queue.dead())) == 12
@@ -55,11 +55,11 @@ def test_all_that_match_are_retried_and_revoked(make_queue: MakeQueue) -> None:
     with_dead(queue, *range(5))
     asked = dashboards.client(queue)
     asked.post("/do/retry-all", data={"q": "task:shop.*", "counted": "5"})
-    wait_until(lambda: queue.pending() == 5, 20)
+    wait_until(lambda: queue.pending() == 5)
     page = asked.get("/bulk?verb=revoke").text
     assert "5 waiting tasks" in page
     asked.post("/do/revoke-all", data=fields(page))
-    wait_until(lambda: queue.pending() == 0, 20)
+    wait_until(lambda: queue.pending() == 0)
     assert "No waiting task matches" in asked.get("/bulk?verb=revoke").text
 
 
