@@ -151,6 +151,7 @@ def _say_end(found: OneTask, task_id: str, as_json: bool) -> None:
     if as_json:
         click.echo(json_text(found.as_json()))
     elif found.outcome == "SUCCESS":
-        click.echo(tables.printable(found.result or f"{task_id} has ended: {plural(found.result_bytes, 'byte')}, no plain data"))
+        kept = f"{plural(found.result_bytes, 'byte')}, no plain data" if found.result_bytes >= 0 else "no result was kept"
+        click.echo(tables.printable(found.result or f"{task_id} has ended: {kept}"))
     if found.outcome not in ("SUCCESS", ""):
         raise click.ClickException(f"{task_id} has ended: {found.outcome}, {found.error}: {found.message}")

@@ -15,6 +15,7 @@ import click
 
 from hotqueue import __version__
 from hotqueue.errors import HotQueueError
+from hotqueue.monitor.words import printable
 from hotqueue.runtime import descriptors
 
 settings = {"help_option_names": ["-h", "--help"]}  # of every command
@@ -114,7 +115,7 @@ def _origin(error: click.ClickException) -> str:
 
 
 def _say(name: str, message: Any) -> None:
-    say(f"{name}: {' '.join(str(message).split())}")
+    say(f"{name}: {printable(' '.join(str(message).split()))}")  # a name of the store may hold what moves a cursor
 
 
 def say(text: str) -> None:
@@ -126,12 +127,18 @@ _stderr = descriptors.Lines(2)
 
 
 def confirm(question: str, yes: bool) -> None:
-    """Ask on a terminal; elsewhere only --yes will do."""
+    """Ask on a terminal, where it is seen even if the output goes into a file; elsewhere only --yes will do."""
     if yes:
         return
     if not sys.stdin.isatty():
         raise click.UsageError("there is no terminal to ask on: say --yes")
-    click.confirm(question, abort=True)
+    try:
+        if click.confirm(question, err=True):
+            return
+    except click.Abort:  # by Ctrl-C or Ctrl-D, behind which no line has ended
+        say("")
+    say("hotqueue: nothing was changed")
+    raise click.Abort
 
 
 def pass_on(ctx: click.Context, given: dict[str, Any]) -> None:

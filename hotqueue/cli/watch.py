@@ -14,6 +14,7 @@ from hotqueue.cli.entry import json_text, run, settings, version_option
 from hotqueue.cli.reading import opened_store
 from hotqueue.cli.settings import Number
 from hotqueue.cli.store import opened, store_options
+from hotqueue.monitor.words import printable
 
 if TYPE_CHECKING:
     from hotqueue.errors import NewerQueue
@@ -95,7 +96,7 @@ def _print(queues: tuple[str, ...], as_json: bool, where: dict[str, Any]) -> Non
     if as_json:
         click.echo(json_text([_row(queue) for queue in found]))
     for queue in () if as_json else found:
-        click.echo(f"{queue.name}: {queue.items} items{_paused(queue)}")
+        click.echo(printable(f"{queue.name}: {queue.items} items{_paused(queue)}"))
     if not (found or refusals or doubts):
         click.echo(f"hotwatch: there is no queue in {store}", err=True)
     for doubt in doubts:  # an empty queue is no error, and may leave no trace: so the exit code stays 0

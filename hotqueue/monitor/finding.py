@@ -10,6 +10,7 @@ from hotqueue import keys
 from hotqueue.errors import STORE_ERRORS, HotQueueError
 from hotqueue.hints import did_you_mean
 from hotqueue.monitor import inventory
+from hotqueue.monitor.words import printable
 from hotqueue.store import pipeline
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker.broker import Broker
@@ -49,7 +50,8 @@ def _said(store: Store, missing: Sequence[str]) -> list[str]:
         known = inventory.queue_names(store) if missing else []
     except STORE_ERRORS:
         known = []
-    there = f"; there are {', '.join(known[:10])}{' …' * (len(known) > 10)}" if known else "; there is no queue at all"
+    shown = ", ".join(map(printable, known[:10])) + " …" * (len(known) > 10)
+    there = f"; there are {shown}" if known else "; there is no queue at all"
     return [f"there is no queue {name!r:.80} in {store}{did_you_mean(name, known) or there}" for name in missing]
 
 

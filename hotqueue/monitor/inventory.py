@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from hotqueue import keys
 from hotqueue.errors import STORE_ERRORS, HotQueueError
 from hotqueue.hints import did_you_mean
+from hotqueue.monitor.words import printable
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.broker.pausing import QUEUE
@@ -133,7 +134,7 @@ def doubts(store: Store, names: Sequence[str]) -> list[str]:
 
 
 def _there_are(known: Sequence[str]) -> str:
-    shown = ", ".join(known[:10]) + (f" and {len(known) - 10} more" if len(known) > 10 else "")
+    shown = ", ".join(map(printable, known[:10])) + (f" and {len(known) - 10} more" if len(known) > 10 else "")
     return f"; there {'is' if len(known) == 1 else 'are'} {shown}" if known else "; there is none at all"
 
 

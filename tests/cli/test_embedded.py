@@ -135,10 +135,11 @@ def test_repair_asks_on_a_terminal(path: Path, answer: str, code: int) -> None:
     process = start_command("hotqueue", "embedded", "repair", path, stdin=theirs)
     os.close(theirs)
     os.write(ours, f"{answer}\n".encode())
-    out, _ = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=30)
     os.close(ours)
     assert process.returncode == code
     assert ("backup: " in out) is (answer == "y")
+    assert err.endswith("hotqueue: nothing was changed\n") is (answer == "n")
 
 
 def test_repair_of_a_file_in_use_is_one_line(path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hotqueue import HotQueue
+from hotqueue import HotQueue, Ignore
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.broker.session import Session
 
@@ -96,6 +96,20 @@ def test_wait_shows_how_it_ended(
     assert done.err.endswith(err)
     queue.discard_dead(all=True)
     queue.result("an-id").forget()
+
+
+def test_wait_for_what_stores_no_result(make_queue: Callable[..., HotQueue], store_url: str, call: Call) -> None:
+    queue = make_queue()
+
+    @queue.task(name="shop.ignored")
+    def ignored() -> None:
+        raise Ignore
+
+    worker = threading.Thread(target=queue.run_worker, kwargs={"max_tasks": 1})
+    worker.start()
+    done = call("enqueue", "shop.ignored", "-Q", queue.name, "-u", store_url, "--wait", "--timeout", 60, "--id", "an-id")
+    worker.join()
+    assert (done.code, done.out) == (0, "an-id has ended: no result was kept\n")
 
 
 @pytest.mark.servers("embedded")

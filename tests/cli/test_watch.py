@@ -147,6 +147,19 @@ def test_a_store_without_queues_is_told(start_redis: Callable[..., RedisServer])
     assert done.stderr == f"hotwatch: there is no queue in {server.url}\n"
 
 
+def test_a_name_moves_no_cursor_and_breaks_no_line(start_redis: Callable[..., RedisServer]) -> None:
+    server = start_redis()
+    with server.client() as client:
+        for name in ("red\x1b[31m", "two\nlines", "turned\u202e", "plain é 🎉"):
+            client.rpush(f"hotqueue:{name}", 1)
+    done = run_command("hotwatch", "--url", server.url, check=True)
+    lines = ["plain é 🎉: 1 items", r"red\x1b[31m: 1 items", r"turned\u202e: 1 items", r"two\nlines: 1 items"]
+    assert done.stdout.splitlines() == lines
+    for other in (run_command("hotqueue", "tasks", "-Q", name, "--url", server.url) for name in ("zzz", "zzz*", "[a]")):
+        assert (other.returncode, other.stdout, other.stderr.count("\n")) == (2, "", 1)
+        assert r"there are plain é 🎉, red\x1b[31m, turned\u202e, two\nlines" in other.stderr
+
+
 def test_a_server_that_lists_no_keys_is_not_asked_twice(start_redis: Callable[..., RedisServer]) -> None:
     server = start_redis()
     with server.client() as client:
