@@ -12,7 +12,7 @@ from typing import Any
 import redis.exceptions as rx
 
 from hotqueue.errors import ConnectionFailed, HotQueueError
-from hotqueue.store.connection import limit_replies, packed, reply_or_error
+from hotqueue.store.connection import limit_replies, packed, packed_at_once, reply_or_error
 from hotqueue.store.scripts import Script
 from hotqueue.store.store import Store
 from hotqueue.store.timeouts import COMMAND_TIMEOUT
@@ -128,8 +128,8 @@ def _exchange(store: Store, commands: Sequence[tuple[Any, ...]], doing: str) -> 
     left = store.limits.left()
     try:
         limit_replies(connection, left)
-        parts = b"".join(part for command in commands for part in packed(connection, command))  # in one go: a call each is slow
-        connection.send_packed_command([parts], check_health=False)
+        parts = [packed_at_once(command) or b"".join(packed(connection, command)) for command in commands]
+        connection.send_packed_command([b"".join(parts)], check_health=False)  # in one go: a call each is slow
         replies = [reply_or_error(connection) for _ in commands]
     except BaseException as error:
         pool.give_back(idle, connection, error)

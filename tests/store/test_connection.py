@@ -11,11 +11,14 @@ import redis.exceptions as rx
 
 from hotqueue.sizes import LARGE
 from hotqueue.store.connection import (
+    COPIED,
+    MANY,
     await_reply,
     is_open,
     is_stale,
     new_connection,
     packed,
+    packed_at_once,
     send,
     set_timeout,
     size_of,
@@ -73,9 +76,27 @@ def test_a_refusal_in_the_middle_of_something_large_is_heard(connection: Any) ->
     assert not is_open(connection)
 
 
+def test_many_arguments_are_packed_as_by_redis_py(connection: Any) -> None:
+    args = ["SADD", "k\u00fc", b"", "", b"\r\n$1", 0, -7, 10**16, *map(str, range(MANY))]
+    whole = b"".join(connection.pack_command(*args))
+    assert packed_at_once(args) == whole == b"".join(packed(connection, args))
+    assert ask(connection, *args) == MANY + 4  # one is there twice, and one among the numbers
+
+
+@pytest.mark.parametrize("arg", [1.5, True, memoryview(b"x"), b"x" * (COPIED + 1)])
+def test_what_is_large_or_of_another_type_is_left_to_redis_py(connection: Any, arg: Any) -> None:
+    assert packed_at_once(["SADD", "k", arg]) is None
+    if arg is not True:  # which it refuses
+        assert b"".join(packed(connection, ["SADD", *"k" * MANY, arg])) == b"".join(
+            connection.pack_command("SADD", *"k" * MANY, arg)
+        )
+
+
 def test_a_name_that_is_not_utf_8_can_be_sent(connection: Any) -> None:
     assert ask(connection, "SET", "k\udcff", "v") == b"OK"
     assert ask(connection, "GET", b"k\xff") == b"v"
+    many = [f"{n}\udcff" for n in range(MANY)]
+    assert (ask(connection, "SADD", "many", *many), ask(connection, "SISMEMBER", "many", b"7\xff")) == (MANY, 1)
 
 
 def test_a_timeout_holds_for_what_is_read_next(connection: Any) -> None:
