@@ -11,7 +11,6 @@ from hotqueue.monitor.workers import InHand, Worker, worker_of
 from hotqueue.store import pipeline
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker import holds, scripts
-from hotqueue.tasks.broker.stored_queue import instant
 from hotqueue.tasks.wire.preview import preview
 
 SHOWN = 5  # tasks in hand that are named, of each worker
@@ -56,20 +55,23 @@ def _registered(store: Store, registered: Mapping[str, bytes], found: dict[str, 
         return []
     now = _now(store, next(iter(some)))
     busy: list[Pair] = []
+    by_name: dict[bytes, Worker] = {}  # as the server has it: a worker stands in many queues
     for queue, lines in some.items():
-        for worker, until in _names_and_leases(lines):
-            each = found.get(worker) or found.setdefault(worker, Worker(worker))
+        for name, until in _names_and_leases(lines):
+            if (each := by_name.get(name)) is None:
+                each = by_name[name] = found.setdefault(keys.text(name), Worker(keys.text(name)))
             each.queues.append(queue)
-            each.is_overdue |= abs(until) < now
             if until > 0:
-                busy.append((queue, worker))
+                busy.append((queue, each.id))
+            if abs(until) < now:
+                each.is_overdue = True
     return busy
 
 
-def _names_and_leases(lines: bytes) -> list[tuple[str, int]]:
+def _names_and_leases(lines: bytes) -> list[tuple[bytes, float]]:
     parts = lines.split(b"\n")
     try:
-        return [(keys.text(name), instant(score)) for name, score in zip(parts[::2], parts[1::2], strict=True)]
+        return list(zip(parts[::2], map(float, parts[1::2]), strict=True))
     except ValueError:  # no worker of ours has a name of several lines
         return []
 

@@ -179,14 +179,21 @@ def _glance(name: str, reply: Any, before: Glance | None) -> Glance:
         return before
     if isinstance(reply, HotQueueError):
         return Glance(QueueFacts(name, refused=f"queue {name!r:.80}: {reply}"), b"", reply)
-    return Glance(QueueFacts(name), b"", reply) if reply == 0 else Glance(_facts(name, *reply), reply[1], reply)
+    if reply == 0:
+        return Glance(QueueFacts(name), b"", reply)
+    if isinstance(reply, bytes):  # nothing is paused there
+        counts, _, registered = reply.partition(b"\n")
+        return Glance(_facts(name, counts), registered, reply)
+    return Glance(_facts(name, reply[0], *reply[2:]), reply[1], reply)
 
 
-def _facts(name: str, counts: bytes, _registered: bytes, paused: bytes, gates: Sequence[bytes]) -> QueueFacts:
+def _facts(name: str, counts: bytes, paused: bytes = b"", gates: Sequence[bytes] = ()) -> QueueFacts:
     numbers: list[Any] = [int(each) for each in counts.split()]
     newer = numbers.pop()
     if newer:
         return QueueFacts(name, numbers[0], is_newer=True, workers=numbers[9])
+    if not (paused or gates):
+        return QueueFacts(name, *numbers)
     lines = read_paused(paused)
     tasks = tuple(sorted(line.removeprefix("task:") for line in lines if line.startswith("task:")))
     more: dict[str, Any] = {

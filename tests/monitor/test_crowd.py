@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -42,6 +43,39 @@ def test_each_is_as_its_own_counts_say(make_queue: MakeQueue, queue_name: str) -
         each.resume()
         each.clear()
     queue.resume("shop.none")
+    queue.purge()
+
+
+def test_it_is_so_also_where_nothing_is_paused_and_nothing_rare_is_there(make_queue: MakeQueue, queue_name: str) -> None:
+    queue, other, idle = (make_queue(f"{queue_name}-{n}") for n in "abc")
+    task = task_by_name(queue, "shop.price")
+    for n in range(3):
+        task.delay(n)
+    task.apply_async((9,), countdown=3600)
+    queue.put("x")
+    other.put("y")
+    sessions = [
+        Session(Broker(queue._store, name), "w\n1" if name == idle.name else "w-1", "s") for name in (queue.name, idle.name)
+    ]
+    for session in sessions:
+        session.register(60_000, {"host": "h", "pid": "1"})
+    sessions[0].step(room=1)
+    names = [queue.name, other.name, idle.name, f"{queue_name}-none"]
+    plain = crowd.look(queue._store, names)
+    for name in names[:3]:
+        queue._store.command(keys.paused_keys(name), "HSET", keys.paused_keys(name), "gate", "1")
+    full = crowd.look(queue._store, names)
+    assert [isinstance(each.reply, bytes) for each in (*plain, *full)] == [True, True, True, False] + 4 * [False]
+    assert [replace(each.facts, paused_keys=()) for each in full] == [each.facts for each in plain]
+    assert [each.registered for each in full] == [each.registered for each in plain]
+    first = plain[0].facts
+    assert (first.running, first.waiting, first.scheduled, first.messages, first.workers, first.items) == (1, 2, 1, 1, 1, 5)
+    assert plain[2].registered.startswith(b"w\n1\n")
+    for session in sessions:
+        session.broker.reap(session.worker, known_dead=True)
+    for name in names[:3]:
+        queue._store.command(keys.paused_keys(name), "DEL", keys.paused_keys(name))
+    other.clear()
     queue.purge()
 
 
