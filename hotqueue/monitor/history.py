@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from hotqueue.errors import HotQueueError
 from hotqueue.monitor import many_statistics, statistics
+from hotqueue.monitor.known_spans import KnownSpans
 from hotqueue.monitor.statistics import Mark, Series
 from hotqueue.monitor.sums import Sums
 from hotqueue.store.store import Store
@@ -36,6 +37,7 @@ class History:
         self._store = store
         self._lock = threading.Lock()
         self._kept: OrderedDict[Any, _Answer] = OrderedDict()
+        self._known = KnownSpans()
         self._of_many: dict[tuple[int, int], _Reader] = {}
 
     def overall(self, queues: Sequence[str], step: int, spans: int) -> Series | None:
@@ -58,7 +60,8 @@ class History:
     def by_task(self, queues: Sequence[str], step: int, spans: int) -> list[Series]:
         """Return the same of each name of tasks in some queues."""
         return self._once(
-            ("by_task", tuple(queues), step, spans), lambda: many_statistics.by_task(self._store, queues, step, spans)
+            ("by_task", tuple(queues), step, spans),
+            lambda: many_statistics.by_task(self._store, queues, step, spans, self._known),
         )
 
     def oldest(self, queues: Sequence[str]) -> dict[str, float]:

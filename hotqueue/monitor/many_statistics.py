@@ -12,7 +12,8 @@ from typing import Any
 
 from hotqueue import keys
 from hotqueue.monitor.crowd import ask, keys_of, run
-from hotqueue.monitor.statistics import Mark, Series, deploys, span_from
+from hotqueue.monitor.known_spans import KnownSpans
+from hotqueue.monitor.statistics import Mark, Series, Span, deploys, span_from
 from hotqueue.store import pipeline
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker import scripts
@@ -53,22 +54,29 @@ def overall(store: Store, queues: Sequence[str], step: int, spans: int) -> Serie
     first = first_span(store, queues, step, spans)
     tallies = [Tally() for _ in range(spans)]
     for found in counted(store, [(queue, first, spans, b"") for queue in queues], step):
-        if found is not None:
-            for tally, more in zip(tallies, _tallies(found, step, first, spans, [ALL])[ALL], strict=True):
-                tally.add(more)
+        for n, row in enumerate(found.rows if found is not None else ()):
+            if row and (tally := decode(row, first + n)) is not None:
+                tallies[n].add(tally)
+        for span, tally in (found.unfolded.together(step) if found is not None else {}).items():
+            if first <= span < first + spans:
+                tallies[span - first].add(tally)
     return series_of("", ALL, step, first, tallies)
 
 
-def by_task(store: Store, queues: Sequence[str], step: int, spans: int) -> list[Series]:
-    """Return what happened to the tasks of each name in several queues, where anything did."""
-    first = first_span(store, queues, step, spans)
+def by_task(store: Store, queues: Sequence[str], step: int, spans: int, known: KnownSpans | None = None) -> list[Series]:
+    """Return what happened to the tasks of each name in several queues, where anything did.
+
+    Args:
+        known: what rows said at the last looks; takes in what they say at this one.
+    """
+    first, known = first_span(store, queues, step, spans), KnownSpans() if known is None else known
     every = counted(store, [(queue, first, spans, b"") for queue in queues], step, is_by_task=True)
     return [
-        series_of(queue, name, step, first, tallies)
+        Series(queue, name, step, row)
         for queue, found in zip(queues, every, strict=True)
         if found is not None
-        for name, tallies in sorted(_tallies(found, step, first, spans, found.names[:MOST_NAMES]).items())
-        if name != ALL and any(tally.counts for tally in tallies)
+        for name, row in sorted(_spans(found, step, first, spans, known).items())
+        if name != ALL and any(any(span.counts.values()) for span in row)
     ]
 
 
@@ -113,17 +121,17 @@ def _counted(reply: Any) -> Counted | None:
     return Counted(version, listed, rows, Unfolded(version, listed, 0, accounts, enqueued))
 
 
-def _tallies(found: Counted, step: int, first: int, count: int, names: Sequence[str]) -> dict[str, list[Tally]]:
+def _spans(found: Counted, step: int, first: int, count: int, known: KnownSpans) -> dict[str, tuple[Span, ...]]:
     """Return what happened to the tasks of each name, span by span; of what is not folded in, also of further names."""
-    tallies = {name: [Tally() for _ in range(count)] for name in names}
-    for n, row in enumerate(found.rows):
-        if row and (tally := decode(row, first + n % count)) is not None:
-            tallies[names[n // count]][n % count] = tally
-    if found.unfolded.accounts or found.unfolded.enqueued:
-        for (name, its_step, span), tally in found.unfolded.spans().items():
-            if its_step == step and first <= span < first + count and (name in tallies or ALL not in tallies):
-                tallies.setdefault(name, [Tally() for _ in range(count)])[span - first].add(tally)
-    return tallies
+    rows = {name: found.rows[n * count : (n + 1) * count] for n, name in enumerate(found.names[:MOST_NAMES])}
+    unfolded = found.unfolded.spans() if found.unfolded.accounts or found.unfolded.enqueued else {}
+    for name, its_step, span in unfolded:
+        if its_step == step and first <= span < first + count:
+            rows.setdefault(name, [b""] * count)
+    return {
+        name: tuple([known.span(step, first + n, row, unfolded.get((name, step, first + n))) for n, row in enumerate(its)])
+        for name, its in rows.items()
+    }
 
 
 def oldest(store: Store, queues: Sequence[str]) -> dict[str, float]:

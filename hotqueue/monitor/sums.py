@@ -109,13 +109,10 @@ class Sums:
                     queue.rows[span] = row
 
     def _add_unfolded(self, name: str, found: Counted, first: int, more: list[Tally]) -> None:
-        if not (found.unfolded.accounts or found.unfolded.enqueued):
-            return
-        for (task, step, span), tally in found.unfolded.spans().items():
-            if task == ALL and step == self._step:
-                self._queues[name].open_from = min(self._queues[name].open_from, span)
-                if 0 <= span - first < self._spans:
-                    more[span - first].add(tally)
+        for span, tally in found.unfolded.together(self._step).items():
+            self._queues[name].open_from = min(self._queues[name].open_from, span)
+            if 0 <= span - first < self._spans:
+                more[span - first].add(tally)
 
     def _forget_before(self, first: int) -> None:
         old = [span for span in self._totals if span < first]

@@ -9,6 +9,9 @@ import pytest
 
 from hotqueue import HotQueue, keys
 from hotqueue.monitor import many_statistics, statistics
+from hotqueue.monitor.known_spans import KnownSpans
+from hotqueue.monitor.statistics import Series
+from hotqueue.tasks.broker.statistics import Statistics
 from tests.support.elsewhere import task_by_name
 
 MakeQueue = Callable[..., HotQueue]
@@ -49,6 +52,33 @@ def test_together_they_are_what_each_is_alone(make_queue: MakeQueue, queue_name:
         *((names[0], "a.fine", 3, 0), (names[0], "odd", 0, 1)),
         *((names[1], "b.fine", 3, 0), (names[1], "odd", 0, 1)),
     ]
+    for queue in queues[:2]:
+        queue.discard_dead(all=True)
+
+
+@pytest.mark.servers("embedded")
+def test_what_is_known_is_not_made_anew_and_what_changes_is_seen(make_queue: MakeQueue, queue_name: str) -> None:
+    queues, known = at_work(make_queue, queue_name), KnownSpans()
+    store, names = queues[0]._store, [queue.name for queue in queues]
+    broker = Statistics(store, names[0])
+    while broker.fold(100):
+        pass
+
+    def looked_at() -> list[Series]:
+        found = many_statistics.by_task(store, names, 86400, 3, known)
+        assert found == many_statistics.by_task(store, names, 86400, 3)
+        return found
+
+    first, again = looked_at(), looked_at()
+    assert any(before is now for before in first[0].spans for now in again[0].spans)
+    task_by_name(queues[0], "new").delay(1)
+    for _ in range(2):  # not folded in yet, then so
+        assert [each.total.counts["enqueued"] for each in looked_at() if each.task == "new"] == [1]
+        while broker.fold(100):
+            pass
+    store.command(keys.statistics(names[0]), "DEL", keys.statistics(names[0]))
+    assert [each for each in looked_at() if each.queue == names[0] and each.total.counts["succeeded"]] == []
+    queues[0].revoke_all(all=True)
     for queue in queues[:2]:
         queue.discard_dead(all=True)
 

@@ -42,6 +42,10 @@ class Unfolded:
             found.enqueued(whole(minute), task or "?", number)
         return found
 
+    def together(self, step: int) -> dict[int, Tally]:
+        """Return it as tallies of all tasks together, of one step: by the number of the span."""
+        return self.counted().together(step) if self.accounts or self.enqueued else {}
+
     def spans(self) -> Spans:
         """Return the same as tallies, under those names under which they will be folded in."""
         numbers, found = Numbers([*self.names]), Spans()

@@ -98,12 +98,12 @@ def summed(histograms: Iterable[Histogram]) -> Histogram:
 
 def of_times(buckets: Mapping[int, int], total: int) -> Histogram:
     """Return the histogram, in seconds, of times that are in buckets; `total` is their sum in microseconds."""
-    spread = tuple((_upper(bucket), number) for bucket, number in sorted(buckets.items()) if number)
-    return Histogram(sum(number for _, number in spread), total / MICRO, spread)
+    spread = tuple([(_upper(bucket), number) for bucket, number in sorted(buckets.items()) if number])
+    return Histogram(sum(buckets.values()), total / MICRO, spread)
 
 
 def of_numbers(numbers: Mapping[int, int]) -> Histogram:
     """Return the histogram of whole numbers, of each of which there are so many."""
-    spread = tuple((float(value), number) for value, number in sorted(numbers.items()) if number)
-    total = sum(value * number for value, number in spread)
-    return Histogram(sum(number for _, number in spread), total, spread, 1.0)
+    spread = tuple([(float(value), number) for value, number in sorted(numbers.items()) if number])
+    total = sum([value * number for value, number in spread])
+    return Histogram(sum(numbers.values()), total, spread, 1.0)

@@ -6,8 +6,9 @@ A row is small, as there are many: numbers in seven bits a byte, the buckets of 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from hotqueue.tasks.rules.histogram import MICRO, Histogram, bucket_of, end_of, of_numbers, of_times
 
@@ -19,6 +20,8 @@ KEPT = {60: 121, 3600: 24 * 31 + 1, 86400: 366, EVER: 1}  # spans that are kept 
 KEEP_ENDED = 10_000  # tasks that have ended and can be listed, if nobody says otherwise
 MOST_ATTEMPTS = 100  # of more, it is not known how many
 _VERSION = 3
+_TOTALS = len(COUNTS)  # of a row's numbers, which is the first behind the counts
+_LONGEST = 20  # bytes in which the number of a span stands
 
 Buckets = dict[int, int]
 
@@ -71,8 +74,7 @@ class Tally:
 
     def encode(self, span: int) -> bytes:
         """Return the row of a span, by its number."""
-        out = bytearray([_VERSION])
-        _put(out, span)
+        out = bytearray(_begin(span))
         for what in COUNTS:
             _put(out, self.counts.get(what, 0))
         _put(out, self.run_total)
@@ -100,6 +102,14 @@ def _add(own: dict[int, int], its: dict[int, int]) -> None:
         own[what] = own.get(what, 0) + number
 
 
+@lru_cache(maxsize=1024)
+def _begin(span: int) -> bytes:
+    """Return how the row of a span begins."""
+    out = bytearray([_VERSION])
+    _put(out, span)
+    return bytes(out)
+
+
 def _put(out: bytearray, number: int) -> None:
     while number > 127:
         out.append(number & 127 | 128)
@@ -122,45 +132,57 @@ def _put_buckets(out: bytearray, buckets: Buckets) -> None:
         following = bucket + 1
 
 
-def _read_buckets(numbers: Iterator[int]) -> Buckets:
-    buckets, left = Buckets(), next(numbers)
-    bucket = next(numbers) if left else 0
+def _read_buckets(numbers: Sequence[int], at: int) -> tuple[Buckets, int]:
+    """Return the buckets that begin at a place, and where they end."""
+    buckets, left = Buckets(), numbers[at]
+    if not left:
+        return buckets, at + 1
+    bucket, at = numbers[at + 1], at + 2
     while left:
-        number = next(numbers)
+        number = numbers[at]
+        at += 1
         if number:
             buckets[bucket] = number
-            bucket, left = bucket + 1, left - 1
+            bucket += 1
+            left -= 1
         else:
-            bucket += next(numbers)
-    return buckets
+            bucket += numbers[at]
+            at += 1
+    return buckets, at
 
 
 def decode(row: bytes, span: int) -> Tally | None:
     """Return what is in the row of a span; None where it is of another, or was written by nobody of ours."""
-    if not row or row[0] != _VERSION:
+    begin = _begin(span)
+    if not row.startswith(begin):
         return None
-    numbers = _numbers(row)
+    numbers = _numbers(row[len(begin) :])
     try:
-        if next(numbers) != span:
-            return None
-        counts = {what: next(numbers) for what in COUNTS}
-        run_total, wait_total = next(numbers), next(numbers)
-        run, wait, attempts = [_read_buckets(numbers) for _ in range(3)]
-    except StopIteration:
+        run_total, wait_total = numbers[_TOTALS], numbers[_TOTALS + 1]
+        run, at = _read_buckets(numbers, _TOTALS + 2)
+        wait, at = _read_buckets(numbers, at)
+        attempts, _ = _read_buckets(numbers, at)
+    except IndexError:
         return None
-    return Tally(counts, run, wait, attempts, run_total, wait_total)
+    return Tally(dict(zip(COUNTS, numbers[:_TOTALS], strict=True)), run, wait, attempts, run_total, wait_total)
 
 
-def _numbers(row: bytes) -> Iterator[int]:
+def _numbers(row: bytes) -> list[int]:
+    """Return the numbers that stand in bytes; a list, as a look at many queues reads tens of thousands of rows."""
+    found: list[int] = []
     number = shift = 0
-    for byte in memoryview(row)[1:]:
-        number |= (byte & 127) << shift
-        shift += 7
-        if byte < 128:
-            yield number
+    for byte in row:
+        if byte > 127:
+            number |= (byte & 127) << shift
+            shift += 7
+        elif shift:
+            found.append(number | byte << shift)
             number = shift = 0
+        else:
+            found.append(byte)
+    return found
 
 
 def span_of(row: bytes) -> int:
     """Return the number of the span of which a row is; -1 of what is none."""
-    return next(_numbers(row), -1) if row and row[0] == _VERSION else -1
+    return next(iter(_numbers(row[1:_LONGEST])), -1) if row and row[0] == _VERSION else -1

@@ -102,6 +102,13 @@ class Counting:
             if due > 0:
                 begun.waited((told.began - due,))
 
+    def together(self, step: int) -> dict[int, Tally]:
+        """Return the tallies of all tasks together, of one step: by the number of the span."""
+        found: dict[int, Tally] = {}
+        for (_, minute), tally in self._minutes.items():
+            found.setdefault(minute * 60 // step, Tally()).add(tally)
+        return found
+
     def spans(self) -> Spans:
         """Return the tallies of all steps, of each name and of all together."""
         found: Spans = {}

@@ -16,6 +16,15 @@ def test_names_beyond_those_there_is_room_for_are_others(monkeypatch: pytest.Mon
     assert waiting.names == ["a"]
 
 
+def test_all_tasks_together_are_what_they_are_by_name() -> None:
+    waiting = Unfolded(b"0", ["a"], 0, [], {b"1:a": 1, b"1:b": 2, b"59:b": 3, b"61:a": 4})
+    for step in (60, 3600):
+        by_name = {span: tally for (name, its_step, span), tally in waiting.spans().items() if (name, its_step) == (ALL, step)}
+        assert waiting.together(step) == by_name
+    assert {span: tally.counts for span, tally in waiting.together(3600).items()} == {0: {"enqueued": 6}, 1: {"enqueued": 4}}
+    assert Unfolded(b"0", ["a"], 0).together(60) == {}
+
+
 def test_numbers_of_names_stay_as_they_are() -> None:
     names = names_in(b"a\nb")
     numbers = Numbers(names)
