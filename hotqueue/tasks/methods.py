@@ -55,7 +55,9 @@ class TaskMethods(Operating):
             options: name, bind, retries, max_retries, autoretry_for, dont_autoretry_for, retry_backoff, retry_backoff_max,
                 retry_jitter, default_retry_delay, max_deliveries, time_limit, soft_time_limit, ignore_result,
                 result_expires, priority, queue, expires, max_concurrency, concurrency_key, rate_limit,
-                rate_limit_key, fair_key, unique, unique_for, unique_until, on_conflict, sensitive; times in seconds.
+                rate_limit_key, fair_key, unique, unique_for, unique_until, on_conflict, stream_max, stream_deterministic,
+                sensitive, depends_on (results that each call waits for which names none itself; they are no part of a pickle of
+                the task by value); times in seconds.
 
         Raises:
             TypeError: an unknown option, naming the nearest known one.
@@ -137,6 +139,8 @@ class TaskMethods(Operating):
         Raises:
             As `Task.apply_async`; TypeError for what is no name; TaskNotRegistered inside `queue.testing()`.
         """
+        if linked := self._tasks.linked_by_name(name, options):
+            return linked.apply_async(args, kwargs)
         call = self._tasks.call_by_name(name, args, kwargs, options)
         self._tasks.send(call.queue, [call.task], call.handles)
         return call.result
@@ -145,6 +149,8 @@ class TaskMethods(Operating):
         self, name: str, args: Iterable[Any] | None = (), kwargs: Mapping[str, Any] | None = None, **options: Any
     ) -> AsyncResult[Any]:
         """Asyncio twin of `send`."""
+        if linked := self._tasks.linked_by_name(name, options):
+            return await linked.aapply_async(args, kwargs)
         call = self._tasks.call_by_name(name, args, kwargs, options)
         await self._tasks.asend(call.queue, [call.task], call.handles)
         return call.result

@@ -96,14 +96,14 @@ def test_reference_has_every_option_of_the_worker() -> None:
 
 def test_reference_has_every_option_of_a_task() -> None:
     listed = [row.strip("`") for row in rows(REFERENCE, "## Options of a task")]
-    assert sorted(listed) == sorted({*options.NAMES, "name"})
+    assert sorted(listed) == sorted({*options.NAMES, "name", "depends_on"})
 
 
 def test_reference_says_which_options_a_call_may_have() -> None:
     part = REFERENCE.read_text().split("## Options of a task\n")[1].split("## States")[0]
     lines = [[cell.strip() for cell in line.split("|")[1:]] for line in part.splitlines() if line.startswith("| `")]
     ticked = {line[0].strip("`") for line in lines if line[2] == "✓"}
-    assert ticked == options.PER_CALL
+    assert ticked == options.PER_CALL | {"depends_on"}
 
 
 def test_reference_has_the_defaults_of_the_task_options() -> None:

@@ -201,6 +201,15 @@ assert_type(queue.workflow("id").edges, list[tuple[str, str]])
 assert_type(current_task.request.parent_id, str | None)
 assert_type(current_task.request.step, int | None)
 square.apply_async((4,), link=greet.s(), link_error=greet.s(), depends_on=[result])
+
+
+@queue.task(depends_on=[result, square.map(range(3))], priority=3)
+def behind(n: int) -> str:
+    return str(n)
+
+
+assert_type(behind.delay(4), AsyncResult[str])
+assert_type(behind.map([4]), ResultSet[str])
 square.s("2")  # type: ignore[call-overload]
 square.s(2, 3)  # type: ignore[call-overload]
 add.si(1)  # type: ignore[call-arg]

@@ -53,7 +53,9 @@ class Definition:
         line: the same, as scripts that count are given it.
         options: the decorator's.
         signature: of the function, without what `bind` gives it.
-        is_simple: whether its calls, without options of their own, are sent as they are: never expire, may be many.
+        after: results of tasks that have to succeed before a call starts that names none. They are no part of `state`.
+        is_simple: whether its calls, without options of their own, are sent as they are: to the queue that it is defined on, wait
+            for no others, never expire, may be many.
         is_async: True for an `async def` function; also as a partial, a method, or as `__call__`.
         streams: True for a function that yields.
         by_value: whether the function travels with each call; None until it is first sent.
@@ -68,6 +70,7 @@ class Definition:
         options: TaskOptions,
         bound_to: str = "instance",
         by_value: bool | None = None,
+        after: tuple[AsyncResult[Any], ...] = (),
     ) -> None:
         if not callable(function):
             raise TypeError(f"@queue.task decorates a function, not {function!r}")
@@ -78,7 +81,8 @@ class Definition:
         self.options = options
         self.signature = signature_of(function, options.bind)
         self.check(options, "@queue.task")
-        self.is_simple = options.expires is None and not options.unique
+        self.after = after
+        self.is_simple = options.expires is None and not options.unique and options.queue in (None, client.name) and not after
         self.is_async = is_async(function)
         self.streams = makes_generator(function)
         self.bound_to = bound_to
@@ -87,6 +91,11 @@ class Definition:
         self._is_mains = getattr(function, "__module__", None) in main_module.MAINS
         self._counts = positional_counts(self.signature)
         self._forms: dict[tuple[str, int], envelope.Form] = {}  # of calls without options of their own, by queue and flags
+
+    @property
+    def queue(self) -> str:
+        """The name of the queue that its calls go to."""
+        return self.options.queue or self.client.name
 
     def check(self, options: TaskOptions, where: str) -> None:
         """Raise TypeError for options that name what is no argument of the function."""
@@ -118,9 +127,9 @@ class Definition:
         if self.options.unique:
             for lot in self._lots(arguments, before, results):
                 with self._counted(lot, results):
-                    client.send(client.name, lot, [handle_of(result) for result in results[-len(lot) :]])
+                    client.send(self.queue, lot, [handle_of(result) for result in results[-len(lot) :]])
             return ResultSet(results)
-        with Overlap(client, isinstance(arguments, Sized)) as overlap:
+        with Overlap(client, self.queue, isinstance(arguments, Sized)) as overlap:
             for lot in self._lots(arguments, before, results):
                 overlap.send(lot)
         return ResultSet(results)
@@ -132,7 +141,7 @@ class Definition:
         for lot in self._lots(arguments, before, results):
             with self._counted(lot, results):
                 handles = [handle_of(result) for result in results[-len(lot) :]] if is_unique else None
-                await client.asend(client.name, lot, handles)
+                await client.asend(self.queue, lot, handles)
         return ResultSet(results)
 
     @contextmanager
@@ -160,13 +169,13 @@ class Definition:
         for item in checked_items(arguments, f"{self.name}.map()", bool(self.options.sensitive)):
             task_id = os.urandom(16).hex()
             try:
-                data = self.encode(task_id, (*before, item), {}, self.options, client.name)
+                data = self.encode(task_id, (*before, item), {}, self.options, self.queue)
             except (TypeError, SerializationError) as error:
                 sent = len(results) - len(lot)
                 before_it = f"{plural(sent, 'call before it was', 'calls before it were')} sent" if sent else "nothing was sent"
                 raise type(error)(f"item {len(results)} of map(): {error}; {before_it}") from error
             lot.append(Encoded(task_id, *when, data))
-            results.append(AsyncResult(Handle(task_id, client)))
+            results.append(AsyncResult(Handle(task_id, client, self.queue)))
             size += len(data)
             if len(lot) == BULK or size > TRIP_BYTES:
                 yield lot

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Set
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, overload
 
+from hotqueue.tasks.client.arguments import checked_items
 from hotqueue.tasks.client.definition import HasDefinition, definition_of
 from hotqueue.tasks.rules.options import whole
 from hotqueue.tasks.wire.functions import is_in_class
@@ -78,11 +79,17 @@ class TaskMethod(Generic[P, R]):
 
     def map(self, arguments: Iterable[Any]) -> ResultSet[R]:
         """Send one call an item, all on this instance; see `Task.map`."""
-        return definition_of(self._task).send_each(arguments, (self.__self__,))
+        definition = definition_of(self._task)
+        if definition.after:
+            return itemised(self._task, (self.__self__,), arguments).delay()
+        return definition.send_each(arguments, (self.__self__,))
 
     async def amap(self, arguments: Iterable[Any]) -> ResultSet[R]:
         """Asyncio twin of `map`."""
-        return await definition_of(self._task).asend_each(arguments, (self.__self__,))
+        definition = definition_of(self._task)
+        if definition.after:
+            return await itemised(self._task, (self.__self__,), arguments).adelay()
+        return await definition.asend_each(arguments, (self.__self__,))
 
     @overload
     def s(self, /) -> Signature[R]: ...
@@ -148,6 +155,15 @@ def signed(
     from hotqueue.tasks.workflow.task_form import TaskForm
 
     return Signature(TaskForm(task, before, args, kwargs, is_immutable))
+
+
+def itemised(task: Sendable[R], before: tuple[Any, ...], arguments: Iterable[Any]) -> group[R]:
+    """Return the group that `map` sends of a task whose calls wait for results: one call an item."""
+    from hotqueue.tasks.workflow.group import group
+
+    options = definition_of(task).options
+    items = checked_items(arguments, f"{task.name}.map()", bool(options.sensitive))
+    return group(signed(task, before, (item,), {}, is_immutable=True) for item in items)
 
 
 def starred(task: Sendable[R], before: tuple[Any, ...], arguments: Iterable[Iterable[Any]]) -> Signature[list[R]]:

@@ -15,11 +15,12 @@ class Overlap:
     """Sends lots of tasks to a queue. As a context: its end waits for the last of them.
 
     Args:
+        name: of the queue.
         overlaps: False: each is waited for at once, as it may be long until the next.
     """
 
-    def __init__(self, client: Client, overlaps: bool) -> None:
-        self._client, self._overlaps = client, overlaps
+    def __init__(self, client: Client, name: str, overlaps: bool) -> None:
+        self._client, self._name, self._overlaps = client, name, overlaps
         self._answer: Callable[[], object] | None = None
         self._count = self._sent = 0  # tasks: of the lot that is under way, and of those before
 
@@ -28,7 +29,7 @@ class Overlap:
         self._wait()
         self._count = len(tasks)
         with self._counted():
-            self._answer = self._client.begin_send(self._client.name, tasks)
+            self._answer = self._client.begin_send(self._name, tasks)
         if not self._overlaps:
             self._wait()
 

@@ -11,15 +11,17 @@ from hotqueue.tasks.client import by_name, name_clashes
 from hotqueue.tasks.client.calls import ReadyToSend, ready_to_send
 from hotqueue.tasks.client.client import Client, Owner, client_of
 from hotqueue.tasks.client.definition import Definition, definition_of
-from hotqueue.tasks.client.method import TaskMethod, unbound
+from hotqueue.tasks.client.method import TaskMethod, signed, unbound
+from hotqueue.tasks.client.per_call import said
 from hotqueue.tasks.client.result import AsyncResult
 from hotqueue.tasks.client.task import AsyncTask, Task
 from hotqueue.tasks.rules import options
 from hotqueue.tasks.rules.callables import is_async
 from hotqueue.tasks.wire import functions, main_module
 
-if TYPE_CHECKING:  # few programs have schedules
+if TYPE_CHECKING:  # few programs have schedules, or workflows
     from hotqueue.tasks.client.scheduled_call import ScheduledCall
+    from hotqueue.tasks.workflow.signature import Signature
 
 MOST_BYTES = 1000  # of a task's name
 
@@ -42,13 +44,14 @@ class Registry(Client):
         name = wanted.pop("name", None)
         if name is not None and not is_task_name(name):
             raise TypeError(f"@queue.task name= takes a str of at most {MOST_BYTES:,} bytes without spaces, not {name!r:.80}")
+        after = _checked_after(wanted.pop("depends_on", None))
         made = options.make(wanted, "@queue.task")
 
         def decorate(function: Callable[..., Any]) -> Task[..., Any]:
             function, bound_to = unbound(function)
             main_module.adopt(function)
             kind = AsyncTask if callable(function) and is_async(function) else Task
-            return self.add(kind(Definition(function, self, name, made, bound_to)))
+            return self.add(kind(Definition(function, self, name, made, bound_to, after=after)))
 
         return decorate if function is None else decorate(function)
 
@@ -75,14 +78,25 @@ class Registry(Client):
         Raises:
             TaskNotRegistered: inside `queue.testing()`, where it would have to run here.
         """
+        return ready_to_send(self._named(name, options), f"queue.send({name!r})", args, kwargs, **options)
+
+    def linked_by_name(self, name: str, options: Mapping[str, Any]) -> Signature[Any] | None:
+        """Return the signature of a call by name that others follow, or come before; None for all other calls."""
+        known = self.tasks.get(name) if isinstance(name, str) else None
+        is_behind = known is not None and bool(definition_of(known).after)
+        if not is_behind and all(options.get(each) is None for each in ("link", "link_error", "depends_on")):
+            return None
+        return signed(known or Task(self._named(name, options)), (), (), {}).set(**said(options))
+
+    def _named(self, name: str, options: Mapping[str, Any]) -> Definition:
+        """Return the definition of the task called `name`, for a call with these options where this program has none."""
         if not is_task_name(name):
             hint = "; a task that is at hand has delay() and apply_async()" if isinstance(name, Task | TaskMethod) else ""
             raise TypeError(f"queue.send() takes a task's name, such as 'shop.tasks.price', not {name!r:.80}{hint}")
         known = self.definitions.get(name)
         if known is None and testing_mode.sandbox is not None:
             self.find(name)
-        definition = known or by_name.definition(self, name, options)
-        return ready_to_send(definition, f"queue.send({name!r})", args, kwargs, **options)
+        return known or by_name.definition(self, name, options)
 
     def anonymous(self, function: Callable[..., Any], what: str) -> Task[..., Any] | TaskMethod[..., Any]:
         """Return the task of any callable; `what` begins the error where it is none."""
@@ -104,6 +118,15 @@ class Registry(Client):
             known = ", ".join(sorted(self.tasks)) or "none"
             raise TaskNotRegistered(f"no task {name!r} on queue {self.name!r}; known are: {known}")
         return self.tasks[name]
+
+
+def _checked_after(given: Any) -> tuple[AsyncResult[Any], ...]:
+    """Return the results that `depends_on=` of a decorator has; TypeError for what is none."""
+    if given is None:
+        return ()
+    from hotqueue.tasks.workflow.signature import results
+
+    return results(given)
 
 
 def is_task_name(name: object) -> bool:

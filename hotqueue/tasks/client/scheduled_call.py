@@ -40,6 +40,11 @@ class ScheduledCall:
     def __init__(self, name: str, definition: Definition, timetable: Timetable, given: Mapping[str, Any], where: str) -> None:
         self.name = checked_name(name, where)
         self.definition = definition
+        if definition.after:
+            raise ConfigError(
+                f"{where}: task {definition.name} waits for results of others (depends_on=), which the calls of a schedule "
+                "cannot; schedule a task that sends it"
+            )
         self.timetable = timetable
         own = definition.options
         is_secret = bool(own.sensitive or given.get("sensitive"))

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, NoReturn, ParamSpec
 from hotqueue.tasks.broker.encoded import Encoded
 from hotqueue.tasks.client.calls import ready_to_send
 from hotqueue.tasks.client.definition import Definition
-from hotqueue.tasks.client.handle import Handle, handle_of
-from hotqueue.tasks.client.method import AsyncTaskMethod, TaskMethod, chunked, is_method_of, signed, starred
+from hotqueue.tasks.client.handle import Handle
+from hotqueue.tasks.client.method import AsyncTaskMethod, TaskMethod, chunked, is_method_of, itemised, signed, starred
 from hotqueue.tasks.client.per_call import said
 from hotqueue.tasks.client.result import AsyncResult
 from hotqueue.tasks.client.resultset import ResultSet
@@ -124,27 +124,25 @@ class Task(Generic[P, R]):
             DuplicateTask: it is unique, and there already.
         """
         definition = self._definition
-        client, options = definition.client, definition.options
+        if not definition.is_simple:
+            return self.apply_async(args, kwargs)
+        client = definition.client
         task_id = os.urandom(16).hex()
-        data = definition.encode(task_id, args, kwargs, options, client.name)
+        data = definition.encode(task_id, args, kwargs, definition.options, client.name)
         result: AsyncResult[R] = AsyncResult(Handle(task_id, client))
-        if definition.is_simple:
-            client.send_one(client.name, task_id, data, definition.line)
-        else:
-            client.send(
-                client.name, [Encoded(task_id, *definition.when(), data)], [handle_of(result)] if options.unique else None
-            )
+        client.send_one(client.name, task_id, data, definition.line)
         return result
 
     async def adelay(self, /, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[R]:
         """Asyncio twin of `delay`."""
         definition = self._definition
-        client, options = definition.client, definition.options
+        if not definition.is_simple:
+            return await self.aapply_async(args, kwargs)
+        client = definition.client
         task_id = os.urandom(16).hex()
-        data = definition.encode(task_id, args, kwargs, options, client.name)
+        data = definition.encode(task_id, args, kwargs, definition.options, client.name)
         result: AsyncResult[R] = AsyncResult(Handle(task_id, client))
-        handles = [handle_of(result)] if options.unique else None
-        await client.asend(client.name, [Encoded(task_id, *definition.when(), data)], handles)
+        await client.asend(client.name, [Encoded(task_id, "", "", data)])
         return result
 
     def apply_async(
@@ -176,7 +174,7 @@ class Task(Generic[P, R]):
             headers: JSON values for `request.headers`.
             link: signatures that are called once it has succeeded, with its value in front of their arguments.
             link_error: signatures that are called should it fail, see `Signature.on_error`.
-            depends_on: results of tasks of the same queue, which have to succeed before it starts.
+            depends_on: results of tasks that have to succeed before it starts, instead of the decorator's; `[]` is none.
             **options: any option of the decorator that makes sense for one call.
 
         Raises:
@@ -184,7 +182,7 @@ class Task(Generic[P, R]):
         """
         when: dict[str, Any] = {"countdown": countdown, "eta": eta, "expires": expires}
         how: dict[str, Any] = {"priority": priority, "queue": queue, "task_id": task_id, "headers": headers}
-        if link is not None or link_error is not None or depends_on is not None:
+        if link is not None or link_error is not None or depends_on is not None or self._definition.after:
             return self._linked(args, kwargs, {**when, **how, **options}, link, link_error, depends_on)
         call = ready_to_send(self._definition, f"{self.name}.apply_async()", args, kwargs, **when, **how, **options)
         self._definition.client.send(call.queue, [call.task], call.handles)
@@ -209,10 +207,14 @@ class Task(Generic[P, R]):
         Returns:
             The results, in order.
         """
+        if self._definition.after:
+            return itemised(self, (), arguments).delay()
         return self._definition.send_each(arguments, ())
 
     async def amap(self, arguments: Iterable[Any]) -> ResultSet[R]:
         """Asyncio twin of `map`; the event loop goes on while the server stores what was sent."""
+        if self._definition.after:
+            return await itemised(self, (), arguments).adelay()
         return await self._definition.asend_each(arguments, ())
 
     # --- in a workflow -------------------------------------------------------------------------------------------

@@ -85,7 +85,7 @@ class Executor(concurrent.futures.Executor):
             RuntimeError: after `shutdown`.
             TypeError, SerializationError, ConnectionFailed, QueueFull: as `delay` of a task.
         """
-        return self._send(self._definition(fn, "submit()"), [(args, kwargs)])[0]
+        return self._send(self._definition(fn, "submit()"), [((*_before(fn), *args), kwargs)])[0]
 
     def map(
         self,
@@ -121,19 +121,26 @@ class Executor(concurrent.futures.Executor):
             definition = self._definition(Together(fn), "map()")
             chunks = self._results(definition, _chunks(calls, chunksize), deadline, buffersize)
             return (result for chunk in chunks for result in chunk)
+        if before := _before(fn):
+            calls = ((*before, *args) for args in calls)
         return self._results(self._definition(fn, "map()"), calls, deadline, buffersize)
 
     def _definition(self, fn: Callable[..., Any], where: str) -> Definition:
         if isinstance(fn, Task | TaskMethod):
-            return definition_of(fn)
+            definition = definition_of(fn)
+            if definition.after:
+                raise TypeError(
+                    f"Executor.{where} got task {definition.name}, which waits for results of others (depends_on=), as no future "
+                    "does; send it by its delay(), whose result has as_future()"
+                )
+            return definition
         if not callable(fn):
             raise TypeError(f"Executor.{where} takes what can be called, not {fn!r:.80}")
         return Definition(fn, registry_of(self.queue), None, self._options, by_value=True)
 
     def _send(self, definition: Definition, calls: Iterable[tuple[Call, dict[str, Any]]]) -> list[TaskFuture[Any]]:
         """Send calls, at most BULK of them; return their futures."""
-        client, when = definition.client, definition.when()
-        name = definition.options.queue or client.name
+        client, when, name = definition.client, definition.when(), definition.queue
         futures: list[TaskFuture[Any]] = []
         tasks: list[Encoded] = []
         for args, kwargs in calls:
@@ -253,6 +260,11 @@ def _result_of(sent: deque[TaskFuture[Any]], deadline: float | None) -> Any:
         raise
     finally:
         del future  # else a traceback keeps it, and so its result, alive
+
+
+def _before(fn: object) -> tuple[Any, ...]:
+    """Return what a method that is a task is called with in front of its arguments: its instance."""
+    return (fn.__self__,) if isinstance(fn, TaskMethod) else ()
 
 
 def _chunks(calls: Iterator[Call], size: int) -> Iterator[Call]:

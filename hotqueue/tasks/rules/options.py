@@ -141,7 +141,7 @@ def make(given: Mapping[str, Any], where: str) -> TaskOptions:
         TypeError: an unknown option, or a value of a wrong type.
         ValueError: a value out of range, a naive datetime.
     """
-    check_names(given, NAMES, where, also_near=("name",))
+    check_names(given, NAMES, where, also_near=("name", "depends_on"))
     return _consistent(TaskOptions(**_checked(given, where)), where)
 
 

@@ -41,6 +41,10 @@ class Form:
 
     __hash__ = None  # type: ignore[assignment]  # it can be changed
 
+    def wait_for(self, results: tuple[AsyncResult[Any], ...]) -> None:
+        """Have it start when these have succeeded, too."""
+        self.after += results
+
     @property
     def is_bare(self) -> bool:
         """True where it says nothing beside what its parts are."""

@@ -62,7 +62,8 @@ class Signature(Replacement, Generic[R]):
         check_names(options, SETTABLE, f"{form.kind}.set()")
         form.links += forms(options.pop("link", None), "link=")
         form.errbacks += forms(options.pop("link_error", None), "link_error=")
-        form.after += results(options.pop("depends_on", None))
+        if (after := options.pop("depends_on", None)) is not None:
+            form.wait_for(results(after))
         form.options.update(options)
         return self
 

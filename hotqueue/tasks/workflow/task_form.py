@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from hotqueue.tasks.client.arguments import HIDDEN, readable
 from hotqueue.tasks.client.definition import Definition, HasDefinition, definition_of
@@ -13,6 +13,9 @@ from hotqueue.tasks.wire import main_module, payload
 from hotqueue.tasks.workflow import in_place
 from hotqueue.tasks.workflow.form import Form
 from hotqueue.tasks.workflow.plan import Given, Planning, Shape
+
+if TYPE_CHECKING:
+    from hotqueue.tasks.client.result import AsyncResult
 
 
 class Callable(HasDefinition, Protocol):
@@ -48,6 +51,7 @@ class TaskForm(Form):
         self.kwargs = dict(kwargs)
         self.is_immutable = is_immutable
         self.is_star = is_star
+        self.after = self.definition.after
         if not is_star:
             self._check()
 
@@ -74,6 +78,10 @@ class TaskForm(Form):
     def is_alone(self) -> bool:
         """True for a call that nothing goes before, and nothing follows."""
         return not (self.links or self.errbacks or self.after)
+
+    def wait_for(self, results: tuple[AsyncResult[Any], ...]) -> None:
+        """Have it start when these have succeeded; the first ones that a call names are instead of those of the task's author."""
+        self.after = results if self.after == self.definition.after else self.after + results
 
     def called_with(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return all arguments, given those that come in front of its own."""

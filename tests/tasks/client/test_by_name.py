@@ -46,6 +46,31 @@ def test_it_runs_where_its_code_is(make_queue: MakeQueue) -> None:
     here.result("later").revoke()
 
 
+def test_others_may_follow_it_and_come_before_it(make_queue: MakeQueue) -> None:
+    """As with `apply_async` of a task that is at hand."""
+    here, there = make_queue(), make_queue()
+    square = there.task(name="shop.square")(sample.square)
+    double = here.task(name="double")(sample.double)
+    there.task(name="double")(sample.double)
+    first = here.send("shop.square", (2,))
+
+    async def main() -> Any:
+        sent = await here.asend("shop.square", (3,), link=double.s().set(task_id="link"), priority=None)
+        await here.aclose()
+        return sent
+
+    sent = [asyncio.run(main()), here.send("shop.square", (4,), depends_on=[first], task_id="four", priority=2)]
+    failed = here.send("shop.square", ("no",), link_error=double.si(9).set(task_id="told"))
+    assert sent[1].id == "four"
+    assert there.run_worker(burst=True) == 6
+    assert [each.get(timeout=5) for each in (*sent, here.result("link"), here.result("told"))] == [9, 16, 18, 18]
+    with pytest.raises(TypeError):
+        failed.get(timeout=5)
+    with pytest.raises(TypeError, match="unknown option 'prio'"):
+        here.send("shop.square", (3,), link=square.s(), prio=2)
+    there.discard_dead(all=True)
+
+
 async def sent_by_loop(queue: HotQueue) -> Any:
     return await queue.asend("shop.square", (7,))
 

@@ -16,6 +16,7 @@ from hotqueue.errors import TaskExpired
 from hotqueue.tasks import State
 from hotqueue.tasks.client.client import client_of
 from hotqueue.tasks.client.definition import definition_of
+from hotqueue.tasks.client.handle import handle_of
 from hotqueue.tasks.client.task import Task
 from hotqueue.tasks.wire import envelope
 from tests.support.durations import atake_time, let_pass
@@ -186,6 +187,28 @@ def test_a_call_can_go_to_another_queue_of_the_store(make_queue: MakeQueue, queu
     other.task(sample.square)
     assert work(other) == 2
     assert [r.get(timeout=30) for r in results] == [1, 4]
+
+
+def test_all_calls_of_a_task_go_to_the_queue_that_its_author_names(make_queue: MakeQueue, queue_name: str) -> None:
+    queue, other = make_queue(), make_queue(queue_name + "-other")
+    square = queue.task(queue=other.name)(sample.square)
+    only = queue.task(queue=other.name, unique=True, on_conflict="ignore", name="only")(sample.square)
+    queue.task(queue=queue.name, name="own")(sample.square).delay(7)
+
+    async def main() -> list[Any]:
+        sent = [await square.adelay(3), *await square.amap([4, 5])]
+        await queue.aclose()
+        return sent
+
+    with queue.batch():
+        results = [square.delay(1), square.s(2).delay()]
+    results += [*asyncio.run(main()), *square.map([6]), queue.send(square.name, (7,)), only.delay(8), queue.submit(square, 9)]
+    assert [handle_of(result).queue for result in [*results, *only.map([8])]] == [other.name] * 10
+    assert (queue.pending(), other.pending()) == (1, 9)
+    other.task(sample.square)
+    other.task(name="only")(sample.square)
+    assert (work(other), work(queue)) == (9, 1)
+    assert [result.get(timeout=5) for result in results] == [n * n for n in range(1, 10)]
 
 
 @only_server

@@ -57,6 +57,24 @@ def test_any_call_of_any_callable_is_made_elsewhere(queue: HotQueue) -> None:
     assert hotqueue.Executor is Executor
 
 
+def test_a_method_that_is_a_task_is_called_on_its_instance(queue: HotQueue) -> None:
+    class Basket:
+        def __init__(self, size: int) -> None:
+            self.size = size
+
+        @queue.task
+        def fill(self, *more: int) -> int:
+            return self.size + sum(more)
+
+    with Executor(queue) as executor:
+        basket = Basket(10)
+        assert executor.submit(basket.fill, 1, 2).result(30) == 13
+        assert list(executor.map(basket.fill, [1, 2], [3, 4], timeout=30)) == [14, 16]
+        assert list(executor.map(basket.fill, range(5), chunksize=2, timeout=30)) == [10, 11, 12, 13, 14]
+        assert list(executor.map(basket.fill, timeout=30)) == []
+        assert executor.submit(Basket.fill, basket, 3).result(30) == 13
+
+
 def test_calls_share_nothing_that_travels_with_them(queue: HotQueue) -> None:
     """As between the processes of Python's own executor: calls that are pickled alike have each their own."""
     from collections import Counter
