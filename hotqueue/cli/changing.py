@@ -122,7 +122,8 @@ def discard(store: Store, ids: tuple[str, ...], names: tuple[str, ...], every: b
         return
     confirm(f"Throw {plural(_number(found), 'dead task')} away?", yes)
     done = _with_progress(lambda more: acting.discard(store, found, more), _number(found))
-    click.echo(f"{plural(done.count, 'task')} thrown away; for five minutes 'hotqueue discard --undo' brings them back")
+    hint = acting.undo_hint(done, "'hotqueue discard --undo' brings")
+    click.echo(f"{plural(done.count, 'task')} thrown away{hint}")
     if ids and done.count < len(set(ids)):
         raise click.UsageError(f"{plural(len(set(ids)) - done.count, 'task')} of these: not in the dead list")
 

@@ -39,16 +39,28 @@ class Done:
     """What was done.
 
     Attributes:
-        count: to how many tasks.
+        count: to how many tasks; `undoable`: how many of them `undo_discard` can bring back.
         missing: ids of tasks to which it could not be, since they are not there (any more).
         kept: id of a task that stays dead → the one that has its unique key; of one that does not come back → why, of WHY_NOT.
         said: of how many tasks `revoke` said what, such as "running, not stopped".
     """
 
     count: int = 0
+    undoable: int = 0
     missing: list[str] = field(default_factory=list)
     kept: dict[str, str] = field(default_factory=dict)
     said: dict[str, int] = field(default_factory=dict)
+
+
+def undo_hint(done: Done, by: str) -> str:
+    """Return what there is to say of how tasks that were thrown away come back, behind a semicolon.
+
+    Args:
+        by: what does it: ``U brings``.
+    """
+    if not done.undoable:
+        return "; for good: there was no room to keep any, or others waited for them" if done.count else ""
+    return f"; for five minutes {by} {f'back {done.undoable} of them' if done.undoable < done.count else 'them back'}"
 
 
 def retry(store: Store, chosen: Chosen, progress: Progress = lambda _n: None) -> Done:
@@ -79,7 +91,8 @@ def discard(store: Store, chosen: Chosen, progress: Progress = lambda _n: None, 
     """
     done = Done()
     for queue, some in _portions(chosen):
-        done.count += Broker(store, queue).discard(some, mark)
+        count, kept = Broker(store, queue).throw_away(some, mark)
+        done.count, done.undoable = done.count + count, done.undoable + kept
         progress(len(some))
     _tell(store, chosen)
     return done

@@ -17,8 +17,8 @@ from itertools import islice
 from typing import Any
 
 from hotqueue import __version__, embedded, key_types, keys
-from hotqueue.errors import STORE_ERRORS, CannotLoad
-from hotqueue.monitor import inventory
+from hotqueue.errors import STORE_ERRORS, CannotLoad, ConnectionFailed
+from hotqueue.monitor import crowd, inventory
 from hotqueue.monitor.workers import workers
 from hotqueue.plurals import plural, word
 from hotqueue.queue import HotQueue
@@ -29,6 +29,7 @@ from hotqueue.tasks.worker.queue_making import QueueMaking
 
 OK, NOTE, PROBLEM = "ok", "note", "problem"
 SLOW = 0.05  # seconds of a round trip from which on each call is slow
+FULL = 0.9  # of the server's memory
 CLOCK = 2.0  # seconds that two clocks may differ
 EXPECTED = (*STORE_ERRORS, CannotLoad)  # what an examination may find instead of an answer
 KEYS = 20_000  # that are looked at for keys that are nobody's
@@ -100,6 +101,26 @@ def _version(store: Store) -> Iterator[Finding]:
         yield Finding(OK, "durability", "nothing is thrown away when memory is full, and what was written is kept")
 
 
+def _memory(store: Store) -> Iterator[Finding]:
+    try:
+        said = crowd.server(store)
+    except EXPECTED:
+        return  # of a user who may not ask, as was said
+    used = f"{said.memory / 1e6:,.0f} MB of memory"
+    if not said.max_memory:
+        yield Finding(OK, "memory", f"{used} are used; no maxmemory is set")
+        return
+    share = f"{used} are used, {100 * said.memory / said.max_memory:.0f} % of maxmemory"
+    if said.memory > FULL * said.max_memory:
+        text = f"{share}: a full server takes no task; drain the queues, or raise maxmemory (CONFIG SET maxmemory)"
+        yield Finding(PROBLEM, "memory", text)
+    else:
+        yield Finding(OK, "memory", share)
+    if said.policy.startswith("volatile-"):
+        text = f"when memory is full, {store} throws away what has a time to live, such as results: its maxmemory-policy is"
+        yield Finding(NOTE, "memory", f"{text} {said.policy}; set it to noeviction (CONFIG SET maxmemory-policy noeviction)")
+
+
 def _clock(store: Store) -> Iterator[Finding]:
     before = time.time()
     seconds, micros = store.command(keys.PREFIX, "TIME")
@@ -117,8 +138,11 @@ def _permissions(store: Store) -> Iterator[Finding]:
     try:
         store.command(key, "HDEL", key, "", doing="trying to write")  # as every script begins; there is no such task
     except EXPECTED as error:
-        text = f"this user may only read ({error}); programs and workers need more: examples/redis-acl.conf"
-        yield Finding(NOTE, "permissions", text)
+        if isinstance(error, ConnectionFailed) and not error.retry:  # else it is no matter of who asks: a full disk, a replica
+            text = f"this user may only read ({error}); programs and workers need more: examples/redis-acl.conf"
+            yield Finding(NOTE, "permissions", text)
+        else:
+            yield Finding(PROBLEM, "permissions", f"nothing can be written: {error}")
     else:
         yield Finding(OK, "permissions", "this user may read and write")
 
@@ -212,7 +236,7 @@ def _is_registered(store: Store, held: str) -> bool:
 
 
 _EXAMINATIONS: tuple[tuple[str, Callable[[Store], Iterator[Finding]]], ...] = (
-    *(("server", _version), ("clock", _clock), ("permissions", _permissions)),
+    *(("server", _version), ("memory", _memory), ("clock", _clock), ("permissions", _permissions)),
     *(("queues", _queues), ("workers", _workers), ("keys", _keys)),
 )
 

@@ -110,6 +110,14 @@ def _not_now(text: str) -> HotQueueError:
     return ConnectionFailed(text, sent=False)
 
 
+def _replica(text: str) -> HotQueueError:
+    return ConnectionFailed(
+        f"{text.removesuffix('.')}; a replica takes no writes: name its master in the URL, or the sentinels, which know it; "
+        "during a failover it heals by itself",
+        sent=False,
+    )
+
+
 def _moving(text: str) -> HotQueueError:
     return ConnectionFailed(f"{text}; the slot of the queue moves to another node, it heals once it is there")
 
@@ -200,7 +208,8 @@ _MEANINGS: list[tuple[tuple[str, ...], Callable[[str], HotQueueError]]] = [
     (("OOM command not allowed", "OOM ", "maxmemory"), _full),
     (("WRONGTYPE",), _wrong_type),
     (("NOREPLICAS",), _too_few_replicas),
-    (("READONLY", "read only replica", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "UNBLOCKED", "LOADING"), _not_now),
+    (("READONLY", "read only replica"), _replica),
+    (("MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "UNBLOCKED", "LOADING"), _not_now),
     (("attempted to access a non local key",), _moving),  # of a slot that moves: what a script asks for may not be there
     (("The previous master is now a",), _not_now),  # what redis-py makes of READONLY behind Sentinel
     (("BUSY ", "is busy running a script"), _not_now),

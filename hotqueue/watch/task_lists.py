@@ -54,7 +54,8 @@ def discard(store: Store, facts: Facts, progress: Progress) -> str:
     """Throw dead tasks away."""
     if not (some := _dead(facts)):
         return "only dead tasks can be thrown away; K revokes others"
-    return f"{said_of(acting.discard(store, chosen(some), progress), 'thrown away')}; U brings them back for five minutes"
+    done = acting.discard(store, chosen(some), progress)
+    return f"{said_of(done, 'thrown away')}{acting.undo_hint(done, 'U brings')}"
 
 
 def bring_back(store: Store, facts: Facts, progress: Progress) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from hotqueue import HotQueue
+from hotqueue.tasks import chain
 from tests.support.elsewhere import task_by_name
 
 MakeQueue = Callable[..., HotQueue]
@@ -28,6 +29,21 @@ def with_dead(queue: HotQueue, count: int) -> list[str]:
     ids = [each.id for each in task.map(range(count))]
     queue.run_worker(burst=True)
     return ids
+
+
+def test_no_more_is_promised_back_than_comes(make_queue: MakeQueue, store_url: str, call: Call) -> None:
+    queue = make_queue()
+    ids = with_dead(queue, 1)
+    step = queue.tasks["shop.fail"]
+    lines = [chain(step.s(n), step.si(0)).delay().parent.id for n in range(2)]
+    queue.run_worker(burst=True)
+    where = ("-u", store_url, "-Q", queue.name)
+    some = "; for five minutes 'hotqueue discard --undo' brings back 1 of them\n"
+    assert call("discard", ids[0], lines[0], *where, "--yes").out == f"2 tasks thrown away{some}"
+    assert call("discard", "--undo", ids[0], *where).out == "1 task is in the dead list again\n"
+    none = "; for good: there was no room to keep any, or others waited for them\n"
+    assert call("discard", lines[1], *where, "--yes").out == f"1 task thrown away{none}"
+    queue.discard_dead(all=True)
 
 
 def test_the_dead_are_retried_and_thrown_away(make_queue: MakeQueue, store_url: str, call: Call) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from textwrap import dedent
 
@@ -11,8 +12,10 @@ import pytest
 from hotqueue import HotQueue, keys
 from hotqueue.monitor import doctor
 from hotqueue.monitor.doctor import NOTE, OK, PROBLEM, Finding
+from hotqueue.store.resolve import resolve
 from hotqueue.store.store import Store
 from tests.support.elsewhere import task_by_name
+from tests.support.servers import RedisServer
 
 MakeQueue = Callable[..., HotQueue]
 
@@ -89,6 +92,37 @@ def test_a_clock_that_differs_is_found(make_queue: MakeQueue, monkeypatch: pytes
     assert said.level == PROBLEM
     assert said.text.startswith("this machine's clock is 100.")
     assert "ahead of the server's" in said.text
+
+
+def test_a_server_that_runs_out_of_memory_is_found(start_redis: Callable[..., RedisServer]) -> None:
+    server = start_redis()
+    with server.client() as client, closing(Store(resolve(url=server.url))) as store:
+        assert [each.level for each in found(store) if each.about == "memory"] == [OK]
+        client.config_set("maxmemory-policy", "volatile-lru")
+        client.config_set("maxmemory", client.info("memory")["used_memory"] * 3)
+        low, evicts = (each for each in found(store) if each.about == "memory")
+        assert (low.level, evicts.level) == (OK, NOTE)
+        assert "its maxmemory-policy is volatile-lru; set it to noeviction" in evicts.text
+        client.config_set("maxmemory-policy", "noeviction")
+        client.set("x", "x" * 1_000_000)
+        client.config_set("maxmemory", "1mb")
+        (full,) = (each for each in found(store) if each.about == "memory")
+        assert full.level == PROBLEM
+        assert "a full server takes no task; drain the queues, or raise maxmemory" in full.text
+
+
+def test_what_takes_no_writes_is_no_matter_of_permissions(start_redis: Callable[..., RedisServer]) -> None:
+    server = start_redis()
+    with server.client() as client, closing(Store(resolve(url=server.url))) as store:
+        client.replicaof("127.0.0.1", 1)  # where nothing is: it is no master any more
+        (said,) = (each for each in found(store) if each.about == "permissions")
+        assert said.level == PROBLEM
+        assert "a replica takes no writes: name its master in the URL, or the sentinels" in said.text
+        client.replicaof("NO", "ONE")
+        client.execute_command("ACL SETUSER reader on >secret ~* +@read +info +ping +time +select +scan")
+    with closing(Store(resolve(url=server.url.replace("//", "//reader:secret@")))) as store:
+        (said,) = (each for each in found(store) if each.about == "permissions")
+        assert (said.level, said.text.startswith("this user may only read (")) == (NOTE, True)
 
 
 @pytest.mark.servers("server")

@@ -64,7 +64,7 @@ def test_replies_that_mean_not_now(start_redis: Callable[..., RedisServer]) -> N
     assert (info.value.retry, info.value.sent) == (True, False)
     client.config_set("min-replicas-to-write", 0)
     client.replicaof("127.0.0.1", 1)
-    with pytest.raises(ConnectionFailed, match="read only replica") as info:
+    with pytest.raises(ConnectionFailed, match="read only replica; a replica takes no writes: name its master") as info:
         store.command("k", "SET", "k", 1)
     assert (info.value.retry, info.value.sent) == (True, False)
     client.replicaof("NO", "ONE")

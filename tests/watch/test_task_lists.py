@@ -108,7 +108,7 @@ def test_what_cannot_be_brought_back_is_said_in_a_sentence(make_queue: Callable[
     view = TaskLists()
     view.set_filter("state:dead")
     facts = [row.fact for row in view.read(store, snapshot(store, [queue.name]))]
-    assert task_lists.discard(store, facts, lambda _n: None) == "2 tasks thrown away; U brings them back for five minutes"
+    assert task_lists.discard(store, facts, lambda _n: None) == "2 tasks thrown away; for five minutes U brings back 1 of them"
     said = task_lists.bring_back(store, facts, lambda _n: None)
     assert said == "1 task brought back; 1 task not: it was a step of a workflow, and ended what was behind it"
     queue.discard_dead(all=True)

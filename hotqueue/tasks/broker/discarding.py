@@ -40,19 +40,22 @@ class Discarding(Schema):
     """What throws dead tasks away, and brings them back."""
 
     def discard(self, ids: Sequence[str], mark: str = "") -> int:
-        """Throw dead tasks away; return how many were there.
+        """Throw dead tasks away; return how many were there. See `throw_away`."""
+        return self.throw_away(ids, mark)[0]
+
+    def throw_away(self, ids: Sequence[str], mark: str = "") -> tuple[int, int]:
+        """Throw dead tasks away; return how many were there, and how many of them can be brought back.
 
         Args:
             mark: by which these can be told from others that are thrown away; letters and digits.
         """
-        count, left = 0, list(ids)
+        count, kept, left = 0, 0, list(ids)
         while left:
             args = [UNDO_MS, mark, *left[:BULK]]
             portion = partial(self.store.run, scripts.DISCARD, self.script_keys.discard(), args, doing="discarding the dead")
-            seen, some, _ = self.store.repeat(portion)
-            count += some
-            left = left[seen:]
-        return count
+            seen, some, back = self.store.repeat(portion)
+            count, kept, left = count + some, kept + back, left[seen:]
+        return count, kept
 
     def discarded_ids(self) -> list[str]:
         """Return the ids of what was thrown away and may be brought back, the last ones first."""
