@@ -123,7 +123,7 @@ class Blocking:
             connection = self._connection
             self.close()
             if isinstance(error, rx.RedisError | rx.RedisClusterException | OSError):
-                self._pool.note_failure(connection)
+                self._pool.note_failure(connection, error)
                 raise self._pool.translated(error, "waiting") from error
             raise
 

@@ -175,7 +175,7 @@ class Pool:
             idle.put(connection)
         else:
             connection.disconnect()
-            self.note_failure(connection)
+            self.note_failure(connection, error)
 
     def connect(self, connection: Any) -> None:
         """Connect before anything is sent, so that a failure is known to have changed nothing."""
@@ -192,7 +192,7 @@ class Pool:
                 return
             except (rx.RedisError, OSError) as error:
                 connection.disconnect()
-                self.note_failure(connection)
+                self.note_failure(connection, error)
                 if last or self.embedded is None:
                     raise self.translated(error, "connecting", sent=False) from error
                 self.look_again()
@@ -223,11 +223,19 @@ class Pool:
 
     # --- failures ------------------------------------------------------------------------------------------------
 
-    def note_failure(self, connection: Any) -> None:
-        """Have the next command look again for the server, the master, the layout; but not by asking the one that failed."""
+    def note_failure(self, connection: Any, error: BaseException) -> None:
+        """Have the next command look again for the server, the master, the layout; but not by asking the one that failed.
+
+        Where no answer came, those that were open to the same server then may be as dead, and each would cost as long again.
+        """
         self.suspect = True
+        place = getattr(connection, "host", ""), int(getattr(connection, "port", 0))
         if self.is_cluster:
-            self._silent[getattr(connection, "host", ""), int(getattr(connection, "port", 0))] = time.monotonic()
+            self._silent[place] = time.monotonic()
+        if isinstance(error, rx.TimeoutError | TimeoutError):
+            for pool, idle in list(self._idle.items()):
+                if not self.is_cluster or _place_of(pool) == place:
+                    idle.drop()
 
     def look_again(self) -> None:
         """After a failure: start a dead embedded server again, learn a changed cluster layout."""
@@ -246,3 +254,8 @@ class Pool:
         """Return what an error of redis-py means, in our words."""
         tls = bool(self.address.options.get("ssl"))
         return meaning(error, f"{doing or 'talking to Redis'} at {self._label}", sent=sent, tls=tls)
+
+
+def _place_of(pool: Any) -> tuple[str, int]:
+    """Return host and port that redis-py's pool of a node of a Cluster connects to."""
+    return pool.connection_kwargs.get("host", ""), int(pool.connection_kwargs.get("port", 0))

@@ -310,7 +310,7 @@ def test_a_result_on_a_slow_link_arrives_and_holds_up_nobody(make_rig: Callable[
         assert rig.send(rig.tasks.work, 1).get(30) == 1
         slowest = max(slowest, time.monotonic() - began)
     assert len(large.get(30)) == 24 * MB
-    assert slowest < allowed(1)
+    assert slowest < allowed(2)  # and not for as long as it takes to get through
     assert rig.said().count("trying again") == 0
     rig.check_nothing_left()
 
@@ -338,7 +338,7 @@ def test_results_that_are_large_together_hold_up_nobody_on_a_slow_link(make_rig:
         assert rig.send(rig.tasks.work, 1).get(30) == 1
         slowest = max(slowest, time.monotonic() - began)
     assert [len(r.get(30)) for r in results] == [size] * len(results)
-    assert slowest < allowed(1)
+    assert slowest < allowed(2)  # and not for as long as it takes to get through
     assert rig.starts()["blob"] == len(results)
     assert rig.said().count("trying again") == 0
     rig.check_nothing_left()

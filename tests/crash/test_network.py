@@ -201,12 +201,11 @@ def test_a_half_open_connection_is_noticed_and_left(net: Net) -> None:
     assert net.send(net.tasks.awork, 0).get(30) == 0
     net.back.fall_silent()
     net.back.speak()  # for connections to come
-    took = seconds_until(lambda: True)
     began = time.monotonic()
     first, second = net.send(net.tasks.work, 1), net.send(net.tasks.awork, 2)
-    assert (first.get(allowed(9)), second.get(allowed(9))) == (1, 2)
+    assert (first.get(30), second.get(30)) == (1, 2)
     took = time.monotonic() - began
-    assert took < allowed(9)
+    assert took < allowed(11)
     for task in (net.tasks.work, net.tasks.awork):
         waits = []
         for n in range(3):

@@ -229,9 +229,8 @@ def test_a_worker_leaves_in_time_and_tells_the_others(make_pair: Callable[..., P
     worker.send_signal(signal.SIGTERM)
     assert result.get(30) == "s"
     assert worker.wait(20) == 0
-    assert time.monotonic() - began < allowed(
-        8
-    )  # a second for the task, two for what is under way, two to say goodbye, one for what is owed
+    # A second for the task, two for what is under way, two to say goodbye, one for what is owed.
+    assert time.monotonic() - began < allowed(8)
     assert pair.here.client().zcard(keys.workers("here")) == 0
 
 

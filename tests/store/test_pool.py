@@ -8,8 +8,10 @@ from collections.abc import Callable
 import pytest
 
 from hotqueue.errors import ConnectionFailed
+from hotqueue.store.connection import is_open
 from hotqueue.store.store import Store
 from hotqueue.store.url import parse
+from tests.support.proxy import Proxy
 from tests.support.servers import RedisServer
 
 only_server = pytest.mark.servers("server")
@@ -53,3 +55,36 @@ def test_threads_do_not_share_a_connection(store: Store, key: str) -> None:
     for thread in threads:
         thread.join()
     assert store.command(key, "GETDEL", key) == b"1600"
+
+
+@only_server
+def test_where_no_answer_came_no_other_connection_of_then_is_waited_for(proxy: Proxy, key: str) -> None:
+    store = Store(parse(proxy.url))
+    lent = [store.pool.take(key) for _ in range(4)]
+    for idle, connection in lent:
+        store.pool.connect(connection)
+        idle.put(connection)
+    proxy.fall_silent()
+    proxy.speak()  # for connections to come
+    with pytest.raises(ConnectionFailed, match="Timeout"), store.limited(0.2):
+        store.command(key, "PING")
+    assert [store.command(key, "PING") for _ in range(6)] == [b"PONG"] * 6
+    assert len(proxy.swallowed) == 1
+    store.close()
+
+
+@pytest.mark.servers("cluster")
+def test_where_a_node_gives_no_answer_those_to_others_stay_open(store: Store, key: str) -> None:
+    store.command(key, "PING")  # the layout is known
+    other = next(each for each in (f"{key}-{n}" for n in range(1000)) if store.place_of(each) != store.place_of(key))
+    there = store.command(other, "CLIENT", "ID")
+    lent = [store.pool.take(key) for _ in range(2)]
+    for idle, connection in lent:
+        if not is_open(connection):
+            store.pool.connect(connection)
+        idle.put(connection)
+    here = store.command(key, "CLIENT", "ID")
+    with pytest.raises(ConnectionFailed, match="Timeout"), store.limited(0.2):
+        store.command(key, "BLPOP", key, 2)
+    assert store.command(other, "CLIENT", "ID") == there
+    assert store.command(key, "CLIENT", "ID") > here

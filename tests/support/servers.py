@@ -160,7 +160,11 @@ class RedisServer:
         self._process.wait()
 
     def pause(self) -> None:
-        """Stop the server without ending it: it keeps its connections and answers nothing."""
+        """Stop the server without ending it: it keeps its connections and answers nothing.
+
+        What it has carried out it answers first: a result may be there before the worker hears that it is stored.
+        """
+        self._answers()
         os.kill(self.pid, signal.SIGSTOP)
 
     def resume(self) -> None:
