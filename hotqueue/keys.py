@@ -24,6 +24,7 @@ from hotqueue.names import PREFIX as PREFIX
 from hotqueue.names import check_name as check_name
 from hotqueue.names import key_of as _of
 from hotqueue.names import name_of as name_of
+from hotqueue.names import names_of as names_of
 from hotqueue.schedule_keys import declarers as declarers
 from hotqueue.schedule_keys import schedule_states as schedule_states
 from hotqueue.schedule_keys import schedules as schedules

@@ -6,11 +6,13 @@ Which keys there are: keys.py.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from hotqueue.errors import ConfigError
 from hotqueue.utf8 import raw
 
 PREFIX = "hotqueue:"
+_PLAIN, _TAGGED = PREFIX.encode(), f"{{{PREFIX}".encode()
 
 
 def check_name(name: object, what: str = "a queue's name") -> str:
@@ -46,3 +48,16 @@ def name_of(key: str) -> str:
     if key.startswith(f"{{{PREFIX}") and "}:" in key:
         return key.removeprefix(f"{{{PREFIX}").partition("}:")[0]
     return ""
+
+
+def names_of(keys: Iterable[bytes]) -> set[str]:
+    """Return the names of the queues that many keys belong to, as `name_of` has each; of what is none of ours nothing."""
+    found: set[bytes] = set()
+    for key in keys:
+        if key.startswith(_TAGGED):
+            name, has_end, _ = key[len(_TAGGED) :].partition(b"}:")
+            if has_end:
+                found.add(name)
+        elif key.startswith(_PLAIN):
+            found.add(key[len(_PLAIN) :])
+    return {name.decode(errors="replace") for name in found if name}

@@ -20,6 +20,14 @@ def test_a_key_names_the_queue_whose_it_is(name: str) -> None:
     assert names.name_of(names.key_of(name, "ready:async")) == name
 
 
+def test_many_keys_name_each_queue_once() -> None:
+    some = ["", "other", "{other}:x", "{hotqueue:q}", "session:{hotqueue:q}:x", "hotqueue:", "{hotqueue:}:x", "hotqueue:plain"]
+    some += [names.key_of(name, thing) for name in ("q", "a:b", "ü", " ", "two\nlines") for thing in ("tasks", "held:w}:x", "")]
+    found = names.names_of(key.encode() for key in some)
+    assert found == {names.name_of(key) for key in some} - {""} == {"q", "a:b", "ü", " ", "two\nlines", "plain"}
+    assert names.names_of([b"hotqueue:\xff"]) == {"\N{REPLACEMENT CHARACTER}"}
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [

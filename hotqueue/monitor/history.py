@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from hotqueue.errors import HotQueueError
 from hotqueue.monitor import many_statistics, statistics
 from hotqueue.monitor.known_spans import KnownSpans
+from hotqueue.monitor.pace import Pace
 from hotqueue.monitor.statistics import Mark, Series
 from hotqueue.monitor.sums import Sums
 from hotqueue.store.store import Store
@@ -101,7 +102,7 @@ class _Reader:
     def __init__(self, sums: Sums) -> None:
         self._sums = sums
         self._lock = threading.Lock()
-        self._reading: threading.Event | None = None  # set at its end
+        self._reading: threading.Event | None = None  # set at its end, or once it is to be waited for no longer
         self._value: Series | None = None
         self._error: Exception | None = None
         self._read_at = -OLD
@@ -119,16 +120,21 @@ class _Reader:
             if (reading := self._reading) is None:
                 reading = self._reading = threading.Event()
                 threading.Thread(target=self._read, args=(list(queues), reading), name="hotqueue-history", daemon=True).start()
-        has_ended = reading.wait(WAIT)
+        reading.wait(WAIT)
         with self._lock:
-            if has_ended and self._error is not None:
+            if self._reading is not reading and self._error is not None:
                 raise self._error
             return self._value if time.monotonic() - self._read_at < OLD else None
 
     def _read(self, queues: Sequence[str], reading: threading.Event) -> None:
-        began = time.thread_time()
+        began, pace = time.thread_time(), Pace(WAIT)
+
+        def is_long() -> None:
+            pace.nobody_waits()
+            reading.set()
+
         try:
-            value = self._sums.read(queues, _Pace())
+            value = self._sums.read(queues, pace, is_long)
             with self._lock:
                 self._value, self._error, self._read_at = value, None, time.monotonic()
                 self._good_until = time.monotonic() + max(FRESH, SHARE * (time.thread_time() - began))
@@ -137,17 +143,3 @@ class _Reader:
         finally:
             self._reading = None
             reading.set()
-
-
-class _Pace:
-    """Rests for as long as was worked once nobody waits for it any more: pages are made in the same process."""
-
-    def __init__(self) -> None:
-        self._waited_for_until = time.monotonic() + WAIT
-        self._since = time.monotonic()
-
-    def __call__(self) -> None:
-        now = time.monotonic()
-        if now > self._waited_for_until:
-            time.sleep(min(WAIT, now - self._since))
-        self._since = time.monotonic()

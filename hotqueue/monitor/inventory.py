@@ -5,7 +5,7 @@ For the commands; speaks to Redis through `Store` and `Broker` alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from hotqueue import keys
@@ -16,6 +16,8 @@ from hotqueue.store.store import Store
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.broker.pausing import QUEUE
 from hotqueue.tasks.rules import globs
+
+BETWEEN_RESTS = 1000  # keys
 
 
 @dataclass(frozen=True)
@@ -92,23 +94,34 @@ def schemas(store: Store, names: Sequence[str]) -> dict[str, int]:
     return {name: Broker(store, name).schema() for name in names}
 
 
-def queue_names(store: Store, *, with_tasks: bool = False) -> list[str]:
+def queue_names(store: Store, *, with_tasks: bool = False, rest: Callable[[], None] | None = None) -> list[str]:
     """Return the names of all queues that have a key in the store, sorted; on a Cluster, of all its masters.
 
     Args:
         with_tasks: of those alone that have a key beside their list of messages.
+        rest: called now and then, so that others have their turn.
     """
     found = store.scan(f"{{{keys.PREFIX}*" if with_tasks else f"*{keys.PREFIX}*")  # never all in memory: there may be millions
-    return sorted({keys.name_of(key.decode(errors="replace")) for key in found} - {""})
+    return sorted(keys.names_of(found if rest is None else _resting(found, rest)))
 
 
-def meant(store: Store, names: Sequence[str], *, with_tasks: bool = False) -> tuple[list[str], list[str]]:
+def _resting(found: Iterable[bytes], rest: Callable[[], None]) -> Iterator[bytes]:
+    for n, key in enumerate(found, 1):
+        yield key
+        if n % BETWEEN_RESTS == 0:
+            rest()
+
+
+def meant(
+    store: Store, names: Sequence[str], *, with_tasks: bool = False, rest: Callable[[], None] | None = None
+) -> tuple[list[str], list[str]]:
     """Return the queues that names and globs stand for, as ``hotqueue-worker -Q`` reads them; a sentence for a glob of none.
 
     Args:
         with_tasks: globs stand for queues with tasks alone, as `queue_names` tells them.
+        rest: as there.
     """
-    known = queue_names(store, with_tasks=with_tasks) if any(map(globs.is_glob, names)) else []
+    known = queue_names(store, with_tasks=with_tasks, rest=rest) if any(map(globs.is_glob, names)) else []
     found, doubts = list[str](), list[str]()
     for name in names:
         globs.check(name, f"queue {name!r:.80}")

@@ -16,6 +16,7 @@ from hotqueue.errors import ConfigError, HotQueueError
 from hotqueue.monitor import crowd, finding, inventory, warnings
 from hotqueue.monitor.crew import Known, crew
 from hotqueue.monitor.crowd import QueueFacts, ServerFacts
+from hotqueue.monitor.pace import Pace
 from hotqueue.monitor.workers import Worker
 from hotqueue.store.store import Store
 from hotqueue.tasks.rules import globs
@@ -121,6 +122,7 @@ class Snapshots:
             if self._last is None or time.monotonic() - self._read_at >= FRESH:
                 self._last = self._read()
                 self._keys = self._last.server.keys
+                self._list_behind()
                 self._read_at = time.monotonic()
                 self.reads += 1
             return self._last
@@ -164,17 +166,23 @@ class Snapshots:
 
     def _queues(self) -> list[str]:
         """Return the queues that are shown; where a look at all keys takes long, those of the last one meanwhile."""
-        if self._listing is None and time.monotonic() >= self._list_at:
-            if self._keys < FEW:
-                self._list()
-            else:
-                self._listing = threading.Thread(target=self._list, name="hotqueue-listing", daemon=True)
-                self._listing.start()
+        if self._keys < FEW and self._is_list_due():
+            self._list()
         return sorted(self._known)
 
-    def _list(self) -> None:
+    def _list_behind(self) -> None:
+        """Look at many keys, for the next snapshot: while this one is read, both would wait for each other."""
+        if self._keys >= FEW and self._is_list_due():
+            self._listing = threading.Thread(target=self._list, args=(Pace(),), name="hotqueue-listing", daemon=True)
+            self._listing.start()
+
+    def _is_list_due(self) -> bool:
+        return self._listing is None and time.monotonic() >= self._list_at
+
+    def _list(self, rest: Pace | None = None) -> None:
         try:
-            names = inventory.meant(self.store, self._names)[0] if self._names else inventory.queue_names(self.store)
+            found = inventory.meant(self.store, self._names, rest=rest)[0] if self._names else None
+            names = inventory.queue_names(self.store, rest=rest) if found is None else found
             self._known = dict.fromkeys(names)
         except HotQueueError:
             if self._listing is None:

@@ -8,11 +8,11 @@ it late, is found by reading every queue from time to time.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from hotqueue.monitor.many_statistics import Counted, counted, first_span, series_of
+from hotqueue.monitor.many_statistics import Asked, Counted, counted, first_span, series_of
 from hotqueue.monitor.statistics import Series
 from hotqueue.store.store import Store
 from hotqueue.tasks.rules.tally import Tally, decode
@@ -21,6 +21,8 @@ from hotqueue.tasks.wire.counting import ALL
 LATE = 2  # spans before the last one, which may change yet
 WHOLE = 60.0  # seconds after which a queue is read as a whole again
 AT_ONCE = 5  # queues between two rests
+TOGETHER = 100  # queues that are read at once
+MANY = 20_000  # rows for which nobody should wait: they take more than a tenth of a second anywhere
 PART = 20  # part of the queues of which that is done at one look
 
 
@@ -53,34 +55,49 @@ class Sums:
         self._queues: dict[str, _Queue] = {}
         self._totals: dict[int, Tally] = {}
 
-    def read(self, queues: Sequence[str], rest: Callable[[], None] = lambda: None) -> Series:
+    def read(
+        self, queues: Sequence[str], rest: Callable[[], None] = lambda: None, is_long: Callable[[], None] = lambda: None
+    ) -> Series:
         """Return what happened in some queues, as one series without a queue.
 
         Args:
             rest: called now and then, so that others have their turn.
+            is_long: called as soon as it turns out that there is more to read than anybody should wait for.
         """
         first = first_span(self._store, queues, self._step, self._spans)
         for name in self._queues.keys() - set(queues):
             self._take_out(self._queues.pop(name))
         self._forget_before(first)
-        asked = self._asked(queues, first)
-        found = counted(self._store, asked, self._step)
         more = [Tally() for _ in range(self._spans)]
-        for n, ((name, begin, _, known), each) in enumerate(zip(asked, found, strict=True)):
+        for n, (ask, found) in enumerate(self._found(queues, first, is_long)):
             if n % AT_ONCE == 0:
                 rest()
-            if each is None:
-                if name in self._queues:
-                    self._take_out(self._queues.pop(name))
-                continue
-            self._take_in(self._queues.setdefault(name, _Queue()), each, begin, known, first)
-            self._add_unfolded(name, each, first, more)
+            self._put(ask, found, first, more)
         for n, tally in enumerate(more):
             if (total := self._totals.get(first + n)) is not None:
                 tally.add(total)
         return series_of("", ALL, self._step, first, more)
 
-    def _asked(self, queues: Sequence[str], first: int) -> list[tuple[str, int, int, bytes]]:
+    def _found(self, queues: Sequence[str], first: int, is_long: Callable[[], None]) -> Iterator[tuple[Asked, Counted | None]]:
+        """Yield what was asked of each queue, and found: a part of them at a time, so that not all rows are in memory at once."""
+        asked = self._asked(queues, first)
+        part = len(asked) if self._store.is_cluster else TOGETHER  # of many nodes each is asked once
+        for start in range(0, len(asked), part or 1):
+            some = asked[start : start + part]
+            found = counted(self._store, some, self._step)
+            if start == 0 and sum(sum(map(bool, each.rows)) for each in found if each) * len(asked) > MANY * len(some):
+                is_long()
+            yield from zip(some, found, strict=True)
+
+    def _put(self, asked: Asked, found: Counted | None, first: int, more: list[Tally]) -> None:
+        name, begin, _, known = asked
+        if found is not None:
+            self._take_in(self._queues.setdefault(name, _Queue()), found, begin, known, first)
+            self._add_unfolded(name, found, first, more)
+        elif name in self._queues:
+            self._take_out(self._queues.pop(name))
+
+    def _asked(self, queues: Sequence[str], first: int) -> list[Asked]:
         """Return what is to be read of each queue: what may have changed, of some all."""
         end, now = first + self._spans, time.monotonic()
         due = sorted((each.whole_at, name) for name, each in self._queues.items() if now - each.whole_at > WHOLE)

@@ -57,9 +57,9 @@ def test_what_happened_in_many_queues_is_waited_for_by_nobody_for_long(
     names = [queue.name, *(f"{queue_name}-{n}" for n in range(FEW))]
     may_go_on, read = threading.Event(), Sums.read
 
-    def slow(sums: Sums, queues: list[str], rest: Callable[[], None]) -> Series:
+    def slow(sums: Sums, queues: list[str], rest: Callable[[], None], is_long: Callable[[], None]) -> Series:
         may_go_on.wait(20)
-        return read(sums, queues, rest)
+        return read(sums, queues, rest, is_long)
 
     monkeypatch.setattr(Sums, "read", slow)
     assert shared.overall(names, 3600, 24) is None
@@ -70,6 +70,31 @@ def test_what_happened_in_many_queues_is_waited_for_by_nobody_for_long(
     assert found is not None
     assert found.total.counts["enqueued"] == 1
     assert shared.overall(names, 3600, 24) is found  # all share it
+    queue.purge()
+
+
+@pytest.mark.servers("embedded")
+def test_what_is_more_than_anybody_should_wait_for_is_not_waited_for(
+    make_queue: Callable[..., HotQueue], queue_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = make_queue()
+    task_by_name(queue, "t").delay(1)
+    shared = History(queue._store)
+    names = [queue.name, *(f"{queue_name}-{n}" for n in range(FEW))]
+    may_go_on, read = threading.Event(), Sums.read
+
+    def long(sums: Sums, queues: list[str], rest: Callable[[], None], is_long: Callable[[], None]) -> Series:
+        is_long()
+        may_go_on.wait(60)
+        return read(sums, queues, rest, is_long)
+
+    monkeypatch.setattr(Sums, "read", long)
+    monkeypatch.setattr("hotqueue.monitor.history.WAIT", 60.0)
+    assert shared.overall(names, 3600, 24) is None  # else it would go on when there is something to show
+    assert not may_go_on.is_set()
+    may_go_on.set()
+    monkeypatch.setattr(Sums, "read", read)
+    wait_until(lambda: shared.overall(names, 3600, 24) is not None)
     queue.purge()
 
 

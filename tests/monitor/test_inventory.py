@@ -45,6 +45,17 @@ def test_millions_of_results_are_never_all_in_memory(make_queue: MakeQueue, queu
     store.client().unlink(*results)
 
 
+@pytest.mark.servers("server")
+def test_others_have_their_turn_while_many_keys_are_looked_at(make_queue: MakeQueue, queue_name: str) -> None:
+    store, rests = make_queue()._store, list[int]()
+    results = [keys.result(queue_name, f"{n:040}") for n in range(2 * inventory.BETWEEN_RESTS)]
+    store.client().mset(dict.fromkeys(results, "x"))
+    assert queue_name in inventory.queue_names(store, rest=lambda: rests.append(1))
+    assert inventory.meant(store, [f"{queue_name[:-1]}*"], rest=lambda: rests.append(1))[0] == [queue_name]
+    assert len(rests) >= 4
+    store.client().unlink(*results)
+
+
 def test_a_name_without_a_trace_may_be_misspelt(make_queue: MakeQueue, queue_name: str) -> None:
     queue = make_queue()
     queue.put("a")

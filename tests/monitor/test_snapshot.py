@@ -13,6 +13,8 @@ import pytest
 
 from hotqueue import HotQueue
 from hotqueue.errors import ConnectionFailed
+from hotqueue.monitor import inventory
+from hotqueue.monitor.pace import Pace
 from hotqueue.monitor.snapshot import Snapshots, snapshot
 from hotqueue.store.resolve import resolve
 from hotqueue.store.store import Store
@@ -88,6 +90,30 @@ def test_queues_that_appear_are_seen_soon_though_the_first_look_was_slow(make_qu
     assert [each.name for each in snapshots.get().queues] == [queue.name]
     later.put("x")
     wait_until(lambda: later.name in snapshots.get().by_name)
+    for each in (queue, later):
+        each.clear()
+
+
+@pytest.mark.servers("embedded")
+def test_where_there_are_many_keys_they_are_looked_at_behind_a_snapshot(
+    make_queue: MakeQueue, queue_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue, later = make_queue(), make_queue(f"{queue_name}-later")
+    queue.put("x")
+    snapshots = Snapshots(queue._store)
+    snapshots.get()
+    monkeypatch.setattr("hotqueue.monitor.snapshot.FEW", 0)
+    looked, listed = list[str](), inventory.queue_names
+
+    def list_names(store: Store, *, rest: Pace | None = None) -> list[str]:
+        looked.append(threading.current_thread().name)
+        assert rest is not None
+        return listed(store, rest=rest)
+
+    monkeypatch.setattr(inventory, "queue_names", list_names)
+    later.put("x")
+    wait_until(lambda: later.name in snapshots.get().by_name)
+    assert set(looked) == {"hotqueue-listing"}
     for each in (queue, later):
         each.clear()
 

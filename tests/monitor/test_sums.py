@@ -76,6 +76,27 @@ def test_what_is_told_late_is_seen_when_all_is_read_again(make_queue: MakeQueue,
 
 
 @pytest.mark.servers("server")
+def test_it_is_told_when_there_is_much_to_read_and_all_is_read_all_the_same(
+    make_queue: MakeQueue, queue_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, names = make_queue()._store, [f"{queue_name}-{n}" for n in range(5)]
+    span, told = int(Statistics(store, names[0]).now()) // 60, list[int]()
+    for name in names:
+        rows = {field_of(60, 0, span - n): Tally({"lost": 1}).encode(span - n) for n in range(4)}
+        store.client().hset(keys.statistics(name), mapping={"version": 1, **rows})
+    monkeypatch.setattr(sums, "TOGETHER", 2)
+    for many, is_told in ((20, []), (19, [1])):
+        monkeypatch.setattr(sums, "MANY", many)
+        kept = Sums(store, 60, 60)
+        assert kept.read(names, is_long=lambda: told.append(1)).total.counts["lost"] == 20
+        assert told == is_told
+    told.clear()
+    assert kept.read(names, is_long=lambda: told.append(1)).total.counts["lost"] == 20
+    assert told == []  # nothing has changed
+    store.client().unlink(*map(keys.statistics, names))
+
+
+@pytest.mark.servers("server")
 def test_only_what_may_have_changed_is_read(make_queue: MakeQueue) -> None:
     queue = make_queue()
     work(queue, 3)
