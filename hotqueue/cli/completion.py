@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hotqueue.store.store import Store
 
 MOST = 200  # names that are offered
+PATIENCE = 0.5  # seconds
 
 
 def _completing(
@@ -51,13 +52,17 @@ def _said_before(ctx: click.Context) -> dict[str, Any]:
 def _running(where: dict[str, Any]) -> Iterator[Store | None]:
     """Open the store that is meant, unless its embedded server would have to be started for it."""
     from hotqueue import embedded
+    from hotqueue import keys as names
     from hotqueue.cli.store import opened
 
     with opened(**where) as store:
-        store.patience = 0.5
+        store.patience = PATIENCE
         path = store.embedded.path if store.embedded is not None else None
         is_running = path is None or (os.path.exists(path) and bool(embedded.status(path).get("running")))
-        yield store if is_running else None
+        with store.limited(PATIENCE):
+            if is_running:  # one that stands still takes connections, and says nothing; for what lists keys no such limit holds
+                store.command(names.PREFIX, "PING")
+            yield store if is_running else None
 
 
 def _queues(store: Store, _names: list[str], _typed: str) -> Iterator[str]:

@@ -42,7 +42,10 @@ def doctor(ctx: click.Context, /, modules: tuple[str, ...], as_json: bool, **whe
                 click.echo(tables.json_line(dataclasses.asdict(finding)))
             else:
                 level = click.style(finding.level.ljust(8), fg=None if os.environ.get("NO_COLOR") else _STYLES[finding.level])
-                click.echo(f"{level} {finding.about:11}  {tables.printable(finding.text)}")
+                first, *rest = finding.text.splitlines()
+                click.echo(f"{level} {finding.about:11}  {tables.printable(first)}")
+                for line in rest:  # of a traceback
+                    click.echo(f"{'':22}{tables.printable(line)}")
     ctx.exit(0 if is_well else 1)
 
 

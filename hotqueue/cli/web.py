@@ -93,10 +93,18 @@ def web(queues: tuple[str, ...], dbfilename: str | None, url: str | None, **how:
         raise click.UsageError(EXTRA)
     check_names(queues)
     _check_rights(how["allow"])
+    how["root_path"] = _checked_path(how["root_path"])
     users = _checked(how["host"], how["token"] or "", how.pop("users"))
     with opened(dbfilename, url) as store:
         say_doubts(store, queues)
         _serve(store, queues, users, **how)
+
+
+def _checked_path(path: str) -> str:
+    """Return a path as it stands before those of the pages: without a slash at its end."""
+    if path and not path.startswith("/"):
+        raise click.UsageError(f"--root-path is a path of an address, such as /hotqueue, not {path!r:.80}")
+    return path.rstrip("/")
 
 
 def _check_rights(rights: tuple[str, ...]) -> None:

@@ -15,6 +15,8 @@ from hotqueue.cli.watch import hotwatch
 from hotqueue.cli.worker import command as worker
 from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.broker.session import Session
+from tests.support.processes import frozen
+from tests.support.servers import RedisServer
 
 
 def completed(line: str) -> list[str]:
@@ -80,4 +82,17 @@ def test_what_does_not_answer_completes_nothing(
     monkeypatch.setenv("HOTQUEUE_URL", "nonsense://")
     assert completed("hotqueue pause x") == []
     assert list(tmp_path.iterdir()) == []
+    assert tuple(capfd.readouterr()) == ("", "")
+
+
+def test_a_server_that_stands_still_completes_nothing(
+    start_redis: Callable[..., RedisServer], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    server = start_redis()
+    with server.client() as client:
+        client.rpush("hotqueue:xyz", 1)
+    monkeypatch.setenv("HOTQUEUE_URL", server.url)
+    assert completed("hotqueue pause x") == ["xyz"]
+    with frozen([server.pid]):
+        assert completed("hotqueue pause x") == []
     assert tuple(capfd.readouterr()) == ("", "")

@@ -64,3 +64,16 @@ def test_a_module_at_the_examined_store_is_well_however_that_was_named(
     done = call("doctor", "doctored_by_file", "--dbfilename", file.name)
     (line,) = [line for line in done.lines if " module " in line]
     assert line.startswith("ok "), line
+
+
+@pytest.mark.servers("embedded")
+def test_a_module_that_fails_shows_its_traceback_in_lines(
+    store_url: str, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "doctored_fails.py").write_text("def f():\n    return 1 / 0\n\nf()\n")
+    monkeypatch.chdir(tmp_path)
+    done = call("doctor", "doctored_fails", "-u", store_url)
+    at = next(n for n, line in enumerate(done.lines) if "doctored_fails cannot be imported:" in line)
+    assert done.lines[at].startswith("problem  module       doctored_fails cannot")
+    assert done.lines[-1] == " " * 22 + "ZeroDivisionError: division by zero"
+    assert len(done.lines) - at > 4

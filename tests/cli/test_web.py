@@ -36,6 +36,7 @@ def test_it_serves_until_it_is_told_to_end(tmp_path: Path) -> None:
         (["--host", "203.0.113.9", "--token", "t"], "cannot be listened to"),
         (["--allow", "retyr", "--port", "0"], "no right 'retyr'; did you mean 'retry'"),
         (["--port", "99999999"], "--port"),
+        (["--root-path", "hotqueue", "--port", "0"], "--root-path is a path of an address, such as /hotqueue, not 'hotqueue'"),
     ],
 )
 def test_what_cannot_be_is_said_in_a_sentence(call: Callable[..., Any], args: list[str], said: str) -> None:
