@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from hotqueue import HotQueue, ResultTimeout, TaskRevoked, UnknownTask, keys
+from hotqueue import DuplicateTask, HotQueue, ResultTimeout, TaskRevoked, UnknownTask, keys
 from hotqueue.runtime import testing_mode
 from hotqueue.tasks import State, chain, chord, group
 from hotqueue.tasks.client.client import client_of
@@ -182,6 +182,27 @@ def test_what_is_found_again_by_an_id(on: Tasks) -> None:
         assert nodes[each["step"]].id == each["id"]
     with pytest.raises(UnknownTask):
         queue.results("nobody")
+
+
+def test_a_workflow_sent_again_under_its_id_is_the_same(on: Tasks) -> None:
+    makers: list[tuple[Callable[[], Any], Any]] = [
+        (lambda: chain(on.who.s(), on.who.s(), on.who.s()), 3),
+        (lambda: group(on.who.s(), on.who.s()), 2),
+        (lambda: chord([on.who.s(), on.who.s()], on.who.s()).on_error(on.caught.s("no")), 3),
+        (lambda: on.who.s() | group(on.who.s(), on.who.s()), 3),
+    ]
+    for number, (make, steps) in enumerate(makers):
+        task_id = f"again é{number}" * 20
+        one, two = make().set(task_id=task_id).delay(), make().apply_async(task_id=task_id)
+        if on.queue.pending():
+            assert on.queue.pending() == steps + ("chord" in repr(make()))
+        on.work()
+        three = make().clone().set(task_id=task_id).delay()
+        assert on.queue.pending() == 0
+        assert one.id == two.id == three.id == task_id
+        assert one.get(timeout=30) == two.get(timeout=30) == three.get(timeout=30)
+        with pytest.raises(DuplicateTask, match="others of its workflow are not"):
+            (make() | on.who.s() | on.who.s()).apply_async(task_id=task_id)
 
 
 def test_links_and_tasks_that_were_sent_earlier(on: Tasks) -> None:

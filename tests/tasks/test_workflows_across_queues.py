@@ -81,6 +81,16 @@ def test_what_goes_from_step_to_step(two: Two) -> None:
     assert [result.get(timeout=30) for result, _ in sent] == [expected for _, expected in sent]
 
 
+def test_a_step_comes_to_a_third_queue_at_once(two: Two, make_queue: Callable[..., HotQueue], queue_name: str) -> None:
+    """Whoever tells the workflow's home how a step elsewhere ended brings on what home has for a third: it may have no worker."""
+    third = Tasks(make_queue(f"{queue_name}-third"))
+    last = chain(two.here.add.s(1, 1), two.there.square.s(), third.add.s(1), two.there.square.s()).delay()
+    wide = chain(two.here.add.s(1, 1), two.there.square.s(), group(third.add.s(n) for n in range(3)), two.there.total.s()).delay()
+    assert [queue.run_worker(burst=True) for queue in (*two.queues, third.queue)] == [2, 2, 4]
+    assert two.there.queue.run_worker(burst=True) == 2
+    assert (last.get(timeout=30), wide.get(timeout=30)) == (25, 15)
+
+
 def test_a_task_is_replaced_by_what_goes_through_other_queues(two: Two) -> None:
     add, square, total = two.here.add, two.there.square, two.here.total
     boom, caught = two.there.boom, two.here.caught

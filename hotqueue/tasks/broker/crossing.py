@@ -28,11 +28,13 @@ class Heard(NamedTuple):
         answers: for each, as of `Posting.receive`.
         highest: the highest number that ever came from there.
         has_posted: there is something for that queue in the outbox of this one.
+        has_others: there is something for others.
     """
 
     answers: list[int]
     highest: int
     has_posted: bool
+    has_others: bool
 
 
 class Input(NamedTuple):
@@ -122,5 +124,5 @@ class Crossing(StoredQueue):
         hear = partial(
             self.store.run, scripts.HEAR, self.script_keys.hear(source), args, "hearing another queue", repeatable=True
         )
-        *answers, highest, has_posted = self.store.repeat(hear)
-        return Heard(answers, int(highest), bool(has_posted))
+        *answers, highest, has_posted, targets = self.store.repeat(hear)
+        return Heard(answers, int(highest), bool(has_posted), targets > has_posted)

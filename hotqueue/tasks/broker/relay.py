@@ -8,6 +8,7 @@ leaves it to the next, who begins at 1: what came already has a receipt, or a nu
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import takewhile
 
 from hotqueue import keys
@@ -25,7 +26,8 @@ Passed = Callable[[str], object]
 def relay(source: Broker, passed: Passed = lambda step: None, most: int = 10) -> int:
     """Bring what is in the outbox of a queue to others; return how many tasks, or messages, were new there.
 
-    What these have to answer at once is brought back.
+    What these have to answer at once is brought back, and what they have posted for others upon it is brought on: a step in a
+    third queue would else wait until a supervisor of the one in between looks.
 
     Args:
         passed: called with the name of each step that was done.
@@ -38,8 +40,9 @@ def relay(source: Broker, passed: Passed = lambda step: None, most: int = 10) ->
     for name in source.targets():
         target = Broker(source.store, name)
         try:
-            found, has_answers = _relay_to(source, target, passed, most)
+            found, has_answers, has_others = _relay_to(source, target, passed, most)
             brought += found + (_relay_to(target, source, passed, most)[0] if has_answers else 0)
+            brought += _bring_on(target, source, passed, most) if has_others else 0
         except HotQueueError as error:
             failed.append(error)
     if failed:
@@ -47,17 +50,27 @@ def relay(source: Broker, passed: Passed = lambda step: None, most: int = 10) ->
     return brought
 
 
-def _relay_to(source: Broker, target: Broker, passed: Passed, most: int) -> tuple[int, bool]:
-    """Bring what is for one queue; return how many were new there, and whether it has posted something for us."""
-    brought, has_answers = 0, False
+def _bring_on(middle: Broker, source: Broker, passed: Passed, most: int) -> int:
+    """Bring what a queue that was told something has for others; return how many were new. What fails its supervisors do."""
+    brought = 0
+    for name in middle.targets():
+        if name != source.name:
+            with suppress(HotQueueError):
+                brought += _relay_to(middle, Broker(middle.store, name), passed, most)[0]
+    return brought
+
+
+def _relay_to(source: Broker, target: Broker, passed: Passed, most: int) -> tuple[int, bool, bool]:
+    """Bring what is for one queue; return how many were new there, and whether it has posted something for us, for others."""
+    brought, has_answers, has_others = 0, False, False
     for _ in range(most):
         floor, some = source.posted(target.name)
         passed("read")
         left = 0
         if some:
             if crossing.is_message(some[0]):
-                came, stale, highest, has_posted = _tell(source, target, some)
-                has_answers = has_answers or has_posted
+                came, stale, heard = _tell(source, target, some)
+                highest, has_answers, has_others = heard.highest, has_answers or heard.has_posted, heard.has_others
             else:
                 came, stale, highest = _bring(source, target, some)
             brought += sum(answer == NEW for _, answer in came)
@@ -71,11 +84,11 @@ def _relay_to(source: Broker, target: Broker, passed: Passed, most: int) -> tupl
             passed("told")
             if source.strike(target.name, (), told=floor)[1] == 0:
                 break
-    return brought, has_answers
+    return brought, has_answers, has_others
 
 
-def _tell(source: Broker, target: Broker, some: list[Posted]) -> tuple[list[tuple[Posted, int]], list[Posted], int, bool]:
-    """Have a queue do what was posted, up to a task; return as `_bring` does, and whether it has posted something for us."""
+def _tell(source: Broker, target: Broker, some: list[Posted]) -> tuple[list[tuple[Posted, int]], list[Posted], crossing.Heard]:
+    """Have a queue do what was posted, up to a task; return as `_bring` does, with all of what it said."""
     some = [*takewhile(crossing.is_message, some[: crossing.HEARD_AT_ONCE])]
     needs = [crossing.needs_of(each) for each in some]
     count = len(some)
@@ -92,7 +105,7 @@ def _tell(source: Broker, target: Broker, some: list[Posted]) -> tuple[list[tupl
             break
     pairs = list(zip(some, heard.answers, strict=True))
     stale = [each for each, answer in pairs if answer == STALE]
-    return [pair for pair in pairs if pair[1] != STALE], stale, heard.highest, heard.has_posted
+    return [pair for pair in pairs if pair[1] != STALE], stale, heard
 
 
 def _bring(source: Broker, target: Broker, some: list[Posted]) -> tuple[list[tuple[Posted, int]], list[Posted], int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hotqueue.tasks.broker.encoded import Encoded
+from hotqueue.tasks.broker.workflows import known_in_part
 from hotqueue.tasks.testing.runner import Runner
 from hotqueue.tasks.testing.schedules import MemorySchedules
 from hotqueue.tasks.testing.steps import Steps
@@ -33,6 +34,11 @@ class MemoryPlans(MemorySchedules):
         await self._runner.arun(self._storage, self._entered_steps(workflow_id, steps, graph))
 
     def _entered_steps(self, workflow_id: str, steps: Sequence[Step], graph: bytes) -> list[Entry]:
+        known = [step.id for step in steps if self._storage.knows(step.id)]
+        if len(known) == len(steps) or self._storage.workflows.get(workflow_id) == graph:
+            return []  # it was sent before; errbacks that were not called are not known
+        if known:
+            raise known_in_part(known[0])
         self._check_room([Encoded(step.id, step.due, step.expires, step.envelope) for step in steps if not step.needs])
         entries = [self._entry(step.id, step.due, step.expires, step.envelope) for step in steps]
         UniqueKeys(self._storage).check_first([entry for entry, step in zip(entries, steps, strict=True) if not step.needs])

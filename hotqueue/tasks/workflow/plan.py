@@ -5,6 +5,7 @@ Draws ids and encodes calls; sends nothing. What the store does with a plan is i
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -116,6 +117,11 @@ class Planning:
         self._context = Context({}, {}, {}, ())
         self._aside: set[int] = set()  # steps that follow the end of others, and are not of what these are parts of
 
+    def name(self, task_id: Any) -> None:
+        """Have it be called what its sender says: sent again under this id it is the same, so its steps have the same ids."""
+        self.id = checked_id(task_id)
+        self._prefix = hashlib.blake2b(task_id.encode(), digest_size=10).hexdigest()
+
     # --- options of the whole ------------------------------------------------------------------------------------
 
     def _under(self, part: Form, is_first: bool, is_last: bool) -> Context:
@@ -223,7 +229,8 @@ def compiled(form: Form, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tu
     """Return the steps of a signature that is given these arguments, and of which of them its value is made."""
     planning = Planning()
     task_id = form.options.get("task_id")
-    planning.id = task_id or planning.id
+    if task_id:
+        planning.name(task_id)
     if form.begins_wide:
         planning.root = planning.root or planning.id
     if form.is_wide:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Generator
 
 import pytest
 
 from hotqueue.tasks import chain, chord, group
-from tests.tasks.workflow.tasks import add, asquare, boom, square, total
+from tests.tasks.workflow.tasks import add, asquare, boom, queue, square, total
 
 
 def test_each_kind_runs_here() -> None:
@@ -26,6 +27,25 @@ def test_what_is_async_is_awaited_on_its_way() -> None:
         return (asquare.s(2) | add.s(1))(), await asquare.s(3)()  # type: ignore[misc]
 
     assert asyncio.run(main()) == (5, 9)
+
+
+def test_of_a_task_that_yields_others_are_given_what_it_returns() -> None:
+    @queue.task
+    def steps(n: int) -> Generator[int, None, int]:
+        yield from range(n)
+        return n * 10
+
+    @queue.task
+    async def asteps(n: int) -> AsyncIterator[int]:
+        for each in range(n):
+            yield each
+
+    assert (steps.s(3) | add.s(1))() == 31
+    assert (add.s(1, 1) | group(steps.s(), asteps.s()))() == [20, None]
+    assert chord([steps.s(1), square.s(2)], total.s())() == 14
+    assert list(steps.s(2)()) == [0, 1]  # called alone, it is as the function is
+    with pytest.raises(TypeError):
+        (asteps.s(1) | square.s())()
 
 
 def test_an_error_is_the_callers() -> None:

@@ -5,7 +5,7 @@
 --      due, when it expires, what is said, the number of the part of what it takes that comes along, these ids, each with a newline behind it, and a
 --      letter each, R its record comes along, D it has none; then of each record: its id, and it
 -- Returns { 1 heard, 0 known already, 2 as in receipts.lua, of each message; the highest number that came from there; whether there is something
---   for that queue in our outbox }. Said again, it changes nothing.
+--   for that queue in our outbox; for how many there is }. Said again, it changes nothing.
 local tasks, attempts, ready, seq, owned, steps_reported = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[8]
 local done, stats, expiring, revoked = { KEYS[9], KEYS[10], KEYS[11] }, KEYS[12], KEYS[13], KEYS[14]
 local source, home, has_more = ARGV[1], ARGV[5], ARGV[6] == '1'
@@ -133,4 +133,5 @@ follow.ring()
 gates(ready).ring()
 if not has_more then came.note(answers) else answers[#answers + 1] = '0' end
 answers[#answers + 1] = redis.call('HEXISTS', tag .. 'outbox', source)
+answers[#answers + 1] = redis.call('HLEN', tag .. 'outbox')
 return answers
