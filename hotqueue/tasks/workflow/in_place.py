@@ -35,7 +35,7 @@ def value_of(made: Any) -> Any:
             return made
 
 
-def _returned(items: Generator[Any, None, Any]) -> Any:
+def _returned(items: Generator[Any, Any, Any]) -> Any:
     while True:
         try:
             next(items)
@@ -43,7 +43,7 @@ def _returned(items: Generator[Any, None, Any]) -> Any:
             return end.value
 
 
-async def _gone_through(items: AsyncGenerator[Any, None]) -> None:
+async def _gone_through(items: AsyncGenerator[Any, Any]) -> None:
     async for _ in items:
         pass
 
