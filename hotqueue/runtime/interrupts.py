@@ -8,32 +8,34 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 A_WHILE = 60.0  # seconds that a wait without an end takes in one go
-LATE = 0.1  # seconds for which what is due may still be on its way
-AFTER = 0.005  # seconds that a wait ends after the moment: what is raised is there then
+AFTER = 0.005  # seconds that a wait ends after the moment: what is raised is there then, or it waits as long once more
 
-_thread = threading.local()
+_thread = threading.local()  # .moments: when things are to come, and what tells whether they have
 
 
 @contextmanager
-def expected(at: float) -> Iterator[None]:
-    """Have waits of this thread, inside the body, come back at `at` (monotonic)."""
-    before = getattr(_thread, "at", None)
-    _thread.at = at if before is None else min(at, before)
+def expected(at: float, has_come: Callable[[], bool]) -> Iterator[None]:
+    """Have waits of this thread, inside the body, come back at `at` (monotonic), and then every few moments until it has come.
+
+    Args:
+        has_come: tells whether what was to come was raised, however late, or never will be.
+    """
+    before = getattr(_thread, "moments", ())
+    _thread.moments = (*before, (at, has_come))
     try:
         yield
     finally:
-        _thread.at = before
+        _thread.moments = before
 
 
 def within(seconds: float | None) -> float:
     """Return for how long this thread may block in one go: `seconds` (None: a while), or until something is raised in it."""
     wanted = A_WHILE if seconds is None else seconds
-    at = getattr(_thread, "at", None)
-    if at is None:
+    moments: list[float] = [at for at, has_come in getattr(_thread, "moments", ()) if not has_come()]
+    if not moments:
         return wanted
-    left = at - time.monotonic()
-    return wanted if left < -LATE else min(wanted, max(left, 0) + AFTER)
+    return min(wanted, max(min(moments) - time.monotonic(), 0) + AFTER)

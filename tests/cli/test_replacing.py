@@ -320,7 +320,7 @@ class TestMaxTasks:
         wait_until(lambda: app.marks())
         second = app.pid.delay()
         first.get(timeout=30)
-        assert seconds_of(lambda: second.get(timeout=30)) < allowed(0.5)
+        assert seconds_of(lambda: second.get(timeout=30)) < allowed(0.8)
 
     def test_what_cannot_be_loaded_is_told_while_the_old_one_works(self, app: App) -> None:
         app.start("-p", 1, "--max-tasks", 3)

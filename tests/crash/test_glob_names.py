@@ -23,7 +23,7 @@ from tests.support.elsewhere import task_by_name
 from tests.support.servers import RedisServer
 from tests.support.waiting import allowed, wait_until
 
-SOON = 2.0  # seconds within which a queue that appears is served
+SOON = 4.0  # seconds within which a queue that appears is served
 only_server = pytest.mark.servers("server")
 MakeQueue = Callable[..., HotQueue]
 

@@ -35,11 +35,11 @@ def test_a_limit_of_half_a_second_ends_a_wait_after_half_a_second(workers: Worke
     for way in [*app.WAYS, *app.IN_MAIN_THREAD]:
         is_main, took = app.waits.delay(way).get(timeout=30)
         assert (way, is_main) == (way, True)
-        assert took < allowed(0.8), way
+        assert took < allowed(2), way
     began = time.monotonic()
     with pytest.raises(SoftTimeLimitExceeded, match=r"is_ended ran longer than soft_time_limit=0.5 s"):
         app.is_ended.delay().get(timeout=30)
-    assert time.monotonic() - began < allowed(1.5)
+    assert time.monotonic() - began < allowed(5)
 
 
 def test_also_in_the_other_threads_of_a_process(workers: Workers) -> None:
@@ -49,7 +49,7 @@ def test_also_in_the_other_threads_of_a_process(workers: Workers) -> None:
         both = [app.waits.delay(way) for _ in range(2)]
         found = [result.get(timeout=30) for result in both]
         assert (way, {is_main for is_main, _ in found}) == (way, {True, False})
-        assert max(took for _, took in found) < allowed(0.8), way
+        assert max(took for _, took in found) < allowed(2), way
 
 
 def test_also_in_the_event_loop(workers: Workers) -> None:
@@ -60,4 +60,4 @@ def test_also_in_the_event_loop(workers: Workers) -> None:
     for way, result in zip(app.AWAYS, results, strict=True):
         with pytest.raises(SoftTimeLimitExceeded, match="awaits ran longer"):
             print(way, result.get(timeout=30))
-    assert time.monotonic() - began < allowed(3)
+    assert time.monotonic() - began < allowed(5)

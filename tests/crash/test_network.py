@@ -135,7 +135,7 @@ def test_a_reply_that_comes_too_late_does_no_harm(net: Net) -> None:
     began = time.monotonic()
     with pytest.raises(ConnectionFailed, match="unknown") as raised:
         net.tasks.work.apply_async((1,), task_id="late")
-    assert 4 < time.monotonic() - began < allowed(6)
+    assert 4 < time.monotonic() - began < allowed(9)
     assert raised.value.sent
     again = net.tasks.work.apply_async((1,), task_id="late")
     more = [net.send(net.tasks.work, n) for n in range(2, 20)]

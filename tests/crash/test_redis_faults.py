@@ -423,9 +423,9 @@ def test_a_wrong_url_is_one_sentence(start_redis: Callable[..., RedisServer], ur
     text = str(raised.value)
     assert "\n" not in text.strip()
     assert len(text) < 500
-    assert took < allowed(6)
+    assert took < allowed(9)
     if isinstance(raised.value, ConnectionFailed) and not raised.value.retry:
-        assert took < allowed(1)
+        assert took < allowed(3)
     if "://127" in url and not url.startswith("http:"):
         assert url.rpartition("@")[2].split("//")[-1].split("/")[0] in text, "it does not name the place"
     assert "secret" not in text

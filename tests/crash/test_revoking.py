@@ -104,7 +104,7 @@ def test_a_task_that_really_runs_is_said_to_without_much_ado(rig: Rig, terminate
     wait_until(lambda: rig.starts()["0"])
     began = time.monotonic()
     assert result.revoke(terminate) == (STOPPING if terminate else RUNNING)
-    assert time.monotonic() - began < allowed(0.3)
+    assert time.monotonic() - began < allowed(0.8)
     if terminate:
         with pytest.raises(TaskRevoked):
             result.get(30)

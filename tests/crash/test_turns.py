@@ -52,7 +52,7 @@ def test_a_task_waits_for_no_backlog_of_another_queue(
         waited.append(time.monotonic() - began)
     assert workers.queue.pending() > 100, "the backlog is too short to tell anything"
     assert sorted(waited)[5] < allowed(0.06)
-    assert max(waited) < allowed(0.5)
+    assert max(waited) < allowed(1.5)
     del backlog
 
 

@@ -331,7 +331,7 @@ def test_a_loop_that_would_end_anyway_gives_up_after_a_while() -> None:
     start = time.monotonic()
     with pytest.raises(ConnectionFailed, match="refused"):
         next(queue.consume(timeout=0.1))
-    assert time.monotonic() - start < allowed(7)
+    assert time.monotonic() - start < allowed(10)
 
 
 def test_a_full_server_can_be_drained(start_redis: Callable[..., RedisServer]) -> None:

@@ -17,8 +17,10 @@ import hotqueue
 from hotqueue import HotQueue, SerializationError, SoftTimeLimitExceeded
 from hotqueue.errors import STORE_ERRORS, Interruption, LeaseLost
 from hotqueue.runtime.interrupts import A_WHILE, expected, within
+from hotqueue.tasks.execution import soft_limit as limits
 from hotqueue.tasks.execution.soft_limit import soft_limit
 from tests.support.durations import take_time
+from tests.support.waiting import holds_for
 
 PACKAGE = Path(hotqueue.__file__).parent
 BROAD = {"HotQueueError", "Exception", "BaseException", "FAULTS", "SoftTimeLimitExceeded", "Interruption"}
@@ -143,6 +145,29 @@ def test_a_value_that_cannot_be_pickled_is_still_one(make_queue: object) -> None
 
 
 @pytest.mark.servers("embedded")
+def test_a_limit_that_comes_late_in_another_thread_still_ends_its_wait(make_queue: object) -> None:
+    """As on a machine where the thread that watches the clock has to wait for a processor."""
+    queue: HotQueue = make_queue()  # type: ignore[operator]
+    results = queue.task(abs).map([1, 2])
+    waits, raised = threading.Event(), threading.Event()
+
+    def run() -> None:
+        with pytest.raises(SoftTimeLimitExceeded), soft_limit(0.1, "x"):  # noqa: PT012
+            waits.set()
+            list(results.as_completed())
+        raised.set()
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    assert waits.wait(30)
+    with limits._clock._changed:
+        holds_for(lambda: not raised.is_set(), 0.5)
+    assert raised.wait(30)  # a wait in one go takes a minute
+    thread.join()
+    queue.purge()
+
+
+@pytest.mark.servers("embedded")
 @pytest.mark.parametrize("in_main_thread", [True, False])
 def test_inside_testing_a_limit_ends_its_own_task_and_not_the_one_that_it_waits_for(
     make_queue: object, in_main_thread: bool
@@ -178,6 +203,10 @@ def test_inside_testing_a_limit_ends_its_own_task_and_not_the_one_that_it_waits_
     assert waited == ["REVOKED"]
 
 
+def not_yet() -> bool:
+    return False
+
+
 class TestWithin:
     """For how long a thread may block in one go."""
 
@@ -186,23 +215,31 @@ class TestWithin:
         assert within(None) == A_WHILE
 
     def test_until_what_is_to_be_raised(self) -> None:
-        with expected(time.monotonic() + 1):
+        with expected(time.monotonic() + 1, not_yet):
             assert within(0.1) == 0.1
             assert 0.9 < within(60) < 1.1
-            with expected(time.monotonic() + 30):
+            with expected(time.monotonic() + 30, not_yet):
                 assert within(60) < 1.1
-            with expected(time.monotonic()):
+            with expected(time.monotonic(), not_yet):
                 assert within(60) < 0.1
             assert 0.9 < within(None) < 1.1
 
+    def test_for_a_moment_while_it_is_late(self) -> None:
+        with expected(time.monotonic() - 1, not_yet):
+            assert within(60) < 0.1
+            with expected(time.monotonic() + 30, not_yet):
+                assert within(60) < 0.1
+
     def test_as_long_as_it_wants_once_it_came(self) -> None:
-        with expected(time.monotonic() - 1):
+        with expected(time.monotonic() - 1, lambda: True):
             assert within(60) == 60
+            with expected(time.monotonic() + 30, not_yet):
+                assert 29 < within(60) < 31
         assert within(60) == 60
 
     def test_in_this_thread_alone(self) -> None:
         found: list[float] = []
-        with expected(time.monotonic()):
+        with expected(time.monotonic(), not_yet):
             thread = threading.Thread(target=lambda: found.append(within(60)))
             thread.start()
             thread.join()

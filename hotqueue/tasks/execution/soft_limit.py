@@ -32,7 +32,8 @@ class _Limit:
     deadline: float
     text: str
     thread: int  # its ident
-    is_over: bool = False  # the body has ended, or was told
+    is_over: bool = False  # the body has ended, or is told
+    has_come: bool = False  # the body was told
 
 
 @contextmanager
@@ -65,9 +66,10 @@ def _passing(limit: _Limit) -> Iterator[None]:
             _clock.watch(limit)
             yield
     else:
-        _clock.watch(limit)
+        clock = _clock
+        clock.watch(limit)
         try:
-            with expected(limit.deadline):
+            with expected(limit.deadline, lambda: limit.has_come or clock is not _clock):  # another one in a forked process
                 yield
         finally:
             _clock.forget(limit)
@@ -137,6 +139,7 @@ class _Clock:
             limit.is_over = True
             error = ctypes.py_object(_as_class(limit.text))
             ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(limit.thread), error)
+            limit.has_come = True  # only now, for whoever waits in that thread waits for long again
 
 
 def _as_class(text: str) -> type[SoftTimeLimitExceeded]:

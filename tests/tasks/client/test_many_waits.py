@@ -84,7 +84,7 @@ def test_a_reply_that_was_lost_costs_a_second(own: Own) -> None:
     finish(own, ["t"])
     began = time.monotonic()
     thread.join()
-    assert time.monotonic() - began < allowed(2)
+    assert time.monotonic() - began < allowed(4)
     assert set(found) == {"t"}
 
 
