@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from hotqueue import __version__, keys
-from hotqueue.monitor import finding, inventory, one_task, statistics
+from hotqueue.monitor import each_statistics, inventory, one_task, statistics
 from hotqueue.monitor.crowd import QueueFacts, ask
 from hotqueue.monitor.inventory import Length
 from hotqueue.monitor.statistics import Histogram, Mark, Series, Span
@@ -97,16 +97,13 @@ def counted(
         by_span: of each span on its own; of the names of a queue nothing, then.
     """
     last = min(last, MOST[per])
-
-    def read(queue: str) -> list[Series]:
-        found = [statistics.series(store, queue, task, STEPS[per], last)]
-        if task and not any(found[0].total.counts.values()) and not statistics.knows(store, queue, task):
-            return []
-        return found if task or by_span else found + statistics.by_task(store, queue, STEPS[per], last)
-
-    for some in finding.each(queues, read, refused):
-        for series in some:
-            yield from ((series, span, 1) for span in series.spans) if by_span else ((series, series.total, last),)
+    if task:
+        found = each_statistics.of_name(store, queues, task, STEPS[per], last, refused)
+    else:
+        read = each_statistics.of_all if by_span else each_statistics.with_names
+        found = read(store, queues, STEPS[per], last, refused)
+    for series in found:
+        yield from ((series, span, 1) for span in series.spans) if by_span else ((series, series.total, last),)
 
 
 def counts(series: Series, span: Span, spans: int) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from hotqueue import keys
+from hotqueue.errors import HotQueueError
 from hotqueue.monitor.crowd import ask, keys_of, run
 from hotqueue.monitor.known_spans import KnownSpans
 from hotqueue.monitor.statistics import Mark, Series, Span, deploys, span_from
@@ -99,6 +100,14 @@ def counted(store: Store, asked: Sequence[Asked], step: int, *, is_by_task: bool
     Args:
         is_by_task: of each name, not of all together.
     """
+    found = counted_or_refused(store, asked, step, is_by_task=is_by_task)
+    return [None if isinstance(each, HotQueueError) else each for each in found]  # the snapshot says what is wrong with it
+
+
+def counted_or_refused(
+    store: Store, asked: Sequence[Asked], step: int, *, is_by_task: bool = False
+) -> list[Counted | HotQueueError | None]:
+    """Return the same, of one that cannot be read the error."""
     which, kept, of_all = FOLDED.index(step), KEPT[step], int(not is_by_task)
     calls: list[pipeline.Call] = [
         (keys_of(queue).spans(), (which, kept, first, count, of_all, MOST_NAMES, version, AT_ONCE))
@@ -112,9 +121,11 @@ def counted(store: Store, asked: Sequence[Asked], step: int, *, is_by_task: bool
     return [_counted(reply) for reply in replies]
 
 
-def _counted(reply: Any) -> Counted | None:
+def _counted(reply: Any) -> Counted | HotQueueError | None:
+    if isinstance(reply, HotQueueError):
+        return reply
     if not isinstance(reply, list):
-        return None  # nothing was counted; or the snapshot says what is wrong with it
+        return None  # nothing was counted
     version, names, rows, accounts, pairs = reply
     enqueued = {name: whole(number) for name, number in zip(pairs[::2], pairs[1::2], strict=True)}
     listed = names_in(names)

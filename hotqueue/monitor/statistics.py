@@ -99,11 +99,6 @@ def series(store: Store, queue: str, task: str = "", step: int = 60, spans: int 
     return _series(Statistics(store, queue), [task], step, spans)[0]
 
 
-def knows(store: Store, queue: str, task: str) -> bool:
-    """Tell whether anything was ever counted of tasks of a name."""
-    return task in Statistics(store, queue).names()
-
-
 def by_task(store: Store, queue: str, step: int = 60, spans: int = 60) -> list[Series]:
     """Return the same of each name of tasks that occurs, in the order of their names."""
     found = _series(Statistics(store, queue), None, step, spans)

@@ -8,7 +8,6 @@ import pytest
 
 from hotqueue import HotQueue
 from hotqueue.monitor import statistics
-from hotqueue.tasks.broker.statistics import Statistics
 from tests.support.elsewhere import task_by_name
 
 MakeQueue = Callable[..., HotQueue]
@@ -23,19 +22,6 @@ def test_a_queue_counts_what_happened(make_queue: MakeQueue, step: int) -> None:
     assert [span.at.timestamp() % step for span in found.spans] == [0] * 5
     assert found.total.counts == dict.fromkeys(statistics.COUNTS, 0) | {"enqueued": 1}
     assert found.total.at == found.spans[0].at
-    queue.purge()
-
-
-@pytest.mark.servers("embedded")
-def test_a_name_is_known_before_it_is_folded_in_and_behind(make_queue: MakeQueue) -> None:
-    queue = make_queue()
-    task_by_name(queue, "shop.one").delay()
-    for _ in range(2):
-        assert statistics.knows(queue._store, queue.name, "shop.one")
-        assert not statistics.knows(queue._store, queue.name, "shop")
-        assert not statistics.knows(queue._store, queue.name, "")
-        Statistics(queue._store, queue.name).fold(0)
-    assert Statistics(queue._store, queue.name).names() == {"shop.one"}
     queue.purge()
 
 

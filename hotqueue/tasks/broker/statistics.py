@@ -151,11 +151,6 @@ class Statistics(StoredQueue):
         seconds, micros = self.store.repeat(lambda: self.store.command(keys.statistics(self.name), "TIME"))
         return int(seconds) + int(micros) / 1_000_000
 
-    def names(self) -> set[str]:
-        """Return the names of tasks of which anything was counted, or will be."""
-        found = self.store.repeat(partial(self._unfolded, 0))
-        return {*found.names, *(name for name, _, _ in found.spans())} - {ALL}
-
     def read(self, names: Iterable[str] | None, step: int, first: int, count: int) -> dict[str, list[Tally]]:
         """Return what happened in so many spans from the first on: to tasks of some names; None: of each that there is.
 
