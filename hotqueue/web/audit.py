@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import unicodedata
 
 log = logging.getLogger("hotqueue.audit")
 
@@ -23,4 +24,10 @@ def refused(who: str, address: str, what: str, why: str) -> None:
 
 def _one_line(text: str) -> str:
     """Return a text in which no name can feign another line."""
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text[:LONGEST])
+    return "".join(map(_plain, text[:LONGEST]))
+
+
+def _plain(letter: str) -> str:
+    if letter.isprintable():
+        return letter
+    return " " if unicodedata.category(letter) == "Zs" else repr(letter)[1:-1]  # such as what parts 6 000 on a page
