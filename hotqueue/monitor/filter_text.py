@@ -12,6 +12,7 @@ from hotqueue.monitor.filters import (
     FIELDS,
     NAME,
     NUMBER,
+    OUTCOMES,
     SPAN,
     STATES,
     TEXT,
@@ -234,7 +235,7 @@ def _values(field: str, value: str, known: Mapping[str, Iterable[str]]) -> list[
     if spec is None:
         return []
     before, comma, begun = value.rpartition(",")
-    names = STATES if field == "state" else known.get(field, ())
+    names = {"state": STATES, "outcome": OUTCOMES}.get(field.lower()) or known.get(field, ())
     sought = begun.lstrip('"').casefold()
     begins = sorted({name for name in names if name.casefold().startswith(sought)})
     others = sorted({name for name in names if sought in name.casefold()} - set(begins))

@@ -19,6 +19,7 @@ RUNNING, WAITING, RETRYING, SCHEDULED, PARKED, DEAD = "running", "waiting", "ret
 ENDED = "ended"
 UNENDED = (RUNNING, WAITING, RETRYING, SCHEDULED, PARKED, DEAD)  # what a list without a state has: of these something can become
 STATES = (*UNENDED, ENDED)
+OUTCOMES = ("succeeded", "failed", "revoked", "expired", "replaced")  # of what has ended
 _SPAN = re.compile(r"(\d{1,12}(?:\.\d{1,12})?)\s*(ms|s|m|min|h|d|w)?")
 _UNITS = {"ms": 1, "s": 1000, "m": 60_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 
@@ -55,7 +56,8 @@ def state_of(text: str) -> str:
     """
     if text in STATES:
         return text
-    raise ValueError(f"there is no state {text!r:.80}{did_you_mean(text, STATES) or f'; there are {chr(44).join(STATES)}'}")
+    there = f"; there are {', '.join(STATES)}"
+    raise ValueError(f"there is no state {text!r:.80}{did_you_mean(text, STATES) or there}")
 
 
 NAME, TEXT, TIME, SPAN, NUMBER = "name", "text", "time", "span", "number"  # kinds of fields
@@ -82,7 +84,7 @@ FIELDS = {
     "state": Field(NAME, "state:dead", "how it is: " + ", ".join(STATES)),
     "id": Field(NAME, "id:4f…", "its id, or the begin of it with *"),
     "worker": Field(NAME, "worker:web-1*", "the worker that has it in hand"),
-    "outcome": Field(NAME, "outcome:failed", "how it ended, of those that have"),
+    "outcome": Field(NAME, "outcome:failed", "how it ended: " + ", ".join(OUTCOMES)),
     "arg": Field(TEXT, 'arg:"4"', "a word in its arguments; *text* anywhere in them"),
     "error": Field(TEXT, "error:timeout", "text of the last error"),
     "age": Field(TIME, "age:>1h", "since it was sent; of a dead one, since it died"),

@@ -112,6 +112,7 @@ def test_what_one_may_go_on_with() -> None:
     assert offered("-qu") == ["-queue:"]
     assert offered("task:ma", task=["shop.mail", "mail", "other"]) == ["task:mail ", "task:shop.mail "]
     assert offered("state:pa") == ["state:parked "]
+    assert offered("-outcome:rev") == ["-outcome:revoked "]
     assert offered("queue:low,h", queue=["high", "low"]) == ["queue:low,high "]
     assert offered("task:s", task=["so, so"]) == ['task:"so, so" ']
     assert offered("failed:>") == ["failed:>5m ", "failed:>1h ", "failed:>1d "]

@@ -41,7 +41,7 @@ def test_a_state_is_one_of_some() -> None:
     assert [state_of(each) for each in STATES] == list(STATES)
     with pytest.raises(ValueError, match="did you mean 'running'"):
         state_of("runing")
-    with pytest.raises(ValueError, match="there are running,waiting"):
+    with pytest.raises(ValueError, match="there are running, waiting"):
         state_of("xyz")
 
 
