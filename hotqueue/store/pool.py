@@ -194,7 +194,8 @@ class Pool:
                 connection.disconnect()
                 self.note_failure(connection, error)
                 if last or self.embedded is None:
-                    raise self.translated(error, "connecting", sent=False) from error
+                    which = f" to {connection.host}:{connection.port}" if self.address.kind == "cluster" else ""
+                    raise self.translated(error, f"connecting{which}", sent=False) from error
                 self.look_again()
             finally:
                 connection.socket_timeout, connection.socket_connect_timeout = usual

@@ -88,3 +88,14 @@ def test_where_a_node_gives_no_answer_those_to_others_stay_open(store: Store, ke
         store.command(key, "BLPOP", key, 2)
     assert store.command(other, "CLIENT", "ID") == there
     assert store.command(key, "CLIENT", "ID") > here
+
+
+@pytest.mark.servers("cluster")
+def test_of_a_cluster_it_is_said_which_node_cannot_be_reached(store: Store, key: str) -> None:
+    store.command(key, "PING")
+    _, connection = store.pool.take(key)
+    connection.disconnect()
+    connection.port = 1
+    with pytest.raises(ConnectionFailed, match=r"^connecting to 127\.0\.0\.1:1 at redis\+cluster://.* failed: [^.:]*refused; "):
+        store.pool.connect(connection)
+    assert store.command(key, "PING") == b"PONG"
