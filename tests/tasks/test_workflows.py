@@ -79,6 +79,10 @@ def test_what_goes_from_step_to_step(on: Tasks) -> None:
         (chain(quiet.s(1), quiet.s(), add.s(1)), 4),
         (chain(square.s(1), chord([add.s(1), add.s(2)], total.s()), add.s(10)), 15),
         (chord([on.boom.s(), square.s(2)], same.s(), allow_failures=True), ([4],)),
+        (
+            chord([group(on.boom.s(), square.s(2), group(on.boom.s())), square.s(3)], same.s(), allow_failures=True),
+            ([[4, []], 9],),
+        ),
         (add.starmap([(1, 2), (3,)]), [3, 3]),
         (same.s(1, k=2), (1, {"k": 2})),
         (square.chunks(((n,) for n in range(5)), 2), [[0, 1], [4, 9], [16]]),

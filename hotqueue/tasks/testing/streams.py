@@ -10,7 +10,8 @@ from hotqueue.tasks.broker.streams import READ_AT_ONCE, Place, Some
 from hotqueue.tasks.context import Request
 from hotqueue.tasks.rules.options import TaskOptions
 from hotqueue.tasks.testing.storage import Entry, MemoryStream, Storage
-from hotqueue.tasks.wire import items, payload
+from hotqueue.tasks.wire import items
+from hotqueue.tasks.worker.outlet import pickled
 
 A_WHILE = 0.005  # seconds
 
@@ -39,7 +40,8 @@ class MemoryOutlet:
     is_full, is_done = False, True
 
     def __init__(self, storage: Storage, entry: Entry, request: Request, options: TaskOptions) -> None:
-        self._id, self._signer = request.id, entry.registry.result_signer(storage.name)
+        self._id, self._name, self._signer = request.id, request.task, entry.registry.result_signer(storage.name)
+        self._index = 0  # of the item that comes next
         with storage.lock:
             found = storage.streams.get(request.id)
             self._stream = storage.streams[request.id] = found or MemoryStream(options.stream_max)
@@ -49,11 +51,12 @@ class MemoryOutlet:
 
     def put(self, value: Any) -> None:
         """Keep an item, as it would travel."""
-        if self._skipped:
-            self._skipped -= 1
+        if self._index < self._skipped:
+            self._index += 1
             return
-        stream = self._stream
-        stream.add(items.encode([payload.dumps(value)], self._id, stream.attempt, stream.count + 1, self._signer))
+        stream, data = self._stream, pickled(value, self._name, self._index)
+        stream.add(items.encode([data], self._id, stream.attempt, stream.count + 1, self._signer))
+        self._index += 1
 
     def end(self) -> None:
         """Take no more."""

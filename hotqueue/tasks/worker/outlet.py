@@ -63,12 +63,10 @@ class StreamOutlet:
         if index < self._sent and self._options.stream_deterministic and not self._came:
             return  # an attempt before this one has stored it
         try:
-            data = payload.dumps(value)
-        except Interruption:
-            raise
-        except Exception as error:
+            data = pickled(value, self._request.task, index)
+        except SerializationError:
             self._index = index
-            raise _unstorable(self._request.task, index, value, error) from error
+            raise
         self._came += len(data) + EACH
         self._line.put(data)
 
@@ -160,6 +158,16 @@ def end_stream(broker: Broker, task_id: str, options: TaskOptions) -> None:
 
 def _lost(request: Request) -> LeaseLost:
     return LeaseLost(f"{request.task} was given up here: nobody takes its items any more")
+
+
+def pickled(value: Any, name: str, index: int) -> bytes:
+    """Return an item of a task as it travels; SerializationError where it cannot."""
+    try:
+        return payload.dumps(value)
+    except Interruption:
+        raise
+    except Exception as error:
+        raise _unstorable(name, index, value, error) from error
 
 
 def _unstorable(name: str, index: int, value: Any, error: Exception) -> SerializationError:

@@ -98,16 +98,8 @@ class ChordForm(Form):
         """Run it here; see `Form.run`."""
         body = self._with_body()
         if not self.allow_failures:
-            return body.run((in_place.value_of(self.header.run(args, kwargs)),), {})
-        values = []
-        for member in self._members():
-            try:
-                values.append(in_place.value_of(member.run(args, kwargs)))
-            except Interruption:
-                raise
-            except Exception:  # those that fail are left out
-                continue
-        return body.run((values,), {})
+            return in_place.value_of(body.run((in_place.value_of(self.header.run(args, kwargs)),), {}))
+        return in_place.value_of(body.run((_survivors(self._members(), args, kwargs),), {}))
 
     def plan(self, planning: Planning, given: Given) -> Shape:
         """Add its steps; see `Form.plan`."""
@@ -128,3 +120,19 @@ class ChordForm(Form):
         """Become what `state` was of."""
         self.body, self.allow_failures = None, False
         super().take(state)
+
+
+def _survivors(members: Iterable[Form], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Any]:
+    """Run members here; return the values of those that succeeded, also within a group that is one of them."""
+    values: list[Any] = []
+    for member in members:
+        if isinstance(member, GroupForm):
+            values.append(_survivors(member.some(), args, kwargs))
+            continue
+        try:
+            values.append(in_place.value_of(member.run(args, kwargs)))
+        except Interruption:
+            raise
+        except Exception:  # those that fail are left out
+            continue
+    return values

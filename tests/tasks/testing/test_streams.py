@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 
-from hotqueue import HotQueue, StreamRestarted
+from hotqueue import HotQueue, SerializationError, StreamRestarted
 from hotqueue.tasks import current_task
 
 pytestmark = pytest.mark.timeout(30)
@@ -78,3 +79,23 @@ def test_what_waits_is_waited_for() -> None:
             next(result.stream(timeout=0.02))
         queue.resume()
         assert list(result.stream(timeout=30)) == [[0]]
+
+
+def test_an_item_that_cannot_travel_is_refused_as_by_a_worker() -> None:
+    @queue.task
+    def locks() -> Iterator[Any]:
+        yield 1
+        try:
+            yield threading.Lock()
+        except SerializationError:
+            yield 2
+        yield threading.Lock()
+
+    with queue.testing():
+        result = locks.delay()
+        stream = result.stream()
+        assert [next(stream), next(stream)] == [1, 2]
+        with pytest.raises(SerializationError, match="locks yielded an item, number 2, that cannot be stored: lock cannot be p"):
+            next(stream)
+        with pytest.raises(SerializationError):
+            result.get()

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Generator
 import pytest
 
 from hotqueue.tasks import chain, chord, group
-from tests.tasks.workflow.tasks import add, asquare, boom, queue, square, total
+from tests.tasks.workflow.tasks import add, asquare, boom, queue, same, square, total
 
 
 def test_each_kind_runs_here() -> None:
@@ -22,6 +22,8 @@ def test_each_kind_runs_here() -> None:
 def test_what_is_async_is_awaited_on_its_way() -> None:
     assert (asquare.s(2) | asquare.s() | add.s(1))() == 17
     assert group(asquare.s(2), square.s(3))() == [4, 9]
+    assert chord([square.s(1), asquare.s(2)], total.s() | asquare.s())() == 25
+    assert chord([asquare.s(2)], asquare.si(3))() == 9
 
     async def main() -> tuple[int, int]:
         return (asquare.s(2) | add.s(1))(), await asquare.s(3)()  # type: ignore[misc]
@@ -52,5 +54,7 @@ def test_an_error_is_the_callers() -> None:
     with pytest.raises(KeyError):
         chain(boom.s(), square.s())()
     assert chord([boom.s(), square.s(2)], total.s(), allow_failures=True)() == 4
+    nested = chord([group(boom.s(), square.s(2), group(boom.s())), square.s(3), boom.s()], same.s(), allow_failures=True)
+    assert nested() == ([[4, []], 9],)  # as from workers: tests/tasks/test_workflows.py
     with pytest.raises(KeyError):
         chord([boom.s(), square.s(2)], total.s())()
