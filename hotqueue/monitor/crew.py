@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hotqueue import keys
-from hotqueue.monitor.crowd import ask, keys_of, run
+from hotqueue.monitor.crowd import ask, keys_of, registered_in, run
 from hotqueue.monitor.workers import InHand, Worker, worker_of
 from hotqueue.store import pipeline
 from hotqueue.store.store import Store
@@ -57,7 +57,7 @@ def _registered(store: Store, registered: Mapping[str, bytes], found: dict[str, 
     busy: list[Pair] = []
     by_name: dict[bytes, Worker] = {}  # as the server has it: a worker stands in many queues
     for queue, lines in some.items():
-        for name, until in _names_and_leases(lines):
+        for name, until in registered_in(lines):
             if (each := by_name.get(name)) is None:
                 each = by_name[name] = found.setdefault(keys.text(name), Worker(keys.text(name)))
             each.queues.append(queue)
@@ -66,14 +66,6 @@ def _registered(store: Store, registered: Mapping[str, bytes], found: dict[str, 
             if abs(until) < now:
                 each.is_overdue = True
     return busy
-
-
-def _names_and_leases(lines: bytes) -> list[tuple[bytes, float]]:
-    parts = lines.split(b"\n")
-    try:
-        return list(zip(parts[::2], map(float, parts[1::2]), strict=True))
-    except ValueError:  # no worker of ours has a name of several lines
-        return []
 
 
 def _now(store: Store, queue: str) -> int:

@@ -202,3 +202,12 @@ def _facts(name: str, counts: bytes, paused: bytes = b"", gates: Sequence[bytes]
         "paused_keys": tuple(sorted(map(keys.text, gates))),
     }
     return QueueFacts(name, *numbers, **more)
+
+
+def registered_in(lines: bytes) -> list[tuple[bytes, float]]:
+    """Return who works at a queue, as `Glance.registered` has them: each with its score, below nought of one without tasks."""
+    parts = lines.split(b"\n")
+    try:
+        return list(zip(parts[::2], map(float, parts[1::2]), strict=True))
+    except ValueError:  # nobody works there; or somebody of a name of several lines, who is none of ours
+        return []

@@ -11,11 +11,12 @@ from hotqueue import keys
 from hotqueue.errors import HotQueueError
 from hotqueue.monitor import finding, many_statistics, statistics
 from hotqueue.monitor.crowd import ask
-from hotqueue.monitor.many_statistics import MOST_NAMES, Counted, counted_or_refused, first_span, series_of
+from hotqueue.monitor.known_spans import KnownSpans
+from hotqueue.monitor.many_statistics import MOST_NAMES, Counted, counted_or_refused, first_span, series_in, series_of
 from hotqueue.monitor.statistics import Series
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker.unfolded import names_in
-from hotqueue.tasks.rules.tally import Tally, decode
+from hotqueue.tasks.rules.tally import EVER, Tally, decode
 from hotqueue.tasks.wire.counting import ALL
 
 TOGETHER = 30  # queues that are read at once: a page of fifty rows shows no more, where each has tasks of one name
@@ -51,6 +52,22 @@ def of_name(store: Store, queues: Sequence[str], task: str, step: int, spans: in
         for queue, its in _by_name(store, knowing, step, spans, refused, task).items():
             none = [series_of(queue, task, step, first, [Tally() for _ in range(spans)])]
             yield from [each for each in its if each.task == task] or none
+
+
+def ever(store: Store, queues: Sequence[str]) -> Iterator[Series]:
+    """Yield what happened to the tasks of each name in each queue since there are statistics of it, in one span.
+
+    Raises:
+        HotQueueError: one of them cannot be read.
+    """
+    for some in _portions(queues):
+        every = counted_or_refused(store, [(queue, 0, 1, b"") for queue in some], EVER, is_by_task=True)
+        for queue, found in zip(some, every, strict=True):
+            if isinstance(found, HotQueueError):
+                raise found
+            if found is not None:
+                has_more = len(found.names) > MOST_NAMES
+                yield from statistics.ever(store, queue) if has_more else series_in(queue, found, EVER, 0, 1, KnownSpans())
 
 
 def _portions(queues: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -18,7 +18,7 @@ from hotqueue.monitor.statistics import Mark, Series, Span, deploys, span_from
 from hotqueue.store import pipeline
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker import scripts
-from hotqueue.tasks.broker.statistics import Statistics
+from hotqueue.tasks.broker.statistics import LANES, Statistics
 from hotqueue.tasks.broker.stored_queue import FAR, whole
 from hotqueue.tasks.broker.unfolded import Unfolded, names_in
 from hotqueue.tasks.rules.tally import FOLDED, KEPT, Tally, decode
@@ -72,11 +72,15 @@ def by_task(store: Store, queues: Sequence[str], step: int, spans: int, known: K
     """
     first, known = first_span(store, queues, step, spans), KnownSpans() if known is None else known
     every = counted(store, [(queue, first, spans, b"") for queue in queues], step, is_by_task=True)
+    pairs = zip(queues, every, strict=True)
+    return [each for queue, found in pairs if found is not None for each in series_in(queue, found, step, first, spans, known)]
+
+
+def series_in(queue: str, found: Counted, step: int, first: int, count: int, known: KnownSpans) -> list[Series]:
+    """Return what was counted of each name in a queue, where anything was."""
     return [
         Series(queue, name, step, row)
-        for queue, found in zip(queues, every, strict=True)
-        if found is not None
-        for name, row in sorted(_spans(found, step, first, spans, known).items())
+        for name, row in sorted(_spans(found, step, first, count, known).items())
         if name != ALL and any(any(span.counts.values()) for span in row)
     ]
 
@@ -145,14 +149,18 @@ def _spans(found: Counted, step: int, first: int, count: int, known: KnownSpans)
     }
 
 
-def oldest(store: Store, queues: Sequence[str]) -> dict[str, float]:
+def oldest(store: Store, queues: Sequence[str], *, of_each_priority: bool = False) -> dict[str, float]:
     """Return how many seconds the first task that waits for a worker has waited in each queue, where one does.
 
     Of each set in which tasks are ready, the first one alone is looked at.
+
+    Args:
+        of_each_priority: the first one of each, and those in lanes, as by `statistics.oldest`.
     """
     if not queues:
         return {}
-    replies = run(store, scripts.HEADS, [(keys_of(queue).heads(), ()) for queue in queues], "looking for the oldest task")
+    args = (LANES,) if of_each_priority else ()
+    replies = run(store, scripts.HEADS, [(keys_of(queue).heads(), args) for queue in queues], "looking for the oldest task")
     now, found = Statistics(store, queues[0]).now(), dict[str, float]()
     for queue, reply in zip(queues, replies, strict=True):
         since = [due for data in (reply if isinstance(reply, list) else ()) if (due := counting.due_at(data)) > 0]

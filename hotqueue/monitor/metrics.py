@@ -6,7 +6,6 @@ Needs the extra ``hotqueue[metrics]``. No task is named by its id, so that there
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily, Metric
@@ -14,10 +13,10 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from hotqueue import __version__, keys
-from hotqueue.errors import NewerQueue
-from hotqueue.monitor import inventory, statistics
+from hotqueue.errors import ConfigError
+from hotqueue.monitor import crowd, each_statistics, inventory, many_statistics, statistics
+from hotqueue.monitor.crowd import Glance
 from hotqueue.store.store import Store
-from hotqueue.tasks.broker.broker import Broker
 
 STATES = ("ready", "blocked", "scheduled", "steps", "parked", "running", "dead")  # of tasks; each is in one of them
 GAUGES = {
@@ -60,31 +59,44 @@ class _QueueCollector(Collector):
 
         Raises:
             ConnectionFailed: the server is away.
+            ConfigError: a queue cannot be read.
         """
         build = {"version": __version__, "server": inventory.server_version(self._store)}
         yield InfoMetricFamily("hotqueue_build", "Versions of hotqueue, and of the server.", value=build)
         labels = {name: ("queue", "state") if name == "hotqueue_tasks" else ("queue",) for name in GAUGES}
         gauges = {name: GaugeMetricFamily(name, text, labels=labels[name]) for name, text in GAUGES.items()}
-        for name in self._names:
-            gauges["hotqueue_messages"].add_metric([name], inventory.messages(self._store, name))
-            with suppress(NewerQueue):  # of whose tasks this version knows nothing
-                self._add_tasks(gauges, name)
+        found = crowd.look(self._store, self._names)
+        for glance in found:
+            if glance.facts.refused:
+                raise ConfigError(glance.facts.refused)
+            gauges["hotqueue_messages"].add_metric([glance.facts.name], glance.facts.messages)
+        self._add_tasks(gauges, [glance for glance in found if not glance.facts.is_newer])  # of whose tasks we know nothing
         yield from gauges.values()
         yield from _told(self._store, self._names)
         yield _memory(self._store)
 
-    def _add_tasks(self, gauges: dict[str, GaugeMetricFamily], name: str) -> None:
-        broker = Broker(self._store, name)
-        counts = broker.counts()
-        counts["running"] = max(0, counts["unfinished"] - counts["waiting"])
-        workers = len(broker.workers())
-        is_paused = broker.is_paused()
-        for state in STATES:
-            gauges["hotqueue_tasks"].add_metric([name, state], counts[state])
-        gauges["hotqueue_oldest_task_seconds"].add_metric([name], statistics.oldest(self._store, name) or 0.0)
-        gauges["hotqueue_suspects"].add_metric([name], counts["suspects"])
-        gauges["hotqueue_workers"].add_metric([name], workers)
-        gauges["hotqueue_paused"].add_metric([name], int(is_paused))
+    def _add_tasks(self, gauges: dict[str, GaugeMetricFamily], found: Sequence[Glance]) -> None:
+        waiting = [glance.facts.name for glance in found if glance.facts.waiting]
+        oldest = many_statistics.oldest(self._store, waiting, of_each_priority=True)
+        workers = self._workers(found)
+        for queue in (glance.facts for glance in found):
+            for state in STATES:
+                gauges["hotqueue_tasks"].add_metric([queue.name, state], getattr(queue, state))
+            gauges["hotqueue_oldest_task_seconds"].add_metric([queue.name], oldest.get(queue.name, 0.0))
+            gauges["hotqueue_suspects"].add_metric([queue.name], queue.suspects)
+            gauges["hotqueue_workers"].add_metric([queue.name], workers[queue.name])
+            gauges["hotqueue_paused"].add_metric([queue.name], int(queue.is_paused))
+
+    def _workers(self, found: Sequence[Glance]) -> dict[str, int]:
+        """Return how many live workers each queue has: what one says of itself goes soon after it, its registration may stay."""
+        pairs = [(each.facts.name, name) for each in found for name, _ in crowd.registered_in(each.registered)]
+        asked = [("EXISTS", keys.worker(queue, keys.text(name))) for queue, name in pairs]
+        live = {each.facts.name: 0 for each in found}
+        for (queue, _), reply in zip(pairs, crowd.ask(self._store, asked, "asking who works where"), strict=True):
+            if isinstance(reply, Exception):
+                raise reply
+            live[queue] += int(reply)
+        return live
 
 
 def _told(store: Store, names: Sequence[str]) -> Iterator[Metric]:
@@ -92,14 +104,12 @@ def _told(store: Store, names: Sequence[str]) -> Iterator[Metric]:
     labels = ("queue", "task")
     counters = {what: CounterMetricFamily(name, text, labels=labels) for what, (name, text) in _by_count().items()}
     run, wait = (HistogramMetricFamily(name, text, labels=labels) for name, text in HISTOGRAMS.items())
-    for name in names:
-        with suppress(NewerQueue):
-            for series in statistics.ever(store, name):
-                label, total = [name, series.task], series.total
-                for what, counter in counters.items():
-                    counter.add_metric(label, total.counts[what])
-                for family, histogram in ((run, total.run), (wait, total.wait)):
-                    family.add_metric(label, _buckets(histogram), histogram.total)
+    for series in each_statistics.ever(store, names):
+        label, total = [series.queue, series.task], series.total
+        for what, counter in counters.items():
+            counter.add_metric(label, total.counts[what])
+        for family, histogram in ((run, total.run), (wait, total.wait)):
+            family.add_metric(label, _buckets(histogram), histogram.total)
     yield from (*counters.values(), run, wait)
 
 

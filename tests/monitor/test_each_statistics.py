@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
 from hotqueue import HotQueue, keys
 from hotqueue.monitor import each_statistics, many_statistics, statistics
 from hotqueue.monitor.statistics import Series
-from hotqueue.store import pipeline
-from hotqueue.store.exchange import Exchange
 from hotqueue.store.store import Store
 from hotqueue.tasks.broker.statistics import Statistics, field_of
 from hotqueue.tasks.rules.tally import Tally
 from tests.support.elsewhere import task_by_name
+from tests.support.trips import counted_trips
 
 MakeQueue = Callable[..., HotQueue]
 STEP, SPANS = 86400, 5
@@ -114,11 +112,10 @@ def test_many_cost_a_few_trips_and_no_more_are_read_than_are_wanted(
     make_queue: MakeQueue, queue_name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = [f"{queue_name}-{n:03}" for n in range(100)]
-    store, trips = make_queue(names[0])._store, list[int]()
+    store = make_queue(names[0])._store
     for name in names:
         filled(store, name, {"shop.one": 3})
-    for where, what in ((Exchange, "ask"), (pipeline, "_exchange")):
-        monkeypatch.setattr(where, what, _counting(getattr(where, what), trips))
+    trips = counted_trips(monkeypatch)
     found = each_statistics.with_names(store, names, STEP, SPANS, [])
     for _ in range(50):
         next(found)
@@ -129,11 +126,3 @@ def test_many_cost_a_few_trips_and_no_more_are_read_than_are_wanted(
     assert list(each_statistics.of_name(store, names, "shop.none", STEP, SPANS, [])) == []
     assert len(trips) < 20
     store.client().unlink(*map(keys.statistics, names))
-
-
-def _counting(ask: Callable[..., Any], trips: list[int]) -> Callable[..., Any]:
-    def asked(*args: Any, **options: Any) -> Any:
-        trips.append(1)
-        return ask(*args, **options)
-
-    return asked

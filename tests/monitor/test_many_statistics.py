@@ -12,6 +12,7 @@ from hotqueue.monitor import many_statistics, statistics
 from hotqueue.monitor.known_spans import KnownSpans
 from hotqueue.monitor.statistics import Series
 from hotqueue.tasks.broker.statistics import Statistics
+from hotqueue.tasks.wire.preview import preview
 from tests.support.elsewhere import task_by_name
 
 MakeQueue = Callable[..., HotQueue]
@@ -98,6 +99,28 @@ def test_the_oldest_that_waits_is_told_of_each_queue(make_queue: MakeQueue, queu
     assert list(found) == [queues[0].name]
     assert 0 <= found[queues[0].name] < 120
     queues[0].revoke_all(all=True)
+
+
+@pytest.mark.servers("server", "embedded")
+def test_the_first_of_each_priority_and_of_lanes_is_looked_at_where_that_is_wanted(make_queue: MakeQueue) -> None:
+    queue = make_queue()
+    store, name = queue._store, queue.name
+    task = task_by_name(queue, "shop.price")
+    sent = [task.apply_async((n,), priority=priority).id for n, priority in enumerate((-100, 0, 0, 100, 100))]
+    lane = keys.lane(name, "a lane")
+    store.command(lane, "ZADD", lane, 7, sent[2])
+    store.command(keys.lanes(name), "SADD", keys.lanes(name), "a lane")
+    assert [preview(each).args for each in Statistics(store, name).first_waiting()] == ["3", "1", "0", "2"]
+    store.command(keys.ready(name), "ZADD", keys.ready(name), "inf", "nobody's")  # which has an end
+    assert len(Statistics(store, name).first_waiting()) == 4
+    alone = statistics.oldest(store, name)
+    together = many_statistics.oldest(store, [name], of_each_priority=True)[name]
+    assert alone is not None
+    assert 0 <= together - alone < 60
+    store.command(lane, "DEL", lane)
+    store.command(keys.lanes(name), "DEL", keys.lanes(name))
+    store.command(keys.ready(name), "ZREM", keys.ready(name), "nobody's")
+    queue.purge()
 
 
 @pytest.mark.servers("server")

@@ -6,18 +6,22 @@ from collections.abc import Callable
 
 import pytest
 
-from hotqueue import HotQueue
+from hotqueue import HotQueue, keys
 
 pytest.importorskip("prometheus_client")
 
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse
 
-from hotqueue.errors import ConnectionFailed
+from hotqueue.errors import ConfigError, ConnectionFailed
 from hotqueue.monitor import metrics
 from hotqueue.store.resolve import resolve
 from hotqueue.store.store import Store
+from hotqueue.tasks.broker.broker import Broker
+from hotqueue.tasks.broker.session import Session
+from tests.support.elsewhere import task_by_name
 from tests.support.servers import free_port
+from tests.support.trips import counted_trips
 
 
 def scraped(queue: HotQueue, *names: str) -> dict[tuple[str, ...], float]:
@@ -84,6 +88,61 @@ def test_what_happened_is_counted_by_name(make_queue: Callable[..., HotQueue]) -
         assert buckets == sorted(buckets)
         assert buckets[-1] == found[f"{name}_bucket", "+Inf", queue.name, "shop.one"] == 3
         assert found[f"{name}_sum", queue.name, "shop.one"] > 0
+
+
+@pytest.mark.servers("server")
+def test_a_worker_counts_as_long_as_it_says_that_it_is_there(make_queue: Callable[..., HotQueue], queue_name: str) -> None:
+    queue, other = make_queue(), make_queue(f"{queue_name}-b")
+    for name in (queue.name, other.name):
+        for worker in ("w-1", "w-2"):
+            Session(Broker(queue._store, name), worker, "s").register(60_000, {"host": "h", "pid": "1"})
+    key = keys.worker(queue.name, "w-1")
+    queue._store.command(key, "DEL", key)  # as by its TTL: it was killed, and there is nobody to put that in order
+    found = scraped(queue, queue.name, other.name)
+    assert [found["hotqueue_workers", name] for name in (queue.name, other.name)] == [1, 2]
+    for each in (queue, other):
+        for worker in ("w-1", "w-2"):
+            Broker(queue._store, each.name).reap(worker, known_dead=True)
+        each.purge()
+
+
+@pytest.mark.servers("server")
+def test_of_a_newer_queue_messages_are_told_and_one_that_cannot_be_read_is_an_error(
+    make_queue: Callable[..., HotQueue], queue_name: str
+) -> None:
+    queue, newer = make_queue(), make_queue(f"{queue_name}-newer")
+    key, store = keys.schema(newer.name, keys.SCHEMA + 1), queue._store
+    newer.put("x")
+    store.command(key, "SET", key, "1", "PX", 60_000)
+    found = scraped(queue, newer.name, queue.name)
+    assert [found["hotqueue_messages", name] for name in (newer.name, queue.name)] == [1, 0]
+    assert ("hotqueue_paused", queue.name) in found
+    assert ("hotqueue_paused", newer.name) not in found
+    newer.clear()
+    for wrong in (keys.dead(queue.name), keys.statistics(queue.name)):
+        store.command(wrong, "SET", wrong, "text", "PX", 60_000)
+        with pytest.raises(ConfigError, match=queue.name):
+            metrics.text(store, [queue.name])
+        store.command(wrong, "DEL", wrong)
+
+
+@pytest.mark.servers("server")
+def test_many_queues_cost_a_few_trips(
+    make_queue: Callable[..., HotQueue], queue_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queues = [make_queue(f"{queue_name}-{n}") for n in range(40)]
+    for queue in queues:
+        task_by_name(queue, "shop.price").delay(1)
+        Session(Broker(queue._store, queue.name), "w-1", "s").register(60_000, {"host": "h", "pid": "1"})
+    trips = counted_trips(monkeypatch)
+    found = scraped(queues[0], *(queue.name for queue in queues))
+    assert len(trips) < 12
+    monkeypatch.undo()
+    assert {(found["hotqueue_workers", queue.name], found["hotqueue_tasks", queue.name, "ready"]) for queue in queues} == {(1, 1)}
+    assert all(found["hotqueue_tasks_enqueued_total", queue.name, "shop.price"] == 1 for queue in queues)
+    for queue in queues:
+        Broker(queue._store, queue.name).reap("w-1", known_dead=True)
+        queue.purge()
 
 
 @pytest.mark.servers("server")

@@ -28,7 +28,6 @@ ENDED_MS = 24 * 3_600_000  # for which ended tasks can be listed
 YEAR_MS = 367 * 24 * 3_600_000
 MOST_DEPLOYS = 100
 LANES = 20  # that are looked at for the oldest task
-BAND = 2**45  # places of one priority; see lua/shared/prelude.lua
 FIRST_PAGE = 8  # accounts of ended tasks that are read at first; then as many as have so many bytes, twice as many each time
 PAGE_BYTES, MOST_PAGE_BYTES = 16_000, 256_000
 OLDEST = 25  # of the oldest accounts, that are looked at together
@@ -185,19 +184,8 @@ class Statistics(StoredQueue):
 
         And of some in lanes, whose first ones are looked at.
         """
-        ids: list[bytes] = []
-        lanes = self.store.repeat(partial(self.store.command, keys.lanes(self.name), "SRANDMEMBER", keys.lanes(self.name), LANES))
-        for key in [*self.script_keys.ready, *(keys.lane(self.name, keys.text(each)) for each in lanes)]:
-            least: bytes = b"-inf"
-            while found := self.store.repeat(
-                partial(self.store.command, key, "ZRANGEBYSCORE", key, least, "+inf", "WITHSCORES", "LIMIT", 0, 1)
-            ):
-                ids.append(found[0])
-                least = b"%d" % ((int(float(found[1])) // BAND + 1) * BAND)
-        if not ids:
-            return []
-        glimpse = partial(self.store.run, scripts.GLIMPSE, self.script_keys.glimpse(), ids, doing="looking for the oldest task")
-        return list(self.store.repeat(glimpse)[1::2])
+        heads = partial(self.store.run, scripts.HEADS, self.script_keys.heads(), [LANES], doing="looking for the oldest task")
+        return list(self.store.repeat(heads))
 
     def keeps(self) -> int:
         """Return how many ended tasks can be listed, as whoever folded last has it: accounts go whole, so that there are more."""
