@@ -163,8 +163,8 @@ def _let_end() -> None:
     """Wait until nothing goes on in the background: it is not the next one's."""
     time.sleep(0.5)
     for thread in threading.enumerate():
-        if thread.name.startswith("hotqueue-"):
-            thread.join(60)
+        if thread.name in ("hotqueue-history", "hotqueue-listing"):
+            thread.join()
 
 
 def measure(url: str, names: Sequence[str]) -> None:
