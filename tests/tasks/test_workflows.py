@@ -84,6 +84,8 @@ def test_what_goes_from_step_to_step(on: Tasks) -> None:
             ([[4, []], 9],),
         ),
         (add.starmap([(1, 2), (3,)]), [3, 3]),
+        (chain(square.s(2), add.starmap([(1, 2), (3,)]), total.s()), 6),  # as `si`, it takes nothing of the step before it
+        (chord([square.s(2)], add.chunks([(1, 2), (3,)], 1)), [[3], [3]]),
         (same.s(1, k=2), (1, {"k": 2})),
         (square.chunks(((n,) for n in range(5)), 2), [[0, 1], [4, 9], [16]]),
         (chain(on.bound.s(3), same.s()), (("bound", 3),)),

@@ -167,11 +167,11 @@ def itemised(task: Sendable[R], before: tuple[Any, ...], arguments: Iterable[Any
 
 
 def starred(task: Sendable[R], before: tuple[Any, ...], arguments: Iterable[Iterable[Any]]) -> Signature[list[R]]:
-    """Return the signature of one task that makes a call an item."""
+    """Return the signature of one task that makes a call an item; it has all of their arguments, so it takes no others."""
     from hotqueue.tasks.workflow.signature import Signature
     from hotqueue.tasks.workflow.task_form import TaskForm, checked_calls
 
-    return Signature(TaskForm(task, before, (checked_calls(task, arguments),), {}, is_star=True))
+    return Signature(TaskForm(task, before, (checked_calls(task, arguments),), {}, is_immutable=True, is_star=True))
 
 
 def chunked(task: Sendable[R], before: tuple[Any, ...], arguments: Iterable[Iterable[Any]], n: int) -> group[list[R]]:

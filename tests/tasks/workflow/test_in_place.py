@@ -17,6 +17,8 @@ def test_each_kind_runs_here() -> None:
     assert group(add.s(1), add.s(2))(10) == [11, 12]
     assert chord([square.s(1), square.s(2)], total.s())() == 5
     assert chain(square.s(2), group(add.s(1), add.s(2)), total.s())() == 11
+    assert chain(square.s(2), add.starmap([(1, 2), (3,)]), total.s())() == 6
+    assert add.starmap([(1, 2)])(5) == [3]
 
 
 def test_what_is_async_is_awaited_on_its_way() -> None:
