@@ -163,19 +163,19 @@ class Definition:
         self, arguments: Iterable[Any], before: tuple[Any, ...], results: list[AsyncResult[Any]]
     ) -> Iterator[list[Encoded]]:
         """Make the calls of `send_each`, as many at a time as one trip carries, and their results."""
-        client, when = self.client, self.when()
+        client, name, when = self.client, self.queue, self.when()
         lot: list[Encoded] = []
         size = 0
         for item in checked_items(arguments, f"{self.name}.map()", bool(self.options.sensitive)):
             task_id = os.urandom(16).hex()
             try:
-                data = self.encode(task_id, (*before, item), {}, self.options, self.queue)
+                data = self.encode(task_id, (*before, item), {}, self.options, name)
             except (TypeError, SerializationError) as error:
                 sent = len(results) - len(lot)
                 before_it = f"{plural(sent, 'call before it was', 'calls before it were')} sent" if sent else "nothing was sent"
                 raise type(error)(f"item {len(results)} of map(): {error}; {before_it}") from error
             lot.append(Encoded(task_id, *when, data))
-            results.append(AsyncResult(Handle(task_id, client, self.queue)))
+            results.append(AsyncResult(Handle(task_id, client, name)))
             size += len(data)
             if len(lot) == BULK or size > TRIP_BYTES:
                 yield lot
