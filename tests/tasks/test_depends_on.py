@@ -68,10 +68,10 @@ def test_they_run_once_all_have_succeeded(make_queue: MakeQueue) -> None:
     double = queue.task(depends_on=seen)(sample.double)
     results = [double.delay(2), double.map([3, 4]), chord([double.s(5), square.s(5)], queue.task(sum, name="sum").s()).delay()]
     work(queue)
-    assert [result.get(timeout=5) for result in results] == [4, [6, 8], 35]
+    assert [result.get(timeout=30) for result in results] == [4, [6, 8], 35]
     late = double.delay(6)  # of which all have ended
     work(queue)
-    assert late.get(timeout=5) == 12
+    assert late.get(timeout=30) == 12
 
 
 @only_server
@@ -86,7 +86,7 @@ def test_what_a_call_names_itself_is_instead(make_queue: MakeQueue) -> None:
     waits.append(double.s(8).set(depends_on=[soon]).set(depends_on=[never]).delay())
     waits.append(pickle.loads(pickle.dumps(double.s(9))).delay())
     work(queue)
-    assert [result.get(timeout=5) for result in named] == [2, 4, 6, 8]
+    assert [result.get(timeout=30) for result in named] == [2, 4, 6, 8]
     assert [result.ready() for result in waits] == [False] * 5
     never.revoke()
     work(queue)
@@ -101,7 +101,7 @@ def test_one_that_fails_ends_them(make_queue: MakeQueue) -> None:
     work(queue)
     for each in (result, several, double.delay(5)):
         with pytest.raises(KeyError, match="first"):
-            each.get(timeout=5)
+            each.get(timeout=30)
     queue.discard_dead(all=True)
 
 

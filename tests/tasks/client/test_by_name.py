@@ -63,9 +63,9 @@ def test_others_may_follow_it_and_come_before_it(make_queue: MakeQueue) -> None:
     failed = here.send("shop.square", ("no",), link_error=double.si(9).set(task_id="told"))
     assert sent[1].id == "four"
     assert there.run_worker(burst=True) == 6
-    assert [each.get(timeout=5) for each in (*sent, here.result("link"), here.result("told"))] == [9, 16, 18, 18]
+    assert [each.get(timeout=30) for each in (*sent, here.result("link"), here.result("told"))] == [9, 16, 18, 18]
     with pytest.raises(TypeError):
-        failed.get(timeout=5)
+        failed.get(timeout=30)
     with pytest.raises(TypeError, match="unknown option 'prio'"):
         here.send("shop.square", (3,), link=square.s(), prio=2)
     there.discard_dead(all=True)

@@ -208,7 +208,7 @@ def test_all_calls_of_a_task_go_to_the_queue_that_its_author_names(make_queue: M
     other.task(sample.square)
     other.task(name="only")(sample.square)
     assert (work(other), work(queue)) == (9, 1)
-    assert [result.get(timeout=5) for result in results] == [n * n for n in range(1, 10)]
+    assert [result.get(timeout=30) for result in results] == [n * n for n in range(1, 10)]
 
 
 @only_server
