@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from hotqueue import HotQueue
+from hotqueue import HotQueue, keys
 from hotqueue.monitor import statistics
 from tests.support.elsewhere import task_by_name
 
@@ -30,3 +30,17 @@ def test_there_are_three_steps(make_queue: MakeQueue) -> None:
     queue = make_queue()
     with pytest.raises(ValueError, match="in steps of 60, 3600, 86400 seconds, not of 61"):
         statistics.series(queue._store, queue.name, step=61)
+
+
+@pytest.mark.servers("server")
+def test_places_that_nobody_of_us_gave_keep_no_one_from_an_answer(make_queue: MakeQueue) -> None:
+    queue = make_queue()
+    ids = [task_by_name(queue, "shop.one").delay().id for _ in range(3)]
+    ready = keys.ready(queue.name)
+    for places in (("inf", "-inf", "1e300"), ("-1e300", "1e18", "-1")):
+        for task_id, place in zip(ids, places, strict=True):
+            queue._store.command(ready, "ZADD", ready, place, task_id)
+        waits = statistics.oldest(queue._store, queue.name)
+        assert waits is not None
+        assert waits >= 0
+    queue.purge()
