@@ -206,6 +206,10 @@ def located(store: Store, task_id: str, names: Sequence[str]) -> str:
     found = finding.queues_of(store, task_id, queues) or [each for each in queues if ended.find(store, each, task_id) is not None]
     if len(found) == 1:
         return found[0]
+    if not queues:
+        raise click.UsageError(
+            f"there is no task {task_id!r:.200} in {store}: there is no queue at all; is it the one that was meant?"
+        )
     if not found:
         where = f"queue {queues[0]!r}" if len(queues) == 1 else f"any of {plural(len(queues), 'queue')}"
         raise click.UsageError(

@@ -10,6 +10,7 @@ import pytest
 from hotqueue import HotQueue
 from hotqueue.keys import SCHEMA
 from tests.support.elsewhere import task_by_name
+from tests.support.servers import RedisServer
 
 pytestmark = pytest.mark.servers("server")
 
@@ -62,3 +63,11 @@ def test_a_queue_that_cannot_be_read_hides_none_of_the_others(
     for queue in (newer, fine):
         queue.purge()
         queue.schedules()[0].remove()
+
+
+def test_of_a_store_without_queues_that_is_said(start_redis: Callable[..., RedisServer], call: Callable[..., Any]) -> None:
+    url = start_redis().url
+    for command in ("show", "why", "retry", "discard", "revoke"):
+        done = call(command, "an-id", "-u", url)
+        said = f"hotqueue: there is no task 'an-id' in {url}: there is no queue at all; is it the one that was meant?\n"
+        assert (done.code, done.out, done.err) == (2, "", said)
