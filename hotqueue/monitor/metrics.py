@@ -14,9 +14,11 @@ from prometheus_client.registry import Collector
 
 from hotqueue import __version__, keys
 from hotqueue.errors import ConfigError
-from hotqueue.monitor import crowd, each_statistics, inventory, many_statistics, statistics
+from hotqueue.monitor import crowd, each_statistics, finding, inventory, many_statistics, statistics
 from hotqueue.monitor.crowd import Glance
 from hotqueue.store.store import Store
+from hotqueue.tasks.broker.broker import Broker
+from hotqueue.tasks.broker.statistics import Statistics
 
 STATES = ("ready", "blocked", "scheduled", "steps", "parked", "running", "dead")  # of tasks; each is in one of them
 GAUGES = {
@@ -65,6 +67,7 @@ class _QueueCollector(Collector):
         yield InfoMetricFamily("hotqueue_build", "Versions of hotqueue, and of the server.", value=build)
         labels = {name: ("queue", "state") if name == "hotqueue_tasks" else ("queue",) for name in GAUGES}
         gauges = {name: GaugeMetricFamily(name, text, labels=labels[name]) for name, text in GAUGES.items()}
+        self._end_expired()
         found = crowd.look(self._store, self._names)
         for glance in found:
             if glance.facts.refused:
@@ -74,6 +77,15 @@ class _QueueCollector(Collector):
         yield from gauges.values()
         yield from _told(self._store, self._names)
         yield _memory(self._store)
+
+    def _end_expired(self) -> None:
+        """End what has expired, where no worker does: else it would count as waiting for good."""
+        now = int(1000 * Statistics(self._store, self._names[0]).now()) if self._names else 0
+        asked = [("ZCOUNT", keys.expiring(name), "-inf", now) for name in self._names]
+        counts = crowd.ask(self._store, asked, "looking for tasks that have expired")
+        some = [name for name, count in zip(self._names, counts, strict=True) if not isinstance(count, Exception) and count]
+        for _ in finding.each(some, lambda name: Broker(self._store, name).expire_all(), []):  # whoever may only read counts them
+            pass
 
     def _add_tasks(self, gauges: dict[str, GaugeMetricFamily], found: Sequence[Glance]) -> None:
         waiting = [glance.facts.name for glance in found if glance.facts.waiting]
