@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from hotqueue.store.store import Store
 
 MOST = 200  # names that are offered
-PATIENCE = 0.5  # seconds
+PATIENCE = 0.5  # seconds for which a server that refuses is asked again
+SILENT = 0.5  # seconds for which one is waited for that takes a connection, and says nothing
 
 
 def _completing(
@@ -59,8 +60,8 @@ def _running(where: dict[str, Any]) -> Iterator[Store | None]:
         store.patience = PATIENCE
         path = store.embedded.path if store.embedded is not None else None
         is_running = path is None or (os.path.exists(path) and bool(embedded.status(path).get("running")))
-        with store.limited(PATIENCE):
-            if is_running:  # one that stands still takes connections, and says nothing; for what lists keys no such limit holds
+        with store.limited(SILENT):
+            if is_running:  # for what lists keys no such limit holds
                 store.command(names.PREFIX, "PING")
             yield store if is_running else None
 

@@ -10,6 +10,7 @@ import pytest
 from click.shell_completion import ShellComplete
 
 from hotqueue import HotQueue
+from hotqueue.cli import completion
 from hotqueue.cli.admin import hotqueue
 from hotqueue.cli.watch import hotwatch
 from hotqueue.cli.worker import command as worker
@@ -17,6 +18,12 @@ from hotqueue.tasks.broker.broker import Broker
 from hotqueue.tasks.broker.session import Session
 from tests.support.processes import frozen
 from tests.support.servers import RedisServer
+
+
+@pytest.fixture(autouse=True)
+def waits_for_a_busy_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a server answer as late as it may in a test: what answers at all is what is asked here."""
+    monkeypatch.setattr(completion, "SILENT", 30.0)
 
 
 def completed(line: str) -> list[str]:
@@ -93,6 +100,7 @@ def test_a_server_that_stands_still_completes_nothing(
         client.rpush("hotqueue:xyz", 1)
     monkeypatch.setenv("HOTQUEUE_URL", server.url)
     assert completed("hotqueue pause x") == ["xyz"]
+    monkeypatch.setattr(completion, "SILENT", 0.2)
     with frozen([server.pid]):
         assert completed("hotqueue pause x") == []
     assert tuple(capfd.readouterr()) == ("", "")
