@@ -188,6 +188,8 @@ def _make_private(folder: str, files: Files) -> None:
     except FileExistsError:
         pass
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and not files.database and folder == files.run:
+            raise  # the folder of such folders went with the last of them just now: it is made again
         raise ConfigError(
             f"cannot write in {os.path.dirname(folder)}, where the database {files.label} is to be ({error.strerror}): "
             f"choose another place with dbfilename=, {WAY_OUT}"

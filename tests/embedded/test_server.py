@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import pickle
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from hotqueue.embedded.guardian import ask
+from hotqueue.embedded import hold, locks
+from hotqueue.embedded.files import Files
+from hotqueue.embedded.guardian import ask, remove_private
 from hotqueue.embedded.hold import Hold
 from hotqueue.embedded.server import EmbeddedServer
 from tests.support.embedded_users import (
@@ -87,6 +91,25 @@ def put(private: EmbeddedServer) -> None:
 
 def length(private: EmbeddedServer) -> int:
     return int(ask(private.ensure(), b"LLEN", b"q"))
+
+
+def test_others_that_end_take_the_folder_of_all_such_servers_away_at_any_moment(private_folder: Path) -> None:
+    files, is_over = Files.private(str(private_folder / "m-1")), threading.Event()
+
+    def others_end() -> None:
+        while not is_over.is_set():
+            with contextlib.suppress(OSError):
+                private_folder.rmdir()
+
+    thread = threading.Thread(target=others_end)
+    thread.start()
+    try:
+        for _ in range(200):
+            locks.close_lock(hold._open_users(files, may_create=True))
+            remove_private(os.fsencode(files.run))
+    finally:
+        is_over.set()
+        thread.join()
 
 
 def test_nothing_is_written_and_the_folder_goes(private: EmbeddedServer, private_folder: Path) -> None:
