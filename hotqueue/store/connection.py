@@ -20,6 +20,7 @@ from hotqueue.store.timeouts import COMMAND_TIMEOUT
 
 CHUNK = 1 << 20  # bytes of something large between two looks at what the server says
 COPIED = 64 * 1024  # bytes of an argument below which it is copied
+UTF_8 = frozenset({"utf-8", "utf8", "UTF-8", "UTF8"})
 MANY = 50  # arguments from which on a command is packed here: of a thousand, redis-py's way takes three times as long
 SLOWEST = 256 * 1024  # bytes a second at which what has left this machine is taken to arrive, with whatever is on the way
 
@@ -178,7 +179,7 @@ def with_size(doing: str, args: Sequence[Any]) -> str:
 
 
 def packed(connection: Any, args: Sequence[Any]) -> Any:
-    if len(args) >= MANY and (whole := packed_at_once(args)) is not None:
+    if len(args) >= MANY and (whole := packed_at_once(connection, args)) is not None:
         return [whole]
     try:
         return connection.pack_command(*args)
@@ -186,9 +187,12 @@ def packed(connection: Any, args: Sequence[Any]) -> Any:
         return connection.pack_command(*(keys.raw(arg) if isinstance(arg, str) else arg for arg in args))
 
 
-def packed_at_once(args: Sequence[Any]) -> bytes | None:
-    """Return a command as it goes over the wire; None of one that is for redis-py: with something large, or of another type."""
-    if not {bytes, str, int}.issuperset(map(type, args)):
+def packed_at_once(connection: Any, args: Sequence[Any]) -> bytes | None:
+    """Return a command as it goes over the wire; None of one that is for redis-py: with something large, or of another type.
+
+    Or of a connection whose owner has names in another encoding: the same name would be that of two keys.
+    """
+    if connection.encoder.encoding not in UTF_8 or not {bytes, str, int}.issuperset(map(type, args)):
         return None
     parts = [arg if type(arg) is bytes else keys.raw(arg) if type(arg) is str else b"%d" % arg for arg in args]
     if max(map(len, parts)) > COPIED:

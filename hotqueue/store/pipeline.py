@@ -128,7 +128,7 @@ def _exchange(store: Store, commands: Sequence[tuple[Any, ...]], doing: str) -> 
     left = store.limits.left()
     try:
         limit_replies(connection, left)
-        parts = [packed_at_once(command) or b"".join(packed(connection, command)) for command in commands]
+        parts = [packed_at_once(connection, command) or b"".join(packed(connection, command)) for command in commands]
         connection.send_packed_command([b"".join(parts)], check_health=False)  # in one go: a call each is slow
         replies = [reply_or_error(connection) for _ in commands]
     except BaseException as error:

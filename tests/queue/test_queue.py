@@ -349,6 +349,18 @@ def test_a_given_client_lends_its_settings_and_is_left_alone(make_queue: MakeQue
         assert client.connection_pool.connection_kwargs["decode_responses"] is True
 
 
+@only_server
+def test_a_given_client_has_each_name_in_its_own_encoding_however_much_is_sent(
+    make_queue: MakeQueue, store_url: str, queue_name: str
+) -> None:
+    with redis.Redis.from_url(store_url, encoding="latin-1") as client:
+        queue = make_queue(f"{queue_name}-gr\u00f6\u00dfe", url=None, redis=client)
+        queue.put("x")
+        queue.put(*["x"] * 100)
+        assert len(queue) == 101
+        queue.clear()
+
+
 @pytest.mark.servers("cluster")
 def test_a_given_cluster_client_works_too(make_queue: MakeQueue, store_url: str) -> None:
     host, port = store_url.removeprefix("redis+cluster://").split(",")[0].split("/")[0].split(":")

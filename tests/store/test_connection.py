@@ -79,13 +79,13 @@ def test_a_refusal_in_the_middle_of_something_large_is_heard(connection: Any) ->
 def test_many_arguments_are_packed_as_by_redis_py(connection: Any) -> None:
     args = ["SADD", "k\u00fc", b"", "", b"\r\n$1", 0, -7, 10**16, *map(str, range(MANY))]
     whole = b"".join(connection.pack_command(*args))
-    assert packed_at_once(args) == whole == b"".join(packed(connection, args))
+    assert packed_at_once(connection, args) == whole == b"".join(packed(connection, args))
     assert ask(connection, *args) == MANY + 4  # one is there twice, and one among the numbers
 
 
 @pytest.mark.parametrize("arg", [1.5, True, memoryview(b"x"), b"x" * (COPIED + 1)])
 def test_what_is_large_or_of_another_type_is_left_to_redis_py(connection: Any, arg: Any) -> None:
-    assert packed_at_once(["SADD", "k", arg]) is None
+    assert packed_at_once(connection, ["SADD", "k", arg]) is None
     if arg is not True:  # which it refuses
         assert b"".join(packed(connection, ["SADD", *"k" * MANY, arg])) == b"".join(
             connection.pack_command("SADD", *"k" * MANY, arg)
