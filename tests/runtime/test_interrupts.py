@@ -145,23 +145,31 @@ def test_a_value_that_cannot_be_pickled_is_still_one(make_queue: object) -> None
 
 
 @pytest.mark.servers("embedded")
-def test_a_limit_that_comes_late_in_another_thread_still_ends_its_wait(make_queue: object) -> None:
+def test_a_limit_that_comes_late_in_another_thread_still_ends_its_wait(
+    make_queue: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As on a machine where the thread that watches the clock has to wait for a processor."""
     queue: HotQueue = make_queue()  # type: ignore[operator]
     results = queue.task(abs).map([1, 2])
-    waits, raised = threading.Event(), threading.Event()
+    is_due, may_tell, raised = threading.Event(), threading.Event(), threading.Event()
+    tell = limits._Clock._tell
+
+    def tell_late(clock: limits._Clock, limit: limits._Limit) -> None:
+        is_due.set()
+        may_tell.wait(60)
+        tell(clock, limit)
 
     def run() -> None:
-        with pytest.raises(SoftTimeLimitExceeded), soft_limit(0.1, "x"):  # noqa: PT012
-            waits.set()
+        with pytest.raises(SoftTimeLimitExceeded), soft_limit(0.1, "x"):
             list(results.as_completed())
         raised.set()
 
+    monkeypatch.setattr(limits._Clock, "_tell", tell_late)
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    assert waits.wait(30)
-    with limits._clock._changed:
-        holds_for(lambda: not raised.is_set(), 0.5)
+    assert is_due.wait(30)
+    holds_for(lambda: not raised.is_set(), 0.5)
+    may_tell.set()
     assert raised.wait(30)  # a wait in one go takes a minute
     thread.join()
     queue.purge()
@@ -215,14 +223,14 @@ class TestWithin:
         assert within(None) == A_WHILE
 
     def test_until_what_is_to_be_raised(self) -> None:
-        with expected(time.monotonic() + 1, not_yet):
+        with expected(time.monotonic() + 40, not_yet):
             assert within(0.1) == 0.1
-            assert 0.9 < within(60) < 1.1
-            with expected(time.monotonic() + 30, not_yet):
-                assert within(60) < 1.1
+            assert 5 < within(60) < 40.1
+            with expected(time.monotonic() + 50, not_yet):
+                assert within(60) < 40.1
             with expected(time.monotonic(), not_yet):
                 assert within(60) < 0.1
-            assert 0.9 < within(None) < 1.1
+            assert 5 < within(None) < 40.1
 
     def test_for_a_moment_while_it_is_late(self) -> None:
         with expected(time.monotonic() - 1, not_yet):
@@ -234,7 +242,7 @@ class TestWithin:
         with expected(time.monotonic() - 1, lambda: True):
             assert within(60) == 60
             with expected(time.monotonic() + 30, not_yet):
-                assert 29 < within(60) < 31
+                assert 1 < within(60) < 30.1
         assert within(60) == 60
 
     def test_in_this_thread_alone(self) -> None:
