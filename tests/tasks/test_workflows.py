@@ -191,13 +191,14 @@ def test_what_is_found_again_by_an_id(on: Tasks) -> None:
 
 
 def test_a_workflow_sent_again_under_its_id_is_the_same(on: Tasks) -> None:
-    makers: list[tuple[Callable[[], Any], Any]] = [
-        (lambda: chain(on.who.s(), on.who.s(), on.who.s()), 3),
-        (lambda: group(on.who.s(), on.who.s()), 2),
-        (lambda: chord([on.who.s(), on.who.s()], on.who.s()).on_error(on.caught.s("no")), 3),
-        (lambda: on.who.s() | group(on.who.s(), on.who.s()), 3),
+    who = on.who.s
+    makers: list[tuple[Callable[[], Any], int, Callable[[], Any]]] = [
+        (lambda: chain(who(), who(), who()), 3, lambda: chain([who()] * 5)),
+        (lambda: group(who(), who()), 2, lambda: group([who()] * 3)),
+        (lambda: chord([who(), who()], who()).on_error(on.caught.s("no")), 3, lambda: chain([who()] * 5)),
+        (lambda: who() | group(who(), who()), 3, lambda: who() | group([who()] * 3)),
     ]
-    for number, (make, steps) in enumerate(makers):
+    for number, (make, steps, other) in enumerate(makers):
         task_id = f"again é{number}" * 20
         one, two = make().set(task_id=task_id).delay(), make().apply_async(task_id=task_id)
         if on.queue.pending():
@@ -208,7 +209,33 @@ def test_a_workflow_sent_again_under_its_id_is_the_same(on: Tasks) -> None:
         assert one.id == two.id == three.id == task_id
         assert one.get(timeout=30) == two.get(timeout=30) == three.get(timeout=30)
         with pytest.raises(DuplicateTask, match="others of its workflow are not"):
-            (make() | on.who.s() | on.who.s()).apply_async(task_id=task_id)
+            other().apply_async(task_id=task_id)
+
+
+def test_a_workflow_whose_id_was_forgotten_is_sent_anew(on: Tasks) -> None:
+    who = on.who.s
+    makers: list[Callable[[], Any]] = [
+        lambda: chain(who(), who(), who()),
+        lambda: who().set(link=on.same.s()),
+        lambda: who().on_error(on.caught.s("no")),
+        lambda: chord([who(), who()], who()),
+    ]
+    for number, make in enumerate(makers):
+        for _ in range(2):
+            sent = make().apply_async(task_id=f"again-{number}")
+            on.work()
+            assert sent.get(timeout=30)["id"] == f"again-{number}"
+            sent.forget()
+
+    async def main() -> None:
+        await makers[0]().aapply_async(task_id="again-0")
+        await on.queue.aclose()
+
+    asyncio.run(main())
+    on.work()
+    assert on.queue.result("again-0").get(timeout=30)["id"] == "again-0"
+    with pytest.raises(DuplicateTask, match="others of its workflow are not"):
+        chain([who()] * 5).apply_async(task_id="again-0")
 
 
 def test_links_and_tasks_that_were_sent_earlier(on: Tasks) -> None:

@@ -90,7 +90,7 @@ class Workflows(StoredQueue):
             raise UnknownTask(
                 f"a step waits for task {ids[0]}, and there is no such task in queue {self.name!r}, or its result expired"
             )
-        raise known_in_part(ids[0])
+        raise known_in_part(ids)
 
     def workflow(self, workflow: str) -> bytes | None:
         """Return what was said of a workflow when it was sent; None when there is none such, or it has been over for long."""
@@ -138,7 +138,7 @@ class Workflows(StoredQueue):
         return int(left)
 
 
-def known_in_part(task_id: str) -> DuplicateTask:
-    """Return the error of a workflow of which a step has an id that is there, and not all of them have."""
-    text = f"task {task_id} is there already, and others of its workflow are not: give the steps other ids"
-    return DuplicateTask(text, task_id)
+def known_in_part(known: Sequence[str]) -> DuplicateTask:
+    """Return the error of a workflow of which some steps have an id that is there, and not all of them have."""
+    text = f"task {known[0]} is there already, and others of its workflow are not: give the steps other ids"
+    return DuplicateTask(text, known[0], {each: each for each in known})

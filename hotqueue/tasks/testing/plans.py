@@ -35,10 +35,11 @@ class MemoryPlans(MemorySchedules):
 
     def _entered_steps(self, workflow_id: str, steps: Sequence[Step], graph: bytes) -> list[Entry]:
         known = [step.id for step in steps if self._storage.knows(step.id)]
-        if len(known) == len(steps) or self._storage.workflows.get(workflow_id) == graph:
+        is_forgotten = workflow_id not in known and any(step.id == workflow_id for step in steps)
+        if len(known) == len(steps) or (self._storage.workflows.get(workflow_id) == graph and not is_forgotten):
             return []  # it was sent before; errbacks that were not called are not known
         if known:
-            raise known_in_part(known[0])
+            raise known_in_part(known)
         self._check_room([Encoded(step.id, step.due, step.expires, step.envelope) for step in steps if not step.needs])
         entries = [self._entry(step.id, step.due, step.expires, step.envelope) for step in steps]
         UniqueKeys(self._storage).check_first([entry for entry, step in zip(entries, steps, strict=True) if not step.needs])

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hotqueue.errors import ConfigError
+from hotqueue.errors import ConfigError, DuplicateTask
 from hotqueue.tasks.client import builtin
 from hotqueue.tasks.client.client import Client
 from hotqueue.tasks.client.definition import Definition
@@ -117,10 +117,16 @@ class Planning:
         self._context = Context({}, {}, {}, ())
         self._aside: set[int] = set()  # steps that follow the end of others, and are not of what these are parts of
 
-    def name(self, task_id: Any) -> None:
+    def name(self, task_id: Any, is_anew: bool) -> None:
         """Have it be called what its sender says: sent again under this id it is the same, so its steps have the same ids."""
         self.id = checked_id(task_id)
-        self._prefix = hashlib.blake2b(task_id.encode(), digest_size=10).hexdigest()
+        if not is_anew:
+            self._prefix = hashlib.blake2b(task_id.encode(), digest_size=10).hexdigest()
+
+    def is_forgotten(self, error: DuplicateTask) -> bool:
+        """Tell whether the step that has the id of the whole was forgotten, which has it sent anew, and only others are known."""
+        is_of_ids = error.task_id in error.ids  # else it is of a unique key
+        return is_of_ids and self.id not in error.ids and any(step.id == self.id for step in self.steps)
 
     # --- options of the whole ------------------------------------------------------------------------------------
 
@@ -225,12 +231,16 @@ class Planning:
         return number
 
 
-def compiled(form: Form, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Planning, Shape]:
-    """Return the steps of a signature that is given these arguments, and of which of them its value is made."""
+def compiled(form: Form, args: tuple[Any, ...], kwargs: Mapping[str, Any], is_anew: bool = False) -> tuple[Planning, Shape]:
+    """Return the steps of a signature that is given these arguments, and of which of them its value is made.
+
+    Args:
+        is_anew: it has nothing to do with what was sent under its id before.
+    """
     planning = Planning()
     task_id = form.options.get("task_id")
     if task_id:
-        planning.name(task_id)
+        planning.name(task_id, is_anew)
     if form.begins_wide:
         planning.root = planning.root or planning.id
     if form.is_wide:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from hotqueue.errors import DuplicateTask
 from hotqueue.runtime.ending import in_thread
 from hotqueue.tasks.client.arguments import checked_args, checked_kwargs
 from hotqueue.tasks.client.calls import ReadyToSend, ready_to_send
@@ -28,13 +29,22 @@ def send(form: Form, args: Any, kwargs: Any) -> Any:
         call = _call(form, args, kwargs)
         form.definition.client.send(call.queue, [call.task], call.handles)
         return call.result
-    planning, shape = compiled(form, args, kwargs)
+    return _send_planned(form, args, kwargs)
+
+
+def _send_planned(form: Form, args: Any, kwargs: Any, *, is_anew: bool = False) -> Any:
+    planning, shape = compiled(form, args, kwargs, is_anew)
     if planning.client is None:
         return _nothing(shape)
     found = graph_of(planning, shape)
     crossing.check_elsewhere(planning.client, found.home, planning.steps)
     broker = planning.client.broker_of(found.home)
-    broker.enqueue_plan(found.id, planning.steps, found.encode(), planning.stays_ms)
+    try:
+        broker.enqueue_plan(found.id, planning.steps, found.encode(), planning.stays_ms)
+    except DuplicateTask as error:
+        if is_anew or not planning.is_forgotten(error):
+            raise
+        return _send_planned(form, args, kwargs, is_anew=True)
     if crossing.begins_elsewhere(found.home, planning.steps):
         crossing.bring(broker)
     return result_of(planning.client, found, shape)
@@ -47,14 +57,23 @@ async def asend(form: Form, args: Any, kwargs: Any) -> Any:
         call = _call(form, args, kwargs)
         await form.definition.client.asend(call.queue, [call.task], call.handles)
         return call.result
-    planning, shape = compiled(form, args, kwargs)
+    return await _asend_planned(form, args, kwargs)
+
+
+async def _asend_planned(form: Form, args: Any, kwargs: Any, *, is_anew: bool = False) -> Any:
+    planning, shape = compiled(form, args, kwargs, is_anew)
     if planning.client is None:
         return _nothing(shape)
     found = graph_of(planning, shape)
     if any(step.elsewhere for step in planning.steps):
         await in_thread(crossing.check_elsewhere, planning.client, found.home, planning.steps)
     broker = planning.client.broker_of(found.home)
-    await broker.aenqueue_plan(found.id, planning.steps, found.encode(), planning.stays_ms)
+    try:
+        await broker.aenqueue_plan(found.id, planning.steps, found.encode(), planning.stays_ms)
+    except DuplicateTask as error:
+        if is_anew or not planning.is_forgotten(error):
+            raise
+        return await _asend_planned(form, args, kwargs, is_anew=True)
     if crossing.begins_elsewhere(found.home, planning.steps):
         await in_thread(crossing.bring, broker)
     return result_of(planning.client, found, shape)
