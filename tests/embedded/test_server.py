@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import multiprocessing
 import os
 import pickle
 import signal
-import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -93,23 +92,23 @@ def length(private: EmbeddedServer) -> int:
     return int(ask(private.ensure(), b"LLEN", b"q"))
 
 
-def test_others_that_end_take_the_folder_of_all_such_servers_away_at_any_moment(private_folder: Path) -> None:
-    files, is_over = Files.private(str(private_folder / "m-1")), threading.Event()
+@pytest.mark.parametrize("moment", ["mkdir", "lstat"])
+def test_others_that_end_may_take_the_folder_of_all_such_servers_away(
+    private_folder: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    files, taken, call = Files.private(str(private_folder / "m-1")), list[str](), getattr(os, moment)
+    last = {"mkdir": files.run, "lstat": str(private_folder)}[moment]  # that is called when the folder of all is there
 
-    def others_end() -> None:
-        while not is_over.is_set():
-            with contextlib.suppress(OSError):
-                private_folder.rmdir()
+    def call_late(path: str, *how: int) -> Any:
+        if path == last and len(taken) < 3:
+            taken.append(path)
+            private_folder.rmdir()
+        return call(path, *how)
 
-    thread = threading.Thread(target=others_end)
-    thread.start()
-    try:
-        for _ in range(200):
-            locks.close_lock(hold._open_users(files, may_create=True))
-            remove_private(os.fsencode(files.run))
-    finally:
-        is_over.set()
-        thread.join()
+    monkeypatch.setattr(os, moment, call_late)
+    locks.close_lock(hold._open_users(files, may_create=True))
+    assert len(taken) == 3
+    remove_private(os.fsencode(files.run))
 
 
 def test_nothing_is_written_and_the_folder_goes(private: EmbeddedServer, private_folder: Path) -> None:
