@@ -114,6 +114,7 @@ def test_where_there_are_many_keys_they_are_looked_at_behind_a_snapshot(
     later.put("x")
     wait_until(lambda: later.name in snapshots.get().by_name)
     assert set(looked) == {"hotqueue-listing"}
+    wait_until(lambda: snapshots._listing is None)  # it reads from the store that is closed next
     for each in (queue, later):
         each.clear()
 
