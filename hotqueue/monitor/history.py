@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from hotqueue.errors import HotQueueError
 from hotqueue.monitor import many_statistics, statistics
 from hotqueue.monitor.known_spans import KnownSpans
 from hotqueue.monitor.pace import Pace
@@ -138,7 +137,7 @@ class _Reader:
             with self._lock:
                 self._value, self._error, self._read_at = value, None, time.monotonic()
                 self._good_until = time.monotonic() + max(FRESH, SHARE * (time.thread_time() - began))
-        except HotQueueError as error:  # for those who wait
+        except Exception as error:  # for those who wait; of a store that was closed meanwhile, of any kind
             self._error = error
         finally:
             self._reading = None

@@ -6,6 +6,7 @@ looks at the same store in the same process shares one `Snapshots`, which reads 
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Sequence
@@ -20,6 +21,8 @@ from hotqueue.monitor.pace import Pace
 from hotqueue.monitor.workers import Worker
 from hotqueue.store.store import Store
 from hotqueue.tasks.rules import globs
+
+log = logging.getLogger("hotqueue.monitor")
 
 FRESH = 1.0  # seconds for which a snapshot is good
 SHARE = 50  # a look at all keys of the server, for queues that appeared, takes one part in so many of the time
@@ -173,8 +176,14 @@ class Snapshots:
     def _list_behind(self) -> None:
         """Look at many keys, for the next snapshot: while this one is read, both would wait for each other."""
         if self._keys >= FEW and self._is_list_due():
-            self._listing = threading.Thread(target=self._list, args=(Pace(),), name="hotqueue-listing", daemon=True)
+            self._listing = threading.Thread(target=self._list_aside, name="hotqueue-listing", daemon=True)
             self._listing.start()
+
+    def _list_aside(self) -> None:
+        try:
+            self._list(Pace())
+        except Exception:  # of a store that was closed meanwhile; the next look is another one
+            log.debug("a look at all keys failed", exc_info=True)
 
     def _is_list_due(self) -> bool:
         return self._listing is None and time.monotonic() >= self._list_at

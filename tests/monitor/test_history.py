@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -96,6 +97,21 @@ def test_what_is_more_than_anybody_should_wait_for_is_not_waited_for(
     monkeypatch.setattr(Sums, "read", read)
     wait_until(lambda: shared.overall(names, 3600, 24) is not None)
     queue.purge()
+
+
+@pytest.mark.servers("embedded")
+def test_whatever_fails_is_told_to_who_waits_and_breaks_no_thread(
+    make_queue: Callable[..., HotQueue], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = History(make_queue()._store)
+
+    def closed(*_: Any) -> Series:
+        raise ValueError("I/O operation on closed file")
+
+    monkeypatch.setattr(Sums, "read", closed)
+    monkeypatch.setattr("hotqueue.monitor.history.WAIT", 60.0)
+    with pytest.raises(ValueError, match="closed file"):
+        shared.overall([f"q-{n}" for n in range(FEW + 1)], 3600, 24)
 
 
 @pytest.mark.servers("embedded")

@@ -120,6 +120,29 @@ def test_where_there_are_many_keys_they_are_looked_at_behind_a_snapshot(
 
 
 @pytest.mark.servers("embedded")
+def test_a_store_that_is_closed_while_its_keys_are_looked_at_breaks_no_thread(
+    make_queue: MakeQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue, looks = make_queue(), list[str]()
+    queue.put("x")
+    snapshots = Snapshots(queue._store)
+    snapshots.get()
+    monkeypatch.setattr("hotqueue.monitor.snapshot.FEW", 0)
+
+    def closed(_store: Store, *, rest: Pace | None = None) -> list[str]:
+        looks.append(threading.current_thread().name)
+        raise ValueError("I/O operation on closed file")
+
+    monkeypatch.setattr(inventory, "queue_names", closed)
+    snapshots._list_at = 0.0
+    snapshots.outdate()
+    assert [each.name for each in snapshots.get().queues] == [queue.name]
+    wait_until(lambda: looks and snapshots._listing is None)  # so that it is looked again
+    assert looks == ["hotqueue-listing"]
+    queue.clear()
+
+
+@pytest.mark.servers("embedded")
 def test_who_waited_for_a_reading_that_failed_waits_for_no_other(start_redis: Callable[..., RedisServer]) -> None:
     server = start_redis()
     shared = Snapshots(Store(replace(resolve(url=server.url), patience=0.5)))

@@ -38,6 +38,7 @@ ALLOWED = {
     "watch": "nor does the monitor",
     "monitor/bulk.py": "nor do bulk actions, which have a thread of their own",
     "monitor/history.py:_read": "of a thread of its own",
+    "monitor/snapshot.py:_list_aside": "the same",
     "store/pipeline.py": "of workers and supervisors, for many queues at once",
     "messages/asyncio.py": "tasks of an event loop are cancelled: nothing is raised in its thread",
     "tasks/execution/loop.py": "the same",
