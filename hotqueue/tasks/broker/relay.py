@@ -36,15 +36,18 @@ def relay(source: Broker, passed: Passed = lambda step: None, most: int = 10) ->
     Raises:
         HotQueueError: the first that went wrong; the other queues have theirs.
     """
-    brought, failed = 0, []
+    brought, told, failed = 0, [], []
     for name in source.targets():
         target = Broker(source.store, name)
         try:
             found, has_answers, has_others = _relay_to(source, target, passed, most)
             brought += found + (_relay_to(target, source, passed, most)[0] if has_answers else 0)
-            brought += _bring_on(target, source, passed, most) if has_others else 0
+            told += [target] if has_others else []
         except HotQueueError as error:
             failed.append(error)
+    for target in told:  # only now: what stands still behind one of them keeps none of ours waiting
+        with suppress(HotQueueError):
+            brought += _bring_on(target, source, passed, most)
     if failed:
         raise failed[0]
     return brought
