@@ -230,12 +230,12 @@ class Pool:
         Where no answer came, those that were open to the same server then may be as dead, and each would cost as long again.
         """
         self.suspect = True
-        place = getattr(connection, "host", ""), int(getattr(connection, "port", 0))
-        if self.is_cluster:
-            self._silent[place] = time.monotonic()
+        node = (getattr(connection, "host", ""), int(getattr(connection, "port", 0))) if self.is_cluster else None
+        if node is not None:
+            self._silent[node] = time.monotonic()
         if isinstance(error, rx.TimeoutError | TimeoutError):
             for pool, idle in list(self._idle.items()):
-                if not self.is_cluster or _place_of(pool) == place:
+                if node is None or _node_of(pool) == node:
                     idle.drop()
 
     def look_again(self) -> None:
@@ -257,6 +257,6 @@ class Pool:
         return meaning(error, f"{doing or 'talking to Redis'} at {self._label}", sent=sent, tls=tls)
 
 
-def _place_of(pool: Any) -> tuple[str, int]:
+def _node_of(pool: Any) -> tuple[str, int]:
     """Return host and port that redis-py's pool of a node of a Cluster connects to."""
     return pool.connection_kwargs.get("host", ""), int(pool.connection_kwargs.get("port", 0))
