@@ -16,13 +16,18 @@ from tests.support.elsewhere import task_by_name
 MakeQueue = Callable[..., HotQueue]
 
 
-def test_each_is_as_its_own_counts_say(make_queue: MakeQueue, queue_name: str) -> None:
-    queue, other, none = (make_queue(f"{queue_name}-{n}") for n in "abc")
+def fill(queue: HotQueue) -> None:
+    """Have three tasks wait, one for its time, and a message."""
     task = task_by_name(queue, "shop.price")
     for n in range(3):
         task.delay(n)
     task.apply_async((9,), countdown=3600)
     queue.put("x")
+
+
+def test_each_is_as_its_own_counts_say(make_queue: MakeQueue, queue_name: str) -> None:
+    queue, other, none = (make_queue(f"{queue_name}-{n}") for n in "abc")
+    fill(queue)
     session = Session(Broker(queue._store, queue.name), "w-1", "s")
     session.register(60_000, {"host": "h", "pid": "1"})
     session.step(room=1)
@@ -48,11 +53,7 @@ def test_each_is_as_its_own_counts_say(make_queue: MakeQueue, queue_name: str) -
 
 def test_it_is_so_also_where_nothing_is_paused_and_nothing_rare_is_there(make_queue: MakeQueue, queue_name: str) -> None:
     queue, other, idle = (make_queue(f"{queue_name}-{n}") for n in "abc")
-    task = task_by_name(queue, "shop.price")
-    for n in range(3):
-        task.delay(n)
-    task.apply_async((9,), countdown=3600)
-    queue.put("x")
+    fill(queue)
     other.put("y")
     sessions = [
         Session(Broker(queue._store, name), "w\n1" if name == idle.name else "w-1", "s") for name in (queue.name, idle.name)

@@ -49,53 +49,60 @@ def test_not_every_answer_is_kept(make_queue: Callable[..., HotQueue]) -> None:
     assert len(history._kept) == KEPT
 
 
+class Held:
+    """What happened in many queues, whose first read goes on when `may_go_on` is set.
+
+    Args:
+        is_long: it says at once that it will take long.
+    """
+
+    def __init__(self, queue: HotQueue, monkeypatch: pytest.MonkeyPatch, is_long: bool = False) -> None:
+        self.may_go_on = threading.Event()
+        self._history = History(queue._store)
+        self._names = [queue.name, *(f"{queue.name}-{n}" for n in range(FEW))]
+        task_by_name(queue, "t").delay(1)
+        read = Sums.read
+
+        def held(sums: Sums, queues: list[str], rest: Callable[[], None], say_long: Callable[[], None]) -> Series:
+            if is_long:
+                say_long()
+            self.may_go_on.wait(60)
+            return read(sums, queues, rest, say_long)
+
+        monkeypatch.setattr(Sums, "read", held)
+
+    def read(self) -> Series | None:
+        """Return what there is to show by now."""
+        return self._history.overall(self._names, 3600, 24)
+
+
 def test_what_happened_in_many_queues_is_waited_for_by_nobody_for_long(
-    make_queue: Callable[..., HotQueue], queue_name: str, monkeypatch: pytest.MonkeyPatch
+    make_queue: Callable[..., HotQueue], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     queue = make_queue()
-    task_by_name(queue, "t").delay(1)
-    shared = History(queue._store)
-    names = [queue.name, *(f"{queue_name}-{n}" for n in range(FEW))]
-    may_go_on, read = threading.Event(), Sums.read
-
-    def slow(sums: Sums, queues: list[str], rest: Callable[[], None], is_long: Callable[[], None]) -> Series:
-        may_go_on.wait(20)
-        return read(sums, queues, rest, is_long)
-
-    monkeypatch.setattr(Sums, "read", slow)
-    assert shared.overall(names, 3600, 24) is None
-    assert shared.overall(names, 3600, 24) is None
-    may_go_on.set()
-    wait_until(lambda: shared.overall(names, 3600, 24) is not None)
-    found = shared.overall(names, 3600, 24)
+    held = Held(queue, monkeypatch)
+    assert held.read() is None
+    assert held.read() is None
+    held.may_go_on.set()
+    wait_until(lambda: held.read() is not None)
+    found = held.read()
     assert found is not None
     assert found.total.counts["enqueued"] == 1
-    assert shared.overall(names, 3600, 24) is found  # all share it
+    assert held.read() is found  # all share it
     queue.purge()
 
 
 @pytest.mark.servers("embedded")
 def test_what_is_more_than_anybody_should_wait_for_is_not_waited_for(
-    make_queue: Callable[..., HotQueue], queue_name: str, monkeypatch: pytest.MonkeyPatch
+    make_queue: Callable[..., HotQueue], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     queue = make_queue()
-    task_by_name(queue, "t").delay(1)
-    shared = History(queue._store)
-    names = [queue.name, *(f"{queue_name}-{n}" for n in range(FEW))]
-    may_go_on, read = threading.Event(), Sums.read
-
-    def long(sums: Sums, queues: list[str], rest: Callable[[], None], is_long: Callable[[], None]) -> Series:
-        is_long()
-        may_go_on.wait(60)
-        return read(sums, queues, rest, is_long)
-
-    monkeypatch.setattr(Sums, "read", long)
+    held = Held(queue, monkeypatch, is_long=True)
     monkeypatch.setattr("hotqueue.monitor.history.WAIT", 60.0)
-    assert shared.overall(names, 3600, 24) is None  # else it would go on when there is something to show
-    assert not may_go_on.is_set()
-    may_go_on.set()
-    monkeypatch.setattr(Sums, "read", read)
-    wait_until(lambda: shared.overall(names, 3600, 24) is not None)
+    assert held.read() is None  # else it would go on when there is something to show
+    assert not held.may_go_on.is_set()
+    held.may_go_on.set()
+    wait_until(lambda: held.read() is not None)
     queue.purge()
 
 
