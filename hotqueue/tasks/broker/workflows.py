@@ -83,8 +83,10 @@ class Workflows(StoredQueue):
         if first == b"duplicate":
             duplicates.stored(answer, [Encoded(step.id, step.due, step.expires, step.envelope) for step in lot.steps])
         if first == b"late":
-            text = f"its steps came more than {OPEN_MS // 1000} s apart, so that it was ended: send it anew"
-            raise ConfigError(f"queue {self.name!r} did not take the rest of a workflow: {text}")
+            text = (
+                f"its steps came more than {OPEN_MS // 1000} s apart, so that it was ended: send it anew, under another task_id"
+            )
+            raise ConfigError(f"queue {self.name!r} did not take the rest of a workflow: {text} if you gave it one")
         ids = [keys.text(task_id) for task_id in rest]
         if first == b"unknown":
             raise UnknownTask(
